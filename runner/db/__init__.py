@@ -1,0 +1,1 @@
+"""The database: the only truth. All SQL stands here."""

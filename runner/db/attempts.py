@@ -1,0 +1,131 @@
+"""The history of attempts: opened before a POST leaves, completed by what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+
+from runner.db import bulk
+from runner.rules.states import Event
+
+if TYPE_CHECKING:
+    from runner.db.jobs import Back, Settled
+    from runner.db.leases import Lease
+
+LANE = "deferred"
+_KEY = [("job_id", "BIGINT"), ("attempt", "INT")]
+
+
+def open_(connection: Connection, leases: Sequence[Lease], *, worker: int, now_ms: int) -> None:
+    """Put attempts on record as about to be sent."""
+    if leases:
+        bulk.execute(
+            connection,
+            [*_KEY, ("lane", "TEXT"), ("worker", "INT"), ("at", "BIGINT")],
+            [(lease.job_id, lease.attempt, LANE, worker, now_ms) for lease in leases],
+            "INSERT INTO attempts (job_id, attempt, lane, worker, outcome, marked_at_ms, polls)"
+            " SELECT job_id, attempt, lane, worker, 'marked', at, 0 FROM v WHERE true"
+            " ON CONFLICT (job_id, attempt) DO NOTHING",
+        )
+
+
+def accepted(connection: Connection, rows: Sequence[tuple[int, int, str, int, int]]) -> list[int]:
+    """Write (job, attempt, request_id, sent_at_ms, accepted_at_ms); return jobs whose id was not known yet."""
+    if not rows:
+        return []
+    found = bulk.execute(
+        connection,
+        [*_KEY, ("request_id", "TEXT"), ("sent", "BIGINT"), ("accepted", "BIGINT")],
+        rows,
+        "UPDATE attempts SET request_id = v.request_id, sent_at_ms = v.sent, accepted_at_ms = v.accepted,"
+        " outcome = CASE WHEN outcome = 'marked' THEN 'accepted' ELSE outcome END"
+        " FROM v WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt"
+        " AND attempts.request_id IS NULL RETURNING attempts.job_id",
+    )
+    return [row[0] for row in found]
+
+
+def ended(connection: Connection, event: Event, rows: Sequence[Back]) -> None:
+    """Write what became of attempts that brought no answer."""
+    if rows:
+        bulk.execute(
+            connection,
+            [
+                *_KEY,
+                ("outcome", "TEXT"),
+                ("status", "INT"),
+                ("code", "TEXT"),
+                ("message", "TEXT"),
+                ("at", "BIGINT"),
+            ],
+            [
+                (
+                    row.lease.job_id,
+                    row.lease.attempt,
+                    event,
+                    row.cause.http_status,
+                    row.cause.code,
+                    row.cause.message.replace("\0", "\ufffd"),
+                    row.at_ms,
+                )
+                for row in rows
+            ],
+            "UPDATE attempts SET outcome = v.outcome, http_status = v.status, error_code = v.code,"
+            " error_message = v.message, collected_at_ms = v.at"
+            " FROM v WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
+        )
+
+
+def settled(connection: Connection, rows: Sequence[Settled]) -> None:
+    """Write what collected answers used and cost."""
+    if not rows:
+        return
+    bulk.execute(
+        connection,
+        [
+            *_KEY,
+            ("outcome", "TEXT"),
+            ("at", "BIGINT"),
+            ("code", "TEXT"),
+            ("message", "TEXT"),
+            ("model", "TEXT"),
+            ("finish", "TEXT"),
+            ("prompt", "BIGINT"),
+            ("cached", "BIGINT"),
+            ("completion", "BIGINT"),
+            ("reasoning", "BIGINT"),
+            ("total", "BIGINT"),
+            ("ticks", "BIGINT"),
+            ("source", "TEXT"),
+            ("as_of", "TEXT"),
+        ],
+        [
+            (
+                row.job_id,
+                row.attempt,
+                row.event,
+                row.at_ms,
+                row.cause.code if row.cause else None,
+                row.cause.message.replace("\0", "\ufffd") if row.cause else None,
+                row.cost.model,
+                row.cost.finish_reason,
+                row.cost.prompt_tokens,
+                row.cost.cached_tokens,
+                row.cost.completion_tokens,
+                row.cost.reasoning_tokens,
+                row.cost.total_tokens,
+                row.cost.ticks,
+                row.cost.ticks_source,
+                row.cost.prices_as_of,
+            )
+            for row in rows
+        ],
+        "UPDATE attempts SET outcome = v.outcome, http_status = 200, collected_at_ms = v.at,"
+        " error_code = v.code, error_message = v.message, model = v.model, finish_reason = v.finish,"
+        " prompt_tokens = v.prompt, cached_tokens = v.cached, completion_tokens = v.completion,"
+        " reasoning_tokens = v.reasoning, total_tokens = v.total, ticks = v.ticks,"
+        " ticks_source = v.source, prices_as_of = v.as_of"
+        " FROM v WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
+    )

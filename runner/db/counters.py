@@ -1,0 +1,108 @@
+"""The counters of a run: written by delta beside what they count, read as sums over 8 shards.
+
+| kind | key | counts |
+|---|---|---|
+| state | a job state | jobs in it |
+| code | an error code | failed jobs with it |
+| finish | a finish_reason | succeeded jobs with it |
+| attempts | accepted, refused_for_now, polls, collected | submissions and fetches |
+| extra | ambiguous, lost, unusable, generation_failed, user_retry | attempts that gave no job its end |
+| leftover | ambiguous, lost | those of them that a crash left behind |
+| tokens | prompt, cached, completion, reasoning, total | of every collected result |
+| ticks | reported, estimated, possible_extra | money |
+| unknown | jobs | collected results whose price nobody knows |
+| model_jobs, model_ticks | a returned model | collected results, and their price |
+| latency | a bucket | collected results by time from acceptance to receipt |
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from sqlalchemy import Connection, text
+
+from runner.db import bulk
+from runner.rules.states import JobState
+
+SHARDS = 8
+Key = tuple[int, str, str]  # run, kind, key
+
+
+class Deltas:
+    """Collects changes within one transaction and writes them in one statement."""
+
+    def __init__(self, shard: int) -> None:
+        self._shard = shard % SHARDS
+        self._counts: Counter[Key] = Counter()
+
+    def add(self, run_id: int, kind: str, key: str, n: int = 1) -> None:
+        """Add `n` to one count."""
+        self._counts[(run_id, kind, key)] += n
+
+    def moved(self, run_id: int, source: str, target: str, n: int = 1) -> None:
+        """Take `n` jobs from one state's count to another's."""
+        self._counts[(run_id, "state", source)] -= n
+        self._counts[(run_id, "state", target)] += n
+
+    def write(self, connection: Connection) -> None:
+        """Write what was collected and forget it."""
+        rows = [(*key, self._shard, n) for key, n in sorted(self._counts.items()) if n]
+        self._counts.clear()
+        if rows:
+            bulk.execute(
+                connection,
+                [("run_id", "INT"), ("kind", "TEXT"), ("key", "TEXT"), ("shard", "INT"), ("n", "BIGINT")],
+                rows,
+                "INSERT INTO run_counters (run_id, kind, key, shard, n)"
+                " SELECT run_id, kind, key, shard, n FROM v WHERE true"
+                " ON CONFLICT (run_id, kind, key, shard) DO UPDATE SET n = run_counters.n + excluded.n",
+            )
+
+
+def read(connection: Connection, run_id: int) -> dict[tuple[str, str], int]:
+    """Return all counts of a run by (kind, key)."""
+    rows = connection.execute(
+        text("SELECT kind, key, SUM(n) FROM run_counters WHERE run_id = :run GROUP BY kind, key"),
+        {"run": run_id},
+    )
+    return {(kind, key): int(n) for kind, key, n in rows}
+
+
+def states(counts: Mapping[tuple[str, str], int]) -> dict[JobState, int]:
+    """Pick the jobs by state from what `read` returned; every state is there."""
+    return {state: counts.get(("state", state), 0) for state in JobState}
+
+
+def open_jobs(connection: Connection, run_id: int) -> int:
+    """Count the jobs of a run that still move by themselves."""
+    return int(
+        connection.execute(
+            text(
+                "SELECT COALESCE(SUM(n), 0) FROM run_counters WHERE run_id = :run AND kind = 'state'"
+                " AND key IN ('pending', 'submitting', 'waiting', 'collecting', 'stored')"
+            ),
+            {"run": run_id},
+        ).scalar_one()
+    )
+
+
+def recount(connection: Connection, run_id: int) -> bool:
+    """Count the jobs' states anew; return whether the counters had drifted (and mend them)."""
+    counted = {
+        key: int(n)
+        for key, n in connection.execute(
+            text("SELECT state, COUNT(*) FROM jobs WHERE run_id = :run GROUP BY state"), {"run": run_id}
+        )
+    }
+    kept = {k: n for (kind, k), n in read(connection, run_id).items() if kind == "state" and n}
+    if counted == kept:
+        return False
+    connection.execute(
+        text("DELETE FROM run_counters WHERE run_id = :run AND kind = 'state'"), {"run": run_id}
+    )
+    deltas = Deltas(0)
+    for state, n in counted.items():
+        deltas.add(run_id, "state", state, n)
+    deltas.write(connection)
+    return True

@@ -1,0 +1,378 @@
+"""The moves of jobs: one function a transition of `rules.states`, each a guarded UPDATE for many rows.
+
+Every function returns the ids of the jobs that really moved. A job that is missing there was moved by
+somebody else before; that is a normal answer and no error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+
+from runner.db import attempts, bulk, results
+from runner.db.counters import Deltas
+from runner.db.leases import Lease
+from runner.db.results import Received
+from runner.db.tables import run_of
+from runner.rules.errors import Bug
+from runner.rules.states import FINAL, TRANSITIONS, Event, JobState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """Why a job moved, for its history: our code, the API's words, the HTTP status."""
+
+    code: str
+    message: str = ""
+    http_status: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The API took an attempt."""
+
+    lease: Lease
+    request_id: str
+    sent_at_ms: int
+    accepted_at_ms: int
+    due_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Back:
+    """An attempt came to nothing: where the job goes, when it is due again, and why."""
+
+    lease: Lease
+    target: JobState
+    due_at_ms: int
+    at_ms: int
+    cause: Cause
+    possible_ticks: int = 0
+    leftover: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotYet:
+    """A fetch brought no answer: ask again at `due_at_ms`."""
+
+    lease: Lease
+    due_at_ms: int
+    misses: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What an answer used and what it cost. `ticks_source` is reported, estimated or unknown."""
+
+    model: str | None = None
+    finish_reason: str | None = None
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
+    completion_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    total_tokens: int | None = None
+    ticks: int | None = None
+    ticks_source: str = "unknown"
+    prices_as_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """A stored answer was judged: the event, where the job goes, what the answer cost."""
+
+    job_id: int
+    attempt: int
+    event: Event
+    target: JobState
+    at_ms: int
+    due_at_ms: int
+    latency_bucket: str
+    cost: Cost
+    cause: Cause | None = None
+
+
+@dataclass(slots=True)
+class _Move:
+    """One row of a guarded UPDATE."""
+
+    job_id: int
+    target: JobState
+    gen: int = 0
+    due_at_ms: int = 0
+    at_ms: int | None = None
+    code: str | None = None
+    request_id: str | None = None
+    misses: int = 0
+    spent: int = 0
+    extra: int = 0
+    answered_by: int | None = None
+    finished_at_ms: int | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.finished_at_ms = self.at_ms if self.target in FINAL else None
+
+
+_COLUMNS = [
+    ("id", "BIGINT"),
+    ("gen", "INT"),
+    ("target", "TEXT"),
+    ("due", "BIGINT"),
+    ("finished", "BIGINT"),
+    ("code", "TEXT"),
+    ("request_id", "TEXT"),
+    ("at", "BIGINT"),
+    ("misses", "INT"),
+    ("spent", "INT"),
+    ("extra", "INT"),
+    ("answered_by", "INT"),
+]
+_FREE = "state = v.target, lease_owner = NULL, lease_until_ms = NULL"
+
+
+def send(
+    connection: Connection, leases: Sequence[Lease], *, worker: int, now_ms: int, deltas: Deltas
+) -> set[int]:
+    """Mark leased jobs as being sent and put their attempts on record, before the POSTs leave."""
+    moves = [_Move(lease.job_id, JobState.SUBMITTING, lease.gen) for lease in leases]
+    moved = _guarded(
+        connection,
+        Event.SEND,
+        moves,
+        "state = v.target, attempt = jobs.attempt + 1, polls = 0, misses = 0, request_id = NULL,"
+        " accepted_at_ms = NULL",
+        deltas,
+    )
+    attempts.open_(
+        connection, [lease for lease in leases if lease.job_id in moved], worker=worker, now_ms=now_ms
+    )
+    return moved
+
+
+def accepted(connection: Connection, rows: Sequence[Accepted], deltas: Deltas) -> set[int]:
+    """The API gave request ids: the jobs wait for their answers.
+
+    The attempt is accepted even where the job has moved on: its id stays in the history.
+    """
+    moves = [
+        _Move(
+            row.lease.job_id,
+            JobState.WAITING,
+            row.lease.gen,
+            due_at_ms=row.due_at_ms,
+            at_ms=row.accepted_at_ms,
+            request_id=row.request_id,
+        )
+        for row in rows
+    ]
+    moved = _guarded(
+        connection,
+        Event.ACCEPTED,
+        moves,
+        f"{_FREE}, request_id = v.request_id, accepted_at_ms = v.at, due_at_ms = v.due",
+        deltas,
+    )
+    first = attempts.accepted(
+        connection,
+        [(r.lease.job_id, r.lease.attempt, r.request_id, r.sent_at_ms, r.accepted_at_ms) for r in rows],
+    )
+    for job_id in first:
+        deltas.add(run_of(job_id), "attempts", "accepted")
+    return moved
+
+
+def not_sent(connection: Connection, rows: Sequence[Back], deltas: Deltas) -> set[int]:
+    """The POSTs surely never left: the jobs are pending again and nothing was spent."""
+    return _back(connection, Event.NOT_SENT, rows, deltas)
+
+
+def refused_for_now(connection: Connection, rows: Sequence[Back], deltas: Deltas) -> set[int]:
+    """The API said later: the jobs are pending again and no attempt is spent."""
+    moved = _back(connection, Event.REFUSED_FOR_NOW, rows, deltas)
+    for job_id in moved:
+        deltas.add(run_of(job_id), "attempts", "refused_for_now")
+    return moved
+
+
+def refused(connection: Connection, rows: Sequence[Back], deltas: Deltas) -> set[int]:
+    """The API refused the jobs for their own fault: they have failed."""
+    return _back(connection, Event.REFUSED, rows, deltas, spent=1)
+
+
+def ambiguous(connection: Connection, rows: Sequence[Back], deltas: Deltas) -> set[int]:
+    """Nobody can know whether the POSTs arrived: counted as extras, with what they may have cost."""
+    return _extra(connection, Event.AMBIGUOUS, rows, deltas)
+
+
+def lost(connection: Connection, rows: Sequence[Back], deltas: Deltas) -> set[int]:
+    """The answers are gone: counted as extras, with what they may have cost."""
+    return _extra(connection, Event.LOST, rows, deltas)
+
+
+def not_yet(connection: Connection, event: Event, rows: Sequence[NotYet], deltas: Deltas) -> set[int]:
+    """Fetches brought no answer (`not_ready` or `later`): the jobs wait on."""
+    moves = [
+        _Move(row.lease.job_id, JobState.WAITING, row.lease.gen, due_at_ms=row.due_at_ms, misses=row.misses)
+        for row in rows
+    ]
+    return _guarded(connection, event, moves, f"{_FREE}, due_at_ms = v.due, misses = v.misses", deltas)
+
+
+def stored(connection: Connection, answers: Sequence[Received], deltas: Deltas) -> set[int]:
+    """Keep answers; their jobs, wherever they are, are stored."""
+    results.insert(connection, answers)
+    moves = [_Move(answer.job_id, JobState.STORED, answered_by=answer.attempt) for answer in answers]
+    return _guarded(
+        connection,
+        Event.STORED,
+        moves,
+        f"{_FREE}, lease_gen = lease_gen + 1, answered_by = v.answered_by",
+        deltas,
+    )
+
+
+def settled(connection: Connection, rows: Sequence[Settled], deltas: Deltas) -> set[int]:
+    """Stored answers were judged: the jobs end, or go again. Costs are counted either way."""
+    moved: set[int] = set()
+    for event in (Event.SUCCEEDED, Event.UNUSABLE, Event.GENERATION_FAILED):
+        of_event = [row for row in rows if row.event is event]
+        moves = [
+            _Move(
+                row.job_id,
+                row.target,
+                due_at_ms=row.due_at_ms,
+                at_ms=row.at_ms,
+                code=row.cause.code if row.cause else None,
+                spent=1,
+                answered_by=row.attempt if row.target in FINAL else None,
+            )
+            for row in of_event
+        ]
+        moved |= _guarded(
+            connection,
+            event,
+            moves,
+            f"{_FREE}, due_at_ms = v.due, finished_at_ms = v.finished, error_code = v.code,"
+            " spent = jobs.spent + v.spent, answered_by = v.answered_by",
+            deltas,
+        )
+    ended = [row for row in rows if row.job_id in moved]
+    attempts.settled(connection, ended)
+    for row in ended:
+        _count_settled(row, deltas)
+    return moved
+
+
+def _count_settled(row: Settled, deltas: Deltas) -> None:
+    run_id, cost = run_of(row.job_id), row.cost
+    deltas.add(run_id, "attempts", "collected")
+    deltas.add(run_id, "latency", row.latency_bucket)
+    for key, n in (
+        ("prompt", cost.prompt_tokens),
+        ("cached", cost.cached_tokens),
+        ("completion", cost.completion_tokens),
+        ("reasoning", cost.reasoning_tokens),
+        ("total", cost.total_tokens),
+    ):
+        deltas.add(run_id, "tokens", key, n or 0)
+    model = cost.model or "unknown"
+    deltas.add(run_id, "model_jobs", model)
+    if cost.ticks is None:
+        deltas.add(run_id, "unknown", "jobs")
+    else:
+        deltas.add(run_id, "ticks", cost.ticks_source, cost.ticks)
+        deltas.add(run_id, "model_ticks", model, cost.ticks)
+    if row.target is JobState.SUCCEEDED:
+        deltas.add(run_id, "finish", cost.finish_reason or "unknown")
+    elif row.target is JobState.FAILED:
+        deltas.add(run_id, "code", row.cause.code if row.cause else "unknown")
+    else:
+        deltas.add(run_id, "extra", row.event)
+
+
+def _back(
+    connection: Connection, event: Event, rows: Sequence[Back], deltas: Deltas, *, spent: int = 0
+) -> set[int]:
+    moves = [
+        _Move(
+            row.lease.job_id,
+            row.target,
+            row.lease.gen,
+            due_at_ms=row.due_at_ms,
+            at_ms=row.at_ms,
+            code=row.cause.code if row.target is not JobState.PENDING else None,
+            spent=spent,
+            extra=1 if event in (Event.AMBIGUOUS, Event.LOST) and not row.leftover else 0,
+        )
+        for row in rows
+    ]
+    moved = _guarded(
+        connection,
+        event,
+        moves,
+        f"{_FREE}, due_at_ms = v.due, finished_at_ms = v.finished, error_code = v.code,"
+        " spent = jobs.spent + v.spent, extras = jobs.extras + v.extra",
+        deltas,
+    )
+    gone = [row for row in rows if row.lease.job_id in moved]
+    attempts.ended(connection, event, gone)
+    for row in gone:
+        if row.target is JobState.FAILED:
+            deltas.add(row.lease.run_id, "code", row.cause.code)
+    return moved
+
+
+def _extra(connection: Connection, event: Event, rows: Sequence[Back], deltas: Deltas) -> set[int]:
+    moved = _back(connection, event, rows, deltas)
+    for row in rows:
+        if row.lease.job_id in moved:
+            deltas.add(row.lease.run_id, "extra", event)
+            deltas.add(row.lease.run_id, "ticks", "possible_extra", row.possible_ticks)
+            if row.leftover:
+                deltas.add(row.lease.run_id, "leftover", event)
+    return moved
+
+
+def _guarded(
+    connection: Connection, event: Event, moves: Sequence[_Move], change: str, deltas: Deltas
+) -> set[int]:
+    """Move rows along one transition of the table, if they still stand at its start (and lease)."""
+    if not moves:
+        return set()
+    transition = TRANSITIONS[event]
+    if not {move.target for move in moves} <= transition.targets:
+        raise Bug(f"{event} does not lead to {sorted({move.target for move in moves})}")
+    moved: set[int] = set()
+    for source in sorted(transition.sources):
+        guard = f"jobs.state = '{source}'" + (" AND jobs.lease_gen = v.gen" if transition.fenced else "")
+        found = bulk.execute(
+            connection,
+            _COLUMNS,
+            [_parameters(move) for move in moves if move.job_id not in moved],
+            f"UPDATE jobs SET {change} FROM v WHERE jobs.id = v.id AND {guard} RETURNING jobs.id, jobs.state",  # noqa: S608
+        )
+        for job_id, target in found:
+            moved.add(job_id)
+            deltas.moved(run_of(job_id), source, target)
+        if len(moved) == len(moves):
+            break
+    return moved
+
+
+def _parameters(move: _Move) -> tuple[Any, ...]:
+    return (
+        move.job_id,
+        move.gen,
+        move.target,
+        move.due_at_ms,
+        move.finished_at_ms,
+        move.code,
+        move.request_id,
+        move.at_ms,
+        move.misses,
+        move.spent,
+        move.extra,
+        move.answered_by,
+    )

@@ -1,0 +1,102 @@
+"""What crashed or frozen processes left behind in the tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from runner.db.leases import Lease
+from runner.rules.states import JobState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover:
+    """A job that was in somebody's hands."""
+
+    lease: Lease
+    state: JobState
+    model: str
+    prompt_tokens: int
+    output_tokens_max: int | None
+    extras: int
+    misses: int
+    settle_tries: int
+
+
+_SELECT = (
+    "SELECT id, lease_gen, attempt, state, model, prompt_tokens, output_tokens_max, extras, misses,"
+    " settle_tries FROM jobs"
+)
+
+
+def of_worker(connection: Connection, worker: int) -> list[Leftover]:
+    """Return the jobs that a dead worker was sending or collecting."""
+    rows = connection.execute(
+        text(f"{_SELECT} WHERE state IN ('submitting', 'collecting') AND lease_owner = :worker"),
+        {"worker": worker},
+    )
+    return [_leftover(row) for row in rows]
+
+
+def expired(connection: Connection, now_ms: int, rows_max: int) -> list[Leftover]:
+    """Return jobs being sent or collected under leases that ran out."""
+    rows = connection.execute(
+        text(
+            f"{_SELECT} WHERE state IN ('submitting', 'collecting', 'stored')"
+            " AND state IN ('submitting', 'collecting') AND lease_until_ms <= :now"
+            " ORDER BY lease_until_ms LIMIT :rows"
+        ),
+        {"now": now_ms, "rows": rows_max},
+    )
+    return [_leftover(row) for row in rows]
+
+
+def unsettled(connection: Connection, rows_max: int) -> list[Row[Any]]:
+    """Return stored answers that nobody judged: their job, their attempt, their bytes."""
+    return list(
+        connection.execute(
+            text(
+                "SELECT j.id, j.answered_by AS attempt, j.model, j.spent, j.extras, j.settle_tries,"
+                " j.lease_until_ms, r.body, r.received_at_ms, a.accepted_at_ms"
+                " FROM jobs j JOIN results r ON r.job_id = j.id AND r.attempt = j.answered_by"
+                " LEFT JOIN attempts a ON a.job_id = j.id AND a.attempt = j.answered_by"
+                " WHERE j.state IN ('submitting', 'collecting', 'stored') AND j.state = 'stored'"
+                " ORDER BY j.id LIMIT :rows"
+            ),
+            {"rows": rows_max},
+        )
+    )
+
+
+def try_settling(connection: Connection, job_id: int) -> None:
+    """Count a try to judge an answer, before it: an answer that kills its judge is tried three times only."""
+    connection.execute(
+        text("UPDATE jobs SET settle_tries = settle_tries + 1 WHERE id = :id AND state = 'stored'"),
+        {"id": job_id},
+    )
+
+
+def void_pending(connection: Connection, worker: int) -> None:
+    """Free the pending jobs that a dead worker had leased."""
+    connection.execute(
+        text(
+            "UPDATE jobs SET lease_owner = NULL, lease_until_ms = NULL"
+            " WHERE state = 'pending' AND lease_owner = :worker"
+        ),
+        {"worker": worker},
+    )
+
+
+def _leftover(row: Row[Any]) -> Leftover:
+    return Leftover(
+        lease=Lease(job_id=row.id, gen=row.lease_gen, attempt=row.attempt),
+        state=JobState(row.state),
+        model=row.model,
+        prompt_tokens=row.prompt_tokens,
+        output_tokens_max=row.output_tokens_max,
+        extras=row.extras,
+        misses=row.misses,
+        settle_tries=row.settle_tries,
+    )

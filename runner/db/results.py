@@ -1,0 +1,83 @@
+"""The answers' bytes, verbatim, one row a request_id; and the request bodies they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, text
+
+from runner.db import bulk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """One fetched answer."""
+
+    job_id: int
+    attempt: int
+    request_id: str
+    body: bytes
+    sha256: str
+    received_at_ms: int
+
+
+def insert(connection: Connection, rows: Sequence[Received]) -> None:
+    """Keep answers; one that is kept already (same request_id) stays as it is."""
+    if rows:
+        bulk.execute(
+            connection,
+            [
+                ("job_id", "BIGINT"),
+                ("attempt", "INT"),
+                ("request_id", "TEXT"),
+                ("body", "BYTEA"),
+                ("sha256", "TEXT"),
+                ("at", "BIGINT"),
+            ],
+            [(r.job_id, r.attempt, r.request_id, r.body, r.sha256, r.received_at_ms) for r in rows],
+            "INSERT INTO results (job_id, attempt, request_id, body, sha256, received_at_ms)"
+            " SELECT job_id, attempt, request_id, body, sha256, at FROM v WHERE true ON CONFLICT DO NOTHING",
+        )
+
+
+def bodies(connection: Connection, job_ids: Sequence[int]) -> dict[int, tuple[bytes, str | None]]:
+    """Return request bodies and conversation ids by job."""
+    rows = connection.execute(
+        text("SELECT job_id, body, conv_id FROM payloads WHERE job_id IN :ids").bindparams(
+            bindparam("ids", expanding=True)
+        ),
+        {"ids": list(job_ids)},
+    )
+    return {row.job_id: (bytes(row.body), row.conv_id) for row in rows}
+
+
+def of_job(connection: Connection, job_id: int) -> list[Row[Any]]:
+    """Return all kept answers of a job, oldest attempt first."""
+    return list(
+        connection.execute(
+            text(
+                "SELECT attempt, request_id, body, sha256, received_at_ms FROM results"
+                " WHERE job_id = :job ORDER BY attempt"
+            ),
+            {"job": job_id},
+        )
+    )
+
+
+def ended_jobs(connection: Connection, first: int, last: int, page: int = 500) -> Iterator[Row[Any]]:
+    """Yield the ended and held jobs of an id range in input order, with what the output files say of them."""
+    query = text(
+        "SELECT j.id, j.custom_id, j.state, j.error_code, j.attempt, j.spent, p.metadata,"
+        " a.http_status, a.error_message, a.request_id, r.body, r.request_id AS result_request_id"
+        " FROM jobs j JOIN payloads p ON p.job_id = j.id"
+        " LEFT JOIN attempts a ON a.job_id = j.id AND a.attempt = COALESCE(j.answered_by, j.attempt)"
+        " LEFT JOIN results r ON r.job_id = j.id AND r.attempt = j.answered_by"
+        " WHERE j.id > :after AND j.id <= :last AND j.state IN ('succeeded', 'failed', 'held')"
+        " ORDER BY j.id LIMIT :page"
+    )
+    after = first - 1
+    while rows := connection.execute(query, {"after": after, "last": last, "page": page}).all():
+        yield from rows
+        after = rows[-1].id

@@ -1,0 +1,257 @@
+"""Runs: found, begun, moved, told about."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from runner.db import counters
+from runner.rules.states import PauseReason, RunState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What a user may change from one call to the next; kept with the run as JSON.
+
+    `rpm` and `tpm`: None is not said, 0 is no limit at all.
+    """
+
+    rpm: int | None = None
+    tpm: int | None = None
+    max_attempts: int = 5
+    on_ambiguous: str = "resubmit"
+    max_waiting: int = 50_000
+    max_failures: int | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRow:
+    """One run as the database has it."""
+
+    id: int
+    identity: str
+    repetition: int
+    name: str
+    state: RunState
+    pause_reason: str | None
+    pause_text: str | None
+    input_path: str
+    input_sha256: str
+    output_path: str | None
+    options: RunOptions
+    total: int
+    created_at_ms: int
+    started_at_ms: int | None
+    finished_at_ms: int | None
+
+
+def find(connection: Connection, run_id: int) -> RunRow | None:
+    """Return a run by its id."""
+    row = connection.execute(text("SELECT * FROM runs WHERE id = :id"), {"id": run_id}).one_or_none()
+    return _run(row) if row else None
+
+
+def newest(connection: Connection, identity: str) -> RunRow | None:
+    """Return the newest run of an identity."""
+    row = connection.execute(
+        text("SELECT * FROM runs WHERE identity = :identity ORDER BY repetition DESC LIMIT 1"),
+        {"identity": identity},
+    ).one_or_none()
+    return _run(row) if row else None
+
+
+def namesake(connection: Connection, name: str) -> RunRow | None:
+    """Return the newest run of a name."""
+    row = connection.execute(
+        text("SELECT * FROM runs WHERE name = :name ORDER BY id DESC LIMIT 1"), {"name": name}
+    ).one_or_none()
+    return _run(row) if row else None
+
+
+def all_runs(connection: Connection) -> list[RunRow]:
+    """Return every run, newest first."""
+    return [_run(row) for row in connection.execute(text("SELECT * FROM runs ORDER BY id DESC"))]
+
+
+def in_states(connection: Connection, states: Sequence[RunState]) -> list[RunRow]:
+    """Return the runs in some states, oldest first."""
+    listed = ", ".join(f"'{state}'" for state in states)
+    query = text(f"SELECT * FROM runs WHERE state IN ({listed}) ORDER BY id")  # noqa: S608 - our own words
+    return [_run(row) for row in connection.execute(query)]
+
+
+def begin(
+    connection: Connection,
+    *,
+    identity: str,
+    name: str,
+    input_path: str,
+    input_sha256: str,
+    options: RunOptions,
+    now_ms: int,
+) -> int:
+    """Open a run in state `loading`; return its id."""
+    return int(
+        connection.execute(
+            text(
+                "INSERT INTO runs (identity, repetition, name, state, input_path, input_sha256, options,"
+                " total, created_at_ms) VALUES (:identity,"
+                " (SELECT COALESCE(MAX(repetition) + 1, 0) FROM runs WHERE identity = :identity),"
+                " :name, 'loading', :path, :sha, :options, 0, :now) RETURNING id"
+            ),
+            {
+                "identity": identity,
+                "name": name,
+                "path": input_path,
+                "sha": input_sha256,
+                "options": json.dumps(asdict(options)),
+                "now": now_ms,
+            },
+        ).scalar_one()
+    )
+
+
+def loaded(connection: Connection, run_id: int, total: int) -> None:
+    """Flip a run from `loading` to `ready`: from here on its lines exist."""
+    connection.execute(
+        text("UPDATE runs SET state = 'ready', total = :total WHERE id = :id AND state = 'loading'"),
+        {"id": run_id, "total": total},
+    )
+
+
+def forget(connection: Connection, run_id: int) -> None:
+    """Remove a run with everything of it."""
+    for table, column in (("jobs", "id"), ("payloads", "job_id"), ("attempts", "job_id"), ("results", "job_id")):
+        connection.execute(
+            text(f"DELETE FROM {table} WHERE {column} >= :first AND {column} < :last"),  # noqa: S608
+            {"first": run_id << 32, "last": (run_id + 1) << 32},
+        )
+    for table, column in (("run_counters", "run_id"), ("run_events", "run_id"), ("runs", "id")):
+        connection.execute(text(f"DELETE FROM {table} WHERE {column} = :id"), {"id": run_id})  # noqa: S608
+
+
+def adopt(connection: Connection, run_id: int, *, options: RunOptions, output_path: str) -> None:
+    """Take over what this call says of limits and output."""
+    connection.execute(
+        text("UPDATE runs SET options = :options, output_path = :output WHERE id = :id"),
+        {"id": run_id, "options": json.dumps(asdict(options)), "output": output_path},
+    )
+
+
+def start(connection: Connection, run_id: int, now_ms: int) -> bool:
+    """Set a ready, waiting or paused run to work; return whether it moved."""
+    moved = connection.execute(
+        text(
+            "UPDATE runs SET state = 'running', pause_reason = NULL, pause_text = NULL,"
+            " started_at_ms = COALESCE(started_at_ms, :now) WHERE id = :id"
+            " AND state IN ('ready', 'waiting', 'paused')"
+        ),
+        {"id": run_id, "now": now_ms},
+    )
+    if moved.rowcount:
+        note(connection, run_id, now_ms, "started", "")
+    return bool(moved.rowcount)
+
+
+def reopen(connection: Connection, run_id: int, now_ms: int) -> None:
+    """Set a finished run to work again after jobs of it were retried."""
+    moved = connection.execute(
+        text(
+            "UPDATE runs SET state = 'running', finished_at_ms = NULL, pause_reason = NULL, pause_text = NULL"
+            " WHERE id = :id AND state IN ('finished', 'cancelled')"
+        ),
+        {"id": run_id},
+    )
+    if moved.rowcount:
+        note(connection, run_id, now_ms, "reopened", "")
+
+
+def pause(connection: Connection, run_id: int, reason: PauseReason, why: str, now_ms: int) -> bool:
+    """Stop submitting for a run until a person says otherwise; collecting goes on."""
+    moved = connection.execute(
+        text(
+            "UPDATE runs SET state = 'paused', pause_reason = :reason, pause_text = :why WHERE id = :id"
+            " AND state IN ('running', 'waiting')"
+        ),
+        {"id": run_id, "reason": reason, "why": why},
+    )
+    if moved.rowcount:
+        note(connection, run_id, now_ms, "paused", f"{reason}: {why}")
+    return bool(moved.rowcount)
+
+
+def wait(connection: Connection, run_id: int, why: str, now_ms: int) -> bool:
+    """Say that a run waits for a service; it goes on by itself."""
+    moved = connection.execute(
+        text(
+            "UPDATE runs SET state = 'waiting', pause_text = :why WHERE id = :id AND state = 'running'"
+        ),
+        {"id": run_id, "why": why},
+    )
+    if moved.rowcount:
+        note(connection, run_id, now_ms, "waiting", why)
+    return bool(moved.rowcount)
+
+
+def go_on(connection: Connection, run_id: int, now_ms: int) -> bool:
+    """End a wait: the service answers again."""
+    moved = connection.execute(
+        text("UPDATE runs SET state = 'running', pause_text = NULL WHERE id = :id AND state = 'waiting'"),
+        {"id": run_id},
+    )
+    if moved.rowcount:
+        note(connection, run_id, now_ms, "running", "the service answers again")
+    return bool(moved.rowcount)
+
+
+def finish_if_done(connection: Connection, run_id: int, now_ms: int) -> bool:
+    """Finish a run whose jobs all have their end or are held; return whether it finished now."""
+    row = connection.execute(text("SELECT state FROM runs WHERE id = :id"), {"id": run_id}).one_or_none()
+    if row is None or row.state not in ("running", "waiting", "paused"):
+        return False
+    if counters.open_jobs(connection, run_id):
+        return False
+    if counters.recount(connection, run_id):
+        note(connection, run_id, now_ms, "recounted", "the counters had drifted and were mended")
+        if counters.open_jobs(connection, run_id):
+            return False
+    connection.execute(
+        text(
+            "UPDATE runs SET state = 'finished', finished_at_ms = :now, pause_reason = NULL,"
+            " pause_text = NULL WHERE id = :id"
+        ),
+        {"id": run_id, "now": now_ms},
+    )
+    note(connection, run_id, now_ms, "finished", "")
+    return True
+
+
+def note(connection: Connection, run_id: int, at_ms: int, kind: str, cause: str) -> None:
+    """Put one event of a run on record."""
+    connection.execute(
+        text("INSERT INTO run_events (run_id, at_ms, kind, cause) VALUES (:run, :at, :kind, :cause)"),
+        {"run": run_id, "at": at_ms, "kind": kind, "cause": cause.replace("\0", "\ufffd")},
+    )
+
+
+def events(connection: Connection, run_id: int) -> list[Row[Any]]:
+    """Return the events of a run, oldest first."""
+    return list(
+        connection.execute(
+            text("SELECT at_ms, kind, cause FROM run_events WHERE run_id = :run ORDER BY id"), {"run": run_id}
+        )
+    )
+
+
+def _run(row: Row[Any]) -> RunRow:
+    fields = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented name
+    known = json.loads(fields.pop("options"))
+    return RunRow(
+        **{**fields, "state": RunState(fields["state"])},
+        options=RunOptions(**{k: v for k, v in known.items() if k in RunOptions.__dataclass_fields__}),
+    )

@@ -1,0 +1,121 @@
+"""One door to the database: engines, transactions, and what SQLite and PostgreSQL do differently."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import OperationalError
+
+from runner.rules.errors import Unreachable, UsageError
+
+SQLITE_BUSY_MS = 30_000
+SQLITE_CACHE_KIB = 16_384
+
+
+class Database:
+    """A database by its URL: `sqlite:///…` or `postgresql+psycopg://…`."""
+
+    def __init__(self, url: str, *, pool_size: int = 4) -> None:
+        parsed = _parse(url)
+        self.url = parsed
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        self.engine = _sqlite(parsed) if self.is_sqlite else _postgres(parsed, pool_size)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Open one writing transaction (SQLite: BEGIN IMMEDIATE, so that it never fails half-way)."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open one reading transaction: a single snapshot that blocks nobody."""
+        options: dict[str, Any] = (
+            {"runner_read": True} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        )
+        with self.engine.connect().execution_options(**options) as connection:
+            yield connection
+
+    def now_ms(self) -> int:
+        """Return the database's wall clock: the one clock that all hosts share."""
+        if self.is_sqlite:
+            return time.time_ns() // 1_000_000
+        with self.engine.connect() as connection:
+            seconds = connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one()
+        return int(seconds * 1000)
+
+    def check(self) -> None:
+        """Raise `Unreachable` with a sentence for people when the database does not answer."""
+        try:
+            with self.engine.connect() as connection:
+                connection.execute(text("SELECT 1"))
+        except OperationalError as error:
+            shown = self.url.render_as_string(hide_password=True)
+            raise Unreachable(
+                f"the database does not answer: {shown}",
+                where=(str(error.orig).strip().splitlines()[0],),
+                fix="start it, or correct RUNNER_DATABASE_URL",
+            ) from error
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except Exception as error:
+        raise UsageError(
+            "RUNNER_DATABASE_URL is not a database URL",
+            fix="write it as postgresql+psycopg://user:password@host/name or sqlite:////path/to/file.db",
+        ) from error
+    if parsed.get_backend_name() == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() != "sqlite":
+        raise UsageError(
+            f"{parsed.get_backend_name()} is not supported as a database",
+            fix="use PostgreSQL (postgresql+psycopg://…) or SQLite (sqlite:///…)",
+        )
+    return parsed
+
+
+def _sqlite(url: URL) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_MS / 1000, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            f"busy_timeout={SQLITE_BUSY_MS}",
+            f"cache_size=-{SQLITE_CACHE_KIB}",
+            "temp_store=MEMORY",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # A transaction that begins as a reader and then writes can fail at once with "database is locked".
+        reading = connection.get_execution_options().get("runner_read", False)
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgres(url: URL, pool_size: int) -> Engine:
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=2,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": 10, "options": "-c synchronous_commit=on -c timezone=UTC"},
+    )

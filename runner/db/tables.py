@@ -1,0 +1,232 @@
+"""The tables. `jobs` is narrow and hot; bodies and answers stand apart.
+
+Times are whole milliseconds since 1970 UTC (`_ms`), money is ticks. Hot tables carry no foreign keys:
+their rows are written and removed by run, and a check per row costs more than it guards here.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from runner.rules.states import FINAL, JobState, RunState
+
+JOB_ID_SHIFT = 32
+
+
+def job_id(run_id: int, ordinal: int) -> int:
+    """Return the id of the `ordinal`-th job (from 0) of a run: a run's ids are one contiguous range."""
+    return (run_id << JOB_ID_SHIFT) | ordinal
+
+
+def run_of(job: int) -> int:
+    """Return the run that a job id belongs to."""
+    return job >> JOB_ID_SHIFT
+
+
+def _listed(words: object) -> str:
+    return ", ".join(f"'{word}'" for word in sorted(str(w) for w in words))  # type: ignore[attr-defined]
+
+
+class Base(DeclarativeBase):
+    """Names every constraint, so that migrations can speak of them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class Run(Base):
+    """One loading of a job file with its settings."""
+
+    __tablename__ = "runs"
+    __table_args__ = (
+        CheckConstraint(f"state IN ({_listed(RunState)})", name="state"),
+        UniqueConstraint("identity", "repetition"),
+    )
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    identity: Mapped[str] = mapped_column(String(64))
+    repetition: Mapped[int] = mapped_column(Integer, default=0)
+    name: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(16))
+    pause_reason: Mapped[str | None] = mapped_column(String(16))
+    pause_text: Mapped[str | None] = mapped_column(Text)
+    input_path: Mapped[str] = mapped_column(Text)
+    input_sha256: Mapped[str] = mapped_column(String(64))
+    output_path: Mapped[str | None] = mapped_column(Text)
+    options: Mapped[str] = mapped_column(Text, default="{}")
+    total: Mapped[int] = mapped_column(Integer, default=0)
+    created_at_ms: Mapped[int] = mapped_column(BigInteger)
+    started_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+    finished_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class RunEvent(Base):
+    """What happened to a run as a whole: pauses, probes, limit changes, recoveries."""
+
+    __tablename__ = "run_events"
+    __table_args__ = (Index(None, "run_id", "id"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    run_id: Mapped[int] = mapped_column(Integer)
+    at_ms: Mapped[int] = mapped_column(BigInteger)
+    kind: Mapped[str] = mapped_column(String(32))
+    cause: Mapped[str] = mapped_column(Text)
+
+
+class Job(Base):
+    """One line of a job file, without its body. `id` holds the run and the place in the file."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        CheckConstraint(f"state IN ({_listed(JobState)})", name="state"),
+        CheckConstraint(
+            f"(state IN ({_listed(FINAL)})) = (finished_at_ms IS NOT NULL)", name="final_has_finished_at"
+        ),
+        CheckConstraint(
+            "state NOT IN ('waiting', 'collecting') OR request_id IS NOT NULL", name="waiting_has_request_id"
+        ),
+        UniqueConstraint("run_id", "custom_id"),
+        Index(
+            "ix_jobs_pending",
+            "run_id",
+            "id",
+            sqlite_where=text("state = 'pending'"),
+            postgresql_where=text("state = 'pending'"),
+        ),
+        Index(
+            "ix_jobs_waiting",
+            "due_at_ms",
+            sqlite_where=text("state = 'waiting'"),
+            postgresql_where=text("state = 'waiting'"),
+        ),
+        Index(
+            "ix_jobs_held_by_a_process",
+            "lease_until_ms",
+            sqlite_where=text("state IN ('submitting', 'collecting', 'stored')"),
+            postgresql_where=text("state IN ('submitting', 'collecting', 'stored')"),
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    run_id: Mapped[int] = mapped_column(Integer)
+    line: Mapped[int] = mapped_column(Integer)
+    custom_id: Mapped[str] = mapped_column(Text)
+    model: Mapped[str] = mapped_column(Text)
+    prompt_tokens: Mapped[int] = mapped_column(Integer)
+    output_tokens_max: Mapped[int | None] = mapped_column(Integer)
+    body_bytes: Mapped[int] = mapped_column(Integer)
+    state: Mapped[str] = mapped_column(String(16))
+    due_at_ms: Mapped[int] = mapped_column(BigInteger)
+    lease_owner: Mapped[int | None] = mapped_column(Integer)
+    lease_until_ms: Mapped[int | None] = mapped_column(BigInteger)
+    lease_gen: Mapped[int] = mapped_column(Integer)
+    attempt: Mapped[int] = mapped_column(Integer)
+    answered_by: Mapped[int | None] = mapped_column(Integer)
+    spent: Mapped[int] = mapped_column(Integer)
+    extras: Mapped[int] = mapped_column(Integer)
+    polls: Mapped[int] = mapped_column(Integer)
+    misses: Mapped[int] = mapped_column(Integer)
+    settle_tries: Mapped[int] = mapped_column(Integer)
+    request_id: Mapped[str | None] = mapped_column(Text)
+    accepted_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+    error_code: Mapped[str | None] = mapped_column(String(64))
+    finished_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class Payload(Base):
+    """What a job sends, byte for byte as written in the file."""
+
+    __tablename__ = "payloads"
+
+    job_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    extra: Mapped[bytes | None] = mapped_column("metadata", LargeBinary)
+    conv_id: Mapped[str | None] = mapped_column(String(64))
+
+
+class Attempt(Base):
+    """One submission of a job: its history and its cost."""
+
+    __tablename__ = "attempts"
+
+    job_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    attempt: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    lane: Mapped[str] = mapped_column(String(16))
+    worker: Mapped[int] = mapped_column(Integer)
+    outcome: Mapped[str] = mapped_column(String(24))
+    marked_at_ms: Mapped[int] = mapped_column(BigInteger)
+    sent_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+    accepted_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+    collected_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+    request_id: Mapped[str | None] = mapped_column(Text)
+    http_status: Mapped[int | None] = mapped_column(Integer)
+    error_code: Mapped[str | None] = mapped_column(String(64))
+    error_message: Mapped[str | None] = mapped_column(Text)
+    polls: Mapped[int] = mapped_column(Integer, default=0)
+    model: Mapped[str | None] = mapped_column(Text)
+    finish_reason: Mapped[str | None] = mapped_column(String(32))
+    prompt_tokens: Mapped[int | None] = mapped_column(BigInteger)
+    cached_tokens: Mapped[int | None] = mapped_column(BigInteger)
+    completion_tokens: Mapped[int | None] = mapped_column(BigInteger)
+    reasoning_tokens: Mapped[int | None] = mapped_column(BigInteger)
+    total_tokens: Mapped[int | None] = mapped_column(BigInteger)
+    ticks: Mapped[int | None] = mapped_column(BigInteger)
+    ticks_source: Mapped[str | None] = mapped_column(String(16))
+    prices_as_of: Mapped[str | None] = mapped_column(String(10))
+
+
+class Result(Base):
+    """The verbatim bytes of one fetched completion. One row a request_id, whoever brought it."""
+
+    __tablename__ = "results"
+    __table_args__ = (UniqueConstraint("request_id"),)
+
+    job_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    attempt: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    request_id: Mapped[str] = mapped_column(Text)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    sha256: Mapped[str] = mapped_column(String(64))
+    received_at_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class RunCounter(Base):
+    """Counts of a run, kept by delta in the transaction that changes what they count. 8 shards a key."""
+
+    __tablename__ = "run_counters"
+
+    run_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(String(24), primary_key=True)
+    key: Mapped[str] = mapped_column(Text, primary_key=True)
+    shard: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    n: Mapped[int] = mapped_column(BigInteger)
+
+
+class Worker(Base):
+    """One worker process: the owner of leases and of a spool."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    host: Mapped[str] = mapped_column(Text)
+    pid: Mapped[int] = mapped_column(Integer)
+    started_at_ms: Mapped[int] = mapped_column(BigInteger)
+    seen_at_ms: Mapped[int] = mapped_column(BigInteger)
+    ended_at_ms: Mapped[int | None] = mapped_column(BigInteger)

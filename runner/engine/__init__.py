@@ -1,0 +1,1 @@
+"""The stages: submit, collect, settle, sweep. They meet only in the database."""

@@ -1,0 +1,1 @@
+"""Intake: job files become rows, all of them or none."""

@@ -1,0 +1,1 @@
+"""Output: rows become files, whole or not at all."""

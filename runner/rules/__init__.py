@@ -1,0 +1,1 @@
+"""The rules: pure decisions. No I/O, no clock, no chance, no environment; those come in as arguments."""

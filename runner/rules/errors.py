@@ -1,0 +1,60 @@
+"""Every error a person can meet, as one tree.
+
+    RunnerError
+    ├── UserError            the user can mend it: what, where, fix, exit code
+    │   ├── UsageError       2  a flag, a setting or a name is wrong
+    │   ├── JobFileError     3  the job file has bad lines; nothing was loaded
+    │   ├── KeyRefused       4  the API refused the key
+    │   └── Unreachable      5  a service cannot be reached
+    └── Bug                  70 the program's own fault
+
+Faces (cli, later web) render them; nothing below a face prints.
+"""
+
+from __future__ import annotations
+
+
+class RunnerError(Exception):
+    """Any error this program raises on purpose."""
+
+
+class UserError(RunnerError):
+    """Something the user can mend.
+
+    `what` happened, in one sentence; `where`, lines that name file, line and column;
+    `fix`, one sentence that says what to do.
+    """
+
+    exit_code = 2
+
+    def __init__(self, what: str, *, where: tuple[str, ...] = (), fix: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.fix = fix
+
+
+class UsageError(UserError):
+    """A flag, a setting or a name is wrong (exit 2)."""
+
+
+class JobFileError(UserError):
+    """The job file has bad lines; nothing was loaded (exit 3)."""
+
+    exit_code = 3
+
+
+class KeyRefused(UserError):  # noqa: N818 - named as users read it
+    """The API refused the key (exit 4)."""
+
+    exit_code = 4
+
+
+class Unreachable(UserError):  # noqa: N818 - named as users read it
+    """A service cannot be reached (exit 5)."""
+
+    exit_code = 5
+
+
+class Bug(RunnerError):
+    """The program broke one of its own rules (exit 70)."""

@@ -1,0 +1,237 @@
+"""The states of jobs and runs, and the one table of moves between them.
+
+The guarded UPDATEs of `db.jobs`, `docs/states.md` and the stateful tests are all made from TRANSITIONS.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class JobState(StrEnum):
+    """Where a job is."""
+
+    PENDING = "pending"
+    SUBMITTING = "submitting"
+    WAITING = "waiting"
+    COLLECTING = "collecting"
+    STORED = "stored"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    HELD = "held"
+    CANCELLED = "cancelled"
+
+
+class RunState(StrEnum):
+    """Where a run is."""
+
+    LOADING = "loading"
+    READY = "ready"
+    RUNNING = "running"
+    WAITING = "waiting"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+
+
+class PauseReason(StrEnum):
+    """Why a paused run needs a person."""
+
+    KEY = "key"
+    CREDITS = "credits"
+    MODEL = "model"
+    BREAKER = "breaker"
+    FAILURES = "failures"
+    BUDGET = "budget"
+    LIMIT = "limit"
+    USER = "user"
+
+
+FINAL = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
+OPEN = frozenset(JobState) - FINAL - {JobState.STORED}
+RUN_ENDED = frozenset({RunState.FINISHED, RunState.CANCELLED})
+
+JOB_MEANING: dict[JobState, str] = {
+    JobState.PENDING: "has to be sent; a lease may hold it for a process that is about to",
+    JobState.SUBMITTING: "the attempt is on record and the POST may have left",
+    JobState.WAITING: "the API accepted it; its request_id is known and its answer is due at due_at",
+    JobState.COLLECTING: "one process is asking for the answer",
+    JobState.STORED: "the answer's bytes are in `results`; not judged yet",
+    JobState.SUCCEEDED: "ended with a usable answer",
+    JobState.FAILED: "ended with an error",
+    JobState.HELD: "a person decides: sending it again might pay twice once more",
+    JobState.CANCELLED: "ended by the user before it was sent",
+}
+
+RUN_MEANING: dict[RunState, str] = {
+    RunState.LOADING: "its lines are being read; nothing of it is sent",
+    RunState.READY: "loaded whole; not started",
+    RunState.RUNNING: "jobs are sent and collected",
+    RunState.WAITING: "a service or the API is down; probes go on and it continues by itself",
+    RunState.PAUSED: "a person is needed; nothing is sent, collecting goes on",
+    RunState.FINISHED: "every job has its end, or is held for a person",
+    RunState.CANCELLED: "the user ended it",
+}
+
+
+class Event(StrEnum):
+    """What can happen to a job."""
+
+    SEND = "send"
+    NOT_SENT = "not_sent"
+    REFUSED_FOR_NOW = "refused_for_now"
+    REFUSED = "refused"
+    ACCEPTED = "accepted"
+    AMBIGUOUS = "ambiguous"
+    CLAIM = "claim"
+    NOT_READY = "not_ready"
+    LATER = "later"
+    STORED = "stored"
+    SUCCEEDED = "succeeded"
+    UNUSABLE = "unusable"
+    LOST = "lost"
+    GENERATION_FAILED = "generation_failed"
+    CANCEL = "cancel"
+    RETRY = "retry"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """One row of the table: `fenced` moves also need the lease they were made under."""
+
+    event: Event
+    sources: frozenset[JobState]
+    targets: frozenset[JobState]
+    fenced: bool
+    meaning: str
+
+
+def _row(
+    event: Event, sources: frozenset[JobState], targets: frozenset[JobState], meaning: str, *, fenced: bool
+) -> Transition:
+    return Transition(event=event, sources=sources, targets=targets, fenced=fenced, meaning=meaning)
+
+
+_P, _S, _W, _C = JobState.PENDING, JobState.SUBMITTING, JobState.WAITING, JobState.COLLECTING
+_ST, _OK, _F, _H, _X = (
+    JobState.STORED,
+    JobState.SUCCEEDED,
+    JobState.FAILED,
+    JobState.HELD,
+    JobState.CANCELLED,
+)
+
+
+def _s(*states: JobState) -> frozenset[JobState]:
+    return frozenset(states)
+
+
+TRANSITIONS: dict[Event, Transition] = {
+    row.event: row
+    for row in (
+        _row(Event.SEND, _s(_P), _s(_S), "slots reserved, attempt committed; the POST leaves now", fenced=True),
+        _row(Event.NOT_SENT, _s(_S), _s(_P), "connecting failed, or we stopped before sending", fenced=True),
+        _row(
+            Event.REFUSED_FOR_NOW,
+            _s(_S),
+            _s(_P),
+            "429, 503, or the account's trouble: due again later; spends no attempt",
+            fenced=True,
+        ),
+        _row(Event.REFUSED, _s(_S), _s(_F), "the job's own fault", fenced=True),
+        _row(Event.ACCEPTED, _s(_S), _s(_W), "the API gave a request_id; it is in the spool", fenced=True),
+        _row(
+            Event.AMBIGUOUS,
+            _s(_S),
+            _s(_P, _H),
+            "timeout or reset after sending, 500, 502, 504, 52x, or a lease that ran out: counted as extra",
+            fenced=True,
+        ),
+        _row(Event.CLAIM, _s(_W), _s(_C), "due; one holder asks for the answer", fenced=False),
+        _row(Event.NOT_READY, _s(_C), _s(_W), "202: not generated yet", fenced=True),
+        _row(Event.LATER, _s(_C), _s(_W), "429, 5xx or no connection: attempts untouched", fenced=True),
+        _row(
+            Event.STORED,
+            OPEN,
+            _s(_ST),
+            "the bytes are in `results`; never fenced: a paid answer is kept whoever brings it",
+            fenced=False,
+        ),
+        _row(Event.SUCCEEDED, _s(_ST), _s(_OK), "settled: parsed, judged, priced", fenced=False),
+        _row(
+            Event.UNUSABLE,
+            _s(_ST),
+            _s(_P, _F, _H),
+            "not JSON, no choices, an error inside, or unreadable",
+            fenced=False,
+        ),
+        _row(
+            Event.LOST,
+            _s(_C),
+            _s(_P, _H),
+            "two spaced 404s, or expired: counted as extra",
+            fenced=True,
+        ),
+        _row(
+            Event.GENERATION_FAILED,
+            _s(_C, _ST),
+            _s(_P, _F),
+            "the API says that the generation failed",
+            fenced=False,
+        ),
+        _row(Event.CANCEL, _s(_P, _H), _s(_X), "by the user; waiting ones are still collected", fenced=False),
+        _row(Event.RETRY, _s(_F, _H, _X), _s(_P), "by the user; the history stays", fenced=False),
+    )
+}
+
+
+def markdown() -> str:
+    """Return docs/states.md, whole."""
+    lines = [
+        "# States",
+        "",
+        "Generated from `runner/rules/states.py` by `make docs`; do not edit.",
+        "",
+        "## A job",
+        "",
+        "| state | meaning |",
+        "|---|---|",
+        *(f"| `{state}` | {JOB_MEANING[state]} |" for state in JobState),
+        "",
+        "A move marked *fenced* also needs the lease (`lease_gen`) under which it was decided;",
+        "without it no row changes, and that is a normal answer.",
+        "",
+        "| event | from | to | fenced | what happened |",
+        "|---|---|---|---|---|",
+        *(_line(row) for row in TRANSITIONS.values()),
+        "",
+        "```mermaid",
+        "stateDiagram-v2",
+        "    [*] --> pending",
+        *(
+            f"    {source} --> {target}: {row.event}"
+            for row in TRANSITIONS.values()
+            for source in _ordered(row.sources)
+            for target in _ordered(row.targets)
+        ),
+        *(f"    {state} --> [*]" for state in _ordered(FINAL)),
+        "```",
+        "",
+        "## A run",
+        "",
+        "| state | meaning |",
+        "|---|---|",
+        *(f"| `{state}` | {RUN_MEANING[state]} |" for state in RunState),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _line(row: Transition) -> str:
+    sources, targets = ", ".join(_ordered(row.sources)), ", ".join(_ordered(row.targets))
+    return f"| {row.event} | {sources} | {targets} | {'yes' if row.fenced else ''} | {row.meaning} |"
+
+
+def _ordered(states: frozenset[JobState]) -> list[JobState]:
+    return [state for state in JobState if state in states]
