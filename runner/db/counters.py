@@ -7,7 +7,6 @@
 | finish | a finish_reason | succeeded jobs with it |
 | attempts | accepted, refused_for_now, polls, collected | submissions and fetches |
 | extra | ambiguous, lost, unusable, generation_failed, user_retry | attempts that gave no job its end |
-| leftover | ambiguous, lost | those of them that a crash left behind |
 | tokens | prompt, cached, completion, reasoning, total | of every collected result |
 | ticks | reported, estimated, possible_extra | money |
 | unknown | jobs | collected results whose price nobody knows |

@@ -6,7 +6,7 @@ somebody else before; that is a normal answer and no error.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,7 +51,6 @@ class Back:
     at_ms: int
     cause: Cause
     possible_ticks: int = 0
-    leftover: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +114,8 @@ class _Move:
         self.finished_at_ms = self.at_ms if self.target in FINAL else None
 
 
+Move = Callable[[Connection, Sequence[Any], Deltas], set[int]]
+
 _COLUMNS = [
     ("id", "BIGINT"),
     ("gen", "INT"),
@@ -129,20 +130,21 @@ _COLUMNS = [
     ("extra", "INT"),
     ("answered_by", "INT"),
 ]
+_EXTRAS = frozenset({Event.AMBIGUOUS, Event.LOST, Event.GENERATION_FAILED})
 _FREE = "state = v.target, lease_owner = NULL, lease_until_ms = NULL"
 
 
 def send(
-    connection: Connection, leases: Sequence[Lease], *, worker: int, now_ms: int, deltas: Deltas
+    connection: Connection, leases: Sequence[Lease], *, worker: int, now_ms: int, until_ms: int, deltas: Deltas
 ) -> set[int]:
-    """Mark leased jobs as being sent and put their attempts on record, before the POSTs leave."""
+    """Mark leased jobs as being sent, under leases until `until_ms`, and put their attempts on record."""
     moves = [_Move(lease.job_id, JobState.SUBMITTING, lease.gen) for lease in leases]
     moved = _guarded(
         connection,
         Event.SEND,
         moves,
         "state = v.target, attempt = jobs.attempt + 1, polls = 0, misses = 0, request_id = NULL,"
-        " accepted_at_ms = NULL",
+        f" accepted_at_ms = NULL, lease_until_ms = {int(until_ms)}",
         deltas,
     )
     attempts.open_(
@@ -211,13 +213,24 @@ def lost(connection: Connection, rows: Sequence[Back], deltas: Deltas) -> set[in
     return _extra(connection, Event.LOST, rows, deltas)
 
 
-def not_yet(connection: Connection, event: Event, rows: Sequence[NotYet], deltas: Deltas) -> set[int]:
-    """Fetches brought no answer (`not_ready` or `later`): the jobs wait on."""
-    moves = [
-        _Move(row.lease.job_id, JobState.WAITING, row.lease.gen, due_at_ms=row.due_at_ms, misses=row.misses)
-        for row in rows
-    ]
-    return _guarded(connection, event, moves, f"{_FREE}, due_at_ms = v.due, misses = v.misses", deltas)
+def generation_failed(connection: Connection, rows: Sequence[Back], deltas: Deltas) -> set[int]:
+    """A fetch was told that the generation failed: an attempt is spent; another one is an extra."""
+    moved = _back(connection, Event.GENERATION_FAILED, rows, deltas, spent=1)
+    for row in rows:
+        if row.lease.job_id in moved and row.target is JobState.PENDING:
+            deltas.add(row.lease.run_id, "extra", Event.GENERATION_FAILED)
+            deltas.add(row.lease.run_id, "ticks", "possible_extra", row.possible_ticks)
+    return moved
+
+
+def not_ready(connection: Connection, rows: Sequence[NotYet], deltas: Deltas) -> set[int]:
+    """202: the answers are not generated yet; the jobs wait on."""
+    return _not_yet(connection, Event.NOT_READY, rows, deltas)
+
+
+def later(connection: Connection, rows: Sequence[NotYet], deltas: Deltas) -> set[int]:
+    """Fetches came to nothing for now: the jobs wait on."""
+    return _not_yet(connection, Event.LATER, rows, deltas)
 
 
 def stored(connection: Connection, answers: Sequence[Received], deltas: Deltas) -> set[int]:
@@ -246,6 +259,7 @@ def settled(connection: Connection, rows: Sequence[Settled], deltas: Deltas) -> 
                 at_ms=row.at_ms,
                 code=row.cause.code if row.cause else None,
                 spent=1,
+                extra=int(row.target in (JobState.PENDING, JobState.HELD)),
                 answered_by=row.attempt if row.target in FINAL else None,
             )
             for row in of_event
@@ -255,7 +269,7 @@ def settled(connection: Connection, rows: Sequence[Settled], deltas: Deltas) -> 
             event,
             moves,
             f"{_FREE}, due_at_ms = v.due, finished_at_ms = v.finished, error_code = v.code,"
-            " spent = jobs.spent + v.spent, answered_by = v.answered_by",
+            " spent = jobs.spent + v.spent, extras = jobs.extras + v.extra, answered_by = v.answered_by",
             deltas,
         )
     ended = [row for row in rows if row.job_id in moved]
@@ -263,6 +277,14 @@ def settled(connection: Connection, rows: Sequence[Settled], deltas: Deltas) -> 
     for row in ended:
         _count_settled(row, deltas)
     return moved
+
+
+def _not_yet(connection: Connection, event: Event, rows: Sequence[NotYet], deltas: Deltas) -> set[int]:
+    moves = [
+        _Move(row.lease.job_id, JobState.WAITING, row.lease.gen, due_at_ms=row.due_at_ms, misses=row.misses)
+        for row in rows
+    ]
+    return _guarded(connection, event, moves, f"{_FREE}, due_at_ms = v.due, misses = v.misses", deltas)
 
 
 def _count_settled(row: Settled, deltas: Deltas) -> None:
@@ -304,7 +326,7 @@ def _back(
             at_ms=row.at_ms,
             code=row.cause.code if row.target is not JobState.PENDING else None,
             spent=spent,
-            extra=1 if event in (Event.AMBIGUOUS, Event.LOST) and not row.leftover else 0,
+            extra=int(event in _EXTRAS and row.target is not JobState.FAILED),
         )
         for row in rows
     ]
@@ -330,8 +352,6 @@ def _extra(connection: Connection, event: Event, rows: Sequence[Back], deltas: D
         if row.lease.job_id in moved:
             deltas.add(row.lease.run_id, "extra", event)
             deltas.add(row.lease.run_id, "ticks", "possible_extra", row.possible_ticks)
-            if row.leftover:
-                deltas.add(row.lease.run_id, "leftover", event)
     return moved
 
 

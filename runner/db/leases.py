@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, text
 
 from runner.db import bulk
 from runner.db.counters import Deltas
-from runner.db.tables import run_of
+from runner.db.tables import JOBS_MAX, job_id, run_of
 from runner.rules.states import JobState
 
 
@@ -67,19 +67,25 @@ def lease_pending(
     until_ms: int,
     rows_max: int,
     bytes_max: int,
+    ordinals_max: int | None,
 ) -> list[Leased]:
-    """Lease the next pending jobs of a run, in file order, bounded by rows and by the bytes of bodies."""
+    """Lease the next pending jobs of a run, in file order, bounded by rows and by the bytes of bodies.
+
+    With `ordinals_max` only the first so many jobs of the file are taken.
+    """
     rows = connection.execute(
         text(
             "WITH c AS MATERIALIZED (SELECT id FROM jobs WHERE run_id = :run AND state = 'pending'"
-            " AND due_at_ms <= :now AND (lease_until_ms IS NULL OR lease_until_ms <= :now)"
+            " AND id < :last AND due_at_ms <= :now AND (lease_until_ms IS NULL OR lease_until_ms <= :now)"
             f" ORDER BY id LIMIT :rows {_skip_locked(connection)})"
             " UPDATE jobs SET lease_owner = :worker, lease_until_ms = :until, lease_gen = lease_gen + 1"
             " WHERE id IN (SELECT id FROM c)"
             " RETURNING id, lease_gen, attempt, custom_id, model, prompt_tokens, output_tokens_max,"
             " body_bytes, spent, extras"
         ),
-        {"run": run_id, "worker": worker, "now": now_ms, "until": until_ms, "rows": rows_max},
+        {"run": run_id, "worker": worker, "now": now_ms, "until": until_ms, "rows": rows_max,
+            "last": job_id(run_id, JOBS_MAX if ordinals_max is None else ordinals_max),
+        },
     ).all()
     leased = sorted((_leased(row) for row in rows), key=lambda job: job.lease.job_id)
     kept, size = [], 0
@@ -116,12 +122,14 @@ def claim_waiting(
 
 def release(connection: Connection, leases: Sequence[Lease]) -> None:
     """Give pending jobs back that were leased and not sent."""
-    _each(connection, leases, "lease_owner = NULL, lease_until_ms = NULL", "jobs.state = 'pending'")
-
-
-def renew(connection: Connection, leases: Sequence[Lease], until_ms: int) -> set[int]:
-    """Hold leases longer; return the ids of the jobs that are still ours."""
-    return _each(connection, leases, f"lease_until_ms = {int(until_ms)}", "true")
+    if leases:
+        bulk.execute(
+            connection,
+            [("id", "BIGINT"), ("gen", "INT")],
+            [(lease.job_id, lease.gen) for lease in leases],
+            "UPDATE jobs SET lease_owner = NULL, lease_until_ms = NULL FROM v"
+            " WHERE jobs.id = v.id AND jobs.lease_gen = v.gen AND jobs.state = 'pending'",
+        )
 
 
 def next_due_ms(connection: Connection) -> int | None:
@@ -129,31 +137,6 @@ def next_due_ms(connection: Connection) -> int | None:
     return connection.execute(
         text("SELECT MIN(due_at_ms) FROM jobs WHERE state = 'waiting'")
     ).scalar_one_or_none()
-
-
-def next_pending_ms(connection: Connection, run_id: int, now_ms: int) -> int | None:
-    """Return when the next pending job of a run may be leased, or None when none is pending."""
-    return connection.execute(
-        text(
-            "SELECT MIN(CASE WHEN lease_until_ms > due_at_ms AND lease_until_ms > :now"
-            " THEN lease_until_ms ELSE due_at_ms END)"
-            " FROM jobs WHERE run_id = :run AND state = 'pending'"
-        ),
-        {"run": run_id, "now": now_ms},
-    ).scalar_one_or_none()
-
-
-def _each(connection: Connection, leases: Sequence[Lease], change: str, condition: str) -> set[int]:
-    if not leases:
-        return set()
-    moved = bulk.execute(
-        connection,
-        [("id", "BIGINT"), ("gen", "INT")],
-        [(lease.job_id, lease.gen) for lease in leases],
-        f"UPDATE jobs SET {change} FROM v WHERE jobs.id = v.id AND jobs.lease_gen = v.gen"  # noqa: S608
-        f" AND {condition} RETURNING jobs.id",
-    )
-    return {row[0] for row in moved}
 
 
 def _skip_locked(connection: Connection) -> str:

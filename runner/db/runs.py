@@ -210,11 +210,17 @@ def go_on(connection: Connection, run_id: int, now_ms: int) -> bool:
 
 
 def finish_if_done(connection: Connection, run_id: int, now_ms: int) -> bool:
-    """Finish a run whose jobs all have their end or are held; return whether it finished now."""
-    row = connection.execute(text("SELECT state FROM runs WHERE id = :id"), {"id": run_id}).one_or_none()
-    if row is None or row.state not in ("running", "waiting", "paused"):
+    """Finish a run whose jobs all have their end or are held; return whether it finished now.
+
+    A run that was to start only some of its jobs pauses instead when those are done.
+    """
+    run = find(connection, run_id)
+    if run is None or run.state not in (RunState.RUNNING, RunState.WAITING, RunState.PAUSED):
         return False
-    if counters.open_jobs(connection, run_id):
+    still_open, limit = counters.open_jobs(connection, run_id), run.options.limit
+    if still_open:
+        if limit is not None and still_open == max(0, run.total - limit):
+            pause(connection, run_id, PauseReason.LIMIT, f"the first {limit} jobs are done", now_ms)
         return False
     if counters.recount(connection, run_id):
         note(connection, run_id, now_ms, "recounted", "the counters had drifted and were mended")

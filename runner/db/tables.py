@@ -23,6 +23,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from runner.rules.states import FINAL, JobState, RunState
 
 JOB_ID_SHIFT = 32
+JOBS_MAX = (1 << JOB_ID_SHIFT) - 1  # of one run
 
 
 def job_id(run_id: int, ordinal: int) -> int:

@@ -1,0 +1,235 @@
+"""Collect: claim waiting jobs that are due, fetch each answer once, keep its bytes, then settle it.
+
+The bytes go to the spool before anything parses them. A GET is never cancelled and never repeated by the
+HTTP layer: the API hands an answer out exactly once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from runner.api import deferred
+from runner.api.xai import Failed
+from runner.db import jobs, leases
+from runner.db.counters import Deltas
+from runner.db.jobs import Back, Cause, NotYet, Settled
+from runner.db.leases import Claimed
+from runner.db.results import Received
+from runner.engine import doubt, settle
+from runner.engine.spool import Answer
+from runner.engine.station import IDLE_S, Station
+from runner.rules import polling, reply, retry
+from runner.rules.reply import Outcome, Reply, Verdict
+from runner.rules.states import Event, JobState
+
+CLAIM_ROWS = 64
+MISSES_MAX = 2
+MISS_WAIT_S = 2.0
+TROUBLE_WAIT_S = 30.0  # while the account is in trouble, answers stay where they are
+
+log = logging.getLogger("runner.collect")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """An answer and its judgement, written in one transaction."""
+
+    received: Received
+    settled: Settled
+
+
+def keep(connection: Connection, rows: Sequence[Collected], deltas: Deltas) -> set[int]:
+    """Store answers and settle their jobs."""
+    stored = jobs.stored(connection, [row.received for row in rows], deltas)
+    jobs.settled(connection, [row.settled for row in rows if row.settled.job_id in stored], deltas)
+    return stored
+
+
+class Collect:
+    """The pump of one process; as `Submit`."""
+
+    def __init__(self, station: Station) -> None:
+        self._station = station
+        self._claimed: deque[Claimed] = deque()
+        self._gets: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
+
+    async def turn(self, seconds: float) -> None:
+        """Collect what is due until no run has jobs on their way or the time is over."""
+        station = self._station
+        station.ring()
+        if self._turn.locked():
+            return
+        async with self._turn:
+            until = station.loop.time() + seconds
+            while not station.stopping and station.loop.time() < until and await station.active():
+                station.collect_bell.clear()
+                if not await self._claim():
+                    await self._idle()
+
+    async def _claim(self) -> bool:
+        """Claim what is due and start the fetches, few at a time; return whether anything was due."""
+        station, now_ms = self._station, self._station.now_ms()
+
+        def claim(connection: Connection, deltas: Deltas) -> tuple[list[Claimed], int | None]:
+            found = leases.claim_waiting(
+                connection,
+                worker=station.worker,
+                now_ms=now_ms,
+                until_ms=now_ms + int(station.settings.lease_s * 1000),
+                rows_max=CLAIM_ROWS,
+                deltas=deltas,
+            )
+            return found, None if found else leases.next_due_ms(connection)
+
+        claimed, next_due_ms = await station.committer.ask(claim)
+        if not claimed:
+            station.next_due_ms = next_due_ms
+            return False
+        for job in claimed:
+            await station.http.acquire()
+            task = station.loop.create_task(self._get(job), name=f"get {job.lease.job_id}")
+            self._gets.add(task)
+            task.add_done_callback(self._gets.discard)
+        return True
+
+    async def _idle(self) -> None:
+        station = self._station
+        wait_s = IDLE_S
+        if station.next_due_ms is not None:
+            wait_s = min(max((station.next_due_ms - station.now_ms()) / 1000, 0.01), IDLE_S)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(station.collect_bell.wait(), wait_s)
+
+    async def _get(self, job: Claimed) -> None:
+        """Fetch once. The caller holds one of the station's HTTP places; it is given back here."""
+        station = self._station
+        answer: Reply | None = None
+        try:
+            if station.stopping or station.limiter.paused_until(station.bucket(job.model)) > station.loop.time():
+                verdict = Verdict(outcome=Outcome.LATER, code="paused")
+            else:
+                answer = await deferred.fetch(station.api, job.request_id)
+                verdict = reply.of_fetch(answer, now_s=station.now_ms() / 1000)
+        except Failed as failed:
+            verdict = reply.of_fetch_fault(failed.fault, failed.detail)
+        finally:
+            station.http.release()
+        if answer is not None and verdict.outcome is Outcome.READY:
+            await self._keep(job, answer.body)
+        else:
+            await self._without(job, verdict, answer.status if answer else None)
+
+    async def _keep(self, job: Claimed, body: bytes) -> None:
+        station, lease, now_ms = self._station, job.lease, self._station.now_ms()
+        segment = None
+        try:
+            segment = station.spool.answer(
+                Answer(
+                    job_id=lease.job_id,
+                    attempt=lease.attempt,
+                    received_at_ms=now_ms,
+                    request_id=job.request_id,
+                    body=body,
+                )
+            )
+        except OSError as error:  # the database may still take what the spool could not
+            log.error("spool.failed cause=%s", error)
+        subject = settle.Subject(
+            job_id=lease.job_id,
+            attempt=lease.attempt,
+            model=job.model,
+            spent=job.spent,
+            extras=job.extras,
+            accepted_at_ms=job.accepted_at_ms,
+        )
+        settled = settle.settle(subject, body, policy=station.policy(lease.run_id), now_ms=now_ms)
+        received = Received(
+            job_id=lease.job_id,
+            attempt=lease.attempt,
+            request_id=job.request_id,
+            body=body,
+            sha256=hashlib.sha256(body).hexdigest(),
+            received_at_ms=now_ms,
+        )
+        await station.committer.write(keep, lease.job_id, Collected(received=received, settled=settled))
+        if segment is not None:
+            segment.saved()
+        self._learn(job, settled, now_ms)
+        if settled.target is JobState.PENDING:
+            station.submit_bell.set()
+        else:
+            station.ended(lease.run_id)
+
+    def _learn(self, job: Claimed, settled: Settled, now_ms: int) -> None:
+        station, age_s = self._station, (now_ms - job.accepted_at_ms) / 1000
+        station.learned.observe_latency(job.model, station.last_asked_s(job.lease.job_id), age_s)
+        if settled.cost.total_tokens:
+            station.settle_slot(job.request_id, job.model, settled.cost.total_tokens)
+
+    async def _without(self, job: Claimed, verdict: Verdict, status: int | None) -> None:
+        """Record a fetch that brought no answer."""
+        station = self._station
+        age_s = max(0.0, (station.now_ms() - job.accepted_at_ms) / 1000)
+        match verdict.outcome:
+            case Outcome.NOT_READY:
+                station.asked(job.lease.job_id, age_s)
+                wait_s = polling.next_poll_s(
+                    age_s,
+                    station.random.random(),
+                    latency=station.learned.latency(job.model),
+                    scout=station.scouts(job.model),
+                )
+                await self._again(job, jobs.not_ready, wait_s, job.misses)
+            case Outcome.ACCOUNT:
+                assert verdict.reason is not None  # noqa: S101 - ACCOUNT means that there is one
+                await station.pause(job.lease.run_id, verdict.reason, verdict.message)
+                await self._again(job, jobs.later, TROUBLE_WAIT_S, job.misses)
+            case Outcome.GONE if job.misses + 1 < MISSES_MAX:
+                await self._again(job, jobs.later, MISS_WAIT_S, job.misses + 1)
+            case Outcome.GONE:
+                await self._gone(job, jobs.lost, Event.LOST, verdict, status)
+            case Outcome.GENERATION_FAILED:
+                await self._gone(job, jobs.generation_failed, Event.GENERATION_FAILED, verdict, status)
+            case _:
+                wait_s = retry.backoff_s(min(job.polls, 6), station.random.random(), verdict.retry_after_s)
+                await self._again(job, jobs.later, max(wait_s, 0.2), job.misses)
+
+    async def _again(self, job: Claimed, move: jobs.Move, wait_s: float, misses: int) -> None:
+        due_at_ms = self._station.now_ms() + int(wait_s * 1000)
+        row = NotYet(lease=job.lease, due_at_ms=due_at_ms, misses=misses)
+        await self._station.committer.write(move, job.lease.job_id, row)
+        self._station.collect_at(due_at_ms)
+
+    async def _gone(
+        self, job: Claimed, move: jobs.Move, event: Event, verdict: Verdict, status: int | None
+    ) -> None:
+        station, now_ms, policy = self._station, self._station.now_ms(), self._station.policy(job.lease.run_id)
+        target = retry.decide(
+            event,
+            attempts_spent=job.spent + 1,
+            extras=job.extras,
+            max_attempts=policy.max_attempts,
+            on_ambiguous=policy.on_ambiguous,
+        )
+        row = Back(
+            lease=job.lease,
+            target=target,
+            due_at_ms=now_ms,
+            at_ms=now_ms,
+            cause=Cause(code=verdict.code, message=verdict.message, http_status=status),
+            possible_ticks=doubt.possible_ticks(job.model, job.prompt_tokens, job.output_tokens_max, now_ms),
+        )
+        await station.committer.write(move, job.lease.job_id, row)
+        if target is JobState.PENDING:
+            station.submit_bell.set()
+        else:
+            station.ended(job.lease.run_id)

@@ -1,0 +1,157 @@
+"""Group commit: what many coroutines want written goes into few transactions, in one thread.
+
+A coroutine hands over one row with the function of `db` that writes such rows, and waits. Rows with the
+same function share a statement, everything at hand shares a transaction. While the database is away the
+rows wait here, so that nothing new is fetched or sent meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from runner.db.counters import Deltas
+from runner.db.session import Database
+
+LINGER_S = 0.012  # what arrives within it shares a transaction
+ROWS_SOON = 150  # so many do not linger
+RETRY_S_MAX = 5.0
+
+T = TypeVar("T")
+Ask = Callable[[Connection, Deltas], T]
+log = logging.getLogger("runner.committer")
+
+
+class Keyed(Protocol):
+    """A row that says which job it moves."""
+
+    @property
+    def job_id(self) -> int:
+        """Return the job's id."""
+
+
+Write = Callable[[Connection, Sequence[Any], Deltas], set[int]]
+
+
+@dataclass(slots=True)
+class _Batch:
+    writes: dict[Write, list[tuple[int, Any, asyncio.Future[bool]]]] = field(default_factory=dict)
+    asks: list[tuple[Ask[Any], asyncio.Future[Any]]] = field(default_factory=list)
+    rows: int = 0
+
+
+class Committer:
+    """One thread that writes for one event loop."""
+
+    def __init__(self, database: Database, loop: asyncio.AbstractEventLoop, shard: int) -> None:
+        self._database, self._loop, self._shard = database, loop, shard
+        self._batch = _Batch()
+        self._condition = threading.Condition()
+        self._ending = False
+        self._thread = threading.Thread(target=self._work, name="committer", daemon=True)
+        self._thread.start()
+
+    async def write(self, action: Write, job_id: int, row: Any) -> bool:
+        """Write one row; return whether its job moved, once that is durable."""
+        future: asyncio.Future[bool] = self._loop.create_future()
+        with self._condition:
+            self._batch.writes.setdefault(action, []).append((job_id, row, future))
+            self._batch.rows += 1
+            if self._batch.rows == 1 or self._batch.rows == ROWS_SOON:
+                self._condition.notify()
+        return await future
+
+    async def ask(self, question: Ask[T]) -> T:
+        """Run one function within the next transaction; return its answer, once that is durable."""
+        future: asyncio.Future[T] = self._loop.create_future()
+        with self._condition:
+            self._batch.asks.append((question, future))
+            self._condition.notify()
+        return await future
+
+    def close(self) -> None:
+        """Write what is at hand and end."""
+        with self._condition:
+            self._ending = True
+            self._condition.notify()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while batch := self._next():
+            self._commit(batch)
+
+    def _next(self) -> _Batch | None:
+        with self._condition:
+            while not self._batch.rows and not self._batch.asks:
+                if self._ending:
+                    return None
+                self._condition.wait()
+            if not self._batch.asks and self._batch.rows < ROWS_SOON and not self._ending:
+                self._condition.wait(LINGER_S)
+            batch, self._batch = self._batch, _Batch()
+            return batch
+
+    def _commit(self, batch: _Batch) -> None:
+        pause_s = 0.05
+        while True:
+            try:
+                answers = self._transaction(batch)
+            except (OperationalError, InterfaceError) as error:
+                log.warning("database.away retry_s=%.2f cause=%s", pause_s, _first_line(error))
+                time.sleep(pause_s)
+                pause_s = min(pause_s * 2, RETRY_S_MAX)
+            except Exception as error:
+                self._one_by_one(batch, error)
+                return
+            else:
+                self._loop.call_soon_threadsafe(_resolve, answers)
+                return
+
+    def _transaction(self, batch: _Batch) -> list[tuple[asyncio.Future[Any], Any]]:
+        """Write a batch; repeating it is harmless, since every move is guarded."""
+        answers: list[tuple[asyncio.Future[Any], Any]] = []
+        deltas = Deltas(self._shard)
+        with self._database.write() as connection:
+            for action, rows in batch.writes.items():
+                moved = action(connection, [row for _, row, _ in rows], deltas)
+                answers += [(future, job_id in moved) for job_id, _, future in rows]
+            answers += [(future, question(connection, deltas)) for question, future in batch.asks]
+            deltas.write(connection)
+        return answers
+
+    def _one_by_one(self, batch: _Batch, error: Exception) -> None:
+        """Keep one bad row from taking the others with it."""
+        alone = [_Batch(writes={action: [row]}, rows=1) for action, rows in batch.writes.items() for row in rows]
+        alone += [_Batch(asks=[ask]) for ask in batch.asks]
+        if len(alone) > 1:
+            for single in alone:
+                self._commit(single)
+            return
+        log.error("commit.refused", exc_info=error)
+        futures: list[asyncio.Future[Any]] = [f for rows in batch.writes.values() for _, _, f in rows]
+        futures += [future for _, future in batch.asks]
+        self._loop.call_soon_threadsafe(_fail, futures, error)
+
+
+def _resolve(answers: list[tuple[asyncio.Future[Any], Any]]) -> None:
+    for future, answer in answers:
+        if not future.done():
+            future.set_result(answer)
+
+
+def _fail(futures: list[asyncio.Future[Any]], error: Exception) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_exception(error)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

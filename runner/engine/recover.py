@@ -1,0 +1,194 @@
+"""Recover: what a dead process left is put in order by what its spool says.
+
+Per attempt the furthest record counts: an answer is stored, a request_id is waited for, a POST without a
+reply is ambiguous, and what was marked but never sent is pending again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from runner.db import jobs, leftovers, runs, workers
+from runner.db.counters import Deltas
+from runner.db.jobs import Accepted, Back, Cause, NotYet
+from runner.db.leases import Lease
+from runner.db.leftovers import Leftover
+from runner.db.results import Received
+from runner.db.session import Database
+from runner.engine import doubt
+from runner.engine.spool import Answer, DeadSpool, Sent, Taken, take_dead
+from runner.rules import retry
+from runner.rules.states import Event, JobState
+
+ANSWERS_PER_COMMIT = 200
+ANSWER_BYTES_PER_COMMIT = 32 << 20
+log = logging.getLogger("runner.recover")
+
+
+@dataclass(slots=True)
+class Recovered:
+    """What was found: dead processes, answers and ids imported, attempts in doubt, never sent, fetched again."""
+
+    workers: int = 0
+    answers: int = 0
+    accepted: int = 0
+    ambiguous: int = 0
+    not_sent: int = 0
+    collecting: int = 0
+
+
+def recover_host(database: Database, spool_dir: Path, host: str, now_ms: int) -> Recovered:
+    """Put in order what the ended processes of this host left behind; those alive are not touched."""
+    found = Recovered()
+    with database.read() as connection:
+        candidates = workers.unended(connection, host)
+    for worker in candidates:
+        spool = take_dead(spool_dir, worker)
+        if spool is None:
+            continue
+        try:
+            _recover(database, spool, now_ms, found)
+        except BaseException:
+            spool.release()
+            raise
+        spool.remove()
+        found.workers += 1
+        log.info("worker.recovered worker=%d %s", worker, found)
+    return found
+
+
+def _recover(database: Database, spool: DeadSpool, now_ms: int, found: Recovered) -> None:
+    sent: set[tuple[int, int]] = set()
+    taken: dict[tuple[int, int], Taken] = {}
+    for batch in _batches(spool, sent, taken):
+        with database.write() as connection:
+            deltas = Deltas(spool.worker)
+            found.answers += len(jobs.stored(connection, [_received(a) for a in batch], deltas))
+            deltas.write(connection)
+    with database.write() as connection:
+        deltas = Deltas(spool.worker)
+        left = leftovers.of_worker(connection, spool.worker)
+        submitting = [job for job in left if job.state is JobState.SUBMITTING]
+        _accept(connection, submitting, taken, now_ms, deltas, found)
+        _not_sent(connection, [j for j in submitting if _key(j) not in sent], now_ms, deltas, found)
+        in_doubt = [j for j in submitting if _key(j) in sent and _key(j) not in taken]
+        found.ambiguous += len(doubtful(connection, in_doubt, now_ms, deltas))
+        collecting = [job for job in left if job.state is JobState.COLLECTING]
+        found.collecting += len(fetch_again(connection, collecting, now_ms, deltas))
+        leftovers.void_pending(connection, spool.worker)
+        workers.leave(connection, spool.worker, now_ms)
+        deltas.write(connection)
+
+
+def doubtful(connection: Connection, left: list[Leftover], now_ms: int, deltas: Deltas) -> set[int]:
+    """Nobody knows whether these were sent: count them, and send them again or hold them, as their run says."""
+    rows = []
+    for job in left:
+        run = runs.find(connection, job.lease.run_id)
+        options = run.options if run else runs.RunOptions()
+        target = retry.decide(
+            Event.AMBIGUOUS,
+            attempts_spent=0,
+            extras=job.extras,
+            max_attempts=options.max_attempts,
+            on_ambiguous="hold" if options.on_ambiguous == "hold" else "resubmit",
+        )
+        rows.append(
+            Back(
+                lease=job.lease,
+                target=target,
+                due_at_ms=now_ms,
+                at_ms=now_ms,
+                cause=Cause(code="process-ended", message="the process ended before the reply was on record"),
+                possible_ticks=doubt.possible_ticks(
+                    job.model, job.prompt_tokens, job.output_tokens_max, now_ms
+                ),
+            )
+        )
+    return jobs.ambiguous(connection, rows, deltas)
+
+
+def fetch_again(connection: Connection, left: list[Leftover], now_ms: int, deltas: Deltas) -> set[int]:
+    """These were being asked for: ask again; a fetch that had emptied the API's side shows as lost."""
+    return jobs.later(
+        connection,
+        [NotYet(lease=job.lease, due_at_ms=now_ms, misses=job.misses) for job in left],
+        deltas,
+    )
+
+
+def _batches(
+    spool: DeadSpool, sent: set[tuple[int, int]], taken: dict[tuple[int, int], Taken]
+) -> Iterator[list[Answer]]:
+    """Sort the records: POSTs and ids into the given sets, answers out in batches bounded by bytes."""
+    batch: list[Answer] = []
+    size = 0
+    for record in spool.records():
+        match record:
+            case Sent():
+                sent.add((record.job_id, record.attempt))
+            case Taken():
+                taken[(record.job_id, record.attempt)] = record
+            case Answer():
+                batch.append(record)
+                size += len(record.body)
+        if len(batch) >= ANSWERS_PER_COMMIT or size >= ANSWER_BYTES_PER_COMMIT:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _accept(
+    connection: Connection,
+    submitting: list[Leftover],
+    taken: dict[tuple[int, int], Taken],
+    now_ms: int,
+    deltas: Deltas,
+    found: Recovered,
+) -> None:
+    """Adopt the ids of attempts that the API took; those of jobs that moved on stay in the history."""
+    leases = {_key(job): job.lease for job in submitting}
+    rows = [
+        Accepted(
+            lease=leases.get(key) or Lease(job_id=record.job_id, gen=-1, attempt=record.attempt),
+            request_id=record.request_id,
+            sent_at_ms=record.sent_at_ms,
+            accepted_at_ms=record.accepted_at_ms,
+            due_at_ms=now_ms,
+        )
+        for key, record in taken.items()
+    ]
+    found.accepted += len(jobs.accepted(connection, rows, deltas))
+
+
+def _not_sent(
+    connection: Connection, left: list[Leftover], now_ms: int, deltas: Deltas, found: Recovered
+) -> None:
+    cause = Cause(code="process-ended", message="the process ended before it sent the job")
+    rows = [
+        Back(lease=job.lease, target=JobState.PENDING, due_at_ms=now_ms, at_ms=now_ms, cause=cause)
+        for job in left
+    ]
+    found.not_sent += len(jobs.not_sent(connection, rows, deltas))
+
+
+def _key(job: Leftover) -> tuple[int, int]:
+    return job.lease.job_id, job.lease.attempt
+
+
+def _received(answer: Answer) -> Received:
+    return Received(
+        job_id=answer.job_id,
+        attempt=answer.attempt,
+        request_id=answer.request_id,
+        body=answer.body,
+        sha256=hashlib.sha256(answer.body).hexdigest(),
+        received_at_ms=answer.received_at_ms,
+    )

@@ -1,0 +1,106 @@
+"""Settle: a stored answer is read, judged and priced. The seam where labelling and grading will judge too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from runner.db.jobs import Cause, Cost, Settled
+from runner.rules import completion, latency, money, retry
+from runner.rules.completion import Completion, Kind
+from runner.rules.states import Event, JobState
+
+TRIES_MAX = 3
+UNREADABLE = "unreadable_result"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What a run says about attempts."""
+
+    max_attempts: int = 5
+    on_ambiguous: retry.OnAmbiguous = "resubmit"
+    base_host: str | None = None
+    prices: money.OwnPrices | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A job with a stored answer, as far as judging needs it."""
+
+    job_id: int
+    attempt: int
+    model: str
+    spent: int
+    extras: int
+    accepted_at_ms: int | None
+
+
+def settle(subject: Subject, body: bytes, *, policy: Policy, now_ms: int) -> Settled:
+    """Judge one answer's bytes; never raises for what they hold."""
+    answer = completion.read_completion(body)
+    good = answer.kind is Kind.GOOD
+    failed = answer.kind is Kind.GENERATION_FAILED
+    event = Event.SUCCEEDED if good else Event.GENERATION_FAILED if failed else Event.UNUSABLE
+    target = JobState.SUCCEEDED if good else _again(event, subject, policy)
+    return Settled(
+        job_id=subject.job_id,
+        attempt=subject.attempt,
+        event=event,
+        target=target,
+        at_ms=now_ms,
+        due_at_ms=now_ms,
+        latency_bucket=latency.bucket_of((now_ms - (subject.accepted_at_ms or now_ms)) / 1000),
+        cost=_cost(answer, subject.model, policy, now_ms),
+        cause=None if good else Cause(code=str(answer.kind), message=answer.error or "", http_status=200),
+    )
+
+
+def unreadable(subject: Subject, *, now_ms: int) -> Settled:
+    """Fail a job whose answer ended its judge three times; the bytes stay."""
+    return Settled(
+        job_id=subject.job_id,
+        attempt=subject.attempt,
+        event=Event.UNUSABLE,
+        target=JobState.FAILED,
+        at_ms=now_ms,
+        due_at_ms=now_ms,
+        latency_bucket=latency.bucket_of(0),
+        cost=Cost(),
+        cause=Cause(code=UNREADABLE, message="the answer could not be read in three tries; its bytes are kept"),
+    )
+
+
+def _again(event: Event, subject: Subject, policy: Policy) -> JobState:
+    return retry.decide(
+        event,
+        attempts_spent=subject.spent + 1,
+        extras=subject.extras,
+        max_attempts=policy.max_attempts,
+        on_ambiguous=policy.on_ambiguous,
+    )
+
+
+def _cost(answer: Completion, requested_model: str, policy: Policy, now_ms: int) -> Cost:
+    usage, model = answer.usage, answer.model or requested_model
+    price = money.price(
+        usage,
+        model,
+        datetime.fromtimestamp(now_ms / 1000, UTC).date(),
+        service_tier=answer.service_tier,
+        base_host=policy.base_host,
+        own_prices=policy.prices,
+    )
+    counted = usage if usage is not None and usage.counted else None
+    return Cost(
+        model=model,
+        finish_reason=answer.finish_reason,
+        prompt_tokens=counted.prompt if counted else None,
+        cached_tokens=counted.cached if counted else None,
+        completion_tokens=counted.completion if counted else None,
+        reasoning_tokens=counted.reasoning if counted else None,
+        total_tokens=counted.total if counted else None,
+        ticks=price.ticks,
+        ticks_source=price.source,
+        prices_as_of=price.as_of or None,
+    )

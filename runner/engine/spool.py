@@ -1,0 +1,214 @@
+"""The spool: what a process knows and the database does not know yet, kept past its death.
+
+One `write` and no fsync per record: the page cache outlives kill -9, and the group commit that follows
+covers a loss of power. A process appends to segments of its own; a segment is removed when the database
+has everything in it. The records of one attempt, in order:
+
+    s JOB ATTEMPT                                     the POST leaves now
+    a JOB ATTEMPT SENT_MS ACCEPTED_MS REQUEST_ID      the API took it
+    r JOB ATTEMPT RECEIVED_MS REQUEST_ID LENGTH CRC   an answer; its bytes follow
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+SEGMENT_BYTES = 8 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """A POST left, as far as its process got to say."""
+
+    job_id: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """The API gave a request_id."""
+
+    job_id: int
+    attempt: int
+    sent_at_ms: int
+    accepted_at_ms: int
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A fetch brought these bytes."""
+
+    job_id: int
+    attempt: int
+    received_at_ms: int
+    request_id: str
+    body: bytes
+
+
+Record = Sent | Taken | Answer
+
+
+class Segment:
+    """One file of a spool; it goes when all its records are in the database and no more will come."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.file = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        self.size = 0
+        self._unsaved = 0
+        self._full = False
+
+    def append(self, record: bytes) -> None:
+        """Write one record whole, or raise OSError and leave none of it."""
+        written = os.write(self.file, record)
+        if written < len(record):  # the disk is full: a torn record would hide those after it
+            os.ftruncate(self.file, self.size)
+            raise OSError(28, "no space left for the spool", str(self.path))
+        self.size += written
+        self._unsaved += 1
+
+    def saved(self) -> None:
+        """Say that the database has what one record told."""
+        self._unsaved -= 1
+        self._remove_if_done()
+
+    def close(self) -> None:
+        """Say that no more records come."""
+        self._full = True
+        os.close(self.file)
+        self._remove_if_done()
+
+    def _remove_if_done(self) -> None:
+        if self._full and self._unsaved == 0:
+            self.path.unlink(missing_ok=True)
+
+
+class Spool:
+    """The spool of one process, named by its worker id; a lock on it lasts as long as the process."""
+
+    def __init__(self, folder: Path, worker: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._folder, self._worker, self._number = folder, worker, 0
+        self._lock = os.open(_lock_path(folder, worker), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._segment = self._next()
+
+    def sent(self, job_id: int, attempt: int) -> Segment:
+        """Record that a POST leaves now."""
+        return self._append(f"s {job_id} {attempt}\n".encode())
+
+    def taken(self, record: Taken) -> Segment:
+        """Record the request_id of an accepted attempt."""
+        return self._append(
+            f"a {record.job_id} {record.attempt} {record.sent_at_ms} {record.accepted_at_ms}"
+            f" {quote(record.request_id, safe='')}\n".encode()
+        )
+
+    def answer(self, record: Answer) -> Segment:
+        """Record an answer's bytes."""
+        head = (
+            f"r {record.job_id} {record.attempt} {record.received_at_ms} {quote(record.request_id, safe='')}"
+            f" {len(record.body)} {zlib.crc32(record.body)}\n"
+        )
+        return self._append(b"%b%b\n" % (head.encode(), record.body))
+
+    def close(self) -> None:
+        """End the spool in good order; what is not saved stays on disk for `recover`."""
+        self._segment.close()
+        if not any(self._folder.glob(f"{self._worker}-*.spool")):
+            _lock_path(self._folder, self._worker).unlink(missing_ok=True)
+        os.close(self._lock)
+
+    def _append(self, record: bytes) -> Segment:
+        if self._segment.size > SEGMENT_BYTES:
+            full, self._segment = self._segment, self._next()
+            full.close()
+        self._segment.append(record)
+        return self._segment
+
+    def _next(self) -> Segment:
+        self._number += 1
+        return Segment(self._folder / f"{self._worker}-{self._number}.spool")
+
+
+class DeadSpool:
+    """The spool of a process that has ended, held while it is read so that nobody else imports it too."""
+
+    def __init__(self, folder: Path, worker: int, lock: int) -> None:
+        self._folder, self.worker, self._lock = folder, worker, lock
+
+    def records(self) -> Iterator[Record]:
+        """Yield what the process left, in the order it wrote; a torn tail ends a segment."""
+        for path in self._segments():
+            yield from read(path)
+
+    def remove(self) -> None:
+        """Remove the spool, after its records are in the database."""
+        for path in self._segments():
+            path.unlink(missing_ok=True)
+        _lock_path(self._folder, self.worker).unlink(missing_ok=True)
+        self.release()
+
+    def release(self) -> None:
+        """Let go of the spool."""
+        os.close(self._lock)
+
+    def _segments(self) -> list[Path]:
+        found = self._folder.glob(f"{self.worker}-*.spool")
+        return sorted(found, key=lambda path: int(path.stem.split("-")[1]))
+
+
+def take_dead(folder: Path, worker: int) -> DeadSpool | None:
+    """Return the spool of a worker if its process has ended, else None."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = os.open(_lock_path(folder, worker), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return DeadSpool(folder, worker, lock)
+
+
+def read(path: Path) -> Iterator[Record]:
+    """Yield the whole records of one segment."""
+    with path.open("rb") as file:
+        while line := file.readline():
+            words = line.decode("ascii", "replace").split()
+            if not line.endswith(b"\n") or not words:
+                return
+            match words:
+                case ["s", job, attempt]:
+                    yield Sent(job_id=int(job), attempt=int(attempt))
+                case ["a", job, attempt, sent, accepted, request_id]:
+                    yield Taken(
+                        job_id=int(job),
+                        attempt=int(attempt),
+                        sent_at_ms=int(sent),
+                        accepted_at_ms=int(accepted),
+                        request_id=unquote(request_id),
+                    )
+                case ["r", job, attempt, received, request_id, length, crc]:
+                    body = file.read(int(length))
+                    if file.read(1) != b"\n" or zlib.crc32(body) != int(crc):
+                        return
+                    yield Answer(
+                        job_id=int(job),
+                        attempt=int(attempt),
+                        received_at_ms=int(received),
+                        request_id=unquote(request_id),
+                        body=body,
+                    )
+                case _:
+                    return
+
+
+def _lock_path(folder: Path, worker: int) -> Path:
+    return folder / f"{worker}.lock"

@@ -1,0 +1,342 @@
+"""Submit: lease pending jobs, reserve slots, put the attempts on record, POST, keep the request ids.
+
+A crash at any point leaves at most what is in flight in doubt: rows leased but not marked are free again,
+rows marked but not in the spool were never sent, rows in the spool without a reply are ambiguous.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from runner.api import deferred
+from runner.api.xai import Failed
+from runner.db import jobs, leases, results
+from runner.db.counters import Deltas
+from runner.db.jobs import Accepted, Back, Cause
+from runner.db.leases import Lease, Leased
+from runner.engine import doubt
+from runner.engine.spool import Segment, Taken
+from runner.engine.station import IDLE_S, Activity, Station
+from runner.limiter.limiter import LimiterUnavailable, Slot
+from runner.rules import polling, reply, request, retry
+from runner.rules.reply import Outcome, Verdict
+from runner.rules.states import Event, JobState
+
+CHUNK_FIRST, CHUNK_MAX = 16, 200
+CHUNK_BYTES = 32 << 20
+MARKED_PER_CONNECTION = 8
+SEND_WITHIN_MS = 30_000  # of the lease; POST and its timeouts fit into what is left
+PAUSE_S_MAX = 5.0  # a longer pause gives the slot back
+OUTPUT_TOKENS_GUESS = 500
+
+log = logging.getLogger("runner.submit")
+
+
+@dataclass(slots=True)
+class _Feed:
+    """The leased jobs of one run that wait for slots."""
+
+    jobs: deque[Leased] = field(default_factory=deque)
+    leased_at: float = 0.0
+    chunk: int = CHUNK_FIRST
+    empty_until: float = 0.0
+
+
+class Submit:
+    """The pump of one process. A turn lasts as long as a Celery task lends its thread."""
+
+    def __init__(self, station: Station) -> None:
+        self._station = station
+        self._feeds: dict[int, _Feed] = {}
+        self._posts: set[asyncio.Task[None]] = set()
+        self._refusals = 0
+        self._again_s = IDLE_S
+        self._turn = asyncio.Lock()
+
+    async def turn(self, seconds: float) -> None:
+        """Submit what may be submitted, runs taking turns, until nothing is left or the time is over."""
+        station = self._station
+        station.ring()
+        if self._turn.locked():
+            return
+        async with self._turn:
+            until = station.loop.time() + seconds
+            try:
+                while not station.stopping and station.loop.time() < until and await station.active():
+                    station.submit_bell.clear()
+                    if not await self._round():
+                        await self._idle()
+            finally:
+                await self._give_back()
+
+    async def _round(self) -> bool:
+        """Give each run one bite; return whether any job was sent on its way."""
+        self._again_s, sent = IDLE_S, False
+        for activity in await self._station.active():
+            if activity.sends:
+                sent |= await self._bite(activity)
+        return sent
+
+    async def _idle(self) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._station.submit_bell.wait(), self._again_s)
+
+    async def _bite(self, activity: Activity) -> bool:
+        station, room = self._station, await self._room()
+        feed = self._feeds.setdefault(activity.run.id, _Feed())
+        if not feed.jobs and not await self._lease(activity, feed):
+            return False
+        bucket = station.bucket(feed.jobs[0].model)
+        chosen = [job for job in feed.jobs if station.bucket(job.model) == bucket][:room]
+        try:
+            grant = await station.limiter.reserve(
+                bucket,
+                [self._tokens(job) for job in chosen],
+                station.caps(),
+                station.fallback(chosen[0].model),
+            )
+        except LimiterUnavailable as error:
+            log.warning("limiter.away cause=%s", error)
+            return False
+        if grant.again_s is not None:
+            self._again_s = min(self._again_s, max(grant.again_s, 0.005))
+            feed.chunk = max(4, min(feed.chunk, 4 * len(grant.slots)))
+        else:
+            feed.chunk = min(CHUNK_MAX, feed.chunk * 2)
+        taken = chosen[: len(grant.slots)]
+        ids = {job.lease.job_id for job in taken}
+        feed.jobs = deque(job for job in feed.jobs if job.lease.job_id not in ids)
+        await self._send(taken, grant.slots)
+        return bool(taken)
+
+    async def _room(self) -> int:
+        """Wait until few enough marked jobs are on their way; return how many more may be."""
+        most = MARKED_PER_CONNECTION * self._station.settings.concurrency
+        while len(self._posts) > most // 2:
+            await asyncio.wait(self._posts, return_when=asyncio.FIRST_COMPLETED)
+        return most - len(self._posts)
+
+    async def _lease(self, activity: Activity, feed: _Feed) -> bool:
+        station, run = self._station, activity.run
+        if feed.empty_until > station.loop.time() and not station.submit_bell.is_set():
+            return False
+        now_ms = station.now_ms()
+        found = await station.committer.ask(
+            lambda connection, _: leases.lease_pending(
+                connection,
+                run_id=run.id,
+                worker=station.worker,
+                now_ms=now_ms,
+                until_ms=now_ms + int(station.settings.lease_s * 1000),
+                rows_max=feed.chunk,
+                bytes_max=CHUNK_BYTES,
+                ordinals_max=run.options.limit,
+            )
+        )
+        feed.jobs.extend(found)
+        feed.leased_at = station.loop.time()
+        if not found:
+            feed.empty_until = station.loop.time() + 0.1
+        return bool(found)
+
+    async def _send(self, taken: list[Leased], slots: list[Slot]) -> None:
+        """Mark exactly those jobs that have slots, then let their POSTs go, each at its time."""
+        if not taken:
+            return
+        station, now_ms = self._station, self._station.now_ms()
+        until_ms = now_ms + int(station.settings.lease_s * 1000)
+
+        def mark(connection: Connection, deltas: Deltas) -> dict[int, tuple[bytes, str | None]]:
+            moved = jobs.send(
+                connection,
+                [job.lease for job in taken],
+                worker=station.worker,
+                now_ms=now_ms,
+                until_ms=until_ms,
+                deltas=deltas,
+            )
+            return results.bodies(connection, sorted(moved))
+
+        bodies = await station.committer.ask(mark)
+        for job, slot in zip(taken, slots, strict=True):
+            if job.lease.job_id not in bodies:  # somebody else has it
+                station.limiter.release(slot)
+                continue
+            body, conv_id = bodies[job.lease.job_id]
+            task = station.loop.create_task(
+                self._post(job, slot, body, conv_id, now_ms + SEND_WITHIN_MS), name=f"post {job.lease.job_id}"
+            )
+            self._posts.add(task)
+            task.add_done_callback(self._posts.discard)
+
+    async def _post(
+        self, job: Leased, slot: Slot, body: bytes, conv_id: str | None, send_before_ms: int
+    ) -> None:
+        station = self._station
+        await self._wait_for(slot)
+        async with station.http:
+            marked = self._last_check(job, slot, send_before_ms)
+            if isinstance(marked, str):
+                station.limiter.release(slot)
+                await self._not_sent(job, Cause(code=marked))
+                return
+            sent_at_ms = station.now_ms()
+            try:
+                answer = await deferred.submit(station.api, request.splice_deferred(body), conv_id)
+            except Failed as failed:
+                verdict = reply.of_submit_fault(failed.fault, failed.detail)
+                status = None
+            else:
+                verdict = reply.of_submit(answer, now_s=station.now_ms() / 1000)
+                status = answer.status
+                station.limiter.announce(slot.bucket, *deferred.announced_limits(answer))
+        if verdict.outcome is Outcome.NOT_SENT:
+            station.limiter.release(slot)
+        else:
+            station.limiter.confirm(slot)
+        if verdict.outcome is Outcome.ACCEPTED:
+            await self._accepted(job, slot, verdict, sent_at_ms, marked)
+        else:
+            await self._turned_away(job, slot, verdict, status)
+            marked.saved()
+
+    async def _wait_for(self, slot: Slot) -> None:
+        station = self._station
+        delay_s = slot.fire_at - station.loop.time()
+        if delay_s > 0:
+            await asyncio.sleep(delay_s)
+        pause_s = station.limiter.paused_until(slot.bucket) - station.loop.time()
+        if 0 < pause_s <= PAUSE_S_MAX:
+            await asyncio.sleep(pause_s)
+
+    def _last_check(self, job: Leased, slot: Slot, send_before_ms: int) -> Segment | str:
+        """Put the POST in the spool right before it leaves, or say why it must not leave."""
+        station = self._station
+        if station.stopping:
+            return "stopping"
+        if not station.is_running(job.lease.run_id):
+            return "paused"
+        if station.now_ms() > send_before_ms:
+            return "too-late"
+        if station.limiter.paused_until(slot.bucket) > station.loop.time():
+            return "limit-paused"
+        try:
+            return station.spool.sent(job.lease.job_id, job.lease.attempt)
+        except OSError as error:
+            log.error("spool.failed cause=%s", error)
+            return "spool-failed"
+
+    async def _accepted(
+        self, job: Leased, slot: Slot, verdict: Verdict, sent_at_ms: int, marked: Segment
+    ) -> None:
+        station, lease, now_ms = self._station, job.lease, self._station.now_ms()
+        self._refusals = 0
+        assert verdict.request_id is not None  # noqa: S101 - ACCEPTED means that there is one
+        with suppress(OSError):  # a full disk must not lose what the database may still take
+            marked_id = station.spool.taken(
+                Taken(
+                    job_id=lease.job_id,
+                    attempt=lease.attempt,
+                    sent_at_ms=sent_at_ms,
+                    accepted_at_ms=now_ms,
+                    request_id=verdict.request_id,
+                )
+            )
+        station.remember_slot(verdict.request_id, slot)
+        wait_s = polling.next_poll_s(
+            0.0, station.random.random(), latency=station.learned.latency(job.model), scout=station.scouts(job.model)
+        )
+        due_at_ms = now_ms + int(wait_s * 1000)
+        await station.committer.write(
+            jobs.accepted,
+            lease.job_id,
+            Accepted(
+                lease=lease,
+                request_id=verdict.request_id,
+                sent_at_ms=sent_at_ms,
+                accepted_at_ms=now_ms,
+                due_at_ms=due_at_ms,
+            ),
+        )
+        marked.saved()
+        marked_id.saved()
+        station.collect_at(due_at_ms)
+
+    async def _turned_away(self, job: Leased, slot: Slot, verdict: Verdict, status: int | None) -> None:
+        station, lease = self._station, job.lease
+        cause = Cause(code=verdict.code, message=verdict.message, http_status=status)
+        match verdict.outcome:
+            case Outcome.NOT_SENT:
+                self._refusals += 1
+                pause_s = retry.backoff_s(self._refusals, station.random.random())
+                station.limiter.pause(slot.bucket, pause_s, rate_limited=False)
+                await self._not_sent(job, cause)
+            case Outcome.REFUSED_FOR_NOW:
+                self._refusals += 1
+                pause_s = retry.backoff_s(self._refusals, station.random.random(), verdict.retry_after_s)
+                station.limiter.pause(slot.bucket, pause_s, rate_limited=verdict.code == "rate-limited")
+                await self._back(job, jobs.refused_for_now, cause, pause_s)
+            case Outcome.ACCOUNT:
+                assert verdict.reason is not None  # noqa: S101 - ACCOUNT means that there is one
+                await station.pause(lease.run_id, verdict.reason, verdict.message)
+                await self._back(job, jobs.refused_for_now, cause, 0.0)
+            case Outcome.REFUSED:
+                await self._back(job, jobs.refused, cause, 0.0, JobState.FAILED)
+                station.ended(lease.run_id)
+            case _:
+                await self._doubtful(job, cause)
+
+    async def _doubtful(self, job: Leased, cause: Cause) -> None:
+        station, lease = self._station, job.lease
+        target = retry.decide(
+            Event.AMBIGUOUS,
+            attempts_spent=job.spent,
+            extras=job.extras,
+            max_attempts=station.policy(lease.run_id).max_attempts,
+            on_ambiguous=station.policy(lease.run_id).on_ambiguous,
+        )
+        ticks = doubt.possible_ticks(job.model, job.prompt_tokens, job.output_tokens_max, station.now_ms())
+        await self._back(job, jobs.ambiguous, cause, 0.0, target, ticks)
+        if target is JobState.HELD:
+            station.ended(lease.run_id)
+
+    async def _not_sent(self, job: Leased, cause: Cause) -> None:
+        await self._back(job, jobs.not_sent, cause, 0.0)
+
+    async def _back(  # noqa: PLR0913 - one row of the table
+        self,
+        job: Leased,
+        move: jobs.Move,
+        cause: Cause,
+        wait_s: float,
+        target: JobState = JobState.PENDING,
+        possible_ticks: int = 0,
+    ) -> None:
+        now_ms = self._station.now_ms()
+        row = Back(
+            lease=job.lease,
+            target=target,
+            due_at_ms=now_ms + int(wait_s * 1000),
+            at_ms=now_ms,
+            cause=cause,
+            possible_ticks=possible_ticks,
+        )
+        await self._station.committer.write(move, job.lease.job_id, row)
+        self._station.submit_bell.set()
+
+    def _tokens(self, job: Leased) -> int:
+        """Estimate what an attempt counts against the TPM, by what the model's answers taught."""
+        guess = job.prompt_tokens + min(job.output_tokens_max or OUTPUT_TOKENS_GUESS, OUTPUT_TOKENS_GUESS)
+        return max(1, round(guess * self._station.learned.token_ratio(job.model)))
+
+    async def _give_back(self) -> None:
+        unsent: list[Lease] = [job.lease for feed in self._feeds.values() for job in feed.jobs]
+        self._feeds.clear()
+        if unsent:
+            await self._station.committer.ask(lambda connection, _: leases.release(connection, unsent))

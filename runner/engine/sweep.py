@@ -1,0 +1,80 @@
+"""Sweep: heal what a crash left, judge what nobody judged, and finish what is done. Runs now and then."""
+
+from __future__ import annotations
+
+import logging
+
+from runner.db import counters, jobs, leftovers, runs, workers
+from runner.db.counters import Deltas
+from runner.db.session import Database
+from runner.engine import recover, settle
+from runner.engine.settle import Policy, Subject
+from runner.engine.station import Station
+from runner.rules.states import JobState, RunState
+
+ROWS_MAX = 500
+MOVING = (RunState.RUNNING, RunState.WAITING, RunState.PAUSED)
+log = logging.getLogger("runner.sweep")
+
+
+def sweep(station: Station) -> list[int]:
+    """Heal and finish; return the ids of the runs that should be moving."""
+    database, now_ms = station.database, station.now_ms()
+    with database.write() as connection:
+        workers.seen(connection, station.worker, now_ms)
+    recover.recover_host(database, station.settings.spool_dir, station.host, now_ms)
+    expired_leases(database, now_ms)
+    settle_stored(station, now_ms)
+    return finish(database, now_ms)
+
+
+def expired_leases(database: Database, now_ms: int) -> None:
+    """Take back jobs whose holders did not finish in time: in doubt if being sent, else asked for again."""
+    with database.write() as connection:
+        left = leftovers.expired(connection, now_ms, ROWS_MAX)
+        if not left:
+            return
+        deltas = Deltas(0)
+        submitting = [job for job in left if job.state is JobState.SUBMITTING]
+        collecting = [job for job in left if job.state is JobState.COLLECTING]
+        doubtful = recover.doubtful(connection, submitting, now_ms, deltas)
+        again = recover.fetch_again(connection, collecting, now_ms, deltas)
+        deltas.write(connection)
+    log.warning("lease.expired submitting=%d collecting=%d", len(doubtful), len(again))
+
+
+def settle_stored(station: Station, now_ms: int) -> None:
+    """Judge answers that were stored and not judged, one at a time, each at most three times."""
+    with station.database.read() as connection:
+        rows = leftovers.unsettled(connection, ROWS_MAX)
+    for row in rows:
+        subject = Subject(
+            job_id=row.id,
+            attempt=row.attempt,
+            model=row.model,
+            spent=row.spent,
+            extras=row.extras,
+            accepted_at_ms=row.accepted_at_ms,
+        )
+        with station.database.write() as connection:
+            leftovers.try_settling(connection, row.id)
+        if row.settle_tries >= settle.TRIES_MAX:
+            settled = settle.unreadable(subject, now_ms=row.received_at_ms)
+        else:
+            policy: Policy = station.policy(row.id >> 32)
+            settled = settle.settle(subject, bytes(row.body), policy=policy, now_ms=row.received_at_ms)
+        with station.database.write() as connection:
+            deltas = Deltas(0)
+            jobs.settled(connection, [settled], deltas)
+            deltas.write(connection)
+
+
+def finish(database: Database, now_ms: int) -> list[int]:
+    """Finish runs that are done; return those that have jobs on their way."""
+    with database.read() as connection:
+        moving = runs.in_states(connection, MOVING)
+        done = [run.id for run in moving if not counters.open_jobs(connection, run.id)]
+    for run_id in done:
+        with database.write() as connection:
+            runs.finish_if_done(connection, run_id, now_ms)
+    return [run.id for run in moving if run.id not in done]
