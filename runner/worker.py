@@ -10,29 +10,30 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import signal
-import sys
 import threading
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import Celery
-from celery.signals import worker_process_shutdown, worker_ready, worker_shutting_down
+from celery.beat import EmbeddedService
+from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from kombu import Queue
 from kombu.common import Broadcast
 
 from runner import settings as settings_of
+from runner.embedded import processes
 from runner.engine.collect import Collect
 from runner.engine.station import Station
 from runner.engine.submit import Submit
 from runner.engine.sweep import sweep as sweep_all
-from runner.settings import Settings
+
+if TYPE_CHECKING:
+    from runner.settings import Settings
 
 BEAT_S = 5.0
-DRAIN_S = 75.0  # a POST and a fetch may take 60 s each way
+THREADS = 6  # one for each pump, the sweep, and some to answer hints that are late
+DRAIN_S = 65.0  # a POST or a fetch in flight may take a minute
 
 
 @cache
@@ -41,14 +42,9 @@ def current_settings() -> Settings:
     return settings_of.load(os.environ, Path.cwd())
 
 
-def _broker() -> str:
-    url = current_settings().effective_redis_url
-    return url.replace("unix://", "redis+socket://", 1)
-
-
 app = Celery("runner")
 app.conf.update(
-    broker_url=_broker(),
+    broker_url=current_settings().broker_url,
     broker_connection_retry_on_startup=True,
     broker_transport_options={
         "visibility_timeout": 300,
@@ -69,7 +65,7 @@ app.conf.update(
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     worker_prefetch_multiplier=1,
-    worker_concurrency=6,
+    worker_concurrency=THREADS,
     worker_pool="threads",
     worker_hijack_root_logger=False,
     worker_send_task_events=False,
@@ -134,3 +130,59 @@ def pumps() -> Pumps:
         if not _pumps:
             _pumps.append(Pumps(current_settings()))
         return _pumps[0]
+
+
+@worker_ready.connect
+def _on_ready(**_: Any) -> None:
+    """Look for work at once, and play the beat where asked to."""
+    pumps()
+    if os.environ.get("RUNNER_BEAT") == "1":
+        EmbeddedService(app, thread=True, scheduler_cls=app.conf.beat_scheduler).start()
+    for delay_s in (0.0, 0.3, 1.0):  # a broadcast before the subscription stands is lost
+        timer = threading.Timer(delay_s, ring, (0,))
+        timer.daemon = True
+        timer.start()
+
+
+@worker_shutting_down.connect
+def _on_stop(**_: Any) -> None:
+    """Claim nothing more, so that the turns end."""
+    if _pumps:
+        _pumps[0].station.stop()
+
+
+@worker_shutdown.connect
+def _on_stopped(**_: Any) -> None:
+    """Finish what is in flight and leave in good order."""
+    if _pumps:
+        _pumps[0].station.close(DRAIN_S)
+
+
+def serve(node: str, *, beat: bool) -> None:
+    """Run one worker in this process until SIGTERM."""
+    if beat:
+        os.environ["RUNNER_BEAT"] = "1"
+    app.worker_main(
+        [
+            *("worker", "--hostname", f"{node}@%h", "--pool", "threads", "--concurrency", str(THREADS)),
+            *("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"),
+        ]
+    )
+
+
+def main() -> None:
+    """Run as a child of the engine: `python -m runner.worker --node w1 [--beat]`."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--node", default="w1")
+    parser.add_argument("--beat", action="store_true")
+    arguments = parser.parse_args()
+    processes.die_with_parent()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    serve(arguments.node, beat=arguments.beat)
+
+
+if __name__ == "__main__":
+    # Celery finds the tasks by module name; as `__main__` they would be there twice.
+    from runner import worker  # noqa: PLW0406
+
+    worker.main()

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection
-
 from runner.db import bulk
-from runner.rules.states import Event
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
     from runner.db.jobs import Back, Settled
     from runner.db.leases import Lease
+    from runner.rules.states import Event
 
 LANE = "deferred"
 _KEY = [("job_id", "BIGINT"), ("attempt", "INT")]
@@ -32,7 +33,7 @@ def open_(connection: Connection, leases: Sequence[Lease], *, worker: int, now_m
 
 
 def accepted(connection: Connection, rows: Sequence[tuple[int, int, str, int, int]]) -> list[int]:
-    """Write (job, attempt, request_id, sent_at_ms, accepted_at_ms); return jobs whose id was not known yet."""
+    """Write (job, attempt, request_id, sent_at_ms, accepted_at_ms); return jobs whose id is new."""
     if not rows:
         return []
     found = bulk.execute(

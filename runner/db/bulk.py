@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy import Connection, Row
 
 ROWS_MAX = 400  # x at most 20 columns: under SQLite's 32,766 and PostgreSQL's 65,535 parameters
 
@@ -29,9 +31,7 @@ def execute(
     return found
 
 
-def _values(
-    dialect: str, columns: Sequence[Column], rows: Sequence[Sequence[Any]]
-) -> tuple[str, list[Any]]:
+def _values(dialect: str, columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> tuple[str, list[Any]]:
     mark = "?" if dialect == "sqlite" else "%s"
     plain = "(" + ", ".join([mark] * len(columns)) + ")"
     first = plain

@@ -17,12 +17,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
 
 from runner.db import bulk
 from runner.rules.states import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SHARDS = 8
 Key = tuple[int, str, str]  # run, kind, key

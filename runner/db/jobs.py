@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
 from runner.db import attempts, bulk, results
 from runner.db.counters import Deltas
-from runner.db.leases import Lease
-from runner.db.results import Received
 from runner.db.tables import run_of
 from runner.rules.errors import Bug
 from runner.rules.states import FINAL, TRANSITIONS, Event, JobState
+
+if TYPE_CHECKING:
+    from runner.db.leases import Lease
+    from runner.db.results import Received
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +137,13 @@ _FREE = "state = v.target, lease_owner = NULL, lease_until_ms = NULL"
 
 
 def send(
-    connection: Connection, leases: Sequence[Lease], *, worker: int, now_ms: int, until_ms: int, deltas: Deltas
+    connection: Connection,
+    leases: Sequence[Lease],
+    *,
+    worker: int,
+    now_ms: int,
+    until_ms: int,
+    deltas: Deltas,
 ) -> set[int]:
     """Mark leased jobs as being sent, under leases until `until_ms`, and put their attempts on record."""
     moves = [_Move(lease.job_id, JobState.SUBMITTING, lease.gen) for lease in leases]
@@ -373,7 +381,8 @@ def _guarded(
             [_parameters(move) for move in moves if move.job_id not in moved],
             f"UPDATE jobs SET {change} FROM v WHERE jobs.id = v.id AND {guard} RETURNING jobs.id, jobs.state",  # noqa: S608
         )
-        for job_id, target in found:
+        for row in found:
+            job_id, target = row
             moved.add(job_id)
             deltas.moved(run_of(job_id), source, target)
         if len(moved) == len(moves):

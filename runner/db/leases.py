@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, text
 
 from runner.db import bulk
-from runner.db.counters import Deltas
 from runner.db.tables import JOBS_MAX, job_id, run_of
 from runner.rules.states import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runner.db.counters import Deltas
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,18 +80,24 @@ def lease_pending(
         text(
             "WITH c AS MATERIALIZED (SELECT id FROM jobs WHERE run_id = :run AND state = 'pending'"
             " AND id < :last AND due_at_ms <= :now AND (lease_until_ms IS NULL OR lease_until_ms <= :now)"
-            f" ORDER BY id LIMIT :rows {_skip_locked(connection)})"
+            f" ORDER BY id LIMIT :rows {_skip_locked(connection)})"  # noqa: S608 - our own words
             " UPDATE jobs SET lease_owner = :worker, lease_until_ms = :until, lease_gen = lease_gen + 1"
             " WHERE id IN (SELECT id FROM c)"
             " RETURNING id, lease_gen, attempt, custom_id, model, prompt_tokens, output_tokens_max,"
             " body_bytes, spent, extras"
         ),
-        {"run": run_id, "worker": worker, "now": now_ms, "until": until_ms, "rows": rows_max,
+        {
+            "run": run_id,
+            "worker": worker,
+            "now": now_ms,
+            "until": until_ms,
+            "rows": rows_max,
             "last": job_id(run_id, JOBS_MAX if ordinals_max is None else ordinals_max),
         },
     ).all()
     leased = sorted((_leased(row) for row in rows), key=lambda job: job.lease.job_id)
-    kept, size = [], 0
+    kept: list[Leased] = []
+    size = 0
     for job in leased:
         size += job.body_bytes
         if kept and size > bytes_max:
@@ -105,7 +114,7 @@ def claim_waiting(
     rows = connection.execute(
         text(
             "WITH c AS MATERIALIZED (SELECT id FROM jobs WHERE state = 'waiting' AND due_at_ms <= :now"
-            f" ORDER BY due_at_ms LIMIT :rows {_skip_locked(connection)})"
+            f" ORDER BY due_at_ms LIMIT :rows {_skip_locked(connection)})"  # noqa: S608 - our own words
             " UPDATE jobs SET state = 'collecting', lease_owner = :worker, lease_until_ms = :until,"
             " lease_gen = lease_gen + 1, polls = polls + 1"
             " WHERE id IN (SELECT id FROM c) AND state = 'waiting'"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, text
 
 from runner.db import counters
 from runner.rules.states import PauseReason, RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,14 @@ def namesake(connection: Connection, name: str) -> RunRow | None:
     return _run(row) if row else None
 
 
+def of_path(connection: Connection, path: str) -> RunRow | None:
+    """Return the newest run that was loaded from a path."""
+    row = connection.execute(
+        text("SELECT * FROM runs WHERE input_path = :path ORDER BY id DESC LIMIT 1"), {"path": path}
+    ).one_or_none()
+    return _run(row) if row else None
+
+
 def all_runs(connection: Connection) -> list[RunRow]:
     """Return every run, newest first."""
     return [_run(row) for row in connection.execute(text("SELECT * FROM runs ORDER BY id DESC"))]
@@ -126,7 +136,12 @@ def loaded(connection: Connection, run_id: int, total: int) -> None:
 
 def forget(connection: Connection, run_id: int) -> None:
     """Remove a run with everything of it."""
-    for table, column in (("jobs", "id"), ("payloads", "job_id"), ("attempts", "job_id"), ("results", "job_id")):
+    for table, column in (
+        ("jobs", "id"),
+        ("payloads", "job_id"),
+        ("attempts", "job_id"),
+        ("results", "job_id"),
+    ):
         connection.execute(
             text(f"DELETE FROM {table} WHERE {column} >= :first AND {column} < :last"),  # noqa: S608
             {"first": run_id << 32, "last": (run_id + 1) << 32},
@@ -188,9 +203,7 @@ def pause(connection: Connection, run_id: int, reason: PauseReason, why: str, no
 def wait(connection: Connection, run_id: int, why: str, now_ms: int) -> bool:
     """Say that a run waits for a service; it goes on by itself."""
     moved = connection.execute(
-        text(
-            "UPDATE runs SET state = 'waiting', pause_text = :why WHERE id = :id AND state = 'running'"
-        ),
+        text("UPDATE runs SET state = 'waiting', pause_text = :why WHERE id = :id AND state = 'running'"),
         {"id": run_id, "why": why},
     )
     if moved.rowcount:

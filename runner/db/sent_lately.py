@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sqlalchemy import text
 
-from runner.db.session import Database
+if TYPE_CHECKING:
+    from runner.db.session import Database
 
 WINDOW_MS = 60_000
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import OperationalError
 
 from runner.rules.errors import Unreachable, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SQLITE_BUSY_MS = 30_000
 SQLITE_CACHE_KIB = 16_384

@@ -10,18 +10,14 @@ import asyncio
 import hashlib
 import logging
 from collections import deque
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING
 
 from runner.api import deferred
 from runner.api.xai import Failed
 from runner.db import jobs, leases
-from runner.db.counters import Deltas
 from runner.db.jobs import Back, Cause, NotYet, Settled
-from runner.db.leases import Claimed
 from runner.db.results import Received
 from runner.engine import doubt, settle
 from runner.engine.spool import Answer
@@ -29,6 +25,14 @@ from runner.engine.station import IDLE_S, Station
 from runner.rules import polling, reply, retry
 from runner.rules.reply import Outcome, Reply, Verdict
 from runner.rules.states import Event, JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from runner.db.counters import Deltas
+    from runner.db.leases import Claimed
 
 CLAIM_ROWS = 64
 MISSES_MAX = 2
@@ -62,18 +66,21 @@ class Collect:
         self._gets: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
 
-    async def turn(self, seconds: float) -> None:
-        """Collect what is due until no run has jobs on their way or the time is over."""
+    async def turn(self, seconds: float) -> bool:
+        """Collect what is due; return whether the time was over before the work."""
         station = self._station
         station.ring()
         if self._turn.locked():
-            return
+            return False
         async with self._turn:
             until = station.loop.time() + seconds
-            while not station.stopping and station.loop.time() < until and await station.active():
+            while not station.stopping and await station.active():
+                if station.loop.time() > until:
+                    return True
                 station.collect_bell.clear()
                 if not await self._claim():
                     await self._idle()
+        return False
 
     async def _claim(self) -> bool:
         """Claim what is due and start the fetches, few at a time; return whether anything was due."""
@@ -114,7 +121,10 @@ class Collect:
         station = self._station
         answer: Reply | None = None
         try:
-            if station.stopping or station.limiter.paused_until(station.bucket(job.model)) > station.loop.time():
+            if (
+                station.stopping
+                or station.limiter.paused_until(station.bucket(job.model)) > station.loop.time()
+            ):
                 verdict = Verdict(outcome=Outcome.LATER, code="paused")
             else:
                 answer = await deferred.fetch(station.api, job.request_id)
@@ -151,7 +161,6 @@ class Collect:
             extras=job.extras,
             accepted_at_ms=job.accepted_at_ms,
         )
-        settled = settle.settle(subject, body, policy=station.policy(lease.run_id), now_ms=now_ms)
         received = Received(
             job_id=lease.job_id,
             attempt=lease.attempt,
@@ -160,18 +169,31 @@ class Collect:
             sha256=hashlib.sha256(body).hexdigest(),
             received_at_ms=now_ms,
         )
-        await station.committer.write(keep, lease.job_id, Collected(received=received, settled=settled))
+        try:
+            settled = settle.settle(subject, body, policy=station.policy(lease.run_id), now_ms=now_ms)
+        except Exception:  # the answer is kept whatever its judge does; the sweep tries again
+            log.exception("settle.failed job=%d", lease.job_id)
+            await station.committer.write(jobs.stored, lease.job_id, received)
+        else:
+            await station.committer.write(keep, lease.job_id, Collected(received=received, settled=settled))
+            self._told(job, settled, now_ms)
         if segment is not None:
             segment.saved()
+
+    def _told(self, job: Claimed, settled: Settled, now_ms: int) -> None:
+        """Learn from a settled answer, and wake who waits for it."""
+        station = self._station
         self._learn(job, settled, now_ms)
         if settled.target is JobState.PENDING:
             station.submit_bell.set()
         else:
-            station.ended(lease.run_id)
+            station.ended(job.lease.run_id)
 
     def _learn(self, job: Claimed, settled: Settled, now_ms: int) -> None:
         station, age_s = self._station, (now_ms - job.accepted_at_ms) / 1000
-        station.learned.observe_latency(job.model, station.last_asked_s(job.lease.job_id), age_s)
+        station.learned.observe_latency(
+            job.model, station.last_asked_s(job.lease.job_id), age_s, ready=True
+        )
         if settled.cost.total_tokens:
             station.settle_slot(job.request_id, job.model, settled.cost.total_tokens)
 
@@ -181,6 +203,8 @@ class Collect:
         age_s = max(0.0, (station.now_ms() - job.accepted_at_ms) / 1000)
         match verdict.outcome:
             case Outcome.NOT_READY:
+                asked_s = station.last_asked_s(job.lease.job_id)
+                station.learned.observe_latency(job.model, asked_s, age_s, ready=False)
                 station.asked(job.lease.job_id, age_s)
                 wait_s = polling.next_poll_s(
                     age_s,
@@ -212,7 +236,11 @@ class Collect:
     async def _gone(
         self, job: Claimed, move: jobs.Move, event: Event, verdict: Verdict, status: int | None
     ) -> None:
-        station, now_ms, policy = self._station, self._station.now_ms(), self._station.policy(job.lease.run_id)
+        station, now_ms, policy = (
+            self._station,
+            self._station.now_ms(),
+            self._station.policy(job.lease.run_id),
+        )
         target = retry.decide(
             event,
             attempts_spent=job.spent + 1,

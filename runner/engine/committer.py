@@ -7,19 +7,22 @@ rows wait here, so that nothing new is fetched or sent meanwhile.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from runner.db.counters import Deltas
-from runner.db.session import Database
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from runner.db.session import Database
 
 LINGER_S = 0.012  # what arrives within it shares a transaction
 ROWS_SOON = 150  # so many do not linger
@@ -65,7 +68,7 @@ class Committer:
         with self._condition:
             self._batch.writes.setdefault(action, []).append((job_id, row, future))
             self._batch.rows += 1
-            if self._batch.rows == 1 or self._batch.rows == ROWS_SOON:
+            if self._batch.rows in (1, ROWS_SOON):
                 self._condition.notify()
         return await future
 
@@ -108,7 +111,7 @@ class Committer:
                 log.warning("database.away retry_s=%.2f cause=%s", pause_s, _first_line(error))
                 time.sleep(pause_s)
                 pause_s = min(pause_s * 2, RETRY_S_MAX)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the others' rows go on
                 self._one_by_one(batch, error)
                 return
             else:
@@ -129,7 +132,9 @@ class Committer:
 
     def _one_by_one(self, batch: _Batch, error: Exception) -> None:
         """Keep one bad row from taking the others with it."""
-        alone = [_Batch(writes={action: [row]}, rows=1) for action, rows in batch.writes.items() for row in rows]
+        alone = [
+            _Batch(writes={action: [row]}, rows=1) for action, rows in batch.writes.items() for row in rows
+        ]
         alone += [_Batch(asks=[ask]) for ask in batch.asks]
         if len(alone) > 1:
             for single in alone:

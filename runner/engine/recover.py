@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING
 
 from runner.db import jobs, leftovers, runs, workers
 from runner.db.counters import Deltas
 from runner.db.jobs import Accepted, Back, Cause, NotYet
 from runner.db.leases import Lease
-from runner.db.leftovers import Leftover
 from runner.db.results import Received
-from runner.db.session import Database
 from runner.engine import doubt
 from runner.engine.spool import Answer, DeadSpool, Sent, Taken, take_dead
 from runner.rules import retry
 from runner.rules.states import Event, JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+    from runner.db.leftovers import Leftover
+    from runner.db.session import Database
 
 ANSWERS_PER_COMMIT = 200
 ANSWER_BYTES_PER_COMMIT = 32 << 20
@@ -33,7 +37,7 @@ log = logging.getLogger("runner.recover")
 
 @dataclass(slots=True)
 class Recovered:
-    """What was found: dead processes, answers and ids imported, attempts in doubt, never sent, fetched again."""
+    """How many dead processes, imported answers and ids, attempts in doubt, never sent, fetched again."""
 
     workers: int = 0
     answers: int = 0
@@ -87,7 +91,7 @@ def _recover(database: Database, spool: DeadSpool, now_ms: int, found: Recovered
 
 
 def doubtful(connection: Connection, left: list[Leftover], now_ms: int, deltas: Deltas) -> set[int]:
-    """Nobody knows whether these were sent: count them, and send them again or hold them, as their run says."""
+    """Nobody knows whether these were sent: count them; send them again or hold them, as their run says."""
     rows = []
     for job in left:
         run = runs.find(connection, job.lease.run_id)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from runner.db.jobs import Cause, Cost, Settled
 from runner.rules import completion, latency, money, retry
 from runner.rules.completion import Completion, Kind
+from runner.rules.prices import OwnPrices
 from runner.rules.states import Event, JobState
 
 TRIES_MAX = 3
@@ -21,7 +22,7 @@ class Policy:
     max_attempts: int = 5
     on_ambiguous: retry.OnAmbiguous = "resubmit"
     base_host: str | None = None
-    prices: money.OwnPrices | None = None
+    prices: OwnPrices | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +68,9 @@ def unreadable(subject: Subject, *, now_ms: int) -> Settled:
         due_at_ms=now_ms,
         latency_bucket=latency.bucket_of(0),
         cost=Cost(),
-        cause=Cause(code=UNREADABLE, message="the answer could not be read in three tries; its bytes are kept"),
+        cause=Cause(
+            code=UNREADABLE, message="the answer could not be read in three tries; its bytes are kept"
+        ),
     )
 
 
@@ -91,15 +94,14 @@ def _cost(answer: Completion, requested_model: str, policy: Policy, now_ms: int)
         base_host=policy.base_host,
         own_prices=policy.prices,
     )
-    counted = usage if usage is not None and usage.counted else None
     return Cost(
         model=model,
         finish_reason=answer.finish_reason,
-        prompt_tokens=counted.prompt if counted else None,
-        cached_tokens=counted.cached if counted else None,
-        completion_tokens=counted.completion if counted else None,
-        reasoning_tokens=counted.reasoning if counted else None,
-        total_tokens=counted.total if counted else None,
+        prompt_tokens=usage.prompt if usage else None,
+        cached_tokens=usage.cached if usage else None,
+        completion_tokens=usage.completion if usage else None,
+        reasoning_tokens=usage.reasoning if usage else None,
+        total_tokens=usage.total if usage else None,
         ticks=price.ticks,
         ticks_source=price.source,
         prices_as_of=price.as_of or None,

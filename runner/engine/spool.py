@@ -14,10 +14,13 @@ from __future__ import annotations
 import fcntl
 import os
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 SEGMENT_BYTES = 8 << 20
 

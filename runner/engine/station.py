@@ -8,21 +8,16 @@ import asyncio
 import logging
 import os
 import random
-import socket
 import threading
+import time
 from collections import Counter, OrderedDict
-from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
-
-from sqlalchemy import Connection
 
 from runner.api import account
 from runner.api.xai import XAI
 from runner.db import counters, runs, sent_lately, workers
-from runner.db.counters import Deltas
-from runner.db.runs import RunRow
 from runner.db.session import Database
 from runner.engine.committer import Committer
 from runner.engine.settle import Policy
@@ -30,9 +25,18 @@ from runner.engine.spool import Spool
 from runner.limiter.learned import Learned
 from runner.limiter.limiter import Caps, Limiter, Slot
 from runner.rules import models, polling
+from runner.rules.prices import own_prices
 from runner.rules.errors import RunnerError
 from runner.rules.states import JobState, PauseReason, RunState
-from runner.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from sqlalchemy import Connection
+
+    from runner.db.counters import Deltas
+    from runner.db.runs import RunRow
+    from runner.settings import Settings
 
 REFRESH_S = 0.3
 IDLE_S = 0.5
@@ -66,6 +70,7 @@ class Station:
         self.settings = settings
         self.database = Database(settings.effective_database_url)
         self.random = random.Random()  # noqa: S311 - jitter
+        self.prices = own_prices(settings.prices) if settings.prices else None
         self.stopping = False
         self.submit_bell = asyncio.Event()
         self.collect_bell = asyncio.Event()
@@ -84,11 +89,9 @@ class Station:
 
     async def _open(self) -> None:
         settings, database = self.settings, self.database
-        self.host = settings.host or socket.gethostname()
+        self.host = settings.host
         with database.write() as connection:
-            self.worker = workers.enter(
-                connection, host=self.host, pid=os.getpid(), now_ms=database.now_ms()
-            )
+            self.worker = workers.enter(connection, host=self.host, pid=os.getpid(), now_ms=database.now_ms())
         self._skew_ms = database.now_ms() - _local_ms()
         self.spool = Spool(settings.spool_dir, self.worker)
         self.committer = Committer(database, self.loop, shard=self.worker)
@@ -118,15 +121,13 @@ class Station:
             max_attempts=options.max_attempts,
             on_ambiguous="hold" if options.on_ambiguous == "hold" else "resubmit",
             base_host=urlsplit(self.settings.base_url).hostname,
-            prices=self.settings.prices or None,
+            prices=self.prices,
         )
 
     def caps(self) -> Caps:
         """Return the user's limits: the lowest among the runs that send."""
         options = [a.run.options for a in self._active if a.run.state is RunState.RUNNING]
-        return Caps(
-            rpm=_lowest([o.rpm for o in options]), tpm=_lowest([o.tpm for o in options]), rps=None
-        )
+        return Caps(rpm=_lowest([o.rpm for o in options]), tpm=_lowest([o.tpm for o in options]), rps=None)
 
     def fallback(self, model: str) -> Caps:
         """Return the model table's limits, for while the API has announced none."""
@@ -193,12 +194,22 @@ class Station:
         self.submit_bell.set()
         self.collect_bell.set()
 
-    async def drain(self, grace_s: float) -> None:
-        """Stop claiming; wait until nothing is in flight; leave in good order."""
+    def stop(self) -> None:
+        """Claim nothing more; callable from any thread."""
         self.stopping = True
-        self.ring()
+        self.loop.call_soon_threadsafe(self.ring)
+
+    def close(self, grace_s: float) -> None:
+        """Wait until nothing is in flight, then leave in good order; from another thread."""
+        self.stop()
+        self.run(self._drain(grace_s))
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.database.close()
+
+    async def _drain(self, grace_s: float) -> None:
         ended = self.loop.time() + grace_s
-        while self.in_flight() and self.loop.time() < ended:
+        while self.in_flight() and self.loop.time() < ended:  # noqa: ASYNC110 - one place, once
             await asyncio.sleep(0.01)
         self._closer.cancel()
         await self.committer.ask(lambda c, _: workers.leave(c, self.worker, self.now_ms()))
@@ -211,7 +222,9 @@ class Station:
     def in_flight(self) -> bool:
         """Return whether jobs are in the hands of this process."""
         me = asyncio.current_task(self.loop)
-        return any(t is not me and t.get_name().startswith(("post ", "get ")) for t in asyncio.all_tasks(self.loop))
+        return any(
+            t is not me and t.get_name().startswith(("post ", "get ")) for t in asyncio.all_tasks(self.loop)
+        )
 
     async def _finish_runs(self) -> None:
         while True:
@@ -251,6 +264,4 @@ def _lowest(said: list[int | None]) -> int | None:
 
 
 def _local_ms() -> int:
-    import time
-
     return time.time_ns() // 1_000_000

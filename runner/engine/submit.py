@@ -11,15 +11,12 @@ import logging
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING
 
 from runner.api import deferred
 from runner.api.xai import Failed
 from runner.db import jobs, leases, results
-from runner.db.counters import Deltas
 from runner.db.jobs import Accepted, Back, Cause
-from runner.db.leases import Lease, Leased
 from runner.engine import doubt
 from runner.engine.spool import Segment, Taken
 from runner.engine.station import IDLE_S, Activity, Station
@@ -28,11 +25,16 @@ from runner.rules import polling, reply, request, retry
 from runner.rules.reply import Outcome, Verdict
 from runner.rules.states import Event, JobState
 
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from runner.db.counters import Deltas
+    from runner.db.leases import Lease, Leased
+
 CHUNK_FIRST, CHUNK_MAX = 16, 200
 CHUNK_BYTES = 32 << 20
 MARKED_PER_CONNECTION = 8
 SEND_WITHIN_MS = 30_000  # of the lease; POST and its timeouts fit into what is left
-PAUSE_S_MAX = 5.0  # a longer pause gives the slot back
 OUTPUT_TOKENS_GUESS = 500
 
 log = logging.getLogger("runner.submit")
@@ -59,21 +61,24 @@ class Submit:
         self._again_s = IDLE_S
         self._turn = asyncio.Lock()
 
-    async def turn(self, seconds: float) -> None:
-        """Submit what may be submitted, runs taking turns, until nothing is left or the time is over."""
+    async def turn(self, seconds: float) -> bool:
+        """Submit what may be, runs taking turns; return whether the time was over before the work."""
         station = self._station
         station.ring()
         if self._turn.locked():
-            return
+            return False
         async with self._turn:
             until = station.loop.time() + seconds
             try:
-                while not station.stopping and station.loop.time() < until and await station.active():
+                while not station.stopping and await station.active():
+                    if station.loop.time() > until:
+                        return True
                     station.submit_bell.clear()
                     if not await self._round():
                         await self._idle()
             finally:
                 await self._give_back()
+        return False
 
     async def _round(self) -> bool:
         """Give each run one bite; return whether any job was sent on its way."""
@@ -211,9 +216,6 @@ class Submit:
         delay_s = slot.fire_at - station.loop.time()
         if delay_s > 0:
             await asyncio.sleep(delay_s)
-        pause_s = station.limiter.paused_until(slot.bucket) - station.loop.time()
-        if 0 < pause_s <= PAUSE_S_MAX:
-            await asyncio.sleep(pause_s)
 
     def _last_check(self, job: Leased, slot: Slot, send_before_ms: int) -> Segment | str:
         """Put the POST in the spool right before it leaves, or say why it must not leave."""
@@ -224,8 +226,8 @@ class Submit:
             return "paused"
         if station.now_ms() > send_before_ms:
             return "too-late"
-        if station.limiter.paused_until(slot.bucket) > station.loop.time():
-            return "limit-paused"
+        if not station.limiter.usable(slot):
+            return "slot-passed"
         try:
             return station.spool.sent(job.lease.job_id, job.lease.attempt)
         except OSError as error:
@@ -250,7 +252,10 @@ class Submit:
             )
         station.remember_slot(verdict.request_id, slot)
         wait_s = polling.next_poll_s(
-            0.0, station.random.random(), latency=station.learned.latency(job.model), scout=station.scouts(job.model)
+            0.0,
+            station.random.random(),
+            latency=station.learned.latency(job.model),
+            scout=station.scouts(job.model),
         )
         due_at_ms = now_ms + int(wait_s * 1000)
         await station.committer.write(
@@ -309,7 +314,7 @@ class Submit:
     async def _not_sent(self, job: Leased, cause: Cause) -> None:
         await self._back(job, jobs.not_sent, cause, 0.0)
 
-    async def _back(  # noqa: PLR0913 - one row of the table
+    async def _back(
         self,
         job: Leased,
         move: jobs.Move,

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING, Any
 
 from runner.db import counters, jobs, leftovers, runs, workers
 from runner.db.counters import Deltas
-from runner.db.session import Database
+from runner.db.tables import run_of
 from runner.engine import recover, settle
-from runner.engine.settle import Policy, Subject
-from runner.engine.station import Station
+from runner.engine.settle import Subject
 from runner.rules.states import JobState, RunState
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
+
+    from runner.db.jobs import Settled
+    from runner.db.session import Database
+    from runner.engine.station import Station
 
 ROWS_MAX = 500
 MOVING = (RunState.RUNNING, RunState.WAITING, RunState.PAUSED)
@@ -24,7 +31,7 @@ def sweep(station: Station) -> list[int]:
         workers.seen(connection, station.worker, now_ms)
     recover.recover_host(database, station.settings.spool_dir, station.host, now_ms)
     expired_leases(database, now_ms)
-    settle_stored(station, now_ms)
+    settle_stored(station)
     return finish(database, now_ms)
 
 
@@ -43,7 +50,7 @@ def expired_leases(database: Database, now_ms: int) -> None:
     log.warning("lease.expired submitting=%d collecting=%d", len(doubtful), len(again))
 
 
-def settle_stored(station: Station, now_ms: int) -> None:
+def settle_stored(station: Station) -> None:
     """Judge answers that were stored and not judged, one at a time, each at most three times."""
     with station.database.read() as connection:
         rows = leftovers.unsettled(connection, ROWS_MAX)
@@ -58,15 +65,22 @@ def settle_stored(station: Station, now_ms: int) -> None:
         )
         with station.database.write() as connection:
             leftovers.try_settling(connection, row.id)
-        if row.settle_tries >= settle.TRIES_MAX:
-            settled = settle.unreadable(subject, now_ms=row.received_at_ms)
-        else:
-            policy: Policy = station.policy(row.id >> 32)
-            settled = settle.settle(subject, bytes(row.body), policy=policy, now_ms=row.received_at_ms)
+        try:
+            settled = _settle(station, subject, row)
+        except Exception:
+            log.exception("settle.failed job=%d try=%d", row.id, row.settle_tries + 1)
+            continue
         with station.database.write() as connection:
             deltas = Deltas(0)
             jobs.settled(connection, [settled], deltas)
             deltas.write(connection)
+
+
+def _settle(station: Station, subject: Subject, row: Row[Any]) -> Settled:
+    if row.settle_tries >= settle.TRIES_MAX:
+        return settle.unreadable(subject, now_ms=row.received_at_ms)
+    policy = station.policy(run_of(subject.job_id))
+    return settle.settle(subject, bytes(row.body), policy=policy, now_ms=row.received_at_ms)
 
 
 def finish(database: Database, now_ms: int) -> list[int]:

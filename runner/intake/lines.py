@@ -1,0 +1,175 @@
+"""Bytes to numbered lines: gzip, byte order mark, line ends, the line cap. Nothing here reads JSON.
+
+Memory stays flat: one chunk and at most one line are held, whatever the input holds.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
+
+from runner.rules.findings import Finding
+from runner.rules.json_faults import utf16_remark
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from _typeshed import WriteableBuffer
+
+LINE_BYTES_MAX: Final = 64 * 1024 * 1024
+_CHUNK_BYTES: Final = 1024 * 1024
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+_UTF8_BOM: Final = b"\xef\xbb\xbf"
+_UTF16_BOMS: Final = (b"\xff\xfe", b"\xfe\xff")
+
+
+class Line(NamedTuple):
+    """A line that is not blank: its physical number, from 1, and its bytes without the line end."""
+
+    number: int
+    raw: bytes
+
+
+class Lines:
+    """The lines of one input, once through: iterate, then ask for the digest.
+
+    Gives a `Line` for each line that is not blank and a `Finding` where bytes could not be made
+    into one: line-too-long (told when the cap is passed, the rest skipped), utf16, bad-gzip,
+    empty-file. gzip is known by its first bytes, whatever the name. Raises OSError where the
+    source cannot be opened or read. A source that is a file object is left open.
+    """
+
+    def __init__(self, source: Path | BinaryIO, *, line_bytes_max: int = LINE_BYTES_MAX) -> None:
+        self._source = source
+        self._line_bytes_max = line_bytes_max
+        self._stored: _Stored | None = None
+        self._line_count = 0
+
+    @property
+    def sha256(self) -> str:
+        """Hex digest of the input's bytes as stored (gzip not undone); whole once the lines ran out."""
+        return (self._stored.digest if self._stored else hashlib.sha256()).hexdigest()
+
+    @property
+    def byte_count(self) -> int:
+        """Bytes of the input read so far, as stored: the measure of progress through a file."""
+        return self._stored.byte_count if self._stored else 0
+
+    @property
+    def line_count(self) -> int:
+        """Physical lines told so far, blank ones among them."""
+        return self._line_count
+
+    def __iter__(self) -> Iterator[Line | Finding]:
+        """Read the input from where it stands to its end."""
+        if isinstance(self._source, Path):
+            with self._source.open("rb", buffering=0) as file:
+                yield from self._read(file)
+        else:
+            yield from self._read(self._source)
+
+    def _read(self, file: BinaryIO | io.FileIO) -> Iterator[Line | Finding]:
+        self._stored = _Stored(file)
+        found = False
+        try:
+            for told in self._tell(io.BufferedReader(self._stored, _CHUNK_BYTES)):
+                found = True
+                yield told
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            found = True
+            yield _bad_gzip(self._line_count + 1, error)
+        self._stored.drain()
+        if not found:
+            yield _refused(1, "empty-file", "the file holds no job", "write one JSON object a line")
+
+    def _tell(self, stored: io.BufferedReader) -> Iterator[Line | Finding]:
+        for number, raw in enumerate(_physical(_chunks(stored), self._line_bytes_max), 1):
+            self._line_count = number
+            if raw is None:
+                yield _too_long(number, self._line_bytes_max)
+                continue
+            if number == 1:
+                if raw.startswith(_UTF16_BOMS) or b"\0" in raw[:4]:
+                    yield utf16_remark().on(number)
+                    return
+                raw = raw.removeprefix(_UTF8_BOM)  # noqa: PLW2901 - the mark is no part of the line
+            if raw and not raw.isspace():
+                yield Line(number, raw[:-1] if raw.endswith(b"\r") else raw)
+
+
+class _Stored(io.RawIOBase):
+    """The input's bytes as stored, digested and counted as they pass."""
+
+    def __init__(self, file: BinaryIO | io.FileIO) -> None:
+        self._file = file
+        self.digest = hashlib.sha256()
+        self.byte_count = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        chunk = self._file.read(len(view)) or b""
+        view[: len(chunk)] = chunk
+        self.digest.update(chunk)
+        self.byte_count += len(chunk)
+        return len(chunk)
+
+    def drain(self) -> None:
+        """Read to the end, so that the digest covers the whole input where reading it gave up."""
+        while self.read(_CHUNK_BYTES):
+            pass
+
+
+def _chunks(stored: io.BufferedReader) -> Iterator[bytes]:
+    zipped = stored.peek(len(_GZIP_MAGIC)).startswith(_GZIP_MAGIC)
+    source = gzip.GzipFile(fileobj=stored) if zipped else stored
+    while chunk := source.read1(_CHUNK_BYTES):
+        yield chunk
+
+
+def _physical(chunks: Iterator[bytes], bytes_max: int) -> Iterator[bytes | None]:
+    """Cut chunks at line feeds; None stands for a line past the cap, told once, as soon as it is."""
+    held: list[bytes] = []
+    held_bytes, told = 0, False
+    for chunk in chunks:
+        *ended, rest = chunk.split(b"\n")
+        if ended:
+            if not told:
+                fits = held_bytes + len(ended[0]) <= bytes_max
+                yield b"".join((*held, ended[0])) if fits else None
+            for raw in ended[1:]:
+                yield raw if len(raw) <= bytes_max else None
+            held, held_bytes, told = [], 0, False
+        held.append(rest)
+        held_bytes += len(rest)
+        if held_bytes > bytes_max:
+            held.clear()
+            if not told:
+                yield None
+                told = True
+    if held_bytes and not told:
+        yield b"".join(held)
+
+
+def _too_long(number: int, bytes_max: int) -> Finding:
+    size = f"{bytes_max >> 20} MiB" if bytes_max >> 20 else f"{bytes_max:,} bytes"
+    reason = f"the line is longer than {size}"
+    return _refused(number, "line-too-long", reason, "give large images by URL, or split the job")
+
+
+def _bad_gzip(number: int, error: Exception) -> Finding:
+    if isinstance(error, EOFError):
+        reason = "the gzip file is cut short; what follows here is missing"
+    else:
+        reason = f"the gzip file is damaged from here on ({error})"
+    return _refused(number, "bad-gzip", reason, "copy or make the file again; gzip -t FILE tests it")
+
+
+def _refused(line: int, code: str, reason: str, fix: str) -> Finding:
+    return Finding(line=line, column=None, code=code, reason=reason, fix=fix, severity="refused")

@@ -1,0 +1,297 @@
+"""Load: a job file becomes a run, once, whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from runner.db import intake, runs
+from runner.db.intake import NewJob
+from runner.intake.lines import Line, Lines
+from runner.intake.seen_ids import SeenIds
+from runner.rules.errors import JobFileError, UsageError
+from runner.rules.findings import Finding
+from runner.rules.identity import identity
+from runner.rules.request import Defaults, Request, read_request
+from runner.rules.states import RunState
+
+if TYPE_CHECKING:
+    from runner.db.runs import RunOptions, RunRow
+    from runner.db.session import Database
+
+ROWS_PER_COMMIT = 5_000
+BYTES_PER_COMMIT = 16 << 20
+FINDINGS_KEPT = 1_000
+FINDINGS_SHOWN = 20
+
+Progress = Callable[[int, int], None]  # lines read so far, bytes read so far
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shaping:
+    """The flags that shape what a run sends: part of its identity."""
+
+    model: str = "grok-4"
+    skip_bad: bool = False
+    strict: bool = False
+    tpm: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What became of a file. `created` is False where its run was there already."""
+
+    run_id: int
+    total: int
+    created: bool
+    warnings: list[Finding] = field(default_factory=list)
+    warnings_total: int = 0
+    bad: int = 0
+
+
+def keep_stdin(stream: BinaryIO, folder: Path) -> Path:
+    """Keep what comes in by stdin in a file named by its content, so that it can be hashed and read again."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle, name = tempfile.mkstemp(dir=folder, suffix=".part")
+    digest = hashlib.sha256()
+    with os.fdopen(handle, "wb") as file:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+            file.write(chunk)
+    kept = folder / f"{digest.hexdigest()}.jsonl"
+    Path(name).replace(kept)
+    return kept
+
+
+def load(
+    database: Database,
+    source: Path,
+    *,
+    name: str | None,
+    new: bool,
+    shaping: Shaping,
+    options: RunOptions,
+    lock: Callable[[str], AbstractContextManager[object]] = lambda _: nullcontext(),
+    progress: Progress = lambda _lines, _bytes: None,
+) -> Loaded:
+    """Make sure that a file is loaded as a run; return which run that is.
+
+    `lock` gives the state folder's lock of a name. Raises JobFileError with the bad lines (nothing is
+    loaded), UsageError where the name or path is known with other content.
+    """
+    sha256 = _sha256(source)
+    same = identity(sha256, _flags(shaping), name)
+    with lock(same), intake.shared_lock(database, same):
+        found = _known(database, same)
+        if found is not None and not new:
+            return Loaded(run_id=found.id, total=found.total, created=False)
+        if not new:
+            _refuse_namesake(database, source, name, sha256)
+        with database.write() as connection:
+            run_id = runs.begin(
+                connection,
+                identity=same,
+                name=name or _stem(source),
+                input_path=str(source.resolve()),
+                input_sha256=sha256,
+                options=options,
+                now_ms=database.now_ms(),
+            )
+        try:
+            loading = _Loading(database, run_id, source, shaping, progress)
+            loading.read()
+            loading.judge(sha256)
+        except BaseException:
+            with database.write() as connection:
+                runs.forget(connection, run_id)
+            raise
+        with database.write() as connection:
+            runs.loaded(connection, run_id, loading.total)
+        return Loaded(
+            run_id=run_id,
+            total=loading.total,
+            created=True,
+            warnings=loading.warnings,
+            warnings_total=loading.warnings_total,
+            bad=loading.bad_total,
+        )
+
+
+class _Loading:
+    """One pass over a file: good lines go into the database until the first bad one, all are judged."""
+
+    def __init__(
+        self, database: Database, run_id: int, source: Path, shaping: Shaping, progress: Progress
+    ) -> None:
+        self._database, self._run_id, self._source = database, run_id, source
+        self._shaping, self._progress = shaping, progress
+        self._lines = Lines(source)
+        self._seen = SeenIds()
+        self._defaults = Defaults(model=shaping.model, tpm=shaping.tpm)
+        self.total = 0
+        self.bad: list[Finding] = []
+        self.bad_total = 0
+        self.warnings: list[Finding] = []
+        self.warnings_total = 0
+
+    def read(self) -> None:
+        """Read to the end; write in chunks."""
+        chunk: list[NewJob] = []
+        size = 0
+        for job in self._jobs():
+            chunk.append(job)
+            size += len(job.body)
+            if len(chunk) >= ROWS_PER_COMMIT or size >= BYTES_PER_COMMIT:
+                self._write(chunk)
+                self._progress(self._lines.line_count, self._lines.byte_count)
+                chunk, size = [], 0
+        self._write(chunk)
+
+    def judge(self, sha256: str) -> None:
+        """Raise where the file must not be loaded."""
+        if self._lines.sha256 != sha256:
+            raise JobFileError(
+                f"{self._source} changed while it was read; nothing was loaded",
+                fix="run the same command again when the file is complete",
+            )
+        if self.bad_total and not (self._shaping.skip_bad and self.total):
+            raise _bad_file(self._source, self.bad, self.bad_total, self.total)
+        if self._shaping.strict and self.warnings_total:
+            raise _strict(self._source, self.warnings, self.warnings_total)
+        if self.bad_total:
+            self._write_bad_lines()
+
+    def _jobs(self) -> Iterator[NewJob]:
+        for told in self._lines:
+            if isinstance(told, Finding):
+                self._note([told])
+                continue
+            request, findings = read_request(told.raw, told.number, self._defaults)
+            if findings:
+                self._note(findings)
+            if request is None:
+                continue
+            clash = self._seen.add(request.custom_id, told.number)
+            if clash is not None:
+                self._note([clash])
+                continue
+            yield _new_job(told, request)
+
+    def _note(self, findings: Sequence[Finding]) -> None:
+        refused = [finding for finding in findings if finding.severity == "refused"]
+        if refused:
+            self.bad_total += 1
+            self.bad += refused[: max(0, FINDINGS_KEPT - len(self.bad))]
+        else:
+            self.warnings_total += len(findings)
+            self.warnings += findings[: max(0, FINDINGS_KEPT - len(self.warnings))]
+
+    def _write(self, chunk: list[NewJob]) -> None:
+        if chunk and (self._shaping.skip_bad or not self.bad_total):
+            with self._database.write() as connection:
+                intake.insert(connection, self._run_id, self.total, chunk)
+        self.total += len(chunk)
+
+    def _write_bad_lines(self) -> None:
+        """Put the lines that were skipped into FILE.bad.jsonl, as they stand."""
+        wanted = {finding.line for finding in self.bad}
+        target = self._source.with_name(f"{_stem(self._source)}.bad.jsonl")
+        part = target.with_suffix(".part")
+        with part.open("wb") as file:
+            for told in Lines(self._source):
+                if isinstance(told, Line) and told.number in wanted:
+                    file.write(told.raw + b"\n")
+        shutil.move(part, target)
+
+
+def _new_job(line: Line, request: Request) -> NewJob:
+    return NewJob(
+        line=line.number,
+        custom_id=request.custom_id,
+        model=request.model,
+        prompt_tokens=request.prompt_tokens_estimate,
+        output_tokens_max=request.max_output_tokens,
+        body=request.body,
+        extra=request.metadata,
+        conv_id=request.conv_id,
+    )
+
+
+def _flags(shaping: Shaping) -> dict[str, str | None]:
+    return {
+        "model": shaping.model if shaping.model != Shaping().model else None,
+        "skip_bad": "yes" if shaping.skip_bad else None,
+    }
+
+
+def _known(database: Database, same: str) -> RunRow | None:
+    """Return the newest run of an identity; one that a crash left half loaded is removed."""
+    with database.write() as connection:
+        found = runs.newest(connection, same)
+        if found is not None and found.state is RunState.LOADING:
+            runs.forget(connection, found.id)
+            found = runs.newest(connection, same)
+        return found
+
+
+def _refuse_namesake(database: Database, source: Path, name: str | None, sha256: str) -> None:
+    with database.read() as connection:
+        found = runs.namesake(connection, name) if name else None
+        found = found or runs.of_path(connection, str(source.resolve()))
+    if found is None or (found.input_sha256 == sha256 and found.name == (name or _stem(source))):
+        return
+    if found.input_sha256 == sha256 and not name:
+        return
+    known = f'the name "{name}"' if name and found.name == name else str(source)
+    raise UsageError(
+        f"{known} belongs to run {found.id}, which was loaded with other content or flags; nothing was done",
+        where=(f"run {found.id}: {found.input_path}, {found.total:,} jobs, {found.state}",),
+        fix="start a fresh run with --new, or put the file back and run the same command to carry on",
+    )
+
+
+def _bad_file(source: Path, bad: list[Finding], bad_total: int, good_total: int) -> JobFileError:
+    lines = tuple(_told(finding) for finding in bad[:FINDINGS_SHOWN])
+    if bad_total > FINDINGS_SHOWN:
+        lines += (f"… and {bad_total - FINDINGS_SHOWN:,} more",)
+    plural = "line" if bad_total == 1 else "lines"
+    skip = f", or load the other {good_total:,} with --skip-bad" if good_total else ""
+    return JobFileError(
+        f"{source} has {bad_total:,} bad {plural}; nothing was loaded",
+        where=lines,
+        fix=f"correct these lines and run the same command again{skip}",
+    )
+
+
+def _strict(source: Path, warnings: list[Finding], total: int) -> JobFileError:
+    return JobFileError(
+        f"{source} has {total:,} warnings and --strict was given; nothing was loaded",
+        where=tuple(_told(finding) for finding in warnings[:FINDINGS_SHOWN]),
+        fix="correct these lines, or leave --strict away",
+    )
+
+
+def _told(finding: Finding) -> str:
+    place = f"line {finding.line}" + (f", column {finding.column}" if finding.column else "")
+    return f"{place}: {finding.reason} [{finding.code}]; {finding.fix}"
+
+
+def _stem(source: Path) -> str:
+    return source.name.removesuffix(".gz").removesuffix(".jsonl")
+
+
+def _sha256(source: Path) -> str:
+    try:
+        with source.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UsageError(
+            f"the job file cannot be read: {source}: {error.strerror}", fix="check the path"
+        ) from error

@@ -1,0 +1,25 @@
+-- Fill emptied logs with what was sent of late, and say that they are whole. The first to come does it.
+--
+-- KEYS   epoch, then state and log of each bucket (see log.lua)
+-- ARGV   1: the new epoch;  2: window_us;  then for each bucket the JSON of its {age_us, tokens}...
+-- Reply  1, or 0 when somebody else did it before.
+
+local epoch, window = ARGV[1], tonumber(ARGV[2])
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+
+local now = clock()
+for bucket = 1, (#KEYS - 1) / 2 do
+  local state_key, log_key = KEYS[bucket * 2], KEYS[bucket * 2 + 1]
+  local sum, last = 0, 0
+  for nth, entry in ipairs(cjson.decode(ARGV[bucket + 2])) do
+    local at, tokens = now - entry[1], entry[2]
+    if at > now - window then
+      redis.call('ZADD', log_key, at, named(epoch .. ':' .. nth, tokens))
+      sum, last = sum + tokens, math.max(last, at)
+    end
+  end
+  redis.call('HSET', state_key, 'sum', sum, 'last', last)
+  redis.call('PEXPIRE', log_key, math.ceil(window * 2 / 1000))
+end
+redis.call('SET', KEYS[1], epoch)
+return 1

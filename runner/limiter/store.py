@@ -1,0 +1,106 @@
+"""The limiter's door to Valkey or Redis: its keys, its scripts, and every way they can fail."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from runner.limiter.limits import View
+from runner.rules.errors import Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Mapping, Sequence
+
+Entries: TypeAlias = "Mapping[str, Sequence[tuple[int, int]]]"  # per bucket (age_us, tokens)
+
+EPOCH_KEY: Final = "{runner}:epoch"
+TIMEOUT_S: Final = 5.0
+
+
+class LimiterUnavailable(Unreachable):
+    """Redis cannot be reached or cannot answer: nothing may be sent."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(
+            f"The limiter's Redis does not answer: {cause}", fix="Start it, or check RUNNER_REDIS_URL."
+        )
+
+
+def connect(redis_url: str) -> Redis:
+    """Open a lazy connection pool that never repeats a command by itself: a slot would be taken twice."""
+    return Redis.from_url(
+        redis_url,
+        socket_timeout=TIMEOUT_S,
+        socket_connect_timeout=TIMEOUT_S,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def script(name: str) -> str:
+    """Read a script of this package, behind the words that all share."""
+    here = resources.files(__package__)
+    return "\n".join(here.joinpath(file).read_text("utf-8") for file in ("log.lua", f"{name}.lua"))
+
+
+class Store:
+    """Runs the scripts. `window_s` and `second_s` are the API's two windows. Raises LimiterUnavailable."""
+
+    def __init__(self, redis_url: str, *, window_s: float, second_s: float) -> None:
+        self._redis = connect(redis_url)
+        self._window_us = round(window_s * 1e6)
+        self._second_us = round(second_s * 1e6)
+        self._talk = self._redis.register_script(script("talk"))
+        self._restore = self._redis.register_script(script("restore"))
+        self._view = self._redis.register_script(script("view"))
+
+    async def talk(self, bucket: str, message: dict[str, Any]) -> list[Any] | None:
+        """Tell a bucket the news and ask it for slots (talk.lua); None when Redis was emptied."""
+        windows = {"window_us": self._window_us, "second_us": self._second_us}
+        reply = await self._asked(self._talk([EPOCH_KEY, *_keys(bucket)], [json.dumps(windows | message)]))
+        return None if reply[0] == b"empty" else reply[1:]
+
+    async def is_whole(self) -> bool:
+        """Say whether the logs hold what was sent of late; not so after Redis was emptied."""
+        return bool(await self._asked(self._redis.exists(EPOCH_KEY)))
+
+    async def restore(self, entries: Entries) -> None:
+        """Fill emptied logs, unless somebody else has done it meanwhile."""
+        keys = [key for bucket in entries for key in _keys(bucket)]
+        logs = [json.dumps(log) for log in entries.values()]
+        await self._asked(self._restore([EPOCH_KEY, *keys], [uuid.uuid4().hex, self._window_us, *logs]))
+
+    async def view(self, bucket: str) -> View:
+        """Look at a bucket."""
+        found = await self._asked(self._view(list(_keys(bucket)), [self._window_us]))
+        rpm, tpm, rps, requests, tokens, pause_us, percent = found
+        return View(
+            rpm=rpm or None,
+            tpm=tpm or None,
+            rps=rps or None,
+            requests=requests,
+            tokens=tokens,
+            paused_s=pause_us / 1e6,
+            share=percent / 100,
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
+
+    async def _asked(self, answer: Awaitable[Any]) -> Any:
+        try:
+            return await answer
+        except (RedisError, OSError) as error:
+            raise LimiterUnavailable(f"{type(error).__name__}: {error}") from error
+
+
+def _keys(bucket: str) -> tuple[str, str]:
+    state = f"{{runner}}:limit:{bucket}"
+    return state, f"{state}:log"

@@ -1,0 +1,104 @@
+"""A run's three files, made from the database: the same bytes however often, in the order of the input."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from runner.db import counters, results, runs
+from runner.db.tables import job_id
+from runner.output.claim import claim, line_start, mark_of
+from runner.output.files import Draft, FileFacts, Paths, paths, publish
+from runner.output.line import Ended, make_line
+from runner.rules.errors import UsageError
+from runner.rules.prices import prices_as_of
+from runner.rules.summary import RunFacts, summarize
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+    from runner.db.runs import RunRow
+    from runner.db.session import Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What was written: where, how much, and the summary as it stands in its file.
+
+    `examples`: for every error code the custom_id of the first job that failed with it.
+    """
+
+    paths: Paths
+    results: FileFacts
+    errors: FileFacts
+    summary: dict[str, Any]
+    examples: Mapping[str, str]
+
+
+def write_run(database: Database, run_id: int, output: Path, *, force: bool = False) -> Written:
+    """Write OUT.jsonl, OUT.errors.jsonl and OUT.summary.json from one snapshot of the database.
+
+    Raises UsageError for an unknown run and for files of other origin (unless `force`), UserError when the
+    disk refuses; all old files then stay as they were.
+    """
+    targets = paths(output)
+    with database.read() as connection:
+        run = runs.find(connection, run_id)
+        if run is None:
+            raise UsageError(f"there is no run {run_id}", fix="runner list shows the runs")
+        claim(targets, mark_of(run), force=force)
+        return _write(connection, run, targets)
+
+
+def run_summary(
+    run: RunRow, counts: Mapping[tuple[str, str], int], files: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Make the summary of a run from its row and counters; `files` is its part about written files."""
+    facts = RunFacts(
+        id=run.id,
+        name=run.name,
+        state=run.state,
+        paused_by=run.pause_reason,
+        started_at_s=_seconds(run.started_at_ms),
+        finished_at_s=_seconds(run.finished_at_ms),
+        prices_as_of=prices_as_of,
+        files=files,
+    )
+    return summarize(facts, counts)
+
+
+def _write(connection: Connection, run: RunRow, targets: Paths) -> Written:
+    mark = mark_of(run)
+    with Draft(targets.results) as good, Draft(targets.errors) as bad, Draft(targets.summary) as told:
+        examples = _write_lines(connection, run, line_start(mark), good, bad)
+        in_results, in_errors = good.finish(), bad.finish()
+        files = {"mark": mark, "results": asdict(in_results), "errors": asdict(in_errors)}
+        summary = run_summary(run, counters.read(connection, run.id), files)
+        told.add(orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        told.finish()
+        publish([good, bad, told])
+    return Written(paths=targets, results=in_results, errors=in_errors, summary=summary, examples=examples)
+
+
+def _write_lines(
+    connection: Connection, run: RunRow, start: bytes, good: Draft, bad: Draft
+) -> Mapping[str, str]:
+    examples: dict[str, str] = {}
+    for found in results.ended_jobs(connection, job_id(run.id, 0), job_id(run.id + 1, 0) - 1):
+        row = Ended._make(found)
+        line = make_line(start, row)
+        if line.good:
+            good.add(line.raw)
+        else:
+            bad.add(line.raw)
+            examples.setdefault(row.error_code or "unknown", row.custom_id)
+    return examples
+
+
+def _seconds(at_ms: int | None) -> float | None:
+    return None if at_ms is None else at_ms / 1000

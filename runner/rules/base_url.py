@@ -1,0 +1,39 @@
+"""Where the API key may be sent: https anywhere, plain http only to this machine or to hosts named for it."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from runner.rules.errors import UsageError
+
+_FIX = "write it like https://api.x.ai/v1"
+
+
+def accepted(url: str, http_hosts: tuple[str, ...]) -> str:
+    """Return the base URL without its last slash, or raise UsageError with a fix."""
+    if not url.isascii() or not url.isprintable() or {" ", "\\"} & set(url):
+        raise UsageError("XAI_BASE_URL has a character that no URL may have", fix=_FIX)
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host or port == 0 or parts.scheme not in {"http", "https"}:
+        raise UsageError("XAI_BASE_URL is no http or https URL with a host", fix=_FIX)
+    if {"@", "?", "#"} & set(url):
+        raise UsageError("XAI_BASE_URL holds a user name, a question mark or a hash sign", fix=_FIX)
+    if parts.scheme == "http" and not is_loopback(host) and host not in http_hosts:
+        raise UsageError(
+            f"XAI_BASE_URL would send the API key to {host} unencrypted",
+            fix=f"write https://, or set RUNNER_ALLOW_HTTP_HOST={host} if nobody can listen in",
+        )
+    return url.rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host is this machine, by its name or its address as written."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

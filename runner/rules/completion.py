@@ -1,0 +1,148 @@
+"""A stored answer read to its end: usable or not, what it used, what the API says it cost. Never raises."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import orjson
+
+from runner.rules import error_body
+from runner.rules.reply_table import FAILED
+
+TOKENS_MAX: Final = 10**9  # more than any answer; beyond it the number is no number
+TICKS_MAX: Final = 10**14  # $10,000 for one answer
+WORD_LENGTH_MAX: Final = 100
+_ERROR_LENGTH_MAX: Final = 500
+
+
+class Kind(StrEnum):
+    """What the bytes turned out to be; all but GOOD are unusable."""
+
+    GOOD = "good"
+    NOT_JSON = "not-json"
+    NO_CHOICES = "no-choices"
+    ERROR_INSIDE = "error-inside"
+    GENERATION_FAILED = "generation-failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What an answer used, in tokens. Details nobody told are 0.
+
+    `reasoning` lies outside `completion` and inside `total` (xAI's chat completions).
+    `reported_ticks` is the whole charge as the API states it; None where it does not.
+    """
+
+    prompt: int
+    cached: int
+    image: int
+    completion: int
+    reasoning: int
+    total: int
+    reported_ticks: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """One answer. `error` says for people why it is unusable, `error_code` in the API's word.
+
+    `refusal`: the model declined. `empty`: it ended without text, tool call or refusal.
+    """
+
+    kind: Kind
+    model: str | None = None
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    service_tier: str | None = None
+    error_code: str | None = None
+    error: str | None = None
+    refusal: bool = False
+    empty: bool = False
+
+
+def read_completion(body: bytes) -> Completion:
+    """Read the bytes of a 200 to a fetch. A choice with a message makes it good, whatever else is there."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as broken:
+        return Completion(kind=Kind.NOT_JSON, error=f"the answer is not JSON: {broken}"[:_ERROR_LENGTH_MAX])
+    if not isinstance(value, dict):
+        return Completion(kind=Kind.NOT_JSON, error="the answer is JSON, but not an object")
+    model = _word(value.get("model"))
+    usage = read_usage(value.get("usage"))
+    service_tier = _word(value.get("service_tier"))
+    choice = _first_choice(value.get("choices"))
+    if choice is None:
+        kind, code, error = _why_unusable(value)
+        return Completion(
+            kind=kind, model=model, usage=usage, service_tier=service_tier, error_code=code, error=error
+        )
+    message = choice["message"]
+    refusal = _filled(message.get("refusal"))
+    return Completion(
+        kind=Kind.GOOD,
+        model=model,
+        finish_reason=_word(choice.get("finish_reason")),
+        usage=usage,
+        service_tier=service_tier,
+        refusal=refusal,
+        empty=not (refusal or _filled(message.get("content")) or _filled(message.get("tool_calls"))),
+    )
+
+
+def read_usage(value: object) -> Usage | None:
+    """Read a `usage` object; None where it tells neither tokens nor a charge."""
+    if not isinstance(value, dict):
+        return None
+    prompt, completion = _count(value.get("prompt_tokens")), _count(value.get("completion_tokens"))
+    ticks = _count(value.get("cost_in_usd_ticks"), TICKS_MAX)
+    if ticks is None and (prompt is None or completion is None):
+        return None
+    prompt, completion = prompt or 0, completion or 0
+    of_prompt = _details(value.get("prompt_tokens_details"))
+    reasoning = _count(_details(value.get("completion_tokens_details")).get("reasoning_tokens")) or 0
+    total = _count(value.get("total_tokens"))
+    return Usage(
+        prompt=prompt,
+        cached=_count(of_prompt.get("cached_tokens")) or 0,
+        image=_count(of_prompt.get("image_tokens")) or 0,
+        completion=completion,
+        reasoning=reasoning,
+        total=prompt + completion + reasoning if total is None else total,
+        reported_ticks=ticks,
+    )
+
+
+def _first_choice(choices: object) -> dict[str, Any] | None:
+    if isinstance(choices, list) and choices:
+        choice = choices[0]
+        if isinstance(choice, dict) and isinstance(choice.get("message"), dict):
+            return choice
+    return None
+
+
+def _why_unusable(value: dict[str, Any]) -> tuple[Kind, str | None, str]:
+    if not value.get("error"):
+        return Kind.NO_CHOICES, None, "the answer has no choices"
+    told = error_body.of_object(value)
+    kind = Kind.GENERATION_FAILED if FAILED.search(told.both) else Kind.ERROR_INSIDE
+    return kind, told.code or None, told.text or "the answer holds an error without a word"
+
+
+def _count(value: object, most: int = TOKENS_MAX) -> int | None:
+    """Take a whole number within reason; anything else, true and false too, is none."""
+    return value if type(value) is int and 0 <= value <= most else None
+
+
+def _details(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _word(value: object) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) <= WORD_LENGTH_MAX else None
+
+
+def _filled(value: object) -> bool:
+    return bool(value.strip()) if isinstance(value, str) else bool(value)

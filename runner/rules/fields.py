@@ -1,0 +1,275 @@
+"""The fields of a request body beside its messages: one row each, as the API documents them.
+
+Facts: the API's OpenAPI description and its model pages, 2026. `null` is as good as absent.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import orjson
+
+from runner.rules.findings import Path, Remark
+from runner.rules.json_faults import shortened
+from runner.rules.schemas import schema_fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from runner.rules.models import ModelFacts
+
+Check: TypeAlias = "Callable[[str, Any], Iterator[Remark]]"
+
+_TOOLS_MAX: Final = 128
+_STOPS_MAX: Final = 4
+
+
+def judge_fields(settings: Mapping[str, Any], model: ModelFacts | None) -> Iterator[Remark]:
+    """Say what is wrong with the body's fields but model and messages; `model` None: an unknown one."""
+    for name, value in settings.items():
+        check = _CHECKS.get(name)
+        if check is None:
+            if name != "model":
+                yield _unknown_field(name)
+        elif value is not None or name == "deferred":
+            yield from check(name, value)
+            if model is not None:
+                yield from _judge_for_model(name, value, model)
+
+
+def is_body_field(name: str) -> bool:
+    """Tell whether the API knows a body field of this name."""
+    return name in _CHECKS or name in ("model", "messages")
+
+
+def _judge_for_model(name: str, value: object, model: ModelFacts) -> Iterator[Remark]:
+    if name in model.rejects:
+        code = "stop-rejected" if name == "stop" else "penalty-rejected"
+        yield _refuse(code, (name,), f"{model.name} rejects {name}", "remove the field")
+    elif name == "reasoning_effort" and model.efforts is not None and value not in model.efforts:
+        shown = shortened(orjson.dumps(value).decode())
+        if not model.efforts:
+            yield _refuse("effort-rejected", (name,), f"{model.name} rejects {name}", "remove the field")
+        else:
+            fix = f"use one of: {', '.join(model.efforts)}"
+            yield _refuse("effort-rejected", (name,), f"{model.name} rejects {name} {shown}", fix)
+
+
+def _refuse(code: str, path: Path, reason: str, fix: str) -> Remark:
+    return Remark(code=code, path=path, reason=reason, fix=fix)
+
+
+def _warn(code: str, name: str, reason: str, fix: str) -> Remark:
+    return Remark(code=code, path=(name,), reason=reason, fix=fix, severity="warning")
+
+
+def _unknown_field(name: str) -> Remark:
+    close = get_close_matches(name.lower(), [*_CHECKS, "messages", "model"], n=1, cutoff=0.75)
+    if name == "metadata":
+        fix = "put it beside custom_id, outside the body, to have it in the output"
+    elif close:
+        fix = f'did you mean "{close[0]}"? it is sent as written'
+    else:
+        fix = "check the name; it is sent as written"
+    reason = f'the API knows no field "{shortened(name)}"; it ignores it silently and bills the answer'
+    return _warn("unknown-field", shortened(name), reason, fix)
+
+
+def _any(_name: str, _value: object) -> Iterator[Remark]:
+    yield from ()
+
+
+def _of_type(kind: type, words: str) -> Check:
+    def check(name: str, value: object) -> Iterator[Remark]:
+        if type(value) is not kind:
+            yield _bad_type(name, words)
+
+    return check
+
+
+def _bad_type(name: str, words: str) -> Remark:
+    return _refuse("bad-type", (name,), f"{name} must be {words}", f"write {words}, or remove the field")
+
+
+def _number(low: float, high: float) -> Check:
+    words = f"a number from {low:g} to {high:g}"
+
+    def check(name: str, value: object) -> Iterator[Remark]:
+        if type(value) is not int and type(value) is not float:
+            yield _bad_type(name, words)
+        elif not low <= value <= high:
+            yield _refuse("bad-value", (name,), f"{name} must be {words}", f"write {words}")
+
+    return check
+
+
+def _whole(low: int, high: int | None = None) -> Check:
+    words = f"a whole number from {low}" + ("" if high is None else f" to {high}")
+
+    def check(name: str, value: object) -> Iterator[Remark]:
+        if type(value) is not int:
+            yield _bad_type(name, words)
+        elif value < low or (high is not None and value > high):
+            yield _refuse("bad-value", (name,), f"{name} must be {words}", f"write {words}")
+
+    return check
+
+
+def _ignored(name: str, _value: object) -> Iterator[Remark]:
+    yield _warn("ignored-field", name, f"the API ignores {name}", "remove the field")
+
+
+def _deferred(name: str, _value: object) -> Iterator[Remark]:
+    reason = "deferred is not for the job to set; every job is sent deferred"
+    yield _refuse("deferred-in-body", (name,), reason, "remove the field")
+
+
+def _stream(name: str, value: object) -> Iterator[Remark]:
+    if value is True:
+        yield _refuse("stream", (name,), "a deferred answer cannot be streamed", "remove stream")
+    elif value is not False:
+        yield _bad_type(name, "true or false")
+
+
+def _search(name: str, _value: object) -> Iterator[Remark]:
+    yield _refuse(
+        "search-parameters", (name,), "the API removed Live Search; it answers 410", "remove the field"
+    )
+
+
+def _choices(name: str, value: object) -> Iterator[Remark]:
+    if type(value) is not int or value < 1:
+        yield _bad_type(name, "the whole number 1")
+    elif value > 1:
+        reason = f"n is {value}; one job has one answer"
+        yield _refuse("several-choices", (name,), reason, "remove n, and write the job as several lines")
+
+
+def _max_tokens(name: str, value: object) -> Iterator[Remark]:
+    yield from _whole(1)(name, value)
+    yield _warn("deprecated-field", name, "max_tokens is deprecated", "write max_completion_tokens")
+
+
+def _stop(name: str, value: object) -> Iterator[Remark]:
+    if type(value) is not list or any(type(text) is not str for text in value):
+        yield _bad_type(name, "a list of strings")
+    elif len(value) > _STOPS_MAX:
+        yield _refuse("bad-value", (name,), f"stop has {len(value)} strings", f"give at most {_STOPS_MAX}")
+
+
+def _service_tier(name: str, value: object) -> Iterator[Remark]:
+    if type(value) is not str:
+        yield _bad_type(name, "a string")
+    elif value == "priority":
+        reason = "service_tier priority doubles the price of every token"
+        yield _warn("priority-price", name, reason, "remove the field if nobody waits for the answer")
+
+
+def _tool_choice(name: str, value: object) -> Iterator[Remark]:
+    if type(value) is str and value in ("none", "auto", "required"):
+        return
+    function = value.get("function") if type(value) is dict else None
+    if type(function) is not dict or type(function.get("name")) is not str:
+        fix = 'write {"type": "function", "function": {"name": "..."}}'
+        reason = "tool_choice must be none, auto, required or a named function"
+        yield _refuse("bad-type", (name,), reason, fix)
+
+
+def _tools(name: str, tools: object) -> Iterator[Remark]:
+    if type(tools) is not list:
+        yield _bad_type(name, "a list")
+        return
+    if len(tools) > _TOOLS_MAX:
+        reason = f"{len(tools)} tools; the API takes {_TOOLS_MAX}"
+        yield _refuse("too-many-tools", (name,), reason, "give fewer tools")
+    for place, tool in enumerate(tools):
+        yield from _tool((name, place), tool)
+
+
+def _tool(path: Path, tool: object) -> Iterator[Remark]:
+    kind = tool.get("type") if type(tool) is dict else None
+    if type(tool) is not dict or type(kind) is not str:
+        yield _refuse("bad-tool", path, "a tool must be an object with a type", _TOOL_FIX)
+    elif kind == "live_search":
+        yield _refuse(
+            "search-parameters", path, "the API removed Live Search; it answers 410", "remove the tool"
+        )
+    elif kind != "function":
+        reason = f'the tool type "{shortened(kind)}" is documented for the Responses API only'
+        yield Remark(code="unknown-tool", path=path, reason=reason, fix=_TOOL_FIX, severity="warning")
+    else:
+        yield from _function((*path, "function"), tool.get("function"))
+
+
+_TOOL_FIX: Final = 'write {"type": "function", "function": {"name": "...", "parameters": {...}}}'
+
+
+def _function(path: Path, function: object) -> Iterator[Remark]:
+    if type(function) is not dict or type(function.get("name")) is not str or not function["name"]:
+        yield _refuse("bad-tool", path, "a function must have a name", _TOOL_FIX)
+        return
+    parameters = function.get("parameters")
+    where: Path = (*path, "parameters")
+    if type(parameters) is not dict:
+        fix = 'write {"type": "object", "properties": {...}}'
+        reason = f'the function "{shortened(function["name"])}" has no parameters schema'
+        yield _refuse("bad-schema", where, reason, fix)
+    elif fault := schema_fault(parameters):
+        yield _refuse(
+            "bad-schema", where, f"the parameters are no JSON schema: {fault}", "correct the schema"
+        )
+
+
+def _response_format(name: str, value: object) -> Iterator[Remark]:
+    kind = value.get("type") if type(value) is dict else None
+    if type(value) is not dict or kind not in ("text", "json_object", "json_schema"):
+        fix = 'write {"type": "json_schema", "json_schema": {"name": "...", "schema": {...}}}'
+        yield _refuse(
+            "bad-type", (name,), "response_format must have the type text, json_object or json_schema", fix
+        )
+    elif kind == "json_schema":
+        yield from _json_schema(name, value.get("json_schema"))
+
+
+def _json_schema(name: str, described: object) -> Iterator[Remark]:
+    schema = described.get("schema") if type(described) is dict else None
+    where: Path = (name, "json_schema", "schema")
+    if type(schema) is not dict:
+        fix = 'write "json_schema": {"name": "...", "schema": {"type": "object", ...}}'
+        yield _refuse("bad-schema", where, "response_format has no json_schema.schema object", fix)
+    elif fault := schema_fault(schema):
+        yield _refuse("bad-schema", where, f"the schema is no JSON schema: {fault}", "correct the schema")
+
+
+_flag: Final = _of_type(bool, "true or false")
+_text: Final = _of_type(str, "a string")
+
+_CHECKS: Final[dict[str, Check]] = {
+    "deferred": _deferred,
+    "frequency_penalty": _number(-2, 2),
+    "guidelines": _any,
+    "logit_bias": _ignored,
+    "logprobs": _flag,
+    "max_completion_tokens": _whole(1),
+    "max_tokens": _max_tokens,
+    "n": _choices,
+    "parallel_tool_calls": _flag,
+    "presence_penalty": _number(-2, 2),
+    "reasoning_effort": _text,
+    "response_format": _response_format,
+    "safety_identifier": _text,
+    "search_parameters": _search,
+    "seed": _of_type(int, "a whole number"),
+    "service_tier": _service_tier,
+    "stop": _stop,
+    "stream": _stream,
+    "stream_options": _ignored,
+    "temperature": _number(0, 2),
+    "tool_choice": _tool_choice,
+    "tools": _tools,
+    "top_logprobs": _whole(0, 8),
+    "top_p": _number(0, 1),
+    "user": _text,
+    "web_search_options": _ignored,
+}

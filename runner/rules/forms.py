@@ -1,0 +1,209 @@
+"""The two ways to write a job line, and the request body each makes.
+
+Body fields are never written anew: what is sent is cut from the line, byte for byte.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import orjson
+
+from runner.rules.fields import is_body_field
+from runner.rules.findings import Remark
+from runner.rules.json_faults import shortened
+
+API_PATH: Final = "/v1/chat/completions"
+_ID_CHARACTERS_MAX: Final = 512
+_BATCH_FIELDS: Final = frozenset({"custom_id", "id", "method", "url", "body", "metadata"})
+_NOT_IN_BODY: Final = frozenset({"custom_id", "id", "metadata", "prompt", "system", "messages", "model"})
+_CONNECTION: Final = ("headers", "host", "base_url", "api_key", "authorization")
+_spans_of: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+class Draft(NamedTuple):
+    """A line taken apart: `value` as read, and `body` as it will be judged, its model filled in."""
+
+    value: dict[str, Any]
+    custom_id: str
+    body: dict[str, Any]
+    is_batch_form: bool
+    names_model: bool
+    remarks: list[Remark]
+
+
+def draft_of(value: dict[str, Any], line: int, default_model: str) -> Draft:
+    """Take a line apart, whichever form it has; `default_model` fills in where it names none."""
+    remarks: list[Remark] = []
+    custom_id = _custom_id(value, line, remarks)
+    is_batch_form = "body" in value or "url" in value or "method" in value
+    body = _batch_body(value, remarks) if is_batch_form else _short_body(value, remarks)
+    names_model = "model" in body
+    if not names_model:
+        body = {"model": default_model, **body}
+    return Draft(value, custom_id, body, is_batch_form, names_model, remarks)
+
+
+def bytes_of(raw: bytes, draft: Draft) -> tuple[bytes, bytes | None]:
+    """Give the body as it will be sent and the metadata, both as written in a line without fault."""
+    spans = _spans_of(raw)
+    metadata = bytes(spans["metadata"]) if "metadata" in spans else None
+    if not draft.is_batch_form:
+        return _short_bytes(spans, draft.body["model"]), metadata
+    body = bytes(spans["body"])
+    if not draft.names_model:
+        body = b'{"model":%b,%b' % (orjson.dumps(draft.body["model"]), body[1:])
+    return body, metadata
+
+
+def placed(remark: Remark, draft: Draft) -> Remark:
+    """Lead a remark on the body to where that part of the body stood in the line."""
+    if draft.is_batch_form:
+        return replace(remark, path=("body", *remark.path))
+    if remark.path[:1] != ("messages",) or len(remark.path) == 1:
+        return remark
+    place = int(remark.path[1]) - ("system" in draft.value)
+    if place < 0:
+        return replace(remark, path=("system",))
+    if "prompt" in draft.value:
+        return replace(remark, path=("prompt",))
+    return replace(remark, path=("messages", place, *remark.path[2:]))
+
+
+def _custom_id(value: dict[str, Any], line: int, remarks: list[Remark]) -> str:
+    if "custom_id" in value:
+        name, custom_id = "custom_id", value["custom_id"]
+        if "id" in value and value["id"] != custom_id:
+            reason, fix = "the line has both id and custom_id, and they differ", "keep one of them"
+            remarks.append(Remark(code="two-ids", path=("id",), reason=reason, fix=fix))
+    elif "id" in value:
+        name, custom_id = "id", value["id"]
+    else:
+        return f"line-{line}"
+    if type(custom_id) is str and 0 < len(custom_id) <= _ID_CHARACTERS_MAX and "\0" not in custom_id:
+        return custom_id
+    remarks.append(_bad_id(name, custom_id))
+    return ""
+
+
+def _bad_id(name: str, custom_id: object) -> Remark:
+    if type(custom_id) is not str:
+        shown = shortened(orjson.dumps(custom_id).decode())
+        fix = f'write it in quotation marks: "{shown}"' if type(custom_id) is int else 'write it as "r-1"'
+        return Remark(code="bad-type", path=(name,), reason=f"{name} must be a string", fix=fix)
+    if not custom_id:
+        reason, fix = f"{name} is empty", "give the job a name, or remove the field: it is then line-N"
+    elif "\0" in custom_id:
+        reason, fix = f"{name} holds the character NUL", "remove it; a database cannot keep it"
+    else:
+        reason, fix = f"{name} has {len(custom_id):,} characters", f"use at most {_ID_CHARACTERS_MAX}"
+    return Remark(code="bad-id", path=(name,), reason=reason, fix=fix)
+
+
+def _batch_body(value: dict[str, Any], remarks: list[Remark]) -> dict[str, Any]:
+    if value.get("method", "POST") != "POST":
+        reason = "method must be POST"
+        remarks.append(Remark(code="wrong-method", path=("method",), reason=reason, fix='write "POST"'))
+    if value.get("url", API_PATH) != API_PATH:
+        remarks.append(_wrong_url(value["url"]))
+    if not value.keys() <= _BATCH_FIELDS:
+        remarks.extend(_outside(name) for name in value if name not in _BATCH_FIELDS)
+    if "body" not in value:
+        fix = 'write "body": {"messages": [...]} beside the url, or use the short form without one'
+        remarks.append(
+            Remark(code="missing-body", reason="the line has a url or method, but no body", fix=fix)
+        )
+        return {}
+    body = value["body"]
+    if type(body) is dict:
+        return body
+    reason, fix = "body must be an object", 'write "body": {"messages": [...]}'
+    remarks.append(Remark(code="bad-type", path=("body",), reason=reason, fix=fix))
+    return {}
+
+
+def _wrong_url(url: object) -> Remark:
+    fix = f'write "url": "{API_PATH}"'
+    if type(url) is str and ("//" in url or url.startswith("api.")):
+        reason = "the url names a host; a job line cannot choose where it is sent"
+        return Remark(code="host-in-url", path=("url",), reason=reason, fix=fix)
+    shown = shortened(orjson.dumps(url).decode())
+    reason = f"the url {shown} is not one this program sends to"
+    return Remark(code="wrong-url", path=("url",), reason=reason, fix=fix)
+
+
+def _outside(name: str) -> Remark:
+    """Say what to do with a field that stands beside the body of a batch line."""
+    if name.lower() in _CONNECTION:
+        return _connection(name)
+    if name in ("prompt", "system") or is_body_field(name):
+        reason = f"{name} stands beside the body, where it would not be sent"
+        return Remark(code="misplaced-field", path=(name,), reason=reason, fix="move it into the body")
+    reason = f'the batch form has no field "{shortened(name)}"; it is not sent'
+    fix = "put it into metadata to have it in the output, or remove it"
+    return Remark(code="unknown-field", path=(name,), reason=reason, fix=fix, severity="warning")
+
+
+def _connection(name: str) -> Remark:
+    reason = f"{name} cannot be set by a job line"
+    fix = "remove it; the key and the address are settings of the program"
+    return Remark(code="headers-in-line", path=(name,), reason=reason, fix=fix)
+
+
+def _short_body(value: dict[str, Any], remarks: list[Remark]) -> dict[str, Any]:
+    """Make the body the short form stands for, for judging. Its `messages` are as in `_short_bytes`."""
+    body = {name: field for name, field in value.items() if name not in _NOT_IN_BODY}
+    remarks.extend(_connection(name) for name in body if name.lower() in _CONNECTION)
+    if "model" in value:
+        body["model"] = value["model"]
+    messages = _short_messages(value, remarks)
+    if "system" in value and type(messages) is list:
+        _must_be_text("system", value["system"], remarks)
+        messages = [{"role": "system", "content": value["system"]}, *messages] if messages else messages
+    if messages is not None:
+        body["messages"] = messages
+    return body
+
+
+def _short_messages(value: dict[str, Any], remarks: list[Remark]) -> object:
+    if "prompt" not in value:
+        if "messages" not in value:
+            reason, fix = (
+                "the line has neither prompt nor messages",
+                'give "prompt": "..." or "messages": [...]',
+            )
+            remarks.append(Remark(code="missing-messages", reason=reason, fix=fix))
+        return value.get("messages")
+    if "messages" in value:
+        reason, fix = "the line has both prompt and messages", "keep one of them"
+        remarks.append(Remark(code="prompt-and-messages", path=("prompt",), reason=reason, fix=fix))
+    _must_be_text("prompt", value["prompt"], remarks)
+    return [{"role": "user", "content": value["prompt"]}]
+
+
+def _must_be_text(name: str, text: object, remarks: list[Remark]) -> None:
+    if type(text) is not str:
+        reason, fix = f"{name} must be a string", f'write "{name}": "...", or use messages'
+        remarks.append(Remark(code="bad-type", path=(name,), reason=reason, fix=fix))
+    elif not text:
+        reason, fix = f"{name} is empty", "write what the model should answer, or remove the line"
+        fix = fix if name == "prompt" else "write it, or remove the field"
+        remarks.append(Remark(code="empty-prompt", path=(name,), reason=reason, fix=fix))
+
+
+def _short_bytes(spans: dict[str, msgspec.Raw], model: str) -> bytes:
+    """Put the body together: model, messages, then the other fields as written, in their order."""
+    if "prompt" in spans:
+        messages = b'[{"role":"user","content":%b}]' % bytes(spans["prompt"])
+    else:
+        messages = bytes(spans["messages"])
+    if "system" in spans:
+        messages = b'[{"role":"system","content":%b},%b' % (bytes(spans["system"]), messages[1:])
+    others = (
+        b",%b:%b" % (orjson.dumps(name), bytes(span))
+        for name, span in spans.items()
+        if name not in _NOT_IN_BODY
+    )
+    return b'{"model":%b,"messages":%b%b}' % (orjson.dumps(model), messages, b"".join(others))

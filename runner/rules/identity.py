@@ -1,0 +1,20 @@
+"""Which run is it: the same input, the same request-shaping flags and the same name are the same run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def identity(input_sha256: str, shaping: Mapping[str, str | None], name: str | None) -> str:
+    """Give a run's identity, as sha256 in hex.
+
+    A flag that is not set (None) counts as absent, so that a new flag leaves older runs their identity.
+    """
+    flags = {flag: value for flag, value in shaping.items() if value is not None}
+    canonical = json.dumps(["runner-1", input_sha256, flags, name], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode("ascii")).hexdigest()

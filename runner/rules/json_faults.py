@@ -1,0 +1,214 @@
+"""The slow, exact reader of a JSON line: it decides the odd cases and says what is wrong and where.
+
+Nothing here recurses on the input: depth is bounded before the standard decoder sees it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from runner.rules.findings import Path, Remark
+from runner.rules.json_grammar import grammar_remark
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEPTH_MAX: Final = 100
+DIGITS_MAX: Final = 4_000
+
+_TOKEN: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[{}\[\]:,]|[^\s"{}\[\]:,]+', re.DOTALL)
+_NOT_FINITE: Final = frozenset({"NaN", "Infinity", "-Infinity"})
+_SHOWN_CHARACTERS: Final = 40
+_KINDS: Final = {list: "an array", str: "a string", bool: "true or false", type(None): "null"}
+
+
+class _Token(NamedTuple):
+    start: int
+    text: str
+    path: Path
+    is_key: bool
+
+
+def read(raw: bytes) -> object:
+    """Give the value of `raw`, or the `Remark` that refuses it. Raises nothing."""
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return _not_utf8(raw, error)
+    if deep := _too_deep(text):
+        return deep
+    try:
+        value: object = json.loads(text, parse_int=_integer)
+    except json.JSONDecodeError as error:
+        return grammar_remark(text, error)
+    return _first_fault(text) or value
+
+
+def not_an_object(value: object) -> Remark:
+    """Refuse a line that is JSON, but not an object."""
+    kind = _KINDS.get(type(value), "a number")
+    return Remark(
+        code="not-an-object",
+        column=1,
+        reason=f"the line is {kind}; a job is one JSON object",
+        fix="write one object a line, from { to }, without an array around them",
+    )
+
+
+def column_of(raw: bytes, path: Path) -> int | None:
+    """Give the column, from 1, of the value at `path`; where it is missing, of its nearest ancestor.
+
+    `raw` must be a line that was read without remark.
+    """
+    text = raw.decode("utf-8", "replace")
+    best: _Token | None = None
+    for token in _tokens(text):
+        if token.is_key or token.text in ":,]}":
+            continue
+        if token.path == path[: len(token.path)] and (best is None or len(token.path) > len(best.path)):
+            best = token
+            if token.path == path:
+                break
+    return None if best is None else best.start + 1
+
+
+def _integer(text: str) -> int | float:
+    """Read as the fast decoder does: exact in 64 bits, else a float."""
+    if len(text) <= 20 and -(2**63) <= (number := int(text)) < 2**64:
+        return number
+    return float(text)
+
+
+def _not_utf8(raw: bytes, error: UnicodeDecodeError) -> Remark:
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return utf16_remark()
+    column = len(raw[: error.start].decode("utf-8")) + 1
+    return Remark(
+        code="not-utf8",
+        column=column,
+        reason=f"not UTF-8: byte 0x{raw[error.start]:02x} does not fit there",
+        fix="save the file as UTF-8; from Windows-1252: iconv -f WINDOWS-1252 -t UTF-8",
+    )
+
+
+def utf16_remark() -> Remark:
+    """Refuse UTF-16 by its name; it is what some spreadsheet and shell exports write."""
+    return Remark(
+        code="utf16",
+        column=1,
+        reason="the file is UTF-16, not UTF-8",
+        fix="save it as UTF-8: iconv -f UTF-16 -t UTF-8",
+    )
+
+
+def _too_deep(text: str) -> Remark | None:
+    if text.count("{") + text.count("[") <= DEPTH_MAX:
+        return None
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        bracket = token[0]
+        if bracket in ("{", "["):
+            depth += 1
+            if depth > DEPTH_MAX:
+                return Remark(
+                    code="depth",
+                    column=token.start() + 1,
+                    reason=f"nested more than {DEPTH_MAX} levels deep",
+                    fix="flatten the value, or put it into a string",
+                )
+        elif bracket in ("}", "]"):
+            depth -= 1
+    return None
+
+
+def _first_fault(text: str) -> Remark | None:
+    """Find the first fault the standard decoder lets pass, in text that it accepts."""
+    keys: set[Path] = set()
+    for token in _tokens(text):
+        remark = _string_fault(token) if token.text[0] == '"' else _number_fault(token)
+        if remark is not None:
+            return remark
+        if token.is_key:
+            if token.path in keys:
+                return _duplicate(token)
+            keys.add(token.path)
+    return None
+
+
+def _duplicate(token: _Token) -> Remark:
+    name = shortened(json.loads(token.text))
+    return Remark(
+        code="duplicate-key",
+        column=token.start + 1,
+        reason=f'the key "{name}" is written twice in the same object',
+        fix="remove one of the two; readers disagree on which one counts",
+    )
+
+
+def _string_fault(token: _Token) -> Remark | None:
+    try:
+        json.loads(token.text).encode()
+    except UnicodeEncodeError:
+        return Remark(
+            code="lone-surrogate",
+            column=token.start + 1,
+            reason="this string has half of a surrogate pair, which is no character",
+            fix="write both halves, as in \\ud83d\\ude00, or the character itself",
+        )
+    return None
+
+
+def _number_fault(token: _Token) -> Remark | None:
+    text = token.text
+    if text in _NOT_FINITE or (text[0] in "-0123456789" and _overflows(text)):
+        return Remark(
+            code="not-finite",
+            column=token.start + 1,
+            reason=f"{shortened(text)} is no number in JSON",
+            fix="write null, or a number below 1.8e308",
+        )
+    if len(text) > DIGITS_MAX and sum(map(str.isdigit, text)) > DIGITS_MAX:
+        return Remark(
+            code="long-number",
+            column=token.start + 1,
+            reason=f"a number of more than {DIGITS_MAX:,} digits",
+            fix="write it as a string",
+        )
+    return None
+
+
+def _overflows(text: str) -> bool:
+    return not text.lstrip("-").isdigit() and math.isinf(float(text))
+
+
+def shortened(text: str) -> str:
+    """Give the text, cut to what fits into a sentence."""
+    return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    """Walk through text the standard decoder accepts; each token comes with the path of its value."""
+    path: list[Any] = []  # one step a level: the key, the index, or None in an object before its first key
+    is_object: list[bool] = []
+    key_next = False
+    for match in _TOKEN.finditer(text):
+        word, is_key = match[0], False
+        if word in ("}", "]"):
+            path.pop()
+            is_object.pop()
+        elif key_next and word[0] == '"':
+            path[-1] = json.loads(word)
+            is_key = True
+        yield _Token(match.start(), word, tuple(path), is_key)
+        key_next = False
+        if word in ("{", "["):
+            key_next = word == "{"
+            is_object.append(key_next)
+            path.append(None if key_next else 0)
+        elif word == ",":
+            key_next = is_object[-1]
+            if not key_next:
+                path[-1] += 1

@@ -1,0 +1,146 @@
+"""The words for broken JSON: from the standard decoder's position to what a person did there."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from runner.rules.findings import Remark
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from json import JSONDecodeError
+
+_STRING: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
+_SHOWN_CHARACTERS: Final = 40
+_WORD: Final = re.compile(r"[^\s,:\[\]{}\"]{1,30}")
+_CUT_FIX: Final = "write each job on one line; jq -c . does it for a file of objects or arrays"
+_CUT_STRING_FIX: Final = "close the string; a line break inside one is written \\n"
+_FOREIGN_WORDS: Final = {
+    "True": "true",
+    "False": "false",
+    "None": "null",
+    "nan": "null",
+    "undefined": "null",
+}
+_CONTROL_NAMES: Final = {"\t": ("tab", "\\t"), "\n": ("line break", "\\n"), "\r": ("carriage return", "\\r")}
+
+
+def grammar_remark(text: str, error: JSONDecodeError) -> Remark:
+    """Say in plain words why `text` is not JSON; `error` is what the standard decoder met first."""
+    at = error.pos
+    if error.msg.startswith("Unterminated string"):
+        return _cut(at, "the line ends inside the string that opens here", _CUT_STRING_FIX)
+    if at >= len(text.rstrip()) and not error.msg.startswith("Extra data"):
+        return _cut(len(text.rstrip()), "the line ends before its object does", _CUT_FIX)
+    reason, fix = _explain(text, at, error.msg)
+    return Remark(code="invalid-json", column=at + 1, reason=f"not valid JSON: {reason}", fix=fix)
+
+
+def _cut(at: int, reason: str, fix: str) -> Remark:
+    return Remark(code="cut-line", column=at + 1, reason=reason, fix=fix)
+
+
+def _explain(text: str, at: int, message: str) -> tuple[str, str]:
+    for opening, words in _WORDS.items():
+        if message.startswith(opening):
+            return words(text, at)
+    return _no_value(text, at)
+
+
+def _byte_order_mark(_text: str, _at: int) -> tuple[str, str]:
+    return "a byte order mark stands before the object", "remove the mark; files were probably joined"
+
+
+def _control_character(text: str, at: int) -> tuple[str, str]:
+    name, escape = _CONTROL_NAMES.get(text[at], ("control character", f"\\u{ord(text[at]):04x}"))
+    return f"a bare {name} stands inside a string", f"write it as {escape}"
+
+
+def _bad_unicode_escape(_text: str, _at: int) -> tuple[str, str]:
+    return "\\u is not followed by four hexadecimal digits", "write \\uXXXX, or \\\\u for a backslash and a u"
+
+
+def _bad_escape(text: str, at: int) -> tuple[str, str]:
+    return f"the escape {text[at : at + 2]} does not exist", "write a backslash as \\\\"
+
+
+def _no_colon(text: str, at: int) -> tuple[str, str]:
+    last = None
+    for match in _STRING.finditer(text, 0, at):
+        last = match[0]
+    key = f" {last}" if last and len(last) <= _SHOWN_CHARACTERS else ""
+    return f"a colon is missing after the key{key}", "write it as: key, colon, value"
+
+
+def _extra(text: str, at: int) -> tuple[str, str]:
+    if text[at] == "{":
+        return "a second object follows on the same line", "put each job on its own line"
+    if text[at] == ",":
+        return "a comma follows the object", "end the line at }, without a comma"
+    return f"something follows after its end: {_shown(text, at)}", "end the line where its object ends"
+
+
+def _no_comma(text: str, at: int) -> tuple[str, str]:
+    if text[at] == '"':
+        following = _STRING.match(text, at)
+        name = following[0] if following and len(following[0]) <= _SHOWN_CHARACTERS else _shown(text, at)
+        return f"a comma is missing before {name}", "add the comma"
+    if text[at] in "}]":
+        opened = "[" if text[at] == "}" else "{"
+        return f"{text[at]} closes what was opened by {opened}", "close the brackets in order"
+    if text[at].isdigit() and text[at - 1] == "0":
+        return "a number begins with 0", "write it without the zeros, or as a string"
+    if text[at] in "{[" or _after_value(text, at) != '"':
+        return f"a comma is missing before {_shown(text, at)}", "add the comma"
+    return (
+        f"a string ended before {_shown(text, at)}",
+        'write a quotation mark inside a string as \\", or add the missing comma',
+    )
+
+
+def _no_key(text: str, at: int) -> tuple[str, str]:
+    if text[at] == "'":
+        return "a key stands in single quotation marks", 'use double ones: "key"'
+    if text[at] in "},":
+        return "a comma too many", "remove the comma before it"
+    return f"a key must stand in double quotation marks, not {_shown(text, at)}", 'write it as "key"'
+
+
+def _no_value(text: str, at: int) -> tuple[str, str]:
+    if text[at] == "'":
+        return "a string stands in single quotation marks", 'use double ones: "text"'
+    if text[at] in ",]}":
+        before = _after_value(text, at)
+        if before == ",":
+            return "a comma too many", "remove the comma before it"
+        return f"a value is missing before {text[at]}", "write the value, or null"
+    word = _shown(text, at)
+    if word in _FOREIGN_WORDS:
+        return f"{word} is no JSON", f"write {_FOREIGN_WORDS[word]}"
+    if at == 0:
+        return f"the line begins with {word}, not with {{", "write one JSON object a line"
+    return f"a value cannot begin with {word}", 'write text in double quotation marks: "text"'
+
+
+def _after_value(text: str, at: int) -> str:
+    """Give the last character before `at` that is not space."""
+    return text[:at].rstrip()[-1:]
+
+
+def _shown(text: str, at: int) -> str:
+    word = _WORD.match(text, at)
+    return word[0] if word else text[at]
+
+
+_WORDS: Final[dict[str, Callable[[str, int], tuple[str, str]]]] = {
+    "Unexpected UTF-8 BOM": _byte_order_mark,
+    "Extra data": _extra,
+    "Invalid control character": _control_character,
+    "Invalid \\u": _bad_unicode_escape,
+    "Invalid \\": _bad_escape,
+    "Expecting ','": _no_comma,
+    "Expecting ':'": _no_colon,
+    "Expecting property name": _no_key,
+    "Illegal trailing comma": _no_key,
+}

@@ -1,0 +1,138 @@
+"""The price table: prices.toml, and the user's own `[prices]` before it."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Final
+
+from runner.rules import models
+from runner.rules.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+
+TICKS_PER_USD: Final = 10**10
+_TICKS_PER_TOKEN: Final = TICKS_PER_USD // 10**6  # at 1 USD per million tokens
+_USD_MAX: Final = 10**6  # per million tokens; dearer is a slip of the pen
+OWN: Final = "runner.toml"
+_OWN_FIELDS: Final = frozenset({"input", "cached", "output", "image", "long_from", "long"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """Ticks per token. `image` is an input token that encodes a picture."""
+
+    input_ticks: int
+    cached_ticks: int
+    image_ticks: int
+    output_ticks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceRow:
+    """One model's rates over some days; prompts of `long_from` tokens or more pay `long` throughout.
+
+    `as_of` says where it stands: the day of the table, or "runner.toml".
+    """
+
+    rates: Rates
+    long: Rates
+    as_of: str
+    long_from: int | None = None
+    since: date | None = None
+    until: date | None = None
+
+    def holds(self, at: date) -> bool:
+        """Say whether the row holds on that day."""
+        return (self.since is None or self.since <= at) and (self.until is None or at < self.until)
+
+    def at(self, prompt_tokens: int) -> Rates:
+        """Pick the rates of a prompt of that length."""
+        return self.long if self.long_from is not None and prompt_tokens >= self.long_from else self.rates
+
+
+OwnPrices = dict[str, PriceRow]
+
+
+def row_of(model: str, at: date, own: Mapping[str, PriceRow] | None = None) -> PriceRow | None:
+    """Find the prices of a model (any of its names) on a day; None where nobody knows them.
+
+    The user's own come first; then the table, where a retired name has the prices of its successor.
+    """
+    name = models.canonical(model)
+    for known in (model, name):
+        if own and known in own:
+            return own[known]
+    facts = models.facts(name)
+    if facts and facts.redirected_to and facts.retired_on and at >= facts.retired_on:
+        name = facts.redirected_to
+    return next((row for row in _TABLE.get(name, ()) if row.holds(at)), None)
+
+
+def own_prices(table: Mapping[str, object]) -> OwnPrices:
+    """Read `[prices]` of runner.toml: by model, `input`, `cached`, `output` in USD per million tokens.
+
+    `cached` and `image` default to `input`; `long_from` with `long` is optional. Raises UsageError.
+    """
+    return {model: _own_row(model, row) for model, row in table.items()}
+
+
+def _own_row(model: str, row: object) -> PriceRow:
+    where = f'[prices."{model}"]'
+    if not isinstance(row, dict):
+        raise UsageError(f"{where} is no table", fix=f"write {where} and below it input = … and output = …")
+    unknown = sorted(set(row) - _OWN_FIELDS)
+    if unknown:
+        raise UsageError(f"{where} has no setting {unknown[0]}", fix=f"use {', '.join(sorted(_OWN_FIELDS))}")
+    try:
+        return _row(row, OWN)
+    except KeyError as missing:
+        raise UsageError(f"{where} lacks {missing.args[0]}", fix="give USD per million tokens") from None
+    except (ValueError, TypeError, AttributeError, InvalidOperation):
+        raise UsageError(f"{where} has a price that is no number from 0 up") from None
+
+
+def _row(row: Mapping[str, Any], as_of: str) -> PriceRow:
+    rates = _rates(row)
+    long_from = row.get("long_from")
+    if long_from is not None and (type(long_from) is not int or long_from <= 0):
+        raise ValueError(long_from)
+    return PriceRow(
+        rates=rates,
+        long=rates if long_from is None else _rates(row["long"]),
+        as_of=as_of,
+        long_from=long_from,
+        since=row.get("from"),
+        until=row.get("until"),
+    )
+
+
+def _rates(row: Mapping[str, Any]) -> Rates:
+    input_usd = row["input"]
+    return Rates(
+        input_ticks=_ticks_per_token(input_usd),
+        cached_ticks=_ticks_per_token(row.get("cached", input_usd)),
+        image_ticks=_ticks_per_token(row.get("image", input_usd)),
+        output_ticks=_ticks_per_token(row["output"]),
+    )
+
+
+def _ticks_per_token(usd_per_million: object) -> int:
+    usd = Decimal(str(usd_per_million))
+    if not 0 <= usd <= _USD_MAX:
+        raise ValueError(usd_per_million)
+    return int((usd * _TICKS_PER_TOKEN).to_integral_value())
+
+
+def _read() -> tuple[str, dict[str, tuple[PriceRow, ...]]]:
+    text = resources.files(__package__).joinpath("prices.toml").read_text("utf-8")
+    table = tomllib.loads(text, parse_float=Decimal)
+    as_of = table["as_of"]
+    return as_of, {name: tuple(_row(row, as_of) for row in rows) for name, rows in table["models"].items()}
+
+
+prices_as_of, _TABLE = _read()

@@ -1,0 +1,160 @@
+"""Every HTTP reply, and every lack of one, brought to one verdict. The tables stand in reply_table.py.
+
+A ready answer (200 to a fetch) is never looked into here: its bytes are stored before anything parses them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from runner.rules import error_body, reply_table
+from runner.rules.redact import one_line, redact
+from runner.rules.reply_table import Outcome, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from runner.rules.states import PauseReason
+
+__all__ = [
+    "Fault",
+    "Outcome",
+    "Reply",
+    "Verdict",
+    "of_fetch",
+    "of_fetch_fault",
+    "of_submit",
+    "of_submit_fault",
+]
+
+RETRY_AFTER_S_MAX: Final = 120.0
+MESSAGE_LENGTH_MAX: Final = 500
+REQUEST_ID_LENGTH_MAX: Final = 200
+_SECONDS: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """One whole HTTP reply; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What it means. `code` is our own stable word; `message` is for people: one line, no secrets.
+
+    `reason` is there exactly when the run has to pause; `request_id` exactly when the job was accepted.
+    """
+
+    outcome: Outcome
+    code: str
+    message: str = ""
+    reason: PauseReason | None = None
+    retry_after_s: float | None = None
+    request_id: str | None = None
+
+
+class Fault(StrEnum):
+    """Why there is no whole reply."""
+
+    NOT_SENT = "not_sent"  # DNS, connect or TLS failed: no byte of the request left
+    UNKNOWN = "unknown"  # timeout or reset after sending
+    CUT = "cut"  # the reply broke off
+    TOO_LARGE = "too_large"  # the reply is longer than we take
+
+
+_READY: Final = Verdict(outcome=Outcome.READY, code="ready")
+_NOT_READY: Final = Verdict(outcome=Outcome.NOT_READY, code="not-ready")
+_NOT_DEFERRED: Final = Verdict(
+    outcome=Outcome.AMBIGUOUS, code="not-deferred", message="the API answered at once instead of deferring"
+)
+
+_SUBMIT_FAULTS: Final = {
+    Fault.NOT_SENT: (Outcome.NOT_SENT, "connect-failed"),
+    Fault.UNKNOWN: (Outcome.AMBIGUOUS, "no-reply"),
+    Fault.CUT: (Outcome.AMBIGUOUS, "reply-cut"),
+    Fault.TOO_LARGE: (Outcome.AMBIGUOUS, "reply-too-large"),
+}
+_FETCH_FAULTS: Final = {
+    Fault.NOT_SENT: (Outcome.LATER, "connect-failed"),
+    Fault.UNKNOWN: (Outcome.LATER, "no-reply"),
+    Fault.CUT: (Outcome.LATER, "reply-cut"),
+    Fault.TOO_LARGE: (Outcome.GONE, "reply-too-large"),  # handed out once, and we could not take it
+}
+
+
+def of_submit(reply: Reply, *, now_s: float, secrets: Iterable[str] = ()) -> Verdict:
+    """Judge the reply to a submit. `now_s` is Unix time, for a Retry-After that names a date.
+
+    `secrets` are hidden from the message, should the API repeat one. Never raises.
+    """
+    if 200 <= reply.status < 300:
+        value = error_body.load(reply.body)
+        found = value if isinstance(value, dict) else {}
+        request_id = found.get("request_id")
+        if isinstance(request_id, str) and 0 < len(request_id) <= REQUEST_ID_LENGTH_MAX:
+            return Verdict(outcome=Outcome.ACCEPTED, code="accepted", request_id=request_id)
+        if found.get("choices"):
+            return _NOT_DEFERRED
+    return _verdict(reply_table.SUBMIT, reply, now_s, secrets)
+
+
+def of_fetch(reply: Reply, *, now_s: float, secrets: Iterable[str] = ()) -> Verdict:
+    """Judge the reply to a fetch; as `of_submit`. The body of a 200 is not looked into."""
+    if reply.status == 200:
+        return _READY
+    if reply.status == 202 and "retry-after" not in reply.headers:
+        return _NOT_READY
+    return _verdict(reply_table.FETCH, reply, now_s, secrets)
+
+
+def of_submit_fault(fault: Fault, detail: str, *, secrets: Iterable[str] = ()) -> Verdict:
+    """Judge a submit that got no whole reply; `detail` says for people what broke."""
+    outcome, code = _SUBMIT_FAULTS[fault]
+    return Verdict(outcome=outcome, code=code, message=_message(detail, secrets))
+
+
+def of_fetch_fault(fault: Fault, detail: str, *, secrets: Iterable[str] = ()) -> Verdict:
+    """Judge a fetch that got no whole reply; as `of_submit_fault`."""
+    outcome, code = _FETCH_FAULTS[fault]
+    return Verdict(outcome=outcome, code=code, message=_message(detail, secrets))
+
+
+def retry_after_s(value: str | None, *, now_s: float) -> float | None:
+    """Read a Retry-After header, seconds or a date, as seconds from now, at most 120.
+
+    None where it is missing, unreadable, negative or past.
+    """
+    text = (value or "").strip()
+    if _SECONDS.fullmatch(text):
+        return min(float(text), RETRY_AFTER_S_MAX)
+    try:
+        date = parsedate_to_datetime(text)
+        wait_s = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now_s
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return min(wait_s, RETRY_AFTER_S_MAX) if wait_s >= 0 else None
+
+
+def _verdict(table: tuple[Row, ...], reply: Reply, now_s: float, secrets: Iterable[str]) -> Verdict:
+    told = error_body.said(reply.body)
+    row = next(row for row in table if row.fits(reply.status, told.both))
+    return Verdict(
+        outcome=row.outcome,
+        code=row.code,
+        message=_message(told.text or told.code or f"HTTP {reply.status} without a word", secrets),
+        reason=row.pauses,
+        retry_after_s=retry_after_s(reply.headers.get("retry-after"), now_s=now_s),
+    )
+
+
+def _message(text: str, secrets: Iterable[str]) -> str:
+    return one_line(redact(text, secrets), MESSAGE_LENGTH_MAX)

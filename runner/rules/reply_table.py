@@ -1,0 +1,142 @@
+"""The tables of replies: HTTP status and the API's words, and what they mean for the job.
+
+The first row that fits counts. Credits and safety are told by words alone: the API has sent both as 403,
+and credits as 402, 403 and 429 (xAI's debugging page, and reports of 2026).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from runner.rules.states import PauseReason
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+
+class Outcome(StrEnum):
+    """What a reply, or the lack of one, means for the job."""
+
+    # of a submit
+    ACCEPTED = "accepted"
+    NOT_SENT = "not_sent"
+    REFUSED_FOR_NOW = "refused_for_now"
+    REFUSED = "refused"
+    AMBIGUOUS = "ambiguous"
+    # of either
+    ACCOUNT = "account"
+    # of a fetch
+    READY = "ready"
+    NOT_READY = "not_ready"
+    LATER = "later"
+    GONE = "gone"
+    GENERATION_FAILED = "generation_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a table. `statuses` or `words` None: whatever they are."""
+
+    statuses: Container[int] | None
+    words: re.Pattern[str] | None
+    outcome: Outcome
+    code: str
+    pauses: PauseReason | None = None
+
+    def fits(self, status: int, words: str) -> bool:
+        """Say whether a reply of this status with these words (in lower case) is meant."""
+        return (self.statuses is None or status in self.statuses) and (
+            self.words is None or self.words.search(words) is not None
+        )
+
+
+RATE = re.compile(r"(requests|tokens) per (second|minute|hour|day)")
+CAPACITY = re.compile(r"at capacity|overloaded|high demand")
+CREDITS = re.compile(
+    r"\b(all|any|available|out of|no|not enough|insufficient|more|remaining)\b[^.\n]{0,40}\bcredits?\b"
+    r"|\bcredits?\b[^.\n]{0,30}\b(exhausted|depleted|used up|expired)"
+    r"|spending[ -]limit|insufficient[ _](funds|balance|quota)|payment[ _]required"
+)
+SAFETY = re.compile(r"usage guidelines|safety_check|failed check|content (violates|policy)")
+_BAD = r"\b(incorrect|invalid|wrong|missing|blocked|disabled|revoked|expired|unknown|not valid)\b"
+KEY = re.compile(
+    rf"{_BAD}[^.\n]{{0,20}}\bapi[ _-]?key\b|\bapi[ _-]?key\b[^.\n]{{0,60}}{_BAD}"
+    r"|\bunauthenticated\b|no authentication"
+)
+BLOCKED = re.compile(r"\b(team|account)\b[^.\n]{0,60}\b(blocked|suspended|disabled)\b")
+MODEL = re.compile(r"\bmodels?\b")
+MODEL_GONE = re.compile(
+    r"\bmodel\b[^\n]{0,120}\b(does not exist|not found|no longer (available|supported)|retired)\b"
+)
+FAILED = re.compile(r"\b(generation|completion)\b( has| was)? (failed|aborted)|failed to generate")
+
+_CREDITS, _KEY, _MODEL = PauseReason.CREDITS, PauseReason.KEY, PauseReason.MODEL
+_SERVER = range(500, 600)
+_TLS_TO_ORIGIN = (525, 526)  # the proxy never reached the API, so nothing was processed
+_REDIRECT = range(300, 400)
+_OTHER_4XX = range(400, 500)
+_OTHER_2XX = range(200, 300)
+_ANY = None
+
+#    status            words       outcome                  our code              pauses the run
+SUBMIT: Final = (
+    Row(_OTHER_2XX, None, Outcome.AMBIGUOUS, "no-request-id"),
+    Row(_REDIRECT, None, Outcome.REFUSED_FOR_NOW, "redirected"),  # never followed: the key stays here
+    Row((402,), None, Outcome.ACCOUNT, "credits-gone", _CREDITS),
+    Row((429,), RATE, Outcome.REFUSED_FOR_NOW, "rate-limited"),
+    Row((403,), SAFETY, Outcome.REFUSED, "safety"),
+    Row((403, 429), CREDITS, Outcome.ACCOUNT, "credits-gone", _CREDITS),
+    Row((429,), CAPACITY, Outcome.REFUSED_FOR_NOW, "at-capacity"),
+    Row((429,), None, Outcome.REFUSED_FOR_NOW, "rate-limited"),
+    Row((401,), None, Outcome.ACCOUNT, "key-refused", _KEY),
+    Row((400, 403), KEY, Outcome.ACCOUNT, "key-refused", _KEY),
+    Row((400, 403), BLOCKED, Outcome.ACCOUNT, "team-blocked", _KEY),
+    Row((403,), None, Outcome.ACCOUNT, "no-permission", _KEY),
+    Row((400,), MODEL_GONE, Outcome.ACCOUNT, "model-gone", _MODEL),
+    Row((404,), MODEL, Outcome.ACCOUNT, "model-gone", _MODEL),
+    Row((400,), None, Outcome.REFUSED, "bad-request"),
+    Row((404,), None, Outcome.REFUSED, "not-found"),
+    Row((405,), None, Outcome.REFUSED, "wrong-method"),
+    Row((408,), None, Outcome.AMBIGUOUS, "server-timeout"),
+    Row((410,), None, Outcome.REFUSED, "feature-removed"),
+    Row((413,), None, Outcome.REFUSED, "request-too-large"),
+    Row((415,), None, Outcome.REFUSED, "wrong-content-type"),
+    Row((422,), None, Outcome.REFUSED, "bad-field"),
+    Row(_OTHER_4XX, None, Outcome.REFUSED, "refused"),
+    Row((503,), CAPACITY, Outcome.REFUSED_FOR_NOW, "at-capacity"),
+    Row((503,), None, Outcome.REFUSED_FOR_NOW, "unavailable"),
+    Row(_TLS_TO_ORIGIN, None, Outcome.REFUSED_FOR_NOW, "unavailable"),
+    Row((504, 522, 524), None, Outcome.AMBIGUOUS, "server-timeout"),
+    Row(_SERVER, None, Outcome.AMBIGUOUS, "server-error"),
+    Row(_ANY, None, Outcome.AMBIGUOUS, "odd-status"),
+)
+
+# A fetch is free to ask again, so whatever is not plainly the end of the result is LATER.
+FETCH: Final = (
+    Row((200,), None, Outcome.READY, "ready"),  # stored before anybody looks into it
+    Row((202,), None, Outcome.NOT_READY, "not-ready"),
+    Row(_OTHER_2XX, None, Outcome.LATER, "odd-status"),
+    Row(_REDIRECT, None, Outcome.LATER, "redirected"),
+    Row((401,), None, Outcome.ACCOUNT, "key-refused", _KEY),
+    Row((402,), None, Outcome.ACCOUNT, "credits-gone", _CREDITS),
+    Row((429,), RATE, Outcome.LATER, "rate-limited"),
+    Row((403,), SAFETY, Outcome.GENERATION_FAILED, "safety"),
+    Row((403, 429), CREDITS, Outcome.ACCOUNT, "credits-gone", _CREDITS),
+    Row((429,), CAPACITY, Outcome.LATER, "at-capacity"),
+    Row((429,), None, Outcome.LATER, "rate-limited"),
+    Row((400, 403), KEY, Outcome.ACCOUNT, "key-refused", _KEY),
+    Row((400, 403), BLOCKED, Outcome.ACCOUNT, "team-blocked", _KEY),
+    Row((403,), None, Outcome.ACCOUNT, "no-permission", _KEY),
+    Row(range(400, 600), FAILED, Outcome.GENERATION_FAILED, "generation-failed"),
+    Row((400, 422), None, Outcome.GONE, "invalid-id"),
+    Row((404, 410), None, Outcome.GONE, "result-gone"),
+    Row((408,), None, Outcome.LATER, "server-timeout"),
+    Row(_OTHER_4XX, None, Outcome.LATER, "odd-status"),
+    Row((503,), None, Outcome.LATER, "unavailable"),
+    Row((504, 522, 524), None, Outcome.LATER, "server-timeout"),
+    Row(_SERVER, None, Outcome.LATER, "server-error"),
+    Row(_ANY, None, Outcome.LATER, "odd-status"),
+)

@@ -1,0 +1,134 @@
+"""The summary of a run, made from its counters alone: the object of OUT.summary.json and `summary --json`.
+
+Keys keep their order, and equal counters give equal bytes. What nobody knows is null, never 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from runner.rules.latency import percentile_s
+from runner.rules.money import usd
+from runner.rules.states import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+SCHEMA: Final = 1
+_ENDS: Final = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.HELD)
+_FINISH_ALWAYS: Final = ("stop", "length")
+_TOKENS: Final = ("prompt", "cached", "completion", "reasoning", "total")
+_ATTEMPTS: Final = ("accepted", "refused_for_now", "polls")
+_EXTRAS: Final = ("ambiguous", "lost", "unusable", "generation_failed", "user_retry")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """What the summary needs of a run beside its counters; times are Unix seconds."""
+
+    id: int
+    name: str | None
+    state: str
+    paused_by: str | None
+    started_at_s: float | None
+    finished_at_s: float | None
+    prices_as_of: str
+    files: Mapping[str, Any]
+
+
+def summarize(run: RunFacts, counters: Mapping[tuple[str, str], int]) -> dict[str, Any]:
+    """Make the summary. `counters` are the sums over all shards, by (kind, key); missing ones are 0."""
+    kinds = _by_kind(counters)
+    return {
+        "schema": SCHEMA,
+        "run": run.id,
+        "name": run.name,
+        "state": run.state,
+        "paused_by": run.paused_by,
+        "counts": _counts(kinds.get("state", {})),
+        "finish_reasons": _always(_FINISH_ALWAYS, kinds.get("finish", {})),
+        "errors": {"by_code": _most_first(kinds.get("code", {}))},
+        "tokens": _pick(_TOKENS, kinds.get("tokens", {})),
+        "cost": _cost(kinds),
+        "attempts": {
+            **_pick(_ATTEMPTS, kinds.get("attempts", {})),
+            "extra": _pick(_EXTRAS, kinds.get("extra", {})),
+        },
+        "timing": _timing(run, kinds.get("latency", {})),
+        "prices_as_of": run.prices_as_of,
+        "files": dict(run.files),
+    }
+
+
+def _by_kind(counters: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
+    kinds: dict[str, dict[str, int]] = {}
+    for (kind, key), n in counters.items():
+        kinds.setdefault(kind, {})[key] = n
+    return kinds
+
+
+def _counts(states: Mapping[str, int]) -> dict[str, int]:
+    total = sum(states.values())
+    ends = {str(state): states.get(state, 0) for state in _ENDS}
+    return {"total": total, **ends, "unfinished": total - sum(ends.values())}
+
+
+def _cost(kinds: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+    ticks, jobs = kinds.get("ticks", {}), kinds.get("model_jobs", {})
+    by_model = kinds.get("model_ticks", {})
+    known = ticks.get("reported", 0) + ticks.get("estimated", 0)
+    return {
+        "usd": usd(known),
+        "reported_ticks": ticks.get("reported", 0),
+        "estimated_ticks": ticks.get("estimated", 0),
+        "possible_extra_ticks": ticks.get("possible_extra", 0),
+        "unknown_jobs": kinds.get("unknown", {}).get("jobs", 0),
+        "by_model": {
+            model: {
+                "jobs": jobs.get(model, 0),
+                "usd": usd(by_model.get(model, 0)),
+                "ticks": by_model.get(model, 0),
+            }
+            for model in sorted({*jobs, *by_model})
+            if jobs.get(model, 0) or by_model.get(model, 0)
+        },
+    }
+
+
+def _timing(run: RunFacts, latency: Mapping[str, int]) -> dict[str, Any]:
+    wall_s = None
+    if run.started_at_s is not None and run.finished_at_s is not None:
+        wall_s = round(max(run.finished_at_s - run.started_at_s, 0.0), 3)
+    return {
+        "started_at": _timestamp(run.started_at_s),
+        "finished_at": _timestamp(run.finished_at_s),
+        "wall_s": wall_s,
+        "latency_p50_s": _rounded(percentile_s(latency, 0.50)),
+        "latency_p95_s": _rounded(percentile_s(latency, 0.95)),
+    }
+
+
+def _pick(keys: Iterable[str], counts: Mapping[str, int]) -> dict[str, int]:
+    return {key: counts.get(key, 0) for key in keys}
+
+
+def _always(keys: tuple[str, ...], counts: Mapping[str, int]) -> dict[str, int]:
+    """Give these keys, whatever their count, then the others that have one."""
+    return {**_pick(keys, counts), **{key: n for key, n in _most_first(counts).items() if key not in keys}}
+
+
+def _most_first(counts: Mapping[str, int]) -> dict[str, int]:
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return {key: n for key, n in ordered if n}
+
+
+def _timestamp(at_s: float | None) -> str | None:
+    if at_s is None:
+        return None
+    return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _rounded(value_s: float | None) -> float | None:
+    return None if value_s is None else float(f"{value_s:.3g}")

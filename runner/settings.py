@@ -1,0 +1,343 @@
+"""Every setting once: its environment variable, toml key, flag, default, unit and meaning.
+
+Order: flag > environment > ./runner.toml (or [tool.runner] of ./pyproject.toml) > default.
+The key, and where it may go, come from the environment alone: a folder's file must not send it elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import socket
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from runner.rules import base_url
+from runner.rules.errors import UsageError
+from runner.rules.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+_SOCKET_BYTES_MAX: Final = 90  # the kernel takes 107, and a server may open a longer name beside it
+_PLAIN_PATH: Final = re.compile(r"[A-Za-z0-9/._+-]+")  # needs no quoting in any URL
+_GITHUB: Final = ("ARCH", "ENVIRONMENT", "NAME", "OS", "TEMP", "TOOL_CACHE", "TRACKING_ID", "WORKSPACE")
+_NOT_SETTINGS: Final = frozenset(  # of GitHub's own runner in every job, and from our engine to its children
+    {*(f"RUNNER_{word}" for word in _GITHUB), "RUNNER_ENGINE_PID", "RUNNER_ENGINE_TOKEN", "XAI_API_KEY_FILE"}
+)
+
+
+class _WrongValueError(ValueError):
+    """Says what is wrong with a value, as the end of a sentence that begins with its name."""
+
+
+def _words(value: object) -> tuple[str, ...]:
+    return tuple(word for word in (part.strip().lower() for part in str(value).split(",")) if word)
+
+
+def _truth(value: object) -> bool:
+    word = str(value).strip().lower()
+    if word not in {"1", "true", "yes", "on", "0", "false", "no", "off"}:
+        raise _WrongValueError("is neither true nor false")
+    return word in {"1", "true", "yes", "on"}
+
+
+def _number(kind: Callable[[str], float], low: float, high: float, value: object) -> float:
+    try:
+        number = kind(str(value))
+    except ValueError:
+        raise _WrongValueError("is no number, or no whole one") from None
+    if not low <= number <= high:
+        raise _WrongValueError(f"is not from {low:g} to {high:g}")
+    return number
+
+
+def _path(value: object) -> Path:
+    if {"\0", "?"} & set(str(value)):
+        raise _WrongValueError("has a character that no path may have here (? or NUL)")
+    return Path(str(value)).expanduser()
+
+
+def _redis(value: object) -> str:
+    url = str(value).strip()
+    if not url.startswith(("redis://", "rediss://", "unix://")):
+        raise _WrongValueError("is no Redis URL (redis://host:6379/0, rediss://… or unix:///path)")
+    return url
+
+
+def _key(value: object) -> Secret:
+    key = str(value).strip()
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise _WrongValueError("has a space, a line break or a letter that no API key has")
+    return Secret(key)
+
+
+def _prices(value: object) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise _WrongValueError("is no table")
+    from runner.rules.prices import own_prices
+
+    own_prices(value)  # raises UsageError for a price that is none
+    return MappingProxyType(value)
+
+
+def _whole(low: int, high: int) -> Callable[[object], object]:
+    return partial(_number, int, low, high)
+
+
+def _seconds(low: float, high: float) -> Callable[[object], object]:
+    return partial(_number, float, low, high)
+
+
+class Row(NamedTuple):
+    """One setting. Its name is also its toml key and its field in `Settings`."""
+
+    name: str
+    env: str
+    read: Callable[[object], object]
+    default: object
+    meaning: str
+    unit: str = ""
+    flag: str = ""
+    toml: bool = True
+    secret: bool = False
+
+
+TABLE: Final = (
+    Row("api_key", "XAI_API_KEY", _key, None, "the xAI API key", toml=False, secret=True),
+    Row("base_url", "XAI_BASE_URL", str, "https://api.x.ai/v1", "where the API is", toml=False),
+    Row("allow_http_hosts", "RUNNER_ALLOW_HTTP_HOST", _words, (), "hosts for plain http", toml=False),
+    Row("home", "RUNNER_HOME", _path, None, "the state folder"),
+    Row("database_url", "RUNNER_DATABASE_URL", str, None, "the shared PostgreSQL", secret=True),
+    Row("redis_url", "RUNNER_REDIS_URL", _redis, None, "the shared Redis or Valkey", secret=True),
+    Row("output_dir", "RUNNER_OUTPUT_DIR", _path, None, "where workers write finished runs"),
+    Row("concurrency", "RUNNER_CONCURRENCY", _whole(1, 512), 8, "HTTP requests in flight per process"),
+    Row("worker_processes", "RUNNER_WORKERS", _whole(1, 64), None, "how many workers", flag="--processes"),
+    Row("lease_s", "RUNNER_LEASE_S", _seconds(1, 3600), 120.0, "how long a claim on a job lasts", "s"),
+    Row("turn_s", "RUNNER_TURN_S", _seconds(0.5, 60), 45.0, "how long a task works at a stretch", "s"),
+    Row(
+        "read_timeout_s", "RUNNER_READ_TIMEOUT_S", _seconds(0.1, 600), 60.0, "how long a reply may take", "s"
+    ),
+    Row(
+        "connect_timeout_s", "RUNNER_CONNECT_TIMEOUT_S", _seconds(0.1, 600), 10.0, "how long to connect", "s"
+    ),
+    Row(
+        "prompt_overhead_tokens",
+        "RUNNER_PROMPT_OVERHEAD_TOKENS",
+        _whole(0, 100_000),
+        None,
+        "what the API adds to every prompt (not set: by the model)",
+        "tokens",
+    ),
+    Row("prices", "", _prices, MappingProxyType({}), "your own prices by model"),
+    Row("debug", "RUNNER_DEBUG", _truth, False, "tell more in the logs"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One value as it may be shown, and where it came from."""
+
+    name: str
+    shown: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The values in force."""
+
+    api_key: Secret | None
+    base_url: str
+    allow_http_hosts: tuple[str, ...]
+    home: Path
+    database_url: str | None = field(repr=False)  # it may hold a password
+    redis_url: str | None = field(repr=False)
+    output_dir: Path | None
+    concurrency: int
+    worker_processes: int | None
+    lease_s: float
+    turn_s: float
+    read_timeout_s: float
+    connect_timeout_s: float
+    prompt_overhead_tokens: int | None
+    prices: Mapping[str, object]
+    debug: bool
+    sources: tuple[Source, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def embedded(self) -> bool:
+        """Say whether the database and Valkey are our own, in the state folder."""
+        return self.database_url is None
+
+    @property
+    def host(self) -> str:
+        """Name who shares the spool: this state folder, on this machine."""
+        return "embedded" if self.embedded else f"{socket.gethostname()}:{self.home}"
+
+    @property
+    def spool_dir(self) -> Path:
+        """Return where worker processes keep what the database does not know yet."""
+        return self.home / "spool"
+
+    @property
+    def effective_database_url(self) -> str:
+        """Return the database in force."""
+        return self.database_url or f"sqlite:///{self.home / 'runner.db'}"
+
+    @property
+    def effective_redis_url(self) -> str:
+        """Return the Redis in force, as redis-py writes it."""
+        return self.redis_url or f"unix://{socket_path(self.home)}"
+
+    @property
+    def broker_url(self) -> str:
+        """Return the Redis in force, as Celery writes it."""
+        return re.sub("^unix:", "redis+socket:", self.effective_redis_url)
+
+
+def socket_path(home: Path) -> Path:
+    """Return where the private Valkey of a state folder listens: inside it, or in /tmp if that is too long.
+
+    /tmp and not TMPDIR: every command of a user must come to the same path. `Home` makes the folder private.
+    """
+    path = home / "valkey.sock"
+    if len(bytes(path)) <= _SOCKET_BYTES_MAX and _PLAIN_PATH.fullmatch(str(path)):
+        return path
+    name = f"runner-{os.getuid()}-{hashlib.sha256(bytes(home)).hexdigest()[:16]}"
+    return Path("/tmp") / name / "valkey.sock"  # noqa: S108
+
+
+def load(env: Mapping[str, str], cwd: Path, flags: Mapping[str, object] | None = None) -> Settings:
+    """Read the settings in force. Raises UsageError with a fix for a value that is wrong.
+
+    `flags` are by name of the setting, None being not given. Unknown names elsewhere end up in `warnings`.
+    """
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    file, origin, warnings = _read_file(cwd)
+    warnings += [*_unknown_in_env(env), *_unknown_in_file(file, origin)]
+    values: dict[str, Any] = {"home": _default_home(env)}
+    sources = []
+    for row in TABLE:
+        raw, where = _pick(row, given, env, file, origin)
+        value: Any = values.get(row.name, row.default) if raw is None else _read(row, raw, where)
+        values[row.name] = Path(os.path.realpath(cwd / value)) if isinstance(value, Path) else value
+        sources.append(Source(name=row.name, shown=_shown(row, values[row.name]), origin=where))
+    values["base_url"] = base_url.accepted(values["base_url"], values["allow_http_hosts"])
+    _fit_together(values)
+    return Settings(**values, sources=tuple(sources), warnings=tuple(warnings))
+
+
+def _pick(
+    row: Row, flags: Mapping[str, object], env: Mapping[str, str], file: Mapping[str, object], origin: str
+) -> tuple[object, str]:
+    if row.name in flags:
+        return flags[row.name], row.flag or row.name
+    if env.get(row.env, "").strip():
+        return env[row.env], row.env
+    if row.name == "api_key" and env.get("XAI_API_KEY_FILE", "").strip():
+        return _key_file(Path(env["XAI_API_KEY_FILE"]).expanduser()), "XAI_API_KEY_FILE"
+    if row.toml and row.name in file:
+        return file[row.name], f"{row.name} in {origin}"
+    return None, "default"
+
+
+def _key_file(path: Path) -> str:
+    try:
+        key = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        what = f"the file of the API key cannot be read: {path}: {why}"
+        raise UsageError(what, fix="correct XAI_API_KEY_FILE") from None
+    if not key:
+        raise UsageError(f"the file of the API key is empty: {path}", fix="write the key into it")
+    return key
+
+
+def _read(row: Row, raw: object, where: str) -> object:
+    try:
+        return row.read(raw)
+    except _WrongValueError as wrong:
+        shown = "" if row.secret else f": {str(raw)[:80]!r}"
+        raise UsageError(f"{where} {wrong}{shown}", fix=f"it says {row.meaning}") from None
+
+
+def _shown(row: Row, value: object) -> str:
+    if value is None or value in ((), {}):
+        return "not set"
+    if row.secret and isinstance(value, str):
+        from runner.rules.redact import redact
+
+        return redact(value, ())
+    shown = ", ".join(value) if isinstance(value, tuple | dict) else str(value)
+    return f"{shown} {row.unit}".rstrip()
+
+
+def _default_home(env: Mapping[str, str]) -> Path:
+    state = Path(env.get("XDG_STATE_HOME", ""))
+    if state.is_absolute():  # the XDG base directory specification: a relative one is to be ignored
+        return state / "runner"
+    return Path(env["HOME"] if env.get("HOME") else "~").expanduser() / ".local" / "state" / "runner"
+
+
+def _read_file(cwd: Path) -> tuple[dict[str, Any], str, list[str]]:
+    for name in ("runner.toml", "pyproject.toml"):
+        path = cwd / name
+        try:
+            text = path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read: {error.strerror}", fix="make it readable") from None
+        import tomllib
+
+        try:
+            table = tomllib.loads(text.decode())
+        except ValueError as error:
+            if name == "runner.toml":
+                raise UsageError(f"{path} is not valid TOML: {error}", fix="correct it") from None
+            return {}, "", [f"{path} is not valid TOML, so [tool.runner] was not looked for: {error}"]
+        if name == "runner.toml":
+            return table, name, []
+        return table.get("tool", {}).get("runner", {}), f"[tool.runner] of {name}", []
+    return {}, "", []
+
+
+def _unknown_in_env(env: Mapping[str, str]) -> Iterator[str]:
+    known = {row.env for row in TABLE}
+    for name in sorted(env):
+        if name.startswith("RUNNER_") and name not in known | _NOT_SETTINGS:
+            yield f"{name} is no setting{_did_you_mean(name, known)}"
+
+
+def _unknown_in_file(file: Mapping[str, object], origin: str) -> Iterator[str]:
+    known = {row.name for row in TABLE if row.toml}
+    for row in TABLE:
+        if row.name in file and row.name not in known:
+            what = f"{origin} holds {row.name}, which comes from the environment alone"
+            raise UsageError(what, fix=f"take it out, and set {row.env}")
+    for name in sorted(set(file) - known):
+        yield f"{name} in {origin} is no setting{_did_you_mean(name, known)}"
+
+
+def _did_you_mean(name: str, known: set[str]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name, known, n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _fit_together(values: Mapping[str, Any]) -> None:
+    if (values["database_url"] is None) != (values["redis_url"] is None):
+        names = ("RUNNER_DATABASE_URL", "RUNNER_REDIS_URL")
+        there, missing = names if values["redis_url"] is None else names[::-1]
+        what = f"{there} is set, {missing} is not: servers are shared both or not at all"
+        raise UsageError(what, fix=f"set {missing} too, or neither of them")
+    if values["read_timeout_s"] + values["connect_timeout_s"] >= values["lease_s"]:
+        what = "one request may take longer than a claim lasts, so two workers could send the same job"
+        raise UsageError(what, fix="make RUNNER_LEASE_S longer than both timeouts together")

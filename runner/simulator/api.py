@@ -1,0 +1,139 @@
+"""The API without HTTP: a request in, a reply out. It knows the paths, the key and the switches."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import orjson
+
+from runner.simulator import lookups
+from runner.simulator.chat import Chat, Clock, no_such_model, unavailable
+from runner.simulator.checks import parse
+from runner.simulator.faults import parse_rates
+from runner.simulator.keys import Keys
+from runner.simulator.models import Catalogue
+from runner.simulator.replies import Refusal, Reply, json_reply
+from runner.simulator.switches import Switches
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runner.simulator.options import Options
+
+CHAT = "/v1/chat/completions"
+DEFERRED = "/v1/chat/deferred-completion/"
+TOKENIZE = "/v1/tokenize-text"
+SWITCH = "/_switch"
+LISTS = {"/v1/models": lookups.model_card, "/v1/language-models": lookups.language_card}
+
+
+@dataclass(slots=True, kw_only=True)
+class Request:
+    """What of an HTTP request matters here. `headers` finds names in any case; `path` has no query."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Api:
+    """One simulated world."""
+
+    def __init__(self, options: Options, clock: Clock = time.monotonic) -> None:
+        rates = parse_rates(options.faults)
+        self.switches = Switches(
+            rpm=options.rpm, tpm=options.tpm, rps=options.rps, median_s=options.median_s, faults=rates
+        )
+        self._catalogue = Catalogue(redirect=options.redirect_retired)
+        self._keys = Keys(options.keys, options.team)
+        self.chat = Chat(options, self._catalogue, self.switches, clock)
+
+    async def answer(self, request: Request) -> Reply:
+        """The reply to any request; refusals are counted in the books."""
+        path = request.path
+        if path == SWITCH:
+            return self._switch(request)
+        try:
+            if self.switches.down:
+                return self._down()
+            if path == CHAT:
+                _allow(request, "POST")
+                return await self.chat.submit(
+                    self._team(request), request.headers.get("Content-Type"), request.body
+                )
+            if path.startswith(DEFERRED):
+                _allow(request, "GET")
+                return self.chat.fetch(self._team(request), path[len(DEFERRED) :])
+            return self._look_up(request)
+        except (RecursionError, orjson.JSONEncodeError):
+            refusal = Refusal(400, "invalid-argument", "The request body is nested too deeply.")
+        except Refusal as refused:
+            refusal = refused
+        self._count(path, refusal)
+        return refusal.reply()
+
+    def _team(self, request: Request) -> str:
+        return self._keys.team_of(request.headers.get("Authorization"), revoked=self.switches.key_revoked)
+
+    def _look_up(self, request: Request) -> Reply:
+        path = request.path
+        if path == TOKENIZE:
+            _allow(request, "POST")
+            self._team(request)
+            return self._tokenize(request)
+        if path == "/v1/api-key":
+            _allow(request, "GET")
+            team = self._team(request)
+            return json_reply(lookups.key_card(request.headers["Authorization"].split()[-1], team))
+        place, _, slug = path.removeprefix("/v1/").partition("/")
+        card = LISTS.get(f"/v1/{place}") if path.startswith("/v1/") else None
+        if card is None:
+            raise Refusal(404, "not-found", f"There is no endpoint at {path}.")
+        _allow(request, "GET")
+        team = self._team(request)
+        if not slug:
+            cards = [card(model) for model in self._catalogue.models]
+            return json_reply({"object": "list", "data": cards} if place == "models" else {"models": cards})
+        model = self._catalogue.find(slug)
+        if model is None:
+            raise no_such_model(slug, team)
+        return json_reply(card(model))
+
+    def _tokenize(self, request: Request) -> Reply:
+        body = parse(request.headers.get("Content-Type"), request.body)
+        for name in ("text", "model"):
+            if not isinstance(body.get(name), str):
+                raise Refusal(422, "invalid-argument", f"The field {name} is missing or no string.")
+        return json_reply(lookups.token_list(body["text"]))
+
+    def _switch(self, request: Request) -> Reply:
+        if request.method == "POST":
+            try:
+                wishes = orjson.loads(request.body)
+                if not isinstance(wishes, dict):
+                    raise ValueError("the switches are a JSON object")  # noqa: TRY004, TRY301 - told below
+                self.switches.change(wishes)
+            except ValueError as error:
+                return Refusal(400, "invalid-argument", str(error)).reply()
+            self.chat.adopt_switches()
+        return json_reply(asdict(self.switches))
+
+    def _down(self) -> Reply:
+        if self.switches.down == "reset":
+            return Reply(act="reset")
+        raise unavailable()
+
+    def _count(self, path: str, refusal: Refusal) -> None:
+        ledger = self.chat.ledger
+        if path == CHAT:
+            ledger.refused[str(refusal.status)] += 1
+        elif path.startswith(DEFERRED):
+            ledger.polls_refused[str(refusal.status)] += 1
+
+
+def _allow(request: Request, method: str) -> None:
+    if request.method != method:
+        raise Refusal(405, "invalid-argument", f"{request.method} is not allowed here, only {method}.")

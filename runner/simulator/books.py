@@ -1,0 +1,147 @@
+"""The ledger: what was accepted, handed out, refused and lost, for a test to hold against the runner's.
+
+A million jobs must stay small: one column of numbers a fact, no object a job.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.simulator.ids import Ids
+    from runner.simulator.models import Model
+    from runner.simulator.usage import Usage
+
+Outcome = Literal[
+    "pending", "fetched", "cut", "garbage", "lost", "failed", "no_choices", "expired", "unanswered"
+]
+Answered = Literal["ok", "reset", "hang", "500"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+HANDED_OUT: tuple[Outcome, ...] = ("fetched", "cut", "garbage", "failed", "no_choices")
+READABLE: tuple[Outcome, ...] = ("fetched", "no_choices")  # its usage can be read, so its price is known
+ANSWERED: tuple[Answered, ...] = get_args(Answered)
+PENDING, OK, NEVER = OUTCOMES.index("pending"), ANSWERED.index("ok"), -1.0
+
+
+class Books:
+    """All that is ever counted. `ids` names the jobs; `to_unix` turns its clock into unix seconds."""
+
+    def __init__(self, ids: Ids, *, to_unix: float) -> None:
+        self._ids = ids
+        self._to_unix = to_unix
+        self.polls = 0
+        self.refused: Counter[str] = Counter()
+        self.polls_refused: Counter[str] = Counter()
+        self.faults: Counter[str] = Counter()
+        self._outcomes: Counter[Outcome] = Counter()
+        self._tokens = [0, 0, 0, 0, 0]
+        self._ticks_accepted = self._ticks_fetched = self._duplicates = 0
+        self._bodies: set[int] = set()
+        self._models: dict[str, int] = {}
+        self._shas = bytearray()
+        self._users: list[str | None] = []
+        self._model, self._outcome, self._reply = array("B"), array("B"), array("B")
+        self._accepted, self._ready, self._fetched = array("d"), array("d"), array("d")
+        self._ticks, self._total = array("q"), array("q")
+
+    def __len__(self) -> int:
+        return len(self._accepted)
+
+    def accept(
+        self, *, sha: bytes, user: str | None, model: Model, usage: Usage, now: float, ready_at: float
+    ) -> int:
+        """Books an accepted submission and returns its running number."""
+        serial = len(self._accepted)
+        self._shas += sha
+        self._users.append(user)
+        self._model.append(self._models.setdefault(model.id, len(self._models)))
+        self._outcome.append(PENDING)
+        self._reply.append(OK)
+        self._accepted.append(now)
+        self._ready.append(ready_at)
+        self._fetched.append(NEVER)
+        self._ticks.append(usage.ticks)
+        self._total.append(usage.total)
+        self._outcomes["pending"] += 1
+        self._ticks_accepted += usage.ticks
+        self._count_tokens(usage)
+        self._count_duplicate(sha)
+        return serial
+
+    def settle(self, serial: int, outcome: Outcome, now: float) -> None:
+        """Books what became of the result."""
+        self._outcomes[OUTCOMES[self._outcome[serial]]] -= 1
+        self._outcomes[outcome] += 1
+        self._outcome[serial] = OUTCOMES.index(outcome)
+        if outcome in HANDED_OUT:
+            self._fetched[serial] = now
+        if outcome in READABLE:
+            self._ticks_fetched += self._ticks[serial]
+
+    def leave_unanswered(self, serial: int, reply: Answered, now: float) -> None:
+        """Books that the submitter never learnt the id: nobody can fetch this one."""
+        self._reply[serial] = ANSWERED.index(reply)
+        self.settle(serial, "unanswered", now)
+
+    def summary(self, peaks: dict[str, dict[str, int]]) -> dict[str, Any]:
+        """accepted = fetched + pending + lost + expired + unanswered."""
+        names = ("prompt", "cached", "completion", "reasoning", "total")
+        return {
+            "accepted": len(self),
+            "fetched": sum(self._outcomes[outcome] for outcome in HANDED_OUT),
+            "pending": self._outcomes["pending"],
+            "expired": self._outcomes["expired"],
+            "lost": self._outcomes["lost"],
+            "unanswered": self._outcomes["unanswered"],
+            "outcomes": {outcome: self._outcomes[outcome] for outcome in OUTCOMES},
+            "refused": dict(self.refused),
+            "polls": self.polls,
+            "polls_refused": dict(self.polls_refused),
+            "duplicates": self._duplicates,
+            "tokens": dict(zip(names, self._tokens, strict=True)),
+            "ticks_accepted": self._ticks_accepted,
+            "ticks_fetched": self._ticks_fetched,
+            "peaks": peaks,
+            "faults": dict(self.faults),
+            "first_accepted_at": self._unix(self._accepted[0]) if len(self) else None,
+            "last_accepted_at": self._unix(self._accepted[-1]) if len(self) else None,
+        }
+
+    def jobs(self) -> Iterator[dict[str, Any]]:
+        """Every accepted submission, in order. `job` is the body's `user`, else the hash of the body."""
+        models = list(self._models)
+        for serial in range(len(self)):
+            sha = self._shas[serial * 32 : serial * 32 + 32].hex()
+            fetched = self._fetched[serial]
+            yield {
+                "request_id": self._ids.make(serial),
+                "body_sha": sha,
+                "job": self._users[serial] or sha,
+                "model": models[self._model[serial]],
+                "accepted_at": self._unix(self._accepted[serial]),
+                "ready_at": self._unix(self._ready[serial]),
+                "fetched_at": None if fetched == NEVER else self._unix(fetched),
+                "outcome": OUTCOMES[self._outcome[serial]],
+                "reply": ANSWERED[self._reply[serial]],
+                "ticks": self._ticks[serial],
+                "tokens": self._total[serial],
+            }
+
+    def _unix(self, time_s: float) -> float:
+        return round(time_s + self._to_unix, 6)
+
+    def _count_tokens(self, usage: Usage) -> None:
+        counted = (usage.prompt, usage.cached, usage.completion, usage.reasoning, usage.total)
+        for at, tokens in enumerate(counted):
+            self._tokens[at] += tokens
+
+    def _count_duplicate(self, sha: bytes) -> None:
+        short = int.from_bytes(sha[:7])  # 56 bits tell ten million bodies apart, in half the memory
+        if short in self._bodies:
+            self._duplicates += 1
+        else:
+            self._bodies.add(short)

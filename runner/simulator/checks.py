@@ -1,0 +1,242 @@
+"""What the API refuses in a request body: xAI's statuses for wrong forms, types and parameters.
+
+415 and 400 for what is no JSON, 422 for missing fields and wrong types, 410 for Live Search, 400 for
+values and for parameters that the model rejects. Unknown fields pass in silence.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+
+from runner.simulator.replies import Refusal
+
+if TYPE_CHECKING:
+    from runner.simulator.models import Model
+
+Body = dict[str, Any]
+
+ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
+PARTS = {"text": ("text", str), "image_url": ("image_url", dict), "file": ("file", dict)}
+FORMATS = ("text", "json_object", "json_schema")
+CHOICE_WORDS = ("none", "auto", "required")
+TOOLS_MAX = 128
+CHOICES_MAX = 128
+STOPS_MAX = 4
+PENALTIES = {"presence_penalty": "presencePenalty", "frequency_penalty": "frequencyPenalty"}
+
+
+class _Field(NamedTuple):
+    """What a known field must be; a range is for numbers."""
+
+    wanted: str
+    kinds: tuple[type, ...]
+    least: float = -math.inf
+    most: float = math.inf
+
+
+_FLAG, _TEXT = _Field("a boolean", (bool,)), _Field("a string", (str,))
+_WHOLE, _NUMBER = _Field("an integer", (int,)), _Field("a number", (int, float))
+_LIST, _MAP = _Field("a sequence", (list,)), _Field("a map", (dict,))
+_FIELDS: dict[str, _Field] = {
+    "model": _TEXT,
+    "messages": _LIST,
+    "deferred": _FLAG,
+    "stream": _FLAG,
+    "n": _WHOLE._replace(least=1, most=CHOICES_MAX),
+    "max_tokens": _WHOLE._replace(least=1),
+    "max_completion_tokens": _WHOLE._replace(least=1),
+    "temperature": _NUMBER._replace(least=0, most=2),
+    "top_p": _NUMBER._replace(least=0, most=1),
+    "presence_penalty": _NUMBER,
+    "frequency_penalty": _NUMBER,
+    "seed": _WHOLE,
+    "stop": _Field("a string or a sequence", (str, list)),
+    "user": _TEXT,
+    "reasoning_effort": _TEXT,
+    "logprobs": _FLAG,
+    "top_logprobs": _WHOLE._replace(least=0, most=8),
+    "parallel_tool_calls": _FLAG,
+    "tools": _LIST,
+    "tool_choice": _Field("a string or a map", (str, dict)),
+    "response_format": _MAP,
+}
+
+
+def parse(content_type: str | None, raw: bytes) -> Body:
+    """The body as an object whose known fields have the right types; null counts as absent."""
+    if not content_type or content_type.partition(";")[0].strip().lower() != "application/json":
+        raise Refusal(415, "invalid-argument", "Expected a request with Content-Type: application/json")
+    if not raw:
+        raise Refusal(415, "invalid-argument", "Expected a JSON request body, it is empty")
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise Refusal(400, "invalid-argument", f"Failed to parse the request body as JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise _mistyped("the body", "a map")
+    body = {name: field for name, field in value.items() if field is not None}
+    for name, field in body.items():
+        known = _FIELDS.get(name)
+        if known is not None:
+            _check_field(name, field, known)
+    return body
+
+
+def check(body: Body) -> None:
+    """Refuses what no model takes."""
+    for name in ("messages", "model"):
+        if name not in body:
+            raise Refusal(422, "invalid-argument", _DESERIALIZE + f"missing field `{name}`")
+    if "search_parameters" in body:
+        raise Refusal(410, "gone", "Live Search has been removed: use the server-side search tools instead.")
+    if not body["messages"]:
+        raise _invalid("messages must not be empty.")
+    for at, message in enumerate(body["messages"]):
+        _check_message(f"messages[{at}]", message)
+    if body.get("stream"):
+        together = " together with deferred" if body.get("deferred") else " by this simulator"
+        raise _invalid(f"stream is not supported{together}.")
+    if "stop" in body:
+        _check_stop(body["stop"])
+    if "tools" in body or "tool_choice" in body:
+        _check_tools(body)
+    if "response_format" in body:
+        _check_format(body["response_format"])
+
+
+def check_for(model: Model, body: Body) -> None:
+    """Refuses the parameters that this model does not take."""
+    for name, word in PENALTIES.items():
+        if name in body:
+            raise _invalid(f"Model {model.id} does not support parameter {word}.")
+    if "stop" in body and not model.stop:
+        raise _invalid(f"Model {model.id} does not support parameter stop.")
+    effort = body.get("reasoning_effort")
+    if effort is not None and effort not in model.efforts:
+        detail = f" value {effort}" if model.efforts else ""
+        raise _invalid(f"Model {model.id} does not support parameter reasoningEffort{detail}.")
+
+
+def check_prompt(model: Model, prompt_tokens: int) -> None:
+    if prompt_tokens > model.context:
+        raise _invalid(
+            f"This model's maximum prompt length is {model.context} tokens, the request has {prompt_tokens}."
+        )
+
+
+_DESERIALIZE = "Failed to deserialize the JSON body into the target type: "
+
+
+def _check_field(name: str, value: Any, known: _Field) -> None:
+    if not isinstance(value, known.kinds) or (isinstance(value, bool) and bool not in known.kinds):
+        raise _mistyped(name, known.wanted)
+    if isinstance(value, int | float) and not known.least <= value <= known.most:
+        raise _invalid(f"{name} must be between {known.least} and {known.most}.")
+
+
+def _mistyped(where: str, wanted: str) -> Refusal:
+    return Refusal(422, "invalid-argument", f"{_DESERIALIZE}{where}: invalid type, expected {wanted}")
+
+
+def _invalid(message: str) -> Refusal:
+    return Refusal(400, "invalid-argument", message)
+
+
+def _check_message(where: str, message: object) -> None:
+    if not isinstance(message, dict):
+        raise _mistyped(where, "a map")
+    role = message.get("role")
+    if not isinstance(role, str) or role not in ROLES:
+        raise Refusal(422, "invalid-argument", f"{_DESERIALIZE}{where}.role: unknown or missing role")
+    content = message.get("content")
+    if isinstance(content, list):
+        for at, part in enumerate(content):
+            _check_part(f"{where}.content[{at}]", part)
+    elif content is None:
+        if role != "assistant" or not message.get("tool_calls"):
+            raise Refusal(422, "invalid-argument", f"{_DESERIALIZE}{where}: missing field `content`")
+    elif not isinstance(content, str):
+        raise _mistyped(f"{where}.content", "a string or a sequence")
+
+
+def _check_part(where: str, part: object) -> None:
+    known = PARTS.get(part.get("type", "")) if isinstance(part, dict) else None
+    if known is None or not isinstance(part, dict):
+        raise _mistyped(where, f"a map with a type among {', '.join(PARTS)}")
+    field, kind = known
+    if not isinstance(part.get(field), kind):
+        raise _mistyped(f"{where}.{field}", "a string" if kind is str else "a map")
+    if field == "image_url" and not isinstance(part[field].get("url"), str):
+        raise _mistyped(f"{where}.image_url.url", "a string")
+
+
+def _check_stop(stop: str | list[object]) -> None:
+    if isinstance(stop, list):
+        if any(not isinstance(word, str) for word in stop):
+            raise _mistyped("stop", "strings")
+        if len(stop) > STOPS_MAX:
+            raise _invalid(f"At most {STOPS_MAX} stop sequences are supported.")
+
+
+def _check_tools(body: Body) -> None:
+    tools = body.get("tools", [])
+    if len(tools) > TOOLS_MAX:
+        raise _invalid(f"At most {TOOLS_MAX} tools are supported, the request has {len(tools)}.")
+    names = [_tool_name(f"tools[{at}]", tool) for at, tool in enumerate(tools)]
+    choice = body.get("tool_choice")
+    if choice is None:
+        return
+    if isinstance(choice, str):
+        if choice not in CHOICE_WORDS:
+            raise Refusal(422, "invalid-argument", f"{_DESERIALIZE}tool_choice: unknown variant")
+        if choice == "required" and not names:
+            raise _invalid("tool_choice is required but there are no tools.")
+        return
+    function = choice.get("function")
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+        raise _mistyped("tool_choice.function.name", "a string")
+    if function["name"] not in names:
+        raise _invalid(f"tool_choice names {function['name']}, which is not among the tools.")
+
+
+def _tool_name(where: str, tool: object) -> str:
+    if not isinstance(tool, dict) or tool.get("type") != "function":
+        raise _mistyped(where, "a map of type function")
+    function = tool.get("function")
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+        raise _mistyped(f"{where}.function.name", "a string")
+    if function.get("parameters") is not None:
+        _check_schema(f"{where}.function.parameters", function["parameters"])
+    return str(function["name"])
+
+
+def _check_format(wish: Body) -> None:
+    if wish.get("type") not in FORMATS:
+        raise Refusal(422, "invalid-argument", f"{_DESERIALIZE}response_format.type: unknown variant")
+    if wish["type"] != "json_schema":
+        return
+    named = wish.get("json_schema")
+    if not isinstance(named, dict) or not isinstance(named.get("schema"), dict | bool):
+        raise _mistyped("response_format.json_schema.schema", "a map")
+    _check_schema("response_format.json_schema.schema", named["schema"])
+
+
+def _check_schema(where: str, schema: object) -> None:
+    fault = _fault_in_schema(orjson.dumps(schema))
+    if fault:
+        raise _invalid(f"Invalid JSON schema at {where}: {fault}")
+
+
+@lru_cache(maxsize=1024)
+def _fault_in_schema(raw: bytes) -> str:
+    import jsonschema  # it takes longer to import than all the rest
+
+    try:
+        jsonschema.Draft202012Validator.check_schema(orjson.loads(raw))
+    except jsonschema.SchemaError as error:
+        return error.message
+    return ""

@@ -1,0 +1,106 @@
+"""The command line of the simulator, shared by `runner simulate` and `python -m runner.simulator`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from runner.simulator.faults import NAMES, Rates, parse_rates
+from runner.simulator.options import Options
+from runner.simulator.switches import Limit
+
+PORT = 8787
+
+
+class _LimitType(click.ParamType[Limit]):
+    """A whole number from 1 up, or `none`."""
+
+    name = "N|none"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Limit:
+        if value in ("none", "catalogue"):
+            return "none" if value == "none" else "catalogue"
+        try:
+            number = int(value)
+        except ValueError:
+            number = 0
+        if number < 1:
+            self.fail(f"{value} is neither a number from 1 up nor none", param, ctx)
+        return number
+
+
+LIMIT = _LimitType()
+
+
+@click.command("simulate", context_settings={"show_default": True})
+@click.option("--host", default="127.0.0.1", help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=PORT, help="Port; 0 takes any free one.")
+@click.option("--seed", type=int, default=0, help="Seed of answers, latencies and faults.")
+@click.option(
+    "--key", "keys", multiple=True, help="Accept only this key (repeatable).  [default: any xai-...]"
+)
+@click.option("--team", help="Team id of every key.  [default: made from the key]")
+@click.option(
+    "--redirect-retired", is_flag=True, help="Serve retired models by their successors, as xAI does."
+)
+@click.option("--rpm", type=LIMIT, default="catalogue", help="Requests a minute.")
+@click.option("--tpm", type=LIMIT, default="catalogue", help="Tokens a minute.")
+@click.option(
+    "--rps", type=LIMIT, default="catalogue", help="Requests a second; usually RPM / 48, at least 2."
+)
+@click.option("--polls-count", is_flag=True, help="Charge polls to the request limits too.")
+@click.option("--retry-after", type=click.FloatRange(0), help="Send Retry-After with every 429, in seconds.")
+@click.option("--announce-rpm", type=click.IntRange(1), help="Announce this RPM, whatever is enforced.")
+@click.option("--announce-tpm", type=click.IntRange(1), help="Announce this TPM, whatever is enforced.")
+@click.option(
+    "--median-s", type=click.FloatRange(0), default=1.0, help="Median latency (lognormal), in seconds."
+)
+@click.option("--sigma", type=click.FloatRange(0), default=0.8, help="Spread of the latency.")
+@click.option("--instant", is_flag=True, help="Answers are ready at once (a median of 0).")
+@click.option("--submit-ms", type=click.FloatRange(0), default=0.0, help="Time a submission takes, in ms.")
+@click.option("--clock-scale", type=click.FloatRange(min=0, min_open=True), default=1.0,
+              help="Latencies and the 24 hours run this much faster; limits do not.")  # fmt: skip
+@click.option("--fault", "fault", multiple=True, metavar="KIND=RATE",
+              help=f"Share of requests that go wrong so (repeatable): {', '.join(NAMES)}. "
+                   "submit:KIND or fetch:KIND is for one of the two.")  # fmt: skip
+@click.option(
+    "--faults", "every_fault", type=click.FloatRange(0, 1), metavar="RATE", help="Each kind at this rate."
+)
+@click.option("--hang-s", type=click.FloatRange(0), default=75.0, help="How long a hang lasts, in seconds.")
+@click.option("--no-ticks", is_flag=True, help="Leave cost_in_usd_ticks out, as old replies did.")
+@click.option(
+    "--books", type=click.Path(dir_okay=False, path_type=Path), help="Write the ledger here at exit."
+)
+def command(*, instant: bool, fault: tuple[str, ...], every_fault: float | None, **flags: Any) -> None:
+    """The xAI API on localhost: strict limits, one-shot results, faults on demand. No key, no cost.
+
+    \b
+    Example, a small team on a bad day:
+      runner simulate --rpm 480 --median-s 3 --fault 429=0.02 --fault cut=0.01
+      XAI_BASE_URL=http://127.0.0.1:8787/v1 XAI_API_KEY=xai-any runner run jobs.jsonl
+
+    GET /_books shows what was accepted, handed out and billed (?jobs=1: job by job). GET and POST
+    /_switch show and change limits, pace, faults and outages while it runs.
+    """
+    if instant:
+        flags["median_s"] = 0.0
+    options = Options(faults=_rates(fault, every_fault), **flags)
+    from runner.simulator.process import run  # the server takes longer to import than --help to print
+
+    raise SystemExit(run(options))
+
+
+def _rates(pairs: tuple[str, ...], every: float | None) -> Rates:
+    rates: dict[str, object] = dict.fromkeys(NAMES, every) if every else {}
+    for pair in pairs:
+        kind, _, rate = pair.partition("=")
+        try:
+            rates[kind] = float(rate)
+        except ValueError:
+            raise click.UsageError(f"--fault wants KIND=RATE, for example 429=0.02, not {pair}.") from None
+    try:
+        return parse_rates(rates)
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from None

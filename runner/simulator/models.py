@@ -1,0 +1,73 @@
+"""The catalogue: which models there are, what they cost, allow and refuse. Its data is models.json."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import zlib
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """Ticks per token (1 USD = 10**10 ticks)."""
+
+    fresh: int
+    cached: int
+    output: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """One model. `long_from` is the first prompt size, in tokens, that the long price applies to."""
+
+    id: str
+    aliases: tuple[str, ...]
+    created: int
+    context: int
+    rpm: int
+    tpm: int
+    price: Price
+    long_from: int
+    long_price: Price
+    efforts: frozenset[str]
+    stop: bool
+    reasons: bool
+    fingerprint: str
+
+
+def _price(row: list[int]) -> Price:
+    return Price(fresh=row[0], cached=row[1], output=row[2])
+
+
+def _model(row: dict[str, Any]) -> Model:
+    day = dt.date.fromisoformat(row.pop("created"))
+    return Model(
+        aliases=tuple(row.pop("aliases")),
+        created=int(dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC).timestamp()),
+        price=_price(row.pop("price")),
+        long_price=_price(row.pop("long_price")),
+        efforts=frozenset(row.pop("efforts")),
+        fingerprint=f"fp_{zlib.crc32(row['id'].encode()):010x}",
+        **row,
+    )
+
+
+class Catalogue:
+    """Finds models by slug. With `redirect`, retired slugs are served by their successors."""
+
+    def __init__(self, *, redirect: bool = False) -> None:
+        data = json.loads(resources.files(__package__).joinpath("models.json").read_bytes())
+        models = [_model(row) for row in data["models"]]
+        by_id = {model.id: model for model in models}
+        self._by_slug = {slug: model for model in models for slug in (model.id, *model.aliases)}
+        if redirect:
+            self._by_slug |= {slug: by_id[target] for slug, target in data["retired"].items()}
+            models = [model for model in models if model.id not in data["retired"]]
+        self.models = tuple(models)
+
+    def find(self, slug: str) -> Model | None:
+        """The model that serves `slug` (an id or an alias), or None."""
+        return self._by_slug.get(slug)

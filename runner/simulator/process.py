@@ -1,0 +1,45 @@
+"""The simulator as a process: says when it is ready, ends at once when asked, leaves its books behind."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING
+
+import click
+
+from runner.simulator.server import Running, serve
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from runner.simulator.options import Options
+
+
+def run(options: Options) -> int:
+    """Serves until SIGTERM or SIGINT; returns the exit code, 2 if the port cannot be had."""
+    return asyncio.run(_run(options))
+
+
+async def _run(options: Options) -> int:
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked.set)
+    try:
+        running = await serve(options)
+    except OSError as error:
+        reason = error.strerror or error
+        click.echo(f"simulate: cannot listen on {options.host}:{options.port}: {reason}", err=True)
+        return 2
+    click.echo(f"simulating https://api.x.ai/v1 at {running.url} (seed {options.seed})")
+    await asked.wait()
+    await running.close()
+    if options.books is not None:
+        _write(running, options.books)
+    return 0
+
+
+def _write(running: Running, path: Path) -> None:
+    with path.open("wb") as file:
+        file.writelines(running.books_json(jobs=True))

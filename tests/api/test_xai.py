@@ -1,0 +1,342 @@
+"""The door to the API over real sockets: what was sent, how often, where to, and how far it got."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import socket
+import struct
+import traceback
+import zlib
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from http_server import Heard, response, saying, serving
+from yarl import URL
+
+from runner import __version__, settings
+from runner.api.origin import Origin
+from runner.api.xai import XAI, Failed
+from runner.rules.errors import Bug, UsageError
+from runner.rules.reply import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine
+
+KEY = "xai-abcdefghijklmnop"
+
+
+@asynccontextmanager
+async def door(
+    base_url: str, *, body_bytes_max: int = 1 << 20, connect_timeout_s: float = 0.5
+) -> AsyncIterator[XAI]:
+    said = {
+        "HOME": "/nowhere",
+        "XAI_API_KEY": KEY,
+        "XAI_BASE_URL": base_url,
+        "RUNNER_CONNECT_TIMEOUT_S": str(connect_timeout_s),
+        "RUNNER_READ_TIMEOUT_S": "0.5",
+    }
+    api = XAI(settings.load(said, Path("/nowhere")), connections=4, body_bytes_max=body_bytes_max)
+    try:
+        yield api
+    finally:
+        await api.close()
+
+
+async def fault(exchange: Coroutine[Any, Any, Any]) -> Failed:
+    with pytest.raises(Failed) as caught:
+        await exchange
+    return caught.value
+
+
+def test_a_request_is_sent_as_given_and_the_reply_comes_as_it_is() -> None:
+    """The body byte for byte, the key in its one header; every status is a reply, its bytes untouched."""
+
+    async def story() -> None:
+        wanted = response(b'{"a": "\xff"}', "X-Request-ID: 7", "X-Twice: a", status="503 Busy")
+        async with serving(saying(wanted)) as heard, door(f"{heard.url}/v1") as api:
+            reply = await api.post("/chat/completions", b'{"x":  1}', {"x-grok-conv-id": "c"})
+            assert (reply.status, reply.body, reply.headers["x-request-id"]) == (503, b'{"a": "\xff"}', "7")
+        head, _, body = heard[0].partition(b"\r\n\r\n")
+        lines = head.decode().split("\r\n")
+        assert (lines[0], body) == ("POST /v1/chat/completions HTTP/1.1", b'{"x":  1}')
+        assert lines.count(f"Authorization: Bearer {KEY}") == 1
+        assert {"x-grok-conv-id: c", f"User-Agent: runner/{__version__}"} <= set(lines)
+        assert "Content-Type: application/json" in lines
+
+    asyncio.run(story())
+
+
+def test_connections_are_used_again() -> None:
+    """A handshake for each request would cost more than the request."""
+
+    async def story() -> None:
+        async with serving(saying(response(b"{}"))) as heard, door(heard.url) as api:
+            for _ in range(5):
+                await api.get("/models")
+        assert (len(heard), heard.connections) == (5, 1)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_nothing_is_sent_twice_when_a_used_connection_breaks(method: str) -> None:
+    """A result can be fetched once: a library that asks again behind our back would lose it."""
+
+    async def once(heard: Heard, writer: asyncio.StreamWriter) -> None:
+        if len(heard) == 1:
+            writer.write(response(b"{}"))
+        else:
+            writer.close()
+
+    async def story() -> None:
+        async with serving(once) as heard, door(heard.url) as api:
+            await api.get("/first")
+            exchange = api.get("/second") if method == "get" else api.post("/second", b"{}")
+            assert (await fault(exchange)).fault is Fault.UNKNOWN
+        assert len(heard) == 2
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 Other", "307 Temporary", "308 Permanent"])
+def test_no_redirect_is_followed(status: str) -> None:
+    """The key must not reach another host; the redirect itself is the reply."""
+
+    async def story() -> None:
+        async with serving(saying(response())) as other:
+            away = response(b"", f"Location: {other.url}/steal", status=status)
+            async with serving(saying(away)) as heard, door(heard.url) as api:
+                assert (await api.get("/x")).status == int(status[:3])
+                assert (await api.post("/x", b"{}")).status == int(status[:3])
+        assert (len(heard), len(other)) == (2, 0)
+
+    asyncio.run(story())
+
+
+def test_refused_and_unresolved_hosts_were_not_sent_to() -> None:
+    """No byte left: it is safe to send again."""
+
+    async def story() -> None:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))  # bound, but nobody listens
+            async with door(f"http://127.0.0.1:{taken.getsockname()[1]}") as api:
+                assert (await fault(api.post("/x", b"{}"))).fault is Fault.NOT_SENT
+        async with door("https://nowhere.invalid") as api:
+            assert (await fault(api.post("/x", b"{}"))).fault is Fault.NOT_SENT
+
+    asyncio.run(story())
+
+
+def test_a_failed_tls_handshake_sent_nothing() -> None:
+    """The other side speaks no TLS, or never ends the handshake."""
+
+    async def story() -> None:
+        async with serving(saying()) as heard, door(heard.url.replace("http:", "https:")) as api:
+            assert (await fault(api.post("/x", b"{}"))).fault is Fault.NOT_SENT
+        assert heard == []
+
+    asyncio.run(story())
+
+
+def test_waiting_in_vain_for_a_connection_sent_nothing() -> None:
+    """All of them are in use for longer than connecting may take."""
+
+    async def story() -> None:
+        async with serving(saying()) as heard, door(heard.url, connect_timeout_s=0.1) as api:
+            faults = await asyncio.gather(*(fault(api.get("/x")) for _ in range(6)))
+        assert sorted(failed.fault for failed in faults) == [Fault.NOT_SENT] * 2 + [Fault.UNKNOWN] * 4
+        assert len(heard) == 4
+
+    asyncio.run(story())
+
+
+async def silent(_heard: Heard, _writer: asyncio.StreamWriter) -> None:
+    """Say nothing, for ever."""
+
+
+async def reset(_heard: Heard, writer: asyncio.StreamWriter) -> None:
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def hang_up(_heard: Heard, writer: asyncio.StreamWriter) -> None:
+    writer.close()
+
+
+BROKEN = {
+    "silence": (silent, Fault.UNKNOWN),
+    "reset": (reset, Fault.UNKNOWN),
+    "hung up": (hang_up, Fault.UNKNOWN),
+    "not HTTP": (saying(b"what?\r\n\r\n"), Fault.UNKNOWN),
+    "half a head": (saying(b"HTTP/1.1 200 OK\r\nContent-Le"), Fault.UNKNOWN),
+    "an endless head": (saying(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000), Fault.UNKNOWN),
+    "half a body": (saying(response(b"x" * 100)[:-50]), Fault.CUT),
+    "no gzip": (saying(response(b"plain", "Content-Encoding: gzip")), Fault.CUT),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_reply_says_how_far_it_got(case: str) -> None:
+    """Unknown until the head of the reply is there, cut off after it; never a reply, never sent again."""
+
+    async def story() -> None:
+        answer, expected = BROKEN[case]
+        async with serving(answer) as heard, door(heard.url) as api:
+            failed = await fault(api.post("/x", b"{}"))
+        assert (failed.fault, len(heard)) == (expected, 1)
+        assert failed.detail
+
+    asyncio.run(story())
+
+
+def test_a_body_that_ends_early_is_cut() -> None:
+    """The connection closed before all that was announced had come."""
+
+    async def cut(_heard: Heard, writer: asyncio.StreamWriter) -> None:
+        writer.write(response(b"x" * 100)[:-50])
+        writer.close()
+
+    async def story() -> None:
+        async with serving(cut) as heard, door(heard.url) as api:
+            assert (await fault(api.get("/x"))).fault is Fault.CUT
+
+    asyncio.run(story())
+
+
+def test_a_slow_drip_ends_with_the_total_time() -> None:
+    """Each byte comes soon enough; all of them would take for ever."""
+
+    async def drip(_heard: Heard, writer: asyncio.StreamWriter) -> None:
+        writer.write(response(b"x" * 1000)[:-1000])
+        while True:
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    async def story() -> None:
+        started = asyncio.get_running_loop().time()
+        async with serving(drip) as heard, door(heard.url, connect_timeout_s=0.1) as api:
+            assert (await fault(api.get("/x"))).fault is Fault.CUT
+        assert asyncio.get_running_loop().time() - started < 3
+
+    asyncio.run(story())
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + (b"400\r\n" + b"x" * 1024 + b"\r\n") * 2
+BOMB = b"\x00" * (64 << 20)
+TOO_LARGE = {
+    "announced": saying(response(b"x" * 1025)),
+    "chunked": saying(CHUNKED + b"0\r\n\r\n"),
+    "gzip bomb": saying(response(gzip.compress(BOMB, 1), "Content-Encoding: gzip")),
+    "deflate bomb": saying(response(zlib.compress(BOMB, 1), "Content-Encoding: deflate")),
+}
+
+
+@pytest.mark.parametrize("case", TOO_LARGE)
+def test_a_body_above_the_limit_is_not_taken(case: str) -> None:
+    """It counts as it is after decompression, and the door still works afterwards."""
+
+    async def story() -> None:
+        async with serving(TOO_LARGE[case]) as heard, door(heard.url, body_bytes_max=1024) as api:
+            for _ in range(2):
+                failed = await fault(api.get("/x"))
+                assert (failed.fault, "1024 bytes" in failed.detail) == (Fault.TOO_LARGE, True)
+
+    asyncio.run(story())
+
+
+def test_a_body_of_just_the_limit_is_taken() -> None:
+    """Compressed or not."""
+
+    async def story() -> None:
+        body = bytes(range(256)) * 4
+        for answer in (response(body), response(gzip.compress(body), "Content-Encoding: gzip")):
+            async with serving(saying(answer)) as heard, door(heard.url, body_bytes_max=1024) as api:
+                assert (await api.get("/x")).body == body
+
+    asyncio.run(story())
+
+
+def test_no_cookie_is_kept() -> None:
+    """One reply must not change the next request."""
+
+    async def story() -> None:
+        async with serving(saying(response(b"{}", "Set-Cookie: a=b"))) as heard, door(heard.url) as api:
+            await api.get("/x")
+            await api.get("/x")
+        assert not any(b"cookie" in request.lower() for request in heard)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_a_proxy_never_sees_the_key_of_a_plain_request(
+    variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proxies of the environment hold for https alone, where they see nothing but the host."""
+
+    async def story() -> None:
+        async with serving(saying(response())) as proxy, serving(saying(response(b"{}"))) as heard:
+            monkeypatch.setenv(variable, proxy.url)
+            async with door(heard.url) as api:
+                await api.get("/x")
+        assert (len(proxy), len(heard)) == (0, 1)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_no_error_shows_the_key(case: str) -> None:
+    """Neither its text, nor its repr, nor a traceback with all the locals of the exceptions behind it."""
+
+    async def story() -> None:
+        async with serving(BROKEN[case][0]) as heard, door(heard.url) as api:
+            failed = await fault(api.post("/x", b"{}"))
+            shown = [str(failed), repr(failed), failed.detail, repr(api), str(vars(api))]
+            assert failed.__context__ is None
+            assert failed.__cause__ is None
+        assert not any(KEY in text for text in [*shown, *traceback.format_exception(failed)])
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.x.ai/v1",
+        "http://localhost.evil.example/v1",
+        "http://127.0.0.1.evil.example/v1",
+        "http://10.0.0.1/v1",
+        "ftp://api.x.ai",
+        "api.x.ai/v1",
+        "https://user:password@api.x.ai/v1",
+        "https://api.x.ai/v1?a=b",
+        "https://api.x.ai/v1#a",
+        "http://[::1/v1",
+        "",
+    ],
+)
+def test_the_key_goes_to_no_doubtful_address(url: str) -> None:
+    """Plain http only to this machine; nothing that is no plain base address."""
+    with pytest.raises(UsageError):
+        Origin(url, ("lab",))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://api.x.ai/v1", "http://localhost:1/v1", "http://127.0.0.1:1", "http://[::1]:1/", "http://lab:1"],
+)
+def test_addresses_that_may_have_the_key(url: str) -> None:
+    """Https anywhere, http to this machine and to hosts that were named."""
+    assert Origin(url, ("lab",)).url("/x").host == URL(url).host
+
+
+@pytest.mark.parametrize("path", ["@evil.example/x", ".evil.example", ":80/x", ""])
+def test_no_path_leads_to_another_host(path: str) -> None:
+    """A base address without a path must not be continued by somebody else's host."""
+    with pytest.raises(Bug):
+        Origin("https://api.x.ai").url(path)

@@ -1,0 +1,370 @@
+"""The engine with real processes; its workers are stand-ins that only live and die as workers do."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from runner import settings as settings_of
+from runner.db import counters, runs
+from runner.db.session import Database
+from runner.embedded import record, valkey
+from runner.embedded.attach import Attachment, attach
+from runner.embedded.home import Home
+from runner.rules.errors import Unreachable, UsageError
+from runner.rules.states import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from runner.embedded.record import EngineRecord
+    from runner.settings import Settings
+
+STAND_IN = """
+import signal
+from runner.embedded.processes import die_with_parent
+die_with_parent()
+signal.signal(signal.SIGTERM, lambda *_: exit(0))
+while True:
+    signal.pause()
+"""
+COMMAND = """
+import os, sys, pathlib, signal
+from runner import settings
+from runner.embedded.attach import attach
+with attach(settings.load(os.environ, pathlib.Path.cwd()), worker=sys.argv[1:]) as attachment:
+    print(attachment.home.engine_json.read_text().replace(chr(10), " "), flush=True)
+    signal.pause()
+"""
+WITHIN_S = 20.0
+
+
+def wait_for(fact: Callable[[], object], within_s: float = WITHIN_S) -> float:
+    """Wait until a fact holds; return how long that took."""
+    began = time.monotonic()
+    while not fact():
+        assert time.monotonic() - began < within_s, "it did not become true"
+        time.sleep(0.005)
+    return time.monotonic() - began
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def children(engine: EngineRecord) -> list[int]:
+    return [engine.valkey, *engine.workers]
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> tuple[str, ...]:
+    script = tmp_path / "stand_in.py"
+    script.write_text(STAND_IN)
+    return (sys.executable, str(script))
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    home = tmp_path / "home"
+    monkeypatch.setenv("XAI_API_KEY", "xai-test-key-0123456789abcdef")
+    monkeypatch.setenv("RUNNER_HOME", str(home))
+    yield settings_of.load(os.environ, tmp_path)
+    engine = record.read(home / "engine.json")
+    if engine is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(engine.pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def command(settings: Settings, worker: tuple[str, ...]) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+    """Start a command that attaches, says what engine it has, and waits."""
+    with contextlib.ExitStack() as stack:
+
+        def start() -> subprocess.Popen[str]:
+            process = stack.enter_context(
+                subprocess.Popen([sys.executable, "-c", COMMAND, *worker], stdout=subprocess.PIPE, text=True)
+            )
+            stack.callback(process.kill)
+            return process
+
+        yield start
+
+
+def engine_of(home: Home) -> EngineRecord:
+    found = record.read(home.engine_json)
+    assert found is not None
+    return found
+
+
+def a_run_at_work(settings: Settings) -> int:
+    """Put a run on record that has one answer out."""
+    database = Database(settings.effective_database_url)
+    with database.write() as connection:
+        run = runs.begin(
+            connection,
+            identity="0" * 64,
+            name="a",
+            input_path="a.jsonl",
+            input_sha256="0" * 64,
+            options=runs.RunOptions(),
+            now_ms=1,
+        )
+        runs.loaded(connection, run, 1)
+        assert runs.start(connection, run, 1)
+        deltas = counters.Deltas(0)
+        deltas.add(run, "state", JobState.WAITING)
+        deltas.write(connection)
+    database.close()
+    return run
+
+
+def end_run(settings: Settings, run: int) -> None:
+    database = Database(settings.effective_database_url)
+    with database.write() as connection:
+        deltas = counters.Deltas(0)
+        deltas.moved(run, JobState.WAITING, JobState.SUCCEEDED)
+        deltas.write(connection)
+        assert runs.finish_if_done(connection, run, 2)
+    database.close()
+
+
+def test_two_commands_share_one_engine(
+    settings: Settings, command: Callable[[], subprocess.Popen[str]]
+) -> None:
+    """However many commands start at once, one engine wins, and it serves them all."""
+    told = [process.stdout.readline() for process in [command() for _ in range(3)] if process.stdout]
+
+    assert len({line.split('"token"')[1] for line in told}) == 1
+
+
+def test_an_engine_ends_soon_after_the_last_command_has_let_go(
+    settings: Settings, worker: tuple[str, ...]
+) -> None:
+    """No process outlives its use, and a short run is not kept waiting."""
+    with attach(settings, worker=worker) as attachment:
+        engine = engine_of(attachment.home)
+        began = time.monotonic()
+
+        assert attachment.end(wait_s=WITHIN_S)
+
+    assert time.monotonic() - began < 1.5
+    assert not any(map(is_alive, [engine.pid, *children(engine)]))
+    assert not attachment.home.engine_json.exists()
+
+
+def test_an_engine_stays_while_another_command_watches(
+    settings: Settings, worker: tuple[str, ...], command: Callable[[], subprocess.Popen[str]]
+) -> None:
+    """Ctrl-C in one terminal does not stop the work that another one watches."""
+    with attach(settings, worker=worker) as attachment:
+        assert not attachment.others()
+        other = command()
+        assert other.stdout
+        other.stdout.readline()
+
+        assert attachment.others()
+        assert not attachment.end(wait_s=0)
+
+        assert is_alive(engine_of(attachment.home).pid)
+
+
+def test_children_die_with_a_killed_engine_and_the_command_gets_a_new_one(
+    settings: Settings, worker: tuple[str, ...]
+) -> None:
+    """kill -9 of the engine leaves nothing behind; `revive` brings the work back."""
+    with attach(settings, worker=worker) as attachment:
+        engine = engine_of(attachment.home)
+        os.kill(engine.pid, signal.SIGKILL)
+
+        wait_for(lambda: not any(map(is_alive, children(engine))), within_s=1.0)
+        wait_for(lambda: not attachment.alive())
+        attachment.revive()
+
+        assert engine_of(attachment.home).token != engine.token
+        assert attachment.end(wait_s=WITHIN_S)
+
+
+def test_an_engine_that_is_killed_again_and_again_is_given_up(
+    settings: Settings, worker: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command does not start engines for ever."""
+    monkeypatch.setattr("runner.embedded.attach.REVIVALS_WITHIN_S", 600.0)
+    with attach(settings, need_engine=False, worker=worker) as attachment:
+        attachment._revivals.extend([time.monotonic()] * 5)
+
+        with pytest.raises(Unreachable, match="again and again"):
+            attachment.revive()
+
+
+def test_a_killed_command_ends_its_engine(
+    settings: Settings, command: Callable[[], subprocess.Popen[str]]
+) -> None:
+    """kill -9 of the only command: the kernel lets go for it."""
+    process = command()
+    assert process.stdout
+    process.stdout.readline()
+    engine = engine_of(Home(settings.home))
+
+    process.kill()
+
+    wait_for(lambda: not any(map(is_alive, [engine.pid, *children(engine)])))
+
+
+@pytest.mark.parametrize("victim", ["worker", "valkey"])
+def test_a_killed_child_is_replaced(settings: Settings, worker: tuple[str, ...], victim: str) -> None:
+    """Workers and Valkey are started again, and the record names the new ones."""
+    with attach(settings, worker=worker) as attachment:
+        engine = engine_of(attachment.home)
+        os.kill(engine.valkey if victim == "valkey" else engine.workers[0], signal.SIGKILL)
+
+        wait_for(lambda: set(children(engine_of(attachment.home))) != set(children(engine)))
+
+        assert len(set(children(engine_of(attachment.home))) & set(children(engine))) == 1
+        assert engine.pid == engine_of(attachment.home).pid
+        assert valkey.answers(attachment.home)
+        assert attachment.end(wait_s=WITHIN_S)
+
+
+def test_a_detached_engine_stays_until_its_runs_end(settings: Settings, worker: tuple[str, ...]) -> None:
+    """`start --detach` needs no terminal; and still nothing outlives its use."""
+    with attach(settings, worker=worker) as attachment:
+        run = a_run_at_work(settings)
+        attachment.detach()
+        home, engine = attachment.home, engine_of(attachment.home)
+    looked = home.attached_lock()
+    tries_before = time.monotonic()
+    wait_for(lambda: time.monotonic() - tries_before > 0.3 or not is_alive(engine.pid))
+    assert is_alive(engine.pid), "it ended with nobody watching, though its run is at work"
+    assert not looked.is_held_alone()
+
+    end_run(settings, run)
+
+    wait_for(lambda: not is_alive(engine.pid))
+    assert not home.detached.exists()
+
+
+def test_a_second_worker_comes_with_many_jobs(settings: Settings, worker: tuple[str, ...]) -> None:
+    """One worker is quicker for small runs, two are for big ones."""
+    with attach(settings, worker=worker) as attachment:
+        assert len(engine_of(attachment.home).workers) == 1
+        run = a_run_at_work(settings)
+        database = Database(settings.effective_database_url)
+        with database.write() as connection:
+            deltas = counters.Deltas(0)
+            deltas.add(run, "state", JobState.PENDING, 499)
+            deltas.write(connection)
+        database.close()
+
+        wait_for(lambda: len(engine_of(attachment.home).workers) == 2)
+
+
+def test_another_key_is_refused_while_an_engine_is_at_work(
+    settings: Settings, worker: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Two keys in one engine would spend one team's money with the other's limits."""
+    other = {**os.environ, "XAI_API_KEY": "xai-another-key-0123456789"}
+    with (
+        attach(settings, worker=worker),
+        pytest.raises(UsageError, match="another API key"),
+        attach(settings_of.load(other, tmp_path), worker=worker),
+    ):
+        pass
+
+
+def test_an_engine_that_cannot_start_is_told_with_its_last_words(settings: Settings) -> None:
+    """A worker that dies at once ends the engine after a few tries; the command learns why."""
+    with attach(settings, worker=(sys.executable, "-c", "raise SystemExit('no luck today')")) as attachment:
+        wait_for(lambda: not attachment.alive())
+        assert "no luck today" in attachment.home.engine_log.read_text()
+        assert "died again and again" in attachment.home.engine_log.read_text()
+
+
+def test_a_newer_database_stops_the_engine_with_a_sentence(
+    settings: Settings, worker: tuple[str, ...]
+) -> None:
+    """What the engine meets at its start reaches the person at the command."""
+    with attach(settings, worker=worker) as attachment:
+        assert attachment.end(wait_s=WITHIN_S)
+    database = Database(settings.effective_database_url)
+    with database.write() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    database.close()
+
+    with pytest.raises(Unreachable) as told, attach(settings, worker=worker):
+        pass
+
+    assert "newer runner" in " ".join(told.value.where)
+
+
+def test_unreadable_redis_data_do_not_stop_the_engine(settings: Settings, worker: tuple[str, ...]) -> None:
+    """Redis holds no truth: data that it cannot read are put aside."""
+    home = Home(settings.home)
+    home.prepare()
+    folder = home.valkey / "appendonlydir"
+    folder.mkdir()
+    (folder / "appendonly.aof.manifest").write_bytes(b"\x00garbage\xff" * 50)
+
+    with attach(settings, worker=worker) as attachment:
+        assert valkey.answers(home)
+        assert attachment.end(wait_s=WITHIN_S)
+
+    assert (home.path / "valkey.unreadable").is_dir()
+
+
+def test_a_long_home_has_its_socket_in_a_short_private_folder(
+    tmp_path: Path, worker: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel allows a socket's path some 100 bytes."""
+    long = tmp_path / ("a folder with a long name, and no plain one " * 3).strip()
+    monkeypatch.setenv("RUNNER_HOME", str(long))
+
+    with attach(settings_of.load(os.environ, tmp_path), worker=worker) as attachment:
+        socket = attachment.home.socket
+        assert len(bytes(socket)) < 100
+        assert socket.parent.stat().st_mode == 0o40700
+        assert valkey.answers(attachment.home)
+        assert attachment.end(wait_s=WITHIN_S)
+    socket.parent.rmdir()
+
+
+def test_the_key_is_not_in_the_environment_of_valkey(settings: Settings, worker: tuple[str, ...]) -> None:
+    """Who does not need the key does not get it; the marks by which leftovers are known are there."""
+    with attach(settings, worker=worker) as attachment:
+        engine = engine_of(attachment.home)
+        environment = Path(f"/proc/{engine.valkey}/environ").read_bytes()
+
+        assert b"xai-" not in environment
+        assert f"RUNNER_ENGINE_TOKEN={engine.token}".encode() in environment
+        assert f"RUNNER_HOME={settings.home}".encode() in environment
+        assert attachment.end(wait_s=WITHIN_S)
+
+
+def test_sigterm_ends_an_engine_in_order(settings: Settings, worker: tuple[str, ...]) -> None:
+    """An engine that is asked to end takes its children along, watched or not."""
+    with attach(settings, worker=worker) as attachment:
+        engine = engine_of(attachment.home)
+        os.kill(engine.pid, signal.SIGTERM)
+
+        wait_for(lambda: not attachment.alive())
+
+        assert not any(map(is_alive, [engine.pid, *children(engine)]))
+        assert "engine.ended" in attachment.home.engine_log.read_text()
+
+
+def test_an_attachment_without_an_engine_starts_none(settings: Settings) -> None:
+    """Looking needs no engine."""
+    with attach(settings, need_engine=False) as attachment:
+        assert isinstance(attachment, Attachment)
+        assert not attachment.alive()

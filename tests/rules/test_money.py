@@ -1,0 +1,219 @@
+"""Money is whole ticks, never guessed as 0, and priced by the model that answered."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal, localcontext
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.rules import models
+from runner.rules.completion import Usage
+from runner.rules.errors import UsageError
+from runner.rules.money import Price, estimate, price, usd
+from runner.rules.prices import own_prices, prices_as_of, row_of
+
+BEFORE, AFTER = date(2026, 5, 14), date(2026, 5, 15)
+TODAY = date(2026, 11, 23)
+COUNTS = st.integers(0, 10**6)
+
+
+def used(prompt: int, completion: int, total: int | None = None, *, cached: int = 0, image: int = 0) -> Usage:
+    return Usage(
+        prompt=prompt,
+        cached=cached,
+        image=image,
+        completion=completion,
+        reasoning=0,
+        total=prompt + completion if total is None else total,
+        reported_ticks=None,
+    )
+
+
+def test_the_formula_gives_the_charge_xai_reported() -> None:
+    """Of grok-4.20: 9,992 uncached, 128 cached, 1,499 completion and 2,809 reasoning tokens."""
+    usage = used(10_120, 1_499, 10_120 + 1_499 + 2_809, cached=128)
+    assert price(usage, "grok-4.20-0309-reasoning", TODAY) == Price(
+        ticks=232_856_000, source="estimated", as_of=prices_as_of
+    )
+
+
+def test_the_reported_charge_comes_before_the_table() -> None:
+    """It is what was billed, after every discount and fee; 0 is a report too."""
+    for ticks in (0, 1, 58_965_000):
+        usage = replace(used(703, 4, 957), reported_ticks=ticks)
+        assert price(usage, "no-such-model", TODAY) == Price(ticks=ticks, source="reported")
+
+
+@pytest.mark.parametrize(
+    ("usage", "model"),
+    [(None, "grok-4.3"), (used(1, 1), "no-such-model"), (used(1, 1), None), (used(1, 1), "")],
+)
+def test_what_nobody_can_price_is_unknown_and_never_0(usage: Usage | None, model: str | None) -> None:
+    """A sum with a silent 0 in it would be wrong without a trace."""
+    assert price(usage, model, TODAY) == Price(ticks=None, source="unknown")
+
+
+@pytest.mark.parametrize(
+    ("model", "at", "prompt", "dollars"),
+    [
+        # a million tokens each of uncached, cached and output, scaled to the prompt's tier
+        ("grok-4-0709", BEFORE, 128_000, ("3.00", "0.75", "15.00")),
+        ("grok-4", BEFORE, 128_001, ("6.00", "1.50", "30.00")),
+        ("grok-4-latest", AFTER, 128_001, ("1.25", "0.20", "2.50")),
+        ("grok-4-0709", TODAY, 200_000, ("2.50", "0.40", "5.00")),
+        ("grok-3", TODAY, 10, ("1.25", "0.20", "2.50")),
+        ("grok-code-fast-1", TODAY, 10, ("1.00", "0.20", "2.00")),
+        ("grok-4.7", TODAY, 199_999, ("2.00", "0.50", "6.00")),
+        ("grok-4.6", TODAY, 200_000, ("4.00", "1.00", "12.00")),
+        ("grok-4.5", TODAY, 1, ("2.00", "0.30", "6.00")),
+        ("grok-4.5", TODAY, 200_000, ("4.00", "0.60", "12.00")),
+        ("grok-4.3", TODAY, 199_999, ("1.25", "0.20", "2.50")),
+        ("grok-4.3-latest", TODAY, 200_001, ("2.50", "0.40", "5.00")),
+        ("grok-build-0.1", TODAY, 200_000, ("2.00", "0.40", "4.00")),
+    ],
+)
+def test_the_table_holds_the_published_prices(
+    model: str, at: date, prompt: int, dollars: tuple[str, str, str]
+) -> None:
+    """USD per million input, cached and output tokens; a retired name costs what its successor costs."""
+    row = row_of(model, at)
+    assert row is not None
+    rates = row.at(prompt)
+    assert (rates.input_ticks, rates.cached_ticks, rates.output_ticks) == tuple(
+        int(Decimal(usd_) * 10_000) for usd_ in dollars
+    )
+    assert rates.image_ticks == rates.input_ticks
+
+
+def test_every_model_of_the_catalogue_has_a_price_today() -> None:
+    """Else a budget would not see it."""
+    assert [name for name in models.names() if row_of(name, TODAY) is None] == []
+
+
+def test_a_row_holds_from_its_first_day_until_the_day_it_ends() -> None:
+    """The last day is the one before `until`, so that rows can follow each other without a gap."""
+    row = row_of("grok-4-0709", BEFORE)
+    assert row is not None
+    dated = replace(row, since=BEFORE, until=TODAY)
+    assert [dated.holds(at) for at in (date(2026, 5, 13), BEFORE, date(2026, 11, 22), TODAY)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
+def test_nobody_knows_what_a_model_of_unknown_old_prices_cost() -> None:
+    """Before its retirement grok-3 had prices this table does not hold."""
+    assert row_of("grok-3", BEFORE) is None
+
+
+def test_priority_and_the_us_host_multiply_the_tokens() -> None:
+    """Twice when the response says so; 1.1 times on us.api.x.ai."""
+    usage = used(1_000, 100)
+    plain = price(usage, "grok-4.6", TODAY).ticks
+    assert plain == 1_000 * 20_000 + 100 * 60_000
+    assert price(usage, "grok-4.6", TODAY, service_tier="priority").ticks == 2 * plain
+    assert price(usage, "grok-4.6", TODAY, service_tier="default", base_host="api.x.ai").ticks == plain
+    assert price(usage, "grok-4.6", TODAY, base_host="us.api.x.ai").ticks == plain * 11 // 10
+
+
+@given(COUNTS, COUNTS, COUNTS, COUNTS, COUNTS)
+def test_a_price_is_never_negative_nor_above_its_estimate(
+    prompt: int, cached: int, image: int, out: int, total: int
+) -> None:
+    """Even when the details contradict the sums; the estimate is the worst case for the same tokens."""
+    usage = used(prompt, out, total, cached=cached, image=image)
+    found = price(usage, "grok-4.3", TODAY)
+    worst = estimate(prompt, max(out, total - prompt), "grok-4.3", TODAY)
+    assert found.ticks is not None
+    assert worst.ticks is not None
+    assert 0 <= found.ticks <= worst.ticks
+
+
+@given(COUNTS, COUNTS)
+def test_reasoning_is_billed_under_either_convention(prompt: int, visible: int) -> None:
+    """Whether completion_tokens holds the reasoning or not, output is total minus prompt at least."""
+    outside = price(used(prompt, visible, prompt + visible + 500), "grok-4.3", TODAY)
+    inside = price(used(prompt, visible + 500, prompt + visible + 500), "grok-4.3", TODAY)
+    assert outside == inside
+
+
+def test_images_have_their_own_rate_where_the_user_gives_one() -> None:
+    """Own prices come before the table, by any name of the model, and are named as the source."""
+    own = own_prices({"grok-4-0709": {"input": 1, "cached": "0.5", "output": 2.25, "image": 10}})
+    usage = used(100, 10, cached=20, image=30)
+    assert price(usage, "grok-4", TODAY, own_prices=own) == Price(
+        ticks=50 * 10_000 + 20 * 5_000 + 30 * 100_000 + 10 * 22_500, source="estimated", as_of="runner.toml"
+    )
+    assert price(usage, "grok-4.3", TODAY, own_prices=own).as_of == prices_as_of
+    assert estimate(1, 0, "grok-4-latest", TODAY, own_prices=own).ticks == 10_000
+
+
+def test_own_prices_may_have_a_long_tier() -> None:
+    """With its threshold: prompts of that many tokens or more."""
+    own = own_prices(
+        {"my-model": {"input": 1, "output": 2, "long_from": 100, "long": {"input": 3, "output": 4}}}
+    )
+    assert estimate(99, 1, "my-model", TODAY, own_prices=own).ticks == 99 * 10_000 + 20_000
+    assert estimate(100, 1, "my-model", TODAY, own_prices=own).ticks == 100 * 30_000 + 40_000
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (3, "is no table"),
+        ({"input": 1}, "lacks output"),
+        ({"output": 1}, "lacks input"),
+        ({"input": -1, "output": 1}, "no number"),
+        ({"input": "much", "output": 1}, "no number"),
+        ({"input": float("nan"), "output": 1}, "no number"),
+        ({"input": float("inf"), "output": 1}, "no number"),
+        ({"input": True, "output": 1}, "no number"),
+        ({"input": 1, "output": 1, "outptu": 1}, "no setting outptu"),
+        ({"input": 1, "output": 1, "long_from": 10}, "lacks long"),
+        ({"input": 1, "output": 1, "long_from": "10", "long": {}}, "no number"),
+        ({"input": 1, "output": 1, "long_from": 10, "long": 3}, "no number"),
+    ],
+)
+def test_wrong_own_prices_are_refused_in_a_sentence(row: object, said: str) -> None:
+    """A slip here would be a wrong bill."""
+    with pytest.raises(UsageError, match=said) as refused:
+        own_prices({"grok-4": row})
+    assert 'prices."grok-4"' in refused.value.what
+
+
+def test_an_estimate_of_an_unknown_model_is_unknown() -> None:
+    """Never 0, so that a budget can refuse it."""
+    assert estimate(10, 10, "no-such-model", TODAY).ticks is None
+
+
+@pytest.mark.parametrize(
+    ("ticks", "dollars"),
+    [
+        (0, "0.00000000"),
+        (1, "0.00000000"),
+        (49, "0.00000000"),
+        (50, "0.00000001"),
+        (-50, "-0.00000001"),
+        (-1, "0.00000000"),
+        (232_856_000, "0.02328560"),
+        (10**10, "1.00000000"),
+        (10**24 + 1, "100000000000000.00000000"),
+    ],
+)
+def test_dollars_have_8_exact_decimals(ticks: int, dollars: str) -> None:
+    """No float comes near a bill."""
+    assert usd(ticks) == dollars
+
+
+@given(st.integers(0, 10**26))
+def test_dollars_are_the_decimal_rounding(ticks: int) -> None:
+    """Half up, as on paper."""
+    with localcontext(prec=60):
+        rounded = Decimal(ticks).scaleb(-10).quantize(Decimal("1e-8"), rounding=ROUND_HALF_UP)
+    assert Decimal(usd(ticks)) == rounded

@@ -1,0 +1,326 @@
+"""Every reply has one meaning; the bodies here are xAI's as recorded, and what proxies send instead."""
+
+from __future__ import annotations
+
+import json
+from email.utils import formatdate
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runner.rules.reply import (
+    Fault,
+    Outcome,
+    Reply,
+    Verdict,
+    of_fetch,
+    of_fetch_fault,
+    of_submit,
+    of_submit_fault,
+    retry_after_s,
+)
+from runner.rules.states import PauseReason
+
+NOW_S = 1_795_000_000.0
+ID = "5f2f2f0e-8d8e-4a55-9d7f-0a7b6a3a1f10"
+
+
+def flat(code: str, error: str) -> bytes:
+    return json.dumps({"code": code, "error": error}).encode()
+
+
+def nested(code: str, message: str) -> bytes:
+    return json.dumps({"error": {"message": message, "code": code, "type": "invalid_request_error"}}).encode()
+
+
+RATE = flat(
+    "resource-exhausted",
+    "Too many requests for team 1b and model grok-4-0709. Your team's rate limit is - "
+    "Requests per Minute (actual/limit): 121/120.",
+)
+RATE_AND_ADVICE = flat(
+    "resource-exhausted", "Tokens per Minute (actual/limit): 9/8. Buy more credits to raise your limits."
+)
+CREDITS = flat(
+    "Some resource has been exhausted",
+    "Your team 1b has either used all available credits or reached its monthly spending limit.",
+)
+NO_CREDITS = flat(
+    "The caller does not have permission to execute the specified operation",
+    "Your newly created team doesn't have any credits or licenses yet. You can purchase those.",
+)
+CAPACITY = flat(
+    "resource-exhausted", "The model is currently at capacity due to high demand. Please try again."
+)
+SAFETY = flat(
+    "The caller does not have permission to execute the specified operation",
+    "Content violates usage guidelines. Team: 1b, API key ID: 2c, Failed check: SAFETY_CHECK_TYPE_BIO",
+)
+PERMISSION = flat("permission-denied", "Team is not authorized to perform this action.")
+BLOCKED = flat("permission-denied", "Your team 1b is blocked. Contact support@x.ai.")
+WRONG_KEY = flat(
+    "Client specified an invalid argument",
+    "Incorrect API key provided: xa***xx. You can obtain an API key from https://console.x.ai.",
+)
+BAD_PARAMETER = flat("invalid-argument", "Argument not supported on this model: presencePenalty")
+NO_MODEL = flat(
+    "Some requested entity was not found",
+    "The model grok-9 does not exist or your team 1b does not have access to it.",
+)
+NO_PATH = flat("not-found", "The requested resource was not found. Please check the URL and try again.")
+HTML = b"<html><head><title>502 Bad Gateway</title><style>a{}</style></head><body>cloudflare</body></html>"
+
+SUBMITS = [
+    # status, body, outcome, code, pauses
+    (200, b'{"request_id":"%s"}' % ID.encode(), "accepted", "accepted", None),
+    (202, b'\xef\xbb\xbf {"request_id":"%s","error":null}' % ID.encode(), "accepted", "accepted", None),
+    (200, b"", "ambiguous", "no-request-id", None),
+    (200, b'{"request_id":17}', "ambiguous", "no-request-id", None),
+    (200, b'{"request_id":""}', "ambiguous", "no-request-id", None),
+    (200, b'["request_id"]', "ambiguous", "no-request-id", None),
+    (200, b'{"request_id":"%s"' % ID.encode(), "ambiguous", "no-request-id", None),
+    (200, flat("internal", "something broke"), "ambiguous", "no-request-id", None),
+    (200, HTML, "ambiguous", "no-request-id", None),
+    (200, b'{"choices":[{"message":{"content":"4"}}]}', "ambiguous", "not-deferred", None),
+    (302, b"", "refused_for_now", "redirected", None),
+    (429, RATE, "refused_for_now", "rate-limited", None),
+    (429, RATE_AND_ADVICE, "refused_for_now", "rate-limited", None),
+    (429, b"", "refused_for_now", "rate-limited", None),
+    (429, CAPACITY, "refused_for_now", "at-capacity", None),
+    (429, CREDITS, "account", "credits-gone", "credits"),
+    (403, CREDITS, "account", "credits-gone", "credits"),
+    (403, NO_CREDITS, "account", "credits-gone", "credits"),
+    (402, flat("personal-team-blocked:spending-limit", ""), "account", "credits-gone", "credits"),
+    (401, b"", "account", "key-refused", "key"),
+    (400, WRONG_KEY, "account", "key-refused", "key"),
+    (400, nested("invalid_api_key", "Invalid API key"), "account", "key-refused", "key"),
+    (
+        403,
+        flat("permission-denied", "API key is currently blocked: xai-...abcd"),
+        "account",
+        "key-refused",
+        "key",
+    ),
+    (403, BLOCKED, "account", "team-blocked", "key"),
+    (403, PERMISSION, "account", "no-permission", "key"),
+    (403, HTML, "account", "no-permission", "key"),
+    (403, SAFETY, "refused", "safety", None),
+    (403, nested("permission_denied", "Failed check: SAFETY_CHECK_TYPE_CSAM"), "refused", "safety", None),
+    (404, NO_MODEL, "account", "model-gone", "model"),
+    (400, flat("invalid-argument", "Model not found: grok-9"), "account", "model-gone", "model"),
+    (404, NO_PATH, "refused", "not-found", None),
+    (400, BAD_PARAMETER, "refused", "bad-request", None),
+    (400, b"", "refused", "bad-request", None),
+    (405, b"", "refused", "wrong-method", None),
+    (408, b"", "ambiguous", "server-timeout", None),
+    (410, flat("gone", "Live search is deprecated"), "refused", "feature-removed", None),
+    (413, HTML, "refused", "request-too-large", None),
+    (415, b"", "refused", "wrong-content-type", None),
+    (422, flat("invalid", "messages: invalid type"), "refused", "bad-field", None),
+    (418, b"", "refused", "refused", None),
+    (500, flat("internal", "Internal error"), "ambiguous", "server-error", None),
+    (502, HTML, "ambiguous", "server-error", None),
+    (504, HTML, "ambiguous", "server-timeout", None),
+    (520, HTML, "ambiguous", "server-error", None),
+    (524, HTML, "ambiguous", "server-timeout", None),
+    (503, b"upstream connect error", "refused_for_now", "unavailable", None),
+    (503, CAPACITY, "refused_for_now", "at-capacity", None),
+    (525, HTML, "refused_for_now", "unavailable", None),
+    (526, HTML, "refused_for_now", "unavailable", None),
+    (100, b"", "ambiguous", "odd-status", None),
+    (999, b"", "ambiguous", "odd-status", None),
+]
+
+FETCHES = [
+    (200, HTML, "ready", "ready", None),
+    (202, b"", "not_ready", "not-ready", None),
+    (204, b"", "later", "odd-status", None),
+    (307, b"", "later", "redirected", None),
+    (404, flat("not-found", "No such deferred completion"), "gone", "result-gone", None),
+    (404, NO_MODEL, "gone", "result-gone", None),
+    (410, b"", "gone", "result-gone", None),
+    (400, flat("invalid-argument", "Invalid request id"), "gone", "invalid-id", None),
+    (400, WRONG_KEY, "account", "key-refused", "key"),
+    (401, b"", "account", "key-refused", "key"),
+    (402, b"", "account", "credits-gone", "credits"),
+    (403, PERMISSION, "account", "no-permission", "key"),
+    (403, BLOCKED, "account", "team-blocked", "key"),
+    (403, CREDITS, "account", "credits-gone", "credits"),
+    (403, SAFETY, "generation_failed", "safety", None),
+    (429, RATE, "later", "rate-limited", None),
+    (429, RATE_AND_ADVICE, "later", "rate-limited", None),
+    (429, CAPACITY, "later", "at-capacity", None),
+    (429, CREDITS, "account", "credits-gone", "credits"),
+    (500, flat("internal", "The deferred generation failed: out of memory"), "generation_failed", None, None),
+    (424, flat("aborted", "The completion has failed"), "generation_failed", "generation-failed", None),
+    (500, flat("internal", "Internal error"), "later", "server-error", None),
+    (502, HTML, "later", "server-error", None),
+    (503, b"", "later", "unavailable", None),
+    (504, b"", "later", "server-timeout", None),
+    (408, b"", "later", "server-timeout", None),
+    (405, b"", "later", "odd-status", None),
+    (99, b"", "later", "odd-status", None),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "outcome", "code", "pauses"), SUBMITS)
+def test_a_reply_to_a_submit_has_its_meaning(
+    status: int, body: bytes, outcome: str, code: str, pauses: str | None
+) -> None:
+    """The table of xai-api.md 3, seen from a submit."""
+    verdict = of_submit(Reply(status=status, headers={}, body=body), now_s=NOW_S)
+    assert (verdict.outcome, verdict.code, verdict.reason) == (outcome, code, pauses)
+
+
+@pytest.mark.parametrize(("status", "body", "outcome", "code", "pauses"), FETCHES)
+def test_a_reply_to_a_fetch_has_its_meaning(
+    status: int, body: bytes, outcome: str, code: str | None, pauses: str | None
+) -> None:
+    """The same table, seen from a fetch: whatever is not plainly the end of the result is asked again."""
+    verdict = of_fetch(Reply(status=status, headers={}, body=body), now_s=NOW_S)
+    assert (verdict.outcome, verdict.code, verdict.reason) == (outcome, code or "generation-failed", pauses)
+
+
+def test_the_request_id_comes_back_as_the_api_wrote_it() -> None:
+    """It is the only handle of a paid answer."""
+    reply = Reply(status=200, headers={}, body=b'{"request_id":"a/b \\u00e9"}')
+    assert of_submit(reply, now_s=NOW_S).request_id == "a/b é"
+
+
+@given(st.binary(max_size=200))
+def test_the_body_of_a_ready_answer_is_not_looked_into(body: bytes) -> None:
+    """It is stored first; a body that says `error` is as ready as any."""
+    verdict = of_fetch(Reply(status=200, headers={"retry-after": "5"}, body=body), now_s=NOW_S)
+    assert verdict == Verdict(outcome=Outcome.READY, code="ready")
+
+
+@pytest.mark.parametrize(
+    ("fault", "submit", "fetch"),
+    [
+        (Fault.NOT_SENT, ("not_sent", "connect-failed"), ("later", "connect-failed")),
+        (Fault.UNKNOWN, ("ambiguous", "no-reply"), ("later", "no-reply")),
+        (Fault.CUT, ("ambiguous", "reply-cut"), ("later", "reply-cut")),
+        (Fault.TOO_LARGE, ("ambiguous", "reply-too-large"), ("gone", "reply-too-large")),
+    ],
+)
+def test_the_lack_of_a_reply_has_its_meaning(
+    fault: Fault, submit: tuple[str, str], fetch: tuple[str, str]
+) -> None:
+    """Only a connection that never opened proves that nothing was sent."""
+    sent, asked = of_submit_fault(fault, "it\nbroke"), of_fetch_fault(fault, "it\nbroke")
+    assert (sent.outcome, sent.code) == submit
+    assert (asked.outcome, asked.code) == fetch
+    assert sent.message == asked.message == "it broke"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=30),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+ERRORS = st.fixed_dictionaries(
+    {}, optional={"code": JSON, "error": JSON, "message": JSON, "request_id": JSON}
+)
+BODIES = st.binary(max_size=300) | ERRORS.map(lambda value: json.dumps(value).encode("utf-8", "replace"))
+HEADERS = st.dictionaries(st.sampled_from(["retry-after", "x-request-id"]), st.text(max_size=40))
+
+
+@settings(max_examples=60)
+@given(st.integers(-1, 1000), HEADERS, BODIES)
+def test_any_reply_has_a_whole_verdict(status: int, headers: dict[str, str], body: bytes) -> None:
+    """Nothing raises; a pause has its reason, an acceptance its id, a message one short line."""
+    reply = Reply(status=status, headers=headers, body=body)
+    submit = of_submit(reply, now_s=NOW_S)
+    fetch = of_fetch(reply, now_s=NOW_S)
+    assert submit.outcome in {"accepted", "refused_for_now", "refused", "account", "ambiguous"}
+    assert fetch.outcome in {"ready", "not_ready", "later", "gone", "generation_failed", "account"}
+    for verdict in (submit, fetch):
+        assert (verdict.reason is not None) == (verdict.outcome is Outcome.ACCOUNT)
+        assert (verdict.request_id is not None) == (verdict.outcome is Outcome.ACCEPTED)
+        assert verdict.retry_after_s is None or 0 <= verdict.retry_after_s <= 120
+        assert len(verdict.message) <= 500
+        assert verdict.message.isprintable() or "\u200d" in verdict.message or "\u200c" in verdict.message
+
+
+@settings(max_examples=60)
+@given(st.integers(100, 599).filter(lambda status: not 200 <= status < 300), BODIES)
+def test_only_a_2xx_is_accepted_and_only_a_200_is_ready(status: int, body: bytes) -> None:
+    """Garbage is never taken for an id or an answer."""
+    reply = Reply(status=status, headers={}, body=body)
+    assert of_submit(reply, now_s=NOW_S).outcome is not Outcome.ACCEPTED
+    assert of_fetch(reply, now_s=NOW_S).outcome is not Outcome.READY
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            WRONG_KEY,
+            "Incorrect API key provided: xa***xx. You can obtain an API key from https://console.x.ai.",
+        ),
+        (nested("c", "in the middle"), "in the middle"),
+        (b'{"detail":"a detail"}', "a detail"),
+        (b'{"code":"only-a-code"}', "only-a-code"),
+        (b'"a JSON string"', '"a JSON string"'),
+        (b"plain\x1b[1m text\n", r"plain\x1b[1m text"),
+        (b"\xff\xfe broken", "\ufffd\ufffd broken"),
+        (HTML, "502 Bad Gateway cloudflare"),
+        (b"", "HTTP 400 without a word"),
+        (b"  <!-- --> ", "HTTP 400 without a word"),
+        (b"x" * 3_000_000, "x" * 499 + "…"),
+    ],
+    ids=range(11),
+)
+def test_the_message_is_what_the_api_said(body: bytes, message: str) -> None:
+    """In whatever form it said it."""
+    assert of_submit(Reply(status=400, headers={}, body=body), now_s=NOW_S).message == message
+
+
+def test_a_key_repeated_by_the_api_is_not_in_the_message() -> None:
+    """Neither ours, whatever it looks like, nor anything like an xAI key."""
+    body = flat("bad", "Incorrect API key provided: sk-very-own and xai-0123456789abcdef")
+    reply = Reply(status=400, headers={}, body=body)
+    assert of_submit(reply, now_s=NOW_S, secrets=["sk-very-own"]).message == (
+        "Incorrect API key provided: *** and ***"
+    )
+    assert of_fetch(reply, now_s=NOW_S, secrets=["sk-very-own"]).message.count("***") == 2
+    assert of_fetch_fault(Fault.UNKNOWN, "sk-very-own", secrets=["sk-very-own"]).message == "***"
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("7", 7.0),
+        (" 1.5 ", 1.5),
+        ("0", 0.0),
+        ("86400", 120.0),
+        (formatdate(NOW_S + 30, usegmt=True), 30.0),
+        (formatdate(NOW_S + 9_000, usegmt=True), 120.0),
+        (formatdate(NOW_S + 60).replace("-0000", "+0100"), None),
+        (formatdate(NOW_S + 20), 20.0),  # "-0000": no zone told, so UTC
+        (formatdate(NOW_S - 5, usegmt=True), None),
+        ("-3", None),
+        ("soon", None),
+        ("nan", None),
+        ("1e9", None),
+        ("٣", None),  # a digit, but no ASCII one
+        ("", None),
+        (None, None),
+    ],
+)
+def test_retry_after_is_read_as_seconds_or_a_date(value: str | None, seconds: float | None) -> None:
+    """At most 120 s; garbage, the past and the negative are not obeyed."""
+    assert retry_after_s(value, now_s=NOW_S) == seconds
+
+
+def test_a_pending_answer_may_name_a_time() -> None:
+    """A 202 with Retry-After is obeyed like any other."""
+    verdict = of_fetch(Reply(status=202, headers={"retry-after": "9"}, body=b""), now_s=NOW_S)
+    assert (verdict.outcome, verdict.retry_after_s) == (Outcome.NOT_READY, 9.0)
+
+
+def test_pause_reasons_are_those_of_the_states() -> None:
+    """The run's page shows them in the same words."""
+    reasons = {pauses for *_, pauses in (*SUBMITS, *FETCHES) if pauses}
+    assert reasons == {PauseReason.KEY, PauseReason.CREDITS, PauseReason.MODEL}

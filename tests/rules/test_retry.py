@@ -1,0 +1,97 @@
+"""A job is sent again within the rules, and never bought a fourth time without a person."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.rules.reply_table import FETCH, SUBMIT, Outcome
+from runner.rules.retry import AUTOMATIC_EXTRAS_MAX, OnAmbiguous, backoff_s, decide, retryable
+from runner.rules.states import TRANSITIONS, Event, JobState
+
+EVENTS = (Event.AMBIGUOUS, Event.LOST, Event.UNUSABLE, Event.GENERATION_FAILED)
+UNITS = st.floats(0, 1, exclude_max=True)
+
+
+@pytest.mark.parametrize(
+    ("n", "most"), [(0, 1), (1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (8, 60), (10**9, 60)]
+)
+def test_backoff_doubles_up_to_a_minute(n: int, most: float) -> None:
+    """Full jitter: anywhere from nothing up to the bound."""
+    assert backoff_s(n, 0.0) == 0.0
+    assert backoff_s(n, 0.5) == most / 2
+    assert most * 0.99 < backoff_s(n, 0.999) < most
+
+
+@given(st.integers(1, 50), UNITS, st.floats(0, 120))
+def test_a_time_named_by_the_api_is_kept_whatever_the_count(n: int, unit: float, named_s: float) -> None:
+    """Never before it, and not long after."""
+    assert named_s <= backoff_s(n, unit, named_s) <= named_s + max(0.1, 0.1 * named_s)
+
+
+@pytest.mark.parametrize(
+    ("event", "attempts", "extras", "policy", "helps", "state"),
+    [
+        (Event.AMBIGUOUS, 1, 0, "resubmit", True, "pending"),
+        (Event.AMBIGUOUS, 2, 1, "resubmit", True, "pending"),
+        (Event.AMBIGUOUS, 3, 2, "resubmit", True, "held"),
+        (Event.AMBIGUOUS, 9, 1, "resubmit", True, "pending"),  # it spends no attempt of the five
+        (Event.AMBIGUOUS, 1, 0, "hold", True, "held"),
+        (Event.LOST, 1, 0, "resubmit", True, "pending"),
+        (Event.LOST, 1, 2, "resubmit", True, "held"),
+        (Event.LOST, 1, 0, "hold", True, "held"),
+        (Event.LOST, 1, 0, "resubmit", False, "held"),
+        (Event.UNUSABLE, 1, 0, "hold", True, "pending"),
+        (Event.UNUSABLE, 4, 1, "resubmit", True, "pending"),
+        (Event.UNUSABLE, 5, 0, "resubmit", True, "failed"),
+        (Event.UNUSABLE, 4, 2, "resubmit", True, "held"),
+        (Event.UNUSABLE, 5, 2, "resubmit", True, "failed"),
+        (Event.UNUSABLE, 1, 0, "resubmit", False, "failed"),
+        (Event.GENERATION_FAILED, 4, 1, "hold", True, "pending"),
+        (Event.GENERATION_FAILED, 5, 0, "resubmit", True, "failed"),
+        (Event.GENERATION_FAILED, 1, 0, "resubmit", False, "failed"),
+        (Event.GENERATION_FAILED, 3, 2, "resubmit", True, "failed"),
+    ],
+)
+def test_what_follows_an_attempt_without_an_end(
+    event: Event, attempts: int, extras: int, policy: OnAmbiguous, helps: bool, state: str
+) -> None:
+    """With five attempts allowed."""
+    decided = decide(
+        event, attempts_spent=attempts, extras=extras, max_attempts=5, on_ambiguous=policy, again_helps=helps
+    )
+    assert decided == state
+
+
+@given(
+    st.sampled_from(EVENTS),
+    st.integers(1, 20),
+    st.integers(0, 20),
+    st.integers(1, 20),
+    st.sampled_from(["resubmit", "hold"]),
+    st.booleans(),
+)
+def test_a_decision_is_always_a_move_of_the_table(
+    event: Event, attempts: int, extras: int, most: int, policy: OnAmbiguous, helps: bool
+) -> None:
+    """Else the guarded UPDATE would refuse it; and past two extras nothing is bought again."""
+    state = decide(
+        event,
+        attempts_spent=attempts,
+        extras=extras,
+        max_attempts=most,
+        on_ambiguous=policy,
+        again_helps=helps,
+    )
+    assert state in TRANSITIONS[event].targets
+    assert state is not JobState.PENDING or (extras < AUTOMATIC_EXTRAS_MAX and helps)
+
+
+def test_the_jobs_own_faults_are_not_worth_a_retry() -> None:
+    """Everything else may end otherwise next time."""
+    own = {row.code for row in SUBMIT if row.outcome is Outcome.REFUSED}
+    assert {"bad-request", "safety", "bad-field", "request-too-large"} <= own
+    assert not any(retryable(code) for code in {*own, "reply-too-large"})
+    others = {row.code for row in (*SUBMIT, *FETCH)} - own
+    assert all(retryable(code) for code in {*others, "not-json", "no-choices", "no-reply", "never-heard-of"})

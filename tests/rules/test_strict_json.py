@@ -1,0 +1,237 @@
+"""Lines are read strictly: what two JSON readers could understand differently is refused, and told where."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from runner.rules.findings import Remark
+from runner.rules.strict_json import parse_line
+
+DEPTH_MAX = 100
+DIGITS_MAX = 4_000
+
+
+def reference(raw: bytes) -> object:
+    """Read strictly, slowly, and by other means than the product: ValueError where it is refused."""
+    text = raw.decode("utf-8")
+    if text.startswith("\ufeff"):
+        raise ValueError("byte order mark")
+
+    def no_constant(name: str) -> object:
+        raise ValueError(name)
+
+    def number(digits: str) -> float:
+        if sum(character.isdigit() for character in digits) > DIGITS_MAX or math.isinf(float(digits)):
+            raise ValueError("number")
+        return float(digits)
+
+    def whole(digits: str) -> int:
+        if len(digits.lstrip("-")) > DIGITS_MAX:
+            raise ValueError("number")
+        return int(digits)
+
+    def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len({name for name, _ in members}) < len(members):
+            raise ValueError("duplicate key")
+        return dict(members)
+
+    try:
+        value = json.loads(
+            text, object_pairs_hook=pairs, parse_constant=no_constant, parse_float=number, parse_int=whole
+        )
+    except RecursionError:
+        raise ValueError("depth") from None
+    json.dumps(value, ensure_ascii=False).encode()
+    if not isinstance(value, dict) or depth(value) > DEPTH_MAX:
+        raise ValueError("depth or kind")
+    return value
+
+
+def depth(value: object) -> int:
+    if isinstance(value, dict):
+        return 1 + max(map(depth, value.values()), default=0)
+    if isinstance(value, list):
+        return 1 + max(map(depth, value), default=0)
+    return 0
+
+
+def agrees_with_reference(raw: bytes) -> bool:
+    read = parse_line(raw)
+    try:
+        expected = reference(raw)
+    except ValueError:
+        return isinstance(read, Remark)
+    return not isinstance(read, Remark) and equal(read, expected)
+
+
+def equal(left: object, right: object) -> bool:
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(equal(left[key], right[key]) for key in left)
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(equal, left, right))
+    if isinstance(left, float) and isinstance(right, int):  # integers beyond 64 bits come as floats
+        return abs(right) >= 2**63 and (math.isinf(left) or math.isclose(left, right))
+    return type(left) is type(right) and left == right
+
+
+SPACE = st.sampled_from(["", "", "", " ", "  ", "\t", "\r", " \n"])
+NUMBERS = st.sampled_from(
+    ["0", "-0", "1", "-17", "0.5", "1e5", "1E-3", "1e999", "-1e400", "01", "1.", ".5", "+1", "12345678901234567890"]
+    + ["9" * 30, "-" + "8" * 19, "1" * 400, "1" * 4000, "1" * 4001, "0." + "1" * 3999, "0." + "1" * 4000]
+    + ["NaN", "Infinity", "-Infinity", "true", "false", "null", "True", "nul"]
+)
+
+
+@st.composite
+def strings(draw: st.DrawFn) -> str:
+    """Write a string in one of its many spellings, some of them wrong."""
+    pieces = ["a", "b", ":", " ", "{", "[", "}", "é", "🙂", "\\n", "\\\\", '\\"', '\\":', "\\/", "\\u0022", "\\u003a"]
+    pieces += ["\\u003A", "\\u0061", "\\u0000", "\\ud83d\\ude00", "\\ud800", "\\udc00", "\\\\ud800", "\t", "\\x", "\\u12"]
+    weights = st.one_of(st.sampled_from(pieces[:19]), st.sampled_from(pieces))
+    return '"' + "".join(draw(st.lists(weights, max_size=4))) + '"'
+
+
+@st.composite
+def documents(draw: st.DrawFn, levels: int = 3) -> str:
+    """Write a JSON text, mostly right: with odd spacing, double keys, trailing commas now and then."""
+    kind = draw(st.sampled_from(["object", "object", "array", "string", "number"])) if levels < 3 else "object"
+    if levels == 0 or kind in ("string", "number"):
+        return draw(strings() if kind == "string" else NUMBERS)
+    space = draw(SPACE)
+    nested = st.lists(documents(levels - 1), max_size=3)
+    if kind == "array":
+        return "[" + f"{space},".join(draw(nested)) + "]"
+    members = [f"{draw(strings())}{draw(SPACE)}:{draw(SPACE)}{value}" for value in draw(nested)]
+    return "{" + f"{space},".join(members) + draw(st.sampled_from(["", "", "", "", ","])) + "}"
+
+
+@given(documents())
+@example('{"a":1,"a":2}')
+@example('{"a" :1,"a" :2}')
+@example('{"a":1,"\\u0061":2}')
+@example('{"x":"\\u003a","a":1,"a":2}')
+@example('{"x":"\\u003A\\u003A","a":{"a":1,"a":2}}')
+@example('{"a":"\\":","a":":"}')
+@example('{"a":{"b":"::"},"a":{"b":"::"}}')
+@example('{":":1,":":2}')
+def test_exactly_what_the_reference_accepts_is_accepted(text: str):
+    """The fast path, with its counted colons, never accepts what an exact reader refuses, nor the reverse."""
+    assert agrees_with_reference(text.encode("utf-8", "surrogatepass"))
+
+
+LINE = (
+    b'{"custom_id":"r-1","body":{"model":"grok-4","messages":[{"role":"user","content":"caf\xc3\xa9: \\"hi\\" \\ud83d\\ude00"}],'
+    b'"temperature":0.5,"seed":-7,"tools":[{"a":null},{"a":true,"b":[[]]}]},"metadata":{}}'
+)
+
+
+@given(st.data())
+def test_a_line_with_bytes_changed_is_judged_as_the_reference_does(data: st.DataObject):
+    """Cut, doubled, swapped and foreign bytes in a real line: no crash, and the same verdict."""
+    line = bytearray(LINE)
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(line)))
+        end = min(len(line), at + data.draw(st.integers(0, 12)))
+        line[at:end] = data.draw(st.sampled_from([b"", b"", b'"', b"\\", b",", b":", b"\xff", b"\x00", b"{", b"]", b"1"]))
+
+    assert agrees_with_reference(bytes(line))
+
+
+@given(st.binary(max_size=40) | st.text('{}[]":,\\0eE+-.tfnu aN ', max_size=40).map(str.encode))
+def test_any_bytes_are_judged_without_raising(raw: bytes):
+    """Whatever the bytes are, the verdict is the reference's."""
+    assert agrees_with_reference(raw)
+
+
+REFUSED = [
+    # line, code, where the column points, words of the reason, words of the fix
+    (b'{"id":"a" "model":"b"}', "invalid-json", b'"model"', 'a comma is missing before "model"', "comma"),
+    (b'{"a":[1 2]}', "invalid-json", b"2]", "a comma is missing before 2", "comma"),
+    (b'{"a":1,}', "invalid-json", b"}", "a comma too many", "remove the comma"),
+    (b'{"a":[1,]}', "invalid-json", b"]}", "a comma too many", "remove the comma"),
+    (b"{'a':1}", "invalid-json", b"'a'", "single quotation marks", 'use double ones: "key"'),
+    (b"{\"a\":'x'}", "invalid-json", b"'x'", "single quotation marks", 'use double ones: "text"'),
+    (b"{a:1}", "invalid-json", b"a:", "a key must stand in double quotation marks, not a", '"key"'),
+    (b'{"a" 1}', "invalid-json", b"1}", 'a colon is missing after the key "a"', "colon"),
+    (b'{"a":}', "invalid-json", b"}", "a value is missing before }", "null"),
+    (b'{"a":True}', "invalid-json", b"True", "True is no JSON", "write true"),
+    (b'{"a":None}', "invalid-json", b"None", "None is no JSON", "write null"),
+    (b'{"a":nan}', "invalid-json", b"nan", "nan is no JSON", "write null"),
+    (b'{"a":.5}', "invalid-json", b".5", "a value cannot begin with .5", "quotation marks"),
+    (b'{"a":007}', "invalid-json", b"07", "a number begins with 0", "without the zeros"),
+    (b'{"a":"she said "hi" to me"}', "invalid-json", b"hi", "a string ended before hi", '\\"'),
+    (b'{"a":"x\ty"}', "invalid-json", b"\ty", "a bare tab stands inside a string", "\\t"),
+    (b'{"a":"x\x01y"}', "invalid-json", b"\x01y", "a bare control character", "\\u0001"),
+    (b'{"a":"c:\\dir"}', "invalid-json", b"\\dir", "the escape \\d does not exist", "backslash as \\\\"),
+    (b'{"a":"\\u12"}', "invalid-json", b"u12", "\\u is not followed by four", "\\uXXXX"),
+    (b'{"a":[1}', "invalid-json", b"}", "} closes what was opened by [", "in order"),
+    (b'{"a":1}{"a":2}', "invalid-json", b'{"a":2}', "a second object follows", "own line"),
+    (b'{"a":1},', "invalid-json", b",", "a comma follows the object", "without a comma"),
+    (b'{"a":1} tail', "invalid-json", b"tail", "something follows after its end: tail", "end the line"),
+    (b"hello world", "invalid-json", b"hello", "begins with hello, not with {", "one JSON object a line"),
+    ("\ufeff{}".encode(), "invalid-json", "\ufeff".encode(), "a byte order mark", "remove the mark"),
+    (b'{"a":"b', "cut-line", b'"b', "ends inside the string", "\\n"),
+    (b'{"a":[1,2', "cut-line", b"", "ends before its object does", "on one line"),
+    (b"[", "cut-line", b"", "ends before its object does", "jq -c"),
+    (b"[1]", "not-an-object", b"[1]", "the line is an array", "without an array"),
+    (b'"a"', "not-an-object", b'"a"', "the line is a string", "one object a line"),
+    (b"12", "not-an-object", b"12", "the line is a number", "one object a line"),
+    (b"null", "not-an-object", b"null", "the line is null", "one object a line"),
+    (b'{"a":NaN}', "not-finite", b"NaN", "NaN is no number in JSON", "null"),
+    (b'{"a":[-Infinity]}', "not-finite", b"-Inf", "-Infinity is no number", "null"),
+    (b'{"a":1e999}', "not-finite", b"1e999", "1e999 is no number", "1.8e308"),
+    (b'{"a":' + b"1" * 4001 + b"}", "long-number", b"1111", "more than 4,000 digits", "as a string"),
+    (b'{"a":0.' + b"1" * 4001 + b"}", "long-number", b"0.11", "more than 4,000 digits", "as a string"),
+    (b'{"a":"x","b":"\\ud83d!"}', "lone-surrogate", b'"\\ud83d', "half of a surrogate pair", "both halves"),
+    (b'{"a":{"b":1,"c":[{"d":1,"d":2}]}}', "duplicate-key", b'"d":2', 'the key "d" is written twice', "remove one"),
+    (b'{"a":1,"\\u0061":2}', "duplicate-key", b'"\\u0061"', 'the key "a" is written twice', "remove one"),
+    (b'{"a":' + b"[" * 101 + b"]" * 101 + b"}", "depth", b"[[]]", "more than 100 levels", "flatten"),
+    (b"[" * 200_000, "depth", None, "more than 100 levels", "flatten"),
+    ('{"à":"é","b":"'.encode() + b'\xe9"}', "not-utf8", b"\xe9", "byte 0xe9", "UTF-8"),
+    ('{"a":1}'.encode("utf-16"), "utf16", None, "UTF-16", "iconv"),
+]
+
+
+@pytest.mark.parametrize(("raw", "code", "pointed_at", "reason", "fix"), REFUSED)
+def test_a_refused_line_says_what_is_wrong_and_where(
+    raw: bytes, code: str, pointed_at: bytes | None, reason: str, fix: str
+):
+    """Each fault has its code, a column in characters from 1, a plain reason and a fix."""
+    remark = parse_line(raw)
+
+    assert isinstance(remark, Remark)
+    assert remark.code == code
+    assert remark.severity == "refused"
+    assert reason in remark.reason
+    assert fix in remark.fix
+    assert remark.column is not None
+    if pointed_at is not None:
+        text, wanted = raw.decode("utf-8", "surrogateescape"), pointed_at.decode("utf-8", "surrogateescape")
+        assert text[remark.column - 1 :].startswith(wanted)
+
+
+ACCEPTED = [
+    b"{}",
+    b' {"a" : 1}\t',
+    b'{"a":"\\":","b":{"a":":"}}',
+    b'{"a":"\\u0022:\\u003a"}',
+    b'{"a":' + b"[" * 99 + b"]" * 99 + b"}",
+    b'{"a":[' + b",".join(b"{}" for _ in range(500)) + b"]}",
+    b'{"a":"' + b"{[" * 500 + b'"}',
+    b'{"a":' + b"1" * 4000 + b"}",
+    b'{"a":"' + b"1" * 5000 + b'"}',
+    b'{"a":"\\ud83d\\ude00"}',
+]
+
+
+@pytest.mark.parametrize("raw", ACCEPTED)
+def test_odd_but_unambiguous_lines_are_accepted(raw: bytes):
+    """What only looks like a fault (colons and brackets in strings, long texts of digits) is none."""
+    assert isinstance(parse_line(raw), dict)
+    assert agrees_with_reference(raw)

@@ -1,0 +1,303 @@
+"""What the simulated model says: text, structured outputs, tool calls, and what they cost."""
+
+from __future__ import annotations
+
+import json
+from random import Random
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from worlds import World
+
+from runner.simulator.instances import instance
+from runner.simulator.models import Catalogue
+from runner.simulator.moods import lean
+from runner.simulator.patterns import sample
+from runner.simulator.usage import measure
+
+REVIEW = {
+    "type": "object",
+    "properties": {
+        "sentiment": {"type": "string", "enum": ["positive", "negative", "neutral"]},
+        "rating": {"type": "integer", "minimum": 1, "maximum": 5},
+        "confidence": {"type": "number", "minimum": 0, "maximum": 1},
+        "topics": {"type": "array", "items": {"type": "string"}, "maxItems": 3},
+    },
+    "required": ["sentiment", "rating"],
+    "additionalProperties": False,
+}
+TREE = {
+    "$defs": {
+        "node": {
+            "type": "object",
+            "properties": {
+                "value": {"type": "integer"},
+                "children": {"type": "array", "items": {"$ref": "#/$defs/node"}},
+                "next": {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]},
+            },
+            "required": ["value", "children", "next"],
+        }
+    },
+    "$ref": "#/$defs/node",
+}
+HARD_SCHEMAS: list[Any] = [
+    True,
+    {},
+    REVIEW,
+    TREE,
+    {"type": ["string", "null"]},
+    {"const": {"a": [1, None]}},
+    {"type": "string", "pattern": r"^[A-Z]{2}\d{4}(-x+)?$"},
+    {"type": "string", "pattern": r"^(?:\+\d{1,3} )?\d{3}[- ]?\d{4}$", "minLength": 9},
+    {"type": "string", "minLength": 300, "maxLength": 310},
+    {"type": "string", "maxLength": 0},
+    {"type": "array", "uniqueItems": True, "items": {"enum": ["a", "b", "c"]}, "minItems": 3},
+    {"type": "array", "prefixItems": [{"type": "integer"}, {"type": "string"}], "items": False},
+    {"type": "array", "contains": {"const": 5}, "minItems": 2, "items": {"type": "integer"}},
+    {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 0.001},
+    {"type": "integer", "multipleOf": 7, "minimum": 50, "maximum": 60},
+    {"type": "integer", "exclusiveMinimum": -3, "exclusiveMaximum": -1},
+    {"type": "number", "maximum": -1000.5},
+    {"type": "object", "minProperties": 3, "propertyNames": {"pattern": "^[a-z]{3,8}$"}},
+    {"type": "object", "patternProperties": {"^x-": {"type": "boolean"}}, "minProperties": 2},
+    {"type": "object", "required": ["unnamed"], "additionalProperties": {"type": "integer"}},
+    {"type": "object", "properties": {"a": {}, "b": {}, "c": {}}, "required": ["c"], "maxProperties": 2},
+    {"not": {"type": "string"}},
+    {"enum": ["x", 5], "type": "integer"},
+    {"oneOf": [{"type": "integer"}, {"type": "number", "minimum": 1000}]},
+    {
+        "allOf": [
+            {"properties": {"a": {"minimum": 3}}},
+            {"properties": {"a": {"maximum": 4, "type": "integer"}}},
+        ]
+    },
+    {
+        "properties": {"a": {"enum": [1, 2]}, "b": {}},
+        "if": {"properties": {"a": {"const": 1}}},
+        "then": {"required": ["b"]},
+    },
+    {"anyOf": [False, {"type": "boolean"}]},
+    {"properties": {"a~b/c": {"type": "integer"}, "same": {"$ref": "#/properties/a~0b~1c"}}},
+]
+
+
+def valid(schema: Any, value: Any) -> bool:
+    return bool(jsonschema.Draft202012Validator(schema).is_valid(value))
+
+
+@pytest.mark.parametrize("schema", HARD_SCHEMAS, ids=json.dumps)
+def test_an_instance_satisfies_its_schema(schema: Any) -> None:
+    """Whatever the chance and the text."""
+    for seed in range(12):
+        for text in ("I love it, great!", "not good, broke at once", ""):
+            value = instance(schema, Random(seed), text)
+            assert valid(schema, value), value
+
+
+def bounded(kind: str, least: str, most: str, values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Schemas of a kind with two bounds in the right order."""
+    pairs = st.tuples(values, values).map(sorted)
+    return pairs.map(lambda pair: {"type": kind, least: pair[0], most: pair[1]})
+
+
+LEAVES = st.one_of(
+    st.just({"type": "boolean"}),
+    st.just({"type": "null"}),
+    st.just({"type": ["integer", "null"]}),
+    bounded("integer", "minimum", "maximum", st.integers(-1000, 1000)),
+    bounded("number", "minimum", "maximum", st.floats(-1000, 1000)),
+    bounded("string", "minLength", "maxLength", st.integers(0, 40)),
+    st.lists(st.one_of(st.none(), st.integers(-(2**53), 2**53), st.text(max_size=5)), min_size=1).map(
+        lambda v: {"enum": v}
+    ),
+    st.sampled_from(["date", "email", "uuid"]).map(lambda name: {"type": "string", "format": name}),
+)
+
+
+def objects(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    names = st.text("abcdef", min_size=1, max_size=3)
+    properties = st.dictionaries(names, inner, max_size=4)
+    return st.tuples(properties, st.randoms(use_true_random=False), st.booleans()).map(
+        lambda made: {
+            "type": "object",
+            "properties": made[0],
+            "required": [name for name in made[0] if made[1].random() < 0.5],
+            "additionalProperties": made[2],
+        }
+    )
+
+
+def arrays(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.tuples(inner, bounded("array", "minItems", "maxItems", st.integers(0, 4))).map(
+        lambda made: {**made[1], "items": made[0]}
+    )
+
+
+SCHEMAS = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        objects(inner),
+        arrays(inner),
+        st.lists(inner, min_size=1, max_size=3).map(lambda some: {"anyOf": some}),
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=150)
+@given(SCHEMAS, st.integers(0, 2**32))
+def test_instances_of_small_schemas_satisfy_them(schema: Any, seed: int) -> None:
+    """Objects, arrays, bounds, enums and unions, nested in any way."""
+    value = instance(schema, Random(seed), "a fine text, nothing wrong")
+    assert valid(schema, value), value
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["a{2,4}b?", "(x|yy)+", r"[^\d\s]{5}", r"\bword\b", "[a-c\\]-]+", r"A.\x41", "", "(?P<year>2\\d{3})"],
+)
+def test_samples_match_their_pattern(pattern: str) -> None:
+    """The common forms of regular expressions."""
+    import re
+
+    for seed in range(20):
+        assert re.fullmatch(pattern, sample(pattern, Random(seed)))
+
+
+@pytest.mark.parametrize("pattern", ["(?=x)y", "(", "[a", "*", r"\p{L}", "a{2", "x{20000}"])
+def test_a_pattern_it_cannot_read_makes_no_trouble(pattern: str) -> None:
+    """The answer is then the nearest the simulator can do; no request dies of it."""
+    assert isinstance(instance({"type": "string", "pattern": pattern}, Random(1), "text"), str)
+
+
+def test_references_out_of_the_document_make_no_trouble() -> None:
+    """Nothing is fetched for a schema."""
+    schema = {
+        "type": "object",
+        "properties": {"a": {"$ref": "https://example.com/x.json"}},
+        "minProperties": 1,
+    }
+    assert "a" in instance(schema, Random(1), "text")
+
+
+def test_reviews_are_labelled_as_their_words_sound() -> None:
+    """Enough of an ear to make a demonstration plausible."""
+    reviews = {
+        "I love it, great quality": ("positive", 5),
+        "Broke after a day, what a waste": ("negative", 1),
+        "It is not good": ("negative", 1),
+        "It arrived on Tuesday": ("neutral", 3),
+    }
+    for text, (sentiment, rating) in reviews.items():
+        made = instance(REVIEW, Random(3), text)
+        assert (made["sentiment"], made["rating"]) == (sentiment, rating), text
+    assert -1 <= lean("great but broken") <= 1
+
+
+def test_a_structured_output_is_json_that_fits() -> None:
+    """response_format json_schema and json_object, over HTTP."""
+    with World() as world:
+        wish = {"type": "json_schema", "json_schema": {"name": "review", "schema": REVIEW, "strict": True}}
+        message = world.completion("Great phone, love it", response_format=wish)["choices"][0]["message"]
+        assert valid(REVIEW, json.loads(message["content"]))
+        free = world.completion(response_format={"type": "json_object"})["choices"][0]["message"]
+        assert isinstance(json.loads(free["content"]), dict)
+
+
+def test_tools_are_called_as_tool_choice_says() -> None:
+    """auto and required call the first, a name that one, none none, and a tool's result ends the loop."""
+    city = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    tools = [
+        {"type": "function", "function": {"name": "weather", "parameters": city}},
+        {"type": "function", "function": {"name": "clock"}},
+    ]
+    with World() as world:
+        for choice in ({}, {"tool_choice": "auto"}, {"tool_choice": "required"}):
+            made = world.completion(tools=tools, **choice)["choices"][0]
+            assert made["finish_reason"] == "tool_calls"
+            call = made["message"]["tool_calls"][0]
+            assert call["function"]["name"] == "weather"
+            assert valid(city, json.loads(call["function"]["arguments"]))
+        named = {"type": "function", "function": {"name": "clock"}}
+        made = world.completion(tools=tools, tool_choice=named)["choices"][0]
+        assert made["message"]["tool_calls"][0]["function"]["name"] == "clock"
+        assert world.completion(tools=tools, tool_choice="none")["choices"][0]["finish_reason"] == "stop"
+        told = [{"role": "user", "content": "?"}, {"role": "tool", "tool_call_id": "1", "content": "rain"}]
+        assert world.completion(tools=tools, messages=told)["choices"][0]["message"]["content"]
+
+
+def test_the_usage_adds_up_and_the_ticks_follow_the_formula() -> None:
+    """total = prompt + completion + reasoning; ticks are exact, reasoning at the output price."""
+    with World() as world:
+        for number in range(20):
+            usage = world.completion(f"question {number} " * number)["usage"]
+            prompt, output = usage["prompt_tokens"], usage["total_tokens"] - usage["prompt_tokens"]
+            details = usage["prompt_tokens_details"]
+            cached = details["cached_tokens"]
+            assert (
+                output == usage["completion_tokens"] + usage["completion_tokens_details"]["reasoning_tokens"]
+            )
+            assert details["text_tokens"] + details["image_tokens"] == prompt
+            ticks = (prompt - cached) * 30_000 + cached * 7_500 + output * 150_000
+            assert usage["cost_in_usd_ticks"] == ticks
+            assert prompt > 680 >= cached
+
+
+def test_the_real_bill_of_a_real_request() -> None:
+    """A bill seen in the wild: 10,120 prompt tokens, 128 cached, 1,499 + 2,809 output on grok-4.20."""
+    model = Catalogue().find("grok-4.20")
+    assert model is not None
+    usage = measure(model, text=10_120, image=0, cached=128, completion=1_499, reasoning=2_809)
+    assert (usage.ticks, usage.total) == (232_856_000, 14_428)
+
+
+def test_a_long_prompt_takes_the_long_price_for_everything() -> None:
+    """grok-4-0709: from 128,001 prompt tokens on, $6, $1.50 and $30 a million."""
+    model = Catalogue().find("grok-4")
+    assert model is not None
+    short = measure(model, text=128_000, image=0, cached=1_000, completion=10, reasoning=10)
+    long = measure(model, text=128_001, image=0, cached=1_000, completion=10, reasoning=10)
+    assert short.ticks == 127_000 * 30_000 + 1_000 * 7_500 + 20 * 150_000
+    assert long.ticks == 127_001 * 60_000 + 1_000 * 15_000 + 20 * 300_000
+
+
+def test_images_and_choices_and_efforts_count() -> None:
+    """Images are prompt tokens, n sums the output and bills the prompt once, effort makes reasoning."""
+    image = {"type": "image_url", "image_url": {"url": "https://x/y.png", "detail": "low"}}
+    with World() as world:
+        seen = world.completion(
+            messages=[{"role": "user", "content": [{"type": "text", "text": "?"}, image]}]
+        )
+        assert seen["usage"]["prompt_tokens_details"]["image_tokens"] == 512
+        three = world.completion(n=3)
+        assert [choice["index"] for choice in three["choices"]] == [0, 1, 2]
+        assert three["usage"]["prompt_tokens"] == world.completion(n=1)["usage"]["prompt_tokens"]
+
+        def reasoning(model: str, **effort: str) -> int:
+            details = world.completion(model=model, **effort)["usage"]["completion_tokens_details"]
+            return int(details["reasoning_tokens"])
+
+        assert reasoning("grok-4.3", reasoning_effort="none") == 0
+        assert reasoning("grok-4.20-non-reasoning") == 0
+        assert reasoning("grok-4") > 0
+
+
+def test_a_small_cap_cuts_the_visible_text() -> None:
+    """finish_reason length; reasoning is not capped."""
+    with World() as world:
+        made = world.completion(max_completion_tokens=3)
+        assert made["choices"][0]["finish_reason"] == "length"
+        assert len(made["choices"][0]["message"]["content"]) <= 12
+        assert made["usage"]["completion_tokens"] == 3
+        assert made["usage"]["completion_tokens_details"]["reasoning_tokens"] > 3
+
+
+def test_old_replies_lack_the_ticks() -> None:
+    """--no-ticks, and all other fields stay."""
+    with World(no_ticks=True) as world:
+        usage = world.completion()["usage"]
+        assert "cost_in_usd_ticks" not in usage
+        assert usage["num_sources_used"] == 0

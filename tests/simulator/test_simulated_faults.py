@@ -1,0 +1,188 @@
+"""Every fault once, with rate 1: what the client sees, and what the books say of it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from worlds import World
+
+from runner.simulator.faults import KINDS, Faults, parse_rates
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "accepted"),
+    [("429", 429, 0), ("500", 500, 0), ("503", 503, 0), ("500_after", 500, 1)],
+)
+def test_submits_that_are_answered_with_an_error(kind: str, status: int, accepted: int) -> None:
+    """Only 500_after was accepted, and nobody can fetch it."""
+    with World(faults={kind: 1.0}) as world:
+        assert world.submit().status == status
+        books = world.books(jobs=True)
+        assert books["accepted"] == books["unanswered"] == accepted
+        assert books["faults"] == {kind: 1}
+        assert books["refused"] == ({} if accepted else {str(status): 1})
+        assert [(job["outcome"], job["reply"]) for job in books["jobs"]] == [("unanswered", "500")] * accepted
+
+
+@pytest.mark.parametrize(("kind", "accepted"), [("reset_before", 0), ("reset_after", 1)])
+def test_submits_whose_connection_is_reset(kind: str, accepted: int) -> None:
+    """The client cannot tell the two apart; the books can."""
+    with World(faults={kind: 1.0}) as world:
+        with pytest.raises(ConnectionResetError):
+            world.submit()
+        books = world.books()
+        assert (books["accepted"], books["unanswered"]) == (accepted, accepted)
+        assert books["faults"] == {kind: 1}
+
+
+def test_a_hang_is_accepted_or_not_by_coin_and_ends_without_a_reply() -> None:
+    """About half of them were accepted."""
+    with World(faults={"hang": 1.0}, hang_s=0.0) as world:
+        for number in range(60):
+            with pytest.raises(ConnectionResetError):
+                world.submit(f"question {number}")
+        books = world.books(jobs=True)
+        assert books["faults"] == {"hang": 60}
+        assert 15 < books["accepted"] < 45
+        assert {job["reply"] for job in books["jobs"]} == {"hang"}
+
+
+@pytest.mark.parametrize(("kind", "status"), [("fetch:429", 429), ("fetch:500", 500), ("fetch:503", 503)])
+def test_a_failed_fetch_does_not_consume_the_result(kind: str, status: int) -> None:
+    """The next fetch gets it."""
+    with World(faults={kind: 1.0}) as world:
+        request_id = world.accepted()
+        assert world.fetch(request_id).status == status
+        world.switch(faults={})
+        assert world.fetch(request_id).status == 200
+        assert world.books()["polls_refused"] == {str(status): 1}
+
+
+def test_a_reset_before_the_fetch_does_not_consume_the_result() -> None:
+    """The connection breaks, the result waits."""
+    with World(faults={"fetch:reset_before": 1.0}) as world:
+        request_id = world.accepted()
+        with pytest.raises(ConnectionResetError):
+            world.fetch(request_id)
+        world.switch(faults={})
+        assert world.fetch(request_id).status == 200
+
+
+def test_garbage_is_no_json_and_consumes_the_result() -> None:
+    """A 200 that cannot be read."""
+    with World(faults={"garbage": 1.0}) as world:
+        request_id = world.accepted()
+        seen = world.fetch(request_id)
+        assert seen.status == 200
+        with pytest.raises(ValueError, match=r".*"):
+            json.loads(seen.raw)
+        assert world.fetch(request_id).status == 404
+        assert world.books()["outcomes"]["garbage"] == 1
+
+
+def test_a_cut_body_is_shorter_than_announced_and_consumes_the_result() -> None:
+    """Half of the bytes, then the connection closes."""
+    with World(faults={"cut": 1.0}) as world:
+        request_id = world.accepted()
+        with pytest.raises(http.client.IncompleteRead) as caught:
+            world.fetch(request_id)
+        assert caught.value.partial.startswith(b'{"id":')
+        assert caught.value.expected is not None
+        assert caught.value.expected > 0
+        assert world.fetch(request_id).status == 404
+        books = world.books()
+        assert (books["outcomes"]["cut"], books["fetched"], books["ticks_fetched"]) == (1, 1, 0)
+
+
+def test_a_lost_result_was_accepted_and_is_gone() -> None:
+    """404 though nobody ever got it."""
+    with World(faults={"lost": 1.0}) as world:
+        request_id = world.accepted()
+        assert [world.fetch(request_id).status for _ in range(2)] == [404, 404]
+        assert (world.books()["lost"], world.books()["fetched"]) == (1, 0)
+
+
+def test_a_failed_generation_is_an_error_in_a_200() -> None:
+    """No choices, no usage: an error object."""
+    with World(faults={"failed": 1.0}) as world:
+        seen = world.fetch(world.accepted())
+        assert seen.status == 200
+        assert sorted(seen.json) == ["code", "error"]
+        assert "deferred generation failed" in seen.json["error"]
+        assert world.books()["ticks_fetched"] == 0
+
+
+def test_a_completion_without_choices_still_bills() -> None:
+    """An ordinary chat.completion whose choices are empty; its price can be read."""
+    with World(faults={"no_choices": 1.0}) as world:
+        seen = world.fetch(world.accepted())
+        assert seen.json["choices"] == []
+        assert world.books()["ticks_fetched"] == seen.json["usage"]["cost_in_usd_ticks"]
+
+
+def test_result_faults_wait_for_the_result() -> None:
+    """A poll of a pending job loses nothing: rates are of results, not of polls."""
+    with World(faults={"lost": 1.0}, median_s=5.0, sigma=0.0) as world:
+        request_id = world.accepted()
+        assert [world.fetch(request_id).status for _ in range(3)] == [202] * 3
+        world.switch(faults={})
+        world.clock.now_s += 5
+        assert world.fetch(request_id).status == 200
+
+
+def test_a_refused_request_is_refused_whatever_the_fault() -> None:
+    """A fault after acceptance needs an acceptance."""
+    with World(faults={"reset_after": 1.0}) as world:
+        assert world.submit(model="grok-99").status == 404
+        assert world.books()["faults"] == {}
+
+
+def test_retry_after_comes_with_a_fault_429_too() -> None:
+    """--retry-after is for every 429."""
+    with World(faults={"429": 1.0}, retry_after=3.0) as world:
+        assert world.submit().headers["retry-after"] == "3"
+
+
+@given(st.integers(0, 2**40), st.floats(0.05, 0.5))
+def test_faults_come_at_their_rate_and_the_same_for_a_seed(seed: int, rate: float) -> None:
+    """Seeded, numbered, and as often as told."""
+    first, second = (Faults(seed, parse_rates({"429": rate, "submit:503": rate})) for _ in range(2))
+    drawn = [first.draw("submit") for _ in range(600)]
+    assert drawn == [second.draw("submit") for _ in range(600)]
+    for kind in ("429", "503"):
+        assert abs(drawn.count(kind) / 600 - rate) < 0.13
+    assert {first.draw("fetch") for _ in range(50)} <= {None, "429"}
+
+
+@pytest.mark.parametrize(
+    "rates",
+    [
+        {"404": 0.1},
+        {"429": 1.1},
+        {"429": -0.1},
+        {"429": 0.6, "500": 0.6},
+        {"fetch:hang": 0.1},
+        {"x:429": 0.1},
+        {"429": True},
+    ],
+)
+def test_rates_that_make_no_sense_are_refused(rates: dict[str, object]) -> None:
+    """Unknown kinds, rates outside 0 to 1, doors whose rates sum up to more than 1."""
+    with pytest.raises(ValueError, match=r"no such fault|between 0 and 1|more than 1"):
+        parse_rates(rates)
+
+
+def test_every_kind_can_be_set_for_its_own_door() -> None:
+    """submit:KIND and fetch:KIND exist for each kind of that door."""
+    for door, names in KINDS.items():
+        for name in names:
+            scope = "submit" if door == "submit" else "fetch"
+            faults = Faults(1, parse_rates({f"{scope}:{name}": 1.0}))
+            drawn = faults.draw(door) or ""
+            assert drawn.removesuffix("_before").removesuffix("_after") == name.removesuffix(
+                "_before"
+            ).removesuffix("_after")

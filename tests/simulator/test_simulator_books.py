@@ -1,0 +1,95 @@
+"""The ledger adds up, whatever happened."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from worlds import CHAT, World
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.integers(0, 999),
+    st.lists(st.tuples(st.sampled_from("sfft"), st.integers(0, 5)), min_size=10, max_size=40),
+)
+def test_accepted_is_the_sum_of_all_ends(seed: int, steps: list[tuple[str, int]]) -> None:
+    """accepted = fetched + pending + lost + expired + unanswered, and ticks are of the readable ones."""
+    kinds = ("submit:500_after", "submit:503", "garbage", "lost", "failed", "no_choices")
+    with World(seed=seed, faults=dict.fromkeys(kinds, 0.15), median_s=2.0) as world:
+        ids: list[str] = []
+        paid = 0
+        for action, number in steps:
+            if action == "s":
+                seen = world.submit(f"question {number}")
+                ids += [seen.json["request_id"]] if seen.status == 200 else []
+            elif action == "t":
+                world.clock.now_s += 10_000 * number
+            elif ids:
+                seen = world.fetch(ids[number % len(ids)])
+                if seen.status == 200 and b'"usage"' in seen.raw:
+                    paid += seen.json["usage"]["cost_in_usd_ticks"]
+        books = world.books(jobs=True)
+    ends = ("fetched", "pending", "lost", "expired", "unanswered")
+    assert books["accepted"] == sum(books[end] for end in ends) == len(books["jobs"])
+    assert books["ticks_fetched"] == paid
+    assert books["ticks_accepted"] == sum(job["ticks"] for job in books["jobs"])
+    assert books["tokens"]["total"] == sum(job["tokens"] for job in books["jobs"])
+    assert books["outcomes"] == {
+        outcome: sum(job["outcome"] == outcome for job in books["jobs"]) for outcome in books["outcomes"]
+    }
+
+
+def test_a_job_is_known_by_its_user_field_else_by_its_body() -> None:
+    """body_sha is of the bytes as received; a second acceptance of the same body is a duplicate."""
+    with World() as world:
+        body = json.dumps(
+            {"model": "grok-4", "messages": [{"role": "user", "content": "x"}], "deferred": True}
+        )
+        for raw in (body, body, f" {body}", body.replace("{", '{"user":"job-7",', 1)):
+            assert world.call("POST", CHAT, raw.encode()).status == 200
+        books = world.books(jobs=True)
+        shas = [job["body_sha"] for job in books["jobs"]]
+        assert shas[0] == shas[1] == hashlib.sha256(body.encode()).hexdigest()
+        assert len(set(shas)) == 3
+        assert [job["job"] for job in books["jobs"]] == [*shas[:3], "job-7"]
+        assert books["duplicates"] == 1
+
+
+def test_an_entry_tells_the_story_of_a_submission() -> None:
+    """When it was accepted, ready and handed out, in unix seconds."""
+    with World(median_s=4.0, sigma=0.0) as world:
+        request_id = world.accepted()
+        world.clock.now_s += 6
+        world.fetch(request_id)
+        (job,) = world.books(jobs=True)["jobs"]
+        assert job["request_id"] == request_id
+        assert job["ready_at"] - job["accepted_at"] == 4.0
+        assert job["fetched_at"] - job["accepted_at"] == 6.0
+        assert (job["outcome"], job["reply"], job["model"]) == ("fetched", "ok", "grok-4-0709")
+        books = world.books()
+        assert books["first_accepted_at"] == books["last_accepted_at"] == job["accepted_at"]
+        assert "jobs" not in books
+
+
+def test_peaks_are_the_most_within_any_window() -> None:
+    """Kept at each acceptance, not sampled."""
+    with World() as world:
+        for _ in range(3):
+            world.submit()
+        world.clock.now_s += 2
+        world.submit()
+        world.clock.now_s += 59
+        world.submit()
+        assert world.books()["peaks"]["grok-4-0709"]["rps"] == 3
+        assert world.books()["peaks"]["grok-4-0709"]["rpm"] == 4
+
+
+def test_empty_books_can_be_read() -> None:
+    """Before anything happened."""
+    with World() as world:
+        books = world.books(jobs=True)
+        assert (books["accepted"], books["jobs"], books["first_accepted_at"]) == (0, [], None)
+        assert world.running.books() == world.books()

@@ -1,0 +1,91 @@
+"""The world's troubles, switched on and off while the simulator runs."""
+
+from __future__ import annotations
+
+import pytest
+from worlds import World
+
+
+def test_a_revoked_key_is_a_wrong_key_until_restored() -> None:
+    """400 naming the key, on every endpoint that asks for one."""
+    with World() as world:
+        request_id = world.accepted()
+        assert world.switch(key_revoked=True).json["key_revoked"] is True
+        for seen in (world.submit(), world.fetch(request_id), world.call("GET", "/v1/api-key")):
+            assert seen.status == 400
+            assert "Incorrect API key provided" in seen.json["error"]
+        world.switch(key_revoked=False)
+        assert world.fetch(request_id).status == 200
+
+
+@pytest.mark.parametrize("status", [403, 429])
+def test_without_credits_nothing_is_accepted_but_results_are_given(status: int) -> None:
+    """403 or 429 by the same text, which is all there is to tell it from other refusals."""
+    with World() as world:
+        request_id = world.accepted()
+        world.switch(credits_gone=True, credits_status=status)
+        refused = world.submit()
+        assert refused.status == status
+        assert "used all available credits or reached its monthly spending limit" in refused.json["error"]
+        assert world.fetch(request_id).status == 200
+
+
+def test_a_model_that_is_gone_is_unknown() -> None:
+    """404 on submissions; what is under way is handed out."""
+    with World() as world:
+        request_id = world.accepted()
+        world.switch(model_gone=True)
+        assert world.submit().status == 404
+        assert world.fetch(request_id).status == 200
+
+
+def test_a_service_that_is_down_refuses_or_resets_everything_but_the_books() -> None:
+    """503 for all, or a reset for all; switches and books stay reachable."""
+    with World() as world:
+        request_id = world.accepted()
+        world.switch(down=True)
+        assert [world.submit().status, world.fetch(request_id).status] == [503, 503]
+        world.switch(down="reset")
+        with pytest.raises(ConnectionResetError):
+            world.fetch(request_id)
+        assert world.books()["pending"] == 1
+        world.switch(down=False)
+        assert world.fetch(request_id).status == 200
+
+
+def test_limits_pace_and_faults_change_live() -> None:
+    """The next request sees them."""
+    with World() as world:
+        world.switch(rpm=1, rps="none", tpm=50_000)
+        assert [world.submit().status for _ in range(2)] == [200, 429]
+        assert world.submit().headers["x-ratelimit-limit-tokens"] == "50000"
+        world.switch(rpm="catalogue", median_s=30.0)
+        assert world.submit().headers["x-ratelimit-limit-requests"] == "120"
+        world.switch(rpm=None, tpm="none", faults={"503": 1.0})
+        assert world.submit().status == 503
+        shown = world.call("GET", "/_switch").json
+        assert (shown["rpm"], shown["median_s"], shown["faults"]) == ("none", 30.0, {"503": 1.0})
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"unknown": 1},
+        {"rpm": 0},
+        {"rpm": True},
+        {"down": "maybe"},
+        {"key_revoked": 1},
+        {"median_s": -1},
+        {"faults": {"x": 1}},
+        {"faults": []},
+        {"credits_status": 500},
+    ],
+)
+def test_a_wish_that_makes_no_sense_changes_nothing(wish: dict[str, object]) -> None:
+    """400 with the reason, and not even the sensible part is adopted."""
+    with World() as world:
+        before = world.call("GET", "/_switch").json
+        assert world.switch(model_gone=True, **wish).status == 400
+        assert world.call("GET", "/_switch").json == before
+        assert world.call("POST", "/_switch", b"[]").status == 400
+        assert world.call("POST", "/_switch", b"{").status == 400

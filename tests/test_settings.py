@@ -1,0 +1,280 @@
+"""Every setting: where it comes from, what is refused, what is shown."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner import settings as settings_of
+from runner.rules import base_url
+from runner.rules.errors import UsageError
+from runner.rules.secret import Secret
+from runner.settings import TABLE, Settings, load, socket_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+KEY = "xai-canary-0123456789-wxyz"
+NOWHERE = Path("/nowhere")
+SERVERS = {
+    "RUNNER_DATABASE_URL": "postgresql://ann:pa55word@db/runner",
+    "RUNNER_REDIS_URL": "redis://:hunter22@redis:6379/0",
+}
+
+
+def test_the_table_and_the_values_name_the_same_settings() -> None:
+    """A setting exists once: its row is its field."""
+    told_by_load = {"sources", "warnings"}
+
+    assert {row.name for row in TABLE} == {field.name for field in fields(Settings)} - told_by_load
+
+
+def test_without_anything_the_defaults_hold() -> None:
+    """The embedded form needs no setting but a key."""
+    found = load({"HOME": "/home/ann"}, NOWHERE)
+
+    assert found.embedded
+    assert found.api_key is None
+    assert found.base_url == "https://api.x.ai/v1"
+    assert found.home == Path("/home/ann/.local/state/runner")
+    assert found.effective_database_url == "sqlite:////home/ann/.local/state/runner/runner.db"
+    assert found.effective_redis_url == "unix:///home/ann/.local/state/runner/valkey.sock"
+    assert found.broker_url == "redis+socket:///home/ann/.local/state/runner/valkey.sock"
+    assert (found.concurrency, found.worker_processes, found.lease_s, found.turn_s) == (8, None, 120, 45)
+    assert found.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("flags", "env", "toml", "value", "origin"),
+    [
+        ({"worker_processes": 2}, {"RUNNER_WORKERS": "3"}, "worker_processes = 4", 2, "--processes"),
+        ({"worker_processes": None}, {"RUNNER_WORKERS": "3"}, "worker_processes = 4", 3, "RUNNER_WORKERS"),
+        ({}, {"RUNNER_WORKERS": " "}, "worker_processes = 4", 4, "worker_processes in runner.toml"),
+        ({}, {}, "", None, "default"),
+    ],
+)
+def test_flag_beats_environment_beats_file_beats_default(
+    tmp_path: Path,
+    flags: dict[str, object],
+    env: dict[str, str],
+    toml: str,
+    value: int | None,
+    origin: str,
+) -> None:
+    """The nearer to the person, the stronger; an empty variable is not set."""
+    (tmp_path / "runner.toml").write_text(toml)
+
+    found = load(env, tmp_path, flags)
+
+    assert found.worker_processes == value
+    assert origin == next(source.origin for source in found.sources if source.name == "worker_processes")
+
+
+def test_pyproject_is_read_where_there_is_no_runner_toml(tmp_path: Path) -> None:
+    """One file rules: runner.toml where there is one."""
+    (tmp_path / "pyproject.toml").write_text("[tool.runner]\nconcurrency = 3\n")
+    assert load({}, tmp_path).concurrency == 3
+
+    (tmp_path / "runner.toml").write_text("debug = true\n")
+    assert load({}, tmp_path).concurrency == 8
+    assert load({}, tmp_path).debug
+
+
+@pytest.mark.parametrize(
+    ("env", "home"),
+    [
+        ({"RUNNER_HOME": "/srv/state"}, "/srv/state"),
+        ({"RUNNER_HOME": "state"}, "/nowhere/state"),
+        ({"XDG_STATE_HOME": "/var/xdg"}, "/var/xdg/runner"),
+        ({"XDG_STATE_HOME": "relative", "HOME": "/home/ann"}, "/home/ann/.local/state/runner"),
+    ],
+)
+def test_the_state_folder_is_found(env: dict[str, str], home: str) -> None:
+    """RUNNER_HOME, else the XDG state folder (absolute ones only), else ~/.local/state."""
+    assert Path(home) == load(env, NOWHERE).home
+
+
+def test_a_folder_of_two_names_is_one_home(tmp_path: Path) -> None:
+    """Every command must come to the same socket, whatever way it takes to the folder."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+
+    homes = {load({"RUNNER_HOME": name}, tmp_path).home for name in ("real", "link", "link/../real/")}
+
+    assert homes == {(tmp_path / "real").resolve()}
+
+
+@pytest.mark.parametrize(
+    ("env", "told"),
+    [
+        ({"RUNNER_CONCURRENCY": "many"}, "RUNNER_CONCURRENCY is no number"),
+        ({"RUNNER_CONCURRENCY": "0"}, "is not from 1 to 512: '0'"),
+        ({"RUNNER_CONCURRENCY": "1.5"}, "no whole one"),
+        ({"RUNNER_TURN_S": "nan"}, "is not from 0.5 to 60"),
+        ({"RUNNER_DEBUG": "perhaps"}, "neither true nor false"),
+        ({"RUNNER_HOME": "/a?b"}, "no path may have"),
+        ({"XAI_API_KEY": "xai-with\nbreak"}, "a line break"),
+        ({"XAI_API_KEY_FILE": "/nowhere/key"}, "cannot be read"),
+        ({"RUNNER_DATABASE_URL": SERVERS["RUNNER_DATABASE_URL"]}, "RUNNER_REDIS_URL is not"),
+        ({"RUNNER_REDIS_URL": SERVERS["RUNNER_REDIS_URL"]}, "RUNNER_DATABASE_URL is not"),
+        ({**SERVERS, "RUNNER_REDIS_URL": "http://redis"}, "no Redis URL"),
+        ({"RUNNER_LEASE_S": "60"}, "two workers could send the same job"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_a_fix(env: dict[str, str], told: str) -> None:
+    """What is wrong is said in a sentence, with what to do."""
+    with pytest.raises(UsageError, match=told) as refused:
+        load(env, NOWHERE)
+
+    assert refused.value.fix
+
+
+@pytest.mark.parametrize(
+    ("toml", "told"),
+    [
+        ("concurrency = ", "not valid TOML"),
+        ("concurrency = true", "no number"),
+        ("prices = 3", "is no table"),
+        ('[prices."grok-4"]\ninput = 1', "lacks output"),
+        ('api_key = "xai-1234567890"', "api_key, which comes from the environment alone"),
+        ('base_url = "https://evil.example"', "base_url, which comes from the environment alone"),
+    ],
+)
+def test_a_wrong_file_is_refused(tmp_path: Path, toml: str, told: str) -> None:
+    """A folder's file can neither hold the key nor send it elsewhere."""
+    (tmp_path / "runner.toml").write_text(toml)
+
+    with pytest.raises(UsageError, match=told):
+        load({}, tmp_path)
+
+
+def test_own_prices_are_kept_as_written(tmp_path: Path) -> None:
+    """[prices] is a table by model."""
+    (tmp_path / "runner.toml").write_text('[prices."grok-x"]\ninput = 1.5\noutput = 2\n')
+
+    assert load({}, tmp_path).prices == {"grok-x": {"input": 1.5, "output": 2}}
+
+
+def test_unknown_names_are_told_with_the_nearest_one(tmp_path: Path) -> None:
+    """A slip of the pen changes nothing silently; names that GitHub's own runner sets are not ours."""
+    (tmp_path / "runner.toml").write_text("concurency = 3\n")
+
+    found = load({"RUNNER_CONCURENCY": "3", "RUNNER_OS": "Linux", "RUNNER_WORKSPACE": "/w"}, tmp_path)
+
+    assert found.warnings == (
+        "RUNNER_CONCURENCY is no setting (did you mean RUNNER_CONCURRENCY?)",
+        "concurency in runner.toml is no setting (did you mean concurrency?)",
+    )
+
+
+def test_the_key_comes_from_a_file_too(tmp_path: Path) -> None:
+    """XAI_API_KEY first; else the file that XAI_API_KEY_FILE names, without its line end."""
+    file = tmp_path / "key"
+    file.write_text(KEY + "\n")
+
+    assert load({"XAI_API_KEY_FILE": str(file)}, NOWHERE).api_key == Secret(KEY)
+    assert load({"XAI_API_KEY_FILE": str(file), "XAI_API_KEY": "xai-other"}, NOWHERE).api_key == Secret(
+        "xai-other"
+    )
+    file.write_text("\n")
+    with pytest.raises(UsageError, match="is empty"):
+        load({"XAI_API_KEY_FILE": str(file)}, NOWHERE)
+
+
+@pytest.mark.parametrize("show", [repr, str, lambda found: repr(found.sources)])
+def test_secrets_are_not_shown(show: Callable[[Settings], str]) -> None:
+    """Neither the settings nor their sources tell the key or a password."""
+    shown = show(load({"XAI_API_KEY": KEY, **SERVERS}, NOWHERE))
+
+    for secret in (KEY, "canary", "pa55word", "hunter22"):
+        assert secret not in shown
+    assert "set (…wxyz)" in shown
+
+
+def test_a_short_secret_tells_nothing_of_itself() -> None:
+    """Four letters of a short key would be too many."""
+    assert repr(Secret("short")) == "set"
+
+
+def test_a_refused_key_is_not_in_the_message() -> None:
+    """An error about a secret does not tell it."""
+    with pytest.raises(UsageError) as refused:
+        load({"XAI_API_KEY": KEY + " canary"}, NOWHERE)
+
+    assert "canary" not in refused.value.what + refused.value.fix
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://api.x.ai/v1",
+        "https://proxy.example:8443/xai/v1",
+        "http://127.0.0.1:8080/v1",
+        "http://localhost:8080",
+        "http://[::1]:8080/v1",
+        "http://simulator:8080/v1",
+    ],
+)
+def test_a_safe_base_url_is_accepted_without_its_last_slash(url: str) -> None:
+    """https anywhere; plain http to this machine, or to a host named for it."""
+    assert url == base_url.accepted(url + "/", ("simulator",))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.x.ai/v1",
+        "http://localhost.evil.example/v1",
+        "http://127.0.0.1.evil.example/v1",
+        "http://169.254.169.254/v1",
+        "http://simulator@evil.example/v1",
+        "https://api.x.ai@evil.example/v1",
+        "https://evil.example\\@api.x.ai/v1",
+        "https://api.x.ai/v1?key=1",
+        "https://api.x.ai/v1#x",
+        "https://api.x.ai:99999/v1",
+        "https://api.x.ai:0/v1",
+        "https:///v1",
+        "https://[::1/v1",
+        "ftp://api.x.ai/v1",
+        "file:///etc/passwd",
+        "api.x.ai/v1",
+        "https://api.x.ai/v1\r\nHost: evil.example",
+        "https://аpi.x.ai/v1",  # noqa: RUF001 - a Cyrillic letter, on purpose
+    ],
+)
+def test_an_unsafe_base_url_is_refused_with_a_fix(url: str) -> None:
+    """The key is sent to whatever stands there."""
+    with pytest.raises(UsageError) as refused:
+        base_url.accepted(url, ("simulator",))
+
+    assert refused.value.fix
+
+
+@given(st.text(), st.text())
+def test_plain_http_never_leaves_the_machine(host: str, rest: str) -> None:
+    """Whatever is written: an accepted http URL is one to loopback."""
+    from urllib.parse import urlsplit
+
+    try:
+        url = base_url.accepted(f"http://{host}/{rest}", ())
+    except UsageError:
+        return
+
+    assert base_url.is_loopback(urlsplit(url).hostname or "")
+
+
+@given(st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
+def test_the_socket_path_is_short_and_plain_for_every_home(name: str) -> None:
+    """The kernel allows some 100 bytes, and a URL no odd letters; one home always has the same path."""
+    path = socket_path(Path("/srv") / name)
+
+    assert len(bytes(path)) < 100
+    assert str(path) == str(path).encode("ascii").decode()
+    assert not set(str(path)) & set(" ?#%@:&")
+    assert path == settings_of.socket_path(Path("/srv") / name)
