@@ -1,8 +1,8 @@
 """The worker: Celery brings hints, and every task is a doorbell of a few lines.
 
-Hints to submit and to collect are broadcast: each worker process that is not at it already lends a thread
-to its pump. Losing a hint or getting it twice is harmless: the database says what there is to do, and beat
-rings again. `celery -A runner.worker worker` works as well as `runner worker`.
+Every worker process has a queue of its own for hints to submit and to collect; whoever has news rings at
+all workers on record, and each that is not at it already lends a thread to its pump. Losing a hint or
+getting it twice is harmless: the database says what there is to do, and beat rings again. `celery -A runner.worker worker` works as well as `runner worker`.
 """
 
 from __future__ import annotations
@@ -10,18 +10,21 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import socket
 import threading
+import warnings
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery
 from celery.beat import EmbeddedService
-from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
-from kombu import Queue
-from kombu.common import Broadcast
+from celery.platforms import SecurityWarning
+from celery.signals import celeryd_after_setup, worker_ready, worker_shutdown, worker_shutting_down
 
 from runner import settings as settings_of
+from runner.db import workers
+from runner.db.session import Database
 from runner.embedded import processes
 from runner.engine.collect import Collect
 from runner.engine.station import Station
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
     from runner.settings import Settings
 
 BEAT_S = 5.0
+SEEN_WITHIN_MS = 30_000
+HINT_EXPIRES_S = 60
 THREADS = 6  # one for each pump, the sweep, and some to answer hints that are late
 DRAIN_S = 65.0  # a POST or a fetch in flight may take a minute
 
@@ -52,13 +57,6 @@ app.conf.update(
         "unacked_restore_throttle": 1,
         "socket_timeout": 30,
         "socket_keepalive": True,
-        "global_keyprefix": "runner:",
-    },
-    task_queues=(Broadcast("doorbell"), Queue("sweep")),
-    task_routes={
-        "runner.submit": {"queue": "doorbell", "exchange": "doorbell"},
-        "runner.collect": {"queue": "doorbell", "exchange": "doorbell"},
-        "runner.sweep": {"queue": "sweep"},
     },
     task_default_queue="sweep",
     task_ignore_result=True,
@@ -97,51 +95,69 @@ def sweep() -> None:
 
 
 def ring(run_id: int) -> None:
-    """Send both hints for a run to every worker."""
-    submit.delay(run_id)
-    collect.delay(run_id)
+    """Send both hints for a run to every worker that was seen lately."""
+    with _database().read() as connection:
+        seen = workers.alive(connection, _database().now_ms() - SEEN_WITHIN_MS)
+    for node in {worker.node for worker in seen}:
+        for task in (submit, collect):
+            task.apply_async((run_id,), queue=doorbell(node), expires=HINT_EXPIRES_S)
+
+
+def doorbell(node: str) -> str:
+    """Name the queue of one worker's hints."""
+    return f"doorbell.{node}"
+
+
+@cache
+def _database() -> Database:
+    return Database(current_settings().effective_database_url, pool_size=2)
 
 
 class Pumps:
     """The station of this process and the pumps on it."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.station = Station(settings)
+    def __init__(self, settings: Settings, node: str) -> None:
+        self.station = Station(settings, node)
         self._submit, self._collect = Submit(self.station), Collect(self.station)
 
     def submit(self, run_id: int) -> None:
         """Lend this thread to the submit pump for a turn; ring again if work is left."""
         if self.station.run(self._submit.turn(self.station.settings.turn_s)):
-            submit.delay(run_id)
+            submit.apply_async((run_id,), queue=doorbell(self.station.node))
 
     def collect(self, run_id: int) -> None:
         """Lend this thread to the collect pump for a turn; ring again if work is left."""
         if self.station.run(self._collect.turn(self.station.settings.turn_s)):
-            collect.delay(run_id)
+            collect.apply_async((run_id,), queue=doorbell(self.station.node))
 
 
 _lock = threading.Lock()
 _pumps: list[Pumps] = []
+_node: list[str] = [socket.gethostname()]
 
 
 def pumps() -> Pumps:
     """Return this process's pumps; they are made when first asked for, after any fork."""
     with _lock:
         if not _pumps:
-            _pumps.append(Pumps(current_settings()))
+            _pumps.append(Pumps(current_settings(), _node[0]))
         return _pumps[0]
+
+
+@celeryd_after_setup.connect
+def _on_setup(sender: str, instance: Any, **_: Any) -> None:
+    """Listen to the worker's own doorbell."""
+    _node[0] = sender
+    instance.app.amqp.queues.select_add(doorbell(sender))
 
 
 @worker_ready.connect
 def _on_ready(**_: Any) -> None:
     """Look for work at once, and play the beat where asked to."""
-    pumps()
+    for task in (submit, collect):
+        task.apply_async((0,), queue=doorbell(pumps().station.node))
     if os.environ.get("RUNNER_BEAT") == "1":
         EmbeddedService(app, thread=True, scheduler_cls=app.conf.beat_scheduler).start()
-    for delay_s in (0.0, 0.3, 1.0):  # a broadcast before the subscription stands is lost
-        timer = threading.Timer(delay_s, ring, (0,))
-        timer.daemon = True
-        timer.start()
 
 
 @worker_shutting_down.connect
@@ -164,25 +180,28 @@ def serve(node: str, *, beat: bool) -> None:
         os.environ["RUNNER_BEAT"] = "1"
     app.worker_main(
         [
-            *("worker", "--hostname", f"{node}@%h", "--pool", "threads", "--concurrency", str(THREADS)),
+            *(
+                "--quiet",
+                "worker",
+                "--hostname",
+                f"{node}@%h",
+                "--pool",
+                "threads",
+                "--concurrency",
+                str(THREADS),
+            ),
             *("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"),
         ]
     )
 
 
 def main() -> None:
-    """Run as a child of the engine: `python -m runner.worker --node w1 [--beat]`."""
+    """Run as a child of the engine: `--node w1 [--beat]`."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--node", default="w1")
     parser.add_argument("--beat", action="store_true")
     arguments = parser.parse_args()
     processes.die_with_parent()
+    warnings.simplefilter("ignore", SecurityWarning)  # of running as root: messages here are JSON only
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     serve(arguments.node, beat=arguments.beat)
-
-
-if __name__ == "__main__":
-    # Celery finds the tasks by module name; as `__main__` they would be there twice.
-    from runner import worker  # noqa: PLW0406
-
-    worker.main()

@@ -23,6 +23,7 @@ def upgrade() -> None:
         "workers",
         sa.Column("id", sa.Integer(), nullable=False, autoincrement=True),
         sa.Column("host", sa.Text(), nullable=False),
+        sa.Column("node", sa.Text(), nullable=False),
         sa.Column("pid", sa.Integer(), nullable=False),
         sa.Column("started_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("seen_at_ms", sa.BigInteger(), nullable=False),

@@ -61,7 +61,7 @@ def _insert(connection: Connection, table: str, columns: str, rows: Sequence[tup
     assert driver is not None  # noqa: S101 - an open connection has one
     if connection.dialect.name == "sqlite":
         marks = ", ".join("?" for _ in columns.split(","))
-        driver.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows)  # noqa: S608
+        driver.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows)
         return
     with driver.cursor() as cursor, cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
         for row in rows:

@@ -379,10 +379,9 @@ def _guarded(
             connection,
             _COLUMNS,
             [_parameters(move) for move in moves if move.job_id not in moved],
-            f"UPDATE jobs SET {change} FROM v WHERE jobs.id = v.id AND {guard} RETURNING jobs.id, jobs.state",  # noqa: S608
+            f"UPDATE jobs SET {change} FROM v WHERE jobs.id = v.id AND {guard} RETURNING jobs.id, jobs.state",
         )
-        for row in found:
-            job_id, target = row
+        for job_id, target in (tuple(row) for row in found):
             moved.add(job_id)
             deltas.moved(run_of(job_id), source, target)
         if len(moved) == len(moves):

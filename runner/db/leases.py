@@ -80,7 +80,7 @@ def lease_pending(
         text(
             "WITH c AS MATERIALIZED (SELECT id FROM jobs WHERE run_id = :run AND state = 'pending'"
             " AND id < :last AND due_at_ms <= :now AND (lease_until_ms IS NULL OR lease_until_ms <= :now)"
-            f" ORDER BY id LIMIT :rows {_skip_locked(connection)})"  # noqa: S608 - our own words
+            f" ORDER BY id LIMIT :rows {_skip_locked(connection)})"
             " UPDATE jobs SET lease_owner = :worker, lease_until_ms = :until, lease_gen = lease_gen + 1"
             " WHERE id IN (SELECT id FROM c)"
             " RETURNING id, lease_gen, attempt, custom_id, model, prompt_tokens, output_tokens_max,"
@@ -114,7 +114,7 @@ def claim_waiting(
     rows = connection.execute(
         text(
             "WITH c AS MATERIALIZED (SELECT id FROM jobs WHERE state = 'waiting' AND due_at_ms <= :now"
-            f" ORDER BY due_at_ms LIMIT :rows {_skip_locked(connection)})"  # noqa: S608 - our own words
+            f" ORDER BY due_at_ms LIMIT :rows {_skip_locked(connection)})"
             " UPDATE jobs SET state = 'collecting', lease_owner = :worker, lease_until_ms = :until,"
             " lease_gen = lease_gen + 1, polls = polls + 1"
             " WHERE id IN (SELECT id FROM c) AND state = 'waiting'"

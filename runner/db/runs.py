@@ -91,7 +91,7 @@ def all_runs(connection: Connection) -> list[RunRow]:
 def in_states(connection: Connection, states: Sequence[RunState]) -> list[RunRow]:
     """Return the runs in some states, oldest first."""
     listed = ", ".join(f"'{state}'" for state in states)
-    query = text(f"SELECT * FROM runs WHERE state IN ({listed}) ORDER BY id")  # noqa: S608 - our own words
+    query = text(f"SELECT * FROM runs WHERE state IN ({listed}) ORDER BY id")
     return [_run(row) for row in connection.execute(query)]
 
 
@@ -143,11 +143,11 @@ def forget(connection: Connection, run_id: int) -> None:
         ("results", "job_id"),
     ):
         connection.execute(
-            text(f"DELETE FROM {table} WHERE {column} >= :first AND {column} < :last"),  # noqa: S608
+            text(f"DELETE FROM {table} WHERE {column} >= :first AND {column} < :last"),
             {"first": run_id << 32, "last": (run_id + 1) << 32},
         )
     for table, column in (("run_counters", "run_id"), ("run_events", "run_id"), ("runs", "id")):
-        connection.execute(text(f"DELETE FROM {table} WHERE {column} = :id"), {"id": run_id})  # noqa: S608
+        connection.execute(text(f"DELETE FROM {table} WHERE {column} = :id"), {"id": run_id})
 
 
 def adopt(connection: Connection, run_id: int, *, options: RunOptions, output_path: str) -> None:

@@ -221,12 +221,13 @@ class RunCounter(Base):
 
 
 class Worker(Base):
-    """One worker process: the owner of leases and of a spool."""
+    """One worker process: the owner of leases and of a spool; `node` is where its hints go."""
 
     __tablename__ = "workers"
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     host: Mapped[str] = mapped_column(Text)
+    node: Mapped[str] = mapped_column(Text)
     pid: Mapped[int] = mapped_column(Integer)
     started_at_ms: Mapped[int] = mapped_column(BigInteger)
     seen_at_ms: Mapped[int] = mapped_column(BigInteger)

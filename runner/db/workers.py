@@ -7,15 +7,15 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 
-def enter(connection: Connection, *, host: str, pid: int, now_ms: int) -> int:
+def enter(connection: Connection, *, host: str, node: str, pid: int, now_ms: int) -> int:
     """Put a worker process on record; return its id."""
     return int(
         connection.execute(
             text(
-                "INSERT INTO workers (host, pid, started_at_ms, seen_at_ms)"
-                " VALUES (:host, :pid, :now, :now) RETURNING id"
+                "INSERT INTO workers (host, node, pid, started_at_ms, seen_at_ms)"
+                " VALUES (:host, :node, :pid, :now, :now) RETURNING id"
             ),
-            {"host": host, "pid": pid, "now": now_ms},
+            {"host": host, "node": node, "pid": pid, "now": now_ms},
         ).scalar_one()
     )
 
@@ -48,7 +48,7 @@ def alive(connection: Connection, since_ms: int) -> list[Row[Any]]:
     return list(
         connection.execute(
             text(
-                "SELECT id, host, pid, started_at_ms, seen_at_ms FROM workers"
+                "SELECT id, host, node, pid, started_at_ms, seen_at_ms FROM workers"
                 " WHERE ended_at_ms IS NULL AND seen_at_ms >= :since ORDER BY id"
             ),
             {"since": since_ms},

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from runner.embedded.workload import Workload
     from runner.settings import Settings
 
-WORKER: Final = (sys.executable, "-P", "-m", "runner.worker")  # -P: no module of the user's folder is ours
+# Not `-m runner.worker`: Celery finds the tasks by module name, and would make them a second time.
+# -P: no module of the user's folder is ours.
+WORKER: Final = (sys.executable, "-P", "-c", "from runner.worker import main; main()")
 TICK_S: Final = 0.05
 LOOK_S: Final = 1.0
 SECOND_WORKER_FROM_JOBS: Final = 500

@@ -191,9 +191,7 @@ class Collect:
 
     def _learn(self, job: Claimed, settled: Settled, now_ms: int) -> None:
         station, age_s = self._station, (now_ms - job.accepted_at_ms) / 1000
-        station.learned.observe_latency(
-            job.model, station.last_asked_s(job.lease.job_id), age_s, ready=True
-        )
+        station.learned.observe_latency(job.model, station.last_asked_s(job.lease.job_id), age_s, ready=True)
         if settled.cost.total_tokens:
             station.settle_slot(job.request_id, job.model, settled.cost.total_tokens)
 

@@ -8,8 +8,11 @@ from datetime import UTC, datetime
 from runner.db.jobs import Cause, Cost, Settled
 from runner.rules import completion, latency, money, retry
 from runner.rules.completion import Completion, Kind
-from runner.rules.prices import OwnPrices
 from runner.rules.states import Event, JobState
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from runner.rules.prices import OwnPrices
 
 TRIES_MAX = 3
 UNREADABLE = "unreadable_result"

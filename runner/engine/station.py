@@ -25,8 +25,8 @@ from runner.engine.spool import Spool
 from runner.limiter.learned import Learned
 from runner.limiter.limiter import Caps, Limiter, Slot
 from runner.rules import models, polling
-from runner.rules.prices import own_prices
 from runner.rules.errors import RunnerError
+from runner.rules.prices import own_prices
 from runner.rules.states import JobState, PauseReason, RunState
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ class Activity:
 class Station:
     """Opens everything at once; `run` brings a coroutine of a stage onto its loop."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, node: str) -> None:
+        self.settings, self.node = settings, node
         self.database = Database(settings.effective_database_url)
         self.random = random.Random()  # noqa: S311 - jitter
         self.prices = own_prices(settings.prices) if settings.prices else None
@@ -91,9 +91,12 @@ class Station:
         settings, database = self.settings, self.database
         self.host = settings.host
         with database.write() as connection:
-            self.worker = workers.enter(connection, host=self.host, pid=os.getpid(), now_ms=database.now_ms())
+            self.worker = workers.enter(
+                connection, host=self.host, node=self.node, pid=os.getpid(), now_ms=database.now_ms()
+            )
+            # Within the transaction: a worker on record without a locked spool counts as dead.
+            self.spool = Spool(settings.spool_dir, self.worker)
         self._skew_ms = database.now_ms() - _local_ms()
-        self.spool = Spool(settings.spool_dir, self.worker)
         self.committer = Committer(database, self.loop, shard=self.worker)
         self.api = XAI(settings, connections=settings.concurrency * 2)
         self.http = asyncio.Semaphore(settings.concurrency)

@@ -149,6 +149,18 @@ def test_two_commands_share_one_engine(
     assert len({line.split('"token"')[1] for line in told}) == 1
 
 
+def test_a_second_engine_steps_back(settings: Settings, worker: tuple[str, ...]) -> None:
+    """The kernel's lock decides; the engine at work does not notice."""
+    with attach(settings, worker=worker) as attachment:
+        engine = engine_of(attachment.home)
+
+        second = [sys.executable, "-m", "runner.embedded.engine", *worker]
+        subprocess.run(second, check=True, timeout=WITHIN_S)
+
+        assert engine == engine_of(attachment.home)
+        assert all(map(is_alive, [engine.pid, *children(engine)]))
+
+
 def test_an_engine_ends_soon_after_the_last_command_has_let_go(
     settings: Settings, worker: tuple[str, ...]
 ) -> None:
@@ -283,8 +295,8 @@ def test_another_key_is_refused_while_an_engine_is_at_work(
         pass
 
 
-def test_an_engine_that_cannot_start_is_told_with_its_last_words(settings: Settings) -> None:
-    """A worker that dies at once ends the engine after a few tries; the command learns why."""
+def test_a_worker_that_dies_at_once_again_and_again_ends_the_engine(settings: Settings) -> None:
+    """There is no use in trying for ever; the log says why."""
     with attach(settings, worker=(sys.executable, "-c", "raise SystemExit('no luck today')")) as attachment:
         wait_for(lambda: not attachment.alive())
         assert "no luck today" in attachment.home.engine_log.read_text()

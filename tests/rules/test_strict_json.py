@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from runner.rules.findings import Remark
@@ -82,17 +82,73 @@ def equal(left: object, right: object) -> bool:
 
 SPACE = st.sampled_from(["", "", "", " ", "  ", "\t", "\r", " \n"])
 NUMBERS = st.sampled_from(
-    ["0", "-0", "1", "-17", "0.5", "1e5", "1E-3", "1e999", "-1e400", "01", "1.", ".5", "+1", "12345678901234567890"]
-    + ["9" * 30, "-" + "8" * 19, "1" * 400, "1" * 4000, "1" * 4001, "0." + "1" * 3999, "0." + "1" * 4000]
-    + ["NaN", "Infinity", "-Infinity", "true", "false", "null", "True", "nul"]
+    [
+        "0",
+        "-0",
+        "1",
+        "-17",
+        "0.5",
+        "1e5",
+        "1E-3",
+        "1e999",
+        "-1e400",
+        "01",
+        "1.",
+        ".5",
+        "+1",
+        "12345678901234567890",
+        "9" * 30,
+        "-" + "8" * 19,
+        "1" * 400,
+        "1" * 4000,
+        "1" * 4001,
+        "0." + "1" * 3999,
+        "0." + "1" * 4000,
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "true",
+        "false",
+        "null",
+        "True",
+        "nul",
+    ]
 )
 
 
 @st.composite
 def strings(draw: st.DrawFn) -> str:
     """Write a string in one of its many spellings, some of them wrong."""
-    pieces = ["a", "b", ":", " ", "{", "[", "}", "é", "🙂", "\\n", "\\\\", '\\"', '\\":', "\\/", "\\u0022", "\\u003a"]
-    pieces += ["\\u003A", "\\u0061", "\\u0000", "\\ud83d\\ude00", "\\ud800", "\\udc00", "\\\\ud800", "\t", "\\x", "\\u12"]
+    pieces = [
+        "a",
+        "b",
+        ":",
+        " ",
+        "{",
+        "[",
+        "}",
+        "é",
+        "🙂",
+        "\\n",
+        "\\\\",
+        '\\"',
+        '\\":',
+        "\\/",
+        "\\u0022",
+        "\\u003a",
+    ]
+    pieces += [
+        "\\u003A",
+        "\\u0061",
+        "\\u0000",
+        "\\ud83d\\ude00",
+        "\\ud800",
+        "\\udc00",
+        "\\\\ud800",
+        "\t",
+        "\\x",
+        "\\u12",
+    ]
     weights = st.one_of(st.sampled_from(pieces[:19]), st.sampled_from(pieces))
     return '"' + "".join(draw(st.lists(weights, max_size=4))) + '"'
 
@@ -100,7 +156,9 @@ def strings(draw: st.DrawFn) -> str:
 @st.composite
 def documents(draw: st.DrawFn, levels: int = 3) -> str:
     """Write a JSON text, mostly right: with odd spacing, double keys, trailing commas now and then."""
-    kind = draw(st.sampled_from(["object", "object", "array", "string", "number"])) if levels < 3 else "object"
+    kind = (
+        draw(st.sampled_from(["object", "object", "array", "string", "number"])) if levels < 3 else "object"
+    )
     if levels == 0 or kind in ("string", "number"):
         return draw(strings() if kind == "string" else NUMBERS)
     space = draw(SPACE)
@@ -111,6 +169,7 @@ def documents(draw: st.DrawFn, levels: int = 3) -> str:
     return "{" + f"{space},".join(members) + draw(st.sampled_from(["", "", "", "", ","])) + "}"
 
 
+@settings(deadline=None)
 @given(documents())
 @example('{"a":1,"a":2}')
 @example('{"a" :1,"a" :2}')
@@ -120,31 +179,36 @@ def documents(draw: st.DrawFn, levels: int = 3) -> str:
 @example('{"a":"\\":","a":":"}')
 @example('{"a":{"b":"::"},"a":{"b":"::"}}')
 @example('{":":1,":":2}')
-def test_exactly_what_the_reference_accepts_is_accepted(text: str):
+def test_exactly_what_the_reference_accepts_is_accepted(text: str) -> None:
     """The fast path, with its counted colons, never accepts what an exact reader refuses, nor the reverse."""
     assert agrees_with_reference(text.encode("utf-8", "surrogatepass"))
 
 
 LINE = (
-    b'{"custom_id":"r-1","body":{"model":"grok-4","messages":[{"role":"user","content":"caf\xc3\xa9: \\"hi\\" \\ud83d\\ude00"}],'
+    b'{"custom_id":"r-1","body":{"model":"grok-4","messages":[{"role":"user",'
+    b'"content":"caf\xc3\xa9: \\"hi\\" \\ud83d\\ude00"}],'
     b'"temperature":0.5,"seed":-7,"tools":[{"a":null},{"a":true,"b":[[]]}]},"metadata":{}}'
 )
 
 
+@settings(deadline=None)
 @given(st.data())
-def test_a_line_with_bytes_changed_is_judged_as_the_reference_does(data: st.DataObject):
+def test_a_line_with_bytes_changed_is_judged_as_the_reference_does(data: st.DataObject) -> None:
     """Cut, doubled, swapped and foreign bytes in a real line: no crash, and the same verdict."""
     line = bytearray(LINE)
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(0, len(line)))
         end = min(len(line), at + data.draw(st.integers(0, 12)))
-        line[at:end] = data.draw(st.sampled_from([b"", b"", b'"', b"\\", b",", b":", b"\xff", b"\x00", b"{", b"]", b"1"]))
+        line[at:end] = data.draw(
+            st.sampled_from([b"", b"", b'"', b"\\", b",", b":", b"\xff", b"\x00", b"{", b"]", b"1"])
+        )
 
     assert agrees_with_reference(bytes(line))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40) | st.text('{}[]":,\\0eE+-.tfnu aN ', max_size=40).map(str.encode))
-def test_any_bytes_are_judged_without_raising(raw: bytes):
+def test_any_bytes_are_judged_without_raising(raw: bytes) -> None:
     """Whatever the bytes are, the verdict is the reference's."""
     assert agrees_with_reference(raw)
 
@@ -189,7 +253,13 @@ REFUSED = [
     (b'{"a":' + b"1" * 4001 + b"}", "long-number", b"1111", "more than 4,000 digits", "as a string"),
     (b'{"a":0.' + b"1" * 4001 + b"}", "long-number", b"0.11", "more than 4,000 digits", "as a string"),
     (b'{"a":"x","b":"\\ud83d!"}', "lone-surrogate", b'"\\ud83d', "half of a surrogate pair", "both halves"),
-    (b'{"a":{"b":1,"c":[{"d":1,"d":2}]}}', "duplicate-key", b'"d":2', 'the key "d" is written twice', "remove one"),
+    (
+        b'{"a":{"b":1,"c":[{"d":1,"d":2}]}}',
+        "duplicate-key",
+        b'"d":2',
+        'the key "d" is written twice',
+        "remove one",
+    ),
     (b'{"a":1,"\\u0061":2}', "duplicate-key", b'"\\u0061"', 'the key "a" is written twice', "remove one"),
     (b'{"a":' + b"[" * 101 + b"]" * 101 + b"}", "depth", b"[[]]", "more than 100 levels", "flatten"),
     (b"[" * 200_000, "depth", None, "more than 100 levels", "flatten"),
@@ -201,7 +271,7 @@ REFUSED = [
 @pytest.mark.parametrize(("raw", "code", "pointed_at", "reason", "fix"), REFUSED)
 def test_a_refused_line_says_what_is_wrong_and_where(
     raw: bytes, code: str, pointed_at: bytes | None, reason: str, fix: str
-):
+) -> None:
     """Each fault has its code, a column in characters from 1, a plain reason and a fix."""
     remark = parse_line(raw)
 
@@ -231,7 +301,7 @@ ACCEPTED = [
 
 
 @pytest.mark.parametrize("raw", ACCEPTED)
-def test_odd_but_unambiguous_lines_are_accepted(raw: bytes):
+def test_odd_but_unambiguous_lines_are_accepted(raw: bytes) -> None:
     """What only looks like a fault (colons and brackets in strings, long texts of digits) is none."""
     assert isinstance(parse_line(raw), dict)
     assert agrees_with_reference(raw)

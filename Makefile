@@ -1,0 +1,40 @@
+# Everything a newcomer needs: `make demo` and `make test`. Both set up what they need by themselves.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo test check fast services docs clean
+
+help: ## show this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --group dev
+	touch $(READY)
+
+demo: $(READY) ## label 520 reviews against the built-in simulator: no key, no services
+	$(BIN)/python jobs/demo.py
+
+test: $(READY) services check ## everything: style, types, structure, and all tests with real parts
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+check: $(READY) ## style, types, import arrows, schema, generated docs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q -p no:randomly tests/structure
+
+fast: $(READY) ## the pure rules only, in seconds
+	$(BIN)/pytest tests/rules
+
+services: ## PostgreSQL and Redis for the tests, from the system's packages where they are missing
+	sh tests/services.sh
+
+docs: $(READY) ## write the generated pages anew
+	$(BIN)/python tests/structure/generated.py
+
+clean: ## remove what the targets above made
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

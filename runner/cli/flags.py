@@ -1,0 +1,56 @@
+"""Kinds of values on the command line, and the flags that several commands share."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import click
+
+_UNITS_S: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PART: Final = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+
+
+class Duration(click.ParamType[float]):
+    """`90`, `90s`, `15m`, `1h30m`, `2d`: seconds as a float."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return seconds, more than 0."""
+        if isinstance(value, float):
+            return value
+        seconds = _seconds(str(value).strip().lower())
+        if not seconds:
+            self.fail(f"{value!r} is no span of time like 90s, 15m or 1h30m", param, ctx)
+        return seconds
+
+
+def _seconds(word: str) -> float | None:
+    if re.fullmatch(r"\d+(\.\d+)?", word):
+        return float(word)
+    parts = _PART.findall(word)
+    if "".join(number + unit for number, unit in parts) != word:
+        return None
+    return sum(float(number) * _UNITS_S[unit] for number, unit in parts)
+
+
+class Rate(click.ParamType[int]):
+    """A whole number from 1 up, or `none` for no limit, which is 0 inside."""
+
+    name = "N|none"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number, or 0 for `none`."""
+        if isinstance(value, int):
+            return value
+        if value == "none":
+            return 0
+        if not (value.isascii() and value.isdigit() and 0 < int(value) < 10**12):
+            self.fail(f"{value!r} is neither a number from 1 up nor none", param, ctx)
+        return int(value)
+
+
+json_flag: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
+quiet_flag: Final = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+verbose_flag: Final = click.option("-v", "--verbose", is_flag=True, help="Tell what happens to the run, too.")

@@ -1,0 +1,59 @@
+"""What a command says when a run stands still or is left: why, what is still out, how to go on."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Final
+
+from runner.cli import text
+from runner.cli.snapshot import out_until_ms
+from runner.rules.redact import one_line, plain
+from runner.rules.states import PauseReason, RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from runner.cli.snapshot import Snapshot
+    from runner.db.session import Database
+
+STOPPING: Final = "stopping; finished work is saved; press again to stop now"
+_WORDS_LENGTH: Final = 300
+_REMEDY: Final[Mapping[str, str]] = {
+    PauseReason.KEY: "set XAI_API_KEY to a key that works",
+    PauseReason.CREDITS: "add credits or raise the spending limit at console.x.ai",
+    PauseReason.MODEL: "name a model that exists, in the file or with --model",
+    PauseReason.BREAKER: "see whether the API is well (status.x.ai) and the network holds",
+    PauseReason.FAILURES: "look at one of the failed jobs, and mend the file if it is at fault",
+    PauseReason.BUDGET: "allow more",
+    PauseReason.LIMIT: "leave --limit away, or raise it",
+}
+
+
+def paused(seen: Snapshot, command: str) -> list[str]:
+    """Say why a run is paused and what to do, as an error block; nothing for one that is not."""
+    run = seen.run
+    if run.state is not RunState.PAUSED:
+        return []
+    why = one_line(run.pause_text or "", _WORDS_LENGTH) or str(run.pause_reason)
+    remedy = _REMEDY.get(run.pause_reason or "", "")
+    return [f"paused: {why}", f"fix: {remedy}, then: {command}" if remedy else f"to go on: {command}"]
+
+
+def out(database: Database, seen: Snapshot) -> list[str]:
+    """Say how many answers are still out, and until when they can be fetched; nothing where none is."""
+    until_ms = out_until_ms(database, seen.run.id)
+    if until_ms is None:
+        return []
+    waits = "answer waits" if seen.out == 1 else "answers wait"
+    return [f"{seen.out:,} {waits} at xAI until {text.moment(until_ms)}"]
+
+
+def how_far(seen: Snapshot) -> str:
+    """Say how much of a run is done."""
+    return f"{seen.done:,} of {text.of(seen.run.total, 'job')} done"
+
+
+def same_command(arguments: Sequence[str]) -> str:
+    """Write the command that was typed, without what would begin all anew."""
+    kept = [argument for argument in arguments if argument != "--new"]
+    return plain(shlex.join(["runner", *kept]))

@@ -1,0 +1,160 @@
+"""The command `runner`: its front page, its commands (each imported when it is called), its last words."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import signal
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import click
+
+from runner import __version__
+from runner.cli.exit_codes import ExitCode
+from runner.rules.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+
+class _Row(NamedTuple):
+    stage: str
+    name: str
+    does: str
+    module: str = ""
+
+
+_ROWS: Final = (
+    _Row("All in one", "run", "Load a file, work, write the files, tell the cost. Again: carry on."),
+    _Row("In steps", "load", "Read a job file into the database; prints the run's id."),
+    _Row("In steps", "start", "Set a run to work, and watch it or leave it alone."),
+    _Row("In steps", "watch", "Follow a run that is at work."),
+    _Row("In steps", "write", "Write a run's files, any number of times."),
+    _Row("Look", "status", "Show the numbers of a run."),
+    _Row("Look", "list", "Show all runs.", "listing"),
+    _Row("Look", "show", "Tell the story of one job."),
+    _Row("Look", "summary", "Show what a run brought and cost."),
+    _Row("Set up", "doctor", "Tell what is set up, what is not, and how to mend it."),
+    _Row("Set up", "simulate", "The xAI API on localhost: strict limits, no key, no cost."),
+    _Row("Set up", "worker", "Work for runs on shared servers."),
+    _Row("Set up", "db", "Care for the database."),
+)
+_FRONT_PAGE: Final = """\
+runner: batch jobs for the xAI API that can be killed at any moment and carry on.
+
+  runner run jobs.jsonl               load, work, write the results, tell the cost
+  runner status                       how far it is, from another terminal
+  runner show jobs r-17               the story of one job
+
+"""
+
+
+class _Commands(click.Group):
+    """Commands that are imported when they are called, and not to be listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return [row.name for row in _ROWS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        for row in _ROWS:
+            if row.name == cmd_name:
+                command: click.Command = import_module(f"runner.cli.{row.module or row.name}").command
+                return command
+        return None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            meant = f'; did you mean "{near[0]}"?' if near else ""
+            raise click.UsageError(f'there is no command "{args[0]}"{meant}', ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write(_FRONT_PAGE)
+        for stage in dict.fromkeys(row.stage for row in _ROWS):
+            with formatter.section(stage):
+                formatter.write_dl([(row.name, row.does) for row in _ROWS if row.stage == stage], col_max=12)
+        self.format_options(ctx, formatter)
+        formatter.write("\nrunner COMMAND --help tells more, with an example.\n")
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        options = [record for param in self.get_params(ctx) if (record := param.get_help_record(ctx))]
+        with formatter.section("Options"):
+            formatter.write_dl(options)
+
+
+@click.group(
+    cls=_Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, message="runner %(version)s")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """Show the front page when no command is named."""
+    if ctx.invoked_subcommand is None:
+        click.echo(_short_page(), nl=False)
+
+
+def _short_page() -> str:
+    stages: dict[str, list[str]] = {}
+    for row in _ROWS:
+        stages.setdefault(row.stage, []).append(row.name)
+    lines = [f"  {stage + ':':<12} {', '.join(names)}" for stage, names in stages.items()]
+    return _FRONT_PAGE + "\n".join([*lines, "", "runner --help tells more.", ""])
+
+
+class Terminated(BaseException):
+    """SIGTERM came: the way out is that of Ctrl-C, the exit code another."""
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    code = call(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader had enough; Python must not complain of it at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def call(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; whatever goes wrong is told on stderr."""
+    from runner.cli.text import error_block, note
+
+    try:
+        code: Any = cli.main(args=list(arguments), prog_name="runner", standalone_mode=False)
+    except click.UsageError as error:
+        note(error_block(_as_usage_error(error)))
+        return ExitCode.USAGE
+    except UserError as error:
+        note(error_block(error))
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        note("stopped; what was done so far is saved")
+        return ExitCode.INTERRUPTED
+    except Terminated:
+        note("stopped; what was done so far is saved")
+        return ExitCode.TERMINATED
+    except Exception as error:  # noqa: BLE001 - the last door: a bug is told in words, its report in a file
+        from runner.cli.crash import tell
+
+        tell(error)
+        return ExitCode.BUG
+    return code if isinstance(code, int) else ExitCode.OK
+
+
+def _as_usage_error(error: click.UsageError) -> UserError:
+    path = error.ctx.command_path if error.ctx else "runner"
+    said = error.format_message().rstrip(".")
+    return UserError(said[:1].lower() + said[1:], fix=f"{path} --help shows what it takes")
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    raise Terminated

@@ -1,0 +1,106 @@
+"""The summary of a run as a table for people, made from the summary object alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from runner.cli import text
+from runner.rules.redact import one_line, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_ENDS: Final = ("succeeded", "failed", "held", "cancelled", "unfinished")
+_CODES_SHOWN: Final = 10
+_ID_LENGTH: Final = 60
+
+
+def summary_lines(
+    summary: Mapping[str, Any], folder: str = "", examples: Mapping[str, str] | None = None
+) -> list[str]:
+    """Lay a summary out. `folder` is put before the names of the files it tells of.
+
+    `examples`: for an error code the custom_id of a job that failed with it.
+    """
+    return [
+        heading(summary),
+        "",
+        *_indented(_counts(summary, folder)),
+        "",
+        *_indented(facts(summary)),
+        *_failures(summary, examples or {}),
+    ]
+
+
+def heading(summary: Mapping[str, Any]) -> str:
+    """Name the run, its state and how long it took."""
+    paused = f" ({summary['paused_by']})" if summary["paused_by"] else ""
+    wall_s = summary["timing"]["wall_s"]
+    took = f" in {text.duration(wall_s)}" if wall_s is not None else ""
+    return f"run {summary['run']}, {plain(summary['name'])}: {summary['state']}{paused}{took}"
+
+
+def _counts(summary: Mapping[str, Any], folder: str) -> list[str]:
+    counts, files = summary["counts"], summary["files"]
+    places = {"succeeded": "results", "failed": "errors", "held": "errors"}
+    rows = []
+    for end in _ENDS:
+        if counts[end] or end == "succeeded":
+            file = files.get(places.get(end, ""))
+            rows.append((end, f"{counts[end]:,}", plain(f"{folder}{file['name']}") if file else ""))
+    rows.append(("total", f"{counts['total']:,}", ""))
+    return text.table(rows, right=frozenset({1}))
+
+
+def facts(summary: Mapping[str, Any]) -> list[str]:
+    """Tell cost, tokens, attempts and latency in a line each."""
+    tokens, attempts, timing = summary["tokens"], summary["attempts"], summary["timing"]
+    rows = [("cost", _cost(summary["cost"]))]
+    if tokens["total"]:
+        shown = (f"{name} {tokens[name]:,}" for name in ("prompt", "cached", "completion", "reasoning"))
+        rows.append(("tokens", f"{tokens['total']:,} ({', '.join(shown)})"))
+    extras = [f"{n:,} {reason.replace('_', ' ')}" for reason, n in attempts["extra"].items() if n]
+    rows.append(
+        (
+            "attempts",
+            f"{attempts['accepted']:,} accepted, {attempts['polls']:,} polls"
+            + (f", {attempts['refused_for_now']:,} told to come later" if attempts["refused_for_now"] else "")
+            + (f"; extra: {', '.join(extras)}" if extras else ""),
+        )
+    )
+    if timing["latency_p50_s"] is not None:
+        p50, p95 = (text.duration(timing[f"latency_{which}_s"]) for which in ("p50", "p95"))
+        rows.append(("latency", f"half within {p50}, 95 % within {p95}"))
+    return text.table(rows)
+
+
+def _cost(cost: Mapping[str, Any]) -> str:
+    reported, estimated = cost["reported_ticks"], cost["estimated_ticks"]
+    parts = [f"{text.dollars(reported)} reported by the API"] if reported or not estimated else []
+    if estimated:
+        parts.append(f"{text.dollars(estimated)} estimated")
+    if cost["possible_extra_ticks"]:
+        parts.append(f"up to {text.dollars(cost['possible_extra_ticks'])} more for extras nobody can know of")
+    if cost["unknown_jobs"]:
+        parts.append(f"unknown for {text.of(cost['unknown_jobs'], 'answer')}")
+    return ", ".join(parts)
+
+
+def _failures(summary: Mapping[str, Any], examples: Mapping[str, str]) -> list[str]:
+    by_code: Mapping[str, int] = summary["errors"]["by_code"]
+    if not by_code:
+        return []
+    rows = [
+        (f"{n:,}", plain(code), f"such as {one_line(examples[code], _ID_LENGTH)}" if code in examples else "")
+        for code, n in list(by_code.items())[:_CODES_SHOWN]
+    ]
+    more = len(by_code) - len(rows)
+    told = [f"… and {text.of(more, 'other cause')}"] if more > 0 else []
+    example = next((examples[code] for code in by_code if code in examples), None)
+    if example is not None:
+        told.append(f"to look at one: runner show {summary['run']} {one_line(example, _ID_LENGTH)}")
+    return ["", "failures", *_indented([*text.table(rows, right=frozenset({0})), *told])]
+
+
+def _indented(lines: Sequence[str]) -> list[str]:
+    return [f"  {line}" for line in lines]

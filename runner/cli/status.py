@@ -1,0 +1,49 @@
+"""`runner status [RUN]`: the numbers of a run at this moment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from runner.cli import flags, json, last_words, snapshot, text
+from runner.cli.opening import existing_database, find_run, latest_run, read_settings
+from runner.cli.progress import how_many, percent, standstill
+from runner.cli.report import facts, heading
+
+if TYPE_CHECKING:
+    from runner.cli.snapshot import Snapshot
+    from runner.db.session import Database
+
+
+@click.command("status", short_help="Show the numbers of a run.")
+@click.argument("run", required=False)
+@flags.json_flag
+def command(run: str | None, *, as_json: bool) -> None:
+    """Show the numbers of RUN (an id or a name); without one, of the run at work, else the newest.
+
+    \b
+    Example, how many are done:
+      runner status reviews --json | jq .done
+    """
+    with existing_database(read_settings()) as database:
+        with database.read() as connection:
+            found = find_run(connection, run) if run else latest_run(connection)
+        seen = snapshot.read(database, found.id)
+        if as_json:
+            json.emit(snapshot.live(database, seen))
+        else:
+            for line in _lines(database, seen):
+                text.out(line)
+
+
+def _lines(database: Database, seen: Snapshot) -> list[str]:
+    told = snapshot.summary(seen)
+    reason = standstill(seen)
+    return [
+        heading(told),
+        f"  {', '.join(how_many(seen))} ({percent(seen)} %)",
+        *(f"  {line}" for line in facts(told)),
+        *(f"  {line}" for line in last_words.out(database, seen)),
+        *([f"  {reason}"] if reason else []),
+    ]

@@ -1,0 +1,104 @@
+"""Plain words for people: numbers, money, times, tables, and where they are printed. No escapes."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from runner.rules.money import usd
+from runner.rules.redact import plain
+from runner.rules.states import RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runner.rules.errors import UserError
+
+
+def out(line: str = "") -> None:
+    """Print what was asked for."""
+    sys.stdout.write(f"{line}\n")
+
+
+def note(line: str) -> None:
+    """Print a word beside it: progress, notes, warnings, errors."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def error_block(error: UserError) -> str:
+    """Write an error as a block: what happened, where, how to mend it."""
+    lines = [f"error: {plain(error.what)}", *(f"  {plain(line)}" for line in error.where)]
+    if error.fix:
+        lines.append(f"fix: {plain(error.fix)}")
+    return "\n".join(lines)
+
+
+def of(n: int, one: str, many: str | None = None) -> str:
+    """Count things: `1 job`, `2,000 jobs`."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def dollars(ticks: int) -> str:
+    """Write money for people: cents from a dollar on, else four decimals; never 0 for what is more."""
+    if 0 < ticks < 500_000:
+        return "<$0.0001"
+    exact = usd(ticks)
+    whole, _, part = exact.partition(".")
+    if whole.lstrip("-") != "0":
+        return f"${ticks / 10**10:,.2f}"
+    return f"${whole}.{round(int(part), -4):08}"[: len(whole) + 6]
+
+
+def duration(seconds: float) -> str:
+    """Write a span of time with at most two units: `3.2 s`, `42 s`, `12m 05s`, `3h 04m`, `2d 3h`."""
+    if seconds < 10:
+        return f"{max(seconds, 0):.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02}s"
+    if whole < 2 * 86400:
+        return f"{whole // 3600}h {whole % 3600 // 60:02}m"
+    return f"{whole // 86400}d {whole % 86400 // 3600}h"
+
+
+def moment(at_ms: int) -> str:
+    """Write a near time on the local clock: `Tue 14:03`."""
+    return _local(at_ms).strftime("%a %H:%M")
+
+
+def timestamp(at_ms: int | None) -> str:
+    """Write a time in full on the local clock, or a dash."""
+    return "-" if at_ms is None else _local(at_ms).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def iso(at_ms: int | None) -> str | None:
+    """Write a time for programs: UTC, milliseconds, `Z`."""
+    if at_ms is None:
+        return None
+    at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def state_words(state: RunState, pause_reason: str | None) -> str:
+    """Name a run's state, with the reason where it is paused."""
+    return f"{state} ({pause_reason})" if state is RunState.PAUSED and pause_reason else str(state)
+
+
+def table(rows: Sequence[Sequence[str]], *, right: frozenset[int] = frozenset()) -> list[str]:
+    """Align columns; those in `right` to the right. The first row may be a heading."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def _local(at_ms: int) -> datetime:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone()

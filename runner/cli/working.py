@@ -1,0 +1,116 @@
+"""Setting a run to work and staying with it: what `run` and `start` share."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from runner.cli import json, last_words, snapshot, text
+from runner.cli.exit_codes import ExitCode, of_run
+from runner.cli.follow import Follower
+from runner.cli.progress import choose
+from runner.cli.stopping import Stop
+from runner.db import runs
+from runner.embedded.attach import attach
+from runner.rules.states import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.cli.follow import Ending
+    from runner.cli.snapshot import Snapshot
+    from runner.db.session import Database
+    from runner.embedded.attach import Attachment
+    from runner.settings import Settings
+
+_ENGINE_ENDS_S: Final = 90.0  # what is in flight may take a minute and more
+
+
+@contextmanager
+def attached(settings: Settings) -> Iterator[Attachment | None]:
+    """Hold the engine of the state folder, if there is one; None with shared servers."""
+    if not settings.embedded:
+        yield None
+        return
+    with attach(settings, need_engine=False) as attachment:
+        yield attachment
+
+
+def set_to_work(database: Database, run_id: int, attachment: Attachment | None) -> None:
+    """Start a run, see to an engine, and wake the workers. Raises UsageError, Unreachable."""
+    is_there = attachment is None or attachment.alive()
+    if attachment is not None and is_there:
+        attachment.start()  # refuses another key or base URL before the run is set to work
+    now_ms = database.now_ms()
+    with database.write() as connection:
+        runs.start(connection, run_id, now_ms)
+    if attachment is not None and not is_there:
+        attachment.start()  # new workers look for work by themselves
+    else:
+        _ring(run_id)
+
+
+def stay(
+    database: Database,
+    run_id: int,
+    attachment: Attachment | None,
+    *,
+    quiet: bool,
+    verbose: bool,
+    timeout_s: float | None,
+) -> Ending:
+    """Show a run until it stands still, the time is up or a signal asks to stop."""
+    with Stop() as stop, choose(quiet=quiet) as show:
+        follower = Follower(
+            database=database,
+            run_id=run_id,
+            show=show,
+            stop=stop,
+            engine=attachment,
+            timeout_s=timeout_s,
+            verbose=verbose,
+        )
+        ending = follower.follow()
+    if ending.left_by is not None:
+        in_time = ending.left_by is not ExitCode.TIMEOUT
+        text.note(last_words.STOPPING if in_time else "the time is up; finished work is saved")
+    return ending
+
+
+def leave(
+    database: Database, run_id: int, attachment: Attachment | None, *, command: str, as_json: bool
+) -> None:
+    """Let go of the engine after a signal or a timeout, and say what is still out and how to go on."""
+    goes_on = attachment is None or attachment.others() or not attachment.end(_ENGINE_ENDS_S)
+    seen = snapshot.read(database, run_id)
+    for line in (last_words.how_far(seen), *last_words.out(database, seen)):
+        text.note(line)
+    if goes_on:
+        text.note(f"the work goes on without this command; to watch it: runner watch {run_id}")
+    text.note(f"to go on: {command}")
+    if as_json:
+        json.emit(snapshot.live(database, seen))
+
+
+def code_of(seen: Snapshot) -> ExitCode:
+    """Give the exit code of a run that stands still."""
+    failed, held = seen.jobs(JobState.FAILED), seen.jobs(JobState.HELD)
+    return of_run(seen.run.state, seen.run.pause_reason, failed=failed, held=held)
+
+
+def typed_command(run_id: int, file: str) -> str:
+    """Write the command that goes on with a run: the same one, or by id where the input came by stdin."""
+    return f"runner start {run_id}" if file == "-" else last_words.same_command(sys.argv[1:])
+
+
+def _ring(run_id: int) -> None:
+    """Send the workers a hint; one that is lost only makes them look a few seconds later."""
+    from kombu.exceptions import OperationalError
+
+    from runner import worker
+
+    try:
+        worker.ring(run_id)
+    except OperationalError:
+        text.note("warning: Redis does not answer; the workers begin when it does")

@@ -1,0 +1,48 @@
+"""The example files are good: what a newcomer runs first is never refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runner.intake.lines import Line, Lines
+from runner.intake.seen_ids import SeenIds
+from runner.rules.request import Defaults, read_request
+
+FOLDER = Path(__file__).parents[2] / "jobs"
+SIZES = {
+    "batch.jsonl": 10,
+    "images.jsonl": 6,
+    "labels.jsonl": 520,
+    "questions.jsonl": 40,
+    "reasoning.jsonl": 10,
+    "short.jsonl": 12,
+    "tools.jsonl": 12,
+}
+
+
+@pytest.mark.parametrize(("name", "size"), SIZES.items())
+def test_an_example_file_has_nothing_to_complain_of(name: str, size: int) -> None:
+    """No refusal, and no warning but that grok-4, the default, is retired."""
+    seen = SeenIds()
+    count = 0
+    for line in Lines(FOLDER / name):
+        assert isinstance(line, Line)
+        request, findings = read_request(line.raw, line.number, Defaults(model="grok-4"))
+
+        assert request is not None
+        assert {finding.code for finding in findings} <= {"retired-model"}
+        assert seen.add(request.custom_id, line.number) is None
+        count += 1
+
+    assert count == size
+
+
+def test_each_example_file_is_described() -> None:
+    """The readme of the folder lists them all, and the tests know them all."""
+    readme = (FOLDER / "README.md").read_text("utf-8")
+    files = {path.name for path in FOLDER.glob("*.jsonl")}
+
+    assert files == set(SIZES)
+    assert all(f"`{name}` | {size} |" in readme for name, size in SIZES.items())

@@ -1,0 +1,212 @@
+"""The real thing, for tests: a simulator, a state folder and commands, each a process of its own.
+
+Processes are found by RUNNER_HOME in their environment and killed by pid. Everything waits for facts, with
+a deadline. All output goes to files: a child that holds a pipe would hold its reader too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
+
+KEY: Final = "xai-canary-5b1e0c7f93a24d68"
+WITHIN_S: Final = 40.0
+STEP_S: Final = 0.01
+
+Role = Literal["command", "engine", "worker", "valkey"]
+ROLES: Final[Mapping[str, Role]] = {  # what tells in a command line who it is; the first that fits
+    "valkey-server": "valkey",
+    "redis-server": "valkey",
+    "runner.embedded.engine": "engine",
+    "runner.worker": "worker",
+    "runner": "command",
+}
+
+
+def wait_until(fact: Callable[[], object], what: str, within_s: float = WITHIN_S) -> None:
+    """Wait until a fact holds; fail with `what` when it does not in time."""
+    deadline = time.monotonic() + within_s
+    while not fact():
+        assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}"
+        time.sleep(STEP_S)
+
+
+def write_jobs(path: Path, count: int, **fields: object) -> Path:
+    """Write a job file in the short form; every body names its job as `user`, so that the books know it."""
+    with path.open("w", encoding="utf-8") as file:
+        for number in range(count):
+            name = f"j-{number:04d}"
+            line = {"id": name, "model": "grok-4.3", "prompt": f"Tell of {number}.", "user": name, **fields}
+            file.write(json.dumps(line) + "\n")
+    return path
+
+
+class Simulator:
+    """`python -m runner.simulator` on a free port; use it with `with`."""
+
+    def __init__(self, folder: Path, *flags: str, seed: int = 0) -> None:
+        self._out = folder / "simulator.out"
+        self._command = [sys.executable, "-m", "runner.simulator", "--port", "0", "--seed", str(seed), *flags]
+
+    def __enter__(self) -> Self:
+        with self._out.open("wb") as out:
+            self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        self.url = ""
+        wait_until(self._is_ready, "the simulator says where it listens")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def books(self) -> dict[str, Any]:
+        """Return its ledger, job by job."""
+        with urllib.request.urlopen(f"{self.url}/../_books?jobs=1".replace("/v1/..", ""), timeout=20) as reply:
+            found: dict[str, Any] = json.load(reply)
+        return found
+
+    def switch(self, **switches: object) -> None:
+        """Change its switches."""
+        address = self.url.removesuffix("/v1") + "/_switch"
+        request = urllib.request.Request(
+            address, json.dumps(switches).encode(), {"Content-Type": "application/json"}, method="POST"
+        )
+        urllib.request.urlopen(request, timeout=20).close()
+
+    def _is_ready(self) -> bool:
+        assert self._process.poll() is None, self._out.read_text()
+        found = re.search(r"http://127\.0\.0\.1:\d+/v1", self._out.read_text())
+        self.url = found[0] if found else ""
+        return found is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A started `runner …` and the files of its words."""
+
+    process: subprocess.Popen[bytes]
+    out: Path
+    err: Path
+
+    @property
+    def pid(self) -> int:
+        """Return its pid."""
+        return self.process.pid
+
+    def ended(self, within_s: float = WITHIN_S) -> int:
+        """Wait for its end; return the exit code."""
+        wait_until(lambda: self.process.poll() is not None, f"the command ends; it said:\n{self.said}", within_s)
+        return self.process.returncode
+
+    @property
+    def said(self) -> str:
+        """Return all that it said."""
+        return self.out.read_text() + self.err.read_text()
+
+
+class Home:
+    """A state folder with everything that runs for it; leaving its `with` block kills all of that."""
+
+    def __init__(self, folder: Path, simulator: Simulator, **env: str) -> None:
+        self.folder = folder
+        self.path = folder / "home"
+        self.database = self.path / "runner.db"
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("RUNNER_", "XAI_"))}
+        ours = {"RUNNER_HOME": str(self.path), "XAI_API_KEY": KEY, "XAI_BASE_URL": simulator.url}
+        self._env = kept | ours | env
+        self._started: list[Command] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill("command", "engine", "worker", "valkey")
+
+    def start(self, *words: str) -> Command:
+        """Start `runner WORDS`."""
+        number = len(self._started)
+        out, err = self.folder / f"command-{number}.out", self.folder / f"command-{number}.err"
+        with out.open("wb") as out_file, err.open("wb") as err_file:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "runner", *words],
+                cwd=self.folder,
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                stdout=out_file,
+                stderr=err_file,
+                start_new_session=True,
+            )
+        self._started.append(Command(process=process, out=out, err=err))
+        return self._started[-1]
+
+    def pids(self, *roles: Role) -> list[int]:
+        """Return the processes of these roles; of all roles when none is named."""
+        mark = f"RUNNER_HOME={self.path}".encode()
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # it has gone, or is another user's
+                if mark not in (folder / "environ").read_bytes().split(b"\0"):
+                    continue
+                words = (folder / "cmdline").read_bytes().decode(errors="replace")
+                role = next((role for part, role in ROLES.items() if part in words), None)
+                if role is not None and (not roles or role in roles):
+                    found.append(int(folder.name))
+        return found
+
+    def kill(self, *roles: Role) -> int:
+        """kill -9 every process of these roles, and whatever replaces them until none is left of the engine.
+
+        Return how many were there at first.
+        """
+        first = self.pids(*roles)
+        for pid in first:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not set(first) & set(self.pids()), f"{roles} are gone")
+        for command in self._started:
+            command.process.poll()
+        return len(first)
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask the database, reading only; nothing while it does not exist yet."""
+        if not self.database.exists():
+            return []
+        with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=20)) as base:
+            try:
+                return base.execute(sql).fetchall()
+            except sqlite3.OperationalError as error:
+                if "no such table" in str(error) or "unable to open" in str(error):
+                    return []
+                raise
+
+    def count(self, sql: str) -> int:
+        """Ask for one number; 0 when there is none."""
+        rows = self.query(sql)
+        return int(rows[0][0] or 0) if rows else 0
+
+    def accepted(self) -> int:
+        """Return how many submissions the database knows to be accepted."""
+        return self.count("SELECT SUM(n) FROM run_counters WHERE kind = 'attempts' AND key = 'accepted'")
+
+    def is_quiet(self) -> bool:
+        """Say whether no process runs for this folder."""
+        return not self.pids()

@@ -1,0 +1,55 @@
+"""The catalogue knows each model once, by all its names."""
+
+from __future__ import annotations
+
+import pytest
+
+from runner.rules import models
+
+
+@pytest.mark.parametrize(
+    ("name", "own_name"),
+    [
+        ("grok-4", "grok-4-0709"),
+        ("grok-4-latest", "grok-4-0709"),
+        ("grok-4-0709", "grok-4-0709"),
+        ("grok-4.20", "grok-4.20-0309-reasoning"),
+        ("a-model-of-tomorrow", "a-model-of-tomorrow"),
+    ],
+)
+def test_an_alias_stands_for_its_model_and_an_unknown_name_for_itself(name: str, own_name: str) -> None:
+    """Limits and prices go by the canonical name."""
+    assert models.canonical(name) == own_name
+
+
+def test_no_two_models_share_a_name() -> None:
+    """An alias leads to one model only."""
+    listed = [name for model in models.CATALOGUE.values() for name in (model.name, *model.aliases)]
+
+    assert len(listed) == len(set(listed)) == len(models.names())
+
+
+def test_grok_4_is_known_with_the_limits_of_its_page() -> None:
+    """120 requests and 200,000 tokens a minute, a window of 256,000; it takes no effort and no penalties."""
+    facts = models.facts("grok-4")
+
+    assert facts is not None
+    assert (facts.rpm, facts.tpm, facts.context_tokens) == (120, 200_000, 256_000)
+    assert facts.efforts == ()
+    assert facts.rejects == {"presence_penalty", "frequency_penalty", "stop"}
+    assert facts.redirected_to == "grok-4.3"
+
+
+def test_every_redirection_ends_at_a_model_that_is_not_retired() -> None:
+    """A warning must not send people to the next retired name."""
+    for model in models.CATALOGUE.values():
+        assert (model.retired_on is None) == (model.redirected_to is None)
+        if model.redirected_to is not None:
+            target = models.facts(model.redirected_to)
+            assert target is not None
+            assert target.retired_on is None
+
+
+def test_nothing_is_known_of_an_unknown_model() -> None:
+    """It is warned of, not refused, so this must be an answer."""
+    assert models.facts("a-model-of-tomorrow") is None

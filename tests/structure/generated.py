@@ -1,0 +1,12 @@
+"""The generated pages: `python tests/structure/generated.py` writes them, a test compares them."""
+
+from pathlib import Path
+
+from runner.rules import states
+
+ROOT = Path(__file__).parents[2]
+PAGES = {ROOT / "docs" / "states.md": states.markdown}
+
+if __name__ == "__main__":
+    for page, text in PAGES.items():
+        page.write_text(text(), encoding="utf-8")
