@@ -1,4 +1,4 @@
-"""The main job without a key: start the simulator, run labels.jsonl through it, show where the answers are."""
+"""The main job without a key: run labels.jsonl against the simulator, show where the answers are."""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 Every worker process has a queue of its own for hints to submit and to collect; whoever has news rings at
 all workers on record, and each that is not at it already lends a thread to its pump. Losing a hint or
-getting it twice is harmless: the database says what there is to do, and beat rings again. `celery -A runner.worker worker` works as well as `runner worker`.
+getting it twice is harmless: the database says what there is to do, and beat rings again.
+`celery -A runner.worker worker` works as well as `runner worker`.
 """
 
 from __future__ import annotations

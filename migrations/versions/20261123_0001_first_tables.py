@@ -14,6 +14,9 @@ branch_labels = None
 depends_on = None
 
 
+ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")  # SQLite: the row id itself
+
+
 def upgrade() -> None:
     """Create all tables."""
     _runs()
@@ -96,7 +99,7 @@ def _runs() -> None:
 def _jobs() -> None:
     op.create_table(
         "jobs",
-        sa.Column("id", sa.BigInteger(), nullable=False, autoincrement=False),
+        sa.Column("id", ROW_ID, nullable=False, autoincrement=False),
         sa.Column("run_id", sa.Integer(), nullable=False),
         sa.Column("line", sa.Integer(), nullable=False),
         sa.Column("custom_id", sa.Text(), nullable=False),
@@ -143,7 +146,7 @@ def _jobs() -> None:
     )
     op.create_table(
         "payloads",
-        sa.Column("job_id", sa.BigInteger(), nullable=False, autoincrement=False),
+        sa.Column("job_id", ROW_ID, nullable=False, autoincrement=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("metadata", sa.LargeBinary()),
         sa.Column("conv_id", sa.String(64)),
@@ -154,7 +157,7 @@ def _jobs() -> None:
 def _attempts() -> None:
     op.create_table(
         "attempts",
-        sa.Column("job_id", sa.BigInteger(), nullable=False, autoincrement=False),
+        sa.Column("job_id", ROW_ID, nullable=False, autoincrement=False),
         sa.Column("attempt", sa.Integer(), nullable=False, autoincrement=False),
         sa.Column("lane", sa.String(16), nullable=False),
         sa.Column("worker", sa.Integer(), nullable=False),
@@ -182,7 +185,7 @@ def _attempts() -> None:
     )
     op.create_table(
         "results",
-        sa.Column("job_id", sa.BigInteger(), nullable=False, autoincrement=False),
+        sa.Column("job_id", ROW_ID, nullable=False, autoincrement=False),
         sa.Column("attempt", sa.Integer(), nullable=False, autoincrement=False),
         sa.Column("request_id", sa.Text(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),

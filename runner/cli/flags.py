@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _UNITS_S: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
@@ -54,3 +58,20 @@ class Rate(click.ParamType[int]):
 json_flag: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
 quiet_flag: Final = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 verbose_flag: Final = click.option("-v", "--verbose", is_flag=True, help="Tell what happens to the run, too.")
+
+
+def shaping_flags(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the argument FILE and the flags that say what is loaded and as which run."""
+    for option in reversed(_SHAPING):
+        command = option(command)
+    return command
+
+
+_SHAPING: Final = (
+    click.argument("file", type=click.Path(path_type=Path, allow_dash=True)),
+    click.option("--name", help="Name of the run.  [default: that of the file]"),
+    click.option("--new", is_flag=True, help="Begin a fresh run of a file that was run before."),
+    click.option("--model", default="grok-4", show_default=True, help="Model where a line names none."),
+    click.option("--skip-bad", is_flag=True, help="Load the good lines, put the bad ones aside."),
+    click.option("--strict", is_flag=True, help="Refuse the file for warnings, too."),
+)

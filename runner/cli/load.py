@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.cli import flags, json, text
-from runner.cli.loading import load_file, shaping_flags, source_of
+from runner.cli.loading import load_file, source_of
 from runner.cli.opening import any_database, read_settings
 from runner.db.runs import RunOptions
 from runner.intake.load import Shaping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("load", short_help="Read a job file into the database; prints the run's id.")
-@shaping_flags
+@flags.shaping_flags
 @flags.json_flag
 @flags.quiet_flag
 def command(file: Path, *, name: str | None, as_json: bool, quiet: bool, **given: Any) -> None:

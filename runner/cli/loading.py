@@ -5,47 +5,29 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from runner.cli import text
 from runner.cli.progress import is_live
 from runner.embedded.home import Home
-from runner.intake.load import Shaping, keep_stdin, load
+from runner.intake.load import keep_stdin, load
 from runner.rules.redact import one_line, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from runner.db.runs import RunOptions
     from runner.db.session import Database
-    from runner.intake.load import Loaded
+    from runner.intake.load import Loaded, Shaping
     from runner.rules.findings import Finding
     from runner.settings import Settings
 
 _TELL_EACH_S: Final = 5.0
 _REASON_LENGTH: Final = 200
 _HARMLESS: Final = frozenset({"retired-model"})  # costs what it costs; the others may be typing errors
-
-
-def shaping_flags(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the argument FILE and the flags that say what is loaded and as which run."""
-    for option in reversed(
-        (
-            click.argument("file", type=click.Path(path_type=Path, allow_dash=True)),
-            click.option("--name", help="Name of the run.  [default: that of the file]"),
-            click.option("--new", is_flag=True, help="Begin a fresh run of a file that was run before."),
-            click.option(
-                "--model", default=Shaping().model, show_default=True, help="Model where a line names none."
-            ),
-            click.option("--skip-bad", is_flag=True, help="Load the good lines, put the bad ones aside."),
-            click.option("--strict", is_flag=True, help="Refuse the file for warnings, too."),
-        )
-    ):
-        command = option(command)
-    return command
 
 
 def source_of(file: Path, name: str | None, settings: Settings) -> tuple[Path, str | None]:

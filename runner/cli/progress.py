@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 from runner.cli import text
 from runner.cli.pace import Pace
 from runner.rules.redact import one_line, plain
-from runner.rules.states import JobState, RunState
+from runner.rules.states import RUN_ENDED, JobState, RunState
 
 if TYPE_CHECKING:
     from runner.cli.snapshot import Snapshot
 
 _LINE_S: Final = 10.0
 _LINE_SHARE: Final = 0.05
+_GAP_S: Final = 1.0
 _REASON_LENGTH: Final = 200
 
 
@@ -73,17 +74,18 @@ class Lines(Silent):
         self._interval_s = interval_s or _LINE_S
         self._share = _LINE_SHARE if interval_s is None else 1.0
         self._pace = Pace()
-        self._next_s = self._next_share = 0.0
+        self._told_s = self._next_share = 0.0
         self._reason: str | None = None
         self._last = ""
 
     def update(self, seen: Snapshot) -> None:
-        """Print a line when one is due, and when the run begins or ends to wait."""
+        """Print a line when one is due, and whenever the run begins or ends to wait."""
         now_s = time.monotonic()
         self._pace.add(now_s, seen.done)
         share, reason = seen.done / max(seen.run.total, 1), standstill(seen)
-        if now_s >= self._next_s or share >= self._next_share or reason != self._reason:
-            self._next_s = now_s + self._interval_s
+        wait_s = _GAP_S if share >= self._next_share else self._interval_s
+        if now_s - self._told_s >= wait_s or reason != self._reason or seen.run.state in RUN_ENDED:
+            self._told_s = now_s
             self._next_share = (share // self._share + 1) * self._share
             self._reason = reason
             self.say(progress_line(seen, self._pace))

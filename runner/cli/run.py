@@ -1,39 +1,20 @@
-"""`runner run FILE`: load, work, write, tell. Run again, it carries on."""
+"""`runner run FILE`: load, work, write, tell. Run again, it carries on. Here are its flags."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from runner.cli import flags, json, last_words, snapshot, text, working
-from runner.cli.exit_codes import ExitCode
-from runner.cli.loading import load_file, may_go_on, shaping_flags, source_of
-from runner.cli.opening import any_database, need_key, read_settings
-from runner.cli.report import summary_lines
-from runner.db import runs
-from runner.db.runs import RunOptions
-from runner.intake.load import Shaping
-from runner.output.claim import claim, mark_of
-from runner.output.files import check_place, paths
-from runner.output.write import write_run
-from runner.rules.errors import UsageError
-from runner.rules.states import RUN_ENDED
-
-if TYPE_CHECKING:
-    from runner.db.session import Database
-    from runner.embedded.attach import Attachment
-    from runner.intake.load import Loaded
-    from runner.output.files import Paths
-    from runner.output.write import Written
-    from runner.settings import Settings
-
-_DEFAULTS = RunOptions()
+from runner.cli import flags
+from runner.cli.hold import hold
+from runner.cli.opening import read_settings
+from runner.output.files import default_output, paths
 
 
 @click.command("run", short_help="Load a file, work, write the files, tell the cost. Again: carry on.")
-@shaping_flags
+@flags.shaping_flags
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Results file.  [default: FILE.results.jsonl]"
 )
@@ -44,21 +25,21 @@ _DEFAULTS = RunOptions()
 @click.option(
     "--max-attempts",
     type=click.IntRange(1, 100),
-    default=_DEFAULTS.max_attempts,
+    default=5,
     show_default=True,
     help="Attempts a job may spend before it fails.",
 )
 @click.option(
     "--on-ambiguous",
     type=click.Choice(["resubmit", "hold"]),
-    default=_DEFAULTS.on_ambiguous,
+    default="resubmit",
     show_default=True,
     help="What to do when nobody can know whether a request arrived.",
 )
 @click.option(
     "--max-waiting",
     type=click.IntRange(1),
-    default=_DEFAULTS.max_waiting,
+    default=50_000,
     show_default=True,
     help="Answers that may be out at the same time.",
 )
@@ -79,117 +60,14 @@ def command(file: Path, **given: Any) -> int:
       runner run reviews.jsonl
     """
     settings = read_settings()
-    source, name = source_of(file, given["name"], settings)
-    targets = paths(given["output"] or default_output(source if str(file) != "-" else Path(name or "stdin")))
-    _check(source, targets)
-    with working.attached(settings) as attachment, any_database(settings) as database:
-        loaded = load_file(
-            database,
-            source,
-            settings,
-            name=name,
-            new=given["new"],
-            shaping=_shaping(given),
-            options=_options(given),
-            quiet=given["quiet"],
-        )
-        return _Run(settings, database, attachment, targets, given, str(file)).go(loaded)
+    with hold(settings) as held:
+        if is_likely_new(file, given["output"]) and settings.api_key is not None:
+            held.start_early()
+        from runner.cli.running import run_file  # the engine starts while this is imported
+
+        return run_file(settings, held, file, given)
 
 
-def default_output(source: Path) -> Path:
-    """Name the results of a file in the current folder: `reviews.jsonl.gz` → `reviews.results.jsonl`."""
-    return Path(source.name.removesuffix(".gz").removesuffix(".jsonl") + ".results.jsonl")
-
-
-class _Run:
-    """One call of the command, from the loaded run to its exit code."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        database: Database,
-        attachment: Attachment | None,
-        targets: Paths,
-        given: dict[str, Any],
-        file: str,
-    ) -> None:
-        self._settings, self._database, self._attachment = settings, database, attachment
-        self._targets, self._given, self._file = targets, given, file
-
-    def go(self, loaded: Loaded) -> int:
-        """Work until the run stands still, write its files, tell."""
-        seen = snapshot.read(self._database, loaded.run_id)
-        claim(self._targets, mark_of(seen.run), force=self._given["force"])
-        if seen.run.state in RUN_ENDED:
-            self._say(f"run {seen.run.id} has {seen.run.state} before; its files are written again")
-            return self._write(seen.run.id)
-        need_key(self._settings)
-        if not may_go_on(loaded, yes=self._given["yes"]):
-            text.note(f"nothing was sent; run {seen.run.id} stays loaded")
-            return ExitCode.USAGE
-        return self._work(seen.run.id)
-
-    def _work(self, run_id: int) -> int:
-        given = self._given
-        with self._database.write() as connection:
-            output = str(self._targets.results.absolute())
-            runs.adopt(connection, run_id, options=_options(given), output_path=output)
-        working.set_to_work(self._database, run_id, self._attachment)
-        ending = working.stay(
-            self._database,
-            run_id,
-            self._attachment,
-            quiet=given["quiet"],
-            verbose=given["verbose"],
-            timeout_s=given["timeout"],
-        )
-        if ending.left_by is None:
-            return self._write(run_id)
-        again = working.typed_command(run_id, self._file)
-        working.leave(self._database, run_id, self._attachment, command=again, as_json=given["as_json"])
-        return ending.left_by
-
-    def _write(self, run_id: int) -> int:
-        written = write_run(self._database, run_id, self._targets.results, force=self._given["force"])
-        seen = snapshot.read(self._database, run_id)
-        self._tell(written)
-        again = working.typed_command(run_id, self._file)
-        for line in (*last_words.paused(seen, again), *last_words.out(self._database, seen)):
-            text.note(line)
-        return working.code_of(seen)
-
-    def _tell(self, written: Written) -> None:
-        if self._given["as_json"]:
-            json.emit(written.summary)
-        elif not self._given["quiet"]:
-            for line in summary_lines(written.summary, folder_of(written), written.examples):
-                text.out(line)
-
-    def _say(self, line: str) -> None:
-        if not self._given["quiet"]:
-            text.note(line)
-
-
-def folder_of(written: Written) -> str:
-    """Give what stands before the names of written files, as the user would write it."""
-    folder = str(written.paths.results.parent)
-    return "" if folder == "." else f"{folder}/"
-
-
-def _check(source: Path, targets: Paths) -> None:
-    """Refuse outputs that cannot be, before anything is read; the input above all."""
-    for target in targets:
-        check_place(target)
-        if source.exists() and target.exists() and target.samefile(source):
-            raise UsageError(f"{target} is the job file itself", fix="name another output with -o")
-
-
-def _shaping(given: dict[str, Any]) -> Shaping:
-    return Shaping(
-        model=given["model"], skip_bad=given["skip_bad"], strict=given["strict"], tpm=given["tpm"] or None
-    )
-
-
-def _options(given: dict[str, Any]) -> RunOptions:
-    names = ("rpm", "tpm", "max_attempts", "on_ambiguous", "max_waiting", "limit")
-    return RunOptions(**{name: given[name] for name in names})
+def is_likely_new(file: Path, output: Path | None) -> bool:
+    """Say whether work is to be expected: the file is there, and no summary of an earlier run is."""
+    return file.is_file() and not paths(output or default_output(file)).summary.exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from runner.cli import flags, json, last_words, snapshot, text, working
+from runner.cli.hold import hold
 from runner.cli.opening import existing_database, find_run, need_key, read_settings
 from runner.cli.report import summary_lines
 from runner.rules.errors import UsageError
@@ -32,26 +33,26 @@ def command(
       runner watch reviews
     """
     settings = read_settings()
-    with working.attached(settings) as attachment, existing_database(settings) as database:
+    with hold(settings) as held, existing_database(settings) as database:
         with database.read() as connection:
             found = find_run(connection, run)
         if found.state is RunState.LOADING:
             raise UsageError(f"run {found.id} is still being loaded", fix="load its file again")
         if found.state not in RUN_ENDED:
             need_key(settings)
-            if detach and attachment is not None:
-                attachment.detach()
-            working.set_to_work(database, found.id, attachment)
+            if detach and held.attachment is not None:
+                held.attachment.detach()
+            working.set_to_work(database, found.id, held)
         if detach:
             if not quiet:
                 text.note(f"run {found.id} is at work; to watch it: runner watch {found.id}")
             if as_json:
                 json.emit(snapshot.live(database, snapshot.read(database, found.id)))
             return 0
-        ending = working.stay(database, found.id, attachment, quiet=quiet, verbose=verbose, timeout_s=timeout)
+        ending = working.stay(database, found.id, held, quiet=quiet, verbose=verbose, timeout_s=timeout)
         again = f"runner start {found.id}"
         if ending.left_by is not None:
-            working.leave(database, found.id, attachment, command=again, as_json=as_json)
+            working.leave(database, found.id, held, command=again, as_json=as_json)
             return ending.left_by
         seen = snapshot.read(database, found.id)
         if as_json:

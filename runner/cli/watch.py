@@ -10,6 +10,7 @@ import click
 from runner.cli import flags, json, last_words, snapshot, text, working
 from runner.cli.exit_codes import ExitCode
 from runner.cli.follow import Follower, stands_still
+from runner.cli.hold import hold
 from runner.cli.opening import existing_database, find_run, read_settings
 from runner.cli.progress import Silent, choose
 from runner.cli.report import summary_lines
@@ -52,11 +53,11 @@ def command(
       runner watch reviews --exit-status && notify-send "reviews are done"
     """
     settings = read_settings()
-    with working.attached(settings) as attachment, existing_database(settings) as database:
+    with hold(settings) as held, existing_database(settings) as database:
         with database.read() as connection:
             run_id = find_run(connection, run).id
         if not quiet and not stands_still(snapshot.read(database, run_id)):
-            text.note(_first_words(run_id, attachment))
+            text.note(_first_words(run_id, held.attachment))
         show: Show = choose(quiet=quiet, interval_s=interval)
         if as_json:
             show = _JsonLines(database, interval or _JSON_LINE_S)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from runner.cli import json, last_words, snapshot, text
 from runner.cli.exit_codes import ExitCode, of_run
@@ -12,49 +11,31 @@ from runner.cli.follow import Follower
 from runner.cli.progress import choose
 from runner.cli.stopping import Stop
 from runner.db import runs
-from runner.embedded.attach import attach
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from runner.cli.follow import Ending
+    from runner.cli.hold import Hold
     from runner.cli.snapshot import Snapshot
     from runner.db.session import Database
-    from runner.embedded.attach import Attachment
-    from runner.settings import Settings
-
-_ENGINE_ENDS_S: Final = 90.0  # what is in flight may take a minute and more
 
 
-@contextmanager
-def attached(settings: Settings) -> Iterator[Attachment | None]:
-    """Hold the engine of the state folder, if there is one; None with shared servers."""
-    if not settings.embedded:
-        yield None
-        return
-    with attach(settings, need_engine=False) as attachment:
-        yield attachment
-
-
-def set_to_work(database: Database, run_id: int, attachment: Attachment | None) -> None:
+def set_to_work(database: Database, run_id: int, hold: Hold) -> None:
     """Start a run, see to an engine, and wake the workers. Raises UsageError, Unreachable."""
-    is_there = attachment is None or attachment.alive()
-    if attachment is not None and is_there:
-        attachment.start()  # refuses another key or base URL before the run is set to work
+    is_there = hold.is_at_work()  # and is refused, with another key, before the run is set to work
     now_ms = database.now_ms()
     with database.write() as connection:
         runs.start(connection, run_id, now_ms)
-    if attachment is not None and not is_there:
-        attachment.start()  # new workers look for work by themselves
-    else:
+    if is_there:
         _ring(run_id)
+    else:
+        hold.wait_ready()  # new workers look for work by themselves
 
 
 def stay(
     database: Database,
     run_id: int,
-    attachment: Attachment | None,
+    hold: Hold,
     *,
     quiet: bool,
     verbose: bool,
@@ -67,7 +48,7 @@ def stay(
             run_id=run_id,
             show=show,
             stop=stop,
-            engine=attachment,
+            engine=hold.attachment,
             timeout_s=timeout_s,
             verbose=verbose,
         )
@@ -78,11 +59,9 @@ def stay(
     return ending
 
 
-def leave(
-    database: Database, run_id: int, attachment: Attachment | None, *, command: str, as_json: bool
-) -> None:
+def leave(database: Database, run_id: int, hold: Hold, *, command: str, as_json: bool) -> None:
     """Let go of the engine after a signal or a timeout, and say what is still out and how to go on."""
-    goes_on = attachment is None or attachment.others() or not attachment.end(_ENGINE_ENDS_S)
+    goes_on = not hold.end()
     seen = snapshot.read(database, run_id)
     for line in (last_words.how_far(seen), *last_words.out(database, seen)):
         text.note(line)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from runner.db.session import Database
 
 WINDOW_MS = 60_000
+OUTPUT_TOKENS_GUESS = 500  # of an attempt whose answer is still out
 
 
 def read(database: Database, now_ms: int) -> list[tuple[str, int, int]]:
@@ -17,7 +18,8 @@ def read(database: Database, now_ms: int) -> list[tuple[str, int, int]]:
     with database.read() as connection:
         rows = connection.execute(
             text(
-                "SELECT j.model, a.marked_at_ms, COALESCE(a.total_tokens, j.prompt_tokens) AS tokens"
+                "SELECT j.model, a.marked_at_ms, COALESCE(a.total_tokens, j.prompt_tokens"
+                f" + COALESCE(j.output_tokens_max, {OUTPUT_TOKENS_GUESS})) AS tokens"
                 " FROM attempts a JOIN jobs j ON j.id = a.job_id"
                 " WHERE a.marked_at_ms > :since AND a.outcome <> 'not_sent'"
             ),

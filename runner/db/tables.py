@@ -22,6 +22,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from runner.rules.states import FINAL, JobState, RunState
 
+# On SQLite only a column of type INTEGER is the row id itself; any other key costs an index of its own.
+_ROW_ID = BigInteger().with_variant(Integer, "sqlite")
 JOB_ID_SHIFT = 32
 JOBS_MAX = (1 << JOB_ID_SHIFT) - 1  # of one run
 
@@ -126,7 +128,7 @@ class Job(Base):
         ),
     )
 
-    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    id: Mapped[int] = mapped_column(_ROW_ID, primary_key=True, autoincrement=False)
     run_id: Mapped[int] = mapped_column(Integer)
     line: Mapped[int] = mapped_column(Integer)
     custom_id: Mapped[str] = mapped_column(Text)
@@ -157,7 +159,7 @@ class Payload(Base):
 
     __tablename__ = "payloads"
 
-    job_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    job_id: Mapped[int] = mapped_column(_ROW_ID, primary_key=True, autoincrement=False)
     body: Mapped[bytes] = mapped_column(LargeBinary)
     extra: Mapped[bytes | None] = mapped_column("metadata", LargeBinary)
     conv_id: Mapped[str | None] = mapped_column(String(64))
@@ -168,7 +170,7 @@ class Attempt(Base):
 
     __tablename__ = "attempts"
 
-    job_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    job_id: Mapped[int] = mapped_column(_ROW_ID, primary_key=True, autoincrement=False)
     attempt: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     lane: Mapped[str] = mapped_column(String(16))
     worker: Mapped[int] = mapped_column(Integer)
@@ -200,7 +202,7 @@ class Result(Base):
     __tablename__ = "results"
     __table_args__ = (UniqueConstraint("request_id"),)
 
-    job_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    job_id: Mapped[int] = mapped_column(_ROW_ID, primary_key=True, autoincrement=False)
     attempt: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     request_id: Mapped[str] = mapped_column(Text)
     body: Mapped[bytes] = mapped_column(LargeBinary)

@@ -120,12 +120,10 @@ class Collect:
         """Fetch once. The caller holds one of the station's HTTP places; it is given back here."""
         station = self._station
         answer: Reply | None = None
+        pause_s = station.limiter.paused_until(station.bucket(job.model)) - station.loop.time()
         try:
-            if (
-                station.stopping
-                or station.limiter.paused_until(station.bucket(job.model)) > station.loop.time()
-            ):
-                verdict = Verdict(outcome=Outcome.LATER, code="paused")
+            if station.stopping or pause_s > 0:  # due when the pause ends: it was not asked for at all
+                verdict = Verdict(outcome=Outcome.LATER, code="paused", retry_after_s=max(pause_s, 0.0))
             else:
                 answer = await deferred.fetch(station.api, job.request_id)
                 verdict = reply.of_fetch(answer, now_s=station.now_ms() / 1000)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from runner.db.jobs import Cause, Cost, Settled
 from runner.rules import completion, latency, money, retry
 from runner.rules.completion import Completion, Kind
 from runner.rules.states import Event, JobState
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from runner.rules.prices import OwnPrices

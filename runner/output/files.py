@@ -14,13 +14,13 @@ import secrets
 import stat
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from runner.rules.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
     from types import TracebackType
 
 _SUFFIX: Final = ".runner-part"
@@ -55,6 +55,11 @@ def paths(output: Path) -> Paths:
         errors=output.with_name(f"{stem}.errors.jsonl"),
         summary=output.with_name(f"{stem}.summary.json"),
     )
+
+
+def default_output(source: Path) -> Path:
+    """Name the results of a job file in the current folder: `reviews.jsonl.gz`, `reviews.results.jsonl`."""
+    return Path(source.name.removesuffix(".gz").removesuffix(".jsonl") + ".results.jsonl")
 
 
 def check_place(target: Path) -> None:

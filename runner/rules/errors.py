@@ -56,5 +56,5 @@ class Unreachable(UserError):  # noqa: N818 - named as users read it
     exit_code = 5
 
 
-class Bug(RunnerError):
+class Bug(RunnerError):  # noqa: N818 - named as users read it
     """The program broke one of its own rules (exit 70)."""

@@ -130,7 +130,13 @@ def _s(*states: JobState) -> frozenset[JobState]:
 TRANSITIONS: dict[Event, Transition] = {
     row.event: row
     for row in (
-        _row(Event.SEND, _s(_P), _s(_S), "slots reserved, attempt committed; the POST leaves now", fenced=True),
+        _row(
+            Event.SEND,
+            _s(_P),
+            _s(_S),
+            "slots reserved, the attempt on record; the POST leaves now",
+            fenced=True,
+        ),
         _row(Event.NOT_SENT, _s(_S), _s(_P), "connecting failed, or we stopped before sending", fenced=True),
         _row(
             Event.REFUSED_FOR_NOW,

@@ -155,7 +155,7 @@ def test_an_older_file_is_copied_first_and_two_copies_are_kept(
     assert not list(tmp_path.glob("*.before-*")), "a new file needs no copy"
     with database.write() as connection:
         connection.exec_driver_sql(
-            "INSERT INTO workers (host, pid, started_at_ms, seen_at_ms) VALUES ('a', 1, 1, 1)"
+            "INSERT INTO workers (host, node, pid, started_at_ms, seen_at_ms) VALUES ('a', 'b', 1, 1, 1)"
         )
     monkeypatch.setattr(migrate, "HEAD", "0002")
     for number, name in enumerate(("before-a", "before-b")):

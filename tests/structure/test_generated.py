@@ -1,10 +1,12 @@
 """What is generated is current."""
 
+from pathlib import Path
+
 import pytest
 from generated import PAGES
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_a_generated_page_is_what_its_source_makes(page):
+def test_a_generated_page_is_what_its_source_makes(page: Path) -> None:
     """`make docs` writes it anew."""
     assert PAGES[page]() == page.read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2] / "runner"
 
 DOORS = {"db", "api", "limiter"}
 STAGES = {"intake", "engine", "output"}
-MAY_IMPORT = {
+MAY_IMPORT: dict[str, set[str]] = {
     "rules": set(),
     "simulator": set(),
     "settings": {"rules"},
@@ -28,9 +28,9 @@ MAY_IMPORT = {
 PURE = ("os", "time", "random", "socket", "sqlalchemy", "redis", "aiohttp", "celery", "click", "asyncio")
 
 
-def imported(path):
+def imported(path: Path) -> set[str]:
     """Return the modules that a file imports, dotted."""
-    found = set()
+    found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
@@ -40,7 +40,7 @@ def imported(path):
     return found
 
 
-def room(path):
+def room(path: Path) -> str:
     """Return which room a file of the package is in."""
     place = path.relative_to(ROOT)
     return place.parts[0].removesuffix(".py")
@@ -50,7 +50,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_file_imports_only_rooms_below_its_own(path):
+def test_a_file_imports_only_rooms_below_its_own(path: Path) -> None:
     """The arrows of the design; a new room must be put on the map here."""
     own = room(path)
     rooms = {name.split(".")[1] for name in imported(path) if name.startswith("runner.")} - {own}
@@ -59,12 +59,12 @@ def test_a_file_imports_only_rooms_below_its_own(path):
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "rules").glob("*.py")), ids=lambda path: path.name)
-def test_the_rules_reach_nothing_outside(path):
+def test_the_rules_reach_nothing_outside(path: Path) -> None:
     """No I/O, clock, chance or environment in rules/."""
     assert not {name.split(".")[0] for name in imported(path)} & set(PURE)
 
 
-def test_only_the_database_room_changes_a_jobs_state():
+def test_only_the_database_room_changes_a_jobs_state() -> None:
     """Nobody else writes SQL."""
     telling = [
         str(path.relative_to(ROOT))
@@ -75,7 +75,7 @@ def test_only_the_database_room_changes_a_jobs_state():
     assert telling == []
 
 
-def test_files_stay_small():
+def test_files_stay_small() -> None:
     """A file that needs more lines has more than one idea."""
     long = {str(p.relative_to(ROOT)): n for p in FILES if (n := len(p.read_text().splitlines())) > 420}
 

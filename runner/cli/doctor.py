@@ -1,0 +1,79 @@
+"""`runner doctor`: what is set up, what is not, how to mend it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from runner.cli import flags, json, text
+from runner.cli.checks import Check, all_checks, python
+from runner.cli.exit_codes import ExitCode
+from runner.cli.opening import read_settings
+from runner.rules.errors import UserError
+from runner.rules.redact import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.settings import Settings
+
+
+@click.command("doctor", short_help="Tell what is set up, what is not, and how to mend it.")
+@click.option("--config", is_flag=True, help="Also tell every setting and where it comes from.")
+@flags.json_flag
+def command(*, config: bool, as_json: bool) -> int:
+    """Tell what is set up, what is not, and how to mend it. Changes nothing, costs nothing.
+
+    Exit 0 when all is well (warnings included), 4 when the API key is missing or refused, else 5.
+
+    \b
+    Example, every setting with its source:
+      runner doctor --config
+    """
+    settings, found = _settings()
+    checks = [python(), found]
+    if not as_json:
+        _print(checks)
+    for check in all_checks(settings) if settings else ():
+        checks.append(check)
+        if not as_json:
+            _print([check])
+    rows = [asdict(source) for source in settings.sources] if settings and config else []
+    if as_json:
+        shown = {"settings": rows} if config else {}
+        json.emit({"schema": 1, "checks": [asdict(check) for check in checks], **shown})
+    else:
+        for line in _table(rows):
+            text.out(line)
+    return _code(checks)
+
+
+def _settings() -> tuple[Settings | None, Check]:
+    try:
+        settings = read_settings()
+    except UserError as error:
+        return None, Check(name="settings", state="failed", told=error.what, fix=error.fix)
+    form = "embedded" if settings.embedded else "shared servers"
+    return settings, Check(name="settings", state="ok", told=f"{form}; --config tells each one")
+
+
+def _code(checks: list[Check]) -> ExitCode:
+    failed = {check.name for check in checks if check.state == "failed"}
+    if not failed:
+        return ExitCode.OK
+    return ExitCode.KEY_REFUSED if failed == {"api key"} else ExitCode.UNREACHABLE
+
+
+def _print(checks: list[Check]) -> None:
+    for check in checks:
+        text.out(f"{check.state:<8} {check.name}: {plain(check.told)}")
+        if check.state != "ok" and check.fix:
+            text.out(f"         fix: {plain(check.fix)}")
+
+
+def _table(rows: list[dict[str, str]]) -> Iterator[str]:
+    if rows:
+        yield ""
+        yield from text.table([(row["name"], plain(row["shown"]), row["origin"]) for row in rows])

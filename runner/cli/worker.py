@@ -1,0 +1,69 @@
+"""`runner worker`: worker processes for shared servers, kept alive until a signal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from typing import Final
+
+import click
+
+from runner.cli import text
+from runner.cli.opening import any_database, need_key, read_settings
+from runner.cli.stopping import Stop
+from runner.embedded import processes
+from runner.rules.errors import UsageError
+
+_LOOK_S: Final = 1.0  # also how fast a worker that dies at once is started again
+_STDERR: Final = 2
+_COMMAND: Final = (sys.executable, "-P", "-c", "from runner.worker import main; main()")
+
+
+@click.command("worker", short_help="Work for runs on shared servers.")
+@click.option("--processes", "count", type=click.IntRange(1, 64), help="Worker processes.  [default: 1]")
+@click.option("--beat", is_flag=True, help="Also ring every few seconds; one worker of all must.")
+def command(*, count: int | None, beat: bool) -> int:
+    """Work for the runs of the shared database until Ctrl-C or SIGTERM; what is in flight is finished first.
+
+    Needs RUNNER_DATABASE_URL and RUNNER_REDIS_URL; without them every run brings its own workers.
+
+    \b
+    Example, the first machine and every other:
+      runner worker --processes 2 --beat
+      runner worker --processes 2
+    """
+    settings = read_settings({"worker_processes": count})
+    if settings.embedded:
+        raise UsageError(
+            "worker is for shared servers; here, runs bring their own workers",
+            fix="set RUNNER_DATABASE_URL and RUNNER_REDIS_URL, or just: runner run FILE",
+        )
+    need_key(settings)
+    with any_database(settings) as database:
+        database.check()
+    with Stop() as stop:
+        crew = [_spawn(place, beat=beat and place == 0) for place in range(settings.worker_processes or 1)]
+        text.note(f"{text.of(len(crew), 'worker')} at work; Ctrl-C ends in good order")
+        while stop.asked is None:
+            stop.wait(_LOOK_S)
+            for place, child in enumerate(crew):
+                if stop.asked is None and child.poll() is not None:
+                    text.note(f"worker {place + 1} ended with {child.returncode}; starting it again")
+                    crew[place] = _spawn(place, beat=beat and place == 0)
+        text.note("ending; what is in flight is finished first; press again to stop now")
+        for child in crew:
+            child.send_signal(signal.SIGTERM)
+        for child in crew:
+            child.wait()
+        return stop.asked
+
+
+def _spawn(place: int, *, beat: bool) -> subprocess.Popen[bytes]:
+    """Start a worker that dies with this process, under a name that no other on this machine has."""
+    arguments = ["--node", f"w{os.getpid()}-{place + 1}", *(["--beat"] if beat else [])]
+    env = {**os.environ, processes.PARENT: str(os.getpid())}
+    child = processes.spawn([*_COMMAND, *arguments], env, log=_STDERR)
+    processes.release(child)
+    return child

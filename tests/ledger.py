@@ -1,0 +1,532 @@
+"""The ledger: do a run's database, its files and the API's own books tell one story? Shares no code with runner.
+
+A *submission* is one that the API's books call accepted; an *attempt* is a row of ours. They are matched by
+request_id; a submission whose id we never learnt is matched to its job by the body's `user`, else by the
+sha256 of the body as posted. The equations, with C for the run's counters and B for the books:
+
+    arrived      = submissions without an attempt that knows their id
+    B.accepted   = C.accepted + arrived,          B.unanswered <= arrived <= attempts in doubt without an id
+    a job:         arrived of it <= its attempts in doubt without an id; each known one ended its job, is out,
+                   or has exactly one reason (ambiguous, lost, unusable, generation_failed, superseded)
+    C.extra      = attempts in doubt, lost, unusable or failed that did not end their job; a superseded one
+                   (its job was ended by an older attempt) stands for the reason which that one had before
+    B.cut + B.lost + B.expired + handed out whole, not stored = attempts lost
+    B.fetched = succeeded,  B.garbage + B.no_choices = unusable,  B.failed = generation_failed, each as far
+                   as the answer was stored; without a crash every answer that was handed out whole is stored
+    no crash:      arrived = B.unanswered, and attempts in doubt <= B's faults that leave a doubt
+    money:         ticks in the stored bytes = of the attempts = C = summary = B's of exactly those ids
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gzip
+import hashlib
+import json
+import sqlite3
+import sys
+import urllib.request
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+Row = dict[str, Any]
+ENDS = ("succeeded", "failed", "cancelled")
+NO_END = ("ambiguous", "lost", "unusable", "generation_failed")  # outcomes that may be an extra's reason
+REASONS = (*NO_END, "user_retry")
+WHOLE = {  # handed out whole: what a stored one must have become
+    "fetched": "succeeded",
+    "garbage": "unusable",
+    "no_choices": "unusable",
+    "failed": "generation_failed",
+}
+GONE = ("cut", "lost", "expired")
+PRICED = ("fetched", "no_choices")
+DOUBT = ("500", "500_after", "reset_before", "reset_after", "hang")
+BEFORE_NEXT = {*NO_END, "not_sent", "refused_for_now"}  # what another attempt may follow by itself
+EXTRAS_MAX = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """All that was read. `crashed`: processes were killed; `limits`: of the windows (rpm, tpm, rps)."""
+
+    run: Row
+    jobs: list[Row]
+    attempts: list[Row]
+    results: list[Row]
+    counters: Mapping[tuple[str, str], int]
+    events: list[Row]
+    output: list[bytes]
+    errors: list[bytes]
+    summary: Row
+    summary_files: Mapping[str, bytes]
+    input_ids: list[str]
+    books: Row
+    limits: Mapping[str, int]
+    crashed: bool
+
+    @cached_property
+    def by_job(self) -> dict[int, list[Row]]:
+        """Attempts by job, oldest first."""
+        found: dict[int, list[Row]] = defaultdict(list)
+        for attempt in self.attempts:
+            found[attempt["job_id"]].append(attempt)
+        return found
+
+    @cached_property
+    def states(self) -> Counter[str]:
+        """Jobs by state, counted from the rows."""
+        return Counter(job["state"] for job in self.jobs)
+
+    @cached_property
+    def known(self) -> dict[str, Row]:
+        """Attempts by request_id."""
+        return {attempt["request_id"]: attempt for attempt in self.attempts if attempt["request_id"]}
+
+    @cached_property
+    def stored(self) -> dict[str, Row]:
+        """Results by request_id."""
+        return {result["request_id"]: result for result in self.results}
+
+    @cached_property
+    def job_of(self) -> dict[int, Row]:
+        """Jobs by id."""
+        return {job["id"]: job for job in self.jobs}
+
+    def n(self, kind: str, key: str) -> int:
+        """Return one counter."""
+        return self.counters.get((kind, key), 0)
+
+    def ended_its_job(self, attempt: Row) -> bool:
+        """Say whether the job's end came from this attempt."""
+        job = self.job_of[attempt["job_id"]]
+        return job["state"] in ("succeeded", "failed") and job["answered_by"] == attempt["attempt"] or (
+            job["state"] == "failed" and job["answered_by"] is None and job["attempt"] == attempt["attempt"]
+        )
+
+    def is_superseded(self, attempt: Row) -> bool:
+        """Say whether an older attempt ended the job while this one was out."""
+        by = self.job_of[attempt["job_id"]]["answered_by"]
+        return by is not None and by < attempt["attempt"] and attempt["outcome"] in ("accepted", "marked")
+
+
+def loaded(facts: Facts) -> Iterator[str]:
+    """L1: the input's lines, the rows, the counters and the summary are the same jobs."""
+    ids = [job["custom_id"] for job in facts.jobs]
+    if ids != facts.input_ids:
+        missing, strange = set(facts.input_ids) - set(ids), set(ids) - set(facts.input_ids)
+        yield f"L1 rows are not the input's lines in order: missing {some(missing)}, strange {some(strange)}"
+    if facts.run["total"] != len(ids):
+        yield f"L1 the run says {facts.run['total']} jobs, there are {len(ids)}"
+    kept = {key: n for (kind, key), n in facts.counters.items() if kind == "state" and n}
+    if kept != dict(facts.states):
+        yield f"L1 the counters by state are {kept}, a recount is {dict(facts.states)}"
+    if any(event["kind"] == "recounted" for event in facts.events):
+        yield "L1 the counters had drifted and were mended on the way"
+    told = {key: n for key, n in facts.summary["counts"].items() if key in (*ENDS, "held")}
+    counted = {state: facts.states.get(state, 0) for state in (*ENDS, "held")}
+    if told != counted or facts.summary["counts"]["total"] != len(ids):
+        yield f"L1 the summary counts {facts.summary['counts']}, the rows {counted} of {len(ids)}"
+
+
+def output_files(facts: Facts) -> Iterator[str]:
+    """L2: every ended or held job has one line, in one file, in input order; the summary knows the files."""
+    seen: dict[str, list[str]] = {}
+    for name, lines, states in (
+        ("results", facts.output, ("succeeded",)),
+        ("errors", facts.errors, ("failed", "held")),
+    ):
+        seen[name] = [json.loads(line)["custom_id"] for line in lines]
+        want = [job["custom_id"] for job in facts.jobs if job["state"] in states]
+        twice = [key for key, n in Counter(seen[name]).items() if n > 1]
+        if twice:
+            yield f"L2 twice in {name}: {some(twice)}"
+        elif seen[name] != want:
+            odd = set(seen[name]) ^ set(want)
+            yield f"L2 {name} and rows differ: {some(odd) if odd else 'in their order'}"
+        wrong = [line for line in lines if (json.loads(line)["error"] is None) != (name == "results")]
+        if wrong:
+            yield f"L2 {len(wrong)} lines of {name} belong in the other file"
+        said, raw = facts.summary["files"].get(name, {}), facts.summary_files[name]
+        if (said.get("lines"), said.get("sha256")) != (len(lines), hashlib.sha256(raw).hexdigest()):
+            yield f"L2 the summary tells of other {name} than there are: {said}"
+    both = set(seen["results"]) & set(seen["errors"])
+    if both:
+        yield f"L2 in both files: {some(both)}"
+    names = [json.loads(line)["id"] for line in (*facts.output, *facts.errors)]
+    if len(set(names)) != len(names):
+        yield "L2 ids of lines are not unique"
+
+
+def bytes_kept(facts: Facts) -> Iterator[str]:
+    """L3: stored bytes have the sha256 that is said, and are what the output shows."""
+    for result in facts.results:
+        if hashlib.sha256(result["body"]).hexdigest() != result["sha256"]:
+            yield f"L3 the stored bytes of {result['request_id']} have another sha256"
+    lines = {json.loads(line)["custom_id"]: line for line in facts.output}
+    answers = {(result["job_id"], result["attempt"]): result for result in facts.results}
+    for job in facts.jobs:
+        if job["state"] != "succeeded":
+            continue
+        result = answers.get((job["id"], job["answered_by"]))
+        if result is None:
+            yield f"L3 {job['custom_id']} succeeded without stored bytes"
+        elif b'"body":' + one_line(result["body"]) not in lines.get(job["custom_id"], b""):
+            yield f"L3 the output of {job['custom_id']} is not what is stored"
+
+
+def submissions(facts: Facts) -> Iterator[str]:
+    """L4: every submission that the API accepted ended its job or has its one reason."""
+    unknown: Counter[str] = Counter()
+    for entry in facts.books["jobs"]:
+        attempt = facts.known.get(entry["request_id"])
+        if attempt is None:
+            unknown[entry["job"]] += 1
+        elif facts.job_of[attempt["job_id"]]["key"] != entry["job"]:
+            yield f"L4 {entry['request_id']} is on record for another job than it was submitted for"
+    doubts = Counter(
+        facts.job_of[attempt["job_id"]]["key"]
+        for attempt in facts.attempts
+        if attempt["outcome"] == "ambiguous" and not attempt["request_id"]
+    )
+    for key, n in unknown.items():
+        if n > doubts[key]:
+            yield f"L4 the API accepted {n} submissions of {key} that are not on record; {doubts[key]} in doubt"
+    arrived, unanswered = sum(unknown.values()), facts.books["unanswered"]
+    if facts.books["accepted"] != facts.n("attempts", "accepted") + arrived:
+        yield f"L4 accepted: books {facts.books['accepted']}, counter {facts.n('attempts', 'accepted')} + {arrived}"
+    if unanswered > arrived or (not facts.crashed and unanswered != arrived):
+        yield f"L4 {unanswered} submissions were never answered, {arrived} are not on record"
+    faults = sum(facts.books["faults"].get(kind, 0) for kind in DOUBT)
+    in_doubt = sum(attempt["outcome"] == "ambiguous" for attempt in facts.attempts)
+    if not facts.crashed and in_doubt > faults:
+        yield f"L4 {in_doubt} attempts in doubt, but only {faults} faults that leave a doubt"
+
+
+def reasons(facts: Facts) -> Iterator[str]:
+    """L4: reasons are counted as the attempts tell them, in the run, in the jobs and in the summary."""
+    rows: Counter[str] = Counter()
+    superseded = 0
+    for job in facts.jobs:
+        mine = [a for a in facts.by_job[job["id"]] if not facts.ended_its_job(a)]
+        extras = [a["outcome"] for a in mine if a["outcome"] in NO_END]
+        beside = sum(facts.is_superseded(a) and a["request_id"] is not None for a in mine)
+        superseded += beside
+        rows.update(extras)
+        if job["extras"] != len(extras) + beside:
+            yield f"L4 {job['custom_id']} counts {job['extras']} extras; its attempts tell {extras} + {beside}"
+        for a in mine:
+            out = job["attempt"] == a["attempt"] and job["state"] in ("waiting", "collecting", "stored")
+            if a["request_id"] and a["outcome"] not in NO_END and not out and not facts.is_superseded(a):
+                yield f"L4 {job['custom_id']}: attempt {a['attempt']} was accepted; no end, no reason ({a['outcome']})"
+    counted = Counter({reason: facts.n("extra", reason) for reason in REASONS if facts.n("extra", reason)})
+    by_user = counted.pop("user_retry", 0)
+    if superseded or by_user:
+        fits = sum(counted.values()) + by_user == sum(rows.values()) + superseded
+    else:
+        fits = counted == rows
+    if not fits:
+        yield f"L4 extras: counted {dict(counted)}, by attempts {dict(rows)}, superseded {superseded}"
+    told = {reason: n for reason, n in facts.summary["attempts"]["extra"].items() if n}
+    if told != {reason: facts.n("extra", reason) for reason in REASONS if facts.n("extra", reason)}:
+        yield f"L4 extras: the summary tells {told}"
+    known = sum(a["accepted_at_ms"] is not None for a in facts.attempts)
+    if not known == facts.n("attempts", "accepted") == facts.summary["attempts"]["accepted"]:
+        yield f"L4 accepted: {known} attempts, counter {facts.n('attempts', 'accepted')}, or summary, differ"
+
+
+def answers(facts: Facts) -> Iterator[str]:
+    """L5: what the API handed out is stored and became what it was, or is recorded as lost."""
+    submitted = {entry["request_id"]: entry for entry in facts.books["jobs"]}
+    for request_id, attempt in facts.known.items():
+        entry, outcome, name = submitted.get(request_id), attempt["outcome"], facts.job_of[attempt["job_id"]]
+        who = f"{name['custom_id']} attempt {attempt['attempt']}"
+        if entry is None:
+            yield f"L5 {who}: the API never gave {request_id}"
+        elif entry["outcome"] in WHOLE and request_id in facts.stored:
+            if outcome not in (WHOLE[entry["outcome"]], "accepted"):
+                yield f"L5 {who}: the API handed out {entry['outcome']}, we made it {outcome}"
+        elif entry["outcome"] in (*WHOLE, *GONE):
+            if request_id in facts.stored:
+                yield f"L5 {who}: bytes are stored that the API never handed out whole ({entry['outcome']})"
+            elif outcome not in ("lost", "ambiguous"):
+                yield f"L5 {who}: its answer is gone ({entry['outcome']}) and not recorded as lost but {outcome}"
+            elif entry["outcome"] in WHOLE and not facts.crashed:
+                yield f"L5 {who}: an answer was handed out whole, without a crash, and is not stored"
+        elif request_id in facts.stored or outcome in ("succeeded", "unusable", "generation_failed", "lost"):
+            yield f"L5 {who}: {outcome}, but the API never handed it out"
+    for request_id in set(facts.stored) - set(facts.known):
+        yield f"L5 an answer is stored for {request_id}, which no attempt has"
+
+
+def paths(facts: Facts) -> Iterator[str]:
+    """L6: the attempts of a job are a path through the transition table, one after the other in time."""
+    for job in facts.jobs:
+        mine, name = facts.by_job[job["id"]], job["custom_id"]
+        if [a["attempt"] for a in mine] != list(range(1, job["attempt"] + 1)):
+            yield f"L6 {name}: attempts {[a['attempt'] for a in mine]}, the job counts {job['attempt']}"
+            continue
+        for a, following in zip(mine, mine[1:], strict=False):
+            if a["outcome"] not in BEFORE_NEXT and not facts.ended_its_job(a) and not facts.n("extra", "user_retry"):
+                yield f"L6 {name}: attempt {following['attempt']} follows one that is {a['outcome']}"
+            if (a["collected_at_ms"] or 0) > following["marked_at_ms"] and not facts.ended_its_job(a):
+                yield f"L6 {name}: attempt {following['attempt']} was marked before the one before it had ended"
+        for a in mine:
+            times = [a[f"{what}_at_ms"] for what in ("marked", "sent", "accepted", "collected")]
+            told = [time for time in times if time is not None]
+            if told != sorted(told):
+                yield f"L6 {name}: the times of attempt {a['attempt']} go back: {told}"
+            if (a["request_id"] is None) != (a["accepted_at_ms"] is None):
+                yield f"L6 {name}: attempt {a['attempt']} has an id or a time of acceptance, not both"
+        yield from _last_one(facts, job, mine)
+
+
+def _last_one(facts: Facts, job: Row, mine: list[Row]) -> Iterator[str]:
+    by = next((a for a in mine if a["attempt"] == job["answered_by"]), mine[-1] if mine else None)
+    fitting = {
+        "pending": BEFORE_NEXT,
+        "submitting": {"marked"},
+        "waiting": {"accepted"},
+        "collecting": {"accepted"},
+        "stored": {"accepted", "ambiguous", "lost"},
+        "succeeded": {"succeeded"},
+        "failed": {"refused", "unusable", "generation_failed"},
+        "held": {"ambiguous", "lost", "unusable"},
+    }.get(job["state"])
+    outcome = by["outcome"] if by else None
+    if fitting and outcome not in fitting and not (job["state"] == "pending" and by is None):
+        yield f"L6 {job['custom_id']} is {job['state']}, its last attempt {outcome}"
+
+
+def bounds(facts: Facts) -> Iterator[str]:
+    """L7: nobody spends more than allowed. L8: no window held more than its limit."""
+    allowed = json.loads(facts.run["options"]).get("max_attempts", 5)
+    for job in facts.jobs:
+        if job["spent"] > allowed:
+            yield f"L7 {job['custom_id']} has spent {job['spent']} attempts of {allowed}"
+        again = job["extras"] - (job["state"] == "held")
+        if again > EXTRAS_MAX and not facts.n("extra", "user_retry"):
+            yield f"L7 {job['custom_id']} was sent again {again} times by itself"
+    for model, peaks in facts.books["peaks"].items():
+        for name, limit in facts.limits.items():
+            if peaks[name] > limit:
+                yield f"L8 {model}: {peaks[name]} in one window, {name} allows {limit}"
+
+
+def drained(facts: Facts) -> Iterator[str]:
+    """L10: a finished run has nothing left on its way."""
+    left = {state: n for state, n in facts.states.items() if state not in (*ENDS, "held")}
+    if facts.run["state"] != "finished":
+        yield f"L10 the run is {facts.run['state']}"
+    if left:
+        yield f"L10 not drained: {left}"
+
+
+def money(facts: Facts) -> Iterator[str]:
+    """L11: what the stored answers cost is what was counted, told, and billed by the API."""
+    submitted = {entry["request_id"]: entry for entry in facts.books["jobs"]}
+    billed = [submitted[i] for i in facts.stored if i in submitted and submitted[i]["outcome"] in PRICED]
+    usages = [usage(result["body"]) for result in facts.results]
+    cost = facts.summary["cost"]
+    ticks = {
+        "the API's books": sum(entry["ticks"] for entry in billed),
+        "the attempts": sum(a["ticks"] or 0 for a in facts.attempts),
+        "the counters": facts.n("ticks", "reported") + facts.n("ticks", "estimated"),
+        "the summary": cost["reported_ticks"] + cost["estimated_ticks"],
+        "the summary by model": sum(model["ticks"] for model in cost["by_model"].values()),
+    }
+    if any("cost_in_usd_ticks" in found for found in usages):
+        ticks["the stored bytes"] = sum(found.get("cost_in_usd_ticks", 0) for found in usages)
+    if len(set(ticks.values())) > 1:
+        yield f"L11 ticks differ: {ticks}"
+    tokens = {
+        "the API's books": sum(entry["tokens"] for entry in billed),
+        "the stored bytes": sum(found.get("total_tokens", 0) for found in usages),
+        "the attempts": sum(a["total_tokens"] or 0 for a in facts.attempts),
+        "the summary": facts.summary["tokens"]["total"],
+    }
+    if len(set(tokens.values())) > 1:
+        yield f"L11 tokens differ: {tokens}"
+    for entry in billed:
+        attempt = facts.known.get(entry["request_id"])
+        if attempt and attempt["ticks"] != entry["ticks"]:
+            yield f"L11 {entry['request_id']} cost {entry['ticks']} ticks, on record are {attempt['ticks']}"
+    if cost["unknown_jobs"] != len(facts.results) - len(billed):
+        yield f"L11 {len(facts.results) - len(billed)} answers without a price, told are {cost['unknown_jobs']}"
+    if (cost["possible_extra_ticks"] > 0) != (facts.n("extra", "ambiguous") + facts.n("extra", "lost") > 0) and (
+        not facts.n("extra", "generation_failed")
+    ):
+        yield f"L11 possible extra cost is {cost['possible_extra_ticks']} ticks, against the extras"
+
+
+LAWS = (loaded, output_files, bytes_kept, submissions, reasons, answers, paths, bounds, money)
+
+
+def check(
+    database_url: str,
+    output: Path,
+    job_file: Path,
+    books: Row,
+    *,
+    run_id: int | None = None,
+    limits: Mapping[str, int] | None = None,
+    crashed: bool = False,
+    unfinished: bool = False,
+) -> list[str]:
+    """Return what is wrong, one sentence a finding; nothing when all is well.
+
+    `books` is GET /_books?jobs=1 of a simulator that served this run alone; `run_id` defaults to the newest.
+    """
+    facts = read(database_url, output, job_file, books, run_id, limits or {}, crashed=crashed)
+    laws = LAWS if unfinished else (*LAWS, drained)
+    return [finding for law in laws for finding in law(facts)]
+
+
+def read(
+    database_url: str,
+    output: Path,
+    job_file: Path,
+    books: Row,
+    run_id: int | None,
+    limits: Mapping[str, int],
+    *,
+    crashed: bool,
+) -> Facts:
+    """Gather the facts."""
+    with contextlib.closing(connect(database_url)) as base:
+        newest = rows(base, "SELECT MAX(id) AS id FROM runs")[0]["id"]
+        run = rows(base, f"SELECT * FROM runs WHERE id = {int(run_id or newest)}")[0]
+        mine = f"id >= {run['id'] << 32} AND id < {(run['id'] + 1) << 32}"
+        of_jobs = mine.replace("id ", "job_id ")
+        jobs = rows(base, f"SELECT * FROM jobs WHERE {mine} ORDER BY id")
+        bodies = {row["job_id"]: row["body"] for row in rows(base, f"SELECT * FROM payloads WHERE {of_jobs}")}
+        attempts = rows(base, f"SELECT * FROM attempts WHERE {of_jobs} ORDER BY job_id, attempt")
+        results = rows(base, f"SELECT * FROM results WHERE {of_jobs} ORDER BY job_id, attempt")
+        counters = rows(
+            base,
+            f"SELECT kind, key, SUM(n) AS n FROM run_counters WHERE run_id = {run['id']} GROUP BY kind, key",
+        )
+        events = rows(base, f"SELECT * FROM run_events WHERE run_id = {run['id']} ORDER BY id")
+    for job in jobs:
+        job["key"] = key_of(bytes(bodies[job["id"]]))
+    for result in results:
+        result["body"] = bytes(result["body"])
+    errors = output.with_name(output.name.removesuffix(".jsonl") + ".errors.jsonl")
+    summary = output.with_name(output.name.removesuffix(".jsonl") + ".summary.json")
+    return Facts(
+        run=run,
+        jobs=jobs,
+        attempts=attempts,
+        results=results,
+        counters={(row["kind"], row["key"]): int(row["n"]) for row in counters},
+        events=events,
+        output=output.read_bytes().splitlines(),
+        errors=errors.read_bytes().splitlines(),
+        summary=json.loads(summary.read_bytes()),
+        summary_files={"results": output.read_bytes(), "errors": errors.read_bytes()},
+        input_ids=input_ids(job_file),
+        books=books,
+        limits=limits,
+        crashed=crashed,
+    )
+
+
+def connect(url: str) -> Any:
+    """Open a database by its URL: sqlite:///path or postgresql://…"""
+    if url.startswith("sqlite:///"):
+        return sqlite3.connect(f"file:{url.removeprefix('sqlite:///')}?mode=ro", uri=True, timeout=30)
+    import psycopg
+
+    return psycopg.connect(url.replace("postgresql+psycopg:", "postgresql:"))
+
+
+def rows(base: Any, sql: str) -> list[Row]:
+    """Ask a database; return its rows by column name."""
+    cursor = base.cursor()
+    cursor.execute(sql)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def key_of(body: bytes) -> str:
+    """Return what the API's books call a job: the body's `user`, else the sha256 of the body as posted."""
+    user = json.loads(body).get("user")
+    return str(user) if user else hashlib.sha256(b'{"deferred":true,' + body[1:]).hexdigest()
+
+
+def input_ids(path: Path) -> list[str]:
+    """Read the ids of a job file, in both forms."""
+    raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    found = []
+    for number, line in enumerate(raw.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+        if line.strip():
+            job = json.loads(line)
+            found.append(str(job.get("custom_id") or job.get("id") or f"line-{number}"))
+    return found
+
+
+def usage(body: bytes) -> Row:
+    """Return the usage that an answer reports; nothing where it is no answer."""
+    try:
+        found = json.loads(body).get("usage")
+    except (ValueError, AttributeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def one_line(body: bytes) -> bytes:
+    """Return an answer as it stands within an output line."""
+    return body.strip(b" \t\r\n").replace(b"\r", b" ").replace(b"\n", b" ")
+
+
+def some(names: Any) -> str:
+    """Name a few."""
+    listed = sorted(names)
+    return ", ".join(listed[:5]) + (f" and {len(listed) - 5} more" if len(listed) > 5 else "") if listed else "none"
+
+
+def main() -> int:
+    """Check from the command line; exit 1 when a law is broken."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("database", help="sqlite:////path/to/runner.db or postgresql://…")
+    parser.add_argument("output", type=Path, help="OUT.jsonl; its errors and its summary lie beside it")
+    parser.add_argument("job_file", type=Path)
+    parser.add_argument("books", help="a file, or the address of GET /_books?jobs=1")
+    parser.add_argument("--run", type=int, help="[default: the newest]")
+    parser.add_argument("--rpm", type=int)
+    parser.add_argument("--tpm", type=int)
+    parser.add_argument("--rps", type=int)
+    parser.add_argument("--crashed", action="store_true", help="processes were killed on the way")
+    parser.add_argument("--unfinished", action="store_true", help="the run is not at its end yet")
+    given = parser.parse_args()
+    if given.books.startswith("http"):
+        with urllib.request.urlopen(given.books, timeout=60) as reply:
+            books = json.load(reply)
+    else:
+        books = json.loads(Path(given.books).read_bytes())
+    limits = {name: getattr(given, name) for name in ("rpm", "tpm", "rps") if getattr(given, name)}
+    findings = check(
+        given.database,
+        given.output,
+        given.job_file,
+        books,
+        run_id=given.run,
+        limits=limits,
+        crashed=given.crashed,
+        unfinished=given.unfinished,
+    )
+    for finding in findings:
+        print(finding)
+    print(f"{len(findings)} findings" if findings else "the ledger is in order")
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
