@@ -57,11 +57,12 @@ class Back:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotYet:
-    """A fetch brought no answer: ask again at `due_at_ms`."""
+    """A fetch brought no answer: ask again at `due_at_ms`. `asked`: whether the API was asked at all."""
 
     lease: Lease
     due_at_ms: int
     misses: int
+    asked: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +108,7 @@ class _Move:
     code: str | None = None
     request_id: str | None = None
     misses: int = 0
+    unasked: int = 0
     spent: int = 0
     extra: int = 0
     answered_by: int | None = None
@@ -128,6 +130,7 @@ _COLUMNS = [
     ("request_id", "TEXT"),
     ("at", "BIGINT"),
     ("misses", "INT"),
+    ("unasked", "INT"),
     ("spent", "INT"),
     ("extra", "INT"),
     ("answered_by", "INT"),
@@ -289,10 +292,22 @@ def settled(connection: Connection, rows: Sequence[Settled], deltas: Deltas) -> 
 
 def _not_yet(connection: Connection, event: Event, rows: Sequence[NotYet], deltas: Deltas) -> set[int]:
     moves = [
-        _Move(row.lease.job_id, JobState.WAITING, row.lease.gen, due_at_ms=row.due_at_ms, misses=row.misses)
+        _Move(
+            row.lease.job_id,
+            JobState.WAITING,
+            row.lease.gen,
+            due_at_ms=row.due_at_ms,
+            misses=row.misses,
+            unasked=int(not row.asked),
+        )
         for row in rows
     ]
-    return _guarded(connection, event, moves, f"{_FREE}, due_at_ms = v.due, misses = v.misses", deltas)
+    change = f"{_FREE}, due_at_ms = v.due, misses = v.misses, polls = jobs.polls - v.unasked"
+    moved = _guarded(connection, event, moves, change, deltas)
+    for row in rows:
+        if row.lease.job_id in moved and not row.asked:  # the claim had counted it
+            deltas.add(row.lease.run_id, "attempts", "polls", -1)
+    return moved
 
 
 def _count_settled(row: Settled, deltas: Deltas) -> None:
@@ -400,6 +415,7 @@ def _parameters(move: _Move) -> tuple[Any, ...]:
         move.request_id,
         move.at_ms,
         move.misses,
+        move.unasked,
         move.spent,
         move.extra,
         move.answered_by,

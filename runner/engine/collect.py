@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 CLAIM_ROWS = 64
 MISSES_MAX = 2
 MISS_WAIT_S = 2.0
+UNASKED = "paused"  # everybody pauses, or this process ends: the API was not asked
 TROUBLE_WAIT_S = 30.0  # while the account is in trouble, answers stay where they are
 
 log = logging.getLogger("runner.collect")
@@ -122,8 +123,8 @@ class Collect:
         answer: Reply | None = None
         pause_s = station.limiter.paused_until(station.bucket(job.model)) - station.loop.time()
         try:
-            if station.stopping or pause_s > 0:  # due when the pause ends: it was not asked for at all
-                verdict = Verdict(outcome=Outcome.LATER, code="paused", retry_after_s=max(pause_s, 0.0))
+            if station.stopping or pause_s > 0:  # due when the pause ends
+                verdict = Verdict(outcome=Outcome.LATER, code=UNASKED, retry_after_s=max(pause_s, 0.0))
             else:
                 answer = await deferred.fetch(station.api, job.request_id)
                 verdict = reply.of_fetch(answer, now_s=station.now_ms() / 1000)
@@ -219,13 +220,17 @@ class Collect:
                 await self._gone(job, jobs.lost, Event.LOST, verdict, status)
             case Outcome.GENERATION_FAILED:
                 await self._gone(job, jobs.generation_failed, Event.GENERATION_FAILED, verdict, status)
+            case _ if verdict.code == UNASKED:
+                await self._again(job, jobs.later, verdict.retry_after_s or 0.0, job.misses, asked=False)
             case _:
                 wait_s = retry.backoff_s(min(job.polls, 6), station.random.random(), verdict.retry_after_s)
                 await self._again(job, jobs.later, max(wait_s, 0.2), job.misses)
 
-    async def _again(self, job: Claimed, move: jobs.Move, wait_s: float, misses: int) -> None:
+    async def _again(
+        self, job: Claimed, move: jobs.Move, wait_s: float, misses: int, *, asked: bool = True
+    ) -> None:
         due_at_ms = self._station.now_ms() + int(wait_s * 1000)
-        row = NotYet(lease=job.lease, due_at_ms=due_at_ms, misses=misses)
+        row = NotYet(lease=job.lease, due_at_ms=due_at_ms, misses=misses, asked=asked)
         await self._station.committer.write(move, job.lease.job_id, row)
         self._station.collect_at(due_at_ms)
 
