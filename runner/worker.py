@@ -12,6 +12,7 @@ import argparse
 import logging
 import os
 import socket
+import sys
 import threading
 import warnings
 from functools import cache
@@ -22,6 +23,7 @@ from celery import Celery
 from celery.beat import EmbeddedService
 from celery.platforms import SecurityWarning
 from celery.signals import celeryd_after_setup, worker_ready, worker_shutdown, worker_shutting_down
+from celery.utils.nodenames import default_nodename, host_format
 
 from runner import settings as settings_of
 from runner.db import workers
@@ -179,21 +181,16 @@ def serve(node: str, *, beat: bool) -> None:
     """Run one worker in this process until SIGTERM."""
     if beat:
         os.environ["RUNNER_BEAT"] = "1"
-    app.worker_main(
-        [
-            *(
-                "--quiet",
-                "worker",
-                "--hostname",
-                f"{node}@%h",
-                "--pool",
-                "threads",
-                "--concurrency",
-                str(THREADS),
-            ),
-            *("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING"),
-        ]
+    worker = app.Worker(  # not worker_main: the command line of Celery takes longer to load than all of this
+        hostname=host_format(default_nodename(f"{node}@%h")),
+        quiet=True,
+        loglevel="WARNING",
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
     )
+    worker.start()
+    sys.exit(worker.exitcode)
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ sha256 of the body as posted. The equations, with C for the run's counters and B
     B.fetched = succeeded,  B.garbage + B.no_choices = unusable,  B.failed = generation_failed, each as far
                    as the answer was stored; without a crash every answer that was handed out whole is stored
     no crash:      arrived = B.unanswered, and attempts in doubt <= B's faults that leave a doubt
+    polls:         B.polls <= C.polls <= B.polls + B.polls_refused (at the door, uncounted); crashed: only <=
     money:         ticks in the stored bytes = of the attempts = C = summary = B's of exactly those ids
 """
 
@@ -107,8 +108,14 @@ class Facts:
     def ended_its_job(self, attempt: Row) -> bool:
         """Say whether the job's end came from this attempt."""
         job = self.job_of[attempt["job_id"]]
-        return job["state"] in ("succeeded", "failed") and job["answered_by"] == attempt["attempt"] or (
-            job["state"] == "failed" and job["answered_by"] is None and job["attempt"] == attempt["attempt"]
+        return (
+            job["state"] in ("succeeded", "failed")
+            and job["answered_by"] == attempt["attempt"]
+            or (
+                job["state"] == "failed"
+                and job["answered_by"] is None
+                and job["attempt"] == attempt["attempt"]
+            )
         )
 
     def is_superseded(self, attempt: Row) -> bool:
@@ -262,6 +269,9 @@ def answers(facts: Facts) -> Iterator[str]:
                 yield f"L5 {who}: an answer was handed out whole, without a crash, and is not stored"
         elif request_id in facts.stored or outcome in ("succeeded", "unusable", "generation_failed", "lost"):
             yield f"L5 {who}: {outcome}, but the API never handed it out"
+    polls, seen = facts.n("attempts", "polls"), facts.books["polls"]
+    if polls < seen or (polls > seen + sum(facts.books["polls_refused"].values()) and not facts.crashed):
+        yield f"L5 polls: the API saw {seen}, counted are {polls}"
     for request_id in set(facts.stored) - set(facts.known):
         yield f"L5 an answer is stored for {request_id}, which no attempt has"
 
@@ -274,7 +284,11 @@ def paths(facts: Facts) -> Iterator[str]:
             yield f"L6 {name}: attempts {[a['attempt'] for a in mine]}, the job counts {job['attempt']}"
             continue
         for a, following in zip(mine, mine[1:], strict=False):
-            if a["outcome"] not in BEFORE_NEXT and not facts.ended_its_job(a) and not facts.n("extra", "user_retry"):
+            if (
+                a["outcome"] not in BEFORE_NEXT
+                and not facts.ended_its_job(a)
+                and not facts.n("extra", "user_retry")
+            ):
                 yield f"L6 {name}: attempt {following['attempt']} follows one that is {a['outcome']}"
             if (a["collected_at_ms"] or 0) > following["marked_at_ms"] and not facts.ended_its_job(a):
                 yield f"L6 {name}: attempt {following['attempt']} was marked before the one before it had ended"
@@ -360,13 +374,13 @@ def money(facts: Facts) -> Iterator[str]:
             yield f"L11 {entry['request_id']} cost {entry['ticks']} ticks, on record are {attempt['ticks']}"
     if cost["unknown_jobs"] != len(facts.results) - len(billed):
         yield f"L11 {len(facts.results) - len(billed)} answers without a price, told are {cost['unknown_jobs']}"
-    if (cost["possible_extra_ticks"] > 0) != (facts.n("extra", "ambiguous") + facts.n("extra", "lost") > 0) and (
-        not facts.n("extra", "generation_failed")
-    ):
+    if (cost["possible_extra_ticks"] > 0) != (
+        facts.n("extra", "ambiguous") + facts.n("extra", "lost") > 0
+    ) and (not facts.n("extra", "generation_failed")):
         yield f"L11 possible extra cost is {cost['possible_extra_ticks']} ticks, against the extras"
 
 
-LAWS = (loaded, output_files, bytes_kept, submissions, reasons, answers, paths, bounds, money)
+LAWS = (loaded, output_files, bytes_kept, submissions, reasons, answers, paths, bounds, drained, money)
 
 
 def check(
@@ -378,15 +392,16 @@ def check(
     run_id: int | None = None,
     limits: Mapping[str, int] | None = None,
     crashed: bool = False,
-    unfinished: bool = False,
 ) -> list[str]:
     """Return what is wrong, one sentence a finding; nothing when all is well.
 
     `books` is GET /_books?jobs=1 of a simulator that served this run alone; `run_id` defaults to the newest.
     """
     facts = read(database_url, output, job_file, books, run_id, limits or {}, crashed=crashed)
-    laws = LAWS if unfinished else (*LAWS, drained)
-    return [finding for law in laws for finding in law(facts)]
+    orphans = {row["job_id"] for row in (*facts.attempts, *facts.results)} - set(facts.job_of)
+    if orphans:  # then nothing else can be said
+        return [f"L1 {len(orphans)} jobs have attempts or answers and no row", *loaded(facts)]
+    return [finding for law in LAWS for finding in law(facts)]
 
 
 def read(
@@ -415,7 +430,7 @@ def read(
         )
         events = rows(base, f"SELECT * FROM run_events WHERE run_id = {run['id']} ORDER BY id")
     for job in jobs:
-        job["key"] = key_of(bytes(bodies[job["id"]]))
+        job["key"] = key_of(bytes(bodies.get(job["id"], b"{}")))
     for result in results:
         result["body"] = bytes(result["body"])
     errors = output.with_name(output.name.removesuffix(".jsonl") + ".errors.jsonl")
@@ -489,7 +504,11 @@ def one_line(body: bytes) -> bytes:
 def some(names: Any) -> str:
     """Name a few."""
     listed = sorted(names)
-    return ", ".join(listed[:5]) + (f" and {len(listed) - 5} more" if len(listed) > 5 else "") if listed else "none"
+    return (
+        ", ".join(listed[:5]) + (f" and {len(listed) - 5} more" if len(listed) > 5 else "")
+        if listed
+        else "none"
+    )
 
 
 def main() -> int:
@@ -504,7 +523,6 @@ def main() -> int:
     parser.add_argument("--tpm", type=int)
     parser.add_argument("--rps", type=int)
     parser.add_argument("--crashed", action="store_true", help="processes were killed on the way")
-    parser.add_argument("--unfinished", action="store_true", help="the run is not at its end yet")
     given = parser.parse_args()
     if given.books.startswith("http"):
         with urllib.request.urlopen(given.books, timeout=60) as reply:
@@ -520,7 +538,6 @@ def main() -> int:
         run_id=given.run,
         limits=limits,
         crashed=given.crashed,
-        unfinished=given.unfinished,
     )
     for finding in findings:
         print(finding)

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
+import ledger
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 KEY: Final = "xai-canary-5b1e0c7f93a24d68"
 WITHIN_S: Final = 40.0
 STEP_S: Final = 0.01
+RUN: Final = ("run", "jobs.jsonl", "-o", "out.jsonl", "--rpm", "none", "--tpm", "none")
+NO_LIMITS: Final = ("--rpm", "none", "--tpm", "none")
 
 Role = Literal["command", "engine", "worker", "valkey"]
 ROLES: Final[Mapping[str, Role]] = {  # what tells in a command line who it is; the first that fits
@@ -78,17 +82,18 @@ class Simulator:
 
     def books(self) -> dict[str, Any]:
         """Return its ledger, job by job."""
-        with urllib.request.urlopen(f"{self.url}/../_books?jobs=1".replace("/v1/..", ""), timeout=20) as reply:
+        with urllib.request.urlopen(self._at("/_books?jobs=1"), timeout=20) as reply:
             found: dict[str, Any] = json.load(reply)
         return found
 
     def switch(self, **switches: object) -> None:
         """Change its switches."""
-        address = self.url.removesuffix("/v1") + "/_switch"
-        request = urllib.request.Request(
-            address, json.dumps(switches).encode(), {"Content-Type": "application/json"}, method="POST"
-        )
-        urllib.request.urlopen(request, timeout=20).close()
+        headers = {"Content-Type": "application/json"}
+        wish = urllib.request.Request(self._at("/_switch"), json.dumps(switches).encode(), headers)
+        urllib.request.urlopen(wish, timeout=20).close()
+
+    def _at(self, path: str) -> str:
+        return self.url.removesuffix("/v1") + path
 
     def _is_ready(self) -> bool:
         assert self._process.poll() is None, self._out.read_text()
@@ -112,7 +117,9 @@ class Command:
 
     def ended(self, within_s: float = WITHIN_S) -> int:
         """Wait for its end; return the exit code."""
-        wait_until(lambda: self.process.poll() is not None, f"the command ends; it said:\n{self.said}", within_s)
+        wait_until(
+            lambda: self.process.poll() is not None, f"the command ends; it said:\n{self.said}", within_s
+        )
         return self.process.returncode
 
     @property
@@ -139,15 +146,15 @@ class Home:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.kill("command", "engine", "worker", "valkey")
+        wait_until(lambda: not self.kill(), "everything is gone")
 
     def start(self, *words: str) -> Command:
-        """Start `runner WORDS`."""
+        """Start `runner WORDS`; by default RUN."""
         number = len(self._started)
         out, err = self.folder / f"command-{number}.out", self.folder / f"command-{number}.err"
         with out.open("wb") as out_file, err.open("wb") as err_file:
             process = subprocess.Popen(
-                [sys.executable, "-m", "runner", *words],
+                [sys.executable, "-m", "runner", *(words or RUN)],
                 cwd=self.folder,
                 env=self._env,
                 stdin=subprocess.DEVNULL,
@@ -173,24 +180,23 @@ class Home:
         return found
 
     def kill(self, *roles: Role) -> int:
-        """kill -9 every process of these roles, and whatever replaces them until none is left of the engine.
-
-        Return how many were there at first.
-        """
-        first = self.pids(*roles)
-        for pid in first:
+        """kill -9 every process of these roles (all: of every role); return how many there were."""
+        found = self.pids(*roles)
+        for pid in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not set(first) & set(self.pids()), f"{roles} are gone")
+        wait_until(lambda: not set(found) & set(self.pids()), f"{roles or 'all'} are gone")
         for command in self._started:
             command.process.poll()
-        return len(first)
+        return len(found)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Ask the database, reading only; nothing while it does not exist yet."""
         if not self.database.exists():
             return []
-        with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=20)) as base:
+        with contextlib.closing(
+            sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=20)
+        ) as base:
             try:
                 return base.execute(sql).fetchall()
             except sqlite3.OperationalError as error:
@@ -206,6 +212,25 @@ class Home:
     def accepted(self) -> int:
         """Return how many submissions the database knows to be accepted."""
         return self.count("SELECT SUM(n) FROM run_counters WHERE kind = 'attempts' AND key = 'accepted'")
+
+    def reach(self, accepted: int, command: Command) -> None:
+        """Wait until so many submissions are known to be accepted, while the command is at work."""
+
+        def has_come() -> bool:
+            assert command.process.poll() is None, f"the command has ended before:\n{command.said}"
+            return self.accepted() >= accepted
+
+        wait_until(has_come, f"{accepted} submissions are accepted")
+
+    def findings(self, simulator: Simulator, *, crashed: bool = False) -> list[str]:
+        """Hold the ledger against what this folder and the simulator say."""
+        return ledger.check(
+            f"sqlite:///{self.database}",
+            self.folder / "out.jsonl",
+            self.folder / "jobs.jsonl",
+            simulator.books(),
+            crashed=crashed,
+        )
 
     def is_quiet(self) -> bool:
         """Say whether no process runs for this folder."""

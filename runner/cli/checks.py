@@ -118,9 +118,7 @@ def shared_redis(settings: Settings) -> Check:
     finally:
         client.close()
     if policy != "noeviction":
-        fix = (
-            "set maxmemory-policy to noeviction: an evicted limiter would have to be rebuilt again and again"
-        )
+        fix = "set maxmemory-policy to noeviction, or the limiter loses its log again and again"
         return Check(name="redis", state="warning", told=f"{told}, it evicts keys ({policy})", fix=fix)
     return _ok("redis", told)
 
@@ -143,9 +141,8 @@ def workers(settings: Settings) -> Check:
         return _ok("workers", f"{seen} seen within the last minute")
     if settings.embedded:
         return _ok("workers", "none at work; every run brings its own")
-    return Check(
-        name="workers", state="warning", told="none seen within a minute", fix="runner worker --beat"
-    )
+    told = "none seen within the last minute"
+    return Check(name="workers", state="warning", told=told, fix="runner worker --beat")
 
 
 def api(settings: Settings) -> Check:

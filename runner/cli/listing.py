@@ -29,6 +29,9 @@ def command(*, as_json: bool) -> None:
     if as_json:
         json.emit({"schema": 1, "as_of": text.iso(now_ms), "runs": [_object(one) for one in seen]})
         return
+    if not seen:
+        text.note("there are no runs yet; runner run FILE starts the first one")
+        return
     heads = ("run", "name", "state", "done", "of", "failed", "cost", "started")
     for line in text.table([heads, *(_row(one) for one in seen)], right=frozenset({0, 3, 4, 5, 6})):
         text.out(line)

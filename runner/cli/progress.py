@@ -124,14 +124,18 @@ def how_many(seen: Snapshot) -> list[str]:
 
 def how_fast(seen: Snapshot, pace: Pace) -> list[str]:
     """Say rate, money, time taken and time to go."""
-    rate, eta_s = pace.rate(), pace.eta_s(seen.run.total - seen.done)
+    rate, left = pace.rate(), seen.run.total - seen.done
     elapsed_s = (seen.as_of_ms - (seen.run.started_at_ms or seen.as_of_ms)) / 1000
     return [
         *([f"{rate:.1f}/s"] if rate is not None else []),
         text.dollars(seen.spent_ticks),
         f"{text.duration(elapsed_s)} so far",
-        f"about {text.duration(eta_s)} to go" if eta_s is not None else "time to go unknown",
+        *([_to_go(pace.eta_s(left))] if left else []),
     ]
+
+
+def _to_go(eta_s: int | None) -> str:
+    return "time to go unknown" if eta_s is None else f"about {text.duration(eta_s)} to go"
 
 
 def quiet_counts(seen: Snapshot) -> list[str]:

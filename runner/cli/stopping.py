@@ -36,10 +36,11 @@ class Stop:
         os.close(self._read)
         os.close(self._write)
 
-    def wait(self, seconds: float) -> None:
-        """Wait, but no longer than until a signal asks to stop."""
+    def wait(self, seconds: float) -> ExitCode | None:
+        """Wait, but no longer than until a signal asks to stop; return `asked`."""
         if self.asked is None:
             select.select([self._read], [], [], seconds)
+        return self.asked
 
     def _on(self, number: int, _frame: FrameType | None) -> None:
         self.asked = ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.TERMINATED

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from runner.rules.money import usd
+from runner.rules.prices import TICKS_PER_USD
 from runner.rules.redact import plain
 from runner.rules.states import RunState
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runner.rules.errors import UserError
+
+_TICKS_SHOWN_MIN: Final = 500_000
 
 
 def out(line: str = "") -> None:
@@ -42,13 +44,9 @@ def of(n: int, one: str, many: str | None = None) -> str:
 
 def dollars(ticks: int) -> str:
     """Write money for people: cents from a dollar on, else four decimals; never 0 for what is more."""
-    if 0 < ticks < 500_000:
+    if 0 < ticks < _TICKS_SHOWN_MIN:
         return "<$0.0001"
-    exact = usd(ticks)
-    whole, _, part = exact.partition(".")
-    if whole.lstrip("-") != "0":
-        return f"${ticks / 10**10:,.2f}"
-    return f"${whole}.{round(int(part), -4):08}"[: len(whole) + 6]
+    return f"${ticks / TICKS_PER_USD:,.{2 if ticks >= TICKS_PER_USD else 4}f}"
 
 
 def duration(seconds: float) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -15,6 +14,11 @@ from runner.cli.opening import any_database, need_key, read_settings
 from runner.cli.stopping import Stop
 from runner.embedded import processes
 from runner.rules.errors import UsageError
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from runner.cli.exit_codes import ExitCode
 
 _LOOK_S: Final = 1.0  # also how fast a worker that dies at once is started again
 _STDERR: Final = 2
@@ -43,26 +47,30 @@ def command(*, count: int | None, beat: bool) -> int:
     need_key(settings)
     with any_database(settings) as database:
         database.check()
+    return _keep(settings.worker_processes or 1, beat=beat)
+
+
+def _keep(count: int, *, beat: bool) -> ExitCode:
+    """Keep that many workers alive until a signal, then let them finish."""
     with Stop() as stop:
-        crew = [_spawn(place, beat=beat and place == 0) for place in range(settings.worker_processes or 1)]
-        text.note(f"{text.of(len(crew), 'worker')} at work; Ctrl-C ends in good order")
-        while stop.asked is None:
-            stop.wait(_LOOK_S)
+        crew = [_spawn(place, beat=beat) for place in range(count)]
+        text.note(f"{text.of(count, 'worker')} at work; Ctrl-C ends in good order")
+        while (asked := stop.wait(_LOOK_S)) is None:
             for place, child in enumerate(crew):
-                if stop.asked is None and child.poll() is not None:
+                if child.poll() is not None:
                     text.note(f"worker {place + 1} ended with {child.returncode}; starting it again")
-                    crew[place] = _spawn(place, beat=beat and place == 0)
+                    crew[place] = _spawn(place, beat=beat)
         text.note("ending; what is in flight is finished first; press again to stop now")
         for child in crew:
             child.send_signal(signal.SIGTERM)
         for child in crew:
             child.wait()
-        return stop.asked
+        return asked
 
 
 def _spawn(place: int, *, beat: bool) -> subprocess.Popen[bytes]:
     """Start a worker that dies with this process, under a name that no other on this machine has."""
-    arguments = ["--node", f"w{os.getpid()}-{place + 1}", *(["--beat"] if beat else [])]
+    arguments = ["--node", f"w{os.getpid()}-{place + 1}", *(["--beat"] if beat and place == 0 else [])]
     env = {**os.environ, processes.PARENT: str(os.getpid())}
     child = processes.spawn([*_COMMAND, *arguments], env, log=_STDERR)
     processes.release(child)

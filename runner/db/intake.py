@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, text
 
 from runner.db.counters import Deltas
-from runner.db.tables import job_id
+from runner.db.job_ids import job_id
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from runner.db import attempts, bulk, results
 from runner.db.counters import Deltas
-from runner.db.tables import run_of
+from runner.db.job_ids import run_of
 from runner.rules.errors import Bug
 from runner.rules.states import FINAL, TRANSITIONS, Event, JobState
 
@@ -245,20 +245,26 @@ def later(connection: Connection, rows: Sequence[NotYet], deltas: Deltas) -> set
 
 
 def stored(connection: Connection, answers: Sequence[Received], deltas: Deltas) -> set[int]:
-    """Keep answers; their jobs, wherever they are, are stored."""
-    results.insert(connection, answers)
-    moves = [_Move(answer.job_id, JobState.STORED, answered_by=answer.attempt) for answer in answers]
+    """Keep answers; their jobs, wherever they are, are stored.
+
+    An answer that was kept before moves nothing: it was judged then, and its job may be on its way again.
+    """
+    new = results.insert(connection, answers)
+    moves = [_Move(job_id, JobState.STORED, answered_by=attempt) for job_id, attempt in sorted(new)]
     return _guarded(
         connection,
         Event.STORED,
         moves,
-        f"{_FREE}, lease_gen = lease_gen + 1, answered_by = v.answered_by",
+        f"{_FREE}, lease_gen = lease_gen + 1, answered_by = v.answered_by, settle_tries = 0",
         deltas,
     )
 
 
 def settled(connection: Connection, rows: Sequence[Settled], deltas: Deltas) -> set[int]:
-    """Stored answers were judged: the jobs end, or go again. Costs are counted either way."""
+    """Stored answers were judged: the jobs end, or go again. Costs are counted either way.
+
+    A verdict on another answer than the one that is stored now comes too late and moves nothing.
+    """
     moved: set[int] = set()
     for event in (Event.SUCCEEDED, Event.UNUSABLE, Event.GENERATION_FAILED):
         of_event = [row for row in rows if row.event is event]
@@ -271,7 +277,7 @@ def settled(connection: Connection, rows: Sequence[Settled], deltas: Deltas) -> 
                 code=row.cause.code if row.cause else None,
                 spent=1,
                 extra=int(row.target in (JobState.PENDING, JobState.HELD)),
-                answered_by=row.attempt if row.target in FINAL else None,
+                answered_by=row.attempt,
             )
             for row in of_event
         ]
@@ -280,8 +286,10 @@ def settled(connection: Connection, rows: Sequence[Settled], deltas: Deltas) -> 
             event,
             moves,
             f"{_FREE}, due_at_ms = v.due, finished_at_ms = v.finished, error_code = v.code,"
-            " spent = jobs.spent + v.spent, extras = jobs.extras + v.extra, answered_by = v.answered_by",
+            " spent = jobs.spent + v.spent, extras = jobs.extras + v.extra,"
+            " answered_by = CASE WHEN v.finished IS NULL THEN NULL ELSE v.answered_by END",
             deltas,
+            only="jobs.answered_by = v.answered_by",
         )
     ended = [row for row in rows if row.job_id in moved]
     attempts.settled(connection, ended)
@@ -379,9 +387,12 @@ def _extra(connection: Connection, event: Event, rows: Sequence[Back], deltas: D
 
 
 def _guarded(
-    connection: Connection, event: Event, moves: Sequence[_Move], change: str, deltas: Deltas
+    connection: Connection, event: Event, moves: Sequence[_Move], change: str, deltas: Deltas, only: str = ""
 ) -> set[int]:
-    """Move rows along one transition of the table, if they still stand at its start (and lease)."""
+    """Move rows along one transition of the table, if they still stand at its start (and lease).
+
+    `only` is a further condition, in SQL.
+    """
     if not moves:
         return set()
     transition = TRANSITIONS[event]
@@ -389,7 +400,8 @@ def _guarded(
         raise Bug(f"{event} does not lead to {sorted({move.target for move in moves})}")
     moved: set[int] = set()
     for source in sorted(transition.sources):
-        guard = f"jobs.state = '{source}'" + (" AND jobs.lease_gen = v.gen" if transition.fenced else "")
+        guards = [f"jobs.state = '{source}'", "jobs.lease_gen = v.gen" if transition.fenced else "", only]
+        guard = " AND ".join(filter(None, guards))
         found = bulk.execute(
             connection,
             _COLUMNS,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Row, text
 
 from runner.db import bulk
-from runner.db.tables import JOBS_MAX, job_id, run_of
+from runner.db.job_ids import JOBS_MAX, job_id, run_of
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
@@ -119,14 +119,14 @@ def claim_waiting(
             " lease_gen = lease_gen + 1, polls = polls + 1"
             " WHERE id IN (SELECT id FROM c) AND state = 'waiting'"
             " RETURNING id, lease_gen, attempt, model, request_id, accepted_at_ms, polls, misses, spent,"
-            " extras, prompt_tokens, output_tokens_max"
+            " extras, prompt_tokens, output_tokens_max, due_at_ms"
         ),
         {"worker": worker, "now": now_ms, "until": until_ms, "rows": rows_max},
     ).all()
     for row in rows:
         deltas.moved(run_of(row.id), JobState.WAITING, JobState.COLLECTING)
         deltas.add(run_of(row.id), "attempts", "polls")
-    return [_claimed(row) for row in rows]
+    return [_claimed(row) for row in sorted(rows, key=lambda row: row.due_at_ms)]
 
 
 def release(connection: Connection, leases: Sequence[Lease]) -> None:

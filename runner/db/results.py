@@ -25,23 +25,26 @@ class Received:
     received_at_ms: int
 
 
-def insert(connection: Connection, rows: Sequence[Received]) -> None:
-    """Keep answers; one that is kept already (same request_id) stays as it is."""
-    if rows:
-        bulk.execute(
-            connection,
-            [
-                ("job_id", "BIGINT"),
-                ("attempt", "INT"),
-                ("request_id", "TEXT"),
-                ("body", "BYTEA"),
-                ("sha256", "TEXT"),
-                ("at", "BIGINT"),
-            ],
-            [(r.job_id, r.attempt, r.request_id, r.body, r.sha256, r.received_at_ms) for r in rows],
-            "INSERT INTO results (job_id, attempt, request_id, body, sha256, received_at_ms)"
-            " SELECT job_id, attempt, request_id, body, sha256, at FROM v WHERE true ON CONFLICT DO NOTHING",
-        )
+def insert(connection: Connection, rows: Sequence[Received]) -> set[tuple[int, int]]:
+    """Keep answers; one that is kept already stays as it is. Return (job, attempt) of those that are new."""
+    if not rows:
+        return set()
+    found = bulk.execute(
+        connection,
+        [
+            ("job_id", "BIGINT"),
+            ("attempt", "INT"),
+            ("request_id", "TEXT"),
+            ("body", "BYTEA"),
+            ("sha256", "TEXT"),
+            ("at", "BIGINT"),
+        ],
+        [(r.job_id, r.attempt, r.request_id, r.body, r.sha256, r.received_at_ms) for r in rows],
+        "INSERT INTO results (job_id, attempt, request_id, body, sha256, received_at_ms)"
+        " SELECT job_id, attempt, request_id, body, sha256, at FROM v WHERE true ON CONFLICT DO NOTHING"
+        " RETURNING job_id, attempt",
+    )
+    return {(row.job_id, row.attempt) for row in found}
 
 
 def bodies(connection: Connection, job_ids: Sequence[int]) -> dict[int, tuple[bytes, str | None]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Row, text
 
 from runner.db import counters
+from runner.db.job_ids import job_id
 from runner.rules.states import PauseReason, RunState
 
 if TYPE_CHECKING:
@@ -111,11 +112,12 @@ def begin(
             text(
                 "INSERT INTO runs (identity, repetition, name, state, input_path, input_sha256, options,"
                 " total, created_at_ms) VALUES (:identity,"
-                " (SELECT COALESCE(MAX(repetition) + 1, 0) FROM runs WHERE identity = :identity),"
+                " (SELECT COALESCE(MAX(repetition) + 1, 0) FROM runs WHERE identity = :same),"
                 " :name, 'loading', :path, :sha, :options, 0, :now) RETURNING id"
             ),
             {
                 "identity": identity,
+                "same": identity,  # PostgreSQL gives a parameter one type only
                 "name": name,
                 "path": input_path,
                 "sha": input_sha256,
@@ -193,7 +195,7 @@ def pause(connection: Connection, run_id: int, reason: PauseReason, why: str, no
             "UPDATE runs SET state = 'paused', pause_reason = :reason, pause_text = :why WHERE id = :id"
             " AND state IN ('running', 'waiting')"
         ),
-        {"id": run_id, "reason": reason, "why": why},
+        {"id": run_id, "reason": reason, "why": _kept(why)},
     )
     if moved.rowcount:
         note(connection, run_id, now_ms, "paused", f"{reason}: {why}")
@@ -204,7 +206,7 @@ def wait(connection: Connection, run_id: int, why: str, now_ms: int) -> bool:
     """Say that a run waits for a service; it goes on by itself."""
     moved = connection.execute(
         text("UPDATE runs SET state = 'waiting', pause_text = :why WHERE id = :id AND state = 'running'"),
-        {"id": run_id, "why": why},
+        {"id": run_id, "why": _kept(why)},
     )
     if moved.rowcount:
         note(connection, run_id, now_ms, "waiting", why)
@@ -222,6 +224,21 @@ def go_on(connection: Connection, run_id: int, now_ms: int) -> bool:
     return bool(moved.rowcount)
 
 
+def is_done(connection: Connection, run: RunRow) -> bool:
+    """Say whether nothing of a run moves by itself any more, or nothing of the jobs that it was to start."""
+    still_open, limit = counters.open_jobs(connection, run.id), run.options.limit
+    if not still_open or limit is None or still_open > max(0, run.total - limit):
+        return not still_open
+    first_open = connection.execute(
+        text(
+            "SELECT id FROM jobs WHERE id >= :first AND id < :last AND state IN"
+            " ('pending', 'submitting', 'waiting', 'collecting', 'stored') ORDER BY id LIMIT 1"
+        ),
+        {"first": job_id(run.id, 0), "last": job_id(run.id, limit)},
+    ).scalar_one_or_none()
+    return first_open is None
+
+
 def finish_if_done(connection: Connection, run_id: int, now_ms: int) -> bool:
     """Finish a run whose jobs all have their end or are held; return whether it finished now.
 
@@ -230,10 +247,10 @@ def finish_if_done(connection: Connection, run_id: int, now_ms: int) -> bool:
     run = find(connection, run_id)
     if run is None or run.state not in (RunState.RUNNING, RunState.WAITING, RunState.PAUSED):
         return False
-    still_open, limit = counters.open_jobs(connection, run_id), run.options.limit
-    if still_open:
-        if limit is not None and still_open == max(0, run.total - limit):
-            pause(connection, run_id, PauseReason.LIMIT, f"the first {limit} jobs are done", now_ms)
+    if not is_done(connection, run):
+        return False
+    if counters.open_jobs(connection, run_id):
+        pause(connection, run_id, PauseReason.LIMIT, f"the first {run.options.limit} jobs are done", now_ms)
         return False
     if counters.recount(connection, run_id):
         note(connection, run_id, now_ms, "recounted", "the counters had drifted and were mended")
@@ -254,7 +271,7 @@ def note(connection: Connection, run_id: int, at_ms: int, kind: str, cause: str)
     """Put one event of a run on record."""
     connection.execute(
         text("INSERT INTO run_events (run_id, at_ms, kind, cause) VALUES (:run, :at, :kind, :cause)"),
-        {"run": run_id, "at": at_ms, "kind": kind, "cause": cause.replace("\0", "\ufffd")},
+        {"run": run_id, "at": at_ms, "kind": kind, "cause": _kept(cause)},
     )
 
 
@@ -265,6 +282,10 @@ def events(connection: Connection, run_id: int) -> list[Row[Any]]:
             text("SELECT at_ms, kind, cause FROM run_events WHERE run_id = :run ORDER BY id"), {"run": run_id}
         )
     )
+
+
+def _kept(words: str) -> str:
+    return words.replace("\0", "\ufffd")  # PostgreSQL's text takes no NUL
 
 
 def _run(row: Row[Any]) -> RunRow:

@@ -24,18 +24,6 @@ from runner.rules.states import FINAL, JobState, RunState
 
 # On SQLite only a column of type INTEGER is the row id itself; any other key costs an index of its own.
 _ROW_ID = BigInteger().with_variant(Integer, "sqlite")
-JOB_ID_SHIFT = 32
-JOBS_MAX = (1 << JOB_ID_SHIFT) - 1  # of one run
-
-
-def job_id(run_id: int, ordinal: int) -> int:
-    """Return the id of the `ordinal`-th job (from 0) of a run: a run's ids are one contiguous range."""
-    return (run_id << JOB_ID_SHIFT) | ordinal
-
-
-def run_of(job: int) -> int:
-    """Return the run that a job id belongs to."""
-    return job >> JOB_ID_SHIFT
 
 
 def _listed(words: object) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -34,10 +33,12 @@ if TYPE_CHECKING:
     from runner.db.counters import Deltas
     from runner.db.leases import Claimed
 
-CLAIM_ROWS = 64
+CLAIM_ROWS = 128
+CLAIMED_AHEAD = 64  # so many claimed jobs wait for a connection while the next are being claimed
+FETCH_WITHIN_MS = 30_000  # of the lease; GET and its timeouts fit into what is left
 MISSES_MAX = 2
 MISS_WAIT_S = 2.0
-UNASKED = "paused"  # everybody pauses, or this process ends: the API was not asked
+UNASKED = "paused"  # everybody pauses, this process ends, or the lease does: the API was not asked
 TROUBLE_WAIT_S = 30.0  # while the account is in trouble, answers stay where they are
 
 log = logging.getLogger("runner.collect")
@@ -63,8 +64,9 @@ class Collect:
 
     def __init__(self, station: Station) -> None:
         self._station = station
-        self._claimed: deque[Claimed] = deque()
-        self._gets: set[asyncio.Task[None]] = set()
+        self._gets: set[asyncio.Task[None]] = set()  # a task that nobody holds may vanish
+        self._unanswered = 0
+        self._answered = asyncio.Event()
         self._turn = asyncio.Lock()
 
     async def turn(self, seconds: float) -> bool:
@@ -84,7 +86,8 @@ class Collect:
         return False
 
     async def _claim(self) -> bool:
-        """Claim what is due and start the fetches, few at a time; return whether anything was due."""
+        """Claim what is due and start the fetches; return whether anything was due."""
+        await self._room()
         station, now_ms = self._station, self._station.now_ms()
 
         def claim(connection: Connection, deltas: Deltas) -> tuple[list[Claimed], int | None]:
@@ -103,11 +106,19 @@ class Collect:
             station.next_due_ms = next_due_ms
             return False
         for job in claimed:
-            await station.http.acquire()
-            task = station.loop.create_task(self._get(job), name=f"get {job.lease.job_id}")
+            task = station.loop.create_task(
+                self._get(job, now_ms + FETCH_WITHIN_MS), name=f"get {job.lease.job_id}"
+            )
+            self._unanswered += 1
             self._gets.add(task)
             task.add_done_callback(self._gets.discard)
         return True
+
+    async def _room(self) -> None:
+        """Wait until few claimed jobs wait for a connection."""
+        while self._unanswered > CLAIMED_AHEAD:
+            self._answered.clear()
+            await self._answered.wait()
 
     async def _idle(self) -> None:
         station = self._station
@@ -117,21 +128,23 @@ class Collect:
         with suppress(TimeoutError):
             await asyncio.wait_for(station.collect_bell.wait(), wait_s)
 
-    async def _get(self, job: Claimed) -> None:
-        """Fetch once. The caller holds one of the station's HTTP places; it is given back here."""
+    async def _get(self, job: Claimed, fetch_before_ms: int) -> None:
+        """Fetch once, as soon as a connection is free and while nobody else can hold the job."""
         station = self._station
         answer: Reply | None = None
-        pause_s = station.limiter.paused_until(station.bucket(job.model)) - station.loop.time()
         try:
-            if station.stopping or pause_s > 0:  # due when the pause ends
-                verdict = Verdict(outcome=Outcome.LATER, code=UNASKED, retry_after_s=max(pause_s, 0.0))
-            else:
-                answer = await deferred.fetch(station.api, job.request_id)
-                verdict = reply.of_fetch(answer, now_s=station.now_ms() / 1000)
+            async with station.http:
+                pause_s = station.limiter.paused_until(station.bucket(job.model)) - station.loop.time()
+                if station.stopping or pause_s > 0 or station.now_ms() > fetch_before_ms:
+                    verdict = Verdict(outcome=Outcome.LATER, code=UNASKED, retry_after_s=max(pause_s, 0.0))
+                else:
+                    answer = await deferred.fetch(station.api, job.request_id)
+                    verdict = reply.of_fetch(answer, now_s=station.now_ms() / 1000)
         except Failed as failed:
             verdict = reply.of_fetch_fault(failed.fault, failed.detail)
         finally:
-            station.http.release()
+            self._unanswered -= 1
+            self._answered.set()
         if answer is not None and verdict.outcome is Outcome.READY:
             await self._keep(job, answer.body)
         else:
@@ -207,7 +220,7 @@ class Collect:
                     age_s,
                     station.random.random(),
                     latency=station.learned.latency(job.model),
-                    scout=station.scouts(job.model),
+                    scout=station.scouts(job.model, job.lease.job_id),
                 )
                 await self._again(job, jobs.not_ready, wait_s, job.misses)
             case Outcome.ACCOUNT:

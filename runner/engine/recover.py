@@ -1,7 +1,8 @@
 """Recover: what a dead process left is put in order by what its spool says.
 
 Per attempt the furthest record counts: an answer is stored, a request_id is waited for, a POST without a
-reply is ambiguous, and what was marked but never sent is pending again.
+reply is ambiguous, and what was marked but never sent is pending again. After a loss of power the spool
+may lack records, so what was marked and has none is ambiguous, too.
 """
 
 from __future__ import annotations
@@ -80,8 +81,9 @@ def _recover(database: Database, spool: DeadSpool, now_ms: int, found: Recovered
         left = leftovers.of_worker(connection, spool.worker)
         submitting = [job for job in left if job.state is JobState.SUBMITTING]
         _accept(connection, submitting, taken, now_ms, deltas, found)
-        _not_sent(connection, [j for j in submitting if _key(j) not in sent], now_ms, deltas, found)
-        in_doubt = [j for j in submitting if _key(j) in sent and _key(j) not in taken]
+        without_id = [job for job in submitting if _key(job) not in taken]
+        in_doubt = [job for job in without_id if _key(job) in sent or not spool.is_whole]
+        _not_sent(connection, [job for job in without_id if job not in in_doubt], now_ms, deltas, found)
         found.ambiguous += len(doubtful(connection, in_doubt, now_ms, deltas))
         collecting = [job for job in left if job.state is JobState.COLLECTING]
         found.collecting += len(fetch_again(connection, collecting, now_ms, deltas))

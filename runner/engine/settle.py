@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 TRIES_MAX = 3
 UNREADABLE = "unreadable_result"
+MODEL_LENGTH_MAX = 100
+FINISH_REASON_LENGTH_MAX = 32  # of its column; PostgreSQL refuses more, and a NUL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +100,8 @@ def _cost(answer: Completion, requested_model: str, policy: Policy, now_ms: int)
         own_prices=policy.prices,
     )
     return Cost(
-        model=model,
-        finish_reason=answer.finish_reason,
+        model=_fitting(model, MODEL_LENGTH_MAX),
+        finish_reason=_fitting(answer.finish_reason, FINISH_REASON_LENGTH_MAX),
         prompt_tokens=usage.prompt if usage else None,
         cached_tokens=usage.cached if usage else None,
         completion_tokens=usage.completion if usage else None,
@@ -109,3 +111,7 @@ def _cost(answer: Completion, requested_model: str, policy: Policy, now_ms: int)
         ticks_source=price.source,
         prices_as_of=price.as_of or None,
     )
+
+
+def _fitting(word: str | None, length_max: int) -> str | None:
+    return word and word.replace("\0", "\ufffd")[:length_max]

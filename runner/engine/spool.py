@@ -15,14 +15,15 @@ import fcntl
 import os
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote, unquote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 SEGMENT_BYTES = 8 << 20
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +102,10 @@ class Spool:
         self._folder, self._worker, self._number = folder, worker, 0
         self._lock = os.open(_lock_path(folder, worker), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._put_strangers_aside()
         self._segment = self._next()
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, boot_id(), 0)
 
     def sent(self, job_id: int, attempt: int) -> Segment:
         """Record that a POST leaves now."""
@@ -129,6 +133,11 @@ class Spool:
             _lock_path(self._folder, self._worker).unlink(missing_ok=True)
         os.close(self._lock)
 
+    def _put_strangers_aside(self) -> None:
+        """Segments of a worker that only begins tell of another database, one that is gone."""
+        for path in self._folder.glob(f"{self._worker}-*.spool"):
+            path.rename(path.with_name(f"{path.stem}.{path.stat().st_mtime_ns}.strange"))
+
     def _append(self, record: bytes) -> Segment:
         if self._segment.size > SEGMENT_BYTES:
             full, self._segment = self._segment, self._next()
@@ -146,6 +155,14 @@ class DeadSpool:
 
     def __init__(self, folder: Path, worker: int, lock: int) -> None:
         self._folder, self.worker, self._lock = folder, worker, lock
+
+    @property
+    def is_whole(self) -> bool:
+        """Say whether a missing record proves that nothing happened.
+
+        Not after a loss of power, which takes what the page cache held, and not where files are gone.
+        """
+        return os.pread(self._lock, 64, 0) == boot_id() and bool(self._segments())
 
     def records(self) -> Iterator[Record]:
         """Yield what the process left, in the order it wrote; a torn tail ends a segment."""
@@ -181,36 +198,50 @@ def take_dead(folder: Path, worker: int) -> DeadSpool | None:
 
 
 def read(path: Path) -> Iterator[Record]:
-    """Yield the whole records of one segment."""
+    """Yield the whole records of one segment; what is torn or no record ends it."""
     with path.open("rb") as file:
-        while line := file.readline():
-            words = line.decode("ascii", "replace").split()
-            if not line.endswith(b"\n") or not words:
+        while (line := file.readline()).endswith(b"\n"):
+            try:
+                record = _record(line.decode("ascii").split(), file)
+            except ValueError:  # after a loss of power there may be anything
+                record = None
+            if record is None:
                 return
-            match words:
-                case ["s", job, attempt]:
-                    yield Sent(job_id=int(job), attempt=int(attempt))
-                case ["a", job, attempt, sent, accepted, request_id]:
-                    yield Taken(
-                        job_id=int(job),
-                        attempt=int(attempt),
-                        sent_at_ms=int(sent),
-                        accepted_at_ms=int(accepted),
-                        request_id=unquote(request_id),
-                    )
-                case ["r", job, attempt, received, request_id, length, crc]:
-                    body = file.read(int(length))
-                    if file.read(1) != b"\n" or zlib.crc32(body) != int(crc):
-                        return
-                    yield Answer(
-                        job_id=int(job),
-                        attempt=int(attempt),
-                        received_at_ms=int(received),
-                        request_id=unquote(request_id),
-                        body=body,
-                    )
-                case _:
-                    return
+            yield record
+
+
+def _record(words: list[str], file: BinaryIO) -> Record | None:
+    match words:
+        case ["s", job, attempt]:
+            return Sent(job_id=int(job), attempt=int(attempt))
+        case ["a", job, attempt, sent, accepted, request_id]:
+            return Taken(
+                job_id=int(job),
+                attempt=int(attempt),
+                sent_at_ms=int(sent),
+                accepted_at_ms=int(accepted),
+                request_id=unquote(request_id),
+            )
+        case ["r", job, attempt, received, request_id, length, crc]:
+            body = file.read(int(length))
+            if file.read(1) != b"\n" or zlib.crc32(body) != int(crc):
+                return None
+            return Answer(
+                job_id=int(job),
+                attempt=int(attempt),
+                received_at_ms=int(received),
+                request_id=unquote(request_id),
+                body=body,
+            )
+    return None
+
+
+def boot_id() -> bytes:
+    """Return what tells this run of the kernel from all others; empty where the system has no such thing."""
+    try:
+        return _BOOT_ID.read_bytes().strip()
+    except OSError:
+        return b""
 
 
 def _lock_path(folder: Path, worker: int) -> Path:

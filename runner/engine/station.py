@@ -10,7 +10,7 @@ import os
 import random
 import threading
 import time
-from collections import Counter, OrderedDict
+from collections import OrderedDict, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -27,7 +27,7 @@ from runner.limiter.limiter import Caps, Limiter, Slot
 from runner.rules import models, polling
 from runner.rules.errors import RunnerError
 from runner.rules.prices import own_prices
-from runner.rules.states import JobState, PauseReason, RunState
+from runner.rules.states import FINAL, JobState, PauseReason, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 REFRESH_S = 0.3
 IDLE_S = 0.5
 SLOTS_KEPT = 50_000
+LONG_RUN_JOBS = 1_000  # more than end within REFRESH_S
 T = TypeVar("T")
 log = logging.getLogger("runner.station")
 
@@ -51,6 +52,12 @@ class Activity:
 
     run: RunRow
     states: dict[JobState, int]
+
+    @property
+    def is_long(self) -> bool:
+        """Return whether the run surely goes on for longer than this is remembered."""
+        moving = sum(n for state, n in self.states.items() if state not in FINAL and state != JobState.HELD)
+        return self.run.options.limit is None and moving > LONG_RUN_JOBS
 
     @property
     def sends(self) -> bool:
@@ -70,6 +77,7 @@ class Station:
         self.settings, self.node = settings, node
         self.database = Database(settings.effective_database_url)
         self.random = random.Random()  # noqa: S311 - jitter
+        self._base_host = urlsplit(settings.base_url).hostname
         self.prices = own_prices(settings.prices) if settings.prices else None
         self.stopping = False
         self.submit_bell = asyncio.Event()
@@ -77,7 +85,7 @@ class Station:
         self.next_due_ms: int | None = None
         self._slots: OrderedDict[str, Slot] = OrderedDict()
         self._asked_s: dict[int, float] = {}
-        self._scouting: Counter[str] = Counter()
+        self._scouting: defaultdict[str, set[int]] = defaultdict(set)
         self._ended_in: set[int] = set()
         self._active: list[Activity] = []
         self._active_at = -1.0
@@ -123,7 +131,7 @@ class Station:
         return Policy(
             max_attempts=options.max_attempts,
             on_ambiguous="hold" if options.on_ambiguous == "hold" else "resubmit",
-            base_host=urlsplit(self.settings.base_url).hostname,
+            base_host=self._base_host,
             prices=self.prices,
         )
 
@@ -165,10 +173,12 @@ class Station:
             self.next_due_ms = due_at_ms
             self.collect_bell.set()
 
-    def scouts(self, model: str) -> bool:
-        """Return whether a job is among the first of its model here, while nothing is known of it."""
-        self._scouting[model] += 1
-        return self._scouting[model] <= polling.SCOUTS
+    def scouts(self, model: str, job_id: int) -> bool:
+        """Return whether a job is among the first of its model here, which find out how long answers take."""
+        scouting = self._scouting[model]
+        if len(scouting) < polling.SCOUTS:
+            scouting.add(job_id)
+        return job_id in scouting
 
     def asked(self, job_id: int, age_s: float) -> None:
         """Remember at which age a job's answer was not there yet, to learn the latency."""
@@ -233,7 +243,9 @@ class Station:
         while True:
             await asyncio.sleep(0.05)
             touched, self._ended_in = self._ended_in, set()
-            for run_id in touched:
+            long = {activity.run.id for activity in self._active if activity.is_long}
+            self._ended_in |= touched & long
+            for run_id in touched - long:
                 try:
                     await self.committer.ask(lambda c, d, r=run_id: self._finish(c, d, r))  # type: ignore[misc]
                 except RunnerError:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 CHUNK_FIRST, CHUNK_MAX = 16, 200
 CHUNK_BYTES = 32 << 20
-MARKED_PER_CONNECTION = 8
+MARKED_PER_CONNECTION = 16
 SEND_WITHIN_MS = 30_000  # of the lease; POST and its timeouts fit into what is left
 OUTPUT_TOKENS_GUESS = 500
 
@@ -56,8 +56,11 @@ class Submit:
     def __init__(self, station: Station) -> None:
         self._station = station
         self._feeds: dict[int, _Feed] = {}
-        self._posts: set[asyncio.Task[None]] = set()
+        self._posts: set[asyncio.Task[None]] = set()  # a task that nobody holds may vanish
+        self._marked = 0  # without a reply yet
+        self._replied = asyncio.Event()
         self._refusals = 0
+        self._refused_at_ms = 0
         self._again_s = IDLE_S
         self._turn = asyncio.Lock()
 
@@ -123,9 +126,10 @@ class Submit:
     async def _room(self) -> int:
         """Wait until few enough marked jobs are on their way; return how many more may be."""
         most = MARKED_PER_CONNECTION * self._station.settings.concurrency
-        while len(self._posts) > most // 2:
-            await asyncio.wait(self._posts, return_when=asyncio.FIRST_COMPLETED)
-        return most - len(self._posts)
+        while self._marked > most // 2:
+            self._replied.clear()
+            await self._replied.wait()
+        return most - self._marked
 
     async def _lease(self, activity: Activity, feed: _Feed) -> bool:
         station, run = self._station, activity.run
@@ -177,6 +181,7 @@ class Submit:
             task = station.loop.create_task(
                 self._post(job, slot, body, conv_id, now_ms + SEND_WITHIN_MS), name=f"post {job.lease.job_id}"
             )
+            self._marked += 1
             self._posts.add(task)
             task.add_done_callback(self._posts.discard)
 
@@ -184,23 +189,20 @@ class Submit:
         self, job: Leased, slot: Slot, body: bytes, conv_id: str | None, send_before_ms: int
     ) -> None:
         station = self._station
-        await self._wait_for(slot)
-        async with station.http:
-            marked = self._last_check(job, slot, send_before_ms)
-            if isinstance(marked, str):
-                station.limiter.release(slot)
-                await self._not_sent(job, Cause(code=marked))
-                return
-            sent_at_ms = station.now_ms()
-            try:
-                answer = await deferred.submit(station.api, request.splice_deferred(body), conv_id)
-            except Failed as failed:
-                verdict = reply.of_submit_fault(failed.fault, failed.detail)
-                status = None
-            else:
-                verdict = reply.of_submit(answer, now_s=station.now_ms() / 1000)
-                status = answer.status
-                station.limiter.announce(slot.bucket, *deferred.announced_limits(answer))
+        try:
+            await self._wait_for(slot)
+            async with station.http:
+                marked = self._last_check(job, slot, send_before_ms)
+                sent_at_ms = station.now_ms()
+                if not isinstance(marked, str):
+                    verdict, status = await self._exchange(slot, body, conv_id)
+        finally:
+            self._marked -= 1
+            self._replied.set()
+        if isinstance(marked, str):
+            station.limiter.release(slot)
+            await self._not_sent(job, Cause(code=marked))
+            return
         if verdict.outcome is Outcome.NOT_SENT:
             station.limiter.release(slot)
         else:
@@ -208,8 +210,18 @@ class Submit:
         if verdict.outcome is Outcome.ACCEPTED:
             await self._accepted(job, slot, verdict, sent_at_ms, marked)
         else:
-            await self._turned_away(job, slot, verdict, status)
+            await self._turned_away(job, slot, verdict, status, sent_at_ms)
             marked.saved()
+
+    async def _exchange(self, slot: Slot, body: bytes, conv_id: str | None) -> tuple[Verdict, int | None]:
+        """POST once; return what to make of it, and the HTTP status if there was a reply."""
+        station = self._station
+        try:
+            answer = await deferred.submit(station.api, request.splice_deferred(body), conv_id)
+        except Failed as failed:
+            return reply.of_submit_fault(failed.fault, failed.detail), None
+        station.limiter.announce(slot.bucket, *deferred.announced_limits(answer))
+        return reply.of_submit(answer, now_s=station.now_ms() / 1000), answer.status
 
     async def _wait_for(self, slot: Slot) -> None:
         station = self._station
@@ -255,7 +267,7 @@ class Submit:
             0.0,
             station.random.random(),
             latency=station.learned.latency(job.model),
-            scout=station.scouts(job.model),
+            scout=station.scouts(job.model, lease.job_id),
         )
         due_at_ms = now_ms + int(wait_s * 1000)
         await station.committer.write(
@@ -273,18 +285,19 @@ class Submit:
         marked_id.saved()
         station.collect_at(due_at_ms)
 
-    async def _turned_away(self, job: Leased, slot: Slot, verdict: Verdict, status: int | None) -> None:
+    async def _turned_away(
+        self, job: Leased, slot: Slot, verdict: Verdict, status: int | None, sent_at_ms: int
+    ) -> None:
         station, lease = self._station, job.lease
         cause = Cause(code=verdict.code, message=verdict.message, http_status=status)
         match verdict.outcome:
             case Outcome.NOT_SENT:
-                self._refusals += 1
-                pause_s = retry.backoff_s(self._refusals, station.random.random())
+                pause_s = retry.backoff_s(self._refused(sent_at_ms), station.random.random())
                 station.limiter.pause(slot.bucket, pause_s, rate_limited=False)
                 await self._not_sent(job, cause)
             case Outcome.REFUSED_FOR_NOW:
-                self._refusals += 1
-                pause_s = retry.backoff_s(self._refusals, station.random.random(), verdict.retry_after_s)
+                n = self._refused(sent_at_ms)
+                pause_s = retry.backoff_s(n, station.random.random(), verdict.retry_after_s)
                 station.limiter.pause(slot.bucket, pause_s, rate_limited=verdict.code == "rate-limited")
                 await self._back(job, jobs.refused_for_now, cause, pause_s)
             case Outcome.ACCOUNT:
@@ -296,6 +309,13 @@ class Submit:
                 station.ended(lease.run_id)
             case _:
                 await self._doubtful(job, cause)
+
+    def _refused(self, sent_at_ms: int) -> int:
+        """Count refusals in a row. Those that were on their way together are one: the API was asked once."""
+        if sent_at_ms >= self._refused_at_ms:
+            self._refusals += 1
+            self._refused_at_ms = self._station.now_ms()
+        return self._refusals
 
     async def _doubtful(self, job: Leased, cause: Cause) -> None:
         station, lease = self._station, job.lease

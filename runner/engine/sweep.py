@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from runner.db import counters, jobs, leftovers, runs, workers
+from runner.db import jobs, leftovers, runs, workers
 from runner.db.counters import Deltas
-from runner.db.tables import run_of
+from runner.db.job_ids import run_of
 from runner.engine import recover, settle
 from runner.engine.settle import Subject
 from runner.rules.states import JobState, RunState
@@ -67,13 +67,12 @@ def settle_stored(station: Station) -> None:
             leftovers.try_settling(connection, row.id)
         try:
             settled = _settle(station, subject, row)
-        except Exception:
+            with station.database.write() as connection:
+                deltas = Deltas(0)
+                jobs.settled(connection, [settled], deltas)
+                deltas.write(connection)
+        except Exception:  # the others' answers go on, and this one is tried again
             log.exception("settle.failed job=%d try=%d", row.id, row.settle_tries + 1)
-            continue
-        with station.database.write() as connection:
-            deltas = Deltas(0)
-            jobs.settled(connection, [settled], deltas)
-            deltas.write(connection)
 
 
 def _settle(station: Station, subject: Subject, row: Row[Any]) -> Settled:
@@ -84,11 +83,13 @@ def _settle(station: Station, subject: Subject, row: Row[Any]) -> Settled:
 
 
 def finish(database: Database, now_ms: int) -> list[int]:
-    """Finish runs that are done; return those that have jobs on their way."""
+    """Finish or pause runs that are done; return those that have jobs on their way."""
     with database.read() as connection:
         moving = runs.in_states(connection, MOVING)
-        done = [run.id for run in moving if not counters.open_jobs(connection, run.id)]
+        done = [run.id for run in moving if runs.is_done(connection, run)]
+    finished = set()
     for run_id in done:
         with database.write() as connection:
-            runs.finish_if_done(connection, run_id, now_ms)
-    return [run.id for run in moving if run.id not in done]
+            if runs.finish_if_done(connection, run_id, now_ms):
+                finished.add(run_id)
+    return [run.id for run in moving if run.id not in finished]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import tempfile
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -30,6 +30,7 @@ ROWS_PER_COMMIT = 5_000
 BYTES_PER_COMMIT = 16 << 20
 FINDINGS_KEPT = 1_000
 FINDINGS_SHOWN = 20
+WHOLE_FILE = frozenset({"bad-gzip", "utf16", "empty-file"})  # what follows is missing: nothing to skip
 
 Progress = Callable[[int, int], None]  # lines read so far, bytes read so far
 
@@ -61,12 +62,16 @@ def keep_stdin(stream: BinaryIO, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle, name = tempfile.mkstemp(dir=folder, suffix=".part")
     digest = hashlib.sha256()
-    with os.fdopen(handle, "wb") as file:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-            file.write(chunk)
-    kept = folder / f"{digest.hexdigest()}.jsonl"
-    Path(name).replace(kept)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+                file.write(chunk)
+        kept = folder / f"{digest.hexdigest()}.jsonl"
+        Path(name).replace(kept)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
     return kept
 
 
@@ -88,6 +93,9 @@ def load(
     """
     sha256 = _sha256(source)
     same = identity(sha256, _flags(shaping), name)
+    for torn in _torn(database, source, name, same):
+        with lock(torn), intake.shared_lock(database, torn):  # a loader that lives is waited for
+            _known(database, torn)
     with lock(same), intake.shared_lock(database, same):
         found = _known(database, same)
         if found is not None and not new:
@@ -137,7 +145,8 @@ class _Loading:
         self._defaults = Defaults(model=shaping.model, tpm=shaping.tpm)
         self.total = 0
         self.bad: list[Finding] = []
-        self.bad_total = 0
+        self.bad_lines = array("Q")  # rising; 8 bytes each, so that any number of them is told
+        self.is_torn = False
         self.warnings: list[Finding] = []
         self.warnings_total = 0
 
@@ -161,16 +170,23 @@ class _Loading:
                 f"{self._source} changed while it was read; nothing was loaded",
                 fix="run the same command again when the file is complete",
             )
-        if self.bad_total and not (self._shaping.skip_bad and self.total):
-            raise _bad_file(self._source, self.bad, self.bad_total, self.total)
+        may_skip = bool(self.total) and not self.is_torn
+        if self.bad_total and not (self._shaping.skip_bad and may_skip):
+            raise _bad_file(self._source, self.bad, self.bad_total, self.total if may_skip else 0)
         if self._shaping.strict and self.warnings_total:
             raise _strict(self._source, self.warnings, self.warnings_total)
         if self.bad_total:
             self._write_bad_lines()
 
+    @property
+    def bad_total(self) -> int:
+        """Return how many lines are bad."""
+        return len(self.bad_lines)
+
     def _jobs(self) -> Iterator[NewJob]:
         for told in self._lines:
             if isinstance(told, Finding):
+                self.is_torn |= told.code in WHOLE_FILE
                 self._note([told])
                 continue
             request, findings = read_request(told.raw, told.number, self._defaults)
@@ -187,7 +203,7 @@ class _Loading:
     def _note(self, findings: Sequence[Finding]) -> None:
         refused = [finding for finding in findings if finding.severity == "refused"]
         if refused:
-            self.bad_total += 1
+            self.bad_lines.append(refused[0].line)
             self.bad += refused[: max(0, FINDINGS_KEPT - len(self.bad))]
         else:
             self.warnings_total += len(findings)
@@ -200,15 +216,27 @@ class _Loading:
         self.total += len(chunk)
 
     def _write_bad_lines(self) -> None:
-        """Put the lines that were skipped into FILE.bad.jsonl, as they stand."""
-        wanted = {finding.line for finding in self.bad}
+        """Put the lines that were skipped into FILE.bad.jsonl, as they stand; not those that are too long."""
+        wanted = iter(self.bad_lines)
+        next_bad = next(wanted)
         target = self._source.with_name(f"{_stem(self._source)}.bad.jsonl")
         part = target.with_suffix(".part")
-        with part.open("wb") as file:
-            for told in Lines(self._source):
-                if isinstance(told, Line) and told.number in wanted:
-                    file.write(told.raw + b"\n")
-        shutil.move(part, target)
+        try:
+            with part.open("wb") as file:
+                for told in Lines(self._source):
+                    number = told.number if isinstance(told, Line) else told.line
+                    if number != next_bad:
+                        continue
+                    if isinstance(told, Line):
+                        file.write(told.raw + b"\n")
+                    next_bad = next(wanted, 0)
+            part.replace(target)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise UsageError(
+                f"the bad lines cannot be put aside in {target}: {error.strerror}; nothing was loaded",
+                fix="copy the job file to a folder where you may write",
+            ) from error
 
 
 def _new_job(line: Line, request: Request) -> NewJob:
@@ -241,20 +269,31 @@ def _known(database: Database, same: str) -> RunRow | None:
         return found
 
 
-def _refuse_namesake(database: Database, source: Path, name: str | None, sha256: str) -> None:
+def _torn(database: Database, source: Path, name: str | None, same: str) -> list[str]:
+    """Return the identities that are being loaded by this name or path, or that a crash left so."""
     with database.read() as connection:
-        found = runs.namesake(connection, name) if name else None
-        found = found or runs.of_path(connection, str(source.resolve()))
-    if found is None or (found.input_sha256 == sha256 and found.name == (name or _stem(source))):
-        return
-    if found.input_sha256 == sha256 and not name:
-        return
-    known = f'the name "{name}"' if name and found.name == name else str(source)
-    raise UsageError(
-        f"{known} belongs to run {found.id}, which was loaded with other content or flags; nothing was done",
-        where=(f"run {found.id}: {found.input_path}, {found.total:,} jobs, {found.state}",),
-        fix="start a fresh run with --new, or put the file back and run the same command to carry on",
-    )
+        return [
+            run.identity
+            for run in runs.in_states(connection, [RunState.LOADING])
+            if run.identity != same and (run.name == name or run.input_path == str(source.resolve()))
+        ]
+
+
+def _refuse_namesake(database: Database, source: Path, name: str | None, sha256: str) -> None:
+    """Refuse a name or a path that is known with other content: paying for that is a decision."""
+    with database.read() as connection:
+        named = runs.namesake(connection, name) if name else None
+        known = (
+            (named, f'the name "{name}"'),
+            (runs.of_path(connection, str(source.resolve())), str(source)),
+        )
+    for found, what in known:
+        if found is not None and found.input_sha256 != sha256:
+            raise UsageError(
+                f"{what} belongs to run {found.id}, which was loaded with other content; nothing was done",
+                where=(f"run {found.id}: {found.input_path}, {found.total:,} jobs, {found.state}",),
+                fix="start a fresh run with --new, or put the file back and run the same command to carry on",
+            )
 
 
 def _bad_file(source: Path, bad: list[Finding], bad_total: int, good_total: int) -> JobFileError:
@@ -288,6 +327,10 @@ def _stem(source: Path) -> str:
 
 
 def _sha256(source: Path) -> str:
+    if source.exists() and not source.is_file():  # it could be read once only, or without end
+        raise UsageError(
+            f"{source} is not a file with jobs", fix="name a plain file, or pipe it in: … | runner run -"
+        )
     try:
         with source.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from runner.db import counters, results, runs
-from runner.db.tables import job_id
+from runner.db.job_ids import job_id
 from runner.output.claim import claim, line_start, mark_of
 from runner.output.files import Draft, FileFacts, Paths, paths, publish
 from runner.output.line import Ended, make_line

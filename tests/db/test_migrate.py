@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
 import time
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,56 +21,7 @@ from runner.embedded.home import Home
 from runner.rules.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-NOBODY = 65534
-POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-
-
-@pytest.fixture(scope="module")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A throw-away server on a unix socket; PostgreSQL refuses to run as root."""
-    if not POSTGRES:
-        pytest.skip("PostgreSQL is not installed")
-    folder = Path("/tmp") / f"runner-pg-{os.getpid()}"
-    folder.mkdir(mode=0o700)
-    as_nobody = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.getuid() == 0 else {}
-    if as_nobody:
-        os.chown(folder, NOBODY, NOBODY)
-
-    def call(*words: object) -> None:
-        subprocess.run(
-            [str(word) for word in words],
-            check=True,
-            capture_output=True,
-            cwd=folder,
-            env={**os.environ, "HOME": str(folder)},
-            **as_nobody,  # type: ignore[call-overload]
-        )
-
-    data = folder / "data"
-    call(POSTGRES[0] / "initdb", "-D", data, "-U", "ann", "--auth=trust", "--no-sync")
-    options = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off"
-    call(POSTGRES[0] / "pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o", options, "start")
-    try:
-        yield f"postgresql+psycopg://ann@/postgres?host={folder}"
-    finally:
-        call(POSTGRES[0] / "pg_ctl", "-D", data, "-m", "immediate", "stop")
-        shutil.rmtree(folder)
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """Yield an empty database."""
-    if request.param == "sqlite":
-        made = Database(f"sqlite:///{tmp_path / 'runner.db'}")
-    else:
-        made = Database(request.getfixturevalue("postgres_url"))
-        with made.write() as connection:
-            connection.exec_driver_sql("DROP SCHEMA public CASCADE")
-            connection.exec_driver_sql("CREATE SCHEMA public")
-    yield made
-    made.close()
+    from pathlib import Path
 
 
 def downgrade(database: Database) -> None:
@@ -87,25 +36,25 @@ def test_head_is_what_alembic_says() -> None:
     assert ScriptDirectory.from_config(migrate._config()).get_heads() == [migrate.HEAD]
 
 
-def test_the_migrations_make_exactly_the_tables(database: Database) -> None:
+def test_the_migrations_make_exactly_the_tables(empty_database: Database) -> None:
     """Columns, types, keys, named constraints, partial indexes: as tables.py would have made them."""
-    assert migrate.upgrade(database, None)
+    assert migrate.upgrade(empty_database, None)
 
-    assert migrate.check(database) == []
-    assert migrate.revision(database) == migrate.HEAD
-    assert not migrate.upgrade(database, None)
+    assert migrate.check(empty_database) == []
+    assert migrate.revision(empty_database) == migrate.HEAD
+    assert not migrate.upgrade(empty_database, None)
 
 
-def test_up_down_and_up_again_ends_the_same(database: Database) -> None:
+def test_up_down_and_up_again_ends_the_same(empty_database: Database) -> None:
     """A downgrade leaves nothing behind."""
-    migrate.upgrade(database, None)
-    downgrade(database)
-    assert migrate.revision(database) is None
-    assert all(word.startswith("not in the database") for word in migrate.check(database))
+    migrate.upgrade(empty_database, None)
+    downgrade(empty_database)
+    assert migrate.revision(empty_database) is None
+    assert all(word.startswith("not in the database") for word in migrate.check(empty_database))
 
-    migrate.upgrade(database, None)
+    migrate.upgrade(empty_database, None)
 
-    assert migrate.check(database) == []
+    assert migrate.check(empty_database) == []
 
 
 @pytest.mark.parametrize(
@@ -115,13 +64,13 @@ def test_up_down_and_up_again_ends_the_same(database: Database) -> None:
         ("DROP INDEX ix_jobs_pending", "not in the database: jobs: ix_jobs_pending"),
     ],
 )
-def test_drift_is_told(database: Database, change: str, told: str) -> None:
+def test_drift_is_told(empty_database: Database, change: str, told: str) -> None:
     """A schema that was changed by hand is told line by line."""
-    migrate.upgrade(database, None)
-    with database.write() as connection:
+    migrate.upgrade(empty_database, None)
+    with empty_database.write() as connection:
         connection.exec_driver_sql(change)
 
-    assert any(line.startswith(told) for line in migrate.check(database))
+    assert any(line.startswith(told) for line in migrate.check(empty_database))
 
 
 def test_a_changed_condition_is_drift_too(tmp_path: Path) -> None:
@@ -136,14 +85,14 @@ def test_a_changed_condition_is_drift_too(tmp_path: Path) -> None:
     database.close()
 
 
-def test_a_newer_database_is_refused(database: Database) -> None:
+def test_a_newer_database_is_refused(empty_database: Database) -> None:
     """An older program does not touch what it does not know."""
-    migrate.upgrade(database, None)
-    with database.write() as connection:
+    migrate.upgrade(empty_database, None)
+    with empty_database.write() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
 
     with pytest.raises(UsageError, match="newer runner"):
-        migrate.upgrade(database, None)
+        migrate.upgrade(empty_database, None)
 
 
 def test_an_older_file_is_copied_first_and_two_copies_are_kept(
@@ -203,9 +152,9 @@ def test_a_database_at_head_costs_no_alembic(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_many_processes_may_upgrade_at_once(database: Database) -> None:
+def test_many_processes_may_upgrade_at_once(empty_database: Database) -> None:
     """The database decides who does it; the others find it done."""
-    url = database.url.render_as_string(hide_password=False)
+    url = empty_database.url.render_as_string(hide_password=False)
     code = (
         "from runner.db import migrate; from runner.db.session import Database;"
         f"migrate.upgrade(Database({url!r}), None)"
@@ -213,7 +162,7 @@ def test_many_processes_may_upgrade_at_once(database: Database) -> None:
     processes = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
 
     assert [process.wait() for process in processes] == [0, 0, 0]
-    assert migrate.check(database) == []
+    assert migrate.check(empty_database) == []
 
 
 def test_an_embedded_database_is_not_changed_under_an_engine(

@@ -1,0 +1,300 @@
+"""Runs and jobs moved by hand, by the moves of `runner.db` themselves: for tests of db and engine."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import text
+
+from runner.db import counters, intake, jobs, leases, runs
+from runner.db.counters import Deltas
+from runner.db.intake import NewJob
+from runner.db.job_ids import job_id
+from runner.db.jobs import Accepted, Back, Cause, Cost, NotYet, Settled
+from runner.db.results import Received
+from runner.db.runs import RunOptions
+from runner.rules.states import Event, JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection, Row
+
+    from runner.db.leases import Lease
+    from runner.db.session import Database
+
+NOW_MS: Final = 1_800_000_000_000
+LEASE_MS: Final = 120_000
+WORKER: Final = 7
+FAR: Final = 1 << 40  # due so late that nobody claims it
+CAUSE: Final = Cause(code="some-cause", message="a cause", http_status=500)
+COST: Final = Cost(
+    model="grok-4.3",
+    finish_reason="stop",
+    prompt_tokens=10,
+    cached_tokens=4,
+    completion_tokens=20,
+    reasoning_tokens=5,
+    total_tokens=35,
+    ticks=1_000,
+    ticks_source="reported",
+    prices_as_of="2026-09-29",
+)
+
+
+def new_job(number: int, body: bytes = b'{"model":"grok-4.3"}') -> NewJob:
+    """Make the job of line `number`."""
+    return NewJob(
+        line=number,
+        custom_id=f"r-{number}",
+        model="grok-4.3",
+        prompt_tokens=10,
+        output_tokens_max=100,
+        body=body,
+        extra=None,
+        conv_id=None,
+    )
+
+
+def received(job: int, attempt: int = 1, body: bytes = b"{}", request_id: str | None = None) -> Received:
+    """Make an answer."""
+    return Received(
+        job_id=job,
+        attempt=attempt,
+        request_id=request_id or f"id-{job}-{attempt}",
+        body=body,
+        sha256=hashlib.sha256(body).hexdigest(),
+        received_at_ms=NOW_MS + 2_000,
+    )
+
+
+def accepted(lease: Lease, request_id: str | None = None, due_at_ms: int = NOW_MS) -> Accepted:
+    """Make the row of an accepted attempt."""
+    return Accepted(
+        lease=lease,
+        request_id=request_id or f"id-{lease.job_id}-{lease.attempt}",
+        sent_at_ms=NOW_MS,
+        accepted_at_ms=NOW_MS + 1,
+        due_at_ms=due_at_ms,
+    )
+
+
+def back(lease: Lease, target: JobState, possible_ticks: int = 0) -> Back:
+    """Make the row of an attempt that came to nothing."""
+    return Back(
+        lease=lease,
+        target=target,
+        due_at_ms=NOW_MS,
+        at_ms=NOW_MS + 3_000,
+        cause=CAUSE,
+        possible_ticks=possible_ticks,
+    )
+
+
+def not_yet(lease: Lease, due_at_ms: int = NOW_MS, misses: int = 0) -> NotYet:
+    """Make the row of a fetch without an answer."""
+    return NotYet(lease=lease, due_at_ms=due_at_ms, misses=misses)
+
+
+def settled(job: int, attempt: int, event: Event, target: JobState, cost: Cost = COST) -> Settled:
+    """Make a verdict on a stored answer."""
+    return Settled(
+        job_id=job,
+        attempt=attempt,
+        event=event,
+        target=target,
+        at_ms=NOW_MS + 3_000,
+        due_at_ms=NOW_MS,
+        latency_bucket="1",
+        cost=cost,
+        cause=None if event is Event.SUCCEEDED else CAUSE,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """One run whose jobs are moved one by one."""
+
+    database: Database
+    run_id: int
+    worker: int = WORKER
+
+    def do(self, move: Callable[..., set[int]], *rows: Any) -> set[int]:
+        """Apply one function of `db.jobs` to rows, in a transaction with its counts."""
+        moved: set[int] = self.within(lambda connection, deltas: move(connection, rows, deltas))
+        return moved
+
+    def within(self, work: Callable[[Connection, Deltas], Any]) -> Any:
+        """Do something in a transaction with its counts; return what it returns."""
+        with self.database.write() as connection:
+            deltas = Deltas(self.worker)
+            result = work(connection, deltas)
+            deltas.write(connection)
+        return result
+
+    def lease(self, count: int = 1, now_ms: int = NOW_MS) -> list[Lease]:
+        """Lease the next pending jobs."""
+        with self.database.write() as connection:
+            found = leases.lease_pending(
+                connection,
+                run_id=self.run_id,
+                worker=self.worker,
+                now_ms=now_ms,
+                until_ms=now_ms + LEASE_MS,
+                rows_max=count,
+                bytes_max=1 << 30,
+                ordinals_max=None,
+            )
+        return [job.lease for job in found]
+
+    def send(self, *held: Lease, now_ms: int = NOW_MS) -> set[int]:
+        """Mark leased jobs as being sent."""
+        moved: set[int] = self.within(
+            lambda connection, deltas: jobs.send(
+                connection,
+                held,
+                worker=self.worker,
+                now_ms=now_ms,
+                until_ms=now_ms + LEASE_MS,
+                deltas=deltas,
+            )
+        )
+        return moved
+
+    def claim(self, count: int = 1, now_ms: int = NOW_MS) -> list[leases.Claimed]:
+        """Claim waiting jobs that are due."""
+        found: list[leases.Claimed] = self.within(
+            lambda connection, deltas: leases.claim_waiting(
+                connection,
+                worker=self.worker,
+                now_ms=now_ms,
+                until_ms=now_ms + LEASE_MS,
+                rows_max=count,
+                deltas=deltas,
+            )
+        )
+        return found
+
+    def bring(self, state: JobState) -> Lease:
+        """Bring the next pending job to a state, by the moves that lead there; return its last lease."""
+        (lease,) = self.lease()
+        if state is JobState.PENDING:
+            return lease
+        if state is JobState.CANCELLED:
+            self._cancel(lease.job_id)
+            return lease
+        self.send(lease)
+        if state is JobState.FAILED:
+            self.do(jobs.refused, back(lease, JobState.FAILED))
+        elif state is JobState.HELD:
+            self.do(jobs.ambiguous, back(lease, JobState.HELD))
+        elif state is not JobState.SUBMITTING:
+            self.do(jobs.accepted, accepted(lease, due_at_ms=NOW_MS - FAR))
+            return self._bring_on(lease, state)
+        return lease
+
+    def _bring_on(self, lease: Lease, state: JobState) -> Lease:
+        if state is JobState.WAITING:
+            self.change(lease.job_id, f"due_at_ms = {FAR * 2}")
+            return lease
+        if state is JobState.COLLECTING:
+            (claimed,) = self.claim()
+            assert claimed.lease.job_id == lease.job_id
+            return claimed.lease
+        self.do(jobs.stored, received(lease.job_id, lease.attempt))
+        if state is JobState.SUCCEEDED:
+            self.do(jobs.settled, settled(lease.job_id, lease.attempt, Event.SUCCEEDED, state))
+        return lease
+
+    def _cancel(self, job: int) -> None:
+        self.change(job, f"state = 'cancelled', finished_at_ms = {NOW_MS}, lease_owner = NULL")
+        self.within(
+            lambda _, deltas: deltas.moved(self.run_id, JobState.PENDING.value, JobState.CANCELLED.value)
+        )
+
+    def change(self, job: int, change: str) -> None:
+        """Change a job's row behind everybody's back."""
+        with self.database.write() as connection:
+            connection.execute(text(f"UPDATE jobs SET {change} WHERE id = :id"), {"id": job})
+
+    def row(self, job: int) -> Row[Any]:
+        """Return a job's row."""
+        return self.rows("SELECT * FROM jobs WHERE id = :id", id=job)[0]
+
+    def state(self, job: int) -> JobState:
+        """Return where a job is."""
+        return JobState(self.row(job).state)
+
+    def history(self, job: int) -> list[Row[Any]]:
+        """Return a job's attempts, oldest first."""
+        return self.rows("SELECT * FROM attempts WHERE job_id = :id ORDER BY attempt", id=job)
+
+    def rows(self, query: str, **values: object) -> list[Row[Any]]:
+        """Ask the database."""
+        with self.database.read() as connection:
+            return list(connection.execute(text(query), values))
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """Return the run's counters that are not 0."""
+        with self.database.read() as connection:
+            return {key: n for key, n in counters.read(connection, self.run_id).items() if n}
+
+    def count(self, kind: str, key: str) -> int:
+        """Return one counter."""
+        return self.counts().get((kind, key), 0)
+
+    def recount(self) -> dict[tuple[str, str], int]:
+        """Count anew, from the tables, what the counters should say (all but polls, refusals and extras)."""
+        found: Counter[tuple[str, str]] = Counter()
+        for job in self.rows("SELECT * FROM jobs WHERE run_id = :run", run=self.run_id):
+            found["state", job.state] += 1
+            if job.state == "failed":
+                found["code", job.error_code] += 1
+        for tried in self.rows("SELECT * FROM attempts WHERE job_id >> 32 = :run", run=self.run_id):
+            found["attempts", "accepted"] += tried.request_id is not None
+            if tried.model is not None:
+                _recount_collected(found, tried)
+        return {key: n for key, n in found.items() if n}
+
+
+def _recount_collected(found: Counter[tuple[str, str]], tried: Row[Any]) -> None:
+    found["attempts", "collected"] += 1
+    found["latency", "1"] += 1
+    found["model_jobs", tried.model] += 1
+    for kind in ("prompt", "cached", "completion", "reasoning", "total"):
+        found["tokens", kind] += getattr(tried, f"{kind}_tokens") or 0
+    if tried.ticks is None:
+        found["unknown", "jobs"] += 1
+    else:
+        found["ticks", tried.ticks_source] += tried.ticks
+        found["model_ticks", tried.model] += tried.ticks
+    if tried.outcome == "succeeded":
+        found["finish", tried.finish_reason] += 1
+
+
+def new_run(
+    database: Database, count: int, options: RunOptions | None = None, identity: str = "identity"
+) -> Hand:
+    """Load a run of some jobs and start it."""
+    with database.write() as connection:
+        run_id = runs.begin(
+            connection,
+            identity=identity,
+            name="by-hand",
+            input_path="/by-hand.jsonl",
+            input_sha256="0" * 64,
+            options=options or RunOptions(),
+            now_ms=NOW_MS,
+        )
+        intake.insert(connection, run_id, 0, [new_job(number) for number in range(1, count + 1)])
+        runs.loaded(connection, run_id, count)
+        runs.start(connection, run_id, NOW_MS)
+    return Hand(database, run_id)
+
+
+def first_job(hand: Hand) -> int:
+    """Return the id of a run's first job."""
+    return job_id(hand.run_id, 0)

@@ -1,0 +1,308 @@
+"""The commands that need no engine, as processes of their own: what they print, where, and how they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from by_hand import Hand, received, settled
+
+from runner.db import jobs, runs
+from runner.db.session import Database
+from runner.rules.states import Event, JobState
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEY = "xai-canary0123456789abcdef"
+GOOD = '{"id": "r-%d", "model": "grok-4.3", "prompt": "Say %d."}\n'
+ANSWER = b'{"model": "grok-4.3",\n "choices": [{"message": {"content": "hi"}}]}\n'
+
+
+class Place:
+    """A folder with a state folder in it, and commands called there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = folder / "home"
+        self.env = {"PATH": os.environ["PATH"], "RUNNER_HOME": str(self.home), "HOME": str(folder)}
+
+    def call(self, command: str, said: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+        """Run `runner COMMAND` here."""
+        return subprocess.run(
+            [sys.executable, "-m", "runner", *shlex.split(command)],
+            cwd=self.folder, env={**self.env, **env}, input=said, capture_output=True, text=True, check=False,
+            timeout=60,
+        )  # fmt: skip
+
+    def write(self, name: str, text: str) -> None:
+        """Put a file here."""
+        (self.folder / name).write_text(text)
+
+    def answered(self, count: int = 3) -> None:
+        """Load a run of some jobs; answer the first, let the second fail, send the third."""
+        self.write("jobs.jsonl", "".join(GOOD % (n, n) for n in range(1, count + 1)))
+        assert self.call("load jobs.jsonl").stdout == "1\n"
+        database = Database(f"sqlite:///{self.home / 'runner.db'}")
+        with database.write() as connection:
+            runs.start(connection, 1, 1_800_000_000_000)
+        hand = Hand(database, 1)
+        (lease,) = hand.lease()
+        hand.send(lease)
+        hand.do(jobs.stored, received(lease.job_id, body=ANSWER))
+        hand.do(jobs.settled, settled(lease.job_id, 1, Event.SUCCEEDED, JobState.SUCCEEDED))
+        hand.bring(JobState.FAILED)
+        hand.bring(JobState.WAITING)
+        database.close()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """Give an empty place."""
+    return Place(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def answered_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a place with a run of three jobs: answered, failed, waiting."""
+    folder = tmp_path_factory.mktemp("answered")
+    Place(folder).answered()
+    return folder
+
+
+@pytest.fixture
+def answered(answered_once: Path, tmp_path: Path) -> Place:
+    """Give a copy of the place with three jobs."""
+    return Place(shutil.copytree(answered_once, tmp_path / "place"))
+
+
+def test_load_prints_the_id_and_loads_once(place: Place) -> None:
+    """The same file is the same run; --new makes another."""
+    place.write("jobs.jsonl", GOOD % (1, 1))
+
+    first, again = place.call("load jobs.jsonl"), place.call("load jobs.jsonl --json")
+    fresh = place.call("load jobs.jsonl --new")
+    assert (first.stdout, fresh.stdout) == ("1\n", "2\n")
+    assert "loaded 1 job as run 1" in first.stderr
+    assert {"run": 1, "created": False}.items() <= json.loads(again.stdout).items()
+
+
+def test_a_bad_file_is_told_line_by_line_and_exits_3(place: Place) -> None:
+    """Nothing is loaded, nothing is sent, nothing is on stdout."""
+    place.write("jobs.jsonl", GOOD % (1, 1) + '{"id": "x" "prompt": "p"}\n' + GOOD % (1, 1))
+    done = place.call("run jobs.jsonl", XAI_API_KEY=KEY)
+
+    assert (done.returncode, done.stdout) == (3, "")
+    lines = done.stderr.splitlines()
+    assert "error: jobs.jsonl has 2 bad lines; nothing was loaded" in lines
+    assert any(line.startswith("  line 2, column 12:") for line in lines)
+    assert any("line 3" in line and "duplicate-id" in line for line in lines)
+    assert "--skip-bad" in lines[-1]
+    assert json.loads(place.call("list --json").stdout)["runs"] == []
+
+
+def test_stdin_can_be_loaded(place: Place) -> None:
+    """It is kept in the state folder, so that the run is known again."""
+    one, two = (place.call("load - -q", said=GOOD % (1, 1)).stdout for _ in range(2))
+
+    assert "1\n" == one == two
+
+
+def test_without_a_key_nothing_is_sent_and_the_fix_is_told(place: Place) -> None:
+    """Exit 2; the key is never asked for on the command line."""
+    place.write("jobs.jsonl", GOOD % (1, 1))
+    done = place.call("run jobs.jsonl")
+
+    assert done.returncode == 2
+    assert "error: no API key is set" in done.stderr
+    assert "fix: export XAI_API_KEY" in done.stderr
+    assert not list(place.folder.glob("*.results*"))
+
+
+@pytest.mark.parametrize(
+    "command", ["status", "status nope", "show nope r-1", "write nope", "watch nope", "summary 1"]
+)
+def test_looking_where_nothing_is_is_told_in_a_sentence(place: Place, command: str) -> None:
+    """And makes no state folder."""
+    done = place.call(command)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there are no runs yet" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command", ["status jobz", "show jobz r-1", "write jobz", "start jobz", "summary jobz"]
+)
+def test_a_mistyped_run_is_told_with_the_nearest_name(answered: Place, command: str) -> None:
+    """Exit 2."""
+    done = answered.call(command, XAI_API_KEY=KEY)
+
+    assert done.returncode == 2
+    assert 'there is no run jobz; did you mean "jobs"?' in done.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["status", "status jobs", "list", "show 1 r-1", "summary 1", "write 1 -o o", "doctor", "load jobs.jsonl"],
+)
+def test_json_is_one_object_and_nothing_else(answered: Place, command: str) -> None:
+    """On stdout; and no escape is printed by any command without a terminal, with --json or without."""
+    told, plain = answered.call(f"{command} --json"), answered.call(command)
+
+    assert told.stdout.count("\n") == 1
+    assert json.loads(told.stdout)["schema"] == 1
+    for done in (told, plain):
+        assert "\x1b" not in done.stdout + done.stderr
+        assert "\r" not in done.stdout + done.stderr
+
+
+def test_status_tells_the_same_numbers_as_list_and_summary(answered: Place) -> None:
+    """They come from one place."""
+    status = json.loads(answered.call("status --json").stdout)
+    summary = json.loads(answered.call("summary 1 --json").stdout)
+    (row,) = json.loads(answered.call("list --json").stdout)["runs"]
+
+    assert {"succeeded": 1, "failed": 1, "waiting": 1}.items() <= status["states"].items()
+    assert status["counts"] == summary["counts"]
+    assert (row["done"], row["total"], row["failed"], row["spent_ticks"]) == (2, 3, 1, 1000)
+    assert status["out"]["answers"] == 1
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", status["as_of"])
+    assert "1 answer waits at xAI until" in answered.call("status").stdout
+
+
+def test_show_tells_the_story_of_a_job_and_raw_its_bytes(answered: Place) -> None:
+    """The bytes exactly as they came, without a line feed of ours."""
+    story = answered.call("show jobs r-1").stdout
+    raw = subprocess.run(
+        [sys.executable, "-m", "runner", "show", "1", "r-1", "--raw"],
+        env=answered.env, capture_output=True, check=True,
+    )  # fmt: skip
+
+    assert raw.stdout == ANSWER
+    for said in ("job r-1 of run 1", "attempt 1", "succeeded", "$0.", "tokens"):
+        assert said in story
+    assert "some-cause: a cause" in answered.call("show 1 r-2").stdout
+    assert answered.call("show 1 r-2 --raw").returncode == 2
+    assert "has no job r-99" in answered.call("show 1 r-99").stderr
+
+
+def test_write_makes_the_three_files_and_refuses_foreign_ones(answered: Place) -> None:
+    """Exit 2 and --force in the fix; the summary file is the object of `summary --json`."""
+    assert answered.call("write 1 -o out.jsonl").returncode == 0
+    first = {path.name: path.read_bytes() for path in answered.folder.glob("out*")}
+    assert {"out.jsonl", "out.errors.jsonl", "out.summary.json"} == set(first)
+    assert answered.call("write jobs -o out.jsonl").returncode == 0
+    assert first == {path.name: path.read_bytes() for path in answered.folder.glob("out*")}
+
+    answered.write("out.errors.jsonl", "mine\n")
+    done = answered.call("write 1 -o out.jsonl")
+    assert done.returncode == 2
+    assert "--force" in done.stderr
+    assert (answered.folder / "out.errors.jsonl").read_text() == "mine\n"
+
+
+def test_the_job_file_is_never_written_over(place: Place) -> None:
+    """Not even with --force."""
+    place.write("jobs.jsonl", GOOD % (1, 1))
+    done = place.call("run jobs.jsonl -o jobs.jsonl --force", XAI_API_KEY=KEY)
+
+    assert done.returncode == 2
+    assert "is the job file itself" in done.stderr
+    assert (place.folder / "jobs.jsonl").read_text() == GOOD % (1, 1)
+
+
+def test_a_foreign_output_is_refused_before_anything_is_sent(place: Place) -> None:
+    """At the start of a run, not after it was paid for."""
+    place.write("jobs.jsonl", GOOD % (1, 1))
+    place.write("jobs.results.jsonl", "precious\n")
+    done = place.call("run jobs.jsonl", XAI_API_KEY=KEY, XAI_BASE_URL="http://127.0.0.1:9/v1")
+
+    assert done.returncode == 2
+    assert "did not write" in done.stderr
+    assert (place.folder / "jobs.results.jsonl").read_text() == "precious\n"
+    assert '"state":"ready"' in place.call("status --json").stdout
+
+
+def test_watching_is_left_by_the_time_or_a_signal(answered: Place) -> None:
+    """7 and 130; what stands still is told at once."""
+    done = answered.call("watch 1 --timeout 0.3s")
+    assert done.returncode == 7
+    assert "watching run 1; nobody works on it just now" in done.stderr
+
+    with subprocess.Popen(
+        [sys.executable, "-m", "runner", "watch", "1", "--json"],
+        env=answered.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as watcher:  # fmt: skip
+        assert watcher.stdout is not None
+        assert json.loads(watcher.stdout.readline())["run"] == 1
+        watcher.send_signal(signal.SIGTERM)
+        assert watcher.wait(10) == 143
+
+
+def test_doctor_works_when_everything_is_broken(place: Place) -> None:
+    """It tells each thing with its fix: 4 for the key alone, 5 for anything else."""
+    assert place.call("doctor").returncode == 4
+    assert not place.home.exists()
+    unreachable = place.call("doctor", XAI_API_KEY=KEY, XAI_BASE_URL="http://127.0.0.1:9/v1")
+    assert unreachable.returncode == 5
+    assert "failed   api" in unreachable.stdout
+    broken = place.call("doctor", XAI_BASE_URL="ftp://x")
+    assert broken.returncode == 5
+    assert "failed   settings" in broken.stdout
+    place.home.write_text("a file where the state folder should be")
+    assert place.call("doctor", XAI_API_KEY=KEY).returncode == 5
+
+
+def test_the_key_is_in_no_output(place: Place) -> None:
+    """Settings are shown, the key is not."""
+    done = place.call("doctor --config", XAI_API_KEY=KEY, XAI_BASE_URL="http://127.0.0.1:9/v1")
+
+    assert KEY not in done.stdout + done.stderr
+    assert "…cdef" in done.stdout
+
+
+def test_a_bug_is_told_in_two_lines_with_a_report_without_secrets(place: Place) -> None:
+    """Exit 70. A database that is none is the nearest thing to a bug that can be had from outside."""
+    place.home.mkdir(mode=0o700)
+    (place.home / "runner.db").write_bytes(b"no database at all, but long enough to be read as one" * 100)
+    done = place.call(f"show {KEY} r-1", XAI_API_KEY=KEY)
+
+    assert done.returncode == 70
+    assert len(done.stderr.splitlines()) == 2
+    (report,) = (place.home / "logs").glob("bug-*.txt")
+    assert str(report) in done.stderr
+    assert "Traceback" in report.read_text()
+    assert KEY not in report.read_text() + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_goes_away_is_no_error(answered: Place) -> None:
+    """`runner list | head -0` says nothing on stderr."""
+    command = f"{sys.executable} -m runner list | true"
+    done = subprocess.run(
+        ["sh", "-c", command], env=answered.env, capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_worker_needs_shared_servers(place: Place) -> None:
+    """In the embedded form every run brings its own."""
+    done = place.call("worker", XAI_API_KEY=KEY)
+
+    assert done.returncode == 2
+    assert "RUNNER_DATABASE_URL" in done.stderr
+
+
+def test_db_upgrade_says_what_it_found(place: Place) -> None:
+    """Twice: the second time there is nothing to do."""
+    assert "it was empty" in place.call("db upgrade").stdout
+    assert "already" in place.call("db upgrade").stdout

@@ -1,0 +1,225 @@
+"""Following a run: when it stands still, what a signal does, and what is shown meanwhile."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, Self
+
+import pytest
+from by_hand import Hand, new_run
+
+from runner.cli import snapshot
+from runner.cli.exit_codes import ExitCode
+from runner.cli.follow import Ending, Follower, stands_still
+from runner.cli.last_words import out, paused
+from runner.cli.pace import Pace
+from runner.cli.progress import Lines, is_live, progress_line
+from runner.cli.stopping import Stop
+from runner.db import runs
+from runner.rules.states import JobState, PauseReason
+
+if TYPE_CHECKING:
+    from runner.db.session import Database
+
+WAITS = """
+import sys
+from runner.cli.stopping import Stop
+with Stop() as stop:
+    print("ready", flush=True)
+    print(stop.wait(30).name, flush=True)
+    sys.stdin.read()
+"""
+
+
+class Recorder:
+    """Keeps what it is given to show."""
+
+    def __init__(self) -> None:
+        self.done: list[int] = []
+        self.said: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *about: object) -> None:
+        """Do nothing."""
+
+    def update(self, seen: snapshot.Snapshot) -> None:
+        """Keep how many were done."""
+        self.done.append(seen.done)
+
+    def say(self, line: str) -> None:
+        """Keep a line."""
+        self.said.append(line)
+
+
+def follow(hand: Hand, stop: Stop, **more: Any) -> tuple[Ending, Recorder]:
+    """Follow a run with a recorder; return how it ended and the recorder."""
+    show = Recorder()
+    follower = Follower(database=hand.database, run_id=hand.run_id, show=show, stop=stop, **more)
+    return follower.follow(), show
+
+
+def pause(hand: Hand, reason: PauseReason) -> None:
+    """Pause a run."""
+    with hand.database.write() as connection:
+        runs.pause(connection, hand.run_id, reason, "because", 1)
+
+
+@pytest.mark.parametrize(
+    ("reason", "state", "still"),
+    [
+        (PauseReason.CREDITS, JobState.WAITING, False),
+        (PauseReason.CREDITS, JobState.SUBMITTING, False),
+        (PauseReason.CREDITS, JobState.FAILED, True),
+        (PauseReason.KEY, JobState.WAITING, True),
+    ],
+)
+def test_a_paused_run_stands_still_when_what_is_out_was_collected(
+    database: Database, reason: PauseReason, state: JobState, still: bool
+) -> None:
+    """But with a refused key nothing can be collected either."""
+    hand = new_run(database, 3)
+    hand.bring(state)
+    assert not stands_still(snapshot.read(database, hand.run_id))
+
+    pause(hand, reason)
+
+    seen = snapshot.read(database, hand.run_id)
+    assert still == stands_still(seen)
+    assert ["paused: because", f"fix: {paused(seen, 'CMD')[1][5:]}"] == paused(seen, "CMD")
+    assert paused(seen, "CMD")[1].endswith("then: CMD")
+
+
+def test_following_ends_when_the_run_ends(database: Database) -> None:
+    """And shows the last numbers."""
+    hand = new_run(database, 1)
+    hand.bring(JobState.SUCCEEDED)
+    with database.write() as connection:
+        assert runs.finish_if_done(connection, hand.run_id, 5)
+    with Stop() as stop:
+        ending, show = follow(hand, stop, verbose=True)
+
+    assert (ending.left_by, show.done) == (None, [1])
+    assert any("finished" in line for line in show.said)
+
+
+def test_following_ends_when_the_time_is_up(database: Database) -> None:
+    """Exit 7; the run is as it was."""
+    hand = new_run(database, 1)
+    with Stop() as stop:
+        ending, _ = follow(hand, stop, timeout_s=0.01)
+
+    assert ending.left_by == ExitCode.TIMEOUT
+
+
+def test_following_ends_at_the_first_signal(database: Database) -> None:
+    """After one more look, so that the last numbers are right."""
+    hand = new_run(database, 1)
+    with Stop() as stop:
+        signal.raise_signal(signal.SIGINT)
+        ending, show = follow(hand, stop)
+
+    assert (ending.left_by, show.done) == (ExitCode.INTERRUPTED, [0])
+
+
+def test_a_dead_engine_is_started_again(database: Database) -> None:
+    """The work goes on without a word of the user."""
+
+    class Engine:
+        def __init__(self) -> None:
+            self.revived = 0
+
+        def alive(self) -> bool:
+            return self.revived > 0
+
+        def revive(self) -> None:
+            self.revived += 1
+
+    hand, engine = new_run(database, 1), Engine()
+    with Stop() as stop:
+        _, show = follow(hand, stop, engine=engine, timeout_s=0.1)
+
+    assert 1 == engine.revived == len(show.said)
+
+
+@pytest.mark.parametrize(
+    ("first", "name"), [(signal.SIGINT, "INTERRUPTED"), (signal.SIGTERM, "TERMINATED")], ids=str
+)
+def test_the_first_signal_asks_the_second_stops(first: signal.Signals, name: str) -> None:
+    """The second Ctrl-C is Python's own again."""
+    with subprocess.Popen(
+        [sys.executable, "-c", WAITS],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as waiting:
+        assert waiting.stdout is not None
+        assert waiting.stderr is not None
+        assert waiting.stdout.readline() == "ready\n"
+        waiting.send_signal(first)
+        assert waiting.stdout.readline() == f"{name}\n"
+        waiting.send_signal(signal.SIGINT)
+        assert "KeyboardInterrupt" in waiting.stderr.read()
+
+
+def test_what_is_out_is_told_with_the_time_it_has_left(database: Database) -> None:
+    """24 hours from the oldest acceptance."""
+    hand = new_run(database, 3)
+    assert out(database, snapshot.read(database, hand.run_id)) == []
+    hand.bring(JobState.WAITING)
+    hand.bring(JobState.WAITING)
+
+    (line,) = out(database, snapshot.read(database, hand.run_id))
+    assert line.startswith("2 answers wait at xAI until ")
+    assert snapshot.out_until_ms(database, hand.run_id) == 1_800_000_000_001 + 24 * 3600 * 1000
+
+
+def test_a_plain_line_is_printed_when_it_is_due_and_not_at_every_look(
+    database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One at the start, one when the run begins to wait, none in between."""
+    hand = new_run(database, 100)
+    lines = Lines()
+    for _ in range(3):
+        lines.update(snapshot.read(database, hand.run_id))
+    with database.write() as connection:
+        runs.wait(connection, hand.run_id, "the API is away", 2)
+    lines.update(snapshot.read(database, hand.run_id))
+
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("by-hand: 0 of 100 done (0 %), 0 waiting, 100 pending, $0.0000")
+    assert second.endswith("waiting: the API is away; goes on by itself")
+
+
+def test_progress_names_what_went_wrong_only_where_something_did(database: Database) -> None:
+    """And the time to go is unknown until it means something."""
+    hand = new_run(database, 4)
+    assert "failed" not in progress_line(snapshot.read(database, hand.run_id), Pace())
+    hand.bring(JobState.FAILED)
+    hand.bring(JobState.HELD)
+
+    said = progress_line(snapshot.read(database, hand.run_id), Pace())
+    assert "2 of 4 done (50 %), 1 failed, 1 held" in said
+    assert "1 extra" in said
+    assert "time to go unknown" in said
+
+
+@pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"CI": "1"}, {"TERM": "dumb"}, {"TERM": ""}], ids=str)
+def test_nobody_who_asked_for_plain_text_gets_a_panel(
+    monkeypatch: pytest.MonkeyPatch, env: dict[str, str]
+) -> None:
+    """Even on a terminal."""
+    for name in ("NO_COLOR", "CI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert is_live()
+
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    assert not is_live()

@@ -1,0 +1,124 @@
+"""The first contact: what `runner` says of itself, and that its promises match its commands."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from runner import __version__
+from runner.cli.main import _ROWS, cli
+from runner.db.runs import RunOptions
+from runner.intake.load import Shaping
+
+NAMES = [row.name for row in _ROWS]
+OF_LATER_ISSUES = {"--budget", "--max-failures", "--on-end", "--dry-run"}
+
+
+def commands() -> dict[str, click.Command]:
+    """Give every command by its path, those of groups among them."""
+    found: dict[str, click.Command] = {}
+    context = click.Context(cli)
+    for name in NAMES:
+        command = cli.get_command(context, name)
+        assert command is not None
+        found[name] = command
+        if isinstance(command, click.Group):
+            found.update({f"{name} {inner}": command.commands[inner] for inner in command.commands})
+    return found
+
+
+def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the real command."""
+    return subprocess.run(
+        [sys.executable, "-m", "runner", *arguments], capture_output=True, text=True, check=False, timeout=30
+    )
+
+
+def test_without_arguments_it_tells_in_under_20_lines_what_it_is() -> None:
+    """One sentence, three examples, the commands by stage; exit 0."""
+    done = call()
+
+    lines = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(lines) < 20
+    assert sum(line.startswith("  runner ") for line in lines) == 3
+    assert all(re.search(rf"\b{name}\b", done.stdout) for name in NAMES)
+
+
+def test_help_and_version_need_no_heavy_module() -> None:
+    """Commands are imported when they are called: that is what makes --help fast."""
+    code = (
+        "import sys; sys.argv = ['runner', '--help']\n"
+        "from runner.cli import main\n"
+        "code = main.call(['--help'])\n"
+        "heavy = {'sqlalchemy', 'celery', 'aiohttp', 'rich', 'redis', 'orjson'} & set(sys.modules)\n"
+        "sys.exit(f'imported: {heavy}' if heavy or code else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"runner {__version__}\n" == call("--version").stdout
+
+
+@pytest.mark.parametrize(("word", "said"), [("sttus", 'did you mean "status"?'), ("xyzzy", "no command")])
+def test_a_mistyped_command_is_told_with_what_was_meant(word: str, said: str) -> None:
+    """Exit 2, two lines, nothing on stdout."""
+    done = call(word)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 2
+
+
+def test_a_mistyped_flag_is_told_with_the_help_that_lists_them() -> None:
+    """In the form of every other error."""
+    done = call("run", "x.jsonl", "--rmp", "60")
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: no such option")
+    assert "fix: runner run --help" in done.stderr
+
+
+@pytest.mark.parametrize("name", sorted(commands()))
+def test_every_command_has_help_with_an_example(name: str) -> None:
+    """And every option and the word on the front page as well."""
+    command = commands()[name]
+    shown = CliRunner().invoke(cli, [*name.split(), "--help"])
+
+    assert shown.exit_code == 0
+    assert "Example" in shown.output
+    assert f"runner {name}" in shown.output
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, parameter.name
+
+
+@pytest.mark.parametrize("row", _ROWS, ids=NAMES)
+def test_the_front_page_says_of_a_command_what_the_command_says(row: Any) -> None:
+    """They stand in two places so that the page needs no import; they must not part."""
+    if row.name != "simulate":  # its text belongs to the simulator
+        assert commands()[row.name].short_help == row.does
+
+
+def test_flags_of_later_issues_are_not_offered() -> None:
+    """A flag that does nothing is a lie."""
+    for command in commands().values():
+        assert not OF_LATER_ISSUES & {flag for parameter in command.params for flag in parameter.opts}
+
+
+def test_the_defaults_shown_are_those_in_force() -> None:
+    """They are written twice so that help needs no database module."""
+    run, load = (
+        {parameter.name: parameter.default for parameter in commands()[name].params}
+        for name in ("run", "load")
+    )
+
+    for name in ("max_attempts", "on_ambiguous", "max_waiting"):
+        assert getattr(RunOptions(), name) == run[name]
+    assert Shaping().model == run["model"] == load["model"]

@@ -1,0 +1,202 @@
+"""Small pure things of the command line: spans of time, money, exit codes, pace, last words."""
+
+from __future__ import annotations
+
+import click
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.cli import text
+from runner.cli.exit_codes import ExitCode, of_run
+from runner.cli.flags import Duration, Rate
+from runner.cli.last_words import same_command
+from runner.cli.loading import warning_lines
+from runner.cli.pace import Pace
+from runner.cli.report import summary_lines
+from runner.rules.errors import UserError
+from runner.rules.findings import Finding
+from runner.rules.states import RunState
+from runner.rules.summary import RunFacts, summarize
+
+
+@pytest.mark.parametrize(
+    ("word", "seconds"),
+    [
+        ("90", 90.0),
+        ("1.5", 1.5),
+        ("90s", 90.0),
+        ("15m", 900.0),
+        ("2h", 7200.0),
+        ("1h30m", 5400.0),
+        ("2d", 172800.0),
+    ],
+)
+def test_a_span_of_time_is_read(word: str, seconds: float) -> None:
+    """Plain seconds, or numbers with units."""
+    assert seconds == Duration().convert(word, None, None)
+
+
+@pytest.mark.parametrize("word", ["", "0", "0s", "-1", "h", "1x", "1h 30", "nan", "inf", "1e9"])
+def test_what_is_no_span_of_time_is_refused(word: str) -> None:
+    """With examples of what is."""
+    with pytest.raises(click.BadParameter, match="90s, 15m or 1h30m"):
+        Duration().convert(word, None, None)
+
+
+def test_a_rate_is_a_number_or_none() -> None:
+    """`none` is 0 inside: no limit."""
+    assert (Rate().convert("none", None, None), Rate().convert("60", None, None)) == (0, 60)
+    for word in ("0", "-1", "1.5", "many", "٣", "9" * 13):
+        with pytest.raises(click.BadParameter, match="nor none"):
+            Rate().convert(word, None, None)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(0.04, "0.0 s"), (3.24, "3.2 s"), (42, "42 s"), (59.6, "1m 00s"), (725, "12m 05s"), (11045, "3h 04m"),
+     (183600, "2d 3h"), (-1, "0.0 s")],
+)  # fmt: skip
+def test_a_span_of_time_is_told_in_at_most_two_units(seconds: float, expected: str) -> None:
+    """As a person would."""
+    assert expected == text.duration(seconds)
+
+
+@pytest.mark.parametrize(
+    ("ticks", "expected"),
+    [(0, "$0.0000"), (1, "<$0.0001"), (10**6, "$0.0001"), (123_456_789, "$0.0123"), (10**10 - 1, "$1.0000"),
+     (10**10, "$1.00"), (12_345_600_000_000, "$1,234.56")],
+)  # fmt: skip
+def test_money_is_told_in_cents_from_a_dollar_on(ticks: int, expected: str) -> None:
+    """Below it with four decimals; what is more than nothing never looks like nothing."""
+    assert expected == text.dollars(ticks)
+
+
+@given(st.integers(1, 10**16))
+def test_money_never_looks_like_nothing(ticks: int) -> None:
+    """However little it is."""
+    assert text.dollars(ticks) != "$0.0000"
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "failed", "held", "code"),
+    [
+        (RunState.FINISHED, None, 0, 0, ExitCode.OK),
+        (RunState.FINISHED, None, 1, 0, ExitCode.SOME_FAILED),
+        (RunState.FINISHED, None, 0, 1, ExitCode.SOME_FAILED),
+        (RunState.PAUSED, "key", 1, 0, ExitCode.KEY_REFUSED),
+        (RunState.PAUSED, "budget", 0, 0, ExitCode.BUDGET),
+        (RunState.PAUSED, "credits", 0, 0, ExitCode.PAUSED),
+        (RunState.PAUSED, "user", 0, 0, ExitCode.PAUSED),
+        (RunState.CANCELLED, None, 5, 5, ExitCode.CANCELLED),
+    ],
+)
+def test_an_exit_code_tells_how_a_run_stands(
+    state: RunState, reason: str | None, failed: int, held: int, code: ExitCode
+) -> None:
+    """The table of the README."""
+    assert code == of_run(state, reason, failed=failed, held=held)
+
+
+def test_exit_codes_are_frozen() -> None:
+    """Scripts rely on them."""
+    assert [int(code) for code in ExitCode] == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 70, 130, 143]
+
+
+def test_a_forecast_is_unknown_until_it_means_something() -> None:
+    """Not in the first seconds, not before ten jobs have ended."""
+    pace = Pace()
+    assert pace.eta_s(10) is None
+    pace.add(0.0, 0)
+    pace.add(2.0, 50)
+    assert (pace.rate(), pace.eta_s(10)) == (None, None)
+    pace.add(4.0, 100)
+    assert (pace.rate(), pace.eta_s(100)) == (25.0, 5)
+
+
+@given(
+    steps=st.lists(st.tuples(st.floats(0, 1000), st.integers(0, 100)), max_size=40),
+    left=st.integers(-5, 10**7),
+)
+def test_a_forecast_is_never_negative(steps: list[tuple[float, int]], left: int) -> None:
+    """Whatever was seen."""
+    pace, at_s, ended = Pace(), 0.0, 0
+    for later_s, more in steps:
+        at_s, ended = at_s + later_s, ended + more
+        pace.add(at_s, ended)
+    assert (pace.eta_s(left) or 0) >= 0
+    assert (pace.rate() or 0) >= 0
+
+
+def test_the_command_to_go_on_with_never_begins_anew() -> None:
+    """--new would pay again; quoting makes it fit to be pasted."""
+    assert same_command(["run", "my jobs.jsonl", "--new", "-q"]) == "runner run 'my jobs.jsonl' -q"
+
+
+def test_an_error_is_a_block_and_hostile_text_is_text() -> None:
+    """What, where, fix; no escape reaches the terminal."""
+    error = UserError("bad\x1b[31m file", where=("line 1: no\nnewline",), fix="mend it")
+
+    assert text.error_block(error).splitlines() == [
+        "error: bad\\x1b[31m file",
+        "  line 1: no\\nnewline",
+        "fix: mend it",
+    ]
+
+
+def test_equal_warnings_are_told_once() -> None:
+    """With the line they were first met on."""
+    same = [
+        Finding(
+            line=n,
+            column=None,
+            code="retired-model",
+            reason="it is old",
+            fix="name another",
+            severity="warning",
+        )
+        for n in (3, 4, 9)
+    ]
+
+    assert warning_lines(same, 3) == ["warning: line 3 and 2 more: it is old [retired-model]; name another"]
+    assert warning_lines(same, 10)[-1] == "warning: … and 7 more warnings"
+
+
+def test_the_summary_of_a_run_is_told_in_full() -> None:
+    """Counts that add up, money apart by source, failures with an example each, hostile names harmless."""
+    counters = {
+        ("state", "succeeded"): 7,
+        ("state", "failed"): 2,
+        ("state", "cancelled"): 1,
+        ("code", "safety"): 2,
+        ("ticks", "reported"): 2 * 10**10,
+        ("ticks", "estimated"): 10**10,
+        ("ticks", "possible_extra"): 10**9,
+        ("extra", "ambiguous"): 3,
+        ("unknown", "jobs"): 1,
+    }
+    run = RunFacts(
+        id=7,
+        name="re\x1bviews",
+        state="paused",
+        paused_by="user",
+        started_at_s=0.0,
+        finished_at_s=None,
+        prices_as_of="2026-09-29",
+        files={"results": {"name": "o.jsonl"}, "errors": {"name": "o.errors.jsonl"}},
+    )
+    told = "\n".join(summary_lines(summarize(run, counters), "out/", {"safety": "r-\x07"}))
+
+    assert "\x1b" not in told
+    assert "\x07" not in told
+    for said in (
+        "run 7, re\\x1bviews: paused (user)",
+        "succeeded   7  out/o.jsonl",
+        "failed      2  out/o.errors.jsonl",
+        "total      10",
+        "$2.00 reported by the API, $1.00 estimated, up to $0.1000 more",
+        "unknown for 1 answer",
+        "extra: 3 ambiguous",
+        "2  safety  such as r-\\x07",
+    ):
+        assert said in told

@@ -1,0 +1,186 @@
+"""Claims: in order, bounded, one holder each, also when many ask at once."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from typing import TYPE_CHECKING
+
+from by_hand import LEASE_MS, NOW_MS, accepted, first_job, new_job, new_run
+
+from runner.db import intake, jobs, leases, runs
+from runner.db.runs import RunOptions
+from runner.rules.states import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from by_hand import Hand
+
+    from runner.db.leases import Leased
+    from runner.db.session import Database
+
+
+def lease(
+    hand: Hand,
+    *,
+    rows_max: int = 100,
+    bytes_max: int = 1 << 30,
+    ordinals_max: int | None = None,
+    now_ms: int = NOW_MS,
+) -> list[Leased]:
+    with hand.database.write() as connection:
+        return leases.lease_pending(
+            connection,
+            run_id=hand.run_id,
+            worker=hand.worker,
+            now_ms=now_ms,
+            until_ms=now_ms + LEASE_MS,
+            rows_max=rows_max,
+            bytes_max=bytes_max,
+            ordinals_max=ordinals_max,
+        )
+
+
+def ids(found: list[Leased]) -> list[str]:
+    return [job.custom_id for job in found]
+
+
+def test_pending_jobs_come_in_file_order_and_once(database: Database) -> None:
+    """The next call gives the next jobs; those of other runs are not among them."""
+    hand = new_run(database, 5)
+    other = new_run(database, 2, identity="other")
+
+    assert ids(lease(hand, rows_max=3)) == ["r-1", "r-2", "r-3"]
+    assert ids(lease(hand, rows_max=3)) == ["r-4", "r-5"]
+    assert ids(lease(hand, rows_max=3)) == []
+    assert len(lease(other)) == 2
+
+
+def test_a_lease_that_ran_out_is_free_again(database: Database) -> None:
+    """A holder that never sent loses its jobs with its lease; the generation tells them apart."""
+    hand = new_run(database, 1)
+    (before,) = lease(hand)
+
+    assert lease(hand, now_ms=NOW_MS + LEASE_MS - 1) == []
+    (after,) = lease(hand, now_ms=NOW_MS + LEASE_MS)
+
+    assert after.lease.gen == before.lease.gen + 1
+    assert hand.send(before.lease) == set()
+
+
+def test_jobs_that_are_not_due_wait(database: Database) -> None:
+    """A backoff holds a job, not those behind it."""
+    hand = new_run(database, 2)
+    hand.change(first_job(hand), f"due_at_ms = {NOW_MS + 1}")
+
+    assert ids(lease(hand)) == ["r-2"]
+    assert ids(lease(hand, now_ms=NOW_MS + 1)) == ["r-1"]
+
+
+def test_only_the_first_so_many_jobs_of_the_file_are_taken(database: Database) -> None:
+    """`--limit N`: the Nth is the last."""
+    hand = new_run(database, 5)
+
+    assert ids(lease(hand, ordinals_max=2)) == ["r-1", "r-2"]
+    assert ids(lease(hand, ordinals_max=2)) == []
+    assert lease(hand, ordinals_max=0) == []
+
+
+def test_a_chunk_is_bounded_by_bytes_but_never_empty(database: Database) -> None:
+    """Large bodies come few at a time; one that is larger than the bound comes alone."""
+    with database.write() as connection:
+        run_id = runs.begin(
+            connection,
+            identity="big",
+            name="big",
+            input_path="/big",
+            input_sha256="",
+            options=RunOptions(),
+            now_ms=0,
+        )
+        bodies = [b"x" * size for size in (40, 40, 40, 500, 10)]
+        intake.insert(connection, run_id, 0, [new_job(n, body) for n, body in enumerate(bodies, 1)])
+    hand = new_run(database, 1, identity="any")
+    big = type(hand)(database, run_id)
+
+    chunks = [ids(lease(big, bytes_max=100)) for _ in range(5)]
+
+    assert chunks == [["r-1", "r-2"], ["r-3"], ["r-4"], ["r-5"], []]
+
+
+def test_released_jobs_are_free_at_once_and_sent_ones_stay(database: Database) -> None:
+    """What was not sent is given back; a lease of something that moved on is no lease."""
+    hand = new_run(database, 2)
+    first, second = hand.lease(2)
+    hand.send(first)
+
+    with database.write() as connection:
+        leases.release(connection, [first, second])
+
+    assert ids(lease(hand)) == ["r-2"]
+    assert hand.row(first.job_id).lease_owner == hand.worker
+
+
+def test_waiting_jobs_are_claimed_longest_due_first(database: Database) -> None:
+    """Oldest first, only what is due, at most as many as asked for; a claim is a poll."""
+    hand = new_run(database, 4)
+    held = hand.lease(4)
+    hand.send(*held)
+    for one, due in zip(held, (30, 10, 20, 99), strict=True):
+        hand.do(jobs.accepted, accepted(one, due_at_ms=NOW_MS + due))
+
+    with database.read() as connection:
+        assert leases.next_due_ms(connection) == NOW_MS + 10
+    first = hand.claim(2, now_ms=NOW_MS + 50)
+    rest = hand.claim(9, now_ms=NOW_MS + 50)
+
+    assert [job.lease.job_id for job in first] == [held[1].job_id, held[2].job_id]
+    assert [job.lease.job_id for job in rest] == [held[0].job_id]
+    assert [job.polls for job in first] == [1, 1]
+    assert hand.count("attempts", "polls") == 3
+    assert hand.count("state", "collecting") == 3
+    with database.read() as connection:
+        assert leases.next_due_ms(connection) == NOW_MS + 99
+
+
+def test_nothing_waits_nothing_is_due(database: Database) -> None:
+    """Without a waiting job there is no next time."""
+    with database.read() as connection:
+        assert leases.next_due_ms(connection) is None
+
+
+def _at_once(count: int, work: list[list[int]], one: Callable[[], list[int]]) -> None:
+    start = threading.Barrier(count)
+
+    def run() -> None:
+        start.wait()
+        mine: list[int] = []
+        while found := one():
+            mine += found
+        work.append(mine)
+
+    threads = [threading.Thread(target=run) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_claimers_at_the_same_time_never_get_the_same_job(database: Database) -> None:
+    """Four threads lease, then claim, all there is: each job has one holder."""
+    hand = new_run(database, 300)
+    leased: list[list[int]] = []
+    _at_once(4, leased, lambda: [job.lease.job_id for job in lease(hand, rows_max=7)])
+    assert sorted(itertools.chain(*leased)) == [first_job(hand) + n for n in range(300)]
+
+    with database.write() as connection:
+        connection.exec_driver_sql(
+            "UPDATE jobs SET state = 'waiting', request_id = 'x', accepted_at_ms = 1, lease_owner = NULL"
+        )
+    claimed: list[list[int]] = []
+    _at_once(4, claimed, lambda: [job.lease.job_id for job in hand.claim(7)])
+
+    assert sorted(itertools.chain(*claimed)) == [first_job(hand) + n for n in range(300)]
+    assert hand.rows("SELECT DISTINCT state FROM jobs") == [(JobState.COLLECTING,)]
+    assert hand.count("state", "collecting") == 300

@@ -1,0 +1,104 @@
+"""What ended or frozen processes left behind is found, and nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from by_hand import LEASE_MS, NOW_MS, Hand, new_run
+
+from runner.db import leftovers, sent_lately, workers
+from runner.rules.states import JobState
+
+if TYPE_CHECKING:
+    from runner.db.session import Database
+
+
+def test_of_a_worker_are_the_jobs_in_its_hands(database: Database) -> None:
+    """Being sent or collected, by this worker: not those of others, waiting, or ended."""
+    hand = new_run(database, 2 * len(JobState))
+    other = Hand(database, hand.run_id, worker=8)
+    mine = {state: hand.bring(state) for state in JobState if state is not JobState.PENDING}
+    for state in (JobState.SUBMITTING, JobState.COLLECTING):
+        other.bring(state)
+
+    with database.read() as connection:
+        found = leftovers.of_worker(connection, hand.worker)
+
+    assert {(job.state, job.lease) for job in found} == {
+        (state, mine[state]) for state in (JobState.SUBMITTING, JobState.COLLECTING)
+    }
+    assert {(job.model, job.prompt_tokens, job.output_tokens_max) for job in found} == {("grok-4.3", 10, 100)}
+
+
+def test_expired_leases_come_oldest_first_and_bounded(database: Database) -> None:
+    """Only jobs in somebody's hands whose time is over."""
+    hand = new_run(database, 4)
+    held = hand.lease(3)
+    for number, lease in enumerate(held):
+        hand.send(lease, now_ms=NOW_MS + 2 - number)
+
+    with database.read() as connection:
+        assert leftovers.expired(connection, NOW_MS + LEASE_MS - 1, 10) == []
+        found = leftovers.expired(connection, NOW_MS + LEASE_MS + 1, 10)
+        first = leftovers.expired(connection, NOW_MS + LEASE_MS * 2, 1)
+
+    assert [job.lease for job in found] == [held[2], held[1]]
+    assert [job.lease for job in first] == [held[2]]
+
+
+def test_unsettled_answers_come_with_their_bytes(database: Database) -> None:
+    """Stored and not judged: with what judging needs; tries are counted for those only."""
+    hand = new_run(database, 3)
+    stored = hand.bring(JobState.STORED)
+    ended = hand.bring(JobState.SUCCEEDED)
+    with database.write() as connection:
+        for lease in (stored, ended):
+            leftovers.try_settling(connection, lease.job_id)
+        (found,) = leftovers.unsettled(connection, 10)
+        assert leftovers.unsettled(connection, 0) == []
+
+    assert (found.id, found.attempt, bytes(found.body)) == (stored.job_id, 1, b"{}")
+    assert (found.settle_tries, found.accepted_at_ms) == (1, NOW_MS + 1)
+    assert hand.row(ended.job_id).settle_tries == 0
+
+
+def test_pending_jobs_of_an_ended_worker_are_free_again(database: Database) -> None:
+    """Those it had leased and not sent; the leases of others hold."""
+    hand = new_run(database, 3)
+    other = Hand(database, hand.run_id, worker=8)
+    (mine,) = hand.lease()
+    (theirs,) = other.lease()
+    with database.write() as connection:
+        leftovers.void_pending(connection, hand.worker)
+
+    assert hand.row(mine.job_id).lease_owner is None
+    assert hand.row(theirs.job_id).lease_owner == 8
+
+
+def test_workers_are_on_record_until_they_leave(database: Database) -> None:
+    """Alive by their last sign of life; unended until they, or who tidied up after them, said so."""
+    with database.write() as connection:
+        first, second, far = (
+            workers.enter(connection, host=host, node="w", pid=1, now_ms=NOW_MS) for host in ("a", "a", "b")
+        )
+        workers.seen(connection, second, NOW_MS + 10)
+
+        assert workers.unended(connection, "a") == [first, second]
+        assert [row.id for row in workers.alive(connection, NOW_MS + 1)] == [second]
+        workers.leave(connection, second, NOW_MS + 20)
+        workers.leave(connection, second, NOW_MS + 30)
+        assert workers.unended(connection, "a") == [first]
+        assert [row.id for row in workers.alive(connection, NOW_MS)] == [first, far]
+
+
+def test_what_was_sent_in_the_last_minute_is_known(database: Database) -> None:
+    """For a limiter that forgot: age and tokens of each attempt; those that never left do not count."""
+    hand = new_run(database, 3)
+    for age_ms in (61_000, 5_000, 0):
+        (lease,) = hand.lease()
+        hand.send(lease, now_ms=NOW_MS - age_ms)
+
+    assert sorted(sent_lately.read(database, NOW_MS)) == [
+        ("grok-4.3", 0, 110),
+        ("grok-4.3", 5_000_000, 110),
+    ]

@@ -1,0 +1,98 @@
+"""Loading many jobs at once: every column arrives, on both databases alike."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from by_hand import new_run
+from psycopg.errors import UniqueViolation
+
+from runner.db import intake, results
+from runner.db.intake import NewJob
+from runner.db.job_ids import job_id, run_of
+
+if TYPE_CHECKING:
+    from runner.db.session import Database
+
+ODD = b'{"model":"grok","messages":[{"role":"user","content":"\\u0000 \xf0\x9f\x98\x80 \t \\n"}]}'
+
+REFUSED = (sqlite3.IntegrityError, UniqueViolation)
+
+
+def odd_job(line: int, custom_id: str) -> NewJob:
+    return NewJob(
+        line=line,
+        custom_id=custom_id,
+        model="grok-4.3",
+        prompt_tokens=2**31 - 1,
+        output_tokens_max=None,
+        body=ODD,
+        extra=b'{"a": "\xc3\xa4\\n\\\\"}',
+        conv_id="c" * 64,
+    )
+
+
+def test_jobs_and_bodies_arrive_byte_for_byte(database: Database) -> None:
+    """Tabs, backslashes, line ends, emoji in ids and bodies: what COPY and SQLite must not change."""
+    hand = new_run(database, 2)
+    ids = ["tab\there", "back\\slash\\N", "line\nend", "\U0001f600", "'; DROP TABLE jobs; --"]
+
+    hand.within(lambda c, _: intake.insert(c, hand.run_id, 2, [odd_job(9, word) for word in ids]))
+
+    found = hand.rows("SELECT * FROM jobs WHERE line = 9 ORDER BY id")
+    assert [row.custom_id for row in found] == ids
+    assert [row.id for row in found] == [job_id(hand.run_id, n) for n in range(2, 7)]
+    assert {run_of(row.id) for row in found} == {hand.run_id}
+    row = found[0]
+    assert (row.state, row.prompt_tokens, row.output_tokens_max) == ("pending", 2**31 - 1, None)
+    assert row.body_bytes == len(ODD)
+    with database.read() as connection:
+        assert results.bodies(connection, [row.id]) == {row.id: (ODD, "c" * 64)}
+    (payload,) = hand.rows("SELECT * FROM payloads WHERE job_id = :id", id=row.id)
+    assert bytes(payload.metadata) == b'{"a": "\xc3\xa4\\n\\\\"}'
+    assert hand.counts() == {("state", "pending"): 7}
+
+
+def test_an_id_twice_in_a_run_loads_nothing_of_the_chunk(database: Database) -> None:
+    """The database itself refuses it; the transaction leaves neither rows nor counts."""
+    hand = new_run(database, 1)
+
+    with pytest.raises(REFUSED, match=r"(?i)unique"):
+        hand.within(lambda c, _: intake.insert(c, hand.run_id, 1, [odd_job(2, "new"), odd_job(3, "r-1")]))
+
+    assert hand.rows("SELECT COUNT(*) FROM jobs")[0][0] == 1
+    assert hand.counts() == {("state", "pending"): 1}
+
+
+def test_no_jobs_are_no_error(database: Database) -> None:
+    """An empty chunk changes nothing."""
+    hand = new_run(database, 1)
+
+    hand.within(lambda c, _: intake.insert(c, hand.run_id, 1, []))
+
+    assert hand.counts() == {("state", "pending"): 1}
+
+
+def test_hosts_share_the_lock_of_a_name(postgres_database: Database) -> None:
+    """On PostgreSQL a second holder waits for the first; other names do not. (SQLite has a file for it.)"""
+    database = postgres_database
+    order = []
+    entered = threading.Event()
+
+    def second() -> None:
+        with intake.shared_lock(database, "other"):
+            entered.set()
+        with intake.shared_lock(database, "same"):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    with intake.shared_lock(database, "same"):
+        thread.start()
+        assert entered.wait(10)
+        order.append("first")
+    thread.join()
+
+    assert order == ["first", "second"]

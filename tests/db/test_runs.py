@@ -1,0 +1,218 @@
+"""Runs: begun, loaded, moved between their states, finished, forgotten."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from by_hand import NOW_MS, back, first_job, new_run, received, settled
+from sqlalchemy import text
+
+from runner.db import jobs, runs
+from runner.db.runs import RunOptions
+from runner.rules.states import Event, JobState, PauseReason, RunState
+
+if TYPE_CHECKING:
+    from by_hand import Hand
+    from sqlalchemy import Connection
+
+    from runner.db.session import Database
+
+
+def begin(connection: Connection, identity: str = "same", name: str = "a", path: str = "/a") -> int:
+    return runs.begin(
+        connection,
+        identity=identity,
+        name=name,
+        input_path=path,
+        input_sha256="sha",
+        options=RunOptions(rpm=5, limit=3),
+        now_ms=NOW_MS,
+    )
+
+
+def state(hand: Hand) -> RunState:
+    with hand.database.read() as connection:
+        found = runs.find(connection, hand.run_id)
+    assert found is not None
+    return found.state
+
+
+def finish(hand: Hand) -> bool:
+    with hand.database.write() as connection:
+        return runs.finish_if_done(connection, hand.run_id, NOW_MS + 9)
+
+
+def end_next(hand: Hand) -> None:
+    """Bring the next pending job to a good end."""
+    hand.bring(JobState.SUCCEEDED)
+
+
+def test_a_run_is_loading_until_it_is_loaded(database: Database) -> None:
+    """What was told at the beginning comes back; the flip to `ready` happens once."""
+    with database.write() as connection:
+        run_id = begin(connection)
+        before = runs.find(connection, run_id)
+        runs.loaded(connection, run_id, 12)
+        runs.loaded(connection, run_id, 13)
+        after = runs.find(connection, run_id)
+
+    assert before is not None
+    assert after is not None
+    assert (before.state, before.total) == (RunState.LOADING, 0)
+    assert (after.state, after.total, after.repetition) == (RunState.READY, 12, 0)
+    assert after.options == RunOptions(rpm=5, limit=3)
+    assert (after.created_at_ms, after.started_at_ms) == (NOW_MS, None)
+
+
+def test_repetitions_are_numbered_within_an_identity(database: Database) -> None:
+    """`--new` loads the same again; the newest is found, by identity, name and path."""
+    with database.write() as connection:
+        first, second = begin(connection), begin(connection)
+        other = begin(connection, "other", "b", "/b")
+        found = [runs.find(connection, run_id) for run_id in (first, second, other)]
+
+        assert [run.repetition for run in found if run] == [0, 1, 0]
+        assert [run.id for run in runs.all_runs(connection)] == [other, second, first]
+        for looked in (
+            runs.newest(connection, "same"),
+            runs.namesake(connection, "a"),
+            runs.of_path(connection, "/a"),
+        ):
+            assert looked is not None
+            assert looked.id == second
+        assert runs.newest(connection, "none") is None
+        assert runs.find(connection, 999) is None
+
+
+def test_a_run_moves_between_its_states_and_tells_each_once(database: Database) -> None:
+    """Pause, start, wait, go on: only from where it makes sense, each with an event."""
+    hand = new_run(database, 1)
+    with database.write() as connection:
+        assert not runs.start(connection, hand.run_id, NOW_MS), "it runs already"
+        assert not runs.go_on(connection, hand.run_id, NOW_MS)
+        assert runs.wait(connection, hand.run_id, "no database\0", NOW_MS) is True
+        assert not runs.wait(connection, hand.run_id, "again", NOW_MS)
+        assert runs.go_on(connection, hand.run_id, NOW_MS)
+        assert runs.pause(connection, hand.run_id, PauseReason.KEY, "refused", NOW_MS)
+        assert not runs.pause(connection, hand.run_id, PauseReason.USER, "second", NOW_MS)
+        found = runs.find(connection, hand.run_id)
+        assert found is not None
+        assert (found.state, found.pause_reason, found.pause_text) == (RunState.PAUSED, "key", "refused")
+        assert not runs.wait(connection, hand.run_id, "paused runs do not wait", NOW_MS)
+        assert runs.start(connection, hand.run_id, NOW_MS + 5)
+        found = runs.find(connection, hand.run_id)
+        assert found is not None
+        assert (found.pause_reason, found.pause_text, found.started_at_ms) == (None, None, NOW_MS)
+        told = [(event.kind, event.cause) for event in runs.events(connection, hand.run_id)]
+        assert [run.id for run in runs.in_states(connection, [RunState.RUNNING])] == [hand.run_id]
+        assert runs.in_states(connection, [RunState.PAUSED]) == []
+
+    kinds = ["started", "waiting", "running", "paused", "started"]
+    assert [kind for kind, _ in told] == kinds
+    assert told[1][1] == "no database\ufffd"
+    assert told[3][1] == "key: refused"
+
+
+def test_a_run_finishes_when_nothing_moves_by_itself(database: Database) -> None:
+    """Succeeded, failed and held jobs let it finish; one that waits does not; it finishes once."""
+    hand = new_run(database, 3)
+    end_next(hand)
+    hand.bring(JobState.HELD)
+    last = hand.bring(JobState.COLLECTING)
+
+    assert not finish(hand)
+    hand.do(jobs.stored, received(last.job_id))
+    assert not finish(hand), "a stored answer is not judged yet"
+    hand.do(jobs.settled, settled(last.job_id, 1, Event.UNUSABLE, JobState.FAILED))
+    assert finish(hand)
+    assert not finish(hand)
+
+    assert state(hand) is RunState.FINISHED
+
+
+def test_the_end_recounts(database: Database) -> None:
+    """Counters that say `done` too early do not finish a run; they are mended and the run goes on."""
+    hand = new_run(database, 2)
+    with database.write() as connection:
+        connection.execute(text("UPDATE run_counters SET key = 'succeeded' WHERE key = 'pending'"))
+
+    assert not finish(hand)
+
+    assert state(hand) is RunState.RUNNING
+    assert hand.counts() == {("state", "pending"): 2}
+
+
+@pytest.mark.parametrize("pending_of_first", [False, True])
+def test_a_limited_run_pauses_when_its_first_jobs_are_done(
+    database: Database, pending_of_first: bool
+) -> None:
+    """`--limit 2` of 5: paused for the limit, not finished; as many ends elsewhere do not count."""
+    hand = new_run(database, 5, RunOptions(limit=2))
+    if pending_of_first:
+        hand.change(first_job(hand), f"due_at_ms = {NOW_MS * 2}")
+    end_next(hand)
+    assert not finish(hand)
+    assert pending_of_first or state(hand) is RunState.RUNNING
+    end_next(hand)
+
+    assert not finish(hand)
+
+    assert state(hand) is (RunState.RUNNING if pending_of_first else RunState.PAUSED)
+
+
+def test_a_lower_limit_than_before_pauses_too(database: Database) -> None:
+    """After `--limit 4`, `--limit 2` has nothing left to start: it must not run for ever."""
+    hand = new_run(database, 6, RunOptions(limit=4))
+    for _ in range(4):
+        end_next(hand)
+    with database.write() as connection:
+        runs.adopt(connection, hand.run_id, options=RunOptions(limit=2), output_path="/out")
+
+    finish(hand)
+
+    assert state(hand) is RunState.PAUSED
+    with database.read() as connection:
+        found = runs.find(connection, hand.run_id)
+    assert found is not None
+    assert (found.pause_reason, found.output_path) == (PauseReason.LIMIT, "/out")
+
+
+def test_a_limit_of_all_jobs_finishes(database: Database) -> None:
+    """A limit that is not below the size of the file changes nothing."""
+    hand = new_run(database, 1, RunOptions(limit=5))
+    end_next(hand)
+
+    assert finish(hand)
+
+
+def test_a_finished_run_is_opened_again_for_retried_jobs(database: Database) -> None:
+    """A retry sets it to work; one that runs is left as it is."""
+    hand = new_run(database, 1)
+    lease = hand.bring(JobState.SUBMITTING)
+    hand.do(jobs.refused, back(lease, JobState.FAILED))
+    with database.write() as connection:
+        runs.reopen(connection, hand.run_id, NOW_MS)
+    assert finish(hand)
+
+    with database.write() as connection:
+        runs.reopen(connection, hand.run_id, NOW_MS)
+        kinds = [event.kind for event in runs.events(connection, hand.run_id)]
+
+    assert state(hand) is RunState.RUNNING
+    assert kinds == ["started", "finished", "reopened"]
+
+
+def test_forgetting_a_run_leaves_nothing_of_it_and_all_of_the_others(database: Database) -> None:
+    """Rows of every table go, those of the neighbours stay."""
+    hands = [new_run(database, 2, identity=word) for word in "abc"]
+    for hand in hands:
+        end_next(hand)
+    with database.write() as connection:
+        runs.forget(connection, hands[1].run_id)
+
+    tables = {"runs": "id", "run_events": "run_id", "run_counters": "run_id", "jobs": "id >> 32"}
+    tables |= dict.fromkeys(("payloads", "attempts", "results"), "job_id >> 32")
+    for table, key in tables.items():
+        found = {row[0] for row in hands[0].rows(f"SELECT DISTINCT {key} FROM {table}")}
+        assert found == {hands[0].run_id, hands[2].run_id}, table

@@ -1,0 +1,173 @@
+"""Group commit: rows share transactions, a bad one fails alone, an absent database is waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from by_hand import Hand, accepted, new_run
+from sqlalchemy import event, text
+from sqlalchemy.exc import OperationalError
+
+from runner.db import jobs
+from runner.engine.committer import Committer
+from runner.rules.states import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from runner.db.counters import Deltas
+    from runner.db.session import Database
+
+
+async def written(hand: Hand, rows: list[Any]) -> list[Any]:
+    """Hand all rows over at once, as `accepted`; return what each got."""
+    committer = Committer(hand.database, asyncio.get_running_loop(), shard=1)
+    try:
+        return await asyncio.gather(
+            *(committer.write(jobs.accepted, row.lease.job_id, row) for row in rows), return_exceptions=True
+        )
+    finally:
+        await asyncio.to_thread(committer.close)
+
+
+def sent(hand: Hand, count: int) -> list[Any]:
+    held = hand.lease(count)
+    hand.send(*held)
+    return [accepted(lease) for lease in held]
+
+
+def commits(database: Database) -> list[int]:
+    """Count the commits from here on, as the length of a list."""
+    seen: list[int] = []
+    event.listen(database.engine, "commit", lambda _: seen.append(1))
+    return seen
+
+
+def test_rows_share_transactions_and_are_durable_when_told(database: Database) -> None:
+    """300 rows take a handful of commits; each learns whether its job moved."""
+    hand = new_run(database, 300)
+    rows = sent(hand, 300)
+    hand.change(rows[0].lease.job_id, "lease_gen = lease_gen + 1")
+    seen = commits(database)
+
+    answers = asyncio.run(written(hand, rows))
+
+    assert answers == [False] + [True] * 299
+    assert len(seen) <= 6
+    assert hand.count("state", "waiting") == 299
+    assert hand.count("attempts", "accepted") == 300
+
+
+def test_one_bad_row_does_not_take_the_others(database: Database) -> None:
+    """What the database or our own table refuses fails alone; its neighbours are written."""
+    hand = new_run(database, 12)
+    rows = sent(hand, 12)
+    bad = object()
+
+    def picky(connection: Connection, some: Sequence[Any], deltas: Deltas) -> set[int]:
+        if bad in some:
+            raise ValueError("bad")
+        return jobs.accepted(connection, some, deltas)
+
+    async def work() -> list[Any]:
+        committer = Committer(database, asyncio.get_running_loop(), shard=1)
+        mixed = [*rows[:6], bad, *rows[6:]]
+        writes = [committer.write(picky, getattr(r, "lease", rows[0].lease).job_id, r) for r in mixed]
+        asked = committer.ask(lambda connection, _: connection.execute(text("SELECT 42")).scalar_one())
+        try:
+            return await asyncio.gather(*writes, asked, return_exceptions=True)
+        finally:
+            await asyncio.to_thread(committer.close)
+
+    answers = asyncio.run(work())
+
+    assert answers[:6] + answers[7:13] == [True] * 12
+    assert isinstance(answers[6], ValueError)
+    assert answers[13] == 42
+    assert hand.count("state", "waiting") == 12
+
+
+def test_a_failed_question_is_its_askers_alone(database: Database) -> None:
+    """An error comes back to who asked; what it wrote before is undone."""
+    hand = new_run(database, 1)
+
+    def spoil(connection: Connection, deltas: Deltas) -> None:
+        connection.execute(text("UPDATE jobs SET spent = 99"))
+        deltas.add(hand.run_id, "attempts", "polls", 5)
+        raise KeyError("asked")
+
+    async def work() -> None:
+        committer = Committer(database, asyncio.get_running_loop(), shard=1)
+        with pytest.raises(KeyError):
+            await committer.ask(spoil)
+        assert await committer.ask(lambda _, __: "next") == "next"
+        await asyncio.to_thread(committer.close)
+
+    asyncio.run(work())
+
+    assert hand.rows("SELECT spent FROM jobs") == [(0,)]
+    assert hand.count("attempts", "polls") == 0
+
+
+def test_while_the_database_is_away_rows_wait_and_are_written_then(database: Database) -> None:
+    """Three failed tries, half of a transaction among them: nothing is lost, nothing counted twice."""
+    hand = new_run(database, 20)
+    rows = sent(hand, 20)
+    failures = iter(range(3))
+
+    def away(*_: Any) -> None:
+        if next(failures, None) is not None:
+            raise OperationalError("COMMIT", {}, Exception("server closed the connection"))
+
+    event.listen(database.engine, "commit", away)
+    answers = asyncio.run(written(hand, rows))
+
+    assert next(failures, None) is None
+    assert answers == [True] * 20
+    assert hand.count("state", "waiting") == 20
+    assert hand.count("attempts", "accepted") == 20
+
+
+def test_a_server_that_cuts_the_connection_is_met_again(postgres_database: Database) -> None:
+    """PostgreSQL ends our backend within the transaction: the next try goes through."""
+    hand = new_run(postgres_database, 4)
+    rows = sent(hand, 4)
+    cut = threading.Event()
+
+    def cutting(connection: Connection, some: Sequence[Any], deltas: Deltas) -> set[int]:
+        moved = jobs.accepted(connection, some, deltas)
+        if not cut.is_set():
+            cut.set()
+            connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+        return moved
+
+    async def work() -> list[bool]:
+        committer = Committer(postgres_database, asyncio.get_running_loop(), shard=1)
+        try:
+            return await asyncio.gather(*(committer.write(cutting, r.lease.job_id, r) for r in rows))
+        finally:
+            await asyncio.to_thread(committer.close)
+
+    assert asyncio.run(work()) == [True] * 4
+    assert hand.count("state", "waiting") == 4
+
+
+def test_closing_writes_what_is_at_hand(database: Database) -> None:
+    """A process that leaves in good order leaves nothing unwritten."""
+    hand = new_run(database, 1)
+    (row,) = sent(hand, 1)
+
+    async def work() -> bool:
+        committer = Committer(database, asyncio.get_running_loop(), shard=1)
+        task = asyncio.create_task(committer.write(jobs.accepted, row.lease.job_id, row))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(committer.close)
+        return await task
+
+    assert asyncio.run(work())
+    assert hand.state(row.lease.job_id) is JobState.WAITING

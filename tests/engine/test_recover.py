@@ -1,0 +1,291 @@
+"""Recovery: what a dead process left is put in order by the furthest record of each attempt."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from by_hand import FAR, NOW_MS, Hand, accepted, back, new_run, received, settled
+
+from runner.db import jobs, workers
+from runner.db.runs import RunOptions
+from runner.engine.recover import Recovered, recover_host
+from runner.engine.spool import Answer, Spool, Taken
+from runner.rules.states import Event, JobState
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from runner.db.leases import Lease
+    from runner.db.session import Database
+
+S = JobState
+LATER_MS = NOW_MS + 60_000
+
+
+class Process:
+    """A worker process as others see it: a row, a locked spool, jobs in its hands."""
+
+    def __init__(self, hand: Hand, folder: Path, host: str = "here") -> None:
+        with hand.database.write() as connection:
+            worker = workers.enter(connection, host=host, node="w", pid=1, now_ms=NOW_MS)
+        self.hand = Hand(hand.database, hand.run_id, worker)
+        self.folder = folder
+        self.spool = Spool(folder, worker)
+
+    def taken(self, lease: Lease, request_id: str = "the-id") -> None:
+        self.spool.taken(
+            Taken(
+                job_id=lease.job_id,
+                attempt=lease.attempt,
+                sent_at_ms=NOW_MS,
+                accepted_at_ms=NOW_MS + 5,
+                request_id=request_id,
+            )
+        )
+
+    def answer(self, lease: Lease, body: bytes = b'{"the": "bytes"}', request_id: str = "the-id") -> None:
+        self.spool.answer(
+            Answer(
+                job_id=lease.job_id,
+                attempt=lease.attempt,
+                received_at_ms=NOW_MS + 9,
+                request_id=request_id,
+                body=body,
+            )
+        )
+
+    def die(self) -> None:
+        """End as the kernel ends it: the lock is gone, the files stay."""
+        os.close(self.spool._segment.file)
+        os.close(self.spool._lock)
+
+    def recovered(self) -> Recovered:
+        return recover_host(self.hand.database, self.folder, "here", LATER_MS)
+
+
+@pytest.fixture
+def process(database: Database, tmp_path: Path) -> Process:
+    """Begin a process with a run of three jobs."""
+    return Process(new_run(database, 3), tmp_path / "spool")
+
+
+def test_bytes_in_the_spool_are_stored(process: Process) -> None:
+    """The answer had come, the commit had not: it is kept, byte for byte, with its time."""
+    lease = process.hand.bring(S.COLLECTING)
+    process.spool.sent(lease.job_id, 1)
+    process.taken(lease)
+    process.answer(lease)
+    process.die()
+
+    assert process.recovered() == Recovered(workers=1, answers=1)
+
+    row = process.hand.row(lease.job_id)
+    assert (row.state, row.answered_by, row.lease_owner) == (S.STORED, 1, None)
+    (kept,) = process.hand.rows("SELECT * FROM results")
+    assert (bytes(kept.body), kept.request_id, kept.received_at_ms) == (
+        b'{"the": "bytes"}',
+        "the-id",
+        NOW_MS + 9,
+    )
+
+
+def test_bytes_win_over_everything_the_database_believes(process: Process) -> None:
+    """Even where the job was given up and sent again meanwhile: a paid answer is kept whoever brings it."""
+    lease = process.hand.bring(S.COLLECTING)
+    process.answer(lease)
+    process.hand.do(jobs.lost, back(lease, S.PENDING))
+    other = Hand(process.hand.database, process.hand.run_id, worker=99)
+    again = other.bring(S.WAITING)
+    assert again.job_id == lease.job_id
+    process.die()
+
+    assert process.recovered().answers == 1
+
+    assert process.hand.row(lease.job_id).answered_by == lease.attempt
+    assert process.hand.state(lease.job_id) is S.STORED
+
+
+def test_an_id_in_the_spool_is_waited_for(process: Process) -> None:
+    """The API took it, the database did not know: nothing is sent again, nothing is in doubt."""
+    lease = process.hand.bring(S.SUBMITTING)
+    process.spool.sent(lease.job_id, 1)
+    process.taken(lease)
+    process.die()
+
+    assert process.recovered() == Recovered(workers=1, accepted=1)
+
+    row = process.hand.row(lease.job_id)
+    assert (row.state, row.request_id, row.due_at_ms) == (S.WAITING, "the-id", LATER_MS)
+    assert row.accepted_at_ms == NOW_MS + 5
+    assert process.hand.count("attempts", "accepted") == 1
+    assert process.hand.count("extra", "ambiguous") == 0
+
+
+@pytest.mark.parametrize(
+    ("policy", "extras", "target"),
+    [("resubmit", 0, S.PENDING), ("resubmit", 1, S.PENDING), ("resubmit", 2, S.HELD), ("hold", 0, S.HELD)],
+)
+def test_a_post_without_reply_is_in_doubt_and_counted(
+    database: Database, tmp_path: Path, policy: str, extras: int, target: JobState
+) -> None:
+    """Sent and no more: an extra with what it may have cost; the run's policy and the cap of two hold."""
+    process = Process(new_run(database, 1, RunOptions(on_ambiguous=policy)), tmp_path)
+    lease = process.hand.bring(S.SUBMITTING)
+    process.hand.change(lease.job_id, f"extras = {extras}")
+    process.spool.sent(lease.job_id, 1)
+    process.die()
+
+    assert process.recovered() == Recovered(workers=1, ambiguous=1)
+
+    row = process.hand.row(lease.job_id)
+    assert (row.state, row.extras) == (target, extras + 1)
+    assert process.hand.count("extra", "ambiguous") == 1
+    assert process.hand.count("ticks", "possible_extra") > 0
+    (tried,) = process.hand.history(lease.job_id)
+    assert (tried.outcome, tried.error_code) == ("ambiguous", "process-ended")
+
+
+def test_what_was_marked_and_never_sent_is_pending_and_costs_nothing(process: Process) -> None:
+    """No record of a POST: it surely never left."""
+    lease = process.hand.bring(S.SUBMITTING)
+    process.die()
+
+    assert process.recovered() == Recovered(workers=1, not_sent=1)
+
+    row = process.hand.row(lease.job_id)
+    assert (row.state, row.extras, row.spent, row.lease_owner) == (S.PENDING, 0, 0, None)
+    assert process.hand.counts() == {("state", "pending"): 3}
+    assert process.hand.history(lease.job_id)[0].outcome == "not_sent"
+
+
+def test_an_earlier_attempt_in_the_spool_says_nothing_of_this_one(process: Process) -> None:
+    """Attempt 1 was sent and refused; attempt 2 was only marked: it never left."""
+    lease = process.hand.bring(S.SUBMITTING)
+    process.spool.sent(lease.job_id, 1)
+    process.hand.do(jobs.refused_for_now, back(lease, S.PENDING))
+    process.hand.bring(S.SUBMITTING)
+    process.die()
+
+    assert process.recovered() == Recovered(workers=1, not_sent=1)
+
+
+def test_what_was_being_fetched_is_asked_for_again(process: Process) -> None:
+    """No bytes came as far as the spool: the job waits, due now, and nothing is counted."""
+    lease = process.hand.bring(S.COLLECTING)
+    process.hand.change(lease.job_id, "misses = 1")
+    process.die()
+
+    assert process.recovered() == Recovered(workers=1, collecting=1)
+
+    row = process.hand.row(lease.job_id)
+    assert (row.state, row.due_at_ms, row.misses) == (S.WAITING, LATER_MS, 1)
+
+
+def test_leased_jobs_are_free_at_once(process: Process) -> None:
+    """Leases of pending jobs do not outlive their process."""
+    (lease,) = process.hand.lease()
+    process.die()
+    process.recovered()
+
+    assert process.hand.row(lease.job_id).lease_owner is None
+
+
+def test_a_second_recovery_finds_nothing(process: Process) -> None:
+    """Everything at once, twice: the second time changes no row and no count; the files are gone."""
+    fetched, asked, accepted_one = (process.hand.bring(S.COLLECTING) for _ in range(3))
+    process.answer(fetched)
+    process.taken(accepted_one, "other")
+    process.die()
+    process.recovered()
+    rows = process.hand.rows("SELECT * FROM jobs ORDER BY id")
+    counts = process.hand.counts()
+
+    assert process.recovered() == Recovered()
+
+    assert process.hand.rows("SELECT * FROM jobs ORDER BY id") == rows
+    assert process.hand.counts() == counts
+    assert list(process.folder.iterdir()) == []
+    assert process.hand.state(asked.job_id) is S.WAITING
+
+
+def test_a_recovery_that_dies_half_way_is_done_again(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the answers were stored, before the rest: the next one ends it, and counts nothing twice."""
+    fetched, sent = process.hand.bring(S.COLLECTING), process.hand.bring(S.SUBMITTING)
+    process.answer(fetched)
+    process.spool.sent(sent.job_id, 1)
+    process.die()
+    with monkeypatch.context() as broken:
+        broken.setattr("runner.db.leftovers.of_worker", _die)
+        with pytest.raises(KeyboardInterrupt):
+            process.recovered()
+    assert process.hand.state(fetched.job_id) is S.STORED
+
+    assert process.recovered() == Recovered(workers=1, answers=0, ambiguous=1)
+
+    assert process.hand.count("state", "stored") == 1
+
+
+def _die(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_answer_judged_before_is_not_judged_again(process: Process) -> None:
+    """It was unusable and the job goes again; the same bytes are still in the spool of the dead."""
+    lease = process.hand.bring(S.COLLECTING)
+    process.answer(lease, b"not json")
+    process.hand.do(jobs.stored, received(lease.job_id, 1, b"not json", "the-id"))
+    process.hand.do(jobs.settled, settled(lease.job_id, 1, Event.UNUSABLE, S.PENDING))
+    counts = process.hand.counts()
+    process.die()
+
+    assert process.recovered() == Recovered(workers=1)
+
+    assert process.hand.state(lease.job_id) is S.PENDING
+    assert process.hand.counts() == counts
+
+
+def test_the_living_and_the_distant_are_not_touched(process: Process) -> None:
+    """A process that holds its lock, and one of another host, keep their jobs."""
+    distant = Process(process.hand, process.folder, host="there")
+    mine, theirs = process.hand.bring(S.SUBMITTING), distant.hand.bring(S.SUBMITTING)
+    process.spool.sent(mine.job_id, 1)
+    distant.die()
+
+    assert process.recovered() == Recovered()
+
+    for lease in (mine, theirs):
+        assert process.hand.state(lease.job_id) is S.SUBMITTING
+    assert process.hand.do(jobs.accepted, accepted(mine, due_at_ms=FAR)) == {mine.job_id}
+    process.die()
+
+
+def test_many_answers_come_in_parts(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However large a spool is, a transaction stays small."""
+    monkeypatch.setattr("runner.engine.recover.ANSWERS_PER_COMMIT", 2)
+    monkeypatch.setattr("runner.engine.recover.ANSWER_BYTES_PER_COMMIT", 30)
+    for number, body in enumerate((b"a", b"b" * 50, b"c")):
+        process.answer(process.hand.bring(S.COLLECTING), body, f"id-{number}")
+    process.die()
+
+    assert process.recovered().answers == 3
+
+    assert process.hand.count("state", "stored") == 3
+
+
+@pytest.mark.parametrize("power_lost", [True, False])
+def test_where_records_may_be_missing_what_was_marked_is_in_doubt(process: Process, power_lost: bool) -> None:
+    """After another boot, or without its files, a missing record proves nothing."""
+    lease = process.hand.bring(S.SUBMITTING)
+    process.die()
+    for path in process.folder.iterdir():
+        if not power_lost:
+            path.unlink()
+        elif path.suffix == ".lock":
+            path.write_text("another boot")
+
+    assert process.recovered() == Recovered(workers=1, ambiguous=1)
+    assert process.hand.row(lease.job_id).extras == 1

@@ -1,0 +1,144 @@
+"""Settling: every kind of answer gets its event, its target, its cost; no bytes make it raise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from by_hand import NOW_MS, new_run
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.db import jobs
+from runner.engine.settle import Policy, Subject, settle, unreadable
+from runner.rules.states import TRANSITIONS, Event, JobState
+
+if TYPE_CHECKING:
+    from runner.db.session import Database
+
+S = JobState
+USAGE = {
+    "prompt_tokens": 100,
+    "completion_tokens": 10,
+    "total_tokens": 115,
+    "prompt_tokens_details": {"cached_tokens": 40},
+    "completion_tokens_details": {"reasoning_tokens": 5},
+}
+MESSAGE = {"role": "assistant", "content": "yes"}
+GOOD: dict[str, Any] = {
+    "model": "grok-4.3",
+    "choices": [{"message": MESSAGE, "finish_reason": "stop"}],
+    "usage": USAGE,
+}
+FAILED = {"error": "Deferred chat completion generation failed."}
+
+
+def subject(job_id: int = 1, *, spent: int = 0, extras: int = 0) -> Subject:
+    return Subject(
+        job_id=job_id,
+        attempt=1,
+        model="grok-4.3",
+        spent=spent,
+        extras=extras,
+        accepted_at_ms=NOW_MS - 2_000,
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "event", "code"),
+    [
+        (orjson.dumps(GOOD), Event.SUCCEEDED, None),
+        (b"<html>oops</html>", Event.UNUSABLE, "not-json"),
+        (b"[1]", Event.UNUSABLE, "not-json"),
+        (b"", Event.UNUSABLE, "not-json"),
+        (b'{"choices": []}', Event.UNUSABLE, "no-choices"),
+        (b'{"error": "overloaded"}', Event.UNUSABLE, "error-inside"),
+    ],
+)
+def test_each_kind_of_answer_has_its_event(body: bytes, event: Event, code: str | None) -> None:
+    """A usable answer succeeds; the others say why not, and go again while they may."""
+    found = settle(subject(), body, policy=Policy(), now_ms=NOW_MS)
+
+    assert found.event is event
+    assert found.target is (S.SUCCEEDED if event is Event.SUCCEEDED else S.PENDING)
+    assert (found.cause.code if found.cause else None) == code
+    assert (found.job_id, found.attempt, found.at_ms) == (1, 1, NOW_MS)
+
+
+def test_a_good_answer_is_priced_by_what_it_used() -> None:
+    """Tokens of each sort, and the ticks that the API reported, or the table's."""
+    reported = GOOD | {"usage": USAGE | {"cost_in_usd_ticks": 12_345}}
+
+    by_table = settle(subject(), orjson.dumps(GOOD), policy=Policy(), now_ms=NOW_MS).cost
+    by_api = settle(subject(), orjson.dumps(reported), policy=Policy(), now_ms=NOW_MS).cost
+
+    assert (by_api.ticks, by_api.ticks_source) == (12_345, "reported")
+    assert by_table.ticks_source == "estimated"
+    assert by_table.ticks
+    assert by_table.prices_as_of
+    tokens = (by_table.prompt_tokens, by_table.cached_tokens, by_table.completion_tokens)
+    assert (*tokens, by_table.reasoning_tokens, by_table.total_tokens) == (100, 40, 10, 5, 115)
+
+
+def test_the_last_attempt_of_an_unusable_answer_fails_and_extras_are_capped() -> None:
+    """5 attempts by default; after two automatic extras a person decides."""
+    last = settle(subject(spent=4), b"x", policy=Policy(), now_ms=NOW_MS)
+    third = settle(subject(extras=2), b"x", policy=Policy(), now_ms=NOW_MS)
+
+    assert (last.target, third.target) == (S.FAILED, S.HELD)
+
+
+def test_a_generation_that_failed_goes_again_or_fails() -> None:
+    """The API has said how it ended: no person is needed."""
+    body = orjson.dumps(FAILED)
+
+    assert settle(subject(), body, policy=Policy(), now_ms=NOW_MS).event is Event.GENERATION_FAILED
+    assert settle(subject(extras=2), body, policy=Policy(), now_ms=NOW_MS).target is S.FAILED
+
+
+def test_an_answer_nobody_can_read_fails_with_its_bytes_kept() -> None:
+    """Three tries, then an end: unknown cost, its own code."""
+    found = unreadable(subject(), now_ms=NOW_MS)
+
+    assert (found.event, found.target) == (Event.UNUSABLE, S.FAILED)
+    assert found.cause is not None
+    assert found.cause.code == "unreadable_result"
+    assert found.cost.ticks is None
+
+
+WORDS = st.text(max_size=120) | st.none() | st.integers()
+ODD = st.fixed_dictionaries(
+    {},
+    optional={
+        "model": WORDS,
+        "choices": st.just([{"message": MESSAGE, "finish_reason": "x" * 90}]) | st.lists(st.none()),
+        "usage": st.dictionaries(st.sampled_from([*USAGE, "cost_in_usd_ticks"]), st.integers(-5, 2**63 - 1)),
+        "error": WORDS,
+    },
+)
+
+
+@given(body=st.binary(max_size=200) | ODD.map(orjson.dumps))
+def test_no_bytes_make_it_raise(body: bytes) -> None:
+    """Whatever a server sends, the verdict is one of the table's moves."""
+    found = settle(subject(), body, policy=Policy(), now_ms=NOW_MS)
+
+    assert found.target in TRANSITIONS[found.event].targets
+    assert S.STORED in TRANSITIONS[found.event].sources
+
+
+@pytest.mark.parametrize(
+    "odd", ["nul\0inside", "x" * 100, "\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16") * 40]
+)
+def test_odd_words_of_the_api_can_be_written(database: Database, odd: str) -> None:
+    """A finish_reason or a model of any length, with a NUL: PostgreSQL must not refuse the verdict."""
+    hand = new_run(database, 1)
+    lease = hand.bring(S.STORED)
+    choices = [{"message": MESSAGE, "finish_reason": odd[:100]}]
+    body = orjson.dumps(GOOD | {"model": odd[:100], "choices": choices})
+
+    verdict = settle(subject(lease.job_id), body, policy=Policy(), now_ms=NOW_MS)
+
+    assert hand.do(jobs.settled, verdict) == {lease.job_id}
+    assert hand.state(lease.job_id) is S.SUCCEEDED

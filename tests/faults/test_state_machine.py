@@ -1,0 +1,530 @@
+"""Hypothesis drives jobs through the transition table: the real functions of db, recover and spool on SQLite.
+
+Processes are played by hand, so that they can die or freeze between any two steps. What a process learns it
+puts into a real spool; what it forgets when it dies, `recover` must find there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from runner.db import counters, intake, jobs, leases, leftovers, runs, workers
+from runner.db.counters import Deltas
+from runner.db.jobs import Accepted, Back, Cause, NotYet
+from runner.db.results import Received
+from runner.db.session import Database
+from runner.db.tables import Base
+from runner.engine import recover, settle, sweep
+from runner.engine.spool import Answer, Spool, Taken
+from runner.rules import retry
+from runner.rules.states import FINAL, TRANSITIONS, Event, JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from runner.db.leases import Claimed, Lease, Leased
+
+JOBS = 4
+LEASE_MS = 120_000
+GOOD = (
+    b'{"id":"%d","object":"chat.completion","model":"grok-4.3","choices":[{"index":0,"message":'
+    b'{"role":"assistant","content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,'
+    b'"completion_tokens":1,"total_tokens":2,"cost_in_usd_ticks":7}}'
+)
+GARBAGE, FAILED = b"<html>%d", b'{"code":"internal","error":"generation failed %d"}'
+EDGES = {(s, t) for row in TRANSITIONS.values() for s in row.sources for t in row.targets}
+Crash = Literal["no", "before spool", "after spool"]
+CRASH = st.sampled_from(["no", "no", "no", "before spool", "after spool"])
+
+
+@dataclass(slots=True)
+class Post:
+    """A job in state `submitting`, in the hands of one process."""
+
+    job: Leased
+    is_sent: bool = False
+    request_id: str | None = None
+
+
+@dataclass(slots=True)
+class Process:
+    """A worker process: what it knows dies with it, but for its spool."""
+
+    worker: int
+    spool: Spool
+    leased: list[Leased] = field(default_factory=list)
+    posts: list[Post] = field(default_factory=list)
+    gets: list[Claimed] = field(default_factory=list)
+
+    def die(self) -> None:
+        """Let go of what the kernel would take back."""
+        os.close(self.spool._lock)
+        os.close(self.spool._segment.file)
+
+
+@dataclass(slots=True)
+class Submission:
+    """What the API holds: a body until it is handed out."""
+
+    job_id: int
+    body: bytes
+    is_there: bool = True
+
+
+class Machine(RuleBasedStateMachine):
+    """A run of a few jobs, up to two processes, one API."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="machine-"))
+        self.database = Database(f"sqlite:///{self.folder / 'a.db'}")
+        self.api: dict[str, Submission] = {}
+        self.kept: dict[str, bytes] = {}
+        self.handed: set[tuple[int, int]] = set()
+        self.processes: list[Process] = []
+        self.dead: list[Process] = []
+        self.now_ms = 1_800_000_000_000
+        self.before: dict[int, JobState] = {}
+
+    @initialize(on_ambiguous=st.sampled_from(["resubmit", "resubmit", "hold"]))
+    def load(self, on_ambiguous: str) -> None:
+        """Load a few jobs and start their run."""
+        Base.metadata.create_all(self.database.engine)
+        options = runs.RunOptions(on_ambiguous=on_ambiguous, max_attempts=3)
+        new = [
+            intake.NewJob(
+                line=n,
+                custom_id=f"j-{n}",
+                model="grok-4.3",
+                prompt_tokens=1,
+                output_tokens_max=None,
+                body=b'{"n":%d}' % n,
+                extra=None,
+                conv_id=None,
+            )
+            for n in range(JOBS)
+        ]
+        with self.database.write() as connection:
+            self.run_id = runs.begin(
+                connection,
+                identity="0" * 64,
+                name="a",
+                input_path="a",
+                input_sha256="0" * 64,
+                options=options,
+                now_ms=self.now_ms,
+            )
+            intake.insert(connection, self.run_id, 0, new)
+            runs.loaded(connection, self.run_id, JOBS)
+            assert runs.start(connection, self.run_id, self.now_ms)
+        self.options = options
+        self.before = self.states()
+
+    # --- processes
+
+    @precondition(lambda self: len(self.processes) < 2)
+    @rule()
+    def start_process(self) -> None:
+        """A worker process appears."""
+        with self.database.write() as connection:
+            worker = workers.enter(connection, host="h", node="w", pid=1, now_ms=self.now_ms)
+        self.processes.append(Process(worker, Spool(self.folder / "spool", worker)))
+
+    @precondition(lambda self: self.processes)
+    @rule(which=st.integers(0, 9))
+    def crash(self, which: int) -> None:
+        """kill -9: all knowledge is dropped."""
+        self.kill(self.one(which))
+
+    @rule()
+    def recover(self) -> None:
+        """The next engine, or the sweep, puts in order what dead processes left."""
+        recover.recover_host(self.database, self.folder / "spool", "h", self.now_ms)
+
+    @rule(jump_ms=st.sampled_from([50, 3_000, LEASE_MS + 1]))
+    def time_passes(self, jump_ms: int) -> None:
+        """A long jump makes every process that holds something a late one."""
+        self.now_ms += jump_ms
+
+    @rule()
+    def take_back_expired(self) -> None:
+        """The sweep takes back what was held too long."""
+        sweep.expired_leases(self.database, self.now_ms)
+
+    # --- submit
+
+    @precondition(lambda self: self.processes)
+    @rule(which=st.integers(0, 9))
+    def lease(self, which: int) -> None:
+        """A hint to submit, as often as it may come."""
+        process = self.one(which)
+        with self.database.write() as connection:
+            found = leases.lease_pending(
+                connection,
+                run_id=self.run_id,
+                worker=process.worker,
+                now_ms=self.now_ms,
+                until_ms=self.now_ms + LEASE_MS,
+                rows_max=2,
+                bytes_max=1000,
+                ordinals_max=None,
+            )
+        self.taken([job.lease for job in found])
+        process.leased += found
+
+    @precondition(lambda self: any(process.leased for process in self.processes))
+    @rule(which=st.integers(0, 9))
+    def send(self, which: int) -> None:
+        """Mark a leased job as being sent, if the lease still holds."""
+        process = self.one(which, lambda process: process.leased)
+        job = process.leased.pop(which % len(process.leased))
+        moved = self.write(
+            lambda connection, deltas: jobs.send(
+                connection,
+                [job.lease],
+                worker=process.worker,
+                now_ms=self.now_ms,
+                until_ms=self.now_ms + LEASE_MS,
+                deltas=deltas,
+            )
+        )
+        if moved:
+            process.posts.append(Post(job))
+
+    @precondition(lambda self: any(process.posts for process in self.processes))
+    @rule(which=st.integers(0, 9), arrives=st.booleans(), body=st.sampled_from([GOOD, GOOD, GARBAGE, FAILED]))
+    def post(self, which: int, arrives: bool, body: bytes) -> None:
+        """The POST leaves; whether it arrives is the network's affair."""
+        process = self.one(which, lambda process: process.posts)
+        post = process.posts[which % len(process.posts)]
+        if post.is_sent:
+            return
+        process.spool.sent(post.job.lease.job_id, post.job.lease.attempt)
+        post.is_sent = True
+        if arrives:
+            post.request_id = f"r-{len(self.api)}"
+            self.api[post.request_id] = Submission(post.job.lease.job_id, body % len(self.api))
+
+    @precondition(lambda self: any(process.posts for process in self.processes))
+    @rule(
+        which=st.integers(0, 9),
+        is_heard=st.booleans(),
+        turned_away=st.sampled_from([jobs.refused_for_now, jobs.refused, jobs.not_sent]),
+        crash=CRASH,
+    )
+    def reply(self, which: int, is_heard: bool, turned_away: jobs.Move, crash: Crash) -> None:
+        """The reply comes or does not; the process may die at any step of taking it in."""
+        process = self.one(which, lambda process: process.posts)
+        post = process.posts.pop(which % len(process.posts))
+        lease = post.job.lease
+        if not post.is_sent:
+            self.write(jobs.not_sent, self.back(lease, JobState.PENDING))
+        elif crash == "before spool":
+            self.kill(process)
+        elif post.request_id and is_heard:
+            process.spool.taken(
+                Taken(
+                    job_id=lease.job_id,
+                    attempt=lease.attempt,
+                    sent_at_ms=self.now_ms,
+                    accepted_at_ms=self.now_ms,
+                    request_id=post.request_id,
+                )
+            )
+            if crash == "after spool":
+                self.kill(process)
+            else:
+                self.write(jobs.accepted, self.accepted(lease, post.request_id))
+        elif post.request_id or is_heard:
+            target = self.decide(Event.AMBIGUOUS, post.job)
+            self.write(jobs.ambiguous, self.back(lease, target))
+        else:
+            target = JobState.FAILED if turned_away is jobs.refused else JobState.PENDING
+            self.write(turned_away, self.back(lease, target))
+
+    # --- collect
+
+    @precondition(lambda self: self.processes)
+    @rule(which=st.integers(0, 9))
+    def claim(self, which: int) -> None:
+        """A hint to collect, as often as it may come."""
+        process = self.one(which)
+        found = self.write(
+            lambda connection, deltas: leases.claim_waiting(
+                connection,
+                worker=process.worker,
+                now_ms=self.now_ms,
+                until_ms=self.now_ms + LEASE_MS,
+                rows_max=2,
+                deltas=deltas,
+            )
+        )
+        self.taken([job.lease for job in found])
+        process.gets += found
+
+    @precondition(lambda self: any(process.gets for process in self.processes))
+    @rule(
+        which=st.integers(0, 9),
+        how=st.sampled_from(["ready", "ready", "ready", "not ready", "cut"]),
+        settles=st.booleans(),
+        crash=CRASH,
+    )
+    def fetch(self, which: int, how: str, settles: bool, crash: Crash) -> None:
+        """Ask once. What is handed out is gone from the API, whatever becomes of it here."""
+        process = self.one(which, lambda process: process.gets)
+        job = process.gets.pop(which % len(process.gets))
+        held = self.api[job.request_id]
+        if how == "not ready" and held.is_there:
+            self.write(jobs.not_ready, self.not_yet(job, job.misses))
+        elif not held.is_there:
+            if job.misses == 0:
+                self.write(jobs.later, self.not_yet(job, 1))
+            else:
+                self.write(jobs.lost, self.back(job.lease, self.decide(Event.LOST, job)))
+        elif how == "cut":
+            held.is_there = False
+            self.write(jobs.later, self.not_yet(job, job.misses))
+        else:
+            held.is_there = False
+            self.keep(process, job, held.body, settles=settles, crash=crash)
+
+    @rule()
+    def settle_stored(self) -> None:
+        """The sweep judges what was stored and not judged."""
+        with self.database.read() as connection:
+            rows = leftovers.unsettled(connection, 10)
+        for row in rows:
+            self.judge(row.id, row.attempt, row.spent, row.extras, bytes(row.body))
+
+    @rule()
+    def finish(self) -> None:
+        """The run ends when it may."""
+        with self.database.write() as connection:
+            runs.finish_if_done(connection, self.run_id, self.now_ms)
+
+    # --- what must always be true
+
+    @invariant()
+    def counters_equal_a_recount(self) -> None:
+        """Deltas never drift."""
+        with self.database.read() as connection:
+            kept = counters.read(connection, self.run_id)
+        assert {k: n for (kind, k), n in kept.items() if kind == "state" and n} == Counter(
+            self.states().values()
+        )
+        extras = sum(n for (kind, _), n in kept.items() if kind == "extra")
+        assert extras == self.ask("SELECT SUM(extras) FROM jobs")[0][0]
+        known = self.ask("SELECT COUNT(*) FROM attempts WHERE request_id IS NOT NULL")[0][0]
+        assert kept.get(("attempts", "accepted"), 0) == known
+
+    @invariant()
+    def answers_are_never_lost(self) -> None:
+        """Bytes that were stored, or had reached a spool that was imported, stay as they came."""
+        found = dict(self.ask("SELECT request_id, body FROM results"))
+        assert {request_id: found.get(request_id) for request_id in self.kept} == self.kept
+        assert all(self.api[request_id].body == body for request_id, body in found.items())
+
+    @invariant()
+    def what_the_api_took_is_counted(self) -> None:
+        """Of a job at rest every accepted submission is its end or an extra: nothing is paid in silence."""
+        taken = Counter(submission.job_id for submission in self.api.values())
+        rows = self.ask(
+            "SELECT j.id, j.state, j.extras, a.outcome FROM jobs j LEFT JOIN attempts a"
+            " ON a.job_id = j.id AND a.attempt = COALESCE(j.answered_by, j.attempt)"
+        )
+        for job_id, state, extras, outcome in rows:
+            if state in (*FINAL, JobState.HELD):
+                has_end = state in FINAL and outcome in ("succeeded", "unusable", "generation_failed")
+                assert taken[job_id] - has_end <= extras, (job_id, state, extras, outcome)
+
+    @invariant()
+    def bounds_hold(self) -> None:
+        """Nobody is sent again by itself more than twice; attempts are numbered without a gap."""
+        for extras, state in self.ask("SELECT extras, state FROM jobs"):
+            assert extras - (state in ("held", "failed", "stored", "succeeded")) <= retry.AUTOMATIC_EXTRAS_MAX
+        odd = self.ask(
+            "SELECT j.id FROM jobs j LEFT JOIN attempts a ON a.job_id = j.id GROUP BY j.id"
+            " HAVING COUNT(a.attempt) <> j.attempt OR COALESCE(MAX(a.attempt), 0) <> j.attempt"
+        )
+        assert odd == []
+
+    def teardown(self) -> None:
+        """Everything dies; a well world then brings every job to its end."""
+        try:
+            for process in list(self.processes):
+                self.kill(process)
+            if self.before:
+                self.drain()
+        finally:
+            for process in self.processes:
+                process.die()
+            self.database.close()
+            shutil.rmtree(self.folder)
+
+    def drain(self) -> None:
+        """One good process after the crash, and an API without faults."""
+        self.recover()
+        self.now_ms += LEASE_MS
+        self.take_back_expired()
+        self.start_process()
+        for _ in range(40):
+            self.settle_stored()
+            self.lease(0)
+            while self.processes[0].leased:
+                self.send(0)
+            while self.processes[0].posts:
+                self.post(0, arrives=True, body=GOOD)
+                self.reply(0, is_heard=True, turned_away=jobs.refused, crash="no")
+            self.now_ms += 3_000
+            self.claim(0)
+            while self.processes[0].gets:
+                self.fetch(0, how="ready", settles=True, crash="no")
+        assert set(self.states().values()) <= {*FINAL, JobState.HELD}
+        self.finish()
+        self.counters_equal_a_recount()
+        self.answers_are_never_lost()
+        self.what_the_api_took_is_counted()
+        with self.database.read() as connection:
+            assert [event.kind for event in runs.events(connection, self.run_id)] == ["started", "finished"]
+
+    # --- the small steps
+
+    def one(self, which: int, fit: Callable[[Process], object] = bool) -> Process:
+        """Pick a process among those that fit."""
+        fitting = [process for process in self.processes if fit(process)]
+        return fitting[which % len(fitting)]
+
+    def kill(self, process: Process) -> None:
+        """Remove a process; its answers in the spool are to be found."""
+        process.die()
+        self.processes.remove(process)
+
+    def taken(self, found: list[Lease]) -> None:
+        """No lease is given out twice: no job is in two hands."""
+        keys = {(lease.job_id, lease.gen) for lease in found}
+        assert len(keys) == len(found)
+        assert not keys & self.handed
+        self.handed |= keys
+
+    def keep(self, process: Process, job: Claimed, body: bytes, *, settles: bool, crash: Crash) -> None:
+        """Take in an answer as the collector does."""
+        if crash == "before spool":
+            self.kill(process)
+            return
+        lease = job.lease
+        process.spool.answer(
+            Answer(
+                job_id=lease.job_id,
+                attempt=lease.attempt,
+                received_at_ms=self.now_ms,
+                request_id=job.request_id,
+                body=body,
+            )
+        )
+        if crash == "after spool":
+            self.kill(process)
+            self.recover()
+            self.kept[job.request_id] = body
+            return
+        received = Received(
+            job_id=lease.job_id,
+            attempt=lease.attempt,
+            request_id=job.request_id,
+            body=body,
+            sha256=hashlib.sha256(body).hexdigest(),
+            received_at_ms=self.now_ms,
+        )
+        moved = self.write(jobs.stored, received)
+        self.kept[job.request_id] = body
+        if settles and moved:
+            self.judge(lease.job_id, lease.attempt, job.spent, job.extras, body)
+
+    def judge(self, job_id: int, attempt: int, spent: int, extras: int, body: bytes) -> None:
+        """Settle one stored answer."""
+        subject = settle.Subject(
+            job_id=job_id, attempt=attempt, model="grok-4.3", spent=spent, extras=extras, accepted_at_ms=None
+        )
+        policy = settle.Policy(max_attempts=self.options.max_attempts, on_ambiguous=self.on_ambiguous)
+        self.write(jobs.settled, settle.settle(subject, body, policy=policy, now_ms=self.now_ms))
+
+    @property
+    def on_ambiguous(self) -> retry.OnAmbiguous:
+        """Return the run's policy."""
+        return "hold" if self.options.on_ambiguous == "hold" else "resubmit"
+
+    def decide(self, event: Event, job: Leased | Claimed) -> JobState:
+        """Ask the rules where a job goes."""
+        return retry.decide(
+            event,
+            attempts_spent=job.spent + 1,
+            extras=job.extras,
+            max_attempts=self.options.max_attempts,
+            on_ambiguous=self.on_ambiguous,
+        )
+
+    def back(self, lease: Lease, target: JobState) -> Back:
+        """An attempt that came to nothing."""
+        return Back(
+            lease=lease, target=target, due_at_ms=self.now_ms, at_ms=self.now_ms, cause=Cause(code="x")
+        )
+
+    def not_yet(self, job: Claimed, misses: int) -> NotYet:
+        """A fetch that brought nothing."""
+        return NotYet(lease=job.lease, due_at_ms=self.now_ms, misses=misses)
+
+    def accepted(self, lease: Lease, request_id: str) -> Accepted:
+        """An accepted attempt."""
+        return Accepted(
+            lease=lease,
+            request_id=request_id,
+            sent_at_ms=self.now_ms,
+            accepted_at_ms=self.now_ms,
+            due_at_ms=self.now_ms,
+        )
+
+    def write(self, move: Callable[..., Any], *rows: object) -> Any:
+        """Do one move in a transaction of its own; every job goes along an edge of the table, or stays."""
+        deltas = Deltas(0)
+        before = self.states()
+        with self.database.write() as connection:
+            moved = move(connection, list(rows), deltas) if rows else move(connection, deltas)
+            deltas.write(connection)
+        steps = {(before[job], state) for job, state in self.states().items() if state is not before[job]}
+        assert steps <= EDGES
+        return moved
+
+    def states(self) -> dict[int, JobState]:
+        """Read where all jobs are."""
+        return {job: JobState(state) for job, state in self.ask("SELECT id, state FROM jobs")}
+
+    def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask the database past the product."""
+        with closing(sqlite3.connect(self.folder / "a.db")) as base:
+            return base.execute(sql).fetchall()
+
+
+Machine.TestCase.settings = settings(
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+
+
+@pytest.mark.timeout(60)
+class TestMachine(Machine.TestCase):  # type: ignore[name-defined,misc]
+    """Any story of processes, crashes and faults keeps the promises."""

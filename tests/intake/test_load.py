@@ -1,0 +1,367 @@
+"""Loading: once, whole or not at all; on both databases."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from sqlalchemy import text
+
+from runner.db import runs
+from runner.db.runs import RunOptions
+from runner.db.session import Database
+from runner.embedded.lock import Lock
+from runner.intake import load as loading
+from runner.intake.load import Loaded, Shaping, keep_stdin, load
+from runner.rules.errors import JobFileError, UsageError
+from runner.rules.states import RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SKIP: Final = Shaping(skip_bad=True)
+
+
+def line(number: int, **fields: object) -> bytes:
+    return (
+        json.dumps({"id": f"r-{number}", "model": "grok-4.3", "prompt": "Say yes.", **fields}).encode()
+        + b"\n"
+    )
+
+
+def file_of(folder: Path, *lines: bytes, name: str = "jobs.jsonl") -> Path:
+    path = folder / name
+    path.write_bytes(b"".join(lines))
+    return path
+
+
+def loaded(database: Database, source: Path, **given: Any) -> Loaded:
+    known: dict[str, Any] = {"name": None, "new": False, "shaping": Shaping(), "options": RunOptions()}
+    return load(database, source, **known | given)
+
+
+def tables(database: Database) -> dict[str, int]:
+    with database.read() as connection:
+        return {
+            table: connection.execute(text(f"SELECT COUNT(*) FROM {table}")).scalar_one()
+            for table in ("runs", "jobs", "payloads", "run_counters")
+        }
+
+
+def assert_empty(database: Database) -> None:
+    assert set(tables(database).values()) == {0}
+
+
+@contextmanager
+def small_chunks(monkeypatch: pytest.MonkeyPatch, rows: int = 2) -> Iterator[None]:
+    with monkeypatch.context() as changed:
+        changed.setattr(loading, "ROWS_PER_COMMIT", rows)
+        yield
+
+
+def test_a_file_becomes_a_run_in_file_order(database: Database, tmp_path: Path) -> None:
+    """Lines keep their numbers and bytes; the run is ready and named by its file."""
+    source = file_of(tmp_path, line(1), b"\n", line(2, temperature=0.50))
+
+    found = loaded(database, source)
+
+    assert (found.total, found.created, found.bad) == (2, True, 0)
+    with database.read() as connection:
+        run = runs.find(connection, found.run_id)
+        rows = connection.execute(text("SELECT line, custom_id FROM jobs ORDER BY id")).all()
+    assert run is not None
+    assert (run.state, run.name, run.total) == (RunState.READY, "jobs", 2)
+    assert rows == [(1, "r-1"), (3, "r-2")]
+
+
+def test_one_bad_line_at_the_end_loads_nothing(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All or nothing, though chunks were written before; every bad line is counted."""
+    source = file_of(tmp_path, *(line(n) for n in range(7)), b"{broken\n", line(1), line(8))
+
+    with small_chunks(monkeypatch), pytest.raises(JobFileError, match="2 bad lines") as refused:
+        loaded(database, source)
+
+    assert_empty(database)
+    assert refused.value.where[0].startswith("line 8")
+    assert "duplicate-id" in refused.value.where[1]
+    assert "--skip-bad" in refused.value.fix
+
+
+def test_only_the_first_findings_are_shown(database: Database, tmp_path: Path) -> None:
+    """Twenty, and how many more there are."""
+    source = file_of(tmp_path, line(1), *[b"{\n"] * 1_500)
+
+    with pytest.raises(JobFileError, match="1,500 bad lines") as refused:
+        loaded(database, source)
+
+    assert len(refused.value.where) == 21
+    assert "1,480 more" in refused.value.where[-1]
+
+
+def test_the_same_file_again_is_the_same_run(database: Database, tmp_path: Path) -> None:
+    """Whatever its path; nothing is written twice."""
+    source = file_of(tmp_path, line(1))
+    first = loaded(database, source)
+    before = tables(database)
+
+    again = loaded(database, source)
+    copy = loaded(database, file_of(tmp_path, line(1), name="copy.jsonl"))
+
+    assert (again.run_id, again.created, again.total) == (first.run_id, False, 1)
+    assert copy.run_id == first.run_id
+    assert tables(database) == before
+
+
+def test_new_loads_it_afresh_and_the_newest_is_carried_on(database: Database, tmp_path: Path) -> None:
+    """The nightly case: the same file, another run."""
+    source = file_of(tmp_path, line(1))
+    first, second = loaded(database, source), loaded(database, source, new=True)
+
+    assert second.created
+    assert second.run_id != first.run_id
+    assert loaded(database, source).run_id == second.run_id
+
+
+def test_flags_and_names_that_shape_a_run_make_another(database: Database, tmp_path: Path) -> None:
+    """The model and --name are part of who a run is."""
+    source = file_of(tmp_path, line(1))
+    found = [
+        loaded(database, source),
+        loaded(database, source, shaping=Shaping(model="grok-4.3")),
+        loaded(database, source, name="mine"),
+    ]
+
+    assert len({one.run_id for one in found}) == 3
+    assert loaded(database, source, name="mine").run_id == found[2].run_id
+
+
+def test_a_changed_file_is_refused_with_the_choice_told(database: Database, tmp_path: Path) -> None:
+    """The same path with other content: paying for all of it again is a decision."""
+    source = file_of(tmp_path, line(1))
+    first = loaded(database, source)
+    file_of(tmp_path, line(1), line(2))
+
+    with pytest.raises(UsageError, match=f"belongs to run {first.run_id}") as refused:
+        loaded(database, source)
+    assert "--new" in refused.value.fix
+    assert tables(database)["runs"] == 1
+
+    assert loaded(database, source, new=True).total == 2
+
+
+def test_a_name_with_other_content_is_refused(database: Database, tmp_path: Path) -> None:
+    """Another file under a known name, too."""
+    loaded(database, file_of(tmp_path, line(1)), name="mine")
+
+    with pytest.raises(UsageError, match='the name "mine"'):
+        loaded(database, file_of(tmp_path, line(2), name="other.jsonl"), name="mine")
+
+
+def test_bad_lines_can_be_skipped_and_stand_aside(database: Database, tmp_path: Path) -> None:
+    """All of them, as they stand, also far beyond those that are shown; the good ones are loaded."""
+    bad = [b'{"n": %d\n' % number for number in range(1_200)]
+    source = file_of(tmp_path, line(1), *bad, line(2), line(1), line(3))
+
+    found = loaded(database, source, shaping=SKIP)
+
+    assert (found.total, found.bad) == (3, 1_201)
+    assert (tmp_path / "jobs.bad.jsonl").read_bytes() == b"".join([*bad, line(1)])
+    assert sorted(path.name for path in tmp_path.glob("jobs*")) == ["jobs.bad.jsonl", "jobs.jsonl"]
+    with database.read() as connection:
+        assert connection.execute(text("SELECT custom_id FROM jobs ORDER BY id")).scalars().all() == [
+            "r-1",
+            "r-2",
+            "r-3",
+        ]
+
+
+WHOLE: Final = {
+    "bad-gzip": gzip.compress(b"".join(line(n) for n in range(200)))[:-300],
+    "utf16": line(1).decode().encode("utf-16"),
+    "empty-file": b"",
+    "all-bad": b"{\n[\n",
+}
+
+
+@pytest.mark.parametrize("code", WHOLE)
+def test_a_broken_file_is_refused_even_where_bad_lines_are_skipped(
+    database: Database, tmp_path: Path, code: str
+) -> None:
+    """What follows is missing: loading the part that is there would look like all of it."""
+    source = file_of(tmp_path, WHOLE[code])
+
+    with pytest.raises(JobFileError) as refused:
+        loaded(database, source, shaping=SKIP)
+
+    assert code == "all-bad" or f"[{code}]" in refused.value.where[0]
+    assert "--skip-bad" not in refused.value.fix
+    assert_empty(database)
+    assert [path.name for path in tmp_path.glob("jobs*")] == ["jobs.jsonl"]
+
+
+def test_bad_lines_that_cannot_be_put_aside_load_nothing(database: Database, tmp_path: Path) -> None:
+    """A folder in their place: told in a sentence."""
+    source = file_of(tmp_path, line(1), b"{\n")
+    (tmp_path / "jobs.bad.jsonl").mkdir()
+
+    with pytest.raises(UsageError, match="put aside"):
+        loaded(database, source, shaping=SKIP)
+
+    assert_empty(database)
+
+
+def test_warnings_load_unless_strict(database: Database, tmp_path: Path) -> None:
+    """An unknown field is told; --strict makes it a reason to refuse."""
+    source = file_of(tmp_path, line(1, temprature=0))
+
+    with pytest.raises(JobFileError, match="--strict"):
+        loaded(database, source, shaping=Shaping(strict=True))
+    assert_empty(database)
+
+    found = loaded(database, source)
+    assert found.warnings_total == len(found.warnings) == 1
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was hashed is what is loaded."""
+    source = file_of(tmp_path, *(line(n) for n in range(5)))
+
+    def grow(_lines: int, _bytes: int) -> None:
+        with source.open("ab") as file:
+            file.write(line(99))
+
+    with small_chunks(monkeypatch), pytest.raises(JobFileError, match="changed while"):
+        loaded(database, source, progress=grow)
+
+    assert_empty(database)
+
+
+@pytest.mark.parametrize("kind", ["missing", "folder", "fifo", "device"])
+def test_what_is_no_file_is_refused_and_nothing_hangs(tmp_path: Path, kind: str) -> None:
+    """A pipe could be read once only, a device without end."""
+    source = tmp_path / "jobs.jsonl"
+    if kind == "folder":
+        source.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(source)
+    elif kind == "device":
+        source = Path("/dev/zero")
+
+    with closing(Database(f"sqlite:///{tmp_path / 'no.db'}")) as database, pytest.raises(UsageError):
+        loaded(database, source)
+
+
+LOADER: Final = """
+import os, sys
+from pathlib import Path
+from runner.db.runs import RunOptions
+from runner.db.session import Database
+from runner.intake import load as loading
+loading.ROWS_PER_COMMIT = 2
+def die(lines, size):
+    os.kill(os.getpid(), 9)
+loading.load(Database(sys.argv[1]), Path(sys.argv[2]), name=None, new=False,
+             shaping=loading.Shaping(), options=RunOptions(), progress=die)
+"""
+
+
+@pytest.mark.parametrize("changed", [False, True], ids=["same", "changed"])
+def test_a_loader_that_is_killed_leaves_nothing_after_the_next_load(
+    database: Database, database_url: str, tmp_path: Path, changed: bool
+) -> None:
+    """Half a file is in the tables; loading it again, or what became of it, starts from nothing."""
+    source = file_of(tmp_path, *(line(n) for n in range(5)))
+    command = [sys.executable, "-c", LOADER, database_url, str(source)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert tables(database)["jobs"] == 2
+    if changed:
+        file_of(tmp_path, *(line(n) for n in range(6)))
+
+    found = loaded(database, source)
+
+    assert found.created
+    assert found.total == 5 + changed
+    assert tables(database) == {
+        "runs": 1,
+        "jobs": found.total,
+        "payloads": found.total,
+        "run_counters": 1,
+    }
+
+
+def test_loads_at_the_same_time_make_one_run(
+    database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four loaders of one file: one loads it, the others find it."""
+    source = file_of(tmp_path, *(line(n) for n in range(40)))
+    start = threading.Barrier(4)
+    found: list[Loaded] = []
+
+    def one() -> None:
+        with closing(Database(database_url)) as mine:
+            start.wait()
+            found.append(loaded(mine, source, lock=locked(tmp_path)))
+
+    threads = [threading.Thread(target=one) for _ in range(4)]
+    with small_chunks(monkeypatch, 7):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert sorted(one.created for one in found) == [False] * 3 + [True]
+    assert {(one.run_id, one.total) for one in found} == {(found[0].run_id, 40)}
+    assert tables(database)["jobs"] == 40
+
+
+def locked(folder: Path) -> Callable[[str], Any]:
+    """Give a state folder's lock of a name."""
+
+    @contextmanager
+    def lock(name: str) -> Iterator[None]:
+        held = Lock(folder / f"{name}.lock")
+        held.exclusive()
+        try:
+            yield
+        finally:
+            held.release()
+
+    return lock
+
+
+def test_stdin_is_kept_by_its_content(tmp_path: Path) -> None:
+    """The same bytes are the same file, private, whole; nothing else stays."""
+    kept = keep_stdin(io.BytesIO(line(1)), tmp_path / "stdin")
+    again = keep_stdin(io.BytesIO(line(1)), tmp_path / "stdin")
+
+    assert kept == again
+    assert kept.read_bytes() == line(1)
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert list((tmp_path / "stdin").iterdir()) == [kept]
+
+
+def test_an_interrupted_stdin_leaves_nothing(tmp_path: Path) -> None:
+    """Ctrl-C while reading."""
+
+    class Interrupted(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        keep_stdin(Interrupted(), tmp_path / "stdin")
+
+    assert list((tmp_path / "stdin").iterdir()) == []

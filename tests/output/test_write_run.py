@@ -1,0 +1,180 @@
+"""The files of a run: every line in one place, the same bytes each time, foreign files left alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from by_hand import COST, Hand, new_run, received, settled
+
+from runner.db import counters, jobs, results, runs
+from runner.db.job_ids import job_id
+from runner.output.claim import mark_of
+from runner.output.files import paths
+from runner.output.write import write_run
+from runner.rules.errors import UsageError
+from runner.rules.states import Event, JobState
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from runner.db.session import Database
+
+ANSWER = b'{\n  "model": "grok-4.3",\n  "choices": [{"message": {"content": "\xc3\xa4"}}]\n}\n'
+ENDS = (
+    JobState.SUCCEEDED,
+    JobState.FAILED,
+    JobState.HELD,
+    JobState.CANCELLED,
+    JobState.WAITING,
+    JobState.SUCCEEDED,
+)
+
+
+@pytest.fixture
+def hand(database: Database) -> Hand:
+    """Make a run of 8 jobs, six of them brought somewhere, one of these answered by ANSWER."""
+    hand = new_run(database, 8)
+    for state in ENDS:
+        hand.bring(state)
+    (lease,) = hand.lease()
+    hand.send(lease)
+    hand.do(jobs.stored, received(lease.job_id, body=ANSWER))
+    hand.do(jobs.settled, settled(lease.job_id, 1, Event.SUCCEEDED, JobState.SUCCEEDED, COST))
+    return hand
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """Read a file of JSON lines."""
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def test_every_line_is_in_one_file_or_only_counted(hand: Hand, tmp_path: Path) -> None:
+    """In the order of the input; the counts of the summary add up to the total."""
+    out = tmp_path / "out.jsonl"
+    written = write_run(hand.database, hand.run_id, out)
+
+    assert [line["custom_id"] for line in lines(out)] == ["r-1", "r-6", "r-7"]
+    assert [line["custom_id"] for line in lines(tmp_path / "out.errors.jsonl")] == ["r-2", "r-3"]
+    counts = json.loads((tmp_path / "out.summary.json").read_bytes())["counts"]
+    assert written.summary["counts"] == counts
+    total = counts.pop("total")
+    assert counts == {"succeeded": 3, "failed": 1, "cancelled": 1, "held": 1, "unfinished": 2}
+    assert sum(counts.values()) == total == 8
+    assert dict(written.examples) == {"some-cause": "r-2"}
+
+
+def test_the_answer_is_in_the_file_byte_for_byte_but_for_line_breaks(hand: Hand, tmp_path: Path) -> None:
+    """Never serialised anew."""
+    write_run(hand.database, hand.run_id, tmp_path / "out.jsonl")
+
+    last = (tmp_path / "out.jsonl").read_bytes().splitlines()[-1]
+    assert ANSWER.strip().replace(b"\n", b" ") in last
+
+
+def test_the_summary_has_the_digests_and_lines_of_the_other_two(hand: Hand, tmp_path: Path) -> None:
+    """It is written last, so it can be trusted about them."""
+    write_run(hand.database, hand.run_id, tmp_path / "out.jsonl")
+
+    files = json.loads((tmp_path / "out.summary.json").read_bytes())["files"]
+    for kind in ("results", "errors"):
+        raw = (tmp_path / files[kind]["name"]).read_bytes()
+        assert hashlib.sha256(raw).hexdigest() == files[kind]["sha256"]
+        assert raw.count(b"\n") == files[kind]["lines"]
+
+
+def test_writing_again_gives_the_same_bytes(hand: Hand, tmp_path: Path) -> None:
+    """However often, in whatever folder."""
+    (tmp_path / "b").mkdir()
+    for out in (tmp_path / "out.jsonl", tmp_path / "out.jsonl", tmp_path / "b" / "out.jsonl"):
+        write_run(hand.database, hand.run_id, out)
+
+    for first, second in zip(paths(tmp_path / "out.jsonl"), paths(tmp_path / "b" / "out.jsonl"), strict=True):
+        assert first.read_bytes() == second.read_bytes()
+    assert {path.name for path in paths(tmp_path / "out.jsonl")} == {
+        path.name for path in tmp_path.iterdir() if "out" in path.name
+    }
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.errors.jsonl", "out.summary.json"])
+def test_a_file_that_the_run_did_not_write_is_refused_and_stays(
+    hand: Hand, tmp_path: Path, name: str
+) -> None:
+    """Each of the three; --force replaces it."""
+    foreign = tmp_path / name
+    foreign.write_text('{"id": "of somebody else"}\n')
+
+    with pytest.raises(UsageError, match="did not write") as told:
+        write_run(hand.database, hand.run_id, tmp_path / "out.jsonl")
+    assert "--force" in told.value.fix
+    assert [foreign] == [path for path in paths(tmp_path / "out.jsonl") if path.exists()]
+
+    write_run(hand.database, hand.run_id, tmp_path / "out.jsonl", force=True)
+    assert foreign.read_text() != '{"id": "of somebody else"}\n'
+
+
+def test_another_run_of_the_same_file_is_another_run(hand: Hand, tmp_path: Path) -> None:
+    """A repetition does not replace last night's results."""
+    write_run(hand.database, hand.run_id, tmp_path / "out.jsonl")
+    again = new_run(hand.database, 1)
+
+    with pytest.raises(UsageError, match="did not write") as told:
+        write_run(hand.database, again.run_id, tmp_path / "out.jsonl")
+    assert f"of run {hand.run_id}, by-hand" in told.value.where[0]
+
+
+@pytest.mark.parametrize("left", ["out.jsonl", "out.errors.jsonl"])
+def test_files_of_a_writing_that_was_cut_short_are_known_as_ours(
+    hand: Hand, tmp_path: Path, left: str
+) -> None:
+    """Killed between two renames there is no summary yet; the run must still be able to go on."""
+    write_run(hand.database, hand.run_id, tmp_path / "out.jsonl")
+    for path in paths(tmp_path / "out.jsonl"):
+        if path.name != left:
+            path.unlink()
+
+    assert write_run(hand.database, hand.run_id, tmp_path / "out.jsonl").results.lines == 3
+
+
+def test_an_empty_file_is_free_to_take(hand: Hand, tmp_path: Path) -> None:
+    """A run whose jobs all failed leaves an empty results file."""
+    (tmp_path / "out.jsonl").touch()
+
+    assert write_run(hand.database, hand.run_id, tmp_path / "out.jsonl").results.lines == 3
+
+
+def test_the_mark_of_a_run_goes_with_its_row(hand: Hand) -> None:
+    """The same wherever the database lies, another for every repetition."""
+    again = new_run(hand.database, 1)
+    with hand.database.read() as connection:
+        first, again_first, second = (
+            runs.find(connection, n) for n in (hand.run_id, hand.run_id, again.run_id)
+        )
+
+    assert first is not None
+    assert again_first is not None
+    assert second is not None
+    assert mark_of(first) == mark_of(again_first) != mark_of(second)
+
+
+def test_an_unknown_run_is_told(database: Database, tmp_path: Path) -> None:
+    """No file is made for it."""
+    with pytest.raises(UsageError, match="there is no run 99"):
+        write_run(database, 99, tmp_path / "out.jsonl")
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_all_files_tell_of_one_moment_while_the_run_goes_on(database: Database) -> None:
+    """A snapshot: what ends while rows are read is neither among them nor counted."""
+    hand = new_run(database, 3)
+    hand.bring(JobState.SUCCEEDED)
+    with database.read() as connection:
+        rows = results.ended_jobs(connection, job_id(hand.run_id, 0), job_id(hand.run_id + 1, 0), page=1)
+        next(rows)
+        hand.bring(JobState.SUCCEEDED)
+        rest = list(rows)
+        counted = counters.read(connection, hand.run_id)["state", "succeeded"]
+
+    assert (len(rest), counted) == (0, 1)

@@ -1,0 +1,292 @@
+"""The ledger sees what it is there to see: a good run, spoilt in each way, gives the finding of its law."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ledger
+import pytest
+from live import NO_LIMITS, Home, Simulator, write_jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+JOBS = 40
+FAULTS = ("garbage=0.1", "lost=0.1", "failed=0.05", "500_after=0.1", "no_choices=0.05")
+GIVEN_AWAY = "(SELECT job_id FROM attempts WHERE outcome = 'lost' LIMIT 1)"
+
+
+class Case:
+    """A finished run on disk: database, files, books; to be spoilt."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.books: dict[str, Any] = json.loads((folder / "books.json").read_bytes())
+        self.limits: dict[str, int] = {}
+
+    def sql(self, statement: str) -> None:
+        """Change the database; it must change something."""
+        with closing(sqlite3.connect(self.folder / "runner.db")) as base, base:
+            assert base.execute(statement).rowcount > 0, statement
+
+    def lines(self, name: str, change: Callable[[list[bytes]], list[bytes]]) -> None:
+        """Change a file, and what the summary says of it: the lines themselves are to be found wrong."""
+        path = self.folder / name
+        path.write_bytes(b"".join(change(path.read_bytes().splitlines(keepends=True))))
+
+    def summary(self, change: Callable[[dict[str, Any]], None]) -> None:
+        """Change the summary."""
+        path = self.folder / "out.summary.json"
+        told = json.loads(path.read_bytes())
+        change(told)
+        path.write_text(json.dumps(told))
+
+    def entry(self, outcome: str) -> dict[str, Any]:
+        """Give the first submission in the books that came to this."""
+        found: dict[str, Any] = next(entry for entry in self.books["jobs"] if entry["outcome"] == outcome)
+        return found
+
+    def findings(self) -> list[str]:
+        """Ask the ledger."""
+        url = f"sqlite:///{self.folder / 'runner.db'}"
+        return ledger.check(
+            url, self.folder / "out.jsonl", self.folder / "jobs.jsonl", self.books, limits=self.limits
+        )
+
+
+@pytest.fixture(scope="module")
+def good_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One real run with faults, in order; the tests spoil copies of it."""
+    folder = tmp_path_factory.mktemp("good")
+    write_jobs(folder / "jobs.jsonl", JOBS)
+    flags = ("--instant", *(word for fault in FAULTS for word in ("--fault", fault)))
+    with Simulator(folder, *NO_LIMITS, *flags, seed=3) as simulator, Home(folder, simulator) as home:
+        home.start().ended()
+        books = simulator.books()
+        assert {entry["outcome"] for entry in books["jobs"]} >= {"lost", "garbage", "unanswered", "failed"}
+        (folder / "books.json").write_text(json.dumps(books))
+        with (
+            closing(sqlite3.connect(home.database)) as base,
+            closing(sqlite3.connect(folder / "runner.db")) as copy,
+        ):
+            base.backup(copy)
+    shutil.rmtree(home.path)
+    return folder
+
+
+@pytest.fixture
+def case(good_run: Path, tmp_path: Path) -> Case:
+    """Give a copy to spoil."""
+    shutil.copytree(good_run, tmp_path, dirs_exist_ok=True)
+    return Case(tmp_path)
+
+
+def test_a_good_run_is_in_order(case: Case) -> None:
+    """No finding without a fault."""
+    assert case.findings() == []
+
+
+BY_SQL = {
+    "a job is gone": ("L1", "DELETE FROM jobs WHERE id = (SELECT MAX(id) FROM jobs)"),
+    "a job has another name": ("L1", "UPDATE jobs SET custom_id = 'x' WHERE id = (SELECT MAX(id) FROM jobs)"),
+    "a counter drifted": (
+        "L1",
+        "UPDATE run_counters SET n = n + 1 WHERE kind = 'state' AND key = 'succeeded'",
+    ),
+    "drift was mended": (
+        "L1",
+        "INSERT INTO run_events (run_id, at_ms, kind, cause) VALUES (1, 1, 'recounted', '')",
+    ),
+    "the total is wrong": ("L1", "UPDATE runs SET total = total + 1"),
+    "an end changed": (
+        "L2",
+        "UPDATE jobs SET state = 'held', finished_at_ms = NULL WHERE id ="
+        " (SELECT id FROM jobs WHERE state = 'succeeded' LIMIT 1)",
+    ),
+    "bytes are spoilt": ("L3", "UPDATE results SET body = CAST(body || ' ' AS BLOB)"),
+    "bytes and hash are gone": (
+        "L3",
+        "DELETE FROM results WHERE job_id = (SELECT id FROM jobs WHERE state = 'succeeded' LIMIT 1)",
+    ),
+    "an id was forgotten": (
+        "L4",
+        "UPDATE attempts SET request_id = NULL WHERE outcome = 'succeeded' AND job_id ="
+        " (SELECT id FROM jobs WHERE state = 'succeeded' LIMIT 1)",
+    ),
+    "an extra has no reason": ("L4", "UPDATE attempts SET outcome = 'accepted' WHERE outcome = 'lost'"),
+    "a doubt was not counted": (
+        "L4",
+        "UPDATE run_counters SET n = n - 1 WHERE kind = 'extra' AND key = 'ambiguous'",
+    ),
+    "a job forgot its extras": ("L4", "UPDATE jobs SET extras = 0 WHERE extras > 0"),
+    "an acceptance was not counted": (
+        "L4",
+        "UPDATE run_counters SET n = n - 1 WHERE kind = 'attempts' AND key = 'accepted'",
+    ),
+    "a doubt where there was no fault": (
+        "L4",
+        "UPDATE attempts SET outcome = 'ambiguous', request_id = NULL WHERE outcome = 'succeeded'",
+    ),
+    "an id of somebody else": (
+        "L5",
+        "UPDATE attempts SET request_id = 'nobody' WHERE rowid = (SELECT MIN(rowid) FROM attempts"
+        " WHERE outcome = 'succeeded')",
+    ),
+    "a good answer was called lost": (
+        "L5",
+        "UPDATE attempts SET outcome = 'lost' WHERE outcome = 'succeeded' AND job_id ="
+        " (SELECT id FROM jobs WHERE state = 'succeeded' LIMIT 1)",
+    ),
+    "an answer was thrown away": (
+        "L5",
+        "DELETE FROM results WHERE job_id = (SELECT job_id FROM attempts WHERE outcome = 'unusable' LIMIT 1)",
+    ),
+    "polls are made up": (
+        "L5",
+        "UPDATE run_counters SET n = n + 999 WHERE kind = 'attempts' AND key = 'polls'",
+    ),
+    "an attempt is missing": ("L6", "DELETE FROM attempts WHERE outcome = 'lost'"),
+    "sent again after an end": (
+        "L6",
+        f"UPDATE attempts SET outcome = 'refused' WHERE outcome = 'lost' AND job_id = {GIVEN_AWAY}",
+    ),
+    "time runs back": ("L6", "UPDATE attempts SET collected_at_ms = 1"),
+    "marked while another was out": (
+        "L6",
+        f"UPDATE attempts SET marked_at_ms = 1, sent_at_ms = 1 WHERE attempt > 1 AND job_id = {GIVEN_AWAY}",
+    ),
+    "a state without its attempt": (
+        "L6",
+        "UPDATE attempts SET outcome = 'unusable' WHERE outcome = 'succeeded'",
+    ),
+    "too much was spent": ("L7", "UPDATE jobs SET spent = 6 WHERE id = (SELECT MAX(id) FROM jobs)"),
+    "sent again too often": ("L7", "UPDATE jobs SET extras = 4 WHERE id = (SELECT MAX(id) FROM jobs)"),
+    "not at its end": ("L10", "UPDATE runs SET state = 'running'"),
+    "a job is still out": (
+        "L10",
+        "UPDATE jobs SET state = 'waiting', finished_at_ms = NULL WHERE id ="
+        " (SELECT id FROM jobs WHERE state = 'succeeded' LIMIT 1)",
+    ),
+    "ticks are wrong": ("L11", "UPDATE attempts SET ticks = ticks + 1 WHERE ticks IS NOT NULL"),
+    "ticks are counted twice": (
+        "L11",
+        "UPDATE run_counters SET n = 2 * n WHERE kind = 'ticks' AND key = 'reported'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("law", "statement"), BY_SQL.values(), ids=BY_SQL.keys())
+def test_a_spoilt_database_is_found(law: str, statement: str, case: Case) -> None:
+    """Each statement breaks one law."""
+    case.sql(statement)
+
+    assert law in {finding.split()[0] for finding in case.findings()}
+
+
+def twice(lines: list[bytes]) -> list[bytes]:
+    return [*lines, lines[-1]]
+
+
+def turned(lines: list[bytes]) -> list[bytes]:
+    return lines[::-1]
+
+
+def shortened(lines: list[bytes]) -> list[bytes]:
+    return lines[:-1]
+
+
+@pytest.mark.parametrize("change", [twice, turned, shortened])
+@pytest.mark.parametrize("name", ["out.jsonl", "out.errors.jsonl"])
+def test_a_spoilt_output_is_found(
+    name: str, change: Callable[[list[bytes]], list[bytes]], case: Case
+) -> None:
+    """A line twice, missing or in another place; the errors file is given lines to spoil if it has too few."""
+    if name == "out.errors.jsonl":
+        case.lines(
+            name, lambda lines: [*lines, *(case.folder / "out.jsonl").read_bytes().splitlines(keepends=True)]
+        )
+    case.lines(name, change)
+
+    assert any(finding.startswith("L2") for finding in case.findings())
+
+
+def test_another_answer_in_the_output_is_found(case: Case) -> None:
+    """The output shows the stored bytes and nothing else."""
+    case.lines("out.jsonl", lambda lines: [lines[0].replace(b'"assistant"', b'"assistent"'), *lines[1:]])
+
+    assert any(finding.startswith("L3 the output of") for finding in case.findings())
+
+
+def test_a_summary_that_tells_otherwise_is_found(case: Case) -> None:
+    """Counts, extras, hashes and money of the summary are checked."""
+
+    def change(told: dict[str, Any]) -> None:
+        told["counts"]["succeeded"] -= 1
+        told["attempts"]["extra"]["lost"] += 1
+        told["files"]["results"]["sha256"] = "0"
+        told["cost"]["reported_ticks"] += 1
+        told["tokens"]["total"] += 1
+
+    case.summary(change)
+    found = case.findings()
+
+    for law in (
+        "L1 the summary",
+        "L4 extras: the summary",
+        "L2 the summary",
+        "L11 ticks differ",
+        "L11 tokens differ",
+    ):
+        assert any(finding.startswith(law) for finding in found), (law, found)
+
+
+def test_a_submission_that_nobody_recorded_is_found(case: Case) -> None:
+    """The API accepted one more of a job than our attempts can explain."""
+    case.books["jobs"].append({**case.entry("fetched"), "request_id": "unheard-of", "outcome": "pending"})
+    case.books["accepted"] += 1
+
+    assert any(finding.startswith("L4 the API accepted") for finding in case.findings())
+
+
+def test_an_answer_that_was_handed_out_for_nothing_is_found(case: Case) -> None:
+    """The books say that the answer was gone; we say that we have it."""
+    case.entry("fetched")["outcome"] = "cut"
+
+    assert any(finding.startswith("L5") for finding in case.findings())
+
+
+def test_another_price_in_the_books_is_found(case: Case) -> None:
+    """The API billed one tick more."""
+    case.entry("fetched")["ticks"] += 1
+
+    assert any(finding.startswith("L11") for finding in case.findings())
+
+
+def test_a_window_above_its_limit_is_found(case: Case) -> None:
+    """The books' peaks are held against the limits that were to be kept."""
+    case.limits = {"rpm": JOBS - 1, "rps": 10_000}
+
+    assert [finding.split()[0] for finding in case.findings()] == ["L8"]
+
+
+def test_it_is_a_program(case: Case) -> None:
+    """Exit 0 and one line when all is well, exit 1 with the findings when not; --help tells how."""
+    program = [sys.executable, str(Path(ledger.__file__))]
+    words = [
+        f"sqlite:///{case.folder / 'runner.db'}",
+        *(str(case.folder / name) for name in ("out.jsonl", "jobs.jsonl", "books.json")),
+    ]
+
+    def call(*more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*program, *more], capture_output=True, text=True, timeout=30, check=False)
+
+    assert (call(*words).returncode, call(*words).stdout) == (0, "the ledger is in order\n")
+    assert call(*words, "--rpm", "1").returncode == 1
+    assert "--crashed" in call("--help").stdout
