@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check fast services docs clean
+.PHONY: help demo test soak check fast services docs clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -19,7 +19,10 @@ demo: $(READY) ## label 520 reviews against the built-in simulator: no key, no s
 	$(BIN)/python jobs/demo.py
 
 test: $(READY) services check ## everything: style, types, structure, and all tests with real parts
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not soak"
+
+soak: $(READY) services ## the slow ones: minutes of load on the limiter
+	$(BIN)/pytest -m soak
 
 check: $(READY) ## style, types, import arrows, schema, generated docs
 	$(BIN)/ruff format --check .

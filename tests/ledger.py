@@ -1,4 +1,4 @@
-"""The ledger: do a run's database, its files and the API's own books tell one story? Shares no code with runner.
+"""The ledger: do a run's database, its files and the API's books tell one story? No code is runner's.
 
 A *submission* is one that the API's books call accepted; an *attempt* is a row of ours. They are matched by
 request_id; a submission whose id we never learnt is matched to its job by the body's `user`, else by the
@@ -21,23 +21,20 @@ sha256 of the body as posted. The equations, with C for the run's counters and B
 from __future__ import annotations
 
 import argparse
-import contextlib
-import gzip
 import hashlib
 import json
-import sqlite3
 import sys
 import urllib.request
-from collections import Counter, defaultdict
-from dataclasses import dataclass
-from functools import cached_property
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ledger_facts import Facts, Row, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-Row = dict[str, Any]
 ENDS = ("succeeded", "failed", "cancelled")
 NO_END = ("ambiguous", "lost", "unusable", "generation_failed")  # outcomes that may be an extra's reason
 REASONS = (*NO_END, "user_retry")
@@ -52,76 +49,6 @@ PRICED = ("fetched", "no_choices")
 DOUBT = ("500", "500_after", "reset_before", "reset_after", "hang")
 BEFORE_NEXT = {*NO_END, "not_sent", "refused_for_now"}  # what another attempt may follow by itself
 EXTRAS_MAX = 2
-
-
-@dataclass(frozen=True, kw_only=True)
-class Facts:
-    """All that was read. `crashed`: processes were killed; `limits`: of the windows (rpm, tpm, rps)."""
-
-    run: Row
-    jobs: list[Row]
-    attempts: list[Row]
-    results: list[Row]
-    counters: Mapping[tuple[str, str], int]
-    events: list[Row]
-    output: list[bytes]
-    errors: list[bytes]
-    summary: Row
-    summary_files: Mapping[str, bytes]
-    input_ids: list[str]
-    books: Row
-    limits: Mapping[str, int]
-    crashed: bool
-
-    @cached_property
-    def by_job(self) -> dict[int, list[Row]]:
-        """Attempts by job, oldest first."""
-        found: dict[int, list[Row]] = defaultdict(list)
-        for attempt in self.attempts:
-            found[attempt["job_id"]].append(attempt)
-        return found
-
-    @cached_property
-    def states(self) -> Counter[str]:
-        """Jobs by state, counted from the rows."""
-        return Counter(job["state"] for job in self.jobs)
-
-    @cached_property
-    def known(self) -> dict[str, Row]:
-        """Attempts by request_id."""
-        return {attempt["request_id"]: attempt for attempt in self.attempts if attempt["request_id"]}
-
-    @cached_property
-    def stored(self) -> dict[str, Row]:
-        """Results by request_id."""
-        return {result["request_id"]: result for result in self.results}
-
-    @cached_property
-    def job_of(self) -> dict[int, Row]:
-        """Jobs by id."""
-        return {job["id"]: job for job in self.jobs}
-
-    def n(self, kind: str, key: str) -> int:
-        """Return one counter."""
-        return self.counters.get((kind, key), 0)
-
-    def ended_its_job(self, attempt: Row) -> bool:
-        """Say whether the job's end came from this attempt."""
-        job = self.job_of[attempt["job_id"]]
-        return (
-            job["state"] in ("succeeded", "failed")
-            and job["answered_by"] == attempt["attempt"]
-            or (
-                job["state"] == "failed"
-                and job["answered_by"] is None
-                and job["attempt"] == attempt["attempt"]
-            )
-        )
-
-    def is_superseded(self, attempt: Row) -> bool:
-        """Say whether an older attempt ended the job while this one was out."""
-        by = self.job_of[attempt["job_id"]]["answered_by"]
-        return by is not None and by < attempt["attempt"] and attempt["outcome"] in ("accepted", "marked")
 
 
 def loaded(facts: Facts) -> Iterator[str]:
@@ -182,10 +109,10 @@ def bytes_kept(facts: Facts) -> Iterator[str]:
     for job in facts.jobs:
         if job["state"] != "succeeded":
             continue
-        result = answers.get((job["id"], job["answered_by"]))
-        if result is None:
+        answer = answers.get((job["id"], job["answered_by"]))
+        if answer is None:
             yield f"L3 {job['custom_id']} succeeded without stored bytes"
-        elif b'"body":' + one_line(result["body"]) not in lines.get(job["custom_id"], b""):
+        elif b'"body":' + one_line(answer["body"]) not in lines.get(job["custom_id"], b""):
             yield f"L3 the output of {job['custom_id']} is not what is stored"
 
 
@@ -205,10 +132,11 @@ def submissions(facts: Facts) -> Iterator[str]:
     )
     for key, n in unknown.items():
         if n > doubts[key]:
-            yield f"L4 the API accepted {n} submissions of {key} that are not on record; {doubts[key]} in doubt"
+            yield f"L4 the API accepted {n} of {key} that are not on record; {doubts[key]} in doubt"
     arrived, unanswered = sum(unknown.values()), facts.books["unanswered"]
-    if facts.books["accepted"] != facts.n("attempts", "accepted") + arrived:
-        yield f"L4 accepted: books {facts.books['accepted']}, counter {facts.n('attempts', 'accepted')} + {arrived}"
+    told = facts.n("attempts", "accepted")
+    if facts.books["accepted"] != told + arrived:
+        yield f"L4 accepted: books {facts.books['accepted']}, counter {told} + {arrived}"
     if unanswered > arrived or (not facts.crashed and unanswered != arrived):
         yield f"L4 {unanswered} submissions were never answered, {arrived} are not on record"
     faults = sum(facts.books["faults"].get(kind, 0) for kind in DOUBT)
@@ -222,17 +150,18 @@ def reasons(facts: Facts) -> Iterator[str]:
     rows: Counter[str] = Counter()
     superseded = 0
     for job in facts.jobs:
+        name = job["custom_id"]
         mine = [a for a in facts.by_job[job["id"]] if not facts.ended_its_job(a)]
         extras = [a["outcome"] for a in mine if a["outcome"] in NO_END]
         beside = sum(facts.is_superseded(a) and a["request_id"] is not None for a in mine)
         superseded += beside
         rows.update(extras)
         if job["extras"] != len(extras) + beside:
-            yield f"L4 {job['custom_id']} counts {job['extras']} extras; its attempts tell {extras} + {beside}"
+            yield f"L4 {name} counts {job['extras']} extras; its attempts tell {extras} + {beside}"
         for a in mine:
             out = job["attempt"] == a["attempt"] and job["state"] in ("waiting", "collecting", "stored")
             if a["request_id"] and a["outcome"] not in NO_END and not out and not facts.is_superseded(a):
-                yield f"L4 {job['custom_id']}: attempt {a['attempt']} was accepted; no end, no reason ({a['outcome']})"
+                yield f"L4 {name}: attempt {a['attempt']} was accepted; no end, no reason: {a['outcome']}"
     counted = Counter({reason: facts.n("extra", reason) for reason in REASONS if facts.n("extra", reason)})
     by_user = counted.pop("user_retry", 0)
     if superseded or by_user:
@@ -264,7 +193,7 @@ def answers(facts: Facts) -> Iterator[str]:
             if request_id in facts.stored:
                 yield f"L5 {who}: bytes are stored that the API never handed out whole ({entry['outcome']})"
             elif outcome not in ("lost", "ambiguous"):
-                yield f"L5 {who}: its answer is gone ({entry['outcome']}) and not recorded as lost but {outcome}"
+                yield f"L5 {who}: its answer is gone ({entry['outcome']}), on record it is {outcome}"
             elif entry["outcome"] in WHOLE and not facts.crashed:
                 yield f"L5 {who}: an answer was handed out whole, without a crash, and is not stored"
         elif request_id in facts.stored or outcome in ("succeeded", "unusable", "generation_failed", "lost"):
@@ -283,7 +212,7 @@ def paths(facts: Facts) -> Iterator[str]:
         if [a["attempt"] for a in mine] != list(range(1, job["attempt"] + 1)):
             yield f"L6 {name}: attempts {[a['attempt'] for a in mine]}, the job counts {job['attempt']}"
             continue
-        for a, following in zip(mine, mine[1:], strict=False):
+        for a, following in pairwise(mine):
             if (
                 a["outcome"] not in BEFORE_NEXT
                 and not facts.ended_its_job(a)
@@ -291,7 +220,7 @@ def paths(facts: Facts) -> Iterator[str]:
             ):
                 yield f"L6 {name}: attempt {following['attempt']} follows one that is {a['outcome']}"
             if (a["collected_at_ms"] or 0) > following["marked_at_ms"] and not facts.ended_its_job(a):
-                yield f"L6 {name}: attempt {following['attempt']} was marked before the one before it had ended"
+                yield f"L6 {name}: attempt {following['attempt']} was marked before the last one had ended"
         for a in mine:
             times = [a[f"{what}_at_ms"] for what in ("marked", "sent", "accepted", "collected")]
             told = [time for time in times if time is not None]
@@ -372,8 +301,9 @@ def money(facts: Facts) -> Iterator[str]:
         attempt = facts.known.get(entry["request_id"])
         if attempt and attempt["ticks"] != entry["ticks"]:
             yield f"L11 {entry['request_id']} cost {entry['ticks']} ticks, on record are {attempt['ticks']}"
-    if cost["unknown_jobs"] != len(facts.results) - len(billed):
-        yield f"L11 {len(facts.results) - len(billed)} answers without a price, told are {cost['unknown_jobs']}"
+    unpriced = len(facts.results) - len(billed)
+    if cost["unknown_jobs"] != unpriced:
+        yield f"L11 {unpriced} answers without a price, told are {cost['unknown_jobs']}"
     if (cost["possible_extra_ticks"] > 0) != (
         facts.n("extra", "ambiguous") + facts.n("extra", "lost") > 0
     ) and (not facts.n("extra", "generation_failed")):
@@ -402,89 +332,6 @@ def check(
     if orphans:  # then nothing else can be said
         return [f"L1 {len(orphans)} jobs have attempts or answers and no row", *loaded(facts)]
     return [finding for law in LAWS for finding in law(facts)]
-
-
-def read(
-    database_url: str,
-    output: Path,
-    job_file: Path,
-    books: Row,
-    run_id: int | None,
-    limits: Mapping[str, int],
-    *,
-    crashed: bool,
-) -> Facts:
-    """Gather the facts."""
-    with contextlib.closing(connect(database_url)) as base:
-        newest = rows(base, "SELECT MAX(id) AS id FROM runs")[0]["id"]
-        run = rows(base, f"SELECT * FROM runs WHERE id = {int(run_id or newest)}")[0]
-        mine = f"id >= {run['id'] << 32} AND id < {(run['id'] + 1) << 32}"
-        of_jobs = mine.replace("id ", "job_id ")
-        jobs = rows(base, f"SELECT * FROM jobs WHERE {mine} ORDER BY id")
-        bodies = {row["job_id"]: row["body"] for row in rows(base, f"SELECT * FROM payloads WHERE {of_jobs}")}
-        attempts = rows(base, f"SELECT * FROM attempts WHERE {of_jobs} ORDER BY job_id, attempt")
-        results = rows(base, f"SELECT * FROM results WHERE {of_jobs} ORDER BY job_id, attempt")
-        counters = rows(
-            base,
-            f"SELECT kind, key, SUM(n) AS n FROM run_counters WHERE run_id = {run['id']} GROUP BY kind, key",
-        )
-        events = rows(base, f"SELECT * FROM run_events WHERE run_id = {run['id']} ORDER BY id")
-    for job in jobs:
-        job["key"] = key_of(bytes(bodies.get(job["id"], b"{}")))
-    for result in results:
-        result["body"] = bytes(result["body"])
-    errors = output.with_name(output.name.removesuffix(".jsonl") + ".errors.jsonl")
-    summary = output.with_name(output.name.removesuffix(".jsonl") + ".summary.json")
-    return Facts(
-        run=run,
-        jobs=jobs,
-        attempts=attempts,
-        results=results,
-        counters={(row["kind"], row["key"]): int(row["n"]) for row in counters},
-        events=events,
-        output=output.read_bytes().splitlines(),
-        errors=errors.read_bytes().splitlines(),
-        summary=json.loads(summary.read_bytes()),
-        summary_files={"results": output.read_bytes(), "errors": errors.read_bytes()},
-        input_ids=input_ids(job_file),
-        books=books,
-        limits=limits,
-        crashed=crashed,
-    )
-
-
-def connect(url: str) -> Any:
-    """Open a database by its URL: sqlite:///path or postgresql://…"""
-    if url.startswith("sqlite:///"):
-        return sqlite3.connect(f"file:{url.removeprefix('sqlite:///')}?mode=ro", uri=True, timeout=30)
-    import psycopg
-
-    return psycopg.connect(url.replace("postgresql+psycopg:", "postgresql:"))
-
-
-def rows(base: Any, sql: str) -> list[Row]:
-    """Ask a database; return its rows by column name."""
-    cursor = base.cursor()
-    cursor.execute(sql)
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
-def key_of(body: bytes) -> str:
-    """Return what the API's books call a job: the body's `user`, else the sha256 of the body as posted."""
-    user = json.loads(body).get("user")
-    return str(user) if user else hashlib.sha256(b'{"deferred":true,' + body[1:]).hexdigest()
-
-
-def input_ids(path: Path) -> list[str]:
-    """Read the ids of a job file, in both forms."""
-    raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    found = []
-    for number, line in enumerate(raw.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
-        if line.strip():
-            job = json.loads(line)
-            found.append(str(job.get("custom_id") or job.get("id") or f"line-{number}"))
-    return found
 
 
 def usage(body: bytes) -> Row:
@@ -539,9 +386,8 @@ def main() -> int:
         limits=limits,
         crashed=given.crashed,
     )
-    for finding in findings:
-        print(finding)
-    print(f"{len(findings)} findings" if findings else "the ledger is in order")
+    last = f"{len(findings)} findings" if findings else "the ledger is in order"
+    sys.stdout.write("\n".join([*findings, last]) + "\n")
     return 1 if findings else 0
 
 

@@ -115,6 +115,6 @@ def test_an_installed_wheel_runs_jobs_from_anywhere(
 
     call(installed.parent / "runner", "run", "five.jsonl", cwd=tmp_path, env=env)
 
-    summary = json.loads((tmp_path / "five.summary.json").read_text())
+    summary = json.loads((tmp_path / "five.results.summary.json").read_text())
     assert summary["counts"]["succeeded"] == 5
     assert len((tmp_path / "five.results.jsonl").read_text().splitlines()) == 5

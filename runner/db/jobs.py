@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
@@ -120,21 +121,21 @@ class _Move:
 
 Move = Callable[[Connection, Sequence[Any], Deltas], set[int]]
 
-_COLUMNS = [
-    ("id", "BIGINT"),
-    ("gen", "INT"),
-    ("target", "TEXT"),
-    ("due", "BIGINT"),
-    ("finished", "BIGINT"),
-    ("code", "TEXT"),
-    ("request_id", "TEXT"),
-    ("at", "BIGINT"),
-    ("misses", "INT"),
-    ("unasked", "INT"),
-    ("spent", "INT"),
-    ("extra", "INT"),
-    ("answered_by", "INT"),
-]
+_COLUMNS = {  # of `v`: the type, and where a move has the value
+    "id": ("BIGINT", "job_id"),
+    "gen": ("INT", "gen"),
+    "target": ("TEXT", "target.value"),
+    "due": ("BIGINT", "due_at_ms"),
+    "finished": ("BIGINT", "finished_at_ms"),
+    "code": ("TEXT", "code"),
+    "request_id": ("TEXT", "request_id"),
+    "at": ("BIGINT", "at_ms"),
+    "misses": ("INT", "misses"),
+    "unasked": ("INT", "unasked"),
+    "spent": ("INT", "spent"),
+    "extra": ("INT", "extra"),
+    "answered_by": ("INT", "answered_by"),
+}
 _EXTRAS = frozenset({Event.AMBIGUOUS, Event.LOST, Event.GENERATION_FAILED})
 _FREE = "state = v.target, lease_owner = NULL, lease_until_ms = NULL"
 
@@ -402,11 +403,16 @@ def _guarded(
     for source in sorted(transition.sources):
         guards = [f"jobs.state = '{source}'", "jobs.lease_gen = v.gen" if transition.fenced else "", only]
         guard = " AND ".join(filter(None, guards))
+        statement = (
+            f"UPDATE jobs SET {change} FROM v WHERE jobs.id = v.id AND {guard} RETURNING jobs.id, jobs.state"
+        )
+        used = {name: column for name, column in _COLUMNS.items() if f"v.{name}" in statement}
+        values = attrgetter(*(attribute for _, attribute in used.values()))
         found = bulk.execute(
             connection,
-            _COLUMNS,
-            [_parameters(move) for move in moves if move.job_id not in moved],
-            f"UPDATE jobs SET {change} FROM v WHERE jobs.id = v.id AND {guard} RETURNING jobs.id, jobs.state",
+            [(name, kind) for name, (kind, _) in used.items()],
+            [values(move) for move in moves if move.job_id not in moved],
+            statement,
         )
         for job_id, target in (tuple(row) for row in found):
             moved.add(job_id)
@@ -414,21 +420,3 @@ def _guarded(
         if len(moved) == len(moves):
             break
     return moved
-
-
-def _parameters(move: _Move) -> tuple[Any, ...]:
-    return (
-        move.job_id,
-        move.gen,
-        move.target,
-        move.due_at_ms,
-        move.finished_at_ms,
-        move.code,
-        move.request_id,
-        move.at_ms,
-        move.misses,
-        move.unasked,
-        move.spent,
-        move.extra,
-        move.answered_by,
-    )

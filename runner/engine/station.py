@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 REFRESH_S = 0.3
 IDLE_S = 0.5
 SLOTS_KEPT = 50_000
+SENDING = (RunState.RUNNING, RunState.WAITING)  # a waiting run probes
 LONG_RUN_JOBS = 1_000  # more than end within REFRESH_S
 T = TypeVar("T")
 log = logging.getLogger("runner.station")
@@ -64,7 +65,7 @@ class Activity:
         """Return whether jobs of the run may be submitted now."""
         out = sum(self.states[s] for s in (JobState.SUBMITTING, JobState.WAITING, JobState.COLLECTING))
         return (
-            self.run.state is RunState.RUNNING
+            self.run.state in SENDING
             and self.states[JobState.PENDING] > 0
             and out < self.run.options.max_waiting
         )
@@ -155,13 +156,24 @@ class Station:
 
     def is_running(self, run_id: int) -> bool:
         """Return whether a run may submit, as last seen."""
-        return any(a.run.id == run_id and a.run.state is RunState.RUNNING for a in self._active)
+        return any(a.run.id == run_id and a.run.state in SENDING for a in self._active)
 
     async def pause(self, run_id: int, reason: PauseReason, why: str) -> None:
         """Stop submitting for a run until a person says otherwise."""
         if await self.committer.ask(lambda c, _: runs.pause(c, run_id, reason, why, self.now_ms())):
             log.warning("run.paused run=%d reason=%s", run_id, reason)
         await self.active(fresh=True)
+
+    async def api_away(self, run_id: int, why: str) -> None:
+        """Say that a run waits for the API; submitting goes on as probes, few and far between."""
+        if await self.committer.ask(lambda c, _: runs.wait(c, run_id, why, self.now_ms())):
+            log.warning("run.waiting run=%d cause=%s", run_id, why)
+
+    async def api_answers(self, run_id: int) -> None:
+        """End such a wait."""
+        if any(a.run.id == run_id and a.run.state is RunState.WAITING for a in self._active):
+            await self.committer.ask(lambda c, _: runs.go_on(c, run_id, self.now_ms()))
+            await self.active(fresh=True)
 
     def ended(self, run_id: int) -> None:
         """Note that a job of a run has its end, so that the run may be finished."""

@@ -36,6 +36,8 @@ CHUNK_BYTES = 32 << 20
 MARKED_PER_CONNECTION = 16
 SEND_WITHIN_MS = 30_000  # of the lease; POST and its timeouts fit into what is left
 OUTPUT_TOKENS_GUESS = 500
+AWAY_AFTER = 3  # connections in a row that failed: the API is away, and the run says so
+PROBE_S_MAX = 30.0
 
 log = logging.getLogger("runner.submit")
 
@@ -252,16 +254,18 @@ class Submit:
         station, lease, now_ms = self._station, job.lease, self._station.now_ms()
         self._refusals = 0
         assert verdict.request_id is not None  # noqa: S101 - ACCEPTED means that there is one
-        with suppress(OSError):  # a full disk must not lose what the database may still take
-            marked_id = station.spool.taken(
-                Taken(
-                    job_id=lease.job_id,
-                    attempt=lease.attempt,
-                    sent_at_ms=sent_at_ms,
-                    accepted_at_ms=now_ms,
-                    request_id=verdict.request_id,
-                )
-            )
+        taken = Taken(
+            job_id=lease.job_id,
+            attempt=lease.attempt,
+            sent_at_ms=sent_at_ms,
+            accepted_at_ms=now_ms,
+            request_id=verdict.request_id,
+        )
+        spooled = [marked]
+        try:
+            spooled.append(station.spool.taken(taken))
+        except OSError as error:  # the database may still take what a full disk could not
+            log.error("spool.failed cause=%s", error)
         station.remember_slot(verdict.request_id, slot)
         wait_s = polling.next_poll_s(
             0.0,
@@ -281,8 +285,9 @@ class Submit:
                 due_at_ms=due_at_ms,
             ),
         )
-        marked.saved()
-        marked_id.saved()
+        for segment in spooled:
+            segment.saved()
+        await station.api_answers(lease.run_id)
         station.collect_at(due_at_ms)
 
     async def _turned_away(
@@ -292,9 +297,12 @@ class Submit:
         cause = Cause(code=verdict.code, message=verdict.message, http_status=status)
         match verdict.outcome:
             case Outcome.NOT_SENT:
-                pause_s = retry.backoff_s(self._refused(sent_at_ms), station.random.random())
+                n = self._refused(sent_at_ms)
+                pause_s = min(retry.backoff_s(n, station.random.random()), PROBE_S_MAX)
                 station.limiter.pause(slot.bucket, pause_s, rate_limited=False)
                 await self._not_sent(job, cause)
+                if n >= AWAY_AFTER:
+                    await station.api_away(lease.run_id, verdict.message)
             case Outcome.REFUSED_FOR_NOW:
                 n = self._refused(sent_at_ms)
                 pause_s = retry.backoff_s(n, station.random.random(), verdict.retry_after_s)

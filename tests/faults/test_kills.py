@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -121,9 +122,9 @@ def test_a_run_survives_five_kills(words: list[str], tmp_path: Path) -> None:
         held_or_failed = home.count("SELECT COUNT(*) FROM jobs WHERE state IN ('held', 'failed')")
         costs = prices(home, simulator.books()["jobs"], done)
         for one, cost in zip(done, costs, strict=True):
-            print(
+            sys.stdout.write(
                 f"seed {seed}: {one.kill.victim} killed at {one.kill.accepted} accepted: paid twice"
-                f" {cost.taken + cost.lost} ({cost.doubts} in doubt, {cost.lost} answers lost)"
+                f" {cost.taken + cost.lost} ({cost.doubts} in doubt, {cost.lost} answers lost)\n"
             )
 
         assert home.findings(simulator, crashed=True) == []

@@ -12,12 +12,10 @@ import shutil
 import sqlite3
 import tempfile
 from collections import Counter
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -34,12 +32,13 @@ from runner.rules import retry
 from runner.rules.states import FINAL, TRANSITIONS, Event, JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from runner.db.leases import Claimed, Lease, Leased
 
-JOBS = 4
+JOBS = 2  # few, so that processes get into each other's way
 LEASE_MS = 120_000
+MEMORY = Path("/dev/shm")  # nobody cuts the power here
 GOOD = (
     b'{"id":"%d","object":"chat.completion","model":"grok-4.3","choices":[{"index":0,"message":'
     b'{"role":"assistant","content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,'
@@ -90,8 +89,9 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp(prefix="machine-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="machine-", dir=MEMORY if MEMORY.is_dir() else None))
         self.database = Database(f"sqlite:///{self.folder / 'a.db'}")
+        self.base = sqlite3.connect(self.folder / "a.db")
         self.api: dict[str, Submission] = {}
         self.kept: dict[str, bytes] = {}
         self.handed: set[tuple[int, int]] = set()
@@ -132,6 +132,7 @@ class Machine(RuleBasedStateMachine):
             runs.loaded(connection, self.run_id, JOBS)
             assert runs.start(connection, self.run_id, self.now_ms)
         self.options = options
+        self.start_process()
         self.before = self.states()
 
     # --- processes
@@ -155,43 +156,32 @@ class Machine(RuleBasedStateMachine):
         """The next engine, or the sweep, puts in order what dead processes left."""
         recover.recover_host(self.database, self.folder / "spool", "h", self.now_ms)
 
-    @rule(jump_ms=st.sampled_from([50, 3_000, LEASE_MS + 1]))
-    def time_passes(self, jump_ms: int) -> None:
-        """A long jump makes every process that holds something a late one."""
-        self.now_ms += jump_ms
-
     @rule()
-    def take_back_expired(self) -> None:
-        """The sweep takes back what was held too long."""
+    def leases_run_out(self) -> None:
+        """The processes were frozen: the sweep takes back what they hold, and they are late workers."""
+        self.now_ms += LEASE_MS + 1
         sweep.expired_leases(self.database, self.now_ms)
 
     # --- submit
 
     @precondition(lambda self: self.processes)
-    @rule(which=st.integers(0, 9))
-    def lease(self, which: int) -> None:
-        """A hint to submit, as often as it may come."""
-        process = self.one(which)
-        with self.database.write() as connection:
-            found = leases.lease_pending(
-                connection,
-                run_id=self.run_id,
-                worker=process.worker,
-                now_ms=self.now_ms,
-                until_ms=self.now_ms + LEASE_MS,
-                rows_max=2,
-                bytes_max=1000,
-                ordinals_max=None,
-            )
-        self.taken([job.lease for job in found])
-        process.leased += found
+    @rule(
+        which=st.integers(0, 9),
+        arrives=st.booleans(),
+        body=st.sampled_from([GOOD, GARBAGE, FAILED]),
+        until=st.sampled_from(["sent", "sent", "sent", "marked", "leased"]),
+    )
+    def submit(self, which: int, arrives: bool, body: bytes, until: str) -> None:
+        """A hint to submit, as often as it may come; the process may be frozen after any step.
 
-    @precondition(lambda self: any(process.leased for process in self.processes))
-    @rule(which=st.integers(0, 9))
-    def send(self, which: int) -> None:
-        """Mark a leased job as being sent, if the lease still holds."""
-        process = self.one(which, lambda process: process.leased)
-        job = process.leased.pop(which % len(process.leased))
+        A job that was leased long ago is marked only if its lease still holds.
+        """
+        process = self.one(which)
+        if not process.leased:
+            self.lease(process)
+        if until == "leased" or not process.leased:
+            return
+        job = process.leased.pop(0)
         moved = self.write(
             lambda connection, deltas: jobs.send(
                 connection,
@@ -202,22 +192,16 @@ class Machine(RuleBasedStateMachine):
                 deltas=deltas,
             )
         )
-        if moved:
-            process.posts.append(Post(job))
-
-    @precondition(lambda self: any(process.posts for process in self.processes))
-    @rule(which=st.integers(0, 9), arrives=st.booleans(), body=st.sampled_from([GOOD, GOOD, GARBAGE, FAILED]))
-    def post(self, which: int, arrives: bool, body: bytes) -> None:
-        """The POST leaves; whether it arrives is the network's affair."""
-        process = self.one(which, lambda process: process.posts)
-        post = process.posts[which % len(process.posts)]
-        if post.is_sent:
+        if not moved:
             return
-        process.spool.sent(post.job.lease.job_id, post.job.lease.attempt)
-        post.is_sent = True
-        if arrives:
-            post.request_id = f"r-{len(self.api)}"
-            self.api[post.request_id] = Submission(post.job.lease.job_id, body % len(self.api))
+        post = Post(job)
+        process.posts.append(post)
+        if until == "sent":
+            process.spool.sent(job.lease.job_id, job.lease.attempt)
+            post.is_sent = True
+            if arrives:
+                post.request_id = f"r-{len(self.api)}"
+                self.api[post.request_id] = Submission(job.lease.job_id, body % len(self.api))
 
     @precondition(lambda self: any(process.posts for process in self.processes))
     @rule(
@@ -232,7 +216,7 @@ class Machine(RuleBasedStateMachine):
         post = process.posts.pop(which % len(process.posts))
         lease = post.job.lease
         if not post.is_sent:
-            self.write(jobs.not_sent, self.back(lease, JobState.PENDING))
+            self.fenced(jobs.not_sent, self.back(lease, JobState.PENDING))
         elif crash == "before spool":
             self.kill(process)
         elif post.request_id and is_heard:
@@ -248,13 +232,13 @@ class Machine(RuleBasedStateMachine):
             if crash == "after spool":
                 self.kill(process)
             else:
-                self.write(jobs.accepted, self.accepted(lease, post.request_id))
+                self.fenced(jobs.accepted, self.accepted(lease, post.request_id))
         elif post.request_id or is_heard:
             target = self.decide(Event.AMBIGUOUS, post.job)
-            self.write(jobs.ambiguous, self.back(lease, target))
+            self.fenced(jobs.ambiguous, self.back(lease, target))
         else:
             target = JobState.FAILED if turned_away is jobs.refused else JobState.PENDING
-            self.write(turned_away, self.back(lease, target))
+            self.fenced(turned_away, self.back(lease, target))
 
     # --- collect
 
@@ -289,15 +273,15 @@ class Machine(RuleBasedStateMachine):
         job = process.gets.pop(which % len(process.gets))
         held = self.api[job.request_id]
         if how == "not ready" and held.is_there:
-            self.write(jobs.not_ready, self.not_yet(job, job.misses))
+            self.fenced(jobs.not_ready, self.not_yet(job, job.misses))
         elif not held.is_there:
             if job.misses == 0:
-                self.write(jobs.later, self.not_yet(job, 1))
+                self.fenced(jobs.later, self.not_yet(job, 1))
             else:
-                self.write(jobs.lost, self.back(job.lease, self.decide(Event.LOST, job)))
+                self.fenced(jobs.lost, self.back(job.lease, self.decide(Event.LOST, job)))
         elif how == "cut":
             held.is_there = False
-            self.write(jobs.later, self.not_yet(job, job.misses))
+            self.fenced(jobs.later, self.not_yet(job, job.misses))
         else:
             held.is_there = False
             self.keep(process, job, held.body, settles=settles, crash=crash)
@@ -330,6 +314,8 @@ class Machine(RuleBasedStateMachine):
         assert extras == self.ask("SELECT SUM(extras) FROM jobs")[0][0]
         known = self.ask("SELECT COUNT(*) FROM attempts WHERE request_id IS NOT NULL")[0][0]
         assert kept.get(("attempts", "accepted"), 0) == known
+        answers = self.ask("SELECT COUNT(*) FROM results")[0][0]
+        assert kept.get(("attempts", "collected"), 0) <= answers, "an answer was judged twice"
 
     @invariant()
     def answers_are_never_lost(self) -> None:
@@ -372,22 +358,20 @@ class Machine(RuleBasedStateMachine):
         finally:
             for process in self.processes:
                 process.die()
+            self.base.close()
             self.database.close()
             shutil.rmtree(self.folder)
 
     def drain(self) -> None:
         """One good process after the crash, and an API without faults."""
         self.recover()
-        self.now_ms += LEASE_MS
-        self.take_back_expired()
+        self.leases_run_out()
         self.start_process()
-        for _ in range(40):
+        for _ in range(12):
             self.settle_stored()
-            self.lease(0)
-            while self.processes[0].leased:
-                self.send(0)
+            for _ in range(JOBS):
+                self.submit(0, arrives=True, body=GOOD, until="sent")
             while self.processes[0].posts:
-                self.post(0, arrives=True, body=GOOD)
                 self.reply(0, is_heard=True, turned_away=jobs.refused, crash="no")
             self.now_ms += 3_000
             self.claim(0)
@@ -407,6 +391,22 @@ class Machine(RuleBasedStateMachine):
         """Pick a process among those that fit."""
         fitting = [process for process in self.processes if fit(process)]
         return fitting[which % len(fitting)]
+
+    def lease(self, process: Process) -> None:
+        """Lease what is pending."""
+        with self.database.write() as connection:
+            found = leases.lease_pending(
+                connection,
+                run_id=self.run_id,
+                worker=process.worker,
+                now_ms=self.now_ms,
+                until_ms=self.now_ms + LEASE_MS,
+                rows_max=2,
+                bytes_max=1000,
+                ordinals_max=None,
+            )
+        self.taken([job.lease for job in found])
+        process.leased += found
 
     def kill(self, process: Process) -> None:
         """Remove a process; its answers in the spool are to be found."""
@@ -507,24 +507,25 @@ class Machine(RuleBasedStateMachine):
         assert steps <= EDGES
         return moved
 
+    def fenced(self, move: jobs.Move, row: Accepted | Back | NotYet) -> None:
+        """Do a move that needs its lease; without it, it moves nothing."""
+        [(gen,)] = self.ask(f"SELECT lease_gen FROM jobs WHERE id = {row.lease.job_id}")
+        moved = self.write(move, row)
+        assert not moved or gen == row.lease.gen, "a late worker moved what is another's"
+
     def states(self) -> dict[int, JobState]:
         """Read where all jobs are."""
         return {job: JobState(state) for job, state in self.ask("SELECT id, state FROM jobs")}
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
         """Ask the database past the product."""
-        with closing(sqlite3.connect(self.folder / "a.db")) as base:
-            return base.execute(sql).fetchall()
+        return self.base.execute(sql).fetchall()
 
 
-Machine.TestCase.settings = settings(
-    max_examples=60,
-    stateful_step_count=40,
+TestMachine = Machine.TestCase  # any story of processes, crashes and faults keeps the promises
+TestMachine.settings = settings(
+    max_examples=200,
+    stateful_step_count=50,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-
-
-@pytest.mark.timeout(60)
-class TestMachine(Machine.TestCase):  # type: ignore[name-defined,misc]
-    """Any story of processes, crashes and faults keeps the promises."""

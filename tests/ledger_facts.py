@@ -1,0 +1,166 @@
+"""What the ledger reads: the database, the files, the books. Plain sqlite3, psycopg and json."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import json
+import sqlite3
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """All that was read. `crashed`: processes were killed; `limits`: of the windows (rpm, tpm, rps)."""
+
+    run: Row
+    jobs: list[Row]
+    attempts: list[Row]
+    results: list[Row]
+    counters: Mapping[tuple[str, str], int]
+    events: list[Row]
+    output: list[bytes]
+    errors: list[bytes]
+    summary: Row
+    summary_files: Mapping[str, bytes]
+    input_ids: list[str]
+    books: Row
+    limits: Mapping[str, int]
+    crashed: bool
+
+    @cached_property
+    def by_job(self) -> dict[int, list[Row]]:
+        """Attempts by job, oldest first."""
+        found: dict[int, list[Row]] = defaultdict(list)
+        for attempt in self.attempts:
+            found[attempt["job_id"]].append(attempt)
+        return found
+
+    @cached_property
+    def states(self) -> Counter[str]:
+        """Jobs by state, counted from the rows."""
+        return Counter(job["state"] for job in self.jobs)
+
+    @cached_property
+    def known(self) -> dict[str, Row]:
+        """Attempts by request_id."""
+        return {attempt["request_id"]: attempt for attempt in self.attempts if attempt["request_id"]}
+
+    @cached_property
+    def stored(self) -> dict[str, Row]:
+        """Results by request_id."""
+        return {result["request_id"]: result for result in self.results}
+
+    @cached_property
+    def job_of(self) -> dict[int, Row]:
+        """Jobs by id."""
+        return {job["id"]: job for job in self.jobs}
+
+    def n(self, kind: str, key: str) -> int:
+        """Return one counter."""
+        return self.counters.get((kind, key), 0)
+
+    def ended_its_job(self, attempt: Row) -> bool:
+        """Say whether the job's end came from this attempt."""
+        job = self.job_of[attempt["job_id"]]
+        if job["state"] not in ("succeeded", "failed"):
+            return False
+        return bool(attempt["attempt"] == (job["answered_by"] or job["attempt"]))
+
+    def is_superseded(self, attempt: Row) -> bool:
+        """Say whether an older attempt ended the job while this one was out."""
+        by = self.job_of[attempt["job_id"]]["answered_by"]
+        return by is not None and by < attempt["attempt"] and attempt["outcome"] in ("accepted", "marked")
+
+
+def read(
+    database_url: str,
+    output: Path,
+    job_file: Path,
+    books: Row,
+    run_id: int | None,
+    limits: Mapping[str, int],
+    *,
+    crashed: bool,
+) -> Facts:
+    """Gather the facts."""
+    with contextlib.closing(connect(database_url)) as base:
+        newest = rows(base, "SELECT MAX(id) AS id FROM runs")[0]["id"]
+        run = rows(base, f"SELECT * FROM runs WHERE id = {int(run_id or newest)}")[0]
+        mine = f"id >= {run['id'] << 32} AND id < {(run['id'] + 1) << 32}"
+        of_jobs = mine.replace("id ", "job_id ")
+        jobs = rows(base, f"SELECT * FROM jobs WHERE {mine} ORDER BY id")
+        bodies = {row["job_id"]: row["body"] for row in rows(base, f"SELECT * FROM payloads WHERE {of_jobs}")}
+        attempts = rows(base, f"SELECT * FROM attempts WHERE {of_jobs} ORDER BY job_id, attempt")
+        results = rows(base, f"SELECT * FROM results WHERE {of_jobs} ORDER BY job_id, attempt")
+        counters = rows(
+            base,
+            f"SELECT kind, key, SUM(n) AS n FROM run_counters WHERE run_id = {run['id']} GROUP BY kind, key",
+        )
+        events = rows(base, f"SELECT * FROM run_events WHERE run_id = {run['id']} ORDER BY id")
+    for job in jobs:
+        job["key"] = key_of(bytes(bodies.get(job["id"], b"{}")))
+    for result in results:
+        result["body"] = bytes(result["body"])
+    errors = output.with_name(output.name.removesuffix(".jsonl") + ".errors.jsonl")
+    summary = output.with_name(output.name.removesuffix(".jsonl") + ".summary.json")
+    return Facts(
+        run=run,
+        jobs=jobs,
+        attempts=attempts,
+        results=results,
+        counters={(row["kind"], row["key"]): int(row["n"]) for row in counters},
+        events=events,
+        output=output.read_bytes().splitlines(),
+        errors=errors.read_bytes().splitlines(),
+        summary=json.loads(summary.read_bytes()),
+        summary_files={"results": output.read_bytes(), "errors": errors.read_bytes()},
+        input_ids=input_ids(job_file),
+        books=books,
+        limits=limits,
+        crashed=crashed,
+    )
+
+
+def connect(url: str) -> Any:
+    """Open a database by its URL: sqlite:///path or postgresql://…"""
+    if url.startswith("sqlite:///"):
+        return sqlite3.connect(f"file:{url.removeprefix('sqlite:///')}?mode=ro", uri=True, timeout=30)
+    import psycopg
+
+    return psycopg.connect(url.replace("postgresql+psycopg:", "postgresql:"))
+
+
+def rows(base: Any, sql: str) -> list[Row]:
+    """Ask a database; return its rows by column name."""
+    cursor = base.cursor()
+    cursor.execute(sql)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def key_of(body: bytes) -> str:
+    """Return what the API's books call a job: the body's `user`, else the sha256 of the body as posted."""
+    user = json.loads(body).get("user")
+    return str(user) if user else hashlib.sha256(b'{"deferred":true,' + body[1:]).hexdigest()
+
+
+def input_ids(path: Path) -> list[str]:
+    """Read the ids of a job file, in both forms."""
+    raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    found = []
+    for number, line in enumerate(raw.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
+        if line.strip():
+            job = json.loads(line)
+            found.append(str(job.get("custom_id") or job.get("id") or f"line-{number}"))
+    return found
