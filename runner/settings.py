@@ -182,8 +182,11 @@ class Settings:
 
     @property
     def spool_dir(self) -> Path:
-        """Return where worker processes keep what the database does not know yet."""
-        return self.home / "spool"
+        """Return where workers keep what the database does not know yet; each database has its own."""
+        if self.database_url is None:
+            return self.home / "spool"
+        name = hashlib.sha256(self.database_url.encode()).hexdigest()[:12]
+        return self.home / f"spool-{name}"
 
     @property
     def effective_database_url(self) -> str:

@@ -13,7 +13,7 @@ from runner.db import counters, intake, jobs, leases, runs
 from runner.db.counters import Deltas
 from runner.db.intake import NewJob
 from runner.db.job_ids import job_id
-from runner.db.jobs import Accepted, Back, Cause, Cost, NotYet, Settled
+from runner.db.outcomes import Accepted, Back, Cause, Cost, NotYet, Settled
 from runner.db.results import Received
 from runner.db.runs import RunOptions
 from runner.rules.states import Event, JobState

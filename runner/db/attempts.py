@@ -11,11 +11,12 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from runner.db.jobs import Back, Settled
     from runner.db.leases import Lease
+    from runner.db.outcomes import Back, Settled
     from runner.rules.states import Event
 
 LANE = "deferred"
+_POLLS = "polls = (SELECT jobs.polls FROM jobs WHERE jobs.id = attempts.job_id)"
 _KEY = [("job_id", "BIGINT"), ("attempt", "INT")]
 
 
@@ -73,7 +74,7 @@ def ended(connection: Connection, event: Event, rows: Sequence[Back]) -> None:
                 )
                 for row in rows
             ],
-            "UPDATE attempts SET outcome = v.outcome, http_status = v.status, error_code = v.code,"
+            f"UPDATE attempts SET outcome = v.outcome, {_POLLS}, http_status = v.status, error_code = v.code,"
             " error_message = v.message, collected_at_ms = v.at"
             " FROM v WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
         )
@@ -123,7 +124,7 @@ def settled(connection: Connection, rows: Sequence[Settled]) -> None:
             )
             for row in rows
         ],
-        "UPDATE attempts SET outcome = v.outcome, http_status = 200, collected_at_ms = v.at,"
+        f"UPDATE attempts SET outcome = v.outcome, {_POLLS}, http_status = 200, collected_at_ms = v.at,"
         " error_code = v.code, error_message = v.message, model = v.model, finish_reason = v.finish,"
         " prompt_tokens = v.prompt, cached_tokens = v.cached, completion_tokens = v.completion,"
         " reasoning_tokens = v.reasoning, total_tokens = v.total, ticks = v.ticks,"

@@ -21,80 +21,8 @@ from runner.rules.states import FINAL, TRANSITIONS, Event, JobState
 
 if TYPE_CHECKING:
     from runner.db.leases import Lease
+    from runner.db.outcomes import Accepted, Back, NotYet, Settled
     from runner.db.results import Received
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cause:
-    """Why a job moved, for its history: our code, the API's words, the HTTP status."""
-
-    code: str
-    message: str = ""
-    http_status: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
-    """The API took an attempt."""
-
-    lease: Lease
-    request_id: str
-    sent_at_ms: int
-    accepted_at_ms: int
-    due_at_ms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Back:
-    """An attempt came to nothing: where the job goes, when it is due again, and why."""
-
-    lease: Lease
-    target: JobState
-    due_at_ms: int
-    at_ms: int
-    cause: Cause
-    possible_ticks: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotYet:
-    """A fetch brought no answer: ask again at `due_at_ms`. `asked`: whether the API was asked at all."""
-
-    lease: Lease
-    due_at_ms: int
-    misses: int
-    asked: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
-    """What an answer used and what it cost. `ticks_source` is reported, estimated or unknown."""
-
-    model: str | None = None
-    finish_reason: str | None = None
-    prompt_tokens: int | None = None
-    cached_tokens: int | None = None
-    completion_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    total_tokens: int | None = None
-    ticks: int | None = None
-    ticks_source: str = "unknown"
-    prices_as_of: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
-    """A stored answer was judged: the event, where the job goes, what the answer cost."""
-
-    job_id: int
-    attempt: int
-    event: Event
-    target: JobState
-    at_ms: int
-    due_at_ms: int
-    latency_bucket: str
-    cost: Cost
-    cause: Cause | None = None
 
 
 @dataclass(slots=True)

@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.api import deferred
 from runner.api.xai import Failed
 from runner.db import jobs, leases
-from runner.db.jobs import Back, Cause, NotYet, Settled
+from runner.db.outcomes import Back, Cause, NotYet, Settled
 from runner.db.results import Received
 from runner.engine import doubt, settle
 from runner.engine.spool import Answer
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 
 CLAIM_ROWS = 128
 CLAIMED_AHEAD = 64  # so many claimed jobs wait for a connection while the next are being claimed
+TOGETHER_S = 0.02  # answers due within it are claimed together
 FETCH_WITHIN_MS = 30_000  # of the lease; GET and its timeouts fit into what is left
 MISSES_MAX = 2
 MISS_WAIT_S = 2.0
@@ -86,7 +86,7 @@ class Collect:
         return False
 
     async def _claim(self) -> bool:
-        """Claim what is due and start the fetches; return whether anything was due."""
+        """Claim what is due and start the fetches; return whether more may be due now."""
         await self._room()
         station, now_ms = self._station, self._station.now_ms()
 
@@ -99,12 +99,9 @@ class Collect:
                 rows_max=CLAIM_ROWS,
                 deltas=deltas,
             )
-            return found, None if found else leases.next_due_ms(connection)
+            return found, leases.next_due_ms(connection)
 
-        claimed, next_due_ms = await station.committer.ask(claim)
-        if not claimed:
-            station.next_due_ms = next_due_ms
-            return False
+        claimed, station.next_due_ms = await station.committer.ask(claim)
         for job in claimed:
             task = station.loop.create_task(
                 self._get(job, now_ms + FETCH_WITHIN_MS), name=f"get {job.lease.job_id}"
@@ -112,7 +109,7 @@ class Collect:
             self._unanswered += 1
             self._gets.add(task)
             task.add_done_callback(self._gets.discard)
-        return True
+        return len(claimed) == CLAIM_ROWS
 
     async def _room(self) -> None:
         """Wait until few claimed jobs wait for a connection."""
@@ -121,12 +118,19 @@ class Collect:
             await self._answered.wait()
 
     async def _idle(self) -> None:
+        """Wait until something is due; the bell tells of what is due before that."""
         station = self._station
-        wait_s = IDLE_S
-        if station.next_due_ms is not None:
-            wait_s = min(max((station.next_due_ms - station.now_ms()) / 1000, 0.01), IDLE_S)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(station.collect_bell.wait(), wait_s)
+        began = station.loop.time()
+        while not station.stopping:
+            wait_s = IDLE_S
+            if station.next_due_ms is not None:
+                wait_s = max((station.next_due_ms - station.now_ms()) / 1000, TOGETHER_S)
+            left_s = min(wait_s, began + IDLE_S - station.loop.time())
+            try:
+                await asyncio.wait_for(station.collect_bell.wait(), max(left_s, 0))
+            except TimeoutError:
+                return
+            station.collect_bell.clear()
 
     async def _get(self, job: Claimed, fetch_before_ms: int) -> None:
         """Fetch once, as soon as a connection is free and while nobody else can hold the job."""

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from runner.db import jobs, leftovers, runs, workers
 from runner.db.counters import Deltas
-from runner.db.jobs import Accepted, Back, Cause, NotYet
 from runner.db.leases import Lease
+from runner.db.outcomes import Accepted, Back, Cause, NotYet
 from runner.db.results import Received
 from runner.engine import doubt
 from runner.engine.spool import Answer, DeadSpool, Sent, Taken, take_dead

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from runner.db.jobs import Cause, Cost, Settled
+from runner.db.outcomes import Cause, Cost, Settled
 from runner.rules import completion, latency, money, retry
 from runner.rules.completion import Completion, Kind
 from runner.rules.states import Event, JobState

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from runner.api import deferred
 from runner.api.xai import Failed
 from runner.db import jobs, leases, results
-from runner.db.jobs import Accepted, Back, Cause
+from runner.db.outcomes import Accepted, Back, Cause
 from runner.engine import doubt
 from runner.engine.spool import Segment, Taken
 from runner.engine.station import IDLE_S, Activity, Station

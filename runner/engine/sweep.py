@@ -15,7 +15,7 @@ from runner.rules.states import JobState, RunState
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
-    from runner.db.jobs import Settled
+    from runner.db.outcomes import Settled
     from runner.db.session import Database
     from runner.engine.station import Station
 

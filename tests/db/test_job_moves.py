@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from by_hand import CAUSE, NOW_MS, accepted, back, new_run, not_yet, received, settled
 
-from runner.db import jobs
+from runner.db import jobs, outcomes
 from runner.db.leases import Lease
 from runner.rules.errors import Bug
 from runner.rules.states import FINAL, TRANSITIONS, Event, JobState
@@ -243,8 +243,8 @@ def test_words_with_nul_are_written(database: Database) -> None:
     """PostgreSQL takes no NUL in text; what the API says may hold one."""
     hand = new_run(database, 1)
     lease = hand.bring(S.SUBMITTING)
-    cause = jobs.Cause(code="some", message="a\0b", http_status=500)
-    row = jobs.Back(lease=lease, target=S.PENDING, due_at_ms=0, at_ms=0, cause=cause)
+    cause = outcomes.Cause(code="some", message="a\0b", http_status=500)
+    row = outcomes.Back(lease=lease, target=S.PENDING, due_at_ms=0, at_ms=0, cause=cause)
 
     assert hand.do(jobs.ambiguous, row) == {lease.job_id}
     assert hand.history(lease.job_id)[0].error_message == "a\ufffdb"

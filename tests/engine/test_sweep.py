@@ -10,7 +10,7 @@ from by_hand import LEASE_MS, NOW_MS, new_run, received, settled
 from sqlalchemy import text
 
 from runner import settings
-from runner.db import jobs, runs
+from runner.db import jobs, outcomes, runs
 from runner.db.runs import RunOptions
 from runner.engine import settle
 from runner.engine.station import Station
@@ -118,7 +118,7 @@ def test_a_verdict_that_cannot_be_written_does_not_stop_the_others(
     poison, good = stored(hand, b"poison"), stored(hand, GOOD)
     write = jobs.settled
 
-    def refusing(connection: object, rows: list[jobs.Settled], deltas: object) -> set[int]:
+    def refusing(connection: object, rows: list[outcomes.Settled], deltas: object) -> set[int]:
         if rows[0].job_id == poison and rows[0].target is not S.FAILED:
             raise ValueError("refused")
         return write(connection, rows, deltas)  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from runner.db import counters, intake, jobs, leases, leftovers, runs, workers
 from runner.db.counters import Deltas
-from runner.db.jobs import Accepted, Back, Cause, NotYet
+from runner.db.outcomes import Accepted, Back, Cause, NotYet
 from runner.db.results import Received
 from runner.db.session import Database
 from runner.db.tables import Base
