@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 JOBS = 40
+REFUSED = ("r-1", "r-2", "r-3")  # the API wants tools for that choice
 FAULTS = ("garbage=0.1", "lost=0.1", "failed=0.05", "500_after=0.1", "no_choices=0.05")
 A_LOST_ONE = "(SELECT job_id FROM attempts WHERE outcome = 'lost' LIMIT 1)"
 
@@ -66,6 +67,10 @@ def good_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One real run with faults, in order; the tests spoil copies of it."""
     folder = tmp_path_factory.mktemp("good")
     write_jobs(folder / "jobs.jsonl", JOBS)
+    with (folder / "jobs.jsonl").open("a") as file:
+        for name in REFUSED:  # whatever chance brings, there are errors to spoil
+            asked = {"id": name, "model": "grok-4.3", "prompt": name, "user": name, "tool_choice": "required"}
+            file.write(json.dumps(asked) + "\n")
     flags = ("--instant", *(word for fault in FAULTS for word in ("--fault", fault)))
     with Simulator(folder, *NO_LIMITS, *flags, seed=3) as simulator, Home(folder, simulator) as home:
         home.start().ended()
