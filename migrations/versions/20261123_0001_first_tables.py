@@ -141,6 +141,7 @@ def _jobs() -> None:
     )
     _partial_index("ix_jobs_pending", ["run_id", "id"], "state = 'pending'")
     _partial_index("ix_jobs_waiting", ["due_at_ms"], "state = 'waiting'")
+    _partial_index("ix_jobs_held", ["id"], "state = 'held'")
     _partial_index(
         "ix_jobs_held_by_a_process", ["lease_until_ms"], "state IN ('submitting', 'collecting', 'stored')"
     )

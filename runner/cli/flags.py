@@ -55,6 +55,8 @@ class Rate(click.ParamType[int]):
         return int(value)
 
 
+yes_flag: Final = click.option("--yes", is_flag=True, help="Ask nothing.")
+dry_run_flag: Final = click.option("--dry-run", is_flag=True, help="Only tell what would be done.")
 json_flag: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
 quiet_flag: Final = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 verbose_flag: Final = click.option("-v", "--verbose", is_flag=True, help="Tell what happens to the run, too.")

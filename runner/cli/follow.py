@@ -12,7 +12,7 @@ from runner.cli import snapshot, text
 from runner.cli.exit_codes import ExitCode
 from runner.db import runs
 from runner.rules.errors import Unreachable
-from runner.rules.states import RUN_ENDED, PauseReason, RunState
+from runner.rules.states import PauseReason, RunState
 
 if TYPE_CHECKING:
     from runner.cli.progress import Show
@@ -111,6 +111,6 @@ def stands_still(seen: Snapshot) -> bool:
     With a refused key what is out cannot be fetched either.
     """
     run = seen.run
-    if run.state in RUN_ENDED:
+    if run.is_over:
         return True
     return run.state is RunState.PAUSED and (run.pause_reason == PauseReason.KEY or not seen.moving)

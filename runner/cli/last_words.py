@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 STOPPING: Final = "stopping; finished work is saved; press again to stop now"
 _WORDS_LENGTH: Final = 300
+_REASON_LENGTH: Final = 120
 _REMEDY: Final[Mapping[str, str]] = {
     PauseReason.KEY: "set XAI_API_KEY to a key that works",
     PauseReason.CREDITS: "add credits or raise the spending limit at console.x.ai",
@@ -37,6 +38,22 @@ def paused(seen: Snapshot, command: str) -> list[str]:
     why = one_line(run.pause_text or "", _WORDS_LENGTH) or str(run.pause_reason)
     remedy = _REMEDY.get(run.pause_reason or "", "")
     return [f"paused: {why}", f"fix: {remedy}, then: {command}" if remedy else f"to go on: {command}"]
+
+
+def standstill(seen: Snapshot) -> str | None:
+    """Say in one line why nothing is sent, where nothing is, and what to do."""
+    run = seen.run
+    why = one_line(run.pause_text or "", _REASON_LENGTH)
+    if run.state is RunState.WAITING:
+        return f"waiting: {why}; goes on by itself" if why else "waiting; goes on by itself"
+    if run.state is RunState.PAUSED:
+        remedy = _REMEDY.get(run.pause_reason or "", "")
+        out = f"collecting {text.of(seen.moving, 'answer')} still out; " if seen.moving else ""
+        then = f"{remedy}, then " if remedy else ""
+        return f"paused ({run.pause_reason}): {why}; {out}{then}runner resume {run.id}"
+    if run.state is RunState.CANCELLED and not run.is_over:
+        return f"cancelled; collecting {text.of(seen.moving, 'answer')} still out"
+    return None
 
 
 def out(database: Database, seen: Snapshot) -> list[str]:

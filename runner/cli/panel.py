@@ -11,8 +11,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from runner.cli.last_words import standstill
 from runner.cli.pace import Pace
-from runner.cli.progress import how_fast, how_many, percent, quiet_counts, standstill
+from runner.cli.progress import how_fast, how_many, percent, quiet_counts
 from runner.rules.redact import one_line
 from runner.rules.states import RunState
 

@@ -8,9 +8,10 @@ import time
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from runner.cli import text
+from runner.cli.last_words import standstill
 from runner.cli.pace import Pace
-from runner.rules.redact import one_line, plain
-from runner.rules.states import RUN_ENDED, JobState, RunState
+from runner.rules.redact import plain
+from runner.rules.states import JobState
 
 if TYPE_CHECKING:
     from runner.cli.snapshot import Snapshot
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 _LINE_S: Final = 10.0
 _LINE_SHARE: Final = 0.05
 _GAP_S: Final = 1.0
-_REASON_LENGTH: Final = 200
 
 
 class Show(Protocol):
@@ -84,7 +84,7 @@ class Lines(Silent):
         self._pace.add(now_s, seen.done)
         share, reason = seen.done / max(seen.run.total, 1), standstill(seen)
         wait_s = _GAP_S if share >= self._next_share else self._interval_s
-        if now_s - self._told_s >= wait_s or reason != self._reason or seen.run.state in RUN_ENDED:
+        if now_s - self._told_s >= wait_s or reason != self._reason or seen.run.is_over:
             self._told_s = now_s
             self._next_share = (share // self._share + 1) * self._share
             self._reason = reason
@@ -146,14 +146,3 @@ def quiet_counts(seen: Snapshot) -> list[str]:
         *([f"{later:,} told to come later"] if later else []),
         *([f"{seen.extras:,} extra"] if seen.extras else []),
     ]
-
-
-def standstill(seen: Snapshot) -> str | None:
-    """Say why nothing is sent, where nothing is."""
-    why = one_line(seen.run.pause_text or "", _REASON_LENGTH)
-    if seen.run.state is RunState.WAITING:
-        return f"waiting: {why}; goes on by itself" if why else "waiting; goes on by itself"
-    if seen.run.state is RunState.PAUSED:
-        out = f"; collecting {text.of(seen.moving, 'answer')} still out" if seen.moving else ""
-        return f"paused ({seen.run.pause_reason}): {why}{out}"
-    return None

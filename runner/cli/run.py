@@ -43,6 +43,9 @@ from runner.output.files import default_output, paths
     show_default=True,
     help="Answers that may be out at the same time.",
 )
+@click.option(
+    "--max-failures", type=click.IntRange(1), metavar="N", help="Pause when so many jobs have failed."
+)
 @click.option("--timeout", type=flags.Duration(), help="Leave after this long (90s, 2h); exit 7.")
 @click.option("--yes", is_flag=True, help="Ask nothing on a terminal.")
 @flags.json_flag

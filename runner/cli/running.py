@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from runner.cli import json, last_words, snapshot, text, working
 from runner.cli.exit_codes import ExitCode
 from runner.cli.loading import load_file, may_go_on, source_of
+from runner.cli.offers import offers
 from runner.cli.opening import any_database, need_key
 from runner.cli.report import summary_lines
 from runner.db import runs
@@ -17,7 +18,6 @@ from runner.output.claim import claim, mark_of
 from runner.output.files import check_place, default_output, paths
 from runner.output.write import write_run
 from runner.rules.errors import UsageError
-from runner.rules.states import RUN_ENDED
 
 if TYPE_CHECKING:
     from runner.cli.hold import Hold
@@ -66,7 +66,7 @@ class _Run:
         """Work until the run stands still, write its files, tell."""
         seen = snapshot.read(self._database, loaded.run_id)
         claim(self._targets, mark_of(seen.run), force=self._given["force"])
-        if seen.run.state in RUN_ENDED:
+        if seen.run.is_over:
             self._say(f"run {seen.run.id} has {seen.run.state} before; its files are written again")
             return self._write(seen.run.id)
         need_key(self._settings)
@@ -100,7 +100,11 @@ class _Run:
         seen = snapshot.read(self._database, run_id)
         self._tell(written)
         again = working.typed_command(run_id, self._file)
-        for line in (*last_words.paused(seen, again), *last_words.out(self._database, seen)):
+        for line in (
+            *last_words.paused(seen, again),
+            *last_words.out(self._database, seen),
+            *offers(self._database, seen),
+        ):
             text.note(line)
         return working.code_of(seen)
 
@@ -137,5 +141,5 @@ def _shaping(given: dict[str, Any]) -> Shaping:
 
 
 def _options(given: dict[str, Any]) -> RunOptions:
-    names = ("rpm", "tpm", "max_attempts", "on_ambiguous", "max_waiting", "limit")
+    names = ("rpm", "tpm", "max_attempts", "on_ambiguous", "max_waiting", "limit", "max_failures")
     return RunOptions(**{name: given[name] for name in names})

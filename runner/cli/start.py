@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from runner.cli import flags, json, last_words, snapshot, text, working
 from runner.cli.hold import hold
+from runner.cli.offers import offers
 from runner.cli.opening import existing_database, find_run, need_key, read_settings
 from runner.cli.report import summary_lines
+from runner.db import runs
 from runner.rules.errors import UsageError
-from runner.rules.states import RUN_ENDED, RunState
+from runner.rules.states import RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @click.command("start", short_help="Set a run to work, and watch it or leave it alone.")
@@ -32,14 +39,30 @@ def command(
       runner start reviews --detach
       runner watch reviews
     """
+    return go(run, {}, detach=detach, timeout=timeout, as_json=as_json, quiet=quiet, verbose=verbose)
+
+
+def go(
+    run: str,
+    changes: Mapping[str, Any],
+    *,
+    detach: bool,
+    timeout: float | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> int:
+    """Set a run to work with some options changed; stay with it unless told to detach."""
     settings = read_settings()
     with hold(settings) as held, existing_database(settings) as database:
         with database.read() as connection:
             found = find_run(connection, run)
         if found.state is RunState.LOADING:
             raise UsageError(f"run {found.id} is still being loaded", fix="load its file again")
-        if found.state not in RUN_ENDED:
+        if not found.is_over:
             need_key(settings)
+            with database.write() as connection:
+                runs.change(connection, found.id, **changes)
             if detach and held.attachment is not None:
                 held.attachment.detach()
             working.set_to_work(database, found.id, held)
@@ -60,6 +83,7 @@ def command(
         elif not quiet:
             for line in summary_lines(snapshot.summary(seen)):
                 text.out(line)
-        for line in (*last_words.paused(seen, again), *last_words.out(database, seen)):
+        lines = (*last_words.paused(seen, again), *last_words.out(database, seen), *offers(database, seen))
+        for line in lines:
             text.note(line)
         return working.code_of(seen)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli import flags, json, last_words, snapshot, text
+from runner.cli.offers import offers
 from runner.cli.opening import existing_database, find_run, latest_run, read_settings
-from runner.cli.progress import how_many, percent, standstill
+from runner.cli.progress import how_many, percent
 from runner.cli.report import facts, heading
 
 if TYPE_CHECKING:
@@ -39,11 +40,12 @@ def command(run: str | None, *, as_json: bool) -> None:
 
 def _lines(database: Database, seen: Snapshot) -> list[str]:
     told = snapshot.summary(seen)
-    reason = standstill(seen)
+    reason = last_words.standstill(seen)
     return [
         heading(told),
         f"  {', '.join(how_many(seen))} ({percent(seen)} %)",
         *(f"  {line}" for line in facts(told)),
         *(f"  {line}" for line in last_words.out(database, seen)),
+        *(f"  {line}" for line in offers(database, seen)),
         *([f"  {reason}"] if reason else []),
     ]

@@ -184,7 +184,8 @@ def stored(connection: Connection, answers: Sequence[Received], deltas: Deltas) 
         connection,
         Event.STORED,
         moves,
-        f"{_FREE}, lease_gen = lease_gen + 1, answered_by = v.answered_by, settle_tries = 0",
+        f"{_FREE}, lease_gen = lease_gen + 1, answered_by = v.answered_by, settle_tries = 0,"
+        " finished_at_ms = NULL",
         deltas,
     )
 

@@ -52,6 +52,13 @@ class RunRow:
     started_at_ms: int | None
     finished_at_ms: int | None
 
+    @property
+    def is_over(self) -> bool:
+        """Say whether nothing more will happen: a cancelled run collects until nothing is out."""
+        return self.state is RunState.FINISHED or (
+            self.state is RunState.CANCELLED and self.finished_at_ms is not None
+        )
+
 
 def find(connection: Connection, run_id: int) -> RunRow | None:
     """Return a run by its id."""
@@ -93,6 +100,15 @@ def in_states(connection: Connection, states: Sequence[RunState]) -> list[RunRow
     """Return the runs in some states, oldest first."""
     listed = ", ".join(f"'{state}'" for state in states)
     query = text(f"SELECT * FROM runs WHERE state IN ({listed}) ORDER BY id")
+    return [_run(row) for row in connection.execute(query)]
+
+
+def at_work(connection: Connection) -> list[RunRow]:
+    """Return the runs whose jobs are sent or collected, oldest first."""
+    query = text(
+        "SELECT * FROM runs WHERE state IN ('running', 'waiting', 'paused')"
+        " OR (state = 'cancelled' AND finished_at_ms IS NULL) ORDER BY id"
+    )
     return [_run(row) for row in connection.execute(query)]
 
 
@@ -160,6 +176,15 @@ def adopt(connection: Connection, run_id: int, *, options: RunOptions, output_pa
     )
 
 
+def change(connection: Connection, run_id: int, **options: Any) -> None:
+    """Change some options of a run and leave the others as they are."""
+    known = connection.execute(text("SELECT options FROM runs WHERE id = :id"), {"id": run_id}).scalar_one()
+    connection.execute(
+        text("UPDATE runs SET options = :options WHERE id = :id"),
+        {"id": run_id, "options": json.dumps(json.loads(known) | options)},
+    )
+
+
 def start(connection: Connection, run_id: int, now_ms: int) -> bool:
     """Set a ready, waiting or paused run to work; return whether it moved."""
     moved = connection.execute(
@@ -175,17 +200,32 @@ def start(connection: Connection, run_id: int, now_ms: int) -> bool:
     return bool(moved.rowcount)
 
 
-def reopen(connection: Connection, run_id: int, now_ms: int) -> None:
-    """Set a finished run to work again after jobs of it were retried."""
+def reopen(connection: Connection, run_id: int, now_ms: int) -> bool:
+    """Make an ended run ready again, after jobs of it are to be sent anew; return whether it moved."""
     moved = connection.execute(
         text(
-            "UPDATE runs SET state = 'running', finished_at_ms = NULL, pause_reason = NULL, pause_text = NULL"
+            "UPDATE runs SET state = 'ready', finished_at_ms = NULL, pause_reason = NULL, pause_text = NULL"
             " WHERE id = :id AND state IN ('finished', 'cancelled')"
         ),
         {"id": run_id},
     )
     if moved.rowcount:
         note(connection, run_id, now_ms, "reopened", "")
+    return bool(moved.rowcount)
+
+
+def cancel(connection: Connection, run_id: int, now_ms: int) -> bool:
+    """End a run for the user; what is out is still collected. Return whether it moved."""
+    moved = connection.execute(
+        text(
+            "UPDATE runs SET state = 'cancelled', pause_reason = NULL, pause_text = NULL WHERE id = :id"
+            " AND state IN ('ready', 'running', 'waiting', 'paused')"
+        ),
+        {"id": run_id},
+    )
+    if moved.rowcount:
+        note(connection, run_id, now_ms, "cancelled", "")
+    return bool(moved.rowcount)
 
 
 def pause(connection: Connection, run_id: int, reason: PauseReason, why: str, now_ms: int) -> bool:
@@ -227,6 +267,8 @@ def go_on(connection: Connection, run_id: int, now_ms: int) -> bool:
 def is_done(connection: Connection, run: RunRow) -> bool:
     """Say whether nothing of a run moves by itself any more, or nothing of the jobs that it was to start."""
     still_open, limit = counters.open_jobs(connection, run.id), run.options.limit
+    if run.state is RunState.CANCELLED:
+        return not still_open
     if not still_open or limit is None or still_open > max(0, run.total - limit):
         return not still_open
     first_open = connection.execute(
@@ -242,14 +284,15 @@ def is_done(connection: Connection, run: RunRow) -> bool:
 def finish_if_done(connection: Connection, run_id: int, now_ms: int) -> bool:
     """Finish a run whose jobs all have their end or are held; return whether it finished now.
 
-    A run that was to start only some of its jobs pauses instead when those are done.
+    A run that was to start only some of its jobs pauses instead when those are done; a cancelled one keeps
+    its state and gets its end.
     """
     run = find(connection, run_id)
-    if run is None or run.state not in (RunState.RUNNING, RunState.WAITING, RunState.PAUSED):
+    if run is None or run.is_over or run.state in (RunState.LOADING, RunState.READY):
         return False
     if not is_done(connection, run):
         return False
-    if counters.open_jobs(connection, run_id):
+    if run.state is not RunState.CANCELLED and counters.open_jobs(connection, run_id):
         pause(connection, run_id, PauseReason.LIMIT, f"the first {run.options.limit} jobs are done", now_ms)
         return False
     if counters.recount(connection, run_id):
@@ -258,10 +301,14 @@ def finish_if_done(connection: Connection, run_id: int, now_ms: int) -> bool:
             return False
     connection.execute(
         text(
-            "UPDATE runs SET state = 'finished', finished_at_ms = :now, pause_reason = NULL,"
+            "UPDATE runs SET state = :state, finished_at_ms = :now, pause_reason = NULL,"
             " pause_text = NULL WHERE id = :id"
         ),
-        {"id": run_id, "now": now_ms},
+        {
+            "id": run_id,
+            "now": now_ms,
+            "state": RunState.CANCELLED if run.state is RunState.CANCELLED else RunState.FINISHED,
+        },
     )
     note(connection, run_id, now_ms, "finished", "")
     return True
@@ -273,6 +320,24 @@ def note(connection: Connection, run_id: int, at_ms: int, kind: str, cause: str)
         text("INSERT INTO run_events (run_id, at_ms, kind, cause) VALUES (:run, :at, :kind, :cause)"),
         {"run": run_id, "at": at_ms, "kind": kind, "cause": _kept(cause)},
     )
+
+
+def note_once(connection: Connection, run_id: int, at_ms: int, kind: str, cause: str) -> None:
+    """Put an event on record, unless the last one of its kind said the same: many processes see one thing."""
+    last = connection.execute(
+        text("SELECT cause FROM run_events WHERE run_id = :run AND kind = :kind ORDER BY id DESC LIMIT 1"),
+        {"run": run_id, "kind": kind},
+    ).scalar_one_or_none()
+    if last != _kept(cause):
+        note(connection, run_id, at_ms, kind, cause)
+
+
+def has_paused_by(connection: Connection, run_id: int, reason: PauseReason) -> bool:
+    """Say whether a run was ever paused for a reason."""
+    query = text(
+        "SELECT 1 FROM run_events WHERE run_id = :run AND kind = 'paused' AND cause LIKE :begin LIMIT 1"
+    )
+    return connection.execute(query, {"run": run_id, "begin": f"{reason}:%"}).first() is not None
 
 
 def events(connection: Connection, run_id: int) -> list[Row[Any]]:

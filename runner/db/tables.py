@@ -109,6 +109,12 @@ class Job(Base):
             postgresql_where=text("state = 'waiting'"),
         ),
         Index(
+            "ix_jobs_held",
+            "id",
+            sqlite_where=text("state = 'held'"),
+            postgresql_where=text("state = 'held'"),
+        ),
+        Index(
             "ix_jobs_held_by_a_process",
             "lease_until_ms",
             sqlite_where=text("state IN ('submitting', 'collecting', 'stored')"),

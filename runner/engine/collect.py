@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from runner.api import deferred
@@ -18,8 +18,10 @@ from runner.db import jobs, leases
 from runner.db.outcomes import Back, Cause, NotYet, Settled
 from runner.db.results import Received
 from runner.engine import doubt, settle
+from runner.engine.breaker import Door
 from runner.engine.spool import Answer
 from runner.engine.station import IDLE_S, Station
+from runner.engine.streak import AWAY_AFTER, Streak
 from runner.rules import polling, reply, retry
 from runner.rules.reply import Outcome, Reply, Verdict
 from runner.rules.states import Event, JobState
@@ -65,6 +67,7 @@ class Collect:
     def __init__(self, station: Station) -> None:
         self._station = station
         self._gets: set[asyncio.Task[None]] = set()  # a task that nobody holds may vanish
+        self._streak = Streak()
         self._unanswered = 0
         self._answered = asyncio.Event()
         self._turn = asyncio.Lock()
@@ -136,8 +139,10 @@ class Collect:
         """Fetch once, as soon as a connection is free and while nobody else can hold the job."""
         station = self._station
         answer: Reply | None = None
+        asked_at_ms = 0
         try:
             async with station.http:
+                asked_at_ms = station.now_ms()
                 pause_s = station.limiter.paused_until(station.bucket(job.model)) - station.loop.time()
                 if station.stopping or pause_s > 0 or station.now_ms() > fetch_before_ms:
                     verdict = Verdict(outcome=Outcome.LATER, code=UNASKED, retry_after_s=max(pause_s, 0.0))
@@ -152,10 +157,12 @@ class Collect:
         if answer is not None and verdict.outcome is Outcome.READY:
             await self._keep(job, answer.body)
         else:
-            await self._without(job, verdict, answer.status if answer else None)
+            await self._without(job, verdict, answer.status if answer else None, asked_at_ms)
 
     async def _keep(self, job: Claimed, body: bytes) -> None:
         station, lease, now_ms = self._station, job.lease, self._station.now_ms()
+        station.breaker.ended(lease.run_id, Door.FETCH, bad=False)
+        await self._back(lease.run_id)
         segment = None
         try:
             segment = station.spool.answer(
@@ -211,12 +218,15 @@ class Collect:
         if settled.cost.total_tokens:
             station.settle_slot(job.request_id, job.model, settled.cost.total_tokens)
 
-    async def _without(self, job: Claimed, verdict: Verdict, status: int | None) -> None:
+    async def _without(self, job: Claimed, verdict: Verdict, status: int | None, asked_at_ms: int) -> None:
         """Record a fetch that brought no answer."""
         station = self._station
         age_s = max(0.0, (station.now_ms() - job.accepted_at_ms) / 1000)
         match verdict.outcome:
+            case Outcome.NOT_READY if age_s > polling.GIVE_UP_AFTER_S:
+                await self._hold(job, verdict, status, code="never-ready")
             case Outcome.NOT_READY:
+                await self._back(job.lease.run_id)
                 asked_s = station.last_asked_s(job.lease.job_id)
                 station.learned.observe_latency(job.model, asked_s, age_s, ready=False)
                 station.asked(job.lease.job_id, age_s)
@@ -231,17 +241,39 @@ class Collect:
                 assert verdict.reason is not None  # noqa: S101 - ACCOUNT means that there is one
                 await station.pause(job.lease.run_id, verdict.reason, verdict.message)
                 await self._again(job, jobs.later, TROUBLE_WAIT_S, job.misses)
+            case Outcome.GONE if age_s > polling.EXPIRES_AFTER_S:
+                await self._hold(job, verdict, status, code="expired")
             case Outcome.GONE if job.misses + 1 < MISSES_MAX:
                 await self._again(job, jobs.later, MISS_WAIT_S, job.misses + 1)
             case Outcome.GONE:
+                station.breaker.ended(job.lease.run_id, Door.FETCH, bad=True)
                 await self._gone(job, jobs.lost, Event.LOST, verdict, status)
             case Outcome.GENERATION_FAILED:
                 await self._gone(job, jobs.generation_failed, Event.GENERATION_FAILED, verdict, status)
             case _ if verdict.code == UNASKED:
                 await self._again(job, jobs.later, verdict.retry_after_s or 0.0, job.misses, asked=False)
             case _:
-                wait_s = retry.backoff_s(min(job.polls, 6), station.random.random(), verdict.retry_after_s)
-                await self._again(job, jobs.later, max(wait_s, 0.2), job.misses)
+                await self._later(job, verdict, asked_at_ms)
+
+    async def _later(self, job: Claimed, verdict: Verdict, asked_at_ms: int) -> None:
+        """The API had something else to say; ask again, and say so when that goes on and nothing is sent."""
+        station = self._station
+        wait_s = retry.backoff_s(min(job.polls, 6), station.random.random(), verdict.retry_after_s)
+        await self._again(job, jobs.later, max(wait_s, 0.2), job.misses)
+        n = self._streak.failed(asked_at_ms, station.now_ms())
+        if n >= AWAY_AFTER and verdict.code != "rate-limited" and station.only_collects(job.lease.run_id):
+            await station.away(job.lease.run_id, verdict.message)
+
+    async def _back(self, run_id: int) -> None:
+        """The API answers: what waited for it goes on, unless its submitting says when."""
+        self._streak.ended()
+        if self._station.only_collects(run_id):
+            await self._station.back(run_id)
+
+    async def _hold(self, job: Claimed, verdict: Verdict, status: int | None, *, code: str) -> None:
+        """Give an answer up that came too late or not at all; a person decides whether to pay again."""
+        verdict = replace(verdict, code=code)
+        await self._gone(job, jobs.lost, Event.LOST, verdict, status, JobState.HELD)
 
     async def _again(
         self, job: Claimed, move: jobs.Move, wait_s: float, misses: int, *, asked: bool = True
@@ -252,14 +284,20 @@ class Collect:
         self._station.collect_at(due_at_ms)
 
     async def _gone(
-        self, job: Claimed, move: jobs.Move, event: Event, verdict: Verdict, status: int | None
+        self,
+        job: Claimed,
+        move: jobs.Move,
+        event: Event,
+        verdict: Verdict,
+        status: int | None,
+        target: JobState | None = None,
     ) -> None:
         station, now_ms, policy = (
             self._station,
             self._station.now_ms(),
             self._station.policy(job.lease.run_id),
         )
-        target = retry.decide(
+        target = target or retry.decide(
             event,
             attempts_spent=job.spent + 1,
             extras=job.extras,

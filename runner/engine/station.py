@@ -19,12 +19,14 @@ from runner.api import account
 from runner.api.xai import XAI
 from runner.db import counters, runs, sent_lately, workers
 from runner.db.session import Database
+from runner.engine import closing
+from runner.engine.breaker import Breaker
 from runner.engine.committer import Committer
 from runner.engine.settle import Policy
 from runner.engine.spool import Spool
 from runner.limiter.learned import Learned
 from runner.limiter.limiter import Caps, Limiter, Slot
-from runner.rules import models, polling
+from runner.rules import failing, models, polling
 from runner.rules.errors import RunnerError
 from runner.rules.prices import own_prices
 from runner.rules.states import FINAL, JobState, PauseReason, RunState
@@ -32,9 +34,6 @@ from runner.rules.states import FINAL, JobState, PauseReason, RunState
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from sqlalchemy import Connection
-
-    from runner.db.counters import Deltas
     from runner.db.runs import RunRow
     from runner.settings import Settings
 
@@ -52,7 +51,12 @@ class Activity:
     """A run with jobs on their way, and how many are where."""
 
     run: RunRow
-    states: dict[JobState, int]
+    counts: dict[tuple[str, str], int]
+
+    @property
+    def states(self) -> dict[JobState, int]:
+        """Return how many jobs are in each state."""
+        return counters.states(self.counts)
 
     @property
     def is_long(self) -> bool:
@@ -88,6 +92,7 @@ class Station:
         self._asked_s: dict[int, float] = {}
         self._scouting: defaultdict[str, set[int]] = defaultdict(set)
         self._ended_in: set[int] = set()
+        self._told: set[int] = set()  # runs that go on although all of their first jobs failed
         self._active: list[Activity] = []
         self._active_at = -1.0
         self._refreshing = asyncio.Lock()
@@ -111,6 +116,7 @@ class Station:
         self.http = asyncio.Semaphore(settings.concurrency)
         self.limiter = Limiter(settings.effective_redis_url, rebuild=self._sent_lately)
         self.learned = Learned(settings.effective_redis_url)
+        self.breaker = Breaker(settings.effective_redis_url, self.pause)
         self.team = account.key_name(settings)
         self._closer = self.loop.create_task(self._finish_runs())
 
@@ -164,16 +170,20 @@ class Station:
             log.warning("run.paused run=%d reason=%s", run_id, reason)
         await self.active(fresh=True)
 
-    async def api_away(self, run_id: int, why: str) -> None:
-        """Say that a run waits for the API; submitting goes on as probes, few and far between."""
+    async def away(self, run_id: int, why: str) -> None:
+        """Say that a run waits for a service; submitting goes on as probes, few and far between."""
         if await self.committer.ask(lambda c, _: runs.wait(c, run_id, why, self.now_ms())):
             log.warning("run.waiting run=%d cause=%s", run_id, why)
 
-    async def api_answers(self, run_id: int) -> None:
-        """End such a wait."""
+    async def back(self, run_id: int) -> None:
+        """End such a wait: the API does what it is for."""
         if any(a.run.id == run_id and a.run.state is RunState.WAITING for a in self._active):
             await self.committer.ask(lambda c, _: runs.go_on(c, run_id, self.now_ms()))
             await self.active(fresh=True)
+
+    def only_collects(self, run_id: int) -> bool:
+        """Return whether nothing of a run is left to submit, as last seen."""
+        return any(a.run.id == run_id and not a.states[JobState.PENDING] for a in self._active)
 
     def ended(self, run_id: int) -> None:
         """Note that a job of a run has its end, so that the run may be finished."""
@@ -242,6 +252,7 @@ class Station:
         self.spool.close()
         await self.limiter.close()
         await self.learned.close()
+        await self.breaker.close()
         await self.api.close()
 
     def in_flight(self) -> bool:
@@ -257,21 +268,33 @@ class Station:
             touched, self._ended_in = self._ended_in, set()
             long = {activity.run.id for activity in self._active if activity.is_long}
             self._ended_in |= touched & long
-            for run_id in touched - long:
-                try:
-                    await self.committer.ask(lambda c, d, r=run_id: self._finish(c, d, r))  # type: ignore[misc]
-                except RunnerError:
-                    log.exception("run.finish_failed run=%d", run_id)
+            try:
+                await self._stop_failing()
+                for run_id in touched - long:
+                    await self.committer.ask(lambda c, d, r=run_id: closing.close(c, r, self.now_ms(), d))  # type: ignore[misc]
+            except RunnerError:
+                log.exception("run.finish_failed runs=%s", touched)
 
-    def _finish(self, connection: Connection, deltas: Deltas, run_id: int) -> bool:
-        deltas.write(connection)  # so that the sums hold this transaction's own moves
-        return runs.finish_if_done(connection, run_id, self.now_ms())
+    async def _stop_failing(self) -> None:
+        """Pause the runs that fail too much, as last seen."""
+        for activity in list(self._active):
+            run_id, options = activity.run.id, activity.run.options
+            why = failing.why(activity.counts, options.max_failures)
+            if activity.run.state not in SENDING or why is None or (why.once and run_id in self._told):
+                continue
+            told = await self.committer.ask(
+                lambda c, _, r=run_id: runs.has_paused_by(c, r, PauseReason.FAILURES)  # type: ignore[misc]
+            )
+            if why.once and told:
+                self._told.add(run_id)
+            else:
+                await self.pause(run_id, PauseReason.FAILURES, why.text)
 
     def _read_active(self) -> list[Activity]:
         with self.database.read() as connection:
-            found = runs.in_states(connection, [RunState.RUNNING, RunState.WAITING, RunState.PAUSED])
             return [
-                Activity(run=run, states=counters.states(counters.read(connection, run.id))) for run in found
+                Activity(run=run, counts=counters.read(connection, run.id))
+                for run in runs.at_work(connection)
             ]
 
     async def _sent_lately(self) -> dict[str, list[tuple[int, int]]]:

@@ -18,12 +18,14 @@ from runner.api.xai import Failed
 from runner.db import jobs, leases, results
 from runner.db.outcomes import Accepted, Back, Cause
 from runner.engine import doubt
+from runner.engine.breaker import Door
 from runner.engine.spool import Segment, Taken
 from runner.engine.station import IDLE_S, Activity, Station
+from runner.engine.streak import AWAY_AFTER, Streak
 from runner.limiter.limiter import LimiterUnavailable, Slot
 from runner.rules import polling, reply, request, retry
 from runner.rules.reply import Outcome, Verdict
-from runner.rules.states import Event, JobState
+from runner.rules.states import Event, JobState, RunState
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -36,7 +38,6 @@ CHUNK_BYTES = 32 << 20
 MARKED_PER_CONNECTION = 16
 SEND_WITHIN_MS = 30_000  # of the lease; POST and its timeouts fit into what is left
 OUTPUT_TOKENS_GUESS = 500
-AWAY_AFTER = 3  # connections in a row that failed: the API is away, and the run says so
 PROBE_S_MAX = 30.0
 
 log = logging.getLogger("runner.submit")
@@ -61,8 +62,7 @@ class Submit:
         self._posts: set[asyncio.Task[None]] = set()  # a task that nobody holds may vanish
         self._marked = 0  # without a reply yet
         self._replied = asyncio.Event()
-        self._refusals = 0
-        self._refused_at_ms = 0
+        self._streak = Streak()
         self._again_s = IDLE_S
         self._turn = asyncio.Lock()
 
@@ -99,6 +99,10 @@ class Submit:
 
     async def _bite(self, activity: Activity) -> bool:
         station, room = self._station, await self._room()
+        if activity.run.state is RunState.WAITING:  # one probe at a time
+            if self._marked:
+                return False
+            room = 1
         feed = self._feeds.setdefault(activity.run.id, _Feed())
         if not feed.jobs and not await self._lease(activity, feed):
             return False
@@ -113,6 +117,7 @@ class Submit:
             )
         except LimiterUnavailable as error:
             log.warning("limiter.away cause=%s", error)
+            await station.away(activity.run.id, str(error))
             return False
         if grant.again_s is not None:
             self._again_s = min(self._again_s, max(grant.again_s, 0.005))
@@ -252,7 +257,8 @@ class Submit:
         self, job: Leased, slot: Slot, verdict: Verdict, sent_at_ms: int, marked: Segment
     ) -> None:
         station, lease, now_ms = self._station, job.lease, self._station.now_ms()
-        self._refusals = 0
+        self._streak.ended()
+        station.breaker.ended(lease.run_id, Door.SUBMIT, bad=False)
         assert verdict.request_id is not None  # noqa: S101 - ACCEPTED means that there is one
         taken = Taken(
             job_id=lease.job_id,
@@ -287,7 +293,7 @@ class Submit:
         )
         for segment in spooled:
             segment.saved()
-        await station.api_answers(lease.run_id)
+        await station.back(lease.run_id)
         station.collect_at(due_at_ms)
 
     async def _turned_away(
@@ -296,34 +302,35 @@ class Submit:
         station, lease = self._station, job.lease
         cause = Cause(code=verdict.code, message=verdict.message, http_status=status)
         match verdict.outcome:
-            case Outcome.NOT_SENT:
-                n = self._refused(sent_at_ms)
-                pause_s = min(retry.backoff_s(n, station.random.random()), PROBE_S_MAX)
-                station.limiter.pause(slot.bucket, pause_s, rate_limited=False)
-                await self._not_sent(job, cause)
-                if n >= AWAY_AFTER:
-                    await station.api_away(lease.run_id, verdict.message)
-            case Outcome.REFUSED_FOR_NOW:
-                n = self._refused(sent_at_ms)
-                pause_s = retry.backoff_s(n, station.random.random(), verdict.retry_after_s)
-                station.limiter.pause(slot.bucket, pause_s, rate_limited=verdict.code == "rate-limited")
-                await self._back(job, jobs.refused_for_now, cause, pause_s)
+            case Outcome.NOT_SENT | Outcome.REFUSED_FOR_NOW:
+                await self._later(job, slot, verdict, cause, sent_at_ms)
             case Outcome.ACCOUNT:
                 assert verdict.reason is not None  # noqa: S101 - ACCOUNT means that there is one
                 await station.pause(lease.run_id, verdict.reason, verdict.message)
                 await self._back(job, jobs.refused_for_now, cause, 0.0)
             case Outcome.REFUSED:
+                station.breaker.ended(lease.run_id, Door.SUBMIT, bad=False)
                 await self._back(job, jobs.refused, cause, 0.0, JobState.FAILED)
                 station.ended(lease.run_id)
             case _:
+                station.breaker.ended(lease.run_id, Door.SUBMIT, bad=True)
                 await self._doubtful(job, cause)
 
-    def _refused(self, sent_at_ms: int) -> int:
-        """Count refusals in a row. Those that were on their way together are one: the API was asked once."""
-        if sent_at_ms >= self._refused_at_ms:
-            self._refusals += 1
-            self._refused_at_ms = self._station.now_ms()
-        return self._refusals
+    async def _later(self, job: Leased, slot: Slot, verdict: Verdict, cause: Cause, sent_at_ms: int) -> None:
+        """Nothing was taken: everybody waits a little, and longer each time; then the run says so."""
+        station = self._station
+        n = self._streak.failed(sent_at_ms, station.now_ms())
+        pause_s = retry.backoff_s(n, station.random.random(), verdict.retry_after_s)
+        if verdict.retry_after_s is None:
+            pause_s = min(pause_s, PROBE_S_MAX)
+        limited = verdict.code == "rate-limited"
+        station.limiter.pause(slot.bucket, pause_s, rate_limited=limited)
+        if verdict.outcome is Outcome.NOT_SENT:
+            await self._not_sent(job, cause)
+        else:
+            await self._back(job, jobs.refused_for_now, cause, pause_s)
+        if n >= AWAY_AFTER and not limited:
+            await station.away(job.lease.run_id, verdict.message)
 
     async def _doubtful(self, job: Leased, cause: Cause) -> None:
         station, lease = self._station, job.lease

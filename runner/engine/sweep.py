@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from runner.db import jobs, leftovers, runs, workers
 from runner.db.counters import Deltas
 from runner.db.job_ids import run_of
-from runner.engine import recover, settle
+from runner.engine import closing, recover, settle
 from runner.engine.settle import Subject
 from runner.rules.states import JobState, RunState
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from runner.engine.station import Station
 
 ROWS_MAX = 500
-MOVING = (RunState.RUNNING, RunState.WAITING, RunState.PAUSED)
 log = logging.getLogger("runner.sweep")
 
 
@@ -85,11 +84,11 @@ def _settle(station: Station, subject: Subject, row: Row[Any]) -> Settled:
 def finish(database: Database, now_ms: int) -> list[int]:
     """Finish or pause runs that are done; return those that have jobs on their way."""
     with database.read() as connection:
-        moving = runs.in_states(connection, MOVING)
-        done = [run.id for run in moving if runs.is_done(connection, run)]
+        moving = runs.at_work(connection)
+        done = [run.id for run in moving if run.state is RunState.CANCELLED or runs.is_done(connection, run)]
     finished = set()
     for run_id in done:
         with database.write() as connection:
-            if runs.finish_if_done(connection, run_id, now_ms):
+            if closing.close(connection, run_id, now_ms, Deltas(0)):
                 finished.add(run_id)
     return [run.id for run in moving if run.id not in finished]

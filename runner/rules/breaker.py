@@ -9,7 +9,6 @@ if TYPE_CHECKING:
 
 WINDOW: Final = 40
 BAD_MIN: Final = 20
-ALIKE: Final = 20
 
 
 def tripped(last: Sequence[bool]) -> bool:
@@ -20,12 +19,3 @@ def tripped(last: Sequence[bool]) -> bool:
     window = last[-WINDOW:]
     bad = sum(window)
     return bad >= BAD_MIN and 2 * bad > len(window)
-
-
-def failing_alike(codes: Sequence[str | None]) -> str | None:
-    """Give the one code that the first 20 settled jobs all failed with.
-
-    `codes` are those of the settled jobs, oldest first; None is a success.
-    """
-    first = set(codes[:ALIKE])
-    return first.pop() if len(codes) >= ALIKE and len(first) == 1 else None

@@ -33,6 +33,7 @@ _NEAR: Final = 0.85  # a poll that jitter brought forward has passed its mark
 
 EXPIRES_AFTER_S: Final = 86_400.0  # xAI keeps a result 24 hours
 URGENT_AFTER_S: Final = 72_000.0
+GIVE_UP_AFTER_S: Final = 2 * EXPIRES_AFTER_S  # of 202s: whatever the API is at, its clock starts some time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

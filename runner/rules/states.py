@@ -50,7 +50,6 @@ class PauseReason(StrEnum):
 
 FINAL = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 OPEN = frozenset(JobState) - FINAL - {JobState.STORED}
-RUN_ENDED = frozenset({RunState.FINISHED, RunState.CANCELLED})
 
 JOB_MEANING: dict[JobState, str] = {
     JobState.PENDING: "has to be sent; a lease may hold it for a process that is about to",
@@ -61,7 +60,7 @@ JOB_MEANING: dict[JobState, str] = {
     JobState.SUCCEEDED: "ended with a usable answer",
     JobState.FAILED: "ended with an error",
     JobState.HELD: "a person decides: sending it again might pay twice once more",
-    JobState.CANCELLED: "ended by the user before it was sent",
+    JobState.CANCELLED: "ended by the user",
 }
 
 RUN_MEANING: dict[RunState, str] = {
@@ -71,7 +70,7 @@ RUN_MEANING: dict[RunState, str] = {
     RunState.WAITING: "a service or the API is down; probes go on and it continues by itself",
     RunState.PAUSED: "a person is needed; nothing is sent, collecting goes on",
     RunState.FINISHED: "every job has its end, or is held for a person",
-    RunState.CANCELLED: "the user ended it",
+    RunState.CANCELLED: "the user ended it: nothing is sent, collecting goes on until nothing is out",
 }
 
 
@@ -93,6 +92,7 @@ class Event(StrEnum):
     LOST = "lost"
     GENERATION_FAILED = "generation_failed"
     CANCEL = "cancel"
+    ABANDON = "abandon"
     RETRY = "retry"
 
 
@@ -159,7 +159,7 @@ TRANSITIONS: dict[Event, Transition] = {
         _row(Event.LATER, _s(_C), _s(_W), "429, 5xx or no connection: attempts untouched", fenced=True),
         _row(
             Event.STORED,
-            OPEN,
+            OPEN | _s(_X),
             _s(_ST),
             "the bytes are in `results`; never fenced: a paid answer is kept whoever brings it",
             fenced=False,
@@ -184,6 +184,13 @@ TRANSITIONS: dict[Event, Transition] = {
             _s(_C, _ST),
             _s(_P, _F),
             "the API says that the generation failed",
+            fenced=False,
+        ),
+        _row(
+            Event.ABANDON,
+            _s(_W, _C),
+            _s(_X),
+            "by the user, at once: the answer stays where it is; what it may have cost is counted",
             fenced=False,
         ),
         _row(Event.CANCEL, _s(_P, _H), _s(_X), "by the user; waiting ones are still collected", fenced=False),

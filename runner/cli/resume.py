@@ -1,0 +1,36 @@
+"""`runner resume RUN`: go on with a paused run, maybe with other limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from runner.cli import flags, start
+
+_CHANGES = ("limit", "rpm", "tpm", "max_failures")
+
+
+@click.command("resume", short_help="Go on with a paused run, maybe with other limits.")
+@click.argument("run")
+@click.option("--limit", type=flags.Rate(), help="Start at most N jobs of the file.")
+@click.option("--rpm", type=flags.Rate(), help="Requests a minute.")
+@click.option("--tpm", type=flags.Rate(), help="Tokens a minute.")
+@click.option("--max-failures", type=flags.Rate(), help="Pause when so many jobs have failed.")
+@click.option("--detach", is_flag=True, help="Return at once; the work goes on in the background.")
+@click.option("--timeout", type=flags.Duration(), help="Leave after this long (90s, 2h); exit 7.")
+@flags.json_flag
+@flags.quiet_flag
+@flags.verbose_flag
+def command(run: str, **given: Any) -> int:
+    """Go on with RUN (an id or a name), as `runner start` does. Limits given here replace those it has.
+
+    \b
+    Example, after the failures were looked at:
+      runner resume reviews --max-failures none
+    """
+    changes = {name: value for name in _CHANGES if (value := given.pop(name)) is not None}
+    for name in ("limit", "max_failures"):
+        if changes.get(name) == 0:
+            changes[name] = None  # `none` here means that there is no bound
+    return start.go(run, changes, **given)

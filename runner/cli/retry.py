@@ -1,0 +1,94 @@
+"""`runner retry RUN`: send jobs anew that ended badly or are held."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from runner.cli import flags, json, snapshot, text
+from runner.cli.confirm import confirm
+from runner.cli.offers import price_of
+from runner.cli.opening import existing_database, find_run, read_settings
+from runner.db import by_user, runs
+from runner.db.by_user import Chosen
+from runner.db.counters import Deltas
+from runner.rules.errors import UsageError
+from runner.rules.states import JobState, RunState
+
+if TYPE_CHECKING:
+    from runner.db.session import Database
+
+
+@click.command("retry", short_help="Send failed or held jobs of a run anew.")
+@click.argument("run")
+@click.option("--failed", is_flag=True, help="Those that failed.")
+@click.option("--held", is_flag=True, help="Those that are held for you to decide.")
+@click.option("--lost", is_flag=True, help="Of the held ones, those whose answer is gone or expired.")
+@click.option("--cancelled", is_flag=True, help="Those that were cancelled.")
+@click.option("--code", metavar="CODE", help="Of these, only the ones with this error code.")
+@flags.dry_run_flag
+@flags.yes_flag
+@flags.json_flag
+@flags.quiet_flag
+def command(
+    run: str, *, code: str | None, dry_run: bool, yes: bool, as_json: bool, quiet: bool, **kinds: bool
+) -> None:
+    """Make jobs of RUN (an id or a name) pending again. Their history stays; it may cost once more.
+
+    A run that has ended is then ready: `runner start` or the same `runner run` sends them.
+
+    \b
+    Example, after the file's author was asked:
+      runner retry reviews --failed --code safety --dry-run
+      runner retry reviews --failed --code safety --yes
+      runner start reviews
+    """
+    chosen = _chosen(**kinds, code=code)
+    with existing_database(read_settings()) as database:
+        with database.read() as connection:
+            found = find_run(connection, run)
+            groups = by_user.matching(connection, found.id, chosen)
+        n = sum(group.n for group in groups)
+        if found.state is RunState.LOADING or not n:
+            raise UsageError(f"run {found.id} has no such jobs", fix=f"runner summary {found.id} counts them")
+        price = price_of(groups, database.now_ms())
+        if not confirm(
+            f"send {text.of(n, 'job')} of run {found.id} anew, about {price}", yes=yes, dry_run=dry_run
+        ):
+            return
+        _retry(database, found.id, chosen)
+        seen = snapshot.read(database, found.id)
+        if as_json:
+            json.emit(snapshot.live(database, seen))
+        elif not quiet:
+            goes = seen.run.state in (RunState.RUNNING, RunState.WAITING)
+            text.note(f"{text.of(n, 'job')} of run {found.id} will be sent anew")
+            if not goes:
+                text.note(f"to send them: runner start {found.id}")
+
+
+def _chosen(*, failed: bool, held: bool, lost: bool, cancelled: bool, code: str | None) -> Chosen:
+    given = {
+        JobState.FAILED: failed,
+        JobState.HELD: held or lost,
+        JobState.CANCELLED: cancelled,
+    }
+    states = frozenset(state for state, wanted in given.items() if wanted)
+    if lost and (failed or held or cancelled):
+        raise UsageError("--lost stands alone", fix="give one command for each kind")
+    if not states and code is None:
+        raise UsageError("which jobs?", fix="add --failed, --held, --lost, --cancelled or --code CODE")
+    return Chosen(states=states or frozenset({JobState.FAILED, JobState.HELD}), lost=lost, code=code)
+
+
+def _retry(database: Database, run_id: int, chosen: Chosen) -> None:
+    now_ms = database.now_ms()
+    moved = 1
+    while moved:
+        with database.write() as connection:
+            deltas = Deltas(0)
+            moved = by_user.retry(connection, run_id, chosen, now_ms, deltas)
+            deltas.write(connection)
+            if moved:
+                runs.reopen(connection, run_id, now_ms)

@@ -1,0 +1,157 @@
+"""The moves of jobs that a user asks for: cancel, abandon, retry. They are made in chunks.
+
+A run may have millions of jobs, and nobody else can write meanwhile where the database is SQLite; so each
+call moves at most `rows_max` jobs in the caller's transaction and returns how many it moved, until none is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Row, text
+
+from runner.db import bulk
+from runner.db.job_ids import JOBS_MAX, job_id, run_of
+from runner.rules.states import TRANSITIONS, Event, JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from runner.db.counters import Deltas
+
+ROWS_MAX = 5_000
+_ABANDONED = "abandoned"
+_FREE = "lease_owner = NULL, lease_until_ms = NULL, lease_gen = jobs.lease_gen + 1"
+_LAST = "a.job_id = jobs.id AND a.attempt = COALESCE(jobs.answered_by, jobs.attempt)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """Which jobs to send anew: those in `states`; of these the lost ones, those with an error code."""
+
+    states: frozenset[JobState]
+    lost: bool = False
+    code: str | None = None
+
+
+def cancel(connection: Connection, run_id: int, now_ms: int, deltas: Deltas, rows_max: int = ROWS_MAX) -> int:
+    """End jobs that were not sent, or are held."""
+    moved = 0
+    for source in sorted(TRANSITIONS[Event.CANCEL].sources):
+        rows = _pick(connection, run_id, f"state = '{source}'", {}, rows_max - moved)
+        moved += _move(
+            connection, rows, JobState.CANCELLED, f"{_FREE}, finished_at_ms = {int(now_ms)}", deltas
+        )
+    return moved
+
+
+def abandon(
+    connection: Connection,
+    run_id: int,
+    now_ms: int,
+    deltas: Deltas,
+    possible_ticks: Callable[[Row[Any]], int],
+    rows_max: int = ROWS_MAX,
+) -> int:
+    """End jobs whose answers are out, and leave the answers where they are.
+
+    `possible_ticks` says what such a job (model, prompt_tokens, output_tokens_max) may have cost.
+    """
+    moved = 0
+    for source in sorted(TRANSITIONS[Event.ABANDON].sources):
+        rows = _pick(connection, run_id, f"state = '{source}'", {}, rows_max - moved)
+        change = f"{_FREE}, finished_at_ms = {int(now_ms)}"
+        moved += _move(connection, rows, JobState.CANCELLED, change, deltas)
+        if rows:
+            bulk.execute(
+                connection,
+                [("job_id", "BIGINT"), ("attempt", "INT"), ("at", "BIGINT")],
+                [(row.id, row.attempt, now_ms) for row in rows],
+                f"UPDATE attempts SET outcome = '{_ABANDONED}', collected_at_ms = v.at FROM v"
+                " WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
+            )
+        for row in rows:
+            deltas.add(run_id, "ticks", "possible_extra", possible_ticks(row))
+        deltas.add(run_id, "attempts", _ABANDONED, len(rows))
+    return moved
+
+
+def retry(
+    connection: Connection,
+    run_id: int,
+    chosen: Chosen,
+    now_ms: int,
+    deltas: Deltas,
+    rows_max: int = ROWS_MAX,
+) -> int:
+    """Make ended or held jobs pending again. A failed one whose attempt was accepted has one extra more."""
+    condition, values = _condition(chosen)
+    rows = _pick(connection, run_id, condition, values, rows_max)
+    change = (
+        f"{_FREE}, due_at_ms = {int(now_ms)}, finished_at_ms = NULL, error_code = NULL, answered_by = NULL,"
+        " spent = 0, extras = jobs.extras + v.extra"
+    )
+    moved = _move(connection, rows, JobState.PENDING, change, deltas)
+    for row in rows:
+        if row.state == JobState.FAILED:
+            deltas.add(run_id, "code", row.error_code or "unknown", -1)
+            deltas.add(run_id, "extra", "user_retry", _extra(row))
+    return moved
+
+
+def matching(connection: Connection, run_id: int, chosen: Chosen) -> list[Row[Any]]:
+    """Count what a retry would send: n, model, error_code, mean prompt_tokens and output_tokens_max."""
+    condition, values = _condition(chosen)
+    query = text(
+        "SELECT COUNT(*) AS n, model, error_code, AVG(prompt_tokens) AS prompt_tokens,"
+        " AVG(output_tokens_max) AS output_tokens_max FROM jobs"
+        f" WHERE id >= :first AND id < :last AND {condition} GROUP BY model, error_code ORDER BY 1 DESC"
+    )
+    return list(connection.execute(query, {**_range(run_id), **values}))
+
+
+def _extra(row: Row[Any]) -> int:
+    return int(row.state == JobState.FAILED and bool(row.was_accepted))
+
+
+def _condition(chosen: Chosen) -> tuple[str, dict[str, Any]]:
+    parts = ["(" + " OR ".join(f"state = '{state}'" for state in sorted(chosen.states)) + ")"]
+    if chosen.lost:
+        parts.append(f"EXISTS (SELECT 1 FROM attempts a WHERE {_LAST} AND a.outcome = '{Event.LOST}')")
+    if chosen.code is not None:
+        parts.append("error_code = :code")
+    return " AND ".join(parts), {} if chosen.code is None else {"code": chosen.code}
+
+
+def _range(run_id: int) -> dict[str, Any]:
+    return {"first": job_id(run_id, 0), "last": job_id(run_id, JOBS_MAX)}
+
+
+def _pick(
+    connection: Connection, run_id: int, condition: str, values: dict[str, Any], rows_max: int
+) -> list[Row[Any]]:
+    """Take jobs that nobody else can move before this transaction ends."""
+    lock = "" if connection.dialect.name == "sqlite" else "FOR UPDATE OF jobs"
+    query = text(
+        "SELECT id, state, error_code, attempt, model, prompt_tokens, output_tokens_max,"
+        f" EXISTS (SELECT 1 FROM attempts a WHERE {_LAST} AND a.request_id IS NOT NULL) AS was_accepted"
+        f" FROM jobs WHERE id >= :first AND id < :last AND {condition} ORDER BY id LIMIT :rows {lock}"
+    )
+    return list(connection.execute(query, {**_range(run_id), **values, "rows": rows_max}))
+
+
+def _move(
+    connection: Connection, rows: Sequence[Row[Any]], target: JobState, change: str, deltas: Deltas
+) -> int:
+    if rows:
+        bulk.execute(
+            connection,
+            [("id", "BIGINT"), ("extra", "INT")],
+            [(row.id, _extra(row)) for row in rows],
+            f"UPDATE jobs SET state = '{target}', {change} FROM v WHERE jobs.id = v.id",
+        )
+    for (run_id, source), n in Counter((run_of(row.id), row.state) for row in rows).items():
+        deltas.moved(run_id, source, target, n)
+    return len(rows)

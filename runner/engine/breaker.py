@@ -1,0 +1,74 @@
+"""The breaker: pauses a run when most of its last requests may have cost money for nothing.
+
+Every worker adds what it saw to one window of the run, so that eight workers are as careful as one; while
+Redis is away each goes by its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from runner.limiter.recent import Recent
+from runner.rules.breaker import WINDOW, tripped
+from runner.rules.states import PauseReason
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+TOLD_TOGETHER: Final = 20  # good ends are news to nobody
+
+
+class Door(StrEnum):
+    """Where a request went."""
+
+    SUBMIT = "submit"
+    FETCH = "fetch"
+
+
+_SAYS: Final = {
+    Door.SUBMIT: "{bad} of the last {all} requests ended without a reply; nobody knows if they were paid",
+    Door.FETCH: "{bad} of the last {all} answers were gone when they were fetched, and paid for",
+}
+
+
+class Breaker:
+    """Told of every end; calls `pause(run_id, reason, why)` when it trips, and begins anew."""
+
+    def __init__(self, redis_url: str, pause: Callable[[int, PauseReason, str], Awaitable[None]]) -> None:
+        self._recent = Recent(redis_url, WINDOW)
+        self._pause = pause
+        self._own: defaultdict[tuple[int, Door], deque[bool]] = defaultdict(lambda: deque(maxlen=WINDOW))
+        self._new: defaultdict[tuple[int, Door], list[bool]] = defaultdict(list)
+        self._telling: set[asyncio.Task[None]] = set()
+
+    def ended(self, run_id: int, door: Door, *, bad: bool) -> None:
+        """Note how a request ended. Leave out what a crash left behind."""
+        self._own[run_id, door].append(bad)
+        new = self._new[run_id, door]
+        new.append(bad)
+        if bad or len(new) >= TOLD_TOGETHER:
+            task = asyncio.get_running_loop().create_task(self._tell(run_id, door), name="breaker")
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._telling:
+            await asyncio.wait(self._telling)
+        await self._recent.close()
+
+    async def _tell(self, run_id: int, door: Door) -> None:
+        new = self._new.pop((run_id, door), [])
+        if not new:
+            return
+        name = f"{run_id}:{door}"
+        window = await self._recent.add(name, new) or list(self._own[run_id, door])
+        if tripped(window):
+            self._own.pop((run_id, door), None)
+            self._new.pop((run_id, door), None)
+            await self._recent.forget(name)
+            why = _SAYS[door].format(bad=sum(window), all=len(window))
+            await self._pause(run_id, PauseReason.BREAKER, why)

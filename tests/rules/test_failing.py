@@ -1,0 +1,60 @@
+"""A run whose jobs fail stops by itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from runner.rules import failing
+from runner.rules.failing import failing_alike
+
+
+@pytest.mark.parametrize(
+    ("codes", "others", "code"),
+    [
+        ({}, 0, None),
+        ({"bad-request": 19}, 0, None),
+        ({"bad-request": 20}, 0, "bad-request"),
+        ({"bad-request": 35, "safety": 0}, 0, "bad-request"),
+        ({"bad-request": 500}, 1, None),
+        ({"bad-request": 20, "safety": 1}, 0, None),
+        ({}, 20, None),
+    ],
+)
+def test_twenty_failures_alike_at_the_start_are_one_mistake(
+    codes: dict[str, int], others: int, code: str | None
+) -> None:
+    """One success, or another code, shows that it is not."""
+    assert failing_alike(codes, others) == code
+
+
+def counts(*, failed: int, succeeded: int = 0, code: str = "bad-request") -> dict[tuple[str, str], int]:
+    return {("state", "failed"): failed, ("state", "succeeded"): succeeded, ("code", code): failed}
+
+
+@pytest.mark.parametrize(
+    ("given", "max_failures", "text"),
+    [
+        (counts(failed=20), None, "all of the first 20 jobs failed with bad-request"),
+        (counts(failed=20, succeeded=1), None, None),
+        (counts(failed=5, succeeded=90), 5, "5 jobs failed, --max-failures is 5"),
+        (counts(failed=4, succeeded=90), 5, None),
+        (counts(failed=30), 10, "30 jobs failed, --max-failures is 10"),
+        ({}, 1, None),
+    ],
+)
+def test_why_says_what_the_user_reads(
+    given: dict[tuple[str, str], int], max_failures: int | None, text: str | None
+) -> None:
+    """What the user asked for comes before our own guess."""
+    why = failing.why(given, max_failures)
+
+    assert (why.text if why else None) == text
+
+
+def test_only_our_own_guess_is_told_once() -> None:
+    """A number that the user gave holds until the user gives another."""
+    ours, theirs = failing.why(counts(failed=20), None), failing.why(counts(failed=20), 20)
+
+    assert ours is not None
+    assert theirs is not None
+    assert (ours.once, theirs.once) == (True, False)
