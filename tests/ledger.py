@@ -160,7 +160,9 @@ def reasons(facts: Facts) -> Iterator[str]:
             yield f"L4 {name} counts {job['extras']} extras; its attempts tell {extras} + {beside}"
         for a in mine:
             out = job["attempt"] == a["attempt"] and job["state"] in ("waiting", "collecting", "stored")
-            if a["request_id"] and a["outcome"] not in NO_END and not out and not facts.is_superseded(a):
+            left = a["outcome"] == "abandoned" and job["state"] == "cancelled"
+            open_end = a["outcome"] not in NO_END and not out and not left
+            if a["request_id"] and open_end and not facts.is_superseded(a):
                 yield f"L4 {name}: attempt {a['attempt']} was accepted; no end, no reason: {a['outcome']}"
     counted = Counter({reason: facts.n("extra", reason) for reason in REASONS if facts.n("extra", reason)})
     by_user = counted.pop("user_retry", 0)
@@ -264,9 +266,9 @@ def bounds(facts: Facts) -> Iterator[str]:
 
 
 def drained(facts: Facts) -> Iterator[str]:
-    """L10: a finished run has nothing left on its way."""
+    """L10: a run that is over has nothing left on its way."""
     left = {state: n for state, n in facts.states.items() if state not in (*ENDS, "held")}
-    if facts.run["state"] != "finished":
+    if facts.run["state"] not in ("finished", "cancelled") or not facts.run["finished_at_ms"]:
         yield f"L10 the run is {facts.run['state']}"
     if left:
         yield f"L10 not drained: {left}"
@@ -306,7 +308,7 @@ def money(facts: Facts) -> Iterator[str]:
         yield f"L11 {unpriced} answers without a price, told are {cost['unknown_jobs']}"
     if (cost["possible_extra_ticks"] > 0) != (
         facts.n("extra", "ambiguous") + facts.n("extra", "lost") > 0
-    ) and (not facts.n("extra", "generation_failed")):
+    ) and not (facts.n("extra", "generation_failed") or facts.n("attempts", "abandoned")):
         yield f"L11 possible extra cost is {cost['possible_extra_ticks']} ticks, against the extras"
 
 

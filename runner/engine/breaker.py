@@ -42,6 +42,7 @@ class Breaker:
         self._pause = pause
         self._own: defaultdict[tuple[int, Door], deque[bool]] = defaultdict(lambda: deque(maxlen=WINDOW))
         self._new: defaultdict[tuple[int, Door], list[bool]] = defaultdict(list)
+        self._in_turn = asyncio.Lock()
         self._telling: set[asyncio.Task[None]] = set()
 
     def ended(self, run_id: int, door: Door, *, bad: bool) -> None:
@@ -54,18 +55,23 @@ class Breaker:
             self._telling.add(task)
             task.add_done_callback(self._telling.discard)
 
-    async def close(self) -> None:
-        """Close the connection."""
+    async def settled(self) -> None:
+        """Wait until what was seen is told."""
         if self._telling:
             await asyncio.wait(self._telling)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self.settled()
         await self._recent.close()
 
     async def _tell(self, run_id: int, door: Door) -> None:
-        new = self._new.pop((run_id, door), [])
-        if not new:
-            return
         name = f"{run_id}:{door}"
-        window = await self._recent.add(name, new) or list(self._own[run_id, door])
+        async with self._in_turn:  # a bad end must not overtake the good ones before it
+            new = self._new.pop((run_id, door), [])
+            if not new:
+                return
+            window = await self._recent.add(name, new) or list(self._own[run_id, door])
         if tripped(window):
             self._own.pop((run_id, door), None)
             self._new.pop((run_id, door), None)

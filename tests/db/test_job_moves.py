@@ -264,7 +264,7 @@ def test_a_failed_generation_is_an_extra_only_where_it_goes_again(database: Data
 
 
 def test_every_move_of_the_table_is_tried() -> None:
-    """`send` and `claim` have tests of their own; a new event must come to TRIED."""
-    theirs: set[Event] = {Event.SEND, Event.CLAIM, Event.CANCEL, Event.RETRY}
+    """`send` and `claim` and what a user asks for have their own tests; a new event must come to TRIED."""
+    theirs: set[Event] = {Event.SEND, Event.CLAIM, Event.CANCEL, Event.ABANDON, Event.RETRY}
 
     assert {tried.event for tried in TRIED} | theirs == set(Event)

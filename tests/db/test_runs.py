@@ -187,7 +187,7 @@ def test_a_limit_of_all_jobs_finishes(database: Database) -> None:
 
 
 def test_a_finished_run_is_opened_again_for_retried_jobs(database: Database) -> None:
-    """A retry sets it to work; one that runs is left as it is."""
+    """It is ready then, and a start sends them; one that is not over is left as it is."""
     hand = new_run(database, 1)
     lease = hand.bring(JobState.SUBMITTING)
     hand.do(jobs.refused, back(lease, JobState.FAILED))
@@ -199,7 +199,7 @@ def test_a_finished_run_is_opened_again_for_retried_jobs(database: Database) -> 
         runs.reopen(connection, hand.run_id, NOW_MS)
         kinds = [event.kind for event in runs.events(connection, hand.run_id)]
 
-    assert state(hand) is RunState.RUNNING
+    assert state(hand) is RunState.READY
     assert kinds == ["started", "finished", "reopened"]
 
 

@@ -1,0 +1,186 @@
+"""What a user asks for: cancel, abandon, retry; in chunks, and counted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from by_hand import NOW_MS, Hand, back, new_run, received, settled
+
+from runner.db import by_user, jobs, runs
+from runner.db.by_user import Chosen
+from runner.db.counters import Deltas
+from runner.engine import closing
+from runner.rules.states import Event, JobState, RunState
+
+if TYPE_CHECKING:
+    from runner.db.session import Database
+
+ALL = (
+    JobState.PENDING,
+    JobState.SUBMITTING,
+    JobState.COLLECTING,  # before the waiting one, which nobody may claim
+    JobState.WAITING,
+    JobState.STORED,
+    JobState.SUCCEEDED,
+    JobState.FAILED,
+    JobState.HELD,
+)
+TICKS = 70
+FAILED, HELD = Chosen(states=frozenset({JobState.FAILED})), Chosen(states=frozenset({JobState.HELD}))
+
+
+def one_of_each(database: Database) -> tuple[Hand, dict[JobState, int]]:
+    """Load a run with a job in each state but cancelled; the one that is pending is leased."""
+    hand = new_run(database, len(ALL))
+    return hand, {state: hand.bring(state).job_id for state in ALL}
+
+
+def cancel(hand: Hand, rows_max: int = 100) -> int:
+    moved: int = hand.within(lambda c, d: by_user.cancel(c, hand.run_id, NOW_MS, d, rows_max))
+    return moved
+
+
+def abandon(hand: Hand) -> int:
+    moved: int = hand.within(lambda c, d: by_user.abandon(c, hand.run_id, NOW_MS, d, lambda _: TICKS))
+    return moved
+
+
+def retry(hand: Hand, chosen: Chosen, rows_max: int = 100) -> int:
+    moved: int = hand.within(lambda c, d: by_user.retry(c, hand.run_id, chosen, NOW_MS, d, rows_max))
+    return moved
+
+
+def test_cancel_ends_what_was_not_sent_and_what_is_held(database: Database) -> None:
+    """What is out, or has its end, stays as it is."""
+    hand, ids = one_of_each(database)
+
+    assert cancel(hand) == 2
+    now = {state: hand.state(job) for state, job in ids.items()}
+    assert now == {
+        state: JobState.CANCELLED if state in (JobState.PENDING, JobState.HELD) else state for state in ALL
+    }
+    assert hand.recount().items() <= hand.counts().items()
+
+
+def test_a_cancelled_job_is_not_sent_by_who_had_leased_it(database: Database) -> None:
+    """The lease was taken before, the mark comes after."""
+    hand = new_run(database, 1)
+    (lease,) = hand.lease()
+    cancel(hand)
+
+    assert hand.send(lease) == set()
+    assert hand.history(lease.job_id) == []
+
+
+def test_abandon_leaves_the_answers_and_counts_what_they_may_have_cost(database: Database) -> None:
+    """Of the jobs whose answers wait, or are being asked for."""
+    hand, ids = one_of_each(database)
+
+    assert abandon(hand) == 2
+    for state in (JobState.WAITING, JobState.COLLECTING):
+        assert hand.state(ids[state]) is JobState.CANCELLED
+        assert hand.history(ids[state])[-1].outcome == "abandoned"
+    assert hand.count("ticks", "possible_extra") == 2 * TICKS
+    assert hand.count("attempts", "abandoned") == 2
+    assert hand.recount().items() <= hand.counts().items()
+
+
+def test_an_abandoned_answer_that_comes_all_the_same_is_kept(database: Database) -> None:
+    """It was paid for: the job succeeds after all."""
+    hand = new_run(database, 1)
+    lease = hand.bring(JobState.COLLECTING)
+    abandon(hand)
+
+    assert hand.do(jobs.stored, received(lease.job_id, lease.attempt)) == {lease.job_id}
+    hand.do(jobs.settled, settled(lease.job_id, lease.attempt, Event.SUCCEEDED, JobState.SUCCEEDED))
+    assert hand.state(lease.job_id) is JobState.SUCCEEDED
+    assert hand.recount().items() <= hand.counts().items()
+
+
+def test_a_cancelled_run_ends_when_nothing_of_it_is_out(database: Database) -> None:
+    """Until then it is collected; a job that comes back without an answer is cancelled, too."""
+    hand = new_run(database, 2)
+    out = hand.bring(JobState.SUBMITTING)
+    with database.write() as connection:
+        assert runs.cancel(connection, hand.run_id, NOW_MS)
+
+    assert not close(hand)
+    assert run_ids_at_work(database) == [hand.run_id]
+    hand.do(jobs.not_sent, back(out, JobState.PENDING))
+    assert close(hand)
+    assert hand.count("state", "cancelled") == 2
+    assert run_ids_at_work(database) == []
+    with database.read() as connection:
+        run = runs.find(connection, hand.run_id)
+    assert run is not None
+    assert (run.state, run.is_over) == (RunState.CANCELLED, True)
+
+
+def close(hand: Hand) -> bool:
+    with hand.database.write() as connection:
+        return closing.close(connection, hand.run_id, NOW_MS, Deltas(0))
+
+
+def run_ids_at_work(database: Database) -> list[int]:
+    with database.read() as connection:
+        return [run.id for run in runs.at_work(connection)]
+
+
+def test_a_failed_job_whose_attempt_was_accepted_has_one_extra_more(database: Database) -> None:
+    """One that the API refused has not: nothing was paid for it."""
+    hand = new_run(database, 2)
+    refused = hand.bring(JobState.FAILED)
+    unusable = hand.bring(JobState.STORED)
+    hand.do(jobs.settled, settled(unusable.job_id, unusable.attempt, Event.UNUSABLE, JobState.FAILED))
+
+    assert retry(hand, FAILED) == 2
+    assert [hand.row(lease.job_id).extras for lease in (refused, unusable)] == [0, 1]
+    assert hand.count("extra", "user_retry") == 1
+    assert hand.counts().get(("code", "some-cause")) is None
+    for lease in (refused, unusable):
+        row = hand.row(lease.job_id)
+        assert (row.state, row.error_code, row.finished_at_ms, row.spent) == ("pending", None, None, 0)
+        assert len(hand.history(lease.job_id)) == 1
+    assert hand.recount().items() <= hand.counts().items()
+
+
+def test_a_held_job_has_no_further_extra(database: Database) -> None:
+    """It was counted when nobody knew what became of it."""
+    hand = new_run(database, 1)
+    lease = hand.bring(JobState.HELD)
+
+    assert retry(hand, HELD) == 1
+    assert (hand.state(lease.job_id), hand.row(lease.job_id).extras) == (JobState.PENDING, 1)
+    assert hand.count("extra", "user_retry") == 0
+
+
+def test_a_retry_can_ask_for_lost_ones_or_for_a_code(database: Database) -> None:
+    """Among the held ones those whose answer is gone; among the failed ones those with the code."""
+    hand = new_run(database, 3)
+    doubtful = hand.bring(JobState.HELD)
+    lost = hand.bring(JobState.COLLECTING)
+    hand.do(jobs.lost, back(lost, JobState.HELD))
+    hand.bring(JobState.FAILED)
+
+    gone = Chosen(states=frozenset({JobState.HELD}), lost=True)
+    with database.read() as connection:
+        assert [group.n for group in by_user.matching(connection, hand.run_id, gone)] == [1]
+    assert retry(hand, gone) == 1
+    assert (hand.state(doubtful.job_id), hand.state(lost.job_id)) == (JobState.HELD, JobState.PENDING)
+    assert retry(hand, Chosen(states=FAILED.states, code="another")) == 0
+    assert retry(hand, Chosen(states=FAILED.states, code="some-cause")) == 1
+
+
+@pytest.mark.parametrize("rows_max", [1, 3, 100])
+def test_each_call_moves_no_more_than_it_may(database: Database, rows_max: int) -> None:
+    """So that nobody waits long for the database."""
+    hand = new_run(database, 7)
+    moved: list[int] = []
+    while not moved or moved[-1]:
+        moved.append(cancel(hand, rows_max))
+
+    assert sum(moved) == 7
+    assert max(moved) <= rows_max
+    assert retry(hand, Chosen(states=frozenset({JobState.CANCELLED})), 5) == 5
+    assert hand.recount().items() <= hand.counts().items()

@@ -1,0 +1,106 @@
+"""The breaker on a real Valkey: all workers see one window of a run."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from valkey_server import Valkey, valkey_server
+
+from runner.engine.breaker import Breaker, Door
+from runner.rules.states import PauseReason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+RUN = 7
+
+
+@pytest.fixture
+def valkey() -> Iterator[Valkey]:
+    with valkey_server() as running:
+        yield running
+
+
+class Pauses:
+    """Keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, PauseReason, str]] = []
+
+    async def pause(self, run_id: int, reason: PauseReason, why: str) -> None:
+        self.told.append((run_id, reason, why))
+
+
+async def see(breaker: Breaker, *ends: tuple[bool, int], door: Door = Door.SUBMIT) -> None:
+    """Let a breaker see ends one after the other; (bad, how many) each."""
+    for bad, n in ends:
+        for _ in range(n):
+            breaker.ended(RUN, door, bad=bad)
+            await asyncio.sleep(0.001)
+    await breaker.settled()
+
+
+def test_two_workers_are_as_careful_as_one(valkey: Valkey) -> None:
+    """Ten bad ends at each are twenty of the run; it is paused once, and told of in numbers."""
+
+    async def story() -> Pauses:
+        pauses = Pauses()
+        one, two = Breaker(valkey.url, pauses.pause), Breaker(valkey.url, pauses.pause)
+        await see(one, (True, 10))
+        assert pauses.told == []
+        await see(two, (True, 10))
+        await one.close()
+        await two.close()
+        return pauses
+
+    ((run_id, reason, why),) = asyncio.run(story()).told
+
+    assert (run_id, reason) == (RUN, PauseReason.BREAKER)
+    assert "20 of the last 20 requests" in why
+
+
+def test_good_ends_of_the_others_count(valkey: Valkey) -> None:
+    """One worker whose network breaks does not stop a run that goes well elsewhere; fetches are apart."""
+
+    async def story() -> Pauses:
+        pauses = Pauses()
+        one, two = Breaker(valkey.url, pauses.pause), Breaker(valkey.url, pauses.pause)
+        await see(one, (True, 19))
+        await see(two, (False, 20), (True, 1))
+        await see(two, (True, 19), door=Door.FETCH)
+        await one.close()
+        await two.close()
+        return pauses
+
+    assert asyncio.run(story()).told == []
+
+
+def test_after_it_tripped_it_begins_anew(valkey: Valkey) -> None:
+    """Else a run that a person set to work again would stop at its first bad end."""
+
+    async def story() -> Pauses:
+        pauses = Pauses()
+        breaker = Breaker(valkey.url, pauses.pause)
+        await see(breaker, (True, 20), (True, 19))
+        assert len(pauses.told) == 1
+        await see(breaker, (True, 1))
+        await breaker.close()
+        return pauses
+
+    assert len(asyncio.run(story()).told) == 2
+
+
+def test_without_redis_each_goes_by_its_own(valkey: Valkey) -> None:
+    """It is not the time to pay for nothing."""
+
+    async def story() -> Pauses:
+        pauses = Pauses()
+        valkey.stop()
+        breaker = Breaker(valkey.url, pauses.pause)
+        await see(breaker, (True, 20))
+        await breaker.close()
+        return pauses
+
+    assert len(asyncio.run(story()).told) == 1

@@ -1,0 +1,190 @@
+"""Runs stopped by themselves or by the user: nothing is sent, what is out is collected, and they go on."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from live import NO_LIMITS, Home, Simulator, wait_until, write_jobs
+
+from runner.rules.breaker import WINDOW
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+JOBS = 200
+SOME = 60
+PACE = ("--median-s", "0.5", "--submit-ms", "40")
+FILE = ("run", "jobs.jsonl", "-o", "out.jsonl")
+SLOWLY = (*FILE, "--rpm", "900", "--tpm", "none")  # slow enough for another command to come in time
+EVENTS = "SELECT kind, cause FROM run_events ORDER BY id"
+IN_FLIGHT = 8
+
+
+@contextmanager
+def at_work(folder: Path, *flags: str, jobs: int = JOBS, **fields: Any) -> Iterator[tuple[Simulator, Home]]:
+    """Give a job file, a simulator without limits and an empty state folder."""
+    write_jobs(folder / "jobs.jsonl", jobs, **fields)
+    with Simulator(folder, *NO_LIMITS, *(flags or PACE)) as simulator, Home(folder, simulator) as home:
+        yield simulator, home
+
+
+def runner(home: Home, *words: str, code: int = 0) -> str:
+    """Run one command to its end; return what it said."""
+    command = home.start(*words)
+    assert command.ended() == code, command.said
+    return command.said
+
+
+def state(home: Home) -> tuple[Any, ...]:
+    (found,) = home.query("SELECT state, pause_reason FROM runs")
+    return found
+
+
+def test_the_breaker_stops_a_run_that_pays_for_nothing(tmp_path: Path) -> None:
+    """Replies get lost, the requests do not: at most what trips it and was in flight is paid for nothing."""
+    with at_work(tmp_path) as (simulator, home):
+        command = home.start()
+        home.reach(SOME, command)
+        simulator.switch(faults={"submit:reset_after": 1})
+
+        assert command.ended() == 8
+        assert state(home) == ("paused", "breaker")
+        assert "ended without a reply" in command.said
+        assert simulator.books()["unanswered"] <= WINDOW + 2 * IN_FLIGHT
+        assert "resume 1" in runner(home, "status")
+
+        simulator.switch(faults={})
+        assert home.start().ended() == 0
+        assert home.findings(simulator) == []
+
+
+def test_twenty_failures_alike_stop_a_run_once(tmp_path: Path) -> None:
+    """They are one mistake; a person who goes on all the same is not stopped again."""
+    with at_work(tmp_path, jobs=120, tool_choice="required") as (simulator, home):
+        command = home.start()
+
+        assert command.ended() == 8
+        assert state(home) == ("paused", "failures")
+        assert "failed with bad-request" in command.said
+        assert home.count("SELECT COUNT(*) FROM jobs WHERE state = 'pending'") > 0
+
+        assert home.start().ended() == 1
+        assert home.findings(simulator) == []
+        assert [kind for kind, _ in home.query(EVENTS)].count("paused") == 1
+
+
+def test_max_failures_holds_until_it_is_raised(tmp_path: Path) -> None:
+    """It is the user's number, so the same command stops again at once."""
+    with at_work(tmp_path, jobs=100, tool_choice="required") as (simulator, home):
+        runner(home, *SLOWLY, "--max-failures", "5", code=8)
+        runner(home, *SLOWLY, "--max-failures", "5", code=8)
+        assert "--max-failures is 5" in str(home.query(EVENTS))
+        assert home.count("SELECT COUNT(*) FROM jobs WHERE state = 'pending'") > 0
+        runner(home, "resume", "jobs", "--max-failures", "none", "--rpm", "none", code=1)
+        runner(home, *FILE, code=1)
+        assert home.findings(simulator) == []
+
+
+def test_a_run_that_waits_says_so_and_heals(tmp_path: Path) -> None:
+    """While it submits, and while it only collects."""
+    with at_work(tmp_path) as (simulator, home):
+        command = home.start()
+        home.reach(SOME, command)
+        simulator.switch(down=True)
+        wait_until(lambda: state(home)[0] == "waiting", "it says that it waits")
+        assert "waiting: " in runner(home, "status")
+        simulator.switch(down=False)
+
+        wait_until(lambda: home.accepted() == JOBS, "all are submitted")
+        simulator.switch(down=True)
+        if home.count("SELECT COUNT(*) FROM jobs WHERE state IN ('waiting', 'collecting')"):
+            wait_until(lambda: state(home)[0] == "waiting", "it says that it waits for answers")
+        simulator.switch(down=False)
+        assert command.ended() == 0
+        assert home.findings(simulator) == []
+        assert [kind for kind, _ in home.query(EVENTS)].count("waiting") >= 1
+
+
+def test_the_user_pauses_what_is_out_is_collected_and_resume_goes_on(tmp_path: Path) -> None:
+    """The command that follows the run ends when nothing is out any more, with the code of a pause."""
+    with at_work(tmp_path) as (simulator, home):
+        command = home.start(*SLOWLY)
+        home.reach(SOME // 4, command)
+        assert "to go on: runner resume 1" in runner(home, "pause", "jobs")
+
+        assert command.ended() == 8
+        assert state(home) == ("paused", "user")
+        assert home.count("SELECT COUNT(*) FROM jobs WHERE state NOT IN ('pending', 'succeeded')") == 0
+        assert simulator.books()["accepted"] < JOBS
+
+        runner(home, "resume", "jobs", "--rpm", "none")
+        assert home.start().ended() == 0
+        assert home.findings(simulator) == []
+        assert simulator.books()["accepted"] == JOBS
+
+
+def test_cancel_sends_nothing_more_and_collects_what_is_paid(tmp_path: Path) -> None:
+    """A dry run changes nothing, and nobody to ask is an error; retry takes it back."""
+    with at_work(tmp_path) as (simulator, home):
+        command = home.start(*SLOWLY)
+        home.reach(SOME // 4, command)
+        assert "would cancel" in runner(home, "cancel", "jobs", "--dry-run")
+        assert "add --yes" in runner(home, "cancel", "jobs", code=2)
+        runner(home, "cancel", "jobs", "--yes")
+
+        assert command.ended() == 9
+        assert home.query("SELECT state, finished_at_ms IS NOT NULL FROM runs") == [("cancelled", 1)]
+        assert home.findings(simulator) == []
+        sent = simulator.books()["accepted"]
+        assert home.count("SELECT COUNT(*) FROM jobs WHERE state = 'succeeded'") == sent < JOBS
+
+        runner(home, "retry", "jobs", "--cancelled", "--yes")
+        assert home.start().ended() == 0
+        assert home.findings(simulator) == []
+        assert simulator.books()["accepted"] == JOBS
+
+
+def test_cancel_now_abandons_answers_and_counts_what_they_may_cost(tmp_path: Path) -> None:
+    """They would come in an hour; the run is over at once."""
+    with at_work(tmp_path, "--median-s", "3600", "--sigma", "0") as (simulator, home):
+        command = home.start()
+        home.reach(JOBS, command)
+        said = runner(home, "cancel", "jobs", "--now", "--yes")
+
+        assert "cancelled" in said
+        assert command.ended() == 9
+        assert home.findings(simulator) == []
+        summary = json.loads((tmp_path / "out.summary.json").read_bytes())
+        assert summary["counts"]["cancelled"] == JOBS
+        assert summary["cost"]["possible_extra_ticks"] > 0
+
+
+def test_answers_that_expired_are_offered_and_not_bought_again(tmp_path: Path) -> None:
+    """The machine slept for 25 hours: they are held, with the command and its price."""
+    jobs, day_s = 30, 3.0
+    scaled = ("--median-s", "36000", "--sigma", "0", "--clock-scale", str(86_400 / day_s))
+    with at_work(tmp_path, *scaled, jobs=jobs) as (simulator, home):
+        command = home.start()
+        home.reach(jobs, command)
+        home.kill()
+        accepted_at = simulator.books()["last_accepted_at"]
+        wait_until(lambda: time.time() > accepted_at + day_s, "the API has thrown the answers away")
+        home.change("UPDATE jobs SET accepted_at_ms = accepted_at_ms - 90000000, due_at_ms = 0")
+
+        again = home.start()
+        assert again.ended() == 1
+        left = home.count("SELECT COUNT(*) FROM jobs WHERE state = 'held' AND error_code = 'expired'")
+        assert left > 0
+        assert simulator.books()["accepted"] == jobs
+        assert f"{left} expired, about $" in again.said
+        assert "runner retry 1 --lost" in again.said
+
+        simulator.switch(median_s=0)
+        runner(home, "retry", "1", "--lost", "--yes")
+        assert home.start().ended() == 0
+        assert home.count("SELECT COUNT(*) FROM jobs WHERE state = 'succeeded'") == jobs
+        assert simulator.books()["accepted"] == jobs + left
