@@ -92,6 +92,8 @@ class Station:
         self._asked_s: dict[int, float] = {}
         self._scouting: defaultdict[str, set[int]] = defaultdict(set)
         self._ended_in: set[int] = set()
+        self._announced: dict[str, tuple[int | None, int | None]] = {}
+        self._news: list[str] = []
         self._told: set[int] = set()  # runs that go on although all of their first jobs failed
         self._active: list[Activity] = []
         self._active_at = -1.0
@@ -180,6 +182,14 @@ class Station:
         if any(a.run.id == run_id and a.run.state is RunState.WAITING for a in self._active):
             await self.committer.ask(lambda c, _: runs.go_on(c, run_id, self.now_ms()))
             await self.active(fresh=True)
+
+    def announced(self, bucket: str, rpm: int | None, tpm: int | None) -> None:
+        """Pass on the limits that the API announced; a change of them is put on record."""
+        self.limiter.announce(bucket, rpm, tpm)
+        if (rpm or tpm) and self._announced.get(bucket) != (rpm, tpm):
+            self._announced[bucket] = rpm, tpm
+            told = [f"{n:,} {what} a minute" for n, what in ((rpm, "requests"), (tpm, "tokens")) if n]
+            self._news.append(f"{bucket.rpartition(':')[2]}: {', '.join(told)}")
 
     def only_collects(self, run_id: int) -> bool:
         """Return whether nothing of a run is left to submit, as last seen."""
@@ -270,10 +280,20 @@ class Station:
             self._ended_in |= touched & long
             try:
                 await self._stop_failing()
+                await self._tell_limits()
                 for run_id in touched - long:
                     await self.committer.ask(lambda c, d, r=run_id: closing.close(c, r, self.now_ms(), d))  # type: ignore[misc]
             except RunnerError:
                 log.exception("run.finish_failed runs=%s", touched)
+
+    async def _tell_limits(self) -> None:
+        """Put new limits on the record of every run at work, once, whoever saw them first."""
+        news, self._news = self._news, []
+        for run_id in [activity.run.id for activity in self._active]:
+            for line in news:
+                await self.committer.ask(
+                    lambda c, _, r=run_id, w=line: runs.note_once(c, r, self.now_ms(), "limits", w)  # type: ignore[misc]
+                )
 
     async def _stop_failing(self) -> None:
         """Pause the runs that fail too much, as last seen."""

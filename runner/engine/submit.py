@@ -227,7 +227,7 @@ class Submit:
             answer = await deferred.submit(station.api, request.splice_deferred(body), conv_id)
         except Failed as failed:
             return reply.of_submit_fault(failed.fault, failed.detail), None
-        station.limiter.announce(slot.bucket, *deferred.announced_limits(answer))
+        station.announced(slot.bucket, *deferred.announced_limits(answer))
         return reply.of_submit(answer, now_s=station.now_ms() / 1000), answer.status
 
     async def _wait_for(self, slot: Slot) -> None:

@@ -188,3 +188,22 @@ def test_answers_that_expired_are_offered_and_not_bought_again(tmp_path: Path) -
         assert home.start().ended() == 0
         assert home.count("SELECT COUNT(*) FROM jobs WHERE state = 'succeeded'") == jobs
         assert simulator.books()["accepted"] == jobs + left
+
+
+def test_the_limits_that_the_api_announces_are_on_record_once(tmp_path: Path) -> None:
+    """Whichever of the workers sees them first, and again when they change."""
+    write_jobs(tmp_path / "jobs.jsonl", JOBS)
+    generous = ("--rpm", "60000", "--tpm", "none")
+    with (
+        Simulator(tmp_path, *generous, *PACE) as simulator,
+        Home(tmp_path, simulator, RUNNER_WORKERS="2") as home,
+    ):
+        command = home.start()
+        home.reach(SOME, command)
+        simulator.switch(rpm=50_000)
+
+        assert command.ended() == 0
+        told = [cause for kind, cause in home.query(EVENTS) if kind == "limits"]
+        assert told[0] == "grok-4.3: 60,000 requests a minute"
+        assert told[-1] == "grok-4.3: 50,000 requests a minute"
+        assert len(told) <= 4  # a reply that was on its way may tell the old ones once more
