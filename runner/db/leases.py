@@ -59,6 +59,7 @@ class Claimed:
     extras: int
     prompt_tokens: int
     output_tokens_max: int | None
+    slot: str | None
 
 
 def lease_pending(
@@ -119,7 +120,8 @@ def claim_waiting(
             " lease_gen = lease_gen + 1, polls = polls + 1"
             " WHERE id IN (SELECT id FROM c) AND state = 'waiting'"
             " RETURNING id, lease_gen, attempt, model, request_id, accepted_at_ms, polls, misses, spent,"
-            " extras, prompt_tokens, output_tokens_max, due_at_ms"
+            " extras, prompt_tokens, output_tokens_max, due_at_ms, (SELECT a.slot FROM attempts a"
+            " WHERE a.job_id = jobs.id AND a.attempt = jobs.attempt) AS slot"
         ),
         {"worker": worker, "now": now_ms, "until": until_ms, "rows": rows_max},
     ).all()
@@ -177,4 +179,5 @@ def _claimed(row: Row[Any]) -> Claimed:
         extras=row.extras,
         prompt_tokens=row.prompt_tokens,
         output_tokens_max=row.output_tokens_max,
+        slot=row.slot,
     )

@@ -209,7 +209,7 @@ class Collect:
         station, age_s = self._station, (now_ms - job.accepted_at_ms) / 1000
         station.learned.observe_latency(job.model, station.last_asked_s(job.lease.job_id), age_s, ready=True)
         if settled.cost.total_tokens:
-            station.settle_slot(job.request_id, job.model, settled.cost.total_tokens)
+            station.settle_tokens(job, settled.cost.total_tokens)
 
     async def _without(self, job: Claimed, verdict: Verdict, status: int | None) -> None:
         """Record a fetch that brought no answer."""

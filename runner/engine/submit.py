@@ -35,7 +35,6 @@ CHUNK_FIRST, CHUNK_MAX = 16, 200
 CHUNK_BYTES = 32 << 20
 MARKED_PER_CONNECTION = 16
 SEND_WITHIN_MS = 30_000  # of the lease; POST and its timeouts fit into what is left
-OUTPUT_TOKENS_GUESS = 500
 AWAY_AFTER = 3  # connections in a row that failed: the API is away, and the run says so
 PROBE_S_MAX = 30.0
 
@@ -88,8 +87,9 @@ class Submit:
     async def _round(self) -> bool:
         """Give each run one bite; return whether any job was sent on its way."""
         self._again_s, sent = IDLE_S, False
-        for activity in await self._station.active():
-            if activity.sends:
+        sending = [activity for activity in await self._station.active() if activity.sends]
+        if sending and await self._station.may_send(sending):
+            for activity in sending:
                 sent |= await self._bite(activity)
         return sent
 
@@ -107,9 +107,9 @@ class Submit:
         try:
             grant = await station.limiter.reserve(
                 bucket,
-                [self._tokens(job) for job in chosen],
+                [station.tokens(job) for job in chosen],
                 station.caps(),
-                station.fallback(chosen[0].model),
+                station.fallback(job.model for job in chosen),
             )
         except LimiterUnavailable as error:
             log.warning("limiter.away cause=%s", error)
@@ -171,6 +171,7 @@ class Submit:
                 now_ms=now_ms,
                 until_ms=until_ms,
                 deltas=deltas,
+                slots={job.lease.job_id: slot.id for job, slot in zip(taken, slots, strict=True)},
             )
             return results.bodies(connection, sorted(moved))
 
@@ -210,7 +211,7 @@ class Submit:
         else:
             station.limiter.confirm(slot)
         if verdict.outcome is Outcome.ACCEPTED:
-            await self._accepted(job, slot, verdict, sent_at_ms, marked)
+            await self._accepted(job, verdict, sent_at_ms, marked)
         else:
             await self._turned_away(job, slot, verdict, status, sent_at_ms)
             marked.saved()
@@ -248,9 +249,7 @@ class Submit:
             log.error("spool.failed cause=%s", error)
             return "spool-failed"
 
-    async def _accepted(
-        self, job: Leased, slot: Slot, verdict: Verdict, sent_at_ms: int, marked: Segment
-    ) -> None:
+    async def _accepted(self, job: Leased, verdict: Verdict, sent_at_ms: int, marked: Segment) -> None:
         station, lease, now_ms = self._station, job.lease, self._station.now_ms()
         self._refusals = 0
         assert verdict.request_id is not None  # noqa: S101 - ACCEPTED means that there is one
@@ -266,7 +265,6 @@ class Submit:
             spooled.append(station.spool.taken(taken))
         except OSError as error:  # the database may still take what a full disk could not
             log.error("spool.failed cause=%s", error)
-        station.remember_slot(verdict.request_id, slot)
         wait_s = polling.next_poll_s(
             0.0,
             station.random.random(),
@@ -362,11 +360,6 @@ class Submit:
         )
         await self._station.committer.write(move, job.lease.job_id, row)
         self._station.submit_bell.set()
-
-    def _tokens(self, job: Leased) -> int:
-        """Estimate what an attempt counts against the TPM, by what the model's answers taught."""
-        guess = job.prompt_tokens + min(job.output_tokens_max or OUTPUT_TOKENS_GUESS, OUTPUT_TOKENS_GUESS)
-        return max(1, round(guess * self._station.learned.token_ratio(job.model)))
 
     async def _give_back(self) -> None:
         unsent: list[Lease] = [job.lease for feed in self._feeds.values() for job in feed.jobs]

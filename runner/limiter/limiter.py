@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from runner.limiter.bucket import AGAIN_S_MAX, Bucket
 from runner.limiter.limits import Caps, View
 from runner.limiter.news import News
-from runner.limiter.slots import Grant, Slot
+from runner.limiter.slots import Grant, Slot, tokens_of
 from runner.limiter.store import LimiterUnavailable, Store
 
 if TYPE_CHECKING:
@@ -105,10 +105,13 @@ class Limiter:
         if slot.id:
             self._bucket(slot.bucket).tell(News(released=[slot.id]))
 
-    def settle(self, slot: Slot, tokens: int) -> None:
-        """Correct the estimate by what was used; counts only while the slot is in the window."""
-        if slot.id and tokens != slot.tokens:
-            self._bucket(slot.bucket).tell(News(settled=[(slot.id, tokens)]))
+    def settle(self, bucket: str, slot_id: str, tokens: int) -> None:
+        """Correct the estimate by what was used, whoever was granted the slot; it counts while in the window.
+
+        Why nothing is owed beyond it: docs/decisions/0010.
+        """
+        if slot_id and tokens != tokens_of(slot_id):
+            self._bucket(bucket).tell(News(settled=[(slot_id, tokens)]))
 
     def pause(self, bucket: str, seconds: float, *, rate_limited: bool) -> None:
         """Make everybody wait; a longer pause stands. `rate_limited`: a 429 said so, so all slow down."""

@@ -162,7 +162,7 @@ def test_news_reaches_redis_without_another_ask(valkey: Valkey) -> None:
             before = talks(valkey)
             for slot in grant.slots:
                 limits.confirm(slot)
-            limits.settle(grant.slots[0], 25)
+            limits.settle("b", grant.slots[0].id, 25)
             limits.release(grant.slots[2])
             looks = 0
 
