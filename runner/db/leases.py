@@ -109,13 +109,24 @@ def lease_pending(
 
 
 def claim_waiting(
-    connection: Connection, *, worker: int, now_ms: int, until_ms: int, rows_max: int, deltas: Deltas
+    connection: Connection,
+    *,
+    worker: int,
+    now_ms: int,
+    until_ms: int,
+    rows_max: int,
+    deltas: Deltas,
+    accepted_before_ms: int | None = None,
 ) -> list[Claimed]:
-    """Claim waiting jobs that are due, the longest due first (the move `claim`)."""
+    """Claim waiting jobs that are due, the longest due first (the move `claim`).
+
+    With `accepted_before_ms` only those that the API accepted before it.
+    """
+    only_old = "" if accepted_before_ms is None else " AND accepted_at_ms < :before"
     rows = connection.execute(
         text(
             "WITH c AS MATERIALIZED (SELECT id FROM jobs WHERE state = 'waiting' AND due_at_ms <= :now"
-            f" ORDER BY due_at_ms LIMIT :rows {_skip_locked(connection)})"
+            f"{only_old} ORDER BY due_at_ms LIMIT :rows {_skip_locked(connection)})"
             " UPDATE jobs SET state = 'collecting', lease_owner = :worker, lease_until_ms = :until,"
             " lease_gen = lease_gen + 1, polls = polls + 1"
             " WHERE id IN (SELECT id FROM c) AND state = 'waiting'"
@@ -123,7 +134,8 @@ def claim_waiting(
             " extras, prompt_tokens, output_tokens_max, due_at_ms, (SELECT a.slot FROM attempts a"
             " WHERE a.job_id = jobs.id AND a.attempt = jobs.attempt) AS slot"
         ),
-        {"worker": worker, "now": now_ms, "until": until_ms, "rows": rows_max},
+        {"worker": worker, "now": now_ms, "until": until_ms, "rows": rows_max}
+        | ({} if accepted_before_ms is None else {"before": accepted_before_ms}),
     ).all()
     for row in rows:
         deltas.moved(run_of(row.id), JobState.WAITING, JobState.COLLECTING)

@@ -16,6 +16,8 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+from sqlalchemy.exc import DBAPIError
+
 from runner.api import account
 from runner.api.xai import XAI
 from runner.db import counters, runs, sent_lately, workers
@@ -142,8 +144,9 @@ class Station:
         )
 
     def caps(self) -> Caps:
-        """Return the user's limits: the lowest among the runs that send."""
-        options = [a.run.options for a in self._active if a.run.state is RunState.RUNNING]
+        """Return the user's limits: the lowest among the runs that send, or else that collect."""
+        sending = [a.run.options for a in self._active if a.run.state in SENDING]
+        options = sending or [a.run.options for a in self._active]
         return Caps(rpm=_lowest([o.rpm for o in options]), tpm=_lowest([o.tpm for o in options]), rps=None)
 
     def fallback(self, names: Iterable[str]) -> Caps:
@@ -159,6 +162,13 @@ class Station:
             rpm=min(facts.rpm if facts else UNKNOWN_RPM for facts in known),
             tpm=min(facts.tpm if facts else UNKNOWN_TPM for facts in known),
         )
+
+    def polls_charged(self, model: str) -> bool:
+        """Return whether a poll needs a slot; not while nobody knows whose limits hold."""
+        said = self.settings.charge_polls
+        if said == "never" or self.team.name is None:
+            return False
+        return said == "always" or self.limiter.polls_charged(self.bucket(model))
 
     async def may_send(self, sending: Iterable[Activity]) -> bool:
         """Return whether the team is known, so that its limits can be kept; else tell the runs why not."""
@@ -329,6 +339,12 @@ class Station:
         return entries
 
     def _read_sent(self) -> list[tuple[str, int, int]]:
+        try:
+            return self._read_sent_and_others()
+        except DBAPIError as error:
+            raise LimiterUnavailable(f"it was emptied, and the database does not answer: {error}") from error
+
+    def _read_sent_and_others(self) -> list[tuple[str, int, int]]:
         now_ms = self.now_ms()
         with self.database.read() as connection:
             alive = workers.alive(connection, now_ms - SEEN_WITHIN_MS)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from runner.api import deferred
 from runner.api.xai import Failed
-from runner.db import jobs, leases, results
+from runner.db import counters, jobs, leases, results
 from runner.db.outcomes import Accepted, Back, Cause
 from runner.engine import doubt
 from runner.engine.spool import Segment, Taken
@@ -122,8 +122,7 @@ class Submit:
         taken = chosen[: len(grant.slots)]
         ids = {job.lease.job_id for job in taken}
         feed.jobs = deque(job for job in feed.jobs if job.lease.job_id not in ids)
-        await self._send(taken, grant.slots)
-        return bool(taken)
+        return await self._send(taken, grant.slots, activity.run.options.max_waiting)
 
     async def _room(self) -> int:
         """Wait until few enough marked jobs are on their way; return how many more may be."""
@@ -156,17 +155,24 @@ class Submit:
             feed.empty_until = station.loop.time() + 0.1
         return bool(found)
 
-    async def _send(self, taken: list[Leased], slots: list[Slot]) -> None:
-        """Mark exactly those jobs that have slots, then let their POSTs go, each at its time."""
+    async def _send(self, taken: list[Leased], slots: list[Slot], max_waiting: int) -> bool:
+        """Mark exactly those jobs that have slots, then let their POSTs go, each at its time.
+
+        Not more are marked than `max_waiting` leaves room for, as the database counts them now; return
+        whether any was. PostgreSQL lets several processes count at once: each may then be over by what it
+        marks in that moment.
+        """
         if not taken:
-            return
+            return False
         station, now_ms = self._station, self._station.now_ms()
         until_ms = now_ms + int(station.settings.lease_s * 1000)
 
         def mark(connection: Connection, deltas: Deltas) -> dict[int, tuple[bytes, str | None]]:
+            room = max(0, max_waiting - counters.out(connection, taken[0].lease.run_id))
+            leases.release(connection, [job.lease for job in taken[room:]])
             moved = jobs.send(
                 connection,
-                [job.lease for job in taken],
+                [job.lease for job in taken[:room]],
                 worker=station.worker,
                 now_ms=now_ms,
                 until_ms=until_ms,
@@ -177,7 +183,7 @@ class Submit:
 
         bodies = await station.committer.ask(mark)
         for job, slot in zip(taken, slots, strict=True):
-            if job.lease.job_id not in bodies:  # somebody else has it
+            if job.lease.job_id not in bodies:  # somebody else has it, or there is no room
                 station.limiter.release(slot)
                 continue
             body, conv_id = bodies[job.lease.job_id]
@@ -187,6 +193,7 @@ class Submit:
             self._marked += 1
             self._posts.add(task)
             task.add_done_callback(self._posts.discard)
+        return bool(bodies)
 
     async def _post(
         self, job: Leased, slot: Slot, body: bytes, conv_id: str | None, send_before_ms: int

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 KEY: Final = "{runner}:learned"
 REFRESH_S: Final = 1.0
-LESSON_WEIGHT: Final = 0.98  # of the older sums, with each new answer: about 50 answers count
+LESSON_WEIGHT: Final = 0.99  # of the older sums, with each new answer: about 100 answers count
 FIRST_RATIO: Final = (
     2.0  # until answers teach better: deferred ones come late, and a 429 costs more than room
 )

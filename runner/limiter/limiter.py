@@ -67,15 +67,18 @@ class Limiter:
         caps: Caps,
         fallback: Caps,
         horizon_s: float = HORIZON_S,
+        *,
+        is_poll: bool = False,
     ) -> Grant:
         """Ask once for a slot for each estimate of `tokens`, in order.
 
         Granted are those that may fire within `horizon_s`; ask for the others again after `again_s`.
+        Polls use no tokens and go first where slots are scarce, though not only they (line.py).
         Raises LimiterUnavailable, and what `rebuild` raises: then nothing may be sent.
         """
         its = self._bucket(bucket)
         if not caps.unlimited:
-            return await its.ask(tokens, caps, fallback, horizon_s)
+            return await its.ask(tokens, caps, fallback, horizon_s, is_poll=is_poll)
         now = asyncio.get_running_loop().time()
         if now - its.heard_at > UNLIMITED_LOOK_S:
             await its.ask([], caps, fallback, horizon_s)
@@ -117,6 +120,16 @@ class Limiter:
         """Make everybody wait; a longer pause stands. `rate_limited`: a 429 said so, so all slow down."""
         until = asyncio.get_running_loop().time() + seconds
         self._bucket(bucket).tell(News(pause_until=until, refused=rate_limited))
+
+    def polled(self, bucket: str, *, refused: bool) -> None:
+        """Say that a poll was answered; `refused`: with a 429, which may mean that polls count too."""
+        self._bucket(bucket).polled(refused=refused)
+
+    def polls_charged(self, bucket: str) -> bool:
+        """Say whether polls need slots, by what all processes saw of late; it is looked up now and then."""
+        its = self._bucket(bucket)
+        its.look()
+        return its.polls_charged
 
     def announce(self, bucket: str, rpm: int | None, tpm: int | None) -> None:
         """Pass on the limits a reply's headers announced; None where they said nothing."""
