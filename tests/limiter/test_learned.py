@@ -79,7 +79,7 @@ def test_the_ratio_is_of_sums_and_follows_the_latest(valkey: Valkey) -> None:
 
     async def story() -> None:
         learned = Learned(valkey.url)
-        for estimated, actual in ((1000, 500), (10, 20)) * 100:
+        for estimated, actual in ((1000, 500), (10, 20)) * 300:
             learned.observe_tokens("m", estimated, actual)
         assert learned.token_ratio("m") == pytest.approx(0.515, abs=0.02)
         for _ in range(800):
