@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,10 +20,13 @@ from live import Home, Simulator
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from live import Command
+
 MINUTE_S = 60.0
 RUN_S = 170.0
 CUT_AT_S = 75.0
 CUT_RUN_S = 260.0
+STARTING = threading.Lock()  # an engine has 15 s to get ready
 SEVENTY_FIVE = 360  # of CUT_FROM
 CUT_FROM = 480
 
@@ -121,11 +125,10 @@ def measure(folder: Path, case: Case, processes: int) -> Found:
     env = {"RUNNER_WORKERS": str(processes)}
     if case.overhead_tokens is not None:
         env["RUNNER_PROMPT_OVERHEAD_TOKENS"] = str(case.overhead_tokens)
-    jobs = round((case.rpm or 240) * (case.run_s / MINUTE_S) * 1.5)
     with Simulator(folder, *limits(case)) as simulator, Home(folder, simulator, **env) as home:
-        for number, flags in enumerate(case.flags):
-            write_jobs(folder / f"jobs-{number}.jsonl", case, jobs, number)
-            home.start("run", f"jobs-{number}.jsonl", "-o", f"out-{number}.jsonl", *flags)
+        with STARTING:
+            commands = [start(home, folder, case, number) for number in range(len(case.flags))]
+            home.reach(1, commands[0])
         ends = time.monotonic() + case.run_s
         refused_before_late = 0
         if case.is_cut:
@@ -135,6 +138,8 @@ def measure(folder: Path, case: Case, processes: int) -> Found:
             refused_before_late = refused(simulator.books())
         time.sleep(max(0.0, ends - time.monotonic()))
         books = simulator.books()
+        for command in commands:
+            assert command.process.poll() is None, command.said
     return Found(
         accepted=books["accepted"],
         refused=refused(books),
@@ -142,6 +147,13 @@ def measure(folder: Path, case: Case, processes: int) -> Found:
         duplicates=books["duplicates"],
         used=share_used(books["jobs"], case),
     )
+
+
+def start(home: Home, folder: Path, case: Case, number: int) -> Command:
+    """Start one run of a case."""
+    jobs = round((case.rpm or 240) * (case.run_s / MINUTE_S) * 1.5)
+    write_jobs(folder / f"jobs-{number}.jsonl", case, jobs, number)
+    return home.start("run", f"jobs-{number}.jsonl", "-o", f"out-{number}.jsonl", *case.flags[number])
 
 
 def refused(books: dict[str, Any]) -> int:
@@ -152,6 +164,8 @@ def refused(books: dict[str, Any]) -> int:
 def share_used(jobs: list[dict[str, Any]], case: Case) -> float:
     """Say which part of the limit was used after the first minute; of the last minute after a cut."""
     times = [job["accepted_at"] for job in jobs]
+    if not times or times[-1] < times[0] + 1.2 * MINUTE_S:
+        return 0.0
     start = times[-1] - MINUTE_S if case.is_cut else times[0] + MINUTE_S
     steady = [job for job in jobs if job["accepted_at"] >= start]
     minutes = (steady[-1]["accepted_at"] - steady[0]["accepted_at"]) / MINUTE_S
