@@ -25,7 +25,8 @@ LESSON_WEIGHT: Final = 0.99  # of the older sums, with each new answer: about 10
 FIRST_RATIO: Final = (
     2.0  # until answers teach better: deferred ones come late, and a 429 costs more than room
 )
-FIRST_ANSWERS: Final = 10  # so many it counts for; it fades as they do
+FIRST_ANSWERS: Final = 10  # so many it counts for ...
+CAUTION_WEIGHT: Final = 0.96  # ... and of that, what each answer leaves: after 50, hardly anything
 TRIES: Final = 5
 NEW_MAX: Final = 1000  # lessons kept while Redis is away
 
@@ -34,28 +35,28 @@ NEW_MAX: Final = 1000  # lessons kept while Redis is away
 class Tokens:
     """Sums over the answers of late. The ratio of sums, since the mean of ratios is biased.
 
-    They begin with a caution of FIRST_ANSWERS answers, so that the first ones, which are the short ones,
-    are not believed too much.
+    `caution` counts as so many estimated tokens that used FIRST_RATIO times as many: the first answers to
+    come in are the short ones, and are not to be believed too soon.
     """
 
     estimated: float = 0.0
     actual: float = 0.0
+    caution: float = 0.0
 
     @property
     def ratio(self) -> float:
         """By how much estimates are to be multiplied."""
-        return self.actual / self.estimated if self.estimated > 0 and self.actual > 0 else FIRST_RATIO
+        if self.estimated <= 0 or self.actual <= 0:
+            return FIRST_RATIO
+        return (self.actual + self.caution * FIRST_RATIO) / (self.estimated + self.caution)
 
     def update(self, estimated: int, actual: int) -> Tokens:
         """Learn from one answer."""
-        known = self
-        if known.estimated <= 0:
-            known = Tokens(
-                estimated=estimated * FIRST_ANSWERS, actual=estimated * FIRST_ANSWERS * FIRST_RATIO
-            )
+        caution = self.caution if self.estimated > 0 else float(estimated * FIRST_ANSWERS)
         return Tokens(
-            estimated=known.estimated * LESSON_WEIGHT + estimated,
-            actual=known.actual * LESSON_WEIGHT + actual,
+            estimated=self.estimated * LESSON_WEIGHT + estimated,
+            actual=self.actual * LESSON_WEIGHT + actual,
+            caution=caution * CAUTION_WEIGHT,
         )
 
 
