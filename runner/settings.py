@@ -46,6 +46,13 @@ def _truth(value: object) -> bool:
     return word in {"1", "true", "yes", "on"}
 
 
+def _one_of(words: tuple[str, ...], value: object) -> str:
+    word = str(value).strip().lower()
+    if word not in words:
+        raise _WrongValueError(f"is none of {', '.join(words)}")
+    return word
+
+
 def _number(kind: Callable[[str], float], low: float, high: float, value: object) -> float:
     try:
         number = kind(str(value))
@@ -133,6 +140,13 @@ TABLE: Final = (
         "what the API adds to every prompt (not set: by the model)",
         "tokens",
     ),
+    Row(
+        "charge_polls",
+        "RUNNER_CHARGE_POLLS",
+        partial(_one_of, ("auto", "always", "never")),
+        "auto",
+        "whether polls use up the request limit (auto: when the API refuses them)",
+    ),
     Row("prices", "", _prices, MappingProxyType({}), "your own prices by model"),
     Row("debug", "RUNNER_DEBUG", _truth, False, "tell more in the logs"),
 )
@@ -165,6 +179,7 @@ class Settings:
     read_timeout_s: float
     connect_timeout_s: float
     prompt_overhead_tokens: int | None
+    charge_polls: str
     prices: Mapping[str, object]
     debug: bool
     sources: tuple[Source, ...] = ()

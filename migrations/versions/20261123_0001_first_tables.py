@@ -162,6 +162,7 @@ def _attempts() -> None:
         sa.Column("attempt", sa.Integer(), nullable=False, autoincrement=False),
         sa.Column("lane", sa.String(16), nullable=False),
         sa.Column("worker", sa.Integer(), nullable=False),
+        sa.Column("slot", sa.Text()),
         sa.Column("outcome", sa.String(24), nullable=False),
         sa.Column("marked_at_ms", sa.BigInteger(), nullable=False),
         sa.Column("sent_at_ms", sa.BigInteger()),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from runner.db import bulk
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -20,15 +20,20 @@ _POLLS = "polls = (SELECT jobs.polls FROM jobs WHERE jobs.id = attempts.job_id)"
 _KEY = [("job_id", "BIGINT"), ("attempt", "INT")]
 
 
-def open_(connection: Connection, leases: Sequence[Lease], *, worker: int, now_ms: int) -> None:
-    """Put attempts on record as about to be sent."""
+def open_(
+    connection: Connection, leases: Sequence[Lease], slots: Mapping[int, str], *, worker: int, now_ms: int
+) -> None:
+    """Put attempts on record as about to be sent, with the limiter's slots by job."""
     if leases:
         bulk.execute(
             connection,
-            [*_KEY, ("lane", "TEXT"), ("worker", "INT"), ("at", "BIGINT")],
-            [(lease.job_id, lease.attempt, LANE, worker, now_ms) for lease in leases],
-            "INSERT INTO attempts (job_id, attempt, lane, worker, outcome, marked_at_ms, polls)"
-            " SELECT job_id, attempt, lane, worker, 'marked', at, 0 FROM v WHERE true"
+            [*_KEY, ("lane", "TEXT"), ("worker", "INT"), ("slot", "TEXT"), ("at", "BIGINT")],
+            [
+                (lease.job_id, lease.attempt, LANE, worker, slots.get(lease.job_id) or None, now_ms)
+                for lease in leases
+            ],
+            "INSERT INTO attempts (job_id, attempt, lane, worker, slot, outcome, marked_at_ms, polls)"
+            " SELECT job_id, attempt, lane, worker, slot, 'marked', at, 0 FROM v WHERE true"
             " ON CONFLICT (job_id, attempt) DO NOTHING",
         )
 

@@ -89,6 +89,19 @@ def open_jobs(connection: Connection, run_id: int) -> int:
     )
 
 
+def out(connection: Connection, run_id: int) -> int:
+    """Count the jobs of a run that are on their way: being sent, waiting, or being collected."""
+    return int(
+        connection.execute(
+            text(
+                "SELECT COALESCE(SUM(n), 0) FROM run_counters WHERE run_id = :run AND kind = 'state'"
+                " AND key IN ('submitting', 'waiting', 'collecting')"
+            ),
+            {"run": run_id},
+        ).scalar_one()
+    )
+
+
 def recount(connection: Connection, run_id: int) -> bool:
     """Count the jobs' states anew; return whether the counters had drifted (and mend them)."""
     counted = {

@@ -6,9 +6,10 @@ somebody else before; that is a normal answer and no error.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
@@ -76,8 +77,12 @@ def send(
     now_ms: int,
     until_ms: int,
     deltas: Deltas,
+    slots: Mapping[int, str] = MappingProxyType({}),
 ) -> set[int]:
-    """Mark leased jobs as being sent, under leases until `until_ms`, and put their attempts on record."""
+    """Mark leased jobs as being sent, under leases until `until_ms`, and put their attempts on record.
+
+    `slots` are the limiter's, by job: whoever brings the answer settles what it really used.
+    """
     moves = [_Move(lease.job_id, JobState.SUBMITTING, lease.gen) for lease in leases]
     moved = _guarded(
         connection,
@@ -88,7 +93,7 @@ def send(
         deltas,
     )
     attempts.open_(
-        connection, [lease for lease in leases if lease.job_id in moved], worker=worker, now_ms=now_ms
+        connection, [lease for lease in leases if lease.job_id in moved], slots, worker=worker, now_ms=now_ms
     )
     return moved
 

@@ -59,6 +59,7 @@ class Claimed:
     extras: int
     prompt_tokens: int
     output_tokens_max: int | None
+    slot: str | None
 
 
 def lease_pending(
@@ -108,20 +109,33 @@ def lease_pending(
 
 
 def claim_waiting(
-    connection: Connection, *, worker: int, now_ms: int, until_ms: int, rows_max: int, deltas: Deltas
+    connection: Connection,
+    *,
+    worker: int,
+    now_ms: int,
+    until_ms: int,
+    rows_max: int,
+    deltas: Deltas,
+    accepted_before_ms: int | None = None,
 ) -> list[Claimed]:
-    """Claim waiting jobs that are due, the longest due first (the move `claim`)."""
+    """Claim waiting jobs that are due, the longest due first (the move `claim`).
+
+    With `accepted_before_ms` only those that the API accepted before it.
+    """
+    only_old = "" if accepted_before_ms is None else " AND accepted_at_ms < :before"
     rows = connection.execute(
         text(
             "WITH c AS MATERIALIZED (SELECT id FROM jobs WHERE state = 'waiting' AND due_at_ms <= :now"
-            f" ORDER BY due_at_ms LIMIT :rows {_skip_locked(connection)})"
+            f"{only_old} ORDER BY due_at_ms LIMIT :rows {_skip_locked(connection)})"
             " UPDATE jobs SET state = 'collecting', lease_owner = :worker, lease_until_ms = :until,"
             " lease_gen = lease_gen + 1, polls = polls + 1"
             " WHERE id IN (SELECT id FROM c) AND state = 'waiting'"
             " RETURNING id, lease_gen, attempt, model, request_id, accepted_at_ms, polls, misses, spent,"
-            " extras, prompt_tokens, output_tokens_max, due_at_ms"
+            " extras, prompt_tokens, output_tokens_max, due_at_ms, (SELECT a.slot FROM attempts a"
+            " WHERE a.job_id = jobs.id AND a.attempt = jobs.attempt) AS slot"
         ),
-        {"worker": worker, "now": now_ms, "until": until_ms, "rows": rows_max},
+        {"worker": worker, "now": now_ms, "until": until_ms, "rows": rows_max}
+        | ({} if accepted_before_ms is None else {"before": accepted_before_ms}),
     ).all()
     for row in rows:
         deltas.moved(run_of(row.id), JobState.WAITING, JobState.COLLECTING)
@@ -177,4 +191,5 @@ def _claimed(row: Row[Any]) -> Claimed:
         extras=row.extras,
         prompt_tokens=row.prompt_tokens,
         output_tokens_max=row.output_tokens_max,
+        slot=row.slot,
     )

@@ -168,6 +168,7 @@ class Attempt(Base):
     attempt: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     lane: Mapped[str] = mapped_column(String(16))
     worker: Mapped[int] = mapped_column(Integer)
+    slot: Mapped[str | None] = mapped_column(Text)
     outcome: Mapped[str] = mapped_column(String(24))
     marked_at_ms: Mapped[int] = mapped_column(BigInteger)
     sent_at_ms: Mapped[int | None] = mapped_column(BigInteger)

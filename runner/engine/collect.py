@@ -22,6 +22,7 @@ from runner.engine.breaker import Door
 from runner.engine.spool import Answer
 from runner.engine.station import IDLE_S, Station
 from runner.engine.streak import AWAY_AFTER, Streak
+from runner.limiter.limiter import LimiterUnavailable
 from runner.rules import polling, reply, retry
 from runner.rules.reply import Outcome, Reply, Verdict
 from runner.rules.states import Event, JobState
@@ -33,13 +34,18 @@ if TYPE_CHECKING:
 
     from runner.db.counters import Deltas
     from runner.db.leases import Claimed
+    from runner.limiter.limiter import Slot
 
 CLAIM_ROWS = 128
+CHARGED_AHEAD = 8  # the same, and claimed at once, when polls wait for slots: a claim must not run out first
 CLAIMED_AHEAD = 64  # so many claimed jobs wait for a connection while the next are being claimed
 TOGETHER_S = 0.02  # answers due within it are claimed together
+URGENT_MS = int(polling.URGENT_AFTER_S * 1000)
+URGENT_LOOK_S = 10.0
 FETCH_WITHIN_MS = 30_000  # of the lease; GET and its timeouts fit into what is left
 MISSES_MAX = 2
 MISS_WAIT_S = 2.0
+NO_SLOT_WAIT_S = 1.0
 UNASKED = "paused"  # everybody pauses, this process ends, or the lease does: the API was not asked
 TROUBLE_WAIT_S = 30.0  # while the account is in trouble, answers stay where they are
 
@@ -71,6 +77,8 @@ class Collect:
         self._unanswered = 0
         self._answered = asyncio.Event()
         self._turn = asyncio.Lock()
+        self._ahead = CLAIMED_AHEAD
+        self._urgent_at = 0.0  # when to look for answers that are about to expire
 
     async def turn(self, seconds: float) -> bool:
         """Collect what is due; return whether the time was over before the work."""
@@ -89,9 +97,15 @@ class Collect:
         return False
 
     async def _claim(self) -> bool:
-        """Claim what is due and start the fetches; return whether more may be due now."""
+        """Claim what is due and start the fetches; return whether more may be due now.
+
+        Answers near the end of their 24 hours go before all others: they are looked for now and then, and
+        while there are more of them than are claimed at once, nothing else is claimed.
+        """
         await self._room()
         station, now_ms = self._station, self._station.now_ms()
+        rows_max = CLAIM_ROWS if self._ahead == CLAIMED_AHEAD else CHARGED_AHEAD
+        urgent = station.loop.time() >= self._urgent_at
 
         def claim(connection: Connection, deltas: Deltas) -> tuple[list[Claimed], int | None]:
             found = leases.claim_waiting(
@@ -99,8 +113,9 @@ class Collect:
                 worker=station.worker,
                 now_ms=now_ms,
                 until_ms=now_ms + int(station.settings.lease_s * 1000),
-                rows_max=CLAIM_ROWS,
+                rows_max=rows_max,
                 deltas=deltas,
+                accepted_before_ms=now_ms - URGENT_MS if urgent else None,
             )
             return found, leases.next_due_ms(connection)
 
@@ -112,11 +127,14 @@ class Collect:
             self._unanswered += 1
             self._gets.add(task)
             task.add_done_callback(self._gets.discard)
-        return len(claimed) == CLAIM_ROWS
+        is_full = len(claimed) == rows_max
+        if urgent and not is_full:
+            self._urgent_at = station.loop.time() + URGENT_LOOK_S
+        return is_full or urgent
 
     async def _room(self) -> None:
         """Wait until few claimed jobs wait for a connection."""
-        while self._unanswered > CLAIMED_AHEAD:
+        while self._unanswered > self._ahead:
             self._answered.clear()
             await self._answered.wait()
 
@@ -140,24 +158,54 @@ class Collect:
         station = self._station
         answer: Reply | None = None
         asked_at_ms = 0
+        bucket = station.bucket(job.model)
+        slot = None
         try:
+            charged = station.polls_charged(job.model)
+            self._ahead = CHARGED_AHEAD if charged else CLAIMED_AHEAD
+            if charged:
+                slot = await self._slot(job, bucket, fetch_before_ms)
             async with station.http:
                 asked_at_ms = station.now_ms()
-                pause_s = station.limiter.paused_until(station.bucket(job.model)) - station.loop.time()
-                if station.stopping or pause_s > 0 or station.now_ms() > fetch_before_ms:
-                    verdict = Verdict(outcome=Outcome.LATER, code=UNASKED, retry_after_s=max(pause_s, 0.0))
+                wait_s = station.limiter.paused_until(bucket) - station.loop.time()
+                if charged and slot is None:
+                    wait_s = max(wait_s, NO_SLOT_WAIT_S)
+                passed = slot is not None and not station.limiter.usable(slot)
+                if station.stopping or wait_s > 0 or passed or station.now_ms() > fetch_before_ms:
+                    verdict = Verdict(outcome=Outcome.LATER, code=UNASKED, retry_after_s=max(wait_s, 0.0))
                 else:
                     answer = await deferred.fetch(station.api, job.request_id)
                     verdict = reply.of_fetch(answer, now_s=station.now_ms() / 1000)
+                    station.limiter.polled(bucket, refused=verdict.code == "rate-limited")
         except Failed as failed:
             verdict = reply.of_fetch_fault(failed.fault, failed.detail)
         finally:
             self._unanswered -= 1
             self._answered.set()
+        if slot is not None:
+            settle = station.limiter.release if verdict.code == UNASKED else station.limiter.confirm
+            settle(slot)
         if answer is not None and verdict.outcome is Outcome.READY:
             await self._keep(job, answer.body)
         else:
             await self._without(job, verdict, answer.status if answer else None, asked_at_ms)
+
+    async def _slot(self, job: Claimed, bucket: str, fetch_before_ms: int) -> Slot | None:
+        """Wait for the right to ask; None when there is none in time. No connection is held meanwhile."""
+        station = self._station
+        while not station.stopping and station.now_ms() < fetch_before_ms:
+            try:
+                grant = await station.limiter.reserve(
+                    bucket, [0], station.caps(), station.fallback([job.model]), is_poll=True
+                )
+            except LimiterUnavailable as error:
+                log.warning("limiter.away cause=%s", error)
+                return None
+            if grant.slots:
+                await asyncio.sleep(grant.slots[0].fire_at - station.loop.time())
+                return grant.slots[0]
+            await asyncio.sleep(grant.again_s or 0.0)
+        return None
 
     async def _keep(self, job: Claimed, body: bytes) -> None:
         station, lease, now_ms = self._station, job.lease, self._station.now_ms()
@@ -216,7 +264,7 @@ class Collect:
         station, age_s = self._station, (now_ms - job.accepted_at_ms) / 1000
         station.learned.observe_latency(job.model, station.last_asked_s(job.lease.job_id), age_s, ready=True)
         if settled.cost.total_tokens:
-            station.settle_slot(job.request_id, job.model, settled.cost.total_tokens)
+            station.settle_tokens(job, settled.cost.total_tokens)
 
     async def _without(self, job: Claimed, verdict: Verdict, status: int | None, asked_at_ms: int) -> None:
         """Record a fetch that brought no answer."""

@@ -10,10 +10,13 @@ import os
 import random
 import threading
 import time
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
+
+from sqlalchemy.exc import DBAPIError
 
 from runner.api import account
 from runner.api.xai import XAI
@@ -24,23 +27,27 @@ from runner.engine.breaker import Breaker
 from runner.engine.committer import Committer
 from runner.engine.settle import Policy
 from runner.engine.spool import Spool
+from runner.engine.team import AWAY_AFTER_TRIES, Team
 from runner.limiter.learned import Learned
-from runner.limiter.limiter import Caps, Limiter, Slot
-from runner.rules import failing, models, polling
+from runner.limiter.limiter import HORIZON_S, LATE_S_MAX, Caps, Limiter, LimiterUnavailable
+from runner.rules import failing, models, polling, tokens
 from runner.rules.errors import RunnerError
 from runner.rules.prices import own_prices
 from runner.rules.states import FINAL, JobState, PauseReason, RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterable
 
+    from runner.db.leases import Claimed, Leased
     from runner.db.runs import RunRow
     from runner.settings import Settings
 
 REFRESH_S = 0.3
 IDLE_S = 0.5
-SLOTS_KEPT = 50_000
 SENDING = (RunState.RUNNING, RunState.WAITING)  # a waiting run probes
+UNKNOWN_RPM, UNKNOWN_TPM = 120, 200_000  # of a model that the table does not know
+SEEN_WITHIN_MS = 30_000
+JUST_NOW_US = 2_000_000
 LONG_RUN_JOBS = 1_000  # more than end within REFRESH_S
 T = TypeVar("T")
 log = logging.getLogger("runner.station")
@@ -88,7 +95,6 @@ class Station:
         self.submit_bell = asyncio.Event()
         self.collect_bell = asyncio.Event()
         self.next_due_ms: int | None = None
-        self._slots: OrderedDict[str, Slot] = OrderedDict()
         self._asked_s: dict[int, float] = {}
         self._scouting: defaultdict[str, set[int]] = defaultdict(set)
         self._ended_in: set[int] = set()
@@ -96,6 +102,7 @@ class Station:
         self._news: list[str] = []
         self._told: set[int] = set()  # runs that go on although all of their first jobs failed
         self._active: list[Activity] = []
+        self._others = False  # who work beside this process
         self._active_at = -1.0
         self._refreshing = asyncio.Lock()
         self.loop = asyncio.new_event_loop()
@@ -119,7 +126,7 @@ class Station:
         self.limiter = Limiter(settings.effective_redis_url, rebuild=self._sent_lately)
         self.learned = Learned(settings.effective_redis_url)
         self.breaker = Breaker(settings.effective_redis_url, self.pause)
-        self.team = account.key_name(settings)
+        self.team = Team(self.api, settings.effective_redis_url, account.key_name(settings), self.random)
         self._closer = self.loop.create_task(self._finish_runs())
 
     def run(self, stage: Coroutine[Any, Any, T]) -> T:
@@ -131,8 +138,8 @@ class Station:
         return _local_ms() + self._skew_ms
 
     def bucket(self, model: str) -> str:
-        """Name the limiter's bucket: limits hold per team and model, whatever alias is used."""
-        return f"{self.team}:{models.canonical(model)}"
+        """Name the limiter's bucket: limits hold per team and the model that serves, by whatever name."""
+        return f"{self.team.name}:{models.serving(model, self._today())}"
 
     def policy(self, run_id: int) -> Policy:
         """Return what a run says about attempts."""
@@ -145,14 +152,51 @@ class Station:
         )
 
     def caps(self) -> Caps:
-        """Return the user's limits: the lowest among the runs that send."""
-        options = [a.run.options for a in self._active if a.run.state is RunState.RUNNING]
+        """Return the user's limits: the lowest among the runs that send, or else that collect."""
+        sending = [a.run.options for a in self._active if a.run.state in SENDING]
+        options = sending or [a.run.options for a in self._active]
         return Caps(rpm=_lowest([o.rpm for o in options]), tpm=_lowest([o.tpm for o in options]), rps=None)
 
-    def fallback(self, model: str) -> Caps:
-        """Return the model table's limits, for while the API has announced none."""
-        known = models.facts(model)
-        return Caps(rpm=known.rpm, tpm=known.tpm, rps=None) if known else Caps(rpm=120, tpm=200_000, rps=None)
+    def fallback(self, names: Iterable[str]) -> Caps:
+        """Return the model table's limits, for while the API has announced none.
+
+        The lowest among the models asked for and those that serve them: nobody knows whose limits hold.
+        """
+        asked = set(names)
+        known = [
+            models.facts(name) for name in asked | {models.serving(name, self._today()) for name in asked}
+        ]
+        return Caps(
+            rpm=min(facts.rpm if facts else UNKNOWN_RPM for facts in known),
+            tpm=min(facts.tpm if facts else UNKNOWN_TPM for facts in known),
+        )
+
+    def polls_charged(self, model: str) -> bool:
+        """Return whether a poll needs a slot; not while nobody knows whose limits hold."""
+        said = self.settings.charge_polls
+        if said == "never" or self.team.name is None:
+            return False
+        return said == "always" or self.limiter.polls_charged(self.bucket(model))
+
+    async def may_send(self, sending: Iterable[Activity]) -> bool:
+        """Return whether the team is known, so that its limits can be kept; else tell the runs why not."""
+        try:
+            trouble = await self.team.settle()
+        except LimiterUnavailable as error:
+            log.warning("limiter.away cause=%s", error)
+            for run_id in [activity.run.id for activity in sending]:
+                await self.away(run_id, str(error))
+            return False
+        if trouble is not None:
+            for run_id in [activity.run.id for activity in sending]:
+                if trouble.refused:
+                    await self.pause(run_id, PauseReason.KEY, trouble.why)
+                elif trouble.tries >= AWAY_AFTER_TRIES:
+                    await self.away(run_id, trouble.why)
+        return trouble is None
+
+    def _today(self) -> date:
+        return datetime.fromtimestamp(self.now_ms() / 1000, UTC).date()
 
     async def active(self, *, fresh: bool = False) -> list[Activity]:
         """Return the runs with jobs on their way, at most REFRESH_S old."""
@@ -220,18 +264,23 @@ class Station:
         """Return that age, and forget it."""
         return self._asked_s.pop(job_id, 0.0)
 
-    def remember_slot(self, request_id: str, slot: Slot) -> None:
-        """Keep the slot of an accepted attempt while its tokens may still be settled."""
-        self._slots[request_id] = slot
-        while len(self._slots) > SLOTS_KEPT:
-            self._slots.popitem(last=False)
+    def tokens(self, job: Leased) -> int:
+        """Estimate what an attempt counts against the TPM, by what the model's answers taught."""
+        return max(1, round(self._expected_tokens(job) * self.learned.token_ratio(job.model)))
 
-    def settle_slot(self, request_id: str, model: str, tokens: int) -> None:
-        """Tell the limiter what an attempt really used."""
-        slot = self._slots.pop(request_id, None)
-        if slot is not None:
-            self.limiter.settle(slot, tokens)
-            self.learned.observe_tokens(model, slot.tokens, tokens)
+    def settle_tokens(self, job: Claimed, used: int) -> None:
+        """Tell the limiter what an attempt really used, whoever sent it, and learn from it."""
+        if job.slot and self.team.name is not None:
+            self.limiter.settle(self.bucket(job.model), job.slot, used)
+        self.learned.observe_tokens(job.model, self._expected_tokens(job), used)
+
+    def _expected_tokens(self, job: Leased | Claimed) -> int:
+        """Guess without what was learnt; the user may know the hidden overhead better than the table."""
+        prompt_tokens, own = job.prompt_tokens, self.settings.prompt_overhead_tokens
+        if own is not None:
+            facts = models.facts(job.model)
+            prompt_tokens += own - (facts.prompt_overhead_tokens if facts else 0)
+        return max(1, tokens.expected(max(0, prompt_tokens), job.output_tokens_max))
 
     def ring(self) -> None:
         """Wake both stages: something is new."""
@@ -263,6 +312,7 @@ class Station:
         await self.limiter.close()
         await self.learned.close()
         await self.breaker.close()
+        await self.team.close()
         await self.api.close()
 
     def in_flight(self) -> bool:
@@ -318,11 +368,33 @@ class Station:
             ]
 
     async def _sent_lately(self) -> dict[str, list[tuple[int, int]]]:
-        rows = await self.loop.run_in_executor(None, sent_lately.read, self.database, self.now_ms())
+        """Tell what counts against the limits, for a Redis that was emptied.
+
+        Others may have slots in hand that nobody knows any more. They use them, or find them too late,
+        within a moment; wait for it, so that they are on record.
+        """
+        await self.team.tell_again()
+        rows = await self.loop.run_in_executor(None, self._read_sent)
+        if self._others and any(age_us < JUST_NOW_US for _, age_us, _ in rows):
+            await asyncio.sleep(HORIZON_S + LATE_S_MAX)
+            rows = await self.loop.run_in_executor(None, self._read_sent)
         entries: dict[str, list[tuple[int, int]]] = {}
-        for model, age_us, tokens in rows:
-            entries.setdefault(self.bucket(model), []).append((age_us, tokens))
+        for model, age_us, used in rows:
+            entries.setdefault(self.bucket(model), []).append((age_us, used))
         return entries
+
+    def _read_sent(self) -> list[tuple[str, int, int]]:
+        try:
+            return self._read_sent_and_others()
+        except DBAPIError as error:
+            raise LimiterUnavailable(f"it was emptied, and the database does not answer: {error}") from error
+
+    def _read_sent_and_others(self) -> list[tuple[str, int, int]]:
+        now_ms = self.now_ms()
+        with self.database.read() as connection:
+            alive = workers.alive(connection, now_ms - SEEN_WITHIN_MS)
+        self._others = any(worker.id != self.worker for worker in alive)
+        return sent_lately.read(self.database, now_ms)
 
 
 def _lowest(said: list[int | None]) -> int | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from runner.api import deferred
 from runner.api.xai import Failed
-from runner.db import jobs, leases, results
+from runner.db import counters, jobs, leases, results
 from runner.db.outcomes import Accepted, Back, Cause
 from runner.engine import doubt
 from runner.engine.breaker import Door
@@ -37,7 +37,6 @@ CHUNK_FIRST, CHUNK_MAX = 16, 200
 CHUNK_BYTES = 32 << 20
 MARKED_PER_CONNECTION = 16
 SEND_WITHIN_MS = 30_000  # of the lease; POST and its timeouts fit into what is left
-OUTPUT_TOKENS_GUESS = 500
 PROBE_S_MAX = 30.0
 
 log = logging.getLogger("runner.submit")
@@ -88,8 +87,9 @@ class Submit:
     async def _round(self) -> bool:
         """Give each run one bite; return whether any job was sent on its way."""
         self._again_s, sent = IDLE_S, False
-        for activity in await self._station.active():
-            if activity.sends:
+        sending = [activity for activity in await self._station.active() if activity.sends]
+        if sending and await self._station.may_send(sending):
+            for activity in sending:
                 sent |= await self._bite(activity)
         return sent
 
@@ -111,9 +111,9 @@ class Submit:
         try:
             grant = await station.limiter.reserve(
                 bucket,
-                [self._tokens(job) for job in chosen],
+                [station.tokens(job) for job in chosen],
                 station.caps(),
-                station.fallback(chosen[0].model),
+                station.fallback(job.model for job in chosen),
             )
         except LimiterUnavailable as error:
             log.warning("limiter.away cause=%s", error)
@@ -127,8 +127,7 @@ class Submit:
         taken = chosen[: len(grant.slots)]
         ids = {job.lease.job_id for job in taken}
         feed.jobs = deque(job for job in feed.jobs if job.lease.job_id not in ids)
-        await self._send(taken, grant.slots)
-        return bool(taken)
+        return await self._send(taken, grant.slots, activity.run.options.max_waiting)
 
     async def _room(self) -> int:
         """Wait until few enough marked jobs are on their way; return how many more may be."""
@@ -161,27 +160,35 @@ class Submit:
             feed.empty_until = station.loop.time() + 0.1
         return bool(found)
 
-    async def _send(self, taken: list[Leased], slots: list[Slot]) -> None:
-        """Mark exactly those jobs that have slots, then let their POSTs go, each at its time."""
+    async def _send(self, taken: list[Leased], slots: list[Slot], max_waiting: int) -> bool:
+        """Mark exactly those jobs that have slots, then let their POSTs go, each at its time.
+
+        Not more are marked than `max_waiting` leaves room for, as the database counts them now; return
+        whether any was. PostgreSQL lets several processes count at once: each may then be over by what it
+        marks in that moment.
+        """
         if not taken:
-            return
+            return False
         station, now_ms = self._station, self._station.now_ms()
         until_ms = now_ms + int(station.settings.lease_s * 1000)
 
         def mark(connection: Connection, deltas: Deltas) -> dict[int, tuple[bytes, str | None]]:
+            room = max(0, max_waiting - counters.out(connection, taken[0].lease.run_id))
+            leases.release(connection, [job.lease for job in taken[room:]])
             moved = jobs.send(
                 connection,
-                [job.lease for job in taken],
+                [job.lease for job in taken[:room]],
                 worker=station.worker,
                 now_ms=now_ms,
                 until_ms=until_ms,
                 deltas=deltas,
+                slots={job.lease.job_id: slot.id for job, slot in zip(taken, slots, strict=True)},
             )
             return results.bodies(connection, sorted(moved))
 
         bodies = await station.committer.ask(mark)
         for job, slot in zip(taken, slots, strict=True):
-            if job.lease.job_id not in bodies:  # somebody else has it
+            if job.lease.job_id not in bodies:  # somebody else has it, or there is no room
                 station.limiter.release(slot)
                 continue
             body, conv_id = bodies[job.lease.job_id]
@@ -191,6 +198,7 @@ class Submit:
             self._marked += 1
             self._posts.add(task)
             task.add_done_callback(self._posts.discard)
+        return bool(bodies)
 
     async def _post(
         self, job: Leased, slot: Slot, body: bytes, conv_id: str | None, send_before_ms: int
@@ -215,7 +223,7 @@ class Submit:
         else:
             station.limiter.confirm(slot)
         if verdict.outcome is Outcome.ACCEPTED:
-            await self._accepted(job, slot, verdict, sent_at_ms, marked)
+            await self._accepted(job, verdict, sent_at_ms, marked)
         else:
             await self._turned_away(job, slot, verdict, status, sent_at_ms)
             marked.saved()
@@ -253,9 +261,7 @@ class Submit:
             log.error("spool.failed cause=%s", error)
             return "spool-failed"
 
-    async def _accepted(
-        self, job: Leased, slot: Slot, verdict: Verdict, sent_at_ms: int, marked: Segment
-    ) -> None:
+    async def _accepted(self, job: Leased, verdict: Verdict, sent_at_ms: int, marked: Segment) -> None:
         station, lease, now_ms = self._station, job.lease, self._station.now_ms()
         self._streak.ended()
         station.breaker.ended(lease.run_id, Door.SUBMIT, bad=False)
@@ -272,7 +278,6 @@ class Submit:
             spooled.append(station.spool.taken(taken))
         except OSError as error:  # the database may still take what a full disk could not
             log.error("spool.failed cause=%s", error)
-        station.remember_slot(verdict.request_id, slot)
         wait_s = polling.next_poll_s(
             0.0,
             station.random.random(),
@@ -369,11 +374,6 @@ class Submit:
         )
         await self._station.committer.write(move, job.lease.job_id, row)
         self._station.submit_bell.set()
-
-    def _tokens(self, job: Leased) -> int:
-        """Estimate what an attempt counts against the TPM, by what the model's answers taught."""
-        guess = job.prompt_tokens + min(job.output_tokens_max or OUTPUT_TOKENS_GUESS, OUTPUT_TOKENS_GUESS)
-        return max(1, round(guess * self._station.learned.token_ratio(job.model)))
 
     async def _give_back(self) -> None:
         unsent: list[Lease] = [job.lease for feed in self._feeds.values() for job in feed.jobs]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from runner.limiter.limits import Caps, lowest
+from runner.limiter.line import line_up, polls_at_end
 from runner.limiter.news import News
 from runner.limiter.slots import Grant, Slot
 from runner.limiter.store import LimiterUnavailable
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 FLUSH_S: Final = 0.05  # news that is not urgent waits so long for company
 RETRY_S: Final = 1.0
+LOOK_S: Final = 1.0
 AGAIN_S_MAX: Final = 1.0  # limits may rise and slots come back meanwhile
 
 
@@ -30,6 +33,7 @@ class Ask:
     fallback: Caps
     horizon_s: float
     granted: asyncio.Future[Grant]
+    is_poll: bool = False
 
 
 class Bucket:
@@ -40,7 +44,11 @@ class Bucket:
     ) -> None:
         self.name = name
         self.paused_until = 0.0
+        self.polls_charged = False
         self.heard_at = -1e9
+        self._looked_at = -1e9
+        self._polls_in_a_row = 0
+        self._polls_untold = 0
         self._store = store
         self._names = names
         self._restore = restore
@@ -50,11 +58,26 @@ class Bucket:
         self._talking: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    async def ask(self, tokens: Sequence[int], caps: Caps, fallback: Caps, horizon_s: float) -> Grant:
+    async def ask(
+        self,
+        tokens: Sequence[int],
+        caps: Caps,
+        fallback: Caps,
+        horizon_s: float,
+        *,
+        is_poll: bool = False,
+    ) -> Grant:
         """Ask once. Raises LimiterUnavailable, and whatever rebuilding an emptied log raised."""
         granted: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
         self._asks.append(
-            Ask(tokens=tokens, caps=caps, fallback=fallback, horizon_s=horizon_s, granted=granted)
+            Ask(
+                tokens=tokens,
+                caps=caps,
+                fallback=fallback,
+                horizon_s=horizon_s,
+                granted=granted,
+                is_poll=is_poll,
+            )
         )
         self._talk_now()
         try:
@@ -80,6 +103,20 @@ class Bucket:
         if latest != known:
             self._announced = latest
             self.tell(News(announced=latest))
+
+    def look(self) -> None:
+        """Hear soon what others said, if that was long ago; nobody waits for it."""
+        now = asyncio.get_running_loop().time()
+        if now - max(self.heard_at, self._looked_at) > LOOK_S:
+            self._looked_at = now
+            self._talk_now()
+
+    def polled(self, *, refused: bool) -> None:
+        """Count a poll; only refusals are told, with the polls that came before them."""
+        self._polls_untold += 1
+        if refused:
+            self.tell(News(polls=self._polls_untold, polls_refused=1))
+            self._polls_untold = 0
 
     def forget_announced(self) -> None:
         """Announce again what the API says next: Redis has forgotten it."""
@@ -133,7 +170,9 @@ class Bucket:
     async def _talk_once(self, asks: list[Ask], news: News) -> None:
         loop = asyncio.get_running_loop()
         call = self._names()
-        wait_us, again_us, granted = await self._hear(call, asks, news)
+        line = line_up(asks, self._polls_in_a_row)
+        wait_us, again_us, granted, charged = await self._hear(call, asks, line, news)
+        self.polls_charged = bool(charged)
         self.heard_at = now = loop.time()
         if wait_us:
             self.paused_until = max(self.paused_until, now + wait_us / 1e6)
@@ -141,12 +180,14 @@ class Bucket:
             Slot(id=f"{call}:{nth}:{tokens}", bucket=self.name, tokens=tokens, fire_at=now + delay_us / 1e6)
             for nth, (delay_us, tokens) in enumerate(zip(granted[::2], granted[1::2], strict=True), start=1)
         ]
-        self._hand_out(asks, slots, again_us / 1e6)
+        served = [ask for ask, _ in line[: len(slots)]]
+        self._polls_in_a_row = polls_at_end(served, self._polls_in_a_row)
+        self._hand_out(asks, served, slots, again_us / 1e6)
 
-    async def _hear(self, call: str, asks: list[Ask], news: News) -> list[Any]:
+    async def _hear(self, call: str, asks: list[Ask], line: list[tuple[Ask, int]], news: News) -> list[Any]:
         """Talk to Redis; where it was emptied, restore it first, but only for somebody who asks."""
         while True:
-            message = news.message(asyncio.get_running_loop().time()) | _question(call, asks)
+            message = news.message(asyncio.get_running_loop().time()) | _question(call, asks, line)
             reply = await self._store.talk(self.name, message)
             if reply is not None:
                 return reply
@@ -154,10 +195,13 @@ class Bucket:
                 raise LimiterUnavailable("it was emptied")
             await self._restore()
 
-    def _hand_out(self, asks: list[Ask], slots: list[Slot], again_s: float) -> None:
-        """Give each its part, first come first served. Half the horizon is left when they ask again."""
+    def _hand_out(self, asks: list[Ask], served: list[Ask], slots: list[Slot], again_s: float) -> None:
+        """Give each its part. Half the horizon is left when they ask again."""
+        parts: defaultdict[Ask, list[Slot]] = defaultdict(list)
+        for ask, slot in zip(served, slots, strict=True):
+            parts[ask].append(slot)
         for ask in asks:
-            part, slots = slots[: len(ask.tokens)], slots[len(ask.tokens) :]
+            part = parts[ask]
             if ask.granted.done():  # gave up meanwhile
                 self._give_back(part)
                 continue
@@ -170,10 +214,10 @@ class Bucket:
             self.tell(News(released=[slot.id for slot in slots]))
 
 
-def _question(call: str, asks: list[Ask]) -> dict[str, Any]:
+def _question(call: str, asks: list[Ask], line: list[tuple[Ask, int]]) -> dict[str, Any]:
     return {
         "id": call,
-        "want": [max(0, tokens) for ask in asks for tokens in ask.tokens],
+        "want": [max(0, tokens) for _, tokens in line],
         "horizon_us": round(min((ask.horizon_s for ask in asks), default=0.0) * 1e6),
         "said": _worded(lowest(ask.caps for ask in asks)),
         "fallback": _worded(lowest(ask.fallback for ask in asks)),

@@ -21,27 +21,42 @@ if TYPE_CHECKING:
 
 KEY: Final = "{runner}:learned"
 REFRESH_S: Final = 1.0
-LESSON_WEIGHT: Final = 0.98  # of the older sums, with each new answer: about 50 answers count
+LESSON_WEIGHT: Final = 0.99  # of the older sums, with each new answer: about 100 answers count
+FIRST_RATIO: Final = (
+    2.0  # until answers teach better: deferred ones come late, and a 429 costs more than room
+)
+FIRST_ANSWERS: Final = 10  # so many it counts for ...
+CAUTION_WEIGHT: Final = 0.96  # ... and of that, what each answer leaves: after 50, hardly anything
 TRIES: Final = 5
 NEW_MAX: Final = 1000  # lessons kept while Redis is away
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
-    """Sums over the answers of late. The ratio of sums, since the mean of ratios is biased."""
+    """Sums over the answers of late. The ratio of sums, since the mean of ratios is biased.
+
+    `caution` counts as so many estimated tokens that used FIRST_RATIO times as many: the first answers to
+    come in are the short ones, and are not to be believed too soon.
+    """
 
     estimated: float = 0.0
     actual: float = 0.0
+    caution: float = 0.0
 
     @property
     def ratio(self) -> float:
-        """By how much estimates are to be multiplied; 1 while nothing is known."""
-        return self.actual / self.estimated if self.estimated > 0 and self.actual > 0 else 1.0
+        """By how much estimates are to be multiplied."""
+        if self.estimated <= 0 or self.actual <= 0:
+            return FIRST_RATIO
+        return (self.actual + self.caution * FIRST_RATIO) / (self.estimated + self.caution)
 
     def update(self, estimated: int, actual: int) -> Tokens:
         """Learn from one answer."""
+        caution = self.caution if self.estimated > 0 else float(estimated * FIRST_ANSWERS)
         return Tokens(
-            estimated=self.estimated * LESSON_WEIGHT + estimated, actual=self.actual * LESSON_WEIGHT + actual
+            estimated=self.estimated * LESSON_WEIGHT + estimated,
+            actual=self.actual * LESSON_WEIGHT + actual,
+            caution=caution * CAUTION_WEIGHT,
         )
 
 
@@ -83,7 +98,7 @@ class Learned:
         return self._of(model).latency
 
     def token_ratio(self, model: str) -> float:
-        """By how much a model's token estimates are to be multiplied; 1 while nothing is known."""
+        """By how much a model's token estimates are to be multiplied."""
         return self._of(model).tokens.ratio
 
     def observe_latency(self, model: str, after_s: float, by_s: float, *, ready: bool = True) -> None:

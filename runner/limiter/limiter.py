@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from runner.limiter.bucket import AGAIN_S_MAX, Bucket
 from runner.limiter.limits import Caps, View
 from runner.limiter.news import News
-from runner.limiter.slots import Grant, Slot
+from runner.limiter.slots import Grant, Slot, tokens_of
 from runner.limiter.store import LimiterUnavailable, Store
 
 if TYPE_CHECKING:
@@ -67,15 +67,18 @@ class Limiter:
         caps: Caps,
         fallback: Caps,
         horizon_s: float = HORIZON_S,
+        *,
+        is_poll: bool = False,
     ) -> Grant:
         """Ask once for a slot for each estimate of `tokens`, in order.
 
         Granted are those that may fire within `horizon_s`; ask for the others again after `again_s`.
+        Polls use no tokens and go first where slots are scarce, though not only they (line.py).
         Raises LimiterUnavailable, and what `rebuild` raises: then nothing may be sent.
         """
         its = self._bucket(bucket)
         if not caps.unlimited:
-            return await its.ask(tokens, caps, fallback, horizon_s)
+            return await its.ask(tokens, caps, fallback, horizon_s, is_poll=is_poll)
         now = asyncio.get_running_loop().time()
         if now - its.heard_at > UNLIMITED_LOOK_S:
             await its.ask([], caps, fallback, horizon_s)
@@ -105,15 +108,28 @@ class Limiter:
         if slot.id:
             self._bucket(slot.bucket).tell(News(released=[slot.id]))
 
-    def settle(self, slot: Slot, tokens: int) -> None:
-        """Correct the estimate by what was used; counts only while the slot is in the window."""
-        if slot.id and tokens != slot.tokens:
-            self._bucket(slot.bucket).tell(News(settled=[(slot.id, tokens)]))
+    def settle(self, bucket: str, slot_id: str, tokens: int) -> None:
+        """Correct the estimate by what was used, whoever was granted the slot; it counts while in the window.
+
+        Why nothing is owed beyond it: docs/decisions/0010.
+        """
+        if slot_id and tokens != tokens_of(slot_id):
+            self._bucket(bucket).tell(News(settled=[(slot_id, tokens)]))
 
     def pause(self, bucket: str, seconds: float, *, rate_limited: bool) -> None:
         """Make everybody wait; a longer pause stands. `rate_limited`: a 429 said so, so all slow down."""
         until = asyncio.get_running_loop().time() + seconds
         self._bucket(bucket).tell(News(pause_until=until, refused=rate_limited))
+
+    def polled(self, bucket: str, *, refused: bool) -> None:
+        """Say that a poll was answered; `refused`: with a 429, which may mean that polls count too."""
+        self._bucket(bucket).polled(refused=refused)
+
+    def polls_charged(self, bucket: str) -> bool:
+        """Say whether polls need slots, by what all processes saw of late; it is looked up now and then."""
+        its = self._bucket(bucket)
+        its.look()
+        return its.polls_charged
 
     def announce(self, bucket: str, rpm: int | None, tpm: int | None) -> None:
         """Pass on the limits a reply's headers announced; None where they said nothing."""

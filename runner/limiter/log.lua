@@ -10,6 +10,7 @@
 --       rpm, tpm  what the API announced; 0 while it announced nothing
 --       share     how much of the limits is used: 1, less after a 429
 --       cut_at    when a 429 last cut it;  grown_at  up to when it has grown back
+--       polls, polls_refused   polls and 429s to them, as of polls_at, fading;  polls_charged  1: they need slots
 --       force_rpm, force_tpm, force_rps    the limits last in force, for status screens; 0 is none
 --   {runner}:limit:B:log     sorted set: member "<id>:<tokens>", score = when it counts
 -- All times are microseconds of Redis' own clock. A double holds them exactly.

@@ -15,6 +15,11 @@ class Slot:
     fire_at: float
 
 
+def tokens_of(slot_id: str) -> int:
+    """Read how many tokens a slot had reserved: its name ends with them (log.lua)."""
+    return int(slot_id.rpartition(":")[2])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
     """The slots granted to the first of what was asked for, and when to ask for the rest; None: got all."""

@@ -7,13 +7,14 @@
 --   announced        {rpm, tpm}: news from the API; -1 no news
 --   pause_us         pause everybody for so long; 0 no
 --   refused          true: the API answered 429, so slow down
+--   polls, polls_refused   so many polls, of which the API answered 429 to so many
 --   confirm          {member, age_us}...: a reply came so long ago
 --   settle           {member, tokens}...: what it really cost
 --   release          {member}...: it was not sent after all
 --   want             tokens of each wanted slot, in order;  id: the start of their names
--- Reply  {"empty"}, or {"ok", pause_us, again_us, {wait_us, tokens, wait_us, tokens, ...}}: for how long
---   everybody pauses, when to ask for what was not granted (-1: all was), then the granted slots; the
---   n-th is called id:n:tokens.
+-- Reply  {"empty"}, or {"ok", pause_us, again_us, {wait_us, tokens, wait_us, tokens, ...}, charged}: for
+--   how long everybody pauses, when to ask for what was not granted (-1: all was), then the granted slots;
+--   the n-th is called id:n:tokens. charged: 1 when polls need slots too.
 
 local MARGIN = 0.97           -- of the tokens: estimates are never exact
 local PACE = 0.995            -- slots stand a little closer than the limit, to make up for lost time
@@ -24,6 +25,10 @@ local SHARE_MIN = 0.05
 local CUTS_PER_WINDOW = 4     -- ... at most so often
 local GROWTH_PER_WINDOW = 1 / 60
 local BURST_WINDOWS = 1 / 30  -- tokens may run ahead of their pace by so much
+local POLLS_KEPT_WINDOWS = 2  -- polls and their 429s fade within so long ...
+local POLLS_REFUSED_FROM = 3  -- ... and polls are charged from so many 429s on,
+local POLLS_REFUSED_SHARE = 0.2  -- if they are more than this share of the polls,
+local POLLS_FORGIVEN = 1      -- until so few are left
 local CHUNK = 64              -- entries read at once
 local STATE_KEPT_MS = 86400000
 
@@ -33,7 +38,8 @@ if redis.call('EXISTS', epoch_key) == 0 then return {'empty'} end
 local ask = cjson.decode(ARGV[1])
 local now, window, horizon = clock(), ask.window_us, ask.horizon_us
 
-local FIELDS = {'last', 'pause', 'sum', 'paced', 'rpm', 'tpm', 'share', 'cut_at', 'grown_at'}
+local FIELDS = {'last', 'pause', 'sum', 'paced', 'rpm', 'tpm', 'share', 'cut_at', 'grown_at',
+  'polls', 'polls_refused', 'polls_at', 'polls_charged'}
 local state = {}
 for i, value in ipairs(redis.call('HMGET', state_key, unpack(FIELDS))) do
   state[FIELDS[i]] = tonumber(value or 0)
@@ -55,6 +61,17 @@ if ask.refused and now - state.cut_at >= window / CUTS_PER_WINDOW then
   state.share, state.cut_at = math.max(SHARE_MIN, state.share * CUT), now
 end
 if ask.pause_us > 0 then state.pause = math.max(state.pause, now + ask.pause_us) end
+
+local fade = math.exp((state.polls_at - now) / window / POLLS_KEPT_WINDOWS)
+state.polls = state.polls * fade + ask.polls
+state.polls_refused = state.polls_refused * fade + ask.polls_refused
+state.polls_at = now
+if state.polls_refused < POLLS_FORGIVEN then
+  state.polls_charged = 0
+elseif state.polls_refused > POLLS_REFUSED_FROM - 0.5
+   and state.polls_refused > POLLS_REFUSED_SHARE * state.polls then
+  state.polls_charged = 1
+end
 
 -- 2. The limits in force, and what a 429 leaves of them.
 
@@ -144,7 +161,7 @@ end
 
 local function room_in_window(tokens)
   while (rpm > 0 and used + 1 - left.requests > rpm)
-     or (tpm > 0 and state.sum + tokens - left.tokens > tpm) do
+     or (tpm > 0 and tokens > 0 and state.sum + tokens - left.tokens > tpm) do
     if left.at - now > horizon or not let_next_leave() then break end
   end
   return left.at
@@ -168,7 +185,7 @@ end
 
 local function earliest(nth, tokens)
   local at = math.max(now, state.last + spacing, state.pause)
-  if tpm > 0 then at = math.max(at, state.paced - BURST_WINDOWS * window) end
+  if tpm > 0 and tokens > 0 then at = math.max(at, state.paced - BURST_WINDOWS * window) end
   return math.ceil(math.max(at, room_in_window(tokens), room_in_second(nth)))
 end
 
@@ -184,7 +201,7 @@ for nth, wanted in ipairs(ask.want) do
   used = used + 1
   count(tokens)
   state.last = at
-  if tpm > 0 then state.paced = math.max(state.paced, at) + tokens * PACE * window / tpm end
+  if tpm > 0 and tokens > 0 then state.paced = math.max(state.paced, at) + tokens * PACE * window / tpm end
   newest[rps + nth] = at
   granted[#granted + 1] = at - now
   granted[#granted + 1] = tokens
@@ -202,4 +219,4 @@ redis.call('HSET', state_key, unpack(kept))
 redis.call('PEXPIRE', state_key, STATE_KEPT_MS)
 redis.call('PEXPIRE', log_key, math.ceil(window * 2 / 1000))
 
-return {'ok', math.max(0, state.pause - now), math.ceil(again), granted}
+return {'ok', math.max(0, state.pause - now), math.ceil(again), granted, state.polls_charged}

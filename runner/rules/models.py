@@ -40,6 +40,17 @@ def canonical(name: str) -> str:
     return _CANONICAL.get(name, name)
 
 
+def serving(name: str, on: date) -> str:
+    """Give the model that answers to a name on a day: from its retirement on, its successor.
+
+    Source: xAI's page on the retirements of 2026-05-15. Unknown names and aliases as `canonical`.
+    """
+    found = facts(name)
+    if found is None or found.redirected_to is None or found.retired_on is None or on < found.retired_on:
+        return canonical(name)
+    return serving(found.redirected_to, on)
+
+
 def facts(name: str) -> ModelFacts | None:
     """What is known of a model, by its own name or an alias; None for an unknown one."""
     return CATALOGUE.get(canonical(name))

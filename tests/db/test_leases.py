@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from by_hand import LEASE_MS, NOW_MS, accepted, first_job, new_job, new_run
@@ -142,6 +143,53 @@ def test_waiting_jobs_are_claimed_longest_due_first(database: Database) -> None:
     assert hand.count("state", "collecting") == 3
     with database.read() as connection:
         assert leases.next_due_ms(connection) == NOW_MS + 99
+
+
+def test_the_oldest_answers_can_be_asked_for_alone(database: Database) -> None:
+    """Those near the end of their time, though others have been due for longer."""
+    hand = new_run(database, 3)
+    for age_ms in (1_000, 80_000_000, 75_000_000):
+        (held,) = hand.lease()
+        hand.send(held)
+        hand.do(jobs.accepted, replace(accepted(held), accepted_at_ms=NOW_MS - age_ms))
+    hand.change(first_job(hand), f"due_at_ms = {NOW_MS - 9_000}")
+
+    def claim(before_ms: int | None) -> list[leases.Claimed]:
+        found: list[leases.Claimed] = hand.within(
+            lambda connection, deltas: leases.claim_waiting(
+                connection,
+                worker=hand.worker,
+                now_ms=NOW_MS,
+                until_ms=NOW_MS + LEASE_MS,
+                rows_max=9,
+                deltas=deltas,
+                accepted_before_ms=before_ms,
+            )
+        )
+        return found
+
+    assert len(claim(NOW_MS - 72_000_000)) == 2
+    assert [job.accepted_at_ms for job in claim(None)] == [NOW_MS - 1_000]
+
+
+def test_a_claim_knows_the_slot_of_its_attempt(database: Database) -> None:
+    """So that whoever brings the answer can settle it; an attempt without one has none."""
+    hand = new_run(database, 2)
+    with_slot, without = hand.lease(2)
+    hand.within(
+        lambda connection, deltas: jobs.send(
+            connection,
+            [with_slot, without],
+            worker=hand.worker,
+            now_ms=NOW_MS,
+            until_ms=NOW_MS + LEASE_MS,
+            deltas=deltas,
+            slots={with_slot.job_id: "p-1:1:90", without.job_id: ""},
+        )
+    )
+    hand.do(jobs.accepted, accepted(with_slot), accepted(without))
+
+    assert sorted(job.slot or "" for job in hand.claim(2)) == ["", "p-1:1:90"]
 
 
 def test_nothing_waits_nothing_is_due(database: Database) -> None:

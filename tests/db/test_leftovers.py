@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from by_hand import LEASE_MS, NOW_MS, Hand, new_run
+from by_hand import LEASE_MS, NOW_MS, Hand, accepted, new_run
 
-from runner.db import leftovers, sent_lately, workers
+from runner.db import jobs, leftovers, sent_lately, workers
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
@@ -92,11 +93,14 @@ def test_workers_are_on_record_until_they_leave(database: Database) -> None:
 
 
 def test_what_was_sent_in_the_last_minute_is_known(database: Database) -> None:
-    """For a limiter that forgot: age and tokens of each attempt; those that never left do not count."""
-    hand = new_run(database, 3)
-    for age_ms in (61_000, 5_000, 0):
+    """For a limiter that forgot: each attempt, from its reply on; without a reply it may arrive only now."""
+    hand = new_run(database, 4)
+    for age_ms, reply_age_ms in ((70_000, 61_000), (65_000, 5_000), (50_000, None), (200_000, None)):
         (lease,) = hand.lease()
         hand.send(lease, now_ms=NOW_MS - age_ms)
+        if reply_age_ms is not None:
+            at_ms = NOW_MS - reply_age_ms
+            hand.do(jobs.accepted, replace(accepted(lease), accepted_at_ms=at_ms))
 
     assert sorted(sent_lately.read(database, NOW_MS)) == [
         ("grok-4.3", 0, 110),

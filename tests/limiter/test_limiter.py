@@ -162,7 +162,7 @@ def test_news_reaches_redis_without_another_ask(valkey: Valkey) -> None:
             before = talks(valkey)
             for slot in grant.slots:
                 limits.confirm(slot)
-            limits.settle(grant.slots[0], 25)
+            limits.settle("b", grant.slots[0].id, 25)
             limits.release(grant.slots[2])
             looks = 0
 
@@ -173,6 +173,50 @@ def test_news_reaches_redis_without_another_ask(valkey: Valkey) -> None:
 
             await until(told)
             assert talks(valkey) - before - looks == 1
+
+    asyncio.run(story())
+
+
+def test_whoever_brings_the_answer_settles_the_slot(valkey: Valkey) -> None:
+    """By its name alone; one that has left the log changes nothing."""
+
+    async def story() -> None:
+        async with limiter(valkey) as sender, limiter(valkey) as collector:
+            slot = (await sender.reserve("b", [10], MANY, NOTHING_KNOWN)).slots[0]
+            sender.confirm(slot)
+            collector.settle("b", slot.id, 25)
+            collector.settle("b", "gone:1:40", 400)
+
+            async def told() -> bool:
+                return await used(sender, "b") == (1, 25)
+
+            await until(told)
+
+    asyncio.run(story())
+
+
+def test_polls_are_charged_for_all_when_refused(valkey: Valkey) -> None:
+    """Found by one process, known to another within moments; a poll's slot then comes first."""
+
+    async def story() -> None:
+        async with limiter(valkey) as one, limiter(valkey) as two:
+            await one.reserve("b", [1], FEW, NOTHING_KNOWN)
+            one.polled("b", refused=True)
+            assert not two.polls_charged("b")
+            for _ in range(3):
+                one.polled("b", refused=True)
+            one.polled("b", refused=False)
+
+            async def charged() -> bool:
+                two._buckets["b"]._looked_at = two._buckets["b"].heard_at = -1e9
+                return two.polls_charged("b")
+
+            await until(charged)
+            submit, poll = await asyncio.gather(
+                two.reserve("b", [9], FEW, NOTHING_KNOWN, 0.9),
+                two.reserve("b", [0], FEW, NOTHING_KNOWN, 0.9, is_poll=True),
+            )
+            assert (len(submit.slots), len(poll.slots)) == (0, 1)
 
     asyncio.run(story())
 

@@ -46,6 +46,8 @@ class Script:
             "announced": {"rpm": -1, "tpm": -1},
             "pause_us": 0,
             "refused": False,
+            "polls": 0,
+            "polls_refused": 0,
             "confirm": [],
             "settle": [],
             "release": [],
@@ -192,7 +194,7 @@ def test_a_refund_makes_room_and_a_debt_takes_it(bucket: Script) -> None:
 def test_beyond_the_horizon_nothing_is_granted(bucket: Script) -> None:
     """What lies further ahead is answered with the time to ask again."""
     bucket.start()
-    status, pause_us, again_us, granted = bucket.talk(rpm=60, horizon_us=3_000_000, want=[1] * 10)
+    status, pause_us, again_us, granted, _ = bucket.talk(rpm=60, horizon_us=3_000_000, want=[1] * 10)
     assert (status, pause_us, len(granted) // 2) == (b"ok", 0, 4)
     assert again_us == pytest.approx(4 * 995_000 - 3_000_000, abs=5)
     assert len(bucket.log()) == 4
@@ -239,6 +241,31 @@ def test_the_limit_in_force(bucket: Script, said: int, announced: int, fallback:
     )
     force: Any = bucket._client.hget(KEYS[1], "force_rpm")
     assert int(force) == expected
+
+
+def test_one_stray_429_to_a_poll_changes_nothing(bucket: Script) -> None:
+    """Nor do a few among many polls; several of few are charged for, and forgiven with time."""
+    bucket.start()
+    assert bucket.talk(polls=1, polls_refused=1)[4] == 0
+    assert bucket.talk(polls=1, polls_refused=1)[4] == 0
+    assert bucket.talk(polls=500, polls_refused=8)[4] == 0
+    bucket.start()
+    bucket._client.delete(KEYS[1])
+    for _ in range(3):
+        charged = bucket.talk(polls=2, polls_refused=1)[4]
+    assert charged == 1
+    for past_us, still in ((WINDOW_US, 1), (4 * WINDOW_US, 0)):
+        found: Any = bucket._client.hget(KEYS[1], "polls_at")
+        bucket._client.hset(KEYS[1], "polls_at", int(float(found)) - past_us)
+        assert bucket.talk()[4] == still
+
+
+def test_a_poll_waits_for_requests_and_not_for_tokens(bucket: Script) -> None:
+    """It uses none; the tokens of others, however far overdrawn, are no reason to wait."""
+    bucket.start(sent=[(0, 5000)])
+    wait_us, tokens = bucket.talk(tpm=1000, want=[0])[3]
+    assert (wait_us, tokens) == (0, 0)
+    assert bucket.talk(rpm=1, tpm=1000, want=[0], horizon_us=1)[3] == []
 
 
 def test_thousands_of_slots_fit_one_talk(bucket: Script) -> None:

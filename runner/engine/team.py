@@ -1,0 +1,103 @@
+"""Whose limits this process uses: the name of the key's team, settled before anything is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from runner.api import account
+from runner.api.failed import Failed
+from runner.limiter.limiter import LimiterUnavailable
+from runner.limiter.teams import Teams
+from runner.rules import retry
+from runner.rules.key_standing import Standing, standing
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from runner.api.xai import XAI
+
+ANSWER_S: Final = 10.0  # the question is free, so it may be broken off
+AGAIN_S_MAX: Final = 30.0
+AWAY_AFTER_TRIES: Final = 3  # in a row that failed: the API is away, and the runs say so
+REFUSED_S: Final = 0.5  # so long a refusal is told to all who ask; then the API is asked again
+
+log = logging.getLogger("runner.team")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """Why the name is not known. `refused`: the key cannot be used; else nobody answered, `tries` times."""
+
+    refused: bool
+    why: str
+    tries: int
+
+
+class Team:
+    """Asks Redis, else the API, else lets the key's fingerprint stand for its team. Belongs to one loop."""
+
+    def __init__(self, api: XAI, redis_url: str, fingerprint: str, random: Random) -> None:
+        self.name: str | None = None
+        self._api, self._fingerprint, self._random = api, fingerprint, random
+        self._teams = Teams(redis_url)
+        self._trouble: Trouble | None = None
+        self._again_at = 0.0
+        self._tries = 0
+        self._asking = asyncio.Lock()
+        self._early = asyncio.get_running_loop().create_task(self._settle_early(), name="team")
+
+    async def close(self) -> None:
+        """Ask nothing more."""
+        self._early.cancel()
+        await self._teams.close()
+
+    async def settle(self) -> Trouble | None:
+        """Return None once the name is known, else why not. Raises LimiterUnavailable.
+
+        May be called any number of times: the API is asked with backoff.
+        """
+        async with self._asking:
+            loop = asyncio.get_running_loop()
+            if self.name is None and (self._trouble is None or loop.time() >= self._again_at):
+                self.name = await self._teams.of(self._fingerprint)
+                self._trouble = None if self.name is not None else await self._ask()
+            return self._trouble
+
+    async def tell_again(self) -> None:
+        """Say the name to a Redis that was emptied; whoever said another before is followed."""
+        if self.name is not None:
+            self.name = await self._teams.agree(self._fingerprint, self.name)
+
+    async def _ask(self) -> Trouble | None:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                info = await account.api_key_info(self._api)
+        except (Failed, TimeoutError) as error:
+            return self._away(error.detail if isinstance(error, Failed) else "the API does not answer")
+        how, why = standing(info.reply, team_id=info.team_id, blocked=info.blocked)
+        match how:
+            case Standing.LATER:
+                return self._away(why)
+            case Standing.REFUSED:
+                self._again_at = asyncio.get_running_loop().time() + REFUSED_S
+                return Trouble(refused=True, why=why, tries=1)
+            case Standing.UNTOLD:
+                log.info("team.untold status=%d", info.reply.status)
+        name = info.team_id if how is Standing.TOLD and info.team_id else self._fingerprint
+        self.name = await self._teams.agree(self._fingerprint, name)
+        return None
+
+    def _away(self, why: str) -> Trouble:
+        self._tries += 1
+        pause_s = min(retry.backoff_s(self._tries, self._random.random()), AGAIN_S_MAX)
+        self._again_at = asyncio.get_running_loop().time() + pause_s
+        return Trouble(refused=False, why=why, tries=self._tries)
+
+    async def _settle_early(self) -> None:
+        """Ask while the rest of the process opens; whoever wants to send asks again if this fails."""
+        with suppress(LimiterUnavailable):
+            await self.settle()

@@ -1,0 +1,96 @@
+"""The whole worker against the strict simulator: whatever happens to Redis, no limit is overrun."""
+
+from __future__ import annotations
+
+import os
+import signal
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from live import Home, Simulator, wait_until, write_jobs
+from redis import Redis
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RUN = ("run", "jobs.jsonl", "-o", "out.jsonl", "--tpm", "none")
+
+
+def refusals(simulator: Simulator) -> tuple[int, int]:
+    """Return the 429s to submissions and to polls."""
+    books = simulator.books()
+    return books["refused"].get("429", 0), books["polls_refused"].get("429", 0)
+
+
+def test_an_emptied_redis_overruns_nothing(tmp_path: Path) -> None:
+    """Emptied under three workers, then killed: nothing comes too fast or twice, and the books agree."""
+    write_jobs(tmp_path / "jobs.jsonl", 100)
+    flags = ("--rpm", "960", "--tpm", "none", "--median-s", "0.2")
+    with (
+        Simulator(tmp_path, *flags) as simulator,
+        Home(tmp_path, simulator, RUNNER_WORKERS="3") as home,
+    ):
+        command = home.start(*RUN, "--rpm", "960")
+        home.reach(20, command)
+        with Redis(unix_socket_path=str(home.path / "valkey.sock")) as client:
+            client.flushall()
+        home.reach(50, command)
+        home.kill("valkey")
+        assert command.ended() == 0
+        assert refusals(simulator) == (0, 0)
+        assert home.findings(simulator) == []
+        assert simulator.books()["accepted"] == 100
+
+
+@pytest.mark.soak
+def test_while_redis_does_not_answer_nothing_is_sent(tmp_path: Path) -> None:
+    """It is frozen: slots that were granted before run out, and then all is still until it goes on."""
+    write_jobs(tmp_path / "jobs.jsonl", 150)
+    flags = ("--rpm", "960", "--tpm", "none", "--median-s", "0.2")
+    with Simulator(tmp_path, *flags) as simulator, Home(tmp_path, simulator, RUNNER_WORKERS="2") as home:
+        command = home.start(*RUN, "--rpm", "960")
+        home.reach(30, command)
+        (valkey,) = home.pids("valkey")
+        os.kill(valkey, signal.SIGSTOP)
+
+        def noticed() -> int:
+            return sum(log.read_text().count("limiter.away") for log in (home.path / "logs").iterdir())
+
+        wait_until(lambda: noticed() >= 2, "both workers notice")
+        still, before = simulator.books()["accepted"], noticed()
+        wait_until(lambda: noticed() > before, "they notice again")
+        assert simulator.books()["accepted"] == still
+        os.kill(valkey, signal.SIGCONT)
+        assert command.ended(90) == 0
+        assert refusals(simulator) == (0, 0)
+        assert home.findings(simulator) == []
+
+
+@pytest.mark.parametrize("setting", ["always", pytest.param("auto", marks=pytest.mark.soak)])
+def test_polls_that_count_share_the_limit(setting: str, tmp_path: Path) -> None:
+    """Charged from the start, none is refused; found out by refusals, all ends well too."""
+    write_jobs(tmp_path / "jobs.jsonl", 60)
+    flags = ("--rpm", "960", "--tpm", "none", "--median-s", "0.5", "--polls-count")
+    env = {"RUNNER_WORKERS": "2", "RUNNER_CHARGE_POLLS": setting}
+    with Simulator(tmp_path, *flags) as simulator, Home(tmp_path, simulator, **env) as home:
+        command = home.start(*RUN, "--rpm", "960")
+        assert command.ended() == 0
+        assert home.findings(simulator) == []
+        if setting == "always":
+            assert refusals(simulator) == (0, 0)
+
+
+def test_no_more_are_out_than_wanted(tmp_path: Path) -> None:
+    """At any moment, over all processes, as the API's books have it."""
+    write_jobs(tmp_path / "jobs.jsonl", 60)
+    with (
+        Simulator(tmp_path, "--rpm", "none", "--tpm", "none", "--median-s", "0.3") as simulator,
+        Home(tmp_path, simulator, RUNNER_WORKERS="3") as home,
+    ):
+        command = home.start(*RUN, "--rpm", "none", "--max-waiting", "7")
+        assert command.ended() == 0
+        jobs: list[dict[str, Any]] = simulator.books()["jobs"]
+        steps = sorted(step for job in jobs for step in ((job["accepted_at"], 1), (job["fetched_at"], -1)))
+        assert max(accumulate(change for _, change in steps)) <= 7
+        assert home.findings(simulator) == []

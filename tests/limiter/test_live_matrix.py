@@ -1,0 +1,199 @@
+"""The real thing at full length: `runner run` with 1, 4 and 8 workers against the strict simulator.
+
+Three minutes each, several at a time: they mostly wait. Each prints a row of
+processes x limit x 429s x share of the limit used, counted after the first minute.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from live import Home, Simulator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from live import Command
+
+MINUTE_S = 60.0
+RUN_S = 170.0
+CUT_AT_S = 75.0
+CUT_RUN_S = 260.0
+STARTING = threading.Lock()  # an engine has 15 s to get ready
+SEVENTY_FIVE = 360  # of CUT_FROM
+CUT_FROM = 480
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """`rpm` and `tpm` as the server enforces them, 0 is none; `flags` of each run; the jobs' make."""
+
+    name: str
+    rpm: int = 0
+    tpm: int = 0
+    flags: tuple[tuple[str, ...], ...]
+    simulator: tuple[str, ...] = ("--median-s", "3")
+    prompt_tokens: int = 10
+    overhead_tokens: int | None = None
+    run_s: float = RUN_S
+    is_cut: bool = False
+    refused_max: int = 0
+    least: float = 0.95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What the simulator's books say."""
+
+    accepted: int
+    refused: int
+    refused_late: int
+    duplicates: int
+    used: float
+
+
+NO_TPM, NO_RPM = ("--tpm", "none"), ("--rpm", "none")
+TPM = ("--tpm", "200000", *NO_RPM)
+REQUESTS = (
+    Case(name="120 RPM, 2 RPS", rpm=120, flags=(("--rpm", "120", *NO_TPM),)),
+    Case(name="1,800 RPM", rpm=1800, flags=(("--rpm", "1800", *NO_TPM),), least=0.97),
+    Case(
+        name="two runs, 600 and 240 RPM",
+        rpm=240,
+        flags=(("--rpm", "600", *NO_TPM), ("--rpm", "240", *NO_TPM)),
+    ),
+    Case(
+        name="480 RPM, cut to 360",
+        rpm=SEVENTY_FIVE,
+        flags=(NO_TPM,),
+        simulator=("--median-s", "3", "--announce-rpm", str(CUT_FROM)),
+        run_s=CUT_RUN_S,
+        is_cut=True,
+        refused_max=10**6,
+        least=0.85,
+    ),
+)
+# What an answer uses, about 966 and the prompt (the simulator's overhead, answer and reasoning), against
+# what is expected of it: the prompt, the overhead by the setting, and 100.
+TOKENS = (
+    Case(name="200k TPM, uses 0.5 x", tpm=200_000, flags=(TPM,), prompt_tokens=200, overhead_tokens=2032),
+    Case(name="200k TPM, uses 1 x", tpm=200_000, flags=(TPM,), prompt_tokens=200, overhead_tokens=866),
+    Case(name="200k TPM, uses 2 x", tpm=200_000, flags=(TPM,), prompt_tokens=766),
+    Case(
+        name="200k TPM, uses 2 x, late",
+        tpm=200_000,
+        flags=(TPM,),
+        prompt_tokens=766,
+        simulator=("--median-s", "45"),
+        least=0.8,
+    ),
+)
+
+
+def write_jobs(path: Path, case: Case, count: int, seed: int) -> None:
+    """Prompts of half to one and a half the case's size; an effort of medium, so that uses vary."""
+    chance = random.Random(seed)
+    with path.open("w", encoding="utf-8") as file:
+        for number in range(count):
+            size = round(case.prompt_tokens * 4 * chance.uniform(0.5, 1.5))
+            line = {
+                "id": f"j-{number}",
+                "model": "grok-4.3",
+                "prompt": f"{seed} {number} {'word ' * (size // 5)}",
+                "user": f"{seed}-{number}",
+                "max_completion_tokens": 100,
+                "reasoning_effort": "medium",
+            }
+            file.write(json.dumps(line) + "\n")
+
+
+def limits(case: Case) -> tuple[str, ...]:
+    rpm = CUT_FROM if case.is_cut else case.rpm
+    return ("--rpm", str(rpm or "none"), "--tpm", str(case.tpm or "none"), *case.simulator)
+
+
+def measure(folder: Path, case: Case, processes: int) -> Found:
+    """Run for a while, then kill it all and read the books."""
+    folder.mkdir()
+    env = {"RUNNER_WORKERS": str(processes)}
+    if case.overhead_tokens is not None:
+        env["RUNNER_PROMPT_OVERHEAD_TOKENS"] = str(case.overhead_tokens)
+    with Simulator(folder, *limits(case)) as simulator, Home(folder, simulator, **env) as home:
+        with STARTING:
+            commands = [start(home, folder, case, number) for number in range(len(case.flags))]
+            home.reach(1, commands[0])
+        ends = time.monotonic() + case.run_s
+        refused_before_late = 0
+        if case.is_cut:
+            time.sleep(CUT_AT_S)
+            simulator.switch(rpm=SEVENTY_FIVE)
+            time.sleep(ends - MINUTE_S - time.monotonic())
+            refused_before_late = refused(simulator.books())
+        time.sleep(max(0.0, ends - time.monotonic()))
+        books = simulator.books()
+        for command in commands:
+            assert command.process.poll() is None, command.said
+    return Found(
+        accepted=books["accepted"],
+        refused=refused(books),
+        refused_late=refused(books) - refused_before_late,
+        duplicates=books["duplicates"],
+        used=share_used(books["jobs"], case),
+    )
+
+
+def start(home: Home, folder: Path, case: Case, number: int) -> Command:
+    """Start one run of a case."""
+    jobs = round((case.rpm or 240) * (case.run_s / MINUTE_S) * 1.5)
+    write_jobs(folder / f"jobs-{number}.jsonl", case, jobs, number)
+    return home.start("run", f"jobs-{number}.jsonl", "-o", f"out-{number}.jsonl", *case.flags[number])
+
+
+def refused(books: dict[str, Any]) -> int:
+    """Count the 429s to submissions."""
+    return int(books["refused"].get("429", 0))
+
+
+def share_used(jobs: list[dict[str, Any]], case: Case) -> float:
+    """Say which part of the limit was used after the first minute; of the last minute after a cut."""
+    times = [job["accepted_at"] for job in jobs]
+    if not times or times[-1] < times[0] + 1.2 * MINUTE_S:
+        return 0.0
+    start = times[-1] - MINUTE_S if case.is_cut else times[0] + MINUTE_S
+    steady = [job for job in jobs if job["accepted_at"] >= start]
+    minutes = (steady[-1]["accepted_at"] - steady[0]["accepted_at"]) / MINUTE_S
+    amount = sum(job["tokens"] for job in steady[1:]) if case.tpm else len(steady) - 1
+    return float(amount / minutes / (case.tpm or case.rpm))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("cases", [REQUESTS, TOKENS], ids=["requests", "tokens"])
+@pytest.mark.parametrize("processes", [1, 4, 8])
+def test_the_limit_is_used_and_not_overrun(
+    cases: tuple[Case, ...], processes: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No 429 (after a silent cut: few), no job accepted twice, and little of the limit left unused."""
+    with ThreadPoolExecutor(len(cases)) as pool:
+        runs = [
+            pool.submit(measure, tmp_path / str(number), case, processes) for number, case in enumerate(cases)
+        ]
+        found = [run.result() for run in runs]
+    with capsys.disabled():
+        for case, one in zip(cases, found, strict=True):
+            print(  # noqa: T201 - the table is what the run is for
+                f"\n{processes} processes | {case.name} | {one.refused} x 429 ({one.refused_late} late)"
+                f" | {one.used:.1%} used | {one.accepted} accepted, {one.duplicates} twice",
+                end="",
+            )
+    for case, one in zip(cases, found, strict=True):
+        assert one.duplicates == 0, case.name
+        assert one.refused <= case.refused_max, case.name
+        assert one.used >= case.least, case.name
