@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from runner.db import bulk
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -20,15 +20,25 @@ _POLLS = "polls = (SELECT jobs.polls FROM jobs WHERE jobs.id = attempts.job_id)"
 _KEY = [("job_id", "BIGINT"), ("attempt", "INT")]
 
 
-def open_(connection: Connection, leases: Sequence[Lease], *, worker: int, now_ms: int) -> None:
-    """Put attempts on record as about to be sent."""
+def open_(
+    connection: Connection,
+    leases: Sequence[Lease],
+    *,
+    worker: int,
+    now_ms: int,
+    reserves: Mapping[int, int | None],
+) -> None:
+    """Put attempts on record as about to be sent; `reserves` are ticks by job."""
     if leases:
         bulk.execute(
             connection,
-            [*_KEY, ("lane", "TEXT"), ("worker", "INT"), ("at", "BIGINT")],
-            [(lease.job_id, lease.attempt, LANE, worker, now_ms) for lease in leases],
-            "INSERT INTO attempts (job_id, attempt, lane, worker, outcome, marked_at_ms, polls)"
-            " SELECT job_id, attempt, lane, worker, 'marked', at, 0 FROM v WHERE true"
+            [*_KEY, ("lane", "TEXT"), ("worker", "INT"), ("at", "BIGINT"), ("reserve", "BIGINT")],
+            [
+                (lease.job_id, lease.attempt, LANE, worker, now_ms, reserves.get(lease.job_id))
+                for lease in leases
+            ],
+            "INSERT INTO attempts (job_id, attempt, lane, worker, reserved_ticks, outcome, marked_at_ms,"
+            " polls) SELECT job_id, attempt, lane, worker, reserve, 'marked', at, 0 FROM v WHERE true"
             " ON CONFLICT (job_id, attempt) DO NOTHING",
         )
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from runner.api import deferred
 from runner.api.xai import Failed
-from runner.db import jobs, leases, results
+from runner.db import jobs, leases
 from runner.db.outcomes import Accepted, Back, Cause
-from runner.engine import doubt
+from runner.engine import allowance, doubt, mark
 from runner.engine.spool import Segment, Taken
 from runner.engine.station import IDLE_S, Activity, Station
 from runner.limiter.limiter import LimiterUnavailable, Slot
@@ -26,9 +26,6 @@ from runner.rules.reply import Outcome, Verdict
 from runner.rules.states import Event, JobState
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-    from runner.db.counters import Deltas
     from runner.db.leases import Lease, Leased
 
 CHUNK_FIRST, CHUNK_MAX = 16, 200
@@ -36,6 +33,7 @@ CHUNK_BYTES = 32 << 20
 MARKED_PER_CONNECTION = 16
 SEND_WITHIN_MS = 30_000  # of the lease; POST and its timeouts fit into what is left
 OUTPUT_TOKENS_GUESS = 500
+SHORT_S = 0.2  # so long a run whose budget is given away is left alone
 AWAY_AFTER = 3  # connections in a row that failed: the API is away, and the run says so
 PROBE_S_MAX = 30.0
 
@@ -50,6 +48,7 @@ class _Feed:
     leased_at: float = 0.0
     chunk: int = CHUNK_FIRST
     empty_until: float = 0.0
+    short_until: float = 0.0  # of money: the budget let none of the jobs go
 
 
 class Submit:
@@ -100,6 +99,9 @@ class Submit:
     async def _bite(self, activity: Activity) -> bool:
         station, room = self._station, await self._room()
         feed = self._feeds.setdefault(activity.run.id, _Feed())
+        if feed.short_until > station.loop.time():
+            self._again_s = min(self._again_s, SHORT_S)
+            return False
         if not feed.jobs and not await self._lease(activity, feed):
             return False
         bucket = station.bucket(feed.jobs[0].model)
@@ -122,8 +124,10 @@ class Submit:
         taken = chosen[: len(grant.slots)]
         ids = {job.lease.job_id for job in taken}
         feed.jobs = deque(job for job in feed.jobs if job.lease.job_id not in ids)
-        await self._send(taken, grant.slots)
-        return bool(taken)
+        if await self._send(taken, grant.slots, activity):
+            return bool(taken)
+        await self._hand_back(feed)
+        return False
 
     async def _room(self) -> int:
         """Wait until few enough marked jobs are on their way; return how many more may be."""
@@ -156,25 +160,29 @@ class Submit:
             feed.empty_until = station.loop.time() + 0.1
         return bool(found)
 
-    async def _send(self, taken: list[Leased], slots: list[Slot]) -> None:
-        """Mark exactly those jobs that have slots, then let their POSTs go, each at its time."""
+    async def _send(self, taken: list[Leased], slots: list[Slot], activity: Activity) -> bool:
+        """Mark exactly those jobs that have slots, then let their POSTs go, each at its time.
+
+        Return whether the budget allowed them all.
+        """
         if not taken:
-            return
+            return True
         station, now_ms = self._station, self._station.now_ms()
         until_ms = now_ms + int(station.settings.lease_s * 1000)
-
-        def mark(connection: Connection, deltas: Deltas) -> dict[int, tuple[bytes, str | None]]:
-            moved = jobs.send(
+        reserves = [allowance.reserve(station, job) for job in taken]
+        scouts = not station.learned.costs(taken[0].model).is_learnt
+        count, bodies = await station.committer.ask(
+            lambda connection, deltas: mark.mark(
                 connection,
-                [job.lease for job in taken],
+                deltas,
+                list(zip(taken, reserves, strict=True)),
+                budgeted=activity.run.options.budget_ticks is not None,
+                scouts=scouts,
                 worker=station.worker,
                 now_ms=now_ms,
                 until_ms=until_ms,
-                deltas=deltas,
             )
-            return results.bodies(connection, sorted(moved))
-
-        bodies = await station.committer.ask(mark)
+        )
         for job, slot in zip(taken, slots, strict=True):
             if job.lease.job_id not in bodies:  # somebody else has it
                 station.limiter.release(slot)
@@ -186,6 +194,17 @@ class Submit:
             self._marked += 1
             self._posts.add(task)
             task.add_done_callback(self._posts.discard)
+        return count == len(taken)
+
+    async def _hand_back(self, feed: _Feed) -> None:
+        """Leave the jobs of a run whose budget is given away until answers have settled what they cost."""
+        station, unsent = self._station, [job.lease for job in feed.jobs]
+        feed.jobs.clear()
+        feed.short_until = station.loop.time() + SHORT_S
+        self._again_s = min(self._again_s, SHORT_S)
+        if unsent:
+            await station.committer.ask(lambda connection, _: leases.release(connection, unsent))
+        await station.active(fresh=True)
 
     async def _post(
         self, job: Leased, slot: Slot, body: bytes, conv_id: str | None, send_before_ms: int
