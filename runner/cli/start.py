@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from runner.cli import flags, json, last_words, snapshot, text, working
+from runner.cli import flags, json, last_words, snapshot, spending, text, working
 from runner.cli.hold import hold
 from runner.cli.opening import existing_database, find_run, need_key, read_settings
 from runner.cli.report import summary_lines
@@ -16,11 +16,19 @@ from runner.rules.states import RUN_ENDED, RunState
 @click.argument("run")
 @click.option("--detach", is_flag=True, help="Return at once; the work goes on in the background.")
 @click.option("--timeout", type=flags.Duration(), help="Leave after this long (90s, 2h); exit 7.")
+@flags.budget_flag
 @flags.json_flag
 @flags.quiet_flag
 @flags.verbose_flag
 def command(
-    run: str, *, detach: bool, timeout: float | None, as_json: bool, quiet: bool, verbose: bool
+    run: str,
+    *,
+    detach: bool,
+    timeout: float | None,
+    budget: int | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
 ) -> int:
     """Set RUN (an id or a name) to work and stay until it stands still; a paused run goes on.
 
@@ -40,6 +48,7 @@ def command(
             raise UsageError(f"run {found.id} is still being loaded", fix="load its file again")
         if found.state not in RUN_ENDED:
             need_key(settings)
+            spending.allow(database, settings, found.id, budget)
             if detach and held.attachment is not None:
                 held.attachment.detach()
             working.set_to_work(database, found.id, held)

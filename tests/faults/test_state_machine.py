@@ -12,7 +12,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,13 +20,13 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from runner.db import counters, intake, jobs, leases, leftovers, runs, workers
+from runner.db import budget, counters, intake, jobs, leases, leftovers, runs, workers
 from runner.db.counters import Deltas
 from runner.db.outcomes import Accepted, Back, Cause, NotYet
 from runner.db.results import Received
 from runner.db.session import Database
 from runner.db.tables import Base
-from runner.engine import recover, settle, sweep
+from runner.engine import mark, recover, settle, sweep
 from runner.engine.spool import Answer, Spool, Taken
 from runner.rules import retry
 from runner.rules.states import FINAL, TRANSITIONS, Event, JobState
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 JOBS = 3  # few, so that processes get into each other's way
 LEASE_MS = 120_000
+PRICE = 7  # ticks of a good answer
 MEMORY = Path("/dev/shm")  # nobody cuts the power here
 GOOD = (
     b'{"id":"%d","object":"chat.completion","model":"grok-4.3","choices":[{"index":0,"message":'
@@ -103,11 +104,14 @@ class Machine(RuleBasedStateMachine):
         self.now_ms = 1_800_000_000_000
         self.before: dict[int, JobState] = {}
 
-    @initialize(on_ambiguous=st.sampled_from(["resubmit", "resubmit", "hold"]))
-    def load(self, on_ambiguous: str) -> None:
+    @initialize(
+        on_ambiguous=st.sampled_from(["resubmit", "resubmit", "hold"]),
+        budget_ticks=st.sampled_from([None, 10_000, 30, 60]),
+    )
+    def load(self, on_ambiguous: str, budget_ticks: int | None) -> None:
         """Load a few jobs and start their run."""
         Base.metadata.create_all(self.database.engine)
-        options = runs.RunOptions(on_ambiguous=on_ambiguous, max_attempts=3)
+        options = runs.RunOptions(on_ambiguous=on_ambiguous, max_attempts=3, budget_ticks=budget_ticks)
         new = [
             intake.NewJob(
                 line=n,
@@ -220,14 +224,16 @@ class Machine(RuleBasedStateMachine):
             return
         job = process.leased.pop(0)
         moved = self.write(
-            lambda connection, deltas: jobs.send(
+            lambda connection, deltas: mark.mark(
                 connection,
-                [job.lease],
+                deltas,
+                [(job, PRICE + which % 4)],
+                budgeted=True,
+                scouts=False,
                 worker=process.worker,
                 now_ms=self.now_ms,
                 until_ms=self.now_ms + LEASE_MS,
-                deltas=deltas,
-            )
+            )[1]
         )
         if not moved:
             return
@@ -337,6 +343,19 @@ class Machine(RuleBasedStateMachine):
         assert kept.get(("attempts", "collected"), 0) <= answers, "an answer was judged twice"
 
     @invariant()
+    def what_is_out_is_reserved(self) -> None:
+        """And nothing else; when every reserve is enough, the API never bills more than the budget."""
+        with self.database.read() as connection:
+            kept = counters.read(connection, self.run_id)
+        of_jobs = self.ask(
+            "SELECT COALESCE(SUM(reserved_ticks), 0) FROM jobs"
+            " WHERE state IN ('submitting', 'waiting', 'collecting', 'stored')"
+        )
+        assert [(kept.get(("ticks", "reserved"), 0),)] == of_jobs
+        if self.options.budget_ticks is not None:
+            assert PRICE * len(self.api) <= self.options.budget_ticks
+
+    @invariant()
     def answers_are_never_lost(self) -> None:
         """Bytes that were stored, or had reached a spool that was imported, stay as they came."""
         found = dict(self.ask("SELECT request_id, body FROM results"))
@@ -386,6 +405,7 @@ class Machine(RuleBasedStateMachine):
         self.recover()
         self.leases_run_out()
         self.start_process()
+        self.lift_budget()
         for _ in range(12):
             self.settle_stored()
             for _ in range(JOBS):
@@ -399,10 +419,19 @@ class Machine(RuleBasedStateMachine):
         assert set(self.states().values()) <= {*FINAL, JobState.HELD}
         self.finish()
         self.counters_equal_a_recount()
+        self.what_is_out_is_reserved()
         self.answers_are_never_lost()
         self.what_the_api_took_is_counted()
         with self.database.read() as connection:
-            assert [event.kind for event in runs.events(connection, self.run_id)] == ["started", "finished"]
+            events = [event.kind for event in runs.events(connection, self.run_id)]
+        assert events in (["started", "finished"], ["started", "paused", "started", "finished"])
+
+    def lift_budget(self) -> None:
+        """A person lets the run go on without a budget."""
+        with self.database.write() as connection:
+            budget.allow(connection, self.run_id, None)
+            runs.start(connection, self.run_id, self.now_ms)
+        self.options = replace(self.options, budget_ticks=None)
 
     # --- the small steps
 
