@@ -121,6 +121,7 @@ class Hand:
     database: Database
     run_id: int
     worker: int = WORKER
+    reserve_ticks: int | None = None  # of each attempt
 
     def do(self, move: Callable[..., set[int]], *rows: Any) -> set[int]:
         """Apply one function of `db.jobs` to rows, in a transaction with its counts."""
@@ -160,6 +161,7 @@ class Hand:
                 now_ms=now_ms,
                 until_ms=now_ms + LEASE_MS,
                 deltas=deltas,
+                reserves={lease.job_id: self.reserve_ticks for lease in held},
             )
         )
         return moved

@@ -15,6 +15,7 @@ sha256 of the body as posted. The equations, with C for the run's counters and B
                    as the answer was stored; without a crash every answer that was handed out whole is stored
     no crash:      arrived = B.unanswered, and attempts in doubt <= B's faults that leave a doubt
     polls:         B.polls <= C.polls <= B.polls + B.polls_refused (at the door, uncounted); crashed: only <=
+    budget:        C.reserved = reserves of jobs that are out; B.ticks <= budget + what passed its reserve
     money:         ticks in the stored bytes = of the attempts = C = summary = B's of exactly those ids
 """
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ENDS = ("succeeded", "failed", "cancelled")
+OUT = ("submitting", "waiting", "collecting", "stored")
 NO_END = ("ambiguous", "lost", "unusable", "generation_failed")  # outcomes that may be an extra's reason
 REASONS = (*NO_END, "user_retry")
 WHOLE = {  # handed out whole: what a stored one must have become
@@ -312,7 +314,26 @@ def money(facts: Facts) -> Iterator[str]:
         yield f"L11 possible extra cost is {cost['possible_extra_ticks']} ticks, against the extras"
 
 
-LAWS = (loaded, output_files, bytes_kept, submissions, reasons, answers, paths, bounds, drained, money)
+def budget(facts: Facts) -> Iterator[str]:
+    """L12: what is out is reserved and nothing else; a budget is passed only by what passed its reserve."""
+    want = sum(job["reserved_ticks"] or 0 for job in facts.jobs if job["state"] in OUT)
+    if want != facts.n("ticks", "reserved"):
+        yield f"L12 {facts.n('ticks', 'reserved')} ticks are reserved, by jobs that are out {want}"
+    allowed, told = json.loads(facts.run["options"]).get("budget_ticks"), facts.summary["budget"]
+    if (told and told["ticks"]) != allowed:
+        yield f"L12 the budget is {allowed} ticks, told is {told}"
+    reserves = {request_id: attempt["reserved_ticks"] or 0 for request_id, attempt in facts.known.items()}
+    billed = [(entry["ticks"], reserves.get(entry["request_id"], 0)) for entry in facts.books["jobs"]]
+    over = sum(max(0, ticks - reserve) for ticks, reserve in billed)
+    if allowed is not None and facts.books["ticks_accepted"] > allowed + over:
+        billed_ticks = facts.books["ticks_accepted"]
+        yield f"L12 billed are {billed_ticks} ticks, allowed {allowed} and {over} beyond reserves"
+
+
+LAWS = (
+    *(loaded, output_files, bytes_kept, submissions, reasons),
+    *(answers, paths, bounds, drained, money, budget),
+)
 
 
 def check(

@@ -190,6 +190,18 @@ BY_SQL = {
         ),
     ),
     "ticks are wrong": ("L11", "UPDATE attempts SET ticks = ticks + 1 WHERE ticks IS NOT NULL"),
+    "a reserve was not given back": (
+        "L12",
+        "UPDATE run_counters SET n = n + 1 WHERE kind = 'ticks' AND key = 'reserved'",
+    ),
+    "the summary tells of no budget": (
+        "L12",
+        """UPDATE runs SET options = '{"budget_ticks": 1000000000000}'""",
+    ),
+    "the budget was passed": (
+        "L12 billed",
+        """UPDATE runs SET options = '{"budget_ticks": 1}'""",
+    ),
     "ticks are counted twice": (
         "L11",
         "UPDATE run_counters SET n = 2 * n WHERE kind = 'ticks' AND key = 'reported'",
@@ -202,7 +214,7 @@ def test_a_spoilt_database_is_found(law: str, statement: str, case: Case) -> Non
     """Each statement breaks one law."""
     case.sql(statement)
 
-    assert law in {finding.split()[0] for finding in case.findings()}
+    assert any(f"{finding} ".startswith(f"{law} ") for finding in case.findings())
 
 
 def twice(lines: list[bytes]) -> list[bytes]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from runner.rules.budget import parse_usd
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -55,6 +57,28 @@ class Rate(click.ParamType[int]):
         return int(value)
 
 
+class Budget(click.ParamType[int]):
+    """US dollars like `20` or `0.75`, or `none` for no budget, which is 0 inside: ticks."""
+
+    name = "USD|none"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return ticks."""
+        if isinstance(value, int):
+            return value
+        if value == "none":
+            return 0
+        ticks = parse_usd(value)
+        if ticks is None:
+            self.fail(f"{value!r} is neither an amount in US dollars, like 20 or 0.75, nor none", param, ctx)
+        return ticks
+
+
+budget_flag: Final = click.option(
+    "--budget",
+    type=Budget(),
+    help="Stop sending before the run costs more; possible extras count. Kept with the run. Exit 6.",
+)
 yes_flag: Final = click.option("--yes", is_flag=True, help="Ask nothing.")
 dry_run_flag: Final = click.option("--dry-run", is_flag=True, help="Only tell what would be done.")
 json_flag: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")

@@ -25,7 +25,7 @@ _REMEDY: Final[Mapping[str, str]] = {
     PauseReason.MODEL: "name a model that exists, in the file or with --model",
     PauseReason.BREAKER: "see whether the API is well (status.x.ai) and the network holds",
     PauseReason.FAILURES: "look at one of the failed jobs, and mend the file if it is at fault",
-    PauseReason.BUDGET: "allow more",
+    PauseReason.BUDGET: "allow more with a higher --budget",
     PauseReason.LIMIT: "leave --limit away, or raise it",
 }
 

@@ -128,10 +128,20 @@ def how_fast(seen: Snapshot, pace: Pace) -> list[str]:
     elapsed_s = (seen.as_of_ms - (seen.run.started_at_ms or seen.as_of_ms)) / 1000
     return [
         *([f"{rate:.1f}/s"] if rate is not None else []),
-        text.dollars(seen.spent_ticks),
+        money(seen),
         f"{text.duration(elapsed_s)} so far",
         *([_to_go(pace.eta_s(left))] if left else []),
     ]
+
+
+def money(seen: Snapshot) -> str:
+    """Say what is spent; with a budget what counts against it, and what is reserved for answers still out."""
+    budget = seen.run.options.budget_ticks
+    if budget is None:
+        return text.dollars(seen.spent_ticks)
+    told = f"{text.dollars(seen.used_ticks)} of {text.dollars(budget)}"
+    reserved = seen.n("ticks", "reserved")
+    return f"{told} (and {text.dollars(reserved)} reserved)" if reserved else told
 
 
 def _to_go(eta_s: int | None) -> str:

@@ -53,9 +53,11 @@ def _counts(summary: Mapping[str, Any], folder: str) -> list[str]:
 
 
 def facts(summary: Mapping[str, Any]) -> list[str]:
-    """Tell cost, tokens, attempts and latency in a line each."""
+    """Tell cost, budget, tokens, attempts and latency in a line each."""
     tokens, attempts, timing = summary["tokens"], summary["attempts"], summary["timing"]
     rows = [("cost", _cost(summary["cost"]))]
+    if summary["budget"] is not None:
+        rows.append(("budget", _budget(summary["budget"])))
     if tokens["total"]:
         shown = (f"{name} {tokens[name]:,}" for name in ("prompt", "cached", "completion", "reasoning"))
         rows.append(("tokens", f"{tokens['total']:,} ({', '.join(shown)})"))
@@ -84,6 +86,12 @@ def _cost(cost: Mapping[str, Any]) -> str:
     if cost["unknown_jobs"]:
         parts.append(f"unknown for {text.of(cost['unknown_jobs'], 'answer')}")
     return ", ".join(parts)
+
+
+def _budget(budget: Mapping[str, Any]) -> str:
+    used, reserved = text.dollars(budget["used_ticks"]), budget["reserved_ticks"]
+    told = f"{used} of {text.dollars(budget['ticks'])} used, possible extras counted"
+    return f"{told}; {text.dollars(reserved)} reserved for what is out" if reserved else told
 
 
 def _failures(summary: Mapping[str, Any], examples: Mapping[str, str]) -> list[str]:

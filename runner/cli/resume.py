@@ -8,7 +8,8 @@ import click
 
 from runner.cli import flags, start
 
-_CHANGES = ("limit", "rpm", "tpm", "max_failures")
+_CHANGES = ("limit", "rpm", "tpm", "max_failures", "budget_ticks")
+_NO_BOUND = ("limit", "max_failures", "budget_ticks")  # where `none` was given
 
 
 @click.command("resume", short_help="Go on with a paused run, maybe with other limits.")
@@ -17,6 +18,7 @@ _CHANGES = ("limit", "rpm", "tpm", "max_failures")
 @click.option("--rpm", type=flags.Rate(), help="Requests a minute.")
 @click.option("--tpm", type=flags.Rate(), help="Tokens a minute.")
 @click.option("--max-failures", type=flags.Rate(), help="Pause when so many jobs have failed.")
+@flags.budget_flag
 @click.option("--detach", is_flag=True, help="Return at once; the work goes on in the background.")
 @click.option("--timeout", type=flags.Duration(), help="Leave after this long (90s, 2h); exit 7.")
 @flags.json_flag
@@ -26,11 +28,10 @@ def command(run: str, **given: Any) -> int:
     """Go on with RUN (an id or a name), as `runner start` does. Limits given here replace those it has.
 
     \b
-    Example, after the failures were looked at:
-      runner resume reviews --max-failures none
+    Example, with more money:
+      runner resume reviews --budget 20
     """
+    given["budget_ticks"] = given.pop("budget")
     changes = {name: value for name in _CHANGES if (value := given.pop(name)) is not None}
-    for name in ("limit", "max_failures"):
-        if changes.get(name) == 0:
-            changes[name] = None  # `none` here means that there is no bound
+    changes |= {name: None for name in _NO_BOUND if changes.get(name) == 0}
     return start.go(run, changes, **given)

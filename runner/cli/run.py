@@ -20,6 +20,7 @@ from runner.output.files import default_output, paths
 )
 @click.option("--force", is_flag=True, help="Replace output files that another run wrote.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Start at most N jobs of the file.")
+@flags.budget_flag
 @click.option("--rpm", type=flags.Rate(), help="Requests a minute; the API's own limit holds as well.")
 @click.option("--tpm", type=flags.Rate(), help="Tokens a minute; the API's own limit holds as well.")
 @click.option(
@@ -55,7 +56,8 @@ def command(file: Path, **given: Any) -> int:
     """Load FILE, send its jobs, collect the answers, write three files and tell what it cost.
 
     Run again it carries on where it stopped: nothing that was paid for is sent anew. Flags that say how to
-    work (--rpm, --limit, -o ...) hold for this call; without them the defaults hold. FILE may be - for stdin.
+    work (--rpm, --limit, -o ...) hold for this call; without them the defaults hold; --budget alone is kept
+    with the run. FILE may be - for stdin.
 
     \b
     Example, a trial of 20 jobs and then the rest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.cli import json, last_words, snapshot, text, working
+from runner.cli import json, last_words, snapshot, spending, text, working
 from runner.cli.exit_codes import ExitCode
 from runner.cli.loading import load_file, may_go_on, source_of
 from runner.cli.offers import offers
@@ -41,7 +41,7 @@ def run_file(settings: Settings, hold: Hold, file: Path, given: dict[str, Any]) 
             name=name,
             new=given["new"],
             shaping=_shaping(given),
-            options=_options(given),
+            options=_options(given, None),
             quiet=given["quiet"],
         )
         return _Run(settings, database, hold, targets, given, str(file)).go(loaded)
@@ -77,9 +77,12 @@ class _Run:
 
     def _work(self, run_id: int) -> int:
         given = self._given
+        budget_ticks = spending.chosen(self._database, run_id, given["budget"])
+        if budget_ticks is not None:
+            spending.need_prices(self._database, self._settings, run_id)
         with self._database.write() as connection:
             output = str(self._targets.results.absolute())
-            runs.adopt(connection, run_id, options=_options(given), output_path=output)
+            runs.adopt(connection, run_id, options=_options(given, budget_ticks), output_path=output)
         working.set_to_work(self._database, run_id, self._hold)
         ending = working.stay(
             self._database,
@@ -140,6 +143,6 @@ def _shaping(given: dict[str, Any]) -> Shaping:
     )
 
 
-def _options(given: dict[str, Any]) -> RunOptions:
+def _options(given: dict[str, Any], budget_ticks: int | None) -> RunOptions:
     names = ("rpm", "tpm", "max_attempts", "on_ambiguous", "max_waiting", "limit", "max_failures")
-    return RunOptions(**{name: given[name] for name in names})
+    return RunOptions(**{name: given[name] for name in names}, budget_ticks=budget_ticks)

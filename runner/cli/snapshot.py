@@ -11,6 +11,7 @@ from runner.db import counters, runs
 from runner.output.claim import files_written, mark_of
 from runner.output.files import paths
 from runner.output.write import run_summary
+from runner.rules.budget import used_ticks
 from runner.rules.errors import Bug
 from runner.rules.states import JobState
 
@@ -63,6 +64,11 @@ class Snapshot:
     def spent_ticks(self) -> int:
         """Money known to be spent."""
         return self.n("ticks", "reported", "estimated")
+
+    @property
+    def used_ticks(self) -> int:
+        """Money that counts against a budget: spent, or possibly so."""
+        return used_ticks({key: n for (kind, key), n in self.counts.items() if kind == "ticks"})
 
     @property
     def extras(self) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.cli import flags, json, last_words, snapshot, text, working
+from runner.cli import flags, json, last_words, snapshot, spending, text, working
 from runner.cli.hold import hold
 from runner.cli.offers import offers
 from runner.cli.opening import existing_database, find_run, need_key, read_settings
@@ -18,17 +18,19 @@ from runner.rules.states import RunState
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from runner.db.session import Database
+    from runner.settings import Settings
+
 
 @click.command("start", short_help="Set a run to work, and watch it or leave it alone.")
 @click.argument("run")
 @click.option("--detach", is_flag=True, help="Return at once; the work goes on in the background.")
 @click.option("--timeout", type=flags.Duration(), help="Leave after this long (90s, 2h); exit 7.")
+@flags.budget_flag
 @flags.json_flag
 @flags.quiet_flag
 @flags.verbose_flag
-def command(
-    run: str, *, detach: bool, timeout: float | None, as_json: bool, quiet: bool, verbose: bool
-) -> int:
+def command(run: str, *, budget: int | None, **given: Any) -> int:
     """Set RUN (an id or a name) to work and stay until it stands still; a paused run goes on.
 
     With --detach it works on after this command, until its runs have ended. No files are written:
@@ -39,7 +41,8 @@ def command(
       runner start reviews --detach
       runner watch reviews
     """
-    return go(run, {}, detach=detach, timeout=timeout, as_json=as_json, quiet=quiet, verbose=verbose)
+    changes = {} if budget is None else {"budget_ticks": budget or None}
+    return go(run, changes, **given)
 
 
 def go(
@@ -61,8 +64,7 @@ def go(
             raise UsageError(f"run {found.id} is still being loaded", fix="load its file again")
         if not found.is_over:
             need_key(settings)
-            with database.write() as connection:
-                runs.change(connection, found.id, **changes)
+            _change(settings, database, found.id, changes)
             if detach and held.attachment is not None:
                 held.attachment.detach()
             working.set_to_work(database, found.id, held)
@@ -73,17 +75,29 @@ def go(
                 json.emit(snapshot.live(database, snapshot.read(database, found.id)))
             return 0
         ending = working.stay(database, found.id, held, quiet=quiet, verbose=verbose, timeout_s=timeout)
-        again = f"runner start {found.id}"
         if ending.left_by is not None:
+            again = f"runner start {found.id}"
             working.leave(database, found.id, held, command=again, as_json=as_json)
             return ending.left_by
-        seen = snapshot.read(database, found.id)
-        if as_json:
-            json.emit(snapshot.live(database, seen))
-        elif not quiet:
-            for line in summary_lines(snapshot.summary(seen)):
-                text.out(line)
-        lines = (*last_words.paused(seen, again), *last_words.out(database, seen), *offers(database, seen))
-        for line in lines:
-            text.note(line)
-        return working.code_of(seen)
+        return _tell(database, found.id, as_json=as_json, quiet=quiet)
+
+
+def _change(settings: Settings, database: Database, run_id: int, changes: Mapping[str, Any]) -> None:
+    if changes.get("budget_ticks"):
+        spending.need_prices(database, settings, run_id)
+    with database.write() as connection:
+        runs.change(connection, run_id, **changes)
+
+
+def _tell(database: Database, run_id: int, *, as_json: bool, quiet: bool) -> int:
+    """Tell how a run stands now that it stands still; return the exit code."""
+    seen = snapshot.read(database, run_id)
+    if as_json:
+        json.emit(snapshot.live(database, seen))
+    elif not quiet:
+        for line in summary_lines(snapshot.summary(seen)):
+            text.out(line)
+    paused = last_words.paused(seen, f"runner resume {run_id}")
+    for line in (*paused, *last_words.out(database, seen), *offers(database, seen)):
+        text.note(line)
+    return working.code_of(seen)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from runner.rules.prices import TICKS_PER_USD
+from runner.rules import money
 from runner.rules.redact import plain
 from runner.rules.states import RunState
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from runner.rules.errors import UserError
 
-_TICKS_SHOWN_MIN: Final = 500_000
+
+dollars = money.dollars
 
 
 def out(line: str = "") -> None:
@@ -40,13 +41,6 @@ def error_block(error: UserError) -> str:
 def of(n: int, one: str, many: str | None = None) -> str:
     """Count things: `1 job`, `2,000 jobs`."""
     return f"{n:,} {one if n == 1 else many or one + 's'}"
-
-
-def dollars(ticks: int) -> str:
-    """Write money for people: cents from a dollar on, else four decimals; never 0 for what is more."""
-    if 0 < ticks < _TICKS_SHOWN_MIN:
-        return "<$0.0001"
-    return f"${ticks / TICKS_PER_USD:,.{2 if ticks >= TICKS_PER_USD else 4}f}"
 
 
 def duration(seconds: float) -> str:

@@ -21,19 +21,41 @@ _KEY = [("job_id", "BIGINT"), ("attempt", "INT")]
 
 
 def open_(
-    connection: Connection, leases: Sequence[Lease], slots: Mapping[int, str], *, worker: int, now_ms: int
+    connection: Connection,
+    leases: Sequence[Lease],
+    *,
+    worker: int,
+    now_ms: int,
+    slots: Mapping[int, str],
+    reserves: Mapping[int, int | None],
 ) -> None:
-    """Put attempts on record as about to be sent, with the limiter's slots by job."""
+    """Put attempts on record as about to be sent, with the limiter's slots and reserved ticks by job."""
     if leases:
         bulk.execute(
             connection,
-            [*_KEY, ("lane", "TEXT"), ("worker", "INT"), ("slot", "TEXT"), ("at", "BIGINT")],
             [
-                (lease.job_id, lease.attempt, LANE, worker, slots.get(lease.job_id) or None, now_ms)
+                *_KEY,
+                ("lane", "TEXT"),
+                ("worker", "INT"),
+                ("slot", "TEXT"),
+                ("reserve", "BIGINT"),
+                ("at", "BIGINT"),
+            ],
+            [
+                (
+                    lease.job_id,
+                    lease.attempt,
+                    LANE,
+                    worker,
+                    slots.get(lease.job_id) or None,
+                    reserves.get(lease.job_id),
+                    now_ms,
+                )
                 for lease in leases
             ],
-            "INSERT INTO attempts (job_id, attempt, lane, worker, slot, outcome, marked_at_ms, polls)"
-            " SELECT job_id, attempt, lane, worker, slot, 'marked', at, 0 FROM v WHERE true"
+            "INSERT INTO attempts (job_id, attempt, lane, worker, slot, reserved_ticks, outcome,"
+            " marked_at_ms, polls)"
+            " SELECT job_id, attempt, lane, worker, slot, reserve, 'marked', at, 0 FROM v WHERE true"
             " ON CONFLICT (job_id, attempt) DO NOTHING",
         )
 

@@ -73,7 +73,9 @@ def abandon(
                 " WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
             )
         for row in rows:
-            deltas.add(run_id, "ticks", "possible_extra", possible_ticks(row))
+            possible = max(possible_ticks(row), row.reserved_ticks or 0)
+            deltas.add(run_id, "ticks", "possible_extra", possible)
+            deltas.add(run_id, "ticks", "reserved", -(row.reserved_ticks or 0))
         deltas.add(run_id, "attempts", _ABANDONED, len(rows))
     return moved
 
@@ -135,7 +137,7 @@ def _pick(
     """Take jobs that nobody else can move before this transaction ends."""
     lock = "" if connection.dialect.name == "sqlite" else "FOR UPDATE OF jobs"
     query = text(
-        "SELECT id, state, error_code, attempt, model, prompt_tokens, output_tokens_max,"
+        "SELECT id, state, error_code, attempt, model, prompt_tokens, output_tokens_max, reserved_ticks,"
         f" EXISTS (SELECT 1 FROM attempts a WHERE {_LAST} AND a.request_id IS NOT NULL) AS was_accepted"
         f" FROM jobs WHERE id >= :first AND id < :last AND {condition} ORDER BY id LIMIT :rows {lock}"
     )

@@ -9,6 +9,8 @@
 | extra | ambiguous, lost, unusable, generation_failed, user_retry | attempts that gave no job its end |
 | tokens | prompt, cached, completion, reasoning, total | of every collected result |
 | ticks | reported, estimated, possible_extra | money |
+| ticks | reserved | what attempts that are out have reserved: of the jobs in `budget.RESERVES` |
+| ticks | unpriced | what attempts that ended without a price had reserved, extras apart |
 | unknown | jobs | collected results whose price nobody knows |
 | model_jobs, model_ticks | a returned model | collected results, and their price |
 | latency | a bucket | collected results by time from acceptance to receipt |
@@ -62,10 +64,12 @@ class Deltas:
             )
 
 
-def read(connection: Connection, run_id: int) -> dict[tuple[str, str], int]:
-    """Return all counts of a run by (kind, key)."""
+def read(connection: Connection, run_id: int, *kinds: str) -> dict[tuple[str, str], int]:
+    """Return the counts of a run by (kind, key); of all kinds when none is named."""
+    listed = ", ".join(f"'{kind}'" for kind in kinds)
+    only = f" AND kind IN ({listed})" if kinds else ""
     rows = connection.execute(
-        text("SELECT kind, key, SUM(n) FROM run_counters WHERE run_id = :run GROUP BY kind, key"),
+        text(f"SELECT kind, key, SUM(n) FROM run_counters WHERE run_id = :run{only} GROUP BY kind, key"),
         {"run": run_id},
     )
     return {(kind, key): int(n) for kind, key, n in rows}

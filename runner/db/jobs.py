@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from runner.db import attempts, bulk, results
+from runner.db import attempts, bulk, results, unread
 from runner.db.counters import Deltas
 from runner.db.job_ids import run_of
+from runner.rules.budget import RESERVES
 from runner.rules.errors import Bug
 from runner.rules.states import FINAL, TRANSITIONS, Event, JobState
 
@@ -42,6 +43,7 @@ class _Move:
     spent: int = 0
     extra: int = 0
     answered_by: int | None = None
+    reserve: int | None = None
     finished_at_ms: int | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -64,6 +66,7 @@ _COLUMNS = {  # of `v`: the type, and where a move has the value
     "spent": ("INT", "spent"),
     "extra": ("INT", "extra"),
     "answered_by": ("INT", "answered_by"),
+    "reserve": ("BIGINT", "reserve"),
 }
 _EXTRAS = frozenset({Event.AMBIGUOUS, Event.LOST, Event.GENERATION_FAILED})
 _FREE = "state = v.target, lease_owner = NULL, lease_until_ms = NULL"
@@ -78,22 +81,32 @@ def send(
     until_ms: int,
     deltas: Deltas,
     slots: Mapping[int, str] = MappingProxyType({}),
+    reserves: Mapping[int, int | None] = MappingProxyType({}),
 ) -> set[int]:
     """Mark leased jobs as being sent, under leases until `until_ms`, and put their attempts on record.
 
-    `slots` are the limiter's, by job: whoever brings the answer settles what it really used.
+    `slots` are the limiter's, by job: whoever brings the answer settles what it really used. `reserves`
+    are the ticks by job that the attempts reserve.
     """
-    moves = [_Move(lease.job_id, JobState.SUBMITTING, lease.gen) for lease in leases]
+    moves = [
+        _Move(lease.job_id, JobState.SUBMITTING, lease.gen, reserve=reserves.get(lease.job_id))
+        for lease in leases
+    ]
     moved = _guarded(
         connection,
         Event.SEND,
         moves,
         "state = v.target, attempt = jobs.attempt + 1, polls = 0, misses = 0, request_id = NULL,"
-        f" accepted_at_ms = NULL, lease_until_ms = {int(until_ms)}",
+        f" accepted_at_ms = NULL, reserved_ticks = v.reserve, lease_until_ms = {int(until_ms)}",
         deltas,
     )
     attempts.open_(
-        connection, [lease for lease in leases if lease.job_id in moved], slots, worker=worker, now_ms=now_ms
+        connection,
+        [lease for lease in leases if lease.job_id in moved],
+        worker=worker,
+        now_ms=now_ms,
+        slots=slots,
+        reserves=reserves,
     )
     return moved
 
@@ -161,10 +174,10 @@ def lost(connection: Connection, rows: Sequence[Back], deltas: Deltas) -> set[in
 def generation_failed(connection: Connection, rows: Sequence[Back], deltas: Deltas) -> set[int]:
     """A fetch was told that the generation failed: an attempt is spent; another one is an extra."""
     moved = _back(connection, Event.GENERATION_FAILED, rows, deltas, spent=1)
-    for row in rows:
-        if row.lease.job_id in moved and row.target is JobState.PENDING:
-            deltas.add(row.lease.run_id, "extra", Event.GENERATION_FAILED)
-            deltas.add(row.lease.run_id, "ticks", "possible_extra", row.possible_ticks)
+    again = [row for row in rows if row.lease.job_id in moved and row.target is JobState.PENDING]
+    unread.count_extras(connection, Event.GENERATION_FAILED, again, deltas)
+    ended = [row.lease for row in rows if row.lease.job_id in moved and row.target is JobState.FAILED]
+    unread.count_unpriced(connection, [(lease.job_id, lease.attempt) for lease in ended], deltas)
     return moved
 
 
@@ -230,6 +243,9 @@ def settled(connection: Connection, rows: Sequence[Settled], deltas: Deltas) -> 
     attempts.settled(connection, ended)
     for row in ended:
         _count_settled(row, deltas)
+    unread.count_unpriced(
+        connection, [(row.job_id, row.attempt) for row in ended if row.cost.ticks is None], deltas
+    )
     return moved
 
 
@@ -314,10 +330,7 @@ def _back(
 
 def _extra(connection: Connection, event: Event, rows: Sequence[Back], deltas: Deltas) -> set[int]:
     moved = _back(connection, event, rows, deltas)
-    for row in rows:
-        if row.lease.job_id in moved:
-            deltas.add(row.lease.run_id, "extra", event)
-            deltas.add(row.lease.run_id, "ticks", "possible_extra", row.possible_ticks)
+    unread.count_extras(connection, event, [row for row in rows if row.lease.job_id in moved], deltas)
     return moved
 
 
@@ -338,7 +351,8 @@ def _guarded(
         guards = [f"jobs.state = '{source}'", "jobs.lease_gen = v.gen" if transition.fenced else "", only]
         guard = " AND ".join(filter(None, guards))
         statement = (
-            f"UPDATE jobs SET {change} FROM v WHERE jobs.id = v.id AND {guard} RETURNING jobs.id, jobs.state"
+            f"UPDATE jobs SET {change} FROM v WHERE jobs.id = v.id AND {guard}"
+            " RETURNING jobs.id, jobs.state, jobs.reserved_ticks"
         )
         used = {name: column for name, column in _COLUMNS.items() if f"v.{name}" in statement}
         values = attrgetter(*(attribute for _, attribute in used.values()))
@@ -348,9 +362,11 @@ def _guarded(
             [values(move) for move in moves if move.job_id not in moved],
             statement,
         )
-        for job_id, target in (tuple(row) for row in found):
+        for job_id, target, reserved in (tuple(row) for row in found):
             moved.add(job_id)
             deltas.moved(run_of(job_id), source, target)
+            if reserved and (target in RESERVES) != (source in RESERVES):
+                deltas.add(run_of(job_id), "ticks", "reserved", reserved if target in RESERVES else -reserved)
         if len(moved) == len(moves):
             break
     return moved

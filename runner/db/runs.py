@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class RunOptions:
     """What a user may change from one call to the next; kept with the run as JSON.
 
-    `rpm` and `tpm`: None is not said, 0 is no limit at all.
+    `rpm` and `tpm`: None is not said, 0 is no limit at all. `budget_ticks`: None is no budget.
     """
 
     rpm: int | None = None
@@ -30,6 +30,7 @@ class RunOptions:
     max_waiting: int = 50_000
     max_failures: int | None = None
     limit: int | None = None
+    budget_ticks: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

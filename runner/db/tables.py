@@ -144,6 +144,7 @@ class Job(Base):
     settle_tries: Mapped[int] = mapped_column(Integer)
     request_id: Mapped[str | None] = mapped_column(Text)
     accepted_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+    reserved_ticks: Mapped[int | None] = mapped_column(BigInteger)
     error_code: Mapped[str | None] = mapped_column(String(64))
     finished_at_ms: Mapped[int | None] = mapped_column(BigInteger)
 
@@ -169,6 +170,7 @@ class Attempt(Base):
     lane: Mapped[str] = mapped_column(String(16))
     worker: Mapped[int] = mapped_column(Integer)
     slot: Mapped[str | None] = mapped_column(Text)
+    reserved_ticks: Mapped[int | None] = mapped_column(BigInteger)
     outcome: Mapped[str] = mapped_column(String(24))
     marked_at_ms: Mapped[int] = mapped_column(BigInteger)
     sent_at_ms: Mapped[int | None] = mapped_column(BigInteger)

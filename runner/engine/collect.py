@@ -17,7 +17,7 @@ from runner.api.xai import Failed
 from runner.db import jobs, leases
 from runner.db.outcomes import Back, Cause, NotYet, Settled
 from runner.db.results import Received
-from runner.engine import doubt, settle
+from runner.engine import allowance, doubt, settle
 from runner.engine.breaker import Door
 from runner.engine.spool import Answer
 from runner.engine.station import IDLE_S, Station
@@ -263,6 +263,8 @@ class Collect:
     def _learn(self, job: Claimed, settled: Settled, now_ms: int) -> None:
         station, age_s = self._station, (now_ms - job.accepted_at_ms) / 1000
         station.learned.observe_latency(job.model, station.last_asked_s(job.lease.job_id), age_s, ready=True)
+        if settled.cost.ticks:
+            allowance.learn(station, job, settled.cost.ticks)
         if settled.cost.total_tokens:
             station.settle_tokens(job, settled.cost.total_tokens)
 

@@ -89,7 +89,7 @@ class Station:
         self.settings, self.node = settings, node
         self.database = Database(settings.effective_database_url)
         self.random = random.Random()  # noqa: S311 - jitter
-        self._base_host = urlsplit(settings.base_url).hostname
+        self.base_host = urlsplit(settings.base_url).hostname
         self.prices = own_prices(settings.prices) if settings.prices else None
         self.stopping = False
         self.submit_bell = asyncio.Event()
@@ -147,7 +147,7 @@ class Station:
         return Policy(
             max_attempts=options.max_attempts,
             on_ambiguous="hold" if options.on_ambiguous == "hold" else "resubmit",
-            base_host=self._base_host,
+            base_host=self.base_host,
             prices=self.prices,
         )
 

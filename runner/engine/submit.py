@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from runner.api import deferred
 from runner.api.xai import Failed
-from runner.db import counters, jobs, leases, results
+from runner.db import jobs, leases
 from runner.db.outcomes import Accepted, Back, Cause
-from runner.engine import doubt
+from runner.engine import allowance, doubt, mark
 from runner.engine.breaker import Door
 from runner.engine.spool import Segment, Taken
 from runner.engine.station import IDLE_S, Activity, Station
@@ -28,15 +28,13 @@ from runner.rules.reply import Outcome, Verdict
 from runner.rules.states import Event, JobState, RunState
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-    from runner.db.counters import Deltas
     from runner.db.leases import Lease, Leased
 
 CHUNK_FIRST, CHUNK_MAX = 16, 200
 CHUNK_BYTES = 32 << 20
 MARKED_PER_CONNECTION = 16
 SEND_WITHIN_MS = 30_000  # of the lease; POST and its timeouts fit into what is left
+SHORT_S = 0.2  # so long a run whose budget is given away is left alone
 PROBE_S_MAX = 30.0
 
 log = logging.getLogger("runner.submit")
@@ -50,6 +48,7 @@ class _Feed:
     leased_at: float = 0.0
     chunk: int = CHUNK_FIRST
     empty_until: float = 0.0
+    short_until: float = 0.0  # of money: the budget let none of the jobs go
 
 
 class Submit:
@@ -104,6 +103,9 @@ class Submit:
                 return False
             room = 1
         feed = self._feeds.setdefault(activity.run.id, _Feed())
+        if feed.short_until > station.loop.time():
+            self._again_s = min(self._again_s, SHORT_S)
+            return False
         if not feed.jobs and not await self._lease(activity, feed):
             return False
         bucket = station.bucket(feed.jobs[0].model)
@@ -127,7 +129,10 @@ class Submit:
         taken = chosen[: len(grant.slots)]
         ids = {job.lease.job_id for job in taken}
         feed.jobs = deque(job for job in feed.jobs if job.lease.job_id not in ids)
-        return await self._send(taken, grant.slots, activity.run.options.max_waiting)
+        marked = await self._send(taken, grant.slots, activity)
+        if marked is not None and marked.is_short:
+            await self._hand_back(feed)
+        return marked is not None and bool(marked.bodies)
 
     async def _room(self) -> int:
         """Wait until few enough marked jobs are on their way; return how many more may be."""
@@ -160,45 +165,51 @@ class Submit:
             feed.empty_until = station.loop.time() + 0.1
         return bool(found)
 
-    async def _send(self, taken: list[Leased], slots: list[Slot], max_waiting: int) -> bool:
-        """Mark exactly those jobs that have slots, then let their POSTs go, each at its time.
-
-        Not more are marked than `max_waiting` leaves room for, as the database counts them now; return
-        whether any was. PostgreSQL lets several processes count at once: each may then be over by what it
-        marks in that moment.
-        """
+    async def _send(self, taken: list[Leased], slots: list[Slot], activity: Activity) -> mark.Marked | None:
+        """Mark exactly those jobs that have slots, then let their POSTs go, each at its time."""
         if not taken:
-            return False
+            return None
         station, now_ms = self._station, self._station.now_ms()
         until_ms = now_ms + int(station.settings.lease_s * 1000)
-
-        def mark(connection: Connection, deltas: Deltas) -> dict[int, tuple[bytes, str | None]]:
-            room = max(0, max_waiting - counters.out(connection, taken[0].lease.run_id))
-            leases.release(connection, [job.lease for job in taken[room:]])
-            moved = jobs.send(
+        wanted = [
+            mark.Wanted(job=job, slot=slot.id, reserve_ticks=allowance.reserve(station, job))
+            for job, slot in zip(taken, slots, strict=True)
+        ]
+        scouts = not station.learned.costs(taken[0].model).is_learnt
+        marked = await station.committer.ask(
+            lambda connection, deltas: mark.mark(
                 connection,
-                [job.lease for job in taken[:room]],
+                deltas,
+                wanted,
+                options=activity.run.options,
+                scouts=scouts,
                 worker=station.worker,
                 now_ms=now_ms,
                 until_ms=until_ms,
-                deltas=deltas,
-                slots={job.lease.job_id: slot.id for job, slot in zip(taken, slots, strict=True)},
             )
-            return results.bodies(connection, sorted(moved))
-
-        bodies = await station.committer.ask(mark)
+        )
         for job, slot in zip(taken, slots, strict=True):
-            if job.lease.job_id not in bodies:  # somebody else has it, or there is no room
+            if job.lease.job_id not in marked.bodies:  # somebody else has it, or there is no room
                 station.limiter.release(slot)
                 continue
-            body, conv_id = bodies[job.lease.job_id]
+            body, conv_id = marked.bodies[job.lease.job_id]
             task = station.loop.create_task(
                 self._post(job, slot, body, conv_id, now_ms + SEND_WITHIN_MS), name=f"post {job.lease.job_id}"
             )
             self._marked += 1
             self._posts.add(task)
             task.add_done_callback(self._posts.discard)
-        return bool(bodies)
+        return marked
+
+    async def _hand_back(self, feed: _Feed) -> None:
+        """Leave the jobs of a run whose budget is given away until answers have settled what they cost."""
+        station, unsent = self._station, [job.lease for job in feed.jobs]
+        feed.jobs.clear()
+        feed.short_until = station.loop.time() + SHORT_S
+        self._again_s = min(self._again_s, SHORT_S)
+        if unsent:
+            await station.committer.ask(lambda connection, _: leases.release(connection, unsent))
+        await station.active(fresh=True)
 
     async def _post(
         self, job: Leased, slot: Slot, body: bytes, conv_id: str | None, send_before_ms: int

@@ -1,4 +1,5 @@
-"""What all workers learn of a model together: how long answers take, and how good token estimates are.
+"""What all workers learn of a model together: how long answers take, what they cost, and how good token
+estimates are.
 
 Only a help: without Redis, each process goes on with what it knows.
 """
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from redis.exceptions import RedisError
 
 from runner.limiter.store import connect, script
+from runner.rules.budget import Costs
 from runner.rules.polling import Latency
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ class Lessons:
 
     latency: Latency = field(default_factory=Latency)
     tokens: Tokens = field(default_factory=Tokens)
+    costs: Costs = field(default_factory=Costs)
 
 
 Lesson: TypeAlias = "Callable[[Lessons], Lessons]"
@@ -110,6 +113,16 @@ class Learned:
     def observe_tokens(self, model: str, estimated: int, actual: int) -> None:
         """Learn from an answer what an estimate was worth."""
         self._learn(model, lambda known: replace(known, tokens=known.tokens.update(estimated, actual)))
+
+    def costs(self, model: str) -> Costs:
+        """What is known of the cost of a model's answers."""
+        return self._of(model).costs
+
+    def observe_cost(self, model: str, typical_ticks: int, actual_ticks: int) -> None:
+        """Learn from an answer what it cost against what an ordinary one would."""
+        self._learn(
+            model, lambda known: replace(known, costs=known.costs.update(typical_ticks, actual_ticks))
+        )
 
     def _of(self, model: str) -> Lessons:
         self._share_soon(model)
@@ -174,6 +187,10 @@ def _read(text: bytes) -> Lessons:
     """Read a record; one that is none, or of another version, teaches nothing."""
     try:
         record = json.loads(text)
-        return Lessons(latency=Latency(**record["latency"]), tokens=Tokens(**record["tokens"]))
+        return Lessons(
+            latency=Latency(**record["latency"]),
+            tokens=Tokens(**record["tokens"]),
+            costs=Costs(**record["costs"]),
+        )
     except (ValueError, TypeError, KeyError):
         return Lessons()

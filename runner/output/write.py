@@ -68,6 +68,7 @@ def run_summary(
         finished_at_s=_seconds(run.finished_at_ms),
         prices_as_of=prices_as_of,
         files=files,
+        budget_ticks=run.options.budget_ticks,
     )
     return summarize(facts, counts)
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from runner.rules.prices import PriceRow
 
 US_HOST: Final = "us.api.x.ai"  # token prices x 1.1
+_TICKS_SHOWN_MIN: Final = 500_000
 PRIORITY: Final = "priority"  # as the response says; token prices x 2
 
 
@@ -90,6 +91,13 @@ def usd(ticks: int) -> str:
     hundreds = (abs(ticks) + 50) // 100
     whole, part = divmod(hundreds, TICKS_PER_USD // 100)
     return f"{'-' if ticks < 0 and hundreds else ''}{whole}.{part:08}"
+
+
+def dollars(ticks: int) -> str:
+    """Write money for people: cents from a dollar on, else four decimals; never 0 for what is more."""
+    if 0 < ticks < _TICKS_SHOWN_MIN:
+        return "<$0.0001"
+    return f"${ticks / TICKS_PER_USD:,.{2 if ticks >= TICKS_PER_USD else 4}f}"
 
 
 def _tokens_ticks(usage: Usage, row: PriceRow) -> int:

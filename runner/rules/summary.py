@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from runner.rules.budget import used_ticks
 from runner.rules.latency import percentile_s
 from runner.rules.money import usd
 from runner.rules.states import JobState
@@ -36,6 +37,7 @@ class RunFacts:
     finished_at_s: float | None
     prices_as_of: str
     files: Mapping[str, Any]
+    budget_ticks: int | None = None
 
 
 def summarize(run: RunFacts, counters: Mapping[tuple[str, str], int]) -> dict[str, Any]:
@@ -52,6 +54,7 @@ def summarize(run: RunFacts, counters: Mapping[tuple[str, str], int]) -> dict[st
         "errors": {"by_code": _most_first(kinds.get("code", {}))},
         "tokens": _pick(_TOKENS, kinds.get("tokens", {})),
         "cost": _cost(kinds),
+        "budget": _budget(run, kinds.get("ticks", {})),
         "attempts": {
             **_pick(_ATTEMPTS, kinds.get("attempts", {})),
             "extra": _pick(_EXTRAS, kinds.get("extra", {})),
@@ -94,6 +97,18 @@ def _cost(kinds: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
             for model in sorted({*jobs, *by_model})
             if jobs.get(model, 0) or by_model.get(model, 0)
         },
+    }
+
+
+def _budget(run: RunFacts, ticks: Mapping[str, int]) -> dict[str, Any] | None:
+    """Tell how far a budget is used: by what is billed, and by what may be and nobody can know."""
+    if run.budget_ticks is None:
+        return None
+    return {
+        "usd": usd(run.budget_ticks),
+        "ticks": run.budget_ticks,
+        "used_ticks": used_ticks(ticks),
+        "reserved_ticks": ticks.get("reserved", 0),
     }
 
 

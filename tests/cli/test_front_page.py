@@ -17,7 +17,7 @@ from runner.db.runs import RunOptions
 from runner.intake.load import Shaping
 
 NAMES = [row.name for row in _ROWS]
-OF_LATER_ISSUES = {"--budget", "--on-end"}
+OF_LATER_ISSUES = {"--on-end"}
 
 
 def commands() -> dict[str, click.Command]:

@@ -12,7 +12,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,7 +26,7 @@ from runner.db.outcomes import Accepted, Back, Cause, NotYet
 from runner.db.results import Received
 from runner.db.session import Database
 from runner.db.tables import Base
-from runner.engine import recover, settle, sweep
+from runner.engine import mark, recover, settle, sweep
 from runner.engine.spool import Answer, Spool, Taken
 from runner.rules import retry
 from runner.rules.states import FINAL, TRANSITIONS, Event, JobState
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 JOBS = 3  # few, so that processes get into each other's way
 LEASE_MS = 120_000
+PRICE = 7  # ticks of a good answer
 MEMORY = Path("/dev/shm")  # nobody cuts the power here
 GOOD = (
     b'{"id":"%d","object":"chat.completion","model":"grok-4.3","choices":[{"index":0,"message":'
@@ -103,11 +104,14 @@ class Machine(RuleBasedStateMachine):
         self.now_ms = 1_800_000_000_000
         self.before: dict[int, JobState] = {}
 
-    @initialize(on_ambiguous=st.sampled_from(["resubmit", "resubmit", "hold"]))
-    def load(self, on_ambiguous: str) -> None:
+    @initialize(
+        on_ambiguous=st.sampled_from(["resubmit", "resubmit", "hold"]),
+        budget_ticks=st.sampled_from([None, 10_000, 30, 60]),
+    )
+    def load(self, on_ambiguous: str, budget_ticks: int | None) -> None:
         """Load a few jobs and start their run."""
         Base.metadata.create_all(self.database.engine)
-        options = runs.RunOptions(on_ambiguous=on_ambiguous, max_attempts=3)
+        options = runs.RunOptions(on_ambiguous=on_ambiguous, max_attempts=3, budget_ticks=budget_ticks)
         new = [
             intake.NewJob(
                 line=n,
@@ -220,13 +224,17 @@ class Machine(RuleBasedStateMachine):
             return
         job = process.leased.pop(0)
         moved = self.write(
-            lambda connection, deltas: jobs.send(
-                connection,
-                [job.lease],
-                worker=process.worker,
-                now_ms=self.now_ms,
-                until_ms=self.now_ms + LEASE_MS,
-                deltas=deltas,
+            lambda connection, deltas: (
+                mark.mark(
+                    connection,
+                    deltas,
+                    [mark.Wanted(job=job, reserve_ticks=PRICE + which % 4)],
+                    options=runs.RunOptions(budget_ticks=1),  # it looks for itself how much there is
+                    scouts=False,
+                    worker=process.worker,
+                    now_ms=self.now_ms,
+                    until_ms=self.now_ms + LEASE_MS,
+                ).bodies
             )
         )
         if not moved:
@@ -336,6 +344,18 @@ class Machine(RuleBasedStateMachine):
         answers = self.ask("SELECT COUNT(*) FROM results")[0][0]
         assert kept.get(("attempts", "collected"), 0) <= answers, "an answer was judged twice"
 
+        reserves = self.ask(
+            "SELECT COALESCE(SUM(reserved_ticks), 0) FROM jobs"
+            " WHERE state IN ('submitting', 'waiting', 'collecting', 'stored')"
+        )
+        assert [(kept.get(("ticks", "reserved"), 0),)] == reserves, "what is out is reserved, nothing else"
+
+    @invariant()
+    def the_budget_holds(self) -> None:
+        """When every reserve is enough, the API never bills more than the budget."""
+        if self.options.budget_ticks is not None:
+            assert PRICE * len(self.api) <= self.options.budget_ticks
+
     @invariant()
     def answers_are_never_lost(self) -> None:
         """Bytes that were stored, or had reached a spool that was imported, stay as they came."""
@@ -386,6 +406,7 @@ class Machine(RuleBasedStateMachine):
         self.recover()
         self.leases_run_out()
         self.start_process()
+        self.lift_budget()
         for _ in range(12):
             self.settle_stored()
             for _ in range(JOBS):
@@ -402,7 +423,15 @@ class Machine(RuleBasedStateMachine):
         self.answers_are_never_lost()
         self.what_the_api_took_is_counted()
         with self.database.read() as connection:
-            assert [event.kind for event in runs.events(connection, self.run_id)] == ["started", "finished"]
+            events = [event.kind for event in runs.events(connection, self.run_id)]
+        assert events in (["started", "finished"], ["started", "paused", "started", "finished"])
+
+    def lift_budget(self) -> None:
+        """A person lets the run go on without a budget."""
+        with self.database.write() as connection:
+            runs.change(connection, self.run_id, budget_ticks=None)
+            runs.start(connection, self.run_id, self.now_ms)
+        self.options = replace(self.options, budget_ticks=None)
 
     # --- the small steps
 

@@ -89,6 +89,7 @@ def test_a_summary_is_the_promised_object() -> None:
                     "grok-4.3": {"jobs": 4, "usd": "1.00000002", "ticks": 10_000_000_150},
                 },
             },
+            "budget": None,
             "attempts": {
                 "accepted": 12,
                 "refused_for_now": 2,

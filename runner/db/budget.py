@@ -1,0 +1,39 @@
+"""A run's budget: looked at under a lock of the run, so that no two workers give away the same money."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, text
+
+from runner.db import counters, runs
+from runner.rules.budget import RESERVES, Account, used_ticks
+
+if TYPE_CHECKING:
+    from runner.db.counters import Deltas
+
+
+def account(connection: Connection, run_id: int, deltas: Deltas) -> Account | None:
+    """Lock a run until the transaction ends and return its account; None where it has no budget.
+
+    On SQLite every writing transaction is alone anyway. The transaction's own changes are counted.
+    """
+    alone = "" if connection.dialect.name == "sqlite" else " FOR UPDATE"
+    connection.execute(text(f"SELECT id FROM runs WHERE id = :id{alone}"), {"id": run_id})
+    run = runs.find(connection, run_id)
+    if run is None or run.options.budget_ticks is None:
+        return None
+    deltas.write(connection)
+    counts = counters.read(connection, run_id, "state", "ticks")
+    return Account(
+        budget_ticks=run.options.budget_ticks,
+        used_ticks=used_ticks({key: n for (kind, key), n in counts.items() if kind == "ticks"}),
+        reserved_ticks=counts.get(("ticks", "reserved"), 0),
+        out=sum(counters.states(counts)[state] for state in RESERVES),
+    )
+
+
+def models(connection: Connection, run_id: int) -> list[str]:
+    """Return the models that a run's jobs name."""
+    query = text("SELECT DISTINCT model FROM jobs WHERE run_id = :run ORDER BY model")
+    return list(connection.execute(query, {"run": run_id}).scalars())

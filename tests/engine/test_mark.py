@@ -1,0 +1,240 @@
+"""Marking within a budget, on both databases: what fits goes, the rest is given back, nobody overdraws."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from by_hand import COST, LEASE_MS, NOW_MS, Hand, accepted, back, new_run, received, settled
+
+from runner.db import budget, jobs, leases, runs
+from runner.db.counters import Deltas
+from runner.db.runs import RunOptions
+from runner.engine.mark import Wanted, mark
+from runner.rules.budget import SCOUTS, Account
+from runner.rules.states import Event, JobState, RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from runner.db.leases import Lease, Leased
+    from runner.db.session import Database
+
+S = JobState
+
+
+def budgeted(database: Database, ticks: int | None, count: int = 6, reserve: int = 100) -> Hand:
+    """Load and start a run with a budget; its attempts reserve so much."""
+    hand = new_run(database, count, RunOptions(budget_ticks=ticks))
+    return replace(hand, reserve_ticks=reserve)
+
+
+def lease(hand: Hand, count: int) -> list[Leased]:
+    """Lease the next pending jobs."""
+    with hand.database.write() as connection:
+        return leases.lease_pending(
+            connection,
+            run_id=hand.run_id,
+            worker=hand.worker,
+            now_ms=NOW_MS,
+            until_ms=NOW_MS + LEASE_MS,
+            rows_max=count,
+            bytes_max=1 << 30,
+            ordinals_max=None,
+        )
+
+
+def go(
+    hand: Hand, taken: Sequence[Leased], reserve: int | None, *, scouts: bool = False, worker: int = 7
+) -> int:
+    """Mark leased jobs that reserve so much each; return how many the budget let go."""
+    with hand.database.write() as connection:
+        deltas = Deltas(worker)
+        marked = mark(
+            connection,
+            deltas,
+            [Wanted(job=job, reserve_ticks=reserve) for job in taken],
+            options=RunOptions(budget_ticks=1),
+            scouts=scouts,
+            worker=worker,
+            now_ms=NOW_MS,
+            until_ms=NOW_MS + LEASE_MS,
+        )
+        deltas.write(connection)
+    assert marked.is_short == (len(marked.bodies) < len(taken))
+    return len(marked.bodies)
+
+
+def run_of(hand: Hand) -> runs.RunRow:
+    """Return the run's row."""
+    with hand.database.read() as connection:
+        found = runs.find(connection, hand.run_id)
+    assert found is not None
+    return found
+
+
+def test_what_fits_goes_and_the_rest_is_free_again(database: Database) -> None:
+    """Three of 100 fit into 350; the others are pending, in nobody's hands, and another may lease them."""
+    hand = budgeted(database, 350)
+    taken = lease(hand, 5)
+
+    assert go(hand, taken, 100) == 3
+    assert [hand.state(job.lease.job_id) for job in taken] == [S.SUBMITTING] * 3 + [S.PENDING] * 2
+    assert hand.row(taken[4].lease.job_id).lease_owner is None
+    assert hand.count("ticks", "reserved") == 300
+    assert [row.reserved_ticks for row in hand.history(taken[0].lease.job_id)] == [100]
+    assert run_of(hand).state is RunState.RUNNING, "what is out may come back cheaper"
+    assert len(lease(hand, 9)) == 3
+
+
+def test_room_comes_back_with_what_settles_cheaper(database: Database) -> None:
+    """The reserve goes, the actual cost stays; then the next one fits."""
+    hand = budgeted(database, 1_150)
+    (first,) = lease(hand, 1)
+    assert go(hand, [first], 1_100) == 1
+    assert go(hand, lease(hand, 1), 100) == 0
+    hand.do(jobs.accepted, accepted(first.lease))
+    hand.do(jobs.stored, received(first.lease.job_id))
+    cost = replace(COST, ticks=1_000)
+    hand.do(jobs.settled, settled(first.lease.job_id, 1, Event.SUCCEEDED, S.SUCCEEDED, cost))
+
+    assert hand.count("ticks", "reserved") == 0
+    assert go(hand, lease(hand, 2), 100) == 1
+
+
+def test_the_run_pauses_when_nothing_fits_and_nothing_is_out(database: Database) -> None:
+    """With a sentence that says how much a job reserves; nothing was sent."""
+    hand = budgeted(database, 10**9)
+
+    assert go(hand, lease(hand, 2), 2 * 10**9) == 0
+    run = run_of(hand)
+    assert (run.state, run.pause_reason) == (RunState.PAUSED, "budget")
+    assert run.pause_text == "$0.0000 of the budget of $0.1000 are used, and the next job reserves $0.2000"
+    assert hand.rows("SELECT * FROM attempts") == []
+
+
+def test_a_worker_that_knows_no_price_sends_nothing(database: Database) -> None:
+    """Another host may lack the prices in its runner.toml: unknown is not free."""
+    hand = budgeted(database, 10**9)
+
+    assert go(hand, lease(hand, 2), None) == 0
+    assert run_of(hand).pause_text == "a budget needs prices, and a worker knows none for grok-4.3"
+
+
+def test_few_go_while_nobody_knows_the_costs(database: Database) -> None:
+    """A reserve that is too low cannot do much harm then."""
+    hand = budgeted(database, 10**9, count=3 * SCOUTS)
+
+    assert go(hand, lease(hand, SCOUTS - 2), 1, scouts=True) == SCOUTS - 2
+    assert go(hand, lease(hand, 9), 1, scouts=True) == 2
+    assert go(hand, lease(hand, 9), 1, scouts=True) == 0
+    assert run_of(hand).state is RunState.RUNNING
+    assert go(hand, lease(hand, 9), 1) == 9
+
+
+def test_another_budget_holds_at_once(database: Database) -> None:
+    """The transaction reads it itself; without one everything goes."""
+    hand = budgeted(database, 100)
+    for ticks, fits in ((250, 2), (None, 3)):
+        with database.write() as connection:
+            runs.change(connection, hand.run_id, budget_ticks=ticks)
+        assert go(hand, lease(hand, 3), 100) == fits
+
+
+@pytest.mark.parametrize(
+    ("bring", "end", "reserved", "used"),
+    [
+        (S.SUBMITTING, lambda lease: (jobs.not_sent, back(lease, S.PENDING)), 0, 0),
+        (S.SUBMITTING, lambda lease: (jobs.refused_for_now, back(lease, S.PENDING)), 0, 0),
+        (S.SUBMITTING, lambda lease: (jobs.refused, back(lease, S.FAILED)), 0, 0),
+        (S.SUBMITTING, lambda lease: (jobs.accepted, accepted(lease)), 100, 0),
+        (S.SUBMITTING, lambda lease: (jobs.ambiguous, back(lease, S.PENDING)), 0, 100),
+        (S.SUBMITTING, lambda lease: (jobs.ambiguous, back(lease, S.HELD, 150)), 0, 150),
+        (S.COLLECTING, lambda lease: (jobs.lost, back(lease, S.HELD, 50)), 0, 100),
+        (S.COLLECTING, lambda lease: (jobs.generation_failed, back(lease, S.PENDING)), 0, 100),
+        (S.COLLECTING, lambda lease: (jobs.generation_failed, back(lease, S.FAILED)), 0, 100),
+        (S.COLLECTING, lambda lease: (jobs.stored, received(lease.job_id)), 100, 0),
+        (S.STORED, lambda lease: (jobs.settled, verdict(lease, S.SUCCEEDED, 30)), 0, 30),
+        (S.STORED, lambda lease: (jobs.settled, verdict(lease, S.PENDING, 30)), 0, 30),
+        (S.STORED, lambda lease: (jobs.settled, verdict(lease, S.FAILED, None)), 0, 100),
+        (S.STORED, lambda lease: (jobs.settled, verdict(lease, S.PENDING, None)), 0, 100),
+        (S.HELD, lambda lease: (jobs.stored, received(lease.job_id)), 100, 100),
+    ],
+)  # fmt: skip
+def test_every_end_of_an_attempt_settles_its_reserve(
+    database: Database,
+    bring: JobState,
+    end: Callable[[Lease], tuple[jobs.Move, object]],
+    reserved: int,
+    used: int,
+) -> None:
+    """What surely cost nothing is given back; what nobody can price counts as much as it had reserved."""
+    hand = budgeted(database, 10**6, count=1)
+    move, row = end(hand.bring(bring))
+
+    hand.do(move, row)
+
+    assert account(hand) == Account(
+        budget_ticks=10**6, used_ticks=used, reserved_ticks=reserved, out=int(reserved > 0)
+    )
+
+
+def verdict(lease: Lease, target: JobState, ticks: int | None) -> object:
+    """Judge a stored answer with or without a price."""
+    event = Event.SUCCEEDED if target is S.SUCCEEDED else Event.UNUSABLE
+    cost = replace(COST, ticks=ticks, ticks_source="unknown" if ticks is None else "reported")
+    return settled(lease.job_id, lease.attempt, event, target, cost)
+
+
+def account(hand: Hand) -> Account:
+    """Look at the run's account."""
+    found = hand.within(lambda connection, deltas: budget.account(connection, hand.run_id, deltas))
+    assert isinstance(found, Account)
+    return found
+
+
+def test_two_workers_do_not_both_take_the_last_room(postgres_database: Database) -> None:
+    """Eight at once ask for room that three have: the run's lock lets them look one after the other."""
+    hand = budgeted(postgres_database, 350, count=8)
+    taken = lease(hand, 8)
+    start = threading.Barrier(8)
+    let_go: list[int] = []
+
+    def work(number: int) -> None:
+        start.wait(20)
+        let_go.append(go(hand, [taken[number]], 100, worker=number))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(40)
+
+    assert sorted(let_go) == [0] * 5 + [1] * 3
+    assert hand.count("ticks", "reserved") == 300
+
+
+def test_a_run_without_a_budget_takes_no_lock(postgres_database: Database) -> None:
+    """While somebody else holds the run's row, its jobs are marked all the same."""
+    hand = budgeted(postgres_database, None)
+    taken = lease(hand, 2)
+    with postgres_database.write() as other:
+        budget.account(other, hand.run_id, Deltas(0))
+        with postgres_database.write() as connection:
+            connection.exec_driver_sql("SET LOCAL lock_timeout = '5s'")
+            deltas = Deltas(1)
+            marked = mark(
+                connection,
+                deltas,
+                [Wanted(job=job, reserve_ticks=100) for job in taken],
+                options=RunOptions(),
+                scouts=False,
+                worker=1,
+                now_ms=NOW_MS,
+                until_ms=NOW_MS + LEASE_MS,
+            )
+            deltas.write(connection)
+
+    assert len(marked.bodies) == 2
