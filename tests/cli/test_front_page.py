@@ -17,7 +17,7 @@ from runner.db.runs import RunOptions
 from runner.intake.load import Shaping
 
 NAMES = [row.name for row in _ROWS]
-OF_LATER_ISSUES = {"--budget", "--max-failures", "--on-end", "--dry-run"}
+OF_LATER_ISSUES = {"--max-failures", "--on-end", "--dry-run"}
 
 
 def commands() -> dict[str, click.Command]:
