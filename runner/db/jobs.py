@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from runner.db import attempts, bulk, results, unread
 from runner.db.counters import Deltas
 from runner.db.job_ids import run_of
-from runner.rules.budget import RESERVES
+from runner.rules.budget import BILLED_REFUSALS, RESERVES
 from runner.rules.errors import Bug
 from runner.rules.states import FINAL, TRANSITIONS, Event, JobState
 
@@ -157,8 +157,11 @@ def refused_for_now(connection: Connection, rows: Sequence[Back], deltas: Deltas
 
 
 def refused(connection: Connection, rows: Sequence[Back], deltas: Deltas) -> set[int]:
-    """The API refused the jobs for their own fault: they have failed."""
-    return _back(connection, Event.REFUSED, rows, deltas, spent=1)
+    """The API refused the jobs for their own fault: they have failed. Some refusals may be billed."""
+    moved = _back(connection, Event.REFUSED, rows, deltas, spent=1)
+    billed = [row.lease for row in rows if row.lease.job_id in moved and row.cause.code in BILLED_REFUSALS]
+    unread.count_unpriced(connection, [(lease.job_id, lease.attempt) for lease in billed], deltas)
+    return moved
 
 
 def ambiguous(connection: Connection, rows: Sequence[Back], deltas: Deltas) -> set[int]:

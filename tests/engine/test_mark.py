@@ -11,6 +11,7 @@ from by_hand import COST, LEASE_MS, NOW_MS, Hand, accepted, back, new_run, recei
 
 from runner.db import budget, jobs, leases, runs
 from runner.db.counters import Deltas
+from runner.db.outcomes import Cause
 from runner.db.runs import RunOptions
 from runner.engine.mark import Wanted, mark
 from runner.rules.budget import SCOUTS, Account
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from runner.db.session import Database
 
 S = JobState
+SAFETY = Cause(code="safety", http_status=403)
 
 
 def budgeted(database: Database, ticks: int | None, count: int = 6, reserve: int = 100) -> Hand:
@@ -149,6 +151,7 @@ def test_another_budget_holds_at_once(database: Database) -> None:
         (S.SUBMITTING, lambda lease: (jobs.not_sent, back(lease, S.PENDING)), 0, 0),
         (S.SUBMITTING, lambda lease: (jobs.refused_for_now, back(lease, S.PENDING)), 0, 0),
         (S.SUBMITTING, lambda lease: (jobs.refused, back(lease, S.FAILED)), 0, 0),
+        (S.SUBMITTING, lambda lease: (jobs.refused, replace(back(lease, S.FAILED), cause=SAFETY)), 0, 100),
         (S.SUBMITTING, lambda lease: (jobs.accepted, accepted(lease)), 100, 0),
         (S.SUBMITTING, lambda lease: (jobs.ambiguous, back(lease, S.PENDING)), 0, 100),
         (S.SUBMITTING, lambda lease: (jobs.ambiguous, back(lease, S.HELD, 150)), 0, 150),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,6 +36,7 @@ def test_an_unknown_model_is_taken_as_it_comes(valkey: Valkey) -> None:
         learned = Learned(valkey.url)
         assert learned.latency("m") == Latency()
         assert learned.token_ratio("m") == FIRST_RATIO
+        assert not learned.costs("m").is_learnt
         await learned.close()
 
     asyncio.run(story())
@@ -49,11 +51,15 @@ def test_nothing_that_two_learn_at_once_is_lost(valkey: Valkey) -> None:
             learned = (one, two)[nth % 2]
             learned.observe_latency("m", 0, 20)
             learned.observe_tokens("m", 100, 150)
+            learned.observe_cost("m", 1_000, 2_000)
             await asyncio.sleep(0)
         await asyncio.gather(one.close(), two.close())
         reader = Learned(valkey.url)
         await sees(reader, 40)
         assert reader.token_ratio("m") == pytest.approx(1.5, rel=0.06)
+        costs = reader.costs("m")
+        assert costs.is_learnt
+        assert costs.log_sum / costs.weight == pytest.approx(math.log(2))
         assert reader.latency("other") == Latency()
         await reader.close()
 

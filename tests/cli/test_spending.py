@@ -1,0 +1,96 @@
+"""Budgets as they are given: kept, replaced, lifted, refused without prices; and how they are shown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from by_hand import COST, new_run, settled
+from click import BadParameter
+
+from runner import settings
+from runner.cli import flags, snapshot, spending
+from runner.cli.progress import money
+from runner.cli.report import summary_lines
+from runner.db import jobs
+from runner.db.runs import RunOptions
+from runner.rules.errors import UsageError
+from runner.rules.states import Event, JobState
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from runner.db.session import Database
+
+USD = 10**10
+
+
+def test_a_budget_is_kept_until_another_is_given(database: Database, tmp_path: Path) -> None:
+    """None is not said, 0 is `none`: only what a person says changes it."""
+    run_id = new_run(database, 1, RunOptions(budget_ticks=5 * USD, rpm=7)).run_id
+    found = settings.load({}, tmp_path)
+
+    def kept() -> int | None:
+        return spending.chosen(database, run_id, None)
+
+    assert kept() == 5 * USD
+    assert spending.chosen(database, run_id, 0) is None
+    assert spending.chosen(database, run_id, 3) == 3
+    spending.allow(database, found, run_id, None)
+    assert kept() == 5 * USD
+    spending.allow(database, found, run_id, 9 * USD)
+    assert kept() == 9 * USD
+    spending.allow(database, found, run_id, 0)
+    assert kept() is None
+    assert snapshot.read(database, run_id).run.options.rpm == 7, "nothing else changes"
+
+
+def test_a_budget_needs_the_price_of_every_model(database: Database, tmp_path: Path) -> None:
+    """Refused, and not kept; the user's own prices make a model known."""
+    hand = new_run(database, 3)
+    (lease,) = hand.lease()
+    hand.change(lease.job_id, "model = 'strange-1'")
+    with pytest.raises(UsageError, match="nobody knows that of strange-1"):
+        spending.allow(database, settings.load({}, tmp_path), hand.run_id, USD)
+    assert spending.chosen(database, hand.run_id, None) is None
+
+    (tmp_path / "runner.toml").write_text('[prices."strange-1"]\ninput = 1\noutput = 2\n')
+    spending.allow(database, settings.load({}, tmp_path), hand.run_id, USD)
+    assert spending.chosen(database, hand.run_id, None) == USD
+
+
+@pytest.mark.parametrize(("word", "ticks"), [("20", 20 * USD), ("0.75", 3 * USD // 4), ("none", 0)])
+def test_the_flag_takes_dollars(word: str, ticks: int) -> None:
+    """Ticks inside; `none` lifts a budget."""
+    assert flags.Budget().convert(word, None, None) == ticks
+
+
+@pytest.mark.parametrize("word", ["0", "-3", "much", "nan", ""])
+def test_the_flag_takes_nothing_else(word: str) -> None:
+    """Told with an example of what it takes."""
+    with pytest.raises(BadParameter, match=r"like 20 or 0\.75, nor none"):
+        flags.Budget().convert(word, None, None)
+
+
+def test_used_and_reserved_are_shown(database: Database) -> None:
+    """What counts against the budget, not only what is billed; without a budget what is billed."""
+    hand = replace(new_run(database, 2, RunOptions(budget_ticks=20 * USD)), reserve_ticks=2 * USD)
+    lease = hand.bring(JobState.STORED)
+    hand.do(
+        jobs.settled,
+        settled(lease.job_id, 1, Event.SUCCEEDED, JobState.SUCCEEDED, replace(COST, ticks=3 * USD)),
+    )
+    hand.bring(JobState.WAITING)
+    hand.within(lambda _, deltas: deltas.add(hand.run_id, "ticks", "possible_extra", USD))
+    seen = snapshot.read(database, hand.run_id)
+
+    assert money(seen) == "$4.00 of $20.00 (and $2.00 reserved)"
+    told = snapshot.live(database, seen)
+    assert told["budget"]["used_ticks"] == 4 * USD
+    assert told["budget"]["reserved_ticks"] == 2 * USD
+    lines = "\n".join(summary_lines(snapshot.summary(seen)))
+    assert "$4.00 of $20.00 used, possible extras counted; $2.00 reserved for what is out" in lines
+    bare = replace(seen, run=replace(seen.run, options=RunOptions()))
+    assert money(bare) == "$3.00"
+    assert "budget" not in "\n".join(summary_lines(snapshot.summary(bare)))
