@@ -306,7 +306,7 @@ def money(facts: Facts) -> Iterator[str]:
         yield f"L11 {unpriced} answers without a price, told are {cost['unknown_jobs']}"
     if (cost["possible_extra_ticks"] > 0) != (
         facts.n("extra", "ambiguous") + facts.n("extra", "lost") > 0
-    ) and (not facts.n("extra", "generation_failed")):
+    ) and not (facts.n("extra", "generation_failed") or facts.n("code", "safety")):
         yield f"L11 possible extra cost is {cost['possible_extra_ticks']} ticks, against the extras"
 
 

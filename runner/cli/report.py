@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from runner.cli import text
+from runner.rules.explain import explain
 from runner.rules.redact import one_line, plain
 
 if TYPE_CHECKING:
@@ -94,12 +95,15 @@ def _failures(summary: Mapping[str, Any], examples: Mapping[str, str]) -> list[s
         (f"{n:,}", plain(code), f"such as {one_line(examples[code], _ID_LENGTH)}" if code in examples else "")
         for code, n in list(by_code.items())[:_CODES_SHOWN]
     ]
+    lines = []
+    for code, line in zip(by_code, text.table(rows, right=frozenset({0})), strict=False):
+        lines += [line, f"    {explain(code)}"] if explain(code) else [line]
     more = len(by_code) - len(rows)
     told = [f"… and {text.of(more, 'other cause')}"] if more > 0 else []
     example = next((examples[code] for code in by_code if code in examples), None)
     if example is not None:
         told.append(f"to look at one: runner show {summary['run']} {one_line(example, _ID_LENGTH)}")
-    return ["", "failures", *_indented([*text.table(rows, right=frozenset({0})), *told])]
+    return ["", "failures", *_indented([*lines, *told])]
 
 
 def _indented(lines: Sequence[str]) -> list[str]:

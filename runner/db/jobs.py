@@ -139,8 +139,12 @@ def refused_for_now(connection: Connection, rows: Sequence[Back], deltas: Deltas
 
 
 def refused(connection: Connection, rows: Sequence[Back], deltas: Deltas) -> set[int]:
-    """The API refused the jobs for their own fault: they have failed."""
-    return _back(connection, Event.REFUSED, rows, deltas, spent=1)
+    """The API refused the jobs for their own fault: they have failed; some refusals may cost a fee."""
+    moved = _back(connection, Event.REFUSED, rows, deltas, spent=1)
+    for row in rows:
+        if row.lease.job_id in moved and row.possible_ticks:
+            deltas.add(row.lease.run_id, "ticks", "possible_extra", row.possible_ticks)
+    return moved
 
 
 def ambiguous(connection: Connection, rows: Sequence[Back], deltas: Deltas) -> set[int]:

@@ -231,7 +231,7 @@ class Collect:
                 assert verdict.reason is not None  # noqa: S101 - ACCOUNT means that there is one
                 await station.pause(job.lease.run_id, verdict.reason, verdict.message)
                 await self._again(job, jobs.later, TROUBLE_WAIT_S, job.misses)
-            case Outcome.GONE if job.misses + 1 < MISSES_MAX:
+            case Outcome.GONE if job.misses + 1 < MISSES_MAX and retry.retryable(verdict.code):
                 await self._again(job, jobs.later, MISS_WAIT_S, job.misses + 1)
             case Outcome.GONE:
                 await self._gone(job, jobs.lost, Event.LOST, verdict, status)
@@ -265,6 +265,7 @@ class Collect:
             extras=job.extras,
             max_attempts=policy.max_attempts,
             on_ambiguous=policy.on_ambiguous,
+            again_helps=retry.retryable(verdict.code),
         )
         row = Back(
             lease=job.lease,

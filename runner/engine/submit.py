@@ -313,7 +313,8 @@ class Submit:
                 await station.pause(lease.run_id, verdict.reason, verdict.message)
                 await self._back(job, jobs.refused_for_now, cause, 0.0)
             case Outcome.REFUSED:
-                await self._back(job, jobs.refused, cause, 0.0, JobState.FAILED)
+                ticks = doubt.refusal_ticks(verdict.code)
+                await self._back(job, jobs.refused, cause, 0.0, JobState.FAILED, ticks)
                 station.ended(lease.run_id)
             case _:
                 await self._doubtful(job, cause)
@@ -333,6 +334,7 @@ class Submit:
             extras=job.extras,
             max_attempts=station.policy(lease.run_id).max_attempts,
             on_ambiguous=station.policy(lease.run_id).on_ambiguous,
+            again_helps=retry.retryable(cause.code),
         )
         ticks = doubt.possible_ticks(job.model, job.prompt_tokens, job.output_tokens_max, station.now_ms())
         await self._back(job, jobs.ambiguous, cause, 0.0, target, ticks)

@@ -73,6 +73,7 @@ MODEL_GONE = re.compile(
 )
 FAILED = re.compile(r"\b(generation|completion)\b( has| was)? (failed|aborted)|failed to generate")
 
+TOLD_NOT_TO_RETRY: Final = "told-not-to-retry"  # by a header, whatever the status
 _CREDITS, _KEY, _MODEL = PauseReason.CREDITS, PauseReason.KEY, PauseReason.MODEL
 _SERVER = range(500, 600)
 _TLS_TO_ORIGIN = (525, 526)  # the proxy never reached the API, so nothing was processed

@@ -15,6 +15,7 @@ from runner.cli.loading import warning_lines
 from runner.cli.pace import Pace
 from runner.cli.report import summary_lines
 from runner.rules.errors import UserError
+from runner.rules.explain import explain
 from runner.rules.findings import Finding
 from runner.rules.states import RunState
 from runner.rules.summary import RunFacts, summarize
@@ -198,5 +199,6 @@ def test_the_summary_of_a_run_is_told_in_full() -> None:
         "unknown for 1 answer",
         "extra: 3 ambiguous",
         "2  safety  such as r-\\x07",
+        explain("safety"),
     ):
         assert said in told

@@ -98,6 +98,17 @@ def test_a_generation_that_failed_goes_again_or_fails() -> None:
     assert settle(subject(extras=2), body, policy=Policy(), now_ms=NOW_MS).target is S.FAILED
 
 
+def test_an_answer_kept_back_for_safety_is_not_bought_again() -> None:
+    """The same prompt would be refused again, and each try may be charged."""
+    body = orjson.dumps({"code": "permission-denied", "error": "Content violates usage guidelines."})
+
+    found = settle(subject(), body, policy=Policy(), now_ms=NOW_MS)
+
+    assert (found.event, found.target) == (Event.GENERATION_FAILED, S.FAILED)
+    assert found.cause is not None
+    assert found.cause.code == "safety"
+
+
 def test_an_answer_nobody_can_read_fails_with_its_bytes_kept() -> None:
     """Three tries, then an end: unknown cost, its own code."""
     found = unreadable(subject(), now_ms=NOW_MS)
