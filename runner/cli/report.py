@@ -29,6 +29,7 @@ def summary_lines(
         *_indented(_counts(summary, folder)),
         "",
         *_indented(facts(summary)),
+        *_warnings(summary),
         *_failures(summary, examples or {}),
     ]
 
@@ -85,6 +86,19 @@ def _cost(cost: Mapping[str, Any]) -> str:
     if cost["unknown_jobs"]:
         parts.append(f"unknown for {text.of(cost['unknown_jobs'], 'answer')}")
     return ", ".join(parts)
+
+
+def _warnings(summary: Mapping[str, Any]) -> list[str]:
+    """Tell of answers that another model gave; the summary counts them as "asked -> returned"."""
+    pairs: Mapping[str, int] = summary["models_returned"]
+    told = [
+        f"warning: {text.of(n, 'answer')} came from another model than asked for: "
+        f"{one_line(pair, 2 * _ID_LENGTH)}"
+        for pair, n in list(pairs.items())[:_CODES_SHOWN]
+    ]
+    if len(pairs) > len(told):
+        told.append(f"… and {text.of(len(pairs) - len(told), 'other pair')} of models")
+    return ["", *_indented(told)] if told else []
 
 
 def _failures(summary: Mapping[str, Any], examples: Mapping[str, str]) -> list[str]:

@@ -11,6 +11,7 @@
 | ticks | reported, estimated, possible_extra | money |
 | unknown | jobs | collected results whose price nobody knows |
 | model_jobs, model_ticks | a returned model | collected results, and their price |
+| returned | asked -> returned | collected results of another model than asked for |
 | latency | a bucket | collected results by time from acceptance to receipt |
 """
 

@@ -265,6 +265,8 @@ def _count_settled(row: Settled, deltas: Deltas) -> None:
         deltas.add(run_id, "tokens", key, n or 0)
     model = cost.model or "unknown"
     deltas.add(run_id, "model_jobs", model)
+    if cost.instead_of:
+        deltas.add(run_id, "returned", f"{cost.instead_of} -> {model}")
     if cost.ticks is None:
         deltas.add(run_id, "unknown", "jobs")
     else:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from runner.db.outcomes import Cause, Cost, Settled
-from runner.rules import completion, latency, money, retry
+from runner.rules import completion, latency, models, money, retry
 from runner.rules.completion import Completion, Kind
 from runner.rules.states import Event, JobState
 
@@ -102,6 +102,7 @@ def _cost(answer: Completion, requested_model: str, policy: Policy, now_ms: int)
     )
     return Cost(
         model=_fitting(model, MODEL_LENGTH_MAX),
+        instead_of=requested_model if models.is_another(requested_model, model) else None,
         finish_reason=_fitting(answer.finish_reason, FINISH_REASON_LENGTH_MAX),
         prompt_tokens=usage.prompt if usage else None,
         cached_tokens=usage.cached if usage else None,

@@ -82,6 +82,22 @@ def test_a_good_answer_is_priced_by_what_it_used() -> None:
     assert (*tokens, by_table.reasoning_tokens, by_table.total_tokens) == (100, 40, 10, 5, 115)
 
 
+def test_an_answer_of_another_model_is_a_success_priced_by_it_and_counted(database: Database) -> None:
+    """The user asked for one model and got another: no failure, but never in silence."""
+    hand = new_run(database, 2)
+    for body in (GOOD | {"model": "grok-4.6"}, GOOD | {"model": "grok-4.3-latest"}):
+        lease = hand.bring(S.STORED)
+        verdict = settle(subject(lease.job_id), orjson.dumps(body), policy=Policy(), now_ms=NOW_MS)
+        assert verdict.target is S.SUCCEEDED
+        assert hand.do(jobs.settled, verdict) == {lease.job_id}
+
+    told = hand.counts()
+    assert {key: n for (kind, key), n in told.items() if kind == "returned"} == {"grok-4.3 -> grok-4.6": 1}
+    of_other = settle(subject(), orjson.dumps(GOOD | {"model": "grok-4.6"}), policy=Policy(), now_ms=NOW_MS)
+    of_asked = settle(subject(), orjson.dumps(GOOD), policy=Policy(), now_ms=NOW_MS)
+    assert of_other.cost.ticks != of_asked.cost.ticks
+
+
 def test_the_last_attempt_of_an_unusable_answer_fails_and_extras_are_capped() -> None:
     """5 attempts by default; after two automatic extras a person decides."""
     last = settle(subject(spent=4), b"x", policy=Policy(), now_ms=NOW_MS)
