@@ -46,7 +46,7 @@ WHOLE = {  # handed out whole: what a stored one must have become
 }
 GONE = ("cut", "lost", "expired")
 PRICED = ("fetched", "no_choices")
-DOUBT = ("500", "500_after", "reset_before", "reset_after", "hang")
+DOUBT = ("500", "500_after", "520", "reset_before", "reset_after", "hang")
 BEFORE_NEXT = {*NO_END, "not_sent", "refused_for_now"}  # what another attempt may follow by itself
 EXTRAS_MAX = 2
 
