@@ -48,7 +48,7 @@ WHOLE = {  # handed out whole: what a stored one must have become
 }
 GONE = ("cut", "lost", "expired")
 PRICED = ("fetched", "no_choices")
-DOUBT = ("500", "500_after", "reset_before", "reset_after", "hang")
+DOUBT = ("500", "500_after", "520", "reset_before", "reset_after", "hang")
 BEFORE_NEXT = {*NO_END, "not_sent", "refused_for_now"}  # what another attempt may follow by itself
 EXTRAS_MAX = 2
 
@@ -310,7 +310,9 @@ def money(facts: Facts) -> Iterator[str]:
         yield f"L11 {unpriced} answers without a price, told are {cost['unknown_jobs']}"
     if (cost["possible_extra_ticks"] > 0) != (
         facts.n("extra", "ambiguous") + facts.n("extra", "lost") > 0
-    ) and not (facts.n("extra", "generation_failed") or facts.n("attempts", "abandoned")):
+    ) and not (
+        facts.n("extra", "generation_failed") or facts.n("attempts", "abandoned") or facts.n("code", "safety")
+    ):
         yield f"L11 possible extra cost is {cost['possible_extra_ticks']} ticks, against the extras"
 
 

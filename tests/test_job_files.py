@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FOLDER: Final = Path(__file__).parents[1] / "jobs"
 FILES: Final = sorted(path.name for path in FOLDER.glob("*.jsonl"))
 GENEROUS: Final = (
-    *("--rpm", "none", "--tpm", "none", "--rps", "none", "--redirect-retired"),
+    *("--rpm", "none", "--tpm", "none", "--rps", "none"),
     *("--announce-rpm", "60000", "--announce-tpm", "200000000", "--median-s", "0.2"),
 )
 

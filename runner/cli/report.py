@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from runner.cli import text
+from runner.rules.explain import explain
 from runner.rules.redact import one_line, plain
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def summary_lines(
         *_indented(_counts(summary, folder)),
         "",
         *_indented(facts(summary)),
+        *_warnings(summary),
         *_failures(summary, examples or {}),
     ]
 
@@ -82,7 +84,7 @@ def _cost(cost: Mapping[str, Any]) -> str:
     if estimated:
         parts.append(f"{text.dollars(estimated)} estimated")
     if cost["possible_extra_ticks"]:
-        parts.append(f"up to {text.dollars(cost['possible_extra_ticks'])} more for extras nobody can know of")
+        parts.append(f"up to {text.dollars(cost['possible_extra_ticks'])} more that nobody can know of")
     if cost["unknown_jobs"]:
         parts.append(f"unknown for {text.of(cost['unknown_jobs'], 'answer')}")
     return ", ".join(parts)
@@ -94,6 +96,19 @@ def _budget(budget: Mapping[str, Any]) -> str:
     return f"{told}; {text.dollars(reserved)} reserved for what is out" if reserved else told
 
 
+def _warnings(summary: Mapping[str, Any]) -> list[str]:
+    """Tell of answers that another model gave; the summary counts them as "asked -> returned"."""
+    pairs: Mapping[str, int] = summary["models_returned"]
+    told = [
+        f"warning: {text.of(n, 'answer')} came from another model than asked for: "
+        f"{one_line(pair, 2 * _ID_LENGTH)}"
+        for pair, n in list(pairs.items())[:_CODES_SHOWN]
+    ]
+    if len(pairs) > len(told):
+        told.append(f"… and {text.of(len(pairs) - len(told), 'other pair')} of models")
+    return ["", *_indented(told)] if told else []
+
+
 def _failures(summary: Mapping[str, Any], examples: Mapping[str, str]) -> list[str]:
     by_code: Mapping[str, int] = summary["errors"]["by_code"]
     if not by_code:
@@ -102,12 +117,15 @@ def _failures(summary: Mapping[str, Any], examples: Mapping[str, str]) -> list[s
         (f"{n:,}", plain(code), f"such as {one_line(examples[code], _ID_LENGTH)}" if code in examples else "")
         for code, n in list(by_code.items())[:_CODES_SHOWN]
     ]
+    lines = []
+    for code, line in zip(by_code, text.table(rows, right=frozenset({0})), strict=False):
+        lines += [line, f"    {explain(code)}"] if explain(code) else [line]
     more = len(by_code) - len(rows)
     told = [f"… and {text.of(more, 'other cause')}"] if more > 0 else []
     example = next((examples[code] for code in by_code if code in examples), None)
     if example is not None:
         told.append(f"to look at one: runner show {summary['run']} {one_line(example, _ID_LENGTH)}")
-    return ["", "failures", *_indented([*text.table(rows, right=frozenset({0})), *told])]
+    return ["", "failures", *_indented([*lines, *told])]
 
 
 def _indented(lines: Sequence[str]) -> list[str]:

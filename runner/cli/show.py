@@ -11,6 +11,7 @@ from runner.cli import flags, json, stories, text
 from runner.cli.opening import existing_database, find_run, read_settings
 from runner.db import results
 from runner.rules.errors import UsageError
+from runner.rules.explain import explain
 from runner.rules.redact import one_line, plain
 
 if TYPE_CHECKING:
@@ -110,6 +111,9 @@ def _attempt_lines(attempt: Row[Any]) -> list[str]:
         status = f"HTTP {attempt.http_status}, " if attempt.http_status else ""
         words = one_line(attempt.error_message or "", _MESSAGE_LENGTH)
         rows.append(("error", f"{status}{plain(attempt.error_code)}" + (f": {words}" if words else "")))
+        meaning = explain(attempt.error_code)
+        if meaning and meaning != attempt.error_message:
+            rows.append(("meaning", meaning))
     if attempt.total_tokens is not None:
         rows.append(("tokens", _tokens(attempt)))
     if attempt.ticks_source:

@@ -13,6 +13,7 @@
 | ticks | unpriced | what attempts that ended without a price had reserved, extras apart |
 | unknown | jobs | collected results whose price nobody knows |
 | model_jobs, model_ticks | a returned model | collected results, and their price |
+| returned | asked -> returned | collected results of another model than asked for |
 | latency | a bucket | collected results by time from acceptance to receipt |
 """
 

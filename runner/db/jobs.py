@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from runner.db import attempts, bulk, results, unread
 from runner.db.counters import Deltas
 from runner.db.job_ids import run_of
-from runner.rules.budget import BILLED_REFUSALS, RESERVES
+from runner.rules.budget import RESERVES
 from runner.rules.errors import Bug
 from runner.rules.states import FINAL, TRANSITIONS, Event, JobState
 
@@ -157,10 +157,11 @@ def refused_for_now(connection: Connection, rows: Sequence[Back], deltas: Deltas
 
 
 def refused(connection: Connection, rows: Sequence[Back], deltas: Deltas) -> set[int]:
-    """The API refused the jobs for their own fault: they have failed. Some refusals may be billed."""
+    """The API refused the jobs for their own fault: they have failed; some refusals may cost a fee."""
     moved = _back(connection, Event.REFUSED, rows, deltas, spent=1)
-    billed = [row.lease for row in rows if row.lease.job_id in moved and row.cause.code in BILLED_REFUSALS]
-    unread.count_unpriced(connection, [(lease.job_id, lease.attempt) for lease in billed], deltas)
+    for row in rows:
+        if row.lease.job_id in moved and row.possible_ticks:
+            deltas.add(row.lease.run_id, "ticks", "possible_extra", row.possible_ticks)
     return moved
 
 
@@ -286,6 +287,8 @@ def _count_settled(row: Settled, deltas: Deltas) -> None:
         deltas.add(run_id, "tokens", key, n or 0)
     model = cost.model or "unknown"
     deltas.add(run_id, "model_jobs", model)
+    if cost.instead_of:
+        deltas.add(run_id, "returned", f"{cost.instead_of} -> {model}")
     if cost.ticks is None:
         deltas.add(run_id, "unknown", "jobs")
     else:

@@ -54,9 +54,13 @@ class NotYet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What an answer used and what it cost. `ticks_source` is reported, estimated or unknown."""
+    """What an answer used and what it cost. `ticks_source` is reported, estimated or unknown.
+
+    `instead_of`: the model asked for, where `model` is another.
+    """
 
     model: str | None = None
+    instead_of: str | None = None
     finish_reason: str | None = None
     prompt_tokens: int | None = None
     cached_tokens: int | None = None

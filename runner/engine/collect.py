@@ -293,7 +293,7 @@ class Collect:
                 await self._again(job, jobs.later, TROUBLE_WAIT_S, job.misses)
             case Outcome.GONE if age_s > polling.EXPIRES_AFTER_S:
                 await self._hold(job, verdict, status, code="expired")
-            case Outcome.GONE if job.misses + 1 < MISSES_MAX:
+            case Outcome.GONE if job.misses + 1 < MISSES_MAX and retry.retryable(verdict.code):
                 await self._again(job, jobs.later, MISS_WAIT_S, job.misses + 1)
             case Outcome.GONE:
                 station.breaker.ended(job.lease.run_id, Door.FETCH, bad=True)
@@ -353,6 +353,7 @@ class Collect:
             extras=job.extras,
             max_attempts=policy.max_attempts,
             on_ambiguous=policy.on_ambiguous,
+            again_helps=retry.retryable(verdict.code),
         )
         row = Back(
             lease=job.lease,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from runner.db.outcomes import Cause, Cost, Settled
-from runner.rules import completion, latency, money, retry
+from runner.rules import completion, latency, models, money, retry
 from runner.rules.completion import Completion, Kind
 from runner.rules.states import Event, JobState
 
@@ -46,9 +46,9 @@ def settle(subject: Subject, body: bytes, *, policy: Policy, now_ms: int) -> Set
     """Judge one answer's bytes; never raises for what they hold."""
     answer = completion.read_completion(body)
     good = answer.kind is Kind.GOOD
-    failed = answer.kind is Kind.GENERATION_FAILED
+    failed = answer.kind in (Kind.GENERATION_FAILED, Kind.SAFETY)
     event = Event.SUCCEEDED if good else Event.GENERATION_FAILED if failed else Event.UNUSABLE
-    target = JobState.SUCCEEDED if good else _again(event, subject, policy)
+    target = JobState.SUCCEEDED if good else _again(event, answer.kind, subject, policy)
     return Settled(
         job_id=subject.job_id,
         attempt=subject.attempt,
@@ -79,13 +79,14 @@ def unreadable(subject: Subject, *, now_ms: int) -> Settled:
     )
 
 
-def _again(event: Event, subject: Subject, policy: Policy) -> JobState:
+def _again(event: Event, kind: Kind, subject: Subject, policy: Policy) -> JobState:
     return retry.decide(
         event,
         attempts_spent=subject.spent + 1,
         extras=subject.extras,
         max_attempts=policy.max_attempts,
         on_ambiguous=policy.on_ambiguous,
+        again_helps=retry.retryable(kind),
     )
 
 
@@ -101,6 +102,7 @@ def _cost(answer: Completion, requested_model: str, policy: Policy, now_ms: int)
     )
     return Cost(
         model=_fitting(model, MODEL_LENGTH_MAX),
+        instead_of=requested_model if models.is_another(requested_model, model) else None,
         finish_reason=_fitting(answer.finish_reason, FINISH_REASON_LENGTH_MAX),
         prompt_tokens=usage.prompt if usage else None,
         cached_tokens=usage.cached if usage else None,

@@ -326,7 +326,8 @@ class Submit:
                 await self._back(job, jobs.refused_for_now, cause, 0.0)
             case Outcome.REFUSED:
                 station.breaker.ended(lease.run_id, Door.SUBMIT, bad=False)
-                await self._back(job, jobs.refused, cause, 0.0, JobState.FAILED)
+                ticks = doubt.refusal_ticks(verdict.code)
+                await self._back(job, jobs.refused, cause, 0.0, JobState.FAILED, ticks)
                 station.ended(lease.run_id)
             case _:
                 station.breaker.ended(lease.run_id, Door.SUBMIT, bad=True)
@@ -356,6 +357,7 @@ class Submit:
             extras=job.extras,
             max_attempts=station.policy(lease.run_id).max_attempts,
             on_ambiguous=station.policy(lease.run_id).on_ambiguous,
+            again_helps=retry.retryable(cause.code),
         )
         ticks = doubt.possible_ticks(job.model, job.prompt_tokens, job.output_tokens_max, station.now_ms())
         await self._back(job, jobs.ambiguous, cause, 0.0, target, ticks)

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import orjson
 
+from runner.rules.explain import explain
 from runner.rules.retry import retryable
 from runner.rules.states import JobState
 
@@ -92,7 +93,7 @@ def _response(row: Ended, body: bytes | None) -> bytes:
 
 def _error(row: Ended, *, unreadable: bool) -> dict[str, Any]:
     code = row.error_code or (_UNREADABLE if row.state == JobState.SUCCEEDED else "unknown")
-    message = row.error_message or ""
+    message = row.error_message or ("" if unreadable else explain(code))
     return {
         "code": f"held-{code}" if row.state == JobState.HELD else code,
         "message": f"{message} {_NO_JSON}".lstrip() if unreadable else message,

@@ -25,7 +25,6 @@ SCOUTS: Final = 8  # of a model whose costs nobody knows: so many are out at onc
 RESERVES: Final = frozenset(  # a job in one of these has an attempt whose cost is still to come
     {JobState.SUBMITTING, JobState.WAITING, JobState.COLLECTING, JobState.STORED}
 )
-BILLED_REFUSALS: Final = frozenset({"safety"})  # a violating request may be charged for its generation
 USD_MAX: Final = 10**8  # dearer is a slip of the pen, and ticks still fit 64 bits with room to spare
 
 _Z: Final = 1.645  # standard deviations above the mean: 95 % of a normal distribution lie below

@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 
 from runner.rules import error_body
-from runner.rules.reply_table import FAILED
+from runner.rules.reply_table import FAILED, SAFETY
 
 TOKENS_MAX: Final = 10**9  # more than any answer; beyond it the number is no number
 TICKS_MAX: Final = 10**14  # $10,000 for one answer
@@ -25,6 +25,7 @@ class Kind(StrEnum):
     NO_CHOICES = "no-choices"
     ERROR_INSIDE = "error-inside"
     GENERATION_FAILED = "generation-failed"
+    SAFETY = "safety"  # generated, and then kept back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +128,11 @@ def _why_unusable(value: dict[str, Any]) -> tuple[Kind, str | None, str]:
     if not value.get("error"):
         return Kind.NO_CHOICES, None, "the answer has no choices"
     told = error_body.of_object(value)
-    kind = Kind.GENERATION_FAILED if FAILED.search(told.both) else Kind.ERROR_INSIDE
+    kind = Kind.ERROR_INSIDE
+    if SAFETY.search(told.both):
+        kind = Kind.SAFETY
+    elif FAILED.search(told.both):
+        kind = Kind.GENERATION_FAILED
     return kind, told.code or None, told.text or "the answer holds an error without a word"
 
 

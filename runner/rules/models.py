@@ -56,6 +56,13 @@ def facts(name: str) -> ModelFacts | None:
     return CATALOGUE.get(canonical(name))
 
 
+def is_another(asked: str, returned: str) -> bool:
+    """Say whether an answer came from a model nobody asked for: no alias, and no known successor."""
+    wanted = facts(asked)
+    expected = {canonical(asked), wanted.redirected_to if wanted else None}
+    return canonical(returned) not in expected
+
+
 def names() -> tuple[str, ...]:
     """Every name the catalogue knows, aliases among them."""
     return tuple(_CANONICAL)

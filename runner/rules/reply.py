@@ -6,15 +6,16 @@ A ready answer (200 to a fetch) is never looked into here: its bytes are stored 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from runner.rules import error_body, reply_table
+from runner.rules.explain import explain
 from runner.rules.redact import one_line, redact
-from runner.rules.reply_table import Outcome, Row
+from runner.rules.reply_table import TOLD_NOT_TO_RETRY, Outcome, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -77,13 +78,13 @@ _NOT_DEFERRED: Final = Verdict(
     outcome=Outcome.AMBIGUOUS, code="not-deferred", message="the API answered at once instead of deferring"
 )
 
-_SUBMIT_FAULTS: Final = {
+SUBMIT_FAULTS: Final = {
     Fault.NOT_SENT: (Outcome.NOT_SENT, "connect-failed"),
     Fault.UNKNOWN: (Outcome.AMBIGUOUS, "no-reply"),
     Fault.CUT: (Outcome.AMBIGUOUS, "reply-cut"),
     Fault.TOO_LARGE: (Outcome.AMBIGUOUS, "reply-too-large"),
 }
-_FETCH_FAULTS: Final = {
+FETCH_FAULTS: Final = {
     Fault.NOT_SENT: (Outcome.LATER, "connect-failed"),
     Fault.UNKNOWN: (Outcome.LATER, "no-reply"),
     Fault.CUT: (Outcome.LATER, "reply-cut"),
@@ -104,7 +105,10 @@ def of_submit(reply: Reply, *, now_s: float, secrets: Iterable[str] = ()) -> Ver
             return Verdict(outcome=Outcome.ACCEPTED, code="accepted", request_id=request_id)
         if found.get("choices"):
             return _NOT_DEFERRED
-    return _verdict(reply_table.SUBMIT, reply, now_s, secrets)
+    verdict = _verdict(reply_table.SUBMIT, reply, now_s, secrets)
+    if reply.headers.get("x-should-retry", "").strip().lower() == "false":
+        return _not_to_be_retried(verdict)
+    return verdict
 
 
 def of_fetch(reply: Reply, *, now_s: float, secrets: Iterable[str] = ()) -> Verdict:
@@ -118,13 +122,13 @@ def of_fetch(reply: Reply, *, now_s: float, secrets: Iterable[str] = ()) -> Verd
 
 def of_submit_fault(fault: Fault, detail: str, *, secrets: Iterable[str] = ()) -> Verdict:
     """Judge a submit that got no whole reply; `detail` says for people what broke."""
-    outcome, code = _SUBMIT_FAULTS[fault]
+    outcome, code = SUBMIT_FAULTS[fault]
     return Verdict(outcome=outcome, code=code, message=_message(detail, secrets))
 
 
 def of_fetch_fault(fault: Fault, detail: str, *, secrets: Iterable[str] = ()) -> Verdict:
     """Judge a fetch that got no whole reply; as `of_submit_fault`."""
-    outcome, code = _FETCH_FAULTS[fault]
+    outcome, code = FETCH_FAULTS[fault]
     return Verdict(outcome=outcome, code=code, message=_message(detail, secrets))
 
 
@@ -150,10 +154,23 @@ def _verdict(table: tuple[Row, ...], reply: Reply, now_s: float, secrets: Iterab
     return Verdict(
         outcome=row.outcome,
         code=row.code,
-        message=_message(told.text or told.code or f"HTTP {reply.status} without a word", secrets),
+        message=_message(told.text or told.code or explain(row.code), secrets),
         reason=row.pauses,
         retry_after_s=retry_after_s(reply.headers.get("retry-after"), now_s=now_s),
     )
+
+
+def _not_to_be_retried(verdict: Verdict) -> Verdict:
+    """Obey `x-should-retry: false`, as xAI's own client does; but a rate limit always passes by itself."""
+    if verdict.code == "rate-limited":
+        return verdict
+    match verdict.outcome:
+        case Outcome.REFUSED_FOR_NOW:
+            return replace(verdict, outcome=Outcome.REFUSED, code=TOLD_NOT_TO_RETRY)
+        case Outcome.AMBIGUOUS:
+            return replace(verdict, code=TOLD_NOT_TO_RETRY)
+        case _:
+            return verdict
 
 
 def _message(text: str, secrets: Iterable[str]) -> str:

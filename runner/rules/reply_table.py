@@ -73,9 +73,11 @@ MODEL_GONE = re.compile(
 )
 FAILED = re.compile(r"\b(generation|completion)\b( has| was)? (failed|aborted)|failed to generate")
 
+TOLD_NOT_TO_RETRY: Final = "told-not-to-retry"  # by a header, whatever the status
 _CREDITS, _KEY, _MODEL = PauseReason.CREDITS, PauseReason.KEY, PauseReason.MODEL
 _SERVER = range(500, 600)
 _TLS_TO_ORIGIN = (525, 526)  # the proxy never reached the API, so nothing was processed
+_SAFETY_AS = (400, 403, 422)  # seen as 403; as the others it must not pass for a lost answer
 _REDIRECT = range(300, 400)
 _OTHER_4XX = range(400, 500)
 _OTHER_2XX = range(200, 300)
@@ -87,7 +89,7 @@ SUBMIT: Final = (
     Row(_REDIRECT, None, Outcome.REFUSED_FOR_NOW, "redirected"),  # never followed: the key stays here
     Row((402,), None, Outcome.ACCOUNT, "credits-gone", _CREDITS),
     Row((429,), RATE, Outcome.REFUSED_FOR_NOW, "rate-limited"),
-    Row((403,), SAFETY, Outcome.REFUSED, "safety"),
+    Row(_SAFETY_AS, SAFETY, Outcome.REFUSED, "safety"),
     Row((403, 429), CREDITS, Outcome.ACCOUNT, "credits-gone", _CREDITS),
     Row((429,), CAPACITY, Outcome.REFUSED_FOR_NOW, "at-capacity"),
     Row((429,), None, Outcome.REFUSED_FOR_NOW, "rate-limited"),
@@ -123,7 +125,7 @@ FETCH: Final = (
     Row((401,), None, Outcome.ACCOUNT, "key-refused", _KEY),
     Row((402,), None, Outcome.ACCOUNT, "credits-gone", _CREDITS),
     Row((429,), RATE, Outcome.LATER, "rate-limited"),
-    Row((403,), SAFETY, Outcome.GENERATION_FAILED, "safety"),
+    Row(_SAFETY_AS, SAFETY, Outcome.GENERATION_FAILED, "safety"),
     Row((403, 429), CREDITS, Outcome.ACCOUNT, "credits-gone", _CREDITS),
     Row((429,), CAPACITY, Outcome.LATER, "at-capacity"),
     Row((429,), None, Outcome.LATER, "rate-limited"),

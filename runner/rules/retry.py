@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal
 
-from runner.rules.reply_table import SUBMIT, Outcome
+from runner.rules.reply_table import SUBMIT, TOLD_NOT_TO_RETRY, Outcome
 from runner.rules.states import Event, JobState
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ _UNKNOWN_END: Final = (Event.AMBIGUOUS, Event.LOST)  # nobody can know whether i
 _POINTLESS: Final[Container[str]] = {
     *(row.code for row in SUBMIT if row.outcome is Outcome.REFUSED),
     "reply-too-large",
+    TOLD_NOT_TO_RETRY,
 }
 
 

@@ -51,6 +51,7 @@ def summarize(run: RunFacts, counters: Mapping[tuple[str, str], int]) -> dict[st
         "paused_by": run.paused_by,
         "counts": _counts(kinds.get("state", {})),
         "finish_reasons": _always(_FINISH_ALWAYS, kinds.get("finish", {})),
+        "models_returned": _most_first(kinds.get("returned", {})),
         "errors": {"by_code": _most_first(kinds.get("code", {}))},
         "tokens": _pick(_TOKENS, kinds.get("tokens", {})),
         "cost": _cost(kinds),

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from runner.simulator.images import image_tokens
 from runner.simulator.instances import instance
 from runner.simulator.usage import (
-    IMAGE_TOKENS,
     MESSAGE_TOKENS,
     OVERHEAD_CACHED,
     OVERHEAD_TOKENS,
@@ -61,7 +61,7 @@ def read(body: Body) -> Prompt:
         content = message.get("content") or ""
         text += MESSAGE_TOKENS
         if isinstance(content, list):
-            image += sum(_image_tokens(part) for part in content if part["type"] == "image_url")
+            image += sum(image_tokens(part["image_url"]) for part in content if part["type"] == "image_url")
             content = "\n".join(part["text"] for part in content if part["type"] == "text")
         text += count_tokens(content)
         if message["role"] == "user":
@@ -142,14 +142,10 @@ def _instance(schema: Any, prompt: Prompt, index: int, chance: bytes) -> str:
 def _reasoning_tokens(body: Body, model: Model, chance: bytes) -> int:
     if not model.reasons:
         return 0
-    scale = EFFORTS[body.get("reasoning_effort", "medium")]
+    scale = EFFORTS[body.get("reasoning_effort", model.effort)]
     return round(scale * REASONING_MEDIAN_TOKENS * math.exp(REASONING_SIGMA * _deviate(chance[1:7])))
 
 
 def _deviate(chance: bytes) -> float:
     """A standard normal deviate from six bytes of chance."""
     return _NORMAL.inv_cdf((int.from_bytes(chance) + 0.5) / 2**48)
-
-
-def _image_tokens(part: dict[str, Any]) -> int:
-    return IMAGE_TOKENS.get(part["image_url"].get("detail", "auto"), IMAGE_TOKENS["auto"])

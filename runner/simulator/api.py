@@ -45,9 +45,16 @@ class Api:
     def __init__(self, options: Options, clock: Clock = time.monotonic) -> None:
         rates = parse_rates(options.faults)
         self.switches = Switches(
-            rpm=options.rpm, tpm=options.tpm, rps=options.rps, median_s=options.median_s, faults=rates
+            rpm=options.rpm,
+            tpm=options.tpm,
+            rps=options.rps,
+            announce_rpm=options.announce_rpm,
+            announce_tpm=options.announce_tpm,
+            headers=options.headers,
+            median_s=options.median_s,
+            faults=rates,
         )
-        self._catalogue = Catalogue(redirect=options.redirect_retired)
+        self._catalogue = Catalogue(keep_retired=options.keep_retired)
         self._keys = Keys(options.keys, options.team)
         self.chat = Chat(options, self._catalogue, self.switches, clock)
 
@@ -82,8 +89,7 @@ class Api:
         path = request.path
         if path == TOKENIZE:
             _allow(request, "POST")
-            self._team(request)
-            return self._tokenize(request)
+            return self._tokenize(request, self._team(request))
         if path == "/v1/api-key":
             _allow(request, "GET")
             team = self._team(request)
@@ -102,11 +108,13 @@ class Api:
             raise no_such_model(slug, team)
         return json_reply(card(model))
 
-    def _tokenize(self, request: Request) -> Reply:
+    def _tokenize(self, request: Request, team: str) -> Reply:
         body = parse(request.headers.get("Content-Type"), request.body)
         for name in ("text", "model"):
             if not isinstance(body.get(name), str):
                 raise Refusal(422, "invalid-argument", f"The field {name} is missing or no string.")
+        if self._catalogue.find(body["model"]) is None:
+            raise no_such_model(body["model"], team)
         return json_reply(lookups.token_list(body["text"]))
 
     def _switch(self, request: Request) -> Reply:

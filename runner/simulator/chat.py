@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from runner.simulator import answers, checks
+from runner.simulator import answers, checks, stream
 from runner.simulator.books import Answered, Books, Outcome
 from runner.simulator.deferred import Deferred, Job
 from runner.simulator.faults import Faults
 from runner.simulator.gate import Gate
 from runner.simulator.ids import Ids, is_uuid
-from runner.simulator.replies import GARBAGE, JSON, Refusal, Reply, completion, json_reply
+from runner.simulator.replies import GARBAGE, JSON, Page, Refusal, Reply, completion, json_reply
 
 if TYPE_CHECKING:
     from runner.simulator.models import Catalogue
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 Clock = Callable[[], float]
 
-BEFORE = frozenset({"429", "500", "503", "reset_before", "hang_before"})
+BEFORE = frozenset({"429", "500", "503", "520", "capacity", "safety", "reset_before", "hang_before"})
+UNSAFE_MARK = b"[simulate:safety]"  # anywhere in a prompt
 ANSWERED_AS: dict[str, Answered] = {"reset_after": "reset", "hang_after": "hang", "500_after": "500"}
 
 
@@ -52,18 +53,24 @@ class Chat:
             await asyncio.sleep(half_s)
         if fault in BEFORE:
             return self._trouble(fault, team)
-        job, is_deferred = self._accept(team, content_type, raw)
+        job, body = self._accept(team, content_type, raw)
         if half_s:
             await asyncio.sleep(half_s)
         if fault is not None:
             self.ledger.leave_unanswered(job.serial, ANSWERED_AS[fault], self._clock())
             return self._trouble(fault, team)
         headers = self._gate.headers(job.model)
-        if is_deferred:
+        if body.get("deferred"):
             self._deferred.keep(job)
             return json_reply({"request_id": self._ids.make(job.serial)}, headers)
         await asyncio.sleep(job.ready_at - self._clock())
-        return self._hand_out(job, "fetched", headers)
+        reply = self._hand_out(job, "fetched", headers)
+        if body.get("stream"):
+            with_usage = bool(body.get("stream_options", {}).get("include_usage"))
+            return Reply(
+                body=stream.events(reply.body, with_usage=with_usage), headers=headers | stream.HEADERS
+            )
+        return reply
 
     def fetch(self, team: str, request_id: str) -> Reply:
         """202 while it is not ready, 200 once, or raises Refusal."""
@@ -107,15 +114,19 @@ class Chat:
             self.ledger.settle(job.serial, "expired", now)
         return self.ledger.summary(self._gate.peaks())
 
-    def _accept(self, team: str, content_type: str | None, raw: bytes) -> tuple[Job, bool]:
+    def _accept(self, team: str, content_type: str | None, raw: bytes) -> tuple[Job, checks.Body]:
         if self._switches.credits_gone:
             raise _no_credits(team, self._switches.credits_status)
+        if self._switches.permission_gone:
+            raise Refusal(403, "permission-denied", "Team is not authorized to perform this action.")
         body = checks.parse(content_type, raw)
         checks.check(body)
         model = None if self._switches.model_gone else self._catalogue.find(body["model"])
         if model is None:
             raise no_such_model(body["model"], team)
         checks.check_for(model, body)
+        if UNSAFE_MARK in raw:
+            raise _unsafe(team)
         prompt = answers.read(body)
         checks.check_prompt(model, prompt.text_tokens + prompt.image_tokens)
         sha = hashlib.sha256(raw).digest()
@@ -136,7 +147,7 @@ class Chat:
             accepted_at=now,
             ready_at=ready_at,
         )
-        return job, bool(body.get("deferred"))
+        return job, body
 
     def _latency_s(self, deviate: float) -> float:
         spread = math.exp(self._options.sigma * deviate)
@@ -172,6 +183,13 @@ class Chat:
                 return Reply(act="reset")
             case "429":
                 raise self._gate.too_many(f"Too many requests for team {team}. Please slow down.")
+            case "capacity":
+                text = "The model is currently at capacity due to high demand. Please try again later."
+                raise self._gate.too_many(text)
+            case "520":
+                raise Page(520, "", "Web server is returning an unknown error")
+            case "safety":
+                raise _unsafe(team)
             case "503":
                 raise unavailable()
             case "500_after":
@@ -190,6 +208,11 @@ def no_such_model(slug: str, team: str) -> Refusal:
 
 def _no_such_result(request_id: str) -> Refusal:
     return Refusal(404, "not-found", f"No deferred completion found for request id {request_id}.")
+
+
+def _unsafe(team: str) -> Refusal:
+    message = f"Content violates usage guidelines. Team: {team}, Failed check: SAFETY_CHECK_TYPE_CYBER"
+    return Refusal(403, "permission-denied", message)
 
 
 def _no_credits(team: str, status: int) -> Refusal:

@@ -46,6 +46,7 @@ _FIELDS: dict[str, _Field] = {
     "messages": _LIST,
     "deferred": _FLAG,
     "stream": _FLAG,
+    "stream_options": _MAP,
     "n": _WHOLE._replace(least=1, most=CHOICES_MAX),
     "max_tokens": _WHOLE._replace(least=1),
     "max_completion_tokens": _WHOLE._replace(least=1),
@@ -97,9 +98,8 @@ def check(body: Body) -> None:
         raise _invalid("messages must not be empty.")
     for at, message in enumerate(body["messages"]):
         _check_message(f"messages[{at}]", message)
-    if body.get("stream"):
-        together = " together with deferred" if body.get("deferred") else " by this simulator"
-        raise _invalid(f"stream is not supported{together}.")
+    if body.get("stream") and body.get("deferred"):
+        raise _invalid("stream is not supported together with deferred.")
     if "stop" in body:
         _check_stop(body["stop"])
     if "tools" in body or "tool_choice" in body:

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from runner.simulator.faults import NAMES, Rates, parse_rates
+from runner.simulator.faults import HEALING, NAMES, Rates, parse_rates
+from runner.simulator.limit_headers import HEADER_FORMS
 from runner.simulator.options import Options
 from runner.simulator.switches import Limit
 
@@ -43,7 +44,7 @@ LIMIT = _LimitType()
 )
 @click.option("--team", help="Team id of every key.  [default: made from the key]")
 @click.option(
-    "--redirect-retired", is_flag=True, help="Serve retired models by their successors, as xAI does."
+    "--keep-retired", is_flag=True, help="Serve grok-4-0709 itself, as before it was retired; else grok-4.3."
 )
 @click.option("--rpm", type=LIMIT, default="catalogue", help="Requests a minute.")
 @click.option("--tpm", type=LIMIT, default="catalogue", help="Tokens a minute.")
@@ -54,6 +55,9 @@ LIMIT = _LimitType()
 @click.option("--retry-after", type=click.FloatRange(0), help="Send Retry-After with every 429, in seconds.")
 @click.option("--announce-rpm", type=click.IntRange(1), help="Announce this RPM, whatever is enforced.")
 @click.option("--announce-tpm", type=click.IntRange(1), help="Announce this TPM, whatever is enforced.")
+@click.option(
+    "--headers", type=click.Choice(HEADER_FORMS), default="usual", help="Form of the x-ratelimit headers."
+)
 @click.option(
     "--median-s", type=click.FloatRange(0), default=1.0, help="Median latency (lognormal), in seconds."
 )
@@ -66,7 +70,11 @@ LIMIT = _LimitType()
               help=f"Share of requests that go wrong so (repeatable): {', '.join(NAMES)}. "
                    "submit:KIND or fetch:KIND is for one of the two.")  # fmt: skip
 @click.option(
-    "--faults", "every_fault", type=click.FloatRange(0, 1), metavar="RATE", help="Each kind at this rate."
+    "--faults",
+    "every_fault",
+    type=click.FloatRange(0, 1),
+    metavar="RATE",
+    help="Each kind but safety at this rate.",
 )
 @click.option("--hang-s", type=click.FloatRange(0), default=75.0, help="How long a hang lasts, in seconds.")
 @click.option("--no-ticks", is_flag=True, help="Leave cost_in_usd_ticks out, as old replies did.")
@@ -82,7 +90,8 @@ def command(*, instant: bool, fault: tuple[str, ...], every_fault: float | None,
       XAI_BASE_URL=http://127.0.0.1:8787/v1 XAI_API_KEY=xai-any runner run jobs.jsonl
 
     GET /_books shows what was accepted, handed out and billed (?jobs=1: job by job). GET and POST
-    /_switch show and change limits, pace, faults and outages while it runs.
+    /_switch show and change limits, pace, faults and outages while it runs. A prompt with
+    [simulate:safety] in it is refused by the safety check.
     """
     if instant:
         flags["median_s"] = 0.0
@@ -93,7 +102,7 @@ def command(*, instant: bool, fault: tuple[str, ...], every_fault: float | None,
 
 
 def _rates(pairs: tuple[str, ...], every: float | None) -> Rates:
-    rates: dict[str, object] = dict.fromkeys(NAMES, every) if every else {}
+    rates: dict[str, object] = dict.fromkeys(HEALING, every) if every else {}
     for pair in pairs:
         kind, _, rate = pair.partition("=")
         try:

@@ -1,6 +1,9 @@
 """Seeded faults: which request goes wrong, and how. It decides; replying so is up to others.
 
     429, 500, 503   refused with this status; nothing is accepted, no result is consumed
+    capacity        a submit is refused: 429 because the model is at capacity
+    520             a submit is refused by the proxy before the API: a page of HTML
+    safety          a submit is refused by the safety check: 403, and no use to try again
     500_after       a submit is accepted, and answered with 500
     reset_before    the connection is reset; nothing is accepted, no result is consumed
     reset_after     a submit is accepted, and the connection is reset
@@ -27,11 +30,23 @@ Rates = dict[str, float]
 Door = Literal["submit", "fetch", "result"]
 
 KINDS: dict[Door, tuple[str, ...]] = {
-    "submit": ("429", "500", "500_after", "503", "reset_before", "reset_after", "hang"),
+    "submit": (
+        "429",
+        "500",
+        "500_after",
+        "503",
+        "capacity",
+        "520",
+        "safety",
+        "reset_before",
+        "reset_after",
+        "hang",
+    ),
     "fetch": ("429", "500", "503", "reset_before"),
     "result": ("garbage", "cut", "lost", "failed", "no_choices"),
 }
 NAMES = tuple(dict.fromkeys(kind for kinds in KINDS.values() for kind in kinds))
+HEALING = tuple(name for name in NAMES if name != "safety")  # these may go well the next time
 SCOPES: dict[str, tuple[Door, ...]] = {"submit": ("submit",), "fetch": ("fetch", "result")}
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.simulator.replies import Refusal, limit_headers
+from runner.simulator.limit_headers import limit_headers
+from runner.simulator.replies import Refusal
 from runner.simulator.windows import Limits, Window
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ class Gate:
 
     def __init__(self, options: Options, switches: Switches) -> None:
         self._switches = switches
-        self._announced = {"rpm": options.announce_rpm, "tpm": options.announce_tpm}
         self._retry_after_s = options.retry_after
         self._windows: dict[tuple[str, str], Window] = {}
         self._known: dict[str, tuple[Limits, dict[str, str]]] = {}
@@ -62,5 +62,11 @@ class Gate:
         known = self._known.get(model.id)
         if known is None:
             limits = self._switches.limits(model)
-            known = self._known[model.id] = limits, limit_headers(limits, **self._announced)
+            announced = limit_headers(
+                limits,
+                rpm=self._switches.announce_rpm,
+                tpm=self._switches.announce_tpm,
+                form=self._switches.headers,
+            )
+            known = self._known[model.id] = limits, announced
         return known

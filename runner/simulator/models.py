@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any
 
@@ -36,6 +36,7 @@ class Model:
     stop: bool
     reasons: bool
     fingerprint: str
+    effort: str = "medium"  # where a request names none
 
 
 def _price(row: list[int]) -> Price:
@@ -56,15 +57,20 @@ def _model(row: dict[str, Any]) -> Model:
 
 
 class Catalogue:
-    """Finds models by slug. With `redirect`, retired slugs are served by their successors."""
+    """Finds models by slug. Retired slugs are served by their successors, as xAI does since 2026-05-15.
 
-    def __init__(self, *, redirect: bool = False) -> None:
+    With `keep_retired`, grok-4-0709 still serves itself, and the others are unknown.
+    """
+
+    def __init__(self, *, keep_retired: bool = False) -> None:
         data = json.loads(resources.files(__package__).joinpath("models.json").read_bytes())
         models = [_model(row) for row in data["models"]]
         by_id = {model.id: model for model in models}
         self._by_slug = {slug: model for model in models for slug in (model.id, *model.aliases)}
-        if redirect:
-            self._by_slug |= {slug: by_id[target] for slug, target in data["retired"].items()}
+        if not keep_retired:
+            self._by_slug |= {
+                slug: replace(by_id[to], effort=effort) for slug, (to, effort) in data["retired"].items()
+            }
             models = [model for model in models if model.id not in data["retired"]]
         self.models = tuple(models)
 

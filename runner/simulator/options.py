@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from runner.simulator.limit_headers import HeaderForm
     from runner.simulator.switches import Limit
 
 
@@ -21,7 +22,7 @@ class Options:
     seed: int = 0
     keys: tuple[str, ...] = ()
     team: str | None = None
-    redirect_retired: bool = False
+    keep_retired: bool = False
     rpm: Limit = "catalogue"
     tpm: Limit = "catalogue"
     rps: Limit = "catalogue"
@@ -29,6 +30,7 @@ class Options:
     retry_after: float | None = None
     announce_rpm: int | None = None
     announce_tpm: int | None = None
+    headers: HeaderForm = "usual"
     median_s: float = 1.0
     sigma: float = 0.8
     submit_ms: float = 0.0

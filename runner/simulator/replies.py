@@ -10,7 +10,6 @@ import orjson
 if TYPE_CHECKING:
     from runner.simulator.models import Model
     from runner.simulator.usage import Usage
-    from runner.simulator.windows import Limits
 
 Act = Literal["send", "cut", "reset", "hang"]
 JSON = {"content-type": "application/json"}
@@ -41,20 +40,16 @@ class Refusal(Exception):  # noqa: N818 - it refuses a request, nothing here has
         return Reply(status=self.status, body=body, headers=JSON | self.headers)
 
 
+class Page(Refusal):
+    """A refusal by what stands before the API: a page of HTML, not an error body."""
+
+    def reply(self) -> Reply:
+        body = f"<!DOCTYPE html><html><head><title>api.x.ai | {self.status}: {self}</title></head></html>"
+        return Reply(status=self.status, body=body.encode(), headers={"content-type": "text/html"})
+
+
 def json_reply(value: Any, headers: dict[str, str] | None = None) -> Reply:
     return Reply(body=orjson.dumps(value), headers=JSON | headers if headers else JSON)
-
-
-def limit_headers(limits: Limits, *, rpm: int | None, tpm: int | None) -> dict[str, str]:
-    """The announced limits: `rpm` and `tpm` where given, else the true ones, else none at all.
-
-    `remaining` equals `limit`, as observed on the live API.
-    """
-    headers: dict[str, str] = {}
-    for name, value in (("requests", rpm or limits.rpm), ("tokens", tpm or limits.tpm)):
-        if value is not None:
-            headers[f"x-ratelimit-limit-{name}"] = headers[f"x-ratelimit-remaining-{name}"] = str(value)
-    return headers
 
 
 def completion(

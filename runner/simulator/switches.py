@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from runner.simulator.faults import Rates, parse_rates
+from runner.simulator.limit_headers import HEADER_FORMS, HeaderForm
 from runner.simulator.windows import Limits
 
 if TYPE_CHECKING:
@@ -20,16 +21,23 @@ RPS_LEAST = 2
 
 @dataclass(slots=True, kw_only=True)
 class Switches:
-    """The live settings. `down` answers everything with 503, or resets every connection."""
+    """The live settings. `down` answers everything with 503, or resets every connection.
+
+    A limit changes in silence where `announce_rpm` or `announce_tpm` go on telling the old one.
+    """
 
     key_revoked: bool = False
     credits_gone: bool = False
     credits_status: int = 403
+    permission_gone: bool = False
     model_gone: bool = False
     down: bool | Literal["reset"] = False
     rpm: Limit = "catalogue"
     tpm: Limit = "catalogue"
     rps: Limit = "catalogue"
+    announce_rpm: int | None = None
+    announce_tpm: int | None = None
+    headers: HeaderForm = "usual"
     median_s: float = 1.0
     faults: Rates
 
@@ -82,6 +90,19 @@ def _limit(name: str, value: object) -> Limit:
     return value
 
 
+def _announced(name: str, value: object) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise ValueError(f"{name} must be a whole number from 1 up, or null")
+    return value
+
+
+def _header_form(name: str, value: object) -> HeaderForm:
+    for form in HEADER_FORMS:
+        if form == value:
+            return form
+    raise ValueError(f"{name} must be one of {', '.join(HEADER_FORMS)}")
+
+
 def _seconds(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
         raise ValueError(f"{name} must be a number of seconds")
@@ -98,11 +119,15 @@ _PARSERS: dict[str, Callable[[str, object], object]] = {
     "key_revoked": _flag,
     "credits_gone": _flag,
     "credits_status": _credits_status,
+    "permission_gone": _flag,
     "model_gone": _flag,
     "down": _down,
     "rpm": _limit,
     "tpm": _limit,
     "rps": _limit,
+    "announce_rpm": _announced,
+    "announce_tpm": _announced,
+    "headers": _header_form,
     "median_s": _seconds,
     "faults": _rates,
 }

@@ -16,7 +16,6 @@ TOKEN_BYTES = 4
 OVERHEAD_TOKENS = 680
 OVERHEAD_CACHED = 679
 MESSAGE_TOKENS = 3
-IMAGE_TOKENS = {"low": 512, "high": 1792, "auto": 1792}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

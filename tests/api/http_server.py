@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     Answer = Callable[["Heard", asyncio.StreamWriter], Awaitable[None]]
@@ -34,8 +35,11 @@ def saying(*pieces: bytes) -> Answer:
 
 
 @asynccontextmanager
-async def serving(answer: Answer) -> AsyncIterator[Heard]:
-    """Answer every request; a connection ends when the answer closes it or the client does."""
+async def serving(answer: Answer, secured: ssl.SSLContext | None = None) -> AsyncIterator[Heard]:
+    """Answer every request; a connection ends when the answer closes it or the client does.
+
+    `secured`: over TLS, though `url` says http.
+    """
     heard = Heard()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -52,7 +56,7 @@ async def serving(answer: Answer) -> AsyncIterator[Heard]:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=secured)
     heard.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server:
         yield heard

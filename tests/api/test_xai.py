@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
+import shutil
 import socket
+import ssl
 import struct
+import subprocess
 import traceback
 import zlib
 from contextlib import asynccontextmanager
@@ -154,6 +158,66 @@ def test_waiting_in_vain_for_a_connection_sent_nothing() -> None:
     asyncio.run(story())
 
 
+def test_a_host_that_does_not_take_the_connection_was_not_sent_to() -> None:
+    """Its queue is full, so the handshake of TCP itself is never answered."""
+
+    async def story() -> None:
+        with socket.socket() as full, contextlib.ExitStack() as waiting:
+            full.bind(("127.0.0.1", 0))
+            full.listen(0)
+            for _ in range(3):
+                one = waiting.enter_context(socket.socket())
+                one.setblocking(False)
+                one.connect_ex(full.getsockname())
+            async with door(f"http://127.0.0.1:{full.getsockname()[1]}", connect_timeout_s=0.2) as api:
+                failed = await fault(api.post("/x", b"{}"))
+        assert failed.fault is Fault.NOT_SENT
+
+    asyncio.run(story())
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="nothing makes a certificate here")
+def test_a_host_without_a_trusted_certificate_gets_no_byte(tmp_path: Path) -> None:
+    """It may be anybody: the key must not reach it."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    wish = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost"
+    command = [*wish.split(), "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    secured = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    secured.load_cert_chain(certificate, key)
+
+    async def story() -> None:
+        async with (
+            serving(saying(response(b"{}")), secured) as heard,
+            door(heard.url.replace("http:", "https:"), connect_timeout_s=5) as api,
+        ):
+            failed = await fault(api.post("/x", b"{}"))
+        assert (failed.fault, list(heard)) == (Fault.NOT_SENT, [])
+
+    asyncio.run(story())
+
+
+def test_a_reset_before_anything_was_read_is_unknown() -> None:
+    """The bytes may have left before the reset came: nobody can tell from here."""
+
+    async def story() -> None:
+        async with resetting() as url, door(url) as api:
+            assert (await fault(api.post("/x", b"x" * 1_000_000))).fault is Fault.UNKNOWN
+
+    asyncio.run(story())
+
+
+@asynccontextmanager
+async def resetting() -> AsyncIterator[str]:
+    """A server that resets every connection without reading from it."""
+
+    async def refuse(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reset(Heard(), writer)
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
 async def silent(_heard: Heard, _writer: asyncio.StreamWriter) -> None:
     """Say nothing, for ever."""
 
@@ -174,6 +238,7 @@ BROKEN = {
     "not HTTP": (saying(b"what?\r\n\r\n"), Fault.UNKNOWN),
     "half a head": (saying(b"HTTP/1.1 200 OK\r\nContent-Le"), Fault.UNKNOWN),
     "an endless head": (saying(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000), Fault.UNKNOWN),
+    "silence after the head": (saying(response(b"x" * 100)[:-100]), Fault.CUT),
     "half a body": (saying(response(b"x" * 100)[:-50]), Fault.CUT),
     "no gzip": (saying(response(b"plain", "Content-Encoding: gzip")), Fault.CUT),
 }
@@ -207,11 +272,16 @@ def test_a_body_that_ends_early_is_cut() -> None:
     asyncio.run(story())
 
 
-def test_a_slow_drip_ends_with_the_total_time() -> None:
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [(response(b"x" * 1000)[:-1000], Fault.CUT), (b"HTTP/1.1 200 OK\r\nX-Slow: ", Fault.UNKNOWN)],
+    ids=["body", "head"],
+)
+def test_a_slow_drip_ends_with_the_total_time(start: bytes, expected: Fault) -> None:
     """Each byte comes soon enough; all of them would take for ever."""
 
     async def drip(_heard: Heard, writer: asyncio.StreamWriter) -> None:
-        writer.write(response(b"x" * 1000)[:-1000])
+        writer.write(start)
         while True:
             writer.write(b"x")
             await writer.drain()
@@ -220,7 +290,7 @@ def test_a_slow_drip_ends_with_the_total_time() -> None:
     async def story() -> None:
         started = asyncio.get_running_loop().time()
         async with serving(drip) as heard, door(heard.url, connect_timeout_s=0.1) as api:
-            assert (await fault(api.get("/x"))).fault is Fault.CUT
+            assert (await fault(api.get("/x"))).fault is expected
         assert asyncio.get_running_loop().time() - started < 3
 
     asyncio.run(story())

@@ -13,7 +13,7 @@ from runner import settings
 from runner.cli import flags, snapshot, spending
 from runner.cli.progress import money
 from runner.cli.report import summary_lines
-from runner.db import jobs
+from runner.db import jobs, runs
 from runner.db.runs import RunOptions
 from runner.rules.errors import UsageError
 from runner.rules.states import Event, JobState
@@ -26,10 +26,9 @@ if TYPE_CHECKING:
 USD = 10**10
 
 
-def test_a_budget_is_kept_until_another_is_given(database: Database, tmp_path: Path) -> None:
+def test_a_budget_is_kept_until_another_is_given(database: Database) -> None:
     """None is not said, 0 is `none`: only what a person says changes it."""
     run_id = new_run(database, 1, RunOptions(budget_ticks=5 * USD, rpm=7)).run_id
-    found = settings.load({}, tmp_path)
 
     def kept() -> int | None:
         return spending.chosen(database, run_id, None)
@@ -37,27 +36,23 @@ def test_a_budget_is_kept_until_another_is_given(database: Database, tmp_path: P
     assert kept() == 5 * USD
     assert spending.chosen(database, run_id, 0) is None
     assert spending.chosen(database, run_id, 3) == 3
-    spending.allow(database, found, run_id, None)
-    assert kept() == 5 * USD
-    spending.allow(database, found, run_id, 9 * USD)
-    assert kept() == 9 * USD
-    spending.allow(database, found, run_id, 0)
-    assert kept() is None
+    for budget_ticks in (9 * USD, None):
+        with database.write() as connection:
+            runs.change(connection, run_id, budget_ticks=budget_ticks)
+        assert kept() == budget_ticks
     assert snapshot.read(database, run_id).run.options.rpm == 7, "nothing else changes"
 
 
 def test_a_budget_needs_the_price_of_every_model(database: Database, tmp_path: Path) -> None:
-    """Refused, and not kept; the user's own prices make a model known."""
+    """It is refused; the user's own prices make a model known."""
     hand = new_run(database, 3)
     (lease,) = hand.lease()
     hand.change(lease.job_id, "model = 'strange-1'")
     with pytest.raises(UsageError, match="nobody knows that of strange-1"):
-        spending.allow(database, settings.load({}, tmp_path), hand.run_id, USD)
-    assert spending.chosen(database, hand.run_id, None) is None
+        spending.need_prices(database, settings.load({}, tmp_path), hand.run_id)
 
     (tmp_path / "runner.toml").write_text('[prices."strange-1"]\ninput = 1\noutput = 2\n')
-    spending.allow(database, settings.load({}, tmp_path), hand.run_id, USD)
-    assert spending.chosen(database, hand.run_id, None) == USD
+    spending.need_prices(database, settings.load({}, tmp_path), hand.run_id)
 
 
 @pytest.mark.parametrize(("word", "ticks"), [("20", 20 * USD), ("0.75", 3 * USD // 4), ("none", 0)])

@@ -15,6 +15,7 @@ from runner.cli.loading import warning_lines
 from runner.cli.pace import Pace
 from runner.cli.report import summary_lines
 from runner.rules.errors import UserError
+from runner.rules.explain import explain
 from runner.rules.findings import Finding
 from runner.rules.states import RunState
 from runner.rules.summary import RunFacts, summarize
@@ -174,6 +175,7 @@ def test_the_summary_of_a_run_is_told_in_full() -> None:
         ("ticks", "possible_extra"): 10**9,
         ("extra", "ambiguous"): 3,
         ("unknown", "jobs"): 1,
+        ("returned", "grok-4.3 -> gr\x1bok"): 2,
     }
     run = RunFacts(
         id=7,
@@ -197,6 +199,8 @@ def test_the_summary_of_a_run_is_told_in_full() -> None:
         "$2.00 reported by the API, $1.00 estimated, up to $0.1000 more",
         "unknown for 1 answer",
         "extra: 3 ambiguous",
+        "warning: 2 answers came from another model than asked for: grok-4.3 -> gr\\x1bok",
         "2  safety  such as r-\\x07",
+        explain("safety"),
     ):
         assert said in told

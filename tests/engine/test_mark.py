@@ -151,7 +151,7 @@ def test_another_budget_holds_at_once(database: Database) -> None:
         (S.SUBMITTING, lambda lease: (jobs.not_sent, back(lease, S.PENDING)), 0, 0),
         (S.SUBMITTING, lambda lease: (jobs.refused_for_now, back(lease, S.PENDING)), 0, 0),
         (S.SUBMITTING, lambda lease: (jobs.refused, back(lease, S.FAILED)), 0, 0),
-        (S.SUBMITTING, lambda lease: (jobs.refused, replace(back(lease, S.FAILED), cause=SAFETY)), 0, 100),
+        (S.SUBMITTING, lambda lease: (jobs.refused, replace(back(lease, S.FAILED, 70), cause=SAFETY)), 0, 70),
         (S.SUBMITTING, lambda lease: (jobs.accepted, accepted(lease)), 100, 0),
         (S.SUBMITTING, lambda lease: (jobs.ambiguous, back(lease, S.PENDING)), 0, 100),
         (S.SUBMITTING, lambda lease: (jobs.ambiguous, back(lease, S.HELD, 150)), 0, 150),

@@ -82,6 +82,22 @@ def test_a_good_answer_is_priced_by_what_it_used() -> None:
     assert (*tokens, by_table.reasoning_tokens, by_table.total_tokens) == (100, 40, 10, 5, 115)
 
 
+def test_an_answer_of_another_model_is_a_success_priced_by_it_and_counted(database: Database) -> None:
+    """The user asked for one model and got another: no failure, but never in silence."""
+    hand = new_run(database, 2)
+    for body in (GOOD | {"model": "grok-4.6"}, GOOD | {"model": "grok-4.3-latest"}):
+        lease = hand.bring(S.STORED)
+        verdict = settle(subject(lease.job_id), orjson.dumps(body), policy=Policy(), now_ms=NOW_MS)
+        assert verdict.target is S.SUCCEEDED
+        assert hand.do(jobs.settled, verdict) == {lease.job_id}
+
+    told = hand.counts()
+    assert {key: n for (kind, key), n in told.items() if kind == "returned"} == {"grok-4.3 -> grok-4.6": 1}
+    of_other = settle(subject(), orjson.dumps(GOOD | {"model": "grok-4.6"}), policy=Policy(), now_ms=NOW_MS)
+    of_asked = settle(subject(), orjson.dumps(GOOD), policy=Policy(), now_ms=NOW_MS)
+    assert of_other.cost.ticks != of_asked.cost.ticks
+
+
 def test_the_last_attempt_of_an_unusable_answer_fails_and_extras_are_capped() -> None:
     """5 attempts by default; after two automatic extras a person decides."""
     last = settle(subject(spent=4), b"x", policy=Policy(), now_ms=NOW_MS)
@@ -96,6 +112,17 @@ def test_a_generation_that_failed_goes_again_or_fails() -> None:
 
     assert settle(subject(), body, policy=Policy(), now_ms=NOW_MS).event is Event.GENERATION_FAILED
     assert settle(subject(extras=2), body, policy=Policy(), now_ms=NOW_MS).target is S.FAILED
+
+
+def test_an_answer_kept_back_for_safety_is_not_bought_again() -> None:
+    """The same prompt would be refused again, and each try may be charged."""
+    body = orjson.dumps({"code": "permission-denied", "error": "Content violates usage guidelines."})
+
+    found = settle(subject(), body, policy=Policy(), now_ms=NOW_MS)
+
+    assert (found.event, found.target) == (Event.GENERATION_FAILED, S.FAILED)
+    assert found.cause is not None
+    assert found.cause.code == "safety"
 
 
 def test_an_answer_nobody_can_read_fails_with_its_bytes_kept() -> None:

@@ -27,7 +27,7 @@ def test_every_fault_at_three_percent_loses_nothing(tmp_path: Path) -> None:
         assert code == (1 if home.count("SELECT COUNT(*) FROM jobs WHERE state <> 'succeeded'") else 0)
         assert home.count("SELECT COUNT(*) FROM jobs WHERE state = 'succeeded'") > 0.9 * JOBS
         assert {kind for kind, n in books["faults"].items() if n} == {
-            *("429", "500", "500_after", "503", "reset_before", "reset_after", "hang"),
+            *("429", "500", "500_after", "503", "reset_before", "reset_after", "hang", "520", "capacity"),
             *("garbage", "cut", "lost", "failed", "no_choices"),
         }
         wait_until(home.is_quiet, "no process outlives the command")

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.output.line import Ended, is_json, make_line
+from runner.rules.explain import explain
 from runner.rules.states import JobState
 
 VALUES = st.recursive(
@@ -94,8 +95,8 @@ def test_bytes_that_are_no_json_make_an_error_line_without_them(body: bytes) -> 
             None,
         ),
         (
-            {"state": "held", "error_code": "ambiguous", "error_message": None, "http_status": None},
-            {"code": "held-ambiguous", "message": "", "attempts": 3, "retryable": True},
+            {"state": "held", "error_code": "no-reply", "error_message": None, "http_status": None},
+            {"code": "held-no-reply", "message": explain("no-reply"), "attempts": 3, "retryable": True},
             None,
         ),
     ],

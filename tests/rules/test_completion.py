@@ -82,6 +82,7 @@ def test_an_ordinary_answer_is_read_whole() -> None:
         (b'{"code":"internal","error":"Internal error"}', Kind.ERROR_INSIDE),
         (b'{"error":{"message":"overloaded","code":"x"}}', Kind.ERROR_INSIDE),
         (b'{"error":true}', Kind.ERROR_INSIDE),
+        (b'{"error":"Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_BIO"}', Kind.SAFETY),
         (b'{"code":"internal","error":"The deferred generation failed: boom"}', Kind.GENERATION_FAILED),
         (answer(choices=[], error={"message": "Generation failed"}), Kind.GENERATION_FAILED),
         (answer(error="a warning beside an answer"), Kind.GOOD),

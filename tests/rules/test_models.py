@@ -53,3 +53,25 @@ def test_every_redirection_ends_at_a_model_that_is_not_retired() -> None:
 def test_nothing_is_known_of_an_unknown_model() -> None:
     """It is warned of, not refused, so this must be an answer."""
     assert models.facts("a-model-of-tomorrow") is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "returned", "another"),
+    [
+        ("grok-4.3", "grok-4.3", False),
+        ("grok-4.3", "grok-4.3-latest", False),
+        ("grok-4.20", "grok-4.20-0309-reasoning", False),
+        ("grok-4", "grok-4-0709", False),
+        ("grok-4", "grok-4.3", False),  # retired, and so redirected
+        ("grok-4-fast", "grok-4.3-latest", False),
+        ("grok-4.3", "grok-4", True),  # but not back
+        ("grok-4.3", "grok-4.5", True),
+        ("grok-4", "grok-4.5", True),
+        ("my-own", "my-own", False),
+        ("my-own", "grok-4.3", True),
+        ("grok-4.3", "grok-4.3-0415", True),  # a name that the catalogue does not know
+    ],
+)
+def test_an_answer_of_another_model_is_noticed(asked: str, returned: str, another: bool) -> None:
+    """Aliases are one model, and a retired one is answered by its successor: neither is a surprise."""
+    assert models.is_another(asked, returned) is another

@@ -6,9 +6,11 @@ import json
 from email.utils import formatdate
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from runner.rules import error_body, reply_table
+from runner.rules.explain import explain
 from runner.rules.reply import (
     Fault,
     Outcome,
@@ -107,6 +109,7 @@ SUBMITS = [
     (403, HTML, "account", "no-permission", "key"),
     (403, SAFETY, "refused", "safety", None),
     (403, nested("permission_denied", "Failed check: SAFETY_CHECK_TYPE_CSAM"), "refused", "safety", None),
+    (400, SAFETY, "refused", "safety", None),
     (404, NO_MODEL, "account", "model-gone", "model"),
     (400, flat("invalid-argument", "Model not found: grok-9"), "account", "model-gone", "model"),
     (404, NO_PATH, "refused", "not-found", None),
@@ -118,6 +121,20 @@ SUBMITS = [
     (413, HTML, "refused", "request-too-large", None),
     (415, b"", "refused", "wrong-content-type", None),
     (422, flat("invalid", "messages: invalid type"), "refused", "bad-field", None),
+    (422, b'{"detail":[{"loc":["body"],"msg":"field required"}]}', "refused", "bad-field", None),
+    (403, b"Your spending limit is reached", "account", "credits-gone", "credits"),
+    (403, b"<html><p>Content violates usage guidelines.</p></html>", "refused", "safety", None),
+    (429, HTML, "refused_for_now", "rate-limited", None),
+    (
+        429,
+        nested("rate_limit_exceeded", "Requests per Second (actual/limit): 3/2"),
+        "refused_for_now",
+        "rate-limited",
+        None,
+    ),
+    (429, nested("insufficient_quota", "You have insufficient funds"), "account", "credits-gone", "credits"),
+    (404, HTML, "refused", "not-found", None),
+    (522, HTML, "ambiguous", "server-timeout", None),
     (418, b"", "refused", "refused", None),
     (500, flat("internal", "Internal error"), "ambiguous", "server-error", None),
     (502, HTML, "ambiguous", "server-error", None),
@@ -148,6 +165,7 @@ FETCHES = [
     (403, BLOCKED, "account", "team-blocked", "key"),
     (403, CREDITS, "account", "credits-gone", "credits"),
     (403, SAFETY, "generation_failed", "safety", None),
+    (422, SAFETY, "generation_failed", "safety", None),
     (429, RATE, "later", "rate-limited", None),
     (429, RATE_AND_ADVICE, "later", "rate-limited", None),
     (429, CAPACITY, "later", "at-capacity", None),
@@ -160,6 +178,14 @@ FETCHES = [
     (504, b"", "later", "server-timeout", None),
     (408, b"", "later", "server-timeout", None),
     (405, b"", "later", "odd-status", None),
+    (400, BLOCKED, "account", "team-blocked", "key"),
+    (429, b"", "later", "rate-limited", None),
+    (422, b"", "gone", "invalid-id", None),
+    (404, HTML, "gone", "result-gone", None),
+    (404, b"", "gone", "result-gone", None),
+    (522, HTML, "later", "server-timeout", None),
+    (520, HTML, "later", "server-error", None),
+    (525, HTML, "later", "server-error", None),
     (99, b"", "later", "odd-status", None),
 ]
 
@@ -226,7 +252,7 @@ BODIES = st.binary(max_size=300) | ERRORS.map(lambda value: json.dumps(value).en
 HEADERS = st.dictionaries(st.sampled_from(["retry-after", "x-request-id"]), st.text(max_size=40))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])  # busy machines
 @given(st.integers(-1, 1000), HEADERS, BODIES)
 def test_any_reply_has_a_whole_verdict(status: int, headers: dict[str, str], body: bytes) -> None:
     """Nothing raises; a pause has its reason, an acceptance its id, a message one short line."""
@@ -243,7 +269,7 @@ def test_any_reply_has_a_whole_verdict(status: int, headers: dict[str, str], bod
         assert verdict.message.isprintable() or "\u200d" in verdict.message or "\u200c" in verdict.message
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])  # busy machines
 @given(st.integers(100, 599).filter(lambda status: not 200 <= status < 300), BODIES)
 def test_only_a_2xx_is_accepted_and_only_a_200_is_ready(status: int, body: bytes) -> None:
     """Garbage is never taken for an id or an answer."""
@@ -266,8 +292,8 @@ def test_only_a_2xx_is_accepted_and_only_a_200_is_ready(status: int, body: bytes
         (b"plain\x1b[1m text\n", r"plain\x1b[1m text"),
         (b"\xff\xfe broken", "\ufffd\ufffd broken"),
         (HTML, "502 Bad Gateway cloudflare"),
-        (b"", "HTTP 400 without a word"),
-        (b"  <!-- --> ", "HTTP 400 without a word"),
+        (b"", explain("bad-request")),
+        (b"  <!-- --> ", explain("bad-request")),
         (b"x" * 3_000_000, "x" * 499 + "…"),
     ],
     ids=range(11),
@@ -318,6 +344,51 @@ def test_a_pending_answer_may_name_a_time() -> None:
     """A 202 with Retry-After is obeyed like any other."""
     verdict = of_fetch(Reply(status=202, headers={"retry-after": "9"}, body=b""), now_s=NOW_S)
     assert (verdict.outcome, verdict.retry_after_s) == (Outcome.NOT_READY, 9.0)
+
+
+def test_every_row_of_the_tables_is_reached() -> None:
+    """A row that no reply here reaches is a row that nobody checked."""
+    for table, cases in ((reply_table.SUBMIT, SUBMITS), (reply_table.FETCH, FETCHES)):
+        reached = {
+            next(row for row in table if row.fits(status, error_body.said(body).both))
+            for status, body, *_ in cases
+        }
+        assert [row for row in table if row not in reached] == []
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/html", "text/plain; charset=latin-1", ""])
+def test_the_content_type_changes_nothing(content_type: str) -> None:
+    """Proxies mislabel; the body tells what it is."""
+    headers = {"content-type": content_type}
+    taken = Reply(status=200, headers=headers, body=b'{"request_id":"%s"}' % ID.encode())
+    assert of_submit(taken, now_s=NOW_S).request_id == ID
+    assert of_fetch(Reply(status=200, headers=headers, body=b"{"), now_s=NOW_S).outcome is Outcome.READY
+    safety = Reply(status=403, headers=headers, body=SAFETY)
+    assert of_submit(safety, now_s=NOW_S).code == "safety"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "outcome", "code"),
+    [
+        (503, b"", "refused", "told-not-to-retry"),
+        (429, CAPACITY, "refused", "told-not-to-retry"),
+        (500, b"", "ambiguous", "told-not-to-retry"),
+        (429, RATE, "refused_for_now", "rate-limited"),
+        (429, CREDITS, "account", "credits-gone"),
+        (422, b"", "refused", "bad-field"),
+    ],
+)
+def test_a_reply_may_say_that_trying_again_is_of_no_use(
+    status: int, body: bytes, outcome: str, code: str
+) -> None:
+    """x-should-retry: false, as xAI's own client obeys it; a rate limit passes, whatever a header says."""
+    never = Reply(status=status, headers={"x-should-retry": " False"}, body=body)
+    verdict = of_submit(never, now_s=NOW_S)
+    assert (verdict.outcome, verdict.code) == (outcome, code)
+    may = Reply(status=status, headers={"x-should-retry": "true"}, body=body)
+    assert of_submit(may, now_s=NOW_S).code != "told-not-to-retry"
+    if status != 422:
+        assert of_fetch(never, now_s=NOW_S) == of_fetch(may, now_s=NOW_S)
 
 
 def test_pause_reasons_are_those_of_the_states() -> None:

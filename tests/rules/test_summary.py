@@ -53,6 +53,8 @@ COUNTERS = {
     ("model_jobs", "grok-4.3"): 4,
     ("model_ticks", "grok-4.3"): 10**10 + 150,
     ("model_jobs", "a-model"): 1,
+    ("returned", "b -> a"): 1,
+    ("returned", "grok-4.3 -> grok-4.5"): 2,
     ("attempts", "accepted"): 12,
     ("attempts", "refused_for_now"): 2,
     ("attempts", "polls"): 30,
@@ -76,6 +78,7 @@ def test_a_summary_is_the_promised_object() -> None:
             "paused_by": None,
             "counts": {"total": 16, "succeeded": 5, "failed": 3, "cancelled": 1, "held": 2, "unfinished": 5},
             "finish_reasons": {"stop": 3, "length": 0, "tool_calls": 2},
+            "models_returned": {"grok-4.3 -> grok-4.5": 2, "b -> a": 1},
             "errors": {"by_code": {"bad-request": 2, "safety": 1}},
             "tokens": {"prompt": 700, "cached": 600, "completion": 40, "reasoning": 250, "total": 990},
             "cost": {

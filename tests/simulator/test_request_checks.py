@@ -202,12 +202,13 @@ def test_named_keys_are_the_only_ones() -> None:
         assert [world.submit(key=key).status for key in ("xai-one", "xai-two", KEY)] == [200, 200, 400]
 
 
-def test_a_retired_model_is_served_by_its_successor_when_redirected() -> None:
+def test_a_retired_model_is_served_by_its_successor() -> None:
     """The reply carries, and is billed by, the name of the model that served it."""
-    with World(redirect_retired=True) as world:
+    with World(keep_retired=False) as world:
         for slug in ("grok-4", "grok-4-0709", "grok-3", "grok-4-fast"):
             assert world.completion(model=slug)["model"] == "grok-4.3"
         assert world.completion(model="grok-code-fast-1")["model"] == "grok-build-0.1"
+        assert world.completion(model="grok-3")["usage"]["completion_tokens_details"]["reasoning_tokens"] == 0
         assert "grok-4-0709" not in [card["id"] for card in world.call("GET", "/v1/models").json["data"]]
 
 
@@ -240,3 +241,4 @@ def test_a_text_is_tokenized_to_its_own_bytes(world: World) -> None:
     tokens = world.call("POST", "/v1/tokenize-text", body).json["token_ids"]
     assert bytes(byte for token in tokens for byte in token["token_bytes"]).decode() == text
     assert world.call("POST", "/v1/tokenize-text", b'{"model": "grok-4"}').status == 422
+    assert world.call("POST", "/v1/tokenize-text", b'{"model": "grok-99", "text": ""}').status == 404

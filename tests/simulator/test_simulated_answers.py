@@ -256,7 +256,7 @@ def test_the_real_bill_of_a_real_request() -> None:
 
 def test_a_long_prompt_takes_the_long_price_for_everything() -> None:
     """grok-4-0709: from 128,001 prompt tokens on, $6, $1.50 and $30 a million."""
-    model = Catalogue().find("grok-4")
+    model = Catalogue(keep_retired=True).find("grok-4")
     assert model is not None
     short = measure(model, text=128_000, image=0, cached=1_000, completion=10, reasoning=10)
     long = measure(model, text=128_001, image=0, cached=1_000, completion=10, reasoning=10)

@@ -15,7 +15,10 @@ from runner.simulator.faults import KINDS, Faults, parse_rates
 
 @pytest.mark.parametrize(
     ("kind", "status", "accepted"),
-    [("429", 429, 0), ("500", 500, 0), ("503", 503, 0), ("500_after", 500, 1)],
+    [
+        *[("429", 429, 0), ("500", 500, 0), ("503", 503, 0), ("500_after", 500, 1)],
+        *[("capacity", 429, 0), ("520", 520, 0), ("safety", 403, 0)],
+    ],
 )
 def test_submits_that_are_answered_with_an_error(kind: str, status: int, accepted: int) -> None:
     """Only 500_after was accepted, and nobody can fetch it."""
@@ -139,6 +142,29 @@ def test_a_refused_request_is_refused_whatever_the_fault() -> None:
     with World(faults={"reset_after": 1.0}) as world:
         assert world.submit(model="grok-99").status == 404
         assert world.books()["faults"] == {}
+
+
+def test_the_newer_refusals_speak_as_the_api_does() -> None:
+    """Capacity and safety are told by words alone; a proxy's 520 is a page."""
+    with World(faults={"capacity": 1.0}) as world:
+        assert "at capacity due to high demand" in world.submit().json["error"]
+        world.switch(faults={"safety": 1.0})
+        assert "Failed check: SAFETY_CHECK_TYPE" in world.submit().json["error"]
+        world.switch(faults={"520": 1.0})
+        seen = world.submit()
+        assert seen.headers["content-type"].startswith("text/html")
+        assert seen.raw.startswith(b"<!DOCTYPE html>")
+
+
+def test_a_marked_prompt_is_refused_by_the_safety_check() -> None:
+    """The same words as by rate, and the same again each time it is tried."""
+    with World() as world:
+        for _ in range(2):
+            seen = world.submit("please [simulate:safety] now")
+            assert (seen.status, "usage guidelines" in seen.json["error"]) == (403, True)
+        assert world.submit("please [simulate:other] now").status == 200
+        books = world.books()
+        assert (books["accepted"], books["refused"], books["faults"]) == (1, {"403": 2}, {})
 
 
 def test_retry_after_comes_with_a_fault_429_too() -> None:

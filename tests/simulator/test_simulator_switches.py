@@ -39,6 +39,57 @@ def test_a_model_that_is_gone_is_unknown() -> None:
         assert world.fetch(request_id).status == 200
 
 
+def test_a_key_may_lose_its_permission() -> None:
+    """403 on submissions, in words of neither credits nor safety."""
+    with World() as world:
+        request_id = world.accepted()
+        world.switch(permission_gone=True)
+        refused = world.submit()
+        assert (refused.status, refused.json["code"]) == (403, "permission-denied")
+        assert "not authorized" in refused.json["error"]
+        assert world.fetch(request_id).status == 200
+
+
+def test_limits_can_change_in_silence() -> None:
+    """What is enforced falls, what is announced stays: nobody is told but by 429."""
+    with World(rpm=120, rps="none") as world:
+        assert world.submit().headers["x-ratelimit-limit-requests"] == "120"
+        world.switch(rpm=2, announce_rpm=120)
+        seen = [world.submit() for _ in range(2)]
+        assert [one.status for one in seen] == [200, 429]
+        assert {one.headers["x-ratelimit-limit-requests"] for one in seen} == {"120"}
+        world.switch(rpm=120, announce_rpm=None, tpm=50_000, announce_tpm=99_000)
+        assert world.submit().headers["x-ratelimit-limit-tokens"] == "99000"
+
+
+LIMIT, REMAINING, RESET = (f"x-ratelimit-{what}-requests" for what in ("limit", "remaining", "reset"))
+
+
+@pytest.mark.parametrize(
+    ("form", "told"),
+    [
+        ("usual", {LIMIT: "120", REMAINING: "120"}),
+        ("none", {}),
+        ("limit-only", {LIMIT: "120"}),
+        ("garbage", {LIMIT: "unlimited"}),
+        ("per-second", {LIMIT: "2", REMAINING: "2"}),
+        ("with-reset", {LIMIT: "120", REMAINING: "120", RESET: "60s"}),
+    ],
+)
+def test_headers_of_limits_come_in_many_forms(form: str, told: dict[str, str]) -> None:
+    """By flag or by switch, on submits and fetches alike."""
+    with World(rpm=120, rps="none", headers=form) as world:
+        first = world.submit()
+        world.switch(headers="usual")
+        assert world.submit().headers[LIMIT] == "120"
+        world.switch(headers=form)
+        fetched = world.fetch(world.accepted())
+        for seen in (first, fetched):
+            assert {
+                name: seen.headers[name] for name in (LIMIT, REMAINING, RESET) if name in seen.headers
+            } == told
+
+
 def test_a_service_that_is_down_refuses_or_resets_everything_but_the_books() -> None:
     """503 for all, or a reset for all; switches and books stay reachable."""
     with World() as world:
@@ -79,6 +130,9 @@ def test_limits_pace_and_faults_change_live() -> None:
         {"faults": {"x": 1}},
         {"faults": []},
         {"credits_status": 500},
+        {"headers": "many"},
+        {"announce_rpm": 0},
+        {"announce_tpm": "none"},
     ],
 )
 def test_a_wish_that_makes_no_sense_changes_nothing(wish: dict[str, object]) -> None:

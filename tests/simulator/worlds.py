@@ -46,7 +46,9 @@ class World:
     """Use it with `with`. Instant answers and no limits, unless the options say otherwise."""
 
     def __init__(self, options: Options | None = None, **changes: Any) -> None:
-        easy = Options(median_s=0.0, rpm="none", tpm="none")
+        easy = Options(
+            median_s=0.0, rpm="none", tpm="none", keep_retired=True
+        )  # grok-4 with prices of its own
         self.clock = StillClock()
         self._options = replace(options or easy, **changes)
         self._loop = asyncio.new_event_loop()

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
-from runner.rules import states
+from runner.rules import reply_page, states
 
 ROOT = Path(__file__).parents[2]
-PAGES = {ROOT / "docs" / "states.md": states.markdown}
+PAGES = {
+    ROOT / "docs" / "states.md": states.markdown,
+    ROOT / "docs" / "replies.md": reply_page.markdown,
+}
 
 if __name__ == "__main__":
     for page, text in PAGES.items():

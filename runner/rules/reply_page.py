@@ -1,0 +1,94 @@
+"""docs/replies.md, made from the reply tables and the sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from runner.rules import reply_table
+from runner.rules.explain import SENTENCES
+from runner.rules.reply import FETCH_FAULTS, SUBMIT_FAULTS, Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Mapping
+
+    from runner.rules.reply_table import Outcome, Row
+
+_WORDS: Final = {
+    reply_table.RATE: "requests or tokens per second, minute, …",
+    reply_table.CAPACITY: "at capacity, overloaded",
+    reply_table.CREDITS: "credits used up, spending limit",
+    reply_table.SAFETY: "usage guidelines, safety check",
+    reply_table.KEY: "a bad API key",
+    reply_table.BLOCKED: "a blocked team or account",
+    reply_table.MODEL: "a model",
+    reply_table.MODEL_GONE: "a model that does not exist",
+    reply_table.FAILED: "the generation failed",
+}
+_FAULTS: Final = {
+    Fault.NOT_SENT: "no connection: DNS, TCP or TLS failed",
+    Fault.UNKNOWN: "sent, and no reply: silence, a reset, no HTTP",
+    Fault.CUT: "the reply broke off, or dripped too slowly",
+    Fault.TOO_LARGE: "the reply is too large",
+}
+
+
+def markdown() -> str:
+    """Return docs/replies.md, whole."""
+    lines = [
+        "# Replies",
+        "",
+        "Generated from the reply tables and sentences in `runner/rules` by `make docs`; do not edit.",
+        "",
+        "The first row that fits counts; words are looked for in the reply's code and sentence.",
+        "",
+        "## To a submit",
+        "",
+        *_table(reply_table.SUBMIT, SUBMIT_FAULTS),
+        "",
+        "A 2xx with a `request_id` is `accepted`, one with choices is `not-deferred`. With",
+        "`x-should-retry: false` what would be sent again is not, but for a rate limit: `told-not-to-retry`.",
+        "",
+        "## To a fetch",
+        "",
+        *_table(reply_table.FETCH, FETCH_FAULTS),
+        "",
+        "A fetch is free to repeat, so `x-should-retry` changes nothing: the answer may be paid for.",
+        "",
+        "## What the codes mean",
+        "",
+        "| code | what happened, what to do |",
+        "|---|---|",
+        *(f"| `{code}` | {sentence} |" for code, sentence in SENTENCES.items()),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _table(rows: tuple[Row, ...], faults: Mapping[Fault, tuple[Outcome, str]]) -> list[str]:
+    return [
+        "| status | words | outcome | code | pauses the run |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {_status(row.statuses)} | {_WORDS[row.words] if row.words else ''} | {row.outcome} "
+            f"| `{row.code}` | {row.pauses or ''} |"
+            for row in rows
+        ),
+        *(
+            f"| none | {_FAULTS[fault]} | {outcome} | `{code}` | |"
+            for fault, (outcome, code) in faults.items()
+        ),
+    ]
+
+
+def _status(statuses: Container[int] | None) -> str:
+    match statuses:
+        case None:
+            return "any"
+        case range() if len(statuses) == 100:
+            return f"{statuses.start // 100}xx"
+        case range():
+            return f"{statuses.start} to {statuses.stop - 1}"
+        case tuple():
+            return ", ".join(map(str, statuses))
+        case _:
+            raise TypeError(statuses)

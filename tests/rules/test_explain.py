@@ -1,0 +1,85 @@
+"""Every code of ours has one sentence for people."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import runner
+from runner.rules import reply_table
+from runner.rules.completion import Kind
+from runner.rules.explain import SENTENCES, explain
+from runner.rules.reply import FETCH_FAULTS, SUBMIT_FAULTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOMS = ("engine", "rules", "output")
+MADE_WITH_CODES = {"Cause", "Verdict", "replace"}
+
+
+def written_codes(path: Path) -> Iterator[str]:
+    """The codes a file writes down: `Cause(code=...)` and its like, whether a word or a name for one,
+    and what a check before sending returns."""
+    tree = ast.parse(path.read_text("utf-8"))
+    named = {
+        target.id: node.value.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Constant)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in MADE_WITH_CODES:
+            values = [word.value for word in node.keywords if word.arg == "code"]
+        elif isinstance(node, ast.FunctionDef) and node.name == "_last_check":
+            values = [one.value for one in ast.walk(node) if isinstance(one, ast.Return) and one.value]
+        else:
+            continue
+        for value in values:
+            code = named.get(value.id) if isinstance(value, ast.Name) else getattr(value, "value", None)
+            if isinstance(code, str):
+                yield code
+
+
+def all_codes() -> set[str]:
+    """Every code that can end up on record."""
+    package = Path(runner.__file__).parent
+    return {
+        *(row.code for row in (*reply_table.SUBMIT, *reply_table.FETCH)),
+        *(code for _, code in (*SUBMIT_FAULTS.values(), *FETCH_FAULTS.values())),
+        *(str(kind) for kind in Kind if kind is not Kind.GOOD),
+        *(code for room in ROOMS for path in (package / room).glob("*.py") for code in written_codes(path)),
+        reply_table.TOLD_NOT_TO_RETRY,
+    }
+
+
+@pytest.mark.parametrize("code", sorted(all_codes()))
+def test_every_code_has_a_sentence(code: str) -> None:
+    """What happened, and what to do about it."""
+    assert explain(code)
+
+
+@pytest.mark.parametrize("code", SENTENCES)
+def test_a_sentence_is_one_plain_line(code: str) -> None:
+    """It stands behind a code in a terminal, in a table of Markdown and in a line of JSON."""
+    sentence = SENTENCES[code]
+    assert sentence.endswith(".")
+    assert sentence[0].isupper()
+    assert sentence.isprintable()
+    assert "|" not in sentence
+    assert len(sentence) <= 100
+
+
+def test_the_engines_own_codes_are_found() -> None:
+    """Else the test above would ask for nothing."""
+    assert {"process-ended", "unreadable_result", "slot-passed", "not-deferred", "paused"} <= all_codes()
+
+
+def test_a_held_job_is_explained_by_its_cause() -> None:
+    """The errors file puts `held-` before it; a code of nobody has no sentence."""
+    assert explain("held-no-reply") == explain("no-reply") != ""
+    assert explain("nobodys") == ""

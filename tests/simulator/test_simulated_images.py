@@ -1,0 +1,109 @@
+"""Pictures in a prompt: what they count, told from the heads of the three formats."""
+
+from __future__ import annotations
+
+import base64
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from worlds import World
+
+from runner.simulator.images import image_tokens
+
+SIZES = st.tuples(st.integers(1, 5000), st.integers(1, 5000))
+
+
+def png(wide: int, high: int) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", wide, high) + b"\x08\x06\x00\x00\x00"
+
+
+def jpeg(wide: int, high: int) -> bytes:
+    preview = b"\xff\xe1" + struct.pack(">H", 2 + 40_001) + b"\xff\xc0" * 20_000 + b"x"
+    return b"\xff\xd8" + preview + b"\xff\xc2" + struct.pack(">HBHHB", 11, 8, high, wide, 1) + bytes(3)
+
+
+def webp(wide: int, high: int) -> bytes:
+    box = b"VP8X" + struct.pack("<I", 10) + bytes(4)
+    return (
+        b"RIFF"
+        + bytes(4)
+        + b"WEBP"
+        + box
+        + (wide - 1).to_bytes(3, "little")
+        + (high - 1).to_bytes(3, "little")
+    )
+
+
+def webp_lossless(wide: int, high: int) -> bytes:
+    bits = (wide - 1) | (high - 1) << 14
+    return b"RIFF" + bytes(4) + b"WEBPVP8L" + bytes(4) + b"\x2f" + struct.pack("<I", bits) + bytes(8)
+
+
+def webp_lossy(wide: int, high: int) -> bytes:
+    frame = bytes(3) + b"\x9d\x01\x2a" + struct.pack("<HH", wide, high)
+    return b"RIFF" + bytes(4) + b"WEBPVP8 " + bytes(4) + frame
+
+
+FORMATS = {"png": png, "jpeg": jpeg, "webp": webp, "lossless webp": webp_lossless, "lossy webp": webp_lossy}
+
+
+def data_url(picture: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(picture).decode()
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@given(size=SIZES)
+def test_a_picture_counts_its_tiles_and_one_more(kind: str, size: tuple[int, int]) -> None:
+    """256 tokens each, of 448 x 448 pixels, at most six tiles: 512 to 1,792 tokens."""
+    wide, high = size
+    tiles = min(-(-wide // 448) * -(-high // 448), 6)
+    url = data_url(FORMATS[kind](wide, high))
+
+    assert image_tokens({"url": url}) == image_tokens({"url": url, "detail": "high"}) == (tiles + 1) * 256
+    assert image_tokens({"url": url, "detail": "low"}) == 512
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.com/cat.png",
+        "data:image/gif;base64," + base64.b64encode(b"GIF89a").decode(),
+        "data:image/png;base64,!!!!",
+        "data:image/png,raw",
+        data_url(png(0, 10)),
+        data_url(png(448, 448)[:20]),
+        data_url(jpeg(448, 448)[:500]),
+        data_url(b"RIFF"),
+        "",
+    ],
+)
+def test_a_picture_of_unknown_size_counts_as_a_large_one(url: str) -> None:
+    """Nothing is fetched, and nothing breaks."""
+    assert image_tokens({"url": url}) == 1792
+
+
+@given(
+    st.binary(max_size=200), st.sampled_from([b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF1234WEBP", b""])
+)
+def test_no_bytes_make_trouble(rest: bytes, start: bytes) -> None:
+    """Whatever is in the data URL, it counts something within bounds."""
+    assert 512 <= image_tokens({"url": data_url(start + rest)}) <= 1792
+
+
+def test_pictures_are_billed_and_told_in_the_usage() -> None:
+    """Two pictures, two sizes, the sum as image_tokens of the prompt."""
+    parts = [
+        {"type": "image_url", "image_url": {"url": data_url(png(900, 400))}},
+        {"type": "image_url", "image_url": {"url": data_url(jpeg(100, 100))}},
+        {"type": "text", "text": "What is this?"},
+    ]
+    with World() as world:
+        usage = world.completion(messages=[{"role": "user", "content": parts}])["usage"]
+        books = world.books()
+
+    details = usage["prompt_tokens_details"]
+    assert details["image_tokens"] == 4 * 256 + 2 * 256
+    assert details["text_tokens"] + details["image_tokens"] == usage["prompt_tokens"]
+    assert books["ticks_fetched"] == usage["cost_in_usd_ticks"]
