@@ -65,7 +65,7 @@ def test_the_breaker_stops_a_run_that_pays_for_nothing(tmp_path: Path) -> None:
 def test_twenty_failures_alike_stop_a_run_once(tmp_path: Path) -> None:
     """They are one mistake; a person who goes on all the same is not stopped again."""
     with at_work(tmp_path, jobs=120, tool_choice="required") as (simulator, home):
-        command = home.start()
+        command = home.start(*SLOWLY)
 
         assert command.ended() == 8
         assert state(home) == ("paused", "failures")
