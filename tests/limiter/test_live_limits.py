@@ -14,6 +14,7 @@ from redis import Redis
 if TYPE_CHECKING:
     from pathlib import Path
 
+TPM = 8_000
 RUN = ("run", "jobs.jsonl", "-o", "out.jsonl", "--tpm", "none")
 
 
@@ -21,6 +22,23 @@ def refusals(simulator: Simulator) -> tuple[int, int]:
     """Return the 429s to submissions and to polls."""
     books = simulator.books()
     return books["refused"].get("429", 0), books["polls_refused"].get("429", 0)
+
+
+def test_redis_emptied_again_and_again_forgets_no_tokens(tmp_path: Path) -> None:
+    """Each time the log is rebuilt from the attempts before anything is sent; else each time grants more."""
+    write_jobs(tmp_path / "jobs.jsonl", 200)
+    flags = ("--rpm", "none", "--tpm", str(TPM), "--median-s", "0.2")
+    with Simulator(tmp_path, *flags) as simulator, Home(tmp_path, simulator, RUNNER_WORKERS="2") as home:
+        command = home.start("run", "jobs.jsonl", "-o", "out.jsonl", "--rpm", "none", "--tpm", str(TPM))
+        home.reach(1, command)
+        with Redis(unix_socket_path=str(home.path / "valkey.sock")) as client:
+            for _ in range(12):
+                client.flushall()
+                wait_until(lambda: client.exists("{runner}:epoch"), "the log is rebuilt")
+        books = simulator.books()
+        assert refusals(simulator) == (0, 0)
+        assert TPM / 2 < books["tokens"]["total"] <= TPM
+    command.process.wait()  # killed with its home
 
 
 def test_an_emptied_redis_overruns_nothing(tmp_path: Path) -> None:
