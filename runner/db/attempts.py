@@ -61,6 +61,7 @@ def ended(connection: Connection, event: Event, rows: Sequence[Back]) -> None:
                 ("code", "TEXT"),
                 ("message", "TEXT"),
                 ("at", "BIGINT"),
+                ("possible", "BIGINT"),
             ],
             [
                 (
@@ -71,17 +72,22 @@ def ended(connection: Connection, event: Event, rows: Sequence[Back]) -> None:
                     row.cause.code,
                     row.cause.message.replace("\0", "\ufffd"),
                     row.at_ms,
+                    row.possible_ticks,
                 )
                 for row in rows
             ],
             f"UPDATE attempts SET outcome = v.outcome, {_POLLS}, http_status = v.status, error_code = v.code,"
-            " error_message = v.message, collected_at_ms = v.at"
+            " error_message = v.message, collected_at_ms = v.at, possible_ticks = v.possible"
             " FROM v WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
         )
 
 
 def settled(connection: Connection, rows: Sequence[Settled]) -> None:
-    """Write what collected answers used and cost."""
+    """Write what collected answers used and cost.
+
+    One that comes after its attempt was given up leaves what was counted then: that stands for the attempt
+    which followed it and is now given up itself.
+    """
     if not rows:
         return
     bulk.execute(
@@ -102,6 +108,7 @@ def settled(connection: Connection, rows: Sequence[Settled]) -> None:
             ("ticks", "BIGINT"),
             ("source", "TEXT"),
             ("as_of", "TEXT"),
+            ("possible", "BIGINT"),
         ],
         [
             (
@@ -121,6 +128,7 @@ def settled(connection: Connection, rows: Sequence[Settled]) -> None:
                 row.cost.ticks,
                 row.cost.ticks_source,
                 row.cost.prices_as_of,
+                row.cost.possible_ticks,
             )
             for row in rows
         ],
@@ -128,6 +136,8 @@ def settled(connection: Connection, rows: Sequence[Settled]) -> None:
         " error_code = v.code, error_message = v.message, model = v.model, finish_reason = v.finish,"
         " prompt_tokens = v.prompt, cached_tokens = v.cached, completion_tokens = v.completion,"
         " reasoning_tokens = v.reasoning, total_tokens = v.total, ticks = v.ticks,"
-        " ticks_source = v.source, prices_as_of = v.as_of"
+        " ticks_source = v.source, prices_as_of = v.as_of,"
+        " possible_ticks = CASE WHEN v.possible IS NULL THEN possible_ticks"
+        " ELSE COALESCE(possible_ticks, 0) + v.possible END"
         " FROM v WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
     )

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from runner.db import attempts, bulk, results
 from runner.db.counters import Deltas
 from runner.db.job_ids import run_of
+from runner.rules import outputs
 from runner.rules.errors import Bug
 from runner.rules.states import FINAL, TRANSITIONS, Event, JobState
 
@@ -157,9 +158,10 @@ def generation_failed(connection: Connection, rows: Sequence[Back], deltas: Delt
     """A fetch was told that the generation failed: an attempt is spent; another one is an extra."""
     moved = _back(connection, Event.GENERATION_FAILED, rows, deltas, spent=1)
     for row in rows:
-        if row.lease.job_id in moved and row.target is JobState.PENDING:
-            deltas.add(row.lease.run_id, "extra", Event.GENERATION_FAILED)
-            deltas.add(row.lease.run_id, "ticks", "possible_extra", row.possible_ticks)
+        if row.lease.job_id in moved:
+            _count_possible(row.lease.run_id, row.possible_ticks, deltas)
+            if row.target is JobState.PENDING:
+                deltas.add(row.lease.run_id, "extra", Event.GENERATION_FAILED)
     return moved
 
 
@@ -261,8 +263,10 @@ def _count_settled(row: Settled, deltas: Deltas) -> None:
         deltas.add(run_id, "tokens", key, n or 0)
     model = cost.model or "unknown"
     deltas.add(run_id, "model_jobs", model)
+    if cost.output_tokens is not None:
+        deltas.add(run_id, outputs.KIND, outputs.key_of(model, cost.output_tokens))
     if cost.ticks is None:
-        deltas.add(run_id, "unknown", "jobs")
+        _count_possible(run_id, cost.possible_ticks, deltas)
     else:
         deltas.add(run_id, "ticks", cost.ticks_source, cost.ticks)
         deltas.add(run_id, "model_ticks", model, cost.ticks)
@@ -272,6 +276,14 @@ def _count_settled(row: Settled, deltas: Deltas) -> None:
         deltas.add(run_id, "code", row.cause.code if row.cause else "unknown")
     else:
         deltas.add(run_id, "extra", row.event)
+
+
+def _count_possible(run_id: int, possible_ticks: int | None, deltas: Deltas) -> None:
+    """Count what nobody could read: what it may have cost, or that nobody knows even that."""
+    if possible_ticks is None:
+        deltas.add(run_id, "unknown", "jobs")
+    else:
+        deltas.add(run_id, "ticks", "possible_extra", possible_ticks)
 
 
 def _back(
@@ -311,7 +323,7 @@ def _extra(connection: Connection, event: Event, rows: Sequence[Back], deltas: D
     for row in rows:
         if row.lease.job_id in moved:
             deltas.add(row.lease.run_id, "extra", event)
-            deltas.add(row.lease.run_id, "ticks", "possible_extra", row.possible_ticks)
+            _count_possible(row.lease.run_id, row.possible_ticks, deltas)
     return moved
 
 

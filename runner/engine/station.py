@@ -11,26 +11,25 @@ import random
 import threading
 import time
 from collections import OrderedDict, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
 from runner.api import account
 from runner.api.xai import XAI
 from runner.db import counters, runs, sent_lately, workers
 from runner.db.session import Database
 from runner.engine.committer import Committer
+from runner.engine.doubt import Pricing, pricing_by
 from runner.engine.settle import Policy
 from runner.engine.spool import Spool
 from runner.limiter.learned import Learned
 from runner.limiter.limiter import Caps, Limiter, Slot
 from runner.rules import models, polling
 from runner.rules.errors import RunnerError
-from runner.rules.prices import own_prices
 from runner.rules.states import FINAL, JobState, PauseReason, RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Mapping
 
     from sqlalchemy import Connection
 
@@ -53,6 +52,7 @@ class Activity:
 
     run: RunRow
     states: dict[JobState, int]
+    counts: Mapping[tuple[str, str], int]
 
     @property
     def is_long(self) -> bool:
@@ -78,8 +78,7 @@ class Station:
         self.settings, self.node = settings, node
         self.database = Database(settings.effective_database_url)
         self.random = random.Random()  # noqa: S311 - jitter
-        self._base_host = urlsplit(settings.base_url).hostname
-        self.prices = own_prices(settings.prices) if settings.prices else None
+        self.prices = pricing_by(settings.base_url, settings.prices)
         self.stopping = False
         self.submit_bell = asyncio.Event()
         self.collect_bell = asyncio.Event()
@@ -132,9 +131,13 @@ class Station:
         return Policy(
             max_attempts=options.max_attempts,
             on_ambiguous="hold" if options.on_ambiguous == "hold" else "resubmit",
-            base_host=self._base_host,
-            prices=self.prices,
+            pricing=self.pricing(run_id),
         )
+
+    def pricing(self, run_id: int) -> Pricing:
+        """Return by what a run's answers are priced."""
+        counts = next((a.counts for a in self._active if a.run.id == run_id), None)
+        return replace(self.prices, counts=counts)
 
     def caps(self) -> Caps:
         """Return the user's limits: the lowest among the runs that send."""
@@ -270,9 +273,8 @@ class Station:
     def _read_active(self) -> list[Activity]:
         with self.database.read() as connection:
             found = runs.in_states(connection, [RunState.RUNNING, RunState.WAITING, RunState.PAUSED])
-            return [
-                Activity(run=run, states=counters.states(counters.read(connection, run.id))) for run in found
-            ]
+            counted = [(run, counters.read(connection, run.id)) for run in found]
+        return [Activity(run=run, states=counters.states(counts), counts=counts) for run, counts in counted]
 
     async def _sent_lately(self) -> dict[str, list[tuple[int, int]]]:
         rows = await self.loop.run_in_executor(None, sent_lately.read, self.database, self.now_ms())

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from runner.rules.prices import TICKS_PER_USD, row_of
+from runner.rules.prices import TICKS_PER_USD, row_of, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,9 +80,24 @@ def estimate(
     row = row_of(model, at, own_prices)
     if row is None:
         return _UNKNOWN
-    rates = row.at(prompt_tokens)
-    ticks = prompt_tokens * rates.input_ticks + output_tokens * rates.output_ticks
-    return _estimated(ticks, row, base_host)
+    return _estimated(_worst_ticks(prompt_tokens, output_tokens, row), row, base_host)
+
+
+def most(
+    prompt_tokens: int,
+    output_tokens: int,
+    model: str,
+    at: date,
+    *,
+    base_host: str | None = None,
+    own_prices: Mapping[str, PriceRow] | None = None,
+) -> int | None:
+    """Give the most ticks that a request of that size may have cost; None where nobody knows a price."""
+    found = [
+        _estimated(_worst_ticks(prompt_tokens, output_tokens, row), row, base_host).ticks or 0
+        for row in rows_of(model, at, own_prices)
+    ]
+    return max(found, default=None)
 
 
 def usd(ticks: int) -> str:
@@ -90,6 +105,11 @@ def usd(ticks: int) -> str:
     hundreds = (abs(ticks) + 50) // 100
     whole, part = divmod(hundreds, TICKS_PER_USD // 100)
     return f"{'-' if ticks < 0 and hundreds else ''}{whole}.{part:08}"
+
+
+def _worst_ticks(prompt_tokens: int, output_tokens: int, row: PriceRow) -> int:
+    rates = row.at(prompt_tokens)
+    return prompt_tokens * rates.input_ticks + output_tokens * rates.output_ticks
 
 
 def _tokens_ticks(usage: Usage, row: PriceRow) -> int:
