@@ -58,10 +58,7 @@ def price(
     row = row_of(model, at, own_prices) if model else None
     if row is None:
         return _UNKNOWN
-    ticks = _tokens_ticks(usage, row)
-    if service_tier == PRIORITY:
-        ticks *= 2
-    return _estimated(ticks, row, base_host)
+    return _estimated(_tokens_ticks(usage, row), row, base_host, service_tier)
 
 
 def estimate(
@@ -100,6 +97,13 @@ def most(
     return max(found, default=None)
 
 
+def with_factors(ticks: int, *, service_tier: str | None, base_host: str | None) -> int:
+    """Multiply the price of tokens by what the service tier and the API host make of it."""
+    if service_tier == PRIORITY:
+        ticks *= 2
+    return (ticks * 11 + 5) // 10 if base_host == US_HOST else ticks
+
+
 def usd(ticks: int) -> str:
     """Write ticks as dollars with 8 decimals, rounded half up; exact whole-number maths."""
     hundreds = (abs(ticks) + 50) // 100
@@ -124,7 +128,6 @@ def _tokens_ticks(usage: Usage, row: PriceRow) -> int:
     )
 
 
-def _estimated(ticks: int, row: PriceRow, base_host: str | None) -> Price:
-    if base_host == US_HOST:
-        ticks = (ticks * 11 + 5) // 10
+def _estimated(ticks: int, row: PriceRow, base_host: str | None, service_tier: str | None = None) -> Price:
+    ticks = with_factors(ticks, service_tier=service_tier, base_host=base_host)
     return Price(ticks=ticks, source="estimated", as_of=row.as_of)

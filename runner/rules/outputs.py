@@ -84,14 +84,15 @@ def learn(
                 found[int(bucket)] = found.get(int(bucket), 0) + n
     if sum(found.values()) < LEARNT_MIN:
         return None
-    return Outputs(_edge(found, _LOW_SHARE) - 1, _edge(found, high_share))
+    low, high = _bucket(found, _LOW_SHARE), _bucket(found, high_share)
+    return Outputs(math.floor(_GROWTH ** (low - 1)), math.ceil(_GROWTH**high))
 
 
-def _edge(found: Mapping[int, int], share: float) -> int:
-    """Give the upper edge of the bucket below which this share of the answers lies."""
+def _bucket(found: Mapping[int, int], share: float) -> int:
+    """Give the bucket up to whose upper edge this share of the answers lies."""
     left = share * sum(found.values())
     for bucket in sorted(found):
         left -= found[bucket]
         if left <= 0:
             break
-    return math.ceil(_GROWTH**bucket)
+    return bucket
