@@ -20,7 +20,7 @@ UNREAD: Final = (
     *("lost=0.15", "cut=0.15", "garbage=0.15", "failed=0.1", "no_choices=0.05"),
     *("submit:500_after=0.1", "submit:reset_after=0.1"),
 )
-SMALL: Final = (
+SMALL: Final[tuple[dict[str, Any], ...]] = (
     {"model": "grok-4.3"},
     {"model": "grok-4.3-latest", "reasoning_effort": "none"},
     {"model": "grok-4.5", "reasoning_effort": "high"},
