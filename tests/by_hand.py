@@ -16,6 +16,7 @@ from runner.db.job_ids import job_id
 from runner.db.outcomes import Accepted, Back, Cause, Cost, NotYet, Settled
 from runner.db.results import Received
 from runner.db.runs import RunOptions
+from runner.rules import outputs
 from runner.rules.states import Event, JobState
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def accepted(lease: Lease, request_id: str | None = None, due_at_ms: int = NOW_M
     )
 
 
-def back(lease: Lease, target: JobState, possible_ticks: int = 0) -> Back:
+def back(lease: Lease, target: JobState, possible_ticks: int | None = 0) -> Back:
     """Make the row of an attempt that came to nothing."""
     return Back(
         lease=lease,
@@ -257,6 +258,8 @@ class Hand:
                 found["code", job.error_code] += 1
         for tried in self.rows("SELECT * FROM attempts WHERE job_id >> 32 = :run", run=self.run_id):
             found["attempts", "accepted"] += tried.request_id is not None
+            if tried.possible_ticks is not None:
+                found["ticks", "possible_extra"] += tried.possible_ticks
             if tried.model is not None:
                 _recount_collected(found, tried)
         return {key: n for key, n in found.items() if n}
@@ -268,8 +271,10 @@ def _recount_collected(found: Counter[tuple[str, str]], tried: Row[Any]) -> None
     found["model_jobs", tried.model] += 1
     for kind in ("prompt", "cached", "completion", "reasoning", "total"):
         found["tokens", kind] += getattr(tried, f"{kind}_tokens") or 0
+    output = max(tried.completion_tokens, tried.total_tokens - tried.prompt_tokens)
+    found["output", outputs.key_of(tried.model, output)] += 1
     if tried.ticks is None:
-        found["unknown", "jobs"] += 1
+        found["unknown", "jobs"] += tried.ticks_source == "unknown"
     else:
         found["ticks", tried.ticks_source] += tried.ticks
         found["model_ticks", tried.model] += tried.ticks

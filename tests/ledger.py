@@ -16,7 +16,8 @@ sha256 of the body as posted. The equations, with C for the run's counters and B
     no crash:      arrived = B.unanswered, and attempts in doubt <= B's faults that leave a doubt
     polls:         B.polls <= C.polls <= B.polls + B.polls_refused (at the door, uncounted); crashed: only <=
     budget:        C.reserved = reserves of jobs that are out; B.ticks <= budget + what passed its reserve
-    money:         ticks in the stored bytes = of the attempts = C = summary = B's of exactly those ids
+    money:         ticks in the stored bytes = of the attempts = C = summary = B's of exactly those ids;
+                   possible extra = of the attempts >= B's of all that was accepted and nobody read
 """
 
 from __future__ import annotations
@@ -305,15 +306,29 @@ def money(facts: Facts) -> Iterator[str]:
         attempt = facts.known.get(entry["request_id"])
         if attempt and attempt["ticks"] != entry["ticks"]:
             yield f"L11 {entry['request_id']} cost {entry['ticks']} ticks, on record are {attempt['ticks']}"
-    unpriced = len(facts.results) - len(billed)
-    if cost["unknown_jobs"] != unpriced:
-        yield f"L11 {unpriced} answers without a price, told are {cost['unknown_jobs']}"
-    if (cost["possible_extra_ticks"] > 0) != (
-        facts.n("extra", "ambiguous") + facts.n("extra", "lost") > 0
-    ) and not (
-        facts.n("extra", "generation_failed") or facts.n("attempts", "abandoned") or facts.n("code", "safety")
-    ):
-        yield f"L11 possible extra cost is {cost['possible_extra_ticks']} ticks, against the extras"
+    unpriced = [a for a in facts.attempts if a["ticks_source"] == "unknown"]
+    if cost["unknown_jobs"] != len(unpriced):
+        yield f"L11 {len(unpriced)} answers without a price, told are {cost['unknown_jobs']}"
+    yield from _unread(facts)
+
+
+def _unread(facts: Facts) -> Iterator[str]:
+    """L11: what was billed and nobody could read is bounded, attempt by attempt and in sum."""
+    told = facts.summary["cost"]["possible_extra_ticks"]
+    bounds = sum(a["possible_ticks"] or 0 for a in facts.attempts)
+    if told != bounds:
+        yield f"L11 possible extra cost is {told} ticks, the attempts bound it by {bounds}"
+    priced = {i for i, e in facts.known.items() if e["ticks"] is not None}
+    out = {a["request_id"] for a in facts.attempts if a["outcome"] == "accepted"}
+    unread = [
+        entry
+        for entry in facts.books["jobs"]
+        if entry["request_id"] not in priced
+        and (entry["request_id"] not in out or facts.is_superseded(facts.known[entry["request_id"]]))
+    ]
+    billed = sum(entry["ticks"] for entry in unread)
+    if told < billed and not facts.summary["cost"]["unknown_jobs"]:
+        yield f"L11 {len(unread)} submissions that nobody read cost {billed} ticks; told is up to {told}"
 
 
 def budget(facts: Facts) -> Iterator[str]:

@@ -184,7 +184,8 @@ def _attempts() -> None:
         sa.Column("total_tokens", sa.BigInteger()),
         sa.Column("ticks", sa.BigInteger()),
         sa.Column("ticks_source", sa.String(16)),
-        sa.Column("prices_as_of", sa.String(10)),
+        sa.Column("prices_as_of", sa.String(16)),
+        sa.Column("possible_ticks", sa.BigInteger()),
         sa.PrimaryKeyConstraint("job_id", "attempt", name="pk_attempts"),
     )
     op.create_table(

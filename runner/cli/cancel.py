@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from runner.cli.snapshot import Snapshot
     from runner.db.session import Database
+    from runner.engine.doubt import Pricing
 
 
 @click.command("cancel", short_help="End a run: nothing more is sent.")
@@ -40,7 +42,8 @@ def command(run: str, *, now: bool, dry_run: bool, yes: bool, as_json: bool, qui
       runner cancel reviews --dry-run
       runner cancel reviews --yes
     """
-    with existing_database(read_settings()) as database:
+    settings = read_settings()
+    with existing_database(settings) as database:
         with database.read() as connection:
             found = find_run(connection, run)
         seen = snapshot.read(database, found.id)
@@ -48,7 +51,8 @@ def command(run: str, *, now: bool, dry_run: bool, yes: bool, as_json: bool, qui
             raise UsageError(f"run {found.id} is {found.state}: there is nothing to cancel")
         if not confirm(_what(seen, now=now), yes=yes, dry_run=dry_run):
             return
-        _cancel(database, found.id, now=now)
+        pricing = doubt.pricing_by(settings.base_url, settings.prices)
+        _cancel(database, found.id, replace(pricing, counts=seen.counts), now=now)
         seen = snapshot.read(database, found.id)
         if as_json:
             json.emit(snapshot.live(database, seen))
@@ -68,13 +72,13 @@ def _what(seen: Snapshot, *, now: bool) -> str:
     return f"cancel {ended} of run {seen.run.id} and {verb} {text.of(seen.out, 'answer')} that are out"
 
 
-def _cancel(database: Database, run_id: int, *, now: bool) -> None:
+def _cancel(database: Database, run_id: int, pricing: Pricing, *, now: bool) -> None:
     now_ms = database.now_ms()
     with database.write() as connection:
         runs.cancel(connection, run_id, now_ms)
 
-    def possible_ticks(row: Row[Any]) -> int:
-        return doubt.possible_ticks(row.model, row.prompt_tokens, row.output_tokens_max, now_ms)
+    def possible_ticks(row: Row[Any]) -> int | None:
+        return doubt.possible_ticks(row.model, row.prompt_tokens, row.output_tokens_max, now_ms, pricing)
 
     moved = 1
     while moved:

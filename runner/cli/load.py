@@ -10,7 +10,7 @@ from runner.cli import flags, json, text
 from runner.cli.loading import load_file, source_of
 from runner.cli.opening import any_database, read_settings
 from runner.db.runs import RunOptions
-from runner.intake.load import Shaping
+from runner.intake.reading import Shaping
 
 if TYPE_CHECKING:
     from pathlib import Path

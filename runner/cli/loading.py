@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import click
 
@@ -13,6 +15,8 @@ from runner.cli import text
 from runner.cli.progress import is_live
 from runner.embedded.home import Home
 from runner.intake.load import keep_stdin, load
+from runner.rules.estimate import Tally, estimate
+from runner.rules.prices import own_prices
 from runner.rules.redact import one_line, plain
 
 if TYPE_CHECKING:
@@ -21,7 +25,8 @@ if TYPE_CHECKING:
 
     from runner.db.runs import RunOptions
     from runner.db.session import Database
-    from runner.intake.load import Loaded, Shaping
+    from runner.intake.load import Loaded
+    from runner.intake.reading import Shaping
     from runner.rules.findings import Finding
     from runner.settings import Settings
 
@@ -52,6 +57,8 @@ def load_file(
     quiet: bool,
 ) -> Loaded:
     """Load a file as a run, or find the run it is, and say so. Raises JobFileError and UsageError."""
+    today = datetime.fromtimestamp(database.now_ms() / 1000, UTC).date()
+    tally = Tally(today, own_prices(settings.prices) if settings.prices else None)
     loaded = load(
         database,
         source,
@@ -61,9 +68,12 @@ def load_file(
         options=options,
         lock=lambda sha256: _locked(settings, sha256),
         progress=_silent if quiet else _Telling(),
+        tally=tally,
     )
     if not quiet:
         _tell(loaded)
+        if loaded.created and is_live():
+            _forecast(tally, options, settings)
     return loaded
 
 
@@ -113,6 +123,14 @@ def _tell(loaded: Loaded) -> None:
         text.note(f"skipped {text.of(loaded.bad, 'bad line')}; they stand in the .bad.jsonl beside the input")
     for line in warning_lines(loaded.warnings, loaded.warnings_total):
         text.note(line)
+
+
+def _forecast(tally: Tally, options: RunOptions, settings: Settings) -> None:
+    """Tell what the run may cost and take, from what loading it has counted anyway."""
+    from runner.cli.check_report import in_one_line
+
+    host = urlsplit(settings.base_url).hostname
+    text.note(in_one_line(estimate(tally, rpm=options.rpm, tpm=options.tpm, base_host=host)))
 
 
 def warning_lines(warnings: Sequence[Finding], total: int) -> list[str]:

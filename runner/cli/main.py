@@ -29,6 +29,7 @@ class _Row(NamedTuple):
 
 _ROWS: Final = (
     _Row("All in one", "run", "Load a file, work, write the files, tell the cost. Again: carry on."),
+    _Row("In steps", "check", "Tell what a job file holds, costs and takes. Sends nothing."),
     _Row("In steps", "load", "Read a job file into the database; prints the run's id."),
     _Row("In steps", "start", "Set a run to work, and watch it or leave it alone."),
     _Row("In steps", "watch", "Follow a run that is at work."),

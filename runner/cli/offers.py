@@ -44,14 +44,17 @@ def offers(database: Database, seen: Snapshot) -> list[str]:
 
 def price_of(groups: Sequence[Row[Any]], now_ms: int) -> str:
     """Say what sending such groups of jobs anew may cost."""
-    ticks = sum(
-        group.n
-        * doubt.possible_ticks(
+    ticks = [
+        doubt.likely_ticks(
             group.model,
             round(group.prompt_tokens),
             None if group.output_tokens_max is None else round(group.output_tokens_max),
             now_ms,
+            doubt.BY_THE_TABLE,
         )
         for group in groups
-    )
-    return text.dollars(ticks) if ticks else "an unknown price"
+    ]
+    known = sum(group.n * each for group, each in zip(groups, ticks, strict=True) if each is not None)
+    if not known:
+        return "an unknown price"
+    return text.dollars(known) + (" and an unknown price for others" if None in ticks else "")

@@ -13,7 +13,7 @@ from runner.cli.opening import any_database, need_key
 from runner.cli.report import summary_lines
 from runner.db import runs
 from runner.db.runs import RunOptions
-from runner.intake.load import Shaping
+from runner.intake.reading import Shaping
 from runner.output.claim import claim, mark_of
 from runner.output.files import check_place, default_output, paths
 from runner.output.write import write_run

@@ -25,7 +25,7 @@ _JOB_FACTS = ("line", "custom_id", "model", "state", "error_code", "spent", "ext
 _ATTEMPT_FACTS = (
     *("attempt", "lane", "outcome", "http_status", "error_code", "error_message", "request_id", "polls"),
     *("model", "finish_reason", "prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens"),
-    *("total_tokens", "ticks", "ticks_source", "prices_as_of"),
+    *("total_tokens", "ticks", "ticks_source", "possible_ticks", "prices_as_of"),
 )
 
 
@@ -116,9 +116,12 @@ def _attempt_lines(attempt: Row[Any]) -> list[str]:
             rows.append(("meaning", meaning))
     if attempt.total_tokens is not None:
         rows.append(("tokens", _tokens(attempt)))
-    if attempt.ticks_source:
-        cost = "unknown" if attempt.ticks is None else f"{text.dollars(attempt.ticks)} {attempt.ticks_source}"
-        rows.append(("cost", cost))
+    if attempt.ticks is not None:
+        rows.append(("cost", f"{text.dollars(attempt.ticks)} {attempt.ticks_source}"))
+    elif attempt.possible_ticks:
+        rows.append(("cost", f"up to {text.dollars(attempt.possible_ticks)}; nobody could read it"))
+    elif attempt.ticks_source:
+        rows.append(("cost", "unknown"))
     return text.table(rows)
 
 

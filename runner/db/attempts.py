@@ -60,6 +60,21 @@ def open_(
         )
 
 
+def reserved(connection: Connection, keys: Sequence[tuple[int, int]]) -> dict[int, int]:
+    """Return the ticks that these (job, attempt) had reserved, by job, where they had."""
+    if not keys:
+        return {}
+    found = bulk.execute(
+        connection,
+        _KEY,
+        keys,
+        "SELECT attempts.job_id, attempts.reserved_ticks FROM v JOIN attempts"
+        " ON attempts.job_id = v.job_id AND attempts.attempt = v.attempt"
+        " WHERE attempts.reserved_ticks IS NOT NULL",
+    )
+    return {row.job_id: row.reserved_ticks for row in found}
+
+
 def accepted(connection: Connection, rows: Sequence[tuple[int, int, str, int, int]]) -> list[int]:
     """Write (job, attempt, request_id, sent_at_ms, accepted_at_ms); return jobs whose id is new."""
     if not rows:
@@ -88,6 +103,7 @@ def ended(connection: Connection, event: Event, rows: Sequence[Back]) -> None:
                 ("code", "TEXT"),
                 ("message", "TEXT"),
                 ("at", "BIGINT"),
+                ("possible", "BIGINT"),
             ],
             [
                 (
@@ -98,17 +114,22 @@ def ended(connection: Connection, event: Event, rows: Sequence[Back]) -> None:
                     row.cause.code,
                     row.cause.message.replace("\0", "\ufffd"),
                     row.at_ms,
+                    row.possible_ticks,
                 )
                 for row in rows
             ],
             f"UPDATE attempts SET outcome = v.outcome, {_POLLS}, http_status = v.status, error_code = v.code,"
-            " error_message = v.message, collected_at_ms = v.at"
+            " error_message = v.message, collected_at_ms = v.at, possible_ticks = v.possible"
             " FROM v WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
         )
 
 
 def settled(connection: Connection, rows: Sequence[Settled]) -> None:
-    """Write what collected answers used and cost."""
+    """Write what collected answers used and cost.
+
+    One that comes after its attempt was given up leaves what was counted then: that stands for the attempt
+    which followed it and is now given up itself.
+    """
     if not rows:
         return
     bulk.execute(
@@ -129,6 +150,7 @@ def settled(connection: Connection, rows: Sequence[Settled]) -> None:
             ("ticks", "BIGINT"),
             ("source", "TEXT"),
             ("as_of", "TEXT"),
+            ("possible", "BIGINT"),
         ],
         [
             (
@@ -148,6 +170,7 @@ def settled(connection: Connection, rows: Sequence[Settled]) -> None:
                 row.cost.ticks,
                 row.cost.ticks_source,
                 row.cost.prices_as_of,
+                row.cost.possible_ticks,
             )
             for row in rows
         ],
@@ -155,6 +178,8 @@ def settled(connection: Connection, rows: Sequence[Settled]) -> None:
         " error_code = v.code, error_message = v.message, model = v.model, finish_reason = v.finish,"
         " prompt_tokens = v.prompt, cached_tokens = v.cached, completion_tokens = v.completion,"
         " reasoning_tokens = v.reasoning, total_tokens = v.total, ticks = v.ticks,"
-        " ticks_source = v.source, prices_as_of = v.as_of"
+        " ticks_source = v.source, prices_as_of = v.as_of,"
+        " possible_ticks = CASE WHEN v.possible IS NULL THEN possible_ticks"
+        " ELSE COALESCE(possible_ticks, 0) + v.possible END"
         " FROM v WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
     )

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, text
 
 from runner.db import bulk
 from runner.db.job_ids import JOBS_MAX, job_id, run_of
+from runner.db.jobs import count_possible
 from runner.rules.states import TRANSITIONS, Event, JobState
 
 if TYPE_CHECKING:
@@ -52,29 +53,34 @@ def abandon(
     run_id: int,
     now_ms: int,
     deltas: Deltas,
-    possible_ticks: Callable[[Row[Any]], int],
+    possible_ticks: Callable[[Row[Any]], int | None],
     rows_max: int = ROWS_MAX,
 ) -> int:
     """End jobs whose answers are out, and leave the answers where they are.
 
-    `possible_ticks` says what such a job (model, prompt_tokens, output_tokens_max) may have cost.
+    `possible_ticks` says what such a job (model, prompt_tokens, output_tokens_max) may have cost,
+    None where nobody can tell.
     """
     moved = 0
     for source in sorted(TRANSITIONS[Event.ABANDON].sources):
         rows = _pick(connection, run_id, f"state = '{source}'", {}, rows_max - moved)
         change = f"{_FREE}, finished_at_ms = {int(now_ms)}"
         moved += _move(connection, rows, JobState.CANCELLED, change, deltas)
+        bounds = [
+            None if (ticks := possible_ticks(row)) is None else max(ticks, row.reserved_ticks or 0)
+            for row in rows
+        ]
         if rows:
             bulk.execute(
                 connection,
-                [("job_id", "BIGINT"), ("attempt", "INT"), ("at", "BIGINT")],
-                [(row.id, row.attempt, now_ms) for row in rows],
-                f"UPDATE attempts SET outcome = '{_ABANDONED}', collected_at_ms = v.at FROM v"
+                [("job_id", "BIGINT"), ("attempt", "INT"), ("at", "BIGINT"), ("possible", "BIGINT")],
+                [(row.id, row.attempt, now_ms, ticks) for row, ticks in zip(rows, bounds, strict=True)],
+                f"UPDATE attempts SET outcome = '{_ABANDONED}', collected_at_ms = v.at,"
+                " possible_ticks = v.possible FROM v"
                 " WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
             )
-        for row in rows:
-            possible = max(possible_ticks(row), row.reserved_ticks or 0)
-            deltas.add(run_id, "ticks", "possible_extra", possible)
+        for row, ticks in zip(rows, bounds, strict=True):
+            count_possible(run_id, ticks, deltas)
             deltas.add(run_id, "ticks", "reserved", -(row.reserved_ticks or 0))
         deltas.add(run_id, "attempts", _ABANDONED, len(rows))
     return moved

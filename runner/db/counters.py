@@ -8,10 +8,12 @@
 | attempts | accepted, refused_for_now, polls, collected | submissions and fetches |
 | extra | ambiguous, lost, unusable, generation_failed, user_retry | attempts that gave no job its end |
 | tokens | prompt, cached, completion, reasoning, total | of every collected result |
-| ticks | reported, estimated, possible_extra | money |
+| ticks | reported, estimated | money of collected results |
+| ticks | possible_extra | a bound of what answers cost whose usage nobody could read |
 | ticks | reserved | what attempts that are out have reserved: of the jobs in `budget.RESERVES` |
-| ticks | unpriced | what attempts that ended without a price had reserved, extras apart |
-| unknown | jobs | collected results whose price nobody knows |
+| ticks | unpriced | what answers had reserved that nobody can price: for the budget only |
+| unknown | jobs | answers, read or not, that nobody can price at all |
+| output | a returned model/a bucket | collected results by their output tokens (`rules.outputs`) |
 | model_jobs, model_ticks | a returned model | collected results, and their price |
 | returned | asked -> returned | collected results of another model than asked for |
 | latency | a bucket | collected results by time from acceptance to receipt |

@@ -7,16 +7,17 @@ somebody else before; that is a normal answer and no error.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from runner.db import attempts, bulk, results, unread
+from runner.db import attempts, bulk, results
 from runner.db.counters import Deltas
 from runner.db.job_ids import run_of
+from runner.rules import outputs
 from runner.rules.budget import RESERVES
 from runner.rules.errors import Bug
 from runner.rules.states import FINAL, TRANSITIONS, Event, JobState
@@ -158,11 +159,7 @@ def refused_for_now(connection: Connection, rows: Sequence[Back], deltas: Deltas
 
 def refused(connection: Connection, rows: Sequence[Back], deltas: Deltas) -> set[int]:
     """The API refused the jobs for their own fault: they have failed; some refusals may cost a fee."""
-    moved = _back(connection, Event.REFUSED, rows, deltas, spent=1)
-    for row in rows:
-        if row.lease.job_id in moved and row.possible_ticks:
-            deltas.add(row.lease.run_id, "ticks", "possible_extra", row.possible_ticks)
-    return moved
+    return _back(connection, Event.REFUSED, rows, deltas, spent=1)
 
 
 def ambiguous(connection: Connection, rows: Sequence[Back], deltas: Deltas) -> set[int]:
@@ -178,10 +175,9 @@ def lost(connection: Connection, rows: Sequence[Back], deltas: Deltas) -> set[in
 def generation_failed(connection: Connection, rows: Sequence[Back], deltas: Deltas) -> set[int]:
     """A fetch was told that the generation failed: an attempt is spent; another one is an extra."""
     moved = _back(connection, Event.GENERATION_FAILED, rows, deltas, spent=1)
-    again = [row for row in rows if row.lease.job_id in moved and row.target is JobState.PENDING]
-    unread.count_extras(connection, Event.GENERATION_FAILED, again, deltas)
-    ended = [row.lease for row in rows if row.lease.job_id in moved and row.target is JobState.FAILED]
-    unread.count_unpriced(connection, [(lease.job_id, lease.attempt) for lease in ended], deltas)
+    for row in rows:
+        if row.lease.job_id in moved and row.target is JobState.PENDING:
+            deltas.add(row.lease.run_id, "extra", Event.GENERATION_FAILED)
     return moved
 
 
@@ -243,14 +239,26 @@ def settled(connection: Connection, rows: Sequence[Settled], deltas: Deltas) -> 
             deltas,
             only="jobs.answered_by = v.answered_by",
         )
-    ended = [row for row in rows if row.job_id in moved]
+    ended = _covered_answers(connection, [row for row in rows if row.job_id in moved], deltas)
     attempts.settled(connection, ended)
     for row in ended:
         _count_settled(row, deltas)
-    unread.count_unpriced(
-        connection, [(row.job_id, row.attempt) for row in ended if row.cost.ticks is None], deltas
-    )
     return moved
+
+
+def _covered_answers(connection: Connection, rows: Sequence[Settled], deltas: Deltas) -> list[Settled]:
+    """As `_covered`, for answers without a price; one that nobody can price counts as it had reserved."""
+    unpriced = [(row.job_id, row.attempt) for row in rows if row.cost.ticks is None]
+    reserved = attempts.reserved(connection, unpriced)
+    covered = []
+    for row in rows:
+        possible, held = row.cost.possible_ticks, reserved.get(row.job_id, 0)
+        if possible is not None:
+            covered.append(replace(row, cost=replace(row.cost, possible_ticks=max(possible, held))))
+        else:
+            covered.append(row)
+            deltas.add(run_of(row.job_id), "ticks", "unpriced", held)
+    return covered
 
 
 def _not_yet(connection: Connection, event: Event, rows: Sequence[NotYet], deltas: Deltas) -> set[int]:
@@ -289,8 +297,10 @@ def _count_settled(row: Settled, deltas: Deltas) -> None:
     deltas.add(run_id, "model_jobs", model)
     if cost.instead_of:
         deltas.add(run_id, "returned", f"{cost.instead_of} -> {model}")
+    if cost.output_tokens is not None:
+        deltas.add(run_id, outputs.KIND, outputs.key_of(model, cost.output_tokens))
     if cost.ticks is None:
-        deltas.add(run_id, "unknown", "jobs")
+        count_possible(run_id, cost.possible_ticks, deltas)
     else:
         deltas.add(run_id, "ticks", cost.ticks_source, cost.ticks)
         deltas.add(run_id, "model_ticks", model, cost.ticks)
@@ -300,6 +310,14 @@ def _count_settled(row: Settled, deltas: Deltas) -> None:
         deltas.add(run_id, "code", row.cause.code if row.cause else "unknown")
     else:
         deltas.add(run_id, "extra", row.event)
+
+
+def count_possible(run_id: int, possible_ticks: int | None, deltas: Deltas) -> None:
+    """Count what nobody could read: what it may have cost, or that nobody knows even that."""
+    if possible_ticks is None:
+        deltas.add(run_id, "unknown", "jobs")
+    else:
+        deltas.add(run_id, "ticks", "possible_extra", possible_ticks)
 
 
 def _back(
@@ -327,16 +345,32 @@ def _back(
         deltas,
     )
     gone = [row for row in rows if row.lease.job_id in moved]
+    if event in _EXTRAS:
+        gone = _covered(connection, gone)
     attempts.ended(connection, event, gone)
     for row in gone:
+        count_possible(row.lease.run_id, row.possible_ticks, deltas)
         if row.target is JobState.FAILED:
             deltas.add(row.lease.run_id, "code", row.cause.code)
     return moved
 
 
+def _covered(connection: Connection, rows: Sequence[Back]) -> list[Back]:
+    """Raise what attempts may have cost to what they had reserved: a budget must not win by not knowing."""
+    reserved = attempts.reserved(connection, [(row.lease.job_id, row.lease.attempt) for row in rows])
+    return [
+        row
+        if row.possible_ticks is None
+        else replace(row, possible_ticks=max(row.possible_ticks, reserved.get(row.lease.job_id, 0)))
+        for row in rows
+    ]
+
+
 def _extra(connection: Connection, event: Event, rows: Sequence[Back], deltas: Deltas) -> set[int]:
     moved = _back(connection, event, rows, deltas)
-    unread.count_extras(connection, event, [row for row in rows if row.lease.job_id in moved], deltas)
+    for row in rows:
+        if row.lease.job_id in moved:
+            deltas.add(row.lease.run_id, "extra", event)
     return moved
 
 

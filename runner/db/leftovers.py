@@ -58,8 +58,9 @@ def unsettled(connection: Connection, rows_max: int) -> list[Row[Any]]:
     return list(
         connection.execute(
             text(
-                "SELECT j.id, j.answered_by AS attempt, j.model, j.spent, j.extras, j.settle_tries,"
-                " j.lease_until_ms, r.body, r.received_at_ms, a.accepted_at_ms"
+                "SELECT j.id, j.answered_by AS attempt, j.model, j.prompt_tokens, j.output_tokens_max,"
+                " j.spent, j.extras, j.settle_tries, j.lease_until_ms,"
+                " r.body, r.received_at_ms, a.accepted_at_ms"
                 " FROM jobs j JOIN results r ON r.job_id = j.id AND r.attempt = j.answered_by"
                 " LEFT JOIN attempts a ON a.job_id = j.id AND a.attempt = j.answered_by"
                 " WHERE j.state IN ('submitting', 'collecting', 'stored') AND j.state = 'stored'"

@@ -32,14 +32,17 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Back:
-    """An attempt came to nothing: where the job goes, when it is due again, and why."""
+    """An attempt came to nothing: where the job goes, when it is due again, and why.
+
+    `possible_ticks` bounds what it may have cost all the same; None where nobody can tell.
+    """
 
     lease: Lease
     target: JobState
     due_at_ms: int
     at_ms: int
     cause: Cause
-    possible_ticks: int = 0
+    possible_ticks: int | None = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +57,9 @@ class NotYet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What an answer used and what it cost. `ticks_source` is reported, estimated or unknown.
+    """What an answer used and what it cost. `ticks_source` is reported or estimated.
 
+    Where `ticks` is None it is possible: `possible_ticks` bounds them; or unknown: nobody can tell.
     `instead_of`: the model asked for, where `model` is another.
     """
 
@@ -70,6 +74,14 @@ class Cost:
     ticks: int | None = None
     ticks_source: str = "unknown"
     prices_as_of: str | None = None
+    possible_ticks: int | None = None
+
+    @property
+    def output_tokens(self) -> int | None:
+        """Return what is billed as output: all but the prompt, reasoning included; None where unknown."""
+        if self.prompt_tokens is None or self.total_tokens is None:
+            return None
+        return max(self.completion_tokens or 0, self.total_tokens - self.prompt_tokens)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

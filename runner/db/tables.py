@@ -190,7 +190,8 @@ class Attempt(Base):
     total_tokens: Mapped[int | None] = mapped_column(BigInteger)
     ticks: Mapped[int | None] = mapped_column(BigInteger)
     ticks_source: Mapped[str | None] = mapped_column(String(16))
-    prices_as_of: Mapped[str | None] = mapped_column(String(10))
+    prices_as_of: Mapped[str | None] = mapped_column(String(16))
+    possible_ticks: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class Result(Base):

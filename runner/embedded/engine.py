@@ -124,9 +124,12 @@ class Engine:
             self._tell()
 
     def _recover(self) -> None:
+        from runner.engine.doubt import pricing_by
         from runner.engine.recover import recover_host
 
-        recover_host(self._database, self._home.spool, self._settings.host, self._database.now_ms())
+        settings, now_ms = self._settings, self._database.now_ms()
+        pricing = pricing_by(settings.base_url, settings.prices)
+        recover_host(self._database, self._home.spool, settings.host, now_ms, pricing)
 
     def _look(self) -> None:
         from runner.embedded import workload

@@ -30,4 +30,4 @@ def learn(station: Station, job: Claimed, ticks: int) -> None:
 
 def _pricing(station: Station) -> Pricing:
     at = datetime.fromtimestamp(station.now_ms() / 1000, UTC).date()
-    return Pricing(at=at, own_prices=station.prices, base_host=station.base_host)
+    return Pricing(at=at, own_prices=station.prices.prices, base_host=station.prices.base_host)

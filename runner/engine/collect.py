@@ -228,6 +228,8 @@ class Collect:
             job_id=lease.job_id,
             attempt=lease.attempt,
             model=job.model,
+            prompt_tokens=job.prompt_tokens,
+            output_tokens_max=job.output_tokens_max,
             spent=job.spent,
             extras=job.extras,
             accepted_at_ms=job.accepted_at_ms,
@@ -361,7 +363,9 @@ class Collect:
             due_at_ms=now_ms,
             at_ms=now_ms,
             cause=Cause(code=verdict.code, message=verdict.message, http_status=status),
-            possible_ticks=doubt.possible_ticks(job.model, job.prompt_tokens, job.output_tokens_max, now_ms),
+            possible_ticks=doubt.possible_ticks(
+                job.model, job.prompt_tokens, job.output_tokens_max, now_ms, policy.pricing
+            ),
         )
         await station.committer.write(move, job.lease.job_id, row)
         if target is JobState.PENDING:

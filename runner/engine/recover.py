@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from runner.db import jobs, leftovers, runs, workers
+from runner.db import counters, jobs, leftovers, runs, workers
 from runner.db.counters import Deltas
 from runner.db.leases import Lease
 from runner.db.outcomes import Accepted, Back, Cause, NotYet
 from runner.db.results import Received
 from runner.engine import doubt
+from runner.engine.doubt import BY_THE_TABLE
 from runner.engine.spool import Answer, DeadSpool, Sent, Taken, take_dead
 from runner.rules import retry
 from runner.rules.states import Event, JobState
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from runner.db.leftovers import Leftover
     from runner.db.session import Database
+    from runner.engine.doubt import Pricing
 
 ANSWERS_PER_COMMIT = 200
 ANSWER_BYTES_PER_COMMIT = 32 << 20
@@ -48,7 +50,9 @@ class Recovered:
     collecting: int = 0
 
 
-def recover_host(database: Database, spool_dir: Path, host: str, now_ms: int) -> Recovered:
+def recover_host(
+    database: Database, spool_dir: Path, host: str, now_ms: int, pricing: Pricing = BY_THE_TABLE
+) -> Recovered:
     """Put in order what the ended processes of this host left behind; those alive are not touched."""
     found = Recovered()
     with database.read() as connection:
@@ -58,7 +62,7 @@ def recover_host(database: Database, spool_dir: Path, host: str, now_ms: int) ->
         if spool is None:
             continue
         try:
-            _recover(database, spool, now_ms, found)
+            _recover(database, spool, now_ms, found, pricing)
         except BaseException:
             spool.release()
             raise
@@ -68,7 +72,7 @@ def recover_host(database: Database, spool_dir: Path, host: str, now_ms: int) ->
     return found
 
 
-def _recover(database: Database, spool: DeadSpool, now_ms: int, found: Recovered) -> None:
+def _recover(database: Database, spool: DeadSpool, now_ms: int, found: Recovered, pricing: Pricing) -> None:
     sent: set[tuple[int, int]] = set()
     taken: dict[tuple[int, int], Taken] = {}
     for batch in _batches(spool, sent, taken):
@@ -84,7 +88,7 @@ def _recover(database: Database, spool: DeadSpool, now_ms: int, found: Recovered
         without_id = [job for job in submitting if _key(job) not in taken]
         in_doubt = [job for job in without_id if _key(job) in sent or not spool.is_whole]
         _not_sent(connection, [job for job in without_id if job not in in_doubt], now_ms, deltas, found)
-        found.ambiguous += len(doubtful(connection, in_doubt, now_ms, deltas))
+        found.ambiguous += len(doubtful(connection, in_doubt, now_ms, deltas, pricing))
         collecting = [job for job in left if job.state is JobState.COLLECTING]
         found.collecting += len(fetch_again(connection, collecting, now_ms, deltas))
         leftovers.void_pending(connection, spool.worker)
@@ -92,9 +96,15 @@ def _recover(database: Database, spool: DeadSpool, now_ms: int, found: Recovered
         deltas.write(connection)
 
 
-def doubtful(connection: Connection, left: list[Leftover], now_ms: int, deltas: Deltas) -> set[int]:
+def doubtful(
+    connection: Connection, left: list[Leftover], now_ms: int, deltas: Deltas, pricing: Pricing
+) -> set[int]:
     """Nobody knows whether these were sent: count them; send them again or hold them, as their run says."""
     rows = []
+    learnt = {
+        run_id: replace(pricing, counts=counters.read(connection, run_id))
+        for run_id in {job.lease.run_id for job in left}
+    }
     for job in left:
         run = runs.find(connection, job.lease.run_id)
         options = run.options if run else runs.RunOptions()
@@ -113,7 +123,7 @@ def doubtful(connection: Connection, left: list[Leftover], now_ms: int, deltas: 
                 at_ms=now_ms,
                 cause=Cause(code="process-ended", message="the process ended before the reply was on record"),
                 possible_ticks=doubt.possible_ticks(
-                    job.model, job.prompt_tokens, job.output_tokens_max, now_ms
+                    job.model, job.prompt_tokens, job.output_tokens_max, now_ms, learnt[job.lease.run_id]
                 ),
             )
         )

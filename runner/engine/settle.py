@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from runner.db.outcomes import Cause, Cost, Settled
+from runner.engine import doubt
 from runner.rules import completion, latency, models, money, retry
 from runner.rules.completion import Completion, Kind
 from runner.rules.states import Event, JobState
-
-if TYPE_CHECKING:
-    from runner.rules.prices import OwnPrices
 
 TRIES_MAX = 3
 UNREADABLE = "unreadable_result"
@@ -26,8 +23,7 @@ class Policy:
 
     max_attempts: int = 5
     on_ambiguous: retry.OnAmbiguous = "resubmit"
-    base_host: str | None = None
-    prices: OwnPrices | None = None
+    pricing: doubt.Pricing = doubt.BY_THE_TABLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +33,8 @@ class Subject:
     job_id: int
     attempt: int
     model: str
+    prompt_tokens: int
+    output_tokens_max: int | None
     spent: int
     extras: int
     accepted_at_ms: int | None
@@ -57,13 +55,14 @@ def settle(subject: Subject, body: bytes, *, policy: Policy, now_ms: int) -> Set
         at_ms=now_ms,
         due_at_ms=now_ms,
         latency_bucket=latency.bucket_of((now_ms - (subject.accepted_at_ms or now_ms)) / 1000),
-        cost=_cost(answer, subject.model, policy, now_ms),
+        cost=_cost(answer, subject, policy.pricing, now_ms),
         cause=None if good else Cause(code=str(answer.kind), message=answer.error or "", http_status=200),
     )
 
 
-def unreadable(subject: Subject, *, now_ms: int) -> Settled:
+def unreadable(subject: Subject, *, policy: Policy, now_ms: int) -> Settled:
     """Fail a job whose answer ended its judge three times; the bytes stay."""
+    possible = _possible_ticks(subject, policy.pricing, now_ms)
     return Settled(
         job_id=subject.job_id,
         attempt=subject.attempt,
@@ -72,7 +71,10 @@ def unreadable(subject: Subject, *, now_ms: int) -> Settled:
         at_ms=now_ms,
         due_at_ms=now_ms,
         latency_bucket=latency.bucket_of(0),
-        cost=Cost(),
+        cost=Cost(
+            ticks_source="unknown" if possible is None else "possible",
+            possible_ticks=possible,
+        ),
         cause=Cause(
             code=UNREADABLE, message="the answer could not be read in three tries; its bytes are kept"
         ),
@@ -90,19 +92,20 @@ def _again(event: Event, kind: Kind, subject: Subject, policy: Policy) -> JobSta
     )
 
 
-def _cost(answer: Completion, requested_model: str, policy: Policy, now_ms: int) -> Cost:
-    usage, model = answer.usage, answer.model or requested_model
+def _cost(answer: Completion, subject: Subject, pricing: doubt.Pricing, now_ms: int) -> Cost:
+    usage, model = answer.usage, answer.model or subject.model
     price = money.price(
         usage,
         model,
-        datetime.fromtimestamp(now_ms / 1000, UTC).date(),
+        datetime.fromtimestamp((subject.accepted_at_ms or now_ms) / 1000, UTC).date(),
         service_tier=answer.service_tier,
-        base_host=policy.base_host,
-        own_prices=policy.prices,
+        base_host=pricing.base_host,
+        own_prices=pricing.prices,
     )
+    possible = _possible_ticks(subject, pricing, now_ms) if usage is None else None
     return Cost(
         model=_fitting(model, MODEL_LENGTH_MAX),
-        instead_of=requested_model if models.is_another(requested_model, model) else None,
+        instead_of=subject.model if models.is_another(subject.model, model) else None,
         finish_reason=_fitting(answer.finish_reason, FINISH_REASON_LENGTH_MAX),
         prompt_tokens=usage.prompt if usage else None,
         cached_tokens=usage.cached if usage else None,
@@ -110,8 +113,16 @@ def _cost(answer: Completion, requested_model: str, policy: Policy, now_ms: int)
         reasoning_tokens=usage.reasoning if usage else None,
         total_tokens=usage.total if usage else None,
         ticks=price.ticks,
-        ticks_source=price.source,
+        ticks_source="possible" if possible is not None else price.source,
         prices_as_of=price.as_of or None,
+        possible_ticks=possible,
+    )
+
+
+def _possible_ticks(subject: Subject, pricing: doubt.Pricing, now_ms: int) -> int | None:
+    """Bound what an answer cost that does not tell its usage: it was generated, and so it was billed."""
+    return doubt.possible_ticks(
+        subject.model, subject.prompt_tokens, subject.output_tokens_max, now_ms, pricing
     )
 
 

@@ -11,10 +11,9 @@ import random
 import threading
 import time
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
 from sqlalchemy.exc import DBAPIError
 
@@ -25,6 +24,7 @@ from runner.db.session import Database
 from runner.engine import closing
 from runner.engine.breaker import Breaker
 from runner.engine.committer import Committer
+from runner.engine.doubt import Pricing, pricing_by
 from runner.engine.settle import Policy
 from runner.engine.spool import Spool
 from runner.engine.team import AWAY_AFTER_TRIES, Team
@@ -32,7 +32,6 @@ from runner.limiter.learned import Learned
 from runner.limiter.limiter import HORIZON_S, LATE_S_MAX, Caps, Limiter, LimiterUnavailable
 from runner.rules import failing, models, polling, tokens
 from runner.rules.errors import RunnerError
-from runner.rules.prices import own_prices
 from runner.rules.states import FINAL, JobState, PauseReason, RunState
 
 if TYPE_CHECKING:
@@ -89,8 +88,7 @@ class Station:
         self.settings, self.node = settings, node
         self.database = Database(settings.effective_database_url)
         self.random = random.Random()  # noqa: S311 - jitter
-        self.base_host = urlsplit(settings.base_url).hostname
-        self.prices = own_prices(settings.prices) if settings.prices else None
+        self.prices = pricing_by(settings.base_url, settings.prices)
         self.stopping = False
         self.submit_bell = asyncio.Event()
         self.collect_bell = asyncio.Event()
@@ -147,9 +145,13 @@ class Station:
         return Policy(
             max_attempts=options.max_attempts,
             on_ambiguous="hold" if options.on_ambiguous == "hold" else "resubmit",
-            base_host=self.base_host,
-            prices=self.prices,
+            pricing=self.pricing(run_id),
         )
+
+    def pricing(self, run_id: int) -> Pricing:
+        """Return by what a run's answers are priced."""
+        counts = next((a.counts for a in self._active if a.run.id == run_id), None)
+        return replace(self.prices, counts=counts)
 
     def caps(self) -> Caps:
         """Return the user's limits: the lowest among the runs that send, or else that collect."""

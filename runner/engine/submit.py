@@ -359,7 +359,13 @@ class Submit:
             on_ambiguous=station.policy(lease.run_id).on_ambiguous,
             again_helps=retry.retryable(cause.code),
         )
-        ticks = doubt.possible_ticks(job.model, job.prompt_tokens, job.output_tokens_max, station.now_ms())
+        ticks = doubt.possible_ticks(
+            job.model,
+            job.prompt_tokens,
+            job.output_tokens_max,
+            station.now_ms(),
+            station.pricing(lease.run_id),
+        )
         await self._back(job, jobs.ambiguous, cause, 0.0, target, ticks)
         if target is JobState.HELD:
             station.ended(lease.run_id)
@@ -374,7 +380,7 @@ class Submit:
         cause: Cause,
         wait_s: float,
         target: JobState = JobState.PENDING,
-        possible_ticks: int = 0,
+        possible_ticks: int | None = 0,
     ) -> None:
         now_ms = self._station.now_ms()
         row = Back(

@@ -9,6 +9,7 @@ from runner.db import jobs, leftovers, runs, workers
 from runner.db.counters import Deltas
 from runner.db.job_ids import run_of
 from runner.engine import closing, recover, settle
+from runner.engine.doubt import BY_THE_TABLE
 from runner.engine.settle import Subject
 from runner.rules.states import JobState, RunState
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from runner.db.outcomes import Settled
     from runner.db.session import Database
+    from runner.engine.doubt import Pricing
     from runner.engine.station import Station
 
 ROWS_MAX = 500
@@ -28,13 +30,13 @@ def sweep(station: Station) -> list[int]:
     database, now_ms = station.database, station.now_ms()
     with database.write() as connection:
         workers.seen(connection, station.worker, now_ms)
-    recover.recover_host(database, station.settings.spool_dir, station.host, now_ms)
-    expired_leases(database, now_ms)
+    recover.recover_host(database, station.settings.spool_dir, station.host, now_ms, station.prices)
+    expired_leases(database, now_ms, station.prices)
     settle_stored(station)
     return finish(database, now_ms)
 
 
-def expired_leases(database: Database, now_ms: int) -> None:
+def expired_leases(database: Database, now_ms: int, pricing: Pricing = BY_THE_TABLE) -> None:
     """Take back jobs whose holders did not finish in time: in doubt if being sent, else asked for again."""
     with database.write() as connection:
         left = leftovers.expired(connection, now_ms, ROWS_MAX)
@@ -43,7 +45,7 @@ def expired_leases(database: Database, now_ms: int) -> None:
         deltas = Deltas(0)
         submitting = [job for job in left if job.state is JobState.SUBMITTING]
         collecting = [job for job in left if job.state is JobState.COLLECTING]
-        doubtful = recover.doubtful(connection, submitting, now_ms, deltas)
+        doubtful = recover.doubtful(connection, submitting, now_ms, deltas, pricing)
         again = recover.fetch_again(connection, collecting, now_ms, deltas)
         deltas.write(connection)
     log.warning("lease.expired submitting=%d collecting=%d", len(doubtful), len(again))
@@ -58,6 +60,8 @@ def settle_stored(station: Station) -> None:
             job_id=row.id,
             attempt=row.attempt,
             model=row.model,
+            prompt_tokens=row.prompt_tokens,
+            output_tokens_max=row.output_tokens_max,
             spent=row.spent,
             extras=row.extras,
             accepted_at_ms=row.accepted_at_ms,
@@ -75,9 +79,9 @@ def settle_stored(station: Station) -> None:
 
 
 def _settle(station: Station, subject: Subject, row: Row[Any]) -> Settled:
-    if row.settle_tries >= settle.TRIES_MAX:
-        return settle.unreadable(subject, now_ms=row.received_at_ms)
     policy = station.policy(run_of(subject.job_id))
+    if row.settle_tries >= settle.TRIES_MAX:
+        return settle.unreadable(subject, policy=policy, now_ms=row.received_at_ms)
     return settle.settle(subject, bytes(row.body), policy=policy, now_ms=row.received_at_ms)
 
 

@@ -5,44 +5,32 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from runner.db import intake, runs
 from runner.db.intake import NewJob
 from runner.intake.lines import Line, Lines
-from runner.intake.seen_ids import SeenIds
+from runner.intake.reading import FINDINGS_SHOWN, Reading, Shaping, sentence, shown
 from runner.rules.errors import JobFileError, UsageError
-from runner.rules.findings import Finding
+from runner.rules.estimate import Tally
 from runner.rules.identity import identity
-from runner.rules.request import Defaults, Request, read_request
 from runner.rules.states import RunState
 
 if TYPE_CHECKING:
     from runner.db.runs import RunOptions, RunRow
     from runner.db.session import Database
+    from runner.rules.findings import Finding
+    from runner.rules.request import Request
 
 ROWS_PER_COMMIT = 5_000
 BYTES_PER_COMMIT = 16 << 20
-FINDINGS_KEPT = 1_000
-FINDINGS_SHOWN = 20
-WHOLE_FILE = frozenset({"bad-gzip", "utf16", "empty-file"})  # what follows is missing: nothing to skip
 
 Progress = Callable[[int, int], None]  # lines read so far, bytes read so far
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shaping:
-    """The flags that shape what a run sends: part of its identity."""
-
-    model: str = "grok-4"
-    skip_bad: bool = False
-    strict: bool = False
-    tpm: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +63,7 @@ def keep_stdin(stream: BinaryIO, folder: Path) -> Path:
     return kept
 
 
-def load(
+def load(  # noqa: PLR0913 - each is one thing that the caller decides
     database: Database,
     source: Path,
     *,
@@ -85,11 +73,12 @@ def load(
     options: RunOptions,
     lock: Callable[[str], AbstractContextManager[object]] = lambda _: nullcontext(),
     progress: Progress = lambda _lines, _bytes: None,
+    tally: Tally | None = None,
 ) -> Loaded:
     """Make sure that a file is loaded as a run; return which run that is.
 
-    `lock` gives the state folder's lock of a name. Raises JobFileError with the bad lines (nothing is
-    loaded), UsageError where the name or path is known with other content.
+    `lock` gives the state folder's lock of a name; `tally` adds up what is read. Raises JobFileError with
+    the bad lines (nothing is loaded), UsageError where the name or path is known with other content.
     """
     sha256 = _sha256(source)
     same = identity(sha256, _flags(shaping), name)
@@ -113,7 +102,9 @@ def load(
                 now_ms=database.now_ms(),
             )
         try:
-            loading = _Loading(database, run_id, source, shaping, progress)
+            today = datetime.fromtimestamp(database.now_ms() / 1000, UTC).date()
+            reading = Reading(source, shaping, tally or Tally(today))
+            loading = _Loading(database, run_id, source, shaping, reading, progress)
             loading.read()
             loading.judge(sha256)
         except BaseException:
@@ -121,103 +112,72 @@ def load(
                 runs.forget(connection, run_id)
             raise
         with database.write() as connection:
-            runs.loaded(connection, run_id, loading.total)
+            runs.loaded(connection, run_id, reading.total)
         return Loaded(
             run_id=run_id,
-            total=loading.total,
+            total=reading.total,
             created=True,
-            warnings=loading.warnings,
-            warnings_total=loading.warnings_total,
-            bad=loading.bad_total,
+            warnings=reading.warnings,
+            warnings_total=reading.warnings_total,
+            bad=reading.bad_total,
         )
 
 
 class _Loading:
-    """One pass over a file: good lines go into the database until the first bad one, all are judged."""
+    """Puts what is read into the database, until the first bad line."""
 
     def __init__(
-        self, database: Database, run_id: int, source: Path, shaping: Shaping, progress: Progress
+        self,
+        database: Database,
+        run_id: int,
+        source: Path,
+        shaping: Shaping,
+        reading: Reading,
+        progress: Progress,
     ) -> None:
         self._database, self._run_id, self._source = database, run_id, source
-        self._shaping, self._progress = shaping, progress
-        self._lines = Lines(source)
-        self._seen = SeenIds()
-        self._defaults = Defaults(model=shaping.model, tpm=shaping.tpm)
-        self.total = 0
-        self.bad: list[Finding] = []
-        self.bad_lines = array("Q")  # rising; 8 bytes each, so that any number of them is told
-        self.is_torn = False
-        self.warnings: list[Finding] = []
-        self.warnings_total = 0
+        self._shaping, self._reading, self._progress = shaping, reading, progress
+        self._written = 0
 
     def read(self) -> None:
         """Read to the end; write in chunks."""
         chunk: list[NewJob] = []
         size = 0
-        for job in self._jobs():
-            chunk.append(job)
-            size += len(job.body)
+        lines = self._reading.lines
+        for line, request in self._reading.requests():
+            chunk.append(_new_job(line, request))
+            size += len(request.body)
             if len(chunk) >= ROWS_PER_COMMIT or size >= BYTES_PER_COMMIT:
                 self._write(chunk)
-                self._progress(self._lines.line_count, self._lines.byte_count)
+                self._progress(lines.line_count, lines.byte_count)
                 chunk, size = [], 0
         self._write(chunk)
 
     def judge(self, sha256: str) -> None:
         """Raise where the file must not be loaded."""
-        if self._lines.sha256 != sha256:
+        reading = self._reading
+        if reading.lines.sha256 != sha256:
             raise JobFileError(
                 f"{self._source} changed while it was read; nothing was loaded",
                 fix="run the same command again when the file is complete",
             )
-        may_skip = bool(self.total) and not self.is_torn
-        if self.bad_total and not (self._shaping.skip_bad and may_skip):
-            raise _bad_file(self._source, self.bad, self.bad_total, self.total if may_skip else 0)
-        if self._shaping.strict and self.warnings_total:
-            raise _strict(self._source, self.warnings, self.warnings_total)
-        if self.bad_total:
+        if reading.bad_total and not (self._shaping.skip_bad and reading.may_skip):
+            good_total = reading.total if reading.may_skip else 0
+            raise _bad_file(self._source, reading.bad, reading.bad_total, good_total)
+        if not reading.is_accepted:
+            raise _strict(self._source, reading.warnings, reading.warnings_total)
+        if reading.bad_total:
             self._write_bad_lines()
 
-    @property
-    def bad_total(self) -> int:
-        """Return how many lines are bad."""
-        return len(self.bad_lines)
-
-    def _jobs(self) -> Iterator[NewJob]:
-        for told in self._lines:
-            if isinstance(told, Finding):
-                self.is_torn |= told.code in WHOLE_FILE
-                self._note([told])
-                continue
-            request, findings = read_request(told.raw, told.number, self._defaults)
-            if findings:
-                self._note(findings)
-            if request is None:
-                continue
-            clash = self._seen.add(request.custom_id, told.number)
-            if clash is not None:
-                self._note([clash])
-                continue
-            yield _new_job(told, request)
-
-    def _note(self, findings: Sequence[Finding]) -> None:
-        refused = [finding for finding in findings if finding.severity == "refused"]
-        if refused:
-            self.bad_lines.append(refused[0].line)
-            self.bad += refused[: max(0, FINDINGS_KEPT - len(self.bad))]
-        else:
-            self.warnings_total += len(findings)
-            self.warnings += findings[: max(0, FINDINGS_KEPT - len(self.warnings))]
-
     def _write(self, chunk: list[NewJob]) -> None:
-        if chunk and (self._shaping.skip_bad or not self.bad_total):
+        if chunk and (self._shaping.skip_bad or not self._reading.bad_total):
             with self._database.write() as connection:
-                intake.insert(connection, self._run_id, self.total, chunk)
-        self.total += len(chunk)
+                intake.insert(connection, self._run_id, self._written, chunk)
+        self._written += len(chunk)
 
     def _write_bad_lines(self) -> None:
         """Put the lines that were skipped into FILE.bad.jsonl, as they stand; not those that are too long."""
-        wanted = iter(self.bad_lines)
+        wanted = iter(self._reading.bad_lines)
         next_bad = next(wanted)
         target = self._source.with_name(f"{_stem(self._source)}.bad.jsonl")
         part = target.with_suffix(".part")
@@ -297,14 +257,11 @@ def _refuse_namesake(database: Database, source: Path, name: str | None, sha256:
 
 
 def _bad_file(source: Path, bad: list[Finding], bad_total: int, good_total: int) -> JobFileError:
-    lines = tuple(_told(finding) for finding in bad[:FINDINGS_SHOWN])
-    if bad_total > FINDINGS_SHOWN:
-        lines += (f"… and {bad_total - FINDINGS_SHOWN:,} more",)
     plural = "line" if bad_total == 1 else "lines"
     skip = f", or load the other {good_total:,} with --skip-bad" if good_total else ""
     return JobFileError(
         f"{source} has {bad_total:,} bad {plural}; nothing was loaded",
-        where=lines,
+        where=shown(bad, bad_total),
         fix=f"correct these lines and run the same command again{skip}",
     )
 
@@ -312,14 +269,9 @@ def _bad_file(source: Path, bad: list[Finding], bad_total: int, good_total: int)
 def _strict(source: Path, warnings: list[Finding], total: int) -> JobFileError:
     return JobFileError(
         f"{source} has {total:,} warnings and --strict was given; nothing was loaded",
-        where=tuple(_told(finding) for finding in warnings[:FINDINGS_SHOWN]),
+        where=tuple(sentence(finding) for finding in warnings[:FINDINGS_SHOWN]),
         fix="correct these lines, or leave --strict away",
     )
-
-
-def _told(finding: Finding) -> str:
-    place = f"line {finding.line}" + (f", column {finding.column}" if finding.column else "")
-    return f"{place}: {finding.reason} [{finding.code}]; {finding.fix}"
 
 
 def _stem(source: Path) -> str:

@@ -18,6 +18,8 @@ from runner.rules.fields import judge_fields
 from runner.rules.findings import Remark, is_refused
 from runner.rules.json_faults import shortened
 from runner.rules.messages import judge_messages, leading_count, list_remark
+from runner.rules.money import PRIORITY
+from runner.rules.outputs import Outputs, assumed
 from runner.rules.tokens import text_tokens
 
 _REMEMBERED: Final = 64
@@ -35,6 +37,8 @@ class Judgement(NamedTuple):
     conv_id: str | None
     prompt_tokens: int
     max_output_tokens: int | None
+    outputs: Outputs
+    is_priority: bool
 
 
 class _Shared(NamedTuple):
@@ -43,6 +47,8 @@ class _Shared(NamedTuple):
     conv_id: str | None
     prompt_tokens: int
     max_output_tokens: int | None
+    outputs: Outputs
+    is_priority: bool
     context_tokens: float
     tpm: float
 
@@ -53,7 +59,7 @@ def judge(body: dict[str, Any], tpm: float | None) -> Judgement:
     messages = settings.pop("messages", None)
     if remark := list_remark(messages):
         shared = _judge_shared(settings, [])
-        return Judgement([remark, *shared.remarks], True, None, 0, None)
+        return Judgement([remark, *shared.remarks], True, None, 0, None, shared.outputs, False)
     count = leading_count(messages)
     shared = _judge_shared(settings, messages[:count])
     remarks: list[Remark] = []
@@ -61,7 +67,15 @@ def judge(body: dict[str, Any], tpm: float | None) -> Judgement:
     if tokens > shared.context_tokens or tokens > (shared.tpm if tpm is None else tpm):
         remarks.extend(_too_large(body["model"], tokens, shared, tpm))
     refused = shared.refused or is_refused(remarks)
-    return Judgement(shared.remarks + remarks, refused, shared.conv_id, tokens, shared.max_output_tokens)
+    return Judgement(
+        shared.remarks + remarks,
+        refused,
+        shared.conv_id,
+        tokens,
+        shared.max_output_tokens,
+        shared.outputs,
+        shared.is_priority,
+    )
 
 
 def _judge_shared(settings: dict[str, Any], leading: list[Any]) -> _Shared:
@@ -92,6 +106,8 @@ def _shared_of(written: bytes) -> _Shared:
         conv_id=_conv_id(name, leading, described),
         prompt_tokens=tokens + (facts.prompt_overhead_tokens if facts else 0),
         max_output_tokens=limit if type(limit) is int else None,
+        outputs=assumed(settings, facts),
+        is_priority=settings.get("service_tier") == PRIORITY,
         context_tokens=facts.context_tokens if facts else float("inf"),
         tpm=facts.tpm if facts else float("inf"),
     )

@@ -31,6 +31,7 @@ class ModelFacts:
     rejects: frozenset[str]
     efforts: tuple[str, ...] | None
     prompt_overhead_tokens: int
+    reasons: bool
     retired_on: date | None
     redirected_to: str | None
 
@@ -79,6 +80,7 @@ def _model(name: str, row: Mapping[str, Any]) -> ModelFacts:
         rejects=frozenset(row["rejects"]),
         efforts=None if efforts is None else tuple(efforts),
         prompt_overhead_tokens=row.get("prompt_overhead_tokens", 0),
+        reasons=row.get("reasons", True),
         retired_on=row.get("retired_on"),
         redirected_to=row.get("redirected_to"),
     )

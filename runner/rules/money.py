@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from runner.rules.prices import TICKS_PER_USD, row_of
+from runner.rules.prices import TICKS_PER_USD, row_of, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,10 +59,7 @@ def price(
     row = row_of(model, at, own_prices) if model else None
     if row is None:
         return _UNKNOWN
-    ticks = _tokens_ticks(usage, row)
-    if service_tier == PRIORITY:
-        ticks *= 2
-    return _estimated(ticks, row, base_host)
+    return _estimated(_tokens_ticks(usage, row), row, base_host, service_tier)
 
 
 def estimate(
@@ -81,9 +78,31 @@ def estimate(
     row = row_of(model, at, own_prices)
     if row is None:
         return _UNKNOWN
-    rates = row.at(prompt_tokens)
-    ticks = prompt_tokens * rates.input_ticks + output_tokens * rates.output_ticks
-    return _estimated(ticks, row, base_host)
+    return _estimated(_worst_ticks(prompt_tokens, output_tokens, row), row, base_host)
+
+
+def most(
+    prompt_tokens: int,
+    output_tokens: int,
+    model: str,
+    at: date,
+    *,
+    base_host: str | None = None,
+    own_prices: Mapping[str, PriceRow] | None = None,
+) -> int | None:
+    """Give the most ticks that a request of that size may have cost; None where nobody knows a price."""
+    found = [
+        _estimated(_worst_ticks(prompt_tokens, output_tokens, row), row, base_host).ticks or 0
+        for row in rows_of(model, at, own_prices)
+    ]
+    return max(found, default=None)
+
+
+def with_factors(ticks: int, *, service_tier: str | None, base_host: str | None) -> int:
+    """Multiply the price of tokens by what the service tier and the API host make of it."""
+    if service_tier == PRIORITY:
+        ticks *= 2
+    return (ticks * 11 + 5) // 10 if base_host == US_HOST else ticks
 
 
 def usd(ticks: int) -> str:
@@ -100,6 +119,11 @@ def dollars(ticks: int) -> str:
     return f"${ticks / TICKS_PER_USD:,.{2 if ticks >= TICKS_PER_USD else 4}f}"
 
 
+def _worst_ticks(prompt_tokens: int, output_tokens: int, row: PriceRow) -> int:
+    rates = row.at(prompt_tokens)
+    return prompt_tokens * rates.input_ticks + output_tokens * rates.output_ticks
+
+
 def _tokens_ticks(usage: Usage, row: PriceRow) -> int:
     rates = row.at(usage.prompt)
     cached = min(usage.cached, usage.prompt)
@@ -112,7 +136,6 @@ def _tokens_ticks(usage: Usage, row: PriceRow) -> int:
     )
 
 
-def _estimated(ticks: int, row: PriceRow, base_host: str | None) -> Price:
-    if base_host == US_HOST:
-        ticks = (ticks * 11 + 5) // 10
+def _estimated(ticks: int, row: PriceRow, base_host: str | None, service_tier: str | None = None) -> Price:
+    ticks = with_factors(ticks, service_tier=service_tier, base_host=base_host)
     return Price(ticks=ticks, source="estimated", as_of=row.as_of)

@@ -73,6 +73,17 @@ def row_of(model: str, at: date, own: Mapping[str, PriceRow] | None = None) -> P
     return next((row for row in _TABLE.get(name, ()) if row.holds(at)), None)
 
 
+def rows_of(model: str, at: date, own: Mapping[str, PriceRow] | None = None) -> tuple[PriceRow, ...]:
+    """Find the rows that an answer to this name may be billed by: the one in force, then the name's own.
+
+    A team may still be served by the old model; which one answers is known only from the answer.
+    """
+    row = row_of(model, at, own)
+    if row is None or row.as_of == OWN:
+        return () if row is None else (row,)
+    return (row, *_TABLE.get(models.canonical(model), ()))
+
+
 def own_prices(table: Mapping[str, object]) -> OwnPrices:
     """Read `[prices]` of runner.toml: by model, `input`, `cached`, `output` in USD per million tokens.
 

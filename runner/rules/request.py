@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -11,6 +12,9 @@ from runner.rules.forms import bytes_of, draft_of, placed
 from runner.rules.json_faults import column_of
 from runner.rules.lint import judge
 from runner.rules.strict_json import parse_line
+
+if TYPE_CHECKING:
+    from runner.rules.outputs import Outputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +36,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     is the JSON text of that field. `model` is the name as sent, maybe an alias. `conv_id` is equal
     for jobs whose prompts begin alike (system messages, tools, schema, model), None where nothing
     is shared. `prompt_tokens_estimate` counts images and the model's overhead; `max_output_tokens`
-    is what the job asks for, reasoning not included. (A Struct is made five times faster than a
-    dataclass, and there is one a line.)
+    is what the job asks for, reasoning not included; `outputs` is what its answer is assumed to have,
+    reasoning included; `is_priority` asks for the dearer service tier. (A Struct is made five times
+    faster than a dataclass, and there is one a line.)
     """
 
     custom_id: str
@@ -43,6 +48,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     conv_id: str | None
     prompt_tokens_estimate: int
     max_output_tokens: int | None
+    outputs: Outputs
+    is_priority: bool
 
 
 def read_request(raw: bytes, line: int, defaults: Defaults) -> tuple[Request | None, list[Finding]]:
@@ -73,6 +80,8 @@ def read_request(raw: bytes, line: int, defaults: Defaults) -> tuple[Request | N
             conv_id=judgement.conv_id,
             prompt_tokens_estimate=judgement.prompt_tokens,
             max_output_tokens=judgement.max_output_tokens,
+            outputs=judgement.outputs,
+            is_priority=judgement.is_priority,
         ),
         findings,
     )

@@ -1,6 +1,19 @@
 """The summary of a run, made from its counters alone: the object of OUT.summary.json and `summary --json`.
 
 Keys keep their order, and equal counters give equal bytes. What nobody knows is null, never 0.
+
+The books add up; tests/db/test_accounting.py holds random histories against this:
+
+    accepted + never known = ended + out + extra + abandoned - late
+    usd                    = reported + estimated ticks of every collected answer, kept or not
+    every attempt that may have been billed and is over is in exactly one of reported_ticks,
+    estimated_ticks, possible_extra_ticks (a bound) and unknown_jobs (no price to bound it by)
+
+`never known`: attempts in doubt whose request_id never came. `ended`: succeeded jobs, and failed ones whose
+last attempt was accepted. `out`: jobs whose answer waits, is fetched or judged. `extra`: the sum of all
+reasons; an attempt has one, when it is given up. `abandoned`: left out by the user. `late`: answers that came
+after their attempt was given up, less the attempts since then that were accepted and are now nobody's: they
+stand for its reason and bound.
 """
 
 from __future__ import annotations
@@ -21,7 +34,7 @@ SCHEMA: Final = 1
 _ENDS: Final = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.HELD)
 _FINISH_ALWAYS: Final = ("stop", "length")
 _TOKENS: Final = ("prompt", "cached", "completion", "reasoning", "total")
-_ATTEMPTS: Final = ("accepted", "refused_for_now", "polls")
+_ATTEMPTS: Final = ("accepted", "refused_for_now", "polls", "abandoned")
 _EXTRAS: Final = ("ambiguous", "lost", "unusable", "generation_failed", "user_retry")
 
 

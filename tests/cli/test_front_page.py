@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from runner import __version__
 from runner.cli.main import _ROWS, cli
 from runner.db.runs import RunOptions
-from runner.intake.load import Shaping
+from runner.intake.reading import Shaping
 
 NAMES = [row.name for row in _ROWS]
 OF_LATER_ISSUES = {"--on-end"}

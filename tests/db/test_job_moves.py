@@ -157,10 +157,10 @@ def test_many_rows_move_in_one_call(database: Database) -> None:
 def test_the_history_tells_each_attempt(database: Database) -> None:
     """Refused for now, in doubt, then accepted, unusable and at last good: five attempts, five outcomes."""
     hand = new_run(database, 1)
-    for move, target in ((jobs.refused_for_now, S.PENDING), (jobs.ambiguous, S.PENDING)):
+    for move, ticks in ((jobs.refused_for_now, 0), (jobs.ambiguous, 77)):
         (lease,) = hand.lease()
         hand.send(lease)
-        hand.do(move, back(lease, target, possible_ticks=77))
+        hand.do(move, back(lease, S.PENDING, possible_ticks=ticks))
     for event, target in ((Event.UNUSABLE, S.PENDING), (Event.SUCCEEDED, S.SUCCEEDED)):
         (lease,) = hand.lease()
         hand.send(lease)
@@ -259,7 +259,7 @@ def test_a_failed_generation_is_an_extra_only_where_it_goes_again(database: Data
         hand.change(lease.job_id, f"due_at_ms = {NOW_MS * 2}")
 
     assert hand.count("extra", "generation_failed") == 1
-    assert hand.count("ticks", "possible_extra") == 5
+    assert hand.count("ticks", "possible_extra") == 10, "both may have been billed"
     assert hand.count("code", CAUSE.code) == 1
 
 

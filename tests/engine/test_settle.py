@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -40,6 +42,8 @@ def subject(job_id: int = 1, *, spent: int = 0, extras: int = 0) -> Subject:
         job_id=job_id,
         attempt=1,
         model="grok-4.3",
+        prompt_tokens=100,
+        output_tokens_max=None,
         spent=spent,
         extras=extras,
         accepted_at_ms=NOW_MS - 2_000,
@@ -126,13 +130,43 @@ def test_an_answer_kept_back_for_safety_is_not_bought_again() -> None:
 
 
 def test_an_answer_nobody_can_read_fails_with_its_bytes_kept() -> None:
-    """Three tries, then an end: unknown cost, its own code."""
-    found = unreadable(subject(), now_ms=NOW_MS)
+    """Three tries, then an end: its own code, and a bound of what it cost."""
+    found = unreadable(subject(), policy=Policy(), now_ms=NOW_MS)
 
     assert (found.event, found.target) == (Event.UNUSABLE, S.FAILED)
     assert found.cause is not None
     assert found.cause.code == "unreadable_result"
     assert found.cost.ticks is None
+    assert found.cost.possible_ticks
+
+
+def test_what_an_unreadable_answer_cost_is_bounded() -> None:
+    """Garbage was generated and billed; an answer that tells its usage needs no bound, priced or not."""
+    garbage = settle(subject(), b"<html>", policy=Policy(), now_ms=NOW_MS).cost
+    strange = settle(
+        replace(subject(), model="no-such-model"), b"<html>", policy=Policy(), now_ms=NOW_MS
+    ).cost
+    unpriced = settle(
+        subject(), orjson.dumps(GOOD | {"model": "no-such-model"}), policy=Policy(), now_ms=NOW_MS
+    ).cost
+
+    assert garbage.ticks is None
+    assert garbage.possible_ticks
+    assert strange.possible_ticks is None
+    assert (unpriced.ticks, unpriced.possible_ticks, unpriced.total_tokens) == (None, None, 115)
+
+
+def test_a_day_is_that_of_the_acceptance() -> None:
+    """An answer that was out over a retirement costs what the model cost when it was asked."""
+    day = int(datetime(2026, 5, 14, 23, 59, 59, tzinfo=UTC).timestamp() * 1000)
+    late = replace(subject(), accepted_at_ms=day)
+    body = orjson.dumps(GOOD | {"model": "grok-4-0709"})
+
+    then = settle(late, body, policy=Policy(), now_ms=day + 5_000).cost.ticks
+    now = settle(replace(late, accepted_at_ms=day + 5_000), body, policy=Policy(), now_ms=day + 5_000).cost
+
+    assert then == 60 * 30_000 + 40 * 7_500 + 15 * 150_000
+    assert now.ticks == 60 * 12_500 + 40 * 2_000 + 15 * 25_000
 
 
 WORDS = st.text(max_size=120) | st.none() | st.integers()

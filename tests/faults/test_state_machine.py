@@ -504,7 +504,14 @@ class Machine(RuleBasedStateMachine):
     def judge(self, job_id: int, attempt: int, spent: int, extras: int, body: bytes) -> None:
         """Settle one stored answer."""
         subject = settle.Subject(
-            job_id=job_id, attempt=attempt, model="grok-4.3", spent=spent, extras=extras, accepted_at_ms=None
+            job_id=job_id,
+            attempt=attempt,
+            model="grok-4.3",
+            prompt_tokens=1,
+            output_tokens_max=None,
+            spent=spent,
+            extras=extras,
+            accepted_at_ms=None,
         )
         policy = settle.Policy(max_attempts=self.options.max_attempts, on_ambiguous=self.on_ambiguous)
         self.write(jobs.settled, settle.settle(subject, body, policy=policy, now_ms=self.now_ms))

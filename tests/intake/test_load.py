@@ -22,7 +22,8 @@ from runner.db.runs import RunOptions
 from runner.db.session import Database
 from runner.embedded.lock import Lock
 from runner.intake import load as loading
-from runner.intake.load import Loaded, Shaping, keep_stdin, load
+from runner.intake.load import Loaded, keep_stdin, load
+from runner.intake.reading import Shaping
 from runner.rules.errors import JobFileError, UsageError
 from runner.rules.states import RunState
 

@@ -129,7 +129,7 @@ def test_as_many_as_fit_and_not_one_more(
 
 
 def test_what_may_have_been_paid_counts() -> None:
-    """Reported, estimated, possible and unpriced count; what is reserved counts apart."""
+    """Reported, estimated, possible and unpriced ticks count; what is reserved counts apart."""
     counts = {"reported": 1, "estimated": 2, "possible_extra": 4, "unpriced": 8, "reserved": 16}
 
     assert used_ticks(counts) == 15

@@ -97,6 +97,7 @@ def test_a_summary_is_the_promised_object() -> None:
                 "accepted": 12,
                 "refused_for_now": 2,
                 "polls": 30,
+                "abandoned": 0,
                 "extra": {"ambiguous": 0, "lost": 1, "unusable": 0, "generation_failed": 0, "user_retry": 3},
             },
             "timing": {

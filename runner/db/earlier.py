@@ -1,0 +1,36 @@
+"""What earlier runs of a file teach about the next one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import text
+
+from runner.rules import outputs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+
+class Earlier(NamedTuple):
+    """The newest run that had answers, and the output counts of all of them together."""
+
+    run_id: int | None
+    counts: Mapping[tuple[str, str], int]
+
+
+def answers(connection: Connection, input_sha256: str, path: Path | None) -> Earlier:
+    """Read what the answers of runs had that were loaded from the same content or the same path."""
+    rows = connection.execute(
+        text(
+            "SELECT c.key, SUM(c.n) AS n, MAX(r.id) AS run_id FROM runs r"
+            " JOIN run_counters c ON c.run_id = r.id AND c.kind = :kind"
+            " WHERE r.input_sha256 = :sha OR r.input_path = :path GROUP BY c.key"
+        ),
+        {"kind": outputs.KIND, "sha": input_sha256, "path": str(path.resolve()) if path else ""},
+    ).all()
+    newest = max((row.run_id for row in rows), default=None)
+    return Earlier(newest, {(outputs.KIND, row.key): int(row.n) for row in rows})

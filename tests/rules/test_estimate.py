@@ -1,0 +1,169 @@
+"""An estimate adds up line by line, says what binds, and never takes an unknown price for 0."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.rules import models, outputs
+from runner.rules.estimate import Estimate, Span, Tally, estimate
+from runner.rules.outputs import Outputs
+from runner.rules.prices import own_prices
+from runner.rules.request import Request
+
+TODAY = date(2026, 11, 23)
+NAMES = st.sampled_from(["grok-4.3", "grok-4.5", "grok-4.20-non-reasoning", "no-such-model"])
+
+
+def request(model: str = "grok-4.3", prompt: int = 1_000, **changes: Any) -> Request:
+    """Make a request of some size."""
+    known: dict[str, Any] = {
+        "custom_id": "r-1",
+        "model": model,
+        "body": b"{}",
+        "metadata": None,
+        "conv_id": None,
+        "prompt_tokens_estimate": prompt,
+        "max_output_tokens": None,
+        "outputs": Outputs(100, 2_000),
+        "is_priority": False,
+    }
+    return Request(**{**known, **changes})
+
+
+def of(*requests: Request, own: Any = None, **limits: Any) -> Estimate:
+    """Estimate a few requests."""
+    tally = Tally(TODAY, own_prices(own) if own else None)
+    for one in requests:
+        tally.add(one)
+    return estimate(tally, **limits)
+
+
+def test_one_request_costs_what_the_table_says() -> None:
+    """grok-4.3: 1,000 tokens in at $1.25, 100 to 2,000 out at $2.50."""
+    told = of(request())
+    assert told.ticks == Span(low=1_000 * 12_500 + 100 * 25_000, high=1_000 * 12_500 + 2_000 * 25_000)
+    assert (told.input_tokens, told.output_tokens) == (1_000, Span(low=100, high=2_000))
+
+
+@pytest.mark.parametrize(
+    ("changes", "limits", "ticks"),
+    [
+        ({"is_priority": True}, {}, 2 * (1_000 * 12_500 + 2_000 * 25_000)),
+        ({}, {"base_host": "us.api.x.ai"}, (1_000 * 12_500 + 2_000 * 25_000) * 11 // 10),
+        ({}, {"base_host": "api.x.ai"}, 1_000 * 12_500 + 2_000 * 25_000),
+        ({"prompt": 199_999}, {}, 199_999 * 12_500 + 2_000 * 25_000),
+        ({"prompt": 200_000}, {}, 200_000 * 25_000 + 2_000 * 50_000),
+        ({"model": "grok-3"}, {}, 1_000 * 12_500 + 2_000 * 25_000),
+        ({}, {"outputs": {"grok-4.3": Outputs(7, 7)}}, 1_000 * 12_500 + 7 * 25_000),
+        ({}, {"own": {"grok-4.3": {"input": 1, "output": 2}}}, 1_000 * 10_000 + 2_000 * 20_000),
+    ],
+)
+def test_what_changes_the_price_changes_the_estimate(
+    changes: dict[str, Any], limits: dict[str, Any], ticks: int
+) -> None:
+    """Tier, host, long prompts, retirement, known outputs, own prices."""
+    told = of(request(**changes), **limits)
+    assert told.ticks is not None
+    assert told.ticks.high == ticks
+
+
+def test_a_model_without_a_price_is_unknown() -> None:
+    """Beside others it is counted apart; alone there is no sum at all."""
+    both = of(request(), request("no-such-model"))
+    assert both.unpriced_jobs == 1
+    assert both.ticks == of(request()).ticks
+    assert of(request("no-such-model")).ticks is None
+
+
+@pytest.mark.parametrize(
+    ("jobs", "limits", "time", "bound"),
+    [
+        (120, {"rpm": 120, "tpm": 0}, Span(low=60, high=60), "requests"),
+        (100, {"rpm": 100, "tpm": 0}, Span(low=60, high=60), "requests"),
+        (143, {"rpm": 143, "tpm": 0}, Span(low=72, high=72), "requests"),  # 2 a second are 120 a minute
+        (120, {"rpm": 0, "tpm": 120_000}, Span(low=66, high=180), "tokens"),
+        (120, {"rpm": 60, "tpm": 240_000}, Span(low=120, high=120), "requests"),
+        (120, {"rpm": 0, "tpm": 0}, Span(low=0, high=0), "nothing"),
+    ],
+)
+def test_the_limit_that_binds_says_how_long_it_takes(
+    jobs: int, limits: dict[str, int], time: Span, bound: str
+) -> None:
+    """Requests a minute or a second, tokens a minute, or none of them."""
+    told = of(*[request()] * jobs, **limits)
+    assert told.slowest is not None
+    assert (told.slowest.time_s, told.slowest.bound_by) == (time, bound)
+
+
+def test_aliases_share_a_limit_and_models_run_beside_each_other() -> None:
+    """Two names of one model take twice as long; two models as long as the slower."""
+    one = of(*[request("grok-4.3")] * 60, rpm=60, tpm=0)
+    alias = of(*[request("grok-4.3"), request("grok-4.3-latest")] * 60, rpm=60, tpm=0)
+    other = of(*[request("grok-4.3"), request("grok-4.5")] * 60, rpm=60, tpm=0)
+    times = [told.slowest.time_s.high for told in (one, alias, other) if told.slowest]
+    assert times == [60, 120, 60]
+
+
+@given(st.lists(st.tuples(NAMES, st.integers(1, 300_000), st.booleans()), min_size=1, max_size=30))
+def test_the_whole_is_the_sum_of_its_lines(lines: list[tuple[str, int, bool]]) -> None:
+    """However the lines are grouped; and low is never above high."""
+    requests = [request(model, prompt, is_priority=fast) for model, prompt, fast in lines]
+    told, singles = of(*requests), [of(one) for one in requests]
+    assert told.jobs == len(lines)
+    assert told.input_tokens == sum(one.input_tokens for one in singles)
+    assert told.unpriced_jobs == sum(one.unpriced_jobs for one in singles)
+    known = [one.ticks for one in singles if one.ticks]
+    assert (told.ticks.high if told.ticks else 0) == sum(ticks.high for ticks in known)
+    assert (told.ticks.low if told.ticks else 0) == sum(ticks.low for ticks in known)
+    assert told.ticks is None or told.ticks.low <= told.ticks.high
+
+
+SCHEMA = {"type": "json_schema", "json_schema": {}}
+
+
+@pytest.mark.parametrize(
+    ("body", "model", "low", "high"),
+    [
+        ({}, "grok-4.3", 150, 4_000),
+        ({"max_completion_tokens": 10}, "grok-4.3", 110, 3_010),
+        ({"max_tokens": 5_000}, "grok-4.3", 150, 8_000),
+        ({"response_format": SCHEMA}, "grok-4.3", 120, 3_300),
+        ({"response_format": {"type": "text"}}, "grok-4.3", 150, 4_000),
+        ({"tools": [{}], "max_completion_tokens": 5_000}, "grok-4.3", 120, 3_300),
+        ({"reasoning_effort": "none"}, "grok-4.3", 50, 1_000),
+        ({"reasoning_effort": "high"}, "grok-4.3", 250, 7_000),
+        ({}, "grok-4.20-non-reasoning", 50, 1_000),
+        ({}, "no-such-model", 150, 4_000),
+    ],
+)
+def test_output_is_assumed_by_what_is_asked(body: dict[str, Any], model: str, low: int, high: int) -> None:
+    """A maximum caps the text and never the reasoning, as the API does."""
+    assert outputs.assumed(body, models.facts(model)) == (low, high)
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=outputs.LEARNT_MIN, max_size=200))
+def test_what_is_learnt_covers_what_was_seen(seen: list[int]) -> None:
+    """The whole of it at a share of 1; nine tenths of the answers by default."""
+    counts: dict[tuple[str, str], int] = {}
+    for tokens in seen:
+        key = (outputs.KIND, outputs.key_of("grok-4.3", tokens))
+        counts[key] = counts.get(key, 0) + 1
+    usual, all_of_it = outputs.learn(counts, "grok-4"), outputs.learn(counts, "grok-4.3", 1.0)
+    assert usual is not None
+    assert all_of_it is not None
+    assert 0 <= usual.low <= usual.high <= all_of_it.high
+    assert all_of_it.high >= max(seen)
+    assert sum(tokens <= usual.high for tokens in seen) >= 0.9 * len(seen)
+
+
+def test_few_answers_and_those_of_others_teach_nothing() -> None:
+    """A retired name learns from its successor; nobody learns from a stranger."""
+    key = (outputs.KIND, outputs.key_of("grok-4.3", 500))
+    assert outputs.learn({key: outputs.LEARNT_MIN - 1}, "grok-4.3") is None
+    assert outputs.learn({key: outputs.LEARNT_MIN}, "grok-4.5") is None
+    assert outputs.learn({key: outputs.LEARNT_MIN}, "grok-3") is not None
