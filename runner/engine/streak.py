@@ -5,22 +5,31 @@ from __future__ import annotations
 from typing import Final
 
 AWAY_AFTER: Final = 3
+TOGETHER: Final = 3
 
 
 class Streak:
     """Counts failures of one door until something succeeds."""
 
     def __init__(self) -> None:
-        self._n = 0
+        self._n = self._together = 0
         self._failed_at_ms = 0
+
+    @property
+    def is_serious(self) -> bool:
+        """Say whether it is more than a stray one: a second time, or several at the same time."""
+        return self._n > 1 or self._together >= TOGETHER
 
     def failed(self, sent_at_ms: int, now_ms: int) -> int:
         """Count one. Those that were on their way together are one: the API was asked once."""
+        self._together += 1
         if sent_at_ms >= self._failed_at_ms:
             self._n += 1
+            self._together = 1
             self._failed_at_ms = now_ms
         return self._n
 
     def ended(self) -> None:
         """Begin anew: a request did what it was for."""
-        self._n = 0
+        self._n = self._together = 0
+        self._failed_at_ms = 0

@@ -98,7 +98,7 @@ class Submit:
 
     async def _bite(self, activity: Activity) -> bool:
         station, room = self._station, await self._room()
-        if activity.run.state is RunState.WAITING:  # one probe at a time
+        if activity.run.state is RunState.WAITING or self._streak.is_serious:  # one probe at a time
             if self._marked:
                 return False
             room = 1
@@ -332,22 +332,31 @@ class Submit:
             case _:
                 station.breaker.ended(lease.run_id, Door.SUBMIT, bad=True)
                 await self._doubtful(job, cause)
+                await self._pause_all(job, slot, verdict, sent_at_ms)
 
     async def _later(self, job: Leased, slot: Slot, verdict: Verdict, cause: Cause, sent_at_ms: int) -> None:
         """Nothing was taken: everybody waits a little, and longer each time; then the run says so."""
-        station = self._station
-        n = self._streak.failed(sent_at_ms, station.now_ms())
-        pause_s = retry.backoff_s(n, station.random.random(), verdict.retry_after_s)
-        if verdict.retry_after_s is None:
-            pause_s = min(pause_s, PROBE_S_MAX)
-        limited = verdict.code == "rate-limited"
-        station.limiter.pause(slot.bucket, pause_s, rate_limited=limited)
+        pause_s = await self._pause_all(job, slot, verdict, sent_at_ms)
         if verdict.outcome is Outcome.NOT_SENT:
             await self._not_sent(job, cause)
         else:
             await self._back(job, jobs.refused_for_now, cause, pause_s)
+
+    async def _pause_all(self, job: Leased, slot: Slot, verdict: Verdict, sent_at_ms: int) -> float:
+        """Make everybody wait, longer with each failure in a row, and say so; return for how long.
+
+        A single request in doubt delays nobody: only several tell that something is wrong.
+        """
+        station, limited = self._station, verdict.code == "rate-limited"
+        n = self._streak.failed(sent_at_ms, station.now_ms())
+        pause_s = retry.backoff_s(n, station.random.random(), verdict.retry_after_s)
+        if verdict.retry_after_s is None:
+            pause_s = min(pause_s, PROBE_S_MAX)
+        if self._streak.is_serious or verdict.outcome is not Outcome.AMBIGUOUS:
+            station.limiter.pause(slot.bucket, pause_s, rate_limited=limited)
         if n >= AWAY_AFTER and not limited:
             await station.away(job.lease.run_id, verdict.message)
+        return pause_s
 
     async def _doubtful(self, job: Leased, cause: Cause) -> None:
         station, lease = self._station, job.lease
