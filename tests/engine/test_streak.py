@@ -18,15 +18,14 @@ def test_requests_that_were_out_together_are_one_failure() -> None:
 
 def test_a_stray_failure_is_not_serious() -> None:
     """A second one is, and so are several at the same time."""
-    streak = Streak()
-    for nth in range(TOGETHER):
-        assert not streak.is_serious
-        streak.failed(0, 100 + nth)
-    assert streak.is_serious
 
-    streak.ended()
-    assert not streak.is_serious
-    streak.failed(400, 500)
-    assert not streak.is_serious
-    streak.failed(500, 600)
-    assert streak.is_serious
+    def seen(*times: tuple[int, int]) -> list[bool]:
+        streak = Streak()
+        found = []
+        for sent_at_ms, now_ms in times:
+            streak.failed(sent_at_ms, now_ms)
+            found.append(streak.is_serious)
+        return found
+
+    assert seen(*[(0, 100 + nth) for nth in range(TOGETHER)]) == [False] * (TOGETHER - 1) + [True]
+    assert seen((0, 100), (100, 200)) == [False, True]
