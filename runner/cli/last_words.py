@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from runner.cli.snapshot import Snapshot
+    from runner.db.runs import RunRow
     from runner.db.session import Database
 
 STOPPING: Final = "stopping; finished work is saved; press again to stop now"
@@ -25,8 +26,12 @@ _REMEDY: Final[Mapping[str, str]] = {
     PauseReason.MODEL: "name a model that exists, in the file or with --model",
     PauseReason.BREAKER: "see whether the API is well (status.x.ai) and the network holds",
     PauseReason.FAILURES: "look at one of the failed jobs, and mend the file if it is at fault",
-    PauseReason.BUDGET: "allow more with a higher --budget",
-    PauseReason.LIMIT: "leave --limit away, or raise it",
+    PauseReason.BUDGET: "allow more, or none at all",
+    PauseReason.LIMIT: "look at them",
+}
+_BOUND: Final[Mapping[str, str]] = {  # the same command would stop at the same bound
+    PauseReason.BUDGET: " --budget USD",
+    PauseReason.LIMIT: " --limit none",
 }
 
 
@@ -37,6 +42,7 @@ def paused(seen: Snapshot, command: str) -> list[str]:
         return []
     why = one_line(run.pause_text or "", _WORDS_LENGTH) or str(run.pause_reason)
     remedy = _REMEDY.get(run.pause_reason or "", "")
+    command = _resume(run) if run.pause_reason in _BOUND else command
     return [f"paused: {why}", f"fix: {remedy}, then: {command}" if remedy else f"to go on: {command}"]
 
 
@@ -50,10 +56,14 @@ def standstill(seen: Snapshot) -> str | None:
         remedy = _REMEDY.get(run.pause_reason or "", "")
         out = f"collecting {text.of(seen.moving, 'answer')} still out; " if seen.moving else ""
         then = f"{remedy}, then " if remedy else ""
-        return f"paused ({run.pause_reason}): {why}; {out}{then}runner resume {run.id}"
+        return f"paused ({run.pause_reason}): {why}; {out}{then}{_resume(run)}"
     if run.state is RunState.CANCELLED and not run.is_over:
         return f"cancelled; collecting {text.of(seen.moving, 'answer')} still out"
     return None
+
+
+def _resume(run: RunRow) -> str:
+    return f"runner resume {run.id}{_BOUND.get(run.pause_reason or '', '')}"
 
 
 def out(database: Database, seen: Snapshot) -> list[str]:
