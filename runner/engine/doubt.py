@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PROMPT_MARGIN = 4 / 3  # the estimate counts bytes; the API's tokenizer may find a third more
 OVERHEAD_TOKENS = 700  # hidden ones, as measured on grok-4-0709; where the catalogue knows none
 LEARNT_SHARE = 0.99
-SAFETY_FEE_TICKS = 5 * 10**8  # $0.05 a violating request (xAI's pricing page); see docs/decisions/0011
+SAFETY_FEE_TICKS = 5 * 10**8  # $0.05 a violating request (xAI's pricing page); see docs/decisions/0008
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

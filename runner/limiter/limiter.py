@@ -111,7 +111,7 @@ class Limiter:
     def settle(self, bucket: str, slot_id: str, tokens: int) -> None:
         """Correct the estimate by what was used, whoever was granted the slot; it counts while in the window.
 
-        Why nothing is owed beyond it: docs/decisions/0010.
+        Why nothing is owed beyond it: docs/decisions/0006.
         """
         if slot_id and tokens != tokens_of(slot_id):
             self._bucket(bucket).tell(News(settled=[(slot_id, tokens)]))
