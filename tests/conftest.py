@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -23,6 +24,8 @@ from runner.db.session import Database
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, with children
 
 NOBODY: Final = 65534
 KINDS: Final = ("sqlite", "postgres")
