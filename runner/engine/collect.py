@@ -260,7 +260,7 @@ class Collect:
         if settled.target is JobState.PENDING:
             station.submit_bell.set()
         else:
-            station.ended(job.lease.run_id)
+            station.oversight.ended(job.lease.run_id)
 
     def _learn(self, job: Claimed, settled: Settled, now_ms: int) -> None:
         station, age_s = self._station, (now_ms - job.accepted_at_ms) / 1000
@@ -371,4 +371,4 @@ class Collect:
         if target is JobState.PENDING:
             station.submit_bell.set()
         else:
-            station.ended(job.lease.run_id)
+            station.oversight.ended(job.lease.run_id)

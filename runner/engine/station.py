@@ -11,74 +11,39 @@ import random
 import threading
 import time
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy.exc import DBAPIError
-
 from runner.api import account
 from runner.api.xai import XAI
-from runner.db import counters, runs, sent_lately, workers
+from runner.db import runs, workers
 from runner.db.session import Database
-from runner.engine import closing
+from runner.engine import activity, rebuild
+from runner.engine.activity import SENDING, Activity
 from runner.engine.breaker import Breaker
 from runner.engine.committer import Committer
 from runner.engine.doubt import Pricing, pricing_by
+from runner.engine.oversight import Oversight
 from runner.engine.settle import Policy
 from runner.engine.spool import Spool
 from runner.engine.team import AWAY_AFTER_TRIES, Team
 from runner.limiter.learned import Learned
-from runner.limiter.limiter import HORIZON_S, LATE_S_MAX, Caps, Limiter, LimiterUnavailable
-from runner.rules import failing, models, polling, tokens
-from runner.rules.errors import RunnerError
-from runner.rules.states import FINAL, JobState, PauseReason, RunState
+from runner.limiter.limiter import Caps, Limiter, LimiterUnavailable
+from runner.rules import models, polling, tokens
+from runner.rules.states import JobState, PauseReason, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
 
     from runner.db.leases import Claimed, Leased
-    from runner.db.runs import RunRow
     from runner.settings import Settings
 
 REFRESH_S = 0.3
 IDLE_S = 0.5
-SENDING = (RunState.RUNNING, RunState.WAITING)  # a waiting run probes
 UNKNOWN_RPM, UNKNOWN_TPM = 120, 200_000  # of a model that the table does not know
-SEEN_WITHIN_MS = 30_000
-JUST_NOW_US = 2_000_000
-LONG_RUN_JOBS = 1_000  # more than end within REFRESH_S
 T = TypeVar("T")
 log = logging.getLogger("runner.station")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Activity:
-    """A run with jobs on their way, and how many are where."""
-
-    run: RunRow
-    counts: dict[tuple[str, str], int]
-
-    @property
-    def states(self) -> dict[JobState, int]:
-        """Return how many jobs are in each state."""
-        return counters.states(self.counts)
-
-    @property
-    def is_long(self) -> bool:
-        """Return whether the run surely goes on for longer than this is remembered."""
-        moving = sum(n for state, n in self.states.items() if state not in FINAL and state != JobState.HELD)
-        return self.run.options.limit is None and moving > LONG_RUN_JOBS
-
-    @property
-    def sends(self) -> bool:
-        """Return whether jobs of the run may be submitted now."""
-        out = sum(self.states[s] for s in (JobState.SUBMITTING, JobState.WAITING, JobState.COLLECTING))
-        return (
-            self.run.state in SENDING
-            and self.states[JobState.PENDING] > 0
-            and out < self.run.options.max_waiting
-        )
 
 
 class Station:
@@ -95,12 +60,8 @@ class Station:
         self.next_due_ms: int | None = None
         self._asked_s: dict[int, float] = {}
         self._scouting: defaultdict[str, set[int]] = defaultdict(set)
-        self._ended_in: set[int] = set()
-        self._announced: dict[str, tuple[int | None, int | None]] = {}
-        self._news: list[str] = []
-        self._told: set[int] = set()  # runs that go on although all of their first jobs failed
+        self.oversight = Oversight(self)
         self._active: list[Activity] = []
-        self._others = False  # who work beside this process
         self._active_at = -1.0
         self._refreshing = asyncio.Lock()
         self.loop = asyncio.new_event_loop()
@@ -121,11 +82,11 @@ class Station:
         self.committer = Committer(database, self.loop, shard=self.worker)
         self.api = XAI(settings, connections=settings.concurrency * 2)
         self.http = asyncio.Semaphore(settings.concurrency)
-        self.limiter = Limiter(settings.effective_redis_url, rebuild=self._sent_lately)
+        self.limiter = Limiter(settings.effective_redis_url, rebuild=lambda: rebuild.sent_lately(self))
         self.learned = Learned(settings.effective_redis_url)
         self.breaker = Breaker(settings.effective_redis_url, self.pause)
         self.team = Team(self.api, settings.effective_redis_url, account.key_name(settings), self.random)
-        self._closer = self.loop.create_task(self._finish_runs())
+        self._overseeing = self.loop.create_task(self.oversight.run())
 
     def run(self, stage: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the station's loop from another thread; return what it returns."""
@@ -204,8 +165,13 @@ class Station:
         """Return the runs with jobs on their way, at most REFRESH_S old."""
         async with self._refreshing:
             if fresh or self.loop.time() - self._active_at > REFRESH_S:
-                self._active = await self.loop.run_in_executor(None, self._read_active)
+                self._active = await self.loop.run_in_executor(None, activity.read, self.database)
                 self._active_at = self.loop.time()
+        return self._active
+
+    @property
+    def last_active(self) -> list[Activity]:
+        """Return the same as last seen, however old that is."""
         return self._active
 
     def is_running(self, run_id: int) -> bool:
@@ -229,21 +195,9 @@ class Station:
             await self.committer.ask(lambda c, _: runs.go_on(c, run_id, self.now_ms()))
             await self.active(fresh=True)
 
-    def announced(self, bucket: str, rpm: int | None, tpm: int | None) -> None:
-        """Pass on the limits that the API announced; a change of them is put on record."""
-        self.limiter.announce(bucket, rpm, tpm)
-        if (rpm or tpm) and self._announced.get(bucket) != (rpm, tpm):
-            self._announced[bucket] = rpm, tpm
-            told = [f"{n:,} {what} a minute" for n, what in ((rpm, "requests"), (tpm, "tokens")) if n]
-            self._news.append(f"{bucket.rpartition(':')[2]}: {', '.join(told)}")
-
     def only_collects(self, run_id: int) -> bool:
         """Return whether nothing of a run is left to submit, as last seen."""
         return any(a.run.id == run_id and not a.states[JobState.PENDING] for a in self._active)
-
-    def ended(self, run_id: int) -> None:
-        """Note that a job of a run has its end, so that the run may be finished."""
-        self._ended_in.add(run_id)
 
     def collect_at(self, due_at_ms: int) -> None:
         """Wake the collectors for an answer that is due before what they wait for."""
@@ -307,7 +261,7 @@ class Station:
         ended = self.loop.time() + grace_s
         while self.in_flight() and self.loop.time() < ended:  # noqa: ASYNC110 - one place, once
             await asyncio.sleep(0.01)
-        self._closer.cancel()
+        self._overseeing.cancel()
         await self.committer.ask(lambda c, _: workers.leave(c, self.worker, self.now_ms()))
         await self.loop.run_in_executor(None, self.committer.close)
         self.spool.close()
@@ -323,80 +277,6 @@ class Station:
         return any(
             t is not me and t.get_name().startswith(("post ", "get ")) for t in asyncio.all_tasks(self.loop)
         )
-
-    async def _finish_runs(self) -> None:
-        while True:
-            await asyncio.sleep(0.05)
-            touched, self._ended_in = self._ended_in, set()
-            long = {activity.run.id for activity in self._active if activity.is_long}
-            self._ended_in |= touched & long
-            try:
-                await self._stop_failing()
-                await self._tell_limits()
-                for run_id in touched - long:
-                    await self.committer.ask(lambda c, d, r=run_id: closing.close(c, r, self.now_ms(), d))  # type: ignore[misc]
-            except RunnerError:
-                log.exception("run.finish_failed runs=%s", touched)
-
-    async def _tell_limits(self) -> None:
-        """Put new limits on the record of every run at work, once, whoever saw them first."""
-        news, self._news = self._news, []
-        for run_id in [activity.run.id for activity in self._active]:
-            for line in news:
-                await self.committer.ask(
-                    lambda c, _, r=run_id, w=line: runs.note_once(c, r, self.now_ms(), "limits", w)  # type: ignore[misc]
-                )
-
-    async def _stop_failing(self) -> None:
-        """Pause the runs that fail too much, as last seen."""
-        for activity in list(self._active):
-            run_id, options = activity.run.id, activity.run.options
-            why = failing.why(activity.counts, options.max_failures)
-            if activity.run.state not in SENDING or why is None or (why.once and run_id in self._told):
-                continue
-            told = await self.committer.ask(
-                lambda c, _, r=run_id: runs.has_paused_by(c, r, PauseReason.FAILURES)  # type: ignore[misc]
-            )
-            if why.once and told:
-                self._told.add(run_id)
-            else:
-                await self.pause(run_id, PauseReason.FAILURES, why.text)
-
-    def _read_active(self) -> list[Activity]:
-        with self.database.read() as connection:
-            return [
-                Activity(run=run, counts=counters.read(connection, run.id))
-                for run in runs.at_work(connection)
-            ]
-
-    async def _sent_lately(self) -> dict[str, list[tuple[int, int]]]:
-        """Tell what counts against the limits, for a Redis that was emptied.
-
-        Others may have slots in hand that nobody knows any more. They use them, or find them too late,
-        within a moment; wait for it, so that they are on record.
-        """
-        await self.team.tell_again()
-        rows = await self.loop.run_in_executor(None, self._read_sent)
-        if self._others and any(age_us < JUST_NOW_US for _, age_us, _ in rows):
-            await asyncio.sleep(HORIZON_S + LATE_S_MAX)
-            rows = await self.loop.run_in_executor(None, self._read_sent)
-        entries: dict[str, list[tuple[int, int]]] = {}
-        for model, age_us, used in rows:
-            entries.setdefault(self.bucket(model), []).append((age_us, used))
-        return entries
-
-    def _read_sent(self) -> list[tuple[str, int, int]]:
-        try:
-            return self._read_sent_and_others()
-        except DBAPIError as error:
-            raise LimiterUnavailable(f"it was emptied, and the database does not answer: {error}") from error
-
-    def _read_sent_and_others(self) -> list[tuple[str, int, int]]:
-        now_ms = self.now_ms()
-        with self.database.read() as connection:
-            alive = workers.alive(connection, now_ms - SEEN_WITHIN_MS)
-        self._others = any(worker.id != self.worker for worker in alive)
-        return sent_lately.read(self.database, now_ms)
 
 
 def _lowest(said: list[int | None]) -> int | None:

@@ -20,7 +20,7 @@ from runner.db.outcomes import Accepted, Back, Cause
 from runner.engine import allowance, doubt, mark
 from runner.engine.breaker import Door
 from runner.engine.spool import Segment, Taken
-from runner.engine.station import IDLE_S, Activity, Station
+from runner.engine.station import IDLE_S, Station
 from runner.engine.streak import AWAY_AFTER, Streak
 from runner.limiter.limiter import LimiterUnavailable, Slot
 from runner.rules import polling, reply, request, retry
@@ -29,6 +29,7 @@ from runner.rules.states import Event, JobState, RunState
 
 if TYPE_CHECKING:
     from runner.db.leases import Lease, Leased
+    from runner.engine.activity import Activity
 
 CHUNK_FIRST, CHUNK_MAX = 16, 200
 CHUNK_BYTES = 32 << 20
@@ -246,7 +247,7 @@ class Submit:
             answer = await deferred.submit(station.api, request.splice_deferred(body), conv_id)
         except Failed as failed:
             return reply.of_submit_fault(failed.fault, failed.detail), None
-        station.announced(slot.bucket, *deferred.announced_limits(answer))
+        station.oversight.announced(slot.bucket, *deferred.announced_limits(answer))
         return reply.of_submit(answer, now_s=station.now_ms() / 1000), answer.status
 
     async def _wait_for(self, slot: Slot) -> None:
@@ -328,7 +329,7 @@ class Submit:
                 station.breaker.ended(lease.run_id, Door.SUBMIT, bad=False)
                 ticks = doubt.refusal_ticks(verdict.code)
                 await self._back(job, jobs.refused, cause, 0.0, JobState.FAILED, ticks)
-                station.ended(lease.run_id)
+                station.oversight.ended(lease.run_id)
             case _:
                 station.breaker.ended(lease.run_id, Door.SUBMIT, bad=True)
                 await self._doubtful(job, cause)
@@ -377,7 +378,7 @@ class Submit:
         )
         await self._back(job, jobs.ambiguous, cause, 0.0, target, ticks)
         if target is JobState.HELD:
-            station.ended(lease.run_id)
+            station.oversight.ended(lease.run_id)
 
     async def _not_sent(self, job: Leased, cause: Cause) -> None:
         await self._back(job, jobs.not_sent, cause, 0.0)

@@ -1,0 +1,53 @@
+"""The runs at work, as a process last saw them: their options, and how many of their jobs are where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runner.db import counters, runs
+from runner.rules.states import FINAL, JobState, RunState
+
+if TYPE_CHECKING:
+    from runner.db.runs import RunRow
+    from runner.db.session import Database
+
+SENDING = (RunState.RUNNING, RunState.WAITING)  # a waiting run probes
+LONG_RUN_JOBS = 1_000  # more than end while this is remembered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    """A run with jobs on their way, and how many are where."""
+
+    run: RunRow
+    counts: dict[tuple[str, str], int]
+
+    @property
+    def states(self) -> dict[JobState, int]:
+        """Return how many jobs are in each state."""
+        return counters.states(self.counts)
+
+    @property
+    def is_long(self) -> bool:
+        """Return whether the run surely goes on for longer than this is remembered."""
+        moving = sum(n for state, n in self.states.items() if state not in FINAL and state != JobState.HELD)
+        return self.run.options.limit is None and moving > LONG_RUN_JOBS
+
+    @property
+    def sends(self) -> bool:
+        """Return whether jobs of the run may be submitted now."""
+        out = sum(self.states[s] for s in (JobState.SUBMITTING, JobState.WAITING, JobState.COLLECTING))
+        return (
+            self.run.state in SENDING
+            and self.states[JobState.PENDING] > 0
+            and out < self.run.options.max_waiting
+        )
+
+
+def read(database: Database) -> list[Activity]:
+    """Read what there is to do now, in one snapshot."""
+    with database.read() as connection:
+        return [
+            Activity(run=run, counts=counters.read(connection, run.id)) for run in runs.at_work(connection)
+        ]
