@@ -49,7 +49,7 @@ def test_four_workers_keep_to_one_budget_and_go_on_with_another(tmp_path: Path) 
         assert books["pending"] == 0, "what was out has been fetched before the end"
         assert books["ticks_accepted"] > 0.07 * USD, "the budget was used"
         assert "and the next job reserves $0.00" in command.said
-        assert "fix: allow more with a higher --budget" in command.said
+        assert "then: runner resume 1 --budget USD" in command.said
 
         first = (tmp_path / "out.summary.json").read_bytes()
         assert home.start("write", "1", "-o", "out.jsonl").ended() == 0
