@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from runner.db import migrate
 from runner.db.session import Database
@@ -25,6 +26,8 @@ from runner.db.session import Database
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")  # how long an example takes says more of the machine than of the code
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, with children
 
 NOBODY: Final = 65534

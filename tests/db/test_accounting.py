@@ -240,7 +240,11 @@ def _walk(database: Database, steps: list[tuple[Any, ...]]) -> None:
             runs.forget(connection, history.hand.run_id)
 
 
-OFTEN = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+OFTEN = settings(
+    max_examples=80,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 SOMETIMES = settings(OFTEN, max_examples=15)
 
 

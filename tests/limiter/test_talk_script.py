@@ -82,7 +82,11 @@ def bucket() -> Iterator[Script]:
 
 sizes = st.lists(st.integers(1, 3000), min_size=1, max_size=80)
 sent = st.lists(st.tuples(st.integers(0, 59_000_000), st.integers(1, 400)), max_size=20)
-many = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(
+    max_examples=120,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 
 
 @many
