@@ -11,8 +11,7 @@ from runner.rules.states import JobState, RunState
 if TYPE_CHECKING:
     from runner.db.session import Database
 
-_AT_WORK = (RunState.RUNNING, RunState.WAITING)
-_STILL_COLLECTING = (RunState.PAUSED, RunState.CANCELLED)  # these send nothing, but fetch what is out
+_SENDING = (RunState.RUNNING, RunState.WAITING)  # the others only fetch what is out
 _OUT = (JobState.SUBMITTING, JobState.WAITING, JobState.COLLECTING, JobState.STORED)
 
 
@@ -34,10 +33,10 @@ def look(database: Database) -> Workload:
     """Count what there is to do, from the counters."""
     at_work = to_send = out = 0
     with database.read() as connection:
-        for run in runs.in_states(connection, [*_AT_WORK, *_STILL_COLLECTING]):
+        for run in runs.at_work(connection):
             states = counters.states(counters.read(connection, run.id))
             out += sum(states[state] for state in _OUT)
-            if run.state in _AT_WORK:
+            if run.state in _SENDING:
                 at_work += 1
                 to_send += states[JobState.PENDING]
     return Workload(runs=at_work, to_send=to_send, out=out)

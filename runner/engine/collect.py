@@ -183,8 +183,8 @@ class Collect:
             self._unanswered -= 1
             self._answered.set()
         if slot is not None:
-            settle = station.limiter.release if verdict.code == UNASKED else station.limiter.confirm
-            settle(slot)
+            tell = station.limiter.release if verdict.code == UNASKED else station.limiter.confirm
+            tell(slot)
         if answer is not None and verdict.outcome is Outcome.READY:
             await self._keep(job, answer.body)
         else:

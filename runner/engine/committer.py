@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -33,14 +33,6 @@ RETRY_S_MAX = 5.0
 T = TypeVar("T")
 Ask = Callable[[Connection, Deltas], T]
 log = logging.getLogger("runner.committer")
-
-
-class Keyed(Protocol):
-    """A row that says which job it moves."""
-
-    @property
-    def job_id(self) -> int:
-        """Return the job's id."""
 
 
 Write = Callable[[Connection, Sequence[Any], Deltas], set[int]]

@@ -27,7 +27,8 @@ from runner.engine.doubt import Pricing, pricing_by
 from runner.engine.oversight import Oversight
 from runner.engine.settle import Policy
 from runner.engine.spool import Spool
-from runner.engine.team import AWAY_AFTER_TRIES, Team
+from runner.engine.streak import AWAY_AFTER
+from runner.engine.team import Team
 from runner.limiter.learned import Learned
 from runner.limiter.limiter import Caps, Limiter, LimiterUnavailable
 from runner.rules import models, polling, tokens
@@ -154,7 +155,7 @@ class Station:
             for run_id in [activity.run.id for activity in sending]:
                 if trouble.refused:
                     await self.pause(run_id, PauseReason.KEY, trouble.why)
-                elif trouble.tries >= AWAY_AFTER_TRIES:
+                elif trouble.tries >= AWAY_AFTER:
                     await self.away(run_id, trouble.why)
         return trouble is None
 

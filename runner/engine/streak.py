@@ -6,6 +6,7 @@ from typing import Final
 
 AWAY_AFTER: Final = 3
 TOGETHER: Final = 3
+PROBE_S_MAX: Final = 30.0  # what is away is asked at least so often
 
 
 class Streak:

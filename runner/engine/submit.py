@@ -21,7 +21,7 @@ from runner.engine import allowance, doubt, mark
 from runner.engine.breaker import Door
 from runner.engine.spool import Segment, Taken
 from runner.engine.station import IDLE_S, Station
-from runner.engine.streak import AWAY_AFTER, Streak
+from runner.engine.streak import AWAY_AFTER, PROBE_S_MAX, Streak
 from runner.limiter.limiter import LimiterUnavailable, Slot
 from runner.rules import polling, reply, request, retry
 from runner.rules.reply import Outcome, Verdict
@@ -36,7 +36,6 @@ CHUNK_BYTES = 32 << 20
 MARKED_PER_CONNECTION = 16
 SEND_WITHIN_MS = 30_000  # of the lease; POST and its timeouts fit into what is left
 SHORT_S = 0.2  # so long a run whose budget is given away is left alone
-PROBE_S_MAX = 30.0
 
 log = logging.getLogger("runner.submit")
 
@@ -46,7 +45,6 @@ class _Feed:
     """The leased jobs of one run that wait for slots."""
 
     jobs: deque[Leased] = field(default_factory=deque)
-    leased_at: float = 0.0
     chunk: int = CHUNK_FIRST
     empty_until: float = 0.0
     short_until: float = 0.0  # of money: the budget let none of the jobs go
@@ -109,8 +107,9 @@ class Submit:
             return False
         if not feed.jobs and not await self._lease(activity, feed):
             return False
-        bucket = station.bucket(feed.jobs[0].model)
-        chosen = [job for job in feed.jobs if station.bucket(job.model) == bucket][:room]
+        buckets = {model: station.bucket(model) for model in {job.model for job in feed.jobs}}
+        bucket = buckets[feed.jobs[0].model]
+        chosen = [job for job in feed.jobs if buckets[job.model] == bucket][:room]
         try:
             grant = await station.limiter.reserve(
                 bucket,
@@ -161,7 +160,6 @@ class Submit:
             )
         )
         feed.jobs.extend(found)
-        feed.leased_at = station.loop.time()
         if not found:
             feed.empty_until = station.loop.time() + 0.1
         return bool(found)

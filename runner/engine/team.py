@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from runner.api import account
 from runner.api.failed import Failed
+from runner.engine.streak import PROBE_S_MAX
 from runner.limiter.limiter import LimiterUnavailable
 from runner.limiter.teams import Teams
 from runner.rules import retry
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from runner.api.xai import XAI
 
 ANSWER_S: Final = 10.0  # the question is free, so it may be broken off
-AGAIN_S_MAX: Final = 30.0
-AWAY_AFTER_TRIES: Final = 3  # in a row that failed: the API is away, and the runs say so
 REFUSED_S: Final = 0.5  # so long a refusal is told to all who ask; then the API is asked again
 
 log = logging.getLogger("runner.team")
@@ -93,7 +92,7 @@ class Team:
 
     def _away(self, why: str) -> Trouble:
         self._tries += 1
-        pause_s = min(retry.backoff_s(self._tries, self._random.random()), AGAIN_S_MAX)
+        pause_s = min(retry.backoff_s(self._tries, self._random.random()), PROBE_S_MAX)
         self._again_at = asyncio.get_running_loop().time() + pause_s
         return Trouble(refused=False, why=why, tries=self._tries)
 

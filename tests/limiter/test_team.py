@@ -16,7 +16,8 @@ from valkey_server import Valkey, valkey_server
 from runner import settings as settings_of
 from runner.api import account
 from runner.api.xai import XAI
-from runner.engine.team import AWAY_AFTER_TRIES, Team
+from runner.engine.streak import AWAY_AFTER
+from runner.engine.team import Team
 from runner.limiter.limiter import LimiterUnavailable
 from runner.rules import models
 
@@ -89,7 +90,7 @@ def test_an_api_that_is_away_is_asked_again(valkey: Valkey, tmp_path: Path) -> N
     async def story(simulator: Simulator) -> None:
         simulator.switch(down=True)
         async with team(valkey, simulator.url) as asking:
-            for tries in range(1, AWAY_AFTER_TRIES + 1):
+            for tries in range(1, AWAY_AFTER + 1):
                 asking._again_at = 0.0
                 trouble = await asking.settle()
                 assert trouble is not None
