@@ -139,18 +139,28 @@ class Hand:
 
     def lease(self, count: int = 1, now_ms: int = NOW_MS) -> list[Lease]:
         """Lease the next pending jobs."""
+        return [job.lease for job in self.leased(rows_max=count, now_ms=now_ms)]
+
+    def leased(
+        self,
+        *,
+        rows_max: int = 100,
+        bytes_max: int = 1 << 30,
+        ordinals_max: int | None = None,
+        now_ms: int = NOW_MS,
+    ) -> list[leases.Leased]:
+        """Lease the next pending jobs, with all that a process is told of them."""
         with self.database.write() as connection:
-            found = leases.lease_pending(
+            return leases.lease_pending(
                 connection,
                 run_id=self.run_id,
                 worker=self.worker,
                 now_ms=now_ms,
                 until_ms=now_ms + LEASE_MS,
-                rows_max=count,
-                bytes_max=1 << 30,
-                ordinals_max=None,
+                rows_max=rows_max,
+                bytes_max=bytes_max,
+                ordinals_max=ordinals_max,
             )
-        return [job.lease for job in found]
 
     def send(self, *held: Lease, now_ms: int = NOW_MS) -> set[int]:
         """Mark leased jobs as being sent."""

@@ -17,7 +17,7 @@ from runner.rules.errors import UsageError
 from runner.rules.states import JobState, RunState
 
 if TYPE_CHECKING:
-    from sqlalchemy import Row
+    from sqlalchemy import Connection, Row
 
     from runner.cli.snapshot import Snapshot
     from runner.db.session import Database
@@ -80,13 +80,10 @@ def _cancel(database: Database, run_id: int, pricing: Pricing, *, now: bool) -> 
     def possible_ticks(row: Row[Any]) -> int | None:
         return doubt.possible_ticks(row.model, row.prompt_tokens, row.output_tokens_max, now_ms, pricing)
 
-    moved = 1
-    while moved:
-        with database.write() as connection:
-            deltas = Deltas(0)
-            moved = by_user.cancel(connection, run_id, now_ms, deltas)
-            if now:
-                moved += by_user.abandon(connection, run_id, now_ms, deltas, possible_ticks)
-            deltas.write(connection)
+    def some(connection: Connection, deltas: Deltas) -> int:
+        moved = by_user.cancel(connection, run_id, now_ms, deltas)
+        return moved + (by_user.abandon(connection, run_id, now_ms, deltas, possible_ticks) if now else 0)
+
+    by_user.in_chunks(database, some)
     with database.write() as connection:
         closing.close(connection, run_id, now_ms, Deltas(0))

@@ -6,18 +6,17 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import click
 
 from runner.cli import check_report, flags, json, text
 from runner.cli.exit_codes import ExitCode
 from runner.cli.opening import read_settings
+from runner.engine.doubt import pricing_by
 from runner.intake.reading import Reading, Shaping
 from runner.rules import outputs
 from runner.rules.errors import RunnerError, UsageError
 from runner.rules.estimate import Tally, estimate
-from runner.rules.prices import own_prices
 
 if TYPE_CHECKING:
     from runner.db.earlier import Earlier
@@ -49,7 +48,8 @@ def command(file: Path, *, as_json: bool, expect_output: int | None, **given: An
     shaping = Shaping(
         model=given["model"], skip_bad=given["skip_bad"], strict=given["strict"], tpm=given["tpm"] or None
     )
-    tally = Tally(datetime.now(UTC).date(), own_prices(settings.prices) if settings.prices else None)
+    pricing = pricing_by(settings.base_url, settings.prices)
+    tally = Tally(datetime.now(UTC).date(), pricing.prices)
     reading = Reading(file if str(file) != "-" else sys.stdin.buffer, shaping, tally)
     try:
         for _ in reading.requests():
@@ -58,11 +58,12 @@ def command(file: Path, *, as_json: bool, expect_output: int | None, **given: An
         what = f"the job file cannot be read: {file}: {error.strerror}"
         raise UsageError(what, fix="check the path") from error
     known, source = _outputs(tally, reading, settings, file, expect_output)
-    host = urlsplit(settings.base_url).hostname
     found = check_report.Checked(
         file=str(file),
         reading=reading,
-        estimate=estimate(tally, outputs=known, rpm=given["rpm"], tpm=given["tpm"], base_host=host),
+        estimate=estimate(
+            tally, outputs=known, rpm=given["rpm"], tpm=given["tpm"], base_host=pricing.base_host
+        ),
         output_from=source,
         skip_bad=given["skip_bad"],
     )

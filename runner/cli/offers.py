@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runner.cli import text
+from runner.cli import last_words, text
 from runner.db import by_user
 from runner.db.by_user import Chosen
 from runner.engine import doubt
@@ -40,6 +40,11 @@ def offers(database: Database, seen: Snapshot) -> list[str]:
         price = price_of(held, seen.as_of_ms)
         lines.append(f"{n_held:,} held, about {price}: runner retry {seen.run.id} --held")
     return lines
+
+
+def at_rest(database: Database, seen: Snapshot, command: str) -> list[str]:
+    """Say all there is to say of a run that stands still: why, what is out, what a person may decide."""
+    return [*last_words.paused(seen, command), *last_words.out(database, seen), *offers(database, seen)]
 
 
 def price_of(groups: Sequence[Row[Any]], now_ms: int) -> str:

@@ -12,11 +12,13 @@ from runner.cli.offers import price_of
 from runner.cli.opening import existing_database, find_run, read_settings
 from runner.db import by_user, runs
 from runner.db.by_user import Chosen
-from runner.db.counters import Deltas
 from runner.rules.errors import UsageError
 from runner.rules.states import JobState, RunState
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from runner.db.counters import Deltas
     from runner.db.session import Database
 
 
@@ -84,11 +86,11 @@ def _chosen(*, failed: bool, held: bool, lost: bool, cancelled: bool, code: str 
 
 def _retry(database: Database, run_id: int, chosen: Chosen) -> None:
     now_ms = database.now_ms()
-    moved = 1
-    while moved:
-        with database.write() as connection:
-            deltas = Deltas(0)
-            moved = by_user.retry(connection, run_id, chosen, now_ms, deltas)
-            deltas.write(connection)
-            if moved:
-                runs.reopen(connection, run_id, now_ms)
+
+    def some(connection: Connection, deltas: Deltas) -> int:
+        moved = by_user.retry(connection, run_id, chosen, now_ms, deltas)
+        if moved:
+            runs.reopen(connection, run_id, now_ms)
+        return moved
+
+    by_user.in_chunks(database, some)

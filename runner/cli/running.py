@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.cli import json, last_words, snapshot, spending, text, working
+from runner.cli import json, snapshot, spending, text, working
 from runner.cli.exit_codes import ExitCode
 from runner.cli.loading import load_file, may_go_on, source_of
-from runner.cli.offers import offers
+from runner.cli.offers import at_rest
 from runner.cli.opening import any_database, need_key
 from runner.cli.report import summary_lines
 from runner.db import runs
@@ -103,11 +103,7 @@ class _Run:
         seen = snapshot.read(self._database, run_id)
         self._tell(written)
         again = working.typed_command(run_id, self._file)
-        for line in (
-            *last_words.paused(seen, again),
-            *last_words.out(self._database, seen),
-            *offers(self._database, seen),
-        ):
+        for line in at_rest(self._database, seen, again):
             text.note(line)
         return working.code_of(seen)
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.cli import flags, json, last_words, snapshot, spending, text, working
+from runner.cli import flags, json, snapshot, spending, text, working
 from runner.cli.hold import hold
-from runner.cli.offers import offers
+from runner.cli.offers import at_rest
 from runner.cli.opening import existing_database, find_run, need_key, read_settings
 from runner.cli.report import summary_lines
 from runner.db import runs
@@ -97,7 +97,6 @@ def _tell(database: Database, run_id: int, *, as_json: bool, quiet: bool) -> int
     elif not quiet:
         for line in summary_lines(snapshot.summary(seen)):
             text.out(line)
-    paused = last_words.paused(seen, f"runner resume {run_id}")
-    for line in (*paused, *last_words.out(database, seen), *offers(database, seen)):
+    for line in at_rest(database, seen, f"runner resume {run_id}"):
         text.note(line)
     return working.code_of(seen)

@@ -11,7 +11,7 @@ from runner.cli import flags, json, last_words, snapshot, text, working
 from runner.cli.exit_codes import ExitCode
 from runner.cli.follow import Follower, stands_still
 from runner.cli.hold import hold
-from runner.cli.offers import offers
+from runner.cli.offers import at_rest
 from runner.cli.opening import existing_database, find_run, read_settings
 from runner.cli.progress import Silent, choose
 from runner.cli.report import summary_lines
@@ -78,8 +78,7 @@ def _end(database: Database, ending: Ending, *, quiet: bool, exit_status: bool) 
     if not quiet:
         for line in summary_lines(snapshot.summary(seen)):
             text.out(line)
-    paused = last_words.paused(seen, f"runner resume {seen.run.id}")
-    for line in (*paused, *last_words.out(database, seen), *offers(database, seen)):
+    for line in at_rest(database, seen, f"runner resume {seen.run.id}"):
         text.note(line)
     return working.code_of(seen) if exit_status else ExitCode.OK
 

@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Row, text
 
 from runner.db import bulk
+from runner.db.counters import Deltas
 from runner.db.job_ids import JOBS_MAX, job_id, run_of
 from runner.db.jobs import count_possible
+from runner.rules.budget import at_least
 from runner.rules.states import TRANSITIONS, Event, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from runner.db.counters import Deltas
+    from runner.db.session import Database
 
 ROWS_MAX = 5_000
 _ABANDONED = "abandoned"
@@ -35,6 +37,16 @@ class Chosen:
     states: frozenset[JobState]
     lost: bool = False
     code: str | None = None
+
+
+def in_chunks(database: Database, step: Callable[[Connection, Deltas], int]) -> None:
+    """Call one of the moves below again and again, each time in its own transaction, until none moved."""
+    moved = 1
+    while moved:
+        with database.write() as connection:
+            deltas = Deltas(0)
+            moved = step(connection, deltas)
+            deltas.write(connection)
 
 
 def cancel(connection: Connection, run_id: int, now_ms: int, deltas: Deltas, rows_max: int = ROWS_MAX) -> int:
@@ -66,10 +78,7 @@ def abandon(
         rows = _pick(connection, run_id, f"state = '{source}'", {}, rows_max - moved)
         change = f"{_FREE}, finished_at_ms = {int(now_ms)}"
         moved += _move(connection, rows, JobState.CANCELLED, change, deltas)
-        bounds = [
-            None if (ticks := possible_ticks(row)) is None else max(ticks, row.reserved_ticks or 0)
-            for row in rows
-        ]
+        bounds = [at_least(possible_ticks(row), row.reserved_ticks) for row in rows]
         if rows:
             bulk.execute(
                 connection,

@@ -18,7 +18,7 @@ from runner.db import attempts, bulk, results
 from runner.db.counters import Deltas
 from runner.db.job_ids import run_of
 from runner.rules import outputs
-from runner.rules.budget import RESERVES
+from runner.rules.budget import RESERVES, at_least
 from runner.rules.errors import Bug
 from runner.rules.states import FINAL, TRANSITIONS, Event, JobState
 
@@ -254,10 +254,10 @@ def _covered_answers(connection: Connection, rows: Sequence[Settled], deltas: De
     for row in rows:
         possible, held = row.cost.possible_ticks, reserved.get(row.job_id, 0)
         if possible is not None:
-            covered.append(replace(row, cost=replace(row.cost, possible_ticks=max(possible, held))))
+            row = replace(row, cost=replace(row.cost, possible_ticks=at_least(possible, held)))  # noqa: PLW2901
         else:
-            covered.append(row)
             deltas.add(run_of(row.job_id), "ticks", "unpriced", held)
+        covered.append(row)
     return covered
 
 
@@ -356,12 +356,10 @@ def _back(
 
 
 def _covered(connection: Connection, rows: Sequence[Back]) -> list[Back]:
-    """Raise what attempts may have cost to what they had reserved: a budget must not win by not knowing."""
+    """Raise what attempts may have cost to what they had reserved."""
     reserved = attempts.reserved(connection, [(row.lease.job_id, row.lease.attempt) for row in rows])
     return [
-        row
-        if row.possible_ticks is None
-        else replace(row, possible_ticks=max(row.possible_ticks, reserved.get(row.lease.job_id, 0)))
+        replace(row, possible_ticks=at_least(row.possible_ticks, reserved.get(row.lease.job_id)))
         for row in rows
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, text
@@ -13,7 +14,9 @@ from runner.db.job_ids import job_id
 from runner.rules.states import PauseReason, RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+_NO_PAUSE = "pause_reason = NULL, pause_text = NULL"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,80 +191,65 @@ def change(connection: Connection, run_id: int, **options: Any) -> None:
 
 def start(connection: Connection, run_id: int, now_ms: int) -> bool:
     """Set a ready, waiting or paused run to work; return whether it moved."""
-    moved = connection.execute(
-        text(
-            "UPDATE runs SET state = 'running', pause_reason = NULL, pause_text = NULL,"
-            " started_at_ms = COALESCE(started_at_ms, :now) WHERE id = :id"
-            " AND state IN ('ready', 'waiting', 'paused')"
-        ),
-        {"id": run_id, "now": now_ms},
-    )
-    if moved.rowcount:
-        note(connection, run_id, now_ms, "started", "")
-    return bool(moved.rowcount)
+    change = f"state = 'running', {_NO_PAUSE}, started_at_ms = COALESCE(started_at_ms, :now)"
+    return _move(connection, run_id, ("ready", "waiting", "paused"), change, now_ms, "started")
 
 
 def reopen(connection: Connection, run_id: int, now_ms: int) -> bool:
     """Make an ended run ready again, after jobs of it are to be sent anew; return whether it moved."""
-    moved = connection.execute(
-        text(
-            "UPDATE runs SET state = 'ready', finished_at_ms = NULL, pause_reason = NULL, pause_text = NULL"
-            " WHERE id = :id AND state IN ('finished', 'cancelled')"
-        ),
-        {"id": run_id},
-    )
-    if moved.rowcount:
-        note(connection, run_id, now_ms, "reopened", "")
-    return bool(moved.rowcount)
+    change = f"state = 'ready', finished_at_ms = NULL, {_NO_PAUSE}"
+    return _move(connection, run_id, ("finished", "cancelled"), change, now_ms, "reopened")
 
 
 def cancel(connection: Connection, run_id: int, now_ms: int) -> bool:
     """End a run for the user; what is out is still collected. Return whether it moved."""
-    moved = connection.execute(
-        text(
-            "UPDATE runs SET state = 'cancelled', pause_reason = NULL, pause_text = NULL WHERE id = :id"
-            " AND state IN ('ready', 'running', 'waiting', 'paused')"
-        ),
-        {"id": run_id},
-    )
-    if moved.rowcount:
-        note(connection, run_id, now_ms, "cancelled", "")
-    return bool(moved.rowcount)
+    sources = ("ready", "running", "waiting", "paused")
+    return _move(connection, run_id, sources, f"state = 'cancelled', {_NO_PAUSE}", now_ms, "cancelled")
 
 
 def pause(connection: Connection, run_id: int, reason: PauseReason, why: str, now_ms: int) -> bool:
     """Stop submitting for a run until a person says otherwise; collecting goes on."""
-    moved = connection.execute(
-        text(
-            "UPDATE runs SET state = 'paused', pause_reason = :reason, pause_text = :why WHERE id = :id"
-            " AND state IN ('running', 'waiting')"
-        ),
-        {"id": run_id, "reason": reason, "why": _kept(why)},
+    change = "state = 'paused', pause_reason = :reason, pause_text = :why"
+    words = {"reason": reason, "why": _kept(why)}
+    return _move(
+        connection, run_id, ("running", "waiting"), change, now_ms, "paused", f"{reason}: {why}", words
     )
-    if moved.rowcount:
-        note(connection, run_id, now_ms, "paused", f"{reason}: {why}")
-    return bool(moved.rowcount)
 
 
 def wait(connection: Connection, run_id: int, why: str, now_ms: int) -> bool:
     """Say that a run waits for a service; it goes on by itself."""
-    moved = connection.execute(
-        text("UPDATE runs SET state = 'waiting', pause_text = :why WHERE id = :id AND state = 'running'"),
-        {"id": run_id, "why": _kept(why)},
-    )
-    if moved.rowcount:
-        note(connection, run_id, now_ms, "waiting", why)
-    return bool(moved.rowcount)
+    change = "state = 'waiting', pause_text = :why"
+    return _move(connection, run_id, ("running",), change, now_ms, "waiting", why, {"why": _kept(why)})
 
 
 def go_on(connection: Connection, run_id: int, now_ms: int) -> bool:
     """End a wait: the service answers again."""
+    change, cause = "state = 'running', pause_text = NULL", "the service answers again"
+    return _move(connection, run_id, ("waiting",), change, now_ms, "running", cause)
+
+
+def _move(
+    connection: Connection,
+    run_id: int,
+    sources: Sequence[str],
+    change: str,
+    now_ms: int,
+    event: str,
+    cause: str = "",
+    values: Mapping[str, str] = MappingProxyType({}),
+) -> bool:
+    """Change a run that is in one of some states, and put that on record; return whether it was.
+
+    `change` is SQL with `:now` and the names of `values`.
+    """
+    listed = ", ".join(f"'{state}'" for state in sources)
+    given = {"now": now_ms} if ":now" in change else {}
     moved = connection.execute(
-        text("UPDATE runs SET state = 'running', pause_text = NULL WHERE id = :id AND state = 'waiting'"),
-        {"id": run_id},
+        text(f"UPDATE runs SET {change} WHERE id = :id AND state IN ({listed})"),
+        {"id": run_id, **given, **values},
     )
     if moved.rowcount:
-        note(connection, run_id, now_ms, "running", "the service answers again")
+        note(connection, run_id, now_ms, event, cause)
     return bool(moved.rowcount)
 
 
@@ -301,10 +289,7 @@ def finish_if_done(connection: Connection, run_id: int, now_ms: int) -> bool:
         if counters.open_jobs(connection, run_id):
             return False
     connection.execute(
-        text(
-            "UPDATE runs SET state = :state, finished_at_ms = :now, pause_reason = NULL,"
-            " pause_text = NULL WHERE id = :id"
-        ),
+        text(f"UPDATE runs SET state = :state, finished_at_ms = :now, {_NO_PAUSE} WHERE id = :id"),
         {
             "id": run_id,
             "now": now_ms,

@@ -152,6 +152,14 @@ def used_ticks(counts: Mapping[str, int]) -> int:
     return sum(counts.get(key, 0) for key in ("reported", "estimated", "possible_extra", "unpriced"))
 
 
+def at_least(possible_ticks: int | None, reserved_ticks: int | None) -> int | None:
+    """Raise what an attempt may have cost to what it had reserved: a budget must not win by not knowing.
+
+    None where nobody can tell, which is counted apart.
+    """
+    return None if possible_ticks is None else max(possible_ticks, reserved_ticks or 0)
+
+
 def parse_usd(word: str) -> int | None:
     """Read dollars as ticks, exactly: `20`, `0.75`, `$1,250`. None for anything else, and for 0."""
     try:

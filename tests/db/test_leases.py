@@ -16,31 +16,8 @@ from runner.rules.states import JobState
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from by_hand import Hand
-
     from runner.db.leases import Leased
     from runner.db.session import Database
-
-
-def lease(
-    hand: Hand,
-    *,
-    rows_max: int = 100,
-    bytes_max: int = 1 << 30,
-    ordinals_max: int | None = None,
-    now_ms: int = NOW_MS,
-) -> list[Leased]:
-    with hand.database.write() as connection:
-        return leases.lease_pending(
-            connection,
-            run_id=hand.run_id,
-            worker=hand.worker,
-            now_ms=now_ms,
-            until_ms=now_ms + LEASE_MS,
-            rows_max=rows_max,
-            bytes_max=bytes_max,
-            ordinals_max=ordinals_max,
-        )
 
 
 def ids(found: list[Leased]) -> list[str]:
@@ -52,19 +29,19 @@ def test_pending_jobs_come_in_file_order_and_once(database: Database) -> None:
     hand = new_run(database, 5)
     other = new_run(database, 2, identity="other")
 
-    assert ids(lease(hand, rows_max=3)) == ["r-1", "r-2", "r-3"]
-    assert ids(lease(hand, rows_max=3)) == ["r-4", "r-5"]
-    assert ids(lease(hand, rows_max=3)) == []
-    assert len(lease(other)) == 2
+    assert ids(hand.leased(rows_max=3)) == ["r-1", "r-2", "r-3"]
+    assert ids(hand.leased(rows_max=3)) == ["r-4", "r-5"]
+    assert ids(hand.leased(rows_max=3)) == []
+    assert len(other.leased()) == 2
 
 
 def test_a_lease_that_ran_out_is_free_again(database: Database) -> None:
     """A holder that never sent loses its jobs with its lease; the generation tells them apart."""
     hand = new_run(database, 1)
-    (before,) = lease(hand)
+    (before,) = hand.leased()
 
-    assert lease(hand, now_ms=NOW_MS + LEASE_MS - 1) == []
-    (after,) = lease(hand, now_ms=NOW_MS + LEASE_MS)
+    assert hand.leased(now_ms=NOW_MS + LEASE_MS - 1) == []
+    (after,) = hand.leased(now_ms=NOW_MS + LEASE_MS)
 
     assert after.lease.gen == before.lease.gen + 1
     assert hand.send(before.lease) == set()
@@ -75,17 +52,17 @@ def test_jobs_that_are_not_due_wait(database: Database) -> None:
     hand = new_run(database, 2)
     hand.change(first_job(hand), f"due_at_ms = {NOW_MS + 1}")
 
-    assert ids(lease(hand)) == ["r-2"]
-    assert ids(lease(hand, now_ms=NOW_MS + 1)) == ["r-1"]
+    assert ids(hand.leased()) == ["r-2"]
+    assert ids(hand.leased(now_ms=NOW_MS + 1)) == ["r-1"]
 
 
 def test_only_the_first_so_many_jobs_of_the_file_are_taken(database: Database) -> None:
     """`--limit N`: the Nth is the last."""
     hand = new_run(database, 5)
 
-    assert ids(lease(hand, ordinals_max=2)) == ["r-1", "r-2"]
-    assert ids(lease(hand, ordinals_max=2)) == []
-    assert lease(hand, ordinals_max=0) == []
+    assert ids(hand.leased(ordinals_max=2)) == ["r-1", "r-2"]
+    assert ids(hand.leased(ordinals_max=2)) == []
+    assert hand.leased(ordinals_max=0) == []
 
 
 def test_a_chunk_is_bounded_by_bytes_but_never_empty(database: Database) -> None:
@@ -105,7 +82,7 @@ def test_a_chunk_is_bounded_by_bytes_but_never_empty(database: Database) -> None
     hand = new_run(database, 1, identity="any")
     big = type(hand)(database, run_id)
 
-    chunks = [ids(lease(big, bytes_max=100)) for _ in range(5)]
+    chunks = [ids(big.leased(bytes_max=100)) for _ in range(5)]
 
     assert chunks == [["r-1", "r-2"], ["r-3"], ["r-4"], ["r-5"], []]
 
@@ -119,7 +96,7 @@ def test_released_jobs_are_free_at_once_and_sent_ones_stay(database: Database) -
     with database.write() as connection:
         leases.release(connection, [first, second])
 
-    assert ids(lease(hand)) == ["r-2"]
+    assert ids(hand.leased()) == ["r-2"]
     assert hand.row(first.job_id).lease_owner == hand.worker
 
 
@@ -219,7 +196,7 @@ def test_claimers_at_the_same_time_never_get_the_same_job(database: Database) ->
     """Four threads lease, then claim, all there is: each job has one holder."""
     hand = new_run(database, 300)
     leased: list[list[int]] = []
-    _at_once(4, leased, lambda: [job.lease.job_id for job in lease(hand, rows_max=7)])
+    _at_once(4, leased, lambda: [job.lease.job_id for job in hand.leased(rows_max=7)])
     assert sorted(itertools.chain(*leased)) == [first_job(hand) + n for n in range(300)]
 
     with database.write() as connection:

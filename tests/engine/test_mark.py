@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from by_hand import COST, LEASE_MS, NOW_MS, Hand, accepted, back, new_run, received, settled
 
-from runner.db import budget, jobs, leases, runs
+from runner.db import budget, jobs, runs
 from runner.db.counters import Deltas
 from runner.db.outcomes import Cause
 from runner.db.runs import RunOptions
@@ -31,21 +31,6 @@ def budgeted(database: Database, ticks: int | None, count: int = 6, reserve: int
     """Load and start a run with a budget; its attempts reserve so much."""
     hand = new_run(database, count, RunOptions(budget_ticks=ticks))
     return replace(hand, reserve_ticks=reserve)
-
-
-def lease(hand: Hand, count: int) -> list[Leased]:
-    """Lease the next pending jobs."""
-    with hand.database.write() as connection:
-        return leases.lease_pending(
-            connection,
-            run_id=hand.run_id,
-            worker=hand.worker,
-            now_ms=NOW_MS,
-            until_ms=NOW_MS + LEASE_MS,
-            rows_max=count,
-            bytes_max=1 << 30,
-            ordinals_max=None,
-        )
 
 
 def go(
@@ -80,7 +65,7 @@ def run_of(hand: Hand) -> runs.RunRow:
 def test_what_fits_goes_and_the_rest_is_free_again(database: Database) -> None:
     """Three of 100 fit into 350; the others are pending, in nobody's hands, and another may lease them."""
     hand = budgeted(database, 350)
-    taken = lease(hand, 5)
+    taken = hand.leased(rows_max=5)
 
     assert go(hand, taken, 100) == 3
     assert [hand.state(job.lease.job_id) for job in taken] == [S.SUBMITTING] * 3 + [S.PENDING] * 2
@@ -88,29 +73,29 @@ def test_what_fits_goes_and_the_rest_is_free_again(database: Database) -> None:
     assert hand.count("ticks", "reserved") == 300
     assert [row.reserved_ticks for row in hand.history(taken[0].lease.job_id)] == [100]
     assert run_of(hand).state is RunState.RUNNING, "what is out may come back cheaper"
-    assert len(lease(hand, 9)) == 3
+    assert len(hand.leased(rows_max=9)) == 3
 
 
 def test_room_comes_back_with_what_settles_cheaper(database: Database) -> None:
     """The reserve goes, the actual cost stays; then the next one fits."""
     hand = budgeted(database, 1_150)
-    (first,) = lease(hand, 1)
+    (first,) = hand.leased(rows_max=1)
     assert go(hand, [first], 1_100) == 1
-    assert go(hand, lease(hand, 1), 100) == 0
+    assert go(hand, hand.leased(rows_max=1), 100) == 0
     hand.do(jobs.accepted, accepted(first.lease))
     hand.do(jobs.stored, received(first.lease.job_id))
     cost = replace(COST, ticks=1_000)
     hand.do(jobs.settled, settled(first.lease.job_id, 1, Event.SUCCEEDED, S.SUCCEEDED, cost))
 
     assert hand.count("ticks", "reserved") == 0
-    assert go(hand, lease(hand, 2), 100) == 1
+    assert go(hand, hand.leased(rows_max=2), 100) == 1
 
 
 def test_the_run_pauses_when_nothing_fits_and_nothing_is_out(database: Database) -> None:
     """With a sentence that says how much a job reserves; nothing was sent."""
     hand = budgeted(database, 10**9)
 
-    assert go(hand, lease(hand, 2), 2 * 10**9) == 0
+    assert go(hand, hand.leased(rows_max=2), 2 * 10**9) == 0
     run = run_of(hand)
     assert (run.state, run.pause_reason) == (RunState.PAUSED, "budget")
     assert run.pause_text == "$0.0000 of the budget of $0.1000 are used, and the next job reserves $0.2000"
@@ -121,7 +106,7 @@ def test_a_worker_that_knows_no_price_sends_nothing(database: Database) -> None:
     """Another host may lack the prices in its runner.toml: unknown is not free."""
     hand = budgeted(database, 10**9)
 
-    assert go(hand, lease(hand, 2), None) == 0
+    assert go(hand, hand.leased(rows_max=2), None) == 0
     assert run_of(hand).pause_text == "a budget needs prices, and a worker knows none for grok-4.3"
 
 
@@ -129,11 +114,11 @@ def test_few_go_while_nobody_knows_the_costs(database: Database) -> None:
     """A reserve that is too low cannot do much harm then."""
     hand = budgeted(database, 10**9, count=3 * SCOUTS)
 
-    assert go(hand, lease(hand, SCOUTS - 2), 1, scouts=True) == SCOUTS - 2
-    assert go(hand, lease(hand, 9), 1, scouts=True) == 2
-    assert go(hand, lease(hand, 9), 1, scouts=True) == 0
+    assert go(hand, hand.leased(rows_max=SCOUTS - 2), 1, scouts=True) == SCOUTS - 2
+    assert go(hand, hand.leased(rows_max=9), 1, scouts=True) == 2
+    assert go(hand, hand.leased(rows_max=9), 1, scouts=True) == 0
     assert run_of(hand).state is RunState.RUNNING
-    assert go(hand, lease(hand, 9), 1) == 9
+    assert go(hand, hand.leased(rows_max=9), 1) == 9
 
 
 def test_another_budget_holds_at_once(database: Database) -> None:
@@ -142,7 +127,7 @@ def test_another_budget_holds_at_once(database: Database) -> None:
     for ticks, fits in ((250, 2), (None, 3)):
         with database.write() as connection:
             runs.change(connection, hand.run_id, budget_ticks=ticks)
-        assert go(hand, lease(hand, 3), 100) == fits
+        assert go(hand, hand.leased(rows_max=3), 100) == fits
 
 
 @pytest.mark.parametrize(
@@ -201,7 +186,7 @@ def account(hand: Hand) -> Account:
 def test_two_workers_do_not_both_take_the_last_room(postgres_database: Database) -> None:
     """Eight at once ask for room that three have: the run's lock lets them look one after the other."""
     hand = budgeted(postgres_database, 350, count=8)
-    taken = lease(hand, 8)
+    taken = hand.leased(rows_max=8)
     start = threading.Barrier(8)
     let_go: list[int] = []
 
@@ -222,7 +207,7 @@ def test_two_workers_do_not_both_take_the_last_room(postgres_database: Database)
 def test_a_run_without_a_budget_takes_no_lock(postgres_database: Database) -> None:
     """While somebody else holds the run's row, its jobs are marked all the same."""
     hand = budgeted(postgres_database, None)
-    taken = lease(hand, 2)
+    taken = hand.leased(rows_max=2)
     with postgres_database.write() as other:
         budget.account(other, hand.run_id, Deltas(0))
         with postgres_database.write() as connection:
