@@ -7,16 +7,15 @@ import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 import click
 
 from runner.cli import text
 from runner.cli.progress import is_live
 from runner.embedded.home import Home
+from runner.engine.doubt import pricing_by
 from runner.intake.load import keep_stdin, load
 from runner.rules.estimate import Tally, estimate
-from runner.rules.prices import own_prices
 from runner.rules.redact import one_line, plain
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from runner.db.runs import RunOptions
     from runner.db.session import Database
+    from runner.engine.doubt import Pricing
     from runner.intake.load import Loaded
     from runner.intake.reading import Shaping
     from runner.rules.findings import Finding
@@ -58,7 +58,8 @@ def load_file(
 ) -> Loaded:
     """Load a file as a run, or find the run it is, and say so. Raises JobFileError and UsageError."""
     today = datetime.fromtimestamp(database.now_ms() / 1000, UTC).date()
-    tally = Tally(today, own_prices(settings.prices) if settings.prices else None)
+    pricing = pricing_by(settings.base_url, settings.prices)
+    tally = Tally(today, pricing.prices)
     loaded = load(
         database,
         source,
@@ -73,7 +74,7 @@ def load_file(
     if not quiet:
         _tell(loaded)
         if loaded.created and is_live():
-            _forecast(tally, options, settings)
+            _forecast(tally, options, pricing)
     return loaded
 
 
@@ -125,12 +126,12 @@ def _tell(loaded: Loaded) -> None:
         text.note(line)
 
 
-def _forecast(tally: Tally, options: RunOptions, settings: Settings) -> None:
+def _forecast(tally: Tally, options: RunOptions, pricing: Pricing) -> None:
     """Tell what the run may cost and take, from what loading it has counted anyway."""
     from runner.cli.check_report import in_one_line
 
-    host = urlsplit(settings.base_url).hostname
-    text.note(in_one_line(estimate(tally, rpm=options.rpm, tpm=options.tpm, base_host=host)))
+    told = estimate(tally, rpm=options.rpm, tpm=options.tpm, base_host=pricing.base_host)
+    text.note(in_one_line(told))
 
 
 def warning_lines(warnings: Sequence[Finding], total: int) -> list[str]:
