@@ -181,16 +181,37 @@ def test_whoever_brings_the_answer_settles_the_slot(valkey: Valkey) -> None:
     """By its name alone; one that has left the log changes nothing."""
 
     async def story() -> None:
-        async with limiter(valkey) as sender, limiter(valkey) as collector:
+        async with limiter(valkey) as sender:
             slot = (await sender.reserve("b", [10], MANY, NOTHING_KNOWN)).slots[0]
             sender.confirm(slot)
+        async with limiter(valkey) as collector:
             collector.settle("b", slot.id, 25)
             collector.settle("b", "gone:1:40", 400)
 
             async def told() -> bool:
-                return await used(sender, "b") == (1, 25)
+                return await used(collector, "b") == (1, 25)
 
             await until(told)
+
+
+def test_a_confirmation_after_the_settling_counts_twice_never_too_little(valkey: Valkey) -> None:
+    """The log cannot know a settled slot by its old name; for one window it holds both."""
+
+    async def story() -> None:
+        async with limiter(valkey) as sender, limiter(valkey) as collector:
+            slot = (await sender.reserve("b", [10], MANY, NOTHING_KNOWN)).slots[0]
+            collector.settle("b", slot.id, 25)
+
+            async def settled() -> bool:
+                return await used(collector, "b") == (1, 25)
+
+            await until(settled)
+            sender.confirm(slot)
+
+            async def confirmed() -> bool:
+                return await used(collector, "b") == (2, 35)
+
+            await until(confirmed)
 
     asyncio.run(story())
 
