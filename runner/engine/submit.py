@@ -58,6 +58,7 @@ class Submit:
         self._feeds: dict[int, _Feed] = {}
         self._posts: set[asyncio.Task[None]] = set()  # a task that nobody holds may vanish
         self._marked = 0  # without a reply yet
+        self._sent = 0  # of them, on the wire
         self._replied = asyncio.Event()
         self._streak = Streak()
         self._again_s = IDLE_S
@@ -220,7 +221,11 @@ class Submit:
                 marked = self._last_check(job, slot, send_before_ms)
                 sent_at_ms = station.now_ms()
                 if not isinstance(marked, str):
-                    verdict, status = await self._exchange(slot, body, conv_id)
+                    self._sent += 1
+                    try:
+                        verdict, status = await self._exchange(slot, body, conv_id)
+                    finally:
+                        self._sent -= 1
         finally:
             self._marked -= 1
             self._replied.set()
@@ -263,8 +268,8 @@ class Submit:
             return "paused"
         if station.now_ms() > send_before_ms:
             return "too-late"
-        if not station.limiter.usable(slot):
-            return "slot-passed"
+        if not station.limiter.usable(slot) or (self._streak.is_serious and self._sent):
+            return "slot-passed"  # in trouble one request at a time is enough to lose
         try:
             return station.spool.sent(job.lease.job_id, job.lease.attempt)
         except OSError as error:
@@ -330,8 +335,8 @@ class Submit:
                 station.oversight.ended(lease.run_id)
             case _:
                 station.breaker.ended(lease.run_id, Door.SUBMIT, bad=True)
+                await self._pause_all(job, slot, verdict, sent_at_ms)  # first: a commit takes as long as ten more
                 await self._doubtful(job, cause)
-                await self._pause_all(job, slot, verdict, sent_at_ms)
 
     async def _later(self, job: Leased, slot: Slot, verdict: Verdict, cause: Cause, sent_at_ms: int) -> None:
         """Nothing was taken: everybody waits a little, and longer each time; then the run says so."""
