@@ -335,7 +335,7 @@ class Submit:
                 station.oversight.ended(lease.run_id)
             case _:
                 station.breaker.ended(lease.run_id, Door.SUBMIT, bad=True)
-                await self._pause_all(job, slot, verdict, sent_at_ms)  # first: a commit takes as long as ten more
+                await self._pause_all(job, slot, verdict, sent_at_ms)  # before the next one leaves
                 await self._doubtful(job, cause)
 
     async def _later(self, job: Leased, slot: Slot, verdict: Verdict, cause: Cause, sent_at_ms: int) -> None:
