@@ -71,9 +71,11 @@ def _runs() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_runs"),
         sa.UniqueConstraint("identity", "repetition", name="uq_runs_identity_repetition"),
         sa.CheckConstraint(
-            "state IN ('cancelled', 'finished', 'loading', 'paused', 'ready', 'running', 'waiting')",
+            "state IN ('cancelled', 'finished', 'loading', 'paused', 'ready', 'removing', 'running',"
+            " 'waiting')",
             name=op.f("ck_runs_state"),
         ),
+        sqlite_autoincrement=True,  # the id of a run that was removed never names another one
     )
     op.create_table(
         "run_events",

@@ -49,7 +49,7 @@ def command(run: str, *, now: bool, dry_run: bool, yes: bool, as_json: bool, qui
         seen = snapshot.read(database, found.id)
         if found.is_over or found.state is RunState.LOADING:
             raise UsageError(f"run {found.id} is {found.state}: there is nothing to cancel")
-        if not confirm(_what(seen, now=now), yes=yes, dry_run=dry_run):
+        if not confirm(_what(seen, now=now), yes=yes, dry_run=dry_run, as_json=as_json):
             return
         pricing = doubt.pricing_by(settings.base_url, settings.prices)
         _cancel(database, found.id, replace(pricing, counts=seen.counts), now=now)

@@ -54,7 +54,7 @@ def as_lines(found: Checked) -> list[str]:
     reading, told = found.reading, found.estimate
     size = reading.lines.byte_count
     lines = [
-        *_wrapped(f"{plain(found.file)}: {text.of(told.jobs, 'job')}, {_bytes(size)}"),
+        *_wrapped(f"{plain(found.file)}: {text.of(told.jobs, 'job')}, {text.size(size)}"),
         *_bad(found),
         *_warnings(reading),
     ]
@@ -195,10 +195,6 @@ def _count(n: int) -> str:
     if n < 10**6:
         return f"{n / 1_000:.0f}k"
     return f"{n / 10**6:,.1f}M" if n < 10**9 else f"{n / 10**9:,.1f}G"
-
-
-def _bytes(n: int) -> str:
-    return text.of(n, "byte") if n < 10_000 else f"{n / 1e6:,.2f} MB"
 
 
 def _wrapped(line: str, indent: str = "", following: str | None = None) -> list[str]:

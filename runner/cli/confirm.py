@@ -6,17 +6,20 @@ import sys
 
 import click
 
-from runner.cli import text
+from runner.cli import json, text
 from runner.rules.errors import UsageError
 
 
-def confirm(what: str, *, yes: bool, dry_run: bool) -> bool:
+def confirm(what: str, *, yes: bool, dry_run: bool, as_json: bool) -> bool:
     """Tell what would be done and return whether to do it.
 
     Asks on a terminal; elsewhere it raises UsageError where nobody said --yes.
     """
     if dry_run:
-        text.out(f"would {what}")
+        if as_json:
+            json.emit({"schema": 1, "would": what})
+        else:
+            text.out(f"would {what}")
         return False
     if yes:
         return True

@@ -44,7 +44,11 @@ def _seconds(word: str) -> float | None:
 class Rate(click.ParamType[int]):
     """A whole number from 1 up, or `none` for no limit, which is 0 inside."""
 
-    name = "N|none"
+    name = "rate"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:  # noqa: ARG002
+        """Write it as a user types it."""
+        return "N|none"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the number, or 0 for `none`."""
@@ -60,7 +64,11 @@ class Rate(click.ParamType[int]):
 class Budget(click.ParamType[int]):
     """US dollars like `20` or `0.75`, or `none` for no budget, which is 0 inside: ticks."""
 
-    name = "USD|none"
+    name = "budget"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:  # noqa: ARG002
+        """Write it as a user types it."""
+        return "USD|none"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return ticks."""

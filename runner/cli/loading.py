@@ -67,7 +67,7 @@ def load_file(
         new=new,
         shaping=shaping,
         options=options,
-        lock=lambda sha256: _locked(settings, sha256),
+        lock=lambda sha256: loading_lock(settings, sha256),
         progress=_silent if quiet else _Telling(),
         tally=tally,
     )
@@ -87,7 +87,7 @@ def may_go_on(loaded: Loaded, *, yes: bool) -> bool:
 
 
 @contextmanager
-def _locked(settings: Settings, sha256: str) -> Iterator[None]:
+def loading_lock(settings: Settings, sha256: str) -> Iterator[None]:
     if not settings.embedded:  # the database has a lock of its own for that
         yield
         return

@@ -20,32 +20,34 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
     stage: str
     name: str
     does: str
     module: str = ""
 
 
-_ROWS: Final = (
-    _Row("All in one", "run", "Load a file, work, write the files, tell the cost. Again: carry on."),
-    _Row("In steps", "check", "Tell what a job file holds, costs and takes. Sends nothing."),
-    _Row("In steps", "load", "Read a job file into the database; prints the run's id."),
-    _Row("In steps", "start", "Set a run to work, and watch it or leave it alone."),
-    _Row("In steps", "watch", "Follow a run that is at work."),
-    _Row("In steps", "write", "Write a run's files, any number of times."),
-    _Row("Steer", "pause", "Stop sending jobs of a run; what is out is still collected."),
-    _Row("Steer", "resume", "Go on with a paused run, maybe with other limits."),
-    _Row("Steer", "cancel", "End a run: nothing more is sent."),
-    _Row("Steer", "retry", "Send failed or held jobs of a run anew."),
-    _Row("Look", "status", "Show the numbers of a run."),
-    _Row("Look", "list", "Show all runs.", "listing"),
-    _Row("Look", "show", "Tell the story of one job."),
-    _Row("Look", "summary", "Show what a run brought and cost."),
-    _Row("Set up", "doctor", "Tell what is set up, what is not, and how to mend it."),
-    _Row("Set up", "simulate", "The xAI API on localhost: strict limits, no key, no cost."),
-    _Row("Set up", "worker", "Work for runs on shared servers."),
-    _Row("Set up", "db", "Care for the database."),
+ROWS: Final = (
+    Row("All in one", "run", "Load a file, work, write the files, tell the cost. Again: carry on."),
+    Row("In steps", "check", "Tell what a job file holds, costs and takes. Sends nothing."),
+    Row("In steps", "load", "Read a job file into the database; prints the run's id."),
+    Row("In steps", "start", "Set a run to work, and watch it or leave it alone."),
+    Row("In steps", "watch", "Follow a run that is at work."),
+    Row("In steps", "write", "Write a run's files, any number of times."),
+    Row("Steer", "pause", "Stop sending jobs of a run; what is out is still collected."),
+    Row("Steer", "resume", "Go on with a paused run, maybe with other limits."),
+    Row("Steer", "cancel", "End a run: nothing more is sent."),
+    Row("Steer", "retry", "Send failed or held jobs of a run anew."),
+    Row("Steer", "rm", "Remove a run from the database."),
+    Row("Steer", "prune", "Remove old runs, and old files of the state folder."),
+    Row("Look", "status", "Show the numbers of a run."),
+    Row("Look", "list", "Show all runs.", "listing"),
+    Row("Look", "show", "Tell the story of one job."),
+    Row("Look", "summary", "Show what a run brought and cost."),
+    Row("Set up", "doctor", "Tell what is set up, what is not, and how to mend it."),
+    Row("Set up", "simulate", "The xAI API on localhost: strict limits, no key, no cost."),
+    Row("Set up", "worker", "Work for runs on shared servers."),
+    Row("Set up", "db", "Care for the database."),
 )
 _FRONT_PAGE: Final = """\
 runner: batch jobs for the xAI API that can be killed at any moment and carry on.
@@ -61,10 +63,10 @@ class _Commands(click.Group):
     """Commands that are imported when they are called, and not to be listed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return [row.name for row in _ROWS]
+        return [row.name for row in ROWS]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        for row in _ROWS:
+        for row in ROWS:
             if row.name == cmd_name:
                 command: click.Command = import_module(f"runner.cli.{row.module or row.name}").command
                 return command
@@ -81,9 +83,9 @@ class _Commands(click.Group):
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write(_FRONT_PAGE)
-        for stage in dict.fromkeys(row.stage for row in _ROWS):
+        for stage in dict.fromkeys(row.stage for row in ROWS):
             with formatter.section(stage):
-                formatter.write_dl([(row.name, row.does) for row in _ROWS if row.stage == stage], col_max=12)
+                formatter.write_dl([(row.name, row.does) for row in ROWS if row.stage == stage], col_max=12)
         self.format_options(ctx, formatter)
         formatter.write("\nrunner COMMAND --help tells more, with an example.\n")
 
@@ -108,7 +110,7 @@ def cli(ctx: click.Context) -> None:
 
 def _short_page() -> str:
     stages: dict[str, list[str]] = {}
-    for row in _ROWS:
+    for row in ROWS:
         stages.setdefault(row.stage, []).append(row.name)
     lines = [f"  {stage + ':':<12} {', '.join(names)}" for stage, names in stages.items()]
     return _FRONT_PAGE + "\n".join([*lines, "", "runner --help tells more.", ""])

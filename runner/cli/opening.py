@@ -72,8 +72,11 @@ def any_database(settings: Settings) -> Iterator[Database]:
         database.close()
 
 
-def find_run(connection: Connection, word: str) -> RunRow:
-    """Find a run by its id or its name. Raises UsageError with the nearest name."""
+def find_run(connection: Connection, word: str, *, removing: bool = False) -> RunRow:
+    """Find a run by its id or its name; one that is half removed only where `removing` says so.
+
+    Raises UsageError with the nearest name.
+    """
     from runner.db import runs
 
     found = runs.find(connection, int(word)) if word.isascii() and word.isdigit() and len(word) < 10 else None
@@ -82,6 +85,8 @@ def find_run(connection: Connection, word: str) -> RunRow:
         near = difflib.get_close_matches(word, [run.name for run in runs.all_runs(connection)], n=1)
         meant = f'; did you mean "{near[0]}"?' if near else ""
         raise UsageError(f"there is no run {word}{meant}", fix="runner list shows the runs")
+    if found.state is RunState.REMOVING and not removing:
+        raise UsageError(f"run {found.id} is being removed", fix=f"runner rm {found.id} finishes that")
     return found
 
 

@@ -56,7 +56,10 @@ def command(
             raise UsageError(f"run {found.id} has no such jobs", fix=f"runner summary {found.id} counts them")
         price = price_of(groups, database.now_ms())
         if not confirm(
-            f"send {text.of(n, 'job')} of run {found.id} anew, about {price}", yes=yes, dry_run=dry_run
+            f"send {text.of(n, 'job')} of run {found.id} anew, about {price}",
+            yes=yes,
+            dry_run=dry_run,
+            as_json=as_json,
         ):
             return
         _retry(database, found.id, chosen)

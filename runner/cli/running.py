@@ -33,6 +33,8 @@ def run_file(settings: Settings, hold: Hold, file: Path, given: dict[str, Any]) 
     source, name = source_of(file, given["name"], settings)
     targets = paths(given["output"] or default_output(source if str(file) != "-" else Path(name or "stdin")))
     _check(source, targets)
+    if given["new"]:  # it has no files yet, so these would be another run's: told before anything is loaded
+        claim(targets, mark="", force=given["force"])
     with any_database(settings) as database:
         loaded = load_file(
             database,

@@ -43,6 +43,11 @@ def of(n: int, one: str, many: str | None = None) -> str:
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
+def size(n_bytes: int) -> str:
+    """Write a size: `812 bytes`, `4.2 MB`."""
+    return of(n_bytes, "byte") if n_bytes < 10_000 else f"{n_bytes / 1e6:,.2f} MB"
+
+
 def duration(seconds: float) -> str:
     """Write a span of time with at most two units: `3.2 s`, `42 s`, `12m 05s`, `3h 04m`, `2d 3h`."""
     if seconds < 10:

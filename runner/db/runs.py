@@ -81,17 +81,21 @@ def newest(connection: Connection, identity: str) -> RunRow | None:
 
 def namesake(connection: Connection, name: str) -> RunRow | None:
     """Return the newest run of a name."""
-    row = connection.execute(
-        text("SELECT * FROM runs WHERE name = :name ORDER BY id DESC LIMIT 1"), {"name": name}
-    ).one_or_none()
-    return _run(row) if row else None
+    return _newest_by(connection, "name", name)
 
 
 def of_path(connection: Connection, path: str) -> RunRow | None:
     """Return the newest run that was loaded from a path."""
-    row = connection.execute(
-        text("SELECT * FROM runs WHERE input_path = :path ORDER BY id DESC LIMIT 1"), {"path": path}
-    ).one_or_none()
+    return _newest_by(connection, "input_path", path)
+
+
+def _newest_by(connection: Connection, column: str, word: str) -> RunRow | None:
+    """Return the newest run with this word in a column, but none that is being removed."""
+    query = text(
+        f"SELECT * FROM runs WHERE {column} = :word AND state <> '{RunState.REMOVING}'"
+        " ORDER BY id DESC LIMIT 1"
+    )
+    row = connection.execute(query, {"word": word}).one_or_none()
     return _run(row) if row else None
 
 
@@ -154,22 +158,6 @@ def loaded(connection: Connection, run_id: int, total: int) -> None:
         text("UPDATE runs SET state = 'ready', total = :total WHERE id = :id AND state = 'loading'"),
         {"id": run_id, "total": total},
     )
-
-
-def forget(connection: Connection, run_id: int) -> None:
-    """Remove a run with everything of it."""
-    for table, column in (
-        ("jobs", "id"),
-        ("payloads", "job_id"),
-        ("attempts", "job_id"),
-        ("results", "job_id"),
-    ):
-        connection.execute(
-            text(f"DELETE FROM {table} WHERE {column} >= :first AND {column} < :last"),
-            {"first": run_id << 32, "last": (run_id + 1) << 32},
-        )
-    for table, column in (("run_counters", "run_id"), ("run_events", "run_id"), ("runs", "id")):
-        connection.execute(text(f"DELETE FROM {table} WHERE {column} = :id"), {"id": run_id})
 
 
 def adopt(connection: Connection, run_id: int, *, options: RunOptions, output_path: str) -> None:

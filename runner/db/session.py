@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
@@ -63,6 +65,25 @@ class Database:
                 where=(str(error.orig).strip().splitlines()[0],),
                 fix="start it, or correct RUNNER_DATABASE_URL",
             ) from error
+
+    def compact(self) -> int:
+        """Give the space of removed rows back to the disk, where there is room to; return how many bytes.
+
+        SQLite writes the file anew for that, and others wait meanwhile. PostgreSQL does it in its own time.
+        """
+        if not self.is_sqlite or not self.url.database:
+            return 0
+        file = Path(self.url.database)
+        before = file.stat().st_size
+        if shutil.disk_usage(file.parent).free < 2 * before:
+            return 0
+        raw = self.engine.raw_connection()
+        try:
+            raw.cursor().execute("VACUUM")
+            raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            raw.close()
+        return max(0, before - file.stat().st_size)
 
     def close(self) -> None:
         """Close all connections."""

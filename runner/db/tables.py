@@ -50,6 +50,7 @@ class Run(Base):
     __table_args__ = (
         CheckConstraint(f"state IN ({_listed(RunState)})", name="state"),
         UniqueConstraint("identity", "repetition"),
+        {"sqlite_autoincrement": True},  # the id of a run that was removed never names another one
     )
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from runner.db import intake, runs
+from runner.db import intake, removal, runs
 from runner.db.intake import NewJob
 from runner.intake.lines import Line, Lines
 from runner.intake.reading import FINDINGS_SHOWN, Reading, Shaping, sentence, shown
@@ -108,8 +108,7 @@ def load(  # noqa: PLR0913 - each is one thing that the caller decides
             loading.read()
             loading.judge(sha256)
         except BaseException:
-            with database.write() as connection:
-                runs.forget(connection, run_id)
+            removal.remove(database, run_id)
             raise
         with database.write() as connection:
             runs.loaded(connection, run_id, reading.total)
@@ -221,12 +220,12 @@ def _flags(shaping: Shaping) -> dict[str, str | None]:
 
 def _known(database: Database, same: str) -> RunRow | None:
     """Return the newest run of an identity; one that a crash left half loaded is removed."""
-    with database.write() as connection:
+    with database.read() as connection:
         found = runs.newest(connection, same)
-        if found is not None and found.state is RunState.LOADING:
-            runs.forget(connection, found.id)
-            found = runs.newest(connection, same)
+    if found is None or found.state is not RunState.LOADING:
         return found
+    removal.remove(database, found.id)
+    return _known(database, same)
 
 
 def _torn(database: Database, source: Path, name: str | None, same: str) -> list[str]:

@@ -33,6 +33,7 @@ class RunState(StrEnum):
     PAUSED = "paused"
     FINISHED = "finished"
     CANCELLED = "cancelled"
+    REMOVING = "removing"
 
 
 class PauseReason(StrEnum):
@@ -71,6 +72,7 @@ RUN_MEANING: dict[RunState, str] = {
     RunState.PAUSED: "a person is needed; nothing is sent, collecting goes on",
     RunState.FINISHED: "every job has its end, or is held for a person",
     RunState.CANCELLED: "the user ended it: nothing is sent, collecting goes on until nothing is out",
+    RunState.REMOVING: "`runner rm` deletes it; what a crash left of it is deleted by the same command",
 }
 
 

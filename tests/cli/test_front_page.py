@@ -12,11 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from runner import __version__
-from runner.cli.main import _ROWS, cli
+from runner.cli.main import ROWS, cli
 from runner.db.runs import RunOptions
 from runner.intake.reading import Shaping
 
-NAMES = [row.name for row in _ROWS]
+NAMES = [row.name for row in ROWS]
 OF_LATER_ISSUES = {"--on-end"}
 
 
@@ -99,7 +99,7 @@ def test_every_command_has_help_with_an_example(name: str) -> None:
             assert parameter.help, parameter.name
 
 
-@pytest.mark.parametrize("row", _ROWS, ids=NAMES)
+@pytest.mark.parametrize("row", ROWS, ids=NAMES)
 def test_the_front_page_says_of_a_command_what_the_command_says(row: Any) -> None:
     """They stand in two places so that the page needs no import; they must not part."""
     if row.name != "simulate":  # its text belongs to the simulator

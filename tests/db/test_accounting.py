@@ -13,7 +13,7 @@ from by_hand import COST, NOW_MS, Hand, accepted, back, new_run, not_yet, receiv
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runner.db import by_user, jobs, runs
+from runner.db import by_user, jobs, removal, runs
 from runner.db.by_user import Chosen
 from runner.db.job_ids import job_id
 from runner.output.write import run_summary
@@ -236,8 +236,7 @@ def _walk(database: Database, steps: list[tuple[Any, ...]]) -> None:
             history.step(*step)
         history.check()
     finally:
-        with database.write() as connection:
-            runs.forget(connection, history.hand.run_id)
+        removal.remove(database, history.hand.run_id)
 
 
 OFTEN = settings(

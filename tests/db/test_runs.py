@@ -201,18 +201,3 @@ def test_a_finished_run_is_opened_again_for_retried_jobs(database: Database) -> 
 
     assert state(hand) is RunState.READY
     assert kinds == ["started", "finished", "reopened"]
-
-
-def test_forgetting_a_run_leaves_nothing_of_it_and_all_of_the_others(database: Database) -> None:
-    """Rows of every table go, those of the neighbours stay."""
-    hands = [new_run(database, 2, identity=word) for word in "abc"]
-    for hand in hands:
-        end_next(hand)
-    with database.write() as connection:
-        runs.forget(connection, hands[1].run_id)
-
-    tables = {"runs": "id", "run_events": "run_id", "run_counters": "run_id", "jobs": "id >> 32"}
-    tables |= dict.fromkeys(("payloads", "attempts", "results"), "job_id >> 32")
-    for table, key in tables.items():
-        found = {row[0] for row in hands[0].rows(f"SELECT DISTINCT {key} FROM {table}")}
-        assert found == {hands[0].run_id, hands[2].run_id}, table

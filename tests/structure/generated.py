@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+from runner.cli import reference
 from runner.rules import reply_page, states
 
 ROOT = Path(__file__).parents[2]
 PAGES = {
+    ROOT / "docs" / "commands.md": reference.markdown,
     ROOT / "docs" / "states.md": states.markdown,
     ROOT / "docs" / "replies.md": reply_page.markdown,
 }

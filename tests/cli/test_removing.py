@@ -1,0 +1,124 @@
+"""`rm` and `prune` as a user meets them, on runs that were really made."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from live import NO_LIMITS, RUN, Home, Simulator, write_jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+JOBS = 12
+DAY_MS = 86_400_000
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """Give a state folder whose simulator answers at once."""
+    folder = tmp_path_factory.mktemp("removing")
+    write_jobs(folder / "jobs.jsonl", JOBS)
+    with Simulator(folder, *NO_LIMITS, "--instant") as simulator, Home(folder, simulator) as made:
+        yield made
+
+
+def runner(home: Home, *words: str, code: int = 0) -> str:
+    command = home.start(*words)
+    assert command.ended() == code, command.said
+    return command.said
+
+
+def runs(home: Home) -> list[Any]:
+    return [run["run"] for run in json.loads(runner(home, "list", "--json"))["runs"]]
+
+
+def age(home: Home, run: int, days: int) -> None:
+    with closing(sqlite3.connect(home.database, timeout=20)) as base:
+        base.execute("UPDATE runs SET finished_at_ms = finished_at_ms - ? WHERE id = ?", (days * DAY_MS, run))
+        base.commit()
+
+
+def test_a_removed_run_is_gone_and_its_files_stay(home: Home) -> None:
+    """It is looked at first, needs a yes, and the same command begins afresh afterwards."""
+    runner(home, *RUN, "--new", "--force")
+    (run, *_) = runs(home)
+
+    assert f"would remove run {run}, jobs: {JOBS} jobs and {JOBS} answers" in runner(
+        home, "rm", str(run), "--dry-run"
+    )
+    assert json.loads(runner(home, "rm", str(run), "--dry-run", "--json")).keys() == {"schema", "would"}
+    assert "add --yes" in runner(home, "rm", str(run), code=2)
+    assert run in runs(home)
+    told = json.loads(runner(home, "rm", str(run), "--yes", "--json"))
+    assert told["removed"] == [{"run": run, "name": "jobs", "jobs": JOBS, "answers": JOBS}]
+
+    assert run not in runs(home)
+    assert "there is no run" in runner(home, "rm", str(run), "--yes", code=2)
+    assert (home.folder / "out.jsonl").exists()
+    runner(home, *RUN, "--force")
+    assert runs(home)[0] > run
+
+
+def test_a_run_that_is_half_removed_is_nobodys_but_rms(home: Home) -> None:
+    """As after a crash in the middle: other commands say so, and `rm` finishes it."""
+    runner(home, *RUN, "--new", "--force")
+    (run, *_) = runs(home)
+    with closing(sqlite3.connect(home.database, timeout=20)) as base:
+        base.execute("UPDATE runs SET state = 'removing', identity = 'removed' WHERE id = ?", (run,))
+        base.execute("DELETE FROM payloads WHERE job_id >> 32 = ?", (run,))
+        base.commit()
+
+    assert f"runner rm {run} finishes that" in runner(home, "status", str(run), code=2)
+    runner(home, "rm", str(run), "--yes")
+    assert run not in runs(home)
+
+
+def test_prune_takes_what_is_old_and_keeps_what_was_asked_for(home: Home) -> None:
+    """Runs by age and number, bug reports by age; the database gets smaller."""
+    for _ in range(3):
+        runner(home, *RUN, "--new", "--force")
+    newest, second, third, *_ = runs(home)
+    for run in (newest, second, third):
+        age(home, run, days=40)
+    reports = [home.path / "logs" / f"bug-{name}.txt" for name in ("old", "new")]
+    for report in reports:
+        report.write_text("…")
+    os.utime(reports[0], (0, 0))
+
+    assert "would remove" in runner(home, "prune", "--keep", "1", "--dry-run")
+    told = json.loads(runner(home, "prune", "--keep", "1", "--yes", "--json"))
+
+    assert {gone["run"] for gone in told["removed"]} >= {second, third}
+    assert newest in runs(home)
+    assert not {second, third} & set(runs(home))
+    assert told["files"] == [str(reports[0])]
+    assert [report.exists() for report in reports] == [False, True]
+    assert "removed 0 runs" in runner(home, "prune", "--keep", "1", "--yes")
+
+
+def test_a_run_at_work_is_refused(home: Home, tmp_path: Path) -> None:
+    """It says which command ends it."""
+    write_jobs(tmp_path / "other.jsonl", 2)
+    run = runner(home, "load", str(tmp_path / "other.jsonl"), "-q").strip()
+    with closing(sqlite3.connect(home.database, timeout=20)) as base:
+        base.execute("UPDATE runs SET state = 'running' WHERE id = ?", (run,))
+        base.commit()
+
+    said = runner(home, "rm", run, "--yes", code=2)
+
+    assert f"runner cancel {run}" in said
+
+
+def test_a_fresh_run_over_another_runs_files_loads_nothing(home: Home) -> None:
+    """It is refused before the load: the next try would find a run that nobody wanted."""
+    runner(home, *RUN, "--new", "--force")
+    before = runs(home)
+
+    assert "--force" in runner(home, *RUN, "--new", code=2)
+    assert runs(home) == before

@@ -1,0 +1,118 @@
+"""Runs that are removed: whole, in chunks, and only where nothing of them is at work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from by_hand import new_run
+from sqlalchemy import text
+
+from runner.db import removal, runs
+from runner.rules.states import JobState, RunState
+
+if TYPE_CHECKING:
+    from by_hand import Hand
+
+    from runner.db.session import Database
+
+TABLES = {
+    "runs": "id",
+    "run_events": "run_id",
+    "run_counters": "run_id",
+    "jobs": "id >> 32",
+    **dict.fromkeys(("payloads", "attempts", "results"), "job_id >> 32"),
+}
+
+
+def put(hand: Hand, state: RunState, finished_at_ms: int | None = None) -> None:
+    with hand.database.write() as connection:
+        connection.execute(
+            text("UPDATE runs SET state = :state, finished_at_ms = :at WHERE id = :id"),
+            {"state": state, "at": finished_at_ms, "id": hand.run_id},
+        )
+
+
+@pytest.mark.parametrize("rows_max", [1, 2, 5, 100])
+def test_removing_a_run_leaves_nothing_of_it_and_all_of_the_others(database: Database, rows_max: int) -> None:
+    """Rows of every table go, in whatever chunks; those of the neighbours stay."""
+    hands = [new_run(database, 5, identity=word) for word in "abc"]
+    for hand in hands:
+        hand.bring(JobState.SUCCEEDED)
+        hand.bring(JobState.FAILED)
+
+    removal.remove(database, hands[1].run_id, rows_max=rows_max)
+
+    for table, key in TABLES.items():
+        found = {row[0] for row in hands[0].rows(f"SELECT DISTINCT {key} FROM {table}")}
+        assert found == {hands[0].run_id, hands[2].run_id}, table
+
+
+def test_the_id_of_a_removed_run_is_never_given_again(database: Database) -> None:
+    """A late answer in some spool must not find another run's job."""
+    gone = new_run(database, 1, identity="a")
+    removal.remove(database, gone.run_id)
+
+    assert new_run(database, 1, identity="b").run_id > gone.run_id
+
+
+def test_what_holds_is_counted(database: Database) -> None:
+    """Jobs, and answers that were kept."""
+    hand = new_run(database, 4)
+    hand.bring(JobState.SUCCEEDED)
+
+    with database.read() as connection:
+        assert removal.holds(connection, hand.run_id) == removal.Holds(jobs=4, answers=1)
+
+
+@pytest.mark.parametrize(
+    ("state", "finished_at_ms", "may"),
+    [
+        (RunState.LOADING, None, True),
+        (RunState.READY, None, True),
+        (RunState.RUNNING, None, False),
+        (RunState.WAITING, None, False),
+        (RunState.PAUSED, None, True),
+        (RunState.FINISHED, 1, True),
+        (RunState.CANCELLED, None, False),
+        (RunState.CANCELLED, 1, True),
+        (RunState.REMOVING, None, True),
+    ],
+)
+def test_only_a_run_at_rest_is_removed(
+    database: Database, state: RunState, finished_at_ms: int | None, may: bool
+) -> None:
+    """From then on it is nobody's namesake, and its file is loaded anew."""
+    hand = new_run(database, 2)
+    put(hand, state, finished_at_ms)
+    with database.write() as connection:
+        name = runs.all_runs(connection)[0].name
+        assert removal.at_rest(connection, hand.run_id) is may
+        assert removal.begin(connection, hand.run_id, state) is may
+        found = runs.find(connection, hand.run_id)
+        assert found is not None
+        assert (found.state is RunState.REMOVING) is may
+        assert (runs.namesake(connection, name) is None) is may
+        assert (runs.newest(connection, "identity") is None) is may
+
+
+@pytest.mark.parametrize(
+    "state", [JobState.SUBMITTING, JobState.WAITING, JobState.COLLECTING, JobState.STORED]
+)
+def test_a_paused_run_with_work_on_its_way_is_not_removed(database: Database, state: JobState) -> None:
+    """Its answers are paid for."""
+    hand = new_run(database, 2)
+    hand.bring(state)
+    put(hand, RunState.PAUSED)
+
+    with database.write() as connection:
+        assert not removal.begin(connection, hand.run_id, RunState.PAUSED)
+
+
+def test_a_run_that_changed_meanwhile_is_not_removed(database: Database) -> None:
+    """It was seen half loaded, and is whole now."""
+    hand = new_run(database, 2)
+    put(hand, RunState.READY)
+
+    with database.write() as connection:
+        assert not removal.begin(connection, hand.run_id, RunState.LOADING)
