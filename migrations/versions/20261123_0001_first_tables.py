@@ -145,6 +145,7 @@ def _jobs() -> None:
     _partial_index("ix_jobs_pending", ["run_id", "id"], "state = 'pending'")
     _partial_index("ix_jobs_waiting", ["due_at_ms"], "state = 'waiting'")
     _partial_index("ix_jobs_held", ["id"], "state = 'held'")
+    _partial_index("ix_jobs_failed", ["run_id", "error_code", "id"], "state = 'failed'")
     _partial_index(
         "ix_jobs_held_by_a_process", ["lease_until_ms"], "state IN ('submitting', 'collecting', 'stored')"
     )
@@ -179,6 +180,7 @@ def _attempts() -> None:
         sa.Column("polls", sa.Integer(), nullable=False),
         sa.Column("model", sa.Text()),
         sa.Column("finish_reason", sa.String(32)),
+        sa.Column("flaw", sa.String(16)),
         sa.Column("prompt_tokens", sa.BigInteger()),
         sa.Column("cached_tokens", sa.BigInteger()),
         sa.Column("completion_tokens", sa.BigInteger()),
@@ -190,6 +192,7 @@ def _attempts() -> None:
         sa.Column("possible_ticks", sa.BigInteger()),
         sa.PrimaryKeyConstraint("job_id", "attempt", name="pk_attempts"),
     )
+    _partial_index("ix_attempts_flaw", ["job_id", "flaw"], "flaw IS NOT NULL", "attempts")
     op.create_table(
         "results",
         sa.Column("job_id", ROW_ID, nullable=False, autoincrement=False),
@@ -203,6 +206,6 @@ def _attempts() -> None:
     )
 
 
-def _partial_index(name: str, columns: list[str], condition: str) -> None:
+def _partial_index(name: str, columns: list[str], condition: str, table: str = "jobs") -> None:
     where = sa.text(condition)
-    op.create_index(name, "jobs", columns, sqlite_where=where, postgresql_where=where)
+    op.create_index(name, table, columns, sqlite_where=where, postgresql_where=where)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from runner.rules.budget import parse_usd
+from runner.rules.completion import Flaw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,6 +81,26 @@ class Budget(click.ParamType[int]):
         if ticks is None:
             self.fail(f"{value!r} is neither an amount in US dollars, like 20 or 0.75, nor none", param, ctx)
         return ticks
+
+
+class Flaws(click.ParamType[tuple[str, ...]]):
+    """Words of `length`, `refusal` and `empty`, with commas between them."""
+
+    name = "flaws"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:  # noqa: ARG002
+        """Write it as a user types it."""
+        return "FLAW,…"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Return the words in their order, each once."""
+        words = tuple(dict.fromkeys(value.split(","))) if isinstance(value, str) else tuple(value)
+        for word in words:
+            if word not in set(Flaw):
+                self.fail(f"{word!r} is none of {', '.join(Flaw)}", param, ctx)
+        return words
 
 
 budget_flag: Final = click.option(

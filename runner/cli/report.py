@@ -16,13 +16,8 @@ _CODES_SHOWN: Final = 10
 _ID_LENGTH: Final = 60
 
 
-def summary_lines(
-    summary: Mapping[str, Any], folder: str = "", examples: Mapping[str, str] | None = None
-) -> list[str]:
-    """Lay a summary out. `folder` is put before the names of the files it tells of.
-
-    `examples`: for an error code the custom_id of a job that failed with it.
-    """
+def summary_lines(summary: Mapping[str, Any], folder: str = "") -> list[str]:
+    """Lay a summary out. `folder` is put before the names of the files it tells of."""
     return [
         heading(summary),
         "",
@@ -30,7 +25,8 @@ def summary_lines(
         "",
         *_indented(facts(summary)),
         *_warnings(summary),
-        *_failures(summary, examples or {}),
+        *_flawed(summary),
+        *_failures(summary),
     ]
 
 
@@ -57,7 +53,7 @@ def _counts(summary: Mapping[str, Any], folder: str) -> list[str]:
 def facts(summary: Mapping[str, Any]) -> list[str]:
     """Tell cost, budget, tokens, attempts and latency in a line each."""
     tokens, attempts, timing = summary["tokens"], summary["attempts"], summary["timing"]
-    rows = [("cost", _cost(summary["cost"]))]
+    rows = [("cost", _cost(summary["cost"])), *_by_model(summary["cost"]["by_model"])]
     if summary["budget"] is not None:
         rows.append(("budget", _budget(summary["budget"])))
     if tokens["total"]:
@@ -75,7 +71,18 @@ def facts(summary: Mapping[str, Any]) -> list[str]:
     if timing["latency_p50_s"] is not None:
         p50, p95 = (text.duration(timing[f"latency_{which}_s"]) for which in ("p50", "p95"))
         rows.append(("latency", f"half within {p50}, 95 % within {p95}"))
-    return text.table(rows)
+    return text.facts(rows)
+
+
+def _by_model(by_model: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Give a line for each model where there are several."""
+    if len(by_model) < 2:
+        return []
+    ordered = sorted(by_model.items(), key=lambda item: -item[1]["ticks"])[:_CODES_SHOWN]
+    return [
+        ("", f"{text.dollars(of['ticks'])} {one_line(model, _ID_LENGTH)}, {text.of(of['jobs'], 'answer')}")
+        for model, of in ordered
+    ]
 
 
 def _cost(cost: Mapping[str, Any]) -> str:
@@ -109,23 +116,41 @@ def _warnings(summary: Mapping[str, Any]) -> list[str]:
     return ["", *_indented(told)] if told else []
 
 
-def _failures(summary: Mapping[str, Any], examples: Mapping[str, str]) -> list[str]:
+def _flawed(summary: Mapping[str, Any]) -> list[str]:
+    """Tell of answers that are there and may not be what was wanted."""
+    found = {flaw: n for flaw, n in summary["answers"].items() if n}
+    if not found:
+        return []
+    lines = _grouped(found, summary["examples"])
+    command = f"runner summary {summary['run']} --ids {next(iter(found))}"
+    return ["", "answers to look at", *_indented([*lines, f"to list them: {command}"])]
+
+
+def _failures(summary: Mapping[str, Any]) -> list[str]:
     by_code: Mapping[str, int] = summary["errors"]["by_code"]
     if not by_code:
         return []
+    run, shown = summary["run"], dict(list(by_code.items())[:_CODES_SHOWN])
+    lines = _grouped(shown, summary["examples"], f"runner retry {run} --failed --code ")
+    more = len(by_code) - len(shown)
+    told = [f"… and {text.of(more, 'other cause')}"] if more > 0 else []
+    example = next((summary["examples"][code] for code in by_code if code in summary["examples"]), None)
+    if example is not None:
+        told.append(f"to look at one: runner show {run} {text.word(one_line(example, _ID_LENGTH))}")
+    return ["", "failures", *_indented([*lines, *told])]
+
+
+def _grouped(counts: Mapping[str, int], examples: Mapping[str, str], command: str = "") -> list[str]:
+    """Write each word with its count, an example, what it means, and the command for just those."""
     rows = [
-        (f"{n:,}", plain(code), f"such as {one_line(examples[code], _ID_LENGTH)}" if code in examples else "")
-        for code, n in list(by_code.items())[:_CODES_SHOWN]
+        (f"{n:,}", plain(word), f"such as {one_line(examples[word], _ID_LENGTH)}" if word in examples else "")
+        for word, n in counts.items()
     ]
     lines = []
-    for code, line in zip(by_code, text.table(rows, right=frozenset({0})), strict=False):
-        lines += [line, f"    {explain(code)}"] if explain(code) else [line]
-    more = len(by_code) - len(rows)
-    told = [f"… and {text.of(more, 'other cause')}"] if more > 0 else []
-    example = next((examples[code] for code in by_code if code in examples), None)
-    if example is not None:
-        told.append(f"to look at one: runner show {summary['run']} {one_line(example, _ID_LENGTH)}")
-    return ["", "failures", *_indented([*lines, *told])]
+    for word, line in zip(counts, text.table(rows, right=frozenset({0})), strict=True):
+        lines += [line, *(f"    {one}" for one in text.wrapped(explain(word), text.WIDTH - 6) if one)]
+        lines += [f"    {command}{text.word(plain(word))}"] if command else []
+    return lines
 
 
 def _indented(lines: Sequence[str]) -> list[str]:

@@ -29,12 +29,21 @@ if TYPE_CHECKING:
 @click.option("--lost", is_flag=True, help="Of the held ones, those whose answer is gone or expired.")
 @click.option("--cancelled", is_flag=True, help="Those that were cancelled.")
 @click.option("--code", metavar="CODE", help="Of these, only the ones with this error code.")
+@click.option("--id", "ids", multiple=True, metavar="ID", help="Just this job; may be given several times.")
 @flags.dry_run_flag
 @flags.yes_flag
 @flags.json_flag
 @flags.quiet_flag
 def command(
-    run: str, *, code: str | None, dry_run: bool, yes: bool, as_json: bool, quiet: bool, **kinds: bool
+    run: str,
+    *,
+    code: str | None,
+    ids: tuple[str, ...],
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+    quiet: bool,
+    **kinds: bool,
 ) -> None:
     """Make jobs of RUN (an id or a name) pending again. Their history stays; it may cost once more.
 
@@ -46,7 +55,7 @@ def command(
       runner retry reviews --failed --code safety --yes
       runner start reviews
     """
-    chosen = _chosen(**kinds, code=code)
+    chosen = _chosen(**kinds, code=code, ids=ids)
     with existing_database(read_settings()) as database:
         with database.read() as connection:
             found = find_run(connection, run)
@@ -73,7 +82,9 @@ def command(
                 text.note(f"to send them: runner start {found.id}")
 
 
-def _chosen(*, failed: bool, held: bool, lost: bool, cancelled: bool, code: str | None) -> Chosen:
+def _chosen(
+    *, failed: bool, held: bool, lost: bool, cancelled: bool, code: str | None, ids: tuple[str, ...]
+) -> Chosen:
     given = {
         JobState.FAILED: failed,
         JobState.HELD: held or lost,
@@ -82,9 +93,11 @@ def _chosen(*, failed: bool, held: bool, lost: bool, cancelled: bool, code: str 
     states = frozenset(state for state, wanted in given.items() if wanted)
     if lost and (failed or held or cancelled):
         raise UsageError("--lost stands alone", fix="give one command for each kind")
-    if not states and code is None:
-        raise UsageError("which jobs?", fix="add --failed, --held, --lost, --cancelled or --code CODE")
-    return Chosen(states=states or frozenset({JobState.FAILED, JobState.HELD}), lost=lost, code=code)
+    if not states and code is None and not ids:
+        fix = "add --failed, --held, --lost, --cancelled, --code CODE or --id ID"
+        raise UsageError("which jobs?", fix=fix)
+    anew = frozenset({JobState.FAILED, JobState.HELD, *([JobState.CANCELLED] if ids else [])})
+    return Chosen(states=states or anew, lost=lost, code=code, custom_ids=ids)
 
 
 def _retry(database: Database, run_id: int, chosen: Chosen) -> None:

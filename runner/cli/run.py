@@ -47,6 +47,12 @@ from runner.output.files import default_output, paths
 @click.option(
     "--max-failures", type=click.IntRange(1), metavar="N", help="Pause when so many jobs have failed."
 )
+@click.option(
+    "--fail-on",
+    type=flags.Flaws(),
+    default=(),
+    help="Fail answers that are cut off (length), declined (refusal) or empty; judged as they come in.",
+)
 @click.option("--timeout", type=flags.Duration(), help="Leave after this long (90s, 2h); exit 7.")
 @click.option("--yes", is_flag=True, help="Ask nothing on a terminal.")
 @flags.json_flag

@@ -113,7 +113,7 @@ class _Run:
         if self._given["as_json"]:
             json.emit(written.summary)
         elif not self._given["quiet"]:
-            for line in summary_lines(written.summary, folder_of(written), written.examples):
+            for line in summary_lines(written.summary, folder_of(written)):
                 text.out(line)
 
     def _say(self, line: str) -> None:
@@ -142,5 +142,5 @@ def _shaping(given: dict[str, Any]) -> Shaping:
 
 
 def _options(given: dict[str, Any], budget_ticks: int | None) -> RunOptions:
-    names = ("rpm", "tpm", "max_attempts", "on_ambiguous", "max_waiting", "limit", "max_failures")
+    names = ("rpm", "tpm", "max_attempts", "on_ambiguous", "max_waiting", "limit", "max_failures", "fail_on")
     return RunOptions(**{name: given[name] for name in names}, budget_ticks=budget_ticks)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from runner.cli import stories, text
-from runner.db import counters, runs
+from runner.cli import text
+from runner.db import counters, runs, stories
 from runner.output.claim import files_written, mark_of
 from runner.output.files import paths
 from runner.output.write import run_summary
@@ -97,17 +97,19 @@ def out_until_ms(database: Database, run_id: int) -> int | None:
     return None if accepted_ms is None else accepted_ms + KEPT_AT_XAI_MS
 
 
-def summary(seen: Snapshot) -> dict[str, Any]:
+def summary(database: Database, seen: Snapshot) -> dict[str, Any]:
     """Make the run's summary; its `files` are those on disk, where this run wrote them."""
     files: Mapping[str, Any] = {}
     if seen.run.output_path:
         files = files_written(paths(Path(seen.run.output_path)), mark_of(seen.run))
-    return run_summary(seen.run, seen.counts, files)
+    with database.read() as connection:
+        return run_summary(connection, seen.run, seen.counts, files)
 
 
 def live(database: Database, seen: Snapshot) -> dict[str, Any]:
     """Make the object that `status` and `watch` print: the summary, and how things stand right now."""
-    told = run_summary(seen.run, seen.counts, {})
+    with database.read() as connection:
+        told = run_summary(connection, seen.run, seen.counts, {})
     del told["files"]
     until_ms = out_until_ms(database, seen.run.id) if seen.out else None
     return {

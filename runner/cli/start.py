@@ -95,7 +95,7 @@ def _tell(database: Database, run_id: int, *, as_json: bool, quiet: bool) -> int
     if as_json:
         json.emit(snapshot.live(database, seen))
     elif not quiet:
-        for line in summary_lines(snapshot.summary(seen)):
+        for line in summary_lines(snapshot.summary(database, seen)):
             text.out(line)
     for line in at_rest(database, seen, f"runner resume {run_id}"):
         text.note(line)

@@ -39,7 +39,7 @@ def command(run: str | None, *, as_json: bool) -> None:
 
 
 def _lines(database: Database, seen: Snapshot) -> list[str]:
-    told = snapshot.summary(seen)
+    told = snapshot.summary(database, seen)
     reason = last_words.standstill(seen)
     return [
         heading(told),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+import textwrap
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from runner.rules import money
 from runner.rules.redact import plain
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
     from runner.rules.errors import UserError
 
+WIDTH: Final = 80
+_GAP: Final = 2  # between columns, and before them where a block is indented
 
 dollars = money.dollars
 
@@ -41,6 +45,11 @@ def error_block(error: UserError) -> str:
 def of(n: int, one: str, many: str | None = None) -> str:
     """Count things: `1 job`, `2,000 jobs`."""
     return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def word(value: str) -> str:
+    """Write a value so that a shell takes it for one word."""
+    return shlex.quote(value)
 
 
 def size(n_bytes: int) -> str:
@@ -95,6 +104,23 @@ def table(rows: Sequence[Sequence[str]], *, right: frozenset[int] = frozenset())
         ).rstrip()
         for row in rows
     ]
+
+
+def facts(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """Write each name with what is said beside it, broken into lines that end within WIDTH."""
+    names = max((len(name) for name, _ in rows), default=0)
+    return table(
+        [
+            (name if nth == 0 else "", line)
+            for name, said in rows
+            for nth, line in enumerate(wrapped(said, WIDTH - names - 2 * _GAP))
+        ]
+    )
+
+
+def wrapped(said: str, width: int) -> list[str]:
+    """Break a sentence into lines; never within a word, so that commands can be copied."""
+    return textwrap.wrap(said, width, break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def _local(at_ms: int) -> datetime:

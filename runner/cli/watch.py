@@ -76,7 +76,7 @@ def _end(database: Database, ending: Ending, *, quiet: bool, exit_status: bool) 
         text.note(f"stopped watching; {last_words.how_far(seen)}")
         return ending.left_by
     if not quiet:
-        for line in summary_lines(snapshot.summary(seen)):
+        for line in summary_lines(snapshot.summary(database, seen)):
             text.out(line)
     for line in at_rest(database, seen, f"runner resume {seen.run.id}"):
         text.note(line)

@@ -142,6 +142,7 @@ def settled(connection: Connection, rows: Sequence[Settled]) -> None:
             ("message", "TEXT"),
             ("model", "TEXT"),
             ("finish", "TEXT"),
+            ("flaw", "TEXT"),
             ("prompt", "BIGINT"),
             ("cached", "BIGINT"),
             ("completion", "BIGINT"),
@@ -162,6 +163,7 @@ def settled(connection: Connection, rows: Sequence[Settled]) -> None:
                 row.cause.message.replace("\0", "\ufffd") if row.cause else None,
                 row.cost.model,
                 row.cost.finish_reason,
+                row.cost.flaw,
                 row.cost.prompt_tokens,
                 row.cost.cached_tokens,
                 row.cost.completion_tokens,
@@ -176,6 +178,7 @@ def settled(connection: Connection, rows: Sequence[Settled]) -> None:
         ],
         f"UPDATE attempts SET outcome = v.outcome, {_POLLS}, http_status = 200, collected_at_ms = v.at,"
         " error_code = v.code, error_message = v.message, model = v.model, finish_reason = v.finish,"
+        " flaw = v.flaw,"
         " prompt_tokens = v.prompt, cached_tokens = v.cached, completion_tokens = v.completion,"
         " reasoning_tokens = v.reasoning, total_tokens = v.total, ticks = v.ticks,"
         " ticks_source = v.source, prices_as_of = v.as_of,"

@@ -32,11 +32,12 @@ _LAST = "a.job_id = jobs.id AND a.attempt = COALESCE(jobs.answered_by, jobs.atte
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """Which jobs to send anew: those in `states`; of these the lost ones, those with an error code."""
+    """Which jobs to send anew: those in `states`; of these the lost ones, those with a code, those named."""
 
     states: frozenset[JobState]
     lost: bool = False
     code: str | None = None
+    custom_ids: tuple[str, ...] = ()
 
 
 def in_chunks(database: Database, step: Callable[[Connection, Deltas], int]) -> None:
@@ -137,9 +138,15 @@ def _condition(chosen: Chosen) -> tuple[str, dict[str, Any]]:
     parts = ["(" + " OR ".join(f"state = '{state}'" for state in sorted(chosen.states)) + ")"]
     if chosen.lost:
         parts.append(f"EXISTS (SELECT 1 FROM attempts a WHERE {_LAST} AND a.outcome = '{Event.LOST}')")
+    values: dict[str, Any] = {}
     if chosen.code is not None:
         parts.append("error_code = :code")
-    return " AND ".join(parts), {} if chosen.code is None else {"code": chosen.code}
+        values["code"] = chosen.code
+    if chosen.custom_ids:
+        named = {f"id_{n}": custom_id for n, custom_id in enumerate(chosen.custom_ids)}
+        parts.append(f"custom_id IN ({', '.join(f':{name}' for name in named)})")
+        values |= named
+    return " AND ".join(parts), values
 
 
 def _range(run_id: int) -> dict[str, Any]:

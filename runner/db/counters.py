@@ -5,6 +5,7 @@
 | state | a job state | jobs in it |
 | code | an error code | failed jobs with it |
 | finish | a finish_reason | succeeded jobs with it |
+| flaw | length, refusal, empty | succeeded jobs whose answer is so |
 | attempts | accepted, refused_for_now, polls, collected | submissions and fetches |
 | extra | ambiguous, lost, unusable, generation_failed, user_retry | attempts that gave no job its end |
 | tokens | prompt, cached, completion, reasoning, total | of every collected result |

@@ -306,6 +306,8 @@ def _count_settled(row: Settled, deltas: Deltas) -> None:
         deltas.add(run_id, "model_ticks", model, cost.ticks)
     if row.target is JobState.SUCCEEDED:
         deltas.add(run_id, "finish", cost.finish_reason or "unknown")
+        if cost.flaw:
+            deltas.add(run_id, "flaw", cost.flaw)
     elif row.target is JobState.FAILED:
         deltas.add(run_id, "code", row.cause.code if row.cause else "unknown")
     else:

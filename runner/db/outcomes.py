@@ -60,12 +60,13 @@ class Cost:
     """What an answer used and what it cost. `ticks_source` is reported or estimated.
 
     Where `ticks` is None it is possible: `possible_ticks` bounds them; or unknown: nobody can tell.
-    `instead_of`: the model asked for, where `model` is another.
+    `instead_of`: the model asked for, where `model` is another. `flaw`: what a good answer lacks.
     """
 
     model: str | None = None
     instead_of: str | None = None
     finish_reason: str | None = None
+    flaw: str | None = None
     prompt_tokens: int | None = None
     cached_tokens: int | None = None
     completion_tokens: int | None = None

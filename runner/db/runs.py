@@ -24,6 +24,7 @@ class RunOptions:
     """What a user may change from one call to the next; kept with the run as JSON.
 
     `rpm` and `tpm`: None is not said, 0 is no limit at all. `budget_ticks`: None is no budget.
+    `fail_on`: the flaws (rules.completion) that fail an answer's job.
     """
 
     rpm: int | None = None
@@ -34,6 +35,7 @@ class RunOptions:
     max_failures: int | None = None
     limit: int | None = None
     budget_ticks: int | None = None
+    fail_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -332,5 +334,11 @@ def _run(row: Row[Any]) -> RunRow:
     known = json.loads(fields.pop("options"))
     return RunRow(
         **{**fields, "state": RunState(fields["state"])},
-        options=RunOptions(**{k: v for k, v in known.items() if k in RunOptions.__dataclass_fields__}),
+        options=_options(known),
     )
+
+
+def _options(known: dict[str, Any]) -> RunOptions:
+    """Read what a run's row keeps; a version that knew more or less is understood, too."""
+    fields = {name: value for name, value in known.items() if name in RunOptions.__dataclass_fields__}
+    return RunOptions(**{**fields, "fail_on": tuple(fields.get("fail_on", ()))})

@@ -116,6 +116,14 @@ class Job(Base):
             postgresql_where=text("state = 'held'"),
         ),
         Index(
+            "ix_jobs_failed",
+            "run_id",
+            "error_code",
+            "id",
+            sqlite_where=text("state = 'failed'"),
+            postgresql_where=text("state = 'failed'"),
+        ),
+        Index(
             "ix_jobs_held_by_a_process",
             "lease_until_ms",
             sqlite_where=text("state IN ('submitting', 'collecting', 'stored')"),
@@ -165,6 +173,15 @@ class Attempt(Base):
     """One submission of a job: its history and its cost."""
 
     __tablename__ = "attempts"
+    __table_args__ = (
+        Index(
+            "ix_attempts_flaw",
+            "job_id",
+            "flaw",
+            sqlite_where=text("flaw IS NOT NULL"),
+            postgresql_where=text("flaw IS NOT NULL"),
+        ),
+    )
 
     job_id: Mapped[int] = mapped_column(_ROW_ID, primary_key=True, autoincrement=False)
     attempt: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
@@ -184,6 +201,7 @@ class Attempt(Base):
     polls: Mapped[int] = mapped_column(Integer, default=0)
     model: Mapped[str | None] = mapped_column(Text)
     finish_reason: Mapped[str | None] = mapped_column(String(32))
+    flaw: Mapped[str | None] = mapped_column(String(16))
     prompt_tokens: Mapped[int | None] = mapped_column(BigInteger)
     cached_tokens: Mapped[int | None] = mapped_column(BigInteger)
     completion_tokens: Mapped[int | None] = mapped_column(BigInteger)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from runner.db.outcomes import Cause, Cost, Settled
 from runner.engine import doubt
 from runner.rules import completion, latency, models, money, retry
-from runner.rules.completion import Completion, Kind
+from runner.rules.completion import Completion, Flaw, Kind
 from runner.rules.states import Event, JobState
 
 TRIES_MAX = 3
@@ -23,6 +23,7 @@ class Policy:
 
     max_attempts: int = 5
     on_ambiguous: retry.OnAmbiguous = "resubmit"
+    fail_on: frozenset[Flaw] = frozenset()
     pricing: doubt.Pricing = doubt.BY_THE_TABLE
 
 
@@ -43,10 +44,13 @@ class Subject:
 def settle(subject: Subject, body: bytes, *, policy: Policy, now_ms: int) -> Settled:
     """Judge one answer's bytes; never raises for what they hold."""
     answer = completion.read_completion(body)
-    good = answer.kind is Kind.GOOD
+    unwanted = answer.flaw if answer.flaw in policy.fail_on else None
+    good = answer.kind is Kind.GOOD and unwanted is None
     failed = answer.kind in (Kind.GENERATION_FAILED, Kind.SAFETY)
     event = Event.SUCCEEDED if good else Event.GENERATION_FAILED if failed else Event.UNUSABLE
-    target = JobState.SUCCEEDED if good else _again(event, answer.kind, subject, policy)
+    target = JobState.FAILED if unwanted else JobState.SUCCEEDED
+    if answer.kind is not Kind.GOOD:
+        target = _again(event, answer.kind, subject, policy)
     return Settled(
         job_id=subject.job_id,
         attempt=subject.attempt,
@@ -56,7 +60,9 @@ def settle(subject: Subject, body: bytes, *, policy: Policy, now_ms: int) -> Set
         due_at_ms=now_ms,
         latency_bucket=latency.bucket_of((now_ms - (subject.accepted_at_ms or now_ms)) / 1000),
         cost=_cost(answer, subject, policy.pricing, now_ms),
-        cause=None if good else Cause(code=str(answer.kind), message=answer.error or "", http_status=200),
+        cause=None
+        if good
+        else Cause(code=unwanted or answer.kind, message=answer.error or "", http_status=200),
     )
 
 
@@ -106,6 +112,7 @@ def _cost(answer: Completion, subject: Subject, pricing: doubt.Pricing, now_ms: 
     return Cost(
         model=_fitting(model, MODEL_LENGTH_MAX),
         instead_of=subject.model if models.is_another(subject.model, model) else None,
+        flaw=answer.flaw,
         finish_reason=_fitting(answer.finish_reason, FINISH_REASON_LENGTH_MAX),
         prompt_tokens=usage.prompt if usage else None,
         cached_tokens=usage.cached if usage else None,

@@ -32,6 +32,7 @@ from runner.engine.team import Team
 from runner.limiter.learned import Learned
 from runner.limiter.limiter import Caps, Limiter, LimiterUnavailable
 from runner.rules import models, polling, tokens
+from runner.rules.completion import Flaw
 from runner.rules.states import JobState, PauseReason, RunState
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ class Station:
         return Policy(
             max_attempts=options.max_attempts,
             on_ambiguous="hold" if options.on_ambiguous == "hold" else "resubmit",
+            fail_on=frozenset(Flaw(word) for word in options.fail_on),
             pricing=self.pricing(run_id),
         )
 

@@ -53,7 +53,7 @@ class OutputLine(NamedTuple):
 
 def make_line(start: bytes, row: Ended) -> OutputLine:
     """Make the line of an ended or held job; `start` are the bytes that all lines of its run begin with."""
-    body = _on_one_line(row.body) if row.body is not None and is_json(row.body) else None
+    body = on_one_line(row.body) if row.body is not None and is_json(row.body) else None
     good = row.state == JobState.SUCCEEDED and body is not None
     error = b"null" if good else orjson.dumps(_error(row, unreadable=row.body is not None and body is None))
     raw = b'%s%d","custom_id":%s,"response":%s,"error":%s,"metadata":%s}\n' % (
@@ -62,7 +62,7 @@ def make_line(start: bytes, row: Ended) -> OutputLine:
         orjson.dumps(row.custom_id),
         _response(row, body),
         error,
-        _on_one_line(row.metadata) if row.metadata is not None else b"null",
+        on_one_line(row.metadata) if row.metadata is not None else b"null",
     )
     return OutputLine(good, raw)
 
@@ -76,7 +76,8 @@ def is_json(raw: bytes) -> bool:
         return False
 
 
-def _on_one_line(raw: bytes) -> bytes:
+def on_one_line(raw: bytes) -> bytes:
+    """Put JSON on one line: only the line breaks between its tokens become spaces."""
     raw = raw.strip(_WHITE)
     return raw.translate(_BREAKS) if _LF in raw or _CR in raw else raw
 

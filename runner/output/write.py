@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from runner.db import counters, results, runs
+from runner.db import counters, examples, results, runs
 from runner.db.job_ids import job_id
 from runner.output.claim import claim, line_start, mark_of
 from runner.output.files import Draft, FileFacts, Paths, paths, publish
@@ -25,19 +25,17 @@ if TYPE_CHECKING:
     from runner.db.runs import RunRow
     from runner.db.session import Database
 
+EXAMPLES_MAX: Final = 10
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """What was written: where, how much, and the summary as it stands in its file.
-
-    `examples`: for every error code the custom_id of the first job that failed with it.
-    """
+    """What was written: where, how much, and the summary as it stands in its file."""
 
     paths: Paths
     results: FileFacts
     errors: FileFacts
     summary: dict[str, Any]
-    examples: Mapping[str, str]
 
 
 def write_run(database: Database, run_id: int, output: Path, *, force: bool = False) -> Written:
@@ -56,7 +54,7 @@ def write_run(database: Database, run_id: int, output: Path, *, force: bool = Fa
 
 
 def run_summary(
-    run: RunRow, counts: Mapping[tuple[str, str], int], files: Mapping[str, Any]
+    connection: Connection, run: RunRow, counts: Mapping[tuple[str, str], int], files: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Make the summary of a run from its row and counters; `files` is its part about written files."""
     facts = RunFacts(
@@ -69,6 +67,7 @@ def run_summary(
         prices_as_of=prices_as_of,
         files=files,
         budget_ticks=run.options.budget_ticks,
+        examples=_examples(connection, run.id, counts),
     )
     return summarize(facts, counts)
 
@@ -76,29 +75,28 @@ def run_summary(
 def _write(connection: Connection, run: RunRow, targets: Paths) -> Written:
     mark = mark_of(run)
     with Draft(targets.results) as good, Draft(targets.errors) as bad, Draft(targets.summary) as told:
-        examples = _write_lines(connection, run, line_start(mark), good, bad)
+        _write_lines(connection, run, line_start(mark), good, bad)
         in_results, in_errors = good.finish(), bad.finish()
         files = {"mark": mark, "results": asdict(in_results), "errors": asdict(in_errors)}
-        summary = run_summary(run, counters.read(connection, run.id), files)
+        summary = run_summary(connection, run, counters.read(connection, run.id), files)
         told.add(orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
         told.finish()
         publish([good, bad, told])
-    return Written(paths=targets, results=in_results, errors=in_errors, summary=summary, examples=examples)
+    return Written(paths=targets, results=in_results, errors=in_errors, summary=summary)
 
 
-def _write_lines(
-    connection: Connection, run: RunRow, start: bytes, good: Draft, bad: Draft
-) -> Mapping[str, str]:
-    examples: dict[str, str] = {}
+def _write_lines(connection: Connection, run: RunRow, start: bytes, good: Draft, bad: Draft) -> None:
     for found in results.ended_jobs(connection, job_id(run.id, 0), job_id(run.id + 1, 0) - 1):
-        row = Ended._make(found)
-        line = make_line(start, row)
-        if line.good:
-            good.add(line.raw)
-        else:
-            bad.add(line.raw)
-            examples.setdefault(row.error_code or "unknown", row.custom_id)
-    return examples
+        line = make_line(start, Ended._make(found))
+        (good if line.good else bad).add(line.raw)
+
+
+def _examples(connection: Connection, run_id: int, counts: Mapping[tuple[str, str], int]) -> dict[str, str]:
+    """Find a job for each of the commonest error codes, and for each flaw of an answer."""
+    by_code = {key: n for (kind, key), n in counts.items() if kind == "code" and n}
+    codes = sorted(by_code, key=lambda code: (-by_code[code], code))[:EXAMPLES_MAX]
+    flaws = sorted(key for (kind, key), n in counts.items() if kind == "flaw" and n)
+    return examples.of_codes(connection, run_id, codes) | examples.of_flaws(connection, run_id, flaws)
 
 
 def _seconds(at_ms: int | None) -> float | None:

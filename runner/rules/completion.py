@@ -28,6 +28,14 @@ class Kind(StrEnum):
     SAFETY = "safety"  # generated, and then kept back
 
 
+class Flaw(StrEnum):
+    """What a good answer may lack all the same; `--fail-on` names those that fail their job."""
+
+    LENGTH = "length"  # it stopped at the token limit
+    REFUSAL = "refusal"  # the model declined, or a filter did
+    EMPTY = "empty"  # neither text nor a tool call
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """What an answer used, in tokens. Details nobody told are 0.
@@ -49,7 +57,7 @@ class Usage:
 class Completion:
     """One answer. `error` says for people why it is unusable, `error_code` in the API's word.
 
-    `refusal`: the model declined. `empty`: it ended without text, tool call or refusal.
+    `flaw`: what a good one lacks; one that hit the token limit before its first word is cut, not empty.
     """
 
     kind: Kind
@@ -59,8 +67,7 @@ class Completion:
     service_tier: str | None = None
     error_code: str | None = None
     error: str | None = None
-    refusal: bool = False
-    empty: bool = False
+    flaw: Flaw | None = None
 
 
 def read_completion(body: bytes) -> Completion:
@@ -80,16 +87,14 @@ def read_completion(body: bytes) -> Completion:
         return Completion(
             kind=kind, model=model, usage=usage, service_tier=service_tier, error_code=code, error=error
         )
-    message = choice["message"]
-    refusal = _filled(message.get("refusal"))
+    finish_reason = _word(choice.get("finish_reason"))
     return Completion(
         kind=Kind.GOOD,
         model=model,
-        finish_reason=_word(choice.get("finish_reason")),
+        finish_reason=finish_reason,
         usage=usage,
         service_tier=service_tier,
-        refusal=refusal,
-        empty=not (refusal or _filled(message.get("content")) or _filled(message.get("tool_calls"))),
+        flaw=_flaw(choice["message"], finish_reason),
     )
 
 
@@ -122,6 +127,14 @@ def _first_choice(choices: object) -> dict[str, Any] | None:
         if isinstance(choice, dict) and isinstance(choice.get("message"), dict):
             return choice
     return None
+
+
+def _flaw(message: dict[str, Any], finish_reason: str | None) -> Flaw | None:
+    if _filled(message.get("refusal")) or finish_reason == "content_filter":
+        return Flaw.REFUSAL
+    if finish_reason == "length":
+        return Flaw.LENGTH
+    return None if _filled(message.get("content")) or _filled(message.get("tool_calls")) else Flaw.EMPTY
 
 
 def _why_unusable(value: dict[str, Any]) -> tuple[Kind, str | None, str]:

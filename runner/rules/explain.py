@@ -60,6 +60,10 @@ SENTENCES: Final = {
     "error-inside": "The answer holds an error instead of text: its words tell more.",
     "unreadable_result": "Reading the answer failed three times: runner show RUN ID --raw prints its bytes.",
     "unreadable-result": "The answer is no JSON: its bytes are kept, runner show RUN ID --raw prints them.",
+    # of an answer that is good but for this; with --fail-on it fails its job
+    "length": "The answer stopped at the token limit: raise max_completion_tokens, or ask for less.",
+    "refusal": "The model or its filter declined to answer: change the prompt.",
+    "empty": "The answer holds neither text nor a tool call: change the prompt, or try once more.",
     # of an attempt that was called off before it left
     "stopping": "The process was ending, so nothing was sent: the job goes with the next one.",
     "paused": "The run was paused, so nothing was sent: it goes on with runner resume RUN.",

@@ -18,11 +18,12 @@ stand for its reason and bound.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from runner.rules.budget import used_ticks
+from runner.rules.completion import Flaw
 from runner.rules.latency import percentile_s
 from runner.rules.money import usd
 from runner.rules.states import JobState
@@ -51,6 +52,7 @@ class RunFacts:
     prices_as_of: str
     files: Mapping[str, Any]
     budget_ticks: int | None = None
+    examples: Mapping[str, str] = field(default_factory=dict)  # of an error code or flaw, a custom_id
 
 
 def summarize(run: RunFacts, counters: Mapping[tuple[str, str], int]) -> dict[str, Any]:
@@ -64,8 +66,10 @@ def summarize(run: RunFacts, counters: Mapping[tuple[str, str], int]) -> dict[st
         "paused_by": run.paused_by,
         "counts": _counts(kinds.get("state", {})),
         "finish_reasons": _always(_FINISH_ALWAYS, kinds.get("finish", {})),
+        "answers": _pick(Flaw, kinds.get("flaw", {})),
         "models_returned": _most_first(kinds.get("returned", {})),
         "errors": {"by_code": _most_first(kinds.get("code", {}))},
+        "examples": dict(run.examples),
         "tokens": _pick(_TOKENS, kinds.get("tokens", {})),
         "cost": _cost(kinds),
         "budget": _budget(run, kinds.get("ticks", {})),
@@ -140,7 +144,7 @@ def _timing(run: RunFacts, latency: Mapping[str, int]) -> dict[str, Any]:
 
 
 def _pick(keys: Iterable[str], counts: Mapping[str, int]) -> dict[str, int]:
-    return {key: counts.get(key, 0) for key in keys}
+    return {str(key): counts.get(key, 0) for key in keys}
 
 
 def _always(keys: tuple[str, ...], counts: Mapping[str, int]) -> dict[str, int]:

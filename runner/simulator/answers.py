@@ -30,6 +30,9 @@ REASONING_MEDIAN_TOKENS = 220
 REASONING_SIGMA = 0.6
 EFFORTS = {"none": 0.0, "low": 0.5, "medium": 1.0, "high": 2.0, "xhigh": 4.0}
 ECHO_WORDS = 8
+REFUSED_MARK = "[simulate:refusal]"  # in the last user text
+EMPTY_MARK = "[simulate:empty]"
+REFUSAL = "I'm sorry, but I can't help with that."
 COLD_ONE_IN = 16  # so often the hidden overhead is not found in the cache
 
 _OPENINGS = ("In short", "Put simply", "Briefly", "To answer that", "On balance", "As far as one can tell")
@@ -100,7 +103,10 @@ def _choice(body: Body, prompt: Prompt, index: int, chance: bytes) -> tuple[dict
         }
         message = {"role": "assistant", "content": "", "refusal": None, "tool_calls": [call]}
         return _finished(index, message, "tool_calls"), count_tokens(arguments) + count_tokens(tool["name"])
-    text = _content(body, prompt, index, chance)
+    if REFUSED_MARK in prompt.text:
+        message = {"role": "assistant", "content": "", "refusal": REFUSAL}
+        return _finished(index, message, "stop"), count_tokens(REFUSAL)
+    text = "" if EMPTY_MARK in prompt.text else _content(body, prompt, index, chance)
     tokens, finish = count_tokens(text), "stop"
     cap = body.get("max_completion_tokens", body.get("max_tokens"))
     if cap is not None and tokens > cap:

@@ -91,7 +91,8 @@ def command(*, instant: bool, fault: tuple[str, ...], every_fault: float | None,
 
     GET /_books shows what was accepted, handed out and billed (?jobs=1: job by job). GET and POST
     /_switch show and change limits, pace, faults and outages while it runs. A prompt with
-    [simulate:safety] in it is refused by the safety check.
+    [simulate:safety] in it is refused by the safety check, one with [simulate:refusal] is declined by
+    the model, one with [simulate:empty] gets an empty answer.
     """
     if instant:
         flags["median_s"] = 0.0

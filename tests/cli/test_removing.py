@@ -61,7 +61,7 @@ def test_a_removed_run_is_gone_and_its_files_stay(home: Home) -> None:
     assert run not in runs(home)
     assert "there is no run" in runner(home, "rm", str(run), "--yes", code=2)
     assert (home.folder / "out.jsonl").exists()
-    runner(home, *RUN, "--force")
+    runner(home, *RUN, "--new", "--force")
     assert runs(home)[0] > run
 
 

@@ -84,8 +84,8 @@ def test_used_and_reserved_are_shown(database: Database) -> None:
     told = snapshot.live(database, seen)
     assert told["budget"]["used_ticks"] == 4 * USD
     assert told["budget"]["reserved_ticks"] == 2 * USD
-    lines = "\n".join(summary_lines(snapshot.summary(seen)))
+    lines = " ".join(" ".join(summary_lines(snapshot.summary(database, seen))).split())
     assert "$4.00 of $20.00 used, possible extras counted; $2.00 reserved for what is out" in lines
     bare = replace(seen, run=replace(seen.run, options=RunOptions()))
     assert money(bare) == "$3.00"
-    assert "budget" not in "\n".join(summary_lines(snapshot.summary(bare)))
+    assert "budget" not in "\n".join(summary_lines(snapshot.summary(database, bare)))

@@ -176,6 +176,11 @@ def test_the_summary_of_a_run_is_told_in_full() -> None:
         ("extra", "ambiguous"): 3,
         ("unknown", "jobs"): 1,
         ("returned", "grok-4.3 -> gr\x1bok"): 2,
+        ("flaw", "length"): 3,
+        ("model_jobs", "grok-4.3"): 6,
+        ("model_jobs", "gr\x1bok"): 2,
+        ("model_ticks", "grok-4.3"): 2 * 10**10,
+        ("model_ticks", "gr\x1bok"): 10**10,
     }
     run = RunFacts(
         id=7,
@@ -186,8 +191,9 @@ def test_the_summary_of_a_run_is_told_in_full() -> None:
         finished_at_s=None,
         prices_as_of="2026-09-29",
         files={"results": {"name": "o.jsonl"}, "errors": {"name": "o.errors.jsonl"}},
+        examples={"safety": "r-\x07", "length": "r-3"},
     )
-    told = "\n".join(summary_lines(summarize(run, counters), "out/", {"safety": "r-\x07"}))
+    told = "\n".join(summary_lines(summarize(run, counters), "out/"))
 
     assert "\x1b" not in told
     assert "\x07" not in told
@@ -196,11 +202,16 @@ def test_the_summary_of_a_run_is_told_in_full() -> None:
         "succeeded   7  out/o.jsonl",
         "failed      2  out/o.errors.jsonl",
         "total      10",
-        "$2.00 reported by the API, $1.00 estimated, up to $0.1000 more",
-        "unknown for 1 answer",
         "extra: 3 ambiguous",
         "warning: 2 answers came from another model than asked for: grok-4.3 -> gr\\x1bok",
         "2  safety  such as r-\\x07",
-        explain("safety"),
+        "runner retry 7 --failed --code safety",
+        "3  length  such as r-3",
+        "runner summary 7 --ids length",
+        "$1.00 gr\\x1bok, 2 answers",
     ):
         assert said in told
+    on_one_line = " ".join(told.split())
+    assert "$2.00 reported by the API, $1.00 estimated, up to $0.1000 more" in on_one_line
+    assert "unknown for 1 answer" in on_one_line
+    assert explain("safety") in on_one_line

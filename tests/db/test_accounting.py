@@ -150,8 +150,8 @@ class History:
         """Hold the summary against the rows."""
         with self.hand.database.read() as connection:
             run = runs.find(connection, self.hand.run_id)
-        assert run is not None
-        told = run_summary(run, self.hand.counts(), {})
+            assert run is not None
+            told = run_summary(connection, run, self.hand.counts(), {})
         rows = self.hand.rows("SELECT * FROM jobs WHERE run_id = :run", run=run.id)
         tried = self._attempts("1 = 1")
         _check_attempts(told, {row.id: row for row in rows}, tried, self.late)

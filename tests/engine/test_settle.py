@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from runner.db import jobs
 from runner.engine.settle import Policy, Subject, settle, unreadable
+from runner.rules.completion import Flaw
 from runner.rules.states import TRANSITIONS, Event, JobState
 
 if TYPE_CHECKING:
@@ -204,3 +205,31 @@ def test_odd_words_of_the_api_can_be_written(database: Database, odd: str) -> No
 
     assert hand.do(jobs.settled, verdict) == {lease.job_id}
     assert hand.state(lease.job_id) is S.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("choice", "flaw"),
+    [
+        ({"message": MESSAGE, "finish_reason": "length"}, "length"),
+        ({"message": MESSAGE | {"refusal": "No."}, "finish_reason": "stop"}, "refusal"),
+        ({"message": {"content": ""}, "finish_reason": "stop"}, "empty"),
+    ],
+)
+def test_what_an_answer_lacks_fails_its_job_only_where_that_is_asked_for(
+    choice: dict[str, Any], flaw: str
+) -> None:
+    """It costs the same either way, is no extra, and is not sent again by itself."""
+    body = orjson.dumps(GOOD | {"choices": [choice]})
+
+    kept = settle(subject(), body, policy=Policy(), now_ms=NOW_MS)
+    failed = settle(subject(), body, policy=Policy(fail_on=frozenset(Flaw)), now_ms=NOW_MS)
+    others = frozenset(Flaw) - {Flaw(flaw)}
+    spared = settle(subject(), body, policy=Policy(fail_on=others), now_ms=NOW_MS)
+
+    assert (kept.event, kept.target, kept.cause) == (Event.SUCCEEDED, S.SUCCEEDED, None)
+    assert (failed.event, failed.target) == (Event.UNUSABLE, S.FAILED)
+    assert failed.cause is not None
+    assert failed.cause.code == flaw
+    assert failed.cost == kept.cost
+    assert failed.cost.flaw == flaw
+    assert spared == kept

@@ -63,7 +63,7 @@ def test_every_line_is_in_one_file_or_only_counted(hand: Hand, tmp_path: Path) -
     total = counts.pop("total")
     assert counts == {"succeeded": 3, "failed": 1, "cancelled": 1, "held": 1, "unfinished": 2}
     assert sum(counts.values()) == total == 8
-    assert dict(written.examples) == {"some-cause": "r-2"}
+    assert written.summary["examples"] == {"some-cause": "r-2"}
 
 
 def test_the_answer_is_in_the_file_byte_for_byte_but_for_line_breaks(hand: Hand, tmp_path: Path) -> None:

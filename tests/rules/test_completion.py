@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.rules.completion import TICKS_MAX, Completion, Kind, read_completion
+from runner.rules.completion import TICKS_MAX, Completion, Flaw, Kind, read_completion
 
 USAGE = {
     "prompt_tokens": 703,
@@ -53,7 +53,7 @@ def test_an_ordinary_answer_is_read_whole() -> None:
         "stop",
         "default",
     )
-    assert (read.refusal, read.empty, read.error) == (False, False, None)
+    assert (read.flaw, read.error) == (None, None)
     usage = read.usage
     assert usage is not None
     assert (usage.prompt, usage.cached, usage.image) == (703, 679, 3)
@@ -105,24 +105,27 @@ def test_an_error_inside_keeps_its_code_words_and_usage() -> None:
 
 
 @pytest.mark.parametrize(
-    ("choices", "refusal", "empty"),
+    ("choices", "flaw"),
     [
-        (message(content="x"), False, False),
-        (message(content=""), False, True),
-        (message(content=" \n"), False, True),
-        (message(content=None), False, True),
-        (message(), False, True),
-        (message(content=[{"type": "text", "text": "x"}]), False, False),
-        (message(content=None, tool_calls=[{"id": "1"}]), False, False),
-        (message(content=None, tool_calls=[]), False, True),
-        (message(content=None, refusal="I can't"), True, False),
-        (message(content="x", refusal=""), False, False),
+        (message(content="x"), None),
+        (message(content=""), Flaw.EMPTY),
+        (message(content=" \n"), Flaw.EMPTY),
+        (message(content=None), Flaw.EMPTY),
+        (message(), Flaw.EMPTY),
+        (message(content=[{"type": "text", "text": "x"}]), None),
+        (message(content=None, tool_calls=[{"id": "1"}]), None),
+        (message(content=None, tool_calls=[]), Flaw.EMPTY),
+        (message(content=None, refusal="I can't"), Flaw.REFUSAL),
+        (message(content="x", refusal=""), None),
+        ([{"message": {"content": "x"}, "finish_reason": "length"}], Flaw.LENGTH),
+        ([{"message": {"content": ""}, "finish_reason": "length"}], Flaw.LENGTH),
+        ([{"message": {"content": ""}, "finish_reason": "content_filter"}], Flaw.REFUSAL),
     ],
 )
-def test_refusals_and_empty_answers_are_flagged(choices: list[Any], refusal: bool, empty: bool) -> None:
-    """Both are good answers of the API's; a person may want to count them."""
+def test_what_a_good_answer_lacks_is_told(choices: list[Any], flaw: Flaw | None) -> None:
+    """They are good answers of the API's; a person may want to count them, or to have them fail."""
     read = read_completion(answer(choices=choices))
-    assert (read.kind, read.refusal, read.empty) == (Kind.GOOD, refusal, empty)
+    assert (read.kind, read.flaw) == (Kind.GOOD, flaw)
 
 
 @pytest.mark.parametrize("wrong", [-1, "12", 1.5, True, None, 10**30, [], {}])

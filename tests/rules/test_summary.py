@@ -24,6 +24,7 @@ def facts(**changes: Any) -> RunFacts:
         "finished_at_s": 1_790_000_061.2504,
         "prices_as_of": "2026-09-29",
         "files": {"results": {"path": "out.jsonl", "lines": 5}},
+        "examples": {"safety": "r-1"},
     }
     return RunFacts(**{**known, **changes})
 
@@ -41,6 +42,7 @@ COUNTERS = {
     ("code", "gone-again"): 0,
     ("finish", "tool_calls"): 2,
     ("finish", "stop"): 3,
+    ("flaw", "length"): 3,
     ("tokens", "prompt"): 700,
     ("tokens", "cached"): 600,
     ("tokens", "completion"): 40,
@@ -78,8 +80,10 @@ def test_a_summary_is_the_promised_object() -> None:
             "paused_by": None,
             "counts": {"total": 16, "succeeded": 5, "failed": 3, "cancelled": 1, "held": 2, "unfinished": 5},
             "finish_reasons": {"stop": 3, "length": 0, "tool_calls": 2},
+            "answers": {"length": 3, "refusal": 0, "empty": 0},
             "models_returned": {"grok-4.3 -> grok-4.5": 2, "b -> a": 1},
             "errors": {"by_code": {"bad-request": 2, "safety": 1}},
+            "examples": {"safety": "r-1"},
             "tokens": {"prompt": 700, "cached": 600, "completion": 40, "reasoning": 250, "total": 990},
             "cost": {
                 "usd": "1.00000002",

@@ -1,4 +1,4 @@
-"""Reads for people: one job's story, and what is still out. Plain SQL, like everything in `db`."""
+"""Reads for people: the story of one job, and what is still out."""
 
 from __future__ import annotations
 
@@ -27,3 +27,17 @@ def oldest_out_ms(connection: Connection, run_id: int) -> int | None:
     )
     oldest: int | None = connection.execute(query, {"run": run_id}).scalar_one()
     return oldest
+
+
+def ids_like(connection: Connection, run_id: int, word: str, rows_max: int = 3) -> list[str]:
+    """Return a few custom_ids of a run that begin like this one, or differ only by case."""
+    begin = word[: max(1, len(word) - 1)]
+    query = text(
+        "SELECT custom_id FROM jobs WHERE run_id = :run AND custom_id >= :begin AND custom_id < :end"
+        " ORDER BY custom_id LIMIT :rows"
+    )
+    found: list[str] = []
+    for start in dict.fromkeys((begin, begin.lower(), begin.upper())):
+        values = {"run": run_id, "begin": start, "end": f"{start}\U0010ffff", "rows": rows_max}
+        found += connection.execute(query, values).scalars()
+    return list(dict.fromkeys(found))[:rows_max]

@@ -1,0 +1,56 @@
+"""Which jobs ended so: one of each kind as an example, or all of their ids."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import Connection, text
+
+from runner.db.job_ids import job_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_PAGE: Final = 5_000
+_BY_CODE: Final = "state = 'failed' AND run_id = :run AND error_code = :word AND id >= :first AND id < :last"
+_HELD: Final = "state = 'held' AND error_code = :word AND id >= :first AND id < :last"
+_BY_FLAW: Final = (
+    "state = 'succeeded' AND id IN (SELECT job_id FROM attempts WHERE flaw = :word"
+    " AND flaw IS NOT NULL AND job_id >= :first AND job_id < :last)"
+    " AND EXISTS (SELECT 1 FROM attempts a WHERE a.job_id = jobs.id AND a.attempt = jobs.answered_by"
+    " AND a.flaw = :word)"
+)
+
+
+def of_codes(connection: Connection, run_id: int, codes: Iterable[str]) -> dict[str, str]:
+    """Return for each error code the custom_id of the first job of a run that failed with it."""
+    return _first_of_each(connection, run_id, codes, _BY_CODE)
+
+
+def of_flaws(connection: Connection, run_id: int, flaws: Iterable[str]) -> dict[str, str]:
+    """Return for each flaw the custom_id of the first job that succeeded with an answer like that."""
+    return _first_of_each(connection, run_id, flaws, _BY_FLAW)
+
+
+def ids(connection: Connection, run_id: int, word: str) -> Iterator[str]:
+    """Yield the custom_ids of all jobs that failed or are held with a code, or have an answer with a flaw."""
+    for condition in (_BY_CODE, _HELD, _BY_FLAW):
+        after = job_id(run_id, 0)
+        while rows := _some(connection, run_id, word, condition, after, _PAGE):
+            yield from (row[1] for row in rows)
+            after = rows[-1][0] + 1
+
+
+def _first_of_each(
+    connection: Connection, run_id: int, words: Iterable[str], condition: str
+) -> dict[str, str]:
+    found = {word: _some(connection, run_id, word, condition, job_id(run_id, 0), 1) for word in words}
+    return {word: rows[0][1] for word, rows in found.items() if rows}
+
+
+def _some(
+    connection: Connection, run_id: int, word: str, condition: str, first: int, rows_max: int
+) -> list[tuple[int, str]]:
+    query = text(f"SELECT id, custom_id FROM jobs WHERE {condition} ORDER BY id LIMIT :rows")
+    values = {"run": run_id, "word": word, "first": first, "last": job_id(run_id + 1, 0), "rows": rows_max}
+    return [(row.id, row.custom_id) for row in connection.execute(query, values)]
