@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.cli import check_report, flags, json, text
-from runner.cli.exit_codes import ExitCode
 from runner.cli.opening import read_settings
 from runner.engine.doubt import pricing_by
 from runner.intake.reading import Reading, Shaping
 from runner.rules import outputs
 from runner.rules.errors import RunnerError, UsageError
 from runner.rules.estimate import Tally, estimate
+from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from runner.db.earlier import Earlier

@@ -9,9 +9,9 @@ import click
 
 from runner.cli import flags, json, text
 from runner.cli.checks import Check, all_checks, python
-from runner.cli.exit_codes import ExitCode
 from runner.cli.opening import read_settings
 from runner.rules.errors import UserError
+from runner.rules.exit_codes import ExitCode
 from runner.rules.redact import plain
 
 if TYPE_CHECKING:

@@ -108,6 +108,11 @@ budget_flag: Final = click.option(
     type=Budget(),
     help="Stop sending before the run costs more; possible extras count. Kept with the run. Exit 6.",
 )
+on_end_flag: Final = click.option(
+    "--on-end",
+    metavar="CMD",
+    help="Shell command for when the run has ended or is paused; RUN_STATE, RUN_EXIT_CODE … tell it how.",
+)
 yes_flag: Final = click.option("--yes", is_flag=True, help="Ask nothing.")
 dry_run_flag: Final = click.option("--dry-run", is_flag=True, help="Only tell what would be done.")
 json_flag: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")

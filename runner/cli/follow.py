@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 from sqlalchemy.exc import OperationalError
 
 from runner.cli import snapshot, text
-from runner.cli.exit_codes import ExitCode
 from runner.db import runs
 from runner.rules.errors import Unreachable
-from runner.rules.states import PauseReason, RunState
+from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from runner.cli.progress import Show
@@ -106,11 +105,5 @@ class Follower:
 
 
 def stands_still(seen: Snapshot) -> bool:
-    """Say whether nothing more will happen: the run has ended, or it is paused and nothing is out.
-
-    With a refused key what is out cannot be fetched either.
-    """
-    run = seen.run
-    if run.is_over:
-        return True
-    return run.state is RunState.PAUSED and (run.pause_reason == PauseReason.KEY or not seen.moving)
+    """Say whether nothing more will happen to the run by itself."""
+    return runs.stands_still(seen.run, seen.counts)

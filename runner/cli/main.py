@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 
 from runner import __version__
-from runner.cli.exit_codes import ExitCode
 from runner.rules.errors import UserError
+from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

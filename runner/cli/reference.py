@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from runner.cli.exit_codes import MEANINGS
 from runner.cli.main import ROWS, cli
+from runner.rules.exit_codes import MEANINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,6 +21,7 @@ _NO_BOUND = ("limit", "max_failures", "budget_ticks")  # where `none` was given
 @flags.budget_flag
 @click.option("--detach", is_flag=True, help="Return at once; the work goes on in the background.")
 @click.option("--timeout", type=flags.Duration(), help="Leave after this long (90s, 2h); exit 7.")
+@flags.on_end_flag
 @flags.json_flag
 @flags.quiet_flag
 @flags.verbose_flag

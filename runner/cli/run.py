@@ -54,6 +54,7 @@ from runner.output.files import default_output, paths
     help="Fail answers that are cut off (length), declined (refusal) or empty; judged as they come in.",
 )
 @click.option("--timeout", type=flags.Duration(), help="Leave after this long (90s, 2h); exit 7.")
+@flags.on_end_flag
 @click.option("--yes", is_flag=True, help="Ask nothing on a terminal.")
 @flags.json_flag
 @flags.quiet_flag

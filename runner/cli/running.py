@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.cli import json, snapshot, spending, text, working
-from runner.cli.exit_codes import ExitCode
 from runner.cli.loading import load_file, may_go_on, source_of
 from runner.cli.offers import at_rest
 from runner.cli.opening import any_database, need_key
@@ -18,6 +17,7 @@ from runner.output.claim import claim, mark_of
 from runner.output.files import check_place, default_output, paths
 from runner.output.write import write_run
 from runner.rules.errors import UsageError
+from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from runner.cli.hold import Hold
@@ -107,6 +107,7 @@ class _Run:
         again = working.typed_command(run_id, self._file)
         for line in at_rest(self._database, seen, again):
             text.note(line)
+        working.tell_end(self._database, run_id)
         return working.code_of(seen)
 
     def _tell(self, written: Written) -> None:
@@ -142,5 +143,15 @@ def _shaping(given: dict[str, Any]) -> Shaping:
 
 
 def _options(given: dict[str, Any], budget_ticks: int | None) -> RunOptions:
-    names = ("rpm", "tpm", "max_attempts", "on_ambiguous", "max_waiting", "limit", "max_failures", "fail_on")
+    names = (
+        "rpm",
+        "tpm",
+        "max_attempts",
+        "on_ambiguous",
+        "max_waiting",
+        "limit",
+        "max_failures",
+        "fail_on",
+        "on_end",
+    )
     return RunOptions(**{name: given[name] for name in names}, budget_ticks=budget_ticks)

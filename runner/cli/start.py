@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 @click.option("--detach", is_flag=True, help="Return at once; the work goes on in the background.")
 @click.option("--timeout", type=flags.Duration(), help="Leave after this long (90s, 2h); exit 7.")
 @flags.budget_flag
+@flags.on_end_flag
 @flags.json_flag
 @flags.quiet_flag
 @flags.verbose_flag
-def command(run: str, *, budget: int | None, **given: Any) -> int:
+def command(run: str, *, budget: int | None, on_end: str | None, **given: Any) -> int:
     """Set RUN (an id or a name) to work and stay until it stands still; a paused run goes on.
 
     With --detach it works on after this command, until its runs have ended. No files are written:
@@ -41,14 +42,15 @@ def command(run: str, *, budget: int | None, **given: Any) -> int:
       runner start reviews --detach
       runner watch reviews
     """
-    changes = {} if budget is None else {"budget_ticks": budget or None}
-    return go(run, changes, **given)
+    changes: dict[str, Any] = {} if budget is None else {"budget_ticks": budget or None}
+    return go(run, changes, on_end=on_end, **given)
 
 
 def go(
     run: str,
     changes: Mapping[str, Any],
     *,
+    on_end: str | None,
     detach: bool,
     timeout: float | None,
     as_json: bool,
@@ -64,7 +66,7 @@ def go(
             raise UsageError(f"run {found.id} is still being loaded", fix="load its file again")
         if not found.is_over:
             need_key(settings)
-            _change(settings, database, found.id, changes)
+            _change(settings, database, found.id, {**changes, "on_end": on_end, "is_detached": detach})
             if detach and held.attachment is not None:
                 held.attachment.detach()
             working.set_to_work(database, found.id, held)
@@ -79,7 +81,9 @@ def go(
             again = f"runner start {found.id}"
             working.leave(database, found.id, held, command=again, as_json=as_json)
             return ending.left_by
-        return _tell(database, found.id, as_json=as_json, quiet=quiet)
+        code = _tell(database, found.id, as_json=as_json, quiet=quiet)
+        working.tell_end(database, found.id)
+        return code
 
 
 def _change(settings: Settings, database: Database, run_id: int, changes: Mapping[str, Any]) -> None:

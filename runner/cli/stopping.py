@@ -7,7 +7,7 @@ import select
 import signal
 from typing import TYPE_CHECKING, Any, Self
 
-from runner.cli.exit_codes import ExitCode
+from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from types import FrameType, TracebackType

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli import flags, json, last_words, snapshot, text, working
-from runner.cli.exit_codes import ExitCode
 from runner.cli.follow import Follower, stands_still
 from runner.cli.hold import hold
 from runner.cli.offers import at_rest
@@ -16,6 +15,7 @@ from runner.cli.opening import existing_database, find_run, read_settings
 from runner.cli.progress import Silent, choose
 from runner.cli.report import summary_lines
 from runner.cli.stopping import Stop
+from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from runner.cli.follow import Ending

@@ -18,7 +18,7 @@ from runner.rules.errors import UsageError
 if TYPE_CHECKING:
     import subprocess
 
-    from runner.cli.exit_codes import ExitCode
+    from runner.rules.exit_codes import ExitCode
 
 _LOOK_S: Final = 1.0  # also how fast a worker that dies at once is started again
 _STDERR: Final = 2

@@ -6,11 +6,12 @@ import sys
 from typing import TYPE_CHECKING
 
 from runner.cli import json, last_words, snapshot, text
-from runner.cli.exit_codes import ExitCode, of_run
 from runner.cli.follow import Follower
 from runner.cli.progress import choose
 from runner.cli.stopping import Stop
 from runner.db import runs
+from runner.embedded import on_end
+from runner.rules.exit_codes import ExitCode, of_run
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
@@ -70,6 +71,13 @@ def leave(database: Database, run_id: int, hold: Hold, *, command: str, as_json:
     text.note(f"to go on: {command}")
     if as_json:
         json.emit(snapshot.live(database, seen))
+
+
+def tell_end(database: Database, run_id: int) -> None:
+    """Call the user's --on-end command, where there is one; what it prints goes to stderr."""
+    trouble = on_end.call(database, run_id, to=sys.stderr)
+    if trouble:
+        text.note(f"warning: {trouble}")
 
 
 def code_of(seen: Snapshot) -> ExitCode:

@@ -11,11 +11,12 @@ from sqlalchemy import Connection, Row, text
 
 from runner.db import counters
 from runner.db.job_ids import job_id
-from runner.rules.states import PauseReason, RunState
+from runner.rules.states import JobState, PauseReason, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+_MOVING = (JobState.SUBMITTING, JobState.WAITING, JobState.COLLECTING, JobState.STORED)
 _NO_PAUSE = "pause_reason = NULL, pause_text = NULL"
 
 
@@ -24,7 +25,8 @@ class RunOptions:
     """What a user may change from one call to the next; kept with the run as JSON.
 
     `rpm` and `tpm`: None is not said, 0 is no limit at all. `budget_ticks`: None is no budget.
-    `fail_on`: the flaws (rules.completion) that fail an answer's job.
+    `fail_on`: the flaws (rules.completion) that fail an answer's job. `on_end`: the command for its end,
+    which the engine calls for a run that is detached, else the command that stays with it.
     """
 
     rpm: int | None = None
@@ -36,6 +38,8 @@ class RunOptions:
     limit: int | None = None
     budget_ticks: int | None = None
     fail_on: tuple[str, ...] = ()
+    on_end: str | None = None
+    is_detached: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,6 +291,42 @@ def finish_if_done(connection: Connection, run_id: int, now_ms: int) -> bool:
         },
     )
     note(connection, run_id, now_ms, "finished", "")
+    return True
+
+
+def stands_still(run: RunRow, counts: Mapping[tuple[str, str], int]) -> bool:
+    """Say whether nothing more will happen: the run has ended, or it is paused and nothing is out.
+
+    With a refused key what is out cannot be fetched either.
+    """
+    if run.is_over:
+        return True
+    states = counters.states(counts)
+    moving = sum(states[state] for state in _MOVING)
+    return run.state is RunState.PAUSED and (run.pause_reason == PauseReason.KEY or not moving)
+
+
+def with_on_end(connection: Connection) -> list[RunRow]:
+    """Return the runs that have a command for their end."""
+    query = text('SELECT * FROM runs WHERE options LIKE \'%"on_end": "%\' ORDER BY id')
+    return [_run(row) for row in connection.execute(query)]
+
+
+def claim_end(connection: Connection, run_id: int, now_ms: int) -> bool:
+    """Take it upon oneself to tell of a run's end; False where somebody has since it last came to one."""
+    connection.execute(text("UPDATE runs SET state = state WHERE id = :id"), {"id": run_id})  # a lock
+    told = dict.fromkeys((True, False), 0)
+    for event, is_told in connection.execute(
+        text(
+            "SELECT MAX(id), kind = 'told' FROM run_events WHERE run_id = :run"
+            " AND kind IN ('finished', 'paused', 'cancelled', 'told') GROUP BY kind = 'told'"
+        ),
+        {"run": run_id},
+    ):
+        told[bool(is_told)] = event
+    if told[True] > told[False]:
+        return False
+    note(connection, run_id, now_ms, "told", "--on-end was called")
     return True
 
 

@@ -13,6 +13,7 @@ import select
 import shutil
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -59,6 +60,7 @@ class Engine:
         self._looked_at = 0.0
         self._load: Workload | None = None
         self._is_stopped = False
+        self._telling = threading.Thread()  # never started: nobody is told yet
         self._wake, self._wake_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
     def stop(self) -> None:
@@ -90,6 +92,7 @@ class Engine:
             if time.monotonic() - self._looked_at > LOOK_S:
                 self._look()
                 self._staff()
+                self._tell_ends()
                 rotate(self._home.engine_log)
 
     def end(self) -> None:
@@ -147,6 +150,13 @@ class Engine:
                 self._crew.add_worker()
             self._tell()
 
+    def _tell_ends(self) -> None:
+        """Call the --on-end commands of detached runs: nobody else may be there to do it."""
+        if self._telling.is_alive() or not self._home.detached.exists():
+            return
+        self._telling = threading.Thread(target=_tell_ends, args=[self._database], name="on-end", daemon=True)
+        self._telling.start()
+
     def _is_left_alone(self) -> bool:
         """Take the watchers' lock for good when nobody holds it, unless a detached run needs the engine."""
         if not self._attached.try_exclusive():
@@ -157,6 +167,8 @@ class Engine:
             if self._load and self._load.is_any:
                 self._attached.release()
                 return False
+            self._tell_ends()
+            self._telling.join()
             self._home.detached.unlink(missing_ok=True)
         return True
 
@@ -175,6 +187,13 @@ class Engine:
                 token=self._token,
             ),
         )
+
+
+def _tell_ends(database: Database) -> None:
+    from runner.embedded import on_end
+
+    for trouble in on_end.call_for_detached(database, to=sys.stderr):
+        log.warning("on_end.failed cause=%s", trouble)
 
 
 def rotate(path: Path) -> None:

@@ -11,13 +11,13 @@ import pytest
 from by_hand import Hand, new_run
 
 from runner.cli import snapshot
-from runner.cli.exit_codes import ExitCode
 from runner.cli.follow import Ending, Follower, stands_still
 from runner.cli.last_words import out, paused
 from runner.cli.pace import Pace
 from runner.cli.progress import Lines, is_live, progress_line
 from runner.cli.stopping import Stop
 from runner.db import runs
+from runner.rules.exit_codes import ExitCode
 from runner.rules.states import JobState, PauseReason
 
 if TYPE_CHECKING:

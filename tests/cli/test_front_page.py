@@ -17,7 +17,6 @@ from runner.db.runs import RunOptions
 from runner.intake.reading import Shaping
 
 NAMES = [row.name for row in ROWS]
-OF_LATER_ISSUES = {"--on-end"}
 
 
 def commands() -> dict[str, click.Command]:
@@ -104,12 +103,6 @@ def test_the_front_page_says_of_a_command_what_the_command_says(row: Any) -> Non
     """They stand in two places so that the page needs no import; they must not part."""
     if row.name != "simulate":  # its text belongs to the simulator
         assert commands()[row.name].short_help == row.does
-
-
-def test_flags_of_later_issues_are_not_offered() -> None:
-    """A flag that does nothing is a lie."""
-    for command in commands().values():
-        assert not OF_LATER_ISSUES & {flag for parameter in command.params for flag in parameter.opts}
 
 
 def test_the_defaults_shown_are_those_in_force() -> None:

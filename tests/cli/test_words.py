@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.cli import text
-from runner.cli.exit_codes import ExitCode, of_run
 from runner.cli.flags import Duration, Rate
 from runner.cli.last_words import same_command
 from runner.cli.loading import warning_lines
 from runner.cli.pace import Pace
 from runner.cli.report import summary_lines
 from runner.rules.errors import UserError
+from runner.rules.exit_codes import ExitCode, of_run
 from runner.rules.explain import explain
 from runner.rules.findings import Finding
 from runner.rules.states import RunState
