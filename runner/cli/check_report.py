@@ -137,7 +137,7 @@ def _models(told: Estimate) -> list[str]:
         (
             one_line(model.model, _MODEL_LENGTH),
             f"{model.jobs:,}",
-            _count(model.input_tokens),
+            text.short(model.input_tokens),
             _counts(model.output_tokens),
             "unknown" if model.ticks is None else _dollars(model.ticks),
         )
@@ -145,7 +145,9 @@ def _models(told: Estimate) -> list[str]:
     ]
     if len(told.models) > 1:
         cost = "unknown" if told.ticks is None else _dollars(told.ticks)
-        rows.append(("total", f"{told.jobs:,}", _count(told.input_tokens), _counts(told.output_tokens), cost))
+        rows.append(
+            ("total", f"{told.jobs:,}", text.short(told.input_tokens), _counts(told.output_tokens), cost)
+        )
     return text.table(rows, right=frozenset({1, 2, 3, 4}))
 
 
@@ -184,17 +186,8 @@ def _dollars(ticks: Span) -> str:
 
 
 def _counts(tokens: Span) -> str:
-    low, high = _count(tokens.low), _count(tokens.high)
+    low, high = text.short(tokens.low), text.short(tokens.high)
     return low if low == high else f"{low}-{high}"
-
-
-def _count(n: int) -> str:
-    """Write a number in at most six characters: 9,999, then 10k, 1.2M, 3.4G."""
-    if n < 10_000:
-        return f"{n:,}"
-    if n < 10**6:
-        return f"{n / 1_000:.0f}k"
-    return f"{n / 10**6:,.1f}M" if n < 10**9 else f"{n / 10**9:,.1f}G"
 
 
 def _wrapped(line: str, indent: str = "", following: str | None = None) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 from sqlalchemy.exc import OperationalError
@@ -14,6 +14,7 @@ from runner.rules.errors import Unreachable
 from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
+    from runner.cli.gauge import Gauge
     from runner.cli.progress import Show
     from runner.cli.snapshot import Snapshot
     from runner.cli.stopping import Stop
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 _EAGER_S: Final = 2.0  # short runs end within it: look often
 _LOOK_EAGER_S: Final = 0.05
-_LOOK_S: Final = 0.2
+_LOOK_S: Final = 0.25
+_OLDEST_EACH_S: Final = 5.0
 _DATABASE_AWAY_MAX_S: Final = 600.0
 
 
@@ -53,8 +55,11 @@ class Follower:
     stop: Stop
     engine: Engine | None = None
     timeout_s: float | None = None
+    gauge: Gauge | None = None
     verbose: bool = False
     told_until: int = 0
+    oldest_out_ms: int | None = None
+    oldest_next_s: float = 0.0
 
     def follow(self) -> Ending:
         """Show the run until it stands still, the time is up, or a signal asks to stop.
@@ -86,7 +91,13 @@ class Follower:
     def _look(self) -> Snapshot:
         if self.verbose:
             self._tell_events()
-        return snapshot.read(self.database, self.run_id)
+        seen = snapshot.read(self.database, self.run_id)
+        now_s = time.monotonic()
+        if now_s >= self.oldest_next_s:
+            self.oldest_next_s = now_s + _OLDEST_EACH_S
+            self.oldest_out_ms = snapshot.oldest_out_ms(self.database, self.run_id) if seen.out else None
+        use = self.gauge.read() if self.gauge is not None else None
+        return replace(seen, use=use, oldest_out_ms=self.oldest_out_ms if seen.out else None)
 
     def _tell_events(self) -> None:
         with self.database.read() as connection:

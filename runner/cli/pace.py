@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice, pairwise
 from typing import Final
 
 _WINDOW_S: Final = 30.0
@@ -10,6 +11,9 @@ _WINDOW_SHARE: Final = 0.2  # of the time watched so far: long runs are judged o
 _SPAN_MIN_S: Final = 3.0
 _ENDED_MIN: Final = 10  # before that a forecast means nothing
 _STEP_S: Final = 0.2
+_PARTS: Final = 3
+_MINUTE_S: Final = 60.0
+_KEPT_MAX: Final = 1_000
 _ROUNDING_S: Final = ((60, 5), (600, 10), (3600, 60), (86400, 600))
 
 
@@ -40,11 +44,46 @@ class Pace:
             return None
         return (after - before) / (to_s - from_s)
 
-    def eta_s(self, left: int) -> int | None:
-        """Give the seconds until `left` more jobs have ended, rounded as coarsely as it is known."""
+    def eta_s(self, left: int) -> tuple[int, int] | None:
+        """Give the seconds until `left` more jobs have ended, from and to; None while that means nothing.
+
+        The range is as wide as the rate lately varied, and rounded as coarsely as it is known.
+        """
         rate = self.rate()
         if rate is None:
             return None
-        exact = max(left, 0) / rate
-        step = next((step for below, step in _ROUNDING_S if exact < below), 3600)
-        return int(-(-exact // step) * step)
+        slow, fast = self._spread(rate)
+        low, high = _rounded(max(left, 0) / fast), _rounded(max(left, 0) / slow)
+        return low, max(low, high)
+
+    def _spread(self, rate: float) -> tuple[float, float]:
+        """Give the rates of the slowest and the fastest third, within half and twice that of all."""
+        points = list(self._seen)
+        cuts = [points[len(points) * n // _PARTS] for n in range(_PARTS)] + [points[-1]]
+        parts = [
+            (after - before) / (to_s - from_s)
+            for (from_s, before), (to_s, after) in pairwise(cuts)
+            if to_s > from_s
+        ]
+        return max(min(parts, default=rate), rate / 2), min(max(parts, default=rate), rate * 2)
+
+
+class Lately:
+    """Counts what was added to a number within the last minute."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def add(self, at_s: float, number: int) -> int:
+        """Note the number as it is now; return by how much it has grown within the last minute."""
+        self._seen.append((at_s, number))
+        while len(self._seen) > 1 and self._seen[1][0] <= at_s - _MINUTE_S:
+            self._seen.popleft()
+        if len(self._seen) > _KEPT_MAX:  # every other one is near enough
+            self._seen = deque([*islice(self._seen, 0, None, 2)])
+        return number - self._seen[0][1]
+
+
+def _rounded(exact_s: float) -> int:
+    step = next((step for below, step in _ROUNDING_S if exact_s < below), 3600)
+    return int(-(-exact_s // step) * step)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 from runner.cli import text
 from runner.cli.last_words import standstill
 from runner.cli.pace import Pace
-from runner.rules.redact import plain
+from runner.cli.snapshot import KEPT_AT_XAI_MS
+from runner.rules.redact import one_line, plain
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _LINE_S: Final = 10.0
 _LINE_SHARE: Final = 0.05
 _GAP_S: Final = 1.0
+_MODEL_LENGTH: Final = 24
 
 
 class Show(Protocol):
@@ -100,7 +102,8 @@ class Lines(Silent):
 def progress_line(seen: Snapshot, pace: Pace) -> str:
     """Say in one line how far a run is."""
     first, *counts = how_many(seen)
-    parts = [f"{first} ({percent(seen)} %)", *counts, *how_fast(seen, pace), *quiet_counts(seen)]
+    cost = [said] if (said := projected(seen)) else []
+    parts = [f"{first} ({percent(seen)} %)", *counts, *how_fast(seen, pace), *cost, *quiet_counts(seen)]
     said = f"{plain(seen.run.name)}: {', '.join(parts)}"
     reason = standstill(seen)
     return f"{said}; {reason}" if reason else said
@@ -130,8 +133,38 @@ def how_fast(seen: Snapshot, pace: Pace) -> list[str]:
         *([f"{rate:.1f}/s"] if rate is not None else []),
         money(seen),
         f"{text.duration(elapsed_s)} so far",
-        *([_to_go(pace.eta_s(left))] if left else []),
+        *([to_go(pace.eta_s(left))] if left else []),
     ]
+
+
+def projected(seen: Snapshot) -> str | None:
+    """Say what the run may cost in all; None while that means nothing, or when all is done."""
+    ticks = seen.projected_ticks
+    if ticks is None or not ticks or seen.done >= seen.run.total:
+        return None
+    return f"about {text.dollars(ticks)} in all"
+
+
+def limit_use(seen: Snapshot) -> str | None:
+    """Say how much of the limits was used within the last minute; None where nobody knows."""
+    if seen.use is None:
+        return None
+    view = seen.use.view
+    used = [
+        f"{text.short(n)} of {text.short(most)} {what}" if most else f"{text.short(n)} {what}"
+        for n, most, what in ((view.requests, view.rpm, "requests"), (view.tokens, view.tpm, "tokens"))
+    ]
+    waits = f"; the API asked to wait {text.duration(view.paused_s)}" if view.paused_s >= 1 else ""
+    return f"{', '.join(used)} a minute ({one_line(seen.use.model, _MODEL_LENGTH)}){waits}"
+
+
+def oldest(seen: Snapshot) -> str | None:
+    """Say since when the oldest answer is out, and how long it can still be fetched."""
+    if seen.oldest_out_ms is None:
+        return None
+    age_s = max(0, seen.as_of_ms - seen.oldest_out_ms) / 1000
+    left_s = KEPT_AT_XAI_MS / 1000 - age_s
+    return f"the oldest for {text.duration(age_s)}, {text.duration(left_s)} left to fetch it"
 
 
 def money(seen: Snapshot) -> str:
@@ -144,15 +177,19 @@ def money(seen: Snapshot) -> str:
     return f"{told} (and {text.dollars(reserved)} reserved)" if reserved else told
 
 
-def _to_go(eta_s: int | None) -> str:
-    return "time to go unknown" if eta_s is None else f"about {text.duration(eta_s)} to go"
+def to_go(eta_s: tuple[int, int] | None) -> str:
+    """Say how much longer it takes, from and to."""
+    if eta_s is None:
+        return "time to go unknown"
+    low, high = (text.duration(seconds) for seconds in eta_s)
+    return f"about {high} to go" if low == high else f"{low} to {high} to go"
 
 
 def quiet_counts(seen: Snapshot) -> list[str]:
     """Name what is no trouble but worth a look: polls, later, again."""
-    later, polls = seen.n("attempts", "refused_for_now"), seen.n("attempts", "polls")
+    polls = seen.n("attempts", "polls")
     return [
         *([f"{polls:,} polls"] if polls else []),
-        *([f"{later:,} told to come later"] if later else []),
+        *([f"{seen.later:,} told to come later"] if seen.later else []),
         *([f"{seen.extras:,} extra"] if seen.extras else []),
     ]

@@ -87,6 +87,7 @@ class _Run:
             runs.adopt(connection, run_id, options=_options(given, budget_ticks), output_path=output)
         working.set_to_work(self._database, run_id, self._hold)
         ending = working.stay(
+            self._settings,
             self._database,
             run_id,
             self._hold,

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
     from runner.db.runs import RunRow
     from runner.db.session import Database
+    from runner.limiter.look import Use
 
 KEPT_AT_XAI_MS: Final = 24 * 3600 * 1000  # a result can be fetched within 24 hours
+PROJECTED_FROM_JOBS: Final = 10
 _DONE: Final = (JobState.SUCCEEDED, JobState.FAILED, JobState.HELD, JobState.CANCELLED)
 _OUT: Final = (JobState.WAITING, JobState.COLLECTING)
 _MOVING: Final = (*_OUT, JobState.SUBMITTING, JobState.STORED)
@@ -31,11 +33,16 @@ _MOVING: Final = (*_OUT, JobState.SUBMITTING, JobState.STORED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """A run and its counters, read in one transaction."""
+    """A run and its counters, read in one transaction; `use` and `oldest_out_ms` where somebody looked.
+
+    `use`: how much of a limit is in use. `oldest_out_ms`: when the oldest answer that is out was accepted.
+    """
 
     as_of_ms: int
     run: RunRow
     counts: Mapping[tuple[str, str], int]
+    use: Use | None = None
+    oldest_out_ms: int | None = None
 
     def jobs(self, *states: JobState) -> int:
         """Count the jobs in these states."""
@@ -71,6 +78,21 @@ class Snapshot:
         return used_ticks({key: n for (kind, key), n in self.counts.items() if kind == "ticks"})
 
     @property
+    def later(self) -> int:
+        """Requests that were told to come later: 429 and 503."""
+        return self.n("attempts", "refused_for_now")
+
+    @property
+    def projected_ticks(self) -> int | None:
+        """What the whole run may cost, by what the ended jobs cost; None before that means something."""
+        ended = self.jobs(JobState.SUCCEEDED, JobState.FAILED)
+        if ended < PROJECTED_FROM_JOBS:
+            return None
+        left = self.run.total - ended - self.jobs(JobState.CANCELLED, JobState.HELD)
+        so_far = self.spent_ticks if self.run.options.budget_ticks is None else self.used_ticks
+        return so_far + self.spent_ticks * left // ended
+
+    @property
     def extras(self) -> int:
         """Attempts beyond those that gave the jobs their end."""
         return sum(n for (kind, _), n in self.counts.items() if kind == "extra")
@@ -92,8 +114,7 @@ def of_run(connection: Connection, run_id: int, now_ms: int) -> Snapshot:
 
 def out_until_ms(database: Database, run_id: int) -> int | None:
     """Return until when the oldest answer that is out can be fetched; None when none is out."""
-    with database.read() as connection:
-        accepted_ms = stories.oldest_out_ms(connection, run_id)
+    accepted_ms = oldest_out_ms(database, run_id)
     return None if accepted_ms is None else accepted_ms + KEPT_AT_XAI_MS
 
 
@@ -106,7 +127,13 @@ def summary(database: Database, seen: Snapshot) -> dict[str, Any]:
         return run_summary(connection, seen.run, seen.counts, files)
 
 
-def live(database: Database, seen: Snapshot) -> dict[str, Any]:
+def oldest_out_ms(database: Database, run_id: int) -> int | None:
+    """Return when the oldest answer that is out was accepted; None when none is out."""
+    with database.read() as connection:
+        return stories.oldest_out_ms(connection, run_id)
+
+
+def live(database: Database, seen: Snapshot, eta_s: tuple[int, int] | None = None) -> dict[str, Any]:
     """Make the object that `status` and `watch` print: the summary, and how things stand right now."""
     with database.read() as connection:
         told = run_summary(connection, seen.run, seen.counts, {})
@@ -119,4 +146,20 @@ def live(database: Database, seen: Snapshot) -> dict[str, Any]:
         "states": {str(state): seen.jobs(state) for state in JobState},
         "done": seen.done,
         "out": {"answers": seen.out, "until": text.iso(until_ms)},
+        "projected_ticks": seen.projected_ticks,
+        "eta_s": None if eta_s is None else {"low": eta_s[0], "high": eta_s[1]},
+        "limit": _limit(seen.use) if seen.use is not None else None,
+    }
+
+
+def _limit(use: Use) -> dict[str, Any]:
+    """Tell what the busiest bucket used within the last minute, and what it may use; null is no limit."""
+    view = use.view
+    return {
+        "model": use.model,
+        "requests": view.requests,
+        "requests_max": view.rpm,
+        "tokens": view.tokens,
+        "tokens_max": view.tpm,
+        "paused_s": round(view.paused_s, 1),
     }

@@ -76,7 +76,9 @@ def go(
             if as_json:
                 json.emit(snapshot.live(database, snapshot.read(database, found.id)))
             return 0
-        ending = working.stay(database, found.id, held, quiet=quiet, verbose=verbose, timeout_s=timeout)
+        ending = working.stay(
+            settings, database, found.id, held, quiet=quiet, verbose=verbose, timeout_s=timeout
+        )
         if ending.left_by is not None:
             again = f"runner start {found.id}"
             working.leave(database, found.id, held, command=again, as_json=as_json)

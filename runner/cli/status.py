@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from runner.cli import flags, json, last_words, snapshot, text
+from runner.cli.gauge import Gauge
 from runner.cli.offers import offers
 from runner.cli.opening import existing_database, find_run, latest_run, read_settings
-from runner.cli.progress import how_many, percent
+from runner.cli.progress import how_many, limit_use, percent
 from runner.cli.report import facts, heading
 
 if TYPE_CHECKING:
@@ -27,10 +29,11 @@ def command(run: str | None, *, as_json: bool) -> None:
     Example, how many are done:
       runner status reviews --json | jq .done
     """
-    with existing_database(read_settings()) as database:
+    settings = read_settings()
+    with existing_database(settings) as database:
         with database.read() as connection:
             found = find_run(connection, run) if run else latest_run(connection)
-        seen = snapshot.read(database, found.id)
+        seen = replace(snapshot.read(database, found.id), use=Gauge(settings).read())
         if as_json:
             json.emit(snapshot.live(database, seen))
         else:
@@ -45,6 +48,7 @@ def _lines(database: Database, seen: Snapshot) -> list[str]:
         heading(told),
         f"  {', '.join(how_many(seen))} ({percent(seen)} %)",
         *(f"  {line}" for line in facts(told)),
+        *([f"  {limit}"] if (limit := limit_use(seen)) else []),
         *(f"  {line}" for line in last_words.out(database, seen)),
         *(f"  {line}" for line in offers(database, seen)),
         *([f"  {reason}"] if reason else []),

@@ -47,6 +47,15 @@ def of(n: int, one: str, many: str | None = None) -> str:
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
+def short(n: int) -> str:
+    """Write a number in at most six characters: 9,999, then 10k, 1.2M, 3.4G."""
+    if n < 10_000:
+        return f"{n:,}"
+    if n < 10**6:
+        return f"{n / 1_000:.0f}k"
+    return f"{n / 10**6:,.1f}M" if n < 10**9 else f"{n / 10**9:,.1f}G"
+
+
 def word(value: str) -> str:
     """Write a value so that a shell takes it for one word."""
     return shlex.quote(value)

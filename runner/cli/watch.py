@@ -9,9 +9,11 @@ import click
 
 from runner.cli import flags, json, last_words, snapshot, text, working
 from runner.cli.follow import Follower, stands_still
+from runner.cli.gauge import Gauge
 from runner.cli.hold import hold
 from runner.cli.offers import at_rest
 from runner.cli.opening import existing_database, find_run, read_settings
+from runner.cli.pace import Pace
 from runner.cli.progress import Silent, choose
 from runner.cli.report import summary_lines
 from runner.cli.stopping import Stop
@@ -64,7 +66,13 @@ def command(
             show = _JsonLines(database, interval or _JSON_LINE_S)
         with Stop() as stop, show:
             follower = Follower(
-                database=database, run_id=run_id, show=show, stop=stop, timeout_s=timeout, verbose=verbose
+                database=database,
+                run_id=run_id,
+                show=show,
+                stop=stop,
+                timeout_s=timeout,
+                gauge=None if quiet else Gauge(settings),
+                verbose=verbose,
             )
             ending = follower.follow()
         return _end(database, ending, quiet=quiet or as_json, exit_status=exit_status)
@@ -98,10 +106,12 @@ class _JsonLines(Silent):
     def __init__(self, database: Database, interval_s: float) -> None:
         self._database, self._interval_s = database, interval_s
         self._next_s = 0.0
+        self._pace = Pace()
 
     def update(self, seen: Snapshot) -> None:
         """Print the numbers when it is time to, and always the last ones."""
         now_s = time.monotonic()
+        self._pace.add(now_s, seen.done)
         if now_s >= self._next_s or stands_still(seen):
             self._next_s = now_s + self._interval_s
-            json.emit(snapshot.live(self._database, seen))
+            json.emit(snapshot.live(self._database, seen, self._pace.eta_s(seen.run.total - seen.done)))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from runner.cli import json, last_words, snapshot, text
 from runner.cli.follow import Follower
+from runner.cli.gauge import Gauge
 from runner.cli.progress import choose
 from runner.cli.stopping import Stop
 from runner.db import runs
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from runner.cli.hold import Hold
     from runner.cli.snapshot import Snapshot
     from runner.db.session import Database
+    from runner.settings import Settings
 
 
 def set_to_work(database: Database, run_id: int, hold: Hold) -> None:
@@ -34,6 +36,7 @@ def set_to_work(database: Database, run_id: int, hold: Hold) -> None:
 
 
 def stay(
+    settings: Settings,
     database: Database,
     run_id: int,
     hold: Hold,
@@ -51,6 +54,7 @@ def stay(
             stop=stop,
             engine=hold.attachment,
             timeout_s=timeout_s,
+            gauge=None if quiet else Gauge(settings),
             verbose=verbose,
         )
         ending = follower.follow()

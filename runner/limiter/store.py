@@ -63,7 +63,9 @@ class Store:
     async def talk(self, bucket: str, message: dict[str, Any]) -> list[Any] | None:
         """Tell a bucket the news and ask it for slots (talk.lua); None when Redis was emptied."""
         windows = {"window_us": self._window_us, "second_us": self._second_us}
-        reply = await self._asked(self._talk([EPOCH_KEY, *_keys(bucket)], [json.dumps(windows | message)]))
+        reply = await self._asked(
+            self._talk([EPOCH_KEY, *state_and_log(bucket)], [json.dumps(windows | message)])
+        )
         return None if reply[0] == b"empty" else reply[1:]
 
     async def is_whole(self) -> bool:
@@ -72,23 +74,13 @@ class Store:
 
     async def restore(self, entries: Entries) -> None:
         """Fill emptied logs, unless somebody else has done it meanwhile."""
-        keys = [key for bucket in entries for key in _keys(bucket)]
+        keys = [key for bucket in entries for key in state_and_log(bucket)]
         logs = [json.dumps(log) for log in entries.values()]
         await self._asked(self._restore([EPOCH_KEY, *keys], [uuid.uuid4().hex, self._window_us, *logs]))
 
     async def view(self, bucket: str) -> View:
         """Look at a bucket."""
-        found = await self._asked(self._view(list(_keys(bucket)), [self._window_us]))
-        rpm, tpm, rps, requests, tokens, pause_us, percent = found
-        return View(
-            rpm=rpm or None,
-            tpm=tpm or None,
-            rps=rps or None,
-            requests=requests,
-            tokens=tokens,
-            paused_s=pause_us / 1e6,
-            share=percent / 100,
-        )
+        return read_view(await self._asked(self._view(list(state_and_log(bucket)), [self._window_us])))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -101,6 +93,21 @@ class Store:
             raise LimiterUnavailable(f"{type(error).__name__}: {error}") from error
 
 
-def _keys(bucket: str) -> tuple[str, str]:
+def state_and_log(bucket: str) -> tuple[str, str]:
+    """Name a bucket's two keys (log.lua)."""
     state = f"{{runner}}:limit:{bucket}"
     return state, f"{state}:log"
+
+
+def read_view(reply: Sequence[int]) -> View:
+    """Read the reply of view.lua."""
+    rpm, tpm, rps, requests, tokens, pause_us, percent = reply
+    return View(
+        rpm=rpm or None,
+        tpm=tpm or None,
+        rps=rps or None,
+        requests=requests,
+        tokens=tokens,
+        paused_s=pause_us / 1e6,
+        share=percent / 100,
+    )

@@ -11,7 +11,7 @@ from runner.cli import text
 from runner.cli.flags import Duration, Rate
 from runner.cli.last_words import same_command
 from runner.cli.loading import warning_lines
-from runner.cli.pace import Pace
+from runner.cli.pace import Lately, Pace
 from runner.cli.report import summary_lines
 from runner.rules.errors import UserError
 from runner.rules.exit_codes import ExitCode, of_run
@@ -112,7 +112,35 @@ def test_a_forecast_is_unknown_until_it_means_something() -> None:
     pace.add(2.0, 50)
     assert (pace.rate(), pace.eta_s(10)) == (None, None)
     pace.add(4.0, 100)
-    assert (pace.rate(), pace.eta_s(100)) == (25.0, 5)
+    assert pace.rate() == 25.0
+    assert pace.eta_s(100) == (5, 5)
+
+
+def test_a_forecast_is_as_wide_as_the_pace_was_uneven() -> None:
+    """From the fastest third to the slowest one, within twice and half of the whole."""
+    steady, uneven, stalled = Pace(), Pace(), Pace()
+    for second in range(31):
+        steady.add(second, 10 * second)
+        uneven.add(second, 10 * second if second < 20 else 200 + 5 * (second - 20))
+        stalled.add(second, 10 * min(second, 10))
+
+    assert steady.eta_s(6000) == (600, 600)
+    low, high = uneven.eta_s(6000) or (0, 0)
+    assert low < 720 < high
+    assert stalled.eta_s(100) == (15, 60)
+
+
+@given(steps=st.lists(st.tuples(st.floats(0, 40), st.integers(0, 9)), min_size=1, max_size=60))
+def test_what_was_added_lately_is_at_most_what_was_added(steps: list[tuple[float, int]]) -> None:
+    """And all of it while a minute is not over."""
+    lately, at_s, number = Lately(), 0.0, 0
+    lately.add(0.0, 0)
+    for later_s, more in steps:
+        at_s, number = at_s + later_s, number + more
+        found = lately.add(at_s, number)
+        assert 0 <= found <= number
+        if at_s < 60:
+            assert found == number
 
 
 @given(
@@ -125,7 +153,8 @@ def test_a_forecast_is_never_negative(steps: list[tuple[float, int]], left: int)
     for later_s, more in steps:
         at_s, ended = at_s + later_s, ended + more
         pace.add(at_s, ended)
-    assert (pace.eta_s(left) or 0) >= 0
+    low, high = pace.eta_s(left) or (0, 0)
+    assert 0 <= low <= high
     assert (pace.rate() or 0) >= 0
 
 

@@ -1,0 +1,56 @@
+"""How much of the API's limits is in use, read from the limiter now and then; unknown where it is away."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from runner.rules.errors import Unreachable
+
+if TYPE_CHECKING:
+    from runner.limiter.look import Look, Use
+    from runner.settings import Settings
+
+_EACH_S: Final = 1.0
+
+
+class Gauge:
+    """Looks at most once a second; never raises and never waits for long."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._look: Look | None = None
+        self._use: Use | None = None
+        self._next_s = 0.0
+
+    def read(self) -> Use | None:
+        """Return the bucket of which the largest share is in use; None while nobody knows."""
+        now_s = time.monotonic()
+        if now_s >= self._next_s:
+            self._next_s = now_s + _EACH_S
+            self._use = self._busiest()
+        return self._use
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._look is not None:
+            self._look.close()
+
+    def _busiest(self) -> Use | None:
+        try:
+            if self._look is None:
+                from runner.limiter.look import Look
+
+                key = self._settings.api_key
+                self._look = Look(self._settings.effective_redis_url, key.fingerprint if key else None)
+            uses = [use for use in self._look.uses() if use.view.requests]
+        except Unreachable:
+            return None
+        return max(uses, key=_share, default=None)
+
+
+def _share(use: Use) -> tuple[float, int]:
+    """Say how much of the limit that binds is in use; without limits, how many requests there were."""
+    view = use.view
+    shares = [n / most for n, most in ((view.requests, view.rpm), (view.tokens, view.tpm)) if most]
+    return max(shares, default=0.0), view.requests

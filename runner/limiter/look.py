@@ -1,0 +1,67 @@
+"""How much of the limits is in use, for people: a look from outside that changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from runner.limiter.store import EPOCH_KEY, LimiterUnavailable, read_view, script, state_and_log
+from runner.limiter.teams import KEY as TEAMS_KEY
+
+if TYPE_CHECKING:
+    from runner.limiter.limits import View
+
+_TIMEOUT_S: Final = 1.0
+_SCAN: Final = 500
+_LOG: Final = ":log"
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One bucket: the model that its limits hold for, and how it stands."""
+
+    model: str
+    view: View
+
+
+class Look:
+    """Belongs to one thread. `fingerprint` is that of the key whose team is meant; None: of all teams."""
+
+    def __init__(self, redis_url: str, fingerprint: str | None, *, window_s: float = 60.0) -> None:
+        self._redis = Redis.from_url(
+            redis_url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, retry=None
+        )
+        self._fingerprint = fingerprint
+        self._window_us = round(window_s * 1e6)
+        self._view = self._redis.register_script(script("view"))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._redis.close()
+
+    def uses(self) -> list[Use]:
+        """Return the buckets that were used within the last minutes. Raises LimiterUnavailable."""
+        try:
+            if not self._redis.exists(EPOCH_KEY):
+                return []
+            begin = state_and_log(f"{self._team()}:")[0]
+            found = [name.decode() for name in self._redis.scan_iter(f"{_escaped(begin)}*{_LOG}", _SCAN)]
+            return [self._use(name.removesuffix(_LOG)) for name in sorted(found)]
+        except (RedisError, OSError) as error:
+            raise LimiterUnavailable(f"{type(error).__name__}: {error}") from error
+
+    def _use(self, state: str) -> Use:
+        reply = self._view(keys=[state, f"{state}{_LOG}"], args=[self._window_us])
+        return Use(state.rpartition(":")[2], read_view(reply))
+
+    def _team(self) -> str:
+        found = self._redis.hget(TEAMS_KEY, self._fingerprint) if self._fingerprint else None
+        return found.decode() if isinstance(found, bytes) else "*"
+
+
+def _escaped(pattern: str) -> str:
+    """Keep what stands for itself; only a whole star, for all teams, is a pattern."""
+    return "".join(f"\\{char}" if char in "[]?\\" else char for char in pattern)

@@ -1,0 +1,72 @@
+"""A real terminal for a command: a tmux server of its own, whose screen can be read and resized."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from typing import TYPE_CHECKING, Self
+
+from live import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+
+class Terminal:
+    """Runs one command in a window; its words go on standing there after its end."""
+
+    def __init__(
+        self,
+        folder: Path,
+        words: Sequence[str],
+        environment: Mapping[str, str],
+        size: tuple[int, int] = (80, 24),
+    ) -> None:
+        self._socket = folder / "tmux"
+        named = [f"{name}={value}" for name, value in environment.items()]
+        command = shlex.join(["env", *named, *words])
+        columns, rows = size
+        window = ("new-session", "-d", "-x", str(columns), "-y", str(rows), "-c", str(folder))
+        self._tmux("-f", "/dev/null", *window, f"{command}; echo exit code $?; exec sleep 600")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._tmux("kill-server")
+
+    def screen(self) -> list[str]:
+        """Read the lines that are to be seen."""
+        return self._tmux("capture-pane", "-p").rstrip("\n").split("\n")
+
+    def shows(self, words: str, within_s: float = 40.0) -> list[str]:
+        """Wait until the screen holds these words; return its lines."""
+        found: list[str] = []
+
+        def seen() -> bool:
+            found[:] = self.screen()
+            return words in "\n".join(found)
+
+        try:
+            wait_until(seen, f"the screen shows {words!r}", within_s)
+        except AssertionError as late:
+            raise AssertionError("\n".join([str(late), *found])) from late
+        return found
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Make the window larger or smaller."""
+        self._tmux("resize-window", "-x", str(columns), "-y", str(rows))
+
+    def press(self, key: str) -> None:
+        """Press a key, such as C-c."""
+        self._tmux("send-keys", key)
+
+    def _tmux(self, *words: str) -> str:
+        done = subprocess.run(
+            ["tmux", "-S", str(self._socket), *words], capture_output=True, text=True, check=True, timeout=20
+        )
+        return done.stdout

@@ -1,0 +1,116 @@
+"""The live panel in a real terminal: its facts, its manners when the window changes, and its end."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from typing import TYPE_CHECKING
+
+from live import KEY, RUN, Home, Simulator, write_jobs
+from terminal import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+import pytest
+
+JOBS = 3000
+FACTS = ("jobs ", "limit ", "spent ", "time ", "out ", "also ")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[tuple[Simulator, Home, dict[str, str]]]:
+    """Give a simulator with a limit, a state folder, and the environment of a person at a terminal."""
+    write_jobs(tmp_path / "jobs.jsonl", JOBS)
+    limits = ("--rpm", "1200", "--tpm", "none", "--median-s", "1")
+    with Simulator(tmp_path, *limits) as simulator, Home(tmp_path, simulator) as home:
+        yield (
+            simulator,
+            home,
+            {
+                "RUNNER_HOME": str(home.path),
+                "XAI_API_KEY": KEY,
+                "XAI_BASE_URL": simulator.url,
+                "NO_COLOR": "",
+                "CI": "",
+                "TERM": "xterm-256color",
+                "LANG": "C.UTF-8",
+            },
+        )
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "runner", *words]
+
+
+def test_the_panel_tells_all_there_is_to_tell(
+    place: tuple[Simulator, Home, dict[str, str]], tmp_path: Path
+) -> None:
+    """Every fact on a line of its own within 80 columns; narrow and wide windows do no harm."""
+    _, home, environment = place
+    words = command("run", "jobs.jsonl", "-o", "out.jsonl", "--budget", "20", "--yes")
+    with Terminal(tmp_path, words, environment) as terminal:
+        terminal.shows(" jobs/s")
+        screen = terminal.shows("left to fetch it")
+        told = json.loads(home_says(home, "status", "--json"))
+
+        lines = {label: line for line in screen for label in FACTS if line.startswith(label)}
+        assert set(lines) == set(FACTS), screen
+        done = re.search(r"([\d,]+) of 3,000 done", lines["jobs "])
+        assert done is not None
+        assert 0 < int(done[1].replace(",", "")) <= told["done"]
+        assert f"of {told['limit']['requests_max']:,} requests" in lines["limit "]
+        assert "of $20.00" in lines["spent "]
+        assert re.search(r"about .* to go|.* to .* to go|unknown", lines["time "])
+        assert all(len(line) <= 80 for line in screen)
+
+        terminal.resize(44, 24)
+        terminal.shows("jobs ")
+        terminal.resize(120, 30)
+        terminal.shows(" jobs/s")
+        terminal.press("C-c")
+        ended = terminal.shows("exit code 130")
+        assert any("press again to stop now" in line for line in ended)
+        assert any("to go on: runner run jobs.jsonl" in line for line in ended)
+
+
+def test_the_panel_says_why_nothing_is_sent(
+    place: tuple[Simulator, Home, dict[str, str]], tmp_path: Path
+) -> None:
+    """While the API is down, and when a person is needed."""
+    simulator, _, environment = place
+    with Terminal(tmp_path, command(*RUN), environment) as terminal:
+        terminal.shows("jobs ")
+        simulator.switch(down=True)
+        assert any(line.startswith("waiting: ") for line in terminal.shows("goes on by itself"))
+        simulator.switch(down=False, key_revoked=True)
+        ended = terminal.shows("exit code 4", within_s=90)
+        assert any(line.startswith("fix: set XAI_API_KEY") for line in ended)
+
+
+@pytest.mark.parametrize(
+    "plain", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {"CI": "1"}], ids=lambda d: next(iter(d))
+)
+def test_a_terminal_that_wants_plain_text_gets_it(
+    place: tuple[Simulator, Home, dict[str, str]], tmp_path: Path, plain: dict[str, str]
+) -> None:
+    """Lines instead of a panel; what the command writes is kept byte by byte and holds no escape."""
+    _, _, environment = place
+    write_jobs(tmp_path / "few.jsonl", 5)
+    log = tmp_path / "bytes"
+    words = command("run", "few.jsonl", "-o", "few.out.jsonl", "--yes")
+    recorded = ["script", "-qefc", " ".join(words), str(log)]
+    with Terminal(tmp_path, recorded, environment | plain) as terminal:
+        terminal.shows("exit code 0")
+
+    said = log.read_bytes()
+    assert b"few: 5 of 5 done (100 %)" in said
+    assert b"\x1b" not in said
+
+
+def home_says(home: Home, *words: str) -> str:
+    command = home.start(*words)
+    assert command.ended() == 0, command.said
+    return command.out.read_text()
