@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from runner.cli import text
+from runner.cli import flags, json, text
 from runner.cli.opening import read_settings
 
 
@@ -19,7 +19,8 @@ def command() -> None:
 
 
 @command.command("upgrade", short_help="Bring the database to the schema of this version.")
-def upgrade() -> None:
+@flags.json_flag
+def upgrade(*, as_json: bool) -> None:
     """Bring the database to the schema of this version; where it is already, nothing happens.
 
     The embedded database is upgraded by itself, after a copy. A shared one is upgraded by this command.
@@ -46,5 +47,8 @@ def upgrade() -> None:
             migrate.upgrade(database, None)
     finally:
         database.close()
+    if as_json:
+        json.emit({"schema": 1, "revision": migrate.HEAD, "before": before})
+        return
     was = "already" if before == migrate.HEAD else f"now; it was {before or 'empty'}"
     text.out(f"the database is at schema {migrate.HEAD} {was}")

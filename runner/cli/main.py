@@ -133,16 +133,14 @@ def main() -> None:
 
 def call(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; whatever goes wrong is told on stderr."""
-    from runner.cli.text import error_block, note
+    from runner.cli.text import note
 
     try:
         code: Any = cli.main(args=list(arguments), prog_name="runner", standalone_mode=False)
     except click.UsageError as error:
-        note(error_block(_as_usage_error(error)))
-        return ExitCode.USAGE
+        return _tell(_as_usage_error(error), arguments)
     except UserError as error:
-        note(error_block(error))
-        return error.exit_code
+        return _tell(error, arguments)
     except (click.Abort, KeyboardInterrupt):
         note("stopped; what was done so far is saved")
         return ExitCode.INTERRUPTED
@@ -155,6 +153,19 @@ def call(arguments: Sequence[str]) -> int:
         tell(error)
         return ExitCode.BUG
     return code if isinstance(code, int) else ExitCode.OK
+
+
+def _tell(error: UserError, arguments: Sequence[str]) -> int:
+    """Tell of an error in words, and as an object where the command was to print one."""
+    from runner.cli.text import error_block, note
+
+    note(error_block(error))
+    if "--json" in arguments:
+        from runner.cli.json import emit
+
+        told = {"what": error.what, "where": list(error.where), "fix": error.fix or ""}
+        emit({"schema": 1, "error": {"exit_code": int(error.exit_code), **told}})
+    return error.exit_code
 
 
 def _as_usage_error(error: click.UsageError) -> UserError:

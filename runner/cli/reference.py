@@ -22,6 +22,7 @@ def markdown() -> str:
         "# Commands",
         "",
         "Generated from the commands themselves by `make docs`; do not edit.",
+        "What `--json` prints is in [json.md](json.md).",
     ]
     for stage, rows in groupby(ROWS, key=lambda row: row.stage):
         lines += ["", f"## {stage}"]

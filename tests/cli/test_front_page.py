@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -115,3 +116,12 @@ def test_the_defaults_shown_are_those_in_force() -> None:
     for name in ("max_attempts", "on_ambiguous", "max_waiting"):
         assert getattr(RunOptions(), name) == run[name]
     assert Shaping().model == run["model"] == load["model"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_readme_names_every_command(name: str) -> None:
+    """In its table, with the page that tells all of it."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+    assert re.search(rf"\| `[^|]*\b{name}\b[^|]*` \|", readme), name
+    assert "docs/commands.md" in readme

@@ -1,0 +1,124 @@
+"""What every command prints with `--json` is what docs/json.schema.json says, in every state of a run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import jsonschema
+import pytest
+from live import NO_LIMITS, Home, Simulator, wait_until, write_jobs
+from test_front_page import commands
+
+from runner.cli.shapes import OF_COMMANDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "json.schema.json").read_bytes())
+FILE = ("run", "jobs.jsonl", "-o", "out.jsonl")
+SILENT = {"simulate", "worker", "db"}  # they say where they listen, or are no command by themselves
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Simulator, Home]]:
+    """Give a state folder and a job file in which some lines fail."""
+    folder = tmp_path_factory.mktemp("shapes")
+    write_jobs(folder / "jobs.jsonl", 12)
+    with (folder / "jobs.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"id": "unsafe", "model": "grok-4.3", "prompt": "[simulate:safety]"}\n')
+        file.write('{"id": "cut", "model": "grok-4.6", "prompt": "x", "max_completion_tokens": 2}\n')
+    (folder / "bad.jsonl").write_text('{"id": "a"}\n{"id": "b", "prompt": "x", "temprature": 1}\n')
+    write_jobs(folder / "slow.jsonl", 40)
+    with Simulator(folder, *NO_LIMITS, "--instant") as simulator, Home(folder, simulator) as made:
+        yield simulator, made
+
+
+def told(home: Home, *words: str, code: int = 0) -> list[Any]:
+    """Run a command with --json; hold each object against its shape, and return them."""
+    command = home.start(*words, "--json")
+    assert command.ended() == code, command.said
+    objects = [json.loads(line) for line in command.out.read_text().splitlines()]
+    assert objects, command.said
+    name = "db upgrade" if words[0] == "db" else words[0]
+    for value in objects:
+        shape = "error" if "error" in value else name
+        jsonschema.validate(value, {"$ref": f"#/$defs/{shape}", "$defs": SCHEMA["$defs"]})
+    return objects
+
+
+def test_every_command_with_json_has_a_shape() -> None:
+    """And every shape a command; the flag means the same everywhere."""
+    found = {
+        name
+        for name, command in commands().items()
+        if any("--json" in parameter.opts for parameter in command.params)
+        and not isinstance(command, click.Group)
+    }
+    assert found == set(OF_COMMANDS)
+    assert set(commands()) - found == SILENT
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
+def test_before_there_is_anything(tmp_path: Path) -> None:
+    """Errors are objects as well."""
+    with Simulator(tmp_path) as simulator, Home(tmp_path, simulator) as home:
+        assert told(home, "status", code=2)[0]["error"]["fix"]
+        assert told(home, "show", code=2)[0]["error"]["exit_code"] == 2
+        told(home, "doctor")
+        assert told(home, "db", "upgrade")[0]["before"] is None
+        assert told(home, "list")[0]["runs"] == []
+
+
+def test_a_run_from_its_file_to_its_removal(place: tuple[Simulator, Home]) -> None:
+    """Checked, loaded, run, looked at from all sides, taken up again, removed."""
+    _, home = place
+    told(home, "check", "jobs.jsonl")
+    (found,) = told(home, "check", "bad.jsonl", code=3)
+    assert found["bad"]["total"] == 1
+    assert told(home, "load", "bad.jsonl", code=3)[0]["error"]["where"]
+    (loaded,) = told(home, "load", "jobs.jsonl", "--name", "shapes")
+    run = str(loaded["run"])
+    told(home, "status", run)
+    (summary,) = told(home, *FILE, "--name", "shapes", "--budget", "5", code=1)
+    assert summary["budget"]["ticks"] == 5 * 10**10
+    (live,) = told(home, "status", "shapes")
+    assert live["states"]["failed"] == 1
+    for words in (
+        ("summary", run),
+        ("summary", run, "--ids", "length"),
+        ("show", run, "cut"),
+        ("show", run, "unsafe"),
+        ("list",),
+        ("write", run, "-o", "again.jsonl"),
+        ("doctor", "--config"),
+        ("retry", run, "--failed", "--dry-run"),
+        ("cancel", run, "--dry-run", "--yes"),
+        ("rm", run, "--dry-run"),
+        ("prune", "--dry-run"),
+    ):
+        told(home, *words, code=2 if words[0] == "cancel" else 0)
+    told(home, "watch", run)
+    told(home, "start", run, code=1)
+    told(home, "retry", run, "--failed", "--yes")
+    told(home, "cancel", run, "--yes")
+    told(home, "rm", run, "--yes")
+
+
+def test_a_run_that_is_paused_resumed_and_cancelled(place: tuple[Simulator, Home]) -> None:
+    """Live numbers while answers are out, and the object of a command that leaves before the end."""
+    simulator, home = place
+    simulator.switch(median_s=30)
+    assert told(home, "run", "slow.jsonl", "-o", "slow.out.jsonl", "--timeout", "3s", code=7)
+    run = "slow"
+    told(home, "start", run, "--detach")
+    wait_until(lambda: told(home, "status", run)[-1]["out"]["answers"], "answers are out")
+    told(home, "pause", run)
+    told(home, "resume", run, "--detach", "--rpm", "600")
+    lines = told(home, "watch", run, "--timeout", "3s", "--interval", "1s", "--exit-status", code=7)
+    assert len(lines) > 1
+    told(home, "cancel", run, "--now", "--yes")
+    assert told(home, "status", run)[0]["state"] == "cancelled"
+    simulator.switch(median_s=0)
