@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 import ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
 KEY: Final = "xai-canary-5b1e0c7f93a24d68"
@@ -150,11 +150,15 @@ class Home:
 
     def start(self, *words: str) -> Command:
         """Start `runner WORDS`; by default RUN."""
+        return self.start_by([sys.executable, "-m", "runner", *(words or RUN)])
+
+    def start_by(self, words: Sequence[str]) -> Command:
+        """Start a command that becomes `runner …`."""
         number = len(self._started)
         out, err = self.folder / f"command-{number}.out", self.folder / f"command-{number}.err"
         with out.open("wb") as out_file, err.open("wb") as err_file:
             process = subprocess.Popen(
-                [sys.executable, "-m", "runner", *(words or RUN)],
+                list(words),
                 cwd=self.folder,
                 env=self._env,
                 stdin=subprocess.DEVNULL,

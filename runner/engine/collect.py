@@ -46,6 +46,7 @@ FETCH_WITHIN_MS = 30_000  # of the lease; GET and its timeouts fit into what is 
 MISSES_MAX = 2
 MISS_WAIT_S = 2.0
 NO_SLOT_WAIT_S = 1.0
+FULL_DISK_WAIT_S = 2.0
 UNASKED = "paused"  # everybody pauses, this process ends, or the lease does: the API was not asked
 TROUBLE_WAIT_S = 30.0  # while the account is in trouble, answers stay where they are
 
@@ -92,7 +93,7 @@ class Collect:
                 if station.loop.time() > until:
                     return True
                 station.collect_bell.clear()
-                if not await self._claim():
+                if await station.is_full(await station.active()) or not await self._claim():
                     await self._idle()
         return False
 
@@ -171,6 +172,8 @@ class Collect:
                 if charged and slot is None:
                     wait_s = max(wait_s, NO_SLOT_WAIT_S)
                 passed = slot is not None and not station.limiter.usable(slot)
+                if station.disk.trouble():  # what could not be kept would be lost: it is handed out once
+                    wait_s = max(wait_s, FULL_DISK_WAIT_S)
                 if station.stopping or wait_s > 0 or passed or station.now_ms() > fetch_before_ms:
                     verdict = Verdict(outcome=Outcome.LATER, code=UNASKED, retry_after_s=max(wait_s, 0.0))
                 else:
@@ -224,6 +227,7 @@ class Collect:
             )
         except OSError as error:  # the database may still take what the spool could not
             log.error("spool.failed cause=%s", error)
+            station.disk.refused(error)
         subject = settle.Subject(
             job_id=lease.job_id,
             attempt=lease.attempt,

@@ -23,10 +23,11 @@ from runner.engine import activity, rebuild
 from runner.engine.activity import SENDING, Activity
 from runner.engine.breaker import Breaker
 from runner.engine.committer import Committer
+from runner.engine.disk import Disk
 from runner.engine.doubt import Pricing, pricing_by
 from runner.engine.oversight import Oversight
 from runner.engine.settle import Policy
-from runner.engine.spool import Spool
+from runner.engine.spool import Segment, Spool
 from runner.engine.streak import AWAY_AFTER
 from runner.engine.team import Team
 from runner.limiter.learned import Learned
@@ -80,6 +81,7 @@ class Station:
             )
             # Within the transaction: a worker on record without a locked spool counts as dead.
             self.spool = Spool(settings.spool_dir, self.worker)
+            self.disk = Disk(settings.spool_dir)
         self._skew_ms = database.now_ms() - _local_ms()
         self.committer = Committer(database, self.loop, shard=self.worker)
         self.api = XAI(settings, connections=settings.concurrency * 2)
@@ -145,7 +147,10 @@ class Station:
         return said == "always" or self.limiter.polls_charged(self.bucket(model))
 
     async def may_send(self, sending: Iterable[Activity]) -> bool:
-        """Return whether the team is known, so that its limits can be kept; else tell the runs why not."""
+        """Return whether the disk has room, and the team is known whose limits hold; else tell the runs."""
+        sending = list(sending)
+        if await self.is_full(sending):
+            return False
         try:
             trouble = await self.team.settle()
         except LimiterUnavailable as error:
@@ -160,6 +165,27 @@ class Station:
                 elif trouble.tries >= AWAY_AFTER:
                     await self.away(run_id, trouble.why)
         return trouble is None
+
+    def note_sent(self, job_id: int, attempt: int) -> Segment | None:
+        """Put a POST that is about to leave in the spool; None where the disk does not take it."""
+        if self.disk.trouble():
+            return None
+        try:
+            return self.spool.sent(job_id, attempt)
+        except OSError as error:
+            log.error("spool.failed cause=%s", error)
+            self.disk.refused(error)
+            return None
+
+    async def is_full(self, at_work: Iterable[Activity]) -> bool:
+        """Return whether the disk takes nothing more, and tell the runs: they go on by themselves."""
+        trouble = self.disk.trouble()
+        if trouble is None:
+            return False
+        for run_id in [one.run.id for one in at_work if one.run.state is RunState.RUNNING]:
+            await self.away(run_id, trouble)
+            await self.active(fresh=True)
+        return True
 
     def _today(self) -> date:
         return datetime.fromtimestamp(self.now_ms() / 1000, UTC).date()

@@ -270,11 +270,7 @@ class Submit:
             return "too-late"
         if not station.limiter.usable(slot) or (self._streak.is_serious and self._sent):
             return "slot-passed"  # in trouble one request at a time is enough to lose
-        try:
-            return station.spool.sent(job.lease.job_id, job.lease.attempt)
-        except OSError as error:
-            log.error("spool.failed cause=%s", error)
-            return "spool-failed"
+        return station.note_sent(job.lease.job_id, job.lease.attempt) or "spool-failed"
 
     async def _accepted(self, job: Leased, verdict: Verdict, sent_at_ms: int, marked: Segment) -> None:
         station, lease, now_ms = self._station, job.lease, self._station.now_ms()
@@ -293,6 +289,7 @@ class Submit:
             spooled.append(station.spool.taken(taken))
         except OSError as error:  # the database may still take what a full disk could not
             log.error("spool.failed cause=%s", error)
+            station.disk.refused(error)
         wait_s = polling.next_poll_s(
             0.0,
             station.random.random(),
