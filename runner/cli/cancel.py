@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @click.command("cancel", short_help="End a run: nothing more is sent.")
-@click.argument("run")
+@flags.run_argument
 @click.option("--now", is_flag=True, help="Abandon the answers that are out, too; they may be billed.")
 @flags.dry_run_flag
 @flags.yes_flag

@@ -14,6 +14,8 @@ from runner.rules.completion import Flaw
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from click.shell_completion import CompletionItem
+
 _UNITS_S: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 
@@ -103,6 +105,14 @@ class Flaws(click.ParamType[tuple[str, ...]]):
         return words
 
 
+def _runs(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    from runner.cli import completion  # only a shell that completes needs it
+
+    return completion.runs(ctx, parameter, begun)
+
+
+run_argument: Final = click.argument("run", shell_complete=_runs)
+maybe_run_argument: Final = click.argument("run", required=False, shell_complete=_runs)
 budget_flag: Final = click.option(
     "--budget",
     type=Budget(),

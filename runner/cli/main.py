@@ -47,6 +47,7 @@ ROWS: Final = (
     Row("Set up", "doctor", "Tell what is set up, what is not, and how to mend it."),
     Row("Set up", "simulate", "The xAI API on localhost: strict limits, no key, no cost."),
     Row("Set up", "worker", "Work for runs on shared servers."),
+    Row("Set up", "completion", "Make your shell complete commands, flags and runs."),
     Row("Set up", "db", "Care for the database."),
 )
 _FRONT_PAGE: Final = """\

@@ -12,7 +12,7 @@ from runner.rules.states import PauseReason, RunState
 
 
 @click.command("pause", short_help="Stop sending jobs of a run; what is out is still collected.")
-@click.argument("run")
+@flags.run_argument
 @flags.json_flag
 @flags.quiet_flag
 def command(run: str, *, as_json: bool, quiet: bool) -> None:

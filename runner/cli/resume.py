@@ -13,7 +13,7 @@ _NO_BOUND = ("limit", "max_failures", "budget_ticks")  # where `none` was given
 
 
 @click.command("resume", short_help="Go on with a paused run, maybe with other limits.")
-@click.argument("run")
+@flags.run_argument
 @click.option("--limit", type=flags.Rate(), help="Start at most N jobs of the file.")
 @click.option("--rpm", type=flags.Rate(), help="Requests a minute.")
 @click.option("--tpm", type=flags.Rate(), help="Tokens a minute.")

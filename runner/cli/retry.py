@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command("retry", short_help="Send failed or held jobs of a run anew.")
-@click.argument("run")
+@flags.run_argument
 @click.option("--failed", is_flag=True, help="Those that failed.")
 @click.option("--held", is_flag=True, help="Those that are held for you to decide.")
 @click.option("--lost", is_flag=True, help="Of the held ones, those whose answer is gone or expired.")

@@ -26,7 +26,7 @@ _NAME_LENGTH = 40
 
 
 @click.command("rm", short_help="Remove a run from the database.")
-@click.argument("run")
+@flags.run_argument
 @flags.dry_run_flag
 @flags.yes_flag
 @flags.json_flag

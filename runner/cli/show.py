@@ -36,7 +36,7 @@ _ATTEMPT_FACTS = (
 
 
 @click.command("show", short_help="Tell the story of one job.")
-@click.argument("run")
+@flags.run_argument
 @click.argument("job_id", metavar="ID")
 @click.option("--full", is_flag=True, help="Show prompt and answer whole.")
 @click.option("--raw", is_flag=True, help="Print the bytes of its last answer as they came, nothing else.")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command("start", short_help="Set a run to work, and watch it or leave it alone.")
-@click.argument("run")
+@flags.run_argument
 @click.option("--detach", is_flag=True, help="Return at once; the work goes on in the background.")
 @click.option("--timeout", type=flags.Duration(), help="Leave after this long (90s, 2h); exit 7.")
 @flags.budget_flag

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command("status", short_help="Show the numbers of a run.")
-@click.argument("run", required=False)
+@flags.maybe_run_argument
 @flags.json_flag
 def command(run: str | None, *, as_json: bool) -> None:
     """Show the numbers of RUN (an id or a name); without one, of the run at work, else the newest.

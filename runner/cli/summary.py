@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("summary", short_help="Show what a run brought and cost.")
-@click.argument("run")
+@flags.run_argument
 @click.option(
     "--ids",
     metavar="CODE",

@@ -30,7 +30,7 @@ _JSON_LINE_S = 2.0
 
 
 @click.command("watch", short_help="Follow a run that is at work.")
-@click.argument("run")
+@flags.run_argument
 @click.option("--exit-status", is_flag=True, help="End with the code that `runner run` would give.")
 @click.option("--timeout", type=flags.Duration(), help="Stop watching after this long (90s, 2h); exit 7.")
 @click.option("--interval", type=flags.Duration(), help="Tell the numbers this often (5s, 1m).")

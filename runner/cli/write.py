@@ -12,7 +12,7 @@ from runner.output.write import write_run
 
 
 @click.command("write", short_help="Write a run's files, any number of times.")
-@click.argument("run")
+@flags.run_argument
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Results file.  [default: where it was last]"
 )

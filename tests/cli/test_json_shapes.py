@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "json.schema.json").read_bytes())
 FILE = ("run", "jobs.jsonl", "-o", "out.jsonl")
-SILENT = {"simulate", "worker", "db"}  # they say where they listen, or are no command by themselves
+SILENT = {
+    "simulate",
+    "worker",
+    "db",
+    "completion",
+}  # they say where they listen, or are no command by themselves
 
 
 @pytest.fixture(scope="module")

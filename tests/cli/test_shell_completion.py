@@ -1,0 +1,69 @@
+"""Shell completion: in a real bash, and what the others are given."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from by_hand import new_run
+
+from runner.db import migrate
+from runner.db.session import Database
+
+BIN = Path(sys.executable).parent
+
+
+def completed(home: Path, *words: str) -> list[str]:
+    """Ask bash what it would offer for the last word."""
+    script = (
+        'eval "$(runner completion bash)"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _runner_completion runner;'
+        ' printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(
+        ["bash", "-c", script, "bash", "runner", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        env=os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "RUNNER_HOME": str(home)},
+    )
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def test_commands_and_flags_are_completed(tmp_path: Path) -> None:
+    """Without a state folder, too."""
+    assert completed(tmp_path / "none", "sta") == ["start", "status"]
+    assert "--fail-on" in completed(tmp_path / "none", "run", "--fa")
+    assert set(completed(tmp_path / "none", "run", "--on-ambiguous", "")) == {"resubmit", "hold"}
+    assert completed(tmp_path / "none", "status", "re") == []
+
+
+def test_runs_are_completed_by_name_and_id(tmp_path: Path) -> None:
+    """Also where the database cannot be read nothing but words is printed."""
+    database = Database(f"sqlite:///{tmp_path / 'runner.db'}")
+    migrate.upgrade(database, None)
+    run = new_run(database, 1)
+    database.close()
+
+    assert completed(tmp_path, "status", "by") == ["by-hand"]
+    assert completed(tmp_path, "show", str(run.run_id)) == [str(run.run_id)]
+    (tmp_path / "runner.db").write_bytes(b"no database")
+    assert completed(tmp_path, "status", "by") == []
+
+
+@pytest.mark.parametrize(("shell", "says"), [("zsh", "#compdef runner"), ("fish", "complete --no-files")])
+def test_other_shells_get_their_own_words(shell: str, says: str) -> None:
+    """The words are those of click, for our name."""
+    done = subprocess.run(
+        [sys.executable, "-m", "runner", "completion", shell],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    assert says in done.stdout
+    assert "_RUNNER_COMPLETE" in done.stdout
