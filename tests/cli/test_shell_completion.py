@@ -19,8 +19,8 @@ BIN = Path(sys.executable).parent
 def completed(home: Path, *words: str) -> list[str]:
     """Ask bash what it would offer for the last word."""
     script = (
-        'eval "$(runner completion bash)"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _runner_completion runner;'
-        ' printf "%s\\n" "${COMPREPLY[@]}"'
+        'eval "$(runner completion bash)"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1));'
+        ' _runner_completion runner; printf "%s\\n" "${COMPREPLY[@]}"'
     )
     done = subprocess.run(
         ["bash", "-c", script, "bash", "runner", *words],

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from runner.cli import reference, shapes_page
-from runner.rules import reply_page, states
+from runner.rules import error_page, reply_page, states
 
 ROOT = Path(__file__).parents[2]
 PAGES = {
     ROOT / "docs" / "commands.md": reference.markdown,
+    ROOT / "docs" / "errors.md": error_page.markdown,
     ROOT / "docs" / "json.md": shapes_page.markdown,
     ROOT / "docs" / "json.schema.json": shapes_page.schema,
     ROOT / "docs" / "states.md": states.markdown,

@@ -1,0 +1,108 @@
+"""docs/errors.md: every code that a job, a line of a job file or a pause can have, with meaning and cure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from runner.rules.explain import SENTENCES
+
+LINES: Final = {
+    # the file as a whole, and the bytes of a line
+    "empty-file": ("the file holds no job", "write one JSON object a line"),
+    "utf16": ("the file is UTF-16", "save it as UTF-8: `iconv -f UTF-16 -t UTF-8`"),
+    "bad-gzip": (
+        "the compressed file is broken or cut off",
+        "copy or make it again; `gzip -t FILE` tests it",
+    ),
+    "line-too-long": ("a line of more than 64 MiB", "give large images by URL, or split the job"),
+    "not-utf8": ("a byte that is not UTF-8", "save the file as UTF-8"),
+    "invalid-json": ("the line is not valid JSON", "mend it at the column that is told"),
+    "cut-line": ("the line ends in the middle of a value", "see whether the file was copied whole"),
+    "not-an-object": (
+        "the line is JSON, but not an object",
+        "write one object a line, without an array around",
+    ),
+    "depth": ("nested more than 100 levels deep", "flatten the value, or put it into a string"),
+    "duplicate-key": ("a key stands twice in one object", "remove one: readers disagree on which one counts"),
+    "lone-surrogate": ("half of a surrogate pair in a string", "write both halves, or the character itself"),
+    "not-finite": ("NaN, Infinity or a number too large", "write null, or a number below 1.8e308"),
+    "long-number": ("a number of more than 4,000 digits", "write it as a string"),
+    # the form of a line
+    "duplicate-id": ("the id was used on an earlier line", "give each job an id of its own"),
+    "bad-id": ("the id is empty, too long or no string", "write a string of 1 to 512 characters"),
+    "two-ids": ("the line has `id` and `custom_id`", "keep one"),
+    "bad-type": ("a field has a value of the wrong type", "write the type that is told"),
+    "bad-value": ("a field has a value that the API refuses", "write one that is told"),
+    "wrong-method": ("the method is not POST", 'write "POST", or leave it out'),
+    "wrong-url": ("the url is not /v1/chat/completions", "write that, or leave it out"),
+    "host-in-url": ("the url names a host", "write the path only: where it goes is a setting"),
+    "headers-in-line": ("the line sets headers", "leave them out: the key is a setting"),
+    "missing-body": ("the line has a url or method, but no body", "put the request into `body`"),
+    "misplaced-field": ("a field of the body stands beside it", "move it into the body"),
+    "prompt-and-messages": ("the line has `prompt` and `messages`", "keep one"),
+    "empty-prompt": ("the prompt is empty", "write what the model is to do"),
+    "missing-messages": ("messages is missing", "give a prompt, or a list of messages"),
+    "empty-messages": ("messages is an empty list", "give at least one message"),
+    "unknown-role": ("a message has a role that does not exist", "use system, user, assistant or tool"),
+    "missing-content": ("a message has no content", "give a text, or a list of parts"),
+    "unknown-part": ("a part of a type that is not known", "use text or image_url"),
+    "bad-image-url": ("no address of an image", "give an https:// address or a data: URL in base64"),
+    "image-too-large": ("an image above 20 MiB", "make it smaller"),
+    # what the API or the model does not take
+    "deferred-in-body": ("the body says `deferred` or `stream`", "leave it out: runner says it"),
+    "several-choices": ("n is more than 1", "write the job as several lines"),
+    "search-parameters": ("Live Search was removed by xAI", "leave it out"),
+    "penalty-rejected": ("the model rejects penalties", "remove the field"),
+    "stop-rejected": ("the model rejects stop", "remove the field"),
+    "effort-rejected": ("the model rejects this reasoning_effort", "remove it, or give one that it takes"),
+    "too-many-tools": ("more than 128 tools", "give fewer tools"),
+    "bad-tool": ("a tool that is none", "give it a type, and a function a name"),
+    "bad-schema": ("a JSON schema that is none", "correct the schema"),
+    "prompt-above-context": (
+        "the prompt is longer than the model's window",
+        "shorten it, or name a larger model",
+    ),
+    "prompt-above-tpm": ("the prompt has more tokens than a minute allows", "shorten it, or give --tpm"),
+    # warnings
+    "unknown-field": (
+        "warning: the API does not know the field and ignores it",
+        "see whether it is a typing error",
+    ),
+    "ignored-field": ("warning: the API ignores the field", "remove it"),
+    "deprecated-field": ("warning: the field is deprecated", "write the one that is told"),
+    "priority-price": ("warning: service_tier priority costs twice", "remove it if nobody waits"),
+    "unknown-tool": ("warning: a type of tool that is not known", "see whether it is a typing error"),
+    "unknown-model": ("warning: the model is not in the catalogue", "check the name; it is sent as written"),
+    "retired-model": ("warning: the model is retired, another one answers", "name the one that is told"),
+    "prompt-near-context": ("warning: the prompt may not fit into the model's window", "shorten it"),
+}
+
+
+def markdown() -> str:
+    """Return docs/errors.md, whole."""
+    lines = [
+        "# Errors",
+        "",
+        "Generated from `runner/rules` by `make docs`; do not edit. Codes are only ever added.",
+        "",
+        "## Of a job file",
+        "",
+        "`runner check` tells them with line and column; but for the warnings nothing is loaded then",
+        "(exit code 3), unless `--skip-bad` leaves such lines out.",
+        "",
+        "| code | meaning | cure |",
+        "|---|---|---|",
+        *(f"| `{code}` | {meaning} | {cure} |" for code, (meaning, cure) in LINES.items()),
+        "",
+        "## Of a job",
+        "",
+        "They stand in the errors file, in `runner show` and in the summary; `runner retry RUN --code CODE`",
+        "sends such jobs again. A held job has its code with `held-` before it. What every reply of the API",
+        "leads to is in [replies.md](replies.md).",
+        "",
+        "| code | meaning and cure |",
+        "|---|---|",
+        *(f"| `{code}` | {sentence} |" for code, sentence in SENTENCES.items()),
+        "",
+    ]
+    return "\n".join(lines)
