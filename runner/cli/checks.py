@@ -191,12 +191,27 @@ def _safely(name: str, look: Callable[[Settings], Check], settings: Settings, se
         told = "; ".join((error.what, *error.where))
         return _failed(name, one_line(redact(told, secrets), _WORDS_LENGTH), error.fix)
     except RunnerError as error:
-        return _failed(name, one_line(redact(str(error), secrets), _WORDS_LENGTH), "check the network")
+        told = one_line(redact(str(error), secrets), _WORDS_LENGTH)
+        return _failed(name, told, network_cure(told))
     except TimeoutError:
         return _failed(name, f"no answer within {_ASK_S:g} s", "check the network")
     except Exception as error:  # noqa: BLE001 - a doctor works when everything is broken
         told = one_line(redact(f"{type(error).__name__}: {error}", secrets), _WORDS_LENGTH)
         return _failed(name, told, "this is not expected; see the words above")
+
+
+def network_cure(told: str) -> str:
+    """Say what to do about a connection that failed, by the words it failed with."""
+    words = told.lower()
+    if "certificate" in words:
+        return (
+            "name your authority's certificates in SSL_CERT_FILE, if a proxy or a server of yours is between"
+        )
+    if "proxy" in words or ("HTTPS_PROXY" in os.environ or "https_proxy" in os.environ):
+        return "correct HTTPS_PROXY, or name the host in NO_PROXY"
+    if "name or service" in words or "name resolution" in words or "domain name" in words:
+        return "the name is not found: check XAI_BASE_URL and the network's DNS"
+    return "check the network, and XAI_BASE_URL"
 
 
 def _nearest(path: Path) -> Path:

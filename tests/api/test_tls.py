@@ -1,0 +1,172 @@
+"""TLS as a company has it: a certificate of its own authority, and a proxy on the way out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import ssl
+import subprocess
+import sys
+import threading
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from live import KEY
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+BODY = json.dumps({"team_id": "team-1", "acls": [], "api_key_blocked": False}).encode()
+REPLY = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
+    len(BODY),
+    BODY,
+)
+
+
+def make_certificates(folder: Path) -> None:
+    """Make an authority, and by it a certificate for localhost."""
+    (folder / "san").write_text("subjectAltName=DNS:localhost")
+    for words in (
+        "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.pem",
+        "req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout key.pem -out request.pem",
+        "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -extfile san -out cert.pem",
+    ):
+        subprocess.run(["openssl", *words.split()], cwd=folder, check=True, capture_output=True, timeout=60)
+
+
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: list[bytes]) -> None:
+    seen.append(await reader.readuntil(b"\r\n\r\n"))
+    writer.write(REPLY)
+    await writer.drain()
+    writer.close()
+
+
+async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while piece := await reader.read(65_536):
+        writer.write(piece)
+        await writer.drain()
+    writer.close()
+
+
+async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: list[bytes]) -> None:
+    """Be a proxy: CONNECT, then bytes both ways."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    seen.append(head)
+    host, _, port = head.split(b" ", 2)[1].decode().partition(":")
+    inner_reader, inner_writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+    await asyncio.gather(_pipe(reader, inner_writer), _pipe(inner_reader, writer), return_exceptions=True)
+
+
+class Servers:
+    """An API behind TLS and a proxy, in a thread of their own; what each was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[bytes] = []
+        self.proxied: list[bytes] = []
+        self.url = self.proxy = ""
+
+
+@asynccontextmanager
+async def _listening(folder: Path, servers: Servers) -> AsyncIterator[None]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    api = await asyncio.start_server(lambda r, w: _answer(r, w, servers.asked), "localhost", 0, ssl=context)
+    proxy = await asyncio.start_server(lambda r, w: _forward(r, w, servers.proxied), "127.0.0.1", 0)
+    servers.url = f"https://localhost:{api.sockets[0].getsockname()[1]}/v1"
+    servers.proxy = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
+    async with api, proxy:
+        yield
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Servers]:
+    """Serve while the block lasts."""
+    servers, ready, done = Servers(), threading.Event(), threading.Event()
+
+    async def story() -> None:
+        async with _listening(folder, servers):
+            ready.set()
+            await asyncio.to_thread(done.wait)
+
+    thread = threading.Thread(target=lambda: asyncio.run(story()))
+    thread.start()
+    assert ready.wait(20)
+    try:
+        yield servers
+    finally:
+        done.set()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the folder of the certificates."""
+    folder = tmp_path_factory.mktemp("tls")
+    make_certificates(folder)
+    return folder
+
+
+def doctor(folder: Path, url: str, **environment: str) -> dict[str, Any]:
+    """Run the real command, which asks the API whose key it is; return what it found of the API."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("RUNNER_", "XAI_", "SSL_")) and "proxy" not in name.lower()
+    }
+    ours = {"RUNNER_HOME": str(folder / "home"), "XAI_API_KEY": KEY, "XAI_BASE_URL": url}
+    done = subprocess.run(
+        [sys.executable, "-m", "runner", "doctor", "--json"],
+        env=kept | ours | environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    (found,) = [check for check in json.loads(done.stdout)["checks"] if check["name"].startswith("api")]
+    return dict(found)
+
+
+def test_a_private_authority_is_trusted_where_it_is_named(certificates: Path, tmp_path: Path) -> None:
+    """By SSL_CERT_FILE; without it the key is not sent at all."""
+    with serving(certificates) as servers:
+        refused = doctor(tmp_path, servers.url)
+        assert refused["state"] == "failed"
+        assert "SSL_CERT_FILE" in refused["fix"]
+        assert servers.asked == []
+
+        trusted = doctor(tmp_path, servers.url, SSL_CERT_FILE=str(certificates / "ca.pem"))
+        assert trusted["state"] == "ok", trusted
+        assert KEY.encode() in servers.asked[0]
+
+
+def test_a_proxy_carries_tls_and_never_sees_the_key(certificates: Path, tmp_path: Path) -> None:
+    """It is asked to CONNECT; NO_PROXY goes past it."""
+    with serving(certificates) as servers:
+        trust = {"SSL_CERT_FILE": str(certificates / "ca.pem"), "HTTPS_PROXY": servers.proxy}
+
+        assert doctor(tmp_path, servers.url, **trust)["state"] == "ok"
+        assert len(servers.proxied) == len(servers.asked) == 1
+        assert servers.proxied[0].startswith(b"CONNECT localhost:")
+        assert KEY.encode() not in servers.proxied[0]
+
+        assert doctor(tmp_path, servers.url, **trust, NO_PROXY="localhost")["state"] == "ok"
+        assert (len(servers.proxied), len(servers.asked)) == (1, 2)
+
+
+def test_a_proxy_that_is_away_is_told(certificates: Path, tmp_path: Path) -> None:
+    """Nothing was sent, and it says where the trouble lies."""
+    with serving(certificates) as servers:
+        found = doctor(
+            tmp_path,
+            servers.url,
+            SSL_CERT_FILE=str(certificates / "ca.pem"),
+            HTTPS_PROXY="http://127.0.0.1:9",
+        )
+        assert found["state"] == "failed"
+        assert "HTTPS_PROXY" in found["fix"]
+        assert servers.asked == []
