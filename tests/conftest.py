@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import canary
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
@@ -180,3 +181,11 @@ def _migrate(url: str) -> None:
     database = Database(url)
     migrate.upgrade(database, None)
     database.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_file_holds_the_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """After all tests of this process: search what they wrote."""
+    yield
+    found = [str(path) for path in canary.holders(tmp_path_factory.getbasetemp())]
+    assert not found, f"these files hold the API key: {found}"

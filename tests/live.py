@@ -178,6 +178,7 @@ class Home:
                 if mark not in (folder / "environ").read_bytes().split(b"\0"):
                     continue
                 words = (folder / "cmdline").read_bytes().decode(errors="replace")
+                assert KEY not in words, f"the key is among a process's arguments: {words!r}"
                 role = next((role for part, role in ROLES.items() if part in words), None)
                 if role is not None and (not roles or role in roles):
                     found.append(int(folder.name))
