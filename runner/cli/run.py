@@ -26,6 +26,7 @@ from runner.output.files import default_output, paths
 @click.option(
     "--max-attempts",
     type=click.IntRange(1, 100),
+    metavar="N",
     default=5,
     show_default=True,
     help="Attempts a job may spend before it fails.",
@@ -40,6 +41,7 @@ from runner.output.files import default_output, paths
 @click.option(
     "--max-waiting",
     type=click.IntRange(1),
+    metavar="N",
     default=50_000,
     show_default=True,
     help="Answers that may be out at the same time.",

@@ -20,6 +20,10 @@ class _LimitType(click.ParamType[Limit]):
 
     name = "N|none"
 
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:  # noqa: ARG002
+        """As it is typed."""
+        return "N|none"
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Limit:
         if value in ("none", "catalogue"):
             return "none" if value == "none" else "catalogue"
@@ -37,8 +41,10 @@ LIMIT = _LimitType()
 
 @click.command("simulate", context_settings={"show_default": True})
 @click.option("--host", default="127.0.0.1", help="Address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=PORT, help="Port; 0 takes any free one.")
-@click.option("--seed", type=int, default=0, help="Seed of answers, latencies and faults.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), metavar="N", default=PORT, help="Port; 0 takes any free one."
+)
+@click.option("--seed", type=int, metavar="N", default=0, help="Seed of answers, latencies and faults.")
 @click.option(
     "--key", "keys", multiple=True, help="Accept only this key (repeatable).  [default: any xai-...]"
 )
@@ -52,19 +58,34 @@ LIMIT = _LimitType()
     "--rps", type=LIMIT, default="catalogue", help="Requests a second; usually RPM / 48, at least 2."
 )
 @click.option("--polls-count", is_flag=True, help="Charge polls to the request limits too.")
-@click.option("--retry-after", type=click.FloatRange(0), help="Send Retry-After with every 429, in seconds.")
-@click.option("--announce-rpm", type=click.IntRange(1), help="Announce this RPM, whatever is enforced.")
-@click.option("--announce-tpm", type=click.IntRange(1), help="Announce this TPM, whatever is enforced.")
+@click.option(
+    "--retry-after",
+    type=click.FloatRange(0),
+    metavar="N",
+    help="Send Retry-After with every 429, in seconds.",
+)
+@click.option(
+    "--announce-rpm", type=click.IntRange(1), metavar="N", help="Announce this RPM, whatever is enforced."
+)
+@click.option(
+    "--announce-tpm", type=click.IntRange(1), metavar="N", help="Announce this TPM, whatever is enforced."
+)
 @click.option(
     "--headers", type=click.Choice(HEADER_FORMS), default="usual", help="Form of the x-ratelimit headers."
 )
 @click.option(
-    "--median-s", type=click.FloatRange(0), default=1.0, help="Median latency (lognormal), in seconds."
+    "--median-s",
+    type=click.FloatRange(0),
+    metavar="N",
+    default=1.0,
+    help="Median latency (lognormal), in seconds.",
 )
-@click.option("--sigma", type=click.FloatRange(0), default=0.8, help="Spread of the latency.")
+@click.option("--sigma", type=click.FloatRange(0), metavar="N", default=0.8, help="Spread of the latency.")
 @click.option("--instant", is_flag=True, help="Answers are ready at once (a median of 0).")
-@click.option("--submit-ms", type=click.FloatRange(0), default=0.0, help="Time a submission takes, in ms.")
-@click.option("--clock-scale", type=click.FloatRange(min=0, min_open=True), default=1.0,
+@click.option(
+    "--submit-ms", type=click.FloatRange(0), metavar="N", default=0.0, help="Time a submission takes, in ms."
+)
+@click.option("--clock-scale", type=click.FloatRange(min=0, min_open=True), metavar="N", default=1.0,
               help="Latencies and the 24 hours run this much faster; limits do not.")  # fmt: skip
 @click.option("--fault", "fault", multiple=True, metavar="KIND=RATE",
               help=f"Share of requests that go wrong so (repeatable): {', '.join(NAMES)}. "
@@ -76,7 +97,9 @@ LIMIT = _LimitType()
     metavar="RATE",
     help="Each kind but safety at this rate.",
 )
-@click.option("--hang-s", type=click.FloatRange(0), default=75.0, help="How long a hang lasts, in seconds.")
+@click.option(
+    "--hang-s", type=click.FloatRange(0), metavar="N", default=75.0, help="How long a hang lasts, in seconds."
+)
 @click.option("--no-ticks", is_flag=True, help="Leave cost_in_usd_ticks out, as old replies did.")
 @click.option(
     "--books", type=click.Path(dir_okay=False, path_type=Path), help="Write the ledger here at exit."
