@@ -39,7 +39,7 @@ class _LimitType(click.ParamType[Limit]):
 LIMIT = _LimitType()
 
 
-@click.command("simulate", context_settings={"show_default": True})
+@click.command("simulate", context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
 @click.option("--host", default="127.0.0.1", help="Address to listen on.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), metavar="N", default=PORT, help="Port; 0 takes any free one."
