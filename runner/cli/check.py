@@ -12,6 +12,7 @@ import click
 from runner.cli import check_report, flags, json, text
 from runner.cli.opening import read_settings
 from runner.engine.doubt import pricing_by
+from runner.intake.load import refuse_no_file
 from runner.intake.reading import Reading, Shaping
 from runner.rules import outputs
 from runner.rules.errors import RunnerError, UsageError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @click.command("check", short_help="Tell what a job file holds, costs and takes. Sends nothing.")
-@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True, readable=False))
 @click.option("--model", default="grok-4", show_default=True, help="Model where a line names none.")
 @click.option("--rpm", type=flags.Rate(), help="Requests a minute.  [default: the model's]")
 @click.option("--tpm", type=flags.Rate(), help="Tokens a minute.  [default: the model's]")
@@ -45,6 +46,8 @@ def command(file: Path, *, as_json: bool, expect_output: int | None, **given: An
       runner check reviews.jsonl --json | jq -r .cost.usd.high
     """
     settings = read_settings()
+    if str(file) != "-":
+        refuse_no_file(file)
     shaping = Shaping(
         model=given["model"], skip_bad=given["skip_bad"], strict=given["strict"], tpm=given["tpm"] or None
     )

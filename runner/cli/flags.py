@@ -138,7 +138,7 @@ def shaping_flags(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _SHAPING: Final = (
-    click.argument("file", type=click.Path(path_type=Path, allow_dash=True)),
+    click.argument("file", type=click.Path(path_type=Path, allow_dash=True, readable=False)),
     click.option("--name", help="Name of the run.  [default: that of the file]"),
     click.option("--new", is_flag=True, help="Begin a fresh run of a file that was run before."),
     click.option("--model", default="grok-4", show_default=True, help="Model where a line names none."),

@@ -80,7 +80,7 @@ def load(  # noqa: PLR0913 - each is one thing that the caller decides
     `lock` gives the state folder's lock of a name; `tally` adds up what is read. Raises JobFileError with
     the bad lines (nothing is loaded), UsageError where the name or path is known with other content.
     """
-    sha256 = _sha256(source)
+    sha256, size_bytes = _digest(source)
     same = identity(sha256, _flags(shaping), name)
     for torn in _torn(database, source, name, same):
         with lock(torn), intake.shared_lock(database, torn):  # a loader that lives is waited for
@@ -105,7 +105,7 @@ def load(  # noqa: PLR0913 - each is one thing that the caller decides
             today = datetime.fromtimestamp(database.now_ms() / 1000, UTC).date()
             reading = Reading(source, shaping, tally or Tally(today))
             loading = _Loading(database, run_id, source, shaping, reading, progress)
-            loading.read()
+            loading.read(size_bytes)
             loading.judge(sha256)
         except BaseException:
             removal.remove(database, run_id)
@@ -138,8 +138,8 @@ class _Loading:
         self._shaping, self._reading, self._progress = shaping, reading, progress
         self._written = 0
 
-    def read(self) -> None:
-        """Read to the end; write in chunks."""
+    def read(self, size_bytes: int) -> None:
+        """Read to the end; write in chunks. A file that grows is left at the size it had."""
         chunk: list[NewJob] = []
         size = 0
         lines = self._reading.lines
@@ -150,6 +150,8 @@ class _Loading:
                 self._write(chunk)
                 self._progress(lines.line_count, lines.byte_count)
                 chunk, size = [], 0
+                if lines.byte_count > size_bytes:
+                    break
         self._write(chunk)
 
     def judge(self, sha256: str) -> None:
@@ -277,14 +279,20 @@ def _stem(source: Path) -> str:
     return source.name.removesuffix(".gz").removesuffix(".jsonl")
 
 
-def _sha256(source: Path) -> str:
-    if source.exists() and not source.is_file():  # it could be read once only, or without end
+def refuse_no_file(source: Path) -> None:
+    """Raise UsageError for a folder, a pipe or a device: it could be read once only, or without end."""
+    if source.exists() and not source.is_file():
         raise UsageError(
             f"{source} is not a file with jobs", fix="name a plain file, or pipe it in: … | runner run -"
         )
+
+
+def _digest(source: Path) -> tuple[str, int]:
+    """Return the sha256 of a file's bytes and their count."""
+    refuse_no_file(source)
     try:
         with source.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
     except OSError as error:
         raise UsageError(
             f"the job file cannot be read: {source}: {error.strerror}", fix="check the path"
