@@ -28,15 +28,17 @@ from celery.utils.nodenames import default_nodename, host_format
 from runner import settings as settings_of
 from runner.db import workers
 from runner.db.session import Database
-from runner.embedded import processes
+from runner.embedded import bug_report, processes
 from runner.engine.collect import Collect
 from runner.engine.station import Station
 from runner.engine.submit import Submit
 from runner.engine.sweep import sweep as sweep_all
+from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from runner.settings import Settings
 
+log = logging.getLogger("runner.worker")
 BEAT_S = 5.0
 SEEN_WITHIN_MS = 30_000
 HINT_EXPIRES_S = 60
@@ -202,4 +204,8 @@ def main() -> None:
     processes.die_with_parent()
     warnings.simplefilter("ignore", SecurityWarning)  # of running as root: messages here are JSON only
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    serve(arguments.node, beat=arguments.beat)
+    try:
+        serve(arguments.node, beat=arguments.beat)
+    except Exception as error:  # noqa: BLE001 - the last door: a bug is told, and its report is kept
+        log.error("worker.bug cause=%s report=%s", *bug_report.write(error))
+        sys.exit(ExitCode.BUG)

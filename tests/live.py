@@ -63,13 +63,18 @@ def write_jobs(path: Path, count: int, **fields: object) -> Path:
 class Simulator:
     """`python -m runner.simulator` on a free port; use it with `with`."""
 
-    def __init__(self, folder: Path, *flags: str, seed: int = 0) -> None:
+    def __init__(
+        self, folder: Path, *flags: str, seed: int = 0, env: Mapping[str, str] | None = None
+    ) -> None:
+        self._env = {**os.environ, **(env or {})}
         self._out = folder / "simulator.out"
         self._command = [sys.executable, "-m", "runner.simulator", "--port", "0", "--seed", str(seed), *flags]
 
     def __enter__(self) -> Self:
         with self._out.open("wb") as out:
-            self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+            self._process = subprocess.Popen(
+                self._command, env=self._env, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+            )
         self.url = ""
         wait_until(self._is_ready, "the simulator says where it listens")
         return self

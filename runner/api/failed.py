@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING
 from runner.rules.errors import RunnerError
 
 if TYPE_CHECKING:
+    from runner.rules.advice import Advice
     from runner.rules.reply import Fault
 
 
 class Failed(RunnerError):  # noqa: N818 - read as `except Failed`
-    """No whole reply. `fault`: what may have become of the request; `detail`: for people, no secrets."""
+    """No whole reply. `fault`: what may have become of the request; `advice`: for people, no secrets."""
 
-    def __init__(self, fault: Fault, detail: str) -> None:
-        super().__init__(f"{fault}: {detail}")
+    def __init__(self, fault: Fault, advice: Advice) -> None:
+        super().__init__(f"{fault}: {advice}")
         self.fault = fault
-        self.detail = detail
+        self.advice = advice
+
+    @property
+    def detail(self) -> str:
+        """Return what happened and what to do, in one line."""
+        return str(self.advice)

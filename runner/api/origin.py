@@ -19,20 +19,21 @@ class Origin:
     def __init__(self, base_url: str, allow_http_hosts: Collection[str] = ()) -> None:
         base = _parsed(base_url)
         if base.scheme not in {"https", "http"} or not base.raw_host:
-            raise UsageError("XAI_BASE_URL is no http(s) address.", fix="Set it like https://api.x.ai/v1.")
+            raise UsageError("XAI_BASE_URL is no http(s) address", fix="set it like https://api.x.ai/v1")
         if base.user is not None or base.password is not None or base.raw_query_string or base.raw_fragment:
             raise UsageError(
-                "XAI_BASE_URL carries a user, a query or a fragment.",
-                fix="Give only scheme, host, port and path.",
+                "XAI_BASE_URL carries a user, a query or a fragment",
+                fix="give only scheme, host, port and path",
             )
         if base.scheme == "http" and not (is_loopback(base.raw_host) or base.raw_host in allow_http_hosts):
             raise UsageError(
-                f"The key would travel unencrypted to {base.raw_host}.",
-                fix="Use https, or name the host in RUNNER_ALLOW_HTTP_HOST.",
+                f"the key would travel unencrypted to {base.raw_host}",
+                fix="use https, or name the host in RUNNER_ALLOW_HTTP_HOST",
             )
         self.encrypted = base.scheme == "https"
         self._base = str(base).rstrip("/")
         self._origin = base.origin()
+        self.place = f"{base.raw_host}:{base.port}"
 
     def url(self, path: str) -> URL:
         """Make the address of a quoted path, which starts with `/`. Bug if it leads elsewhere."""
@@ -54,4 +55,4 @@ def _parsed(base_url: str) -> URL:
     try:
         return URL(base_url)
     except ValueError:
-        raise UsageError("XAI_BASE_URL is no address.", fix="Set it like https://api.x.ai/v1.") from None
+        raise UsageError("XAI_BASE_URL is no address", fix="set it like https://api.x.ai/v1") from None

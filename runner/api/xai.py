@@ -5,15 +5,18 @@ It knows nothing of jobs; a lane (deferred.py) knows the paths, rules/reply.py w
 
 from __future__ import annotations
 
-import asyncio
+import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 
 from runner import __version__
+from runner.api import trouble
 from runner.api.failed import Failed
 from runner.api.origin import Origin
+from runner.rules import clock
+from runner.rules.advice import Advice
 from runner.rules.redact import one_line, redact
 from runner.rules.reply import Fault, Reply
 
@@ -27,6 +30,7 @@ __all__ = ["XAI", "Failed"]
 BODY_BYTES_MAX: Final = 64 * 1024 * 1024
 DETAIL_LENGTH_MAX: Final = 300
 _PIECE_BYTES: Final = 256 * 1024
+_CLOCK_LOOK_S: Final = 30.0
 
 
 class XAI:
@@ -42,6 +46,8 @@ class XAI:
         self._origin = Origin(settings.base_url, settings.allow_http_hosts)
         self._key = settings.api_key
         self._body_bytes_max = body_bytes_max
+        self.clock_skew_s = 0.0  # how far this machine's clock is ahead of the API's, as last seen
+        self._clock_next_s = 0.0
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections, limit_per_host=connections),
             timeout=_timeout(settings.connect_timeout_s, settings.read_timeout_s),
@@ -73,6 +79,10 @@ class XAI:
         """Ask once. Raises Failed."""
         return await self._exchange("GET", path, None, {})
 
+    def silence(self) -> Failed:
+        """Return what to say when the caller has waited long enough for a free question."""
+        return Failed(Fault.UNKNOWN, trouble.advice(TimeoutError(), self._origin.place))
+
     async def _exchange(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Reply:
         if self._key is not None:
             headers["Authorization"] = f"Bearer {self._key.reveal()}"
@@ -89,11 +99,13 @@ class XAI:
                 progress.phase = Fault.CUT
                 whole = await self._read(response)
         except (aiohttp.ClientError, OSError, ValueError) as error:  # a TimeoutError is an OSError
-            failed = Failed(progress.phase, self._detail(error))
+            failed = Failed(progress.phase, self._advice(error))
         else:
             if whole is not None:
-                return Reply(status=response.status, headers=_lower(response.headers), body=whole)
-            failed = Failed(Fault.TOO_LARGE, f"the reply is longer than {self._body_bytes_max} bytes")
+                headers = _lower(response.headers)
+                self._look_at_clock(headers.get("date"))
+                return Reply(status=response.status, headers=headers, body=whole)
+            failed = Failed(Fault.TOO_LARGE, Advice(f"the reply is longer than {self._body_bytes_max} bytes"))
         raise failed  # out here, so that it drags no exception along that holds the request's headers
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes | None:
@@ -106,12 +118,16 @@ class XAI:
             body += piece
         return bytes(body)
 
-    def _detail(self, error: Exception) -> str:
-        words = str(error) or "no further word"
-        if isinstance(error, asyncio.TimeoutError):
-            words = str(error) or "the time was up"
+    def _advice(self, error: Exception) -> Advice:
         secrets = [self._key.reveal()] if self._key is not None else []
-        return one_line(redact(f"{type(error).__name__}: {words}", secrets), DETAIL_LENGTH_MAX)
+        told = trouble.advice(error, self._origin.place)
+        return Advice(one_line(redact(told.what, secrets), DETAIL_LENGTH_MAX), told.fix)
+
+    def _look_at_clock(self, date: str | None) -> None:
+        now_s = time.monotonic()
+        if now_s >= self._clock_next_s:
+            self._clock_next_s = now_s + _CLOCK_LOOK_S
+            self.clock_skew_s = clock.skew_s(date, time.time())
 
 
 def _timeout(connect_s: float, read_s: float) -> aiohttp.ClientTimeout:

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli import flags, json, text
-from runner.cli.checks import Check, all_checks, python
+from runner.cli.checks import all_checks
+from runner.cli.finding import Check, failed, ok
+from runner.cli.machine_checks import python
 from runner.cli.opening import read_settings
+from runner.rules.advice import Advice
 from runner.rules.errors import UserError
 from runner.rules.exit_codes import ExitCode
 from runner.rules.redact import plain
@@ -54,9 +57,9 @@ def _settings() -> tuple[Settings | None, Check]:
     try:
         settings = read_settings()
     except UserError as error:
-        return None, Check(name="settings", state="failed", told=error.what, fix=error.fix)
+        return None, failed("settings", Advice(error.what, error.fix))
     form = "embedded" if settings.embedded else "shared servers"
-    return settings, Check(name="settings", state="ok", told=f"{form}; --config tells each one")
+    return settings, ok("settings", f"{form}; --config tells each one")
 
 
 def _code(checks: list[Check]) -> ExitCode:

@@ -78,6 +78,7 @@ class Follower:
             if seen is not None:
                 self.show.update(seen)
                 if stands_still(seen):
+                    self._tell_events()
                     return Ending(seen=seen)
                 if self.stop.asked is not None:
                     return Ending(seen=seen, left_by=self.stop.asked)
@@ -94,16 +95,19 @@ class Follower:
         seen = snapshot.read(self.database, self.run_id)
         now_s = time.monotonic()
         if now_s >= self.oldest_next_s:
+            self._tell_events()
             self.oldest_next_s = now_s + _OLDEST_EACH_S
             self.oldest_out_ms = snapshot.oldest_out_ms(self.database, self.run_id) if seen.out else None
         use = self.gauge.read() if self.gauge is not None else None
         return replace(seen, use=use, oldest_out_ms=self.oldest_out_ms if seen.out else None)
 
     def _tell_events(self) -> None:
+        """Tell what happened to the run since the last time; without `verbose`, warnings only."""
         with self.database.read() as connection:
             events = runs.events(connection, self.run_id)
         for event in events[self.told_until :]:
-            self.show.say(f"{text.timestamp(event.at_ms)}  {event.kind}  {event.cause}".rstrip())
+            if self.verbose or event.kind == runs.WARNING:
+                self.show.say(f"{text.timestamp(event.at_ms)}  {event.kind}  {event.cause}".rstrip())
         self.told_until = len(events)
 
     def _bear(self, error: OperationalError, away_s: float) -> None:

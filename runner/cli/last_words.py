@@ -40,7 +40,7 @@ def paused(seen: Snapshot, command: str) -> list[str]:
     run = seen.run
     if run.state is not RunState.PAUSED:
         return []
-    why = one_line(run.pause_text or "", _WORDS_LENGTH) or str(run.pause_reason)
+    why = one_line(run.pause_text or "", _WORDS_LENGTH).rstrip(".") or str(run.pause_reason)
     remedy = _REMEDY.get(run.pause_reason or "", "")
     command = _resume(run) if run.pause_reason in _BOUND else command
     return [f"paused: {why}", f"fix: {remedy}, then: {command}" if remedy else f"to go on: {command}"]
@@ -49,7 +49,7 @@ def paused(seen: Snapshot, command: str) -> list[str]:
 def standstill(seen: Snapshot) -> str | None:
     """Say in one line why nothing is sent, where nothing is, and what to do."""
     run = seen.run
-    why = one_line(run.pause_text or "", _REASON_LENGTH)
+    why = one_line(run.pause_text or "", _REASON_LENGTH).rstrip(".")
     if run.state is RunState.WAITING:
         return f"waiting: {why}; goes on by itself" if why else "waiting; goes on by itself"
     if run.state is RunState.PAUSED:

@@ -149,11 +149,18 @@ def call(arguments: Sequence[str]) -> int:
         note("stopped; what was done so far is saved")
         return ExitCode.TERMINATED
     except Exception as error:  # noqa: BLE001 - the last door: a bug is told in words, its report in a file
-        from runner.cli.crash import tell
-
-        tell(error)
-        return ExitCode.BUG
+        return _tell_of_crash(error, arguments)
     return code if isinstance(code, int) else ExitCode.OK
+
+
+def _tell_of_crash(error: Exception, arguments: Sequence[str]) -> int:
+    from runner.cli import crash
+
+    known = crash.of_the_database(error)
+    if known is not None:
+        return _tell(known, arguments)
+    crash.tell(error)
+    return ExitCode.BUG
 
 
 def _tell(error: UserError, arguments: Sequence[str]) -> int:

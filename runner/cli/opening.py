@@ -63,10 +63,8 @@ def any_database(settings: Settings) -> Iterator[Database]:
     try:
         if settings.embedded:
             schema.bring_up(Home(settings.home), database)
-        elif migrate.revision(database) != migrate.HEAD:
-            raise UsageError(
-                "the shared database has not the schema of this version", fix="runner db upgrade"
-            )
+        else:
+            migrate.need_head(database)
         yield database
     finally:
         database.close()

@@ -13,6 +13,7 @@ from runner.cli import text
 from runner.cli.opening import any_database, need_key, read_settings
 from runner.cli.stopping import Stop
 from runner.embedded import processes
+from runner.limiter import fitness
 from runner.rules.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ def command(*, count: int | None, beat: bool) -> int:
             fix="set RUNNER_DATABASE_URL and RUNNER_REDIS_URL, or just: runner run FILE",
         )
     need_key(settings)
-    with any_database(settings) as database:
-        database.check()
+    with any_database(settings):
+        fitness.look(settings.effective_redis_url)
     return _keep(settings.worker_processes or 1, beat=beat)
 
 

@@ -57,6 +57,26 @@ def revision(database: Database) -> str | None:
         return None
 
 
+def is_older(database: Database) -> bool:
+    """Say whether `upgrade` would have something to do. Raises UsageError when a newer version made it."""
+    found = revision(database)
+    if found is not None:
+        _refuse_newer(found)
+    return found != HEAD
+
+
+def need_head(database: Database) -> None:
+    """Raise UsageError where the schema is not this version's, Unreachable where it cannot be read."""
+    found = revision(database)
+    if found == HEAD:
+        return
+    if found is not None:
+        _refuse_newer(found)
+    shown = database.url.render_as_string(hide_password=True)
+    is_at = f"is at schema {found}" if found else "has no schema yet"
+    raise UsageError(f"the database {shown} {is_at}, and this version needs {HEAD}", fix="runner db upgrade")
+
+
 def check(database: Database) -> list[str]:
     """Tell where the schema differs from tables.py, by what the database itself says of both."""
     with database.read() as connection:

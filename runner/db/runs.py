@@ -16,6 +16,7 @@ from runner.rules.states import JobState, PauseReason, RunState
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+WARNING = "warning"  # the kind of an event that whoever watches must see
 _MOVING = (JobState.SUBMITTING, JobState.WAITING, JobState.COLLECTING, JobState.STORED)
 _NO_PAUSE = "pause_reason = NULL, pause_text = NULL"
 
@@ -304,6 +305,15 @@ def stands_still(run: RunRow, counts: Mapping[tuple[str, str], int]) -> bool:
     states = counters.states(counts)
     moving = sum(states[state] for state in _MOVING)
     return run.state is RunState.PAUSED and (run.pause_reason == PauseReason.KEY or not moving)
+
+
+def models_to_send(connection: Connection) -> list[str]:
+    """Return the models of the jobs that runs which have not ended still have to send."""
+    query = text(
+        "SELECT DISTINCT model FROM jobs WHERE state = 'pending' AND run_id IN"
+        " (SELECT id FROM runs WHERE state NOT IN ('finished', 'cancelled', 'removing')) ORDER BY model"
+    )
+    return [row.model for row in connection.execute(query)]
 
 
 def with_on_end(connection: Connection) -> list[RunRow]:

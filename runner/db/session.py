@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import OperationalError
 
-from runner.rules.errors import Unreachable, UsageError
+from runner.db import trouble
+from runner.rules.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,14 +57,12 @@ class Database:
         """Raise `Unreachable` with a sentence for people when the database does not answer."""
         try:
             with self.engine.connect() as connection:
-                connection.execute(text("SELECT 1"))
-        except OperationalError as error:
-            shown = self.url.render_as_string(hide_password=True)
-            raise Unreachable(
-                f"the database does not answer: {shown}",
-                where=(str(error.orig).strip().splitlines()[0],),
-                fix="start it, or correct RUNNER_DATABASE_URL",
-            ) from error
+                connection.execute(text("SELECT 1 FROM sqlite_master" if self.is_sqlite else "SELECT 1"))
+        except trouble.TROUBLES as error:
+            told = trouble.told(error, self.url)
+            if told is None:
+                raise
+            raise told from error
 
     def compact(self) -> int:
         """Give the space of removed rows back to the disk, where there is room to; return how many bytes.
@@ -109,6 +107,7 @@ def _parse(url: str) -> URL:
 
 
 def _sqlite(url: URL) -> Engine:
+    trouble.need_sqlite()
     engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_MS / 1000, "check_same_thread": False})
 
     @event.listens_for(engine, "connect")

@@ -10,15 +10,17 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from runner.embedded import record
+from runner.embedded import bug_report, record
 from runner.embedded.home import Home
-from runner.rules.errors import Unreachable, UsageError
+from runner.rules.errors import EngineBug, Unreachable, UsageError
 from runner.rules.redact import one_line, redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from runner.embedded.record import EngineRecord
+    from runner.rules.errors import UserError
     from runner.settings import Settings
 
 START_S: Final = 15.0
@@ -41,6 +43,7 @@ class Attachment:
         self._watchers = self.home.watchers_lock()
         self._child: int | None = None
         self._failed = False
+        self._report: Path | None = None  # of the bug that the last engine of this command met
         self._revivals: deque[float] = deque(maxlen=REVIVALS_MAX)
         self._attached.shared()  # waits for an engine that is ending
         self._watchers.shared()
@@ -151,12 +154,18 @@ class Attachment:
             if not pid:
                 return
             self._failed = os.WIFEXITED(status) and os.WEXITSTATUS(status) != 0
+        self._report = bug_report.of_process(self.home.logs, self._child) if self._failed else None
         self._child = None
 
     def _log_size(self) -> int:
         return self.home.engine_log.stat().st_size if self.home.engine_log.exists() else 0
 
-    def _unreachable(self, what: str, log_from: int) -> Unreachable:
+    def _unreachable(self, what: str, log_from: int) -> UserError:
+        if self._report is not None:
+            return EngineBug(
+                f"{what}: it met a bug of its own",
+                fix=f"everything done so far is saved; the report for its makers is {self._report}",
+            )
         secrets = [self._settings.api_key.reveal()] if self._settings.api_key else []
         with contextlib.suppress(OSError):
             said = self.home.engine_log.read_bytes()

@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from runner import settings as settings_of
-from runner.embedded import processes, record, valkey
+from runner.embedded import bug_report, processes, record, valkey
 from runner.embedded.crew import Crew
 from runner.embedded.home import Home
 from runner.rules.errors import UserError
+from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -225,6 +226,9 @@ def main() -> int:
     except UserError as error:
         log.error("%s; %s", error.what, error.fix)
         return error.exit_code
+    except Exception as error:  # noqa: BLE001 - the last door: a bug is told, and its report is kept
+        log.error("engine.bug cause=%s report=%s", *bug_report.write(error))
+        return ExitCode.BUG
     finally:
         engine.end()
     return 0

@@ -36,11 +36,20 @@ class Disk:
         self._trouble = f"the state folder {self._folder.parent} cannot be written: {error.strerror}"
 
     def _look(self) -> str | None:
-        found = os.statvfs(self._folder)
-        free = found.f_bavail * found.f_frsize
-        if free >= ROOM_BYTES_MIN:
-            return None
-        return (
-            f"the disk of the state folder {self._folder.parent} is full: {free / 1e6:.0f} MB are left,"
-            f" {ROOM_BYTES_MIN / 1e6:.0f} are needed"
-        )
+        return lack(self._folder.parent, free_bytes(self._folder))
+
+
+def free_bytes(folder: Path) -> int:
+    """Return how many bytes may still be written to the disk of a folder."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
+
+
+def lack(state_folder: Path, free: int) -> str | None:
+    """Say that so many free bytes are not enough; None where they are."""
+    if free >= ROOM_BYTES_MIN:
+        return None
+    return (
+        f"the disk of the state folder {state_folder} is full: {free / 1e6:.0f} MB are left,"
+        f" {ROOM_BYTES_MIN / 1e6:.0f} are needed"
+    )

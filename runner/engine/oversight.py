@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from runner.db import runs
 from runner.engine import closing
 from runner.engine.activity import SENDING
-from runner.rules import failing
+from runner.rules import clock, failing
 from runner.rules.errors import RunnerError
 from runner.rules.states import PauseReason
 
@@ -29,6 +29,7 @@ class Oversight:
         self._ended_in: set[int] = set()
         self._announced: dict[str, tuple[int | None, int | None]] = {}
         self._news: list[str] = []
+        self._warned: set[int] = set()
         self._told: set[int] = set()  # runs that go on although all of their first jobs failed
 
     def ended(self, run_id: int) -> None:
@@ -55,6 +56,7 @@ class Oversight:
     async def _look(self, active: list[Activity]) -> None:
         await self._stop_failing(active)
         await self._tell_limits(active)
+        await self._tell_clock(active)
         touched, self._ended_in = self._ended_in, set()
         long = {activity.run.id for activity in active if activity.is_long}
         self._ended_in |= touched & long
@@ -88,3 +90,15 @@ class Oversight:
                 await station.committer.ask(
                     lambda c, _, r=run_id, w=line: runs.note_once(c, r, station.now_ms(), "limits", w)  # type: ignore[misc]
                 )
+
+    async def _tell_clock(self, active: list[Activity]) -> None:
+        """Warn each run at work, once, of a clock that is off: times in its files will be, too."""
+        advice = clock.advice(self._station.api.clock_skew_s)
+        if advice is None:
+            return
+        station = self._station
+        for run_id in {activity.run.id for activity in active} - self._warned:
+            self._warned.add(run_id)
+            await station.committer.ask(
+                lambda c, _, r=run_id: runs.note_once(c, r, station.now_ms(), runs.WARNING, str(advice))  # type: ignore[misc]
+            )

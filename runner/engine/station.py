@@ -156,7 +156,7 @@ class Station:
         except LimiterUnavailable as error:
             log.warning("limiter.away cause=%s", error)
             for run_id in [activity.run.id for activity in sending]:
-                await self.away(run_id, str(error))
+                await self.away(run_id, self.redis_advice(error))
             return False
         if trouble is not None:
             for run_id in [activity.run.id for activity in sending]:
@@ -165,6 +165,10 @@ class Station:
                 elif trouble.tries >= AWAY_AFTER:
                     await self.away(run_id, trouble.why)
         return trouble is None
+
+    def redis_advice(self, error: LimiterUnavailable) -> str:
+        """Say what to do about a Redis that is away; the engine starts its own again by itself."""
+        return error.what if self.settings.embedded else f"{error.what}; {error.fix}"
 
     def note_sent(self, job_id: int, attempt: int) -> Segment | None:
         """Put a POST that is about to leave in the spool; None where the disk does not take it."""

@@ -120,7 +120,7 @@ class Submit:
             )
         except LimiterUnavailable as error:
             log.warning("limiter.away cause=%s", error)
-            await station.away(activity.run.id, str(error))
+            await station.away(activity.run.id, station.redis_advice(error))
             return False
         if grant.again_s is not None:
             self._again_s = min(self._again_s, max(grant.again_s, 0.005))

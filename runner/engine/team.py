@@ -76,7 +76,8 @@ class Team:
             async with asyncio.timeout(ANSWER_S):
                 info = await account.api_key_info(self._api)
         except (Failed, TimeoutError) as error:
-            return self._away(error.detail if isinstance(error, Failed) else "the API does not answer")
+            broken = error if isinstance(error, Failed) else self._api.silence()
+            return self._away(broken.detail)
         how, why = standing(info.reply, team_id=info.team_id, blocked=info.blocked)
         match how:
             case Standing.LATER:

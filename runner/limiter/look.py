@@ -51,7 +51,7 @@ class Look:
             found = [name.decode() for name in self._redis.scan_iter(f"{_escaped(begin)}*{_LOG}", _SCAN)]
             return [self._use(name.removesuffix(_LOG)) for name in sorted(found)]
         except (RedisError, OSError) as error:
-            raise LimiterUnavailable(f"{type(error).__name__}: {error}") from error
+            raise LimiterUnavailable(error) from error
 
     def _use(self, state: str) -> Use:
         reply = self._view(keys=[state, f"{state}{_LOG}"], args=[self._window_us])

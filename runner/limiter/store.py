@@ -27,9 +27,10 @@ TIMEOUT_S: Final = 5.0
 class LimiterUnavailable(Unreachable):
     """Redis cannot be reached or cannot answer: nothing may be sent."""
 
-    def __init__(self, cause: str) -> None:
+    def __init__(self, cause: str | Exception) -> None:
+        words = str(cause) or type(cause).__name__
         super().__init__(
-            f"The limiter's Redis does not answer: {cause}", fix="Start it, or check RUNNER_REDIS_URL."
+            f"Redis does not answer: {words.rstrip('.')}", fix="start it, or correct RUNNER_REDIS_URL"
         )
 
 
@@ -90,7 +91,7 @@ class Store:
         try:
             return await answer
         except (RedisError, OSError) as error:
-            raise LimiterUnavailable(f"{type(error).__name__}: {error}") from error
+            raise LimiterUnavailable(error) from error
 
 
 def state_and_log(bucket: str) -> tuple[str, str]:

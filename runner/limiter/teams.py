@@ -29,7 +29,7 @@ class Teams:
         try:
             found = await self._redis.hget(KEY, fingerprint)
         except (RedisError, OSError) as error:
-            raise LimiterUnavailable(f"{type(error).__name__}: {error}") from error
+            raise LimiterUnavailable(error) from error
         return found.decode() if isinstance(found, bytes) else None
 
     async def agree(self, fingerprint: str, name: str) -> str:
@@ -37,5 +37,5 @@ class Teams:
         try:
             await self._redis.hsetnx(KEY, fingerprint, name)
         except (RedisError, OSError) as error:
-            raise LimiterUnavailable(f"{type(error).__name__}: {error}") from error
+            raise LimiterUnavailable(error) from error
         return await self.of(fingerprint) or name

@@ -5,7 +5,8 @@
     │   ├── UsageError       2  a flag, a setting or a name is wrong
     │   ├── JobFileError     3  the job file has bad lines; nothing was loaded
     │   ├── KeyRefused       4  the API refused the key
-    │   └── Unreachable      5  a service cannot be reached
+    │   ├── Unreachable      5  a service cannot be reached
+    │   └── EngineBug        70 the background process met a bug
     └── Bug                  70 the program's own fault
 
 Faces (cli, later web) render them; nothing below a face prints.
@@ -54,6 +55,12 @@ class Unreachable(UserError):  # noqa: N818 - named as users read it
     """A service cannot be reached (exit 5)."""
 
     exit_code = 5
+
+
+class EngineBug(UserError):  # noqa: N818 - named as users read it
+    """The engine met a bug; its report is named (exit 70)."""
+
+    exit_code = 70
 
 
 class Bug(RunnerError):  # noqa: N818 - named as users read it

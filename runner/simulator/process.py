@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -29,8 +30,11 @@ async def _run(options: Options) -> int:
     try:
         running = await serve(options)
     except OSError as error:
-        reason = error.strerror or error
-        click.echo(f"simulate: cannot listen on {options.host}:{options.port}: {reason}", err=True)
+        cause = error.errno or 0  # negative: of the search for the name
+        reason = os.strerror(cause) if cause > 0 else str(error.strerror or error)
+        place = f"{options.host}:{options.port}"
+        click.echo(f"error: simulate cannot listen on {place}: {reason.lower()}", err=True)
+        click.echo("fix: runner simulate --port 0 takes a free one", err=True)
         return 2
     click.echo(f"simulating https://api.x.ai/v1 at {running.url} (seed {options.seed})")
     await asked.wait()

@@ -136,6 +136,7 @@ def test_a_private_authority_is_trusted_where_it_is_named(certificates: Path, tm
     with serving(certificates) as servers:
         refused = doctor(tmp_path, servers.url)
         assert refused["state"] == "failed"
+        assert "the certificate of localhost:" in refused["told"]
         assert "SSL_CERT_FILE" in refused["fix"]
         assert servers.asked == []
 
@@ -150,12 +151,13 @@ def test_a_proxy_carries_tls_and_never_sees_the_key(certificates: Path, tmp_path
         trust = {"SSL_CERT_FILE": str(certificates / "ca.pem"), "HTTPS_PROXY": servers.proxy}
 
         assert doctor(tmp_path, servers.url, **trust)["state"] == "ok"
-        assert len(servers.proxied) == len(servers.asked) == 1
+        asked = len(servers.asked)
+        assert len(servers.proxied) == asked > 0
         assert servers.proxied[0].startswith(b"CONNECT localhost:")
         assert KEY.encode() not in servers.proxied[0]
 
         assert doctor(tmp_path, servers.url, **trust, NO_PROXY="localhost")["state"] == "ok"
-        assert (len(servers.proxied), len(servers.asked)) == (1, 2)
+        assert (len(servers.proxied), len(servers.asked)) == (asked, 2 * asked)
 
 
 def test_a_proxy_that_is_away_is_told(certificates: Path, tmp_path: Path) -> None:
@@ -168,5 +170,6 @@ def test_a_proxy_that_is_away_is_told(certificates: Path, tmp_path: Path) -> Non
             HTTPS_PROXY="http://127.0.0.1:9",
         )
         assert found["state"] == "failed"
+        assert found["told"] == "the proxy 127.0.0.1:9 cannot be reached (connection refused)"
         assert "HTTPS_PROXY" in found["fix"]
         assert servers.asked == []

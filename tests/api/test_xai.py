@@ -231,16 +231,22 @@ async def hang_up(_heard: Heard, writer: asyncio.StreamWriter) -> None:
     writer.close()
 
 
+SILENT, BROKE_OFF, CUT_SHORT, NO_USE = (
+    " did not answer in time",
+    " broke the connection off before it had answered",
+    " broke off before its end",
+    " gave no usable reply (",
+)
 BROKEN = {
-    "silence": (silent, Fault.UNKNOWN),
-    "reset": (reset, Fault.UNKNOWN),
-    "hung up": (hang_up, Fault.UNKNOWN),
-    "not HTTP": (saying(b"what?\r\n\r\n"), Fault.UNKNOWN),
-    "half a head": (saying(b"HTTP/1.1 200 OK\r\nContent-Le"), Fault.UNKNOWN),
-    "an endless head": (saying(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000), Fault.UNKNOWN),
-    "silence after the head": (saying(response(b"x" * 100)[:-100]), Fault.CUT),
-    "half a body": (saying(response(b"x" * 100)[:-50]), Fault.CUT),
-    "no gzip": (saying(response(b"plain", "Content-Encoding: gzip")), Fault.CUT),
+    "silence": (silent, Fault.UNKNOWN, SILENT),
+    "reset": (reset, Fault.UNKNOWN, BROKE_OFF),
+    "hung up": (hang_up, Fault.UNKNOWN, BROKE_OFF),
+    "not HTTP": (saying(b"what?\r\n\r\n"), Fault.UNKNOWN, NO_USE),
+    "half a head": (saying(b"HTTP/1.1 200 OK\r\nContent-Le"), Fault.UNKNOWN, SILENT),
+    "an endless head": (saying(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000), Fault.UNKNOWN, NO_USE),
+    "silence after the head": (saying(response(b"x" * 100)[:-100]), Fault.CUT, SILENT),
+    "half a body": (saying(response(b"x" * 100)[:-50]), Fault.CUT, SILENT),
+    "no gzip": (saying(response(b"plain", "Content-Encoding: gzip")), Fault.CUT, CUT_SHORT),
 }
 
 
@@ -249,11 +255,54 @@ def test_a_broken_reply_says_how_far_it_got(case: str) -> None:
     """Unknown until the head of the reply is there, cut off after it; never a reply, never sent again."""
 
     async def story() -> None:
-        answer, expected = BROKEN[case]
+        answer, expected, words = BROKEN[case]
         async with serving(answer) as heard, door(heard.url) as api:
             failed = await fault(api.post("/x", b"{}"))
         assert (failed.fault, len(heard)) == (expected, 1)
-        assert failed.detail
+        assert words in failed.detail
+        assert heard.url.removeprefix("http://") in failed.detail
+
+    asyncio.run(story())
+
+
+UNREACHED = {
+    "nobody listens": (
+        "http://127.0.0.1:9",
+        "cannot connect to 127.0.0.1:9 (connection refused); check XAI_",
+    ),
+    "no such name": ("https://nowhere.invalid", "the name nowhere.invalid is not found; check XAI_BASE_URL"),
+}
+
+
+@pytest.mark.parametrize("case", UNREACHED)
+def test_what_cannot_be_reached_is_told_with_its_cure(case: str) -> None:
+    """Nothing was sent; what happened and what to do, without a class's name."""
+
+    async def story() -> None:
+        url, words = UNREACHED[case]
+        async with door(url) as api:
+            failed = await fault(api.post("/x", b"{}"))
+        assert failed.fault is Fault.NOT_SENT
+        assert failed.detail.startswith(words)
+
+    asyncio.run(story())
+
+
+def test_https_to_a_server_without_it_is_told() -> None:
+    """The usual slip: https with the address of a plain server."""
+
+    async def no_tls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(response(status="400 Bad Request"))
+        writer.close()
+
+    async def story() -> None:
+        server = await asyncio.start_server(no_tls, "127.0.0.1", 0)
+        async with server, door(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}") as api:
+            failed = await fault(api.get("/x"))
+        assert failed.fault is Fault.NOT_SENT
+        assert "does not speak TLS as it should" in failed.detail
+        assert "XAI_BASE_URL" in failed.detail
 
     asyncio.run(story())
 

@@ -8,9 +8,11 @@ import re
 import shlex
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from by_hand import Hand, received, settled
@@ -18,9 +20,6 @@ from by_hand import Hand, received, settled
 from runner.db import jobs, runs
 from runner.db.session import Database
 from runner.rules.states import Event, JobState
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 KEY = "xai-canary0123456789abcdef"
 GOOD = '{"id": "r-%d", "model": "grok-4.3", "prompt": "Say %d."}\n'
@@ -269,19 +268,38 @@ def test_the_key_is_in_no_output(place: Place) -> None:
     assert "…cdef" in done.stdout
 
 
-def test_a_bug_is_told_in_two_lines_with_a_report_without_secrets(place: Place) -> None:
-    """Exit 70. A database that is none is the nearest thing to a bug that can be had from outside."""
-    place.home.mkdir(mode=0o700)
-    (place.home / "runner.db").write_bytes(b"no database at all, but long enough to be read as one" * 100)
-    done = place.call(f"show {KEY} r-1", XAI_API_KEY=KEY)
+def break_table(place: Place, table: str) -> None:
+    """Take a table away: the nearest thing to a bug that can be had from outside."""
+    with closing(sqlite3.connect(place.home / "runner.db")) as database:
+        database.execute(f"ALTER TABLE {table} RENAME TO elsewhere")
+
+
+def test_a_bug_is_told_in_two_lines_with_a_report_without_secrets(answered: Place) -> None:
+    """Exit 70."""
+    break_table(answered, "attempts")
+    done = answered.call(f"show 1 {KEY}", XAI_API_KEY=KEY)
+    assert done.returncode == 2  # there is no such job
+    done = answered.call("show 1 r-1", XAI_API_KEY=KEY)
 
     assert done.returncode == 70
     assert len(done.stderr.splitlines()) == 2
-    (report,) = (place.home / "logs").glob("bug-*.txt")
+    (report,) = (answered.home / "logs").glob("bug-*.txt")
     assert str(report) in done.stderr
     assert "Traceback" in report.read_text()
     assert KEY not in report.read_text() + done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_bug_of_the_engine_is_told_by_the_command(answered: Place) -> None:
+    """70 as well, with the report that the engine has left; the command's own stays unwritten."""
+    break_table(answered, "workers")
+    done = answered.call("run jobs.jsonl", XAI_API_KEY=KEY, XAI_BASE_URL="http://127.0.0.1:9/v1")
+
+    assert done.returncode == 70, done.stderr
+    report = Path(done.stderr.splitlines()[-1].rpartition("the report for its makers is ")[2])
+    assert report.parent == answered.home / "logs"
+    assert "no such table: workers" in report.read_text()
+    assert KEY not in report.read_text()
 
 
 def test_a_reader_that_goes_away_is_no_error(answered: Place) -> None:

@@ -80,7 +80,7 @@ def test_the_books_are_written_at_the_end(tmp_path: Path) -> None:
     assert [job["request_id"] for job in written["jobs"]] == [request_id]
 
 
-def test_a_taken_port_is_told_in_one_line() -> None:
+def test_a_taken_port_is_told_with_its_cure() -> None:
     """Exit code 2, no traceback."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -93,7 +93,9 @@ def test_a_taken_port_is_told_in_one_line() -> None:
         )
     assert done.returncode == 2
     assert done.stdout == ""
-    assert re.fullmatch(rf"simulate: cannot listen on 127\.0\.0\.1:{port}: .+\n", done.stderr)
+    told, fix = done.stderr.splitlines()
+    assert told == f"error: simulate cannot listen on 127.0.0.1:{port}: address already in use"
+    assert "--port 0" in fix
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,76 @@
+"""What broke on the way to the API, in words for people, and what to do about it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import ssl
+from typing import Final
+
+import aiohttp
+
+from runner.rules.advice import Advice
+
+_PROXY_FIX: Final = "correct HTTPS_PROXY, or name the API's host in NO_PROXY"
+_ADDRESS_FIX: Final = "check XAI_BASE_URL, and that a server listens there"
+_NETWORK_FIX: Final = "check the network; if a proxy leads out of it, name that in HTTPS_PROXY"
+_TLS_FIX: Final = "check XAI_BASE_URL: https where the server speaks it, and its port"
+_AUTHORITY_FIX: Final = "if a server or proxy of yours is there, name its authority's file in SSL_CERT_FILE"
+
+
+def advice(error: Exception, place: str) -> Advice:
+    """Say what an exception of aiohttp means; `place` is the API's host and port."""
+    return _of_connecting(error, place) or _of_exchange(error, place)
+
+
+def _of_connecting(error: Exception, place: str) -> Advice | None:
+    """Say why nothing was sent; None where a connection stood."""
+    told: Advice | None = None
+    match error:
+        case aiohttp.ClientProxyConnectionError():
+            proxy = f"{error.host}:{error.port}"
+            told = Advice(f"the proxy {proxy} cannot be reached ({_reason(error.os_error)})", _PROXY_FIX)
+        case aiohttp.ClientHttpProxyError():
+            said = " ".join(f"{error.status} {error.message}".split())
+            told = Advice(f"the proxy does not let requests through ({said})", _PROXY_FIX)
+        case aiohttp.ClientConnectorDNSError():
+            told = Advice(f"the name {error.host} is not found", "check XAI_BASE_URL, and the network's DNS")
+        case aiohttp.ClientConnectorCertificateError():
+            told = _of_certificate(error.certificate_error, place)
+        case aiohttp.ClientConnectorSSLError():
+            why = _reason(error.os_error)
+            told = Advice(f"{place} does not speak TLS as it should ({why})", _TLS_FIX)
+        case aiohttp.ClientConnectorError():
+            nobody = error.os_error.errno == errno.ECONNREFUSED
+            why = _reason(error.os_error)
+            told = Advice(f"cannot connect to {place} ({why})", _ADDRESS_FIX if nobody else _NETWORK_FIX)
+        case aiohttp.ConnectionTimeoutError():
+            told = Advice(f"cannot connect to {place} (it does not answer in time)", _NETWORK_FIX)
+    return told
+
+
+def _of_exchange(error: Exception, place: str) -> Advice:
+    match error:
+        case TimeoutError():  # aiohttp's own timeouts among them
+            return Advice(f"{place} did not answer in time")
+        case aiohttp.ClientPayloadError():
+            return Advice(f"the reply of {place} broke off before its end")
+        case aiohttp.ClientConnectionError() | ConnectionError():
+            return Advice(f"{place} broke the connection off before it had answered")
+    return Advice(f"{place} gave no usable reply ({type(error).__name__}: {error})")
+
+
+def _of_certificate(error: Exception, place: str) -> Advice:
+    why = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else str(error)
+    fix = _AUTHORITY_FIX
+    if "expired" in why or "not yet valid" in why:
+        fix = "look whether this machine's clock is right; if it is, the server needs a new certificate"
+    return Advice(f"the certificate of {place} is not accepted ({why})", fix)
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or "no reason told").replace("_", " ").lower()
+    if error.errno and error.errno > 0:
+        return os.strerror(error.errno).lower()
+    return (error.strerror or str(error) or type(error).__name__).lower()

@@ -1,0 +1,234 @@
+"""What is wrong has one sentence and one cure: `doctor` says them, and so does the command that meets it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from live import KEY, Home, Simulator, wait_until, write_jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from conftest import PostgresServer
+
+RUN: Final = ("run", "jobs.jsonl")
+RUNNER: Final = (sys.executable, "-m", "runner")
+CLOSED: Final = "127.0.0.1:9"  # the port of discard, which nobody serves
+
+
+class Nowhere:
+    """Stands in for a simulator where the API's address is the point."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+
+class Place:
+    """A folder with a job file, and the environment that is wrong."""
+
+    def __init__(self, folder: Path, url: str = f"http://{CLOSED}/v1", **env: str) -> None:
+        write_jobs(folder / "jobs.jsonl", 1)
+        self.folder, self.url = folder, url
+        self.env = env
+        self.enter: tuple[str, ...] = ()
+
+    def finds(self) -> list[dict[str, Any]]:
+        """Call doctor; return what it found wrong."""
+        done = self.call("doctor", "--json")
+        return [check for check in json.loads(done.stdout)["checks"] if check["state"] != "ok"]
+
+    def call(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command that ends by itself."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("RUNNER_", "XAI_"))}
+        ours = {"RUNNER_HOME": str(self.folder / "home"), "XAI_API_KEY": KEY, "XAI_BASE_URL": self.url}
+        return subprocess.run(
+            [*self.enter, *RUNNER, *words],
+            cwd=self.folder,
+            env=kept | ours | self.env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    def is_told_by(self, check: str, *words: str, code: int) -> str:
+        """See that a command ends with what doctor says under a name; return the sentence."""
+        (found,) = [one for one in self.finds() if one["name"] == check]
+        done = self.call(*words)
+        assert done.returncode == code, done.stderr
+        what, *where = str(found["told"]).split("; ")
+        lines = [" ".join(line.split()) for line in done.stderr.splitlines()]
+        assert f"error: {what}" in lines
+        assert set(where) <= set(lines)
+        assert f"fix: {found['fix']}" in lines
+        assert len(lines) <= 6
+        return what
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """Give a place with an embedded state folder."""
+    return Place(tmp_path)
+
+
+def test_no_key(place: Place) -> None:
+    """Nothing is sent without one; 2 from the command, 4 from doctor."""
+    place.env = {"XAI_API_KEY": ""}
+    assert place.is_told_by("api key", *RUN, code=2) == "no API key is set"
+
+
+def test_a_file_where_the_state_folder_should_be(place: Place) -> None:
+    """It is not touched."""
+    (place.folder / "home").write_text("mine")
+    what = place.is_told_by("state folder", *RUN, code=2)
+    assert what.endswith("cannot be used: a file is in its way")
+    assert (place.folder / "home").read_text() == "mine"
+
+
+UNFIT = {
+    "read-only": ("mount -t tmpfs -o ro tmpfs {home}", "cannot be used: its disk is read-only"),
+    "full": (
+        "mount -t tmpfs -o size=64k tmpfs {home} && head -c 1M /dev/zero > {home}/x 2>/dev/null",
+        "cannot be used: its disk is full",
+    ),
+    "network": (
+        "echo '1 0 0:1 / {home} rw - nfs4 server:/x rw' > {mounts}; mount --bind {mounts} /proc/$$/mountinfo",
+        "is on a network file system (nfs4), which can damage a database",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNFIT)
+def test_a_state_folder_that_cannot_be_used(case: str, place: Place) -> None:
+    """In a space of mounts of its own, by the user who is root there: no permission says no to that one."""
+    do, words = UNFIT[case]
+    home = place.folder / "home"
+    home.mkdir(mode=0o700)
+    mount = do.format(home=shlex.quote(str(home)), mounts=shlex.quote(str(place.folder / "mounts")))
+    place.enter = ("unshare", "-Urm", "sh", "-c", f'{mount}; exec "$@"', "sh")
+    assert words in place.is_told_by("state folder", *RUN, code=2)
+
+
+def test_a_database_that_is_none(place: Place) -> None:
+    """It is left as it is."""
+    (place.folder / "home").mkdir(mode=0o700)
+    file = place.folder / "home" / "runner.db"
+    file.write_bytes(b"no database at all, but long enough to be read as one" * 100)
+    assert place.is_told_by("database", "status", code=5).endswith("runner.db is damaged, or no database")
+    assert file.read_bytes().startswith(b"no database")
+
+
+def test_an_old_sqlite(place: Place) -> None:
+    """Python's own tells its version; here it lies, and everything else is real."""
+    lie = "import sqlite3\nsqlite3.sqlite_version_info = (3, 31, 1)\n"
+    (place.folder / "sitecustomize.py").write_text(lie)
+    place.env = {"PYTHONPATH": str(place.folder)}
+    what = place.is_told_by("database", *RUN, code=2)
+    assert what == "this Python's SQLite is too old: it is 3.31.1, 3.35.0 is needed"
+
+
+def test_the_port_is_taken(tmp_path: Path) -> None:
+    """By whomever: this test's own simulator, or another's."""
+    place = Place(tmp_path)
+    with subprocess.Popen(
+        [*RUNNER, "simulate"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as first:
+        try:
+            wait_until(lambda: "port" in {one["name"] for one in place.finds()}, "the port is taken")
+            place.is_told_by("port", "simulate", code=2)
+        finally:
+            first.kill()
+
+
+@pytest.fixture
+def shared(postgres_server: PostgresServer, tmp_path: Path) -> Iterator[Place]:
+    """Give a place with shared servers: a database without tables, and a Redis that is away."""
+    with postgres_server.fresh("template1") as url:
+        yield Place(tmp_path, RUNNER_DATABASE_URL=url, RUNNER_REDIS_URL=f"redis://{CLOSED}/0")
+
+
+@pytest.mark.parametrize(
+    "command", ["status", "list", "load jobs.jsonl", "run jobs.jsonl", "worker", "show 1 a"]
+)
+def test_a_database_that_is_away(command: str, tmp_path: Path) -> None:
+    """Whatever command meets it; the password is in no word."""
+    url = f"postgresql+psycopg://ann:hidden-word@{CLOSED}/runner"
+    place = Place(tmp_path, RUNNER_DATABASE_URL=url, RUNNER_REDIS_URL=f"redis://{CLOSED}/0")
+    what = place.is_told_by("database", *command.split(), code=5)
+    assert what == f"the database does not answer: postgresql+psycopg://ann:***@{CLOSED}/runner"
+    assert "hidden-word" not in str(place.finds())
+
+
+def test_a_database_that_is_not_there(shared: Place) -> None:
+    """The server answers, and does not know it."""
+    shared.env["RUNNER_DATABASE_URL"] = shared.env["RUNNER_DATABASE_URL"].replace("/test_", "/no_test_")
+    assert shared.is_told_by("database", "status", code=5).startswith("the database does not let us in: ")
+
+
+def test_a_database_without_a_schema_and_a_redis_that_is_away(shared: Place) -> None:
+    """One after the other, as a person would mend them."""
+    what = shared.is_told_by("database", "worker", code=2)
+    assert what.endswith("has no schema yet, and this version needs 0001")
+    assert shared.call("db", "upgrade").returncode == 0
+    assert shared.is_told_by("redis", "worker", code=5).startswith("Redis does not answer: ")
+
+
+AWAY = {
+    "refused": ({"XAI_BASE_URL": f"http://{CLOSED}/v1"}, f"cannot connect to {CLOSED} (connection refused)"),
+    "no such name": ({"XAI_BASE_URL": "https://nowhere.invalid/v1"}, "the name nowhere.invalid is not found"),
+    "proxy": (
+        {"XAI_BASE_URL": "https://localhost:9/v1", "HTTPS_PROXY": f"http://{CLOSED}", "NO_PROXY": ""},
+        f"the proxy {CLOSED} cannot be reached (connection refused)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", AWAY)
+def test_an_api_that_cannot_be_reached(case: str, tmp_path: Path) -> None:
+    """The run waits for it with the sentence and the cure, and goes on by itself."""
+    env, words = AWAY[case]
+    place = Place(tmp_path, **env)
+    (found,) = place.finds()
+    assert (found["name"], found["told"]) == ("api", words)
+    with Home(tmp_path, Nowhere(env["XAI_BASE_URL"]), **env) as home:  # type: ignore[arg-type]
+        command = home.start(*RUN)
+        wait_until(lambda: "goes on by itself" in command.said, "the run says why it waits")
+        assert f"waiting: {words}; {found['fix']}; goes on by itself" in command.said
+        os.kill(command.pid, signal.SIGINT)
+        assert command.ended() == 130
+
+
+def test_a_wrong_key(tmp_path: Path) -> None:
+    """4 from both, in the API's own words."""
+    with Simulator(tmp_path, "--key", "xai-another-key-1") as simulator, Home(tmp_path, simulator) as home:
+        place = Place(tmp_path, simulator.url)
+        (found,) = [one for one in place.finds() if one["name"] == "api key"]
+        command = home.start(*RUN)
+        assert command.ended() == 4
+        assert f"paused: {found['told'].rstrip('.')}" in command.said
+        assert f"fix: {found['fix']}, then: runner run jobs.jsonl" in command.said
+
+
+def test_a_clock_that_is_off(tmp_path: Path) -> None:
+    """It only warns: the run goes on, and whoever watches is told once."""
+    lie = "import time\nreal = time.time\ntime.time = lambda: real() + 7260\n"
+    (tmp_path / "sitecustomize.py").write_text(lie)
+    with ExitStack() as stack:
+        simulator = stack.enter_context(Simulator(tmp_path, "--instant", env={"PYTHONPATH": str(tmp_path)}))
+        home = stack.enter_context(Home(tmp_path, simulator))
+        place = Place(tmp_path, simulator.url)
+        (found,) = [one for one in place.finds() if one["name"] == "clock"]
+        assert found["told"] == "this machine's clock is about 2 hours behind the API's"
+        command = home.start(*RUN)
+        assert command.ended() == 0
+        assert command.said.count(f"warning  {found['told']}; {found['fix']}") == 1
