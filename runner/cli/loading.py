@@ -6,6 +6,7 @@ import sys
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -20,7 +21,6 @@ from runner.rules.redact import one_line, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from runner.db.runs import RunOptions
     from runner.db.session import Database
@@ -72,16 +72,19 @@ def load_file(
         tally=tally,
     )
     if not quiet:
-        _tell(loaded)
+        _tell(loaded, source)
         if loaded.created and is_live():
             _forecast(tally, options, pricing)
     return loaded
 
 
 def may_go_on(loaded: Loaded, *, yes: bool) -> bool:
-    """Ask a person at a terminal whether lines with doubtful fields are to be paid for; else it is a yes."""
+    """Ask a person at a terminal whether to pay for doubtful lines, or once more for the same content.
+
+    Without a terminal it is a yes.
+    """
     doubts = [warning for warning in loaded.warnings if warning.code not in _HARMLESS]
-    if yes or not doubts or not is_live() or not sys.stdin.isatty():
+    if yes or not (doubts or loaded.twin) or not is_live() or not sys.stdin.isatty():
         return True
     return click.confirm("send the jobs as they are?", default=True, err=True)
 
@@ -115,11 +118,17 @@ def _silent(_lines: int, _bytes: int) -> None:
     pass
 
 
-def _tell(loaded: Loaded) -> None:
+def _tell(loaded: Loaded, source: Path) -> None:
     if loaded.created:
         text.note(f"loaded {text.of(loaded.total, 'job')} as run {loaded.run_id}")
     else:
-        text.note(f"already loaded as run {loaded.run_id}")
+        other = Path(loaded.input_path) != source.resolve()
+        origin = f", from {plain(loaded.input_path)}" if other else ""
+        text.note(f"already loaded as run {loaded.run_id}{origin}")
+    if loaded.twin is not None:
+        told = f"run {loaded.twin.id} ({plain(loaded.twin.name)}) holds the same content with other flags"
+        cure = f"runner start {loaded.twin.id} goes on with that one"
+        text.note(f"warning: {told}, and this one is paid for on its own; {cure}")
     if loaded.bad:
         text.note(f"skipped {text.of(loaded.bad, 'bad line')}; they stand in the .bad.jsonl beside the input")
     for line in warning_lines(loaded.warnings, loaded.warnings_total):

@@ -88,12 +88,11 @@ def _facts(seen: Snapshot, pace: Pace, later_lately: int) -> Iterator[tuple[str,
         yield "limit", limit
     yield "spent", ", ".join([money(seen), *([said] if (said := projected(seen)) else [])])
     rate, left = pace.rate(), seen.run.total - seen.done
-    elapsed_s = (seen.as_of_ms - (seen.run.started_at_ms or seen.as_of_ms)) / 1000
     yield (
         "time",
         ", ".join(
             [
-                f"{text.duration(elapsed_s)} so far",
+                f"{text.duration(seen.elapsed_s)} so far",
                 *([to_go(pace.eta_s(left))] if left else []),
                 *([f"{rate:.1f} jobs/s"] if rate is not None else []),
             ]

@@ -128,11 +128,10 @@ def how_many(seen: Snapshot) -> list[str]:
 def how_fast(seen: Snapshot, pace: Pace) -> list[str]:
     """Say rate, money, time taken and time to go."""
     rate, left = pace.rate(), seen.run.total - seen.done
-    elapsed_s = (seen.as_of_ms - (seen.run.started_at_ms or seen.as_of_ms)) / 1000
     return [
         *([f"{rate:.1f}/s"] if rate is not None else []),
         money(seen),
-        f"{text.duration(elapsed_s)} so far",
+        f"{text.duration(seen.elapsed_s)} so far",
         *([to_go(pace.eta_s(left))] if left else []),
     ]
 
@@ -189,7 +188,7 @@ def quiet_counts(seen: Snapshot) -> list[str]:
     """Name what is no trouble but worth a look: polls, later, again."""
     polls = seen.n("attempts", "polls")
     return [
-        *([f"{polls:,} polls"] if polls else []),
+        *([text.of(polls, "poll")] if polls else []),
         *([f"{seen.later:,} told to come later"] if seen.later else []),
         *([f"{seen.extras:,} extra"] if seen.extras else []),
     ]

@@ -63,7 +63,7 @@ def facts(summary: Mapping[str, Any]) -> list[str]:
     rows.append(
         (
             "attempts",
-            f"{attempts['accepted']:,} accepted, {attempts['polls']:,} polls"
+            f"{attempts['accepted']:,} accepted, {text.of(attempts['polls'], 'poll')}"
             + (f", {attempts['refused_for_now']:,} told to come later" if attempts["refused_for_now"] else "")
             + (f"; extra: {', '.join(extras)}" if extras else ""),
         )

@@ -58,6 +58,12 @@ class Snapshot:
         return self.jobs(*_DONE)
 
     @property
+    def elapsed_s(self) -> float:
+        """Seconds since the run was first set to work, until its end."""
+        until_ms = self.run.finished_at_ms or self.as_of_ms
+        return (until_ms - (self.run.started_at_ms or until_ms)) / 1000
+
+    @property
     def out(self) -> int:
         """Answers that wait at xAI."""
         return self.jobs(*_OUT)

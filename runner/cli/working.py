@@ -11,7 +11,9 @@ from runner.cli.gauge import Gauge
 from runner.cli.progress import choose
 from runner.cli.stopping import Stop
 from runner.db import runs
+from runner.db.counters import Deltas
 from runner.embedded import on_end
+from runner.engine import closing
 from runner.rules.exit_codes import ExitCode, of_run
 from runner.rules.states import JobState
 
@@ -29,6 +31,7 @@ def set_to_work(database: Database, run_id: int, hold: Hold) -> None:
     now_ms = database.now_ms()
     with database.write() as connection:
         runs.start(connection, run_id, now_ms)
+        closing.close(connection, run_id, now_ms, Deltas(0))  # its limit may be reached, all be done
     if is_there:
         _ring(run_id)
     else:

@@ -96,6 +96,11 @@ def of_path(connection: Connection, path: str) -> RunRow | None:
     return _newest_by(connection, "input_path", path)
 
 
+def of_content(connection: Connection, sha256: str) -> RunRow | None:
+    """Return the newest run of an input with this sha256."""
+    return _newest_by(connection, "input_sha256", sha256)
+
+
 def _newest_by(connection: Connection, column: str, word: str) -> RunRow | None:
     """Return the newest run with this word in a column, but none that is being removed."""
     query = text(

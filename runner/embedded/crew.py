@@ -61,9 +61,7 @@ class Crew:
         valkey.set_data_aside(self._home)
         self.start_valkey()
         if not (self.valkey and valkey.wait_ready(self._home, self.valkey)):
-            raise Unreachable(
-                "the private Valkey does not start", fix=f"see {self._home.logs / 'valkey.log'}"
-            )
+            raise Unreachable("the private Valkey does not start", fix=f"see {self._home.valkey_log}")
 
     def add_worker(self) -> None:
         """Start one more worker; before `begin` it waits, with its modules loaded."""

@@ -94,7 +94,7 @@ class Engine:
                 self._look()
                 self._staff()
                 self._tell_ends()
-                rotate(self._home.engine_log)
+                rotate(self._home)
 
     def end(self) -> None:
         """Let the workers finish what is in flight, then end everything."""
@@ -197,11 +197,12 @@ def _tell_ends(database: Database) -> None:
         log.warning("on_end.failed cause=%s", trouble)
 
 
-def rotate(path: Path) -> None:
-    """Keep one older log. The file is emptied in place: several processes append to it."""
-    if path.exists() and path.stat().st_size > LOG_BYTES_MAX:
-        shutil.copyfile(path, path.with_suffix(".log.1"))
-        os.truncate(path, 0)
+def rotate(home: Home) -> None:
+    """Keep one older file of each log. They are emptied in place: several processes append to them."""
+    for path in (home.engine_log, home.valkey_log):
+        if path.exists() and path.stat().st_size > LOG_BYTES_MAX:
+            shutil.copyfile(path, path.with_suffix(".log.1"))
+            os.truncate(path, 0)
 
 
 def main() -> int:
@@ -215,7 +216,7 @@ def main() -> int:
     lock = home.engine_lock()
     if not _took(lock):
         return 0
-    rotate(home.engine_log)
+    rotate(home)
     engine = Engine(settings, home, sys.argv[1:] or WORKER)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: engine.stop())

@@ -40,6 +40,7 @@ class Home:
         self.engine_json = path / "engine.json"
         self.engine_token = path / "engine.token"
         self.engine_log = self.logs / "engine.log"
+        self.valkey_log = self.logs / "valkey.log"
         self.detached = path / "detached"
         self.socket = socket_path(path)
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 READY_S: Final = 5.0
 STEP_S: Final = 0.01
-LOG_BYTES_MAX: Final = 2 << 20
 _VERSION: Final = re.compile(r"v=(\d+)\.(\d+)")
 _VERSION_MIN: Final = (6, 2)  # kombu reads its queues with ZRANGE … BYSCORE REV
 log = logging.getLogger("runner.valkey")
@@ -47,16 +46,12 @@ def find_server() -> Path:
 
 def start(home: Home, env: Mapping[str, str], *, log_file: int) -> subprocess.Popen[bytes]:
     """Start the server of a home; return at once. `env` must not hold the API key."""
-    own_log = home.logs / "valkey.log"
-    with contextlib.suppress(OSError):
-        if own_log.stat().st_size > LOG_BYTES_MAX:
-            own_log.replace(own_log.with_suffix(".log.1"))
     options = {
         "port": "0",
         "unixsocket": str(home.socket),
         "unixsocketperm": "700",
         "dir": str(home.valkey),
-        "logfile": str(own_log),
+        "logfile": str(home.valkey_log),
         "save": "",
         "appendonly": "yes",
         "appendfsync": "everysec",

@@ -35,11 +35,17 @@ Progress = Callable[[int, int], None]  # lines read so far, bytes read so far
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """What became of a file. `created` is False where its run was there already."""
+    """What became of a file. `created` is False where its run was there already.
+
+    `input_path`: what the run was loaded from. `twin`: an earlier run of the same content, which other flags
+    made another run.
+    """
 
     run_id: int
     total: int
     created: bool
+    input_path: str
+    twin: RunRow | None = None
     warnings: list[Finding] = field(default_factory=list)
     warnings_total: int = 0
     bad: int = 0
@@ -88,9 +94,11 @@ def load(  # noqa: PLR0913 - each is one thing that the caller decides
     with lock(same), intake.shared_lock(database, same):
         found = _known(database, same)
         if found is not None and not new:
-            return Loaded(run_id=found.id, total=found.total, created=False)
+            return Loaded(run_id=found.id, total=found.total, created=False, input_path=found.input_path)
         if not new:
             _refuse_namesake(database, source, name, sha256)
+        with database.read() as connection:
+            twin = None if new or name else runs.of_content(connection, sha256)
         with database.write() as connection:
             run_id = runs.begin(
                 connection,
@@ -116,6 +124,8 @@ def load(  # noqa: PLR0913 - each is one thing that the caller decides
             run_id=run_id,
             total=reading.total,
             created=True,
+            input_path=str(source.resolve()),
+            twin=twin,
             warnings=reading.warnings,
             warnings_total=reading.warnings_total,
             bad=reading.bad_total,

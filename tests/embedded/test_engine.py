@@ -18,6 +18,7 @@ from runner.db import counters, runs
 from runner.db.session import Database
 from runner.embedded import record, valkey
 from runner.embedded.attach import Attachment, attach
+from runner.embedded.engine import LOG_BYTES_MAX
 from runner.embedded.home import Home
 from runner.rules.errors import Unreachable, UsageError
 from runner.rules.states import JobState
@@ -380,3 +381,20 @@ def test_an_attachment_without_an_engine_starts_none(settings: Settings) -> None
     with attach(settings, need_engine=False) as attachment:
         assert isinstance(attachment, Attachment)
         assert not attachment.alive()
+
+
+@pytest.mark.parametrize("name", ["engine.log", "valkey.log"])
+def test_logs_are_rotated_while_the_engine_works(
+    name: str, settings: Settings, worker: tuple[str, ...]
+) -> None:
+    """What was said lies in one older file; the log is small again, and goes on."""
+    with attach(settings, worker=worker) as attachment:
+        log, older = attachment.home.logs / name, attachment.home.logs / f"{name}.1"
+        with log.open("ab") as file:
+            file.write(b"once upon a time\n" * ((LOG_BYTES_MAX >> 4) + 1))
+        wait_for(lambda: older.exists() and log.stat().st_size < LOG_BYTES_MAX)
+        assert older.stat().st_size > LOG_BYTES_MAX
+
+        os.kill(engine_of(attachment.home).valkey, signal.SIGTERM)  # both logs tell of that
+        wait_for(lambda: log.stat().st_size > 0)
+        assert b"once upon a time" not in log.read_bytes()

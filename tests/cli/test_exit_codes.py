@@ -1,0 +1,124 @@
+"""Every end of a run has its exit code, whichever command stays with it (rules/exit_codes.py; frozen)."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import pytest
+from live import Home, Simulator
+
+from runner.rules.exit_codes import MEANINGS, ExitCode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from live import Command
+
+COMMANDS: Final = {
+    "run": "run jobs.jsonl -o out.jsonl",
+    "start": "start jobs",
+    "resume": "resume jobs",
+}
+
+
+class Story(NamedTuple):
+    """What is done, and the code it ends with; whether the run stands still then."""
+
+    code: int
+    stands_still: bool
+    prompts: tuple[str, ...] = ("One.", "Two.")
+    flags: str = ""
+    simulator: str = "--instant"
+    meanwhile: str = ""  # a signal, or a command
+
+
+STORIES: Final = {
+    "all succeed": Story(0, True),
+    "one fails": Story(1, True, ("One.", "[simulate:safety]")),
+    "the key is refused": Story(4, True, simulator="--key xai-another-key-1"),
+    "the budget is used": Story(6, True, flags="--budget 0.0001"),
+    "the time is up": Story(7, False, flags="--timeout 0.2s", simulator="--median-s 600 --sigma 0"),
+    "paused by hand": Story(8, True, simulator="--rpm 1", meanwhile="pause jobs"),
+    "cancelled": Story(9, True, simulator="--rpm 1", meanwhile="cancel jobs --now --yes"),
+    "Ctrl-C": Story(130, False, simulator="--rpm 1", meanwhile="SIGINT"),
+    "SIGTERM": Story(143, False, simulator="--rpm 1", meanwhile="SIGTERM"),
+}
+
+
+CASES: Final = [
+    *((name, command) for name in STORIES for command in ("run", "start")),
+    *((name, "resume") for name in ("all succeed", "one fails", "the budget is used", "Ctrl-C")),
+]
+
+
+@pytest.mark.parametrize(("name", "command"), CASES)
+def test_each_end_has_its_code(name: str, command: str, tmp_path: Path) -> None:
+    """The command that stayed says it; `watch --exit-status` says the same of a run that stands still."""
+    story = STORIES[name]
+    lines = [{"id": f"j-{n}", "model": "grok-4.3", "prompt": said} for n, said in enumerate(story.prompts)]
+    (tmp_path / "jobs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with (
+        Simulator(tmp_path, *story.simulator.split()) as simulator,
+        Home(tmp_path, simulator) as home,
+    ):
+        if command != "run":
+            assert home.start("load", "jobs.jsonl").ended() == 0
+        stayed = home.start(*COMMANDS[command].split(), *story.flags.split())
+        if story.meanwhile:
+            home.reach(1, stayed)
+            _interfere(home, stayed, story.meanwhile)
+        assert stayed.ended() == story.code, stayed.said
+        assert "Traceback" not in stayed.said
+        if story.stands_still:
+            assert home.start("watch", "jobs", "--exit-status").ended() == story.code
+            assert home.start("watch", "jobs").ended() == 0
+
+
+def _interfere(home: Home, stayed: Command, meanwhile: str) -> None:
+    """Send the signal, or give the command."""
+    if meanwhile.startswith("SIG"):
+        os.kill(stayed.pid, signal.Signals[meanwhile])
+    else:
+        assert home.start(*meanwhile.split()).ended() == 0
+
+
+def test_a_limit_that_is_reached_pauses(tmp_path: Path) -> None:
+    """8, and at once where nothing is left to start; without the limit it goes on to 0."""
+    with Simulator(tmp_path, "--instant") as simulator, Home(tmp_path, simulator) as home:
+        lines = [{"id": f"j-{n}", "model": "grok-4.3", "prompt": "One."} for n in range(2)]
+        (tmp_path / "jobs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        for words in ("run jobs.jsonl --limit 1", "run jobs.jsonl --limit 1", "start jobs", "resume jobs"):
+            assert home.start(*words.split()).ended() == 8
+            assert simulator.books()["accepted"] == 1
+        assert home.start("resume", "jobs", "--limit", "none").ended() == 0
+
+
+BEFORE: Final[dict[str, tuple[int, str]]] = {
+    "a flag that is none": (2, "run jobs.jsonl --rmp 4"),
+    "a run that is none": (2, "start nothing"),
+    "a file that is none": (2, "run nothing.jsonl"),
+    "a bad file": (3, "run bad.jsonl"),
+    "a bad file, checked": (3, "check bad.jsonl"),
+}
+
+
+@pytest.mark.parametrize("case", BEFORE)
+def test_what_ends_before_it_begins(case: str, tmp_path: Path) -> None:
+    """Nothing is loaded, nothing is sent."""
+    code, words = BEFORE[case]
+    (tmp_path / "bad.jsonl").write_text('{"id": "x"\n')
+    with Simulator(tmp_path, "--instant") as simulator, Home(tmp_path, simulator) as home:
+        assert home.start(*words.split()).ended() == code
+        assert simulator.books()["accepted"] == 0
+        assert home.count("SELECT COUNT(*) FROM runs") == 0
+
+
+def test_every_code_has_a_test_and_a_meaning() -> None:
+    """5 is in test_same_sentence, 70 in test_commands; a new code needs its story, an old one is frozen."""
+    told = {story.code for story in STORIES.values()} | {code for code, _ in BEFORE.values()} | {5, 70}
+    assert {int(code) for code in ExitCode} == told
+    assert set(MEANINGS) == set(ExitCode)
+    assert sorted(told) == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 70, 130, 143]
