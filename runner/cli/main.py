@@ -44,6 +44,7 @@ ROWS: Final = (
     Row("Look", "list", "Show all runs.", "listing"),
     Row("Look", "show", "Tell the story of one job."),
     Row("Look", "summary", "Show what a run brought and cost."),
+    Row("Look", "costs", "Show what was spent, by run, model and day."),
     Row("Set up", "doctor", "Tell what is set up, what is not, and how to mend it."),
     Row("Set up", "simulate", "The xAI API on localhost: strict limits, no key, no cost."),
     Row("Set up", "worker", "Work for runs on shared servers."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from runner.cli import last_words, text
@@ -17,14 +18,17 @@ if TYPE_CHECKING:
 
     from runner.cli.snapshot import Snapshot
     from runner.db.session import Database
+    from runner.engine.doubt import Pricing
+    from runner.settings import Settings
 
 _HELD = frozenset({JobState.HELD})
 
 
-def offers(database: Database, seen: Snapshot) -> list[str]:
+def offers(database: Database, seen: Snapshot, settings: Settings) -> list[str]:
     """Say what can be done about the held jobs of a run, in a line or two; nothing where there are none."""
     if not seen.jobs(JobState.HELD):
         return []
+    pricing = replace(doubt.pricing_by(settings.base_url, settings.prices), counts=seen.counts)
     with database.read() as connection:
         lost = by_user.matching(connection, seen.run.id, Chosen(states=_HELD, lost=True))
         held = by_user.matching(connection, seen.run.id, Chosen(states=_HELD))
@@ -33,21 +37,24 @@ def offers(database: Database, seen: Snapshot) -> list[str]:
     if n_lost:
         expired = sum(group.n for group in lost if group.error_code == "expired")
         word = "expired" if expired == n_lost else "lost or expired"
-        lines.append(
-            f"{n_lost:,} {word}, about {price_of(lost, seen.as_of_ms)}: runner retry {seen.run.id} --lost"
-        )
+        price = price_of(lost, seen.as_of_ms, pricing)
+        lines.append(f"{n_lost:,} {word}, about {price}: runner retry {seen.run.id} --lost")
     if n_held > n_lost:
-        price = price_of(held, seen.as_of_ms)
+        price = price_of(held, seen.as_of_ms, pricing)
         lines.append(f"{n_held:,} held, about {price}: runner retry {seen.run.id} --held")
     return lines
 
 
-def at_rest(database: Database, seen: Snapshot, command: str) -> list[str]:
+def at_rest(database: Database, seen: Snapshot, command: str, settings: Settings) -> list[str]:
     """Say all there is to say of a run that stands still: why, what is out, what a person may decide."""
-    return [*last_words.paused(seen, command), *last_words.out(database, seen), *offers(database, seen)]
+    return [
+        *last_words.paused(seen, command),
+        *last_words.out(database, seen),
+        *offers(database, seen, settings),
+    ]
 
 
-def price_of(groups: Sequence[Row[Any]], now_ms: int) -> str:
+def price_of(groups: Sequence[Row[Any]], now_ms: int, pricing: Pricing) -> str:
     """Say what sending such groups of jobs anew may cost."""
     ticks = [
         doubt.likely_ticks(
@@ -55,7 +62,7 @@ def price_of(groups: Sequence[Row[Any]], now_ms: int) -> str:
             round(group.prompt_tokens),
             None if group.output_tokens_max is None else round(group.output_tokens_max),
             now_ms,
-            doubt.BY_THE_TABLE,
+            pricing,
         )
         for group in groups
     ]

@@ -12,6 +12,7 @@ from runner.cli.offers import price_of
 from runner.cli.opening import existing_database, find_run, read_settings
 from runner.db import by_user, runs
 from runner.db.by_user import Chosen
+from runner.engine.doubt import pricing_by
 from runner.rules.errors import UsageError
 from runner.rules.states import JobState, RunState
 
@@ -56,14 +57,15 @@ def command(
       runner start reviews
     """
     chosen = _chosen(**kinds, code=code, ids=ids)
-    with existing_database(read_settings()) as database:
+    settings = read_settings()
+    with existing_database(settings) as database:
         with database.read() as connection:
             found = find_run(connection, run)
             groups = by_user.matching(connection, found.id, chosen)
         n = sum(group.n for group in groups)
         if found.state is RunState.LOADING or not n:
             raise UsageError(f"run {found.id} has no such jobs", fix=f"runner summary {found.id} counts them")
-        price = price_of(groups, database.now_ms())
+        price = price_of(groups, database.now_ms(), pricing_by(settings.base_url, settings.prices))
         if not confirm(
             f"send {text.of(n, 'job')} of run {found.id} anew, about {price}",
             yes=yes,

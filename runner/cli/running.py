@@ -106,7 +106,7 @@ class _Run:
         seen = snapshot.read(self._database, run_id)
         self._tell(written)
         again = working.typed_command(run_id, self._file)
-        for line in at_rest(self._database, seen, again):
+        for line in at_rest(self._database, seen, again, self._settings):
             text.note(line)
         working.tell_end(self._database, run_id)
         return working.code_of(seen)

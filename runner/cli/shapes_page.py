@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from runner.cli.shapes import ERROR, OF_COMMANDS, TITLES, Shape
+from runner.cli.shape import Shape
+from runner.cli.shapes import ERROR, OF_COMMANDS, TITLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -83,7 +83,7 @@ def go(
             again = f"runner start {found.id}"
             working.leave(database, found.id, held, command=again, as_json=as_json)
             return ending.left_by
-        code = _tell(database, found.id, as_json=as_json, quiet=quiet)
+        code = _tell(settings, database, found.id, as_json=as_json, quiet=quiet)
         working.tell_end(database, found.id)
         return code
 
@@ -95,7 +95,7 @@ def _change(settings: Settings, database: Database, run_id: int, changes: Mappin
         runs.change(connection, run_id, **changes)
 
 
-def _tell(database: Database, run_id: int, *, as_json: bool, quiet: bool) -> int:
+def _tell(settings: Settings, database: Database, run_id: int, *, as_json: bool, quiet: bool) -> int:
     """Tell how a run stands now that it stands still; return the exit code."""
     seen = snapshot.read(database, run_id)
     if as_json:
@@ -103,6 +103,6 @@ def _tell(database: Database, run_id: int, *, as_json: bool, quiet: bool) -> int
     elif not quiet:
         for line in summary_lines(snapshot.summary(database, seen)):
             text.out(line)
-    for line in at_rest(database, seen, f"runner resume {run_id}"):
+    for line in at_rest(database, seen, f"runner resume {run_id}", settings):
         text.note(line)
     return working.code_of(seen)

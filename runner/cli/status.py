@@ -17,6 +17,7 @@ from runner.cli.report import facts, heading
 if TYPE_CHECKING:
     from runner.cli.snapshot import Snapshot
     from runner.db.session import Database
+    from runner.settings import Settings
 
 
 @click.command("status", short_help="Show the numbers of a run.")
@@ -37,11 +38,11 @@ def command(run: str | None, *, as_json: bool) -> None:
         if as_json:
             json.emit(snapshot.live(database, seen))
         else:
-            for line in _lines(database, seen):
+            for line in _lines(database, seen, settings):
                 text.out(line)
 
 
-def _lines(database: Database, seen: Snapshot) -> list[str]:
+def _lines(database: Database, seen: Snapshot, settings: Settings) -> list[str]:
     told = snapshot.summary(database, seen)
     reason = last_words.standstill(seen)
     return [
@@ -50,6 +51,6 @@ def _lines(database: Database, seen: Snapshot) -> list[str]:
         *(f"  {line}" for line in facts(told)),
         *([f"  {limit}"] if (limit := limit_use(seen)) else []),
         *(f"  {line}" for line in last_words.out(database, seen)),
-        *(f"  {line}" for line in offers(database, seen)),
+        *(f"  {line}" for line in offers(database, seen, settings)),
         *([f"  {reason}"] if reason else []),
     ]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from runner.cli.snapshot import Snapshot
     from runner.db.session import Database
     from runner.embedded.attach import Attachment
+    from runner.settings import Settings
 
 _JSON_LINE_S = 2.0
 
@@ -75,10 +76,10 @@ def command(
                 verbose=verbose,
             )
             ending = follower.follow()
-        return _end(database, ending, quiet=quiet or as_json, exit_status=exit_status)
+        return _end(settings, database, ending, quiet=quiet or as_json, exit_status=exit_status)
 
 
-def _end(database: Database, ending: Ending, *, quiet: bool, exit_status: bool) -> int:
+def _end(settings: Settings, database: Database, ending: Ending, *, quiet: bool, exit_status: bool) -> int:
     seen = ending.seen
     if ending.left_by is not None:
         text.note(f"stopped watching; {last_words.how_far(seen)}")
@@ -86,7 +87,7 @@ def _end(database: Database, ending: Ending, *, quiet: bool, exit_status: bool) 
     if not quiet:
         for line in summary_lines(snapshot.summary(database, seen)):
             text.out(line)
-    for line in at_rest(database, seen, f"runner resume {seen.run.id}"):
+    for line in at_rest(database, seen, f"runner resume {seen.run.id}", settings):
         text.note(line)
     return working.code_of(seen) if exit_status else ExitCode.OK
 

@@ -97,6 +97,8 @@ def test_a_run_from_its_file_to_its_removal(place: tuple[Simulator, Home]) -> No
         ("show", run, "cut"),
         ("show", run, "unsafe"),
         ("list",),
+        ("costs",),
+        ("costs", run, "--by", "day"),
         ("write", run, "-o", "again.jsonl"),
         ("doctor", "--config"),
         ("retry", run, "--failed", "--dry-run"),

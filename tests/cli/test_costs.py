@@ -1,0 +1,102 @@
+"""`runner costs`: what was spent, by run, model and day; the sums agree with everything else to the tick."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from live import NO_LIMITS, Home, Simulator
+
+from runner.rules.money import usd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MODELS = ("grok-4.3", "grok-4.6", "grok-4.3")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Simulator, Home]]:
+    """Give two finished runs: one with a name that is a formula, and one whose answers tell no cost."""
+    folder = tmp_path_factory.mktemp("costs")
+    (folder / "old").mkdir()
+    with (
+        Simulator(folder, *NO_LIMITS, "--instant") as simulator,
+        Simulator(folder / "old", *NO_LIMITS, "--instant", "--no-ticks") as old,
+    ):
+        for name, asked in (("=1+1", simulator), ("plain", old)):
+            _write(folder / f"{name}.jsonl", name)
+            with Home(folder, asked) as home:
+                assert home.start("run", f"{name}.jsonl", "-o", f"{name}.out.jsonl").ended() == 0
+        with Home(folder, simulator) as home:
+            yield simulator, home
+
+
+def _write(path: Path, name: str) -> None:
+    lines = [
+        {"id": f"{name}-{n}", "model": model, "prompt": f"Tell {name} of {n}."}
+        for n, model in enumerate(MODELS)
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def told(home: Home, *words: str) -> dict[str, Any]:
+    """Give the object of a command."""
+    command = home.start(*words, "--json")
+    assert command.ended() == 0, command.said
+    found: dict[str, Any] = json.loads(command.out.read_text())
+    return found
+
+
+def test_the_sums_agree_with_the_summaries_and_the_books(place: tuple[Simulator, Home]) -> None:
+    """By whatever it is added up; rows add up to the total to the last tick."""
+    simulator, home = place
+    summaries = [told(home, "summary", run)["cost"] for run in ("1", "2")]
+    known = [cost["reported_ticks"] + cost["estimated_ticks"] for cost in summaries]
+    assert summaries[0]["estimated_ticks"] == summaries[1]["reported_ticks"] == 0
+    for by in ([], ["--by", "run"], ["--by", "model"], ["--by", "day"], ["--by", "day", "--by", "run"]):
+        found = told(home, "costs", *by)
+        for key, value in found["total"].items():
+            if key != "usd":
+                assert sum(row[key] for row in found["rows"]) == value
+        assert found["total"]["ticks"] == sum(known)
+        assert found["total"]["usd"] == usd(sum(known))
+    assert [row["ticks"] for row in told(home, "costs", "--by", "run")["rows"]] == known
+    assert told(home, "costs", "2")["total"]["ticks"] == known[1]
+    assert told(home, "costs", "2")["total"]["estimated_ticks"] == known[1]
+
+    billed: Counter[str] = Counter()
+    for job in simulator.books()["jobs"]:
+        billed[job["model"]] += job["ticks"]
+    by_model = told(home, "costs", "1", "--by", "model")["rows"]
+    assert {row["model"]: row["ticks"] for row in by_model} == billed
+
+
+def test_the_table_and_the_sheet_say_the_same(place: tuple[Simulator, Home]) -> None:
+    """A name that is a formula is text in the sheet, and as it is on the screen."""
+    _, home = place
+    found = told(home, "costs")["rows"]
+    sheet = home.start("costs", "--csv")
+    assert sheet.ended() == 0
+    rows = list(csv.DictReader(io.StringIO(sheet.out.read_text())))
+    assert [row["ticks"] for row in rows] == [str(row["ticks"]) for row in found]
+    assert {row["name"] for row in rows} == {"'=1+1", "plain"}
+    table = home.start("costs", "--by", "run")
+    assert table.ended() == 0
+    lines = table.out.read_text().splitlines()
+    assert [line.split()[0] for line in lines] == ["run", "1", "2", "total"]
+    assert lines[1].split()[1] == "=1+1"
+
+
+def test_nothing_spent_is_nothing(tmp_path: Path) -> None:
+    """A run that was only loaded has no rows and a total of 0."""
+    with Simulator(tmp_path) as simulator, Home(tmp_path, simulator) as home:
+        _write(tmp_path / "a.jsonl", "a")
+        assert home.start("load", "a.jsonl").ended() == 0
+        found = told(home, "costs")
+        assert (found["rows"], found["total"]["ticks"]) == ([], 0)
