@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
-from runner.cli import text
 from runner.rules.redact import plain
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def command(shell: str) -> None:
     assert found is not None  # noqa: S101 - click knows these shells
     # bash's own class asks bash for its version, and that may be another bash than the user's
     source = found(cli, {}, "runner", _VARIABLE)
-    text.out(source.source_template % source.source_vars())
+    click.echo(source.source_template % source.source_vars())
 
 
 def runs(_ctx: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem]:

@@ -1,7 +1,8 @@
-"""The last door of a command: a database that fails midway is told in words; anything else is a bug."""
+"""The last door of a command: a file or database that fails is told in words; anything else is a bug."""
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -10,12 +11,30 @@ from runner import settings as settings_of
 from runner.cli.text import note
 from runner.embedded import bug_report
 from runner.rules.errors import UserError
+from runner.rules.redact import one_line
+
+_PATH_LENGTH = 200
+_OF_THE_USER = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG),
+    *(errno.ELOOP, errno.ENOTDIR, errno.EISDIR),
+)
 
 
-def of_the_database(error: Exception) -> UserError | None:
-    """Return what to say where it is the database that failed; None where it is anything else."""
-    if "sqlalchemy" not in sys.modules:
+def known(error: Exception) -> UserError | None:
+    """Return what to say where it is a file or the database that failed; None for a bug."""
+    if isinstance(error, OSError):
+        return _of_a_file(error)
+    return _of_the_database(error) if "sqlalchemy" in sys.modules else None
+
+
+def _of_a_file(error: OSError) -> UserError | None:
+    if error.filename is None or error.errno not in _OF_THE_USER:
         return None
+    path, why = one_line(os.fsdecode(error.filename), _PATH_LENGTH), os.strerror(error.errno).lower()
+    return UserError(f"{path} cannot be used: {why}", fix="check the path, and the disk it is on")
+
+
+def _of_the_database(error: Exception) -> UserError | None:
     from sqlalchemy.engine import make_url
 
     from runner.db import trouble

@@ -157,7 +157,7 @@ def call(arguments: Sequence[str]) -> int:
 def _tell_of_crash(error: Exception, arguments: Sequence[str]) -> int:
     from runner.cli import crash
 
-    known = crash.of_the_database(error)
+    known = crash.known(error)
     if known is not None:
         return _tell(known, arguments)
     crash.tell(error)

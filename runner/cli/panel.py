@@ -15,7 +15,7 @@ from runner.cli import text
 from runner.cli.last_words import standstill
 from runner.cli.pace import Lately, Pace
 from runner.cli.progress import how_many, limit_use, money, oldest, percent, projected, quiet_counts, to_go
-from runner.rules.redact import one_line
+from runner.rules.redact import one_line, plain
 from runner.rules.states import RunState
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Panel:
 
     def say(self, line: str) -> None:
         """Print a line above the panel."""
-        self._live.console.print(Text(line))
+        self._live.console.print(Text(plain(line)))
 
 
 def _panel(seen: Snapshot, pace: Pace, later_lately: int) -> Table:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from runner.cli.shape import Shape
 from runner.cli.shapes import ERROR, OF_COMMANDS, TITLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from runner.cli.shape import Shape
 
 _SCHEMA_URL: Final = "https://json-schema.org/draft/2020-12/schema"
 _HEAD: Final = """\

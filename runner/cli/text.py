@@ -23,15 +23,19 @@ _GAP: Final = 2  # between columns, and before them where a block is indented
 dollars = money.dollars
 
 
-def out(line: str = "") -> None:
-    """Print what was asked for."""
-    sys.stdout.write(f"{line}\n")
+def out(lines: str = "") -> None:
+    """Print what was asked for; whatever is in it, a terminal obeys none of it."""
+    sys.stdout.write(f"{_harmless(lines)}\n")
 
 
-def note(line: str) -> None:
-    """Print a word beside it: progress, notes, warnings, errors."""
-    sys.stderr.write(f"{line}\n")
+def note(lines: str) -> None:
+    """Print a word beside it: progress, notes, warnings, errors; as harmless as `out`."""
+    sys.stderr.write(f"{_harmless(lines)}\n")
     sys.stderr.flush()
+
+
+def _harmless(lines: str) -> str:
+    return lines if lines.isprintable() else "\n".join(plain(line) for line in lines.split("\n"))
 
 
 def error_block(error: UserError) -> str:
