@@ -4,7 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test soak check fast services docs clean
+SECONDS ?= 600
+
+.PHONY: help demo test soak fuzz check fast services docs clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -24,6 +26,10 @@ test: $(READY) services check ## everything: style, types, structure, and all te
 soak: $(READY) services ## the slow ones: minutes of load on the limiter
 	$(BIN)/pytest -m soak
 
+fuzz: $(READY) ## throw bytes at the line reader for SECONDS (600); the corpus is kept in .fuzz
+	mkdir -p .fuzz
+	$(BIN)/python tests/fuzz/line_reader.py -max_total_time=$(SECONDS) .fuzz
+
 check: $(READY) ## style, types, import arrows, schema, generated docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -40,4 +46,4 @@ docs: $(READY) ## write the generated pages anew
 	$(BIN)/python tests/structure/generated.py
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz

@@ -2,63 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
-from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from strict_reference import reference
 
 from runner.rules.findings import Remark
 from runner.rules.strict_json import parse_line
-
-DEPTH_MAX = 100
-DIGITS_MAX = 4_000
-
-
-def reference(raw: bytes) -> object:
-    """Read strictly, slowly, and by other means than the product: ValueError where it is refused."""
-    text = raw.decode("utf-8")
-    if text.startswith("\ufeff"):
-        raise ValueError("byte order mark")
-
-    def no_constant(name: str) -> object:
-        raise ValueError(name)
-
-    def number(digits: str) -> float:
-        if sum(character.isdigit() for character in digits) > DIGITS_MAX or math.isinf(float(digits)):
-            raise ValueError("number")
-        return float(digits)
-
-    def whole(digits: str) -> int:
-        if len(digits.lstrip("-")) > DIGITS_MAX:
-            raise ValueError("number")
-        return int(digits)
-
-    def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
-        if len({name for name, _ in members}) < len(members):
-            raise ValueError("duplicate key")
-        return dict(members)
-
-    try:
-        value = json.loads(
-            text, object_pairs_hook=pairs, parse_constant=no_constant, parse_float=number, parse_int=whole
-        )
-    except RecursionError:
-        raise ValueError("depth") from None
-    json.dumps(value, ensure_ascii=False).encode()
-    if not isinstance(value, dict) or depth(value) > DEPTH_MAX:
-        raise ValueError("depth or kind")
-    return value
-
-
-def depth(value: object) -> int:
-    if isinstance(value, dict):
-        return 1 + max(map(depth, value.values()), default=0)
-    if isinstance(value, list):
-        return 1 + max(map(depth, value), default=0)
-    return 0
 
 
 def agrees_with_reference(raw: bytes) -> bool:
