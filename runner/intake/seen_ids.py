@@ -9,13 +9,16 @@ from runner.rules.findings import Finding
 from runner.rules.json_faults import shortened
 
 _BUCKETS: Final = 65_536
-_MARK_BYTES: Final = 10  # with the bucket's 16 bits: 96 bits, so that a chance clash is out of the question
-_LINE_BYTES: Final = 5
+_MARK_BYTES: Final = (
+    8  # with the bucket's 16 bits: 80 bits; two of 5 million ids clash with a chance of 10^-11
+)
+_LINE_BYTES: Final = 4
+_LINE_MAX: Final = (1 << 8 * _LINE_BYTES) - 1  # a run has no more jobs
 _ENTRY_BYTES: Final = _MARK_BYTES + _LINE_BYTES
 
 
 class SeenIds:
-    """Ids by their hash, 15 bytes each and some slack: a million take about 25 MB.
+    """Ids by their hash, 12 bytes each and some slack: a million take about 20 MB.
 
     A bucket is a plain run of entries; finding one in it is a search for bytes, done in C.
     """
@@ -34,7 +37,7 @@ class SeenIds:
         while at >= 0 and at % _ENTRY_BYTES:
             at = bucket.find(mark, at + 1)
         if at < 0:
-            bucket += mark + line.to_bytes(_LINE_BYTES, "big")
+            bucket += mark + min(line, _LINE_MAX).to_bytes(_LINE_BYTES, "big")
             return None
         return _used_twice(
             custom_id, line, int.from_bytes(bucket[at + _MARK_BYTES : at + _ENTRY_BYTES], "big")
