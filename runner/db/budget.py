@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, bindparam, text
 
 from runner.db import counters, runs
 from runner.rules.budget import RESERVES, Account, used_ticks
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from runner.db.counters import Deltas
+
+_OUT: Final = (
+    ("state = 'waiting'", "due_at_ms"),
+    ("state IN ('submitting', 'collecting', 'stored')", "lease_until_ms"),
+)
 
 
 def account(connection: Connection, run_id: int, deltas: Deltas) -> Account | None:
@@ -31,6 +38,18 @@ def account(connection: Connection, run_id: int, deltas: Deltas) -> Account | No
         reserved_ticks=counts.get(("ticks", "reserved"), 0),
         out=sum(counters.states(counts)[state] for state in RESERVES),
     )
+
+
+def out_of(connection: Connection, run_id: int, names: Collection[str]) -> int:
+    """Count the jobs of a run that name one of these models and are out."""
+    found = 0
+    for state, since in _OUT:  # each by its partial index: with `+` no other one is thought of
+        query = text(
+            f"SELECT COUNT(*) FROM jobs WHERE {state} AND {since} >= 0"
+            " AND +run_id = :run AND model IN :models"
+        ).bindparams(bindparam("models", expanding=True))
+        found += int(connection.execute(query, {"run": run_id, "models": sorted(names)}).scalar_one())
+    return found
 
 
 def models(connection: Connection, run_id: int) -> list[str]:

@@ -51,8 +51,8 @@ def mark(
     """Mark leased jobs of one run as being sent; give back those that its bounds do not let go.
 
     These are `max_waiting`, as the database counts now what is out, and the budget; `scouts`: whether
-    nobody knows yet what answers cost. PostgreSQL lets several processes count at once: without a budget
-    each may then be over `max_waiting` by what it marks in that moment.
+    nobody knows yet what answers of these models cost. PostgreSQL lets several processes count at once:
+    without a budget each may then be over `max_waiting` by what it marks in that moment.
     """
     room = max(0, options.max_waiting - counters.out(connection, wanted[0].job.lease.run_id))
     affordable = wanted[:room]
@@ -91,7 +91,10 @@ def admitted(
         model = next(one.job.model for one in wanted if one.reserve_ticks is None)
         runs.pause(connection, run_id, PauseReason.BUDGET, _no_price(model), now_ms)
         return 0
-    count = account.fitting(reserves, SCOUTS if scouts else None)
+    room = None
+    if scouts:
+        room = SCOUTS - budget.out_of(connection, run_id, {one.job.model for one in wanted})
+    count = account.fitting(reserves, room)
     if count == 0 and account.out == 0:
         runs.pause(connection, run_id, PauseReason.BUDGET, _used_up(account, reserves[0]), now_ms)
     return count

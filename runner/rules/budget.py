@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from runner.rules.prices import PriceRow
 
-SCOUTS: Final = 8  # of a model whose costs nobody knows: so many are out at once, and teach
+SCOUTS: Final = 8  # of models whose costs nobody knows: so many are out at once, and teach
 RESERVES: Final = frozenset(  # a job in one of these has an attempt whose cost is still to come
     {JobState.SUBMITTING, JobState.WAITING, JobState.COLLECTING, JobState.STORED}
 )
@@ -134,9 +134,9 @@ class Account:
         """What is neither used nor reserved; below 0 after an overshoot."""
         return self.budget_ticks - self.used_ticks - self.reserved_ticks
 
-    def fitting(self, wanted: Sequence[int], out_max: int | None = None) -> int:
-        """Count how many of these reserves fit, from the first on, with at most `out_max` jobs out."""
-        left, room = self.left_ticks, len(wanted) if out_max is None else out_max - self.out
+    def fitting(self, wanted: Sequence[int], room: int | None = None) -> int:
+        """Count how many of these reserves fit, from the first on, and at most `room`."""
+        left, room = self.left_ticks, len(wanted) if room is None else room
         for count, ticks in enumerate(wanted):
             left -= ticks
             if left < 0 or count >= room:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from by_hand import COST, LEASE_MS, NOW_MS, Hand, accepted, back, new_run, received, settled
+from sqlalchemy import text
 
 from runner.db import budget, jobs, runs
 from runner.db.counters import Deltas
@@ -119,6 +120,18 @@ def test_few_go_while_nobody_knows_the_costs(database: Database) -> None:
     assert go(hand, hand.leased(rows_max=9), 1, scouts=True) == 0
     assert run_of(hand).state is RunState.RUNNING
     assert go(hand, hand.leased(rows_max=9), 1) == 9
+
+
+def test_each_model_has_scouts_of_its_own(database: Database) -> None:
+    """What is out of a model whose costs are known keeps none of another's back."""
+    hand = budgeted(database, 10**9, count=4 * SCOUTS)
+    assert go(hand, hand.leased(rows_max=2 * SCOUTS), 1) == 2 * SCOUTS
+    others = hand.leased(rows_max=2 * SCOUTS)
+    with database.write() as connection:
+        connection.execute(
+            text("UPDATE jobs SET model = 'grok-4.6' WHERE id >= :first"), {"first": others[0].lease.job_id}
+        )
+    assert go(hand, [replace(job, model="grok-4.6") for job in others], 1, scouts=True) == SCOUTS
 
 
 def test_another_budget_holds_at_once(database: Database) -> None:

@@ -119,7 +119,7 @@ def test_as_many_as_fit_and_not_one_more(
 ) -> None:
     """With those let go the budget holds; with the next it would not, or too many scouts were out."""
     account = Account(budget_ticks=budget, used_ticks=used, reserved_ticks=reserved, out=out)
-    count = account.fitting(wanted, out_max)
+    count = account.fitting(wanted, None if out_max is None else out_max - out)
 
     assert count == 0 or used + reserved + sum(wanted[:count]) <= budget
     assert out_max is None or count == 0 or out + count <= out_max
