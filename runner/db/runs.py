@@ -354,10 +354,17 @@ def note(connection: Connection, run_id: int, at_ms: int, kind: str, cause: str)
 
 
 def note_once(connection: Connection, run_id: int, at_ms: int, kind: str, cause: str) -> None:
-    """Put an event on record, unless the last one of its kind said the same: many processes see one thing."""
+    """Put an event on record, unless the last one of its kind said the same: many processes see one thing.
+
+    A cause like `grok-4.3: …` is of another kind than that of another model.
+    """
+    about = f"{_kept(cause).partition(': ')[0]}: " if ": " in cause else ""
     last = connection.execute(
-        text("SELECT cause FROM run_events WHERE run_id = :run AND kind = :kind ORDER BY id DESC LIMIT 1"),
-        {"run": run_id, "kind": kind},
+        text(
+            "SELECT cause FROM run_events WHERE run_id = :run AND kind = :kind"
+            " AND substr(cause, 1, :length) = :about ORDER BY id DESC LIMIT 1"
+        ),
+        {"run": run_id, "kind": kind, "length": len(about), "about": about},
     ).scalar_one_or_none()
     if last != _kept(cause):
         note(connection, run_id, at_ms, kind, cause)

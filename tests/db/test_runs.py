@@ -201,3 +201,15 @@ def test_a_finished_run_is_opened_again_for_retried_jobs(database: Database) -> 
 
     assert state(hand) is RunState.READY
     assert kinds == ["started", "finished", "reopened"]
+
+
+def test_what_many_processes_see_is_noted_once(database: Database) -> None:
+    """The same of one model again is not, whatever was said of another in between; a change is."""
+    hand = new_run(database, 1)
+    said = ["a: 1", "b: 2", "a: 1", "b: 2", "a: 3", "a: 1", "all", "all", "a%: 1"]
+    with database.write() as connection:
+        for at_ms, cause in enumerate(said):
+            runs.note_once(connection, hand.run_id, at_ms, "limits", cause)
+    with database.read() as connection:
+        told = [event.cause for event in runs.events(connection, hand.run_id) if event.kind == "limits"]
+    assert told == ["a: 1", "b: 2", "a: 3", "a: 1", "all", "a%: 1"]
