@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 STOPPING: Final = "stopping; finished work is saved; press again to stop now"
 _WORDS_LENGTH: Final = 300
-_REASON_LENGTH: Final = 120
+_REASON_LENGTH: Final = 240
 _REMEDY: Final[Mapping[str, str]] = {
     PauseReason.KEY: "set XAI_API_KEY to a key that works",
     PauseReason.CREDITS: "add credits or raise the spending limit at console.x.ai",

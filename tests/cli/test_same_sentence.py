@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -117,6 +118,26 @@ def test_a_state_folder_that_cannot_be_used(case: str, place: Place) -> None:
     mount = do.format(home=shlex.quote(str(home)), mounts=shlex.quote(str(place.folder / "mounts")))
     place.enter = ("unshare", "-Urm", "sh", "-c", f'{mount}; exec "$@"', "sh")
     assert words in place.is_told_by("state folder", *RUN, code=2)
+
+
+def test_a_disk_that_is_nearly_full(tmp_path: Path) -> None:
+    """The run waits for room instead of fetching what it could not keep, and goes on when there is some."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    mount = f"mount -t tmpfs -o size=24m tmpfs {shlex.quote(str(home))}"
+    enter = ("unshare", "-Urm", "sh", "-c", f'{mount}; exec "$@"', "sh")
+    with Simulator(tmp_path, "--instant") as simulator:
+        place = Place(tmp_path, simulator.url)
+        place.enter = enter
+        (found,) = [one for one in place.finds() if one["name"] == "state folder"]
+        assert found["state"] == "failed"
+        said = re.sub(r"\d+ MB are left", "… are left", found["told"])
+        assert said == f"the disk of the state folder {home} is full: … are left, 34 are needed"
+        with Home(tmp_path, simulator) as running:
+            command = running.start_by([*enter, *RUNNER, *RUN])
+            wait_until(lambda: "goes on by itself" in command.said, "the run says why it waits")
+            assert said in re.sub(r"\d+ MB are left", "… are left", command.said)
+            assert simulator.books()["accepted"] == 0
 
 
 def test_a_database_that_is_none(place: Place) -> None:
