@@ -354,6 +354,18 @@ DOCTOR["properties"]["settings"] = array(
 UPGRADE: Final = record(
     "the database's schema", **_SCHEMA, revision=string("now"), before=or_null(string("before; null: empty"))
 )
+SIMULATE: Final = record(
+    "when it listens",
+    **_SCHEMA,
+    url=string("the base URL, for XAI_BASE_URL"),
+    seed=integer("of answers, latencies and faults"),
+)
+WORKER: Final = record(
+    "when they are at work",
+    **_SCHEMA,
+    workers=array("process ids", integer("one worker")),
+    beat=of("boolean", "whether one of them rings"),
+)
 ERROR: Final = record(
     "instead of the object, where a command fails; its exit code tells the same",
     **_SCHEMA,
@@ -384,6 +396,8 @@ OF_COMMANDS: Final[dict[str, tuple[Shape, ...]]] = {
     "summary": (SUMMARY, IDS),
     "costs": (COSTS,),
     "doctor": (DOCTOR,),
+    "simulate": (SIMULATE,),
+    "worker": (WORKER,),
     "db upgrade": (UPGRADE,),
 }
 TITLES: Final[dict[str, Shape]] = {
@@ -399,6 +413,8 @@ TITLES: Final[dict[str, Shape]] = {
     "prune": PRUNE,
     "would": WOULD,
     "doctor": DOCTOR,
+    "simulate": SIMULATE,
+    "worker": WORKER,
     "upgrade": UPGRADE,
     "error": ERROR,
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from runner.cli import text
+from runner.cli import flags, json, text
 from runner.cli.opening import any_database, need_key, read_settings
 from runner.cli.stopping import Stop
 from runner.embedded import processes
@@ -31,10 +31,12 @@ _COMMAND: Final = (sys.executable, "-P", "-c", "from runner.worker import main; 
     "--processes", "count", type=click.IntRange(1, 64), metavar="N", help="Worker processes.  [default: 1]"
 )
 @click.option("--beat", is_flag=True, help="Also ring every few seconds; one worker of all must.")
-def command(*, count: int | None, beat: bool) -> int:
+@flags.json_flag
+def command(*, count: int | None, beat: bool, as_json: bool) -> int:
     """Work for the runs of the shared database until Ctrl-C or SIGTERM; what is in flight is finished first.
 
-    Needs RUNNER_DATABASE_URL and RUNNER_REDIS_URL; without them every run brings its own workers.
+    Needs RUNNER_DATABASE_URL and RUNNER_REDIS_URL; without them every run brings its own workers. --json
+    prints one object when they are at work.
 
     \b
     Example, the first machine and every other:
@@ -50,14 +52,16 @@ def command(*, count: int | None, beat: bool) -> int:
     need_key(settings)
     with any_database(settings):
         fitness.look(settings.effective_redis_url)
-    return _keep(settings.worker_processes or 1, beat=beat)
+    return _keep(settings.worker_processes or 1, beat=beat, as_json=as_json)
 
 
-def _keep(count: int, *, beat: bool) -> ExitCode:
+def _keep(count: int, *, beat: bool, as_json: bool) -> ExitCode:
     """Keep that many workers alive until a signal, then let them finish."""
     with Stop() as stop:
         crew = [_spawn(place, beat=beat) for place in range(count)]
         text.note(f"{text.of(count, 'worker')} at work; Ctrl-C ends in good order")
+        if as_json:
+            json.emit({"schema": 1, "workers": [child.pid for child in crew], "beat": beat})
         while (asked := stop.wait(_LOOK_S)) is None:
             for place, child in enumerate(crew):
                 if child.poll() is not None:

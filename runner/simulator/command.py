@@ -101,10 +101,13 @@ LIMIT = _LimitType()
     "--hang-s", type=click.FloatRange(0), metavar="N", default=75.0, help="How long a hang lasts, in seconds."
 )
 @click.option("--no-ticks", is_flag=True, help="Leave cost_in_usd_ticks out, as old replies did.")
+@click.option("--json", "as_json", is_flag=True, help="Print where it listens as JSON and nothing else.")
 @click.option(
     "--books", type=click.Path(dir_okay=False, path_type=Path), help="Write the ledger here at exit."
 )
-def command(*, instant: bool, fault: tuple[str, ...], every_fault: float | None, **flags: Any) -> None:
+def command(
+    *, instant: bool, fault: tuple[str, ...], every_fault: float | None, as_json: bool, **flags: Any
+) -> None:
     """The xAI API on localhost: strict limits, one-shot results, faults on demand. No key, no cost.
 
     \b
@@ -122,7 +125,7 @@ def command(*, instant: bool, fault: tuple[str, ...], every_fault: float | None,
     options = Options(faults=_rates(fault, every_fault), **flags)
     from runner.simulator.process import run  # the server takes longer to import than --help to print
 
-    raise SystemExit(run(options))
+    raise SystemExit(run(options, as_json=as_json))
 
 
 def _rates(pairs: tuple[str, ...], every: float | None) -> Rates:

@@ -8,6 +8,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import click
+import orjson
 
 from runner.simulator.server import Running, serve
 
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
     from runner.simulator.options import Options
 
 
-def run(options: Options) -> int:
+def run(options: Options, *, as_json: bool = False) -> int:
     """Serves until SIGTERM or SIGINT; returns the exit code, 2 if the port cannot be had."""
-    return asyncio.run(_run(options))
+    return asyncio.run(_run(options, as_json=as_json))
 
 
-async def _run(options: Options) -> int:
+async def _run(options: Options, *, as_json: bool) -> int:
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -36,7 +37,10 @@ async def _run(options: Options) -> int:
         click.echo(f"error: simulate cannot listen on {place}: {reason.lower()}", err=True)
         click.echo("fix: runner simulate --port 0 takes a free one", err=True)
         return 2
-    click.echo(f"simulating https://api.x.ai/v1 at {running.url} (seed {options.seed})")
+    if as_json:
+        click.echo(orjson.dumps({"schema": 1, "url": running.url, "seed": options.seed}))
+    else:
+        click.echo(f"simulating https://api.x.ai/v1 at {running.url} (seed {options.seed})")
     await asked.wait()
     await running.close()
     if options.books is not None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,20 +13,18 @@ import jsonschema
 import pytest
 from live import NO_LIMITS, Home, Simulator, wait_until, write_jobs
 from test_front_page import commands
+from valkey_server import valkey_server
 
 from runner.cli.shapes import OF_COMMANDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from conftest import PostgresServer
+
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "json.schema.json").read_bytes())
 FILE = ("run", "jobs.jsonl", "-o", "out.jsonl")
-SILENT = {
-    "simulate",
-    "worker",
-    "db",
-    "completion",
-}  # they say where they listen, or are no command by themselves
+SILENT = {"db", "completion"}  # a group, and words for a shell
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +49,13 @@ def told(home: Home, *words: str, code: int = 0) -> list[Any]:
     assert objects, command.said
     name = "db upgrade" if words[0] == "db" else words[0]
     for value in objects:
-        shape = "error" if "error" in value else name
-        jsonschema.validate(value, {"$ref": f"#/$defs/{shape}", "$defs": SCHEMA["$defs"]})
+        _hold(value, "error" if "error" in value else name)
     return objects
+
+
+def _hold(value: Any, shape: str) -> None:
+    """Hold an object against its shape."""
+    jsonschema.validate(value, {"$ref": f"#/$defs/{shape}", "$defs": SCHEMA["$defs"]})
 
 
 def test_every_command_with_json_has_a_shape() -> None:
@@ -75,6 +79,20 @@ def test_before_there_is_anything(tmp_path: Path) -> None:
         told(home, "doctor")
         assert told(home, "db", "upgrade")[0]["before"] is None
         assert told(home, "list")[0]["runs"] == []
+
+
+def test_servers_say_in_json_that_they_serve(postgres_server: PostgresServer, tmp_path: Path) -> None:
+    """One object when they are ready, and nothing else on stdout until they end."""
+    with postgres_server.fresh("migrated") as url, valkey_server() as valkey:
+        shared = {"RUNNER_DATABASE_URL": url, "RUNNER_REDIS_URL": valkey.url}
+        with Simulator(tmp_path) as simulator, Home(tmp_path, simulator, **shared) as home:
+            for words in (("simulate", "--port", "0"), ("worker", "--processes", "2", "--beat")):
+                server = home.start(*words, "--json")
+                wait_until(server.out.read_text, f"{words[0]} is ready")
+                os.kill(server.pid, signal.SIGTERM)
+                assert server.ended() in (0, 143), server.said
+                (line,) = server.out.read_text().splitlines()
+                _hold(json.loads(line), words[0])
 
 
 def test_a_run_from_its_file_to_its_removal(place: tuple[Simulator, Home]) -> None:
