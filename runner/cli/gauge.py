@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from runner.rules.errors import Unreachable
 
@@ -15,7 +15,10 @@ _EACH_S: Final = 1.0
 
 
 class Gauge:
-    """Looks at most once a second; never raises and never waits for long."""
+    """Looks at most once a second; never raises and never waits for long. Use it with `with`.
+
+    Left to the garbage collector, its connection is closed at a moment when Ctrl-C is lost.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -31,10 +34,14 @@ class Gauge:
             self._use = self._busiest()
         return self._use
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *about: object) -> None:
         """Let go of the connection."""
         if self._look is not None:
             self._look.close()
+            self._look = None
 
     def _busiest(self) -> Use | None:
         try:

@@ -34,7 +34,8 @@ def command(run: str | None, *, as_json: bool) -> None:
     with existing_database(settings) as database:
         with database.read() as connection:
             found = find_run(connection, run) if run else latest_run(connection)
-        seen = replace(snapshot.read(database, found.id), use=Gauge(settings).read())
+        with Gauge(settings) as gauge:
+            seen = replace(snapshot.read(database, found.id), use=gauge.read())
         if as_json:
             json.emit(snapshot.live(database, seen))
         else:

@@ -65,14 +65,14 @@ def command(
         show: Show = choose(quiet=quiet, interval_s=interval)
         if as_json:
             show = _JsonLines(database, interval or _JSON_LINE_S)
-        with Stop() as stop, show:
+        with Stop() as stop, show, Gauge(settings) as gauge:
             follower = Follower(
                 database=database,
                 run_id=run_id,
                 show=show,
                 stop=stop,
                 timeout_s=timeout,
-                gauge=None if quiet else Gauge(settings),
+                gauge=None if quiet else gauge,
                 verbose=verbose,
             )
             ending = follower.follow()

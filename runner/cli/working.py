@@ -49,7 +49,7 @@ def stay(
     timeout_s: float | None,
 ) -> Ending:
     """Show a run until it stands still, the time is up or a signal asks to stop."""
-    with Stop() as stop, choose(quiet=quiet) as show:
+    with Stop() as stop, choose(quiet=quiet) as show, Gauge(settings) as gauge:
         follower = Follower(
             database=database,
             run_id=run_id,
@@ -57,7 +57,7 @@ def stay(
             stop=stop,
             engine=hold.attachment,
             timeout_s=timeout_s,
-            gauge=None if quiet else Gauge(settings),
+            gauge=None if quiet else gauge,
             verbose=verbose,
         )
         ending = follower.follow()

@@ -59,6 +59,7 @@ def test_a_second_signal_stops_at_once(number: signal.Signals, code: int, tmp_pa
     ):
         command = home.start()
         wait_until(lambda: simulator.books()["faults"].get("hang", 0) >= 8, "all connections hang")
+        wait_until(lambda: "so far" in command.said, "the command follows the run")
         os.kill(command.pid, number)
         wait_until(lambda: "press again" in command.said, "the first signal is answered")
         os.kill(command.pid, number)
