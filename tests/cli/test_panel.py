@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from live import KEY, RUN, Home, Simulator, write_jobs
 from terminal import Terminal
+from test_commands import Place
+from test_no_escapes import at_a_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,3 +116,12 @@ def home_says(home: Home, *words: str) -> str:
     command = home.start(*words)
     assert command.ended() == 0, command.said
     return command.out.read_text()
+
+
+def test_it_is_redrawn_at_most_four_times_a_second(tmp_path: Path) -> None:
+    """However often the numbers are looked at; each drawing tells once how many are done."""
+    place = Place(tmp_path)
+    place.answered()
+    seconds = 3
+    drawn = at_a_terminal(place, f"watch 1 --timeout {seconds}s").count(b" of 3 done")
+    assert 2 <= drawn <= 4 * seconds + 2
