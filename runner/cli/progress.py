@@ -167,13 +167,19 @@ def oldest(seen: Snapshot) -> str | None:
 
 
 def money(seen: Snapshot) -> str:
-    """Say what is spent; with a budget what counts against it, and what is reserved for answers still out."""
-    budget = seen.run.options.budget_ticks
+    """Say what is spent, and what more may be; with a budget what counts against it, and what is reserved."""
+    budget, doubt = seen.run.options.budget_ticks, seen.used_ticks - seen.spent_ticks
     if budget is None:
-        return text.dollars(seen.spent_ticks)
-    told = f"{text.dollars(seen.used_ticks)} of {text.dollars(budget)}"
+        return text.dollars(seen.spent_ticks) + (
+            f" (up to {text.dollars(doubt)} more in doubt)" if doubt else ""
+        )
     reserved = seen.n("ticks", "reserved")
-    return f"{told} (and {text.dollars(reserved)} reserved)" if reserved else told
+    beside = [
+        *([f"{text.dollars(doubt)} of it in doubt"] if doubt else []),
+        *([f"and {text.dollars(reserved)} reserved"] if reserved else []),
+    ]
+    told = f"{text.dollars(seen.used_ticks)} of {text.dollars(budget)}"
+    return f"{told} ({', '.join(beside)})" if beside else told
 
 
 def to_go(eta_s: tuple[int, int] | None) -> str:

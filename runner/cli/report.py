@@ -91,7 +91,8 @@ def _cost(cost: Mapping[str, Any]) -> str:
     if estimated:
         parts.append(f"{text.dollars(estimated)} estimated")
     if cost["possible_extra_ticks"]:
-        parts.append(f"up to {text.dollars(cost['possible_extra_ticks'])} more for answers nobody could read")
+        doubt = text.dollars(cost["possible_extra_ticks"])
+        parts.append(f"up to {doubt} more in doubt (fees for refused prompts, answers nobody could read)")
     if cost["unknown_jobs"]:
         parts.append(f"unknown for {text.of(cost['unknown_jobs'], 'answer')}")
     return ", ".join(parts)

@@ -80,7 +80,7 @@ def test_used_and_reserved_are_shown(database: Database) -> None:
     hand.within(lambda _, deltas: deltas.add(hand.run_id, "ticks", "possible_extra", USD))
     seen = snapshot.read(database, hand.run_id)
 
-    assert money(seen) == "$4.00 of $20.00 (and $2.00 reserved)"
+    assert money(seen) == "$4.00 of $20.00 ($1.00 of it in doubt, and $2.00 reserved)"
     told = snapshot.live(database, seen)
     assert told["budget"]["used_ticks"] == 4 * USD
     assert told["budget"]["reserved_ticks"] == 2 * USD
