@@ -69,7 +69,7 @@ def test_the_flag_takes_nothing_else(word: str) -> None:
 
 
 def test_used_and_reserved_are_shown(database: Database) -> None:
-    """What counts against the budget, not only what is billed; without one, what is billed and what may be."""
+    """What counts against the budget, not only what is billed; without one, what may be as well."""
     hand = replace(new_run(database, 2, RunOptions(budget_ticks=20 * USD)), reserve_ticks=2 * USD)
     lease = hand.bring(JobState.STORED)
     hand.do(
