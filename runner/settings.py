@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import socket
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -24,10 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 _SOCKET_BYTES_MAX: Final = 90  # the kernel takes 107, and a server may open a longer name beside it
+_FLUSH_S: Final = 10.0
 _PLAIN_PATH: Final = re.compile(r"[A-Za-z0-9/._+-]+")  # needs no quoting in any URL
 _GITHUB: Final = ("ARCH", "ENVIRONMENT", "NAME", "OS", "TEMP", "TOOL_CACHE", "TRACKING_ID", "WORKSPACE")
 _NOT_SETTINGS: Final = frozenset(  # of GitHub's own runner in every job, and from our engine to its children
-    {*(f"RUNNER_{word}" for word in _GITHUB), "RUNNER_ENGINE_PID", "RUNNER_ENGINE_TOKEN", "XAI_API_KEY_FILE"}
+    {*(f"RUNNER_{word}" for word in _GITHUB), "RUNNER_ENGINE_PID", "RUNNER_ENGINE_TOKEN", "RUNNER_BEAT"}
 )
 
 
@@ -191,9 +191,9 @@ class Settings:
         return self.database_url is None
 
     @property
-    def host(self) -> str:
-        """Name who shares the spool: this state folder, on this machine."""
-        return "embedded" if self.embedded else f"{socket.gethostname()}:{self.home}"
+    def drain_s(self) -> float:
+        """Return how long a worker may take to end: what is in flight is finished, nothing else is begun."""
+        return self.connect_timeout_s + self.read_timeout_s + _FLUSH_S
 
     @property
     def spool_dir(self) -> Path:
@@ -258,23 +258,29 @@ def _pick(
         return flags[row.name], row.flag or row.name
     if env.get(row.env, "").strip():
         return env[row.env], row.env
-    if row.name == "api_key" and env.get("XAI_API_KEY_FILE", "").strip():
-        return _key_file(Path(env["XAI_API_KEY_FILE"]).expanduser()), "XAI_API_KEY_FILE"
+    if row.secret and env.get(in_file(row), "").strip():
+        return _secret_file(row, Path(env[in_file(row)]).expanduser()), in_file(row)
     if row.toml and row.name in file:
         return file[row.name], f"{row.name} in {origin}"
     return None, "default"
 
 
-def _key_file(path: Path) -> str:
+def in_file(row: Row) -> str:
+    """Name the environment variable that names a file with a secret setting in it."""
+    return f"{row.env}_FILE"
+
+
+def _secret_file(row: Row, path: Path) -> str:
+    what = row.meaning.replace("the xAI API", "the API")
     try:
-        key = path.read_text(encoding="utf-8").strip()
+        secret = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text"
-        what = f"the file of the API key cannot be read: {path}: {why}"
-        raise UsageError(what, fix="correct XAI_API_KEY_FILE") from None
-    if not key:
-        raise UsageError(f"the file of the API key is empty: {path}", fix="write the key into it")
-    return key
+        said = f"the file of {what} cannot be read: {path}: {why}"
+        raise UsageError(said, fix=f"correct {in_file(row)}") from None
+    if not secret:
+        raise UsageError(f"the file of {what} is empty: {path}", fix=f"write {what} into it")
+    return secret
 
 
 def _read(row: Row, raw: object, where: str) -> object:
@@ -327,7 +333,7 @@ def _read_file(cwd: Path) -> tuple[dict[str, Any], str, list[str]]:
 
 
 def _unknown_in_env(env: Mapping[str, str]) -> Iterator[str]:
-    known = {row.env for row in TABLE}
+    known = {row.env for row in TABLE} | {in_file(row) for row in TABLE if row.secret}
     for name in sorted(env):
         if name.startswith("RUNNER_") and name not in known | _NOT_SETTINGS:
             yield f"{name} is no setting{_did_you_mean(name, known)}"

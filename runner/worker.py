@@ -19,31 +19,49 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import kombu.exceptions
+import sqlalchemy.exc
 from celery import Celery
 from celery.beat import EmbeddedService
 from celery.platforms import SecurityWarning
 from celery.signals import celeryd_after_setup, worker_ready, worker_shutdown, worker_shutting_down
 from celery.utils.nodenames import default_nodename, host_format
+from redis import Redis
+from redis.exceptions import RedisError
 
 from runner import settings as settings_of
 from runner.db import workers
 from runner.db.session import Database
+from runner.db.trouble import first_line
 from runner.embedded import bug_report, processes
 from runner.engine.collect import Collect
 from runner.engine.station import Station
 from runner.engine.submit import Submit
 from runner.engine.sweep import sweep as sweep_all
+from runner.engine.watchdog import Watchdog, end_process
+from runner.output.finished import Finished
+from runner.rules.errors import Unreachable
 from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from runner.settings import Settings
 
 log = logging.getLogger("runner.worker")
+AWAY = (  # services come back
+    *(sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError),
+    *(kombu.exceptions.OperationalError, RedisError, OSError, Unreachable),
+)
+REDIS_S = 5.0
 BEAT_S = 5.0
-SEEN_WITHIN_MS = 30_000
+SWEPT = "{runner}:swept"  # kept for a while after each sweep, so that a missing beat is noticed
+SWEPT_S = 20
+SWEEPING = "{runner}:sweeping"  # so that two beats make one sweep
+SWEEPING_MS = 2_000
 HINT_EXPIRES_S = 60
+PULSE_EXPIRES_S = 20
 THREADS = 6  # one for each pump, the sweep, and some to answer hints that are late
-DRAIN_S = 65.0  # a POST or a fetch in flight may take a minute
 
 
 @cache
@@ -60,7 +78,7 @@ app.conf.update(
         "visibility_timeout": 300,
         "unacked_restore_interval": 10,
         "unacked_restore_throttle": 1,
-        "socket_timeout": 30,
+        "socket_timeout": 10,
         "socket_keepalive": True,
     },
     task_default_queue="sweep",
@@ -76,7 +94,7 @@ app.conf.update(
     task_serializer="json",
     accept_content=["json"],
     beat_scheduler="celery.beat:Scheduler",
-    beat_schedule={"sweep": {"task": "runner.sweep", "schedule": BEAT_S}},
+    beat_schedule={"sweep": {"task": "runner.sweep", "schedule": BEAT_S, "options": {"expires": 2 * BEAT_S}}},
 )
 
 
@@ -94,15 +112,21 @@ def collect(run_id: int) -> None:
 
 @app.task(name="runner.sweep")
 def sweep() -> None:
-    """Heal, finish, and ring for whatever should be moving."""
-    for run_id in sweep_all(pumps().station):
-        ring(run_id)
+    """Heal, finish, write what has ended, and ring for whatever should be moving."""
+    pumps().sweep()
+
+
+@app.task(name="runner.pulse")
+def pulse() -> None:
+    """Tell the watchdog that hints make their way."""
+    pumps().watchdog.hint_came()
 
 
 def ring(run_id: int) -> None:
     """Send both hints for a run to every worker that was seen lately."""
-    with _database().read() as connection:
-        seen = workers.alive(connection, _database().now_ms() - SEEN_WITHIN_MS)
+    database = _pumps[0].station.database if _pumps else _database()
+    with database.read() as connection:
+        seen = workers.alive(connection, database.now_ms() - workers.ALIVE_MS)
     for node in {worker.node for worker in seen}:
         for task in (submit, collect):
             task.apply_async((run_id,), queue=doorbell(node), expires=HINT_EXPIRES_S)
@@ -115,25 +139,66 @@ def doorbell(node: str) -> str:
 
 @cache
 def _database() -> Database:
-    return Database(current_settings().effective_database_url, pool_size=2)
+    return Database(current_settings().effective_database_url, pool_size=1)
 
 
 class Pumps:
-    """The station of this process and the pumps on it."""
+    """The station of this process, the pumps on it, and what watches over them."""
 
     def __init__(self, settings: Settings, node: str) -> None:
         self.station = Station(settings, node)
         self._submit, self._collect = Submit(self.station), Collect(self.station)
+        self._redis = Redis.from_url(settings.effective_redis_url, socket_timeout=REDIS_S)
+        self._finished = (
+            Finished(self.station.database, settings.output_dir) if settings.output_dir is not None else None
+        )
+        self.watchdog = Watchdog(self.station.loop, self._ring_myself)
+        self.watchdog.start()
 
     def submit(self, run_id: int) -> None:
         """Lend this thread to the submit pump for a turn; ring again if work is left."""
-        if self.station.run(self._submit.turn(self.station.settings.turn_s)):
+        if self._lend(self._submit.turn(self.station.settings.turn_s)):
             submit.apply_async((run_id,), queue=doorbell(self.station.node))
 
     def collect(self, run_id: int) -> None:
         """Lend this thread to the collect pump for a turn; ring again if work is left."""
-        if self.station.run(self._collect.turn(self.station.settings.turn_s)):
+        if self._lend(self._collect.turn(self.station.settings.turn_s)):
             collect.apply_async((run_id,), queue=doorbell(self.station.node))
+
+    def sweep(self) -> None:
+        """Sweep, unless another worker just did; while a service is away, it is left to the next beat."""
+        try:
+            if not self._redis.set(SWEEPING, self.station.node, nx=True, px=SWEEPING_MS):
+                return
+            for run_id in sweep_all(self.station):
+                ring(run_id)
+            if self._finished is not None:
+                self._finished.write()
+            self._redis.set(SWEPT, self.station.node, ex=SWEPT_S)
+        except AWAY as error:
+            log.warning("sweep.later cause=%s", first_line(error))
+
+    def _lend(self, turn: Coroutine[Any, Any, bool]) -> bool:
+        """Return whether a turn left work to do; one that ends because a service is away is not its fault."""
+        try:
+            has_more = self.station.run(turn)
+        except AWAY as error:
+            log.warning("turn.ended cause=%s", first_line(error))
+            has_more = False
+        except Exception:
+            self.watchdog.turn_failed()
+            raise
+        self.watchdog.turn_went()
+        return has_more
+
+    def _ring_myself(self) -> None:
+        """Send this worker a hint that only shows that hints come; sweep if no beat asks for it."""
+        try:
+            pulse.apply_async(queue=doorbell(self.station.node), expires=PULSE_EXPIRES_S, retry=False)
+            if not self._redis.exists(SWEPT):
+                sweep.apply_async(expires=PULSE_EXPIRES_S, retry=False)
+        except AWAY as error:
+            raise Unreachable("Redis does not answer", fix="") from error
 
 
 _lock = threading.Lock()
@@ -159,24 +224,30 @@ def _on_setup(sender: str, instance: Any, **_: Any) -> None:
 @worker_ready.connect
 def _on_ready(**_: Any) -> None:
     """Look for work at once, and play the beat where asked to."""
-    for task in (submit, collect):
-        task.apply_async((0,), queue=doorbell(pumps().station.node))
+    for task in (sweep, submit, collect):
+        words = () if task is sweep else (0,)
+        task.apply_async(words, queue=doorbell(pumps().station.node))
     if os.environ.get("RUNNER_BEAT") == "1":
         EmbeddedService(app, thread=True, scheduler_cls=app.conf.beat_scheduler).start()
 
 
 @worker_shutting_down.connect
 def _on_stop(**_: Any) -> None:
-    """Claim nothing more, so that the turns end."""
+    """Claim nothing more, so that the turns end; whatever happens, the process ends within its drain time."""
     if _pumps:
-        _pumps[0].station.stop()
+        station, drain_s = _pumps[0].station, current_settings().drain_s
+        _pumps[0].watchdog.stop()
+        deadline = threading.Timer(drain_s, end_process, [f"it did not end within {drain_s:g} s"])
+        deadline.daemon = True
+        deadline.start()
+        station.stop()
 
 
 @worker_shutdown.connect
 def _on_stopped(**_: Any) -> None:
     """Finish what is in flight and leave in good order."""
     if _pumps:
-        _pumps[0].station.close(DRAIN_S)
+        _pumps[0].station.close(current_settings().drain_s)
 
 
 def serve(node: str, *, beat: bool) -> None:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final, Protocol
 from sqlalchemy.exc import OperationalError
 
 from runner.cli import snapshot, text
-from runner.db import runs
+from runner.db import events, runs
 from runner.rules.errors import Unreachable
 from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
+    from runner.cli.crew import Crew
     from runner.cli.gauge import Gauge
     from runner.cli.progress import Show
     from runner.cli.snapshot import Snapshot
@@ -56,6 +57,7 @@ class Follower:
     engine: Engine | None = None
     timeout_s: float | None = None
     gauge: Gauge | None = None
+    crew: Crew | None = None
     verbose: bool = False
     told_until: int = 0
     oldest_out_ms: int | None = None
@@ -97,6 +99,8 @@ class Follower:
         if now_s >= self.oldest_next_s:
             self._tell_events()
             self.oldest_next_s = now_s + _OLDEST_EACH_S
+            if self.crew is not None and (news := self.crew.news()):
+                self.show.say(news)
             self.oldest_out_ms = snapshot.oldest_out_ms(self.database, self.run_id) if seen.out else None
         use = self.gauge.read() if self.gauge is not None else None
         return replace(seen, use=use, oldest_out_ms=self.oldest_out_ms if seen.out else None)
@@ -104,11 +108,11 @@ class Follower:
     def _tell_events(self) -> None:
         """Tell what happened to the run since the last time; without `verbose`, warnings only."""
         with self.database.read() as connection:
-            events = runs.events(connection, self.run_id)
-        for event in events[self.told_until :]:
-            if self.verbose or event.kind == runs.WARNING:
+            found = events.of_run(connection, self.run_id)
+        for event in found[self.told_until :]:
+            if self.verbose or event.kind == events.WARNING:
                 self.show.say(f"{text.timestamp(event.at_ms)}  {event.kind}  {event.cause}".rstrip())
-        self.told_until = len(events)
+        self.told_until = len(found)
 
     def _bear(self, error: OperationalError, away_s: float) -> None:
         """Wait for a database that is away for a while; the engine does the same."""

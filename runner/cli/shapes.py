@@ -134,10 +134,9 @@ _LIVE_PART = {
         integer(f"what the whole run may cost, {_MONEY}; null while that means nothing")
     ),
     "eta_s": or_null(
-        record(
-            "time to go, by `watch` only; null while unknown", low=integer("seconds"), high=integer("seconds")
-        )
+        record("time to go, by `watch`; null while unknown", low=integer("seconds"), high=integer("seconds"))
     ),
+    "workers": or_null(integer("alive on shared servers; null where every run brings its own")),
     "limit": or_null(
         record(
             "the busiest limit within the last minute; null where nobody knows",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from runner.cli import text
+from runner.cli.crew import Crew
 from runner.db import counters, runs, stories
 from runner.output.claim import files_written, mark_of
 from runner.output.files import paths
@@ -154,6 +155,7 @@ def live(database: Database, seen: Snapshot, eta_s: tuple[int, int] | None = Non
         "out": {"answers": seen.out, "until": text.iso(until_ms)},
         "projected_ticks": seen.projected_ticks,
         "eta_s": None if eta_s is None else {"low": eta_s[0], "high": eta_s[1]},
+        "workers": None if database.is_sqlite else Crew(database).alive(),
         "limit": _limit(seen.use) if seen.use is not None else None,
     }
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.cli import flags, json, snapshot, spending, text, working
+from runner.cli.crew import NOBODY, crew_of
 from runner.cli.hold import hold
 from runner.cli.offers import at_rest
 from runner.cli.opening import existing_database, find_run, need_key, read_settings
@@ -72,7 +73,10 @@ def go(
             working.set_to_work(database, found.id, held)
         if detach:
             if not quiet:
-                text.note(f"run {found.id} is at work; to watch it: runner watch {found.id}")
+                crew = crew_of(settings, database)
+                is_idle = crew is not None and not crew.alive()
+                told = NOBODY if is_idle else f"run {found.id} is at work"
+                text.note(f"{told}; to watch it: runner watch {found.id}")
             if as_json:
                 json.emit(snapshot.live(database, snapshot.read(database, found.id)))
             return 0

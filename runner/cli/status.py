@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli import flags, json, last_words, snapshot, text
+from runner.cli.crew import NOBODY, nobody_works
+from runner.cli.follow import stands_still
 from runner.cli.gauge import Gauge
 from runner.cli.offers import offers
 from runner.cli.opening import existing_database, find_run, latest_run, read_settings
@@ -54,4 +56,5 @@ def _lines(database: Database, seen: Snapshot, settings: Settings) -> list[str]:
         *(f"  {line}" for line in last_words.out(database, seen)),
         *(f"  {line}" for line in offers(database, seen, settings)),
         *([f"  {reason}"] if reason else []),
+        *([f"  {NOBODY}"] if not stands_still(seen) and nobody_works(database) else []),
     ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli import flags, json, last_words, snapshot, text, working
+from runner.cli.crew import crew_of
 from runner.cli.follow import Follower, stands_still
 from runner.cli.gauge import Gauge
 from runner.cli.hold import hold
@@ -73,6 +74,7 @@ def command(
                 stop=stop,
                 timeout_s=timeout,
                 gauge=None if quiet else gauge,
+                crew=crew_of(settings, database),
                 verbose=verbose,
             )
             ending = follower.follow()

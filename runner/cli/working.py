@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from runner.cli import json, last_words, snapshot, text
+from runner.cli.crew import NOBODY, Crew, crew_of
 from runner.cli.follow import Follower
 from runner.cli.gauge import Gauge
 from runner.cli.progress import choose
@@ -58,6 +59,7 @@ def stay(
             engine=hold.attachment,
             timeout_s=timeout_s,
             gauge=None if quiet else gauge,
+            crew=crew_of(settings, database),
             verbose=verbose,
         )
         ending = follower.follow()
@@ -73,7 +75,9 @@ def leave(database: Database, run_id: int, hold: Hold, *, command: str, as_json:
     seen = snapshot.read(database, run_id)
     for line in (last_words.how_far(seen), *last_words.out(database, seen)):
         text.note(line)
-    if goes_on:
+    if goes_on and hold.attachment is None and not Crew(database).alive():
+        text.note(NOBODY)
+    elif goes_on:
         text.note(f"the work goes on without this command; to watch it: runner watch {run_id}")
     text.note(f"to go on: {command}")
     if as_json:

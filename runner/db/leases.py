@@ -155,6 +155,14 @@ def release(connection: Connection, leases: Sequence[Lease]) -> None:
         )
 
 
+def make_due(connection: Connection, now_ms: int) -> None:
+    """Make due what is to wait until later: the clock was set back, and nobody knows for how long that is."""
+    connection.execute(
+        text("UPDATE jobs SET due_at_ms = :now WHERE state IN ('waiting', 'pending') AND due_at_ms > :now"),
+        {"now": now_ms},
+    )
+
+
 def next_due_ms(connection: Connection) -> int | None:
     """Return when the next waiting job is due, or None when none waits."""
     return connection.execute(

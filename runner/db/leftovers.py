@@ -40,15 +40,32 @@ def of_worker(connection: Connection, worker: int) -> list[Leftover]:
     return [_leftover(row) for row in rows]
 
 
-def expired(connection: Connection, now_ms: int, rows_max: int) -> list[Leftover]:
-    """Return jobs being sent or collected under leases that ran out."""
+def expired(connection: Connection, now_ms: int, rows_max: int, *, alive_since_ms: int) -> list[Leftover]:
+    """Return jobs being sent or collected under leases that ran out, of workers without a sign of life since.
+
+    Those that live look after their own.
+    """
     rows = connection.execute(
         text(
             f"{_SELECT} WHERE state IN ('submitting', 'collecting', 'stored')"
             " AND state IN ('submitting', 'collecting') AND lease_until_ms <= :now"
+            " AND NOT EXISTS (SELECT 1 FROM workers WHERE workers.id = lease_owner"
+            " AND workers.ended_at_ms IS NULL AND workers.seen_at_ms >= :since)"
             " ORDER BY lease_until_ms LIMIT :rows"
         ),
-        {"now": now_ms, "rows": rows_max},
+        {"now": now_ms, "rows": rows_max, "since": alive_since_ms},
+    )
+    return [_leftover(row) for row in rows]
+
+
+def overdue(connection: Connection, worker: int, now_ms: int) -> list[Leftover]:
+    """Return the jobs of one worker whose leases ran out."""
+    rows = connection.execute(
+        text(
+            f"{_SELECT} WHERE state IN ('submitting', 'collecting', 'stored')"
+            " AND state IN ('submitting', 'collecting') AND lease_until_ms <= :now AND lease_owner = :worker"
+        ),
+        {"now": now_ms, "worker": worker},
     )
     return [_leftover(row) for row in rows]
 

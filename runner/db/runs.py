@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, text
 
-from runner.db import counters
+from runner.db import counters, events
 from runner.db.job_ids import job_id
 from runner.rules.states import JobState, PauseReason, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-WARNING = "warning"  # the kind of an event that whoever watches must see
 _MOVING = (JobState.SUBMITTING, JobState.WAITING, JobState.COLLECTING, JobState.STORED)
 _NO_PAUSE = "pause_reason = NULL, pause_text = NULL"
 
@@ -99,6 +98,16 @@ def of_path(connection: Connection, path: str) -> RunRow | None:
 def of_content(connection: Connection, sha256: str) -> RunRow | None:
     """Return the newest run of an input with this sha256."""
     return _newest_by(connection, "input_sha256", sha256)
+
+
+def unwritten(connection: Connection, *, since_ms: int) -> list[RunRow]:
+    """Return the runs that ended after a time and whose files no worker has written since their end."""
+    query = text(
+        "SELECT * FROM runs WHERE state IN ('finished', 'cancelled') AND finished_at_ms >= :since"
+        " AND NOT EXISTS (SELECT 1 FROM run_events e WHERE e.run_id = runs.id AND e.kind = :written"
+        " AND e.at_ms >= runs.finished_at_ms) ORDER BY id"
+    )
+    return [_run(row) for row in connection.execute(query, {"since": since_ms, "written": events.WRITTEN})]
 
 
 def _newest_by(connection: Connection, column: str, word: str) -> RunRow | None:
@@ -210,7 +219,7 @@ def cancel(connection: Connection, run_id: int, now_ms: int) -> bool:
 def pause(connection: Connection, run_id: int, reason: PauseReason, why: str, now_ms: int) -> bool:
     """Stop submitting for a run until a person says otherwise; collecting goes on."""
     change = "state = 'paused', pause_reason = :reason, pause_text = :why"
-    words = {"reason": reason, "why": _kept(why)}
+    words = {"reason": reason, "why": events.kept(why)}
     return _move(
         connection, run_id, ("running", "waiting"), change, now_ms, "paused", f"{reason}: {why}", words
     )
@@ -219,7 +228,7 @@ def pause(connection: Connection, run_id: int, reason: PauseReason, why: str, no
 def wait(connection: Connection, run_id: int, why: str, now_ms: int) -> bool:
     """Say that a run waits for a service; it goes on by itself."""
     change = "state = 'waiting', pause_text = :why"
-    return _move(connection, run_id, ("running",), change, now_ms, "waiting", why, {"why": _kept(why)})
+    return _move(connection, run_id, ("running",), change, now_ms, "waiting", why, {"why": events.kept(why)})
 
 
 def go_on(connection: Connection, run_id: int, now_ms: int) -> bool:
@@ -249,7 +258,7 @@ def _move(
         {"id": run_id, **given, **values},
     )
     if moved.rowcount:
-        note(connection, run_id, now_ms, event, cause)
+        events.note(connection, run_id, now_ms, event, cause)
     return bool(moved.rowcount)
 
 
@@ -285,7 +294,7 @@ def finish_if_done(connection: Connection, run_id: int, now_ms: int) -> bool:
         pause(connection, run_id, PauseReason.LIMIT, f"the first {run.options.limit} jobs are done", now_ms)
         return False
     if counters.recount(connection, run_id):
-        note(connection, run_id, now_ms, "recounted", "the counters had drifted and were mended")
+        events.note(connection, run_id, now_ms, "recounted", "the counters had drifted and were mended")
         if counters.open_jobs(connection, run_id):
             return False
     connection.execute(
@@ -296,7 +305,7 @@ def finish_if_done(connection: Connection, run_id: int, now_ms: int) -> bool:
             "state": RunState.CANCELLED if run.state is RunState.CANCELLED else RunState.FINISHED,
         },
     )
-    note(connection, run_id, now_ms, "finished", "")
+    events.note(connection, run_id, now_ms, "finished", "")
     return True
 
 
@@ -341,33 +350,8 @@ def claim_end(connection: Connection, run_id: int, now_ms: int) -> bool:
         told[bool(is_told)] = event
     if told[True] > told[False]:
         return False
-    note(connection, run_id, now_ms, "told", "--on-end was called")
+    events.note(connection, run_id, now_ms, "told", "--on-end was called")
     return True
-
-
-def note(connection: Connection, run_id: int, at_ms: int, kind: str, cause: str) -> None:
-    """Put one event of a run on record."""
-    connection.execute(
-        text("INSERT INTO run_events (run_id, at_ms, kind, cause) VALUES (:run, :at, :kind, :cause)"),
-        {"run": run_id, "at": at_ms, "kind": kind, "cause": _kept(cause)},
-    )
-
-
-def note_once(connection: Connection, run_id: int, at_ms: int, kind: str, cause: str) -> None:
-    """Put an event on record, unless the last one of its kind said the same: many processes see one thing.
-
-    A cause like `grok-4.3: …` is of another kind than that of another model.
-    """
-    about = f"{_kept(cause).partition(': ')[0]}: " if ": " in cause else ""
-    last = connection.execute(
-        text(
-            "SELECT cause FROM run_events WHERE run_id = :run AND kind = :kind"
-            " AND substr(cause, 1, :length) = :about ORDER BY id DESC LIMIT 1"
-        ),
-        {"run": run_id, "kind": kind, "length": len(about), "about": about},
-    ).scalar_one_or_none()
-    if last != _kept(cause):
-        note(connection, run_id, at_ms, kind, cause)
 
 
 def has_paused_by(connection: Connection, run_id: int, reason: PauseReason) -> bool:
@@ -376,19 +360,6 @@ def has_paused_by(connection: Connection, run_id: int, reason: PauseReason) -> b
         "SELECT 1 FROM run_events WHERE run_id = :run AND kind = 'paused' AND cause LIKE :begin LIMIT 1"
     )
     return connection.execute(query, {"run": run_id, "begin": f"{reason}:%"}).first() is not None
-
-
-def events(connection: Connection, run_id: int) -> list[Row[Any]]:
-    """Return the events of a run, oldest first."""
-    return list(
-        connection.execute(
-            text("SELECT at_ms, kind, cause FROM run_events WHERE run_id = :run ORDER BY id"), {"run": run_id}
-        )
-    )
-
-
-def _kept(words: str) -> str:
-    return words.replace("\0", "\ufffd")  # PostgreSQL's text takes no NUL
 
 
 def _run(row: Row[Any]) -> RunRow:

@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 
 SQLITE_BUSY_MS = 30_000
 SQLITE_CACHE_KIB = 16_384
+_OVERFLOW = 2  # connections beyond the pool's size, for a moment
+_POSTGRES = {
+    "connect_timeout": 10,
+    "options": "-c synchronous_commit=on -c timezone=UTC",
+    "keepalives_idle": 10,  # a server that has vanished without a word is noticed within half a minute
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
 
 
 class Database:
@@ -137,7 +146,7 @@ def _postgres(url: URL, pool_size: int) -> Engine:
     return create_engine(
         url,
         pool_size=pool_size,
-        max_overflow=2,
+        max_overflow=_OVERFLOW,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": 10, "options": "-c synchronous_commit=on -c timezone=UTC"},
+        connect_args=_POSTGRES,
     )

@@ -59,6 +59,11 @@ def told(error: DBAPIError, url: URL) -> Unreachable | None:
     return Unreachable(f"the database {what}: {shown}", where=tuple(words), fix=fix)
 
 
+def first_line(error: Exception) -> str:
+    """Return what an error says, short enough for a log: drivers add the statement and hints."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
 def need_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
     """Raise UsageError where Python's SQLite is too old."""
     if version < SQLITE_MIN:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
+
+ALIVE_MS: Final = 30_000  # so long after its last sign of life a worker counts as alive
 
 
 def enter(connection: Connection, *, host: str, node: str, pid: int, now_ms: int) -> int:

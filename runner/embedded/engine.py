@@ -129,11 +129,12 @@ class Engine:
 
     def _recover(self) -> None:
         from runner.engine.doubt import pricing_by
+        from runner.engine.host import EMBEDDED
         from runner.engine.recover import recover_host
 
         settings, now_ms = self._settings, self._database.now_ms()
         pricing = pricing_by(settings.base_url, settings.prices)
-        recover_host(self._database, self._home.spool, settings.host, now_ms, pricing)
+        recover_host(self._database, self._home.spool, EMBEDDED, now_ms, pricing)
 
     def _look(self) -> None:
         from runner.embedded import workload

@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from runner.db.counters import Deltas
+from runner.db.trouble import first_line
 
 if TYPE_CHECKING:
     import asyncio
@@ -102,7 +103,7 @@ class Committer:
             try:
                 answers = self._transaction(batch)
             except (OperationalError, InterfaceError) as error:
-                log.warning("database.away retry_s=%.2f cause=%s", pause_s, _first_line(error))
+                log.warning("database.away retry_s=%.2f cause=%s", pause_s, first_line(error))
                 time.sleep(pause_s)
                 pause_s = min(pause_s * 2, RETRY_S_MAX)
             except Exception as error:  # noqa: BLE001 - whatever it is, the others' rows go on
@@ -172,7 +173,3 @@ def _fail(futures: list[asyncio.Future[Any]], error: Exception) -> None:
     for future in futures:
         if not future.done():
             future.set_exception(error)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from runner.db import runs
+from runner.db import events, runs
 from runner.engine import closing
 from runner.engine.activity import SENDING
 from runner.rules import clock, failing
@@ -88,7 +88,7 @@ class Oversight:
         for run_id in [activity.run.id for activity in active]:
             for line in news:
                 await station.committer.ask(
-                    lambda c, _, r=run_id, w=line: runs.note_once(c, r, station.now_ms(), "limits", w)  # type: ignore[misc]
+                    lambda c, _, r=run_id, w=line: events.note_once(c, r, station.now_ms(), "limits", w)  # type: ignore[misc]
                 )
 
     async def _tell_clock(self, active: list[Activity]) -> None:
@@ -100,5 +100,5 @@ class Oversight:
         for run_id in {activity.run.id for activity in active} - self._warned:
             self._warned.add(run_id)
             await station.committer.ask(
-                lambda c, _, r=run_id: runs.note_once(c, r, station.now_ms(), runs.WARNING, str(advice))  # type: ignore[misc]
+                lambda c, _, r=run_id: events.note_once(c, r, station.now_ms(), events.WARNING, str(advice))  # type: ignore[misc]
             )

@@ -9,7 +9,6 @@ import logging
 import os
 import random
 import threading
-import time
 from collections import defaultdict
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -19,12 +18,14 @@ from runner.api import account
 from runner.api.xai import XAI
 from runner.db import runs, workers
 from runner.db.session import Database
-from runner.engine import activity, rebuild
+from runner.engine import activity, rebuild, sign_of_life
 from runner.engine.activity import SENDING, Activity
 from runner.engine.breaker import Breaker
+from runner.engine.clock import SharedClock
 from runner.engine.committer import Committer
 from runner.engine.disk import Disk
 from runner.engine.doubt import Pricing, pricing_by
+from runner.engine.host import host_of
 from runner.engine.oversight import Oversight
 from runner.engine.settle import Policy
 from runner.engine.spool import Segment, Spool
@@ -74,7 +75,8 @@ class Station:
 
     async def _open(self) -> None:
         settings, database = self.settings, self.database
-        self.host = settings.host
+        self.host = host_of(settings)
+        self.clock = SharedClock(database.now_ms)
         with database.write() as connection:
             self.worker = workers.enter(
                 connection, host=self.host, node=self.node, pid=os.getpid(), now_ms=database.now_ms()
@@ -82,7 +84,6 @@ class Station:
             # Within the transaction: a worker on record without a locked spool counts as dead.
             self.spool = Spool(settings.spool_dir, self.worker)
             self.disk = Disk(settings.spool_dir)
-        self._skew_ms = database.now_ms() - _local_ms()
         self.committer = Committer(database, self.loop, shard=self.worker)
         self.api = XAI(settings, connections=settings.concurrency * 2)
         self.http = asyncio.Semaphore(settings.concurrency)
@@ -91,6 +92,7 @@ class Station:
         self.breaker = Breaker(settings.effective_redis_url, self.pause)
         self.team = Team(self.api, settings.effective_redis_url, account.key_name(settings), self.random)
         self._overseeing = self.loop.create_task(self.oversight.run())
+        self._living = self.loop.create_task(sign_of_life.run(self))
 
     def run(self, stage: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the station's loop from another thread; return what it returns."""
@@ -98,7 +100,7 @@ class Station:
 
     def now_ms(self) -> int:
         """Return the time by the database's clock, which all hosts share."""
-        return _local_ms() + self._skew_ms
+        return self.clock.now_ms()
 
     def bucket(self, model: str) -> str:
         """Name the limiter's bucket: limits hold per team and the model that serves, by whatever name."""
@@ -295,6 +297,7 @@ class Station:
         while self.in_flight() and self.loop.time() < ended:  # noqa: ASYNC110 - one place, once
             await asyncio.sleep(0.01)
         self._overseeing.cancel()
+        self._living.cancel()
         await self.committer.ask(lambda c, _: workers.leave(c, self.worker, self.now_ms()))
         await self.loop.run_in_executor(None, self.committer.close)
         self.spool.close()
@@ -306,10 +309,12 @@ class Station:
 
     def in_flight(self) -> bool:
         """Return whether jobs are in the hands of this process."""
-        me = asyncio.current_task(self.loop)
-        return any(
-            t is not me and t.get_name().startswith(("post ", "get ")) for t in asyncio.all_tasks(self.loop)
-        )
+        return bool(self.held())
+
+    def held(self) -> set[int]:
+        """Return the jobs that this process is sending or fetching."""
+        names = (task.get_name().split() for task in asyncio.all_tasks(self.loop))
+        return {int(words[1]) for words in names if words[0] in ("post", "get")}
 
 
 def _lowest(said: list[int | None]) -> int | None:
@@ -318,7 +323,3 @@ def _lowest(said: list[int | None]) -> int | None:
     if numbers:
         return min(numbers)
     return 0 if said and all(n == 0 for n in said) else None
-
-
-def _local_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -11,7 +11,8 @@ from runner.db.job_ids import run_of
 from runner.engine import closing, recover, settle
 from runner.engine.doubt import BY_THE_TABLE
 from runner.engine.settle import Subject
-from runner.rules.states import JobState, RunState
+from runner.engine.sign_of_life import take_back
+from runner.rules.states import RunState
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
@@ -28,27 +29,20 @@ log = logging.getLogger("runner.sweep")
 def sweep(station: Station) -> list[int]:
     """Heal and finish; return the ids of the runs that should be moving."""
     database, now_ms = station.database, station.now_ms()
-    with database.write() as connection:
-        workers.seen(connection, station.worker, now_ms)
     recover.recover_host(database, station.settings.spool_dir, station.host, now_ms, station.prices)
-    expired_leases(database, now_ms, station.prices)
+    if station.clock.is_steady:  # else it says nothing about leases and signs of life
+        expired_leases(database, now_ms, station.prices)
     settle_stored(station)
     return finish(database, now_ms)
 
 
 def expired_leases(database: Database, now_ms: int, pricing: Pricing = BY_THE_TABLE) -> None:
-    """Take back jobs whose holders did not finish in time: in doubt if being sent, else asked for again."""
+    """Take back jobs whose leases ran out and whose holders have gone silent."""
     with database.write() as connection:
-        left = leftovers.expired(connection, now_ms, ROWS_MAX)
-        if not left:
-            return
+        left = leftovers.expired(connection, now_ms, ROWS_MAX, alive_since_ms=now_ms - workers.ALIVE_MS)
         deltas = Deltas(0)
-        submitting = [job for job in left if job.state is JobState.SUBMITTING]
-        collecting = [job for job in left if job.state is JobState.COLLECTING]
-        doubtful = recover.doubtful(connection, submitting, now_ms, deltas, pricing)
-        again = recover.fetch_again(connection, collecting, now_ms, deltas)
+        take_back(connection, left, now_ms, deltas, pricing)
         deltas.write(connection)
-    log.warning("lease.expired submitting=%d collecting=%d", len(doubtful), len(again))
 
 
 def settle_stored(station: Station) -> None:

@@ -16,7 +16,7 @@ from test_commands import Place
 from test_no_escapes import at_a_terminal
 
 from runner.cli.main import call
-from runner.db import jobs, runs
+from runner.db import events, jobs, runs
 from runner.db.session import Database
 from runner.rules.states import Event, JobState
 
@@ -93,7 +93,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
         cause = replace(CAUSE, code="safety", message=text)
         hand.do(jobs.refused, replace(back(lease, JobState.FAILED), cause=cause))
     with database.write() as connection:
-        runs.note(connection, 1, 1_800_000_000_000, runs.WARNING, NAME)
+        events.note(connection, 1, 1_800_000_000_000, events.WARNING, NAME)
         runs.wait(connection, 1, NAME, 1_800_000_000_000)
     database.close()
     return place

@@ -39,9 +39,9 @@ def test_expired_leases_come_oldest_first_and_bounded(database: Database) -> Non
         hand.send(lease, now_ms=NOW_MS + 2 - number)
 
     with database.read() as connection:
-        assert leftovers.expired(connection, NOW_MS + LEASE_MS - 1, 10) == []
-        found = leftovers.expired(connection, NOW_MS + LEASE_MS + 1, 10)
-        first = leftovers.expired(connection, NOW_MS + LEASE_MS * 2, 1)
+        assert leftovers.expired(connection, NOW_MS + LEASE_MS - 1, 10, alive_since_ms=NOW_MS) == []
+        found = leftovers.expired(connection, NOW_MS + LEASE_MS + 1, 10, alive_since_ms=NOW_MS)
+        first = leftovers.expired(connection, NOW_MS + LEASE_MS * 2, 1, alive_since_ms=NOW_MS)
 
     assert [job.lease for job in found] == [held[2], held[1]]
     assert [job.lease for job in first] == [held[2]]

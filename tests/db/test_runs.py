@@ -8,7 +8,7 @@ import pytest
 from by_hand import NOW_MS, back, first_job, new_run, received, settled
 from sqlalchemy import text
 
-from runner.db import jobs, runs
+from runner.db import events, jobs, runs
 from runner.db.runs import RunOptions
 from runner.rules.states import Event, JobState, PauseReason, RunState
 
@@ -104,7 +104,7 @@ def test_a_run_moves_between_its_states_and_tells_each_once(database: Database) 
         found = runs.find(connection, hand.run_id)
         assert found is not None
         assert (found.pause_reason, found.pause_text, found.started_at_ms) == (None, None, NOW_MS)
-        told = [(event.kind, event.cause) for event in runs.events(connection, hand.run_id)]
+        told = [(event.kind, event.cause) for event in events.of_run(connection, hand.run_id)]
         assert [run.id for run in runs.in_states(connection, [RunState.RUNNING])] == [hand.run_id]
         assert runs.in_states(connection, [RunState.PAUSED]) == []
 
@@ -197,7 +197,7 @@ def test_a_finished_run_is_opened_again_for_retried_jobs(database: Database) -> 
 
     with database.write() as connection:
         runs.reopen(connection, hand.run_id, NOW_MS)
-        kinds = [event.kind for event in runs.events(connection, hand.run_id)]
+        kinds = [event.kind for event in events.of_run(connection, hand.run_id)]
 
     assert state(hand) is RunState.READY
     assert kinds == ["started", "finished", "reopened"]
@@ -209,7 +209,7 @@ def test_what_many_processes_see_is_noted_once(database: Database) -> None:
     said = ["a: 1", "b: 2", "a: 1", "b: 2", "a: 3", "a: 1", "all", "all", "a%: 1"]
     with database.write() as connection:
         for at_ms, cause in enumerate(said):
-            runs.note_once(connection, hand.run_id, at_ms, "limits", cause)
+            events.note_once(connection, hand.run_id, at_ms, "limits", cause)
     with database.read() as connection:
-        told = [event.cause for event in runs.events(connection, hand.run_id) if event.kind == "limits"]
+        told = [event.cause for event in events.of_run(connection, hand.run_id) if event.kind == "limits"]
     assert told == ["a: 1", "b: 2", "a: 3", "a: 1", "all", "a%: 1"]

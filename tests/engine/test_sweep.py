@@ -10,15 +10,18 @@ from by_hand import LEASE_MS, NOW_MS, new_run, received, settled
 from sqlalchemy import text
 
 from runner import settings
-from runner.db import jobs, outcomes, runs
+from runner.db import jobs, outcomes, runs, workers
+from runner.db.counters import Deltas
 from runner.db.runs import RunOptions
 from runner.engine import settle
+from runner.engine.clock import STEADY_AFTER_MS, SharedClock
+from runner.engine.sign_of_life import sign
 from runner.engine.station import Station
 from runner.engine.sweep import expired_leases, finish, settle_stored, sweep
 from runner.rules.states import Event, JobState, RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from by_hand import Hand
@@ -162,14 +165,67 @@ def test_runs_that_are_done_are_finished(database: Database) -> None:
 
 
 def test_a_sweep_does_all_of_it(database: Database, station: Station) -> None:
-    """A sign of life, expired leases, stored answers, and the end of what is done."""
+    """Expired leases, stored answers, and the end of what is done; leases only with a steady clock."""
+    hand = new_run(database, 2)
+    job, sent = stored(hand, GOOD), hand.bring(S.SUBMITTING)
+    hand.change(sent.job_id, "lease_until_ms = 0")
+
+    assert sweep(station) == [hand.run_id]
+    assert (hand.state(job), hand.state(sent.job_id)) == (S.SUCCEEDED, S.SUBMITTING)
+
+    station.clock = SharedClock(database.now_ms, ticks(0, 0, STEADY_AFTER_MS))
+    assert sweep(station) == [hand.run_id]
+    assert hand.state(sent.job_id) is S.PENDING
+
+
+def ticks(*values: int) -> Callable[[], int]:
+    """Give a clock that says these values, the last one for ever."""
+    left = list(values)
+    return lambda: left.pop(0) if len(left) > 1 else left[0]
+
+
+def test_a_worker_that_lives_keeps_its_leases(database: Database) -> None:
+    """Whatever the clock says: it looks after what it holds itself."""
     hand = new_run(database, 1)
-    job = stored(hand, GOOD)
+    sent = hand.bring(S.SUBMITTING)
+    late_ms = NOW_MS + 10 * LEASE_MS
+    with database.write() as connection:
+        mine = workers.enter(connection, host="h", node="w1", pid=1, now_ms=NOW_MS)
+        workers.seen(connection, mine, late_ms)
+    hand.change(sent.job_id, f"lease_owner = {mine}")
+
+    expired_leases(database, late_ms + workers.ALIVE_MS)
+    assert hand.state(sent.job_id) is S.SUBMITTING
+    expired_leases(database, late_ms + workers.ALIVE_MS + 1)
+    assert hand.state(sent.job_id) is S.PENDING
+
+
+def test_a_worker_takes_back_what_it_lost_itself(database: Database, station: Station) -> None:
+    """What is in its hands stays there, whatever its lease says; a sign of life is given."""
+    hand = new_run(database, 3)
+    lost, held = hand.bring(S.SUBMITTING), hand.bring(S.SUBMITTING)
+    others = hand.bring(S.COLLECTING)
+    for lease in (lost, held):
+        hand.change(lease.job_id, f"lease_owner = {station.worker}, lease_until_ms = 0")
     with database.write() as connection:
         connection.execute(text("UPDATE workers SET seen_at_ms = 0"))
+        deltas = Deltas(0)
+        sign(connection, deltas, station, {held.job_id}, 0)
+        deltas.write(connection)
 
-    assert sweep(station) == []
+    assert [hand.state(one.job_id) for one in (lost, held, others)] == [S.PENDING, S.SUBMITTING, S.COLLECTING]
+    (seen,) = hand.rows("SELECT seen_at_ms FROM workers")
+    assert seen.seen_at_ms > 0
 
-    assert hand.state(job) is S.SUCCEEDED
-    (worker,) = hand.rows("SELECT seen_at_ms FROM workers")
-    assert worker.seen_at_ms > 0
+
+def test_a_clock_set_back_makes_nobody_wait(database: Database, station: Station) -> None:
+    """What was to wait until a time that is now far off is due at once."""
+    hand = new_run(database, 2)
+    waiting = hand.bring(S.WAITING)
+    later_ms = station.now_ms() + 7_200_000
+    hand.change(waiting.job_id, f"due_at_ms = {later_ms}")
+    for jump_ms, is_due in ((0, False), (-7_200_000, True)):
+        with database.write() as connection:
+            sign(connection, Deltas(0), station, set(), jump_ms)
+        (row,) = hand.rows(f"SELECT due_at_ms FROM jobs WHERE id = {waiting.job_id}")
+        assert (row.due_at_ms <= station.now_ms()) is is_due

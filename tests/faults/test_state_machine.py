@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from runner.db import counters, intake, jobs, leases, leftovers, runs, workers
+from runner.db import counters, events, intake, jobs, leases, leftovers, runs, workers
 from runner.db.counters import Deltas
 from runner.db.outcomes import Accepted, Back, Cause, NotYet
 from runner.db.results import Received
@@ -423,8 +423,8 @@ class Machine(RuleBasedStateMachine):
         self.answers_are_never_lost()
         self.what_the_api_took_is_counted()
         with self.database.read() as connection:
-            events = [event.kind for event in runs.events(connection, self.run_id)]
-        assert events in (["started", "finished"], ["started", "paused", "started", "finished"])
+            told = [event.kind for event in events.of_run(connection, self.run_id)]
+        assert told in (["started", "finished"], ["started", "paused", "started", "finished"])
 
     def lift_budget(self) -> None:
         """A person lets the run go on without a budget."""

@@ -1,0 +1,62 @@
+"""A fleet for tests: hosts (state folders) that share a PostgreSQL, a Redis and a simulator."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import ledger
+import psycopg
+from live import Home, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from live import Command, Simulator
+
+
+class Host(Home):
+    """One host of a fleet: its commands and workers know the others by two URLs only."""
+
+    def __init__(
+        self, folder: Path, simulator: Simulator, database_url: str, redis_url: str, **env: str
+    ) -> None:
+        folder.mkdir(exist_ok=True)
+        super().__init__(
+            folder, simulator, RUNNER_DATABASE_URL=database_url, RUNNER_REDIS_URL=redis_url, **env
+        )
+        self.database_url = database_url
+
+    def worker(self, *words: str) -> Command:
+        """Start `runner worker` and wait until its first process is on record."""
+        before = self.workers()
+        command = self.start("worker", *words)
+        wait_until(lambda: self.workers() > before, "a worker is at work")
+        return command
+
+    def workers(self) -> int:
+        """Count the workers that ever were on record, of all hosts."""
+        return self.count("SELECT COUNT(*) FROM workers")
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask the database; nothing while it does not answer."""
+        with contextlib.suppress(psycopg.OperationalError, psycopg.errors.UndefinedTable):
+            url = self.database_url.replace("+psycopg", "")
+            with psycopg.connect(url, autocommit=True, connect_timeout=5) as base:
+                return base.execute(sql.encode()).fetchall()
+        return []
+
+    def change(self, sql: str) -> None:
+        """Change the database behind everybody's back."""
+        with psycopg.connect(self.database_url.replace("+psycopg", ""), autocommit=True) as base:
+            base.execute(sql.encode())
+
+    def findings(self, simulator: Simulator, *, crashed: bool = False) -> list[str]:
+        """Hold the ledger against what the database and the simulator say."""
+        return ledger.check(
+            self.database_url,
+            self.folder / "out.jsonl",
+            self.folder / "jobs.jsonl",
+            simulator.books(),
+            crashed=crashed,
+        )
