@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
@@ -223,7 +224,8 @@ def _on_setup(sender: str, instance: Any, **_: Any) -> None:
 
 @worker_ready.connect
 def _on_ready(**_: Any) -> None:
-    """Look for work at once, and play the beat where asked to."""
+    """Look for work at once, and play the beat where asked to. SIGHUP ends a worker as SIGTERM does."""
+    signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     for task in (sweep, submit, collect):
         words = () if task is sweep else (0,)
         task.apply_async(words, queue=doorbell(pumps().station.node))

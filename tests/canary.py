@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-MAY_HOLD_IT: Final = {"key", "holds-the-key"}  # files that a test wrote for XAI_API_KEY_FILE
+MAY_HOLD_IT: Final = {"key", "holds-the-key", "xai_api_key"}  # files that a test wrote for XAI_API_KEY_FILE
 _CORE: Final = 12  # so many letters of each base64 form are enough to tell it
 
 

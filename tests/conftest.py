@@ -12,26 +12,27 @@ import signal
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import canary
 import psycopg
 import pytest
+from hosts import Fleet
 from hypothesis import HealthCheck, settings
+from servers import NOBODY, postgres_programs
 
 from runner.db import migrate
 from runner.db.session import Database
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")  # how long an example takes says more of the machine than of the code
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, with children
 
-NOBODY: Final = 65534
 KINDS: Final = ("sqlite", "postgres")
 START_WITHIN_S: Final = 30.0
 _QUICK: Final = ("fsync=off", "full_page_writes=off", "shared_buffers=32MB", "max_connections=60")
@@ -106,7 +107,7 @@ class PostgresServer:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """Start the session's server, with the migrated database `migrated` to copy from."""
-    programs = _postgres_programs()
+    programs = postgres_programs()
     if programs is None:
         pytest.skip("PostgreSQL is not installed")
     folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))  # short: a socket's path may have 107 bytes
@@ -170,11 +171,12 @@ def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[D
             opened.close()
 
 
-def _postgres_programs() -> Path | None:
-    found = shutil.which("initdb")
-    folders = [Path(found).resolve().parent] if found else []
-    folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    return next((folder for folder in folders if (folder / "postgres").exists()), None)
+@pytest.fixture
+def fleet(postgres_server: PostgresServer, tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
+    """Give a maker of one fleet on a fresh database; its arguments are the simulator's flags."""
+    with ExitStack() as stack:
+        url = stack.enter_context(postgres_server.fresh("migrated"))
+        yield lambda *flags: Fleet(tmp_path, url, stack, *flags)
 
 
 def _migrate(url: str) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import psycopg
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -53,7 +53,7 @@ class Postgres:
     def __init__(self, *settings: str, listen: str = "127.0.0.1") -> None:
         programs = postgres_programs()
         assert programs is not None, "PostgreSQL is not installed; make services"
-        self._programs, self._settings, self._listen = programs, settings, listen
+        self._programs, self.settings, self._listen = programs, settings, listen
         self.folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
         self.port = free_port()
         self.url = f"postgresql+psycopg://ann:secret-of-ann@{listen}:{self.port}/fleet"
@@ -92,7 +92,7 @@ class Postgres:
         """Start it and wait until it answers; shortly after a crash it first puts itself in order."""
         settings = (
             "fsync=off", "full_page_writes=off", "shared_buffers=32MB", f"port={self.port}",
-            f"listen_addresses={self._listen}", "unix_socket_directories=", *self._settings,
+            f"listen_addresses={self._listen}", "unix_socket_directories=", *self.settings,
         )  # fmt: skip
         words = [word for setting in settings for word in ("-c", setting)]
         with (self.folder / "log").open("ab") as out:
@@ -196,5 +196,8 @@ class RedisServer:
 
     def _answers(self) -> bool:
         with contextlib.suppress(RedisError), self.client() as client:
-            return bool(client.ping())
+            try:
+                return bool(client.ping())
+            except AuthenticationError:
+                return True
         return False

@@ -11,7 +11,7 @@ from runner.rules.errors import UserError
 from runner.rules.redact import one_line, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from runner.settings import Settings
 
@@ -27,10 +27,15 @@ _LOOKS: Final[tuple[tuple[str, Callable[[Settings], Iterator[Check]]], ...]] = (
 )
 
 
-def all_checks(settings: Settings) -> Iterator[Check]:
-    """Look at everything, one thing after the other."""
+NAMES: Final = tuple(name.replace(" ", "-") for name, _ in _LOOKS)
+
+
+def all_checks(settings: Settings, names: Collection[str] = ()) -> Iterator[Check]:
+    """Look at everything, or at what is named, one thing after the other."""
     secrets = [settings.api_key.reveal()] if settings.api_key else []
     for name, look in _LOOKS:
+        if names and name.replace(" ", "-") not in names:
+            continue
         try:
             yield from look(settings)
         except Exception as error:  # noqa: BLE001 - a doctor works when everything is broken

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 
 from runner.db import workers
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from runner.db.session import Database
     from runner.settings import Settings
 
+LOOK_S: Final = 1.0
 NOBODY: Final = "no worker is alive: nothing is sent or fetched until one is; start one: runner worker"
 
 
@@ -19,6 +21,7 @@ class Crew:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._is_there = True
+        self._next_s = 0.0
 
     def alive(self) -> int:
         """Count the workers that gave a sign of life lately."""
@@ -28,6 +31,10 @@ class Crew:
 
     def news(self) -> str:
         """Say that nobody is there, or somebody again; nothing where that was said."""
+        now_s = time.monotonic()
+        if now_s < self._next_s:
+            return ""
+        self._next_s = now_s + LOOK_S
         was_there, alive = self._is_there, self.alive()
         self._is_there = alive > 0
         if self._is_there == was_there:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli import flags, json, text
-from runner.cli.checks import all_checks
+from runner.cli.checks import NAMES, all_checks
 from runner.cli.finding import Check, failed, ok
 from runner.cli.machine_checks import python
 from runner.cli.opening import read_settings
@@ -24,33 +24,39 @@ if TYPE_CHECKING:
 
 
 @click.command("doctor", short_help="Tell what is set up, what is not, and how to mend it.")
+@click.argument("checks", nargs=-1, type=click.Choice(NAMES), metavar="[CHECK]...")
 @click.option("--config", is_flag=True, help="Also tell every setting and where it comes from.")
 @flags.json_flag
-def command(*, config: bool, as_json: bool) -> int:
+def command(*, checks: tuple[str, ...], config: bool, as_json: bool) -> int:
     """Tell what is set up, what is not, and how to mend it. Changes nothing, costs nothing.
+
+    Only the named CHECKs where some are: state-folder, open-files, port, database, redis, workers, api.
 
     Exit 0 when all is well (warnings included), 4 when the API key is missing or refused, else 5.
 
     \b
     Example, every setting with its source:
       runner doctor --config
+    \b
+    Example, whether a container reaches its servers:
+      runner doctor database redis
     """
     settings, found = _settings()
-    checks = [python(), found]
+    done = [python(), found]
     if not as_json:
-        _print(checks)
-    for check in all_checks(settings) if settings else ():
-        checks.append(check)
+        _print(done)
+    for check in all_checks(settings, checks) if settings else ():
+        done.append(check)
         if not as_json:
             _print([check])
     rows = [asdict(source) for source in settings.sources] if settings and config else []
     if as_json:
         shown = {"settings": rows} if config else {}
-        json.emit({"schema": 1, "checks": [asdict(check) for check in checks], **shown})
+        json.emit({"schema": 1, "checks": [asdict(check) for check in done], **shown})
     else:
         for line in _table(rows):
             text.out(line)
-    return _code(checks)
+    return _code(done)
 
 
 def _settings() -> tuple[Settings | None, Check]:

@@ -96,11 +96,11 @@ class Follower:
             self._tell_events()
         seen = snapshot.read(self.database, self.run_id)
         now_s = time.monotonic()
+        if self.crew is not None and (news := self.crew.news()):
+            self.show.say(news)
         if now_s >= self.oldest_next_s:
             self._tell_events()
             self.oldest_next_s = now_s + _OLDEST_EACH_S
-            if self.crew is not None and (news := self.crew.news()):
-                self.show.say(news)
             self.oldest_out_ms = snapshot.oldest_out_ms(self.database, self.run_id) if seen.out else None
         use = self.gauge.read() if self.gauge is not None else None
         return replace(seen, use=use, oldest_out_ms=self.oldest_out_ms if seen.out else None)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import ledger
 import psycopg
-from live import Home, wait_until
+from live import NO_LIMITS, Home, Simulator, wait_until
+from servers import RedisServer
 
 if TYPE_CHECKING:
+    from contextlib import ExitStack
     from pathlib import Path
 
-    from live import Command, Simulator
+    from live import Command
 
 
 class Host(Home):
@@ -60,3 +62,17 @@ class Host(Home):
             simulator.books(),
             crashed=crashed,
         )
+
+
+class Fleet:
+    """A simulator, a migrated database, a Redis; hosts are made by `host`, and end with the stack."""
+
+    def __init__(self, folder: Path, database_url: str, stack: ExitStack, *flags: str) -> None:
+        self.folder, self.database_url, self._stack = folder, database_url, stack
+        self.redis = stack.enter_context(RedisServer())
+        self.simulator = stack.enter_context(Simulator(folder, *NO_LIMITS, *flags))
+
+    def host(self, name: str, **env: str) -> Host:
+        """Add a host."""
+        made = Host(self.folder / name, self.simulator, self.database_url, self.redis.url, **env)
+        return self._stack.enter_context(made)
