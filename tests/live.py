@@ -102,8 +102,8 @@ class Simulator:
 
     def _is_ready(self) -> bool:
         assert self._process.poll() is None, self._out.read_text()
-        found = re.search(r"http://127\.0\.0\.1:\d+/v1", self._out.read_text())
-        self.url = found[0] if found else ""
+        found = re.search(r"http://(?:127\.0\.0\.1|0\.0\.0\.0)(:\d+/v1)", self._out.read_text())
+        self.url = f"http://127.0.0.1{found[1]}" if found else ""
         return found is not None
 
 

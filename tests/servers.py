@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 
 NOBODY: Final = 65534
 WITHIN_S: Final = 30.0
+LOOPBACK: Final = "127.0.0.1"
 
 
 def free_port() -> int:
     """Return a port of the loopback that nobody listens at."""
     with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
+        one.bind((LOOPBACK, 0))
         return int(one.getsockname()[1])
 
 
@@ -50,13 +51,13 @@ def redis_program() -> str | None:
 class Postgres:
     """A server of one's own with one database, `fleet`; its data outlive `stop`."""
 
-    def __init__(self, *settings: str, listen: str = "127.0.0.1") -> None:
+    def __init__(self, *settings: str, listen: tuple[str, ...] = ()) -> None:
         programs = postgres_programs()
         assert programs is not None, "PostgreSQL is not installed; make services"
-        self._programs, self.settings, self._listen = programs, settings, listen
+        self._programs, self.settings, self._listen = programs, settings, (LOOPBACK, *listen)
         self.folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))
         self.port = free_port()
-        self.url = f"postgresql+psycopg://ann:secret-of-ann@{listen}:{self.port}/fleet"
+        self.url = f"postgresql+psycopg://ann:secret-of-ann@{LOOPBACK}:{self.port}/fleet"
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -92,7 +93,7 @@ class Postgres:
         """Start it and wait until it answers; shortly after a crash it first puts itself in order."""
         settings = (
             "fsync=off", "full_page_writes=off", "shared_buffers=32MB", f"port={self.port}",
-            f"listen_addresses={self._listen}", "unix_socket_directories=", *self.settings,
+            f"listen_addresses={','.join(self._listen)}", "unix_socket_directories=", *self.settings,
         )  # fmt: skip
         words = [word for setting in settings for word in ("-c", setting)]
         with (self.folder / "log").open("ab") as out:
@@ -114,7 +115,7 @@ class Postgres:
     def connect(self, database: str = "fleet") -> psycopg.Connection[Any]:
         """Connect as its owner."""
         return psycopg.connect(
-            host=self._listen, port=self.port, user="ann", password="secret-of-ann", dbname=database,
+            host=LOOPBACK, port=self.port, user="ann", password="secret-of-ann", dbname=database,
             autocommit=True, connect_timeout=5,
         )  # fmt: skip
 
@@ -146,13 +147,13 @@ class Postgres:
 class RedisServer:
     """A Redis of one's own; with `keeps` its data outlive `stop`."""
 
-    def __init__(self, *flags: str, keeps: bool = False, listen: str = "127.0.0.1") -> None:
+    def __init__(self, *flags: str, keeps: bool = False, listen: tuple[str, ...] = ()) -> None:
         program = redis_program()
         assert program is not None, "Redis is not installed; make services"
-        self._program, self._flags, self._keeps, self._listen = program, flags, keeps, listen
+        self._program, self._flags, self._keeps, self._listen = program, flags, keeps, (LOOPBACK, *listen)
         self.folder = Path(tempfile.mkdtemp(prefix="rd", dir="/tmp"))
         self.port = free_port()
-        self.url = f"redis://{listen}:{self.port}/0"
+        self.url = f"redis://{LOOPBACK}:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -177,7 +178,7 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        words = ["--port", str(self.port), "--bind", self._listen, "--dir", str(self.folder), "--save", ""]
+        words = ["--port", str(self.port), "--bind", *self._listen, "--dir", str(self.folder), "--save", ""]
         words += ["--appendonly", "yes" if self._keeps else "no", "--protected-mode", "no", *self._flags]
         command = ["setpriv", "--pdeathsig=KILL", self._program, *words]
         with (self.folder / "log").open("ab") as out:
