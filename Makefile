@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 SECONDS ?= 600
+SEED ?= $(shell date +%j%H%M)
 
-.PHONY: help demo test soak fuzz check fast services docs clean
+.PHONY: help demo test soak chaos guards fuzz check fast services docs clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -23,8 +24,15 @@ demo: $(READY) ## label 520 reviews against the built-in simulator: no key, no s
 test: $(READY) services check ## everything: style, types, structure, and all tests with real parts
 	$(BIN)/pytest -n 2 --dist loadgroup -m "not soak"
 
-soak: $(READY) services ## the slow ones: minutes of load on the limiter
+soak: $(READY) services ## the slow ones, hours: every rung, the limiter under load; then chaos for SECONDS (600), by SEED
 	$(BIN)/pytest -m soak
+	$(BIN)/python tests/chaos/soak.py --seconds $(SECONDS) --seed $(SEED)
+
+chaos: $(READY) services ## the last part of it alone: random troubles for SECONDS (600), by SEED
+	$(BIN)/python tests/chaos/soak.py --seconds $(SECONDS) --seed $(SEED)
+
+guards: $(READY) services ## take each guard away in turn and see its tests go red; writes docs/guards.md
+	$(BIN)/python tests/guards/remove.py
 
 fuzz: $(READY) ## throw bytes at the line reader for SECONDS (600); the corpus is kept in .fuzz
 	mkdir -p .fuzz

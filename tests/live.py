@@ -85,6 +85,11 @@ class Simulator:
         self._process.kill()
         self._process.wait()
 
+    @property
+    def pid(self) -> int:
+        """Return its pid."""
+        return self._process.pid
+
     def books(self) -> dict[str, Any]:
         """Return its ledger, job by job."""
         with urllib.request.urlopen(self._at("/_books?jobs=1"), timeout=20) as reply:

@@ -19,7 +19,7 @@ from runner.db.outcomes import Accepted, Back, Cause, NotYet
 from runner.db.results import Received
 from runner.engine import doubt
 from runner.engine.doubt import BY_THE_TABLE
-from runner.engine.spool import Answer, DeadSpool, Sent, Taken, take_dead
+from runner.engine.spool import Answer, DeadSpool, Sent, Taken, remove_stillborn, take_dead
 from runner.rules import retry
 from runner.rules.states import Event, JobState
 
@@ -69,6 +69,7 @@ def recover_host(
         spool.remove()
         found.workers += 1
         log.info("worker.recovered worker=%d %s", worker, found)
+    remove_stillborn(spool_dir, candidates)
     return found
 
 

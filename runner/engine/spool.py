@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,10 @@ from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote, unquote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 SEGMENT_BYTES = 8 << 20
+STILLBORN_S = 60.0
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -78,6 +80,11 @@ class Segment:
         self.size += written
         self._unsaved += 1
 
+    @property
+    def is_saved(self) -> bool:
+        """Say whether the database has all that its records told."""
+        return self._unsaved == 0
+
     def saved(self) -> None:
         """Say that the database has what one record told."""
         self._unsaved -= 1
@@ -126,6 +133,12 @@ class Spool:
         )
         return self._append(b"%b%b\n" % (head.encode(), record.body))
 
+    @property
+    def is_saved(self) -> bool:
+        """Say whether the database has everything: full segments are gone then."""
+        left = [path for path in self._folder.glob(f"{self._worker}-*.spool") if path != self._segment.path]
+        return self._segment.is_saved and not left
+
     def close(self) -> None:
         """End the spool in good order; what is not saved stays on disk for `recover`."""
         self._segment.close()
@@ -164,6 +177,11 @@ class DeadSpool:
         """
         return os.pread(self._lock, 64, 0) == boot_id() and bool(self._segments())
 
+    @property
+    def is_empty(self) -> bool:
+        """Say whether the process wrote nothing."""
+        return not any(path.stat().st_size for path in self._segments())
+
     def records(self) -> Iterator[Record]:
         """Yield what the process left, in the order it wrote; a torn tail ends a segment."""
         for path in self._segments():
@@ -195,6 +213,19 @@ def take_dead(folder: Path, worker: int) -> DeadSpool | None:
         os.close(lock)
         return None
     return DeadSpool(folder, worker, lock)
+
+
+def remove_stillborn(folder: Path, known: Iterable[int]) -> None:
+    """Remove the empty spools of processes that ended before they were on record, a while ago."""
+    for lock in folder.glob("*.lock"):
+        worker, old_s = int(lock.stem), time.time() - lock.stat().st_mtime
+        if worker in known or old_s < STILLBORN_S:
+            continue
+        spool = take_dead(folder, worker)
+        if spool is not None and spool.is_empty:
+            spool.remove()
+        elif spool is not None:
+            spool.release()
 
 
 def read(path: Path) -> Iterator[Record]:

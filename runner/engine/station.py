@@ -298,7 +298,8 @@ class Station:
             await asyncio.sleep(0.01)
         self._overseeing.cancel()
         self._living.cancel()
-        await self.committer.ask(lambda c, _: workers.leave(c, self.worker, self.now_ms()))
+        if self.spool.is_saved and not self.in_flight():  # else its host recovers what is in there
+            await self.committer.ask(lambda c, _: workers.leave(c, self.worker, self.now_ms()))
         await self.loop.run_in_executor(None, self.committer.close)
         self.spool.close()
         await self.limiter.close()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import os
 import resource
 import subprocess
 import sys
+import time
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.engine import spool
-from runner.engine.spool import Answer, Record, Sent, Spool, Taken, read, take_dead
+from runner.engine.spool import (
+    STILLBORN_S,
+    Answer,
+    Record,
+    Sent,
+    Spool,
+    Taken,
+    read,
+    remove_stillborn,
+    take_dead,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -250,3 +262,21 @@ def test_the_files_are_private(tmp_path: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "new").iterdir()} == {0o600}
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
     writer.close()
+
+
+def test_a_spool_that_never_got_on_record_goes_when_it_is_empty(tmp_path: Path) -> None:
+    """Not at once, since its process may be about to be on record; never with anything in it."""
+    for worker in (1, 2, 3, 4):
+        one = Spool(tmp_path, worker)
+        if worker == 2:
+            one.sent(7, 1)
+        os.close(one._lock)
+    alive = Spool(tmp_path, 5)
+    long_ago = time.time() - STILLBORN_S - 1
+    for path in tmp_path.glob("*.lock"):
+        if path.stem != "4":
+            os.utime(path, (long_ago, long_ago))
+
+    remove_stillborn(tmp_path, known=[3])
+    assert sorted(path.stem for path in tmp_path.glob("*.lock")) == ["2", "3", "4", "5"]
+    alive.close()
