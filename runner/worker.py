@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import kombu.exceptions
-import sqlalchemy.exc
 from celery import Celery
 from celery.beat import EmbeddedService
 from celery.platforms import SecurityWarning
@@ -29,11 +28,12 @@ from celery.signals import celeryd_after_setup, worker_ready, worker_shutdown, w
 from celery.utils.nodenames import default_nodename, host_format
 from redis import Redis
 from redis.exceptions import RedisError
+from sqlalchemy.exc import DBAPIError
 
 from runner import settings as settings_of
 from runner.db import workers
 from runner.db.session import Database
-from runner.db.trouble import first_line
+from runner.db.trouble import first_line, is_away
 from runner.embedded import bug_report, processes
 from runner.engine.collect import Collect
 from runner.engine.station import Station
@@ -50,10 +50,6 @@ if TYPE_CHECKING:
     from runner.settings import Settings
 
 log = logging.getLogger("runner.worker")
-AWAY = (  # services come back
-    *(sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError),
-    *(kombu.exceptions.OperationalError, RedisError, OSError, Unreachable),
-)
 REDIS_S = 5.0
 BEAT_S = 5.0
 SWEPT = "{runner}:swept"  # kept for a while after each sweep, so that a missing beat is noticed
@@ -176,19 +172,21 @@ class Pumps:
             if self._finished is not None:
                 self._finished.write()
             self._redis.set(SWEPT, self.station.node, ex=SWEPT_S)
-        except AWAY as error:
+        except Exception as error:
+            if not _is_service_away(error):
+                raise
             log.warning("sweep.later cause=%s", first_line(error))
 
     def _lend(self, turn: Coroutine[Any, Any, bool]) -> bool:
         """Return whether a turn left work to do; one that ends because a service is away is not its fault."""
         try:
             has_more = self.station.run(turn)
-        except AWAY as error:
+        except Exception as error:
+            if not _is_service_away(error):
+                self.watchdog.turn_failed()
+                raise
             log.warning("turn.ended cause=%s", first_line(error))
             has_more = False
-        except Exception:
-            self.watchdog.turn_failed()
-            raise
         self.watchdog.turn_went()
         return has_more
 
@@ -198,8 +196,17 @@ class Pumps:
             pulse.apply_async(queue=doorbell(self.station.node), expires=PULSE_EXPIRES_S, retry=False)
             if not self._redis.exists(SWEPT):
                 sweep.apply_async(expires=PULSE_EXPIRES_S, retry=False)
-        except AWAY as error:
+        except Exception as error:
+            if not _is_service_away(error):
+                raise
             raise Unreachable("Redis does not answer", fix="") from error
+
+
+def _is_service_away(error: Exception) -> bool:
+    """Say whether an error is of Redis or the database being away: they come back."""
+    if isinstance(error, DBAPIError):
+        return is_away(error)
+    return isinstance(error, (kombu.exceptions.OperationalError, RedisError, OSError, Unreachable))
 
 
 _lock = threading.Lock()

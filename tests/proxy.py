@@ -81,7 +81,8 @@ class Proxy:
         pair.is_silent, pair.is_slow = self._mood == "silent", self._mood == "slow"
         self._pairs.add(pair)
         try:
-            await pair.run()
+            with contextlib.suppress(asyncio.CancelledError):  # at the end of all
+                await pair.run()
         finally:
             self._pairs.discard(pair)
 

@@ -6,10 +6,11 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from runner.cli import snapshot, text
 from runner.db import events, runs
+from runner.db.trouble import is_away
 from runner.rules.errors import Unreachable
 from runner.rules.exit_codes import ExitCode
 
@@ -75,7 +76,9 @@ class Follower:
             try:
                 seen = self._look()
                 answered_s = now_s
-            except OperationalError as error:
+            except DBAPIError as error:
+                if not is_away(error):
+                    raise
                 self._bear(error, now_s - answered_s)
             if seen is not None:
                 self.show.update(seen)
@@ -114,7 +117,7 @@ class Follower:
                 self.show.say(f"{text.timestamp(event.at_ms)}  {event.kind}  {event.cause}".rstrip())
         self.told_until = len(found)
 
-    def _bear(self, error: OperationalError, away_s: float) -> None:
+    def _bear(self, error: DBAPIError, away_s: float) -> None:
         """Wait for a database that is away for a while; the engine does the same."""
         if away_s > _DATABASE_AWAY_MAX_S or self.stop.asked is not None:
             why = str(error.orig).strip().splitlines()[:1]

@@ -56,10 +56,11 @@ def any_database(settings: Settings) -> Iterator[Database]:
     """Open the database with its schema at head: the embedded one is brought there, a shared one must be."""
     from runner.db import migrate
     from runner.db.session import Database
+    from runner.db.stopwatch import ANSWER_S
     from runner.embedded import schema
     from runner.embedded.home import Home
 
-    database = Database(settings.effective_database_url)
+    database = Database(settings.effective_database_url, answer_s=ANSWER_S)
     try:
         if settings.embedded:
             schema.bring_up(Home(settings.home), database)

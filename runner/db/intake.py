@@ -78,6 +78,8 @@ def shared_lock(database: Database, name: str) -> Iterator[None]:
     with database.engine.connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock(:number)"), {"number": number})
         connection.commit()
+        if database.stopwatch is not None:
+            database.stopwatch.spare(connection)
         try:
             yield
         finally:

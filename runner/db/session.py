@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 
 from runner.db import trouble
+from runner.db.stopwatch import Stopwatch
 from runner.rules.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ SQLITE_CACHE_KIB = 16_384
 _OVERFLOW = 2  # connections beyond the pool's size, for a moment
 _POSTGRES = {
     "connect_timeout": 10,
-    "options": "-c synchronous_commit=on -c timezone=UTC",
+    # A process that is frozen within a transaction must not lock the others out for ever.
+    "options": "-c synchronous_commit=on -c timezone=UTC -c idle_in_transaction_session_timeout=20s",
     "keepalives_idle": 10,  # a server that has vanished without a word is noticed within half a minute
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -33,11 +35,14 @@ _POSTGRES = {
 class Database:
     """A database by its URL: `sqlite:///…` or `postgresql+psycopg://…`."""
 
-    def __init__(self, url: str, *, pool_size: int = 4) -> None:
+    def __init__(self, url: str, *, pool_size: int = 4, answer_s: float | None = None) -> None:
+        """Open nothing yet. `answer_s`: PostgreSQL connections that show nothing for so long are cut."""
         parsed = _parse(url)
         self.url = parsed
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self.engine = _sqlite(parsed) if self.is_sqlite else _postgres(parsed, pool_size)
+        is_watched = answer_s is not None and not self.is_sqlite
+        self.stopwatch = Stopwatch(self.engine, answer_s) if is_watched and answer_s else None
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -94,6 +99,8 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
+        if self.stopwatch is not None:
+            self.stopwatch.stop()
         self.engine.dispose()
 
 
@@ -147,6 +154,5 @@ def _postgres(url: URL, pool_size: int) -> Engine:
         url,
         pool_size=pool_size,
         max_overflow=_OVERFLOW,
-        pool_pre_ping=True,
         connect_args=_POSTGRES,
     )

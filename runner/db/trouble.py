@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy.exc import DatabaseError, InterfaceError
+from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError
 
 from runner.rules.errors import Unreachable, UsageError
 
@@ -57,6 +57,11 @@ def told(error: DBAPIError, url: URL) -> Unreachable | None:
     else:
         what, fix = "does not answer", "start it, or correct RUNNER_DATABASE_URL"
     return Unreachable(f"the database {what}: {shown}", where=tuple(words), fix=fix)
+
+
+def is_away(error: DBAPIError) -> bool:
+    """Say whether a statement failed because the database is away or cut us off, not for its own sake."""
+    return isinstance(error, (OperationalError, InterfaceError)) or error.connection_invalidated
 
 
 def first_line(error: Exception) -> str:

@@ -45,6 +45,15 @@ def unended(connection: Connection, host: str) -> list[int]:
     return [row.id for row in rows]
 
 
+def signs(connection: Connection, host: str) -> dict[int, int]:
+    """Return when the workers of a host that have not ended gave their last signs of life, by pid."""
+    rows = connection.execute(
+        text("SELECT pid, seen_at_ms FROM workers WHERE host = :host AND ended_at_ms IS NULL ORDER BY id"),
+        {"host": host},
+    )
+    return {row.pid: row.seen_at_ms for row in rows}
+
+
 def alive(connection: Connection, since_ms: int) -> list[Row[Any]]:
     """Return the workers seen since a time."""
     return list(

@@ -87,6 +87,14 @@ class Crew:
             self._note_death(f"w{place + 1}", self.workers[place])
         return dead
 
+    @staticmethod
+    def kill_workers(workers: Sequence[subprocess.Popen[bytes]], pids: Sequence[int]) -> None:
+        """Kill workers that are stuck; they are found dead, and replaced."""
+        for worker in workers:
+            if worker.pid in pids:
+                log.error("child.silent pid=%d", worker.pid)
+                worker.kill()
+
     def replace_worker(self, place: int) -> None:
         """Start a worker in the place of a dead one."""
         self.workers[place] = self._spawn(place)

@@ -22,6 +22,7 @@ from runner import settings as settings_of
 from runner.embedded import bug_report, processes, record, valkey
 from runner.embedded.crew import Crew
 from runner.embedded.home import Home
+from runner.embedded.silence import Silence
 from runner.rules.errors import UserError
 from runner.rules.exit_codes import ExitCode
 
@@ -60,6 +61,7 @@ class Engine:
         self._started_at = time.time()
         self._looked_at = 0.0
         self._load: Workload | None = None
+        self._silence = Silence()
         self._is_stopped = False
         self._telling = threading.Thread()  # never started: nobody is told yet
         self._wake, self._wake_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -137,10 +139,16 @@ class Engine:
         recover_host(self._database, self._home.spool, EMBEDDED, now_ms, pricing)
 
     def _look(self) -> None:
+        from runner.db import workers
         from runner.embedded import workload
+        from runner.engine.host import EMBEDDED
 
         self._load = workload.look(self._database)
         self._looked_at = time.monotonic()
+        with self._database.read() as connection:
+            signs = workers.signs(connection, EMBEDDED)
+        crew = self._crew.workers
+        self._crew.kill_workers(crew, self._silence.broken_by(signs, [worker.pid for worker in crew]))
 
     def _staff(self) -> None:
         wanted = self._settings.worker_processes

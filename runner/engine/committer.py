@@ -17,10 +17,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from runner.db.counters import Deltas
-from runner.db.trouble import first_line
+from runner.db.trouble import first_line, is_away
 
 if TYPE_CHECKING:
     import asyncio
@@ -102,13 +102,13 @@ class Committer:
         while True:
             try:
                 answers = self._transaction(batch)
-            except (OperationalError, InterfaceError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the others' rows go on
+                if not (isinstance(error, DBAPIError) and is_away(error)):
+                    self._one_by_one(batch, error)
+                    return
                 log.warning("database.away retry_s=%.2f cause=%s", pause_s, first_line(error))
                 time.sleep(pause_s)
                 pause_s = min(pause_s * 2, RETRY_S_MAX)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the others' rows go on
-                self._one_by_one(batch, error)
-                return
             else:
                 self._loop.call_soon_threadsafe(_resolve, answers)
                 return

@@ -10,9 +10,10 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from runner.db import leases, leftovers, workers
+from runner.db.trouble import is_away
 from runner.engine import recover
 from runner.rules.states import JobState
 
@@ -33,8 +34,10 @@ async def run(station: Station) -> None:
         await asyncio.sleep(SIGN_S)
         try:
             jump_ms = await station.loop.run_in_executor(None, station.clock.look)
-        except (OperationalError, InterfaceError):  # it is away, and the committer says so
-            continue
+        except DBAPIError as error:
+            if not is_away(error):
+                raise
+            continue  # the committer tells of it
         if jump_ms:
             log.warning("clock.jumped seconds=%.1f", jump_ms / 1000)
         held = station.held()

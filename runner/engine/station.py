@@ -18,6 +18,7 @@ from runner.api import account
 from runner.api.xai import XAI
 from runner.db import runs, workers
 from runner.db.session import Database
+from runner.db.stopwatch import ANSWER_S
 from runner.engine import activity, rebuild, sign_of_life
 from runner.engine.activity import SENDING, Activity
 from runner.engine.breaker import Breaker
@@ -55,7 +56,7 @@ class Station:
 
     def __init__(self, settings: Settings, node: str) -> None:
         self.settings, self.node = settings, node
-        self.database = Database(settings.effective_database_url)
+        self.database = Database(settings.effective_database_url, answer_s=ANSWER_S)
         self.random = random.Random()  # noqa: S311 - jitter
         self.prices = pricing_by(settings.base_url, settings.prices)
         self.stopping = False

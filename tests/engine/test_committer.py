@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from by_hand import Hand, accepted, new_run
+from by_hand import Hand, accepted, new_run, received
 from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 
@@ -155,6 +156,76 @@ def test_a_server_that_cuts_the_connection_is_met_again(postgres_database: Datab
 
     assert asyncio.run(work()) == [True] * 4
     assert hand.count("state", "waiting") == 4
+
+
+def test_an_answer_and_its_state_are_written_together_or_not_at_all(database: Database) -> None:
+    """The database goes away between the two and the commit: nobody sees the one without the other."""
+    hand = new_run(database, 1)
+    lease = hand.bring(JobState.COLLECTING)
+    tries: list[int] = []
+
+    def storing(connection: Connection, some: Sequence[Any], deltas: Deltas) -> set[int]:
+        moved = jobs.stored(connection, some, deltas)
+        tries.append(1)
+        if len(tries) == 1:
+            raise OperationalError("struck", {}, Exception("server closed the connection"))
+        return moved
+
+    async def work() -> bool:
+        committer = Committer(database, asyncio.get_running_loop(), shard=1)
+        try:
+            return await committer.write(storing, lease.job_id, received(lease.job_id, lease.attempt))
+        finally:
+            await asyncio.to_thread(committer.close)
+
+    assert asyncio.run(work()) is True  # what was not committed was not there: it moved at the second try
+    assert hand.count("state", "stored") == 1
+    assert hand.rows("SELECT COUNT(*) AS n FROM results")[0].n == 1
+
+
+@pytest.mark.parametrize("trouble", ["statement_timeout", "deadlock"])
+def test_a_statement_that_is_cancelled_is_repeated(postgres_database: Database, trouble: str) -> None:
+    """By its time limit, or to end a deadlock with another session: nothing is half done, nothing twice."""
+    hand = new_run(postgres_database, 6)
+    rows = sent(hand, 6)
+    first, second = rows[0].lease.job_id, rows[-1].lease.job_id
+    name = hand.rows("SELECT current_database() AS name")[0].name
+    with postgres_database.write() as connection:
+        connection.execute(text(f"ALTER DATABASE {name} SET statement_timeout = '100ms'"))
+        connection.execute(text(f"ALTER DATABASE {name} SET deadlock_timeout = '50ms'"))
+    postgres_database.engine.dispose()
+    tries: list[int] = []
+    other = postgres_database.engine.connect()
+    other.execute(text("SET statement_timeout = 0"))
+    other.execute(text(f"UPDATE jobs SET misses = misses WHERE id = {second}"))
+
+    def wait_for_it() -> None:
+        with contextlib.suppress(OperationalError):  # either of the two is chosen to end the deadlock
+            other.execute(text(f"UPDATE jobs SET misses = misses WHERE id = {first}"))
+        other.rollback()
+
+    def crossing(connection: Connection, some: Sequence[Any], deltas: Deltas) -> set[int]:
+        tries.append(1)
+        if trouble == "deadlock":
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text(f"UPDATE jobs SET misses = misses WHERE id = {first}"))
+            if len(tries) == 1:
+                threading.Thread(target=wait_for_it).start()
+        elif len(tries) == 3:
+            other.rollback()
+        return jobs.accepted(connection, some, deltas)
+
+    async def work() -> list[bool]:
+        committer = Committer(postgres_database, asyncio.get_running_loop(), shard=1)
+        try:
+            return await asyncio.gather(*(committer.write(crossing, r.lease.job_id, r) for r in rows))
+        finally:
+            await asyncio.to_thread(committer.close)
+
+    assert asyncio.run(work()) == [True] * 6
+    assert len(tries) > 1 or trouble == "deadlock"
+    assert hand.count("state", "waiting") == hand.count("attempts", "accepted") == 6
+    other.close()
 
 
 def test_closing_writes_what_is_at_hand(database: Database) -> None:

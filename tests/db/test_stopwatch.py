@@ -1,0 +1,90 @@
+"""A connection that shows nothing for too long is cut, and no other."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from live import wait_until
+from proxy import Proxy
+from servers import Postgres
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from runner.db.session import Database
+from runner.db.trouble import is_away
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LIMIT_S = 1.5
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    """Give a server that is reached by a port."""
+    with Postgres() as server:
+        yield server
+
+
+def test_a_way_that_swallows_everything_is_given_up(postgres: Postgres) -> None:
+    """Within a statement, at a commit, and when a connection from the pool is used again."""
+    with Proxy(postgres.port) as proxy:
+        url = postgres.url.replace(str(postgres.port), str(proxy.port))
+        database = Database(url, answer_s=LIMIT_S)
+        with database.read() as connection:
+            connection.execute(text("SELECT 1"))
+        proxy.be("silent")
+        with pytest.raises(DBAPIError) as caught, database.write() as connection:
+            connection.execute(text("SELECT 1"))
+        assert is_away(caught.value)
+
+        proxy.be("pass")
+        with database.read() as connection:
+            assert connection.execute(text("SELECT 1")).scalar_one() == 1
+        with pytest.raises(DBAPIError) as caught:
+            cut_before_the_commit(database, proxy)
+        assert is_away(caught.value)
+        database.close()
+
+
+def cut_before_the_commit(database: Database, proxy: Proxy) -> None:
+    """Work well, and commit in vain."""
+    with database.write() as connection:
+        connection.execute(text("SELECT 1"))
+        proxy.be("silent")
+
+
+def test_who_works_on_and_who_may_be_idle_is_left_alone(postgres: Postgres) -> None:
+    """Statements that follow each other, a connection that was spared, and one that lies in the pool."""
+    database = Database(postgres.url, answer_s=LIMIT_S)
+    assert database.stopwatch is not None
+    with database.engine.connect() as idle, database.read() as busy:
+        idle.execute(text("SELECT 1"))
+        idle.commit()
+        database.stopwatch.spare(idle)
+        until = time.monotonic() + 3 * LIMIT_S
+        while time.monotonic() < until:
+            busy.execute(text("SELECT pg_sleep(0.3)"))
+        assert idle.execute(text("SELECT 1")).scalar_one() == 1
+    database.close()
+
+
+def test_a_frozen_holder_of_a_lock_is_cut_by_the_server(postgres: Postgres) -> None:
+    """Whoever stops within a transaction locks nobody out for ever."""
+    database = Database(postgres.url)
+    with database.read() as connection:
+        assert connection.execute(text("SHOW idle_in_transaction_session_timeout")).scalar_one() == "20s"
+    database.close()
+
+
+def test_the_thread_of_a_closed_database_ends(postgres: Postgres) -> None:
+    """It holds nothing alive."""
+    before = threading.active_count()
+    database = Database(postgres.url, answer_s=LIMIT_S)
+    with database.read() as connection:
+        connection.execute(text("SELECT 1"))
+    database.close()
+    wait_until(lambda: threading.active_count() <= before, "its thread has ended")

@@ -1,0 +1,33 @@
+"""A worker without signs of life is found by the engine's own clock, and by nothing else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+from runner.embedded.crew import Crew
+from runner.embedded.silence import SILENT_S, Silence
+
+
+def test_only_who_gives_no_new_sign_for_long_is_silent() -> None:
+    """Whatever the wall clock writes into the signs; a new process is given its time."""
+    now = [0.0]
+    silence = Silence(lambda: now[0])
+    assert silence.broken_by({1: 1_000, 2: 1_000}, [1, 2, 3]) == []
+    now[0] = SILENT_S
+    assert silence.broken_by({1: 1_000, 2: 5}, [1, 2, 3]) == []
+    now[0] = SILENT_S + 1
+    assert silence.broken_by({1: 1_000, 2: 5}, [1, 2, 3]) == [1]
+    assert silence.broken_by({1: 1_001, 2: 5}, [1, 2, 3]) == []
+    now[0] = 3 * SILENT_S
+    assert silence.broken_by({1: 1_001, 2: 6, 3: 1}, [1, 2, 3]) == [1]
+
+
+def test_a_frozen_worker_can_be_killed() -> None:
+    """SIGKILL ends what SIGSTOP has stopped."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    os.kill(child.pid, signal.SIGSTOP)
+    Crew.kill_workers([child], [child.pid])
+    assert child.wait(10) == -signal.SIGKILL

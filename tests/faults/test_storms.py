@@ -1,0 +1,37 @@
+"""Storms of refusals: everything is told to come later for a while, then half of it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from live import NO_LIMITS, RUN, Home, Simulator, write_jobs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+JOBS = 150
+STORM_S = 4.0
+
+
+@pytest.mark.parametrize("retry_after", [(), ("--retry-after", "1")], ids=["silent", "with Retry-After"])
+def test_a_storm_of_429_costs_no_attempts(retry_after: tuple[str, ...], tmp_path: Path) -> None:
+    """Nothing fails, nothing is sent twice, and while it lasts the API is asked ever less often."""
+    write_jobs(tmp_path / "jobs.jsonl", JOBS)
+    pace = ("--median-s", "0.3", "--submit-ms", "20", *retry_after)
+    with Simulator(tmp_path, *NO_LIMITS, *pace) as simulator, Home(tmp_path, simulator) as home:
+        command = home.start(*RUN, "--max-attempts", "2")
+        home.reach(20, command)
+        simulator.switch(faults={"429": 1.0})
+        time.sleep(STORM_S)  # not for luck: so long it lasts
+        refused = "SELECT SUM(n) FROM run_counters WHERE kind = 'attempts' AND key = 'refused_for_now'"
+        in_the_storm = home.count(refused)
+        simulator.switch(faults={"429": 0.5})
+        time.sleep(STORM_S / 2)
+        simulator.switch(faults={})
+
+        assert command.ended(90) == 0
+        assert home.findings(simulator) == []
+        assert simulator.books()["accepted"] == JOBS
+        assert in_the_storm <= 8 * STORM_S

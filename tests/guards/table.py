@@ -1,0 +1,158 @@
+"""The guards of the promise: what each protects, how it is taken away, which tests must then go red."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """`old` stands in `file` exactly once and becomes `new`; then `tests` (words for pytest) must fail."""
+
+    name: str
+    keeps_from: str
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+GUARDS = (
+    Guard(
+        name="lease_gen in the WHERE",
+        keeps_from="a late worker that moves a job which another one holds",
+        file="runner/db/jobs.py",
+        old='"jobs.lease_gen = v.gen" if transition.fenced else ""',
+        new='""',
+        tests="tests/db/test_job_moves.py",
+    ),
+    Guard(
+        name="signs of life",
+        keeps_from="taking a job from a worker that is at it, when a clock was set",
+        file="runner/db/leftovers.py",
+        old=" AND workers.ended_at_ms IS NULL AND workers.seen_at_ms >= :since)",
+        new=" AND workers.seen_at_ms < :since AND workers.seen_at_ms > :since)",
+        tests="tests/engine/test_sweep.py",
+    ),
+    Guard(
+        name="the spool's word before a POST",
+        keeps_from="calling a request never sent that the API took, after a crash",
+        file="runner/engine/spool.py",
+        old='return self._append(f"s {job_id} {attempt}\\n".encode())',
+        new='return self._append(b"")',
+        tests="tests/ladder -m 'not soak' -k exit-sqlite",
+    ),
+    Guard(
+        name="the spool's bytes after a fetch",
+        keeps_from="losing an answer that can be fetched only once",
+        file="runner/engine/spool.py",
+        old='return self._append(b"%b%b\\n" % (head.encode(), record.body))',
+        new='return self._append(b"")',
+        tests="tests/engine/test_spool.py tests/engine/test_recover.py",
+    ),
+    Guard(
+        name="the lock on a spool",
+        keeps_from="importing the spool of a process that lives",
+        file="runner/engine/spool.py",
+        old="        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
+        new="",
+        tests="tests/engine/test_spool.py",
+    ),
+    Guard(
+        name="insert and state in one commit",
+        keeps_from="a job that says it has an answer which is not there, and counters that drift",
+        file="runner/db/session.py",
+        old="        with self.engine.begin() as connection:\n            yield connection\n",
+        new=(
+            "        if self.is_sqlite:\n"
+            "            with self.engine.begin() as connection:\n"
+            "                yield connection\n"
+            "            return\n"
+            '        alone = {"isolation_level": "AUTOCOMMIT"}\n'
+            "        with self.engine.connect().execution_options(**alone) as connection:\n"
+            "            yield connection\n"
+        ),
+        tests="tests/engine/test_committer.py -k together",
+    ),
+    Guard(
+        name="one poller per id",
+        keeps_from="two workers that fetch the same answer",
+        file="runner/db/leases.py",
+        old=(
+            '{_skip_locked(connection)})"\n'
+            "            \" UPDATE jobs SET state = 'collecting', lease_owner = :worker, lease_until_ms = :until,\"\n"
+            '            " lease_gen = lease_gen + 1, polls = polls + 1"\n'
+            "            \" WHERE id IN (SELECT id FROM c) AND state = 'waiting'\"\n"
+        ),
+        new=(
+            ')"\n'
+            "            \" UPDATE jobs SET state = 'collecting', lease_owner = :worker, lease_until_ms = :until,\"\n"
+            '            " lease_gen = lease_gen + 1, polls = polls + 1"\n'
+            '            " WHERE id IN (SELECT id FROM c)"\n'
+        ),
+        tests="tests/db/test_leases.py",
+    ),
+    Guard(
+        name="results by request_id",
+        keeps_from="two answers under one id, and one answer kept twice",
+        file="migrations/versions/20261123_0001_first_tables.py",
+        old='        sa.UniqueConstraint("request_id", name="uq_results_request_id"),\n',
+        new="",
+        tests="tests/db/test_job_moves.py tests/structure/test_schema.py",
+    ),
+    Guard(
+        name="the confirm in the limiter",
+        keeps_from="more requests in a window than allowed, when the network takes its time",
+        file="runner/limiter/limiter.py",
+        old="            self._bucket(slot.bucket).tell(News(confirmed=[(slot.id, now)]))",
+        new="            self._bucket(slot.bucket).tell(News())",
+        tests="tests/limiter -m 'not soak'",
+    ),
+    Guard(
+        name="fail closed",
+        keeps_from="sending without a limit while Redis does not answer",
+        file="runner/limiter/limiter.py",
+        old="            return await its.ask(tokens, caps, fallback, horizon_s, is_poll=is_poll)\n",
+        new=(
+            "            try:\n"
+            "                return await its.ask(tokens, caps, fallback, horizon_s, is_poll=is_poll)\n"
+            "            except LimiterUnavailable:\n"
+            "                now = asyncio.get_running_loop().time()\n"
+            '                slots = [Slot(id="", bucket=bucket, tokens=n, fire_at=now) for n in tokens]\n'
+            "                return Grant(slots=slots, again_s=None)\n"
+        ),
+        tests="tests/limiter -m 'not soak' -k 'without_redis or does_not_answer'",
+    ),
+    Guard(
+        name="the rebuild of an emptied limiter",
+        keeps_from="a second burst within the same minute, after Redis forgot the first",
+        file="runner/limiter/limiter.py",
+        old="                await self._store.restore(await self._rebuild())\n",
+        new="                await self._store.restore({})\n",
+        tests="tests/limiter/test_limiter.py -k rebuilt",
+    ),
+    Guard(
+        name="the breaker",
+        keeps_from="buying the same answers again and again when most requests end in doubt",
+        file="runner/rules/breaker.py",
+        old="    return bad >= BAD_MIN and 2 * bad > len(window)\n",
+        new="    return False\n",
+        tests="tests/rules/test_breaker.py tests/engine/test_breaker_windows.py",
+    ),
+    Guard(
+        name="nothing is fetched on a full disk",
+        keeps_from="fetching, once and for all, what cannot be kept",
+        file="runner/engine/collect.py",
+        old="                if station.disk.trouble():  # what",
+        new="                if False:  # what",
+        tests="tests/faults/test_full_disk.py",
+    ),
+    Guard(
+        name="the bound of automatic extras",
+        keeps_from="paying for one job any number of times",
+        file="runner/rules/retry.py",
+        old="AUTOMATIC_EXTRAS_MAX: Final = 2 ",
+        new="AUTOMATIC_EXTRAS_MAX: Final = 9 ",
+        tests="tests/rules/test_retry.py",
+    ),
+)
