@@ -147,7 +147,7 @@ class Home:
         self.database = self.path / "runner.db"
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("RUNNER_", "XAI_"))}
         ours = {"RUNNER_HOME": str(self.path), "XAI_API_KEY": KEY, "XAI_BASE_URL": simulator.url}
-        self._env = kept | ours | env
+        self.env = kept | ours | env
         self._started: list[Command] = []
 
     def __enter__(self) -> Self:
@@ -170,7 +170,7 @@ class Home:
             process = subprocess.Popen(
                 list(words),
                 cwd=self.folder,
-                env=self._env,
+                env=self.env,
                 stdin=subprocess.DEVNULL,
                 stdout=out_file,
                 stderr=err_file,

@@ -11,21 +11,22 @@ import logging
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from runner.api import deferred
 from runner.api.xai import Failed
 from runner.db import jobs, leases
-from runner.db.outcomes import Accepted, Back, Cause
-from runner.engine import allowance, doubt, mark
+from runner.db.outcomes import Accepted, Cause
+from runner.engine import allowance, mark
 from runner.engine.breaker import Door
 from runner.engine.spool import Segment, Taken
 from runner.engine.station import IDLE_S, Station
-from runner.engine.streak import AWAY_AFTER, PROBE_S_MAX, Streak
+from runner.engine.turned_away import TurnedAway
 from runner.limiter.limiter import LimiterUnavailable, Slot
 from runner.rules import polling, reply, request, retry
 from runner.rules.reply import Outcome, Verdict
-from runner.rules.states import Event, JobState, RunState
+from runner.rules.states import RunState
 
 if TYPE_CHECKING:
     from runner.db.leases import Lease, Leased
@@ -35,6 +36,7 @@ CHUNK_FIRST, CHUNK_MAX = 16, 200
 CHUNK_BYTES = 32 << 20
 MARKED_PER_CONNECTION = 16
 SEND_WITHIN_MS = 30_000  # of the lease; POST and its timeouts fit into what is left
+ALONE_S = 0.02
 SHORT_S = 0.2  # so long a run whose budget is given away is left alone
 
 log = logging.getLogger("runner.submit")
@@ -59,8 +61,9 @@ class Submit:
         self._posts: set[asyncio.Task[None]] = set()  # a task that nobody holds may vanish
         self._marked = 0  # without a reply yet
         self._sent = 0  # of them, on the wire
+        self._alone = False  # the one that is marked goes alone
         self._replied = asyncio.Event()
-        self._streak = Streak()
+        self._turned_away = TurnedAway(station)
         self._again_s = IDLE_S
         self._turn = asyncio.Lock()
 
@@ -98,7 +101,8 @@ class Submit:
 
     async def _bite(self, activity: Activity) -> bool:
         station, room = self._station, await self._room()
-        if activity.run.state is RunState.WAITING or self._streak.is_serious:  # one probe at a time
+        in_trouble = activity.run.state is RunState.WAITING or self._turned_away.streak.is_serious
+        if in_trouble:  # one probe at a time
             if self._marked:
                 return False
             room = 1
@@ -110,7 +114,10 @@ class Submit:
             return False
         buckets = {model: station.bucket(model) for model in {job.model for job in feed.jobs}}
         bucket = buckets[feed.jobs[0].model]
-        chosen = [job for job in feed.jobs if buckets[job.model] == bucket][:room]
+        chosen = self._together([job for job in feed.jobs if buckets[job.model] == bucket][:room])
+        if not chosen:
+            self._again_s = min(self._again_s, ALONE_S)
+            return False
         try:
             grant = await station.limiter.reserve(
                 bucket,
@@ -134,6 +141,17 @@ class Submit:
         if marked is not None and marked.is_short:
             await self._hand_back(feed)
         return marked is not None and bool(marked.bodies)
+
+    def _together(self, jobs: list[Leased]) -> list[Leased]:
+        """Return those that may go now: a job on its last automatic try goes while nothing else is out.
+
+        If it is what ended the process twice, it shall take nobody with it the third time.
+        """
+        if self._alone:
+            return []
+        if _is_last_try(jobs[0]):
+            return [] if self._marked else jobs[:1]
+        return list(takewhile(lambda job: not _is_last_try(job), jobs))
 
     async def _room(self) -> int:
         """Wait until few enough marked jobs are on their way; return how many more may be."""
@@ -197,6 +215,7 @@ class Submit:
                 self._post(job, slot, body, conv_id, now_ms + SEND_WITHIN_MS), name=f"post {job.lease.job_id}"
             )
             self._marked += 1
+            self._alone |= _is_last_try(job)
             self._posts.add(task)
             task.add_done_callback(self._posts.discard)
         return marked
@@ -228,10 +247,11 @@ class Submit:
                         self._sent -= 1
         finally:
             self._marked -= 1
+            self._alone = self._alone and self._marked > 0
             self._replied.set()
         if isinstance(marked, str):
             station.limiter.release(slot)
-            await self._not_sent(job, Cause(code=marked))
+            await self._turned_away.not_sent(job, Cause(code=marked))
             return
         if verdict.outcome is Outcome.NOT_SENT:
             station.limiter.release(slot)
@@ -240,7 +260,7 @@ class Submit:
         if verdict.outcome is Outcome.ACCEPTED:
             await self._accepted(job, verdict, sent_at_ms, marked)
         else:
-            await self._turned_away(job, slot, verdict, status, sent_at_ms)
+            await self._turned_away.judge(job, slot, verdict, status, sent_at_ms)
             marked.saved()
 
     async def _exchange(self, slot: Slot, body: bytes, conv_id: str | None) -> tuple[Verdict, int | None]:
@@ -268,13 +288,13 @@ class Submit:
             return "paused"
         if station.now_ms() > send_before_ms:
             return "too-late"
-        if not station.limiter.usable(slot) or (self._streak.is_serious and self._sent):
+        if not station.limiter.usable(slot) or (self._turned_away.streak.is_serious and self._sent):
             return "slot-passed"  # in trouble one request at a time is enough to lose
         return station.note_sent(job.lease.job_id, job.lease.attempt) or "spool-failed"
 
     async def _accepted(self, job: Leased, verdict: Verdict, sent_at_ms: int, marked: Segment) -> None:
         station, lease, now_ms = self._station, job.lease, self._station.now_ms()
-        self._streak.ended()
+        self._turned_away.streak.ended()
         station.breaker.ended(lease.run_id, Door.SUBMIT, bad=False)
         assert verdict.request_id is not None  # noqa: S101 - ACCEPTED means that there is one
         taken = Taken(
@@ -313,99 +333,13 @@ class Submit:
         await station.back(lease.run_id)
         station.collect_at(due_at_ms)
 
-    async def _turned_away(
-        self, job: Leased, slot: Slot, verdict: Verdict, status: int | None, sent_at_ms: int
-    ) -> None:
-        station, lease = self._station, job.lease
-        cause = Cause(code=verdict.code, message=verdict.message, http_status=status)
-        match verdict.outcome:
-            case Outcome.NOT_SENT | Outcome.REFUSED_FOR_NOW:
-                await self._later(job, slot, verdict, cause, sent_at_ms)
-            case Outcome.ACCOUNT:
-                assert verdict.reason is not None  # noqa: S101 - ACCOUNT means that there is one
-                await station.pause(lease.run_id, verdict.reason, verdict.message)
-                await self._back(job, jobs.refused_for_now, cause, 0.0)
-            case Outcome.REFUSED:
-                station.breaker.ended(lease.run_id, Door.SUBMIT, bad=False)
-                ticks = doubt.refusal_ticks(verdict.code)
-                await self._back(job, jobs.refused, cause, 0.0, JobState.FAILED, ticks)
-                station.oversight.ended(lease.run_id)
-            case _:
-                station.breaker.ended(lease.run_id, Door.SUBMIT, bad=True)
-                await self._pause_all(job, slot, verdict, sent_at_ms)  # before the next one leaves
-                await self._doubtful(job, cause)
-
-    async def _later(self, job: Leased, slot: Slot, verdict: Verdict, cause: Cause, sent_at_ms: int) -> None:
-        """Nothing was taken: everybody waits a little, and longer each time; then the run says so."""
-        pause_s = await self._pause_all(job, slot, verdict, sent_at_ms)
-        if verdict.outcome is Outcome.NOT_SENT:
-            await self._not_sent(job, cause)
-        else:
-            await self._back(job, jobs.refused_for_now, cause, pause_s)
-
-    async def _pause_all(self, job: Leased, slot: Slot, verdict: Verdict, sent_at_ms: int) -> float:
-        """Make everybody wait, longer with each failure in a row, and say so; return for how long.
-
-        A single request in doubt delays nobody: only several tell that something is wrong.
-        """
-        station, limited = self._station, verdict.code == "rate-limited"
-        n = self._streak.failed(sent_at_ms, station.now_ms())
-        pause_s = retry.backoff_s(n, station.random.random(), verdict.retry_after_s)
-        if verdict.retry_after_s is None:
-            pause_s = min(pause_s, PROBE_S_MAX)
-        if self._streak.is_serious or verdict.outcome is not Outcome.AMBIGUOUS:
-            station.limiter.pause(slot.bucket, pause_s, rate_limited=limited)
-        if n >= AWAY_AFTER and not limited:
-            await station.away(job.lease.run_id, verdict.message)
-        return pause_s
-
-    async def _doubtful(self, job: Leased, cause: Cause) -> None:
-        station, lease = self._station, job.lease
-        target = retry.decide(
-            Event.AMBIGUOUS,
-            attempts_spent=job.spent,
-            extras=job.extras,
-            max_attempts=station.policy(lease.run_id).max_attempts,
-            on_ambiguous=station.policy(lease.run_id).on_ambiguous,
-            again_helps=retry.retryable(cause.code),
-        )
-        ticks = doubt.possible_ticks(
-            job.model,
-            job.prompt_tokens,
-            job.output_tokens_max,
-            station.now_ms(),
-            station.pricing(lease.run_id),
-        )
-        await self._back(job, jobs.ambiguous, cause, 0.0, target, ticks)
-        if target is JobState.HELD:
-            station.oversight.ended(lease.run_id)
-
-    async def _not_sent(self, job: Leased, cause: Cause) -> None:
-        await self._back(job, jobs.not_sent, cause, 0.0)
-
-    async def _back(
-        self,
-        job: Leased,
-        move: jobs.Move,
-        cause: Cause,
-        wait_s: float,
-        target: JobState = JobState.PENDING,
-        possible_ticks: int | None = 0,
-    ) -> None:
-        now_ms = self._station.now_ms()
-        row = Back(
-            lease=job.lease,
-            target=target,
-            due_at_ms=now_ms + int(wait_s * 1000),
-            at_ms=now_ms,
-            cause=cause,
-            possible_ticks=possible_ticks,
-        )
-        await self._station.committer.write(move, job.lease.job_id, row)
-        self._station.submit_bell.set()
-
     async def _give_back(self) -> None:
         unsent: list[Lease] = [job.lease for feed in self._feeds.values() for job in feed.jobs]
         self._feeds.clear()
         if unsent:
             await self._station.committer.ask(lambda connection, _: leases.release(connection, unsent))
+
+
+def _is_last_try(job: Leased) -> bool:
+    """Say whether a job is held if this attempt, too, ends in doubt."""
+    return job.extras >= retry.AUTOMATIC_EXTRAS_MAX

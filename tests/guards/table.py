@@ -80,13 +80,15 @@ GUARDS = (
         file="runner/db/leases.py",
         old=(
             '{_skip_locked(connection)})"\n'
-            "            \" UPDATE jobs SET state = 'collecting', lease_owner = :worker, lease_until_ms = :until,\"\n"
+            "            \" UPDATE jobs SET state = 'collecting', lease_owner = :worker,"
+            ' lease_until_ms = :until,"\n'
             '            " lease_gen = lease_gen + 1, polls = polls + 1"\n'
             "            \" WHERE id IN (SELECT id FROM c) AND state = 'waiting'\"\n"
         ),
         new=(
             ')"\n'
-            "            \" UPDATE jobs SET state = 'collecting', lease_owner = :worker, lease_until_ms = :until,\"\n"
+            "            \" UPDATE jobs SET state = 'collecting', lease_owner = :worker,"
+            ' lease_until_ms = :until,"\n'
             '            " lease_gen = lease_gen + 1, polls = polls + 1"\n'
             '            " WHERE id IN (SELECT id FROM c)"\n'
         ),
@@ -142,9 +144,9 @@ GUARDS = (
     Guard(
         name="nothing is fetched on a full disk",
         keeps_from="fetching, once and for all, what cannot be kept",
-        file="runner/engine/collect.py",
-        old="                if station.disk.trouble():  # what",
-        new="                if False:  # what",
+        file="runner/engine/disk.py",
+        old="    if free >= ROOM_BYTES_MIN:\n",
+        new="    if free >= 0:\n",
         tests="tests/faults/test_full_disk.py",
     ),
     Guard(

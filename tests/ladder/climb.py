@@ -34,9 +34,11 @@ from doors import Doors, Mode
 from live import KEY, write_jobs
 from redis import Redis
 from servers import free_port
+from sqlalchemy import text
 from valkey_server import valkey_server
 
 from runner import settings as settings_of
+from runner.api import deferred
 from runner.db import migrate, runs, workers
 from runner.db.counters import Deltas
 from runner.db.runs import RunOptions
@@ -56,13 +58,16 @@ from runner.simulator.options import Options
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from runner.api.xai import XAI
+    from runner.rules.reply import Reply
     from runner.settings import Settings
 
 JOBS: Final = 20
 RPM: Final = 30_000
 LIFE_S: Final = 40.0
 PERSISTS_S: Final = 0.6
-REACHED: Final = 9
+LIVES_MAX: Final = 8
+POISON: Final = "j-0007"
 OPTIONS: Final = RunOptions(rpm=RPM, tpm=0, max_waiting=JOBS)
 
 
@@ -131,15 +136,7 @@ class Ladder:
         write_jobs(folder / "jobs.jsonl", JOBS)
         port = free_port()
         api = _fork(lambda: _simulate(port, folder), folder / "simulator.log")
-        with Redis.from_url(self._redis_url) as redis:
-            redis.flushall()
-        env = {
-            "RUNNER_HOME": str(folder / "home"), "XAI_API_KEY": KEY, "HOME": str(folder),
-            "XAI_BASE_URL": f"http://127.0.0.1:{port}/v1", "RUNNER_LEASE_S": "2.5",
-            "RUNNER_READ_TIMEOUT_S": "1.5", "RUNNER_CONNECT_TIMEOUT_S": "0.5",
-            "RUNNER_REDIS_URL": self._redis_url, "RUNNER_DATABASE_URL": self._database(folder, point),
-        }  # fmt: skip
-        settings = settings_of.load(env, folder)
+        settings = self._settings(folder, point, port)
         try:
             _wait_for_port(port)
             wrong, told = self._lives(settings, folder, point)
@@ -152,6 +149,17 @@ class Ladder:
         if not wrong:
             shutil.rmtree(folder)
         return bool(told), wrong, told
+
+    def _settings(self, folder: Path, point: int, port: int) -> Settings:
+        env = {
+            "RUNNER_HOME": str(folder / "home"), "XAI_API_KEY": KEY, "HOME": str(folder),
+            "XAI_BASE_URL": f"http://127.0.0.1:{port}/v1", "RUNNER_LEASE_S": "2.5",
+            "RUNNER_READ_TIMEOUT_S": "1.5", "RUNNER_CONNECT_TIMEOUT_S": "0.5",
+            "RUNNER_REDIS_URL": self._redis_url, "RUNNER_DATABASE_URL": self._database(folder, point),
+        }  # fmt: skip
+        with Redis.from_url(self._redis_url) as redis:
+            redis.flushall()
+        return settings_of.load(env, folder)
 
     def _lives(self, settings: Settings, folder: Path, point: int) -> tuple[list[str], str]:
         struck = folder / "struck"
@@ -170,6 +178,38 @@ class Ladder:
             return [f"a life without a point ended with {code}: {folder / 'life-1.log'}"], told
         code = _wait(_fork(lambda: live(settings, folder), folder / "life-2.log"), LIFE_S)
         return ([] if code == 0 else [f"the life after it ended with {code}: {folder / 'life-2.log'}"]), told
+
+    def poison(self) -> list[str]:
+        """Let one job end every process that sends it; return what is wrong in the end."""
+        folder = self._folder / "poison"
+        folder.mkdir()
+        write_jobs(folder / "jobs.jsonl", JOBS)
+        port = free_port()
+        api = _fork(lambda: _simulate(port, folder), folder / "simulator.log")
+        settings = self._settings(folder, 0, port)
+        try:
+            _wait_for_port(port)
+            ends = []
+            for n in range(LIVES_MAX):
+                ends.append(
+                    _wait(_fork(lambda: _poisoned(settings, folder), folder / f"life-{n}.log"), LIFE_S)
+                )
+                if ends[-1] == 0:
+                    break
+            wrong = self._check(settings, folder, port)
+        finally:
+            os.kill(api, signal.SIGKILL)
+            os.waitpid(api, 0)
+        database = Database(settings.effective_database_url)
+        with database.read() as connection:
+            found = connection.execute(
+                text("SELECT custom_id, state FROM jobs WHERE state <> 'succeeded'")
+            ).all()
+        database.close()
+        self._drop(0)
+        if ends[-1] != 0 or len(ends) < 3:
+            wrong.append(f"the lives ended with {ends}")
+        return wrong + ([] if [tuple(row) for row in found] == [(POISON, "held")] else [f"not done: {found}"])
 
     def _check(self, settings: Settings, folder: Path, port: int) -> list[str]:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/_books?jobs=1", timeout=20) as reply:
@@ -200,6 +240,19 @@ class Ladder:
         url = self._server_url.replace("+psycopg", "").replace("/migrated", "/postgres")
         with psycopg.connect(url, autocommit=True) as owner:
             owner.execute(command.encode())
+
+
+def _poisoned(settings: Settings, folder: Path) -> None:
+    """Live as always, but for one job: whoever sends it ends, as by a segmentation fault."""
+    submit = deferred.submit
+
+    async def submitting(api: XAI, body: bytes, conv_id: str | None = None) -> Reply:
+        if f'"{POISON}"'.encode() in body:
+            os._exit(9)
+        return await submit(api, body, conv_id)
+
+    deferred.submit = submitting
+    live(settings, folder)
 
 
 def _simulate(port: int, folder: Path) -> None:
@@ -251,7 +304,7 @@ def _wait_for_port(port: int) -> None:
 def main() -> int:
     """Climb from `--first` in steps of `--step`; print each rung; exit 1 when anything was wrong."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("mode", choices=["exit", "raise", "persist"])
+    parser.add_argument("mode", choices=["exit", "raise", "persist", "poison"])
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--step", type=int, default=1)
     parser.add_argument("--server", help="a PostgreSQL with the database `migrated`  [default: SQLite]")
@@ -264,6 +317,10 @@ def main() -> int:
         valkey_server() as valkey,
     ):
         ladder = Ladder(Path(name), valkey.url, given.server, given.mode)
+        if given.mode == "poison":
+            findings = ladder.poison()
+            sys.stdout.writelines(f"{finding}\n" for finding in findings)
+            return 1 if findings else 0
         point = given.first
         while True:
             was_there, wrong, told = ladder.rung(point)

@@ -47,6 +47,17 @@ def test_some_rungs(mode: str, form: str, request: pytest.FixtureRequest) -> Non
     climb(mode, first, STEP[form], server_of(form, request))
 
 
+@pytest.mark.parametrize("form", STEP)
+def test_a_job_that_ends_every_process_that_sends_it_is_held(
+    form: str, request: pytest.FixtureRequest
+) -> None:
+    """After two automatic extras a person decides; its neighbours are done, and nothing crashes for ever."""
+    words = [sys.executable, str(CLIMB), "poison"]
+    words += ["--server", server] if (server := server_of(form, request)) else []
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=170)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("form", STEP)

@@ -1,0 +1,120 @@
+"""What becomes of a job whose POST brought no request_id: it goes again, later or at once, waits or fails."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runner.db import jobs
+from runner.db.outcomes import Back, Cause
+from runner.engine import doubt
+from runner.engine.breaker import Door
+from runner.engine.streak import AWAY_AFTER, PROBE_S_MAX, Streak
+from runner.rules import retry
+from runner.rules.reply import Outcome, Verdict
+from runner.rules.states import Event, JobState
+
+if TYPE_CHECKING:
+    from runner.db.leases import Leased
+    from runner.engine.station import Station
+    from runner.limiter.limiter import Slot
+
+
+class TurnedAway:
+    """Judges for one process; `streak` counts the failures in a row of its POSTs."""
+
+    def __init__(self, station: Station) -> None:
+        self._station = station
+        self.streak = Streak()
+
+    async def judge(
+        self, job: Leased, slot: Slot, verdict: Verdict, status: int | None, sent_at_ms: int
+    ) -> None:
+        """Put on record what the API said, or that it said nothing, and slow down where that is wise."""
+        station, lease = self._station, job.lease
+        cause = Cause(code=verdict.code, message=verdict.message, http_status=status)
+        match verdict.outcome:
+            case Outcome.NOT_SENT | Outcome.REFUSED_FOR_NOW:
+                await self._later(job, slot, verdict, cause, sent_at_ms)
+            case Outcome.ACCOUNT:
+                assert verdict.reason is not None  # noqa: S101 - ACCOUNT means that there is one
+                await station.pause(lease.run_id, verdict.reason, verdict.message)
+                await self._back(job, jobs.refused_for_now, cause, 0.0)
+            case Outcome.REFUSED:
+                station.breaker.ended(lease.run_id, Door.SUBMIT, bad=False)
+                ticks = doubt.refusal_ticks(verdict.code)
+                await self._back(job, jobs.refused, cause, 0.0, JobState.FAILED, ticks)
+                station.oversight.ended(lease.run_id)
+            case _:
+                station.breaker.ended(lease.run_id, Door.SUBMIT, bad=True)
+                await self._pause_all(job, slot, verdict, sent_at_ms)  # before the next one leaves
+                await self._doubtful(job, cause)
+
+    async def _later(self, job: Leased, slot: Slot, verdict: Verdict, cause: Cause, sent_at_ms: int) -> None:
+        """Nothing was taken: everybody waits a little, and longer each time; then the run says so."""
+        pause_s = await self._pause_all(job, slot, verdict, sent_at_ms)
+        if verdict.outcome is Outcome.NOT_SENT:
+            await self.not_sent(job, cause)
+        else:
+            await self._back(job, jobs.refused_for_now, cause, pause_s)
+
+    async def _pause_all(self, job: Leased, slot: Slot, verdict: Verdict, sent_at_ms: int) -> float:
+        """Make everybody wait, longer with each failure in a row, and say so; return for how long.
+
+        A single request in doubt delays nobody: only several tell that something is wrong.
+        """
+        station, limited = self._station, verdict.code == "rate-limited"
+        n = self.streak.failed(sent_at_ms, station.now_ms())
+        pause_s = retry.backoff_s(n, station.random.random(), verdict.retry_after_s)
+        if verdict.retry_after_s is None:
+            pause_s = min(pause_s, PROBE_S_MAX)
+        if self.streak.is_serious or verdict.outcome is not Outcome.AMBIGUOUS:
+            station.limiter.pause(slot.bucket, pause_s, rate_limited=limited)
+        if n >= AWAY_AFTER and not limited:
+            await station.away(job.lease.run_id, verdict.message)
+        return pause_s
+
+    async def _doubtful(self, job: Leased, cause: Cause) -> None:
+        station, lease = self._station, job.lease
+        target = retry.decide(
+            Event.AMBIGUOUS,
+            attempts_spent=job.spent,
+            extras=job.extras,
+            max_attempts=station.policy(lease.run_id).max_attempts,
+            on_ambiguous=station.policy(lease.run_id).on_ambiguous,
+            again_helps=retry.retryable(cause.code),
+        )
+        ticks = doubt.possible_ticks(
+            job.model,
+            job.prompt_tokens,
+            job.output_tokens_max,
+            station.now_ms(),
+            station.pricing(lease.run_id),
+        )
+        await self._back(job, jobs.ambiguous, cause, 0.0, target, ticks)
+        if target is JobState.HELD:
+            station.oversight.ended(lease.run_id)
+
+    async def not_sent(self, job: Leased, cause: Cause) -> None:
+        """Put a job back that did not leave."""
+        await self._back(job, jobs.not_sent, cause, 0.0)
+
+    async def _back(
+        self,
+        job: Leased,
+        move: jobs.Move,
+        cause: Cause,
+        wait_s: float,
+        target: JobState = JobState.PENDING,
+        possible_ticks: int | None = 0,
+    ) -> None:
+        now_ms = self._station.now_ms()
+        row = Back(
+            lease=job.lease,
+            target=target,
+            due_at_ms=now_ms + int(wait_s * 1000),
+            at_ms=now_ms,
+            cause=cause,
+            possible_ticks=possible_ticks,
+        )
+        await self._station.committer.write(move, job.lease.job_id, row)
+        self._station.submit_bell.set()
