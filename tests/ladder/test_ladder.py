@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 CLIMB: Final = Path(__file__).with_name("climb.py")
 MODES: Final = ("exit", "raise", "persist")
-STEP: Final = {"sqlite": 10, "postgres": 30}
+STEP: Final = {"sqlite": 10, "postgres": 60}
 
 
 def climb(mode: str, first: int, step: int, server: str | None) -> None:
