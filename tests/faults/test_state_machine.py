@@ -16,9 +16,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from runner.db import counters, events, intake, jobs, leases, leftovers, runs, workers
 from runner.db.counters import Deltas
@@ -589,3 +596,10 @@ TestMachine.settings = settings(
     ),  # to make a story short takes minutes: add shrink by hand
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_many_more_stories() -> None:
+    """The same, for minutes."""
+    run_state_machine_as_test(Machine, settings=settings(TestMachine.settings, max_examples=3_000))

@@ -1,0 +1,274 @@
+"""Which tests prove what: every fault that the project promises to survive, and the page that lists them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A fault or input, what "nothing lost" means for it, and its tests: files, and names within them."""
+
+    what: str
+    means: str
+    tests: dict[str, tuple[str, ...]]
+
+
+_HEALING: Final = "faults/test_healing.py"
+_LADDER: Final = "ladder/test_ladder.py"
+ROWS: Final = (
+    Row(
+        what="kill -9 of workers, engine, command, Redis, of all, at random points",
+        means="drains by itself; costs at most what was in flight",
+        tests={
+            "faults/test_kills.py": ("test_a_run_survives_five_kills",),
+            "fleet/test_fleet_kills.py": ("test_a_run_survives_kills_of_its_workers",),
+            "fleet/test_fleet.py": ("test_without_any_beat_a_run_goes_on_and_ends",),
+        },
+    ),
+    Row(
+        what="an end, or an error, at any door: after a POST, after a fetch, while loading and writing",
+        means="one extra with its reason, or none; files old or new; nothing waits for ever",
+        tests={
+            _LADDER: ("test_some_rungs", "test_every_rung"),
+            "engine/test_recover.py": ("test_a_post_without_reply_is_in_doubt_and_counted",),
+            "intake/test_load.py": ("test_a_loader_that_is_killed_leaves_nothing_after_the_next_load",),
+        },
+    ),
+    Row(
+        what="SIGTERM, five of them, Ctrl-C twice, SIGHUP, a drain that takes too long",
+        means="ends within its bound; no finished work is repeated",
+        tests={
+            "faults/test_stopping.py": (
+                "test_a_signal_stops_in_good_order_and_nothing_is_paid_twice",
+                "test_a_second_signal_stops_at_once",
+            ),
+            "fleet/test_fleet.py": (
+                "test_a_worker_ends_within_its_drain_time",
+                "test_a_worker_process_ends_in_order_by_any_signal",
+            ),
+        },
+    ),
+    Row(
+        what="a worker frozen, or cut off from the servers, for longer than its lease",
+        means="others take over; the late one moves nothing, and its paid answers are kept",
+        tests={
+            "faults/test_frozen.py": (
+                "test_a_frozen_worker_of_a_state_folder",
+                "test_a_frozen_worker_of_a_fleet",
+            ),
+            "fleet/test_cut_off.py": ("test_the_others_take_over_and_the_late_one_disturbs_nothing",),
+        },
+    ),
+    Row(
+        what="the same Celery message fifty times, for no run, or no message at all",
+        means="one claim wins; the others do nothing",
+        tests={"faults/test_hints.py": ("test_the_same_hint_fifty_times_and_hints_for_nobody",)},
+    ),
+    Row(
+        what="Redis killed, restarted empty, emptied, out of memory, read-only, its connections broken",
+        means="fails closed; work goes on within a minute of the recovery",
+        tests={
+            _HEALING: (
+                "test_shared_servers_come_back_and_work_goes_on",
+                "test_embedded_servers_come_back_and_work_goes_on",
+            ),
+            "limiter/test_live_limits.py": (
+                "test_an_emptied_redis_overruns_nothing",
+                "test_while_redis_does_not_answer_nothing_is_sent",
+            ),
+        },
+    ),
+    Row(
+        what="PostgreSQL restarted, backends killed, connections exhausted, a table or file locked for 30 s",
+        means="nothing is fetched that cannot be kept; commits are repeated, moves are not",
+        tests={
+            _HEALING: (
+                "test_shared_servers_come_back_and_work_goes_on",
+                "test_embedded_servers_come_back_and_work_goes_on",
+            ),
+            "db/test_stopwatch.py": ("test_a_way_that_swallows_everything_is_given_up",),
+        },
+    ),
+    Row(
+        what="deadlock, statement timeout",
+        means="repeated; no half move",
+        tests={
+            "engine/test_committer.py": (
+                "test_a_statement_that_is_cancelled_is_repeated",
+                "test_an_answer_and_its_state_are_written_together_or_not_at_all",
+            )
+        },
+    ),
+    Row(
+        what="disk full: state folder, spool, output",
+        means="old files intact; nothing is fetched; goes on when there is room",
+        tests={
+            "faults/test_full_disk.py": ("test_nothing_is_fetched_that_could_not_be_kept",),
+            "output/test_output_files.py": ("test_a_full_disk_is_told_in_a_sentence_and_the_old_file_stays",),
+            "engine/test_spool.py": ("test_without_room_a_record_is_refused_whole",),
+        },
+    ),
+    Row(
+        what="the wall clock set forward or back",
+        means="no lease is stolen, nothing starves",
+        tests={
+            "engine/test_shared_clock.py": ("test_a_jump_is_told_once_and_followed",),
+            "engine/test_sweep.py": (
+                "test_a_worker_that_lives_keeps_its_leases",
+                "test_a_clock_set_back_makes_nobody_wait",
+            ),
+        },
+    ),
+    Row(
+        what="network: refused, reset before, during and after, silent, one byte at a time, no name, TLS",
+        means="each phase has its outcome; the total time limit holds",
+        tests={
+            "api/test_xai.py": (
+                "test_refused_and_unresolved_hosts_were_not_sent_to",
+                "test_a_reset_before_anything_was_read_is_unknown",
+                "test_a_body_that_ends_early_is_cut",
+                "test_a_slow_drip_ends_with_the_total_time",
+                "test_a_failed_tls_handshake_sent_nothing",
+            ),
+            "faults/test_switches.py": ("test_an_api_that_is_down_is_waited_for",),
+        },
+    ),
+    Row(
+        what="a storm of 429; Retry-After in any form",
+        means="no attempt is spent; the rate falls; no herd",
+        tests={
+            "faults/test_storms.py": ("test_a_storm_of_429_costs_no_attempts",),
+            "rules/test_reply.py": ("test_retry_after_is_read_as_seconds_or_a_date",),
+        },
+    ),
+    Row(
+        what="any status and any body: errors, pages, redirects, cut, garbage, huge, NUL, no usage",
+        means="a documented outcome; the bytes are kept as received",
+        tests={
+            "rules/test_reply.py": ("test_any_reply_has_a_whole_verdict",),
+            "engine/test_settle.py": ("test_no_bytes_make_it_raise",),
+            "api/test_xai.py": ("test_no_redirect_is_followed", "test_a_body_above_the_limit_is_not_taken"),
+            "faults/test_every_fault.py": ("test_every_fault_at_three_percent_loses_nothing",),
+        },
+    ),
+    Row(
+        what="the same request_id twice, an answer twice, 202 for ever, 404 at once",
+        means="kept once; both are explained",
+        tests={
+            "db/test_job_moves.py": (
+                "test_an_answer_is_kept_once_a_request_id",
+                "test_an_answer_judged_before_does_not_come_back",
+            ),
+            "faults/test_pauses.py": ("test_answers_that_expired_are_offered_and_not_bought_again",),
+        },
+    ),
+    Row(
+        what="key revoked, credits gone, model removed in mid-run",
+        means="the run pauses, no job fails by it, resume goes on",
+        tests={"faults/test_switches.py": ("test_the_accounts_trouble_pauses_the_run_and_fails_no_job",)},
+    ),
+    Row(
+        what="job files and lines of every broken kind",
+        means="exact lines and columns; all or nothing; bounded memory",
+        tests={
+            "faults/test_bad_files.py": ("test_a_bad_file_is_refused_with_line_column_code_and_cure",),
+            "intake/test_fuzz.py": ("test_no_bytes_break_the_line_reader",),
+        },
+    ),
+    Row(
+        what="odd paths, files that change while they are read, two loads at once",
+        means="never hangs; one load wins",
+        tests={
+            "faults/test_bad_files.py": (
+                "test_what_is_no_file_is_refused_at_once",
+                "test_a_file_replaced_or_grown_while_it_is_read_is_not_loaded",
+            ),
+            "intake/test_load.py": ("test_loads_at_the_same_time_make_one_run",),
+        },
+    ),
+    Row(
+        what="a host in a job line, another base URL, proxies",
+        means="the key goes nowhere else",
+        tests={"api/test_xai.py": ("test_the_key_goes_to_no_doubtful_address",)},
+    ),
+    Row(
+        what="secrets in messages, logs, files, arguments, URLs",
+        means="not one hit",
+        tests={
+            "test_canary.py": ("test_it_is_found_in_every_form",),
+            "fleet/test_fleet.py": ("test_hosts_know_each_other_by_two_urls_and_show_no_password",),
+        },
+    ),
+    Row(
+        what="hostile text in prompts, answers, names, errors",
+        means="shown as text everywhere, kept as it came",
+        tests={"cli/test_hostile_text.py": ("test_no_screen_lets_it_through",)},
+    ),
+    Row(
+        what="the limiter: processes, bursts, wrong estimates, crashes with permits",
+        means="no window is overrun; permits do not leak",
+        tests={
+            "limiter/test_limiter_processes.py": (
+                "test_any_number_of_processes_use_the_limits_and_overrun_none",
+            )
+        },
+    ),
+    Row(
+        what="money: no usage, no price, a budget crossed by what is in flight",
+        means="exact sums; unknown is not 0; the bill is within the budget and what passed its reserve",
+        tests={
+            "test_books.py": ("test_what_was_collected_costs_what_was_billed",),
+            "faults/test_budget_runs.py": ("test_four_workers_keep_to_one_budget_and_go_on_with_another",),
+        },
+    ),
+    Row(
+        what="an old database with half-finished runs; a migration killed half-way; a newer database",
+        means="finished by today's code; refused in a sentence",
+        tests={
+            "age/test_age.py": ("test_of_a_state_folder", "test_of_shared_servers"),
+            "db/test_migrate.py": (
+                "test_many_processes_may_upgrade_at_once",
+                "test_a_newer_database_is_refused",
+            ),
+        },
+    ),
+    Row(
+        what="a job that ends every process that sends or judges it",
+        means="held or failed after its tries; its neighbours are done",
+        tests={
+            _LADDER: ("test_a_job_that_ends_every_process_that_sends_it_is_held",),
+            "engine/test_sweep.py": ("test_an_answer_that_ends_its_judge_is_tried_three_times",),
+        },
+    ),
+    Row(
+        what="64 open files, 256 MB",
+        means="slower, never stuck",
+        tests={"faults/test_small_machine.py": ("test_a_run_in_narrow_bounds",)},
+    ),
+    Row(
+        what="a worker that makes no progress: a dead loop, hints that never come, turns that only fail",
+        means="it ends, and another is started",
+        tests={
+            "engine/test_watchdog.py": ("test_hints_that_never_come_back_end_the_process",),
+            "embedded/test_silence.py": ("test_only_who_gives_no_new_sign_for_long_is_silent",),
+        },
+    ),
+)
+
+
+def markdown() -> str:
+    """Write the page."""
+    lines = [
+        "# The faults that a run survives\n\n",
+        "Each row has tests with real processes, servers and signals. Those that could cost or lose\n",
+        "anything end with a ledger check by a program that shares no code with `runner`. `make soak`\n",
+        "plays random troubles, by seed, and climbs the whole crash ladder. What the tests themselves are\n",
+        "worth: [guards.md](guards.md).\n\n",
+        "| fault | nothing lost means | tests |\n|---|---|---|\n",
+    ]
+    for row in ROWS:
+        named = "; ".join(f"`{file}`: {', '.join(names)}" for file, names in row.tests.items())
+        lines.append(f"| {row.what} | {row.means} | {named} |\n")
+    return "".join(lines)
