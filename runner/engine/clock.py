@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 JUMP_MS: Final = 2_000  # more than clocks drift between two looks
 STEADY_AFTER_MS: Final = 15_000  # by then every living worker has given a sign of life by the new time
 SLOW_LOOK_MS: Final = 1_000
+OTHERS_LOOK_MS: Final = 15_000  # until then other processes may note the time from before a jump
 
 
 class SharedClock:
@@ -24,6 +25,7 @@ class SharedClock:
         self._ahead_ms = ask() - self._tick()
         self._last_ms = 0
         self._jumped_at = self._tick()
+        self._jumps: list[tuple[int, int]] = []  # the last time noted before it, and by how much
 
     def now_ms(self) -> int:
         """Return the time; it never goes back, but for a jump that a look has found."""
@@ -38,11 +40,19 @@ class SharedClock:
         if after - before > SLOW_LOOK_MS:  # it says too little about the time
             return 0
         ahead_ms = found - (before + after) // 2
-        jump, self._ahead_ms = ahead_ms - self._ahead_ms, ahead_ms
+        jump, old_ahead_ms = ahead_ms - self._ahead_ms, self._ahead_ms
+        self._ahead_ms = ahead_ms
         if abs(jump) < JUMP_MS:
             return 0
+        others_ms = min(jump // 2, OTHERS_LOOK_MS)
+        self._jumps.append((after + old_ahead_ms + others_ms, jump))
         self._last_ms, self._jumped_at = 0, after
         return jump
+
+    def since_s(self, at_ms: int) -> float:
+        """Return how long ago a moment was that was noted by this clock, jumps of the time taken out."""
+        jumped_ms = sum(jump for before_ms, jump in self._jumps if at_ms <= before_ms and jump > 0)
+        return max(0, self.now_ms() - jumped_ms - at_ms) / 1000
 
     @property
     def is_steady(self) -> bool:

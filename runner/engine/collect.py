@@ -253,21 +253,21 @@ class Collect:
             await station.committer.write(jobs.stored, lease.job_id, received)
         else:
             await station.committer.write(keep, lease.job_id, Collected(received=received, settled=settled))
-            self._told(job, settled, now_ms)
+            self._told(job, settled)
         if segment is not None:
             segment.saved()
 
-    def _told(self, job: Claimed, settled: Settled, now_ms: int) -> None:
+    def _told(self, job: Claimed, settled: Settled) -> None:
         """Learn from a settled answer, and wake who waits for it."""
         station = self._station
-        self._learn(job, settled, now_ms)
+        self._learn(job, settled)
         if settled.target is JobState.PENDING:
             station.submit_bell.set()
         else:
             station.oversight.ended(job.lease.run_id)
 
-    def _learn(self, job: Claimed, settled: Settled, now_ms: int) -> None:
-        station, age_s = self._station, (now_ms - job.accepted_at_ms) / 1000
+    def _learn(self, job: Claimed, settled: Settled) -> None:
+        station, age_s = self._station, self._station.clock.since_s(job.accepted_at_ms)
         station.learned.observe_latency(job.model, station.last_asked_s(job.lease.job_id), age_s, ready=True)
         if settled.cost.ticks:
             allowance.learn(station, job, settled.cost.ticks)
@@ -277,7 +277,7 @@ class Collect:
     async def _without(self, job: Claimed, verdict: Verdict, status: int | None, asked_at_ms: int) -> None:
         """Record a fetch that brought no answer."""
         station = self._station
-        age_s = max(0.0, (station.now_ms() - job.accepted_at_ms) / 1000)
+        age_s = station.clock.since_s(job.accepted_at_ms)
         match verdict.outcome:
             case Outcome.NOT_READY if age_s > polling.GIVE_UP_AFTER_S:
                 await self._hold(job, verdict, status, code="never-ready")

@@ -50,6 +50,8 @@ def sign(connection: Connection, deltas: Deltas, station: Station, held: set[int
     workers.seen(connection, station.worker, now_ms)
     if jump_ms < 0:
         leases.make_due(connection, now_ms)
+    if not station.clock.is_steady:
+        return
     overdue = leftovers.overdue(connection, station.worker, now_ms)
     lost = [job for job in overdue if job.lease.job_id not in held]
     take_back(connection, lost, now_ms, deltas, station.prices)

@@ -70,3 +70,18 @@ def test_a_look_that_takes_long_says_nothing() -> None:
     clock._ask = slow
     assert clock.look() == 0
     assert clock.now_ms() == world.wall_ms
+
+
+@pytest.mark.parametrize("jump_ms", [7_200_000, -7_200_000])
+def test_how_long_ago_something_was_does_not_jump(jump_ms: int) -> None:
+    """Neither for what was noted before it nor for what came after; set back, it may seem shorter."""
+    world = World()
+    before_ms = world.clock.now_ms()
+    world.wait(30_000)
+    world.wait(0, jump_ms)
+    world.clock.look()
+    after_ms = world.clock.now_ms()
+    world.wait(10_000)
+
+    assert world.clock.since_s(before_ms) == (40.0 if jump_ms > 0 else 0.0)
+    assert world.clock.since_s(after_ms) == 10.0

@@ -207,6 +207,7 @@ def test_a_worker_takes_back_what_it_lost_itself(database: Database, station: St
     others = hand.bring(S.COLLECTING)
     for lease in (lost, held):
         hand.change(lease.job_id, f"lease_owner = {station.worker}, lease_until_ms = 0")
+    station.clock = SharedClock(database.now_ms, ticks(0, 0, STEADY_AFTER_MS))
     with database.write() as connection:
         connection.execute(text("UPDATE workers SET seen_at_ms = 0"))
         deltas = Deltas(0)

@@ -114,6 +114,7 @@ ROWS: Final = (
         what="the wall clock set forward or back",
         means="no lease is stolen, nothing starves",
         tests={
+            "faults/test_clocks.py": ("test_of_a_state_folder", "test_of_a_worker_whose_clock_is_off"),
             "engine/test_shared_clock.py": ("test_a_jump_is_told_once_and_followed",),
             "engine/test_sweep.py": (
                 "test_a_worker_that_lives_keeps_its_leases",
