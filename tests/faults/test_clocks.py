@@ -33,7 +33,11 @@ def set_clock(file: Path, ahead_s: float) -> None:
     draft.replace(file)
 
 
-@pytest.mark.parametrize("jump_s", JUMPS_S.values(), ids=JUMPS_S)
+@pytest.mark.parametrize(
+    "jump_s",
+    [one if one > 0 else pytest.param(one, marks=pytest.mark.soak) for one in JUMPS_S.values()],
+    ids=JUMPS_S,
+)
 def test_of_a_state_folder(jump_s: float, tmp_path: Path) -> None:
     """Everybody's clock jumps, that of the database included: it is the same."""
     write_jobs(tmp_path / "jobs.jsonl", JOBS)
@@ -59,7 +63,9 @@ def logged(home: Home) -> str:
     return (home.path / "logs" / "engine.log").read_text()
 
 
-@pytest.mark.parametrize("skew_s", [2 * HOUR_S, -2 * HOUR_S], ids=["+2h", "-2h"])
+@pytest.mark.parametrize(
+    "skew_s", [2 * HOUR_S, pytest.param(-2 * HOUR_S, marks=pytest.mark.soak)], ids=["+2h", "-2h"]
+)
 def test_of_a_worker_whose_clock_is_off(skew_s: float, fleet: Callable[..., Fleet]) -> None:
     """On shared servers the database's clock counts, and one that is off steals from nobody."""
     its = fleet(*PACE)

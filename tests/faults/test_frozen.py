@@ -45,6 +45,7 @@ def freeze_and_thaw(home: Home) -> None:
     os.kill(pids[owner], signal.SIGCONT)
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(240)
 def test_a_frozen_worker_of_a_state_folder(tmp_path: Path) -> None:
     """No double line, no overwritten answer, and at most what was in flight is paid twice."""

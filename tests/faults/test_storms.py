@@ -15,7 +15,11 @@ JOBS = 150
 STORM_S = 4.0
 
 
-@pytest.mark.parametrize("retry_after", [(), ("--retry-after", "1")], ids=["silent", "with Retry-After"])
+@pytest.mark.parametrize(
+    "retry_after",
+    [(), pytest.param(("--retry-after", "1"), marks=pytest.mark.soak)],
+    ids=["silent", "with Retry-After"],
+)
 def test_a_storm_of_429_costs_no_attempts(retry_after: tuple[str, ...], tmp_path: Path) -> None:
     """Nothing fails, nothing is sent twice, and while it lasts the API is asked ever less often."""
     write_jobs(tmp_path / "jobs.jsonl", JOBS)

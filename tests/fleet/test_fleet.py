@@ -198,7 +198,9 @@ def test_a_worker_ends_within_its_drain_time(fleet: Callable[..., Fleet], how: s
     assert host.findings(its.simulator, crashed=True) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM], ids=["HUP", "TERM"])
+@pytest.mark.parametrize(
+    "number", [signal.SIGHUP, pytest.param(signal.SIGTERM, marks=pytest.mark.soak)], ids=["HUP", "TERM"]
+)
 def test_a_worker_process_ends_in_order_by_any_signal(
     fleet: Callable[..., Fleet], number: signal.Signals
 ) -> None:
