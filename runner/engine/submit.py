@@ -50,6 +50,7 @@ class _Feed:
     chunk: int = CHUNK_FIRST
     empty_until: float = 0.0
     short_until: float = 0.0  # of money: the budget let none of the jobs go
+    sent_in_round: int = 0
 
 
 class Submit:
@@ -62,6 +63,7 @@ class Submit:
         self._marked = 0  # without a reply yet
         self._sent = 0  # of them, on the wire
         self._alone = False  # the one that is marked goes alone
+        self._rounds = 0
         self._replied = asyncio.Event()
         self._turned_away = TurnedAway(station)
         self._again_s = IDLE_S
@@ -91,9 +93,17 @@ class Submit:
         self._again_s, sent = IDLE_S, False
         sending = [activity for activity in await self._station.active() if activity.sends]
         if sending and await self._station.may_send(sending):
-            for activity in sending:
-                sent |= await self._bite(activity)
+            self._rounds += 1
+            for activity in sorted(sending, key=self._sent_in_round):
+                if await self._bite(activity):
+                    sent = True
+                    self._feeds[activity.run.id].sent_in_round = self._rounds
         return sent
+
+    def _sent_in_round(self, activity: Activity) -> int:
+        """Return when a run had its last turn. The first to bite may take all slots there are."""
+        feed = self._feeds.get(activity.run.id)
+        return feed.sent_in_round if feed is not None else 0
 
     async def _idle(self) -> None:
         with suppress(TimeoutError):

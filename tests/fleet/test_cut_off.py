@@ -137,13 +137,21 @@ def test_the_others_take_over_and_the_late_one_disturbs_nothing(tmp_path: Path) 
         assert workers[0].process.poll() is None
         for cable in ("db", "api"):
             nets[0].cut(cable, off=False)
-        after = f"SELECT COUNT(*) FROM attempts WHERE worker >= {late_id} AND worker <> {late_id + 1}"
-        before = home.count(after)
-        wait_until(lambda: home.count(after) > before, "the late one works again", 60)
+        its_host = f"(SELECT host FROM workers WHERE id = {late_id})"
+        seen = f"SELECT MAX(seen_at_ms) FROM workers WHERE host = {its_host}"
+        before = home.count(seen)
+        wait_until(lambda: home.count(seen) > before, "the late one lives again", 60)
 
         assert command.ended(120) in (0, 1), command.said
         assert home.findings(simulator, crashed=True) == []
         assert simulator.books()["accepted"] <= JOBS + 2 * IN_FLIGHT
+
+        workers[1].process.terminate()
+        assert workers[1].ended(60) == 0
+        write_jobs(home.folder / "more.jsonl", 20)
+        assert home.start("run", "more.jsonl", "-o", "more.out.jsonl").ended(60) == 0, (
+            "the late one works again"
+        )
 
 
 def is_idle(worker: Command, host: Host) -> bool:
