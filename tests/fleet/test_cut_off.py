@@ -147,7 +147,7 @@ def test_the_others_take_over_and_the_late_one_disturbs_nothing(tmp_path: Path) 
         assert simulator.books()["accepted"] <= JOBS + 2 * IN_FLIGHT
 
         workers[1].process.terminate()
-        assert workers[1].ended(60) == 0
+        assert workers[1].ended(60) == 143, "SIGTERM"
         write_jobs(home.folder / "more.jsonl", 20)
         assert home.start("run", "more.jsonl", "-o", "more.out.jsonl").ended(60) == 0, (
             "the late one works again"
