@@ -157,4 +157,12 @@ GUARDS = (
         new="AUTOMATIC_EXTRAS_MAX: Final = 9 ",
         tests="tests/rules/test_retry.py",
     ),
+    Guard(
+        name="runs take turns",
+        keeps_from="a small run that waits behind a large one",
+        file="runner/engine/submit.py",
+        old="sorted(sending, key=self._sent_in_round)",
+        new="sending",
+        tests="tests/fleet/test_fairness.py",
+    ),
 )
