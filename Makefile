@@ -22,7 +22,7 @@ demo: $(READY) ## label 520 reviews against the built-in simulator: no key, no s
 	$(BIN)/python jobs/demo.py
 
 test: $(READY) services check ## everything: style, types, structure, and all tests with real parts
-	$(BIN)/pytest -n 4 --dist loadgroup -m "not soak"
+	$(BIN)/pytest -n 6 --dist loadgroup -m "not soak"
 
 soak: $(READY) services ## the slow ones, hours: every rung, the limiter under load; then chaos for SECONDS (600), by SEED
 	$(BIN)/pytest -m soak

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-JOBS = 300
+JOBS = 200
 AWAY_S = 4.0  # not for luck: so long the trouble lasts
 LOCK_S = 30.0
 HEALS_WITHIN_S = 60.0
