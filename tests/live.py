@@ -157,6 +157,8 @@ class Home:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         wait_until(lambda: not self.kill(), "everything is gone")
+        for command in self._started:  # one that is just ending shows no environment any more
+            command.process.wait(WITHIN_S)
 
     def start(self, *words: str) -> Command:
         """Start `runner WORDS`; by default RUN."""
