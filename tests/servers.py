@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 NOBODY: Final = 65534
-WITHIN_S: Final = 30.0
+WITHIN_S: Final = 60.0
 LOOPBACK: Final = "127.0.0.1"
 
 

@@ -45,7 +45,7 @@ with attach(settings.load(os.environ, pathlib.Path.cwd()), worker=sys.argv[1:]) 
     print(attachment.home.engine_json.read_text().replace(chr(10), " "), flush=True)
     signal.pause()
 """
-WITHIN_S = 20.0
+WITHIN_S = 40.0
 
 
 def wait_for(fact: Callable[[], object], within_s: float = WITHIN_S) -> float:

@@ -20,7 +20,7 @@ def test_every_fault_at_three_percent_loses_nothing(tmp_path: Path) -> None:
         Simulator(tmp_path, *NO_LIMITS, *flags, seed=7) as simulator,
         Home(tmp_path, simulator, RUNNER_READ_TIMEOUT_S="2") as home,
     ):
-        code = home.start().ended(within_s=55)
+        code = home.start().ended(within_s=120)
         books = simulator.books()
 
         assert home.findings(simulator) == []
