@@ -30,7 +30,7 @@ _COMMAND: Final = (sys.executable, "-P", "-c", "from runner.worker import main; 
 @click.option(
     "--processes", "count", type=click.IntRange(1, 64), metavar="N", help="Worker processes.  [default: 1]"
 )
-@click.option("--beat", is_flag=True, help="Also ring every few seconds; one worker of all must.")
+@click.option("--beat", is_flag=True, help="Also ring every few seconds; one worker of all should.")
 @flags.json_flag
 def command(*, count: int | None, beat: bool, as_json: bool) -> int:
     """Work for the runs of the shared database until Ctrl-C or SIGTERM; what is in flight is finished first.
