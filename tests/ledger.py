@@ -192,7 +192,8 @@ def answers(facts: Facts) -> Iterator[str]:
         if entry is None:
             yield f"L5 {who}: the API never gave {request_id}"
         elif entry["outcome"] in WHOLE and request_id in facts.stored:
-            if outcome not in (WHOLE[entry["outcome"]], "accepted"):
+            came_late = outcome in ("lost", "ambiguous") and facts.has_another_end(attempt)
+            if outcome not in (WHOLE[entry["outcome"]], "accepted") and not came_late:
                 yield f"L5 {who}: the API handed out {entry['outcome']}, we made it {outcome}"
         elif entry["outcome"] in (*WHOLE, *GONE):
             if request_id in facts.stored:

@@ -77,6 +77,11 @@ class Facts:
             return False
         return bool(attempt["attempt"] == (job["answered_by"] or job["attempt"]))
 
+    def has_another_end(self, attempt: Row) -> bool:
+        """Say whether the job's end came from another attempt."""
+        job = self.job_of[attempt["job_id"]]
+        return job["state"] in ("succeeded", "failed") and not self.ended_its_job(attempt)
+
     def is_superseded(self, attempt: Row) -> bool:
         """Say whether an older attempt ended the job while this one was out."""
         by = self.job_of[attempt["job_id"]]["answered_by"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from runner.db import bulk
+from runner.rules.states import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 
 LANE = "deferred"
 _POLLS = "polls = (SELECT jobs.polls FROM jobs WHERE jobs.id = attempts.job_id)"
+_COSTS = (
+    "model = v.model, finish_reason = v.finish, flaw = v.flaw, prompt_tokens = v.prompt,"
+    " cached_tokens = v.cached, completion_tokens = v.completion, reasoning_tokens = v.reasoning,"
+    " total_tokens = v.total, ticks = v.ticks, ticks_source = v.source, prices_as_of = v.as_of,"
+    " possible_ticks = CASE WHEN v.possible IS NULL THEN possible_ticks"
+    " ELSE COALESCE(possible_ticks, 0) + v.possible END"
+)
 _KEY = [("job_id", "BIGINT"), ("attempt", "INT")]
 
 
@@ -124,12 +132,66 @@ def ended(connection: Connection, event: Event, rows: Sequence[Back]) -> None:
         )
 
 
+class Bound(NamedTuple):
+    """What an answer that nobody had read may have cost, and the attempt that has it on record."""
+
+    attempt: int
+    ticks: int | None
+
+
+def bounds_of_late(connection: Connection, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Bound]:
+    """Return, of those (job, attempt) that ended no job and have no cost yet, what stands for their cost.
+
+    It stands at the attempt itself where that was given up; else at the older one that ended the job.
+    """
+    if not keys:
+        return {}
+    found = bulk.execute(
+        connection,
+        _KEY,
+        keys,
+        "SELECT a.job_id, a.attempt, b.attempt AS bound_at, b.possible_ticks AS bound FROM v"
+        " JOIN attempts a ON a.job_id = v.job_id AND a.attempt = v.attempt JOIN jobs j ON j.id = a.job_id"
+        " JOIN attempts b ON b.job_id = a.job_id AND b.attempt ="
+        " CASE WHEN a.outcome IN ('accepted', 'marked') THEN j.answered_by ELSE a.attempt END"
+        f" WHERE j.state IN ('{JobState.SUCCEEDED}', '{JobState.FAILED}') AND a.ticks_source IS NULL"
+        " AND a.attempt <> COALESCE(j.answered_by, j.attempt)"
+        " AND (b.attempt = a.attempt OR b.ticks IS NOT NULL)",
+    )
+    return {(row.job_id, row.attempt): Bound(row.bound_at, row.bound) for row in found}
+
+
+def unbound(connection: Connection, keys: Sequence[tuple[int, int]]) -> None:
+    """Take back what attempts may have cost: it is known now."""
+    if keys:
+        bulk.execute(
+            connection,
+            _KEY,
+            keys,
+            "UPDATE attempts SET possible_ticks = NULL FROM v"
+            " WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
+        )
+
+
 def settled(connection: Connection, rows: Sequence[Settled]) -> None:
     """Write what collected answers used and cost.
 
     One that comes after its attempt was given up leaves what was counted then: that stands for the attempt
     which followed it and is now given up itself.
     """
+    became = (
+        f"outcome = v.outcome, {_POLLS}, http_status = 200, collected_at_ms = v.at,"
+        " error_code = v.code, error_message = v.message, "
+    )
+    _write(connection, rows, became + _COSTS)
+
+
+def priced(connection: Connection, rows: Sequence[Settled]) -> None:
+    """Write what answers used and cost that ended no job; what became of their attempts stands."""
+    _write(connection, rows, _COSTS)
+
+
+def _write(connection: Connection, rows: Sequence[Settled], change: str) -> None:
     if not rows:
         return
     bulk.execute(
@@ -176,13 +238,6 @@ def settled(connection: Connection, rows: Sequence[Settled]) -> None:
             )
             for row in rows
         ],
-        f"UPDATE attempts SET outcome = v.outcome, {_POLLS}, http_status = 200, collected_at_ms = v.at,"
-        " error_code = v.code, error_message = v.message, model = v.model, finish_reason = v.finish,"
-        " flaw = v.flaw,"
-        " prompt_tokens = v.prompt, cached_tokens = v.cached, completion_tokens = v.completion,"
-        " reasoning_tokens = v.reasoning, total_tokens = v.total, ticks = v.ticks,"
-        " ticks_source = v.source, prices_as_of = v.as_of,"
-        " possible_ticks = CASE WHEN v.possible IS NULL THEN possible_ticks"
-        " ELSE COALESCE(possible_ticks, 0) + v.possible END"
-        " FROM v WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
+        f"UPDATE attempts SET {change} FROM v"
+        " WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
     )

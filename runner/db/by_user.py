@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Row, text
 
 from runner.db import bulk
+from runner.db.collected import count_possible
 from runner.db.counters import Deltas
 from runner.db.job_ids import JOBS_MAX, job_id, run_of
-from runner.db.jobs import count_possible
 from runner.rules.budget import at_least
 from runner.rules.states import TRANSITIONS, Event, JobState
 

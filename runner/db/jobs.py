@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from runner.db import attempts, bulk, results
+from runner.db import attempts, bulk, collected, results
 from runner.db.counters import Deltas
 from runner.db.job_ids import run_of
-from runner.rules import outputs
 from runner.rules.budget import RESERVES, at_least
 from runner.rules.errors import Bug
 from runner.rules.states import FINAL, TRANSITIONS, Event, JobState
@@ -239,26 +238,11 @@ def settled(connection: Connection, rows: Sequence[Settled], deltas: Deltas) -> 
             deltas,
             only="jobs.answered_by = v.answered_by",
         )
-    ended = _covered_answers(connection, [row for row in rows if row.job_id in moved], deltas)
+    ended = collected.covered(connection, [row for row in rows if row.job_id in moved], deltas)
     attempts.settled(connection, ended)
     for row in ended:
-        _count_settled(row, deltas)
+        collected.count(row, deltas)
     return moved
-
-
-def _covered_answers(connection: Connection, rows: Sequence[Settled], deltas: Deltas) -> list[Settled]:
-    """As `_covered`, for answers without a price; one that nobody can price counts as it had reserved."""
-    unpriced = [(row.job_id, row.attempt) for row in rows if row.cost.ticks is None]
-    reserved = attempts.reserved(connection, unpriced)
-    covered = []
-    for row in rows:
-        possible, held = row.cost.possible_ticks, reserved.get(row.job_id, 0)
-        if possible is not None:
-            row = replace(row, cost=replace(row.cost, possible_ticks=at_least(possible, held)))  # noqa: PLW2901
-        else:
-            deltas.add(run_of(row.job_id), "ticks", "unpriced", held)
-        covered.append(row)
-    return covered
 
 
 def _not_yet(connection: Connection, event: Event, rows: Sequence[NotYet], deltas: Deltas) -> set[int]:
@@ -279,47 +263,6 @@ def _not_yet(connection: Connection, event: Event, rows: Sequence[NotYet], delta
         if row.lease.job_id in moved and not row.asked:  # the claim had counted it
             deltas.add(row.lease.run_id, "attempts", "polls", -1)
     return moved
-
-
-def _count_settled(row: Settled, deltas: Deltas) -> None:
-    run_id, cost = run_of(row.job_id), row.cost
-    deltas.add(run_id, "attempts", "collected")
-    deltas.add(run_id, "latency", row.latency_bucket)
-    for key, n in (
-        ("prompt", cost.prompt_tokens),
-        ("cached", cost.cached_tokens),
-        ("completion", cost.completion_tokens),
-        ("reasoning", cost.reasoning_tokens),
-        ("total", cost.total_tokens),
-    ):
-        deltas.add(run_id, "tokens", key, n or 0)
-    model = cost.model or "unknown"
-    deltas.add(run_id, "model_jobs", model)
-    if cost.instead_of:
-        deltas.add(run_id, "returned", f"{cost.instead_of} -> {model}")
-    if cost.output_tokens is not None:
-        deltas.add(run_id, outputs.KIND, outputs.key_of(model, cost.output_tokens))
-    if cost.ticks is None:
-        count_possible(run_id, cost.possible_ticks, deltas)
-    else:
-        deltas.add(run_id, "ticks", cost.ticks_source, cost.ticks)
-        deltas.add(run_id, "model_ticks", model, cost.ticks)
-    if row.target is JobState.SUCCEEDED:
-        deltas.add(run_id, "finish", cost.finish_reason or "unknown")
-        if cost.flaw:
-            deltas.add(run_id, "flaw", cost.flaw)
-    elif row.target is JobState.FAILED:
-        deltas.add(run_id, "code", row.cause.code if row.cause else "unknown")
-    else:
-        deltas.add(run_id, "extra", row.event)
-
-
-def count_possible(run_id: int, possible_ticks: int | None, deltas: Deltas) -> None:
-    """Count what nobody could read: what it may have cost, or that nobody knows even that."""
-    if possible_ticks is None:
-        deltas.add(run_id, "unknown", "jobs")
-    else:
-        deltas.add(run_id, "ticks", "possible_extra", possible_ticks)
 
 
 def _back(
@@ -351,7 +294,7 @@ def _back(
         gone = _covered(connection, gone)
     attempts.ended(connection, event, gone)
     for row in gone:
-        count_possible(row.lease.run_id, row.possible_ticks, deltas)
+        collected.count_possible(row.lease.run_id, row.possible_ticks, deltas)
         if row.target is JobState.FAILED:
             deltas.add(row.lease.run_id, "code", row.cause.code)
     return moved

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, text
 
+from runner.db import bulk
 from runner.db.leases import Lease
 from runner.rules.states import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +89,20 @@ def unsettled(connection: Connection, rows_max: int) -> list[Row[Any]]:
             ),
             {"rows": rows_max},
         )
+    )
+
+
+def late(connection: Connection, keys: Sequence[tuple[int, int]]) -> list[Row[Any]]:
+    """Return the jobs and attempts of (job, attempt) whose answers may have come after the job's end."""
+    if not keys:
+        return []
+    return bulk.execute(
+        connection,
+        [("job_id", "BIGINT"), ("attempt", "INT")],
+        keys,
+        "SELECT j.id, a.attempt, j.model, j.prompt_tokens, j.output_tokens_max, j.spent, j.extras,"
+        " a.accepted_at_ms FROM v JOIN jobs j ON j.id = v.job_id"
+        " JOIN attempts a ON a.job_id = v.job_id AND a.attempt = v.attempt",
     )
 
 

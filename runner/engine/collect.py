@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from runner.api import deferred
 from runner.api.xai import Failed
-from runner.db import jobs, leases
+from runner.db import collected, jobs, leases
 from runner.db.outcomes import Back, Cause, NotYet, Settled
 from runner.db.results import Received
 from runner.engine import allowance, doubt, settle
@@ -62,9 +62,10 @@ class Collected:
 
 
 def keep(connection: Connection, rows: Sequence[Collected], deltas: Deltas) -> set[int]:
-    """Store answers and settle their jobs."""
+    """Store answers and settle their jobs; of those that came too late, count what they cost."""
     stored = jobs.stored(connection, [row.received for row in rows], deltas)
     jobs.settled(connection, [row.settled for row in rows if row.settled.job_id in stored], deltas)
+    collected.came_late(connection, [row.settled for row in rows if row.settled.job_id not in stored], deltas)
     return stored
 
 

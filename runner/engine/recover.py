@@ -12,13 +12,14 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from runner.db import counters, jobs, leftovers, runs, workers
+from runner.db import collected, counters, jobs, leftovers, runs, workers
 from runner.db.counters import Deltas
 from runner.db.leases import Lease
 from runner.db.outcomes import Accepted, Back, Cause, NotYet
 from runner.db.results import Received
-from runner.engine import doubt
+from runner.engine import doubt, settle
 from runner.engine.doubt import BY_THE_TABLE
+from runner.engine.settle import Policy
 from runner.engine.spool import Answer, DeadSpool, Sent, Taken, remove_stillborn, take_dead
 from runner.rules import retry
 from runner.rules.states import Event, JobState
@@ -79,7 +80,9 @@ def _recover(database: Database, spool: DeadSpool, now_ms: int, found: Recovered
     for batch in _batches(spool, sent, taken):
         with database.write() as connection:
             deltas = Deltas(spool.worker)
-            found.answers += len(jobs.stored(connection, [_received(a) for a in batch], deltas))
+            stored = jobs.stored(connection, [_received(a) for a in batch], deltas)
+            found.answers += len(stored)
+            _too_late(connection, [a for a in batch if a.job_id not in stored], deltas, pricing)
             deltas.write(connection)
     with database.write() as connection:
         deltas = Deltas(spool.worker)
@@ -95,6 +98,17 @@ def _recover(database: Database, spool: DeadSpool, now_ms: int, found: Recovered
         leftovers.void_pending(connection, spool.worker)
         workers.leave(connection, spool.worker, now_ms)
         deltas.write(connection)
+
+
+def _too_late(connection: Connection, batch: list[Answer], deltas: Deltas, pricing: Pricing) -> None:
+    """Count what those answers cost that came after their jobs had their end."""
+    of_late = {(answer.job_id, answer.attempt): answer for answer in batch}
+    rows = []
+    for row in leftovers.late(connection, list(of_late)):
+        answer, policy = of_late[row.id, row.attempt], Policy(pricing=pricing)
+        at_ms = answer.received_at_ms
+        rows.append(settle.settle(settle.subject_of(row), answer.body, policy=policy, now_ms=at_ms))
+    collected.came_late(connection, rows, deltas)
 
 
 def doubtful(

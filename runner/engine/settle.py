@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from runner.db.outcomes import Cause, Cost, Settled
 from runner.engine import doubt
 from runner.rules import completion, latency, models, money, retry
 from runner.rules.completion import Completion, Flaw, Kind
 from runner.rules.states import Event, JobState
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
 
 TRIES_MAX = 3
 UNREADABLE = "unreadable_result"
@@ -39,6 +43,20 @@ class Subject:
     spent: int
     extras: int
     accepted_at_ms: int | None
+
+
+def subject_of(row: Row[Any]) -> Subject:
+    """Take a subject from a row of `db.leftovers`."""
+    return Subject(
+        job_id=row.id,
+        attempt=row.attempt,
+        model=row.model,
+        prompt_tokens=row.prompt_tokens,
+        output_tokens_max=row.output_tokens_max,
+        spent=row.spent,
+        extras=row.extras,
+        accepted_at_ms=row.accepted_at_ms,
+    )
 
 
 def settle(subject: Subject, body: bytes, *, policy: Policy, now_ms: int) -> Settled:

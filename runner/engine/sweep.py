@@ -10,7 +10,6 @@ from runner.db.counters import Deltas
 from runner.db.job_ids import run_of
 from runner.engine import closing, recover, settle
 from runner.engine.doubt import BY_THE_TABLE
-from runner.engine.settle import Subject
 from runner.engine.sign_of_life import take_back
 from runner.rules.states import RunState
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from runner.db.outcomes import Settled
     from runner.db.session import Database
     from runner.engine.doubt import Pricing
+    from runner.engine.settle import Subject
     from runner.engine.station import Station
 
 ROWS_MAX = 500
@@ -50,20 +50,10 @@ def settle_stored(station: Station) -> None:
     with station.database.read() as connection:
         rows = leftovers.unsettled(connection, ROWS_MAX)
     for row in rows:
-        subject = Subject(
-            job_id=row.id,
-            attempt=row.attempt,
-            model=row.model,
-            prompt_tokens=row.prompt_tokens,
-            output_tokens_max=row.output_tokens_max,
-            spent=row.spent,
-            extras=row.extras,
-            accepted_at_ms=row.accepted_at_ms,
-        )
         with station.database.write() as connection:
             leftovers.try_settling(connection, row.id)
         try:
-            settled = _settle(station, subject, row)
+            settled = _settle(station, settle.subject_of(row), row)
             with station.database.write() as connection:
                 deltas = Deltas(0)
                 jobs.settled(connection, [settled], deltas)

@@ -13,7 +13,7 @@ from by_hand import COST, NOW_MS, Hand, accepted, back, new_run, not_yet, receiv
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runner.db import by_user, jobs, removal, runs
+from runner.db import by_user, collected, jobs, removal, runs
 from runner.db.by_user import Chosen
 from runner.db.job_ids import job_id
 from runner.output.write import run_summary
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
 
     from runner.db.leases import Lease
-    from runner.db.outcomes import Cost
+    from runner.db.outcomes import Cost, Settled
     from runner.db.session import Database
 
 S = JobState
@@ -81,7 +81,7 @@ class History:
         row = self.hand.row(job_id(self.hand.run_id, place))
         lease = self.leases.get((row.id, row.attempt))
         if number == 0:
-            self._late(row)
+            self._late(row, cost)
         elif number >= 12:
             self._user(number, ticks)
         elif row.state == S.PENDING:
@@ -123,14 +123,18 @@ class History:
         else:
             self.hand.do(jobs.stored, received(lease.job_id, lease.attempt))
 
-    def _late(self, row: Row[Any]) -> None:
+    def _late(self, row: Row[Any], cost: Cost) -> None:
         """The first attempt that was given up turns out to be accepted, and its answer comes."""
         given_up = [a for a in self._attempts(f"job_id = {row.id}") if a.outcome in NOT_READ]
         for a in given_up[:1]:
             lease = self.leases[row.id, a.attempt]
             if a.request_id is None:
                 self.hand.do(jobs.accepted, accepted(lease))
-            self.hand.do(jobs.stored, received(row.id, a.attempt))
+            if not self.hand.do(jobs.stored, received(row.id, a.attempt)):
+                self._too_late(settled(row.id, a.attempt, *VERDICTS[0], cost))
+
+    def _too_late(self, row: Settled) -> None:
+        self.hand.within(lambda c, d: collected.came_late(c, [row], d))
 
     def _settle(self, row: Row[Any], verdict: tuple[Event, JobState], cost: Cost) -> None:
         (tried,) = self._attempts(f"job_id = {row.id} AND attempt = {row.answered_by}")
@@ -156,7 +160,7 @@ class History:
         tried = self._attempts("1 = 1")
         _check_attempts(told, {row.id: row for row in rows}, tried, self.late)
         _check_money(told, tried)
-        _check_results(self.hand, tried)
+        _check_results(self.hand, {row.id: row for row in rows}, tried)
         counted = {state: sum(row.state == state for row in rows) for state in S}
         assert told["counts"]["total"] == len(rows)
         for end in ("succeeded", "failed", "held", "cancelled"):
@@ -222,10 +226,13 @@ def _check_money(told: dict[str, Any], tried: list[Row[Any]]) -> None:
     assert told["tokens"] == {name: sum(getattr(a, f"{name}_tokens") or 0 for a in tried) for name in names}
 
 
-def _check_results(hand: Hand, tried: list[Row[Any]]) -> None:
+def _check_results(hand: Hand, rows: dict[int, Any], tried: list[Row[Any]]) -> None:
     kept = {(row.job_id, row.attempt) for row in hand.rows("SELECT job_id, attempt FROM results")}
     judged = {(a.job_id, a.attempt) for a in tried if a.ticks_source is not None}
     assert judged <= kept
+    for of_job, attempt in kept - judged:  # it may still end its job, or stood aside when another did
+        job = rows[of_job]
+        assert job.state not in (S.SUCCEEDED, S.FAILED) or attempt > job.answered_by
     assert hand.count("attempts", "collected") == len(judged)
 
 

@@ -107,6 +107,27 @@ def test_bytes_win_over_everything_the_database_believes(process: Process) -> No
     assert process.hand.state(lease.job_id) is S.STORED
 
 
+def test_bytes_of_a_job_that_has_its_end_are_kept_and_their_cost_is_counted(process: Process) -> None:
+    """Another attempt ended it meanwhile: what the first one may have cost is known now, and told once."""
+    lease = process.hand.bring(S.COLLECTING)
+    process.taken(lease, "its-id")
+    process.answer(lease, b'{"choices": [], "usage": {"cost_in_usd_ticks": 71}}', "its-id")
+    process.hand.do(jobs.lost, back(lease, S.PENDING, 500))
+    other = Hand(process.hand.database, process.hand.run_id, worker=99)
+    assert other.bring(S.SUCCEEDED).job_id == lease.job_id
+    known = process.hand.count("ticks", "reported")
+    process.die()
+
+    assert process.recovered() == Recovered(workers=1)
+
+    first, second = process.hand.rows("SELECT * FROM attempts ORDER BY attempt")
+    assert (first.outcome, first.ticks, first.possible_ticks) == ("lost", 71, None)
+    assert process.hand.row(lease.job_id).answered_by == second.attempt
+    assert process.hand.count("ticks", "reported") == known + 71
+    assert process.hand.count("ticks", "possible_extra") == 0
+    assert len(process.hand.rows("SELECT * FROM results WHERE request_id = 'its-id'")) == 1
+
+
 def test_an_id_in_the_spool_is_waited_for(process: Process) -> None:
     """The API took it, the database did not know: nothing is sent again, nothing is in doubt."""
     lease = process.hand.bring(S.SUBMITTING)
