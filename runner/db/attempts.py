@@ -140,7 +140,7 @@ class Bound(NamedTuple):
 
 
 def bounds_of_late(connection: Connection, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Bound]:
-    """Return, of those (job, attempt) that ended no job and have no cost yet, what stands for their cost.
+    """Return what stands for the cost of those (job, attempt) that have none, where another attempt answered.
 
     It stands at the attempt itself where that was given up; else at the older one that ended the job.
     """
@@ -154,8 +154,8 @@ def bounds_of_late(connection: Connection, keys: Sequence[tuple[int, int]]) -> d
         " JOIN attempts a ON a.job_id = v.job_id AND a.attempt = v.attempt JOIN jobs j ON j.id = a.job_id"
         " JOIN attempts b ON b.job_id = a.job_id AND b.attempt ="
         " CASE WHEN a.outcome IN ('accepted', 'marked') THEN j.answered_by ELSE a.attempt END"
-        f" WHERE j.state IN ('{JobState.SUCCEEDED}', '{JobState.FAILED}') AND a.ticks_source IS NULL"
-        " AND a.attempt <> COALESCE(j.answered_by, j.attempt)"
+        f" WHERE j.state IN ('{JobState.STORED}', '{JobState.SUCCEEDED}', '{JobState.FAILED}')"
+        " AND a.ticks_source IS NULL AND a.attempt <> COALESCE(j.answered_by, j.attempt)"
         " AND (b.attempt = a.attempt OR b.ticks IS NOT NULL)",
     )
     return {(row.job_id, row.attempt): Bound(row.bound_at, row.bound) for row in found}

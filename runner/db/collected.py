@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def came_late(connection: Connection, rows: Sequence[Settled], deltas: Deltas) -> None:
-    """Count what answers cost that came after another attempt had ended their jobs; nothing moves.
+    """Count what answers cost that came after the answer of another attempt; nothing moves.
 
     Their attempts keep the reasons for which they were given up, but what they may have cost is known now.
     Answers that were counted before, or whose jobs they may still end, are left alone.
