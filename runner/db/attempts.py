@@ -144,8 +144,6 @@ def bounds_of_late(connection: Connection, keys: Sequence[tuple[int, int]]) -> d
 
     It stands at the attempt itself where that was given up; else at the older one that ended the job.
     """
-    if not keys:
-        return {}
     found = bulk.execute(
         connection,
         _KEY,
@@ -163,14 +161,13 @@ def bounds_of_late(connection: Connection, keys: Sequence[tuple[int, int]]) -> d
 
 def unbound(connection: Connection, keys: Sequence[tuple[int, int]]) -> None:
     """Take back what attempts may have cost: it is known now."""
-    if keys:
-        bulk.execute(
-            connection,
-            _KEY,
-            keys,
-            "UPDATE attempts SET possible_ticks = NULL FROM v"
-            " WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
-        )
+    bulk.execute(
+        connection,
+        _KEY,
+        keys,
+        "UPDATE attempts SET possible_ticks = NULL FROM v"
+        " WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
+    )
 
 
 def settled(connection: Connection, rows: Sequence[Settled]) -> None:

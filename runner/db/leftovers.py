@@ -94,8 +94,6 @@ def unsettled(connection: Connection, rows_max: int) -> list[Row[Any]]:
 
 def late(connection: Connection, keys: Sequence[tuple[int, int]]) -> list[Row[Any]]:
     """Return the jobs and attempts of (job, attempt) whose answers may have come after the job's end."""
-    if not keys:
-        return []
     return bulk.execute(
         connection,
         [("job_id", "BIGINT"), ("attempt", "INT")],
