@@ -9,6 +9,7 @@ getting it twice is harmless: the database says what there is to do, and beat ri
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import os
 import signal
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("runner.worker")
 REDIS_S = 5.0
+GARBAGE_AFTER = 20_000  # objects; jobs leave hardly any, and each collection looks at all that are in flight
 BEAT_S = 5.0
 SWEPT = "{runner}:swept"  # kept for a while after each sweep, so that a missing beat is noticed
 SWEPT_S = 20
@@ -233,6 +235,8 @@ def _on_setup(sender: str, instance: Any, **_: Any) -> None:
 def _on_ready(**_: Any) -> None:
     """Look for work at once, and play the beat where asked to. SIGHUP ends a worker as SIGTERM does."""
     signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    gc.freeze()
+    gc.set_threshold(GARBAGE_AFTER)
     for task in (sweep, submit, collect):
         words = () if task is sweep else (0,)
         task.apply_async(words, queue=doorbell(pumps().station.node))

@@ -5,6 +5,7 @@ Source: docs.x.ai, deferred chat completions.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
@@ -35,6 +36,7 @@ def announced_limits(reply: Reply) -> tuple[int | None, int | None]:
     return tuple(_limit(reply.headers.get(f"x-ratelimit-limit-{of}")) for of in ("requests", "tokens"))  # type: ignore[return-value]
 
 
+@lru_cache(maxsize=64)  # replies say the same again and again
 def _limit(text: str | None) -> int | None:
     text = (text or "").strip()
     if not (text.isascii() and text.isdigit()) or len(text) > len(str(LIMIT_MAX)):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Origin:
-    """The base URL, checked once; `url` makes addresses below it and nowhere else."""
+    """The base URL, checked once; `target` makes paths below it and nowhere else."""
 
     def __init__(self, base_url: str, allow_http_hosts: Collection[str] = ()) -> None:
         base = _parsed(base_url)
@@ -31,16 +31,15 @@ class Origin:
                 fix="use https, or name the host in RUNNER_ALLOW_HTTP_HOST",
             )
         self.encrypted = base.scheme == "https"
-        self._base = str(base).rstrip("/")
-        self._origin = base.origin()
+        self.base = base
+        self._path = base.raw_path.rstrip("/")
         self.place = f"{base.raw_host}:{base.port}"
 
-    def url(self, path: str) -> URL:
-        """Make the address of a quoted path, which starts with `/`. Bug if it leads elsewhere."""
-        url = URL(self._base + path, encoded=True)
-        if not path.startswith("/") or url.origin() != self._origin:
+    def target(self, path: str) -> str:
+        """Make the target of a request for a quoted path, which starts with `/`; else Bug."""
+        if not path.startswith("/"):
             raise Bug(f"The path {path!r} leads away from the API.")
-        return url
+        return self._path + path
 
 
 def is_loopback(host: str) -> bool:

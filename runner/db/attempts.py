@@ -63,8 +63,8 @@ def open_(
             ],
             "INSERT INTO attempts (job_id, attempt, lane, worker, slot, reserved_ticks, outcome,"
             " marked_at_ms, polls)"
-            " SELECT job_id, attempt, lane, worker, slot, reserve, 'marked', at, 0 FROM v WHERE true"
-            " ON CONFLICT (job_id, attempt) DO NOTHING",
+            " SELECT job_id, attempt, lane, worker, slot, reserve, 'marked', at, 0 FROM v"
+            " WHERE job_id IS NOT NULL ON CONFLICT (job_id, attempt) DO NOTHING",
         )
 
 

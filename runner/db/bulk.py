@@ -1,15 +1,21 @@
-"""Many rows in one statement: a VALUES list as a common table expression, alike on both databases."""
+"""Many rows in one statement, as a table `v` beside the real ones: alike on both databases.
+
+A text that a database has seen lately costs it much less: it is not parsed, and not planned. So there are
+few different ones: SQLite gets a VALUES list of one of ten lengths, PostgreSQL one array a column.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from sqlalchemy import Connection, Row
 
-ROWS_MAX = 400  # x at most 20 columns: under SQLite's 32,766 and PostgreSQL's 65,535 parameters
+ROWS_MAX: Final = 400  # x at most 20 columns: under SQLite's 32,766 parameters
+_LENGTHS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, ROWS_MAX)
+_ESCAPED: Final = str.maketrans({"\\": "\\\\", '"': '\\"'})
 
 Column = tuple[str, str]  # name, type as PostgreSQL calls it
 
@@ -19,27 +25,45 @@ def execute(
 ) -> list[Row[Any]]:
     """Run `statement` with the rows at hand as table `v`; return what it returns.
 
-    The statement is plain SQL after `WITH v(…) AS (VALUES …)` and must not contain `%` or `?`.
+    The statement is plain SQL after `WITH v(…) AS (…)` and must not contain `%` or `?`. `v` may end in rows
+    of NULLs. Types are BIGINT, INT, TEXT and BYTEA.
     """
     found: list[Row[Any]] = []
     returns = "RETURNING" in statement or statement.lstrip().startswith("SELECT")
+    table = _values if connection.dialect.name == "sqlite" else _arrays
     for chunk in _chunks(rows):
-        head, parameters = _values(connection.dialect.name, columns, chunk)
-        result = connection.exec_driver_sql(f"{head} {statement}", tuple(parameters))
+        source, parameters = table(columns, chunk)
+        names = ", ".join(name for name, _ in columns)
+        result = connection.exec_driver_sql(f"WITH v({names}) AS ({source}) {statement}", parameters)
         if returns:
             found.extend(result.all())
     return found
 
 
-def _values(dialect: str, columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> tuple[str, list[Any]]:
-    mark = "?" if dialect == "sqlite" else "%s"
-    plain = "(" + ", ".join([mark] * len(columns)) + ")"
-    first = plain
-    if dialect != "sqlite":  # PostgreSQL takes the types of the list from its first row
-        first = "(" + ", ".join(f"CAST({mark} AS {kind})" for _, kind in columns) + ")"
-    lists = ", ".join([first] + [plain] * (len(rows) - 1))
-    names = ", ".join(name for name, _ in columns)
-    return f"WITH v({names}) AS (VALUES {lists})", [value for row in rows for value in row]
+def _values(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> tuple[str, tuple[Any, ...]]:
+    width, length = len(columns), next(length for length in _LENGTHS if length >= len(rows))
+    row = "(" + ", ".join(["?"] * width) + ")"
+    parameters = [value for row in rows for value in row] + [None] * (width * (length - len(rows)))
+    return "VALUES " + ", ".join([row] * length), tuple(parameters)
+
+
+def _arrays(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> tuple[str, tuple[Any, ...]]:
+    casts = ", ".join(f"CAST(%s AS {kind}[])" for _, kind in columns)
+    arrays = [
+        _array(kind, column) for (_, kind), column in zip(columns, zip(*rows, strict=True), strict=True)
+    ]
+    return f"SELECT * FROM unnest({casts})", tuple(arrays)
+
+
+def _array(kind: str, values: Sequence[Any]) -> str | list[Any]:
+    """Write an array as PostgreSQL reads it: many times faster than value by value through the driver."""
+    if kind == "BYTEA":
+        return list(values)
+    if kind == "TEXT":
+        written = ['"' + value.translate(_ESCAPED) + '"' if value is not None else "NULL" for value in values]
+    else:
+        written = [str(int(value)) if value is not None else "NULL" for value in values]
+    return "{" + ",".join(written) + "}"
 
 
 def _chunks(rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:

@@ -63,7 +63,7 @@ class Deltas:
                 [("run_id", "INT"), ("kind", "TEXT"), ("key", "TEXT"), ("shard", "INT"), ("n", "BIGINT")],
                 rows,
                 "INSERT INTO run_counters (run_id, kind, key, shard, n)"
-                " SELECT run_id, kind, key, shard, n FROM v WHERE true"
+                " SELECT run_id, kind, key, shard, n FROM v WHERE run_id IS NOT NULL"
                 " ON CONFLICT (run_id, kind, key, shard) DO UPDATE SET n = run_counters.n + excluded.n",
             )
 

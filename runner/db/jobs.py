@@ -69,6 +69,7 @@ _COLUMNS = {  # of `v`: the type, and where a move has the value
     "reserve": ("BIGINT", "reserve"),
 }
 _EXTRAS = frozenset({Event.AMBIGUOUS, Event.LOST, Event.GENERATION_FAILED})
+_NEWLY_STORED = "lease_gen = lease_gen + 1, settle_tries = 0"
 _FREE = "state = v.target, lease_owner = NULL, lease_until_ms = NULL"
 
 
@@ -201,10 +202,26 @@ def stored(connection: Connection, answers: Sequence[Received], deltas: Deltas) 
         connection,
         Event.STORED,
         moves,
-        f"{_FREE}, lease_gen = lease_gen + 1, answered_by = v.answered_by, settle_tries = 0,"
-        " finished_at_ms = NULL",
+        f"{_FREE}, answered_by = v.answered_by, finished_at_ms = NULL, {_NEWLY_STORED}",
         deltas,
     )
+
+
+def answered(
+    connection: Connection, answers: Sequence[tuple[Received, Settled]], deltas: Deltas
+) -> set[tuple[int, int]]:
+    """Keep answers that were judged at once: the moves `stored` and `settled` as one.
+
+    Return the (job, attempt) that moved their jobs: an answer that was kept before does not, nor does
+    another one of the same job.
+    """
+    new = results.insert(connection, [received for received, _ in answers])
+    first: dict[int, Settled] = {}
+    for _, row in answers:
+        if (row.job_id, row.attempt) in new:
+            first.setdefault(row.job_id, row)
+    moved = _judged(connection, list(first.values()), deltas, by_way_of=Event.STORED)
+    return {(job_id, first[job_id].attempt) for job_id in moved}
 
 
 def settled(connection: Connection, rows: Sequence[Settled], deltas: Deltas) -> set[int]:
@@ -212,9 +229,26 @@ def settled(connection: Connection, rows: Sequence[Settled], deltas: Deltas) -> 
 
     A verdict on another answer than the one that is stored now comes too late and moves nothing.
     """
+    return _judged(connection, rows, deltas, only="jobs.answered_by = v.answered_by")
+
+
+def _judged(
+    connection: Connection,
+    rows: Sequence[Settled],
+    deltas: Deltas,
+    *,
+    only: str = "",
+    by_way_of: Event | None = None,
+) -> set[int]:
+    change = (
+        f"{_FREE}, due_at_ms = v.due, finished_at_ms = v.finished, error_code = v.code,"
+        " spent = jobs.spent + v.spent, extras = jobs.extras + v.extra,"
+        " answered_by = CASE WHEN v.finished IS NULL THEN NULL ELSE v.answered_by END"
+    )
+    if by_way_of is Event.STORED:
+        change += f", {_NEWLY_STORED}"
     moved: set[int] = set()
     for event in (Event.SUCCEEDED, Event.UNUSABLE, Event.GENERATION_FAILED):
-        of_event = [row for row in rows if row.event is event]
         moves = [
             _Move(
                 row.job_id,
@@ -226,18 +260,10 @@ def settled(connection: Connection, rows: Sequence[Settled], deltas: Deltas) -> 
                 extra=int(row.target in (JobState.PENDING, JobState.HELD)),
                 answered_by=row.attempt,
             )
-            for row in of_event
+            for row in rows
+            if row.event is event
         ]
-        moved |= _guarded(
-            connection,
-            event,
-            moves,
-            f"{_FREE}, due_at_ms = v.due, finished_at_ms = v.finished, error_code = v.code,"
-            " spent = jobs.spent + v.spent, extras = jobs.extras + v.extra,"
-            " answered_by = CASE WHEN v.finished IS NULL THEN NULL ELSE v.answered_by END",
-            deltas,
-            only="jobs.answered_by = v.answered_by",
-        )
+        moved |= _guarded(connection, event, moves, change, deltas, only, by_way_of)
     ended = collected.covered(connection, [row for row in rows if row.job_id in moved], deltas)
     attempts.settled(connection, ended)
     for row in ended:
@@ -318,11 +344,17 @@ def _extra(connection: Connection, event: Event, rows: Sequence[Back], deltas: D
 
 
 def _guarded(
-    connection: Connection, event: Event, moves: Sequence[_Move], change: str, deltas: Deltas, only: str = ""
+    connection: Connection,
+    event: Event,
+    moves: Sequence[_Move],
+    change: str,
+    deltas: Deltas,
+    only: str = "",
+    by_way_of: Event | None = None,
 ) -> set[int]:
     """Move rows along one transition of the table, if they still stand at its start (and lease).
 
-    `only` is a further condition, in SQL.
+    `only` is a further condition, in SQL; `by_way_of` a transition that is gone along before, unseen.
     """
     if not moves:
         return set()
@@ -330,8 +362,11 @@ def _guarded(
     if not {move.target for move in moves} <= transition.targets:
         raise Bug(f"{event} does not lead to {sorted({move.target for move in moves})}")
     moved: set[int] = set()
-    for source in sorted(transition.sources):
-        guards = [f"jobs.state = '{source}'", "jobs.lease_gen = v.gen" if transition.fenced else "", only]
+    start = TRANSITIONS[by_way_of] if by_way_of else transition
+    if by_way_of and not start.targets <= transition.sources:
+        raise Bug(f"{by_way_of} does not lead to {event}")
+    for source in sorted(start.sources):
+        guards = [f"jobs.state = '{source}'", "jobs.lease_gen = v.gen" if start.fenced else "", only]
         guard = " AND ".join(filter(None, guards))
         statement = (
             f"UPDATE jobs SET {change} FROM v WHERE jobs.id = v.id AND {guard}"

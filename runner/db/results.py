@@ -41,8 +41,8 @@ def insert(connection: Connection, rows: Sequence[Received]) -> set[tuple[int, i
         ],
         [(r.job_id, r.attempt, r.request_id, r.body, r.sha256, r.received_at_ms) for r in rows],
         "INSERT INTO results (job_id, attempt, request_id, body, sha256, received_at_ms)"
-        " SELECT job_id, attempt, request_id, body, sha256, at FROM v WHERE true ON CONFLICT DO NOTHING"
-        " RETURNING job_id, attempt",
+        " SELECT job_id, attempt, request_id, body, sha256, at FROM v WHERE job_id IS NOT NULL"
+        " ON CONFLICT DO NOTHING RETURNING job_id, attempt",
     )
     return {(row.job_id, row.attempt) for row in found}
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SQLITE_BUSY_MS = 30_000
 SQLITE_CACHE_KIB = 16_384
+_STATEMENTS_KEPT = 512  # prepared; each kind comes in the sizes of `bulk`
 _OVERFLOW = 2  # connections beyond the pool's size, for a moment
 _POSTGRES = {
     "connect_timeout": 10,
@@ -124,7 +125,14 @@ def _parse(url: str) -> URL:
 
 def _sqlite(url: URL) -> Engine:
     trouble.need_sqlite()
-    engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_MS / 1000, "check_same_thread": False})
+    engine = create_engine(
+        url,
+        connect_args={
+            "timeout": SQLITE_BUSY_MS / 1000,
+            "check_same_thread": False,
+            "cached_statements": _STATEMENTS_KEPT,
+        },
+    )
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:

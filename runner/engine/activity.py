@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from runner.db import counters, runs
@@ -18,15 +18,14 @@ LONG_RUN_JOBS = 1_000  # more than end while this is remembered
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
-    """A run with jobs on their way, and how many are where."""
+    """A run with jobs on their way, its counts, and how many jobs are in which state."""
 
     run: RunRow
     counts: dict[tuple[str, str], int]
+    states: dict[JobState, int] = field(init=False)
 
-    @property
-    def states(self) -> dict[JobState, int]:
-        """Return how many jobs are in each state."""
-        return counters.states(self.counts)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "states", counters.states(self.counts))
 
     @property
     def is_long(self) -> bool:

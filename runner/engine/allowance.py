@@ -6,10 +6,10 @@ are held to it, and only they pay for the lock (`mark`).
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from runner.rules.budget import Pricing, reserve_ticks, typical_ticks
+from runner.rules.prices import day_of
 
 if TYPE_CHECKING:
     from runner.db.leases import Claimed, Leased
@@ -29,5 +29,6 @@ def learn(station: Station, job: Claimed, ticks: int) -> None:
 
 
 def _pricing(station: Station) -> Pricing:
-    at = datetime.fromtimestamp(station.now_ms() / 1000, UTC).date()
-    return Pricing(at=at, own_prices=station.prices.prices, base_host=station.prices.base_host)
+    return Pricing(
+        at=day_of(station.now_ms()), own_prices=station.prices.prices, base_host=station.prices.base_host
+    )

@@ -18,7 +18,7 @@ from runner.rules.states import PauseReason
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-TOLD_TOGETHER: Final = 20  # good ends are news to nobody
+TOLD_EACH_S: Final = 0.5  # good ends are news to nobody
 
 
 class Door(StrEnum):
@@ -41,17 +41,19 @@ class Breaker:
         self._recent = Recent(redis_url, WINDOW)
         self._pause = pause
         self._own: defaultdict[tuple[int, Door], deque[bool]] = defaultdict(lambda: deque(maxlen=WINDOW))
-        self._new: defaultdict[tuple[int, Door], list[bool]] = defaultdict(list)
+        self._new: defaultdict[tuple[int, Door], deque[bool]] = defaultdict(lambda: deque(maxlen=WINDOW))
+        self._told_at: dict[tuple[int, Door], float] = {}
         self._in_turn = asyncio.Lock()
         self._telling: set[asyncio.Task[None]] = set()
 
     def ended(self, run_id: int, door: Door, *, bad: bool) -> None:
         """Note how a request ended. Leave out what a crash left behind."""
-        self._own[run_id, door].append(bad)
-        new = self._new[run_id, door]
-        new.append(bad)
-        if bad or len(new) >= TOLD_TOGETHER:
-            task = asyncio.get_running_loop().create_task(self._tell(run_id, door), name="breaker")
+        key, loop = (run_id, door), asyncio.get_running_loop()
+        self._own[key].append(bad)
+        self._new[key].append(bad)
+        if bad or loop.time() - self._told_at.get(key, 0.0) >= TOLD_EACH_S:
+            self._told_at[key] = loop.time()
+            task = loop.create_task(self._tell(run_id, door), name="breaker")
             self._telling.add(task)
             task.add_done_callback(self._telling.discard)
 
@@ -68,7 +70,7 @@ class Breaker:
     async def _tell(self, run_id: int, door: Door) -> None:
         name = f"{run_id}:{door}"
         async with self._in_turn:  # a bad end must not overtake the good ones before it
-            new = self._new.pop((run_id, door), [])
+            new = list(self._new.pop((run_id, door), ()))
             if not new:
                 return
             window = await self._recent.add(name, new) or list(self._own[run_id, door])

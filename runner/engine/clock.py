@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 JUMP_MS: Final = 2_000  # more than clocks drift between two looks
 STEADY_AFTER_MS: Final = 15_000  # by then every living worker has given a sign of life by the new time
 SLOW_LOOK_MS: Final = 1_000
+_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 OTHERS_LOOK_MS: Final = 15_000  # until then other processes may note the time from before a jump
 
 
@@ -61,5 +62,4 @@ class SharedClock:
 
 
 def _steady_ms() -> int:
-    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-    return time.clock_gettime_ns(clock) // 1_000_000
+    return time.clock_gettime_ns(_CLOCK) // 1_000_000

@@ -63,10 +63,11 @@ class Collected:
 
 def keep(connection: Connection, rows: Sequence[Collected], deltas: Deltas) -> set[int]:
     """Store answers and settle their jobs; of those that came too late, count what they cost."""
-    stored = jobs.stored(connection, [row.received for row in rows], deltas)
-    jobs.settled(connection, [row.settled for row in rows if row.settled.job_id in stored], deltas)
-    collected.came_late(connection, [row.settled for row in rows if row.settled.job_id not in stored], deltas)
-    return stored
+    moved = jobs.answered(connection, [(row.received, row.settled) for row in rows], deltas)
+    late = [row.settled for row in rows if (row.settled.job_id, row.settled.attempt) not in moved]
+    if late:
+        collected.came_late(connection, late, deltas)
+    return {job_id for job_id, _ in moved}
 
 
 class Collect:
@@ -175,11 +176,11 @@ class Collect:
                 passed = slot is not None and not station.limiter.usable(slot)
                 if station.disk.trouble():  # what could not be kept would be lost: it is handed out once
                     wait_s = max(wait_s, FULL_DISK_WAIT_S)
-                if station.stopping or wait_s > 0 or passed or station.now_ms() > fetch_before_ms:
+                if station.stopping or wait_s > 0 or passed or asked_at_ms > fetch_before_ms:
                     verdict = Verdict(outcome=Outcome.LATER, code=UNASKED, retry_after_s=max(wait_s, 0.0))
                 else:
                     answer = await deferred.fetch(station.api, job.request_id)
-                    verdict = reply.of_fetch(answer, now_s=station.now_ms() / 1000)
+                    verdict = reply.of_fetch(answer, now_s=asked_at_ms / 1000)
                     station.limiter.polled(bucket, refused=verdict.code == "rate-limited")
         except Failed as failed:
             verdict = reply.of_fetch_fault(failed.fault, failed.detail)
@@ -268,12 +269,18 @@ class Collect:
             station.oversight.ended(job.lease.run_id)
 
     def _learn(self, job: Claimed, settled: Settled) -> None:
-        station, age_s = self._station, self._station.clock.since_s(job.accepted_at_ms)
-        station.learned.observe_latency(job.model, station.last_asked_s(job.lease.job_id), age_s, ready=True)
-        if settled.cost.ticks:
-            allowance.learn(station, job, settled.cost.ticks)
-        if settled.cost.total_tokens:
-            station.settle_tokens(job, settled.cost.total_tokens)
+        station, cost = self._station, settled.cost
+        asked_s = station.last_asked_s(job.lease.job_id)
+        if cost.total_tokens:
+            station.settle_tokens(job, cost.total_tokens)
+        if not station.learned.teaches(job.model, job.lease.job_id):
+            return
+        age_s = station.clock.since_s(job.accepted_at_ms)
+        station.learned.observe_latency(job.model, asked_s, age_s, ready=True)
+        if cost.ticks:
+            allowance.learn(station, job, cost.ticks)
+        if cost.total_tokens:
+            station.learn_tokens(job, cost.total_tokens)
 
     async def _without(self, job: Claimed, verdict: Verdict, status: int | None, asked_at_ms: int) -> None:
         """Record a fetch that brought no answer."""
@@ -285,7 +292,8 @@ class Collect:
             case Outcome.NOT_READY:
                 await self._back(job.lease.run_id)
                 asked_s = station.last_asked_s(job.lease.job_id)
-                station.learned.observe_latency(job.model, asked_s, age_s, ready=False)
+                if station.learned.teaches(job.model, job.lease.job_id):
+                    station.learned.observe_latency(job.model, asked_s, age_s, ready=False)
                 station.asked(job.lease.job_id, age_s)
                 wait_s = polling.next_poll_s(
                     age_s,

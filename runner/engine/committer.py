@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
     from runner.db.session import Database
 
-LINGER_S = 0.012  # what arrives within it shares a transaction
-ROWS_SOON = 150  # so many do not linger
+LINGER_S = 0.02  # what arrives within it shares a transaction ...
+QUIET_LINGER_S = 0.002  # ... or within this, where the last one was small: nobody comes, so nobody waits
+BUSY_ROWS = 16
+ROWS_SOON = 400  # so many do not linger
 RETRY_S_MAX = 5.0
 
 T = TypeVar("T")
@@ -54,6 +56,7 @@ class Committer:
         self._batch = _Batch()
         self._condition = threading.Condition()
         self._ending = False
+        self._was_busy = False
         self._thread = threading.Thread(target=self._work, name="committer", daemon=True)
         self._thread.start()
 
@@ -72,7 +75,8 @@ class Committer:
         future: asyncio.Future[T] = self._loop.create_future()
         with self._condition:
             self._batch.asks.append((question, future))
-            self._condition.notify()
+            if len(self._batch.asks) == 1:
+                self._condition.notify()
         return await future
 
     def close(self) -> None:
@@ -92,10 +96,18 @@ class Committer:
                 if self._ending:
                     return None
                 self._condition.wait()
-            if not self._batch.asks and self._batch.rows < ROWS_SOON and not self._ending:
-                self._condition.wait(LINGER_S)
+            self._linger()
             batch, self._batch = self._batch, _Batch()
+            self._was_busy = batch.rows >= BUSY_ROWS
             return batch
+
+    def _linger(self) -> None:
+        """Wait a moment for company: every transaction costs about as much as twenty rows."""
+        until = time.monotonic() + (LINGER_S if self._was_busy else QUIET_LINGER_S)
+        while self._batch.rows < ROWS_SOON and not self._ending:
+            left_s = until - time.monotonic()
+            if left_s <= 0 or not self._condition.wait(left_s):
+                return
 
     def _commit(self, batch: _Batch) -> None:
         pause_s = 0.05

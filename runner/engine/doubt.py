@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from runner.rules import models, money, outputs
-from runner.rules.prices import own_prices
+from runner.rules.prices import day_of, own_prices
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +52,7 @@ def possible_ticks(
         math.ceil(prompt_tokens * PROMPT_MARGIN) + overhead,
         outputs.worst(model, output_tokens_max, learnt),
         model,
-        datetime.fromtimestamp(now_ms / 1000, UTC).date(),
+        day_of(now_ms),
         base_host=pricing.base_host,
         own_prices=pricing.prices,
     )
@@ -68,7 +67,7 @@ def likely_ticks(
         prompt_tokens,
         outputs.likely(model, output_tokens_max, learnt),
         model,
-        datetime.fromtimestamp(now_ms / 1000, UTC).date(),
+        day_of(now_ms),
         base_host=pricing.base_host,
         own_prices=pricing.prices,
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from runner.db.outcomes import Cause, Cost, Settled
 from runner.engine import doubt
 from runner.rules import completion, latency, models, money, retry
 from runner.rules.completion import Completion, Flaw, Kind
+from runner.rules.prices import day_of
 from runner.rules.states import Event, JobState
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _cost(answer: Completion, subject: Subject, pricing: doubt.Pricing, now_ms: 
     price = money.price(
         usage,
         model,
-        datetime.fromtimestamp((subject.accepted_at_ms or now_ms) / 1000, UTC).date(),
+        day_of(subject.accepted_at_ms or now_ms),
         service_tier=answer.service_tier,
         base_host=pricing.base_host,
         own_prices=pricing.prices,

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import time
 import zlib
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 SEGMENT_BYTES = 8 << 20
 STILLBORN_S = 60.0
+_PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -122,13 +124,13 @@ class Spool:
         """Record the request_id of an accepted attempt."""
         return self._append(
             f"a {record.job_id} {record.attempt} {record.sent_at_ms} {record.accepted_at_ms}"
-            f" {quote(record.request_id, safe='')}\n".encode()
+            f" {_quoted(record.request_id)}\n".encode()
         )
 
     def answer(self, record: Answer) -> Segment:
         """Record an answer's bytes."""
         head = (
-            f"r {record.job_id} {record.attempt} {record.received_at_ms} {quote(record.request_id, safe='')}"
+            f"r {record.job_id} {record.attempt} {record.received_at_ms} {_quoted(record.request_id)}"
             f" {len(record.body)} {zlib.crc32(record.body)}\n"
         )
         return self._append(b"%b%b\n" % (head.encode(), record.body))
@@ -265,6 +267,10 @@ def _record(words: list[str], file: BinaryIO) -> Record | None:
                 body=body,
             )
     return None
+
+
+def _quoted(word: str) -> str:
+    return word if _PLAIN.fullmatch(word) else quote(word, safe="")
 
 
 def boot_id() -> bytes:

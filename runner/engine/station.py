@@ -11,7 +11,6 @@ import random
 import threading
 from collections import defaultdict
 from dataclasses import replace
-from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from runner.api import account
@@ -36,10 +35,12 @@ from runner.limiter.learned import Learned
 from runner.limiter.limiter import Caps, Limiter, LimiterUnavailable
 from runner.rules import models, polling, tokens
 from runner.rules.completion import Flaw
+from runner.rules.prices import day_of
 from runner.rules.states import JobState, PauseReason, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
+    from datetime import date
 
     from runner.db.leases import Claimed, Leased
     from runner.settings import Settings
@@ -67,6 +68,8 @@ class Station:
         self._scouting: defaultdict[str, set[int]] = defaultdict(set)
         self.oversight = Oversight(self)
         self._active: list[Activity] = []
+        self._policies: dict[int, Policy] = {}  # as long as what is active is remembered
+        self._buckets: dict[tuple[str | None, str], str] = {}
         self._active_at = -1.0
         self._refreshing = asyncio.Lock()
         self.loop = asyncio.new_event_loop()
@@ -105,10 +108,20 @@ class Station:
 
     def bucket(self, model: str) -> str:
         """Name the limiter's bucket: limits hold per team and the model that serves, by whatever name."""
-        return f"{self.team.name}:{models.serving(model, self._today())}"
+        known = self._buckets.get((self.team.name, model))
+        if known is None:
+            known = f"{self.team.name}:{models.serving(model, self._today())}"
+            self._buckets[self.team.name, model] = known
+        return known
 
     def policy(self, run_id: int) -> Policy:
         """Return what a run says about attempts."""
+        known = self._policies.get(run_id)
+        if known is None:
+            known = self._policies[run_id] = self._policy(run_id)
+        return known
+
+    def _policy(self, run_id: int) -> Policy:
         options = next((a.run.options for a in self._active if a.run.id == run_id), runs.RunOptions())
         return Policy(
             max_attempts=options.max_attempts,
@@ -195,7 +208,7 @@ class Station:
         return True
 
     def _today(self) -> date:
-        return datetime.fromtimestamp(self.now_ms() / 1000, UTC).date()
+        return day_of(self.now_ms())
 
     async def active(self, *, fresh: bool = False) -> list[Activity]:
         """Return the runs with jobs on their way, at most REFRESH_S old."""
@@ -203,6 +216,8 @@ class Station:
             if fresh or self.loop.time() - self._active_at > REFRESH_S:
                 self._active = await self.loop.run_in_executor(None, activity.read, self.database)
                 self._active_at = self.loop.time()
+                self._policies.clear()
+                self._buckets.clear()
         return self._active
 
     @property
@@ -261,9 +276,12 @@ class Station:
         return max(1, round(self._expected_tokens(job) * self.learned.token_ratio(job.model)))
 
     def settle_tokens(self, job: Claimed, used: int) -> None:
-        """Tell the limiter what an attempt really used, whoever sent it, and learn from it."""
+        """Tell the limiter what an attempt really used, whoever sent it."""
         if job.slot and self.team.name is not None:
             self.limiter.settle(self.bucket(job.model), job.slot, used)
+
+    def learn_tokens(self, job: Claimed, used: int) -> None:
+        """Learn from what an attempt really used."""
         self.learned.observe_tokens(job.model, self._expected_tokens(job), used)
 
     def _expected_tokens(self, job: Leased | Claimed) -> int:

@@ -247,12 +247,12 @@ class Submit:
         try:
             await self._wait_for(slot)
             async with station.http:
-                marked = self._last_check(job, slot, send_before_ms)
                 sent_at_ms = station.now_ms()
+                marked = self._last_check(job, slot, is_late=sent_at_ms > send_before_ms)
                 if not isinstance(marked, str):
                     self._sent += 1
                     try:
-                        verdict, status = await self._exchange(slot, body, conv_id)
+                        verdict, status = await self._exchange(slot, body, conv_id, sent_at_ms)
                     finally:
                         self._sent -= 1
         finally:
@@ -273,7 +273,9 @@ class Submit:
             await self._turned_away.judge(job, slot, verdict, status, sent_at_ms)
             marked.saved()
 
-    async def _exchange(self, slot: Slot, body: bytes, conv_id: str | None) -> tuple[Verdict, int | None]:
+    async def _exchange(
+        self, slot: Slot, body: bytes, conv_id: str | None, sent_at_ms: int
+    ) -> tuple[Verdict, int | None]:
         """POST once; return what to make of it, and the HTTP status if there was a reply."""
         station = self._station
         try:
@@ -281,7 +283,7 @@ class Submit:
         except Failed as failed:
             return reply.of_submit_fault(failed.fault, failed.detail), None
         station.oversight.announced(slot.bucket, *deferred.announced_limits(answer))
-        return reply.of_submit(answer, now_s=station.now_ms() / 1000), answer.status
+        return reply.of_submit(answer, now_s=sent_at_ms / 1000), answer.status
 
     async def _wait_for(self, slot: Slot) -> None:
         station = self._station
@@ -289,14 +291,14 @@ class Submit:
         if delay_s > 0:
             await asyncio.sleep(delay_s)
 
-    def _last_check(self, job: Leased, slot: Slot, send_before_ms: int) -> Segment | str:
+    def _last_check(self, job: Leased, slot: Slot, *, is_late: bool) -> Segment | str:
         """Put the POST in the spool right before it leaves, or say why it must not leave."""
         station = self._station
         if station.stopping:
             return "stopping"
         if not station.is_running(job.lease.run_id):
             return "paused"
-        if station.now_ms() > send_before_ms:
+        if is_late:
             return "too-late"
         if not station.limiter.usable(slot) or (self._turned_away.streak.is_serious and self._sent):
             return "slot-passed"  # in trouble one request at a time is enough to lose

@@ -31,6 +31,7 @@ FIRST_ANSWERS: Final = 10  # so many it counts for ...
 CAUTION_WEIGHT: Final = 0.96  # ... and of that, what each answer leaves: after 50, hardly anything
 TRIES: Final = 5
 NEW_MAX: Final = 1000  # lessons kept while Redis is away
+ENOUGH: Final = 200  # lessons in a refresh: where there are more, every other job teaches for all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +89,7 @@ class Learned:
         self._new: dict[str, deque[Lesson]] = {}
         self._sharing: asyncio.Task[None] | None = None
         self._shared_at: dict[str, float] = {}
+        self._every: dict[str, int] = {}
 
     async def close(self) -> None:
         """Share what is left and close the connection."""
@@ -103,6 +105,13 @@ class Learned:
     def token_ratio(self, model: str) -> float:
         """By how much a model's token estimates are to be multiplied."""
         return self._of(model).tokens.ratio
+
+    def teaches(self, model: str, job_id: int) -> bool:
+        """Say whether a job is one to learn from: all are, until there are hundreds a second.
+
+        A job teaches by all of its polls or by none, so that those chosen stand for the others.
+        """
+        return job_id % self._every.get(model, 1) == 0
 
     def observe_latency(self, model: str, after_s: float, by_s: float, *, ready: bool = True) -> None:
         """Learn from a poll at age `by_s` of a job that was not ready at `after_s` (0: not asked before)."""
@@ -146,12 +155,20 @@ class Learned:
     async def _share(self, models: list[str]) -> None:
         for model in models:
             lessons = list(self._new.pop(model, ()))
+            self._thin_out(model, len(lessons))
             try:
                 told = await self._tell(model, lessons)
             except (RedisError, OSError):
                 self._new[model] = deque([*lessons, *self._new.get(model, ())], maxlen=NEW_MAX)
                 continue
             self._known[model] = _taught(told, self._new.get(model, ()))
+
+    def _thin_out(self, model: str, lessons: int) -> None:
+        every = self._every.get(model, 1)
+        if lessons > ENOUGH:
+            self._every[model] = every * 2
+        elif lessons < ENOUGH // 4 and every > 1:
+            self._every[model] = every // 2
 
     async def _tell(self, model: str, lessons: list[Lesson]) -> Lessons:
         """Read what stands; add the lessons and write it back if it still stands, else again with what does.

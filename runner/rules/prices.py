@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
-from importlib import resources
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from runner.rules import models
@@ -13,12 +15,12 @@ from runner.rules.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import date
 
 TICKS_PER_USD: Final = 10**10
 _TICKS_PER_TOKEN: Final = TICKS_PER_USD // 10**6  # at 1 USD per million tokens
 _USD_MAX: Final = 10**6  # per million tokens; dearer is a slip of the pen
 OWN: Final = "runner.toml"
+_DAY_MS: Final = 86_400_000
 _OWN_FIELDS: Final = frozenset({"input", "cached", "output", "image", "long_from", "long"})
 
 
@@ -56,6 +58,16 @@ class PriceRow:
 
 
 OwnPrices = dict[str, PriceRow]
+
+
+def day_of(at_ms: int) -> date:
+    """Return the day (UTC) of a moment: prices hold by the day."""
+    return _day(at_ms // _DAY_MS)
+
+
+@lru_cache(maxsize=8)
+def _day(number: int) -> date:
+    return datetime.fromtimestamp(number * _DAY_MS / 1000, UTC).date()
 
 
 def row_of(model: str, at: date, own: Mapping[str, PriceRow] | None = None) -> PriceRow | None:
@@ -140,7 +152,7 @@ def _ticks_per_token(usd_per_million: object) -> int:
 
 
 def _read() -> tuple[str, dict[str, tuple[PriceRow, ...]]]:
-    text = resources.files(__package__).joinpath("prices.toml").read_text("utf-8")
+    text = Path(__file__).with_name("prices.toml").read_text("utf-8")
     table = tomllib.loads(text, parse_float=Decimal)
     as_of = table["as_of"]
     return as_of, {name: tuple(_row(row, as_of) for row in rows) for name, rows in table["models"].items()}

@@ -41,7 +41,7 @@ _SECONDS: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """One whole HTTP reply; header names in lower case."""
+    """One whole HTTP reply; headers are asked for in lower case."""
 
     status: int
     headers: Mapping[str, str]

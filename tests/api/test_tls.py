@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BODY = json.dumps({"team_id": "team-1", "acls": [], "api_key_blocked": False}).encode()
-REPLY = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
-    len(BODY),
-    BODY,
+REPLY = (
+    b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+    % (
+        len(BODY),
+        BODY,
+    )
 )
 
 

@@ -451,11 +451,11 @@ def test_the_key_goes_to_no_doubtful_address(url: str) -> None:
 )
 def test_addresses_that_may_have_the_key(url: str) -> None:
     """Https anywhere, http to this machine and to hosts that were named."""
-    assert Origin(url, ("lab",)).url("/x").host == URL(url).host
+    assert Origin(url, ("lab",)).base.host == URL(url).host
 
 
 @pytest.mark.parametrize("path", ["@evil.example/x", ".evil.example", ":80/x", ""])
 def test_no_path_leads_to_another_host(path: str) -> None:
     """A base address without a path must not be continued by somebody else's host."""
     with pytest.raises(Bug):
-        Origin("https://api.x.ai").url(path)
+        Origin("https://api.x.ai").target(path)

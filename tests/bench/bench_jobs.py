@@ -1,0 +1,33 @@
+"""Job files for measuring: lines in the batch form, with bodies of 600 bytes or of any other size."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BODY_BYTES: Final = 600
+_WORDS: Final = "the bridge was closed in March and the ferry took over for cyclists and walkers; "
+
+
+def write(path: Path, count: int, *, body_bytes: int = BODY_BYTES, first: int = 0) -> Path:
+    """Write a job file of so many lines, unless it is there; `first` is the number of the first job."""
+    if path.exists():
+        return path
+    part = path.with_suffix(".part")
+    with part.open("w", encoding="utf-8") as file:
+        for number in range(first, first + count):
+            body = _body(number, "")
+            body = _body(number, (_WORDS * (body_bytes // len(_WORDS) + 1))[: body_bytes - len(body)])
+            file.write(
+                f'{{"custom_id": "job-{number:08}", "method": "POST", "url": "/v1/chat/completions", "body": {body}}}\n'
+            )
+    return part.replace(path)
+
+
+def _body(number: int, words: str) -> str:
+    """The same as `runner` sends it."""
+    message = {"role": "user", "content": f"Is this good news? Number {number:08}: {words}"}
+    return json.dumps({"model": "grok-4.3", "max_completion_tokens": 200, "messages": [message]})

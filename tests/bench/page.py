@@ -1,0 +1,59 @@
+"""The page that keeps the figures: docs/benchmarks.md, whose marked blocks are written anew by each run."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from figures import Figure
+
+ROOT: Final = Path(__file__).parents[2]
+PAGE: Final = ROOT / "docs" / "benchmarks.md"
+SCRATCH: Final = ROOT / ".bench"  # on a disk: /tmp may be memory
+SCRATCH.mkdir(exist_ok=True)
+
+
+def table(title: str, figures: Sequence[Figure]) -> str:
+    """Lay figures out as a table in Markdown, which reads well on a terminal, too."""
+    head = ("what", "measured", "yardstick", "asked", "")
+    rows = [head, *(_cells(figure) for figure in figures)]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(head))]
+    lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    lines.insert(1, " | ".join("-" * max(width, 3) for width in widths))
+    return f"\n{title}\n\n" + "\n".join(f"| {line} |" for line in lines) + "\n"
+
+
+def keep(name: str, title: str, figures: Sequence[Figure], took_s: float) -> None:
+    """Write the block of one measure into the page, where the page has a place for it."""
+    block = (
+        f"<!-- {name} -->\n{table(title, figures).lstrip()}\n"
+        f"`make bench ONLY={name}`, {datetime.now(UTC):%Y-%m-%d}, {took_s:.0f} s; {machine()}.\n<!-- /{name} -->"
+    )
+    place = re.compile(rf"<!-- {name} -->.*?<!-- /{name} -->", re.DOTALL)
+    text = PAGE.read_text("utf-8") if PAGE.exists() else ""
+    PAGE.write_text(place.sub(lambda _: block, text), "utf-8")
+
+
+def machine() -> str:
+    """Name what was measured on."""
+    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    memory = re.search(r"MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text())
+    gib = f"{int(memory[1]) / 2**20:.0f} GiB" if memory else "?"
+    cores = len(os.sched_getaffinity(0))
+    return (
+        f"{cores} cores ({model[1].strip() if model else platform.machine()}), {gib},"
+        f" Linux {platform.release()}, Python {platform.python_version()}"
+    )
+
+
+def _cells(figure: Figure) -> tuple[str, ...]:
+    met = {True: "yes", False: "NO", None: ""}[figure.met]
+    many = f" [x{figure.runs}]" if figure.runs > 1 else ""
+    return figure.what, figure.found + many, figure.beside, figure.asked, met
