@@ -50,11 +50,15 @@ class Prompt:
 
 @dataclass(slots=True, kw_only=True)
 class Answer:
-    """`choices` as JSON, the usage, and the latency as a standard normal deviate."""
+    """`choices` as JSON, the usage, and the chance that the latency is drawn from."""
 
     choices: bytes
     usage: Usage
-    deviate: float
+    chance: bytes
+
+    def deviate(self) -> float:
+        """The latency as a standard normal deviate."""
+        return _deviate(self.chance[8:14])
 
 
 def read(body: Body) -> Prompt:
@@ -89,7 +93,7 @@ def compose(body: Body, prompt: Prompt, model: Model, chance: bytes) -> Answer:
         reasoning=reasoning,
     )
     choices = bytes(memoryview(orjson.dumps([choice for choice, _ in chosen])))  # orjson's own keeps 4 kB
-    return Answer(choices=choices, usage=usage, deviate=_deviate(chance[8:14]))
+    return Answer(choices=choices, usage=usage, chance=chance)
 
 
 def _choice(body: Body, prompt: Prompt, index: int, chance: bytes) -> tuple[dict[str, Any], int]:

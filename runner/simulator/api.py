@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
@@ -20,17 +21,19 @@ from runner.simulator.switches import Switches
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from runner.simulator.later import Later
     from runner.simulator.options import Options
 
 CHAT = "/v1/chat/completions"
 DEFERRED = "/v1/chat/deferred-completion/"
 TOKENIZE = "/v1/tokenize-text"
 SWITCH = "/_switch"
+BOOKS = "/_books"  # answered without the API: it may be long
+REFUSING = (Refusal, RecursionError, orjson.JSONEncodeError)  # the latter two: of bodies nested too deeply
 LISTS = {"/v1/models": lookups.model_card, "/v1/language-models": lookups.language_card}
 
 
-@dataclass(slots=True, kw_only=True)
-class Request:
+class Request(NamedTuple):
     """What of an HTTP request matters here. `headers` finds names in any case; `path` has no query."""
 
     method: str
@@ -58,29 +61,33 @@ class Api:
         self._keys = Keys(options.keys, options.team)
         self.chat = Chat(options, self._catalogue, self.switches, clock)
 
-    async def answer(self, request: Request) -> Reply:
-        """The reply to any request; refusals are counted in the books."""
-        path = request.path
-        if path == SWITCH:
+    def answer(self, request: Request) -> Reply | Later:
+        """The reply to any request, or what to await for it; refusals are counted in the books."""
+        if request.path == SWITCH:
             return self._switch(request)
         try:
-            if self.switches.down:
-                return self._down()
-            if path == CHAT:
-                _allow(request, "POST")
-                return await self.chat.submit(
-                    self._team(request), request.headers.get("Content-Type"), request.body
-                )
-            if path.startswith(DEFERRED):
-                _allow(request, "GET")
-                return self.chat.fetch(self._team(request), path[len(DEFERRED) :])
-            return self._look_up(request)
-        except (RecursionError, orjson.JSONEncodeError):
-            refusal = Refusal(400, "invalid-argument", "The request body is nested too deeply.")
-        except Refusal as refused:
-            refusal = refused
-        self._count(path, refusal)
-        return refusal.reply()
+            found = self._route(request)
+        except REFUSING as error:
+            return self._refused(request.path, error)
+        return found if isinstance(found, Reply) else partial(self._see_through, request.path, found)
+
+    async def _see_through(self, path: str, later: Later) -> Reply:
+        try:
+            return await later()
+        except REFUSING as error:
+            return self._refused(path, error)
+
+    def _route(self, request: Request) -> Reply | Later:
+        path = request.path
+        if self.switches.down:
+            return self._down()
+        if path == CHAT:
+            _allow(request, "POST")
+            return self.chat.submit(self._team(request), request.headers.get("Content-Type"), request.body)
+        if path.startswith(DEFERRED):
+            _allow(request, "GET")
+            return self.chat.fetch(self._team(request), path[len(DEFERRED) :])
+        return self._look_up(request)
 
     def _team(self, request: Request) -> str:
         return self._keys.team_of(request.headers.get("Authorization"), revoked=self.switches.key_revoked)
@@ -134,12 +141,18 @@ class Api:
             return Reply(act="reset")
         raise unavailable()
 
-    def _count(self, path: str, refusal: Refusal) -> None:
+    def _refused(self, path: str, error: Exception) -> Reply:
+        refusal = error if isinstance(error, Refusal) else _too_deep()
         ledger = self.chat.ledger
         if path == CHAT:
             ledger.refused[str(refusal.status)] += 1
         elif path.startswith(DEFERRED):
             ledger.polls_refused[str(refusal.status)] += 1
+        return refusal.reply()
+
+
+def _too_deep() -> Refusal:
+    return Refusal(400, "invalid-argument", "The request body is nested too deeply.")
 
 
 def _allow(request: Request, method: str) -> None:

@@ -55,7 +55,7 @@ class Books:
         self, *, sha: bytes, user: str | None, model: Model, usage: Usage, now: float, ready_at: float
     ) -> int:
         """Books an accepted submission and returns its running number."""
-        serial = len(self._accepted)
+        serial, total = len(self._accepted), usage.total
         self._shas += sha
         self._users.append(user)
         self._model.append(self._models.setdefault(model.id, len(self._models)))
@@ -65,10 +65,15 @@ class Books:
         self._ready.append(ready_at)
         self._fetched.append(NEVER)
         self._ticks.append(usage.ticks)
-        self._total.append(usage.total)
+        self._total.append(total)
         self._outcomes["pending"] += 1
         self._ticks_accepted += usage.ticks
-        self._count_tokens(usage)
+        tokens = self._tokens
+        tokens[0] += usage.prompt
+        tokens[1] += usage.cached
+        tokens[2] += usage.completion
+        tokens[3] += usage.reasoning
+        tokens[4] += total
         self._count_duplicate(sha)
         return serial
 
@@ -133,11 +138,6 @@ class Books:
 
     def _unix(self, time_s: float) -> float:
         return round(time_s + self._to_unix, 6)
-
-    def _count_tokens(self, usage: Usage) -> None:
-        counted = (usage.prompt, usage.cached, usage.completion, usage.reasoning, usage.total)
-        for at, tokens in enumerate(counted):
-            self._tokens[at] += tokens
 
     def _count_duplicate(self, sha: bytes) -> None:
         short = int.from_bytes(sha[:7])  # 56 bits tell ten million bodies apart, in half the memory

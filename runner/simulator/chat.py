@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from runner.simulator import answers, checks, stream
@@ -15,6 +15,7 @@ from runner.simulator.deferred import Deferred, Job
 from runner.simulator.faults import Faults
 from runner.simulator.gate import Gate
 from runner.simulator.ids import Ids, is_uuid
+from runner.simulator.later import Later, after
 from runner.simulator.replies import GARBAGE, JSON, Page, Refusal, Reply, completion, json_reply
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Chat:
         self._catalogue = catalogue
         self._switches = switches
         self._clock = clock
+        self._half_s = options.submit_ms / 2000
         self._seed = options.seed.to_bytes(8, signed=True)
         self._ids = Ids()
         self._completion_ids = Ids()
@@ -45,25 +47,28 @@ class Chat:
         self._faults = Faults(options.seed, switches.faults)
         self.ledger = Books(self._ids, to_unix=time.time() - clock())
 
-    async def submit(self, team: str, content_type: str | None, raw: bytes) -> Reply:
+    def submit(self, team: str, content_type: str | None, raw: bytes) -> Reply | Later:
         """Accepts the request, midway of the time a submission takes, or raises Refusal."""
         fault = self._faults.draw("submit")
-        half_s = self._options.submit_ms / 2000
-        if half_s:
-            await asyncio.sleep(half_s)
+        return after(self._half_s, partial(self._take, fault, team, content_type, raw))
+
+    def _take(self, fault: str | None, team: str, content_type: str | None, raw: bytes) -> Reply | Later:
         if fault in BEFORE:
             return self._trouble(fault, team)
         job, body = self._accept(team, content_type, raw)
-        if half_s:
-            await asyncio.sleep(half_s)
+        return after(self._half_s, partial(self._tell, fault, job, body))
+
+    def _tell(self, fault: str | None, job: Job, body: checks.Body) -> Reply | Later:
         if fault is not None:
             self.ledger.leave_unanswered(job.serial, ANSWERED_AS[fault], self._clock())
-            return self._trouble(fault, team)
+            return self._trouble(fault, job.team)
         headers = self._gate.headers(job.model)
         if body.get("deferred"):
             self._deferred.keep(job)
             return json_reply({"request_id": self._ids.make(job.serial)}, headers)
-        await asyncio.sleep(job.ready_at - self._clock())
+        return after(job.ready_at - self._clock(), partial(self._answer_at_once, job, body, headers))
+
+    def _answer_at_once(self, job: Job, body: checks.Body, headers: dict[str, str]) -> Reply:
         reply = self._hand_out(job, "fetched", headers)
         if body.get("stream"):
             with_usage = bool(body.get("stream_options", {}).get("include_usage"))
@@ -78,9 +83,9 @@ class Chat:
         fault = self._faults.draw("fetch")
         if fault is not None:
             return self._trouble(fault, team)
-        if not is_uuid(request_id):
-            raise Refusal(400, "invalid-argument", "The request id is not a valid UUID.")
         serial = self._ids.number(request_id)
+        if serial is None and not is_uuid(request_id):
+            raise Refusal(400, "invalid-argument", "The request id is not a valid UUID.")
         job = None if serial is None else self._deferred.find(serial, team)
         if job is None:
             raise _no_such_result(request_id)
@@ -134,7 +139,7 @@ class Chat:
         answer = answers.compose(body, prompt, model, chance)
         now = self._clock()
         self._gate.charge(team, model, answer.usage.total, now)
-        ready_at = now + self._latency_s(answer.deviate)
+        ready_at = now + self._latency_s(answer)
         serial = self.ledger.accept(
             sha=sha, user=body.get("user"), model=model, usage=answer.usage, now=now, ready_at=ready_at
         )
@@ -149,8 +154,10 @@ class Chat:
         )
         return job, body
 
-    def _latency_s(self, deviate: float) -> float:
-        spread = math.exp(self._options.sigma * deviate)
+    def _latency_s(self, answer: answers.Answer) -> float:
+        if not self._switches.median_s:
+            return 0.0
+        spread = math.exp(self._options.sigma * answer.deviate())
         return self._switches.median_s * spread / self._options.clock_scale
 
     def _hand_out(self, job: Job, outcome: Outcome, headers: dict[str, str]) -> Reply:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 
+JSON = "application/json"
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 PARTS = {"text": ("text", str), "image_url": ("image_url", dict), "file": ("file", dict)}
 FORMATS = ("text", "json_object", "json_schema")
@@ -40,6 +41,7 @@ class _Field(NamedTuple):
 
 _FLAG, _TEXT = _Field("a boolean", (bool,)), _Field("a string", (str,))
 _WHOLE, _NUMBER = _Field("an integer", (int,)), _Field("a number", (int, float))
+_NUMBERS = _NUMBER.kinds
 _LIST, _MAP = _Field("a sequence", (list,)), _Field("a map", (dict,))
 _FIELDS: dict[str, _Field] = {
     "model": _TEXT,
@@ -69,7 +71,7 @@ _FIELDS: dict[str, _Field] = {
 
 def parse(content_type: str | None, raw: bytes) -> Body:
     """The body as an object whose known fields have the right types; null counts as absent."""
-    if not content_type or content_type.partition(";")[0].strip().lower() != "application/json":
+    if content_type != JSON and not _means_json(content_type or ""):
         raise Refusal(415, "invalid-argument", "Expected a request with Content-Type: application/json")
     if not raw:
         raise Refusal(415, "invalid-argument", "Expected a JSON request body, it is empty")
@@ -131,10 +133,15 @@ def check_prompt(model: Model, prompt_tokens: int) -> None:
 _DESERIALIZE = "Failed to deserialize the JSON body into the target type: "
 
 
+def _means_json(content_type: str) -> bool:
+    return content_type.partition(";")[0].strip().lower() == JSON
+
+
 def _check_field(name: str, value: Any, known: _Field) -> None:
-    if not isinstance(value, known.kinds) or (isinstance(value, bool) and bool not in known.kinds):
+    kind = type(value)  # what JSON makes has no subclasses, and a bool is no number
+    if kind not in known.kinds:
         raise _mistyped(name, known.wanted)
-    if isinstance(value, int | float) and not known.least <= value <= known.most:
+    if kind in _NUMBERS and not known.least <= value <= known.most:
         raise _invalid(f"{name} must be between {known.least} and {known.most}.")
 
 

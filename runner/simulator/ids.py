@@ -23,8 +23,9 @@ class Ids:
 
     def number(self, text: str) -> int | None:
         """The running number within an id of this family; None for any other."""
-        prefix, number = text[:24].lower(), text[24:]
-        return int(number, 16) if prefix == self._prefix and is_uuid(text) else None
+        if text[:24].lower() != self._prefix or not is_uuid(text):
+            return None
+        return int(text[24:], 16)
 
 
 def is_uuid(text: str) -> bool:

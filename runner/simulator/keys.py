@@ -15,11 +15,17 @@ class Keys:
     def __init__(self, keys: tuple[str, ...], team: str | None) -> None:
         self._keys = frozenset(keys)
         self._team = team
-        self._teams: dict[str, str] = {}
+        self._teams: dict[str, str] = {}  # by the whole header, of keys found right
 
     def team_of(self, authorization: str | None, *, revoked: bool) -> str:
         """The team id; Refusal 401 without a bearer key, 400 with a wrong one, as the API does."""
-        scheme, _, key = (authorization or "").partition(" ")
+        team = self._teams.get(authorization or "")
+        if team is None or revoked:
+            team = self._judge(authorization or "", revoked=revoked)
+        return team
+
+    def _judge(self, authorization: str, *, revoked: bool) -> str:
+        scheme, _, key = authorization.partition(" ")
         key = key.strip()
         if scheme.lower() != "bearer" or not key:
             raise Refusal(401, "unauthenticated", "No API key provided: send Authorization: Bearer <key>.")
@@ -30,9 +36,7 @@ class Keys:
                 f"Incorrect API key provided: {redact(key)}. "
                 "You can obtain an API key from https://console.x.ai.",
             )
-        team = self._teams.get(key)
-        if team is None:
-            team = self._teams[key] = self._team or str(uuid.uuid5(SPACE, key))
+        team = self._teams[authorization] = self._team or str(uuid.uuid5(SPACE, key))
         return team
 
 

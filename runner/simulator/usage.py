@@ -6,8 +6,7 @@ overhead that is nearly always cached, and reasoning tokens stand outside comple
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from runner.simulator.models import Model
@@ -18,8 +17,7 @@ OVERHEAD_CACHED = 679
 MESSAGE_TOKENS = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class Usage(NamedTuple):
     """The tokens of one request and what they cost. `text` and `image` make up the prompt."""
 
     text: int

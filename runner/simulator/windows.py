@@ -52,8 +52,9 @@ class Window:
         self._tokens.append(tokens)
         self._second.append(now)
         self._used += tokens
-        self.peak_rpm = max(self.peak_rpm, len(self._minute))
-        self.peak_rps = max(self.peak_rps, len(self._second))
+        rpm, rps = len(self._minute), len(self._second)
+        self.peak_rpm = max(self.peak_rpm, rpm)
+        self.peak_rps = max(self.peak_rps, rps)
         self.peak_tpm = max(self.peak_tpm, self._used)
 
     def _slide(self, now: float) -> None:

@@ -1,0 +1,226 @@
+"""Two doors, one API: plain requests are answered from their bytes, all others by aiohttp, and alike."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_parser import HttpRequestParser
+from hypothesis import example, given
+from hypothesis import strategies as st
+from worlds import CHAT, TIMEOUT_S, World
+
+from runner.simulator.heads import PLAIN_BYTES_MAX, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BODY = b'{"model":"grok-4","deferred":true,"messages":[{"role":"user","content":"x"}]}'
+AT_ONCE = BODY.replace(b"true", b"false")
+USUAL = b"Host: x\r\nAuthorization: Bearer xai-a\r\nContent-Type: application/json\r\n"
+MODELS = b"GET /v1/models HTTP/1.1\r\n" + USUAL + b"\r\n"
+CHANGING = re.compile(rb"(?i)(date|x-request-id): [^\r]*")
+
+
+def post(body: bytes = BODY, more: bytes = b"", path: bytes = CHAT.encode()) -> bytes:
+    """A submission; `more` header lines make it another kind of request."""
+    return b"POST %b HTTP/1.1\r\n%b%bContent-Length: %d\r\n\r\n%b" % (path, USUAL, more, len(body), body)
+
+
+def chunked(body: bytes = BODY) -> bytes:
+    """The same submission, its length untold."""
+    head = b"POST %b HTTP/1.1\r\n%bTransfer-Encoding: chunked\r\n\r\n" % (CHAT.encode(), USUAL)
+    return b"%b%x\r\n%b\r\n0\r\n\r\n" % (head, len(body), body)
+
+
+@contextmanager
+def connected(world: World) -> Iterator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", world.running.port), timeout=TIMEOUT_S) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        yield client
+
+
+def replies(client: socket.socket, count: int) -> list[tuple[bytes, bytes]]:
+    """So many replies off the connection, each as its head and its body."""
+    found: list[tuple[bytes, bytes]] = []
+    with client.makefile("rb") as stream:
+        while len(found) < count:
+            head = b"".join(iter(stream.readline, b"\r\n"))
+            length = re.search(rb"(?i)content-length: (\d+)", head)
+            assert length, head
+            found.append((CHANGING.sub(rb"\1", head), stream.read(int(length[1]))))
+    return found
+
+
+@pytest.mark.parametrize("switches", [{}, {"down": True}, {"rpm": 1}, {"headers": "with-reset"}])
+def test_both_doors_say_the_same(switches: dict[str, object]) -> None:
+    """Status line, headers and their order, body: only the id in it differs."""
+    with (
+        World(rpm=100, rps="none", retry_after=2.0) as world,
+        connected(world) as quick,
+        connected(world) as slow,
+    ):
+        world.submit(key="xai-a")
+        world.switch(**switches)
+        for client, raw in ((quick, post()), (slow, chunked())):
+            client.sendall(raw)
+        (head, body), (other_head, other_body) = replies(quick, 1)[0], replies(slow, 1)[0]
+        assert head == other_head
+        assert re.sub(rb"[0-9a-f]{12}", b"", body) == re.sub(rb"[0-9a-f]{12}", b"", other_body)
+
+
+@pytest.mark.parametrize("at", [1, 20, 60, len(post()) - len(BODY), len(post()) - 1])
+def test_a_request_may_come_in_pieces(at: int) -> None:
+    """Wherever it breaks; the connection goes on."""
+    with World() as world, connected(world) as client:
+        for _ in range(2):
+            client.sendall(post()[:at])
+            time.sleep(0.02)
+            client.sendall(post()[at:])
+            assert replies(client, 1)[0][0].startswith(b"HTTP/1.1 200 OK")
+        assert world.books()["accepted"] == 2
+
+
+@pytest.mark.parametrize(
+    "size", [PLAIN_BYTES_MAX - 1000, PLAIN_BYTES_MAX + 1, 3 * PLAIN_BYTES_MAX], ids=["held", "over", "long"]
+)
+def test_long_bodies_are_whole(size: int) -> None:
+    """Held up to a size, beyond it read by aiohttp; the next request on the connection is heard, too."""
+    with World() as world, connected(world) as client:
+        client.sendall(post(BODY.replace(b'"x"', b'"%b"' % (b"x" * size))) + MODELS)
+        assert [head[:15] for head, _ in replies(client, 2)] == [b"HTTP/1.1 200 OK"] * 2
+        assert world.books()["tokens"]["prompt"] > size // 4
+
+
+@pytest.mark.parametrize("middle", [post(), chunked(), post(more=b"Expect: 100-continue\r\n")])
+def test_requests_in_a_row_are_answered_in_order(middle: bytes) -> None:
+    """Sent at once: one that takes its time, one of any kind, one for either door."""
+    with World(median_s=0.2, sigma=0.0) as world, connected(world) as client:
+        client.sendall(post(AT_ONCE) + middle + MODELS)
+        first, second, third = replies(client, 3)
+        assert b'"chat.completion"' in first[1]
+        assert b'"request_id"' in second[1]
+        assert b'"list"' in third[1]
+        assert (world.books()["accepted"], world.books()["fetched"]) == (2, 1)
+
+
+def test_a_client_that_reads_late_gets_it_all() -> None:
+    """Many requests are sent before the first reply is read, the last for the other door."""
+    many = 3000
+    with World() as world, connected(world) as client:
+        sending = threading.Thread(target=client.sendall, args=(MODELS * many + chunked(),))
+        sending.start()
+        time.sleep(0.3)
+        *found, (last, _) = replies(client, many + 1)
+        sending.join()
+        assert set(found) == {found[0]}
+        assert last.startswith(b"HTTP/1.1 200 OK")
+        assert world.books()["accepted"] == 1
+
+
+def test_a_connection_that_went_to_the_other_door_stays_usable() -> None:
+    """Keep-alive holds there as well, and closing where the client asked for it."""
+    with World() as world, connected(world) as client:
+        for raw in (post(), chunked(), post(), MODELS, post(more=b"Connection: close\r\n")):
+            client.sendall(raw)
+            assert replies(client, 1)[0][0].startswith(b"HTTP/1.1 200 OK")
+        assert client.recv(1) == b""
+
+
+def test_a_client_that_leaves_has_fetched() -> None:
+    """As with the API: an answer that was on its way when the client went is billed."""
+    with World(submit_ms=100.0) as world:
+        with connected(world) as client:
+            client.sendall(post(AT_ONCE))
+            time.sleep(0.02)
+        until = time.monotonic() + TIMEOUT_S
+        while world.books()["fetched"] != 1:
+            assert time.monotonic() < until
+
+
+def test_closing_ends_what_is_under_way() -> None:
+    """Nothing is waited for: not a reply that takes its time, not half a request."""
+    began = time.monotonic()
+    with World(faults={"hang": 1.0}) as world, connected(world) as hanging, connected(world) as half:
+        hanging.sendall(post())
+        half.sendall(post()[:-1])
+        while world.books()["faults"] != {"hang": 1}:
+            assert time.monotonic() < began + TIMEOUT_S
+    assert time.monotonic() < began + TIMEOUT_S
+
+
+def test_what_is_no_http_is_told_so() -> None:
+    """aiohttp's own 400."""
+    with World() as world:
+        for raw in (b"\x16\x03\x01\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", post(more=b"Content-Length: 1\r\n")):
+            with connected(world) as client:
+                client.sendall(raw)
+                assert b" 400 Bad Request" in replies(client, 1)[0][0]
+
+
+LINES = [
+    *[b"Host: x\r\n", b"Authorization: Bearer xai-a\r\n", b"content-length: 5\r\n", b"Content-Length: 0\r\n"],
+    *[
+        b"Content-Length: +5\r\n",
+        b"Content-Length: 5, 5\r\n",
+        b"Content-Length: 5 \r\n",
+        b"Content-Length:\r\n",
+    ],
+    *[b"Transfer-Encoding: chunked\r\n", b"Transfer-Encoding: gzip\r\n", b"Connection: close\r\n"],
+    *[
+        b"Connection: keep-alive\r\n",
+        b"Connection: upgrade\r\nUpgrade: websocket\r\n",
+        b"Expect: 100-continue\r\n",
+    ],
+    *[
+        b"Content-Encoding: gzip\r\n",
+        b"X: \xff\r\n",
+        b"X: a\n",
+        b"X: a\r",
+        b" folded\r\n",
+        b"X : a\r\n",
+        b"X: \0\r\n",
+    ],
+    *[b"\n", b"\r\n", b"X:\r\n", b":\r\n", b"GET / HTTP/1.1\r\n"],
+]
+FIRST = [
+    *[b"POST /v1/models HTTP/1.1\r\n", b"GET /v1/models HTTP/1.1\r\n", b"GET /v1/models HTTP/1.0\r\n"],
+    *[b"PUT / HTTP/1.1\r\n", b"GET /a?b HTTP/1.1\r\n", b"GET  / HTTP/1.1\r\n", b"GET / HTTP/1.1\n"],
+]
+
+
+@given(st.sampled_from(FIRST), st.lists(st.sampled_from(LINES), max_size=6), st.binary(max_size=8))
+@example(FIRST[0], [LINES[0], LINES[2]], b"12345")
+@example(FIRST[1], [LINES[0]], b"")
+def test_a_plain_request_is_what_aiohttp_takes_it_for(first: bytes, lines: list[bytes], rest: bytes) -> None:
+    """Whatever stands in its head: the quick door never sees another request than aiohttp would."""
+
+    async def both() -> None:
+        data = first + b"".join(lines) + b"\r\n" + rest
+        found = plain(data)
+        if found is None:
+            return
+        request, end = found
+        loop = asyncio.get_running_loop()
+        parser = HttpRequestParser(BaseProtocol(loop), loop, 2**16)
+        try:
+            ((message, payload),), upgraded, _ = parser.feed_data(data[:end])
+        except HttpProcessingError:
+            pytest.fail("no request at all")
+        assert (message.method, message.path) == (request.method, request.path)
+        assert message.headers == request.headers
+        assert [message.should_close, message.chunked, message.upgrade, upgraded] == [False] * 4
+        assert message.compression is None
+        assert payload.is_eof() == (end <= len(data))
+        if end <= len(data):
+            assert await payload.read() == request.body
+
+    asyncio.run(both())
