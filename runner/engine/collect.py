@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from runner.db.leases import Claimed
     from runner.limiter.limiter import Slot
 
-CLAIM_ROWS = 128
+CLAIM_ROWS = 200
 CHARGED_AHEAD = 8  # the same, and claimed at once, when polls wait for slots: a claim must not run out first
-CLAIMED_AHEAD = 64  # so many claimed jobs wait for a connection while the next are being claimed
+CLAIMED_AHEAD = 100  # so many claimed jobs wait for a connection while the next are being claimed
 TOGETHER_S = 0.02  # answers due within it are claimed together
 URGENT_MS = int(polling.URGENT_AFTER_S * 1000)
 URGENT_LOOK_S = 10.0
@@ -124,16 +124,30 @@ class Collect:
 
         claimed, station.next_due_ms = await station.committer.ask(claim)
         for job in claimed:
-            task = station.loop.create_task(
-                self._get(job, now_ms + FETCH_WITHIN_MS), name=f"get {job.lease.job_id}"
-            )
-            self._unanswered += 1
+            hold_s = 0.0 if urgent else self._hold_s(job)
+            if hold_s:
+                work = self._again(job, jobs.later, hold_s, job.misses, asked=False)
+            else:
+                work = self._get(job, now_ms + FETCH_WITHIN_MS)
+                self._unanswered += 1
+            task = station.loop.create_task(work, name=f"get {job.lease.job_id}")
             self._gets.add(task)
             task.add_done_callback(self._gets.discard)
         is_full = len(claimed) == rows_max
         if urgent and not is_full:
             self._urgent_at = station.loop.time() + URGENT_LOOK_S
         return is_full or urgent
+
+    def _hold_s(self, job: Claimed) -> float:
+        """Say how long a job that is due waits on unasked, by what others have taught since."""
+        station = self._station
+        return polling.hold_s(
+            station.clock.since_s(job.accepted_at_ms),
+            station.random.random(),
+            latency=station.learned.latency(job.model),
+            scout=station.scouts(job.model, job.lease.job_id),
+            charged=station.polls_charged(job.model),
+        )
 
     async def _room(self) -> None:
         """Wait until few claimed jobs wait for a connection."""
@@ -270,17 +284,20 @@ class Collect:
 
     def _learn(self, job: Claimed, settled: Settled) -> None:
         station, cost = self._station, settled.cost
-        asked_s = station.last_asked_s(job.lease.job_id)
         if cost.total_tokens:
             station.settle_tokens(job, cost.total_tokens)
         if not station.learned.teaches(job.model, job.lease.job_id):
             return
-        age_s = station.clock.since_s(job.accepted_at_ms)
-        station.learned.observe_latency(job.model, asked_s, age_s, ready=True)
+        self._learn_latency(job, station.clock.since_s(job.accepted_at_ms), ready=True)
         if cost.ticks:
             allowance.learn(station, job, cost.ticks)
         if cost.total_tokens:
             station.learn_tokens(job, cost.total_tokens)
+
+    def _learn_latency(self, job: Claimed, age_s: float, *, ready: bool) -> None:
+        learned, charged = self._station.learned, self._station.polls_charged(job.model)
+        asked_s = polling.last_asked_s(age_s, job.polls, latency=learned.latency(job.model), charged=charged)
+        learned.observe_latency(job.model, asked_s, age_s, ready=ready)
 
     async def _without(self, job: Claimed, verdict: Verdict, status: int | None, asked_at_ms: int) -> None:
         """Record a fetch that brought no answer."""
@@ -291,15 +308,14 @@ class Collect:
                 await self._hold(job, verdict, status, code="never-ready")
             case Outcome.NOT_READY:
                 await self._back(job.lease.run_id)
-                asked_s = station.last_asked_s(job.lease.job_id)
                 if station.learned.teaches(job.model, job.lease.job_id):
-                    station.learned.observe_latency(job.model, asked_s, age_s, ready=False)
-                station.asked(job.lease.job_id, age_s)
+                    self._learn_latency(job, age_s, ready=False)
                 wait_s = polling.next_poll_s(
                     age_s,
                     station.random.random(),
                     latency=station.learned.latency(job.model),
                     scout=station.scouts(job.model, job.lease.job_id),
+                    charged=station.polls_charged(job.model),
                 )
                 await self._again(job, jobs.not_ready, wait_s, job.misses)
             case Outcome.ACCOUNT:

@@ -64,7 +64,6 @@ class Station:
         self.submit_bell = asyncio.Event()
         self.collect_bell = asyncio.Event()
         self.next_due_ms: int | None = None
-        self._asked_s: dict[int, float] = {}
         self._scouting: defaultdict[str, set[int]] = defaultdict(set)
         self.oversight = Oversight(self)
         self._active: list[Activity] = []
@@ -262,14 +261,6 @@ class Station:
         if len(scouting) < polling.SCOUTS:
             scouting.add(job_id)
         return job_id in scouting
-
-    def asked(self, job_id: int, age_s: float) -> None:
-        """Remember at which age a job's answer was not there yet, to learn the latency."""
-        self._asked_s[job_id] = age_s
-
-    def last_asked_s(self, job_id: int) -> float:
-        """Return that age, and forget it."""
-        return self._asked_s.pop(job_id, 0.0)
 
     def tokens(self, job: Leased) -> int:
         """Estimate what an attempt counts against the TPM, by what the model's answers taught."""

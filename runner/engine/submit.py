@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 CHUNK_FIRST, CHUNK_MAX = 16, 200
 CHUNK_BYTES = 32 << 20
-MARKED_PER_CONNECTION = 16
+MARKED_PER_CONNECTION = 24
 SEND_WITHIN_MS = 30_000  # of the lease; POST and its timeouts fit into what is left
 ALONE_S = 0.02
 SHORT_S = 0.2  # so long a run whose budget is given away is left alone
@@ -147,7 +147,9 @@ class Submit:
         taken = chosen[: len(grant.slots)]
         ids = {job.lease.job_id for job in taken}
         feed.jobs = deque(job for job in feed.jobs if job.lease.job_id not in ids)
-        marked = await self._send(taken, grant.slots, activity)
+        _, marked = await asyncio.gather(  # in one transaction
+            self._refill(activity, feed), self._send(taken, grant.slots, activity)
+        )
         if marked is not None and marked.is_short:
             await self._hand_back(feed)
         return marked is not None and bool(marked.bodies)
@@ -170,6 +172,11 @@ class Submit:
             self._replied.clear()
             await self._replied.wait()
         return most - self._marked
+
+    async def _refill(self, activity: Activity, feed: _Feed) -> None:
+        """Lease more before there are none, so that sending need not wait for them."""
+        if len(feed.jobs) < feed.chunk // 2:
+            await self._lease(activity, feed)
 
     async def _lease(self, activity: Activity, feed: _Feed) -> bool:
         station, run = self._station, activity.run
@@ -327,6 +334,7 @@ class Submit:
             station.random.random(),
             latency=station.learned.latency(job.model),
             scout=station.scouts(job.model, lease.job_id),
+            charged=station.polls_charged(job.model),
         )
         due_at_ms = now_ms + int(wait_s * 1000)
         await station.committer.write(

@@ -6,6 +6,7 @@
 --       last      when the newest granted slot fires
 --       pause     nobody sends before this time
 --       sum       tokens of all entries in the log
+--       even      when the requests granted so far would be used up at the limit's pace
 --       paced     when the tokens granted so far would be used up at the limit's pace
 --       rpm, tpm  what the API announced; 0 while it announced nothing
 --       share     how much of the limits is used: 1, less after a 429

@@ -24,7 +24,7 @@ local CUT = 0.9               -- what a 429 leaves of the share ...
 local SHARE_MIN = 0.05
 local CUTS_PER_WINDOW = 4     -- ... at most so often
 local GROWTH_PER_WINDOW = 1 / 60
-local BURST_WINDOWS = 1 / 30  -- tokens may run ahead of their pace by so much
+local BURST_WINDOWS = 1 / 30  -- requests and tokens may run ahead of their pace by so much
 local POLLS_KEPT_WINDOWS = 2  -- polls and their 429s fade within so long ...
 local POLLS_REFUSED_FROM = 3  -- ... and polls are charged from so many 429s on,
 local POLLS_REFUSED_SHARE = 0.2  -- if they are more than this share of the polls,
@@ -38,7 +38,7 @@ if redis.call('EXISTS', epoch_key) == 0 then return {'empty'} end
 local ask = cjson.decode(ARGV[1])
 local now, window, horizon = clock(), ask.window_us, ask.horizon_us
 
-local FIELDS = {'last', 'pause', 'sum', 'paced', 'rpm', 'tpm', 'share', 'cut_at', 'grown_at',
+local FIELDS = {'last', 'pause', 'sum', 'paced', 'even', 'rpm', 'tpm', 'share', 'cut_at', 'grown_at',
   'polls', 'polls_refused', 'polls_at', 'polls_charged'}
 local state = {}
 for i, value in ipairs(redis.call('HMGET', state_key, unpack(FIELDS))) do
@@ -142,6 +142,11 @@ local spacing = 0
 if rpm > 0 then spacing = PACE * window / rpm end
 if rps > 0 then spacing = math.max(spacing, ask.second_us / rps) end
 
+-- A short file need not go at the pace of a minute: it may start almost as fast as the second allows, a little
+-- ahead of its pace. Not after a 429, and not where the second's limit is the least there is.
+local closest = spacing
+if rps > RPS_MIN and state.share >= 1 then closest = math.min(spacing, ask.second_us / rps / PACE) end
+
 -- The oldest entries leave the window first. `left` of them must be gone before the next slot.
 local chunk, in_chunk, read = {}, 0, 0
 local left = {requests = 0, tokens = 0, at = 0}
@@ -184,7 +189,7 @@ local function room_in_second(nth)
 end
 
 local function earliest(nth, tokens)
-  local at = math.max(now, state.last + spacing, state.pause)
+  local at = math.max(now, state.last + closest, state.even - BURST_WINDOWS * window, state.pause)
   if tpm > 0 and tokens > 0 then at = math.max(at, state.paced - BURST_WINDOWS * window) end
   return math.ceil(math.max(at, room_in_window(tokens), room_in_second(nth)))
 end
@@ -201,6 +206,7 @@ for nth, wanted in ipairs(ask.want) do
   used = used + 1
   count(tokens)
   state.last = at
+  state.even = math.max(state.even, at) + spacing
   if tpm > 0 and tokens > 0 then state.paced = math.max(state.paced, at) + tokens * PACE * window / tpm end
   newest[rps + nth] = at
   granted[#granted + 1] = at - now

@@ -134,6 +134,26 @@ def test_slots_use_the_limit_up(bucket: Script, rpm: int) -> None:
     assert best_us <= took_us <= max(best_us, 3 * WINDOW_US) * 1.001
 
 
+def test_a_short_file_goes_as_fast_as_the_second_allows(bucket: Script) -> None:
+    """A hundred requests fill no minute; two seconds ahead of the minute's pace is the most."""
+    bucket.start()
+    bucket.talk(rpm=1800, want=[1] * 1000)
+    times = [at for at, _ in bucket.log()]
+    assert times[99] - times[0] == pytest.approx(99 * SECOND_US / 37, rel=0.01)
+    ahead_us = [0.995 * WINDOW_US / 1800 * nth - (at - times[0]) for nth, at in enumerate(times)]
+    assert max(ahead_us) == pytest.approx(2 * SECOND_US, rel=0.02)
+    assert strict_overruns(bucket.log(), window_us=SECOND_US, requests=37, tokens=0) == 0
+
+
+def test_after_a_429_nothing_runs_ahead(bucket: Script) -> None:
+    """While less than the whole limit is in use, even a short file keeps the pace of the minute."""
+    bucket.start()
+    bucket.talk(rpm=1800, refused=True)
+    bucket.talk(rpm=1800, want=[1] * 100)
+    times = [at for at, _ in bucket.log()]
+    assert times[99] - times[0] == pytest.approx(99 * 0.995 * WINDOW_US / 1620, rel=0.01)
+
+
 def test_tokens_are_used_up_evenly(bucket: Script) -> None:
     """Three minutes' worth of tokens takes three minutes, and no burst empties the minute at once."""
     bucket.start()

@@ -1,0 +1,144 @@
+"""How often answers are asked for in vain, and how long they lie ready: the real rules in virtual time.
+
+Each row starts from nothing, unless it says otherwise. Latencies are lognormal, sigma 0.8. Two processes, as
+in a run of this size, unless it says otherwise. What is asked is told of the worse of two runs. The yardstick
+knows the median from the start.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from figures import Figure
+from virtual_polls import JOBS, Case, Job, World
+
+from runner.rules.polling import LEARNT_AFTER, Latency
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+TITLE: Final = "Polls a result and mean lag, in medians of the latency (simulated)"
+
+BURST, PACED = 2_000.0, 30.0  # jobs a second: as fast as they can be sent, and 1,800 a minute
+MEDIANS_S: Final = (3, 20, 120)
+BETWEEN_S: Final = (1, 2, 5, 7, 12, 30, 50, 80, 200, 400)
+POLLS_MAX, LAG_MAX = 3.0, 0.35
+ASKED: Final = f"<= {POLLS_MAX} polls, lag <= {LAG_MAX}"
+CHARGED_MAX: Final = 1.6
+SEEDS: Final = (1, 2)
+FOLLOWED: Final = 0.35  # as near must the learnt median come to the new one
+MANY: Final = 1_000  # of what was seen before: more changes nothing
+
+
+def measure(_folder: Path) -> Iterable[Figure]:
+    """Play every case."""
+    yield from _asked()
+    yield _between()
+    yield from _doubled()
+    yield from _charged()
+    yield from _small()
+
+
+def _asked() -> Iterator[Figure]:
+    for per_s, how in ((BURST, "sent at once"), (PACED, "1,800 RPM")):
+        for median_s in MEDIANS_S:
+            known = World(Case(median_s=_always(median_s), per_s=per_s, known=_known(median_s))).run()
+            for processes in (1, 2, 8):
+                case = Case(median_s=_always(median_s), per_s=per_s, processes=processes)
+                runs = [World(replace(case, seed=seed)).run() for seed in SEEDS]
+                worst_polls, worst_lag, held = (max(map(one, runs)) for one in (_polls, _lag, _held))
+                yield Figure(
+                    what=f"median {median_s} s, {how}, {processes} process{'es' if processes > 1 else ''}",
+                    found=f"{_told(worst_polls, worst_lag)}, held {held:.1f} times",
+                    beside=_told(_polls(known), _lag(known)),
+                    asked=ASKED,
+                    met=worst_polls <= POLLS_MAX and worst_lag <= LAG_MAX,
+                )
+
+
+def _between() -> Figure:
+    """Medians that nobody tuned for; told, not asked."""
+    found = {median_s: World(Case(median_s=_always(median_s), per_s=BURST)).run() for median_s in BETWEEN_S}
+    polls, lag = max(found, key=lambda m: _polls(found[m])), max(found, key=lambda m: _lag(found[m]))
+    return Figure(
+        what=f"the worst of medians {', '.join(map(str, BETWEEN_S))} s, sent at once",
+        found=f"{_polls(found[polls]):.2f} polls ({polls} s), lag {_lag(found[lag]):.2f} ({lag} s)",
+    )
+
+
+def _doubled() -> Iterator[Figure]:
+    """The latency doubles when half of the jobs are sent; only the later half is counted."""
+    for median_s in MEDIANS_S:
+        case = Case(median_s=_doubles(median_s), per_s=PACED, known=_known(median_s))
+        world = World(case)
+        later = world.run()[JOBS // 2 :]
+        learnt = world.learnt_s / (2 * median_s)
+        yield Figure(
+            what=f"median {median_s} s doubles in mid-run, 1,800 RPM: the later half",
+            found=f"{_told(_polls(later), _lag(later))}; learnt {learnt:.2f} x the new median",
+            asked=f"learnt within {FOLLOWED:.0%}",
+            met=abs(learnt - 1) <= FOLLOWED,
+        )
+
+
+def _charged() -> Iterator[Figure]:
+    """Each poll takes a slot that a job could have had."""
+    for per_s, how in ((BURST, "sent at once"), (PACED, "1,800 RPM")):
+        for median_s in MEDIANS_S:
+            case = Case(median_s=_always(median_s), per_s=per_s)
+            free, charged = World(case).run(), World(replace(case, charged=True)).run()
+            yield Figure(
+                what=f"median {median_s} s, {how}, polls charged",
+                found=_told(_polls(charged), _lag(charged)),
+                beside=_told(_polls(free), _lag(free)) + " uncharged",
+                asked=f"<= {CHARGED_MAX} polls",
+                met=_polls(charged) <= CHARGED_MAX,
+            )
+
+
+def _small() -> Iterator[Figure]:
+    """Nothing is known, nothing takes time: what is waited for is the runner."""
+    for count in (10, 100):
+        jobs = World(
+            Case(median_s=_always(0.001), per_s=BURST, jobs=count, processes=1 if count < 500 else 2)
+        ).run()
+        ends = [job.accepted_at + job.fetched_after for job in jobs]
+        yield Figure(
+            what=f"{count} jobs, instant answers: until the first and the last is fetched",
+            found=f"{min(ends):.2f} s, {max(ends):.2f} s; {_polls(jobs):.2f} polls a result",
+            asked="<= 0.15 s, <= 0.65 s",
+            met=min(ends) <= 0.15 and max(ends) <= 0.65,
+        )
+
+
+def _always(median_s: float) -> Callable[[int], float]:
+    return lambda _: median_s
+
+
+def _doubles(median_s: float) -> Callable[[int], float]:
+    return lambda number: median_s * (2 if number >= JOBS // 2 else 1)
+
+
+def _known(median_s: float) -> Latency:
+    return Latency(log_s=math.log(median_s), seen=MANY, results=max(MANY, LEARNT_AFTER))
+
+
+def _polls(jobs: Sequence[Job]) -> float:
+    return statistics.mean(job.polls for job in jobs)
+
+
+def _held(jobs: Sequence[Job]) -> float:
+    return statistics.mean(job.held for job in jobs)
+
+
+def _lag(jobs: Sequence[Job]) -> float:
+    """The mean time from ready to fetched, in medians."""
+    return statistics.mean((job.fetched_after - job.ready_after) / job.median_s for job in jobs)
+
+
+def _told(polls: float, lag: float) -> str:
+    return f"{polls:.2f} polls, lag {lag:.2f}"

@@ -1,0 +1,282 @@
+"""The real limiter in virtual time: its Lua in a private Valkey, told the time instead of asking for it.
+
+The clients are the limiter's own classes, driven as the submit pump drives them; the API is a referee with
+strict sliding windows behind a network that is slow in both directions, now and then very.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from runner.engine.submit import CHUNK_FIRST, CHUNK_MAX
+from runner.limiter.learned import Tokens
+from runner.limiter.limiter import Caps, Limiter, Slot
+from runner.limiter.store import EPOCH_KEY, Store, script, state_and_log
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from redis import Redis
+
+WINDOW_S, SECOND_S = 60.0, 1.0
+BUCKET: Final = "team:model"
+REAL_CLOCK: Final = """local function clock()
+  local time = redis.call('TIME')
+  return time[1] * 1000000 + time[2]
+end"""
+TOLD_CLOCK: Final = """local function clock()
+  return tonumber(ARGV[#ARGV])
+end"""
+
+REDIS_S: Final = 0.0003  # to Valkey and back
+COMMIT_S: Final = 0.005  # a group commit: a lease, a mark
+WAKE_S: Final = 0.001  # by which a timer fires late, on average
+SPIKES: Final = 0.005
+SPIKE_S: Final = (0.1, 0.4)
+CONNECTIONS_MIN: Final = 8  # of a process; more where the limit and the round trip need them
+MARKED_PER_CONNECTION: Final = 16
+PAUSE_S: Final = 1.0
+ANSWER_S: Final = 3.0  # median, until a settlement is told
+RPM_PER_RPS, RPS_MIN = 48, 2  # the API's own rule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """`rpm` and `tpm` as the server enforces them, 0 is none. `uses` is how many times the estimate jobs use.
+
+    `jobs` None: more than can be sent. `is_warm`: the minute before was used up, evenly.
+    """
+
+    rpm: int = 0
+    tpm: int = 0
+    processes: int
+    round_trip_s: float
+    run_s: float
+    uses: float = 1.0
+    jobs: int | None = None
+    estimate: int = 1_000
+    is_warm: bool = False
+    seed: int = 1
+
+    @property
+    def marked_max(self) -> int:
+        """How many jobs of a process may be on their way."""
+        at_once = self.rpm / 60 * self.round_trip_s / self.processes
+        return MARKED_PER_CONNECTION * max(CONNECTIONS_MIN, round(2 * at_once))
+
+    @property
+    def rps(self) -> int:
+        """The limit of a second."""
+        return max(RPS_MIN, self.rpm // RPM_PER_RPS) if self.rpm else 0
+
+
+class Referee:
+    """The strictest server: each window of a minute and of a second, by the time of arrival."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        self._log: deque[tuple[float, int]] = deque()
+        self._sum = 0
+        self.taken: list[tuple[float, int]] = []
+        self.refused = 0
+
+    def knows(self, ages_s: Sequence[float], now: float) -> None:
+        """Remember requests from before the case began."""
+        self._log.extend((now - age_s, 0) for age_s in ages_s)
+
+    def arrive(self, now: float, tokens: int) -> bool:
+        """Take a request or refuse it."""
+        case, log = self._case, self._log
+        while log and log[0][0] <= now - WINDOW_S:
+            self._sum -= log.popleft()[1]
+        is_full = (
+            (case.rpm and len(log) >= case.rpm)
+            or (case.tpm and self._sum + tokens > case.tpm)
+            or (case.rps and len(log) >= case.rps and log[-case.rps][0] > now - SECOND_S)
+        )
+        if is_full:
+            self.refused += 1
+            return False
+        log.append((now, tokens))
+        self._sum += tokens
+        self.taken.append((now, tokens))
+        return True
+
+
+@dataclass(slots=True)
+class Talks:
+    """How often the script ran, what it took of a core for real, how long its log is in the end."""
+
+    count: int = 0
+    cpu_us: float = 0.0
+    entries: int = 0
+
+
+class VirtualStore(Store):
+    """Talks at once and for real, at a time that is told."""
+
+    def __init__(self, valkey: Redis, talks: Talks) -> None:
+        super().__init__("redis://nowhere", window_s=WINDOW_S, second_s=SECOND_S)
+        text = script("talk")
+        assert REAL_CLOCK in text
+        self._valkey = valkey
+        self._run = valkey.register_script(text.replace(REAL_CLOCK, TOLD_CLOCK))
+        self._restore_told = valkey.register_script(script("restore").replace(REAL_CLOCK, TOLD_CLOCK))
+        self._talks = talks
+
+    def begin(self, ages_s: Sequence[float], now: float) -> None:
+        """Start with a log of what was sent so long ago."""
+        entries = json.dumps([(round(age_s * 1e6), 0) for age_s in ages_s])
+        window_us, now_us = round(WINDOW_S * 1e6), round(now * 1e6)
+        self._restore_told([EPOCH_KEY, *state_and_log(BUCKET)], ["before", window_us, entries, now_us])
+
+    async def talk(self, bucket: str, message: dict[str, Any]) -> list[Any] | None:
+        """The same as the real one."""
+        await asyncio.sleep(REDIS_S / 2)
+        windows = {"window_us": WINDOW_S * 1e6, "second_us": SECOND_S * 1e6}
+        now_us = round(asyncio.get_running_loop().time() * 1e6)
+        reply: Any = self._run([EPOCH_KEY, *state_and_log(bucket)], [json.dumps(windows | message), now_us])
+        self._talks.count += 1
+        await asyncio.sleep(REDIS_S / 2)
+        return list(reply[1:])
+
+
+@dataclass(slots=True)
+class World:
+    """What all clients share."""
+
+    case: Case
+    referee: Referee
+    chance: random.Random
+    left: int
+    tokens: Tokens = field(default_factory=Tokens)
+
+
+class Client:
+    """One worker process: leases, reserves, marks and sends, as runner.engine.submit does."""
+
+    def __init__(self, world: World, store: Store) -> None:
+        self._world = world
+        self._limiter = Limiter("redis://nowhere", rebuild=_nothing)
+        self._limiter._store = store
+        self._chunk = CHUNK_FIRST
+        self._feed = 0  # leased jobs that wait for slots
+        self._marked = 0
+        self._replied = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def work(self, until: float) -> None:
+        """Send until the time is over or all is sent."""
+        loop = asyncio.get_running_loop()
+        while loop.time() < until and (self._world.left or self._feed or self._tasks):
+            again_s = await self._bite()
+            if again_s is not None:
+                await asyncio.sleep(again_s)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._limiter.close()
+
+    async def _bite(self) -> float | None:
+        """Send what may be sent; return how long to idle, None when something was sent."""
+        world, case = self._world, self._world.case
+        while self._marked > case.marked_max // 2:
+            self._replied.clear()
+            await self._replied.wait()
+        if not self._feed:
+            await asyncio.sleep(COMMIT_S)
+            self._feed = min(self._chunk, world.left)
+            world.left -= self._feed
+            if not self._feed:
+                return 0.1
+        wanted = max(1, round(case.estimate * world.tokens.ratio)) if case.tpm else 1
+        room = min(self._feed, case.marked_max - self._marked)
+        grant = await self._limiter.reserve(
+            BUCKET, [wanted] * room, Caps(rpm=case.rpm, tpm=case.tpm), Caps(rpm=120, tpm=200_000)
+        )
+        if grant.again_s is None:
+            self._chunk = min(CHUNK_MAX, self._chunk * 2)
+        else:
+            self._chunk = max(4, min(self._chunk, 4 * len(grant.slots)))
+        if not grant.slots:
+            return max(grant.again_s or 0.0, 0.005)
+        self._feed -= len(grant.slots)
+        await asyncio.sleep(COMMIT_S)
+        self._marked += len(grant.slots)
+        for slot in grant.slots:
+            task = asyncio.create_task(self._post(slot))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return None
+
+    async def _post(self, slot: Slot) -> None:
+        world, loop = self._world, asyncio.get_running_loop()
+        await asyncio.sleep(slot.fire_at - loop.time() + world.chance.expovariate(1 / WAKE_S))
+        if not self._limiter.usable(slot):
+            self._limiter.release(slot)
+            self._replies(again=True)
+            return
+        used = round(world.case.estimate * world.case.uses * world.chance.uniform(0.5, 1.5))
+        await asyncio.sleep(self._one_way_s())
+        taken = world.referee.arrive(loop.time(), used)
+        await asyncio.sleep(self._one_way_s())
+        self._limiter.confirm(slot)
+        if not taken:
+            self._limiter.pause(BUCKET, PAUSE_S, rate_limited=True)
+        self._replies(again=not taken)
+        if taken and world.case.tpm:
+            await asyncio.sleep(ANSWER_S * world.chance.lognormvariate(0, 0.8))
+            self._limiter.settle(BUCKET, slot.id, used)
+            world.tokens = world.tokens.update(world.case.estimate, used)
+
+    def _replies(self, *, again: bool) -> None:
+        self._world.left += again
+        self._marked -= 1
+        self._replied.set()
+
+    def _one_way_s(self) -> float:
+        chance = self._world.chance
+        spike_s = chance.uniform(*SPIKE_S) if chance.random() < SPIKES else 0.0
+        return self._world.case.round_trip_s / 2 * chance.lognormvariate(0, 0.25) + spike_s
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What came of a case: the times of arrival from its start, the 429s, what the limiter cost."""
+
+    taken: Sequence[tuple[float, int]]
+    refused: int
+    talks: Talks
+
+
+async def play_case(valkey: Redis, case: Case) -> Played:
+    """Play a case from an empty log on, or from a full one."""
+    valkey.flushall()
+    loop, talks = asyncio.get_running_loop(), Talks()
+    began = loop.time()
+    world = World(
+        case=case,
+        referee=Referee(case),
+        chance=random.Random(case.seed),
+        left=case.jobs if case.jobs is not None else 10**9,
+    )
+    stores = [VirtualStore(valkey, talks) for _ in range(case.processes)]
+    ages_s = [WINDOW_S * (1 - nth / case.rpm) for nth in range(1, case.rpm)] if case.is_warm else []
+    stores[0].begin(ages_s, began)
+    world.referee.knows(ages_s, began)
+    valkey.config_resetstat()
+    clients = [Client(world, store) for store in stores]
+    await asyncio.gather(*(client.work(began + case.run_s) for client in clients))
+    size: Any = valkey.zcard(state_and_log(BUCKET)[1])
+    stats: Any = valkey.info("commandstats")
+    talks.entries, talks.cpu_us = int(size), float(stats["cmdstat_evalsha"]["usec_per_call"])
+    return Played([(at - began, tokens) for at, tokens in world.referee.taken], world.referee.refused, talks)
+
+
+async def _nothing() -> Mapping[str, Sequence[tuple[int, int]]]:
+    return {}
