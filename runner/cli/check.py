@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,8 +56,7 @@ def command(file: Path, *, as_json: bool, expect_output: int | None, **given: An
     tally = Tally(datetime.now(UTC).date(), pricing.prices)
     reading = Reading(file if str(file) != "-" else sys.stdin.buffer, shaping, tally)
     try:
-        for _ in reading.requests():
-            pass
+        deque(reading.requests(), maxlen=0)  # a loop would hold one large line while the next is read
     except OSError as error:
         what = f"the job file cannot be read: {file}: {error.strerror}"
         raise UsageError(what, fix="check the path") from error

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Final, Self
 
 from runner.rules.errors import Unreachable
+from runner.settings import socket_path
 
 if TYPE_CHECKING:
     from runner.limiter.look import Look, Use
@@ -44,6 +45,8 @@ class Gauge:
             self._look = None
 
     def _busiest(self) -> Use | None:
+        if self._settings.redis_url is None and not socket_path(self._settings.home).exists():
+            return None  # no engine is at work, and redis-py need not be imported to learn that
         try:
             if self._look is None:
                 from runner.limiter.look import Look

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import signal
 import sys
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 
 from runner import __version__
+from runner.embedded.importing import uncollected
 from runner.rules.errors import UserError
 from runner.rules.exit_codes import ExitCode
 
@@ -70,14 +70,15 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         for row in ROWS:
             if row.name == cmd_name:
-                command: click.Command = import_module(f"runner.cli.{row.module or row.name}").command
-                return command
+                return _import(row.module or row.name)
         return None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            import difflib
+
             near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
             meant = f'; did you mean "{near[0]}"?' if near else ""
             raise click.UsageError(f'there is no command "{args[0]}"{meant}', ctx)
@@ -95,6 +96,12 @@ class _Commands(click.Group):
         options = [record for param in self.get_params(ctx) if (record := param.get_help_record(ctx))]
         with formatter.section("Options"):
             formatter.write_dl(options)
+
+
+def _import(module: str) -> click.Command:
+    with uncollected():
+        command: click.Command = import_module(f"runner.cli.{module}").command
+    return command
 
 
 @click.group(

@@ -10,6 +10,7 @@ import click
 from runner.cli import flags
 from runner.cli.hold import hold
 from runner.cli.opening import read_settings
+from runner.embedded.importing import uncollected
 from runner.output.files import default_output, paths
 
 
@@ -77,7 +78,8 @@ def command(file: Path, **given: Any) -> int:
     with hold(settings) as held:
         if is_likely_new(file, given["output"]) and settings.api_key is not None:
             held.start_early()
-        from runner.cli.running import run_file  # the engine starts while this is imported
+        with uncollected():
+            from runner.cli.running import run_file  # the engine starts while this is imported
 
         return run_file(settings, held, file, given)
 

@@ -1,4 +1,4 @@
-"""`runner start RUN`: set a run to work; stay with it, or leave it to a background engine."""
+"""`runner start RUN`: set a run to work; stay with it, or leave it to the engine. Here are its flags."""
 
 from __future__ import annotations
 
@@ -6,21 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.cli import flags, json, snapshot, spending, text, working
-from runner.cli.crew import NOBODY, crew_of
+from runner.cli import flags
 from runner.cli.hold import hold
-from runner.cli.offers import at_rest
-from runner.cli.opening import existing_database, find_run, need_key, read_settings
-from runner.cli.report import summary_lines
-from runner.db import runs
-from runner.rules.errors import UsageError
-from runner.rules.states import RunState
+from runner.cli.opening import read_settings
+from runner.embedded.importing import uncollected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from runner.db.session import Database
-    from runner.settings import Settings
 
 
 @click.command("start", short_help="Set a run to work, and watch it or leave it alone.")
@@ -47,66 +39,13 @@ def command(run: str, *, budget: int | None, on_end: str | None, **given: Any) -
     return go(run, changes, on_end=on_end, **given)
 
 
-def go(
-    run: str,
-    changes: Mapping[str, Any],
-    *,
-    on_end: str | None,
-    detach: bool,
-    timeout: float | None,
-    as_json: bool,
-    quiet: bool,
-    verbose: bool,
-) -> int:
+def go(run: str, changes: Mapping[str, Any], **given: Any) -> int:
     """Set a run to work with some options changed; stay with it unless told to detach."""
     settings = read_settings()
-    with hold(settings) as held, existing_database(settings) as database:
-        with database.read() as connection:
-            found = find_run(connection, run)
-        if found.state is RunState.LOADING:
-            raise UsageError(f"run {found.id} is still being loaded", fix="load its file again")
-        if not found.is_over:
-            need_key(settings)
-            _change(settings, database, found.id, {**changes, "on_end": on_end, "is_detached": detach})
-            if detach and held.attachment is not None:
-                held.attachment.detach()
-            working.set_to_work(database, found.id, held)
-        if detach:
-            if not quiet:
-                crew = crew_of(settings, database)
-                is_idle = crew is not None and not crew.alive()
-                told = NOBODY if is_idle else f"run {found.id} is at work"
-                text.note(f"{told}; to watch it: runner watch {found.id}")
-            if as_json:
-                json.emit(snapshot.live(database, snapshot.read(database, found.id)))
-            return 0
-        ending = working.stay(
-            settings, database, found.id, held, quiet=quiet, verbose=verbose, timeout_s=timeout
-        )
-        if ending.left_by is not None:
-            again = f"runner start {found.id}"
-            working.leave(database, found.id, held, command=again, as_json=as_json)
-            return ending.left_by
-        code = _tell(settings, database, found.id, as_json=as_json, quiet=quiet)
-        working.tell_end(database, found.id)
-        return code
+    with hold(settings) as held:
+        if settings.api_key is not None and (settings.home / "runner.db").exists():
+            held.start_early()
+        with uncollected():
+            from runner.cli.starting import set_going  # the engine starts while this is imported
 
-
-def _change(settings: Settings, database: Database, run_id: int, changes: Mapping[str, Any]) -> None:
-    if changes.get("budget_ticks"):
-        spending.need_prices(database, settings, run_id)
-    with database.write() as connection:
-        runs.change(connection, run_id, **changes)
-
-
-def _tell(settings: Settings, database: Database, run_id: int, *, as_json: bool, quiet: bool) -> int:
-    """Tell how a run stands now that it stands still; return the exit code."""
-    seen = snapshot.read(database, run_id)
-    if as_json:
-        json.emit(snapshot.live(database, seen))
-    elif not quiet:
-        for line in summary_lines(snapshot.summary(database, seen)):
-            text.out(line)
-    for line in at_rest(database, seen, f"runner resume {run_id}", settings):
-        text.note(line)
-    return working.code_of(seen)
+        return set_going(settings, held, run, changes, given)

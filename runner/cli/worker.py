@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 _LOOK_S: Final = 1.0  # also how fast a worker that dies at once is started again
 _STDERR: Final = 2
-_COMMAND: Final = (sys.executable, "-P", "-c", "from runner.worker import main; main()")
 
 
 @click.command("worker", short_help="Work for runs on shared servers.")
@@ -78,7 +76,7 @@ def _keep(count: int, *, beat: bool, as_json: bool) -> ExitCode:
 def _spawn(place: int, *, beat: bool) -> subprocess.Popen[bytes]:
     """Start a worker that dies with this process, under a name that no other on this machine has."""
     arguments = ["--node", f"w{os.getpid()}-{place + 1}", *(["--beat"] if beat and place == 0 else [])]
-    env = {**os.environ, processes.PARENT: str(os.getpid())}
-    child = processes.spawn([*_COMMAND, *arguments], env, log=_STDERR)
+    env = {**os.environ, **processes.MEMORY, processes.PARENT: str(os.getpid())}
+    child = processes.spawn([*processes.WORKER, *arguments], env, log=_STDERR)
     processes.release(child)
     return child

@@ -9,7 +9,7 @@ from runner.cli import json, last_words, snapshot, text
 from runner.cli.crew import NOBODY, Crew, crew_of
 from runner.cli.follow import Follower
 from runner.cli.gauge import Gauge
-from runner.cli.progress import choose
+from runner.cli.progress import choose, is_live
 from runner.cli.stopping import Stop
 from runner.db import runs
 from runner.db.counters import Deltas
@@ -58,7 +58,7 @@ def stay(
             stop=stop,
             engine=hold.attachment,
             timeout_s=timeout_s,
-            gauge=None if quiet else gauge,
+            gauge=gauge if is_live() and not quiet else None,  # plain lines do not tell of limits
             crew=crew_of(settings, database),
             verbose=verbose,
         )

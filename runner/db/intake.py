@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -18,16 +18,21 @@ if TYPE_CHECKING:
 
     from runner.db.session import Database
 
-_JOB_COLUMNS = (
-    "id, run_id, line, custom_id, model, prompt_tokens, output_tokens_max, body_bytes, state, due_at_ms,"
-    " lease_gen, attempt, spent, extras, polls, misses, settle_tries"
+# Columns, and their types as PostgreSQL calls them.
+_JOBS = (
+    "id int8, run_id int4, line int4, custom_id text, model text, prompt_tokens int4, output_tokens_max int4,"
+    " body_bytes int4, state text, due_at_ms int8, lease_gen int4, attempt int4, spent int4, extras int4,"
+    " polls int4, misses int4, settle_tries int4"
 )
-_PAYLOAD_COLUMNS = "job_id, body, metadata, conv_id"
+_PAYLOADS = "job_id int8, body bytea, metadata bytea, conv_id text"
+# In one statement, which is a third faster than one each, and lets other threads work meanwhile;
+# x 17 columns, of 32,766 values that a statement may have.
+_SQLITE_ROWS = 1_000
+_LARGE_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewJob:
-    """One line that is to become a job."""
+class NewJob(NamedTuple):
+    """One line that is to become a job. (A tuple is made in a third of a dataclass's time.)"""
 
     line: int
     custom_id: str
@@ -39,33 +44,61 @@ class NewJob:
     conv_id: str | None
 
 
+_BODY = NewJob._fields.index("body")  # what stands before it goes into jobs, the rest into payloads
+
+
 def insert(connection: Connection, run_id: int, first_ordinal: int, jobs: Sequence[NewJob]) -> None:
     """Insert jobs with the ordinals from `first_ordinal` on, and count them."""
-    numbered = [(job_id(run_id, first_ordinal + i), job) for i, job in enumerate(jobs)]
-    job_rows = [(number, run_id, *_job_columns(job)) for number, job in numbered]
-    payload_rows = [(number, job.body, job.extra, job.conv_id) for number, job in numbered]
-    _insert(connection, "jobs", _JOB_COLUMNS, job_rows)
-    _insert(connection, "payloads", _PAYLOAD_COLUMNS, payload_rows)
+    first = job_id(run_id, first_ordinal)
+    state = JobState.PENDING.value
+    job_rows = [
+        (number, run_id, *job[:_BODY], len(job.body), state, 0, 0, 0, 0, 0, 0, 0, 0)
+        for number, job in enumerate(jobs, first)
+    ]
+    payload_rows: list[tuple[Any, ...]] = [(number, *job[_BODY:]) for number, job in enumerate(jobs, first)]
+    _insert(connection, "jobs", _JOBS, job_rows)
+    if connection.dialect.name == "sqlite":
+        large = [row for row in payload_rows if len(row[1]) > _LARGE_BYTES]
+        if large:
+            payload_rows = [row for row in payload_rows if len(row[1]) <= _LARGE_BYTES]
+            _insert_large(connection, large)
+    _insert(connection, "payloads", _PAYLOADS, payload_rows)
     deltas = Deltas(0)
     deltas.add(run_id, "state", JobState.PENDING, len(jobs))
     deltas.write(connection)
 
 
-def _job_columns(job: NewJob) -> tuple[object, ...]:
-    told = (job.line, job.custom_id, job.model, job.prompt_tokens, job.output_tokens_max, len(job.body))
-    return (*told, JobState.PENDING.value, 0, 0, 0, 0, 0, 0, 0, 0)
-
-
 def _insert(connection: Connection, table: str, columns: str, rows: Sequence[tuple[object, ...]]) -> None:
+    names, types = zip(*(column.split() for column in columns.split(", ")), strict=True)
+    into = f"{table} ({', '.join(names)})"
     driver = connection.connection.driver_connection
     assert driver is not None  # noqa: S101 - an open connection has one
     if connection.dialect.name == "sqlite":
-        marks = ", ".join("?" for _ in columns.split(","))
-        driver.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows)
+        marks = f"({', '.join('?' for _ in names)})"
+        many = f"INSERT INTO {into} VALUES {', '.join([marks] * _SQLITE_ROWS)}"
+        whole = len(rows) - len(rows) % _SQLITE_ROWS
+        for start in range(0, whole, _SQLITE_ROWS):
+            driver.execute(many, list(chain.from_iterable(rows[start : start + _SQLITE_ROWS])))
+        driver.executemany(f"INSERT INTO {into} VALUES {marks}", rows[whole:])
         return
-    with driver.cursor() as cursor, cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
+    # The binary form takes a third of the time, and no other types than the columns'.
+    with driver.cursor() as cursor, cursor.copy(f"COPY {into} FROM STDIN (FORMAT BINARY)") as copy:
+        copy.set_types(types)
         for row in rows:
             copy.write_row(row)
+
+
+def _insert_large(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Write large bodies piece by piece: SQLite would keep a copy of the last one with the statement."""
+    driver: Any = connection.connection.driver_connection
+    for number, body, extra, conv_id in rows:
+        driver.execute(
+            "INSERT INTO payloads (job_id, body, metadata, conv_id) VALUES (?, zeroblob(?), ?, ?)",
+            (number, len(body), extra, conv_id),
+        )
+        with driver.blobopen("payloads", "body", number) as blob:
+            for start in range(0, len(body), _LARGE_BYTES):
+                blob.write(body[start : start + _LARGE_BYTES])
 
 
 @contextmanager

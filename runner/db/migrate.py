@@ -8,15 +8,15 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from runner.db.session import Database
-from runner.db.tables import Base
 from runner.rules.errors import UsageError
 
 if TYPE_CHECKING:
     from alembic.config import Config
+    from sqlalchemy import Connection
 
 HEAD: Final = "0001"  # a test compares it with Alembic's; knowing it spares every command Alembic's import
 COPIES_KEPT: Final = 2
@@ -26,6 +26,7 @@ _LOCK: Final = 7_203_114  # any number that nobody else takes as a PostgreSQL ad
 def upgrade(database: Database, home: Path | None) -> bool:
     """Bring the schema to HEAD; return whether there was anything to do (at head: a few ms).
 
+    A new SQLite file gets its tables from schema.sql, which is what the migrations come to.
     `home`: the folder for a copy of an older SQLite file, made first; None makes none.
     Raises UsageError when the database was made by a newer version.
     """
@@ -36,15 +37,21 @@ def upgrade(database: Database, home: Path | None) -> bool:
         _refuse_newer(found)
         if home is not None and database.is_sqlite:
             _copy(Path(str(database.url.database)), home, found)
-    from alembic import command
-
-    script = _config()
-    with database.write() as connection:
-        if not database.is_sqlite:  # SQLite's BEGIN IMMEDIATE is such a lock already
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-        script.attributes["connection"] = connection
-        command.upgrade(script, "head")
+    if not (found is None and database.is_sqlite and _make(database)):
+        _migrate(database)
     return True
+
+
+def as_sql() -> str:
+    """Write what the migrations make of an empty SQLite file: schema.sql, a statement a block."""
+    database = Database("sqlite:///:memory:")
+    _migrate(database)
+    query = "SELECT sql FROM sqlite_master WHERE name NOT LIKE 'sqlite%' ORDER BY type DESC, name"
+    with database.read() as connection:
+        made = connection.execute(text(query)).scalars().all()
+    database.close()
+    lines = ["-- Generated from the migrations (make docs): a new file is made by these, without Alembic."]
+    return "\n\n".join([*lines, *(_trimmed(statement) for statement in made)]) + "\n"
 
 
 def revision(database: Database) -> str | None:
@@ -79,6 +86,8 @@ def need_head(database: Database) -> None:
 
 def check(database: Database) -> list[str]:
     """Tell where the schema differs from tables.py, by what the database itself says of both."""
+    from runner.db.tables import Base  # and SQLAlchemy's ORM with it, which every command would wait for
+
     with database.read() as connection:
         found = _facts(connection)
     scratch = Database("sqlite:///:memory:") if database.is_sqlite else database
@@ -91,6 +100,33 @@ def check(database: Database) -> list[str]:
         connection.rollback()
     missing = [f"not in the database: {fact}" for fact in sorted(wanted - found)]
     return missing + [f"not in tables.py: {fact}" for fact in sorted(found - wanted)]
+
+
+def _make(database: Database) -> bool:
+    """Make the tables of an empty SQLite file; return whether it was empty."""
+    statements = Path(__file__).with_name("schema.sql").read_text("utf-8").split("\n\n")
+    with database.write() as connection:
+        if connection.execute(text("SELECT 1 FROM sqlite_master LIMIT 1")).first() is not None:
+            return False
+        for statement in statements[1:]:
+            connection.exec_driver_sql(statement)
+        connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
+    return True
+
+
+def _migrate(database: Database) -> None:
+    from alembic import command
+
+    script = _config()
+    with database.write() as connection:
+        if not database.is_sqlite:  # SQLite's BEGIN IMMEDIATE is such a lock already
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        script.attributes["connection"] = connection
+        command.upgrade(script, "head")
+
+
+def _trimmed(statement: str) -> str:
+    return "\n".join(line.rstrip() for line in statement.splitlines() if line.strip())
 
 
 def _config() -> Config:
@@ -138,6 +174,8 @@ def _copy(file: Path, home: Path, found: str) -> None:
 
 def _facts(connection: Connection) -> set[str]:
     """Describe every table, column, constraint and index in a line each."""
+    from sqlalchemy import inspect
+
     seen = inspect(connection)
     facts = set()
     for table in seen.get_table_names():

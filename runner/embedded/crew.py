@@ -32,6 +32,7 @@ class Crew:
         self._home = home
         self._command = worker_command
         marks = {
+            **processes.MEMORY,
             "RUNNER_HOME": str(home.path),
             processes.PARENT: str(os.getpid()),
             processes.TOKEN: token,

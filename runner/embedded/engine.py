@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,7 @@ from runner import settings as settings_of
 from runner.embedded import bug_report, processes, record, valkey
 from runner.embedded.crew import Crew
 from runner.embedded.home import Home
+from runner.embedded.importing import uncollected
 from runner.embedded.silence import Silence
 from runner.rules.errors import UserError
 from runner.rules.exit_codes import ExitCode
@@ -34,9 +36,6 @@ if TYPE_CHECKING:
     from runner.embedded.workload import Workload
     from runner.settings import Settings
 
-# Not `-m runner.worker`: Celery finds the tasks by module name, and would make them a second time.
-# -P: no module of the user's folder is ours.
-WORKER: Final = (sys.executable, "-P", "-c", "from runner.worker import main; main()")
 TICK_S: Final = 0.05
 LOOK_S: Final = 1.0
 SECOND_WORKER_FROM_JOBS: Final = 500
@@ -50,14 +49,11 @@ class Engine:
     """Owns the children from `begin` to `end`; the caller holds the engine's lock throughout."""
 
     def __init__(self, settings: Settings, home: Home, worker_command: Sequence[str]) -> None:
-        from runner.db.session import Database
-
         self._settings = settings
         self._home = home
         self._token = secrets.token_hex(16)
         self._attached = home.attached_lock()
         self._crew = Crew(home, self._token, worker_command)
-        self._database: Database = Database(settings.effective_database_url)
         self._started_at = time.time()
         self._looked_at = 0.0
         self._load: Workload | None = None
@@ -65,6 +61,13 @@ class Engine:
         self._is_stopped = False
         self._telling = threading.Thread()  # never started: nobody is told yet
         self._wake, self._wake_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+
+    @cached_property
+    def _database(self) -> Database:
+        """Open the database when it is first asked for: the children start while SQLAlchemy is imported."""
+        from runner.db.session import Database
+
+        return Database(self._settings.effective_database_url)
 
     def stop(self) -> None:
         """Make `work` return soon; callable from a signal handler."""
@@ -74,9 +77,10 @@ class Engine:
         """Start everything. Raises UserError for what the user can mend."""
         self._clear_leftovers()
         signal.set_wakeup_fd(self._wake_end, warn_on_full_buffer=False)
-        self._crew.start_valkey()
         self._crew.add_worker()  # it loads its modules while the database is made ready, and waits for a word
-        from runner.db import migrate
+        self._crew.start_valkey()
+        with uncollected():
+            from runner.db import migrate
 
         migrate.upgrade(self._database, self._home.path)
         self._recover()
@@ -226,7 +230,7 @@ def main() -> int:
     if not _took(lock):
         return 0
     rotate(home)
-    engine = Engine(settings, home, sys.argv[1:] or WORKER)
+    engine = Engine(settings, home, sys.argv[1:] or processes.WORKER)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: engine.stop())
     signal.signal(signal.SIGCHLD, lambda *_: None)  # only so that a death wakes the loop

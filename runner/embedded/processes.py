@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 PARENT: Final = "RUNNER_ENGINE_PID"
 TOKEN: Final = "RUNNER_ENGINE_TOKEN"  # noqa: S105 - the name of a variable
+# Not `-m runner.worker`: Celery finds the tasks by module name, and would make them a second time.
+# -P: no module of the user's folder is ours. For the collector see importing.py.
+_BEGIN: Final = "import gc; gc.disable(); from runner.worker import main; gc.freeze(); gc.enable(); main()"
+WORKER: Final = (sys.executable, "-P", "-c", _BEGIN)
+# glibc learns to keep what large blocks took; a worker that has sent some images would stay large.
+MEMORY: Final = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
 LEFTOVER_S: Final = 5.0
 _PR_SET_PDEATHSIG: Final = 1
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded here: not between fork and exec

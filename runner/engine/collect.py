@@ -141,8 +141,11 @@ class Collect:
     def _hold_s(self, job: Claimed) -> float:
         """Say how long a job that is due waits on unasked, by what others have taught since."""
         station = self._station
+        age_s = station.clock.since_s(job.accepted_at_ms)
+        if not age_s:  # the clock was set back: nobody knows
+            return 0.0
         return polling.hold_s(
-            station.clock.since_s(job.accepted_at_ms),
+            age_s,
             station.random.random(),
             latency=station.learned.latency(job.model),
             scout=station.scouts(job.model, job.lease.job_id),

@@ -12,6 +12,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
+from runner.intake.large import LARGE_BYTES, give_back
 from runner.rules.findings import Finding
 from runner.rules.json_faults import utf16_remark
 
@@ -79,6 +80,7 @@ class Lines:
             for told in self._tell(io.BufferedReader(self._stored, _CHUNK_BYTES)):
                 found = True
                 yield told
+                del told  # here and below: a line may be large, and the next one is put together now
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             found = True
             yield _bad_gzip(self._line_count + 1, error)
@@ -87,8 +89,9 @@ class Lines:
             yield _refused(1, "empty-file", "the file holds no job", "write one JSON object a line")
 
     def _tell(self, stored: io.BufferedReader) -> Iterator[Line | Finding]:
-        for number, raw in enumerate(_physical(_chunks(stored), self._line_bytes_max), 1):
-            self._line_count = number
+        self._line_count = 0
+        for raw in _physical(_chunks(stored), self._line_bytes_max):
+            self._line_count = number = self._line_count + 1
             if raw is None:
                 yield _too_long(number, self._line_bytes_max)
                 continue
@@ -99,6 +102,7 @@ class Lines:
                 raw = raw.removeprefix(_UTF8_BOM)  # noqa: PLW2901 - the mark is no part of the line
             if raw and not raw.isspace():
                 yield Line(number, raw[:-1] if raw.endswith(b"\r") else raw)
+            del raw
 
 
 class _Stored(io.RawIOBase):
@@ -140,14 +144,19 @@ def _physical(chunks: Iterator[bytes], bytes_max: int) -> Iterator[bytes | None]
     for chunk in chunks:
         *ended, rest = chunk.split(b"\n")
         if ended:
+            fits = held_bytes + len(ended[0]) <= bytes_max
+            first = b"".join((*held, ended[0])) if fits and not told else None
+            held.clear()  # before the line is worked on: it may be large
             if not told:
-                fits = held_bytes + len(ended[0]) <= bytes_max
-                yield b"".join((*held, ended[0])) if fits else None
+                yield first
+            del first
             for raw in ended[1:]:
                 yield raw if len(raw) <= bytes_max else None
-            held, held_bytes, told = [], 0, False
+            held_bytes, told = 0, False
         held.append(rest)
         held_bytes += len(rest)
+        if held_bytes > LARGE_BYTES:
+            give_back()
         if held_bytes > bytes_max:
             held.clear()
             if not told:

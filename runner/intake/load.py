@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
+import sys
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
 
 ROWS_PER_COMMIT = 5_000
 BYTES_PER_COMMIT = 16 << 20
+_SWITCH_S = (
+    0.0005  # the writer, back from the database, would else wait 5 ms for its turn, twice a 1,000 rows
+)
 
 Progress = Callable[[int, int], None]  # lines read so far, bytes read so far
 
@@ -133,7 +139,10 @@ def load(  # noqa: PLR0913 - each is one thing that the caller decides
 
 
 class _Loading:
-    """Puts what is read into the database, until the first bad line."""
+    """Puts what is read into the database, until the first bad line.
+
+    A chunk is written by another thread while the next one is read: the database works without Python.
+    """
 
     def __init__(
         self,
@@ -147,22 +156,39 @@ class _Loading:
         self._database, self._run_id, self._source = database, run_id, source
         self._shaping, self._reading, self._progress = shaping, reading, progress
         self._written = 0
+        self._writing: Future[None] | None = None
 
     def read(self, size_bytes: int) -> None:
         """Read to the end; write in chunks. A file that grows is left at the size it had."""
+        switch_s = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_S)
+        gc.disable()  # it would look at every chunk again and again, and nothing here is garbage in circles
+        try:
+            with ThreadPoolExecutor(1, "load") as writer:
+                self._read(size_bytes, writer)
+                self._wait()
+        finally:
+            gc.enable()
+            sys.setswitchinterval(switch_s)
+
+    def _read(self, size_bytes: int, writer: ThreadPoolExecutor) -> None:
         chunk: list[NewJob] = []
         size = 0
         lines = self._reading.lines
         for line, request in self._reading.requests():
             chunk.append(_new_job(line, request))
             size += len(request.body)
+            del line, request  # they may be large, and the next ones are made before these would be let go
             if len(chunk) >= ROWS_PER_COMMIT or size >= BYTES_PER_COMMIT:
-                self._write(chunk)
+                self._write(chunk, writer)
+                if size >= BYTES_PER_COMMIT:
+                    self._wait()  # two such chunks would be too much to hold
+                gc.collect(0)
                 self._progress(lines.line_count, lines.byte_count)
                 chunk, size = [], 0
                 if lines.byte_count > size_bytes:
                     break
-        self._write(chunk)
+        self._write(chunk, writer)
 
     def judge(self, sha256: str) -> None:
         """Raise where the file must not be loaded."""
@@ -180,11 +206,21 @@ class _Loading:
         if reading.bad_total:
             self._write_bad_lines()
 
-    def _write(self, chunk: list[NewJob]) -> None:
+    def _write(self, chunk: list[NewJob], writer: ThreadPoolExecutor) -> None:
+        """Have a chunk written, after the one before it; raise what that one met."""
+        self._wait()
         if chunk and (self._shaping.skip_bad or not self._reading.bad_total):
-            with self._database.write() as connection:
-                intake.insert(connection, self._run_id, self._written, chunk)
+            self._writing = writer.submit(self._insert, self._written, chunk)
         self._written += len(chunk)
+
+    def _wait(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def _insert(self, first: int, chunk: list[NewJob]) -> None:
+        with self._database.write() as connection:
+            intake.insert(connection, self._run_id, first, chunk)
 
     def _write_bad_lines(self) -> None:
         """Put the lines that were skipped into FILE.bad.jsonl, as they stand; not those that are too long."""

@@ -86,6 +86,7 @@ class Reading:
             self.total += 1
             count(request)
             yield told, request
+            del told, request  # they may be large, and the next ones are made now
 
     def _note(self, findings: Sequence[Finding]) -> None:
         refused = [finding for finding in findings if finding.severity == "refused"]

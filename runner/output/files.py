@@ -21,6 +21,7 @@ from runner.rules.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from concurrent.futures import Future, ThreadPoolExecutor
     from types import TracebackType
 
 _SUFFIX: Final = ".runner-part"
@@ -91,6 +92,8 @@ class FileFacts:
 class Draft:
     """A file being written; `publish` puts it in its place, leaving the `with` block without it removes it.
 
+    A large one is digested and written by a thread of its own while its next lines are made.
+
     Raises UserError when the disk is full or refuses; the old file then stays as it was.
     """
 
@@ -100,6 +103,8 @@ class Draft:
         self._lines = self._bytes = 0
         self._held: list[bytes] = []
         self._held_bytes = 0
+        self._writer: ThreadPoolExecutor | None = None
+        self._writing: Future[None] | None = None
 
     def __enter__(self) -> Self:
         with _told(self.target):
@@ -113,6 +118,8 @@ class Draft:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._writer is not None:
+            self._writer.shutdown()
         with suppress(FileNotFoundError):
             self._part.unlink()
         os.close(self._fd)
@@ -120,29 +127,48 @@ class Draft:
     def add(self, line: bytes) -> None:
         """Append one line, with its line feed."""
         self._held.append(line)
-        self._lines += 1
         self._held_bytes += len(line)
         if self._held_bytes >= _BUFFER_BYTES:
-            self._flush()
+            self._hand_over()
 
     def finish(self) -> FileFacts:
         """Bring everything to the disk, still under the draft's own name; return what is there."""
+        self._wait()
+        self._write(self._take())
         with _told(self.target):
-            self._flush()
             os.fsync(self._fd)
         return FileFacts(
             name=self.target.name, sha256=self._digest.hexdigest(), lines=self._lines, bytes=self._bytes
         )
 
-    def _flush(self) -> None:
-        chunk = memoryview(b"".join(self._held))
+    def _hand_over(self) -> None:
+        """Have what is held written; raise what was met with what was handed over before."""
+        self._wait()
+        if self._writer is None:
+            from concurrent.futures import ThreadPoolExecutor  # most files are small
+
+            self._writer = ThreadPoolExecutor(1, "draft")
+        self._writing = self._writer.submit(self._write, self._take())
+
+    def _wait(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def _take(self) -> bytes:
+        taken = b"".join(self._held)
+        self._lines += len(self._held)
         self._held.clear()
         self._held_bytes = 0
-        self._digest.update(chunk)
-        self._bytes += len(chunk)
+        return taken
+
+    def _write(self, taken: bytes) -> None:
+        self._digest.update(taken)
+        self._bytes += len(taken)
+        left = memoryview(taken)
         with _told(self.target):
-            while chunk:
-                chunk = chunk[os.write(self._fd, chunk) :]
+            while left:
+                left = left[os.write(self._fd, left) :]
 
     def publish(self) -> None:
         """Put the finished draft in its place, at once and whole."""

@@ -86,9 +86,14 @@ def _write(connection: Connection, run: RunRow, targets: Paths) -> Written:
 
 
 def _write_lines(connection: Connection, run: RunRow, start: bytes, good: Draft, bad: Draft) -> None:
-    for found in results.ended_jobs(connection, job_id(run.id, 0), job_id(run.id + 1, 0) - 1):
-        line = make_line(start, Ended._make(found))
-        (good if line.good else bad).add(line.raw)
+    add_good, add_bad = good.add, bad.add
+    rows = results.ended_jobs(connection, job_id(run.id, 0), job_id(run.id + 1, 0) - 1)
+    for row in map(Ended._make, rows):
+        is_good, line = make_line(start, row)
+        if is_good:
+            add_good(line)
+        else:
+            add_bad(line)
 
 
 def _examples(connection: Connection, run_id: int, counts: Mapping[tuple[str, str], int]) -> dict[str, str]:

@@ -196,14 +196,13 @@ def _must_be_text(name: str, text: object, remarks: list[Remark]) -> None:
 def _short_bytes(spans: dict[str, msgspec.Raw], model: str) -> bytes:
     """Put the body together: model, messages, then the other fields as written, in their order."""
     if "prompt" in spans:
-        messages = b'[{"role":"user","content":%b}]' % bytes(spans["prompt"])
-    else:
-        messages = bytes(spans["messages"])
+        begin, messages, end = b'{"role":"user","content":', memoryview(spans["prompt"]), b"}]"
+    else:  # without its first bracket; a view, since an image is not to be copied more than once
+        begin, messages, end = b"", memoryview(spans["messages"])[1:], b""
     if "system" in spans:
-        messages = b'[{"role":"system","content":%b},%b' % (bytes(spans["system"]), messages[1:])
-    others = (
-        b",%b:%b" % (orjson.dumps(name), bytes(span))
-        for name, span in spans.items()
-        if name not in _NOT_IN_BODY
+        begin = b'{"role":"system","content":%b},%b' % (spans["system"], begin)
+    others = b"".join(
+        b",%b:%b" % (orjson.dumps(name), span) for name, span in spans.items() if name not in _NOT_IN_BODY
     )
-    return b'{"model":%b,"messages":%b%b}' % (orjson.dumps(model), messages, b"".join(others))
+    head = b'{"model":%b,"messages":[%b' % (orjson.dumps(model), begin)
+    return b"".join((head, messages, end, others, b"}"))

@@ -156,8 +156,9 @@ def _image_remarks(image: object, path: Path) -> list[Remark]:
 
 
 def _data_url_remarks(url: str, path: Path) -> list[Remark]:
-    head, comma, data = url.partition(",")
-    if not comma or not data or not head.startswith("data:image/") or not head.endswith(";base64"):
+    comma = url.find(",")  # not partition: an image is not to be copied
+    head, data_length = url[: max(comma, 0)], len(url) - comma - 1
+    if comma < 0 or not data_length or not head.startswith("data:image/") or not head.endswith(";base64"):
         return [
             Remark(
                 code="bad-image-url",
@@ -166,12 +167,12 @@ def _data_url_remarks(url: str, path: Path) -> list[Remark]:
                 fix="write data:image/png;base64, and the image in base64",
             )
         ]
-    if len(data) * 3 // 4 > _IMAGE_BYTES_MAX:
+    if data_length * 3 // 4 > _IMAGE_BYTES_MAX:
         return [
             Remark(
                 code="image-too-large",
                 path=path,
-                reason=f"the image is {len(data) * 3 // 4 / 2**20:.1f} MiB; the API takes 20 MiB",
+                reason=f"the image is {data_length * 3 // 4 / 2**20:.1f} MiB; the API takes 20 MiB",
                 fix="make it smaller; more than 6 tiles of 448 x 448 add no detail",
             )
         ]

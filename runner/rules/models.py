@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _model(name: str, row: Mapping[str, Any]) -> ModelFacts:
 
 
 def _read() -> dict[str, ModelFacts]:
-    table = tomllib.loads(resources.files(__package__).joinpath("models.toml").read_text("utf-8"))
+    table = tomllib.loads(Path(__file__).with_name("models.toml").read_text("utf-8"))
     return {name: _model(name, row) for name, row in table["models"].items()}
 
 

@@ -56,6 +56,24 @@ def test_jobs_and_bodies_arrive_byte_for_byte(database: Database) -> None:
     assert hand.counts() == {("state", "pending"): 7}
 
 
+def test_a_body_with_an_image_arrives_byte_for_byte(database: Database) -> None:
+    """It is written piece by piece; its neighbours are not."""
+    hand = new_run(database, 1)
+    large = b'{"image":"' + b"0123456789abcdef" * 200_000 + b'"}'
+    bodies = [ODD, large, ODD, large[: (1 << 20) + 1]]
+    jobs = [odd_job(n, f"r-{n + 8}")._replace(body=body) for n, body in enumerate(bodies, 2)]
+
+    hand.within(lambda c, _: intake.insert(c, hand.run_id, 1, jobs))
+
+    found = hand.rows("SELECT body, metadata, conv_id FROM payloads ORDER BY job_id")[1:]
+    assert [bytes(row.body) for row in found] == bodies
+    assert {bytes(row.metadata) for row in found} == {jobs[0].extra}
+    assert {row.conv_id for row in found} == {"c" * 64}
+    assert [row.body_bytes for row in hand.rows("SELECT body_bytes FROM jobs ORDER BY id")[1:]] == [
+        len(body) for body in bodies
+    ]
+
+
 def test_an_id_twice_in_a_run_loads_nothing_of_the_chunk(database: Database) -> None:
     """The database itself refuses it; the transaction leaves neither rows nor counts."""
     hand = new_run(database, 1)

@@ -274,7 +274,8 @@ from runner.db.session import Database
 from runner.intake import load as loading
 loading.ROWS_PER_COMMIT = 2
 def die(lines, size):
-    os.kill(os.getpid(), 9)
+    if lines > 2:  # the first chunk is in the tables by now, the second maybe
+        os.kill(os.getpid(), 9)
 loading.load(Database(sys.argv[1]), Path(sys.argv[2]), name=None, new=False,
              shaping=loading.Shaping(), options=RunOptions(), progress=die)
 """
@@ -288,7 +289,7 @@ def test_a_loader_that_is_killed_leaves_nothing_after_the_next_load(
     source = file_of(tmp_path, *(line(n) for n in range(5)))
     command = [sys.executable, "-c", LOADER, database_url, str(source)]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
-    assert tables(database)["jobs"] == 2
+    assert tables(database)["jobs"] in (2, 4)
     if changed:
         file_of(tmp_path, *(line(n) for n in range(6)))
 

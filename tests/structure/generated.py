@@ -8,6 +8,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))
 import rows
 
 from runner.cli import reference, shapes_page
+from runner.db import migrate
 from runner.rules import error_page, reply_page, states
 
 ROOT = Path(__file__).parents[2]
@@ -19,6 +20,7 @@ PAGES = {
     ROOT / "docs" / "json.schema.json": shapes_page.schema,
     ROOT / "docs" / "states.md": states.markdown,
     ROOT / "docs" / "replies.md": reply_page.markdown,
+    ROOT / "runner" / "db" / "schema.sql": migrate.as_sql,
 }
 
 if __name__ == "__main__":

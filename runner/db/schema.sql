@@ -1,0 +1,153 @@
+-- Generated from the migrations (make docs): a new file is made by these, without Alembic.
+
+CREATE TABLE alembic_version (
+	version_num VARCHAR(32) NOT NULL,
+	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+)
+
+CREATE TABLE attempts (
+	job_id INTEGER NOT NULL,
+	attempt INTEGER NOT NULL,
+	lane VARCHAR(16) NOT NULL,
+	worker INTEGER NOT NULL,
+	slot TEXT,
+	reserved_ticks BIGINT,
+	outcome VARCHAR(24) NOT NULL,
+	marked_at_ms BIGINT NOT NULL,
+	sent_at_ms BIGINT,
+	accepted_at_ms BIGINT,
+	collected_at_ms BIGINT,
+	request_id TEXT,
+	http_status INTEGER,
+	error_code VARCHAR(64),
+	error_message TEXT,
+	polls INTEGER NOT NULL,
+	model TEXT,
+	finish_reason VARCHAR(32),
+	flaw VARCHAR(16),
+	prompt_tokens BIGINT,
+	cached_tokens BIGINT,
+	completion_tokens BIGINT,
+	reasoning_tokens BIGINT,
+	total_tokens BIGINT,
+	ticks BIGINT,
+	ticks_source VARCHAR(16),
+	prices_as_of VARCHAR(16),
+	possible_ticks BIGINT,
+	CONSTRAINT pk_attempts PRIMARY KEY (job_id, attempt)
+)
+
+CREATE TABLE jobs (
+	id INTEGER NOT NULL,
+	run_id INTEGER NOT NULL,
+	line INTEGER NOT NULL,
+	custom_id TEXT NOT NULL,
+	model TEXT NOT NULL,
+	prompt_tokens INTEGER NOT NULL,
+	output_tokens_max INTEGER,
+	body_bytes INTEGER NOT NULL,
+	state VARCHAR(16) NOT NULL,
+	due_at_ms BIGINT NOT NULL,
+	lease_owner INTEGER,
+	lease_until_ms BIGINT,
+	lease_gen INTEGER NOT NULL,
+	attempt INTEGER NOT NULL,
+	answered_by INTEGER,
+	spent INTEGER NOT NULL,
+	extras INTEGER NOT NULL,
+	polls INTEGER NOT NULL,
+	misses INTEGER NOT NULL,
+	settle_tries INTEGER NOT NULL,
+	request_id TEXT,
+	accepted_at_ms BIGINT,
+	reserved_ticks BIGINT,
+	error_code VARCHAR(64),
+	finished_at_ms BIGINT,
+	CONSTRAINT pk_jobs PRIMARY KEY (id),
+	CONSTRAINT uq_jobs_run_id_custom_id UNIQUE (run_id, custom_id),
+	CONSTRAINT ck_jobs_state CHECK (state IN ('cancelled', 'collecting', 'failed', 'held', 'pending', 'stored', 'submitting', 'succeeded', 'waiting')),
+	CONSTRAINT ck_jobs_final_has_finished_at CHECK ((state IN ('cancelled', 'failed', 'succeeded')) = (finished_at_ms IS NOT NULL)),
+	CONSTRAINT ck_jobs_waiting_has_request_id CHECK (state NOT IN ('waiting', 'collecting') OR request_id IS NOT NULL)
+)
+
+CREATE TABLE payloads (
+	job_id INTEGER NOT NULL,
+	body BLOB NOT NULL,
+	metadata BLOB,
+	conv_id VARCHAR(64),
+	CONSTRAINT pk_payloads PRIMARY KEY (job_id)
+)
+
+CREATE TABLE results (
+	job_id INTEGER NOT NULL,
+	attempt INTEGER NOT NULL,
+	request_id TEXT NOT NULL,
+	body BLOB NOT NULL,
+	sha256 VARCHAR(64) NOT NULL,
+	received_at_ms BIGINT NOT NULL,
+	CONSTRAINT pk_results PRIMARY KEY (job_id, attempt),
+	CONSTRAINT uq_results_request_id UNIQUE (request_id)
+)
+
+CREATE TABLE run_counters (
+	run_id INTEGER NOT NULL,
+	kind VARCHAR(24) NOT NULL,
+	"key" TEXT NOT NULL,
+	shard INTEGER NOT NULL,
+	n BIGINT NOT NULL,
+	CONSTRAINT pk_run_counters PRIMARY KEY (run_id, kind, "key", shard)
+)
+
+CREATE TABLE run_events (
+	id INTEGER NOT NULL,
+	run_id INTEGER NOT NULL,
+	at_ms BIGINT NOT NULL,
+	kind VARCHAR(32) NOT NULL,
+	cause TEXT NOT NULL,
+	CONSTRAINT pk_run_events PRIMARY KEY (id)
+)
+
+CREATE TABLE runs (
+	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+	identity VARCHAR(64) NOT NULL,
+	repetition INTEGER NOT NULL,
+	name TEXT NOT NULL,
+	state VARCHAR(16) NOT NULL,
+	pause_reason VARCHAR(16),
+	pause_text TEXT,
+	input_path TEXT NOT NULL,
+	input_sha256 VARCHAR(64) NOT NULL,
+	output_path TEXT,
+	options TEXT NOT NULL,
+	total INTEGER NOT NULL,
+	created_at_ms BIGINT NOT NULL,
+	started_at_ms BIGINT,
+	finished_at_ms BIGINT,
+	CONSTRAINT uq_runs_identity_repetition UNIQUE (identity, repetition),
+	CONSTRAINT ck_runs_state CHECK (state IN ('cancelled', 'finished', 'loading', 'paused', 'ready', 'removing', 'running', 'waiting'))
+)
+
+CREATE TABLE workers (
+	id INTEGER NOT NULL,
+	host TEXT NOT NULL,
+	node TEXT NOT NULL,
+	pid INTEGER NOT NULL,
+	started_at_ms BIGINT NOT NULL,
+	seen_at_ms BIGINT NOT NULL,
+	ended_at_ms BIGINT,
+	CONSTRAINT pk_workers PRIMARY KEY (id)
+)
+
+CREATE INDEX ix_attempts_flaw ON attempts (job_id, flaw) WHERE flaw IS NOT NULL
+
+CREATE INDEX ix_jobs_failed ON jobs (run_id, error_code, id) WHERE state = 'failed'
+
+CREATE INDEX ix_jobs_held ON jobs (id) WHERE state = 'held'
+
+CREATE INDEX ix_jobs_held_by_a_process ON jobs (lease_until_ms) WHERE state IN ('submitting', 'collecting', 'stored')
+
+CREATE INDEX ix_jobs_pending ON jobs (run_id, id) WHERE state = 'pending'
+
+CREATE INDEX ix_jobs_waiting ON jobs (due_at_ms) WHERE state = 'waiting'
+
+CREATE INDEX ix_run_events_run_id_id ON run_events (run_id, id)

@@ -1,0 +1,215 @@
+"""A million jobs: loading, looking, beginning, writing, with all that is needed of memory and disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import statistics
+import time
+import urllib.request
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Final
+
+import bench_jobs
+import finished
+import images
+import yardsticks
+from commands import Memory, done, rest, timed
+from figures import Figure, spread
+from hosts import Host
+from live import NO_LIMITS, Home, Simulator, wait_until
+from servers import Postgres, RedisServer
+
+from runner.db import migrate
+from runner.db.session import Database
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TITLE: Final = "A million jobs with bodies of 600 bytes"
+COUNT: Final = 1_000_000
+RAW_COUNT: Final = 200_000  # of the yardstick: its trees are less deep, which is to its favour
+LOAD_RATIO, WRITE_RATE, LOOK_S, FIRST_S, MEMORY_BYTES = 0.5, 100_000, 0.3, 2.0, 150e6
+LOOKS: Final = (("status",), ("list",), ("summary", "1"), ("show", "1", "job-000000777777"))
+TIMES: Final = 5
+AT_WORK_S: Final = 8.0
+# As a server has it, unlike those of the tests.
+SERVER: Final = ("fsync=on", "full_page_writes=on", "shared_buffers=128MB", "max_wal_size=1GB")
+
+
+def measure(folder: Path) -> Iterator[Figure]:
+    """Load, look, begin and write, first in a state folder, then on servers."""
+    jobs = bench_jobs.write(folder / "jobs.jsonl", COUNT)
+    with Simulator(folder, "--instant", *NO_LIMITS) as simulator:
+        yield from _in_a_state_folder(folder, jobs, simulator)
+        yield from images.measure(folder, simulator)
+    with ExitStack() as stack:
+        postgres = stack.enter_context(Postgres(*SERVER))
+        redis = stack.enter_context(RedisServer())
+        simulator = stack.enter_context(Simulator(folder, "--instant", *NO_LIMITS))
+        host = stack.enter_context(Host(folder / "server", simulator, postgres.url, redis.url))
+        yield from _on_servers(host, jobs)
+
+
+def _in_a_state_folder(folder: Path, jobs: Path, simulator: Simulator) -> Iterator[Figure]:
+    with Home(_new(folder / "loaded"), simulator) as home:
+        with Memory(home) as loading:
+            took_s = timed(home, "load", str(jobs), "-q")
+        wal_bytes = _wal_bytes(home)
+        raw = folder / "raw.db"
+        with closing(Database(f"sqlite:///{raw}")) as empty:
+            migrate.upgrade(empty, None)
+        yield _loading(
+            "SQLite", COUNT / took_s, yardsticks.raw_sqlite(home.database, raw, RAW_COUNT), "executemany"
+        )
+        raw.unlink()
+        with Memory(home) as checking:
+            check_s = timed(home, "check", str(jobs), "--json")
+        yield Figure(what="`runner check`", found=f"{COUNT / check_s:,.0f} lines/s")
+        yield _memory("load, check", loading, checking)
+        yield Figure(
+            what="disk, SQLite, loaded",
+            found=f"{home.database.stat().st_size / COUNT:,.0f} bytes a job",
+            beside=f"the file {jobs.stat().st_size / COUNT:,.0f}; its log {wal_bytes / 1e6:.0f} MB",
+        )
+        with Memory(home) as working:
+            yield _first("SQLite, `runner start`", _begin(home, simulator))
+            yield _first("SQLite, `runner start` again", _begin(home, simulator))
+        yield _memory("start, engine, workers, Valkey", working)
+    with Home(_new(folder / "small"), simulator) as small, Home(_new(folder / "ended"), simulator) as home:
+        for each, count in ((small, 1), (home, COUNT)):
+            _fill(each, count)
+        yield Figure(
+            what="disk, SQLite, finished", found=f"{home.database.stat().st_size / COUNT:,.0f} bytes a job"
+        )
+        yield from _looks("SQLite", home, small)
+        yield from _writes("SQLite", home, small)
+        home.database.unlink()
+
+
+def _on_servers(host: Host, jobs: Path) -> Iterator[Figure]:
+    timed(host, "db", "upgrade")
+    with Memory(host) as loading:
+        took_s = timed(host, "load", str(jobs), "-q")
+    raw = yardsticks.raw_copy(host.database_url.replace("+psycopg", ""), RAW_COUNT)
+    yield _loading("PostgreSQL", COUNT / took_s, raw, "COPY")
+    size = host.count("SELECT pg_database_size('fleet')")
+    yield Figure(what="disk, PostgreSQL, loaded", found=f"{size / COUNT:,.0f} bytes a job")
+    worker = host.worker("--processes", "2", "--beat")
+    with Memory(host) as working:
+        yield _first("PostgreSQL, `runner start`", _begin(host, None))
+        done(host.start("pause", "1"))
+        yield _first("PostgreSQL, `runner resume`", _begin(host, None, "resume"))
+        os.kill(worker.pid, signal.SIGTERM)
+        worker.process.wait(90)
+    yield _memory("PostgreSQL: load, start, workers", loading, working)
+
+
+def _new(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def _wal_bytes(home: Home) -> int:
+    log = home.database.with_name("runner.db-wal")
+    return log.stat().st_size if log.exists() else 0
+
+
+def _loading(where: str, rate: float, raw_rate: float, how: str) -> Figure:
+    return Figure(
+        what=f"`runner load`, {where}",
+        found=f"{rate:,.0f} jobs/s, {rate / raw_rate:.2f} x",
+        beside=f"{how} of the same rows {raw_rate:,.0f}/s",
+        asked=f">= {LOAD_RATIO} x",
+        met=rate >= LOAD_RATIO * raw_rate,
+    )
+
+
+def _memory(what: str, *seen: Memory) -> Figure:
+    highest = max(one.highest_bytes for one in seen)
+    return Figure(
+        what=f"memory of {what}",
+        found=f"{highest / 1e6:.0f} MB",
+        beside="; ".join(one.told() for one in seen),
+        asked=f"< {MEMORY_BYTES / 1e6:.0f} MB each",
+        met=highest < MEMORY_BYTES,
+    )
+
+
+def _first(what: str, took_s: float) -> Figure:
+    return Figure(
+        what=f"first request, {what}", found=f"{took_s:.2f} s", asked=f"< {FIRST_S:g} s", met=took_s < FIRST_S
+    )
+
+
+def _begin(home: Home, simulator: Simulator | None, word: str = "start") -> float:
+    """Set the run to work for a while; return the seconds from the command to the first accepted request."""
+    before, began = home.count("SELECT COUNT(*) FROM attempts"), time.time()
+    command = home.start(word, "1", *(("-q",) if simulator else ()))
+    sql = f"SELECT MIN(accepted_at_ms) FROM attempts WHERE marked_at_ms >= {int(began * 1000)}"
+    wait_until(lambda: home.count(sql), f"a request is accepted; it said {command.said}")
+    took_s = home.count(sql) / 1000 - began
+    if simulator and not before:
+        took_s = _first_accepted_at(simulator) - began
+    time.sleep(AT_WORK_S)
+    if command.process.poll() is None:
+        os.kill(command.pid, signal.SIGINT)
+    command.process.wait(90)
+    if simulator:
+        rest(home)
+    return took_s
+
+
+def _first_accepted_at(simulator: Simulator) -> float:
+    with urllib.request.urlopen(simulator.url.removesuffix("/v1") + "/_books", timeout=20) as reply:
+        books: dict[str, float] = json.load(reply)
+        return books["first_accepted_at"]
+
+
+def _fill(home: Home, count: int) -> None:
+    home.path.mkdir(mode=0o700)
+    url = f"sqlite:///{home.database}"
+    with closing(Database(url)) as database:
+        migrate.upgrade(database, None)
+    finished.fill(url, count)
+
+
+def _looks(where: str, home: Home, small: Home) -> Iterator[Figure]:
+    """Time the commands that look, against the same ones where there is one job."""
+    for words in LOOKS:
+        there = words if words[0] != "show" else (*words[:2], "job-000000000000")
+        starts = [timed(small, *there) for _ in range(TIMES)]
+        took = [timed(home, *words) for _ in range(TIMES)]
+        over_s = statistics.median(took) - statistics.median(starts)
+        yield Figure(
+            what=f"`runner {words[0]}`, {where}, all finished",
+            found=f"{over_s:.2f} s over start-up",
+            beside=f"{spread(took)} s, with one job {spread(starts)} s",
+            asked=f"< {LOOK_S} s",
+            met=over_s < LOOK_S,
+            runs=TIMES,
+        )
+
+
+def _writes(where: str, home: Home, small: Home) -> Iterator[Figure]:
+    """Write the files twice: how fast, and whether they are the same."""
+    start_s = timed(small, "write", "1", "-o", "out.jsonl", "-q")
+    took, digests = [], set()
+    with Memory(home) as writing:
+        for name in ("one.jsonl", "two.jsonl"):
+            took.append(timed(home, "write", "1", "-o", name, "-q") - start_s)
+            with (home.folder / name).open("rb") as file:
+                digests.add(hashlib.file_digest(file, "sha256").hexdigest())
+            (home.folder / name).unlink()
+    rate = COUNT / min(took)
+    same = len(digests) == 1
+    yield Figure(
+        what=f"`runner write`, {where}",
+        found=f"{rate:,.0f} rows/s, {'the same bytes twice' if same else 'OTHER BYTES the second time'}",
+        asked=f">= {WRITE_RATE:,} rows/s, the same bytes",
+        met=rate >= WRITE_RATE and same,
+    )
+    yield _memory("write", writing)

@@ -1,0 +1,86 @@
+"""What a command does not need is not imported: that is most of the time that a short one takes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from live import Home, Simulator, wait_until, write_jobs
+
+from runner.cli.main import ROWS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+ORM: Final = "sqlalchemy.orm"
+HEAVY: Final = frozenset(
+    {ORM, "aiohttp", "alembic", "celery", "jsonschema", "kombu", "psycopg", "redis", "rich"}
+)
+SERVERS: Final = frozenset({"simulate", "worker"})
+PROGRAM: Final = """
+import sys
+from runner.cli.main import call
+code = call(sys.argv[1:])
+print("imported:", *sorted(sys.modules))
+sys.exit(code)
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A state folder with one finished run, and nobody at work."""
+    folder = tmp_path_factory.mktemp("lazy")
+    with (
+        Simulator(folder, "--instant", "--rpm", "none", "--tpm", "none") as simulator,
+        Home(folder, simulator) as home,
+    ):
+        write_jobs(folder / "jobs.jsonl", 2)
+        command = home.start()
+        assert command.ended() == 0, command.said
+        wait_until(home.is_quiet, "the engine has ended")
+        yield home
+
+
+def imported(home: Home, words: Sequence[str]) -> set[str]:
+    """Run a command in a process of its own; return the modules that it had at its end."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *words],
+        env=home.env,
+        cwd=home.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said, mark, names = done.stdout.rpartition("imported: ")
+    assert mark, said + done.stderr
+    return set(names.split())
+
+
+@pytest.mark.parametrize("words", [["--help"], [], ["--version"], ["no-such-command"]], ids=str)
+def test_the_front_page_imports_nothing_but_click(home: Home, words: Sequence[str]) -> None:
+    """Not one command, nor what they are made of."""
+    assert not imported(home, words) & {*HEAVY, "asyncio", "msgspec", "orjson", "sqlalchemy"}
+
+
+@pytest.mark.parametrize("command", [row.name for row in ROWS if row.name not in SERVERS])
+def test_the_page_of_a_command_imports_little(home: Home, command: str) -> None:
+    """Only what its own module needs, and of that nothing heavy."""
+    assert not imported(home, [command, "--help"]) & HEAVY
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["status"], ["status", "--json"], ["list"], ["summary", "1"], ["show", "1", "j-0000"], ["costs"]],
+    ids=" ".join,
+)
+def test_a_command_that_looks_imports_the_database_only(home: Home, words: Sequence[str]) -> None:
+    """Nor the ORM, which the tables are declared with: reading them is plain SQL."""
+    assert not imported(home, words) & HEAVY
+
+
+def test_checking_and_writing_import_no_more(home: Home) -> None:
+    """They read files and rows; a job file without schemas needs no reader of schemas."""
+    assert not imported(home, ["check", "jobs.jsonl"]) & HEAVY
+    assert not imported(home, ["write", "1", "-o", "again.jsonl"]) & HEAVY
