@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 SECONDS ?= 600
 SEED ?= $(shell date +%j%H%M)
 
-.PHONY: help demo test soak chaos guards fuzz check fast services docs clean
+.PHONY: help demo test soak bench chaos guards fuzz check fast services docs clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ test: $(READY) services check ## everything: style, types, structure, and all te
 soak: $(READY) services ## the slow ones, hours: every rung, the limiter under load; then chaos for SECONDS (600), by SEED
 	$(BIN)/pytest -m soak
 	$(BIN)/python tests/chaos/soak.py --seconds $(SECONDS) --seed $(SEED)
+
+bench: $(READY) services ## measure all of docs/benchmarks.md anew, half an hour; ONLY="throughput polls" for some of it
+	$(BIN)/python tests/bench/run.py $(if $(ONLY),--only $(ONLY))
 
 chaos: $(READY) services ## the last part of it alone: random troubles for SECONDS (600), by SEED
 	$(BIN)/python tests/chaos/soak.py --seconds $(SECONDS) --seed $(SEED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import text
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from runner.db.leases import Lease
     from runner.db.session import Database
 
+Moved = TypeVar("Moved")
 NOW_MS: Final = 1_800_000_000_000
 LEASE_MS: Final = 120_000
 WORKER: Final = 7
@@ -124,9 +125,9 @@ class Hand:
     worker: int = WORKER
     reserve_ticks: int | None = None  # of each attempt
 
-    def do(self, move: Callable[..., set[int]], *rows: Any) -> set[int]:
+    def do(self, move: Callable[..., set[Moved]], *rows: Any) -> set[Moved]:
         """Apply one function of `db.jobs` to rows, in a transaction with its counts."""
-        moved: set[int] = self.within(lambda connection, deltas: move(connection, rows, deltas))
+        moved: set[Moved] = self.within(lambda connection, deltas: move(connection, rows, deltas))
         return moved
 
     def within(self, work: Callable[[Connection, Deltas], Any]) -> Any:

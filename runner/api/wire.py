@@ -29,7 +29,6 @@ TROUBLES: Final = (
     ValueError,
 )  # a TimeoutError is an OSError
 _AT_ONCE_BYTES: Final = 128 * 1024  # larger bodies go piece by piece, so that none is held twice
-_READ_BYTES: Final = 64 * 1024  # at once; asyncio's own 256 KiB cost more to get and give back than to fill
 _SWITCHED: Final = 101
 
 
@@ -117,7 +116,6 @@ class Wire:
         if protocol is None or protocol.transport is None:
             raise aiohttp.ClientConnectionError("the connection is closed")
         protocol.set_response_params(read_until_eof=True)
-        protocol.transport.max_size = _READ_BYTES  # type: ignore[attr-defined] # of a plain socket; TLS has its own
         sending: asyncio.Task[None] | None = None
         if body is None or len(body) <= _AT_ONCE_BYTES:
             protocol.transport.write(head + body if body else head)

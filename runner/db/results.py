@@ -71,18 +71,24 @@ def of_job(connection: Connection, job_id: int) -> list[Row[Any]]:
     )
 
 
-def ended_jobs(connection: Connection, first: int, last: int, page: int = 500) -> Iterator[Row[Any]]:
-    """Yield the ended and held jobs of an id range in input order, with what the output files say of them."""
-    query = text(
+def ended_jobs(connection: Connection, first: int, last: int, page: int = 500) -> Iterator[tuple[Any, ...]]:
+    """Yield the ended and held jobs of an id range in input order, with what the output files say of them.
+
+    Plain tuples, straight from the driver; a page is a range of ids, which needs no statistics to be found.
+    """
+    driver = connection.connection.driver_connection
+    assert driver is not None  # noqa: S101 - an open connection has one
+    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    query = (
         "SELECT j.id, j.custom_id, j.state, j.error_code, j.attempt, j.spent, p.metadata,"
-        " a.http_status, a.error_message, a.request_id, r.body, r.request_id AS result_request_id"
+        " a.http_status, a.error_message, a.request_id, r.body, r.request_id"
         " FROM jobs j JOIN payloads p ON p.job_id = j.id"
         " LEFT JOIN attempts a ON a.job_id = j.id AND a.attempt = COALESCE(j.answered_by, j.attempt)"
         " LEFT JOIN results r ON r.job_id = j.id AND r.attempt = j.answered_by"
-        " WHERE j.id > :after AND j.id <= :last AND j.state IN ('succeeded', 'failed', 'held')"
-        " ORDER BY j.id LIMIT :page"
+        f" WHERE j.id BETWEEN {mark} AND {mark} AND j.state IN ('succeeded', 'failed', 'held')"
+        " ORDER BY j.id"
     )
-    after = first - 1
-    while rows := connection.execute(query, {"after": after, "last": last, "page": page}).all():
-        yield from rows
-        after = rows[-1].id
+    highest = text("SELECT MAX(id) FROM jobs WHERE id BETWEEN :first AND :last")
+    last = connection.execute(highest, {"first": first, "last": last}).scalar_one() or first - 1
+    for start in range(first, last + 1, page):
+        yield from driver.cursor().execute(query, (start, min(start + page - 1, last))).fetchall()

@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from runner.db.leases import Claimed
     from runner.limiter.limiter import Slot
 
-CLAIM_ROWS = 200
+CLAIM_ROWS = 300
 CHARGED_AHEAD = 8  # the same, and claimed at once, when polls wait for slots: a claim must not run out first
-CLAIMED_AHEAD = 100  # so many claimed jobs wait for a connection while the next are being claimed
+CLAIMED_AHEAD = 200  # so many claimed jobs wait for a connection while the next are being claimed
 TOGETHER_S = 0.02  # answers due within it are claimed together
 URGENT_MS = int(polling.URGENT_AFTER_S * 1000)
 URGENT_LOOK_S = 10.0

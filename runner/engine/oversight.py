@@ -58,9 +58,11 @@ class Oversight:
         await self._tell_limits(active)
         await self._tell_clock(active)
         touched, self._ended_in = self._ended_in, set()
-        long = {activity.run.id for activity in active if activity.is_long}
-        self._ended_in |= touched & long
         station = self._station
+        long = {activity.run.id for activity in active if activity.is_long}
+        if station.next_due_ms is None:  # nothing waits here any more: it may be over
+            long.clear()
+        self._ended_in |= touched & long
         for run_id in touched - long:
             await station.committer.ask(
                 lambda c, d, r=run_id: closing.close(c, r, station.now_ms(), d)  # type: ignore[misc]

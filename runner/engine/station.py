@@ -13,6 +13,8 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import uvloop
+
 from runner.api import account
 from runner.api.xai import XAI
 from runner.db import runs, workers
@@ -69,9 +71,10 @@ class Station:
         self._active: list[Activity] = []
         self._policies: dict[int, Policy] = {}  # as long as what is active is remembered
         self._buckets: dict[tuple[str | None, str], str] = {}
+        self._charged: dict[str, bool] = {}
         self._active_at = -1.0
         self._refreshing = asyncio.Lock()
-        self.loop = asyncio.new_event_loop()
+        self.loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, name="station", daemon=True)
         self._thread.start()
         self.run(self._open())
@@ -156,10 +159,14 @@ class Station:
 
     def polls_charged(self, model: str) -> bool:
         """Return whether a poll needs a slot; not while nobody knows whose limits hold."""
-        said = self.settings.charge_polls
-        if said == "never" or self.team.name is None:
-            return False
-        return said == "always" or self.limiter.polls_charged(self.bucket(model))
+        known = self._charged.get(model)
+        if known is None:
+            said = self.settings.charge_polls
+            if said == "never" or self.team.name is None:
+                return False
+            known = said == "always" or self.limiter.polls_charged(self.bucket(model))
+            self._charged[model] = known
+        return known
 
     async def may_send(self, sending: Iterable[Activity]) -> bool:
         """Return whether the disk has room, and the team is known whose limits hold; else tell the runs."""
@@ -217,6 +224,7 @@ class Station:
                 self._active_at = self.loop.time()
                 self._policies.clear()
                 self._buckets.clear()
+                self._charged.clear()
         return self._active
 
     @property

@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from runner.db.leases import Lease, Leased
     from runner.engine.activity import Activity
 
-CHUNK_FIRST, CHUNK_MAX = 16, 200
-CHUNK_BYTES = 32 << 20
-MARKED_PER_CONNECTION = 24
+CHUNK_FIRST, CHUNK_MAX = 16, 300
+CHUNK_BYTES = 32 << 20  # leased at once ...
+MARKED_BYTES = 24 << 20  # ... and held until they are sent; one job of any size may always go
+MARKED_PER_CONNECTION = 32
 SEND_WITHIN_MS = 30_000  # of the lease; POST and its timeouts fit into what is left
 ALONE_S = 0.02
 SHORT_S = 0.2  # so long a run whose budget is given away is left alone
@@ -61,6 +62,7 @@ class Submit:
         self._feeds: dict[int, _Feed] = {}
         self._posts: set[asyncio.Task[None]] = set()  # a task that nobody holds may vanish
         self._marked = 0  # without a reply yet
+        self._marked_bytes = 0
         self._sent = 0  # of them, on the wire
         self._alone = False  # the one that is marked goes alone
         self._rounds = 0
@@ -125,6 +127,7 @@ class Submit:
         buckets = {model: station.bucket(model) for model in {job.model for job in feed.jobs}}
         bucket = buckets[feed.jobs[0].model]
         chosen = self._together([job for job in feed.jobs if buckets[job.model] == bucket][:room])
+        chosen = self._light(chosen)
         if not chosen:
             self._again_s = min(self._again_s, ALONE_S)
             return False
@@ -164,6 +167,16 @@ class Submit:
         if _is_last_try(jobs[0]):
             return [] if self._marked else jobs[:1]
         return list(takewhile(lambda job: not _is_last_try(job), jobs))
+
+    def _light(self, jobs: list[Leased]) -> list[Leased]:
+        """Return as many, from the first on, as may be held in memory."""
+        held, count = self._marked_bytes, 0
+        for job in jobs:
+            held += job.body_bytes
+            if held > MARKED_BYTES and held > job.body_bytes:
+                break
+            count += 1
+        return jobs[:count]
 
     async def _room(self) -> int:
         """Wait until few enough marked jobs are on their way; return how many more may be."""
@@ -228,10 +241,13 @@ class Submit:
                 station.limiter.release(slot)
                 continue
             body, conv_id = marked.bodies[job.lease.job_id]
+            posted = request.splice_deferred(body)  # here, so that nobody holds the body besides
             task = station.loop.create_task(
-                self._post(job, slot, body, conv_id, now_ms + SEND_WITHIN_MS), name=f"post {job.lease.job_id}"
+                self._post(job, slot, posted, conv_id, now_ms + SEND_WITHIN_MS),
+                name=f"post {job.lease.job_id}",
             )
             self._marked += 1
+            self._marked_bytes += job.body_bytes
             self._alone |= _is_last_try(job)
             self._posts.add(task)
             task.add_done_callback(self._posts.discard)
@@ -264,6 +280,7 @@ class Submit:
                         self._sent -= 1
         finally:
             self._marked -= 1
+            self._marked_bytes -= job.body_bytes
             self._alone = self._alone and self._marked > 0
             self._replied.set()
         if isinstance(marked, str):
@@ -286,7 +303,7 @@ class Submit:
         """POST once; return what to make of it, and the HTTP status if there was a reply."""
         station = self._station
         try:
-            answer = await deferred.submit(station.api, request.splice_deferred(body), conv_id)
+            answer = await deferred.submit(station.api, body, conv_id)
         except Failed as failed:
             return reply.of_submit_fault(failed.fault, failed.detail), None
         station.oversight.announced(slot.bucket, *deferred.announced_limits(answer))

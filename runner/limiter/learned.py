@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
+import time
 from collections import deque
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -72,6 +74,7 @@ class Lessons:
     costs: Costs = field(default_factory=Costs)
 
 
+_NOTHING: Final = Lessons()
 Lesson: TypeAlias = "Callable[[Lessons], Lessons]"
 
 
@@ -134,19 +137,20 @@ class Learned:
         )
 
     def _of(self, model: str) -> Lessons:
-        self._share_soon(model)
-        return self._known.get(model, Lessons())
+        if time.monotonic() - self._shared_at.get(model, -math.inf) > REFRESH_S:
+            self._share_soon(model)
+        return self._known.get(model, _NOTHING)
 
     def _learn(self, model: str, lesson: Lesson) -> None:
-        self._known[model] = lesson(self._known.get(model, Lessons()))
+        self._known[model] = lesson(self._known.get(model, _NOTHING))
         self._new.setdefault(model, deque(maxlen=NEW_MAX)).append(lesson)
         self._share_soon(model)
 
     def _share_soon(self, model: str) -> None:
-        loop = asyncio.get_running_loop()
-        if self._sharing is None and loop.time() - self._shared_at.get(model, -1e9) > REFRESH_S:
-            self._shared_at[model] = loop.time()
-            self._sharing = loop.create_task(self._share([model]), name="learned")
+        now_s = time.monotonic()
+        if self._sharing is None and now_s - self._shared_at.get(model, -math.inf) > REFRESH_S:
+            self._shared_at[model] = now_s
+            self._sharing = asyncio.get_running_loop().create_task(self._share([model]), name="learned")
             self._sharing.add_done_callback(self._sharing_ended)
 
     def _sharing_ended(self, _task: asyncio.Task[None]) -> None:

@@ -207,6 +207,56 @@ def test_a_reset_before_anything_was_read_is_unknown() -> None:
     asyncio.run(story())
 
 
+def test_a_body_without_a_length_that_never_ends_is_no_answer() -> None:
+    """Only the end of its connection would end it, and that end was ours."""
+
+    async def story() -> None:
+        async with serving(saying(b"HTTP/1.1 200 OK\r\n\r\nhalf")) as heard, door(heard.url) as api:
+            failed = await fault(api.get("/x"))
+        assert failed.fault is Fault.CUT
+        assert "in time" in failed.detail
+
+    asyncio.run(story())
+
+
+def test_a_long_body_arrives_whole_and_may_be_refused_before_its_end() -> None:
+    """It goes in pieces; who answers at its first word is listened to."""
+    body, ended = b"x" * 5_000_000, asyncio.Event()
+
+    async def at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(response(b"{}", status="413 Too Large"))
+        await writer.drain()
+        while await reader.read(65_536):
+            pass
+        writer.close()
+        ended.set()
+
+    async def story() -> None:
+        async with serving(saying(response(b"{}"))) as heard, door(heard.url) as api:
+            assert (await api.post("/x", body)).status == 200
+        assert heard[0].endswith(body)
+        async with await asyncio.start_server(at_once, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            async with door(f"http://127.0.0.1:{port}") as api:
+                assert (await api.post("/x", body)).status == 413
+            await ended.wait()
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("value", ["a\r\nX-Evil: 1", "a\nb", "a\0b"])
+def test_no_header_ends_its_line(value: str) -> None:
+    """Nothing is sent: it would be another header, or another request."""
+
+    async def story() -> None:
+        async with serving(saying(response(b"{}"))) as heard, door(heard.url) as api:
+            failed = await fault(api.post("/x", b"{}", {"x-grok-conv-id": value}))
+        assert (failed.fault, list(heard)) == (Fault.NOT_SENT, [])
+
+    asyncio.run(story())
+
+
 @asynccontextmanager
 async def resetting() -> AsyncIterator[str]:
     """A server that resets every connection without reading from it."""

@@ -21,9 +21,8 @@ def write(path: Path, count: int, *, body_bytes: int = BODY_BYTES, first: int = 
         for number in range(first, first + count):
             body = _body(number, "")
             body = _body(number, (_WORDS * (body_bytes // len(_WORDS) + 1))[: body_bytes - len(body)])
-            file.write(
-                f'{{"custom_id": "job-{number:08}", "method": "POST", "url": "/v1/chat/completions", "body": {body}}}\n'
-            )
+            head = f'"custom_id": "job-{number:08}", "method": "POST", "url": "/v1/chat/completions"'
+            file.write(f'{{{head}, "body": {body}}}\n')
     return part.replace(path)
 
 

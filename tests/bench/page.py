@@ -34,7 +34,8 @@ def keep(name: str, title: str, figures: Sequence[Figure], took_s: float) -> Non
     """Write the block of one measure into the page, where the page has a place for it."""
     block = (
         f"<!-- {name} -->\n{table(title, figures).lstrip()}\n"
-        f"`make bench ONLY={name}`, {datetime.now(UTC):%Y-%m-%d}, {took_s:.0f} s; {machine()}.\n<!-- /{name} -->"
+        f"`make bench ONLY={name}`, {datetime.now(UTC):%Y-%m-%d}, {took_s:.0f} s; {machine()}.\n"
+        f"<!-- /{name} -->"
     )
     place = re.compile(rf"<!-- {name} -->.*?<!-- /{name} -->", re.DOTALL)
     text = PAGE.read_text("utf-8") if PAGE.exists() else ""

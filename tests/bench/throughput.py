@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TITLE: Final = "Jobs a second, from start to end: two workers, durable, no limit, the API at once"
 BARE: Final = Path(__file__).with_name("bare_loop.py")
-JOBS, BARE_JOBS = 50_000, 20_000
+JOBS, BARE_JOBS = 100_000, 20_000
 RUNS: Final = 3
 ASKED: Final = {"SQLite": 0.7, "PostgreSQL": 0.55}
 

@@ -9,6 +9,7 @@ import pytest
 from by_hand import CAUSE, NOW_MS, accepted, back, new_run, not_yet, received, settled
 
 from runner.db import jobs, outcomes
+from runner.db.counters import Deltas
 from runner.db.leases import Lease
 from runner.rules.errors import Bug
 from runner.rules.states import FINAL, TRANSITIONS, Event, JobState
@@ -261,6 +262,45 @@ def test_a_failed_generation_is_an_extra_only_where_it_goes_again(database: Data
     assert hand.count("extra", "generation_failed") == 1
     assert hand.count("ticks", "possible_extra") == 10, "both may have been billed"
     assert hand.count("code", CAUSE.code) == 1
+
+
+@pytest.mark.parametrize("source", sorted(TRANSITIONS[Event.STORED].sources))
+def test_an_answer_that_is_kept_and_judged_at_once_ends_its_job(database: Database, source: JobState) -> None:
+    """As `stored` and `settled` one after the other would; and once, however often it comes."""
+    at_once, in_two = new_run(database, 1), new_run(database, 1)
+    for hand in (at_once, in_two):
+        lease = hand.bring(source)
+        answer = received(lease.job_id, lease.attempt)
+        verdict = settled(lease.job_id, lease.attempt, Event.SUCCEEDED, S.SUCCEEDED)
+        if hand is in_two:
+            hand.do(jobs.stored, answer)
+            hand.do(jobs.settled, verdict)
+            continue
+        assert hand.do(jobs.answered, (answer, verdict)) == {(lease.job_id, lease.attempt)}
+        assert hand.do(jobs.answered, (answer, verdict)) == set()
+        assert hand.state(lease.job_id) is S.SUCCEEDED
+
+    assert at_once.counts() == in_two.counts()
+
+
+def test_of_two_answers_to_one_job_the_first_ends_it(database: Database) -> None:
+    """Both are kept; the other one must not be counted as an end."""
+    hand = new_run(database, 1)
+    lease = hand.bring(S.SUBMITTING)
+    hand.do(jobs.ambiguous, back(lease, S.PENDING))
+    again = hand.bring(S.COLLECTING)
+    pairs = [
+        (received(again.job_id, attempt), settled(again.job_id, attempt, Event.SUCCEEDED, S.SUCCEEDED))
+        for attempt in (1, 2)
+    ]
+    with database.write() as connection:
+        deltas = Deltas(0)
+        moved = jobs.answered(connection, pairs, deltas)
+        deltas.write(connection)
+
+    assert moved == {(again.job_id, 1)}
+    assert hand.count("finish", "stop") == 1
+    assert len(hand.history(again.job_id)) == 2
 
 
 def test_every_move_of_the_table_is_tried() -> None:

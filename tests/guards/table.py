@@ -22,7 +22,7 @@ GUARDS = (
         name="lease_gen in the WHERE",
         keeps_from="a late worker that moves a job which another one holds",
         file="runner/db/jobs.py",
-        old='"jobs.lease_gen = v.gen" if transition.fenced else ""',
+        old='"jobs.lease_gen = v.gen" if start.fenced else ""',
         new='""',
         tests="tests/db/test_job_moves.py",
     ),

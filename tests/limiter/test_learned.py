@@ -124,3 +124,24 @@ def test_without_redis_a_process_learns_alone(valkey: Valkey) -> None:
         await reader.close()
 
     asyncio.run(story())
+
+
+def test_where_there_are_many_answers_a_part_of_the_jobs_teaches(valkey: Valkey) -> None:
+    """All of a job's polls or none; when there are few again, all jobs teach."""
+
+    async def story() -> None:
+        learned = Learned(valkey.url)
+        jobs = range(1000)
+        assert all(learned.teaches("m", job) for job in jobs)
+        for _ in range(300):
+            learned.observe_latency("m", 0, 3)
+        assert learned._sharing is not None
+        await learned._sharing
+        assert [job for job in jobs if learned.teaches("m", job)] == list(range(0, 1000, 2))
+        assert all(learned.teaches("other", job) for job in jobs)
+        learned.observe_latency("m", 0, 3)
+        await learned._share(["m"])
+        assert all(learned.teaches("m", job) for job in jobs)
+        await learned.close()
+
+    asyncio.run(story())

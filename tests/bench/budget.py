@@ -1,0 +1,233 @@
+"""Where the time of a job goes: each step alone, on one core, with the real parts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import bench_jobs
+import world
+from figures import Figure
+from live import KEY, Simulator
+
+from runner import settings
+from runner.api import deferred
+from runner.api.xai import XAI
+from runner.db import intake, jobs, leases, migrate, runs
+from runner.db.counters import Deltas
+from runner.db.outcomes import Accepted
+from runner.db.results import Received
+from runner.db.session import Database
+from runner.engine import mark
+from runner.engine.collect import Collected, keep
+from runner.engine.settle import Policy, Subject, settle
+from runner.engine.spool import Answer, Spool, Taken
+from runner.intake.reading import Reading, Shaping
+from runner.output.write import write_run
+from runner.rules import reply, request
+from runner.rules.estimate import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.db.leases import Claimed, Leased
+
+TITLE: Final = "What a job costs, step by step: microseconds of one core, SQLite, groups of 64"
+JOBS: Final = 6_400
+GROUP: Final = 64
+RUN_JOBS: Final = 30_000
+_BUSY_MS: Final = 3_600_000
+
+
+class Steps:
+    """Adds up the processor time of steps by name."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._began = 0.0
+
+    def start(self) -> None:
+        """Begin to count."""
+        self._began = time.process_time()
+
+    def done(self, step: str) -> None:
+        """Count what was used since, and go on."""
+        now = time.process_time()
+        self.seconds[step] = self.seconds.get(step, 0.0) + now - self._began
+        self._began = now
+
+
+def measure(folder: Path) -> Iterator[Figure]:
+    """Go the way of a job by hand, then hold the sum against what real workers use."""
+    job_file = bench_jobs.write(folder / "jobs.jsonl", JOBS)
+    steps = Steps()
+    with Simulator(folder, *world.INSTANT) as simulator:
+        asyncio.run(_by_hand(folder, job_file, simulator.url, steps))
+        simulator_us = world.cpu_s(simulator.pid) / JOBS * 1e6
+    us = {step: seconds / JOBS * 1e6 for step, seconds in steps.seconds.items()}
+    for step, each in us.items():
+        yield Figure(what=step, found=f"{each:,.1f} µs")
+    worker_us = _of_workers(folder)
+    by_worker = sum(each for step, each in us.items() if not step.startswith(("parse", "insert", "write")))
+    yield Figure(what="all that a worker does of it", found=f"{by_worker:,.0f} µs")
+    yield Figure(
+        what=f"two real workers, a run of {RUN_JOBS:,} jobs",
+        found=f"{worker_us:,.0f} µs a job",
+        beside="their start, tasks, waiting and each other's heat besides",
+    )
+    yield Figure(what="the simulator", found=f"{simulator_us:,.0f} µs", beside="its start included")
+
+
+async def _by_hand(folder: Path, job_file: Path, url: str, steps: Steps) -> None:
+    said = {"HOME": "/nowhere", "XAI_API_KEY": KEY, "XAI_BASE_URL": url}
+    api = XAI(settings.load(said, Path("/nowhere")), connections=8)
+    spool = Spool(folder / "spool", 1)
+    with closing(Database(f"sqlite:///{folder}/budget.db")) as database:
+        migrate.upgrade(database, None)
+        now_ms = database.now_ms()
+        with database.write() as connection:
+            run_id = runs.begin(
+                connection, identity="budget", name="budget", input_path=str(job_file), input_sha256="",
+                options=runs.RunOptions(), now_ms=now_ms,
+            )  # fmt: skip
+        _load(database, run_id, job_file, steps)
+        for _ in range(0, JOBS, GROUP):
+            steps.start()
+            leased, bodies = _claimed(database, run_id, now_ms, steps)
+            replies = await asyncio.gather(
+                *(
+                    deferred.submit(api, request.splice_deferred(bodies[job.lease.job_id][0]))
+                    for job in leased
+                )
+            )
+            ids = [str(reply.of_submit(each, now_s=0).request_id) for each in replies]
+            steps.done("POST, and what its reply means")
+            _accepted(database, spool, leased, ids, steps)
+            with database.write() as connection:
+                deltas = Deltas(1)
+                due = leases.claim_waiting(
+                    connection, worker=1, now_ms=now_ms + 1, until_ms=now_ms + _BUSY_MS, rows_max=GROUP,
+                    deltas=deltas,
+                )  # fmt: skip
+                deltas.write(connection)
+            steps.done("claim what is due")
+            fetched = await asyncio.gather(*(deferred.fetch(api, job.request_id) for job in due))
+            answers = [each.body for each in fetched]
+            steps.done("GET")
+            _kept(database, spool, due, answers, now_ms, steps)
+        steps.start()
+        write_run(database, run_id, folder / "out.jsonl")
+        steps.done("write the files")
+    spool.close()
+    await api.close()
+
+
+def _load(database: Database, run_id: int, job_file: Path, steps: Steps) -> None:
+    steps.start()
+    today = datetime.now(UTC).date()
+    found = [
+        intake.NewJob(
+            line=line.number, custom_id=each.custom_id, model=each.model,
+            prompt_tokens=each.prompt_tokens_estimate, output_tokens_max=each.max_output_tokens,
+            body=each.body, extra=each.metadata, conv_id=each.conv_id,
+        )
+        for line, each in Reading(job_file, Shaping(), Tally(today)).requests()
+    ]  # fmt: skip
+    steps.done("parse a line")
+    with database.write() as connection:
+        intake.insert(connection, run_id, 0, found)
+        runs.loaded(connection, run_id, len(found))
+    steps.done("insert a job")
+
+
+def _claimed(
+    database: Database, run_id: int, now_ms: int, steps: Steps
+) -> tuple[list[Leased], dict[int, tuple[bytes, str | None]]]:
+    with database.write() as connection:
+        leased = leases.lease_pending(
+            connection, run_id=run_id, worker=1, now_ms=now_ms, until_ms=now_ms + _BUSY_MS,
+            rows_max=GROUP, bytes_max=1 << 30, ordinals_max=None,
+        )  # fmt: skip
+    steps.done("lease")
+    with database.write() as connection:
+        deltas = Deltas(1)
+        marked = mark.mark(
+            connection, deltas, [mark.Wanted(job=job, reserve_ticks=1) for job in leased],
+            options=runs.RunOptions(), scouts=False, worker=1, now_ms=now_ms, until_ms=now_ms + _BUSY_MS,
+        )  # fmt: skip
+        deltas.write(connection)
+    steps.done("mark, with the attempt")
+    return leased, marked.bodies
+
+
+def _accepted(database: Database, spool: Spool, leased: list[Leased], ids: list[str], steps: Steps) -> None:
+    now_ms = database.now_ms()
+    for job, request_id in zip(leased, ids, strict=True):
+        spool.sent(job.lease.job_id, job.lease.attempt)
+        spool.taken(
+            Taken(
+                job_id=job.lease.job_id, attempt=job.lease.attempt, sent_at_ms=now_ms,
+                accepted_at_ms=now_ms, request_id=request_id,
+            )
+        )  # fmt: skip
+    steps.done("spool: sent, taken, answer")
+    rows = [
+        Accepted(
+            lease=job.lease, request_id=request_id, sent_at_ms=now_ms, accepted_at_ms=now_ms, due_at_ms=0
+        )
+        for job, request_id in zip(leased, ids, strict=True)
+    ]
+    with database.write() as connection:
+        deltas = Deltas(1)
+        jobs.accepted(connection, rows, deltas)
+        deltas.write(connection)
+    steps.done("commit the request ids")
+
+
+def _kept(
+    database: Database, spool: Spool, due: list[Claimed], answers: list[bytes], now_ms: int, steps: Steps
+) -> None:
+    for job, body in zip(due, answers, strict=True):
+        spool.answer(
+            Answer(
+                job_id=job.lease.job_id, attempt=job.lease.attempt, received_at_ms=now_ms,
+                request_id=job.request_id, body=body,
+            )
+        )  # fmt: skip
+    steps.done("spool: sent, taken, answer")
+    rows: list[Any] = []
+    for job, body in zip(due, answers, strict=True):
+        subject = Subject(
+            job_id=job.lease.job_id, attempt=job.lease.attempt, model=job.model,
+            prompt_tokens=job.prompt_tokens, output_tokens_max=job.output_tokens_max, spent=job.spent,
+            extras=job.extras, accepted_at_ms=job.accepted_at_ms,
+        )  # fmt: skip
+        received = Received(
+            job_id=job.lease.job_id, attempt=job.lease.attempt, request_id=job.request_id, body=body,
+            sha256="0" * 64, received_at_ms=now_ms,
+        )  # fmt: skip
+        judged = settle(subject, body, policy=Policy(), now_ms=now_ms)
+        rows.append(Collected(received=received, settled=judged))
+    steps.done("settle: read, judge, price")
+    with database.write() as connection:
+        deltas = Deltas(1)
+        keep(connection, rows, deltas)
+        deltas.write(connection)
+    steps.done("commit the answers")
+
+
+def _of_workers(folder: Path) -> float:
+    job_file = bench_jobs.write(folder / "run.jsonl", RUN_JOBS)
+    with Simulator(folder, *world.INSTANT) as simulator, world.embedded(folder / "home", simulator) as home:
+        command = home.start("run", str(job_file), "-o", "out.jsonl", "--rpm", "none", "--tpm", "none")
+        used: dict[int, float] = {}
+        while command.process.poll() is None:
+            used |= {pid: seconds for pid in home.pids("worker") if (seconds := world.cpu_s(pid))}
+            time.sleep(0.2)
+        assert command.process.returncode == os.EX_OK, command.said
+    return sum(used.values()) / RUN_JOBS * 1e6
