@@ -29,6 +29,8 @@ from runner.rules.reply import Outcome, Verdict
 from runner.rules.states import RunState
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from runner.db.leases import Lease, Leased
     from runner.engine.activity import Activity
 
@@ -52,6 +54,15 @@ class _Feed:
     empty_until: float = 0.0
     short_until: float = 0.0  # of money: the budget let none of the jobs go
     sent_in_round: int = 0
+
+    def add(self, found: Sequence[Leased]) -> None:
+        """Add jobs that were just leased: of one whose earlier lease ran out in here, only the new one counts.
+
+        With both it would be sent twice.
+        """
+        again = {job.lease.job_id for job in found}
+        self.jobs = deque(job for job in self.jobs if job.lease.job_id not in again)
+        self.jobs.extend(found)
 
 
 class Submit:
@@ -208,7 +219,7 @@ class Submit:
                 ordinals_max=run.options.limit,
             )
         )
-        feed.jobs.extend(found)
+        feed.add(found)
         if not found:
             feed.empty_until = station.loop.time() + 0.1
         return bool(found)

@@ -1,0 +1,29 @@
+"""The jobs that wait in a worker for their slots: each of them once, under the lease that holds."""
+
+from __future__ import annotations
+
+from runner.db.leases import Lease, Leased
+from runner.engine.submit import _Feed
+
+
+def leased(job: int, gen: int) -> Leased:
+    """Make a pending job under a lease."""
+    return Leased(
+        lease=Lease(job_id=job, gen=gen, attempt=1),
+        custom_id=f"r-{job}",
+        model="grok-4.3",
+        prompt_tokens=1,
+        output_tokens_max=None,
+        body_bytes=1,
+        spent=0,
+        extras=0,
+    )
+
+
+def test_a_job_that_is_leased_again_waits_once() -> None:
+    """Its lease ran out while it waited, or a clock was set ahead; both together would be paid twice."""
+    feed = _Feed()
+    feed.add([leased(1, 1), leased(2, 1), leased(3, 1)])
+    feed.add([leased(2, 2), leased(4, 1)])
+
+    assert [(job.lease.job_id, job.lease.gen) for job in feed.jobs] == [(1, 1), (3, 1), (2, 2), (4, 1)]
