@@ -1,7 +1,7 @@
 """Many rows in one statement, as a table `v` beside the real ones: alike on both databases.
 
 A text that a database has seen lately costs it much less: it is not parsed, and not planned. So there are
-few different ones: SQLite gets a VALUES list of one of ten lengths, PostgreSQL one array a column.
+few different ones: SQLite gets a VALUES list of one of eight lengths, PostgreSQL one array a column.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
-ROWS_MAX: Final = 400  # x at most 20 columns: under SQLite's 32,766 parameters
-_LENGTHS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, ROWS_MAX)
+ROWS_MAX: Final = 128  # a prepared VALUES list of 128 rows takes SQLite some 200 kB
+_LENGTHS: Final = (1, 2, 4, 8, 16, 32, 64, ROWS_MAX)
 _ESCAPED: Final = str.maketrans({"\\": "\\\\", '"': '\\"'})
 
 Column = tuple[str, str]  # name, type as PostgreSQL calls it

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, bindparam, text
+from sqlalchemy import Connection, Row, text
 
 from runner.db import bulk
 
@@ -49,11 +49,14 @@ def insert(connection: Connection, rows: Sequence[Received]) -> set[tuple[int, i
 
 def bodies(connection: Connection, job_ids: Sequence[int]) -> dict[int, tuple[bytes, str | None]]:
     """Return request bodies and conversation ids by job."""
-    rows = connection.execute(
-        text("SELECT job_id, body, conv_id FROM payloads WHERE job_id IN :ids").bindparams(
-            bindparam("ids", expanding=True)
-        ),
-        {"ids": list(job_ids)},
+    if not job_ids:
+        return {}
+    rows = bulk.execute(
+        connection,
+        [("job_id", "BIGINT")],
+        [(job_id,) for job_id in job_ids],
+        "SELECT payloads.job_id, payloads.body, payloads.conv_id"
+        " FROM v JOIN payloads ON payloads.job_id = v.job_id",
     )
     return {row.job_id: (bytes(row.body), row.conv_id) for row in rows}
 

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SQLITE_BUSY_MS = 30_000
-SQLITE_CACHE_KIB = 16_384
-_STATEMENTS_KEPT = 512  # prepared; each kind comes in the sizes of `bulk`
+SQLITE_CACHE_KIB = 8_192  # of each connection
+_SQLITE_KEPT, _SQLITE_OVERFLOW = 2, 12  # each holds up to its cache of pages; others are closed after use
+_STATEMENTS_KEPT = 160  # prepared; each kind comes in the lengths of `bulk`, and a long one takes 200 kB
 _OVERFLOW = 2  # connections beyond the pool's size, for a moment
 _POSTGRES = {
     "connect_timeout": 10,
@@ -127,6 +128,9 @@ def _sqlite(url: URL) -> Engine:
     trouble.need_sqlite()
     engine = create_engine(
         url,
+        pool_size=_SQLITE_KEPT,
+        max_overflow=_SQLITE_OVERFLOW,
+        pool_use_lifo=True,  # so that those beyond the first stay cold
         connect_args={
             "timeout": SQLITE_BUSY_MS / 1000,
             "check_same_thread": False,

@@ -56,7 +56,7 @@ class _Feed:
     sent_in_round: int = 0
 
     def add(self, found: Sequence[Leased]) -> None:
-        """Add jobs that were just leased: of one whose earlier lease ran out in here, only the new one counts.
+        """Add jobs that were just leased: of one whose earlier lease ran out in here, the new one counts.
 
         With both it would be sent twice.
         """
