@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 SQLITE_BUSY_MS = 30_000
 SQLITE_CACHE_KIB = 8_192  # of each connection
-_SQLITE_KEPT, _SQLITE_OVERFLOW = 2, 12  # each holds up to its cache of pages; others are closed after use
+# Each connection holds up to its cache of pages: few are kept, and the last one that was used goes first.
+_SQLITE_POOL: dict[str, Any] = {"pool_size": 2, "max_overflow": 12, "pool_use_lifo": True}
 _STATEMENTS_KEPT = 160  # prepared; each kind comes in the lengths of `bulk`, and a long one takes 200 kB
 _OVERFLOW = 2  # connections beyond the pool's size, for a moment
 _POSTGRES = {
@@ -128,9 +129,7 @@ def _sqlite(url: URL) -> Engine:
     trouble.need_sqlite()
     engine = create_engine(
         url,
-        pool_size=_SQLITE_KEPT,
-        max_overflow=_SQLITE_OVERFLOW,
-        pool_use_lifo=True,  # so that those beyond the first stay cold
+        **(_SQLITE_POOL if url.database else {}),  # in memory there is one connection
         connect_args={
             "timeout": SQLITE_BUSY_MS / 1000,
             "check_same_thread": False,
