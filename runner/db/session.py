@@ -129,7 +129,9 @@ def _sqlite(url: URL) -> Engine:
     trouble.need_sqlite()
     engine = create_engine(
         url,
-        **(_SQLITE_POOL if url.database else {}),  # in memory there is one connection
+        **(
+            _SQLITE_POOL if url.database not in {None, ":memory:"} else {}
+        ),  # in memory there is one connection
         connect_args={
             "timeout": SQLITE_BUSY_MS / 1000,
             "check_same_thread": False,
