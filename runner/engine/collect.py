@@ -110,7 +110,7 @@ class Collect:
         rows_max = CLAIM_ROWS if self._ahead == CLAIMED_AHEAD else CHARGED_AHEAD
         urgent = station.loop.time() >= self._urgent_at
 
-        def claim(connection: Connection, deltas: Deltas) -> tuple[list[Claimed], int | None]:
+        def claim(connection: Connection, deltas: Deltas) -> tuple[list[Claimed], bool, int | None]:
             found = leases.claim_waiting(
                 connection,
                 worker=station.worker,
@@ -120,26 +120,39 @@ class Collect:
                 deltas=deltas,
                 accepted_before_ms=now_ms - URGENT_MS if urgent else None,
             )
-            return found, leases.next_due_ms(connection)
+            # Within the transaction: nobody else can move a job between the claim and its being put back.
+            held = {job.lease: hold_s for job in found if not urgent and (hold_s := self._hold_s(job))}
+            back = [
+                NotYet(
+                    lease=job.lease,
+                    due_at_ms=now_ms + int(held[job.lease] * 1000),
+                    misses=job.misses,
+                    asked=False,
+                )
+                for job in found
+                if job.lease in held
+            ]
+            jobs.later(connection, back, deltas)
+            asked = [job for job in found if job.lease not in held]
+            return asked, len(found) == rows_max, leases.next_due_ms(connection)
 
-        claimed, station.next_due_ms = await station.committer.ask(claim)
+        claimed, is_full, station.next_due_ms = await station.committer.ask(claim)
         for job in claimed:
-            hold_s = 0.0 if urgent else self._hold_s(job)
-            if hold_s:
-                work = self._again(job, jobs.later, hold_s, job.misses, asked=False)
-            else:
-                work = self._get(job, now_ms + FETCH_WITHIN_MS)
-                self._unanswered += 1
-            task = station.loop.create_task(work, name=f"get {job.lease.job_id}")
+            task = station.loop.create_task(
+                self._get(job, now_ms + FETCH_WITHIN_MS), name=f"get {job.lease.job_id}"
+            )
+            self._unanswered += 1
             self._gets.add(task)
             task.add_done_callback(self._gets.discard)
-        is_full = len(claimed) == rows_max
         if urgent and not is_full:
             self._urgent_at = station.loop.time() + URGENT_LOOK_S
         return is_full or urgent
 
     def _hold_s(self, job: Claimed) -> float:
-        """Say how long a job that is due waits on unasked, by what others have taught since."""
+        """Say how long a job that is due waits on unasked, by what others have taught since.
+
+        On PostgreSQL the committer's thread asks, so only what is known here already is looked at.
+        """
         station = self._station
         age_s = station.clock.since_s(job.accepted_at_ms)
         if not age_s:  # the clock was set back: nobody knows
@@ -147,9 +160,9 @@ class Collect:
         return polling.hold_s(
             age_s,
             station.random.random(),
-            latency=station.learned.latency(job.model),
+            latency=station.learned.known_latency(job.model),
             scout=station.scouts(job.model, job.lease.job_id),
-            charged=station.polls_charged(job.model),
+            charged=station.known_charged(job.model),
         )
 
     async def _room(self) -> None:

@@ -168,6 +168,10 @@ class Station:
             self._charged[model] = known
         return known
 
+    def known_charged(self, model: str) -> bool:
+        """Return the same as last seen, without looking: for any thread."""
+        return self._charged.get(model, False)
+
     async def may_send(self, sending: Iterable[Activity]) -> bool:
         """Return whether the disk has room, and the team is known whose limits hold; else tell the runs."""
         sending = list(sending)

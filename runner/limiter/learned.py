@@ -105,6 +105,10 @@ class Learned:
         """What is known of a model's latency."""
         return self._of(model).latency
 
+    def known_latency(self, model: str) -> Latency:
+        """The same without asking Redis for news: for any thread."""
+        return self._known.get(model, _NOTHING).latency
+
     def token_ratio(self, model: str) -> float:
         """By how much a model's token estimates are to be multiplied."""
         return self._of(model).tokens.ratio
