@@ -22,12 +22,8 @@ if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
 
-TROUBLES: Final = (
-    aiohttp.ClientError,
-    HttpProcessingError,
-    OSError,
-    ValueError,
-)  # a TimeoutError is an OSError
+# A TimeoutError is an OSError.
+TROUBLES: Final = (aiohttp.ClientError, HttpProcessingError, OSError, ValueError)
 _AT_ONCE_BYTES: Final = 128 * 1024  # larger bodies go piece by piece, so that none is held twice
 _SWITCHED: Final = 101
 

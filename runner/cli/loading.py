@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +16,7 @@ from runner.embedded.home import Home
 from runner.engine.doubt import pricing_by
 from runner.intake.load import keep_stdin, load
 from runner.rules.estimate import Tally, estimate
+from runner.rules.prices import day_of
 from runner.rules.redact import one_line, plain
 
 if TYPE_CHECKING:
@@ -57,9 +57,8 @@ def load_file(
     quiet: bool,
 ) -> Loaded:
     """Load a file as a run, or find the run it is, and say so. Raises JobFileError and UsageError."""
-    today = datetime.fromtimestamp(database.now_ms() / 1000, UTC).date()
     pricing = pricing_by(settings.base_url, settings.prices)
-    tally = Tally(today, pricing.prices)
+    tally = Tally(day_of(database.now_ms()), pricing.prices)
     loaded = load(
         database,
         source,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from runner.db import budget, runs
 from runner.rules.errors import UsageError
-from runner.rules.prices import own_prices, row_of
+from runner.rules.prices import day_of, own_prices, row_of
 
 if TYPE_CHECKING:
     from runner.db.session import Database
@@ -25,7 +24,7 @@ def chosen(database: Database, run_id: int, given_ticks: int | None) -> int | No
 
 def need_prices(database: Database, settings: Settings, run_id: int) -> None:
     """Raise UsageError where a job of a run names a model without a known price."""
-    own, at = own_prices(settings.prices), datetime.fromtimestamp(database.now_ms() / 1000, UTC).date()
+    own, at = own_prices(settings.prices), day_of(database.now_ms())
     with database.read() as connection:
         unpriced = [model for model in budget.models(connection, run_id) if row_of(model, at, own) is None]
     if unpriced:

@@ -74,13 +74,11 @@ def of_job(connection: Connection, job_id: int) -> list[Row[Any]]:
     )
 
 
-def ended_jobs(connection: Connection, first: int, last: int, page: int = 500) -> Iterator[tuple[Any, ...]]:
+def ended_jobs(connection: Connection, first: int, last: int, page: int = 500) -> Iterator[Row[Any]]:
     """Yield the ended and held jobs of an id range in input order, with what the output files say of them.
 
-    Plain tuples, straight from the driver; a page is a range of ids, which needs no statistics to be found.
+    A page is a range of ids, which needs no statistics to be found.
     """
-    driver = connection.connection.driver_connection
-    assert driver is not None  # noqa: S101 - an open connection has one
     mark = "?" if connection.dialect.name == "sqlite" else "%s"
     query = (
         "SELECT j.id, j.custom_id, j.state, j.error_code, j.attempt, j.spent, p.metadata,"
@@ -94,4 +92,4 @@ def ended_jobs(connection: Connection, first: int, last: int, page: int = 500) -
     highest = text("SELECT MAX(id) FROM jobs WHERE id BETWEEN :first AND :last")
     last = connection.execute(highest, {"first": first, "last": last}).scalar_one() or first - 1
     for start in range(first, last + 1, page):
-        yield from driver.cursor().execute(query, (start, min(start + page - 1, last))).fetchall()
+        yield from connection.exec_driver_sql(query, (start, min(start + page - 1, last))).all()

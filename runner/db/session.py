@@ -127,11 +127,10 @@ def _parse(url: str) -> URL:
 
 def _sqlite(url: URL) -> Engine:
     trouble.need_sqlite()
+    is_file = url.database not in {None, ":memory:"}  # in memory there is one connection
     engine = create_engine(
         url,
-        **(
-            _SQLITE_POOL if url.database not in {None, ":memory:"} else {}
-        ),  # in memory there is one connection
+        **(_SQLITE_POOL if is_file else {}),
         connect_args={
             "timeout": SQLITE_BUSY_MS / 1000,
             "check_same_thread": False,

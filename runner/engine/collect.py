@@ -120,20 +120,16 @@ class Collect:
                 deltas=deltas,
                 accepted_before_ms=now_ms - URGENT_MS if urgent else None,
             )
-            # Within the transaction: nobody else can move a job between the claim and its being put back.
-            held = {job.lease: hold_s for job in found if not urgent and (hold_s := self._hold_s(job))}
-            back = [
-                NotYet(
-                    lease=job.lease,
-                    due_at_ms=now_ms + int(held[job.lease] * 1000),
-                    misses=job.misses,
-                    asked=False,
-                )
-                for job in found
-                if job.lease in held
-            ]
-            jobs.later(connection, back, deltas)
-            asked = [job for job in found if job.lease not in held]
+            asked: list[Claimed] = []
+            held: list[NotYet] = []
+            for job in found:
+                if hold_s := 0.0 if urgent else self._hold_s(job):
+                    due_at_ms = now_ms + int(hold_s * 1000)
+                    held.append(NotYet(lease=job.lease, due_at_ms=due_at_ms, misses=job.misses, asked=False))
+                else:
+                    asked.append(job)
+            # Here, so that nobody can move a job between its claim and its being put back.
+            jobs.later(connection, held, deltas)
             return asked, len(found) == rows_max, leases.next_due_ms(connection)
 
         claimed, is_full, station.next_due_ms = await station.committer.ask(claim)

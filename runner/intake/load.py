@@ -11,7 +11,6 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -22,6 +21,7 @@ from runner.intake.reading import FINDINGS_SHOWN, Reading, Shaping, sentence, sh
 from runner.rules.errors import JobFileError, UsageError
 from runner.rules.estimate import Tally
 from runner.rules.identity import identity
+from runner.rules.prices import day_of
 from runner.rules.states import RunState
 
 if TYPE_CHECKING:
@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 
 ROWS_PER_COMMIT = 5_000
 BYTES_PER_COMMIT = 16 << 20
-_SWITCH_S = (
-    0.0005  # the writer, back from the database, would else wait 5 ms for its turn, twice a 1,000 rows
-)
+_SWITCH_S = 0.0005  # else the writer, back from the database, waits 5 ms for its turn, twice a 1,000 rows
 
 Progress = Callable[[int, int], None]  # lines read so far, bytes read so far
 
@@ -116,8 +114,7 @@ def load(  # noqa: PLR0913 - each is one thing that the caller decides
                 now_ms=database.now_ms(),
             )
         try:
-            today = datetime.fromtimestamp(database.now_ms() / 1000, UTC).date()
-            reading = Reading(source, shaping, tally or Tally(today))
+            reading = Reading(source, shaping, tally or Tally(day_of(database.now_ms())))
             loading = _Loading(database, run_id, source, shaping, reading, progress)
             loading.read(size_bytes)
             loading.judge(sha256)

@@ -12,13 +12,13 @@ BODY_BYTES: Final = 600
 _WORDS: Final = "the bridge was closed in March and the ferry took over for cyclists and walkers; "
 
 
-def write(path: Path, count: int, *, body_bytes: int = BODY_BYTES, first: int = 0) -> Path:
-    """Write a job file of so many lines, unless it is there; `first` is the number of the first job."""
+def write(path: Path, count: int, *, body_bytes: int = BODY_BYTES) -> Path:
+    """Write a job file of so many lines, unless it is there."""
     if path.exists():
         return path
     part = path.with_suffix(".part")
     with part.open("w", encoding="utf-8") as file:
-        for number in range(first, first + count):
+        for number in range(count):
             body = _body(number, "")
             body = _body(number, (_WORDS * (body_bytes // len(_WORDS) + 1))[: body_bytes - len(body)])
             head = f'"custom_id": "job-{number:08}", "method": "POST", "url": "/v1/chat/completions"'

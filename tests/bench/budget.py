@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import bench_jobs
 import world
 from figures import Figure
-from live import KEY, Simulator
+from live import KEY, NO_LIMITS, Simulator
 
 from runner import settings
 from runner.api import deferred
@@ -224,7 +224,7 @@ def _kept(
 def _of_workers(folder: Path) -> float:
     job_file = bench_jobs.write(folder / "run.jsonl", RUN_JOBS)
     with Simulator(folder, *world.INSTANT) as simulator, world.embedded(folder / "home", simulator) as home:
-        command = home.start("run", str(job_file), "-o", "out.jsonl", "--rpm", "none", "--tpm", "none")
+        command = home.start("run", str(job_file), "-o", "out.jsonl", *NO_LIMITS)
         used: dict[int, float] = {}
         while command.process.poll() is None:
             used |= {pid: seconds for pid in home.pids("worker") if (seconds := world.cpu_s(pid))}

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Final
 import bench_jobs
 import finished
 import images
+import world
 import yardsticks
 from commands import Memory, done, rest, timed
 from figures import Figure, spread
 from hosts import Host
-from live import NO_LIMITS, Home, Simulator, wait_until
+from live import Home, Simulator, wait_until
 from servers import Postgres, RedisServer
 
 from runner.db import migrate
@@ -36,20 +37,18 @@ LOAD_RATIO, WRITE_RATE, LOOK_S, FIRST_S, MEMORY_BYTES = 0.5, 100_000, 0.3, 2.0, 
 LOOKS: Final = (("status",), ("list",), ("summary", "1"), ("show", "1", "job-000000777777"))
 TIMES: Final = 5
 AT_WORK_S: Final = 8.0
-# As a server has it, unlike those of the tests.
-SERVER: Final = ("fsync=on", "full_page_writes=on", "shared_buffers=128MB", "max_wal_size=1GB")
 
 
 def measure(folder: Path) -> Iterator[Figure]:
     """Load, look, begin and write, first in a state folder, then on servers."""
     jobs = bench_jobs.write(folder / "jobs.jsonl", COUNT)
-    with Simulator(folder, "--instant", *NO_LIMITS) as simulator:
+    with Simulator(folder, *world.INSTANT) as simulator:
         yield from _in_a_state_folder(folder, jobs, simulator)
         yield from images.measure(folder, simulator)
     with ExitStack() as stack:
-        postgres = stack.enter_context(Postgres(*SERVER))
+        postgres = stack.enter_context(Postgres(*world.DURABLE))
         redis = stack.enter_context(RedisServer())
-        simulator = stack.enter_context(Simulator(folder, "--instant", *NO_LIMITS))
+        simulator = stack.enter_context(Simulator(folder, *world.INSTANT))
         host = stack.enter_context(Host(folder / "server", simulator, postgres.url, redis.url))
         yield from _on_servers(host, jobs)
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = ROOT / "docs" / "benchmarks.md"
 SCRATCH: Final = ROOT / ".bench"  # on a disk: /tmp may be memory
-SCRATCH.mkdir(exist_ok=True)
 
 
 def table(title: str, figures: Sequence[Figure]) -> str:
@@ -38,8 +37,7 @@ def keep(name: str, title: str, figures: Sequence[Figure], took_s: float) -> Non
         f"<!-- /{name} -->"
     )
     place = re.compile(rf"<!-- {name} -->.*?<!-- /{name} -->", re.DOTALL)
-    text = PAGE.read_text("utf-8") if PAGE.exists() else ""
-    PAGE.write_text(place.sub(lambda _: block, text), "utf-8")
+    PAGE.write_text(place.sub(lambda _: block, PAGE.read_text("utf-8")), "utf-8")
 
 
 def machine() -> str:

@@ -45,6 +45,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", choices=MEASURES, default=list(MEASURES), metavar="NAME")
     chosen = parser.parse_args().only or list(MEASURES)
     missed = False
+    page.SCRATCH.mkdir(exist_ok=True)
     for name in MEASURES:
         if name in chosen:
             measure = importlib.import_module(name)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING, Final
 
+import world
 from commands import rest, timed, timed_python
 from figures import Figure, spread
-from live import NO_LIMITS, RUN, Home, Simulator, write_jobs
+from live import RUN, Home, Simulator, write_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ def measure(folder: Path) -> Iterator[Figure]:
     """Take the time of whole commands, as a user would with a watch."""
     python_s, library_s = _times(TIMES, lambda: timed_python("pass")), _library_s()
     starts = f"Python alone {spread(python_s)} s, with SQLAlchemy {spread(library_s)} s"
-    with Simulator(folder, "--instant", *NO_LIMITS) as simulator:
+    with Simulator(folder, *world.INSTANT) as simulator:
         firsts = [_first(folder / f"new-{n}", simulator) for n in range(TIMES_NEW)]
         (folder / "kept").mkdir()
         with Home(folder / "kept", simulator) as home:

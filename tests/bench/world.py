@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from commands import timed
 from hosts import Host
 from live import NO_LIMITS, Home, Simulator
 from servers import Postgres, RedisServer
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 DURABLE: Final = ("fsync=on", "full_page_writes=on", "shared_buffers=128MB")  # as PostgreSQL comes
 INSTANT: Final = ("--instant", *NO_LIMITS)
 WORKERS: Final = 2
-RUN_WITHIN_S: Final = 900.0
 _TICKS_S: Final = os.sysconf("SC_CLK_TCK")
-_PAGE_BYTES: Final = os.sysconf("SC_PAGESIZE")
 
 
 @contextmanager
@@ -45,12 +43,7 @@ def shared(folder: Path, simulator: Simulator, workers: int = WORKERS) -> Iterat
 
 def run(home: Home, job_file: Path, *flags: str) -> float:
     """Run a job file without limits; return the seconds of the whole command."""
-    began = time.perf_counter()
-    command = home.start("run", str(job_file), "-o", "out.jsonl", *NO_LIMITS, *flags)
-    command.process.wait(RUN_WITHIN_S)
-    took_s = time.perf_counter() - began
-    assert command.process.returncode == 0, command.said
-    return took_s
+    return timed(home, "run", str(job_file), "-o", "out.jsonl", *NO_LIMITS, *flags)
 
 
 def cpu_s(pid: int) -> float:
@@ -69,12 +62,3 @@ def cpu_ns(pid: int) -> int:
         return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads)
     except OSError:
         return 0
-
-
-def memory_bytes(pid: int) -> int:
-    """Return how much memory a process holds now; 0 when it is gone."""
-    try:
-        resident = Path(f"/proc/{pid}/statm").read_text().split()[1]
-    except OSError:
-        return 0
-    return int(resident) * _PAGE_BYTES
