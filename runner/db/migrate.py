@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -102,13 +103,18 @@ def check(database: Database) -> list[str]:
     return missing + [f"not in tables.py: {fact}" for fact in sorted(found - wanted)]
 
 
+@cache
+def _statements() -> list[str]:
+    """Read schema.sql, once: a process may have given up the rights to read its own program since."""
+    return Path(__file__).with_name("schema.sql").read_text("utf-8").split("\n\n")[1:]
+
+
 def _make(database: Database) -> bool:
     """Make the tables of an empty SQLite file; return whether it was empty."""
-    statements = Path(__file__).with_name("schema.sql").read_text("utf-8").split("\n\n")
     with database.write() as connection:
         if connection.execute(text("SELECT 1 FROM sqlite_master LIMIT 1")).first() is not None:
             return False
-        for statement in statements[1:]:
+        for statement in _statements():
             connection.exec_driver_sql(statement)
         connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
     return True
