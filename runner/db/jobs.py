@@ -70,6 +70,7 @@ _COLUMNS = {  # of `v`: the type, and where a move has the value
 }
 _EXTRAS = frozenset({Event.AMBIGUOUS, Event.LOST, Event.GENERATION_FAILED})
 _NEWLY_STORED = "lease_gen = lease_gen + 1, settle_tries = 0"
+_USUAL = sorted(JobState, key=lambda state: state is not JobState.COLLECTING)  # nearly every answer's job
 _FREE = "state = v.target, lease_owner = NULL, lease_until_ms = NULL"
 
 
@@ -365,8 +366,12 @@ def _guarded(
     start = TRANSITIONS[by_way_of] if by_way_of else transition
     if by_way_of and not start.targets <= transition.sources:
         raise Bug(f"{by_way_of} does not lead to {event}")
-    for source in sorted(start.sources):
-        guards = [f"jobs.state = '{source}'", "jobs.lease_gen = v.gen" if start.fenced else "", only]
+    for source in sorted(start.sources, key=_USUAL.index):
+        guards = [
+            bulk.unindexed("jobs.state", source),
+            "jobs.lease_gen = v.gen" if start.fenced else "",
+            only,
+        ]
         guard = " AND ".join(filter(None, guards))
         statement = (
             f"UPDATE jobs SET {change} FROM v WHERE jobs.id = v.id AND {guard}"

@@ -151,7 +151,8 @@ def release(connection: Connection, leases: Sequence[Lease]) -> None:
             [("id", "BIGINT"), ("gen", "INT")],
             [(lease.job_id, lease.gen) for lease in leases],
             "UPDATE jobs SET lease_owner = NULL, lease_until_ms = NULL FROM v"
-            " WHERE jobs.id = v.id AND jobs.lease_gen = v.gen AND jobs.state = 'pending'",
+            " WHERE jobs.id = v.id AND jobs.lease_gen = v.gen"
+            f" AND {bulk.unindexed('jobs.state', JobState.PENDING)}",
         )
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, text
 from runner.db import bulk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,24 +72,3 @@ def of_job(connection: Connection, job_id: int) -> list[Row[Any]]:
             {"job": job_id},
         )
     )
-
-
-def ended_jobs(connection: Connection, first: int, last: int, page: int = 500) -> Iterator[Row[Any]]:
-    """Yield the ended and held jobs of an id range in input order, with what the output files say of them.
-
-    A page is a range of ids, which needs no statistics to be found.
-    """
-    mark = "?" if connection.dialect.name == "sqlite" else "%s"
-    query = (
-        "SELECT j.id, j.custom_id, j.state, j.error_code, j.attempt, j.spent, p.metadata,"
-        " a.http_status, a.error_message, a.request_id, r.body, r.request_id"
-        " FROM jobs j JOIN payloads p ON p.job_id = j.id"
-        " LEFT JOIN attempts a ON a.job_id = j.id AND a.attempt = COALESCE(j.answered_by, j.attempt)"
-        " LEFT JOIN results r ON r.job_id = j.id AND r.attempt = j.answered_by"
-        f" WHERE j.id BETWEEN {mark} AND {mark} AND j.state IN ('succeeded', 'failed', 'held')"
-        " ORDER BY j.id"
-    )
-    highest = text("SELECT MAX(id) FROM jobs WHERE id BETWEEN :first AND :last")
-    last = connection.execute(highest, {"first": first, "last": last}).scalar_one() or first - 1
-    for start in range(first, last + 1, page):
-        yield from connection.exec_driver_sql(query, (start, min(start + page - 1, last))).all()

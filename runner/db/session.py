@@ -23,11 +23,22 @@ SQLITE_CACHE_KIB = 8_192  # of each connection
 # Each connection holds up to its cache of pages: few are kept, and the last one that was used goes first.
 _SQLITE_POOL: dict[str, Any] = {"pool_size": 2, "max_overflow": 12, "pool_use_lifo": True}
 _STATEMENTS_KEPT = 160  # prepared; each kind comes in the lengths of `bulk`, and a long one takes 200 kB
+AS_BYTES = "runner_as_bytes"  # of an execution: PostgreSQL sends BYTEA as it is, else as hex, twice as long
 _OVERFLOW = 2  # connections beyond the pool's size, for a moment
 _POSTGRES = {
     "connect_timeout": 10,
-    # A process that is frozen within a transaction must not lock the others out for ever.
-    "options": "-c synchronous_commit=on -c timezone=UTC -c idle_in_transaction_session_timeout=20s",
+    "options": " ".join(
+        f"-c {setting}"
+        for setting in (
+            "synchronous_commit=on",
+            "timezone=UTC",
+            # A process that is frozen within a transaction must not lock the others out for ever.
+            "idle_in_transaction_session_timeout=20s",
+            # A plan that was made while a table was small must not read it whole when it is large.
+            "enable_seqscan=off",
+            "jit=off",  # else it compiles what reads the small tables: that has the look of a high cost now
+        )
+    ),
     "keepalives_idle": 10,  # a server that has vanished without a word is noticed within half a minute
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -162,9 +173,20 @@ def _sqlite(url: URL) -> Engine:
 
 
 def _postgres(url: URL, pool_size: int) -> Engine:
-    return create_engine(
+    from psycopg import pq  # only where there is a PostgreSQL
+
+    engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=_OVERFLOW,
         connect_args=_POSTGRES,
     )
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def _format(
+        _connection: Connection, cursor: Any, _statement: str, _parameters: Any, context: Any, _many: bool
+    ) -> None:
+        if context.execution_options.get(AS_BYTES):
+            cursor.format = pq.Format.BINARY
+
+    return engine

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from runner.db import counters, examples, results, runs
+from runner.db import counters, ended, examples, runs
 from runner.db.job_ids import job_id
 from runner.output.claim import claim, line_start, mark_of
 from runner.output.files import Draft, FileFacts, Paths, paths, publish
@@ -87,8 +88,8 @@ def _write(connection: Connection, run: RunRow, targets: Paths) -> Written:
 
 def _write_lines(connection: Connection, run: RunRow, start: bytes, good: Draft, bad: Draft) -> None:
     add_good, add_bad = good.add, bad.add
-    rows = results.ended_jobs(connection, job_id(run.id, 0), job_id(run.id + 1, 0) - 1)
-    for row in map(Ended._make, rows):
+    pages = ended.pages(connection, job_id(run.id, 0), job_id(run.id + 1, 0) - 1)
+    for row in map(Ended._make, chain.from_iterable(pages)):
         is_good, line = make_line(start, row)
         if is_good:
             add_good(line)

@@ -35,7 +35,6 @@ def ended(**changes: Any) -> Ended:
         "error_message": None,
         "request_id": "q-1",
         "body": b'{"choices": []}',
-        "result_request_id": "q-1",
     }
     return Ended(**{**row, **changes})
 
@@ -106,7 +105,7 @@ def test_an_error_line_tells_code_message_attempts_and_whether_again_helps(
     changes: dict[str, Any], error: dict[str, Any], response: dict[str, Any] | None
 ) -> None:
     """`response` is there where there was a reply."""
-    row = ended(body=None, request_id=None, result_request_id=None, attempt=3, **changes)
+    row = ended(body=None, request_id=None, attempt=3, **changes)
     told = json.loads(make_line(START, row).raw)
 
     assert (error, response) == (told["error"], told["response"])

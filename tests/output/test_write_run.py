@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from by_hand import COST, Hand, new_run, received, settled
 
-from runner.db import counters, jobs, results, runs
+from runner.db import counters, ended, jobs, runs
 from runner.db.job_ids import job_id
 from runner.output.claim import mark_of
 from runner.output.files import paths
@@ -171,10 +171,10 @@ def test_all_files_tell_of_one_moment_while_the_run_goes_on(database: Database) 
     hand = new_run(database, 3)
     hand.bring(JobState.SUCCEEDED)
     with database.read() as connection:
-        rows = results.ended_jobs(connection, job_id(hand.run_id, 0), job_id(hand.run_id + 1, 0), page=1)
-        next(rows)
+        pages = ended.pages(connection, job_id(hand.run_id, 0), job_id(hand.run_id + 1, 0), page=1)
+        next(pages)
         hand.bring(JobState.SUCCEEDED)
-        rest = list(rows)
+        rest = [row for page in pages for row in page]
         counted = counters.read(connection, hand.run_id)["state", "succeeded"]
 
     assert (len(rest), counted) == (0, 1)
