@@ -1,8 +1,6 @@
-"""The worker: Celery brings hints, and every task is a doorbell of a few lines.
+"""The worker: every task of Celery is a doorbell of a few lines (see `hints`).
 
-Every worker process has a queue of its own for hints to submit and to collect; whoever has news rings at
-all workers on record, and each that is not at it already lends a thread to its pump. Losing a hint or
-getting it twice is harmless: the database says what there is to do, and beat rings again.
+A hint lends a thread to the pump that it is for, unless that is at it already.
 `celery -A runner.worker worker` works as well as `runner worker`.
 """
 
@@ -17,12 +15,9 @@ import socket
 import sys
 import threading
 import warnings
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import kombu.exceptions
-from celery import Celery
 from celery.beat import EmbeddedService
 from celery.platforms import SecurityWarning
 from celery.signals import celeryd_after_setup, worker_ready, worker_shutdown, worker_shutting_down
@@ -31,9 +26,6 @@ from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
-from runner import settings as settings_of
-from runner.db import workers
-from runner.db.session import Database
 from runner.db.trouble import first_line, is_away
 from runner.embedded import bug_report, processes
 from runner.engine.collect import Collect
@@ -41,6 +33,7 @@ from runner.engine.station import Station
 from runner.engine.submit import Submit
 from runner.engine.sweep import sweep as sweep_all
 from runner.engine.watchdog import Watchdog, end_process
+from runner.hints import COLLECT, SUBMIT, SWEEP, app, current_settings, doorbell, ring
 from runner.output.finished import Finished
 from runner.rules.errors import Unreachable
 from runner.rules.exit_codes import ExitCode
@@ -53,63 +46,26 @@ if TYPE_CHECKING:
 log = logging.getLogger("runner.worker")
 REDIS_S = 5.0
 GARBAGE_AFTER = 20_000  # objects; jobs leave hardly any, and each collection looks at all that are in flight
-BEAT_S = 5.0
 SWEPT = "{runner}:swept"  # kept for a while after each sweep, so that a missing beat is noticed
 SWEPT_S = 20
 SWEEPING = "{runner}:sweeping"  # so that two beats make one sweep
 SWEEPING_MS = 2_000
-HINT_EXPIRES_S = 60
 PULSE_EXPIRES_S = 20
-THREADS = 6  # one for each pump, the sweep, and some to answer hints that are late
 
 
-@cache
-def current_settings() -> Settings:
-    """Return this process's settings, read once."""
-    return settings_of.load(os.environ, Path.cwd())
-
-
-app = Celery("runner")
-app.conf.update(
-    broker_url=current_settings().broker_url,
-    broker_connection_retry_on_startup=True,
-    broker_transport_options={
-        "visibility_timeout": 300,
-        "unacked_restore_interval": 10,
-        "unacked_restore_throttle": 1,
-        "socket_timeout": 10,
-        "socket_keepalive": True,
-    },
-    task_default_queue="sweep",
-    task_ignore_result=True,
-    task_acks_late=True,
-    task_reject_on_worker_lost=True,
-    worker_prefetch_multiplier=1,
-    worker_concurrency=THREADS,
-    worker_pool="threads",
-    worker_hijack_root_logger=False,
-    worker_send_task_events=False,
-    worker_enable_remote_control=False,
-    task_serializer="json",
-    accept_content=["json"],
-    beat_scheduler="celery.beat:Scheduler",
-    beat_schedule={"sweep": {"task": "runner.sweep", "schedule": BEAT_S, "options": {"expires": 2 * BEAT_S}}},
-)
-
-
-@app.task(name="runner.submit")
+@app.task(name=SUBMIT)
 def submit(run_id: int) -> None:
     """Work for a run's pending jobs, and those of all others, for a turn."""
     pumps().submit(run_id)
 
 
-@app.task(name="runner.collect")
+@app.task(name=COLLECT)
 def collect(run_id: int) -> None:
     """Work for a run's waiting answers, and those of all others, for a turn."""
     pumps().collect(run_id)
 
 
-@app.task(name="runner.sweep")
+@app.task(name=SWEEP)
 def sweep() -> None:
     """Heal, finish, write what has ended, and ring for whatever should be moving."""
     pumps().sweep()
@@ -119,26 +75,6 @@ def sweep() -> None:
 def pulse() -> None:
     """Tell the watchdog that hints make their way."""
     pumps().watchdog.hint_came()
-
-
-def ring(run_id: int) -> None:
-    """Send both hints for a run to every worker that was seen lately."""
-    database = _pumps[0].station.database if _pumps else _database()
-    with database.read() as connection:
-        seen = workers.alive(connection, database.now_ms() - workers.ALIVE_MS)
-    for node in {worker.node for worker in seen}:
-        for task in (submit, collect):
-            task.apply_async((run_id,), queue=doorbell(node), expires=HINT_EXPIRES_S)
-
-
-def doorbell(node: str) -> str:
-    """Name the queue of one worker's hints."""
-    return f"doorbell.{node}"
-
-
-@cache
-def _database() -> Database:
-    return Database(current_settings().effective_database_url, pool_size=1)
 
 
 class Pumps:
@@ -170,7 +106,7 @@ class Pumps:
             if not self._redis.set(SWEEPING, self.station.node, nx=True, px=SWEEPING_MS):
                 return
             for run_id in sweep_all(self.station):
-                ring(run_id)
+                ring(self.station.database, run_id)
             if self._finished is not None:
                 self._finished.write()
             self._redis.set(SWEPT, self.station.node, ex=SWEPT_S)

@@ -34,7 +34,7 @@ def set_to_work(database: Database, run_id: int, hold: Hold) -> None:
         runs.start(connection, run_id, now_ms)
         closing.close(connection, run_id, now_ms, Deltas(0))  # its limit may be reached, all be done
     if is_there:
-        _ring(run_id)
+        _ring(database, run_id)
     else:
         hold.wait_ready()  # new workers look for work by themselves
 
@@ -102,13 +102,13 @@ def typed_command(run_id: int, file: str) -> str:
     return f"runner start {run_id}" if file == "-" else last_words.same_command(sys.argv[1:])
 
 
-def _ring(run_id: int) -> None:
+def _ring(database: Database, run_id: int) -> None:
     """Send the workers a hint; one that is lost only makes them look a few seconds later."""
     from kombu.exceptions import OperationalError
 
-    from runner import worker
+    from runner import hints
 
     try:
-        worker.ring(run_id)
+        hints.ring(database, run_id)
     except OperationalError:
         text.note("warning: Redis does not answer; the workers begin when it does")

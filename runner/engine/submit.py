@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 CHUNK_FIRST, CHUNK_MAX = 16, 300
 CHUNK_BYTES = 32 << 20  # leased at once ...
 MARKED_BYTES = 24 << 20  # ... and held until they are sent; one job of any size may always go
-MARKED_PER_CONNECTION = 32
+MARKED_PER_CONNECTION = 64
 SEND_WITHIN_MS = 30_000  # of the lease; POST and its timeouts fit into what is left
 ALONE_S = 0.02
 SHORT_S = 0.2  # so long a run whose budget is given away is left alone

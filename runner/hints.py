@@ -1,0 +1,77 @@
+"""Hints: how workers hear of work, by Celery. The database says what there is to do: no hint has to arrive.
+
+Every worker process has a queue of its own for hints to submit and to collect; whoever has news rings at
+all workers on record. Losing a hint or getting it twice is harmless: beat rings again.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from celery import Celery
+
+from runner import settings as settings_of
+from runner.db import workers
+
+if TYPE_CHECKING:
+    from runner.db.session import Database
+    from runner.settings import Settings
+
+BEAT_S = 5.0
+EXPIRES_S = 60
+THREADS = 6  # of a worker: one for each pump, the sweep, and some to answer hints that are late
+SUBMIT, COLLECT, SWEEP = "runner.submit", "runner.collect", "runner.sweep"
+
+
+@cache
+def current_settings() -> Settings:
+    """Return this process's settings, read once."""
+    return settings_of.load(os.environ, Path.cwd())
+
+
+app = Celery("runner")
+app.conf.update(
+    broker_url=current_settings().broker_url,
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={
+        "visibility_timeout": 300,
+        "unacked_restore_interval": 10,
+        "unacked_restore_throttle": 1,
+        "socket_timeout": 10,
+        "socket_keepalive": True,
+    },
+    task_default_queue="sweep",
+    task_ignore_result=True,
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    worker_concurrency=THREADS,
+    worker_pool="threads",
+    worker_hijack_root_logger=False,
+    worker_send_task_events=False,
+    worker_enable_remote_control=False,
+    task_serializer="json",
+    accept_content=["json"],
+    beat_scheduler="celery.beat:Scheduler",
+    beat_schedule={"sweep": {"task": SWEEP, "schedule": BEAT_S, "options": {"expires": 2 * BEAT_S}}},
+)
+
+
+def ring(database: Database, run_id: int) -> None:
+    """Send both hints for a run to every worker that was seen lately.
+
+    Raises kombu.exceptions.OperationalError when Redis does not answer.
+    """
+    with database.read() as connection:
+        seen = workers.alive(connection, database.now_ms() - workers.ALIVE_MS)
+    for node in {worker.node for worker in seen}:
+        for task in (SUBMIT, COLLECT):
+            app.send_task(task, (run_id,), queue=doorbell(node), expires=EXPIRES_S)
+
+
+def doorbell(node: str) -> str:
+    """Name the queue of one worker's hints."""
+    return f"doorbell.{node}"
