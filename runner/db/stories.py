@@ -21,9 +21,15 @@ def attempts(connection: Connection, job_id: int) -> list[Row[Any]]:
 
 
 def oldest_out_ms(connection: Connection, run_id: int) -> int | None:
-    """Return when the oldest answer that is still out was accepted; None when none is."""
+    """Return when the oldest answer that is still out was accepted; None when none is.
+
+    It looks at jobs that are out, by the indexes of those, and not at all of the run.
+    """
     query = text(
-        "SELECT MIN(accepted_at_ms) FROM jobs WHERE run_id = :run AND state IN ('waiting', 'collecting')"
+        "SELECT MIN(at) FROM ("
+        "SELECT accepted_at_ms AS at FROM jobs WHERE state = 'waiting' AND run_id + 0 = :run"
+        " UNION ALL SELECT accepted_at_ms FROM jobs WHERE state IN ('submitting', 'collecting', 'stored')"
+        " AND state = 'collecting' AND run_id + 0 = :run) AS found"
     )
     oldest: int | None = connection.execute(query, {"run": run_id}).scalar_one()
     return oldest

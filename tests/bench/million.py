@@ -1,24 +1,21 @@
-"""A million jobs: loading, looking, beginning, writing, with all that is needed of memory and disk."""
+"""A million jobs: loading and beginning, with all that is needed of memory and disk."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
-import statistics
 import time
 import urllib.request
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Final
 
 import bench_jobs
-import finished
 import images
 import world
 import yardsticks
 from commands import Memory, done, rest, timed
-from figures import Figure, spread
+from figures import Figure
 from hosts import Host
 from live import Home, Simulator, wait_until
 from servers import Postgres, RedisServer
@@ -33,14 +30,12 @@ if TYPE_CHECKING:
 TITLE: Final = "A million jobs with bodies of 600 bytes"
 COUNT: Final = 1_000_000
 RAW_COUNT: Final = 200_000  # of the yardstick: its trees are less deep, which is to its favour
-LOAD_RATIO, WRITE_RATE, LOOK_S, FIRST_S, MEMORY_BYTES = 0.5, 100_000, 0.3, 2.0, 150e6
-LOOKS: Final = (("status",), ("list",), ("summary", "1"), ("show", "1", "job-000000777777"))
-TIMES: Final = 5
+LOAD_RATIO, FIRST_S, MEMORY_BYTES = 0.5, 2.0, 150e6
 AT_WORK_S: Final = 8.0
 
 
 def measure(folder: Path) -> Iterator[Figure]:
-    """Load, look, begin and write, first in a state folder, then on servers."""
+    """Load and begin, first in a state folder, then on servers."""
     jobs = bench_jobs.write(folder / "jobs.jsonl", COUNT)
     with Simulator(folder, *world.INSTANT) as simulator:
         yield from _in_a_state_folder(folder, jobs, simulator)
@@ -78,15 +73,6 @@ def _in_a_state_folder(folder: Path, jobs: Path, simulator: Simulator) -> Iterat
             yield _first("SQLite, `runner start`", _begin(home, simulator))
             yield _first("SQLite, `runner start` again", _begin(home, simulator))
         yield _memory("start, engine, workers, Valkey", working)
-    with Home(_new(folder / "small"), simulator) as small, Home(_new(folder / "ended"), simulator) as home:
-        for each, count in ((small, 1), (home, COUNT)):
-            _fill(each, count)
-        yield Figure(
-            what="disk, SQLite, finished", found=f"{home.database.stat().st_size / COUNT:,.0f} bytes a job"
-        )
-        yield from _looks("SQLite", home, small)
-        yield from _writes("SQLite", home, small)
-        home.database.unlink()
 
 
 def _on_servers(host: Host, jobs: Path) -> Iterator[Figure]:
@@ -166,49 +152,3 @@ def _first_accepted_at(simulator: Simulator) -> float:
     with urllib.request.urlopen(simulator.url.removesuffix("/v1") + "/_books", timeout=20) as reply:
         books: dict[str, float] = json.load(reply)
         return books["first_accepted_at"]
-
-
-def _fill(home: Home, count: int) -> None:
-    home.path.mkdir(mode=0o700)
-    url = f"sqlite:///{home.database}"
-    with closing(Database(url)) as database:
-        migrate.upgrade(database, None)
-    finished.fill(url, count)
-
-
-def _looks(where: str, home: Home, small: Home) -> Iterator[Figure]:
-    """Time the commands that look, against the same ones where there is one job."""
-    for words in LOOKS:
-        there = words if words[0] != "show" else (*words[:2], "job-000000000000")
-        starts = [timed(small, *there) for _ in range(TIMES)]
-        took = [timed(home, *words) for _ in range(TIMES)]
-        over_s = statistics.median(took) - statistics.median(starts)
-        yield Figure(
-            what=f"`runner {words[0]}`, {where}, all finished",
-            found=f"{over_s:.2f} s over start-up",
-            beside=f"{spread(took)} s, with one job {spread(starts)} s",
-            asked=f"< {LOOK_S} s",
-            met=over_s < LOOK_S,
-            runs=TIMES,
-        )
-
-
-def _writes(where: str, home: Home, small: Home) -> Iterator[Figure]:
-    """Write the files twice: how fast, and whether they are the same."""
-    start_s = timed(small, "write", "1", "-o", "out.jsonl", "-q")
-    took, digests = [], set()
-    with Memory(home) as writing:
-        for name in ("one.jsonl", "two.jsonl"):
-            took.append(timed(home, "write", "1", "-o", name, "-q") - start_s)
-            with (home.folder / name).open("rb") as file:
-                digests.add(hashlib.file_digest(file, "sha256").hexdigest())
-            (home.folder / name).unlink()
-    rate = COUNT / min(took)
-    same = len(digests) == 1
-    yield Figure(
-        what=f"`runner write`, {where}",
-        found=f"{rate:,.0f} rows/s, {'the same bytes twice' if same else 'OTHER BYTES the second time'}",
-        asked=f">= {WRITE_RATE:,} rows/s, the same bytes",
-        met=rate >= WRITE_RATE and same,
-    )
-    yield _memory("write", writing)

@@ -33,6 +33,7 @@ MEASURES: Final = (  # modules, in the order of the page; each has TITLE and mea
     "limit_matrix",
     "polls",
     "million",
+    "afterwards",
     "growth",
     "small",
     "fleet",
