@@ -20,8 +20,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine": {"rules", "settings", *DOORS},
     "output": {"rules", "settings", *DOORS},
     "embedded": {"rules", "settings", *DOORS, *STAGES},
-    "worker": {"rules", "settings", "embedded", *DOORS, *STAGES},
-    "cli": {"rules", "settings", "embedded", "worker", "simulator", *DOORS, *STAGES},
+    "hints": {"rules", "settings", "db"},
+    "worker": {"rules", "settings", "hints", "embedded", *DOORS, *STAGES},
+    "cli": {"rules", "settings", "hints", "embedded", "simulator", *DOORS, *STAGES},
     "__main__": {"cli"},
     "__init__": set(),
 }
