@@ -112,12 +112,10 @@ def out(connection: Connection, run_id: int) -> int:
 
 def recount(connection: Connection, run_id: int) -> bool:
     """Count the jobs' states anew; return whether the counters had drifted (and mend them)."""
-    counted = {
-        key: int(n)
-        for key, n in connection.execute(
-            text("SELECT state, COUNT(*) FROM jobs WHERE run_id = :run GROUP BY state"), {"run": run_id}
-        )
-    }
+    each = ", ".join(f"COUNT(CASE WHEN state = '{state}' THEN 1 END) AS {state}" for state in JobState)
+    query = text(f"SELECT {each} FROM jobs WHERE run_id = :run")
+    found = connection.execute(query, {"run": run_id}).mappings().one()
+    counted = {state: n for state, n in found.items() if n}  # GROUP BY would sort a million rows
     kept = {k: n for (kind, k), n in read(connection, run_id).items() if kind == "state" and n}
     if counted == kept:
         return False
