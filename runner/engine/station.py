@@ -320,10 +320,13 @@ class Station:
             await asyncio.sleep(0.01)
         self._overseeing.cancel()
         self._living.cancel()
-        if self.spool.is_saved and not self.in_flight():  # else its host recovers what is in there
+        is_done = self.spool.is_saved and not self.in_flight()  # else its host recovers what is in there
+        if is_done:
+            self.spool.close()  # first: nobody looks for the files of a worker that has left
             await self.committer.ask(lambda c, _: workers.leave(c, self.worker, self.now_ms()))
         await self.loop.run_in_executor(None, self.committer.close)
-        self.spool.close()
+        if not is_done:
+            self.spool.close()
         await self.limiter.close()
         await self.learned.close()
         await self.breaker.close()
