@@ -70,7 +70,7 @@ _COLUMNS = {  # of `v`: the type, and where a move has the value
 }
 _EXTRAS = frozenset({Event.AMBIGUOUS, Event.LOST, Event.GENERATION_FAILED})
 _NEWLY_STORED = "lease_gen = lease_gen + 1, settle_tries = 0"
-_USUAL = sorted(JobState, key=lambda state: state is not JobState.COLLECTING)  # nearly every answer's job
+_LOOK_IN_TURN = sorted(JobState, key=lambda state: state is not JobState.COLLECTING)  # most answers' jobs
 _FREE = "state = v.target, lease_owner = NULL, lease_until_ms = NULL"
 
 
@@ -366,7 +366,7 @@ def _guarded(
     start = TRANSITIONS[by_way_of] if by_way_of else transition
     if by_way_of and not start.targets <= transition.sources:
         raise Bug(f"{by_way_of} does not lead to {event}")
-    for source in sorted(start.sources, key=_USUAL.index):
+    for source in sorted(start.sources, key=_LOOK_IN_TURN.index):
         guards = [
             bulk.unindexed("jobs.state", source),
             "jobs.lease_gen = v.gen" if start.fenced else "",

@@ -99,6 +99,7 @@ def _run(folder: Path, job_file: Path, size: int) -> Grown:
                 simulator_us = world.cpu_ns(simulator.pid) / 1e3 - idle_us
             time.sleep(STEP_S if size < LONG else 10 * STEP_S)
         assert command.process.returncode == 0, command.said
+        assert workers_us, "the workers were gone before their processors were asked"
     peaks = {role: (early.get(role, 0), peak) for role, peak in memory.peak_bytes.items()}
     return Grown(workers_us, simulator_us, peaks)
 
