@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 SQLITE_BUSY_MS = 30_000
 SQLITE_CACHE_KIB = 8_192  # of each connection
+_TRY_AGAIN_S = 0.005
 # Each connection holds up to its cache of pages: few are kept, and the last one that was used goes first.
 _SQLITE_POOL: dict[str, Any] = {"pool_size": 2, "max_overflow": 12, "pool_use_lifo": True}
 _STATEMENTS_KEPT = 160  # prepared; each kind comes in the lengths of `bulk`, and a long one takes 200 kB
@@ -153,8 +155,8 @@ def _sqlite(url: URL) -> Engine:
     def _configure(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves
         cursor = connection.cursor()
+        _write_ahead(cursor)
         for pragma in (
-            "journal_mode=WAL",
             "synchronous=FULL",
             f"busy_timeout={SQLITE_BUSY_MS}",
             f"cache_size=-{SQLITE_CACHE_KIB}",
@@ -170,6 +172,23 @@ def _sqlite(url: URL) -> Engine:
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _write_ahead(cursor: sqlite3.Cursor) -> None:
+    """Give the file a write-ahead log.
+
+    Where two processes do so to a new file at once, SQLite tells one of them that it is locked without
+    waiting: each reads, and neither could go on to write.
+    """
+    until = time.monotonic() + SQLITE_BUSY_MS / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(_TRY_AGAIN_S)
 
 
 def _postgres(url: URL, pool_size: int) -> Engine:

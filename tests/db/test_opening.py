@@ -1,0 +1,33 @@
+"""What opening a SQLite file must bear: the command and the engine make a new one at the same moment."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from threading import Timer
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+from runner.db.session import Database
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_new_file_that_somebody_else_is_making_is_waited_for(tmp_path: Path) -> None:
+    """SQLite itself does not wait there: who has begun to read could not go on to write."""
+    file = tmp_path / "runner.db"
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("CREATE TABLE first (id INTEGER)")
+        end = Timer(0.2, other.execute, ["COMMIT"])
+        end.start()
+        database = Database(f"sqlite:///{file}")
+        with database.read() as connection:
+            found = connection.execute(text("SELECT name FROM sqlite_master")).scalar_one()
+            mode = connection.execute(text("PRAGMA journal_mode")).scalar_one()
+        end.join()
+        database.close()
+
+    assert (found, mode) == ("first", "wal")
