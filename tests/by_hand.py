@@ -148,19 +148,23 @@ class Hand:
         rows_max: int = 100,
         bytes_max: int = 1 << 30,
         ordinals_max: int | None = None,
+        never_in_doubt: bool = False,
         now_ms: int = NOW_MS,
     ) -> list[leases.Leased]:
         """Lease the next pending jobs, with all that a process is told of them."""
         with self.database.write() as connection:
             return leases.lease_pending(
                 connection,
+                leases.Share(
+                    rows_max=rows_max,
+                    bytes_max=bytes_max,
+                    ordinals_max=ordinals_max,
+                    never_in_doubt=never_in_doubt,
+                ),
                 run_id=self.run_id,
                 worker=self.worker,
                 now_ms=now_ms,
                 until_ms=now_ms + LEASE_MS,
-                rows_max=rows_max,
-                bytes_max=bytes_max,
-                ordinals_max=ordinals_max,
             )
 
     def send(self, *held: Lease, now_ms: int = NOW_MS) -> set[int]:

@@ -32,6 +32,20 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """Which pending jobs a process may lease at once, and how many.
+
+    With `ordinals_max` only the first so many jobs of the file; `never_in_doubt`: only those none of whose
+    requests ended without a reply.
+    """
+
+    rows_max: int
+    bytes_max: int
+    ordinals_max: int | None = None
+    never_in_doubt: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Leased:
     """A pending job that one process is about to send."""
 
@@ -63,25 +77,15 @@ class Claimed:
 
 
 def lease_pending(
-    connection: Connection,
-    *,
-    run_id: int,
-    worker: int,
-    now_ms: int,
-    until_ms: int,
-    rows_max: int,
-    bytes_max: int,
-    ordinals_max: int | None,
+    connection: Connection, share: Share, *, run_id: int, worker: int, now_ms: int, until_ms: int
 ) -> list[Leased]:
-    """Lease the next pending jobs of a run, in file order, bounded by rows and by the bytes of bodies.
-
-    With `ordinals_max` only the first so many jobs of the file are taken.
-    """
+    """Lease the next pending jobs of a run, in file order."""
+    only_sound = " AND extras = 0" if share.never_in_doubt else ""
     rows = connection.execute(
         text(
             "WITH c AS MATERIALIZED (SELECT id FROM jobs WHERE run_id = :run AND state = 'pending'"
             " AND id < :last AND due_at_ms <= :now AND (lease_until_ms IS NULL OR lease_until_ms <= :now)"
-            f" ORDER BY id LIMIT :rows {_skip_locked(connection)})"
+            f"{only_sound} ORDER BY id LIMIT :rows {_skip_locked(connection)})"
             " UPDATE jobs SET lease_owner = :worker, lease_until_ms = :until, lease_gen = lease_gen + 1"
             " WHERE id IN (SELECT id FROM c)"
             " RETURNING id, lease_gen, attempt, custom_id, model, prompt_tokens, output_tokens_max,"
@@ -92,8 +96,8 @@ def lease_pending(
             "worker": worker,
             "now": now_ms,
             "until": until_ms,
-            "rows": rows_max,
-            "last": job_id(run_id, JOBS_MAX if ordinals_max is None else ordinals_max),
+            "rows": share.rows_max,
+            "last": job_id(run_id, JOBS_MAX if share.ordinals_max is None else share.ordinals_max),
         },
     ).all()
     leased = sorted((_leased(row) for row in rows), key=lambda job: job.lease.job_id)
@@ -101,7 +105,7 @@ def lease_pending(
     size = 0
     for job in leased:
         size += job.body_bytes
-        if kept and size > bytes_max:
+        if kept and size > share.bytes_max:
             break
         kept.append(job)
     release(connection, [job.lease for job in leased[len(kept) :]])

@@ -184,11 +184,12 @@ def _write_ahead(cursor: sqlite3.Cursor) -> None:
     while True:
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
-            return
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) or time.monotonic() > until:
                 raise
             time.sleep(_TRY_AGAIN_S)
+        else:
+            return
 
 
 def _postgres(url: URL, pool_size: int) -> Engine:

@@ -130,6 +130,8 @@ class Submit:
                 return False
             room = 1
         feed = self._feeds.setdefault(activity.run.id, _Feed())
+        if in_trouble:
+            await self._choose_probe(activity, feed)
         if feed.short_until > station.loop.time():
             self._again_s = min(self._again_s, SHORT_S)
             return False
@@ -168,6 +170,12 @@ class Submit:
             await self._hand_back(feed)
         return marked is not None and bool(marked.bodies)
 
+    async def _choose_probe(self, activity: Activity, feed: _Feed) -> None:
+        """Put jobs first that were never in doubt: a probe may be lost, and the same one thrice is held."""
+        if all(job.extras for job in feed.jobs):
+            await self._lease(activity, feed, never_in_doubt=True)
+        feed.jobs = deque(sorted(feed.jobs, key=lambda job: job.extras))
+
     def _together(self, jobs: list[Leased]) -> list[Leased]:
         """Return those that may go now: a job on its last automatic try goes while nothing else is out.
 
@@ -202,25 +210,29 @@ class Submit:
         if len(feed.jobs) < feed.chunk // 2:
             await self._lease(activity, feed)
 
-    async def _lease(self, activity: Activity, feed: _Feed) -> bool:
+    async def _lease(self, activity: Activity, feed: _Feed, *, never_in_doubt: bool = False) -> bool:
         station, run = self._station, activity.run
         if feed.empty_until > station.loop.time() and not station.submit_bell.is_set():
             return False
         now_ms = station.now_ms()
+        share = leases.Share(
+            rows_max=feed.chunk,
+            bytes_max=CHUNK_BYTES,
+            ordinals_max=run.options.limit,
+            never_in_doubt=never_in_doubt,
+        )
         found = await station.committer.ask(
             lambda connection, _: leases.lease_pending(
                 connection,
+                share,
                 run_id=run.id,
                 worker=station.worker,
                 now_ms=now_ms,
                 until_ms=now_ms + int(station.settings.lease_s * 1000),
-                rows_max=feed.chunk,
-                bytes_max=CHUNK_BYTES,
-                ordinals_max=run.options.limit,
             )
         )
         feed.add(found)
-        if not found:
+        if not found and not never_in_doubt:
             feed.empty_until = station.loop.time() + 0.1
         return bool(found)
 

@@ -150,8 +150,8 @@ def _claimed(
 ) -> tuple[list[Leased], dict[int, tuple[bytes, str | None]]]:
     with database.write() as connection:
         leased = leases.lease_pending(
-            connection, run_id=run_id, worker=1, now_ms=now_ms, until_ms=now_ms + _BUSY_MS,
-            rows_max=GROUP, bytes_max=1 << 30, ordinals_max=None,
+            connection, leases.Share(rows_max=GROUP, bytes_max=1 << 30),
+            run_id=run_id, worker=1, now_ms=now_ms, until_ms=now_ms + _BUSY_MS,
         )  # fmt: skip
     steps.done("lease")
     with database.write() as connection:

@@ -7,7 +7,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from by_hand import LEASE_MS, NOW_MS, accepted, first_job, new_job, new_run
+from by_hand import LEASE_MS, NOW_MS, accepted, back, first_job, new_job, new_run
 
 from runner.db import intake, jobs, leases, runs
 from runner.db.runs import RunOptions
@@ -63,6 +63,17 @@ def test_only_the_first_so_many_jobs_of_the_file_are_taken(database: Database) -
     assert ids(hand.leased(ordinals_max=2)) == ["r-1", "r-2"]
     assert ids(hand.leased(ordinals_max=2)) == []
     assert hand.leased(ordinals_max=0) == []
+
+
+def test_those_that_were_never_in_doubt_can_be_had_alone(database: Database) -> None:
+    """A probe may be lost: one that was lost before shall not be the next."""
+    hand = new_run(database, 3)
+    (lease,) = hand.lease()
+    hand.send(lease)
+    hand.do(jobs.ambiguous, back(lease, JobState.PENDING))
+
+    assert ids(hand.leased(never_in_doubt=True)) == ["r-2", "r-3"]
+    assert ids(hand.leased()) == ["r-1"]
 
 
 def test_a_chunk_is_bounded_by_bytes_but_never_empty(database: Database) -> None:

@@ -456,13 +456,11 @@ class Machine(RuleBasedStateMachine):
         with self.database.write() as connection:
             found = leases.lease_pending(
                 connection,
+                leases.Share(rows_max=2, bytes_max=1000),
                 run_id=self.run_id,
                 worker=process.worker,
                 now_ms=self.now_ms,
                 until_ms=self.now_ms + LEASE_MS,
-                rows_max=2,
-                bytes_max=1000,
-                ordinals_max=None,
             )
         self.taken([job.lease for job in found])
         process.leased += found

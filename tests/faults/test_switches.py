@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 JOBS = 250
 SOME = 60
 FELT = "SELECT COUNT(*) FROM attempts WHERE outcome IN ('refused_for_now', 'ambiguous')"
+LOST = "SELECT COUNT(*) FROM attempts WHERE outcome = 'ambiguous'"
+LOST_BY_THE_LAST = (
+    f"{LOST} AND job_id = (SELECT job_id FROM attempts WHERE outcome = 'ambiguous'"
+    " ORDER BY marked_at_ms DESC LIMIT 1)"
+)
 PACE = ("--median-s", "0.3", "--submit-ms", "40")
 
 
@@ -52,7 +57,8 @@ def test_the_accounts_trouble_pauses_the_run_and_fails_no_job(
 def test_an_api_that_is_down_is_waited_for(kind: object, tmp_path: Path) -> None:
     """The command stays, and the run goes on by itself when the API is back.
 
-    With connections that are reset few requests are lost in doubt: it asks less and less often.
+    With connections that are reset few requests are lost in doubt: it asks less and less often, each time
+    with a job that was never in doubt, so that none is held for it.
     """
     write_jobs(tmp_path / "jobs.jsonl", JOBS)
     with Simulator(tmp_path, *NO_LIMITS, *PACE) as simulator, Home(tmp_path, simulator) as home:
@@ -60,6 +66,10 @@ def test_an_api_that_is_down_is_waited_for(kind: object, tmp_path: Path) -> None
         home.reach(SOME, command)
         simulator.switch(down=kind)
         wait_until(lambda: home.query("SELECT state FROM runs") == [("waiting",)], "the run waits")
+        if kind == "reset":
+            before = home.count(LOST)
+            wait_until(lambda: home.count(LOST) > before, "it has asked again")
+            assert home.count(LOST_BY_THE_LAST) == 1
         simulator.switch(down=False)
 
         assert command.ended() == 0
