@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import bench_jobs
@@ -11,8 +12,10 @@ import chart
 import page
 import world
 from commands import Memory
-from figures import Figure
-from live import NO_LIMITS, Simulator
+from figures import Figure, spread
+from live import NO_LIMITS, Simulator, wait_until
+
+from runner.embedded.lock import Lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +27,7 @@ TITLE: Final = "The cost of a job in runs of a thousand to a million; SQLite, tw
 SIZES: Final = {1_000: 9, 10_000: 5, 100_000: 1, 1_000_000: 1}  # jobs, and how many runs of them
 FLAT: Final = 0.15
 MEMORY_BYTES: Final = 150e6
-STARTS: Final = 7  # runs of a single job: what starting costs is taken off
+WARM: Final = 500  # jobs, twice: both workers have started, and met every kind of statement
 EARLY: Final = 0.1
 STEP_S: Final = 0.02
 LONG: Final = 50_000
@@ -32,13 +35,14 @@ CHART: Final = page.ROOT / "docs" / "growth.svg"
 
 
 class Grown(NamedTuple):
-    """Microseconds of the workers and of the simulator in all; each role's peaks of memory, twice.
+    """Microseconds of the workers and of the simulator in all; what starting took; peaks of memory, twice.
 
     The simulator does the same for every job, at the same time: beside it a slow moment of the machine shows.
     """
 
     workers_us: float
     simulator_us: float
+    start_us: float
     memory: dict[Role, tuple[int, int]]
 
 
@@ -46,13 +50,14 @@ def measure(folder: Path) -> Iterator[Figure]:
     """Run each size against a simulator of its own, in a new state folder; draw what a job cost."""
     costs: dict[int, float] = {}
     ratios: dict[int, float] = {}
-    alone = bench_jobs.write(folder / "1.jsonl", 1)
-    start_us = statistics.median(_run(folder / f"1-{n}", alone, 1).workers_us for n in range(STARTS))
+    starts: list[float] = []
+    warm = bench_jobs.write(folder / "warm.jsonl", WARM)
     for size, times in SIZES.items():
         job_file = bench_jobs.write(folder / f"{size}.jsonl", size)
-        runs = [_run(folder / f"{size}-{n}", job_file, size) for n in range(times)]
-        costs[size] = statistics.median((run.workers_us - start_us) / size for run in runs)
-        ratios[size] = statistics.median((run.workers_us - start_us) / run.simulator_us for run in runs)
+        runs = [_run(folder / f"{size}-{n}", warm, job_file, size) for n in range(times)]
+        starts += [run.start_us for run in runs]
+        costs[size] = statistics.median(run.workers_us / size for run in runs)
+        ratios[size] = statistics.median(run.workers_us / run.simulator_us for run in runs)
         simulator_us = statistics.median(run.simulator_us / size for run in runs)
         yield Figure(
             what=f"{size:,} jobs",
@@ -60,6 +65,11 @@ def measure(folder: Path) -> Iterator[Figure]:
             beside=f"the simulator {simulator_us:,.0f} µs",
             runs=times,
         )
+    yield Figure(
+        what=f"before, once: two workers start and send their first {2 * WARM:,} jobs",
+        found=f"{spread([start_us / 1e6 for start_us in starts])} s of the workers",
+        runs=len(starts),
+    )
     middle = statistics.median(ratios.values())
     widest = max(abs(ratio / middle - 1) for ratio in ratios.values())
     yield Figure(
@@ -78,30 +88,49 @@ def measure(folder: Path) -> Iterator[Figure]:
     CHART.write_text(chart.bars(costs, TITLE), "utf-8")
 
 
-def _run(folder: Path, job_file: Path, size: int) -> Grown:
+def _run(folder: Path, warm: Path, job_file: Path, size: int) -> Grown:
     """Watch one run to its last answer: the processors of workers and simulator, everybody's memory."""
     folder.mkdir()
     early: dict[Role, int] = {}
     with (
         Simulator(folder, *world.INSTANT) as simulator,
         world.embedded(folder / "home", simulator) as home,
+        _warmed(home, warm),
         Memory(home) as memory,
     ):
-        idle_us = world.cpu_ns(simulator.pid) / 1e3
+        workers = sorted(home.pids("worker"))
+        start_us, idle_us = _cpu_us(workers), _cpu_us([simulator.pid])
         command = home.start("run", str(job_file), "-o", "out.jsonl", *NO_LIMITS)
         workers_us = simulator_us = 0.0
         while command.process.poll() is None:
-            done = _done(home)
+            done = _done(home) - 2 * WARM
             if done >= EARLY * size and not early:
                 early = dict(memory.peak_bytes)
             if done >= size and not workers_us:
-                workers_us = sum(world.cpu_ns(pid) for pid in home.pids("worker")) / 1e3
-                simulator_us = world.cpu_ns(simulator.pid) / 1e3 - idle_us
+                workers_us = _cpu_us(workers) - start_us
+                simulator_us = _cpu_us([simulator.pid]) - idle_us
             time.sleep(STEP_S if size < LONG else 10 * STEP_S)
         assert command.process.returncode == 0, command.said
-        assert workers_us, "the workers were gone before their processors were asked"
+        assert sorted(home.pids("worker")) == workers, "a worker was replaced"
     peaks = {role: (early.get(role, 0), peak) for role, peak in memory.peak_bytes.items()}
-    return Grown(workers_us, simulator_us, peaks)
+    return Grown(workers_us, simulator_us, start_us, peaks)
+
+
+@contextmanager
+def _warmed(home: Home, warm: Path) -> Iterator[None]:
+    """Let two workers get to work, and stay while nobody watches."""
+    watcher = Lock(home.path / "locks" / "attached.lock")
+    for name in ("first", "second"):
+        command = home.start("run", str(warm), "--new", "-o", f"{name}.jsonl", *NO_LIMITS)
+        wait_until(lambda: len(home.pids("worker")) == world.WORKERS, "both workers have started")
+        watcher.shared()
+        assert command.ended() == 0
+    yield
+    watcher.release()
+
+
+def _cpu_us(pids: list[int]) -> float:
+    return sum(world.cpu_ns(pid) for pid in pids) / 1e3
 
 
 def _done(home: Home) -> int:
