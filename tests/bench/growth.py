@@ -28,6 +28,7 @@ SIZES: Final = {1_000: 9, 10_000: 5, 100_000: 1, 1_000_000: 1}  # jobs, and how 
 FLAT: Final = 0.15
 MEMORY_BYTES: Final = 150e6
 WARM: Final = 500  # jobs, twice: both workers have started, and met every kind of statement
+FEW, FEW_TIMES = 10, 7  # runs that small, for what a run takes beside its jobs
 EARLY: Final = 0.1
 STEP_S: Final = 0.02
 LONG: Final = 50_000
@@ -52,12 +53,15 @@ def measure(folder: Path) -> Iterator[Figure]:
     ratios: dict[int, float] = {}
     starts: list[float] = []
     warm = bench_jobs.write(folder / "warm.jsonl", WARM)
+    few = bench_jobs.write(folder / "few.jsonl", FEW)
+    alone_us = [_run(folder / f"few-{n}", warm, few, FEW).workers_us for n in range(FEW_TIMES)]
+    once_us = statistics.median(alone_us)
     for size, times in SIZES.items():
         job_file = bench_jobs.write(folder / f"{size}.jsonl", size)
         runs = [_run(folder / f"{size}-{n}", warm, job_file, size) for n in range(times)]
         starts += [run.start_us for run in runs]
-        costs[size] = statistics.median(run.workers_us / size for run in runs)
-        ratios[size] = statistics.median(run.workers_us / run.simulator_us for run in runs)
+        costs[size] = statistics.median((run.workers_us - once_us) / size for run in runs)
+        ratios[size] = statistics.median((run.workers_us - once_us) / run.simulator_us for run in runs)
         simulator_us = statistics.median(run.simulator_us / size for run in runs)
         yield Figure(
             what=f"{size:,} jobs",
@@ -65,6 +69,11 @@ def measure(folder: Path) -> Iterator[Figure]:
             beside=f"the simulator {simulator_us:,.0f} µs",
             runs=times,
         )
+    yield Figure(
+        what=f"beside that, each run: one of {FEW} jobs",
+        found=f"{spread([us / 1e3 for us in alone_us], 0)} ms of the workers",
+        runs=FEW_TIMES,
+    )
     yield Figure(
         what=f"before, once: two workers start and send their first {2 * WARM:,} jobs",
         found=f"{spread([start_us / 1e6 for start_us in starts])} s of the workers",
