@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
+from runner.db import trouble
 from runner.db.counters import Deltas
 from runner.db.job_ids import job_id
 from runner.rules.states import JobState
@@ -48,7 +49,10 @@ _BODY = NewJob._fields.index("body")  # what stands before it goes into jobs, th
 
 
 def insert(connection: Connection, run_id: int, first_ordinal: int, jobs: Sequence[NewJob]) -> None:
-    """Insert jobs with the ordinals from `first_ordinal` on, and count them."""
+    """Insert jobs with the ordinals from `first_ordinal` on, and count them.
+
+    Raises SQLAlchemy's DBAPIError, as any other statement.
+    """
     first = job_id(run_id, first_ordinal)
     state = JobState.PENDING.value
     job_rows = [
@@ -56,13 +60,14 @@ def insert(connection: Connection, run_id: int, first_ordinal: int, jobs: Sequen
         for number, job in enumerate(jobs, first)
     ]
     payload_rows: list[tuple[Any, ...]] = [(number, *job[_BODY:]) for number, job in enumerate(jobs, first)]
-    _insert(connection, "jobs", _JOBS, job_rows)
-    if connection.dialect.name == "sqlite":
-        large = [row for row in payload_rows if len(row[1]) > _LARGE_BYTES]
-        if large:
-            payload_rows = [row for row in payload_rows if len(row[1]) <= _LARGE_BYTES]
-            _insert_large(connection, large)
-    _insert(connection, "payloads", _PAYLOADS, payload_rows)
+    with trouble.of_the_driver(connection):
+        _insert(connection, "jobs", _JOBS, job_rows)
+        if connection.dialect.name == "sqlite":
+            large = [row for row in payload_rows if len(row[1]) > _LARGE_BYTES]
+            if large:
+                payload_rows = [row for row in payload_rows if len(row[1]) <= _LARGE_BYTES]
+                _insert_large(connection, large)
+        _insert(connection, "payloads", _PAYLOADS, payload_rows)
     deltas = Deltas(0)
     deltas.add(run_id, "state", JobState.PENDING, len(jobs))
     deltas.write(connection)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
 
 from runner.rules.errors import Unreachable, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection
     from sqlalchemy.engine import URL
-    from sqlalchemy.exc import DBAPIError
 
 SQLITE_MIN: Final = (3, 35, 0)  # RETURNING
 TROUBLES: Final = (DatabaseError, InterfaceError)
@@ -57,6 +60,17 @@ def told(error: DBAPIError, url: URL) -> Unreachable | None:
     else:
         what, fix = "does not answer", "start it, or correct RUNNER_DATABASE_URL"
     return Unreachable(f"the database {what}: {shown}", where=tuple(words), fix=fix)
+
+
+@contextmanager
+def of_the_driver(connection: Connection) -> Iterator[None]:
+    """Raise what the raw driver raises as SQLAlchemy's DBAPIError, so that `told` and `is_away` know it."""
+    driver = connection.dialect.loaded_dbapi
+    try:
+        yield
+    except driver.Error as error:
+        ours = DBAPIError.instance(None, None, error, driver.Error, dialect=connection.dialect)
+        raise ours from error
 
 
 def is_away(error: DBAPIError) -> bool:

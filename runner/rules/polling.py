@@ -155,11 +155,6 @@ def last_asked_s(age_s: float, polls: int, *, latency: Latency, charged: bool = 
     return age_s * (1 - pace.step / (pace.first + (min(polls, _EVEN_POLLS) - 1) * pace.step))
 
 
-def urgency(age_s: float) -> float:
-    """How much a waiting job goes first: 0 below 20 hours, rising to 1 when its result expires."""
-    return min(max((age_s - URGENT_AFTER_S) / (EXPIRES_AFTER_S - URGENT_AFTER_S), 0.0), 1.0)
-
-
 def _pace(charged: bool) -> _Pace:
     return _CHARGED if charged else _FREE
 

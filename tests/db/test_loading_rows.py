@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 from by_hand import new_run
-from psycopg.errors import UniqueViolation
+from sqlalchemy.exc import IntegrityError
 
 from runner.db import intake, results
 from runner.db.intake import NewJob
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from runner.db.session import Database
 
 ODD = b'{"model":"grok","messages":[{"role":"user","content":"\\u0000 \xf0\x9f\x98\x80 \t \\n"}]}'
-
-REFUSED = (sqlite3.IntegrityError, UniqueViolation)
 
 
 def odd_job(line: int, custom_id: str) -> NewJob:
@@ -78,7 +75,7 @@ def test_an_id_twice_in_a_run_loads_nothing_of_the_chunk(database: Database) -> 
     """The database itself refuses it; the transaction leaves neither rows nor counts."""
     hand = new_run(database, 1)
 
-    with pytest.raises(REFUSED, match=r"(?i)unique"):
+    with pytest.raises(IntegrityError, match=r"(?i)unique"):
         hand.within(lambda c, _: intake.insert(c, hand.run_id, 1, [odd_job(2, "new"), odd_job(3, "r-1")]))
 
     assert hand.rows("SELECT COUNT(*) FROM jobs")[0][0] == 1

@@ -16,13 +16,11 @@ from runner.rules.polling import (
     EXPIRES_AFTER_S,
     LEARNT_AFTER,
     SCOUTS,
-    URGENT_AFTER_S,
     WAIT_S_MIN,
     Latency,
     hold_s,
     last_asked_s,
     next_poll_s,
-    urgency,
 )
 
 UNKNOWN = Latency()
@@ -147,14 +145,6 @@ def test_the_schedule_tells_when_a_job_was_asked_before(median: float, charged: 
         for known in (median, median * 3):
             found = last_asked_s(now, polls, latency=learnt(known), charged=charged)
             assert found == pytest.approx(before, abs=now / 10)
-
-
-@pytest.mark.parametrize(
-    ("age", "share"), [(0, 0), (URGENT_AFTER_S, 0), (79_200, 0.5), (EXPIRES_AFTER_S, 1), (1e9, 1), (-5, 0)]
-)
-def test_urgency_rises_as_the_edge_nears(age: float, share: float) -> None:
-    """From 20 hours to 24."""
-    assert urgency(age) == share
 
 
 def test_a_few_results_make_no_median() -> None:
