@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 import orjson
+import uvloop
 
 from runner.simulator.server import Running, serve
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 def run(options: Options, *, as_json: bool = False) -> int:
     """Serves until SIGTERM or SIGINT; returns the exit code, 2 if the port cannot be had."""
-    return asyncio.run(_run(options, as_json=as_json))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
+        return loop.run(_run(options, as_json=as_json))
 
 
 async def _run(options: Options, *, as_json: bool) -> int:
