@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from live import Home, Role
 
 TITLE: Final = "The cost of a job in runs of a thousand to a million; SQLite, two workers"
-SIZES: Final = {1_000: 9, 10_000: 5, 100_000: 1, 1_000_000: 1}  # jobs, and how many runs of them
+SIZES: Final = {1_000: 7, 10_000: 3, 100_000: 1, 1_000_000: 1}  # jobs, and how many runs of them
 FLAT: Final = 0.15
 MEMORY_BYTES: Final = 150e6
 WARM: Final = 500  # jobs, twice: both workers have started, and met every kind of statement
-FEW, FEW_TIMES = 10, 7  # runs that small, for what a run takes beside its jobs
+FEW, FEW_TIMES = 10, 5  # runs that small, for what a run takes beside its jobs
 EARLY: Final = 0.1
 STEP_S: Final = 0.02
 LONG: Final = 50_000

@@ -13,7 +13,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from runner.engine.submit import CHUNK_FIRST, CHUNK_MAX
+from runner.engine.submit import CHUNK_FIRST, CHUNK_MAX, MARKED_PER_CONNECTION
 from runner.limiter.learned import Tokens
 from runner.limiter.limiter import Caps, Limiter, Slot
 from runner.limiter.store import EPOCH_KEY, Store, script, state_and_log
@@ -39,7 +39,6 @@ WAKE_S: Final = 0.001  # by which a timer fires late, on average
 SPIKES: Final = 0.005
 SPIKE_S: Final = (0.1, 0.4)
 CONNECTIONS_MIN: Final = 8  # of a process; more where the limit and the round trip need them
-MARKED_PER_CONNECTION: Final = 16
 PAUSE_S: Final = 1.0
 ANSWER_S: Final = 3.0  # median, until a settlement is told
 RPM_PER_RPS, RPS_MIN = 48, 2  # the API's own rule
