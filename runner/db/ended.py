@@ -30,27 +30,40 @@ def pages(connection: Connection, first: int, last: int, page: int = PAGE_MAX) -
     """
     highest = text("SELECT MAX(id) FROM jobs WHERE id BETWEEN :first AND :last")
     last = connection.execute(highest, {"first": first, "last": last}).scalar_one() or first - 1
-    found = _pages(connection, first, last, page)
-    return found if connection.dialect.name == "sqlite" else _read_ahead(found)
+    if connection.dialect.name == "sqlite":
+        return _pages(connection, first, last, page)
+    return _read_ahead(_by_ranges(connection, first, last, page))
+
+
+def _by_ranges(connection: Connection, first: int, last: int, page: int) -> Iterator[Page]:
+    """Have PostgreSQL read a range of each table, and join them.
+
+    It believes that few rows of the range have ended, and would look up each by itself, in twice the time.
+    """
+    connection.exec_driver_sql("SET LOCAL enable_nestloop = off")
+    yield from _pages(connection, first, last, page)
+    connection.exec_driver_sql("SET LOCAL enable_nestloop = on")
 
 
 def _pages(connection: Connection, first: int, last: int, page: int) -> Iterator[Page]:
-    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    is_sqlite = connection.dialect.name == "sqlite"
+    mark = "?" if is_sqlite else "%s"
+    of_p, of_a, of_r = ("" if is_sqlite else f" AND {table}.job_id BETWEEN %s AND %s" for table in "par")
     query = (
         "SELECT j.id, j.custom_id, j.state, j.error_code, j.attempt, j.spent, p.metadata,"
         " CASE j.state WHEN 'succeeded' THEN 200 ELSE a.http_status END, a.error_message,"
         " COALESCE(r.request_id, a.request_id), r.body"
-        " FROM jobs j JOIN payloads p ON p.job_id = j.id"
+        f" FROM jobs j JOIN payloads p ON p.job_id = j.id{of_p}"
         # Of an attempt that succeeded the lines tell nothing that is not known anyhow.
         " LEFT JOIN attempts a ON a.job_id = CASE j.state WHEN 'succeeded' THEN NULL ELSE j.id END"
-        " AND a.attempt = COALESCE(j.answered_by, j.attempt)"
-        " LEFT JOIN results r ON r.job_id = j.id AND r.attempt = j.answered_by"
+        f" AND a.attempt = COALESCE(j.answered_by, j.attempt){of_a}"
+        f" LEFT JOIN results r ON r.job_id = j.id AND r.attempt = j.answered_by{of_r}"
         f" WHERE j.id BETWEEN {mark} AND {mark} AND j.state IN ('succeeded', 'failed', 'held')"
         " ORDER BY j.id"
     )
     size = min(page, _PAGE_FIRST)
     while first <= last:
-        values = (first, min(first + size - 1, last))
+        values = (first, min(first + size - 1, last)) * (1 if is_sqlite else 4)
         rows = connection.exec_driver_sql(query, values, execution_options={AS_BYTES: True}).all()
         yield rows
         first += size
