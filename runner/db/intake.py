@@ -60,7 +60,7 @@ def insert(connection: Connection, run_id: int, first_ordinal: int, jobs: Sequen
         for number, job in enumerate(jobs, first)
     ]
     payload_rows: list[tuple[Any, ...]] = [(number, *job[_BODY:]) for number, job in enumerate(jobs, first)]
-    with trouble.of_the_driver(connection):
+    with trouble.of_the_driver(connection.dialect):
         _insert(connection, "jobs", _JOBS, job_rows)
         if connection.dialect.name == "sqlite":
             large = [row for row in payload_rows if len(row[1]) > _LARGE_BYTES]

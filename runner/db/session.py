@@ -98,6 +98,7 @@ class Database:
         """Give the space of removed rows back to the disk, where there is room to; return how many bytes.
 
         SQLite writes the file anew for that, and others wait meanwhile. PostgreSQL does it in its own time.
+        Raises SQLAlchemy's DBAPIError, as any other statement.
         """
         if not self.is_sqlite or not self.url.database:
             return 0
@@ -107,8 +108,9 @@ class Database:
             return 0
         raw = self.engine.raw_connection()
         try:
-            raw.cursor().execute("VACUUM")
-            raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            with trouble.of_the_driver(self.engine.dialect):
+                raw.cursor().execute("VACUUM")
+                raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
             raw.close()
         return max(0, before - file.stat().st_size)

@@ -13,8 +13,7 @@ from runner.rules.errors import Unreachable, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Connection
-    from sqlalchemy.engine import URL
+    from sqlalchemy.engine import URL, Dialect
 
 SQLITE_MIN: Final = (3, 35, 0)  # RETURNING
 TROUBLES: Final = (DatabaseError, InterfaceError)
@@ -63,13 +62,13 @@ def told(error: DBAPIError, url: URL) -> Unreachable | None:
 
 
 @contextmanager
-def of_the_driver(connection: Connection) -> Iterator[None]:
+def of_the_driver(dialect: Dialect) -> Iterator[None]:
     """Raise what the raw driver raises as SQLAlchemy's DBAPIError, so that `told` and `is_away` know it."""
-    driver = connection.dialect.loaded_dbapi
+    driver = dialect.loaded_dbapi
     try:
         yield
     except driver.Error as error:
-        ours = DBAPIError.instance(None, None, error, driver.Error, dialect=connection.dialect)
+        ours = DBAPIError.instance(None, None, error, driver.Error, dialect=dialect)
         raise ours from error
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 from by_hand import new_run
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
-from runner.db import removal, runs
+from runner.db import migrate, removal, runs, session
 from runner.rules.states import JobState, RunState
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from by_hand import Hand
 
     from runner.db.session import Database
@@ -116,3 +121,17 @@ def test_a_run_that_changed_meanwhile_is_not_removed(database: Database) -> None
 
     with database.write() as connection:
         assert not removal.begin(connection, hand.run_id, RunState.LOADING)
+
+
+def test_a_file_that_somebody_else_keeps_busy_is_told_like_any_other_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Giving back its space goes past SQLAlchemy; what fails there must not look like a bug."""
+    monkeypatch.setattr(session, "SQLITE_BUSY_MS", 20)
+    file = tmp_path / "runner.db"
+    with closing(session.Database(f"sqlite:///{file}")) as database:
+        migrate.upgrade(database, None)
+        with closing(sqlite3.connect(file)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(OperationalError, match="locked"):
+                database.compact()
