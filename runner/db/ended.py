@@ -46,24 +46,23 @@ def _by_ranges(connection: Connection, first: int, last: int, page: int) -> Iter
 
 
 def _pages(connection: Connection, first: int, last: int, page: int) -> Iterator[Page]:
-    is_sqlite = connection.dialect.name == "sqlite"
-    mark = "?" if is_sqlite else "%s"
-    of_p, of_a, of_r = ("" if is_sqlite else f" AND {table}.job_id BETWEEN %s AND %s" for table in "par")
+    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    within = f"BETWEEN {mark} AND {mark}"
     query = (
         "SELECT j.id, j.custom_id, j.state, j.error_code, j.attempt, j.spent, p.metadata,"
         " CASE j.state WHEN 'succeeded' THEN 200 ELSE a.http_status END, a.error_message,"
         " COALESCE(r.request_id, a.request_id), r.body"
-        f" FROM jobs j JOIN payloads p ON p.job_id = j.id{of_p}"
+        f" FROM jobs j JOIN payloads p ON p.job_id = j.id AND p.job_id {within}"
         # Of an attempt that succeeded the lines tell nothing that is not known anyhow.
         " LEFT JOIN attempts a ON a.job_id = CASE j.state WHEN 'succeeded' THEN NULL ELSE j.id END"
-        f" AND a.attempt = COALESCE(j.answered_by, j.attempt){of_a}"
-        f" LEFT JOIN results r ON r.job_id = j.id AND r.attempt = j.answered_by{of_r}"
-        f" WHERE j.id BETWEEN {mark} AND {mark} AND j.state IN ('succeeded', 'failed', 'held')"
+        f" AND a.attempt = COALESCE(j.answered_by, j.attempt) AND a.job_id {within}"
+        f" LEFT JOIN results r ON r.job_id = j.id AND r.attempt = j.answered_by AND r.job_id {within}"
+        f" WHERE j.id {within} AND j.state IN ('succeeded', 'failed', 'held')"
         " ORDER BY j.id"
     )
     size = min(page, _PAGE_FIRST)
     while first <= last:
-        values = (first, min(first + size - 1, last)) * (1 if is_sqlite else 4)
+        values = (first, min(first + size - 1, last)) * query.count(within)
         rows = connection.exec_driver_sql(query, values, execution_options={AS_BYTES: True}).all()
         yield rows
         first += size

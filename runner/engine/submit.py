@@ -125,12 +125,11 @@ class Submit:
     async def _bite(self, activity: Activity) -> bool:
         station, room = self._station, await self._room()
         in_trouble = activity.run.state is RunState.WAITING or self._turned_away.streak.is_serious
+        feed = self._feeds.setdefault(activity.run.id, _Feed())
         if in_trouble:  # one probe at a time
             if self._marked:
                 return False
             room = 1
-        feed = self._feeds.setdefault(activity.run.id, _Feed())
-        if in_trouble:
             await self._choose_probe(activity, feed)
         if feed.short_until > station.loop.time():
             self._again_s = min(self._again_s, SHORT_S)

@@ -404,7 +404,7 @@ def test_a_slow_drip_ends_with_the_total_time(start: bytes, expected: Fault) -> 
         started = asyncio.get_running_loop().time()
         async with serving(drip) as heard, hasty(heard.url) as api:
             assert (await fault(api.get("/x"))).fault is expected
-        assert asyncio.get_running_loop().time() - started < PATIENT_S
+        assert asyncio.get_running_loop().time() - started < 3
 
     asyncio.run(story())
 

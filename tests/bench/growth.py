@@ -15,7 +15,7 @@ from commands import Memory
 from figures import Figure, spread
 from live import NO_LIMITS, Simulator, wait_until
 
-from runner.embedded.lock import Lock
+from runner.embedded.home import Home as StateFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,14 +128,16 @@ def _run(folder: Path, warm: Path, job_file: Path, size: int) -> Grown:
 @contextmanager
 def _warmed(home: Home, warm: Path) -> Iterator[None]:
     """Let two workers get to work, and stay while nobody watches."""
-    watcher = Lock(home.path / "locks" / "attached.lock")
-    for name in ("first", "second"):
-        command = home.start("run", str(warm), "--new", "-o", f"{name}.jsonl", *NO_LIMITS)
-        wait_until(lambda: len(home.pids("worker")) == world.WORKERS, "both workers have started")
-        watcher.shared()
-        assert command.ended() == 0
-    yield
-    watcher.release()
+    watcher = StateFolder(home.path).attached_lock()
+    try:
+        for name in ("first", "second"):
+            command = home.start("run", str(warm), "--new", "-o", f"{name}.jsonl", *NO_LIMITS)
+            wait_until(lambda: len(home.pids("worker")) == world.WORKERS, "both workers have started")
+            watcher.shared()
+            assert command.ended() == 0
+        yield
+    finally:
+        watcher.release()
 
 
 def _cpu_us(pids: list[int]) -> float:

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 JOBS = 250
 SOME = 60
-FELT = "SELECT COUNT(*) FROM attempts WHERE outcome IN ('refused_for_now', 'ambiguous')"
 LOST = "SELECT COUNT(*) FROM attempts WHERE outcome = 'ambiguous'"
 LOST_BY_THE_LAST = (
     f"{LOST} AND job_id = (SELECT job_id FROM attempts WHERE outcome = 'ambiguous'"
