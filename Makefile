@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 SECONDS ?= 600
 SEED ?= $(shell date +%j%H%M)
 
-.PHONY: help demo test soak bench chaos guards fuzz check fast services docs clean
+.PHONY: help demo test soak bench chaos guards fuzz check fast services docs golden clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -55,6 +55,9 @@ services: ## PostgreSQL and Redis for the tests, from the system's packages wher
 
 docs: $(READY) ## write the generated pages anew
 	$(BIN)/python tests/structure/generated.py
+
+golden: $(READY) services ## write the held --json outputs again; `git diff tests/golden` then shows what changed
+	GOLDEN=write $(BIN)/pytest -q -p no:randomly -n 2 tests/golden
 
 clean: ## remove what the targets above made
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz
