@@ -1,1 +1,1 @@
-"""The xAI API on localhost, as strict as the real one. It imports nothing of the rest of runner."""
+"""A local server that speaks the xAI API. It imports nothing of the rest of runner."""

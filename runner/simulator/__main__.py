@@ -1,4 +1,4 @@
-"""`python -m runner.simulator`: the simulator alone, quick to start."""
+"""`python -m runner.simulator`: start the simulator without the rest of runner."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the model says: choices and their sizes, the same for the same seed and request body."""
+"""Model answers: choices and usage, the same for the same seed and request body."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from runner.simulator.images import image_tokens
-from runner.simulator.instances import instance
+from runner.simulator.schema_instances import make_instance
 from runner.simulator.usage import (
     MESSAGE_TOKENS,
     OVERHEAD_CACHED,
@@ -19,7 +19,7 @@ from runner.simulator.usage import (
     TOKEN_BYTES,
     Usage,
     count_tokens,
-    measure,
+    price_usage,
 )
 
 if TYPE_CHECKING:
@@ -30,18 +30,18 @@ REASONING_MEDIAN_TOKENS = 220
 REASONING_SIGMA = 0.6
 EFFORTS = {"none": 0.0, "low": 0.5, "medium": 1.0, "high": 2.0, "xhigh": 4.0}
 ECHO_WORDS = 8
-REFUSED_MARK = "[simulate:refusal]"  # in the last user text
-EMPTY_MARK = "[simulate:empty]"
+REFUSAL_MARKER = "[simulate:refusal]"  # these two: in the last user text
+EMPTY_MARKER = "[simulate:empty]"
 REFUSAL = "I'm sorry, but I can't help with that."
-COLD_ONE_IN = 16  # so often the hidden overhead is not found in the cache
+CACHE_MISS_ONE_IN = 16  # one request in 16 does not find the hidden overhead in the cache
 
-_OPENINGS = ("In short", "Put simply", "Briefly", "To answer that", "On balance", "As far as one can tell")
+_PHRASES = ("In short", "Put simply", "Briefly", "To answer that", "On balance", "As far as one can tell")
 _NORMAL = NormalDist()
 
 
 @dataclass(slots=True, kw_only=True)
 class Prompt:
-    """What a request asks: its last user text, and its tokens."""
+    """The last user text of a request, and its prompt tokens."""
 
     text: str
     text_tokens: int
@@ -50,19 +50,19 @@ class Prompt:
 
 @dataclass(slots=True, kw_only=True)
 class Answer:
-    """`choices` as JSON, the usage, and the chance that the latency is drawn from."""
+    """The answer to one request. Its latency is drawn from `random_bytes`."""
 
-    choices: bytes
+    choices: bytes  # JSON
     usage: Usage
-    chance: bytes
+    random_bytes: bytes
 
-    def deviate(self) -> float:
-        """The latency as a standard normal deviate."""
-        return _deviate(self.chance[8:14])
+    def latency_deviate(self) -> float:
+        """Return the standard normal deviate of the latency."""
+        return _deviate(self.random_bytes[8:14])
 
 
-def read(body: Body) -> Prompt:
-    """Counts the prompt: texts, images, tools, schema and the hidden overhead."""
+def read_prompt(body: Body) -> Prompt:
+    """Return the prompt with its tokens: texts, images, tools, schema and the hidden overhead."""
     text, image, last = OVERHEAD_TOKENS, 0, ""
     for message in body["messages"]:
         content = message.get("content") or ""
@@ -79,51 +79,55 @@ def read(body: Body) -> Prompt:
     return Prompt(text=last, text_tokens=text, image_tokens=image)
 
 
-def compose(body: Body, prompt: Prompt, model: Model, chance: bytes) -> Answer:
-    """The answer to a checked request. `chance` is 32 bytes drawn from the seed and the body."""
+def compose_answer(body: Body, prompt: Prompt, model: Model, random_bytes: bytes) -> Answer:
+    """Return the answer to a checked request. `random_bytes`: 32 bytes, a hash of seed and body."""
     count = body.get("n", 1)
-    chosen = [_choice(body, prompt, index, chance) for index in range(count)]
-    reasoning = _reasoning_tokens(body, model, chance) * count
-    usage = measure(
+    made = [_choice(body, prompt, index, random_bytes) for index in range(count)]
+    reasoning = _reasoning_tokens(body, model, random_bytes) * count
+    usage = price_usage(
         model,
         text=prompt.text_tokens,
         image=prompt.image_tokens,
-        cached=OVERHEAD_CACHED if chance[0] % COLD_ONE_IN else 0,
-        completion=sum(tokens for _, tokens in chosen),
+        cached=OVERHEAD_CACHED if random_bytes[0] % CACHE_MISS_ONE_IN else 0,
+        completion=sum(tokens for _, tokens in made),
         reasoning=reasoning,
     )
-    choices = bytes(memoryview(orjson.dumps([choice for choice, _ in chosen])))  # orjson's own keeps 4 kB
-    return Answer(choices=choices, usage=usage, chance=chance)
+    choices = bytes(
+        memoryview(orjson.dumps([choice for choice, _ in made]))
+    )  # a copy: orjson's bytes object keeps 4 kB
+    return Answer(choices=choices, usage=usage, random_bytes=random_bytes)
 
 
-def _choice(body: Body, prompt: Prompt, index: int, chance: bytes) -> tuple[dict[str, Any], int]:
+def _choice(body: Body, prompt: Prompt, index: int, random_bytes: bytes) -> tuple[dict[str, Any], int]:
     tool = _tool(body)
     if tool is not None:
-        arguments = _instance(tool.get("parameters") or {"type": "object"}, prompt, index, chance)
+        arguments = _instance(tool.get("parameters") or {"type": "object"}, prompt, index, random_bytes)
         call = {
-            "id": f"call_{int.from_bytes(chance[20:24]) + index:08x}",
+            "id": f"call_{int.from_bytes(random_bytes[20:24]) + index:08x}",
             "type": "function",
             "function": {"name": tool["name"], "arguments": arguments},
         }
         message = {"role": "assistant", "content": "", "refusal": None, "tool_calls": [call]}
-        return _finished(index, message, "tool_calls"), count_tokens(arguments) + count_tokens(tool["name"])
-    if REFUSED_MARK in prompt.text:
+        return _make_choice(index, message, "tool_calls"), count_tokens(arguments) + count_tokens(
+            tool["name"]
+        )
+    if REFUSAL_MARKER in prompt.text:
         message = {"role": "assistant", "content": "", "refusal": REFUSAL}
-        return _finished(index, message, "stop"), count_tokens(REFUSAL)
-    text = "" if EMPTY_MARK in prompt.text else _content(body, prompt, index, chance)
+        return _make_choice(index, message, "stop"), count_tokens(REFUSAL)
+    text = "" if EMPTY_MARKER in prompt.text else _content(body, prompt, index, random_bytes)
     tokens, finish = count_tokens(text), "stop"
     cap = body.get("max_completion_tokens", body.get("max_tokens"))
     if cap is not None and tokens > cap:
         text, tokens, finish = text.encode()[: cap * TOKEN_BYTES].decode(errors="ignore"), cap, "length"
-    return _finished(index, {"role": "assistant", "content": text, "refusal": None}, finish), tokens
+    return _make_choice(index, {"role": "assistant", "content": text, "refusal": None}, finish), tokens
 
 
-def _finished(index: int, message: dict[str, Any], reason: str) -> dict[str, Any]:
+def _make_choice(index: int, message: dict[str, Any], reason: str) -> dict[str, Any]:
     return {"index": index, "message": message, "finish_reason": reason}
 
 
 def _tool(body: Body) -> dict[str, Any] | None:
-    """The function to call: none after a tool's result, so that a loop of calls comes to its end."""
+    """Return the function to call; None after a tool's result, so that a loop of calls ends."""
     tools, choice = body.get("tools"), body.get("tool_choice", "auto")
     if not tools or choice == "none" or body["messages"][-1]["role"] == "tool":
         return None
@@ -134,28 +138,28 @@ def _tool(body: Body) -> dict[str, Any] | None:
     return function
 
 
-def _content(body: Body, prompt: Prompt, index: int, chance: bytes) -> str:
-    wish = body.get("response_format", {}).get("type", "text")
-    if wish == "json_schema":
-        return _instance(body["response_format"]["json_schema"]["schema"], prompt, index, chance)
-    opening = _OPENINGS[chance[(14 + index) % 32] % len(_OPENINGS)]
+def _content(body: Body, prompt: Prompt, index: int, random_bytes: bytes) -> str:
+    output = body.get("response_format", {}).get("type", "text")
+    if output == "json_schema":
+        return _instance(body["response_format"]["json_schema"]["schema"], prompt, index, random_bytes)
+    phrase = _PHRASES[random_bytes[(14 + index) % 32] % len(_PHRASES)]
     echo = " ".join(prompt.text.split(None, ECHO_WORDS)[:ECHO_WORDS])
-    sentence = f'{opening}, this is an answer to "{echo}".'
-    return orjson.dumps({"answer": sentence}).decode() if wish == "json_object" else sentence
+    sentence = f'{phrase}, this is an answer to "{echo}".'
+    return orjson.dumps({"answer": sentence}).decode() if output == "json_object" else sentence
 
 
-def _instance(schema: Any, prompt: Prompt, index: int, chance: bytes) -> str:
-    random = Random(int.from_bytes(chance[24:]) + index)
-    return orjson.dumps(instance(schema, random, prompt.text)).decode()
+def _instance(schema: Any, prompt: Prompt, index: int, random_bytes: bytes) -> str:
+    random = Random(int.from_bytes(random_bytes[24:]) + index)
+    return orjson.dumps(make_instance(schema, random, prompt.text)).decode()
 
 
-def _reasoning_tokens(body: Body, model: Model, chance: bytes) -> int:
+def _reasoning_tokens(body: Body, model: Model, random_bytes: bytes) -> int:
     if not model.reasons:
         return 0
     scale = EFFORTS[body.get("reasoning_effort", model.effort)]
-    return round(scale * REASONING_MEDIAN_TOKENS * math.exp(REASONING_SIGMA * _deviate(chance[1:7])))
+    return round(scale * REASONING_MEDIAN_TOKENS * math.exp(REASONING_SIGMA * _deviate(random_bytes[1:7])))
 
 
-def _deviate(chance: bytes) -> float:
-    """A standard normal deviate from six bytes of chance."""
-    return _NORMAL.inv_cdf((int.from_bytes(chance) + 0.5) / 2**48)
+def _deviate(random_bytes: bytes) -> float:
+    """Return a standard normal deviate from six random bytes."""
+    return _NORMAL.inv_cdf((int.from_bytes(random_bytes) + 0.5) / 2**48)

@@ -1,4 +1,4 @@
-"""The API without HTTP: a request in, a reply out. It knows the paths, the key and the switches."""
+"""The API without HTTP: requests to replies. It checks path, method and key, and applies the switches."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 
 from runner.simulator import lookups
+from runner.simulator.api_keys import ApiKeys
 from runner.simulator.chat import Chat, Clock, no_such_model, unavailable
 from runner.simulator.checks import parse
 from runner.simulator.faults import parse_rates
-from runner.simulator.keys import Keys
 from runner.simulator.models import Catalogue
 from runner.simulator.replies import Refusal, Reply, json_reply
 from runner.simulator.switches import Switches
@@ -21,20 +21,20 @@ from runner.simulator.switches import Switches
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runner.simulator.later import Later
+    from runner.simulator.delayed import DelayedReply
     from runner.simulator.options import Options
 
 CHAT = "/v1/chat/completions"
 DEFERRED = "/v1/chat/deferred-completion/"
 TOKENIZE = "/v1/tokenize-text"
 SWITCH = "/_switch"
-BOOKS = "/_books"  # answered without the API: it may be long
-REFUSING = (Refusal, RecursionError, orjson.JSONEncodeError)  # the latter two: of bodies nested too deeply
-LISTS = {"/v1/models": lookups.model_card, "/v1/language-models": lookups.language_card}
+BOOKS = "/_books"  # served by the aiohttp server, in chunks: it may be large
+REFUSING_ERRORS = (Refusal, RecursionError, orjson.JSONEncodeError)  # the last two: bodies nested too deeply
+MODEL_LISTS = {"/v1/models": lookups.model_card, "/v1/language-models": lookups.language_card}
 
 
 class Request(NamedTuple):
-    """What of an HTTP request matters here. `headers` finds names in any case; `path` has no query."""
+    """An HTTP request. `headers` ignores the case of names; `path` has no query."""
 
     method: str
     path: str
@@ -43,7 +43,7 @@ class Request(NamedTuple):
 
 
 class Api:
-    """One simulated world."""
+    """All endpoints of one simulator, and its switches."""
 
     def __init__(self, options: Options, clock: Clock = time.monotonic) -> None:
         rates = parse_rates(options.faults)
@@ -58,26 +58,26 @@ class Api:
             faults=rates,
         )
         self._catalogue = Catalogue(keep_retired=options.keep_retired)
-        self._keys = Keys(options.keys, options.team)
+        self._keys = ApiKeys(options.keys, options.team)
         self.chat = Chat(options, self._catalogue, self.switches, clock)
 
-    def answer(self, request: Request) -> Reply | Later:
-        """The reply to any request, or what to await for it; refusals are counted in the books."""
+    def handle(self, request: Request) -> Reply | DelayedReply:
+        """Return the reply, or a function to call and await for it. Refusals are counted in the books."""
         if request.path == SWITCH:
             return self._switch(request)
         try:
-            found = self._route(request)
-        except REFUSING as error:
+            result = self._route(request)
+        except REFUSING_ERRORS as error:
             return self._refused(request.path, error)
-        return found if isinstance(found, Reply) else partial(self._see_through, request.path, found)
+        return result if isinstance(result, Reply) else partial(self._await_reply, request.path, result)
 
-    async def _see_through(self, path: str, later: Later) -> Reply:
+    async def _await_reply(self, path: str, delayed: DelayedReply) -> Reply:
         try:
-            return await later()
-        except REFUSING as error:
+            return await delayed()
+        except REFUSING_ERRORS as error:
             return self._refused(path, error)
 
-    def _route(self, request: Request) -> Reply | Later:
+    def _route(self, request: Request) -> Reply | DelayedReply:
         path = request.path
         if self.switches.down:
             return self._down()
@@ -102,7 +102,7 @@ class Api:
             team = self._team(request)
             return json_reply(lookups.key_card(request.headers["Authorization"].split()[-1], team))
         place, _, slug = path.removeprefix("/v1/").partition("/")
-        card = LISTS.get(f"/v1/{place}") if path.startswith("/v1/") else None
+        card = MODEL_LISTS.get(f"/v1/{place}") if path.startswith("/v1/") else None
         if card is None:
             raise Refusal(404, "not-found", f"There is no endpoint at {path}.")
         _allow(request, "GET")
@@ -127,10 +127,10 @@ class Api:
     def _switch(self, request: Request) -> Reply:
         if request.method == "POST":
             try:
-                wishes = orjson.loads(request.body)
-                if not isinstance(wishes, dict):
-                    raise ValueError("the switches are a JSON object")  # noqa: TRY004, TRY301 - told below
-                self.switches.change(wishes)
+                changes = orjson.loads(request.body)
+                if not isinstance(changes, dict):
+                    raise ValueError("the switches are a JSON object")  # noqa: TRY004, TRY301 - handled below
+                self.switches.change(changes)
             except ValueError as error:
                 return Refusal(400, "invalid-argument", str(error)).reply()
             self.chat.adopt_switches()
@@ -138,16 +138,16 @@ class Api:
 
     def _down(self) -> Reply:
         if self.switches.down == "reset":
-            return Reply(act="reset")
+            return Reply(delivery="reset")
         raise unavailable()
 
     def _refused(self, path: str, error: Exception) -> Reply:
         refusal = error if isinstance(error, Refusal) else _too_deep()
-        ledger = self.chat.ledger
+        books = self.chat.books
         if path == CHAT:
-            ledger.refused[str(refusal.status)] += 1
+            books.refused[str(refusal.status)] += 1
         elif path.startswith(DEFERRED):
-            ledger.polls_refused[str(refusal.status)] += 1
+            books.polls_refused[str(refusal.status)] += 1
         return refusal.reply()
 
 

@@ -1,6 +1,6 @@
-"""The ledger: what was accepted, handed out, refused and lost, for a test to hold against the runner's.
+"""The books: what was accepted, fetched, refused and lost. Tests compare them with the runner's database.
 
-A million jobs must stay small: one column of numbers a fact, no object a job.
+A million jobs must fit in memory: one array per column, no object per job.
 """
 
 from __future__ import annotations
@@ -19,16 +19,19 @@ if TYPE_CHECKING:
 Outcome = Literal[
     "pending", "fetched", "cut", "garbage", "lost", "failed", "no_choices", "expired", "unanswered"
 ]
-Answered = Literal["ok", "reset", "hang", "500"]
+SubmitReply = Literal["ok", "reset", "hang", "500"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 HANDED_OUT: tuple[Outcome, ...] = ("fetched", "cut", "garbage", "failed", "no_choices")
-READABLE: tuple[Outcome, ...] = ("fetched", "no_choices")  # its usage can be read, so its price is known
-ANSWERED: tuple[Answered, ...] = get_args(Answered)
-PENDING, OK, NEVER = OUTCOMES.index("pending"), ANSWERED.index("ok"), -1.0
+USAGE_READABLE: tuple[Outcome, ...] = (
+    "fetched",
+    "no_choices",
+)  # the client can read the usage, so it knows the price
+SUBMIT_REPLIES: tuple[SubmitReply, ...] = get_args(SubmitReply)
+PENDING, OK, NEVER = OUTCOMES.index("pending"), SUBMIT_REPLIES.index("ok"), -1.0
 
 
 class Books:
-    """All that is ever counted. `ids` names the jobs; `to_unix` turns its clock into unix seconds."""
+    """Counters and job columns. `ids` makes request ids; `to_unix` is added to times to get unix seconds."""
 
     def __init__(self, ids: Ids, *, to_unix: float) -> None:
         self._ids = ids
@@ -40,21 +43,22 @@ class Books:
         self._outcomes: Counter[Outcome] = Counter()
         self._tokens = [0, 0, 0, 0, 0]
         self._ticks_accepted = self._ticks_fetched = self._duplicates = 0
-        self._bodies: set[int] = set()
-        self._models: dict[str, int] = {}
-        self._shas = bytearray()
+        self._bodies: set[int] = set()  # shortened hashes
+        self._models: dict[str, int] = {}  # model id to number
+        self._shas = bytearray()  # 32 bytes per job
         self._users: list[str | None] = []
         self._model, self._outcome, self._reply = array("B"), array("B"), array("B")
         self._accepted, self._ready, self._fetched = array("d"), array("d"), array("d")
         self._ticks, self._total = array("q"), array("q")
 
     def __len__(self) -> int:
+        """Return the number of accepted submissions."""
         return len(self._accepted)
 
     def accept(
         self, *, sha: bytes, user: str | None, model: Model, usage: Usage, now: float, ready_at: float
     ) -> int:
-        """Books an accepted submission and returns its running number."""
+        """Record an accepted submission. Return its serial number."""
         serial, total = len(self._accepted), usage.total
         self._shas += sha
         self._users.append(user)
@@ -78,22 +82,22 @@ class Books:
         return serial
 
     def settle(self, serial: int, outcome: Outcome, now: float) -> None:
-        """Books what became of the result."""
+        """Record the outcome of a job's result."""
         self._outcomes[OUTCOMES[self._outcome[serial]]] -= 1
         self._outcomes[outcome] += 1
         self._outcome[serial] = OUTCOMES.index(outcome)
         if outcome in HANDED_OUT:
             self._fetched[serial] = now
-        if outcome in READABLE:
+        if outcome in USAGE_READABLE:
             self._ticks_fetched += self._ticks[serial]
 
-    def leave_unanswered(self, serial: int, reply: Answered, now: float) -> None:
-        """Books that the submitter never learnt the id: nobody can fetch this one."""
-        self._reply[serial] = ANSWERED.index(reply)
+    def settle_unanswered(self, serial: int, reply: SubmitReply, now: float) -> None:
+        """Record that the client never got the request id, so it cannot fetch the result."""
+        self._reply[serial] = SUBMIT_REPLIES.index(reply)
         self.settle(serial, "unanswered", now)
 
     def summary(self, peaks: dict[str, dict[str, int]]) -> dict[str, Any]:
-        """accepted = fetched + pending + lost + expired + unanswered."""
+        """Return the totals: accepted = fetched + pending + lost + expired + unanswered."""
         names = ("prompt", "cached", "completion", "reasoning", "total")
         return {
             "accepted": len(self),
@@ -117,7 +121,7 @@ class Books:
         }
 
     def jobs(self) -> Iterator[dict[str, Any]]:
-        """Every accepted submission, in order. `job` is the body's `user`, else the hash of the body."""
+        """Yield each accepted submission, in order. `job` is the body's `user`, else the hash of the body."""
         models = list(self._models)
         for serial in range(len(self)):
             sha = self._shas[serial * 32 : serial * 32 + 32].hex()
@@ -131,7 +135,7 @@ class Books:
                 "ready_at": self._unix(self._ready[serial]),
                 "fetched_at": None if fetched == NEVER else self._unix(fetched),
                 "outcome": OUTCOMES[self._outcome[serial]],
-                "reply": ANSWERED[self._reply[serial]],
+                "reply": SUBMIT_REPLIES[self._reply[serial]],
                 "ticks": self._ticks[serial],
                 "tokens": self._total[serial],
             }
@@ -140,7 +144,7 @@ class Books:
         return round(time_s + self._to_unix, 6)
 
     def _count_duplicate(self, sha: bytes) -> None:
-        short = int.from_bytes(sha[:7])  # 56 bits tell ten million bodies apart, in half the memory
+        short = int.from_bytes(sha[:7])  # 56 bits: no collision among ten million bodies, half the memory
         if short in self._bodies:
             self._duplicates += 1
         else:

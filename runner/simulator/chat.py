@@ -1,4 +1,4 @@
-"""Chat completions: accepting, limiting, answering at once or later, handing out once, going wrong."""
+"""Chat completions: accept, limit, answer directly or deferred, hand out a result once, inject faults."""
 
 from __future__ import annotations
 
@@ -10,65 +10,71 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from runner.simulator import answers, checks, stream
-from runner.simulator.books import Answered, Books, Outcome
-from runner.simulator.deferred import Deferred, Job
+from runner.simulator.books import Books, Outcome, SubmitReply
+from runner.simulator.deferred import DeferredJobs, Job
+from runner.simulator.delayed import DelayedReply, run_after
 from runner.simulator.faults import Faults
-from runner.simulator.gate import Gate
 from runner.simulator.ids import Ids, is_uuid
-from runner.simulator.later import Later, after
-from runner.simulator.replies import GARBAGE, JSON, Page, Refusal, Reply, completion, json_reply
+from runner.simulator.rate_limiter import RateLimiter
+from runner.simulator.replies import GARBAGE, JSON, HtmlRefusal, Refusal, Reply, completion, json_reply
 
 if TYPE_CHECKING:
     from runner.simulator.models import Catalogue
     from runner.simulator.options import Options
     from runner.simulator.switches import Switches
 
-Clock = Callable[[], float]
+Clock = Callable[[], float]  # seconds, monotonic
 
-BEFORE = frozenset({"429", "500", "503", "520", "capacity", "safety", "reset_before", "hang_before"})
-UNSAFE_MARK = b"[simulate:safety]"  # anywhere in a prompt
-ANSWERED_AS: dict[str, Answered] = {"reset_after": "reset", "hang_after": "hang", "500_after": "500"}
+NOT_ACCEPTED = frozenset({"429", "500", "503", "520", "capacity", "safety", "reset_before", "hang_before"})
+UNSAFE_MARKER = b"[simulate:safety]"  # anywhere in the request body
+SUBMIT_REPLY_BY_FAULT: dict[str, SubmitReply] = {
+    "reset_after": "reset",
+    "hang_after": "hang",
+    "500_after": "500",
+}
 
 
 class Chat:
-    """The jobs of all teams. `clock` tells seconds that never go back."""
+    """The submit and fetch endpoints, with the jobs of all teams. `clock` returns monotonic seconds."""
 
     def __init__(self, options: Options, catalogue: Catalogue, switches: Switches, clock: Clock) -> None:
         self._options = options
         self._catalogue = catalogue
         self._switches = switches
         self._clock = clock
-        self._half_s = options.submit_ms / 2000
+        self._half_submit_s = options.submit_ms / 2000
         self._seed = options.seed.to_bytes(8, signed=True)
         self._ids = Ids()
         self._completion_ids = Ids()
-        self._gate = Gate(options, switches)
-        self._deferred = Deferred(clock_scale=options.clock_scale)
+        self._limiter = RateLimiter(options, switches)
+        self._deferred = DeferredJobs(clock_scale=options.clock_scale)
         self._faults = Faults(options.seed, switches.faults)
-        self.ledger = Books(self._ids, to_unix=time.time() - clock())
+        self.books = Books(self._ids, to_unix=time.time() - clock())
 
-    def submit(self, team: str, content_type: str | None, raw: bytes) -> Reply | Later:
-        """Accepts the request, midway of the time a submission takes, or raises Refusal."""
+    def submit(self, team: str, content_type: str | None, raw: bytes) -> Reply | DelayedReply:
+        """Accept the request after half of `submit_ms` and reply after the rest, or raise Refusal."""
         fault = self._faults.draw("submit")
-        return after(self._half_s, partial(self._take, fault, team, content_type, raw))
+        return run_after(self._half_submit_s, partial(self._process, fault, team, content_type, raw))
 
-    def _take(self, fault: str | None, team: str, content_type: str | None, raw: bytes) -> Reply | Later:
-        if fault in BEFORE:
-            return self._trouble(fault, team)
+    def _process(
+        self, fault: str | None, team: str, content_type: str | None, raw: bytes
+    ) -> Reply | DelayedReply:
+        if fault in NOT_ACCEPTED:
+            return self._fail(fault, team)
         job, body = self._accept(team, content_type, raw)
-        return after(self._half_s, partial(self._tell, fault, job, body))
+        return run_after(self._half_submit_s, partial(self._reply, fault, job, body))
 
-    def _tell(self, fault: str | None, job: Job, body: checks.Body) -> Reply | Later:
+    def _reply(self, fault: str | None, job: Job, body: checks.Body) -> Reply | DelayedReply:
         if fault is not None:
-            self.ledger.leave_unanswered(job.serial, ANSWERED_AS[fault], self._clock())
-            return self._trouble(fault, job.team)
-        headers = self._gate.headers(job.model)
+            self.books.settle_unanswered(job.serial, SUBMIT_REPLY_BY_FAULT[fault], self._clock())
+            return self._fail(fault, job.team)
+        headers = self._limiter.headers(job.model)
         if body.get("deferred"):
-            self._deferred.keep(job)
+            self._deferred.add(job)
             return json_reply({"request_id": self._ids.make(job.serial)}, headers)
-        return after(job.ready_at - self._clock(), partial(self._answer_at_once, job, body, headers))
+        return run_after(job.ready_at - self._clock(), partial(self._complete, job, body, headers))
 
-    def _answer_at_once(self, job: Job, body: checks.Body, headers: dict[str, str]) -> Reply:
+    def _complete(self, job: Job, body: checks.Body, headers: dict[str, str]) -> Reply:
         reply = self._hand_out(job, "fetched", headers)
         if body.get("stream"):
             with_usage = bool(body.get("stream_options", {}).get("include_usage"))
@@ -78,46 +84,46 @@ class Chat:
         return reply
 
     def fetch(self, team: str, request_id: str) -> Reply:
-        """202 while it is not ready, 200 once, or raises Refusal."""
-        self.ledger.polls += 1
+        """Return 202 while the result is not ready, then 200 once; raise Refusal otherwise."""
+        self.books.polls += 1
         fault = self._faults.draw("fetch")
         if fault is not None:
-            return self._trouble(fault, team)
-        serial = self._ids.number(request_id)
+            return self._fail(fault, team)
+        serial = self._ids.parse(request_id)
         if serial is None and not is_uuid(request_id):
             raise Refusal(400, "invalid-argument", "The request id is not a valid UUID.")
         job = None if serial is None else self._deferred.find(serial, team)
         if job is None:
             raise _no_such_result(request_id)
         now = self._clock()
-        headers = self._gate.headers(job.model)
+        headers = self._limiter.headers(job.model)
         if self._options.polls_count:
-            self._gate.charge(team, job.model, 0, now)
-        if self._deferred.expired(job, now):
+            self._limiter.charge(team, job.model, 0, now)
+        if self._deferred.is_expired(job, now):
             self._deferred.drop(job)
-            self.ledger.settle(job.serial, "expired", now)
+            self.books.settle(job.serial, "expired", now)
             raise _no_such_result(request_id)
         if now < job.ready_at:
             return Reply(status=202, headers=headers)
         self._deferred.drop(job)
         fault = self._faults.draw("result")
         if fault == "lost":
-            self.ledger.faults[fault] += 1
-            self.ledger.settle(job.serial, "lost", now)
+            self.books.faults[fault] += 1
+            self.books.settle(job.serial, "lost", now)
             raise _no_such_result(request_id)
         return self._hand_out(job, cast("Outcome", fault or "fetched"), headers)
 
     def adopt_switches(self) -> None:
-        """To be called when the switches have changed."""
+        """Apply changed switches. Call it after each change."""
         self._faults.set_rates(self._switches.faults)
-        self._gate.adopt_switches()
+        self._limiter.adopt_switches()
 
-    def books(self) -> dict[str, Any]:
-        """The ledger without its jobs."""
+    def books_summary(self) -> dict[str, Any]:
+        """Return the totals of the books; jobs past their lifetime count as expired."""
         now = self._clock()
-        for job in self._deferred.take_expired(now):
-            self.ledger.settle(job.serial, "expired", now)
-        return self.ledger.summary(self._gate.peaks())
+        for job in self._deferred.remove_expired(now):
+            self.books.settle(job.serial, "expired", now)
+        return self.books.summary(self._limiter.peaks())
 
     def _accept(self, team: str, content_type: str | None, raw: bytes) -> tuple[Job, checks.Body]:
         if self._switches.credits_gone:
@@ -130,17 +136,17 @@ class Chat:
         if model is None:
             raise no_such_model(body["model"], team)
         checks.check_for(model, body)
-        if UNSAFE_MARK in raw:
+        if UNSAFE_MARKER in raw:
             raise _unsafe(team)
-        prompt = answers.read(body)
+        prompt = answers.read_prompt(body)
         checks.check_prompt(model, prompt.text_tokens + prompt.image_tokens)
         sha = hashlib.sha256(raw).digest()
-        chance = hashlib.blake2b(sha, key=self._seed, digest_size=32).digest()
-        answer = answers.compose(body, prompt, model, chance)
+        random_bytes = hashlib.blake2b(sha, key=self._seed, digest_size=32).digest()
+        answer = answers.compose_answer(body, prompt, model, random_bytes)
         now = self._clock()
-        self._gate.charge(team, model, answer.usage.total, now)
+        self._limiter.charge(team, model, answer.usage.total, now)
         ready_at = now + self._latency_s(answer)
-        serial = self.ledger.accept(
+        serial = self.books.accept(
             sha=sha, user=body.get("user"), model=model, usage=answer.usage, now=now, ready_at=ready_at
         )
         job = Job(
@@ -157,13 +163,13 @@ class Chat:
     def _latency_s(self, answer: answers.Answer) -> float:
         if not self._switches.median_s:
             return 0.0
-        spread = math.exp(self._options.sigma * answer.deviate())
+        spread = math.exp(self._options.sigma * answer.latency_deviate())
         return self._switches.median_s * spread / self._options.clock_scale
 
     def _hand_out(self, job: Job, outcome: Outcome, headers: dict[str, str]) -> Reply:
         if outcome != "fetched":
-            self.ledger.faults[outcome] += 1
-        self.ledger.settle(job.serial, outcome, self._clock())
+            self.books.faults[outcome] += 1
+        self.books.settle(job.serial, outcome, self._clock())
         if outcome == "garbage":
             return Reply(body=GARBAGE, headers=JSON | headers)
         if outcome == "failed":
@@ -177,39 +183,43 @@ class Chat:
             usage=job.usage,
             ticks=not self._options.no_ticks,
         )
-        return Reply(body=body, headers=JSON | headers, act="cut" if outcome == "cut" else "send")
+        return Reply(body=body, headers=JSON | headers, delivery="cut" if outcome == "cut" else "send")
 
-    def _trouble(self, fault: str, team: str) -> Reply:
-        """A reset or a silence as a reply, the rest as a Refusal."""
+    def _fail(self, fault: str, team: str) -> Reply:
+        """Return the reply of a fault, or raise it as a Refusal if the request is refused."""
         kind = "hang" if fault.startswith("hang") else fault
-        self.ledger.faults[kind] += 1
+        self.books.faults[kind] += 1
         match kind:
             case "hang":
-                return Reply(act="hang")
+                return Reply(delivery="hang")
             case "reset_before" | "reset_after":
-                return Reply(act="reset")
+                return Reply(delivery="reset")
             case "429":
-                raise self._gate.too_many(f"Too many requests for team {team}. Please slow down.")
+                raise self._limiter.too_many(f"Too many requests for team {team}. Please slow down.")
             case "capacity":
                 text = "The model is currently at capacity due to high demand. Please try again later."
-                raise self._gate.too_many(text)
+                raise self._limiter.too_many(text)
             case "520":
-                raise Page(520, "", "Web server is returning an unknown error")
+                raise HtmlRefusal(520, "", "Web server is returning an unknown error")
             case "safety":
                 raise _unsafe(team)
             case "503":
                 raise unavailable()
             case "500_after":
-                return Refusal(500, "internal", "Internal error.").reply()  # accepted: it was not refused
+                return Refusal(
+                    500, "internal", "Internal error."
+                ).reply()  # a reply, not raised: the job was accepted
             case _:
                 raise Refusal(500, "internal", "Internal error.")
 
 
 def unavailable() -> Refusal:
+    """Return the 503 of a service that is down."""
     return Refusal(503, "unavailable", "The service is temporarily unavailable.")
 
 
 def no_such_model(slug: str, team: str) -> Refusal:
+    """Return the 404 of an unknown model."""
     return Refusal(404, "not-found", f"The model {slug} does not exist or your team {team} may not use it.")
 
 

@@ -1,7 +1,7 @@
-"""What the API refuses in a request body: xAI's statuses for wrong forms, types and parameters.
+"""Request body checks: refuses wrong forms, types and parameters, with the statuses of xAI.
 
-415 and 400 for what is no JSON, 422 for missing fields and wrong types, 410 for Live Search, 400 for
-values and for parameters that the model rejects. Unknown fields pass in silence.
+415 and 400 if the body is not JSON, 422 for missing fields and wrong types, 410 for Live Search, 400 for
+values and for parameters that the model rejects. Unknown fields are ignored.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ JSON = "application/json"
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 PARTS = {"text": ("text", str), "image_url": ("image_url", dict), "file": ("file", dict)}
 FORMATS = ("text", "json_object", "json_schema")
-CHOICE_WORDS = ("none", "auto", "required")
+TOOL_CHOICES = ("none", "auto", "required")
 TOOLS_MAX = 128
 CHOICES_MAX = 128
 STOPS_MAX = 4
@@ -31,9 +31,9 @@ PENALTIES = {"presence_penalty": "presencePenalty", "frequency_penalty": "freque
 
 
 class _Field(NamedTuple):
-    """What a known field must be; a range is for numbers."""
+    """Rule for a known field: its types and, for numbers, its range."""
 
-    wanted: str
+    wanted: str  # the type in words, for the error message
     kinds: tuple[type, ...]
     least: float = -math.inf
     most: float = math.inf
@@ -70,8 +70,8 @@ _FIELDS: dict[str, _Field] = {
 
 
 def parse(content_type: str | None, raw: bytes) -> Body:
-    """The body as an object whose known fields have the right types; null counts as absent."""
-    if content_type != JSON and not _means_json(content_type or ""):
+    """Return the body as a dict without null fields. Raise Refusal if a known field has a wrong type."""
+    if content_type != JSON and not _is_json(content_type or ""):
         raise Refusal(415, "invalid-argument", "Expected a request with Content-Type: application/json")
     if not raw:
         raise Refusal(415, "invalid-argument", "Expected a JSON request body, it is empty")
@@ -90,7 +90,7 @@ def parse(content_type: str | None, raw: bytes) -> Body:
 
 
 def check(body: Body) -> None:
-    """Refuses what no model takes."""
+    """Raise Refusal for what no model accepts."""
     for name in ("messages", "model"):
         if name not in body:
             raise Refusal(422, "invalid-argument", _DESERIALIZE + f"missing field `{name}`")
@@ -111,7 +111,7 @@ def check(body: Body) -> None:
 
 
 def check_for(model: Model, body: Body) -> None:
-    """Refuses the parameters that this model does not take."""
+    """Raise Refusal for parameters that this model does not accept."""
     for name, word in PENALTIES.items():
         if name in body:
             raise _invalid(f"Model {model.id} does not support parameter {word}.")
@@ -124,6 +124,7 @@ def check_for(model: Model, body: Body) -> None:
 
 
 def check_prompt(model: Model, prompt_tokens: int) -> None:
+    """Raise Refusal if the prompt is longer than the model's context."""
     if prompt_tokens > model.context:
         raise _invalid(
             f"This model's maximum prompt length is {model.context} tokens, the request has {prompt_tokens}."
@@ -133,12 +134,12 @@ def check_prompt(model: Model, prompt_tokens: int) -> None:
 _DESERIALIZE = "Failed to deserialize the JSON body into the target type: "
 
 
-def _means_json(content_type: str) -> bool:
+def _is_json(content_type: str) -> bool:
     return content_type.partition(";")[0].strip().lower() == JSON
 
 
 def _check_field(name: str, value: Any, known: _Field) -> None:
-    kind = type(value)  # what JSON makes has no subclasses, and a bool is no number
+    kind = type(value)  # exact type, so that a bool is no number
     if kind not in known.kinds:
         raise _mistyped(name, known.wanted)
     if kind in _NUMBERS and not known.least <= value <= known.most:
@@ -198,7 +199,7 @@ def _check_tools(body: Body) -> None:
     if choice is None:
         return
     if isinstance(choice, str):
-        if choice not in CHOICE_WORDS:
+        if choice not in TOOL_CHOICES:
             raise Refusal(422, "invalid-argument", f"{_DESERIALIZE}tool_choice: unknown variant")
         if choice == "required" and not names:
             raise _invalid("tool_choice is required but there are no tools.")
@@ -221,26 +222,26 @@ def _tool_name(where: str, tool: object) -> str:
     return str(function["name"])
 
 
-def _check_format(wish: Body) -> None:
-    if wish.get("type") not in FORMATS:
+def _check_format(response_format: Body) -> None:
+    if response_format.get("type") not in FORMATS:
         raise Refusal(422, "invalid-argument", f"{_DESERIALIZE}response_format.type: unknown variant")
-    if wish["type"] != "json_schema":
+    if response_format["type"] != "json_schema":
         return
-    named = wish.get("json_schema")
+    named = response_format.get("json_schema")
     if not isinstance(named, dict) or not isinstance(named.get("schema"), dict | bool):
         raise _mistyped("response_format.json_schema.schema", "a map")
     _check_schema("response_format.json_schema.schema", named["schema"])
 
 
 def _check_schema(where: str, schema: object) -> None:
-    fault = _fault_in_schema(orjson.dumps(schema))
-    if fault:
-        raise _invalid(f"Invalid JSON schema at {where}: {fault}")
+    error = _schema_error(orjson.dumps(schema))
+    if error:
+        raise _invalid(f"Invalid JSON schema at {where}: {error}")
 
 
 @lru_cache(maxsize=1024)
-def _fault_in_schema(raw: bytes) -> str:
-    import jsonschema  # it takes longer to import than all the rest
+def _schema_error(raw: bytes) -> str:
+    import jsonschema  # slower to import than all the rest
 
     try:
         jsonschema.Draft202012Validator.check_schema(orjson.loads(raw))

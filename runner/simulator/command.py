@@ -1,4 +1,4 @@
-"""The command line of the simulator, shared by `runner simulate` and `python -m runner.simulator`."""
+"""Command line of the simulator, for `runner simulate` and `python -m runner.simulator`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from runner.simulator.faults import HEALING, NAMES, Rates, parse_rates
+from runner.simulator.faults import KINDS, TRANSIENT, Rates, parse_rates
 from runner.simulator.limit_headers import HEADER_FORMS
 from runner.simulator.options import Options
 from runner.simulator.switches import Limit
@@ -16,15 +16,16 @@ PORT = 8787
 
 
 class _LimitType(click.ParamType[Limit]):
-    """A whole number from 1 up, or `none`."""
+    """An integer from 1 up, or `none`; `catalogue` is the limit of the model table."""
 
     name = "N|none"
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:  # noqa: ARG002
-        """As it is typed."""
+        """Return the form shown in --help."""
         return "N|none"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Limit:
+        """Return the limit. Raise click.BadParameter for any other value."""
         if value in ("none", "catalogue"):
             return "none" if value == "none" else "catalogue"
         try:
@@ -88,7 +89,7 @@ LIMIT = _LimitType()
 @click.option("--clock-scale", type=click.FloatRange(min=0, min_open=True), metavar="N", default=1.0,
               help="Latencies and the 24 hours run this much faster; limits do not.")  # fmt: skip
 @click.option("--fault", "fault", multiple=True, metavar="KIND=RATE",
-              help=f"Share of requests that go wrong so (repeatable): {', '.join(NAMES)}. "
+              help=f"Share of requests that go wrong so (repeatable): {', '.join(KINDS)}. "
                    "submit:KIND or fetch:KIND is for one of the two.")  # fmt: skip
 @click.option(
     "--faults",
@@ -123,13 +124,13 @@ def command(
     if instant:
         flags["median_s"] = 0.0
     options = Options(faults=_rates(fault, every_fault), **flags)
-    from runner.simulator.process import run  # the server takes longer to import than --help to print
+    from runner.simulator.process import run  # slow to import: not for --help
 
     raise SystemExit(run(options, as_json=as_json))
 
 
 def _rates(pairs: tuple[str, ...], every: float | None) -> Rates:
-    rates: dict[str, object] = dict.fromkeys(HEALING, every) if every else {}
+    rates: dict[str, object] = dict.fromkeys(TRANSIENT, every) if every else {}
     for pair in pairs:
         kind, _, rate = pair.partition("=")
         try:

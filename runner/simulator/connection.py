@@ -1,7 +1,7 @@
-"""The quick door: plain requests are answered as they come in, by one write each.
+"""Server connection with a fast path: simple requests are answered at once, with one write each.
 
-It answers one after another, as they stand on the connection. At the first request that is not plain the
-connection becomes aiohttp's, for good.
+Requests are answered one after another, in order. The first request that is not simple hands the connection
+over to aiohttp, permanently.
 """
 
 from __future__ import annotations
@@ -11,117 +11,126 @@ from typing import TYPE_CHECKING, cast
 
 from aiohttp.tcp_helpers import tcp_keepalive
 
-from runner.simulator import sending
+from runner.simulator import raw_http
 from runner.simulator.api import BOOKS
-from runner.simulator.heads import PLAIN_BYTES_MAX, plain
+from runner.simulator.fast_path import SIMPLE_BODY_BYTES_MAX, parse_simple
 from runner.simulator.replies import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runner.simulator.desk import Desk
-    from runner.simulator.later import Later
+    from runner.simulator.delayed import DelayedReply
+    from runner.simulator.server_state import ServerState
 
-HELD_BYTES_MAX = 2 * PLAIN_BYTES_MAX
+UNPARSED_BYTES_MAX = 2 * SIMPLE_BODY_BYTES_MAX
 
 
 class Connection(asyncio.BufferedProtocol):
-    """One connection. `others` are the open ones; `hand_over` makes the protocol of its rest."""
+    """One connection, in `connections` while it is open. `make_fallback` makes aiohttp's protocol."""
 
     def __init__(
-        self, desk: Desk, others: set[Connection], hand_over: Callable[[], asyncio.Protocol]
+        self,
+        state: ServerState,
+        connections: set[Connection],
+        make_fallback: Callable[[], asyncio.Protocol],
     ) -> None:
-        self._desk, self._room = desk, desk.room
-        self._others = others
-        self._hand_over = hand_over
-        self._held = b""  # a request that is not whole, or what has to wait
-        self._full = False  # the client has not read what was written
-        self._working: asyncio.Task[None] | None = None
+        self._state = state
+        self._connections = connections
+        self._make_fallback = make_fallback
+        self._unparsed = b""  # an incomplete request, or requests that wait for a reply
+        self._is_write_paused = False  # the client has not read what was written
+        self._slow_reply: asyncio.Task[None] | None = None
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Register the open connection."""
         self._transport = cast("asyncio.Transport", transport)
         tcp_keepalive(self._transport)
-        self._others.add(self)
+        self._connections.add(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - however it came about
-        if self._working is None:
-            self._others.discard(self)
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the cause does not matter
+        """Remove the connection, unless a reply under way does so at its end."""
+        if self._slow_reply is None:
+            self._connections.discard(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - it is large enough
-        return self._room
+        """Return the shared read buffer."""
+        return self._state.read_buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        piece = self._room[:nbytes]
-        self._held = self._held + piece if self._held else bytes(piece)
+        """Copy the received bytes and answer what is complete; stop reading when too much waits."""
+        received = self._state.read_buffer[:nbytes]
+        self._unparsed = self._unparsed + received if self._unparsed else bytes(received)
         self._serve()
-        if len(self._held) > HELD_BYTES_MAX:
+        if len(self._unparsed) > UNPARSED_BYTES_MAX:
             self._transport.pause_reading()
 
     def pause_writing(self) -> None:
-        """A client that does not read is not listened to either."""
-        self._full = True
+        """Stop reading from a client that does not read its replies."""
+        self._is_write_paused = True
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        self._full = False
-        self._go_on()
+        """Answer the requests that waited."""
+        self._is_write_paused = False
+        self._resume()
 
     async def close(self) -> None:
-        """Ends it at once, and whatever is under way on it."""
+        """Close the connection and cancel a reply that is under way."""
         self._transport.close()
-        if self._working is not None:
-            self._working.cancel()
-            await asyncio.wait([self._working])
+        if self._slow_reply is not None:
+            self._slow_reply.cancel()
+            await asyncio.wait([self._slow_reply])
 
     def _serve(self) -> None:
-        """Answers what is there, until a reply takes its time or a request is not whole."""
-        while self._held and self._working is None and not self._full:
-            found = plain(self._held)
-            if found is None or found[0].path == BOOKS:
-                self._leave()
+        """Answer received requests until one is incomplete or a reply takes time."""
+        while self._unparsed and self._slow_reply is None and not self._is_write_paused:
+            parsed = parse_simple(self._unparsed)
+            if parsed is None or parsed[0].path == BOOKS:
+                self._hand_over()
                 return
-            request, end = found
-            if end > len(self._held):
+            request, end = parsed
+            if end > len(self._unparsed):
                 return
-            self._held = self._held[end:]
-            reply = self._desk.answer(request)
-            if isinstance(reply, Reply) and reply.act == "send":
+            self._unparsed = self._unparsed[end:]
+            reply = self._state.handle(request)
+            if isinstance(reply, Reply) and reply.delivery == "send":
                 self._write(reply)
             else:
-                self._working = asyncio.get_running_loop().create_task(self._work(reply))
+                self._slow_reply = asyncio.get_running_loop().create_task(self._reply_slowly(reply))
 
-    def _go_on(self) -> None:
-        if not self._transport.is_closing() and not self._full:
+    def _resume(self) -> None:
+        if not self._transport.is_closing() and not self._is_write_paused:
             self._transport.resume_reading()
             self._serve()
 
     def _write(self, reply: Reply) -> None:
-        self._transport.write(sending.head(reply, self._desk.next_id()) + reply.body)
+        self._transport.write(raw_http.encode_head(reply, self._state.next_id()) + reply.body)
 
-    async def _work(self, found: Reply | Later) -> None:
-        """Sees a reply through that takes its time or ends badly; then goes on with what came since."""
+    async def _reply_slowly(self, pending: Reply | DelayedReply) -> None:
+        """Send a reply that takes time or breaks the delivery, then serve what came in meanwhile."""
         try:
-            reply = found if isinstance(found, Reply) else await found()
-            if reply.act == "send":
+            reply = pending if isinstance(pending, Reply) else await pending()
+            if reply.delivery == "send":
                 self._write(reply)
             else:
-                request_id = self._desk.next_id()
-                await sending.end_badly(self._transport, reply, request_id, hang_s=self._desk.hang_s)
-            self._working = None
-            self._go_on()
+                request_id = self._state.next_id()
+                await raw_http.send_broken(self._transport, reply, request_id, hang_s=self._state.hang_s)
+            self._slow_reply = None
+            self._resume()
         except BaseException:
-            self._working = None
-            self._transport.abort()  # nobody shall wait for what does not come
+            self._slow_reply = None
+            self._transport.abort()  # the client must not wait for a reply that will not come
             raise
         finally:
             if self._transport.is_closing():
-                self._others.discard(self)
+                self._connections.discard(self)
 
-    def _leave(self) -> None:
-        self._others.discard(self)
-        protocol = self._hand_over()
+    def _hand_over(self) -> None:
+        """Make aiohttp the protocol of this connection and pass on the bytes not yet parsed."""
+        self._connections.discard(self)
+        protocol = self._make_fallback()
         self._transport.set_protocol(protocol)
         protocol.connection_made(self._transport)
-        rest, self._held = self._held, b""
-        protocol.data_received(rest)
+        unparsed, self._unparsed = self._unparsed, b""
+        protocol.data_received(unparsed)

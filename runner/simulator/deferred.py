@@ -1,4 +1,4 @@
-"""Accepted jobs until their result is handed out, once, or thrown away 24 hours after acceptance."""
+"""Deferred jobs: kept until the result is fetched, once, or expires 24 hours after acceptance."""
 
 from __future__ import annotations
 
@@ -14,41 +14,44 @@ LIFETIME_S = 24 * 3600.0
 
 @dataclass(slots=True, kw_only=True)
 class Job:
-    """A job under way or ready. Times are on the simulator's clock; `choices` is JSON, made beforehand."""
+    """An accepted job, ready from `ready_at` on. Times are seconds of the simulator's clock."""
 
     serial: int
     team: str
     model: Model
-    choices: bytes
+    choices: bytes  # JSON
     usage: Usage
     accepted_at: float
     ready_at: float
 
 
-class Deferred:
-    """The unfetched jobs by their running number, which is also their order of acceptance."""
+class DeferredJobs:
+    """The jobs not fetched yet, by serial number, in order of acceptance."""
 
     def __init__(self, *, clock_scale: float) -> None:
         self._lifetime_s = LIFETIME_S / clock_scale
         self._jobs: dict[int, Job] = {}
 
-    def keep(self, job: Job) -> None:
+    def add(self, job: Job) -> None:
+        """Keep an accepted job."""
         self._jobs[job.serial] = job
 
     def find(self, serial: int, team: str) -> Job | None:
-        """The unfetched job, if it is this team's."""
+        """Return the job if it is not fetched yet and belongs to the team, else None."""
         job = self._jobs.get(serial)
         return job if job is not None and job.team == team else None
 
     def drop(self, job: Job) -> None:
+        """Remove a job that is kept."""
         del self._jobs[job.serial]
 
-    def expired(self, job: Job, now: float) -> bool:
+    def is_expired(self, job: Job, now: float) -> bool:
+        """Return whether the job's lifetime is over."""
         return now > job.accepted_at + self._lifetime_s
 
-    def take_expired(self, now: float) -> list[Job]:
-        """Drops what nobody fetched in time, and tells what it was."""
-        gone = [job for job in self._jobs.values() if self.expired(job, now)]
-        for job in gone:
+    def remove_expired(self, now: float) -> list[Job]:
+        """Remove and return the expired jobs."""
+        expired = [job for job in self._jobs.values() if self.is_expired(job, now)]
+        for job in expired:
             self.drop(job)
-        return gone
+        return expired

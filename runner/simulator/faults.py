@@ -1,21 +1,21 @@
-"""Seeded faults: which request goes wrong, and how. It decides; replying so is up to others.
+"""Seeded fault injection: decides which requests fail and how. Other modules make the replies.
 
     429, 500, 503   refused with this status; nothing is accepted, no result is consumed
-    capacity        a submit is refused: 429 because the model is at capacity
-    520             a submit is refused by the proxy before the API: a page of HTML
-    safety          a submit is refused by the safety check: 403, and no use to try again
+    capacity        a submit is refused: 429, the model is at capacity
+    520             a submit is refused by a proxy in front of the API: an HTML page
+    safety          a submit is refused by the safety check: 403, also when it is repeated
     500_after       a submit is accepted, and answered with 500
     reset_before    the connection is reset; nothing is accepted, no result is consumed
     reset_after     a submit is accepted, and the connection is reset
-    hang            a submit is accepted or not, by coin; then silence, then a reset
-    garbage         the result is consumed: a 200 that is no JSON
+    hang            a submit is accepted in half of the cases; no reply, then a reset
+    garbage         the result is consumed: a 200 that is not JSON
     cut             the result is consumed: half of its bytes, then the connection closes
     lost            the result is gone: 404
     failed          the result is consumed: a 200 with {"code", "error"}, no choices, no usage
     no_choices      the result is consumed: a chat.completion with empty choices, and its usage
 
-A kind is set for both doors, or as `submit:429` or `fetch:429` for one. The last five fall on the handing
-out of a ready result, so that their rate is one of results and not of polls.
+A rate is for submits and fetches, or for one of them: `submit:429`, `fetch:429`. The last five kinds are
+drawn when a ready result is handed out, so their rate is per result, not per poll.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Rates = dict[str, float]
-Door = Literal["submit", "fetch", "result"]
+FaultPoint = Literal["submit", "fetch", "result"]  # where faults are drawn; result: a ready one is fetched
 
-KINDS: dict[Door, tuple[str, ...]] = {
+KINDS_BY_POINT: dict[FaultPoint, tuple[str, ...]] = {
     "submit": (
         "429",
         "500",
@@ -45,62 +45,63 @@ KINDS: dict[Door, tuple[str, ...]] = {
     "fetch": ("429", "500", "503", "reset_before"),
     "result": ("garbage", "cut", "lost", "failed", "no_choices"),
 }
-NAMES = tuple(dict.fromkeys(kind for kinds in KINDS.values() for kind in kinds))
-HEALING = tuple(name for name in NAMES if name != "safety")  # these may go well the next time
-SCOPES: dict[str, tuple[Door, ...]] = {"submit": ("submit",), "fetch": ("fetch", "result")}
+KINDS = tuple(dict.fromkeys(kind for kinds in KINDS_BY_POINT.values() for kind in kinds))
+TRANSIENT = tuple(kind for kind in KINDS if kind != "safety")  # a retry may succeed
+POINTS_BY_SCOPE: dict[str, tuple[FaultPoint, ...]] = {"submit": ("submit",), "fetch": ("fetch", "result")}
 
 
 def parse_rates(raw: Mapping[str, object]) -> Rates:
-    """The rates as given, if they make sense; ValueError says what does not."""
+    """Return the rates by kind. Raise ValueError for an unknown kind, a rate or a sum outside 0 to 1."""
     rates: Rates = {}
     for kind, rate in raw.items():
-        if not any(_applies(kind, door, name) for door, names in KINDS.items() for name in names):
-            raise ValueError(f"no such fault: {kind} (there are {', '.join(NAMES)})")
+        if not any(_applies(kind, point, name) for point, names in KINDS_BY_POINT.items() for name in names):
+            raise ValueError(f"no such fault: {kind} (there are {', '.join(KINDS)})")
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 1:
             raise ValueError(f"the rate of {kind} must be between 0 and 1")
         rates[kind] = float(rate)
-    for door in KINDS:
-        if sum(rate for _, rate in _table(rates, door)) > 1 + 1e-9:
-            raise ValueError(f"the {door} faults sum up to more than 1")
+    for point in KINDS_BY_POINT:
+        if sum(rate for _, rate in _table(rates, point)) > 1 + 1e-9:
+            raise ValueError(f"the {point} faults sum up to more than 1")
     return rates
 
 
 class Faults:
-    """Draws a fault, or none, for each request from the seed and a running number of each door."""
+    """Draws a fault or none for each request, from the seed and a counter per fault point."""
 
     def __init__(self, seed: int, rates: Rates) -> None:
         self._seed = seed
-        self._drawn: dict[Door, int] = dict.fromkeys(KINDS, 0)
+        self._drawn: dict[FaultPoint, int] = dict.fromkeys(KINDS_BY_POINT, 0)
         self.set_rates(rates)
 
     def set_rates(self, rates: Rates) -> None:
+        """Use these rates from the next draw on."""
         self.rates = rates
-        self._tables = {door: _table(rates, door) for door in KINDS}
+        self._tables = {point: _table(rates, point) for point in KINDS_BY_POINT}
 
-    def draw(self, door: Door) -> str | None:
-        """A kind of this door (`hang` as `hang_before` or `hang_after` acceptance), or None."""
-        table = self._tables[door]
+    def draw(self, point: FaultPoint) -> str | None:
+        """Return a kind or None. `hang` becomes `hang_before` or `hang_after`, that is, acceptance."""
+        table = self._tables[point]
         if not table:
             return None
-        number = self._drawn[door]
-        self._drawn[door] = number + 1
-        chance = _fraction(f"{self._seed}/{door}/{number}")
+        number = self._drawn[point]
+        self._drawn[point] = number + 1
+        draw = _fraction(f"{self._seed}/{point}/{number}")
         for kind, rate in table:
-            chance -= rate
-            if chance < 0:
+            draw -= rate
+            if draw < 0:
                 return kind
         return None
 
 
-def _applies(kind: str, door: Door, name: str) -> bool:
+def _applies(kind: str, point: FaultPoint, name: str) -> bool:
     scope, colon, rest = kind.partition(":")
-    return kind == name if not colon else rest == name and door in SCOPES.get(scope, ())
+    return kind == name if not colon else rest == name and point in POINTS_BY_SCOPE.get(scope, ())
 
 
-def _table(rates: Rates, door: Door) -> list[tuple[str, float]]:
+def _table(rates: Rates, point: FaultPoint) -> list[tuple[str, float]]:
     table: list[tuple[str, float]] = []
-    for name in KINDS[door]:
-        rate = sum(rate for kind, rate in rates.items() if _applies(kind, door, name))
+    for name in KINDS_BY_POINT[point]:
+        rate = sum(rate for kind, rate in rates.items() if _applies(kind, point, name))
         if rate and name == "hang":
             table += [("hang_before", rate / 2), ("hang_after", rate / 2)]
         elif rate:

@@ -1,4 +1,4 @@
-"""How limits are announced: the headers seen on the live API, and what else a client may meet."""
+"""Rate limit headers: the form seen on the live API, and other forms that a client may meet."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _GARBAGE = {f"{_PREFIX}-limit-requests": "unlimited", f"{_PREFIX}-limit-tokens":
 
 
 def limit_headers(limits: Limits, *, rpm: int | None, tpm: int | None, form: HeaderForm) -> dict[str, str]:
-    """The announced limits: `rpm` and `tpm` where given, else the true ones, else none at all.
+    """Return the headers that announce `rpm` and `tpm` where given, else the enforced limits, if any.
 
-    In the usual form `remaining` equals `limit`, as observed on the live API; `per-second` tells a second's
-    share under the names that mean a minute's.
+    In the usual form `remaining` equals `limit`, as observed on the live API. `per-second` announces the
+    limit divided by 60 under the same header names.
     """
     if form == "none":
         return {}

@@ -1,21 +1,21 @@
-"""The small endpoints: models, prices, the key's own card, tokens of a text."""
+"""Bodies of the read-only endpoints: models, prices, the API key, the tokens of a text."""
 
 from __future__ import annotations
 
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from runner.simulator.keys import SPACE
-from runner.simulator.usage import tokens_of
+from runner.simulator.api_keys import UUID_NAMESPACE
+from runner.simulator.usage import split_tokens
 
 if TYPE_CHECKING:
     from runner.simulator.models import Model
 
-MADE_AT = "2026-01-05T09:00:00.000000Z"
+KEY_CREATED_AT = "2026-01-05T09:00:00.000000Z"
 
 
 def model_card(model: Model) -> dict[str, Any]:
-    """An entry of /v1/models."""
+    """Return an entry of /v1/models."""
     return {
         "id": model.id,
         "created": model.created,
@@ -27,7 +27,7 @@ def model_card(model: Model) -> dict[str, Any]:
 
 
 def language_card(model: Model) -> dict[str, Any]:
-    """An entry of /v1/language-models; prices in USD cents per 100 million tokens."""
+    """Return an entry of /v1/language-models. Prices are in USD cents per 100 million tokens."""
     return {
         "id": model.id,
         "fingerprint": model.fingerprint,
@@ -47,18 +47,18 @@ def language_card(model: Model) -> dict[str, Any]:
 
 
 def key_card(key: str, team: str) -> dict[str, Any]:
-    """/v1/api-key: what a key may tell about itself."""
-    user = str(uuid.uuid5(SPACE, f"user of {team}"))
+    """Return the body of /v1/api-key: the key redacted, its user and its team."""
+    user = str(uuid.uuid5(UUID_NAMESPACE, f"user of {team}"))
     return {
         "redacted_api_key": f"xai-...{key[-4:]}",
         "user_id": user,
         "name": "simulated key",
-        "create_time": MADE_AT,
-        "modify_time": MADE_AT,
+        "create_time": KEY_CREATED_AT,
+        "modify_time": KEY_CREATED_AT,
         "modified_by": user,
         "team_id": team,
         "acls": ["api-key:model:*", "api-key:endpoint:*"],
-        "api_key_id": str(uuid.uuid5(SPACE, f"id of {key}")),
+        "api_key_id": str(uuid.uuid5(UUID_NAMESPACE, f"id of {key}")),
         "team_blocked": False,
         "api_key_blocked": False,
         "api_key_disabled": False,
@@ -66,7 +66,7 @@ def key_card(key: str, team: str) -> dict[str, Any]:
 
 
 def token_list(text: str) -> dict[str, Any]:
-    """/v1/tokenize-text: the tokens as this simulator counts them."""
+    """Return the body of /v1/tokenize-text, with the tokens as this simulator counts them."""
     return {
         "token_ids": [
             {
@@ -74,6 +74,6 @@ def token_list(text: str) -> dict[str, Any]:
                 "string_token": token.decode(errors="replace"),
                 "token_bytes": list(token),
             }
-            for token in tokens_of(text)
+            for token in split_tokens(text)
         ]
     }

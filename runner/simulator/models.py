@@ -1,4 +1,4 @@
-"""The catalogue: which models there are, what they cost, allow and refuse. Its data is models.json."""
+"""Model catalogue: prices, limits and accepted parameters of each model. Its data is models.json."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ class Price:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """One model. `long_from` is the first prompt size, in tokens, that the long price applies to."""
+    """One model, its limits and prices."""
 
     id: str
     aliases: tuple[str, ...]
-    created: int
-    context: int
+    created: int  # unix seconds
+    context: int  # tokens
     rpm: int
     tpm: int
     price: Price
-    long_from: int
+    long_from: int  # the smallest prompt, in tokens, with the long price
     long_price: Price
-    efforts: frozenset[str]
-    stop: bool
-    reasons: bool
+    efforts: frozenset[str]  # accepted values of reasoning_effort
+    stop: bool  # whether it accepts the parameter stop
+    reasons: bool  # whether it has reasoning tokens
     fingerprint: str
-    effort: str = "medium"  # where a request names none
+    effort: str = "medium"  # of requests that name none
 
 
 def _price(row: list[int]) -> Price:
@@ -57,9 +57,9 @@ def _model(row: dict[str, Any]) -> Model:
 
 
 class Catalogue:
-    """Finds models by slug. Retired slugs are served by their successors, as xAI does since 2026-05-15.
+    """The models by slug. A retired slug is served by its successor, as at xAI since 2026-05-15.
 
-    With `keep_retired`, grok-4-0709 still serves itself, and the others are unknown.
+    With `keep_retired`, grok-4-0709 is still served by itself and the other retired slugs are unknown.
     """
 
     def __init__(self, *, keep_retired: bool = False) -> None:
@@ -75,5 +75,5 @@ class Catalogue:
         self.models = tuple(models)
 
     def find(self, slug: str) -> Model | None:
-        """The model that serves `slug` (an id or an alias), or None."""
+        """Return the model that serves `slug` (an id or an alias), or None."""
         return self._by_slug.get(slug)

@@ -1,4 +1,4 @@
-"""The settings the simulator starts with."""
+"""Options that the simulator starts with."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """One field a flag of `runner simulate`; see its help for what they do. `port` 0 is any free one."""
+    """One field per flag of `runner simulate`, whose help explains each. Port 0 is any free port."""
 
     host: str = "127.0.0.1"
     port: int = 0
@@ -27,7 +27,7 @@ class Options:
     tpm: Limit = "catalogue"
     rps: Limit = "catalogue"
     polls_count: bool = False
-    retry_after: float | None = None
+    retry_after: float | None = None  # seconds
     announce_rpm: int | None = None
     announce_tpm: int | None = None
     headers: HeaderForm = "usual"

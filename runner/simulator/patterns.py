@@ -1,4 +1,4 @@
-"""Strings that match a regular expression: the common forms, not backreferences or lookarounds."""
+"""Random strings that match a regular expression; no backreferences, lookarounds or flags."""
 
 from __future__ import annotations
 
@@ -12,31 +12,32 @@ WORD = string.ascii_letters + string.digits + "_"
 PRINTABLE = string.ascii_letters + string.digits + " _-.,:;!?/@#%&*+=()[]{}<>'\"\\^$|~`"
 _SETS = {"d": string.digits, "w": WORD, "s": " "}
 _CONTROLS = {"t": "\t", "n": "\n", "r": "\r", "f": "\f", "v": "\v"}
-_MORE = 3  # an open-ended repetition takes up to so many more than it must
+_REPEATS_MORE = 3  # an open-ended repetition repeats at most this often above its minimum
 _REPEATS_MAX = 10_000
 
 
 def sample(pattern: str, random: Random, *, stretch: int = 0) -> str:
-    """A string that the pattern matches; `stretch` asks for longer repetitions. ValueError if it cannot."""
-    reader = _Reader(pattern, random, stretch)
-    text = reader.alternatives()
-    if reader.at < len(pattern):
-        raise ValueError(f"cannot read {pattern!r} from {reader.at} on")
+    """Return a string that matches. `stretch`: more repetitions. Raise ValueError if it cannot parse."""
+    sampler = _Sampler(pattern, random, stretch)
+    text = sampler.alternatives()
+    if sampler.at < len(pattern):
+        raise ValueError(f"cannot read {pattern!r} from {sampler.at} on")
     return text
 
 
-class _Reader:
-    """Walks a pattern once for each sample, writing what it reads. Branches not taken are read too."""
+class _Sampler:
+    """Parses a pattern and makes one sample on the way. Branches not chosen are parsed too."""
 
     def __init__(self, pattern: str, random: Random, stretch: int) -> None:
         self._pattern = pattern
         self._random = random
-        self._more = max(_MORE, stretch)
+        self._more = max(_REPEATS_MORE, stretch)
         self.at = 0
 
     def alternatives(self) -> str:
+        """Return a sample of one of the alternatives from `at` on, and move `at` behind them."""
         options = [self._sequence()]
-        while self._take("|"):
+        while self._skip("|"):
             options.append(self._sequence())
         return self._random.choice(options)
 
@@ -73,19 +74,19 @@ class _Reader:
         return char
 
     def _group(self) -> str:
-        if self._take("?"):
-            if self._take("P<") or (self._take("<") and self._peek() not in "=!"):
+        if self._skip("?"):
+            if self._skip("P<") or (self._skip("<") and self._peek() not in "=!"):
                 self.at = self._pattern.index(">", self.at) + 1
-            elif not self._take(":"):
+            elif not self._skip(":"):
                 raise ValueError(f"lookaround or flags in {self._pattern!r}")
         text = self.alternatives()
-        if not self._take(")"):
+        if not self._skip(")"):
             raise ValueError(f"open group in {self._pattern!r}")
         return text
 
     def _class(self) -> list[str]:
-        negated, chars = self._take("^"), list[str]()
-        while not self._take("]") or not chars:
+        negated, chars = self._skip("^"), list[str]()
+        while not self._skip("]") or not chars:
             low = self._member()
             if self._peek() == "-" and self._pattern[self.at + 1 : self.at + 2] not in ("]", ""):
                 self.at += 1
@@ -93,22 +94,22 @@ class _Reader:
                 chars += [chr(code) for code in range(ord(low[0]), ord(high[0]) + 1)]
             else:
                 chars += low
-        found = [char for char in PRINTABLE if char not in chars] if negated else chars
-        if not found:
+        allowed = [char for char in PRINTABLE if char not in chars] if negated else chars
+        if not allowed:
             raise ValueError(f"empty class in {self._pattern!r}")
-        return found
+        return allowed
 
     def _member(self) -> list[str]:
         char = self._next()
         return self._escape() if char == "\\" else [char]
 
     def _escape(self) -> list[str]:
-        """The characters an escape stands for; none for a word boundary."""
+        """Return the characters of an escape; none for a word boundary."""
         char = self._next()
         if char in _SETS:
             return list(_SETS[char])
         if char.lower() in _SETS:
-            return [one for one in PRINTABLE if one not in _SETS[char.lower()]]
+            return [other for other in PRINTABLE if other not in _SETS[char.lower()]]
         if char in "bB":
             return []
         if char in _CONTROLS:
@@ -123,15 +124,15 @@ class _Reader:
 
     def _quantifier(self) -> tuple[int, int]:
         least, most = self._bounds()
-        if not self._take("?"):
-            self._take("+")
+        if not self._skip("?"):
+            self._skip("+")
         if least > _REPEATS_MAX:
             raise ValueError(f"too many repetitions in {self._pattern!r}")
         return least, min(most, _REPEATS_MAX)
 
     def _bounds(self) -> tuple[int, int]:
         for sign, bounds in (("*", (0, self._more)), ("+", (1, 1 + self._more)), ("?", (0, 1))):
-            if self._take(sign):
+            if self._skip(sign):
                 return bounds
         end = self._pattern.find("}", self.at)
         inside = self._pattern[self.at + 1 : end] if self._peek() == "{" and end > 0 else ""
@@ -144,10 +145,10 @@ class _Reader:
     def _peek(self) -> str:
         return self._pattern[self.at : self.at + 1]
 
-    def _take(self, wanted: str) -> bool:
-        found = self._pattern.startswith(wanted, self.at)
-        self.at += len(wanted) * found
-        return found
+    def _skip(self, wanted: str) -> bool:
+        is_there = self._pattern.startswith(wanted, self.at)
+        self.at += len(wanted) * is_there
+        return is_there
 
     def _next(self) -> str:
         if self.at >= len(self._pattern):

@@ -1,4 +1,4 @@
-"""What goes out: xAI's bodies and headers as values. Writing them to a socket is the server's."""
+"""Replies as values: bodies and headers of xAI. The server writes them to the socket."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ if TYPE_CHECKING:
     from runner.simulator.models import Model
     from runner.simulator.usage import Usage
 
-Act = Literal["send", "cut", "reset", "hang"]
+Delivery = Literal["send", "cut", "reset", "hang"]
 JSON = {"content-type": "application/json"}
 GARBAGE = b'{"id":"\xff\xfe<html>upstream connect error</html>'
 
 
 @dataclass(slots=True, kw_only=True)
 class Reply:
-    """`act` says how it ends: sent whole, cut midway, connection reset, or silence and then a reset."""
+    """An HTTP reply."""
 
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
-    act: Act = "send"
+    delivery: Delivery = "send"  # whole, cut in the middle, connection reset, or no byte and then a reset
 
 
-class Refusal(Exception):  # noqa: N818 - it refuses a request, nothing here has gone wrong
-    """A request the API answers with an error body."""
+class Refusal(Exception):  # noqa: N818 - the request is refused, the simulator is fine
+    """A refused request: the API replies with an error body."""
 
     def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
@@ -36,26 +36,29 @@ class Refusal(Exception):  # noqa: N818 - it refuses a request, nothing here has
         self.headers = headers or {}
 
     def reply(self) -> Reply:
+        """Return the reply with the error body {"code", "error"}."""
         body = orjson.dumps({"code": self.code, "error": str(self)})
         return Reply(status=self.status, body=body, headers=JSON | self.headers)
 
 
-class Page(Refusal):
-    """A refusal by what stands before the API: a page of HTML, not an error body."""
+class HtmlRefusal(Refusal):
+    """A refusal by a proxy in front of the API: an HTML page, not an error body."""
 
     def reply(self) -> Reply:
+        """Return the reply with an HTML page."""
         body = f"<!DOCTYPE html><html><head><title>api.x.ai | {self.status}: {self}</title></head></html>"
         return Reply(status=self.status, body=body.encode(), headers={"content-type": "text/html"})
 
 
 def json_reply(value: Any, headers: dict[str, str] | None = None) -> Reply:
+    """Return a 200 with the value as JSON."""
     return Reply(body=orjson.dumps(value), headers=JSON | headers if headers else JSON)
 
 
 def completion(
     *, completion_id: str, created: int, model: Model, choices: bytes, usage: Usage, ticks: bool
 ) -> bytes:
-    """A chat.completion. Without `ticks` it lacks the cost, as replies before 2026 did."""
+    """Return a chat.completion as JSON. Without `ticks` it has no cost field, as replies before 2026."""
     cost = b',"cost_in_usd_ticks":%d' % usage.ticks if ticks else b""
     return (
         b'{"id":"%b","object":"chat.completion","created":%d,"model":"%b","choices":%b,'

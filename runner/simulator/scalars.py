@@ -1,4 +1,4 @@
-"""Strings and numbers within the bounds of a flat schema."""
+"""Random strings and numbers within the bounds of a flat schema."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from runner.simulator.patterns import sample
 if TYPE_CHECKING:
     from random import Random
 
-    from runner.simulator.schemas import Flat
+    from runner.simulator.flat_schemas import Flat
 
 TRIES = 24
 WORDS_MAX = 12
-LENGTH_MAX = 10_000  # a schema that asks for more gets less: the simulator must not run out of memory
-SPAN = 100  # an open range of numbers is so wide
+LENGTH_MAX = 10_000  # longer ones are not made, whatever the schema asks: memory stays bounded
+SPAN = 100  # width of a range with one bound or none
 _ROUNDING = 1e-9
 
 
-def string(flat: Flat, random: Random, words: list[str]) -> str:
-    """A string of the wanted format or pattern, else a few of the words in a row."""
+def make_string(flat: Flat, random: Random, words: list[str]) -> str:
+    """Return a string of the schema's format or pattern, else a few consecutive words of `words`."""
     least, most = min(flat.get("minLength", 0), LENGTH_MAX), flat.get("maxLength", math.inf)
     if "pattern" in flat:
-        return matching(flat["pattern"], random, least, most)
+        return make_matching(flat["pattern"], random, least, most)
     text = _formatted(flat.get("format", ""), random)
     if text and least <= len(text) <= most:
         return text
@@ -35,8 +35,8 @@ def string(flat: Flat, random: Random, words: list[str]) -> str:
     return text if len(text) <= most else text[: int(most)]
 
 
-def matching(pattern: str, random: Random, least: int = 0, most: float = math.inf) -> str:
-    """A string that the pattern matches, of the wanted length if that can be found; "" if none can."""
+def make_matching(pattern: str, random: Random, least: int = 0, most: float = math.inf) -> str:
+    """Return a string that matches the pattern, of `least` to `most` characters if found; "" if none is."""
     text = ""
     for _ in range(TRIES):
         try:
@@ -48,8 +48,8 @@ def matching(pattern: str, random: Random, least: int = 0, most: float = math.in
     return text
 
 
-def number(flat: Flat, share: float, *, whole: bool) -> int | float:
-    """A number within the bounds; `share`, 0 to 1, says how far up between them."""
+def make_number(flat: Flat, share: float, *, whole: bool) -> int | float:
+    """Return a number within the bounds; `share`, 0 to 1, is its position between them."""
     step = flat.get("multipleOf", 1 if whole else None)
     low, high = _range(flat, step)
     if step is None:
@@ -61,20 +61,20 @@ def number(flat: Flat, share: float, *, whole: bool) -> int | float:
 
 
 def _range(flat: Flat, step: float | None) -> tuple[float, float]:
-    """The least and the greatest number allowed. An excluded bound moves inwards, by a step or a bit."""
+    """Return the least and the greatest allowed number. An excluded bound moves inwards."""
     low, high = flat.get("minimum", -math.inf), flat.get("maximum", math.inf)
     above, below = flat.get("exclusiveMinimum", -math.inf), flat.get("exclusiveMaximum", math.inf)
     if above >= low and above != -math.inf:
-        low = _beyond(above, step, min(high, below))
+        low = _next_above(above, step, min(high, below))
     if below <= high and below != math.inf:
-        high = -_beyond(-below, step, -low)
+        high = -_next_above(-below, step, -low)
     if low == -math.inf:
         low = 0 if high >= 0 else high - SPAN
     return low, low + SPAN if high == math.inf else high
 
 
-def _beyond(bound: float, step: float | None, limit: float) -> float:
-    """The next allowed number above an excluded bound; without a step, a little on the way to the limit."""
+def _next_above(bound: float, step: float | None, limit: float) -> float:
+    """Return the next multiple of the step above the bound; without a step, a number below the limit."""
     if step is not None:
         return (math.floor(bound / step + _ROUNDING) + 1) * step
     return bound + min(1.0, (limit - bound) / 16)

@@ -1,4 +1,4 @@
-"""A simulator that listens: each connection comes in by the quick door, and may go on to aiohttp's."""
+"""The simulator's TCP server: connections start on the fast path and may fall back to aiohttp."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from runner.simulator.aiohttp_server import make_aiohttp_server
 from runner.simulator.api import Api
 from runner.simulator.connection import Connection
-from runner.simulator.desk import Desk
-from runner.simulator.web import web_door
+from runner.simulator.server_state import ServerState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,50 +20,54 @@ if TYPE_CHECKING:
     from runner.simulator.options import Options
 
 BACKLOG = 1024
-PATIENCE_S = 0.01  # with aiohttp's requests under way when it closes; it takes 0 for no end
+AIOHTTP_SHUTDOWN_S = 0.01  # to wait for open requests when it closes; aiohttp waits for ever with 0
 
 
-class Running:
-    """A simulator that listens. `url` is the base URL for a client; `close` ends it at once."""
+class SimulatorServer:
+    """A simulator on a TCP port."""
 
     def __init__(self, api: Api, options: Options) -> None:
-        self._desk = Desk(api, hang_s=options.hang_s)
-        self._web = web_door(self._desk)
+        self._state = ServerState(api, hang_s=options.hang_s)
+        self._aiohttp = make_aiohttp_server(self._state)
         self._connections: set[Connection] = set()
         self._listener: asyncio.Server | None = None
         self.host, self.port = options.host, options.port
 
     @property
     def url(self) -> str:
+        """Return the base URL for a client."""
         return f"http://{self.host}:{self.port}/v1"
 
     async def listen(self) -> None:
-        """Binds the port; OSError if it is taken."""
+        """Bind the port. Raise OSError if it is taken."""
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(self._connection, self.host, self.port, backlog=BACKLOG)
+        self._listener = await loop.create_server(
+            self._make_connection, self.host, self.port, backlog=BACKLOG
+        )
         self.port = self._listener.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
+        """Close the port and all connections; replies under way are cancelled."""
         if self._listener is not None:
             self._listener.close()
         await asyncio.gather(*[connection.close() for connection in self._connections])
-        await self._web.shutdown(PATIENCE_S)
+        await self._aiohttp.shutdown(AIOHTTP_SHUTDOWN_S)
 
     def books(self, *, jobs: bool = False) -> dict[str, Any]:
-        """The ledger as it stands."""
-        ledger: dict[str, Any] = orjson.loads(b"".join(self.books_json(jobs=jobs)))
-        return ledger
+        """Return the books now, with one entry per job if `jobs`."""
+        books: dict[str, Any] = orjson.loads(b"".join(self.books_json(jobs=jobs)))
+        return books
 
     def books_json(self, *, jobs: bool) -> Iterator[bytes]:
-        """The ledger in pieces."""
-        return self._desk.books_json(jobs=jobs)
+        """Yield the books as JSON in chunks."""
+        return self._state.books_json(jobs=jobs)
 
-    def _connection(self) -> Connection:
-        return Connection(self._desk, self._connections, self._web)
+    def _make_connection(self) -> Connection:
+        return Connection(self._state, self._connections, self._aiohttp)
 
 
-async def serve(options: Options, clock: Clock = time.monotonic) -> Running:
-    """Starts a simulator in this event loop. `clock` is for tests that cannot wait a minute or a day."""
-    running = Running(Api(options, clock), options)
-    await running.listen()
-    return running
+async def serve(options: Options, clock: Clock = time.monotonic) -> SimulatorServer:
+    """Start a simulator in this event loop. Tests pass a `clock` so that they need not wait."""
+    server = SimulatorServer(Api(options, clock), options)
+    await server.listen()
+    return server

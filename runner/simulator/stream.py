@@ -1,4 +1,4 @@
-"""A chat completion as a stream: server-sent events in OpenAI's form, ended by [DONE]."""
+"""Streamed chat completions: server-sent events in OpenAI's form, ended by [DONE]."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 DONE = b"data: [DONE]\n\n"
 HEADERS = {"content-type": "text/event-stream", "cache-control": "no-cache"}
-_PIECE = re.compile(r"\s*\S+\s*|\s+")
+_WORD = re.compile(r"\s*\S+\s*|\s+")
 
 
-def events(whole: bytes, *, with_usage: bool) -> bytes:
-    """All events of a chat.completion: the role, its text word by word or its tool calls, the end.
+def events(completion_json: bytes, *, with_usage: bool) -> bytes:
+    """Return all events of a chat.completion: the role, the text word by word or the tool calls, the end.
 
-    `with_usage`: the wish of `stream_options`, one more event that has the usage and no choices.
+    `with_usage` adds an event with the usage and no choices, as `stream_options.include_usage` asks.
     """
-    completion = orjson.loads(whole)
+    completion = orjson.loads(completion_json)
     usage = completion.pop("usage")
     chunk = completion | {"object": "chat.completion.chunk"}
     parts = [
@@ -37,8 +37,8 @@ def events(whole: bytes, *, with_usage: bool) -> bytes:
 def _deltas(choice: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str | None]]:
     message = choice["message"]
     yield {"role": "assistant", "content": ""}, None
-    for piece in _PIECE.findall(message["content"]):
-        yield {"content": piece}, None
+    for word in _WORD.findall(message["content"]):
+        yield {"content": word}, None
     for index, call in enumerate(message.get("tool_calls", ())):
         yield {"tool_calls": [{"index": index, **call}]}, None
     yield {}, choice["finish_reason"]

@@ -1,4 +1,4 @@
-"""What can be changed while the simulator runs: troubles of the world, limits, pace and fault rates."""
+"""Switches: settings that can change while the simulator runs. Outages, limits, latency, fault rates."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
     from runner.simulator.models import Model
 
-Limit = int | Literal["catalogue", "none"]
+Limit = int | Literal["catalogue", "none"]  # catalogue: the limit of the model table
 RPM_PER_RPS = 48
 RPS_LEAST = 2
 
 
 @dataclass(slots=True, kw_only=True)
 class Switches:
-    """The live settings. `down` answers everything with 503, or resets every connection.
+    """The current switches. `down` answers all requests with 503, or resets all connections.
 
-    A limit changes in silence where `announce_rpm` or `announce_tpm` go on telling the old one.
+    Set `announce_rpm` or `announce_tpm` to the old value to change a limit without announcing it.
     """
 
     key_revoked: bool = False
@@ -42,15 +42,15 @@ class Switches:
     faults: Rates
 
     def limits(self, model: Model) -> Limits:
-        """The limits of a team on this model. Unless set, the second allows RPM / 48, at least 2."""
+        """Return the limits of a team on this model. RPS is RPM / 48, at least 2, unless set."""
         rpm = _resolve(self.rpm, model.rpm)
         derived = None if rpm is None else max(RPS_LEAST, rpm // RPM_PER_RPS)
         return Limits(rpm=rpm, tpm=_resolve(self.tpm, model.tpm), rps=_resolve(self.rps, derived))
 
-    def change(self, wishes: Mapping[str, object]) -> None:
-        """Takes over all of the wishes or, where one makes no sense, none: ValueError says which."""
+    def change(self, changes: Mapping[str, object]) -> None:
+        """Apply all changes, or none and raise ValueError with the reason if one is invalid."""
         checked = {}
-        for name, value in wishes.items():
+        for name, value in changes.items():
             if name not in _PARSERS:
                 raise ValueError(f"no such switch: {name} (there are {', '.join(_PARSERS)})")
             checked[name] = _PARSERS[name](name, value)
@@ -58,10 +58,10 @@ class Switches:
             setattr(self, name, value)
 
 
-def _resolve(wish: Limit, usual: int | None) -> int | None:
-    if wish == "catalogue":
-        return usual
-    return None if wish == "none" else wish
+def _resolve(limit: Limit, of_model: int | None) -> int | None:
+    if limit == "catalogue":
+        return of_model
+    return None if limit == "none" else limit
 
 
 def _flag(name: str, value: object) -> bool:

@@ -1,7 +1,7 @@
-"""Tokens and money: how many tokens a text has, and what a request costs in ticks.
+"""Token counts and costs: the tokens of a text, and the price of a request in ticks.
 
 A token is four bytes of UTF-8, about right for English. As with the real API, a prompt carries a hidden
-overhead that is nearly always cached, and reasoning tokens stand outside completion_tokens.
+overhead that is nearly always cached, and reasoning tokens are not part of completion_tokens.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MESSAGE_TOKENS = 3
 
 
 class Usage(NamedTuple):
-    """The tokens of one request and what they cost. `text` and `image` make up the prompt."""
+    """Tokens of one request and their cost in ticks. The prompt is text + image; cached is part of it."""
 
     text: int
     image: int
@@ -29,15 +29,19 @@ class Usage(NamedTuple):
 
     @property
     def prompt(self) -> int:
+        """Return the prompt tokens."""
         return self.text + self.image
 
     @property
     def total(self) -> int:
+        """Return prompt, completion and reasoning tokens together."""
         return self.text + self.image + self.completion + self.reasoning
 
 
-def measure(model: Model, *, text: int, image: int, cached: int, completion: int, reasoning: int) -> Usage:
-    """Prices the tokens: all of them take the long price once the prompt reaches the model's threshold."""
+def price_usage(
+    model: Model, *, text: int, image: int, cached: int, completion: int, reasoning: int
+) -> Usage:
+    """Return the usage with its cost. If the prompt reaches `long_from`, all tokens have the long price."""
     price = model.long_price if text + image >= model.long_from else model.price
     fresh = text + image - cached
     ticks = fresh * price.fresh + cached * price.cached + (completion + reasoning) * price.output
@@ -47,10 +51,12 @@ def measure(model: Model, *, text: int, image: int, cached: int, completion: int
 
 
 def count_tokens(text: str) -> int:
+    """Return the number of tokens of a text."""
     size = len(text) if text.isascii() else len(text.encode())
     return (size + TOKEN_BYTES - 1) // TOKEN_BYTES
 
 
-def tokens_of(text: str) -> list[bytes]:
+def split_tokens(text: str) -> list[bytes]:
+    """Return the tokens of a text as UTF-8 bytes; one may end within a character."""
     data = text.encode()
     return [data[at : at + TOKEN_BYTES] for at in range(0, len(data), TOKEN_BYTES)]

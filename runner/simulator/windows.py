@@ -1,6 +1,6 @@
-"""Strict sliding windows: requests and tokens a minute, requests a second, of one team and model.
+"""Sliding windows: requests and tokens per minute, requests per second, of one team and model.
 
-The window that ends now holds what was charged after now - 60 s. Time comes in as an argument.
+At time `now` the minute window holds what was charged after now - 60 s. The caller passes the time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ SECOND_S = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one team may do with one model; None is no limit."""
+    """Requests per minute, tokens per minute, requests per second of one team and model; None is no limit."""
 
     rpm: int | None
     tpm: int | None
@@ -22,19 +22,19 @@ class Limits:
 
 
 class Window:
-    """What one team charged to one model of late, and the peaks it ever reached."""
+    """Recent charges of one team and model, and the highest sums ever reached."""
 
     __slots__ = ("_minute", "_second", "_tokens", "_used", "peak_rpm", "peak_rps", "peak_tpm")
 
     def __init__(self) -> None:
         self._minute: deque[float] = deque()
-        self._tokens: deque[int] = deque()  # beside the minute: no pair for each of a million requests
+        self._tokens: deque[int] = deque()  # parallel to _minute: no tuple per request
         self._second: deque[float] = deque()
         self._used = 0
         self.peak_rpm = self.peak_tpm = self.peak_rps = 0
 
-    def refusal(self, now: float, tokens: int, limits: Limits) -> str | None:
-        """The limit that a request of so many tokens would break, as the API words it; else None."""
+    def broken_limit(self, now: float, tokens: int, limits: Limits) -> str | None:
+        """Return the limit that a request with `tokens` would break, in the API's words, or None."""
         self._slide(now)
         requests, rate, used = len(self._minute) + 1, len(self._second) + 1, self._used + tokens
         if limits.rps is not None and rate > limits.rps:
@@ -46,7 +46,7 @@ class Window:
         return None
 
     def charge(self, now: float, tokens: int) -> None:
-        """Books an accepted request."""
+        """Count an accepted request and update the peaks."""
         self._slide(now)
         self._minute.append(now)
         self._tokens.append(tokens)

@@ -9,7 +9,7 @@ import openai
 import pytest
 from openai import OpenAI
 from pydantic import BaseModel
-from worlds import KEY, World
+from simulator_thread import KEY, SimulatorThread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,18 +43,18 @@ class Review(BaseModel):
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    with World() as running:
+def simulator() -> Iterator[SimulatorThread]:
+    with SimulatorThread() as running:
         yield running
 
 
 @pytest.fixture
-def client(world: World) -> Iterator[OpenAI]:
-    with OpenAI(base_url=world.running.url, api_key=KEY, max_retries=0, timeout=20) as made:
+def client(simulator: SimulatorThread) -> Iterator[OpenAI]:
+    with OpenAI(base_url=simulator.running.url, api_key=KEY, max_retries=0, timeout=20) as made:
         yield made
 
 
-def test_a_chat_completion(world: World, client: OpenAI) -> None:
+def test_a_chat_completion(simulator: SimulatorThread, client: OpenAI) -> None:
     """Text and usage in the client's own types; the books say that it was accepted and handed out."""
     made = client.chat.completions.create(model=MODEL, messages=asking("How are you?"), user="j-1")
 
@@ -63,13 +63,13 @@ def test_a_chat_completion(world: World, client: OpenAI) -> None:
     assert (made.object, made.model) == ("chat.completion", MODEL)
     assert made.usage is not None
     told = made.usage.to_dict()
-    books = world.books(jobs=True)
+    books = simulator.books(jobs=True)
     assert books["accepted"] == books["fetched"] == 1
     assert books["ticks_fetched"] == told["cost_in_usd_ticks"] == books["jobs"][0]["ticks"]
     assert books["tokens"]["total"] == made.usage.total_tokens
 
 
-def test_a_stream_has_the_same_words_as_the_whole(world: World, client: OpenAI) -> None:
+def test_a_stream_has_the_same_words_as_the_whole(simulator: SimulatorThread, client: OpenAI) -> None:
     """Joined, the pieces are the text; the usage comes when asked for, in a last piece without choices."""
     whole = client.chat.completions.create(model=MODEL, messages=asking("Tell of nine."), seed=1)
     with client.chat.completions.create(
@@ -88,7 +88,7 @@ def test_a_stream_has_the_same_words_as_the_whole(world: World, client: OpenAI) 
     assert pieces[-1].usage is not None
     assert pieces[-1].usage.total_tokens > 0
     assert all(piece.usage is None for piece in bare)
-    assert world.books()["fetched"] == 3
+    assert simulator.books()["fetched"] == 3
 
 
 def test_tools_are_called_whole_and_in_a_stream(client: OpenAI) -> None:
@@ -140,7 +140,7 @@ def test_models_are_listed(client: OpenAI) -> None:
     ],
 )
 def test_refusals_are_the_clients_own_errors(
-    world: World,
+    simulator: SimulatorThread,
     client: OpenAI,
     switches: dict[str, object],
     model: str,
@@ -149,10 +149,10 @@ def test_refusals_are_the_clients_own_errors(
     says: str,
 ) -> None:
     """Each with the API's words; nothing is accepted."""
-    world.switch(**switches)
+    simulator.switch(**switches)
 
     with pytest.raises(error) as caught:
         client.chat.completions.create(model=model, messages=asking(text))
 
     assert says in str(caught.value.body)
-    assert world.books()["accepted"] == 0
+    assert simulator.books()["accepted"] == 0

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from worlds import CHAT, KEY, World
+from simulator_thread import CHAT, KEY, SimulatorThread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,29 +113,29 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    with World() as world:
-        yield world
+def simulator() -> Iterator[SimulatorThread]:
+    with SimulatorThread() as simulator:
+        yield simulator
 
 
 @pytest.mark.parametrize(("status", "change"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED])
 def test_a_bad_request_is_refused_with_a_flat_error(
-    world: World, status: int, change: dict[str, Any]
+    simulator: SimulatorThread, status: int, change: dict[str, Any]
 ) -> None:
     """{"code", "error"}, both strings, and nothing is accepted."""
-    before = world.books()["accepted"]
-    seen = world.submit(**change)
+    before = simulator.books()["accepted"]
+    seen = simulator.submit(**change)
     assert seen.status == status, seen.raw
     assert sorted(seen.json) == ["code", "error"]
     assert all(isinstance(value, str) and value for value in seen.json.values())
     assert seen.headers["content-type"] == "application/json"
-    assert world.books()["accepted"] == before
+    assert simulator.books()["accepted"] == before
 
 
 @pytest.mark.parametrize("change", [row[1] for row in ACCEPTED], ids=[row[0] for row in ACCEPTED])
-def test_a_good_request_is_accepted(world: World, change: dict[str, Any]) -> None:
+def test_a_good_request_is_accepted(simulator: SimulatorThread, change: dict[str, Any]) -> None:
     """What the API takes, silently or not, passes."""
-    assert world.submit(**change).status == 200
+    assert simulator.submit(**change).status == 200
 
 
 @pytest.mark.parametrize(
@@ -153,18 +153,18 @@ def test_a_good_request_is_accepted(world: World, change: dict[str, Any]) -> Non
     ],
 )
 def test_a_body_that_is_no_request_is_refused(
-    world: World, status: int, body: bytes, content_type: str
+    simulator: SimulatorThread, status: int, body: bytes, content_type: str
 ) -> None:
     """415 for no JSON at all, 400 for broken JSON, 422 for JSON of another form."""
-    assert world.call("POST", CHAT, body, content_type=content_type).status == status
+    assert simulator.call("POST", CHAT, body, content_type=content_type).status == status
 
 
-def test_a_schema_too_deep_to_handle_is_refused(world: World) -> None:
+def test_a_schema_too_deep_to_handle_is_refused(simulator: SimulatorThread) -> None:
     """Depth must not become a 500."""
     schema: Any = {"type": "string"}
     for _ in range(300):
         schema = {"type": "array", "items": schema}
-    assert world.submit(response_format=schema_format(schema)).status == 400
+    assert simulator.submit(response_format=schema_format(schema)).status == 400
 
 
 @pytest.mark.parametrize(
@@ -182,15 +182,15 @@ def test_a_schema_too_deep_to_handle_is_refused(world: World) -> None:
         ("GET", "/v1/language-models/grok-99", 404),
     ],
 )
-def test_wrong_methods_and_paths(world: World, method: str, path: str, status: int) -> None:
+def test_wrong_methods_and_paths(simulator: SimulatorThread, method: str, path: str, status: int) -> None:
     """405 for a wrong method, 404 for a path that does not exist."""
-    assert world.call(method, path).status == status
+    assert simulator.call(method, path).status == status
 
 
-def test_a_missing_key_is_401_and_a_wrong_one_400(world: World) -> None:
+def test_a_missing_key_is_401_and_a_wrong_one_400(simulator: SimulatorThread) -> None:
     """As with the real API, a wrong key is an invalid argument, and is shown redacted."""
-    assert world.call("GET", "/v1/api-key", key=None).status == 401
-    wrong = world.call("GET", "/v1/api-key", key="sk-wrong-key")
+    assert simulator.call("GET", "/v1/api-key", key=None).status == 401
+    wrong = simulator.call("GET", "/v1/api-key", key="sk-wrong-key")
     assert wrong.status == 400
     assert "Incorrect API key provided: sk***ey." in wrong.json["error"]
     assert "sk-wrong-key" not in wrong.json["error"]
@@ -198,47 +198,50 @@ def test_a_missing_key_is_401_and_a_wrong_one_400(world: World) -> None:
 
 def test_named_keys_are_the_only_ones() -> None:
     """--key closes the door to all others."""
-    with World(keys=("xai-one", "xai-two")) as world:
-        assert [world.submit(key=key).status for key in ("xai-one", "xai-two", KEY)] == [200, 200, 400]
+    with SimulatorThread(keys=("xai-one", "xai-two")) as simulator:
+        assert [simulator.submit(key=key).status for key in ("xai-one", "xai-two", KEY)] == [200, 200, 400]
 
 
 def test_a_retired_model_is_served_by_its_successor() -> None:
     """The reply carries, and is billed by, the name of the model that served it."""
-    with World(keep_retired=False) as world:
+    with SimulatorThread(keep_retired=False) as simulator:
         for slug in ("grok-4", "grok-4-0709", "grok-3", "grok-4-fast"):
-            assert world.completion(model=slug)["model"] == "grok-4.3"
-        assert world.completion(model="grok-code-fast-1")["model"] == "grok-build-0.1"
-        assert world.completion(model="grok-3")["usage"]["completion_tokens_details"]["reasoning_tokens"] == 0
-        assert "grok-4-0709" not in [card["id"] for card in world.call("GET", "/v1/models").json["data"]]
+            assert simulator.completion(model=slug)["model"] == "grok-4.3"
+        assert simulator.completion(model="grok-code-fast-1")["model"] == "grok-build-0.1"
+        assert (
+            simulator.completion(model="grok-3")["usage"]["completion_tokens_details"]["reasoning_tokens"]
+            == 0
+        )
+        assert "grok-4-0709" not in [card["id"] for card in simulator.call("GET", "/v1/models").json["data"]]
 
 
-def test_the_catalogue_is_listed_with_aliases_and_prices(world: World) -> None:
+def test_the_catalogue_is_listed_with_aliases_and_prices(simulator: SimulatorThread) -> None:
     """/v1/models in OpenAI's shape, /v1/language-models with prices in ticks per token."""
-    models = world.call("GET", "/v1/models").json
+    models = simulator.call("GET", "/v1/models").json
     assert models["object"] == "list"
     assert {"grok-4-0709", "grok-4.3"} <= {card["id"] for card in models["data"]}
-    assert world.call("GET", "/v1/models/grok-4").json["id"] == "grok-4-0709"
-    card = world.call("GET", "/v1/language-models/grok-4-latest").json
+    assert simulator.call("GET", "/v1/models/grok-4").json["id"] == "grok-4-0709"
+    card = simulator.call("GET", "/v1/language-models/grok-4-latest").json
     assert card["aliases"] == ["grok-4", "grok-4-latest"]
     prices = ("prompt_text_token_price", "cached_prompt_text_token_price", "completion_text_token_price")
     assert [card[name] for name in prices] == [30_000, 7_500, 150_000]
-    assert card in world.call("GET", "/v1/language-models").json["models"]
+    assert card in simulator.call("GET", "/v1/language-models").json["models"]
 
 
-def test_the_key_card_tells_the_team_and_hides_the_key(world: World) -> None:
+def test_the_key_card_tells_the_team_and_hides_the_key(simulator: SimulatorThread) -> None:
     """/v1/api-key: all fields of the real one, the key redacted."""
-    card = world.call("GET", "/v1/api-key").json
+    card = simulator.call("GET", "/v1/api-key").json
     assert card["redacted_api_key"] == f"xai-...{KEY[-4:]}"
     assert KEY not in json.dumps(card)
     assert card["acls"] == ["api-key:model:*", "api-key:endpoint:*"]
     assert not any(card[name] for name in ("team_blocked", "api_key_blocked", "api_key_disabled"))
 
 
-def test_a_text_is_tokenized_to_its_own_bytes(world: World) -> None:
+def test_a_text_is_tokenized_to_its_own_bytes(simulator: SimulatorThread) -> None:
     """The token bytes joined are the text."""
     text = "Grüße, 世界! How are you?"
     body = json.dumps({"text": text, "model": "grok-4"}).encode()
-    tokens = world.call("POST", "/v1/tokenize-text", body).json["token_ids"]
+    tokens = simulator.call("POST", "/v1/tokenize-text", body).json["token_ids"]
     assert bytes(byte for token in tokens for byte in token["token_bytes"]).decode() == text
-    assert world.call("POST", "/v1/tokenize-text", b'{"model": "grok-4"}').status == 422
-    assert world.call("POST", "/v1/tokenize-text", b'{"model": "grok-99", "text": ""}').status == 404
+    assert simulator.call("POST", "/v1/tokenize-text", b'{"model": "grok-4"}').status == 422
+    assert simulator.call("POST", "/v1/tokenize-text", b'{"model": "grok-99", "text": ""}').status == 404

@@ -10,13 +10,13 @@ import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import World
+from simulator_thread import SimulatorThread
 
-from runner.simulator.instances import instance
 from runner.simulator.models import Catalogue
-from runner.simulator.moods import lean
 from runner.simulator.patterns import sample
-from runner.simulator.usage import measure
+from runner.simulator.schema_instances import make_instance
+from runner.simulator.sentiment import score
+from runner.simulator.usage import price_usage
 
 REVIEW = {
     "type": "object",
@@ -93,7 +93,7 @@ def test_an_instance_satisfies_its_schema(schema: Any) -> None:
     """Whatever the chance and the text."""
     for seed in range(12):
         for text in ("I love it, great!", "not good, broke at once", ""):
-            value = instance(schema, Random(seed), text)
+            value = make_instance(schema, Random(seed), text)
             assert valid(schema, value), value
 
 
@@ -151,7 +151,7 @@ SCHEMAS = st.recursive(
 @given(SCHEMAS, st.integers(0, 2**32))
 def test_instances_of_small_schemas_satisfy_them(schema: Any, seed: int) -> None:
     """Objects, arrays, bounds, enums and unions, nested in any way."""
-    value = instance(schema, Random(seed), "a fine text, nothing wrong")
+    value = make_instance(schema, Random(seed), "a fine text, nothing wrong")
     assert valid(schema, value), value
 
 
@@ -170,7 +170,7 @@ def test_samples_match_their_pattern(pattern: str) -> None:
 @pytest.mark.parametrize("pattern", ["(?=x)y", "(", "[a", "*", r"\p{L}", "a{2", "x{20000}"])
 def test_a_pattern_it_cannot_read_makes_no_trouble(pattern: str) -> None:
     """The answer is then the nearest the simulator can do; no request dies of it."""
-    assert isinstance(instance({"type": "string", "pattern": pattern}, Random(1), "text"), str)
+    assert isinstance(make_instance({"type": "string", "pattern": pattern}, Random(1), "text"), str)
 
 
 def test_references_out_of_the_document_make_no_trouble() -> None:
@@ -180,7 +180,7 @@ def test_references_out_of_the_document_make_no_trouble() -> None:
         "properties": {"a": {"$ref": "https://example.com/x.json"}},
         "minProperties": 1,
     }
-    assert "a" in instance(schema, Random(1), "text")
+    assert "a" in make_instance(schema, Random(1), "text")
 
 
 def test_reviews_are_labelled_as_their_words_sound() -> None:
@@ -192,18 +192,18 @@ def test_reviews_are_labelled_as_their_words_sound() -> None:
         "It arrived on Tuesday": ("neutral", 3),
     }
     for text, (sentiment, rating) in reviews.items():
-        made = instance(REVIEW, Random(3), text)
+        made = make_instance(REVIEW, Random(3), text)
         assert (made["sentiment"], made["rating"]) == (sentiment, rating), text
-    assert -1 <= lean("great but broken") <= 1
+    assert -1 <= score("great but broken") <= 1
 
 
 def test_a_structured_output_is_json_that_fits() -> None:
     """response_format json_schema and json_object, over HTTP."""
-    with World() as world:
+    with SimulatorThread() as simulator:
         wish = {"type": "json_schema", "json_schema": {"name": "review", "schema": REVIEW, "strict": True}}
-        message = world.completion("Great phone, love it", response_format=wish)["choices"][0]["message"]
+        message = simulator.completion("Great phone, love it", response_format=wish)["choices"][0]["message"]
         assert valid(REVIEW, json.loads(message["content"]))
-        free = world.completion(response_format={"type": "json_object"})["choices"][0]["message"]
+        free = simulator.completion(response_format={"type": "json_object"})["choices"][0]["message"]
         assert isinstance(json.loads(free["content"]), dict)
 
 
@@ -214,26 +214,26 @@ def test_tools_are_called_as_tool_choice_says() -> None:
         {"type": "function", "function": {"name": "weather", "parameters": city}},
         {"type": "function", "function": {"name": "clock"}},
     ]
-    with World() as world:
+    with SimulatorThread() as simulator:
         for choice in ({}, {"tool_choice": "auto"}, {"tool_choice": "required"}):
-            made = world.completion(tools=tools, **choice)["choices"][0]
+            made = simulator.completion(tools=tools, **choice)["choices"][0]
             assert made["finish_reason"] == "tool_calls"
             call = made["message"]["tool_calls"][0]
             assert call["function"]["name"] == "weather"
             assert valid(city, json.loads(call["function"]["arguments"]))
         named = {"type": "function", "function": {"name": "clock"}}
-        made = world.completion(tools=tools, tool_choice=named)["choices"][0]
+        made = simulator.completion(tools=tools, tool_choice=named)["choices"][0]
         assert made["message"]["tool_calls"][0]["function"]["name"] == "clock"
-        assert world.completion(tools=tools, tool_choice="none")["choices"][0]["finish_reason"] == "stop"
+        assert simulator.completion(tools=tools, tool_choice="none")["choices"][0]["finish_reason"] == "stop"
         told = [{"role": "user", "content": "?"}, {"role": "tool", "tool_call_id": "1", "content": "rain"}]
-        assert world.completion(tools=tools, messages=told)["choices"][0]["message"]["content"]
+        assert simulator.completion(tools=tools, messages=told)["choices"][0]["message"]["content"]
 
 
 def test_the_usage_adds_up_and_the_ticks_follow_the_formula() -> None:
     """total = prompt + completion + reasoning; ticks are exact, reasoning at the output price."""
-    with World() as world:
+    with SimulatorThread() as simulator:
         for number in range(20):
-            usage = world.completion(f"question {number} " * number)["usage"]
+            usage = simulator.completion(f"question {number} " * number)["usage"]
             prompt, output = usage["prompt_tokens"], usage["total_tokens"] - usage["prompt_tokens"]
             details = usage["prompt_tokens_details"]
             cached = details["cached_tokens"]
@@ -250,7 +250,7 @@ def test_the_real_bill_of_a_real_request() -> None:
     """A bill seen in the wild: 10,120 prompt tokens, 128 cached, 1,499 + 2,809 output on grok-4.20."""
     model = Catalogue().find("grok-4.20")
     assert model is not None
-    usage = measure(model, text=10_120, image=0, cached=128, completion=1_499, reasoning=2_809)
+    usage = price_usage(model, text=10_120, image=0, cached=128, completion=1_499, reasoning=2_809)
     assert (usage.ticks, usage.total) == (232_856_000, 14_428)
 
 
@@ -258,8 +258,8 @@ def test_a_long_prompt_takes_the_long_price_for_everything() -> None:
     """grok-4-0709: from 128,001 prompt tokens on, $6, $1.50 and $30 a million."""
     model = Catalogue(keep_retired=True).find("grok-4")
     assert model is not None
-    short = measure(model, text=128_000, image=0, cached=1_000, completion=10, reasoning=10)
-    long = measure(model, text=128_001, image=0, cached=1_000, completion=10, reasoning=10)
+    short = price_usage(model, text=128_000, image=0, cached=1_000, completion=10, reasoning=10)
+    long = price_usage(model, text=128_001, image=0, cached=1_000, completion=10, reasoning=10)
     assert short.ticks == 127_000 * 30_000 + 1_000 * 7_500 + 20 * 150_000
     assert long.ticks == 127_001 * 60_000 + 1_000 * 15_000 + 20 * 300_000
 
@@ -267,17 +267,17 @@ def test_a_long_prompt_takes_the_long_price_for_everything() -> None:
 def test_images_and_choices_and_efforts_count() -> None:
     """Images are prompt tokens, n sums the output and bills the prompt once, effort makes reasoning."""
     image = {"type": "image_url", "image_url": {"url": "https://x/y.png", "detail": "low"}}
-    with World() as world:
-        seen = world.completion(
+    with SimulatorThread() as simulator:
+        seen = simulator.completion(
             messages=[{"role": "user", "content": [{"type": "text", "text": "?"}, image]}]
         )
         assert seen["usage"]["prompt_tokens_details"]["image_tokens"] == 512
-        three = world.completion(n=3)
+        three = simulator.completion(n=3)
         assert [choice["index"] for choice in three["choices"]] == [0, 1, 2]
-        assert three["usage"]["prompt_tokens"] == world.completion(n=1)["usage"]["prompt_tokens"]
+        assert three["usage"]["prompt_tokens"] == simulator.completion(n=1)["usage"]["prompt_tokens"]
 
         def reasoning(model: str, **effort: str) -> int:
-            details = world.completion(model=model, **effort)["usage"]["completion_tokens_details"]
+            details = simulator.completion(model=model, **effort)["usage"]["completion_tokens_details"]
             return int(details["reasoning_tokens"])
 
         assert reasoning("grok-4.3", reasoning_effort="none") == 0
@@ -287,8 +287,8 @@ def test_images_and_choices_and_efforts_count() -> None:
 
 def test_a_small_cap_cuts_the_visible_text() -> None:
     """finish_reason length; reasoning is not capped."""
-    with World() as world:
-        made = world.completion(max_completion_tokens=3)
+    with SimulatorThread() as simulator:
+        made = simulator.completion(max_completion_tokens=3)
         assert made["choices"][0]["finish_reason"] == "length"
         assert len(made["choices"][0]["message"]["content"]) <= 12
         assert made["usage"]["completion_tokens"] == 3
@@ -297,7 +297,7 @@ def test_a_small_cap_cuts_the_visible_text() -> None:
 
 def test_old_replies_lack_the_ticks() -> None:
     """--no-ticks, and all other fields stay."""
-    with World(no_ticks=True) as world:
-        usage = world.completion()["usage"]
+    with SimulatorThread(no_ticks=True) as simulator:
+        usage = simulator.completion()["usage"]
         assert "cost_in_usd_ticks" not in usage
         assert usage["num_sources_used"] == 0

@@ -8,9 +8,9 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from worlds import World
+from simulator_thread import SimulatorThread
 
-from runner.simulator.faults import KINDS, Faults, parse_rates
+from runner.simulator.faults import KINDS_BY_POINT, Faults, parse_rates
 
 
 @pytest.mark.parametrize(
@@ -22,9 +22,9 @@ from runner.simulator.faults import KINDS, Faults, parse_rates
 )
 def test_submits_that_are_answered_with_an_error(kind: str, status: int, accepted: int) -> None:
     """Only 500_after was accepted, and nobody can fetch it."""
-    with World(faults={kind: 1.0}) as world:
-        assert world.submit().status == status
-        books = world.books(jobs=True)
+    with SimulatorThread(faults={kind: 1.0}) as simulator:
+        assert simulator.submit().status == status
+        books = simulator.books(jobs=True)
         assert books["accepted"] == books["unanswered"] == accepted
         assert books["faults"] == {kind: 1}
         assert books["refused"] == ({} if accepted else {str(status): 1})
@@ -34,21 +34,21 @@ def test_submits_that_are_answered_with_an_error(kind: str, status: int, accepte
 @pytest.mark.parametrize(("kind", "accepted"), [("reset_before", 0), ("reset_after", 1)])
 def test_submits_whose_connection_is_reset(kind: str, accepted: int) -> None:
     """The client cannot tell the two apart; the books can."""
-    with World(faults={kind: 1.0}) as world:
+    with SimulatorThread(faults={kind: 1.0}) as simulator:
         with pytest.raises(ConnectionResetError):
-            world.submit()
-        books = world.books()
+            simulator.submit()
+        books = simulator.books()
         assert (books["accepted"], books["unanswered"]) == (accepted, accepted)
         assert books["faults"] == {kind: 1}
 
 
 def test_a_hang_is_accepted_or_not_by_coin_and_ends_without_a_reply() -> None:
     """About half of them were accepted."""
-    with World(faults={"hang": 1.0}, hang_s=0.0) as world:
+    with SimulatorThread(faults={"hang": 1.0}, hang_s=0.0) as simulator:
         for number in range(60):
             with pytest.raises(ConnectionResetError):
-                world.submit(f"question {number}")
-        books = world.books(jobs=True)
+                simulator.submit(f"question {number}")
+        books = simulator.books(jobs=True)
         assert books["faults"] == {"hang": 60}
         assert 15 < books["accepted"] < 45
         assert {job["reply"] for job in books["jobs"]} == {"hang"}
@@ -57,120 +57,120 @@ def test_a_hang_is_accepted_or_not_by_coin_and_ends_without_a_reply() -> None:
 @pytest.mark.parametrize(("kind", "status"), [("fetch:429", 429), ("fetch:500", 500), ("fetch:503", 503)])
 def test_a_failed_fetch_does_not_consume_the_result(kind: str, status: int) -> None:
     """The next fetch gets it."""
-    with World(faults={kind: 1.0}) as world:
-        request_id = world.accepted()
-        assert world.fetch(request_id).status == status
-        world.switch(faults={})
-        assert world.fetch(request_id).status == 200
-        assert world.books()["polls_refused"] == {str(status): 1}
+    with SimulatorThread(faults={kind: 1.0}) as simulator:
+        request_id = simulator.accepted()
+        assert simulator.fetch(request_id).status == status
+        simulator.switch(faults={})
+        assert simulator.fetch(request_id).status == 200
+        assert simulator.books()["polls_refused"] == {str(status): 1}
 
 
 def test_a_reset_before_the_fetch_does_not_consume_the_result() -> None:
     """The connection breaks, the result waits."""
-    with World(faults={"fetch:reset_before": 1.0}) as world:
-        request_id = world.accepted()
+    with SimulatorThread(faults={"fetch:reset_before": 1.0}) as simulator:
+        request_id = simulator.accepted()
         with pytest.raises(ConnectionResetError):
-            world.fetch(request_id)
-        world.switch(faults={})
-        assert world.fetch(request_id).status == 200
+            simulator.fetch(request_id)
+        simulator.switch(faults={})
+        assert simulator.fetch(request_id).status == 200
 
 
 def test_garbage_is_no_json_and_consumes_the_result() -> None:
     """A 200 that cannot be read."""
-    with World(faults={"garbage": 1.0}) as world:
-        request_id = world.accepted()
-        seen = world.fetch(request_id)
+    with SimulatorThread(faults={"garbage": 1.0}) as simulator:
+        request_id = simulator.accepted()
+        seen = simulator.fetch(request_id)
         assert seen.status == 200
         with pytest.raises(ValueError, match=r".*"):
             json.loads(seen.raw)
-        assert world.fetch(request_id).status == 404
-        assert world.books()["outcomes"]["garbage"] == 1
+        assert simulator.fetch(request_id).status == 404
+        assert simulator.books()["outcomes"]["garbage"] == 1
 
 
 def test_a_cut_body_is_shorter_than_announced_and_consumes_the_result() -> None:
     """Half of the bytes, then the connection closes."""
-    with World(faults={"cut": 1.0}) as world:
-        request_id = world.accepted()
+    with SimulatorThread(faults={"cut": 1.0}) as simulator:
+        request_id = simulator.accepted()
         with pytest.raises(http.client.IncompleteRead) as caught:
-            world.fetch(request_id)
+            simulator.fetch(request_id)
         assert caught.value.partial.startswith(b'{"id":')
         assert caught.value.expected is not None
         assert caught.value.expected > 0
-        assert world.fetch(request_id).status == 404
-        books = world.books()
+        assert simulator.fetch(request_id).status == 404
+        books = simulator.books()
         assert (books["outcomes"]["cut"], books["fetched"], books["ticks_fetched"]) == (1, 1, 0)
 
 
 def test_a_lost_result_was_accepted_and_is_gone() -> None:
     """404 though nobody ever got it."""
-    with World(faults={"lost": 1.0}) as world:
-        request_id = world.accepted()
-        assert [world.fetch(request_id).status for _ in range(2)] == [404, 404]
-        assert (world.books()["lost"], world.books()["fetched"]) == (1, 0)
+    with SimulatorThread(faults={"lost": 1.0}) as simulator:
+        request_id = simulator.accepted()
+        assert [simulator.fetch(request_id).status for _ in range(2)] == [404, 404]
+        assert (simulator.books()["lost"], simulator.books()["fetched"]) == (1, 0)
 
 
 def test_a_failed_generation_is_an_error_in_a_200() -> None:
     """No choices, no usage: an error object."""
-    with World(faults={"failed": 1.0}) as world:
-        seen = world.fetch(world.accepted())
+    with SimulatorThread(faults={"failed": 1.0}) as simulator:
+        seen = simulator.fetch(simulator.accepted())
         assert seen.status == 200
         assert sorted(seen.json) == ["code", "error"]
         assert "deferred generation failed" in seen.json["error"]
-        assert world.books()["ticks_fetched"] == 0
+        assert simulator.books()["ticks_fetched"] == 0
 
 
 def test_a_completion_without_choices_still_bills() -> None:
     """An ordinary chat.completion whose choices are empty; its price can be read."""
-    with World(faults={"no_choices": 1.0}) as world:
-        seen = world.fetch(world.accepted())
+    with SimulatorThread(faults={"no_choices": 1.0}) as simulator:
+        seen = simulator.fetch(simulator.accepted())
         assert seen.json["choices"] == []
-        assert world.books()["ticks_fetched"] == seen.json["usage"]["cost_in_usd_ticks"]
+        assert simulator.books()["ticks_fetched"] == seen.json["usage"]["cost_in_usd_ticks"]
 
 
 def test_result_faults_wait_for_the_result() -> None:
     """A poll of a pending job loses nothing: rates are of results, not of polls."""
-    with World(faults={"lost": 1.0}, median_s=5.0, sigma=0.0) as world:
-        request_id = world.accepted()
-        assert [world.fetch(request_id).status for _ in range(3)] == [202] * 3
-        world.switch(faults={})
-        world.clock.now_s += 5
-        assert world.fetch(request_id).status == 200
+    with SimulatorThread(faults={"lost": 1.0}, median_s=5.0, sigma=0.0) as simulator:
+        request_id = simulator.accepted()
+        assert [simulator.fetch(request_id).status for _ in range(3)] == [202] * 3
+        simulator.switch(faults={})
+        simulator.clock.now_s += 5
+        assert simulator.fetch(request_id).status == 200
 
 
 def test_a_refused_request_is_refused_whatever_the_fault() -> None:
     """A fault after acceptance needs an acceptance."""
-    with World(faults={"reset_after": 1.0}) as world:
-        assert world.submit(model="grok-99").status == 404
-        assert world.books()["faults"] == {}
+    with SimulatorThread(faults={"reset_after": 1.0}) as simulator:
+        assert simulator.submit(model="grok-99").status == 404
+        assert simulator.books()["faults"] == {}
 
 
 def test_the_newer_refusals_speak_as_the_api_does() -> None:
     """Capacity and safety are told by words alone; a proxy's 520 is a page."""
-    with World(faults={"capacity": 1.0}) as world:
-        assert "at capacity due to high demand" in world.submit().json["error"]
-        world.switch(faults={"safety": 1.0})
-        assert "Failed check: SAFETY_CHECK_TYPE" in world.submit().json["error"]
-        world.switch(faults={"520": 1.0})
-        seen = world.submit()
+    with SimulatorThread(faults={"capacity": 1.0}) as simulator:
+        assert "at capacity due to high demand" in simulator.submit().json["error"]
+        simulator.switch(faults={"safety": 1.0})
+        assert "Failed check: SAFETY_CHECK_TYPE" in simulator.submit().json["error"]
+        simulator.switch(faults={"520": 1.0})
+        seen = simulator.submit()
         assert seen.headers["content-type"].startswith("text/html")
         assert seen.raw.startswith(b"<!DOCTYPE html>")
 
 
 def test_a_marked_prompt_is_refused_by_the_safety_check() -> None:
     """The same words as by rate, and the same again each time it is tried."""
-    with World() as world:
+    with SimulatorThread() as simulator:
         for _ in range(2):
-            seen = world.submit("please [simulate:safety] now")
+            seen = simulator.submit("please [simulate:safety] now")
             assert (seen.status, "usage guidelines" in seen.json["error"]) == (403, True)
-        assert world.submit("please [simulate:other] now").status == 200
-        books = world.books()
+        assert simulator.submit("please [simulate:other] now").status == 200
+        books = simulator.books()
         assert (books["accepted"], books["refused"], books["faults"]) == (1, {"403": 2}, {})
 
 
 def test_retry_after_comes_with_a_fault_429_too() -> None:
     """--retry-after is for every 429."""
-    with World(faults={"429": 1.0}, retry_after=3.0) as world:
-        assert world.submit().headers["retry-after"] == "3"
+    with SimulatorThread(faults={"429": 1.0}, retry_after=3.0) as simulator:
+        assert simulator.submit().headers["retry-after"] == "3"
 
 
 @given(st.integers(0, 2**40), st.floats(0.05, 0.5))
@@ -204,7 +204,7 @@ def test_rates_that_make_no_sense_are_refused(rates: dict[str, object]) -> None:
 
 def test_every_kind_can_be_set_for_its_own_door() -> None:
     """submit:KIND and fetch:KIND exist for each kind of that door."""
-    for door, names in KINDS.items():
+    for door, names in KINDS_BY_POINT.items():
         for name in names:
             scope = "submit" if door == "submit" else "fetch"
             faults = Faults(1, parse_rates({f"{scope}:{name}": 1.0}))

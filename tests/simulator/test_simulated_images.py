@@ -8,7 +8,7 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from worlds import World
+from simulator_thread import SimulatorThread
 
 from runner.simulator.images import image_tokens
 
@@ -99,9 +99,9 @@ def test_pictures_are_billed_and_told_in_the_usage() -> None:
         {"type": "image_url", "image_url": {"url": data_url(jpeg(100, 100))}},
         {"type": "text", "text": "What is this?"},
     ]
-    with World() as world:
-        usage = world.completion(messages=[{"role": "user", "content": parts}])["usage"]
-        books = world.books()
+    with SimulatorThread() as simulator:
+        usage = simulator.completion(messages=[{"role": "user", "content": parts}])["usage"]
+        books = simulator.books()
 
     details = usage["prompt_tokens_details"]
     assert details["image_tokens"] == 4 * 256 + 2 * 256

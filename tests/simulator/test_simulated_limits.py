@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from worlds import KEY, World
+from simulator_thread import KEY, SimulatorThread
 
 from runner.simulator.windows import MINUTE_S, SECOND_S, Limits, Window
 
@@ -13,28 +13,28 @@ MINI = "grok-4.3"
 
 def test_one_request_too_many_in_a_minute_is_refused_and_the_next_minute_is_free() -> None:
     """The window slides: a slot is free again exactly 60 s after it was taken."""
-    with World(rpm=3, rps="none") as world:
+    with SimulatorThread(rpm=3, rps="none") as simulator:
         for _ in range(3):
-            assert world.submit().status == 200
-            world.clock.now_s += 10
-        refused = world.submit()
+            assert simulator.submit().status == 200
+            simulator.clock.now_s += 10
+        refused = simulator.submit()
         assert refused.status == 429
         assert "Requests per Minute (actual/limit): 4/3" in refused.json["error"]
         assert refused.json["code"] == "resource-exhausted"
-        world.clock.now_s += 29.999
-        assert world.submit().status == 429
-        world.clock.now_s += 0.001
-        assert world.submit().status == 200
-        assert world.submit().status == 429
-        assert world.books()["refused"] == {"429": 3}
+        simulator.clock.now_s += 29.999
+        assert simulator.submit().status == 429
+        simulator.clock.now_s += 0.001
+        assert simulator.submit().status == 200
+        assert simulator.submit().status == 429
+        assert simulator.books()["refused"] == {"429": 3}
 
 
 def test_refused_requests_cost_nothing() -> None:
     """A 429 is not accepted, not charged, not in the peaks."""
-    with World(rpm=2, rps="none") as world:
+    with SimulatorThread(rpm=2, rps="none") as simulator:
         for _ in range(10):
-            world.submit()
-        books = world.books()
+            simulator.submit()
+        books = simulator.books()
         assert (books["accepted"], books["refused"]["429"]) == (2, 8)
         assert books["peaks"]["grok-4-0709"]["rpm"] == 2
 
@@ -42,70 +42,70 @@ def test_refused_requests_cost_nothing() -> None:
 def test_the_second_allows_a_48th_of_the_minute_but_two_at_least() -> None:
     """RPS = max(2, RPM / 48)."""
     for rpm, rps in ((60, 2), (96, 2), (480, 10)):
-        with World(rpm=rpm) as world:
-            assert [world.submit().status for _ in range(rps)] == [200] * rps
-            refused = world.submit()
+        with SimulatorThread(rpm=rpm) as simulator:
+            assert [simulator.submit().status for _ in range(rps)] == [200] * rps
+            refused = simulator.submit()
             assert refused.status == 429
             assert f"Requests per Second (actual/limit): {rps + 1}/{rps}" in refused.json["error"]
-            world.clock.now_s += SECOND_S
-            assert world.submit().status == 200
+            simulator.clock.now_s += SECOND_S
+            assert simulator.submit().status == 200
 
 
 def test_tokens_are_charged_as_the_answer_will_have_them() -> None:
     """The whole of the actual total is charged at acceptance."""
-    with World(tpm=200_000) as world:
-        total = world.completion()["usage"]["total_tokens"]
-    with World(tpm=2 * total - 1) as world:
-        assert world.submit().status == 200
-        refused = world.submit()
+    with SimulatorThread(tpm=200_000) as simulator:
+        total = simulator.completion()["usage"]["total_tokens"]
+    with SimulatorThread(tpm=2 * total - 1) as simulator:
+        assert simulator.submit().status == 200
+        refused = simulator.submit()
         assert refused.status == 429
         assert f"Tokens per Minute (actual/limit): {2 * total}/{2 * total - 1}" in refused.json["error"]
-    with World(tpm=2 * total) as world:
-        assert [world.submit().status for _ in range(3)] == [200, 200, 429]
-        assert world.books()["peaks"]["grok-4-0709"]["tpm"] == 2 * total
+    with SimulatorThread(tpm=2 * total) as simulator:
+        assert [simulator.submit().status for _ in range(3)] == [200, 200, 429]
+        assert simulator.books()["peaks"]["grok-4-0709"]["tpm"] == 2 * total
 
 
 def test_limits_are_per_team_and_per_model_and_aliases_share_one() -> None:
     """Another team or another model has windows of its own; grok-4 and grok-4-0709 have the same."""
-    with World(rpm=1, rps="none") as world:
-        assert world.submit(model="grok-4").status == 200
-        assert world.submit(model="grok-4-0709").status == 429
-        assert world.submit(model=MINI).status == 200
-        assert world.submit(key="xai-of-somebody-else").status == 200
+    with SimulatorThread(rpm=1, rps="none") as simulator:
+        assert simulator.submit(model="grok-4").status == 200
+        assert simulator.submit(model="grok-4-0709").status == 429
+        assert simulator.submit(model=MINI).status == 200
+        assert simulator.submit(key="xai-of-somebody-else").status == 200
 
 
 def test_the_catalogue_limits_apply_by_default() -> None:
     """grok-4-0709: 120 requests a minute, 2 a second."""
-    with World(rpm="catalogue", tpm="catalogue") as world:
+    with SimulatorThread(rpm="catalogue", tpm="catalogue") as simulator:
         statuses = []
         for _ in range(121):
-            statuses.append(world.submit().status)
-            world.clock.now_s += 0.49 if len(statuses) % 2 == 0 else 0.001
+            statuses.append(simulator.submit().status)
+            simulator.clock.now_s += 0.49 if len(statuses) % 2 == 0 else 0.001
         assert statuses.count(429) > 0
-        assert world.submit().headers["x-ratelimit-limit-requests"] == "120"
+        assert simulator.submit().headers["x-ratelimit-limit-requests"] == "120"
 
 
 def test_polls_are_free_unless_they_count() -> None:
     """With --polls-count a poll of a known job is charged to RPM and RPS, and can be refused."""
-    with World(rpm=2, rps="none", median_s=50.0, sigma=0.0) as world:
-        request_id = world.accepted()
-        assert [world.fetch(request_id).status for _ in range(5)] == [202] * 5
-    with World(rpm=2, rps="none", median_s=50.0, sigma=0.0, polls_count=True) as world:
-        request_id = world.accepted()
-        assert [world.fetch(request_id).status for _ in range(3)] == [202, 429, 429]
-        assert world.books()["polls_refused"] == {"429": 2}
-        world.clock.now_s += MINUTE_S
-        assert world.fetch(request_id).status == 200
+    with SimulatorThread(rpm=2, rps="none", median_s=50.0, sigma=0.0) as simulator:
+        request_id = simulator.accepted()
+        assert [simulator.fetch(request_id).status for _ in range(5)] == [202] * 5
+    with SimulatorThread(rpm=2, rps="none", median_s=50.0, sigma=0.0, polls_count=True) as simulator:
+        request_id = simulator.accepted()
+        assert [simulator.fetch(request_id).status for _ in range(3)] == [202, 429, 429]
+        assert simulator.books()["polls_refused"] == {"429": 2}
+        simulator.clock.now_s += MINUTE_S
+        assert simulator.fetch(request_id).status == 200
 
 
 def test_retry_after_is_sent_only_when_asked_for() -> None:
     """The real API does not document it; --retry-after adds it to every 429."""
-    with World(rpm=1, rps="none") as world:
-        world.submit()
-        assert "retry-after" not in world.submit().headers
-    with World(rpm=1, rps="none", retry_after=2.5) as world:
-        world.submit()
-        assert world.submit().headers["retry-after"] == "2.5"
+    with SimulatorThread(rpm=1, rps="none") as simulator:
+        simulator.submit()
+        assert "retry-after" not in simulator.submit().headers
+    with SimulatorThread(rpm=1, rps="none", retry_after=2.5) as simulator:
+        simulator.submit()
+        assert simulator.submit().headers["retry-after"] == "2.5"
 
 
 @given(
@@ -126,7 +126,7 @@ def test_no_window_ever_holds_more_than_the_limit(
         minute = [one for at, one in passed if at > now - MINUTE_S]
         second = [one for at, one in passed if at > now - SECOND_S]
         fits = len(minute) < rpm and len(second) < rps and (not tokens or sum(minute) + tokens <= tpm)
-        assert (window.refusal(now, tokens, limits) is None) == fits
+        assert (window.broken_limit(now, tokens, limits) is None) == fits
         if fits:
             window.charge(now, tokens)
             passed.append((now, tokens))
@@ -137,7 +137,7 @@ def test_no_window_ever_holds_more_than_the_limit(
 
 def test_a_key_has_the_team_that_its_card_shows() -> None:
     """The limiter's scope, the team, is what /v1/api-key tells."""
-    with World(rpm=1, rps="none") as world:
-        team = world.call("GET", "/v1/api-key", key=KEY).json["team_id"]
-        world.submit()
-        assert f"team {team} and model grok-4-0709" in world.submit().json["error"]
+    with SimulatorThread(rpm=1, rps="none") as simulator:
+        team = simulator.call("GET", "/v1/api-key", key=KEY).json["team_id"]
+        simulator.submit()
+        assert f"team {team} and model grok-4-0709" in simulator.submit().json["error"]

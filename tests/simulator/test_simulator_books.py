@@ -7,7 +7,7 @@ import json
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import CHAT, World
+from simulator_thread import CHAT, SimulatorThread
 
 
 @settings(max_examples=15, deadline=None)
@@ -18,20 +18,20 @@ from worlds import CHAT, World
 def test_accepted_is_the_sum_of_all_ends(seed: int, steps: list[tuple[str, int]]) -> None:
     """accepted = fetched + pending + lost + expired + unanswered, and ticks are of the readable ones."""
     kinds = ("submit:500_after", "submit:503", "garbage", "lost", "failed", "no_choices")
-    with World(seed=seed, faults=dict.fromkeys(kinds, 0.15), median_s=2.0) as world:
+    with SimulatorThread(seed=seed, faults=dict.fromkeys(kinds, 0.15), median_s=2.0) as simulator:
         ids: list[str] = []
         paid = 0
         for action, number in steps:
             if action == "s":
-                seen = world.submit(f"question {number}")
+                seen = simulator.submit(f"question {number}")
                 ids += [seen.json["request_id"]] if seen.status == 200 else []
             elif action == "t":
-                world.clock.now_s += 10_000 * number
+                simulator.clock.now_s += 10_000 * number
             elif ids:
-                seen = world.fetch(ids[number % len(ids)])
+                seen = simulator.fetch(ids[number % len(ids)])
                 if seen.status == 200 and b'"usage"' in seen.raw:
                     paid += seen.json["usage"]["cost_in_usd_ticks"]
-        books = world.books(jobs=True)
+        books = simulator.books(jobs=True)
     ends = ("fetched", "pending", "lost", "expired", "unanswered")
     assert books["accepted"] == sum(books[end] for end in ends) == len(books["jobs"])
     assert books["ticks_fetched"] == paid
@@ -44,13 +44,13 @@ def test_accepted_is_the_sum_of_all_ends(seed: int, steps: list[tuple[str, int]]
 
 def test_a_job_is_known_by_its_user_field_else_by_its_body() -> None:
     """body_sha is of the bytes as received; a second acceptance of the same body is a duplicate."""
-    with World() as world:
+    with SimulatorThread() as simulator:
         body = json.dumps(
             {"model": "grok-4", "messages": [{"role": "user", "content": "x"}], "deferred": True}
         )
         for raw in (body, body, f" {body}", body.replace("{", '{"user":"job-7",', 1)):
-            assert world.call("POST", CHAT, raw.encode()).status == 200
-        books = world.books(jobs=True)
+            assert simulator.call("POST", CHAT, raw.encode()).status == 200
+        books = simulator.books(jobs=True)
         shas = [job["body_sha"] for job in books["jobs"]]
         assert shas[0] == shas[1] == hashlib.sha256(body.encode()).hexdigest()
         assert len(set(shas)) == 3
@@ -60,36 +60,36 @@ def test_a_job_is_known_by_its_user_field_else_by_its_body() -> None:
 
 def test_an_entry_tells_the_story_of_a_submission() -> None:
     """When it was accepted, ready and handed out, in unix seconds."""
-    with World(median_s=4.0, sigma=0.0) as world:
-        request_id = world.accepted()
-        world.clock.now_s += 6
-        world.fetch(request_id)
-        (job,) = world.books(jobs=True)["jobs"]
+    with SimulatorThread(median_s=4.0, sigma=0.0) as simulator:
+        request_id = simulator.accepted()
+        simulator.clock.now_s += 6
+        simulator.fetch(request_id)
+        (job,) = simulator.books(jobs=True)["jobs"]
         assert job["request_id"] == request_id
         assert job["ready_at"] - job["accepted_at"] == 4.0
         assert job["fetched_at"] - job["accepted_at"] == 6.0
         assert (job["outcome"], job["reply"], job["model"]) == ("fetched", "ok", "grok-4-0709")
-        books = world.books()
+        books = simulator.books()
         assert books["first_accepted_at"] == books["last_accepted_at"] == job["accepted_at"]
         assert "jobs" not in books
 
 
 def test_peaks_are_the_most_within_any_window() -> None:
     """Kept at each acceptance, not sampled."""
-    with World() as world:
+    with SimulatorThread() as simulator:
         for _ in range(3):
-            world.submit()
-        world.clock.now_s += 2
-        world.submit()
-        world.clock.now_s += 59
-        world.submit()
-        assert world.books()["peaks"]["grok-4-0709"]["rps"] == 3
-        assert world.books()["peaks"]["grok-4-0709"]["rpm"] == 4
+            simulator.submit()
+        simulator.clock.now_s += 2
+        simulator.submit()
+        simulator.clock.now_s += 59
+        simulator.submit()
+        assert simulator.books()["peaks"]["grok-4-0709"]["rps"] == 3
+        assert simulator.books()["peaks"]["grok-4-0709"]["rpm"] == 4
 
 
 def test_empty_books_can_be_read() -> None:
     """Before anything happened."""
-    with World() as world:
-        books = world.books(jobs=True)
+    with SimulatorThread() as simulator:
+        books = simulator.books(jobs=True)
         assert (books["accepted"], books["jobs"], books["first_accepted_at"]) == (0, [], None)
-        assert world.running.books() == world.books()
+        assert simulator.running.books() == simulator.books()

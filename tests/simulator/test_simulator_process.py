@@ -124,7 +124,7 @@ def test_the_help_has_an_example() -> None:
 
 
 def test_it_imports_nothing_of_the_product() -> None:
-    """The simulator is a world of its own."""
+    """The simulator is a simulator of its own."""
     code = (
         "import sys, runner.simulator.server, runner.simulator.command\n"
         "print([name for name in sys.modules if name.startswith('runner.') and '.simulator' not in name])"

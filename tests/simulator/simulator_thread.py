@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from runner.simulator.options import Options
-from runner.simulator.server import Running, serve
+from runner.simulator.server import SimulatorServer, serve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,7 @@ CHAT = "/v1/chat/completions"
 TIMEOUT_S = 20
 
 
-class StillClock:
+class ManualClock:
     """A clock that only moves when told."""
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class StillClock:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Response:
     status: int
     headers: Mapping[str, str]
     raw: bytes
@@ -42,18 +42,18 @@ class Seen:
         return json.loads(self.raw)
 
 
-class World:
+class SimulatorThread:
     """Use it with `with`. Instant answers and no limits, unless the options say otherwise."""
 
     def __init__(self, options: Options | None = None, **changes: Any) -> None:
         easy = Options(
             median_s=0.0, rpm="none", tpm="none", keep_retired=True
         )  # grok-4 with prices of its own
-        self.clock = StillClock()
+        self.clock = ManualClock()
         self._options = replace(options or easy, **changes)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
-        self.running: Running
+        self.running: SimulatorServer
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -76,7 +76,7 @@ class World:
         *,
         key: str | None = KEY,
         content_type: str | None = "application/json",
-    ) -> Seen:
+    ) -> Response:
         """One request on a connection of its own."""
         connection = http.client.HTTPConnection("127.0.0.1", self.running.port, timeout=TIMEOUT_S)
         headers = {"Authorization": f"Bearer {key}"} if key is not None else {}
@@ -85,7 +85,7 @@ class World:
         try:
             connection.request(method, path, body, headers)
             reply = connection.getresponse()
-            return Seen(
+            return Response(
                 status=reply.status,
                 headers={name.lower(): value for name, value in reply.getheaders()},
                 raw=reply.read(),
@@ -93,7 +93,9 @@ class World:
         finally:
             connection.close()
 
-    def submit(self, text: str = "hello", *, key: str = KEY, deferred: bool = True, **fields: Any) -> Seen:
+    def submit(
+        self, text: str = "hello", *, key: str = KEY, deferred: bool = True, **fields: Any
+    ) -> Response:
         """A chat completion with one user message, deferred."""
         body = {
             "model": "grok-4",
@@ -108,7 +110,7 @@ class World:
         assert seen.status == 200, seen.raw
         return str(seen.json["request_id"])
 
-    def fetch(self, request_id: str, *, key: str = KEY) -> Seen:
+    def fetch(self, request_id: str, *, key: str = KEY) -> Response:
         return self.call("GET", f"/v1/chat/deferred-completion/{request_id}", key=key)
 
     def completion(self, text: str = "hello", **fields: Any) -> Any:
@@ -117,7 +119,7 @@ class World:
         assert seen.status == 200, seen.raw
         return seen.json
 
-    def switch(self, **switches: Any) -> Seen:
+    def switch(self, **switches: Any) -> Response:
         return self.call("POST", "/_switch", json.dumps(switches).encode())
 
     def books(self, *, jobs: bool = False) -> Any:

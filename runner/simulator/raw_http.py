@@ -1,4 +1,4 @@
-"""Replies as bytes, and the bad ends a connection may come to: cut, reset, silence."""
+"""Raw HTTP output: replies as bytes, and broken deliveries (cut, reset, hang)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, for 0 s: closing sends
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
-def head(reply: Reply, request_id: str) -> bytes:
-    """The head of a reply whose connection goes on, as aiohttp would write it."""
+def encode_head(reply: Reply, request_id: str) -> bytes:
+    """Return the status line and headers of a keep-alive reply, the same bytes that aiohttp writes."""
     lines = "".join([f"{name}: {value}\r\n" for name, value in reply.headers.items()])
     return (
         f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, '')}\r\n{lines}x-request-id: {request_id}\r\n"
@@ -28,13 +28,13 @@ def head(reply: Reply, request_id: str) -> bytes:
     ).encode()
 
 
-async def end_badly(transport: asyncio.Transport, reply: Reply, request_id: str, *, hang_s: float) -> None:
-    """Half of the reply and no more; or a reset, maybe after a silence."""
-    if reply.act == "cut":
-        transport.write(head(reply, request_id) + reply.body[: len(reply.body) // 2])
+async def send_broken(transport: asyncio.Transport, reply: Reply, request_id: str, *, hang_s: float) -> None:
+    """Send half of the body and close (`cut`), or reset the connection, for `hang` after `hang_s`."""
+    if reply.delivery == "cut":
+        transport.write(encode_head(reply, request_id) + reply.body[: len(reply.body) // 2])
         transport.close()
         return
-    if reply.act == "hang":
+    if reply.delivery == "hang":
         await asyncio.sleep(hang_s)
     raw = transport.get_extra_info("socket")
     if raw is not None:

@@ -1,4 +1,4 @@
-"""Who asks: API keys, and the team a key belongs to."""
+"""Authentication: API keys and the team of each key."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import uuid
 
 from runner.simulator.replies import Refusal
 
-SPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "api.x.ai")
+UUID_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "api.x.ai")
 
 
-class Keys:
-    """Tells the team of a request. Without named keys, anything that starts with xai- is one."""
+class ApiKeys:
+    """The accepted keys. If `keys` is empty, any key that starts with xai- is accepted."""
 
     def __init__(self, keys: tuple[str, ...], team: str | None) -> None:
         self._keys = frozenset(keys)
         self._team = team
-        self._teams: dict[str, str] = {}  # by the whole header, of keys found right
+        self._teams: dict[str, str] = {}  # by Authorization header, of accepted keys
 
     def team_of(self, authorization: str | None, *, revoked: bool) -> str:
-        """The team id; Refusal 401 without a bearer key, 400 with a wrong one, as the API does."""
+        """Return the team id. Raise Refusal: 401 without a bearer key, 400 for a wrong one, as the API."""
         team = self._teams.get(authorization or "")
         if team is None or revoked:
-            team = self._judge(authorization or "", revoked=revoked)
+            team = self._authenticate(authorization or "", revoked=revoked)
         return team
 
-    def _judge(self, authorization: str, *, revoked: bool) -> str:
+    def _authenticate(self, authorization: str, *, revoked: bool) -> str:
         scheme, _, key = authorization.partition(" ")
         key = key.strip()
         if scheme.lower() != "bearer" or not key:
@@ -36,10 +36,10 @@ class Keys:
                 f"Incorrect API key provided: {redact(key)}. "
                 "You can obtain an API key from https://console.x.ai.",
             )
-        team = self._teams[authorization] = self._team or str(uuid.uuid5(SPACE, key))
+        team = self._teams[authorization] = self._team or str(uuid.uuid5(UUID_NAMESPACE, key))
         return team
 
 
 def redact(key: str) -> str:
-    """The first and the last two characters, as the API shows a key."""
+    """Return the first and the last two characters of the key, as the API shows it."""
     return f"{key[:2]}***{key[-2:]}"

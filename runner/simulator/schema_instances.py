@@ -1,4 +1,4 @@
-"""Instances of JSON schemas: what structured outputs and tool arguments are made of."""
+"""Instances of JSON schemas, for structured outputs and tool arguments."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from runner.simulator import moods
-from runner.simulator.scalars import TRIES, matching, string
-from runner.simulator.scalars import number as bounded_number
-from runner.simulator.schemas import DEEP, Flattener, kinds
+from runner.simulator import sentiment
+from runner.simulator.flat_schemas import MINIMAL_DEPTH, Flattener, types_of
+from runner.simulator.scalars import TRIES, make_matching, make_number, make_string
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    from runner.simulator.schemas import Flat
+    from runner.simulator.flat_schemas import Flat
 
-_KINDS = {
+_JSON_TYPES = {
     type(None): ("null",),
     bool: ("boolean",),
     int: ("integer", "number"),
@@ -29,30 +28,30 @@ _KINDS = {
     list: ("array",),
     dict: ("object",),
 }
-ITEMS_MAX = 1000  # a schema that asks for more gets less: the simulator must not run out of memory
-_GRADES = re.compile(r"rating|score|stars|sentiment|grade", re.IGNORECASE)
+ITEMS_MAX = 1000  # more are not made, whatever the schema asks: memory stays bounded
+_GRADE_NAME = re.compile(r"rating|score|stars|sentiment|grade", re.IGNORECASE)
 _WORD = re.compile(r"\w+")
-_SURE = re.compile(r"confidence|probability|certainty", re.IGNORECASE)
-# Where a schema has one of these, a first guess may miss it, and the instance is checked.
-_HARD = re.compile(
+_CONFIDENCE_NAME = re.compile(r"confidence|probability|certainty", re.IGNORECASE)
+# With one of these keywords a generated instance may be invalid, so it is checked.
+_NEEDS_CHECK = re.compile(
     rb'"(?:oneOf|allOf|not|if|pattern|patternProperties|propertyNames|uniqueItems|contains|multipleOf|dependent\w+'
     rb'|unevaluated\w+|minProperties|maxProperties|\$dynamicRef|\$anchor)":'
 )
 
 
-def instance(schema: Any, random: Random, text: str) -> Any:
-    """A value that satisfies the schema, plausible for the text; the nearest one if none can be found."""
+def make_instance(schema: Any, random: Random, text: str) -> Any:
+    """Return a value plausible for the text that satisfies the schema, or the last try if none does."""
     raw = orjson.dumps(schema)
     for attempt in range(TRIES):
         value = _Maker(schema, random, text, plausible=attempt == 0).make(schema)
-        if not _HARD.search(raw) or _validator(raw)(value):
+        if not _NEEDS_CHECK.search(raw) or _validator(raw)(value):
             break
     return value
 
 
 @lru_cache(maxsize=256)
 def _validator(raw: bytes) -> Callable[[Any], bool]:
-    import jsonschema  # it takes longer to import than all the rest
+    import jsonschema  # slower to import than all the rest
     from referencing.exceptions import Unresolvable
 
     validator = jsonschema.Draft202012Validator(orjson.loads(raw))
@@ -61,13 +60,13 @@ def _validator(raw: bytes) -> Callable[[Any], bool]:
         try:
             return bool(validator.is_valid(value))
         except (Unresolvable, re.error):
-            return True  # it points elsewhere, or speaks another dialect of patterns: nobody can tell
+            return True  # cannot be checked: an outside reference, or a pattern that Python does not know
 
     return accepts
 
 
 class _Maker:
-    """Makes one instance. `text` lends it words and, if it is to be plausible, a mood; else chance rules."""
+    """Makes one instance with words of the text. If `plausible`, with its sentiment, else at random."""
 
     def __init__(self, root: Any, random: Random, text: str, *, plausible: bool) -> None:
         self._plausible = plausible
@@ -76,17 +75,17 @@ class _Maker:
         self._flattener = Flattener(root, random)
 
     @cached_property
-    def _mood(self) -> float:
-        return moods.lean(self._text)
+    def _sentiment(self) -> float:
+        return sentiment.score(self._text)
 
     def make(self, schema: Any, name: str = "", depth: int = 0) -> Any:
-        """A value for the property `name`, so deep within the instance."""
-        flat = self._flattener.flat(schema, depth)
+        """Return a value for the property `name` at this depth within the instance."""
+        flat = self._flattener.flatten(schema, depth)
         if "const" in flat:
             return flat["const"]
         if "enum" in flat:
-            return self._member(flat, name)
-        kind = self._kind(kinds(flat), depth)
+            return self._enum_value(flat, name)
+        json_type = self._choose_type(types_of(flat), depth)
         make = {
             "object": self._object,
             "array": self._array,
@@ -94,48 +93,52 @@ class _Maker:
             "boolean": self._boolean,
             "number": self._number,
             "integer": self._number,
-        }.get(kind)
+        }.get(json_type)
         return make(flat, name, depth) if make else None
 
-    def _kind(self, possible: list[str], depth: int) -> str:
-        if "null" in possible and depth >= DEEP:
+    def _choose_type(self, possible: list[str], depth: int) -> str:
+        if "null" in possible and depth >= MINIMAL_DEPTH:
             return "null"
         if not self._plausible:
-            return self._random.choice(possible or [kind for kinds in _KINDS.values() for kind in kinds])
-        return next((kind for kind in possible if kind != "null"), "null" if possible else "string")
+            return self._random.choice(possible or [name for names in _JSON_TYPES.values() for name in names])
+        return next((name for name in possible if name != "null"), "null" if possible else "string")
 
     def _string(self, flat: Flat, _name: str, _depth: int) -> str:
-        return string(flat, self._random, self._text.split() or ["nothing", "said"])
+        return make_string(flat, self._random, self._text.split() or ["nothing", "said"])
 
     def _boolean(self, _flat: Flat, name: str, _depth: int) -> bool:
-        fit = moods.fits(name.replace("_", " "), self._mood)
+        fit = sentiment.label_fit(name.replace("_", " "), self._sentiment)
         return fit > 0 if fit else self._random.random() < 0.5
 
     def _number(self, flat: Flat, name: str, _depth: int) -> int | float:
         share = self._random.random()
-        if _GRADES.search(name):
-            share = (self._mood + 1) / 2
-        elif _SURE.search(name):
+        if _GRADE_NAME.search(name):
+            share = (self._sentiment + 1) / 2
+        elif _CONFIDENCE_NAME.search(name):
             share = 0.6 + 0.39 * share
-        return bounded_number(flat, share, whole="number" not in kinds(flat))
+        return make_number(flat, share, whole="number" not in types_of(flat))
 
-    def _member(self, flat: Flat, name: str) -> Any:
-        """A value of an enum: one that suits the mood, or that the text names, before any other."""
+    def _enum_value(self, flat: Flat, name: str) -> Any:
+        """Return a value of an enum: preferably one that fits the sentiment or occurs in the text."""
         values = [
-            value for value in flat["enum"] if "type" not in flat or set(_kinds_of(value)) & set(kinds(flat))
+            value
+            for value in flat["enum"]
+            if "type" not in flat or set(_json_types(value)) & set(types_of(flat))
         ]
         if not values:
             return None
         numbers = [
             value for value in values if isinstance(value, int | float) and not isinstance(value, bool)
         ]
-        if len(numbers) == len(values) and _GRADES.search(name):
-            return sorted(numbers)[round((self._mood + 1) / 2 * (len(numbers) - 1))]
+        if len(numbers) == len(values) and _GRADE_NAME.search(name):
+            return sorted(numbers)[round((self._sentiment + 1) / 2 * (len(numbers) - 1))]
         if not self._plausible:
             return self._random.choice(values)
         words = set(_WORD.findall(self._text.lower()))
         ranks = [
-            (moods.fits(value, self._mood), value.lower() in words) if isinstance(value, str) else (0, False)
+            (sentiment.label_fit(value, self._sentiment), value.lower() in words)
+            if isinstance(value, str)
+            else (0, False)
             for value in values
         ]
         best = max(ranks)
@@ -146,10 +149,10 @@ class _Maker:
         optional = [
             name for name, schema in properties.items() if name not in required and schema is not False
         ]
-        if depth >= DEEP:
+        if depth >= MINIMAL_DEPTH:
             optional = []
-        room = flat.get("maxProperties", math.inf) - len(required)
-        names = [*required, *optional[: max(0, int(min(room, len(optional))))]]
+        free = flat.get("maxProperties", math.inf) - len(required)
+        names = [*required, *optional[: max(0, int(min(free, len(optional))))]]
         names += self._more_names(flat, names)
         order = {name: at for at, name in enumerate(properties)}
         names.sort(key=lambda name: order.get(name, len(order)))
@@ -166,7 +169,7 @@ class _Maker:
         return parts[0] if len(parts) == 1 else {"allOf": parts}
 
     def _more_names(self, flat: Flat, names: list[str]) -> list[str]:
-        """Invented names where the schema wants more properties than it names."""
+        """Return invented names if the schema wants more properties than it names."""
         missing = flat.get("minProperties", 0) - len(names)
         patterns = list(flat.get("patternProperties", {}))
         named = flat.get("propertyNames")
@@ -176,7 +179,7 @@ class _Maker:
             if len(more) == missing:
                 break
             if patterns:
-                name = matching(self._random.choice(patterns), self._random)
+                name = make_matching(self._random.choice(patterns), self._random)
                 name = f"{name}{number}" if name in taken else name
             elif named is not None:
                 name = str(self.make({"allOf": [{"type": "string"}, named]}, depth=1))
@@ -195,14 +198,16 @@ class _Maker:
         most = flat.get("maxItems", max(least, len(prefix)) + 2)
         if items is False:
             most = min(most, len(prefix))
-        count = min(most, least if depth >= DEEP else max(least, 1, len(prefix)) + self._random.randint(0, 1))
-        found: list[Any] = []
+        count = min(
+            most, least if depth >= MINIMAL_DEPTH else max(least, 1, len(prefix)) + self._random.randint(0, 1)
+        )
+        made: list[Any] = []
         for at in range(count):
             schema = prefix[at] if at < len(prefix) else items
             if "contains" in flat and at >= len(prefix) and at - len(prefix) < flat.get("minContains", 1):
                 schema = {"allOf": [schema, flat["contains"]]}
-            found.append(self._next_item(schema, name, depth, found if flat.get("uniqueItems") else []))
-        return _distinct(found, least) if flat.get("uniqueItems") else found
+            made.append(self._next_item(schema, name, depth, made if flat.get("uniqueItems") else []))
+        return _distinct(made, least) if flat.get("uniqueItems") else made
 
     def _next_item(self, schema: Any, name: str, depth: int, taken: list[Any]) -> Any:
         for _ in range(TRIES):
@@ -220,6 +225,7 @@ def _matches(pattern: str, name: str) -> bool:
 
 
 def _distinct(values: list[Any], least: int) -> list[Any]:
+    """Return the values without duplicates, or unchanged if fewer than `least` would be left."""
     kept: list[Any] = []
     for value in values:
         if value not in kept:
@@ -227,8 +233,8 @@ def _distinct(values: list[Any], least: int) -> list[Any]:
     return kept if len(kept) >= least else values
 
 
-def _kinds_of(value: Any) -> tuple[str, ...]:
-    """The JSON types of a value."""
+def _json_types(value: Any) -> tuple[str, ...]:
+    """Return the JSON types of a value."""
     if isinstance(value, float) and value.is_integer():
         return ("number", "integer")
-    return _KINDS[type(value)]
+    return _JSON_TYPES[type(value)]

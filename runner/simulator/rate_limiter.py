@@ -1,4 +1,4 @@
-"""Who may pass: holds requests against the limits of their team and model, and announces the limits."""
+"""Rate limiter: checks requests against the limits of their team and model, and announces the limits."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ if TYPE_CHECKING:
     from runner.simulator.switches import Switches
 
 
-class Gate:
-    """One window for each team and model, under the limits of the switches."""
+class RateLimiter:
+    """One sliding window per team and model, with the limits of the switches."""
 
     def __init__(self, options: Options, switches: Switches) -> None:
         self._switches = switches
         self._retry_after_s = options.retry_after
         self._windows: dict[tuple[str, str], Window] = {}
-        self._known: dict[str, tuple[Limits, dict[str, str]]] = {}
+        self._cache: dict[str, tuple[Limits, dict[str, str]]] = {}  # by model id
 
     def adopt_switches(self) -> None:
-        """To be called when the switches have changed."""
-        self._known.clear()
+        """Apply changed switches. Call it after each change."""
+        self._cache.clear()
 
     def headers(self, model: Model) -> dict[str, str]:
-        """The rate limit headers of a reply; not to be changed."""
-        return self._of(model)[1]
+        """Return the rate limit headers of a reply. They are shared: do not change them."""
+        return self._limits_and_headers(model)[1]
 
     def charge(self, team: str, model: Model, tokens: int, now: float) -> None:
-        """Lets a request of so many tokens pass and counts it, or raises Refusal 429 and counts nothing."""
+        """Count a request of `tokens`. Raise Refusal 429 and count nothing if it breaks a limit."""
         window = self._windows.get((team, model.id))
         if window is None:
             window = self._windows[team, model.id] = Window()
-        limits, headers = self._of(model)
-        broken = window.refusal(now, tokens, limits)
+        limits, headers = self._limits_and_headers(model)
+        broken = window.broken_limit(now, tokens, limits)
         if broken:
             whose = f"team {team} and model {model.id}. Your team's rate limit is"
             raise self.too_many(f"Too many requests for {whose} - {broken}.", headers)
         window.charge(now, tokens)
 
     def too_many(self, text: str, headers: dict[str, str] | None = None) -> Refusal:
-        """A 429, with Retry-After if the simulator was told to send it."""
-        wait = {} if self._retry_after_s is None else {"retry-after": f"{self._retry_after_s:g}"}
-        return Refusal(429, "resource-exhausted", text, (headers or {}) | wait)
+        """Return a 429, with Retry-After if the option is set."""
+        retry_after = {} if self._retry_after_s is None else {"retry-after": f"{self._retry_after_s:g}"}
+        return Refusal(429, "resource-exhausted", text, (headers or {}) | retry_after)
 
     def peaks(self) -> dict[str, dict[str, int]]:
-        """The most that any one team charged to each model within a window."""
+        """Return {model id: {"rpm", "rps", "tpm"}}: the most that one team charged within a window."""
         peaks: dict[str, dict[str, int]] = {}
         for (_, model_id), window in self._windows.items():
             peak = peaks.setdefault(model_id, {"rpm": 0, "rps": 0, "tpm": 0})
@@ -58,9 +58,9 @@ class Gate:
             peak["tpm"] = max(peak["tpm"], window.peak_tpm)
         return peaks
 
-    def _of(self, model: Model) -> tuple[Limits, dict[str, str]]:
-        known = self._known.get(model.id)
-        if known is None:
+    def _limits_and_headers(self, model: Model) -> tuple[Limits, dict[str, str]]:
+        cached = self._cache.get(model.id)
+        if cached is None:
             limits = self._switches.limits(model)
             announced = limit_headers(
                 limits,
@@ -68,5 +68,5 @@ class Gate:
                 tpm=self._switches.announce_tpm,
                 form=self._switches.headers,
             )
-            known = self._known[model.id] = limits, announced
-        return known
+            cached = self._cache[model.id] = limits, announced
+        return cached

@@ -1,4 +1,4 @@
-"""The door for all that is not plain: aiohttp reads the requests and writes the replies."""
+"""aiohttp server for all requests that the fast path does not parse."""
 
 from __future__ import annotations
 
@@ -11,49 +11,49 @@ from aiohttp.web_request import BaseRequest
 from aiohttp.web_response import Response, StreamResponse
 from aiohttp.web_server import Server
 
-from runner.simulator import sending
+from runner.simulator import raw_http
 from runner.simulator.api import BOOKS, Request
 from runner.simulator.replies import Refusal, Reply
 
 if TYPE_CHECKING:
-    from runner.simulator.desk import Desk
+    from runner.simulator.server_state import ServerState
 
 BODY_BYTES_MAX = 64 * 2**20
 
 
-def web_door(desk: Desk) -> Server:
-    """Calling it makes the protocol of one connection."""
+def make_aiohttp_server(state: ServerState) -> Server:
+    """Return aiohttp's server. Calling it makes the protocol of one connection."""
 
     async def handle(http: BaseRequest) -> StreamResponse:
         path, _, query = http.raw_path.partition("?")
         if path == BOOKS:
-            return await _send_books(desk, http, jobs="jobs=1" in query)
-        reply = await _reply(desk, http, path)
-        request_id = desk.next_id()
-        if reply.act == "send":
+            return await _send_books(state, http, jobs="jobs=1" in query)
+        reply = await _reply(state, http, path)
+        request_id = state.next_id()
+        if reply.delivery == "send":
             headers = {**reply.headers, "x-request-id": request_id}
             return Response(status=reply.status, body=reply.body, headers=headers)
         if http.transport is not None:
-            await sending.end_badly(http.transport, reply, request_id, hang_s=desk.hang_s)
-        return StreamResponse()  # of which nothing is sent any more
+            await raw_http.send_broken(http.transport, reply, request_id, hang_s=state.hang_s)
+        return StreamResponse()  # the connection is closed: aiohttp sends nothing of it
 
     return Server(handle, request_factory=_request, access_log=None)
 
 
-async def _reply(desk: Desk, http: BaseRequest, path: str) -> Reply:
+async def _reply(state: ServerState, http: BaseRequest, path: str) -> Reply:
     try:
         body = await http.read() if http.body_exists else b""
     except HTTPRequestEntityTooLarge:
         return Refusal(413, "invalid-argument", "The request body is too large.").reply()
-    found = desk.answer(Request(method=http.method, path=path, headers=http.headers, body=body))
-    return found if isinstance(found, Reply) else await found()
+    result = state.handle(Request(method=http.method, path=path, headers=http.headers, body=body))
+    return result if isinstance(result, Reply) else await result()
 
 
-async def _send_books(desk: Desk, http: BaseRequest, *, jobs: bool) -> StreamResponse:
+async def _send_books(state: ServerState, http: BaseRequest, *, jobs: bool) -> StreamResponse:
     response = StreamResponse(headers={hdrs.CONTENT_TYPE: "application/json"})
     await response.prepare(http)
-    for piece in desk.books_json(jobs=jobs):
-        await response.write(piece)
+    for chunk in state.books_json(jobs=jobs):
+        await response.write(chunk)
     await response.write_eof()
     return response
 

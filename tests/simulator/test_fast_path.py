@@ -16,9 +16,9 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import HttpRequestParser
 from hypothesis import example, given
 from hypothesis import strategies as st
-from worlds import CHAT, TIMEOUT_S, World
+from simulator_thread import CHAT, TIMEOUT_S, SimulatorThread
 
-from runner.simulator.heads import PLAIN_BYTES_MAX, plain
+from runner.simulator.fast_path import SIMPLE_BODY_BYTES_MAX, parse_simple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,8 +42,8 @@ def chunked(body: bytes = BODY) -> bytes:
 
 
 @contextmanager
-def connected(world: World) -> Iterator[socket.socket]:
-    with socket.create_connection(("127.0.0.1", world.running.port), timeout=TIMEOUT_S) as client:
+def connected(simulator: SimulatorThread) -> Iterator[socket.socket]:
+    with socket.create_connection(("127.0.0.1", simulator.running.port), timeout=TIMEOUT_S) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield client
 
@@ -64,12 +64,12 @@ def replies(client: socket.socket, count: int) -> list[tuple[bytes, bytes]]:
 def test_both_doors_say_the_same(switches: dict[str, object]) -> None:
     """Status line, headers and their order, body: only the id in it differs."""
     with (
-        World(rpm=100, rps="none", retry_after=2.0) as world,
-        connected(world) as quick,
-        connected(world) as slow,
+        SimulatorThread(rpm=100, rps="none", retry_after=2.0) as simulator,
+        connected(simulator) as quick,
+        connected(simulator) as slow,
     ):
-        world.submit(key="xai-a")
-        world.switch(**switches)
+        simulator.submit(key="xai-a")
+        simulator.switch(**switches)
         for client, raw in ((quick, post()), (slow, chunked())):
             client.sendall(raw)
         (head, body), (other_head, other_body) = replies(quick, 1)[0], replies(slow, 1)[0]
@@ -80,42 +80,44 @@ def test_both_doors_say_the_same(switches: dict[str, object]) -> None:
 @pytest.mark.parametrize("at", [1, 20, 60, len(post()) - len(BODY), len(post()) - 1])
 def test_a_request_may_come_in_pieces(at: int) -> None:
     """Wherever it breaks; the connection goes on."""
-    with World() as world, connected(world) as client:
+    with SimulatorThread() as simulator, connected(simulator) as client:
         for _ in range(2):
             client.sendall(post()[:at])
             time.sleep(0.02)
             client.sendall(post()[at:])
             assert replies(client, 1)[0][0].startswith(b"HTTP/1.1 200 OK")
-        assert world.books()["accepted"] == 2
+        assert simulator.books()["accepted"] == 2
 
 
 @pytest.mark.parametrize(
-    "size", [PLAIN_BYTES_MAX - 1000, PLAIN_BYTES_MAX + 1, 3 * PLAIN_BYTES_MAX], ids=["held", "over", "long"]
+    "size",
+    [SIMPLE_BODY_BYTES_MAX - 1000, SIMPLE_BODY_BYTES_MAX + 1, 3 * SIMPLE_BODY_BYTES_MAX],
+    ids=["held", "over", "long"],
 )
 def test_long_bodies_are_whole(size: int) -> None:
     """Held up to a size, beyond it read by aiohttp; the next request on the connection is heard, too."""
-    with World() as world, connected(world) as client:
+    with SimulatorThread() as simulator, connected(simulator) as client:
         client.sendall(post(BODY.replace(b'"x"', b'"%b"' % (b"x" * size))) + MODELS)
         assert [head[:15] for head, _ in replies(client, 2)] == [b"HTTP/1.1 200 OK"] * 2
-        assert world.books()["tokens"]["prompt"] > size // 4
+        assert simulator.books()["tokens"]["prompt"] > size // 4
 
 
 @pytest.mark.parametrize("middle", [post(), chunked(), post(more=b"Expect: 100-continue\r\n")])
 def test_requests_in_a_row_are_answered_in_order(middle: bytes) -> None:
     """Sent at once: one that takes its time, one of any kind, one for either door."""
-    with World(median_s=0.2, sigma=0.0) as world, connected(world) as client:
+    with SimulatorThread(median_s=0.2, sigma=0.0) as simulator, connected(simulator) as client:
         client.sendall(post(AT_ONCE) + middle + MODELS)
         first, second, third = replies(client, 3)
         assert b'"chat.completion"' in first[1]
         assert b'"request_id"' in second[1]
         assert b'"list"' in third[1]
-        assert (world.books()["accepted"], world.books()["fetched"]) == (2, 1)
+        assert (simulator.books()["accepted"], simulator.books()["fetched"]) == (2, 1)
 
 
 def test_a_client_that_reads_late_gets_it_all() -> None:
     """Many requests are sent before the first reply is read, the last for the other door."""
     many = 3000
-    with World() as world, connected(world) as client:
+    with SimulatorThread() as simulator, connected(simulator) as client:
         sending = threading.Thread(target=client.sendall, args=(MODELS * many + chunked(),))
         sending.start()
         time.sleep(0.3)
@@ -123,12 +125,12 @@ def test_a_client_that_reads_late_gets_it_all() -> None:
         sending.join()
         assert set(found) == {found[0]}
         assert last.startswith(b"HTTP/1.1 200 OK")
-        assert world.books()["accepted"] == 1
+        assert simulator.books()["accepted"] == 1
 
 
 def test_a_connection_that_went_to_the_other_door_stays_usable() -> None:
     """Keep-alive holds there as well, and closing where the client asked for it."""
-    with World() as world, connected(world) as client:
+    with SimulatorThread() as simulator, connected(simulator) as client:
         for raw in (post(), chunked(), post(), MODELS, post(more=b"Connection: close\r\n")):
             client.sendall(raw)
             assert replies(client, 1)[0][0].startswith(b"HTTP/1.1 200 OK")
@@ -137,31 +139,35 @@ def test_a_connection_that_went_to_the_other_door_stays_usable() -> None:
 
 def test_a_client_that_leaves_has_fetched() -> None:
     """As with the API: an answer that was on its way when the client went is billed."""
-    with World(submit_ms=100.0) as world:
-        with connected(world) as client:
+    with SimulatorThread(submit_ms=100.0) as simulator:
+        with connected(simulator) as client:
             client.sendall(post(AT_ONCE))
             time.sleep(0.02)
         until = time.monotonic() + TIMEOUT_S
-        while world.books()["fetched"] != 1:
+        while simulator.books()["fetched"] != 1:
             assert time.monotonic() < until
 
 
 def test_closing_ends_what_is_under_way() -> None:
     """Nothing is waited for: not a reply that takes its time, not half a request."""
     began = time.monotonic()
-    with World(faults={"hang": 1.0}) as world, connected(world) as hanging, connected(world) as half:
+    with (
+        SimulatorThread(faults={"hang": 1.0}) as simulator,
+        connected(simulator) as hanging,
+        connected(simulator) as half,
+    ):
         hanging.sendall(post())
         half.sendall(post()[:-1])
-        while world.books()["faults"] != {"hang": 1}:
+        while simulator.books()["faults"] != {"hang": 1}:
             assert time.monotonic() < began + TIMEOUT_S
     assert time.monotonic() < began + TIMEOUT_S
 
 
 def test_what_is_no_http_is_told_so() -> None:
     """aiohttp's own 400."""
-    with World() as world:
+    with SimulatorThread() as simulator:
         for raw in (b"\x16\x03\x01\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", post(more=b"Content-Length: 1\r\n")):
-            with connected(world) as client:
+            with connected(simulator) as client:
                 client.sendall(raw)
                 assert b" 400 Bad Request" in replies(client, 1)[0][0]
 
@@ -205,7 +211,7 @@ def test_a_plain_request_is_what_aiohttp_takes_it_for(first: bytes, lines: list[
 
     async def both() -> None:
         data = first + b"".join(lines) + b"\r\n" + rest
-        found = plain(data)
+        found = parse_simple(data)
         if found is None:
             return
         request, end = found

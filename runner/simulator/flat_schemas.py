@@ -1,4 +1,4 @@
-"""What a JSON schema says, made flat: references followed, allOf merged, one branch of anyOf chosen."""
+"""Flat JSON schemas: references resolved, allOf merged, one branch of anyOf chosen."""
 
 from __future__ import annotations
 
@@ -11,17 +11,21 @@ if TYPE_CHECKING:
 
 Flat = dict[str, Any]
 
-DEEP = 5  # below this depth only the necessary is made, so that recursive schemas come to an end
-BOTTOM = 40
-NOTHING: Flat = {"enum": []}
-_KINDS_BY_KEYWORD = {
+MINIMAL_DEPTH = 5  # from this depth on only what is required is made, so that recursive schemas end
+DEPTH_MAX = 40
+IMPOSSIBLE: Flat = {"enum": []}  # no instance satisfies it
+_KEYWORDS_BY_TYPE = {
     "object": ("properties", "required", "additionalProperties", "patternProperties", "minProperties"),
     "array": ("items", "prefixItems", "minItems", "maxItems", "contains", "uniqueItems"),
     "string": ("pattern", "minLength", "maxLength", "format"),
     "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
 }
-_HIGHEST = frozenset({"minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties", "minContains"})
-_LOWEST = frozenset({"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties", "maxContains"})
+_LOWER_BOUNDS = frozenset(
+    {"minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties", "minContains"}
+)
+_UPPER_BOUNDS = frozenset(
+    {"maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties", "maxContains"}
+)
 
 
 class Flattener:
@@ -31,75 +35,75 @@ class Flattener:
         self._root = root
         self._random = random
 
-    def flat(self, schema: Any, depth: int) -> Flat:
-        """The schema without references and combinations; NOTHING if no instance can satisfy it."""
+    def flatten(self, schema: Any, depth: int) -> Flat:
+        """Return the schema without references and combinations; IMPOSSIBLE if no instance can satisfy it."""
         if isinstance(schema, bool):
-            return {} if schema else NOTHING
-        if depth > BOTTOM:
-            return NOTHING
+            return {} if schema else IMPOSSIBLE
+        if depth > DEPTH_MAX:
+            return IMPOSSIBLE
         result = {
             key: value for key, value in schema.items() if key not in ("$ref", "allOf", "anyOf", "oneOf")
         }
         if "$ref" in schema:
-            result = merge(self.flat(self._target(schema["$ref"]), depth + 1), result)
+            result = merge(self.flatten(self._target(schema["$ref"]), depth + 1), result)
         for part in schema.get("allOf", ()):
-            result = merge(result, self.flat(part, depth + 1))
+            result = merge(result, self.flatten(part, depth + 1))
         for word in ("anyOf", "oneOf"):
             if word in schema:
                 result = merge(result, self._branch(schema[word], depth))
         return result
 
     def _branch(self, branches: list[Any], depth: int) -> Flat:
-        """A branch by chance, rather not null; the smallest one in the deep."""
+        """Return a random branch, not null if possible; from MINIMAL_DEPTH on the smallest one."""
         possible = [one for one in branches if one is not False]
-        if depth >= DEEP:
+        if depth >= MINIMAL_DEPTH:
             possible = sorted(possible, key=_size)[:1]
         elif any(not _is_null(one) for one in possible):
             possible = [one for one in possible if not _is_null(one)]
-        return self.flat(self._random.choice(possible), depth + 1) if possible else NOTHING
+        return self.flatten(self._random.choice(possible), depth + 1) if possible else IMPOSSIBLE
 
     def _target(self, reference: str) -> Any:
-        """What a reference within the document points at; one that points elsewhere allows anything."""
+        """Return the target of a reference within the document; for any other reference a schema of true."""
         if not reference.startswith("#"):
             return True
-        found = self._root
+        target = self._root
         for step in filter(None, reference[1:].split("/")):
             key = unquote(step).replace("~1", "/").replace("~0", "~")
-            if isinstance(found, dict) and key in found:
-                found = found[key]
-            elif isinstance(found, list) and key.isdecimal() and int(key) < len(found):
-                found = found[int(key)]
+            if isinstance(target, dict) and key in target:
+                target = target[key]
+            elif isinstance(target, list) and key.isdecimal() and int(key) < len(target):
+                target = target[int(key)]
             else:
                 return True
-        return found
+        return target
 
 
 def merge(one: Flat, other: Flat) -> Flat:
-    """A schema as strict as both together, as far as this can be written in one."""
+    """Return one schema as strict as both, as far as one can express it."""
     result = dict(one)
     for key, value in other.items():
-        result[key] = _both(key, result[key], value) if key in result else value
+        result[key] = _merge_values(key, result[key], value) if key in result else value
     return result
 
 
-def kinds(flat: Flat) -> list[str]:
-    """The types an instance may have; without a word of them, what the keywords speak of, if anything."""
+def types_of(flat: Flat) -> list[str]:
+    """Return the JSON types an instance may have; without `type`, those that the keywords belong to."""
     named = flat.get("type")
     if named is not None:
         return [named] if isinstance(named, str) else list(named)
-    return [kind for kind, words in _KINDS_BY_KEYWORD.items() if any(word in flat for word in words)]
+    return [name for name, words in _KEYWORDS_BY_TYPE.items() if any(word in flat for word in words)]
 
 
-def _both(key: str, one: Any, other: Any) -> Any:
-    if key in _HIGHEST:
+def _merge_values(key: str, one: Any, other: Any) -> Any:
+    if key in _LOWER_BOUNDS:
         return max(one, other)
-    if key in _LOWEST:
+    if key in _UPPER_BOUNDS:
         return min(one, other)
-    joined = _JOINS.get(key)
-    return joined(one, other) if joined else other
+    merger = _MERGERS.get(key)
+    return merger(one, other) if merger else other
 
 
-def _both_properties(one: Flat, other: Flat) -> Flat:
+def _merge_properties(one: Flat, other: Flat) -> Flat:
     return one | other | {name: _all_of(one[name], other[name]) for name in one if name in other}
 
 
@@ -107,18 +111,18 @@ def _all_of(one: Any, other: Any) -> Any:
     return other if one == other else {"allOf": [one, other]}
 
 
-def _common_kinds(ones: list[str], others: list[str]) -> list[str]:
-    common = [kind for kind in ones if kind in others]
+def _common_types(ones: list[str], others: list[str]) -> list[str]:
+    common = [name for name in ones if name in others]
     if "integer" not in common and {"integer", "number"} <= {*ones, *others}:
         common.append("integer")
     return common
 
 
-_JOINS: dict[str, Callable[[Any, Any], Any]] = {
-    "type": lambda one, other: _common_kinds(kinds({"type": one}), kinds({"type": other})),
+_MERGERS: dict[str, Callable[[Any, Any], Any]] = {
+    "type": lambda one, other: _common_types(types_of({"type": one}), types_of({"type": other})),
     "enum": lambda one, other: [value for value in one if value in other],
     "required": lambda one, other: list(dict.fromkeys([*one, *other])),
-    "properties": _both_properties,
+    "properties": _merge_properties,
     "additionalProperties": _all_of,
     "items": _all_of,
     "contains": _all_of,
@@ -136,4 +140,4 @@ def _size(schema: Any) -> int:
         return 1
     if "$ref" in schema or "anyOf" in schema or "oneOf" in schema or "allOf" in schema:
         return 5
-    return max(({"object": 4, "array": 3}.get(kind, 2) for kind in kinds(schema)), default=2)
+    return max(({"object": 4, "array": 3}.get(name, 2) for name in types_of(schema)), default=2)

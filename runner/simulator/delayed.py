@@ -1,0 +1,25 @@
+"""Replies that take time: a continuation runs at once or after a delay, and may return another delay."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+from runner.simulator.replies import Reply
+
+# A function, not a coroutine: one that is never awaited must not warn.
+DelayedReply = Callable[[], Coroutine[Any, Any, Reply]]
+Continuation = Callable[[], Reply | DelayedReply]
+
+
+def run_after(delay_s: float, continuation: Continuation) -> Reply | DelayedReply:
+    """Return the continuation's result if `delay_s` is not above 0, else a function to call and await."""
+    return partial(_wait, delay_s, continuation) if delay_s > 0 else continuation()
+
+
+async def _wait(delay_s: float, continuation: Continuation) -> Reply:
+    await asyncio.sleep(delay_s)
+    result = continuation()
+    return result if isinstance(result, Reply) else await result()
