@@ -1,1 +1,1 @@
-"""A local server that speaks the xAI API. It imports nothing of the rest of runner."""
+"""A local server with the xAI API. It imports nothing of the rest of runner."""

@@ -206,9 +206,8 @@ class Chat:
             case "503":
                 raise unavailable()
             case "500_after":
-                return Refusal(
-                    500, "internal", "Internal error."
-                ).reply()  # a reply, not raised: the job was accepted
+                # A reply, not raised: the job was accepted.
+                return Refusal(500, "internal", "Internal error.").reply()
             case _:
                 raise Refusal(500, "internal", "Internal error.")
 

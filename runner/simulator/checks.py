@@ -83,9 +83,9 @@ def parse(content_type: str | None, raw: bytes) -> Body:
         raise _mistyped("the body", "a map")
     body = {name: field for name, field in value.items() if field is not None}
     for name, field in body.items():
-        known = _FIELDS.get(name)
-        if known is not None:
-            _check_field(name, field, known)
+        rule = _FIELDS.get(name)
+        if rule is not None:
+            _check_field(name, field, rule)
     return body
 
 
@@ -138,12 +138,12 @@ def _is_json(content_type: str) -> bool:
     return content_type.partition(";")[0].strip().lower() == JSON
 
 
-def _check_field(name: str, value: Any, known: _Field) -> None:
+def _check_field(name: str, value: Any, rule: _Field) -> None:
     kind = type(value)  # exact type, so that a bool is no number
-    if kind not in known.kinds:
-        raise _mistyped(name, known.wanted)
-    if kind in _NUMBERS and not known.least <= value <= known.most:
-        raise _invalid(f"{name} must be between {known.least} and {known.most}.")
+    if kind not in rule.kinds:
+        raise _mistyped(name, rule.wanted)
+    if kind in _NUMBERS and not rule.least <= value <= rule.most:
+        raise _invalid(f"{name} must be between {rule.least} and {rule.most}.")
 
 
 def _mistyped(where: str, wanted: str) -> Refusal:
@@ -172,10 +172,10 @@ def _check_message(where: str, message: object) -> None:
 
 
 def _check_part(where: str, part: object) -> None:
-    known = PARTS.get(part.get("type", "")) if isinstance(part, dict) else None
-    if known is None or not isinstance(part, dict):
+    rule = PARTS.get(part.get("type", "")) if isinstance(part, dict) else None
+    if rule is None or not isinstance(part, dict):
         raise _mistyped(where, f"a map with a type among {', '.join(PARTS)}")
-    field, kind = known
+    field, kind = rule
     if not isinstance(part.get(field), kind):
         raise _mistyped(f"{where}.{field}", "a string" if kind is str else "a map")
     if field == "image_url" and not isinstance(part[field].get("url"), str):

@@ -48,9 +48,9 @@ class Flattener:
             result = merge(self.flatten(self._target(schema["$ref"]), depth + 1), result)
         for part in schema.get("allOf", ()):
             result = merge(result, self.flatten(part, depth + 1))
-        for word in ("anyOf", "oneOf"):
-            if word in schema:
-                result = merge(result, self._branch(schema[word], depth))
+        for keyword in ("anyOf", "oneOf"):
+            if keyword in schema:
+                result = merge(result, self._branch(schema[keyword], depth))
         return result
 
     def _branch(self, branches: list[Any], depth: int) -> Flat:
@@ -91,7 +91,9 @@ def types_of(flat: Flat) -> list[str]:
     named = flat.get("type")
     if named is not None:
         return [named] if isinstance(named, str) else list(named)
-    return [name for name, words in _KEYWORDS_BY_TYPE.items() if any(word in flat for word in words)]
+    return [
+        name for name, keywords in _KEYWORDS_BY_TYPE.items() if any(keyword in flat for keyword in keywords)
+    ]
 
 
 def _merge_values(key: str, one: Any, other: Any) -> Any:

@@ -20,7 +20,7 @@ _MARKERS_WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})  # JPEG's marker
 
 
 def image_tokens(image_url: dict[str, Any]) -> int:
-    """Return the tokens of an `image_url` part; with `detail: low` it is one tile of any size."""
+    """Return the tokens of an `image_url` part; `detail: low` is one tile for any size."""
     tiles = 1 if image_url.get("detail") == "low" else _tiles(image_url["url"][:HEADER_CHARACTERS])
     return (tiles + 1) * TILE_TOKENS
 

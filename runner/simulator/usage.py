@@ -34,7 +34,7 @@ class Usage(NamedTuple):
 
     @property
     def total(self) -> int:
-        """Return prompt, completion and reasoning tokens together."""
+        """Return the sum of prompt, completion and reasoning tokens."""
         return self.text + self.image + self.completion + self.reasoning
 
 

@@ -1,6 +1,6 @@
 """Sliding windows: requests and tokens per minute, requests per second, of one team and model.
 
-At time `now` the minute window holds what was charged after now - 60 s. The caller passes the time.
+At time `now` the minute window contains what was charged after now - 60 s. The caller passes the time.
 """
 
 from __future__ import annotations

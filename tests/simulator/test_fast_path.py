@@ -1,4 +1,4 @@
-"""Two doors, one API: plain requests are answered from their bytes, all others by aiohttp, and alike."""
+"""Fast path: simple requests are answered from their bytes, all others by aiohttp, with the same replies."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BODY = b'{"model":"grok-4","deferred":true,"messages":[{"role":"user","content":"x"}]}'
-AT_ONCE = BODY.replace(b"true", b"false")
+DIRECT = BODY.replace(b"true", b"false")
 USUAL = b"Host: x\r\nAuthorization: Bearer xai-a\r\nContent-Type: application/json\r\n"
 MODELS = b"GET /v1/models HTTP/1.1\r\n" + USUAL + b"\r\n"
 CHANGING = re.compile(rb"(?i)(date|x-request-id): [^\r]*")
 
 
 def post(body: bytes = BODY, more: bytes = b"", path: bytes = CHAT.encode()) -> bytes:
-    """A submission; `more` header lines make it another kind of request."""
+    """Return the bytes of a submit, with `more` header lines."""
     return b"POST %b HTTP/1.1\r\n%b%bContent-Length: %d\r\n\r\n%b" % (path, USUAL, more, len(body), body)
 
 
 def chunked(body: bytes = BODY) -> bytes:
-    """The same submission, its length untold."""
+    """Return the bytes of a submit without a content length."""
     head = b"POST %b HTTP/1.1\r\n%bTransfer-Encoding: chunked\r\n\r\n" % (CHAT.encode(), USUAL)
     return b"%b%x\r\n%b\r\n0\r\n\r\n" % (head, len(body), body)
 
 
 @contextmanager
 def connected(simulator: SimulatorThread) -> Iterator[socket.socket]:
-    with socket.create_connection(("127.0.0.1", simulator.running.port), timeout=TIMEOUT_S) as client:
+    with socket.create_connection(("127.0.0.1", simulator.server.port), timeout=TIMEOUT_S) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield client
 
 
 def replies(client: socket.socket, count: int) -> list[tuple[bytes, bytes]]:
-    """So many replies off the connection, each as its head and its body."""
+    """Read `count` replies. Return (head, body) of each, without dates and request ids."""
     found: list[tuple[bytes, bytes]] = []
     with client.makefile("rb") as stream:
         while len(found) < count:
@@ -61,25 +61,25 @@ def replies(client: socket.socket, count: int) -> list[tuple[bytes, bytes]]:
 
 
 @pytest.mark.parametrize("switches", [{}, {"down": True}, {"rpm": 1}, {"headers": "with-reset"}])
-def test_both_doors_say_the_same(switches: dict[str, object]) -> None:
-    """Status line, headers and their order, body: only the id in it differs."""
+def test_fast_path_and_aiohttp_reply_the_same(switches: dict[str, object]) -> None:
+    """Same status line, headers, their order and body; only ids differ."""
     with (
         SimulatorThread(rpm=100, rps="none", retry_after=2.0) as simulator,
-        connected(simulator) as quick,
-        connected(simulator) as slow,
+        connected(simulator) as fast,
+        connected(simulator) as other,
     ):
         simulator.submit(key="xai-a")
         simulator.switch(**switches)
-        for client, raw in ((quick, post()), (slow, chunked())):
+        for client, raw in ((fast, post()), (other, chunked())):
             client.sendall(raw)
-        (head, body), (other_head, other_body) = replies(quick, 1)[0], replies(slow, 1)[0]
+        (head, body), (other_head, other_body) = replies(fast, 1)[0], replies(other, 1)[0]
         assert head == other_head
         assert re.sub(rb"[0-9a-f]{12}", b"", body) == re.sub(rb"[0-9a-f]{12}", b"", other_body)
 
 
 @pytest.mark.parametrize("at", [1, 20, 60, len(post()) - len(BODY), len(post()) - 1])
 def test_a_request_may_come_in_pieces(at: int) -> None:
-    """Wherever it breaks; the connection goes on."""
+    """The request is served wherever it is split, and the connection stays open."""
     with SimulatorThread() as simulator, connected(simulator) as client:
         for _ in range(2):
             client.sendall(post()[:at])
@@ -92,10 +92,10 @@ def test_a_request_may_come_in_pieces(at: int) -> None:
 @pytest.mark.parametrize(
     "size",
     [SIMPLE_BODY_BYTES_MAX - 1000, SIMPLE_BODY_BYTES_MAX + 1, 3 * SIMPLE_BODY_BYTES_MAX],
-    ids=["held", "over", "long"],
+    ids=["buffered", "over", "long"],
 )
 def test_long_bodies_are_whole(size: int) -> None:
-    """Held up to a size, beyond it read by aiohttp; the next request on the connection is heard, too."""
+    """Small ones are buffered, larger ones read by aiohttp; the next request is served, too."""
     with SimulatorThread() as simulator, connected(simulator) as client:
         client.sendall(post(BODY.replace(b'"x"', b'"%b"' % (b"x" * size))) + MODELS)
         assert [head[:15] for head, _ in replies(client, 2)] == [b"HTTP/1.1 200 OK"] * 2
@@ -104,9 +104,9 @@ def test_long_bodies_are_whole(size: int) -> None:
 
 @pytest.mark.parametrize("middle", [post(), chunked(), post(more=b"Expect: 100-continue\r\n")])
 def test_requests_in_a_row_are_answered_in_order(middle: bytes) -> None:
-    """Sent at once: one that takes its time, one of any kind, one for either door."""
+    """Three requests sent at once: a slow one, one for either server, a simple one."""
     with SimulatorThread(median_s=0.2, sigma=0.0) as simulator, connected(simulator) as client:
-        client.sendall(post(AT_ONCE) + middle + MODELS)
+        client.sendall(post(DIRECT) + middle + MODELS)
         first, second, third = replies(client, 3)
         assert b'"chat.completion"' in first[1]
         assert b'"request_id"' in second[1]
@@ -114,8 +114,8 @@ def test_requests_in_a_row_are_answered_in_order(middle: bytes) -> None:
         assert (simulator.books()["accepted"], simulator.books()["fetched"]) == (2, 1)
 
 
-def test_a_client_that_reads_late_gets_it_all() -> None:
-    """Many requests are sent before the first reply is read, the last for the other door."""
+def test_a_client_that_reads_late_gets_all_replies() -> None:
+    """Many requests are sent before the first reply is read; the last one is for aiohttp."""
     many = 3000
     with SimulatorThread() as simulator, connected(simulator) as client:
         sending = threading.Thread(target=client.sendall, args=(MODELS * many + chunked(),))
@@ -128,8 +128,8 @@ def test_a_client_that_reads_late_gets_it_all() -> None:
         assert simulator.books()["accepted"] == 1
 
 
-def test_a_connection_that_went_to_the_other_door_stays_usable() -> None:
-    """Keep-alive holds there as well, and closing where the client asked for it."""
+def test_a_connection_handed_to_aiohttp_stays_usable() -> None:
+    """Keep-alive works, and the connection closes when the client asks for it."""
     with SimulatorThread() as simulator, connected(simulator) as client:
         for raw in (post(), chunked(), post(), MODELS, post(more=b"Connection: close\r\n")):
             client.sendall(raw)
@@ -137,19 +137,19 @@ def test_a_connection_that_went_to_the_other_door_stays_usable() -> None:
         assert client.recv(1) == b""
 
 
-def test_a_client_that_leaves_has_fetched() -> None:
-    """As with the API: an answer that was on its way when the client went is billed."""
+def test_a_client_that_disconnects_has_fetched() -> None:
+    """As at the API, an answer under way when the client disconnects is billed."""
     with SimulatorThread(submit_ms=100.0) as simulator:
         with connected(simulator) as client:
-            client.sendall(post(AT_ONCE))
+            client.sendall(post(DIRECT))
             time.sleep(0.02)
         until = time.monotonic() + TIMEOUT_S
         while simulator.books()["fetched"] != 1:
             assert time.monotonic() < until
 
 
-def test_closing_ends_what_is_under_way() -> None:
-    """Nothing is waited for: not a reply that takes its time, not half a request."""
+def test_closing_cancels_what_is_under_way() -> None:
+    """Closing waits for no slow reply and no incomplete request."""
     began = time.monotonic()
     with (
         SimulatorThread(faults={"hang": 1.0}) as simulator,
@@ -163,8 +163,8 @@ def test_closing_ends_what_is_under_way() -> None:
     assert time.monotonic() < began + TIMEOUT_S
 
 
-def test_what_is_no_http_is_told_so() -> None:
-    """aiohttp's own 400."""
+def test_bytes_that_are_not_http_get_a_400() -> None:
+    """The reply is aiohttp's own 400."""
     with SimulatorThread() as simulator:
         for raw in (b"\x16\x03\x01\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", post(more=b"Content-Length: 1\r\n")):
             with connected(simulator) as client:
@@ -206,21 +206,21 @@ FIRST = [
 @given(st.sampled_from(FIRST), st.lists(st.sampled_from(LINES), max_size=6), st.binary(max_size=8))
 @example(FIRST[0], [LINES[0], LINES[2]], b"12345")
 @example(FIRST[1], [LINES[0]], b"")
-def test_a_plain_request_is_what_aiohttp_takes_it_for(first: bytes, lines: list[bytes], rest: bytes) -> None:
-    """Whatever stands in its head: the quick door never sees another request than aiohttp would."""
+def test_a_simple_request_is_parsed_as_by_aiohttp(first: bytes, lines: list[bytes], rest: bytes) -> None:
+    """The fast path returns the same request as aiohttp, or None, for any header lines."""
 
-    async def both() -> None:
+    async def compare() -> None:
         data = first + b"".join(lines) + b"\r\n" + rest
-        found = parse_simple(data)
-        if found is None:
+        parsed = parse_simple(data)
+        if parsed is None:
             return
-        request, end = found
+        request, end = parsed
         loop = asyncio.get_running_loop()
         parser = HttpRequestParser(BaseProtocol(loop), loop, 2**16)
         try:
             ((message, payload),), upgraded, _ = parser.feed_data(data[:end])
         except HttpProcessingError:
-            pytest.fail("no request at all")
+            pytest.fail("aiohttp refuses it")
         assert (message.method, message.path) == (request.method, request.path)
         assert message.headers == request.headers
         assert [message.should_close, message.chunked, message.upgrade, upgraded] == [False] * 4
@@ -229,4 +229,4 @@ def test_a_plain_request_is_what_aiohttp_takes_it_for(first: bytes, lines: list[
         if end <= len(data):
             assert await payload.read() == request.body
 
-    asyncio.run(both())
+    asyncio.run(compare())

@@ -1,4 +1,4 @@
-"""The `openai` package against the simulator, with only its base_url changed."""
+"""The `openai` client against the simulator: only its base_url differs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ WEATHER: ChatCompletionFunctionToolParam = {
 WITH_USAGE: ChatCompletionStreamOptionsParam = {"include_usage": True}
 
 
-def asking(text: str) -> list[ChatCompletionUserMessageParam]:
+def messages_of(text: str) -> list[ChatCompletionUserMessageParam]:
     return [{"role": "user", "content": text}]
 
 
@@ -44,61 +44,61 @@ class Review(BaseModel):
 
 @pytest.fixture
 def simulator() -> Iterator[SimulatorThread]:
-    with SimulatorThread() as running:
-        yield running
+    with SimulatorThread() as started:
+        yield started
 
 
 @pytest.fixture
 def client(simulator: SimulatorThread) -> Iterator[OpenAI]:
-    with OpenAI(base_url=simulator.running.url, api_key=KEY, max_retries=0, timeout=20) as made:
+    with OpenAI(base_url=simulator.server.url, api_key=KEY, max_retries=0, timeout=20) as made:
         yield made
 
 
 def test_a_chat_completion(simulator: SimulatorThread, client: OpenAI) -> None:
-    """Text and usage in the client's own types; the books say that it was accepted and handed out."""
-    made = client.chat.completions.create(model=MODEL, messages=asking("How are you?"), user="j-1")
+    """The client parses text and usage; the books count it as accepted and fetched."""
+    made = client.chat.completions.create(model=MODEL, messages=messages_of("How are you?"), user="j-1")
 
     assert made.choices[0].message.content
     assert made.choices[0].finish_reason == "stop"
     assert (made.object, made.model) == ("chat.completion", MODEL)
     assert made.usage is not None
-    told = made.usage.to_dict()
+    usage = made.usage.to_dict()
     books = simulator.books(jobs=True)
     assert books["accepted"] == books["fetched"] == 1
-    assert books["ticks_fetched"] == told["cost_in_usd_ticks"] == books["jobs"][0]["ticks"]
+    assert books["ticks_fetched"] == usage["cost_in_usd_ticks"] == books["jobs"][0]["ticks"]
     assert books["tokens"]["total"] == made.usage.total_tokens
 
 
-def test_a_stream_has_the_same_words_as_the_whole(simulator: SimulatorThread, client: OpenAI) -> None:
-    """Joined, the pieces are the text; the usage comes when asked for, in a last piece without choices."""
-    whole = client.chat.completions.create(model=MODEL, messages=asking("Tell of nine."), seed=1)
+def test_a_stream_has_the_same_text_as_a_completion(simulator: SimulatorThread, client: OpenAI) -> None:
+    """The joined chunks are the text; with include_usage a last chunk without choices has the usage."""
+    whole = client.chat.completions.create(model=MODEL, messages=messages_of("Tell of nine."), seed=1)
     with client.chat.completions.create(
-        model=MODEL, messages=asking("Tell of nine."), stream=True, stream_options=WITH_USAGE
+        model=MODEL, messages=messages_of("Tell of nine."), stream=True, stream_options=WITH_USAGE
     ) as stream:
-        pieces = list(stream)
-    with client.chat.completions.create(model=MODEL, messages=asking("x"), stream=True) as stream:
-        bare = list(stream)
+        chunks = list(stream)
+    with client.chat.completions.create(model=MODEL, messages=messages_of("x"), stream=True) as stream:
+        without_usage = list(stream)
 
-    text = "".join(piece.choices[0].delta.content or "" for piece in pieces if piece.choices)
-    assert len(pieces) > 4
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
+    assert len(chunks) > 4
     assert "Tell of nine." in text
     assert "Tell of nine." in (whole.choices[0].message.content or "")
-    assert [piece.choices[0].finish_reason for piece in pieces[-2:-1]] == ["stop"]
-    assert pieces[-1].choices == []
-    assert pieces[-1].usage is not None
-    assert pieces[-1].usage.total_tokens > 0
-    assert all(piece.usage is None for piece in bare)
+    assert [chunk.choices[0].finish_reason for chunk in chunks[-2:-1]] == ["stop"]
+    assert chunks[-1].choices == []
+    assert chunks[-1].usage is not None
+    assert chunks[-1].usage.total_tokens > 0
+    assert all(chunk.usage is None for chunk in without_usage)
     assert simulator.books()["fetched"] == 3
 
 
-def test_tools_are_called_whole_and_in_a_stream(client: OpenAI) -> None:
-    """Name and arguments, which fit the tool's schema."""
-    made = client.chat.completions.create(model=MODEL, messages=asking("Rain?"), tools=[WEATHER])
+def test_tools_are_called_in_completions_and_streams(client: OpenAI) -> None:
+    """The call has the name and arguments that fit the tool's schema."""
+    made = client.chat.completions.create(model=MODEL, messages=messages_of("Rain?"), tools=[WEATHER])
     calls = made.choices[0].message.tool_calls or []
     with client.chat.completions.create(
-        model=MODEL, messages=asking("Rain?"), tools=[WEATHER], stream=True
+        model=MODEL, messages=messages_of("Rain?"), tools=[WEATHER], stream=True
     ) as stream:
-        streamed = [call for piece in stream for call in piece.choices[0].delta.tool_calls or ()]
+        streamed = [call for chunk in stream for call in chunk.choices[0].delta.tool_calls or ()]
 
     assert made.choices[0].finish_reason == "tool_calls"
     assert calls[0].type == "function"
@@ -108,9 +108,9 @@ def test_tools_are_called_whole_and_in_a_stream(client: OpenAI) -> None:
 
 
 def test_structured_outputs_are_parsed(client: OpenAI) -> None:
-    """The client sends the schema of a class and gets an object of it."""
+    """The client sends the schema of a class and parses the answer to an object of it."""
     made = client.chat.completions.parse(
-        model=MODEL, messages=asking("I love it, great!"), response_format=Review
+        model=MODEL, messages=messages_of("I love it, great!"), response_format=Review
     )
 
     review = made.choices[0].message.parsed
@@ -119,13 +119,13 @@ def test_structured_outputs_are_parsed(client: OpenAI) -> None:
 
 
 def test_models_are_listed(client: OpenAI) -> None:
-    """And one is looked up by an alias."""
+    """A model can be looked up by an alias, too."""
     assert MODEL in [model.id for model in client.models.list()]
     assert client.models.retrieve("grok-4.3-latest").id == MODEL
 
 
 @pytest.mark.parametrize(
-    ("switches", "model", "text", "error", "says"),
+    ("switches", "model", "text", "error", "message"),
     [
         ({}, "grok-99", "x", openai.NotFoundError, "does not exist"),
         ({"key_revoked": True}, MODEL, "x", openai.BadRequestError, "Incorrect API key"),
@@ -139,20 +139,20 @@ def test_models_are_listed(client: OpenAI) -> None:
         ({"down": True}, MODEL, "x", openai.InternalServerError, "unavailable"),
     ],
 )
-def test_refusals_are_the_clients_own_errors(
+def test_refusals_raise_the_errors_of_the_client(
     simulator: SimulatorThread,
     client: OpenAI,
     switches: dict[str, object],
     model: str,
     text: str,
     error: type[openai.APIError],
-    says: str,
+    message: str,
 ) -> None:
-    """Each with the API's words; nothing is accepted."""
+    """Each refusal has the API's message, and nothing is accepted."""
     simulator.switch(**switches)
 
     with pytest.raises(error) as caught:
-        client.chat.completions.create(model=model, messages=asking(text))
+        client.chat.completions.create(model=model, messages=messages_of(text))
 
-    assert says in str(caught.value.body)
+    assert message in str(caught.value.body)
     assert simulator.books()["accepted"] == 0

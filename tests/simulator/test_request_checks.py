@@ -1,4 +1,4 @@
-"""What the API refuses, with the statuses and the flat error bodies of the real one."""
+"""Request checks: refusals with the statuses and the flat error bodies of the real API."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REFUSED: list[tuple[str, int, dict[str, Any]]] = [
     ("no model", 422, {"model": None}),
     ("messages of the wrong type", 422, {"messages": "hello"}),
     ("empty messages", 400, {"messages": []}),
-    ("a message that is none", 422, {"messages": ["hello"]}),
+    ("a message that is no map", 422, {"messages": ["hello"]}),
     ("an unknown role", 422, {"messages": [{"role": "robot", "content": "x"}]}),
     ("no role", 422, {"messages": [{"content": "x"}]}),
     ("no content", 422, {"messages": [{"role": "user"}]}),
@@ -38,7 +38,7 @@ REFUSED: list[tuple[str, int, dict[str, Any]]] = [
     ("temperature out of range", 400, {"temperature": 2.1}),
     ("top_p out of range", 400, {"top_p": -0.1}),
     ("n of zero", 400, {"n": 0}),
-    ("no room for an answer", 400, {"max_completion_tokens": 0}),
+    ("no tokens for an answer", 400, {"max_completion_tokens": 0}),
     ("tokens that are no number", 422, {"max_tokens": "many"}),
     ("top_logprobs out of range", 400, {"top_logprobs": 9}),
     ("stream with deferred", 400, {"stream": True}),
@@ -71,7 +71,7 @@ REFUSED: list[tuple[str, int, dict[str, Any]]] = [
     ("a choice without a name", 422, {"tools": [TOOL], "tool_choice": {"type": "function"}}),
     ("a format of no known type", 422, {"response_format": {"type": "yaml"}}),
     ("a format without its schema", 422, {"response_format": {"type": "json_schema"}}),
-    ("a schema that is none", 400, {"response_format": schema_format({"type": "thing"})}),
+    ("an invalid schema", 400, {"response_format": schema_format({"type": "thing"})}),
     ("a prompt above the context", 400, {"messages": [{"role": "user", "content": "word " * 210_000}]}),
 ]
 
@@ -122,19 +122,19 @@ def simulator() -> Iterator[SimulatorThread]:
 def test_a_bad_request_is_refused_with_a_flat_error(
     simulator: SimulatorThread, status: int, change: dict[str, Any]
 ) -> None:
-    """{"code", "error"}, both strings, and nothing is accepted."""
+    """The body is {"code", "error"}, both strings, and nothing is accepted."""
     before = simulator.books()["accepted"]
-    seen = simulator.submit(**change)
-    assert seen.status == status, seen.raw
-    assert sorted(seen.json) == ["code", "error"]
-    assert all(isinstance(value, str) and value for value in seen.json.values())
-    assert seen.headers["content-type"] == "application/json"
+    reply = simulator.submit(**change)
+    assert reply.status == status, reply.raw
+    assert sorted(reply.json) == ["code", "error"]
+    assert all(isinstance(value, str) and value for value in reply.json.values())
+    assert reply.headers["content-type"] == "application/json"
     assert simulator.books()["accepted"] == before
 
 
 @pytest.mark.parametrize("change", [row[1] for row in ACCEPTED], ids=[row[0] for row in ACCEPTED])
 def test_a_good_request_is_accepted(simulator: SimulatorThread, change: dict[str, Any]) -> None:
-    """What the API takes, silently or not, passes."""
+    """The API accepts or ignores these."""
     assert simulator.submit(**change).status == 200
 
 
@@ -155,12 +155,12 @@ def test_a_good_request_is_accepted(simulator: SimulatorThread, change: dict[str
 def test_a_body_that_is_no_request_is_refused(
     simulator: SimulatorThread, status: int, body: bytes, content_type: str
 ) -> None:
-    """415 for no JSON at all, 400 for broken JSON, 422 for JSON of another form."""
+    """415 for a body that is not JSON, 400 for broken JSON, 422 for JSON of a wrong form."""
     assert simulator.call("POST", CHAT, body, content_type=content_type).status == status
 
 
 def test_a_schema_too_deep_to_handle_is_refused(simulator: SimulatorThread) -> None:
-    """Depth must not become a 500."""
+    """A deep schema is a 400, not a 500."""
     schema: Any = {"type": "string"}
     for _ in range(300):
         schema = {"type": "array", "items": schema}
@@ -183,12 +183,12 @@ def test_a_schema_too_deep_to_handle_is_refused(simulator: SimulatorThread) -> N
     ],
 )
 def test_wrong_methods_and_paths(simulator: SimulatorThread, method: str, path: str, status: int) -> None:
-    """405 for a wrong method, 404 for a path that does not exist."""
+    """405 for a wrong method, 404 for an unknown path."""
     assert simulator.call(method, path).status == status
 
 
 def test_a_missing_key_is_401_and_a_wrong_one_400(simulator: SimulatorThread) -> None:
-    """As with the real API, a wrong key is an invalid argument, and is shown redacted."""
+    """As at the real API, a wrong key is an invalid argument and is shown redacted."""
     assert simulator.call("GET", "/v1/api-key", key=None).status == 401
     wrong = simulator.call("GET", "/v1/api-key", key="sk-wrong-key")
     assert wrong.status == 400
@@ -197,13 +197,13 @@ def test_a_missing_key_is_401_and_a_wrong_one_400(simulator: SimulatorThread) ->
 
 
 def test_named_keys_are_the_only_ones() -> None:
-    """--key closes the door to all others."""
+    """With --key all other keys are refused."""
     with SimulatorThread(keys=("xai-one", "xai-two")) as simulator:
         assert [simulator.submit(key=key).status for key in ("xai-one", "xai-two", KEY)] == [200, 200, 400]
 
 
 def test_a_retired_model_is_served_by_its_successor() -> None:
-    """The reply carries, and is billed by, the name of the model that served it."""
+    """The reply names the successor, whose prices apply."""
     with SimulatorThread(keep_retired=False) as simulator:
         for slug in ("grok-4", "grok-4-0709", "grok-3", "grok-4-fast"):
             assert simulator.completion(model=slug)["model"] == "grok-4.3"
@@ -216,7 +216,7 @@ def test_a_retired_model_is_served_by_its_successor() -> None:
 
 
 def test_the_catalogue_is_listed_with_aliases_and_prices(simulator: SimulatorThread) -> None:
-    """/v1/models in OpenAI's shape, /v1/language-models with prices in ticks per token."""
+    """/v1/models has OpenAI's form, /v1/language-models has prices in ticks per token."""
     models = simulator.call("GET", "/v1/models").json
     assert models["object"] == "list"
     assert {"grok-4-0709", "grok-4.3"} <= {card["id"] for card in models["data"]}
@@ -228,8 +228,8 @@ def test_the_catalogue_is_listed_with_aliases_and_prices(simulator: SimulatorThr
     assert card in simulator.call("GET", "/v1/language-models").json["models"]
 
 
-def test_the_key_card_tells_the_team_and_hides_the_key(simulator: SimulatorThread) -> None:
-    """/v1/api-key: all fields of the real one, the key redacted."""
+def test_the_key_card_has_the_team_and_hides_the_key(simulator: SimulatorThread) -> None:
+    """/v1/api-key has the fields of the real API, with the key redacted."""
     card = simulator.call("GET", "/v1/api-key").json
     assert card["redacted_api_key"] == f"xai-...{KEY[-4:]}"
     assert KEY not in json.dumps(card)
@@ -238,7 +238,7 @@ def test_the_key_card_tells_the_team_and_hides_the_key(simulator: SimulatorThrea
 
 
 def test_a_text_is_tokenized_to_its_own_bytes(simulator: SimulatorThread) -> None:
-    """The token bytes joined are the text."""
+    """The joined token bytes are the text."""
     text = "Grüße, 世界! How are you?"
     body = json.dumps({"text": text, "model": "grok-4"}).encode()
     tokens = simulator.call("POST", "/v1/tokenize-text", body).json["token_ids"]

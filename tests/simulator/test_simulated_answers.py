@@ -1,4 +1,4 @@
-"""What the simulated model says: text, structured outputs, tool calls, and what they cost."""
+"""Simulated answers: text, structured outputs, tool calls, and their usage and cost."""
 
 from __future__ import annotations
 
@@ -84,21 +84,21 @@ HARD_SCHEMAS: list[Any] = [
 ]
 
 
-def valid(schema: Any, value: Any) -> bool:
+def is_valid(schema: Any, value: Any) -> bool:
     return bool(jsonschema.Draft202012Validator(schema).is_valid(value))
 
 
 @pytest.mark.parametrize("schema", HARD_SCHEMAS, ids=json.dumps)
 def test_an_instance_satisfies_its_schema(schema: Any) -> None:
-    """Whatever the chance and the text."""
+    """For any seed and any text."""
     for seed in range(12):
         for text in ("I love it, great!", "not good, broke at once", ""):
             value = make_instance(schema, Random(seed), text)
-            assert valid(schema, value), value
+            assert is_valid(schema, value), value
 
 
 def bounded(kind: str, least: str, most: str, values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Schemas of a kind with two bounds in the right order."""
+    """Return schemas of a type with two bounds in order."""
     pairs = st.tuples(values, values).map(sorted)
     return pairs.map(lambda pair: {"type": kind, least: pair[0], most: pair[1]})
 
@@ -150,9 +150,9 @@ SCHEMAS = st.recursive(
 @settings(max_examples=150)
 @given(SCHEMAS, st.integers(0, 2**32))
 def test_instances_of_small_schemas_satisfy_them(schema: Any, seed: int) -> None:
-    """Objects, arrays, bounds, enums and unions, nested in any way."""
+    """Nested objects, arrays, bounds, enums and unions."""
     value = make_instance(schema, Random(seed), "a fine text, nothing wrong")
-    assert valid(schema, value), value
+    assert is_valid(schema, value), value
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_instances_of_small_schemas_satisfy_them(schema: Any, seed: int) -> None
     ["a{2,4}b?", "(x|yy)+", r"[^\d\s]{5}", r"\bword\b", "[a-c\\]-]+", r"A.\x41", "", "(?P<year>2\\d{3})"],
 )
 def test_samples_match_their_pattern(pattern: str) -> None:
-    """The common forms of regular expressions."""
+    """For common forms of regular expressions."""
     import re
 
     for seed in range(20):
@@ -168,13 +168,13 @@ def test_samples_match_their_pattern(pattern: str) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["(?=x)y", "(", "[a", "*", r"\p{L}", "a{2", "x{20000}"])
-def test_a_pattern_it_cannot_read_makes_no_trouble(pattern: str) -> None:
-    """The answer is then the nearest the simulator can do; no request dies of it."""
+def test_a_pattern_it_cannot_parse_raises_no_error(pattern: str) -> None:
+    """The value is then some string, and the request does not fail."""
     assert isinstance(make_instance({"type": "string", "pattern": pattern}, Random(1), "text"), str)
 
 
-def test_references_out_of_the_document_make_no_trouble() -> None:
-    """Nothing is fetched for a schema."""
+def test_references_out_of_the_document_raise_no_error() -> None:
+    """No schema is fetched; any value is allowed."""
     schema = {
         "type": "object",
         "properties": {"a": {"$ref": "https://example.com/x.json"}},
@@ -183,8 +183,8 @@ def test_references_out_of_the_document_make_no_trouble() -> None:
     assert "a" in make_instance(schema, Random(1), "text")
 
 
-def test_reviews_are_labelled_as_their_words_sound() -> None:
-    """Enough of an ear to make a demonstration plausible."""
+def test_reviews_are_labelled_by_their_sentiment() -> None:
+    """The words of the text choose the enum value and the rating."""
     reviews = {
         "I love it, great quality": ("positive", 5),
         "Broke after a day, what a waste": ("negative", 1),
@@ -198,17 +198,19 @@ def test_reviews_are_labelled_as_their_words_sound() -> None:
 
 
 def test_a_structured_output_is_json_that_fits() -> None:
-    """response_format json_schema and json_object, over HTTP."""
+    """With response_format json_schema and json_object, over HTTP."""
     with SimulatorThread() as simulator:
-        wish = {"type": "json_schema", "json_schema": {"name": "review", "schema": REVIEW, "strict": True}}
-        message = simulator.completion("Great phone, love it", response_format=wish)["choices"][0]["message"]
-        assert valid(REVIEW, json.loads(message["content"]))
+        review = {"type": "json_schema", "json_schema": {"name": "review", "schema": REVIEW, "strict": True}}
+        message = simulator.completion("Great phone, love it", response_format=review)["choices"][0][
+            "message"
+        ]
+        assert is_valid(REVIEW, json.loads(message["content"]))
         free = simulator.completion(response_format={"type": "json_object"})["choices"][0]["message"]
         assert isinstance(json.loads(free["content"]), dict)
 
 
-def test_tools_are_called_as_tool_choice_says() -> None:
-    """auto and required call the first, a name that one, none none, and a tool's result ends the loop."""
+def test_tools_are_called_by_tool_choice() -> None:
+    """auto and required call the first tool, a name that one, none no tool; a tool result ends the loop."""
     city = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
     tools = [
         {"type": "function", "function": {"name": "weather", "parameters": city}},
@@ -220,17 +222,20 @@ def test_tools_are_called_as_tool_choice_says() -> None:
             assert made["finish_reason"] == "tool_calls"
             call = made["message"]["tool_calls"][0]
             assert call["function"]["name"] == "weather"
-            assert valid(city, json.loads(call["function"]["arguments"]))
+            assert is_valid(city, json.loads(call["function"]["arguments"]))
         named = {"type": "function", "function": {"name": "clock"}}
         made = simulator.completion(tools=tools, tool_choice=named)["choices"][0]
         assert made["message"]["tool_calls"][0]["function"]["name"] == "clock"
         assert simulator.completion(tools=tools, tool_choice="none")["choices"][0]["finish_reason"] == "stop"
-        told = [{"role": "user", "content": "?"}, {"role": "tool", "tool_call_id": "1", "content": "rain"}]
-        assert simulator.completion(tools=tools, messages=told)["choices"][0]["message"]["content"]
+        after_call = [
+            {"role": "user", "content": "?"},
+            {"role": "tool", "tool_call_id": "1", "content": "rain"},
+        ]
+        assert simulator.completion(tools=tools, messages=after_call)["choices"][0]["message"]["content"]
 
 
 def test_the_usage_adds_up_and_the_ticks_follow_the_formula() -> None:
-    """total = prompt + completion + reasoning; ticks are exact, reasoning at the output price."""
+    """total = prompt + completion + reasoning; reasoning has the output price."""
     with SimulatorThread() as simulator:
         for number in range(20):
             usage = simulator.completion(f"question {number} " * number)["usage"]
@@ -246,8 +251,8 @@ def test_the_usage_adds_up_and_the_ticks_follow_the_formula() -> None:
             assert prompt > 680 >= cached
 
 
-def test_the_real_bill_of_a_real_request() -> None:
-    """A bill seen in the wild: 10,120 prompt tokens, 128 cached, 1,499 + 2,809 output on grok-4.20."""
+def test_the_price_of_a_real_request_is_exact() -> None:
+    """A bill of the real API: 10,120 prompt tokens, 128 cached, 1,499 + 2,809 output on grok-4.20."""
     model = Catalogue().find("grok-4.20")
     assert model is not None
     usage = price_usage(model, text=10_120, image=0, cached=128, completion=1_499, reasoning=2_809)
@@ -255,7 +260,7 @@ def test_the_real_bill_of_a_real_request() -> None:
 
 
 def test_a_long_prompt_takes_the_long_price_for_everything() -> None:
-    """grok-4-0709: from 128,001 prompt tokens on, $6, $1.50 and $30 a million."""
+    """grok-4-0709: from 128,001 prompt tokens on $6, $1.50 and $30 per million."""
     model = Catalogue(keep_retired=True).find("grok-4")
     assert model is not None
     short = price_usage(model, text=128_000, image=0, cached=1_000, completion=10, reasoning=10)
@@ -265,13 +270,13 @@ def test_a_long_prompt_takes_the_long_price_for_everything() -> None:
 
 
 def test_images_and_choices_and_efforts_count() -> None:
-    """Images are prompt tokens, n sums the output and bills the prompt once, effort makes reasoning."""
+    """Images are prompt tokens; n sums the output and bills the prompt once; effort scales reasoning."""
     image = {"type": "image_url", "image_url": {"url": "https://x/y.png", "detail": "low"}}
     with SimulatorThread() as simulator:
-        seen = simulator.completion(
+        with_image = simulator.completion(
             messages=[{"role": "user", "content": [{"type": "text", "text": "?"}, image]}]
         )
-        assert seen["usage"]["prompt_tokens_details"]["image_tokens"] == 512
+        assert with_image["usage"]["prompt_tokens_details"]["image_tokens"] == 512
         three = simulator.completion(n=3)
         assert [choice["index"] for choice in three["choices"]] == [0, 1, 2]
         assert three["usage"]["prompt_tokens"] == simulator.completion(n=1)["usage"]["prompt_tokens"]
@@ -286,7 +291,7 @@ def test_images_and_choices_and_efforts_count() -> None:
 
 
 def test_a_small_cap_cuts_the_visible_text() -> None:
-    """finish_reason length; reasoning is not capped."""
+    """finish_reason is length; reasoning is not capped."""
     with SimulatorThread() as simulator:
         made = simulator.completion(max_completion_tokens=3)
         assert made["choices"][0]["finish_reason"] == "length"
@@ -296,7 +301,7 @@ def test_a_small_cap_cuts_the_visible_text() -> None:
 
 
 def test_old_replies_lack_the_ticks() -> None:
-    """--no-ticks, and all other fields stay."""
+    """With --no-ticks all other fields stay."""
     with SimulatorThread(no_ticks=True) as simulator:
         usage = simulator.completion()["usage"]
         assert "cost_in_usd_ticks" not in usage

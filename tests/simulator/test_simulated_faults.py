@@ -1,4 +1,4 @@
-"""Every fault once, with rate 1: what the client sees, and what the books say of it."""
+"""Every fault with rate 1: what the client receives and what the books count."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from runner.simulator.faults import KINDS_BY_POINT, Faults, parse_rates
     ],
 )
 def test_submits_that_are_answered_with_an_error(kind: str, status: int, accepted: int) -> None:
-    """Only 500_after was accepted, and nobody can fetch it."""
+    """Only 500_after is accepted, and its result cannot be fetched."""
     with SimulatorThread(faults={kind: 1.0}) as simulator:
         assert simulator.submit().status == status
         books = simulator.books(jobs=True)
@@ -33,7 +33,7 @@ def test_submits_that_are_answered_with_an_error(kind: str, status: int, accepte
 
 @pytest.mark.parametrize(("kind", "accepted"), [("reset_before", 0), ("reset_after", 1)])
 def test_submits_whose_connection_is_reset(kind: str, accepted: int) -> None:
-    """The client cannot tell the two apart; the books can."""
+    """The client cannot distinguish the two; the books do."""
     with SimulatorThread(faults={kind: 1.0}) as simulator:
         with pytest.raises(ConnectionResetError):
             simulator.submit()
@@ -42,8 +42,8 @@ def test_submits_whose_connection_is_reset(kind: str, accepted: int) -> None:
         assert books["faults"] == {kind: 1}
 
 
-def test_a_hang_is_accepted_or_not_by_coin_and_ends_without_a_reply() -> None:
-    """About half of them were accepted."""
+def test_a_hang_is_accepted_or_not_and_ends_without_a_reply() -> None:
+    """About half of the submits are accepted."""
     with SimulatorThread(faults={"hang": 1.0}, hang_s=0.0) as simulator:
         for number in range(60):
             with pytest.raises(ConnectionResetError):
@@ -56,9 +56,9 @@ def test_a_hang_is_accepted_or_not_by_coin_and_ends_without_a_reply() -> None:
 
 @pytest.mark.parametrize(("kind", "status"), [("fetch:429", 429), ("fetch:500", 500), ("fetch:503", 503)])
 def test_a_failed_fetch_does_not_consume_the_result(kind: str, status: int) -> None:
-    """The next fetch gets it."""
+    """The next fetch gets the result."""
     with SimulatorThread(faults={kind: 1.0}) as simulator:
-        request_id = simulator.accepted()
+        request_id = simulator.submit_id()
         assert simulator.fetch(request_id).status == status
         simulator.switch(faults={})
         assert simulator.fetch(request_id).status == 200
@@ -66,31 +66,31 @@ def test_a_failed_fetch_does_not_consume_the_result(kind: str, status: int) -> N
 
 
 def test_a_reset_before_the_fetch_does_not_consume_the_result() -> None:
-    """The connection breaks, the result waits."""
+    """The connection is reset; the next fetch gets the result."""
     with SimulatorThread(faults={"fetch:reset_before": 1.0}) as simulator:
-        request_id = simulator.accepted()
+        request_id = simulator.submit_id()
         with pytest.raises(ConnectionResetError):
             simulator.fetch(request_id)
         simulator.switch(faults={})
         assert simulator.fetch(request_id).status == 200
 
 
-def test_garbage_is_no_json_and_consumes_the_result() -> None:
-    """A 200 that cannot be read."""
+def test_garbage_is_not_json_and_consumes_the_result() -> None:
+    """A 200 whose body cannot be parsed."""
     with SimulatorThread(faults={"garbage": 1.0}) as simulator:
-        request_id = simulator.accepted()
-        seen = simulator.fetch(request_id)
-        assert seen.status == 200
+        request_id = simulator.submit_id()
+        reply = simulator.fetch(request_id)
+        assert reply.status == 200
         with pytest.raises(ValueError, match=r".*"):
-            json.loads(seen.raw)
+            json.loads(reply.raw)
         assert simulator.fetch(request_id).status == 404
         assert simulator.books()["outcomes"]["garbage"] == 1
 
 
 def test_a_cut_body_is_shorter_than_announced_and_consumes_the_result() -> None:
-    """Half of the bytes, then the connection closes."""
+    """Half of the body is sent, then the connection closes."""
     with SimulatorThread(faults={"cut": 1.0}) as simulator:
-        request_id = simulator.accepted()
+        request_id = simulator.submit_id()
         with pytest.raises(http.client.IncompleteRead) as caught:
             simulator.fetch(request_id)
         assert caught.value.partial.startswith(b'{"id":')
@@ -102,35 +102,35 @@ def test_a_cut_body_is_shorter_than_announced_and_consumes_the_result() -> None:
 
 
 def test_a_lost_result_was_accepted_and_is_gone() -> None:
-    """404 though nobody ever got it."""
+    """404 although the result was never handed out."""
     with SimulatorThread(faults={"lost": 1.0}) as simulator:
-        request_id = simulator.accepted()
+        request_id = simulator.submit_id()
         assert [simulator.fetch(request_id).status for _ in range(2)] == [404, 404]
         assert (simulator.books()["lost"], simulator.books()["fetched"]) == (1, 0)
 
 
 def test_a_failed_generation_is_an_error_in_a_200() -> None:
-    """No choices, no usage: an error object."""
+    """An error object without choices and usage."""
     with SimulatorThread(faults={"failed": 1.0}) as simulator:
-        seen = simulator.fetch(simulator.accepted())
-        assert seen.status == 200
-        assert sorted(seen.json) == ["code", "error"]
-        assert "deferred generation failed" in seen.json["error"]
+        reply = simulator.fetch(simulator.submit_id())
+        assert reply.status == 200
+        assert sorted(reply.json) == ["code", "error"]
+        assert "deferred generation failed" in reply.json["error"]
         assert simulator.books()["ticks_fetched"] == 0
 
 
 def test_a_completion_without_choices_still_bills() -> None:
-    """An ordinary chat.completion whose choices are empty; its price can be read."""
+    """A chat.completion with empty choices and a usage."""
     with SimulatorThread(faults={"no_choices": 1.0}) as simulator:
-        seen = simulator.fetch(simulator.accepted())
-        assert seen.json["choices"] == []
-        assert simulator.books()["ticks_fetched"] == seen.json["usage"]["cost_in_usd_ticks"]
+        reply = simulator.fetch(simulator.submit_id())
+        assert reply.json["choices"] == []
+        assert simulator.books()["ticks_fetched"] == reply.json["usage"]["cost_in_usd_ticks"]
 
 
-def test_result_faults_wait_for_the_result() -> None:
-    """A poll of a pending job loses nothing: rates are of results, not of polls."""
+def test_result_faults_are_drawn_for_ready_results() -> None:
+    """A poll of a pending job loses nothing: the rate is per result, not per poll."""
     with SimulatorThread(faults={"lost": 1.0}, median_s=5.0, sigma=0.0) as simulator:
-        request_id = simulator.accepted()
+        request_id = simulator.submit_id()
         assert [simulator.fetch(request_id).status for _ in range(3)] == [202] * 3
         simulator.switch(faults={})
         simulator.clock.now_s += 5
@@ -138,44 +138,44 @@ def test_result_faults_wait_for_the_result() -> None:
 
 
 def test_a_refused_request_is_refused_whatever_the_fault() -> None:
-    """A fault after acceptance needs an acceptance."""
+    """A fault after acceptance is not applied to a refused submit."""
     with SimulatorThread(faults={"reset_after": 1.0}) as simulator:
         assert simulator.submit(model="grok-99").status == 404
         assert simulator.books()["faults"] == {}
 
 
-def test_the_newer_refusals_speak_as_the_api_does() -> None:
-    """Capacity and safety are told by words alone; a proxy's 520 is a page."""
+def test_capacity_safety_and_proxy_errors_have_the_texts_of_the_api() -> None:
+    """Capacity and safety differ from other refusals by their text only; a 520 is an HTML page."""
     with SimulatorThread(faults={"capacity": 1.0}) as simulator:
         assert "at capacity due to high demand" in simulator.submit().json["error"]
         simulator.switch(faults={"safety": 1.0})
         assert "Failed check: SAFETY_CHECK_TYPE" in simulator.submit().json["error"]
         simulator.switch(faults={"520": 1.0})
-        seen = simulator.submit()
-        assert seen.headers["content-type"].startswith("text/html")
-        assert seen.raw.startswith(b"<!DOCTYPE html>")
+        reply = simulator.submit()
+        assert reply.headers["content-type"].startswith("text/html")
+        assert reply.raw.startswith(b"<!DOCTYPE html>")
 
 
-def test_a_marked_prompt_is_refused_by_the_safety_check() -> None:
-    """The same words as by rate, and the same again each time it is tried."""
+def test_a_prompt_with_the_marker_is_refused_by_the_safety_check() -> None:
+    """Same message as the fault, at each try; books count it as refused, not as a fault."""
     with SimulatorThread() as simulator:
         for _ in range(2):
-            seen = simulator.submit("please [simulate:safety] now")
-            assert (seen.status, "usage guidelines" in seen.json["error"]) == (403, True)
+            reply = simulator.submit("please [simulate:safety] now")
+            assert (reply.status, "usage guidelines" in reply.json["error"]) == (403, True)
         assert simulator.submit("please [simulate:other] now").status == 200
         books = simulator.books()
         assert (books["accepted"], books["refused"], books["faults"]) == (1, {"403": 2}, {})
 
 
 def test_retry_after_comes_with_a_fault_429_too() -> None:
-    """--retry-after is for every 429."""
+    """--retry-after applies to every 429."""
     with SimulatorThread(faults={"429": 1.0}, retry_after=3.0) as simulator:
         assert simulator.submit().headers["retry-after"] == "3"
 
 
 @given(st.integers(0, 2**40), st.floats(0.05, 0.5))
 def test_faults_come_at_their_rate_and_the_same_for_a_seed(seed: int, rate: float) -> None:
-    """Seeded, numbered, and as often as told."""
+    """Draws depend on seed and counter, and come at about the given rate."""
     first, second = (Faults(seed, parse_rates({"429": rate, "submit:503": rate})) for _ in range(2))
     drawn = [first.draw("submit") for _ in range(600)]
     assert drawn == [second.draw("submit") for _ in range(600)]
@@ -196,19 +196,19 @@ def test_faults_come_at_their_rate_and_the_same_for_a_seed(seed: int, rate: floa
         {"429": True},
     ],
 )
-def test_rates_that_make_no_sense_are_refused(rates: dict[str, object]) -> None:
-    """Unknown kinds, rates outside 0 to 1, doors whose rates sum up to more than 1."""
+def test_invalid_rates_are_refused(rates: dict[str, object]) -> None:
+    """Unknown kinds, rates outside 0 to 1, rates of one fault point with a sum above 1."""
     with pytest.raises(ValueError, match=r"no such fault|between 0 and 1|more than 1"):
         parse_rates(rates)
 
 
-def test_every_kind_can_be_set_for_its_own_door() -> None:
-    """submit:KIND and fetch:KIND exist for each kind of that door."""
-    for door, names in KINDS_BY_POINT.items():
+def test_every_kind_can_be_set_for_submits_or_fetches() -> None:
+    """submit:KIND and fetch:KIND exist for each kind of that endpoint."""
+    for point, names in KINDS_BY_POINT.items():
         for name in names:
-            scope = "submit" if door == "submit" else "fetch"
+            scope = "submit" if point == "submit" else "fetch"
             faults = Faults(1, parse_rates({f"{scope}:{name}": 1.0}))
-            drawn = faults.draw(door) or ""
+            drawn = faults.draw(point) or ""
             assert drawn.removesuffix("_before").removesuffix("_after") == name.removesuffix(
                 "_before"
             ).removesuffix("_after")

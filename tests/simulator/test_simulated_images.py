@@ -1,4 +1,4 @@
-"""Pictures in a prompt: what they count, told from the heads of the three formats."""
+"""Image tokens, from the headers of PNG, JPEG and WebP."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def webp_lossy(wide: int, high: int) -> bytes:
 FORMATS = {"png": png, "jpeg": jpeg, "webp": webp, "lossless webp": webp_lossless, "lossy webp": webp_lossy}
 
 
-def data_url(picture: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(picture).decode()
+def data_url(image: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(image).decode()
 
 
 @pytest.mark.parametrize("kind", FORMATS)
 @given(size=SIZES)
-def test_a_picture_counts_its_tiles_and_one_more(kind: str, size: tuple[int, int]) -> None:
-    """256 tokens each, of 448 x 448 pixels, at most six tiles: 512 to 1,792 tokens."""
+def test_an_image_counts_its_tiles_and_one_more(kind: str, size: tuple[int, int]) -> None:
+    """A tile is 448 x 448 pixels and 256 tokens, at most six tiles: 512 to 1,792 tokens."""
     wide, high = size
     tiles = min(-(-wide // 448) * -(-high // 448), 6)
     url = data_url(FORMATS[kind](wide, high))
@@ -79,21 +79,21 @@ def test_a_picture_counts_its_tiles_and_one_more(kind: str, size: tuple[int, int
         "",
     ],
 )
-def test_a_picture_of_unknown_size_counts_as_a_large_one(url: str) -> None:
-    """Nothing is fetched, and nothing breaks."""
+def test_an_image_of_unknown_size_counts_as_a_large_one(url: str) -> None:
+    """Nothing is fetched, and no error is raised."""
     assert image_tokens({"url": url}) == 1792
 
 
 @given(
     st.binary(max_size=200), st.sampled_from([b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF1234WEBP", b""])
 )
-def test_no_bytes_make_trouble(rest: bytes, start: bytes) -> None:
-    """Whatever is in the data URL, it counts something within bounds."""
+def test_any_bytes_count_within_bounds(rest: bytes, start: bytes) -> None:
+    """The tokens of any data URL are within the bounds, and no error is raised."""
     assert 512 <= image_tokens({"url": data_url(start + rest)}) <= 1792
 
 
-def test_pictures_are_billed_and_told_in_the_usage() -> None:
-    """Two pictures, two sizes, the sum as image_tokens of the prompt."""
+def test_images_are_billed_and_in_the_usage() -> None:
+    """The image_tokens of two images are the sum of both."""
     parts = [
         {"type": "image_url", "image_url": {"url": data_url(png(900, 400))}},
         {"type": "image_url", "image_url": {"url": data_url(jpeg(100, 100))}},

@@ -1,4 +1,4 @@
-"""Strict windows: requests a minute and a second, tokens a minute, per team and model."""
+"""Rate limits: requests per minute and second, tokens per minute, per team and model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MINI = "grok-4.3"
 
 
 def test_one_request_too_many_in_a_minute_is_refused_and_the_next_minute_is_free() -> None:
-    """The window slides: a slot is free again exactly 60 s after it was taken."""
+    """The window slides: a request stops counting exactly 60 s later."""
     with SimulatorThread(rpm=3, rps="none") as simulator:
         for _ in range(3):
             assert simulator.submit().status == 200
@@ -30,7 +30,7 @@ def test_one_request_too_many_in_a_minute_is_refused_and_the_next_minute_is_free
 
 
 def test_refused_requests_cost_nothing() -> None:
-    """A 429 is not accepted, not charged, not in the peaks."""
+    """A 429 is not accepted, not charged and not in the peaks."""
     with SimulatorThread(rpm=2, rps="none") as simulator:
         for _ in range(10):
             simulator.submit()
@@ -40,7 +40,7 @@ def test_refused_requests_cost_nothing() -> None:
 
 
 def test_the_second_allows_a_48th_of_the_minute_but_two_at_least() -> None:
-    """RPS = max(2, RPM / 48)."""
+    """By default RPS = max(2, RPM / 48)."""
     for rpm, rps in ((60, 2), (96, 2), (480, 10)):
         with SimulatorThread(rpm=rpm) as simulator:
             assert [simulator.submit().status for _ in range(rps)] == [200] * rps
@@ -52,7 +52,7 @@ def test_the_second_allows_a_48th_of_the_minute_but_two_at_least() -> None:
 
 
 def test_tokens_are_charged_as_the_answer_will_have_them() -> None:
-    """The whole of the actual total is charged at acceptance."""
+    """The total tokens of the answer are charged at acceptance."""
     with SimulatorThread(tpm=200_000) as simulator:
         total = simulator.completion()["usage"]["total_tokens"]
     with SimulatorThread(tpm=2 * total - 1) as simulator:
@@ -66,16 +66,16 @@ def test_tokens_are_charged_as_the_answer_will_have_them() -> None:
 
 
 def test_limits_are_per_team_and_per_model_and_aliases_share_one() -> None:
-    """Another team or another model has windows of its own; grok-4 and grok-4-0709 have the same."""
+    """Each team and each model has its own window; grok-4 and grok-4-0709 share one."""
     with SimulatorThread(rpm=1, rps="none") as simulator:
         assert simulator.submit(model="grok-4").status == 200
         assert simulator.submit(model="grok-4-0709").status == 429
         assert simulator.submit(model=MINI).status == 200
-        assert simulator.submit(key="xai-of-somebody-else").status == 200
+        assert simulator.submit(key="xai-of-another-team").status == 200
 
 
 def test_the_catalogue_limits_apply_by_default() -> None:
-    """grok-4-0709: 120 requests a minute, 2 a second."""
+    """grok-4-0709 has 120 requests per minute and 2 per second."""
     with SimulatorThread(rpm="catalogue", tpm="catalogue") as simulator:
         statuses = []
         for _ in range(121):
@@ -86,20 +86,20 @@ def test_the_catalogue_limits_apply_by_default() -> None:
 
 
 def test_polls_are_free_unless_they_count() -> None:
-    """With --polls-count a poll of a known job is charged to RPM and RPS, and can be refused."""
+    """With --polls-count a poll of a known job counts in RPM and RPS and may be refused."""
     with SimulatorThread(rpm=2, rps="none", median_s=50.0, sigma=0.0) as simulator:
-        request_id = simulator.accepted()
+        request_id = simulator.submit_id()
         assert [simulator.fetch(request_id).status for _ in range(5)] == [202] * 5
     with SimulatorThread(rpm=2, rps="none", median_s=50.0, sigma=0.0, polls_count=True) as simulator:
-        request_id = simulator.accepted()
+        request_id = simulator.submit_id()
         assert [simulator.fetch(request_id).status for _ in range(3)] == [202, 429, 429]
         assert simulator.books()["polls_refused"] == {"429": 2}
         simulator.clock.now_s += MINUTE_S
         assert simulator.fetch(request_id).status == 200
 
 
-def test_retry_after_is_sent_only_when_asked_for() -> None:
-    """The real API does not document it; --retry-after adds it to every 429."""
+def test_retry_after_is_sent_only_if_set() -> None:
+    """--retry-after adds it to every 429; the real API does not document it."""
     with SimulatorThread(rpm=1, rps="none") as simulator:
         simulator.submit()
         assert "retry-after" not in simulator.submit().headers
@@ -114,10 +114,10 @@ def test_retry_after_is_sent_only_when_asked_for() -> None:
     st.integers(1, 3),
     st.integers(20, 120),
 )
-def test_no_window_ever_holds_more_than_the_limit(
+def test_no_window_ever_exceeds_the_limit(
     steps: list[tuple[float, int]], rpm: int, rps: int, tpm: int
 ) -> None:
-    """Whatever arrives, any 60 s and any 1 s of what passed stay within the limits; what fits does pass."""
+    """Accepted requests stay within the limits in any 60 s and any 1 s; a request that fits is accepted."""
     window, limits = Window(), Limits(rpm=rpm, tpm=tpm, rps=rps)
     passed: list[tuple[float, int]] = []
     now = 0.0
@@ -136,7 +136,7 @@ def test_no_window_ever_holds_more_than_the_limit(
 
 
 def test_a_key_has_the_team_that_its_card_shows() -> None:
-    """The limiter's scope, the team, is what /v1/api-key tells."""
+    """Limits are per team, and /v1/api-key shows the team."""
     with SimulatorThread(rpm=1, rps="none") as simulator:
         team = simulator.call("GET", "/v1/api-key", key=KEY).json["team_id"]
         simulator.submit()

@@ -1,4 +1,4 @@
-"""The ledger adds up, whatever happened."""
+"""The books: totals, job entries and peaks."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from simulator_thread import CHAT, SimulatorThread
     st.integers(0, 999),
     st.lists(st.tuples(st.sampled_from("sfft"), st.integers(0, 5)), min_size=10, max_size=40),
 )
-def test_accepted_is_the_sum_of_all_ends(seed: int, steps: list[tuple[str, int]]) -> None:
-    """accepted = fetched + pending + lost + expired + unanswered, and ticks are of the readable ones."""
+def test_accepted_is_the_sum_of_all_outcomes(seed: int, steps: list[tuple[str, int]]) -> None:
+    """accepted = fetched + pending + lost + expired + unanswered; ticks_fetched has the readable usages."""
     kinds = ("submit:500_after", "submit:503", "garbage", "lost", "failed", "no_choices")
     with SimulatorThread(seed=seed, faults=dict.fromkeys(kinds, 0.15), median_s=2.0) as simulator:
         ids: list[str] = []
         paid = 0
         for action, number in steps:
             if action == "s":
-                seen = simulator.submit(f"question {number}")
-                ids += [seen.json["request_id"]] if seen.status == 200 else []
+                reply = simulator.submit(f"question {number}")
+                ids += [reply.json["request_id"]] if reply.status == 200 else []
             elif action == "t":
                 simulator.clock.now_s += 10_000 * number
             elif ids:
-                seen = simulator.fetch(ids[number % len(ids)])
-                if seen.status == 200 and b'"usage"' in seen.raw:
-                    paid += seen.json["usage"]["cost_in_usd_ticks"]
+                reply = simulator.fetch(ids[number % len(ids)])
+                if reply.status == 200 and b'"usage"' in reply.raw:
+                    paid += reply.json["usage"]["cost_in_usd_ticks"]
         books = simulator.books(jobs=True)
     ends = ("fetched", "pending", "lost", "expired", "unanswered")
     assert books["accepted"] == sum(books[end] for end in ends) == len(books["jobs"])
@@ -42,8 +42,8 @@ def test_accepted_is_the_sum_of_all_ends(seed: int, steps: list[tuple[str, int]]
     }
 
 
-def test_a_job_is_known_by_its_user_field_else_by_its_body() -> None:
-    """body_sha is of the bytes as received; a second acceptance of the same body is a duplicate."""
+def test_a_job_is_named_by_its_user_field_else_by_its_body() -> None:
+    """body_sha is the hash of the received bytes; the same bytes again are a duplicate."""
     with SimulatorThread() as simulator:
         body = json.dumps(
             {"model": "grok-4", "messages": [{"role": "user", "content": "x"}], "deferred": True}
@@ -58,10 +58,10 @@ def test_a_job_is_known_by_its_user_field_else_by_its_body() -> None:
         assert books["duplicates"] == 1
 
 
-def test_an_entry_tells_the_story_of_a_submission() -> None:
-    """When it was accepted, ready and handed out, in unix seconds."""
+def test_a_job_entry_has_times_and_outcome() -> None:
+    """Accepted, ready and fetched times are unix seconds."""
     with SimulatorThread(median_s=4.0, sigma=0.0) as simulator:
-        request_id = simulator.accepted()
+        request_id = simulator.submit_id()
         simulator.clock.now_s += 6
         simulator.fetch(request_id)
         (job,) = simulator.books(jobs=True)["jobs"]
@@ -75,7 +75,7 @@ def test_an_entry_tells_the_story_of_a_submission() -> None:
 
 
 def test_peaks_are_the_most_within_any_window() -> None:
-    """Kept at each acceptance, not sampled."""
+    """They are updated at each acceptance, not sampled."""
     with SimulatorThread() as simulator:
         for _ in range(3):
             simulator.submit()
@@ -88,8 +88,8 @@ def test_peaks_are_the_most_within_any_window() -> None:
 
 
 def test_empty_books_can_be_read() -> None:
-    """Before anything happened."""
+    """Without any submission there are no jobs and no times."""
     with SimulatorThread() as simulator:
         books = simulator.books(jobs=True)
         assert (books["accepted"], books["jobs"], books["first_accepted_at"]) == (0, [], None)
-        assert simulator.running.books() == simulator.books()
+        assert simulator.server.books() == simulator.books()

@@ -1,4 +1,4 @@
-"""`python -m runner.simulator` as a process: one line when ready, a clean end, the books on disk."""
+"""`python -m runner.simulator` as a process: its output, its end on a signal, the books file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HANGING = f"{HEAD}Content-Type: application/json\r\nContent-Length: {len(BODY)}\
 
 @contextmanager
 def simulator(*flags: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The process and the one line it printed."""
+    """Start the simulator. Yield the process and its first line of output."""
     with subprocess.Popen(
         [sys.executable, "-m", "runner.simulator", "--port", "0", *flags], stdout=subprocess.PIPE, text=True
     ) as process:
@@ -47,8 +47,8 @@ def faults(port: str) -> object:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_says_where_it_listens_and_ends_when_asked(number: signal.Signals) -> None:
-    """Exit code 0, nothing more on stdout, although a request hangs for 75 s."""
+def test_it_prints_its_url_and_ends_on_a_signal(number: signal.Signals) -> None:
+    """Exit code 0 and no more output, although a request hangs for 75 s."""
     with simulator("--seed", "5", "--fault", "hang=1") as (process, line):
         found = re.fullmatch(
             r"simulating https://api\.x\.ai/v1 at http://127\.0\.0\.1:(\d+)/v1 \(seed 5\)\n", line
@@ -65,7 +65,7 @@ def test_it_says_where_it_listens_and_ends_when_asked(number: signal.Signals) ->
 
 
 def test_the_books_are_written_at_the_end(tmp_path: Path) -> None:
-    """--books FILE: the ledger with its jobs."""
+    """--books FILE has the books with all jobs."""
     books = tmp_path / "books.json"
     with simulator("--instant", "--books", str(books)) as (process, line):
         url = line.split()[3]
@@ -80,8 +80,8 @@ def test_the_books_are_written_at_the_end(tmp_path: Path) -> None:
     assert [job["request_id"] for job in written["jobs"]] == [request_id]
 
 
-def test_a_taken_port_is_told_with_its_cure() -> None:
-    """Exit code 2, no traceback."""
+def test_a_taken_port_is_reported_with_a_fix() -> None:
+    """Exit code 2 and no traceback."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         done = subprocess.run(
@@ -93,8 +93,8 @@ def test_a_taken_port_is_told_with_its_cure() -> None:
         )
     assert done.returncode == 2
     assert done.stdout == ""
-    told, fix = done.stderr.splitlines()
-    assert told == f"error: simulate cannot listen on 127.0.0.1:{port}: address already in use"
+    error, fix = done.stderr.splitlines()
+    assert error == f"error: simulate cannot listen on 127.0.0.1:{port}: address already in use"
     assert "--port 0" in fix
 
 
@@ -109,22 +109,22 @@ def test_a_taken_port_is_told_with_its_cure() -> None:
         ("--faults", "0.5"),
     ],
 )
-def test_flags_that_make_no_sense_are_usage_errors(flags: tuple[str, ...]) -> None:
-    """Exit code 2 before anything listens."""
+def test_invalid_flags_are_usage_errors(flags: tuple[str, ...]) -> None:
+    """Exit code 2 before the server starts."""
     done = CliRunner().invoke(command, flags)
     assert done.exit_code == 2
     assert "Error:" in done.output
 
 
 def test_the_help_has_an_example() -> None:
-    """`runner simulate --help` shows how it is used."""
+    """`runner simulate --help` shows a command line."""
     done = CliRunner().invoke(command, ["--help"])
     assert done.exit_code == 0
     assert "runner simulate --rpm 480" in done.output
 
 
 def test_it_imports_nothing_of_the_product() -> None:
-    """The simulator is a simulator of its own."""
+    """The simulator imports no other module of runner."""
     code = (
         "import sys, runner.simulator.server, runner.simulator.command\n"
         "print([name for name in sys.modules if name.startswith('runner.') and '.simulator' not in name])"

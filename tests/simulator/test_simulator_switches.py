@@ -1,4 +1,4 @@
-"""The simulator's troubles, switched on and off while the simulator runs."""
+"""Switches: outages, limits and faults that change while the simulator runs."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from simulator_thread import SimulatorThread
 
 
 def test_a_revoked_key_is_a_wrong_key_until_restored() -> None:
-    """400 naming the key, on every endpoint that asks for one."""
+    """400 with the redacted key, on every endpoint that needs one."""
     with SimulatorThread() as simulator:
-        request_id = simulator.accepted()
+        request_id = simulator.submit_id()
         assert simulator.switch(key_revoked=True).json["key_revoked"] is True
-        for seen in (simulator.submit(), simulator.fetch(request_id), simulator.call("GET", "/v1/api-key")):
-            assert seen.status == 400
-            assert "Incorrect API key provided" in seen.json["error"]
+        for reply in (simulator.submit(), simulator.fetch(request_id), simulator.call("GET", "/v1/api-key")):
+            assert reply.status == 400
+            assert "Incorrect API key provided" in reply.json["error"]
         simulator.switch(key_revoked=False)
         assert simulator.fetch(request_id).status == 200
 
 
 @pytest.mark.parametrize("status", [403, 429])
-def test_without_credits_nothing_is_accepted_but_results_are_given(status: int) -> None:
-    """403 or 429 by the same text, which is all there is to tell it from other refusals."""
+def test_without_credits_nothing_is_accepted_but_results_are_handed_out(status: int) -> None:
+    """403 or 429 with the same text, the only difference from other refusals."""
     with SimulatorThread() as simulator:
-        request_id = simulator.accepted()
+        request_id = simulator.submit_id()
         simulator.switch(credits_gone=True, credits_status=status)
         refused = simulator.submit()
         assert refused.status == status
@@ -31,18 +31,18 @@ def test_without_credits_nothing_is_accepted_but_results_are_given(status: int) 
 
 
 def test_a_model_that_is_gone_is_unknown() -> None:
-    """404 on submissions; what is under way is handed out."""
+    """404 on submits; accepted jobs are handed out."""
     with SimulatorThread() as simulator:
-        request_id = simulator.accepted()
+        request_id = simulator.submit_id()
         simulator.switch(model_gone=True)
         assert simulator.submit().status == 404
         assert simulator.fetch(request_id).status == 200
 
 
 def test_a_key_may_lose_its_permission() -> None:
-    """403 on submissions, in words of neither credits nor safety."""
+    """403 on submits, with a text that is neither of credits nor of safety."""
     with SimulatorThread() as simulator:
-        request_id = simulator.accepted()
+        request_id = simulator.submit_id()
         simulator.switch(permission_gone=True)
         refused = simulator.submit()
         assert (refused.status, refused.json["code"]) == (403, "permission-denied")
@@ -50,14 +50,14 @@ def test_a_key_may_lose_its_permission() -> None:
         assert simulator.fetch(request_id).status == 200
 
 
-def test_limits_can_change_in_silence() -> None:
-    """What is enforced falls, what is announced stays: nobody is told but by 429."""
+def test_limits_can_change_without_being_announced() -> None:
+    """The enforced limit falls, the announced one stays: only a 429 shows it."""
     with SimulatorThread(rpm=120, rps="none") as simulator:
         assert simulator.submit().headers["x-ratelimit-limit-requests"] == "120"
         simulator.switch(rpm=2, announce_rpm=120)
-        seen = [simulator.submit() for _ in range(2)]
-        assert [one.status for one in seen] == [200, 429]
-        assert {one.headers["x-ratelimit-limit-requests"] for one in seen} == {"120"}
+        replies = [simulator.submit() for _ in range(2)]
+        assert [reply.status for reply in replies] == [200, 429]
+        assert {reply.headers["x-ratelimit-limit-requests"] for reply in replies} == {"120"}
         simulator.switch(rpm=120, announce_rpm=None, tpm=50_000, announce_tpm=99_000)
         assert simulator.submit().headers["x-ratelimit-limit-tokens"] == "99000"
 
@@ -66,7 +66,7 @@ LIMIT, REMAINING, RESET = (f"x-ratelimit-{what}-requests" for what in ("limit", 
 
 
 @pytest.mark.parametrize(
-    ("form", "told"),
+    ("form", "expected"),
     [
         ("usual", {LIMIT: "120", REMAINING: "120"}),
         ("none", {}),
@@ -76,24 +76,24 @@ LIMIT, REMAINING, RESET = (f"x-ratelimit-{what}-requests" for what in ("limit", 
         ("with-reset", {LIMIT: "120", REMAINING: "120", RESET: "60s"}),
     ],
 )
-def test_headers_of_limits_come_in_many_forms(form: str, told: dict[str, str]) -> None:
-    """By flag or by switch, on submits and fetches alike."""
+def test_headers_of_limits_come_in_many_forms(form: str, expected: dict[str, str]) -> None:
+    """Set by flag or by switch, for submits and fetches."""
     with SimulatorThread(rpm=120, rps="none", headers=form) as simulator:
         first = simulator.submit()
         simulator.switch(headers="usual")
         assert simulator.submit().headers[LIMIT] == "120"
         simulator.switch(headers=form)
-        fetched = simulator.fetch(simulator.accepted())
-        for seen in (first, fetched):
+        fetched = simulator.fetch(simulator.submit_id())
+        for reply in (first, fetched):
             assert {
-                name: seen.headers[name] for name in (LIMIT, REMAINING, RESET) if name in seen.headers
-            } == told
+                name: reply.headers[name] for name in (LIMIT, REMAINING, RESET) if name in reply.headers
+            } == expected
 
 
 def test_a_service_that_is_down_refuses_or_resets_everything_but_the_books() -> None:
-    """503 for all, or a reset for all; switches and books stay reachable."""
+    """503 or a reset for all requests but switches and books."""
     with SimulatorThread() as simulator:
-        request_id = simulator.accepted()
+        request_id = simulator.submit_id()
         simulator.switch(down=True)
         assert [simulator.submit().status, simulator.fetch(request_id).status] == [503, 503]
         simulator.switch(down="reset")
@@ -105,7 +105,7 @@ def test_a_service_that_is_down_refuses_or_resets_everything_but_the_books() -> 
 
 
 def test_limits_pace_and_faults_change_live() -> None:
-    """The next request sees them."""
+    """They apply from the next request on."""
     with SimulatorThread() as simulator:
         simulator.switch(rpm=1, rps="none", tpm=50_000)
         assert [simulator.submit().status for _ in range(2)] == [200, 429]
@@ -119,7 +119,7 @@ def test_limits_pace_and_faults_change_live() -> None:
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "change",
     [
         {"unknown": 1},
         {"rpm": 0},
@@ -135,11 +135,11 @@ def test_limits_pace_and_faults_change_live() -> None:
         {"announce_tpm": "none"},
     ],
 )
-def test_a_wish_that_makes_no_sense_changes_nothing(wish: dict[str, object]) -> None:
-    """400 with the reason, and not even the sensible part is adopted."""
+def test_an_invalid_change_changes_nothing(change: dict[str, object]) -> None:
+    """400 with the reason, and the valid part is not applied either."""
     with SimulatorThread() as simulator:
         before = simulator.call("GET", "/_switch").json
-        assert simulator.switch(model_gone=True, **wish).status == 400
+        assert simulator.switch(model_gone=True, **change).status == 400
         assert simulator.call("GET", "/_switch").json == before
         assert simulator.call("POST", "/_switch", b"[]").status == 400
         assert simulator.call("POST", "/_switch", b"{").status == 400
