@@ -1,1 +1,1 @@
-"""The rules: pure decisions. No I/O, no clock, no chance, no environment; those come in as arguments."""
+"""Pure decisions: no I/O, no clock, no randomness, no environment. All of those come in as arguments."""

@@ -1,4 +1,4 @@
-"""What is wrong, and what to do about it: the one form of a sentence that several faces tell."""
+"""A problem and its fix as one value, so that every command words it the same way."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Advice(NamedTuple):
-    """`what` happened, as the begin of a sentence; `fix` says what to do, "" where nothing can be done."""
+    """A problem and its fix. `what` is the first half of a sentence; `fix` is "" if nothing can be done."""
 
     what: str
     fix: str = ""

@@ -1,4 +1,7 @@
-"""Where the API key may be sent: https anywhere, plain http only to this machine or to hosts named for it."""
+"""Validation of the API's base URL: where the API key may be sent.
+
+https is accepted for any host; plain http only for this machine or for the hosts in RUNNER_ALLOW_HTTP_HOST.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ _FIX = "write it like https://api.x.ai/v1"
 
 
 def accepted(url: str, http_hosts: tuple[str, ...]) -> str:
-    """Return the base URL without its last slash, or raise UsageError with a fix."""
+    """Return the base URL without trailing slashes; raise UsageError with a fix if it is not acceptable."""
     if not url.isascii() or not url.isprintable() or {" ", "\\"} & set(url):
         raise UsageError("XAI_BASE_URL has a character that no URL may have", fix=_FIX)
     try:
@@ -32,7 +35,7 @@ def accepted(url: str, http_hosts: tuple[str, ...]) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether a host is this machine, by its name or its address as written."""
+    """Return whether a host is this machine: `localhost` or a loopback address. No name is looked up."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""When a run stops by itself, because going on would mostly spend money."""
+"""Circuit breaker threshold: when a run pauses because most of its requests cost money for nothing."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ BAD_MIN: Final = 20
 
 
 def tripped(last: Sequence[bool]) -> bool:
-    """Judge submits (or fetches), oldest first; True is one that ended ambiguous (or lost).
+    """Return whether to pause: of the last 40 requests, at least 20 and more than half are bad.
 
-    Leave out what a crash left behind. Of the last 40, at least 20 and more than half have to be bad.
+    `last` holds submits or fetches, oldest first; True is a submit with an unknown outcome or a fetch whose
+    answer was lost. Requests that a crash interrupted must not be in it.
     """
     window = last[-WINDOW:]
     bad = sum(window)

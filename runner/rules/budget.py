@@ -1,7 +1,7 @@
-"""What a budget allows: how much each attempt reserves before it is sent, and how many attempts fit.
+"""Budget: how many ticks each attempt reserves before it is sent, and how many attempts fit.
 
-A reserve is the cost that 19 of 20 answers of the model stay within, by what its answers have taught. All
-is plain floats and whole ticks, so that workers can share it.
+A reservation is the cost that 19 of 20 answers of the model stay within, estimated from the answers so far.
+State is plain floats and whole ticks, so that workers can share it through Redis.
 """
 
 from __future__ import annotations
@@ -21,44 +21,43 @@ if TYPE_CHECKING:
 
     from runner.rules.prices import PriceRow
 
-SCOUTS: Final = 8  # of models whose costs nobody knows: so many are out at once, and teach
-RESERVES: Final = frozenset(  # a job in one of these has an attempt whose cost is still to come
+SCOUTS: Final = 8  # attempts in flight at a time while a model's costs are unknown
+RESERVES: Final = frozenset(  # states in which a job has an attempt whose cost is still to come
     {JobState.SUBMITTING, JobState.WAITING, JobState.COLLECTING, JobState.STORED}
 )
-USD_MAX: Final = 10**8  # dearer is a slip of the pen, and ticks still fit 64 bits with room to spare
+USD_MAX: Final = 10**8  # more is a typing error; as ticks it still fits 64 bits
 
 _Z: Final = 1.645  # standard deviations above the mean: 95 % of a normal distribution lie below
-_LESSON_WEIGHT: Final = 0.98  # of the older sums, with each new answer: about 50 answers count
+_DECAY: Final = 0.98  # factor of the older sums with each new answer: about 50 answers count
 _SPREAD_MIN: Final = 0.1  # of log cost: the first answers may be alike by chance
 _RATIO_MAX: Final = 1e6
 
-_OUTPUT_TYPICAL: Final = 500  # tokens; costs are learnt as multiples of an answer of this size
+# Tokens.
+_OUTPUT_TYPICAL: Final = 500  # costs are learnt as multiples of an answer of this size
 _OUTPUT_UNKNOWN: Final = 4_000  # before anything is learnt, where the request sets no maximum
-_REASONING_UNKNOWN: Final = 2_000  # lies outside the maximum
-_PROMPT_UNKNOWN: Final = 1_000  # what the API adds to a prompt without showing it is about 700
+_REASONING_UNKNOWN: Final = 2_000  # not limited by the request's maximum
+_PROMPT_UNKNOWN: Final = 1_000  # the API adds about 700 hidden tokens to a prompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
-    """What a model's answers cost, as multiples of `typical_ticks`: sums over log ratios, the latest count
-    most.
-    """
+    """Learnt costs of a model's answers, as ratios to `typical_ticks`: exponentially weighted sums."""
 
-    weight: float = 0.0
-    log_sum: float = 0.0
-    log_squares: float = 0.0
+    weight: float = 0.0  # weighted number of answers
+    log_sum: float = 0.0  # of log ratios
+    log_squares: float = 0.0  # of squared log ratios
 
     @property
     def is_learnt(self) -> bool:
-        """Whether enough answers have come in to go by."""
+        """Whether there are enough answers for an estimate."""
         return self.weight > SCOUTS - 1
 
     @property
     def high_ratio(self) -> float:
-        """The multiple that 95 % of further answers stay within, taken as lognormal.
+        """The ratio that 95 % of further answers stay below, if ratios are lognormal.
 
-        The quantile of Student's t (its first term beyond the normal one) and the spread of a mean allow
-        for how few answers it is drawn from.
+        For few answers it is larger: it uses the quantile of Student's t (its first term beyond the normal
+        one) and adds the standard error of the mean.
         """
         mean = self.log_sum / self.weight
         variance = max(self.log_squares / self.weight - mean * mean, 0.0)
@@ -68,27 +67,27 @@ class Costs:
         return math.exp(mean + t * max(spread, _SPREAD_MIN))
 
     def update(self, typical_ticks: int, actual_ticks: int) -> Costs:
-        """Learn from one answer. A free one teaches nothing."""
+        """Return the costs with one more answer; unchanged if either amount is 0 or less."""
         if typical_ticks <= 0 or actual_ticks <= 0:
             return self
         log = math.log(min(max(actual_ticks / typical_ticks, 1 / _RATIO_MAX), _RATIO_MAX))
         return Costs(
-            weight=self.weight * _LESSON_WEIGHT + 1,
-            log_sum=self.log_sum * _LESSON_WEIGHT + log,
-            log_squares=self.log_squares * _LESSON_WEIGHT + log * log,
+            weight=self.weight * _DECAY + 1,
+            log_sum=self.log_sum * _DECAY + log,
+            log_squares=self.log_squares * _DECAY + log * log,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pricing:
-    """What is needed to price an attempt beside its size: the day, the user's own prices, the API host."""
+    """Prices in force on one day (UTC): the table's, the user's own, and the factor of the API host."""
 
     at: date
     own_prices: Mapping[str, PriceRow] | None = None
     base_host: str | None = None
 
     def ticks(self, model: str, prompt_tokens: int, output_tokens: int) -> int | None:
-        """Price a request of that size; None where nobody knows the model's prices."""
+        """Return the price of a request of that size; None if the model's prices are unknown."""
         return estimate(
             prompt_tokens,
             output_tokens,
@@ -100,7 +99,7 @@ class Pricing:
 
 
 def typical_ticks(pricing: Pricing, model: str, prompt_tokens: int, output_tokens_max: int | None) -> int:
-    """Price an attempt with an answer of ordinary length: what costs are learnt against. 0: unknown."""
+    """Return the price of an attempt with an answer of ordinary length, the unit of `Costs`; 0 if unknown."""
     output_tokens = min(output_tokens_max or _OUTPUT_TYPICAL, _OUTPUT_TYPICAL)
     return pricing.ticks(model, prompt_tokens, output_tokens) or 0
 
@@ -108,9 +107,9 @@ def typical_ticks(pricing: Pricing, model: str, prompt_tokens: int, output_token
 def reserve_ticks(
     pricing: Pricing, model: str, prompt_tokens: int, output_tokens_max: int | None, costs: Costs
 ) -> int | None:
-    """Say how much an attempt reserves; None where nobody knows the model's prices.
+    """Return how much an attempt reserves; None if the model's prices are unknown.
 
-    Before its costs are learnt: twice the prompt, and the most it may answer or a long answer.
+    Before costs are learnt: twice the prompt, and the request's maximum output or else a long answer.
     """
     if costs.is_learnt:
         typical = typical_ticks(pricing, model, prompt_tokens, output_tokens_max)
@@ -122,46 +121,46 @@ def reserve_ticks(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """A run's money at one moment. `used`: billed, or possibly billed; `reserved`: for what is out."""
+    """A run's budget at one moment."""
 
     budget_ticks: int
-    used_ticks: int
-    reserved_ticks: int
-    out: int
+    used_ticks: int  # billed or possibly billed
+    reserved_ticks: int  # of the attempts whose cost is still to come
+    out: int  # number of those attempts
 
     @property
     def left_ticks(self) -> int:
-        """What is neither used nor reserved; below 0 after an overshoot."""
+        """Ticks that are neither used nor reserved; below 0 after an overshoot."""
         return self.budget_ticks - self.used_ticks - self.reserved_ticks
 
-    def fitting(self, wanted: Sequence[int], room: int | None = None) -> int:
-        """Count how many of these reserves fit, from the first on, and at most `room`."""
-        left, room = self.left_ticks, len(wanted) if room is None else room
+    def fitting(self, wanted: Sequence[int], count_max: int | None = None) -> int:
+        """Return how many of the `wanted` reservations (ticks) fit, in their order; at most `count_max`."""
+        left_ticks, count_max = self.left_ticks, len(wanted) if count_max is None else count_max
         for count, ticks in enumerate(wanted):
-            left -= ticks
-            if left < 0 or count >= room:
+            left_ticks -= ticks
+            if left_ticks < 0 or count >= count_max:
                 return count
         return len(wanted)
 
 
 def used_ticks(counts: Mapping[str, int]) -> int:
-    """Add up what counts against a budget, of a run's counters of kind `ticks`.
+    """Return what counts against a budget, summed from a run's counters of kind `ticks`.
 
-    What nobody could read counts with what it may have cost: nothing is free for being unknown.
+    An answer that could not be read counts with the most it may have cost.
     """
     return sum(counts.get(key, 0) for key in ("reported", "estimated", "possible_extra", "unpriced"))
 
 
 def at_least(possible_ticks: int | None, reserved_ticks: int | None) -> int | None:
-    """Raise what an attempt may have cost to what it had reserved: a budget must not win by not knowing.
+    """Return the larger of possible and reserved cost, so that an unknown bill never frees budget.
 
-    None where nobody can tell, which is counted apart.
+    None if the possible cost is unknown; such attempts are counted separately.
     """
     return None if possible_ticks is None else max(possible_ticks, reserved_ticks or 0)
 
 
 def parse_usd(word: str) -> int | None:
-    """Read dollars as ticks, exactly: `20`, `0.75`, `$1,250`. None for anything else, and for 0."""
+    """Return dollars such as `20`, `0.75` or `$1,250` as exact ticks; None for anything else, and for 0."""
     try:
         usd = Decimal(word.strip().removeprefix("$").replace(",", ""))
     except InvalidOperation:

@@ -1,4 +1,4 @@
-"""Whether this machine's clock is right, by the Date header that every reply of the API carries."""
+"""Clock skew of this machine, measured by the Date header of the API's replies."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Final
 
 from runner.rules.advice import Advice
 
-OFF_S: Final = 30.0  # the header has whole seconds, and a reply may take its time
+OFF_S: Final = 30.0  # less is not reported: the header has whole seconds, and a reply takes time
 
 
 def skew_s(date: str | None, now_s: float) -> float:
-    """Return by how much `now_s` (Unix time) is ahead of a Date header; 0 where that is missing or broken."""
+    """Return by how many seconds `now_s` (Unix time) is ahead of a Date header; 0 without a valid one."""
     try:
         return now_s - parsedate_to_datetime(date or "").timestamp()
     except (ValueError, OverflowError):
@@ -19,12 +19,12 @@ def skew_s(date: str | None, now_s: float) -> float:
 
 
 def advice(skew_s: float) -> Advice | None:
-    """Return what to say of a clock that is so far ahead of the API's; None where that is near enough."""
+    """Return advice for a clock that is `skew_s` ahead of the API's; None within OFF_S."""
     if abs(skew_s) <= OFF_S:
         return None
     way = "ahead of" if skew_s > 0 else "behind"
-    told = f"this machine's clock is about {_span(abs(skew_s))} {way} the API's"
-    return Advice(told, "set it: timedatectl set-ntp true")
+    what = f"this machine's clock is about {_span(abs(skew_s))} {way} the API's"
+    return Advice(what, "set it: timedatectl set-ntp true")
 
 
 def _span(seconds: float) -> str:

@@ -1,4 +1,7 @@
-"""A stored answer read to its end: usable or not, what it used, what the API says it cost. Never raises."""
+"""Parsing of a stored answer (a chat completion): usable or not, its token usage, its reported cost.
+
+Never raises.
+"""
 
 from __future__ import annotations
 
@@ -11,25 +14,25 @@ import orjson
 from runner.rules import error_body
 from runner.rules.reply_table import FAILED, SAFETY
 
-TOKENS_MAX: Final = 10**9  # more than any answer; beyond it the number is no number
-TICKS_MAX: Final = 10**14  # $10,000 for one answer
+TOKENS_MAX: Final = 10**9  # no answer has more; a larger number counts as absent
+TICKS_MAX: Final = 10**14  # $10,000 for one answer; a larger number counts as absent
 WORD_LENGTH_MAX: Final = 100
 _ERROR_LENGTH_MAX: Final = 500
 
 
 class Kind(StrEnum):
-    """What the bytes turned out to be; all but GOOD are unusable."""
+    """What the bytes are; all but GOOD are unusable."""
 
     GOOD = "good"
     NOT_JSON = "not-json"
     NO_CHOICES = "no-choices"
     ERROR_INSIDE = "error-inside"
     GENERATION_FAILED = "generation-failed"
-    SAFETY = "safety"  # generated, and then kept back
+    SAFETY = "safety"  # generated, then withheld
 
 
 class Flaw(StrEnum):
-    """What a good answer may lack all the same; `--fail-on` names those that fail their job."""
+    """A defect of a good answer; `--fail-on` names those that fail their job."""
 
     LENGTH = "length"  # it stopped at the token limit
     REFUSAL = "refusal"  # the model declined, or a filter did
@@ -38,10 +41,10 @@ class Flaw(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What an answer used, in tokens. Details nobody told are 0.
+    """What an answer used, in tokens; details that are missing are 0.
 
-    `reasoning` lies outside `completion` and inside `total` (xAI's chat completions).
-    `reported_ticks` is the whole charge as the API states it; None where it does not.
+    `reasoning` is not part of `completion` but is part of `total` (xAI's chat completions).
+    `reported_ticks` is the whole charge as the API reports it; None if it does not.
     """
 
     prompt: int
@@ -55,9 +58,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """One answer. `error` says for people why it is unusable, `error_code` in the API's word.
+    """One parsed answer.
 
-    `flaw`: what a good one lacks; one that hit the token limit before its first word is cut, not empty.
+    If it is unusable, `error` is the reason in a sentence and `error_code` the API's own code.
+    `flaw` is set for good answers only; one that hit the token limit before its first word is LENGTH,
+    not EMPTY.
     """
 
     kind: Kind
@@ -71,11 +76,11 @@ class Completion:
 
 
 def read_completion(body: bytes) -> Completion:
-    """Read the bytes of a 200 to a fetch. A choice with a message makes it good, whatever else is there."""
+    """Parse the body of a 200 to a fetch. A choice with a message makes it good, whatever else it holds."""
     try:
         value = orjson.loads(body)
-    except orjson.JSONDecodeError as broken:
-        return Completion(kind=Kind.NOT_JSON, error=f"the answer is not JSON: {broken}"[:_ERROR_LENGTH_MAX])
+    except orjson.JSONDecodeError as error:
+        return Completion(kind=Kind.NOT_JSON, error=f"the answer is not JSON: {error}"[:_ERROR_LENGTH_MAX])
     if not isinstance(value, dict):
         return Completion(kind=Kind.NOT_JSON, error="the answer is JSON, but not an object")
     model = _word(value.get("model"))
@@ -83,9 +88,9 @@ def read_completion(body: bytes) -> Completion:
     service_tier = _word(value.get("service_tier"))
     choice = _first_choice(value.get("choices"))
     if choice is None:
-        kind, code, error = _why_unusable(value)
+        kind, code, reason = _why_unusable(value)
         return Completion(
-            kind=kind, model=model, usage=usage, service_tier=service_tier, error_code=code, error=error
+            kind=kind, model=model, usage=usage, service_tier=service_tier, error_code=code, error=reason
         )
     finish_reason = _word(choice.get("finish_reason"))
     return Completion(
@@ -99,7 +104,7 @@ def read_completion(body: bytes) -> Completion:
 
 
 def read_usage(value: object) -> Usage | None:
-    """Read a `usage` object; None where it tells neither tokens nor a charge."""
+    """Parse a `usage` object; None if it has neither token counts nor a charge."""
     if not isinstance(value, dict):
         return None
     prompt, completion = _count(value.get("prompt_tokens")), _count(value.get("completion_tokens"))
@@ -107,13 +112,13 @@ def read_usage(value: object) -> Usage | None:
     if ticks is None and (prompt is None or completion is None):
         return None
     prompt, completion = prompt or 0, completion or 0
-    of_prompt = _details(value.get("prompt_tokens_details"))
+    prompt_details = _details(value.get("prompt_tokens_details"))
     reasoning = _count(_details(value.get("completion_tokens_details")).get("reasoning_tokens")) or 0
     total = _count(value.get("total_tokens"))
     return Usage(
         prompt=prompt,
-        cached=_count(of_prompt.get("cached_tokens")) or 0,
-        image=_count(of_prompt.get("image_tokens")) or 0,
+        cached=_count(prompt_details.get("cached_tokens")) or 0,
+        image=_count(prompt_details.get("image_tokens")) or 0,
         completion=completion,
         reasoning=reasoning,
         total=prompt + completion + reasoning if total is None else total,
@@ -140,18 +145,18 @@ def _flaw(message: dict[str, Any], finish_reason: str | None) -> Flaw | None:
 def _why_unusable(value: dict[str, Any]) -> tuple[Kind, str | None, str]:
     if not value.get("error"):
         return Kind.NO_CHOICES, None, "the answer has no choices"
-    told = error_body.of_object(value)
+    error = error_body.of_object(value)
     kind = Kind.ERROR_INSIDE
-    if SAFETY.search(told.both):
+    if SAFETY.search(error.both):
         kind = Kind.SAFETY
-    elif FAILED.search(told.both):
+    elif FAILED.search(error.both):
         kind = Kind.GENERATION_FAILED
-    return kind, told.code or None, told.text or "the answer holds an error without a word"
+    return kind, error.code or None, error.text or "the answer holds an error without a word"
 
 
-def _count(value: object, most: int = TOKENS_MAX) -> int | None:
-    """Take a whole number within reason; anything else, true and false too, is none."""
-    return value if type(value) is int and 0 <= value <= most else None
+def _count(value: object, count_max: int = TOKENS_MAX) -> int | None:
+    """Return a whole number from 0 to `count_max` as it is; None for anything else, also true and false."""
+    return value if type(value) is int and 0 <= value <= count_max else None
 
 
 def _details(value: object) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the body of an error reply says, whatever its form: nested or flat JSON, plain text, HTML, nothing."""
+"""Extraction of code and message from an error reply's body: nested or flat JSON, plain text, HTML, empty."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Any, Final
 
 import orjson
 
-JSON_BYTES_MAX: Final = 1 << 20  # an error of more than 1 MiB is read as text, its start only
+JSON_BYTES_MAX: Final = 1 << 20  # a longer body is not parsed: its start is taken as text
 TEXT_LENGTH_MAX: Final = 4 << 10
-_UNSEEN: Final = re.compile(r"(?is)<(script|style)\b.*?</\1>")
+_INVISIBLE: Final = re.compile(r"(?is)<(script|style)\b.*?</\1>")
 _TAG: Final = re.compile(r"<[!/a-zA-Z][^<>]{0,500}>")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """The API's own words. `code` is its word for the kind, `text` its sentence; either may be empty."""
+    """Code and message of an error, as the API wrote them; either may be ""."""
 
     code: str = ""
     text: str = ""
 
     @property
     def both(self) -> str:
-        """Code and sentence in lower case, for the phrases of the reply table."""
+        """Code and message in lower case, for the patterns of the reply tables."""
         return f"{self.code}\n{self.text}".lower()
 
 
 def load(body: bytes) -> object:
-    """Read a short JSON body; None where it is none."""
+    """Return the value of a JSON body; None if it is not JSON or longer than JSON_BYTES_MAX."""
     if len(body) > JSON_BYTES_MAX:
         return None
     try:
@@ -38,24 +38,27 @@ def load(body: bytes) -> object:
 
 
 def said(body: bytes) -> Said:
-    """Read any error body; never raises."""
+    """Return code and message of any error body. Never raises."""
     value = load(body)
     if isinstance(value, dict):
-        told = of_object(value)
-        if told.code or told.text:
-            return told
+        found = of_object(value)
+        if found.code or found.text:
+            return found
     return Said(text=_as_text(body))
 
 
 def of_object(value: dict[str, Any]) -> Said:
-    """Read `{"code", "error"}` (the usual form), `{"error": {"code", "message"}}`, `message` or `detail`."""
+    """Return code and message of a JSON error.
+
+    Forms: `{"code", "error"}` (the usual one), `{"error": {"code", "message"}}`, `message` or `detail`.
+    """
     error = value.get("error")
     inner = error if isinstance(error, dict) else value
-    told = (error, inner.get("message"), inner.get("detail"), value.get("message"), value.get("detail"))
+    texts = (error, inner.get("message"), inner.get("detail"), value.get("message"), value.get("detail"))
     codes = (inner.get("code"), inner.get("type"), value.get("code"))
     return Said(
         code=_first_word(codes),
-        text=_first_word(told),
+        text=_first_word(texts),
     )
 
 
@@ -69,5 +72,5 @@ def _first_word(values: tuple[object, ...]) -> str:
 def _as_text(body: bytes) -> str:
     text = body[:TEXT_LENGTH_MAX].decode("utf-8", "replace")
     if text.lstrip().startswith("<"):
-        text = _TAG.sub(" ", _UNSEEN.sub(" ", text))
+        text = _TAG.sub(" ", _INVISIBLE.sub(" ", text))
     return text.strip()

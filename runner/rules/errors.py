@@ -1,15 +1,15 @@
-"""Every error a person can meet, as one tree.
+"""The exceptions of this program, as one tree.
 
     RunnerError
-    ├── UserError            the user can mend it: what, where, fix, exit code
+    ├── UserError            the user can fix it: what, where, fix, exit code
     │   ├── UsageError       2  a flag, a setting or a name is wrong
     │   ├── JobFileError     3  the job file has bad lines; nothing was loaded
     │   ├── KeyRefused       4  the API refused the key
     │   ├── Unreachable      5  a service cannot be reached
-    │   └── EngineBug        70 the background process met a bug
+    │   └── EngineBug        70 the background process hit a bug
     └── Bug                  70 the program's own fault
 
-Faces (cli, later web) render them; nothing below a face prints.
+The command line renders them; nothing below it prints.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ class RunnerError(Exception):
 
 
 class UserError(RunnerError):
-    """Something the user can mend.
+    """An error the user can fix.
 
-    `what` happened, in one sentence; `where`, lines that name file, line and column;
-    `fix`, one sentence that says what to do.
+    `what` is one sentence on what happened; `where` holds lines that name file, line and column;
+    `fix` is one sentence on what to do.
     """
 
     exit_code = 2
@@ -58,10 +58,10 @@ class Unreachable(UserError):  # noqa: N818 - named as users read it
 
 
 class EngineBug(UserError):  # noqa: N818 - named as users read it
-    """The engine met a bug; its report is named (exit 70)."""
+    """The engine hit a bug; the message names its report (exit 70)."""
 
     exit_code = 70
 
 
 class Bug(RunnerError):  # noqa: N818 - named as users read it
-    """The program broke one of its own rules (exit 70)."""
+    """An invariant of the program does not hold (exit 70)."""

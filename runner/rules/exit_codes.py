@@ -1,4 +1,4 @@
-"""The exit codes: frozen, documented in the README, told by one function."""
+"""The exit codes: frozen, and documented in the README."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class ExitCode(IntEnum):
-    """What a command ends with."""
+    """Exit code of a command."""
 
     OK = 0
     SOME_FAILED = 1
@@ -51,7 +51,7 @@ _BY_REASON: Final[Mapping[str, ExitCode]] = {
 
 
 def of_run(state: RunState, paused_by: str | None, *, failed: int, held: int) -> ExitCode:
-    """Give the code for a run that stands still: how it ended, or what paused it."""
+    """Return the exit code for a run that is finished, cancelled or paused (`paused_by`: its reason)."""
     if state is RunState.CANCELLED:
         return ExitCode.CANCELLED
     if state is RunState.PAUSED:

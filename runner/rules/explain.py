@@ -1,27 +1,27 @@
-"""What happened and what to do: one sentence for people for each code of ours.
+"""What each of our codes means and what to do, in one sentence.
 
-The codes come from the reply tables, from the lack of a reply, from an answer read to its end, and from the
-engine itself. A test fails for a code without a sentence.
+Codes come from the reply tables, from missing replies, from parsed answers and from the engine. A test fails
+for a code without a sentence.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-_HELD: Final = "held-"  # so the errors file tells a held job's code
+_HELD: Final = "held-"  # prefix of a held job's code in the errors file
 
 SENTENCES: Final = {
-    # of a submit that was taken, and of a fetch that is fine
+    # of an accepted submit and a successful fetch
     "accepted": "The API took the request; its answer is fetched later.",
     "ready": "The answer was handed out.",
     "not-ready": "The answer is not generated yet; it is asked for again.",
-    # the account's and the model's: the run pauses, no job fails
+    # a problem of the account or the model: the run pauses, no job fails
     "key-refused": "The API refuses the key: set XAI_API_KEY to a valid one, then resume the run.",
     "team-blocked": "The team of this key is blocked: ask support@x.ai, then resume the run.",
     "no-permission": "The key may not do this: allow it the model at console.x.ai, then resume the run.",
     "credits-gone": "Credits or spending limit are used up: add some at console.x.ai, then resume the run.",
     "model-gone": "The API does not serve this model to this team: name another one, or ask for access.",
-    # the job's own
+    # a problem of the job itself
     "safety": "The safety check refused this prompt, and xAI may charge a fee for it: change the prompt.",
     "bad-request": "The API does not take a parameter or value of this line: correct it and run it again.",
     "bad-field": "A field of this line is missing or has the wrong type: correct the line and run it again.",
@@ -32,12 +32,12 @@ SENTENCES: Final = {
     "request-too-large": "The request is larger than the API takes: shorten the prompt or its images.",
     "refused": "The API refused the request with an unusual status: its words tell more.",
     "told-not-to-retry": "The API said not to try again (x-should-retry: false): its words tell why.",
-    # for now
+    # temporary: the job is sent again by itself
     "rate-limited": "The team's rate limit was reached: the job waits and is sent again by itself.",
     "at-capacity": "The model has no capacity right now: the job waits and is sent again by itself.",
     "unavailable": "The API was not available: the job waits and is sent again by itself.",
     "redirected": "The API answered with a redirect, which the key never follows: check XAI_BASE_URL.",
-    # nobody knows whether the request was taken
+    # unknown outcome, or no whole reply
     "no-request-id": "The API said yes without a request id: the job may be paid, and nobody can fetch it.",
     "not-deferred": "The API answered at once instead of deferring: look for a proxy that changes requests.",
     "server-error": "The API failed inside: nobody knows whether it had taken the request.",
@@ -49,7 +49,7 @@ SENTENCES: Final = {
     "reply-too-large": "The reply is larger than 64 MiB and was not kept: ask for less output.",
     "process-ended": "A process of runner ended in the middle of this attempt: another took the job over.",
     "lease-expired": "The worker that had the job fell silent: another one took it over.",
-    # of an answer
+    # of a lost or unusable answer
     "result-gone": "The API no longer has the answer: it was handed out before, or is older than 24 hours.",
     "expired": "The answer was not fetched within 24 hours: runner retry RUN --lost buys it again.",
     "never-ready": "The answer was not ready after 48 hours: runner retry RUN --lost buys it again.",
@@ -60,11 +60,11 @@ SENTENCES: Final = {
     "error-inside": "The answer holds an error instead of text: its words tell more.",
     "unreadable_result": "Reading the answer failed three times: runner show RUN ID --raw prints its bytes.",
     "unreadable-result": "The answer is no JSON: its bytes are kept, runner show RUN ID --raw prints them.",
-    # of an answer that is good but for this; with --fail-on it fails its job
+    # flaws of a good answer; with --fail-on they fail the job
     "length": "The answer stopped at the token limit: raise max_completion_tokens, or ask for less.",
     "refusal": "The model or its filter declined to answer: change the prompt.",
     "empty": "The answer holds neither text nor a tool call: change the prompt, or try once more.",
-    # of an attempt that was called off before it left
+    # of an attempt that was cancelled before it was sent
     "stopping": "The process was ending, so nothing was sent: the job goes with the next one.",
     "paused": "The run was paused, so nothing was sent: it goes on with runner resume RUN.",
     "too-late": "The machine was too busy to send in time, so nothing was sent: the job goes again.",
@@ -75,5 +75,5 @@ SENTENCES: Final = {
 
 
 def explain(code: str) -> str:
-    """Say what a code means and what to do, in one line; empty for a code that is none of ours."""
+    """Return what a code means and what to do, in one line; "" for an unknown code."""
     return SENTENCES.get(code.removeprefix(_HELD), "")

@@ -1,4 +1,4 @@
-"""When a run stops because its jobs fail: all alike from the start, or more than the user allows."""
+"""When a run pauses because of failed jobs: all of the first 20 with one code, or --max-failures reached."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ ALIKE: Final = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Why:
-    """A reason to pause, in a sentence; one that is `once` has been told when the user goes on after it."""
+    """Why a run should pause."""
 
-    text: str
-    once: bool
+    text: str  # a sentence without full stop
+    once: bool  # do not pause for it a second time, if the user resumes the run
 
 
 def why(counts: Mapping[tuple[str, str], int], max_failures: int | None) -> Why | None:
-    """Say why a run with these counters (by kind and key) should pause; None where it should not."""
+    """Return why a run with these counters, by (kind, key), should pause; None if it should go on."""
     failed = counts.get(("state", JobState.FAILED), 0)
     if max_failures is not None and failed >= max_failures:
         return Why(text=f"{failed} jobs failed, --max-failures is {max_failures}", once=False)
@@ -33,10 +33,10 @@ def why(counts: Mapping[tuple[str, str], int], max_failures: int | None) -> Why 
 
 
 def failing_alike(codes: Mapping[str, int], others: int) -> str | None:
-    """Give the one code that all settled jobs of a run failed with, from the twentieth on.
+    """Return the code that all settled jobs of a run failed with; None below 20 failures or if they differ.
 
-    `codes` counts failed jobs by code, `others` those that ended or are held without having failed. One
-    job that did better shows for good that not all of them are bound to fail.
+    `codes` counts failed jobs by code; `others` counts jobs that succeeded or are held. One such job rules
+    this out for the whole run.
     """
-    alike = [(code, n) for code, n in codes.items() if n]
-    return alike[0][0] if not others and len(alike) == 1 and alike[0][1] >= ALIKE else None
+    found = [(code, n) for code, n in codes.items() if n]
+    return found[0][0] if not others and len(found) == 1 and found[0][1] >= ALIKE else None

@@ -1,6 +1,6 @@
-"""The fields of a request body beside its messages: one row each, as the API documents them.
+"""Checks of a request body's fields other than model and messages: one check for each documented field.
 
-Facts: the API's OpenAPI description and its model pages, 2026. `null` is as good as absent.
+Source: the API's OpenAPI description and its model pages, 2026. `null` counts as absent.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _STOPS_MAX: Final = 4
 
 
 def judge_fields(settings: Mapping[str, Any], model: ModelFacts | None) -> Iterator[Remark]:
-    """Say what is wrong with the body's fields but model and messages; `model` None: an unknown one."""
+    """Yield the problems of the body's fields; `model` is None for a model that is not in the catalogue."""
     for name, value in settings.items():
         check = _CHECKS.get(name)
         if check is None:
@@ -35,15 +35,15 @@ def judge_fields(settings: Mapping[str, Any], model: ModelFacts | None) -> Itera
         elif value is not None or name == "deferred":
             yield from check(name, value)
             if model is not None:
-                yield from _judge_for_model(name, value, model)
+                yield from _check_for_model(name, value, model)
 
 
 def is_body_field(name: str) -> bool:
-    """Tell whether the API knows a body field of this name."""
+    """Return whether the API documents a body field of this name."""
     return name in _CHECKS or name in ("model", "messages")
 
 
-def _judge_for_model(name: str, value: object, model: ModelFacts) -> Iterator[Remark]:
+def _check_for_model(name: str, value: object, model: ModelFacts) -> Iterator[Remark]:
     if name in model.rejects:
         code = "stop-rejected" if name == "stop" else "penalty-rejected"
         yield _refuse(code, (name,), f"{model.name} rejects {name}", "remove the field")

@@ -1,6 +1,6 @@
-"""What is wrong with a job line, as values: a `Remark` before the line is known, a `Finding` after.
+"""Diagnostics of job lines: a `Problem` of a value, and the `Diagnostic` that places it on a line.
 
-The codes are part of the product: they are only ever added.
+Codes are part of the public interface: they are added, never renamed or removed.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ Path: TypeAlias = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One fault of one line, told so that a person can mend it.
+    """One problem of one line.
 
-    `line` and `column` count from 1, the column in characters; `code` is stable kebab-case;
-    `reason` says what is wrong and `fix` what to do. A refused line is not loaded, a warning is.
+    `line` and `column` count from 1, the column in characters; `code` is stable kebab-case; `reason` is
+    what is wrong and `fix` what to do. A refused line is not loaded; a line with warnings is.
     """
 
     line: int
@@ -30,9 +30,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remark:
-    """A fault found in a value, wherever the value stood: one remark serves every line that shares it.
+    """A problem of a value that is not yet placed on a line; lines with the same value share it.
 
-    `path` leads to the spot in the JSON value; `column` is known only where the text was at hand.
+    `path` leads to the spot in the JSON value; `column` is set only if the check had the text.
     """
 
     code: str
@@ -43,7 +43,7 @@ class Remark:
     path: Path = ()
 
     def on(self, line: int, column: int | None = None) -> Finding:
-        """Place the remark on a line; `column` counts where the remark has none of its own."""
+        """Return the diagnostic on a line; `column` is used if the problem has none of its own."""
         return Finding(
             line=line,
             column=self.column or column,
@@ -54,6 +54,6 @@ class Remark:
         )
 
 
-def is_refused(remarks: list[Remark]) -> bool:
-    """Whether one of them refuses the line."""
-    return bool(remarks) and any(remark.severity == "refused" for remark in remarks)
+def is_refused(problems: list[Remark]) -> bool:
+    """Return whether one of the problems refuses the line."""
+    return bool(problems) and any(problem.severity == "refused" for problem in problems)

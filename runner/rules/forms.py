@@ -1,6 +1,6 @@
-"""The two ways to write a job line, and the request body each makes.
+"""Parsing of a job line in its two forms, batch and short, into the request body.
 
-Body fields are never written anew: what is sent is cut from the line, byte for byte.
+Body fields are never re-encoded: what is sent is cut from the line, byte for byte.
 """
 
 from __future__ import annotations
@@ -24,67 +24,67 @@ _spans_of: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class Draft(NamedTuple):
-    """A line taken apart: `value` as read, and `body` as it will be judged, its model filled in."""
+    """A parsed line."""
 
-    value: dict[str, Any]
+    value: dict[str, Any]  # the line as read
     custom_id: str
-    body: dict[str, Any]
+    body: dict[str, Any]  # for validation, with the model filled in
     is_batch_form: bool
-    names_model: bool
+    names_model: bool  # the line names its model itself
     remarks: list[Remark]
 
 
 def draft_of(value: dict[str, Any], line: int, default_model: str) -> Draft:
-    """Take a line apart, whichever form it has; `default_model` fills in where it names none."""
-    remarks: list[Remark] = []
-    custom_id = _custom_id(value, line, remarks)
+    """Parse the object of line number `line`, in either form; `default_model` is used if it names none."""
+    problems: list[Remark] = []
+    custom_id = _custom_id(value, line, problems)
     is_batch_form = "body" in value or "url" in value or "method" in value
-    body = _batch_body(value, remarks) if is_batch_form else _short_body(value, remarks)
+    body = _batch_body(value, problems) if is_batch_form else _short_body(value, problems)
     names_model = "model" in body
     if not names_model:
         body = {"model": default_model, **body}
-    return Draft(value, custom_id, body, is_batch_form, names_model, remarks)
+    return Draft(value, custom_id, body, is_batch_form, names_model, problems)
 
 
-def bytes_of(raw: bytes, draft: Draft) -> tuple[bytes, bytes | None]:
-    """Give the body as it will be sent and the metadata, both as written in a line without fault."""
+def bytes_of(raw: bytes, line: Draft) -> tuple[bytes, bytes | None]:
+    """Return the body to send and the metadata, both as written; the line must have no refusal."""
     spans = _spans_of(raw)
     metadata = bytes(spans["metadata"]) if "metadata" in spans else None
-    if not draft.is_batch_form:
-        return _short_bytes(spans, draft.body["model"]), metadata
+    if not line.is_batch_form:
+        return _short_bytes(spans, line.body["model"]), metadata
     body = bytes(spans["body"])
-    if not draft.names_model:
-        body = b'{"model":%b,%b' % (orjson.dumps(draft.body["model"]), body[1:])
+    if not line.names_model:
+        body = b'{"model":%b,%b' % (orjson.dumps(line.body["model"]), body[1:])
     return body, metadata
 
 
-def placed(remark: Remark, draft: Draft) -> Remark:
-    """Lead a remark on the body to where that part of the body stood in the line."""
-    if draft.is_batch_form:
-        return replace(remark, path=("body", *remark.path))
-    if remark.path[:1] != ("messages",) or len(remark.path) == 1:
-        return remark
-    place = int(remark.path[1]) - ("system" in draft.value)
+def placed(problem: Remark, line: Draft) -> Remark:
+    """Return a problem of the body with its path in the line instead of in the body."""
+    if line.is_batch_form:
+        return replace(problem, path=("body", *problem.path))
+    if problem.path[:1] != ("messages",) or len(problem.path) == 1:
+        return problem
+    place = int(problem.path[1]) - ("system" in line.value)
     if place < 0:
-        return replace(remark, path=("system",))
-    if "prompt" in draft.value:
-        return replace(remark, path=("prompt",))
-    return replace(remark, path=("messages", place, *remark.path[2:]))
+        return replace(problem, path=("system",))
+    if "prompt" in line.value:
+        return replace(problem, path=("prompt",))
+    return replace(problem, path=("messages", place, *problem.path[2:]))
 
 
-def _custom_id(value: dict[str, Any], line: int, remarks: list[Remark]) -> str:
+def _custom_id(value: dict[str, Any], line: int, problems: list[Remark]) -> str:
     if "custom_id" in value:
         name, custom_id = "custom_id", value["custom_id"]
         if "id" in value and value["id"] != custom_id:
             reason, fix = "the line has both id and custom_id, and they differ", "keep one of them"
-            remarks.append(Remark(code="two-ids", path=("id",), reason=reason, fix=fix))
+            problems.append(Remark(code="two-ids", path=("id",), reason=reason, fix=fix))
     elif "id" in value:
         name, custom_id = "id", value["id"]
     else:
         return f"line-{line}"
     if type(custom_id) is str and 0 < len(custom_id) <= _ID_CHARACTERS_MAX and "\0" not in custom_id:
         return custom_id
-    remarks.append(_bad_id(name, custom_id))
+    problems.append(_bad_id(name, custom_id))
     return ""
 
 
@@ -102,17 +102,17 @@ def _bad_id(name: str, custom_id: object) -> Remark:
     return Remark(code="bad-id", path=(name,), reason=reason, fix=fix)
 
 
-def _batch_body(value: dict[str, Any], remarks: list[Remark]) -> dict[str, Any]:
+def _batch_body(value: dict[str, Any], problems: list[Remark]) -> dict[str, Any]:
     if value.get("method", "POST") != "POST":
         reason = "method must be POST"
-        remarks.append(Remark(code="wrong-method", path=("method",), reason=reason, fix='write "POST"'))
+        problems.append(Remark(code="wrong-method", path=("method",), reason=reason, fix='write "POST"'))
     if value.get("url", API_PATH) != API_PATH:
-        remarks.append(_wrong_url(value["url"]))
+        problems.append(_wrong_url(value["url"]))
     if not value.keys() <= _BATCH_FIELDS:
-        remarks.extend(_outside(name) for name in value if name not in _BATCH_FIELDS)
+        problems.extend(_outside(name) for name in value if name not in _BATCH_FIELDS)
     if "body" not in value:
         fix = 'write "body": {"messages": [...]} beside the url, or use the short form without one'
-        remarks.append(
+        problems.append(
             Remark(code="missing-body", reason="the line has a url or method, but no body", fix=fix)
         )
         return {}
@@ -120,7 +120,7 @@ def _batch_body(value: dict[str, Any], remarks: list[Remark]) -> dict[str, Any]:
     if type(body) is dict:
         return body
     reason, fix = "body must be an object", 'write "body": {"messages": [...]}'
-    remarks.append(Remark(code="bad-type", path=("body",), reason=reason, fix=fix))
+    problems.append(Remark(code="bad-type", path=("body",), reason=reason, fix=fix))
     return {}
 
 
@@ -135,7 +135,7 @@ def _wrong_url(url: object) -> Remark:
 
 
 def _outside(name: str) -> Remark:
-    """Say what to do with a field that stands beside the body of a batch line."""
+    """Return the problem of a field beside the body of a batch line."""
     if name.lower() in _CONNECTION:
         return _connection(name)
     if name in ("prompt", "system") or is_body_field(name):
@@ -152,52 +152,52 @@ def _connection(name: str) -> Remark:
     return Remark(code="headers-in-line", path=(name,), reason=reason, fix=fix)
 
 
-def _short_body(value: dict[str, Any], remarks: list[Remark]) -> dict[str, Any]:
-    """Make the body the short form stands for, for judging. Its `messages` are as in `_short_bytes`."""
+def _short_body(value: dict[str, Any], problems: list[Remark]) -> dict[str, Any]:
+    """Build the body of a short line for validation. Its messages must equal those of `_short_bytes`."""
     body = {name: field for name, field in value.items() if name not in _NOT_IN_BODY}
-    remarks.extend(_connection(name) for name in body if name.lower() in _CONNECTION)
+    problems.extend(_connection(name) for name in body if name.lower() in _CONNECTION)
     if "model" in value:
         body["model"] = value["model"]
-    messages = _short_messages(value, remarks)
+    messages = _short_messages(value, problems)
     if "system" in value and type(messages) is list:
-        _must_be_text("system", value["system"], remarks)
+        _must_be_text("system", value["system"], problems)
         messages = [{"role": "system", "content": value["system"]}, *messages] if messages else messages
     if messages is not None:
         body["messages"] = messages
     return body
 
 
-def _short_messages(value: dict[str, Any], remarks: list[Remark]) -> object:
+def _short_messages(value: dict[str, Any], problems: list[Remark]) -> object:
     if "prompt" not in value:
         if "messages" not in value:
             reason, fix = (
                 "the line has neither prompt nor messages",
                 'give "prompt": "..." or "messages": [...]',
             )
-            remarks.append(Remark(code="missing-messages", reason=reason, fix=fix))
+            problems.append(Remark(code="missing-messages", reason=reason, fix=fix))
         return value.get("messages")
     if "messages" in value:
         reason, fix = "the line has both prompt and messages", "keep one of them"
-        remarks.append(Remark(code="prompt-and-messages", path=("prompt",), reason=reason, fix=fix))
-    _must_be_text("prompt", value["prompt"], remarks)
+        problems.append(Remark(code="prompt-and-messages", path=("prompt",), reason=reason, fix=fix))
+    _must_be_text("prompt", value["prompt"], problems)
     return [{"role": "user", "content": value["prompt"]}]
 
 
-def _must_be_text(name: str, text: object, remarks: list[Remark]) -> None:
+def _must_be_text(name: str, text: object, problems: list[Remark]) -> None:
     if type(text) is not str:
         reason, fix = f"{name} must be a string", f'write "{name}": "...", or use messages'
-        remarks.append(Remark(code="bad-type", path=(name,), reason=reason, fix=fix))
+        problems.append(Remark(code="bad-type", path=(name,), reason=reason, fix=fix))
     elif not text:
         reason, fix = f"{name} is empty", "write what the model should answer, or remove the line"
         fix = fix if name == "prompt" else "write it, or remove the field"
-        remarks.append(Remark(code="empty-prompt", path=(name,), reason=reason, fix=fix))
+        problems.append(Remark(code="empty-prompt", path=(name,), reason=reason, fix=fix))
 
 
 def _short_bytes(spans: dict[str, msgspec.Raw], model: str) -> bytes:
-    """Put the body together: model, messages, then the other fields as written, in their order."""
+    """Build the body to send: model, messages, then the other fields as written, in their order."""
     if "prompt" in spans:
         begin, messages, end = b'{"role":"user","content":', memoryview(spans["prompt"]), b"}]"
-    else:  # without its first bracket; a view, since an image is not to be copied more than once
+    else:  # without its first bracket; a view, because an image must not be copied twice
         begin, messages, end = b"", memoryview(spans["messages"])[1:], b""
     if "system" in spans:
         begin = b'{"role":"system","content":%b},%b' % (spans["system"], begin)

@@ -1,4 +1,4 @@
-"""Which run is it: the same input, the same request-shaping flags and the same name are the same run."""
+"""Identity of a run: same input, same request-shaping flags and same name make the same run."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def identity(input_sha256: str, shaping: Mapping[str, str | None], name: str | None) -> str:
-    """Give a run's identity, as sha256 in hex.
+    """Return a run's identity as a sha256 in hex; `shaping` maps flags that change requests to values.
 
-    A flag that is not set (None) counts as absent, so that a new flag leaves older runs their identity.
+    A flag that is not set (None) counts as absent, so that a new flag does not change older identities.
     """
     flags = {flag: value for flag, value in shaping.items() if value is not None}
     canonical = json.dumps(["runner-1", input_sha256, flags, name], sort_keys=True, separators=(",", ":"))

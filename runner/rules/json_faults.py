@@ -1,6 +1,6 @@
-"""The slow, exact reader of a JSON line: it decides the odd cases and says what is wrong and where.
+"""Slow, exact JSON parser for a line: it decides unclear cases and finds what is wrong and where.
 
-Nothing here recurses on the input: depth is bounded before the standard decoder sees it.
+Nothing here recurses on the input: depth is checked before the standard decoder runs.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class _Token(NamedTuple):
 
 
 def read(raw: bytes) -> object:
-    """Give the value of `raw`, or the `Remark` that refuses it. Raises nothing."""
+    """Return the value of `raw`, or the `Problem` that refuses it. Never raises."""
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         return _not_utf8(raw, error)
-    if deep := _too_deep(text):
-        return deep
+    if problem := _too_deep(text):
+        return problem
     try:
         value: object = json.loads(text, parse_int=_integer)
     except json.JSONDecodeError as error:
@@ -48,7 +48,7 @@ def read(raw: bytes) -> object:
 
 
 def not_an_object(value: object) -> Remark:
-    """Refuse a line that is JSON, but not an object."""
+    """Return the problem of a line that is JSON, but not an object."""
     kind = _KINDS.get(type(value), "a number")
     return Remark(
         code="not-an-object",
@@ -59,9 +59,9 @@ def not_an_object(value: object) -> Remark:
 
 
 def column_of(raw: bytes, path: Path) -> int | None:
-    """Give the column, from 1, of the value at `path`; where it is missing, of its nearest ancestor.
+    """Return the column, from 1, of the value at `path`; if it is missing, of its nearest ancestor.
 
-    `raw` must be a line that was read without remark.
+    `raw` must be a line that was parsed without a problem.
     """
     text = raw.decode("utf-8", "replace")
     best: _Token | None = None
@@ -76,7 +76,7 @@ def column_of(raw: bytes, path: Path) -> int | None:
 
 
 def _integer(text: str) -> int | float:
-    """Read as the fast decoder does: exact in 64 bits, else a float."""
+    """Return an integer as orjson does: exact within 64 bits, else a float."""
     if len(text) <= 20 and -(2**63) <= (number := int(text)) < 2**64:
         return number
     return float(text)
@@ -95,7 +95,7 @@ def _not_utf8(raw: bytes, error: UnicodeDecodeError) -> Remark:
 
 
 def utf16_remark() -> Remark:
-    """Refuse UTF-16 by its name; it is what some spreadsheet and shell exports write."""
+    """Return the problem of a UTF-16 file, which some spreadsheets and shells write."""
     return Remark(
         code="utf16",
         column=1,
@@ -125,12 +125,12 @@ def _too_deep(text: str) -> Remark | None:
 
 
 def _first_fault(text: str) -> Remark | None:
-    """Find the first fault the standard decoder lets pass, in text that it accepts."""
+    """Return the first fault in text that the standard decoder accepts; None if there is none."""
     keys: set[Path] = set()
     for token in _tokens(text):
-        remark = _string_fault(token) if token.text[0] == '"' else _number_fault(token)
-        if remark is not None:
-            return remark
+        problem = _string_fault(token) if token.text[0] == '"' else _number_fault(token)
+        if problem is not None:
+            return problem
         if token.is_key:
             if token.path in keys:
                 return _duplicate(token)
@@ -185,13 +185,13 @@ def _overflows(text: str) -> bool:
 
 
 def shortened(text: str) -> str:
-    """Give the text, cut to what fits into a sentence."""
+    """Return the text, cut to 40 characters."""
     return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
 
 
 def _tokens(text: str) -> Iterator[_Token]:
-    """Walk through text the standard decoder accepts; each token comes with the path of its value."""
-    path: list[Any] = []  # one step a level: the key, the index, or None in an object before its first key
+    """Yield the tokens of text that the standard decoder accepts, each with the path of its value."""
+    path: list[Any] = []  # one entry a level: the key, the index, or None before an object's first key
     is_object: list[bool] = []
     key_next = False
     for match in _TOKEN.finditer(text):

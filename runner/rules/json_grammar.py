@@ -1,4 +1,4 @@
-"""The words for broken JSON: from the standard decoder's position to what a person did there."""
+"""Error sentences for invalid JSON: from the standard decoder's error to what is wrong there."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CONTROL_NAMES: Final = {"\t": ("tab", "\\t"), "\n": ("line break", "\\n"), "\r"
 
 
 def grammar_remark(text: str, error: JSONDecodeError) -> Remark:
-    """Say in plain words why `text` is not JSON; `error` is what the standard decoder met first."""
+    """Return the problem of a text that is not JSON; `error` is the one the standard decoder raised."""
     at = error.pos
     if error.msg.startswith("Unterminated string"):
         return _cut(at, "the line ends inside the string that opens here", _CUT_STRING_FIX)
@@ -42,9 +42,9 @@ def _cut(at: int, reason: str, fix: str) -> Remark:
 
 
 def _explain(text: str, at: int, message: str) -> tuple[str, str]:
-    for opening, words in _WORDS.items():
-        if message.startswith(opening):
-            return words(text, at)
+    for prefix, sentence in _SENTENCES.items():
+        if message.startswith(prefix):
+            return sentence(text, at)
     return _no_value(text, at)
 
 
@@ -124,7 +124,7 @@ def _no_value(text: str, at: int) -> tuple[str, str]:
 
 
 def _after_value(text: str, at: int) -> str:
-    """Give the last character before `at` that is not space."""
+    """Return the last character before `at` that is not white space."""
     return text[:at].rstrip()[-1:]
 
 
@@ -133,7 +133,7 @@ def _shown(text: str, at: int) -> str:
     return word[0] if word else text[at]
 
 
-_WORDS: Final[dict[str, Callable[[str, int], tuple[str, str]]]] = {
+_SENTENCES: Final[dict[str, Callable[[str, int], tuple[str, str]]]] = {
     "Unexpected UTF-8 BOM": _byte_order_mark,
     "Extra data": _extra,
     "Invalid control character": _control_character,

@@ -1,7 +1,7 @@
-"""The judgement on a request body: everything refused or warned of before a cent is spent.
+"""Validation of a request body: everything that is refused or warned of before anything is sent.
 
-Most of a body is the same on every line: its settings and its leading system messages. That part
-is judged once for each distinct text; a line then costs what is its own.
+Most of a body is the same on every line: its settings and its leading system messages. The result for that
+part is cached by its bytes, so that a line costs only what is its own.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from runner.rules.money import PRIORITY
 from runner.rules.outputs import Outputs, assumed
 from runner.rules.tokens import text_tokens
 
-_REMEMBERED: Final = 64
-_REMEMBERED_BYTES_MAX: Final = 128 * 1024
-# The estimate can be a third too high for plain English, so only what is above the window for
-# certain is refused; in between is a warning.
+_CACHED: Final = 64
+_CACHED_BYTES_MAX: Final = 128 * 1024
+# The estimate can be a third too high for plain English. A prompt is refused only if it is certainly above
+# the window, and warned of in between.
 _CONTEXT_MARGIN: Final = 4 / 3
 
 
 class Judgement(NamedTuple):
-    """What a body came to. `prompt_tokens` is an estimate, images and the model's overhead included."""
+    """Result of validating a body."""
 
     remarks: list[Remark]
     refused: bool
-    conv_id: str | None
-    prompt_tokens: int
-    max_output_tokens: int | None
+    conv_id: str | None  # equal for prompts that begin alike
+    prompt_tokens: int  # estimate, with images and the model's overhead
+    max_output_tokens: int | None  # what the request sets, without reasoning
     outputs: Outputs
     is_priority: bool
 
 
 class _Shared(NamedTuple):
-    remarks: list[Remark]
+    problems: list[Remark]
     refused: bool
     conv_id: str | None
     prompt_tokens: int
@@ -54,21 +54,21 @@ class _Shared(NamedTuple):
 
 
 def judge(body: dict[str, Any], tpm: float | None) -> Judgement:
-    """Judge a body that names its model. `tpm`: the allowed tokens a minute, None for the model's own."""
+    """Validate a body that has a model. `tpm`: allowed tokens a minute, None for the model's own limit."""
     settings = body.copy()
     messages = settings.pop("messages", None)
-    if remark := list_remark(messages):
-        shared = _judge_shared(settings, [])
-        return Judgement([remark, *shared.remarks], True, None, 0, None, shared.outputs, False)
+    if problem := list_remark(messages):
+        shared = _validate_shared(settings, [])
+        return Judgement([problem, *shared.problems], True, None, 0, None, shared.outputs, False)
     count = leading_count(messages)
-    shared = _judge_shared(settings, messages[:count])
-    remarks: list[Remark] = []
-    tokens = shared.prompt_tokens + judge_messages(messages[count:], remarks, first=count)
+    shared = _validate_shared(settings, messages[:count])
+    problems: list[Remark] = []
+    tokens = shared.prompt_tokens + judge_messages(messages[count:], problems, first=count)
     if tokens > shared.context_tokens or tokens > (shared.tpm if tpm is None else tpm):
-        remarks.extend(_too_large(body["model"], tokens, shared, tpm))
-    refused = shared.refused or is_refused(remarks)
+        problems.extend(_too_large(body["model"], tokens, shared, tpm))
+    refused = shared.refused or is_refused(problems)
     return Judgement(
-        shared.remarks + remarks,
+        shared.problems + problems,
         refused,
         shared.conv_id,
         tokens,
@@ -78,32 +78,32 @@ def judge(body: dict[str, Any], tpm: float | None) -> Judgement:
     )
 
 
-def _judge_shared(settings: dict[str, Any], leading: list[Any]) -> _Shared:
-    written = orjson.dumps((settings, leading))
-    if len(written) > _REMEMBERED_BYTES_MAX:
-        return _shared_of(written)
-    return _remembered(written)
+def _validate_shared(settings: dict[str, Any], leading: list[Any]) -> _Shared:
+    encoded = orjson.dumps((settings, leading))
+    if len(encoded) > _CACHED_BYTES_MAX:
+        return _compute_shared(encoded)
+    return _cached_shared(encoded)
 
 
-@lru_cache(maxsize=_REMEMBERED)
-def _remembered(written: bytes) -> _Shared:
-    return _shared_of(written)
+@lru_cache(maxsize=_CACHED)
+def _cached_shared(encoded: bytes) -> _Shared:
+    return _compute_shared(encoded)
 
 
-def _shared_of(written: bytes) -> _Shared:
-    settings, leading = orjson.loads(written)
+def _compute_shared(encoded: bytes) -> _Shared:
+    settings, leading = orjson.loads(encoded)
     name = settings["model"]
     facts = models.facts(name) if type(name) is str else None
-    remarks = [*_judge_model(name, facts), *judge_fields(settings, facts)]
-    tokens = judge_messages(leading, remarks)
-    described = [settings[field] for field in ("tools", "response_format") if settings.get(field)]
-    if described:
-        tokens += text_tokens(orjson.dumps(described).decode())
+    problems = [*_check_model(name, facts), *judge_fields(settings, facts)]
+    tokens = judge_messages(leading, problems)
+    schemas = [settings[field] for field in ("tools", "response_format") if settings.get(field)]
+    if schemas:
+        tokens += text_tokens(orjson.dumps(schemas).decode())
     limit = settings.get("max_completion_tokens") or settings.get("max_tokens")
     return _Shared(
-        remarks=remarks,
-        refused=is_refused(remarks),
-        conv_id=_conv_id(name, leading, described),
+        problems=problems,
+        refused=is_refused(problems),
+        conv_id=_conv_id(name, leading, schemas),
         prompt_tokens=tokens + (facts.prompt_overhead_tokens if facts else 0),
         max_output_tokens=limit if type(limit) is int else None,
         outputs=assumed(settings, facts),
@@ -113,15 +113,15 @@ def _shared_of(written: bytes) -> _Shared:
     )
 
 
-def _conv_id(name: object, leading: list[Any], described: list[Any]) -> str | None:
-    """Hash what jobs share at the front of their prompts; None where that is nothing."""
-    if type(name) is not str or not (leading or described):
+def _conv_id(name: object, leading: list[Any], schemas: list[Any]) -> str | None:
+    """Return a hash of the prompt's prefix that jobs may share; None if there is none."""
+    if type(name) is not str or not (leading or schemas):
         return None
-    prefix = orjson.dumps((models.canonical(name), described, leading))
+    prefix = orjson.dumps((models.canonical(name), schemas, leading))
     return blake2b(prefix, digest_size=16).hexdigest()
 
 
-def _judge_model(name: object, facts: models.ModelFacts | None) -> list[Remark]:
+def _check_model(name: object, facts: models.ModelFacts | None) -> list[Remark]:
     if type(name) is not str or not name:
         fix = 'write "model": "grok-4", or leave it out'
         return [Remark(code="bad-type", path=("model",), reason="model must be a name", fix=fix)]
@@ -150,21 +150,21 @@ def _unknown_model(name: str) -> Remark:
 
 def _too_large(model: str, tokens: int, shared: _Shared, tpm: float | None) -> list[Remark]:
     about = f"the prompt is about {tokens:,} tokens"
-    remarks = []
+    problems = []
     if tokens > shared.context_tokens:
-        surely = tokens > shared.context_tokens * _CONTEXT_MARGIN
-        remarks.append(
+        is_certain = tokens > shared.context_tokens * _CONTEXT_MARGIN
+        problems.append(
             Remark(
-                code="prompt-above-context" if surely else "prompt-near-context",
+                code="prompt-above-context" if is_certain else "prompt-near-context",
                 path=("messages",),
                 reason=f"{about}; {model} takes {shared.context_tokens:,}",
                 fix="shorten it, split the job, or name a model with a larger window",
-                severity="refused" if surely else "warning",
+                severity="refused" if is_certain else "warning",
             )
         )
     allowed = shared.tpm if tpm is None else tpm
     if tokens > allowed:
-        remarks.append(
+        problems.append(
             Remark(
                 code="prompt-above-tpm",
                 path=("messages",),
@@ -172,4 +172,4 @@ def _too_large(model: str, tokens: int, shared: _Shared, tpm: float | None) -> l
                 fix="shorten it, or give your team's limit with --tpm",
             )
         )
-    return remarks
+    return problems

@@ -1,4 +1,4 @@
-"""The messages of a request: are they what the API takes, and how many tokens are they about."""
+"""Checks and token estimate of a request's messages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PART_TYPES: Final = ("text", "image_url", "file")
 
 
 def list_remark(messages: object) -> Remark | None:
-    """Refuse what is no list of messages at all."""
+    """Return the problem of a value that is no list of messages or an empty one; else None."""
     if type(messages) is list and messages:
         return None
     if messages is None:
@@ -38,34 +38,34 @@ def list_remark(messages: object) -> Remark | None:
 
 
 def leading_count(messages: list[Any]) -> int:
-    """Count the system and developer messages the list begins with: the part that jobs share."""
+    """Return how many system and developer messages the list begins with: the part that jobs may share."""
     for count, message in enumerate(messages):
         if type(message) is not dict or message.get("role") not in LEADING_ROLES:
             return count
     return len(messages)
 
 
-def judge_messages(messages: list[Any], remarks: list[Remark], *, first: int = 0) -> int:
-    """Add what is wrong with each message to `remarks`; give the prompt tokens they are about.
+def judge_messages(messages: list[Any], problems: list[Remark], *, first: int = 0) -> int:
+    """Append the problems of each message to `problems`; return the estimated prompt tokens of all.
 
-    `first` is the place of `messages[0]` in the request's own list.
+    `first` is the index of `messages[0]` in the request's list.
     """
     tokens = 0
     for place, message in enumerate(messages, first):
         if type(message) is not dict:
-            remarks.append(_bad_type(("messages", place), "a message must be an object", _MESSAGE_FIX))
+            problems.append(_bad_type(("messages", place), "a message must be an object", _MESSAGE_FIX))
             continue
         role = message.get("role")
         if role not in ROLES:
-            remarks.append(_unknown_role(role, place))
+            problems.append(_unknown_role(role, place))
         content = message.get("content")
         tokens += MESSAGE_TOKENS
         if type(content) is str:
             tokens += text_tokens(content)
         elif type(content) is list and content:
-            tokens += _judge_parts(content, place, remarks)
+            tokens += _check_parts(content, place, problems)
         elif content is not None or role != "assistant" or not message.get("tool_calls"):
-            remarks.append(_no_content(content, place))
+            problems.append(_no_content(content, place))
         if "tool_calls" in message:
             tokens += text_tokens(orjson.dumps(message["tool_calls"]).decode())
     return tokens
@@ -101,7 +101,7 @@ def _no_content(content: object, place: int) -> Remark:
     return _bad_type(path, "the content of a message must be text or a list of parts", fix)
 
 
-def _judge_parts(parts: list[Any], place: int, remarks: list[Remark]) -> int:
+def _check_parts(parts: list[Any], place: int, problems: list[Remark]) -> int:
     tokens = 0
     for index, part in enumerate(parts):
         path: Path = ("messages", place, "content", index)
@@ -110,13 +110,13 @@ def _judge_parts(parts: list[Any], place: int, remarks: list[Remark]) -> int:
             tokens += text_tokens(part["text"])
         elif kind == "image_url":
             tokens += IMAGE_TOKENS
-            remarks.extend(_image_remarks(part.get("image_url"), (*path, "image_url")))
+            problems.extend(_image_problems(part.get("image_url"), (*path, "image_url")))
         elif type(kind) is not str or kind == "text":
-            remarks.append(
+            problems.append(
                 _bad_type(path, "a content part must have a type and its value", _PART_FIX),
             )
         elif kind not in _PART_TYPES:
-            remarks.append(_unknown_part(kind, path))
+            problems.append(_unknown_part(kind, path))
     return tokens
 
 
@@ -135,14 +135,14 @@ def _unknown_part(kind: str, path: Path) -> Remark:
     )
 
 
-def _image_remarks(image: object, path: Path) -> list[Remark]:
+def _image_problems(image: object, path: Path) -> list[Remark]:
     url = image.get("url") if type(image) is dict else None
     if type(image) is dict and url is None and type(image.get("file_id")) is str:
         return []
     if type(url) is not str or not url:
         return [_bad_type(path, "image_url must be an object with a url", _PART_FIX)]
     if url.startswith("data:"):
-        return _data_url_remarks(url, (*path, "url"))
+        return _data_url_problems(url, (*path, "url"))
     if url.startswith(("https://", "http://")):
         return []
     return [
@@ -155,8 +155,8 @@ def _image_remarks(image: object, path: Path) -> list[Remark]:
     ]
 
 
-def _data_url_remarks(url: str, path: Path) -> list[Remark]:
-    comma = url.find(",")  # not partition: an image is not to be copied
+def _data_url_problems(url: str, path: Path) -> list[Remark]:
+    comma = url.find(",")  # not partition: an image must not be copied
     head, data_length = url[: max(comma, 0)], len(url) - comma - 1
     if comma < 0 or not data_length or not head.startswith("data:image/") or not head.endswith(";base64"):
         return [

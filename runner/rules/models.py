@@ -1,6 +1,6 @@
-"""The model catalogue: aliases, context windows, limits, and what a model rejects.
+"""The model catalogue: aliases, context windows, rate limits, and the fields a model rejects.
 
-The facts stand in models.toml, each with its source; this module only reads them.
+The facts and their sources are in models.toml; this module reads it.
 """
 
 from __future__ import annotations
@@ -17,34 +17,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFacts:
-    """One model. `rpm` and `tpm` are a team's limits at tier 0, per minute.
-
-    `efforts` is None where nobody knows which words the model accepts, and empty where it
-    refuses `reasoning_effort` altogether.
-    """
+    """One model of the catalogue."""
 
     name: str
     aliases: tuple[str, ...]
     context_tokens: int
-    rpm: int
-    tpm: int
-    rejects: frozenset[str]
-    efforts: tuple[str, ...] | None
-    prompt_overhead_tokens: int
-    reasons: bool
+    rpm: int  # requests a minute of a team at tier 0
+    tpm: int  # tokens a minute of a team at tier 0
+    rejects: frozenset[str]  # request fields
+    efforts: tuple[str, ...] | None  # None: unknown; empty: the model rejects `reasoning_effort`
+    prompt_overhead_tokens: int  # billed in addition to the messages
+    reasons: bool  # its answers have reasoning tokens
     retired_on: date | None
-    redirected_to: str | None
+    redirected_to: str | None  # the model that answers from the retirement on
 
 
 def canonical(name: str) -> str:
-    """Give the name limits and prices go by: aliases share one. An unknown name stands for itself."""
+    """Return the model's own name, by which limits and prices go; an unknown name is returned as it is."""
     return _CANONICAL.get(name, name)
 
 
 def serving(name: str, on: date) -> str:
-    """Give the model that answers to a name on a day: from its retirement on, its successor.
+    """Return the name of the model that answers to a name on a day: after retirement, its successor.
 
-    Source: xAI's page on the retirements of 2026-05-15. Unknown names and aliases as `canonical`.
+    Source: xAI's page on the retirements of 2026-05-15. Unknown names and aliases as in `canonical`.
     """
     found = facts(name)
     if found is None or found.redirected_to is None or found.retired_on is None or on < found.retired_on:
@@ -53,19 +49,19 @@ def serving(name: str, on: date) -> str:
 
 
 def facts(name: str) -> ModelFacts | None:
-    """What is known of a model, by its own name or an alias; None for an unknown one."""
+    """Return the catalogue's entry for a model name or alias; None if there is none."""
     return CATALOGUE.get(canonical(name))
 
 
 def is_another(asked: str, returned: str) -> bool:
-    """Say whether an answer came from a model nobody asked for: no alias, and no known successor."""
-    wanted = facts(asked)
-    expected = {canonical(asked), wanted.redirected_to if wanted else None}
+    """Return whether an answer came from another model than the requested one or its known successor."""
+    found = facts(asked)
+    expected = {canonical(asked), found.redirected_to if found else None}
     return canonical(returned) not in expected
 
 
 def names() -> tuple[str, ...]:
-    """Every name the catalogue knows, aliases among them."""
+    """Return all model names of the catalogue, with aliases."""
     return tuple(_CANONICAL)
 
 

@@ -1,8 +1,8 @@
-"""What an answer cost, or may cost: whole ticks, 1 USD = 10^10. The API's own figure comes before the table.
+"""Price of an answer or a request, in whole ticks (1 USD = 10^10). The API's reported cost takes precedence.
 
-The formula is xAI's (pricing and cost-tracking pages): reasoning lies outside completion_tokens, so what is
-billed as output is the larger of completion and total minus prompt; from the long threshold on, all tokens
-of a request pay the long rates.
+The formula is xAI's (pricing and cost-tracking pages): reasoning is not part of completion_tokens, so the
+billed output is the larger of completion and total minus prompt; from the long threshold on, all tokens of
+a request pay the long rates.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ PRIORITY: Final = "priority"  # as the response says; token prices x 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
-    """`ticks` is None exactly when `source` is "unknown".
+    """A price and its source. `ticks` is None exactly if `source` is "unknown".
 
-    `as_of`: the day of the table for an estimate, "runner.toml" for the user's own prices, else empty.
+    `as_of`: the day of the table for an estimate, "runner.toml" for the user's own prices, else "".
     """
 
     ticks: int | None
@@ -48,9 +48,9 @@ def price(
     base_host: str | None = None,
     own_prices: Mapping[str, PriceRow] | None = None,
 ) -> Price:
-    """Price one answer: `cost_in_usd_ticks` where the API gave it, else the formula by the returned `model`.
+    """Return the price of an answer: its `cost_in_usd_ticks` if present, else the formula.
 
-    `at` is the day it was sent (UTC), `service_tier` the response's own, `base_host` the API host asked.
+    `model` and `service_tier` are the response's, `at` is the day (UTC) it was sent, `base_host` its host.
     """
     if usage is None:
         return _UNKNOWN
@@ -71,9 +71,9 @@ def estimate(
     base_host: str | None = None,
     own_prices: Mapping[str, PriceRow] | None = None,
 ) -> Price:
-    """Price a request before its answer: nothing cached, `output_tokens` with reasoning.
+    """Return the price of a request without its answer: nothing cached, `output_tokens` with reasoning.
 
-    For budgets and for what an extra may have cost.
+    For budgets and for the possible cost of extra attempts.
     """
     row = row_of(model, at, own_prices)
     if row is None:
@@ -90,30 +90,30 @@ def most(
     base_host: str | None = None,
     own_prices: Mapping[str, PriceRow] | None = None,
 ) -> int | None:
-    """Give the most ticks that a request of that size may have cost; None where nobody knows a price."""
-    found = [
+    """Return the most ticks that a request of that size may have cost; None if no price is known."""
+    candidates = [
         _estimated(_worst_ticks(prompt_tokens, output_tokens, row), row, base_host).ticks or 0
         for row in rows_of(model, at, own_prices)
     ]
-    return max(found, default=None)
+    return max(candidates, default=None)
 
 
 def with_factors(ticks: int, *, service_tier: str | None, base_host: str | None) -> int:
-    """Multiply the price of tokens by what the service tier and the API host make of it."""
+    """Return the price of tokens times the factors of the service tier and the API host."""
     if service_tier == PRIORITY:
         ticks *= 2
     return (ticks * 11 + 5) // 10 if base_host == US_HOST else ticks
 
 
 def usd(ticks: int) -> str:
-    """Write ticks as dollars with 8 decimals, rounded half up; exact whole-number maths."""
+    """Return ticks as dollars with 8 decimals, rounded half up, by integer arithmetic."""
     hundreds = (abs(ticks) + 50) // 100
     whole, part = divmod(hundreds, TICKS_PER_USD // 100)
     return f"{'-' if ticks < 0 and hundreds else ''}{whole}.{part:08}"
 
 
 def dollars(ticks: int) -> str:
-    """Write money for people: cents from a dollar on, else four decimals; never 0 for what is more."""
+    """Return ticks as dollars for display: 2 decimals from $1 on, else 4; tiny amounts as "<$0.0001"."""
     if 0 < ticks < _TICKS_SHOWN_MIN:
         return "<$0.0001"
     return f"${ticks / TICKS_PER_USD:,.{2 if ticks >= TICKS_PER_USD else 4}f}"

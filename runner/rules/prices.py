@@ -1,4 +1,4 @@
-"""The price table: prices.toml, and the user's own `[prices]` before it."""
+"""The price table: prices.toml, and the user's own `[prices]`, which take precedence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TICKS_PER_USD: Final = 10**10
 _TICKS_PER_TOKEN: Final = TICKS_PER_USD // 10**6  # at 1 USD per million tokens
-_USD_MAX: Final = 10**6  # per million tokens; dearer is a slip of the pen
+_USD_MAX: Final = 10**6  # per million tokens; more is a typing error
 OWN: Final = "runner.toml"
 _DAY_MS: Final = 86_400_000
 _OWN_FIELDS: Final = frozenset({"input", "cached", "output", "image", "long_from", "long"})
@@ -26,7 +26,7 @@ _OWN_FIELDS: Final = frozenset({"input", "cached", "output", "image", "long_from
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
-    """Ticks per token. `image` is an input token that encodes a picture."""
+    """Prices in ticks per token. `image_ticks` is for an input token that encodes an image."""
 
     input_ticks: int
     cached_ticks: int
@@ -36,9 +36,10 @@ class Rates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceRow:
-    """One model's rates over some days; prompts of `long_from` tokens or more pay `long` throughout.
+    """One model's rates over some days (UTC): from `since` (None: always) to the day before `until`.
 
-    `as_of` says where it stands: the day of the table, or "runner.toml".
+    A prompt of `long_from` tokens or more pays `long` for all its tokens. `as_of` is the day of the table, or
+    "runner.toml" for the user's own prices.
     """
 
     rates: Rates
@@ -49,11 +50,11 @@ class PriceRow:
     until: date | None = None
 
     def holds(self, at: date) -> bool:
-        """Say whether the row holds on that day."""
+        """Return whether the row is in force on that day."""
         return (self.since is None or self.since <= at) and (self.until is None or at < self.until)
 
     def at(self, prompt_tokens: int) -> Rates:
-        """Pick the rates of a prompt of that length."""
+        """Return the rates for a prompt of that length."""
         return self.long if self.long_from is not None and prompt_tokens >= self.long_from else self.rates
 
 
@@ -61,7 +62,7 @@ OwnPrices = dict[str, PriceRow]
 
 
 def day_of(at_ms: int) -> date:
-    """Return the day (UTC) of a moment: prices hold by the day."""
+    """Return the day (UTC) of a Unix time in milliseconds; prices change by the day."""
     return _day(at_ms // _DAY_MS)
 
 
@@ -71,14 +72,14 @@ def _day(number: int) -> date:
 
 
 def row_of(model: str, at: date, own: Mapping[str, PriceRow] | None = None) -> PriceRow | None:
-    """Find the prices of a model (any of its names) on a day; None where nobody knows them.
+    """Return the prices of a model, by any of its names, on a day; None if they are unknown.
 
-    The user's own come first; then the table, where a retired name has the prices of its successor.
+    The user's own prices come first, then the table, where a retired name has the prices of its successor.
     """
     name = models.canonical(model)
-    for known in (model, name):
-        if own and known in own:
-            return own[known]
+    for candidate in (model, name):
+        if own and candidate in own:
+            return own[candidate]
     facts = models.facts(name)
     if facts and facts.redirected_to and facts.retired_on and at >= facts.retired_on:
         name = facts.redirected_to
@@ -86,9 +87,9 @@ def row_of(model: str, at: date, own: Mapping[str, PriceRow] | None = None) -> P
 
 
 def rows_of(model: str, at: date, own: Mapping[str, PriceRow] | None = None) -> tuple[PriceRow, ...]:
-    """Find the rows that an answer to this name may be billed by: the one in force, then the name's own.
+    """Return the rows that an answer to this name may be billed by: the one in force, then the name's own.
 
-    A team may still be served by the old model; which one answers is known only from the answer.
+    A team may still be served by a retired model; only the answer shows which model it was.
     """
     row = row_of(model, at, own)
     if row is None or row.as_of == OWN:
@@ -97,7 +98,7 @@ def rows_of(model: str, at: date, own: Mapping[str, PriceRow] | None = None) -> 
 
 
 def own_prices(table: Mapping[str, object]) -> OwnPrices:
-    """Read `[prices]` of runner.toml: by model, `input`, `cached`, `output` in USD per million tokens.
+    """Parse `[prices]` of runner.toml: by model, `input`, `cached`, `output` in USD per million tokens.
 
     `cached` and `image` default to `input`; `long_from` with `long` is optional. Raises UsageError.
     """

@@ -1,4 +1,4 @@
-"""Text made fit to be shown: secrets hidden, one line, nothing a terminal would obey."""
+"""Text for display: secrets hidden, control characters escaped, cut to one line."""
 
 from __future__ import annotations
 
@@ -12,32 +12,35 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 HIDDEN: Final = "***"
-SECRET_LENGTH_MIN: Final = 4  # hiding "a" would hide the text
+SECRET_LENGTH_MIN: Final = 4  # hiding "a" would destroy the text
 _KEY: Final = re.compile(r"xai-[A-Za-z0-9]{8,}")
 _URL_PASSWORD: Final = re.compile(r"(://[^\s:/@]*:)[^\s/]+@")
-_KEPT: Final = frozenset("\u200c\u200d\u00a0\u3000")  # joiners and wide spaces of ordinary writing
+_KEPT: Final = frozenset("\u200c\u200d\u00a0\u3000")  # joiners and spaces that ordinary text has
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """Hide each secret (as it is, url-encoded or in base64), anything like an xAI key, and passwords in URLs.
+    """Return the text without secrets, xAI keys and passwords in URLs; each is replaced by HIDDEN.
 
-    Secrets shorter than SECRET_LENGTH_MIN are no secrets and are left alone.
+    Secrets are found as they are, url-encoded and in base64; those below SECRET_LENGTH_MIN are ignored.
     """
-    known = _pattern(tuple(sorted({secret for secret in secrets if len(secret) >= SECRET_LENGTH_MIN})))
-    if known is not None:
-        text = known.sub(HIDDEN, text)
+    pattern = _pattern(tuple(sorted({secret for secret in secrets if len(secret) >= SECRET_LENGTH_MIN})))
+    if pattern is not None:
+        text = pattern.sub(HIDDEN, text)
     return _URL_PASSWORD.sub(rf"\1{HIDDEN}@", _KEY.sub(HIDDEN, text))
 
 
 def plain(text: str) -> str:
-    r"""Show control characters, direction marks, newlines and lone surrogates as escapes (`\x1b`)."""
+    r"""Return the text with control characters, direction marks and lone surrogates as escapes (`\x1b`)."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() or char in _KEPT else _escape(char) for char in text)
 
 
 def one_line(text: str, limit: int) -> str:
-    """Fold all white space, make the rest harmless, and cut at `limit` characters with an ellipsis."""
+    """Return the text as one line of at most `limit` characters: white space folded, the rest as `plain`.
+
+    A cut text ends in an ellipsis.
+    """
     line = plain(" ".join(text.split()))
     return line if len(line) <= limit else line[: max(limit - 1, 0)] + "…"[:limit]
 
@@ -62,7 +65,7 @@ def _forms(secret: str) -> Iterator[str]:
 
 
 def _base64_cores(raw: bytes, shift: int) -> Iterator[str]:
-    """Base64 of the secret behind `shift` other bytes: only the letters that no neighbour changes."""
+    """Yield the base64 of a secret after `shift` other bytes, without letters that depend on neighbours."""
     first = (0, 2, 3)[shift]
     last = (shift + len(raw)) * 8 // 6
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
@@ -72,7 +75,7 @@ def _base64_cores(raw: bytes, shift: int) -> Iterator[str]:
 
 
 def _any_case_escapes(form: str) -> str:
-    """Match `%2f` as well as `%2F`."""
+    """Return a pattern for the text that accepts `%2f` as well as `%2F`."""
     return re.sub(r"%[0-9A-F]{2}", lambda found: f"(?i:{found.group()})", re.escape(form))
 
 

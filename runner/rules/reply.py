@@ -1,6 +1,6 @@
-"""Every HTTP reply, and every lack of one, brought to one verdict. The tables stand in reply_table.py.
+"""Classification of every HTTP reply, and of every missing one. The tables are in reply_table.py.
 
-A ready answer (200 to a fetch) is never looked into here: its bytes are stored before anything parses them.
+The body of a ready answer (200 to a fetch) is not read here: it is stored before anything parses it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _SECONDS: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """One whole HTTP reply; headers are asked for in lower case."""
+    """One whole HTTP reply; `headers` is looked up by lower-case names."""
 
     status: int
     headers: Mapping[str, str]
@@ -50,26 +50,23 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What it means. `code` is our own stable word; `message` is for people: one line, no secrets.
-
-    `reason` is there exactly when the run has to pause; `request_id` exactly when the job was accepted.
-    """
+    """What a reply means for the job."""
 
     outcome: Outcome
-    code: str
-    message: str = ""
-    reason: PauseReason | None = None
+    code: str  # our own stable code
+    message: str = ""  # one line for display, without secrets
+    reason: PauseReason | None = None  # set exactly if the run has to pause
     retry_after_s: float | None = None
-    request_id: str | None = None
+    request_id: str | None = None  # set exactly if the job was accepted
 
 
 class Fault(StrEnum):
     """Why there is no whole reply."""
 
-    NOT_SENT = "not_sent"  # DNS, connect or TLS failed: no byte of the request left
+    NOT_SENT = "not_sent"  # DNS, connect or TLS failed: no byte of the request was sent
     UNKNOWN = "unknown"  # timeout or reset after sending
-    CUT = "cut"  # the reply broke off
-    TOO_LARGE = "too_large"  # the reply is longer than we take
+    CUT = "cut"  # the reply is incomplete
+    TOO_LARGE = "too_large"  # the reply is above the size limit
 
 
 _READY: Final = Verdict(outcome=Outcome.READY, code="ready")
@@ -88,54 +85,54 @@ FETCH_FAULTS: Final = {
     Fault.NOT_SENT: (Outcome.LATER, "connect-failed"),
     Fault.UNKNOWN: (Outcome.LATER, "no-reply"),
     Fault.CUT: (Outcome.LATER, "reply-cut"),
-    Fault.TOO_LARGE: (Outcome.GONE, "reply-too-large"),  # handed out once, and we could not take it
+    Fault.TOO_LARGE: (Outcome.GONE, "reply-too-large"),  # the API hands out an answer only once
 }
 
 
 def of_submit(reply: Reply, *, now_s: float, secrets: Iterable[str] = ()) -> Verdict:
-    """Judge the reply to a submit. `now_s` is Unix time, for a Retry-After that names a date.
+    """Classify the reply to a submit. `now_s` is Unix time, for a Retry-After with a date.
 
-    `secrets` are hidden from the message, should the API repeat one. Never raises.
+    `secrets` are hidden in the message, since the API may repeat one. Never raises.
     """
     if 200 <= reply.status < 300:
         value = error_body.load(reply.body)
-        found = value if isinstance(value, dict) else {}
-        request_id = found.get("request_id")
+        fields = value if isinstance(value, dict) else {}
+        request_id = fields.get("request_id")
         if isinstance(request_id, str) and 0 < len(request_id) <= REQUEST_ID_LENGTH_MAX:
             return Verdict(outcome=Outcome.ACCEPTED, code="accepted", request_id=request_id)
-        if found.get("choices"):
+        if fields.get("choices"):
             return _NOT_DEFERRED
-    verdict = _verdict(reply_table.SUBMIT, reply, now_s, secrets)
+    found = _classify(reply_table.SUBMIT, reply, now_s, secrets)
     if reply.headers.get("x-should-retry", "").strip().lower() == "false":
-        return _not_to_be_retried(verdict)
-    return verdict
+        return _without_retry(found)
+    return found
 
 
 def of_fetch(reply: Reply, *, now_s: float, secrets: Iterable[str] = ()) -> Verdict:
-    """Judge the reply to a fetch; as `of_submit`. The body of a 200 is not looked into."""
+    """Classify the reply to a fetch; arguments as for `classify_submit`. The body of a 200 is not read."""
     if reply.status == 200:
         return _READY
     if reply.status == 202 and "retry-after" not in reply.headers:
         return _NOT_READY
-    return _verdict(reply_table.FETCH, reply, now_s, secrets)
+    return _classify(reply_table.FETCH, reply, now_s, secrets)
 
 
 def of_submit_fault(fault: Fault, detail: str, *, secrets: Iterable[str] = ()) -> Verdict:
-    """Judge a submit that got no whole reply; `detail` says for people what broke."""
+    """Classify a submit without a whole reply; `detail` is the error in a sentence."""
     outcome, code = SUBMIT_FAULTS[fault]
     return Verdict(outcome=outcome, code=code, message=_message(detail, secrets))
 
 
 def of_fetch_fault(fault: Fault, detail: str, *, secrets: Iterable[str] = ()) -> Verdict:
-    """Judge a fetch that got no whole reply; as `of_submit_fault`."""
+    """Classify a fetch without a whole reply; `detail` is the error in a sentence."""
     outcome, code = FETCH_FAULTS[fault]
     return Verdict(outcome=outcome, code=code, message=_message(detail, secrets))
 
 
 def retry_after_s(value: str | None, *, now_s: float) -> float | None:
-    """Read a Retry-After header, seconds or a date, as seconds from now, at most 120.
+    """Return a Retry-After header, seconds or a date, as seconds from now, at most 120.
 
-    None where it is missing, unreadable, negative or past.
+    None if it is missing, invalid, negative or in the past.
     """
     text = (value or "").strip()
     if _SECONDS.fullmatch(text):
@@ -148,29 +145,29 @@ def retry_after_s(value: str | None, *, now_s: float) -> float | None:
     return min(wait_s, RETRY_AFTER_S_MAX) if wait_s >= 0 else None
 
 
-def _verdict(table: tuple[Row, ...], reply: Reply, now_s: float, secrets: Iterable[str]) -> Verdict:
-    told = error_body.said(reply.body)
-    row = next(row for row in table if row.fits(reply.status, told.both))
+def _classify(table: tuple[Row, ...], reply: Reply, now_s: float, secrets: Iterable[str]) -> Verdict:
+    error = error_body.said(reply.body)
+    row = next(row for row in table if row.fits(reply.status, error.both))
     return Verdict(
         outcome=row.outcome,
         code=row.code,
-        message=_message(told.text or told.code or explain(row.code), secrets),
+        message=_message(error.text or error.code or explain(row.code), secrets),
         reason=row.pauses,
         retry_after_s=retry_after_s(reply.headers.get("retry-after"), now_s=now_s),
     )
 
 
-def _not_to_be_retried(verdict: Verdict) -> Verdict:
-    """Obey `x-should-retry: false`, as xAI's own client does; but a rate limit always passes by itself."""
-    if verdict.code == "rate-limited":
-        return verdict
-    match verdict.outcome:
+def _without_retry(found: Verdict) -> Verdict:
+    """Apply `x-should-retry: false` as xAI's own client does, but not to a rate limit, which passes."""
+    if found.code == "rate-limited":
+        return found
+    match found.outcome:
         case Outcome.REFUSED_FOR_NOW:
-            return replace(verdict, outcome=Outcome.REFUSED, code=TOLD_NOT_TO_RETRY)
+            return replace(found, outcome=Outcome.REFUSED, code=TOLD_NOT_TO_RETRY)
         case Outcome.AMBIGUOUS:
-            return replace(verdict, code=TOLD_NOT_TO_RETRY)
+            return replace(found, code=TOLD_NOT_TO_RETRY)
         case _:
-            return verdict
+            return found
 
 
 def _message(text: str, secrets: Iterable[str]) -> str:

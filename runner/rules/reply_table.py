@@ -1,7 +1,7 @@
-"""The tables of replies: HTTP status and the API's words, and what they mean for the job.
+"""The reply tables: from HTTP status and error text to the outcome for the job.
 
-The first row that fits counts. Credits and safety are told by words alone: the API has sent both as 403,
-and credits as 402, 403 and 429 (xAI's debugging page, and reports of 2026).
+The first row that matches counts. Credits and safety are recognised by the text alone: the API has sent both
+as 403, and credits as 402, 403 and 429 (xAI's debugging page, and reports of 2026).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Outcome(StrEnum):
-    """What a reply, or the lack of one, means for the job."""
+    """What a reply, or a missing one, means for the job."""
 
     # of a submit
     ACCEPTED = "accepted"
@@ -38,7 +38,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a table. `statuses` or `words` None: whatever they are."""
+    """One row of a table. None as `statuses` or `words` matches any."""
 
     statuses: Container[int] | None
     words: re.Pattern[str] | None
@@ -47,7 +47,7 @@ class Row:
     pauses: PauseReason | None = None
 
     def fits(self, status: int, words: str) -> bool:
-        """Say whether a reply of this status with these words (in lower case) is meant."""
+        """Return whether the row matches a status and an error text in lower case."""
         return (self.statuses is None or status in self.statuses) and (
             self.words is None or self.words.search(words) is not None
         )
@@ -73,11 +73,11 @@ MODEL_GONE = re.compile(
 )
 FAILED = re.compile(r"\b(generation|completion)\b( has| was)? (failed|aborted)|failed to generate")
 
-TOLD_NOT_TO_RETRY: Final = "told-not-to-retry"  # by a header, whatever the status
+TOLD_NOT_TO_RETRY: Final = "told-not-to-retry"  # code for a header, whatever the status
 _CREDITS, _KEY, _MODEL = PauseReason.CREDITS, PauseReason.KEY, PauseReason.MODEL
 _SERVER = range(500, 600)
-_TLS_TO_ORIGIN = (525, 526)  # the proxy never reached the API, so nothing was processed
-_SAFETY_AS = (400, 403, 422)  # seen as 403; as the others it must not pass for a lost answer
+_TLS_TO_ORIGIN = (525, 526)  # the proxy did not reach the API, so nothing was processed
+_SAFETY_AS = (400, 403, 422)  # observed as 403; with the others it must not be taken for a lost answer
 _REDIRECT = range(300, 400)
 _OTHER_4XX = range(400, 500)
 _OTHER_2XX = range(200, 300)
@@ -86,7 +86,7 @@ _ANY = None
 #    status            words       outcome                  our code              pauses the run
 SUBMIT: Final = (
     Row(_OTHER_2XX, None, Outcome.AMBIGUOUS, "no-request-id"),
-    Row(_REDIRECT, None, Outcome.REFUSED_FOR_NOW, "redirected"),  # never followed: the key stays here
+    Row(_REDIRECT, None, Outcome.REFUSED_FOR_NOW, "redirected"),  # not followed: the key must not leave
     Row((402,), None, Outcome.ACCOUNT, "credits-gone", _CREDITS),
     Row((429,), RATE, Outcome.REFUSED_FOR_NOW, "rate-limited"),
     Row(_SAFETY_AS, SAFETY, Outcome.REFUSED, "safety"),
@@ -116,9 +116,9 @@ SUBMIT: Final = (
     Row(_ANY, None, Outcome.AMBIGUOUS, "odd-status"),
 )
 
-# A fetch is free to ask again, so whatever is not plainly the end of the result is LATER.
+# A fetch may be repeated for free, so everything but a clear loss of the answer is LATER.
 FETCH: Final = (
-    Row((200,), None, Outcome.READY, "ready"),  # stored before anybody looks into it
+    Row((200,), None, Outcome.READY, "ready"),  # stored before it is parsed
     Row((202,), None, Outcome.NOT_READY, "not-ready"),
     Row(_OTHER_2XX, None, Outcome.LATER, "odd-status"),
     Row(_REDIRECT, None, Outcome.LATER, "redirected"),

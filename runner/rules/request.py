@@ -1,4 +1,4 @@
-"""From the bytes of one job line to the request that will be sent, or to what is wrong with it."""
+"""From the bytes of one job line to the request to send, or to its diagnostics."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defaults:
-    """What a run settles for all its lines.
+    """Settings of a run that apply to all its lines.
 
-    `model` fills in where a line names none. `tpm` is the user's limit of tokens a minute: None
-    where there is none given (then the model's own counts), `math.inf` for no limit at all.
+    `model` is used for lines that name none. `tpm` is the user's limit of tokens a minute: None if not given
+    (the model's own limit applies), `math.inf` for no limit.
     """
 
     model: str
@@ -32,69 +32,63 @@ class Defaults:
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One job, ready to be stored and sent.
 
-    `body` is the API's request body without `deferred`, each field as the line wrote it; `metadata`
-    is the JSON text of that field. `model` is the name as sent, maybe an alias. `conv_id` is equal
-    for jobs whose prompts begin alike (system messages, tools, schema, model), None where nothing
-    is shared. `prompt_tokens_estimate` counts images and the model's overhead; `max_output_tokens`
-    is what the job asks for, reasoning not included; `outputs` is what its answer is assumed to have,
-    reasoning included; `is_priority` asks for the dearer service tier. (A Struct is made five times
-    faster than a dataclass, and there is one a line.)
+    A Struct, because it is created five times faster than a dataclass, once for each line.
     """
 
     custom_id: str
-    model: str
-    body: bytes
-    metadata: bytes | None
-    conv_id: str | None
-    prompt_tokens_estimate: int
-    max_output_tokens: int | None
-    outputs: Outputs
-    is_priority: bool
+    model: str  # as sent, maybe an alias
+    body: bytes  # the API's request body without `deferred`, each field as written in the line
+    metadata: bytes | None  # JSON, as written
+    conv_id: str | None  # equal for prompts with the same model, tools, schema and system messages
+    prompt_tokens_estimate: int  # with images and the model's overhead
+    max_output_tokens: int | None  # what the job sets, without reasoning
+    outputs: Outputs  # assumed output, with reasoning
+    is_priority: bool  # asks for the priority service tier
 
 
 def read_request(raw: bytes, line: int, defaults: Defaults) -> tuple[Request | None, list[Finding]]:
-    """Read and judge one line; `line` is its physical number.
+    """Parse and validate one line; `line` is its number in the file.
 
-    Gives the request and its warnings, or None and at least one refusal. Raises nothing.
+    Return the request and its warnings, or None and at least one refusal. Never raises.
     """
     value = parse_line(raw)
     if isinstance(value, Remark):
         return None, [value.on(line)]
-    draft = draft_of(value, line, defaults.model)
-    if is_refused(draft.remarks):
-        return None, _findings(raw, line, draft.remarks)
-    judgement = judge(draft.body, defaults.tpm)
-    findings: list[Finding] = []
-    if draft.remarks or judgement.remarks:
-        remarks = [*draft.remarks, *(placed(remark, draft) for remark in judgement.remarks)]
-        findings = _findings(raw, line, remarks)
-    if judgement.refused:
-        return None, findings
-    body, metadata = bytes_of(raw, draft)
+    parsed = draft_of(value, line, defaults.model)
+    if is_refused(parsed.remarks):
+        return None, _diagnostics(raw, line, parsed.remarks)
+    validation = judge(parsed.body, defaults.tpm)
+    diagnostics: list[Finding] = []
+    if parsed.remarks or validation.remarks:
+        problems = [*parsed.remarks, *(placed(problem, parsed) for problem in validation.remarks)]
+        diagnostics = _diagnostics(raw, line, problems)
+    if validation.refused:
+        return None, diagnostics
+    body, metadata = bytes_of(raw, parsed)
     return (
         Request(
-            custom_id=draft.custom_id,
-            model=draft.body["model"],
+            custom_id=parsed.custom_id,
+            model=parsed.body["model"],
             body=body,
             metadata=metadata,
-            conv_id=judgement.conv_id,
-            prompt_tokens_estimate=judgement.prompt_tokens,
-            max_output_tokens=judgement.max_output_tokens,
-            outputs=judgement.outputs,
-            is_priority=judgement.is_priority,
+            conv_id=validation.conv_id,
+            prompt_tokens_estimate=validation.prompt_tokens,
+            max_output_tokens=validation.max_output_tokens,
+            outputs=validation.outputs,
+            is_priority=validation.is_priority,
         ),
-        findings,
+        diagnostics,
     )
 
 
 def splice_deferred(body: bytes) -> bytes:
-    """Give the body as it is posted: `deferred` first, everything else as it stands in `body`."""
+    """Return the body as it is sent: `deferred` first, then the rest of `body` unchanged."""
     return b"".join((b'{"deferred":true,', memoryview(body)[1:]))  # one copy: a body may have an image
 
 
-def _findings(raw: bytes, line: int, remarks: list[Remark]) -> list[Finding]:
-    """Put remarks on their line. Only refusals are given a column: warnings can be on every line."""
+def _diagnostics(raw: bytes, line: int, problems: list[Remark]) -> list[Finding]:
+    """Place the problems on their line. Only refusals get a column: warnings may be on every line."""
     return [
-        remark.on(line, column_of(raw, remark.path) if remark.severity == "refused" else None)
-        for remark in remarks
+        problem.on(line, column_of(raw, problem.path) if problem.severity == "refused" else None)
+        for problem in problems
     ]

@@ -1,4 +1,4 @@
-"""When a job is sent again, and how long it waits before that."""
+"""Retry policy: whether a job is sent again, and after how long a backoff."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
 BACKOFF_S_MAX: Final = 60.0
-AUTOMATIC_EXTRAS_MAX: Final = 2  # of one job; from then on a person decides
+AUTOMATIC_EXTRAS_MAX: Final = 2  # of one job; after that the user decides
 
 OnAmbiguous = Literal["resubmit", "hold"]
 
-_UNKNOWN_END: Final = (Event.AMBIGUOUS, Event.LOST)  # nobody can know whether it was paid, or got an end
-_POINTLESS: Final[Container[str]] = {
+_MAYBE_PAID: Final = (Event.AMBIGUOUS, Event.LOST)  # the answer may exist and be paid for
+_NOT_RETRYABLE: Final[Container[str]] = {
     *(row.code for row in SUBMIT if row.outcome is Outcome.REFUSED),
     "reply-too-large",
     TOLD_NOT_TO_RETRY,
@@ -24,10 +24,10 @@ _POINTLESS: Final[Container[str]] = {
 
 
 def backoff_s(n: int, rng_unit: float, retry_after_s: float | None = None) -> float:
-    """Wait before the next try after `n` refusals in a row: full jitter below 1, 2, 4 ... 60 s.
+    """Return the seconds to wait after `n` consecutive refusals: full jitter below 1, 2, 4 ... 60 s.
 
-    Where the API named a time, at least that, and up to a tenth more so that not all come back at once.
-    `rng_unit` is chance, from 0 up to 1.
+    If the API sent a Retry-After, at least that and up to a tenth more, so that not all jobs retry at the
+    same moment. `rng_unit` is a random number from [0, 1).
     """
     if retry_after_s is not None:
         return retry_after_s + rng_unit * max(0.1, 0.1 * retry_after_s)
@@ -43,16 +43,16 @@ def decide(
     on_ambiguous: OnAmbiguous,
     again_helps: bool = True,
 ) -> JobState:
-    """Choose where a job goes after an attempt that gave it no end: PENDING, FAILED or HELD.
+    """Return the next state of a job after an attempt without a usable answer: PENDING, FAILED or HELD.
 
-    `event` is AMBIGUOUS, LOST, UNUSABLE or GENERATION_FAILED; `attempts_spent` counts the one that
-    just ended; `extras` are the automatic ones before it; `again_helps` is `retryable(code)`.
-    The states are those the transition table allows: a lost one is never failed (its answer was paid for),
-    a failed generation never held (the API has said how it ended).
+    `event` is AMBIGUOUS, LOST, UNUSABLE or GENERATION_FAILED; `attempts_spent` includes the attempt that
+    just ended; `extras` counts the automatic extras before it; `again_helps` is `is_retryable(code)`.
+    The transition table allows every result: a lost job never fails (its answer was paid for), and a failed
+    generation is never held (the API reported its end).
     """
-    if event in _UNKNOWN_END:
-        may = on_ambiguous == "resubmit" and again_helps and extras < AUTOMATIC_EXTRAS_MAX
-        return JobState.PENDING if may else JobState.HELD
+    if event in _MAYBE_PAID:
+        resend = on_ambiguous == "resubmit" and again_helps and extras < AUTOMATIC_EXTRAS_MAX
+        return JobState.PENDING if resend else JobState.HELD
     if attempts_spent >= max_attempts or not again_helps:
         return JobState.FAILED
     if extras < AUTOMATIC_EXTRAS_MAX:
@@ -61,5 +61,5 @@ def decide(
 
 
 def retryable(code: str) -> bool:
-    """Say whether sending the same job again could end otherwise; False for the job's own faults."""
-    return code not in _POINTLESS
+    """Return whether the same job sent again could end differently; False for faults of the job itself."""
+    return code not in _NOT_RETRYABLE

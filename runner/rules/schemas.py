@@ -1,4 +1,4 @@
-"""Whether a JSON schema is one, so that no job is sent with a schema the API must refuse."""
+"""Validation of JSON schemas, so that no job is sent with a schema that the API must refuse."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from typing import Any, Final
 
 import orjson
 
-_REMEMBERED: Final = 64
+_CACHED: Final = 64
 _REASON_CHARACTERS_MAX: Final = 160
 
 
 def schema_fault(schema: dict[str, Any]) -> str | None:
-    """Say why `schema` is no JSON schema, or give None. Each distinct schema is judged once."""
+    """Return why `schema` is not a valid JSON schema, else None. Results are cached."""
     return _fault(orjson.dumps(schema))
 
 
-@lru_cache(maxsize=_REMEMBERED)
-def _fault(written: bytes) -> str | None:
+@lru_cache(maxsize=_CACHED)
+def _fault(encoded: bytes) -> str | None:
     from jsonschema import Draft202012Validator, FormatChecker
     from jsonschema.exceptions import SchemaError
     from jsonschema.validators import validator_for
 
-    schema = orjson.loads(written)
+    schema = orjson.loads(encoded)
     validator: Any = Draft202012Validator
     if type(schema.get("$schema")) is str:
         validator = validator_for(schema, default=Draft202012Validator)
     try:
-        # Patterns are left alone: they are ECMA regular expressions, which Python cannot judge.
+        # Patterns are not checked: they are ECMA regular expressions, which Python cannot parse.
         validator.check_schema(schema, format_checker=FormatChecker(formats=()))
     except SchemaError as error:
         where = "/".join(str(step) for step in error.absolute_path)
         reason = f"{where}: {error.message}" if where else str(error.message)
         return reason if len(reason) <= _REASON_CHARACTERS_MAX else reason[: _REASON_CHARACTERS_MAX - 1] + "…"
     except RecursionError:
-        return None  # too deep for the checker, which says nothing about the schema
+        return None  # too deep for the validator; the schema itself may be valid
     return None

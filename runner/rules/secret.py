@@ -1,14 +1,14 @@
-"""A text that must not be shown."""
+"""A secret text that is not shown by accident."""
 
 from __future__ import annotations
 
 import hashlib
 
-_SHOWN_FROM = 16  # the last four letters of a shorter key would tell too much of it
+_SHOWN_FROM = 16  # characters; of a shorter key the last four would reveal too much
 
 
 class Secret:
-    """Shows itself only through `reveal()`."""
+    """A text that only `reveal()` returns; its repr shows at most the last four characters."""
 
     __slots__ = ("_value",)
 
@@ -21,7 +21,7 @@ class Secret:
 
     @property
     def fingerprint(self) -> str:
-        """Name the secret without telling it: the first 16 hex digits of its sha256."""
+        """The first 16 hex digits of the secret's sha256, a name for it that may be shown."""
         return hashlib.sha256(self._value.encode()).hexdigest()[:16]
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""CSV that a spreadsheet may open: no cell is taken for a formula (OWASP, CSV injection)."""
+"""CSV that is safe to open in a spreadsheet: no cell is run as a formula (OWASP, CSV injection)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _BEGINS_FORMULA: Final = ("=", "+", "-", "@", *"\t\r\uff1d\uff0b\uff0d\uff20")  
 
 
 def csv_text(rows: Iterable[Iterable[str | int]]) -> str:
-    """Write rows as CSV. Texts are texts, with control characters written out; numbers are numbers."""
-    written = io.StringIO()
-    csv.writer(written, lineterminator="\n").writerows([_cell(value) for value in row] for row in rows)
-    return written.getvalue()
+    """Return rows as CSV: a text like a formula gets a leading ', control characters are escaped."""
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows([_cell(value) for value in row] for row in rows)
+    return buffer.getvalue()
 
 
 def _cell(value: str | int) -> str | int:

@@ -1,6 +1,6 @@
-"""The states of jobs and runs, and the one table of moves between them.
+"""States of jobs and runs, and the transition table of jobs.
 
-The guarded UPDATEs of `db.jobs`, `docs/states.md` and the stateful tests are all made from TRANSITIONS.
+The guarded UPDATEs of `db.jobs`, `docs/states.md` and the stateful tests are generated from TRANSITIONS.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class JobState(StrEnum):
-    """Where a job is."""
+    """State of a job; JOB_MEANING explains each."""
 
     PENDING = "pending"
     SUBMITTING = "submitting"
@@ -24,7 +24,7 @@ class JobState(StrEnum):
 
 
 class RunState(StrEnum):
-    """Where a run is."""
+    """State of a run; RUN_MEANING explains each."""
 
     LOADING = "loading"
     READY = "ready"
@@ -37,7 +37,7 @@ class RunState(StrEnum):
 
 
 class PauseReason(StrEnum):
-    """Why a paused run needs a person."""
+    """Why a run is paused."""
 
     KEY = "key"
     CREDITS = "credits"
@@ -77,7 +77,7 @@ RUN_MEANING: dict[RunState, str] = {
 
 
 class Event(StrEnum):
-    """What can happen to a job."""
+    """What can happen to a job; TRANSITIONS has one row for each."""
 
     SEND = "send"
     NOT_SENT = "not_sent"
@@ -100,12 +100,12 @@ class Event(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
-    """One row of the table: `fenced` moves also need the lease they were made under."""
+    """One row of the transition table."""
 
     event: Event
     sources: frozenset[JobState]
     targets: frozenset[JobState]
-    fenced: bool
+    fenced: bool  # only under the lease (`lease_gen`) the decision was made under
     meaning: str
 
 

@@ -1,9 +1,8 @@
-"""Bytes of one line to a JSON object, strictly: what two readers could understand differently is refused.
+"""Strict JSON parser for one line: anything that two parsers could read differently is refused.
 
-A good line costs one C decoder, one C encoder and a few counts; only an odd one is read again,
-slowly, by json_faults, which also words what is wrong. orjson refuses by itself bytes that are
-not UTF-8, NaN and Infinity, 1e999, lone surrogates and depth beyond 1,024. Left to check here:
-depth, duplicate keys, endless numbers.
+A valid line costs one C decoder, one C encoder and a few counts; an unclear one is parsed again, slowly, by
+json_faults, which also finds what is wrong. orjson itself refuses bytes that are not UTF-8, NaN and Infinity,
+1e999, lone surrogates and depth beyond 1,024. Checked here: depth, duplicate keys, too many digits.
 """
 
 from __future__ import annotations
@@ -16,16 +15,16 @@ from runner.rules import json_faults
 from runner.rules.findings import Remark
 from runner.rules.json_faults import DEPTH_MAX, DIGITS_MAX
 
-# A numeral has at most three runs of digits; over DIGITS_MAX digits, one run is at least this long.
+# A number has at most three runs of digits; with more than DIGITS_MAX digits, one run is at least this long.
 _LONG_RUN: Final = b"0" * (DIGITS_MAX // 3)
-_LARGE: Final = 1 << 20  # a line with an image; from here on no more copies of it are made than must be
+_LARGE: Final = 1 << 20  # bytes; a line above it, with an image, is copied as little as possible
 _DIGITS_AS_ZERO: Final = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x20 for byte in range(256))
 
 
 def parse_line(raw: bytes) -> dict[str, Any] | Remark:
-    """Read one line. Gives the object, or the remark that refuses it; raises nothing.
+    """Return the object of one line, or the problem that refuses it. Never raises.
 
-    Integers beyond 64 bits come as floats: the value is for judging, the bytes are what is sent.
+    Integers beyond 64 bits become floats: the value is for validation only, the bytes are what is sent.
     """
     try:
         value = orjson.loads(raw)
@@ -62,10 +61,10 @@ def _depth_at_most(raw: bytes, value: object) -> bool:
 
 
 def _keys_differ(raw: bytes, value: object) -> bool:
-    """Whether no object names a key twice; False also where that is not plain.
+    """Return whether no object has a key twice; False also if that is unclear.
 
-    Decoding drops a duplicate, and with it a colon: the value written again then has fewer of them
-    than the line. The colons inside strings are the same in both, unless one is written as an escape.
+    Decoding drops a duplicate and its colon, so the value encoded again has fewer colons than the line. The
+    colons inside strings are the same in both, unless one is written as an escape.
     """
     if b"\\" in raw and (b"\\u003a" in raw or b"\\u003A" in raw):
         return False
@@ -75,7 +74,7 @@ def _keys_differ(raw: bytes, value: object) -> bool:
 
 
 def _colons(value: object) -> int:
-    """Count the colons of a value as it would be written, without writing it: it may be large."""
+    """Return the number of colons in the encoded value, without encoding it: it may be large."""
     found, left = 0, [value]
     while left:
         node = left.pop()

@@ -1,19 +1,19 @@
-"""The summary of a run, made from its counters alone: the object of OUT.summary.json and `summary --json`.
+"""Summary of a run from its counters: the object of OUT.summary.json and `summary --json`.
 
-Keys keep their order, and equal counters give equal bytes. What nobody knows is null, never 0.
+Keys have a fixed order, and equal counters give equal bytes. An unknown value is null, never 0.
 
-The books add up; tests/db/test_accounting.py holds random histories against this:
+The accounts balance; tests/db/test_accounting.py checks this with random histories:
 
     accepted + never known = ended + out + extra + abandoned - late
     usd                    = reported + estimated ticks of every collected answer, kept or not
     every attempt that may have been billed and is over is in exactly one of reported_ticks,
-    estimated_ticks, possible_extra_ticks (a bound) and unknown_jobs (no price to bound it by)
+    estimated_ticks, possible_extra_ticks (a bound) and unknown_jobs (no price for a bound)
 
-`never known`: attempts in doubt whose request_id never came. `ended`: succeeded jobs, and failed ones whose
-last attempt was accepted. `out`: jobs whose answer waits, is fetched or judged. `extra`: the sum of all
-reasons; an attempt has one, when it is given up. `abandoned`: left out by the user. `late`: answers that came
-after their attempt was given up, less the attempts since then that were accepted and are now nobody's: they
-stand for its reason and bound.
+`never known`: attempts with an unknown outcome and no request_id. `ended`: succeeded jobs, and failed ones
+whose last attempt was accepted. `out`: jobs in waiting, collecting or stored. `extra`: the sum over all
+reasons; an attempt gets one when it is given up. `abandoned`: given up by the user. `late`: results that
+arrived after their attempt was given up, less the accepted attempts since then that no job needs any more:
+these take over its reason and bound.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _EXTRAS: Final = ("ambiguous", "lost", "unusable", "generation_failed", "user_re
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
-    """What the summary needs of a run beside its counters; times are Unix seconds."""
+    """Facts of a run that the summary needs beside its counters; times are Unix seconds."""
 
     id: int
     name: str | None
@@ -52,11 +52,11 @@ class RunFacts:
     prices_as_of: str
     files: Mapping[str, Any]
     budget_ticks: int | None = None
-    examples: Mapping[str, str] = field(default_factory=dict)  # of an error code or flaw, a custom_id
+    examples: Mapping[str, str] = field(default_factory=dict)  # error code or flaw -> a custom_id
 
 
 def summarize(run: RunFacts, counters: Mapping[tuple[str, str], int]) -> dict[str, Any]:
-    """Make the summary. `counters` are the sums over all shards, by (kind, key); missing ones are 0."""
+    """Return the summary. `counters` are the sums over all shards, by (kind, key); missing ones are 0."""
     kinds = _by_kind(counters)
     return {
         "schema": SCHEMA,
@@ -119,7 +119,7 @@ def _cost(kinds: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
 
 
 def _budget(run: RunFacts, ticks: Mapping[str, int]) -> dict[str, Any] | None:
-    """Tell how far a budget is used: by what is billed, and by what may be and nobody can know."""
+    """Return the use of the budget, billed or possibly billed; None without a budget."""
     if run.budget_ticks is None:
         return None
     return {
@@ -148,7 +148,7 @@ def _pick(keys: Iterable[str], counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def _always(keys: tuple[str, ...], counts: Mapping[str, int]) -> dict[str, int]:
-    """Give these keys, whatever their count, then the others that have one."""
+    """Return the counts of these keys, 0 if missing, then the others that are not 0."""
     return {**_pick(keys, counts), **{key: n for key, n in _most_first(counts).items() if key not in keys}}
 
 
