@@ -76,7 +76,7 @@ class Completion:
 
 
 def read_completion(body: bytes) -> Completion:
-    """Parse the body of a 200 to a fetch. A choice with a message makes it good, whatever else it holds."""
+    """Parse the body of a 200 to a fetch. A choice with a message makes it good."""
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:

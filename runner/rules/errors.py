@@ -22,7 +22,7 @@ class RunnerError(Exception):
 class UserError(RunnerError):
     """An error the user can fix.
 
-    `what` is one sentence on what happened; `where` holds lines that name file, line and column;
+    `what` is one sentence on what happened; `where`, lines that name file, line and column;
     `fix` is one sentence on what to do.
     """
 
@@ -64,4 +64,4 @@ class EngineBug(UserError):  # noqa: N818 - named as users read it
 
 
 class Bug(RunnerError):  # noqa: N818 - named as users read it
-    """An invariant of the program does not hold (exit 70)."""
+    """An invariant of the program is broken (exit 70)."""

@@ -39,7 +39,7 @@ class _Sum:
 
 
 class Tally:
-    """Sums over the requests of a file: a few numbers for each model, whatever the number of lines."""
+    """Sums over the requests of a file: a few numbers for each model, not for each line."""
 
     def __init__(self, at: date, own_prices: Mapping[str, PriceRow] | None = None) -> None:
         self._at, self._own = at, own_prices

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 US_HOST: Final = "us.api.x.ai"  # token prices x 1.1
 _TICKS_SHOWN_MIN: Final = 500_000
-PRIORITY: Final = "priority"  # as the response says; token prices x 2
+PRIORITY: Final = "priority"  # service_tier of the response; token prices x 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

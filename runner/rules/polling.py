@@ -37,9 +37,7 @@ WAIT_S_MIN: Final = 0.05
 _JITTER: Final = 0.1
 _SCALE: Final = SPREAD * math.sqrt(2)
 _MASS_MIN: Final = 1e-290
-_NEAR: Final = (
-    0.85  # of a scheduled age: from here on its poll counts as made, as jitter may bring it forward
-)
+_NEAR: Final = 0.85  # of a scheduled age: from here on its poll counts as made (jitter may advance it)
 
 EXPIRES_AFTER_S: Final = 86_400.0  # xAI keeps a result for 24 hours
 URGENT_AFTER_S: Final = 72_000.0
@@ -109,7 +107,7 @@ def next_poll_s(
 ) -> float:
     """Return the seconds from now to the next poll of a job accepted `age_s` ago and not ready.
 
-    `rng_unit` is a random number from [0, 1). `scout`: the job is a probe, one of the first of its model.
+    `rng_unit` is a random number from [0, 1). `is_probe`: the job is one of the first of its model.
     `charged`: a poll takes a slot of the request limit, so polls are fewer and later.
     At least 0.05 s; at most 330 s, except for the first poll, which is set by the median; never more than
     0.55 of the time left until the result expires.

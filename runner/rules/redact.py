@@ -30,7 +30,7 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 
 
 def plain(text: str) -> str:
-    r"""Return the text with control characters, direction marks and lone surrogates as escapes (`\x1b`)."""
+    r"""Return the text with control and direction characters and lone surrogates as escapes (`\x1b`)."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() or char in _KEPT else _escape(char) for char in text)

@@ -73,7 +73,7 @@ MODEL_GONE = re.compile(
 )
 FAILED = re.compile(r"\b(generation|completion)\b( has| was)? (failed|aborted)|failed to generate")
 
-TOLD_NOT_TO_RETRY: Final = "told-not-to-retry"  # code for a header, whatever the status
+TOLD_NOT_TO_RETRY: Final = "told-not-to-retry"  # set by a header, for any status
 _CREDITS, _KEY, _MODEL = PauseReason.CREDITS, PauseReason.KEY, PauseReason.MODEL
 _SERVER = range(500, 600)
 _TLS_TO_ORIGIN = (525, 526)  # the proxy did not reach the API, so nothing was processed

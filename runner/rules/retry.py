@@ -46,7 +46,7 @@ def decide(
     """Return the next state of a job after an attempt without a usable answer: PENDING, FAILED or HELD.
 
     `event` is AMBIGUOUS, LOST, UNUSABLE or GENERATION_FAILED; `attempts_spent` includes the attempt that
-    just ended; `extras` counts the automatic extras before it; `again_helps` is `is_retryable(code)`.
+    just ended; `extras` counts the automatic extras before it; `retry_helps` is `is_retryable(code)`.
     The transition table allows every result: a lost job never fails (its answer was paid for), and a failed
     generation is never held (the API reported its end).
     """

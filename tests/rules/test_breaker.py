@@ -1,4 +1,4 @@
-"""A run stops by itself when going on would mostly spend money."""
+"""A run pauses when most of its requests cost money for nothing."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ BAD, GOOD = True, False
     ],
 )
 def test_the_breaker_trips_on_twenty_bad_and_more_than_half(last: list[bool], trips: bool) -> None:
-    """Of the last 40."""
+    """Of the last 40 requests, at least 20 and more than half."""
     assert tripped(last) is trips
 
 
 @given(st.lists(st.booleans(), max_size=100))
 def test_the_breaker_looks_at_the_last_forty_only(last: list[bool]) -> None:
-    """And a short history trips it only with twenty bad ones in it."""
+    """A shorter history trips it only with twenty bad requests."""
     window = last[-40:]
     assert tripped(last) == (window.count(True) >= 20 and window.count(True) > window.count(False))

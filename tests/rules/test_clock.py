@@ -1,4 +1,4 @@
-"""A clock that is off, by the Date header of a reply."""
+"""Clock skew by the Date header of a reply."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ NOW_S = 1_800_000_000.0
         (86_400 * 400, "about 400 days ahead of"),
     ],
 )
-def test_it_is_told_from_half_a_minute_on(ahead_s: int, words: str | None) -> None:
-    """In the unit that a person would choose, with the way it is off."""
+def test_a_skew_above_half_a_minute_is_reported(ahead_s: int, words: str | None) -> None:
+    """The advice has a readable unit and the direction."""
     skew_s = clock.skew_s(formatdate(NOW_S - ahead_s, usegmt=True), NOW_S)
     found = clock.advice(skew_s)
     assert skew_s == ahead_s
@@ -33,6 +33,6 @@ def test_it_is_told_from_half_a_minute_on(ahead_s: int, words: str | None) -> No
 
 
 @pytest.mark.parametrize("date", [None, "", "soon", "Thu, 99 Foo 2026 00:00:00 GMT"])
-def test_a_header_that_is_no_date_tells_nothing(date: str | None) -> None:
-    """A reply without one says nothing of the clock."""
+def test_a_missing_or_invalid_date_is_no_skew(date: str | None) -> None:
+    """Such a reply does not measure the clock."""
     assert clock.skew_s(date, NOW_S) == 0.0

@@ -1,4 +1,4 @@
-"""A stored answer is read leniently where it costs nothing and strictly where it is money."""
+"""A stored answer is parsed leniently, except for numbers that are money."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def message(**fields: Any) -> list[Any]:
 
 
 def test_an_ordinary_answer_is_read_whole() -> None:
-    """Model, end, tier and every token that costs."""
+    """Model, finish reason, tier and every billed token count."""
     read = read_completion(answer())
     assert (read.kind, read.model, read.finish_reason, read.service_tier) == (
         Kind.GOOD,
@@ -90,14 +90,14 @@ def test_an_ordinary_answer_is_read_whole() -> None:
     ],
 )
 def test_the_kind_of_an_answer(body: bytes, kind: Kind) -> None:
-    """An answer that is there is good, whatever stands beside it: it was paid for."""
+    """An answer with a message is good, even beside an error: it was paid for."""
     read = read_completion(body)
     assert read.kind is kind
     assert (read.error is None) == (kind is Kind.GOOD)
 
 
 def test_an_error_inside_keeps_its_code_words_and_usage() -> None:
-    """The error file shows them, and what was used may have been charged."""
+    """The errors file shows them, and the usage may have been billed."""
     read = read_completion(b'{"code":"internal","error":"boom","model":"m","usage":{"cost_in_usd_ticks":7}}')
     assert (read.error_code, read.error, read.model) == ("internal", "boom", "m")
     assert read.usage is not None
@@ -122,15 +122,15 @@ def test_an_error_inside_keeps_its_code_words_and_usage() -> None:
         ([{"message": {"content": ""}, "finish_reason": "content_filter"}], Flaw.REFUSAL),
     ],
 )
-def test_what_a_good_answer_lacks_is_told(choices: list[Any], flaw: Flaw | None) -> None:
-    """They are good answers of the API's; a person may want to count them, or to have them fail."""
+def test_the_flaw_of_a_good_answer_is_found(choices: list[Any], flaw: Flaw | None) -> None:
+    """The user may want to count such answers, or to have their jobs fail."""
     read = read_completion(answer(choices=choices))
     assert (read.kind, read.flaw) == (Kind.GOOD, flaw)
 
 
 @pytest.mark.parametrize("wrong", [-1, "12", 1.5, True, None, 10**30, [], {}])
 def test_a_count_that_is_no_count_is_absent(wrong: object) -> None:
-    """Money is not computed from garbage: no tokens and no charge means that nothing is known."""
+    """Money is not computed from invalid numbers: without tokens and charge there is no usage."""
     without = {**USAGE, "cost_in_usd_ticks": wrong}
     assert read_completion(answer(usage={**without, "prompt_tokens": wrong})).usage is None
     assert read_completion(answer(usage={**without, "completion_tokens": wrong})).usage is None
@@ -147,8 +147,8 @@ def test_a_count_that_is_no_count_is_absent(wrong: object) -> None:
     assert (usage.cached, usage.image, usage.reasoning, usage.total) == (0, 0, 0, 707)
 
 
-def test_a_missing_total_holds_the_reasoning() -> None:
-    """It is billed as output, and lies outside completion_tokens."""
+def test_a_missing_total_includes_the_reasoning() -> None:
+    """Reasoning is billed as output, and is not part of completion_tokens."""
     usage = read_completion(answer(usage={**USAGE, "total_tokens": None})).usage
     assert usage is not None
     assert usage.total == 703 + 4 + 250
@@ -156,7 +156,7 @@ def test_a_missing_total_holds_the_reasoning() -> None:
 
 @pytest.mark.parametrize(("ticks", "kept"), [(0, 0), (TICKS_MAX, TICKS_MAX), (TICKS_MAX + 1, None)])
 def test_a_charge_is_kept_within_reason(ticks: int, kept: int | None) -> None:
-    """A reported 0 is a report; more than $10,000 for one answer is garbage, and would break sums."""
+    """A reported 0 is valid; more than $10,000 for one answer is not, and would break sums."""
     usage = read_completion(answer(usage={**USAGE, "cost_in_usd_ticks": ticks})).usage
     assert usage is not None
     assert usage.reported_ticks == kept
@@ -164,7 +164,7 @@ def test_a_charge_is_kept_within_reason(ticks: int, kept: int | None) -> None:
 
 @pytest.mark.parametrize("word", ["", 5, None, "x" * 101, ["stop"]])
 def test_words_that_are_no_words_are_absent(word: object) -> None:
-    """They become keys of counters, so they stay short strings."""
+    """They become keys of counters, so they must be short strings."""
     choices = [{"message": {"content": "x"}, "finish_reason": word}]
     read = read_completion(answer(model=word, service_tier=word, choices=choices))
     assert (read.model, read.service_tier, read.finish_reason) == (None, None, None)
@@ -193,7 +193,7 @@ NAMES = ("choices", "usage", "model", "error", "code", "service_tier")
     | st.dictionaries(st.sampled_from(NAMES), VALUES).map(lambda v: json.dumps(v).encode())
 )
 def test_no_bytes_make_it_raise(body: bytes) -> None:
-    """And whatever comes out has the types it says."""
+    """The result always has the declared types."""
     read = read_completion(body)
     assert isinstance(read, Completion)
     assert read.usage is None or all(

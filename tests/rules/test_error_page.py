@@ -1,4 +1,4 @@
-"""Every code that a line of a job file can get has its entry in docs/errors.md, and no entry is idle."""
+"""Every code that a line of a job file can get has an entry in docs/errors.md, and no entry is unused."""
 
 import ast
 from pathlib import Path
@@ -17,7 +17,7 @@ SOURCES = [
 
 
 def words(node: ast.AST) -> set[str]:
-    """Give the kebab-case words within an expression."""
+    """Return the kebab-case words within an expression."""
     return {
         inner.value
         for inner in ast.walk(node)
@@ -29,7 +29,7 @@ def words(node: ast.AST) -> set[str]:
 
 
 def written() -> set[str]:
-    """Give all words of the sources that stand where a code does, or name one."""
+    """Return all words of the sources that are used as a code."""
     found: set[str] = set()
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -45,7 +45,7 @@ def written() -> set[str]:
 
 
 def test_every_code_has_an_entry() -> None:
-    """A code that is new and not told of is found by its place in the source."""
+    """A new code without an entry is found by its place in the source."""
     known_not_to_be_codes = {"stop"}
     codes = {word for word in written() if "-" in word or word in {"depth", "utf16"}}
 

@@ -1,4 +1,4 @@
-"""An estimate adds up line by line, says what binds, and never takes an unknown price for 0."""
+"""An estimate is the sum of its lines, names the binding limit, and never takes an unknown price for 0."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAMES = st.sampled_from(["grok-4.3", "grok-4.5", "grok-4.20-non-reasoning", "no-
 
 
 def request(model: str = "grok-4.3", prompt: int = 1_000, **changes: Any) -> Request:
-    """Make a request of some size."""
+    """Return a request of some size."""
     known: dict[str, Any] = {
         "custom_id": "r-1",
         "model": model,
@@ -36,18 +36,18 @@ def request(model: str = "grok-4.3", prompt: int = 1_000, **changes: Any) -> Req
 
 
 def of(*requests: Request, own: Any = None, **limits: Any) -> Estimate:
-    """Estimate a few requests."""
+    """Return the estimate of a few requests."""
     tally = Tally(TODAY, own_prices(own) if own else None)
     for one in requests:
         tally.add(one)
     return estimate(tally, **limits)
 
 
-def test_one_request_costs_what_the_table_says() -> None:
+def test_one_request_is_priced_by_the_table() -> None:
     """grok-4.3: 1,000 tokens in at $1.25, 100 to 2,000 out at $2.50."""
-    told = of(request())
-    assert told.ticks == Span(low=1_000 * 12_500 + 100 * 25_000, high=1_000 * 12_500 + 2_000 * 25_000)
-    assert (told.input_tokens, told.output_tokens) == (1_000, Span(low=100, high=2_000))
+    found = of(request())
+    assert found.ticks == Span(low=1_000 * 12_500 + 100 * 25_000, high=1_000 * 12_500 + 2_000 * 25_000)
+    assert (found.input_tokens, found.output_tokens) == (1_000, Span(low=100, high=2_000))
 
 
 @pytest.mark.parametrize(
@@ -67,13 +67,13 @@ def test_what_changes_the_price_changes_the_estimate(
     changes: dict[str, Any], limits: dict[str, Any], ticks: int
 ) -> None:
     """Tier, host, long prompts, retirement, known outputs, own prices."""
-    told = of(request(**changes), **limits)
-    assert told.ticks is not None
-    assert told.ticks.high == ticks
+    found = of(request(**changes), **limits)
+    assert found.ticks is not None
+    assert found.ticks.high == ticks
 
 
 def test_a_model_without_a_price_is_unknown() -> None:
-    """Beside others it is counted apart; alone there is no sum at all."""
+    """Beside others its jobs are counted separately; alone there is no sum at all."""
     both = of(request(), request("no-such-model"))
     assert both.unpriced_jobs == 1
     assert both.ticks == of(request()).ticks
@@ -91,36 +91,36 @@ def test_a_model_without_a_price_is_unknown() -> None:
         (120, {"rpm": 0, "tpm": 0}, Span(low=0, high=0), "nothing"),
     ],
 )
-def test_the_limit_that_binds_says_how_long_it_takes(
+def test_the_limit_that_binds_sets_the_duration(
     jobs: int, limits: dict[str, int], time: Span, bound: str
 ) -> None:
     """Requests a minute or a second, tokens a minute, or none of them."""
-    told = of(*[request()] * jobs, **limits)
-    assert told.slowest is not None
-    assert (told.slowest.time_s, told.slowest.bound_by) == (time, bound)
+    found = of(*[request()] * jobs, **limits)
+    assert found.slowest is not None
+    assert (found.slowest.time_s, found.slowest.bound_by) == (time, bound)
 
 
 def test_aliases_share_a_limit_and_models_run_beside_each_other() -> None:
-    """Two names of one model take twice as long; two models as long as the slower."""
+    """Two names of one model take twice as long; two models take as long as the slower one."""
     one = of(*[request("grok-4.3")] * 60, rpm=60, tpm=0)
     alias = of(*[request("grok-4.3"), request("grok-4.3-latest")] * 60, rpm=60, tpm=0)
     other = of(*[request("grok-4.3"), request("grok-4.5")] * 60, rpm=60, tpm=0)
-    times = [told.slowest.time_s.high for told in (one, alias, other) if told.slowest]
+    times = [found.slowest.time_s.high for found in (one, alias, other) if found.slowest]
     assert times == [60, 120, 60]
 
 
 @given(st.lists(st.tuples(NAMES, st.integers(1, 300_000), st.booleans()), min_size=1, max_size=30))
 def test_the_whole_is_the_sum_of_its_lines(lines: list[tuple[str, int, bool]]) -> None:
-    """However the lines are grouped; and low is never above high."""
+    """It does not depend on the grouping of lines; low is never above high."""
     requests = [request(model, prompt, is_priority=fast) for model, prompt, fast in lines]
-    told, singles = of(*requests), [of(one) for one in requests]
-    assert told.jobs == len(lines)
-    assert told.input_tokens == sum(one.input_tokens for one in singles)
-    assert told.unpriced_jobs == sum(one.unpriced_jobs for one in singles)
-    known = [one.ticks for one in singles if one.ticks]
-    assert (told.ticks.high if told.ticks else 0) == sum(ticks.high for ticks in known)
-    assert (told.ticks.low if told.ticks else 0) == sum(ticks.low for ticks in known)
-    assert told.ticks is None or told.ticks.low <= told.ticks.high
+    found, singles = of(*requests), [of(one) for one in requests]
+    assert found.jobs == len(lines)
+    assert found.input_tokens == sum(one.input_tokens for one in singles)
+    assert found.unpriced_jobs == sum(one.unpriced_jobs for one in singles)
+    priced = [one.ticks for one in singles if one.ticks]
+    assert (found.ticks.high if found.ticks else 0) == sum(ticks.high for ticks in priced)
+    assert (found.ticks.low if found.ticks else 0) == sum(ticks.low for ticks in priced)
+    assert found.ticks is None or found.ticks.low <= found.ticks.high
 
 
 SCHEMA = {"type": "json_schema", "json_schema": {}}
@@ -142,27 +142,27 @@ SCHEMA = {"type": "json_schema", "json_schema": {}}
     ],
 )
 def test_output_is_assumed_by_what_is_asked(body: dict[str, Any], model: str, low: int, high: int) -> None:
-    """A maximum caps the text and never the reasoning, as the API does."""
+    """A maximum limits the text and never the reasoning, as in the API."""
     assert outputs.assumed(body, models.facts(model)) == (low, high)
 
 
 @given(st.lists(st.integers(0, 10**6), min_size=outputs.LEARNT_MIN, max_size=200))
-def test_what_is_learnt_covers_what_was_seen(seen: list[int]) -> None:
-    """The whole of it at a share of 1; nine tenths of the answers by default."""
+def test_the_learnt_range_has_the_answers_it_is_from(answers: list[int]) -> None:
+    """At most all of them at a share of 1; nine tenths of them by default."""
     counts: dict[tuple[str, str], int] = {}
-    for tokens in seen:
+    for tokens in answers:
         key = (outputs.KIND, outputs.key_of("grok-4.3", tokens))
         counts[key] = counts.get(key, 0) + 1
-    usual, all_of_it = outputs.learn(counts, "grok-4"), outputs.learn(counts, "grok-4.3", 1.0)
+    usual, widest = outputs.learn(counts, "grok-4"), outputs.learn(counts, "grok-4.3", 1.0)
     assert usual is not None
-    assert all_of_it is not None
-    assert 0 <= usual.low <= usual.high <= all_of_it.high
-    assert all_of_it.high >= max(seen)
-    assert sum(tokens <= usual.high for tokens in seen) >= 0.9 * len(seen)
+    assert widest is not None
+    assert 0 <= usual.low <= usual.high <= widest.high
+    assert widest.high >= max(answers)
+    assert sum(tokens <= usual.high for tokens in answers) >= 0.9 * len(answers)
 
 
-def test_few_answers_and_those_of_others_teach_nothing() -> None:
-    """A retired name learns from its successor; nobody learns from a stranger."""
+def test_nothing_is_learnt_from_few_answers_or_from_other_models() -> None:
+    """A retired name is learnt from its successor's answers."""
     key = (outputs.KIND, outputs.key_of("grok-4.3", 500))
     assert outputs.learn({key: outputs.LEARNT_MIN - 1}, "grok-4.3") is None
     assert outputs.learn({key: outputs.LEARNT_MIN}, "grok-4.5") is None

@@ -1,4 +1,4 @@
-"""Every code of ours has one sentence for people."""
+"""Every code of ours has one sentence."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from runner.rules.reply import FETCH_FAULTS, SUBMIT_FAULTS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ROOMS = ("engine", "rules", "output")
+PACKAGES = ("engine", "rules", "output")
 MADE_WITH_CODES = {"Cause", "Verdict", "replace", "_hold"}
 
 
 def name_of(called: ast.expr) -> str:
-    """The last word of what is called: a function's name, or a method's."""
+    """Return the name of the function or method that is called."""
     return str(getattr(called, "id", "") or getattr(called, "attr", ""))
 
 
 def written_codes(path: Path) -> Iterator[str]:
-    """The codes a file writes down: `Cause(code=...)` and its like, whether a word or a name for one,
-    and what a check before sending returns."""
+    """Yield the codes in a file: `Cause(code=...)` and similar calls with a literal or a constant, and the
+    values that the last check before sending returns."""
     tree = ast.parse(path.read_text("utf-8"))
     named = {
         target.id: node.value.value
@@ -51,26 +51,26 @@ def written_codes(path: Path) -> Iterator[str]:
 
 
 def all_codes() -> set[str]:
-    """Every code that can end up on record."""
+    """Return every code that can be recorded."""
     package = Path(runner.__file__).parent
     return {
         *(row.code for row in (*reply_table.SUBMIT, *reply_table.FETCH)),
         *(code for _, code in (*SUBMIT_FAULTS.values(), *FETCH_FAULTS.values())),
         *(str(kind) for kind in Kind if kind is not Kind.GOOD),
-        *(code for room in ROOMS for path in (package / room).glob("*.py") for code in written_codes(path)),
+        *(code for name in PACKAGES for path in (package / name).glob("*.py") for code in written_codes(path)),
         reply_table.TOLD_NOT_TO_RETRY,
     }
 
 
 @pytest.mark.parametrize("code", sorted(all_codes()))
 def test_every_code_has_a_sentence(code: str) -> None:
-    """What happened, and what to do about it."""
+    """It is what happened and what to do about it."""
     assert explain(code)
 
 
 @pytest.mark.parametrize("code", SENTENCES)
 def test_a_sentence_is_one_plain_line(code: str) -> None:
-    """It stands behind a code in a terminal, in a table of Markdown and in a line of JSON."""
+    """It is printed after a code in a terminal, in a Markdown table and in a line of JSON."""
     sentence = SENTENCES[code]
     assert sentence.endswith(".")
     assert sentence[0].isupper()
@@ -80,7 +80,7 @@ def test_a_sentence_is_one_plain_line(code: str) -> None:
 
 
 def test_the_engines_own_codes_are_found() -> None:
-    """Else the test above would ask for nothing."""
+    """Otherwise the test above would check nothing."""
     assert {
         "process-ended",
         "unreadable_result",
@@ -92,6 +92,6 @@ def test_the_engines_own_codes_are_found() -> None:
 
 
 def test_a_held_job_is_explained_by_its_cause() -> None:
-    """The errors file puts `held-` before it; a code of nobody has no sentence."""
+    """The errors file puts `held-` before its code; an unknown code has no sentence."""
     assert explain("held-no-reply") == explain("no-reply") != ""
-    assert explain("nobodys") == ""
+    assert explain("no-such-code") == ""

@@ -1,4 +1,4 @@
-"""A run whose jobs fail stops by itself."""
+"""A run whose jobs fail pauses by itself."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ from runner.rules.failing import failing_alike
 def test_twenty_failures_alike_at_the_start_are_one_mistake(
     codes: dict[str, int], others: int, code: str | None
 ) -> None:
-    """One success, or another code, shows that it is not."""
+    """One success, or another code, rules that out."""
     assert failing_alike(codes, others) == code
 
 
 def counts(*, failed: int, succeeded: int = 0, code: str = "bad-request") -> dict[tuple[str, str], int]:
+    """Return the counters of a run."""
     return {("state", "failed"): failed, ("state", "succeeded"): succeeded, ("code", code): failed}
 
 
@@ -42,17 +43,17 @@ def counts(*, failed: int, succeeded: int = 0, code: str = "bad-request") -> dic
         ({}, 1, None),
     ],
 )
-def test_why_says_what_the_user_reads(
+def test_the_reason_is_the_sentence_the_user_reads(
     given: dict[tuple[str, str], int], max_failures: int | None, text: str | None
 ) -> None:
-    """What the user asked for comes before our own guess."""
-    why = failing.why(given, max_failures)
+    """The user's --max-failures comes before our own rule."""
+    reason = failing.why(given, max_failures)
 
-    assert (why.text if why else None) == text
+    assert (reason.text if reason else None) == text
 
 
-def test_only_our_own_guess_is_told_once() -> None:
-    """A number that the user gave holds until the user gives another."""
+def test_only_our_own_rule_applies_once() -> None:
+    """The user's limit applies until the user changes it."""
     ours, theirs = failing.why(counts(failed=20), None), failing.why(counts(failed=20), 20)
 
     assert ours is not None

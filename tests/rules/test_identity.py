@@ -1,4 +1,4 @@
-"""The same input, flags and name are the same run; anything else is another."""
+"""The same input, flags and name make the same run; any difference makes another."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PARTS = st.tuples(WORDS, st.dictionaries(WORDS, WORDS | st.none(), max_size=3), 
 
 
 def test_an_identity_never_changes() -> None:
-    """Runs of older versions are found again: this value is for ever."""
+    """Runs of older versions must be found again, so this value is fixed."""
     assert identity(SHA, {"model": "grok-4", "lane": None}, "reviews") == (
         "48e81898bce42ae1a6e26a813d0654476910946afaa917daa5779c9e8f7e6ea1"
     )
@@ -23,7 +23,7 @@ def test_an_identity_never_changes() -> None:
 
 @given(PARTS)
 def test_order_and_unset_flags_do_not_matter(parts: tuple[str, dict[str, str | None], str | None]) -> None:
-    """A flag added in a later version leaves today's runs their identity."""
+    """A flag added in a later version does not change the identity of older runs."""
     sha, flags, name = parts
     again = dict(reversed([*flags.items(), ("a-flag-of-tomorrow", None)]))
     assert identity(sha, flags, name) == identity(sha, again, name)
@@ -33,15 +33,15 @@ def test_order_and_unset_flags_do_not_matter(parts: tuple[str, dict[str, str | N
 def test_different_parts_never_meet(
     one: tuple[str, dict[str, str | None], str | None], other: tuple[str, dict[str, str | None], str | None]
 ) -> None:
-    """No way of gluing words together makes two runs one."""
+    """No concatenation of parts makes two runs equal."""
 
-    def essence(parts: tuple[str, dict[str, str | None], str | None]) -> object:
+    def significant(parts: tuple[str, dict[str, str | None], str | None]) -> object:
         return parts[0], {k: v for k, v in parts[1].items() if v is not None}, parts[2]
 
-    assert (identity(*one) == identity(*other)) == (essence(one) == essence(other))
+    assert (identity(*one) == identity(*other)) == (significant(one) == significant(other))
 
 
 def test_no_name_is_not_the_empty_name_and_odd_names_are_fine() -> None:
-    """A lone surrogate, as a file name may hold one, is a name too."""
+    """A lone surrogate, which a file name may have, is accepted in a name."""
     assert identity(SHA, {}, None) != identity(SHA, {}, "")
     assert len(identity(SHA, {}, "\ud800")) == 64

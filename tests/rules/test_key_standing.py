@@ -1,4 +1,4 @@
-"""What `/v1/api-key` says decides whether anything is sent, and under whose limits."""
+"""The reply to `/v1/api-key` decides whether anything is sent, and under which team's limits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from runner.rules.reply import Reply
 
 WRONG = b'{"code":"invalid-argument","error":"Incorrect API key provided: xa***ey."}'
 BLOCKED = b'{"code":"permission-denied","error":"Your team t-1 is blocked."}'
-ROWS = [  # status, body, team, blocked -> standing
+ROWS = [  # HTTP status, body, team, blocked -> key status
     (200, b"{}", "t-1", False, Standing.TOLD),
     (200, b"{}", "t-1", True, Standing.REFUSED),
     (200, b"{}", None, True, Standing.REFUSED),
@@ -34,10 +34,10 @@ ROWS = [  # status, body, team, blocked -> standing
 
 
 @pytest.mark.parametrize(("status", "body", "team_id", "blocked", "expected"), ROWS)
-def test_how_a_key_stands(
+def test_the_reply_decides_the_status_of_the_key(
     status: int, body: bytes, team_id: str | None, blocked: bool, expected: Standing
 ) -> None:
-    """Only a plain refusal of the key stops; an API without the endpoint does not."""
-    found, why = standing(Reply(status=status, headers={}, body=body), team_id=team_id, blocked=blocked)
+    """Only a clear refusal of the key stops the run; an API without the endpoint does not."""
+    found, message = standing(Reply(status=status, headers={}, body=body), team_id=team_id, blocked=blocked)
     assert found is expected
-    assert why or expected not in (Standing.REFUSED, Standing.LATER)
+    assert message or expected not in (Standing.REFUSED, Standing.LATER)

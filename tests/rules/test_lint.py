@@ -1,4 +1,4 @@
-"""Everything a job line is refused or warned for, each with its code, place, reason and fix."""
+"""Every refusal and warning of a job line, each with its code, place, reason and fix."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def read(line: object, defaults: Defaults = GROK_4_3) -> tuple[Request | None, l
 
 
 def batch(**fields: object) -> dict[str, Any]:
-    """Write a batch line whose body is good but for `fields`."""
+    """Return a batch line with a valid body and these `fields` in it."""
     return {"custom_id": "r-1", "body": {"messages": [USER], **fields}}
 
 
@@ -274,14 +274,14 @@ REFUSED: list[tuple[Any, str, str, str, str]] = [
 def test_a_refused_line_names_its_fault(
     line: object, code: str, pointed_at: str, reason: str, fix: str
 ) -> None:
-    """A refused line gives no request; its finding has line, column, code, reason and fix."""
+    """A refused line gives no request; its diagnostic has line, column, code, reason and fix."""
     raw = json.dumps(line, ensure_ascii=False)
-    request, findings = read(line, Defaults(model="grok-4.3", tpm=math.inf))
-    refusals = [finding for finding in findings if finding.severity == "refused"]
+    request, diagnostics = read(line, Defaults(model="grok-4.3", tpm=math.inf))
+    refusals = [found for found in diagnostics if found.severity == "refused"]
 
     assert request is None
-    assert code in {finding.code for finding in refusals}
-    found = next(finding for finding in refusals if finding.code == code)
+    assert code in {found.code for found in refusals}
+    found = next(found for found in refusals if found.code == code)
     assert found.line == 7
     assert found.column is not None
     assert raw[found.column - 1 :].startswith(pointed_at)
@@ -320,13 +320,13 @@ WARNED: list[tuple[Any, str, str, str]] = [
 
 @pytest.mark.parametrize(("line", "code", "reason", "fix"), WARNED)
 def test_a_warned_line_is_loaded_all_the_same(line: object, code: str, reason: str, fix: str) -> None:
-    """A warning says what the API will do with the line, and leaves the request as it is."""
-    request, (finding,) = read(line)
+    """A warning is about what the API will do with the line; the request does not change."""
+    request, (found,) = read(line)
 
     assert request is not None
-    assert (finding.line, finding.code, finding.severity) == (7, code, "warning")
-    assert reason in finding.reason
-    assert fix in finding.fix
+    assert (found.line, found.code, found.severity) == (7, code, "warning")
+    assert reason in found.reason
+    assert fix in found.fix
 
 
 CLEAN: list[dict[str, object]] = [
@@ -369,19 +369,19 @@ CLEAN: list[dict[str, object]] = [
 
 
 @pytest.mark.parametrize("fields", CLEAN)
-def test_what_the_api_documents_passes_without_a_word(fields: dict[str, object]) -> None:
-    """Neither refused nor warned: `null` is as good as absent, bounds are inclusive."""
-    request, findings = read(batch(**fields))
+def test_what_the_api_documents_has_no_diagnostic(fields: dict[str, object]) -> None:
+    """It is neither refused nor warned of: `null` counts as absent, bounds are inclusive."""
+    request, diagnostics = read(batch(**fields))
 
-    assert findings == []
+    assert diagnostics == []
     assert request is not None
 
 
-def test_every_fault_of_a_line_is_told_at_once() -> None:
-    """One pass is enough to mend a line."""
-    _, findings = read(batch(stream=True, n=3, temperature=9, messages=[{"role": "bot", "content": "x"}]))
+def test_every_fault_of_a_line_is_found_in_one_pass() -> None:
+    """The user can then correct all of them."""
+    _, diagnostics = read(batch(stream=True, n=3, temperature=9, messages=[{"role": "bot", "content": "x"}]))
 
-    assert {finding.code for finding in findings} == {
+    assert {found.code for found in diagnostics} == {
         "stream",
         "several-choices",
         "bad-value",
@@ -393,16 +393,16 @@ def test_every_fault_of_a_line_is_told_at_once() -> None:
     ("tpm", "refused"), [(None, True), (249_000, True), (260_000, False), (math.inf, False), (100, True)]
 )
 def test_a_prompt_above_the_tokens_a_minute_is_refused(tpm: float | None, refused: bool) -> None:
-    """It could never be sent. The user's limit counts before the model's own 200,000."""
+    """It could never be sent. The user's limit takes precedence over the model's own 200,000."""
     line = batch(model="grok-4-0709", messages=[{**USER, "content": "x" * 1_000_000}])
-    request, findings = read(line, Defaults(model="grok-4.3", tpm=tpm))
+    request, diagnostics = read(line, Defaults(model="grok-4.3", tpm=tpm))
 
     assert (request is None) == refused
-    assert ("prompt-above-tpm" in {finding.code for finding in findings}) == refused
+    assert ("prompt-above-tpm" in {found.code for found in diagnostics}) == refused
 
 
-def test_a_shared_fault_is_told_on_each_of_its_lines() -> None:
-    """Settings are judged once for all lines that share them, and still every line is named."""
+def test_a_shared_fault_is_reported_for_each_of_its_lines() -> None:
+    """Settings are checked once for all lines that share them, but each line has its diagnostic."""
     raw = json.dumps(batch(temprature=1)).encode()
 
     lines = [read_request(raw, number, GROK_4_3)[1][0].line for number in (1, 2, 900)]
@@ -410,11 +410,11 @@ def test_a_shared_fault_is_told_on_each_of_its_lines() -> None:
 
 
 def test_a_refusal_in_a_short_line_points_into_that_line() -> None:
-    """The messages made from prompt and system lead back to the fields they came from."""
+    """Problems of messages built from prompt and system point to those fields."""
     raw = b'{"system":"s","messages":[{"role":"user","content":"x"},{"role":"bot","content":"x"}]}'
-    _, (finding,) = read(raw)
+    _, (found,) = read(raw)
 
-    assert finding.column == raw.index(b'"bot"') + 1
+    assert found.column == raw.index(b'"bot"') + 1
 
 
 WORDS = st.sampled_from(
@@ -466,9 +466,9 @@ JSON = st.recursive(
 @given(
     st.dictionaries(WORDS, JSON, max_size=5) | st.dictionaries(WORDS, JSON).map(lambda body: batch(**body))
 )
-def test_any_object_is_judged_without_raising(line: dict[str, object]) -> None:
-    """Whatever stands where: a request, or at least one refusal, never both and never an exception."""
-    request, findings = read(line)
+def test_any_object_is_validated_without_raising(line: dict[str, object]) -> None:
+    """The result is either a request or at least one refusal."""
+    request, diagnostics = read(line)
 
-    assert (request is None) == any(finding.severity == "refused" for finding in findings)
-    assert all(finding.reason and finding.fix and finding.line == 7 for finding in findings)
+    assert (request is None) == any(found.severity == "refused" for found in diagnostics)
+    assert all(found.reason and found.fix and found.line == 7 for found in diagnostics)

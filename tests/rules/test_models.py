@@ -1,4 +1,4 @@
-"""The catalogue knows each model once, by all its names."""
+"""The catalogue has each model once, with all its names."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from runner.rules import models
         ("a-model-of-tomorrow", "a-model-of-tomorrow"),
     ],
 )
-def test_an_alias_stands_for_its_model_and_an_unknown_name_for_itself(name: str, own_name: str) -> None:
+def test_an_alias_leads_to_its_model_and_an_unknown_name_to_itself(name: str, own_name: str) -> None:
     """Limits and prices go by the canonical name."""
     assert models.canonical(name) == own_name
 
 
 def test_no_two_models_share_a_name() -> None:
-    """An alias leads to one model only."""
+    """An alias belongs to one model only."""
     listed = [name for model in models.CATALOGUE.values() for name in (model.name, *model.aliases)]
 
     assert len(listed) == len(set(listed)) == len(models.names())
 
 
 def test_grok_4_is_known_with_the_limits_of_its_page() -> None:
-    """120 requests and 200,000 tokens a minute, a window of 256,000; it takes no effort and no penalties."""
+    """120 requests and 200,000 tokens a minute, a window of 256,000; no effort and no penalties."""
     facts = models.facts("grok-4")
 
     assert facts is not None
@@ -41,7 +41,7 @@ def test_grok_4_is_known_with_the_limits_of_its_page() -> None:
 
 
 def test_every_redirection_ends_at_a_model_that_is_not_retired() -> None:
-    """A warning must not send people to the next retired name."""
+    """A warning must not point to another retired name."""
     for model in models.CATALOGUE.values():
         assert (model.retired_on is None) == (model.redirected_to is None)
         if model.redirected_to is not None:
@@ -51,7 +51,7 @@ def test_every_redirection_ends_at_a_model_that_is_not_retired() -> None:
 
 
 def test_nothing_is_known_of_an_unknown_model() -> None:
-    """It is warned of, not refused, so this must be an answer."""
+    """It is warned of, not refused, so the look-up must not raise."""
     assert models.facts("a-model-of-tomorrow") is None
 
 
@@ -73,5 +73,5 @@ def test_nothing_is_known_of_an_unknown_model() -> None:
     ],
 )
 def test_an_answer_of_another_model_is_noticed(asked: str, returned: str, another: bool) -> None:
-    """Aliases are one model, and a retired one is answered by its successor: neither is a surprise."""
+    """Aliases are one model, and a retired one is answered by its successor: neither counts."""
     assert models.is_another(asked, returned) is another

@@ -1,4 +1,4 @@
-"""Money is whole ticks, never guessed as 0, and priced by the model that answered."""
+"""Prices are whole ticks, by the model that answered; an unknown price is never 0."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def used(prompt: int, completion: int, total: int | None = None, *, cached: int 
 
 
 def test_the_formula_gives_the_charge_xai_reported() -> None:
-    """Of grok-4.20: 9,992 uncached, 128 cached, 1,499 completion and 2,809 reasoning tokens."""
+    """For grok-4.20: 9,992 uncached, 128 cached, 1,499 completion and 2,809 reasoning tokens."""
     usage = used(10_120, 1_499, 10_120 + 1_499 + 2_809, cached=128)
     assert price(usage, "grok-4.20-0309-reasoning", TODAY) == Price(
         ticks=232_856_000, source="estimated", as_of=prices_as_of
@@ -42,7 +42,7 @@ def test_the_formula_gives_the_charge_xai_reported() -> None:
 
 
 def test_the_reported_charge_comes_before_the_table() -> None:
-    """It is what was billed, after every discount and fee; 0 is a report too."""
+    """It is what was billed, after every discount and fee; a reported 0 counts too."""
     for ticks in (0, 1, 58_965_000):
         usage = replace(used(703, 4, 957), reported_ticks=ticks)
         assert price(usage, "no-such-model", TODAY) == Price(ticks=ticks, source="reported")
@@ -52,8 +52,8 @@ def test_the_reported_charge_comes_before_the_table() -> None:
     ("usage", "model"),
     [(None, "grok-4.3"), (used(1, 1), "no-such-model"), (used(1, 1), None), (used(1, 1), "")],
 )
-def test_what_nobody_can_price_is_unknown_and_never_0(usage: Usage | None, model: str | None) -> None:
-    """A sum with a silent 0 in it would be wrong without a trace."""
+def test_what_has_no_price_is_unknown_and_never_0(usage: Usage | None, model: str | None) -> None:
+    """A sum that includes it as 0 would be wrong without a trace."""
     assert price(usage, model, TODAY) == Price(ticks=None, source="unknown")
 
 
@@ -76,7 +76,7 @@ def test_what_nobody_can_price_is_unknown_and_never_0(usage: Usage | None, model
         ("grok-build-0.1", TODAY, 200_000, ("2.00", "0.40", "4.00")),
     ],
 )
-def test_the_table_holds_the_published_prices(
+def test_the_table_has_the_published_prices(
     model: str, at: date, prompt: int, dollars: tuple[str, str, str]
 ) -> None:
     """USD per million input, cached and output tokens; a retired name costs what its successor costs."""
@@ -90,11 +90,11 @@ def test_the_table_holds_the_published_prices(
 
 
 def test_every_model_of_the_catalogue_has_a_price_today() -> None:
-    """Else a budget would not see it."""
+    """Without one its cost would not count against a budget."""
     assert [name for name in models.names() if row_of(name, TODAY) is None] == []
 
 
-def test_a_row_holds_from_its_first_day_until_the_day_it_ends() -> None:
+def test_a_row_is_in_force_from_its_first_day_until_the_day_it_ends() -> None:
     """The last day is the one before `until`, so that rows can follow each other without a gap."""
     row = row_of("grok-4-0709", BEFORE)
     assert row is not None
@@ -107,13 +107,13 @@ def test_a_row_holds_from_its_first_day_until_the_day_it_ends() -> None:
     ]
 
 
-def test_nobody_knows_what_a_model_of_unknown_old_prices_cost() -> None:
-    """Before its retirement grok-3 had prices this table does not hold."""
+def test_old_prices_that_are_not_in_the_table_are_unknown() -> None:
+    """Before its retirement grok-3 had prices that the table does not have."""
     assert row_of("grok-3", BEFORE) is None
 
 
 def test_priority_and_the_us_host_multiply_the_tokens() -> None:
-    """Twice when the response says so; 1.1 times on us.api.x.ai."""
+    """By 2 if the response has that tier; by 1.1 on us.api.x.ai."""
     usage = used(1_000, 100)
     plain = price(usage, "grok-4.6", TODAY).ticks
     assert plain == 1_000 * 20_000 + 100 * 60_000
@@ -124,12 +124,12 @@ def test_priority_and_the_us_host_multiply_the_tokens() -> None:
 
 @given(COUNTS, COUNTS, COUNTS, COUNTS, COUNTS)
 def test_a_price_is_never_negative_nor_above_its_estimate(
-    prompt: int, cached: int, image: int, out: int, total: int
+    prompt: int, cached: int, image: int, output: int, total: int
 ) -> None:
-    """Even when the details contradict the sums; the estimate is the worst case for the same tokens."""
-    usage = used(prompt, out, total, cached=cached, image=image)
+    """Also if the details contradict the sums; the estimate is the worst case for the same tokens."""
+    usage = used(prompt, output, total, cached=cached, image=image)
     found = price(usage, "grok-4.3", TODAY)
-    worst = estimate(prompt, max(out, total - prompt), "grok-4.3", TODAY)
+    worst = estimate(prompt, max(output, total - prompt), "grok-4.3", TODAY)
     assert found.ticks is not None
     assert worst.ticks is not None
     assert 0 <= found.ticks <= worst.ticks
@@ -137,14 +137,14 @@ def test_a_price_is_never_negative_nor_above_its_estimate(
 
 @given(COUNTS, COUNTS)
 def test_reasoning_is_billed_under_either_convention(prompt: int, visible: int) -> None:
-    """Whether completion_tokens holds the reasoning or not, output is total minus prompt at least."""
+    """Output is at least total minus prompt, whether completion_tokens includes the reasoning or not."""
     outside = price(used(prompt, visible, prompt + visible + 500), "grok-4.3", TODAY)
     inside = price(used(prompt, visible + 500, prompt + visible + 500), "grok-4.3", TODAY)
     assert outside == inside
 
 
 def test_images_have_their_own_rate_where_the_user_gives_one() -> None:
-    """Own prices come before the table, by any name of the model, and are named as the source."""
+    """Own prices take precedence over the table, by any name of the model, and are named as the source."""
     own = own_prices({"grok-4-0709": {"input": 1, "cached": "0.5", "output": 2.25, "image": 10}})
     usage = used(100, 10, cached=20, image=30)
     assert price(usage, "grok-4", TODAY, own_prices=own) == Price(
@@ -155,7 +155,7 @@ def test_images_have_their_own_rate_where_the_user_gives_one() -> None:
 
 
 def test_own_prices_may_have_a_long_tier() -> None:
-    """With its threshold: prompts of that many tokens or more."""
+    """It applies to prompts of `long_from` tokens or more."""
     own = own_prices(
         {"my-model": {"input": 1, "output": 2, "long_from": 100, "long": {"input": 3, "output": 4}}}
     )
@@ -164,7 +164,7 @@ def test_own_prices_may_have_a_long_tier() -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "message"),
     [
         (3, "is no table"),
         ({"input": 1}, "lacks output"),
@@ -180,15 +180,15 @@ def test_own_prices_may_have_a_long_tier() -> None:
         ({"input": 1, "output": 1, "long_from": 10, "long": 3}, "no number"),
     ],
 )
-def test_wrong_own_prices_are_refused_in_a_sentence(row: object, said: str) -> None:
-    """A slip here would be a wrong bill."""
-    with pytest.raises(UsageError, match=said) as refused:
+def test_wrong_own_prices_are_refused_in_a_sentence(row: object, message: str) -> None:
+    """A mistake here would make all costs wrong."""
+    with pytest.raises(UsageError, match=message) as refused:
         own_prices({"grok-4": row})
     assert 'prices."grok-4"' in refused.value.what
 
 
 def test_an_estimate_of_an_unknown_model_is_unknown() -> None:
-    """Never 0, so that a budget can refuse it."""
+    """It is None and never 0, so that a budget can refuse it."""
     assert estimate(10, 10, "no-such-model", TODAY).ticks is None
 
 
@@ -207,13 +207,13 @@ def test_an_estimate_of_an_unknown_model_is_unknown() -> None:
     ],
 )
 def test_dollars_have_8_exact_decimals(ticks: int, dollars: str) -> None:
-    """No float comes near a bill."""
+    """No float is involved."""
     assert usd(ticks) == dollars
 
 
 @given(st.integers(0, 10**26))
 def test_dollars_are_the_decimal_rounding(ticks: int) -> None:
-    """Half up, as on paper."""
+    """Rounding is half up."""
     with localcontext(prec=60):
         rounded = Decimal(ticks).scaleb(-10).quantize(Decimal("1e-8"), rounding=ROUND_HALF_UP)
     assert Decimal(usd(ticks)) == rounded

@@ -1,4 +1,4 @@
-"""Nothing secret and nothing a terminal would obey gets through."""
+"""Text for display has no secret and no control character in it."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ SECRETS = st.text(st.characters(codec="utf-8", exclude_characters="*"), min_size
     ],
 )
 def test_a_key_is_hidden_as_it_is_and_url_encoded(form: str) -> None:
-    """With escapes of either case."""
+    """Escapes may be in upper or lower case."""
     shown = redact(f"GET /?key={form}&x=1", ["unrelated-secret", KEY])
     assert shown == f"GET /?key={HIDDEN}&x=1"
 
 
 @given(SECRETS, st.text(max_size=20), st.text(max_size=20))
 def test_a_secret_is_never_in_what_is_shown(secret: str, before: str, after: str) -> None:
-    """Whatever stands around it."""
+    """It is hidden in any context."""
     shown = redact(before + secret + after, [secret])
     assert secret not in shown
 
 
 @given(SECRETS, st.binary(max_size=7), st.binary(max_size=7))
 def test_base64_of_a_secret_among_other_bytes_is_hidden(secret: str, before: bytes, after: bytes) -> None:
-    """Basic authorization is base64 of user:key, so the key may start at any of three offsets."""
+    """Basic authorization is the base64 of user:key, so the key may start at any of three offsets."""
     encoded = base64.b64encode(before + secret.encode() + after).decode()
     shift = len(before) % 3
     aligned = secret.encode()[(3 - shift) % 3 :]
@@ -60,13 +60,13 @@ def test_base64_of_a_secret_among_other_bytes_is_hidden(secret: str, before: byt
         ("xai-sdk is installed", "xai-sdk is installed"),
     ],
 )
-def test_keys_and_url_passwords_nobody_named_are_hidden(text: str, shown: str) -> None:
-    """A key of another team, or a password in a driver's message, is no less secret."""
+def test_keys_and_url_passwords_are_hidden_without_being_named(text: str, shown: str) -> None:
+    """A key of another team, or a password in a driver's message, is a secret too."""
     assert redact(text, []) == shown
 
 
 def test_a_secret_that_begins_another_leaves_no_rest() -> None:
-    """The longer one is hidden first."""
+    """The longest secret is hidden first."""
     assert redact("it was hunter2-and-more", ["hunter2", "hunter2-and-more"]) == "it was ***"
 
 
@@ -77,14 +77,14 @@ def test_very_short_secrets_do_not_eat_the_text() -> None:
 
 @given(st.text(), st.lists(SECRETS, max_size=3))
 def test_hiding_twice_changes_nothing(text: str, secrets: list[str]) -> None:
-    """The mask itself is never taken for a secret."""
+    """The mask itself is never hidden again."""
     once = redact(text, secrets)
     assert redact(once, secrets) == once
 
 
 @given(st.text(st.characters()))
-def test_plain_text_holds_nothing_a_terminal_obeys(text: str) -> None:
-    """No control, direction or surrogate character is left, and all can be written as UTF-8."""
+def test_plain_text_has_no_control_characters(text: str) -> None:
+    """No control, direction or surrogate character is left, and the text can be encoded as UTF-8."""
     shown = plain(text)
     shown.encode("utf-8")
     assert all(char.isprintable() or char in "\u200c\u200d\u00a0\u3000" for char in shown)
@@ -102,19 +102,19 @@ def test_plain_text_holds_nothing_a_terminal_obeys(text: str) -> None:
     ],
 )
 def test_harmful_characters_become_visible_escapes(text: str, shown: str) -> None:
-    """And ordinary writing of any language stays as it is."""
+    """Ordinary text of any language does not change."""
     assert plain(text) == shown
 
 
 @given(st.text(), st.integers(1, 60))
 def test_one_line_is_one_line_within_its_limit(text: str, limit: int) -> None:
-    """Log lines and error columns rely on it."""
+    """Log lines and error columns depend on it."""
     line = one_line(text, limit)
     assert len(line) <= limit
     assert len(line.splitlines()) <= 1
 
 
 def test_a_cut_line_ends_in_an_ellipsis() -> None:
-    """The reader sees that there was more."""
+    """It shows that the text was longer."""
     assert one_line("one  two\n three", 9) == "one two …"
     assert one_line("one  two\n three", 13) == "one two three"

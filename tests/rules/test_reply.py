@@ -1,4 +1,4 @@
-"""Every reply has one meaning; the bodies here are xAI's as recorded, and what proxies send instead."""
+"""Every reply has one classification; the bodies are recorded from xAI, or what proxies send instead."""
 
 from __future__ import annotations
 
@@ -194,31 +194,31 @@ FETCHES = [
 def test_a_reply_to_a_submit_has_its_meaning(
     status: int, body: bytes, outcome: str, code: str, pauses: str | None
 ) -> None:
-    """The table of xai-api.md 3, seen from a submit."""
-    verdict = of_submit(Reply(status=status, headers={}, body=body), now_s=NOW_S)
-    assert (verdict.outcome, verdict.code, verdict.reason) == (outcome, code, pauses)
+    """By status and error text, as recorded."""
+    found = of_submit(Reply(status=status, headers={}, body=body), now_s=NOW_S)
+    assert (found.outcome, found.code, found.reason) == (outcome, code, pauses)
 
 
 @pytest.mark.parametrize(("status", "body", "outcome", "code", "pauses"), FETCHES)
 def test_a_reply_to_a_fetch_has_its_meaning(
     status: int, body: bytes, outcome: str, code: str | None, pauses: str | None
 ) -> None:
-    """The same table, seen from a fetch: whatever is not plainly the end of the result is asked again."""
-    verdict = of_fetch(Reply(status=status, headers={}, body=body), now_s=NOW_S)
-    assert (verdict.outcome, verdict.code, verdict.reason) == (outcome, code or "generation-failed", pauses)
+    """A fetch is repeated unless the answer is clearly lost."""
+    found = of_fetch(Reply(status=status, headers={}, body=body), now_s=NOW_S)
+    assert (found.outcome, found.code, found.reason) == (outcome, code or "generation-failed", pauses)
 
 
 def test_the_request_id_comes_back_as_the_api_wrote_it() -> None:
-    """It is the only handle of a paid answer."""
+    """It is the only way to fetch a paid answer."""
     reply = Reply(status=200, headers={}, body=b'{"request_id":"a/b \\u00e9"}')
     assert of_submit(reply, now_s=NOW_S).request_id == "a/b é"
 
 
 @given(st.binary(max_size=200))
-def test_the_body_of_a_ready_answer_is_not_looked_into(body: bytes) -> None:
-    """It is stored first; a body that says `error` is as ready as any."""
-    verdict = of_fetch(Reply(status=200, headers={"retry-after": "5"}, body=body), now_s=NOW_S)
-    assert verdict == Verdict(outcome=Outcome.READY, code="ready")
+def test_the_body_of_a_ready_answer_is_not_read(body: bytes) -> None:
+    """It is stored first; a body with an `error` is ready too."""
+    found = of_fetch(Reply(status=200, headers={"retry-after": "5"}, body=body), now_s=NOW_S)
+    assert found == Verdict(outcome=Outcome.READY, code="ready")
 
 
 @pytest.mark.parametrize(
@@ -233,11 +233,11 @@ def test_the_body_of_a_ready_answer_is_not_looked_into(body: bytes) -> None:
 def test_the_lack_of_a_reply_has_its_meaning(
     fault: Fault, submit: tuple[str, str], fetch: tuple[str, str]
 ) -> None:
-    """Only a connection that never opened proves that nothing was sent."""
-    sent, asked = of_submit_fault(fault, "it\nbroke"), of_fetch_fault(fault, "it\nbroke")
-    assert (sent.outcome, sent.code) == submit
-    assert (asked.outcome, asked.code) == fetch
-    assert sent.message == asked.message == "it broke"
+    """Only a failed connection proves that nothing was sent."""
+    submitted, fetched = of_submit_fault(fault, "it\nbroke"), of_fetch_fault(fault, "it\nbroke")
+    assert (submitted.outcome, submitted.code) == submit
+    assert (fetched.outcome, fetched.code) == fetch
+    assert submitted.message == fetched.message == "it broke"
 
 
 JSON = st.recursive(
@@ -255,24 +255,24 @@ HEADERS = st.dictionaries(st.sampled_from(["retry-after", "x-request-id"]), st.t
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])  # busy machines
 @given(st.integers(-1, 1000), HEADERS, BODIES)
 def test_any_reply_has_a_whole_verdict(status: int, headers: dict[str, str], body: bytes) -> None:
-    """Nothing raises; a pause has its reason, an acceptance its id, a message one short line."""
+    """Nothing raises; a pause has its reason, an accepted job its request_id, a message one short line."""
     reply = Reply(status=status, headers=headers, body=body)
     submit = of_submit(reply, now_s=NOW_S)
     fetch = of_fetch(reply, now_s=NOW_S)
     assert submit.outcome in {"accepted", "refused_for_now", "refused", "account", "ambiguous"}
     assert fetch.outcome in {"ready", "not_ready", "later", "gone", "generation_failed", "account"}
-    for verdict in (submit, fetch):
-        assert (verdict.reason is not None) == (verdict.outcome is Outcome.ACCOUNT)
-        assert (verdict.request_id is not None) == (verdict.outcome is Outcome.ACCEPTED)
-        assert verdict.retry_after_s is None or 0 <= verdict.retry_after_s <= 120
-        assert len(verdict.message) <= 500
-        assert verdict.message.isprintable() or "\u200d" in verdict.message or "\u200c" in verdict.message
+    for found in (submit, fetch):
+        assert (found.reason is not None) == (found.outcome is Outcome.ACCOUNT)
+        assert (found.request_id is not None) == (found.outcome is Outcome.ACCEPTED)
+        assert found.retry_after_s is None or 0 <= found.retry_after_s <= 120
+        assert len(found.message) <= 500
+        assert found.message.isprintable() or "\u200d" in found.message or "\u200c" in found.message
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])  # busy machines
 @given(st.integers(100, 599).filter(lambda status: not 200 <= status < 300), BODIES)
 def test_only_a_2xx_is_accepted_and_only_a_200_is_ready(status: int, body: bytes) -> None:
-    """Garbage is never taken for an id or an answer."""
+    """No other reply is taken for a request_id or an answer."""
     reply = Reply(status=status, headers={}, body=body)
     assert of_submit(reply, now_s=NOW_S).outcome is not Outcome.ACCEPTED
     assert of_fetch(reply, now_s=NOW_S).outcome is not Outcome.READY
@@ -298,13 +298,13 @@ def test_only_a_2xx_is_accepted_and_only_a_200_is_ready(status: int, body: bytes
     ],
     ids=range(11),
 )
-def test_the_message_is_what_the_api_said(body: bytes, message: str) -> None:
-    """In whatever form it said it."""
+def test_the_message_is_the_one_of_the_api(body: bytes, message: str) -> None:
+    """It is found in every form of an error body."""
     assert of_submit(Reply(status=400, headers={}, body=body), now_s=NOW_S).message == message
 
 
 def test_a_key_repeated_by_the_api_is_not_in_the_message() -> None:
-    """Neither ours, whatever it looks like, nor anything like an xAI key."""
+    """Neither our key, in any form, nor anything like an xAI key."""
     body = flat("bad", "Incorrect API key provided: sk-very-own and xai-0123456789abcdef")
     reply = Reply(status=400, headers={}, body=body)
     assert of_submit(reply, now_s=NOW_S, secrets=["sk-very-own"]).message == (
@@ -324,7 +324,7 @@ def test_a_key_repeated_by_the_api_is_not_in_the_message() -> None:
         (formatdate(NOW_S + 30, usegmt=True), 30.0),
         (formatdate(NOW_S + 9_000, usegmt=True), 120.0),
         (formatdate(NOW_S + 60).replace("-0000", "+0100"), None),
-        (formatdate(NOW_S + 20), 20.0),  # "-0000": no zone told, so UTC
+        (formatdate(NOW_S + 20), 20.0),  # "-0000": no zone given, so UTC
         (formatdate(NOW_S - 5, usegmt=True), None),
         ("-3", None),
         ("soon", None),
@@ -336,18 +336,18 @@ def test_a_key_repeated_by_the_api_is_not_in_the_message() -> None:
     ],
 )
 def test_retry_after_is_read_as_seconds_or_a_date(value: str | None, seconds: float | None) -> None:
-    """At most 120 s; garbage, the past and the negative are not obeyed."""
+    """At most 120 s; invalid, past and negative values are ignored."""
     assert retry_after_s(value, now_s=NOW_S) == seconds
 
 
 def test_a_pending_answer_may_name_a_time() -> None:
-    """A 202 with Retry-After is obeyed like any other."""
-    verdict = of_fetch(Reply(status=202, headers={"retry-after": "9"}, body=b""), now_s=NOW_S)
-    assert (verdict.outcome, verdict.retry_after_s) == (Outcome.NOT_READY, 9.0)
+    """Retry-After counts for a 202 as for any other reply."""
+    found = of_fetch(Reply(status=202, headers={"retry-after": "9"}, body=b""), now_s=NOW_S)
+    assert (found.outcome, found.retry_after_s) == (Outcome.NOT_READY, 9.0)
 
 
 def test_every_row_of_the_tables_is_reached() -> None:
-    """A row that no reply here reaches is a row that nobody checked."""
+    """A row that no reply here matches would be untested."""
     for table, cases in ((reply_table.SUBMIT, SUBMITS), (reply_table.FETCH, FETCHES)):
         reached = {
             next(row for row in table if row.fits(status, error_body.said(body).both))
@@ -358,10 +358,10 @@ def test_every_row_of_the_tables_is_reached() -> None:
 
 @pytest.mark.parametrize("content_type", ["application/json", "text/html", "text/plain; charset=latin-1", ""])
 def test_the_content_type_changes_nothing(content_type: str) -> None:
-    """Proxies mislabel; the body tells what it is."""
+    """Proxies send wrong types, so only the body counts."""
     headers = {"content-type": content_type}
-    taken = Reply(status=200, headers=headers, body=b'{"request_id":"%s"}' % ID.encode())
-    assert of_submit(taken, now_s=NOW_S).request_id == ID
+    accepted = Reply(status=200, headers=headers, body=b'{"request_id":"%s"}' % ID.encode())
+    assert of_submit(accepted, now_s=NOW_S).request_id == ID
     assert of_fetch(Reply(status=200, headers=headers, body=b"{"), now_s=NOW_S).outcome is Outcome.READY
     safety = Reply(status=403, headers=headers, body=SAFETY)
     assert of_submit(safety, now_s=NOW_S).code == "safety"
@@ -378,20 +378,18 @@ def test_the_content_type_changes_nothing(content_type: str) -> None:
         (422, b"", "refused", "bad-field"),
     ],
 )
-def test_a_reply_may_say_that_trying_again_is_of_no_use(
-    status: int, body: bytes, outcome: str, code: str
-) -> None:
-    """x-should-retry: false, as xAI's own client obeys it; a rate limit passes, whatever a header says."""
-    never = Reply(status=status, headers={"x-should-retry": " False"}, body=body)
-    verdict = of_submit(never, now_s=NOW_S)
-    assert (verdict.outcome, verdict.code) == (outcome, code)
-    may = Reply(status=status, headers={"x-should-retry": "true"}, body=body)
-    assert of_submit(may, now_s=NOW_S).code != "told-not-to-retry"
+def test_a_reply_may_forbid_a_retry(status: int, body: bytes, outcome: str, code: str) -> None:
+    """`x-should-retry: false` counts as in xAI's own client, but not for a rate limit, which passes."""
+    forbidden = Reply(status=status, headers={"x-should-retry": " False"}, body=body)
+    found = of_submit(forbidden, now_s=NOW_S)
+    assert (found.outcome, found.code) == (outcome, code)
+    allowed = Reply(status=status, headers={"x-should-retry": "true"}, body=body)
+    assert of_submit(allowed, now_s=NOW_S).code != "told-not-to-retry"
     if status != 422:
-        assert of_fetch(never, now_s=NOW_S) == of_fetch(may, now_s=NOW_S)
+        assert of_fetch(forbidden, now_s=NOW_S) == of_fetch(allowed, now_s=NOW_S)
 
 
 def test_pause_reasons_are_those_of_the_states() -> None:
-    """The run's page shows them in the same words."""
+    """A run is paused for exactly these reasons by a reply."""
     reasons = {pauses for *_, pauses in (*SUBMITS, *FETCHES) if pauses}
     assert reasons == {PauseReason.KEY, PauseReason.CREDITS, PauseReason.MODEL}

@@ -1,4 +1,4 @@
-"""A line becomes a request: what is sent is what was written, byte for byte."""
+"""From a line to a request: what is sent is what was written, byte for byte."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ USER = '{"role": "user", "content": "hi"}'
 
 
 def request_of(raw: str | bytes, line: int = 1, defaults: Defaults = DEFAULTS) -> Request:
-    request, findings = read_request(raw.encode() if isinstance(raw, str) else raw, line, defaults)
-    assert request is not None, findings
+    request, diagnostics = read_request(raw.encode() if isinstance(raw, str) else raw, line, defaults)
+    assert request is not None, diagnostics
     return request
 
 
 def test_a_batch_body_is_kept_as_it_was_written() -> None:
-    """Spaces, escapes, number spellings and order inside the body are the user's."""
+    """Spaces, escapes, number formats and order inside the body do not change."""
     body = '{ "temperature":1.50,"model" : "grok-4\\u002e3",  "messages": [ ' + USER + "]\t}"
 
     assert (
@@ -32,7 +32,7 @@ def test_a_batch_body_is_kept_as_it_was_written() -> None:
 
 
 def test_a_batch_body_without_a_model_gets_the_default_and_nothing_else() -> None:
-    """Only the model is spliced in, at the front."""
+    """Only the model is inserted, at the front."""
     request = request_of('{"custom_id": "r-1", "body": { "messages": [' + USER + '], "seed": 1 }}')
 
     assert request.body == b'{"model":"grok-4.3", "messages": [' + USER.encode() + b'], "seed": 1 }'
@@ -59,12 +59,12 @@ SHORT_FORMS = [
 
 @pytest.mark.parametrize(("line", "rest"), SHORT_FORMS)
 def test_the_short_form_becomes_a_body_of_its_own_spans(line: str, rest: str) -> None:
-    """Model and messages first, then the other fields as written and in their order."""
+    """Model and messages come first, then the other fields as written, in their order."""
     assert request_of(line).body == b'{"model":"grok-4.3",' + rest.encode()
 
 
 def test_the_short_form_may_name_its_model() -> None:
-    """A model of the line's own goes before the default."""
+    """The line's own model takes precedence over the default."""
     request = request_of('{"prompt": "hi", "model": "grok-4.5"}')
 
     assert request.model == "grok-4.5"
@@ -87,7 +87,7 @@ TEXTS = st.lists(
 def test_what_is_sent_means_what_was_written(
     text: str, system: str | None, temperature: str, space: str
 ) -> None:
-    """However values are spelled, both forms send the same request, with each spelling kept."""
+    """Both forms send the same request, and every value keeps its spelling."""
     lead = f'{{"role":"system","content":{space}"{system}"}},' if system is not None else ""
     messages = f'[{lead}{{"role":"user",{space}"content":"{text}"}}]'
     batch = request_of(f'{{"body":{{"messages":{messages},{space}"temperature":{space}{temperature}}}}}')
@@ -103,7 +103,7 @@ def test_what_is_sent_means_what_was_written(
 
 
 def test_deferred_is_spliced_in_front() -> None:
-    """The rest of the body stays as it is."""
+    """The rest of the body does not change."""
     body = request_of('{"prompt": "hi"}').body
     posted = splice_deferred(body)
 
@@ -123,13 +123,13 @@ IDS = [
 
 @pytest.mark.parametrize(("line", "custom_id"), IDS)
 def test_a_job_is_called_by_its_id_else_by_its_line(line: str, custom_id: str) -> None:
-    """Without an id it is the physical line that names it."""
+    """Without an id the job is named after its line number in the file."""
     assert request_of(line, line=412).custom_id == custom_id
 
 
 @pytest.mark.parametrize("metadata", ['{"row": 1.50}', '"x"', "[1, 2]", "null", None])
 def test_metadata_is_kept_as_written_and_not_sent(metadata: str | None) -> None:
-    """Any JSON value may travel to the output."""
+    """Any JSON value is kept for the output."""
     tail = "" if metadata is None else f', "metadata": {metadata}'
     for line in ('{"prompt": "a"' + tail + "}", '{"body": {"messages": [' + USER + "]}" + tail + "}"):
         request = request_of(line)
@@ -146,7 +146,7 @@ TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {}}}]
 
 
 def test_jobs_that_begin_alike_share_a_conversation_id() -> None:
-    """Model, tools, schema and leading system messages decide; the rest of the request does not."""
+    """It depends on model, tools, schema and leading system messages, and on nothing else."""
     assert conv_id(system="s") == conv_id(system="s", prompt="other", temperature=0, user="u") is not None
     assert conv_id(system="s", model="grok-4") == conv_id(system="s", model="grok-4-0709")
     different = [
@@ -161,7 +161,7 @@ def test_jobs_that_begin_alike_share_a_conversation_id() -> None:
 
 
 def test_a_prompt_with_nothing_in_common_has_no_conversation_id() -> None:
-    """There is no prefix to share, so no server is to be preferred."""
+    """There is no shared prefix, so no server is preferred."""
     assert conv_id() is None
 
 
@@ -171,14 +171,14 @@ def estimate(content: object, **fields: object) -> int:
 
 
 def test_the_estimate_follows_the_length_of_the_text() -> None:
-    """A token is about four letters of English, or one Chinese character."""
+    """A token is about four characters of English, or one Chinese character."""
     assert estimate("x" * 4000) == pytest.approx(1000, rel=0.02)
     assert estimate("字" * 1000) == pytest.approx(1000, rel=0.02)
     assert estimate("Ж" * 1000) == pytest.approx(667, rel=0.02)
 
 
 def test_an_image_counts_as_an_image_and_not_as_text() -> None:
-    """However long its data URL is."""
+    """The length of its data URL does not matter."""
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 400_000}}
 
     assert estimate([{"type": "text", "text": "x" * 400}, image, image]) == pytest.approx(
@@ -187,7 +187,7 @@ def test_an_image_counts_as_an_image_and_not_as_text() -> None:
 
 
 def test_the_estimate_counts_what_the_model_adds_and_reads() -> None:
-    """The overhead measured on grok-4, tools, schemas and system messages are part of the prompt."""
+    """The overhead measured on grok-4, tools, schemas and system messages count as prompt."""
     assert estimate("hi", model="grok-4") == estimate("hi") + 700
     assert estimate("hi", tools=TOOLS) > estimate("hi")
     assert estimate("hi", system="x" * 400) == pytest.approx(estimate("hi") + 104, abs=1)
@@ -197,6 +197,6 @@ def test_the_estimate_counts_what_the_model_adds_and_reads() -> None:
     ("fields", "tokens"),
     [({}, None), ({"max_completion_tokens": 9}, 9), ({"max_tokens": 5}, 5)],
 )
-def test_the_asked_output_length_is_told(fields: dict[str, int], tokens: int | None) -> None:
-    """The new field or the deprecated one; None where the job sets no length."""
+def test_the_requested_output_length_is_read(fields: dict[str, int], tokens: int | None) -> None:
+    """From the new field or the deprecated one; None if the job sets none."""
     assert request_of(json.dumps({"prompt": "hi", **fields})).max_output_tokens == tokens

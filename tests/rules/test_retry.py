@@ -1,4 +1,4 @@
-"""A job is sent again within the rules, and never bought a fourth time without a person."""
+"""A job is sent again within bounds, and never paid for a fourth time without the user."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ UNITS = st.floats(0, 1, exclude_max=True)
 
 
 @pytest.mark.parametrize(
-    ("n", "most"), [(0, 1), (1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (8, 60), (10**9, 60)]
+    ("n", "max_s"), [(0, 1), (1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (8, 60), (10**9, 60)]
 )
-def test_backoff_doubles_up_to_a_minute(n: int, most: float) -> None:
-    """Full jitter: anywhere from nothing up to the bound."""
+def test_backoff_doubles_up_to_a_minute(n: int, max_s: float) -> None:
+    """With full jitter, the wait is between 0 and the bound."""
     assert backoff_s(n, 0.0) == 0.0
-    assert backoff_s(n, 0.5) == most / 2
-    assert most * 0.99 < backoff_s(n, 0.999) < most
+    assert backoff_s(n, 0.5) == max_s / 2
+    assert max_s * 0.99 < backoff_s(n, 0.999) < max_s
 
 
 @given(st.integers(1, 50), UNITS, st.floats(0, 120))
-def test_a_time_named_by_the_api_is_kept_whatever_the_count(n: int, unit: float, named_s: float) -> None:
-    """Never before it, and not long after."""
+def test_a_time_named_by_the_api_is_kept_for_any_count(n: int, unit: float, named_s: float) -> None:
+    """The wait is never shorter and at most a tenth longer."""
     assert named_s <= backoff_s(n, unit, named_s) <= named_s + max(0.1, 0.1 * named_s)
 
 
@@ -57,7 +57,7 @@ def test_a_time_named_by_the_api_is_kept_whatever_the_count(n: int, unit: float,
 def test_what_follows_an_attempt_without_an_end(
     event: Event, attempts: int, extras: int, policy: OnAmbiguous, helps: bool, state: str
 ) -> None:
-    """With five attempts allowed."""
+    """The next state, with five attempts allowed."""
     decided = decide(
         event, attempts_spent=attempts, extras=extras, max_attempts=5, on_ambiguous=policy, again_helps=helps
     )
@@ -73,14 +73,14 @@ def test_what_follows_an_attempt_without_an_end(
     st.booleans(),
 )
 def test_a_decision_is_always_a_move_of_the_table(
-    event: Event, attempts: int, extras: int, most: int, policy: OnAmbiguous, helps: bool
+    event: Event, attempts: int, extras: int, max_attempts: int, policy: OnAmbiguous, helps: bool
 ) -> None:
-    """Else the guarded UPDATE would refuse it; and past two extras nothing is bought again."""
+    """Otherwise the guarded UPDATE would refuse it; after two extras no job is sent again."""
     state = decide(
         event,
         attempts_spent=attempts,
         extras=extras,
-        max_attempts=most,
+        max_attempts=max_attempts,
         on_ambiguous=policy,
         again_helps=helps,
     )
@@ -89,9 +89,9 @@ def test_a_decision_is_always_a_move_of_the_table(
 
 
 def test_the_jobs_own_faults_are_not_worth_a_retry() -> None:
-    """Everything else may end otherwise next time."""
+    """Everything else may end differently next time."""
     own = {row.code for row in SUBMIT if row.outcome is Outcome.REFUSED}
     assert {"bad-request", "safety", "bad-field", "request-too-large"} <= own
     assert not any(retryable(code) for code in {*own, "reply-too-large"})
     others = {row.code for row in (*SUBMIT, *FETCH)} - own
-    assert all(retryable(code) for code in {*others, "not-json", "no-choices", "no-reply", "never-heard-of"})
+    assert all(retryable(code) for code in {*others, "not-json", "no-choices", "no-reply", "no-such-code"})

@@ -1,4 +1,4 @@
-"""CSV that no spreadsheet takes for formulas, and that says everything."""
+"""CSV without cells that a spreadsheet would run as formulas, and without loss of content."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "=cmd|'/c ca
 
 @pytest.mark.parametrize("text", FORMULAS)
 def test_what_a_spreadsheet_would_run_is_text(text: str) -> None:
-    """The sign of a text stands before it."""
+    """A leading ' makes the cell a text."""
     ((cell,),) = csv.reader(io.StringIO(csv_text([[text]])))
     assert cell.startswith("'")
 
 
 @given(st.lists(st.lists(st.text() | st.integers(), min_size=1, max_size=4), max_size=4))
 def test_every_cell_comes_back(rows: list[list[str | int]]) -> None:
-    """One line a row, each with its cells; whatever is in a text, no control character is left of it."""
+    """One line for each row, with all its cells; control characters in a text are escaped."""
     written = csv_text(rows)
     read = list(csv.reader(io.StringIO(written)))
     assert [len(row) for row in read] == [len(row) for row in rows]
     assert all(char.isprintable() or char in "\n\u200c\u200d\u00a0\u3000" for char in written)
     assert len(written.splitlines()) == len(rows)
-    for told, row in zip(read, rows, strict=True):
-        for cell, value in zip(told, row, strict=True):
+    for cells, row in zip(read, rows, strict=True):
+        for cell, value in zip(cells, row, strict=True):
             assert isinstance(value, str) or cell == str(value)
             assert isinstance(value, int) or not cell.startswith(("=", "+", "-", "@"))

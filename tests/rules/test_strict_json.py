@@ -1,4 +1,4 @@
-"""Lines are read strictly: what two JSON readers could understand differently is refused, and told where."""
+"""Lines are parsed strictly: what two JSON parsers could read differently is refused, with its column."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ NUMBERS = st.sampled_from(
 
 @st.composite
 def strings(draw: st.DrawFn) -> str:
-    """Write a string in one of its many spellings, some of them wrong."""
+    """Draw a JSON string in one of its many spellings, some of them invalid."""
     pieces = [
         "a",
         "b",
@@ -107,7 +107,7 @@ def strings(draw: st.DrawFn) -> str:
 
 @st.composite
 def documents(draw: st.DrawFn, levels: int = 3) -> str:
-    """Write a JSON text, mostly right: with odd spacing, double keys, trailing commas now and then."""
+    """Draw a JSON text, mostly valid: with odd spacing, duplicate keys, sometimes a trailing comma."""
     kind = (
         draw(st.sampled_from(["object", "object", "array", "string", "number"])) if levels < 3 else "object"
     )
@@ -132,7 +132,7 @@ def documents(draw: st.DrawFn, levels: int = 3) -> str:
 @example('{"a":{"b":"::"},"a":{"b":"::"}}')
 @example('{":":1,":":2}')
 def test_exactly_what_the_reference_accepts_is_accepted(text: str) -> None:
-    """The fast path, with its counted colons, never accepts what an exact reader refuses, nor the reverse."""
+    """The fast path, which counts colons, accepts exactly what an exact parser accepts."""
     assert agrees_with_reference(text.encode("utf-8", "surrogatepass"))
 
 
@@ -145,8 +145,8 @@ LINE = (
 
 @settings(deadline=None)
 @given(st.data())
-def test_a_line_with_bytes_changed_is_judged_as_the_reference_does(data: st.DataObject) -> None:
-    """Cut, doubled, swapped and foreign bytes in a real line: no crash, and the same verdict."""
+def test_a_line_with_changed_bytes_is_parsed_as_by_the_reference(data: st.DataObject) -> None:
+    """Cut, doubled, swapped and foreign bytes in a real line: no exception, and the same result."""
     line = bytearray(LINE)
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(0, len(line)))
@@ -160,8 +160,8 @@ def test_a_line_with_bytes_changed_is_judged_as_the_reference_does(data: st.Data
 
 @settings(deadline=None)
 @given(st.binary(max_size=40) | st.text('{}[]":,\\0eE+-.tfnu aN ', max_size=40).map(str.encode))
-def test_any_bytes_are_judged_without_raising(raw: bytes) -> None:
-    """Whatever the bytes are, the verdict is the reference's."""
+def test_any_bytes_are_parsed_without_raising(raw: bytes) -> None:
+    """The result is always the reference's."""
     assert agrees_with_reference(raw)
 
 
@@ -221,21 +221,21 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("raw", "code", "pointed_at", "reason", "fix"), REFUSED)
-def test_a_refused_line_says_what_is_wrong_and_where(
+def test_a_refused_line_names_what_is_wrong_and_where(
     raw: bytes, code: str, pointed_at: bytes | None, reason: str, fix: str
 ) -> None:
     """Each fault has its code, a column in characters from 1, a plain reason and a fix."""
-    remark = parse_line(raw)
+    problem = parse_line(raw)
 
-    assert isinstance(remark, Remark)
-    assert remark.code == code
-    assert remark.severity == "refused"
-    assert reason in remark.reason
-    assert fix in remark.fix
-    assert remark.column is not None
+    assert isinstance(problem, Remark)
+    assert problem.code == code
+    assert problem.severity == "refused"
+    assert reason in problem.reason
+    assert fix in problem.fix
+    assert problem.column is not None
     if pointed_at is not None:
         text, wanted = raw.decode("utf-8", "surrogateescape"), pointed_at.decode("utf-8", "surrogateescape")
-        assert text[remark.column - 1 :].startswith(wanted)
+        assert text[problem.column - 1 :].startswith(wanted)
 
 
 ACCEPTED = [
@@ -254,6 +254,6 @@ ACCEPTED = [
 
 @pytest.mark.parametrize("raw", ACCEPTED)
 def test_odd_but_unambiguous_lines_are_accepted(raw: bytes) -> None:
-    """What only looks like a fault (colons and brackets in strings, long texts of digits) is none."""
+    """Colons and brackets in strings and long strings of digits are no faults."""
     assert isinstance(parse_line(raw), dict)
     assert agrees_with_reference(raw)

@@ -1,4 +1,4 @@
-"""The summary is the object the files page promises, and its books add up."""
+"""The summary has every documented key, and its accounts balance."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ COUNTERS = {
 }
 
 
-def test_a_summary_is_the_promised_object() -> None:
-    """Every key in its place: scripts read it."""
+def test_a_summary_is_the_documented_object() -> None:
+    """Every key has its place, because scripts read it."""
     assert json.dumps(summarize(facts(), COUNTERS), indent=1) == json.dumps(
         {
             "schema": 1,
@@ -119,7 +119,7 @@ def test_a_summary_is_the_promised_object() -> None:
 
 
 def test_a_run_that_has_not_begun_has_every_key() -> None:
-    """What nobody knows is null; what was not spent is 0."""
+    """What is unknown is null; what was not spent is 0."""
     summary = summarize(facts(state="ready", started_at_s=None, finished_at_s=None), {})
     assert set(summary) == set(summarize(facts(), COUNTERS))
     assert summary["counts"] == dict.fromkeys(summary["counts"], 0)
@@ -129,24 +129,24 @@ def test_a_run_that_has_not_begun_has_every_key() -> None:
 
 
 def test_a_clock_set_back_makes_no_negative_time() -> None:
-    """Machines do that."""
+    """A machine's clock may be set back during a run."""
     assert summarize(facts(finished_at_s=1.0), {})["timing"]["wall_s"] == 0.0
 
 
 @given(st.dictionaries(st.sampled_from(list(JobState)), st.integers(0, 10**7)))
 def test_every_job_is_counted_in_exactly_one_place(states: dict[JobState, int]) -> None:
-    """The promise of the README."""
+    """The counts of the states add up to the total."""
     counts = summarize(facts(), {("state", str(state)): n for state, n in states.items()})["counts"]
     assert counts.pop("total") == sum(counts.values()) == sum(states.values())
 
 
 @given(st.permutations(list(COUNTERS.items())))
 def test_equal_counters_give_equal_bytes(shuffled: list[tuple[tuple[str, str], int]]) -> None:
-    """In whatever order the database returned them."""
+    """The order in which the database returned them does not matter."""
     assert json.dumps(summarize(facts(), dict(shuffled))) == json.dumps(summarize(facts(), COUNTERS))
 
 
 @pytest.mark.parametrize("paused_by", [None, "budget"])
-def test_why_a_run_paused_is_told(paused_by: str | None) -> None:
-    """And null where it did not."""
+def test_the_summary_has_the_pause_reason(paused_by: str | None) -> None:
+    """It is null if the run is not paused."""
     assert summarize(facts(paused_by=paused_by), {})["paused_by"] == paused_by
