@@ -14,8 +14,8 @@ BAD_MIN: Final = 20
 def tripped(last: Sequence[bool]) -> bool:
     """Return whether to pause: of the last 40 requests, at least 20 and more than half are bad.
 
-    `last` is a list of submits or fetches, oldest first; True is a submit with an unknown outcome or a fetch whose
-    answer was lost. Requests that a crash interrupted must not be in it.
+    `last` has one entry for each submit (or each fetch), oldest first; True is a submit with an unknown
+    outcome (or a fetch whose answer was lost). Requests that a crash interrupted must not be in it.
     """
     window = last[-WINDOW:]
     bad = sum(window)

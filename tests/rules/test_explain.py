@@ -17,7 +17,7 @@ from runner.rules.reply import FETCH_FAULTS, SUBMIT_FAULTS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PACKAGES = ("engine", "rules", "output")
+PARTS = ("engine", "rules", "output")
 MADE_WITH_CODES = {"Cause", "Verdict", "replace", "_hold"}
 
 
@@ -57,7 +57,7 @@ def all_codes() -> set[str]:
         *(row.code for row in (*reply_table.SUBMIT, *reply_table.FETCH)),
         *(code for _, code in (*SUBMIT_FAULTS.values(), *FETCH_FAULTS.values())),
         *(str(kind) for kind in Kind if kind is not Kind.GOOD),
-        *(code for name in PACKAGES for path in (package / name).glob("*.py") for code in written_codes(path)),
+        *(code for part in PARTS for file in (package / part).glob("*.py") for code in written_codes(file)),
         reply_table.TOLD_NOT_TO_RETRY,
     }
 
