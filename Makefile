@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 SECONDS ?= 600
 SEED ?= $(shell date +%j%H%M)
 
-.PHONY: help demo test soak bench chaos guards fuzz check fast services docs golden clean
+.PHONY: help demo test soak bench chaos guards fuzz check fix fast services docs golden clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -41,11 +41,17 @@ fuzz: $(READY) ## throw bytes at the line reader for SECONDS (600); the corpus i
 	mkdir -p .fuzz
 	$(BIN)/python tests/fuzz/line_reader.py -max_total_time=$(SECONDS) .fuzz
 
-check: $(READY) ## style, types, import arrows, schema, generated docs
+check: $(READY) ## style, spelling, types, import arrows, schema, generated docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/pytest -q -p no:randomly tests/structure
+
+fix: $(READY) ## format the code, and mend the lint and spelling that a tool can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/codespell --write-changes
 
 fast: $(READY) ## the pure rules only, in seconds
 	$(BIN)/pytest tests/rules
