@@ -1,4 +1,4 @@
-"""How Alembic reaches the database: through the connection it is handed, else through the settings."""
+"""Alembic's environment: it uses the connection that it is given, else the database of the settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _migrate(connection: Connection) -> None:
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
-        transactional_ddl=True,  # SQLite's too, as Database begins its transactions
+        transactional_ddl=True,  # on SQLite too, as Database sends BEGIN itself
         render_as_batch=connection.dialect.name == "sqlite",  # SQLite alters a table by copying it
     )
     with context.begin_transaction():

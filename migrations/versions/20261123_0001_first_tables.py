@@ -1,6 +1,6 @@
 """The first tables.
 
-Words of states are written out: a migration says what was true on its day, whatever the code says later.
+Names of states are written out: a migration stays as it was, whatever the code becomes later.
 """
 
 from __future__ import annotations

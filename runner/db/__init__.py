@@ -1,1 +1,1 @@
-"""The database: the only truth. All SQL stands here."""
+"""The database, the only truth about runs and jobs. All SQL is in this package."""

@@ -1,4 +1,4 @@
-"""The history of attempts: opened before a POST leaves, completed by what became of it."""
+"""The table `attempts`: a row is inserted before a POST leaves and completed with its outcome."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ def open_(
     slots: Mapping[int, str],
     reserves: Mapping[int, int | None],
 ) -> None:
-    """Put attempts on record as about to be sent, with the limiter's slots and reserved ticks by job."""
+    """Insert the attempts of leased jobs before they are sent.
+
+    `slots` (the limiter's slot names) and `reserves` (ticks) are by job id.
+    """
     if leases:
         bulk.execute(
             connection,
@@ -69,7 +72,7 @@ def open_(
 
 
 def reserved(connection: Connection, keys: Sequence[tuple[int, int]]) -> dict[int, int]:
-    """Return the ticks that these (job, attempt) had reserved, by job, where they had."""
+    """Return the reserved ticks of some (job, attempt), by job; those without a reservation are left out."""
     if not keys:
         return {}
     found = bulk.execute(
@@ -84,7 +87,7 @@ def reserved(connection: Connection, keys: Sequence[tuple[int, int]]) -> dict[in
 
 
 def accepted(connection: Connection, rows: Sequence[tuple[int, int, str, int, int]]) -> list[int]:
-    """Write (job, attempt, request_id, sent_at_ms, accepted_at_ms); return jobs whose id is new."""
+    """Write (job, attempt, request_id, sent_at_ms, accepted_at_ms); return the jobs that had no id yet."""
     if not rows:
         return []
     found = bulk.execute(
@@ -100,7 +103,7 @@ def accepted(connection: Connection, rows: Sequence[tuple[int, int, str, int, in
 
 
 def ended(connection: Connection, event: Event, rows: Sequence[Back]) -> None:
-    """Write what became of attempts that brought no answer."""
+    """Write the outcome of attempts that ended without a result."""
     if rows:
         bulk.execute(
             connection,
@@ -133,16 +136,20 @@ def ended(connection: Connection, event: Event, rows: Sequence[Back]) -> None:
 
 
 class Bound(NamedTuple):
-    """What an answer that nobody had read may have cost, and the attempt that has it on record."""
+    """Upper bound of the cost of a result that was not read; `ticks` is None where it is unknown.
+
+    `attempt` is the number of the attempt whose row has the bound.
+    """
 
     attempt: int
     ticks: int | None
 
 
 def bounds_of_late(connection: Connection, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Bound]:
-    """Return what stands for the cost of those (job, attempt) that have none, where another attempt answered.
+    """Return the cost bounds of those (job, attempt) without a cost whose job another attempt answered.
 
-    It stands at the attempt itself where that was given up; else at the older one that ended the job.
+    The bound is in the attempt's own row where that attempt was given up, else in the row of the older
+    attempt that ended the job.
     """
     found = bulk.execute(
         connection,
@@ -160,7 +167,7 @@ def bounds_of_late(connection: Connection, keys: Sequence[tuple[int, int]]) -> d
 
 
 def unbound(connection: Connection, keys: Sequence[tuple[int, int]]) -> None:
-    """Take back what attempts may have cost: it is known now."""
+    """Clear the possible ticks of some (job, attempt): their cost is known now."""
     bulk.execute(
         connection,
         _KEY,
@@ -171,20 +178,20 @@ def unbound(connection: Connection, keys: Sequence[tuple[int, int]]) -> None:
 
 
 def settled(connection: Connection, rows: Sequence[Settled]) -> None:
-    """Write what collected answers used and cost.
+    """Write the outcome, usage and cost of settled results.
 
-    One that comes after its attempt was given up leaves what was counted then: that stands for the attempt
-    which followed it and is now given up itself.
+    The possible ticks of an attempt that was given up before its result came are kept: they stand for the
+    attempt that followed it, which is now given up itself.
     """
-    became = (
+    outcome = (
         f"outcome = v.outcome, {_POLLS}, http_status = 200, collected_at_ms = v.at,"
         " error_code = v.code, error_message = v.message, "
     )
-    _write(connection, rows, became + _COSTS)
+    _write(connection, rows, outcome + _COSTS)
 
 
 def priced(connection: Connection, rows: Sequence[Settled]) -> None:
-    """Write what answers used and cost that ended no job; what became of their attempts stands."""
+    """Write the usage and cost of results that ended no job; the outcomes of their attempts are kept."""
     _write(connection, rows, _COSTS)
 
 

@@ -1,4 +1,4 @@
-"""A run's budget: looked at under a lock of the run, so that no two workers give away the same money."""
+"""A run's budget account, read under a lock of the run, so that two workers never reserve the same money."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from runner.db.counters import Deltas
 
-_OUT: Final = (
+_IN_FLIGHT: Final = (
     ("state = 'waiting'", "due_at_ms"),
     ("state IN ('submitting', 'collecting', 'stored')", "lease_until_ms"),
 )
@@ -23,10 +23,11 @@ _OUT: Final = (
 def account(connection: Connection, run_id: int, deltas: Deltas) -> Account | None:
     """Lock a run until the transaction ends and return its account; None where it has no budget.
 
-    On SQLite every writing transaction is alone anyway. The transaction's own changes are counted.
+    SQLite needs no lock: its writing transactions never overlap. `deltas`, the changes of this
+    transaction, are written first and so counted.
     """
-    alone = "" if connection.dialect.name == "sqlite" else " FOR UPDATE"
-    connection.execute(text(f"SELECT id FROM runs WHERE id = :id{alone}"), {"id": run_id})
+    lock = "" if connection.dialect.name == "sqlite" else " FOR UPDATE"
+    connection.execute(text(f"SELECT id FROM runs WHERE id = :id{lock}"), {"id": run_id})
     run = runs.find(connection, run_id)
     if run is None or run.options.budget_ticks is None:
         return None
@@ -41,11 +42,11 @@ def account(connection: Connection, run_id: int, deltas: Deltas) -> Account | No
 
 
 def out_of(connection: Connection, run_id: int, names: Collection[str]) -> int:
-    """Count the jobs of a run that name one of these models and are out."""
+    """Count the jobs of a run that name one of these models and are in flight (being sent to stored)."""
     found = 0
-    for state, since in _OUT:  # each by its partial index: with `+` no other one is thought of
+    for state, time_column in _IN_FLIGHT:  # by its partial index: `+run_id` keeps SQLite from another one
         query = text(
-            f"SELECT COUNT(*) FROM jobs WHERE {state} AND {since} >= 0"
+            f"SELECT COUNT(*) FROM jobs WHERE {state} AND {time_column} >= 0"
             " AND +run_id = :run AND model IN :models"
         ).bindparams(bindparam("models", expanding=True))
         found += int(connection.execute(query, {"run": run_id, "models": sorted(names)}).scalar_one())
@@ -53,6 +54,6 @@ def out_of(connection: Connection, run_id: int, names: Collection[str]) -> int:
 
 
 def models(connection: Connection, run_id: int) -> list[str]:
-    """Return the models that a run's jobs name."""
+    """Return the models that a run's jobs name, sorted."""
     query = text("SELECT DISTINCT model FROM jobs WHERE run_id = :run ORDER BY model")
     return list(connection.execute(query, {"run": run_id}).scalars())

@@ -1,7 +1,7 @@
-"""Many rows in one statement, as a table `v` beside the real ones: alike on both databases.
+"""Many rows in one statement, as a table `v` that it can join: the same SQL on both databases.
 
-A text that a database has seen lately costs it much less: it is not parsed, and not planned. So there are
-few different ones: SQLite gets a VALUES list of one of eight lengths, PostgreSQL one array a column.
+A database caches the statements that it prepared, by their text, so there are few different texts: SQLite
+gets a VALUES list of one of eight lengths, PostgreSQL one array a column.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ Column = tuple[str, str]  # name, type as PostgreSQL calls it
 def execute(
     connection: Connection, columns: Sequence[Column], rows: Sequence[Sequence[Any]], statement: str
 ) -> list[Row[Any]]:
-    """Run `statement` with the rows at hand as table `v`; return what it returns.
+    """Run `statement` with `rows` as table `v`, in chunks of ROWS_MAX; return the rows it returns.
 
-    The statement is plain SQL after `WITH v(…) AS (…)` and must not contain `%` or `?`. `v` may end in rows
-    of NULLs. Types are BIGINT, INT, TEXT and BYTEA.
+    The statement is plain SQL after `WITH v(…) AS (…)` and must not contain `%` or `?`. On SQLite `v` may
+    end in rows of NULLs. Types are BIGINT, INT, TEXT and BYTEA.
     """
     found: list[Row[Any]] = []
     returns = "RETURNING" in statement or statement.lstrip().startswith("SELECT")
@@ -41,10 +41,10 @@ def execute(
 
 
 def unindexed(column: str, value: str) -> str:
-    """Return SQL that compares a text without any index over it: the rows of `v` are to be found by key.
+    """Return SQL that compares a text column in a way that no index serves: rows are found by their key.
 
-    Before it has counted the rows of a new table, PostgreSQL believes that a partial index holds a few of
-    them, and reads it whole for every group.
+    Without statistics of a new table PostgreSQL estimates that a partial index holds few rows, and reads it
+    whole for every chunk.
     """
     return f"{column} || '' = '{value}'"
 
@@ -65,14 +65,14 @@ def _arrays(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> tuple[s
 
 
 def _array(kind: str, values: Sequence[Any]) -> str:
-    """Write an array as PostgreSQL reads it: many times faster than value by value through the driver."""
+    """Return an array literal of PostgreSQL: many times faster than the driver, which adapts each value."""
     if kind == "BYTEA":
-        written = ['"\\\\x' + value.hex() + '"' if value is not None else "NULL" for value in values]
+        items = ['"\\\\x' + value.hex() + '"' if value is not None else "NULL" for value in values]
     elif kind == "TEXT":
-        written = ['"' + value.translate(_ESCAPED) + '"' if value is not None else "NULL" for value in values]
+        items = ['"' + value.translate(_ESCAPED) + '"' if value is not None else "NULL" for value in values]
     else:
-        written = [str(int(value)) if value is not None else "NULL" for value in values]
-    return "{" + ",".join(written) + "}"
+        items = [str(int(value)) if value is not None else "NULL" for value in values]
+    return "{" + ",".join(items) + "}"
 
 
 def _chunks(rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:

@@ -1,7 +1,7 @@
 """The moves of jobs that a user asks for: cancel, abandon, retry. They are made in chunks.
 
-A run may have millions of jobs, and nobody else can write meanwhile where the database is SQLite; so each
-call moves at most `rows_max` jobs in the caller's transaction and returns how many it moved, until none is.
+A run may have millions of jobs, and SQLite has one writer at a time. So each call moves at most `rows_max`
+jobs in the caller's transaction and returns how many it moved; the caller repeats it until that is 0.
 """
 
 from __future__ import annotations
@@ -27,12 +27,17 @@ if TYPE_CHECKING:
 ROWS_MAX = 5_000
 _ABANDONED = "abandoned"
 _FREE = "lease_owner = NULL, lease_until_ms = NULL, lease_gen = jobs.lease_gen + 1"
+# Condition on the last attempt `a` of a job: the one that answered it, else its newest.
 _LAST = "a.job_id = jobs.id AND a.attempt = COALESCE(jobs.answered_by, jobs.attempt)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """Which jobs to send anew: those in `states`; of these the lost ones, those with a code, those named."""
+    """Which jobs a retry sends again: those in `states`, narrowed by the other fields where given.
+
+    `lost`: only those whose last attempt was lost. `code`: only those with this error code. `custom_ids`:
+    only these jobs.
+    """
 
     states: frozenset[JobState]
     lost: bool = False
@@ -41,7 +46,7 @@ class Chosen:
 
 
 def in_chunks(database: Database, step: Callable[[Connection, Deltas], int]) -> None:
-    """Call one of the moves below again and again, each time in its own transaction, until none moved."""
+    """Call one of the moves below, each time in its own transaction, until it moves no job."""
     moved = 1
     while moved:
         with database.write() as connection:
@@ -51,7 +56,7 @@ def in_chunks(database: Database, step: Callable[[Connection, Deltas], int]) -> 
 
 
 def cancel(connection: Connection, run_id: int, now_ms: int, deltas: Deltas, rows_max: int = ROWS_MAX) -> int:
-    """End jobs that were not sent, or are held."""
+    """Cancel jobs that were not sent, or are held; return how many."""
     moved = 0
     for source in sorted(TRANSITIONS[Event.CANCEL].sources):
         rows = _pick(connection, run_id, f"state = '{source}'", {}, rows_max - moved)
@@ -69,10 +74,10 @@ def abandon(
     possible_ticks: Callable[[Row[Any]], int | None],
     rows_max: int = ROWS_MAX,
 ) -> int:
-    """End jobs whose answers are out, and leave the answers where they are.
+    """Cancel jobs whose results are not fetched yet, and do not fetch them; return how many.
 
-    `possible_ticks` says what such a job (model, prompt_tokens, output_tokens_max) may have cost,
-    None where nobody can tell.
+    `possible_ticks` takes a job's row (model, prompt_tokens, output_tokens_max) and returns an upper bound
+    of its cost, None where it is unknown.
     """
     moved = 0
     for source in sorted(TRANSITIONS[Event.ABANDON].sources):
@@ -104,7 +109,10 @@ def retry(
     deltas: Deltas,
     rows_max: int = ROWS_MAX,
 ) -> int:
-    """Make ended or held jobs pending again. A failed one whose attempt was accepted has one extra more."""
+    """Make ended or held jobs pending again; return how many.
+
+    A failed job whose last attempt was accepted gets one more extra.
+    """
     condition, values = _condition(chosen)
     rows = _pick(connection, run_id, condition, values, rows_max)
     change = (
@@ -120,7 +128,10 @@ def retry(
 
 
 def matching(connection: Connection, run_id: int, chosen: Chosen) -> list[Row[Any]]:
-    """Count what a retry would send: n, model, error_code, mean prompt_tokens and output_tokens_max."""
+    """Return what a retry would send, in groups, the largest first.
+
+    Columns: n, model, error_code, mean prompt_tokens, mean output_tokens_max.
+    """
     condition, values = _condition(chosen)
     query = text(
         "SELECT COUNT(*) AS n, model, error_code, AVG(prompt_tokens) AS prompt_tokens,"
@@ -143,9 +154,9 @@ def _condition(chosen: Chosen) -> tuple[str, dict[str, Any]]:
         parts.append("error_code = :code")
         values["code"] = chosen.code
     if chosen.custom_ids:
-        named = {f"id_{n}": custom_id for n, custom_id in enumerate(chosen.custom_ids)}
-        parts.append(f"custom_id IN ({', '.join(f':{name}' for name in named)})")
-        values |= named
+        id_values = {f"id_{n}": custom_id for n, custom_id in enumerate(chosen.custom_ids)}
+        parts.append(f"custom_id IN ({', '.join(f':{name}' for name in id_values)})")
+        values |= id_values
     return " AND ".join(parts), values
 
 
@@ -156,7 +167,7 @@ def _range(run_id: int) -> dict[str, Any]:
 def _pick(
     connection: Connection, run_id: int, condition: str, values: dict[str, Any], rows_max: int
 ) -> list[Row[Any]]:
-    """Take jobs that nobody else can move before this transaction ends."""
+    """Return the next jobs that fit, locked until this transaction ends."""
     lock = "" if connection.dialect.name == "sqlite" else "FOR UPDATE OF jobs"
     query = text(
         "SELECT id, state, error_code, attempt, model, prompt_tokens, output_tokens_max, reserved_ticks,"

@@ -1,4 +1,4 @@
-"""What collected answers used and cost, counted: those that were judged, and those that came too late."""
+"""Counts the usage and cost of collected results: those that were settled, and late ones."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 def came_late(connection: Connection, rows: Sequence[Settled], deltas: Deltas) -> None:
-    """Count what answers cost that came after the answer of another attempt; nothing moves.
+    """Count the cost of late results: those that came after the result of another attempt. No job moves.
 
-    Their attempts keep the reasons for which they were given up, but what they may have cost is known now.
-    Answers that were counted before, or whose jobs they may still end, are left alone.
+    Their attempts keep their outcomes; the cost bounds that stood for them are replaced by the real cost.
+    Results that were counted before, or that may still end their jobs, are skipped.
     """
     bounds = attempts.bounds_of_late(connection, [(row.job_id, row.attempt) for row in rows])
     late = [row for row in rows if (row.job_id, row.attempt) in bounds]
@@ -42,22 +42,27 @@ def came_late(connection: Connection, rows: Sequence[Settled], deltas: Deltas) -
 
 
 def covered(connection: Connection, rows: Sequence[Settled], deltas: Deltas) -> list[Settled]:
-    """Raise what unpriced answers may have cost to what they had reserved; count that where nobody knows."""
+    """Return the rows with `possible_ticks` of unpriced results raised to what they had reserved.
+
+    Where not even a bound is known, the reserved ticks are counted as unpriced instead. So an unknown cost
+    never undercounts the budget.
+    """
     unpriced = [(row.job_id, row.attempt) for row in rows if row.cost.ticks is None]
     reserved = attempts.reserved(connection, unpriced)
-    found = []
+    floored = []
     for row in rows:
-        possible, held = row.cost.possible_ticks, reserved.get(row.job_id, 0)
+        possible, reserved_ticks = row.cost.possible_ticks, reserved.get(row.job_id, 0)
         if possible is not None:
-            row = replace(row, cost=replace(row.cost, possible_ticks=at_least(possible, held)))  # noqa: PLW2901
+            possible = at_least(possible, reserved_ticks)
+            row = replace(row, cost=replace(row.cost, possible_ticks=possible))  # noqa: PLW2901
         else:
-            deltas.add(run_of(row.job_id), "ticks", "unpriced", held)
-        found.append(row)
-    return found
+            deltas.add(run_of(row.job_id), "ticks", "unpriced", reserved_ticks)
+        floored.append(row)
+    return floored
 
 
 def count(row: Settled, deltas: Deltas) -> None:
-    """Count an answer that was judged, and what its job makes of it."""
+    """Count a settled result: its cost, its latency, and where its job goes."""
     run_id, cost = run_of(row.job_id), row.cost
     _count_cost(row, deltas)
     deltas.add(run_id, "latency", row.latency_bucket)
@@ -72,7 +77,7 @@ def count(row: Settled, deltas: Deltas) -> None:
 
 
 def _count_cost(row: Settled, deltas: Deltas) -> None:
-    """Count what an answer used and cost, whatever its job makes of it."""
+    """Count the usage and cost of a result, whatever its job's state becomes."""
     run_id, cost = run_of(row.job_id), row.cost
     deltas.add(run_id, "attempts", "collected")
     for key, n in (
@@ -97,7 +102,7 @@ def _count_cost(row: Settled, deltas: Deltas) -> None:
 
 
 def count_possible(run_id: int, possible_ticks: int | None, deltas: Deltas) -> None:
-    """Count what nobody could read: what it may have cost, or that nobody knows even that."""
+    """Count an unknown cost: its upper bound, or one unknown job where there is no bound."""
     if possible_ticks is None:
         deltas.add(run_id, "unknown", "jobs")
     else:

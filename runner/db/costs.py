@@ -1,4 +1,4 @@
-"""What answers cost, added up by run, model and day: from the attempts themselves, not from the counters."""
+"""The cost of results by run, model and day, summed from the attempts, not from the counters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ _EPOCH = date(1970, 1, 1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What the answers of one run, by one model, collected on one day (UTC), have cost in ticks."""
+    """The cost of the results of one run by one model that were collected on one day (UTC).
+
+    `answers` is their number, `tokens` their total tokens; `model` is "" where it is unknown.
+    """
 
     run: int
     model: str
@@ -27,12 +30,12 @@ class Cost:
 
     @property
     def ticks(self) -> int:
-        """Return all of it."""
+        """Return reported and estimated ticks together."""
         return self.reported_ticks + self.estimated_ticks
 
 
 def read(connection: Connection, run_id: int | None) -> list[Cost]:
-    """Return what answers with a known cost add up to, in order; of one run or of all there are."""
+    """Return the costs of one run, or of all with None, by run, day and model; unknown costs are left out."""
     found = connection.execute(
         text(
             f"SELECT job_id >> {JOB_ID_SHIFT} AS run, COALESCE(model, '') AS model,"

@@ -1,19 +1,19 @@
-"""The counters of a run: written by delta beside what they count, read as sums over 8 shards.
+"""The counters of a run: changed by delta in the transaction of what they count, summed over 8 shards.
 
 | kind | key | counts |
 |---|---|---|
 | state | a job state | jobs in it |
 | code | an error code | failed jobs with it |
 | finish | a finish_reason | succeeded jobs with it |
-| flaw | length, refusal, empty | succeeded jobs whose answer is so |
+| flaw | length, refusal, empty | succeeded jobs whose result has it |
 | attempts | accepted, refused_for_now, polls, collected | submissions and fetches |
-| extra | ambiguous, lost, unusable, generation_failed, user_retry | attempts that gave no job its end |
+| extra | ambiguous, lost, unusable, generation_failed, user_retry | attempts that did not end their job |
 | tokens | prompt, cached, completion, reasoning, total | of every collected result |
-| ticks | reported, estimated | money of collected results |
-| ticks | possible_extra | a bound of what answers cost whose usage nobody could read |
-| ticks | reserved | what attempts that are out have reserved: of the jobs in `budget.RESERVES` |
-| ticks | unpriced | what answers had reserved that nobody can price: for the budget only |
-| unknown | jobs | answers, read or not, that nobody can price at all |
+| ticks | reported, estimated | the cost of collected results |
+| ticks | possible_extra | an upper bound of the cost of results whose usage is unknown |
+| ticks | reserved | reservations of attempts in flight: of the jobs in `rules.budget.RESERVES` |
+| ticks | unpriced | reservations of results without any price, for the budget only |
+| unknown | jobs | results, read or not, whose cost has not even a bound |
 | output | a returned model/a bucket | collected results by their output tokens (`rules.outputs`) |
 | model_jobs, model_ticks | a returned model | collected results, and their price |
 | returned | asked -> returned | collected results of another model than asked for |
@@ -38,9 +38,10 @@ Key = tuple[int, str, str]  # run, kind, key
 
 
 class Deltas:
-    """Collects changes within one transaction and writes them in one statement."""
+    """The changes of one transaction, collected and then written in one statement."""
 
     def __init__(self, shard: int) -> None:
+        """Use the shard of `shard` modulo SHARDS: workers that write at the same time have different ones."""
         self._shard = shard % SHARDS
         self._counts: Counter[Key] = Counter()
 
@@ -49,12 +50,12 @@ class Deltas:
         self._counts[(run_id, kind, key)] += n
 
     def moved(self, run_id: int, source: str, target: str, n: int = 1) -> None:
-        """Take `n` jobs from one state's count to another's."""
+        """Move `n` jobs from the count of one state to that of another."""
         self._counts[(run_id, "state", source)] -= n
         self._counts[(run_id, "state", target)] += n
 
     def write(self, connection: Connection) -> None:
-        """Write what was collected and forget it."""
+        """Write the collected changes and clear them."""
         rows = [(*key, self._shard, n) for key, n in sorted(self._counts.items()) if n]
         self._counts.clear()
         if rows:
@@ -69,23 +70,23 @@ class Deltas:
 
 
 def read(connection: Connection, run_id: int, *kinds: str) -> dict[tuple[str, str], int]:
-    """Return the counts of a run by (kind, key); of all kinds when none is named."""
+    """Return the counts of a run by (kind, key), of these kinds or of all."""
     listed = ", ".join(f"'{kind}'" for kind in kinds)
-    only = f" AND kind IN ({listed})" if kinds else ""
+    condition = f" AND kind IN ({listed})" if kinds else ""
     rows = connection.execute(
-        text(f"SELECT kind, key, SUM(n) FROM run_counters WHERE run_id = :run{only} GROUP BY kind, key"),
+        text(f"SELECT kind, key, SUM(n) FROM run_counters WHERE run_id = :run{condition} GROUP BY kind, key"),
         {"run": run_id},
     )
     return {(kind, key): int(n) for kind, key, n in rows}
 
 
 def states(counts: Mapping[tuple[str, str], int]) -> dict[JobState, int]:
-    """Pick the jobs by state from what `read` returned; every state is there."""
+    """Return the number of jobs by state from the counts of `read`; every state is a key."""
     return {state: counts.get(("state", state), 0) for state in JobState}
 
 
 def open_jobs(connection: Connection, run_id: int) -> int:
-    """Count the jobs of a run that still move by themselves."""
+    """Return the number of a run's jobs that still move without the user: neither ended nor held."""
     return int(
         connection.execute(
             text(
@@ -98,7 +99,7 @@ def open_jobs(connection: Connection, run_id: int) -> int:
 
 
 def out(connection: Connection, run_id: int) -> int:
-    """Count the jobs of a run that are on their way: being sent, waiting, or being collected."""
+    """Return the number of a run's jobs in flight: submitting, waiting or collecting."""
     return int(
         connection.execute(
             text(
@@ -111,19 +112,19 @@ def out(connection: Connection, run_id: int) -> int:
 
 
 def recount(connection: Connection, run_id: int) -> bool:
-    """Count the jobs' states anew; return whether the counters had drifted (and mend them)."""
+    """Count the jobs' states in the table; correct the counters where they differ and return whether so."""
     each = ", ".join(f"COUNT(CASE WHEN state = '{state}' THEN 1 END) AS {state}" for state in JobState)
     query = text(f"SELECT {each} FROM jobs WHERE run_id = :run")
     found = connection.execute(query, {"run": run_id}).mappings().one()
-    counted = {state: n for state, n in found.items() if n}  # GROUP BY would sort a million rows
-    kept = {k: n for (kind, k), n in read(connection, run_id).items() if kind == "state" and n}
-    if counted == kept:
+    actual = {state: n for state, n in found.items() if n}  # GROUP BY would sort a million rows
+    counted = {k: n for (kind, k), n in read(connection, run_id).items() if kind == "state" and n}
+    if actual == counted:
         return False
     connection.execute(
         text("DELETE FROM run_counters WHERE run_id = :run AND kind = 'state'"), {"run": run_id}
     )
     deltas = Deltas(0)
-    for state, n in counted.items():
+    for state, n in actual.items():
         deltas.add(run_id, "state", state, n)
     deltas.write(connection)
     return True

@@ -1,4 +1,4 @@
-"""What earlier runs of a file teach about the next one."""
+"""The output token counts of earlier runs of a file, for an estimate of the next one."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class Earlier(NamedTuple):
-    """The newest run that had answers, and the output counts of all of them together."""
+    """The newest earlier run with results (None: there is none), and the output counts of all of them."""
 
     run_id: int | None
     counts: Mapping[tuple[str, str], int]
 
 
 def answers(connection: Connection, input_sha256: str, path: Path | None) -> Earlier:
-    """Read what the answers of runs had that were loaded from the same content or the same path."""
+    """Return the output counts of the runs that were loaded from the same content or the same path."""
     rows = connection.execute(
         text(
             "SELECT c.key, SUM(c.n) AS n, MAX(r.id) AS run_id FROM runs r"

@@ -1,4 +1,4 @@
-"""The jobs that ended or are held, with their answers: what the output files are made of, page by page."""
+"""Reads the jobs that ended or are held, with their results, page by page: the rows of the output files."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ if TYPE_CHECKING:
 
     Page = Sequence[Row[Any]]
 
-PAGE_MAX, PAGE_BYTES = 1_000, 4 << 20  # ids, and bytes of answers, which are read at once
-_PAGE_FIRST = 64
-_HAND_OVER_S = 0.0001  # a thread gets the interpreter for its query now, and not when the page is used up
+PAGE_MAX, PAGE_BYTES = 1_000, 4 << 20  # of one page: ids, and bytes of results
+_PAGE_FIRST = 64  # ids of the first page
+_HAND_OVER_S = 0.0001  # a sleep that lets the reading thread send its query now, not after this page is used
 
 
 def pages(connection: Connection, first: int, last: int, page: int = PAGE_MAX) -> Iterator[Page]:
     """Yield the jobs of an id range in input order; the columns are those of `output.line.Ended`.
 
-    A page is a range of at most `page` ids, which needs no statistics to be found, and of about PAGE_BYTES.
-    PostgreSQL finds the next one while this one is used; the connection is for nothing else meanwhile.
+    A page is a range of at most `page` ids (a plan that needs no statistics) and of about PAGE_BYTES of
+    results. On PostgreSQL a thread reads the next page while the caller uses this one, so the connection
+    must not be used for anything else meanwhile.
     """
     highest = text("SELECT MAX(id) FROM jobs WHERE id BETWEEN :first AND :last")
     last = connection.execute(highest, {"first": first, "last": last}).scalar_one() or first - 1
@@ -36,9 +37,9 @@ def pages(connection: Connection, first: int, last: int, page: int = PAGE_MAX) -
 
 
 def _by_ranges(connection: Connection, first: int, last: int, page: int) -> Iterator[Page]:
-    """Have PostgreSQL read a range of each table, and join them.
+    """Yield pages with nested loops disabled: PostgreSQL then reads a range of each table and joins them.
 
-    It believes that few rows of the range have ended, and would look up each by itself, in twice the time.
+    It estimates that few rows of the range have ended and would look up each one, in twice the time.
     """
     connection.exec_driver_sql("SET LOCAL enable_nestloop = off")
     yield from _pages(connection, first, last, page)
@@ -46,14 +47,14 @@ def _by_ranges(connection: Connection, first: int, last: int, page: int) -> Iter
 
 
 def _pages(connection: Connection, first: int, last: int, page: int) -> Iterator[Page]:
-    mark = "?" if connection.dialect.name == "sqlite" else "%s"
-    within = f"BETWEEN {mark} AND {mark}"
+    placeholder = "?" if connection.dialect.name == "sqlite" else "%s"
+    within = f"BETWEEN {placeholder} AND {placeholder}"
     query = (
         "SELECT j.id, j.custom_id, j.state, j.error_code, j.attempt, j.spent, p.metadata,"
         " CASE j.state WHEN 'succeeded' THEN 200 ELSE a.http_status END, a.error_message,"
         " COALESCE(r.request_id, a.request_id), r.body"
         f" FROM jobs j JOIN payloads p ON p.job_id = j.id AND p.job_id {within}"
-        # Of an attempt that succeeded the lines tell nothing that is not known anyhow.
+        # The line of a job that succeeded needs nothing of its attempt: no lookup.
         " LEFT JOIN attempts a ON a.job_id = CASE j.state WHEN 'succeeded' THEN NULL ELSE j.id END"
         f" AND a.attempt = COALESCE(j.answered_by, j.attempt) AND a.job_id {within}"
         f" LEFT JOIN results r ON r.job_id = j.id AND r.attempt = j.answered_by AND r.job_id {within}"
@@ -66,14 +67,14 @@ def _pages(connection: Connection, first: int, last: int, page: int) -> Iterator
         rows = connection.exec_driver_sql(query, values, execution_options={AS_BYTES: True}).all()
         yield rows
         first += size
-        held_bytes = sum(len(row[-1] or b"") for row in rows)
-        size = max(1, min(page, size * 2, size * PAGE_BYTES // (held_bytes or 1)))
+        body_bytes = sum(len(row[-1] or b"") for row in rows)
+        size = max(1, min(page, size * 2, size * PAGE_BYTES // (body_bytes or 1)))
 
 
 def _read_ahead(pages: Iterator[Page]) -> Iterator[Page]:
     with ThreadPoolExecutor(1, "read") as reader:
-        coming = reader.submit(next, pages, None)
-        while (page := coming.result()) is not None:
-            coming = reader.submit(next, pages, None)
+        next_page = reader.submit(next, pages, None)
+        while (page := next_page.result()) is not None:
+            next_page = reader.submit(next, pages, None)
             time.sleep(_HAND_OVER_S)
             yield page

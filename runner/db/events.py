@@ -1,4 +1,4 @@
-"""What happened to a run, with time and cause: pauses, waits, new limits, warnings, its end."""
+"""The events of a run, with time and cause: pauses, waits, new limits, warnings, its end."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
-WARNING: Final = "warning"  # the kind of an event that whoever watches must see
-WRITTEN: Final = "written"  # a worker wrote the files of a run that had ended
+WARNING: Final = "warning"  # the kind of an event that every watching command shows
+WRITTEN: Final = "written"  # the kind: a worker wrote the files of an ended run
 
 
 def note(connection: Connection, run_id: int, at_ms: int, kind: str, cause: str) -> None:
-    """Put one event of a run on record."""
+    """Record an event of a run."""
     connection.execute(
         text("INSERT INTO run_events (run_id, at_ms, kind, cause) VALUES (:run, :at, :kind, :cause)"),
         {"run": run_id, "at": at_ms, "kind": kind, "cause": kept(cause)},
@@ -19,17 +19,17 @@ def note(connection: Connection, run_id: int, at_ms: int, kind: str, cause: str)
 
 
 def note_once(connection: Connection, run_id: int, at_ms: int, kind: str, cause: str) -> None:
-    """Put an event on record, unless the last one of its kind said the same: many processes see one thing.
+    """Record an event, unless the last one of its kind has the same cause: many processes notice one thing.
 
-    A cause like `grok-4.3: …` is of another kind than that of another model.
+    A cause like `grok-4.3: …` is compared with the last cause of the same model only.
     """
-    about = f"{kept(cause).partition(': ')[0]}: " if ": " in cause else ""
+    prefix = f"{kept(cause).partition(': ')[0]}: " if ": " in cause else ""
     last = connection.execute(
         text(
             "SELECT cause FROM run_events WHERE run_id = :run AND kind = :kind"
             " AND substr(cause, 1, :length) = :about ORDER BY id DESC LIMIT 1"
         ),
-        {"run": run_id, "kind": kind, "length": len(about), "about": about},
+        {"run": run_id, "kind": kind, "length": len(prefix), "about": prefix},
     ).scalar_one_or_none()
     if last != kept(cause):
         note(connection, run_id, at_ms, kind, cause)
@@ -45,5 +45,5 @@ def of_run(connection: Connection, run_id: int) -> list[Row[Any]]:
 
 
 def kept(words: str) -> str:
-    """Return words as PostgreSQL can keep them."""
-    return words.replace("\0", "\ufffd")  # PostgreSQL's text takes no NUL
+    """Return a text without NUL, which PostgreSQL cannot store."""
+    return words.replace("\0", "\ufffd")

@@ -1,4 +1,4 @@
-"""Which jobs ended so: one of each kind as an example, or all of their ids."""
+"""The jobs that ended with an error code or a flaw: one of each as an example, or all of their ids."""
 
 from __future__ import annotations
 
@@ -23,32 +23,35 @@ _BY_FLAW: Final = (
 
 
 def of_codes(connection: Connection, run_id: int, codes: Iterable[str]) -> dict[str, str]:
-    """Return for each error code the custom_id of the first job of a run that failed with it."""
+    """Return the custom_id of the first job that failed with each error code, by code."""
     return _first_of_each(connection, run_id, codes, _BY_CODE)
 
 
 def of_flaws(connection: Connection, run_id: int, flaws: Iterable[str]) -> dict[str, str]:
-    """Return for each flaw the custom_id of the first job that succeeded with an answer like that."""
+    """Return the custom_id of the first job that succeeded with each flaw, by flaw."""
     return _first_of_each(connection, run_id, flaws, _BY_FLAW)
 
 
 def ids(connection: Connection, run_id: int, word: str) -> Iterator[str]:
-    """Yield the custom_ids of all jobs that failed or are held with a code, or have an answer with a flaw."""
+    """Yield the custom_ids of all jobs that failed or are held with a code, or have a result with a flaw.
+
+    `word` is the code or the flaw.
+    """
     for condition in (_BY_CODE, _HELD, _BY_FLAW):
-        after = job_id(run_id, 0)
-        while rows := _some(connection, run_id, word, condition, after, _PAGE):
+        first = job_id(run_id, 0)
+        while rows := _page(connection, run_id, word, condition, first, _PAGE):
             yield from (row[1] for row in rows)
-            after = rows[-1][0] + 1
+            first = rows[-1][0] + 1
 
 
 def _first_of_each(
     connection: Connection, run_id: int, words: Iterable[str], condition: str
 ) -> dict[str, str]:
-    found = {word: _some(connection, run_id, word, condition, job_id(run_id, 0), 1) for word in words}
+    found = {word: _page(connection, run_id, word, condition, job_id(run_id, 0), 1) for word in words}
     return {word: rows[0][1] for word, rows in found.items() if rows}
 
 
-def _some(
+def _page(
     connection: Connection, run_id: int, word: str, condition: str, first: int, rows_max: int
 ) -> list[tuple[int, str]]:
     query = text(f"SELECT id, custom_id FROM jobs WHERE {condition} ORDER BY id LIMIT :rows")

@@ -1,4 +1,4 @@
-"""Loading: many new jobs at once, by the fastest way each database has."""
+"""Inserts the jobs of a run in bulk, by the fastest way that each database has."""
 
 from __future__ import annotations
 
@@ -26,14 +26,17 @@ _JOBS = (
     " polls int4, misses int4, settle_tries int4"
 )
 _PAYLOADS = "job_id int8, body bytea, metadata bytea, conv_id text"
-# In one statement, which is a third faster than one each, and lets other threads work meanwhile;
-# x 17 columns, of 32,766 values that a statement may have.
+# Rows of one INSERT: a third faster than one row each, and other threads run meanwhile. With 17 columns
+# that is half of the 32,766 values that SQLite takes in a statement.
 _SQLITE_ROWS = 1_000
-_LARGE_BYTES = 1 << 20
+_LARGE_BYTES = 1 << 20  # larger bodies are written in pieces of this size
 
 
 class NewJob(NamedTuple):
-    """One line that is to become a job. (A tuple is made in a third of a dataclass's time.)"""
+    """One line of a job file, as a row to insert. (A tuple: made in a third of a dataclass's time.)
+
+    `line` is its number in the file, `extra` the raw JSON of its metadata, `body` the request as written.
+    """
 
     line: int
     custom_id: str
@@ -45,13 +48,13 @@ class NewJob(NamedTuple):
     conv_id: str | None
 
 
-_BODY = NewJob._fields.index("body")  # what stands before it goes into jobs, the rest into payloads
+_BODY = NewJob._fields.index("body")  # the fields before it go into jobs, the others into payloads
 
 
 def insert(connection: Connection, run_id: int, first_ordinal: int, jobs: Sequence[NewJob]) -> None:
-    """Insert jobs with the ordinals from `first_ordinal` on, and count them.
+    """Insert jobs as the ordinals from `first_ordinal` on, and add them to the counters.
 
-    Raises SQLAlchemy's DBAPIError, as any other statement.
+    Raises SQLAlchemy's DBAPIError, as any other statement does.
     """
     first = job_id(run_id, first_ordinal)
     state = JobState.PENDING.value
@@ -79,14 +82,14 @@ def _insert(connection: Connection, table: str, columns: str, rows: Sequence[tup
     driver = connection.connection.driver_connection
     assert driver is not None  # noqa: S101 - an open connection has one
     if connection.dialect.name == "sqlite":
-        marks = f"({', '.join('?' for _ in names)})"
-        many = f"INSERT INTO {into} VALUES {', '.join([marks] * _SQLITE_ROWS)}"
+        placeholders = f"({', '.join('?' for _ in names)})"
+        many = f"INSERT INTO {into} VALUES {', '.join([placeholders] * _SQLITE_ROWS)}"
         whole = len(rows) - len(rows) % _SQLITE_ROWS
         for start in range(0, whole, _SQLITE_ROWS):
             driver.execute(many, list(chain.from_iterable(rows[start : start + _SQLITE_ROWS])))
-        driver.executemany(f"INSERT INTO {into} VALUES {marks}", rows[whole:])
+        driver.executemany(f"INSERT INTO {into} VALUES {placeholders}", rows[whole:])
         return
-    # The binary form takes a third of the time, and no other types than the columns'.
+    # The binary format takes a third of the time; it needs exactly the types of the columns.
     with driver.cursor() as cursor, cursor.copy(f"COPY {into} FROM STDIN (FORMAT BINARY)") as copy:
         copy.set_types(types)
         for row in rows:
@@ -94,7 +97,7 @@ def _insert(connection: Connection, table: str, columns: str, rows: Sequence[tup
 
 
 def _insert_large(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Write large bodies piece by piece: SQLite would keep a copy of the last one with the statement."""
+    """Insert rows with large bodies, the body piece by piece: else SQLite keeps a copy with the statement."""
     driver: Any = connection.connection.driver_connection
     for number, body, extra, conv_id in rows:
         driver.execute(
@@ -108,7 +111,7 @@ def _insert_large(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> No
 
 @contextmanager
 def shared_lock(database: Database, name: str) -> Iterator[None]:
-    """Hold a lock that all hosts of a PostgreSQL database share; on SQLite the state folder has its own."""
+    """Hold a PostgreSQL advisory lock, shared by all hosts. SQLite: no lock, the state folder has its own."""
     if database.is_sqlite:
         yield
         return

@@ -1,13 +1,13 @@
-"""The ids of jobs: the run in the high bits, the place in its file in the low ones."""
+"""The ids of jobs: the run in the high bits, the ordinal in its file (from 0) in the low 32 bits."""
 
 from __future__ import annotations
 
 JOB_ID_SHIFT = 32
-JOBS_MAX = (1 << JOB_ID_SHIFT) - 1  # of one run
+JOBS_MAX = (1 << JOB_ID_SHIFT) - 1  # jobs of one run
 
 
 def job_id(run_id: int, ordinal: int) -> int:
-    """Return the id of the `ordinal`-th job (from 0) of a run: a run's ids are one contiguous range."""
+    """Return the id of a run's job by its ordinal, from 0: the ids of a run are one contiguous range."""
     return (run_id << JOB_ID_SHIFT) | ordinal
 
 

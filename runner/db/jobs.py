@@ -1,7 +1,7 @@
-"""The moves of jobs: one function a transition of `rules.states`, each a guarded UPDATE for many rows.
+"""The moves of jobs: one function for each event of `rules.states`, each a guarded UPDATE of many rows.
 
-Every function returns the ids of the jobs that really moved. A job that is missing there was moved by
-somebody else before; that is a normal answer and no error.
+Every function returns the ids of the jobs that it moved. A job that is missing there was moved by another
+process before; that is normal and no error.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class _Move:
-    """One row of a guarded UPDATE."""
+class _MoveRow:
+    """The values of one row of a guarded UPDATE; each statement uses some of them."""
 
     job_id: int
     target: JobState
-    gen: int = 0
+    gen: int = 0  # of the lease
     due_at_ms: int = 0
     at_ms: int | None = None
     code: str | None = None
     request_id: str | None = None
     misses: int = 0
-    unasked: int = 0
-    spent: int = 0
-    extra: int = 0
-    answered_by: int | None = None
-    reserve: int | None = None
+    unasked: int = 0  # polls that the claim counted and that were not sent
+    spent: int = 0  # attempts to add
+    extra: int = 0  # extras to add
+    answered_by: int | None = None  # the attempt whose result is stored
+    reserve: int | None = None  # ticks
     finished_at_ms: int | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -52,7 +52,7 @@ class _Move:
 
 Move = Callable[[Connection, Sequence[Any], Deltas], set[int]]
 
-_COLUMNS = {  # of `v`: the type, and where a move has the value
+_COLUMNS = {  # of `v`: the type, and the attribute of _MoveRow with the value
     "id": ("BIGINT", "job_id"),
     "gen": ("INT", "gen"),
     "target": ("TEXT", "target.value"),
@@ -68,10 +68,11 @@ _COLUMNS = {  # of `v`: the type, and where a move has the value
     "answered_by": ("INT", "answered_by"),
     "reserve": ("BIGINT", "reserve"),
 }
-_EXTRAS = frozenset({Event.AMBIGUOUS, Event.LOST, Event.GENERATION_FAILED})
-_NEWLY_STORED = "lease_gen = lease_gen + 1, settle_tries = 0"
-_LOOK_IN_TURN = sorted(JobState, key=lambda state: state is not JobState.COLLECTING)  # most answers' jobs
-_FREE = "state = v.target, lease_owner = NULL, lease_until_ms = NULL"
+_EXTRA_EVENTS = frozenset({Event.AMBIGUOUS, Event.LOST, Event.GENERATION_FAILED})
+_NEW_RESULT = "lease_gen = lease_gen + 1, settle_tries = 0"
+# Of several source states the likeliest first: most jobs that get a result are collecting.
+_SOURCE_ORDER = sorted(JobState, key=lambda state: state is not JobState.COLLECTING)
+_MOVE_AND_RELEASE = "state = v.target, lease_owner = NULL, lease_until_ms = NULL"
 
 
 def send(
@@ -85,16 +86,16 @@ def send(
     slots: Mapping[int, str] = MappingProxyType({}),
     reserves: Mapping[int, int | None] = MappingProxyType({}),
 ) -> set[int]:
-    """Mark leased jobs as being sent, under leases until `until_ms`, and put their attempts on record.
+    """Move leased jobs to submitting, under leases until `until_ms`, and record their attempts.
 
-    `slots` are the limiter's, by job: whoever brings the answer settles what it really used. `reserves`
-    are the ticks by job that the attempts reserve.
+    `slots` are the names of the limiter's slots by job id: the worker that fetches the result returns the
+    unused tokens of the slot. `reserves` are the ticks that the attempts reserve, by job id.
     """
     moves = [
-        _Move(lease.job_id, JobState.SUBMITTING, lease.gen, reserve=reserves.get(lease.job_id))
+        _MoveRow(lease.job_id, JobState.SUBMITTING, lease.gen, reserve=reserves.get(lease.job_id))
         for lease in leases
     ]
-    moved = _guarded(
+    moved = _guarded_update(
         connection,
         Event.SEND,
         moves,
@@ -114,12 +115,12 @@ def send(
 
 
 def accepted(connection: Connection, rows: Sequence[Accepted], deltas: Deltas) -> set[int]:
-    """The API gave request ids: the jobs wait for their answers.
+    """Move jobs whose attempts were accepted to waiting, with their request ids.
 
-    The attempt is accepted even where the job has moved on: its id stays in the history.
+    The attempt gets its request id even where its job has moved on, and stays in the history.
     """
     moves = [
-        _Move(
+        _MoveRow(
             row.lease.job_id,
             JobState.WAITING,
             row.lease.gen,
@@ -129,11 +130,11 @@ def accepted(connection: Connection, rows: Sequence[Accepted], deltas: Deltas) -
         )
         for row in rows
     ]
-    moved = _guarded(
+    moved = _guarded_update(
         connection,
         Event.ACCEPTED,
         moves,
-        f"{_FREE}, request_id = v.request_id, accepted_at_ms = v.at, due_at_ms = v.due",
+        f"{_MOVE_AND_RELEASE}, request_id = v.request_id, accepted_at_ms = v.at, due_at_ms = v.due",
         deltas,
     )
     first = attempts.accepted(
@@ -146,36 +147,36 @@ def accepted(connection: Connection, rows: Sequence[Accepted], deltas: Deltas) -
 
 
 def not_sent(connection: Connection, rows: Sequence[Back], deltas: Deltas) -> set[int]:
-    """The POSTs surely never left: the jobs are pending again and nothing was spent."""
-    return _back(connection, Event.NOT_SENT, rows, deltas)
+    """Requeue jobs whose requests certainly never left: nothing was spent."""
+    return _requeue(connection, Event.NOT_SENT, rows, deltas)
 
 
 def refused_for_now(connection: Connection, rows: Sequence[Back], deltas: Deltas) -> set[int]:
-    """The API said later: the jobs are pending again and no attempt is spent."""
-    moved = _back(connection, Event.REFUSED_FOR_NOW, rows, deltas)
+    """Requeue jobs that the API refused for now (429, 503): no attempt is spent."""
+    moved = _requeue(connection, Event.REFUSED_FOR_NOW, rows, deltas)
     for job_id in moved:
         deltas.add(run_of(job_id), "attempts", "refused_for_now")
     return moved
 
 
 def refused(connection: Connection, rows: Sequence[Back], deltas: Deltas) -> set[int]:
-    """The API refused the jobs for their own fault: they have failed; some refusals may cost a fee."""
-    return _back(connection, Event.REFUSED, rows, deltas, spent=1)
+    """Fail jobs that the API refused for their own fault; `possible_ticks` bounds a fee for the refusal."""
+    return _requeue(connection, Event.REFUSED, rows, deltas, spent=1)
 
 
 def ambiguous(connection: Connection, rows: Sequence[Back], deltas: Deltas) -> set[int]:
-    """Nobody can know whether the POSTs arrived: counted as extras, with what they may have cost."""
-    return _extra(connection, Event.AMBIGUOUS, rows, deltas)
+    """Requeue or hold jobs whose requests have an unknown outcome: extras, with their possible cost."""
+    return _requeue_as_extra(connection, Event.AMBIGUOUS, rows, deltas)
 
 
 def lost(connection: Connection, rows: Sequence[Back], deltas: Deltas) -> set[int]:
-    """The answers are gone: counted as extras, with what they may have cost."""
-    return _extra(connection, Event.LOST, rows, deltas)
+    """Requeue or hold jobs whose results are gone: extras, with their possible cost."""
+    return _requeue_as_extra(connection, Event.LOST, rows, deltas)
 
 
 def generation_failed(connection: Connection, rows: Sequence[Back], deltas: Deltas) -> set[int]:
-    """A fetch was told that the generation failed: an attempt is spent; another one is an extra."""
-    moved = _back(connection, Event.GENERATION_FAILED, rows, deltas, spent=1)
+    """Requeue or fail jobs whose generation failed: an attempt is spent; a requeue makes it an extra."""
+    moved = _requeue(connection, Event.GENERATION_FAILED, rows, deltas, spent=1)
     for row in rows:
         if row.lease.job_id in moved and row.target is JobState.PENDING:
             deltas.add(row.lease.run_id, "extra", Event.GENERATION_FAILED)
@@ -183,27 +184,27 @@ def generation_failed(connection: Connection, rows: Sequence[Back], deltas: Delt
 
 
 def not_ready(connection: Connection, rows: Sequence[NotYet], deltas: Deltas) -> set[int]:
-    """202: the answers are not generated yet; the jobs wait on."""
-    return _not_yet(connection, Event.NOT_READY, rows, deltas)
+    """Move jobs back to waiting whose results are not generated yet (202)."""
+    return _poll_again(connection, Event.NOT_READY, rows, deltas)
 
 
 def later(connection: Connection, rows: Sequence[NotYet], deltas: Deltas) -> set[int]:
-    """Fetches came to nothing for now: the jobs wait on."""
-    return _not_yet(connection, Event.LATER, rows, deltas)
+    """Move jobs back to waiting whose fetches failed for now (429, 5xx, connection) or were not made."""
+    return _poll_again(connection, Event.LATER, rows, deltas)
 
 
 def stored(connection: Connection, answers: Sequence[Received], deltas: Deltas) -> set[int]:
-    """Keep answers; their jobs, wherever they are, are stored.
+    """Store results and move their jobs to stored, from any open state.
 
-    An answer that was kept before moves nothing: it was judged then, and its job may be on its way again.
+    A result that was stored before moves nothing: it was settled then, and its job may be in flight again.
     """
     new = results.insert(connection, answers)
-    moves = [_Move(job_id, JobState.STORED, answered_by=attempt) for job_id, attempt in sorted(new)]
-    return _guarded(
+    moves = [_MoveRow(job_id, JobState.STORED, answered_by=attempt) for job_id, attempt in sorted(new)]
+    return _guarded_update(
         connection,
         Event.STORED,
         moves,
-        f"{_FREE}, answered_by = v.answered_by, finished_at_ms = NULL, {_NEWLY_STORED}",
+        f"{_MOVE_AND_RELEASE}, answered_by = v.answered_by, finished_at_ms = NULL, {_NEW_RESULT}",
         deltas,
     )
 
@@ -211,47 +212,47 @@ def stored(connection: Connection, answers: Sequence[Received], deltas: Deltas) 
 def answered(
     connection: Connection, answers: Sequence[tuple[Received, Settled]], deltas: Deltas
 ) -> set[tuple[int, int]]:
-    """Keep answers that were judged at once: the moves `stored` and `settled` as one.
+    """Store results and settle them in one move: `stored` and `settled` together.
 
-    Return the (job, attempt) that moved their jobs: an answer that was kept before does not, nor does
-    another one of the same job.
+    Return the (job, attempt) that moved their jobs. A result that was stored before moves nothing, nor does
+    a second result of the same job.
     """
     new = results.insert(connection, [received for received, _ in answers])
     first: dict[int, Settled] = {}
     for _, row in answers:
         if (row.job_id, row.attempt) in new:
             first.setdefault(row.job_id, row)
-    moved = _judged(connection, list(first.values()), deltas, by_way_of=Event.STORED)
+    moved = _settle(connection, list(first.values()), deltas, via=Event.STORED)
     return {(job_id, first[job_id].attempt) for job_id in moved}
 
 
 def settled(connection: Connection, rows: Sequence[Settled], deltas: Deltas) -> set[int]:
-    """Stored answers were judged: the jobs end, or go again. Costs are counted either way.
+    """Move stored jobs to their end, or requeue them, as their results were classified; count the costs.
 
-    A verdict on another answer than the one that is stored now comes too late and moves nothing.
+    A settlement of another result than the one that is stored now is too late and moves nothing.
     """
-    return _judged(connection, rows, deltas, only="jobs.answered_by = v.answered_by")
+    return _settle(connection, rows, deltas, condition="jobs.answered_by = v.answered_by")
 
 
-def _judged(
+def _settle(
     connection: Connection,
     rows: Sequence[Settled],
     deltas: Deltas,
     *,
-    only: str = "",
-    by_way_of: Event | None = None,
+    condition: str = "",
+    via: Event | None = None,
 ) -> set[int]:
     change = (
-        f"{_FREE}, due_at_ms = v.due, finished_at_ms = v.finished, error_code = v.code,"
+        f"{_MOVE_AND_RELEASE}, due_at_ms = v.due, finished_at_ms = v.finished, error_code = v.code,"
         " spent = jobs.spent + v.spent, extras = jobs.extras + v.extra,"
         " answered_by = CASE WHEN v.finished IS NULL THEN NULL ELSE v.answered_by END"
     )
-    if by_way_of is Event.STORED:
-        change += f", {_NEWLY_STORED}"
+    if via is Event.STORED:
+        change += f", {_NEW_RESULT}"
     moved: set[int] = set()
     for event in (Event.SUCCEEDED, Event.UNUSABLE, Event.GENERATION_FAILED):
         moves = [
-            _Move(
+            _MoveRow(
                 row.job_id,
                 row.target,
                 due_at_ms=row.due_at_ms,
@@ -264,7 +265,7 @@ def _judged(
             for row in rows
             if row.event is event
         ]
-        moved |= _guarded(connection, event, moves, change, deltas, only, by_way_of)
+        moved |= _guarded_update(connection, event, moves, change, deltas, condition, via)
     ended = collected.covered(connection, [row for row in rows if row.job_id in moved], deltas)
     attempts.settled(connection, ended)
     for row in ended:
@@ -272,9 +273,9 @@ def _judged(
     return moved
 
 
-def _not_yet(connection: Connection, event: Event, rows: Sequence[NotYet], deltas: Deltas) -> set[int]:
+def _poll_again(connection: Connection, event: Event, rows: Sequence[NotYet], deltas: Deltas) -> set[int]:
     moves = [
-        _Move(
+        _MoveRow(
             row.lease.job_id,
             JobState.WAITING,
             row.lease.gen,
@@ -284,19 +285,19 @@ def _not_yet(connection: Connection, event: Event, rows: Sequence[NotYet], delta
         )
         for row in rows
     ]
-    change = f"{_FREE}, due_at_ms = v.due, misses = v.misses, polls = jobs.polls - v.unasked"
-    moved = _guarded(connection, event, moves, change, deltas)
+    change = f"{_MOVE_AND_RELEASE}, due_at_ms = v.due, misses = v.misses, polls = jobs.polls - v.unasked"
+    moved = _guarded_update(connection, event, moves, change, deltas)
     for row in rows:
-        if row.lease.job_id in moved and not row.asked:  # the claim had counted it
+        if row.lease.job_id in moved and not row.asked:  # the claim has counted a poll
             deltas.add(row.lease.run_id, "attempts", "polls", -1)
     return moved
 
 
-def _back(
+def _requeue(
     connection: Connection, event: Event, rows: Sequence[Back], deltas: Deltas, *, spent: int = 0
 ) -> set[int]:
     moves = [
-        _Move(
+        _MoveRow(
             row.lease.job_id,
             row.target,
             row.lease.gen,
@@ -304,31 +305,31 @@ def _back(
             at_ms=row.at_ms,
             code=row.cause.code if row.target is not JobState.PENDING else None,
             spent=spent,
-            extra=int(event in _EXTRAS and row.target is not JobState.FAILED),
+            extra=int(event in _EXTRA_EVENTS and row.target is not JobState.FAILED),
         )
         for row in rows
     ]
-    moved = _guarded(
+    moved = _guarded_update(
         connection,
         event,
         moves,
-        f"{_FREE}, due_at_ms = v.due, finished_at_ms = v.finished, error_code = v.code,"
+        f"{_MOVE_AND_RELEASE}, due_at_ms = v.due, finished_at_ms = v.finished, error_code = v.code,"
         " spent = jobs.spent + v.spent, extras = jobs.extras + v.extra",
         deltas,
     )
-    gone = [row for row in rows if row.lease.job_id in moved]
-    if event in _EXTRAS:
-        gone = _covered(connection, gone)
-    attempts.ended(connection, event, gone)
-    for row in gone:
+    ended = [row for row in rows if row.lease.job_id in moved]
+    if event in _EXTRA_EVENTS:
+        ended = _with_reserved_floor(connection, ended)
+    attempts.ended(connection, event, ended)
+    for row in ended:
         collected.count_possible(row.lease.run_id, row.possible_ticks, deltas)
         if row.target is JobState.FAILED:
             deltas.add(row.lease.run_id, "code", row.cause.code)
     return moved
 
 
-def _covered(connection: Connection, rows: Sequence[Back]) -> list[Back]:
-    """Raise what attempts may have cost to what they had reserved."""
+def _with_reserved_floor(connection: Connection, rows: Sequence[Back]) -> list[Back]:
+    """Return the rows with `possible_ticks` raised to the reserved ticks of their attempts."""
     reserved = attempts.reserved(connection, [(row.lease.job_id, row.lease.attempt) for row in rows])
     return [
         replace(row, possible_ticks=at_least(row.possible_ticks, reserved.get(row.lease.job_id)))
@@ -336,26 +337,27 @@ def _covered(connection: Connection, rows: Sequence[Back]) -> list[Back]:
     ]
 
 
-def _extra(connection: Connection, event: Event, rows: Sequence[Back], deltas: Deltas) -> set[int]:
-    moved = _back(connection, event, rows, deltas)
+def _requeue_as_extra(connection: Connection, event: Event, rows: Sequence[Back], deltas: Deltas) -> set[int]:
+    moved = _requeue(connection, event, rows, deltas)
     for row in rows:
         if row.lease.job_id in moved:
             deltas.add(row.lease.run_id, "extra", event)
     return moved
 
 
-def _guarded(
+def _guarded_update(
     connection: Connection,
     event: Event,
-    moves: Sequence[_Move],
+    moves: Sequence[_MoveRow],
     change: str,
     deltas: Deltas,
-    only: str = "",
-    by_way_of: Event | None = None,
+    condition: str = "",
+    via: Event | None = None,
 ) -> set[int]:
-    """Move rows along one transition of the table, if they still stand at its start (and lease).
+    """Move jobs along the transition of `event`, where their state and lease are still as expected.
 
-    `only` is a further condition, in SQL; `by_way_of` a transition that is gone along before, unseen.
+    `change` is the SET clause and `condition` a further condition, both in SQL. `via` is a transition that
+    is made in the same step before: the jobs start from its source states.
     """
     if not moves:
         return set()
@@ -363,14 +365,14 @@ def _guarded(
     if not {move.target for move in moves} <= transition.targets:
         raise Bug(f"{event} does not lead to {sorted({move.target for move in moves})}")
     moved: set[int] = set()
-    start = TRANSITIONS[by_way_of] if by_way_of else transition
-    if by_way_of and not start.targets <= transition.sources:
-        raise Bug(f"{by_way_of} does not lead to {event}")
-    for source in sorted(start.sources, key=_LOOK_IN_TURN.index):
+    start = TRANSITIONS[via] if via else transition
+    if via and not start.targets <= transition.sources:
+        raise Bug(f"{via} does not lead to {event}")
+    for source in sorted(start.sources, key=_SOURCE_ORDER.index):
         guards = [
             bulk.unindexed("jobs.state", source),
             "jobs.lease_gen = v.gen" if start.fenced else "",
-            only,
+            condition,
         ]
         guard = " AND ".join(filter(None, guards))
         statement = (

@@ -1,4 +1,4 @@
-"""Who may work on which job: claims under a lease, renewals, and leases that ran out."""
+"""Leases: a process leases pending jobs to send them, or claims waiting jobs to fetch their results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """The right to move one job: it holds while the job's `lease_gen` is still `gen`."""
+    """The right to move one job: valid while the job's `lease_gen` is still `gen`.
+
+    `attempt` is the attempt that the holder sends or fetches.
+    """
 
     job_id: int
     gen: int
@@ -33,10 +36,10 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """Which pending jobs a process may lease at once, and how many.
+    """Which pending jobs a process may lease in one call, and how many.
 
-    With `ordinals_max` only the first so many jobs of the file; `never_in_doubt`: only those none of whose
-    requests ended without a reply.
+    `bytes_max` bounds the sum of the bodies. `ordinals_max`: only the first jobs of the file, up to this
+    number. `never_in_doubt`: only jobs without extras, so without a request of unknown outcome.
     """
 
     rows_max: int
@@ -47,7 +50,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leased:
-    """A pending job that one process is about to send."""
+    """A pending job that this process has leased to send."""
 
     lease: Lease
     custom_id: str
@@ -61,7 +64,7 @@ class Leased:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
-    """A waiting job whose answer one process is about to ask for."""
+    """A waiting job that this process has claimed to fetch its result."""
 
     lease: Lease
     model: str
@@ -79,13 +82,16 @@ class Claimed:
 def lease_pending(
     connection: Connection, share: Share, *, run_id: int, worker: int, now_ms: int, until_ms: int
 ) -> list[Leased]:
-    """Lease the next pending jobs of a run, in file order."""
-    only_sound = " AND extras = 0" if share.never_in_doubt else ""
+    """Lease the next pending jobs of a run and return them in file order.
+
+    A job larger than `share.bytes_max` is leased alone.
+    """
+    without_extras = " AND extras = 0" if share.never_in_doubt else ""
     rows = connection.execute(
         text(
             "WITH c AS MATERIALIZED (SELECT id FROM jobs WHERE run_id = :run AND state = 'pending'"
             " AND id < :last AND due_at_ms <= :now AND (lease_until_ms IS NULL OR lease_until_ms <= :now)"
-            f"{only_sound} ORDER BY id LIMIT :rows {_skip_locked(connection)})"
+            f"{without_extras} ORDER BY id LIMIT :rows {_skip_locked(connection)})"
             " UPDATE jobs SET lease_owner = :worker, lease_until_ms = :until, lease_gen = lease_gen + 1"
             " WHERE id IN (SELECT id FROM c)"
             " RETURNING id, lease_gen, attempt, custom_id, model, prompt_tokens, output_tokens_max,"
@@ -101,15 +107,15 @@ def lease_pending(
         },
     ).all()
     leased = sorted((_leased(row) for row in rows), key=lambda job: job.lease.job_id)
-    kept: list[Leased] = []
+    fitting: list[Leased] = []
     size = 0
     for job in leased:
         size += job.body_bytes
-        if kept and size > share.bytes_max:
+        if fitting and size > share.bytes_max:
             break
-        kept.append(job)
-    release(connection, [job.lease for job in leased[len(kept) :]])
-    return kept
+        fitting.append(job)
+    release(connection, [job.lease for job in leased[len(fitting) :]])
+    return fitting
 
 
 def claim_waiting(
@@ -122,15 +128,15 @@ def claim_waiting(
     deltas: Deltas,
     accepted_before_ms: int | None = None,
 ) -> list[Claimed]:
-    """Claim waiting jobs that are due, the longest due first (the move `claim`).
+    """Claim waiting jobs that are due (the move `claim`) and return them, the longest due first.
 
-    With `accepted_before_ms` only those that the API accepted before it.
+    With `accepted_before_ms` only those that the API accepted before that time.
     """
-    only_old = "" if accepted_before_ms is None else " AND accepted_at_ms < :before"
+    accepted_before = "" if accepted_before_ms is None else " AND accepted_at_ms < :before"
     rows = connection.execute(
         text(
             "WITH c AS MATERIALIZED (SELECT id FROM jobs WHERE state = 'waiting' AND due_at_ms <= :now"
-            f"{only_old} ORDER BY due_at_ms LIMIT :rows {_skip_locked(connection)})"
+            f"{accepted_before} ORDER BY due_at_ms LIMIT :rows {_skip_locked(connection)})"
             " UPDATE jobs SET state = 'collecting', lease_owner = :worker, lease_until_ms = :until,"
             " lease_gen = lease_gen + 1, polls = polls + 1"
             " WHERE id IN (SELECT id FROM c) AND state = 'waiting'"
@@ -148,7 +154,7 @@ def claim_waiting(
 
 
 def release(connection: Connection, leases: Sequence[Lease]) -> None:
-    """Give pending jobs back that were leased and not sent."""
+    """Release the leases of pending jobs that were not sent."""
     if leases:
         bulk.execute(
             connection,
@@ -161,7 +167,7 @@ def release(connection: Connection, leases: Sequence[Lease]) -> None:
 
 
 def make_due(connection: Connection, now_ms: int) -> None:
-    """Make due what is to wait until later: the clock was set back, and nobody knows for how long that is."""
+    """Make all later jobs due now: the clock was set back, and their due times may be far ahead."""
     connection.execute(
         text("UPDATE jobs SET due_at_ms = :now WHERE state IN ('waiting', 'pending') AND due_at_ms > :now"),
         {"now": now_ms},
@@ -169,7 +175,7 @@ def make_due(connection: Connection, now_ms: int) -> None:
 
 
 def next_due_ms(connection: Connection) -> int | None:
-    """Return when the next waiting job is due, or None when none waits."""
+    """Return the time at which the next waiting job is due, or None where no job is waiting."""
     return connection.execute(
         text("SELECT MIN(due_at_ms) FROM jobs WHERE state = 'waiting'")
     ).scalar_one_or_none()

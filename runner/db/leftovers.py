@@ -1,4 +1,4 @@
-"""What crashed or frozen processes left behind in the tables."""
+"""Orphaned jobs: what crashed or frozen workers left in the tables, for recovery and the reaper."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leftover:
-    """A job that was in somebody's hands."""
+    """A job that a dead or stalled worker was sending or collecting."""
 
     lease: Lease
     state: JobState
@@ -36,18 +36,18 @@ _SELECT = (
 
 
 def of_worker(connection: Connection, worker: int) -> list[Leftover]:
-    """Return the jobs that a dead worker was sending or collecting."""
+    """Return the jobs that a dead worker was sending or collecting, whatever their leases."""
     rows = connection.execute(
         text(f"{_SELECT} WHERE state IN ('submitting', 'collecting') AND lease_owner = :worker"),
         {"worker": worker},
     )
-    return [_leftover(row) for row in rows]
+    return [_orphan(row) for row in rows]
 
 
 def expired(connection: Connection, now_ms: int, rows_max: int, *, alive_since_ms: int) -> list[Leftover]:
-    """Return jobs being sent or collected under leases that ran out, of workers without a sign of life since.
+    """Return jobs being sent or collected under expired leases of workers without a recent heartbeat.
 
-    Those that live look after their own.
+    A worker with a heartbeat since `alive_since_ms` reclaims its own jobs.
     """
     rows = connection.execute(
         text(
@@ -59,11 +59,11 @@ def expired(connection: Connection, now_ms: int, rows_max: int, *, alive_since_m
         ),
         {"now": now_ms, "rows": rows_max, "since": alive_since_ms},
     )
-    return [_leftover(row) for row in rows]
+    return [_orphan(row) for row in rows]
 
 
 def overdue(connection: Connection, worker: int, now_ms: int) -> list[Leftover]:
-    """Return the jobs of one worker whose leases ran out."""
+    """Return the jobs that a worker was sending or collecting and whose leases have expired."""
     rows = connection.execute(
         text(
             f"{_SELECT} WHERE state IN ('submitting', 'collecting', 'stored')"
@@ -71,11 +71,11 @@ def overdue(connection: Connection, worker: int, now_ms: int) -> list[Leftover]:
         ),
         {"now": now_ms, "worker": worker},
     )
-    return [_leftover(row) for row in rows]
+    return [_orphan(row) for row in rows]
 
 
 def unsettled(connection: Connection, rows_max: int) -> list[Row[Any]]:
-    """Return stored answers that nobody judged: their job, their attempt, their bytes."""
+    """Return stored results that were not settled, with their jobs, attempts and bytes."""
     return list(
         connection.execute(
             text(
@@ -93,7 +93,7 @@ def unsettled(connection: Connection, rows_max: int) -> list[Row[Any]]:
 
 
 def late(connection: Connection, keys: Sequence[tuple[int, int]]) -> list[Row[Any]]:
-    """Return the jobs and attempts of (job, attempt) whose answers may have come after the job's end."""
+    """Return the job and attempt columns of some (job, attempt) that may have late results."""
     return bulk.execute(
         connection,
         [("job_id", "BIGINT"), ("attempt", "INT")],
@@ -105,7 +105,7 @@ def late(connection: Connection, keys: Sequence[tuple[int, int]]) -> list[Row[An
 
 
 def try_settling(connection: Connection, job_id: int) -> None:
-    """Count a try to judge an answer, before it: an answer that kills its judge is tried three times only."""
+    """Count a try to settle a stored result, before the try: one that kills its process is tried thrice."""
     connection.execute(
         text("UPDATE jobs SET settle_tries = settle_tries + 1 WHERE id = :id AND state = 'stored'"),
         {"id": job_id},
@@ -113,7 +113,7 @@ def try_settling(connection: Connection, job_id: int) -> None:
 
 
 def void_pending(connection: Connection, worker: int) -> None:
-    """Free the pending jobs that a dead worker had leased."""
+    """Release the pending jobs that a dead worker had leased."""
     connection.execute(
         text(
             "UPDATE jobs SET lease_owner = NULL, lease_until_ms = NULL"
@@ -123,7 +123,7 @@ def void_pending(connection: Connection, worker: int) -> None:
     )
 
 
-def _leftover(row: Row[Any]) -> Leftover:
+def _orphan(row: Row[Any]) -> Leftover:
     return Leftover(
         lease=Lease(job_id=row.id, gen=row.lease_gen, attempt=row.attempt),
         state=JobState(row.state),

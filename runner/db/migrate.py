@@ -1,4 +1,4 @@
-"""The schema's revision: brought to head, kept beside a copy of the old file, compared with the tables."""
+"""Migrations: upgrade a database to the newest schema, after a copy of an old file, and find schema drift."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy import Connection
 
-HEAD: Final = "0001"  # a test compares it with Alembic's; knowing it spares every command Alembic's import
+HEAD: Final = "0001"  # as in Alembic's scripts (a test compares them): so commands need not import Alembic
 COPIES_KEPT: Final = 2
-_LOCK: Final = 7_203_114  # any number that nobody else takes as a PostgreSQL advisory lock
+_LOCK: Final = 7_203_114  # the number of a PostgreSQL advisory lock: an arbitrary one of our own
 
 
 def upgrade(database: Database, home: Path | None) -> bool:
-    """Bring the schema to HEAD; return whether there was anything to do (at head: a few ms).
+    """Upgrade the schema to HEAD; return False where it is there already (takes a few ms).
 
-    A new SQLite file gets its tables from schema.sql, which is what the migrations come to.
-    `home`: the folder for a copy of an older SQLite file, made first; None makes none.
-    Raises UsageError when the database was made by a newer version.
+    A new SQLite file gets its tables from schema.sql, the result of all migrations. `home` is the folder
+    for a copy of an older SQLite file, which is made first; None: no copy.
+    Raises UsageError when the database was made by a newer version, or where the copy cannot be made.
     """
     found = revision(database)
     if found == HEAD:
@@ -44,29 +44,29 @@ def upgrade(database: Database, home: Path | None) -> bool:
 
 
 def as_sql() -> str:
-    """Write what the migrations make of an empty SQLite file: schema.sql, a statement a block."""
+    """Return the text of schema.sql: the statements, in blocks, that the migrations make of an empty file."""
     database = Database("sqlite:///:memory:")
     _migrate(database)
     query = "SELECT sql FROM sqlite_master WHERE name NOT LIKE 'sqlite%' ORDER BY type DESC, name"
     with database.read() as connection:
-        made = connection.execute(text(query)).scalars().all()
+        statements = connection.execute(text(query)).scalars().all()
     database.close()
     lines = ["-- Generated from the migrations (make docs): a new file is made by these, without Alembic."]
-    return "\n\n".join([*lines, *(_trimmed(statement) for statement in made)]) + "\n"
+    return "\n\n".join([*lines, *(_trimmed(statement) for statement in statements)]) + "\n"
 
 
 def revision(database: Database) -> str | None:
-    """Return the schema's revision; None for an empty database."""
+    """Return the schema's revision; None for an empty database. Raises Unreachable."""
     try:
         with database.read() as connection:
             return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
-    except (OperationalError, ProgrammingError):  # SQLite's and PostgreSQL's word for a missing table
-        database.check()  # … unless the database cannot be reached
+    except (OperationalError, ProgrammingError):  # a missing table, on SQLite and on PostgreSQL
+        database.check()  # raises where the cause is that the database cannot be reached
         return None
 
 
 def is_older(database: Database) -> bool:
-    """Say whether `upgrade` would have something to do. Raises UsageError when a newer version made it."""
+    """Return whether `upgrade` would change something. Raises UsageError when a newer version made it."""
     found = revision(database)
     if found is not None:
         _refuse_newer(found)
@@ -74,7 +74,7 @@ def is_older(database: Database) -> bool:
 
 
 def need_head(database: Database) -> None:
-    """Raise UsageError where the schema is not this version's, Unreachable where it cannot be read."""
+    """Raise UsageError unless the schema is at HEAD, Unreachable where it cannot be read."""
     found = revision(database)
     if found == HEAD:
         return
@@ -86,8 +86,8 @@ def need_head(database: Database) -> None:
 
 
 def check(database: Database) -> list[str]:
-    """Tell where the schema differs from tables.py, by what the database itself says of both."""
-    from runner.db.tables import Base  # and SQLAlchemy's ORM with it, which every command would wait for
+    """Return a line for each difference between the schema and tables.py, as the database describes both."""
+    from runner.db.tables import Base  # imports SQLAlchemy's ORM, for which other commands need not wait
 
     with database.read() as connection:
         found = _facts(connection)
@@ -105,12 +105,12 @@ def check(database: Database) -> list[str]:
 
 @cache
 def _statements() -> list[str]:
-    """Read schema.sql, once: a process may have given up the rights to read its own program since."""
+    """Return the statements of schema.sql; cached, as the process may lose the right to read its program."""
     return Path(__file__).with_name("schema.sql").read_text("utf-8").split("\n\n")[1:]
 
 
 def _make(database: Database) -> bool:
-    """Make the tables of an empty SQLite file; return whether it was empty."""
+    """Create the tables in an empty SQLite file; return whether it was empty."""
     with database.write() as connection:
         if connection.execute(text("SELECT 1 FROM sqlite_master LIMIT 1")).first() is not None:
             return False
@@ -125,7 +125,7 @@ def _migrate(database: Database) -> None:
 
     script = _config()
     with database.write() as connection:
-        if not database.is_sqlite:  # SQLite's BEGIN IMMEDIATE is such a lock already
+        if not database.is_sqlite:  # on SQLite, BEGIN IMMEDIATE is the lock
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         script.attributes["connection"] = connection
         command.upgrade(script, "head")
@@ -139,7 +139,7 @@ def _config() -> Config:
     from alembic.config import Config
 
     package = Path(__file__).parent.parent
-    shipped = package / "migrations"  # in a wheel; in a checkout they stand beside the package
+    shipped = package / "migrations"  # in a wheel; in a checkout the folder is beside the package
     folder = shipped if shipped.is_dir() else package.parent / "migrations"
     config = Config()
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
@@ -161,14 +161,14 @@ def _refuse_newer(found: str) -> None:
 
 def _copy(file: Path, home: Path, found: str) -> None:
     target = home / f"{file.name}.before-{found}"
-    fresh = target.with_name(f".{target.name}.{os.getpid()}")
+    part = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        os.close(os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
-        with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(fresh)) as copy:
+        os.close(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
+        with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(part)) as copy:
             source.backup(copy)
-        fresh.replace(target)
+        part.replace(target)
     except (OSError, sqlite3.Error) as error:
-        fresh.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise UsageError(
             f"the database needs a new schema, and no copy of it could be made in {home}: {error}",
             fix="make room there (as much as the database takes), then try again",
@@ -179,25 +179,25 @@ def _copy(file: Path, home: Path, found: str) -> None:
 
 
 def _facts(connection: Connection) -> set[str]:
-    """Describe every table, column, constraint and index in a line each."""
+    """Return a line for every column, constraint and index of the schema."""
     from sqlalchemy import inspect
 
-    seen = inspect(connection)
+    inspector = inspect(connection)
     facts = set()
-    for table in seen.get_table_names():
+    for table in inspector.get_table_names():
         if table == "alembic_version":
             continue
-        for column in seen.get_columns(table):
+        for column in inspector.get_columns(table):
             null = "NULL" if column["nullable"] else "NOT NULL"
             default = "default" if column["default"] else "no default"
             facts.add(f"{table}.{column['name']} {column['type']} {null} {default}")
-        key = seen.get_pk_constraint(table)
+        key = inspector.get_pk_constraint(table)
         facts.add(f"{table}: {key['name']} PRIMARY KEY {key['constrained_columns']}")
-        for unique in seen.get_unique_constraints(table):
+        for unique in inspector.get_unique_constraints(table):
             facts.add(f"{table}: {unique['name']} UNIQUE {unique['column_names']}")
-        for rule in seen.get_check_constraints(table):
+        for rule in inspector.get_check_constraints(table):
             facts.add(f"{table}: {rule['name']} CHECK {rule['sqltext']}")
-        for index in seen.get_indexes(table):
+        for index in inspector.get_indexes(table):
             where = [str(v) for k, v in sorted(index["dialect_options"].items()) if k.endswith("_where")]
             facts.add(f"{table}: {index['name']} INDEX {index['column_names']} {index['unique']} {where}")
     return facts

@@ -1,4 +1,4 @@
-"""What became of an attempt, as rows to be written: the values that the moves of `jobs` take."""
+"""The outcomes of attempts, as rows: the values that the moves of jobs take."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """Why a job moved, for its history: our code, the API's words, the HTTP status."""
+    """Why a job moved, for its history: an error code of ours, the API's message, the HTTP status."""
 
     code: str
     message: str = ""
@@ -21,7 +21,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """The API took an attempt."""
+    """An attempt that the API accepted; its result is due to be polled at `due_at_ms`."""
 
     lease: Lease
     request_id: str
@@ -32,9 +32,9 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Back:
-    """An attempt came to nothing: where the job goes, when it is due again, and why.
+    """An attempt that ended without a result: the job goes to `target`, due at `due_at_ms`.
 
-    `possible_ticks` bounds what it may have cost all the same; None where nobody can tell.
+    `possible_ticks` is an upper bound of what it may have cost; None where that is unknown.
     """
 
     lease: Lease
@@ -47,7 +47,10 @@ class Back:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotYet:
-    """A fetch brought no answer: ask again at `due_at_ms`. `asked`: whether the API was asked at all."""
+    """A fetch without a result: poll again at `due_at_ms`.
+
+    `misses` is the number of 404 replies so far. `asked` is False where no request was sent.
+    """
 
     lease: Lease
     due_at_ms: int
@@ -57,10 +60,11 @@ class NotYet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What an answer used and what it cost. `ticks_source` is reported or estimated.
+    """The usage and cost of a result.
 
-    Where `ticks` is None it is possible: `possible_ticks` bounds them; or unknown: nobody can tell.
-    `instead_of`: the model asked for, where `model` is another. `flaw`: what a good answer lacks.
+    `ticks_source` is "reported" or "estimated" where `ticks` is known; else "possible", with an upper bound
+    in `possible_ticks`, or "unknown". `instead_of` is the requested model where the result is of another
+    `model`. `flaw` is the flaw of a usable result: length, refusal or empty.
     """
 
     model: str | None = None
@@ -79,7 +83,7 @@ class Cost:
 
     @property
     def output_tokens(self) -> int | None:
-        """Return what is billed as output: all but the prompt, reasoning included; None where unknown."""
+        """Return the tokens billed as output, reasoning included: all but the prompt; None where unknown."""
         if self.prompt_tokens is None or self.total_tokens is None:
             return None
         return max(self.completion_tokens or 0, self.total_tokens - self.prompt_tokens)
@@ -87,7 +91,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """A stored answer was judged: the event, where the job goes, what the answer cost."""
+    """A stored result that was classified: the job moves by `event` to `target`; its cost is counted."""
 
     job_id: int
     attempt: int

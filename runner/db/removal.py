@@ -1,7 +1,7 @@
-"""Removing a run with everything of it, in chunks: SQLite lets nobody else write meanwhile.
+"""Removes a run with all its rows, in chunks: SQLite has one writer at a time.
 
-The run is `removing` from the first transaction on, so nobody works on it or takes it for whole; after a
-crash the same call goes on.
+The run is in state `removing` from the first transaction on, so no process works on it or takes it for
+complete. After a crash the same call continues.
 """
 
 from __future__ import annotations
@@ -27,40 +27,40 @@ _AT_REST: Final = (
     f" OR (state = '{RunState.PAUSED}' AND NOT EXISTS"
     f" (SELECT 1 FROM jobs WHERE id >= :first AND id < :last AND state IN ({_MOVING})))"
 )
-_OF_JOBS: Final = (("results", "job_id"), ("attempts", "job_id"), ("payloads", "job_id"), ("jobs", "id"))
+_JOB_TABLES: Final = (("results", "job_id"), ("attempts", "job_id"), ("payloads", "job_id"), ("jobs", "id"))
 
 
 @dataclass(frozen=True, slots=True)
 class Holds:
-    """What a run holds: jobs, and answers that were kept."""
+    """The numbers of jobs and stored results of a run."""
 
     jobs: int
     answers: int
 
 
 def holds(connection: Connection, run_id: int) -> Holds:
-    """Count what would go."""
-    counted = (
+    """Count what a removal of the run would delete."""
+    counts = (
         connection.execute(
             text(f"SELECT COUNT(*) FROM {table} WHERE {column} >= :first AND {column} < :last"),
             _range(run_id),
         ).scalar_one()
         for table, column in (("jobs", "id"), ("results", "job_id"))
     )
-    return Holds(*counted)
+    return Holds(*counts)
 
 
 def at_rest(connection: Connection, run_id: int) -> bool:
-    """Say whether nothing of a run is on its way, so that it may be removed."""
+    """Return whether a run may be removed: no job of it is in flight."""
     query = text(f"SELECT 1 FROM runs WHERE id = :id AND ({_AT_REST})")
     return connection.execute(query, {"id": run_id, **_range(run_id)}).one_or_none() is not None
 
 
 def begin(connection: Connection, run_id: int, state: RunState) -> bool:
-    """Take a run out of everybody's hands.
+    """Move a run to state `removing`; return whether it moved.
 
-    False where it is not in this state any more, or something of it is on its way. One that is being loaded
-    needs the lock of its loading.
+    It does not where its state is no longer `state`, or where a job of it is in flight. For a run in state
+    `loading` the caller must have the lock of its identity.
     """
     moved = connection.execute(
         text(
@@ -73,36 +73,36 @@ def begin(connection: Connection, run_id: int, state: RunState) -> bool:
 
 
 def remove(database: Database, run_id: int, rows_max: int = ROWS_MAX) -> None:
-    """Remove a run for which `begin` was called, and the run last of all."""
+    """Delete the rows of a run for which `begin` was called, at last the run itself."""
     while True:
         with database.write() as connection:
-            if not _some(connection, run_id, rows_max):
-                _rest(connection, run_id)
+            if not _delete_chunk(connection, run_id, rows_max):
+                _delete_rest(connection, run_id)
                 return
 
 
-def _some(connection: Connection, run_id: int, rows_max: int) -> bool:
-    """Remove the first jobs with all that hangs on them; False where there are fewer than so many."""
-    span = _range(run_id)
+def _delete_chunk(connection: Connection, run_id: int, rows_max: int) -> bool:
+    """Delete the first `rows_max` jobs with their rows elsewhere; return False where there are no more."""
+    ids = _range(run_id)
     bound = connection.execute(
         text("SELECT id FROM jobs WHERE id >= :first AND id < :last ORDER BY id LIMIT 1 OFFSET :rows"),
-        {**span, "rows": rows_max},
+        {**ids, "rows": rows_max},
     ).scalar_one_or_none()
     if bound is None:
         return False
-    _delete(connection, {**span, "last": bound})
+    _delete(connection, {**ids, "last": bound})
     return True
 
 
-def _rest(connection: Connection, run_id: int) -> None:
+def _delete_rest(connection: Connection, run_id: int) -> None:
     _delete(connection, _range(run_id))
     for table, column in (("run_counters", "run_id"), ("run_events", "run_id"), ("runs", "id")):
         connection.execute(text(f"DELETE FROM {table} WHERE {column} = :id"), {"id": run_id})
 
 
-def _delete(connection: Connection, span: dict[str, int]) -> None:
-    for table, column in _OF_JOBS:
-        connection.execute(text(f"DELETE FROM {table} WHERE {column} >= :first AND {column} < :last"), span)
+def _delete(connection: Connection, ids: dict[str, int]) -> None:
+    for table, column in _JOB_TABLES:
+        connection.execute(text(f"DELETE FROM {table} WHERE {column} >= :first AND {column} < :last"), ids)
 
 
 def _range(run_id: int) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The answers' bytes, verbatim, one row a request_id; and the request bodies they answer."""
+"""The stored results, byte for byte, one row for each request_id; and the request bodies of jobs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """One fetched answer."""
+    """One fetched result."""
 
     job_id: int
     attempt: int
@@ -26,7 +26,7 @@ class Received:
 
 
 def insert(connection: Connection, rows: Sequence[Received]) -> set[tuple[int, int]]:
-    """Keep answers; one that is kept already stays as it is. Return (job, attempt) of those that are new."""
+    """Insert results; one that is stored already is not changed. Return the (job, attempt) of new ones."""
     if not rows:
         return set()
     found = bulk.execute(
@@ -48,7 +48,7 @@ def insert(connection: Connection, rows: Sequence[Received]) -> set[tuple[int, i
 
 
 def bodies(connection: Connection, job_ids: Sequence[int]) -> dict[int, tuple[bytes, str | None]]:
-    """Return request bodies and conversation ids by job."""
+    """Return (request body, conversation id) by job."""
     if not job_ids:
         return {}
     rows = bulk.execute(
@@ -62,7 +62,7 @@ def bodies(connection: Connection, job_ids: Sequence[int]) -> dict[int, tuple[by
 
 
 def of_job(connection: Connection, job_id: int) -> list[Row[Any]]:
-    """Return all kept answers of a job, oldest attempt first."""
+    """Return all stored results of a job, oldest attempt first."""
     return list(
         connection.execute(
             text(

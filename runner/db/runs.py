@@ -1,4 +1,4 @@
-"""Runs: found, begun, moved, told about."""
+"""The table `runs`: find runs, create them, change their options, move them between states."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ _NO_PAUSE = "pause_reason = NULL, pause_text = NULL"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """What a user may change from one call to the next; kept with the run as JSON.
+    """The settings of a run that a user may change from one call to the next; stored with it as JSON.
 
-    `rpm` and `tpm`: None is not said, 0 is no limit at all. `budget_ticks`: None is no budget.
-    `fail_on`: the flaws (rules.completion) that fail an answer's job. `on_end`: the command for its end,
-    which the engine calls for a run that is detached, else the command that stays with it.
+    `rpm` and `tpm`: None is not given, 0 is no limit at all. `limit`: only the first jobs of the file, up to
+    this number. `budget_ticks`: None is no budget. `fail_on`: the flaws (rules.completion) that fail a job.
+    `on_end`: the shell command to call when the run ends: by the engine where the run is detached, else by
+    the command that follows the run.
     """
 
     rpm: int | None = None
@@ -44,7 +45,7 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRow:
-    """One run as the database has it."""
+    """One row of the table `runs`. `repetition` numbers the runs of one identity, from 0."""
 
     id: int
     identity: str
@@ -64,20 +65,20 @@ class RunRow:
 
     @property
     def is_over(self) -> bool:
-        """Say whether nothing more will happen: a cancelled run collects until nothing is out."""
+        """Return whether the run has ended. A cancelled run ends when nothing of it is in flight."""
         return self.state is RunState.FINISHED or (
             self.state is RunState.CANCELLED and self.finished_at_ms is not None
         )
 
 
 def find(connection: Connection, run_id: int) -> RunRow | None:
-    """Return a run by its id."""
+    """Return a run by its id, or None."""
     row = connection.execute(text("SELECT * FROM runs WHERE id = :id"), {"id": run_id}).one_or_none()
     return _run(row) if row else None
 
 
 def newest(connection: Connection, identity: str) -> RunRow | None:
-    """Return the newest run of an identity."""
+    """Return the newest run of an identity, or None."""
     row = connection.execute(
         text("SELECT * FROM runs WHERE identity = :identity ORDER BY repetition DESC LIMIT 1"),
         {"identity": identity},
@@ -86,22 +87,22 @@ def newest(connection: Connection, identity: str) -> RunRow | None:
 
 
 def namesake(connection: Connection, name: str) -> RunRow | None:
-    """Return the newest run of a name."""
+    """Return the newest run with a name, or None; runs in state `removing` are left out."""
     return _newest_by(connection, "name", name)
 
 
 def of_path(connection: Connection, path: str) -> RunRow | None:
-    """Return the newest run that was loaded from a path."""
+    """Return the newest run that was loaded from a path, or None; not one in state `removing`."""
     return _newest_by(connection, "input_path", path)
 
 
 def of_content(connection: Connection, sha256: str) -> RunRow | None:
-    """Return the newest run of an input with this sha256."""
+    """Return the newest run whose input has this sha256, or None; not one in state `removing`."""
     return _newest_by(connection, "input_sha256", sha256)
 
 
 def unwritten(connection: Connection, *, since_ms: int) -> list[RunRow]:
-    """Return the runs that ended after a time and whose files no worker has written since their end."""
+    """Return the runs that ended since a time and whose files no worker has written since they ended."""
     query = text(
         "SELECT * FROM runs WHERE state IN ('finished', 'cancelled') AND finished_at_ms >= :since"
         " AND NOT EXISTS (SELECT 1 FROM run_events e WHERE e.run_id = runs.id AND e.kind = :written"
@@ -111,7 +112,6 @@ def unwritten(connection: Connection, *, since_ms: int) -> list[RunRow]:
 
 
 def _newest_by(connection: Connection, column: str, word: str) -> RunRow | None:
-    """Return the newest run with this word in a column, but none that is being removed."""
     query = text(
         f"SELECT * FROM runs WHERE {column} = :word AND state <> '{RunState.REMOVING}'"
         " ORDER BY id DESC LIMIT 1"
@@ -126,14 +126,14 @@ def all_runs(connection: Connection) -> list[RunRow]:
 
 
 def in_states(connection: Connection, states: Sequence[RunState]) -> list[RunRow]:
-    """Return the runs in some states, oldest first."""
+    """Return the runs in these states, oldest first."""
     listed = ", ".join(f"'{state}'" for state in states)
     query = text(f"SELECT * FROM runs WHERE state IN ({listed}) ORDER BY id")
     return [_run(row) for row in connection.execute(query)]
 
 
 def at_work(connection: Connection) -> list[RunRow]:
-    """Return the runs whose jobs are sent or collected, oldest first."""
+    """Return the runs that workers send or collect for, oldest first."""
     query = text(
         "SELECT * FROM runs WHERE state IN ('running', 'waiting', 'paused')"
         " OR (state = 'cancelled' AND finished_at_ms IS NULL) ORDER BY id"
@@ -151,7 +151,7 @@ def begin(
     options: RunOptions,
     now_ms: int,
 ) -> int:
-    """Open a run in state `loading`; return its id."""
+    """Insert a run in state `loading`; return its id."""
     return int(
         connection.execute(
             text(
@@ -174,7 +174,7 @@ def begin(
 
 
 def loaded(connection: Connection, run_id: int, total: int) -> None:
-    """Flip a run from `loading` to `ready`: from here on its lines exist."""
+    """Move a run from `loading` to `ready`, with the number of its jobs."""
     connection.execute(
         text("UPDATE runs SET state = 'ready', total = :total WHERE id = :id AND state = 'loading'"),
         {"id": run_id, "total": total},
@@ -182,7 +182,7 @@ def loaded(connection: Connection, run_id: int, total: int) -> None:
 
 
 def adopt(connection: Connection, run_id: int, *, options: RunOptions, output_path: str) -> None:
-    """Take over what this call says of limits and output."""
+    """Replace the options and the output path of a run."""
     connection.execute(
         text("UPDATE runs SET options = :options, output_path = :output WHERE id = :id"),
         {"id": run_id, "options": json.dumps(asdict(options)), "output": output_path},
@@ -190,49 +190,49 @@ def adopt(connection: Connection, run_id: int, *, options: RunOptions, output_pa
 
 
 def change(connection: Connection, run_id: int, **options: Any) -> None:
-    """Change some options of a run and leave the others as they are."""
-    known = connection.execute(text("SELECT options FROM runs WHERE id = :id"), {"id": run_id}).scalar_one()
+    """Change some options of a run, by their names; the others are kept."""
+    stored = connection.execute(text("SELECT options FROM runs WHERE id = :id"), {"id": run_id}).scalar_one()
     connection.execute(
         text("UPDATE runs SET options = :options WHERE id = :id"),
-        {"id": run_id, "options": json.dumps(json.loads(known) | options)},
+        {"id": run_id, "options": json.dumps(json.loads(stored) | options)},
     )
 
 
 def start(connection: Connection, run_id: int, now_ms: int) -> bool:
-    """Set a ready, waiting or paused run to work; return whether it moved."""
+    """Move a ready, waiting or paused run to running; return whether it moved."""
     change = f"state = 'running', {_NO_PAUSE}, started_at_ms = COALESCE(started_at_ms, :now)"
     return _move(connection, run_id, ("ready", "waiting", "paused"), change, now_ms, "started")
 
 
 def reopen(connection: Connection, run_id: int, now_ms: int) -> bool:
-    """Make an ended run ready again, after jobs of it are to be sent anew; return whether it moved."""
+    """Move an ended run to ready, after jobs of it became pending again; return whether it moved."""
     change = f"state = 'ready', finished_at_ms = NULL, {_NO_PAUSE}"
     return _move(connection, run_id, ("finished", "cancelled"), change, now_ms, "reopened")
 
 
 def cancel(connection: Connection, run_id: int, now_ms: int) -> bool:
-    """End a run for the user; what is out is still collected. Return whether it moved."""
+    """Move a run to cancelled; jobs in flight are still collected. Return whether it moved."""
     sources = ("ready", "running", "waiting", "paused")
     return _move(connection, run_id, sources, f"state = 'cancelled', {_NO_PAUSE}", now_ms, "cancelled")
 
 
 def pause(connection: Connection, run_id: int, reason: PauseReason, why: str, now_ms: int) -> bool:
-    """Stop submitting for a run until a person says otherwise; collecting goes on."""
+    """Pause a run until a person starts it again; it is still collected. Return whether it moved."""
     change = "state = 'paused', pause_reason = :reason, pause_text = :why"
-    words = {"reason": reason, "why": events.kept(why)}
+    values = {"reason": reason, "why": events.kept(why)}
     return _move(
-        connection, run_id, ("running", "waiting"), change, now_ms, "paused", f"{reason}: {why}", words
+        connection, run_id, ("running", "waiting"), change, now_ms, "paused", f"{reason}: {why}", values
     )
 
 
 def wait(connection: Connection, run_id: int, why: str, now_ms: int) -> bool:
-    """Say that a run waits for a service; it goes on by itself."""
+    """Move a running run to waiting for a service; it continues by itself. Return whether it moved."""
     change = "state = 'waiting', pause_text = :why"
     return _move(connection, run_id, ("running",), change, now_ms, "waiting", why, {"why": events.kept(why)})
 
 
 def go_on(connection: Connection, run_id: int, now_ms: int) -> bool:
-    """End a wait: the service answers again."""
+    """Move a waiting run to running: the service answers again. Return whether it moved."""
     change, cause = "state = 'running', pause_text = NULL", "the service answers again"
     return _move(connection, run_id, ("waiting",), change, now_ms, "running", cause)
 
@@ -247,15 +247,15 @@ def _move(
     cause: str = "",
     values: Mapping[str, str] = MappingProxyType({}),
 ) -> bool:
-    """Change a run that is in one of some states, and put that on record; return whether it was.
+    """Update a run that is in one of the source states, and record the event; return whether it was.
 
-    `change` is SQL with `:now` and the names of `values`.
+    `change` is the SET clause in SQL, with `:now` and the names of `values`.
     """
     listed = ", ".join(f"'{state}'" for state in sources)
-    given = {"now": now_ms} if ":now" in change else {}
+    times = {"now": now_ms} if ":now" in change else {}
     moved = connection.execute(
         text(f"UPDATE runs SET {change} WHERE id = :id AND state IN ({listed})"),
-        {"id": run_id, **given, **values},
+        {"id": run_id, **times, **values},
     )
     if moved.rowcount:
         events.note(connection, run_id, now_ms, event, cause)
@@ -263,12 +263,12 @@ def _move(
 
 
 def is_done(connection: Connection, run: RunRow) -> bool:
-    """Say whether nothing of a run moves by itself any more, or nothing of the jobs that it was to start."""
-    still_open, limit = counters.open_jobs(connection, run.id), run.options.limit
+    """Return whether no job of a run is open any more; with a limit: no job within the limit."""
+    open_jobs, limit = counters.open_jobs(connection, run.id), run.options.limit
     if run.state is RunState.CANCELLED:
-        return not still_open
-    if not still_open or limit is None or still_open > max(0, run.total - limit):
-        return not still_open
+        return not open_jobs
+    if not open_jobs or limit is None or open_jobs > max(0, run.total - limit):
+        return not open_jobs
     first_open = connection.execute(
         text(
             "SELECT id FROM jobs WHERE id >= :first AND id < :last AND state IN"
@@ -280,10 +280,10 @@ def is_done(connection: Connection, run: RunRow) -> bool:
 
 
 def finish_if_done(connection: Connection, run_id: int, now_ms: int) -> bool:
-    """Finish a run whose jobs all have their end or are held; return whether it finished now.
+    """Finish a run whose jobs have all ended or are held; return whether it finished now.
 
-    A run that was to start only some of its jobs pauses instead when those are done; a cancelled one keeps
-    its state and gets its end.
+    A run with a limit pauses instead when the jobs within the limit are done and others are open. A
+    cancelled run stays cancelled and gets its `finished_at_ms`. The counters are checked first.
     """
     run = find(connection, run_id)
     if run is None or run.is_over or run.state in (RunState.LOADING, RunState.READY):
@@ -310,9 +310,9 @@ def finish_if_done(connection: Connection, run_id: int, now_ms: int) -> bool:
 
 
 def stands_still(run: RunRow, counts: Mapping[tuple[str, str], int]) -> bool:
-    """Say whether nothing more will happen: the run has ended, or it is paused and nothing is out.
+    """Return whether nothing more will happen: the run has ended, or it is paused with no job in flight.
 
-    With a refused key what is out cannot be fetched either.
+    A run paused for its API key counts whatever is in flight: that cannot be fetched either.
     """
     if run.is_over:
         return True
@@ -322,7 +322,7 @@ def stands_still(run: RunRow, counts: Mapping[tuple[str, str], int]) -> bool:
 
 
 def models_to_send(connection: Connection) -> list[str]:
-    """Return the models of the jobs that runs which have not ended still have to send."""
+    """Return the models of all pending jobs of runs that have not ended, sorted."""
     query = text(
         "SELECT DISTINCT model FROM jobs WHERE state = 'pending' AND run_id IN"
         " (SELECT id FROM runs WHERE state NOT IN ('finished', 'cancelled', 'removing')) ORDER BY model"
@@ -331,31 +331,31 @@ def models_to_send(connection: Connection) -> list[str]:
 
 
 def with_on_end(connection: Connection) -> list[RunRow]:
-    """Return the runs that have a command for their end."""
+    """Return the runs that have an --on-end command, oldest first."""
     query = text('SELECT * FROM runs WHERE options LIKE \'%"on_end": "%\' ORDER BY id')
     return [_run(row) for row in connection.execute(query)]
 
 
 def claim_end(connection: Connection, run_id: int, now_ms: int) -> bool:
-    """Take it upon oneself to tell of a run's end; False where somebody has since it last came to one."""
-    connection.execute(text("UPDATE runs SET state = state WHERE id = :id"), {"id": run_id})  # a lock
-    told = dict.fromkeys((True, False), 0)
-    for event, is_told in connection.execute(
+    """Atomically claim the --on-end call of a run; False where it was claimed since the run last ended."""
+    connection.execute(text("UPDATE runs SET state = state WHERE id = :id"), {"id": run_id})  # locks the row
+    newest_ids = dict.fromkeys((True, False), 0)  # of the claims, and of the ends
+    for event, is_claim in connection.execute(
         text(
             "SELECT MAX(id), kind = 'told' FROM run_events WHERE run_id = :run"
             " AND kind IN ('finished', 'paused', 'cancelled', 'told') GROUP BY kind = 'told'"
         ),
         {"run": run_id},
     ):
-        told[bool(is_told)] = event
-    if told[True] > told[False]:
+        newest_ids[bool(is_claim)] = event
+    if newest_ids[True] > newest_ids[False]:
         return False
     events.note(connection, run_id, now_ms, "told", "--on-end was called")
     return True
 
 
 def has_paused_by(connection: Connection, run_id: int, reason: PauseReason) -> bool:
-    """Say whether a run was ever paused for a reason."""
+    """Return whether a run was ever paused for this reason."""
     query = text(
         "SELECT 1 FROM run_events WHERE run_id = :run AND kind = 'paused' AND cause LIKE :begin LIMIT 1"
     )
@@ -364,14 +364,14 @@ def has_paused_by(connection: Connection, run_id: int, reason: PauseReason) -> b
 
 def _run(row: Row[Any]) -> RunRow:
     fields = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented name
-    known = json.loads(fields.pop("options"))
+    options = json.loads(fields.pop("options"))
     return RunRow(
         **{**fields, "state": RunState(fields["state"])},
-        options=_options(known),
+        options=_options(options),
     )
 
 
-def _options(known: dict[str, Any]) -> RunOptions:
-    """Read what a run's row keeps; a version that knew more or less is understood, too."""
-    fields = {name: value for name, value in known.items() if name in RunOptions.__dataclass_fields__}
+def _options(stored: dict[str, Any]) -> RunOptions:
+    """Return the options of a run's row; unknown names are ignored, missing ones have their defaults."""
+    fields = {name: value for name, value in stored.items() if name in RunOptions.__dataclass_fields__}
     return RunOptions(**{**fields, "fail_on": tuple(fields.get("fail_on", ()))})

@@ -1,4 +1,4 @@
-"""What was sent in the last minute, for a limiter whose memory was lost."""
+"""The recent sends: every attempt of the last minute, to rebuild the log of an emptied limiter."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from runner.db.session import Database
 
 WINDOW_MS = 60_000
-UNDER_WAY_MS = 120_000  # a POST ends within its lease
+UNDER_WAY_MS = 120_000  # longest time of a POST: it ends within its lease
 
 
 def read(database: Database, now_ms: int) -> list[tuple[str, int, int]]:
     """Return (model, age in microseconds, tokens) of every attempt that may have arrived in the last minute.
 
-    Each counts from its reply on, one without a reply from now on, as in the log that was lost; with the
-    tokens it used, else those its slot had reserved, else an estimate.
+    The age counts from the reply; without a reply it is 0, as in the limiter's own log. The tokens are those
+    that the attempt used, else those that its slot had reserved, else an estimate.
     """
     with database.read() as connection:
         rows = connection.execute(
@@ -36,13 +36,13 @@ def read(database: Database, now_ms: int) -> list[tuple[str, int, int]]:
                 row.model,
                 max(0, now_ms - row.at_ms) * 1000,
                 row.total_tokens
-                or _reserved(row.slot)
+                or _reserved_tokens(row.slot)
                 or tokens.expected(row.prompt_tokens, row.output_tokens_max),
             )
             for row in rows
         ]
 
 
-def _reserved(slot: str | None) -> int:
-    """Read the tokens at the end of a slot's name (limiter/log.lua)."""
+def _reserved_tokens(slot: str | None) -> int:
+    """Return the tokens at the end of a slot's name (limiter/log.lua); 0 without a slot."""
     return int(slot.rpartition(":")[2]) if slot else 0

@@ -1,4 +1,4 @@
-"""One door to the database: engines, transactions, and what SQLite and PostgreSQL do differently."""
+"""The database connection: engines, transactions, and what SQLite and PostgreSQL do differently."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 SQLITE_BUSY_MS = 30_000
 SQLITE_CACHE_KIB = 8_192  # of each connection
-_TRY_AGAIN_S = 0.005
-# Each connection holds up to its cache of pages: few are kept, and the last one that was used goes first.
+_RETRY_S = 0.005
+# Each connection has a page cache of its own: few are kept, and the last one used is used first.
 _SQLITE_POOL: dict[str, Any] = {"pool_size": 2, "max_overflow": 12, "pool_use_lifo": True}
-_STATEMENTS_KEPT = 160  # prepared; each kind comes in the lengths of `bulk`, and a long one takes 200 kB
-AS_BYTES = "runner_as_bytes"  # of an execution: PostgreSQL sends BYTEA as it is, else as hex, twice as long
+_STATEMENTS_KEPT = 160  # prepared; each kind has the lengths of `bulk`, and a long one takes 200 kB
+AS_BYTES = "runner_as_bytes"  # an execution option: PostgreSQL sends BYTEA in binary, not as hex (twice that)
 _OVERFLOW = 2  # connections beyond the pool's size, for a moment
 _POSTGRES = {
     "connect_timeout": 10,
@@ -34,14 +34,14 @@ _POSTGRES = {
         for setting in (
             "synchronous_commit=on",
             "timezone=UTC",
-            # A process that is frozen within a transaction must not lock the others out for ever.
+            # A process that is frozen within a transaction must not lock out the others for ever.
             "idle_in_transaction_session_timeout=20s",
             # A plan that was made while a table was small must not read it whole when it is large.
             "enable_seqscan=off",
-            "jit=off",  # else it compiles what reads the small tables: that has the look of a high cost now
+            "jit=off",  # without sequential scans, queries on small tables look costly enough to compile
         )
     ),
-    "keepalives_idle": 10,  # a server that has vanished without a word is noticed within half a minute
+    "keepalives_idle": 10,  # with the next three: a vanished server is noticed within half a minute
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
@@ -52,7 +52,7 @@ class Database:
     """A database by its URL: `sqlite:///…` or `postgresql+psycopg://…`."""
 
     def __init__(self, url: str, *, pool_size: int = 4, answer_s: float | None = None) -> None:
-        """Open nothing yet. `answer_s`: PostgreSQL connections that show nothing for so long are cut."""
+        """Open no connection yet. `answer_s`: the statement timeout on PostgreSQL; None is no timeout."""
         parsed = _parse(url)
         self.url = parsed
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
@@ -62,13 +62,13 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Open one writing transaction (SQLite: BEGIN IMMEDIATE, so that it never fails half-way)."""
+        """Open a writing transaction (SQLite: BEGIN IMMEDIATE, so that no later write finds it locked)."""
         with self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Open one reading transaction: a single snapshot that blocks nobody."""
+        """Open a reading transaction: one snapshot of the database, which blocks no writer."""
         options: dict[str, Any] = (
             {"runner_read": True} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         )
@@ -76,7 +76,7 @@ class Database:
             yield connection
 
     def now_ms(self) -> int:
-        """Return the database's wall clock: the one clock that all hosts share."""
+        """Return the database's wall clock in ms since 1970: the clock that all hosts share."""
         if self.is_sqlite:
             return time.time_ns() // 1_000_000
         with self.engine.connect() as connection:
@@ -84,21 +84,22 @@ class Database:
         return int(seconds * 1000)
 
     def check(self) -> None:
-        """Raise `Unreachable` with a sentence for people when the database does not answer."""
+        """Raise Unreachable, with a sentence for the user, where the database does not answer."""
         try:
             with self.engine.connect() as connection:
                 connection.execute(text("SELECT 1 FROM sqlite_master" if self.is_sqlite else "SELECT 1"))
         except trouble.TROUBLES as error:
-            told = trouble.told(error, self.url)
-            if told is None:
+            unreachable = trouble.told(error, self.url)
+            if unreachable is None:
                 raise
-            raise told from error
+            raise unreachable from error
 
     def compact(self) -> int:
-        """Give the space of removed rows back to the disk, where there is room to; return how many bytes.
+        """Return the space of removed rows to the disk (SQLite's VACUUM); return how many bytes.
 
-        SQLite writes the file anew for that, and others wait meanwhile. PostgreSQL does it in its own time.
-        Raises SQLAlchemy's DBAPIError, as any other statement.
+        It rewrites the file, which needs as much free space and lets other processes wait. Where there is
+        too little space, and on PostgreSQL, which does it by itself, it does nothing and returns 0.
+        Raises SQLAlchemy's DBAPIError, as any other statement does.
         """
         if not self.is_sqlite or not self.url.database:
             return 0
@@ -142,7 +143,7 @@ def _parse(url: str) -> URL:
 
 def _sqlite(url: URL) -> Engine:
     trouble.need_sqlite()
-    is_file = url.database not in {None, ":memory:"}  # in memory there is one connection
+    is_file = url.database not in {None, ":memory:"}  # a database in memory has one connection
     engine = create_engine(
         url,
         **(_SQLITE_POOL if is_file else {}),
@@ -155,7 +156,7 @@ def _sqlite(url: URL) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # we say BEGIN ourselves
+        connection.isolation_level = None  # the driver sends no BEGIN; _begin below does
         cursor = connection.cursor()
         _write_ahead(cursor)
         for pragma in (
@@ -177,25 +178,25 @@ def _sqlite(url: URL) -> Engine:
 
 
 def _write_ahead(cursor: sqlite3.Cursor) -> None:
-    """Give the file a write-ahead log.
+    """Switch the file to a write-ahead log.
 
-    Where two processes do so to a new file at once, SQLite tells one of them that it is locked without
-    waiting: each reads, and neither could go on to write.
+    Where two processes do so on a new file at once, SQLite fails one of them with "locked" without waiting:
+    both have read and neither can write. So this retries for the busy timeout.
     """
-    until = time.monotonic() + SQLITE_BUSY_MS / 1000
+    deadline_s = time.monotonic() + SQLITE_BUSY_MS / 1000
     while True:
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
         except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > until:
+            if "locked" not in str(error) or time.monotonic() > deadline_s:
                 raise
-            time.sleep(_TRY_AGAIN_S)
+            time.sleep(_RETRY_S)
         else:
             return
 
 
 def _postgres(url: URL, pool_size: int) -> Engine:
-    from psycopg import pq  # only where there is a PostgreSQL
+    from psycopg import pq  # slow to import; only PostgreSQL needs it
 
     engine = create_engine(
         url,

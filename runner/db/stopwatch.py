@@ -1,6 +1,6 @@
-"""A time limit for PostgreSQL's answers: a connection that shows nothing for too long is cut.
+"""A statement timeout on the client's side for PostgreSQL: a connection without activity is cut.
 
-The kernel notices a host that has vanished. It does not notice a pooler or proxy on the way that takes
+TCP keepalives notice a vanished host. They do not notice a pooler or proxy in between that accepts
 everything and answers nothing; the driver would wait for it for ever.
 """
 
@@ -19,67 +19,72 @@ from sqlalchemy import event
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-ANSWER_S: Final = 45.0  # longer than anybody holds a lock on purpose
-EACH_S: Final = 1.0
+ANSWER_S: Final = 45.0  # longer than any lock is held on purpose
+_CHECK_EVERY_S: Final = 1.0
 
 
 class Stopwatch:
-    """Watches the connections in use of one engine, from each statement to the next, until they are back."""
+    """Cuts connections of one engine that are checked out of the pool and without activity for too long.
+
+    Activity is the begin and end of a statement and of a transaction. A daemon thread checks once a second;
+    it ends with `stop`, or when this object is collected.
+    """
 
     def __init__(self, engine: Engine, limit_s: float) -> None:
+        """Listen to the engine's events and start the thread."""
         self._limit_s = limit_s
-        self._since: dict[int, tuple[float, Any]] = {}
+        self._active_at: dict[int, tuple[float, Any]] = {}  # by the driver connection's id
         self._lock = threading.Lock()
         self._stopped = threading.Event()
-        event.listen(engine, "checkout", lambda driver, _record, _proxy: self._saw(driver))
+        event.listen(engine, "checkout", lambda driver, _record, _proxy: self._note_activity(driver))
         event.listen(engine, "checkin", lambda driver, _record: self._forget(driver))
         event.listen(engine, "invalidate", lambda driver, _record, _error: self._forget(driver))
-        for what in ("begin", "commit", "rollback"):
-            event.listen(engine, what, self._of)
-        for what in ("before_cursor_execute", "after_cursor_execute"):
-            event.listen(engine, what, lambda connection, *_: self._of(connection))
+        for name in ("begin", "commit", "rollback"):
+            event.listen(engine, name, self._note_connection)
+        for name in ("before_cursor_execute", "after_cursor_execute"):
+            event.listen(engine, name, lambda connection, *_: self._note_connection(connection))
         thread = threading.Thread(target=_watch, args=(weakref.ref(self),), name="stopwatch", daemon=True)
         thread.start()
 
     def stop(self) -> None:
-        """Watch no more."""
+        """End the thread; nothing is cut any more."""
         self._stopped.set()
 
     def spare(self, connection: Connection) -> None:
-        """Do not watch a connection that is to be idle."""
+        """Exempt a connection that may be idle, until its next activity."""
         self._forget(connection.connection.dbapi_connection)
 
-    def _of(self, connection: Connection) -> None:
+    def _note_connection(self, connection: Connection) -> None:
         if not connection.invalidated:
-            self._saw(connection.connection.dbapi_connection)
+            self._note_activity(connection.connection.dbapi_connection)
 
-    def _saw(self, driver: Any) -> None:
+    def _note_activity(self, driver: Any) -> None:
         with self._lock:
-            self._since[id(driver)] = time.monotonic(), driver
+            self._active_at[id(driver)] = time.monotonic(), driver
 
     def _forget(self, driver: Any) -> None:
         with self._lock:
-            self._since.pop(id(driver), None)
+            self._active_at.pop(id(driver), None)
 
-    def look(self) -> bool:
-        """Cut what is late; return whether to look again."""
-        late_s = time.monotonic() - self._limit_s
+    def cut_overdue(self) -> bool:
+        """Cut the connections without activity for too long, then wait; return False once stopped."""
+        limit_at_s = time.monotonic() - self._limit_s
         with self._lock:
-            late = [key for key, (since_s, _) in self._since.items() if since_s < late_s]
-            cut = [self._since.pop(key)[1] for key in late]
-        for driver in cut:
+            overdue = [key for key, (active_at_s, _) in self._active_at.items() if active_at_s < limit_at_s]
+            drivers = [self._active_at.pop(key)[1] for key in overdue]
+        for driver in drivers:
             _cut(driver)
-        return not self._stopped.wait(EACH_S)
+        return not self._stopped.wait(_CHECK_EVERY_S)
 
 
-def _watch(stopwatch: weakref.ref[Stopwatch]) -> None:
-    while (its := stopwatch()) is not None and its.look():
-        del its
+def _watch(reference: weakref.ref[Stopwatch]) -> None:
+    while (stopwatch := reference()) is not None and stopwatch.cut_overdue():
+        del stopwatch
 
 
 def _cut(driver: Any) -> None:
-    """End a connection under whoever waits for it: the wait then fails as if the server had closed it."""
-    with contextlib.suppress(Exception):  # it has just ended by itself
-        ours = socket.socket(fileno=os.dup(driver.pgconn.socket))
-        with contextlib.closing(ours):
-            ours.shutdown(socket.SHUT_RDWR)
+    """Shut down a connection's socket: a thread that waits for it fails as if the server had closed it."""
+    with contextlib.suppress(Exception):  # the connection may have ended in this moment
+        duplicate = socket.socket(fileno=os.dup(driver.pgconn.socket))
+        with contextlib.closing(duplicate):
+            duplicate.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""Reads for people: the story of one job, and what is still out."""
+"""Job history for the user: one job with its attempts, the oldest one in flight, ids like a given one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, text
 
 
 def job(connection: Connection, run_id: int, custom_id: str) -> Row[Any] | None:
-    """Return one job of a run by its custom_id."""
+    """Return the row of one job of a run by its custom_id, or None."""
     return connection.execute(
         text("SELECT * FROM jobs WHERE run_id = :run AND custom_id = :id"), {"run": run_id, "id": custom_id}
     ).one_or_none()
@@ -21,9 +21,10 @@ def attempts(connection: Connection, job_id: int) -> list[Row[Any]]:
 
 
 def oldest_out_ms(connection: Connection, run_id: int) -> int | None:
-    """Return when the oldest answer that is still out was accepted; None when none is.
+    """Return the acceptance time of the oldest request that has no result yet; None where there is none.
 
-    It looks at jobs that are out, by the indexes of those, and not at all of the run.
+    It reads the jobs in flight by their partial indexes, not all jobs of the run: `run_id + 0` and the
+    doubled condition on `state` select these indexes.
     """
     query = text(
         "SELECT MIN(at) FROM ("
@@ -36,14 +37,14 @@ def oldest_out_ms(connection: Connection, run_id: int) -> int | None:
 
 
 def ids_like(connection: Connection, run_id: int, word: str, rows_max: int = 3) -> list[str]:
-    """Return a few custom_ids of a run that begin like this one, or differ only by case."""
-    begin = word[: max(1, len(word) - 1)]
+    """Return up to `rows_max` custom_ids of a run that begin like `word`, or differ only by case."""
+    prefix = word[: max(1, len(word) - 1)]
     query = text(
         "SELECT custom_id FROM jobs WHERE run_id = :run AND custom_id >= :begin AND custom_id < :end"
         " ORDER BY custom_id LIMIT :rows"
     )
     found: list[str] = []
-    for start in dict.fromkeys((begin, begin.lower(), begin.upper())):
+    for start in dict.fromkeys((prefix, prefix.lower(), prefix.upper())):
         values = {"run": run_id, "begin": start, "end": f"{start}\U0010ffff", "rows": rows_max}
         found += connection.execute(query, values).scalars()
     return list(dict.fromkeys(found))[:rows_max]

@@ -1,7 +1,7 @@
-"""The tables. `jobs` is narrow and hot; bodies and answers stand apart.
+"""The database tables. `jobs` is narrow and hot; request bodies and results have tables of their own.
 
-Times are whole milliseconds since 1970 UTC (`_ms`), money is ticks. Hot tables carry no foreign keys:
-their rows are written and removed by run, and a check per row costs more than it guards here.
+Times are whole milliseconds since 1970 UTC (`_ms`), money is ticks (1 USD = 10^10). Hot tables have no
+foreign keys: their rows are written and removed by run, and a check for each row would cost too much.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from runner.rules.states import FINAL, JobState, RunState
 
-# On SQLite only a column of type INTEGER is the row id itself; any other key costs an index of its own.
+# On SQLite only a column of type INTEGER is the row id itself; any other key needs an index of its own.
 _ROW_ID = BigInteger().with_variant(Integer, "sqlite")
 
 
@@ -31,7 +31,7 @@ def _listed(words: object) -> str:
 
 
 class Base(DeclarativeBase):
-    """Names every constraint, so that migrations can speak of them."""
+    """The base of all tables; it names every constraint, so that migrations can refer to it."""
 
     metadata = MetaData(
         naming_convention={
@@ -71,7 +71,7 @@ class Run(Base):
 
 
 class RunEvent(Base):
-    """What happened to a run as a whole: pauses, probes, limit changes, recoveries."""
+    """One event of a run as a whole: a pause, a probe, a changed limit, a recovery."""
 
     __tablename__ = "run_events"
     __table_args__ = (Index(None, "run_id", "id"),)
@@ -84,7 +84,13 @@ class RunEvent(Base):
 
 
 class Job(Base):
-    """One line of a job file, without its body. `id` holds the run and the place in the file."""
+    """One line of a job file, without its body. `id` has the run and the place in the file.
+
+    `attempt` is the newest attempt, `answered_by` the one whose result is stored, `spent` the number of
+    attempts that count against --max-attempts, `extras` the submissions beyond the one that ends the job,
+    `misses` the 404 replies to polls, `settle_tries` the tries to settle a stored result, `reserved_ticks`
+    the reservation of the attempt in flight.
+    """
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -159,7 +165,7 @@ class Job(Base):
 
 
 class Payload(Base):
-    """What a job sends, byte for byte as written in the file."""
+    """The request body of a job, byte for byte as in the file."""
 
     __tablename__ = "payloads"
 
@@ -170,7 +176,11 @@ class Payload(Base):
 
 
 class Attempt(Base):
-    """One submission of a job: its history and its cost."""
+    """One submission of a job: its times, its outcome, its usage and cost.
+
+    `outcome` is 'marked' from before the POST on, 'accepted' after its reply, then the event that ended it.
+    `slot` is the name of the limiter's slot; `possible_ticks` an upper bound of an unknown cost.
+    """
 
     __tablename__ = "attempts"
     __table_args__ = (
@@ -214,7 +224,7 @@ class Attempt(Base):
 
 
 class Result(Base):
-    """The verbatim bytes of one fetched completion. One row a request_id, whoever brought it."""
+    """The bytes of one fetched completion, unchanged. One row for each request_id."""
 
     __tablename__ = "results"
     __table_args__ = (UniqueConstraint("request_id"),)
@@ -228,7 +238,7 @@ class Result(Base):
 
 
 class RunCounter(Base):
-    """Counts of a run, kept by delta in the transaction that changes what they count. 8 shards a key."""
+    """One counter of a run, in 8 shards: changed by delta in the transaction of what it counts."""
 
     __tablename__ = "run_counters"
 
@@ -240,7 +250,10 @@ class RunCounter(Base):
 
 
 class Worker(Base):
-    """One worker process: the owner of leases and of a spool; `node` is where its hints go."""
+    """One worker process, the owner of leases and of a spool.
+
+    `node` names its queue; `seen_at_ms` is its last heartbeat.
+    """
 
     __tablename__ = "workers"
 

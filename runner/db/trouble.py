@@ -1,4 +1,4 @@
-"""What it means when the database refuses to work, in words for people."""
+"""Driver errors: what an error of the database means, as a sentence for the user."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 SQLITE_MIN: Final = (3, 35, 0)  # RETURNING
 TROUBLES: Final = (DatabaseError, InterfaceError)
 
-# By the words of SQLite's messages (sqlite.org/rescode.html); psycopg's are told as they are.
-_OF_SQLITE: Final = (
+# (part of SQLite's message, what the database is, fix); messages as in sqlite.org/rescode.html.
+_SQLITE_ERRORS: Final = (
     ("disk is full", "has no room left on its disk", "make room there, then give the same command again"),
     (
         "readonly database",
@@ -40,45 +40,53 @@ _OF_SQLITE: Final = (
     ),
     ("disk i/o error", "cannot be read or written", "see whether its disk is well (dmesg)"),
 )
-_NOT_LET_IN: Final = ("authentication failed", "no pg_hba.conf entry", "does not exist", "permission denied")
+_ACCESS_DENIED: Final = (
+    "authentication failed",
+    "no pg_hba.conf entry",
+    "does not exist",
+    "permission denied",
+)
 
 
 def told(error: DBAPIError, url: URL) -> Unreachable | None:
-    """Say what an error means for the database at `url`; None for one that only a bug explains."""
-    words = str(error.orig).strip().splitlines()[:1]
+    """Return an error with a driver error's meaning for the user; None where it can only be a bug.
+
+    `url` is the database's.
+    """
+    message = str(error.orig).strip().splitlines()[:1]
     if url.get_backend_name() == "sqlite":
-        for sign, state, fix in _OF_SQLITE:
-            if sign in str(error.orig).lower():
-                return Unreachable(f"the database {url.database} {state}", where=tuple(words), fix=fix)
+        for part, state, fix in _SQLITE_ERRORS:
+            if part in str(error.orig).lower():
+                return Unreachable(f"the database {url.database} {state}", where=tuple(message), fix=fix)
         return None
-    if not isinstance(error.orig, _away_errors()):
+    if not isinstance(error.orig, _connection_errors()):
         return None
     shown = url.render_as_string(hide_password=True)
-    if any(sign in str(error.orig) for sign in _NOT_LET_IN):
+    if any(part in str(error.orig) for part in _ACCESS_DENIED):
         what, fix = "does not let us in", "correct user, password and database in RUNNER_DATABASE_URL"
     else:
         what, fix = "does not answer", "start it, or correct RUNNER_DATABASE_URL"
-    return Unreachable(f"the database {what}: {shown}", where=tuple(words), fix=fix)
+    return Unreachable(f"the database {what}: {shown}", where=tuple(message), fix=fix)
 
 
 @contextmanager
 def of_the_driver(dialect: Dialect) -> Iterator[None]:
-    """Raise what the raw driver raises as SQLAlchemy's DBAPIError, so that `told` and `is_away` know it."""
+    """Raise errors of the raw driver within the block as SQLAlchemy's DBAPIError, like other statements."""
     driver = dialect.loaded_dbapi
     try:
         yield
     except driver.Error as error:
-        ours = DBAPIError.instance(None, None, error, driver.Error, dialect=dialect)
-        raise ours from error
+        wrapped = DBAPIError.instance(None, None, error, driver.Error, dialect=dialect)
+        raise wrapped from error
 
 
 def is_away(error: DBAPIError) -> bool:
-    """Say whether a statement failed because the database is away or cut us off, not for its own sake."""
+    """Return whether a statement failed because the database is unavailable, not by its own fault."""
     return isinstance(error, (OperationalError, InterfaceError)) or error.connection_invalidated
 
 
 def first_line(error: Exception) -> str:
-    """Return what an error says, short enough for a log: drivers add the statement and hints."""
+    """Return the first line of an error, at most 200 characters: drivers add the statement and more."""
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
@@ -92,7 +100,7 @@ def need_sqlite(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> None:
         )
 
 
-def _away_errors() -> tuple[type[BaseException], ...]:
+def _connection_errors() -> tuple[type[BaseException], ...]:
     import psycopg
 
     return (psycopg.OperationalError, psycopg.InterfaceError)

@@ -1,4 +1,4 @@
-"""Worker processes on record: owners of leases, with a sign of life."""
+"""The table `workers`: worker processes, the owners of leases, with their heartbeats."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
-ALIVE_MS: Final = 30_000  # so long after its last sign of life a worker counts as alive
+ALIVE_MS: Final = 30_000  # a worker counts as alive for this time after its last heartbeat
 
 
 def enter(connection: Connection, *, host: str, node: str, pid: int, now_ms: int) -> int:
-    """Put a worker process on record; return its id."""
+    """Register a worker process; return its id. `node` names its queue."""
     return int(
         connection.execute(
             text(
@@ -23,14 +23,14 @@ def enter(connection: Connection, *, host: str, node: str, pid: int, now_ms: int
 
 
 def seen(connection: Connection, worker: int, now_ms: int) -> None:
-    """Note that a worker lives."""
+    """Record a heartbeat of a worker."""
     connection.execute(
         text("UPDATE workers SET seen_at_ms = :now WHERE id = :id"), {"id": worker, "now": now_ms}
     )
 
 
 def leave(connection: Connection, worker: int, now_ms: int) -> None:
-    """Note that a worker has ended and that its leases are settled."""
+    """Record that a worker has ended and that its leases were released."""
     connection.execute(
         text("UPDATE workers SET ended_at_ms = :now WHERE id = :id AND ended_at_ms IS NULL"),
         {"id": worker, "now": now_ms},
@@ -38,7 +38,7 @@ def leave(connection: Connection, worker: int, now_ms: int) -> None:
 
 
 def unended(connection: Connection, host: str) -> list[int]:
-    """Return the workers of one host that never said that they ended."""
+    """Return the ids of the workers of one host whose end was not recorded."""
     rows = connection.execute(
         text("SELECT id FROM workers WHERE host = :host AND ended_at_ms IS NULL ORDER BY id"), {"host": host}
     )
@@ -46,7 +46,7 @@ def unended(connection: Connection, host: str) -> list[int]:
 
 
 def signs(connection: Connection, host: str) -> dict[int, int]:
-    """Return when the workers of a host that have not ended gave their last signs of life, by pid."""
+    """Return the last heartbeats (ms) of a host's workers that have not ended, by pid."""
     rows = connection.execute(
         text("SELECT pid, seen_at_ms FROM workers WHERE host = :host AND ended_at_ms IS NULL ORDER BY id"),
         {"host": host},
@@ -55,7 +55,7 @@ def signs(connection: Connection, host: str) -> dict[int, int]:
 
 
 def alive(connection: Connection, since_ms: int) -> list[Row[Any]]:
-    """Return the workers seen since a time."""
+    """Return the workers that have not ended and had a heartbeat since a time, oldest first."""
     return list(
         connection.execute(
             text(
