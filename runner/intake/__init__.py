@@ -1,1 +1,1 @@
-"""Intake: job files become rows, all of them or none."""
+"""Intake: job files become rows of the database, all lines of a file or none."""

@@ -1,4 +1,4 @@
-"""Memory for lines with images: asked of the system for each, and given back at once."""
+"""Keeps memory flat beside lines with images: large blocks are returned to the system when freed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _M_MMAP_THRESHOLD: Final = -3
 
 @cache
 def give_back() -> None:
-    """Have glibc return large blocks when they are freed: it learns to keep them, and then holds several."""
-    import ctypes  # few job files need it
+    """Make glibc return blocks of LARGE_BYTES or more when freed; else it adapts, and keeps several."""
+    import ctypes  # only job files with large lines need it
 
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

@@ -1,6 +1,6 @@
-"""Bytes to numbered lines: gzip, byte order mark, line ends, the line cap. Nothing here reads JSON.
+"""Reads numbered lines from bytes: gzip, byte order mark, line ends, the line cap. It reads no JSON.
 
-Memory stays flat: one chunk and at most one line are held, whatever the input holds.
+Memory stays flat: there are one chunk and at most one line in memory, whatever the input is.
 """
 
 from __future__ import annotations
@@ -36,15 +36,16 @@ class Line(NamedTuple):
 
 
 class Lines:
-    """The lines of one input, once through: iterate, then ask for the digest.
+    """The lines of one input, read once: iterate over it, then read the digest.
 
-    Gives a `Line` for each line that is not blank and a `Finding` where bytes could not be made
-    into one: line-too-long (told when the cap is passed, the rest skipped), utf16, bad-gzip,
-    empty-file. gzip is known by its first bytes, whatever the name. Raises OSError where the
-    source cannot be opened or read. A source that is a file object is left open.
+    Yields a `Line` for each line that is not blank, and a diagnostic where bytes are not one:
+    line-too-long (as soon as the cap is passed; the rest of the line is skipped), utf16, bad-gzip,
+    empty-file. gzip is detected by its first bytes, whatever the name. Raises OSError where the source
+    cannot be opened or read. A source that is a file object is left open.
     """
 
     def __init__(self, source: Path | BinaryIO, *, line_bytes_max: int = LINE_BYTES_MAX) -> None:
+        """Open nothing yet; `line_bytes_max` is the line cap."""
         self._source = source
         self._line_bytes_max = line_bytes_max
         self._stored: _Stored | None = None
@@ -52,21 +53,21 @@ class Lines:
 
     @property
     def sha256(self) -> str:
-        """Hex digest of the input's bytes as stored (gzip not undone); whole once the lines ran out."""
+        """Return the hex digest of the bytes read so far, before gunzip; of all after the last line."""
         return (self._stored.digest if self._stored else hashlib.sha256()).hexdigest()
 
     @property
     def byte_count(self) -> int:
-        """Bytes of the input read so far, as stored: the measure of progress through a file."""
+        """Return the number of bytes read so far, before gunzip: the progress through the file."""
         return self._stored.byte_count if self._stored else 0
 
     @property
     def line_count(self) -> int:
-        """Physical lines told so far, blank ones among them."""
+        """Return the number of physical lines yielded so far, blank ones included."""
         return self._line_count
 
     def __iter__(self) -> Iterator[Line | Finding]:
-        """Read the input from where it stands to its end."""
+        """Yield the lines of the input from its current position to its end."""
         if isinstance(self._source, Path):
             with self._source.open("rb", buffering=0) as file:
                 yield from self._read(file)
@@ -75,20 +76,20 @@ class Lines:
 
     def _read(self, file: BinaryIO | io.FileIO) -> Iterator[Line | Finding]:
         self._stored = _Stored(file)
-        found = False
+        is_empty = True
         try:
-            for told in self._tell(io.BufferedReader(self._stored, _CHUNK_BYTES)):
-                found = True
-                yield told
-                del told  # here and below: a line may be large, and the next one is put together now
+            for item in self._numbered(io.BufferedReader(self._stored, _CHUNK_BYTES)):
+                is_empty = False
+                yield item
+                del item  # here and below: a line may be large, and the next one is built now
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            found = True
+            is_empty = False
             yield _bad_gzip(self._line_count + 1, error)
         self._stored.drain()
-        if not found:
+        if is_empty:
             yield _refused(1, "empty-file", "the file holds no job", "write one JSON object a line")
 
-    def _tell(self, stored: io.BufferedReader) -> Iterator[Line | Finding]:
+    def _numbered(self, stored: io.BufferedReader) -> Iterator[Line | Finding]:
         self._line_count = 0
         for raw in _physical(_chunks(stored), self._line_bytes_max):
             self._line_count = number = self._line_count + 1
@@ -99,14 +100,14 @@ class Lines:
                 if raw.startswith(_UTF16_BOMS) or b"\0" in raw[:4]:
                     yield utf16_remark().on(number)
                     return
-                raw = raw.removeprefix(_UTF8_BOM)  # noqa: PLW2901 - the mark is no part of the line
+                raw = raw.removeprefix(_UTF8_BOM)  # noqa: PLW2901 - it is no part of the line
             if raw and not raw.isspace():
                 yield Line(number, raw[:-1] if raw.endswith(b"\r") else raw)
             del raw
 
 
 class _Stored(io.RawIOBase):
-    """The input's bytes as stored, digested and counted as they pass."""
+    """The input's bytes before gunzip; it hashes and counts what is read."""
 
     def __init__(self, file: BinaryIO | io.FileIO) -> None:
         self._file = file
@@ -125,7 +126,7 @@ class _Stored(io.RawIOBase):
         return len(chunk)
 
     def drain(self) -> None:
-        """Read to the end, so that the digest covers the whole input where reading it gave up."""
+        """Read to the end, so that the digest covers the whole input also after an error."""
         while self.read(_CHUNK_BYTES):
             pass
 
@@ -138,32 +139,32 @@ def _chunks(stored: io.BufferedReader) -> Iterator[bytes]:
 
 
 def _physical(chunks: Iterator[bytes], bytes_max: int) -> Iterator[bytes | None]:
-    """Cut chunks at line feeds; None stands for a line past the cap, told once, as soon as it is."""
-    held: list[bytes] = []
-    held_bytes, told = 0, False
+    """Yield the lines of chunks; None for a line past the cap, once, as soon as it passes it."""
+    parts: list[bytes] = []  # of the line that has not ended yet
+    parts_bytes, is_reported = 0, False
     for chunk in chunks:
         *ended, rest = chunk.split(b"\n")
         if ended:
-            fits = held_bytes + len(ended[0]) <= bytes_max
-            first = b"".join((*held, ended[0])) if fits and not told else None
-            held.clear()  # before the line is worked on: it may be large
-            if not told:
+            fits = parts_bytes + len(ended[0]) <= bytes_max
+            first = b"".join((*parts, ended[0])) if fits and not is_reported else None
+            parts.clear()  # before the caller works on the line: it may be large
+            if not is_reported:
                 yield first
             del first
             for raw in ended[1:]:
                 yield raw if len(raw) <= bytes_max else None
-            held_bytes, told = 0, False
-        held.append(rest)
-        held_bytes += len(rest)
-        if held_bytes > LARGE_BYTES:
+            parts_bytes, is_reported = 0, False
+        parts.append(rest)
+        parts_bytes += len(rest)
+        if parts_bytes > LARGE_BYTES:
             give_back()
-        if held_bytes > bytes_max:
-            held.clear()
-            if not told:
+        if parts_bytes > bytes_max:
+            parts.clear()
+            if not is_reported:
                 yield None
-                told = True
-    if held_bytes and not told:
-        yield b"".join(held)
+                is_reported = True
+    if parts_bytes and not is_reported:
+        yield b"".join(parts)
 
 
 def _too_long(number: int, bytes_max: int) -> Finding:

@@ -1,4 +1,4 @@
-"""Load: a job file becomes a run, once, whole or not at all."""
+"""Loads a job file as a run: once, and all of its lines or none."""
 
 from __future__ import annotations
 
@@ -32,17 +32,18 @@ if TYPE_CHECKING:
 
 ROWS_PER_COMMIT = 5_000
 BYTES_PER_COMMIT = 16 << 20
-_SWITCH_S = 0.0005  # else the writer, back from the database, waits 5 ms for its turn, twice a 1,000 rows
+_SWITCH_S = 0.0005  # the thread switch interval: at 5 ms the writing thread waits that long, twice a chunk
 
 Progress = Callable[[int, int], None]  # lines read so far, bytes read so far
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """What became of a file. `created` is False where its run was there already.
+    """The outcome of a load. `created` is False where the run existed already.
 
-    `input_path`: what the run was loaded from. `twin`: an earlier run of the same content, which other flags
-    made another run.
+    `total` is the number of jobs, `bad` that of skipped lines. `input_path` is where the run was loaded
+    from. `twin` is an earlier run of the same content with other flags. `warnings` are the first ones of
+    `warnings_total`.
     """
 
     run_id: int
@@ -56,7 +57,7 @@ class Loaded:
 
 
 def keep_stdin(stream: BinaryIO, folder: Path) -> Path:
-    """Keep what comes in by stdin in a file named by its content, so that it can be hashed and read again."""
+    """Save stdin in a file of `folder` named by its sha256, so that it can be read twice; return the path."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle, name = tempfile.mkstemp(dir=folder, suffix=".part")
     digest = hashlib.sha256()
@@ -65,15 +66,15 @@ def keep_stdin(stream: BinaryIO, folder: Path) -> Path:
             while chunk := stream.read(1 << 20):
                 digest.update(chunk)
                 file.write(chunk)
-        kept = folder / f"{digest.hexdigest()}.jsonl"
-        Path(name).replace(kept)
+        saved = folder / f"{digest.hexdigest()}.jsonl"
+        Path(name).replace(saved)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    return kept
+    return saved
 
 
-def load(  # noqa: PLR0913 - each is one thing that the caller decides
+def load(  # noqa: PLR0913 - each is one decision of the caller
     database: Database,
     source: Path,
     *,
@@ -85,22 +86,23 @@ def load(  # noqa: PLR0913 - each is one thing that the caller decides
     progress: Progress = lambda _lines, _bytes: None,
     tally: Tally | None = None,
 ) -> Loaded:
-    """Make sure that a file is loaded as a run; return which run that is.
+    """Load a file as a run, unless it is loaded already; return which run that is.
 
-    `lock` gives the state folder's lock of a name; `tally` adds up what is read. Raises JobFileError with
-    the bad lines (nothing is loaded), UsageError where the name or path is known with other content.
+    `lock` returns the state folder's lock of a name. `progress` is called with (lines, bytes) read so far,
+    after each chunk. `tally` adds up the requests for an estimate. Raises JobFileError with the bad lines
+    (nothing is loaded), UsageError where a run of this name or path has other content.
     """
     sha256, size_bytes = _digest(source)
     same = identity(sha256, _flags(shaping), name)
-    for torn in _torn(database, source, name, same):
-        with lock(torn), intake.shared_lock(database, torn):  # a loader that lives is waited for
-            _known(database, torn)
+    for partial in _partly_loaded(database, source, name, same):
+        with lock(partial), intake.shared_lock(database, partial):  # waits for a loader that is still alive
+            _find_complete(database, partial)
     with lock(same), intake.shared_lock(database, same):
-        found = _known(database, same)
+        found = _find_complete(database, same)
         if found is not None and not new:
             return Loaded(run_id=found.id, total=found.total, created=False, input_path=found.input_path)
         if not new:
-            _refuse_namesake(database, source, name, sha256)
+            _refuse_other_content(database, source, name, sha256)
         with database.read() as connection:
             twin = None if new or name else runs.of_content(connection, sha256)
         with database.write() as connection:
@@ -117,7 +119,7 @@ def load(  # noqa: PLR0913 - each is one thing that the caller decides
             reading = Reading(source, shaping, tally or Tally(day_of(database.now_ms())))
             loading = _Loading(database, run_id, source, shaping, reading, progress)
             loading.read(size_bytes)
-            loading.judge(sha256)
+            loading.check(sha256)
         except BaseException:
             removal.remove(database, run_id)
             raise
@@ -136,9 +138,9 @@ def load(  # noqa: PLR0913 - each is one thing that the caller decides
 
 
 class _Loading:
-    """Puts what is read into the database, until the first bad line.
+    """Inserts the requests of a file, up to the first bad line (all of them where bad lines are skipped).
 
-    A chunk is written by another thread while the next one is read: the database works without Python.
+    A thread inserts a chunk while the next one is read: the database works without the interpreter lock.
     """
 
     def __init__(
@@ -156,10 +158,10 @@ class _Loading:
         self._writing: Future[None] | None = None
 
     def read(self, size_bytes: int) -> None:
-        """Read to the end; write in chunks. A file that grows is left at the size it had."""
+        """Read to the end and insert in chunks. Stop where a file has grown past `size_bytes`."""
         switch_s = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH_S)
-        gc.disable()  # it would look at every chunk again and again, and nothing here is garbage in circles
+        gc.disable()  # it would scan every chunk again and again, and there are no reference cycles here
         try:
             with ThreadPoolExecutor(1, "load") as writer:
                 self._read(size_bytes, writer)
@@ -175,11 +177,11 @@ class _Loading:
         for line, request in self._reading.requests():
             chunk.append(_new_job(line, request))
             size += len(request.body)
-            del line, request  # they may be large, and the next ones are made before these would be let go
+            del line, request  # they may be large, and the next ones are built before these would be freed
             if len(chunk) >= ROWS_PER_COMMIT or size >= BYTES_PER_COMMIT:
                 self._write(chunk, writer)
                 if size >= BYTES_PER_COMMIT:
-                    self._wait()  # two such chunks would be too much to hold
+                    self._wait()  # two such chunks in memory would be too much
                 gc.collect(0)
                 self._progress(lines.line_count, lines.byte_count)
                 chunk, size = [], 0
@@ -187,8 +189,8 @@ class _Loading:
                     break
         self._write(chunk, writer)
 
-    def judge(self, sha256: str) -> None:
-        """Raise where the file must not be loaded."""
+    def check(self, sha256: str) -> None:
+        """Raise JobFileError where the file must not be loaded; write skipped lines into FILE.bad.jsonl."""
         reading = self._reading
         if reading.lines.sha256 != sha256:
             raise JobFileError(
@@ -204,7 +206,7 @@ class _Loading:
             self._write_bad_lines()
 
     def _write(self, chunk: list[NewJob], writer: ThreadPoolExecutor) -> None:
-        """Have a chunk written, after the one before it; raise what that one met."""
+        """Submit a chunk to the thread, after the one before it; raise the error of that one, if any."""
         self._wait()
         if chunk and (self._shaping.skip_bad or not self._reading.bad_total):
             self._writing = writer.submit(self._insert, self._written, chunk)
@@ -220,20 +222,20 @@ class _Loading:
             intake.insert(connection, self._run_id, first, chunk)
 
     def _write_bad_lines(self) -> None:
-        """Put the lines that were skipped into FILE.bad.jsonl, as they stand; not those that are too long."""
-        wanted = iter(self._reading.bad_lines)
-        next_bad = next(wanted)
+        """Write the skipped lines into FILE.bad.jsonl, unchanged; lines that are too long are left out."""
+        bad_lines = iter(self._reading.bad_lines)
+        next_bad = next(bad_lines)
         target = self._source.with_name(f"{_stem(self._source)}.bad.jsonl")
         part = target.with_suffix(".part")
         try:
             with part.open("wb") as file:
-                for told in Lines(self._source):
-                    number = told.number if isinstance(told, Line) else told.line
+                for item in Lines(self._source):
+                    number = item.number if isinstance(item, Line) else item.line
                     if number != next_bad:
                         continue
-                    if isinstance(told, Line):
-                        file.write(told.raw + b"\n")
-                    next_bad = next(wanted, 0)
+                    if isinstance(item, Line):
+                        file.write(item.raw + b"\n")
+                    next_bad = next(bad_lines, 0)
             part.replace(target)
         except OSError as error:
             part.unlink(missing_ok=True)
@@ -263,18 +265,18 @@ def _flags(shaping: Shaping) -> dict[str, str | None]:
     }
 
 
-def _known(database: Database, same: str) -> RunRow | None:
-    """Return the newest run of an identity; one that a crash left half loaded is removed."""
+def _find_complete(database: Database, same: str) -> RunRow | None:
+    """Return the newest run of an identity, or None; remove runs that a crash left partly loaded."""
     with database.read() as connection:
         found = runs.newest(connection, same)
     if found is None or found.state is not RunState.LOADING:
         return found
     removal.remove(database, found.id)
-    return _known(database, same)
+    return _find_complete(database, same)
 
 
-def _torn(database: Database, source: Path, name: str | None, same: str) -> list[str]:
-    """Return the identities that are being loaded by this name or path, or that a crash left so."""
+def _partly_loaded(database: Database, source: Path, name: str | None, same: str) -> list[str]:
+    """Return the other identities with this name or path that are in state `loading`, or were at a crash."""
     with database.read() as connection:
         return [
             run.identity
@@ -283,15 +285,15 @@ def _torn(database: Database, source: Path, name: str | None, same: str) -> list
         ]
 
 
-def _refuse_namesake(database: Database, source: Path, name: str | None, sha256: str) -> None:
-    """Refuse a name or a path that is known with other content: paying for that is a decision."""
+def _refuse_other_content(database: Database, source: Path, name: str | None, sha256: str) -> None:
+    """Raise UsageError where a run of this name or path has other content: the user decides to pay again."""
     with database.read() as connection:
         named = runs.namesake(connection, name) if name else None
-        known = (
+        others = (
             (named, f'the name "{name}"'),
             (runs.of_path(connection, str(source.resolve())), str(source)),
         )
-    for found, what in known:
+    for found, what in others:
         if found is not None and found.input_sha256 != sha256:
             raise UsageError(
                 f"{what} belongs to run {found.id}, which was loaded with other content; nothing was done",
@@ -323,7 +325,7 @@ def _stem(source: Path) -> str:
 
 
 def refuse_no_file(source: Path) -> None:
-    """Raise UsageError for a folder, a pipe or a device: it could be read once only, or without end."""
+    """Raise UsageError for a folder, a pipe or a device: those can be read once only, or have no end."""
     if source.exists() and not source.is_file():
         raise UsageError(
             f"{source} is not a file with jobs", fix="name a plain file, or pipe it in: … | runner run -"
@@ -331,7 +333,7 @@ def refuse_no_file(source: Path) -> None:
 
 
 def _digest(source: Path) -> tuple[str, int]:
-    """Return the sha256 of a file's bytes and their count."""
+    """Return the sha256 of a file's bytes and their number."""
     refuse_no_file(source)
     try:
         with source.open("rb") as file:

@@ -1,6 +1,6 @@
-"""One pass over a job file: its good lines as requests, all its faults, and what it adds up to.
+"""Reads a job file once: its good lines as requests, and the diagnostics of all its lines.
 
-`load` writes what it reads, `check` only tells of it; what counts as a good line is decided here for both.
+`load` inserts the requests, `check` only reports; which lines are good is decided here for both.
 """
 
 from __future__ import annotations
@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 
 FINDINGS_KEPT: Final = 1_000
 FINDINGS_SHOWN: Final = 20
-WHOLE_FILE: Final = frozenset({"bad-gzip", "utf16", "empty-file"})  # what follows is missing: nothing to skip
+WHOLE_FILE: Final = frozenset({"bad-gzip", "utf16", "empty-file"})  # the rest is missing: no line to skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shaping:
-    """The flags that shape what a run sends: part of its identity."""
+    """The flags that decide which requests a file becomes; `model` and `skip_bad` are part of the identity.
+
+    `tpm` is the limit in tokens per minute that a request must fit into.
+    """
 
     model: str = "grok-4"
     skip_bad: bool = False
@@ -36,57 +39,62 @@ class Shaping:
 
 
 class Reading:
-    """Iterate `requests` to the end, then ask for the rest. Memory stays flat, whatever the file holds."""
+    """One pass over a job file: iterate over `requests` to the end, then read the other fields.
+
+    Memory stays flat: of `bad` and `warnings` it keeps the first FINDINGS_KEPT. `total` is the number of
+    good lines; `is_torn` is set where a part of the file cannot be read.
+    """
 
     def __init__(self, source: Path | BinaryIO, shaping: Shaping, tally: Tally) -> None:
+        """Read nothing yet; `tally` adds up the requests as they are read."""
         self.lines = Lines(source)
         self.total = 0
         self.bad: list[Finding] = []
-        self.bad_lines = array("Q")  # rising; 8 bytes each, so that any number of them is told
+        self.bad_lines = array("Q")  # all their numbers, ascending; 8 bytes each
         self.is_torn = False
         self.warnings: list[Finding] = []
         self.warnings_total = 0
         self._shaping, self._tally = shaping, tally
-        self._seen = SeenIds()
+        self._ids = SeenIds()
 
     @property
     def bad_total(self) -> int:
-        """Return how many lines are bad."""
+        """Return the number of bad lines."""
         return len(self.bad_lines)
 
     @property
     def may_skip(self) -> bool:
-        """Say whether there is something to load beside the bad lines."""
+        """Return whether the file can be loaded without its bad lines: it is complete and has good ones."""
         return bool(self.total) and not self.is_torn
 
     @property
     def is_accepted(self) -> bool:
-        """Say whether the file may be loaded, by what its lines and the flags say."""
+        """Return whether the file may be loaded, by its lines and the flags."""
         bad = self.bad_total and not (self._shaping.skip_bad and self.may_skip)
         return not bad and not (self._shaping.strict and self.warnings_total)
 
     def requests(self) -> Iterator[tuple[Line, Request]]:
-        """Yield the good lines, in order."""
+        """Yield the good lines with their requests, in order."""
         defaults = Defaults(model=self._shaping.model, tpm=self._shaping.tpm)
         count = self._tally.add
-        for told in self.lines:
-            if isinstance(told, Finding):
-                self.is_torn |= told.code in WHOLE_FILE
-                self._note([told])
+        for item in self.lines:
+            if isinstance(item, Finding):
+                self.is_torn |= item.code in WHOLE_FILE
+                self._note([item])
                 continue
-            request, findings = read_request(told.raw, told.number, defaults)
+            request, findings = read_request(item.raw, item.number, defaults)
             if findings:
                 self._note(findings)
             if request is None:
                 continue
-            clash = self._seen.add(request.custom_id, told.number)
-            if clash is not None:
-                self._note([clash])
+            duplicate = self._ids.add(request.custom_id, item.number)
+            if duplicate is not None:
+                self._note([duplicate])
                 continue
             self.total += 1
             count(request)
-            yield told, request
-            del told, request  # they may be large, and the next ones are made now
+            yield item, request
+            del item, request  # they may be large, and the next ones are built now
 
     def _note(self, findings: Sequence[Finding]) -> None:
         refused = [finding for finding in findings if finding.severity == "refused"]
@@ -99,12 +107,12 @@ class Reading:
 
 
 def shown(bad: Sequence[Finding], total: int) -> tuple[str, ...]:
-    """Tell the first bad lines, one sentence each, and how many more there are."""
+    """Return a sentence for each of the first bad lines, and one with the number of the others."""
     lines = tuple(sentence(finding) for finding in bad[:FINDINGS_SHOWN])
     return lines if total <= FINDINGS_SHOWN else (*lines, f"… and {total - FINDINGS_SHOWN:,} more")
 
 
 def sentence(finding: Finding) -> str:
-    """Tell one finding: where, why, its code, and the cure."""
+    """Return a diagnostic as a sentence: where, why, its code, and the fix."""
     place = f"line {finding.line}" + (f", column {finding.column}" if finding.column else "")
     return f"{place}: {finding.reason} [{finding.code}]; {finding.fix}"

@@ -1,1 +1,1 @@
-"""Output: rows become files, whole or not at all."""
+"""Output: rows of the database become files, each written whole or not at all."""

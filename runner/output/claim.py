@@ -1,6 +1,7 @@
-"""Which run wrote a file: every line's id begins with the run's mark, so a file tells by its first bytes.
+"""Which run wrote a file: the id of every line begins with the run's tag, so its first bytes are enough.
 
-That holds however a writing ended and wherever the state folder is: no list of files is kept anywhere.
+That needs no list of written files, so it also holds after a write that was cut short, and for another
+state folder. (In the summary's JSON the tag is called `mark`.)
 """
 
 from __future__ import annotations
@@ -19,27 +20,27 @@ if TYPE_CHECKING:
     from runner.db.runs import RunRow
     from runner.output.files import Paths
 
-_MARK_LENGTH: Final = 12
+_TAG_LENGTH: Final = 12
 _SUMMARY_BYTES_MAX: Final = 4 * 1024 * 1024
 
 
 def mark_of(run: RunRow) -> str:
-    """Give the mark of a run: the same wherever its row is, another for every repetition or fresh folder."""
-    born = f"{run.identity}:{run.repetition}:{run.created_at_ms}"
-    return hashlib.sha256(born.encode()).hexdigest()[:_MARK_LENGTH]
+    """Return the tag of a run, 12 hex digits: from its row only, and different for every repetition."""
+    origin = f"{run.identity}:{run.repetition}:{run.created_at_ms}"
+    return hashlib.sha256(origin.encode()).hexdigest()[:_TAG_LENGTH]
 
 
-def line_start(mark: str) -> bytes:
-    """Give the bytes that every line of a run's results and errors begins with."""
-    return b'{"id":"' + mark.encode() + b"-"
+def line_start(tag: str) -> bytes:
+    """Return the bytes that every line of a run's results and errors begins with."""
+    return b'{"id":"' + tag.encode() + b"-"
 
 
-def claim(targets: Paths, mark: str, *, force: bool = False) -> None:
-    """Raise UsageError where a file stands that this run did not write, unless `force`.
+def claim(targets: Paths, tag: str, *, force: bool = False) -> None:
+    """Raise UsageError where one of the files exists and this run did not write it, unless `force`.
 
-    An empty file is free to take.
+    An empty file may be replaced.
     """
-    foreign = [target for target in targets if not force and not _is_free(target, mark, targets)]
+    foreign = [target for target in targets if not force and not _is_free(target, tag, targets)]
     if foreign:
         there = "files" if len(foreign) > 1 else "a file"
         raise UsageError(
@@ -49,20 +50,20 @@ def claim(targets: Paths, mark: str, *, force: bool = False) -> None:
         )
 
 
-def files_written(targets: Paths, mark: str) -> Mapping[str, Any]:
-    """Give the `files` part of the summary on disk, or nothing where there is none of this run."""
+def files_written(targets: Paths, tag: str) -> Mapping[str, Any]:
+    """Return the `files` part of the summary on disk; empty where there is no summary of this run."""
     files = _summary(targets.summary).get("files")
-    return files if isinstance(files, dict) and files.get("mark") == mark else {}
+    return files if isinstance(files, dict) and files.get("mark") == tag else {}
 
 
-def _is_free(target: Path, mark: str, targets: Paths) -> bool:
+def _is_free(target: Path, tag: str, targets: Paths) -> bool:
     try:
         if target.stat().st_size == 0:
             return True
         if target == targets.summary:
-            return bool(files_written(targets, mark))
+            return bool(files_written(targets, tag))
         with target.open("rb") as file:
-            start = line_start(mark)
+            start = line_start(tag)
             return file.read(len(start)) == start
     except FileNotFoundError:
         return True
@@ -79,7 +80,7 @@ def _whose(targets: Paths) -> str:
 def _summary(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
-            told = orjson.loads(file.read(_SUMMARY_BYTES_MAX))
+            summary = orjson.loads(file.read(_SUMMARY_BYTES_MAX))
     except (OSError, orjson.JSONDecodeError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return summary if isinstance(summary, dict) else {}

@@ -1,7 +1,7 @@
-"""Output files on disk: each appears whole or not at all. Knows nothing of runs.
+"""Atomic file writes: each output file appears whole or not at all. Knows nothing of runs.
 
-A draft is written beside its target under a name of its own, flushed to the disk, and renamed over it.
-A kernel lock on every open draft tells the drafts that a crash left behind from those being written.
+A draft is written beside its target under a temporary name, flushed to the disk, and renamed over it.
+Every open draft has a kernel lock, so that a stale draft of a crashed process can be told from an open one.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ class Paths:
     summary: Path
 
     def __iter__(self) -> Iterator[Path]:
-        """Give them in the order in which they appear on disk."""
+        """Yield them in the order in which they are put in place."""
         return iter((self.results, self.errors, self.summary))
 
 
 def paths(output: Path) -> Paths:
-    """Name the files of `OUT.jsonl`: itself, OUT.errors.jsonl, OUT.summary.json.
+    """Return the paths for `OUT.jsonl`: itself, OUT.errors.jsonl, OUT.summary.json.
 
     Raises UserError where `output` is a folder.
     """
@@ -59,12 +59,12 @@ def paths(output: Path) -> Paths:
 
 
 def default_output(source: Path) -> Path:
-    """Name the results of a job file in the current folder: `reviews.jsonl.gz`, `reviews.results.jsonl`."""
+    """Return the results path of a job file in the current folder: reviews.results.jsonl for reviews.jsonl.gz."""
     return Path(source.name.removesuffix(".gz").removesuffix(".jsonl") + ".results.jsonl")
 
 
 def check_place(target: Path) -> None:
-    """Raise UserError where a file could not be put: no folder, no right to write, a link, no plain file."""
+    """Raise UserError where a file cannot be written: no folder, no permission, a link, no regular file."""
     folder = target.absolute().parent
     if not folder.is_dir():
         raise UserError(f"the folder {folder} does not exist", fix=f"make it: mkdir -p {folder}")
@@ -81,7 +81,7 @@ def check_place(target: Path) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileFacts:
-    """What a written file holds."""
+    """Facts of a written file: its name, digest, number of lines and size in bytes."""
 
     name: str
     sha256: str
@@ -90,24 +90,24 @@ class FileFacts:
 
 
 class Draft:
-    """A file being written; `publish` puts it in its place, leaving the `with` block without it removes it.
+    """A file being written: `publish` puts it in place; leaving the `with` block without it removes it.
 
-    A large one is digested and written by a thread of its own while its next lines are made.
+    A large file is hashed and written by a thread of its own while the caller makes the next lines.
 
-    Raises UserError when the disk is full or refuses; the old file then stays as it was.
+    Raises UserError where the disk is full or a write fails; the old file then stays as it was.
     """
 
     def __init__(self, target: Path) -> None:
         self.target = target
         self._digest = hashlib.sha256()
         self._lines = self._bytes = 0
-        self._held: list[bytes] = []
-        self._held_bytes = 0
+        self._buffer: list[bytes] = []
+        self._buffer_bytes = 0
         self._writer: ThreadPoolExecutor | None = None
         self._writing: Future[None] | None = None
 
     def __enter__(self) -> Self:
-        with _told(self.target):
+        with _user_errors(self.target):
             check_place(self.target)
             _remove_stale(self.target)
             self._part, self._fd = _open_part(self.target)
@@ -125,27 +125,27 @@ class Draft:
         os.close(self._fd)
 
     def add(self, line: bytes) -> None:
-        """Append one line, with its line feed."""
-        self._held.append(line)
-        self._held_bytes += len(line)
-        if self._held_bytes >= _BUFFER_BYTES:
-            self._hand_over()
+        """Append one line, which ends in a line feed."""
+        self._buffer.append(line)
+        self._buffer_bytes += len(line)
+        if self._buffer_bytes >= _BUFFER_BYTES:
+            self._submit_buffer()
 
     def finish(self) -> FileFacts:
-        """Bring everything to the disk, still under the draft's own name; return what is there."""
+        """Flush everything to the disk, still under the temporary name; return the facts of the file."""
         self._wait()
         self._write(self._take())
-        with _told(self.target):
+        with _user_errors(self.target):
             os.fsync(self._fd)
         return FileFacts(
             name=self.target.name, sha256=self._digest.hexdigest(), lines=self._lines, bytes=self._bytes
         )
 
-    def _hand_over(self) -> None:
-        """Have what is held written; raise what was met with what was handed over before."""
+    def _submit_buffer(self) -> None:
+        """Submit the buffer to the writer thread; raise the error of the write before, if it had one."""
         self._wait()
         if self._writer is None:
-            from concurrent.futures import ThreadPoolExecutor  # most files are small
+            from concurrent.futures import ThreadPoolExecutor  # most files are small and need no thread
 
             self._writer = ThreadPoolExecutor(1, "draft")
         self._writing = self._writer.submit(self._write, self._take())
@@ -156,31 +156,31 @@ class Draft:
             writing.result()
 
     def _take(self) -> bytes:
-        taken = b"".join(self._held)
-        self._lines += len(self._held)
-        self._held.clear()
-        self._held_bytes = 0
-        return taken
+        chunk = b"".join(self._buffer)
+        self._lines += len(self._buffer)
+        self._buffer.clear()
+        self._buffer_bytes = 0
+        return chunk
 
-    def _write(self, taken: bytes) -> None:
-        self._digest.update(taken)
-        self._bytes += len(taken)
-        left = memoryview(taken)
-        with _told(self.target):
-            while left:
-                left = left[os.write(self._fd, left) :]
+    def _write(self, chunk: bytes) -> None:
+        self._digest.update(chunk)
+        self._bytes += len(chunk)
+        rest = memoryview(chunk)
+        with _user_errors(self.target):
+            while rest:
+                rest = rest[os.write(self._fd, rest) :]
 
     def publish(self) -> None:
-        """Put the finished draft in its place, at once and whole."""
-        with _told(self.target):
+        """Rename the finished draft over its target."""
+        with _user_errors(self.target):
             self._part.replace(self.target)
 
 
 def publish(drafts: Sequence[Draft]) -> None:
-    """Put finished drafts of one folder in their places, in this order, and bring that to the disk."""
+    """Publish finished drafts of one folder in this order, and flush the folder to the disk."""
     for draft in drafts:
         draft.publish()
-    with _told(drafts[0].target):
+    with _user_errors(drafts[0].target):
         folder = os.open(drafts[0].target.absolute().parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(folder)
@@ -189,7 +189,7 @@ def publish(drafts: Sequence[Draft]) -> None:
 
 
 def write_whole(target: Path, text: str) -> None:
-    """Write one small file whole or not at all. Raises UserError."""
+    """Write one small text file whole or not at all. Raises UserError."""
     with Draft(target) as draft:
         draft.add(text.encode("utf-8", "backslashreplace"))
         draft.finish()
@@ -197,11 +197,11 @@ def write_whole(target: Path, text: str) -> None:
 
 
 def _open_part(target: Path) -> tuple[Path, int]:
-    """Open a new draft and lock it; one that a cleaner took before the lock was ours is opened again."""
+    """Create a draft and lock it; try again where `_remove_stale` removed it before it was locked."""
     while True:
         part = target.with_name(f".{target.name}.{secrets.token_hex(4)}{_SUFFIX}")
         fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
-        with suppress(OSError):  # some network file systems have no locks; then nothing is cleaned either
+        with suppress(OSError):  # some network file systems have no locks; there no draft is removed either
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.fstat(fd).st_nlink:
             return part, fd
@@ -209,7 +209,7 @@ def _open_part(target: Path) -> tuple[Path, int]:
 
 
 def _remove_stale(target: Path) -> None:
-    """Remove drafts of this target that nobody writes any more."""
+    """Remove the stale drafts of this target: those that no process has locked."""
     for part in target.absolute().parent.iterdir():
         if not (part.name.startswith(f".{target.name}.") and part.name.endswith(_SUFFIX)):
             continue
@@ -223,8 +223,8 @@ def _remove_stale(target: Path) -> None:
 
 
 @contextmanager
-def _told(target: Path) -> Iterator[None]:
-    """Tell what the system says of a file in a sentence."""
+def _user_errors(target: Path) -> Iterator[None]:
+    """Raise an OSError of the block as a UserError with a sentence for the user."""
     try:
         yield
     except OSError as error:

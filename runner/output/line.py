@@ -1,7 +1,7 @@
-"""One line of OUT.jsonl or OUT.errors.jsonl, as bytes. Pure.
+"""Builds one line of OUT.jsonl or OUT.errors.jsonl, as bytes. Pure.
 
-The API's bytes are spliced in as they came. Only line breaks between their tokens become spaces, because a
-line is a line; `show --raw` has the bytes untouched.
+The result's bytes are inserted as they were received. Only line breaks between their tokens become spaces,
+so that the line stays one line; `show --raw` prints the original bytes.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from runner.rules.retry import retryable
 from runner.rules.states import JobState
 
 _LF: Final = 10
-_CR: Final = 13  # as numbers they are found six times as fast
+_CR: Final = 13  # `in` finds a number in bytes six times as fast as a byte string
 _BREAKS: Final = bytes.maketrans(b"\r\n", b"  ")
 _WHITE: Final = b" \t\r\n"
-_ORDINALS: Final = 0xFFFFFFFF  # the low half of a job's id is its place in the file
+_ORDINALS: Final = 0xFFFFFFFF  # the low half of a job's id is its ordinal in the file
 _UNREADABLE: Final = "unreadable-result"
 _NO_JSON: Final = "(body is null because the answer is no JSON; show --raw prints its bytes)"
 
 
-_skim: Final = msgspec.json.Decoder(msgspec.Raw).decode  # checks the grammar and builds nothing
-_SUCCEEDED: Final = JobState.SUCCEEDED.value  # as it stands in the row: comparing plain strings is faster
+_check_grammar: Final = msgspec.json.Decoder(msgspec.Raw).decode  # it builds no values
+_SUCCEEDED: Final = JobState.SUCCEEDED.value  # a plain string as in the row: faster to compare
 
 
 class Ended(NamedTuple):
-    """One row of `db.ended.pages`, column by column: a plain tuple is read ten times as fast."""
+    """One row of a page of ended jobs, column by column. (A tuple is read ten times as fast as a Row.)"""
 
     id: int
     custom_id: str
@@ -45,14 +45,14 @@ class Ended(NamedTuple):
 
 
 class OutputLine(NamedTuple):
-    """A line with its line feed, and which of the two files it belongs to."""
+    """A line with its line feed; `good` lines belong to the results file, others to the errors file."""
 
     good: bool
     raw: bytes
 
 
 def make_line(start: bytes, row: Ended) -> OutputLine:
-    """Make the line of an ended or held job; `start` are the bytes that all lines of its run begin with."""
+    """Return the line of an ended or held job; `start` is the beginning of all lines of its run."""
     answer, metadata = row.body, row.metadata
     body = on_one_line(answer) if answer is not None and is_json(answer) else None
     good = body is not None and row.state == _SUCCEEDED
@@ -69,16 +69,16 @@ def make_line(start: bytes, row: Ended) -> OutputLine:
 
 
 def is_json(raw: bytes) -> bool:
-    """Say whether the bytes are one JSON value (RFC 8259: UTF-8, nothing beside it)."""
+    """Return whether the bytes are one JSON value in UTF-8 and nothing else (RFC 8259)."""
     try:
-        _skim(raw)
+        _check_grammar(raw)
         return raw.isascii() or bool(raw.decode())
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
 
 
 def on_one_line(raw: bytes) -> bytes:
-    """Put JSON on one line: only the line breaks between its tokens become spaces."""
+    """Return JSON on one line: the line breaks between its tokens become spaces."""
     raw = raw.strip(_WHITE)
     return raw.translate(_BREAKS) if _LF in raw or _CR in raw else raw
 

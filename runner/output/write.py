@@ -1,4 +1,4 @@
-"""A run's three files, made from the database: the same bytes however often, in the order of the input."""
+"""Writes the three files of a run from the database: the same bytes each time, in input order."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EXAMPLES_MAX: Final = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """What was written: where, how much, and the summary as it stands in its file."""
+    """The written files: their paths, the facts of results and errors, and the content of the summary."""
 
     paths: Paths
     results: FileFacts
@@ -42,8 +42,8 @@ class Written:
 def write_run(database: Database, run_id: int, output: Path, *, force: bool = False) -> Written:
     """Write OUT.jsonl, OUT.errors.jsonl and OUT.summary.json from one snapshot of the database.
 
-    Raises UsageError for an unknown run and for files of other origin (unless `force`), UserError when the
-    disk refuses; all old files then stay as they were.
+    Raises UsageError for an unknown run and for existing files that this run did not write (unless
+    `force`), UserError where a write fails; all old files then stay as they were.
     """
     targets = paths(output)
     with database.read() as connection:
@@ -57,7 +57,7 @@ def write_run(database: Database, run_id: int, output: Path, *, force: bool = Fa
 def run_summary(
     connection: Connection, run: RunRow, counts: Mapping[tuple[str, str], int], files: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Make the summary of a run from its row and counters; `files` is its part about written files."""
+    """Return the summary of a run from its row and counters; `files` is its part about written files."""
     facts = RunFacts(
         id=run.id,
         name=run.name,
@@ -74,16 +74,16 @@ def run_summary(
 
 
 def _write(connection: Connection, run: RunRow, targets: Paths) -> Written:
-    mark = mark_of(run)
-    with Draft(targets.results) as good, Draft(targets.errors) as bad, Draft(targets.summary) as told:
-        _write_lines(connection, run, line_start(mark), good, bad)
-        in_results, in_errors = good.finish(), bad.finish()
-        files = {"mark": mark, "results": asdict(in_results), "errors": asdict(in_errors)}
+    tag = mark_of(run)
+    with Draft(targets.results) as good, Draft(targets.errors) as bad, Draft(targets.summary) as last:
+        _write_lines(connection, run, line_start(tag), good, bad)
+        good_facts, bad_facts = good.finish(), bad.finish()
+        files = {"mark": tag, "results": asdict(good_facts), "errors": asdict(bad_facts)}
         summary = run_summary(connection, run, counters.read(connection, run.id), files)
-        told.add(orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-        told.finish()
-        publish([good, bad, told])
-    return Written(paths=targets, results=in_results, errors=in_errors, summary=summary)
+        last.add(orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        last.finish()
+        publish([good, bad, last])
+    return Written(paths=targets, results=good_facts, errors=bad_facts, summary=summary)
 
 
 def _write_lines(connection: Connection, run: RunRow, start: bytes, good: Draft, bad: Draft) -> None:
@@ -98,7 +98,7 @@ def _write_lines(connection: Connection, run: RunRow, start: bytes, good: Draft,
 
 
 def _examples(connection: Connection, run_id: int, counts: Mapping[tuple[str, str], int]) -> dict[str, str]:
-    """Find a job for each of the commonest error codes, and for each flaw of an answer."""
+    """Return the custom_id of one job for each of the commonest error codes and for each flaw."""
     by_code = {key: n for (kind, key), n in counts.items() if kind == "code" and n}
     codes = sorted(by_code, key=lambda code: (-by_code[code], code))[:EXAMPLES_MAX]
     flaws = sorted(key for (kind, key), n in counts.items() if kind == "flaw" and n)
