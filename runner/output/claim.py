@@ -35,12 +35,12 @@ def line_start(tag: str) -> bytes:
     return b'{"id":"' + tag.encode() + b"-"
 
 
-def claim(targets: Paths, tag: str, *, force: bool = False) -> None:
+def claim(targets: Paths, mark: str, *, force: bool = False) -> None:
     """Raise UsageError where one of the files exists and this run did not write it, unless `force`.
 
     An empty file may be replaced.
     """
-    foreign = [target for target in targets if not force and not _is_free(target, tag, targets)]
+    foreign = [target for target in targets if not force and not _is_free(target, mark, targets)]
     if foreign:
         there = "files" if len(foreign) > 1 else "a file"
         raise UsageError(

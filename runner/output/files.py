@@ -59,7 +59,7 @@ def paths(output: Path) -> Paths:
 
 
 def default_output(source: Path) -> Path:
-    """Return the results path of a job file in the current folder: reviews.results.jsonl for reviews.jsonl.gz."""
+    """Return the default results path of a job file, in the current folder (reviews.results.jsonl)."""
     return Path(source.name.removesuffix(".gz").removesuffix(".jsonl") + ".results.jsonl")
 
 

@@ -1,6 +1,6 @@
-"""The accounting identity of the summary, over histories that Hypothesis makes of the real moves.
+"""The accounting identity of the summary, over random histories that Hypothesis makes of the real moves.
 
-Every figure is compared with a sum over the rows of jobs, attempts and results, made here and by other code.
+Every figure is compared with a sum over the rows of jobs, attempts and results that this file computes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 S = JobState
 JOBS: Final = 3
-NOT_READ: Final = ("ambiguous", "lost", "abandoned")
+RESULT_NOT_READ: Final = ("ambiguous", "lost", "abandoned")
 GIVEN_UP: Final = ("ambiguous", "lost", "unusable", "generation_failed", "abandoned")
 ENDED: Final = frozenset({S.FAILED, S.HELD, S.CANCELLED})
 COSTS: Final = (
@@ -40,7 +40,7 @@ COSTS: Final = (
     ),
     replace(COST, ticks=None, ticks_source="unknown", model="no-such-model"),
 )
-VERDICTS: Final = (
+CLASSIFICATIONS: Final = (
     (Event.SUCCEEDED, S.SUCCEEDED),
     (Event.UNUSABLE, S.PENDING),
     (Event.UNUSABLE, S.FAILED),
@@ -69,19 +69,19 @@ STEPS = st.lists(
 
 
 class History:
-    """One run whose jobs are moved as chance says; leases are remembered, stale ones too."""
+    """One run whose jobs are moved at random; it keeps all leases, stale ones too."""
 
     def __init__(self, hand: Hand) -> None:
         self.hand = hand
         self.leases: dict[tuple[int, int], Lease] = {}
-        self.late = 0  # answers that were judged after their attempt had been given up
+        self.late = 0  # results that were settled after their attempt had been given up
 
     def step(self, place: int, number: int, cost: Cost, ticks: int) -> None:
-        """Do one thing to one job that can happen where it stands, or that comes late."""
+        """Make one move of a job that is possible in its state, or deliver a late result."""
         row = self.hand.row(job_id(self.hand.run_id, place))
         lease = self.leases.get((row.id, row.attempt))
         if number == 0:
-            self._late(row, cost)
+            self._late_result(row, cost)
         elif number >= 12:
             self._user(number, ticks)
         elif row.state == S.PENDING:
@@ -91,14 +91,14 @@ class History:
         elif row.state == S.WAITING:
             self._remember([job.lease for job in self.hand.claim(JOBS)])
         elif row.state == S.STORED:
-            self._settle(row, VERDICTS[number % len(VERDICTS)], cost)
+            self._settle(row, CLASSIFICATIONS[number % len(CLASSIFICATIONS)], cost)
         elif lease is not None and row.state == S.SUBMITTING:
             self._reply(lease, number, ticks)
         elif lease is not None and row.state == S.COLLECTING:
             self._fetch(lease, number, ticks)
 
     def _user(self, number: int, ticks: int) -> None:
-        """The user asks for all that failed again, or for nothing more, or leaves what is out."""
+        """Make one of the moves that a user asks for: retry, cancel or abandon."""
         run = self.hand.run_id
         if number == 12:
             self.hand.within(lambda c, d: by_user.retry(c, run, Chosen(states=ENDED), NOW_MS, d))
@@ -123,23 +123,23 @@ class History:
         else:
             self.hand.do(jobs.stored, received(lease.job_id, lease.attempt))
 
-    def _late(self, row: Row[Any], cost: Cost) -> None:
-        """The first attempt that was given up turns out to be accepted, and its answer comes."""
-        given_up = [a for a in self._attempts(f"job_id = {row.id}") if a.outcome in NOT_READ]
+    def _late_result(self, row: Row[Any], cost: Cost) -> None:
+        """Deliver the result of the job's first attempt that was given up without one."""
+        given_up = [a for a in self._attempts(f"job_id = {row.id}") if a.outcome in RESULT_NOT_READ]
         for a in given_up[:1]:
             lease = self.leases[row.id, a.attempt]
             if a.request_id is None:
                 self.hand.do(jobs.accepted, accepted(lease))
             if not self.hand.do(jobs.stored, received(row.id, a.attempt)):
-                self._too_late(settled(row.id, a.attempt, *VERDICTS[0], cost))
+                self._count_late_result(settled(row.id, a.attempt, *CLASSIFICATIONS[0], cost))
 
-    def _too_late(self, row: Settled) -> None:
+    def _count_late_result(self, row: Settled) -> None:
         self.hand.within(lambda c, d: collected.came_late(c, [row], d))
 
-    def _settle(self, row: Row[Any], verdict: tuple[Event, JobState], cost: Cost) -> None:
-        (tried,) = self._attempts(f"job_id = {row.id} AND attempt = {row.answered_by}")
-        moved = self.hand.do(jobs.settled, settled(row.id, row.answered_by, *verdict, cost))
-        self.late += bool(moved) and tried.outcome in GIVEN_UP
+    def _settle(self, row: Row[Any], classification: tuple[Event, JobState], cost: Cost) -> None:
+        (attempt,) = self._attempts(f"job_id = {row.id} AND attempt = {row.answered_by}")
+        moved = self.hand.do(jobs.settled, settled(row.id, row.answered_by, *classification, cost))
+        self.late += bool(moved) and attempt.outcome in GIVEN_UP
 
     def _remember(self, found: list[Lease]) -> None:
         self.leases |= {(lease.job_id, lease.attempt): lease for lease in found}
@@ -151,26 +151,26 @@ class History:
         )
 
     def check(self) -> None:
-        """Hold the summary against the rows."""
+        """Compare the summary with the rows."""
         with self.hand.database.read() as connection:
             run = runs.find(connection, self.hand.run_id)
             assert run is not None
-            told = run_summary(connection, run, self.hand.counts(), {})
+            summary = run_summary(connection, run, self.hand.counts(), {})
         rows = self.hand.rows("SELECT * FROM jobs WHERE run_id = :run", run=run.id)
-        tried = self._attempts("1 = 1")
-        _check_attempts(told, {row.id: row for row in rows}, tried, self.late)
-        _check_money(told, tried)
-        _check_results(self.hand, {row.id: row for row in rows}, tried)
+        tries = self._attempts("1 = 1")
+        _check_attempts(summary, {row.id: row for row in rows}, tries, self.late)
+        _check_money(summary, tries)
+        _check_results(self.hand, {row.id: row for row in rows}, tries)
         counted = {state: sum(row.state == state for row in rows) for state in S}
-        assert told["counts"]["total"] == len(rows)
+        assert summary["counts"]["total"] == len(rows)
         for end in ("succeeded", "failed", "held", "cancelled"):
-            assert told["counts"][end] == counted[S(end)]
+            assert summary["counts"][end] == counted[S(end)]
 
 
-def _check_attempts(told: dict[str, Any], rows: dict[int, Any], tried: list[Row[Any]], late: int) -> None:
-    accepted_ones = [a for a in tried if a.request_id is not None]
+def _check_attempts(summary: dict[str, Any], rows: dict[int, Any], tries: list[Row[Any]], late: int) -> None:
+    accepted_ones = [a for a in tries if a.request_id is not None]
     ended = out = reasons = superseded = 0
-    for a in tried:
+    for a in tries:
         job = rows[a.job_id]
         is_end = job.state in (S.SUCCEEDED, S.FAILED) and a.attempt == (job.answered_by or job.attempt)
         is_stored = job.state == S.STORED and a.attempt == job.answered_by
@@ -183,11 +183,11 @@ def _check_attempts(told: dict[str, Any], rows: dict[int, Any], tried: list[Row[
             reasons += 1
         else:
             superseded += a.request_id is not None
-    never_known = sum(a.request_id is None and a.outcome == "ambiguous" for a in tried)
-    extras = told["attempts"]["extra"]
-    assert told["attempts"]["accepted"] == len(accepted_ones)
+    never_known = sum(a.request_id is None and a.outcome == "ambiguous" for a in tries)
+    extras = summary["attempts"]["extra"]
+    assert summary["attempts"]["accepted"] == len(accepted_ones)
     assert len(accepted_ones) + never_known == ended + out + reasons + superseded
-    assert sum(extras.values()) + told["attempts"]["abandoned"] == reasons + late
+    assert sum(extras.values()) + summary["attempts"]["abandoned"] == reasons + late
     if not late and not extras["user_retry"]:
         assert {k: n for k, n in extras.items() if n} == {
             outcome: n
@@ -199,41 +199,43 @@ def _check_attempts(told: dict[str, Any], rows: dict[int, Any], tried: list[Row[
                         rows[a.job_id].state in (S.SUCCEEDED, S.FAILED)
                         and a.attempt == (rows[a.job_id].answered_by or rows[a.job_id].attempt)
                     )
-                    for a in tried
+                    for a in tries
                 )
             )
         }
 
 
-def _check_money(told: dict[str, Any], tried: list[Row[Any]]) -> None:
-    cost = told["cost"]
+def _check_money(summary: dict[str, Any], tries: list[Row[Any]]) -> None:
+    cost = summary["cost"]
     by_source = {
-        source: sum(a.ticks for a in tried if a.ticks_source == source)
+        source: sum(a.ticks for a in tries if a.ticks_source == source)
         for source in ("reported", "estimated")
     }
     assert cost["reported_ticks"] == by_source["reported"]
     assert cost["estimated_ticks"] == by_source["estimated"]
-    assert cost["usd"] == usd(sum(a.ticks or 0 for a in tried))
+    assert cost["usd"] == usd(sum(a.ticks or 0 for a in tries))
     assert sum(model["ticks"] for model in cost["by_model"].values()) == sum(by_source.values())
-    assert cost["possible_extra_ticks"] == sum(a.possible_ticks or 0 for a in tried)
-    assert cost["unknown_jobs"] == sum(a.ticks_source == "unknown" for a in tried)
-    for a in tried:
-        if a.outcome in (*GIVEN_UP, "succeeded"):  # it may have been billed: told once, one way or another
+    assert cost["possible_extra_ticks"] == sum(a.possible_ticks or 0 for a in tries)
+    assert cost["unknown_jobs"] == sum(a.ticks_source == "unknown" for a in tries)
+    for a in tries:
+        if a.outcome in (*GIVEN_UP, "succeeded"):  # it may have been billed: counted once, in one way
             assert a.ticks is not None or a.possible_ticks is not None or a.ticks_source == "unknown"
         else:
             assert (a.ticks, a.possible_ticks or None, a.ticks_source) == (None, None, None)
     names = ("prompt", "cached", "completion", "reasoning", "total")
-    assert told["tokens"] == {name: sum(getattr(a, f"{name}_tokens") or 0 for a in tried) for name in names}
+    assert summary["tokens"] == {
+        name: sum(getattr(a, f"{name}_tokens") or 0 for a in tries) for name in names
+    }
 
 
-def _check_results(hand: Hand, rows: dict[int, Any], tried: list[Row[Any]]) -> None:
-    kept = {(row.job_id, row.attempt) for row in hand.rows("SELECT job_id, attempt FROM results")}
-    judged = {(a.job_id, a.attempt) for a in tried if a.ticks_source is not None}
-    assert judged <= kept
-    for of_job, attempt in kept - judged:  # it may still end its job, or stood aside when another did
+def _check_results(hand: Hand, rows: dict[int, Any], tries: list[Row[Any]]) -> None:
+    stored = {(row.job_id, row.attempt) for row in hand.rows("SELECT job_id, attempt FROM results")}
+    priced = {(a.job_id, a.attempt) for a in tries if a.ticks_source is not None}
+    assert priced <= stored
+    for of_job, attempt in stored - priced:  # it may still end its job, or another result did
         job = rows[of_job]
         assert job.state not in (S.SUCCEEDED, S.FAILED) or attempt > job.answered_by
-    assert hand.count("attempts", "collected") == len(judged)
+    assert hand.count("attempts", "collected") == len(priced)
 
 
 def _walk(database: Database, steps: list[tuple[Any, ...]]) -> None:
@@ -257,14 +259,14 @@ SOMETIMES = settings(OFTEN, max_examples=15)
 @OFTEN
 @given(STEPS)
 def test_the_summary_adds_up_on_sqlite(sqlite_database: Database, steps: list[tuple[Any, ...]]) -> None:
-    """Whatever happened, in whatever order."""
+    """Any moves in any order."""
     _walk(sqlite_database, steps)
 
 
 @SOMETIMES
 @given(STEPS)
 def test_the_summary_adds_up_on_postgres(postgres_database: Database, steps: list[tuple[Any, ...]]) -> None:
-    """The same moves are other SQL there."""
+    """The same on PostgreSQL, where the moves are other SQL."""
     _walk(postgres_database, steps)
 
 

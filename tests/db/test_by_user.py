@@ -1,4 +1,4 @@
-"""What a user asks for: cancel, abandon, retry; in chunks, and counted."""
+"""The moves that a user asks for: cancel, abandon, retry; in chunks, and counted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ALL = (
     JobState.PENDING,
     JobState.SUBMITTING,
-    JobState.COLLECTING,  # before the waiting one, which nobody may claim
+    JobState.COLLECTING,  # before the waiting one, which must not be claimed
     JobState.WAITING,
     JobState.STORED,
     JobState.SUCCEEDED,
@@ -31,7 +31,7 @@ FAILED, HELD = Chosen(states=frozenset({JobState.FAILED})), Chosen(states=frozen
 
 
 def one_of_each(database: Database) -> tuple[Hand, dict[JobState, int]]:
-    """Load a run with a job in each state but cancelled; the one that is pending is leased."""
+    """Load a run with a job in each state but cancelled; the pending one is leased."""
     hand = new_run(database, len(ALL))
     return hand, {state: hand.bring(state).job_id for state in ALL}
 
@@ -52,7 +52,7 @@ def retry(hand: Hand, chosen: Chosen, rows_max: int = 100) -> int:
 
 
 def test_cancel_ends_what_was_not_sent_and_what_is_held(database: Database) -> None:
-    """What is out, or has its end, stays as it is."""
+    """Jobs in flight and ended jobs stay as they are."""
     hand, ids = one_of_each(database)
 
     assert cancel(hand) == 2
@@ -63,8 +63,8 @@ def test_cancel_ends_what_was_not_sent_and_what_is_held(database: Database) -> N
     assert hand.recount().items() <= hand.counts().items()
 
 
-def test_a_cancelled_job_is_not_sent_by_who_had_leased_it(database: Database) -> None:
-    """The lease was taken before, the mark comes after."""
+def test_a_cancelled_job_is_not_sent_by_the_holder_of_its_lease(database: Database) -> None:
+    """The lease is from before the cancel, the send comes after."""
     hand = new_run(database, 1)
     (lease,) = hand.lease()
     cancel(hand)
@@ -74,7 +74,7 @@ def test_a_cancelled_job_is_not_sent_by_who_had_leased_it(database: Database) ->
 
 
 def test_abandon_leaves_the_answers_and_counts_what_they_may_have_cost(database: Database) -> None:
-    """Of the jobs whose answers wait, or are being asked for."""
+    """It moves the jobs whose results are waiting, or being fetched."""
     hand, ids = one_of_each(database)
 
     assert abandon(hand) == 2
@@ -86,8 +86,8 @@ def test_abandon_leaves_the_answers_and_counts_what_they_may_have_cost(database:
     assert hand.recount().items() <= hand.counts().items()
 
 
-def test_an_abandoned_answer_that_comes_all_the_same_is_kept(database: Database) -> None:
-    """It was paid for: the job succeeds after all."""
+def test_an_abandoned_answer_that_still_comes_is_kept(database: Database) -> None:
+    """It was paid for: the job succeeds."""
     hand = new_run(database, 1)
     lease = hand.bring(JobState.COLLECTING)
     abandon(hand)
@@ -98,16 +98,16 @@ def test_an_abandoned_answer_that_comes_all_the_same_is_kept(database: Database)
     assert hand.recount().items() <= hand.counts().items()
 
 
-def test_a_cancelled_run_ends_when_nothing_of_it_is_out(database: Database) -> None:
-    """Until then it is collected; a job that comes back without an answer is cancelled, too."""
+def test_a_cancelled_run_ends_when_nothing_of_it_is_in_flight(database: Database) -> None:
+    """Until then it is collected; a job that is requeued is cancelled, too."""
     hand = new_run(database, 2)
-    out = hand.bring(JobState.SUBMITTING)
+    in_flight = hand.bring(JobState.SUBMITTING)
     with database.write() as connection:
         assert runs.cancel(connection, hand.run_id, NOW_MS)
 
     assert not close(hand)
     assert run_ids_at_work(database) == [hand.run_id]
-    hand.do(jobs.not_sent, back(out, JobState.PENDING))
+    hand.do(jobs.not_sent, back(in_flight, JobState.PENDING))
     assert close(hand)
     assert hand.count("state", "cancelled") == 2
     assert run_ids_at_work(database) == []
@@ -128,7 +128,7 @@ def run_ids_at_work(database: Database) -> list[int]:
 
 
 def test_a_failed_job_whose_attempt_was_accepted_has_one_extra_more(database: Database) -> None:
-    """One that the API refused has not: nothing was paid for it."""
+    """A job that the API refused has not: nothing was paid for it."""
     hand = new_run(database, 2)
     refused = hand.bring(JobState.FAILED)
     unusable = hand.bring(JobState.STORED)
@@ -146,7 +146,7 @@ def test_a_failed_job_whose_attempt_was_accepted_has_one_extra_more(database: Da
 
 
 def test_a_held_job_has_no_further_extra(database: Database) -> None:
-    """It was counted when nobody knew what became of it."""
+    """Its extra was counted when its outcome became unknown."""
     hand = new_run(database, 1)
     lease = hand.bring(JobState.HELD)
 
@@ -156,9 +156,9 @@ def test_a_held_job_has_no_further_extra(database: Database) -> None:
 
 
 def test_a_retry_can_ask_for_lost_ones_or_for_a_code(database: Database) -> None:
-    """Among the held ones those whose answer is gone; among the failed ones those with the code."""
+    """Of the held jobs those whose result is gone; of the failed jobs those with the code."""
     hand = new_run(database, 3)
-    doubtful = hand.bring(JobState.HELD)
+    unknown = hand.bring(JobState.HELD)
     lost = hand.bring(JobState.COLLECTING)
     hand.do(jobs.lost, back(lost, JobState.HELD))
     hand.bring(JobState.FAILED)
@@ -167,14 +167,14 @@ def test_a_retry_can_ask_for_lost_ones_or_for_a_code(database: Database) -> None
     with database.read() as connection:
         assert [group.n for group in by_user.matching(connection, hand.run_id, gone)] == [1]
     assert retry(hand, gone) == 1
-    assert (hand.state(doubtful.job_id), hand.state(lost.job_id)) == (JobState.HELD, JobState.PENDING)
+    assert (hand.state(unknown.job_id), hand.state(lost.job_id)) == (JobState.HELD, JobState.PENDING)
     assert retry(hand, Chosen(states=FAILED.states, code="another")) == 0
     assert retry(hand, Chosen(states=FAILED.states, code="some-cause")) == 1
 
 
 @pytest.mark.parametrize("rows_max", [1, 3, 100])
 def test_each_call_moves_no_more_than_it_may(database: Database, rows_max: int) -> None:
-    """So that nobody waits long for the database."""
+    """So that no process waits long for the database."""
     hand = new_run(database, 7)
     moved: list[int] = []
     while not moved or moved[-1]:

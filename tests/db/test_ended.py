@@ -1,4 +1,4 @@
-"""Pages of ended jobs: every one once, in order, and never many large answers at once."""
+"""Pages of ended jobs: every job once, in order, and few large results at once."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def read(hand: Hand, page: int) -> list[list[Ended]]:
 
 @pytest.mark.parametrize("page", [1, 2, 7, 1000])
 def test_every_ended_job_comes_once_and_in_order_whatever_the_pages(hand: Hand, page: int) -> None:
-    """A page may be empty, between others or at an end; jobs on their way are left out."""
+    """A page may be empty, between others or at an end; jobs in flight are left out."""
     found = [row for rows in read(hand, page) for row in rows]
 
     assert [row.custom_id for row in found] == [
@@ -45,7 +45,7 @@ def test_every_ended_job_comes_once_and_in_order_whatever_the_pages(hand: Hand, 
 
 
 def test_pages_of_large_answers_are_short(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bytes that are held at once have a bound; only a single answer may be above it."""
+    """The bytes of a page have a bound; only a single result may be above it."""
     monkeypatch.setattr(ended, "_PAGE_FIRST", 1)
     answers = hand.rows("SELECT body FROM results")
     monkeypatch.setattr(ended, "PAGE_BYTES", 2 * max(len(row.body) for row in answers))
@@ -57,7 +57,7 @@ def test_pages_of_large_answers_are_short(hand: Hand, monkeypatch: pytest.Monkey
 
 
 def test_reading_may_stop_half_way(hand: Hand) -> None:
-    """The connection is free for others then."""
+    """The connection can be used for other queries then."""
     with hand.database.read() as connection:
         bounds = job_id(hand.run_id, 0), job_id(hand.run_id + 1, 0) - 1
         pages = ended.pages(connection, *bounds, page=1)

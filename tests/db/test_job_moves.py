@@ -1,4 +1,4 @@
-"""The moves of jobs: exactly from their sources, under the right lease, with their history."""
+"""The moves of jobs: only from their source states, under a valid lease, with their history."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ S = JobState
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
-    """One way to call one move."""
+class MoveCase:
+    """One call of one move."""
 
     event: Event
     target: JobState
@@ -32,74 +32,74 @@ class Tried:
     row: Callable[[Lease], Any]
 
 
-def _back(event: Event, move: Callable[..., set[int]], target: JobState) -> Tried:
-    return Tried(event, target, move, lambda lease: back(lease, target))
+def _requeue_case(event: Event, move: Callable[..., set[int]], target: JobState) -> MoveCase:
+    return MoveCase(event, target, move, lambda lease: back(lease, target))
 
 
-def _settled(event: Event, target: JobState) -> Tried:
-    return Tried(event, target, jobs.settled, lambda lease: settled(lease.job_id, 1, event, target))
+def _settled_case(event: Event, target: JobState) -> MoveCase:
+    return MoveCase(event, target, jobs.settled, lambda lease: settled(lease.job_id, 1, event, target))
 
 
-TRIED = (
-    Tried(Event.ACCEPTED, S.WAITING, jobs.accepted, accepted),
-    _back(Event.NOT_SENT, jobs.not_sent, S.PENDING),
-    _back(Event.REFUSED_FOR_NOW, jobs.refused_for_now, S.PENDING),
-    _back(Event.REFUSED, jobs.refused, S.FAILED),
-    _back(Event.AMBIGUOUS, jobs.ambiguous, S.PENDING),
-    _back(Event.AMBIGUOUS, jobs.ambiguous, S.HELD),
-    Tried(Event.NOT_READY, S.WAITING, jobs.not_ready, not_yet),
-    Tried(Event.LATER, S.WAITING, jobs.later, not_yet),
-    Tried(Event.STORED, S.STORED, jobs.stored, lambda lease: received(lease.job_id, 9)),
-    _settled(Event.SUCCEEDED, S.SUCCEEDED),
-    _settled(Event.UNUSABLE, S.PENDING),
-    _settled(Event.UNUSABLE, S.FAILED),
-    _settled(Event.UNUSABLE, S.HELD),
-    _back(Event.LOST, jobs.lost, S.PENDING),
-    _back(Event.LOST, jobs.lost, S.HELD),
-    _back(Event.GENERATION_FAILED, jobs.generation_failed, S.PENDING),
-    _back(Event.GENERATION_FAILED, jobs.generation_failed, S.FAILED),
+MOVE_CASES = (
+    MoveCase(Event.ACCEPTED, S.WAITING, jobs.accepted, accepted),
+    _requeue_case(Event.NOT_SENT, jobs.not_sent, S.PENDING),
+    _requeue_case(Event.REFUSED_FOR_NOW, jobs.refused_for_now, S.PENDING),
+    _requeue_case(Event.REFUSED, jobs.refused, S.FAILED),
+    _requeue_case(Event.AMBIGUOUS, jobs.ambiguous, S.PENDING),
+    _requeue_case(Event.AMBIGUOUS, jobs.ambiguous, S.HELD),
+    MoveCase(Event.NOT_READY, S.WAITING, jobs.not_ready, not_yet),
+    MoveCase(Event.LATER, S.WAITING, jobs.later, not_yet),
+    MoveCase(Event.STORED, S.STORED, jobs.stored, lambda lease: received(lease.job_id, 9)),
+    _settled_case(Event.SUCCEEDED, S.SUCCEEDED),
+    _settled_case(Event.UNUSABLE, S.PENDING),
+    _settled_case(Event.UNUSABLE, S.FAILED),
+    _settled_case(Event.UNUSABLE, S.HELD),
+    _requeue_case(Event.LOST, jobs.lost, S.PENDING),
+    _requeue_case(Event.LOST, jobs.lost, S.HELD),
+    _requeue_case(Event.GENERATION_FAILED, jobs.generation_failed, S.PENDING),
+    _requeue_case(Event.GENERATION_FAILED, jobs.generation_failed, S.FAILED),
 )
 
 
-@pytest.mark.parametrize("tried", TRIED, ids=lambda tried: f"{tried.event}-to-{tried.target}")
-def test_a_move_starts_only_where_the_table_says(database: Database, tried: Tried) -> None:
-    """A job elsewhere stays; one at a source arrives, its lease gone, its counts moved with it."""
+@pytest.mark.parametrize("case", MOVE_CASES, ids=lambda case: f"{case.event}-to-{case.target}")
+def test_a_move_starts_only_from_the_sources_of_the_table(database: Database, case: MoveCase) -> None:
+    """A job in another state stays; one in a source state moves, loses its lease, and is counted."""
     hand = new_run(database, len(JobState))
     leases = {state: hand.bring(state) for state in JobState}
-    sources = TRANSITIONS[tried.event].sources
-    if tried.event is Event.GENERATION_FAILED:  # of a fetch; that of a stored answer is a verdict
+    sources = TRANSITIONS[case.event].sources
+    if case.event is Event.GENERATION_FAILED:  # of a fetch; that of a stored result is a settlement
         leases.pop(S.STORED)
 
     for state, lease in leases.items():
-        moved = hand.do(tried.move, tried.row(lease))
+        moved = hand.do(case.move, case.row(lease))
 
         assert moved == ({lease.job_id} if state in sources else set()), state
         row = hand.row(lease.job_id)
-        assert row.state == (tried.target if state in sources else state)
+        assert row.state == (case.target if state in sources else state)
         if state in sources:
             assert row.lease_owner is None
             assert row.lease_until_ms is None
-            assert (row.finished_at_ms is not None) == (tried.target in FINAL)
+            assert (row.finished_at_ms is not None) == (case.target in FINAL)
     states = {key: n for key, n in hand.counts().items() if key[0] == "state"}
     assert states == {key: n for key, n in hand.recount().items() if key[0] == "state"}
 
 
 @pytest.mark.parametrize(
-    "tried",
-    [tried for tried in TRIED if TRANSITIONS[tried.event].fenced],
-    ids=lambda tried: f"{tried.event}-to-{tried.target}",
+    "case",
+    [case for case in MOVE_CASES if TRANSITIONS[case.event].fenced],
+    ids=lambda case: f"{case.event}-to-{case.target}",
 )
-def test_a_fenced_move_needs_the_lease_that_holds(database: Database, tried: Tried) -> None:
-    """A process that slept past its lease moves nothing, neither with an old lease nor with a guess."""
+def test_a_fenced_move_needs_the_lease_that_holds(database: Database, case: MoveCase) -> None:
+    """A process whose lease has expired moves nothing, neither with an old generation nor with a guess."""
     hand = new_run(database, 1)
-    (source,) = TRANSITIONS[tried.event].sources
+    (source,) = TRANSITIONS[case.event].sources
     lease = hand.bring(source)
     before, counts = hand.row(lease.job_id), hand.counts()
     hand.change(lease.job_id, "lease_gen = lease_gen + 1")
 
     for gen in (lease.gen, lease.gen - 1, lease.gen + 2):
         stale = Lease(job_id=lease.job_id, gen=gen, attempt=lease.attempt)
-        assert hand.do(tried.move, tried.row(stale)) == set()
+        assert hand.do(case.move, case.row(stale)) == set()
 
     after = hand.row(lease.job_id)
     assert (after.state, after.spent, after.extras, after.due_at_ms) == (
@@ -114,7 +114,7 @@ def test_a_fenced_move_needs_the_lease_that_holds(database: Database, tried: Tri
 
 
 def test_only_leased_jobs_are_sent_and_only_once(database: Database) -> None:
-    """`send` takes pending jobs under their lease; a second call, or a stale lease, moves none."""
+    """`send` moves pending jobs under their lease; a second call, or a stale lease, moves none."""
     hand = new_run(database, 3)
     first, second, third = hand.lease(3)
     stale = Lease(job_id=third.job_id, gen=third.gen - 1, attempt=1)
@@ -128,7 +128,7 @@ def test_only_leased_jobs_are_sent_and_only_once(database: Database) -> None:
 
 
 def test_a_move_to_a_state_the_table_does_not_name_is_a_bug(database: Database) -> None:
-    """The table is the source; a caller that differs is told at once and nothing is written."""
+    """A caller that differs from the table gets an error at once, and nothing is written."""
     hand = new_run(database, 1)
     lease = hand.bring(S.SUBMITTING)
 
@@ -139,24 +139,24 @@ def test_a_move_to_a_state_the_table_does_not_name_is_a_bug(database: Database) 
 
 
 def test_many_rows_move_in_one_call(database: Database) -> None:
-    """More rows than one statement holds, some of them stale: each is judged by itself."""
+    """More rows than fit into one statement, some of them stale: each one is checked by itself."""
     hand = new_run(database, 1_001)
-    held = hand.lease(1_001)
-    assert len(hand.send(*held)) == 1_001
-    stale = {lease.job_id for lease in held[::7]}
+    leases = hand.lease(1_001)
+    assert len(hand.send(*leases)) == 1_001
+    stale = {lease.job_id for lease in leases[::7]}
     rows = [
-        accepted(Lease(job_id=x.job_id, gen=x.gen - (x.job_id in stale), attempt=x.attempt)) for x in held
+        accepted(Lease(job_id=x.job_id, gen=x.gen - (x.job_id in stale), attempt=x.attempt)) for x in leases
     ]
 
     moved = hand.do(jobs.accepted, *rows)
 
-    assert moved == {lease.job_id for lease in held} - stale
+    assert moved == {lease.job_id for lease in leases} - stale
     assert hand.count("state", "waiting") == len(moved)
     assert hand.count("state", "submitting") == len(stale)
 
 
-def test_the_history_tells_each_attempt(database: Database) -> None:
-    """Refused for now, in doubt, then accepted, unusable and at last good: five attempts, five outcomes."""
+def test_the_history_has_each_attempt(database: Database) -> None:
+    """Refused for now, ambiguous, unusable and at last succeeded: four attempts, four outcomes."""
     hand = new_run(database, 1)
     for move, ticks in ((jobs.refused_for_now, 0), (jobs.ambiguous, 77)):
         (lease,) = hand.lease()
@@ -172,13 +172,13 @@ def test_the_history_tells_each_attempt(database: Database) -> None:
 
     history = hand.history(lease.job_id)
 
-    assert [tried.attempt for tried in history] == [1, 2, 3, 4]
-    assert [tried.outcome for tried in history] == ["refused_for_now", "ambiguous", "unusable", "succeeded"]
-    assert [tried.request_id is None for tried in history] == [True, True, False, False]
-    assert [tried.http_status for tried in history] == [500, 500, 200, 200]
-    assert [tried.error_code for tried in history] == [CAUSE.code, CAUSE.code, CAUSE.code, None]
-    assert all(tried.marked_at_ms == NOW_MS and tried.collected_at_ms for tried in history)
-    assert [tried.worker for tried in history] == [hand.worker] * 4
+    assert [row.attempt for row in history] == [1, 2, 3, 4]
+    assert [row.outcome for row in history] == ["refused_for_now", "ambiguous", "unusable", "succeeded"]
+    assert [row.request_id is None for row in history] == [True, True, False, False]
+    assert [row.http_status for row in history] == [500, 500, 200, 200]
+    assert [row.error_code for row in history] == [CAUSE.code, CAUSE.code, CAUSE.code, None]
+    assert all(row.marked_at_ms == NOW_MS and row.collected_at_ms for row in history)
+    assert [row.worker for row in history] == [hand.worker] * 4
     row = hand.row(lease.job_id)
     assert (row.attempt, row.answered_by, row.spent, row.extras) == (4, 4, 2, 2)
     assert hand.count("ticks", "possible_extra") == 77
@@ -187,7 +187,7 @@ def test_the_history_tells_each_attempt(database: Database) -> None:
 
 
 def test_an_answer_is_kept_once_a_request_id(database: Database) -> None:
-    """The first bytes stay; a second delivery changes nothing, another job's neither."""
+    """The first bytes stay; a second delivery changes nothing, nor does one for another job."""
     hand = new_run(database, 2)
     first, second = hand.bring(S.WAITING), hand.bring(S.WAITING)
 
@@ -200,7 +200,7 @@ def test_an_answer_is_kept_once_a_request_id(database: Database) -> None:
 
 
 def test_an_answer_judged_before_does_not_come_back(database: Database) -> None:
-    """An old spool that is read again must not pull a job from its next attempt, nor count twice."""
+    """An old spool that is read again neither takes a job from its next attempt nor counts twice."""
     hand = new_run(database, 1)
     lease = hand.bring(S.STORED)
     hand.do(jobs.settled, settled(lease.job_id, 1, Event.UNUSABLE, S.PENDING))
@@ -214,8 +214,8 @@ def test_an_answer_judged_before_does_not_come_back(database: Database) -> None:
     assert hand.counts() == counts
 
 
-def test_a_late_verdict_on_an_earlier_answer_moves_nothing(database: Database) -> None:
-    """A judge that slept must not end a job by an answer that was judged and replaced."""
+def test_a_late_settlement_of_an_earlier_answer_moves_nothing(database: Database) -> None:
+    """A delayed process must not end a job by a result that was settled and replaced."""
     hand = new_run(database, 1)
     lease = hand.bring(S.STORED)
     hand.do(jobs.settled, settled(lease.job_id, 1, Event.UNUSABLE, S.PENDING))
@@ -225,8 +225,8 @@ def test_a_late_verdict_on_an_earlier_answer_moves_nothing(database: Database) -
     assert hand.do(jobs.settled, settled(lease.job_id, 2, Event.SUCCEEDED, S.SUCCEEDED)) == {lease.job_id}
 
 
-def test_an_id_that_comes_late_stays_in_the_history(database: Database) -> None:
-    """The job moved on, but the attempt was accepted: its id is kept, and counted once."""
+def test_a_late_request_id_stays_in_the_history(database: Database) -> None:
+    """The job has moved on, but the attempt was accepted: its id is stored, and counted once."""
     hand = new_run(database, 1)
     lease = hand.bring(S.SUBMITTING)
     hand.do(jobs.ambiguous, back(lease, S.PENDING))
@@ -234,14 +234,14 @@ def test_an_id_that_comes_late_stays_in_the_history(database: Database) -> None:
     assert hand.do(jobs.accepted, accepted(lease, "late")) == set()
     assert hand.do(jobs.accepted, accepted(lease, "later")) == set()
 
-    (tried,) = hand.history(lease.job_id)
-    assert (tried.request_id, tried.outcome) == ("late", "ambiguous")
+    (attempt,) = hand.history(lease.job_id)
+    assert (attempt.request_id, attempt.outcome) == ("late", "ambiguous")
     assert hand.count("attempts", "accepted") == 1
     assert hand.state(lease.job_id) is S.PENDING
 
 
-def test_words_with_nul_are_written(database: Database) -> None:
-    """PostgreSQL takes no NUL in text; what the API says may hold one."""
+def test_a_message_with_nul_is_written(database: Database) -> None:
+    """PostgreSQL takes no NUL in text; a message of the API may have one."""
     hand = new_run(database, 1)
     lease = hand.bring(S.SUBMITTING)
     cause = outcomes.Cause(code="some", message="a\0b", http_status=500)
@@ -252,7 +252,7 @@ def test_words_with_nul_are_written(database: Database) -> None:
 
 
 def test_a_failed_generation_is_an_extra_only_where_it_goes_again(database: Database) -> None:
-    """The last attempt of a job gave it its end: it is none beyond that."""
+    """The last attempt of a job ends it, so it is no extra."""
     hand = new_run(database, 2)
     for target in (S.PENDING, S.FAILED):
         lease = hand.bring(S.COLLECTING)
@@ -265,26 +265,26 @@ def test_a_failed_generation_is_an_extra_only_where_it_goes_again(database: Data
 
 
 @pytest.mark.parametrize("source", sorted(TRANSITIONS[Event.STORED].sources))
-def test_an_answer_that_is_kept_and_judged_at_once_ends_its_job(database: Database, source: JobState) -> None:
-    """As `stored` and `settled` one after the other would; and once, however often it comes."""
+def test_an_answer_stored_and_settled_in_one_move_ends_its_job(database: Database, source: JobState) -> None:
+    """The effect is that of `stored` and then `settled`; a repetition moves nothing."""
     at_once, in_two = new_run(database, 1), new_run(database, 1)
     for hand in (at_once, in_two):
         lease = hand.bring(source)
         answer = received(lease.job_id, lease.attempt)
-        verdict = settled(lease.job_id, lease.attempt, Event.SUCCEEDED, S.SUCCEEDED)
+        settlement = settled(lease.job_id, lease.attempt, Event.SUCCEEDED, S.SUCCEEDED)
         if hand is in_two:
             hand.do(jobs.stored, answer)
-            hand.do(jobs.settled, verdict)
+            hand.do(jobs.settled, settlement)
             continue
-        assert hand.do(jobs.answered, (answer, verdict)) == {(lease.job_id, lease.attempt)}
-        assert hand.do(jobs.answered, (answer, verdict)) == set()
+        assert hand.do(jobs.answered, (answer, settlement)) == {(lease.job_id, lease.attempt)}
+        assert hand.do(jobs.answered, (answer, settlement)) == set()
         assert hand.state(lease.job_id) is S.SUCCEEDED
 
     assert at_once.counts() == in_two.counts()
 
 
 def test_of_two_answers_to_one_job_the_first_ends_it(database: Database) -> None:
-    """Both are kept; the other one must not be counted as an end."""
+    """Both are stored; the second is not counted as an end."""
     hand = new_run(database, 1)
     lease = hand.bring(S.SUBMITTING)
     hand.do(jobs.ambiguous, back(lease, S.PENDING))
@@ -303,8 +303,8 @@ def test_of_two_answers_to_one_job_the_first_ends_it(database: Database) -> None
     assert len(hand.history(again.job_id)) == 2
 
 
-def test_every_move_of_the_table_is_tried() -> None:
-    """`send` and `claim` and what a user asks for have their own tests; a new event must come to TRIED."""
-    theirs: set[Event] = {Event.SEND, Event.CLAIM, Event.CANCEL, Event.ABANDON, Event.RETRY}
+def test_every_event_of_the_table_is_tested() -> None:
+    """A new event needs a case here, or tests of its own like `send`, `claim` and the user's moves."""
+    tested_elsewhere: set[Event] = {Event.SEND, Event.CLAIM, Event.CANCEL, Event.ABANDON, Event.RETRY}
 
-    assert {tried.event for tried in TRIED} | theirs == set(Event)
+    assert {case.event for case in MOVE_CASES} | tested_elsewhere == set(Event)

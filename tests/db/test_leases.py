@@ -1,4 +1,4 @@
-"""Claims: in order, bounded, one holder each, also when many ask at once."""
+"""Leases and claims: in order, bounded, one holder for each job, also with concurrent callers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def ids(found: list[Leased]) -> list[str]:
 
 
 def test_pending_jobs_come_in_file_order_and_once(database: Database) -> None:
-    """The next call gives the next jobs; those of other runs are not among them."""
+    """The next call returns the next jobs, and none of other runs."""
     hand = new_run(database, 5)
     other = new_run(database, 2, identity="other")
 
@@ -36,7 +36,7 @@ def test_pending_jobs_come_in_file_order_and_once(database: Database) -> None:
 
 
 def test_a_lease_that_ran_out_is_free_again(database: Database) -> None:
-    """A holder that never sent loses its jobs with its lease; the generation tells them apart."""
+    """A holder that never sent loses its jobs with its lease; the generation fences it off."""
     hand = new_run(database, 1)
     (before,) = hand.leased()
 
@@ -48,7 +48,7 @@ def test_a_lease_that_ran_out_is_free_again(database: Database) -> None:
 
 
 def test_jobs_that_are_not_due_wait(database: Database) -> None:
-    """A backoff holds a job, not those behind it."""
+    """A backoff delays one job, not those behind it."""
     hand = new_run(database, 2)
     hand.change(first_job(hand), f"due_at_ms = {NOW_MS + 1}")
 
@@ -65,8 +65,8 @@ def test_only_the_first_so_many_jobs_of_the_file_are_taken(database: Database) -
     assert hand.leased(ordinals_max=0) == []
 
 
-def test_those_that_were_never_in_doubt_can_be_had_alone(database: Database) -> None:
-    """A probe may be lost: one that was lost before shall not be the next."""
+def test_jobs_without_extras_can_be_leased_alone(database: Database) -> None:
+    """A probe may be lost, so it should not be a job that was lost before."""
     hand = new_run(database, 3)
     (lease,) = hand.lease()
     hand.send(lease)
@@ -77,7 +77,7 @@ def test_those_that_were_never_in_doubt_can_be_had_alone(database: Database) -> 
 
 
 def test_a_chunk_is_bounded_by_bytes_but_never_empty(database: Database) -> None:
-    """Large bodies come few at a time; one that is larger than the bound comes alone."""
+    """Large bodies are leased few at a time; one that is larger than the bound is leased alone."""
     with database.write() as connection:
         run_id = runs.begin(
             connection,
@@ -99,7 +99,7 @@ def test_a_chunk_is_bounded_by_bytes_but_never_empty(database: Database) -> None
 
 
 def test_released_jobs_are_free_at_once_and_sent_ones_stay(database: Database) -> None:
-    """What was not sent is given back; a lease of something that moved on is no lease."""
+    """A job that was not sent is pending without a lease; the release of a sent one has no effect."""
     hand = new_run(database, 2)
     first, second = hand.lease(2)
     hand.send(first)
@@ -112,20 +112,20 @@ def test_released_jobs_are_free_at_once_and_sent_ones_stay(database: Database) -
 
 
 def test_waiting_jobs_are_claimed_longest_due_first(database: Database) -> None:
-    """Oldest first, only what is due, at most as many as asked for; a claim is a poll."""
+    """Only those that are due, at most as many as requested; a claim counts as a poll."""
     hand = new_run(database, 4)
-    held = hand.lease(4)
-    hand.send(*held)
-    for one, due in zip(held, (30, 10, 20, 99), strict=True):
-        hand.do(jobs.accepted, accepted(one, due_at_ms=NOW_MS + due))
+    leased = hand.lease(4)
+    hand.send(*leased)
+    for lease, due in zip(leased, (30, 10, 20, 99), strict=True):
+        hand.do(jobs.accepted, accepted(lease, due_at_ms=NOW_MS + due))
 
     with database.read() as connection:
         assert leases.next_due_ms(connection) == NOW_MS + 10
     first = hand.claim(2, now_ms=NOW_MS + 50)
     rest = hand.claim(9, now_ms=NOW_MS + 50)
 
-    assert [job.lease.job_id for job in first] == [held[1].job_id, held[2].job_id]
-    assert [job.lease.job_id for job in rest] == [held[0].job_id]
+    assert [job.lease.job_id for job in first] == [leased[1].job_id, leased[2].job_id]
+    assert [job.lease.job_id for job in rest] == [leased[0].job_id]
     assert [job.polls for job in first] == [1, 1]
     assert hand.count("attempts", "polls") == 3
     assert hand.count("state", "collecting") == 3
@@ -133,13 +133,13 @@ def test_waiting_jobs_are_claimed_longest_due_first(database: Database) -> None:
         assert leases.next_due_ms(connection) == NOW_MS + 99
 
 
-def test_the_oldest_answers_can_be_asked_for_alone(database: Database) -> None:
-    """Those near the end of their time, though others have been due for longer."""
+def test_the_oldest_requests_can_be_claimed_alone(database: Database) -> None:
+    """Those near their 24 h limit, though others have been due for longer."""
     hand = new_run(database, 3)
     for age_ms in (1_000, 80_000_000, 75_000_000):
-        (held,) = hand.lease()
-        hand.send(held)
-        hand.do(jobs.accepted, replace(accepted(held), accepted_at_ms=NOW_MS - age_ms))
+        (leased,) = hand.lease()
+        hand.send(leased)
+        hand.do(jobs.accepted, replace(accepted(leased), accepted_at_ms=NOW_MS - age_ms))
     hand.change(first_job(hand), f"due_at_ms = {NOW_MS - 9_000}")
 
     def claim(before_ms: int | None) -> list[leases.Claimed]:
@@ -161,7 +161,7 @@ def test_the_oldest_answers_can_be_asked_for_alone(database: Database) -> None:
 
 
 def test_a_claim_knows_the_slot_of_its_attempt(database: Database) -> None:
-    """So that whoever brings the answer can settle it; an attempt without one has none."""
+    """The worker that fetches the result needs it; an attempt without a slot has None."""
     hand = new_run(database, 2)
     with_slot, without = hand.lease(2)
     hand.within(
@@ -180,19 +180,19 @@ def test_a_claim_knows_the_slot_of_its_attempt(database: Database) -> None:
     assert sorted(job.slot or "" for job in hand.claim(2)) == ["", "p-1:1:90"]
 
 
-def test_nothing_waits_nothing_is_due(database: Database) -> None:
-    """Without a waiting job there is no next time."""
+def test_without_a_waiting_job_nothing_is_due(database: Database) -> None:
+    """`next_due_ms` returns None."""
     with database.read() as connection:
         assert leases.next_due_ms(connection) is None
 
 
-def _at_once(count: int, work: list[list[int]], one: Callable[[], list[int]]) -> None:
+def _in_threads(count: int, work: list[list[int]], claim: Callable[[], list[int]]) -> None:
     start = threading.Barrier(count)
 
     def run() -> None:
         start.wait()
         mine: list[int] = []
-        while found := one():
+        while found := claim():
             mine += found
         work.append(mine)
 
@@ -204,10 +204,10 @@ def _at_once(count: int, work: list[list[int]], one: Callable[[], list[int]]) ->
 
 
 def test_claimers_at_the_same_time_never_get_the_same_job(database: Database) -> None:
-    """Four threads lease, then claim, all there is: each job has one holder."""
+    """Four threads lease, then claim, all jobs: each job has one holder."""
     hand = new_run(database, 300)
     leased: list[list[int]] = []
-    _at_once(4, leased, lambda: [job.lease.job_id for job in hand.leased(rows_max=7)])
+    _in_threads(4, leased, lambda: [job.lease.job_id for job in hand.leased(rows_max=7)])
     assert sorted(itertools.chain(*leased)) == [first_job(hand) + n for n in range(300)]
 
     with database.write() as connection:
@@ -215,7 +215,7 @@ def test_claimers_at_the_same_time_never_get_the_same_job(database: Database) ->
             "UPDATE jobs SET state = 'waiting', request_id = 'x', accepted_at_ms = 1, lease_owner = NULL"
         )
     claimed: list[list[int]] = []
-    _at_once(4, claimed, lambda: [job.lease.job_id for job in hand.claim(7)])
+    _in_threads(4, claimed, lambda: [job.lease.job_id for job in hand.claim(7)])
 
     assert sorted(itertools.chain(*claimed)) == [first_job(hand) + n for n in range(300)]
     assert hand.rows("SELECT DISTINCT state FROM jobs") == [(JobState.COLLECTING,)]

@@ -1,4 +1,4 @@
-"""What ended or frozen processes left behind is found, and nothing else."""
+"""The orphaned jobs of dead or frozen workers are found, and no others."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from runner.db.session import Database
 
 
-def test_of_a_worker_are_the_jobs_in_its_hands(database: Database) -> None:
-    """Being sent or collected, by this worker: not those of others, waiting, or ended."""
+def test_the_jobs_of_a_dead_worker_are_found(database: Database) -> None:
+    """Those that it was sending or collecting: no others, no waiting or ended ones."""
     hand = new_run(database, 2 * len(JobState))
     other = Hand(database, hand.run_id, worker=8)
     mine = {state: hand.bring(state) for state in JobState if state is not JobState.PENDING}
@@ -32,10 +32,10 @@ def test_of_a_worker_are_the_jobs_in_its_hands(database: Database) -> None:
 
 
 def test_expired_leases_come_oldest_first_and_bounded(database: Database) -> None:
-    """Only jobs in somebody's hands whose time is over."""
+    """Only jobs being sent or collected whose leases have expired."""
     hand = new_run(database, 4)
-    held = hand.lease(3)
-    for number, lease in enumerate(held):
+    leased = hand.lease(3)
+    for number, lease in enumerate(leased):
         hand.send(lease, now_ms=NOW_MS + 2 - number)
 
     with database.read() as connection:
@@ -43,12 +43,12 @@ def test_expired_leases_come_oldest_first_and_bounded(database: Database) -> Non
         found = leftovers.expired(connection, NOW_MS + LEASE_MS + 1, 10, alive_since_ms=NOW_MS)
         first = leftovers.expired(connection, NOW_MS + LEASE_MS * 2, 1, alive_since_ms=NOW_MS)
 
-    assert [job.lease for job in found] == [held[2], held[1]]
-    assert [job.lease for job in first] == [held[2]]
+    assert [job.lease for job in found] == [leased[2], leased[1]]
+    assert [job.lease for job in first] == [leased[2]]
 
 
 def test_unsettled_answers_come_with_their_bytes(database: Database) -> None:
-    """Stored and not judged: with what judging needs; tries are counted for those only."""
+    """Stored and not settled, with what settling needs; tries are counted for those only."""
     hand = new_run(database, 3)
     stored = hand.bring(JobState.STORED)
     ended = hand.bring(JobState.SUCCEEDED)
@@ -64,7 +64,7 @@ def test_unsettled_answers_come_with_their_bytes(database: Database) -> None:
 
 
 def test_pending_jobs_of_an_ended_worker_are_free_again(database: Database) -> None:
-    """Those it had leased and not sent; the leases of others hold."""
+    """Those that it had leased and not sent; the leases of other workers stay."""
     hand = new_run(database, 3)
     other = Hand(database, hand.run_id, worker=8)
     (mine,) = hand.lease()
@@ -76,8 +76,8 @@ def test_pending_jobs_of_an_ended_worker_are_free_again(database: Database) -> N
     assert hand.row(theirs.job_id).lease_owner == 8
 
 
-def test_workers_are_on_record_until_they_leave(database: Database) -> None:
-    """Alive by their last sign of life; unended until they, or who tidied up after them, said so."""
+def test_workers_are_registered_until_their_end_is_recorded(database: Database) -> None:
+    """A worker is alive by its last heartbeat; its end is recorded once, by itself or by recovery."""
     with database.write() as connection:
         first, second, far = (
             workers.enter(connection, host=host, node="w", pid=1, now_ms=NOW_MS) for host in ("a", "a", "b")
@@ -92,8 +92,8 @@ def test_workers_are_on_record_until_they_leave(database: Database) -> None:
         assert [row.id for row in workers.alive(connection, NOW_MS)] == [first, far]
 
 
-def test_what_was_sent_in_the_last_minute_is_known(database: Database) -> None:
-    """For a limiter that forgot: each attempt, from its reply on; without a reply it may arrive only now."""
+def test_the_sends_of_the_last_minute_are_read(database: Database) -> None:
+    """The age of an attempt counts from its reply; without a reply it is 0."""
     hand = new_run(database, 4)
     for age_ms, reply_age_ms in ((70_000, 61_000), (65_000, 5_000), (50_000, None), (200_000, None)):
         (lease,) = hand.lease()

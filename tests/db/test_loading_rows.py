@@ -1,4 +1,4 @@
-"""Loading many jobs at once: every column arrives, on both databases alike."""
+"""Bulk inserts of jobs: every column is stored, on both databases."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def odd_job(line: int, custom_id: str) -> NewJob:
 
 
 def test_jobs_and_bodies_arrive_byte_for_byte(database: Database) -> None:
-    """Tabs, backslashes, line ends, emoji in ids and bodies: what COPY and SQLite must not change."""
+    """Neither COPY nor SQLite changes tabs, backslashes, line ends or emoji in ids and bodies."""
     hand = new_run(database, 2)
     ids = ["tab\there", "back\\slash\\N", "line\nend", "\U0001f600", "'; DROP TABLE jobs; --"]
 
@@ -54,7 +54,7 @@ def test_jobs_and_bodies_arrive_byte_for_byte(database: Database) -> None:
 
 
 def test_a_body_with_an_image_arrives_byte_for_byte(database: Database) -> None:
-    """It is written piece by piece; its neighbours are not."""
+    """It is written in pieces; the rows beside it are not."""
     hand = new_run(database, 1)
     large = b'{"image":"' + b"0123456789abcdef" * 200_000 + b'"}'
     bodies = [ODD, large, ODD, large[: (1 << 20) + 1]]
@@ -72,7 +72,7 @@ def test_a_body_with_an_image_arrives_byte_for_byte(database: Database) -> None:
 
 
 def test_an_id_twice_in_a_run_loads_nothing_of_the_chunk(database: Database) -> None:
-    """The database itself refuses it; the transaction leaves neither rows nor counts."""
+    """The database refuses it; the transaction leaves neither rows nor counts."""
     hand = new_run(database, 1)
 
     with pytest.raises(IntegrityError, match=r"(?i)unique"):
@@ -92,7 +92,7 @@ def test_no_jobs_are_no_error(database: Database) -> None:
 
 
 def test_hosts_share_the_lock_of_a_name(postgres_database: Database) -> None:
-    """On PostgreSQL a second holder waits for the first; other names do not. (SQLite has a file for it.)"""
+    """On PostgreSQL a second holder of a name waits for the first, one of another name does not."""
     database = postgres_database
     order = []
     entered = threading.Event()

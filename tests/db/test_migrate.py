@@ -1,4 +1,4 @@
-"""The migrations make exactly the tables of tables.py, on SQLite and on PostgreSQL, and lose nothing."""
+"""The migrations create exactly the tables of tables.py, on SQLite and PostgreSQL, and lose no data."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def downgrade(database: Database) -> None:
         command.downgrade(config, "base")
 
 
-def test_head_is_what_alembic_says() -> None:
-    """The constant that spares Alembic's import names the newest revision, and there is one head."""
+def test_head_is_that_of_alembic() -> None:
+    """The constant that saves the import of Alembic is the newest revision, and there is one head."""
     assert ScriptDirectory.from_config(migrate._config()).get_heads() == [migrate.HEAD]
 
 
 def test_the_migrations_make_exactly_the_tables(empty_database: Database) -> None:
-    """Columns, types, keys, named constraints, partial indexes: as tables.py would have made them."""
+    """Columns, types, keys, named constraints and partial indexes are those of tables.py."""
     assert migrate.upgrade(empty_database, None)
 
     assert migrate.check(empty_database) == []
@@ -58,23 +58,23 @@ def test_up_down_and_up_again_ends_the_same(empty_database: Database) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "expected"),
     [
         ("ALTER TABLE jobs ADD COLUMN colour TEXT", "not in tables.py: jobs.colour"),
         ("DROP INDEX ix_jobs_pending", "not in the database: jobs: ix_jobs_pending"),
     ],
 )
-def test_drift_is_told(empty_database: Database, change: str, told: str) -> None:
-    """A schema that was changed by hand is told line by line."""
+def test_drift_is_reported(empty_database: Database, change: str, expected: str) -> None:
+    """Each difference of a schema that was changed by hand is one line."""
     migrate.upgrade(empty_database, None)
     with empty_database.write() as connection:
         connection.exec_driver_sql(change)
 
-    assert any(line.startswith(told) for line in migrate.check(empty_database))
+    assert any(line.startswith(expected) for line in migrate.check(empty_database))
 
 
 def test_a_changed_condition_is_drift_too(tmp_path: Path) -> None:
-    """An index of the same name with another condition is another index."""
+    """An index of the same name with another condition is a difference."""
     database = Database(f"sqlite:///{tmp_path / 'runner.db'}")
     migrate.upgrade(database, None)
     with database.write() as connection:
@@ -86,7 +86,7 @@ def test_a_changed_condition_is_drift_too(tmp_path: Path) -> None:
 
 
 def test_a_newer_database_is_refused(empty_database: Database) -> None:
-    """An older program does not touch what it does not know."""
+    """An older program does not touch a newer schema."""
     migrate.upgrade(empty_database, None)
     with empty_database.write() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
@@ -98,7 +98,7 @@ def test_a_newer_database_is_refused(empty_database: Database) -> None:
 def test_an_older_file_is_copied_first_and_two_copies_are_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a migration would spoil is still there; copies do not pile up."""
+    """The data from before a migration can be restored; old copies are removed."""
     database = Database(f"sqlite:///{tmp_path / 'runner.db'}")
     migrate.upgrade(database, tmp_path)
     assert not list(tmp_path.glob("*.before-*")), "a new file needs no copy"
@@ -128,7 +128,7 @@ def test_an_older_file_is_copied_first_and_two_copies_are_kept(
 def test_without_room_for_the_copy_nothing_is_touched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No copy, no migration."""
+    """Where the copy fails, no migration runs."""
     database = Database(f"sqlite:///{tmp_path / 'runner.db'}")
     migrate.upgrade(database, tmp_path)
     monkeypatch.setattr(migrate, "HEAD", "0002")
@@ -139,7 +139,7 @@ def test_without_room_for_the_copy_nothing_is_touched(
 
 
 def test_a_database_at_head_costs_no_alembic(tmp_path: Path) -> None:
-    """Every command asks; only the first one pays."""
+    """Every command checks the schema; only an upgrade imports Alembic."""
     path = f"sqlite:///{tmp_path / 'runner.db'}"
     database = Database(path)
     migrate.upgrade(database, tmp_path)
@@ -153,7 +153,7 @@ def test_a_database_at_head_costs_no_alembic(tmp_path: Path) -> None:
 
 
 def test_many_processes_may_upgrade_at_once(empty_database: Database) -> None:
-    """The database decides who does it; the others find it done."""
+    """A lock in the database lets one of them do it; the others find it done."""
     url = empty_database.url.render_as_string(hide_password=False)
     code = (
         "from runner.db import migrate; from runner.db.session import Database;"
@@ -168,18 +168,18 @@ def test_many_processes_may_upgrade_at_once(empty_database: Database) -> None:
 def test_an_embedded_database_is_not_changed_under_an_engine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An engine of another version keeps the schema that it began with; without one it is brought up."""
+    """An engine of another version keeps the schema that it began with; without an engine it is upgraded."""
     monkeypatch.setattr(schema, "_WAIT_S", 0.1)
     home = Home(tmp_path)
     home.prepare()
     database = Database(f"sqlite:///{home.db}")
     engine = home.engine_lock()
     engine.exclusive()
-    began = time.monotonic()
+    started_s = time.monotonic()
 
     with pytest.raises(UsageError, match="another version"):
         schema.bring_up(home, database)
-    assert time.monotonic() - began >= 0.1
+    assert time.monotonic() - started_s >= 0.1
     engine.release()
     schema.bring_up(home, database)
 

@@ -1,4 +1,4 @@
-"""What opening a SQLite file must bear: the command and the engine make a new one at the same moment."""
+"""Opening a new SQLite file while another process creates it: the command and the engine may do so."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_a_new_file_that_somebody_else_is_making_is_waited_for(tmp_path: Path) -> None:
-    """SQLite itself does not wait there: who has begun to read could not go on to write."""
+def test_opening_waits_for_another_process_that_creates_the_file(tmp_path: Path) -> None:
+    """SQLite itself does not wait there: a transaction that has read cannot go on to write."""
     file = tmp_path / "runner.db"
     with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as other:
         other.execute("BEGIN IMMEDIATE")

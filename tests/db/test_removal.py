@@ -1,4 +1,4 @@
-"""Runs that are removed: whole, in chunks, and only where nothing of them is at work."""
+"""Removing a run: all its rows, in chunks, and only where no job of it is in flight."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TABLES = {
 }
 
 
-def put(hand: Hand, state: RunState, finished_at_ms: int | None = None) -> None:
+def set_state(hand: Hand, state: RunState, finished_at_ms: int | None = None) -> None:
     with hand.database.write() as connection:
         connection.execute(
             text("UPDATE runs SET state = :state, finished_at_ms = :at WHERE id = :id"),
@@ -40,7 +40,7 @@ def put(hand: Hand, state: RunState, finished_at_ms: int | None = None) -> None:
 
 @pytest.mark.parametrize("rows_max", [1, 2, 5, 100])
 def test_removing_a_run_leaves_nothing_of_it_and_all_of_the_others(database: Database, rows_max: int) -> None:
-    """Rows of every table go, in whatever chunks; those of the neighbours stay."""
+    """The rows of every table are deleted, in chunks of any size; those of other runs stay."""
     hands = [new_run(database, 5, identity=word) for word in "abc"]
     for hand in hands:
         hand.bring(JobState.SUCCEEDED)
@@ -53,16 +53,16 @@ def test_removing_a_run_leaves_nothing_of_it_and_all_of_the_others(database: Dat
         assert found == {hands[0].run_id, hands[2].run_id}, table
 
 
-def test_the_id_of_a_removed_run_is_never_given_again(database: Database) -> None:
-    """A late answer in some spool must not find another run's job."""
+def test_the_id_of_a_removed_run_is_never_used_again(database: Database) -> None:
+    """A late result in an old spool must not reach another run's job."""
     gone = new_run(database, 1, identity="a")
     removal.remove(database, gone.run_id)
 
     assert new_run(database, 1, identity="b").run_id > gone.run_id
 
 
-def test_what_holds_is_counted(database: Database) -> None:
-    """Jobs, and answers that were kept."""
+def test_the_rows_to_remove_are_counted(database: Database) -> None:
+    """Jobs and stored results."""
     hand = new_run(database, 4)
     hand.bring(JobState.SUCCEEDED)
 
@@ -87,9 +87,9 @@ def test_what_holds_is_counted(database: Database) -> None:
 def test_only_a_run_at_rest_is_removed(
     database: Database, state: RunState, finished_at_ms: int | None, may: bool
 ) -> None:
-    """From then on it is nobody's namesake, and its file is loaded anew."""
+    """From then on it is not found by its name, and its file can be loaded again."""
     hand = new_run(database, 2)
-    put(hand, state, finished_at_ms)
+    set_state(hand, state, finished_at_ms)
     with database.write() as connection:
         name = runs.all_runs(connection)[0].name
         assert removal.at_rest(connection, hand.run_id) is may
@@ -104,29 +104,29 @@ def test_only_a_run_at_rest_is_removed(
 @pytest.mark.parametrize(
     "state", [JobState.SUBMITTING, JobState.WAITING, JobState.COLLECTING, JobState.STORED]
 )
-def test_a_paused_run_with_work_on_its_way_is_not_removed(database: Database, state: JobState) -> None:
-    """Its answers are paid for."""
+def test_a_paused_run_with_jobs_in_flight_is_not_removed(database: Database, state: JobState) -> None:
+    """Their results are paid for."""
     hand = new_run(database, 2)
     hand.bring(state)
-    put(hand, RunState.PAUSED)
+    set_state(hand, RunState.PAUSED)
 
     with database.write() as connection:
         assert not removal.begin(connection, hand.run_id, RunState.PAUSED)
 
 
 def test_a_run_that_changed_meanwhile_is_not_removed(database: Database) -> None:
-    """It was seen half loaded, and is whole now."""
+    """It was partly loaded when it was read, and is complete now."""
     hand = new_run(database, 2)
-    put(hand, RunState.READY)
+    set_state(hand, RunState.READY)
 
     with database.write() as connection:
         assert not removal.begin(connection, hand.run_id, RunState.LOADING)
 
 
-def test_a_file_that_somebody_else_keeps_busy_is_told_like_any_other_trouble(
+def test_compacting_a_locked_file_raises_an_error_of_sqlalchemy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Giving back its space goes past SQLAlchemy; what fails there must not look like a bug."""
+    """It uses the driver directly; its errors are those of any other statement."""
     monkeypatch.setattr(session, "SQLITE_BUSY_MS", 20)
     file = tmp_path / "runner.db"
     with closing(session.Database(f"sqlite:///{file}")) as database:

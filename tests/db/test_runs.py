@@ -1,4 +1,4 @@
-"""Runs: begun, loaded, moved between their states, finished, forgotten."""
+"""Runs: created, loaded, moved between their states, finished."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def finish(hand: Hand) -> bool:
 
 
 def end_next(hand: Hand) -> None:
-    """Bring the next pending job to a good end."""
+    """Bring the next pending job to succeeded."""
     hand.bring(JobState.SUCCEEDED)
 
 
 def test_a_run_is_loading_until_it_is_loaded(database: Database) -> None:
-    """What was told at the beginning comes back; the flip to `ready` happens once."""
+    """Its options are stored at the start; it becomes `ready` once."""
     with database.write() as connection:
         run_id = begin(connection)
         before = runs.find(connection, run_id)
@@ -66,7 +66,7 @@ def test_a_run_is_loading_until_it_is_loaded(database: Database) -> None:
 
 
 def test_repetitions_are_numbered_within_an_identity(database: Database) -> None:
-    """`--new` loads the same again; the newest is found, by identity, name and path."""
+    """`--new` loads the same file again; the newest run is found by identity, name and path."""
     with database.write() as connection:
         first, second = begin(connection), begin(connection)
         other = begin(connection, "other", "b", "/b")
@@ -74,19 +74,19 @@ def test_repetitions_are_numbered_within_an_identity(database: Database) -> None
 
         assert [run.repetition for run in found if run] == [0, 1, 0]
         assert [run.id for run in runs.all_runs(connection)] == [other, second, first]
-        for looked in (
+        for newest in (
             runs.newest(connection, "same"),
             runs.namesake(connection, "a"),
             runs.of_path(connection, "/a"),
         ):
-            assert looked is not None
-            assert looked.id == second
+            assert newest is not None
+            assert newest.id == second
         assert runs.newest(connection, "none") is None
         assert runs.find(connection, 999) is None
 
 
-def test_a_run_moves_between_its_states_and_tells_each_once(database: Database) -> None:
-    """Pause, start, wait, go on: only from where it makes sense, each with an event."""
+def test_a_run_moves_between_its_states_with_an_event_each(database: Database) -> None:
+    """Pause, start, wait, end of a wait: only from their source states."""
     hand = new_run(database, 1)
     with database.write() as connection:
         assert not runs.start(connection, hand.run_id, NOW_MS), "it runs already"
@@ -104,18 +104,18 @@ def test_a_run_moves_between_its_states_and_tells_each_once(database: Database) 
         found = runs.find(connection, hand.run_id)
         assert found is not None
         assert (found.pause_reason, found.pause_text, found.started_at_ms) == (None, None, NOW_MS)
-        told = [(event.kind, event.cause) for event in events.of_run(connection, hand.run_id)]
+        recorded = [(event.kind, event.cause) for event in events.of_run(connection, hand.run_id)]
         assert [run.id for run in runs.in_states(connection, [RunState.RUNNING])] == [hand.run_id]
         assert runs.in_states(connection, [RunState.PAUSED]) == []
 
     kinds = ["started", "waiting", "running", "paused", "started"]
-    assert [kind for kind, _ in told] == kinds
-    assert told[1][1] == "no database\ufffd"
-    assert told[3][1] == "key: refused"
+    assert [kind for kind, _ in recorded] == kinds
+    assert recorded[1][1] == "no database\ufffd"
+    assert recorded[3][1] == "key: refused"
 
 
 def test_a_run_finishes_when_nothing_moves_by_itself(database: Database) -> None:
-    """Succeeded, failed and held jobs let it finish; one that waits does not; it finishes once."""
+    """Succeeded, failed and held jobs let it finish, open ones do not; it finishes once."""
     hand = new_run(database, 3)
     end_next(hand)
     hand.bring(JobState.HELD)
@@ -123,7 +123,7 @@ def test_a_run_finishes_when_nothing_moves_by_itself(database: Database) -> None
 
     assert not finish(hand)
     hand.do(jobs.stored, received(last.job_id))
-    assert not finish(hand), "a stored answer is not judged yet"
+    assert not finish(hand), "a stored result is not settled yet"
     hand.do(jobs.settled, settled(last.job_id, 1, Event.UNUSABLE, JobState.FAILED))
     assert finish(hand)
     assert not finish(hand)
@@ -132,7 +132,7 @@ def test_a_run_finishes_when_nothing_moves_by_itself(database: Database) -> None
 
 
 def test_the_end_recounts(database: Database) -> None:
-    """Counters that say `done` too early do not finish a run; they are mended and the run goes on."""
+    """Wrong counters do not finish a run too early; they are corrected and the run goes on."""
     hand = new_run(database, 2)
     with database.write() as connection:
         connection.execute(text("UPDATE run_counters SET key = 'succeeded' WHERE key = 'pending'"))
@@ -147,7 +147,7 @@ def test_the_end_recounts(database: Database) -> None:
 def test_a_limited_run_pauses_when_its_first_jobs_are_done(
     database: Database, pending_of_first: bool
 ) -> None:
-    """`--limit 2` of 5: paused for the limit, not finished; as many ends elsewhere do not count."""
+    """`--limit 2` of 5: paused for the limit, not finished; ended jobs beyond the limit do not count."""
     hand = new_run(database, 5, RunOptions(limit=2))
     if pending_of_first:
         hand.change(first_job(hand), f"due_at_ms = {NOW_MS * 2}")
@@ -162,7 +162,7 @@ def test_a_limited_run_pauses_when_its_first_jobs_are_done(
 
 
 def test_a_lower_limit_than_before_pauses_too(database: Database) -> None:
-    """After `--limit 4`, `--limit 2` has nothing left to start: it must not run for ever."""
+    """After `--limit 4`, `--limit 2` has no job left to start: it must not run for ever."""
     hand = new_run(database, 6, RunOptions(limit=4))
     for _ in range(4):
         end_next(hand)
@@ -179,15 +179,15 @@ def test_a_lower_limit_than_before_pauses_too(database: Database) -> None:
 
 
 def test_a_limit_of_all_jobs_finishes(database: Database) -> None:
-    """A limit that is not below the size of the file changes nothing."""
+    """A limit not below the number of jobs has no effect."""
     hand = new_run(database, 1, RunOptions(limit=5))
     end_next(hand)
 
     assert finish(hand)
 
 
-def test_a_finished_run_is_opened_again_for_retried_jobs(database: Database) -> None:
-    """It is ready then, and a start sends them; one that is not over is left as it is."""
+def test_a_finished_run_is_reopened_for_retried_jobs(database: Database) -> None:
+    """It becomes ready, and a start sends them; a run that has not ended does not move."""
     hand = new_run(database, 1)
     lease = hand.bring(JobState.SUBMITTING)
     hand.do(jobs.refused, back(lease, JobState.FAILED))
@@ -203,13 +203,13 @@ def test_a_finished_run_is_opened_again_for_retried_jobs(database: Database) -> 
     assert kinds == ["started", "finished", "reopened"]
 
 
-def test_what_many_processes_see_is_noted_once(database: Database) -> None:
-    """The same of one model again is not, whatever was said of another in between; a change is."""
+def test_an_event_of_many_processes_is_recorded_once(database: Database) -> None:
+    """The same cause of one model is not recorded again, even with another model's in between."""
     hand = new_run(database, 1)
-    said = ["a: 1", "b: 2", "a: 1", "b: 2", "a: 3", "a: 1", "all", "all", "a%: 1"]
+    causes = ["a: 1", "b: 2", "a: 1", "b: 2", "a: 3", "a: 1", "all", "all", "a%: 1"]
     with database.write() as connection:
-        for at_ms, cause in enumerate(said):
+        for at_ms, cause in enumerate(causes):
             events.note_once(connection, hand.run_id, at_ms, "limits", cause)
     with database.read() as connection:
-        told = [event.cause for event in events.of_run(connection, hand.run_id) if event.kind == "limits"]
-    assert told == ["a: 1", "b: 2", "a: 3", "a: 1", "all", "a%: 1"]
+        recorded = [event.cause for event in events.of_run(connection, hand.run_id) if event.kind == "limits"]
+    assert recorded == ["a: 1", "b: 2", "a: 3", "a: 1", "all", "a%: 1"]

@@ -1,4 +1,4 @@
-"""A connection that shows nothing for too long is cut, and no other."""
+"""The statement timeout on the client's side: a connection without activity is cut, and no other."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ LIMIT_S = 1.5
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Postgres]:
-    """Give a server that is reached by a port."""
+    """Start a server that listens on a port."""
     with Postgres() as server:
         yield server
 
 
 def test_a_way_that_swallows_everything_is_given_up(postgres: Postgres) -> None:
-    """Within a statement, at a commit, and when a connection from the pool is used again."""
+    """A silent proxy is noticed within a statement, at a commit, and on reuse of a pooled connection."""
     with Proxy(postgres.port) as proxy:
         url = postgres.url.replace(str(postgres.port), str(proxy.port))
         database = Database(url, answer_s=LIMIT_S)
@@ -51,29 +51,29 @@ def test_a_way_that_swallows_everything_is_given_up(postgres: Postgres) -> None:
 
 
 def cut_before_the_commit(database: Database, proxy: Proxy) -> None:
-    """Work well, and commit in vain."""
+    """Run a statement, then make the proxy silent before the commit."""
     with database.write() as connection:
         connection.execute(text("SELECT 1"))
         proxy.be("silent")
 
 
-def test_who_works_on_and_who_may_be_idle_is_left_alone(postgres: Postgres) -> None:
-    """Statements that follow each other, a connection that was spared, and one that lies in the pool."""
+def test_active_and_exempt_connections_are_not_cut(postgres: Postgres) -> None:
+    """One with a statement every 0.3 s, and one that may be idle."""
     database = Database(postgres.url, answer_s=LIMIT_S)
     assert database.stopwatch is not None
     with database.engine.connect() as idle, database.read() as busy:
         idle.execute(text("SELECT 1"))
         idle.commit()
         database.stopwatch.spare(idle)
-        until = time.monotonic() + 3 * LIMIT_S
-        while time.monotonic() < until:
+        deadline_s = time.monotonic() + 3 * LIMIT_S
+        while time.monotonic() < deadline_s:
             busy.execute(text("SELECT pg_sleep(0.3)"))
         assert idle.execute(text("SELECT 1")).scalar_one() == 1
     database.close()
 
 
-def test_a_frozen_holder_of_a_lock_is_cut_by_the_server(postgres: Postgres) -> None:
-    """Whoever stops within a transaction locks nobody out for ever."""
+def test_the_server_is_set_to_cut_idle_transactions(postgres: Postgres) -> None:
+    """So a process that is frozen within a transaction does not keep its locks for ever."""
     database = Database(postgres.url)
     with database.read() as connection:
         assert connection.execute(text("SHOW idle_in_transaction_session_timeout")).scalar_one() == "20s"
@@ -81,7 +81,7 @@ def test_a_frozen_holder_of_a_lock_is_cut_by_the_server(postgres: Postgres) -> N
 
 
 def test_the_thread_of_a_closed_database_ends(postgres: Postgres) -> None:
-    """It holds nothing alive."""
+    """`close` stops it."""
     before = threading.active_count()
     database = Database(postgres.url, answer_s=LIMIT_S)
     with database.read() as connection:

@@ -1,4 +1,4 @@
-"""What is out: the oldest answer of one run, wherever it is."""
+"""The oldest request in flight of one run."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("state", [JobState.WAITING, JobState.COLLECTING])
-def test_the_oldest_answer_that_is_out_is_found_in_its_own_run(database: Database, state: JobState) -> None:
-    """Answers of other runs do not count, nor those that came."""
+def test_the_oldest_request_in_flight_is_that_of_its_own_run(database: Database, state: JobState) -> None:
+    """Requests of other runs do not count, nor those that have results."""
     hand, other = new_run(database, 3), new_run(database, 1, identity="other")
-    ended, oldest, later = (hand.bring(each) for each in (JobState.SUCCEEDED, state, JobState.WAITING))
-    for lease, age_ms in ((ended, 900), (oldest, 500), (later, 100)):
+    ended, oldest, newest = (hand.bring(each) for each in (JobState.SUCCEEDED, state, JobState.WAITING))
+    for lease, age_ms in ((ended, 900), (oldest, 500), (newest, 100)):
         hand.change(lease.job_id, f"accepted_at_ms = {NOW_MS - age_ms}")
     other.change(other.bring(JobState.WAITING).job_id, f"accepted_at_ms = {NOW_MS - 700}")
 
@@ -27,8 +27,8 @@ def test_the_oldest_answer_that_is_out_is_found_in_its_own_run(database: Databas
         assert stories.oldest_out_ms(connection, hand.run_id) == NOW_MS - 500
 
 
-def test_nothing_is_out_where_nothing_was_sent(database: Database) -> None:
-    """A run that waits for its start has no oldest answer."""
+def test_nothing_is_in_flight_where_nothing_was_sent(database: Database) -> None:
+    """A run without a sent job has no oldest request."""
     hand = new_run(database, 2)
     with database.read() as connection:
         assert stories.oldest_out_ms(connection, hand.run_id) is None

@@ -1,4 +1,4 @@
-"""The example files are good: what a newcomer runs first is never refused."""
+"""The example job files are valid: none of their lines is refused."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ SIZES = {
 
 
 @pytest.mark.parametrize(("name", "size"), SIZES.items())
-def test_an_example_file_has_nothing_to_complain_of(name: str, size: int) -> None:
-    """No refusal, and no warning but that grok-4, the default, is retired."""
-    seen = SeenIds()
+def test_an_example_file_is_valid(name: str, size: int) -> None:
+    """No line is refused, and the only warning is that grok-4, the default, is retired."""
+    ids = SeenIds()
     count = 0
     for line in Lines(FOLDER / name):
         assert isinstance(line, Line)
@@ -33,14 +33,14 @@ def test_an_example_file_has_nothing_to_complain_of(name: str, size: int) -> Non
 
         assert request is not None
         assert {finding.code for finding in findings} <= {"retired-model"}
-        assert seen.add(request.custom_id, line.number) is None
+        assert ids.add(request.custom_id, line.number) is None
         count += 1
 
     assert count == size
 
 
 def test_each_example_file_is_described() -> None:
-    """The readme of the folder lists them all, and the tests know them all."""
+    """The readme of the folder and this test list them all."""
     readme = (FOLDER / "README.md").read_text("utf-8")
     files = {path.name for path in FOLDER.glob("*.jsonl")}
 

@@ -1,4 +1,4 @@
-"""Bytes become numbered lines, whatever wrote the file, in flat memory."""
+"""Numbered lines from bytes of any origin, in flat memory."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def told(content: bytes, **options: int) -> list[tuple[int, bytes] | tuple[int, str]]:
-    """Read the bytes; give each line as (number, bytes), each finding as (number, code)."""
+def read(content: bytes, **options: int) -> list[tuple[int, bytes] | tuple[int, str]]:
+    """Return each line of the bytes as (number, bytes), each diagnostic as (number, code)."""
     return [
         (item.number, item.raw) if isinstance(item, Line) else (item.line, item.code)
         for item in Lines(io.BytesIO(content), **options)
@@ -41,9 +41,9 @@ SPELLINGS = [
 
 @pytest.mark.parametrize(("content", "lines"), SPELLINGS)
 def test_lines_are_numbered_as_an_editor_numbers_them(content: bytes, lines: list[tuple[int, bytes]]) -> None:
-    """Byte order mark, CRLF, blank lines and a missing last line feed are all right; blank ones count."""
-    assert lines == told(content)
-    assert lines == told(gzip.compress(content, mtime=0))
+    """A byte order mark, CRLF, blank lines and a missing last line feed are fine; blank lines count."""
+    assert lines == read(content)
+    assert lines == read(gzip.compress(content, mtime=0))
 
 
 @settings(deadline=None)
@@ -52,16 +52,16 @@ def test_lines_are_numbered_as_an_editor_numbers_them(content: bytes, lines: lis
     st.integers(1, 40),
 )
 def test_however_the_bytes_arrive_the_lines_are_the_same(lines: list[bytes], piece: int) -> None:
-    """A pipe gives bytes in pieces of any size; no line is torn or joined."""
+    """A pipe gives bytes in pieces of any size; no line is split or joined."""
     content = b"\n".join(lines)
     source = InPieces(content, piece)
-    read = [item for item in Lines(source) if isinstance(item, Line)]
+    found = [item for item in Lines(source) if isinstance(item, Line)]
 
-    assert [line.removesuffix(b"\r") for line in lines] == [line.raw for line in read]
+    assert [line.removesuffix(b"\r") for line in lines] == [line.raw for line in found]
 
 
 class InPieces(io.BytesIO):
-    """A source that never gives more than `piece` bytes at once, as a pipe may."""
+    """A source whose reads return at most `piece` bytes, as those of a pipe may."""
 
     def __init__(self, content: bytes, piece: int) -> None:
         super().__init__(content)
@@ -73,14 +73,14 @@ class InPieces(io.BytesIO):
 
 @pytest.mark.parametrize("content", [b"", b"\n\n \n", b"\xef\xbb\xbf", gzip.compress(b"", mtime=0)])
 def test_an_input_without_any_job_is_refused(content: bytes) -> None:
-    """An empty file is a mistake, not a run of nothing."""
-    assert told(content) == [(1, "empty-file")]
+    """An empty file is a mistake, not a run without jobs."""
+    assert read(content) == [(1, "empty-file")]
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
 def test_utf_16_is_named_once(encoding: str) -> None:
-    """Not one finding a line: the whole file is in the wrong encoding."""
-    assert told('{"prompt": "a"}\n{"prompt": "b"}\n'.encode(encoding)) == [(1, "utf16")]
+    """There is one diagnostic for the file, not one for each line."""
+    assert read('{"prompt": "a"}\n{"prompt": "b"}\n'.encode(encoding)) == [(1, "utf16")]
 
 
 CAPPED = [
@@ -93,13 +93,13 @@ CAPPED = [
 
 
 @pytest.mark.parametrize(("content", "lines"), CAPPED)
-def test_a_line_past_the_cap_is_told_and_skipped(content: bytes, lines: list[object]) -> None:
+def test_a_line_past_the_cap_is_reported_and_skipped(content: bytes, lines: list[object]) -> None:
     """The lines after it keep their numbers."""
-    assert lines == told(content, line_bytes_max=5)
+    assert lines == read(content, line_bytes_max=5)
 
 
 class Endless(io.RawIOBase):
-    """A line without end; it counts how much of it was read."""
+    """A source with one line that never ends; it counts the bytes read."""
 
     given_bytes = 0
 
@@ -109,8 +109,8 @@ class Endless(io.RawIOBase):
         return b"x" * size
 
 
-def test_a_line_past_the_cap_is_told_while_it_is_read() -> None:
-    """The finding comes when the cap is passed, not when the line ends."""
+def test_a_line_past_the_cap_is_reported_while_it_is_read() -> None:
+    """The diagnostic comes when the cap is passed, not when the line ends."""
     source = Endless()
     finding = next(iter(Lines(source, line_bytes_max=10_000_000)))  # type: ignore[arg-type]
 
@@ -121,7 +121,7 @@ def test_a_line_past_the_cap_is_told_while_it_is_read() -> None:
 
 
 def test_memory_stays_flat_beside_a_huge_line() -> None:
-    """A line past the cap is not held, and neither are the lines already given."""
+    """A line past the cap is not kept in memory, nor are the lines already yielded."""
     content = b"x" * 20_000_000 + b"\n" + b"a line\n" * 100_000
     tracemalloc.start()
     for _ in Lines(io.BytesIO(content), line_bytes_max=1_000_000):
@@ -135,33 +135,33 @@ def test_memory_stays_flat_beside_a_huge_line() -> None:
 NOISE = random.Random(7).randbytes(300_000).hex().encode()
 
 
-def test_a_gzip_file_cut_short_is_told_where_it_ends() -> None:
-    """The whole lines before the cut are given; the torn one is not."""
+def test_a_truncated_gzip_file_is_reported_where_it_ends() -> None:
+    """The complete lines before the cut are yielded; the incomplete one is not."""
     zipped = gzip.compress(b"first\nsecond\n" + NOISE, mtime=0)
-    items = told(zipped[:-2000])
+    items = read(zipped[:-2000])
 
     assert items == [(1, b"first"), (2, b"second"), (3, "bad-gzip")]
 
 
 @pytest.mark.parametrize("damage", [20, -6])
-def test_a_damaged_gzip_file_is_told(damage: int) -> None:
-    """Flipped bytes in the middle and a wrong checksum alike."""
+def test_a_damaged_gzip_file_is_reported(damage: int) -> None:
+    """Changed bytes in the middle and a wrong checksum are both found."""
     zipped = bytearray(gzip.compress(b"first\n" * 50 + NOISE, mtime=0))
     zipped[damage] ^= 0xFF
 
-    assert told(bytes(zipped))[-1][1] == "bad-gzip"
+    assert read(bytes(zipped))[-1][1] == "bad-gzip"
 
 
 def test_gzip_members_in_a_row_are_one_file() -> None:
-    """As `cat a.gz b.gz` makes them."""
-    assert told(gzip.compress(b"a\n", mtime=0) + gzip.compress(b"b\n")) == [(1, b"a"), (2, b"b")]
+    """`cat a.gz b.gz` makes such a file."""
+    assert read(gzip.compress(b"a\n", mtime=0) + gzip.compress(b"b\n")) == [(1, b"a"), (2, b"b")]
 
 
 @pytest.mark.parametrize(
     "content", [b"a\n\nb", gzip.compress(b"a\nb", mtime=0), "a".encode("utf-16"), b"\x1f\x8bx" + NOISE]
 )
 def test_the_digest_is_that_of_the_input_as_stored(content: bytes, tmp_path: Path) -> None:
-    """It names the input also where reading it as lines gave up, from a file as from a pipe."""
+    """It covers the whole input also after an error, from a file and from a pipe."""
     path = tmp_path / "jobs.jsonl"
     path.write_bytes(content)
     for source in (path, io.BytesIO(content), InPieces(content, 7)):
@@ -173,7 +173,7 @@ def test_the_digest_is_that_of_the_input_as_stored(content: bytes, tmp_path: Pat
 
 
 def test_physical_lines_are_counted() -> None:
-    """Blank ones too, as progress is told by lines."""
+    """Blank ones too: progress is shown in lines of the file."""
     lines = Lines(io.BytesIO(b"a\n\n\nb\n"))
     list(lines)
 
@@ -181,6 +181,6 @@ def test_physical_lines_are_counted() -> None:
 
 
 def test_a_missing_file_is_an_ordinary_error(tmp_path: Path) -> None:
-    """The caller words it, since it knows what the user typed."""
+    """The caller makes a sentence of it, since it knows what the user typed."""
     with pytest.raises(FileNotFoundError):
         list(Lines(tmp_path / "none.jsonl"))

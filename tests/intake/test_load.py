@@ -1,4 +1,4 @@
-"""Loading: once, whole or not at all; on both databases."""
+"""Loading a job file: once, and all of its lines or none; on both databases."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def file_of(folder: Path, *lines: bytes, name: str = "jobs.jsonl") -> Path:
     return path
 
 
-def loaded(database: Database, source: Path, **given: Any) -> Loaded:
-    known: dict[str, Any] = {"name": None, "new": False, "shaping": Shaping(), "options": RunOptions()}
-    return load(database, source, **known | given)
+def loaded(database: Database, source: Path, **options: Any) -> Loaded:
+    defaults: dict[str, Any] = {"name": None, "new": False, "shaping": Shaping(), "options": RunOptions()}
+    return load(database, source, **defaults | options)
 
 
 def tables(database: Database) -> dict[str, int]:
@@ -71,7 +71,7 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch, rows: int = 2) -> Iterator[Non
 
 
 def test_a_file_becomes_a_run_in_file_order(database: Database, tmp_path: Path) -> None:
-    """Lines keep their numbers and bytes; the run is ready and named by its file."""
+    """Lines keep their numbers and bytes; the run is ready and has the name of its file."""
     source = file_of(tmp_path, line(1), b"\n", line(2, temperature=0.50))
 
     found = loaded(database, source)
@@ -88,7 +88,7 @@ def test_a_file_becomes_a_run_in_file_order(database: Database, tmp_path: Path) 
 def test_one_bad_line_at_the_end_loads_nothing(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All or nothing, though chunks were written before; every bad line is counted."""
+    """No line stays, though chunks were written before; every bad line is counted."""
     source = file_of(tmp_path, *(line(n) for n in range(7)), b"{broken\n", line(1), line(8))
 
     with small_chunks(monkeypatch), pytest.raises(JobFileError, match="2 bad lines") as refused:
@@ -101,7 +101,7 @@ def test_one_bad_line_at_the_end_loads_nothing(
 
 
 def test_only_the_first_findings_are_shown(database: Database, tmp_path: Path) -> None:
-    """Twenty, and how many more there are."""
+    """There are twenty, and a line with the number of the others."""
     source = file_of(tmp_path, line(1), *[b"{\n"] * 1_500)
 
     with pytest.raises(JobFileError, match="1,500 bad lines") as refused:
@@ -112,7 +112,7 @@ def test_only_the_first_findings_are_shown(database: Database, tmp_path: Path) -
 
 
 def test_the_same_file_again_is_the_same_run(database: Database, tmp_path: Path) -> None:
-    """Whatever its path; nothing is written twice."""
+    """Its path does not matter; nothing is written twice."""
     source = file_of(tmp_path, line(1))
     first = loaded(database, source)
     before = tables(database)
@@ -125,8 +125,8 @@ def test_the_same_file_again_is_the_same_run(database: Database, tmp_path: Path)
     assert tables(database) == before
 
 
-def test_new_loads_it_afresh_and_the_newest_is_carried_on(database: Database, tmp_path: Path) -> None:
-    """The nightly case: the same file, another run."""
+def test_new_loads_it_again_and_the_newest_run_is_continued(database: Database, tmp_path: Path) -> None:
+    """A nightly job: the same file, another run."""
     source = file_of(tmp_path, line(1))
     first, second = loaded(database, source), loaded(database, source, new=True)
 
@@ -136,7 +136,7 @@ def test_new_loads_it_afresh_and_the_newest_is_carried_on(database: Database, tm
 
 
 def test_flags_and_names_that_shape_a_run_make_another(database: Database, tmp_path: Path) -> None:
-    """The model and --name are part of who a run is."""
+    """The model and --name are part of a run's identity."""
     source = file_of(tmp_path, line(1))
     found = [
         loaded(database, source),
@@ -148,8 +148,8 @@ def test_flags_and_names_that_shape_a_run_make_another(database: Database, tmp_p
     assert loaded(database, source, name="mine").run_id == found[2].run_id
 
 
-def test_a_changed_file_is_refused_with_the_choice_told(database: Database, tmp_path: Path) -> None:
-    """The same path with other content: paying for all of it again is a decision."""
+def test_a_changed_file_is_refused_with_a_choice(database: Database, tmp_path: Path) -> None:
+    """The same path with other content: the user decides to pay for all of it again."""
     source = file_of(tmp_path, line(1))
     first = loaded(database, source)
     file_of(tmp_path, line(1), line(2))
@@ -163,15 +163,15 @@ def test_a_changed_file_is_refused_with_the_choice_told(database: Database, tmp_
 
 
 def test_a_name_with_other_content_is_refused(database: Database, tmp_path: Path) -> None:
-    """Another file under a known name, too."""
+    """Another file with the name of an existing run."""
     loaded(database, file_of(tmp_path, line(1)), name="mine")
 
     with pytest.raises(UsageError, match='the name "mine"'):
         loaded(database, file_of(tmp_path, line(2), name="other.jsonl"), name="mine")
 
 
-def test_bad_lines_can_be_skipped_and_stand_aside(database: Database, tmp_path: Path) -> None:
-    """All of them, as they stand, also far beyond those that are shown; the good ones are loaded."""
+def test_bad_lines_can_be_skipped_and_are_put_aside(database: Database, tmp_path: Path) -> None:
+    """All of them unchanged, also those beyond the shown ones; the good lines are loaded."""
     bad = [b'{"n": %d\n' % number for number in range(1_200)]
     source = file_of(tmp_path, line(1), *bad, line(2), line(1), line(3))
 
@@ -200,7 +200,7 @@ WHOLE: Final = {
 def test_a_broken_file_is_refused_even_where_bad_lines_are_skipped(
     database: Database, tmp_path: Path, code: str
 ) -> None:
-    """What follows is missing: loading the part that is there would look like all of it."""
+    """The rest of the file is missing: a load of the part that is there would look complete."""
     source = file_of(tmp_path, WHOLE[code])
 
     with pytest.raises(JobFileError) as refused:
@@ -213,7 +213,7 @@ def test_a_broken_file_is_refused_even_where_bad_lines_are_skipped(
 
 
 def test_bad_lines_that_cannot_be_put_aside_load_nothing(database: Database, tmp_path: Path) -> None:
-    """A folder in their place: told in a sentence."""
+    """A folder is in their place: the error is a sentence."""
     source = file_of(tmp_path, line(1), b"{\n")
     (tmp_path / "jobs.bad.jsonl").mkdir()
 
@@ -224,7 +224,7 @@ def test_bad_lines_that_cannot_be_put_aside_load_nothing(database: Database, tmp
 
 
 def test_warnings_load_unless_strict(database: Database, tmp_path: Path) -> None:
-    """An unknown field is told; --strict makes it a reason to refuse."""
+    """An unknown field is a warning; --strict refuses it."""
     source = file_of(tmp_path, line(1, temprature=0))
 
     with pytest.raises(JobFileError, match="--strict"):
@@ -238,7 +238,7 @@ def test_warnings_load_unless_strict(database: Database, tmp_path: Path) -> None
 def test_a_file_that_changes_while_it_is_read_is_refused(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was hashed is what is loaded."""
+    """The content that was hashed is what is loaded."""
     source = file_of(tmp_path, *(line(n) for n in range(5)))
 
     def grow(_lines: int, _bytes: int) -> None:
@@ -253,7 +253,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "fifo", "device"])
 def test_what_is_no_file_is_refused_and_nothing_hangs(tmp_path: Path, kind: str) -> None:
-    """A pipe could be read once only, a device without end."""
+    """A pipe can be read once only, a device has no end."""
     source = tmp_path / "jobs.jsonl"
     if kind == "folder":
         source.mkdir()
@@ -285,7 +285,7 @@ loading.load(Database(sys.argv[1]), Path(sys.argv[2]), name=None, new=False,
 def test_a_loader_that_is_killed_leaves_nothing_after_the_next_load(
     database: Database, database_url: str, tmp_path: Path, changed: bool
 ) -> None:
-    """Half a file is in the tables; loading it again, or what became of it, starts from nothing."""
+    """A part of the file is in the tables; the next load, also of the changed file, removes it."""
     source = file_of(tmp_path, *(line(n) for n in range(5)))
     command = [sys.executable, "-c", LOADER, database_url, str(source)]
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
@@ -313,12 +313,12 @@ def test_loads_at_the_same_time_make_one_run(
     start = threading.Barrier(4)
     found: list[Loaded] = []
 
-    def one() -> None:
-        with closing(Database(database_url)) as mine:
+    def load_it() -> None:
+        with closing(Database(database_url)) as own:
             start.wait()
-            found.append(loaded(mine, source, lock=locked(tmp_path)))
+            found.append(loaded(own, source, lock=locked(tmp_path)))
 
-    threads = [threading.Thread(target=one) for _ in range(4)]
+    threads = [threading.Thread(target=load_it) for _ in range(4)]
     with small_chunks(monkeypatch, 7):
         for thread in threads:
             thread.start()
@@ -331,33 +331,33 @@ def test_loads_at_the_same_time_make_one_run(
 
 
 def locked(folder: Path) -> Callable[[str], Any]:
-    """Give a state folder's lock of a name."""
+    """Return a function that returns the state folder's lock of a name."""
 
     @contextmanager
     def lock(name: str) -> Iterator[None]:
-        held = Lock(folder / f"{name}.lock")
-        held.exclusive()
+        file_lock = Lock(folder / f"{name}.lock")
+        file_lock.exclusive()
         try:
             yield
         finally:
-            held.release()
+            file_lock.release()
 
     return lock
 
 
 def test_stdin_is_kept_by_its_content(tmp_path: Path) -> None:
-    """The same bytes are the same file, private, whole; nothing else stays."""
-    kept = keep_stdin(io.BytesIO(line(1)), tmp_path / "stdin")
+    """The same bytes are the same private file; no other file stays."""
+    first = keep_stdin(io.BytesIO(line(1)), tmp_path / "stdin")
     again = keep_stdin(io.BytesIO(line(1)), tmp_path / "stdin")
 
-    assert kept == again
-    assert kept.read_bytes() == line(1)
-    assert kept.stat().st_mode & 0o777 == 0o600
-    assert list((tmp_path / "stdin").iterdir()) == [kept]
+    assert first == again
+    assert first.read_bytes() == line(1)
+    assert first.stat().st_mode & 0o777 == 0o600
+    assert list((tmp_path / "stdin").iterdir()) == [first]
 
 
 def test_an_interrupted_stdin_leaves_nothing(tmp_path: Path) -> None:
-    """Ctrl-C while reading."""
+    """Ctrl-C while reading leaves no file."""
 
     class Interrupted(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:

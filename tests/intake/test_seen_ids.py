@@ -1,4 +1,4 @@
-"""No two jobs of a file share an id, and a million ids fit into little memory."""
+"""Duplicate ids of a file are found, in little memory."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from runner.intake.seen_ids import SeenIds
 
 
 def test_the_second_use_of_an_id_names_the_first() -> None:
-    """Line, code, reason and fix, for each line that uses it again."""
-    seen = SeenIds()
+    """The diagnostic has line, code, reason and fix, for each line that uses the id again."""
+    ids = SeenIds()
 
-    assert seen.add("r-17", 23) is None
+    assert ids.add("r-17", 23) is None
     for line in (990, 70_000_000):
-        finding = seen.add("r-17", line)
+        finding = ids.add("r-17", line)
 
         assert finding is not None
         assert (finding.line, finding.code, finding.severity) == (line, "duplicate-id", "refused")
@@ -27,20 +27,20 @@ def test_the_second_use_of_an_id_names_the_first() -> None:
 @settings(deadline=None)
 @given(st.lists(st.text(max_size=3)))
 def test_exactly_the_repeated_ids_are_refused(ids: list[str]) -> None:
-    """As a plain set would tell."""
-    seen = SeenIds()
-    clashes = [seen.add(custom_id, line) is not None for line, custom_id in enumerate(ids, 1)]
+    """The result is that of a plain set."""
+    used = SeenIds()
+    duplicates = [used.add(custom_id, line) is not None for line, custom_id in enumerate(ids, 1)]
 
-    assert [custom_id in ids[:place] for place, custom_id in enumerate(ids)] == clashes
+    assert [custom_id in ids[:place] for place, custom_id in enumerate(ids)] == duplicates
 
 
 def test_ids_take_little_memory() -> None:
-    """12 bytes each, beside some 90 for each of 65,536 buckets."""
+    """An id takes 12 bytes, beside some 90 for each of 65,536 buckets."""
     tracemalloc.start()
-    seen = SeenIds()
+    ids = SeenIds()
     for line in range(1, 100_001):
-        assert seen.add(f"review-{line}", line) is None
-    held_bytes, _ = tracemalloc.get_traced_memory()
+        assert ids.add(f"review-{line}", line) is None
+    memory_bytes, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
-    assert held_bytes < 10_000_000
+    assert memory_bytes < 10_000_000

@@ -1,4 +1,4 @@
-"""Output files appear whole or not at all, and a refusal is a sentence."""
+"""Output files appear whole or not at all, and errors are sentences."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ with Draft(Path(sys.argv[1])) as draft:
 def test_the_three_names_come_from_the_one_given(
     output: str, results: str, errors: str, summary: str
 ) -> None:
-    """OUT.jsonl brings OUT.errors.jsonl and OUT.summary.json; any other name works as well."""
+    """OUT.jsonl gives OUT.errors.jsonl and OUT.summary.json; any other name works as well."""
     assert [Path("in", name) for name in (results, errors, summary)] == list(paths(Path("in", output)))
 
 
 @pytest.mark.parametrize("source", ["a/b/reviews.jsonl", "reviews.jsonl.gz", "/reviews"])
-def test_the_default_output_lies_in_the_current_folder(source: str) -> None:
-    """The stem of the input, whatever its endings."""
+def test_the_default_output_is_in_the_current_folder(source: str) -> None:
+    """It has the input's name without its suffixes."""
     assert Path("reviews.results.jsonl") == default_output(Path(source))
 
 
 def test_a_published_draft_is_there_with_its_digest_and_its_lines(tmp_path: Path) -> None:
-    """The facts told are those of the bytes on disk."""
+    """The facts returned are those of the bytes on disk."""
     target = tmp_path / "out.jsonl"
     with Draft(target) as draft:
         for number in range(3):
@@ -67,7 +67,7 @@ def test_a_published_draft_is_there_with_its_digest_and_its_lines(tmp_path: Path
 
 
 def test_a_draft_left_without_publishing_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
-    """Half a file is no file."""
+    """A part of a file never appears under its name."""
     target = tmp_path / "out.jsonl"
     target.write_text("old")
 
@@ -80,7 +80,7 @@ def test_a_draft_left_without_publishing_leaves_the_old_file_and_nothing_else(tm
 
 
 def test_a_draft_of_a_killed_process_is_removed_by_the_next_one_a_living_one_is_not(tmp_path: Path) -> None:
-    """The kernel's lock tells them apart."""
+    """They are told apart by the kernel's lock."""
     target = tmp_path / "out.jsonl"
     with subprocess.Popen(
         [sys.executable, "-c", HANGS_IN_A_DRAFT, str(target)], stdout=subprocess.PIPE
@@ -100,7 +100,7 @@ def test_a_draft_of_a_killed_process_is_removed_by_the_next_one_a_living_one_is_
 
 
 def test_a_file_keeps_the_permissions_it_was_given(tmp_path: Path) -> None:
-    """Who made the results private finds them private after the next writing."""
+    """Results that the user made private are private after the next write."""
     target = tmp_path / "out.jsonl"
     target.write_text("old")
     target.chmod(0o600)
@@ -111,7 +111,7 @@ def test_a_file_keeps_the_permissions_it_was_given(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told_in_a_sentence_and_the_old_file_stays(tmp_path: Path) -> None:
-    """The kernel's limit for files stands in for the disk here; it is told the same way."""
+    """The kernel's limit for file sizes stands in for the disk here; the error is handled alike."""
     target = tmp_path / "out.jsonl"
     target.write_text("old")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -120,13 +120,13 @@ def test_a_full_disk_is_told_in_a_sentence_and_the_old_file_stays(tmp_path: Path
     try:
         with Draft(target) as draft:
             draft.add(b"x" * (1 << 18))
-            with pytest.raises(UserError, match="cannot be written: file too large") as told:
+            with pytest.raises(UserError, match="cannot be written: file too large") as caught:
                 draft.finish()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, ignored)
 
-    assert "make room" in told.value.fix
+    assert "make room" in caught.value.fix
     assert target.read_text() == "old"
     assert [target] == list(tmp_path.iterdir())
 

@@ -1,4 +1,4 @@
-"""One line of the output: the API's bytes as they came, on one line, in one of two files."""
+"""One line of the output: the result's bytes unchanged, on one line, in one of two files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ START = b'{"id":"0123456789ab-'
 
 
 def ended(**changes: Any) -> Ended:
-    """Make a row of a job that ended well, with changes."""
+    """Return the row of a job that succeeded, with changes."""
     row: dict[str, Any] = {
         "id": (7 << 32) | 16,
         "custom_id": "r-17",
@@ -40,7 +40,7 @@ def ended(**changes: Any) -> Ended:
 
 
 def test_a_good_line_has_the_shape_of_the_design() -> None:
-    """id, custom_id, response, error, metadata; nothing else."""
+    """It has id, custom_id, response, error and metadata, and nothing else."""
     line = make_line(START, ended())
 
     expected = (
@@ -51,18 +51,22 @@ def test_a_good_line_has_the_shape_of_the_design() -> None:
 
 
 @given(value=VALUES, indent=st.sampled_from([None, 1, "\t"]), custom_id=st.text(min_size=1), metadata=VALUES)
-def test_a_line_holds_what_the_api_said_whatever_it_said(
+def test_a_line_has_the_result_whatever_it_is(
     value: object, indent: int | str | None, custom_id: str, metadata: object
 ) -> None:
-    """One line, valid JSON, equal values; the bytes differ in line breaks at most."""
+    """It is one line of valid JSON with equal values; the bytes differ in line breaks at most."""
     body = json.dumps(value, indent=indent, ensure_ascii=False).encode("utf-8", "surrogatepass")
     row = ended(body=body, custom_id=custom_id, metadata=json.dumps(metadata).encode())
     raw = make_line(START, row).raw
 
     assert raw.count(b"\n") == 1
     assert b"\r" not in raw
-    told = json.loads(raw)
-    assert (custom_id, value, metadata) == (told["custom_id"], told["response"]["body"], told["metadata"])
+    parsed = json.loads(raw)
+    assert (custom_id, value, metadata) == (
+        parsed["custom_id"],
+        parsed["response"]["body"],
+        parsed["metadata"],
+    )
     assert body.replace(b"\n", b" ") in raw
 
 
@@ -70,14 +74,14 @@ def test_a_line_holds_what_the_api_said_whatever_it_said(
     "body", [b"<html>", b"", b'{"a": 1} x', b'{"a": "\xff"}', b"NaN", b"\xef\xbb\xbf{}", b"[" * 100_000]
 )
 def test_bytes_that_are_no_json_make_an_error_line_without_them(body: bytes) -> None:
-    """They never break the file; a job that seemed to succeed is told as unreadable."""
+    """They never break the file; a job that succeeded gets the code unreadable-result."""
     line = make_line(START, ended(body=body))
 
-    told = json.loads(line.raw)
+    parsed = json.loads(line.raw)
     assert not is_json(body)
-    assert (line.good, told["response"]["body"]) == (False, None)
-    assert told["error"]["code"] == "unreadable-result"
-    assert "show --raw" in told["error"]["message"]
+    assert (line.good, parsed["response"]["body"]) == (False, None)
+    assert parsed["error"]["code"] == "unreadable-result"
+    assert "show --raw" in parsed["error"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -101,18 +105,18 @@ def test_bytes_that_are_no_json_make_an_error_line_without_them(body: bytes) -> 
     ],
     ids=["refused", "never answered", "held"],
 )
-def test_an_error_line_tells_code_message_attempts_and_whether_again_helps(
+def test_an_error_line_has_code_message_attempts_and_retryable(
     changes: dict[str, Any], error: dict[str, Any], response: dict[str, Any] | None
 ) -> None:
-    """`response` is there where there was a reply."""
+    """`response` is null where there was no reply."""
     row = ended(body=None, request_id=None, attempt=3, **changes)
-    told = json.loads(make_line(START, row).raw)
+    parsed = json.loads(make_line(START, row).raw)
 
-    assert (error, response) == (told["error"], told["response"])
+    assert (error, response) == (parsed["error"], parsed["response"])
 
 
 def test_a_failed_job_keeps_the_answer_that_it_got() -> None:
-    """An error inside a 200 is an error line with the whole body."""
+    """A 200 with an error in it becomes an error line with the whole body."""
     row = ended(state=JobState.FAILED, error_code="error-inside", body=b'{"error":"boom"}')
     line = make_line(START, row)
 

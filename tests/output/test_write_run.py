@@ -1,4 +1,4 @@
-"""The files of a run: every line in one place, the same bytes each time, foreign files left alone."""
+"""The files of a run: every line in one place, the same bytes each time, foreign files unchanged."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ENDS = (
 
 @pytest.fixture
 def hand(database: Database) -> Hand:
-    """Make a run of 8 jobs, six of them brought somewhere, one of these answered by ANSWER."""
+    """Load a run of 8 jobs: six in the states of ENDS, one succeeded with ANSWER, one pending."""
     hand = new_run(database, 8)
     for state in ENDS:
         hand.bring(state)
@@ -47,12 +47,12 @@ def hand(database: Database) -> Hand:
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
-    """Read a file of JSON lines."""
+    """Return the parsed lines of a JSON lines file."""
     return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
 def test_every_line_is_in_one_file_or_only_counted(hand: Hand, tmp_path: Path) -> None:
-    """In the order of the input; the counts of the summary add up to the total."""
+    """The lines are in input order; the counts of the summary add up to the total."""
     out = tmp_path / "out.jsonl"
     written = write_run(hand.database, hand.run_id, out)
 
@@ -67,7 +67,7 @@ def test_every_line_is_in_one_file_or_only_counted(hand: Hand, tmp_path: Path) -
 
 
 def test_the_answer_is_in_the_file_byte_for_byte_but_for_line_breaks(hand: Hand, tmp_path: Path) -> None:
-    """Never serialised anew."""
+    """It is never parsed and written again."""
     write_run(hand.database, hand.run_id, tmp_path / "out.jsonl")
 
     last = (tmp_path / "out.jsonl").read_bytes().splitlines()[-1]
@@ -75,7 +75,7 @@ def test_the_answer_is_in_the_file_byte_for_byte_but_for_line_breaks(hand: Hand,
 
 
 def test_the_summary_has_the_digests_and_lines_of_the_other_two(hand: Hand, tmp_path: Path) -> None:
-    """It is written last, so it can be trusted about them."""
+    """It is written last, when both are complete."""
     write_run(hand.database, hand.run_id, tmp_path / "out.jsonl")
 
     files = json.loads((tmp_path / "out.summary.json").read_bytes())["files"]
@@ -86,7 +86,7 @@ def test_the_summary_has_the_digests_and_lines_of_the_other_two(hand: Hand, tmp_
 
 
 def test_writing_again_gives_the_same_bytes(hand: Hand, tmp_path: Path) -> None:
-    """However often, in whatever folder."""
+    """Every time, in any folder."""
     (tmp_path / "b").mkdir()
     for out in (tmp_path / "out.jsonl", tmp_path / "out.jsonl", tmp_path / "b" / "out.jsonl"):
         write_run(hand.database, hand.run_id, out)
@@ -102,13 +102,13 @@ def test_writing_again_gives_the_same_bytes(hand: Hand, tmp_path: Path) -> None:
 def test_a_file_that_the_run_did_not_write_is_refused_and_stays(
     hand: Hand, tmp_path: Path, name: str
 ) -> None:
-    """Each of the three; --force replaces it."""
+    """That holds for each of the three; --force replaces it."""
     foreign = tmp_path / name
     foreign.write_text('{"id": "of somebody else"}\n')
 
-    with pytest.raises(UsageError, match="did not write") as told:
+    with pytest.raises(UsageError, match="did not write") as caught:
         write_run(hand.database, hand.run_id, tmp_path / "out.jsonl")
-    assert "--force" in told.value.fix
+    assert "--force" in caught.value.fix
     assert [foreign] == [path for path in paths(tmp_path / "out.jsonl") if path.exists()]
 
     write_run(hand.database, hand.run_id, tmp_path / "out.jsonl", force=True)
@@ -116,20 +116,18 @@ def test_a_file_that_the_run_did_not_write_is_refused_and_stays(
 
 
 def test_another_run_of_the_same_file_is_another_run(hand: Hand, tmp_path: Path) -> None:
-    """A repetition does not replace last night's results."""
+    """A repetition does not replace the results of the run before."""
     write_run(hand.database, hand.run_id, tmp_path / "out.jsonl")
     again = new_run(hand.database, 1)
 
-    with pytest.raises(UsageError, match="did not write") as told:
+    with pytest.raises(UsageError, match="did not write") as caught:
         write_run(hand.database, again.run_id, tmp_path / "out.jsonl")
-    assert f"of run {hand.run_id}, by-hand" in told.value.where[0]
+    assert f"of run {hand.run_id}, by-hand" in caught.value.where[0]
 
 
 @pytest.mark.parametrize("left", ["out.jsonl", "out.errors.jsonl"])
-def test_files_of_a_writing_that_was_cut_short_are_known_as_ours(
-    hand: Hand, tmp_path: Path, left: str
-) -> None:
-    """Killed between two renames there is no summary yet; the run must still be able to go on."""
+def test_files_of_an_interrupted_write_are_replaced(hand: Hand, tmp_path: Path, left: str) -> None:
+    """After a kill between two renames there is no summary yet; the next write must still work."""
     write_run(hand.database, hand.run_id, tmp_path / "out.jsonl")
     for path in paths(tmp_path / "out.jsonl"):
         if path.name != left:
@@ -138,15 +136,15 @@ def test_files_of_a_writing_that_was_cut_short_are_known_as_ours(
     assert write_run(hand.database, hand.run_id, tmp_path / "out.jsonl").results.lines == 3
 
 
-def test_an_empty_file_is_free_to_take(hand: Hand, tmp_path: Path) -> None:
-    """A run whose jobs all failed leaves an empty results file."""
+def test_an_empty_file_is_replaced(hand: Hand, tmp_path: Path) -> None:
+    """A run whose jobs all failed leaves an empty results file, which has no tag."""
     (tmp_path / "out.jsonl").touch()
 
     assert write_run(hand.database, hand.run_id, tmp_path / "out.jsonl").results.lines == 3
 
 
-def test_the_mark_of_a_run_goes_with_its_row(hand: Hand) -> None:
-    """The same wherever the database lies, another for every repetition."""
+def test_the_tag_of_a_run_depends_on_its_row_only(hand: Hand) -> None:
+    """It is the same in every folder and different for every repetition."""
     again = new_run(hand.database, 1)
     with hand.database.read() as connection:
         first, again_first, second = (
@@ -159,15 +157,15 @@ def test_the_mark_of_a_run_goes_with_its_row(hand: Hand) -> None:
     assert mark_of(first) == mark_of(again_first) != mark_of(second)
 
 
-def test_an_unknown_run_is_told(database: Database, tmp_path: Path) -> None:
-    """No file is made for it."""
+def test_an_unknown_run_is_refused(database: Database, tmp_path: Path) -> None:
+    """No file is written for it."""
     with pytest.raises(UsageError, match="there is no run 99"):
         write_run(database, 99, tmp_path / "out.jsonl")
     assert not (tmp_path / "out.jsonl").exists()
 
 
-def test_all_files_tell_of_one_moment_while_the_run_goes_on(database: Database) -> None:
-    """A snapshot: what ends while rows are read is neither among them nor counted."""
+def test_all_files_are_of_one_snapshot_while_the_run_goes_on(database: Database) -> None:
+    """A job that ends while the rows are read is neither among them nor counted."""
     hand = new_run(database, 3)
     hand.bring(JobState.SUCCEEDED)
     with database.read() as connection:
