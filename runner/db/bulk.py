@@ -43,7 +43,7 @@ def execute(
 def unindexed(column: str, value: str) -> str:
     """Return SQL that compares a text column in a way that no index serves: rows are found by their key.
 
-    Without statistics of a new table PostgreSQL estimates that a partial index holds few rows, and reads it
+    Without statistics of a new table PostgreSQL estimates that a partial index has few rows, and reads it
     whole for every chunk.
     """
     return f"{column} || '' = '{value}'"

@@ -30,7 +30,7 @@ class Cost:
 
     @property
     def ticks(self) -> int:
-        """Return reported and estimated ticks together."""
+        """Return the sum of the reported and estimated ticks."""
         return self.reported_ticks + self.estimated_ticks
 
 

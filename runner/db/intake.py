@@ -111,7 +111,7 @@ def _insert_large(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> No
 
 @contextmanager
 def shared_lock(database: Database, name: str) -> Iterator[None]:
-    """Hold a PostgreSQL advisory lock, shared by all hosts. SQLite: no lock, the state folder has its own."""
+    """Take an advisory lock that all hosts share, for the block. SQLite: no lock is needed here."""
     if database.is_sqlite:
         yield
         return

@@ -212,7 +212,7 @@ def stored(connection: Connection, answers: Sequence[Received], deltas: Deltas) 
 def answered(
     connection: Connection, answers: Sequence[tuple[Received, Settled]], deltas: Deltas
 ) -> set[tuple[int, int]]:
-    """Store results and settle them in one move: `stored` and `settled` together.
+    """Store results and settle them in one move, as `stored` and then `settled` would.
 
     Return the (job, attempt) that moved their jobs. A result that was stored before moves nothing, nor does
     a second result of the same job.

@@ -97,10 +97,10 @@ def check(database: Database) -> list[str]:
             connection.execute(text("CREATE SCHEMA runner_check"))
             connection.execute(text("SET LOCAL search_path TO runner_check"))
         Base.metadata.create_all(connection)
-        wanted = _facts(connection)
+        expected = _facts(connection)
         connection.rollback()
-    missing = [f"not in the database: {fact}" for fact in sorted(wanted - found)]
-    return missing + [f"not in tables.py: {fact}" for fact in sorted(found - wanted)]
+    missing = [f"not in the database: {fact}" for fact in sorted(expected - found)]
+    return missing + [f"not in tables.py: {fact}" for fact in sorted(found - expected)]
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Reads numbered lines from bytes: gzip, byte order mark, line ends, the line cap. It reads no JSON.
+"""Reads numbered lines from bytes: gzip, BOM, line ends, the line cap. It reads no JSON.
 
 Memory stays flat: there are one chunk and at most one line in memory, whatever the input is.
 """

@@ -1,7 +1,7 @@
 """Which run wrote a file: the id of every line begins with the run's tag, so its first bytes are enough.
 
-That needs no list of written files, so it also holds after a write that was cut short, and for another
-state folder. (In the summary's JSON the tag is called `mark`.)
+That needs no list of written files, so it works after a write that was cut short, and from another state
+folder. (In the summary's JSON the tag is called `mark`.)
 """
 
 from __future__ import annotations

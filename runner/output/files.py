@@ -1,7 +1,7 @@
 """Atomic file writes: each output file appears whole or not at all. Knows nothing of runs.
 
 A draft is written beside its target under a temporary name, flushed to the disk, and renamed over it.
-Every open draft has a kernel lock, so that a stale draft of a crashed process can be told from an open one.
+Every open draft has a kernel lock: one without it is stale, left by a crashed process.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class Draft:
         os.close(self._fd)
 
     def add(self, line: bytes) -> None:
-        """Append one line, which ends in a line feed."""
+        """Append one line, its line end included."""
         self._buffer.append(line)
         self._buffer_bytes += len(line)
         if self._buffer_bytes >= _BUFFER_BYTES:

@@ -45,7 +45,7 @@ class Ended(NamedTuple):
 
 
 class OutputLine(NamedTuple):
-    """A line with its line feed; `good` lines belong to the results file, others to the errors file."""
+    """A line with its line end; `good` lines belong to the results file, others to the errors file."""
 
     good: bool
     raw: bytes

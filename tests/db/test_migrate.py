@@ -125,9 +125,7 @@ def test_an_older_file_is_copied_first_and_two_copies_are_kept(
         assert connection.execute("SELECT host FROM workers").fetchall() == [("a",)]
 
 
-def test_without_room_for_the_copy_nothing_is_touched(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_copy_nothing_is_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the copy fails, no migration runs."""
     database = Database(f"sqlite:///{tmp_path / 'runner.db'}")
     migrate.upgrade(database, tmp_path)

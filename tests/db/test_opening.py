@@ -1,4 +1,4 @@
-"""Opening a new SQLite file while another process creates it: the command and the engine may do so."""
+"""A new SQLite file that two processes create at the same time, as a command and the engine may do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_opening_waits_for_another_process_that_creates_the_file(tmp_path: Path) -> None:
+def test_a_connect_waits_for_another_process_that_creates_the_file(tmp_path: Path) -> None:
     """SQLite itself does not wait there: a transaction that has read cannot go on to write."""
     file = tmp_path / "runner.db"
     with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as other:

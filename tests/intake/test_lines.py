@@ -41,7 +41,7 @@ SPELLINGS = [
 
 @pytest.mark.parametrize(("content", "lines"), SPELLINGS)
 def test_lines_are_numbered_as_an_editor_numbers_them(content: bytes, lines: list[tuple[int, bytes]]) -> None:
-    """A byte order mark, CRLF, blank lines and a missing last line feed are fine; blank lines count."""
+    """A BOM, CRLF, blank lines and a missing last line end are accepted; blank lines count."""
     assert lines == read(content)
     assert lines == read(gzip.compress(content, mtime=0))
 

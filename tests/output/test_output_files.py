@@ -80,7 +80,7 @@ def test_a_draft_left_without_publishing_leaves_the_old_file_and_nothing_else(tm
 
 
 def test_a_draft_of_a_killed_process_is_removed_by_the_next_one_a_living_one_is_not(tmp_path: Path) -> None:
-    """They are told apart by the kernel's lock."""
+    """The draft of the living process has the kernel's lock."""
     target = tmp_path / "out.jsonl"
     with subprocess.Popen(
         [sys.executable, "-c", HANGS_IN_A_DRAFT, str(target)], stdout=subprocess.PIPE

@@ -102,7 +102,7 @@ def test_writing_again_gives_the_same_bytes(hand: Hand, tmp_path: Path) -> None:
 def test_a_file_that_the_run_did_not_write_is_refused_and_stays(
     hand: Hand, tmp_path: Path, name: str
 ) -> None:
-    """That holds for each of the three; --force replaces it."""
+    """Each of the three is refused; --force replaces it."""
     foreign = tmp_path / name
     foreign.write_text('{"id": "of somebody else"}\n')
 
