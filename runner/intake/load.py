@@ -93,7 +93,7 @@ def load(  # noqa: PLR0913 - each is one decision of the caller
     (nothing is loaded), UsageError where a run of this name or path has other content.
     """
     sha256, size_bytes = _digest(source)
-    same = identity(sha256, _flags(shaping), name)
+    same = identity(sha256, _identity_flags(shaping), name)
     for partial in _partly_loaded(database, source, name, same):
         with lock(partial), intake.shared_lock(database, partial):  # waits for a loader that is still alive
             _find_complete(database, partial)
@@ -148,12 +148,12 @@ class _Loading:
         database: Database,
         run_id: int,
         source: Path,
-        shaping: Shaping,
+        flags: Shaping,
         reading: Reading,
         progress: Progress,
     ) -> None:
         self._database, self._run_id, self._source = database, run_id, source
-        self._shaping, self._reading, self._progress = shaping, reading, progress
+        self._flags, self._reading, self._progress = flags, reading, progress
         self._written = 0
         self._writing: Future[None] | None = None
 
@@ -197,7 +197,7 @@ class _Loading:
                 f"{self._source} changed while it was read; nothing was loaded",
                 fix="run the same command again when the file is complete",
             )
-        if reading.bad_total and not (self._shaping.skip_bad and reading.may_skip):
+        if reading.bad_total and not (self._flags.skip_bad and reading.may_skip):
             good_total = reading.total if reading.may_skip else 0
             raise _bad_file(self._source, reading.bad, reading.bad_total, good_total)
         if not reading.is_accepted:
@@ -208,7 +208,7 @@ class _Loading:
     def _write(self, chunk: list[NewJob], writer: ThreadPoolExecutor) -> None:
         """Submit a chunk to the thread, after the one before it; raise the error of that one, if any."""
         self._wait()
-        if chunk and (self._shaping.skip_bad or not self._reading.bad_total):
+        if chunk and (self._flags.skip_bad or not self._reading.bad_total):
             self._writing = writer.submit(self._insert, self._written, chunk)
         self._written += len(chunk)
 
@@ -258,10 +258,10 @@ def _new_job(line: Line, request: Request) -> NewJob:
     )
 
 
-def _flags(shaping: Shaping) -> dict[str, str | None]:
+def _identity_flags(flags: Shaping) -> dict[str, str | None]:
     return {
-        "model": shaping.model if shaping.model != Shaping().model else None,
-        "skip_bad": "yes" if shaping.skip_bad else None,
+        "model": flags.model if flags.model != Shaping().model else None,
+        "skip_bad": "yes" if flags.skip_bad else None,
     }
 
 

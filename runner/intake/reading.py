@@ -45,7 +45,7 @@ class Reading:
     good lines; `is_torn` is set where a part of the file cannot be read.
     """
 
-    def __init__(self, source: Path | BinaryIO, shaping: Shaping, tally: Tally) -> None:
+    def __init__(self, source: Path | BinaryIO, flags: Shaping, tally: Tally) -> None:
         """Read nothing yet; `tally` adds up the requests as they are read."""
         self.lines = Lines(source)
         self.total = 0
@@ -54,7 +54,7 @@ class Reading:
         self.is_torn = False
         self.warnings: list[Finding] = []
         self.warnings_total = 0
-        self._shaping, self._tally = shaping, tally
+        self._flags, self._tally = flags, tally
         self._ids = SeenIds()
 
     @property
@@ -70,12 +70,12 @@ class Reading:
     @property
     def is_accepted(self) -> bool:
         """Return whether the file may be loaded, by its lines and the flags."""
-        bad = self.bad_total and not (self._shaping.skip_bad and self.may_skip)
-        return not bad and not (self._shaping.strict and self.warnings_total)
+        bad = self.bad_total and not (self._flags.skip_bad and self.may_skip)
+        return not bad and not (self._flags.strict and self.warnings_total)
 
     def requests(self) -> Iterator[tuple[Line, Request]]:
         """Yield the good lines with their requests, in order."""
-        defaults = Defaults(model=self._shaping.model, tpm=self._shaping.tpm)
+        defaults = Defaults(model=self._flags.model, tpm=self._flags.tpm)
         count = self._tally.add
         for item in self.lines:
             if isinstance(item, Finding):
