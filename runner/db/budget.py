@@ -42,7 +42,7 @@ def account(connection: Connection, run_id: int, deltas: Deltas) -> Account | No
 
 
 def out_of(connection: Connection, run_id: int, names: Collection[str]) -> int:
-    """Count the jobs of a run that name one of these models and are in flight (being sent to stored)."""
+    """Count the jobs of a run that name one of these models and are in flight, or stored."""
     found = 0
     for state, time_column in _IN_FLIGHT:  # by its partial index: `+run_id` keeps SQLite from another one
         query = text(

@@ -194,7 +194,7 @@ def later(connection: Connection, rows: Sequence[NotYet], deltas: Deltas) -> set
 
 
 def stored(connection: Connection, answers: Sequence[Received], deltas: Deltas) -> set[int]:
-    """Store results and move their jobs to stored, from any open state.
+    """Store results and move their jobs to stored, from any source state of the table.
 
     A result that was stored before moves nothing: it was settled then, and its job may be in flight again.
     """

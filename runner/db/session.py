@@ -97,8 +97,8 @@ class Database:
     def compact(self) -> int:
         """Return the space of removed rows to the disk (SQLite's VACUUM); return how many bytes.
 
-        It rewrites the file, which needs as much free space and lets other processes wait. Where there is
-        too little space, and on PostgreSQL, which does it by itself, it does nothing and returns 0.
+        It rewrites the file, and other processes wait meanwhile. Where less than twice the file's size is
+        free, and on PostgreSQL, which does it by itself, it does nothing and returns 0.
         Raises SQLAlchemy's DBAPIError, as any other statement does.
         """
         if not self.is_sqlite or not self.url.database:
