@@ -1,7 +1,7 @@
-"""The allowance: what an attempt reserves, and what answers teach of that.
+"""Reservations: the ticks that an attempt sets aside before it is sent, and how answers improve that estimate.
 
-Every attempt reserves, so that a budget which is set later knows what is out; only runs that have a budget
-are held to it, and only they pay for the lock (`mark`).
+Every attempt reserves, so that a budget that is set later knows what is in flight. Only runs with a budget are
+bounded by it, and only they take the lock (`record_attempts`).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 def reserve(station: Station, job: Leased) -> int | None:
-    """Say what an attempt of a job reserves; None where nobody knows the price of its model."""
+    """Return the ticks that an attempt of a job reserves; None if its model has no known price."""
     costs = station.learned.costs(job.model)
     return reserve_ticks(_pricing(station), job.model, job.prompt_tokens, job.output_tokens_max, costs)
 
 
 def learn(station: Station, job: Claimed, ticks: int) -> None:
-    """Learn from what the answer of a job cost."""
+    """Update the cost estimate of a model with what one answer cost, in ticks."""
     typical = typical_ticks(_pricing(station), job.model, job.prompt_tokens, job.output_tokens_max)
     station.learned.observe_cost(job.model, typical, ticks)
 

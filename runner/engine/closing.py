@@ -1,4 +1,4 @@
-"""Closing a run: the one place that says, for workers and commands alike, whether it has come to its end."""
+"""Run completion: the one place that decides, for workers and commands, whether a run has ended."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def close(connection: Connection, run_id: int, now_ms: int, deltas: Deltas) -> bool:
-    """Finish a run if it is done; return whether it ended now.
+    """Set a run to its final state if all its jobs have ended; return whether that happened now.
 
-    Jobs of a cancelled run that came back without an answer are cancelled as well, a chunk at a time.
+    Jobs of a cancelled run that were requeued without an answer are cancelled too, one chunk a call.
     """
     run = runs.find(connection, run_id)
     if run is not None and run.state is RunState.CANCELLED and not run.is_over:
         by_user.cancel(connection, run_id, now_ms, deltas)
-    deltas.write(connection)  # so that the sums hold this transaction's own moves
+    deltas.write(connection)  # the sums must include this transaction's own moves
     return runs.finish_if_done(connection, run_id, now_ms)

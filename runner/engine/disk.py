@@ -1,4 +1,4 @@
-"""Whether the disk under the spool takes an answer: it can be fetched once only, so that is asked before."""
+"""Whether the disk of the spool has space for an answer. Checked before a fetch: an answer is handed out once."""
 
 from __future__ import annotations
 
@@ -10,43 +10,40 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROOM_BYTES_MIN: Final = 32 << 20  # for what is in flight, the database and its log
-_LOOK_S: Final = 0.5
-_REFUSED_S: Final = 10.0  # a write that failed is tried again after so long
+_CHECK_S: Final = 0.5
+_FAILED_WRITE_S: Final = 10.0  # after a failed write, wait so long before the next try
 
 
 class Disk:
-    """Looks at most twice a second. Used on one loop."""
+    """Checks the free space at most twice a second. For one event loop."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._next_s = self._refused_until_s = 0.0
-        self._trouble: str | None = None
+        self._next_s = self._failed_until_s = 0.0
+        self._problem: str | None = None
 
     def trouble(self) -> str | None:
-        """Say why nothing may be sent or fetched now; None while there is room."""
+        """Return why nothing may be sent or fetched now; None while there is space."""
         now_s = time.monotonic()
-        if now_s >= self._next_s and now_s >= self._refused_until_s:
-            self._next_s = now_s + _LOOK_S
-            self._trouble = self._look()
-        return self._trouble
+        if now_s >= self._next_s and now_s >= self._failed_until_s:
+            self._next_s = now_s + _CHECK_S
+            self._problem = lack(self._folder.parent, free_bytes(self._folder))
+        return self._problem
 
     def refused(self, error: OSError) -> None:
-        """Note that a write failed, whatever room there seemed to be: a quota, a disk gone read-only."""
-        self._refused_until_s = time.monotonic() + _REFUSED_S
-        self._trouble = f"the state folder {self._folder.parent} cannot be written: {error.strerror}"
-
-    def _look(self) -> str | None:
-        return lack(self._folder.parent, free_bytes(self._folder))
+        """Record that a write failed although there seemed to be space: a quota, or a read-only disk."""
+        self._failed_until_s = time.monotonic() + _FAILED_WRITE_S
+        self._problem = f"the state folder {self._folder.parent} cannot be written: {error.strerror}"
 
 
 def free_bytes(folder: Path) -> int:
-    """Return how many bytes may still be written to the disk of a folder."""
+    """Return the free bytes of the disk that holds a folder."""
     found = os.statvfs(folder)
     return found.f_bavail * found.f_frsize
 
 
 def lack(state_folder: Path, free: int) -> str | None:
-    """Say that so many free bytes are not enough; None where they are."""
+    """Return a sentence if `free` bytes are too few, else None."""
     if free >= ROOM_BYTES_MIN:
         return None
     return (

@@ -1,6 +1,7 @@
-"""What an answer may have cost that nobody could read: lost, in doubt, or handed out without its usage.
+"""Upper bounds of the cost of answers whose usage is unknown: lost, unknown outcome, or without usage.
 
-A figure that covers: the bounds of prompt and output, at the dearest price the model's name may be billed by.
+A bound takes the largest prompt and output that are possible, at the highest price that the model's name may be
+billed by, so that an unknown bill never undercounts the budget.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
     from runner.rules.prices import OwnPrices
 
 PROMPT_MARGIN = 4 / 3  # the estimate counts bytes; the API's tokenizer may find a third more
-OVERHEAD_TOKENS = 700  # hidden ones, as measured on grok-4-0709; where the catalogue knows none
+OVERHEAD_TOKENS = 700  # hidden tokens, as measured on grok-4-0709; for models that the catalogue does not list
 LEARNT_SHARE = 0.99
 SAFETY_FEE_TICKS = 5 * 10**8  # $0.05 a violating request (xAI's pricing page); see docs/decisions/0008
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pricing:
-    """By what a run's answers are priced: the API's host, own prices, and the counters of the run."""
+    """What a run's answers are priced by: the API's host, the user's own prices, and the run's counters."""
 
     base_host: str | None = None
     prices: OwnPrices | None = None
@@ -37,14 +38,17 @@ BY_THE_TABLE = Pricing()
 
 
 def pricing_by(base_url: str, prices: Mapping[str, object]) -> Pricing:
-    """Make it from the settings; `prices` is the table `[prices]` of runner.toml. Raises UsageError."""
+    """Return the basis that the settings give; `prices` is the table `[prices]` of runner.toml.
+
+    Raises UsageError for a price that cannot be read.
+    """
     return Pricing(base_host=urlsplit(base_url).hostname, prices=own_prices(prices) if prices else None)
 
 
 def possible_ticks(
     model: str, prompt_tokens: int, output_tokens_max: int | None, now_ms: int, pricing: Pricing
 ) -> int | None:
-    """Bound the ticks of such an attempt; None for a model without a price."""
+    """Return the most ticks that such an attempt can cost; None for a model without a price."""
     learnt = outputs.learn(pricing.counts, model, LEARNT_SHARE) if pricing.counts else None
     facts = models.facts(model)
     overhead = 0 if facts and facts.prompt_overhead_tokens else OVERHEAD_TOKENS
@@ -61,7 +65,7 @@ def possible_ticks(
 def likely_ticks(
     model: str, prompt_tokens: int, output_tokens_max: int | None, now_ms: int, pricing: Pricing
 ) -> int | None:
-    """Say what sending such a job may well cost: for a decision, not a bound. None without a price."""
+    """Return the likely ticks of sending such a job: for a decision, not a bound. None without a price."""
     learnt = outputs.learn(pricing.counts, model) if pricing.counts else None
     price = money.estimate(
         prompt_tokens,
@@ -75,5 +79,5 @@ def likely_ticks(
 
 
 def refusal_ticks(code: str) -> int:
-    """Give what a refusal may have cost: xAI may charge for a prompt that its safety check refused."""
+    """Return the ticks that a refusal may have cost: xAI may charge for a prompt that its safety check refused."""
     return SAFETY_FEE_TICKS if code == "safety" else 0

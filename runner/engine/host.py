@@ -1,4 +1,4 @@
-"""Which host this is: whoever shares a spool folder is one host, whatever the machine is called today."""
+"""The id of this host. Processes that share a spool folder are one host, whatever the machine's name is."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ EMBEDDED: Final = "embedded"
 
 
 def host_of(settings: Settings) -> str:
-    """Name the host, making its mark in the spool folder the first time.
+    """Return the id of this host; on first use it is written to the file `host` in the spool folder.
 
-    A container gets another host name each time it is made, and finds its spool on the same volume.
+    The host name would not do: a container gets a new one each time, and its spool is on the same volume.
     """
-    return EMBEDDED if settings.embedded else _mark(settings.spool_dir)
+    return EMBEDDED if settings.embedded else _read_or_create(settings.spool_dir)
 
 
-def _mark(folder: Path) -> str:
+def _read_or_create(folder: Path) -> str:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / "host"
     if not path.exists():
         draft = folder / f".host-{secrets.token_hex(8)}"
         draft.write_text(f"{socket.gethostname()}-{secrets.token_hex(8)}\n", encoding="utf-8")
-        with suppress(FileExistsError):  # another process was first, and its mark holds
+        with suppress(FileExistsError):  # another process was first, and its id holds
             os.link(draft, path)
         draft.unlink()
     return path.read_text(encoding="utf-8").strip()

@@ -1,4 +1,4 @@
-"""Mark: put the attempts of leased jobs on record right before they are sent, as far as the budget goes."""
+"""Record the attempts of leased jobs right before they are sent, as far as the run's bounds allow."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """A leased job, its slot, and the ticks it reserves (None: nobody knows its price)."""
+    """A leased job, the id of its slot, and the ticks it reserves (None: its price is unknown)."""
 
     job: Leased
     slot: str = ""
@@ -31,7 +31,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marked:
-    """The bodies and conversation ids of the jobs that were marked; whether the budget kept others back."""
+    """`bodies`: body and conversation id of each recorded job, by job id. `is_short`: the budget refused others."""
 
     bodies: dict[int, tuple[bytes, str | None]]
     is_short: bool
@@ -48,39 +48,39 @@ def mark(
     now_ms: int,
     until_ms: int,
 ) -> Marked:
-    """Mark leased jobs of one run as being sent; give back those that its bounds do not let go.
+    """Move leased jobs of one run to `submitting`; release those that its bounds do not allow.
 
-    These are `max_waiting`, as the database counts now what is out, and the budget; `scouts`: whether
-    nobody knows yet what answers of these models cost. PostgreSQL lets several processes count at once:
-    without a budget each may then be over `max_waiting` by what it marks in that moment.
+    The bounds are `max_waiting`, against what is in flight now, and the budget. `scouts`: whether the cost of
+    these models' answers is still unknown. On PostgreSQL several processes may count at the same time: without
+    a budget each may exceed `max_waiting` by the jobs of one call.
     """
-    room = max(0, options.max_waiting - counters.out(connection, wanted[0].job.lease.run_id))
-    affordable = wanted[:room]
-    if affordable and options.budget_ticks is not None:
-        count = admitted(connection, deltas, affordable, scouts=scouts, now_ms=now_ms)
-        affordable = affordable[:count]
-    leases.release(connection, [one.job.lease for one in wanted[len(affordable) :]])
+    capacity = max(0, options.max_waiting - counters.out(connection, wanted[0].job.lease.run_id))
+    allowed = wanted[:capacity]
+    if allowed and options.budget_ticks is not None:
+        count = admitted(connection, deltas, allowed, scouts=scouts, now_ms=now_ms)
+        allowed = allowed[:count]
+    leases.release(connection, [one.job.lease for one in wanted[len(allowed) :]])
     moved = jobs.send(
         connection,
-        [one.job.lease for one in affordable],
+        [one.job.lease for one in allowed],
         worker=worker,
         now_ms=now_ms,
         until_ms=until_ms,
         deltas=deltas,
-        slots={one.job.lease.job_id: one.slot for one in affordable},
-        reserves={one.job.lease.job_id: one.reserve_ticks for one in affordable},
+        slots={one.job.lease.job_id: one.slot for one in allowed},
+        reserves={one.job.lease.job_id: one.reserve_ticks for one in allowed},
     )
     return Marked(
-        bodies=results.bodies(connection, sorted(moved)), is_short=len(affordable) < len(wanted[:room])
+        bodies=results.bodies(connection, sorted(moved)), is_short=len(allowed) < len(wanted[:capacity])
     )
 
 
 def admitted(
     connection: Connection, deltas: Deltas, wanted: Sequence[Wanted], *, scouts: bool, now_ms: int
 ) -> int:
-    """Count how many jobs of a run, from the first on, its budget lets go; the run stays locked.
+    """Return how many jobs of a run, from the first on, its budget allows; the run's row stays locked.
 
-    With none let go and none out the run is paused: nothing will come back that could make room.
+    If it allows none and none is in flight, the run is paused: no answer can free a reservation.
     """
     run_id = wanted[0].job.lease.run_id
     account = budget.account(connection, run_id, deltas)
@@ -91,10 +91,10 @@ def admitted(
         model = next(one.job.model for one in wanted if one.reserve_ticks is None)
         runs.pause(connection, run_id, PauseReason.BUDGET, _no_price(model), now_ms)
         return 0
-    room = None
+    probes_left = None
     if scouts:
-        room = SCOUTS - budget.out_of(connection, run_id, {one.job.model for one in wanted})
-    count = account.fitting(reserves, room)
+        probes_left = SCOUTS - budget.out_of(connection, run_id, {one.job.model for one in wanted})
+    count = account.fitting(reserves, probes_left)
     if count == 0 and account.out == 0:
         runs.pause(connection, run_id, PauseReason.BUDGET, _used_up(account, reserves[0]), now_ms)
     return count

@@ -1,8 +1,8 @@
-"""Recover: what a dead process left is put in order by what its spool says.
+"""Recovery: read the spool of a dead worker and bring its jobs to a known state.
 
-Per attempt the furthest record counts: an answer is stored, a request_id is waited for, a POST without a
-reply is ambiguous, and what was marked but never sent is pending again. After a loss of power the spool
-may lack records, so what was marked and has none is ambiguous, too.
+The furthest record of an attempt decides. An answer is stored. A request_id makes the job wait for its answer. A
+POST without a reply is an unknown outcome. An attempt that was recorded but never sent is pending again. After a
+loss of power the spool may lack records, so an attempt without any is an unknown outcome too.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 
 ANSWERS_PER_COMMIT = 200
 ANSWER_BYTES_PER_COMMIT = 32 << 20
-log = logging.getLogger("runner.recover")
+log = logging.getLogger("runner.recovery")
 
 
 @dataclass(slots=True)
 class Recovered:
-    """How many dead processes, imported answers and ids, attempts in doubt, never sent, fetched again."""
+    """Counts: dead workers, imported answers and request ids, unknown outcomes, not sent, to be fetched again."""
 
     workers: int = 0
     answers: int = 0
@@ -54,7 +54,7 @@ class Recovered:
 def recover_host(
     database: Database, spool_dir: Path, host: str, now_ms: int, pricing: Pricing = BY_THE_TABLE
 ) -> Recovered:
-    """Put in order what the ended processes of this host left behind; those alive are not touched."""
+    """Recover the jobs of the dead workers of this host; return what was found. Living workers are not touched."""
     found = Recovered()
     with database.read() as connection:
         candidates = workers.unended(connection, host)
@@ -63,7 +63,7 @@ def recover_host(
         if spool is None:
             continue
         try:
-            _recover(database, spool, now_ms, found, pricing)
+            _recover_worker(database, spool, now_ms, found, pricing)
         except BaseException:
             spool.release()
             raise
@@ -74,53 +74,56 @@ def recover_host(
     return found
 
 
-def _recover(database: Database, spool: DeadSpool, now_ms: int, found: Recovered, pricing: Pricing) -> None:
+def _recover_worker(database: Database, spool: DeadSpool, now_ms: int, found: Recovered, pricing: Pricing) -> None:
     sent: set[tuple[int, int]] = set()
-    taken: dict[tuple[int, int], Taken] = {}
-    for batch in _batches(spool, sent, taken):
+    accepted: dict[tuple[int, int], Taken] = {}
+    for batch in _answers_in_batches(spool, sent, accepted):
         with database.write() as connection:
             deltas = Deltas(spool.worker)
             stored = jobs.stored(connection, [_received(a) for a in batch], deltas)
             found.answers += len(stored)
-            _too_late(connection, [a for a in batch if a.job_id not in stored], deltas, pricing)
+            _count_late(connection, [a for a in batch if a.job_id not in stored], deltas, pricing)
             deltas.write(connection)
     with database.write() as connection:
         deltas = Deltas(spool.worker)
-        left = leftovers.of_worker(connection, spool.worker)
-        submitting = [job for job in left if job.state is JobState.SUBMITTING]
-        _accept(connection, submitting, taken, now_ms, deltas, found)
-        without_id = [job for job in submitting if _key(job) not in taken]
-        in_doubt = [job for job in without_id if _key(job) in sent or not spool.is_whole]
-        _not_sent(connection, [job for job in without_id if job not in in_doubt], now_ms, deltas, found)
-        found.ambiguous += len(doubtful(connection, in_doubt, now_ms, deltas, pricing))
-        collecting = [job for job in left if job.state is JobState.COLLECTING]
+        orphaned = leftovers.of_worker(connection, spool.worker)
+        submitting = [job for job in orphaned if job.state is JobState.SUBMITTING]
+        _accept(connection, submitting, accepted, now_ms, deltas, found)
+        without_id = [job for job in submitting if _key(job) not in accepted]
+        unknown = [job for job in without_id if _key(job) in sent or not spool.is_whole]
+        _requeue_not_sent(connection, [job for job in without_id if job not in unknown], now_ms, deltas, found)
+        found.ambiguous += len(doubtful(connection, unknown, now_ms, deltas, pricing))
+        collecting = [job for job in orphaned if job.state is JobState.COLLECTING]
         found.collecting += len(fetch_again(connection, collecting, now_ms, deltas))
         leftovers.void_pending(connection, spool.worker)
         workers.leave(connection, spool.worker, now_ms)
         deltas.write(connection)
 
 
-def _too_late(connection: Connection, batch: list[Answer], deltas: Deltas, pricing: Pricing) -> None:
-    """Count what those answers cost that came after their jobs had their end."""
-    of_late = {(answer.job_id, answer.attempt): answer for answer in batch}
+def _count_late(connection: Connection, batch: list[Answer], deltas: Deltas, pricing: Pricing) -> None:
+    """Count the cost of late results: their jobs had ended before they came."""
+    late = {(answer.job_id, answer.attempt): answer for answer in batch}
     rows = []
-    for row in leftovers.late(connection, list(of_late)):
-        answer, policy = of_late[row.id, row.attempt], Policy(pricing=pricing)
+    for row in leftovers.late(connection, list(late)):
+        answer, policy = late[row.id, row.attempt], Policy(pricing=pricing)
         at_ms = answer.received_at_ms
         rows.append(settle.settle(settle.subject_of(row), answer.body, policy=policy, now_ms=at_ms))
     collected.came_late(connection, rows, deltas)
 
 
 def doubtful(
-    connection: Connection, left: list[Leftover], now_ms: int, deltas: Deltas, pricing: Pricing
+    connection: Connection, jobs_left: list[Leftover], now_ms: int, deltas: Deltas, pricing: Pricing
 ) -> set[int]:
-    """Nobody knows whether these were sent: count them; send them again or hold them, as their run says."""
+    """Requeue or hold jobs with an unknown outcome, as their run's policy says; return the ids that moved.
+
+    Each counts as an extra, with what it may have cost.
+    """
     rows = []
-    learnt = {
+    basis = {
         run_id: replace(pricing, counts=counters.read(connection, run_id))
-        for run_id in {job.lease.run_id for job in left}
+        for run_id in {job.lease.run_id for job in jobs_left}
     }
-    for job in left:
+    for job in jobs_left:
         run = runs.find(connection, job.lease.run_id)
         options = run.options if run else runs.RunOptions()
         target = retry.decide(
@@ -138,7 +141,7 @@ def doubtful(
                 at_ms=now_ms,
                 cause=Cause(code="process-ended", message="the process ended before the reply was on record"),
                 possible_ticks=doubt.possible_ticks(
-                    job.model, job.prompt_tokens, job.output_tokens_max, now_ms, learnt[job.lease.run_id]
+                    job.model, job.prompt_tokens, job.output_tokens_max, now_ms, basis[job.lease.run_id]
                 ),
             )
         )
@@ -146,7 +149,10 @@ def doubtful(
 
 
 def fetch_again(connection: Connection, left: list[Leftover], now_ms: int, deltas: Deltas) -> set[int]:
-    """These were being asked for: ask again; a fetch that had emptied the API's side shows as lost."""
+    """Poll jobs again that a dead worker was fetching; return the ids that moved.
+
+    If that worker's fetch had taken the answer, the API answers 404 and the job counts as lost.
+    """
     return jobs.later(
         connection,
         [NotYet(lease=job.lease, due_at_ms=now_ms, misses=job.misses) for job in left],
@@ -154,10 +160,10 @@ def fetch_again(connection: Connection, left: list[Leftover], now_ms: int, delta
     )
 
 
-def _batches(
-    spool: DeadSpool, sent: set[tuple[int, int]], taken: dict[tuple[int, int], Taken]
+def _answers_in_batches(
+    spool: DeadSpool, sent: set[tuple[int, int]], accepted: dict[tuple[int, int], Taken]
 ) -> Iterator[list[Answer]]:
-    """Sort the records: POSTs and ids into the given sets, answers out in batches bounded by bytes."""
+    """Yield the answers in batches bounded by bytes; fill `sent` and `accepted` by (job id, attempt)."""
     batch: list[Answer] = []
     size = 0
     for record in spool.records():
@@ -165,7 +171,7 @@ def _batches(
             case Sent():
                 sent.add((record.job_id, record.attempt))
             case Taken():
-                taken[(record.job_id, record.attempt)] = record
+                accepted[(record.job_id, record.attempt)] = record
             case Answer():
                 batch.append(record)
                 size += len(record.body)
@@ -179,12 +185,12 @@ def _batches(
 def _accept(
     connection: Connection,
     submitting: list[Leftover],
-    taken: dict[tuple[int, int], Taken],
+    accepted: dict[tuple[int, int], Taken],
     now_ms: int,
     deltas: Deltas,
     found: Recovered,
 ) -> None:
-    """Adopt the ids of attempts that the API took; those of jobs that moved on stay in the history."""
+    """Record the request ids of accepted attempts; of jobs that moved on since, only in their history."""
     leases = {_key(job): job.lease for job in submitting}
     rows = [
         Accepted(
@@ -194,12 +200,12 @@ def _accept(
             accepted_at_ms=record.accepted_at_ms,
             due_at_ms=now_ms,
         )
-        for key, record in taken.items()
+        for key, record in accepted.items()
     ]
     found.accepted += len(jobs.accepted(connection, rows, deltas))
 
 
-def _not_sent(
+def _requeue_not_sent(
     connection: Connection, left: list[Leftover], now_ms: int, deltas: Deltas, found: Recovered
 ) -> None:
     cause = Cause(code="process-ended", message="the process ended before it sent the job")

@@ -1,4 +1,4 @@
-"""Settle: a stored answer is read, judged and priced. The seam where labelling and grading will judge too."""
+"""Settle: read, classify and price a stored answer. Checks of labels will join in here."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 TRIES_MAX = 3
 UNREADABLE = "unreadable_result"
 MODEL_LENGTH_MAX = 100
-FINISH_REASON_LENGTH_MAX = 32  # of its column; PostgreSQL refuses more, and a NUL
+FINISH_REASON_LENGTH_MAX = 32  # the column's length; PostgreSQL refuses more, and a NUL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What a run says about attempts."""
+    """A run's rules for its attempts."""
 
     max_attempts: int = 5
     on_ambiguous: retry.OnAmbiguous = "resubmit"
@@ -33,7 +33,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """A job with a stored answer, as far as judging needs it."""
+    """The facts of a job that settling its stored answer needs."""
 
     job_id: int
     attempt: int
@@ -46,7 +46,7 @@ class Subject:
 
 
 def subject_of(row: Row[Any]) -> Subject:
-    """Take a subject from a row of `db.leftovers`."""
+    """Return the facts from a row of `db.orphans`."""
     return Subject(
         job_id=row.id,
         attempt=row.attempt,
@@ -60,7 +60,10 @@ def subject_of(row: Row[Any]) -> Subject:
 
 
 def settle(subject: Subject, body: bytes, *, policy: Policy, now_ms: int) -> Settled:
-    """Judge one answer's bytes; never raises for what they hold."""
+    """Classify and price one answer; never raises, whatever the bytes are.
+
+    Returns the job's next state with its event, cost and cause. `now_ms`: when the answer was received.
+    """
     answer = completion.read_completion(body)
     unwanted = answer.flaw if answer.flaw in policy.fail_on else None
     good = answer.kind is Kind.GOOD and unwanted is None
@@ -68,7 +71,7 @@ def settle(subject: Subject, body: bytes, *, policy: Policy, now_ms: int) -> Set
     event = Event.SUCCEEDED if good else Event.GENERATION_FAILED if failed else Event.UNUSABLE
     target = JobState.FAILED if unwanted else JobState.SUCCEEDED
     if answer.kind is not Kind.GOOD:
-        target = _again(event, answer.kind, subject, policy)
+        target = _next_state(event, answer.kind, subject, policy)
     return Settled(
         job_id=subject.job_id,
         attempt=subject.attempt,
@@ -85,7 +88,7 @@ def settle(subject: Subject, body: bytes, *, policy: Policy, now_ms: int) -> Set
 
 
 def unreadable(subject: Subject, *, policy: Policy, now_ms: int) -> Settled:
-    """Fail a job whose answer ended its judge three times; the bytes stay."""
+    """Return the failure of a job whose answer could not be settled in TRIES_MAX tries; its bytes stay."""
     possible = _possible_ticks(subject, policy.pricing, now_ms)
     return Settled(
         job_id=subject.job_id,
@@ -105,7 +108,7 @@ def unreadable(subject: Subject, *, policy: Policy, now_ms: int) -> Settled:
     )
 
 
-def _again(event: Event, kind: Kind, subject: Subject, policy: Policy) -> JobState:
+def _next_state(event: Event, kind: Kind, subject: Subject, policy: Policy) -> JobState:
     return retry.decide(
         event,
         attempts_spent=subject.spent + 1,
@@ -128,10 +131,10 @@ def _cost(answer: Completion, subject: Subject, pricing: doubt.Pricing, now_ms: 
     )
     possible = _possible_ticks(subject, pricing, now_ms) if usage is None else None
     return Cost(
-        model=_fitting(model, MODEL_LENGTH_MAX),
+        model=_column_text(model, MODEL_LENGTH_MAX),
         instead_of=subject.model if models.is_another(subject.model, model) else None,
         flaw=answer.flaw,
-        finish_reason=_fitting(answer.finish_reason, FINISH_REASON_LENGTH_MAX),
+        finish_reason=_column_text(answer.finish_reason, FINISH_REASON_LENGTH_MAX),
         prompt_tokens=usage.prompt if usage else None,
         cached_tokens=usage.cached if usage else None,
         completion_tokens=usage.completion if usage else None,
@@ -145,11 +148,11 @@ def _cost(answer: Completion, subject: Subject, pricing: doubt.Pricing, now_ms: 
 
 
 def _possible_ticks(subject: Subject, pricing: doubt.Pricing, now_ms: int) -> int | None:
-    """Bound what an answer cost that does not tell its usage: it was generated, and so it was billed."""
+    """Return the most that an answer without usage can have cost: it was generated, so it was billed."""
     return doubt.possible_ticks(
         subject.model, subject.prompt_tokens, subject.output_tokens_max, now_ms, pricing
     )
 
 
-def _fitting(word: str | None, length_max: int) -> str | None:
-    return word and word.replace("\0", "\ufffd")[:length_max]
+def _column_text(text: str | None, length_max: int) -> str | None:
+    return text and text.replace("\0", "\ufffd")[:length_max]

@@ -1,11 +1,11 @@
-"""The spool: what a process knows and the database does not know yet, kept past its death.
+"""The spool: files that keep what a process knows and the database does not know yet.
 
-One `write` and no fsync per record: the page cache outlives kill -9, and the group commit that follows
-covers a loss of power. A process appends to segments of its own; a segment is removed when the database
-has everything in it. The records of one attempt, in order:
+A record is one `write` without fsync: the page cache outlives kill -9, and the group commit that follows covers
+a loss of power. Each process appends to its own segments; a segment is deleted when the database has all its
+records. The records of one attempt, in order:
 
     s JOB ATTEMPT                                     the POST leaves now
-    a JOB ATTEMPT SENT_MS ACCEPTED_MS REQUEST_ID      the API took it
+    a JOB ATTEMPT SENT_MS ACCEPTED_MS REQUEST_ID      the API accepted it
     r JOB ATTEMPT RECEIVED_MS REQUEST_ID LENGTH CRC   an answer; its bytes follow
 """
 
@@ -32,7 +32,7 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """A POST left, as far as its process got to say."""
+    """A POST was about to leave."""
 
     job_id: int
     attempt: int
@@ -40,7 +40,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """The API gave a request_id."""
+    """The API accepted the attempt and gave a request_id."""
 
     job_id: int
     attempt: int
@@ -64,71 +64,71 @@ Record = Sent | Taken | Answer
 
 
 class Segment:
-    """One file of a spool; it goes when all its records are in the database and no more will come."""
+    """One file of a spool. It is deleted when it is closed and all its records are acknowledged."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.file = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         self.size = 0
-        self._unsaved = 0
-        self._full = False
+        self._unacknowledged = 0
+        self._is_closed = False
 
     def append(self, record: bytes) -> None:
-        """Write one record whole, or raise OSError and leave none of it."""
+        """Append one record whole, or raise OSError and leave none of it."""
         written = os.write(self.file, record)
-        if written < len(record):  # the disk is full: a torn record would hide those after it
+        if written < len(record):  # the disk is full: a partial record would hide those after it
             os.ftruncate(self.file, self.size)
             raise OSError(28, "no space left for the spool", str(self.path))
         self.size += written
-        self._unsaved += 1
+        self._unacknowledged += 1
 
     @property
     def is_saved(self) -> bool:
-        """Say whether the database has all that its records told."""
-        return self._unsaved == 0
+        """Return whether the database has all its records."""
+        return self._unacknowledged == 0
 
     def saved(self) -> None:
-        """Say that the database has what one record told."""
-        self._unsaved -= 1
-        self._remove_if_done()
+        """Acknowledge one record as committed; delete the file if it is closed and all are acknowledged."""
+        self._unacknowledged -= 1
+        self._delete_if_done()
 
     def close(self) -> None:
-        """Say that no more records come."""
-        self._full = True
+        """Close the file; no more records come."""
+        self._is_closed = True
         os.close(self.file)
-        self._remove_if_done()
+        self._delete_if_done()
 
-    def _remove_if_done(self) -> None:
-        if self._full and self._unsaved == 0:
+    def _delete_if_done(self) -> None:
+        if self._is_closed and self._unacknowledged == 0:
             self.path.unlink(missing_ok=True)
 
 
 class Spool:
-    """The spool of one process, named by its worker id; a lock on it lasts as long as the process."""
+    """The spool of one process, named by its worker id. It holds a lock on it for the life of the process."""
 
     def __init__(self, folder: Path, worker: int) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._folder, self._worker, self._number = folder, worker, 0
+        self._folder, self._worker, self._segments_made = folder, worker, 0
         self._lock = os.open(_lock_path(folder, worker), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self._put_strangers_aside()
-        self._segment = self._next()
+        self._set_old_segments_aside()
+        self._segment = self._new_segment()
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, boot_id(), 0)
 
     def sent(self, job_id: int, attempt: int) -> Segment:
-        """Record that a POST leaves now."""
+        """Append that a POST leaves now; return the segment, to be acknowledged. Raises OSError."""
         return self._append(f"s {job_id} {attempt}\n".encode())
 
     def taken(self, record: Taken) -> Segment:
-        """Record the request_id of an accepted attempt."""
+        """Append the request_id of an accepted attempt; as `append_sent`."""
         return self._append(
             f"a {record.job_id} {record.attempt} {record.sent_at_ms} {record.accepted_at_ms}"
             f" {_quoted(record.request_id)}\n".encode()
         )
 
     def answer(self, record: Answer) -> Segment:
-        """Record an answer's bytes."""
+        """Append an answer's bytes; as `append_sent`."""
         head = (
             f"r {record.job_id} {record.attempt} {record.received_at_ms} {_quoted(record.request_id)}"
             f" {len(record.body)} {zlib.crc32(record.body)}\n"
@@ -137,67 +137,67 @@ class Spool:
 
     @property
     def is_saved(self) -> bool:
-        """Say whether the database has everything: full segments are gone then."""
+        """Return whether the database has every record; all closed segments are deleted then."""
         left = [path for path in self._folder.glob(f"{self._worker}-*.spool") if path != self._segment.path]
         return self._segment.is_saved and not left
 
     def close(self) -> None:
-        """End the spool in good order; what is not saved stays on disk for `recover`."""
+        """Close the spool. Records that are not acknowledged stay on disk for recovery."""
         self._segment.close()
         if not any(self._folder.glob(f"{self._worker}-*.spool")):
             _lock_path(self._folder, self._worker).unlink(missing_ok=True)
         os.close(self._lock)
 
-    def _put_strangers_aside(self) -> None:
-        """Segments of a worker that only begins tell of another database, one that is gone."""
+    def _set_old_segments_aside(self) -> None:
+        """Rename segments that exist before the worker has begun: they belong to another, deleted database."""
         for path in self._folder.glob(f"{self._worker}-*.spool"):
             path.rename(path.with_name(f"{path.stem}.{path.stat().st_mtime_ns}.strange"))
 
     def _append(self, record: bytes) -> Segment:
         if self._segment.size > SEGMENT_BYTES:
-            full, self._segment = self._segment, self._next()
+            full, self._segment = self._segment, self._new_segment()
             full.close()
         self._segment.append(record)
         return self._segment
 
-    def _next(self) -> Segment:
-        self._number += 1
-        return Segment(self._folder / f"{self._worker}-{self._number}.spool")
+    def _new_segment(self) -> Segment:
+        self._segments_made += 1
+        return Segment(self._folder / f"{self._worker}-{self._segments_made}.spool")
 
 
 class DeadSpool:
-    """The spool of a process that has ended, held while it is read so that nobody else imports it too."""
+    """The spool of a process that has ended, locked while it is read so that no other process imports it too."""
 
     def __init__(self, folder: Path, worker: int, lock: int) -> None:
         self._folder, self.worker, self._lock = folder, worker, lock
 
     @property
     def is_whole(self) -> bool:
-        """Say whether a missing record proves that nothing happened.
+        """Return whether a missing record proves that nothing happened.
 
-        Not after a loss of power, which takes what the page cache held, and not where files are gone.
+        Not after a loss of power, which takes what the page cache held, and not if files are missing.
         """
         return os.pread(self._lock, 64, 0) == boot_id() and bool(self._segments())
 
     @property
     def is_empty(self) -> bool:
-        """Say whether the process wrote nothing."""
+        """Return whether the process wrote nothing."""
         return not any(path.stat().st_size for path in self._segments())
 
     def records(self) -> Iterator[Record]:
-        """Yield what the process left, in the order it wrote; a torn tail ends a segment."""
+        """Yield the records in the order they were written; a cut record ends its segment."""
         for path in self._segments():
             yield from read(path)
 
     def remove(self) -> None:
-        """Remove the spool, after its records are in the database."""
+        """Delete the spool, after its records are in the database."""
         for path in self._segments():
             path.unlink(missing_ok=True)
         _lock_path(self._folder, self.worker).unlink(missing_ok=True)
         self.release()
 
     def release(self) -> None:
-        """Let go of the spool."""
+        """Release the lock; the files stay."""
         os.close(self._lock)
 
     def _segments(self) -> list[Path]:
@@ -206,7 +206,7 @@ class DeadSpool:
 
 
 def take_dead(folder: Path, worker: int) -> DeadSpool | None:
-    """Return the spool of a worker if its process has ended, else None."""
+    """Lock and return the spool of a worker if its process has ended, else None."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = os.open(_lock_path(folder, worker), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
@@ -218,7 +218,10 @@ def take_dead(folder: Path, worker: int) -> DeadSpool | None:
 
 
 def remove_stillborn(folder: Path, known: Iterable[int]) -> None:
-    """Remove the empty spools of processes that ended before they were on record, a while ago."""
+    """Delete empty spools, older than STALE_S, of processes that ended before they were recorded as workers.
+
+    `known`: the ids of recorded workers, whose spools stay.
+    """
     for lock in folder.glob("*.lock"):
         worker, old_s = int(lock.stem), time.time() - lock.stat().st_mtime
         if worker in known or old_s < STILLBORN_S:
@@ -231,12 +234,12 @@ def remove_stillborn(folder: Path, known: Iterable[int]) -> None:
 
 
 def read(path: Path) -> Iterator[Record]:
-    """Yield the whole records of one segment; what is torn or no record ends it."""
+    """Yield the whole records of one segment; a cut or unreadable record ends it."""
     with path.open("rb") as file:
         while (line := file.readline()).endswith(b"\n"):
             try:
                 record = _record(line.decode("ascii").split(), file)
-            except ValueError:  # after a loss of power there may be anything
+            except ValueError:  # after a loss of power the file may hold anything
                 record = None
             if record is None:
                 return
@@ -274,7 +277,7 @@ def _quoted(word: str) -> str:
 
 
 def boot_id() -> bytes:
-    """Return what tells this run of the kernel from all others; empty where the system has no such thing."""
+    """Return the id of this boot of the kernel; empty where the system has none."""
     try:
         return _BOOT_ID.read_bytes().strip()
     except OSError:

@@ -1,4 +1,4 @@
-"""What becomes of a job whose POST brought no request_id: it goes again, later or at once, waits or fails."""
+"""What follows a POST that brought no request_id: the job is requeued, held or failed, and the pace may slow."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 class TurnedAway:
-    """Judges for one process; `streak` counts the failures in a row of its POSTs."""
+    """Handles the failed POSTs of one process. `failures_in_a_row` counts them since the last accepted one.
+
+    While `failures_in_a_row.should_probe`, the submitter sends one request at a time.
+    """
 
     def __init__(self, station: Station) -> None:
         self._station = station
@@ -29,51 +32,53 @@ class TurnedAway:
     async def judge(
         self, job: Leased, slot: Slot, verdict: Verdict, status: int | None, sent_at_ms: int
     ) -> None:
-        """Put on record what the API said, or that it said nothing, and slow down where that is wise."""
+        """Record the outcome and move the job; pause the limiter or the run where the outcome asks for it."""
         station, lease = self._station, job.lease
         cause = Cause(code=verdict.code, message=verdict.message, http_status=status)
         match verdict.outcome:
             case Outcome.NOT_SENT | Outcome.REFUSED_FOR_NOW:
-                await self._later(job, slot, verdict, cause, sent_at_ms)
+                await self._retry_later(job, slot, verdict, cause, sent_at_ms)
             case Outcome.ACCOUNT:
                 assert verdict.reason is not None  # noqa: S101 - ACCOUNT means that there is one
                 await station.pause(lease.run_id, verdict.reason, verdict.message)
-                await self._back(job, jobs.refused_for_now, cause, 0.0)
+                await self._requeue(job, jobs.refused_for_now, cause, 0.0)
             case Outcome.REFUSED:
                 station.breaker.ended(lease.run_id, Door.SUBMIT, bad=False)
                 ticks = doubt.refusal_ticks(verdict.code)
-                await self._back(job, jobs.refused, cause, 0.0, JobState.FAILED, ticks)
+                await self._requeue(job, jobs.refused, cause, 0.0, JobState.FAILED, ticks)
                 station.oversight.ended(lease.run_id)
             case _:
                 station.breaker.ended(lease.run_id, Door.SUBMIT, bad=True)
-                await self._pause_all(job, slot, verdict, sent_at_ms)  # before the next one leaves
-                await self._doubtful(job, cause)
+                await self._pause_limiter(job, slot, verdict, sent_at_ms)  # before the next one leaves
+                await self._unknown_outcome(job, cause)
 
-    async def _later(self, job: Leased, slot: Slot, verdict: Verdict, cause: Cause, sent_at_ms: int) -> None:
-        """Nothing was taken: everybody waits a little, and longer each time; then the run says so."""
-        pause_s = await self._pause_all(job, slot, verdict, sent_at_ms)
+    async def _retry_later(
+        self, job: Leased, slot: Slot, verdict: Verdict, cause: Cause, sent_at_ms: int
+    ) -> None:
+        """Requeue a job that the API did not accept, after a backoff that all workers share."""
+        pause_s = await self._pause_limiter(job, slot, verdict, sent_at_ms)
         if verdict.outcome is Outcome.NOT_SENT:
             await self.not_sent(job, cause)
         else:
-            await self._back(job, jobs.refused_for_now, cause, pause_s)
+            await self._requeue(job, jobs.refused_for_now, cause, pause_s)
 
-    async def _pause_all(self, job: Leased, slot: Slot, verdict: Verdict, sent_at_ms: int) -> float:
-        """Make everybody wait, longer with each failure in a row, and say so; return for how long.
+    async def _pause_limiter(self, job: Leased, slot: Slot, verdict: Verdict, sent_at_ms: int) -> float:
+        """Pause the bucket for all workers, longer with each failure in a row; return the seconds.
 
-        A single request in doubt delays nobody: only several tell that something is wrong.
+        A single unknown outcome pauses nothing. From UNAVAILABLE_AFTER failures on the run is set to waiting.
         """
         station, limited = self._station, verdict.code == "rate-limited"
-        n = self.streak.failed(sent_at_ms, station.now_ms())
-        pause_s = retry.backoff_s(n, station.random.random(), verdict.retry_after_s)
+        in_a_row = self.streak.failed(sent_at_ms, station.now_ms())
+        pause_s = retry.backoff_s(in_a_row, station.random.random(), verdict.retry_after_s)
         if verdict.retry_after_s is None:
             pause_s = min(pause_s, PROBE_S_MAX)
         if self.streak.is_serious or verdict.outcome is not Outcome.AMBIGUOUS:
             station.limiter.pause(slot.bucket, pause_s, rate_limited=limited)
-        if n >= AWAY_AFTER and not limited:
+        if in_a_row >= AWAY_AFTER and not limited:
             await station.away(job.lease.run_id, verdict.message)
         return pause_s
 
-    async def _doubtful(self, job: Leased, cause: Cause) -> None:
+    async def _unknown_outcome(self, job: Leased, cause: Cause) -> None:
         station, lease = self._station, job.lease
         target = retry.decide(
             Event.AMBIGUOUS,
@@ -90,15 +95,15 @@ class TurnedAway:
             station.now_ms(),
             station.pricing(lease.run_id),
         )
-        await self._back(job, jobs.ambiguous, cause, 0.0, target, ticks)
+        await self._requeue(job, jobs.ambiguous, cause, 0.0, target, ticks)
         if target is JobState.HELD:
             station.oversight.ended(lease.run_id)
 
     async def not_sent(self, job: Leased, cause: Cause) -> None:
-        """Put a job back that did not leave."""
-        await self._back(job, jobs.not_sent, cause, 0.0)
+        """Requeue a job whose POST did not leave."""
+        await self._requeue(job, jobs.not_sent, cause, 0.0)
 
-    async def _back(
+    async def _requeue(
         self,
         job: Leased,
         move: jobs.Move,
