@@ -54,7 +54,7 @@ def test_a_record_has_the_form(path: Path) -> None:
 
     slug = re.sub(r"[^a-z0-9]+", "-", parts["title"].lower()).strip("-")
     assert path.name == f"{int(parts['number']):04}-{slug}.md"
-    assert date.fromisoformat(parts["date"])
+    assert date.fromisoformat(parts["date"]).isoformat() == parts["date"]
     assert parts["status"] == "Accepted" or SUPERSEDED.fullmatch(parts["status"])
     assert re.findall(r"^#+ (.+)$", path.read_text("utf-8"), re.MULTILINE)[1:] == [
         "Context",
