@@ -29,6 +29,8 @@ _CONTROL_NAMES: Final = {"\t": ("tab", "\\t"), "\n": ("line break", "\\n"), "\r"
 def grammar_remark(text: str, error: JSONDecodeError) -> Remark:
     """Return the problem of a text that is not JSON; `error` is the one the standard decoder raised."""
     at = error.pos
+    if error.msg.startswith("Illegal trailing comma"):  # Python 3.13 points at the comma, not behind it
+        at = len(text) - len(text[at + 1 :].lstrip())
     if error.msg.startswith("Unterminated string"):
         return _cut(at, "the line ends inside the string that opens here", _CUT_STRING_FIX)
     if at >= len(text.rstrip()) and not error.msg.startswith("Extra data"):
@@ -142,5 +144,5 @@ _SENTENCES: Final[dict[str, Callable[[str, int], tuple[str, str]]]] = {
     "Expecting ','": _no_comma,
     "Expecting ':'": _no_colon,
     "Expecting property name": _no_key,
-    "Illegal trailing comma": _no_key,
+    "Illegal trailing comma": _no_value,
 }
