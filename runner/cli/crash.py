@@ -1,4 +1,4 @@
-"""The last door of a command: a file or database that fails is told in words; anything else is a bug."""
+"""Unexpected errors: known failures of files and the database as UserError, anything else as a bug report."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from runner import settings as settings_of
-from runner.cli.text import note
+from runner.cli.printing import print_note
 from runner.embedded import bug_report
 from runner.rules.errors import UserError
 from runner.rules.redact import one_line
@@ -21,7 +21,7 @@ _OF_THE_USER = (
 
 
 def known(error: Exception) -> UserError | None:
-    """Return what to say where it is a file or the database that failed; None for a bug."""
+    """Return the error as a UserError if a file or the database failed; None for a bug."""
     if isinstance(error, OSError):
         return _of_a_file(error)
     return _of_the_database(error) if "sqlalchemy" in sys.modules else None
@@ -48,11 +48,13 @@ def _of_the_database(error: Exception) -> UserError | None:
     return trouble.told(error, url)
 
 
-def tell(error: Exception) -> None:
-    """Tell of a bug in two lines on stderr, and leave a report, where one can be left."""
-    told, report = bug_report.write(error)
-    note(f"error: runner has met a bug of its own: {told}")
-    if report is None:
-        note("fix: no report could be written; run the same command again, everything done so far is saved")
+def report(error: Exception) -> None:
+    """Print two lines about a bug on stderr; write a report file if possible."""
+    what, path = bug_report.write(error)
+    print_note(f"error: runner has met a bug of its own: {what}")
+    if path is None:
+        print_note(
+            "fix: no report could be written; run the same command again, everything done so far is saved"
+        )
     else:
-        note(f"fix: everything done so far is saved; the report for its makers is {report}")
+        print_note(f"fix: everything done so far is saved; the report for its makers is {path}")

@@ -1,8 +1,9 @@
-"""Kinds of values on the command line, and the flags that several commands share."""
+"""Types of values on the command line, the flags that several commands share, and flags as values."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +19,46 @@ if TYPE_CHECKING:
 
 _UNITS_S: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartFlags:
+    """The flags of `start` and `resume`, without those that change the run. `timeout`: seconds."""
+
+    detach: bool
+    timeout: float | None
+    on_end: str | None
+    as_json: bool
+    quiet: bool
+    verbose: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFlags:
+    """The flags of `run`. `budget`: ticks; 0 is `none`. `rpm`, `tpm`: 0 is `none`. `timeout`: seconds."""
+
+    name: str | None
+    new: bool
+    model: str
+    skip_bad: bool
+    strict: bool
+    output: Path | None
+    force: bool
+    limit: int | None
+    budget: int | None
+    rpm: int | None
+    tpm: int | None
+    max_attempts: int
+    on_ambiguous: str
+    max_waiting: int
+    max_failures: int | None
+    fail_on: tuple[str, ...]
+    timeout: float | None
+    on_end: str | None
+    yes: bool
+    as_json: bool
+    quiet: bool
+    verbose: bool
 
 
 class Duration(click.ParamType[float]):
@@ -105,14 +146,14 @@ class Flaws(click.ParamType[tuple[str, ...]]):
         return words
 
 
-def _runs(ctx: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
-    from runner.cli import completion  # only a shell that completes needs it
+def _complete_runs(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from runner.cli.session.run_names import complete_runs  # only a shell that completes needs it
 
-    return completion.runs(ctx, parameter, begun)
+    return complete_runs(incomplete)
 
 
-run_argument: Final = click.argument("run", shell_complete=_runs)
-maybe_run_argument: Final = click.argument("run", required=False, shell_complete=_runs)
+run_argument: Final = click.argument("run", shell_complete=_complete_runs)
+maybe_run_argument: Final = click.argument("run", required=False, shell_complete=_complete_runs)
 budget_flag: Final = click.option(
     "--budget",
     type=Budget(),

@@ -1,4 +1,4 @@
-"""The command `runner`: its front page, its commands (each imported when it is called), its last words."""
+"""The command `runner`: its front page, its commands (imported when called), its errors and exit codes."""
 
 from __future__ import annotations
 
@@ -20,36 +20,35 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-class Row(NamedTuple):
+class CommandRow(NamedTuple):
     stage: str
     name: str
     does: str
-    module: str = ""
 
 
 ROWS: Final = (
-    Row("All in one", "run", "Load a file, work, write the files, tell the cost. Again: carry on."),
-    Row("In steps", "check", "Tell what a job file holds, costs and takes. Sends nothing."),
-    Row("In steps", "load", "Read a job file into the database; prints the run's id."),
-    Row("In steps", "start", "Set a run to work, and watch it or leave it alone."),
-    Row("In steps", "watch", "Follow a run that is at work."),
-    Row("In steps", "write", "Write a run's files, any number of times."),
-    Row("Steer", "pause", "Stop sending jobs of a run; what is out is still collected."),
-    Row("Steer", "resume", "Go on with a paused run, maybe with other limits."),
-    Row("Steer", "cancel", "End a run: nothing more is sent."),
-    Row("Steer", "retry", "Send failed or held jobs of a run anew."),
-    Row("Steer", "rm", "Remove a run from the database."),
-    Row("Steer", "prune", "Remove old runs, and old files of the state folder."),
-    Row("Look", "status", "Show the numbers of a run."),
-    Row("Look", "list", "Show all runs.", "listing"),
-    Row("Look", "show", "Tell the story of one job."),
-    Row("Look", "summary", "Show what a run brought and cost."),
-    Row("Look", "costs", "Show what was spent, by run, model and day."),
-    Row("Set up", "doctor", "Tell what is set up, what is not, and how to mend it."),
-    Row("Set up", "simulate", "The xAI API on localhost: strict limits, no key, no cost."),
-    Row("Set up", "worker", "Work for runs on shared servers."),
-    Row("Set up", "completion", "Make your shell complete commands, flags and runs."),
-    Row("Set up", "db", "Care for the database."),
+    CommandRow("All in one", "run", "Load a file, work, write the files, tell the cost. Again: carry on."),
+    CommandRow("In steps", "check", "Tell what a job file holds, costs and takes. Sends nothing."),
+    CommandRow("In steps", "load", "Read a job file into the database; prints the run's id."),
+    CommandRow("In steps", "start", "Set a run to work, and watch it or leave it alone."),
+    CommandRow("In steps", "watch", "Follow a run that is at work."),
+    CommandRow("In steps", "write", "Write a run's files, any number of times."),
+    CommandRow("Steer", "pause", "Stop sending jobs of a run; what is out is still collected."),
+    CommandRow("Steer", "resume", "Go on with a paused run, maybe with other limits."),
+    CommandRow("Steer", "cancel", "End a run: nothing more is sent."),
+    CommandRow("Steer", "retry", "Send failed or held jobs of a run anew."),
+    CommandRow("Steer", "rm", "Remove a run from the database."),
+    CommandRow("Steer", "prune", "Remove old runs, and old files of the state folder."),
+    CommandRow("Look", "status", "Show the numbers of a run."),
+    CommandRow("Look", "list", "Show all runs."),
+    CommandRow("Look", "show", "Tell the story of one job."),
+    CommandRow("Look", "summary", "Show what a run brought and cost."),
+    CommandRow("Look", "costs", "Show what was spent, by run, model and day."),
+    CommandRow("Set up", "doctor", "Tell what is set up, what is not, and how to mend it."),
+    CommandRow("Set up", "simulate", "The xAI API on localhost: strict limits, no key, no cost."),
+    CommandRow("Set up", "worker", "Work for runs on shared servers."),
+    CommandRow("Set up", "completion", "Make your shell complete commands, flags and runs."),
+    CommandRow("Set up", "db", "Care for the database."),
 )
 _FRONT_PAGE: Final = """\
 runner: batch jobs for the xAI API that can be killed at any moment and carry on.
@@ -70,7 +69,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         for row in ROWS:
             if row.name == cmd_name:
-                return _import(row.module or row.name)
+                return _import(row.name)
         return None
 
     def resolve_command(
@@ -98,9 +97,9 @@ class _Commands(click.Group):
             formatter.write_dl(options)
 
 
-def _import(module: str) -> click.Command:
+def _import(name: str) -> click.Command:
     with uncollected():
-        command: click.Command = import_module(f"runner.cli.{module}").command
+        command: click.Command = import_module(f"runner.cli.commands.{name}").command
     return command
 
 
@@ -126,7 +125,7 @@ def _short_page() -> str:
 
 
 class Terminated(BaseException):
-    """SIGTERM came: the way out is that of Ctrl-C, the exit code another."""
+    """Raised on SIGTERM: handled like Ctrl-C, with another exit code."""
 
 
 def main() -> None:
@@ -141,53 +140,54 @@ def main() -> None:
 
 
 def call(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit code; whatever goes wrong is told on stderr."""
-    from runner.cli.text import note
+    """Run one command and return its exit code; errors are printed on stderr."""
+    from runner.cli.printing import print_note
 
     try:
         code: Any = cli.main(args=list(arguments), prog_name="runner", standalone_mode=False)
     except click.UsageError as error:
-        return _tell(_as_usage_error(error), arguments)
+        return _report(_as_usage_error(error), arguments)
     except UserError as error:
-        return _tell(error, arguments)
+        return _report(error, arguments)
     except (click.Abort, KeyboardInterrupt):
-        note("stopped; what was done so far is saved")
+        print_note("stopped; what was done so far is saved")
         return ExitCode.INTERRUPTED
     except Terminated:
-        note("stopped; what was done so far is saved")
+        print_note("stopped; what was done so far is saved")
         return ExitCode.TERMINATED
     except Exception as error:  # noqa: BLE001 - the last door: a bug is told in words, its report in a file
-        return _tell_of_crash(error, arguments)
+        return _report_crash(error, arguments)
     return code if isinstance(code, int) else ExitCode.OK
 
 
-def _tell_of_crash(error: Exception, arguments: Sequence[str]) -> int:
+def _report_crash(error: Exception, arguments: Sequence[str]) -> int:
     from runner.cli import crash
 
     known = crash.known(error)
     if known is not None:
-        return _tell(known, arguments)
-    crash.tell(error)
+        return _report(known, arguments)
+    crash.report(error)
     return ExitCode.BUG
 
 
-def _tell(error: UserError, arguments: Sequence[str]) -> int:
-    """Tell of an error in words, and as an object where the command was to print one."""
-    from runner.cli.text import error_block, note
+def _report(error: UserError, arguments: Sequence[str]) -> int:
+    """Print an error, with --json as an object too; return its exit code."""
+    from runner.cli.printing import print_note
+    from runner.cli.render.text import error_block
 
-    note(error_block(error))
+    print_note(error_block(error))
     if "--json" in arguments:
-        from runner.cli.json import emit
+        from runner.cli.printing import print_json
 
-        told = {"what": error.what, "where": list(error.where), "fix": error.fix or ""}
-        emit({"schema": 1, "error": {"exit_code": int(error.exit_code), **told}})
+        words = {"what": error.what, "where": list(error.where), "fix": error.fix or ""}
+        print_json({"schema": 1, "error": {"exit_code": int(error.exit_code), **words}})
     return error.exit_code
 
 
 def _as_usage_error(error: click.UsageError) -> UserError:
     path = error.ctx.command_path if error.ctx else "runner"
-    said = error.format_message().rstrip(".")
-    return UserError(said[:1].lower() + said[1:], fix=f"{path} --help shows what it takes")
+    message = error.format_message().rstrip(".")
+    return UserError(message[:1].lower() + message[1:], fix=f"{path} --help shows what it takes")
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:

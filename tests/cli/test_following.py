@@ -10,23 +10,25 @@ from typing import TYPE_CHECKING, Any, Self
 import pytest
 from by_hand import Hand, new_run
 
-from runner.cli import snapshot
-from runner.cli.follow import Ending, Follower, stands_still
-from runner.cli.last_words import out, paused
-from runner.cli.pace import Pace
-from runner.cli.progress import Lines, is_live, progress_line
-from runner.cli.stopping import Stop
+from runner.cli.render.ending_text import paused_lines
+from runner.cli.render.progress import Throughput, progress_line
+from runner.cli.session.display import PlainDisplay, is_live_terminal
+from runner.cli.session.ending import read_outstanding_lines
+from runner.cli.session.follow import FollowEnd, Follower, has_stopped
+from runner.cli.session.run_state import fetchable_until_ms, read_snapshot
+from runner.cli.session.stop_signal import StopSignal
 from runner.db import runs
 from runner.rules.exit_codes import ExitCode
 from runner.rules.states import JobState, PauseReason
 
 if TYPE_CHECKING:
+    from runner.cli.snapshot import Snapshot
     from runner.db.session import Database
 
 WAITS = """
 import sys
-from runner.cli.stopping import Stop
-with Stop() as stop:
+from runner.cli.session.stop_signal import StopSignal
+with StopSignal() as stop:
     print("ready", flush=True)
     print(stop.wait(30).name, flush=True)
     sys.stdin.read()
@@ -46,20 +48,20 @@ class Recorder:
     def __exit__(self, *about: object) -> None:
         """Do nothing."""
 
-    def update(self, seen: snapshot.Snapshot) -> None:
+    def update(self, snapshot: Snapshot) -> None:
         """Keep how many were done."""
-        self.done.append(seen.done)
+        self.done.append(snapshot.done)
 
-    def say(self, line: str) -> None:
+    def print_line(self, line: str) -> None:
         """Keep a line."""
         self.said.append(line)
 
 
-def follow(hand: Hand, stop: Stop, **more: Any) -> tuple[Ending, Recorder]:
+def follow(hand: Hand, stop: StopSignal, **more: Any) -> tuple[FollowEnd, Recorder]:
     """Follow a run with a recorder; return how it ended and the recorder."""
-    show = Recorder()
-    follower = Follower(database=hand.database, run_id=hand.run_id, show=show, stop=stop, **more)
-    return follower.follow(), show
+    display = Recorder()
+    follower = Follower(database=hand.database, run_id=hand.run_id, display=display, stop=stop, **more)
+    return follower.follow(), display
 
 
 def pause(hand: Hand, reason: PauseReason) -> None:
@@ -83,14 +85,14 @@ def test_a_paused_run_stands_still_when_what_is_out_was_collected(
     """But with a refused key nothing can be collected either."""
     hand = new_run(database, 3)
     hand.bring(state)
-    assert not stands_still(snapshot.read(database, hand.run_id))
+    assert not has_stopped(read_snapshot(database, hand.run_id))
 
     pause(hand, reason)
 
-    seen = snapshot.read(database, hand.run_id)
-    assert still == stands_still(seen)
-    assert ["paused: because", f"fix: {paused(seen, 'CMD')[1][5:]}"] == paused(seen, "CMD")
-    assert paused(seen, "CMD")[1].endswith("then: CMD")
+    seen = read_snapshot(database, hand.run_id)
+    assert still == has_stopped(seen)
+    assert ["paused: because", f"fix: {paused_lines(seen, 'CMD')[1][5:]}"] == paused_lines(seen, "CMD")
+    assert paused_lines(seen, "CMD")[1].endswith("then: CMD")
 
 
 def test_following_ends_when_the_run_ends(database: Database) -> None:
@@ -99,7 +101,7 @@ def test_following_ends_when_the_run_ends(database: Database) -> None:
     hand.bring(JobState.SUCCEEDED)
     with database.write() as connection:
         assert runs.finish_if_done(connection, hand.run_id, 5)
-    with Stop() as stop:
+    with StopSignal() as stop:
         ending, show = follow(hand, stop, verbose=True)
 
     assert (ending.left_by, show.done) == (None, [1])
@@ -109,7 +111,7 @@ def test_following_ends_when_the_run_ends(database: Database) -> None:
 def test_following_ends_when_the_time_is_up(database: Database) -> None:
     """Exit 7; the run is as it was."""
     hand = new_run(database, 1)
-    with Stop() as stop:
+    with StopSignal() as stop:
         ending, _ = follow(hand, stop, timeout_s=0.01)
 
     assert ending.left_by == ExitCode.TIMEOUT
@@ -118,7 +120,7 @@ def test_following_ends_when_the_time_is_up(database: Database) -> None:
 def test_following_ends_at_the_first_signal(database: Database) -> None:
     """After one more look, so that the last numbers are right."""
     hand = new_run(database, 1)
-    with Stop() as stop:
+    with StopSignal() as stop:
         signal.raise_signal(signal.SIGINT)
         ending, show = follow(hand, stop)
 
@@ -139,7 +141,7 @@ def test_a_dead_engine_is_started_again(database: Database) -> None:
             self.revived += 1
 
     hand, engine = new_run(database, 1), Engine()
-    with Stop() as stop:
+    with StopSignal() as stop:
         _, show = follow(hand, stop, engine=engine, timeout_s=0.1)
 
     assert 1 == engine.revived == len(show.said)
@@ -169,13 +171,13 @@ def test_the_first_signal_asks_the_second_stops(first: signal.Signals, name: str
 def test_what_is_out_is_told_with_the_time_it_has_left(database: Database) -> None:
     """24 hours from the oldest acceptance."""
     hand = new_run(database, 3)
-    assert out(database, snapshot.read(database, hand.run_id)) == []
+    assert read_outstanding_lines(database, read_snapshot(database, hand.run_id)) == []
     hand.bring(JobState.WAITING)
     hand.bring(JobState.WAITING)
 
-    (line,) = out(database, snapshot.read(database, hand.run_id))
+    (line,) = read_outstanding_lines(database, read_snapshot(database, hand.run_id))
     assert line.startswith("2 answers wait at xAI until ")
-    assert snapshot.out_until_ms(database, hand.run_id) == 1_800_000_000_001 + 24 * 3600 * 1000
+    assert fetchable_until_ms(database, hand.run_id) == 1_800_000_000_001 + 24 * 3600 * 1000
 
 
 def test_a_plain_line_is_printed_when_it_is_due_and_not_at_every_look(
@@ -183,12 +185,12 @@ def test_a_plain_line_is_printed_when_it_is_due_and_not_at_every_look(
 ) -> None:
     """One at the start, one when the run begins to wait, none in between."""
     hand = new_run(database, 100)
-    lines = Lines()
+    lines = PlainDisplay()
     for _ in range(3):
-        lines.update(snapshot.read(database, hand.run_id))
+        lines.update(read_snapshot(database, hand.run_id))
     with database.write() as connection:
         runs.wait(connection, hand.run_id, "the API is away", 2)
-    lines.update(snapshot.read(database, hand.run_id))
+    lines.update(read_snapshot(database, hand.run_id))
 
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith("by-hand: 0 of 100 done (0 %), 0 waiting, 100 pending, $0.0000")
@@ -198,11 +200,11 @@ def test_a_plain_line_is_printed_when_it_is_due_and_not_at_every_look(
 def test_progress_names_what_went_wrong_only_where_something_did(database: Database) -> None:
     """And the time to go is unknown until it means something."""
     hand = new_run(database, 4)
-    assert "failed" not in progress_line(snapshot.read(database, hand.run_id), Pace())
+    assert "failed" not in progress_line(read_snapshot(database, hand.run_id), Throughput())
     hand.bring(JobState.FAILED)
     hand.bring(JobState.HELD)
 
-    said = progress_line(snapshot.read(database, hand.run_id), Pace())
+    said = progress_line(read_snapshot(database, hand.run_id), Throughput())
     assert "2 of 4 done (50 %), 1 failed, 1 held" in said
     assert "1 extra" in said
     assert "time to go unknown" in said
@@ -218,8 +220,8 @@ def test_nobody_who_asked_for_plain_text_gets_a_panel(
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    assert is_live()
+    assert is_live_terminal()
 
     for name, value in env.items():
         monkeypatch.setenv(name, value)
-    assert not is_live()
+    assert not is_live_terminal()

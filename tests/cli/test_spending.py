@@ -10,9 +10,11 @@ from by_hand import COST, new_run, settled
 from click import BadParameter
 
 from runner import settings
-from runner.cli import flags, snapshot, spending
-from runner.cli.progress import money
-from runner.cli.report import summary_lines
+from runner.cli import flags
+from runner.cli.render.progress import money_text
+from runner.cli.render.summary_table import summary_lines
+from runner.cli.session.budget import effective_budget, require_prices
+from runner.cli.session.run_state import read_live_object, read_snapshot, read_summary
 from runner.db import jobs, runs
 from runner.db.runs import RunOptions
 from runner.rules.errors import UsageError
@@ -31,16 +33,16 @@ def test_a_budget_is_kept_until_another_is_given(database: Database) -> None:
     run_id = new_run(database, 1, RunOptions(budget_ticks=5 * USD, rpm=7)).run_id
 
     def kept() -> int | None:
-        return spending.chosen(database, run_id, None)
+        return effective_budget(database, run_id, None)
 
     assert kept() == 5 * USD
-    assert spending.chosen(database, run_id, 0) is None
-    assert spending.chosen(database, run_id, 3) == 3
+    assert effective_budget(database, run_id, 0) is None
+    assert effective_budget(database, run_id, 3) == 3
     for budget_ticks in (9 * USD, None):
         with database.write() as connection:
             runs.change(connection, run_id, budget_ticks=budget_ticks)
         assert kept() == budget_ticks
-    assert snapshot.read(database, run_id).run.options.rpm == 7, "nothing else changes"
+    assert read_snapshot(database, run_id).run.options.rpm == 7, "nothing else changes"
 
 
 def test_a_budget_needs_the_price_of_every_model(database: Database, tmp_path: Path) -> None:
@@ -49,10 +51,10 @@ def test_a_budget_needs_the_price_of_every_model(database: Database, tmp_path: P
     (lease,) = hand.lease()
     hand.change(lease.job_id, "model = 'strange-1'")
     with pytest.raises(UsageError, match="nobody knows that of strange-1"):
-        spending.need_prices(database, settings.load({}, tmp_path), hand.run_id)
+        require_prices(database, settings.load({}, tmp_path), hand.run_id)
 
     (tmp_path / "runner.toml").write_text('[prices."strange-1"]\ninput = 1\noutput = 2\n')
-    spending.need_prices(database, settings.load({}, tmp_path), hand.run_id)
+    require_prices(database, settings.load({}, tmp_path), hand.run_id)
 
 
 @pytest.mark.parametrize(("word", "ticks"), [("20", 20 * USD), ("0.75", 3 * USD // 4), ("none", 0)])
@@ -78,14 +80,14 @@ def test_used_and_reserved_are_shown(database: Database) -> None:
     )
     hand.bring(JobState.WAITING)
     hand.within(lambda _, deltas: deltas.add(hand.run_id, "ticks", "possible_extra", USD))
-    seen = snapshot.read(database, hand.run_id)
+    seen = read_snapshot(database, hand.run_id)
 
-    assert money(seen) == "$4.00 of $20.00 ($1.00 of it in doubt, and $2.00 reserved)"
-    told = snapshot.live(database, seen)
+    assert money_text(seen) == "$4.00 of $20.00 ($1.00 of it in doubt, and $2.00 reserved)"
+    told = read_live_object(database, seen)
     assert told["budget"]["used_ticks"] == 4 * USD
     assert told["budget"]["reserved_ticks"] == 2 * USD
-    lines = " ".join(" ".join(summary_lines(snapshot.summary(database, seen))).split())
+    lines = " ".join(" ".join(summary_lines(read_summary(database, seen))).split())
     assert "$4.00 of $20.00 used, possible extras counted; $2.00 reserved for what is out" in lines
     bare = replace(seen, run=replace(seen.run, options=RunOptions()))
-    assert money(bare) == "$3.00 (up to $1.00 more in doubt)"
-    assert "budget" not in "\n".join(summary_lines(snapshot.summary(database, bare)))
+    assert money_text(bare) == "$3.00 (up to $1.00 more in doubt)"
+    assert "budget" not in "\n".join(summary_lines(read_summary(database, bare)))

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.cli import text
 from runner.cli.flags import Duration, Rate
-from runner.cli.last_words import same_command
-from runner.cli.loading import warning_lines
-from runner.cli.pace import Lately, Pace
-from runner.cli.report import summary_lines
+from runner.cli.render import text
+from runner.cli.render.ending_text import rerun_command
+from runner.cli.render.summary_table import summary_lines
+from runner.cli.render.text import warning_lines
+from runner.cli.session.throughput import RecentGrowth, ThroughputEstimator
 from runner.rules.errors import UserError
 from runner.rules.exit_codes import ExitCode, of_run
 from runner.rules.explain import explain
@@ -106,7 +106,7 @@ def test_exit_codes_are_frozen() -> None:
 
 def test_a_forecast_is_unknown_until_it_means_something() -> None:
     """Not in the first seconds, not before ten jobs have ended."""
-    pace = Pace()
+    pace = ThroughputEstimator()
     assert pace.eta_s(10) is None
     pace.add(0.0, 0)
     pace.add(2.0, 50)
@@ -118,7 +118,7 @@ def test_a_forecast_is_unknown_until_it_means_something() -> None:
 
 def test_a_forecast_is_as_wide_as_the_pace_was_uneven() -> None:
     """From the fastest third to the slowest one, within twice and half of the whole."""
-    steady, uneven, stalled = Pace(), Pace(), Pace()
+    steady, uneven, stalled = ThroughputEstimator(), ThroughputEstimator(), ThroughputEstimator()
     for second in range(31):
         steady.add(second, 10 * second)
         uneven.add(second, 10 * second if second < 20 else 200 + 5 * (second - 20))
@@ -133,7 +133,7 @@ def test_a_forecast_is_as_wide_as_the_pace_was_uneven() -> None:
 @given(steps=st.lists(st.tuples(st.floats(0, 40), st.integers(0, 9)), min_size=1, max_size=60))
 def test_what_was_added_lately_is_at_most_what_was_added(steps: list[tuple[float, int]]) -> None:
     """And all of it while a minute is not over."""
-    lately, at_s, number = Lately(), 0.0, 0
+    lately, at_s, number = RecentGrowth(), 0.0, 0
     lately.add(0.0, 0)
     for later_s, more in steps:
         at_s, number = at_s + later_s, number + more
@@ -149,7 +149,7 @@ def test_what_was_added_lately_is_at_most_what_was_added(steps: list[tuple[float
 )
 def test_a_forecast_is_never_negative(steps: list[tuple[float, int]], left: int) -> None:
     """Whatever was seen."""
-    pace, at_s, ended = Pace(), 0.0, 0
+    pace, at_s, ended = ThroughputEstimator(), 0.0, 0
     for later_s, more in steps:
         at_s, ended = at_s + later_s, ended + more
         pace.add(at_s, ended)
@@ -160,7 +160,7 @@ def test_a_forecast_is_never_negative(steps: list[tuple[float, int]], left: int)
 
 def test_the_command_to_go_on_with_never_begins_anew() -> None:
     """--new would pay again; quoting makes it fit to be pasted."""
-    assert same_command(["run", "my jobs.jsonl", "--new", "-q"]) == "runner run 'my jobs.jsonl' -q"
+    assert rerun_command(["run", "my jobs.jsonl", "--new", "-q"]) == "runner run 'my jobs.jsonl' -q"
 
 
 def test_an_error_is_a_block_and_hostile_text_is_text() -> None:

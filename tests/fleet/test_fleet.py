@@ -15,7 +15,7 @@ from hosts import Host
 from live import NO_LIMITS, RUN, Simulator, wait_until, write_jobs
 from servers import Postgres, RedisServer
 
-from runner.cli.crew import NOBODY
+from runner.cli.render.ending_text import NO_WORKERS
 from runner.settings import load
 
 if TYPE_CHECKING:
@@ -96,16 +96,16 @@ def test_nobody_at_work_is_told(fleet: Callable[..., Fleet]) -> None:
     host = its.host("a")
     write_jobs(host.folder / "jobs.jsonl", 5)
     command = host.start(*RUN)
-    wait_until(lambda: NOBODY in command.said, "it is told that nobody is there")
+    wait_until(lambda: NO_WORKERS in command.said, "it is told that nobody is there")
     detached = host.start("start", "1", "--detach")
     assert detached.ended() == 0
-    assert NOBODY in detached.said
+    assert NO_WORKERS in detached.said
     status = host.start("status")
     assert status.ended() == 0
-    assert NOBODY in " ".join(status.said.split())
+    assert NO_WORKERS in " ".join(status.said.split())
     left = host.start("watch", "1", "--timeout", "1s")
     assert left.ended() == 7
-    assert NOBODY in left.said
+    assert NO_WORKERS in left.said
 
     host.worker()
     assert command.ended() == 0

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from runner.cli.simulate import command
+from runner.cli.commands.simulate import command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,62 @@
+"""`runner check FILE`: what a job file holds, costs and takes. Reads only; needs no key and no engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from runner.cli import flags
+from runner.cli.printing import print_escaped, print_json
+from runner.cli.render.check_report import check_lines, check_object
+from runner.cli.session.check_file import check_file
+from runner.cli.session.context import read_settings
+from runner.intake.reading import Shaping
+from runner.rules.exit_codes import ExitCode
+
+
+@click.command("check", short_help="Tell what a job file holds, costs and takes. Sends nothing.")
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True, readable=False))
+@click.option("--model", default="grok-4", show_default=True, help="Model where a line names none.")
+@click.option("--rpm", type=flags.Rate(), help="Requests a minute.  [default: the model's]")
+@click.option("--tpm", type=flags.Rate(), help="Tokens a minute.  [default: the model's]")
+@click.option(
+    "--expect-output", type=click.IntRange(0, 10**9), metavar="N", help="Output tokens of an answer."
+)
+@click.option("--skip-bad", is_flag=True, help="Bad lines are no reason to refuse the file.")
+@click.option("--strict", is_flag=True, help="Warnings are one, too.")
+@flags.json_flag
+def command(
+    file: Path,
+    *,
+    model: str,
+    rpm: int | None,
+    tpm: int | None,
+    expect_output: int | None,
+    skip_bad: bool,
+    strict: bool,
+    as_json: bool,
+) -> int:
+    """Read FILE and tell its bad lines, warnings, models, tokens, cost and time. Nothing is kept or sent.
+
+    Output tokens are those of --expect-output, else what earlier runs of the file had, else assumed; the
+    assumption is printed. Exit 3 where `runner run` would refuse the file. FILE may be - for stdin.
+
+    \b
+    Example, the most that a file may cost:
+      runner check reviews.jsonl --json | jq -r .cost.usd.high
+    """
+    result = check_file(
+        read_settings(),
+        file,
+        Shaping(model=model, skip_bad=skip_bad, strict=strict, tpm=tpm or None),
+        rpm=rpm,
+        tpm=tpm,
+        expected_output=expect_output,
+    )
+    if as_json:
+        print_json(check_object(result))
+    else:
+        for line in check_lines(result):
+            print_escaped(line)
+    return ExitCode.OK if result.is_accepted else ExitCode.BAD_JOB_FILE

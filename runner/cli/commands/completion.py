@@ -1,0 +1,30 @@
+"""`runner completion SHELL`: print the script that makes a shell complete commands, flags and run names."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+from click.shell_completion import get_completion_class
+
+_VARIABLE: Final = "_RUNNER_COMPLETE"
+_SHELLS: Final = ("bash", "zsh", "fish")
+
+
+@click.command("completion", short_help="Make your shell complete commands, flags and runs.")
+@click.argument("shell", type=click.Choice(_SHELLS))
+@click.pass_context
+def command(ctx: click.Context, shell: str) -> None:
+    """Print what makes SHELL complete the words of runner: commands, flags, the names of runs.
+
+    \b
+    Example, for every new shell:
+      echo 'eval "$(runner completion bash)"' >> ~/.bashrc
+      echo 'eval "$(runner completion zsh)"' >> ~/.zshrc
+      runner completion fish > ~/.config/fish/completions/runner.fish
+    """
+    found = get_completion_class(shell)
+    assert found is not None  # noqa: S101 - click knows these shells
+    # bash's own class asks bash for its version, and that may be another bash than the user's
+    source = found(ctx.find_root().command, {}, "runner", _VARIABLE)
+    click.echo(source.source_template % source.source_vars())

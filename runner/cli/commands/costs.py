@@ -1,0 +1,61 @@
+"""`runner costs [RUN]`: what answers cost, by run, model and day."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from runner.cli import flags
+from runner.cli.printing import print_escaped, print_json
+from runner.cli.render import text
+from runner.cli.render.costs_table import costs_csv, costs_table, grouped_costs, total_costs
+from runner.cli.session.context import existing_database, find_run, read_settings
+from runner.db import costs, runs
+from runner.rules.money import usd
+
+_GROUPS: Final = ("run", "model", "day")
+
+
+@click.command("costs", short_help="Show what was spent, by run, model and day.")
+@flags.maybe_run_argument
+@click.option(
+    "--by",
+    type=click.Choice(_GROUPS),
+    multiple=True,
+    help="What to add up by; may be given several times.  [default: all three]",
+)
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV that a spreadsheet may open.")
+@flags.json_flag
+def command(run: str | None, *, by: tuple[str, ...], as_csv: bool, as_json: bool) -> None:
+    """Show what the answers of RUN (an id or a name), or of all runs, have cost, to the tick.
+
+    Days are those of UTC on which the answers came in. What answers nobody could read may have cost is not
+    in it: `runner summary` tells that.
+
+    \b
+    Example, the bill of each day, and a sheet of everything:
+      runner costs --by day
+      runner costs --csv > costs.csv
+    """
+    with existing_database(read_settings()) as database, database.read() as connection:
+        found = costs.read(connection, find_run(connection, run).id if run else None)
+        names = {row.id: row.name for row in runs.all_runs(connection)}
+        now_ms = database.now_ms()
+    groups = [name for name in _GROUPS if name in by] or list(_GROUPS)
+    rows = grouped_costs(found, groups, names)
+    total = total_costs(found)
+    if as_json:
+        print_json(
+            {
+                "schema": 1,
+                "as_of": text.iso(now_ms),
+                "rows": [{**row, "usd": usd(row["ticks"])} for row in rows],
+                "total": {**total, "usd": usd(total["ticks"])},
+            }
+        )
+    elif as_csv:
+        print_escaped(costs_csv(rows, groups).removesuffix("\n"))
+    else:
+        for line in costs_table(rows, total, groups):
+            print_escaped(line)

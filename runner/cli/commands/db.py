@@ -1,0 +1,55 @@
+"""`runner db upgrade`: the database brought to the schema of this version."""
+
+from __future__ import annotations
+
+import click
+
+from runner.cli import flags
+from runner.cli.printing import print_escaped, print_json
+from runner.cli.session.context import read_settings
+
+
+@click.group("db", short_help="Care for the database.")
+def command() -> None:
+    """Care for the database.
+
+    \b
+    Example, after installing a new version on shared servers:
+      runner db upgrade
+    """
+
+
+@command.command("upgrade", short_help="Bring the database to the schema of this version.")
+@flags.json_flag
+def upgrade(*, as_json: bool) -> None:
+    """Bring the database to the schema of this version; where it is already, nothing happens.
+
+    The embedded database is upgraded by itself, after a copy. A shared one is upgraded by this command.
+
+    \b
+    Example:
+      RUNNER_DATABASE_URL=postgresql://… runner db upgrade
+    """
+    from runner.db import migrate
+    from runner.db.session import Database
+    from runner.embedded import schema
+    from runner.embedded.home import Home
+
+    settings = read_settings()
+    if settings.embedded:
+        home = Home(settings.home)
+        home.prepare()
+    database = Database(settings.effective_database_url)
+    try:
+        before = migrate.revision(database)
+        if settings.embedded:
+            schema.bring_up(home, database)
+        else:
+            migrate.upgrade(database, None)
+    finally:
+        database.close()
+    if as_json:
+        print_json({"schema": 1, "revision": migrate.HEAD, "before": before})
+        return
+    was = "already" if before == migrate.HEAD else f"now; it was {before or 'empty'}"
+    print_escaped(f"the database is at schema {migrate.HEAD} {was}")

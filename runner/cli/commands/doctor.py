@@ -1,0 +1,80 @@
+"""`runner doctor`: what is set up, what is not, how to mend it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from runner.cli import flags
+from runner.cli.doctor.checks import NAMES, all_checks
+from runner.cli.doctor.finding import Check, failed, ok
+from runner.cli.doctor.machine_checks import python
+from runner.cli.printing import print_escaped, print_json
+from runner.cli.render.doctor_lines import check_lines, settings_lines
+from runner.cli.session.context import read_settings
+from runner.rules.advice import Advice
+from runner.rules.errors import UserError
+from runner.rules.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from runner.settings import Settings
+
+
+@click.command("doctor", short_help="Tell what is set up, what is not, and how to mend it.")
+@click.argument("checks", nargs=-1, type=click.Choice(NAMES), metavar="[CHECK]...")
+@click.option("--config", is_flag=True, help="Also tell every setting and where it comes from.")
+@flags.json_flag
+def command(*, checks: tuple[str, ...], config: bool, as_json: bool) -> int:
+    """Tell what is set up, what is not, and how to mend it. Changes nothing, costs nothing.
+
+    Only the named CHECKs where some are: state-folder, open-files, port, database, redis, workers, api.
+
+    Exit 0 when all is well (warnings included), 4 when the API key is missing or refused, else 5.
+
+    \b
+    Example, every setting with its source:
+      runner doctor --config
+    \b
+    Example, whether a container reaches its servers:
+      runner doctor database redis
+    """
+    settings, found = _settings()
+    done = [python(), found]
+    if not as_json:
+        _print(done)
+    for check in all_checks(settings, checks) if settings else ():
+        done.append(check)
+        if not as_json:
+            _print([check])
+    sources = settings.sources if settings and config else ()
+    if as_json:
+        shown = {"settings": [asdict(source) for source in sources]} if config else {}
+        print_json({"schema": 1, "checks": [asdict(check) for check in done], **shown})
+    else:
+        for line in settings_lines([(source.name, source.shown, source.origin) for source in sources]):
+            print_escaped(line)
+    return _code(done)
+
+
+def _settings() -> tuple[Settings | None, Check]:
+    try:
+        settings = read_settings()
+    except UserError as error:
+        return None, failed("settings", Advice(error.what, error.fix))
+    form = "embedded" if settings.embedded else "shared servers"
+    return settings, ok("settings", f"{form}; --config tells each one")
+
+
+def _code(checks: list[Check]) -> ExitCode:
+    failed = {check.name for check in checks if check.state == "failed"}
+    if not failed:
+        return ExitCode.OK
+    return ExitCode.KEY_REFUSED if failed == {"api key"} else ExitCode.UNREACHABLE
+
+
+def _print(checks: list[Check]) -> None:
+    for check in checks:
+        for line in check_lines(check.name, check.state, check.told, check.fix):
+            print_escaped(line)

@@ -1,0 +1,37 @@
+"""`runner list`: all runs, the newest first."""
+
+from __future__ import annotations
+
+import click
+
+from runner.cli import flags
+from runner.cli.printing import print_escaped, print_json, print_note
+from runner.cli.render import text
+from runner.cli.render.run_list import run_object, run_table
+from runner.cli.session.context import existing_database, read_settings
+from runner.cli.session.run_state import snapshot_of
+from runner.db import runs
+
+
+@click.command("list", short_help="Show all runs.")
+@flags.json_flag
+def command(*, as_json: bool) -> None:
+    """Show all runs, the newest first.
+
+    \b
+    Example, the ids of those that wait for a person:
+      runner list --json | jq '.runs[] | select(.state == "paused") | .run'
+    """
+    with existing_database(read_settings()) as database:
+        now_ms = database.now_ms()
+        with database.read() as connection:
+            snapshots = [snapshot_of(connection, run.id, now_ms) for run in runs.all_runs(connection)]
+    if as_json:
+        rows = [run_object(snapshot) for snapshot in snapshots]
+        print_json({"schema": 1, "as_of": text.iso(now_ms), "runs": rows})
+        return
+    if not snapshots:
+        print_note("there are no runs yet; runner run FILE starts the first one")
+        return
+    for line in run_table(snapshots):
+        print_escaped(line)

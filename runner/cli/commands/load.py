@@ -1,0 +1,53 @@
+"""`runner load FILE`: read a job file into the database; nothing is sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runner.cli import flags
+from runner.cli.printing import print_escaped, print_json
+from runner.cli.session.context import any_database, read_settings
+from runner.cli.session.loading import load_file, source_of
+from runner.db.runs import RunOptions
+from runner.intake.reading import Shaping
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command("load", short_help="Read a job file into the database; prints the run's id.")
+@flags.shaping_flags
+@flags.json_flag
+@flags.quiet_flag
+def command(file: Path, *, name: str | None, as_json: bool, quiet: bool, **given: Any) -> None:
+    """Read FILE into the database, whole or not at all, and print the id of its run. Nothing is sent.
+
+    The same file again is the same run, unless --new is given. FILE may be - for stdin.
+
+    \b
+    Example, in steps:
+      runner load reviews.jsonl
+      runner start 1
+      runner write 1 -o labels.jsonl
+    """
+    settings = read_settings()
+    source, name = source_of(file, name, settings)
+    shaping = Shaping(model=given["model"], skip_bad=given["skip_bad"], strict=given["strict"])
+    with any_database(settings) as database:
+        loaded = load_file(
+            database,
+            source,
+            settings,
+            name=name,
+            new=given["new"],
+            shaping=shaping,
+            options=RunOptions(),
+            quiet=quiet,
+        )
+    if as_json:
+        told = {"run": loaded.run_id, "total": loaded.total, "created": loaded.created}
+        print_json({"schema": 1, **told, "bad": loaded.bad, "warnings": loaded.warnings_total})
+    else:
+        print_escaped(str(loaded.run_id))

@@ -1,0 +1,45 @@
+"""`runner pause RUN`: stop sending, until `runner resume`."""
+
+from __future__ import annotations
+
+import click
+
+from runner.cli import flags
+from runner.cli.printing import print_json, print_note
+from runner.cli.render import text
+from runner.cli.session.context import existing_database, find_run, read_settings
+from runner.cli.session.ending import read_outstanding_lines
+from runner.cli.session.run_state import read_live_object, read_snapshot
+from runner.db import runs
+from runner.rules.errors import UsageError
+from runner.rules.states import PauseReason, RunState
+
+
+@click.command("pause", short_help="Stop sending jobs of a run; what is out is still collected.")
+@flags.run_argument
+@flags.json_flag
+@flags.quiet_flag
+def command(run: str, *, as_json: bool, quiet: bool) -> None:
+    """Stop sending jobs of RUN (an id or a name). Answers that are out are still collected: they are paid.
+
+    \b
+    Example, make room for something urgent:
+      runner pause reviews
+      runner resume reviews --detach
+    """
+    with existing_database(read_settings()) as database:
+        now_ms = database.now_ms()
+        with database.write() as connection:
+            found = find_run(connection, run)
+            why = f"paused by the user at {text.moment(now_ms)}"
+            moved = runs.pause(connection, found.id, PauseReason.USER, why, now_ms)
+        if not moved and found.state is not RunState.PAUSED:
+            raise UsageError(f"run {found.id} is not at work, it is {found.state}")
+        snapshot = read_snapshot(database, found.id)
+        if as_json:
+            print_json(read_live_object(database, snapshot))
+        elif not quiet:
+            before = "" if moved else " before"
+            print_note(f"run {found.id} is paused{before}; to go on: runner resume {found.id}")
+            for line in read_outstanding_lines(database, snapshot):
+                print_note(line)

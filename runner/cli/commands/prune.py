@@ -1,0 +1,96 @@
+"""`runner prune`: remove old runs, and old files of the state folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from runner.cli import flags
+from runner.cli.printing import print_json, print_note
+from runner.cli.render import text
+from runner.cli.render.removal import ended_run_line, file_line, removed_object, removed_text
+from runner.cli.session.confirm import confirm
+from runner.cli.session.context import existing_database, read_settings
+from runner.cli.session.removal import find_old_data, remove_run
+
+if TYPE_CHECKING:
+    from runner.cli.session.removal import OldData
+
+
+@click.command("prune", short_help="Remove old runs, and old files of the state folder.")
+@click.option(
+    "--older-than",
+    type=flags.Duration(),
+    default="30d",
+    show_default=True,
+    help="Runs that ended so long ago, and files as old.",
+)
+@click.option(
+    "--keep",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Of each name keep the newest N runs.",
+)
+@flags.dry_run_flag
+@flags.yes_flag
+@flags.json_flag
+@flags.quiet_flag
+def command(*, older_than: float, keep: int, dry_run: bool, yes: bool, as_json: bool, quiet: bool) -> None:
+    """Remove runs that ended long ago, with their jobs and answers. It cannot be undone.
+
+    The state folder's old bug reports, copies of the database and inputs kept of stdin go, too, and SQLite
+    gives the space back. Your job files and the files that were written stay.
+
+    \b
+    Example, once a month, with last week's nightly runs to look back at:
+      runner prune --older-than 30d --keep 7 --yes
+    """
+    settings = read_settings()
+    with existing_database(settings) as database:
+        old = find_old_data(database, settings, older_than, keep)
+        if not old.runs and not old.files:
+            _report(old, 0, as_json=as_json, quiet=quiet)
+            return
+        if not as_json and not quiet:
+            for line in _lines(old):
+                print_note(line)
+        if not confirm(_question(old), yes=yes, dry_run=dry_run, as_json=as_json):
+            return
+        for run, _ in old.runs:
+            remove_run(settings, database, run)
+        freed_bytes = sum(size for _, size in old.files) + (database.compact() if old.runs else 0)
+        for path, _ in old.files:
+            path.unlink(missing_ok=True)
+        _report(old, freed_bytes, as_json=as_json, quiet=quiet)
+
+
+def _question(old: OldData) -> str:
+    parts = [
+        *([f"remove {text.count(len(old.runs), 'run')}"] if old.runs else []),
+        *([f"delete {text.count(len(old.files), 'file')} of the state folder"] if old.files else []),
+    ]
+    return " and ".join(parts)
+
+
+def _lines(old: OldData) -> list[str]:
+    return [
+        *(ended_run_line(run, holds) for run, holds in old.runs),
+        *(file_line(str(path), size) for path, size in old.files),
+    ]
+
+
+def _report(old: OldData, freed_bytes: int, *, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "schema": 1,
+                "removed": [removed_object(run, holds) for run, holds in old.runs],
+                "files": [str(path) for path, _ in old.files],
+                "freed_bytes": freed_bytes,
+            }
+        )
+    elif not quiet:
+        print_note(removed_text(len(old.runs), len(old.files), freed_bytes))

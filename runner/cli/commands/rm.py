@@ -1,0 +1,46 @@
+"""`runner rm RUN`: remove a run from the database."""
+
+from __future__ import annotations
+
+import click
+
+from runner.cli import flags
+from runner.cli.printing import print_json, print_note
+from runner.cli.render.removal import removed_object, run_text
+from runner.cli.session.confirm import confirm
+from runner.cli.session.context import existing_database, find_run, read_settings
+from runner.cli.session.removal import at_work_error, remove_run
+from runner.db import removal
+
+
+@click.command("rm", short_help="Remove a run from the database.")
+@flags.run_argument
+@flags.dry_run_flag
+@flags.yes_flag
+@flags.json_flag
+@flags.quiet_flag
+def command(run: str, *, dry_run: bool, yes: bool, as_json: bool, quiet: bool) -> None:
+    """Remove RUN (an id or a name) with its jobs and answers from the database. It cannot be undone.
+
+    Your job file and the files that were written stay. A run with answers that are out has to be cancelled
+    first: they are paid for.
+
+    \b
+    Example, to look first:
+      runner rm reviews --dry-run
+      runner rm reviews --yes
+    """
+    settings = read_settings()
+    with existing_database(settings) as database:
+        with database.read() as connection:
+            found = find_run(connection, run, removing=True)
+            holds = removal.holds(connection, found.id)
+            if not removal.at_rest(connection, found.id):
+                raise at_work_error(found)
+        what = run_text(found, holds)
+        if confirm(f"remove {what}", yes=yes, dry_run=dry_run, as_json=as_json):
+            remove_run(settings, database, found)
+            if as_json:
+                print_json({"schema": 1, "removed": [removed_object(found, holds)]})
+            elif not quiet:
+                print_note(f"removed {what}")

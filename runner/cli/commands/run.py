@@ -1,0 +1,90 @@
+"""`runner run FILE`: load, work, write the files, print the summary. Run again, it carries on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from runner.cli import flags
+from runner.cli.session.context import read_settings
+from runner.cli.session.engine_lease import engine_lease
+from runner.embedded.importing import uncollected
+from runner.output.files import default_output, paths
+
+
+@click.command("run", short_help="Load a file, work, write the files, tell the cost. Again: carry on.")
+@flags.shaping_flags
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Results file.  [default: FILE.results.jsonl]"
+)
+@click.option("--force", is_flag=True, help="Replace output files that another run wrote.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Start at most N jobs of the file.")
+@flags.budget_flag
+@click.option("--rpm", type=flags.Rate(), help="Requests a minute; the API's own limit holds as well.")
+@click.option("--tpm", type=flags.Rate(), help="Tokens a minute; the API's own limit holds as well.")
+@click.option(
+    "--max-attempts",
+    type=click.IntRange(1, 100),
+    metavar="N",
+    default=5,
+    show_default=True,
+    help="Attempts a job may spend before it fails.",
+)
+@click.option(
+    "--on-ambiguous",
+    type=click.Choice(["resubmit", "hold"]),
+    default="resubmit",
+    show_default=True,
+    help="What to do when nobody can know whether a request arrived.",
+)
+@click.option(
+    "--max-waiting",
+    type=click.IntRange(1),
+    metavar="N",
+    default=50_000,
+    show_default=True,
+    help="Answers that may be out at the same time.",
+)
+@click.option(
+    "--max-failures", type=click.IntRange(1), metavar="N", help="Pause when so many jobs have failed."
+)
+@click.option(
+    "--fail-on",
+    type=flags.Flaws(),
+    default=(),
+    help="Fail answers that are cut off (length), declined (refusal) or empty; judged as they come in.",
+)
+@click.option("--timeout", type=flags.Duration(), help="Leave after this long (90s, 2h); exit 7.")
+@flags.on_end_flag
+@click.option("--yes", is_flag=True, help="Ask nothing on a terminal.")
+@flags.json_flag
+@flags.quiet_flag
+@flags.verbose_flag
+def command(file: Path, **given: Any) -> int:
+    """Load FILE, send its jobs, collect the answers, write three files and tell what it cost.
+
+    Run again it carries on where it stopped: nothing that was paid for is sent anew. Flags that say how to
+    work (--rpm, --limit, -o ...) hold for this call; without them the defaults hold; --budget alone is kept
+    with the run. FILE may be - for stdin.
+
+    \b
+    Example, a trial of 20 jobs and then the rest:
+      runner run reviews.jsonl --limit 20
+      runner run reviews.jsonl
+    """
+    settings = read_settings()
+    run_flags = flags.RunFlags(**given)
+    with engine_lease(settings) as lease:
+        if is_likely_new(file, run_flags.output) and settings.api_key is not None:
+            lease.start_early()
+        with uncollected():
+            from runner.cli.session.run_file import run_file  # the engine starts while this is imported
+
+        return run_file(settings, lease, file, run_flags)
+
+
+def is_likely_new(file: Path, output: Path | None) -> bool:
+    """Return whether there is probably work: the file exists, and no summary of an earlier run does."""
+    return file.is_file() and not paths(output or default_output(file)).summary.exists()

@@ -1,0 +1,81 @@
+"""`runner show RUN ID`: the story of one job, or the bytes of its answer."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+import orjson
+
+from runner.cli import flags
+from runner.cli.printing import print_escaped, print_json
+from runner.cli.render.job_story import story_lines, story_object
+from runner.cli.session.context import existing_database, find_run, read_settings
+from runner.db import results, stories
+from runner.output.line import is_json, on_one_line
+from runner.rules.errors import UsageError
+from runner.rules.redact import one_line
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Row
+
+_ID_LENGTH = 80
+
+
+@click.command("show", short_help="Tell the story of one job.")
+@flags.run_argument
+@click.argument("job_id", metavar="ID")
+@click.option("--full", is_flag=True, help="Show prompt and answer whole.")
+@click.option("--raw", is_flag=True, help="Print the bytes of its last answer as they came, nothing else.")
+@flags.json_flag
+def command(run: str, job_id: str, *, full: bool, raw: bool, as_json: bool) -> None:
+    """Tell the story of the job with the custom_id ID of RUN: prompt, answer, every attempt, its cost.
+
+    \b
+    Example, the answer itself:
+      runner show reviews r-17 --raw | jq -r '.choices[0].message.content'
+    """
+    with existing_database(read_settings()) as database, database.read() as connection:
+        found = find_run(connection, run)
+        job = stories.job(connection, found.id, job_id)
+        if job is None:
+            raise _unknown(connection, found.id, job_id)
+        answer = _answer(connection, job)
+        if raw:
+            if answer is None:
+                shown = one_line(job.custom_id, _ID_LENGTH)
+                raise UsageError(f"there is no answer of {shown} yet; it is {job.state}")
+            sys.stdout.buffer.write(answer)
+            return
+        request = results.bodies(connection, [job.id])[job.id][0]
+        attempts = stories.attempts(connection, job.id)
+        now_ms = database.now_ms()
+    if as_json:
+        print_json(story_object(found, job, attempts, now_ms) | _bodies(request, answer))
+        return
+    for line in story_lines(found, job, attempts, request, answer, full=full):
+        print_escaped(line)
+
+
+def _unknown(connection: Connection, run_id: int, job_id: str) -> UsageError:
+    near = [one_line(name, _ID_LENGTH) for name in stories.ids_like(connection, run_id, job_id)]
+    meant = f"; did you mean {' or '.join(near)}?" if near else ""
+    return UsageError(
+        f"run {run_id} has no job {one_line(job_id, _ID_LENGTH)}{meant}",
+        fix="ID is a custom_id of the job file, or line-N",
+    )
+
+
+def _answer(connection: Connection, job: Row[Any]) -> bytes | None:
+    kept = results.of_job(connection, job.id)
+    chosen = next((row for row in kept if row.attempt == job.answered_by), kept[-1] if kept else None)
+    return None if chosen is None else bytes(chosen.body)
+
+
+def _bodies(request: bytes, answer: bytes | None) -> dict[str, Any]:
+    """Give the bodies as they are; an answer that is no JSON is null here and printed by --raw."""
+    return {
+        "request": orjson.Fragment(on_one_line(request)),
+        "answer": orjson.Fragment(on_one_line(answer)) if answer is not None and is_json(answer) else None,
+    }

@@ -1,0 +1,60 @@
+"""`runner summary RUN`: what a run brought and cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from runner.cli import flags
+from runner.cli.printing import print_escaped, print_json
+from runner.cli.render.summary_table import summary_lines
+from runner.cli.session.context import existing_database, find_run, read_settings
+from runner.cli.session.run_state import read_snapshot, read_summary
+from runner.db import examples
+from runner.rules.redact import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@click.command("summary", short_help="Show what a run brought and cost.")
+@flags.run_argument
+@click.option(
+    "--ids",
+    metavar="CODE",
+    help="Print only the ids of jobs that failed or are held with this error code, or whose answers are"
+    " length, refusal or empty; one a line.",
+)
+@flags.json_flag
+def command(run: str, *, ids: str | None, as_json: bool) -> None:
+    """Show counts, tokens, cost, attempts and failures of RUN (an id or a name).
+
+    \b
+    Example, the bill, and the answers that were cut off:
+      runner summary reviews --json | jq -r .cost.usd
+      runner summary reviews --ids length
+    """
+    with existing_database(read_settings()) as database:
+        with database.read() as connection:
+            found = find_run(connection, run)
+            if ids is not None:
+                _list(examples.ids(connection, found.id, ids), as_json=as_json)
+                return
+        told = read_summary(database, read_snapshot(database, found.id))
+    if as_json:
+        print_json(told)
+        return
+    folder = f"{Path(found.output_path).parent}/" if found.output_path else ""
+    for line in summary_lines(told, folder):
+        print_escaped(line)
+
+
+def _list(ids: Iterator[str], *, as_json: bool) -> None:
+    """Print ids; as JSON they are as they came, for people control characters are written out."""
+    if as_json:
+        print_json({"schema": 1, "ids": list(ids)})
+        return
+    for custom_id in ids:
+        print_escaped(plain(custom_id))

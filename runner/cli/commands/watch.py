@@ -1,0 +1,127 @@
+"""`runner watch RUN`: follow a run that others set to work."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from runner.cli import flags
+from runner.cli.printing import print_escaped, print_json, print_note
+from runner.cli.render.ending_text import done_text
+from runner.cli.render.summary_table import summary_lines
+from runner.cli.session.context import existing_database, find_run, read_settings
+from runner.cli.session.display import SilentDisplay, choose_display
+from runner.cli.session.ending import ending_lines
+from runner.cli.session.engine_lease import engine_lease
+from runner.cli.session.fleet import fleet_watch
+from runner.cli.session.follow import Follower, has_stopped
+from runner.cli.session.limit_usage import LimitUsageReader
+from runner.cli.session.run_state import read_live_object, read_snapshot, read_summary
+from runner.cli.session.stop_signal import StopSignal
+from runner.cli.session.throughput import ThroughputEstimator
+from runner.cli.session.work import exit_code_of
+from runner.rules.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from runner.cli.session.display import ProgressDisplay
+    from runner.cli.session.follow import FollowEnd
+    from runner.cli.snapshot import Snapshot
+    from runner.db.session import Database
+    from runner.embedded.attach import Attachment
+    from runner.settings import Settings
+
+_JSON_LINE_S = 2.0
+
+
+@click.command("watch", short_help="Follow a run that is at work.")
+@flags.run_argument
+@click.option("--exit-status", is_flag=True, help="End with the code that `runner run` would give.")
+@click.option("--timeout", type=flags.Duration(), help="Stop watching after this long (90s, 2h); exit 7.")
+@click.option("--interval", type=flags.Duration(), help="Tell the numbers this often (5s, 1m).")
+@flags.json_flag
+@flags.quiet_flag
+@flags.verbose_flag
+def command(
+    run: str,
+    *,
+    exit_status: bool,
+    timeout: float | None,
+    interval: float | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> int:
+    """Follow RUN (an id or a name) until it stands still. It may be begun and ended at will.
+
+    --json prints one object a line; the last one tells how it ended.
+
+    \b
+    Example, a word when it is done:
+      runner watch reviews --exit-status && notify-send "reviews are done"
+    """
+    settings = read_settings()
+    with engine_lease(settings) as lease, existing_database(settings) as database:
+        with database.read() as connection:
+            run_id = find_run(connection, run).id
+        if not quiet and not has_stopped(read_snapshot(database, run_id)):
+            print_note(_first_line(run_id, lease.attachment))
+        display: ProgressDisplay = choose_display(quiet=quiet, interval_s=interval)
+        if as_json:
+            display = _JsonDisplay(database, interval or _JSON_LINE_S)
+        with StopSignal() as stop, display, LimitUsageReader(settings) as limit_usage:
+            follower = Follower(
+                database=database,
+                run_id=run_id,
+                display=display,
+                stop=stop,
+                timeout_s=timeout,
+                limit_usage=None if quiet else limit_usage,
+                fleet=fleet_watch(settings, database),
+                verbose=verbose,
+            )
+            end = follower.follow()
+        return _print_end(settings, database, end, quiet=quiet or as_json, exit_status=exit_status)
+
+
+def _print_end(
+    settings: Settings, database: Database, end: FollowEnd, *, quiet: bool, exit_status: bool
+) -> int:
+    snapshot = end.snapshot
+    if end.left_by is not None:
+        print_note(f"stopped watching; {done_text(snapshot)}")
+        return end.left_by
+    if not quiet:
+        for line in summary_lines(read_summary(database, snapshot)):
+            print_escaped(line)
+    for line in ending_lines(database, snapshot, f"runner resume {snapshot.run.id}", settings):
+        print_note(line)
+    return exit_code_of(snapshot) if exit_status else ExitCode.OK
+
+
+def _first_line(run_id: int, attachment: Attachment | None) -> str:
+    """Return what closing this command means for the work."""
+    if attachment is None or attachment.home.detached.exists() or attachment.others():
+        return f"watching run {run_id}; closing this does not stop the work"
+    if attachment.alive():
+        return f"watching run {run_id}; only this command keeps it at work (runner start {run_id} --detach)"
+    return f"watching run {run_id}; nobody works on it just now (runner start {run_id})"
+
+
+class _JsonDisplay(SilentDisplay):
+    """Prints one object a line on stdout, and a last one when the run has stopped."""
+
+    def __init__(self, database: Database, interval_s: float) -> None:
+        self._database, self._interval_s = database, interval_s
+        self._next_s = 0.0
+        self._throughput = ThroughputEstimator()
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Print the numbers when it is time to, and always the last ones."""
+        now_s = time.monotonic()
+        self._throughput.add(now_s, snapshot.done)
+        if now_s >= self._next_s or has_stopped(snapshot):
+            self._next_s = now_s + self._interval_s
+            eta_s = self._throughput.eta_s(snapshot.run.total - snapshot.done)
+            print_json(read_live_object(self._database, snapshot, eta_s))

@@ -1,0 +1,84 @@
+"""`runner worker`: worker processes for shared servers, kept alive until a signal."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from runner.cli import flags
+from runner.cli.printing import print_json, print_note
+from runner.cli.render import text
+from runner.cli.session.context import any_database, read_settings, require_key
+from runner.cli.session.stop_signal import StopSignal
+from runner.embedded import processes
+from runner.limiter import fitness
+from runner.rules.errors import UsageError
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from runner.rules.exit_codes import ExitCode
+
+_LOOK_S: Final = 1.0  # also how fast a worker that dies at once is started again
+_STDERR: Final = 2
+
+
+@click.command("worker", short_help="Work for runs on shared servers.")
+@click.option(
+    "--processes", "count", type=click.IntRange(1, 64), metavar="N", help="Worker processes.  [default: 1]"
+)
+@click.option("--beat", is_flag=True, help="Also ring every few seconds; one worker of all should.")
+@flags.json_flag
+def command(*, count: int | None, beat: bool, as_json: bool) -> int:
+    """Work for the runs of the shared database until Ctrl-C or SIGTERM; what is in flight is finished first.
+
+    Needs RUNNER_DATABASE_URL and RUNNER_REDIS_URL; without them every run brings its own workers. --json
+    prints one object when they are at work.
+
+    \b
+    Example, the first machine and every other:
+      runner worker --processes 2 --beat
+      runner worker --processes 2
+    """
+    settings = read_settings({"worker_processes": count})
+    if settings.embedded:
+        raise UsageError(
+            "worker is for shared servers; here, runs bring their own workers",
+            fix="set RUNNER_DATABASE_URL and RUNNER_REDIS_URL, or just: runner run FILE",
+        )
+    require_key(settings)
+    with any_database(settings):
+        fitness.look(settings.effective_redis_url)
+    return _keep(settings.worker_processes or 1, beat=beat, as_json=as_json)
+
+
+def _keep(count: int, *, beat: bool, as_json: bool) -> ExitCode:
+    """Keep that many workers alive until a signal, then let them finish."""
+    with StopSignal() as stop:
+        workers = [_spawn(place, beat=beat) for place in range(count)]
+        print_note(f"{text.count(count, 'worker')} at work; Ctrl-C ends in good order")
+        if as_json:
+            print_json({"schema": 1, "workers": [child.pid for child in workers], "beat": beat})
+        while (requested := stop.wait(_LOOK_S)) is None:
+            for place, child in enumerate(workers):
+                if child.poll() is not None:
+                    print_note(f"worker {place + 1} ended with {child.returncode}; starting it again")
+                    workers[place] = _spawn(place, beat=beat)
+        print_note("ending; what is in flight is finished first; press again to stop now")
+        for child in workers:
+            child.send_signal(signal.SIGTERM)
+        for child in workers:
+            child.wait()
+        return requested
+
+
+def _spawn(place: int, *, beat: bool) -> subprocess.Popen[bytes]:
+    """Start a worker that dies with this process, under a name that no other on this machine has."""
+    arguments = ["--node", f"w{os.getpid()}-{place + 1}", *(["--beat"] if beat and place == 0 else [])]
+    env = {**os.environ, **processes.MEMORY, processes.PARENT: str(os.getpid())}
+    child = processes.spawn([*processes.WORKER, *arguments], env, log=_STDERR)
+    processes.release(child)
+    return child

@@ -1,0 +1,55 @@
+"""All checks of `runner doctor`: each looks at one thing, touches nothing, and never raises."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from runner.cli.doctor import machine_checks, service_checks
+from runner.cli.doctor.finding import Check, failed
+from runner.rules.advice import Advice
+from runner.rules.errors import UserError
+from runner.rules.redact import one_line, redact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from runner.settings import Settings
+
+_WORDS_LENGTH: Final = 300
+_LOOKS: Final[tuple[tuple[str, Callable[[Settings], Iterator[Check]]], ...]] = (
+    ("state folder", machine_checks.state_folder),
+    ("open files", machine_checks.open_files),
+    ("port", machine_checks.simulator_port),
+    ("database", service_checks.database),
+    ("redis", service_checks.redis),
+    ("workers", service_checks.workers),
+    ("api", service_checks.api),
+)
+
+
+NAMES: Final = tuple(name.replace(" ", "-") for name, _ in _LOOKS)
+
+
+def all_checks(settings: Settings, names: Collection[str] = ()) -> Iterator[Check]:
+    """Look at everything, or at what is named, one thing after the other."""
+    secrets = [settings.api_key.reveal()] if settings.api_key else []
+    for name, look in _LOOKS:
+        if names and name.replace(" ", "-") not in names:
+            continue
+        try:
+            yield from look(settings)
+        except Exception as error:  # noqa: BLE001 - a doctor works when everything is broken
+            what, fix = _advice(error)
+            told = one_line(redact(what, secrets), _WORDS_LENGTH)
+            yield failed("api key" if settings.api_key is None and name == "api" else name, Advice(told, fix))
+
+
+def _advice(error: Exception) -> Advice:
+    """Return the words of an error, as the command that meets it would say them."""
+    from runner.api.failed import Failed
+
+    if isinstance(error, UserError):
+        return Advice("; ".join((error.what, *error.where)), error.fix)
+    if isinstance(error, Failed):
+        return Advice(error.advice.what, error.advice.fix or "check the network, and status.x.ai")
+    return Advice(f"{type(error).__name__}: {error}", "this is not expected; see the words above")

@@ -1,0 +1,73 @@
+"""What `runner doctor` looks at on this machine; nothing is touched."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import socket
+from contextlib import closing
+from typing import TYPE_CHECKING, Final
+
+from runner import __version__
+from runner.cli.doctor.finding import Check, failed, ok, warning
+from runner.rules.advice import Advice
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.settings import Settings
+
+_FREE_LOW_BYTES: Final = 1 << 30
+_FILES_A_REQUEST: Final = 4  # its connection, its spool segment, and as many for a second worker
+_FILES_ELSE: Final = 128
+_SIMULATOR: Final = ("127.0.0.1", 8787)
+
+
+def python() -> Check:
+    """Tell what runs here."""
+    return ok("python", f"runner {__version__}, Python {platform.python_version()}, {platform.machine()}")
+
+
+def state_folder(settings: Settings) -> Iterator[Check]:
+    """Look whether the state folder can be written to and has room."""
+    from runner.embedded.home import Home
+    from runner.engine import disk
+
+    home = settings.home
+    folder = Home(home).look()
+    free = disk.free_bytes(folder)
+    lack = disk.lack(home, free)
+    told = f"{home}{'' if folder == home else ' (made when needed)'}, {free / 2**30:,.1f} GiB free"
+    if lack is not None:
+        yield failed("state folder", Advice(lack, "make room, or name another one with RUNNER_HOME"))
+    elif free < _FREE_LOW_BYTES:
+        yield warning("state folder", Advice(told, "make room before a large run"))
+    else:
+        yield ok("state folder", told)
+
+
+def open_files(settings: Settings) -> Iterator[Check]:
+    """Look whether a process may hold as many files and connections open as it needs."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = _FILES_A_REQUEST * settings.concurrency + _FILES_ELSE
+    if allowed != resource.RLIM_INFINITY and allowed < needed:
+        told = f"a process may open {allowed:,} files, and {needed:,} may be needed"
+        yield warning("open files", Advice(told, f"ulimit -n {max(1024, needed)}"))
+    else:
+        yield ok("open files", "no limit" if allowed == resource.RLIM_INFINITY else f"up to {allowed:,}")
+
+
+def simulator_port(settings: Settings) -> Iterator[Check]:  # noqa: ARG001 - all checks are called alike
+    """Look whether `runner simulate` would get the port it takes by default."""
+    host, port = _SIMULATOR
+    with closing(socket.socket()) as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            line.bind(_SIMULATOR)
+        except OSError as error:
+            reason = os.strerror(error.errno or 0).lower()
+            told = f"simulate cannot listen on {host}:{port}: {reason}"
+            yield warning("port", Advice(told, "runner simulate --port 0 takes a free one"))
+            return
+    yield ok("port", f"{port} is free for runner simulate")

@@ -1,0 +1,175 @@
+"""What `runner doctor` looks at beyond this process: database, Redis, workers and the API."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from runner.cli.doctor.finding import Check, failed, ok, warning
+from runner.rules import clock, models
+from runner.rules.advice import Advice
+from runner.rules.errors import UserError
+from runner.rules.key_standing import Standing, standing
+from runner.rules.redact import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.api.account import KeyInfo
+    from runner.api.xai import XAI
+    from runner.db.session import Database
+    from runner.settings import Settings
+
+_WORKER_SEEN_MS: Final = 60_000
+_DEFAULT_MODEL: Final = "grok-4"
+
+
+def database(settings: Settings) -> Iterator[Check]:
+    """Look whether the database answers and has the schema of this version."""
+    from runner.db import migrate
+
+    with _opened(settings) as opened:
+        if opened is None:
+            yield ok("database", f"SQLite {sqlite3.sqlite_version}, made by the first run")
+            return
+        shown = opened.url.render_as_string(hide_password=True)
+        if settings.embedded and migrate.is_older(opened):
+            yield ok("database", f"{shown}, brought to schema {migrate.HEAD} by the next command")
+            return
+        migrate.need_head(opened)
+        yield ok("database", f"{shown}, schema {migrate.HEAD}")
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[Database | None]:
+    """Open the database if it answers; None for an embedded one that is not made yet."""
+    from runner.db.session import Database
+
+    database = Database(settings.effective_database_url)
+    try:
+        if settings.embedded and not (settings.home / "runner.db").exists():
+            yield None
+        else:
+            database.check()
+            yield database
+    finally:
+        database.close()
+
+
+def redis(settings: Settings) -> Iterator[Check]:
+    """Look for the binary of the private Valkey, or whether the shared Redis answers and keeps things."""
+    if settings.embedded:
+        from runner.embedded.valkey import find_server
+
+        yield ok("redis", f"private Valkey, {find_server()}")
+        return
+    from runner.limiter import fitness
+
+    url = settings.effective_redis_url
+    version, advice = fitness.look(url)
+    for one in advice:
+        yield warning("redis", one)
+    if not advice:
+        yield ok("redis", f"{redact(url, ())}, {version}")
+
+
+def workers(settings: Settings) -> Iterator[Check]:
+    """Look which workers gave a sign of life lately; they give it from the loop that does the work."""
+    from runner.db import migrate
+    from runner.db import workers as on_record
+
+    if settings.embedded:
+        yield ok("workers", "every run brings its own")
+        return
+    with _opened(settings) as opened:
+        if opened is None:
+            return
+        migrate.need_head(opened)
+        since_ms = opened.now_ms() - _WORKER_SEEN_MS
+        with opened.read() as connection:
+            seen = len(on_record.alive(connection, since_ms))
+    if seen:
+        yield ok("workers", f"{seen} seen within the last minute")
+    else:
+        yield warning("workers", Advice("none was seen within the last minute", "runner worker --beat"))
+
+
+def api(settings: Settings) -> Iterator[Check]:
+    """Ask the API whose key it is, and for its models: that is free, and tells all there is to know."""
+    from runner.cli.session.context import require_key
+
+    require_key(settings)
+    key, served, skew_s = asyncio.run(_ask(settings))
+    how, why = standing(key.reply, team_id=key.team_id, blocked=key.blocked)
+    off = clock.advice(skew_s)
+    yield warning("clock", off) if off else ok("clock", "agrees with the API's")
+    match how:
+        case Standing.REFUSED:
+            yield failed("api key", Advice(why, "set XAI_API_KEY to a key that works"))
+            return
+        case Standing.LATER:
+            yield failed("api", Advice(why, "see status.x.ai, or correct XAI_BASE_URL"))
+            return
+        case Standing.UNTOLD:
+            told = why or "the API does not say whose key it is"
+            yield warning("api", Advice(told, "limits are then kept for the key alone, not for its team"))
+        case Standing.TOLD:
+            yield ok("api", f"{settings.base_url} takes the key, team {key.team_id}")
+    for name in _models_wanted(settings):
+        yield _model(name, served)
+
+
+async def _ask(settings: Settings) -> tuple[KeyInfo, frozenset[str], float]:
+    from runner.api import account
+    from runner.api.xai import XAI
+
+    door = XAI(settings, connections=1)
+    try:
+        key = await account.api_key_info(door)
+        return key, await _served(door), door.clock_skew_s
+    finally:
+        await door.close()
+
+
+async def _served(door: XAI) -> frozenset[str]:
+    """Return the names of the language models; none where the API does not tell them."""
+    from runner.api import catalogue
+    from runner.api.failed import Failed
+
+    try:
+        return await catalogue.language_models(door)
+    except Failed:
+        return frozenset()
+
+
+def _models_wanted(settings: Settings) -> list[str]:
+    """Name the models of the runs that still have something to send; else, the default one."""
+    from runner.db import migrate, runs
+
+    with suppress(UserError), _opened(settings) as opened:
+        if opened is not None:
+            migrate.need_head(opened)
+            with opened.read() as connection:
+                return runs.models_to_send(connection) or [_DEFAULT_MODEL]
+    return [_DEFAULT_MODEL]
+
+
+def _model(name: str, served: frozenset[str]) -> Check:
+    """Say whether the API serves a model, and whether its limits are known before it tells them."""
+    today = datetime.now(UTC).date()
+    serving = models.serving(name, today)
+    shown = name if serving == models.canonical(name) else f"{name} (served by {serving})"
+    if served and not {name, serving} & served:
+        told = f"{shown} is not among the {len(served)} names of models that the API serves"
+        return warning("model", Advice(told, "name a model that exists, in the file or with --model"))
+    known = models.facts(serving)
+    if known is None:
+        told = f"the limits of {shown} are not known before the API tells them"
+        return warning("model", Advice(told, "begin with --rpm and --tpm of your account (console.x.ai)"))
+    said = "" if served else "; the API does not say which models it serves"
+    return ok(
+        "model", f"{shown}, {known.rpm:,} requests and {known.tpm:,} tokens a minute by the table{said}"
+    )

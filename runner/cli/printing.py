@@ -1,0 +1,31 @@
+"""What a command prints: text with control characters escaped, and JSON."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from runner.rules.redact import plain
+
+
+def print_escaped(lines: str = "") -> None:
+    """Print a result to stdout, with every control character escaped."""
+    sys.stdout.write(f"{_escaped(lines)}\n")
+
+
+def print_note(lines: str) -> None:
+    """Print progress, a note, a warning or an error to stderr, with every control character escaped."""
+    sys.stderr.write(f"{_escaped(lines)}\n")
+    sys.stderr.flush()
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """Print one object to stdout as a line of its own, and flush."""
+    import orjson  # most commands print text
+
+    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE))
+    sys.stdout.buffer.flush()
+
+
+def _escaped(lines: str) -> str:
+    return lines if lines.isprintable() else "\n".join(plain(line) for line in lines.split("\n"))

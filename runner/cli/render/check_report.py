@@ -1,0 +1,227 @@
+"""The result of `runner check` as lines and as a JSON object; and an estimate in one line."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from runner.cli.render import layout, text
+from runner.rules import models, outputs
+from runner.rules.money import usd
+from runner.rules.prices import prices_as_of
+from runner.rules.redact import one_line, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from runner.rules.estimate import Estimate, ModelEstimate, Span
+    from runner.rules.findings import Finding
+    from runner.rules.outputs import Outputs
+
+SCHEMA: Final = 1
+_MODEL_LENGTH: Final = 28
+_WARNINGS_SHOWN: Final = 10
+_REASON_LENGTH: Final = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputSource:
+    """Where the output tokens come from: given by the user, learnt from earlier runs, else assumed."""
+
+    expected: int | None = None
+    run: int | None = None
+    learnt: Mapping[str, Outputs] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """What a job file holds.
+
+    `skips_bad`: bad lines are skipped and something is left. `bad_shown`, `warnings_shown`: the first of
+    them. `bad_sentences`: the first bad lines as sentences, and how many more there are.
+    """
+
+    file: str
+    size_bytes: int
+    sha256: str
+    lines: int
+    is_accepted: bool
+    skips_bad: bool
+    bad_total: int
+    bad_shown: Sequence[Finding]
+    bad_sentences: Sequence[str]
+    warnings_total: int
+    warnings: Sequence[Finding]
+    warnings_shown: Sequence[Finding]
+    estimate: Estimate
+    output_source: OutputSource
+
+
+def check_lines(result: CheckResult) -> list[str]:
+    """Return the result as lines of 80 columns."""
+    estimate = result.estimate
+    jobs, size = text.count(estimate.jobs, "job"), text.size(result.size_bytes)
+    lines = [*_wrapped(f"{plain(result.file)}: {jobs}, {size}"), *_bad(result), *_warnings(result)]
+    if estimate.jobs:
+        lines += ["", *layout.indented(_models(estimate)), "", *_facts(result)]
+    return lines
+
+
+def check_object(result: CheckResult) -> dict[str, Any]:
+    """Return the object of `check --json`. Keys are only ever added; what is unknown is null."""
+    estimate = result.estimate
+    slowest = estimate.slowest
+    return {
+        "schema": SCHEMA,
+        "file": result.file,
+        "bytes": result.size_bytes,
+        "sha256": result.sha256,
+        "lines": result.lines,
+        "jobs": estimate.jobs,
+        "accepted": result.is_accepted,
+        "bad": {"total": result.bad_total, "shown": [_finding(finding) for finding in result.bad_shown]},
+        "warnings": {
+            "total": result.warnings_total,
+            "shown": [_finding(finding) for finding in result.warnings_shown],
+        },
+        "tokens": {"input": estimate.input_tokens, "output": asdict(estimate.output_tokens)},
+        "cost": {"usd": _usd(estimate.ticks), "unpriced_jobs": estimate.unpriced_jobs},
+        "time": {
+            "seconds": asdict(slowest.time_s) if slowest else None,
+            "model": slowest.model if slowest else None,
+            "bound_by": slowest.bound_by if slowest else None,
+        },
+        "models": [_model_object(model) for model in estimate.models],
+        "assumption": assumption(result.output_source),
+        "prices_as_of": prices_as_of,
+    }
+
+
+def estimate_line(estimate: Estimate) -> str:
+    """Return an estimate in a line: jobs, money, time."""
+    slowest = estimate.slowest
+    time = f", {_time(slowest)}" if slowest and slowest.bound_by != "nothing" else ""
+    return f"about {text.count(estimate.jobs, 'job')}, {_cost(estimate)}{time}"
+
+
+def assumption(source: OutputSource) -> str:
+    """Return where the output tokens come from."""
+    if source.expected is not None:
+        return f"{source.expected:,} tokens an answer, as --expect-output says"
+    if source.run is not None:
+        learnt = ", ".join(f"{name} {low:,}-{high:,}" for name, (low, high) in sorted(source.learnt.items()))
+        return f"learnt from earlier runs of this file, the last one run {source.run}: {learnt} an answer"
+    return f"assumed for an answer: {outputs.ASSUMPTION}"
+
+
+def _bad(result: CheckResult) -> list[str]:
+    if not result.bad_total:
+        return ["  no bad lines"]
+    then = "they will be skipped" if result.skips_bad else "run would refuse the file"
+    return [
+        f"  {text.count(result.bad_total, 'bad line')}; {then}",
+        *(
+            line
+            for sentence in result.bad_sentences
+            for line in _wrapped(plain(one_line(sentence, _REASON_LENGTH)), "    ")
+        ),
+    ]
+
+
+def _warnings(result: CheckResult) -> list[str]:
+    warnings = text.warning_lines(result.warnings, result.warnings_total)
+    more = len(warnings) - _WARNINGS_SHOWN
+    if more > 0:
+        warnings = [*warnings[:_WARNINGS_SHOWN], f"warning: … and {more:,} more kinds of them"]
+    return [line for warning in warnings for line in _wrapped(warning, "  ")]
+
+
+def _models(estimate: Estimate) -> list[str]:
+    rows = [("model", "jobs", "input tokens", "output tokens", "cost, USD")]
+    rows += [
+        (
+            one_line(model.model, _MODEL_LENGTH),
+            f"{model.jobs:,}",
+            text.short_number(model.input_tokens),
+            text.short_range(model.output_tokens),
+            "unknown" if model.ticks is None else text.dollar_range(model.ticks),
+        )
+        for model in estimate.models
+    ]
+    if len(estimate.models) > 1:
+        cost = "unknown" if estimate.ticks is None else text.dollar_range(estimate.ticks)
+        rows.append(
+            (
+                "total",
+                f"{estimate.jobs:,}",
+                text.short_number(estimate.input_tokens),
+                text.short_range(estimate.output_tokens),
+                cost,
+            )
+        )
+    return layout.table(rows, right=frozenset({1, 2, 3, 4}))
+
+
+def _facts(result: CheckResult) -> list[str]:
+    estimate = result.estimate
+    rows = [
+        ("cost", f"{_cost(estimate)}; nothing cached, prices of {prices_as_of}"),
+        ("output", assumption(result.output_source)),
+    ]
+    slowest = estimate.slowest
+    if slowest is not None:
+        alone = f" (model {one_line(slowest.model, _MODEL_LENGTH)})" if len(estimate.models) > 1 else ""
+        binds = "no limit is set" if slowest.bound_by == "nothing" else _time(slowest)
+        rows.append(("time", f"{binds}{alone}; then the last answers' latency"))
+    return [line for name, value in rows for line in _wrapped(f"{name:<8}{value}", "  ", "          ")]
+
+
+def _time(slowest: ModelEstimate) -> str:
+    limit = f"{slowest.tpm:,} tokens" if slowest.bound_by == "tokens" else f"{slowest.rpm:,} requests"
+    low, high = text.duration(slowest.time_s.low), text.duration(slowest.time_s.high)
+    return f"{high if low == high else f'{low} to {high}'} at {limit} a minute"
+
+
+def _cost(estimate: Estimate) -> str:
+    if estimate.ticks is None:
+        return "cost unknown (no price for the model)"
+    known = f"${text.dollar_range(estimate.ticks)}"
+    return (
+        f"{known} and unknown for {text.count(estimate.unpriced_jobs, 'job')}"
+        if estimate.unpriced_jobs
+        else known
+    )
+
+
+def _wrapped(line: str, indent: str = "", following: str | None = None) -> list[str]:
+    rest = f"{indent}  " if following is None else following
+    return textwrap.wrap(
+        line, layout.WIDTH, initial_indent=indent, subsequent_indent=rest, break_on_hyphens=False
+    )
+
+
+def _model_object(model: ModelEstimate) -> dict[str, Any]:
+    facts = models.facts(model.model)
+    retired = facts is not None and facts.retired_on is not None
+    return {
+        "model": model.model,
+        "retired_on": facts.retired_on.isoformat() if facts and facts.retired_on else None,
+        "answered_by": facts.redirected_to if facts and retired else facts.name if facts else None,
+        "jobs": model.jobs,
+        "tokens": {"input": model.input_tokens, "output": asdict(model.output_tokens)},
+        "usd": _usd(model.ticks),
+        "limits": {"rpm": model.rpm or None, "tpm": model.tpm or None},
+        "seconds": asdict(model.time_s),
+        "bound_by": model.bound_by,
+    }
+
+
+def _usd(ticks: Span | None) -> dict[str, str] | None:
+    return None if ticks is None else {"low": usd(ticks.low), "high": usd(ticks.high)}
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    value = asdict(finding)
+    del value["severity"]
+    return value

@@ -1,0 +1,67 @@
+"""Costs as a table, as CSV and as JSON rows."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, Final
+
+from runner.cli.render import layout, text
+from runner.rules.money import usd
+from runner.rules.redact import one_line
+from runner.rules.spreadsheet import csv_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from runner.db.costs import Cost
+
+_SUMS: Final = ("answers", "tokens", "reported_ticks", "estimated_ticks", "ticks")
+_NAME_LENGTH: Final = 40
+
+
+def grouped_costs(
+    costs: Sequence[Cost], groups: Sequence[str], names: Mapping[int, str]
+) -> list[dict[str, Any]]:
+    """Return a row with sums for each value of `groups` (run, model, day); `names`: run names by id."""
+    parts: defaultdict[tuple[Any, ...], list[Cost]] = defaultdict(list)
+    for cost in costs:
+        parts[tuple(getattr(cost, name) for name in groups)].append(cost)
+    rows = []
+    row: dict[str, Any]
+    for key in sorted(parts):
+        row = {name: str(value) if name == "day" else value for name, value in zip(groups, key, strict=True)}
+        if "run" in row:
+            row["name"] = names.get(row["run"], "")
+        rows.append({**row, **total_costs(parts[key])})
+    return rows
+
+
+def total_costs(costs: Sequence[Cost]) -> dict[str, int]:
+    """Return the sums over all costs."""
+    return {name: sum(getattr(cost, name) for cost in costs) for name in _SUMS}
+
+
+def costs_csv(rows: Sequence[dict[str, Any]], groups: Sequence[str]) -> str:
+    """Return the rows as CSV with a heading."""
+    headings = [*_headings(groups), *_SUMS]
+    cells = ([*(row[name] for name in headings), usd(row["ticks"])] for row in rows)
+    return csv_text([[*headings, "usd"], *cells])
+
+
+def costs_table(rows: Sequence[dict[str, Any]], total: dict[str, int], groups: Sequence[str]) -> list[str]:
+    """Return the rows as a table with a heading and the total."""
+    names = _headings(groups)
+    shown = [(*(one_line(str(row[name]), _NAME_LENGTH) for name in names), *_numbers(row)) for row in rows]
+    last = ("total", *[""] * (len(names) - 1), *_numbers(total))
+    first = (*names, "answers", "tokens", "cost", "estimated part" if total["estimated_ticks"] else "")
+    right = frozenset(range(len(names), len(first)))
+    return layout.table([first, *shown, last], right=right)
+
+
+def _headings(groups: Sequence[str]) -> list[str]:
+    return [heading for name in groups for heading in ((name, "name") if name == "run" else (name,))]
+
+
+def _numbers(sums: dict[str, Any]) -> tuple[str, ...]:
+    part = text.dollars(sums["estimated_ticks"]) if sums["estimated_ticks"] else ""
+    return f"{sums['answers']:,}", f"{sums['tokens']:,}", text.dollars(sums["ticks"]), part

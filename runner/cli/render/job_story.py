@@ -1,0 +1,152 @@
+"""The story of one job: its state, prompt, answer, attempts and costs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from runner.cli.render import conversation, layout, text
+from runner.rules.explain import explain
+from runner.rules.redact import one_line, plain
+from runner.rules.states import JOB_MEANING, JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runner.db.runs import RunRow
+
+DatabaseRow: TypeAlias = Any  # of `db.stories`: its columns are attributes
+
+_MESSAGE_LENGTH: Final = 300
+_ROLE_LENGTH: Final = 12
+_TIMES: Final = ("marked_at_ms", "sent_at_ms", "accepted_at_ms", "collected_at_ms")
+_JOB_FACTS: Final = ("line", "custom_id", "model", "state", "error_code", "spent", "extras", "request_id")
+_ATTEMPT_FACTS: Final = (
+    *("attempt", "lane", "outcome", "http_status", "error_code", "error_message", "request_id", "polls"),
+    *("model", "finish_reason", "flaw", "prompt_tokens", "cached_tokens", "completion_tokens"),
+    "reasoning_tokens",
+    *("total_tokens", "ticks", "ticks_source", "possible_ticks", "prices_as_of"),
+)
+
+
+def story_object(
+    run: RunRow, job: DatabaseRow, attempts: Sequence[DatabaseRow], now_ms: int
+) -> dict[str, Any]:
+    """Return the object of `show --json` without the bodies."""
+    return {
+        "schema": 1,
+        "as_of": text.iso(now_ms),
+        "run": run.id,
+        **{name: getattr(job, name) for name in _JOB_FACTS},
+        "due_at": text.iso(job.due_at_ms) if job.finished_at_ms is None else None,
+        "finished_at": text.iso(job.finished_at_ms),
+        "attempts": [
+            {name: getattr(attempt, name) for name in _ATTEMPT_FACTS}
+            | {name.removesuffix("_ms"): text.iso(getattr(attempt, name)) for name in _TIMES}
+            for attempt in attempts
+        ],
+    }
+
+
+def story_lines(
+    run: RunRow,
+    job: DatabaseRow,
+    attempts: Sequence[DatabaseRow],
+    request: bytes,
+    answer: bytes | None,
+    *,
+    full: bool,
+) -> list[str]:
+    """Return a job's state, prompt and answer, attempts, and what comes next; `full`: the texts whole."""
+    parts = conversation.request_parts(request)
+    parts += conversation.answer_parts(answer) if answer is not None else []
+    return [
+        *_head(run, job),
+        "",
+        *_conversation(parts, full=full),
+        *_attempts(job, attempts),
+        *_next(run, job),
+    ]
+
+
+def _head(run: RunRow, job: DatabaseRow) -> list[str]:
+    why = f" ({plain(job.error_code)})" if job.error_code else ""
+    meaning = explain(job.error_code) if job.error_code else JOB_MEANING[JobState(job.state)]
+    return [
+        f"job {plain(job.custom_id)} of run {run.id}, {plain(run.name)}: {job.state}{why}",
+        f"  {meaning}",
+        f"  line {job.line:,} of {plain(run.input_path)}",
+        f"  model {plain(job.model)}",
+    ]
+
+
+def _conversation(parts: list[tuple[str, str]], *, full: bool) -> list[str]:
+    """Return each message beside the name of its role."""
+    rows = []
+    for name, words in parts:
+        first, *others = conversation.folded(words, full=full)
+        rows += [(one_line(name, _ROLE_LENGTH), first), *(("", line) for line in others)]
+    return layout.indented(layout.table(rows)) if rows else []
+
+
+def _attempts(job: DatabaseRow, attempts: Sequence[DatabaseRow]) -> list[str]:
+    lines = []
+    for attempt in attempts:
+        rows = [row for row in _facts(attempt) if row != ("meaning", explain(job.error_code or ""))]
+        lines += ["", *layout.indented(layout.facts(rows))]
+    return lines
+
+
+def _next(run: RunRow, job: DatabaseRow) -> list[str]:
+    """Return when the job is sent or polled next, or the command that sends it again."""
+    if job.state == JobState.PENDING:
+        return ["", f"  next attempt not before {text.timestamp(job.due_at_ms)}"]
+    if job.state == JobState.WAITING:
+        return ["", f"  asked for again at {text.timestamp(job.due_at_ms)}"]
+    if job.state in (JobState.FAILED, JobState.HELD, JobState.CANCELLED):
+        return ["", f"  to send it again: runner retry {run.id} --id {text.shell_word(plain(job.custom_id))}"]
+    return []
+
+
+def _facts(attempt: DatabaseRow) -> list[tuple[str, str]]:
+    rows = [
+        (f"attempt {attempt.attempt}", f"{attempt.outcome}, {attempt.lane}, worker {attempt.worker}"),
+        ("times", _times(attempt)),
+    ]
+    if attempt.request_id:
+        rows.append(("request_id", f"{plain(attempt.request_id)}, {text.count(attempt.polls, 'poll')}"))
+    if attempt.error_code:
+        status = f"HTTP {attempt.http_status}, " if attempt.http_status else ""
+        words = one_line(attempt.error_message or "", _MESSAGE_LENGTH)
+        rows.append(("error", f"{status}{plain(attempt.error_code)}" + (f": {words}" if words else "")))
+        meaning = explain(attempt.error_code)
+        if meaning and meaning != attempt.error_message:
+            rows.append(("meaning", meaning))
+    if attempt.total_tokens is not None:
+        rows.append(("tokens", _tokens(attempt)))
+    if attempt.ticks is not None:
+        rows.append(("cost", f"{text.dollars(attempt.ticks)} {attempt.ticks_source}"))
+    elif attempt.possible_ticks:
+        rows.append(("cost", f"up to {text.dollars(attempt.possible_ticks)}; nobody could read it"))
+    elif attempt.ticks_source:
+        rows.append(("cost", "unknown"))
+    return rows
+
+
+def _times(attempt: DatabaseRow) -> str:
+    """Return when an attempt began, and how long after that it was accepted and ended."""
+    began_ms = attempt.marked_at_ms
+    ended = "collected" if attempt.accepted_at_ms else "ended"
+    later = [
+        f"{name} +{text.duration((at - began_ms) / 1000)}"
+        for name, at in (("accepted", attempt.accepted_at_ms), (ended, attempt.collected_at_ms))
+        if at is not None
+    ]
+    return ", ".join([text.timestamp(began_ms), *later])
+
+
+def _tokens(attempt: DatabaseRow) -> str:
+    parts = (
+        (name, getattr(attempt, f"{name}_tokens")) for name in ("prompt", "cached", "completion", "reasoning")
+    )
+    shown = ", ".join(f"{name} {n:,}" for name, n in parts if n is not None)
+    return f"{attempt.total_tokens:,} ({shown}); {plain(attempt.model or 'unknown model')}"

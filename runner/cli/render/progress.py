@@ -1,0 +1,124 @@
+"""A run's progress as text: the plain line, and the facts that the live panel and `status` share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from runner.cli.render import text
+from runner.cli.render.ending_text import idle_reason
+from runner.cli.snapshot import FETCHABLE_MS
+from runner.rules.redact import one_line, plain
+from runner.rules.states import JobState
+
+if TYPE_CHECKING:
+    from runner.cli.snapshot import Snapshot
+
+_MODEL_LENGTH: Final = 24
+
+
+class Throughput(NamedTuple):
+    """Jobs ended per second, and seconds to go, from and to; each None while it is not known."""
+
+    jobs_per_s: float | None = None
+    eta_s: tuple[int, int] | None = None
+
+
+def progress_line(snapshot: Snapshot, throughput: Throughput) -> str:
+    """Return in one line how far a run is."""
+    first, *counts = job_counts(snapshot)
+    rate = throughput.jobs_per_s
+    parts = [
+        f"{first} ({percent_done(snapshot)} %)",
+        *counts,
+        *([f"{rate:.1f}/s"] if rate is not None else []),
+        money_text(snapshot),
+        f"{text.duration(snapshot.elapsed_s)} so far",
+        *([time_to_go(throughput.eta_s)] if snapshot.run.total > snapshot.done else []),
+        *([cost] if (cost := projected_cost(snapshot)) else []),
+        *attempt_counts(snapshot),
+    ]
+    line = f"{plain(snapshot.run.name)}: {', '.join(parts)}"
+    reason = idle_reason(snapshot)
+    return f"{line}; {reason}" if reason else line
+
+
+def percent_done(snapshot: Snapshot) -> int:
+    """Return how much of a run is done, rounded down."""
+    return 100 * snapshot.done // max(snapshot.run.total, 1)
+
+
+def job_counts(snapshot: Snapshot) -> list[str]:
+    """Return the number of jobs by state; failed, held and cancelled only if there are any."""
+    bad = (JobState.FAILED, JobState.HELD, JobState.CANCELLED)
+    return [
+        f"{snapshot.done:,} of {snapshot.run.total:,} done",
+        *(f"{snapshot.jobs(state):,} {state}" for state in bad if snapshot.jobs(state)),
+        f"{snapshot.outstanding:,} waiting",
+        f"{snapshot.jobs(JobState.PENDING):,} pending",
+    ]
+
+
+def projected_cost(snapshot: Snapshot) -> str | None:
+    """Return what the whole run may cost; None while that is not known, or when all is done."""
+    ticks = snapshot.projected_ticks
+    if ticks is None or not ticks or snapshot.done >= snapshot.run.total:
+        return None
+    return f"about {text.dollars(ticks)} in all"
+
+
+def limit_usage_text(snapshot: Snapshot) -> str | None:
+    """Return how much of the limits was used within the last minute; None if it is not known."""
+    if snapshot.limit_usage is None:
+        return None
+    view = snapshot.limit_usage.view
+    used = [
+        f"{text.short_number(n)} of {text.short_number(most)} {what}"
+        if most
+        else f"{text.short_number(n)} {what}"
+        for n, most, what in ((view.requests, view.rpm, "requests"), (view.tokens, view.tpm, "tokens"))
+    ]
+    waits = f"; the API asked to wait {text.duration(view.paused_s)}" if view.paused_s >= 1 else ""
+    return f"{', '.join(used)} a minute ({one_line(snapshot.limit_usage.model, _MODEL_LENGTH)}){waits}"
+
+
+def oldest_answer(snapshot: Snapshot) -> str | None:
+    """Return since when the oldest outstanding answer is out and how long it can be fetched; or None."""
+    if snapshot.oldest_out_ms is None:
+        return None
+    age_s = max(0, snapshot.as_of_ms - snapshot.oldest_out_ms) / 1000
+    left_s = FETCHABLE_MS / 1000 - age_s
+    return f"the oldest for {text.duration(age_s)}, {text.duration(left_s)} left to fetch it"
+
+
+def money_text(snapshot: Snapshot) -> str:
+    """Return the money spent and in doubt; with a budget what counts against it, and what is reserved."""
+    budget, doubt = snapshot.run.options.budget_ticks, snapshot.used_ticks - snapshot.spent_ticks
+    if budget is None:
+        return text.dollars(snapshot.spent_ticks) + (
+            f" (up to {text.dollars(doubt)} more in doubt)" if doubt else ""
+        )
+    reserved = snapshot.total_of("ticks", "reserved")
+    details = [
+        *([f"{text.dollars(doubt)} of it in doubt"] if doubt else []),
+        *([f"and {text.dollars(reserved)} reserved"] if reserved else []),
+    ]
+    used = f"{text.dollars(snapshot.used_ticks)} of {text.dollars(budget)}"
+    return f"{used} ({', '.join(details)})" if details else used
+
+
+def time_to_go(eta_s: tuple[int, int] | None) -> str:
+    """Return how much longer the run takes, from and to."""
+    if eta_s is None:
+        return "time to go unknown"
+    low, high = (text.duration(seconds) for seconds in eta_s)
+    return f"about {high} to go" if low == high else f"{low} to {high} to go"
+
+
+def attempt_counts(snapshot: Snapshot) -> list[str]:
+    """Return the number of polls, refusals for now and extra attempts; each only if there are any."""
+    polls = snapshot.total_of("attempts", "polls")
+    return [
+        *([text.count(polls, "poll")] if polls else []),
+        *([f"{snapshot.refused_for_now:,} told to come later"] if snapshot.refused_for_now else []),
+        *([f"{snapshot.extra_attempts:,} extra"] if snapshot.extra_attempts else []),
+    ]

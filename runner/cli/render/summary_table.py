@@ -1,0 +1,154 @@
+"""The summary of a run as a table for people, made from the summary object alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from runner.cli.render import layout, text
+from runner.rules.explain import explain
+from runner.rules.redact import one_line, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_ENDS: Final = ("succeeded", "failed", "held", "cancelled", "unfinished")
+_CODES_SHOWN: Final = 10
+_ID_LENGTH: Final = 60
+
+
+def summary_lines(summary: Mapping[str, Any], folder: str = "") -> list[str]:
+    """Lay a summary out. `folder` is put before the names of the files it tells of."""
+    return [
+        heading(summary),
+        "",
+        *layout.indented(_counts(summary, folder)),
+        "",
+        *layout.indented(facts(summary)),
+        *_warnings(summary),
+        *_flawed(summary),
+        *_failures(summary),
+    ]
+
+
+def heading(summary: Mapping[str, Any]) -> str:
+    """Name the run, its state and how long it took."""
+    paused = f" ({summary['paused_by']})" if summary["paused_by"] else ""
+    wall_s = summary["timing"]["wall_s"]
+    took = f" in {text.duration(wall_s)}" if wall_s is not None else ""
+    return f"run {summary['run']}, {plain(summary['name'])}: {summary['state']}{paused}{took}"
+
+
+def _counts(summary: Mapping[str, Any], folder: str) -> list[str]:
+    counts, files = summary["counts"], summary["files"]
+    places = {"succeeded": "results", "failed": "errors", "held": "errors"}
+    rows = []
+    for end in _ENDS:
+        if counts[end] or end == "succeeded":
+            file = files.get(places.get(end, ""))
+            rows.append((end, f"{counts[end]:,}", plain(f"{folder}{file['name']}") if file else ""))
+    rows.append(("total", f"{counts['total']:,}", ""))
+    return layout.table(rows, right=frozenset({1}))
+
+
+def facts(summary: Mapping[str, Any]) -> list[str]:
+    """Tell cost, budget, tokens, attempts and latency in a line each."""
+    tokens, attempts, timing = summary["tokens"], summary["attempts"], summary["timing"]
+    rows = [("cost", _cost(summary["cost"])), *_by_model(summary["cost"]["by_model"])]
+    if summary["budget"] is not None:
+        rows.append(("budget", _budget(summary["budget"])))
+    if tokens["total"]:
+        shown = (f"{name} {tokens[name]:,}" for name in ("prompt", "cached", "completion", "reasoning"))
+        rows.append(("tokens", f"{tokens['total']:,} ({', '.join(shown)})"))
+    extras = [f"{n:,} {reason.replace('_', ' ')}" for reason, n in attempts["extra"].items() if n]
+    rows.append(
+        (
+            "attempts",
+            f"{attempts['accepted']:,} accepted, {text.count(attempts['polls'], 'poll')}"
+            + (f", {attempts['refused_for_now']:,} told to come later" if attempts["refused_for_now"] else "")
+            + (f"; extra: {', '.join(extras)}" if extras else ""),
+        )
+    )
+    if timing["latency_p50_s"] is not None:
+        p50, p95 = (text.duration(timing[f"latency_{which}_s"]) for which in ("p50", "p95"))
+        rows.append(("latency", f"half within {p50}, 95 % within {p95}"))
+    return layout.facts(rows)
+
+
+def _by_model(by_model: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Give a line for each model where there are several."""
+    if len(by_model) < 2:
+        return []
+    ordered = sorted(by_model.items(), key=lambda item: -item[1]["ticks"])[:_CODES_SHOWN]
+    return [
+        ("", f"{text.dollars(of['ticks'])} {one_line(model, _ID_LENGTH)}, {text.count(of['jobs'], 'answer')}")
+        for model, of in ordered
+    ]
+
+
+def _cost(cost: Mapping[str, Any]) -> str:
+    reported, estimated = cost["reported_ticks"], cost["estimated_ticks"]
+    parts = [f"{text.dollars(reported)} reported by the API"] if reported or not estimated else []
+    if estimated:
+        parts.append(f"{text.dollars(estimated)} estimated")
+    if cost["possible_extra_ticks"]:
+        doubt = text.dollars(cost["possible_extra_ticks"])
+        parts.append(f"up to {doubt} more in doubt (fees for refused prompts, answers nobody could read)")
+    if cost["unknown_jobs"]:
+        parts.append(f"unknown for {text.count(cost['unknown_jobs'], 'answer')}")
+    return ", ".join(parts)
+
+
+def _budget(budget: Mapping[str, Any]) -> str:
+    used, reserved = text.dollars(budget["used_ticks"]), budget["reserved_ticks"]
+    told = f"{used} of {text.dollars(budget['ticks'])} used, possible extras counted"
+    return f"{told}; {text.dollars(reserved)} reserved for what is out" if reserved else told
+
+
+def _warnings(summary: Mapping[str, Any]) -> list[str]:
+    """Tell of answers that another model gave; the summary counts them as "asked -> returned"."""
+    pairs: Mapping[str, int] = summary["models_returned"]
+    told = [
+        f"warning: {text.count(n, 'answer')} came from another model than asked for: "
+        f"{one_line(pair, 2 * _ID_LENGTH)}"
+        for pair, n in list(pairs.items())[:_CODES_SHOWN]
+    ]
+    if len(pairs) > len(told):
+        told.append(f"… and {text.count(len(pairs) - len(told), 'other pair')} of models")
+    return ["", *layout.indented(told)] if told else []
+
+
+def _flawed(summary: Mapping[str, Any]) -> list[str]:
+    """Tell of answers that are there and may not be what was wanted."""
+    found = {flaw: n for flaw, n in summary["answers"].items() if n}
+    if not found:
+        return []
+    lines = _grouped(found, summary["examples"])
+    command = f"runner summary {summary['run']} --ids {next(iter(found))}"
+    return ["", "answers to look at", *layout.indented([*lines, f"to list them: {command}"])]
+
+
+def _failures(summary: Mapping[str, Any]) -> list[str]:
+    by_code: Mapping[str, int] = summary["errors"]["by_code"]
+    if not by_code:
+        return []
+    run, shown = summary["run"], dict(list(by_code.items())[:_CODES_SHOWN])
+    lines = _grouped(shown, summary["examples"], f"runner retry {run} --failed --code ")
+    more = len(by_code) - len(shown)
+    told = [f"… and {text.count(more, 'other cause')}"] if more > 0 else []
+    example = next((summary["examples"][code] for code in by_code if code in summary["examples"]), None)
+    if example is not None:
+        told.append(f"to look at one: runner show {run} {text.shell_word(one_line(example, _ID_LENGTH))}")
+    return ["", "failures", *layout.indented([*lines, *told])]
+
+
+def _grouped(counts: Mapping[str, int], examples: Mapping[str, str], command: str = "") -> list[str]:
+    """Write each word with its count, an example, what it means, and the command for just those."""
+    rows = [
+        (f"{n:,}", plain(word), f"such as {one_line(examples[word], _ID_LENGTH)}" if word in examples else "")
+        for word, n in counts.items()
+    ]
+    lines = []
+    for word, line in zip(counts, layout.table(rows, right=frozenset({0})), strict=True):
+        lines += [line, *(f"    {one}" for one in layout.wrapped(explain(word), layout.WIDTH - 6) if one)]
+        lines += [f"    {command}{text.shell_word(plain(word))}"] if command else []
+    return lines

@@ -1,0 +1,36 @@
+"""A budget given on the command line: kept with the run, refused if the price of a model is unknown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runner.db import budget, runs
+from runner.rules.errors import UsageError
+from runner.rules.prices import day_of, own_prices, row_of
+
+if TYPE_CHECKING:
+    from runner.db.session import Database
+    from runner.settings import Settings
+
+
+def effective_budget(database: Database, run_id: int, given_ticks: int | None) -> int | None:
+    """Return the run's budget in ticks: the one given (0 is `none`), else the one it has; None is none."""
+    if given_ticks is not None:
+        return given_ticks or None
+    with database.read() as connection:
+        run = runs.find(connection, run_id)
+    return run.options.budget_ticks if run else None
+
+
+def require_prices(database: Database, settings: Settings, run_id: int) -> None:
+    """Raise UsageError if a job of the run names a model without a known price."""
+    own, at = own_prices(settings.prices), day_of(database.now_ms())
+    with database.read() as connection:
+        unpriced = [model for model in budget.models(connection, run_id) if row_of(model, at, own) is None]
+    if unpriced:
+        raise UsageError(
+            f"a budget needs the price of every model, and nobody knows that of {', '.join(unpriced)}",
+            where=("nothing was sent",),
+            fix=f'put [prices."{unpriced[0]}"] with input = … and output = … (USD per million tokens)'
+            " in runner.toml, or give --budget none",
+        )

@@ -1,0 +1,28 @@
+"""Ask before something is removed, given up or paid for."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from runner.cli.printing import print_escaped, print_json
+from runner.rules.errors import UsageError
+
+
+def confirm(what: str, *, yes: bool, dry_run: bool, as_json: bool) -> bool:
+    """Return whether to do `what`; with `dry_run` print it and return False.
+
+    Asks on a terminal; elsewhere raises UsageError unless --yes was given.
+    """
+    if dry_run:
+        if as_json:
+            print_json({"schema": 1, "would": what})
+        else:
+            print_escaped(f"would {what}")
+        return False
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise UsageError(f"nobody is there to ask: this would {what}", fix="add --yes, or --dry-run to look")
+    return click.confirm(f"{what}?", err=True)

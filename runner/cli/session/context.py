@@ -1,0 +1,100 @@
+"""Settings, database and run of a command."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner import settings as settings_of
+from runner.cli.printing import print_note
+from runner.rules.errors import UsageError
+from runner.rules.states import RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sqlalchemy import Connection
+
+    from runner.db.runs import RunRow
+    from runner.db.session import Database
+    from runner.settings import Settings
+
+_AT_WORK = (RunState.RUNNING, RunState.WAITING, RunState.PAUSED, RunState.LOADING)
+
+
+def read_settings(flags: Mapping[str, object] | None = None) -> Settings:
+    """Return the settings in force; print a warning for unknown names."""
+    settings = settings_of.load(os.environ, Path.cwd(), flags)
+    for warning in settings.warnings:
+        print_note(f"warning: {warning}")
+    return settings
+
+
+def require_key(settings: Settings) -> None:
+    """Raise UsageError if no API key is set."""
+    if settings.api_key is None:
+        raise UsageError(
+            "no API key is set",
+            fix="export XAI_API_KEY=xai-…, or name a file that holds it in XAI_API_KEY_FILE",
+        )
+
+
+@contextmanager
+def existing_database(settings: Settings) -> Iterator[Database]:
+    """Open a database that is there. Raises UsageError if there is none yet."""
+    if settings.embedded and not (settings.home / "runner.db").exists():
+        raise UsageError("there are no runs yet", fix="runner run FILE starts the first one")
+    with any_database(settings) as database:
+        yield database
+
+
+@contextmanager
+def any_database(settings: Settings) -> Iterator[Database]:
+    """Open the database; an embedded one is upgraded to this schema, a shared one must have it."""
+    from runner.db import migrate
+    from runner.db.session import Database
+    from runner.db.stopwatch import ANSWER_S
+    from runner.embedded import schema
+    from runner.embedded.home import Home
+
+    database = Database(settings.effective_database_url, answer_s=ANSWER_S)
+    try:
+        if settings.embedded:
+            schema.bring_up(Home(settings.home), database)
+        else:
+            migrate.need_head(database)
+        yield database
+    finally:
+        database.close()
+
+
+def find_run(connection: Connection, word: str, *, removing: bool = False) -> RunRow:
+    """Return a run by its id or name; one that is half removed only with `removing`.
+
+    Raises UsageError with the nearest name.
+    """
+    from runner.db import runs
+
+    found = runs.find(connection, int(word)) if word.isascii() and word.isdigit() and len(word) < 10 else None
+    found = found or runs.namesake(connection, word)
+    if found is None:
+        near = difflib.get_close_matches(word, [run.name for run in runs.all_runs(connection)], n=1)
+        meant = f'; did you mean "{near[0]}"?' if near else ""
+        raise UsageError(f"there is no run {word}{meant}", fix="runner list shows the runs")
+    if found.state is RunState.REMOVING and not removing:
+        raise UsageError(f"run {found.id} is being removed", fix=f"runner rm {found.id} finishes that")
+    return found
+
+
+def latest_run(connection: Connection) -> RunRow:
+    """Return the run that is at work, else the newest one. Raises UsageError if there is none."""
+    from runner.db import runs
+
+    working = runs.in_states(connection, _AT_WORK)
+    found = working or runs.all_runs(connection)[:1]
+    if not found:
+        raise UsageError("there are no runs yet", fix="runner run FILE starts the first one")
+    return found[-1]

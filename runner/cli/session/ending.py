@@ -1,0 +1,76 @@
+"""Read what is worth printing of a run that stops: outstanding answers, held jobs and their price."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from runner.cli.render import ending_text
+from runner.cli.render.suggestions import RetryCost, suggestion_lines
+from runner.cli.session.run_state import fetchable_until_ms
+from runner.db import by_user
+from runner.db.by_user import Chosen
+from runner.engine import doubt
+from runner.rules.states import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Row
+
+    from runner.cli.snapshot import Snapshot
+    from runner.db.session import Database
+    from runner.engine.doubt import Pricing
+    from runner.settings import Settings
+
+_HELD: Final = frozenset({JobState.HELD})
+
+
+def ending_lines(database: Database, snapshot: Snapshot, command: str, settings: Settings) -> list[str]:
+    """Return why a stopped run is paused, what is still out, and what can be done about held jobs."""
+    return [
+        *ending_text.paused_lines(snapshot, command),
+        *read_outstanding_lines(database, snapshot),
+        *read_suggestions(database, snapshot, settings),
+    ]
+
+
+def read_outstanding_lines(database: Database, snapshot: Snapshot) -> list[str]:
+    """Return how many answers are out and until when they can be fetched; [] if there is none."""
+    return ending_text.outstanding_lines(snapshot, fetchable_until_ms(database, snapshot.run.id))
+
+
+def read_suggestions(database: Database, snapshot: Snapshot, settings: Settings) -> list[str]:
+    """Return what can be done about the held jobs of a run, in a line or two; [] if there is none."""
+    if not snapshot.jobs(JobState.HELD):
+        return []
+    pricing = replace(doubt.pricing_by(settings.base_url, settings.prices), counts=snapshot.counts)
+    run_id, now_ms = snapshot.run.id, snapshot.as_of_ms
+    with database.read() as connection:
+        lost = by_user.matching(connection, run_id, Chosen(states=_HELD, lost=True))
+        held = by_user.matching(connection, run_id, Chosen(states=_HELD))
+    return suggestion_lines(
+        run_id, lost=retry_cost(lost, now_ms, pricing), held=retry_cost(held, now_ms, pricing)
+    )
+
+
+def retry_cost(groups: Sequence[Row[Any]], now_ms: int, pricing: Pricing) -> RetryCost:
+    """Return what sending groups of jobs again may cost; the groups are those of `by_user.matching`."""
+    ticks = [
+        doubt.likely_ticks(
+            group.model,
+            round(group.prompt_tokens),
+            None if group.output_tokens_max is None else round(group.output_tokens_max),
+            now_ms,
+            pricing,
+        )
+        for group in groups
+    ]
+    return RetryCost(
+        jobs=sum(group.n for group in groups),
+        expired=sum(group.n for group in groups if group.error_code == "expired"),
+        known_ticks=sum(
+            group.n * each for group, each in zip(groups, ticks, strict=True) if each is not None
+        ),
+        has_unknown=None in ticks,
+    )

@@ -1,0 +1,77 @@
+"""A command's lease of the engine of the state folder; with shared servers there is nothing to lease."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from runner.embedded.attach import attach
+from runner.rules.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.embedded.attach import Attachment
+    from runner.settings import Settings
+
+_ENDS_S: Final = 90.0  # what is in flight may take a minute and more
+
+
+class EngineLease:
+    """Made by `engine_lease`. `attachment` is None with shared servers."""
+
+    def __init__(self, attachment: Attachment | None) -> None:
+        self.attachment = attachment
+        self._starting: threading.Thread | None = None
+        self._error: UserError | None = None
+
+    def start_early(self) -> None:
+        """Begin to start an engine in a thread if none is alive."""
+        if self.attachment is not None and not self.attachment.alive():
+            self._starting = threading.Thread(target=self._start, name="engine-start", daemon=True)
+            self._starting.start()
+
+    def is_at_work(self) -> bool:
+        """Return whether workers are there already, so that a notification reaches them.
+
+        Raises UsageError where the engine has another key or base URL.
+        """
+        if self._starting is not None:
+            if self._starting.is_alive():
+                return False
+        elif self.attachment is not None and not self.attachment.alive():
+            return False
+        self.wait_ready()
+        return True
+
+    def wait_ready(self) -> None:
+        """Wait until an engine is ready; start one if none is alive. Raises UsageError, Unreachable."""
+        if self._starting is not None:
+            self._starting.join()
+            self._starting = None
+            if self._error is not None:
+                raise self._error
+        elif self.attachment is not None:
+            self.attachment.start()
+
+    def end(self) -> bool:
+        """Give the lease back and wait for the engine to end; return False if others keep it alive."""
+        return self.attachment is not None and self.attachment.end(_ENDS_S)
+
+    def _start(self) -> None:
+        try:
+            if self.attachment is not None:
+                self.attachment.start()
+        except UserError as error:
+            self._error = error
+
+
+@contextmanager
+def engine_lease(settings: Settings) -> Iterator[EngineLease]:
+    """Lease the engine for the length of the block, if one is alive or is started in it."""
+    if not settings.embedded:
+        yield EngineLease(None)
+        return
+    with attach(settings, need_engine=False) as attachment:
+        yield EngineLease(attachment)

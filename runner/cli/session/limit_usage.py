@@ -1,0 +1,66 @@
+"""How much of the API's limits is in use, read from the limiter; unknown while it cannot be reached."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final, Self
+
+from runner.rules.errors import Unreachable
+from runner.settings import socket_path
+
+if TYPE_CHECKING:
+    from runner.limiter.look import Look, Use
+    from runner.settings import Settings
+
+_EACH_S: Final = 1.0
+
+
+class LimitUsageReader:
+    """Reads at most once a second; never raises and never waits for long. Use it with `with`.
+
+    Left to the garbage collector, its connection is closed at a moment when Ctrl-C is lost.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._look: Look | None = None
+        self._usage: Use | None = None
+        self._next_s = 0.0
+
+    def read(self) -> Use | None:
+        """Return the bucket with the largest share in use; None while it is unknown."""
+        now_s = time.monotonic()
+        if now_s >= self._next_s:
+            self._next_s = now_s + _EACH_S
+            self._usage = self._busiest()
+        return self._usage
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *about: object) -> None:
+        """Close the connection."""
+        if self._look is not None:
+            self._look.close()
+            self._look = None
+
+    def _busiest(self) -> Use | None:
+        if self._settings.redis_url is None and not socket_path(self._settings.home).exists():
+            return None  # no engine is at work, and redis-py need not be imported to learn that
+        try:
+            if self._look is None:
+                from runner.limiter.look import Look
+
+                key = self._settings.api_key
+                self._look = Look(self._settings.effective_redis_url, key.fingerprint if key else None)
+            uses = [use for use in self._look.uses() if use.view.requests]
+        except Unreachable:
+            return None
+        return max(uses, key=_share, default=None)
+
+
+def _share(use: Use) -> tuple[float, int]:
+    """Return the share of the binding limit in use, and the number of requests to break ties."""
+    view = use.view
+    shares = [n / most for n, most in ((view.requests, view.rpm), (view.tokens, view.tpm)) if most]
+    return max(shares, default=0.0), view.requests

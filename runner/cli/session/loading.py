@@ -1,0 +1,120 @@
+"""Load a job file and print how that goes: what `run` and `load` share."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from runner.cli.printing import print_note
+from runner.cli.render.load_notes import loaded_lines, loading_line
+from runner.cli.session.display import is_live_terminal
+from runner.embedded.home import Home
+from runner.engine.doubt import pricing_by
+from runner.intake.load import keep_stdin, load
+from runner.rules.estimate import Tally, estimate
+from runner.rules.prices import day_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.db.runs import RunOptions
+    from runner.db.session import Database
+    from runner.intake.load import Loaded
+    from runner.intake.reading import Shaping
+    from runner.settings import Settings
+
+_PROGRESS_EACH_S: Final = 5.0
+_HARMLESS: Final = frozenset({"retired-model"})  # the other warnings may be typing errors
+
+
+def source_of(file: Path, name: str | None, settings: Settings) -> tuple[Path, str | None]:
+    """Return the file to read and the run's name; stdin is kept in the state folder, named by its content."""
+    if str(file) != "-":
+        return file, name
+    home = Home(settings.home)
+    home.prepare()
+    kept = keep_stdin(sys.stdin.buffer, home.path / "stdin")
+    return kept, name or f"stdin-{kept.stem[:8]}"
+
+
+def load_file(
+    database: Database,
+    source: Path,
+    settings: Settings,
+    *,
+    name: str | None,
+    new: bool,
+    shaping: Shaping,
+    options: RunOptions,
+    quiet: bool,
+) -> Loaded:
+    """Load a file as a run, or find its run, and print which. Raises JobFileError and UsageError."""
+    pricing = pricing_by(settings.base_url, settings.prices)
+    tally = Tally(day_of(database.now_ms()), pricing.prices)
+    loaded = load(
+        database,
+        source,
+        name=name,
+        new=new,
+        shaping=shaping,
+        options=options,
+        lock=lambda sha256: loading_lock(settings, sha256),
+        progress=_no_progress if quiet else _LoadProgress(),
+        tally=tally,
+    )
+    if not quiet:
+        is_other_path = not loaded.created and Path(loaded.input_path) != source.resolve()
+        for line in loaded_lines(loaded, is_other_path=is_other_path):
+            print_note(line)
+        if loaded.created and is_live_terminal():
+            from runner.cli.render.check_report import estimate_line
+
+            found = estimate(tally, rpm=options.rpm, tpm=options.tpm, base_host=pricing.base_host)
+            print_note(estimate_line(found))
+    return loaded
+
+
+def may_go_on(loaded: Loaded, *, yes: bool) -> bool:
+    """Return whether to send the jobs; ask on a terminal about warnings, or content that is loaded already.
+
+    Without a terminal return True.
+    """
+    doubts = [warning for warning in loaded.warnings if warning.code not in _HARMLESS]
+    if yes or not (doubts or loaded.twin) or not is_live_terminal() or not sys.stdin.isatty():
+        return True
+    return click.confirm("send the jobs as they are?", default=True, err=True)
+
+
+@contextmanager
+def loading_lock(settings: Settings, sha256: str) -> Iterator[None]:
+    """Hold the lock that only one loader of this content has; of no effect with shared servers."""
+    if not settings.embedded:  # the database has a lock of its own for that
+        yield
+        return
+    lock = Home(settings.home).load_lock(sha256)
+    lock.exclusive()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+class _LoadProgress:
+    """Prints every few seconds how far reading is."""
+
+    def __init__(self) -> None:
+        self._next_s = time.monotonic() + _PROGRESS_EACH_S
+
+    def __call__(self, lines: int, size_bytes: int) -> None:
+        if time.monotonic() >= self._next_s:
+            self._next_s = time.monotonic() + _PROGRESS_EACH_S
+            print_note(loading_line(lines, size_bytes))
+
+
+def _no_progress(_lines: int, _bytes: int) -> None:
+    pass

@@ -1,0 +1,89 @@
+"""Remove runs, and find what `prune` removes: old runs and old files of the state folder."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from runner.cli.session.loading import loading_lock
+from runner.db import intake, removal, runs
+from runner.rules.errors import UsageError
+from runner.rules.states import RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from runner.db.removal import Holds
+    from runner.db.runs import RunRow
+    from runner.db.session import Database
+    from runner.settings import Settings
+
+_REPORTS: Final = "bug-*.txt"
+_COPIES: Final = "runner.db.*"  # made before an upgrade
+_IN_USE: Final = ("-wal", "-shm")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OldData:
+    """What `prune` removes: runs with what they hold, files with their size in bytes."""
+
+    runs: Sequence[tuple[RunRow, Holds]]
+    files: Sequence[tuple[Path, int]]
+
+
+def find_old_data(database: Database, settings: Settings, older_than_s: float, keep: int) -> OldData:
+    """Return the runs that ended so long ago, but the newest `keep` of each name, and files as old."""
+    before_ms = database.now_ms() - int(older_than_s * 1000)
+    with database.read() as connection:
+        known = runs.all_runs(connection)
+        chosen = [
+            run for run in _beyond(known, keep) if run.is_over and (run.finished_at_ms or 0) < before_ms
+        ]
+        old_runs = [(run, removal.holds(connection, run.id)) for run in chosen]
+    needed = {run.input_path for run in known if run not in chosen}
+    files = _old_files(settings.home, needed, older_than_s) if settings.embedded else ()
+    return OldData(runs=old_runs, files=sorted(files))
+
+
+def remove_run(settings: Settings, database: Database, run: RunRow) -> None:
+    """Remove a run, also one that is half loaded. Raises UsageError if a job of it is on its way."""
+    with ExitStack() as locks:
+        if run.state is RunState.LOADING:  # a loader that lives is waited for, and its run is whole then
+            locks.enter_context(loading_lock(settings, run.identity))
+            locks.enter_context(intake.shared_lock(database, run.identity))
+        with database.write() as connection:
+            begun = removal.begin(connection, run.id, run.state)
+    if not begun:
+        raise at_work_error(run)
+    removal.remove(database, run.id)
+
+
+def at_work_error(run: RunRow) -> UsageError:
+    """Return the error for a run that cannot be removed yet."""
+    return UsageError(
+        f"run {run.id} is {run.state} and has work on its way; it was not removed",
+        fix=f"runner cancel {run.id} ends it; remove it when its answers are in",
+    )
+
+
+def _beyond(newest_first: Sequence[RunRow], keep: int) -> Iterator[RunRow]:
+    """Yield the runs without the newest few of each name."""
+    seen: dict[str, int] = {}
+    for run in newest_first:
+        seen[run.name] = seen.get(run.name, 0) + 1
+        if seen[run.name] > keep:
+            yield run
+
+
+def _old_files(home: Path, needed: set[str], older_than_s: float) -> Iterator[tuple[Path, int]]:
+    candidates = [*(home / "logs").glob(_REPORTS), *home.glob(_COPIES)]
+    candidates += [path for path in (home / "stdin").glob("*") if str(path.resolve()) not in needed]
+    before_s = time.time() - older_than_s
+    for path in candidates:
+        if path.is_file() and not path.name.endswith(_IN_USE):
+            facts = path.stat()
+            if facts.st_mtime < before_s:
+                yield path, facts.st_size

@@ -1,0 +1,160 @@
+"""Load a job file as a run, follow it, write its files: what `run` does."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.cli.printing import print_escaped, print_json, print_note
+from runner.cli.render.ending_text import rerun_command
+from runner.cli.render.summary_table import summary_lines
+from runner.cli.session import budget, work
+from runner.cli.session.context import any_database, require_key
+from runner.cli.session.ending import ending_lines
+from runner.cli.session.loading import load_file, may_go_on, source_of
+from runner.cli.session.run_state import read_snapshot
+from runner.db import runs
+from runner.db.runs import RunOptions
+from runner.intake.reading import Shaping
+from runner.output.claim import claim, mark_of
+from runner.output.files import check_place, default_output, paths
+from runner.output.write import write_run
+from runner.rules.errors import UsageError
+from runner.rules.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from runner.cli.flags import RunFlags
+    from runner.cli.session.engine_lease import EngineLease
+    from runner.db.session import Database
+    from runner.intake.load import Loaded
+    from runner.output.files import Paths
+    from runner.output.write import Written
+    from runner.settings import Settings
+
+
+def run_file(settings: Settings, lease: EngineLease, file: Path, flags: RunFlags) -> int:
+    """Load `file` ("-" is stdin), work until its run stops, write its files; return the exit code."""
+    source, name = source_of(file, flags.name, settings)
+    targets = paths(flags.output or default_output(source if str(file) != "-" else Path(name or "stdin")))
+    _check(source, targets)
+    if flags.new:  # it has no files yet, so these would be another run's: refused before anything is loaded
+        claim(targets, mark="", force=flags.force)
+    with any_database(settings) as database:
+        loaded = load_file(
+            database,
+            source,
+            settings,
+            name=name,
+            new=flags.new,
+            shaping=_shaping(flags),
+            options=_options(flags, None),
+            quiet=flags.quiet,
+        )
+        call = _RunCall(
+            settings=settings, database=database, lease=lease, targets=targets, flags=flags, file=str(file)
+        )
+        return call.work_and_write(loaded)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RunCall:
+    """One call of the command, from the loaded run to its exit code."""
+
+    settings: Settings
+    database: Database
+    lease: EngineLease
+    targets: Paths
+    flags: RunFlags
+    file: str
+
+    def work_and_write(self, loaded: Loaded) -> int:
+        """Work until the run stops, write its files, print its summary; return the exit code."""
+        run = read_snapshot(self.database, loaded.run_id).run
+        claim(self.targets, mark_of(run), force=self.flags.force)
+        if run.is_over:
+            if not self.flags.quiet:
+                print_note(f"run {run.id} has {run.state} before; its files are written again")
+            return self._write(run.id)
+        require_key(self.settings)
+        if not may_go_on(loaded, yes=self.flags.yes):
+            print_note(f"nothing was sent; run {run.id} stays loaded")
+            return ExitCode.USAGE
+        return self._work(run.id)
+
+    def _work(self, run_id: int) -> int:
+        budget_ticks = budget.effective_budget(self.database, run_id, self.flags.budget)
+        if budget_ticks is not None:
+            budget.require_prices(self.database, self.settings, run_id)
+        with self.database.write() as connection:
+            output = str(self.targets.results.absolute())
+            runs.adopt(connection, run_id, options=_options(self.flags, budget_ticks), output_path=output)
+        work.activate_run(self.database, run_id, self.lease)
+        end = work.follow_run(
+            self.settings,
+            self.database,
+            run_id,
+            self.lease,
+            quiet=self.flags.quiet,
+            verbose=self.flags.verbose,
+            timeout_s=self.flags.timeout,
+        )
+        if end.left_by is None:
+            return self._write(run_id)
+        command, as_json = self._continue_command(run_id), self.flags.as_json
+        work.leave_run(self.database, run_id, self.lease, command=command, as_json=as_json)
+        return end.left_by
+
+    def _write(self, run_id: int) -> int:
+        written = write_run(self.database, run_id, self.targets.results, force=self.flags.force)
+        snapshot = read_snapshot(self.database, run_id)
+        self._print_summary(written)
+        for line in ending_lines(self.database, snapshot, self._continue_command(run_id), self.settings):
+            print_note(line)
+        work.call_on_end(self.database, run_id)
+        return work.exit_code_of(snapshot)
+
+    def _print_summary(self, written: Written) -> None:
+        if self.flags.as_json:
+            print_json(written.summary)
+        elif not self.flags.quiet:
+            for line in summary_lines(written.summary, _folder_of(written)):
+                print_escaped(line)
+
+    def _continue_command(self, run_id: int) -> str:
+        """Return the command that goes on with a run: the same one, or by id if the input was stdin."""
+        return f"runner start {run_id}" if self.file == "-" else rerun_command(sys.argv[1:])
+
+
+def _folder_of(written: Written) -> str:
+    """Return the folder of the written files with a slash at its end; "" for the current one."""
+    folder = str(written.paths.results.parent)
+    return "" if folder == "." else f"{folder}/"
+
+
+def _check(source: Path, targets: Paths) -> None:
+    """Raise UsageError for outputs that cannot be written, or that are the input."""
+    for target in targets:
+        check_place(target)
+        if source.exists() and target.exists() and target.samefile(source):
+            raise UsageError(f"{target} is the job file itself", fix="name another output with -o")
+
+
+def _shaping(flags: RunFlags) -> Shaping:
+    return Shaping(model=flags.model, skip_bad=flags.skip_bad, strict=flags.strict, tpm=flags.tpm or None)
+
+
+def _options(flags: RunFlags, budget_ticks: int | None) -> RunOptions:
+    return RunOptions(
+        rpm=flags.rpm,
+        tpm=flags.tpm,
+        max_attempts=flags.max_attempts,
+        on_ambiguous=flags.on_ambiguous,
+        max_waiting=flags.max_waiting,
+        limit=flags.limit,
+        max_failures=flags.max_failures,
+        fail_on=flags.fail_on,
+        on_end=flags.on_end,
+        budget_ticks=budget_ticks,
+    )

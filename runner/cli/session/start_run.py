@@ -1,0 +1,96 @@
+"""Start a run that is loaded, and follow it or leave it to the engine: what `start` and `resume` do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from runner.cli.printing import print_escaped, print_json, print_note
+from runner.cli.render.ending_text import NO_WORKERS
+from runner.cli.render.summary_table import summary_lines
+from runner.cli.session import budget, work
+from runner.cli.session.context import existing_database, find_run, require_key
+from runner.cli.session.ending import ending_lines
+from runner.cli.session.fleet import count_live_workers
+from runner.cli.session.run_state import read_live_object, read_snapshot, read_summary
+from runner.db import runs
+from runner.rules.errors import UsageError
+from runner.rules.states import RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runner.cli.flags import StartFlags
+    from runner.cli.session.engine_lease import EngineLease
+    from runner.db.session import Database
+    from runner.settings import Settings
+
+
+def start_run(
+    settings: Settings, lease: EngineLease, run: str, changes: Mapping[str, int | None], flags: StartFlags
+) -> int:
+    """Start a run with some of its options changed; return the exit code."""
+    with existing_database(settings) as database:
+        with database.read() as connection:
+            found = find_run(connection, run)
+        if found.state is RunState.LOADING:
+            raise UsageError(f"run {found.id} is still being loaded", fix="load its file again")
+        if not found.is_over:
+            require_key(settings)
+            _change(
+                settings,
+                database,
+                found.id,
+                {**changes, "on_end": flags.on_end, "is_detached": flags.detach},
+            )
+            if flags.detach and lease.attachment is not None:
+                lease.attachment.detach()
+            work.activate_run(database, found.id, lease)
+        if flags.detach:
+            return _detach(settings, database, found.id, flags)
+        end = work.follow_run(
+            settings,
+            database,
+            found.id,
+            lease,
+            quiet=flags.quiet,
+            verbose=flags.verbose,
+            timeout_s=flags.timeout,
+        )
+        if end.left_by is not None:
+            command = f"runner start {found.id}"
+            work.leave_run(database, found.id, lease, command=command, as_json=flags.as_json)
+            return end.left_by
+        code = _print_end(settings, database, found.id, as_json=flags.as_json, quiet=flags.quiet)
+        work.call_on_end(database, found.id)
+        return code
+
+
+def _change(settings: Settings, database: Database, run_id: int, changes: Mapping[str, Any]) -> None:
+    if changes.get("budget_ticks"):
+        budget.require_prices(database, settings, run_id)
+    with database.write() as connection:
+        runs.change(connection, run_id, **changes)
+
+
+def _detach(settings: Settings, database: Database, run_id: int, flags: StartFlags) -> int:
+    """Print that the run is at work, or that no worker is alive; return exit code 0."""
+    if not flags.quiet:
+        is_idle = not settings.embedded and not count_live_workers(database)
+        state = NO_WORKERS if is_idle else f"run {run_id} is at work"
+        print_note(f"{state}; to watch it: runner watch {run_id}")
+    if flags.as_json:
+        print_json(read_live_object(database, read_snapshot(database, run_id)))
+    return 0
+
+
+def _print_end(settings: Settings, database: Database, run_id: int, *, as_json: bool, quiet: bool) -> int:
+    """Print the summary of a run that has stopped; return the exit code."""
+    snapshot = read_snapshot(database, run_id)
+    if as_json:
+        print_json(read_live_object(database, snapshot))
+    elif not quiet:
+        for line in summary_lines(read_summary(database, snapshot)):
+            print_escaped(line)
+    for line in ending_lines(database, snapshot, f"runner resume {run_id}", settings):
+        print_note(line)
+    return work.exit_code_of(snapshot)

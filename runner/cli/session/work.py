@@ -1,0 +1,119 @@
+"""Start a run and follow it: what `run`, `start` and `resume` share."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from runner.cli.printing import print_json, print_note
+from runner.cli.render import ending_text
+from runner.cli.session.display import choose_display, is_live_terminal
+from runner.cli.session.ending import read_outstanding_lines
+from runner.cli.session.fleet import count_live_workers, fleet_watch
+from runner.cli.session.follow import Follower
+from runner.cli.session.limit_usage import LimitUsageReader
+from runner.cli.session.run_state import read_live_object, read_snapshot
+from runner.cli.session.stop_signal import StopSignal
+from runner.db import runs
+from runner.db.counters import Deltas
+from runner.embedded import on_end
+from runner.engine import closing
+from runner.rules.exit_codes import ExitCode, of_run
+from runner.rules.states import JobState
+
+if TYPE_CHECKING:
+    from runner.cli.session.engine_lease import EngineLease
+    from runner.cli.session.follow import FollowEnd
+    from runner.cli.snapshot import Snapshot
+    from runner.db.session import Database
+    from runner.settings import Settings
+
+
+def activate_run(database: Database, run_id: int, lease: EngineLease) -> None:
+    """Mark a run as running, start an engine if needed, and notify the workers.
+
+    Raises UsageError, Unreachable.
+    """
+    is_there = lease.is_at_work()  # raises for another key before the run is changed
+    now_ms = database.now_ms()
+    with database.write() as connection:
+        runs.start(connection, run_id, now_ms)
+        closing.close(connection, run_id, now_ms, Deltas(0))  # its limit may be reached, all be done
+    if is_there:
+        _notify_workers(database, run_id)
+    else:
+        lease.wait_ready()  # new workers look for work by themselves
+
+
+def follow_run(
+    settings: Settings,
+    database: Database,
+    run_id: int,
+    lease: EngineLease,
+    *,
+    quiet: bool,
+    verbose: bool,
+    timeout_s: float | None,
+) -> FollowEnd:
+    """Show a run until it stops, the time is up or a signal requests a stop."""
+    with (
+        StopSignal() as stop,
+        choose_display(quiet=quiet) as display,
+        LimitUsageReader(settings) as limit_usage,
+    ):
+        follower = Follower(
+            database=database,
+            run_id=run_id,
+            display=display,
+            stop=stop,
+            engine=lease.attachment,
+            timeout_s=timeout_s,
+            limit_usage=limit_usage if is_live_terminal() and not quiet else None,  # only the panel shows it
+            fleet=fleet_watch(settings, database),
+            verbose=verbose,
+        )
+        end = follower.follow()
+    if end.left_by is not None:
+        in_time = end.left_by is not ExitCode.TIMEOUT
+        print_note(ending_text.STOPPING if in_time else "the time is up; finished work is saved")
+    return end
+
+
+def leave_run(database: Database, run_id: int, lease: EngineLease, *, command: str, as_json: bool) -> None:
+    """Give the lease back after a signal or a timeout; print what is still out and how to go on."""
+    goes_on = not lease.end()
+    snapshot = read_snapshot(database, run_id)
+    for line in (ending_text.done_text(snapshot), *read_outstanding_lines(database, snapshot)):
+        print_note(line)
+    if goes_on and lease.attachment is None and not count_live_workers(database):
+        print_note(ending_text.NO_WORKERS)
+    elif goes_on:
+        print_note(f"the work goes on without this command; to watch it: runner watch {run_id}")
+    print_note(f"to go on: {command}")
+    if as_json:
+        print_json(read_live_object(database, snapshot))
+
+
+def call_on_end(database: Database, run_id: int) -> None:
+    """Call the user's --on-end command, if there is one; its output goes to stderr."""
+    trouble = on_end.call(database, run_id, to=sys.stderr)
+    if trouble:
+        print_note(f"warning: {trouble}")
+
+
+def exit_code_of(snapshot: Snapshot) -> ExitCode:
+    """Return the exit code of a run that has stopped."""
+    failed, held = snapshot.jobs(JobState.FAILED), snapshot.jobs(JobState.HELD)
+    return of_run(snapshot.run.state, snapshot.run.pause_reason, failed=failed, held=held)
+
+
+def _notify_workers(database: Database, run_id: int) -> None:
+    """Notify the workers; if that is lost, they only look a few seconds later."""
+    from kombu.exceptions import OperationalError
+
+    from runner import hints
+
+    try:
+        hints.ring(database, run_id)
+    except OperationalError:
+        print_note("warning: Redis does not answer; the workers begin when it does")
