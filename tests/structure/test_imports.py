@@ -1,6 +1,7 @@
 """Imports point one way: faces, then embedded, then stages (never each other), then doors, then rules."""
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,21 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__main__": {"cli"},
     "__init__": set(),
 }
+TOP = {"flags", "printing", "snapshot"}
+CLI_MAY_IMPORT: dict[str, set[str]] = {  # rooms and top files of runner/cli; each may also import its own
+    "snapshot": set(),
+    "printing": set(),
+    "render": {"snapshot"},
+    "session": {"render", *TOP},
+    "flags": {"session"},
+    "doctor": {"render", "session", *TOP},
+    "commands": {"render", "session", "doctor", *TOP},
+    "crash": {"printing"},
+    "main": {"commands", "crash", "printing", "render"},
+}
+RENDER_MAY_RUN = {"runner.rules", "runner.cli.render", "runner.cli.snapshot", "rich", "orjson"}
+RENDER_MAY_NAME = {"runner.db", "runner.limiter", "runner.intake"}  # their value types, for type hints only
+STANDARD = {"__future__", "collections", "dataclasses", "datetime", "shlex", "textwrap", "typing"}
 PURE = ("os", "time", "random", "socket", "sqlalchemy", "redis", "aiohttp", "celery", "click", "asyncio")
 
 
@@ -63,6 +79,68 @@ def test_a_file_imports_only_rooms_below_its_own(path: Path) -> None:
 def test_the_rules_reach_nothing_outside(path: Path) -> None:
     """No I/O, clock, chance or environment in rules/."""
     assert not {name.split(".")[0] for name in imported(path)} & set(PURE)
+
+
+CLI = sorted((ROOT / "cli").rglob("*.py"))
+
+
+def cli_room(path: Path) -> str:
+    """Return the room of runner/cli that a file is in; for a file beside the rooms its name."""
+    return path.relative_to(ROOT / "cli").parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", CLI, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_command_line_imports_one_way(path: Path) -> None:
+    """Commands import session and doctor, these import render; TYPE_CHECKING imports count."""
+    own = cli_room(path)
+    if own not in CLI_MAY_IMPORT:
+        return
+    names = {name.split(".")[2] for name in imported(path) if name.startswith("runner.cli.")}
+
+    assert names & set(CLI_MAY_IMPORT) <= {own, *CLI_MAY_IMPORT[own]}
+
+
+def at_type_check(tree: ast.Module) -> set[ast.AST]:
+    """Return the nodes that stand under `if TYPE_CHECKING:`."""
+    blocks = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+    ]
+    return {node for block in blocks for node in ast.walk(block)}
+
+
+def is_within(name: str, modules: set[str]) -> bool:
+    """Return whether a dotted name is one of the modules or in one."""
+    return any(name == module or name.startswith(f"{module}.") for module in modules)
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in CLI if cli_room(p) in {"render", "snapshot"}], ids=lambda p: p.name
+)
+def test_rendering_is_pure(path: Path) -> None:
+    """Values in, lines out: no database, file, clock or network; of other rooms only types, as hints."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    hints = at_type_check(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            assert all(is_within(alias.name, STANDARD | RENDER_MAY_RUN) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            known = STANDARD | RENDER_MAY_RUN
+            values = {name for name in names if node in hints and is_within(name, RENDER_MAY_NAME)}
+            assert all(name.rpartition(".")[2][0].isupper() for name in values), "only classes"
+            assert all(is_within(name, known) for name in names - values), names
+    calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    assert not calls & {"open", "print", "datetime.now", "date.today"}
+
+
+def test_no_file_of_the_command_line_imports_itself_by_way_of_others() -> None:
+    """Raises CycleError with the files; TYPE_CHECKING imports count."""
+    modules = {".".join(path.relative_to(ROOT.parent).with_suffix("").parts): path for path in CLI}
+    graph = {module: imported(path) & set(modules) - {module} for module, path in modules.items()}
+
+    assert len(list(TopologicalSorter(graph).static_order())) == len(modules)
 
 
 def test_only_the_database_room_changes_a_jobs_state() -> None:

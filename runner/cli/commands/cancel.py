@@ -85,10 +85,10 @@ def _cancel(database: Database, run_id: int, pricing: Pricing, *, now: bool) -> 
     def possible_ticks(row: Row[Any]) -> int | None:
         return doubt.possible_ticks(row.model, row.prompt_tokens, row.output_tokens_max, now_ms, pricing)
 
-    def some(connection: Connection, deltas: Deltas) -> int:
+    def cancel_some(connection: Connection, deltas: Deltas) -> int:
         moved = by_user.cancel(connection, run_id, now_ms, deltas)
         return moved + (by_user.abandon(connection, run_id, now_ms, deltas, possible_ticks) if now else 0)
 
-    by_user.in_chunks(database, some)
+    by_user.in_chunks(database, cancel_some)
     with database.write() as connection:
         closing.close(connection, run_id, now_ms, Deltas(0))

@@ -9,7 +9,7 @@ import click
 
 from runner.cli import flags
 from runner.cli.doctor.checks import NAMES, all_checks
-from runner.cli.doctor.finding import Check, failed, ok
+from runner.cli.doctor.diagnosis import Diagnosis, failed, ok
 from runner.cli.doctor.machine_checks import python
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.render.doctor_lines import check_lines, settings_lines
@@ -55,10 +55,10 @@ def command(*, checks: tuple[str, ...], config: bool, as_json: bool) -> int:
     else:
         for line in settings_lines([(source.name, source.shown, source.origin) for source in sources]):
             print_escaped(line)
-    return _code(done)
+    return _exit_code(done)
 
 
-def _settings() -> tuple[Settings | None, Check]:
+def _settings() -> tuple[Settings | None, Diagnosis]:
     try:
         settings = read_settings()
     except UserError as error:
@@ -67,14 +67,14 @@ def _settings() -> tuple[Settings | None, Check]:
     return settings, ok("settings", f"{form}; --config tells each one")
 
 
-def _code(checks: list[Check]) -> ExitCode:
+def _exit_code(checks: list[Diagnosis]) -> ExitCode:
     failed = {check.name for check in checks if check.state == "failed"}
     if not failed:
         return ExitCode.OK
     return ExitCode.KEY_REFUSED if failed == {"api key"} else ExitCode.UNREACHABLE
 
 
-def _print(checks: list[Check]) -> None:
+def _print(checks: list[Diagnosis]) -> None:
     for check in checks:
         for line in check_lines(check.name, check.state, check.told, check.fix):
             print_escaped(line)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,7 +21,17 @@ if TYPE_CHECKING:
 @flags.shaping_flags
 @flags.json_flag
 @flags.quiet_flag
-def command(file: Path, *, name: str | None, as_json: bool, quiet: bool, **given: Any) -> None:
+def command(
+    file: Path,
+    *,
+    name: str | None,
+    new: bool,
+    model: str,
+    skip_bad: bool,
+    strict: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
     """Read FILE into the database, whole or not at all, and print the id of its run. Nothing is sent.
 
     The same file again is the same run, unless --new is given. FILE may be - for stdin.
@@ -34,20 +44,28 @@ def command(file: Path, *, name: str | None, as_json: bool, quiet: bool, **given
     """
     settings = read_settings()
     source, name = source_of(file, name, settings)
-    shaping = Shaping(model=given["model"], skip_bad=given["skip_bad"], strict=given["strict"])
+    shaping = Shaping(model=model, skip_bad=skip_bad, strict=strict)
     with any_database(settings) as database:
         loaded = load_file(
             database,
             source,
             settings,
             name=name,
-            new=given["new"],
+            new=new,
             shaping=shaping,
             options=RunOptions(),
             quiet=quiet,
         )
     if as_json:
-        told = {"run": loaded.run_id, "total": loaded.total, "created": loaded.created}
-        print_json({"schema": 1, **told, "bad": loaded.bad, "warnings": loaded.warnings_total})
+        print_json(
+            {
+                "schema": 1,
+                "run": loaded.run_id,
+                "total": loaded.total,
+                "created": loaded.created,
+                "bad": loaded.bad,
+                "warnings": loaded.warnings_total,
+            }
+        )
     else:
         print_escaped(str(loaded.run_id))

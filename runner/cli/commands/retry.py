@@ -1,4 +1,4 @@
-"""`runner retry RUN`: send jobs anew that ended badly or are held."""
+"""`runner retry RUN`: make failed, held or cancelled jobs pending again."""
 
 from __future__ import annotations
 
@@ -83,37 +83,37 @@ def command(
         if as_json:
             print_json(read_live_object(database, snapshot))
         elif not quiet:
-            goes = snapshot.run.state in (RunState.RUNNING, RunState.WAITING)
+            is_at_work = snapshot.run.state in (RunState.RUNNING, RunState.WAITING)
             print_note(f"{text.count(n, 'job')} of run {found.id} will be sent anew")
-            if not goes:
+            if not is_at_work:
                 print_note(f"to send them: runner start {found.id}")
 
 
 def _chosen(
     *, failed: bool, held: bool, lost: bool, cancelled: bool, code: str | None, ids: tuple[str, ...]
 ) -> Chosen:
-    given = {
+    wanted = {
         JobState.FAILED: failed,
         JobState.HELD: held or lost,
         JobState.CANCELLED: cancelled,
     }
-    states = frozenset(state for state, wanted in given.items() if wanted)
+    states = frozenset(state for state, is_wanted in wanted.items() if is_wanted)
     if lost and (failed or held or cancelled):
         raise UsageError("--lost stands alone", fix="give one command for each kind")
     if not states and code is None and not ids:
         fix = "add --failed, --held, --lost, --cancelled, --code CODE or --id ID"
         raise UsageError("which jobs?", fix=fix)
-    anew = frozenset({JobState.FAILED, JobState.HELD, *([JobState.CANCELLED] if ids else [])})
-    return Chosen(states=states or anew, lost=lost, code=code, custom_ids=ids)
+    retryable = frozenset({JobState.FAILED, JobState.HELD, *([JobState.CANCELLED] if ids else [])})
+    return Chosen(states=states or retryable, lost=lost, code=code, custom_ids=ids)
 
 
 def _retry(database: Database, run_id: int, chosen: Chosen) -> None:
     now_ms = database.now_ms()
 
-    def some(connection: Connection, deltas: Deltas) -> int:
+    def retry_some(connection: Connection, deltas: Deltas) -> int:
         moved = by_user.retry(connection, run_id, chosen, now_ms, deltas)
         if moved:
             runs.reopen(connection, run_id, now_ms)
         return moved
 
-    by_user.in_chunks(database, some)
+    by_user.in_chunks(database, retry_some)

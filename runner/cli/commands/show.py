@@ -74,7 +74,7 @@ def _answer(connection: Connection, job: Row[Any]) -> bytes | None:
 
 
 def _bodies(request: bytes, answer: bytes | None) -> dict[str, Any]:
-    """Give the bodies as they are; an answer that is no JSON is null here and printed by --raw."""
+    """Return the bodies unchanged; an answer that is not JSON is null here, --raw prints it."""
     return {
         "request": orjson.Fragment(on_one_line(request)),
         "answer": orjson.Fragment(on_one_line(answer)) if answer is not None and is_json(answer) else None,

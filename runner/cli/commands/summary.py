@@ -40,18 +40,18 @@ def command(run: str, *, ids: str | None, as_json: bool) -> None:
         with database.read() as connection:
             found = find_run(connection, run)
             if ids is not None:
-                _list(examples.ids(connection, found.id, ids), as_json=as_json)
+                _print_ids(examples.ids(connection, found.id, ids), as_json=as_json)
                 return
-        told = read_summary(database, read_snapshot(database, found.id))
+        summary = read_summary(database, read_snapshot(database, found.id))
     if as_json:
-        print_json(told)
+        print_json(summary)
         return
     folder = f"{Path(found.output_path).parent}/" if found.output_path else ""
-    for line in summary_lines(told, folder):
+    for line in summary_lines(summary, folder):
         print_escaped(line)
 
 
-def _list(ids: Iterator[str], *, as_json: bool) -> None:
+def _print_ids(ids: Iterator[str], *, as_json: bool) -> None:
     """Print ids; as JSON they are as they came, for people control characters are written out."""
     if as_json:
         print_json({"schema": 1, "ids": list(ids)})

@@ -1,11 +1,11 @@
-"""All checks of `runner doctor`: each looks at one thing, touches nothing, and never raises."""
+"""All checks of `runner doctor`: each reads one thing, changes nothing, and never raises."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from runner.cli.doctor import machine_checks, service_checks
-from runner.cli.doctor.finding import Check, failed
+from runner.cli.doctor.diagnosis import Diagnosis, failed
 from runner.rules.advice import Advice
 from runner.rules.errors import UserError
 from runner.rules.redact import one_line, redact
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from runner.settings import Settings
 
 _WORDS_LENGTH: Final = 300
-_LOOKS: Final[tuple[tuple[str, Callable[[Settings], Iterator[Check]]], ...]] = (
+_CHECKS: Final[tuple[tuple[str, Callable[[Settings], Iterator[Diagnosis]]], ...]] = (
     ("state folder", machine_checks.state_folder),
     ("open files", machine_checks.open_files),
     ("port", machine_checks.simulator_port),
@@ -27,21 +27,21 @@ _LOOKS: Final[tuple[tuple[str, Callable[[Settings], Iterator[Check]]], ...]] = (
 )
 
 
-NAMES: Final = tuple(name.replace(" ", "-") for name, _ in _LOOKS)
+NAMES: Final = tuple(name.replace(" ", "-") for name, _ in _CHECKS)
 
 
-def all_checks(settings: Settings, names: Collection[str] = ()) -> Iterator[Check]:
-    """Look at everything, or at what is named, one thing after the other."""
+def all_checks(settings: Settings, names: Collection[str] = ()) -> Iterator[Diagnosis]:
+    """Run all checks, or those named, one after the other."""
     secrets = [settings.api_key.reveal()] if settings.api_key else []
-    for name, look in _LOOKS:
+    for name, check in _CHECKS:
         if names and name.replace(" ", "-") not in names:
             continue
         try:
-            yield from look(settings)
+            yield from check(settings)
         except Exception as error:  # noqa: BLE001 - a doctor works when everything is broken
             what, fix = _advice(error)
-            told = one_line(redact(what, secrets), _WORDS_LENGTH)
-            yield failed("api key" if settings.api_key is None and name == "api" else name, Advice(told, fix))
+            what = one_line(redact(what, secrets), _WORDS_LENGTH)
+            yield failed("api key" if settings.api_key is None and name == "api" else name, Advice(what, fix))
 
 
 def _advice(error: Exception) -> Advice:

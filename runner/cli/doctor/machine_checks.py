@@ -1,4 +1,4 @@
-"""What `runner doctor` looks at on this machine; nothing is touched."""
+"""The checks of `runner doctor` on this machine; nothing is changed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
 from runner import __version__
-from runner.cli.doctor.finding import Check, failed, ok, warning
+from runner.cli.doctor.diagnosis import Diagnosis, failed, ok, warning
 from runner.rules.advice import Advice
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ _FILES_ELSE: Final = 128
 _SIMULATOR: Final = ("127.0.0.1", 8787)
 
 
-def python() -> Check:
-    """Tell what runs here."""
+def python() -> Diagnosis:
+    """Return the versions of runner and Python."""
     return ok("python", f"runner {__version__}, Python {platform.python_version()}, {platform.machine()}")
 
 
-def state_folder(settings: Settings) -> Iterator[Check]:
-    """Look whether the state folder can be written to and has room."""
+def state_folder(settings: Settings) -> Iterator[Diagnosis]:
+    """Check whether the state folder can be written to and has room."""
     from runner.embedded.home import Home
     from runner.engine import disk
 
@@ -38,28 +38,28 @@ def state_folder(settings: Settings) -> Iterator[Check]:
     folder = Home(home).look()
     free = disk.free_bytes(folder)
     lack = disk.lack(home, free)
-    told = f"{home}{'' if folder == home else ' (made when needed)'}, {free / 2**30:,.1f} GiB free"
+    what = f"{home}{'' if folder == home else ' (made when needed)'}, {free / 2**30:,.1f} GiB free"
     if lack is not None:
         yield failed("state folder", Advice(lack, "make room, or name another one with RUNNER_HOME"))
     elif free < _FREE_LOW_BYTES:
-        yield warning("state folder", Advice(told, "make room before a large run"))
+        yield warning("state folder", Advice(what, "make room before a large run"))
     else:
-        yield ok("state folder", told)
+        yield ok("state folder", what)
 
 
-def open_files(settings: Settings) -> Iterator[Check]:
-    """Look whether a process may hold as many files and connections open as it needs."""
+def open_files(settings: Settings) -> Iterator[Diagnosis]:
+    """Check whether a process may hold as many files and connections open as it needs."""
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = _FILES_A_REQUEST * settings.concurrency + _FILES_ELSE
     if allowed != resource.RLIM_INFINITY and allowed < needed:
-        told = f"a process may open {allowed:,} files, and {needed:,} may be needed"
-        yield warning("open files", Advice(told, f"ulimit -n {max(1024, needed)}"))
+        what = f"a process may open {allowed:,} files, and {needed:,} may be needed"
+        yield warning("open files", Advice(what, f"ulimit -n {max(1024, needed)}"))
     else:
         yield ok("open files", "no limit" if allowed == resource.RLIM_INFINITY else f"up to {allowed:,}")
 
 
-def simulator_port(settings: Settings) -> Iterator[Check]:  # noqa: ARG001 - all checks are called alike
-    """Look whether `runner simulate` would get the port it takes by default."""
+def simulator_port(settings: Settings) -> Iterator[Diagnosis]:  # noqa: ARG001 - all checks are called alike
+    """Check whether `runner simulate` would get the port it takes by default."""
     host, port = _SIMULATOR
     with closing(socket.socket()) as line:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -67,7 +67,7 @@ def simulator_port(settings: Settings) -> Iterator[Check]:  # noqa: ARG001 - all
             line.bind(_SIMULATOR)
         except OSError as error:
             reason = os.strerror(error.errno or 0).lower()
-            told = f"simulate cannot listen on {host}:{port}: {reason}"
-            yield warning("port", Advice(told, "runner simulate --port 0 takes a free one"))
+            what = f"simulate cannot listen on {host}:{port}: {reason}"
+            yield warning("port", Advice(what, "runner simulate --port 0 takes a free one"))
             return
     yield ok("port", f"{port} is free for runner simulate")

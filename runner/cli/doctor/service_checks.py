@@ -1,4 +1,4 @@
-"""What `runner doctor` looks at beyond this process: database, Redis, workers and the API."""
+"""The checks of `runner doctor` beyond this process: database, Redis, workers and the API."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from runner.cli.doctor.finding import Check, failed, ok, warning
+from runner.cli.doctor.diagnosis import Diagnosis, failed, ok, warning
 from runner.rules import clock, models
 from runner.rules.advice import Advice
 from runner.rules.errors import UserError
@@ -27,8 +27,8 @@ _WORKER_SEEN_MS: Final = 60_000
 _DEFAULT_MODEL: Final = "grok-4"
 
 
-def database(settings: Settings) -> Iterator[Check]:
-    """Look whether the database answers and has the schema of this version."""
+def database(settings: Settings) -> Iterator[Diagnosis]:
+    """Check whether the database answers and has the schema of this version."""
     from runner.db import migrate
 
     with _opened(settings) as opened:
@@ -59,8 +59,8 @@ def _opened(settings: Settings) -> Iterator[Database | None]:
         database.close()
 
 
-def redis(settings: Settings) -> Iterator[Check]:
-    """Look for the binary of the private Valkey, or whether the shared Redis answers and keeps things."""
+def redis(settings: Settings) -> Iterator[Diagnosis]:
+    """Check that the private Valkey has a binary, or that the shared Redis answers and keeps its data."""
     if settings.embedded:
         from runner.embedded.valkey import find_server
 
@@ -76,10 +76,10 @@ def redis(settings: Settings) -> Iterator[Check]:
         yield ok("redis", f"{redact(url, ())}, {version}")
 
 
-def workers(settings: Settings) -> Iterator[Check]:
-    """Look which workers gave a sign of life lately; they give it from the loop that does the work."""
+def workers(settings: Settings) -> Iterator[Diagnosis]:
+    """Check which workers sent a heartbeat lately; they send it from the loop that does the work."""
     from runner.db import migrate
-    from runner.db import workers as on_record
+    from runner.db import workers as worker_rows
 
     if settings.embedded:
         yield ok("workers", "every run brings its own")
@@ -90,23 +90,23 @@ def workers(settings: Settings) -> Iterator[Check]:
         migrate.need_head(opened)
         since_ms = opened.now_ms() - _WORKER_SEEN_MS
         with opened.read() as connection:
-            seen = len(on_record.alive(connection, since_ms))
-    if seen:
-        yield ok("workers", f"{seen} seen within the last minute")
+            alive = len(worker_rows.alive(connection, since_ms))
+    if alive:
+        yield ok("workers", f"{alive} seen within the last minute")
     else:
         yield warning("workers", Advice("none was seen within the last minute", "runner worker --beat"))
 
 
-def api(settings: Settings) -> Iterator[Check]:
-    """Ask the API whose key it is, and for its models: that is free, and tells all there is to know."""
+def api(settings: Settings) -> Iterator[Diagnosis]:
+    """Check whose key it is and which models the API serves; both requests are free."""
     from runner.cli.session.context import require_key
 
     require_key(settings)
     key, served, skew_s = asyncio.run(_ask(settings))
-    how, why = standing(key.reply, team_id=key.team_id, blocked=key.blocked)
+    result, why = standing(key.reply, team_id=key.team_id, blocked=key.blocked)
     off = clock.advice(skew_s)
     yield warning("clock", off) if off else ok("clock", "agrees with the API's")
-    match how:
+    match result:
         case Standing.REFUSED:
             yield failed("api key", Advice(why, "set XAI_API_KEY to a key that works"))
             return
@@ -114,8 +114,8 @@ def api(settings: Settings) -> Iterator[Check]:
             yield failed("api", Advice(why, "see status.x.ai, or correct XAI_BASE_URL"))
             return
         case Standing.UNTOLD:
-            told = why or "the API does not say whose key it is"
-            yield warning("api", Advice(told, "limits are then kept for the key alone, not for its team"))
+            what = why or "the API does not say whose key it is"
+            yield warning("api", Advice(what, "limits are then kept for the key alone, not for its team"))
         case Standing.TOLD:
             yield ok("api", f"{settings.base_url} takes the key, team {key.team_id}")
     for name in _models_wanted(settings):
@@ -126,27 +126,27 @@ async def _ask(settings: Settings) -> tuple[KeyInfo, frozenset[str], float]:
     from runner.api import account
     from runner.api.xai import XAI
 
-    door = XAI(settings, connections=1)
+    client = XAI(settings, connections=1)
     try:
-        key = await account.api_key_info(door)
-        return key, await _served(door), door.clock_skew_s
+        key = await account.api_key_info(client)
+        return key, await _served(client), client.clock_skew_s
     finally:
-        await door.close()
+        await client.close()
 
 
-async def _served(door: XAI) -> frozenset[str]:
-    """Return the names of the language models; none where the API does not tell them."""
+async def _served(client: XAI) -> frozenset[str]:
+    """Return the names of the language models; none if the API does not list them."""
     from runner.api import catalogue
     from runner.api.failed import Failed
 
     try:
-        return await catalogue.language_models(door)
+        return await catalogue.language_models(client)
     except Failed:
         return frozenset()
 
 
 def _models_wanted(settings: Settings) -> list[str]:
-    """Name the models of the runs that still have something to send; else, the default one."""
+    """Return the models of the runs that still have jobs to send, else the default one."""
     from runner.db import migrate, runs
 
     with suppress(UserError), _opened(settings) as opened:
@@ -157,19 +157,19 @@ def _models_wanted(settings: Settings) -> list[str]:
     return [_DEFAULT_MODEL]
 
 
-def _model(name: str, served: frozenset[str]) -> Check:
-    """Say whether the API serves a model, and whether its limits are known before it tells them."""
+def _model(name: str, served: frozenset[str]) -> Diagnosis:
+    """Check whether the API serves a model, and whether the table has its limits."""
     today = datetime.now(UTC).date()
     serving = models.serving(name, today)
     shown = name if serving == models.canonical(name) else f"{name} (served by {serving})"
     if served and not {name, serving} & served:
-        told = f"{shown} is not among the {len(served)} names of models that the API serves"
-        return warning("model", Advice(told, "name a model that exists, in the file or with --model"))
+        what = f"{shown} is not among the {len(served)} names of models that the API serves"
+        return warning("model", Advice(what, "name a model that exists, in the file or with --model"))
     known = models.facts(serving)
     if known is None:
-        told = f"the limits of {shown} are not known before the API tells them"
-        return warning("model", Advice(told, "begin with --rpm and --tpm of your account (console.x.ai)"))
-    said = "" if served else "; the API does not say which models it serves"
+        what = f"the limits of {shown} are not known before the API tells them"
+        return warning("model", Advice(what, "begin with --rpm and --tpm of your account (console.x.ai)"))
+    unlisted = "" if served else "; the API does not say which models it serves"
     return ok(
-        "model", f"{shown}, {known.rpm:,} requests and {known.tpm:,} tokens a minute by the table{said}"
+        "model", f"{shown}, {known.rpm:,} requests and {known.tpm:,} tokens a minute by the table{unlisted}"
     )

@@ -1,4 +1,4 @@
-"""The summary of a run as a table for people, made from the summary object alone."""
+"""The summary of a run as a table for people, from the summary object alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ID_LENGTH: Final = 60
 
 
 def summary_lines(summary: Mapping[str, Any], folder: str = "") -> list[str]:
-    """Lay a summary out. `folder` is put before the names of the files it tells of."""
+    """Return a summary as lines; `folder` is put before the names of its files."""
     return [
         heading(summary),
         "",
@@ -31,7 +31,7 @@ def summary_lines(summary: Mapping[str, Any], folder: str = "") -> list[str]:
 
 
 def heading(summary: Mapping[str, Any]) -> str:
-    """Name the run, its state and how long it took."""
+    """Return the run, its state and how long it took."""
     paused = f" ({summary['paused_by']})" if summary["paused_by"] else ""
     wall_s = summary["timing"]["wall_s"]
     took = f" in {text.duration(wall_s)}" if wall_s is not None else ""
@@ -51,7 +51,7 @@ def _counts(summary: Mapping[str, Any], folder: str) -> list[str]:
 
 
 def facts(summary: Mapping[str, Any]) -> list[str]:
-    """Tell cost, budget, tokens, attempts and latency in a line each."""
+    """Return cost, budget, tokens, attempts and latency, a line each."""
     tokens, attempts, timing = summary["tokens"], summary["attempts"], summary["timing"]
     rows = [("cost", _cost(summary["cost"])), *_by_model(summary["cost"]["by_model"])]
     if summary["budget"] is not None:
@@ -75,7 +75,7 @@ def facts(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _by_model(by_model: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """Give a line for each model where there are several."""
+    """Return a row for each model if there are several."""
     if len(by_model) < 2:
         return []
     ordered = sorted(by_model.items(), key=lambda item: -item[1]["ticks"])[:_CODES_SHOWN]
@@ -100,25 +100,25 @@ def _cost(cost: Mapping[str, Any]) -> str:
 
 def _budget(budget: Mapping[str, Any]) -> str:
     used, reserved = text.dollars(budget["used_ticks"]), budget["reserved_ticks"]
-    told = f"{used} of {text.dollars(budget['ticks'])} used, possible extras counted"
-    return f"{told}; {text.dollars(reserved)} reserved for what is out" if reserved else told
+    line = f"{used} of {text.dollars(budget['ticks'])} used, possible extras counted"
+    return f"{line}; {text.dollars(reserved)} reserved for what is out" if reserved else line
 
 
 def _warnings(summary: Mapping[str, Any]) -> list[str]:
-    """Tell of answers that another model gave; the summary counts them as "asked -> returned"."""
+    """Return how many answers came from another model; the summary has them as "asked -> returned"."""
     pairs: Mapping[str, int] = summary["models_returned"]
-    told = [
+    lines = [
         f"warning: {text.count(n, 'answer')} came from another model than asked for: "
         f"{one_line(pair, 2 * _ID_LENGTH)}"
         for pair, n in list(pairs.items())[:_CODES_SHOWN]
     ]
-    if len(pairs) > len(told):
-        told.append(f"… and {text.count(len(pairs) - len(told), 'other pair')} of models")
-    return ["", *layout.indented(told)] if told else []
+    if len(pairs) > len(lines):
+        lines.append(f"… and {text.count(len(pairs) - len(lines), 'other pair')} of models")
+    return ["", *layout.indented(lines)] if lines else []
 
 
 def _flawed(summary: Mapping[str, Any]) -> list[str]:
-    """Tell of answers that are there and may not be what was wanted."""
+    """Return the answers that may not be what was wanted, by flaw."""
     found = {flaw: n for flaw, n in summary["answers"].items() if n}
     if not found:
         return []
@@ -134,15 +134,15 @@ def _failures(summary: Mapping[str, Any]) -> list[str]:
     run, shown = summary["run"], dict(list(by_code.items())[:_CODES_SHOWN])
     lines = _grouped(shown, summary["examples"], f"runner retry {run} --failed --code ")
     more = len(by_code) - len(shown)
-    told = [f"… and {text.count(more, 'other cause')}"] if more > 0 else []
+    rest = [f"… and {text.count(more, 'other cause')}"] if more > 0 else []
     example = next((summary["examples"][code] for code in by_code if code in summary["examples"]), None)
     if example is not None:
-        told.append(f"to look at one: runner show {run} {text.shell_word(one_line(example, _ID_LENGTH))}")
-    return ["", "failures", *layout.indented([*lines, *told])]
+        rest.append(f"to look at one: runner show {run} {text.shell_word(one_line(example, _ID_LENGTH))}")
+    return ["", "failures", *layout.indented([*lines, *rest])]
 
 
 def _grouped(counts: Mapping[str, int], examples: Mapping[str, str], command: str = "") -> list[str]:
-    """Write each word with its count, an example, what it means, and the command for just those."""
+    """Return each code or flaw with its count, an example, its meaning, and the command for just those."""
     rows = [
         (f"{n:,}", plain(word), f"such as {one_line(examples[word], _ID_LENGTH)}" if word in examples else "")
         for word, n in counts.items()
