@@ -1,6 +1,7 @@
-"""The worker: every task of Celery is a doorbell of a few lines (see `hints`).
+"""The worker process: Celery tasks that drive the submit loop, the collect loop and the sweep.
 
-A hint lends a thread to the pump that it is for, unless that is at it already.
+A message (see `notify`) gives its thread to a loop for one time slice; if the loop runs already it wakes it.
+A task that fails is logged by Celery with its traceback, and the next sweep starts the loop again.
 `celery -A runner.worker worker` works as well as `runner worker`.
 """
 
@@ -14,10 +15,12 @@ import signal
 import socket
 import sys
 import threading
+import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import kombu.exceptions
+from celery import Task
 from celery.beat import EmbeddedService
 from celery.platforms import SecurityWarning
 from celery.signals import celeryd_after_setup, worker_ready, worker_shutdown, worker_shutting_down
@@ -33,7 +36,7 @@ from runner.engine.station import Station
 from runner.engine.submit import Submit
 from runner.engine.sweep import sweep as sweep_all
 from runner.engine.watchdog import Watchdog, end_process
-from runner.hints import COLLECT, SUBMIT, SWEEP, app, current_settings, doorbell, ring
+from runner.notify import COLLECT, SUBMIT, SWEEP, app, current_settings, notify_workers, queue_of
 from runner.output.finished import Finished
 from runner.rules.errors import Unreachable
 from runner.rules.exit_codes import ExitCode
@@ -50,35 +53,42 @@ SWEPT = "{runner}:swept"  # kept for a while after each sweep, so that a missing
 SWEPT_S = 20
 SWEEPING = "{runner}:sweeping"  # so that two beats make one sweep
 SWEEPING_MS = 2_000
-PULSE_EXPIRES_S = 20
+PING_EXPIRES_S = 20
 
 
-@app.task(name=SUBMIT)
-def submit(run_id: int) -> None:
-    """Work for a run's pending jobs, and those of all others, for a turn."""
-    pumps().submit(run_id)
+class WakeUp(Task):  # type: ignore[misc]
+    """A task without arguments; messages of older versions carry the id of a run, which is ignored."""
+
+    def __call__(self, *ignored: object) -> None:  # noqa: ARG002
+        self.run()
 
 
-@app.task(name=COLLECT)
-def collect(run_id: int) -> None:
-    """Work for a run's waiting answers, and those of all others, for a turn."""
-    pumps().collect(run_id)
+@app.task(name=SUBMIT, base=WakeUp)
+def submit() -> None:
+    """Run the submit loop for a time slice, or wake it."""
+    worker_process().submit()
+
+
+@app.task(name=COLLECT, base=WakeUp)
+def collect() -> None:
+    """Run the collect loop for a time slice, or wake it."""
+    worker_process().collect()
 
 
 @app.task(name=SWEEP)
 def sweep() -> None:
-    """Heal, finish, write what has ended, and ring for whatever should be moving."""
-    pumps().sweep()
+    """Recover, complete runs, write their files, and notify the workers if any run is moving."""
+    worker_process().sweep()
 
 
-@app.task(name="runner.pulse")
-def pulse() -> None:
-    """Tell the watchdog that hints make their way."""
-    pumps().watchdog.hint_came()
+@app.task(name="runner.ping")
+def ping() -> None:
+    """Note for the watchdog that messages arrive."""
+    worker_process().watchdog.ping_came()
 
 
-class Pumps:
-    """The station of this process, the pumps on it, and what watches over them."""
+class WorkerProcess:
+    """The station of this process, its submit and collect loops, the sweep and the watchdog."""
 
     def __init__(self, settings: Settings, node: str) -> None:
         self.station = Station(settings, node)
@@ -87,26 +97,25 @@ class Pumps:
         self._finished = (
             Finished(self.station.database, settings.output_dir) if settings.output_dir is not None else None
         )
-        self.watchdog = Watchdog(self.station.loop, self._ring_myself)
+        self.watchdog = Watchdog(self.station.loop, self._ping, self.station.supervisor.stuck)
         self.watchdog.start()
 
-    def submit(self, run_id: int) -> None:
-        """Lend this thread to the submit pump for a turn; ring again if work is left."""
-        if self._lend(self._submit.turn(self.station.settings.turn_s)):
-            submit.apply_async((run_id,), queue=doorbell(self.station.node))
+    def submit(self) -> None:
+        """Run the submit loop for a time slice; queue the next one if work is left."""
+        if self._time_slice("submit", self._submit.turn(self.station.settings.turn_s)):
+            submit.apply_async(queue=queue_of(self.station.node))
 
-    def collect(self, run_id: int) -> None:
-        """Lend this thread to the collect pump for a turn; ring again if work is left."""
-        if self._lend(self._collect.turn(self.station.settings.turn_s)):
-            collect.apply_async((run_id,), queue=doorbell(self.station.node))
+    def collect(self) -> None:
+        """Run the collect loop for a time slice; queue the next one if work is left."""
+        if self._time_slice("collect", self._collect.turn(self.station.settings.turn_s)):
+            collect.apply_async(queue=queue_of(self.station.node))
 
     def sweep(self) -> None:
-        """Sweep, unless another worker just did; while a service is away, it is left to the next beat."""
+        """Sweep, unless another worker just did; while a service is away, leave it to the next beat."""
         try:
             if not self._redis.set(SWEEPING, self.station.node, nx=True, px=SWEEPING_MS):
                 return
-            for run_id in sweep_all(self.station):
-                ring(self.station.database, run_id)
+            self._sweep_and_notify()
             if self._finished is not None:
                 self._finished.write()
             self._redis.set(SWEPT, self.station.node, ex=SWEPT_S)
@@ -115,25 +124,35 @@ class Pumps:
                 raise
             log.warning("sweep.later cause=%s", first_line(error))
 
-    def _lend(self, turn: Coroutine[Any, Any, bool]) -> bool:
-        """Return whether a turn left work to do; one that ends because a service is away is not its fault."""
+    def _sweep_and_notify(self) -> None:
+        """Notify the workers unless no run is moving; also after an error: their loops may have ended."""
+        is_moving = True
         try:
-            has_more = self.station.run(turn)
+            is_moving = bool(sweep_all(self.station))
+        finally:
+            if is_moving:
+                notify_workers(self.station.database)
+
+    def _time_slice(self, name: str, time_slice: Coroutine[Any, Any, bool]) -> bool:
+        """Run a time slice in the station's loop; return whether it left work. A service may be away."""
+        began_s = time.monotonic()
+        try:
+            has_more = self.station.run(time_slice)
         except Exception as error:
             if not _is_service_away(error):
-                self.watchdog.turn_failed()
+                self.watchdog.slice_failed(name, time.monotonic() - began_s)
                 raise
-            log.warning("turn.ended cause=%s", first_line(error))
+            log.warning("time_slice.ended name=%s cause=%s", name, first_line(error))
             has_more = False
-        self.watchdog.turn_went()
+        self.watchdog.slice_ended(name)
         return has_more
 
-    def _ring_myself(self) -> None:
-        """Send this worker a hint that only shows that hints come; sweep if no beat asks for it."""
+    def _ping(self) -> None:
+        """Send this worker a message that only shows that messages arrive; sweep if no beat asks for it."""
         try:
-            pulse.apply_async(queue=doorbell(self.station.node), expires=PULSE_EXPIRES_S, retry=False)
+            ping.apply_async(queue=queue_of(self.station.node), expires=PING_EXPIRES_S, retry=False)
             if not self._redis.exists(SWEPT):
-                sweep.apply_async(expires=PULSE_EXPIRES_S, retry=False)
+                sweep.apply_async(expires=PING_EXPIRES_S, retry=False)
         except Exception as error:
             if not _is_service_away(error):
                 raise
@@ -141,51 +160,50 @@ class Pumps:
 
 
 def _is_service_away(error: Exception) -> bool:
-    """Say whether an error is of Redis or the database being away: they come back."""
+    """Return whether an error means that Redis or the database is away: they come back."""
     if isinstance(error, DBAPIError):
         return is_away(error)
     return isinstance(error, (kombu.exceptions.OperationalError, RedisError, OSError, Unreachable))
 
 
 _lock = threading.Lock()
-_pumps: list[Pumps] = []
+_process: list[WorkerProcess] = []
 _node: list[str] = [socket.gethostname()]
 
 
-def pumps() -> Pumps:
-    """Return this process's pumps; they are made when first asked for, after any fork."""
+def worker_process() -> WorkerProcess:
+    """Return the WorkerProcess of this process, made at the first call, after any fork."""
     with _lock:
-        if not _pumps:
-            _pumps.append(Pumps(current_settings(), _node[0]))
-        return _pumps[0]
+        if not _process:
+            _process.append(WorkerProcess(current_settings(), _node[0]))
+        return _process[0]
 
 
 @celeryd_after_setup.connect
 def _on_setup(sender: str, instance: Any, **_: Any) -> None:
-    """Listen to the worker's own doorbell."""
+    """Consume the worker's own queue."""
     _node[0] = sender
-    instance.app.amqp.queues.select_add(doorbell(sender))
+    instance.app.amqp.queues.select_add(queue_of(sender))
 
 
 @worker_ready.connect
 def _on_ready(**_: Any) -> None:
-    """Look for work at once, and play the beat where asked to. SIGHUP ends a worker as SIGTERM does."""
+    """Look for work at once, and run beat where asked to. SIGHUP ends a worker as SIGTERM does."""
     signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     gc.freeze()
     gc.set_threshold(GARBAGE_AFTER)
     for task in (sweep, submit, collect):
-        words = () if task is sweep else (0,)
-        task.apply_async(words, queue=doorbell(pumps().station.node))
+        task.apply_async(queue=queue_of(worker_process().station.node))
     if os.environ.get("RUNNER_BEAT") == "1":
         EmbeddedService(app, thread=True, scheduler_cls=app.conf.beat_scheduler).start()
 
 
 @worker_shutting_down.connect
 def _on_stop(**_: Any) -> None:
-    """Claim nothing more, so that the turns end; whatever happens, the process ends within its drain time."""
-    if _pumps:
-        station, drain_s = _pumps[0].station, current_settings().drain_s
-        _pumps[0].watchdog.stop()
+    """Claim nothing more, so that the time slices end; end the process within its drain time in any case."""
+    if _process:
+        station, drain_s = _process[0].station, current_settings().drain_s
+        _process[0].watchdog.stop()
         deadline = threading.Timer(drain_s, end_process, [f"it did not end within {drain_s:g} s"])
         deadline.daemon = True
         deadline.start()
@@ -194,16 +212,16 @@ def _on_stop(**_: Any) -> None:
 
 @worker_shutdown.connect
 def _on_stopped(**_: Any) -> None:
-    """Finish what is in flight and leave in good order."""
-    if _pumps:
-        _pumps[0].station.close(current_settings().drain_s)
+    """Finish what is in flight and close everything."""
+    if _process:
+        _process[0].station.close(current_settings().drain_s)
 
 
 def serve(node: str, *, beat: bool) -> None:
     """Run one worker in this process until SIGTERM."""
     if beat:
         os.environ["RUNNER_BEAT"] = "1"
-    worker = app.Worker(  # not worker_main: the command line of Celery takes longer to load than all of this
+    worker = app.Worker(  # not worker_main: Celery's command line takes longer to import than all of this
         hostname=host_format(default_nodename(f"{node}@%h")),
         quiet=True,
         loglevel="WARNING",
@@ -226,6 +244,6 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         serve(arguments.node, beat=arguments.beat)
-    except Exception as error:  # noqa: BLE001 - the last door: a bug is told, and its report is kept
+    except Exception as error:  # noqa: BLE001 - the outermost frame: a bug is logged, its report kept
         log.error("worker.bug cause=%s report=%s", *bug_report.write(error))
         sys.exit(ExitCode.BUG)

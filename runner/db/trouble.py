@@ -85,7 +85,7 @@ def is_away(error: DBAPIError) -> bool:
     return isinstance(error, (OperationalError, InterfaceError)) or error.connection_invalidated
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """Return the first line of an error, at most 200 characters: drivers add the statement and more."""
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 

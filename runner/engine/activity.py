@@ -1,4 +1,4 @@
-"""The runs at work, as a process last saw them: their options, and how many of their jobs are where."""
+"""The runs at work as a worker last read them: their options and their job counts."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from runner.db.session import Database
 
 SENDING = (RunState.RUNNING, RunState.WAITING)  # a waiting run probes
-LONG_RUN_JOBS = 1_000  # more than end while this is remembered
+LONG_RUN_JOBS = 1_000  # more than end between two refreshes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
-    """A run with jobs on their way, its counts, and how many jobs are in which state."""
+    """A run with unfinished jobs, its counters by kind and key, and its number of jobs by state."""
 
     run: RunRow
     counts: dict[tuple[str, str], int]
@@ -29,7 +29,7 @@ class Activity:
 
     @property
     def is_long(self) -> bool:
-        """Return whether the run surely goes on for longer than this is remembered."""
+        """Return whether the run has too many unfinished jobs to end before the next refresh."""
         moving = sum(n for state, n in self.states.items() if state not in FINAL and state != JobState.HELD)
         return self.run.options.limit is None and moving > LONG_RUN_JOBS
 
@@ -45,7 +45,7 @@ class Activity:
 
 
 def read(database: Database) -> list[Activity]:
-    """Read what there is to do now, in one snapshot."""
+    """Return the runs at work, read in one snapshot."""
     with database.read() as connection:
         return [
             Activity(run=run, counts=counters.read(connection, run.id)) for run in runs.at_work(connection)

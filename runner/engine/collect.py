@@ -22,6 +22,7 @@ from runner.engine.breaker import Door
 from runner.engine.spool import Answer
 from runner.engine.station import IDLE_S, Station
 from runner.engine.streak import AWAY_AFTER, Streak
+from runner.engine.supervisor import log_failure
 from runner.limiter.limiter import LimiterUnavailable
 from runner.rules import polling, reply, retry
 from runner.rules.reply import Outcome, Reply, Verdict
@@ -71,7 +72,7 @@ def keep(connection: Connection, rows: Sequence[Collected], deltas: Deltas) -> s
 
 
 class Collect:
-    """The pump of one process; as `Submit`."""
+    """The collect loop of one process; driven like `Submit`."""
 
     def __init__(self, station: Station) -> None:
         self._station = station
@@ -86,7 +87,7 @@ class Collect:
     async def turn(self, seconds: float) -> bool:
         """Collect what is due; return whether the time was over before the work."""
         station = self._station
-        station.ring()
+        station.wake()
         if self._turn.locked():
             return False
         async with self._turn:
@@ -140,6 +141,7 @@ class Collect:
             self._unanswered += 1
             self._gets.add(task)
             task.add_done_callback(self._gets.discard)
+            task.add_done_callback(log_failure)
         if urgent and not is_full:
             self._urgent_at = station.loop.time() + URGENT_LOOK_S
         return is_full or urgent
@@ -187,9 +189,9 @@ class Collect:
         station = self._station
         answer: Reply | None = None
         asked_at_ms = 0
-        bucket = station.bucket(job.model)
         slot = None
         try:
+            bucket = station.bucket(job.model)
             charged = station.polls_charged(job.model)
             self._ahead = CHARGED_AHEAD if charged else CLAIMED_AHEAD
             if charged:
@@ -292,7 +294,7 @@ class Collect:
         if settled.target is JobState.PENDING:
             station.submit_bell.set()
         else:
-            station.oversight.ended(job.lease.run_id)
+            station.run_monitor.ended(job.lease.run_id)
 
     def _learn(self, job: Claimed, settled: Settled) -> None:
         station, cost = self._station, settled.cost
@@ -412,4 +414,4 @@ class Collect:
         if target is JobState.PENDING:
             station.submit_bell.set()
         else:
-            station.oversight.ended(job.lease.run_id)
+            station.run_monitor.ended(job.lease.run_id)

@@ -1,5 +1,5 @@
-"""The station: what one worker process holds. One event loop in a thread of its own, one HTTP session,
-one spool, one committer, one limiter client. Stages run on its loop and share all of it.
+"""The station: what one worker process holds. One event loop in its own thread, one HTTP session, one spool,
+one group commit, one limiter client. The stages run on its loop and share all of it.
 """
 
 from __future__ import annotations
@@ -20,18 +20,21 @@ from runner.api.xai import XAI
 from runner.db import runs, workers
 from runner.db.session import Database
 from runner.db.stopwatch import ANSWER_S
-from runner.engine import activity, rebuild, sign_of_life
+from runner.engine import activity
 from runner.engine.activity import SENDING, Activity
 from runner.engine.breaker import Breaker
 from runner.engine.clock import SharedClock
 from runner.engine.committer import Committer
 from runner.engine.disk import Disk
 from runner.engine.doubt import Pricing, pricing_by
+from runner.engine.heartbeat import Heartbeat
 from runner.engine.host import host_of
-from runner.engine.oversight import Oversight
+from runner.engine.rebuild_limiter import RecentSends
+from runner.engine.run_monitor import RunMonitor
 from runner.engine.settle import Policy
 from runner.engine.spool import Segment, Spool
 from runner.engine.streak import AWAY_AFTER
+from runner.engine.supervisor import Supervisor
 from runner.engine.team import Team
 from runner.limiter.learned import Learned
 from runner.limiter.limiter import Caps, Limiter, LimiterUnavailable
@@ -55,7 +58,7 @@ log = logging.getLogger("runner.station")
 
 
 class Station:
-    """Opens everything at once; `run` brings a coroutine of a stage onto its loop."""
+    """Opens everything when it is made; `run` runs a coroutine of a stage on its loop."""
 
     def __init__(self, settings: Settings, node: str) -> None:
         self.settings, self.node = settings, node
@@ -67,7 +70,6 @@ class Station:
         self.collect_bell = asyncio.Event()
         self.next_due_ms: int | None = None
         self._scouting: defaultdict[str, set[int]] = defaultdict(set)
-        self.oversight = Oversight(self)
         self._active: list[Activity] = []
         self._policies: dict[int, Policy] = {}  # as long as what is active is remembered
         self._buckets: dict[tuple[str | None, str], str] = {}
@@ -93,23 +95,46 @@ class Station:
         self.committer = Committer(database, self.loop, shard=self.worker)
         self.api = XAI(settings, connections=settings.concurrency * 2)
         self.http = asyncio.Semaphore(settings.concurrency)
-        self.limiter = Limiter(settings.effective_redis_url, rebuild=lambda: rebuild.sent_lately(self))
+        self.team = Team(self.api, settings.effective_redis_url, account.key_name(settings), self.random)
+        recent_sends = RecentSends(
+            database=database, now_ms=self.now_ms, worker=self.worker, team=self.team, bucket=self.bucket
+        )
+        self.limiter = Limiter(settings.effective_redis_url, rebuild=recent_sends.read)
         self.learned = Learned(settings.effective_redis_url)
         self.breaker = Breaker(settings.effective_redis_url, self.pause)
-        self.team = Team(self.api, settings.effective_redis_url, account.key_name(settings), self.random)
-        self._overseeing = self.loop.create_task(self.oversight.run())
-        self._living = self.loop.create_task(sign_of_life.run(self))
+        self._start_supervised()
+
+    def _start_supervised(self) -> None:
+        """Start the tasks that live as long as this worker."""
+        heartbeat = Heartbeat(
+            committer=self.committer,
+            clock=self.clock,
+            worker=self.worker,
+            held=self.held,
+            pricing=self.prices,
+        )
+        self.run_monitor = RunMonitor(
+            committer=self.committer,
+            now_ms=self.now_ms,
+            active=lambda: self.last_active,
+            pause=self.pause,
+            has_answers_due=lambda: self.next_due_ms is not None,
+            clock_skew_s=lambda: self.api.clock_skew_s,
+        )
+        self.supervisor = Supervisor()
+        self.supervisor.start("heartbeat", heartbeat.run)
+        self.supervisor.start("run monitor", self.run_monitor.run)
 
     def run(self, stage: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the station's loop from another thread; return what it returns."""
         return asyncio.run_coroutine_threadsafe(stage, self.loop).result()
 
     def now_ms(self) -> int:
-        """Return the time by the database's clock, which all hosts share."""
+        """Return the time of the database's clock, which all hosts share."""
         return self.clock.now_ms()
 
     def bucket(self, model: str) -> str:
-        """Name the limiter's bucket: limits hold per team and the model that serves, by whatever name."""
+        """Return the limiter's bucket of a model: limits hold per team and serving model, not per alias."""
         known = self._buckets.get((self.team.name, model))
         if known is None:
             known = f"{self.team.name}:{models.serving(model, self._today())}"
@@ -117,7 +142,7 @@ class Station:
         return known
 
     def policy(self, run_id: int) -> Policy:
-        """Return what a run says about attempts."""
+        """Return a run's rules for attempts: how many, which answers fail, what they cost."""
         known = self._policies.get(run_id)
         if known is None:
             known = self._policies[run_id] = self._policy(run_id)
@@ -133,7 +158,7 @@ class Station:
         )
 
     def pricing(self, run_id: int) -> Pricing:
-        """Return by what a run's answers are priced."""
+        """Return the prices for a run's answers, with its counters."""
         counts = next((a.counts for a in self._active if a.run.id == run_id), None)
         return replace(self.prices, counts=counts)
 
@@ -144,9 +169,9 @@ class Station:
         return Caps(rpm=_lowest([o.rpm for o in options]), tpm=_lowest([o.tpm for o in options]), rps=None)
 
     def fallback(self, names: Iterable[str]) -> Caps:
-        """Return the model table's limits, for while the API has announced none.
+        """Return the model table's limits, for use until the API has announced its own.
 
-        The lowest among the models asked for and those that serve them: nobody knows whose limits hold.
+        The lowest among the models asked for and those that serve them: it is unknown whose limits hold.
         """
         asked = set(names)
         known = [
@@ -158,7 +183,7 @@ class Station:
         )
 
     def polls_charged(self, model: str) -> bool:
-        """Return whether a poll needs a slot; not while nobody knows whose limits hold."""
+        """Return whether a poll needs a slot; False until the team is known."""
         known = self._charged.get(model)
         if known is None:
             said = self.settings.charge_polls
@@ -169,11 +194,11 @@ class Station:
         return known
 
     def known_charged(self, model: str) -> bool:
-        """Return the same as last seen, without looking: for any thread."""
+        """Return the last result of `polls_charged`; callable from any thread."""
         return self._charged.get(model, False)
 
     async def may_send(self, sending: Iterable[Activity]) -> bool:
-        """Return whether the disk has room, and the team is known whose limits hold; else tell the runs."""
+        """Return whether the disk has room and the team is known; else put the runs on wait or pause."""
         sending = list(sending)
         if await self.is_full(sending):
             return False
@@ -193,11 +218,11 @@ class Station:
         return trouble is None
 
     def redis_advice(self, error: LimiterUnavailable) -> str:
-        """Say what to do about a Redis that is away; the engine starts its own again by itself."""
+        """Return what to do about a Redis that is away; the embedded engine restarts its own."""
         return error.what if self.settings.embedded else f"{error.what}; {error.fix}"
 
     def note_sent(self, job_id: int, attempt: int) -> Segment | None:
-        """Put a POST that is about to leave in the spool; None where the disk does not take it."""
+        """Record a POST in the spool right before it is sent; return None if the disk does not take it."""
         if self.disk.trouble():
             return None
         try:
@@ -208,7 +233,7 @@ class Station:
             return None
 
     async def is_full(self, at_work: Iterable[Activity]) -> bool:
-        """Return whether the disk takes nothing more, and tell the runs: they go on by themselves."""
+        """Return whether the disk is full; if so put the running ones of the runs on wait."""
         trouble = self.disk.trouble()
         if trouble is None:
             return False
@@ -221,7 +246,7 @@ class Station:
         return day_of(self.now_ms())
 
     async def active(self, *, fresh: bool = False) -> list[Activity]:
-        """Return the runs with jobs on their way, at most REFRESH_S old."""
+        """Return the runs at work, read at most REFRESH_S ago; `fresh`: read now."""
         async with self._refreshing:
             if fresh or self.loop.time() - self._active_at > REFRESH_S:
                 self._active = await self.loop.run_in_executor(None, activity.read, self.database)
@@ -233,70 +258,70 @@ class Station:
 
     @property
     def last_active(self) -> list[Activity]:
-        """Return the same as last seen, however old that is."""
+        """Return the runs of the last read, however old it is."""
         return self._active
 
     def is_running(self, run_id: int) -> bool:
-        """Return whether a run may submit, as last seen."""
+        """Return whether a run may submit, as of the last read."""
         return any(a.run.id == run_id and a.run.state in SENDING for a in self._active)
 
     async def pause(self, run_id: int, reason: PauseReason, why: str) -> None:
-        """Stop submitting for a run until a person says otherwise."""
+        """Pause submitting for a run until a person resumes it."""
         if await self.committer.ask(lambda c, _: runs.pause(c, run_id, reason, why, self.now_ms())):
             log.warning("run.paused run=%d reason=%s", run_id, reason)
         await self.active(fresh=True)
 
     async def away(self, run_id: int, why: str) -> None:
-        """Say that a run waits for a service; submitting goes on as probes, few and far between."""
+        """Record that a run waits for a service; submitting continues as rare probes."""
         if await self.committer.ask(lambda c, _: runs.wait(c, run_id, why, self.now_ms())):
             log.warning("run.waiting run=%d cause=%s", run_id, why)
 
     async def back(self, run_id: int) -> None:
-        """End such a wait: the API does what it is for."""
+        """End such a wait: the API works again."""
         if any(a.run.id == run_id and a.run.state is RunState.WAITING for a in self._active):
             await self.committer.ask(lambda c, _: runs.go_on(c, run_id, self.now_ms()))
             await self.active(fresh=True)
 
     def only_collects(self, run_id: int) -> bool:
-        """Return whether nothing of a run is left to submit, as last seen."""
+        """Return whether a run has no pending jobs, as of the last read."""
         return any(a.run.id == run_id and not a.states[JobState.PENDING] for a in self._active)
 
     def collect_at(self, due_at_ms: int) -> None:
-        """Wake the collectors for an answer that is due before what they wait for."""
+        """Wake the collect loop if an answer is due earlier than what it waits for."""
         if self.next_due_ms is None or due_at_ms < self.next_due_ms:
             self.next_due_ms = due_at_ms
             self.collect_bell.set()
 
     def scouts(self, model: str, job_id: int) -> bool:
-        """Return whether a job is among the first of its model here, which find out how long answers take."""
+        """Return whether a job is one of the first of its model here, whose polls measure the latency."""
         scouting = self._scouting[model]
         if len(scouting) < polling.SCOUTS:
             scouting.add(job_id)
         return job_id in scouting
 
     def tokens(self, job: Leased) -> int:
-        """Estimate what an attempt counts against the TPM, by what the model's answers taught."""
+        """Estimate the tokens that an attempt counts against the TPM, by the ratio learned from answers."""
         return max(1, round(self._expected_tokens(job) * self.learned.token_ratio(job.model)))
 
     def settle_tokens(self, job: Claimed, used: int) -> None:
-        """Tell the limiter what an attempt really used, whoever sent it."""
+        """Pass an attempt's real token count to the limiter, whichever worker sent it."""
         if job.slot and self.team.name is not None:
             self.limiter.settle(self.bucket(job.model), job.slot, used)
 
     def learn_tokens(self, job: Claimed, used: int) -> None:
-        """Learn from what an attempt really used."""
+        """Learn from an attempt's real token count."""
         self.learned.observe_tokens(job.model, self._expected_tokens(job), used)
 
     def _expected_tokens(self, job: Leased | Claimed) -> int:
-        """Guess without what was learnt; the user may know the hidden overhead better than the table."""
+        """Estimate without the learned ratio; a user's setting for hidden overhead replaces the table's."""
         prompt_tokens, own = job.prompt_tokens, self.settings.prompt_overhead_tokens
         if own is not None:
             facts = models.facts(job.model)
             prompt_tokens += own - (facts.prompt_overhead_tokens if facts else 0)
         return max(1, tokens.expected(max(0, prompt_tokens), job.output_tokens_max))
 
-    def ring(self) -> None:
-        """Wake both stages: something is new."""
+    def wake(self) -> None:
+        """Wake both loops and make them read the runs again."""
         self._active_at = -1.0
         self.submit_bell.set()
         self.collect_bell.set()
@@ -304,10 +329,10 @@ class Station:
     def stop(self) -> None:
         """Claim nothing more; callable from any thread."""
         self.stopping = True
-        self.loop.call_soon_threadsafe(self.ring)
+        self.loop.call_soon_threadsafe(self.wake)
 
     def close(self, grace_s: float) -> None:
-        """Wait until nothing is in flight, then leave in good order; from another thread."""
+        """Wait up to `grace_s` until nothing is in flight, then close everything; for another thread."""
         self.stop()
         self.run(self._drain(grace_s))
         self.loop.call_soon_threadsafe(self.loop.stop)
@@ -318,11 +343,10 @@ class Station:
         ended = self.loop.time() + grace_s
         while self.in_flight() and self.loop.time() < ended:  # noqa: ASYNC110 - one place, once
             await asyncio.sleep(0.01)
-        self._overseeing.cancel()
-        self._living.cancel()
+        await self.supervisor.close()
         is_done = self.spool.is_saved and not self.in_flight()  # else its host recovers what is in there
         if is_done:
-            self.spool.close()  # first: nobody looks for the files of a worker that has left
+            self.spool.close()  # first: the files of a worker that has left are not looked for
             await self.committer.ask(lambda c, _: workers.leave(c, self.worker, self.now_ms()))
         await self.loop.run_in_executor(None, self.committer.close)
         if not is_done:
@@ -334,17 +358,17 @@ class Station:
         await self.api.close()
 
     def in_flight(self) -> bool:
-        """Return whether jobs are in the hands of this process."""
+        """Return whether this process is sending or fetching jobs."""
         return bool(self.held())
 
     def held(self) -> set[int]:
-        """Return the jobs that this process is sending or fetching."""
+        """Return the ids of the jobs that this process is sending or fetching."""
         names = (task.get_name().split() for task in asyncio.all_tasks(self.loop))
         return {int(words[1]) for words in names if words[0] in ("post", "get")}
 
 
 def _lowest(said: list[int | None]) -> int | None:
-    """Take the lowest limit that was set; 0 is `none`, which counts only when nobody set a number."""
+    """Return the lowest limit that was set; 0 is `none`, which counts only if no run set a number."""
     numbers = [n for n in said if n]
     if numbers:
         return min(numbers)

@@ -22,6 +22,7 @@ from runner.engine import allowance, mark
 from runner.engine.breaker import Door
 from runner.engine.spool import Segment, Taken
 from runner.engine.station import IDLE_S, Station
+from runner.engine.supervisor import log_failure
 from runner.engine.turned_away import TurnedAway
 from runner.limiter.limiter import LimiterUnavailable, Slot
 from runner.rules import polling, reply, request, retry
@@ -66,7 +67,7 @@ class _Feed:
 
 
 class Submit:
-    """The pump of one process. A turn lasts as long as a Celery task lends its thread."""
+    """The submit loop of one process; a Celery task drives it for one time slice (`turn`) at a time."""
 
     def __init__(self, station: Station) -> None:
         self._station = station
@@ -85,7 +86,7 @@ class Submit:
     async def turn(self, seconds: float) -> bool:
         """Submit what may be, runs taking turns; return whether the time was over before the work."""
         station = self._station
-        station.ring()
+        station.wake()
         if self._turn.locked():
             return False
         async with self._turn:
@@ -273,6 +274,7 @@ class Submit:
             self._alone |= _is_last_try(job)
             self._posts.add(task)
             task.add_done_callback(self._posts.discard)
+            task.add_done_callback(log_failure)
         return marked
 
     async def _hand_back(self, feed: _Feed) -> None:
@@ -328,7 +330,9 @@ class Submit:
             answer = await deferred.submit(station.api, body, conv_id)
         except Failed as failed:
             return reply.of_submit_fault(failed.fault, failed.detail), None
-        station.oversight.announced(slot.bucket, *deferred.announced_limits(answer))
+        limits = deferred.announced_limits(answer)
+        station.limiter.announce(slot.bucket, *limits)
+        station.run_monitor.announced(slot.bucket, *limits)
         return reply.of_submit(answer, now_s=sent_at_ms / 1000), answer.status
 
     async def _wait_for(self, slot: Slot) -> None:

@@ -10,7 +10,7 @@ from runner.db.counters import Deltas
 from runner.db.job_ids import run_of
 from runner.engine import closing, recover, settle
 from runner.engine.doubt import BY_THE_TABLE
-from runner.engine.sign_of_life import take_back
+from runner.engine.heartbeat import reclaim
 from runner.rules.states import RunState
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def sweep(station: Station) -> list[int]:
     """Heal and finish; return the ids of the runs that should be moving."""
     database, now_ms = station.database, station.now_ms()
     recover.recover_host(database, station.settings.spool_dir, station.host, now_ms, station.prices)
-    if station.clock.is_steady:  # else it says nothing about leases and signs of life
+    if station.clock.is_steady:  # else it says nothing about leases and heartbeats
         expired_leases(database, now_ms, station.prices)
     settle_stored(station)
     return finish(database, now_ms)
@@ -41,7 +41,7 @@ def expired_leases(database: Database, now_ms: int, pricing: Pricing = BY_THE_TA
     with database.write() as connection:
         left = leftovers.expired(connection, now_ms, ROWS_MAX, alive_since_ms=now_ms - workers.ALIVE_MS)
         deltas = Deltas(0)
-        take_back(connection, left, now_ms, deltas, pricing)
+        reclaim(connection, left, now_ms, deltas, pricing)
         deltas.write(connection)
 
 

@@ -1,4 +1,4 @@
-"""Whose limits this process uses: the name of the key's team, settled before anything is sent."""
+"""The name of the API key's team, whose limits a worker uses; known before anything is sent."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from runner.api import account
 from runner.api.failed import Failed
 from runner.engine.streak import PROBE_S_MAX
+from runner.engine.supervisor import log_failure
 from runner.limiter.limiter import LimiterUnavailable
 from runner.limiter.teams import Teams
 from runner.rules import retry
@@ -21,15 +22,15 @@ if TYPE_CHECKING:
 
     from runner.api.xai import XAI
 
-ANSWER_S: Final = 10.0  # the question is free, so it may be broken off
-REFUSED_S: Final = 0.5  # so long a refusal is told to all who ask; then the API is asked again
+ANSWER_S: Final = 10.0  # the request is free, so it may be cut off
+REFUSED_S: Final = 0.5  # how long a refusal holds before the API is asked again
 
 log = logging.getLogger("runner.team")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """Why the name is not known. `refused`: the key cannot be used; else nobody answered, `tries` times."""
+    """Why the name is not known. `refused`: the key cannot be used; else `tries` requests got no answer."""
 
     refused: bool
     why: str
@@ -37,7 +38,7 @@ class Trouble:
 
 
 class Team:
-    """Asks Redis, else the API, else lets the key's fingerprint stand for its team. Belongs to one loop."""
+    """Reads the name from Redis, else from the API, else uses the key's fingerprint. Belongs to one loop."""
 
     def __init__(self, api: XAI, redis_url: str, fingerprint: str, random: Random) -> None:
         self.name: str | None = None
@@ -48,16 +49,17 @@ class Team:
         self._tries = 0
         self._asking = asyncio.Lock()
         self._early = asyncio.get_running_loop().create_task(self._settle_early(), name="team")
+        self._early.add_done_callback(log_failure)
 
     async def close(self) -> None:
-        """Ask nothing more."""
+        """Stop the early request and close the connection."""
         self._early.cancel()
         await self._teams.close()
 
     async def settle(self) -> Trouble | None:
-        """Return None once the name is known, else why not. Raises LimiterUnavailable.
+        """Return None once the name is known, else why not. Raise LimiterUnavailable.
 
-        May be called any number of times: the API is asked with backoff.
+        Call it as often as needed: requests to the API are spaced by a backoff.
         """
         async with self._asking:
             loop = asyncio.get_running_loop()
@@ -66,8 +68,8 @@ class Team:
                 self._trouble = None if self.name is not None else await self._ask()
             return self._trouble
 
-    async def tell_again(self) -> None:
-        """Say the name to a Redis that was emptied; whoever said another before is followed."""
+    async def record_again(self) -> None:
+        """Record the name in a Redis that was emptied; take over another name that is there already."""
         if self.name is not None:
             self.name = await self._teams.agree(self._fingerprint, self.name)
 
@@ -86,7 +88,7 @@ class Team:
                 self._again_at = asyncio.get_running_loop().time() + REFUSED_S
                 return Trouble(refused=True, why=why, tries=1)
             case Standing.UNTOLD:
-                log.info("team.untold status=%d", info.reply.status)
+                log.info("team.not_named status=%d", info.reply.status)
         name = info.team_id if how is Standing.TOLD and info.team_id else self._fingerprint
         self.name = await self._teams.agree(self._fingerprint, name)
         return None
@@ -98,6 +100,6 @@ class Team:
         return Trouble(refused=False, why=why, tries=self._tries)
 
     async def _settle_early(self) -> None:
-        """Ask while the rest of the process opens; whoever wants to send asks again if this fails."""
+        """Settle while the rest of the worker opens; sending calls `settle` again if this fails."""
         with suppress(LimiterUnavailable):
             await self.settle()

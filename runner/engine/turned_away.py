@@ -46,7 +46,7 @@ class TurnedAway:
                 station.breaker.ended(lease.run_id, Door.SUBMIT, bad=False)
                 ticks = doubt.refusal_ticks(verdict.code)
                 await self._requeue(job, jobs.refused, cause, 0.0, JobState.FAILED, ticks)
-                station.oversight.ended(lease.run_id)
+                station.run_monitor.ended(lease.run_id)
             case _:
                 station.breaker.ended(lease.run_id, Door.SUBMIT, bad=True)
                 await self._pause_limiter(job, slot, verdict, sent_at_ms)  # before the next one leaves
@@ -97,7 +97,7 @@ class TurnedAway:
         )
         await self._requeue(job, jobs.ambiguous, cause, 0.0, target, ticks)
         if target is JobState.HELD:
-            station.oversight.ended(lease.run_id)
+            station.run_monitor.ended(lease.run_id)
 
     async def not_sent(self, job: Leased, cause: Cause) -> None:
         """Requeue a job whose POST did not leave."""

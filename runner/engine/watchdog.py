@@ -1,7 +1,8 @@
 """The watchdog: a thread that ends its process when that makes no progress, so that it is started again.
 
-It asks for three signs. The event loop must answer. Hints that Redis takes must come back: a consumer that
-hangs on a broken connection never gets any. And turns must not only fail. What is in hand is in the spool.
+The event loop must answer. Pings that Redis takes must come back: a consumer that hangs on a broken
+connection gets none. Time slices must not only fail, and supervised tasks must run. Jobs in progress are in
+the spool.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from runner.rules.errors import UserError
 from runner.rules.exit_codes import ExitCode
-from runner.rules.vital_signs import VitalSign
+from runner.rules.liveness import LivenessProbe
 
 if TYPE_CHECKING:
     import asyncio
@@ -22,74 +23,90 @@ if TYPE_CHECKING:
 
 EACH_S: Final = 5.0
 LOOP_PATIENCE_S: Final = 40.0
-HINT_PATIENCE_S: Final = 40.0
-TURN_PATIENCE_S: Final = 60.0  # several sweeps ring for them
+PING_PATIENCE_S: Final = 40.0
+SLICE_PATIENCE_S: Final = 60.0  # several sweeps start new ones within it
+HEALTHY_SLICE_S: Final = 15.0  # a time slice that failed only after this made progress
 log = logging.getLogger("runner.watchdog")
 
 
 class Watchdog:
-    """`ring` sends this process a hint, which calls `hint_came`. Raises UserError there: Redis is away."""
+    """`ping` sends this process a message that calls `ping_came`; it raises UserError while Redis is away.
+
+    `stuck` returns which supervised task cannot run, None when all can.
+    """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        ring: Callable[[], None],
+        ping: Callable[[], None],
+        stuck: Callable[[], str | None],
         end: Callable[[str], None] | None = None,
         each_s: float = EACH_S,
     ) -> None:
-        self._loop, self._ring, self._end, self._each_s = loop, ring, end or end_process, each_s
-        self._answers = VitalSign("the event loop does not answer", LOOP_PATIENCE_S)
-        self._hints = VitalSign("hints that Redis took do not come back", HINT_PATIENCE_S)
-        self._turns = VitalSign("every turn fails", TURN_PATIENCE_S)
+        self._loop, self._ping, self._stuck = loop, ping, stuck
+        self._end, self._each_s = end or end_process, each_s
+        self._answers = LivenessProbe("the event loop does not answer", LOOP_PATIENCE_S)
+        self._pings = LivenessProbe("pings that Redis took do not come back", PING_PATIENCE_S)
+        self._slices: dict[str, LivenessProbe] = {}
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start watching."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Watch no more: the process ends by itself."""
+        """Stop watching: the process ends by itself."""
         self._stopped.set()
 
-    def hint_came(self) -> None:
-        """Note that a hint has made its way."""
-        self._hints.answer()
+    def ping_came(self) -> None:
+        """Note that a ping has come back."""
+        self._pings.answer()
 
-    def turn_failed(self) -> None:
-        """Note a turn that ended with an error of ours."""
-        self._turns.ask(time.monotonic())
+    def slice_failed(self, name: str, ran_s: float) -> None:
+        """Note that a time slice of a loop ended with an error after `ran_s`."""
+        probe = self._slices.setdefault(
+            name, LivenessProbe(f"every {name} time slice fails", SLICE_PATIENCE_S)
+        )
+        if ran_s >= HEALTHY_SLICE_S:
+            probe.answer()
+        probe.ask(time.monotonic())
 
-    def turn_went(self) -> None:
-        """Note a turn that went well, or that failed for somebody else's reason."""
-        self._turns.answer()
+    def slice_ended(self, name: str) -> None:
+        """Note that a time slice of a loop ended well, or because a service is away."""
+        if name in self._slices:
+            self._slices[name].answer()
 
     def _watch(self) -> None:
         looked_s = time.monotonic()
         while not self._stopped.wait(self._each_s):
             now_s = time.monotonic()
-            if now_s - looked_s > 3 * self._each_s:  # all of us slept: nobody could answer
+            if now_s - looked_s > 3 * self._each_s:  # the whole process was frozen: no answer was possible
                 self._answers.answer()
-                self._hints.answer()
+                self._pings.answer()
             looked_s = now_s
             self._ask(now_s)
-            for sign in (self._answers, self._hints, self._turns):
-                if sign.is_lost(time.monotonic()) and not self._stopped.is_set():
-                    self._end(sign.name)
-                    return
+            why = self._overdue(time.monotonic()) or self._stuck()
+            if why is not None and not self._stopped.is_set():
+                self._end(why)
+                return
+
+    def _overdue(self, now_s: float) -> str | None:
+        probes = (self._answers, self._pings, *tuple(self._slices.values()))
+        return next((probe.name for probe in probes if probe.is_overdue(now_s)), None)
 
     def _ask(self, now_s: float) -> None:
         self._answers.ask(now_s)
         self._loop.call_soon_threadsafe(self._answers.answer)
-        self._hints.ask(now_s)
+        self._pings.ask(now_s)
         try:
-            self._ring()
+            self._ping()
         except UserError:
-            self._hints.answer()
+            self._pings.answer()
 
 
 def end_process(why: str) -> None:
-    """End this process at once; whoever keeps it alive starts another."""
+    """End this process at once; its parent or service manager starts another."""
     log.error("worker.stuck cause=%s", why)
     for handler in logging.getLogger().handlers:
         handler.flush()

@@ -93,6 +93,30 @@ def test_after_it_tripped_it_begins_anew(valkey: Valkey) -> None:
     assert len(asyncio.run(story()).told) == 2
 
 
+def test_a_pause_that_fails_is_tried_again_at_the_next_bad_end(
+    valkey: Valkey, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The window is kept until the run is paused; why it was not is logged."""
+
+    async def story() -> Pauses:
+        pauses, fails = Pauses(), [True]
+
+        async def pause(run_id: int, reason: PauseReason, why: str) -> None:
+            if fails.pop() if fails else False:
+                raise ValueError("the database refuses")
+            await pauses.pause(run_id, reason, why)
+
+        breaker = Breaker(valkey.url, pause)
+        await see(breaker, (True, 20))
+        assert pauses.told == []
+        await see(breaker, (True, 1))
+        await breaker.close()
+        return pauses
+
+    assert len(asyncio.run(story()).told) == 1
+    assert 'task.failed name="breaker of run 7" cause="the database refuses"' in caplog.text
+
+
 def test_without_redis_each_goes_by_its_own(valkey: Valkey) -> None:
     """It is not the time to pay for nothing."""
 

@@ -8,15 +8,14 @@ import orjson
 import pytest
 from by_hand import LEASE_MS, NOW_MS, new_run, received, settled
 from sqlalchemy import text
+from stations import opened_station
 
-from runner import settings
 from runner.db import jobs, outcomes, runs, workers
 from runner.db.counters import Deltas
 from runner.db.runs import RunOptions
 from runner.engine import settle
 from runner.engine.clock import STEADY_AFTER_MS, SharedClock
-from runner.engine.sign_of_life import sign
-from runner.engine.station import Station
+from runner.engine.heartbeat import Heartbeat
 from runner.engine.sweep import expired_leases, finish, settle_stored, sweep
 from runner.rules.states import Event, JobState, RunState
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from by_hand import Hand
 
     from runner.db.session import Database
+    from runner.engine.station import Station
 
 S = JobState
 GOOD = orjson.dumps({"model": "grok-4.3", "choices": [{"message": {"content": "yes"}}]})
@@ -34,21 +34,9 @@ GOOD = orjson.dumps({"model": "grok-4.3", "choices": [{"message": {"content": "y
 
 @pytest.fixture
 def station(database: Database, database_url: str, tmp_path: Path) -> Iterator[Station]:
-    """Open a real station on the test's database; no Redis is there, and none is needed."""
-    env = {
-        "RUNNER_HOME": str(tmp_path / "home"),
-        "RUNNER_DATABASE_URL": database_url,
-        "RUNNER_REDIS_URL": f"unix://{tmp_path}/none.sock",
-        "XAI_API_KEY": "xai-some-key",
-    }
-    if database.is_sqlite:  # the state folder's own
-        (tmp_path / "home").mkdir()
-        (tmp_path / "home" / "runner.db").symlink_to(tmp_path / "runner.db")
-        del env["RUNNER_DATABASE_URL"], env["RUNNER_REDIS_URL"]
-    opened = Station(settings.load(env, tmp_path), "w1")
-    yield opened
-    opened.close(1.0)
-    opened.loop.close()
+    """Open a real station on the test's database."""
+    with opened_station(database, database_url, tmp_path) as opened:
+        yield opened
 
 
 def test_expired_leases_are_taken_back(database: Database) -> None:
@@ -200,18 +188,24 @@ def test_a_worker_that_lives_keeps_its_leases(database: Database) -> None:
     assert hand.state(sent.job_id) is S.PENDING
 
 
-def test_a_worker_takes_back_what_it_lost_itself(database: Database, station: Station) -> None:
-    """What is in its hands stays there, whatever its lease says; a sign of life is given."""
+def heartbeat_of(station: Station, clock: SharedClock) -> Heartbeat:
+    return Heartbeat(
+        committer=station.committer, clock=clock, worker=station.worker, held=set, pricing=station.prices
+    )
+
+
+def test_a_worker_reclaims_its_own_expired_leases(database: Database, station: Station) -> None:
+    """A job that it is working on stays, whatever its lease says; the worker's row is renewed."""
     hand = new_run(database, 3)
     lost, held = hand.bring(S.SUBMITTING), hand.bring(S.SUBMITTING)
     others = hand.bring(S.COLLECTING)
     for lease in (lost, held):
         hand.change(lease.job_id, f"lease_owner = {station.worker}, lease_until_ms = 0")
-    station.clock = SharedClock(database.now_ms, ticks(0, 0, STEADY_AFTER_MS))
+    heartbeat = heartbeat_of(station, SharedClock(database.now_ms, ticks(0, 0, STEADY_AFTER_MS)))
     with database.write() as connection:
         connection.execute(text("UPDATE workers SET seen_at_ms = 0"))
         deltas = Deltas(0)
-        sign(connection, deltas, station, {held.job_id}, 0)
+        heartbeat.send(connection, deltas, {held.job_id}, was_set_back=False)
         deltas.write(connection)
 
     assert [hand.state(one.job_id) for one in (lost, held, others)] == [S.PENDING, S.SUBMITTING, S.COLLECTING]
@@ -225,8 +219,9 @@ def test_a_clock_set_back_makes_nobody_wait(database: Database, station: Station
     waiting = hand.bring(S.WAITING)
     later_ms = station.now_ms() + 7_200_000
     hand.change(waiting.job_id, f"due_at_ms = {later_ms}")
-    for jump_ms, is_due in ((0, False), (-7_200_000, True)):
+    heartbeat = heartbeat_of(station, station.clock)
+    for was_set_back in (False, True):
         with database.write() as connection:
-            sign(connection, Deltas(0), station, set(), jump_ms)
+            heartbeat.send(connection, Deltas(0), set(), was_set_back=was_set_back)
         (row,) = hand.rows(f"SELECT due_at_ms FROM jobs WHERE id = {waiting.job_id}")
-        assert (row.due_at_ms <= station.now_ms()) is is_due
+        assert (row.due_at_ms <= station.now_ms()) is was_set_back

@@ -64,7 +64,9 @@ ROWS: Final = (
     Row(
         what="the same Celery message fifty times, for no run, or no message at all",
         means="one claim wins; the others do nothing",
-        tests={"faults/test_hints.py": ("test_the_same_hint_fifty_times_and_hints_for_nobody",)},
+        tests={
+            "faults/test_notify.py": ("test_the_same_message_fifty_times_and_messages_of_older_versions",)
+        },
     ),
     Row(
         what="Redis killed, restarted empty, emptied, out of memory, read-only, its connections broken",
@@ -249,10 +251,21 @@ ROWS: Final = (
         tests={"faults/test_small_machine.py": ("test_a_run_in_narrow_bounds",)},
     ),
     Row(
-        what="a worker that makes no progress: a dead loop, hints that never come, turns that only fail",
+        what="a database that refuses some writes, for a reason that does not pass by itself",
+        means="what failed is logged and tried again: heartbeats, limits, `--max-failures`, the run's end",
+        tests={
+            "engine/test_supervised_tasks.py": ("test_completion", "test_heartbeats", "test_max_failures"),
+            "faults/test_supervision.py": (
+                "test_a_run_that_meets_each_error_goes_on",
+                "test_a_post_and_a_fetch_that_end_with_an_error",
+            ),
+        },
+    ),
+    Row(
+        what="a worker that makes no progress: a blocked loop, messages that never come, tasks that fail",
         means="it ends, and another is started",
         tests={
-            "engine/test_watchdog.py": ("test_hints_that_never_come_back_end_the_process",),
+            "engine/test_watchdog.py": ("test_pings_that_never_come_back_end_the_process",),
             "embedded/test_silence.py": ("test_only_who_gives_no_new_sign_for_long_is_silent",),
         },
     ),

@@ -220,7 +220,7 @@ class Machine(RuleBasedStateMachine):
     # --- submit
 
     def submit(self, which: int, arrives: bool, body: bytes, until: str) -> None:
-        """A hint to submit, as often as it may come; the process may be frozen after any step.
+        """A message to submit, as often as it may come; the process may be frozen after any step.
 
         A job that was leased long ago is marked only if its lease still holds.
         """
@@ -288,7 +288,7 @@ class Machine(RuleBasedStateMachine):
     # --- collect
 
     def claim(self, which: int) -> None:
-        """A hint to collect, as often as it may come."""
+        """A message to collect, as often as it may come."""
         process = self.one(which)
         found = self.write(
             lambda connection, deltas: leases.claim_waiting(

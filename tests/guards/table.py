@@ -27,7 +27,7 @@ GUARDS = (
         tests="tests/db/test_job_moves.py",
     ),
     Guard(
-        name="signs of life",
+        name="heartbeats",
         keeps_from="taking a job from a worker that is at it, when a clock was set",
         file="runner/db/leftovers.py",
         old=" AND workers.ended_at_ms IS NULL AND workers.seen_at_ms >= :since)",
@@ -172,5 +172,13 @@ GUARDS = (
         old="sorted(sending, key=self._sent_in_round)",
         new="sending",
         tests="tests/fleet/test_fairness.py",
+    ),
+    Guard(
+        name="supervision",
+        keeps_from="a background task of a worker that dies unnoticed",
+        file="runner/engine/supervisor.py",
+        old="            await self._wait_after(one, error)\n",
+        new="            return\n",
+        tests="tests/engine/test_supervised_tasks.py tests/engine/test_supervisor.py",
     ),
 )

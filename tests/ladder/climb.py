@@ -43,7 +43,7 @@ from runner.db import migrate, runs, workers
 from runner.db.counters import Deltas
 from runner.db.runs import RunOptions
 from runner.db.session import Database
-from runner.engine import clock, closing, sign_of_life
+from runner.engine import clock, closing, heartbeat
 from runner.engine.collect import Collect
 from runner.engine.station import Station
 from runner.engine.submit import Submit
@@ -89,7 +89,7 @@ def live(settings: Settings, folder: Path) -> None:
     station = Station(settings, "w1")
     over = threading.Event()
     for stage in (Submit(station), Collect(station)):
-        threading.Thread(target=_lend, args=(station, stage.turn, over), daemon=True).start()
+        threading.Thread(target=_drive, args=(station, stage.turn, over), daemon=True).start()
     while not over.is_set():
         with suppress(Exception):  # the next beat comes
             sweep(station)
@@ -105,8 +105,8 @@ def live(settings: Settings, folder: Path) -> None:
     database.close()
 
 
-def _lend(station: Station, turn: Callable[[float], object], over: threading.Event) -> None:
-    """Lend a thread to a pump again and again, as its doorbell would."""
+def _drive(station: Station, turn: Callable[[float], object], over: threading.Event) -> None:
+    """Run time slices of a loop again and again, as the messages of Celery would."""
     while not over.is_set():
         with suppress(Exception):
             station.run(turn(5.0))  # type: ignore[arg-type]
@@ -313,7 +313,7 @@ def main() -> int:
     parser.add_argument("--server", help="a PostgreSQL with the database `migrated`  [default: SQLite]")
     given = parser.parse_args()
     asyncio.set_event_loop(None)
-    sign_of_life.SIGN_S, clock.STEADY_AFTER_MS, workers.ALIVE_MS = 0.25, 0, 1_500  # type: ignore[misc]
+    heartbeat.HEARTBEAT_S, clock.STEADY_AFTER_MS, workers.ALIVE_MS = 0.25, 0, 1_500  # type: ignore[misc]
     bad = 0
     with (
         tempfile.TemporaryDirectory(prefix="ladder", ignore_cleanup_errors=True) as name,

@@ -75,7 +75,7 @@ def test_the_first_answer_stands_for_all_processes(valkey: Valkey, tmp_path: Pat
             assert "key" not in told.name
             with Redis.from_url(valkey.url) as client:
                 client.flushall()
-            await untold.tell_again()
+            await untold.record_again()
             async with team(valkey, url) as late:
                 assert await late.settle() is None
                 assert late.name == untold.name

@@ -21,9 +21,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine": {"rules", "settings", *DOORS},
     "output": {"rules", "settings", *DOORS},
     "embedded": {"rules", "settings", *DOORS, *STAGES},
-    "hints": {"rules", "settings", "db"},
-    "worker": {"rules", "settings", "hints", "embedded", *DOORS, *STAGES},
-    "cli": {"rules", "settings", "hints", "embedded", "simulator", *DOORS, *STAGES},
+    "notify": {"rules", "settings", "db"},
+    "worker": {"rules", "settings", "notify", "embedded", *DOORS, *STAGES},
+    "cli": {"rules", "settings", "notify", "embedded", "simulator", *DOORS, *STAGES},
     "__main__": {"cli"},
     "__init__": set(),
 }

@@ -40,7 +40,7 @@ def activate_run(database: Database, run_id: int, lease: EngineLease) -> None:
         runs.start(connection, run_id, now_ms)
         closing.close(connection, run_id, now_ms, Deltas(0))  # its limit may be reached, all be done
     if is_there:
-        _notify_workers(database, run_id)
+        _notify_workers(database)
     else:
         lease.wait_ready()  # new workers look for work by themselves
 
@@ -107,13 +107,13 @@ def exit_code_of(snapshot: Snapshot) -> ExitCode:
     return of_run(snapshot.run.state, snapshot.run.pause_reason, failed=failed, held=held)
 
 
-def _notify_workers(database: Database, run_id: int) -> None:
+def _notify_workers(database: Database) -> None:
     """Notify the workers; if that is lost, they only look a few seconds later."""
     from kombu.exceptions import OperationalError
 
-    from runner import hints
+    from runner import notify
 
     try:
-        hints.ring(database, run_id)
+        notify.notify_workers(database)
     except OperationalError:
         print_note("warning: Redis does not answer; the workers begin when it does")

@@ -1,7 +1,7 @@
-"""Hints: how workers hear of work, by Celery. The database says what there is to do: no hint has to arrive.
+"""Notify workers of new work, by Celery messages on one queue per worker process.
 
-Every worker process has a queue of its own for hints to submit and to collect; whoever has news rings at
-all workers on record. Losing a hint or getting it twice is harmless: beat rings again.
+A message carries nothing: the database holds the work. A lost message costs seconds, since beat sends a sweep
+every BEAT_S, which notifies again; a message that comes twice does nothing more.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 BEAT_S = 5.0
 EXPIRES_S = 60
-THREADS = 6  # of a worker: one for each pump, the sweep, and some to answer hints that are late
+THREADS = 6  # of a worker: one for each loop, one for the sweep, the others for messages meanwhile
 SUBMIT, COLLECT, SWEEP = "runner.submit", "runner.collect", "runner.sweep"
 
 
@@ -60,18 +60,18 @@ app.conf.update(
 )
 
 
-def ring(database: Database, run_id: int) -> None:
-    """Send both hints for a run to every worker that was seen lately.
+def notify_workers(database: Database) -> None:
+    """Send a submit and a collect message to each live worker.
 
-    Raises kombu.exceptions.OperationalError when Redis does not answer.
+    Raise kombu.exceptions.OperationalError when Redis does not answer.
     """
     with database.read() as connection:
-        seen = workers.alive(connection, database.now_ms() - workers.ALIVE_MS)
-    for node in {worker.node for worker in seen}:
+        alive = workers.alive(connection, database.now_ms() - workers.ALIVE_MS)
+    for node in {worker.node for worker in alive}:
         for task in (SUBMIT, COLLECT):
-            app.send_task(task, (run_id,), queue=doorbell(node), expires=EXPIRES_S)
+            app.send_task(task, queue=queue_of(node), expires=EXPIRES_S)
 
 
-def doorbell(node: str) -> str:
-    """Name the queue of one worker's hints."""
+def queue_of(node: str) -> str:
+    """Return the name of a worker's queue; workers of other versions use the same."""
     return f"doorbell.{node}"

@@ -1,0 +1,102 @@
+"""The heartbeat of a worker: every few seconds it renews its row and reclaims its own expired leases.
+
+While a worker sends heartbeats no other worker takes its leases: only the worker itself knows which jobs it
+is working on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy.exc import DBAPIError
+
+from runner.db import leases, leftovers, workers
+from runner.db.trouble import is_away
+from runner.engine import recover
+from runner.rules.states import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection
+
+    from runner.db.counters import Deltas
+    from runner.engine.clock import SharedClock
+    from runner.engine.committer import Committer
+    from runner.engine.doubt import Pricing
+
+HEARTBEAT_S: Final = 5.0
+log = logging.getLogger("runner.heartbeat")
+
+
+class Heartbeat:
+    """`worker` is the id of its row, `held` returns the ids of the jobs that it is sending or fetching."""
+
+    def __init__(
+        self,
+        *,
+        committer: Committer,
+        clock: SharedClock,
+        worker: int,
+        held: Callable[[], set[int]],
+        pricing: Pricing,
+    ) -> None:
+        self._committer, self._clock, self._worker = committer, clock, worker
+        self._held, self._pricing = held, pricing
+        self._was_set_back = False  # the clock, and due times were not mended yet
+
+    async def run(self) -> None:
+        """Send a heartbeat every HEARTBEAT_S, until cancelled or an error."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            try:
+                jump_ms = await loop.run_in_executor(None, self._clock.look)
+            except DBAPIError as error:
+                if not is_away(error):
+                    raise
+                continue  # the committer logs it
+            if jump_ms:
+                log.warning("clock.jumped seconds=%.1f", jump_ms / 1000)
+            self._was_set_back |= jump_ms < 0
+            held, was_set_back = self._held(), self._was_set_back
+            await self._committer.ask(
+                lambda c, d, h=held, b=was_set_back: self.send(c, d, h, was_set_back=b)  # type: ignore[misc]
+            )
+            self._was_set_back = False
+
+    def send(self, connection: Connection, deltas: Deltas, held: set[int], *, was_set_back: bool) -> None:
+        """Renew the worker's row, reclaim its expired leases; after a clock was set back, mend due times."""
+        now_ms = self._clock.now_ms()
+        workers.seen(connection, self._worker, now_ms)
+        if was_set_back:
+            leases.make_due(connection, now_ms)
+        if not self._clock.is_steady:
+            return
+        overdue = leftovers.overdue(connection, self._worker, now_ms)
+        reclaim(
+            connection,
+            [job for job in overdue if job.lease.job_id not in held],
+            now_ms,
+            deltas,
+            self._pricing,
+        )
+
+
+def reclaim(
+    connection: Connection,
+    expired: list[leftovers.Leftover],
+    now_ms: int,
+    deltas: Deltas,
+    pricing: Pricing,
+) -> None:
+    """Requeue jobs whose leases ran out: those being sent as of unknown outcome, the others to be fetched."""
+    if not expired:
+        return
+    submitting = [job for job in expired if job.state is JobState.SUBMITTING]
+    collecting = [job for job in expired if job.state is JobState.COLLECTING]
+    unknown = recover.doubtful(connection, submitting, now_ms, deltas, pricing)
+    again = recover.fetch_again(connection, collecting, now_ms, deltas)
+    log.warning("lease.expired submitting=%d collecting=%d", len(unknown), len(again))

@@ -1,0 +1,61 @@
+"""Rebuild the limiter after Redis was emptied: the recent sends, read from the attempts on record."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import DBAPIError
+
+from runner.db import sent_lately as attempts
+from runner.db import workers
+from runner.limiter.limiter import HORIZON_S, LATE_S_MAX, LimiterUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runner.db.session import Database
+    from runner.engine.team import Team
+
+SEEN_WITHIN_MS = 30_000
+JUST_NOW_US = 2_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecentSends:
+    """`worker` is the id of this worker's row, `bucket` names a model's bucket."""
+
+    database: Database
+    now_ms: Callable[[], int]
+    worker: int
+    team: Team
+    bucket: Callable[[str], str]
+
+    async def read(self) -> dict[str, list[tuple[int, int]]]:
+        """Return (age_us, tokens) of the recent sends, by bucket. Raise LimiterUnavailable.
+
+        Other workers may hold slots that Redis has forgotten. Within a moment they use them, or they are too
+        late for them; wait for that, so that these sends are on record.
+        """
+        loop = asyncio.get_running_loop()
+        await self.team.record_again()
+        rows, has_others = await loop.run_in_executor(None, self._rows)
+        if has_others and any(age_us < JUST_NOW_US for _, age_us, _ in rows):
+            await asyncio.sleep(HORIZON_S + LATE_S_MAX)
+            rows, _ = await loop.run_in_executor(None, self._rows)
+        entries: dict[str, list[tuple[int, int]]] = {}
+        for model, age_us, used in rows:
+            entries.setdefault(self.bucket(model), []).append((age_us, used))
+        return entries
+
+    def _rows(self) -> tuple[list[tuple[str, int, int]], bool]:
+        """Return (model, age_us, tokens) of the attempts, and whether other workers are alive."""
+        now_ms = self.now_ms()
+        try:
+            with self.database.read() as connection:
+                alive = workers.alive(connection, now_ms - SEEN_WITHIN_MS)
+            rows = attempts.read(self.database, now_ms)
+        except DBAPIError as error:
+            raise LimiterUnavailable(f"it was emptied, and the database does not answer: {error}") from error
+        return rows, any(worker.id != self.worker for worker in alive)

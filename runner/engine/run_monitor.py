@@ -1,0 +1,132 @@
+"""The run monitor of a worker: completes runs, pauses those that fail, records limits and warnings."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING
+
+from runner.db import events, runs
+from runner.engine import closing
+from runner.engine.activity import SENDING
+from runner.rules import clock, failing
+from runner.rules.states import PauseReason
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from runner.engine.activity import Activity
+    from runner.engine.committer import Committer
+
+LOOK_S = 0.05
+
+
+class RunMonitor:
+    """Takes notes of what the stages saw; `run` acts on them. A note is kept until it has been acted on.
+
+    `active` returns the runs at work as last read, `has_answers_due` whether jobs wait for answers here,
+    `clock_skew_s` by how many seconds this machine's clock is off.
+    """
+
+    def __init__(
+        self,
+        *,
+        committer: Committer,
+        now_ms: Callable[[], int],
+        active: Callable[[], list[Activity]],
+        pause: Callable[[int, PauseReason, str], Awaitable[None]],
+        has_answers_due: Callable[[], bool],
+        clock_skew_s: Callable[[], float],
+    ) -> None:
+        self._committer, self._now_ms, self._active, self._pause = committer, now_ms, active, pause
+        self._has_answers_due, self._clock_skew_s = has_answers_due, clock_skew_s
+        self._ended_in: set[int] = set()
+        self._announced: dict[str, tuple[int | None, int | None]] = {}
+        self._new_limits: list[str] = []
+        self._warned: set[int] = set()
+        self._resumed: set[int] = set()  # runs that a person resumed although all of their first jobs failed
+
+    def ended(self, run_id: int) -> None:
+        """Note that a job of a run has its end, so that the run may be complete."""
+        self._ended_in.add(run_id)
+
+    def announced(self, bucket: str, rpm: int | None, tpm: int | None) -> None:
+        """Note the limits that the API announced; a change of them is put on record."""
+        if (rpm or tpm) and self._announced.get(bucket) != (rpm, tpm):
+            self._announced[bucket] = rpm, tpm
+            parts = [f"{n:,} {what} a minute" for n, what in ((rpm, "requests"), (tpm, "tokens")) if n]
+            self._new_limits.append(f"{bucket.rpartition(':')[2]}: {', '.join(parts)}")
+
+    async def run(self) -> None:
+        """Look every LOOK_S, until cancelled or an error."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await self.look()
+
+    async def look(self) -> None:
+        """Do all that is due; raise what failed only after the rest is done."""
+        active = self._active()
+        run_ids = [activity.run.id for activity in active]
+        await _each(
+            *(partial(self._pause_if_failing, activity) for activity in active),
+            partial(self._record_limits, run_ids),
+            *(partial(self._warn_of_clock, run_id) for run_id in run_ids),
+            *(partial(self._complete, run_id) for run_id in self._maybe_complete(active)),
+        )
+
+    async def _pause_if_failing(self, activity: Activity) -> None:
+        """Pause a run that fails too much."""
+        run_id, options = activity.run.id, activity.run.options
+        why = failing.why(activity.counts, options.max_failures)
+        if activity.run.state not in SENDING or why is None or (why.once and run_id in self._resumed):
+            return
+        was_paused = await self._committer.ask(
+            lambda c, _: runs.has_paused_by(c, run_id, PauseReason.FAILURES)
+        )
+        if why.once and was_paused:
+            self._resumed.add(run_id)
+        else:
+            await self._pause(run_id, PauseReason.FAILURES, why.text)
+
+    async def _record_limits(self, run_ids: list[int]) -> None:
+        """Record new limits once in each run at work, whichever worker saw them first."""
+        new = tuple(self._new_limits)
+        await _each(*(partial(self._note_once, run_id, "limits", line) for run_id in run_ids for line in new))
+        del self._new_limits[: len(new)]
+
+    async def _warn_of_clock(self, run_id: int) -> None:
+        """Warn once in a run of a clock that is off: the times in its files will be off as well."""
+        advice = clock.advice(self._clock_skew_s())
+        if advice is not None and run_id not in self._warned:
+            await self._note_once(run_id, events.WARNING, str(advice))
+            self._warned.add(run_id)
+
+    async def _note_once(self, run_id: int, kind: str, cause: str) -> None:
+        await self._committer.ask(lambda c, _: events.note_once(c, run_id, self._now_ms(), kind, cause))
+
+    def _maybe_complete(self, active: list[Activity]) -> set[int]:
+        """Return the runs in which a job has ended, without long ones that still wait for answers here."""
+        if not self._has_answers_due():
+            return set(self._ended_in)
+        return self._ended_in - {activity.run.id for activity in active if activity.is_long}
+
+    async def _complete(self, run_id: int) -> None:
+        """Complete a run if all is done. A job that ends meanwhile is a new note."""
+        self._ended_in.discard(run_id)
+        try:
+            await self._committer.ask(lambda c, d: closing.close(c, run_id, self._now_ms(), d))
+        except Exception:
+            self._ended_in.add(run_id)
+            raise
+
+
+async def _each(*steps: Callable[[], Awaitable[None]]) -> None:
+    """Do all steps, so that one run does not keep the others waiting; then raise what failed."""
+    errors: list[Exception] = []
+    for step in steps:
+        try:
+            await step()
+        except Exception as error:  # noqa: BLE001 - raised below
+            errors.append(error)
+    if errors:
+        raise errors[0] if len(errors) == 1 else ExceptionGroup(f"{len(errors)} steps failed", errors)

@@ -1,0 +1,153 @@
+"""An error of the database that does not pass by itself ends no background task of a worker for good.
+
+Each function of each task meets one: while it lasts it is logged, afterwards the function works again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from by_hand import FAR, new_run
+from live import wait_until
+from stations import opened_station, refused
+
+from runner.db.runs import RunOptions
+from runner.engine import heartbeat, supervisor
+from runner.engine.clock import SharedClock
+from runner.engine.heartbeat import Heartbeat
+from runner.rules.states import JobState, RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from by_hand import Hand
+
+    from runner.db.session import Database
+    from runner.engine.station import Station
+
+
+@pytest.fixture
+def station(
+    database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Station]:
+    """Open a real station whose heartbeats and restarts come quickly."""
+    monkeypatch.setattr(heartbeat, "HEARTBEAT_S", 0.02)
+    monkeypatch.setattr(supervisor, "DELAY_S_MAX", 0.2)
+    with opened_station(database, database_url, tmp_path) as opened:
+        yield opened
+
+
+def failures(caplog: pytest.LogCaptureFixture, name: str) -> int:
+    return caplog.text.count(f'task.failed name="{name}"')
+
+
+def wait_for_failures(caplog: pytest.LogCaptureFixture, name: str) -> None:
+    """Wait until a task has failed twice more, so that it was started again in between."""
+    before = failures(caplog, name)
+    wait_until(lambda: failures(caplog, name) >= before + 2, f"{name} fails")
+
+
+def events(hand: Hand, kind: str) -> list[str]:
+    query = "SELECT cause FROM run_events WHERE run_id = :run AND kind = :kind"
+    return [row.cause for row in hand.rows(query, run=hand.run_id, kind=kind)]
+
+
+def state(hand: Hand) -> str:
+    (row,) = hand.rows("SELECT state FROM runs WHERE id = :run", run=hand.run_id)
+    return str(row.state)
+
+
+def seen_at_ms(hand: Hand) -> int:
+    (row,) = hand.rows("SELECT seen_at_ms FROM workers")
+    return int(row.seen_at_ms)
+
+
+def refresh(station: Station) -> None:
+    """Let the station read the runs at work, as its loops do."""
+    station.run(station.active(fresh=True))
+
+
+def test_heartbeats(database: Database, station: Station, caplog: pytest.LogCaptureFixture) -> None:
+    """The worker's row is renewed again."""
+    hand = new_run(database, 1)
+    with refused(database, "UPDATE ON workers", "NEW.seen_at_ms > 0"):
+        wait_for_failures(caplog, "heartbeat")
+        before_ms = seen_at_ms(hand)
+    wait_until(lambda: seen_at_ms(hand) > before_ms, "a heartbeat is on record")
+    assert failures(caplog, "run monitor") == 0
+
+
+def test_a_clock_that_was_set_back_during_the_error(
+    database: Database, station: Station, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The heartbeat finds the jump once; the due times that it put far off are mended all the same."""
+    hand, ahead_ms = new_run(database, 1), [7_200_000]
+    waiting = hand.bring(JobState.WAITING)
+    clock = SharedClock(lambda: database.now_ms() + ahead_ms[0])
+    other = Heartbeat(
+        committer=station.committer, clock=clock, worker=station.worker, held=set, pricing=station.prices
+    )
+    with refused(database, "UPDATE ON jobs", "NEW.due_at_ms < OLD.due_at_ms"):
+        station.loop.call_soon_threadsafe(station.supervisor.start, "other heartbeat", other.run)
+        ahead_ms[0] = 0
+        wait_for_failures(caplog, "other heartbeat")
+        assert hand.row(waiting.job_id).due_at_ms == 2 * FAR
+    wait_until(lambda: hand.row(waiting.job_id).due_at_ms < 2 * FAR, "the job is due again")
+
+
+def test_max_failures(database: Database, station: Station, caplog: pytest.LogCaptureFixture) -> None:
+    """A run that fails too much is paused."""
+    hand = new_run(database, 5, RunOptions(max_failures=2))
+    for _ in range(2):
+        hand.bring(JobState.FAILED)
+    with refused(database, "UPDATE ON runs", "NEW.state = 'paused'"):
+        refresh(station)
+        wait_for_failures(caplog, "run monitor")
+        assert state(hand) == RunState.RUNNING
+    wait_until(lambda: state(hand) == RunState.PAUSED, "the run is paused")
+    assert len(events(hand, "paused")) == 1
+
+
+def test_limits_on_record(database: Database, station: Station, caplog: pytest.LogCaptureFixture) -> None:
+    """What was announced during the error is put on record once; of later ones, too."""
+    hand = new_run(database, 1)
+    refresh(station)
+    monitor = station.run_monitor
+    with refused(database, "INSERT ON run_events", "NEW.kind = 'limits'"):
+        station.loop.call_soon_threadsafe(monitor.announced, "team:grok-4.3", 480, None)
+        wait_for_failures(caplog, "run monitor")
+        assert events(hand, "limits") == []
+    wait_until(lambda: events(hand, "limits"), "the limits are on record")
+    station.loop.call_soon_threadsafe(monitor.announced, "team:grok-4.3", 600, None)
+    wait_until(lambda: len(events(hand, "limits")) > 1, "the next ones are, too")
+    assert events(hand, "limits") == ["grok-4.3: 480 requests a minute", "grok-4.3: 600 requests a minute"]
+
+
+def test_the_warning_of_a_clock(
+    database: Database, station: Station, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each run is warned once."""
+    hand = new_run(database, 1)
+    refresh(station)
+    with refused(database, "INSERT ON run_events", "NEW.kind = 'warning'"):
+        station.api.clock_skew_s = 3_600.0
+        wait_for_failures(caplog, "run monitor")
+        assert events(hand, "warning") == []
+    wait_until(lambda: events(hand, "warning"), "the warning is on record")
+
+
+def test_completion(database: Database, station: Station, caplog: pytest.LogCaptureFixture) -> None:
+    """A run that cannot be completed keeps no other waiting, and is completed afterwards."""
+    bad, good = new_run(database, 1), new_run(database, 1, identity="b")
+    for hand in (bad, good):
+        hand.bring(JobState.SUCCEEDED)
+    with refused(database, "UPDATE ON runs", f"NEW.id = {bad.run_id} AND NEW.finished_at_ms > 0"):
+        for hand in (bad, good):
+            station.loop.call_soon_threadsafe(station.run_monitor.ended, hand.run_id)
+        wait_for_failures(caplog, "run monitor")
+        wait_until(lambda: state(good) == RunState.FINISHED, "the good run is complete")
+        assert state(bad) == RunState.RUNNING
+    wait_until(lambda: state(bad) == RunState.FINISHED, "the bad run is complete")
+    assert failures(caplog, "heartbeat") == 0
