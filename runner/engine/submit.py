@@ -1,7 +1,8 @@
-"""Submit: lease pending jobs, reserve slots, put the attempts on record, POST, keep the request ids.
+"""Submit: lease pending jobs, reserve slots, record the attempts, POST, keep the request ids.
 
-A crash at any point leaves at most what is in flight in doubt: rows leased but not marked are free again,
-rows marked but not in the spool were never sent, rows in the spool without a reply are ambiguous.
+A crash leaves an unknown outcome only for what was in flight. Jobs that were leased but not recorded are free
+again, recorded attempts that are not in the spool were never sent, and attempts in the spool without a reply have
+an unknown outcome.
 """
 
 from __future__ import annotations
@@ -36,30 +37,30 @@ if TYPE_CHECKING:
     from runner.engine.activity import Activity
 
 CHUNK_FIRST, CHUNK_MAX = 16, 300
-CHUNK_BYTES = 32 << 20  # leased at once ...
-MARKED_BYTES = 24 << 20  # ... and held until they are sent; one job of any size may always go
+CHUNK_BYTES = 32 << 20  # bodies leased in one call
+MARKED_BYTES = 24 << 20  # bodies in memory that wait for a reply; a single job of any size always fits
 MARKED_PER_CONNECTION = 64
 SEND_WITHIN_MS = 30_000  # of the lease; POST and its timeouts fit into what is left
 ALONE_S = 0.02
-SHORT_S = 0.2  # so long a run whose budget is given away is left alone
+SHORT_S = 0.2  # pause of a run whose whole budget is reserved
 
 log = logging.getLogger("runner.submit")
 
 
 @dataclass(slots=True)
 class _Feed:
-    """The leased jobs of one run that wait for slots."""
+    """The leased jobs of one run that wait for slots. Times are loop times."""
 
     jobs: deque[Leased] = field(default_factory=deque)
     chunk: int = CHUNK_FIRST
     empty_until: float = 0.0
-    short_until: float = 0.0  # of money: the budget let none of the jobs go
+    short_until: float = 0.0  # the budget allows no job before this time
     sent_in_round: int = 0
 
     def add(self, found: Sequence[Leased]) -> None:
-        """Add jobs that were just leased: of one whose earlier lease ran out in here, the new one counts.
+        """Append jobs that were just leased; a job that waits here under an expired lease is replaced.
 
-        With both it would be sent twice.
+        With both leases in the queue it would be sent twice.
         """
         again = {job.lease.job_id for job in found}
         self.jobs = deque(job for job in self.jobs if job.lease.job_id not in again)
@@ -72,19 +73,19 @@ class Submit:
     def __init__(self, station: Station) -> None:
         self._station = station
         self._feeds: dict[int, _Feed] = {}
-        self._posts: set[asyncio.Task[None]] = set()  # a task that nobody holds may vanish
-        self._marked = 0  # without a reply yet
-        self._marked_bytes = 0
-        self._sent = 0  # of them, on the wire
-        self._alone = False  # the one that is marked goes alone
+        self._posts: set[asyncio.Task[None]] = set()  # asyncio keeps only weak references to tasks
+        self._unreplied = 0  # recorded attempts without a reply
+        self._unreplied_bytes = 0
+        self._sent = 0  # those of them whose POST has left
+        self._is_exclusive = False  # the one recorded attempt is an exclusive retry
         self._rounds = 0
         self._replied = asyncio.Event()
-        self._turned_away = TurnedAway(station)
-        self._again_s = IDLE_S
+        self._failures = TurnedAway(station)
+        self._wait_s = IDLE_S
         self._turn = asyncio.Lock()
 
     async def turn(self, seconds: float) -> bool:
-        """Submit what may be, runs taking turns; return whether the time was over before the work."""
+        """Submit for at most `seconds`, runs in equal turns; return whether work was left when the time was over."""
         station = self._station
         station.wake()
         if self._turn.locked():
@@ -99,50 +100,50 @@ class Submit:
                     if not await self._round():
                         await self._idle()
             finally:
-                await self._give_back()
+                await self._release_all()
         return False
 
     async def _round(self) -> bool:
-        """Give each run one bite; return whether any job was sent on its way."""
-        self._again_s, sent = IDLE_S, False
+        """Submit one batch of each run; return whether any job was recorded as sent."""
+        self._wait_s, sent = IDLE_S, False
         sending = [activity for activity in await self._station.active() if activity.sends]
         if sending and await self._station.may_send(sending):
             self._rounds += 1
             for activity in sorted(sending, key=self._sent_in_round):
-                if await self._bite(activity):
+                if await self._submit_batch(activity):
                     sent = True
                     self._feeds[activity.run.id].sent_in_round = self._rounds
         return sent
 
     def _sent_in_round(self, activity: Activity) -> int:
-        """Return when a run had its last turn. The first to bite may take all slots there are."""
+        """Return in which round a run sent last. Order matters: the first run of a round may take all slots."""
         feed = self._feeds.get(activity.run.id)
         return feed.sent_in_round if feed is not None else 0
 
     async def _idle(self) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._station.submit_bell.wait(), self._again_s)
+            await asyncio.wait_for(self._station.submit_bell.wait(), self._wait_s)
 
-    async def _bite(self, activity: Activity) -> bool:
-        station, room = self._station, await self._room()
-        in_trouble = activity.run.state is RunState.WAITING or self._turned_away.streak.is_serious
+    async def _submit_batch(self, activity: Activity) -> bool:
+        station, capacity = self._station, await self._wait_for_capacity()
+        should_probe = activity.run.state is RunState.WAITING or self._failures.streak.is_serious
         feed = self._feeds.setdefault(activity.run.id, _Feed())
-        if in_trouble:  # one probe at a time
-            if self._marked:
+        if should_probe:  # one probe at a time
+            if self._unreplied:
                 return False
-            room = 1
+            capacity = 1
             await self._choose_probe(activity, feed)
         if feed.short_until > station.loop.time():
-            self._again_s = min(self._again_s, SHORT_S)
+            self._wait_s = min(self._wait_s, SHORT_S)
             return False
         if not feed.jobs and not await self._lease(activity, feed):
             return False
         buckets = {model: station.bucket(model) for model in {job.model for job in feed.jobs}}
         bucket = buckets[feed.jobs[0].model]
-        chosen = self._together([job for job in feed.jobs if buckets[job.model] == bucket][:room])
-        chosen = self._light(chosen)
+        chosen = self._allowed_now([job for job in feed.jobs if buckets[job.model] == bucket][:capacity])
+        chosen = self._fits_memory(chosen)
         if not chosen:
-            self._again_s = min(self._again_s, ALONE_S)
+            self._wait_s = min(self._wait_s, ALONE_S)
             return False
         try:
             grant = await station.limiter.reserve(
@@ -156,57 +157,57 @@ class Submit:
             await station.away(activity.run.id, station.redis_advice(error))
             return False
         if grant.again_s is not None:
-            self._again_s = min(self._again_s, max(grant.again_s, 0.005))
+            self._wait_s = min(self._wait_s, max(grant.again_s, 0.005))
             feed.chunk = max(4, min(feed.chunk, 4 * len(grant.slots)))
         else:
             feed.chunk = min(CHUNK_MAX, feed.chunk * 2)
-        taken = chosen[: len(grant.slots)]
-        ids = {job.lease.job_id for job in taken}
+        granted = chosen[: len(grant.slots)]
+        ids = {job.lease.job_id for job in granted}
         feed.jobs = deque(job for job in feed.jobs if job.lease.job_id not in ids)
-        _, marked = await asyncio.gather(  # in one transaction
-            self._refill(activity, feed), self._send(taken, grant.slots, activity)
+        _, recorded = await asyncio.gather(  # in one transaction
+            self._lease_ahead(activity, feed), self._send(granted, grant.slots, activity)
         )
-        if marked is not None and marked.is_short:
-            await self._hand_back(feed)
-        return marked is not None and bool(marked.bodies)
+        if recorded is not None and recorded.is_short:
+            await self._release_queue(feed)
+        return recorded is not None and bool(recorded.bodies)
 
     async def _choose_probe(self, activity: Activity, feed: _Feed) -> None:
-        """Put jobs first that were never in doubt: a probe may be lost, and the same one thrice is held."""
+        """Put jobs without extras first: a probe may be lost, and a job that is lost three times is held."""
         if all(job.extras for job in feed.jobs):
             await self._lease(activity, feed, never_in_doubt=True)
         feed.jobs = deque(sorted(feed.jobs, key=lambda job: job.extras))
 
-    def _together(self, jobs: list[Leased]) -> list[Leased]:
-        """Return those that may go now: a job on its last automatic try goes while nothing else is out.
+    def _allowed_now(self, jobs: list[Leased]) -> list[Leased]:
+        """Return the jobs that may go now: a job on its last automatic retry goes alone.
 
-        If it is what ended the process twice, it shall take nobody with it the third time.
+        If it is what ended the process twice, no other job is in flight when it does so again.
         """
-        if self._alone:
+        if self._is_exclusive:
             return []
         if _is_last_try(jobs[0]):
-            return [] if self._marked else jobs[:1]
+            return [] if self._unreplied else jobs[:1]
         return list(takewhile(lambda job: not _is_last_try(job), jobs))
 
-    def _light(self, jobs: list[Leased]) -> list[Leased]:
-        """Return as many, from the first on, as may be held in memory."""
-        held, count = self._marked_bytes, 0
+    def _fits_memory(self, jobs: list[Leased]) -> list[Leased]:
+        """Return the first jobs whose bodies fit into MARKED_BYTES of memory, with those that wait for a reply."""
+        bytes_held, count = self._unreplied_bytes, 0
         for job in jobs:
-            held += job.body_bytes
-            if held > MARKED_BYTES and held > job.body_bytes:
+            bytes_held += job.body_bytes
+            if bytes_held > MARKED_BYTES and bytes_held > job.body_bytes:
                 break
             count += 1
         return jobs[:count]
 
-    async def _room(self) -> int:
-        """Wait until few enough marked jobs are on their way; return how many more may be."""
+    async def _wait_for_capacity(self) -> int:
+        """Wait until at most half of the allowed attempts wait for a reply; return how many more may be recorded."""
         most = MARKED_PER_CONNECTION * self._station.settings.concurrency
-        while self._marked > most // 2:
+        while self._unreplied > most // 2:
             self._replied.clear()
             await self._replied.wait()
-        return most - self._marked
+        return most - self._unreplied
 
-    async def _refill(self, activity: Activity, feed: _Feed) -> None:
-        """Lease more before there are none, so that sending need not wait for them."""
+    async def _lease_ahead(self, activity: Activity, feed: _Feed) -> None:
+        """Lease more jobs before the queue is empty, so that sending does not wait for the database."""
         if len(feed.jobs) < feed.chunk // 2:
             await self._lease(activity, feed)
 
@@ -236,53 +237,53 @@ class Submit:
             feed.empty_until = station.loop.time() + 0.1
         return bool(found)
 
-    async def _send(self, taken: list[Leased], slots: list[Slot], activity: Activity) -> mark.Marked | None:
-        """Mark exactly those jobs that have slots, then let their POSTs go, each at its time."""
-        if not taken:
+    async def _send(self, granted: list[Leased], slots: list[Slot], activity: Activity) -> mark.Marked | None:
+        """Record exactly the jobs that have slots, then start their POSTs, each at the time of its slot."""
+        if not granted:
             return None
         station, now_ms = self._station, self._station.now_ms()
         until_ms = now_ms + int(station.settings.lease_s * 1000)
         wanted = [
             mark.Wanted(job=job, slot=slot.id, reserve_ticks=allowance.reserve(station, job))
-            for job, slot in zip(taken, slots, strict=True)
+            for job, slot in zip(granted, slots, strict=True)
         ]
-        scouts = not station.learned.costs(taken[0].model).is_learnt
-        marked = await station.committer.ask(
+        costs_unknown = not station.learned.costs(granted[0].model).is_learnt
+        recorded = await station.committer.ask(
             lambda connection, deltas: mark.mark(
                 connection,
                 deltas,
                 wanted,
                 options=activity.run.options,
-                scouts=scouts,
+                scouts=costs_unknown,
                 worker=station.worker,
                 now_ms=now_ms,
                 until_ms=until_ms,
             )
         )
-        for job, slot in zip(taken, slots, strict=True):
-            if job.lease.job_id not in marked.bodies:  # somebody else has it, or there is no room
+        for job, slot in zip(granted, slots, strict=True):
+            if job.lease.job_id not in recorded.bodies:  # another worker has it, or a bound of the run refused it
                 station.limiter.release(slot)
                 continue
-            body, conv_id = marked.bodies[job.lease.job_id]
-            posted = request.splice_deferred(body)  # here, so that nobody holds the body besides
+            body, conv_id = recorded.bodies[job.lease.job_id]
+            posted = request.splice_deferred(body)  # here, so that the unspliced body can be freed
             task = station.loop.create_task(
                 self._post(job, slot, posted, conv_id, now_ms + SEND_WITHIN_MS),
                 name=f"post {job.lease.job_id}",
             )
-            self._marked += 1
-            self._marked_bytes += job.body_bytes
-            self._alone |= _is_last_try(job)
+            self._unreplied += 1
+            self._unreplied_bytes += job.body_bytes
+            self._is_exclusive |= _is_last_try(job)
             self._posts.add(task)
             task.add_done_callback(self._posts.discard)
             task.add_done_callback(log_failure)
-        return marked
+        return recorded
 
-    async def _hand_back(self, feed: _Feed) -> None:
-        """Leave the jobs of a run whose budget is given away until answers have settled what they cost."""
+    async def _release_queue(self, feed: _Feed) -> None:
+        """Release the queued jobs of a run whose budget is reserved, until answers free some of it."""
         station, unsent = self._station, [job.lease for job in feed.jobs]
         feed.jobs.clear()
         feed.short_until = station.loop.time() + SHORT_S
-        self._again_s = min(self._again_s, SHORT_S)
+        self._wait_s = min(self._wait_s, SHORT_S)
         if unsent:
             await station.committer.ask(lambda connection, _: leases.release(connection, unsent))
         await station.active(fresh=True)
@@ -292,39 +293,39 @@ class Submit:
     ) -> None:
         station = self._station
         try:
-            await self._wait_for(slot)
+            await self._wait_for_slot(slot)
             async with station.http:
                 sent_at_ms = station.now_ms()
-                marked = self._last_check(job, slot, is_late=sent_at_ms > send_before_ms)
-                if not isinstance(marked, str):
+                segment = self._record_send(job, slot, is_late=sent_at_ms > send_before_ms)
+                if not isinstance(segment, str):
                     self._sent += 1
                     try:
                         verdict, status = await self._exchange(slot, body, conv_id, sent_at_ms)
                     finally:
                         self._sent -= 1
         finally:
-            self._marked -= 1
-            self._marked_bytes -= job.body_bytes
-            self._alone = self._alone and self._marked > 0
+            self._unreplied -= 1
+            self._unreplied_bytes -= job.body_bytes
+            self._is_exclusive = self._is_exclusive and self._unreplied > 0
             self._replied.set()
-        if isinstance(marked, str):
+        if isinstance(segment, str):
             station.limiter.release(slot)
-            await self._turned_away.not_sent(job, Cause(code=marked))
+            await self._failures.not_sent(job, Cause(code=segment))
             return
         if verdict.outcome is Outcome.NOT_SENT:
             station.limiter.release(slot)
         else:
             station.limiter.confirm(slot)
         if verdict.outcome is Outcome.ACCEPTED:
-            await self._accepted(job, verdict, sent_at_ms, marked)
+            await self._accepted(job, verdict, sent_at_ms, segment)
         else:
-            await self._turned_away.judge(job, slot, verdict, status, sent_at_ms)
-            marked.saved()
+            await self._failures.judge(job, slot, verdict, status, sent_at_ms)
+            segment.saved()
 
     async def _exchange(
         self, slot: Slot, body: bytes, conv_id: str | None, sent_at_ms: int
     ) -> tuple[Verdict, int | None]:
-        """POST once; return what to make of it, and the HTTP status if there was a reply."""
+        """POST once; return the classification, and the HTTP status if there was a reply."""
         station = self._station
         try:
             answer = await deferred.submit(station.api, body, conv_id)
@@ -335,14 +336,14 @@ class Submit:
         station.run_monitor.announced(slot.bucket, *limits)
         return reply.of_submit(answer, now_s=sent_at_ms / 1000), answer.status
 
-    async def _wait_for(self, slot: Slot) -> None:
+    async def _wait_for_slot(self, slot: Slot) -> None:
         station = self._station
         delay_s = slot.fire_at - station.loop.time()
         if delay_s > 0:
             await asyncio.sleep(delay_s)
 
-    def _last_check(self, job: Leased, slot: Slot, *, is_late: bool) -> Segment | str:
-        """Put the POST in the spool right before it leaves, or say why it must not leave."""
+    def _record_send(self, job: Leased, slot: Slot, *, is_late: bool) -> Segment | str:
+        """Write the POST to the spool right before it leaves; return the segment, or the code why it must not leave."""
         station = self._station
         if station.stopping:
             return "stopping"
@@ -350,26 +351,26 @@ class Submit:
             return "paused"
         if is_late:
             return "too-late"
-        if not station.limiter.usable(slot) or (self._turned_away.streak.is_serious and self._sent):
-            return "slot-passed"  # in trouble one request at a time is enough to lose
+        if not station.limiter.usable(slot) or (self._failures.streak.is_serious and self._sent):
+            return "slot-passed"  # while probing, one request at a time is enough to lose
         return station.note_sent(job.lease.job_id, job.lease.attempt) or "spool-failed"
 
-    async def _accepted(self, job: Leased, verdict: Verdict, sent_at_ms: int, marked: Segment) -> None:
+    async def _accepted(self, job: Leased, verdict: Verdict, sent_at_ms: int, segment: Segment) -> None:
         station, lease, now_ms = self._station, job.lease, self._station.now_ms()
-        self._turned_away.streak.ended()
+        self._failures.streak.ended()
         station.breaker.ended(lease.run_id, Door.SUBMIT, bad=False)
         assert verdict.request_id is not None  # noqa: S101 - ACCEPTED means that there is one
-        taken = Taken(
+        record = Taken(
             job_id=lease.job_id,
             attempt=lease.attempt,
             sent_at_ms=sent_at_ms,
             accepted_at_ms=now_ms,
             request_id=verdict.request_id,
         )
-        spooled = [marked]
+        spooled = [segment]
         try:
-            spooled.append(station.spool.taken(taken))
-        except OSError as error:  # the database may still take what a full disk could not
+            spooled.append(station.spool.taken(record))
+        except OSError as error:  # the database may still take what a full disk cannot
             log.error("spool.failed cause=%s", error)
             station.disk.refused(error)
         wait_s = polling.next_poll_s(
@@ -391,12 +392,13 @@ class Submit:
                 due_at_ms=due_at_ms,
             ),
         )
-        for segment in spooled:
-            segment.saved()
+        for one in spooled:
+            one.saved()
         await station.back(lease.run_id)
         station.collect_at(due_at_ms)
 
-    async def _give_back(self) -> None:
+    async def _release_all(self) -> None:
+        """Release the leases of all queued jobs at the end of a time slice."""
         unsent: list[Lease] = [job.lease for feed in self._feeds.values() for job in feed.jobs]
         self._feeds.clear()
         if unsent:
@@ -404,5 +406,5 @@ class Submit:
 
 
 def _is_last_try(job: Leased) -> bool:
-    """Say whether a job is held if this attempt, too, ends in doubt."""
+    """Return whether a job is held if the outcome of this attempt is unknown too."""
     return job.extras >= retry.AUTOMATIC_EXTRAS_MAX
