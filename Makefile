@@ -59,8 +59,8 @@ fast: $(READY) ## the pure rules only, in seconds
 services: ## PostgreSQL and Redis for the tests, from the system's packages where they are missing
 	sh tests/services.sh
 
-docs: $(READY) ## write the generated pages anew
-	$(BIN)/python tests/structure/generated.py
+docs: $(READY) ## write the generated pages
+	$(BIN)/python -m tools.docs.write
 
 golden: $(READY) services ## write the held --json outputs again; `git diff tests/golden` then shows what changed
 	GOLDEN=write $(BIN)/pytest -q -p no:randomly -n 2 tests/golden

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CHECKOUT: Final = Path(__file__).parents[1]
+LEFT_OUT: Final = ("docs", "jobs", "tools")
 WITHIN_S: Final = 90
 
 
@@ -42,11 +43,11 @@ def call(*words: object, cwd: Path, env: dict[str, str] | None = None) -> str:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the wheel from a copy of what it is made of."""
+    """Build the wheel from a copy of the folders that it is made of, and of those that it leaves out."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     unwanted = shutil.ignore_patterns("__pycache__")
-    for name in ("runner", "migrations"):
+    for name in ("runner", "migrations", *LEFT_OUT):
         shutil.copytree(CHECKOUT / name, source / name, ignore=unwanted)
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(CHECKOUT / name, source)
@@ -91,7 +92,13 @@ def test_every_file_of_the_package_is_in_the_wheel(wheel: Path) -> None:
 
     assert wanted - inside == set()
     assert {path.rpartition(".")[2] for path in wanted} >= {"lua", "toml", "json", "py", "mako"}
-    assert not [name for name in inside if name.startswith(("tests", "docs", "jobs"))]
+
+
+def test_nothing_else_is_in_the_wheel(wheel: Path) -> None:
+    """Tools, jobs and docs stay in the checkout; the package's metadata comes along."""
+    folders = {name.partition("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+
+    assert {name for name in folders if not name.endswith(".dist-info")} == {"runner"}
 
 
 def test_an_installed_wheel_runs_jobs_from_anywhere(

@@ -39,20 +39,20 @@ def upgrade(database: Database, home: Path | None) -> bool:
         if home is not None and database.is_sqlite:
             _copy(Path(str(database.url.database)), home, found)
     if not (found is None and database.is_sqlite and _make(database)):
-        _migrate(database)
+        run_migrations(database)
     return True
 
 
-def as_sql() -> str:
-    """Return the text of schema.sql: the statements, in blocks, that the migrations make of an empty file."""
-    database = Database("sqlite:///:memory:")
-    _migrate(database)
-    query = "SELECT sql FROM sqlite_master WHERE name NOT LIKE 'sqlite%' ORDER BY type DESC, name"
-    with database.read() as connection:
-        statements = connection.execute(text(query)).scalars().all()
-    database.close()
-    lines = ["-- Generated from the migrations (make docs): a new file is made by these, without Alembic."]
-    return "\n\n".join([*lines, *(_trimmed(statement) for statement in statements)]) + "\n"
+def run_migrations(database: Database) -> None:
+    """Run Alembic's migrations up to HEAD, under a lock that every process shares."""
+    from alembic import command
+
+    script = _config()
+    with database.write() as connection:
+        if not database.is_sqlite:  # on SQLite, BEGIN IMMEDIATE is the lock
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        script.attributes["connection"] = connection
+        command.upgrade(script, "head")
 
 
 def revision(database: Database) -> str | None:
@@ -118,21 +118,6 @@ def _make(database: Database) -> bool:
             connection.exec_driver_sql(statement)
         connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
     return True
-
-
-def _migrate(database: Database) -> None:
-    from alembic import command
-
-    script = _config()
-    with database.write() as connection:
-        if not database.is_sqlite:  # on SQLite, BEGIN IMMEDIATE is the lock
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-        script.attributes["connection"] = connection
-        command.upgrade(script, "head")
-
-
-def _trimmed(statement: str) -> str:
-    return "\n".join(line.rstrip() for line in statement.splitlines() if line.strip())
 
 
 def _config() -> Config:

@@ -29,21 +29,6 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
-MEANINGS: Final[Mapping[ExitCode, str]] = {
-    ExitCode.OK: "all jobs succeeded; or the command did what it is for",
-    ExitCode.SOME_FAILED: "the run has finished, some jobs failed or are held",
-    ExitCode.USAGE: "a flag, an argument or a setting is wrong, or nobody was there to say yes",
-    ExitCode.BAD_JOB_FILE: "the job file has bad lines; nothing was loaded",
-    ExitCode.KEY_REFUSED: "the API refuses the key",
-    ExitCode.UNREACHABLE: "a service, or the state folder, cannot be reached",
-    ExitCode.BUDGET: "the run is paused: its budget is used",
-    ExitCode.TIMEOUT: "--timeout was reached; the work may go on",
-    ExitCode.PAUSED: "the run is paused for another reason",
-    ExitCode.CANCELLED: "the run was cancelled",
-    ExitCode.BUG: "a bug of runner; a report was written",
-    ExitCode.INTERRUPTED: "Ctrl-C",
-    ExitCode.TERMINATED: "SIGTERM",
-}
 _BY_REASON: Final[Mapping[str, ExitCode]] = {
     PauseReason.BUDGET: ExitCode.BUDGET,
     PauseReason.KEY: ExitCode.KEY_REFUSED,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import pytest
 from live import Home, Simulator
 
-from runner.rules.exit_codes import MEANINGS, ExitCode
+from runner.rules.exit_codes import ExitCode
+from tools.docs.commands_page import MEANINGS
 
 if TYPE_CHECKING:
     from pathlib import Path

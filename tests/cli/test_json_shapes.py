@@ -15,7 +15,7 @@ from live import NO_LIMITS, Home, Simulator, wait_until, write_jobs
 from test_front_page import commands
 from valkey_server import valkey_server
 
-from runner.cli.shapes import OF_COMMANDS
+from tools.docs.json_schema import OF_COMMANDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

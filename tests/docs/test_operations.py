@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from live import KEY, Home, Simulator, write_jobs
 
-from runner.rules.exit_codes import MEANINGS
+from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,5 +91,5 @@ def test_the_unit_is_one_and_its_command_runs(user: tuple[Path, dict[str, str]])
     assert len((at / "labels.jsonl").read_bytes().splitlines()) == 3
     kept_down = {int(code) for code in service["RestartPreventExitStatus"].split()}
     assert kept_down == {1, 2, 3, 4, 6, 8, 9}
-    assert kept_down <= {int(code) for code in MEANINGS}
+    assert kept_down <= {int(code) for code in ExitCode}
     assert service["Restart"] == "on-failure"

@@ -270,19 +270,3 @@ ROWS: Final = (
         },
     ),
 )
-
-
-def markdown() -> str:
-    """Write the page."""
-    lines = [
-        "# The faults that a run survives\n\n",
-        "Each row has tests with real processes, servers and signals. Those that could cost or lose\n",
-        "anything end with a ledger check by a program that shares no code with `runner`. `make soak`\n",
-        "plays random troubles, by seed, and climbs the whole crash ladder. What the tests themselves are\n",
-        "worth: [guards.md](guards.md).\n\n",
-        "| fault | nothing lost means | tests |\n|---|---|---|\n",
-    ]
-    for row in ROWS:
-        named = "; ".join(f"`{file}`: {', '.join(names)}" for file, names in row.tests.items())
-        lines.append(f"| {row.what} | {row.means} | {named} |\n")
-    return "".join(lines)

@@ -135,12 +135,20 @@ def test_rendering_is_pure(path: Path) -> None:
     assert not calls & {"open", "print", "datetime.now", "date.today"}
 
 
-def test_no_file_of_the_command_line_imports_itself_by_way_of_others() -> None:
+def test_no_file_imports_itself_by_way_of_others() -> None:
     """Raises CycleError with the files; TYPE_CHECKING imports count."""
-    modules = {".".join(path.relative_to(ROOT.parent).with_suffix("").parts): path for path in CLI}
+    modules = {".".join(path.relative_to(ROOT.parent).with_suffix("").parts): path for path in FILES}
     graph = {module: imported(path) & set(modules) - {module} for module, path in modules.items()}
 
     assert len(list(TopologicalSorter(graph).static_order())) == len(modules)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_package_needs_no_tool_and_no_test(path: Path) -> None:
+    """The wheel has neither."""
+    beside = {"tools"} | {file.stem for file in (ROOT.parent / "tests").rglob("*.py")}
+
+    assert not {name.split(".")[0] for name in imported(path)} & beside
 
 
 def test_only_the_database_room_changes_a_jobs_state() -> None:

@@ -1,18 +1,16 @@
-"""docs/json.md and docs/json.schema.json, made from the shapes."""
+"""docs/json.md: every key that `--json` prints, with its type and meaning."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Final
 
-from runner.cli.shapes import ERROR, OF_COMMANDS, TITLES
+from tools.docs.json_schema import OF_COMMANDS, TITLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.cli.shape import Shape
+    from tools.docs.json_types import Shape
 
-_SCHEMA_URL: Final = "https://json-schema.org/draft/2020-12/schema"
 _HEAD: Final = """\
 # JSON
 
@@ -27,18 +25,8 @@ stands where it is left before that.
 """
 
 
-def schema() -> str:
-    """Return docs/json.schema.json: one definition a command, and the error that all share."""
-    definitions = {
-        command: shapes[0] if len(shapes) == 1 else {"anyOf": list(shapes)}
-        for command, shapes in OF_COMMANDS.items()
-    }
-    whole = {"$schema": _SCHEMA_URL, "title": "runner --json", "$defs": {**definitions, "error": ERROR}}
-    return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
-
-
 def markdown() -> str:
-    """Return docs/json.md: every key with its type and meaning."""
+    """Return the text of docs/json.md."""
     lines = [
         _HEAD,
         "| command | prints |",
@@ -65,7 +53,7 @@ def _sentence(words: str) -> str:
 
 
 def _keys(shape: Shape, under: str) -> Iterator[tuple[str, str, str]]:
-    """Walk through an object's keys, those within it by their path."""
+    """Yield path, type and meaning of every key of an object, nested keys by their dotted path."""
     for key, value in shape.get("properties", {}).items():
         path = f"{under}{key}"
         yield path, _kind(value), str(value.get("description", ""))

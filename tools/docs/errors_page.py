@@ -1,4 +1,4 @@
-"""docs/errors.md: every code that a job, a line of a job file or a pause can have, with meaning and cure."""
+"""docs/errors.md: every error code of a job file or a job, with its meaning and cure."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ LINES: Final = {
 
 
 def markdown() -> str:
-    """Return docs/errors.md, whole."""
+    """Return the text of docs/errors.md."""
     lines = [
         "# Errors",
         "",

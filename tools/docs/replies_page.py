@@ -1,4 +1,4 @@
-"""docs/replies.md, made from the reply tables and the sentences."""
+"""docs/replies.md: how each reply of the API is classified, from the reply tables."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _FAULTS: Final = {
 
 
 def markdown() -> str:
-    """Return docs/replies.md, whole."""
+    """Return the text of docs/replies.md."""
     lines = [
         "# Replies",
         "",

@@ -3,7 +3,7 @@
 import ast
 from pathlib import Path
 
-from runner.rules.error_page import LINES
+from tools.docs.errors_page import LINES
 
 ROOT = Path(__file__).parents[2] / "runner"
 MAKERS = {"_refuse", "_warn", "Remark", "Finding", "_refused", "_effort", "_fault"}

@@ -1,4 +1,4 @@
-"""docs/commands.md, made from the commands themselves: what `--help` prints, stage by stage."""
+"""docs/commands.md: the `--help` text of every command, and the exit codes."""
 
 from __future__ import annotations
 
@@ -8,16 +8,31 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from runner.cli.main import ROWS, cli
-from runner.rules.exit_codes import MEANINGS
+from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _WIDTH: Final = 80
+MEANINGS: Final[Mapping[ExitCode, str]] = {
+    ExitCode.OK: "all jobs succeeded; or the command did what it is for",
+    ExitCode.SOME_FAILED: "the run has finished, some jobs failed or are held",
+    ExitCode.USAGE: "a flag, an argument or a setting is wrong, or nobody was there to say yes",
+    ExitCode.BAD_JOB_FILE: "the job file has bad lines; nothing was loaded",
+    ExitCode.KEY_REFUSED: "the API refuses the key",
+    ExitCode.UNREACHABLE: "a service, or the state folder, cannot be reached",
+    ExitCode.BUDGET: "the run is paused: its budget is used",
+    ExitCode.TIMEOUT: "--timeout was reached; the work may go on",
+    ExitCode.PAUSED: "the run is paused for another reason",
+    ExitCode.CANCELLED: "the run was cancelled",
+    ExitCode.BUG: "a bug of runner; a report was written",
+    ExitCode.INTERRUPTED: "Ctrl-C",
+    ExitCode.TERMINATED: "SIGTERM",
+}
 
 
 def markdown() -> str:
-    """Return docs/commands.md, whole."""
+    """Return the text of docs/commands.md."""
     lines = [
         "# Commands",
         "",
@@ -35,6 +50,7 @@ def markdown() -> str:
 
 
 def _with_subcommands(name: str) -> Iterator[tuple[str, click.Command]]:
+    """Yield a command and its subcommands, each with the words that call it."""
     command = cli.get_command(click.Context(cli), name)
     assert command is not None  # noqa: S101 - the rows name commands that are there; a test calls each
     yield f"runner {name}", command

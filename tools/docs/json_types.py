@@ -1,4 +1,4 @@
-"""The words in which shapes.py says what JSON looks like: each makes a piece of JSON Schema."""
+"""Small builders of JSON Schema; `about` is the description that the pages show."""
 
 from __future__ import annotations
 

@@ -1,20 +1,22 @@
-"""The objects that `--json` prints, as JSON Schema (draft 2020-12). Keys are only ever added.
+"""docs/json.schema.json: the objects that `--json` prints, as JSON Schema (draft 2020-12).
 
-docs/json.md and docs/json.schema.json are made from this table; a test holds what every command prints
-against it.
+Keys are only ever added. docs/json.md is made from the same tables; a test validates what every command
+prints.
 """
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Final
 
-from runner.cli.shape import array, integer, mapping, moment, of, one_of, or_null, record, string
 from runner.rules.completion import Flaw
 from runner.rules.states import JobState, PauseReason, RunState
+from tools.docs.json_types import array, integer, mapping, moment, of, one_of, or_null, record, string
 
 if TYPE_CHECKING:
-    from runner.cli.shape import Shape
+    from tools.docs.json_types import Shape
 
+_SCHEMA_URL: Final = "https://json-schema.org/draft/2020-12/schema"
 _NUMBER = of("number", "")
 _SCHEMA = {"schema": of("integer", "version of this shape: 1; keys may be added within it", const=1)}
 _RUN = {
@@ -417,3 +419,13 @@ TITLES: Final[dict[str, Shape]] = {
     "upgrade": UPGRADE,
     "error": ERROR,
 }
+
+
+def schema() -> str:
+    """Return the text of docs/json.schema.json: one definition a command, and the error that all share."""
+    definitions = {
+        command: shapes[0] if len(shapes) == 1 else {"anyOf": list(shapes)}
+        for command, shapes in OF_COMMANDS.items()
+    }
+    whole = {"$schema": _SCHEMA_URL, "title": "runner --json", "$defs": {**definitions, "error": ERROR}}
+    return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
