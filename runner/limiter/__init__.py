@@ -1,1 +1,1 @@
-"""The rate limiter that all workers of a team share, in Valkey or Redis."""
+"""Rate limiter shared by all workers of a team. Its state is in Valkey or Redis."""

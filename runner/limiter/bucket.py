@@ -1,4 +1,7 @@
-"""One bucket (a team and a model) as a process sees it: who asks, what is to be told, one talk at a time."""
+"""One process's view of a bucket (a team and a model).
+
+Collects slot requests and pending updates, and sends them to Redis in one round trip at a time.
+"""
 
 from __future__ import annotations
 
@@ -18,86 +21,90 @@ if TYPE_CHECKING:
 
     from runner.limiter.store import Store
 
-FLUSH_S: Final = 0.05  # news that is not urgent waits so long for company
-RETRY_S: Final = 1.0
-LOOK_S: Final = 1.0
-AGAIN_S_MAX: Final = 1.0  # limits may rise and slots come back meanwhile
+FLUSH_S: Final = 0.05  # delay of updates that are not urgent, so that more share a round trip
+RETRY_S: Final = 1.0  # after a failed round trip
+LOOK_S: Final = 1.0  # shortest time between two refreshes that no slot request caused
+AGAIN_S_MAX: Final = 1.0  # limits may rise and slots may be released before the time Redis named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Ask:
-    """Somebody who wants slots."""
+    """A waiting call of `Bucket.request_slots`: one slot for each number of tokens."""
 
     tokens: Sequence[int]
-    caps: Caps
-    fallback: Caps
+    user_limits: Caps
+    fallback_limits: Caps
     horizon_s: float
     granted: asyncio.Future[Grant]
     is_poll: bool = False
 
 
 class Bucket:
-    """Merges what coincides into one talk. `restore` is called when Redis was found empty."""
+    """Merges concurrent requests and updates into one round trip.
+
+    `new_call_id` returns an id that no other call has. `restore` is awaited when Redis was found empty.
+    Times are loop times. `polls_charged`: whether polls need slots, as of `refreshed_at`.
+    """
 
     def __init__(
-        self, name: str, store: Store, names: Callable[[], str], restore: Callable[[], Awaitable[None]]
+        self, name: str, store: Store, new_call_id: Callable[[], str], restore: Callable[[], Awaitable[None]]
     ) -> None:
         self.name = name
         self.paused_until = 0.0
         self.polls_charged = False
         self.heard_at = -1e9
-        self._looked_at = -1e9
+        self._refresh_started_at = -1e9
         self._polls_in_a_row = 0
-        self._polls_untold = 0
+        self._polls_unreported = 0
         self._store = store
-        self._names = names
+        self._new_call_id = new_call_id
         self._restore = restore
-        self._asks: list[Ask] = []
-        self._news = News()
+        self._requests: list[Ask] = []
+        self._pending = News()
         self._announced: tuple[int | None, int | None] | None = None
-        self._talking: asyncio.Task[None] | None = None
+        self._flushing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     async def ask(
         self,
         tokens: Sequence[int],
-        caps: Caps,
-        fallback: Caps,
+        user_limits: Caps,
+        fallback_limits: Caps,
         horizon_s: float,
         *,
         is_poll: bool = False,
     ) -> Grant:
-        """Ask once. Raises LimiterUnavailable, and whatever rebuilding an emptied log raised."""
+        """Request slots once. Raises LimiterUnavailable, and what `restore` raises."""
         granted: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
-        self._asks.append(
+        self._requests.append(
             Ask(
                 tokens=tokens,
-                caps=caps,
-                fallback=fallback,
+                user_limits=user_limits,
+                fallback_limits=fallback_limits,
                 horizon_s=horizon_s,
                 granted=granted,
                 is_poll=is_poll,
             )
         )
-        self._talk_now()
+        self._flush_now()
         try:
             return await granted
         except asyncio.CancelledError:
             if granted.done() and not granted.cancelled() and granted.exception() is None:
-                self._give_back(granted.result().slots)
+                self._release(granted.result().slots)
             raise
 
-    def tell(self, news: News) -> None:
-        """Pass news on: urgent ones at once, others within FLUSH_S or with the next ask."""
-        self.paused_until = max(self.paused_until, news.pause_until)
-        self._news = self._news.before(news)
-        if news.urgent:
-            self._talk_now()
+    def tell(self, updates: News) -> None:
+        """Queue updates: urgent ones are sent now, others within FLUSH_S or with the next request."""
+        self.paused_until = max(self.paused_until, updates.pause_until)
+        self._pending = self._pending.before(updates)
+        if updates.urgent:
+            self._flush_now()
         else:
-            self._talk_in(FLUSH_S)
+            self._flush_in(FLUSH_S)
 
     def announce(self, rpm: int | None, tpm: int | None) -> None:
-        """Pass on what the API announced, if it is another than the last time."""
+        """Queue the limits that the API announced, if they differ from the last ones. None: not announced."""
         known = self._announced or (None, None)
         latest = (rpm or known[0], tpm or known[1])
         if latest != known:
@@ -105,130 +112,139 @@ class Bucket:
             self.tell(News(announced=latest))
 
     def look(self) -> None:
-        """Hear soon what others said, if that was long ago; nobody waits for it."""
+        """Start a round trip in the background when the last one is more than LOOK_S ago."""
         now = asyncio.get_running_loop().time()
-        if now - max(self.heard_at, self._looked_at) > LOOK_S:
-            self._looked_at = now
-            self._talk_now()
+        if now - max(self.heard_at, self._refresh_started_at) > LOOK_S:
+            self._refresh_started_at = now
+            self._flush_now()
 
     def polled(self, *, refused: bool) -> None:
-        """Count a poll; only refusals are told, with the polls that came before them."""
-        self._polls_untold += 1
+        """Count a poll. Only a refusal is sent, with the number of polls since the last one."""
+        self._polls_unreported += 1
         if refused:
-            self.tell(News(polls=self._polls_untold, polls_refused=1))
-            self._polls_untold = 0
+            self.tell(News(polls=self._polls_unreported, polls_refused=1))
+            self._polls_unreported = 0
 
     def forget_announced(self) -> None:
-        """Announce again what the API says next: Redis has forgotten it."""
+        """Send the next announced limits even if unchanged: Redis has lost them."""
         self._announced = None
 
     async def finish(self) -> None:
-        """Tell what is left."""
-        if self._news:
-            self._talk_now()
-        if self._talking is not None:
-            await asyncio.wait([self._talking])
+        """Send all pending updates and wait for the round trip under way."""
+        if self._pending:
+            self._flush_now()
+        if self._flushing is not None:
+            await asyncio.wait([self._flushing])
 
     def stop(self) -> None:
-        """Tell nothing any more."""
+        """Cancel the timer and the round trip under way."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._talking is not None:
-            self._talking.cancel()
+        if self._flushing is not None:
+            self._flushing.cancel()
 
-    def _talk_in(self, delay_s: float) -> None:
-        if self._talking is None and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(delay_s, self._talk_now)
+    def _flush_in(self, delay_s: float) -> None:
+        if self._flushing is None and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._flush_now)
 
-    def _talk_now(self) -> None:
+    def _flush_now(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._talking is None:
-            self._talking = asyncio.get_running_loop().create_task(self._talk(), name=f"limiter {self.name}")
+        if self._flushing is None:
+            self._flushing = asyncio.get_running_loop().create_task(
+                self._flush(), name=f"limiter {self.name}"
+            )
 
-    async def _talk(self) -> None:
-        """Talk until nobody asks and nothing urgent is left."""
+    async def _flush(self) -> None:
+        """Do round trips until no request waits and no update is urgent."""
         delay_s = FLUSH_S
         while True:
-            asks, self._asks = [ask for ask in self._asks if not ask.granted.done()], []
-            news, self._news = self._news, News()
+            requests, self._requests = [one for one in self._requests if not one.granted.done()], []
+            updates, self._pending = self._pending, News()
             try:
-                await self._talk_once(asks, news)
-            except Exception as error:  # noqa: BLE001 - it belongs to those who ask
-                self._news = news.before(self._news)
-                _refuse(asks, error)
+                await self._round_trip(requests, updates)
+            except Exception as error:  # noqa: BLE001 - the callers who wait for slots get it
+                self._pending = updates.before(self._pending)
+                _fail(requests, error)
                 delay_s = RETRY_S
-                if not self._asks:
+                if not self._requests:
                     break
-            if not self._asks and not self._news.urgent:
+            if not self._requests and not self._pending.urgent:
                 break
-        self._talking = None
-        if self._news:
-            self._talk_in(delay_s)
+        self._flushing = None
+        if self._pending:
+            self._flush_in(delay_s)
 
-    async def _talk_once(self, asks: list[Ask], news: News) -> None:
+    async def _round_trip(self, requests: list[Ask], updates: News) -> None:
         loop = asyncio.get_running_loop()
-        call = self._names()
-        line = line_up(asks, self._polls_in_a_row)
-        wait_us, again_us, granted, charged = await self._hear(call, asks, line, news)
+        call_id = self._new_call_id()
+        queue = line_up(requests, self._polls_in_a_row)
+        pause_us, retry_after_us, granted, charged = await self._send(call_id, requests, queue, updates)
         self.polls_charged = bool(charged)
         self.heard_at = now = loop.time()
-        if wait_us:
-            self.paused_until = max(self.paused_until, now + wait_us / 1e6)
+        if pause_us:
+            self.paused_until = max(self.paused_until, now + pause_us / 1e6)
         slots = [
-            Slot(id=f"{call}:{nth}:{tokens}", bucket=self.name, tokens=tokens, fire_at=now + delay_us / 1e6)
+            Slot(
+                id=f"{call_id}:{nth}:{tokens}", bucket=self.name, tokens=tokens, fire_at=now + delay_us / 1e6
+            )
             for nth, (delay_us, tokens) in enumerate(zip(granted[::2], granted[1::2], strict=True), start=1)
         ]
-        served = [ask for ask, _ in line[: len(slots)]]
+        served = [request for request, _ in queue[: len(slots)]]
         self._polls_in_a_row = polls_at_end(served, self._polls_in_a_row)
-        self._hand_out(asks, served, slots, again_us / 1e6)
+        self._distribute(requests, served, slots, retry_after_us / 1e6)
 
-    async def _hear(self, call: str, asks: list[Ask], line: list[tuple[Ask, int]], news: News) -> list[Any]:
-        """Talk to Redis; where it was emptied, restore it first, but only for somebody who asks."""
+    async def _send(
+        self, call_id: str, requests: list[Ask], queue: list[tuple[Ask, int]], updates: News
+    ) -> list[Any]:
+        """Return the script's reply. An emptied Redis is restored first, but only if slots are requested."""
         while True:
-            message = news.message(asyncio.get_running_loop().time()) | _question(call, asks, line)
+            message = updates.message(asyncio.get_running_loop().time()) | _wanted(call_id, requests, queue)
             reply = await self._store.talk(self.name, message)
             if reply is not None:
                 return reply
-            if not asks:
+            if not requests:
                 raise LimiterUnavailable("it was emptied")
             await self._restore()
 
-    def _hand_out(self, asks: list[Ask], served: list[Ask], slots: list[Slot], again_s: float) -> None:
-        """Give each its part. Half the horizon is left when they ask again."""
+    def _distribute(
+        self, requests: list[Ask], served: list[Ask], slots: list[Slot], retry_after_s: float
+    ) -> None:
+        """Give each request its slots. Half of its horizon is still covered when the caller retries."""
         parts: defaultdict[Ask, list[Slot]] = defaultdict(list)
-        for ask, slot in zip(served, slots, strict=True):
-            parts[ask].append(slot)
-        for ask in asks:
-            part = parts[ask]
-            if ask.granted.done():  # gave up meanwhile
-                self._give_back(part)
+        for request, slot in zip(served, slots, strict=True):
+            parts[request].append(slot)
+        for request in requests:
+            part = parts[request]
+            if request.granted.done():  # cancelled during the round trip
+                self._release(part)
                 continue
-            got_all = len(part) == len(ask.tokens)
-            wait_s = None if got_all else min(max(again_s, ask.horizon_s / 2), AGAIN_S_MAX)
-            ask.granted.set_result(Grant(slots=part, again_s=wait_s))
+            got_all = len(part) == len(request.tokens)
+            wait_s = None if got_all else min(max(retry_after_s, request.horizon_s / 2), AGAIN_S_MAX)
+            request.granted.set_result(Grant(slots=part, again_s=wait_s))
 
-    def _give_back(self, slots: list[Slot]) -> None:
+    def _release(self, slots: list[Slot]) -> None:
         if slots:
             self.tell(News(released=[slot.id for slot in slots]))
 
 
-def _question(call: str, asks: list[Ask], line: list[tuple[Ask, int]]) -> dict[str, Any]:
+def _wanted(call_id: str, requests: list[Ask], queue: list[tuple[Ask, int]]) -> dict[str, Any]:
+    """Return the part of the script's message that requests slots."""
     return {
-        "id": call,
-        "want": [max(0, tokens) for _, tokens in line],
-        "horizon_us": round(min((ask.horizon_s for ask in asks), default=0.0) * 1e6),
-        "said": _worded(lowest(ask.caps for ask in asks)),
-        "fallback": _worded(lowest(ask.fallback for ask in asks)),
+        "call_id": call_id,
+        "wanted_tokens": [max(0, tokens) for _, tokens in queue],
+        "horizon_us": round(min((request.horizon_s for request in requests), default=0.0) * 1e6),
+        "user_limits": _as_message(lowest(request.user_limits for request in requests)),
+        "fallback_limits": _as_message(lowest(request.fallback_limits for request in requests)),
     }
 
 
-def _worded(caps: Caps) -> dict[str, int]:
-    return {name: -1 if said is None else said for name, said in asdict(caps).items()}
+def _as_message(limits: Caps) -> dict[str, int]:
+    return {name: -1 if value is None else value for name, value in asdict(limits).items()}
 
 
-def _refuse(asks: list[Ask], error: Exception) -> None:
-    for ask in asks:
-        if not ask.granted.done():
-            ask.granted.set_exception(error)
+def _fail(requests: list[Ask], error: Exception) -> None:
+    for request in requests:
+        if not request.granted.done():
+            request.granted.set_exception(error)

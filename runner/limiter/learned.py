@@ -1,7 +1,6 @@
-"""What all workers learn of a model together: how long answers take, what they cost, and how good token
-estimates are.
+"""Estimates for each model that all workers share: latency, cost, and how good token estimates are.
 
-Only a help: without Redis, each process goes on with what it knows.
+Optional: without Redis each process uses its own observations.
 """
 
 from __future__ import annotations
@@ -25,23 +24,23 @@ if TYPE_CHECKING:
 
 KEY: Final = "{runner}:learned"
 REFRESH_S: Final = 1.0
-LESSON_WEIGHT: Final = 0.99  # of the older sums, with each new answer: about 100 answers count
-FIRST_RATIO: Final = (
-    2.0  # until answers teach better: deferred ones come late, and a 429 costs more than room
-)
-FIRST_ANSWERS: Final = 10  # so many it counts for ...
-CAUTION_WEIGHT: Final = 0.96  # ... and of that, what each answer leaves: after 50, hardly anything
-TRIES: Final = 5
-NEW_MAX: Final = 1000  # lessons kept while Redis is away
-ENOUGH: Final = 200  # lessons in a refresh: where there are more, every other job teaches for all
+LESSON_WEIGHT: Final = 0.99  # of the older sums at each new answer: about 100 answers count
+# Until there are observations. High, since the first answers arrive late and a 429 costs more than unused
+# capacity.
+FIRST_RATIO: Final = 2.0
+FIRST_ANSWERS: Final = 10  # the weight of FIRST_RATIO at the start, in answers ...
+CAUTION_WEIGHT: Final = 0.96  # ... of which each answer leaves this share: hardly any after 50
+TRIES: Final = 5  # of one write, when other processes write at the same time
+NEW_MAX: Final = 1000  # observations of a model kept while Redis is unavailable
+ENOUGH: Final = 200  # observations in a refresh; above it, the share of sampled jobs is halved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
-    """Sums over the answers of late. The ratio of sums, since the mean of ratios is biased.
+    """Ratio of used to estimated tokens, by decaying sums over recent answers.
 
-    `caution` counts as so many estimated tokens that used FIRST_RATIO times as many: the first answers to
-    come in are the short ones, and are not to be believed too soon.
+    A ratio of sums, since the mean of ratios is biased. `caution`: a number of estimated tokens that count as
+    if they had used FIRST_RATIO times as many, since the first answers to arrive are the short ones.
     """
 
     estimated: float = 0.0
@@ -50,13 +49,13 @@ class Tokens:
 
     @property
     def ratio(self) -> float:
-        """By how much estimates are to be multiplied."""
+        """Return the factor for token estimates."""
         if self.estimated <= 0 or self.actual <= 0:
             return FIRST_RATIO
         return (self.actual + self.caution * FIRST_RATIO) / (self.estimated + self.caution)
 
     def update(self, estimated: int, actual: int) -> Tokens:
-        """Learn from one answer."""
+        """Return the sums with one more answer."""
         caution = self.caution if self.estimated > 0 else float(estimated * FIRST_ANSWERS)
         return Tokens(
             estimated=self.estimated * LESSON_WEIGHT + estimated,
@@ -67,19 +66,19 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lessons:
-    """All that is known of a model."""
+    """All estimates for one model."""
 
     latency: Latency = field(default_factory=Latency)
     tokens: Tokens = field(default_factory=Tokens)
     costs: Costs = field(default_factory=Costs)
 
 
-_NOTHING: Final = Lessons()
-Lesson: TypeAlias = "Callable[[Lessons], Lessons]"
+_DEFAULTS: Final = Lessons()
+Lesson: TypeAlias = "Callable[[Lessons], Lessons]"  # adds one observation
 
 
 class Learned:
-    """Reads give what is known here and now; what is new goes to Redis, and comes from there, once a second.
+    """Reads use the local copy; at most once a second it is merged with Redis, in the background.
 
     Belongs to one event loop.
     """
@@ -87,129 +86,126 @@ class Learned:
     def __init__(self, redis_url: str) -> None:
         self._redis = connect(redis_url)
         self._swap = self._redis.register_script(script("swap"))
-        self._stands: dict[str, bytes] = {}  # in Redis, as last seen
-        self._known: dict[str, Lessons] = {}  # the same, and what was learnt here since
-        self._new: dict[str, deque[Lesson]] = {}
+        self._stored: dict[str, bytes] = {}  # the record in Redis, as last read
+        self._estimates: dict[str, Lessons] = {}  # the same, with the local observations since
+        self._unshared: dict[str, deque[Lesson]] = {}
         self._sharing: asyncio.Task[None] | None = None
         self._shared_at: dict[str, float] = {}
-        self._every: dict[str, int] = {}
+        self._sample_every: dict[str, int] = {}
 
     async def close(self) -> None:
-        """Share what is left and close the connection."""
+        """Share the last observations and close the connection."""
         if self._sharing is not None:
             await asyncio.wait([self._sharing])
-        await self._share(list(self._new))
+        await self._share(list(self._unshared))
         await self._redis.aclose()
 
     def latency(self, model: str) -> Latency:
-        """What is known of a model's latency."""
-        return self._of(model).latency
+        """Return a model's latency estimate; refreshes it from Redis in the background."""
+        return self._refreshed(model).latency
 
     def known_latency(self, model: str) -> Latency:
-        """The same without asking Redis for news: for any thread."""
-        return self._known.get(model, _NOTHING).latency
+        """Return a model's latency estimate without a refresh. Safe in any thread."""
+        return self._estimates.get(model, _DEFAULTS).latency
 
     def token_ratio(self, model: str) -> float:
-        """By how much a model's token estimates are to be multiplied."""
-        return self._of(model).tokens.ratio
+        """Return the factor for a model's token estimates."""
+        return self._refreshed(model).tokens.ratio
 
     def teaches(self, model: str, job_id: int) -> bool:
-        """Say whether a job is one to learn from: all are, until there are hundreds a second.
+        """Return whether a job is sampled: 1 in N jobs of a model, N doubling above ENOUGH a refresh.
 
-        A job teaches by all of its polls or by none, so that those chosen stand for the others.
+        All polls of a job are observed or none, so that the sample is not biased.
         """
-        return job_id % self._every.get(model, 1) == 0
+        return job_id % self._sample_every.get(model, 1) == 0
 
     def observe_latency(self, model: str, after_s: float, by_s: float, *, ready: bool = True) -> None:
-        """Learn from a poll at age `by_s` of a job that was not ready at `after_s` (0: not asked before)."""
-        self._learn(
-            model, lambda known: replace(known, latency=known.latency.update(after_s, by_s, ready=ready))
-        )
+        """Record a poll at age `by_s` of a job that was not ready at age `after_s` (0: first poll)."""
+        self._observe(model, lambda old: replace(old, latency=old.latency.update(after_s, by_s, ready=ready)))
 
     def observe_tokens(self, model: str, estimated: int, actual: int) -> None:
-        """Learn from an answer what an estimate was worth."""
-        self._learn(model, lambda known: replace(known, tokens=known.tokens.update(estimated, actual)))
+        """Record the estimated and the used tokens of an answer."""
+        self._observe(model, lambda old: replace(old, tokens=old.tokens.update(estimated, actual)))
 
     def costs(self, model: str) -> Costs:
-        """What is known of the cost of a model's answers."""
-        return self._of(model).costs
+        """Return the cost estimate of a model's answers."""
+        return self._refreshed(model).costs
 
     def observe_cost(self, model: str, typical_ticks: int, actual_ticks: int) -> None:
-        """Learn from an answer what it cost against what an ordinary one would."""
-        self._learn(
-            model, lambda known: replace(known, costs=known.costs.update(typical_ticks, actual_ticks))
-        )
+        """Record the cost of an answer, and that of a typical answer to the same request."""
+        self._observe(model, lambda old: replace(old, costs=old.costs.update(typical_ticks, actual_ticks)))
 
-    def _of(self, model: str) -> Lessons:
+    def _refreshed(self, model: str) -> Lessons:
         if time.monotonic() - self._shared_at.get(model, -math.inf) > REFRESH_S:
             self._share_soon(model)
-        return self._known.get(model, _NOTHING)
+        return self._estimates.get(model, _DEFAULTS)
 
-    def _learn(self, model: str, lesson: Lesson) -> None:
-        self._known[model] = lesson(self._known.get(model, _NOTHING))
-        self._new.setdefault(model, deque(maxlen=NEW_MAX)).append(lesson)
+    def _observe(self, model: str, observation: Lesson) -> None:
+        self._estimates[model] = observation(self._estimates.get(model, _DEFAULTS))
+        self._unshared.setdefault(model, deque(maxlen=NEW_MAX)).append(observation)
         self._share_soon(model)
 
     def _share_soon(self, model: str) -> None:
         now_s = time.monotonic()
         if self._sharing is None and now_s - self._shared_at.get(model, -math.inf) > REFRESH_S:
             self._shared_at[model] = now_s
-            self._sharing = asyncio.get_running_loop().create_task(self._share([model]), name="learned")
+            self._sharing = asyncio.get_running_loop().create_task(self._share([model]), name="estimates")
             self._sharing.add_done_callback(self._sharing_ended)
 
     def _sharing_ended(self, _task: asyncio.Task[None]) -> None:
         self._sharing = None
 
     async def _share(self, models: list[str]) -> None:
+        """Merge local observations into Redis; they are kept for later while it is unavailable."""
         for model in models:
-            lessons = list(self._new.pop(model, ()))
-            self._thin_out(model, len(lessons))
+            observations = list(self._unshared.pop(model, ()))
+            self._adjust_sampling(model, len(observations))
             try:
-                told = await self._tell(model, lessons)
+                shared = await self._merge(model, observations)
             except (RedisError, OSError):
-                self._new[model] = deque([*lessons, *self._new.get(model, ())], maxlen=NEW_MAX)
+                self._unshared[model] = deque([*observations, *self._unshared.get(model, ())], maxlen=NEW_MAX)
                 continue
-            self._known[model] = _taught(told, self._new.get(model, ()))
+            self._estimates[model] = _apply(shared, self._unshared.get(model, ()))
 
-    def _thin_out(self, model: str, lessons: int) -> None:
-        every = self._every.get(model, 1)
-        if lessons > ENOUGH:
-            self._every[model] = every * 2
-        elif lessons < ENOUGH // 4 and every > 1:
-            self._every[model] = every // 2
+    def _adjust_sampling(self, model: str, observed: int) -> None:
+        every = self._sample_every.get(model, 1)
+        if observed > ENOUGH:
+            self._sample_every[model] = every * 2
+        elif observed < ENOUGH // 4 and every > 1:
+            self._sample_every[model] = every // 2
 
-    async def _tell(self, model: str, lessons: list[Lesson]) -> Lessons:
-        """Read what stands; add the lessons and write it back if it still stands, else again with what does.
+    async def _merge(self, model: str, observations: list[Lesson]) -> Lessons:
+        """Add observations to the record in Redis by compare-and-set; return the record then stored.
 
-        After TRIES the lessons are dropped: others have just taught more than they would.
+        After TRIES they are dropped: other processes have just added more than they would.
         """
-        if not lessons:
-            self._stands[model] = await self._get(model)
-        for _ in range(TRIES if lessons else 0):
-            before = self._stands.get(model, b"")
-            after = _worded(_taught(_read(before), lessons))
-            written, self._stands[model] = await self._swap([KEY], [model, before, after])
+        if not observations:
+            self._stored[model] = await self._get(model)
+        for _ in range(TRIES if observations else 0):
+            before = self._stored.get(model, b"")
+            after = _dump(_apply(_parse(before), observations))
+            written, self._stored[model] = await self._swap([KEY], [model, before, after])
             if written:
                 break
-        return _read(self._stands[model])
+        return _parse(self._stored[model])
 
     async def _get(self, model: str) -> bytes:
-        stands = await self._redis.hget(KEY, model)
-        return stands if isinstance(stands, bytes) else b""
+        record = await self._redis.hget(KEY, model)
+        return record if isinstance(record, bytes) else b""
 
 
-def _taught(known: Lessons, lessons: Iterable[Lesson]) -> Lessons:
-    for lesson in lessons:
-        known = lesson(known)
-    return known
+def _apply(estimates: Lessons, observations: Iterable[Lesson]) -> Lessons:
+    for observation in observations:
+        estimates = observation(estimates)
+    return estimates
 
 
-def _worded(known: Lessons) -> bytes:
-    return json.dumps(asdict(known)).encode()
+def _dump(estimates: Lessons) -> bytes:
+    return json.dumps(asdict(estimates)).encode()
 
 
-def _read(text: bytes) -> Lessons:
-    """Read a record; one that is none, or of another version, teaches nothing."""
+def _parse(text: bytes) -> Lessons:
+    """Parse a record; return the defaults when it is invalid or of another version."""
     try:
         record = json.loads(text)
         return Lessons(

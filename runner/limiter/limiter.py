@@ -1,7 +1,7 @@
-"""The limiter as a worker process uses it. All processes that share a Redis share the limits.
+"""Rate limiter client of a worker process. All processes that share a Redis share the limits.
 
-A confirmed sliding log (talk.lua): a request counts from its reply on, which is later than its arrival,
-so whatever the network does, no window of the API ever sees more than it allows.
+A confirmed sliding log (round_trip.lua): a request counts from its reply on, which is later than its arrival.
+So whatever the network does, no window of the API sees more requests than it allows.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Caps", "Grant", "Limiter", "LimiterUnavailable", "Slot", "View"]
 
-HORIZON_S: Final = 0.4
-LATE_S_MAX: Final = 0.5
-UNLIMITED_LOOK_S: Final = 0.25  # without limits, the pauses of others are looked up so often
-CLOSE_S: Final = 2.0
+HORIZON_S: Final = 0.4  # slots are granted this far ahead
+LATE_S_MAX: Final = 0.5  # a slot used later than this could meet the slots of other processes
+UNLIMITED_LOOK_S: Final = 0.25  # how often the pauses of other processes are read when there are no limits
+CLOSE_S: Final = 2.0  # at most, for the last updates
 
 
 class Limiter:
-    """Belongs to one event loop. Slots are waited for, never refused.
+    """Grants slots to send requests. Belongs to one event loop.
 
-    `rebuild` gives what was sent in the last minute, per bucket (age_us, tokens); it is called when Redis
-    was found empty, and nothing is granted before. A user's limit of a bucket holds, lowered to what the
-    API announced; else what it announced; else the fallback. A limit of 0 is none.
+    `rebuild` returns the requests of the last minute, per bucket (age_us, tokens). It is called when Redis is
+    empty, and no slot is granted before. The limit in force is the user's, lowered to the announced one; else
+    the announced one; else the fallback. 0 is no limit. Times are loop times.
     """
 
     def __init__(
@@ -46,13 +46,13 @@ class Limiter:
     ) -> None:
         self._store = Store(redis_url, window_s=window_s, second_s=second_s)
         self._rebuild = rebuild
-        self._rebuilding = asyncio.Lock()
+        self._rebuild_lock = asyncio.Lock()
         self._buckets: dict[str, Bucket] = {}
-        self._process = uuid.uuid4().hex[:16]
+        self._process_id = uuid.uuid4().hex[:16]
         self._calls = itertools.count()
 
     async def close(self) -> None:
-        """Tell what is left to tell, at most for CLOSE_S, and close the connections."""
+        """Send the pending updates, for at most CLOSE_S, and close the connections."""
         finishing = [asyncio.ensure_future(bucket.finish()) for bucket in self._buckets.values()]
         if finishing:
             await asyncio.wait(finishing, timeout=CLOSE_S)
@@ -70,11 +70,11 @@ class Limiter:
         *,
         is_poll: bool = False,
     ) -> Grant:
-        """Ask once for a slot for each estimate of `tokens`, in order.
+        """Request a slot for each estimate of `tokens`, once and in order.
 
-        Granted are those that may fire within `horizon_s`; ask for the others again after `again_s`.
-        Polls use no tokens and go first where slots are scarce, though not only they (line.py).
-        Raises LimiterUnavailable, and what `rebuild` raises: then nothing may be sent.
+        Only slots that may be used within `horizon_s` are granted; request the rest after `retry_after_s`.
+        Polls use no tokens and go first, but do not starve submits (wait_queue.py). Raises
+        LimiterUnavailable, and what `rebuild` raises: then nothing may be sent.
         """
         its = self._bucket(bucket)
         if not caps.unlimited:
@@ -89,74 +89,74 @@ class Limiter:
         return Grant(slots=slots, again_s=None)
 
     def usable(self, slot: Slot) -> bool:
-        """Say, right before sending, whether the slot may still be used: no pause came, and it is not late.
+        """Return whether a slot may be used now: no pause began, and it is not late.
 
-        One that was overslept must be released and reserved anew: the log has counted on its time.
+        Check right before sending. Release an unusable slot and request another.
         """
         now = asyncio.get_running_loop().time()
-        overslept = slot.id != "" and now - slot.fire_at > LATE_S_MAX
-        return not overslept and self.paused_until(slot.bucket) <= now
+        is_late = slot.id != "" and now - slot.fire_at > LATE_S_MAX
+        return not is_late and self.paused_until(slot.bucket) <= now
 
     def confirm(self, slot: Slot) -> None:
-        """Say that a reply came just now, or that sending ended without one."""
+        """Record that a reply arrived now, or that sending ended without one."""
         if slot.id:
             now = asyncio.get_running_loop().time()
             self._bucket(slot.bucket).tell(News(confirmed=[(slot.id, now)]))
 
     def release(self, slot: Slot) -> None:
-        """Give a slot back: nothing was sent."""
+        """Return an unused slot: nothing was sent."""
         if slot.id:
             self._bucket(slot.bucket).tell(News(released=[slot.id]))
 
     def settle(self, bucket: str, slot_id: str, tokens: int) -> None:
-        """Correct the estimate by what was used, whoever was granted the slot; it counts while in the window.
+        """Replace the estimate of a slot by the tokens used, while the slot is in the window.
 
-        Why nothing is owed beyond it: docs/decisions/0006.
+        Any process may do it. Why it ends with the window: docs/decisions/0006.
         """
         if slot_id and tokens != tokens_of(slot_id):
             self._bucket(bucket).tell(News(settled=[(slot_id, tokens)]))
 
     def pause(self, bucket: str, seconds: float, *, rate_limited: bool) -> None:
-        """Make everybody wait; a longer pause stands. `rate_limited`: a 429 said so, so all slow down."""
+        """Pause all processes; a longer pause stays. `rate_limited`: after a 429; uses less of the limits."""
         until = asyncio.get_running_loop().time() + seconds
         self._bucket(bucket).tell(News(pause_until=until, refused=rate_limited))
 
     def polled(self, bucket: str, *, refused: bool) -> None:
-        """Say that a poll was answered; `refused`: with a 429, which may mean that polls count too."""
+        """Record a poll; `refused`: it got a 429, which may mean that polls use the request limit."""
         self._bucket(bucket).polled(refused=refused)
 
     def polls_charged(self, bucket: str) -> bool:
-        """Say whether polls need slots, by what all processes saw of late; it is looked up now and then."""
+        """Return whether polls need slots, as last read from Redis; starts a refresh when that is old."""
         its = self._bucket(bucket)
         its.look()
         return its.polls_charged
 
     def announce(self, bucket: str, rpm: int | None, tpm: int | None) -> None:
-        """Pass on the limits a reply's headers announced; None where they said nothing."""
+        """Share the limits that a reply's headers announced; None where they announced none."""
         self._bucket(bucket).announce(rpm, tpm)
 
     async def view(self, bucket: str) -> View:
-        """Look at a bucket, for people. Raises LimiterUnavailable."""
+        """Return a bucket's limits and usage. Raises LimiterUnavailable."""
         return await self._store.view(bucket)
 
     def paused_until(self, bucket: str) -> float:
-        """Return until when (loop time) everybody pauses, as last heard."""
+        """Return the end of the current pause of all processes (loop time), as last read; 0 for none."""
         its = self._buckets.get(bucket)
         return its.paused_until if its is not None else 0.0
 
     def _bucket(self, name: str) -> Bucket:
         its = self._buckets.get(name)
         if its is None:
-            its = self._buckets[name] = Bucket(name, self._store, self._name, self._restore)
+            its = self._buckets[name] = Bucket(name, self._store, self._new_call_id, self._restore)
         return its
 
-    def _name(self) -> str:
-        """Name a talk. Never twice: a slot by the name of another would replace it in the log."""
-        return f"{self._process}-{next(self._calls)}"
+    def _new_call_id(self) -> str:
+        """Return an id that no other call has: a slot with the id of another would replace it in the log."""
+        return f"{self._process_id}-{next(self._calls)}"
 
     async def _restore(self) -> None:
-        async with self._rebuilding:
-            if not await self._store.is_whole():  # another bucket or process may have done it meanwhile
+        async with self._rebuild_lock:
+            if not await self._store.is_whole():  # another bucket or process may have restored it meanwhile
                 await self._store.restore(await self._rebuild())
         for bucket in self._buckets.values():
             bucket.forget_announced()

@@ -1,4 +1,4 @@
-"""The limits of a bucket: what may be set, and how it stands."""
+"""The limits of a bucket, and how much of them is in use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caps:
-    """Requests and tokens a minute, requests a second. None: not said; 0: no limit."""
+    """Requests a minute, tokens a minute, requests a second. None: not set; 0: no limit."""
 
     rpm: int | None = None
     tpm: int | None = None
@@ -19,16 +19,16 @@ class Caps:
 
     @property
     def unlimited(self) -> bool:
-        """Say whether somebody said that there is no limit at all."""
+        """Return whether the user set "no limit" for requests and for tokens."""
         return self.rpm == 0 and self.tpm == 0 and not self.rps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """How a bucket stands. Limits: None is no limit, or nobody asked yet.
+    """A bucket's limits in force and its usage in the last minute.
 
-    `requests` and `tokens` were used in the last minute; `share` of the limits is in use, less than 1
-    after a 429; everybody pauses for `paused_s`.
+    A limit of None: no limit, or no slot was requested yet. `share`: the part of the limits in use, less than
+    1 after a 429. `paused_s`: how long all processes still wait.
     """
 
     rpm: int | None
@@ -40,9 +40,9 @@ class View:
     share: float
 
 
-def lowest(caps: Iterable[Caps]) -> Caps:
-    """Combine the caps of several who ask: the lowest number of each, "no limit" only if all say so."""
-    several = list(caps)
+def lowest(limits: Iterable[Caps]) -> Caps:
+    """Return the lowest value of each limit; "no limit" only where all have none."""
+    several = list(limits)
     return Caps(
         rpm=_lowest([one.rpm for one in several]),
         tpm=_lowest([one.tpm for one in several]),
@@ -50,8 +50,8 @@ def lowest(caps: Iterable[Caps]) -> Caps:
     )
 
 
-def _lowest(said: list[int | None]) -> int | None:
-    numbers = [number for number in said if number]
+def _lowest(values: list[int | None]) -> int | None:
+    numbers = [number for number in values if number]
     if numbers:
         return min(numbers)
-    return None if None in said else 0
+    return None if None in values else 0

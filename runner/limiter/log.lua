@@ -1,19 +1,20 @@
--- Goes before each script of the limiter: the words they share.
+-- Shared by all scripts of the limiter; loaded before each of them.
 --
--- The keys, all under one hash tag so that a cluster keeps them together:
---   {runner}:epoch           there while the logs are whole; missing means that Redis was emptied
+-- Keys. All have one hash tag, so that a cluster keeps them together:
+--   {runner}:epoch           exists while the logs are complete; missing: Redis was emptied
 --   {runner}:limit:B         hash, the state of bucket B:
---       last      when the newest granted slot fires
---       pause     nobody sends before this time
+--       last      time of the newest granted slot
+--       pause     nothing is sent before this time
 --       sum       tokens of all entries in the log
---       even      when the requests granted so far would be used up at the limit's pace
---       paced     when the tokens granted so far would be used up at the limit's pace
---       rpm, tpm  what the API announced; 0 while it announced nothing
---       share     how much of the limits is used: 1, less after a 429
+--       even      when the requests granted so far are used up, at the pace of the limit
+--       paced     when the tokens granted so far are used up, at the pace of the limit
+--       rpm, tpm  limits that the API announced; 0: none announced
+--       share     part of the limits in use: 1, less after a 429
 --       cut_at    when a 429 last cut it;  grown_at  up to when it has grown back
---       polls, polls_refused   polls and 429s to them, as of polls_at, fading;  polls_charged  1: they need slots
---       force_rpm, force_tpm, force_rps    the limits last in force, for status screens; 0 is none
---   {runner}:limit:B:log     sorted set: member "<id>:<tokens>", score = when it counts
+--       polls, polls_refused   decaying counts, as of polls_at, of polls and of 429s to them
+--       polls_charged          1: polls need slots
+--       force_rpm, force_tpm, force_rps    limits last in force, for status screens; 0: no limit
+--   {runner}:limit:B:log     sorted set: member "<id>:<tokens>", score = time from which it counts
 -- All times are microseconds of Redis' own clock. A double holds them exactly.
 
 local function clock()
@@ -25,6 +26,6 @@ local function tokens_of(member)
   return tonumber(string.match(member, ':(%d+)$'))
 end
 
-local function named(id, tokens)
+local function member_of(id, tokens)
   return id .. string.format(':%.0f', tokens)
 end

@@ -1,4 +1,4 @@
-"""How much of the limits is in use, for people: a look from outside that changes nothing."""
+"""Read-only view of the usage of all buckets, for status screens."""
 
 from __future__ import annotations
 
@@ -15,20 +15,23 @@ if TYPE_CHECKING:
     from runner.limiter.limits import View
 
 _TIMEOUT_S: Final = 1.0
-_SCAN: Final = 500
+_SCAN: Final = 500  # keys a step
 _LOG: Final = ":log"
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One bucket: the model that its limits hold for, and how it stands."""
+    """One bucket: its model, its limits and their usage."""
 
     model: str
     view: View
 
 
 class Look:
-    """Belongs to one thread. `fingerprint` is that of the key whose team is meant; None: of all teams."""
+    """Reads the buckets of one team: that of the API key with `fingerprint`; None: of all teams.
+
+    Belongs to one thread.
+    """
 
     def __init__(self, redis_url: str, fingerprint: str | None, *, window_s: float = 60.0) -> None:
         self._redis = Redis.from_url(
@@ -43,17 +46,17 @@ class Look:
         self._redis.close()
 
     def uses(self) -> list[Use]:
-        """Return the buckets that were used within the last minutes. Raises LimiterUnavailable."""
+        """Return the buckets used in the last two windows, by name. Raises LimiterUnavailable."""
         try:
             if not self._redis.exists(EPOCH_KEY):
                 return []
-            begin = state_and_log(f"{self._team()}:")[0]
-            found = [name.decode() for name in self._redis.scan_iter(f"{_escaped(begin)}*{_LOG}", _SCAN)]
-            return [self._use(name.removesuffix(_LOG)) for name in sorted(found)]
+            prefix = state_and_log(f"{self._team()}:")[0]
+            found = [name.decode() for name in self._redis.scan_iter(f"{_escaped(prefix)}*{_LOG}", _SCAN)]
+            return [self._usage(name.removesuffix(_LOG)) for name in sorted(found)]
         except (RedisError, OSError) as error:
             raise LimiterUnavailable(error) from error
 
-    def _use(self, state: str) -> Use:
+    def _usage(self, state: str) -> Use:
         reply = self._view(keys=[state, f"{state}{_LOG}"], args=[self._window_us])
         return Use(state.rpartition(":")[2], read_view(reply))
 
@@ -63,5 +66,5 @@ class Look:
 
 
 def _escaped(pattern: str) -> str:
-    """Keep what stands for itself; only a whole star, for all teams, is a pattern."""
+    """Escape the characters of a Redis pattern, except `*`, which stands for all teams."""
     return "".join(f"\\{char}" if char in "[]?\\" else char for char in pattern)

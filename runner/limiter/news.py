@@ -1,6 +1,6 @@
-"""What a process has to tell a bucket and has not told yet. Telling it twice does no harm.
+"""Updates of a bucket that were not yet sent to the limiter script.
 
-Only refused polls would count twice then; that takes a lost reply and changes little.
+Sending them twice does no harm. Only refused polls count twice after a lost reply, which changes little.
 """
 
 from __future__ import annotations
@@ -11,30 +11,27 @@ from typing import Any
 
 @dataclass(slots=True, kw_only=True)
 class News:
-    """Slots by id; times are loop times. `announced` is (rpm, tpm) as the API said.
+    """Updates by slot id. Times are loop times."""
 
-    `polls` were sent since the last refusal of one, `polls_refused` among them.
-    """
-
-    confirmed: list[tuple[str, float]] = field(default_factory=list)
-    settled: list[tuple[str, int]] = field(default_factory=list)
+    confirmed: list[tuple[str, float]] = field(default_factory=list)  # (slot id, time of the reply)
+    settled: list[tuple[str, int]] = field(default_factory=list)  # (slot id, tokens used)
     released: list[str] = field(default_factory=list)
     pause_until: float = 0.0
-    refused: bool = False
-    polls: int = 0
+    refused: bool = False  # a submit got a 429
+    polls: int = 0  # since the last refused poll, that one among them
     polls_refused: int = 0
-    announced: tuple[int | None, int | None] | None = None
+    announced: tuple[int | None, int | None] | None = None  # (rpm, tpm) of the API's headers
 
     @property
     def urgent(self) -> bool:
-        """Say whether others must hear it at once."""
+        """Return whether other processes need them now."""
         return self.refused or self.pause_until > 0 or self.announced is not None
 
     def __bool__(self) -> bool:
         return self.urgent or bool(self.confirmed or self.settled or self.released or self.polls)
 
     def before(self, later: News) -> News:
-        """Put these, which could not be told, before the ones that came since."""
+        """Return these updates merged with later ones."""
         return News(
             confirmed=self.confirmed + later.confirmed,
             settled=self.settled + later.settled,
@@ -47,14 +44,14 @@ class News:
         )
 
     def message(self, now: float) -> dict[str, Any]:
-        """Word it for talk.lua."""
+        """Return the updates as the script takes them (round_trip.lua): ages in place of times."""
         rpm, tpm = self.announced or (None, None)
         return {
             "confirm": [(slot_id, _us(now - at)) for slot_id, at in self.confirmed],
             "settle": self.settled,
             "release": self.released,
             "pause_us": _us(self.pause_until - now),
-            "refused": self.refused,
+            "rate_limited": self.refused,
             "polls": self.polls,
             "polls_refused": self.polls_refused,
             "announced": {"rpm": rpm or -1, "tpm": tpm or -1},

@@ -1,8 +1,9 @@
--- Fill emptied logs with what was sent of late, and say that they are whole. The first to come does it.
+-- Fill emptied logs with the requests of the last window, and record that they are complete.
+-- Only the first process does it.
 --
--- KEYS   epoch, then state and log of each bucket (see log.lua)
+-- KEYS   1: epoch, then state and log of each bucket (common.lua)
 -- ARGV   1: the new epoch;  2: window_us;  then for each bucket the JSON of its {age_us, tokens}...
--- Reply  1, or 0 when somebody else did it before.
+-- Reply  1, or 0 when another process did it before
 
 local epoch, window = ARGV[1], tonumber(ARGV[2])
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
@@ -14,7 +15,7 @@ for bucket = 1, (#KEYS - 1) / 2 do
   for nth, entry in ipairs(cjson.decode(ARGV[bucket + 2])) do
     local at, tokens = now - entry[1], entry[2]
     if at > now - window then
-      redis.call('ZADD', log_key, at, named(epoch .. ':' .. nth, tokens))
+      redis.call('ZADD', log_key, at, member_of(epoch .. ':' .. nth, tokens))
       sum, last = sum + tokens, math.max(last, at)
     end
   end

@@ -1,4 +1,4 @@
-"""Slots: the right to send one request, at one time."""
+"""A slot is the right to send one request, from a given time on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    """Send not before `fire_at` (loop time), then `confirm` or `release` it. No limits: an empty id."""
+    """Send not before `fire_at` (loop time), then `confirm` or `release` it. The id is "" without limits."""
 
     id: str
     bucket: str
@@ -16,13 +16,13 @@ class Slot:
 
 
 def tokens_of(slot_id: str) -> int:
-    """Read how many tokens a slot had reserved: its name ends with them (log.lua)."""
+    """Return the tokens that a slot reserved: its id ends with them (common.lua)."""
     return int(slot_id.rpartition(":")[2])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """The slots granted to the first of what was asked for, and when to ask for the rest; None: got all."""
+    """Slots for the first of the requested tokens; `retry_after_s`: when to request the rest, None if all."""
 
     slots: list[Slot]
     again_s: float | None

@@ -1,4 +1,4 @@
-"""The limiter's door to Valkey or Redis: its keys, its scripts, and every way they can fail."""
+"""Redis client of the limiter: its keys, its scripts, and the one error for all their failures."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class LimiterUnavailable(Unreachable):
     """Redis cannot be reached or cannot answer: nothing may be sent."""
 
     def __init__(self, cause: str | Exception) -> None:
-        words = str(cause) or type(cause).__name__
+        reason = str(cause) or type(cause).__name__
         super().__init__(
-            f"Redis does not answer: {words.rstrip('.')}", fix="start it, or correct RUNNER_REDIS_URL"
+            f"Redis does not answer: {reason.rstrip('.')}", fix="start it, or correct RUNNER_REDIS_URL"
         )
 
 
 def connect(redis_url: str) -> Redis:
-    """Open a lazy connection pool that never repeats a command by itself: a slot would be taken twice."""
+    """Return a lazy connection pool that never repeats a command: a slot would be taken twice."""
     return Redis.from_url(
         redis_url,
         socket_timeout=TIMEOUT_S,
@@ -45,13 +45,16 @@ def connect(redis_url: str) -> Redis:
 
 
 def script(name: str) -> str:
-    """Read a script of this package, behind the words that all share."""
+    """Return the text of a script of this package, with the functions that all scripts share before it."""
     here = resources.files(__package__)
     return "\n".join(here.joinpath(file).read_text("utf-8") for file in ("log.lua", f"{name}.lua"))
 
 
 class Store:
-    """Runs the scripts. `window_s` and `second_s` are the API's two windows. Raises LimiterUnavailable."""
+    """Runs the limiter's scripts. `window_s` and `second_s`: the API's two windows (tests shorten them).
+
+    Each call raises LimiterUnavailable when Redis fails.
+    """
 
     def __init__(self, redis_url: str, *, window_s: float, second_s: float) -> None:
         self._redis = connect(redis_url)
@@ -62,7 +65,10 @@ class Store:
         self._view = self._redis.register_script(script("view"))
 
     async def talk(self, bucket: str, message: dict[str, Any]) -> list[Any] | None:
-        """Tell a bucket the news and ask it for slots (talk.lua); None when Redis was emptied."""
+        """Send updates and slot requests to a bucket; return the reply (round_trip.lua).
+
+        None: Redis was emptied.
+        """
         windows = {"window_us": self._window_us, "second_us": self._second_us}
         reply = await self._asked(
             self._talk([EPOCH_KEY, *state_and_log(bucket)], [json.dumps(windows | message)])
@@ -70,17 +76,17 @@ class Store:
         return None if reply[0] == b"empty" else reply[1:]
 
     async def is_whole(self) -> bool:
-        """Say whether the logs hold what was sent of late; not so after Redis was emptied."""
+        """Return whether the logs are complete; they are not after Redis was emptied."""
         return bool(await self._asked(self._redis.exists(EPOCH_KEY)))
 
     async def restore(self, entries: Entries) -> None:
-        """Fill emptied logs, unless somebody else has done it meanwhile."""
+        """Fill emptied logs, unless another process did it meanwhile."""
         keys = [key for bucket in entries for key in state_and_log(bucket)]
         logs = [json.dumps(log) for log in entries.values()]
         await self._asked(self._restore([EPOCH_KEY, *keys], [uuid.uuid4().hex, self._window_us, *logs]))
 
     async def view(self, bucket: str) -> View:
-        """Look at a bucket."""
+        """Return a bucket's limits and usage."""
         return read_view(await self._asked(self._view(list(state_and_log(bucket)), [self._window_us])))
 
     async def close(self) -> None:
@@ -95,13 +101,13 @@ class Store:
 
 
 def state_and_log(bucket: str) -> tuple[str, str]:
-    """Name a bucket's two keys (log.lua)."""
+    """Return the names of a bucket's two keys (common.lua)."""
     state = f"{{runner}}:limit:{bucket}"
     return state, f"{state}:log"
 
 
 def read_view(reply: Sequence[int]) -> View:
-    """Read the reply of view.lua."""
+    """Parse the reply of view.lua."""
     rpm, tpm, rps, requests, tokens, pause_us, percent = reply
     return View(
         rpm=rpm or None,

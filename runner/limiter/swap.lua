@@ -1,10 +1,10 @@
--- Write a model's lessons, unless somebody else has written since they were read.
+-- Compare and set: write a model's estimates, unless another process wrote since they were read.
 --
--- KEYS   1: {runner}:learned, a hash of lessons by model
--- ARGV   model, the lessons as they were read ("" for none), as they are now
--- Reply  {1 or 0: written or not, the lessons that stand}
+-- KEYS   1: {runner}:learned, a hash of estimates by model
+-- ARGV   1: model;  2: the record as it was read ("" for none);  3: the new record
+-- Reply  {1 (written) or 0 (not), the record now stored}
 
-local stand = redis.call('HGET', KEYS[1], ARGV[1]) or ''
-if stand ~= ARGV[2] then return {0, stand} end
+local stored = redis.call('HGET', KEYS[1], ARGV[1]) or ''
+if stored ~= ARGV[2] then return {0, stored} end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 return {1, ARGV[3]}

@@ -1,42 +1,45 @@
--- One talk with a bucket: what happened since the last one, then which slots are free.
+-- One round trip of a process to a bucket: record its updates, then grant slots.
 --
--- KEYS   epoch, state, log (see log.lua)
+-- KEYS   1: epoch;  2: state;  3: log (common.lua)
 -- ARGV   1: JSON
 --   window_us, second_us, horizon_us
---   said, fallback   {rpm, tpm, rps}: the user's limits, the model table's; -1 not said, 0 no limit
---   announced        {rpm, tpm}: news from the API; -1 no news
---   pause_us         pause everybody for so long; 0 no
---   refused          true: the API answered 429, so slow down
---   polls, polls_refused   so many polls, of which the API answered 429 to so many
---   confirm          {member, age_us}...: a reply came so long ago
---   settle           {member, tokens}...: what it really cost
---   release          {member}...: it was not sent after all
---   want             tokens of each wanted slot, in order;  id: the start of their names
--- Reply  {"empty"}, or {"ok", pause_us, again_us, {wait_us, tokens, wait_us, tokens, ...}, charged}: for
---   how long everybody pauses, when to ask for what was not granted (-1: all was), then the granted slots;
---   the n-th is called id:n:tokens. charged: 1 when polls need slots too.
+--   user_limits, fallback_limits   {rpm, tpm, rps}: the user's, the model table's; -1 not set, 0 no limit
+--   announced        {rpm, tpm}: limits of the API's headers; -1 no change
+--   pause_us         pause all processes for this long; 0: no pause
+--   rate_limited     true: a submit got a 429, so use less of the limits
+--   polls, polls_refused   polls since the last call that reported any, and how many of them got a 429
+--   confirm          {member, age_us}...: slots whose reply arrived age_us ago
+--   settle           {member, tokens}...: tokens used
+--   release          {member}...: slots that were not used
+--   wanted_tokens    tokens of each wanted slot, in order;  call_id: start of the slots' ids
+-- Reply  {"empty"}: Redis was emptied. Else
+--        {"ok", pause_us, retry_after_us, {wait_us, tokens, wait_us, tokens, ...}, charged}:
+--   pause_us         global pause
+--   retry_after_us   when to request the slots that were not granted; -1: all were granted
+--   {...}            the granted slots; the id of the n-th is call_id:n:tokens
+--   charged          1: polls need slots too
 
-local MARGIN = 0.97           -- of the tokens: estimates are never exact
+local MARGIN = 0.97           -- of the token limit, since estimates are never exact
 local PACE = 0.995            -- slots stand a little closer than the limit, to make up for lost time
 local RPM_PER_RPS = 48        -- the API's own rule, with RPS_MIN (docs.x.ai, rate limits, October 2026)
 local RPS_MIN = 2
-local CUT = 0.9               -- what a 429 leaves of the share ...
-local SHARE_MIN = 0.05
-local CUTS_PER_WINDOW = 4     -- ... at most so often
+local CUT = 0.9               -- a 429 cuts the share to this part of it,
+local SHARE_MIN = 0.05        -- down to this,
+local CUTS_PER_WINDOW = 4     -- at most this often
 local GROWTH_PER_WINDOW = 1 / 60
-local BURST_WINDOWS = 1 / 30  -- requests and tokens may run ahead of their pace by so much
-local POLLS_KEPT_WINDOWS = 2  -- polls and their 429s fade within so long ...
-local POLLS_REFUSED_FROM = 3  -- ... and polls are charged from so many 429s on,
+local BURST_WINDOWS = 1 / 30  -- how far requests and tokens may run ahead of their pace
+local POLLS_KEPT_WINDOWS = 2  -- polls and their 429s decay with this time constant
+local POLLS_REFUSED_FROM = 3  -- polls are charged from this many 429s on,
 local POLLS_REFUSED_SHARE = 0.2  -- if they are more than this share of the polls,
-local POLLS_FORGIVEN = 1      -- until so few are left
-local CHUNK = 64              -- entries read at once
+local POLLS_FORGIVEN = 1      -- until fewer than this many are left
+local CHUNK = 64              -- log entries read at a time
 local STATE_KEPT_MS = 86400000
 
 local epoch_key, state_key, log_key = KEYS[1], KEYS[2], KEYS[3]
 if redis.call('EXISTS', epoch_key) == 0 then return {'empty'} end
 
-local ask = cjson.decode(ARGV[1])
-local now, window, horizon = clock(), ask.window_us, ask.horizon_us
+local request = cjson.decode(ARGV[1])
+local now, window, horizon = clock(), request.window_us, request.horizon_us
 
 local FIELDS = {'last', 'pause', 'sum', 'paced', 'even', 'rpm', 'tpm', 'share', 'cut_at', 'grown_at',
   'polls', 'polls_refused', 'polls_at', 'polls_charged'}
@@ -46,25 +49,25 @@ for i, value in ipairs(redis.call('HMGET', state_key, unpack(FIELDS))) do
 end
 if state.share == 0 then state.share = 1 end
 
--- 1. What the API said: its limits, and whether we were too fast.
+-- 1. Announced limits, 429s and pauses.
 
 for _, limit in ipairs({'rpm', 'tpm'}) do
-  local news = ask.announced[limit]
-  if news >= 0 and news ~= state[limit] then
-    state[limit], state.share = news, 1
+  local announced = request.announced[limit]
+  if announced >= 0 and announced ~= state[limit] then
+    state[limit], state.share = announced, 1
   end
 end
 
 state.share = math.min(1, state.share + (now - state.grown_at) / window * GROWTH_PER_WINDOW)
 state.grown_at = now
-if ask.refused and now - state.cut_at >= window / CUTS_PER_WINDOW then
+if request.rate_limited and now - state.cut_at >= window / CUTS_PER_WINDOW then
   state.share, state.cut_at = math.max(SHARE_MIN, state.share * CUT), now
 end
-if ask.pause_us > 0 then state.pause = math.max(state.pause, now + ask.pause_us) end
+if request.pause_us > 0 then state.pause = math.max(state.pause, now + request.pause_us) end
 
-local fade = math.exp((state.polls_at - now) / window / POLLS_KEPT_WINDOWS)
-state.polls = state.polls * fade + ask.polls
-state.polls_refused = state.polls_refused * fade + ask.polls_refused
+local decay = math.exp((state.polls_at - now) / window / POLLS_KEPT_WINDOWS)
+state.polls = state.polls * decay + request.polls
+state.polls_refused = state.polls_refused * decay + request.polls_refused
 state.polls_at = now
 if state.polls_refused < POLLS_FORGIVEN then
   state.polls_charged = 0
@@ -73,138 +76,141 @@ elseif state.polls_refused > POLLS_REFUSED_FROM - 0.5
   state.polls_charged = 1
 end
 
--- 2. The limits in force, and what a 429 leaves of them.
+-- 2. The limits in force, and the part of them in use.
 
-local function in_force(limit)
-  local said, announced, fallback = ask.said[limit], state[limit] or 0, ask.fallback[limit]
-  if said == 0 then return 0 end
-  if said > 0 then return announced > 0 and math.min(said, announced) or said end
+local function limit_in_force(name)
+  local users, announced = request.user_limits[name], state[name] or 0
+  if users == 0 then return 0 end
+  if users > 0 then return announced > 0 and math.min(users, announced) or users end
   if announced > 0 then return announced end
-  return math.max(0, fallback)
+  return math.max(0, request.fallback_limits[name])
 end
 
 local function share_of(limit)
   return limit == 0 and 0 or math.max(1, math.floor(limit * state.share))
 end
 
-local known = {rpm = in_force('rpm'), tpm = in_force('tpm'), rps = in_force('rps')}
-local rpm, tpm, rps = share_of(known.rpm), share_of(known.tpm * MARGIN), known.rps
-if rps == 0 and ask.said.rps ~= 0 and rpm > 0 then
+local in_force = {rpm = limit_in_force('rpm'), tpm = limit_in_force('tpm'), rps = limit_in_force('rps')}
+local rpm, tpm, rps = share_of(in_force.rpm), share_of(in_force.tpm * MARGIN), in_force.rps
+if rps == 0 and request.user_limits.rps ~= 0 and rpm > 0 then
   rps = math.max(RPS_MIN, math.floor(rpm / RPM_PER_RPS))
 end
 
--- 3. What became of earlier slots.
+-- 3. Confirmed, settled and released slots.
 
-local function count(tokens)  -- negative: take back
+local function add_to_sum(tokens)
   state.sum = state.sum + tokens
 end
 
--- The request arrived between its slot and the reply, so it counts from the reply on. One that the
--- log has forgotten (Redis was emptied, the reply took longer than the window) is entered again.
-for _, confirmed in ipairs(ask.confirm) do
+-- The request arrived between its slot and the reply, so it counts from the reply on. One that is not in
+-- the log (Redis was emptied, or the reply took longer than the window) is entered again.
+for _, confirmed in ipairs(request.confirm) do
   local member, at = confirmed[1], now - confirmed[2]
   if at > now - window then
-    if redis.call('ZADD', log_key, 'GT', at, member) == 1 then count(tokens_of(member)) end
+    if redis.call('ZADD', log_key, 'GT', at, member) == 1 then add_to_sum(tokens_of(member)) end
   end
 end
 
-for _, settled in ipairs(ask.settle) do
+for _, settled in ipairs(request.settle) do
   local member, tokens = settled[1], settled[2]
   local at = redis.call('ZSCORE', log_key, member)
   if at then
     local before = tokens_of(member)
     redis.call('ZREM', log_key, member)
-    redis.call('ZADD', log_key, at, named(string.match(member, '^(.*):%d+$'), tokens))
-    count(tokens - before)
+    redis.call('ZADD', log_key, at, member_of(string.match(member, '^(.*):%d+$'), tokens))
+    add_to_sum(tokens - before)
     if tpm > 0 then state.paced = state.paced + (tokens - before) * PACE * window / tpm end
   end
 end
 
-for _, member in ipairs(ask.release) do
+for _, member in ipairs(request.release) do
   if redis.call('ZREM', log_key, member) == 1 then
-    count(-tokens_of(member))
+    add_to_sum(-tokens_of(member))
     if tpm > 0 then state.paced = state.paced - tokens_of(member) * PACE * window / tpm end
   end
 end
 
--- 4. Forget what has left the window.
+-- 4. Remove the entries that left the window.
 
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', log_key, '-inf', now - window)) do
-  count(-tokens_of(member))
+  add_to_sum(-tokens_of(member))
 end
 redis.call('ZREMRANGEBYSCORE', log_key, '-inf', now - window)
 local used = redis.call('ZCARD', log_key)
 if used == 0 then state.sum = 0 end
 
--- 5. Grant slots, each as early as every limit allows, until one lies beyond the horizon.
+-- 5. Grant slots, each as early as every limit allows, until one is beyond the horizon.
 
 local spacing = 0
 if rpm > 0 then spacing = PACE * window / rpm end
-if rps > 0 then spacing = math.max(spacing, ask.second_us / rps) end
+if rps > 0 then spacing = math.max(spacing, request.second_us / rps) end
 
--- A short file need not go at the pace of a minute: it may start almost as fast as the second allows, a little
--- ahead of its pace. Not after a 429, and not where the second's limit is the least there is.
-local closest = spacing
-if rps > RPS_MIN and state.share >= 1 then closest = math.min(spacing, ask.second_us / rps / PACE) end
+-- A short file need not keep the pace of a minute: it may start almost as fast as the limit of a second
+-- allows, up to BURST_WINDOWS ahead of its pace. Not after a 429, and not at the lowest limit of a second.
+local spacing_min = spacing
+if rps > RPS_MIN and state.share >= 1 then
+  spacing_min = math.min(spacing, request.second_us / rps / PACE)
+end
 
--- The oldest entries leave the window first. `left` of them must be gone before the next slot.
-local chunk, in_chunk, read = {}, 0, 0
-local left = {requests = 0, tokens = 0, at = 0}
+-- The oldest entries leave the window first. Those in `leaving` must be gone before the next slot.
+local chunk, in_chunk, entries_read = {}, 0, 0
+local leaving = {requests = 0, tokens = 0, at = 0}
 
-local function let_next_leave()
+local function add_leaving()
   if in_chunk >= #chunk then
-    chunk = redis.call('ZRANGE', log_key, read, read + CHUNK - 1, 'WITHSCORES')
-    read, in_chunk = read + #chunk / 2, 0
+    chunk = redis.call('ZRANGE', log_key, entries_read, entries_read + CHUNK - 1, 'WITHSCORES')
+    entries_read, in_chunk = entries_read + #chunk / 2, 0
     if #chunk == 0 then return false end
   end
-  left.requests = left.requests + 1
-  left.tokens = left.tokens + tokens_of(chunk[in_chunk + 1])
-  left.at = math.max(left.at, tonumber(chunk[in_chunk + 2]) + window + 1)
+  leaving.requests = leaving.requests + 1
+  leaving.tokens = leaving.tokens + tokens_of(chunk[in_chunk + 1])
+  leaving.at = math.max(leaving.at, tonumber(chunk[in_chunk + 2]) + window + 1)
   in_chunk = in_chunk + 2
   return true
 end
 
-local function room_in_window(tokens)
-  while (rpm > 0 and used + 1 - left.requests > rpm)
-     or (tpm > 0 and tokens > 0 and state.sum + tokens - left.tokens > tpm) do
-    if left.at - now > horizon or not let_next_leave() then break end
+local function earliest_in_window(tokens)
+  while (rpm > 0 and used + 1 - leaving.requests > rpm)
+     or (tpm > 0 and tokens > 0 and state.sum + tokens - leaving.tokens > tpm) do
+    if leaving.at - now > horizon or not add_leaving() then break end
   end
-  return left.at
+  return leaving.at
 end
 
--- The entry `rps` slots before a new one must be a second old: newest[1] is that of the first new slot.
+-- The entry `rps` slots before a new slot must be a second old. newest[n] is that entry of the n-th new slot.
 local newest = {}
-if rps > 0 and #ask.want > 0 and used >= rps then
-  local entries = redis.call('ZRANGE', log_key, -rps, -math.max(1, rps - #ask.want + 1), 'WITHSCORES')
+local wanted = request.wanted_tokens
+if rps > 0 and #wanted > 0 and used >= rps then
+  local entries = redis.call('ZRANGE', log_key, -rps, -math.max(1, rps - #wanted + 1), 'WITHSCORES')
   for i = 2, #entries, 2 do newest[#newest + 1] = tonumber(entries[i]) end
-elseif rps > 0 and #ask.want > 0 then
+elseif rps > 0 and #wanted > 0 then
   for _ = 1, rps - used do newest[#newest + 1] = 0 end
   local entries = redis.call('ZRANGE', log_key, 0, -1, 'WITHSCORES')
   for i = 2, #entries, 2 do newest[#newest + 1] = tonumber(entries[i]) end
 end
 
-local function room_in_second(nth)
+local function earliest_in_second(nth)
   if rps == 0 then return 0 end
-  return newest[nth] + ask.second_us + 1
+  return newest[nth] + request.second_us + 1
 end
 
 local function earliest(nth, tokens)
-  local at = math.max(now, state.last + closest, state.even - BURST_WINDOWS * window, state.pause)
+  local at = math.max(now, state.last + spacing_min, state.even - BURST_WINDOWS * window, state.pause)
   if tpm > 0 and tokens > 0 then at = math.max(at, state.paced - BURST_WINDOWS * window) end
-  return math.ceil(math.max(at, room_in_window(tokens), room_in_second(nth)))
+  return math.ceil(math.max(at, earliest_in_window(tokens), earliest_in_second(nth)))
 end
 
-local again, granted = -1, {}
-for nth, wanted in ipairs(ask.want) do
-  local tokens = tpm > 0 and math.min(wanted, tpm) or wanted
+local retry_after, granted = -1, {}
+for nth, estimate in ipairs(wanted) do
+  local tokens = tpm > 0 and math.min(estimate, tpm) or estimate
   local at = earliest(nth, tokens)
   if at - now > horizon then
-    again = at - now - horizon
+    retry_after = at - now - horizon
     break
   end
-  redis.call('ZADD', log_key, at, named(ask.id .. ':' .. nth, tokens))
+  redis.call('ZADD', log_key, at, member_of(request.call_id .. ':' .. nth, tokens))
   used = used + 1
-  count(tokens)
+  add_to_sum(tokens)
   state.last = at
   state.even = math.max(state.even, at) + spacing
   if tpm > 0 and tokens > 0 then state.paced = math.max(state.paced, at) + tokens * PACE * window / tpm end
@@ -213,16 +219,16 @@ for nth, wanted in ipairs(ask.want) do
   granted[#granted + 1] = tokens
 end
 
--- 6. Keep the state.
+-- 6. Store the state.
 
-local kept = {'force_rpm', known.rpm, 'force_tpm', known.tpm, 'force_rps', rps}
-if #ask.want == 0 then kept = {} end
+local stored = {'force_rpm', in_force.rpm, 'force_tpm', in_force.tpm, 'force_rps', rps}
+if #wanted == 0 then stored = {} end
 for _, field in ipairs(FIELDS) do
-  kept[#kept + 1] = field
-  kept[#kept + 1] = state[field]
+  stored[#stored + 1] = field
+  stored[#stored + 1] = state[field]
 end
-redis.call('HSET', state_key, unpack(kept))
+redis.call('HSET', state_key, unpack(stored))
 redis.call('PEXPIRE', state_key, STATE_KEPT_MS)
 redis.call('PEXPIRE', log_key, math.ceil(window * 2 / 1000))
 
-return {'ok', math.max(0, state.pause - now), math.ceil(again), granted, state.polls_charged}
+return {'ok', math.max(0, state.pause - now), math.ceil(retry_after), granted, state.polls_charged}

@@ -1,6 +1,6 @@
-"""Which team a key belongs to, as all processes that share a Redis have agreed.
+"""Team name of each API key, agreed on by all processes that share a Redis.
 
-Limits hold per team, so two processes that named it differently would each use the whole limit.
+Limits hold for a team, so two processes with different names for it would each use the whole limit.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from redis.exceptions import RedisError
 
 from runner.limiter.store import LimiterUnavailable, connect
 
-KEY: Final = "{runner}:teams"  # a hash: the key's fingerprint to the name that stands for its team
+KEY: Final = "{runner}:teams"  # a hash: fingerprint of an API key -> name of its team
 
 
 class Teams:
-    """The first answer stands, whatever later ones say. Raises LimiterUnavailable."""
+    """The first name proposed for a key stays. Each call raises LimiterUnavailable when Redis fails."""
 
     def __init__(self, redis_url: str) -> None:
         self._redis = connect(redis_url)
@@ -25,7 +25,7 @@ class Teams:
         await self._redis.aclose()
 
     async def of(self, fingerprint: str) -> str | None:
-        """Return the name agreed on; None while there is none."""
+        """Return the name of a key's team; None while there is none."""
         try:
             found = await self._redis.hget(KEY, fingerprint)
         except (RedisError, OSError) as error:
@@ -33,7 +33,7 @@ class Teams:
         return found.decode() if isinstance(found, bytes) else None
 
     async def agree(self, fingerprint: str, name: str) -> str:
-        """Propose a name; return the one that stands from now on."""
+        """Propose a name; return the one in force, which an earlier proposal may have set."""
         try:
             await self._redis.hsetnx(KEY, fingerprint, name)
         except (RedisError, OSError) as error:

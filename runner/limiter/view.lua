@@ -1,6 +1,6 @@
--- How a bucket stands, for people. Changes nothing.
+-- Read a bucket's limits and usage. Changes nothing.
 --
--- KEYS   state, log (see log.lua)
+-- KEYS   1: state;  2: log (common.lua)
 -- ARGV   1: window_us
 -- Reply  {rpm, tpm, rps, requests, tokens, pause_us, share in percent}
 
@@ -9,9 +9,9 @@ local found = redis.call('HMGET', KEYS[1], 'force_rpm', 'force_tpm', 'force_rps'
 local rpm, tpm, rps, sum, pause, share = unpack(found)
 
 local tokens = tonumber(sum or 0)
-local gone = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now - window)
-for _, member in ipairs(gone) do tokens = tokens - tokens_of(member) end
-local requests = redis.call('ZCARD', KEYS[2]) - #gone
+local expired = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now - window)
+for _, member in ipairs(expired) do tokens = tokens - tokens_of(member) end
+local requests = redis.call('ZCARD', KEYS[2]) - #expired
 if requests == 0 then tokens = 0 end
 
 return {

@@ -1,4 +1,4 @@
-"""The script against a strict server that knows every request, thought out anew and by brute force."""
+"""The limiter script against a brute-force model of a strict server that knows every request."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ KEYS = [EPOCH_KEY, "{runner}:limit:b", "{runner}:limit:b:log"]
 
 
 class Script:
-    """Talks to the bucket `b`, and reads its log as (time_us, tokens) in order."""
+    """Calls the script for bucket `b`; reads the bucket's log as (time_us, tokens), oldest first."""
 
     def __init__(self, client: Redis) -> None:
         self._client = client
-        self._talk = client.register_script(script("talk"))
+        self._round_trip = client.register_script(script("talk"))
         self._restore = client.register_script(script("restore"))
         self._calls = 0
 
@@ -35,26 +35,26 @@ class Script:
         self._client.flushdb()
         self._restore(KEYS, ["epoch", WINDOW_US, json.dumps(list(sent))])
 
-    def talk(self, *, rpm: int = 0, tpm: int = 0, rps: int = -1, **said: Any) -> list[Any]:
+    def call(self, *, rpm: int = 0, tpm: int = 0, rps: int = -1, **fields: Any) -> list[Any]:
         self._calls += 1
         message: dict[str, Any] = {
             "window_us": WINDOW_US,
             "second_us": SECOND_US,
             "horizon_us": 3600_000_000,
-            "said": {"rpm": rpm, "tpm": tpm, "rps": rps},
-            "fallback": {"rpm": -1, "tpm": -1, "rps": -1},
+            "user_limits": {"rpm": rpm, "tpm": tpm, "rps": rps},
+            "fallback_limits": {"rpm": -1, "tpm": -1, "rps": -1},
             "announced": {"rpm": -1, "tpm": -1},
             "pause_us": 0,
-            "refused": False,
+            "rate_limited": False,
             "polls": 0,
             "polls_refused": 0,
             "confirm": [],
             "settle": [],
             "release": [],
-            "want": [],
-            "id": f"p-{self._calls}",
+            "wanted_tokens": [],
+            "call_id": f"p-{self._calls}",
         }
-        reply: Any = self._talk(KEYS, [json.dumps(message | said)])
+        reply: Any = self._round_trip(KEYS, [json.dumps(message | fields)])
         return list(reply)
 
     def members(self) -> list[tuple[str, int]]:
@@ -66,7 +66,7 @@ class Script:
 
 
 def strict_overruns(log: list[tuple[int, int]], *, window_us: int, requests: int, tokens: int) -> int:
-    """Count the requests that a strict sliding window would refuse, were each one to arrive at its time."""
+    """Return how many requests a strict sliding window refuses if each arrives at its time."""
     refused = 0
     for nth, (at, _) in enumerate(log):
         inside = [size for when, size in log[: nth + 1] if when > at - window_us]
@@ -96,14 +96,14 @@ many = settings(
 def test_a_strict_server_refuses_no_granted_slot(
     bucket: Script, sent: list[tuple[int, int]], batches: list[list[int]], rpm: int, tpm: int
 ) -> None:
-    """Requests and tokens a minute, and requests a second, hold in every window, whatever was sent before."""
+    """The limits of requests and tokens a minute, and of requests a second, hold in every window."""
     bucket.start(sent=sent)
     before = len(bucket.log())
     for batch in batches:
-        bucket.talk(rpm=rpm, tpm=tpm, want=batch)
+        bucket.call(rpm=rpm, tpm=tpm, wanted_tokens=batch)
     log, new = bucket.log(), bucket.log()[before:]
     assert strict_overruns(log, window_us=WINDOW_US, requests=rpm, tokens=tpm) == 0
-    # What was sent before may have come in any rhythm; the slots themselves may not.
+    # Requests from before may be closer than a second allows; the granted slots may not.
     assert strict_overruns(new, window_us=SECOND_US, requests=max(2, rpm // 48), tokens=0) == 0
     assert len(new) == sum(map(len, batches))
 
@@ -113,9 +113,9 @@ def test_a_strict_server_refuses_no_granted_slot(
 def test_a_request_larger_than_the_limit_is_counted_as_the_limit(
     bucket: Script, batch: list[int], tpm: int
 ) -> None:
-    """It can only go alone; otherwise it would wait for ever."""
+    """Otherwise it would wait for ever; it is sent alone in its window."""
     bucket.start()
-    bucket.talk(tpm=tpm, want=batch)
+    bucket.call(tpm=tpm, wanted_tokens=batch)
     most = max(1, int(tpm * MARGIN))
     in_the_log = sorted(tokens for _, tokens in bucket.log())  # slots of one moment are in no order
     assert in_the_log == sorted(min(size, most) for size in batch)
@@ -124,10 +124,10 @@ def test_a_request_larger_than_the_limit_is_counted_as_the_limit(
 
 @pytest.mark.parametrize("rpm", [1, 7, 60, 96, 120, 143, 144, 480, 1800])
 def test_slots_use_the_limit_up(bucket: Script, rpm: int) -> None:
-    """Spacing is 0.995 of the even one, or the second's, where that is longer; nothing else is lost."""
+    """The spacing is 0.995 of the even one, or that of the limit of a second where it is longer."""
     bucket.start()
     count = rpm * 3 + 1
-    bucket.talk(rpm=rpm, want=[1] * count)
+    bucket.call(rpm=rpm, wanted_tokens=[1] * count)
     log = bucket.log()
     took_us = log[-1][0] - log[0][0]
     best_us = max(0.995 * WINDOW_US / rpm, SECOND_US / max(2, rpm // 48)) * (count - 1)
@@ -135,9 +135,9 @@ def test_slots_use_the_limit_up(bucket: Script, rpm: int) -> None:
 
 
 def test_a_short_file_goes_as_fast_as_the_second_allows(bucket: Script) -> None:
-    """A hundred requests fill no minute; two seconds ahead of the minute's pace is the most."""
+    """Requests may run at most two seconds ahead of the pace of a minute."""
     bucket.start()
-    bucket.talk(rpm=1800, want=[1] * 1000)
+    bucket.call(rpm=1800, wanted_tokens=[1] * 1000)
     times = [at for at, _ in bucket.log()]
     assert times[99] - times[0] == pytest.approx(99 * SECOND_US / 37, rel=0.01)
     ahead_us = [0.995 * WINDOW_US / 1800 * nth - (at - times[0]) for nth, at in enumerate(times)]
@@ -146,102 +146,104 @@ def test_a_short_file_goes_as_fast_as_the_second_allows(bucket: Script) -> None:
 
 
 def test_after_a_429_nothing_runs_ahead(bucket: Script) -> None:
-    """While less than the whole limit is in use, even a short file keeps the pace of the minute."""
+    """After a 429 less than the whole limit is in use, and even a short file keeps the pace of a minute."""
     bucket.start()
-    bucket.talk(rpm=1800, refused=True)
-    bucket.talk(rpm=1800, want=[1] * 100)
+    bucket.call(rpm=1800, rate_limited=True)
+    bucket.call(rpm=1800, wanted_tokens=[1] * 100)
     times = [at for at, _ in bucket.log()]
     assert times[99] - times[0] == pytest.approx(99 * 0.995 * WINDOW_US / 1620, rel=0.01)
 
 
 def test_tokens_are_used_up_evenly(bucket: Script) -> None:
-    """Three minutes' worth of tokens takes three minutes, and no burst empties the minute at once."""
+    """The tokens of three minutes take three minutes, without a burst at the start."""
     bucket.start()
-    bucket.talk(tpm=100_000, want=[970] * 301)
+    bucket.call(tpm=100_000, wanted_tokens=[970] * 301)
     log = bucket.log()
     assert log[-1][0] - log[0][0] == pytest.approx(3 * WINDOW_US, rel=0.015)
     assert sum(at < log[0][0] + SECOND_US for at, _ in log) < 12
 
 
 def test_a_confirmed_request_counts_from_its_reply_on(bucket: Script) -> None:
-    """It arrived at the reply at the latest, so a minute and a second are counted from there."""
+    """It arrived at the reply at the latest, so the windows of a minute and of a second start there."""
     bucket.start()
-    bucket.talk(rpm=2, rps=0, want=[1])
+    bucket.call(rpm=2, rps=0, wanted_tokens=[1])
     member, planned = bucket.members()[0]
-    bucket.talk(rpm=2, rps=0, confirm=[(member, 0)])
+    bucket.call(rpm=2, rps=0, confirm=[(member, 0)])
     replied = bucket.members()[0][1]
     assert replied > planned
-    bucket.talk(rpm=1, rps=1, want=[1])
+    bucket.call(rpm=1, rps=1, wanted_tokens=[1])
     assert bucket.members()[1][1] > replied + WINDOW_US
 
 
 def test_a_confirmed_second_is_kept(bucket: Script) -> None:
-    """The next slot waits a whole second after the reply to the one `rps` before it."""
+    """A slot is a whole second after the reply to the slot `rps` before it."""
     bucket.start()
-    bucket.talk(rpm=6000, rps=1, want=[1])
-    bucket.talk(rpm=6000, rps=1, confirm=[(bucket.members()[0][0], 0)])
+    bucket.call(rpm=6000, rps=1, wanted_tokens=[1])
+    bucket.call(rpm=6000, rps=1, confirm=[(bucket.members()[0][0], 0)])
     replied = bucket.members()[0][1]
-    bucket.talk(rpm=6000, rps=1, want=[1])
+    bucket.call(rpm=6000, rps=1, wanted_tokens=[1])
     assert bucket.members()[1][1] == replied + SECOND_US + 1
 
 
-def test_news_may_be_told_twice(bucket: Script) -> None:
-    """A talk whose reply was lost is told again: nothing changes the second time."""
+def test_updates_may_be_sent_twice(bucket: Script) -> None:
+    """Updates whose reply was lost are sent again; nothing changes the second time."""
     bucket.start()
-    bucket.talk(tpm=1000, want=[100, 100, 100])
+    bucket.call(tpm=1000, wanted_tokens=[100, 100, 100])
     (first, _), (second, _), (third, _) = bucket.members()
-    news: dict[str, Any] = {"confirm": [(first, 0)], "settle": [(second, 50)], "release": [third]}
-    bucket.talk(tpm=1000, **news)
+    updates: dict[str, Any] = {"confirm": [(first, 0)], "settle": [(second, 50)], "release": [third]}
+    bucket.call(tpm=1000, **updates)
     once = sorted(tokens for _, tokens in bucket.log())
-    bucket.talk(tpm=1000, **news)
+    bucket.call(tpm=1000, **updates)
     assert once == sorted(tokens for _, tokens in bucket.log()) == [50, 100]
 
 
 def test_a_request_the_log_forgot_is_entered_at_its_reply(bucket: Script) -> None:
-    """Redis was emptied while it was on its way."""
+    """As after Redis was emptied while the request was under way."""
     bucket.start()
-    bucket.talk(confirm=[("q-1:1:70", 0)])
+    bucket.call(confirm=[("q-1:1:70", 0)])
     assert [tokens for _, tokens in bucket.log()] == [70]
 
 
-def test_a_refund_makes_room_and_a_debt_takes_it(bucket: Script) -> None:
-    """The estimate is replaced by what was used, within the minute."""
+def test_settled_tokens_replace_the_estimate(bucket: Script) -> None:
+    """Within the minute: fewer used tokens let the next slot come now, more make it wait."""
     for used, earliest_us, latest_us in (
         (0, 0, SECOND_US),
         (970, WINDOW_US - SECOND_US, WINDOW_US + SECOND_US),
     ):
         bucket.start(sent=[(0, 485)])
-        bucket.talk(tpm=1000, settle=[(bucket.members()[0][0], used)])
-        wait_us = bucket.talk(tpm=1000, want=[485])[3][0]
+        bucket.call(tpm=1000, settle=[(bucket.members()[0][0], used)])
+        wait_us = bucket.call(tpm=1000, wanted_tokens=[485])[3][0]
         assert earliest_us <= wait_us <= latest_us
 
 
 def test_beyond_the_horizon_nothing_is_granted(bucket: Script) -> None:
-    """What lies further ahead is answered with the time to ask again."""
+    """Slots further ahead get a time after which to request them again."""
     bucket.start()
-    status, pause_us, again_us, granted, _ = bucket.talk(rpm=60, horizon_us=3_000_000, want=[1] * 10)
+    status, pause_us, retry_after_us, granted, _ = bucket.call(
+        rpm=60, horizon_us=3_000_000, wanted_tokens=[1] * 10
+    )
     assert (status, pause_us, len(granted) // 2) == (b"ok", 0, 4)
-    assert again_us == pytest.approx(4 * 995_000 - 3_000_000, abs=5)
+    assert retry_after_us == pytest.approx(4 * 995_000 - 3_000_000, abs=5)
     assert len(bucket.log()) == 4
 
 
 def test_refusals_slow_down_once_and_a_new_limit_restores(bucket: Script) -> None:
-    """Of many 429 at a time one counts; a limit announced anew is believed in full."""
+    """Of many 429s at a time one counts; a changed announced limit is used in full."""
 
     def spacing_us() -> int:
-        bucket.talk(rpm=0, tpm=0, rps=0, want=[1])
-        granted = bucket.talk(rpm=1000, rps=0, want=[1, 1])[3]
+        bucket.call(rpm=0, tpm=0, rps=0, wanted_tokens=[1])
+        granted = bucket.call(rpm=1000, rps=0, wanted_tokens=[1, 1])[3]
         return int(granted[2] - granted[0])
 
     bucket.start()
     for _ in range(5):
-        bucket.talk(rpm=1000, refused=True)
+        bucket.call(rpm=1000, rate_limited=True)
     assert spacing_us() == pytest.approx(59_700 / 0.9, abs=3)
-    bucket.talk(announced={"rpm": 2000, "tpm": -1})
+    bucket.call(announced={"rpm": 2000, "tpm": -1})
     assert spacing_us() == pytest.approx(59_700, abs=3)
 
 
-LIMITS = [  # said, announced, fallback -> in force
+LIMITS = [  # user's, announced, fallback -> in force
     (-1, -1, 120, 120),
     (-1, 90, 120, 90),
     (-1, 900, 120, 900),
@@ -254,53 +256,53 @@ LIMITS = [  # said, announced, fallback -> in force
 ]
 
 
-@pytest.mark.parametrize(("said", "announced", "fallback", "expected"), LIMITS)
-def test_the_limit_in_force(bucket: Script, said: int, announced: int, fallback: int, expected: int) -> None:
-    """The user's, lowered to the announced one; else the announced; else the table's. 0 is none."""
+@pytest.mark.parametrize(("users", "announced", "fallback", "expected"), LIMITS)
+def test_the_limit_in_force(bucket: Script, users: int, announced: int, fallback: int, expected: int) -> None:
+    """The user's, lowered to the announced one; else the announced one; else the model table's. 0 is none."""
     bucket.start()
-    bucket.talk(
-        rpm=said,
+    bucket.call(
+        rpm=users,
         announced={"rpm": announced, "tpm": -1},
-        fallback={"rpm": fallback, "tpm": -1, "rps": -1},
-        want=[1],
+        fallback_limits={"rpm": fallback, "tpm": -1, "rps": -1},
+        wanted_tokens=[1],
     )
     force: Any = bucket._client.hget(KEYS[1], "force_rpm")
     assert int(force) == expected
 
 
-def test_one_stray_429_to_a_poll_changes_nothing(bucket: Script) -> None:
-    """Nor do a few among many polls; several of few are charged for, and forgiven with time."""
+def test_polls_are_charged_after_several_429s(bucket: Script) -> None:
+    """Not after a single one, nor after a few among many polls; and no longer once they have decayed."""
     bucket.start()
-    assert bucket.talk(polls=1, polls_refused=1)[4] == 0
-    assert bucket.talk(polls=1, polls_refused=1)[4] == 0
-    assert bucket.talk(polls=500, polls_refused=8)[4] == 0
+    assert bucket.call(polls=1, polls_refused=1)[4] == 0
+    assert bucket.call(polls=1, polls_refused=1)[4] == 0
+    assert bucket.call(polls=500, polls_refused=8)[4] == 0
     bucket.start()
     bucket._client.delete(KEYS[1])
     for _ in range(3):
-        charged = bucket.talk(polls=2, polls_refused=1)[4]
+        charged = bucket.call(polls=2, polls_refused=1)[4]
     assert charged == 1
     for past_us, still in ((WINDOW_US, 1), (4 * WINDOW_US, 0)):
         found: Any = bucket._client.hget(KEYS[1], "polls_at")
         bucket._client.hset(KEYS[1], "polls_at", int(float(found)) - past_us)
-        assert bucket.talk()[4] == still
+        assert bucket.call()[4] == still
 
 
 def test_a_poll_waits_for_requests_and_not_for_tokens(bucket: Script) -> None:
-    """It uses none; the tokens of others, however far overdrawn, are no reason to wait."""
+    """It uses no tokens, so it is granted even when far too many are used."""
     bucket.start(sent=[(0, 5000)])
-    wait_us, tokens = bucket.talk(tpm=1000, want=[0])[3]
+    wait_us, tokens = bucket.call(tpm=1000, wanted_tokens=[0])[3]
     assert (wait_us, tokens) == (0, 0)
-    assert bucket.talk(rpm=1, tpm=1000, want=[0], horizon_us=1)[3] == []
+    assert bucket.call(rpm=1, tpm=1000, wanted_tokens=[0], horizon_us=1)[3] == []
 
 
-def test_thousands_of_slots_fit_one_talk(bucket: Script) -> None:
-    """Without a limit on requests, tokens alone may grant any number at once."""
+def test_thousands_of_slots_fit_one_round_trip(bucket: Script) -> None:
+    """Without a limit of requests, any number may be granted in one call."""
     bucket.start()
-    assert len(bucket.talk(tpm=10_000_000, want=[1] * 20_000)[3]) == 40_000
+    assert len(bucket.call(tpm=10_000_000, wanted_tokens=[1] * 20_000)[3]) == 40_000
 
 
 def test_an_emptied_redis_grants_nothing(bucket: Script) -> None:
-    """Without the epoch nobody knows what was sent."""
+    """Without the epoch the requests of the last minute are unknown."""
     bucket._client.flushdb()
-    assert bucket.talk(rpm=10, want=[1]) == [b"empty"]
+    assert bucket.call(rpm=10, wanted_tokens=[1]) == [b"empty"]
     assert bucket.log() == []
