@@ -1,6 +1,6 @@
-"""A worker process of the limiter tests: sends as many requests as it may until its time is over.
+"""A worker process of the limiter tests: sends as many requests as the limiter allows, for `run_s` seconds.
 
-Arguments: the Redis of the limiter and the strict server, a JSON of the case, a seed.
+Arguments: URL of the Redis of limiter and strict server, JSON of the case, seed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ KEYS = ["strict:log", "strict:books"]
 
 
 class Client:
-    """Sends over a network that is slow in both directions, now and then very."""
+    """Sends over a network that is slow in both directions, and sometimes very slow."""
 
     def __init__(self, limits: Limiter, server: Redis, case: dict[str, Any], seed: int) -> None:
         self._limits = limits
@@ -43,7 +43,7 @@ class Client:
                 grant = await self._limits.reserve("b", sizes, caps, Caps())
                 for slot in grant.slots:
                     posts.create_task(self._post(slot))
-                # The caller bounds what is under way by the slots' own times.
+                # Wait until the last slot, so that few requests are under way.
                 last = grant.slots[-1].fire_at if grant.slots else 0.0
                 wait_s = grant.again_s if grant.again_s is not None else max(0.0, last - loop.time() - 0.2)
                 await asyncio.sleep(wait_s)
@@ -66,10 +66,10 @@ class Client:
 
 
 async def main(url: str, case: dict[str, Any], seed: int) -> None:
-    async def nothing() -> Mapping[str, Sequence[tuple[int, int]]]:
+    async def rebuild() -> Mapping[str, Sequence[tuple[int, int]]]:
         return {}
 
-    limits = Limiter(url, rebuild=nothing, window_s=case["window_us"] / 1e6, second_s=case["second_us"] / 1e6)
+    limits = Limiter(url, rebuild=rebuild, window_s=case["window_us"] / 1e6, second_s=case["second_us"] / 1e6)
     server = Redis.from_url(url, db=1)
     await Client(limits, server, case, seed).work()
     await limits.close()

@@ -1,5 +1,8 @@
--- The strictest server: one sliding window of requests and tokens, and one of requests a second.
--- KEYS   log, books     ARGV   id, tokens, rpm, tpm, rps, window_us, second_us     Reply  1 taken, 0 refused
+-- A strict server: one sliding window of requests and tokens, and one of requests a second.
+--
+-- KEYS   1: log of accepted requests;  2: books, a list of "time_us refused tokens" of all requests
+-- ARGV   id, tokens, rpm, tpm, rps, window_us, second_us
+-- Reply  1 accepted, 0 refused
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local tokens, rpm, tpm, rps = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])

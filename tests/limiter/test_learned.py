@@ -1,4 +1,4 @@
-"""What workers learn of a model together, on a real Valkey."""
+"""Estimates for each model that workers share, on a real Valkey."""
 
 from __future__ import annotations
 
@@ -22,40 +22,40 @@ def valkey() -> Iterator[Valkey]:
         yield running
 
 
-async def sees(learned: Learned, seen: int) -> None:
-    async def enough() -> bool:
-        return learned.latency("m").seen == seen
+async def wait_for_polls(estimates: Learned, count: int) -> None:
+    async def has_all() -> bool:
+        return estimates.latency("m").seen == count
 
-    await until(enough)
+    await until(has_all)
 
 
-def test_an_unknown_model_is_taken_as_it_comes(valkey: Valkey) -> None:
-    """No latency, and twice the estimate, since the first answers come late."""
+def test_an_unknown_model_has_the_defaults(valkey: Valkey) -> None:
+    """No latency, and twice the estimated tokens, since the first answers arrive late."""
 
     async def story() -> None:
-        learned = Learned(valkey.url)
-        assert learned.latency("m") == Latency()
-        assert learned.token_ratio("m") == FIRST_RATIO
-        assert not learned.costs("m").is_learnt
-        await learned.close()
+        estimates = Learned(valkey.url)
+        assert estimates.latency("m") == Latency()
+        assert estimates.token_ratio("m") == FIRST_RATIO
+        assert not estimates.costs("m").is_learnt
+        await estimates.close()
 
     asyncio.run(story())
 
 
-def test_nothing_that_two_learn_at_once_is_lost(valkey: Valkey) -> None:
-    """Both see the results of both; models are apart."""
+def test_concurrent_observations_are_all_kept(valkey: Valkey) -> None:
+    """A third process reads the observations of two; other models are not changed."""
 
     async def story() -> None:
         one, two = Learned(valkey.url), Learned(valkey.url)
         for nth in range(40):
-            learned = (one, two)[nth % 2]
-            learned.observe_latency("m", 0, 20)
-            learned.observe_tokens("m", 100, 150)
-            learned.observe_cost("m", 1_000, 2_000)
+            observer = (one, two)[nth % 2]
+            observer.observe_latency("m", 0, 20)
+            observer.observe_tokens("m", 100, 150)
+            observer.observe_cost("m", 1_000, 2_000)
             await asyncio.sleep(0)
         await asyncio.gather(one.close(), two.close())
         reader = Learned(valkey.url)
-        await sees(reader, 40)
+        await wait_for_polls(reader, 40)
         assert reader.token_ratio("m") == pytest.approx(1.5, rel=0.06)
         costs = reader.costs("m")
         assert costs.is_learnt
@@ -66,82 +66,82 @@ def test_nothing_that_two_learn_at_once_is_lost(valkey: Valkey) -> None:
     asyncio.run(story())
 
 
-def test_what_is_learnt_is_known_here_at_once_and_there_soon(valkey: Valkey) -> None:
-    """A reader asks Redis at most once a second, and only because somebody reads."""
+def test_an_observation_is_visible_here_at_once_and_elsewhere_soon(valkey: Valkey) -> None:
+    """Reading an estimate starts a refresh from Redis, at most once a second."""
 
     async def story() -> None:
         here, there = Learned(valkey.url), Learned(valkey.url)
         there.latency("m")
         here.observe_latency("m", 0, 3, ready=False)
         assert here.latency("m").seen == 1
-        await sees(there, 1)
+        await wait_for_polls(there, 1)
         await asyncio.gather(here.close(), there.close())
 
     asyncio.run(story())
 
 
 def test_the_ratio_is_of_sums_and_follows_the_latest(valkey: Valkey) -> None:
-    """A mean of ratios would say 1.25 in the first case; old answers fade."""
+    """A mean of ratios would be 1.25 in the first case; old answers decay."""
 
     async def story() -> None:
-        learned = Learned(valkey.url)
+        estimates = Learned(valkey.url)
         for estimated, actual in ((1000, 500), (10, 20)) * 300:
-            learned.observe_tokens("m", estimated, actual)
-        assert learned.token_ratio("m") == pytest.approx(0.515, abs=0.02)
+            estimates.observe_tokens("m", estimated, actual)
+        assert estimates.token_ratio("m") == pytest.approx(0.515, abs=0.02)
         for _ in range(800):
-            learned.observe_tokens("m", 100, 300)
-        assert learned.token_ratio("m") == pytest.approx(3, rel=0.05)
-        await learned.close()
+            estimates.observe_tokens("m", 100, 300)
+        assert estimates.token_ratio("m") == pytest.approx(3, rel=0.05)
+        await estimates.close()
 
     asyncio.run(story())
 
 
 @pytest.mark.parametrize("truth", [0.5, 0.8, 1.25, 2.0])
-def test_the_ratio_comes_down_to_the_truth_from_above(truth: float) -> None:
-    """Never below it on the way, which would overrun the limit; within 2 % after 100 answers."""
-    known = Tokens()
+def test_the_ratio_approaches_the_true_one_from_above(truth: float) -> None:
+    """It is never below it, which would overrun the limit; within 2 % after 100 answers."""
+    tokens = Tokens()
     for answers in range(200):
-        assert known.ratio >= truth * 0.999
-        assert answers < 100 or known.ratio == pytest.approx(truth, rel=0.02)
-        known = known.update(1000, round(1000 * truth))
+        assert tokens.ratio >= truth * 0.999
+        assert answers < 100 or tokens.ratio == pytest.approx(truth, rel=0.02)
+        tokens = tokens.update(1000, round(1000 * truth))
 
 
-def test_without_redis_a_process_learns_alone(valkey: Valkey) -> None:
-    """And passes it on once Redis is back; a record that is none is no harm."""
+def test_without_redis_a_process_uses_its_own_observations(valkey: Valkey) -> None:
+    """They are shared once Redis is back; an invalid record in Redis is replaced."""
 
     async def story() -> None:
-        learned = Learned(valkey.url)
+        estimates = Learned(valkey.url)
         valkey.stop()
-        learned.observe_latency("m", 0, 3)
-        assert learned.latency("m").results == 1
-        assert learned._sharing is not None
-        await asyncio.wait([learned._sharing])
+        estimates.observe_latency("m", 0, 3)
+        assert estimates.latency("m").results == 1
+        assert estimates._sharing is not None
+        await asyncio.wait([estimates._sharing])
         valkey.start()
-        await learned._redis.hset("{runner}:learned", "m", "garbage")
-        await learned.close()
+        await estimates._redis.hset("{runner}:learned", "m", "garbage")
+        await estimates.close()
         reader = Learned(valkey.url)
-        await sees(reader, 1)
+        await wait_for_polls(reader, 1)
         await reader.close()
 
     asyncio.run(story())
 
 
-def test_where_there_are_many_answers_a_part_of_the_jobs_teaches(valkey: Valkey) -> None:
-    """All of a job's polls or none; when there are few again, all jobs teach."""
+def test_only_some_jobs_are_sampled_when_answers_are_many(valkey: Valkey) -> None:
+    """Every second job above ENOUGH observations a refresh; all jobs again when they are few."""
 
     async def story() -> None:
-        learned = Learned(valkey.url)
+        estimates = Learned(valkey.url)
         jobs = range(1000)
-        assert all(learned.teaches("m", job) for job in jobs)
+        assert all(estimates.teaches("m", job) for job in jobs)
         for _ in range(300):
-            learned.observe_latency("m", 0, 3)
-        assert learned._sharing is not None
-        await learned._sharing
-        assert [job for job in jobs if learned.teaches("m", job)] == list(range(0, 1000, 2))
-        assert all(learned.teaches("other", job) for job in jobs)
-        learned.observe_latency("m", 0, 3)
-        await learned._share(["m"])
-        assert all(learned.teaches("m", job) for job in jobs)
-        await learned.close()
+            estimates.observe_latency("m", 0, 3)
+        assert estimates._sharing is not None
+        await estimates._sharing
+        assert [job for job in jobs if estimates.teaches("m", job)] == list(range(0, 1000, 2))
+        assert all(estimates.teaches("other", job) for job in jobs)
+        estimates.observe_latency("m", 0, 3)
+        await estimates._share(["m"])
+        assert all(estimates.teaches("m", job) for job in jobs)
+        await estimates.close()
 
     asyncio.run(story())

@@ -1,4 +1,4 @@
-"""The limiter as its callers see it, on a real Valkey."""
+"""The limiter client, on a real Valkey."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runner.limiter.limiter import Caps, Grant, Limiter, LimiterUnavailable, Slo
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-NOTHING_KNOWN = Caps()
+NOT_SET = Caps()
 NO_LIMIT = Caps(rpm=0, tpm=0)
 FEW = Caps(rpm=120, tpm=0)
 MANY = Caps(rpm=60_000, tpm=0)
@@ -49,7 +49,7 @@ async def limiter(
         await opened.close()
 
 
-def talks(valkey: Valkey) -> int:
+def count_round_trips(valkey: Valkey) -> int:
     with Redis.from_url(valkey.url) as client:
         stats: Any = client.info("commandstats")
         return int(stats.get("cmdstat_evalsha", {"calls": 0})["calls"])
@@ -60,27 +60,27 @@ async def used(limits: Limiter, bucket: str) -> tuple[int, int]:
     return view.requests, view.tokens
 
 
-def test_slots_come_in_order_and_the_rest_is_asked_for_again(valkey: Valkey) -> None:
-    """Granted are the first ones; `again_s` is long enough not to spin and short enough to lose nothing."""
+def test_slots_come_in_order_and_the_rest_is_requested_again(valkey: Valkey) -> None:
+    """The first slots are granted; `retry_after_s` is half the horizon, so that no time is lost."""
 
     async def story() -> None:
         async with limiter(valkey) as limits:
-            grant = await limits.reserve("b", [1] * 500, MANY, NOTHING_KNOWN)
+            grant = await limits.reserve("b", [1] * 500, MANY, NOT_SET)
             fires = [slot.fire_at for slot in grant.slots]
             assert fires == sorted(fires)
             assert 100 < len(fires) < 500
             assert grant.again_s == pytest.approx(0.2)
-            assert (await limits.reserve("c", [1], MANY, NOTHING_KNOWN)).again_s is None
+            assert (await limits.reserve("c", [1], MANY, NOT_SET)).again_s is None
 
     asyncio.run(story())
 
 
 def test_no_two_slots_ever_share_an_id(valkey: Valkey) -> None:
-    """Not in one process, not in two: an id used again would replace a live entry of the log."""
+    """Neither in one process nor in two: a repeated id would replace an entry of the log."""
 
     async def story() -> None:
         async with limiter(valkey) as one, limiter(valkey) as two:
-            grants = [await by.reserve("b", [1, 1], MANY, NOTHING_KNOWN) for by in (one, two) * 10]
+            grants = [await limits.reserve("b", [1, 1], MANY, NOT_SET) for limits in (one, two) * 10]
             ids = {slot.id for grant in grants for slot in grant.slots}
             assert len(ids) == 40
             assert await used(one, "b") == (40, 40)
@@ -88,16 +88,16 @@ def test_no_two_slots_ever_share_an_id(valkey: Valkey) -> None:
     asyncio.run(story())
 
 
-def test_who_asks_at_the_same_time_is_served_in_one_talk(valkey: Valkey) -> None:
-    """And in the order of asking, by the lowest of their limits."""
+def test_requests_at_the_same_time_share_one_round_trip(valkey: Valkey) -> None:
+    """They are served in their order, by the lowest of their limits."""
 
     async def story() -> None:
         async with limiter(valkey) as limits:
-            await limits.reserve("b", [], FEW, NOTHING_KNOWN)
-            before = talks(valkey)
+            await limits.reserve("b", [], FEW, NOT_SET)
+            before = count_round_trips(valkey)
             caps = [MANY, FEW, MANY]
-            grants = await asyncio.gather(*(limits.reserve("b", [1], cap, NOTHING_KNOWN) for cap in caps))
-            assert talks(valkey) - before == 1
+            grants = await asyncio.gather(*(limits.reserve("b", [1], cap, NOT_SET) for cap in caps))
+            assert count_round_trips(valkey) - before == 1
             assert [len(grant.slots) for grant in grants] == [1, 0, 0]
             assert grants[1].again_s is not None
 
@@ -105,43 +105,43 @@ def test_who_asks_at_the_same_time_is_served_in_one_talk(valkey: Valkey) -> None
 
 
 def test_buckets_are_independent(valkey: Valkey) -> None:
-    """A full or paused bucket holds up no other."""
+    """A paused bucket delays no other."""
 
     async def story() -> None:
         async with limiter(valkey) as limits:
             limits.pause("a", 30, rate_limited=True)
-            assert (await limits.reserve("a", [1], FEW, NOTHING_KNOWN)).slots == []
-            assert len((await limits.reserve("b", [1], FEW, NOTHING_KNOWN)).slots) == 1
+            assert (await limits.reserve("a", [1], FEW, NOT_SET)).slots == []
+            assert len((await limits.reserve("b", [1], FEW, NOT_SET)).slots) == 1
 
     asyncio.run(story())
 
 
 def test_a_pause_is_obeyed_by_all(valkey: Valkey) -> None:
-    """By other processes, by slots already granted, and by those who have no limit; a longer one stands."""
+    """By other processes, for granted slots, and by runs without limits; a longer pause stays."""
 
     async def story() -> None:
         async with limiter(valkey) as one, limiter(valkey) as two:
-            granted = (await one.reserve("b", [1], FEW, NOTHING_KNOWN)).slots[0]
+            granted = (await one.reserve("b", [1], FEW, NOT_SET)).slots[0]
             assert one.usable(granted)
             one.pause("b", 20, rate_limited=False)
             one.pause("b", 5, rate_limited=False)
             assert not one.usable(granted)
             assert one.paused_until("b") - asyncio.get_running_loop().time() == pytest.approx(20, abs=1)
 
-            async def told() -> bool:
+            async def is_paused() -> bool:
                 return (await one.view("b")).paused_s > 0
 
-            await until(told)
+            await until(is_paused)
             for caps in (FEW, NO_LIMIT):
-                grant = await two.reserve("b", [1], caps, NOTHING_KNOWN)
+                grant = await two.reserve("b", [1], caps, NOT_SET)
                 assert grant == Grant(slots=[], again_s=1.0)
             assert two.paused_until("b") - asyncio.get_running_loop().time() == pytest.approx(20, abs=1)
 
     asyncio.run(story())
 
 
-def test_an_overslept_slot_is_not_used(valkey: Valkey) -> None:
-    """The log counted on its time; sent late, it might meet the slots of others."""
+def test_a_late_slot_is_not_used(valkey: Valkey) -> None:
+    """Sent late, it could meet the slots of other processes. Without limits a slot is never late."""
 
     async def story() -> None:
         async with limiter(valkey) as limits:
@@ -153,102 +153,102 @@ def test_an_overslept_slot_is_not_used(valkey: Valkey) -> None:
     asyncio.run(story())
 
 
-def test_news_reaches_redis_without_another_ask(valkey: Valkey) -> None:
-    """Confirmed, settled and released slots are told within moments, in few talks."""
+def test_updates_reach_redis_without_a_slot_request(valkey: Valkey) -> None:
+    """Confirmed, settled and released slots are sent soon, in few round trips."""
 
     async def story() -> None:
         async with limiter(valkey) as limits:
-            grant = await limits.reserve("b", [10, 10, 10], MANY, NOTHING_KNOWN)
-            before = talks(valkey)
+            grant = await limits.reserve("b", [10, 10, 10], MANY, NOT_SET)
+            before = count_round_trips(valkey)
             for slot in grant.slots:
                 limits.confirm(slot)
             limits.settle("b", grant.slots[0].id, 25)
             limits.release(grant.slots[2])
-            looks = 0
+            views = 0
 
-            async def told() -> bool:
-                nonlocal looks
-                looks += 1
+            async def is_sent() -> bool:
+                nonlocal views
+                views += 1
                 return await used(limits, "b") == (2, 35)
 
-            await until(told)
-            assert talks(valkey) - before - looks < 5  # so many things were told
+            await until(is_sent)
+            assert count_round_trips(valkey) - before - views < 5  # the number of updates
 
     asyncio.run(story())
 
 
-def test_whoever_brings_the_answer_settles_the_slot(valkey: Valkey) -> None:
-    """By its name alone; one that has left the log changes nothing."""
+def test_any_process_may_settle_a_slot(valkey: Valkey) -> None:
+    """It needs the slot's id only. A slot that is not in the log changes nothing."""
 
     async def story() -> None:
         async with limiter(valkey) as sender:
-            slot = (await sender.reserve("b", [10], MANY, NOTHING_KNOWN)).slots[0]
+            slot = (await sender.reserve("b", [10], MANY, NOT_SET)).slots[0]
             sender.confirm(slot)
         async with limiter(valkey) as collector:
             collector.settle("b", slot.id, 25)
             collector.settle("b", "gone:1:40", 400)
 
-            async def told() -> bool:
+            async def is_settled() -> bool:
                 return await used(collector, "b") == (1, 25)
 
-            await until(told)
+            await until(is_settled)
 
 
-def test_a_confirmation_after_the_settling_counts_twice_never_too_little(valkey: Valkey) -> None:
-    """The log cannot know a settled slot by its old name; for one window it holds both."""
+def test_a_slot_confirmed_after_it_was_settled_counts_twice(valkey: Valkey) -> None:
+    """Settling changes its member in the log, so confirming adds another. That never counts too little."""
 
     async def story() -> None:
         async with limiter(valkey) as sender, limiter(valkey) as collector:
-            slot = (await sender.reserve("b", [10], MANY, NOTHING_KNOWN)).slots[0]
+            slot = (await sender.reserve("b", [10], MANY, NOT_SET)).slots[0]
             collector.settle("b", slot.id, 25)
 
-            async def settled() -> bool:
+            async def is_settled() -> bool:
                 return await used(collector, "b") == (1, 25)
 
-            await until(settled)
+            await until(is_settled)
             sender.confirm(slot)
 
-            async def confirmed() -> bool:
+            async def is_confirmed() -> bool:
                 return await used(collector, "b") == (2, 35)
 
-            await until(confirmed)
+            await until(is_confirmed)
 
     asyncio.run(story())
 
 
 def test_polls_are_charged_for_all_when_refused(valkey: Valkey) -> None:
-    """Found by one process, known to another within moments; a poll's slot then comes first."""
+    """429s seen by one process are soon known to another; the slots of its polls then come first."""
 
     async def story() -> None:
         async with limiter(valkey) as one, limiter(valkey) as two:
-            await one.reserve("b", [1], FEW, NOTHING_KNOWN)
+            await one.reserve("b", [1], FEW, NOT_SET)
             one.polled("b", refused=True)
             assert not two.polls_charged("b")
             for _ in range(3):
                 one.polled("b", refused=True)
             one.polled("b", refused=False)
 
-            async def charged() -> bool:
-                two._buckets["b"]._looked_at = two._buckets["b"].heard_at = -1e9
+            async def are_charged() -> bool:
+                two._buckets["b"]._refresh_started_at = two._buckets["b"].heard_at = -1e9
                 return two.polls_charged("b")
 
-            await until(charged)
+            await until(are_charged)
             submit, poll = await asyncio.gather(
-                two.reserve("b", [9], FEW, NOTHING_KNOWN, 2.0),
-                two.reserve("b", [0], FEW, NOTHING_KNOWN, 2.0, is_poll=True),
+                two.reserve("b", [9], FEW, NOT_SET, 2.0),
+                two.reserve("b", [0], FEW, NOT_SET, 2.0, is_poll=True),
             )
             assert poll.slots[0].fire_at < submit.slots[0].fire_at
 
     asyncio.run(story())
 
 
-def test_news_is_told_at_the_latest_when_closing(valkey: Valkey) -> None:
-    """Slots given back by a process that ends are free for the others."""
+def test_updates_are_sent_when_closing(valkey: Valkey) -> None:
+    """Slots that a process releases before its end are free for the others."""
 
     async def story() -> None:
         async with limiter(valkey) as other:
             async with limiter(valkey) as limits:
-                grant = await limits.reserve("b", [7], FEW, NOTHING_KNOWN)
+                grant = await limits.reserve("b", [7], FEW, NOT_SET)
                 limits.release(grant.slots[0])
             assert await used(other, "b") == (0, 0)
 
@@ -256,35 +256,35 @@ def test_news_is_told_at_the_latest_when_closing(valkey: Valkey) -> None:
 
 
 @pytest.mark.parametrize("granted_first", [False, True])
-def test_whoever_gives_up_asking_leaves_no_slot_behind(valkey: Valkey, granted_first: bool) -> None:
-    """Cancelled while Redis is asked, or after the slot was granted and before the asker could take it."""
+def test_a_cancelled_request_leaves_no_slot_behind(valkey: Valkey, granted_first: bool) -> None:
+    """Cancelled during the round trip, or after the slot was granted and before the caller received it."""
 
     async def story() -> None:
         async with limiter(valkey) as limits:
-            await limits.reserve("b", [], FEW, NOTHING_KNOWN)
-            asking = asyncio.create_task(limits.reserve("b", [1], MANY, NOTHING_KNOWN))
+            await limits.reserve("b", [], FEW, NOT_SET)
+            request = asyncio.create_task(limits.reserve("b", [1], MANY, NOT_SET))
             await asyncio.sleep(0)
-            granted = limits._buckets["b"]._asks[0].granted
-            await asyncio.sleep(0)  # now the talk is under way
+            granted = limits._buckets["b"]._requests[0].granted
+            await asyncio.sleep(0)  # now the round trip is under way
             while granted_first and not granted.done():  # noqa: ASYNC110 - the very next step counts
                 await asyncio.sleep(0)
-            asking.cancel()
+            request.cancel()
             with pytest.raises(asyncio.CancelledError):
-                await asking
-            talking = limits._buckets["b"]._talking
-            if talking is not None:
-                await asyncio.wait([talking])
+                await request
+            flushing = limits._buckets["b"]._flushing
+            if flushing is not None:
+                await asyncio.wait([flushing])
 
-            async def nothing_left() -> bool:
+            async def is_empty() -> bool:
                 return await used(limits, "b") == (0, 0)
 
-            await until(nothing_left)
+            await until(is_empty)
 
     asyncio.run(story())
 
 
 def test_an_emptied_redis_is_rebuilt_before_anything_is_granted(valkey: Valkey) -> None:
-    """Once, however many ask; the slots of the last minute count again."""
+    """Once for any number of requests; the requests of the last minute count again."""
 
     async def story() -> None:
         rebuilt = 0
@@ -297,13 +297,13 @@ def test_an_emptied_redis_is_rebuilt_before_anything_is_granted(valkey: Valkey) 
 
         limits = Limiter(valkey.url, rebuild=rebuild)
         two = Caps(rpm=2, tpm=0)
-        grants = await asyncio.gather(*(limits.reserve(b, [1], two, NOTHING_KNOWN) for b in ("b", "c", "d")))
+        grants = await asyncio.gather(*(limits.reserve(b, [1], two, NOT_SET) for b in ("b", "c", "d")))
         assert [len(grant.slots) for grant in grants] == [0, 1, 1]
         assert await used(limits, "b") == (2, 110)
         assert rebuilt == 1
         with Redis.from_url(valkey.url) as client:
             client.flushall()
-        await limits.reserve("d", [1], two, NOTHING_KNOWN)
+        await limits.reserve("d", [1], two, NOT_SET)
         assert rebuilt == 2
         await limits.close()
 
@@ -311,7 +311,7 @@ def test_an_emptied_redis_is_rebuilt_before_anything_is_granted(valkey: Valkey) 
 
 
 def test_a_rebuild_that_fails_grants_nothing(valkey: Valkey) -> None:
-    """Its error goes to those who ask, and the next ask tries again."""
+    """Its error is raised to the callers, and the next request tries again."""
 
     async def story() -> None:
         async def rebuild() -> dict[str, list[tuple[int, int]]]:
@@ -320,7 +320,7 @@ def test_a_rebuild_that_fails_grants_nothing(valkey: Valkey) -> None:
         limits = Limiter(valkey.url, rebuild=rebuild)
         for _ in range(2):
             with pytest.raises(RuntimeError, match="no database"):
-                await limits.reserve("b", [1], FEW, NOTHING_KNOWN)
+                await limits.reserve("b", [1], FEW, NOT_SET)
         assert await used(limits, "b") == (0, 0)
         await limits.close()
 
@@ -328,18 +328,18 @@ def test_a_rebuild_that_fails_grants_nothing(valkey: Valkey) -> None:
 
 
 def test_without_redis_nothing_is_sent_and_news_waits_for_it() -> None:
-    """Every ask fails in words; once Redis is back, asks are answered and the news kept is told."""
+    """Every request raises; once Redis is back, slots are granted and the kept updates are sent."""
 
     async def story(valkey: Valkey) -> None:
         async with limiter(valkey) as limits:
-            slot = (await limits.reserve("b", [5], FEW, NOTHING_KNOWN)).slots[0]
+            slot = (await limits.reserve("b", [5], FEW, NOT_SET)).slots[0]
             valkey.stop()
             limits.confirm(slot)
             for caps in (FEW, NO_LIMIT):
                 with pytest.raises(LimiterUnavailable, match="does not answer"):
-                    await limits.reserve("new", [1], caps, NOTHING_KNOWN)
+                    await limits.reserve("new", [1], caps, NOT_SET)
             valkey.start()
-            await limits.reserve("b", [], FEW, NOTHING_KNOWN)
+            await limits.reserve("b", [], FEW, NOT_SET)
             assert await used(limits, "b") == (1, 5)
 
     with valkey_server() as server:
@@ -347,11 +347,11 @@ def test_without_redis_nothing_is_sent_and_news_waits_for_it() -> None:
 
 
 def test_closing_without_redis_ends_soon() -> None:
-    """News that nobody can hear does not hold up the end."""
+    """Updates that cannot be sent do not delay the end."""
 
     async def story(valkey: Valkey) -> None:
         async with asyncio.timeout(4), limiter(valkey) as limits:
-            slot = (await limits.reserve("b", [5], FEW, NOTHING_KNOWN)).slots[0]
+            slot = (await limits.reserve("b", [5], FEW, NOT_SET)).slots[0]
             valkey.stop()
             limits.confirm(slot)
 
@@ -360,51 +360,51 @@ def test_closing_without_redis_ends_soon() -> None:
 
 
 def test_without_limits_redis_is_hardly_asked(valkey: Valkey) -> None:
-    """Only now and then, for the pauses of others."""
+    """At most every UNLIMITED_REFRESH_S, for the pauses of other processes."""
 
     async def story() -> None:
         async with limiter(valkey) as limits:
-            await limits.reserve("b", [1], NO_LIMIT, NOTHING_KNOWN)
-            before = talks(valkey)
+            await limits.reserve("b", [1], NO_LIMIT, NOT_SET)
+            before = count_round_trips(valkey)
             for _ in range(100):
-                grant = await limits.reserve("b", [1, 1], NO_LIMIT, NOTHING_KNOWN)
+                grant = await limits.reserve("b", [1, 1], NO_LIMIT, NOT_SET)
                 limits.confirm(grant.slots[0])
             assert (len(grant.slots), grant.again_s) == (2, None)
-            assert talks(valkey) - before <= 1
+            assert count_round_trips(valkey) - before <= 1
             assert await used(limits, "b") == (0, 0)
 
     asyncio.run(story())
 
 
-def test_announced_limits_are_told_when_they_change(valkey: Valkey) -> None:
-    """Every reply repeats them; only news travels. What is not said keeps its last value."""
+def test_announced_limits_are_sent_when_they_change(valkey: Valkey) -> None:
+    """Every reply repeats them; only changes are sent. A limit that is not announced keeps its last value."""
 
     async def story() -> None:
         async with limiter(valkey) as limits:
-            await limits.reserve("b", [], FEW, NOTHING_KNOWN)
-            before = talks(valkey)
+            await limits.reserve("b", [], FEW, NOT_SET)
+            before = count_round_trips(valkey)
             for rpm, tpm in ((600, 9000), (600, 9000), (600, None), (None, None)):
                 limits.announce("b", rpm, tpm)
-            await limits.reserve("b", [1], NOTHING_KNOWN, FEW)
-            assert talks(valkey) - before == 1
+            await limits.reserve("b", [1], NOT_SET, FEW)
+            assert count_round_trips(valkey) - before == 1
             view = await limits.view("b")
             assert (view.rpm, view.tpm, view.rps) == (600, 9000, 12)
 
     asyncio.run(story())
 
 
-def test_a_refusal_slows_everybody_down(valkey: Valkey) -> None:
-    """And everybody sees by how much."""
+def test_a_429_slows_all_processes_down(valkey: Valkey) -> None:
+    """All of them then use 0.9 of the limits."""
 
     async def story() -> None:
         async with limiter(valkey) as one, limiter(valkey) as two:
-            await one.reserve("b", [1], FEW, NOTHING_KNOWN)
+            await one.reserve("b", [1], FEW, NOT_SET)
             one.pause("b", 0.01, rate_limited=True)
 
-            async def told() -> bool:
+            async def is_slower() -> bool:
                 return (await two.view("b")).share < 1
 
-            await until(told)
+            await until(is_slower)
             assert (await two.view("b")).share == pytest.approx(0.9, abs=0.011)
 
     asyncio.run(story())

@@ -1,4 +1,4 @@
-"""Real processes against a server of strict sliding windows, scaled down: none refused, little unused."""
+"""Real processes against a server of strict sliding windows, scaled down: no 429, and the limit is used."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WORKER = Path(__file__).with_name("paced_client.py")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """The limits a window; `rpm`, `tpm` and `rps` as the server counts them, 0 is none."""
+    """Limits as the server counts them (`rpm` and `tpm` a window; 0: none); `size`: mean tokens a request."""
 
     rpm: int
     tpm: int = 0
@@ -39,7 +39,7 @@ def valkey() -> Iterator[Valkey]:
 
 
 def arrivals(valkey: Valkey, case: Case, processes: int) -> list[tuple[int, bool, int]]:
-    """Run the workers; return (time_us, refused, tokens) of every request that reached the server."""
+    """Run worker processes; return (time_us, refused, tokens) of every request that reached the server."""
     command = [sys.executable, str(WORKER), valkey.url, json.dumps(asdict(case))]
     workers = [subprocess.Popen([*command, str(seed)]) for seed in range(processes)]
     assert [worker.wait(case.run_s + 30) for worker in workers] == [0] * processes
@@ -49,10 +49,10 @@ def arrivals(valkey: Valkey, case: Case, processes: int) -> list[tuple[int, bool
     return [(int(at), refused == b"1", int(tokens)) for at, refused, tokens in fields]
 
 
-def use(found: list[tuple[int, bool, int]], case: Case) -> tuple[float, float]:
-    """Say which part of the requests and of the tokens allowed was used, after the first window.
+def parts_used(found: list[tuple[int, bool, int]], case: Case) -> tuple[float, float]:
+    """Return the used part of the limits of requests and of tokens, after the first window.
 
-    Whole windows, counted from the first to the last arrival after it: the start and the end are not theirs.
+    Counted from the first to the last arrival after it, so that start and end of the test do not count.
     """
     start = found[0][0] + case.window_us
     steady = [(at, tokens) for at, _, tokens in found if at >= start]
@@ -63,25 +63,25 @@ def use(found: list[tuple[int, bool, int]], case: Case) -> tuple[float, float]:
 
 
 def test_two_processes_overrun_no_window(valkey: Valkey) -> None:
-    """Requests a window and requests a second."""
+    """With limits of requests a window and of requests a second."""
     case = Case(rpm=100, rps=60, window_us=2_000_000, run_s=6.0)
     found = arrivals(valkey, case, 2)
     assert sum(refused for _, refused, _ in found) == 0
-    assert use(found, case)[0] >= 0.85  # beside other tests; how well it is used alone: `make soak`
+    assert parts_used(found, case)[0] >= 0.85  # while other tests run; `make soak` measures it alone
 
 
 def test_two_processes_overrun_no_tokens(valkey: Valkey) -> None:
-    """Tokens bind, in very different sizes."""
+    """With a limit of tokens, and requests of very different sizes."""
     case = Case(rpm=0, tpm=20_000, size=200, window_us=2_000_000, run_s=6.0)
     found = arrivals(valkey, case, 2)
     assert sum(refused for _, refused, _ in found) == 0
-    assert use(found, case)[1] >= 0.9
+    assert parts_used(found, case)[1] >= 0.9
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("processes", [1, 4, 8])
 @pytest.mark.parametrize(
-    ("case", "least"),
+    ("case", "used_min"),
     [
         (Case(rpm=240), 0.98),
         (Case(rpm=720, rps=150), 0.98),
@@ -90,11 +90,11 @@ def test_two_processes_overrun_no_tokens(valkey: Valkey) -> None:
     ids=["requests", "requests and seconds", "tokens"],
 )
 def test_any_number_of_processes_use_the_limits_and_overrun_none(
-    valkey: Valkey, case: Case, least: float, processes: int
+    valkey: Valkey, case: Case, used_min: float, processes: int
 ) -> None:
-    """Zero refusals, and the share of the limit that design and network leave."""
+    """No 429, and at used_min the given part of the limit is used."""
     found = arrivals(valkey, case, processes)
-    used = use(found, case)[1 if case.tpm else 0]
+    used = parts_used(found, case)[1 if case.tpm else 0]
     sys.stdout.write(f"{processes} processes: {len(found)} arrivals, {used:.4f} used\n")
     assert sum(refused for _, refused, _ in found) == 0
-    assert used >= least
+    assert used >= used_min

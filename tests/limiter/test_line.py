@@ -1,4 +1,4 @@
-"""Where slots are scarce, polls go first and submits are not starved."""
+"""The fair order of slot requests: polls go first, and submits are not starved."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from runner.limiter.line import POLLS_IN_A_ROW, line_up, polls_at_end
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """One that asks."""
+class Request:
+    """A slot request."""
 
     tokens: tuple[int, ...]
     is_poll: bool
 
 
-wishes = st.lists(st.builds(Wish, st.lists(st.integers(0, 9), max_size=4).map(tuple), st.booleans()))
+any_requests = st.lists(st.builds(Request, st.lists(st.integers(0, 9), max_size=4).map(tuple), st.booleans()))
 
 
 def test_of_four_scarce_slots_three_are_for_polls() -> None:
-    """Whether they are granted in one talk or one by one."""
-    poll, submit = Wish((0,) * 9, is_poll=True), Wish((5,) * 9, is_poll=False)
-    assert [ask.is_poll for ask, _ in line_up([submit, poll], 0)[:8]] == [True, True, True, False] * 2
+    """Whether they are granted in one round trip or one by one."""
+    poll, submit = Request((0,) * 9, is_poll=True), Request((5,) * 9, is_poll=False)
+    assert [one.is_poll for one, _ in line_up([submit, poll], 0)[:8]] == [True, True, True, False] * 2
     served, in_a_row = [], 0
     for _ in range(8):
         first, _ = line_up([submit, poll], in_a_row)[0]
@@ -33,13 +33,15 @@ def test_of_four_scarce_slots_three_are_for_polls() -> None:
     assert served == [True, True, True, False] * 2
 
 
-@given(wishes, st.integers(0, 10))
-def test_all_are_in_line_and_no_submit_is_behind_many_polls(asks: list[Wish], before: int) -> None:
-    """Each wish once, each one's own in order; while submits wait, polls in a row are few."""
-    line = line_up(asks, before)
-    assert sorted(tokens for _, tokens in line) == sorted(tokens for ask in asks for tokens in ask.tokens)
-    last = max((nth for nth, (ask, _) in enumerate(line) if not ask.is_poll), default=-1)
+@given(any_requests, st.integers(0, 10))
+def test_all_slots_are_queued_and_no_submit_is_behind_many_polls(
+    requests: list[Request], before: int
+) -> None:
+    """Each wanted slot is there once; while submits wait, at most POLLS_IN_A_ROW polls follow each other."""
+    queue = line_up(requests, before)
+    assert sorted(tokens for _, tokens in queue) == sorted(n for one in requests for n in one.tokens)
+    last = max((nth for nth, (one, _) in enumerate(queue) if not one.is_poll), default=-1)
     in_a_row = before
-    for ask, _ in line[: last + 1]:
-        in_a_row = polls_at_end([ask], in_a_row)
+    for one, _ in queue[: last + 1]:
+        in_a_row = polls_at_end([one], in_a_row)
         assert in_a_row <= max(POLLS_IN_A_ROW, before)

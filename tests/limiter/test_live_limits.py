@@ -1,4 +1,4 @@
-"""The whole worker against the strict simulator: whatever happens to Redis, no limit is overrun."""
+"""Whole workers against the strict simulator: no limit is overrun, whatever happens to Redis."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ RUN = ("run", "jobs.jsonl", "-o", "out.jsonl", "--tpm", "none")
 
 
 def refusals(simulator: Simulator) -> tuple[int, int]:
-    """Return the 429s to submissions and to polls."""
+    """Return how many submits and how many polls got a 429."""
     books = simulator.books()
     return books["refused"].get("429", 0), books["polls_refused"].get("429", 0)
 
 
 def test_redis_emptied_again_and_again_forgets_no_tokens(tmp_path: Path) -> None:
-    """Each time the log is rebuilt from the attempts before anything is sent; else each time grants more."""
+    """Each time the log is rebuilt from the attempts before a slot is granted; else too many are granted."""
     write_jobs(tmp_path / "jobs.jsonl", 200)
     flags = ("--rpm", "none", "--tpm", str(TPM), "--median-s", "0.2")
     with Simulator(tmp_path, *flags) as simulator, Home(tmp_path, simulator, RUNNER_WORKERS="2") as home:
@@ -42,7 +42,7 @@ def test_redis_emptied_again_and_again_forgets_no_tokens(tmp_path: Path) -> None
 
 
 def test_an_emptied_redis_overruns_nothing(tmp_path: Path) -> None:
-    """Emptied under three workers, then killed: nothing comes too fast or twice, and the books agree."""
+    """Emptied and then killed under three workers: no 429, no job twice, and the ledgers agree."""
     write_jobs(tmp_path / "jobs.jsonl", 100)
     flags = ("--rpm", "960", "--tpm", "none", "--median-s", "0.2")
     with (
@@ -63,7 +63,7 @@ def test_an_emptied_redis_overruns_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.soak
 def test_while_redis_does_not_answer_nothing_is_sent(tmp_path: Path) -> None:
-    """It is frozen: slots that were granted before run out, and then all is still until it goes on."""
+    """Redis is frozen: after the slots already granted no request is sent until it answers again."""
     write_jobs(tmp_path / "jobs.jsonl", 150)
     flags = ("--rpm", "960", "--tpm", "none", "--median-s", "0.2")
     with Simulator(tmp_path, *flags) as simulator, Home(tmp_path, simulator, RUNNER_WORKERS="2") as home:
@@ -76,9 +76,9 @@ def test_while_redis_does_not_answer_nothing_is_sent(tmp_path: Path) -> None:
             return sum(log.read_text().count("limiter.away") for log in (home.path / "logs").iterdir())
 
         wait_until(lambda: noticed() >= 2, "both workers notice")
-        still, before = simulator.books()["accepted"], noticed()
+        accepted, before = simulator.books()["accepted"], noticed()
         wait_until(lambda: noticed() > before, "they notice again")
-        assert simulator.books()["accepted"] == still
+        assert simulator.books()["accepted"] == accepted
         os.kill(valkey, signal.SIGCONT)
         assert command.ended(90) == 0
         assert refusals(simulator) == (0, 0)
@@ -87,7 +87,7 @@ def test_while_redis_does_not_answer_nothing_is_sent(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("setting", ["always", pytest.param("auto", marks=pytest.mark.soak)])
 def test_polls_that_count_share_the_limit(setting: str, tmp_path: Path) -> None:
-    """Charged from the start, none is refused; found out by refusals, all ends well too."""
+    """Charged from the start, no poll gets a 429; detected by 429s, the run ends well too."""
     write_jobs(tmp_path / "jobs.jsonl", 60)
     flags = ("--rpm", "960", "--tpm", "none", "--median-s", "0.5", "--polls-count")
     env = {"RUNNER_WORKERS": "2", "RUNNER_CHARGE_POLLS": setting}
@@ -99,8 +99,8 @@ def test_polls_that_count_share_the_limit(setting: str, tmp_path: Path) -> None:
             assert refusals(simulator) == (0, 0)
 
 
-def test_no_more_are_out_than_wanted(tmp_path: Path) -> None:
-    """At any moment, over all processes, as the API's books have it."""
+def test_no_more_jobs_wait_at_the_api_than_allowed(tmp_path: Path) -> None:
+    """At any moment, over all processes, by the simulator's books."""
     write_jobs(tmp_path / "jobs.jsonl", 60)
     with (
         Simulator(tmp_path, "--rpm", "none", "--tpm", "none", "--median-s", "0.3") as simulator,

@@ -1,7 +1,7 @@
-"""The real thing at full length: `runner run` with 1, 4 and 8 workers against the strict simulator.
+"""`runner run` with 1, 4 and 8 workers against the strict simulator, at the API's real windows.
 
-Three minutes each, several at a time: they mostly wait. Each prints a row of
-processes x limit x 429s x share of the limit used, counted after the first minute.
+Three minutes each, several at a time, since they mostly wait. Each prints a row: processes, limit, 429s, part
+of the limit used after the first minute.
 """
 
 from __future__ import annotations
@@ -26,44 +26,44 @@ MINUTE_S = 60.0
 RUN_S = 170.0
 CUT_AT_S = 75.0
 CUT_RUN_S = 260.0
-STARTING = threading.Lock()  # an engine has 15 s to get ready
-SEVENTY_FIVE = 360  # of CUT_FROM
-CUT_FROM = 480
+STARTING = threading.Lock()  # one at a time: an engine must be ready within 15 s
+RPM_BEFORE_CUT = 480
+RPM_AFTER_CUT = 360
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """`rpm` and `tpm` as the server enforces them, 0 is none; `flags` of each run; the jobs' make."""
+    """One server, its runs and their jobs."""
 
     name: str
-    rpm: int = 0
+    rpm: int = 0  # as the server enforces it; 0: no limit
     tpm: int = 0
-    flags: tuple[tuple[str, ...], ...]
+    flags: tuple[tuple[str, ...], ...]  # of each run
     simulator: tuple[str, ...] = ("--median-s", "3")
     prompt_tokens: int = 10
     overhead_tokens: int | None = None
     run_s: float = RUN_S
-    is_cut: bool = False
+    is_cut: bool = False  # the server lowers its limit during the run
     refused_max: int = 0
-    least: float = 0.95
+    used_min: float = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """What the simulator's books say."""
+class Result:
+    """Numbers from the simulator's books."""
 
     accepted: int
     refused: int
-    refused_late: int
+    refused_late: int  # in the last minute, after a cut
     duplicates: int
-    used: float
+    used: float  # part of the limit
 
 
 NO_TPM, NO_RPM = ("--tpm", "none"), ("--rpm", "none")
 TPM = ("--tpm", "200000", *NO_RPM)
 REQUESTS = (
     Case(name="120 RPM, 2 RPS", rpm=120, flags=(("--rpm", "120", *NO_TPM),)),
-    Case(name="1,800 RPM", rpm=1800, flags=(("--rpm", "1800", *NO_TPM),), least=0.97),
+    Case(name="1,800 RPM", rpm=1800, flags=(("--rpm", "1800", *NO_TPM),), used_min=0.97),
     Case(
         name="two runs, 600 and 240 RPM",
         rpm=240,
@@ -71,17 +71,17 @@ REQUESTS = (
     ),
     Case(
         name="480 RPM, cut to 360",
-        rpm=SEVENTY_FIVE,
+        rpm=RPM_AFTER_CUT,
         flags=(NO_TPM,),
-        simulator=("--median-s", "3", "--announce-rpm", str(CUT_FROM)),
+        simulator=("--median-s", "3", "--announce-rpm", str(RPM_BEFORE_CUT)),
         run_s=CUT_RUN_S,
         is_cut=True,
         refused_max=10**6,
-        least=0.85,
+        used_min=0.85,
     ),
 )
-# What an answer uses, about 966 and the prompt (the simulator's overhead, answer and reasoning), against
-# what is expected of it: the prompt, the overhead by the setting, and 100.
+# An answer uses about 966 tokens and the prompt (the simulator's overhead, answer and reasoning). The
+# estimate is the prompt, the overhead of the setting, and 100.
 TOKENS = (
     Case(name="200k TPM, uses 0.5 x", tpm=200_000, flags=(TPM,), prompt_tokens=200, overhead_tokens=2032),
     Case(name="200k TPM, uses 1 x", tpm=200_000, flags=(TPM,), prompt_tokens=200, overhead_tokens=866),
@@ -92,14 +92,14 @@ TOKENS = (
         flags=(TPM,),
         prompt_tokens=766,
         simulator=("--median-s", "45"),
-        refused_max=3,  # of late answers only an estimate is in the window
-        least=0.8,
+        refused_max=3,  # only the estimates of late answers are in the window
+        used_min=0.8,
     ),
 )
 
 
 def write_jobs(path: Path, case: Case, count: int, seed: int) -> None:
-    """Prompts of half to one and a half the case's size; an effort of medium, so that uses vary."""
+    """Write jobs. Their usage varies: prompts of 0.5 to 1.5 times the case's size, and medium effort."""
     chance = random.Random(seed)
     with path.open("w", encoding="utf-8") as file:
         for number in range(count):
@@ -116,12 +116,12 @@ def write_jobs(path: Path, case: Case, count: int, seed: int) -> None:
 
 
 def limits(case: Case) -> tuple[str, ...]:
-    rpm = CUT_FROM if case.is_cut else case.rpm
+    rpm = RPM_BEFORE_CUT if case.is_cut else case.rpm
     return ("--rpm", str(rpm or "none"), "--tpm", str(case.tpm or "none"), *case.simulator)
 
 
-def measure(folder: Path, case: Case, processes: int) -> Found:
-    """Run for a while, then kill it all and read the books."""
+def measure(folder: Path, case: Case, processes: int) -> Result:
+    """Run for `case.run_s`, kill all processes, and return the numbers of the books."""
     folder.mkdir()
     env = {"RUNNER_WORKERS": str(processes)}
     if case.overhead_tokens is not None:
@@ -134,7 +134,7 @@ def measure(folder: Path, case: Case, processes: int) -> Found:
         refused_before_late = 0
         if case.is_cut:
             time.sleep(CUT_AT_S)
-            simulator.switch(rpm=SEVENTY_FIVE)
+            simulator.switch(rpm=RPM_AFTER_CUT)
             time.sleep(ends - MINUTE_S - time.monotonic())
             refused_before_late = refused(simulator.books())
         time.sleep(max(0.0, ends - time.monotonic()))
@@ -143,7 +143,7 @@ def measure(folder: Path, case: Case, processes: int) -> Found:
             assert command.process.poll() is None, command.said
     for command in commands:
         command.process.wait()  # killed with its home
-    return Found(
+    return Result(
         accepted=books["accepted"],
         refused=refused(books),
         refused_late=refused(books) - refused_before_late,
@@ -160,12 +160,12 @@ def start(home: Home, folder: Path, case: Case, number: int) -> Command:
 
 
 def refused(books: dict[str, Any]) -> int:
-    """Count the 429s to submissions."""
+    """Return how many submits got a 429."""
     return int(books["refused"].get("429", 0))
 
 
 def share_used(jobs: list[dict[str, Any]], case: Case) -> float:
-    """Say which part of the limit was used after the first minute; of the last minute after a cut."""
+    """Return the used part of the limit after the first minute; after a cut, that of the last minute."""
     times = [job["accepted_at"] for job in jobs]
     if not times or times[-1] < times[0] + 1.2 * MINUTE_S:
         return 0.0
@@ -183,20 +183,20 @@ def share_used(jobs: list[dict[str, Any]], case: Case) -> float:
 def test_the_limit_is_used_and_not_overrun(
     cases: tuple[Case, ...], processes: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """No 429 (after a silent cut: few), no job accepted twice, and little of the limit left unused."""
+    """No 429 (after an unannounced cut: few), no job accepted twice, and most of the limit is used."""
     with ThreadPoolExecutor(len(cases)) as pool:
         runs = [
             pool.submit(measure, tmp_path / str(number), case, processes) for number, case in enumerate(cases)
         ]
-        found = [run.result() for run in runs]
+        results = [run.result() for run in runs]
     with capsys.disabled():
-        for case, one in zip(cases, found, strict=True):
+        for case, one in zip(cases, results, strict=True):
             print(  # noqa: T201 - the table is what the run is for
                 f"\n{processes} processes | {case.name} | {one.refused} x 429 ({one.refused_late} late)"
                 f" | {one.used:.1%} used | {one.accepted} accepted, {one.duplicates} twice",
                 end="",
             )
-    for case, one in zip(cases, found, strict=True):
+    for case, one in zip(cases, results, strict=True):
         assert one.duplicates == 0, case.name
         assert one.refused <= case.refused_max, case.name
-        assert one.used >= case.least, case.name
+        assert one.used >= case.used_min, case.name

@@ -1,4 +1,4 @@
-"""Whose limits a process uses: keys of one team share a bucket, and nothing is sent before that is known."""
+"""The team of an API key: keys of one team share a bucket, and nothing is sent before the team is known."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def team(valkey: Valkey, url: str, key: str = ONE) -> AsyncIterator[Team]:
 
 
 def test_two_keys_of_one_team_share_a_bucket(valkey: Valkey, tmp_path: Path) -> None:
-    """By the team that the API tells; keys of other teams do not."""
+    """The API names the team of a key. Keys of other teams have other buckets."""
 
     async def names(url: str) -> tuple[str | None, str | None]:
         async with team(valkey, url, ONE) as one, team(valkey, url, OTHER) as other:
@@ -63,64 +63,64 @@ def test_two_keys_of_one_team_share_a_bucket(valkey: Valkey, tmp_path: Path) -> 
         assert one != other
 
 
-def test_the_first_answer_stands_for_all_processes(valkey: Valkey, tmp_path: Path) -> None:
-    """Also that the API would not tell; and a Redis that was emptied hears it again."""
+def test_the_first_name_is_used_by_all_processes(valkey: Valkey, tmp_path: Path) -> None:
+    """Also a name chosen because the API named no team. It is written again after Redis was emptied."""
 
     async def story(url: str) -> None:
-        async with team(valkey, f"{url}/no-such-place") as untold, team(valkey, url) as told:
-            assert await untold.settle() is None
-            assert await told.settle() is None
-            assert told.name == untold.name
-            assert told.name is not None
-            assert "key" not in told.name
+        async with team(valkey, f"{url}/no-such-place") as unnamed, team(valkey, url) as named:
+            assert await unnamed.settle() is None
+            assert await named.settle() is None
+            assert named.name == unnamed.name
+            assert named.name is not None
+            assert "key" not in named.name
             with Redis.from_url(valkey.url) as client:
                 client.flushall()
-            await untold.record_again()
+            await unnamed.record_again()
             async with team(valkey, url) as late:
                 assert await late.settle() is None
-                assert late.name == untold.name
+                assert late.name == unnamed.name
 
     with Simulator(tmp_path, "--team", "team-7") as simulator:
         asyncio.run(story(simulator.url))
 
 
-def test_an_api_that_is_away_is_asked_again(valkey: Valkey, tmp_path: Path) -> None:
-    """With backoff, so that asking often asks nobody; when it is back the name is known."""
+def test_an_api_that_is_unavailable_is_asked_again(valkey: Valkey, tmp_path: Path) -> None:
+    """With backoff: no request before its end. Once the API is back the name is known."""
 
     async def story(simulator: Simulator) -> None:
         simulator.switch(down=True)
-        async with team(valkey, simulator.url) as asking:
+        async with team(valkey, simulator.url) as waiting:
             for tries in range(1, AWAY_AFTER + 1):
-                asking._again_at = 0.0
-                trouble = await asking.settle()
-                assert trouble is not None
-                assert (trouble.refused, trouble.tries) == (False, tries)
-            asking._again_at = asyncio.get_running_loop().time() + 60
+                waiting._again_at = 0.0
+                problem = await waiting.settle()
+                assert problem is not None
+                assert (problem.refused, problem.tries) == (False, tries)
+            waiting._again_at = asyncio.get_running_loop().time() + 60
             simulator.switch(down=False)
-            assert await asking.settle() == trouble
-            asking._again_at = 0.0
-            assert await asking.settle() is None
+            assert await waiting.settle() == problem
+            waiting._again_at = 0.0
+            assert await waiting.settle() is None
 
     with Simulator(tmp_path) as simulator:
         asyncio.run(story(simulator))
 
 
-def test_without_redis_no_name_is_settled(tmp_path: Path) -> None:
-    """Each process by itself might settle on another."""
+def test_without_redis_no_name_is_chosen(tmp_path: Path) -> None:
+    """Each process could choose another one."""
 
     async def story(valkey: Valkey, url: str) -> None:
         valkey.stop()
-        async with team(valkey, url) as asking:
+        async with team(valkey, url) as waiting:
             with pytest.raises(LimiterUnavailable):
-                await asking.settle()
-            assert asking.name is None
+                await waiting.settle()
+            assert waiting.name is None
 
     with valkey_server() as valkey, Simulator(tmp_path) as simulator:
         asyncio.run(story(valkey, simulator.url))
 
 
 def test_a_refused_key_pauses_the_run_before_any_job_is_sent(tmp_path: Path) -> None:
-    """Not one submission reaches the API; with the key mended the same command goes on."""
+    """No submit reaches the API; with a valid key the same command goes on."""
     write_jobs(tmp_path / "jobs.jsonl", 5)
     with Simulator(tmp_path, *NO_LIMITS, "--instant") as simulator, Home(tmp_path, simulator) as home:
         simulator.switch(key_revoked=True)
@@ -145,7 +145,7 @@ def test_a_refused_key_pauses_the_run_before_any_job_is_sent(tmp_path: Path) -> 
     ],
 )
 def test_a_retired_model_counts_as_the_one_that_serves_it(name: str, on: str, serves: str) -> None:
-    """From the day of its retirement on, requests for both meet one limit."""
+    """From the day of its retirement on, requests for both models share one limit."""
     from datetime import date
 
     assert models.serving(name, date.fromisoformat(on)) == serves
