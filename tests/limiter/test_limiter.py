@@ -193,6 +193,8 @@ def test_any_process_may_settle_a_slot(valkey: Valkey) -> None:
 
             await until(is_settled)
 
+    asyncio.run(story())
+
 
 def test_a_slot_confirmed_after_it_was_settled_counts_twice(valkey: Valkey) -> None:
     """Settling changes its member in the log, so confirming adds another. That never counts too little."""
