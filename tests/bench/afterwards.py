@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Working = Callable[[Home], AbstractContextManager[None]]
 
-TITLE: Final = "When a million jobs with bodies of 600 bytes have ended"
+TITLE: Final = "After a million jobs with bodies of 600 bytes have ended"
 COUNT, AFTER = 1_000_000, 20_000
 LOOKS: Final = (("status",), ("list",), ("summary", "1"), ("show", "1", "job-000000777777"))
 WRITE_RATE, LOOK_S, PACE_RATIO, MEMORY_BYTES = 100_000, 0.3, 0.9, 150e6
@@ -124,7 +124,7 @@ def _pace(where: str, full: Home, small: Home, jobs: Path, working: Working) -> 
                 rates[home].append(AFTER / world.run(home, jobs, "--new", "--force"))
     ratio = statistics.median(rates[full]) / statistics.median(rates[small])
     return Figure(
-        what=f"{AFTER:,} jobs more, {where}",
+        what=f"{AFTER:,} more jobs, {where}",
         found=f"{ratio:.2f} x; {spread(rates[full], 0)} jobs/s",
         beside=f"with one ended job {spread(rates[small], 0)} jobs/s",
         asked=f">= {PACE_RATIO} x",

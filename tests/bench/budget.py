@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 
     from runner.db.leases import Claimed, Leased
 
-TITLE: Final = "What a job costs, step by step: microseconds of one core, SQLite, groups of 64"
+TITLE: Final = (
+    "Processor time of a job, step by step: microseconds of one core, SQLite, 64 jobs per transaction"
+)
 JOBS: Final = 6_400
 GROUP: Final = 64
 RUN_JOBS: Final = 30_000
@@ -74,13 +76,13 @@ def measure(folder: Path) -> Iterator[Figure]:
         yield Figure(what=step, found=f"{each:,.1f} µs")
     worker_us = _of_workers(folder)
     by_worker = sum(each for step, each in us.items() if not step.startswith(("parse", "insert", "write")))
-    yield Figure(what="all that a worker does of it", found=f"{by_worker:,.0f} µs")
+    yield Figure(what="sum of the steps of a worker", found=f"{by_worker:,.0f} µs")
     yield Figure(
         what=f"two real workers, a run of {RUN_JOBS:,} jobs",
         found=f"{worker_us:,.0f} µs a job",
-        beside="their start, tasks, waiting and each other's heat besides",
+        beside="with their start, Celery tasks, waiting, and load on both cores",
     )
-    yield Figure(what="the simulator", found=f"{simulator_us:,.0f} µs", beside="its start included")
+    yield Figure(what="the simulator", found=f"{simulator_us:,.0f} µs", beside="with its start")
 
 
 async def _by_hand(folder: Path, job_file: Path, url: str, steps: Steps) -> None:
@@ -106,7 +108,7 @@ async def _by_hand(folder: Path, job_file: Path, url: str, steps: Steps) -> None
                 )
             )
             ids = [str(reply.of_submit(each, now_s=0).request_id) for each in replies]
-            steps.done("POST, and what its reply means")
+            steps.done("POST, and classify its reply")
             _accepted(database, spool, leased, ids, steps)
             with database.write() as connection:
                 deltas = Deltas(1)
@@ -115,7 +117,7 @@ async def _by_hand(folder: Path, job_file: Path, url: str, steps: Steps) -> None
                     deltas=deltas,
                 )  # fmt: skip
                 deltas.write(connection)
-            steps.done("claim what is due")
+            steps.done("claim due jobs")
             fetched = await asyncio.gather(*(deferred.fetch(api, job.request_id) for job in due))
             answers = [each.body for each in fetched]
             steps.done("GET")
@@ -161,7 +163,7 @@ def _claimed(
             options=runs.RunOptions(), scouts=False, worker=1, now_ms=now_ms, until_ms=now_ms + _BUSY_MS,
         )  # fmt: skip
         deltas.write(connection)
-    steps.done("mark, with the attempt")
+    steps.done("record the attempt")
     return leased, marked.bodies
 
 
@@ -175,7 +177,7 @@ def _accepted(database: Database, spool: Spool, leased: list[Leased], ids: list[
                 accepted_at_ms=now_ms, request_id=request_id,
             )
         )  # fmt: skip
-    steps.done("spool: sent, taken, answer")
+    steps.done("spool: sent, accepted, answer")
     rows = [
         Accepted(
             lease=job.lease, request_id=request_id, sent_at_ms=now_ms, accepted_at_ms=now_ms, due_at_ms=0
@@ -199,7 +201,7 @@ def _kept(
                 request_id=job.request_id, body=body,
             )
         )  # fmt: skip
-    steps.done("spool: sent, taken, answer")
+    steps.done("spool: sent, accepted, answer")
     rows: list[Any] = []
     for job, body in zip(due, answers, strict=True):
         subject = Subject(
@@ -213,7 +215,7 @@ def _kept(
         )  # fmt: skip
         judged = settle(subject, body, policy=Policy(), now_ms=now_ms)
         rows.append(Collected(received=received, settled=judged))
-    steps.done("settle: read, judge, price")
+    steps.done("settle: read, classify, price")
     with database.write() as connection:
         deltas = Deltas(1)
         keep(connection, rows, deltas)

@@ -36,13 +36,13 @@ def measure(_folder: Path) -> Iterable[Figure]:
         met=used >= 0.99 and played.refused == 0,
     )
     yield Figure(
-        what="talks a second",
-        found=f"{a_second:,.0f}, {a_second / CASE.processes:.0f} of each process",
+        what="limiter round trips a second",
+        found=f"{a_second:,.0f}, {a_second / CASE.processes:.0f} per process",
         beside=f"{len(played.taken) / CASE.run_s:,.0f} requests a second",
     )
-    yield Figure(what="entries in the log at the end", found=f"{talks.entries:,}")
+    yield Figure(what="entries in the limiter's log at the end", found=f"{talks.entries:,}")
     yield Figure(
-        what="CPU a talk in the server, and of one core in all",
+        what="Redis CPU per round trip, and share of one core",
         found=f"{talks.cpu_us:.0f} us, {a_second * talks.cpu_us / 1e6:.0%}",
         asked="<= 75 % of a core",
         met=a_second * talks.cpu_us / 1e6 <= 0.75,

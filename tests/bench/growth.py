@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from live import Home, Role
 
-TITLE: Final = "The cost of a job in runs of a thousand to a million; SQLite, two workers"
+TITLE: Final = "Processor time of a job in runs of 1,000 to 1,000,000 jobs; SQLite, two workers"
 SIZES: Final = {1_000: 7, 10_000: 3, 100_000: 1, 1_000_000: 1}  # jobs, and how many runs of them
 FLAT: Final = 0.15
 MEMORY_BYTES: Final = 150e6
@@ -65,31 +65,31 @@ def measure(folder: Path) -> Iterator[Figure]:
         simulator_us = statistics.median(run.simulator_us / size for run in runs)
         yield Figure(
             what=f"{size:,} jobs",
-            found=f"{costs[size]:,.0f} µs of the workers a job, {ratios[size]:.2f} x",
+            found=f"{costs[size]:,.0f} µs of worker CPU a job, {ratios[size]:.2f} x",
             beside=f"the simulator {simulator_us:,.0f} µs",
             runs=times,
         )
     yield Figure(
-        what=f"beside that, each run: one of {FEW} jobs",
-        found=f"{spread([us / 1e3 for us in alone_us], 0)} ms of the workers",
+        what=f"besides, once per run: a run of {FEW} jobs",
+        found=f"{spread([us / 1e3 for us in alone_us], 0)} ms of worker CPU",
         runs=FEW_TIMES,
     )
     yield Figure(
         what=f"before, once: two workers start and send their first {2 * WARM:,} jobs",
-        found=f"{spread([start_us / 1e6 for start_us in starts])} s of the workers",
+        found=f"{spread([start_us / 1e6 for start_us in starts])} s of worker CPU",
         runs=len(starts),
     )
     middle = statistics.median(ratios.values())
     widest = max(abs(ratio / middle - 1) for ratio in ratios.values())
     yield Figure(
-        what="how far the ratio of a size is from the median of all",
+        what="the largest distance of a ratio from the median of all",
         found=f"{widest:.0%}",
         asked=f"≤ {FLAT:.0%}",
         met=widest <= FLAT,
     )
     for role, (early, late) in runs[-1].memory.items():
         yield Figure(
-            what=f"memory of a million: {role}, its peak after a tenth and at the end",
+            what=f"memory with a million jobs: {role}, peak after a tenth and at the end",
             found=f"{early / 1e6:,.0f} and {late / 1e6:,.0f} MB",
             asked=f"< {MEMORY_BYTES / 1e6:,.0f} MB",
             met=late < MEMORY_BYTES,

@@ -108,7 +108,7 @@ def _short(made: tuple[int, int]) -> Figure:
     took_s = played.taken[-1][0] - played.taken[0][0]
     burst_s, evenly_s, by_the_minute_s = (jobs - 1) // rps, (jobs - 1) / rps, (jobs - 1) * WINDOW_S / rpm
     return Figure(
-        what=f"{jobs} jobs at {rpm:,} RPM, {rps} RPS, round trip 35 ms: from the first to the last is sent",
+        what=f"{jobs} jobs at {rpm:,} RPM, {rps} RPS, round trip 35 ms: from the first send to the last",
         found=f"{took_s:.2f} s; {played.refused} x 429",
         beside=f"{burst_s} s in bursts, {evenly_s:.2f} s evenly, {by_the_minute_s:.2f} s by the minute",
         asked=f"<= {EVENLY * evenly_s:.2f} s, no 429",

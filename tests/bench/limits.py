@@ -16,7 +16,7 @@ import test_live_matrix as live_matrix
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TITLE: Final = "The limit is used, and not overrun: three minutes each, counted after the first"
+TITLE: Final = "Share of the limit used, and 429s: three minutes each, counted after the first minute"
 POINTS: Final = {"120 RPM, 2 RPS": 0.96, "1,800 RPM": 0.99, "200k TPM, uses 1 x": 0.95}
 PROCESSES: Final = (1, 8)
 

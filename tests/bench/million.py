@@ -67,7 +67,7 @@ def _in_a_state_folder(folder: Path, jobs: Path, simulator: Simulator) -> Iterat
         yield Figure(
             what="disk, SQLite, loaded",
             found=f"{home.database.stat().st_size / COUNT:,.0f} bytes a job",
-            beside=f"the file {jobs.stat().st_size / COUNT:,.0f}; its log {wal_bytes / 1e6:.0f} MB",
+            beside=f"the job file {jobs.stat().st_size / COUNT:,.0f}; the WAL {wal_bytes / 1e6:.0f} MB",
         )
         with Memory(home) as working:
             yield _first("SQLite, `runner start`", _begin(home, simulator))

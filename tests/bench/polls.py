@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-TITLE: Final = "Polls a result and mean lag, in medians of the latency (simulated)"
+TITLE: Final = "Polls per result, and mean lag in medians of the latency (simulated)"
 
 BURST, PACED = 2_000.0, 30.0  # jobs a second: as fast as they can be sent, and 1,800 a minute
 MEDIANS_S: Final = (3, 20, 120)
@@ -53,7 +53,7 @@ def _asked() -> Iterator[Figure]:
                 worst_polls, worst_lag, held = (max(map(one, runs)) for one in (_polls, _lag, _held))
                 yield Figure(
                     what=f"median {median_s} s, {how}, {processes} process{'es' if processes > 1 else ''}",
-                    found=f"{_told(worst_polls, worst_lag)}, held {held:.1f} times",
+                    found=f"{_told(worst_polls, worst_lag)}, postponed {held:.1f} times",
                     beside=_told(_polls(known), _lag(known)),
                     asked=ASKED,
                     met=worst_polls <= POLLS_MAX and worst_lag <= LAG_MAX,
@@ -78,9 +78,9 @@ def _doubled() -> Iterator[Figure]:
         later = world.run()[JOBS // 2 :]
         learnt = world.learnt_s / (2 * median_s)
         yield Figure(
-            what=f"median {median_s} s doubles in mid-run, 1,800 RPM: the later half",
-            found=f"{_told(_polls(later), _lag(later))}; learnt {learnt:.2f} x the new median",
-            asked=f"learnt within {FOLLOWED:.0%}",
+            what=f"median {median_s} s doubles during the run, 1,800 RPM: the second half",
+            found=f"{_told(_polls(later), _lag(later))}; estimate {learnt:.2f} x the new median",
+            asked=f"estimate within {FOLLOWED:.0%}",
             met=abs(learnt - 1) <= FOLLOWED,
         )
 
@@ -108,8 +108,8 @@ def _small() -> Iterator[Figure]:
         ).run()
         ends = [job.accepted_at + job.fetched_after for job in jobs]
         yield Figure(
-            what=f"{count} jobs, instant answers: until the first and the last is fetched",
-            found=f"{min(ends):.2f} s, {max(ends):.2f} s; {_polls(jobs):.2f} polls a result",
+            what=f"{count} jobs, instant answers: until the first and the last answer is fetched",
+            found=f"{min(ends):.2f} s, {max(ends):.2f} s; {_polls(jobs):.2f} polls per result",
             asked="<= 0.15 s, <= 0.65 s",
             met=min(ends) <= 0.15 and max(ends) <= 0.65,
         )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-TITLE: Final = "Ten jobs, and commands that only look"
+TITLE: Final = "Ten jobs, and commands that only read"
 JOBS: Final = 10
 TIMES: Final = 7
 TIMES_NEW: Final = 5
@@ -35,7 +35,7 @@ def measure(folder: Path) -> Iterator[Figure]:
             helps = _times(TIMES, lambda: timed(home, "--help"))
             status = _times(TIMES, lambda: timed(home, "status"))
     yield _figure(f"`runner run` of {JOBS} jobs, whole command", again, starts, RUN_S)
-    yield _figure("the same as the first ever, in a new state folder", firsts, starts, RUN_S)
+    yield _figure("the same, as the first run in a new state folder", firsts, starts, RUN_S)
     yield _figure("`runner --help`", helps, f"Python alone {spread(python_s)} s", HELP_S)
     yield _figure("`runner status`", status, f"Python with SQLAlchemy {spread(library_s)} s", STATUS_S)
 

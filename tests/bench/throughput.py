@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from live import Home
 
-TITLE: Final = "Jobs a second, from start to end: two workers, durable, no limit, the API at once"
+TITLE: Final = (
+    "Jobs per second from start to end: two workers, durable, no rate limit, an API that answers at once"
+)
 BARE: Final = Path(__file__).with_name("bare_loop.py")
 JOBS, BARE_JOBS = 100_000, 20_000
 RUNS: Final = 3

@@ -1,4 +1,4 @@
-"""Which tests prove what: every fault that the project promises to survive, and the page that lists them."""
+"""Every fault that the project promises to survive, with its tests, and the page that lists them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A fault or input, what "nothing lost" means for it, and its tests: files, and names within them."""
+    """A fault or input, what must hold under it, and its tests: names of tests by file."""
 
     what: str
     means: str
@@ -19,8 +19,8 @@ _HEALING: Final = "faults/test_healing.py"
 _LADDER: Final = "ladder/test_ladder.py"
 ROWS: Final = (
     Row(
-        what="kill -9 of workers, engine, command, Redis, of all, at random points",
-        means="drains by itself; costs at most what was in flight",
+        what="kill -9 of workers, engine, command, Redis, or all of them, at random points",
+        means="the run finishes by itself; at most the requests in flight are paid twice",
         tests={
             "faults/test_kills.py": ("test_a_run_survives_five_kills",),
             "fleet/test_fleet_kills.py": ("test_a_run_survives_kills_of_its_workers",),
@@ -28,8 +28,8 @@ ROWS: Final = (
         },
     ),
     Row(
-        what="an end, or an error, at any door: after a POST, after a fetch, while loading and writing",
-        means="one extra with its reason, or none; files old or new; nothing waits for ever",
+        what="a process that ends, or an error, at any call to the outside: POST, fetch, load, write",
+        means="one extra with its reason, or none; files are old or new, never mixed; nothing waits forever",
         tests={
             _LADDER: ("test_some_rungs", "test_every_rung"),
             "engine/test_recover.py": ("test_a_post_without_reply_is_in_doubt_and_counted",),
@@ -37,8 +37,8 @@ ROWS: Final = (
         },
     ),
     Row(
-        what="SIGTERM, five of them, Ctrl-C twice, SIGHUP, a drain that takes too long",
-        means="ends within its bound; no finished work is repeated",
+        what="SIGTERM once or five times, Ctrl-C twice, SIGHUP, requests in flight that take too long",
+        means="the process ends within its time limit; no finished work is repeated",
         tests={
             "faults/test_stopping.py": (
                 "test_a_signal_stops_in_good_order_and_nothing_is_paid_twice",
@@ -52,7 +52,7 @@ ROWS: Final = (
     ),
     Row(
         what="a worker frozen, or cut off from the servers, for longer than its lease",
-        means="others take over; the late one moves nothing, and its paid answers are kept",
+        means="other workers take over; the late worker moves no job, and its paid answers are kept",
         tests={
             "faults/test_frozen.py": (
                 "test_a_frozen_worker_of_a_state_folder",
@@ -62,15 +62,15 @@ ROWS: Final = (
         },
     ),
     Row(
-        what="the same Celery message fifty times, for no run, or no message at all",
-        means="one claim wins; the others do nothing",
+        what="the same notification fifty times, or no notification at all",
+        means="one claim succeeds; the others do nothing",
         tests={
             "faults/test_notify.py": ("test_the_same_message_fifty_times_and_messages_of_older_versions",)
         },
     ),
     Row(
-        what="Redis killed, restarted empty, emptied, out of memory, read-only, its connections broken",
-        means="fails closed; work goes on within a minute of the recovery",
+        what="Redis killed, restarted empty, emptied, out of memory, read-only, with broken connections",
+        means="nothing is sent without the limiter; work continues within a minute after Redis is back",
         tests={
             _HEALING: (
                 "test_shared_servers_come_back_and_work_goes_on",
@@ -95,7 +95,7 @@ ROWS: Final = (
     ),
     Row(
         what="deadlock, statement timeout",
-        means="repeated; no half move",
+        means="the transaction is repeated; no move is written in part",
         tests={
             "engine/test_committer.py": (
                 "test_a_statement_that_is_cancelled_is_repeated",
@@ -105,7 +105,7 @@ ROWS: Final = (
     ),
     Row(
         what="disk full: state folder, spool, output",
-        means="old files intact; nothing is fetched; goes on when there is room",
+        means="old files stay intact; nothing is fetched; work continues when there is space",
         tests={
             "faults/test_full_disk.py": ("test_nothing_is_fetched_that_could_not_be_kept",),
             "output/test_output_files.py": ("test_a_full_disk_is_told_in_a_sentence_and_the_old_file_stays",),
@@ -114,7 +114,7 @@ ROWS: Final = (
     ),
     Row(
         what="the wall clock set forward or back",
-        means="no lease is stolen, nothing starves",
+        means="no live worker loses a lease; no job waits forever",
         tests={
             "faults/test_clocks.py": ("test_of_a_state_folder", "test_of_a_worker_whose_clock_is_off"),
             "engine/test_shared_clock.py": ("test_a_jump_is_told_once_and_followed",),
@@ -125,8 +125,8 @@ ROWS: Final = (
         },
     ),
     Row(
-        what="network: refused, reset before, during and after, silent, one byte at a time, no name, TLS",
-        means="each phase has its outcome; the total time limit holds",
+        what="network: refused, reset before, during and after, no reply, one byte at a time, no DNS name, TLS",
+        means="each phase has its own outcome; the total time limit holds",
         tests={
             "api/test_xai.py": (
                 "test_refused_and_unresolved_hosts_were_not_sent_to",
@@ -139,16 +139,16 @@ ROWS: Final = (
         },
     ),
     Row(
-        what="a storm of 429; Retry-After in any form",
-        means="no attempt is spent; the rate falls; no herd",
+        what="many replies of 429; Retry-After in any form",
+        means="no attempt is spent; the rate falls; workers do not all return at the same moment",
         tests={
             "faults/test_storms.py": ("test_a_storm_of_429_costs_no_attempts",),
             "rules/test_reply.py": ("test_retry_after_is_read_as_seconds_or_a_date",),
         },
     ),
     Row(
-        what="any status and any body: errors, pages, redirects, cut, garbage, huge, NUL, no usage",
-        means="a documented outcome; the bytes are kept as received",
+        what="any status and any body: errors, HTML, redirects, cut off, garbage, huge, NUL, no usage",
+        means="a documented classification; the bytes are kept as received",
         tests={
             "rules/test_reply.py": ("test_any_reply_has_a_whole_verdict",),
             "engine/test_settle.py": ("test_no_bytes_make_it_raise",),
@@ -157,8 +157,8 @@ ROWS: Final = (
         },
     ),
     Row(
-        what="the same request_id twice, an answer twice, 202 for ever, 404 at once",
-        means="kept once; both are explained",
+        what="the same request_id twice, an answer twice, 202 forever, 404 at once",
+        means="an answer is kept once; 202 and 404 have an explanation",
         tests={
             "db/test_job_moves.py": (
                 "test_an_answer_is_kept_once_a_request_id",
@@ -168,21 +168,21 @@ ROWS: Final = (
         },
     ),
     Row(
-        what="key revoked, credits gone, model removed in mid-run",
-        means="the run pauses, no job fails by it, resume goes on",
+        what="key revoked, credits used up, model removed during the run",
+        means="the run pauses; no job fails because of it; `runner resume` continues",
         tests={"faults/test_switches.py": ("test_the_accounts_trouble_pauses_the_run_and_fails_no_job",)},
     ),
     Row(
-        what="job files and lines of every broken kind",
-        means="exact lines and columns; all or nothing; bounded memory",
+        what="job files and lines that are broken in any way",
+        means="exact lines and columns; all lines are loaded or none; bounded memory",
         tests={
             "faults/test_bad_files.py": ("test_a_bad_file_is_refused_with_line_column_code_and_cure",),
             "intake/test_fuzz.py": ("test_no_bytes_break_the_line_reader",),
         },
     ),
     Row(
-        what="odd paths, files that change while they are read, two loads at once",
-        means="never hangs; one load wins",
+        what="paths that are no files, files that change while they are read, two loads at once",
+        means="the command never hangs; the loads make one run",
         tests={
             "faults/test_bad_files.py": (
                 "test_what_is_no_file_is_refused_at_once",
@@ -193,12 +193,12 @@ ROWS: Final = (
     ),
     Row(
         what="a host in a job line, another base URL, proxies",
-        means="the key goes nowhere else",
+        means="the key is sent to no other address",
         tests={"api/test_xai.py": ("test_the_key_goes_to_no_doubtful_address",)},
     ),
     Row(
         what="secrets in messages, logs, files, arguments, URLs",
-        means="not one hit",
+        means="no secret is found in any of them",
         tests={
             "test_canary.py": ("test_it_is_found_in_every_form",),
             "fleet/test_fleet.py": ("test_hosts_know_each_other_by_two_urls_and_show_no_password",),
@@ -206,12 +206,12 @@ ROWS: Final = (
     ),
     Row(
         what="hostile text in prompts, answers, names, errors",
-        means="shown as text everywhere, kept as it came",
+        means="shown as plain text everywhere, kept as received",
         tests={"cli/test_hostile_text.py": ("test_no_screen_lets_it_through",)},
     ),
     Row(
-        what="the limiter: processes, bursts, wrong estimates, crashes with permits",
-        means="no window is overrun; permits do not leak",
+        what="the limiter: many processes, bursts, wrong estimates, crashes with granted slots",
+        means="no window exceeds its limit; no slot is lost",
         tests={
             "limiter/test_limiter_processes.py": (
                 "test_any_number_of_processes_use_the_limits_and_overrun_none",
@@ -219,16 +219,16 @@ ROWS: Final = (
         },
     ),
     Row(
-        what="money: no usage, no price, a budget crossed by what is in flight",
-        means="exact sums; unknown is not 0; the bill is within the budget and what passed its reserve",
+        what="money: no usage, no price, requests in flight that exceed the budget",
+        means="exact sums; unknown is not 0; the bill is at most the budget plus what exceeded its reservation",
         tests={
             "test_books.py": ("test_what_was_collected_costs_what_was_billed",),
             "faults/test_budget_runs.py": ("test_four_workers_keep_to_one_budget_and_go_on_with_another",),
         },
     ),
     Row(
-        what="an old database with half-finished runs; a migration killed half-way; a newer database",
-        means="finished by today's code; refused in a sentence",
+        what="an old database with unfinished runs; a migration that was killed; a newer database",
+        means="today's code finishes the runs and the migration; a newer database is refused with a clear sentence",
         tests={
             "age/test_age.py": ("test_of_a_state_folder", "test_of_shared_servers"),
             "db/test_migrate.py": (
@@ -238,8 +238,8 @@ ROWS: Final = (
         },
     ),
     Row(
-        what="a job that ends every process that sends or judges it",
-        means="held or failed after its tries; its neighbours are done",
+        what="a job that crashes every process that sends or classifies it",
+        means="it is held or fails after its attempts; the other jobs are done",
         tests={
             _LADDER: ("test_a_job_that_ends_every_process_that_sends_it_is_held",),
             "engine/test_sweep.py": ("test_an_answer_that_ends_its_judge_is_tried_three_times",),
@@ -247,12 +247,12 @@ ROWS: Final = (
     ),
     Row(
         what="64 open files, 256 MB",
-        means="slower, never stuck",
+        means="slower, but it always finishes",
         tests={"faults/test_small_machine.py": ("test_a_run_in_narrow_bounds",)},
     ),
     Row(
-        what="a database that refuses some writes, for a reason that does not pass by itself",
-        means="what failed is logged and tried again: heartbeats, limits, `--max-failures`, the run's end",
+        what="a database that refuses some writes, for a reason that does not go away by itself",
+        means="what failed is logged and tried again: heartbeats, limits, `--max-failures`, the end of the run",
         tests={
             "engine/test_supervised_tasks.py": ("test_completion", "test_heartbeats", "test_max_failures"),
             "faults/test_supervision.py": (
@@ -262,8 +262,8 @@ ROWS: Final = (
         },
     ),
     Row(
-        what="a worker that makes no progress: a blocked loop, messages that never come, tasks that fail",
-        means="it ends, and another is started",
+        what="a worker that makes no progress: a blocked event loop, no notifications, time slices that only fail",
+        means="the worker ends, and another one is started",
         tests={
             "engine/test_watchdog.py": ("test_pings_that_never_come_back_end_the_process",),
             "embedded/test_silence.py": ("test_only_who_gives_no_new_sign_for_long_is_silent",),

@@ -1,6 +1,6 @@
-"""Take each guard away in turn, in a copy, and see its tests go red; write the table to docs/guards.md.
+"""Remove each guard in a copy, run its tests, which must fail, and write the table to docs/guards.md.
 
-`make guards`; `remove.py NAME…` for some of them writes nothing.
+`make guards` does all. `remove.py NAME…` does only the named guards and writes nothing.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from table import GUARDS, Guard
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "guards.md"
-HEAD = """# What the tests are worth
+HEAD = """# How the tests are tested
 
-Each guard of the promise was taken away in a copy of the project, and the tests that watch over it were run:
-they must go red. `make guards` does it again and writes this page.
+Each guard of the promise was removed in a copy of the project. Then the tests that protect it were run, and
+they must fail. `make guards` does this again and writes this page.
 
-| guard | keeps from | taken away in | tests | first to go red |
+| guard | without it | removed in | tests | first test that fails |
 |---|---|---|---|---|
 """
 
 
 def copy(folder: Path) -> None:
-    """Copy what is under version control, or would be."""
+    """Copy all files that git tracks or does not ignore."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
         cwd=ROOT, capture_output=True, check=True,
@@ -57,7 +57,7 @@ def run(folder: Path, guard: Guard) -> tuple[int, str]:
 
 
 def take_away(guard: Guard) -> str | None:
-    """Take a guard away in a copy; return the first test that went red, None when none did."""
+    """Remove a guard in a copy; return the first test that failed, None when none did."""
     with tempfile.TemporaryDirectory(prefix="guard") as name:
         folder = Path(name)
         copy(folder)
@@ -73,7 +73,7 @@ def take_away(guard: Guard) -> str | None:
 
 
 def main() -> int:
-    """Do all of it; exit 1 when a guard is not missed."""
+    """Check all guards; return 1 when the tests of one still pass without it."""
     wanted = sys.argv[1:]
     rows, missed = [], 0
     for guard in GUARDS:
@@ -85,7 +85,7 @@ def main() -> int:
         sys.stdout.flush()
         shown = re.sub(r"\[.*", "", (first or "none").replace("::", " "))
         words = re.sub(r" -m '[^']*'", "", guard.tests)
-        rows.append(f"| {guard.name} | {guard.keeps_from} | `{guard.file}` | `{words}` | {shown} |\n")
+        rows.append(f"| {guard.name} | {guard.without_it} | `{guard.file}` | `{words}` | {shown} |\n")
     if not wanted and not missed:
         PAGE.write_text(HEAD + "".join(rows), encoding="utf-8")
     return 1 if missed else 0

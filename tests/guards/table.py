@@ -1,4 +1,4 @@
-"""The guards of the promise: what each protects, how it is taken away, which tests must then go red."""
+"""The guards of the promise: what happens without each, how it is removed, which tests must then fail."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
-    """`old` stands in `file` exactly once and becomes `new`; then `tests` (words for pytest) must fail."""
+    """`old` is in `file` exactly once and is replaced by `new`; then `tests` (pytest arguments) must fail."""
 
     name: str
-    keeps_from: str
+    without_it: str
     file: str
     old: str
     new: str
@@ -19,8 +19,8 @@ class Guard:
 
 GUARDS = (
     Guard(
-        name="lease_gen in the WHERE",
-        keeps_from="a late worker that moves a job which another one holds",
+        name="lease_gen in the WHERE clause",
+        without_it="a late worker moves a job that another worker holds",
         file="runner/db/jobs.py",
         old='"jobs.lease_gen = v.gen" if start.fenced else ""',
         new='""',
@@ -28,47 +28,47 @@ GUARDS = (
     ),
     Guard(
         name="heartbeats",
-        keeps_from="taking a job from a worker that is at it, when a clock was set",
+        without_it="a live worker loses a job when a clock is changed",
         file="runner/db/leftovers.py",
         old=" AND workers.ended_at_ms IS NULL AND workers.seen_at_ms >= :since)",
         new=" AND workers.seen_at_ms < :since AND workers.seen_at_ms > :since)",
         tests="tests/engine/test_sweep.py",
     ),
     Guard(
-        name="probes for jobs that were never in doubt",
-        keeps_from="holding the first job of a file because an outage met it three times",
+        name="probes use jobs without an unknown outcome",
+        without_it="the first job of a file is held because one outage hit it three times",
         file="runner/engine/submit.py",
         old="            await self._choose_probe(activity, feed)\n",
         new="            pass\n",
         tests="tests/faults/test_switches.py -k reset",
     ),
     Guard(
-        name="the spool's word before a POST",
-        keeps_from="calling a request never sent that the API took, after a crash",
+        name="the spool record before a POST",
+        without_it="after a crash, a request that the API accepted counts as never sent",
         file="runner/engine/spool.py",
         old='return self._append(f"s {job_id} {attempt}\\n".encode())',
         new='return self._append(b"")',
         tests="tests/ladder -m 'not soak' -k exit-sqlite",
     ),
     Guard(
-        name="the spool's bytes after a fetch",
-        keeps_from="losing an answer that can be fetched only once",
+        name="the spool record after a fetch",
+        without_it="an answer that can be fetched only once is lost",
         file="runner/engine/spool.py",
         old='return self._append(b"%b%b\\n" % (head.encode(), record.body))',
         new='return self._append(b"")',
         tests="tests/engine/test_spool.py tests/engine/test_recover.py",
     ),
     Guard(
-        name="the lock on a spool",
-        keeps_from="importing the spool of a process that lives",
+        name="the lock on a spool folder",
+        without_it="the spool of a live process is imported",
         file="runner/engine/spool.py",
         old="        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
         new="",
         tests="tests/engine/test_spool.py",
     ),
     Guard(
-        name="insert and state in one commit",
-        keeps_from="a job that says it has an answer which is not there, and counters that drift",
+        name="answer and state in one transaction",
+        without_it="a job has a state for an answer that is not stored, and counters drift",
         file="runner/db/session.py",
         old="        with self.engine.begin() as connection:\n            yield connection\n",
         new=(
@@ -83,8 +83,8 @@ GUARDS = (
         tests="tests/engine/test_committer.py -k together",
     ),
     Guard(
-        name="one poller per id",
-        keeps_from="two workers that fetch the same answer",
+        name="one poller per request_id",
+        without_it="two workers fetch the same answer",
         file="runner/db/leases.py",
         old=(
             '{_skip_locked(connection)})"\n'
@@ -103,24 +103,24 @@ GUARDS = (
         tests="tests/db/test_leases.py",
     ),
     Guard(
-        name="results by request_id",
-        keeps_from="two answers under one id, and one answer kept twice",
+        name="results unique by request_id",
+        without_it="one request_id has two answers, or one answer is kept twice",
         file="migrations/versions/20261123_0001_first_tables.py",
         old='        sa.UniqueConstraint("request_id", name="uq_results_request_id"),\n',
         new="",
         tests="tests/db/test_job_moves.py tests/structure/test_schema.py",
     ),
     Guard(
-        name="the confirm in the limiter",
-        keeps_from="more requests in a window than allowed, when the network takes its time",
+        name="confirming a slot in the limiter",
+        without_it="a slow network leads to more requests in a window than allowed",
         file="runner/limiter/limiter.py",
         old="            self._bucket(slot.bucket).tell(News(confirmed=[(slot.id, now)]))",
         new="            self._bucket(slot.bucket).tell(News())",
         tests="tests/limiter -m 'not soak'",
     ),
     Guard(
-        name="fail closed",
-        keeps_from="sending without a limit while Redis does not answer",
+        name="the limiter fails closed",
+        without_it="requests are sent without a limit while Redis does not answer",
         file="runner/limiter/limiter.py",
         old="            return await its.ask(tokens, caps, fallback, horizon_s, is_poll=is_poll)\n",
         new=(
@@ -135,15 +135,15 @@ GUARDS = (
     ),
     Guard(
         name="the rebuild of an emptied limiter",
-        keeps_from="a second burst within the same minute, after Redis forgot the first",
+        without_it="a second burst within the same minute, after Redis lost the first",
         file="runner/limiter/limiter.py",
         old="                await self._store.restore(await self._rebuild())\n",
         new="                await self._store.restore({})\n",
         tests="tests/limiter/test_limiter.py -k rebuilt",
     ),
     Guard(
-        name="the breaker",
-        keeps_from="buying the same answers again and again when most requests end in doubt",
+        name="the circuit breaker",
+        without_it="the same answers are bought again and again when most requests have an unknown outcome",
         file="runner/rules/breaker.py",
         old="    return bad >= BAD_MIN and 2 * bad > len(window)\n",
         new="    return False\n",
@@ -151,15 +151,15 @@ GUARDS = (
     ),
     Guard(
         name="nothing is fetched on a full disk",
-        keeps_from="fetching, once and for all, what cannot be kept",
+        without_it="an answer that can be fetched only once is fetched and cannot be kept",
         file="runner/engine/disk.py",
         old="    if free >= ROOM_BYTES_MIN:\n",
         new="    if free >= 0:\n",
         tests="tests/faults/test_full_disk.py",
     ),
     Guard(
-        name="the bound of automatic extras",
-        keeps_from="paying for one job any number of times",
+        name="the limit of automatic extras",
+        without_it="one job is paid for any number of times",
         file="runner/rules/retry.py",
         old="AUTOMATIC_EXTRAS_MAX: Final = 2 ",
         new="AUTOMATIC_EXTRAS_MAX: Final = 9 ",
@@ -167,7 +167,7 @@ GUARDS = (
     ),
     Guard(
         name="runs take turns",
-        keeps_from="a small run that waits behind a large one",
+        without_it="a small run waits behind a large one",
         file="runner/engine/submit.py",
         old="sorted(sending, key=self._sent_in_round)",
         new="sending",
@@ -175,7 +175,7 @@ GUARDS = (
     ),
     Guard(
         name="supervision",
-        keeps_from="a background task of a worker that dies unnoticed",
+        without_it="a background task of a worker ends and is not started again",
         file="runner/engine/supervisor.py",
         old="            await self._wait_after(one, error)\n",
         new="            return\n",

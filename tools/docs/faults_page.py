@@ -15,11 +15,11 @@ def markdown() -> str:
     """Return the text of docs/faults.md."""
     lines = [
         "# The faults that a run survives\n\n",
-        "Each row has tests with real processes, servers and signals. Those that could cost or lose\n",
-        "anything end with a ledger check by a program that shares no code with `runner`. `make soak`\n",
-        "plays random troubles, by seed, and climbs the whole crash ladder. What the tests themselves are\n",
-        "worth: [guards.md](guards.md).\n\n",
-        "| fault | nothing lost means | tests |\n|---|---|---|\n",
+        "Each row has tests with real processes, servers and signals. A test of a fault that could cost or\n",
+        "lose something ends with a ledger check, by a program that shares no code with `runner`.\n",
+        "`make soak` plays random troubles, by seed, and crashes a process at every call to the outside.\n",
+        "How good the tests themselves are: [guards.md](guards.md).\n\n",
+        "| fault | what must hold | tests |\n|---|---|---|\n",
     ]
     for row in ROWS:
         named = "; ".join(f"`{file}`: {', '.join(names)}" for file, names in row.tests.items())
