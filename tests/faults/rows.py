@@ -125,7 +125,7 @@ ROWS: Final = (
         },
     ),
     Row(
-        what="network: refused, reset before, during and after, no reply, one byte at a time, no DNS name, TLS",
+        what="network: refused, reset before, during and after, no reply, single bytes, no DNS name, TLS",
         means="each phase has its own outcome; the total time limit holds",
         tests={
             "api/test_xai.py": (
@@ -220,7 +220,7 @@ ROWS: Final = (
     ),
     Row(
         what="money: no usage, no price, requests in flight that exceed the budget",
-        means="exact sums; unknown is not 0; the bill is at most the budget plus what exceeded its reservation",
+        means="exact sums; unknown is not 0; the bill is at most the budget plus what exceeds a reservation",
         tests={
             "test_books.py": ("test_what_was_collected_costs_what_was_billed",),
             "faults/test_budget_runs.py": ("test_four_workers_keep_to_one_budget_and_go_on_with_another",),
@@ -228,7 +228,7 @@ ROWS: Final = (
     ),
     Row(
         what="an old database with unfinished runs; a migration that was killed; a newer database",
-        means="today's code finishes the runs and the migration; a newer database is refused with a clear sentence",
+        means="today's code finishes runs and migration; a newer database is refused with a clear sentence",
         tests={
             "age/test_age.py": ("test_of_a_state_folder", "test_of_shared_servers"),
             "db/test_migrate.py": (
@@ -262,7 +262,7 @@ ROWS: Final = (
         },
     ),
     Row(
-        what="a worker that makes no progress: a blocked event loop, no notifications, time slices that only fail",
+        what="a worker that makes no progress: blocked event loop, no notifications, only failing time slices",
         means="the worker ends, and another one is started",
         tests={
             "engine/test_watchdog.py": ("test_pings_that_never_come_back_end_the_process",),
