@@ -1,1 +1,1 @@
-"""The embedded form: one state folder, one engine process with its own Valkey and workers."""
+"""Embedded use: one state folder, and one engine process with its own Valkey and workers."""

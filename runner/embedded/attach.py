@@ -1,4 +1,7 @@
-"""A command's hold on the engine: while it lasts the engine stays; the kernel lets go if the command dies."""
+"""Engine client: starts the engine of a state folder and keeps it running with shared file locks.
+
+The engine ends when no command holds them. The kernel releases the locks of a command that dies.
+"""
 
 from __future__ import annotations
 
@@ -31,69 +34,75 @@ LINES_TOLD: Final = 5
 
 
 class Attachment:
-    """Made by `attach`. All its methods are for one thread."""
+    """A command's shared locks on the engine, made by `connect_engine`. Not thread-safe."""
 
-    def __init__(self, settings: Settings, worker: Sequence[str]) -> None:
+    def __init__(self, settings: Settings, worker_command: Sequence[str]) -> None:
         self.home = Home(settings.home)
         self.home.prepare()
         self._settings = settings
-        self._worker = worker
-        self._engine = self.home.engine_lock()
+        self._worker_command = worker_command
+        self._engine_lock = self.home.engine_lock()
         self._attached = self.home.attached_lock()
         self._watchers = self.home.watchers_lock()
-        self._child: int | None = None
-        self._failed = False
-        self._report: Path | None = None  # of the bug that the last engine of this command met
-        self._revivals: deque[float] = deque(maxlen=REVIVALS_MAX)
+        self._child_pid: int | None = None
+        self._has_failed = False
+        self._report: Path | None = None  # bug report of the last engine that this command started
+        self._restarts: deque[float] = deque(maxlen=REVIVALS_MAX)
         self._attached.shared()  # waits for an engine that is ending
         self._watchers.shared()
 
     def alive(self) -> bool:
-        """Say whether an engine lives, be it ready, starting or ending."""
+        """Return whether an engine process exists: starting, ready or ending."""
         self._reap()
-        return self._engine.is_held_alone()
+        return self._engine_lock.is_held_alone()
 
     def start(self) -> None:
-        """See to it that an engine is ready: join the one there is, else start one.
+        """Wait until an engine is ready; start one if there is none.
 
-        Raises Unreachable when none gets ready within START_S, UsageError when it has another key or URL.
+        Raises Unreachable when none is ready within START_S, UsageError when it has another key or base URL.
         """
-        log_from = self._log_size()
+        log_start = self._log_size()
         deadline = time.monotonic() + START_S
-        while (found := self._ready()) is None:
-            if not self.alive() and self._child is None:
+        while (engine := self._ready_engine()) is None:
+            if not self.alive() and self._child_pid is None:
                 self._spawn()
             if time.monotonic() > deadline:
-                raise self._unreachable("the engine did not get ready", log_from)
-            if self._failed:
-                raise self._unreachable("the engine could not start", log_from)
+                raise self._unreachable("the engine did not get ready", log_start)
+            if self._has_failed:
+                raise self._unreachable("the engine could not start", log_start)
             time.sleep(STEP_S)
-        self._compare(found)
+        self._require_same_account(engine)
 
     def revive(self) -> None:
-        """Start an engine again after it was killed; at most REVIVALS_MAX times in REVIVALS_WITHIN_S."""
+        """Start an engine after the last one was killed.
+
+        Raises Unreachable after RESTARTS_MAX restarts within RESTARTS_WITHIN_S, and what `start` raises.
+        """
         now = time.monotonic()
-        if len(self._revivals) == REVIVALS_MAX and now - self._revivals[0] < REVIVALS_WITHIN_S:
+        if len(self._restarts) == REVIVALS_MAX and now - self._restarts[0] < REVIVALS_WITHIN_S:
             raise self._unreachable("the engine ended again and again", 0)
-        self._revivals.append(now)
-        self._failed = False
+        self._restarts.append(now)
+        self._has_failed = False
         self.start()
 
     def detach(self) -> None:
-        """Ask the engine to stay when nobody watches, until the runs at work have ended."""
+        """Make the engine stay without watching commands until its active runs have ended."""
         self.home.detached.touch(mode=0o600)
 
     def others(self) -> bool:
-        """Say whether other commands watch too."""
+        """Return whether other commands watch this engine."""
         alone = self._watchers.try_exclusive()
         self._watchers.shared()
         return not alone
 
     def end(self, wait_s: float) -> bool:
-        """Let go; unless others keep the engine, wait until it has ended. Return whether it has."""
-        others = self.others()
+        """Release the locks and wait up to `wait_s` seconds for the engine to end; return whether it ended.
+
+        Does not wait when other commands or a detached run keep the engine.
+        """
+        has_others = self.others()
         self.let_go()
-        if others or self.home.detached.exists():
+        if has_others or self.home.detached.exists():
             return False
         deadline = time.monotonic() + wait_s
         while self.alive():
@@ -103,36 +112,36 @@ class Attachment:
         return True
 
     def let_go(self) -> None:
-        """Give up the hold, without waiting for anything."""
+        """Release the locks without waiting for the engine."""
         self._attached.release()
         self._watchers.release()
 
-    def _ready(self) -> EngineRecord | None:
-        """Return what a ready engine says of itself; what a killed one left does not count."""
-        found = record.read(self.home.engine_json)
-        if found is None or not self.alive():
+    def _ready_engine(self) -> EngineRecord | None:
+        """Return the record of a ready engine; None where there is none, or a killed one left its record."""
+        engine = record.read(self.home.engine_json)
+        if engine is None or not self.alive():
             return None
         try:
-            os.kill(found.pid, 0)
+            os.kill(engine.pid, 0)
         except OSError:
             return None
-        return found
+        return engine
 
-    def _compare(self, found: EngineRecord) -> None:
+    def _require_same_account(self, engine: EngineRecord) -> None:
         key = self._settings.api_key
-        other = "base URL" if found.base_url != self._settings.base_url else ""
-        if key is not None and found.key_fingerprint != key.fingerprint:
-            other = "API key"
-        if other:
+        different = "base URL" if engine.base_url != self._settings.base_url else ""
+        if key is not None and engine.key_fingerprint != key.fingerprint:
+            different = "API key"
+        if different:
             raise UsageError(
-                f"the engine of this state folder is at work with another {other}",
+                f"the engine of this state folder is at work with another {different}",
                 fix="wait until its commands have ended, or name another state folder with RUNNER_HOME",
             )
 
     def _spawn(self) -> None:
-        command = [sys.executable, "-P", "-m", "runner.embedded.engine", *self._worker]
+        command = [sys.executable, "-P", "-m", "runner.embedded.engine", *self._worker_command]
         append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        self._child = os.posix_spawn(  # not subprocess: the engine is to outlive this command
+        self._child_pid = os.posix_spawn(  # not subprocess: the engine must outlive this command
             sys.executable,
             command,
             {**os.environ, "RUNNER_HOME": str(self.home.path)},
@@ -146,21 +155,22 @@ class Attachment:
         )
 
     def _reap(self) -> None:
-        """Note whether the engine that this command started has ended, and whether it gave up by itself."""
-        if self._child is None:
+        """Reap the engine that this command started, if it has ended; record whether it failed."""
+        if self._child_pid is None:
             return
         with contextlib.suppress(ChildProcessError):
-            pid, status = os.waitpid(self._child, os.WNOHANG)
+            pid, status = os.waitpid(self._child_pid, os.WNOHANG)
             if not pid:
                 return
-            self._failed = os.WIFEXITED(status) and os.WEXITSTATUS(status) != 0
-        self._report = bug_report.of_process(self.home.logs, self._child) if self._failed else None
-        self._child = None
+            self._has_failed = os.WIFEXITED(status) and os.WEXITSTATUS(status) != 0
+        has_failed = self._has_failed
+        self._report = bug_report.of_process(self.home.logs, self._child_pid) if has_failed else None
+        self._child_pid = None
 
     def _log_size(self) -> int:
         return self.home.engine_log.stat().st_size if self.home.engine_log.exists() else 0
 
-    def _unreachable(self, what: str, log_from: int) -> UserError:
+    def _unreachable(self, what: str, log_start: int) -> UserError:
         if self._report is not None:
             return EngineBug(
                 f"{what}: it met a bug of its own",
@@ -168,25 +178,26 @@ class Attachment:
             )
         secrets = [self._settings.api_key.reveal()] if self._settings.api_key else []
         with contextlib.suppress(OSError):
-            said = self.home.engine_log.read_bytes()
-            lines = said[log_from if log_from < len(said) else 0 :].decode(errors="replace").splitlines()
-            shown = tuple(one_line(redact(line, secrets), 300) for line in lines[-LINES_TOLD:])
+            logged = self.home.engine_log.read_bytes()
+            new = logged[log_start if log_start < len(logged) else 0 :]
+            last_lines = new.decode(errors="replace").splitlines()[-LINES_TOLD:]
+            shown = tuple(one_line(redact(line, secrets), 300) for line in last_lines)
             return Unreachable(what, where=shown, fix=f"the whole story is in {self.home.engine_log}")
         return Unreachable(what, fix="runner doctor")
 
 
 @contextmanager
 def attach(
-    settings: Settings, *, need_engine: bool = True, worker: Sequence[str] = ()
+    settings: Settings, *, need_engine: bool = True, worker_command: Sequence[str] = ()
 ) -> Iterator[Attachment]:
-    """Hold the engine of an embedded state folder for the length of the block; start one if it is needed.
+    """Keep the engine of a state folder running during the block; with `need_engine` start it first.
 
-    `worker`: the command of a worker process, if not runner's own. Raises what `Attachment.start` raises.
+    `worker_command`: the command of a worker process, if not runner's own. Raises what `start` raises.
     """
-    attachment = Attachment(settings, worker)
+    client = Attachment(settings, worker_command)
     try:
         if need_engine:
-            attachment.start()
-        yield attachment
+            client.start()
+        yield client
     finally:
-        attachment.let_go()
+        client.let_go()

@@ -1,4 +1,4 @@
-"""What is left behind of a bug: a report without secrets, in the logs of the state folder."""
+"""Bug reports: traceback and versions, without secrets, in the `logs` folder of the state folder."""
 
 from __future__ import annotations
 
@@ -19,36 +19,37 @@ from runner.rules.redact import one_line, redact
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_WORDS_LENGTH = 300
+_MESSAGE_LENGTH = 300
 
 
 def write(error: BaseException) -> tuple[str, Path | None]:
-    """Write the report; return the error in a line, and the report's path: None where none could be left."""
+    """Write the report; return the error as one line, and the report's path or None if writing failed."""
     secrets, folder = _secrets(), _folder()
-    told = one_line(redact(f"{type(error).__name__}: {error}", secrets), _WORDS_LENGTH)
+    message = one_line(redact(f"{type(error).__name__}: {error}", secrets), _MESSAGE_LENGTH)
     path = folder / f"bug-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}.txt"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_whole(path, redact("\n".join(_lines(error)), secrets))
     except (OSError, UserError):
-        return told, None
-    return told, path
+        return message, None
+    return message, path
 
 
 def of_process(logs: Path, pid: int) -> Path | None:
-    """Find the report that a process has left; None for none."""
+    """Return the path of the latest report that a process wrote, else None."""
     return max(logs.glob(f"bug-*-{pid}.txt"), default=None)
 
 
 def _lines(error: BaseException) -> Iterator[str]:
     yield f"runner {__version__}, Python {platform.python_version()}, {platform.platform()}"
-    yield f"process: {' '.join(Path(word).name for word in sys.argv[:1])}, arguments: {sys.argv[1:]!r}"
+    program = Path(sys.argv[0]).name if sys.argv else ""
+    yield f"process: {program}, arguments: {sys.argv[1:]!r}"
     yield ""
     yield from traceback.format_exception(error)
 
 
 def _secrets() -> list[str]:
-    """Gather what must not be told, also where the settings themselves are what is broken."""
+    """Return what the report must not contain; works also when the settings are broken."""
     names = ("XAI_API_KEY", "RUNNER_DATABASE_URL", "RUNNER_REDIS_URL")
     secrets = [os.environ[name] for name in names if os.environ.get(name)]
     try:

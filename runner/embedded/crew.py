@@ -1,4 +1,4 @@
-"""The children of the engine: one Valkey and some workers, started, started again, ended."""
+"""Child processes of the engine: one Valkey and the workers. Starts, replaces and ends them."""
 
 from __future__ import annotations
 
@@ -21,40 +21,43 @@ if TYPE_CHECKING:
 DEATHS_MAX: Final = 5
 DEATHS_WITHIN_S: Final = 30.0
 VALKEY_STOPS_S: Final = 3.0
-_LOG: Final = 1  # children write where the engine writes
-log = logging.getLogger("runner.crew")
+_LOG_FD: Final = 1  # children write to the engine's stdout
+log = logging.getLogger("runner.children")
 
 
 class Crew:
-    """Holds the children. `worker_command` gets `--node wN`, and the first one `--beat`."""
+    """Owns the child processes. `worker_command` gets `--node wN`, the first one `--beat` too."""
 
     def __init__(self, home: Home, token: str, worker_command: Sequence[str]) -> None:
         self._home = home
         self._command = worker_command
-        marks = {
+        identifying = {
             **processes.MEMORY,
             "RUNNER_HOME": str(home.path),
             processes.PARENT: str(os.getpid()),
             processes.TOKEN: token,
         }
-        self._env = {**os.environ, **marks}
-        self._keyless_env = {**marks, "PATH": os.environ.get("PATH", os.defpath)}
+        self._env = {**os.environ, **identifying}
+        self._keyless_env = {**identifying, "PATH": os.environ.get("PATH", os.defpath)}
         self._deaths: deque[float] = deque(maxlen=DEATHS_MAX)
-        self._begun = False
+        self._are_released = False
         self.workers: list[subprocess.Popen[bytes]] = []
         self.valkey: subprocess.Popen[bytes] | None = None
 
     @property
     def valkey_pid(self) -> int:
-        """Return the pid of the server, 0 for none."""
+        """Return the pid of Valkey, 0 before it was started."""
         return self.valkey.pid if self.valkey else 0
 
     def start_valkey(self) -> None:
-        """Start the server without waiting for it."""
-        self.valkey = valkey.start(self._home, self._keyless_env, log_file=_LOG)
+        """Start Valkey without waiting for it."""
+        self.valkey = valkey.start(self._home, self._keyless_env, log_file=_LOG_FD)
 
     def wait_for_valkey(self) -> None:
-        """Wait until the server answers; start it empty if it cannot read its data. Raises Unreachable."""
+        """Wait until Valkey answers; if it does not, start it once more with empty data.
+
+        Raises Unreachable when it does not answer then either.
+        """
         if self.valkey and valkey.wait_ready(self._home, self.valkey):
             return
         if self.valkey:
@@ -65,43 +68,43 @@ class Crew:
             raise Unreachable("the private Valkey does not start", fix=f"see {self._home.valkey_log}")
 
     def add_worker(self) -> None:
-        """Start one more worker; before `begin` it waits, with its modules loaded."""
+        """Start one more worker; until `release_workers` it waits, with its modules loaded."""
         self.workers.append(self._spawn(len(self.workers)))
 
     def begin(self) -> None:
-        """Let the workers work, those that wait and those to come."""
-        self._begun = True
+        """Let the waiting workers start work, and later ones at once."""
+        self._are_released = True
         for worker in self.workers:
             processes.release(worker)
 
     def valkey_died(self) -> bool:
-        """Say whether the server has ended. Raises Unreachable when children die too often."""
+        """Return whether Valkey has ended. Raises Unreachable when child processes die too often."""
         if self.valkey is None or self.valkey.poll() is None:
             return False
-        self._note_death("valkey", self.valkey)
+        self._record_death("valkey", self.valkey)
         return True
 
     def dead_workers(self) -> list[int]:
-        """Return the places of workers that have ended. Raises Unreachable when children die too often."""
-        dead = [place for place, worker in enumerate(self.workers) if worker.poll() is not None]
-        for place in dead:
-            self._note_death(f"w{place + 1}", self.workers[place])
+        """Return the indexes of workers that have ended. Raises Unreachable when children die too often."""
+        dead = [index for index, worker in enumerate(self.workers) if worker.poll() is not None]
+        for index in dead:
+            self._record_death(f"w{index + 1}", self.workers[index])
         return dead
 
     @staticmethod
     def kill_workers(workers: Sequence[subprocess.Popen[bytes]], pids: Sequence[int]) -> None:
-        """Kill workers that are stuck; they are found dead, and replaced."""
+        """Kill the workers with these pids; the next check finds them dead and replaces them."""
         for worker in workers:
             if worker.pid in pids:
-                log.error("child.silent pid=%d", worker.pid)
+                log.error("child.stalled pid=%d", worker.pid)
                 worker.kill()
 
-    def replace_worker(self, place: int) -> None:
-        """Start a worker in the place of a dead one."""
-        self.workers[place] = self._spawn(place)
+    def replace_worker(self, index: int) -> None:
+        """Start a worker in place of a dead one, with the same index and node name."""
+        self.workers[index] = self._spawn(index)
 
     def end(self, grace_s: float) -> None:
-        """Let the workers drain, kill them when the time is up, then stop the server."""
+        """Ask the workers to end, kill them after `grace_s` seconds, then stop Valkey."""
         deadline = time.monotonic() + grace_s
         for worker in self.workers:
             worker.terminate()
@@ -115,14 +118,14 @@ class Crew:
                 self.valkey.wait(VALKEY_STOPS_S)
             processes.dispose(self.valkey)
 
-    def _spawn(self, place: int) -> subprocess.Popen[bytes]:
-        beat = ["--beat"] if place == 0 else []
-        worker = processes.spawn([*self._command, "--node", f"w{place + 1}", *beat], self._env, log=_LOG)
-        if self._begun:
+    def _spawn(self, index: int) -> subprocess.Popen[bytes]:
+        beat = ["--beat"] if index == 0 else []
+        worker = processes.spawn([*self._command, "--node", f"w{index + 1}", *beat], self._env, log=_LOG_FD)
+        if self._are_released:
             processes.release(worker)
         return worker
 
-    def _note_death(self, name: str, child: subprocess.Popen[bytes]) -> None:
+    def _record_death(self, name: str, child: subprocess.Popen[bytes]) -> None:
         processes.dispose(child)
         log.warning("child.died name=%s pid=%d status=%s", name, child.pid, child.returncode)
         now = time.monotonic()

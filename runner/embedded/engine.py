@@ -1,6 +1,7 @@
-"""The engine: the one background process of a state folder. It works while commands watch, then ends.
+"""The engine: the one background process of a state folder. It supervises Valkey and the workers.
 
-`python -m runner.embedded.engine [worker command …]`; the commands start it, see attach.py.
+It ends when no command watches it and no detached run needs it. Commands start it through engine_client.py:
+`python -m runner.embedded.engine [worker command …]`.
 """
 
 from __future__ import annotations
@@ -46,92 +47,95 @@ log = logging.getLogger("runner.engine")
 
 
 class Engine:
-    """Owns the children from `begin` to `end`; the caller holds the engine's lock throughout."""
+    """Owns the child processes from `begin` to `end`. The caller holds the engine lock all the time."""
 
     def __init__(self, settings: Settings, home: Home, worker_command: Sequence[str]) -> None:
         self._settings = settings
         self._home = home
         self._token = secrets.token_hex(16)
         self._attached = home.attached_lock()
-        self._crew = Crew(home, self._token, worker_command)
+        self._children = Crew(home, self._token, worker_command)
         self._started_at = time.time()
-        self._looked_at = 0.0
-        self._load: Workload | None = None
-        self._silence = Silence()
+        self._checked_at = 0.0
+        self._workload: Workload | None = None
+        self._stall_detector = Silence()
         self._is_stopped = False
-        self._telling = threading.Thread()  # never started: nobody is told yet
-        self._wake, self._wake_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._on_end_thread = threading.Thread()  # a placeholder, never started
+        self._wakeup_read_fd, self._wakeup_write_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
 
     @cached_property
     def _database(self) -> Database:
-        """Open the database when it is first asked for: the children start while SQLAlchemy is imported."""
+        """Open the database on first use: the child processes start before SQLAlchemy is imported."""
         from runner.db.session import Database
 
         return Database(self._settings.effective_database_url)
 
     def stop(self) -> None:
-        """Make `work` return soon; callable from a signal handler."""
+        """Make `work` return soon. Safe in a signal handler."""
         self._is_stopped = True
 
     def begin(self) -> None:
-        """Start everything. Raises UserError for what the user can mend."""
-        self._clear_leftovers()
-        signal.set_wakeup_fd(self._wake_end, warn_on_full_buffer=False)
-        self._crew.add_worker()  # it loads its modules while the database is made ready, and waits for a word
-        self._crew.start_valkey()
+        """Start the child processes, upgrade the database, recover orphaned jobs. Raises UserError."""
+        self._kill_orphans()
+        signal.set_wakeup_fd(self._wakeup_write_fd, warn_on_full_buffer=False)
+        self._children.add_worker()  # loads its modules during the upgrade, then waits for release_workers
+        self._children.start_valkey()
         with uncollected():
             from runner.db import migrate
 
         migrate.upgrade(self._database, self._home.path)
         self._recover()
-        self._crew.wait_for_valkey()
-        self._crew.begin()
-        self._tell()
+        self._children.wait_for_valkey()
+        self._children.begin()
+        self._write_record()
         log.info("engine.ready pid=%d", os.getpid())
 
     def work(self) -> None:
-        """Mend what dies, until a signal comes or nobody watches any more. Raises UserError to give up."""
-        while not self._is_stopped and not self._is_left_alone():
-            select.select([self._wake], [], [], TICK_S)
+        """Replace child processes that die, until `stop` is called or no command needs the engine.
+
+        Raises UserError when child processes die too often.
+        """
+        while not self._is_stopped and not self._can_end():
+            select.select([self._wakeup_read_fd], [], [], TICK_S)
             with contextlib.suppress(BlockingIOError):
-                os.read(self._wake, 512)
-            self._mend()
-            if time.monotonic() - self._looked_at > LOOK_S:
-                self._look()
-                self._staff()
-                self._tell_ends()
-                rotate(self._home)
+                os.read(self._wakeup_read_fd, 512)
+            self._replace_dead()
+            if time.monotonic() - self._checked_at > LOOK_S:
+                self._check()
+                self._add_workers()
+                self._start_on_end()
+                rotate_logs(self._home)
 
     def end(self) -> None:
-        """Let the workers finish what is in flight, then end everything."""
+        """Let the workers finish what is in flight, then end all child processes."""
         self._home.engine_json.unlink(missing_ok=True)
         with contextlib.suppress(Exception):  # without a database nothing can be finished: end at once
-            self._look()
-        is_idle = self._load is None or not self._load.is_any
-        self._crew.end(IDLE_DRAIN_S if is_idle else DRAIN_S)
+            self._check()
+        is_idle = self._workload is None or not self._workload.has_work
+        self._children.end(IDLE_DRAIN_S if is_idle else DRAIN_S)
         self._home.engine_token.unlink(missing_ok=True)
         self._database.close()
         log.info("engine.ended pid=%d", os.getpid())
 
-    def _clear_leftovers(self) -> None:
+    def _kill_orphans(self) -> None:
         self._home.engine_json.unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):
             killed = processes.kill_leftovers(self._home.engine_token.read_text(encoding="ascii"))
-            log.info("engine.followed_a_dead_one killed=%d", killed)
+            log.info("engine.orphans_killed count=%d", killed)
         valkey.stop(self._home)
         self._home.engine_token.write_text(self._token, encoding="ascii")
 
-    def _mend(self) -> None:
-        if self._crew.valkey_died():
-            self._crew.start_valkey()
-            self._crew.wait_for_valkey()
-            self._tell()
-        dead = self._crew.dead_workers()
+    def _replace_dead(self) -> None:
+        if self._children.valkey_died():
+            self._children.start_valkey()
+            self._children.wait_for_valkey()
+            self._write_record()
+        dead = self._children.dead_workers()
         if dead:
             self._recover()
-            for place in dead:
-                self._crew.replace_worker(place)
-            self._tell()
+            for index in dead:
+                self._children.replace_worker(index)
+            self._write_record()
 
     def _recover(self) -> None:
         from runner.engine.doubt import pricing_by
@@ -142,51 +146,58 @@ class Engine:
         pricing = pricing_by(settings.base_url, settings.prices)
         recover_host(self._database, self._home.spool, EMBEDDED, now_ms, pricing)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
+        """Read the workload; kill workers whose heartbeat has stalled."""
         from runner.db import workers
         from runner.embedded import workload
         from runner.engine.host import EMBEDDED
 
-        self._load = workload.look(self._database)
-        self._looked_at = time.monotonic()
+        self._workload = workload.look(self._database)
+        self._checked_at = time.monotonic()
         with self._database.read() as connection:
-            signs = workers.signs(connection, EMBEDDED)
-        crew = self._crew.workers
-        self._crew.kill_workers(crew, self._silence.broken_by(signs, [worker.pid for worker in crew]))
+            heartbeats = workers.signs(connection, EMBEDDED)
+        running = self._children.workers
+        stalled_pids = self._stall_detector.broken_by(heartbeats, [worker.pid for worker in running])
+        self._children.kill_workers(running, stalled_pids)
 
-    def _staff(self) -> None:
+    def _add_workers(self) -> None:
         wanted = self._settings.worker_processes
         if wanted is None:
-            jobs = self._load.to_send + self._load.out if self._load else 0
+            jobs = self._workload.jobs_to_submit + self._workload.jobs_in_flight if self._workload else 0
             wanted = 2 if jobs >= SECOND_WORKER_FROM_JOBS else 1
-        if len(self._crew.workers) < wanted:
-            while len(self._crew.workers) < wanted:
-                self._crew.add_worker()
-            self._tell()
+        if len(self._children.workers) < wanted:
+            while len(self._children.workers) < wanted:
+                self._children.add_worker()
+            self._write_record()
 
-    def _tell_ends(self) -> None:
-        """Call the --on-end commands of detached runs: nobody else may be there to do it."""
-        if self._telling.is_alive() or not self._home.detached.exists():
+    def _start_on_end(self) -> None:
+        """Call the --on-end commands of detached runs in a thread: no command may watch them."""
+        if self._on_end_thread.is_alive() or not self._home.detached.exists():
             return
-        self._telling = threading.Thread(target=_tell_ends, args=[self._database], name="on-end", daemon=True)
-        self._telling.start()
+        self._on_end_thread = threading.Thread(
+            target=_call_on_end, args=[self._database], name="on-end", daemon=True
+        )
+        self._on_end_thread.start()
 
-    def _is_left_alone(self) -> bool:
-        """Take the watchers' lock for good when nobody holds it, unless a detached run needs the engine."""
+    def _can_end(self) -> bool:
+        """Return whether no command and no detached run needs the engine; if so, keep the attached lock.
+
+        With that lock taken, a command that starts now waits until this engine has ended.
+        """
         if not self._attached.try_exclusive():
             return False
         if self._home.detached.exists():
-            if self._load is None or not self._load.is_any:
-                self._look()  # a run may have begun since the last look
-            if self._load and self._load.is_any:
+            if self._workload is None or not self._workload.has_work:
+                self._check()  # a run may have started since the last check
+            if self._workload and self._workload.has_work:
                 self._attached.release()
                 return False
-            self._tell_ends()
-            self._telling.join()
+            self._start_on_end()
+            self._on_end_thread.join()
             self._home.detached.unlink(missing_ok=True)
         return True
 
-    def _tell(self) -> None:
+    def _write_record(self) -> None:
         key = self._settings.api_key
         record.write(
             self._home.engine_json,
@@ -194,8 +205,8 @@ class Engine:
                 pid=os.getpid(),
                 started_at=self._started_at,
                 socket=str(self._home.socket),
-                valkey=self._crew.valkey_pid,
-                workers=tuple(worker.pid for worker in self._crew.workers),
+                valkey=self._children.valkey_pid,
+                workers=tuple(worker.pid for worker in self._children.workers),
                 key_fingerprint=key.fingerprint if key else None,
                 base_url=self._settings.base_url,
                 token=self._token,
@@ -203,15 +214,15 @@ class Engine:
         )
 
 
-def _tell_ends(database: Database) -> None:
+def _call_on_end(database: Database) -> None:
     from runner.embedded import on_end
 
-    for trouble in on_end.call_for_detached(database, to=sys.stderr):
-        log.warning("on_end.failed cause=%s", trouble)
+    for problem in on_end.call_for_detached(database, to=sys.stderr):
+        log.warning("on_end.failed cause=%s", problem)
 
 
-def rotate(home: Home) -> None:
-    """Keep one older file of each log. They are emptied in place: several processes append to them."""
+def rotate_logs(home: Home) -> None:
+    """Copy each log over LOG_BYTES_MAX to one older file and truncate it: several processes append to it."""
     for path in (home.engine_log, home.valkey_log):
         if path.exists() and path.stat().st_size > LOG_BYTES_MAX:
             shutil.copyfile(path, path.with_suffix(".log.1"))
@@ -219,28 +230,28 @@ def rotate(home: Home) -> None:
 
 
 def main() -> int:
-    """Run the engine of the state folder in force, unless there is one; return the exit code."""
+    """Run the engine of the configured state folder, unless one runs already; return the exit code."""
     os.umask(0o077)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of its own parts at length
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # its INFO lines are of no use here
     settings = settings_of.load(os.environ, Path.cwd())
     home = Home(settings.home)
     home.prepare()
     lock = home.engine_lock()
-    if not _took(lock):
+    if not _try_lock(lock):
         return 0
-    rotate(home)
+    rotate_logs(home)
     engine = Engine(settings, home, sys.argv[1:] or processes.WORKER)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: engine.stop())
-    signal.signal(signal.SIGCHLD, lambda *_: None)  # only so that a death wakes the loop
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # a handler, so that a child's death wakes the loop
     try:
         engine.begin()
         engine.work()
     except UserError as error:
         log.error("%s; %s", error.what, error.fix)
         return error.exit_code
-    except Exception as error:  # noqa: BLE001 - the last door: a bug is told, and its report is kept
+    except Exception as error:  # noqa: BLE001 - top of the process: log the bug and write its report
         log.error("engine.bug cause=%s report=%s", *bug_report.write(error))
         return ExitCode.BUG
     finally:
@@ -248,8 +259,8 @@ def main() -> int:
     return 0
 
 
-def _took(lock: Lock) -> bool:
-    """Take the engine's lock; once more if a command was just looking whether it is free."""
+def _try_lock(lock: Lock) -> bool:
+    """Try to take the engine lock; a few times, as a command that tests the lock holds it for a moment."""
     for _ in range(5):
         if lock.try_exclusive():
             return True

@@ -1,4 +1,4 @@
-"""Whether a folder lies on a disk of this machine: SQLite and sockets need that (sqlite.org/wal.html)."""
+"""Detects network file systems. SQLite's WAL and sockets need a local disk (sqlite.org/wal.html)."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _OCTAL: Final = re.compile(r"\\([0-7]{3})")
 
 
 def network_file_system(folder: Path) -> str | None:
-    """Return the name of the network file system that an absolute path is on; None where it is on none.
+    """Return the type of the network file system that an absolute path is on, else None.
 
-    Without Linux's list of mounts nobody knows: None.
+    None also where there is no /proc/self/mountinfo (not Linux).
     """
     try:
         mounts = _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape")
@@ -32,14 +32,19 @@ def network_file_system(folder: Path) -> str | None:
 
 
 def kind_of(folder: Path, mounts: str) -> str:
-    """Find a path's file system in the text of /proc/self/mountinfo (proc_pid_mountinfo(5)); "" for none."""
+    """Return the file system type of a path; "" when no mount fits.
+
+    `mounts` is the text of /proc/self/mountinfo (proc_pid_mountinfo(5)). The innermost mount counts.
+    """
     found, depth = "", -1
     for line in mounts.splitlines():
-        left, _, right = line.partition(" - ")
-        fields = left.split(" ")
-        if len(fields) < 5 or not right:
+        mount_fields, _, type_fields = line.partition(" - ")
+        fields = mount_fields.split(" ")
+        if len(fields) < 5 or not type_fields:
             continue
         mounted_at = Path(_OCTAL.sub(lambda octal: chr(int(octal[1], 8)), fields[4]))
-        if folder.is_relative_to(mounted_at) and len(mounted_at.parts) >= depth:  # a later one covers it
-            found, depth = right.split(" ")[0], len(mounted_at.parts)
+        if (
+            folder.is_relative_to(mounted_at) and len(mounted_at.parts) >= depth
+        ):  # the later mount hides the other
+            found, depth = type_fields.split(" ")[0], len(mounted_at.parts)
     return found

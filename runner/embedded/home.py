@@ -1,4 +1,4 @@
-"""The state folder: what lies where in it, and that it is private to its owner."""
+"""The state folder: the paths and locks in it, and its checks. Only its owner can read it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FIX = "name another folder with RUNNER_HOME"
-_WHY = {
+_REASONS = {
     errno.ENOSPC: "its disk is full",
     errno.EDQUOT: "your quota on its disk is used up",
     errno.EROFS: "its disk is read-only",
@@ -28,7 +28,7 @@ _WHY = {
 
 
 class Home:
-    """One state folder. Nothing is touched before `prepare`."""
+    """Paths and locks of one state folder. Only `prepare` creates or changes files."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -45,47 +45,47 @@ class Home:
         self.socket = socket_path(path)
 
     def look(self) -> Path:
-        """Return the folder, or the nearest one above it that exists; nothing is changed.
+        """Check whether the folder can be used; return it, or the nearest parent that exists.
 
-        Raises UsageError with the sentence that `prepare` would raise.
+        Changes nothing. Raises the UsageError that `prepare` would raise.
         """
-        self._need_local()
+        self._require_local()
         try:
             nearest = next(folder for folder in (self.path, *self.path.parents) if folder.exists())
             disk = os.statvfs(nearest)
         except OSError as error:
-            raise self._unfit(error.errno or 0) from None
+            raise self._unusable(error.errno or 0) from None
         if nearest == self.path:
-            _need_own(nearest, nearest.stat())
+            _require_owner(nearest, nearest.stat())
         if not nearest.is_dir():
-            raise self._unfit(errno.ENOTDIR)
+            raise self._unusable(errno.ENOTDIR)
         if disk.f_flag & os.ST_RDONLY:
-            raise self._unfit(errno.EROFS)
+            raise self._unusable(errno.EROFS)
         if not os.access(nearest, os.W_OK | os.X_OK):
-            raise self._unfit(errno.EACCES)
+            raise self._unusable(errno.EACCES)
         if disk.f_bavail == 0:
-            raise self._unfit(errno.ENOSPC)
+            raise self._unusable(errno.ENOSPC)
         return nearest
 
     def prepare(self) -> None:
-        """Make the folder and what belongs in it, mode 0700.
+        """Create the folder and its subfolders with mode 0700, and test that a file can be written.
 
-        Raises UsageError, in a sentence, when it is another user's, cannot be written, or is not local.
+        Raises UsageError when the folder belongs to another user, cannot be written, or is not local.
         """
-        self._need_local()
+        self._require_local()
         try:
-            _private(self.path, parents=True)
+            _make_private(self.path, parents=True)
             for folder in (self.spool, self.logs, self.valkey, self.locks):
                 folder.mkdir(mode=0o700, exist_ok=True)
             probe = self.path / f".probe-{os.getpid()}"
             probe.write_bytes(bytes(4096))
             probe.unlink()
         except OSError as error:
-            raise self._unfit(error.errno or 0) from None
+            raise self._unusable(error.errno or 0) from None
         if self.socket.parent != self.path:
             self._prepare_socket_folder()
 
-    def _need_local(self) -> None:
+    def _require_local(self) -> None:
         kind = network_file_system(self.path)
         if kind is not None:
             raise UsageError(
@@ -94,30 +94,30 @@ class Home:
                 fix="name a folder on a disk of this machine with RUNNER_HOME",
             )
 
-    def _unfit(self, number: int) -> UsageError:
-        why = _WHY.get(number) or os.strerror(number).lower()
-        return UsageError(f"the state folder {self.path} cannot be used: {why}", fix=_FIX)
+    def _unusable(self, error_number: int) -> UsageError:
+        reason = _REASONS.get(error_number) or os.strerror(error_number).lower()
+        return UsageError(f"the state folder {self.path} cannot be used: {reason}", fix=_FIX)
 
     def engine_lock(self) -> Lock:
-        """Return the lock that the one engine holds alone."""
+        """Return the lock that a running engine holds exclusively."""
         return Lock(self.locks / "engine.lock")
 
     def attached_lock(self) -> Lock:
-        """Return the lock that watching commands share, and that an ending engine takes alone."""
+        """Return the lock that commands hold shared; the engine takes it exclusively to end."""
         return Lock(self.locks / "attached.lock")
 
     def watchers_lock(self) -> Lock:
-        """Return the lock that watching commands share to learn of each other; the engine never takes it."""
+        """Return the lock by which commands detect each other (shared); the engine never takes it."""
         return Lock(self.locks / "watchers.lock")
 
     def load_lock(self, sha256: str) -> Lock:
-        """Return the lock of a command that loads the input with this sha256."""
+        """Return the lock that a command holds while it loads the input with this sha256."""
         return Lock(self.locks / f"load-{sha256}.lock")
 
     def _prepare_socket_folder(self) -> None:
         folder = self.socket.parent
         try:
-            _private(folder, parents=False)
+            _make_private(folder, parents=False)
         except OSError as error:
             raise UsageError(
                 f"the folder of Valkey's socket, {folder}, cannot be used: {error.strerror}",
@@ -125,16 +125,16 @@ class Home:
             ) from None
 
 
-def _private(folder: Path, *, parents: bool) -> None:
+def _make_private(folder: Path, *, parents: bool) -> None:
     folder.mkdir(mode=0o700, parents=parents, exist_ok=True)
-    found = folder.stat() if parents else folder.lstat()
-    _need_own(folder, found)
-    if stat.S_IMODE(found.st_mode) & 0o077:
+    status = folder.stat() if parents else folder.lstat()
+    _require_owner(folder, status)
+    if stat.S_IMODE(status.st_mode) & 0o077:
         folder.chmod(0o700)
 
 
-def _need_own(folder: Path, found: os.stat_result) -> None:
-    if stat.S_ISDIR(found.st_mode) and found.st_uid != os.getuid():
+def _require_owner(folder: Path, status: os.stat_result) -> None:
+    if stat.S_ISDIR(status.st_mode) and status.st_uid != os.getuid():
         raise UsageError(f"the folder {folder} belongs to another user", fix=_FIX)
-    if stat.S_ISLNK(found.st_mode):
+    if stat.S_ISLNK(status.st_mode):
         raise UsageError(f"the folder {folder} is a link, which anybody may have made", fix=_FIX)

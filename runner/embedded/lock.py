@@ -1,4 +1,4 @@
-"""Locks that the kernel keeps: they end with the process that holds them, kill -9 included."""
+"""File locks (flock). The kernel releases them when the holding process ends, even by kill -9."""
 
 from __future__ import annotations
 
@@ -11,44 +11,44 @@ if TYPE_CHECKING:
 
 
 class Lock:
-    """One flock on a file, held through this object. Children never inherit it (close-on-exec)."""
+    """One flock on a file, held while this object has the file open. Not inherited (close-on-exec)."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file: int | None = None
+        self._fd: int | None = None
 
     def try_exclusive(self) -> bool:
-        """Take the lock alone if nobody else holds it; return whether it is ours."""
+        """Try to take the lock exclusively without waiting; return whether that succeeded."""
         return self._try(fcntl.LOCK_EX)
 
     def exclusive(self) -> None:
-        """Take the lock alone; wait for it."""
+        """Take the lock exclusively; wait for it."""
         fcntl.flock(self._open(), fcntl.LOCK_EX)
 
     def shared(self) -> None:
-        """Take the lock together with others; wait while somebody holds it alone."""
+        """Take the lock shared; wait while another process holds it exclusively."""
         fcntl.flock(self._open(), fcntl.LOCK_SH)
 
     def is_held_alone(self) -> bool:
-        """Say whether another holder has it alone. Ask this only of a lock that this object does not hold."""
-        free = self._try(fcntl.LOCK_SH)
+        """Return whether another holder has the lock exclusively. Releases what this object holds."""
+        is_free = self._try(fcntl.LOCK_SH)
         self.release()
-        return not free
+        return not is_free
 
     def release(self) -> None:
-        """Let go of the lock, if it is held."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        """Release the lock, if this object holds it."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
 
-    def _try(self, how: int) -> bool:
+    def _try(self, operation: int) -> bool:
         try:
-            fcntl.flock(self._open(), how | fcntl.LOCK_NB)
+            fcntl.flock(self._open(), operation | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
 
     def _open(self) -> int:
-        if self._file is None:
-            self._file = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        return self._file
+        if self._fd is None:
+            self._fd = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        return self._fd

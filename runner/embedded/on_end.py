@@ -1,6 +1,6 @@
-"""`--on-end CMD`: the user's command, called once for each end of a run, whoever sees that end.
+"""`--on-end CMD`: calls the user's command once for each end of a run, from a command or the engine.
 
-An end is that nothing more happens by itself: finished, cancelled, or paused, where a person is needed.
+A run has ended when it does not go on by itself: finished, cancelled, or paused until a person acts.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ TIMEOUT_S: Final = 60.0
 
 
 def call(database: Database, run_id: int, *, to: IO[Any]) -> str | None:
-    """Call the command of a run that has come to an end, unless that was done for this end.
+    """Call the --on-end command of a run that has ended, unless it was called for this end before.
 
     It runs in the shell, with RUN_ID, RUN_NAME, RUN_STATE, RUN_PAUSED_BY, RUN_EXIT_CODE and RUN_OUTPUT in its
-    environment and the run's summary on stdin; what it prints goes to `to`. Return what went wrong, if
-    anything did: that changes nothing for the run.
+    environment and the run's summary as JSON on stdin; its output goes to `to`. Return what went wrong, else
+    None. A failure changes nothing in the run.
     """
     with database.write() as connection:
         run, counts = runs.find(connection, run_id), counters.read(connection, run_id)
@@ -43,16 +43,16 @@ def call(database: Database, run_id: int, *, to: IO[Any]) -> str | None:
             return None
         if not runs.claim_end(connection, run_id, database.now_ms()):
             return None
-        told = run_summary(connection, run, counts, _files(run))
-    facts = _facts(run, counters.states(counts))
-    return _run(run.options.on_end, orjson.dumps(told), os.environ | facts, to)
+        summary = run_summary(connection, run, counts, _files(run))
+    variables = _variables(run, counters.states(counts))
+    return _run(run.options.on_end, orjson.dumps(summary), os.environ | variables, to)
 
 
 def call_for_detached(database: Database, *, to: IO[Any]) -> list[str]:
-    """Call the commands of runs that were set to work with --detach; return what went wrong."""
+    """Call the commands of ended runs that were started with --detach; return what went wrong, one each."""
     with database.read() as connection:
-        found = [run.id for run in runs.with_on_end(connection) if run.options.is_detached]
-    return [trouble for run_id in found if (trouble := call(database, run_id, to=to))]
+        run_ids = [run.id for run in runs.with_on_end(connection) if run.options.is_detached]
+    return [problem for run_id in run_ids if (problem := call(database, run_id, to=to))]
 
 
 def _run(command: str, stdin: bytes, environment: Mapping[str, str], to: IO[Any]) -> str | None:
@@ -78,9 +78,9 @@ def _run(command: str, stdin: bytes, environment: Mapping[str, str], to: IO[Any]
     return f"--on-end ended with exit code {process.returncode}" if process.returncode else None
 
 
-def _facts(run: RunRow, states: Mapping[JobState, int]) -> dict[str, str]:
+def _variables(run: RunRow, states: Mapping[JobState, int]) -> dict[str, str]:
     code = of_run(run.state, run.pause_reason, failed=states[JobState.FAILED], held=states[JobState.HELD])
-    facts = {
+    variables = {
         "RUN_ID": str(run.id),
         "RUN_NAME": run.name,
         "RUN_STATE": str(run.state),
@@ -88,7 +88,7 @@ def _facts(run: RunRow, states: Mapping[JobState, int]) -> dict[str, str]:
         "RUN_EXIT_CODE": str(code.value),
         "RUN_OUTPUT": run.output_path or "",
     }
-    return {name: value.replace("\0", "\ufffd") for name, value in facts.items()}
+    return {name: value.replace("\0", "\ufffd") for name, value in variables.items()}
 
 
 def _files(run: RunRow) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
-"""Children that cannot outlive their parent, and the end of those that did.
+"""Child processes that end with their parent, and the killing of orphans of a dead engine.
 
-Two cords, since each has a hole: the kernel's parent-death signal (Linux; it follows the parent's *thread*,
-so spawn from the main thread alone) and a pipe that the parent holds open (any system; needs a reader).
+Two ways, since each has a gap: the kernel's parent-death signal (Linux; it follows the parent's *thread*,
+so spawn from the main thread only) and a pipe that the parent keeps open (any system; a thread reads it).
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 
 PARENT: Final = "RUNNER_ENGINE_PID"
 TOKEN: Final = "RUNNER_ENGINE_TOKEN"  # noqa: S105 - the name of a variable
-# Not `-m runner.worker`: Celery finds the tasks by module name, and would make them a second time.
-# -P: no module of the user's folder is ours. For the collector see importing.py.
-_BEGIN: Final = "import gc; gc.disable(); from runner.worker import main; gc.freeze(); gc.enable(); main()"
-WORKER: Final = (sys.executable, "-P", "-c", _BEGIN)
-# glibc learns to keep what large blocks took; a worker that has sent some images would stay large.
+# Not `-m runner.worker`: Celery finds tasks by module name, and would define them a second time.
+# -P: modules in the user's current folder are not imported. gc: as in gc_pause.py.
+_WORKER_MAIN: Final = (
+    "import gc; gc.disable(); from runner.worker import main; gc.freeze(); gc.enable(); main()"
+)
+WORKER: Final = (sys.executable, "-P", "-c", _WORKER_MAIN)
+# By default glibc raises this threshold with use, and a worker that has sent images would keep their memory.
 MEMORY: Final = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
 LEFTOVER_S: Final = 5.0
 _PR_SET_PDEATHSIG: Final = 1
@@ -35,9 +37,10 @@ _libc = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded here: n
 
 
 def spawn(command: Sequence[str], env: Mapping[str, str], *, log: int) -> subprocess.Popen[bytes]:
-    """Start a child that dies with this process; its output goes to `log`, its stdin is the pipe.
+    """Start a child process that ends with this one; `log` is the file descriptor of its output.
 
-    Call it from the main thread of a process without other threads. A Python child calls `die_with_parent`.
+    Its stdin is a pipe. Call this from the main thread of a process without other threads. A Python child
+    calls `die_with_parent`.
     """
     return subprocess.Popen(  # noqa: S603 - the command is ours
         command,
@@ -45,33 +48,33 @@ def spawn(command: Sequence[str], env: Mapping[str, str], *, log: int) -> subpro
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=log,
-        start_new_session=True,  # Ctrl-C is for the command; the engine ends its children in order
-        preexec_fn=partial(_tie_to, os.getpid()),  # noqa: PLW1509 - there are no threads here
+        start_new_session=True,  # Ctrl-C must reach the command only; the engine ends its children in order
+        preexec_fn=partial(_die_with, os.getpid()),  # noqa: PLW1509 - there are no threads here
     )
 
 
 def release(child: subprocess.Popen[bytes]) -> None:
-    """Let a child go on that waits in `die_with_parent`."""
-    with contextlib.suppress(BrokenPipeError):  # it is dead already, and will be found so
+    """Let a child that waits in `die_with_parent` go on."""
+    with contextlib.suppress(BrokenPipeError):  # it has died; the next check finds that
         os.write(child.stdin.fileno(), b"\n") if child.stdin else None
 
 
 def die_with_parent() -> None:
-    """In a child of the engine: tie this process to it, then wait for its word to begin.
+    """Make this child of the engine end with it, then wait until the engine calls `release`.
 
-    First call of a child's main. Without an engine above (a worker started by hand) it does nothing.
+    The first call in a child's main. Does nothing in a worker that no engine started.
     """
-    parent = os.environ.get(PARENT)
-    if parent is None:
+    parent_pid = os.environ.get(PARENT)
+    if parent_pid is None:
         return
-    _tie_to(int(parent))
+    _die_with(int(parent_pid))
     if not os.read(0, 1):
         os._exit(1)
     threading.Thread(target=_exit_at_end_of_pipe, name="lifeline", daemon=True).start()
 
 
 def dispose(child: subprocess.Popen[bytes]) -> None:
-    """Kill a child if it still runs, and let go of all that it held."""
+    """Kill a child if it still runs, wait for its end, and close its stdin pipe."""
     child.kill()
     child.wait()
     if child.stdin:
@@ -79,30 +82,30 @@ def dispose(child: subprocess.Popen[bytes]) -> None:
 
 
 def kill_leftovers(token: str) -> int:
-    """Kill every process that a dead engine started, known by the token in its environment; count them.
+    """Kill every process that a dead engine started; return how many, when they and their locks are gone.
 
-    Only where /proc shows environments. A handle is taken before the look, so that no reused pid is hit.
-    Returns when they are gone, with all the locks they held.
+    They have the engine's token in their environment. Works only where /proc shows environments. The pidfd is
+    opened before the environment is read, so that a reused pid is never killed.
     """
-    mark = f"{TOKEN}={token}".encode()
+    variable = f"{TOKEN}={token}".encode()
     killed = 0
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # another user's, or gone in the meantime
-            handle = os.pidfd_open(int(folder.name))
+            pidfd = os.pidfd_open(int(folder.name))
             try:
-                if mark in (folder / "environ").read_bytes().split(b"\0"):
-                    signal.pidfd_send_signal(handle, signal.SIGKILL)
-                    select.select([handle], [], [], LEFTOVER_S)
+                if variable in (folder / "environ").read_bytes().split(b"\0"):
+                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                    select.select([pidfd], [], [], LEFTOVER_S)
                     killed += 1
             finally:
-                os.close(handle)
+                os.close(pidfd)
     return killed
 
 
-def _tie_to(parent: int) -> None:
+def _die_with(parent_pid: int) -> None:
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before we asked
+    if os.getppid() != parent_pid:  # it died before prctl was called
         os._exit(1)
 
 

@@ -1,4 +1,4 @@
-"""engine.json: what a ready engine says of itself to the commands."""
+"""engine.json: the record by which commands find a ready engine. Written by the engine alone."""
 
 from __future__ import annotations
 
@@ -13,29 +13,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineRecord:
-    """A ready engine: its processes, its socket, and whose key it uses where."""
+    """One ready engine. The field names are the keys of engine.json."""
 
     pid: int
+    # Unix time in seconds.
     started_at: float
+    # Path of Valkey's unix socket.
     socket: str
+    # Pids of the child processes.
     valkey: int
     workers: tuple[int, ...]
     key_fingerprint: str | None
     base_url: str
+    # Random hex; every child process has it in its environment.
     token: str
 
 
 def write(path: Path, record: EngineRecord) -> None:
-    """Replace the file, whole or not at all."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.write_text(json.dumps(asdict(record), indent=1) + "\n", encoding="utf-8")
-    fresh.replace(path)
+    """Replace the file atomically."""
+    new_file = path.with_name(f".{path.name}.{os.getpid()}")
+    new_file.write_text(json.dumps(asdict(record), indent=1) + "\n", encoding="utf-8")
+    new_file.replace(path)
 
 
 def read(path: Path) -> EngineRecord | None:
-    """Return what the engine says; None when there is nothing, or nothing of this form."""
+    """Return the engine's record; None when the file is missing or has another form."""
     try:
-        said = json.loads(path.read_bytes())
-        return EngineRecord(**{**said, "workers": tuple(said["workers"])})
+        fields = json.loads(path.read_bytes())
+        return EngineRecord(**{**fields, "workers": tuple(fields["workers"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None

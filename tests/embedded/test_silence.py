@@ -1,4 +1,4 @@
-"""A worker without signs of life is found by the engine's own clock, and by nothing else."""
+"""Stall detection: a worker without new heartbeats is found, by the engine's monotonic clock alone."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from runner.embedded.silence import SILENT_S, Silence
 
 
 def test_only_who_gives_no_new_sign_for_long_is_silent() -> None:
-    """Whatever the wall clock writes into the signs; a new process is given its time."""
-    now = [0.0]
-    silence = Silence(lambda: now[0])
-    assert silence.broken_by({1: 1_000, 2: 1_000}, [1, 2, 3]) == []
-    now[0] = SILENT_S
-    assert silence.broken_by({1: 1_000, 2: 5}, [1, 2, 3]) == []
-    now[0] = SILENT_S + 1
-    assert silence.broken_by({1: 1_000, 2: 5}, [1, 2, 3]) == [1]
-    assert silence.broken_by({1: 1_001, 2: 5}, [1, 2, 3]) == []
-    now[0] = 3 * SILENT_S
-    assert silence.broken_by({1: 1_001, 2: 6, 3: 1}, [1, 2, 3]) == [1]
+    """Only changes of a heartbeat count, not its value; a process without one is still starting."""
+    now_s = [0.0]
+    detector = Silence(lambda: now_s[0])
+    assert detector.broken_by({1: 1_000, 2: 1_000}, [1, 2, 3]) == []
+    now_s[0] = SILENT_S
+    assert detector.broken_by({1: 1_000, 2: 5}, [1, 2, 3]) == []
+    now_s[0] = SILENT_S + 1
+    assert detector.broken_by({1: 1_000, 2: 5}, [1, 2, 3]) == [1]
+    assert detector.broken_by({1: 1_001, 2: 5}, [1, 2, 3]) == []
+    now_s[0] = 3 * SILENT_S
+    assert detector.broken_by({1: 1_001, 2: 6, 3: 1}, [1, 2, 3]) == [1]
 
 
 def test_a_frozen_worker_can_be_killed() -> None:
