@@ -15,16 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyInfo:
-    """What `/v1/api-key` said. Everything but `reply` is None, False or empty where it said nothing of it.
+    """What `/v1/api-key` said. `team_id` is None where it did not say.
 
     `blocked`: the key or its team is blocked or disabled.
     """
 
     reply: Reply
     team_id: str | None
-    name: str | None
     blocked: bool
-    acls: tuple[str, ...]
 
 
 def key_name(settings: Settings) -> str:
@@ -37,15 +35,12 @@ async def api_key_info(api: XAI) -> KeyInfo:
     reply = await api.get("/api-key")
     said = error_body.load(reply.body) if reply.status == 200 else None
     facts: dict[str, Any] = said if isinstance(said, dict) else {}
-    acls = facts.get("acls")
     return KeyInfo(
         reply=reply,
         team_id=_text(facts.get("team_id")),
-        name=_text(facts.get("name")),
         blocked=any(
             facts.get(word) is True for word in ("team_blocked", "api_key_blocked", "api_key_disabled")
         ),
-        acls=tuple(acl for acl in acls if isinstance(acl, str)) if isinstance(acls, list) else (),
     )
 
 

@@ -41,40 +41,37 @@ def open_(
 
     `slots` (the limiter's slot names) and `reserves` (ticks) are by job id.
     """
-    if leases:
-        bulk.execute(
-            connection,
-            [
-                *_KEY,
-                ("lane", "TEXT"),
-                ("worker", "INT"),
-                ("slot", "TEXT"),
-                ("reserve", "BIGINT"),
-                ("at", "BIGINT"),
-            ],
-            [
-                (
-                    lease.job_id,
-                    lease.attempt,
-                    LANE,
-                    worker,
-                    slots.get(lease.job_id) or None,
-                    reserves.get(lease.job_id),
-                    now_ms,
-                )
-                for lease in leases
-            ],
-            "INSERT INTO attempts (job_id, attempt, lane, worker, slot, reserved_ticks, outcome,"
-            " marked_at_ms, polls)"
-            " SELECT job_id, attempt, lane, worker, slot, reserve, 'marked', at, 0 FROM v"
-            " WHERE job_id IS NOT NULL ON CONFLICT (job_id, attempt) DO NOTHING",
-        )
+    bulk.execute(
+        connection,
+        [
+            *_KEY,
+            ("lane", "TEXT"),
+            ("worker", "INT"),
+            ("slot", "TEXT"),
+            ("reserve", "BIGINT"),
+            ("at", "BIGINT"),
+        ],
+        [
+            (
+                lease.job_id,
+                lease.attempt,
+                LANE,
+                worker,
+                slots.get(lease.job_id) or None,
+                reserves.get(lease.job_id),
+                now_ms,
+            )
+            for lease in leases
+        ],
+        "INSERT INTO attempts (job_id, attempt, lane, worker, slot, reserved_ticks, outcome,"
+        " marked_at_ms, polls)"
+        " SELECT job_id, attempt, lane, worker, slot, reserve, 'marked', at, 0 FROM v"
+        " WHERE job_id IS NOT NULL ON CONFLICT (job_id, attempt) DO NOTHING",
+    )
 
 
 def reserved(connection: Connection, keys: Sequence[tuple[int, int]]) -> dict[int, int]:
     """Return the reserved ticks of some (job, attempt), by job; those without a reservation are left out."""
-    if not keys:
-        return {}
     found = bulk.execute(
         connection,
         _KEY,
@@ -88,8 +85,6 @@ def reserved(connection: Connection, keys: Sequence[tuple[int, int]]) -> dict[in
 
 def accepted(connection: Connection, rows: Sequence[tuple[int, int, str, int, int]]) -> list[int]:
     """Write (job, attempt, request_id, sent_at_ms, accepted_at_ms); return the jobs that had no id yet."""
-    if not rows:
-        return []
     found = bulk.execute(
         connection,
         [*_KEY, ("request_id", "TEXT"), ("sent", "BIGINT"), ("accepted", "BIGINT")],
@@ -104,35 +99,34 @@ def accepted(connection: Connection, rows: Sequence[tuple[int, int, str, int, in
 
 def ended(connection: Connection, event: Event, rows: Sequence[Back]) -> None:
     """Write the outcome of attempts that ended without a result."""
-    if rows:
-        bulk.execute(
-            connection,
-            [
-                *_KEY,
-                ("outcome", "TEXT"),
-                ("status", "INT"),
-                ("code", "TEXT"),
-                ("message", "TEXT"),
-                ("at", "BIGINT"),
-                ("possible", "BIGINT"),
-            ],
-            [
-                (
-                    row.lease.job_id,
-                    row.lease.attempt,
-                    event,
-                    row.cause.http_status,
-                    row.cause.code,
-                    row.cause.message.replace("\0", "\ufffd"),
-                    row.at_ms,
-                    row.possible_ticks,
-                )
-                for row in rows
-            ],
-            f"UPDATE attempts SET outcome = v.outcome, {_POLLS}, http_status = v.status, error_code = v.code,"
-            " error_message = v.message, collected_at_ms = v.at, possible_ticks = v.possible"
-            " FROM v WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
-        )
+    bulk.execute(
+        connection,
+        [
+            *_KEY,
+            ("outcome", "TEXT"),
+            ("status", "INT"),
+            ("code", "TEXT"),
+            ("message", "TEXT"),
+            ("at", "BIGINT"),
+            ("possible", "BIGINT"),
+        ],
+        [
+            (
+                row.lease.job_id,
+                row.lease.attempt,
+                event,
+                row.cause.http_status,
+                row.cause.code,
+                row.cause.message.replace("\0", "\ufffd"),
+                row.at_ms,
+                row.possible_ticks,
+            )
+            for row in rows
+        ],
+        f"UPDATE attempts SET outcome = v.outcome, {_POLLS}, http_status = v.status, error_code = v.code,"
+        " error_message = v.message, collected_at_ms = v.at, possible_ticks = v.possible"
+        " FROM v WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
+    )
 
 
 class Bound(NamedTuple):
@@ -196,8 +190,6 @@ def priced(connection: Connection, rows: Sequence[Settled]) -> None:
 
 
 def _write(connection: Connection, rows: Sequence[Settled], change: str) -> None:
-    if not rows:
-        return
     bulk.execute(
         connection,
         [

@@ -85,15 +85,14 @@ def abandon(
         change = f"{_FREE}, finished_at_ms = {int(now_ms)}"
         moved += _move(connection, rows, JobState.CANCELLED, change, deltas)
         bounds = [at_least(possible_ticks(row), row.reserved_ticks) for row in rows]
-        if rows:
-            bulk.execute(
-                connection,
-                [("job_id", "BIGINT"), ("attempt", "INT"), ("at", "BIGINT"), ("possible", "BIGINT")],
-                [(row.id, row.attempt, now_ms, ticks) for row, ticks in zip(rows, bounds, strict=True)],
-                f"UPDATE attempts SET outcome = '{_ABANDONED}', collected_at_ms = v.at,"
-                " possible_ticks = v.possible FROM v"
-                " WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
-            )
+        bulk.execute(
+            connection,
+            [("job_id", "BIGINT"), ("attempt", "INT"), ("at", "BIGINT"), ("possible", "BIGINT")],
+            [(row.id, row.attempt, now_ms, ticks) for row, ticks in zip(rows, bounds, strict=True)],
+            f"UPDATE attempts SET outcome = '{_ABANDONED}', collected_at_ms = v.at,"
+            " possible_ticks = v.possible FROM v"
+            " WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
+        )
         for row, ticks in zip(rows, bounds, strict=True):
             count_possible(run_id, ticks, deltas)
             deltas.add(run_id, "ticks", "reserved", -(row.reserved_ticks or 0))
@@ -180,13 +179,12 @@ def _pick(
 def _move(
     connection: Connection, rows: Sequence[Row[Any]], target: JobState, change: str, deltas: Deltas
 ) -> int:
-    if rows:
-        bulk.execute(
-            connection,
-            [("id", "BIGINT"), ("extra", "INT")],
-            [(row.id, _extra(row)) for row in rows],
-            f"UPDATE jobs SET state = '{target}', {change} FROM v WHERE jobs.id = v.id",
-        )
+    bulk.execute(
+        connection,
+        [("id", "BIGINT"), ("extra", "INT")],
+        [(row.id, _extra(row)) for row in rows],
+        f"UPDATE jobs SET state = '{target}', {change} FROM v WHERE jobs.id = v.id",
+    )
     for (run_id, source), n in Counter((run_of(row.id), row.state) for row in rows).items():
         deltas.moved(run_id, source, target, n)
     return len(rows)

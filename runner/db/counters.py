@@ -58,15 +58,14 @@ class Deltas:
         """Write the collected changes and clear them."""
         rows = [(*key, self._shard, n) for key, n in sorted(self._counts.items()) if n]
         self._counts.clear()
-        if rows:
-            bulk.execute(
-                connection,
-                [("run_id", "INT"), ("kind", "TEXT"), ("key", "TEXT"), ("shard", "INT"), ("n", "BIGINT")],
-                rows,
-                "INSERT INTO run_counters (run_id, kind, key, shard, n)"
-                " SELECT run_id, kind, key, shard, n FROM v WHERE run_id IS NOT NULL"
-                " ON CONFLICT (run_id, kind, key, shard) DO UPDATE SET n = run_counters.n + excluded.n",
-            )
+        bulk.execute(
+            connection,
+            [("run_id", "INT"), ("kind", "TEXT"), ("key", "TEXT"), ("shard", "INT"), ("n", "BIGINT")],
+            rows,
+            "INSERT INTO run_counters (run_id, kind, key, shard, n)"
+            " SELECT run_id, kind, key, shard, n FROM v WHERE run_id IS NOT NULL"
+            " ON CONFLICT (run_id, kind, key, shard) DO UPDATE SET n = run_counters.n + excluded.n",
+        )
 
 
 def read(connection: Connection, run_id: int, *kinds: str) -> dict[tuple[str, str], int]:

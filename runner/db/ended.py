@@ -50,7 +50,7 @@ def _pages(connection: Connection, first: int, last: int, page: int) -> Iterator
     placeholder = "?" if connection.dialect.name == "sqlite" else "%s"
     within = f"BETWEEN {placeholder} AND {placeholder}"
     query = (
-        "SELECT j.id, j.custom_id, j.state, j.error_code, j.attempt, j.spent, p.metadata,"
+        "SELECT j.id, j.custom_id, j.state, j.error_code, j.attempt, p.metadata,"
         " CASE j.state WHEN 'succeeded' THEN 200 ELSE a.http_status END, a.error_message,"
         " COALESCE(r.request_id, a.request_id), r.body"
         f" FROM jobs j JOIN payloads p ON p.job_id = j.id AND p.job_id {within}"

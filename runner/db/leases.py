@@ -53,7 +53,6 @@ class Leased:
     """A pending job that this process has leased to send."""
 
     lease: Lease
-    custom_id: str
     model: str
     prompt_tokens: int
     output_tokens_max: int | None
@@ -94,7 +93,7 @@ def lease_pending(
             f"{without_extras} ORDER BY id LIMIT :rows {_skip_locked(connection)})"
             " UPDATE jobs SET lease_owner = :worker, lease_until_ms = :until, lease_gen = lease_gen + 1"
             " WHERE id IN (SELECT id FROM c)"
-            " RETURNING id, lease_gen, attempt, custom_id, model, prompt_tokens, output_tokens_max,"
+            " RETURNING id, lease_gen, attempt, model, prompt_tokens, output_tokens_max,"
             " body_bytes, spent, extras"
         ),
         {
@@ -155,15 +154,14 @@ def claim_waiting(
 
 def release(connection: Connection, leases: Sequence[Lease]) -> None:
     """Release the leases of pending jobs that were not sent."""
-    if leases:
-        bulk.execute(
-            connection,
-            [("id", "BIGINT"), ("gen", "INT")],
-            [(lease.job_id, lease.gen) for lease in leases],
-            "UPDATE jobs SET lease_owner = NULL, lease_until_ms = NULL FROM v"
-            " WHERE jobs.id = v.id AND jobs.lease_gen = v.gen"
-            f" AND {bulk.unindexed('jobs.state', JobState.PENDING)}",
-        )
+    bulk.execute(
+        connection,
+        [("id", "BIGINT"), ("gen", "INT")],
+        [(lease.job_id, lease.gen) for lease in leases],
+        "UPDATE jobs SET lease_owner = NULL, lease_until_ms = NULL FROM v"
+        " WHERE jobs.id = v.id AND jobs.lease_gen = v.gen"
+        f" AND {bulk.unindexed('jobs.state', JobState.PENDING)}",
+    )
 
 
 def make_due(connection: Connection, now_ms: int) -> None:
@@ -188,7 +186,6 @@ def _skip_locked(connection: Connection) -> str:
 def _leased(row: Row[Any]) -> Leased:
     return Leased(
         lease=Lease(job_id=row.id, gen=row.lease_gen, attempt=row.attempt + 1),
-        custom_id=row.custom_id,
         model=row.model,
         prompt_tokens=row.prompt_tokens,
         output_tokens_max=row.output_tokens_max,

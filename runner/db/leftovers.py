@@ -26,12 +26,10 @@ class Leftover:
     output_tokens_max: int | None
     extras: int
     misses: int
-    settle_tries: int
 
 
 _SELECT = (
-    "SELECT id, lease_gen, attempt, state, model, prompt_tokens, output_tokens_max, extras, misses,"
-    " settle_tries FROM jobs"
+    "SELECT id, lease_gen, attempt, state, model, prompt_tokens, output_tokens_max, extras, misses FROM jobs"
 )
 
 
@@ -132,5 +130,4 @@ def _orphan(row: Row[Any]) -> Leftover:
         output_tokens_max=row.output_tokens_max,
         extras=row.extras,
         misses=row.misses,
-        settle_tries=row.settle_tries,
     )

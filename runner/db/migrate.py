@@ -1,4 +1,4 @@
-"""Migrations: upgrade a database to the newest schema, after a copy of an old file, and find schema drift."""
+"""Migrations: upgrade a database to the newest schema, after a copy of an old file."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from runner.db.session import Database
 from runner.rules.errors import UsageError
 
 if TYPE_CHECKING:
     from alembic.config import Config
-    from sqlalchemy import Connection
+
+    from runner.db.session import Database
 
 HEAD: Final = "0001"  # as in Alembic's scripts (a test compares them): so commands need not import Alembic
 COPIES_KEPT: Final = 2
@@ -85,24 +85,6 @@ def need_head(database: Database) -> None:
     raise UsageError(f"the database {shown} {is_at}, and this version needs {HEAD}", fix="runner db upgrade")
 
 
-def check(database: Database) -> list[str]:
-    """Return a line for each difference between the schema and tables.py, as the database describes both."""
-    from runner.db.tables import Base  # imports SQLAlchemy's ORM, for which other commands need not wait
-
-    with database.read() as connection:
-        found = _facts(connection)
-    scratch = Database("sqlite:///:memory:") if database.is_sqlite else database
-    with scratch.engine.connect() as connection:
-        if not database.is_sqlite:
-            connection.execute(text("CREATE SCHEMA runner_check"))
-            connection.execute(text("SET LOCAL search_path TO runner_check"))
-        Base.metadata.create_all(connection)
-        expected = _facts(connection)
-        connection.rollback()
-    missing = [f"not in the database: {fact}" for fact in sorted(expected - found)]
-    return missing + [f"not in tables.py: {fact}" for fact in sorted(found - expected)]
-
-
 @cache
 def _statements() -> list[str]:
     """Return the statements of schema.sql; cached, as the process may lose the right to read its program."""
@@ -161,28 +143,3 @@ def _copy(file: Path, home: Path, found: str) -> None:
     copies = sorted(home.glob(f"{file.name}.before-*"), key=lambda path: path.stat().st_mtime_ns)
     for old in copies[:-COPIES_KEPT]:
         old.unlink(missing_ok=True)
-
-
-def _facts(connection: Connection) -> set[str]:
-    """Return a line for every column, constraint and index of the schema."""
-    from sqlalchemy import inspect
-
-    inspector = inspect(connection)
-    facts = set()
-    for table in inspector.get_table_names():
-        if table == "alembic_version":
-            continue
-        for column in inspector.get_columns(table):
-            null = "NULL" if column["nullable"] else "NOT NULL"
-            default = "default" if column["default"] else "no default"
-            facts.add(f"{table}.{column['name']} {column['type']} {null} {default}")
-        key = inspector.get_pk_constraint(table)
-        facts.add(f"{table}: {key['name']} PRIMARY KEY {key['constrained_columns']}")
-        for unique in inspector.get_unique_constraints(table):
-            facts.add(f"{table}: {unique['name']} UNIQUE {unique['column_names']}")
-        for rule in inspector.get_check_constraints(table):
-            facts.add(f"{table}: {rule['name']} CHECK {rule['sqltext']}")
-        for index in inspector.get_indexes(table):
-            where = [str(v) for k, v in sorted(index["dialect_options"].items()) if k.endswith("_where")]
-            facts.add(f"{table}: {index['name']} INDEX {index['column_names']} {index['unique']} {where}")
-    return facts

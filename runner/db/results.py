@@ -27,8 +27,6 @@ class Received:
 
 def insert(connection: Connection, rows: Sequence[Received]) -> set[tuple[int, int]]:
     """Insert results; one that is stored already is not changed. Return the (job, attempt) of new ones."""
-    if not rows:
-        return set()
     found = bulk.execute(
         connection,
         [
@@ -49,8 +47,6 @@ def insert(connection: Connection, rows: Sequence[Received]) -> set[tuple[int, i
 
 def bodies(connection: Connection, job_ids: Sequence[int]) -> dict[int, tuple[bytes, str | None]]:
     """Return (request body, conversation id) by job."""
-    if not job_ids:
-        return {}
     rows = bulk.execute(
         connection,
         [("job_id", "BIGINT")],

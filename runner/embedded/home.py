@@ -32,7 +32,6 @@ class Home:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.db = path / "runner.db"
         self.spool = path / "spool"
         self.logs = path / "logs"
         self.valkey = path / "valkey"

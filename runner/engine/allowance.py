@@ -1,7 +1,7 @@
-"""Reservations: the ticks that an attempt sets aside before it is sent, and how answers improve that estimate.
+"""Reservations: the ticks that an attempt sets aside before it is sent, improved by what answers cost.
 
-Every attempt reserves, so that a budget that is set later knows what is in flight. Only runs with a budget are
-bounded by it, and only they take the lock (`record_attempts`).
+Every attempt reserves, so that a budget that is set later knows what is in flight. Only runs with a budget
+are bounded by it, and only they take the lock (`record_attempts`).
 """
 
 from __future__ import annotations

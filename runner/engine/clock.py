@@ -1,4 +1,4 @@
-"""The time that all hosts share: the database's, carried on by this machine's steady clock between two reads."""
+"""The time that all hosts share: the database's, carried on by the steady clock between two reads."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Collect: claim waiting jobs that are due, fetch each answer once, keep its bytes, then settle it.
 
-The bytes are in the spool before anything parses them. A GET is never cancelled, and the HTTP client never repeats
-one: the API hands an answer out exactly once.
+The bytes are in the spool before anything parses them. A GET is never cancelled, and the HTTP client never
+repeats one: the API hands an answer out exactly once.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ if TYPE_CHECKING:
     from runner.limiter.limiter import Slot
 
 CLAIM_ROWS = 300
-CHARGED_AHEAD = 8  # claimed jobs that wait, if polls need slots: a lease must not expire before its slot comes
+CHARGED_AHEAD = (
+    8  # claimed jobs that wait, if polls need slots: a lease must not expire before its slot comes
+)
 CLAIMED_AHEAD = 200  # claimed jobs that may wait for a connection while the next are claimed
 TOGETHER_S = 0.02  # answers that are due within this time are claimed together
 URGENT_MS = int(polling.URGENT_AFTER_S * 1000)
@@ -63,7 +65,7 @@ class Collected:
 
 
 def keep(connection: Connection, rows: Sequence[Collected], deltas: Deltas) -> set[int]:
-    """Store answers and settle their jobs; return the ids of the jobs that moved. Late results are only priced."""
+    """Store answers, settle their jobs; return the ids of those that moved. Late results are only priced."""
     moved = jobs.answered(connection, [(row.received, row.settled) for row in rows], deltas)
     late = [row.settled for row in rows if (row.settled.job_id, row.settled.attempt) not in moved]
     if late:
@@ -103,8 +105,8 @@ class Collect:
     async def _claim(self) -> bool:
         """Claim what is due and start the fetches; return whether more may be due now.
 
-        Answers near the end of their 24 hours go first. They are searched for every URGENT_LOOK_S, and while there
-        are more of them than one claim takes, nothing else is claimed.
+        Answers near the end of their 24 hours go first. They are searched for every URGENT_LOOK_S, and while
+        there are more of them than one claim takes, nothing else is claimed.
         """
         await self._wait_for_capacity()
         station, now_ms = self._station, self._station.now_ms()
@@ -126,7 +128,9 @@ class Collect:
             for job in found:
                 if postpone_s := 0.0 if urgent else self._postpone_s(job):
                     due_at_ms = now_ms + int(postpone_s * 1000)
-                    postponed.append(NotYet(lease=job.lease, due_at_ms=due_at_ms, misses=job.misses, asked=False))
+                    postponed.append(
+                        NotYet(lease=job.lease, due_at_ms=due_at_ms, misses=job.misses, asked=False)
+                    )
                 else:
                     to_fetch.append(job)
             # In the same transaction, so that no other move comes between the claim and this one.
@@ -170,7 +174,7 @@ class Collect:
             await self._fetch_ended.wait()
 
     async def _idle(self) -> None:
-        """Wait until a poll is due, at most IDLE_S; `collect_wakeup` ends the wait for one that is due earlier."""
+        """Wait until a poll is due, at most IDLE_S; `collect_wakeup` ends the wait for an earlier one."""
         station = self._station
         began = station.loop.time()
         while not station.stopping:
@@ -202,7 +206,9 @@ class Collect:
                 if charged and slot is None:
                     wait_s = max(wait_s, NO_SLOT_WAIT_S)
                 slot_expired = slot is not None and not station.limiter.usable(slot)
-                if station.disk.trouble():  # an answer that cannot be kept would be lost: it is handed out once
+                if (
+                    station.disk.trouble()
+                ):  # an answer that cannot be kept would be lost: it is handed out once
                     wait_s = max(wait_s, FULL_DISK_WAIT_S)
                 if station.stopping or wait_s > 0 or slot_expired or asked_at_ms > fetch_before_ms:
                     verdict = Verdict(outcome=Outcome.LATER, code=UNASKED, retry_after_s=max(wait_s, 0.0))
@@ -344,19 +350,25 @@ class Collect:
                 station.breaker.ended(job.lease.run_id, Door.FETCH, bad=True)
                 await self._requeue_lost(job, jobs.lost, Event.LOST, verdict, status)
             case Outcome.GENERATION_FAILED:
-                await self._requeue_lost(job, jobs.generation_failed, Event.GENERATION_FAILED, verdict, status)
+                await self._requeue_lost(
+                    job, jobs.generation_failed, Event.GENERATION_FAILED, verdict, status
+                )
             case _ if verdict.code == UNASKED:
                 await self._poll_again(job, jobs.later, verdict.retry_after_s or 0.0, job.misses, asked=False)
             case _:
                 await self._retry_later(job, verdict, asked_at_ms)
 
     async def _retry_later(self, job: Claimed, verdict: Verdict, asked_at_ms: int) -> None:
-        """Poll again after a backoff; from UNAVAILABLE_AFTER failures on, a run that only collects is set to waiting."""
+        """Poll again after a backoff; after UNAVAILABLE_AFTER failures a run that only collects waits."""
         station = self._station
         wait_s = retry.backoff_s(min(job.polls, 6), station.random.random(), verdict.retry_after_s)
         await self._poll_again(job, jobs.later, max(wait_s, 0.2), job.misses)
         in_a_row = self._failures.failed(asked_at_ms, station.now_ms())
-        if in_a_row >= AWAY_AFTER and verdict.code != "rate-limited" and station.only_collects(job.lease.run_id):
+        if (
+            in_a_row >= AWAY_AFTER
+            and verdict.code != "rate-limited"
+            and station.only_collects(job.lease.run_id)
+        ):
             await station.away(job.lease.run_id, verdict.message)
 
     async def _api_answered(self, run_id: int) -> None:
@@ -365,7 +377,9 @@ class Collect:
         if self._station.only_collects(run_id):
             await self._station.back(run_id)
 
-    async def _hold_for_person(self, job: Claimed, verdict: Verdict, status: int | None, *, code: str) -> None:
+    async def _hold_for_person(
+        self, job: Claimed, verdict: Verdict, status: int | None, *, code: str
+    ) -> None:
         """Hold a job whose answer can no longer come; a person decides whether to pay again."""
         verdict = replace(verdict, code=code)
         await self._requeue_lost(job, jobs.lost, Event.LOST, verdict, status, JobState.HELD)

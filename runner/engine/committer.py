@@ -1,8 +1,8 @@
 """Group commit: batches writes from many coroutines into one transaction per flush, in one thread.
 
-A coroutine passes one row and the function of `db` that writes such rows, and waits until it is durable. Rows
-with the same function share a statement; all that waits shares a transaction. While the database is unavailable
-the rows stay here and their coroutines wait, so that nothing new is fetched or sent.
+A coroutine passes one row and the function of `db` that writes such rows, and waits until it is durable.
+Rows with the same function share a statement; all that waits shares a transaction. While the database is
+unavailable the rows stay here and their coroutines wait, so that nothing new is fetched or sent.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ class Committer:
     async def ask(self, function: Ask[T]) -> T:
         """Run one function in the next transaction; return its result once that is durable.
 
-        It must be short and safe on any thread: on SQLite it runs on the event loop, on PostgreSQL on the thread
-        of the group commit (docs/decisions/0005). Raises what it raised.
+        It must be short and safe on any thread: on SQLite it runs on the event loop, on PostgreSQL on the
+        thread of the group commit (docs/decisions/0005). Raises what it raised.
         """
         future: asyncio.Future[T] = self._loop.create_future()
         with self._condition:
@@ -109,7 +109,7 @@ class Committer:
             return batch
 
     def _wait_for_more(self) -> None:
-        """Delay the flush up to LINGER_S so that more rows share it: a transaction costs as much as 20 rows."""
+        """Delay the flush up to LINGER_S so that more rows share it: it costs as much as 20 rows."""
         until = time.monotonic() + (LINGER_S if self._was_busy else QUIET_LINGER_S)
         while self._batch.rows < ROWS_SOON and not self._ending:
             left_s = until - time.monotonic()

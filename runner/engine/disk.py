@@ -1,4 +1,4 @@
-"""Whether the disk of the spool has space for an answer. Checked before a fetch: an answer is handed out once."""
+"""Whether the disk of the spool has space for an answer; checked before each fetch."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Upper bounds of the cost of answers whose usage is unknown: lost, unknown outcome, or without usage.
 
-A bound takes the largest prompt and output that are possible, at the highest price that the model's name may be
-billed by, so that an unknown bill never undercounts the budget.
+A bound takes the largest prompt and output that are possible, at the highest price that the model's name may
+be billed by, so that an unknown bill never undercounts the budget.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from runner.rules.prices import OwnPrices
 
 PROMPT_MARGIN = 4 / 3  # the estimate counts bytes; the API's tokenizer may find a third more
-OVERHEAD_TOKENS = 700  # hidden tokens, as measured on grok-4-0709; for models that the catalogue does not list
+OVERHEAD_TOKENS = (
+    700  # hidden tokens, as measured on grok-4-0709; for models that the catalogue does not list
+)
 LEARNT_SHARE = 0.99
 SAFETY_FEE_TICKS = 5 * 10**8  # $0.05 a violating request (xAI's pricing page); see docs/decisions/0008
 
@@ -79,5 +81,5 @@ def likely_ticks(
 
 
 def refusal_ticks(code: str) -> int:
-    """Return the ticks that a refusal may have cost: xAI may charge for a prompt that its safety check refused."""
+    """Return the ticks that a refusal may have cost: xAI may charge for what its safety check refused."""
     return SAFETY_FEE_TICKS if code == "safety" else 0

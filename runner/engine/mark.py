@@ -31,7 +31,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marked:
-    """`bodies`: body and conversation id of each recorded job, by job id. `is_short`: the budget refused others."""
+    """`bodies`: body and conversation id by job id. `is_short`: the budget refused others."""
 
     bodies: dict[int, tuple[bytes, str | None]]
     is_short: bool
@@ -50,9 +50,9 @@ def mark(
 ) -> Marked:
     """Move leased jobs of one run to `submitting`; release those that its bounds do not allow.
 
-    The bounds are `max_waiting`, against what is in flight now, and the budget. `scouts`: whether the cost of
-    these models' answers is still unknown. On PostgreSQL several processes may count at the same time: without
-    a budget each may exceed `max_waiting` by the jobs of one call.
+    The bounds are `max_waiting`, against what is in flight now, and the budget. `scouts`: whether the cost
+    of these models' answers is still unknown. On PostgreSQL several processes may count at the same time:
+    without a budget each may exceed `max_waiting` by the jobs of one call.
     """
     capacity = max(0, options.max_waiting - counters.out(connection, wanted[0].job.lease.run_id))
     allowed = wanted[:capacity]

@@ -1,8 +1,8 @@
 """Recovery: read the spool of a dead worker and bring its jobs to a known state.
 
-The furthest record of an attempt decides. An answer is stored. A request_id makes the job wait for its answer. A
-POST without a reply is an unknown outcome. An attempt that was recorded but never sent is pending again. After a
-loss of power the spool may lack records, so an attempt without any is an unknown outcome too.
+The furthest record of an attempt decides. An answer is stored. A request_id makes the job wait for its
+answer. A POST without a reply is an unknown outcome. An attempt that was recorded but never sent is pending
+again. After a loss of power the spool may lack records, so an attempt without any is an unknown outcome too.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ log = logging.getLogger("runner.recovery")
 
 @dataclass(slots=True)
 class Recovered:
-    """Counts: dead workers, imported answers and request ids, unknown outcomes, not sent, to be fetched again."""
+    """Counts of dead workers, imported answers and ids, unknown outcomes, not sent, to be fetched again."""
 
     workers: int = 0
     answers: int = 0
@@ -54,7 +54,7 @@ class Recovered:
 def recover_host(
     database: Database, spool_dir: Path, host: str, now_ms: int, pricing: Pricing = BY_THE_TABLE
 ) -> Recovered:
-    """Recover the jobs of the dead workers of this host; return what was found. Living workers are not touched."""
+    """Recover the jobs of the dead workers of this host, and of no others; return what was found."""
     found = Recovered()
     with database.read() as connection:
         candidates = workers.unended(connection, host)
@@ -74,7 +74,9 @@ def recover_host(
     return found
 
 
-def _recover_worker(database: Database, spool: DeadSpool, now_ms: int, found: Recovered, pricing: Pricing) -> None:
+def _recover_worker(
+    database: Database, spool: DeadSpool, now_ms: int, found: Recovered, pricing: Pricing
+) -> None:
     sent: set[tuple[int, int]] = set()
     accepted: dict[tuple[int, int], Taken] = {}
     for batch in _answers_in_batches(spool, sent, accepted):
@@ -91,7 +93,9 @@ def _recover_worker(database: Database, spool: DeadSpool, now_ms: int, found: Re
         _accept(connection, submitting, accepted, now_ms, deltas, found)
         without_id = [job for job in submitting if _key(job) not in accepted]
         unknown = [job for job in without_id if _key(job) in sent or not spool.is_whole]
-        _requeue_not_sent(connection, [job for job in without_id if job not in unknown], now_ms, deltas, found)
+        _requeue_not_sent(
+            connection, [job for job in without_id if job not in unknown], now_ms, deltas, found
+        )
         found.ambiguous += len(doubtful(connection, unknown, now_ms, deltas, pricing))
         collecting = [job for job in orphaned if job.state is JobState.COLLECTING]
         found.collecting += len(fetch_again(connection, collecting, now_ms, deltas))

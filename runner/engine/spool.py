@@ -1,8 +1,8 @@
 """The spool: files that keep what a process knows and the database does not know yet.
 
-A record is one `write` without fsync: the page cache outlives kill -9, and the group commit that follows covers
-a loss of power. Each process appends to its own segments; a segment is deleted when the database has all its
-records. The records of one attempt, in order:
+A record is one `write` without fsync: the page cache outlives kill -9, and the group commit that follows
+covers a loss of power. Each process appends to its own segments; a segment is deleted when the database has
+all its records. The records of one attempt, in order:
 
     s JOB ATTEMPT                                     the POST leaves now
     a JOB ATTEMPT SENT_MS ACCEPTED_MS REQUEST_ID      the API accepted it
@@ -149,7 +149,7 @@ class Spool:
         os.close(self._lock)
 
     def _set_old_segments_aside(self) -> None:
-        """Rename segments that exist before the worker has begun: they belong to another, deleted database."""
+        """Rename segments older than the worker: they belong to another, deleted database."""
         for path in self._folder.glob(f"{self._worker}-*.spool"):
             path.rename(path.with_name(f"{path.stem}.{path.stat().st_mtime_ns}.strange"))
 
@@ -166,7 +166,7 @@ class Spool:
 
 
 class DeadSpool:
-    """The spool of a process that has ended, locked while it is read so that no other process imports it too."""
+    """The spool of a process that has ended, locked while it is read so that it is imported once."""
 
     def __init__(self, folder: Path, worker: int, lock: int) -> None:
         self._folder, self.worker, self._lock = folder, worker, lock

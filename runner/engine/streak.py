@@ -18,11 +18,11 @@ class Streak:
 
     @property
     def is_serious(self) -> bool:
-        """Return whether to send one request at a time: after a second failure, or several concurrent ones."""
+        """Return whether to send one request at a time: after two failures, or several concurrent ones."""
         return self._count > 1 or self._concurrent >= TOGETHER
 
     def failed(self, sent_at_ms: int, now_ms: int) -> int:
-        """Count a failure; return how many there are in a row. Requests that were in flight together count as one."""
+        """Count a failure; return how many are in a row. Requests in flight together count as one."""
         self._concurrent += 1
         if sent_at_ms >= self._failed_at_ms:
             self._count += 1

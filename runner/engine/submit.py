@@ -1,8 +1,8 @@
 """Submit: lease pending jobs, reserve slots, record the attempts, POST, keep the request ids.
 
-A crash leaves an unknown outcome only for what was in flight. Jobs that were leased but not recorded are free
-again, recorded attempts that are not in the spool were never sent, and attempts in the spool without a reply have
-an unknown outcome.
+A crash leaves an unknown outcome only for what was in flight. Jobs that were leased but not recorded are
+free again, recorded attempts that are not in the spool were never sent, and attempts in the spool without a
+reply have an unknown outcome.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Submit:
         self._turn = asyncio.Lock()
 
     async def turn(self, seconds: float) -> bool:
-        """Submit for at most `seconds`, runs in equal turns; return whether work was left when the time was over."""
+        """Submit for at most `seconds`, runs in equal turns; return whether work was left at the end."""
         station = self._station
         station.wake()
         if self._turn.locked():
@@ -116,7 +116,7 @@ class Submit:
         return sent
 
     def _sent_in_round(self, activity: Activity) -> int:
-        """Return in which round a run sent last. Order matters: the first run of a round may take all slots."""
+        """Return in which round a run sent last. The first run of a round may take all slots."""
         feed = self._feeds.get(activity.run.id)
         return feed.sent_in_round if feed is not None else 0
 
@@ -189,7 +189,7 @@ class Submit:
         return list(takewhile(lambda job: not _is_last_try(job), jobs))
 
     def _fits_memory(self, jobs: list[Leased]) -> list[Leased]:
-        """Return the first jobs whose bodies fit into MARKED_BYTES of memory, with those that wait for a reply."""
+        """Return the first jobs whose bodies fit into MARKED_BYTES, with those that wait for a reply."""
         bytes_held, count = self._unreplied_bytes, 0
         for job in jobs:
             bytes_held += job.body_bytes
@@ -199,7 +199,7 @@ class Submit:
         return jobs[:count]
 
     async def _wait_for_capacity(self) -> int:
-        """Wait until at most half of the allowed attempts wait for a reply; return how many more may be recorded."""
+        """Wait until at most half of the allowed attempts have no reply; return how many more may go."""
         most = MARKED_PER_CONNECTION * self._station.settings.concurrency
         while self._unreplied > most // 2:
             self._replied.clear()
@@ -261,7 +261,9 @@ class Submit:
             )
         )
         for job, slot in zip(granted, slots, strict=True):
-            if job.lease.job_id not in recorded.bodies:  # another worker has it, or a bound of the run refused it
+            if (
+                job.lease.job_id not in recorded.bodies
+            ):  # another worker has it, or a bound of the run refused it
                 station.limiter.release(slot)
                 continue
             body, conv_id = recorded.bodies[job.lease.job_id]
@@ -343,7 +345,7 @@ class Submit:
             await asyncio.sleep(delay_s)
 
     def _record_send(self, job: Leased, slot: Slot, *, is_late: bool) -> Segment | str:
-        """Write the POST to the spool right before it leaves; return the segment, or the code why it must not leave."""
+        """Write the POST to the spool right before it leaves; return its segment, or why it must stay."""
         station = self._station
         if station.stopping:
             return "stopping"

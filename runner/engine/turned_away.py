@@ -1,4 +1,4 @@
-"""What follows a POST that brought no request_id: the job is requeued, held or failed, and the pace may slow."""
+"""What follows a POST that brought no request_id: the job is requeued, held or failed; the pace may slow."""
 
 from __future__ import annotations
 

@@ -186,9 +186,7 @@ class Bucket:
         if pause_us:
             self.paused_until = max(self.paused_until, now + pause_us / 1e6)
         slots = [
-            Slot(
-                id=f"{call_id}:{nth}:{tokens}", bucket=self.name, tokens=tokens, fire_at=now + delay_us / 1e6
-            )
+            Slot(id=f"{call_id}:{nth}:{tokens}", bucket=self.name, fire_at=now + delay_us / 1e6)
             for nth, (delay_us, tokens) in enumerate(zip(granted[::2], granted[1::2], strict=True), start=1)
         ]
         served = [request for request, _ in queue[: len(slots)]]

@@ -85,7 +85,7 @@ class Limiter:
             now = asyncio.get_running_loop().time()
         if its.paused_until > now:
             return Grant(slots=[], again_s=min(its.paused_until - now, AGAIN_S_MAX))
-        slots = [Slot(id="", bucket=bucket, tokens=estimate, fire_at=now) for estimate in tokens]
+        slots = [Slot(id="", bucket=bucket, fire_at=now) for _ in tokens]
         return Grant(slots=slots, again_s=None)
 
     def usable(self, slot: Slot) -> bool:
@@ -134,10 +134,6 @@ class Limiter:
     def announce(self, bucket: str, rpm: int | None, tpm: int | None) -> None:
         """Share the limits that a reply's headers announced; None where they announced none."""
         self._bucket(bucket).announce(rpm, tpm)
-
-    async def view(self, bucket: str) -> View:
-        """Return a bucket's limits and usage. Raises LimiterUnavailable."""
-        return await self._store.view(bucket)
 
     def paused_until(self, bucket: str) -> float:
         """Return the end of the current pause of all processes (loop time), as last read; 0 for none."""

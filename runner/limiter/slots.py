@@ -11,7 +11,6 @@ class Slot:
 
     id: str
     bucket: str
-    tokens: int
     fire_at: float
 
 

@@ -36,7 +36,6 @@ class Ended(NamedTuple):
     state: str
     error_code: str | None
     attempt: int
-    spent: int
     metadata: bytes | None
     http_status: int | None
     error_message: str | None

@@ -60,7 +60,7 @@ class Usage:
 class Completion:
     """One parsed answer.
 
-    If it is unusable, `error` is the reason in a sentence and `error_code` the API's own code.
+    If it is unusable, `error` is the reason in a sentence.
     `flaw` is set for good answers only; one that hit the token limit before its first word is LENGTH,
     not EMPTY.
     """
@@ -70,7 +70,6 @@ class Completion:
     finish_reason: str | None = None
     usage: Usage | None = None
     service_tier: str | None = None
-    error_code: str | None = None
     error: str | None = None
     flaw: Flaw | None = None
 
@@ -88,10 +87,8 @@ def read_completion(body: bytes) -> Completion:
     service_tier = _word(value.get("service_tier"))
     choice = _first_choice(value.get("choices"))
     if choice is None:
-        kind, code, reason = _why_unusable(value)
-        return Completion(
-            kind=kind, model=model, usage=usage, service_tier=service_tier, error_code=code, error=reason
-        )
+        kind, reason = _why_unusable(value)
+        return Completion(kind=kind, model=model, usage=usage, service_tier=service_tier, error=reason)
     finish_reason = _word(choice.get("finish_reason"))
     return Completion(
         kind=Kind.GOOD,
@@ -142,16 +139,16 @@ def _flaw(message: dict[str, Any], finish_reason: str | None) -> Flaw | None:
     return None if _filled(message.get("content")) or _filled(message.get("tool_calls")) else Flaw.EMPTY
 
 
-def _why_unusable(value: dict[str, Any]) -> tuple[Kind, str | None, str]:
+def _why_unusable(value: dict[str, Any]) -> tuple[Kind, str]:
     if not value.get("error"):
-        return Kind.NO_CHOICES, None, "the answer has no choices"
+        return Kind.NO_CHOICES, "the answer has no choices"
     error = error_body.of_object(value)
     kind = Kind.ERROR_INSIDE
     if SAFETY.search(error.both):
         kind = Kind.SAFETY
     elif FAILED.search(error.both):
         kind = Kind.GENERATION_FAILED
-    return kind, error.code or None, error.text or "the answer holds an error without a word"
+    return kind, error.text or "the answer holds an error without a word"
 
 
 def _count(value: object, count_max: int = TOKENS_MAX) -> int | None:

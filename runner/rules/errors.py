@@ -4,7 +4,6 @@
     ├── UserError            the user can fix it: what, where, fix, exit code
     │   ├── UsageError       2  a flag, a setting or a name is wrong
     │   ├── JobFileError     3  the job file has bad lines; nothing was loaded
-    │   ├── KeyRefused       4  the API refused the key
     │   ├── Unreachable      5  a service cannot be reached
     │   └── EngineBug        70 the background process hit a bug
     └── Bug                  70 the program's own fault
@@ -43,12 +42,6 @@ class JobFileError(UserError):
     """The job file has bad lines; nothing was loaded (exit 3)."""
 
     exit_code = 3
-
-
-class KeyRefused(UserError):  # noqa: N818 - named as users read it
-    """The API refused the key (exit 4)."""
-
-    exit_code = 4
 
 
 class Unreachable(UserError):  # noqa: N818 - named as users read it

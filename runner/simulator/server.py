@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
-
-import orjson
+from typing import TYPE_CHECKING
 
 from runner.simulator.aiohttp_server import make_aiohttp_server
 from runner.simulator.api import Api
@@ -52,11 +50,6 @@ class SimulatorServer:
             self._listener.close()
         await asyncio.gather(*[connection.close() for connection in self._connections])
         await self._aiohttp.shutdown(AIOHTTP_SHUTDOWN_S)
-
-    def books(self, *, jobs: bool = False) -> dict[str, Any]:
-        """Return the books now, with one entry per job if `jobs`."""
-        books: dict[str, Any] = orjson.loads(b"".join(self.books_json(jobs=jobs)))
-        return books
 
     def books_json(self, *, jobs: bool) -> Iterator[bytes]:
         """Yield the books as JSON in chunks."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from by_hand import LEASE_MS, NOW_MS, accepted, back, first_job, new_job, new_run
 
 from runner.db import intake, jobs, leases, runs
+from runner.db.job_ids import job_id
 from runner.db.runs import RunOptions
 from runner.rules.states import JobState
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 
 def ids(found: list[Leased]) -> list[str]:
-    return [job.custom_id for job in found]
+    """Return the ids of the jobs in their file, which `new_job` counts from 1."""
+    return [f"r-{job.lease.job_id - job_id(job.lease.run_id, 0) + 1}" for job in found]
 
 
 def test_pending_jobs_come_in_file_order_and_once(database: Database) -> None:

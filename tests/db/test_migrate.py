@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
+from schema_facts import differences
 
 from runner.db import migrate
 from runner.db.session import Database
@@ -40,7 +41,7 @@ def test_the_migrations_make_exactly_the_tables(empty_database: Database) -> Non
     """Columns, types, keys, named constraints and partial indexes are those of tables.py."""
     assert migrate.upgrade(empty_database, None)
 
-    assert migrate.check(empty_database) == []
+    assert differences(empty_database) == []
     assert migrate.revision(empty_database) == migrate.HEAD
     assert not migrate.upgrade(empty_database, None)
 
@@ -50,11 +51,11 @@ def test_up_down_and_up_again_ends_the_same(empty_database: Database) -> None:
     migrate.upgrade(empty_database, None)
     downgrade(empty_database)
     assert migrate.revision(empty_database) is None
-    assert all(word.startswith("not in the database") for word in migrate.check(empty_database))
+    assert all(word.startswith("not in the database") for word in differences(empty_database))
 
     migrate.upgrade(empty_database, None)
 
-    assert migrate.check(empty_database) == []
+    assert differences(empty_database) == []
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_drift_is_reported(empty_database: Database, change: str, expected: str)
     with empty_database.write() as connection:
         connection.exec_driver_sql(change)
 
-    assert any(line.startswith(expected) for line in migrate.check(empty_database))
+    assert any(line.startswith(expected) for line in differences(empty_database))
 
 
 def test_a_changed_condition_is_drift_too(tmp_path: Path) -> None:
@@ -81,7 +82,7 @@ def test_a_changed_condition_is_drift_too(tmp_path: Path) -> None:
         connection.exec_driver_sql("DROP INDEX ix_jobs_pending")
         connection.exec_driver_sql("CREATE INDEX ix_jobs_pending ON jobs (run_id, id) WHERE state = 'held'")
 
-    assert len(migrate.check(database)) == 2
+    assert len(differences(database)) == 2
     database.close()
 
 
@@ -160,7 +161,7 @@ def test_many_processes_may_upgrade_at_once(empty_database: Database) -> None:
     processes = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(3)]
 
     assert [process.wait() for process in processes] == [0, 0, 0]
-    assert migrate.check(empty_database) == []
+    assert differences(empty_database) == []
 
 
 def test_an_embedded_database_is_not_changed_under_an_engine(
@@ -170,7 +171,7 @@ def test_an_embedded_database_is_not_changed_under_an_engine(
     monkeypatch.setattr(schema, "_WAIT_S", 0.1)
     home = Home(tmp_path)
     home.prepare()
-    database = Database(f"sqlite:///{home.db}")
+    database = Database(f"sqlite:///{home.path / 'runner.db'}")
     engine = home.engine_lock()
     engine.exclusive()
     started_s = time.monotonic()

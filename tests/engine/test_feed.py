@@ -10,7 +10,6 @@ def leased(job: int, gen: int) -> Leased:
     """Make a pending job under a lease."""
     return Leased(
         lease=Lease(job_id=job, gen=gen, attempt=1),
-        custom_id=f"r-{job}",
         model="grok-4.3",
         prompt_tokens=1,
         output_tokens_max=None,

@@ -252,7 +252,7 @@ ROWS: Final = (
     ),
     Row(
         what="a database that refuses some writes, for a reason that does not go away by itself",
-        means="what failed is logged and tried again: heartbeats, limits, `--max-failures`, the end of the run",
+        means="what failed is logged and tried again: heartbeats, limits, `--max-failures`, run ends",
         tests={
             "engine/test_supervised_tasks.py": ("test_completion", "test_heartbeats", "test_max_failures"),
             "faults/test_supervision.py": (
@@ -262,7 +262,7 @@ ROWS: Final = (
         },
     ),
     Row(
-        what="a worker that makes no progress: blocked event loop, no notifications, only failing time slices",
+        what="a worker without progress: blocked event loop, no notifications, only failing time slices",
         means="the worker ends, and another one is started",
         tests={
             "engine/test_watchdog.py": ("test_pings_that_never_come_back_end_the_process",),

@@ -128,7 +128,7 @@ GUARDS = (
             "                return await its.ask(tokens, caps, fallback, horizon_s, is_poll=is_poll)\n"
             "            except LimiterUnavailable:\n"
             "                now = asyncio.get_running_loop().time()\n"
-            '                slots = [Slot(id="", bucket=bucket, tokens=n, fire_at=now) for n in tokens]\n'
+            '                slots = [Slot(id="", bucket=bucket, fire_at=now) for _ in tokens]\n'
             "                return Grant(slots=slots, again_s=None)\n"
         ),
         tests="tests/limiter -m 'not soak' -k 'without_redis or does_not_answer'",

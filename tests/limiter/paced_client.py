@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from redis.asyncio import Redis
 
 from runner.limiter.limiter import Caps, Limiter, Slot
+from runner.limiter.slots import tokens_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,7 +55,7 @@ class Client:
             self._limits.release(slot)
             return
         await asyncio.sleep(self._one_way_s())
-        taken = await self._arrive(KEYS, [slot.id, slot.tokens, *self._arguments])
+        taken = await self._arrive(KEYS, [slot.id, tokens_of(slot.id), *self._arguments])
         await asyncio.sleep(self._one_way_s())
         self._limits.confirm(slot)
         if not taken:

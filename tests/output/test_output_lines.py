@@ -29,7 +29,6 @@ def ended(**changes: Any) -> Ended:
         "state": "succeeded",
         "error_code": None,
         "attempt": 1,
-        "spent": 1,
         "metadata": b'{"source": "web"}',
         "http_status": 200,
         "error_message": None,
