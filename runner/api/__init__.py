@@ -1,1 +1,1 @@
-"""The door to the xAI API."""
+"""Client of the xAI API."""

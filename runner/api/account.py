@@ -1,4 +1,4 @@
-"""Whose key it is: a free question that tells the team, and whether the key works at all."""
+"""Information about the API key (`GET /v1/api-key`, free): its team, and whether it is valid."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyInfo:
-    """What `/v1/api-key` said. `team_id` is None where it did not say.
-
-    `blocked`: the key or its team is blocked or disabled.
-    """
+    """The reply of `/v1/api-key`; `team_id` is None where the reply lacks it."""
 
     reply: Reply
     team_id: str | None
-    blocked: bool
+    blocked: bool  # the key or its team is blocked or disabled
 
 
 def key_name(settings: Settings) -> str:
-    """Name the key without telling it, for as long as its team is not known."""
+    """Return a name for the key that does not reveal it, for use while its team is unknown."""
     return settings.api_key.fingerprint if settings.api_key is not None else "no-key"
 
 
 async def api_key_info(api: XAI) -> KeyInfo:
-    """Ask whose key it is. Raises Failed; a refusal is told by `reply`."""
+    """Return what the API knows of the key. A refused key has a `reply` of another status than 200.
+
+    Raises RequestFailed.
+    """
     reply = await api.get("/api-key")
-    said = error_body.load(reply.body) if reply.status == 200 else None
-    facts: dict[str, Any] = said if isinstance(said, dict) else {}
+    content = error_body.load(reply.body) if reply.status == 200 else None
+    fields: dict[str, Any] = content if isinstance(content, dict) else {}
     return KeyInfo(
         reply=reply,
-        team_id=_text(facts.get("team_id")),
+        team_id=_text(fields.get("team_id")),
         blocked=any(
-            facts.get(word) is True for word in ("team_blocked", "api_key_blocked", "api_key_disabled")
+            fields.get(name) is True for name in ("team_blocked", "api_key_blocked", "api_key_disabled")
         ),
     )
 

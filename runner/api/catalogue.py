@@ -1,4 +1,4 @@
-"""Which language models the API serves: a free question (`GET /v1/language-models`)."""
+"""The language models that the API serves (`GET /v1/language-models`, free)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 async def language_models(api: XAI) -> frozenset[str]:
-    """Return every name a model goes by, aliases among them; none where it does not tell. Raises Failed."""
+    """Return the names and aliases of all models; none for an unusable reply. Raises RequestFailed."""
     reply = await api.get("/language-models")
-    said: Any = error_body.load(reply.body) if reply.status == 200 else None
-    listed = said.get("models") if isinstance(said, dict) else None
+    content: Any = error_body.load(reply.body) if reply.status == 200 else None
+    listed = content.get("models") if isinstance(content, dict) else None
     names: list[Any] = []
     for model in listed if isinstance(listed, list) else ():
         if isinstance(model, dict):

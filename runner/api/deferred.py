@@ -1,4 +1,4 @@
-"""The deferred lane: hand a request in, fetch its result later, once, within 24 hours.
+"""The deferred lane: submit a request, fetch its result later, once, within 24 hours.
 
 Source: docs.x.ai, deferred chat completions.
 """
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
 
 SUBMIT: Final = "/chat/completions"
 FETCH: Final = "/chat/deferred-completion/"
-LIMIT_MAX: Final = 10**12  # what a header says beyond this is no limit to reckon with
+LIMIT_MAX: Final = 10**12  # a header with a larger number is ignored
 
 
 async def submit(api: XAI, body: bytes, conv_id: str | None = None) -> Reply:
-    """POST a body that has `"deferred": true`. `conv_id` routes equal prefixes to one server's cache.
+    """POST a body that has `"deferred": true`. `conv_id` sends equal prefixes to the cache of one server.
 
-    Raises Failed.
+    Raises RequestFailed.
     """
     return await api.post(SUBMIT, body, {"x-grok-conv-id": conv_id} if conv_id else None)
 
 
 async def fetch(api: XAI, request_id: str) -> Reply:
-    """GET a result: 200 hands it out, this once; 202 says not yet. Raises Failed."""
+    """GET a result. 200: the result, which can be fetched only once; 202: not ready. Raises RequestFailed."""
     return await api.get(FETCH + _quoted(request_id))
 
 
 def announced_limits(reply: Reply) -> tuple[int | None, int | None]:
-    """Read requests and tokens a minute from a reply's headers; None where they say nothing sensible."""
+    """Return the limits of requests and tokens a minute in a reply's headers; None: absent or invalid."""
     return tuple(_limit(reply.headers.get(f"x-ratelimit-limit-{of}")) for of in ("requests", "tokens"))  # type: ignore[return-value]
 
 
-@lru_cache(maxsize=64)  # replies say the same again and again
+@lru_cache(maxsize=64)  # most replies have the same headers
 def _limit(text: str | None) -> int | None:
     text = (text or "").strip()
     if not (text.isascii() and text.isdigit()) or len(text) > len(str(LIMIT_MAX)):
@@ -45,5 +45,5 @@ def _limit(text: str | None) -> int | None:
 
 
 def _quoted(request_id: str) -> str:
-    """Make one path segment of it, whatever it is: a dot too, lest `..` climb."""
+    """Return it as one path segment. The dot is quoted too, so that `..` does not leave the folder."""
     return quote(request_id.encode("utf-8", "surrogatepass"), safe="").replace(".", "%2E")

@@ -1,4 +1,4 @@
-"""What the door raises when there is no whole reply."""
+"""The error of the API client when there is no whole reply."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Failed(RunnerError):  # noqa: N818 - read as `except Failed`
-    """No whole reply. `fault`: what may have become of the request; `advice`: for people, no secrets."""
+    """No whole reply. `fault`: how far the request got; `advice`: what to do, without secrets."""
 
     def __init__(self, fault: Fault, advice: Advice) -> None:
         super().__init__(f"{fault}: {advice}")

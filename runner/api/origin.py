@@ -1,4 +1,4 @@
-"""The one place the key may go: scheme, host and port of the configured API."""
+"""Scheme, host and port of the configured API: the only place that the key is sent to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class Origin:
-    """The base URL, checked once; `target` makes paths below it and nowhere else."""
+    """The checked base URL. Raises UsageError for one that is not safe to send the key to.
+
+    `allow_http_hosts`: hosts beside this machine that may be called without TLS. `place`: host and port.
+    """
 
     def __init__(self, base_url: str, allow_http_hosts: Collection[str] = ()) -> None:
         base = _parsed(base_url)
@@ -36,14 +39,14 @@ class Origin:
         self.place = f"{base.raw_host}:{base.port}"
 
     def target(self, path: str) -> str:
-        """Make the target of a request for a quoted path, which starts with `/`; else Bug."""
+        """Return the request target for a quoted path. Raises Bug for a path that does not start with `/`."""
         if not path.startswith("/"):
             raise Bug(f"The path {path!r} leads away from the API.")
         return self._path + path
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether a host name can only mean this machine."""
+    """Return whether a host name can only mean this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

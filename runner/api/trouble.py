@@ -1,4 +1,4 @@
-"""What broke on the way to the API, in words for people, and what to do about it."""
+"""Network errors as sentences for users: what happened and how to fix it."""
 
 from __future__ import annotations
 
@@ -19,34 +19,33 @@ _AUTHORITY_FIX: Final = "if a server or proxy of yours is there, name its author
 
 
 def advice(error: Exception, place: str) -> Advice:
-    """Say what an exception of aiohttp means; `place` is the API's host and port."""
+    """Return what an exception of aiohttp means. `place`: the API's host and port."""
     return _of_connecting(error, place) or _of_exchange(error, place)
 
 
 def _of_connecting(error: Exception, place: str) -> Advice | None:
-    """Say why nothing was sent; None where a connection stood."""
-    told: Advice | None = None
+    """Return why nothing was sent; None for an error of an open connection."""
+    found: Advice | None = None
     match error:
         case aiohttp.ClientProxyConnectionError():
             proxy = f"{error.host}:{error.port}"
-            told = Advice(f"the proxy {proxy} cannot be reached ({_reason(error.os_error)})", _PROXY_FIX)
+            found = Advice(f"the proxy {proxy} cannot be reached ({_reason(error.os_error)})", _PROXY_FIX)
         case aiohttp.ClientHttpProxyError():
-            said = " ".join(f"{error.status} {error.message}".split())
-            told = Advice(f"the proxy does not let requests through ({said})", _PROXY_FIX)
+            status = " ".join(f"{error.status} {error.message}".split())
+            found = Advice(f"the proxy does not let requests through ({status})", _PROXY_FIX)
         case aiohttp.ClientConnectorDNSError():
-            told = Advice(f"the name {error.host} is not found", "check XAI_BASE_URL, and the network's DNS")
+            found = Advice(f"the name {error.host} is not found", "check XAI_BASE_URL, and the network's DNS")
         case aiohttp.ClientConnectorCertificateError():
-            told = _of_certificate(error.certificate_error, place)
+            found = _of_certificate(error.certificate_error, place)
         case aiohttp.ClientConnectorSSLError():
             why = _reason(error.os_error)
-            told = Advice(f"{place} does not speak TLS as it should ({why})", _TLS_FIX)
+            found = Advice(f"{place} does not speak TLS as it should ({why})", _TLS_FIX)
         case aiohttp.ClientConnectorError():
-            nobody = error.os_error.errno == errno.ECONNREFUSED
-            why = _reason(error.os_error)
-            told = Advice(f"cannot connect to {place} ({why})", _ADDRESS_FIX if nobody else _NETWORK_FIX)
+            fix = _ADDRESS_FIX if error.os_error.errno == errno.ECONNREFUSED else _NETWORK_FIX
+            found = Advice(f"cannot connect to {place} ({_reason(error.os_error)})", fix)
         case aiohttp.ConnectionTimeoutError():
-            told = Advice(f"cannot connect to {place} (it does not answer in time)", _NETWORK_FIX)
-    return told
+            found = Advice(f"cannot connect to {place} (it does not answer in time)", _NETWORK_FIX)
+    return found
 
 
 def _of_exchange(error: Exception, place: str) -> Advice:

@@ -1,8 +1,7 @@
-"""The wire: single HTTP/1.1 exchanges on the connections of aiohttp's pool.
+"""HTTP/1.1 transport: one request and its reply, on a connection of aiohttp's pool.
 
-aiohttp finds, opens, encrypts and keeps the connections, and parses what comes in. Its sessions, requests and
-responses are left out: they serve every need there is, and cost as much as the rest of a job's work
-(docs/decisions/0020).
+aiohttp resolves names, opens, encrypts and pools the connections, and parses replies. Its sessions, requests
+and responses are not used: they cost as much CPU as the rest of a job's work (docs/decisions/0020).
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
 
-# A TimeoutError is an OSError.
+# All that an exchange may raise. A TimeoutError is an OSError.
 TROUBLES: Final = (aiohttp.ClientError, HttpProcessingError, OSError, ValueError)
-_AT_ONCE_BYTES: Final = 128 * 1024  # larger bodies go piece by piece, so that none is held twice
-_SWITCHED: Final = 101
+_WRITE_BYTES_MAX: Final = 128 * 1024  # larger bodies are written in pieces, so that none is in memory twice
+_SWITCHING_PROTOCOLS: Final = 101
 
 
 class Exchanged(NamedTuple):
-    """A whole reply; `body` None: it was longer than allowed, and nothing of it is kept."""
+    """A whole reply; `body` None: it was longer than allowed, and was dropped."""
 
     status: int
     headers: Mapping[str, str]
@@ -37,18 +36,20 @@ class Exchanged(NamedTuple):
 
 
 class Wire:
-    """Open it on the loop that will use it. `proxy`: an address that may carry TLS for it."""
+    """Pooled connections to one server, of one event loop. `proxy`: URL of a proxy for TLS connections."""
 
     def __init__(
         self, url: URL, *, proxy: str | None, connections: int, connect_timeout_s: float, timeout_s: float
     ) -> None:
         self._connector = aiohttp.TCPConnector(limit=connections, limit_per_host=connections)
-        # Never sent: it tells the connector where to, and as whom to greet a proxy.
-        self._where = ClientRequest(
+        # Never sent: names server and proxy for the connector.
+        self._destination = ClientRequest(
             "GET", url, loop=asyncio.get_running_loop(), proxy=URL(proxy) if proxy else None
         )
-        self._host = self._where.headers["Host"]
-        self._connecting = aiohttp.ClientTimeout(connect=connect_timeout_s, sock_connect=connect_timeout_s)
+        self._host = self._destination.headers["Host"]
+        self._connect_timeout = aiohttp.ClientTimeout(
+            connect=connect_timeout_s, sock_connect=connect_timeout_s
+        )
         self._timeout_s = timeout_s
 
     async def close(self) -> None:
@@ -66,10 +67,10 @@ class Wire:
         sending: Callable[[], None],
         replying: Callable[[], None],
     ) -> Exchanged:
-        """Send once, read whole. Raises one of TROUBLES.
+        """Send a request once and return the whole reply. Raises one of NETWORK_ERRORS.
 
-        `headers`: whole lines, each with its end. Calls `sending` right before the first byte may leave,
-        `replying` when the reply's head is in.
+        `headers`: whole lines, each with its line end. `body_bytes_max`: after decompression. Calls `on_send`
+        right before the first byte may leave, `on_reply` when the reply's head has arrived.
         """
         length = "" if body is None else f"Content-Length: {len(body)}\r\n"
         head = f"{method} {target} HTTP/1.1\r\nHost: {self._host}\r\n{headers}{length}\r\n".encode()
@@ -77,7 +78,7 @@ class Wire:
         deadline = _Deadline(connection, self._timeout_s)
         try:
             sending()
-            exchanged = await self._on(connection, head, body, body_bytes_max, replying)
+            reply = await self._exchange_on(connection, head, body, body_bytes_max, replying)
         except BaseException as error:
             connection.close()
             if deadline.has_passed and isinstance(error, aiohttp.ClientError):
@@ -85,22 +86,22 @@ class Wire:
             raise
         finally:
             deadline.cancel()
-        if deadline.has_passed:  # a body that only the end of the connection ends looks whole then
+        if deadline.has_passed:  # a body without a length ends with its connection: this one looks whole
             connection.close()
             raise TimeoutError
-        if exchanged.body is None:
+        if reply.body is None:
             connection.close()
         else:
             connection.release()
-        return exchanged
+        return reply
 
     async def _connect(self) -> Connection:
         try:
-            return await self._connector.connect(self._where, [], self._connecting)
+            return await self._connector.connect(self._destination, [], self._connect_timeout)
         except TimeoutError as error:
             raise aiohttp.ConnectionTimeoutError("no connection in time") from error
 
-    async def _on(
+    async def _exchange_on(
         self,
         connection: Connection,
         head: bytes,
@@ -112,15 +113,15 @@ class Wire:
         if protocol is None or protocol.transport is None:
             raise aiohttp.ClientConnectionError("the connection is closed")
         protocol.set_response_params(read_until_eof=True)
-        sending: asyncio.Task[None] | None = None
-        if body is None or len(body) <= _AT_ONCE_BYTES:
+        body_task: asyncio.Task[None] | None = None
+        if body is None or len(body) <= _WRITE_BYTES_MAX:
             protocol.transport.write(head + body if body else head)
         else:
             protocol.transport.write(head)
-            sending = asyncio.get_running_loop().create_task(_send(protocol, body))
+            body_task = asyncio.get_running_loop().create_task(_write_body(protocol, body))
         try:
             message, payload = await protocol.read()
-            while 100 <= message.code < 200 and message.code != _SWITCHED:
+            while 100 <= message.code < 200 and message.code != _SWITCHING_PROTOCOLS:
                 message, payload = await protocol.read()
             replying()
             pieces, size = [], 0
@@ -130,15 +131,15 @@ class Wire:
                     return Exchanged(message.code, message.headers, None)
                 pieces.append(piece)
         finally:
-            if sending is not None:
-                if not sending.done():  # it answered before it had heard everything
+            if body_task is not None:
+                if not body_task.done():  # the server replied before it had read the whole body
                     protocol.force_close()
-                sending.cancel()
+                body_task.cancel()
         return Exchanged(message.code, message.headers, b"".join(pieces))
 
 
 class _Deadline:
-    """Breaks a connection off when its time is over. One timer: `asyncio.timeout` costs several."""
+    """Aborts a connection after `after_s` seconds. One timer, which is cheaper than `asyncio.timeout`."""
 
     __slots__ = ("_connection", "_timer", "has_passed")
 
@@ -156,12 +157,12 @@ class _Deadline:
         self._timer.cancel()
 
 
-async def _send(protocol: ResponseHandler, body: bytes) -> None:
-    """Write a long body as fast as the network takes it. What breaks here breaks the reading, too."""
+async def _write_body(protocol: ResponseHandler, body: bytes) -> None:
+    """Write a long body in pieces, with backpressure. Its errors are ignored: reading raises them too."""
     view = memoryview(body)
     with suppress(OSError, aiohttp.ClientError):
-        for at in range(0, len(view), _AT_ONCE_BYTES):
+        for at in range(0, len(view), _WRITE_BYTES_MAX):
             if protocol.transport is None:
                 return
-            protocol.transport.write(view[at : at + _AT_ONCE_BYTES])
-            await protocol._drain_helper()  # noqa: SLF001 - the protocol's only word for backpressure
+            protocol.transport.write(view[at : at + _WRITE_BYTES_MAX])
+            await protocol._drain_helper()  # noqa: SLF001 - the protocol has no public method for backpressure

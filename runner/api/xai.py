@@ -1,6 +1,6 @@
-"""The door to the xAI API: one HTTP session of a process. It sends once, reads whole, says how far it got.
+"""HTTP client of the xAI API. It sends a request once and returns the whole reply, or how far it got.
 
-It knows nothing of jobs; a lane (deferred.py) knows the paths, rules/reply.py what a reply means.
+Paths are in deferred.py, account.py and catalogue.py; rules/reply.py classifies replies.
 """
 
 from __future__ import annotations
@@ -29,27 +29,26 @@ __all__ = ["XAI", "Failed"]
 
 BODY_BYTES_MAX: Final = 64 * 1024 * 1024
 DETAIL_LENGTH_MAX: Final = 300
-_CLOCK_LOOK_S: Final = 30.0
-_POSTED: Final = {"Content-Type": "application/json"}
+_CLOCK_CHECK_S: Final = 30.0
+_JSON_HEADERS: Final = {"Content-Type": "application/json"}
 
 
 class XAI:
-    """Open it on the loop that will use it; `close` it there. Safe for any number of tasks at once.
+    """A client for any number of tasks of one event loop. No request is sent twice.
 
-    A reply of any status is a `Reply`, redirects among them: none is followed. Without a whole reply it
-    raises `Failed`: NOT_SENT while nothing can have left, UNKNOWN until the reply's headers are in, CUT
-    within the body, TOO_LARGE beyond `body_bytes_max` after decompression (nothing of the body is kept).
-    Nothing is sent twice.
+    A reply of any status is a `Reply`; redirects are not followed. Without a whole reply it raises
+    `RequestFailed` with a fault: NOT_SENT (no byte can have left), UNKNOWN (before the reply's headers), CUT
+    (within its body), or TOO_LARGE (body above `body_bytes_max` after decompression; it is dropped).
     """
 
     def __init__(self, settings: Settings, *, connections: int, body_bytes_max: int = BODY_BYTES_MAX) -> None:
         self._origin = Origin(settings.base_url, settings.allow_http_hosts)
         self._key = settings.api_key
         self._body_bytes_max = body_bytes_max
-        self.clock_skew_s = 0.0  # how far this machine's clock is ahead of the API's, as last seen
-        self._clock_next_s = 0.0
-        self._headers = Secret(_lines(_always(self._key)))
-        self._wire = Wire(
+        self.clock_skew_s = 0.0  # how far this machine's clock was last ahead of the API's
+        self._clock_check_at_s = 0.0
+        self._headers = Secret(_lines(_common_headers(self._key)))
+        self._transport = Wire(
             self._origin.base,
             proxy=_proxy(self._origin),
             connections=connections,
@@ -62,18 +61,18 @@ class XAI:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._wire.close()
+        await self._transport.close()
 
     async def post(self, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> Reply:
-        """Send a JSON body once. Raises Failed."""
-        return await self._exchange("POST", path, body, {**_POSTED, **(headers or {})})
+        """POST a JSON body. Raises RequestFailed."""
+        return await self._exchange("POST", path, body, {**_JSON_HEADERS, **(headers or {})})
 
     async def get(self, path: str) -> Reply:
-        """Ask once. Raises Failed."""
+        """GET a path. Raises RequestFailed."""
         return await self._exchange("GET", path, None, {})
 
     def silence(self) -> Failed:
-        """Return what to say when the caller has waited long enough for a free question."""
+        """Return the error for a caller that stops waiting for a reply."""
         return Failed(Fault.UNKNOWN, trouble.advice(TimeoutError(), self._origin.place))
 
     async def _exchange(
@@ -81,7 +80,7 @@ class XAI:
     ) -> Reply:
         progress = _Progress()
         try:
-            found = await self._wire.exchange(
+            raw = await self._transport.exchange(
                 method,
                 self._origin.target(path),
                 self._headers.reveal() + _lines(headers),
@@ -93,32 +92,31 @@ class XAI:
         except TROUBLES as error:
             failed = Failed(progress.phase, self._advice(error))
         else:
-            if found.body is not None:
-                self._look_at_clock(found.headers.get("date"))
-                return Reply(status=found.status, headers=found.headers, body=found.body)
+            if raw.body is not None:
+                self._check_clock(raw.headers.get("date"))
+                return Reply(status=raw.status, headers=raw.headers, body=raw.body)
             failed = Failed(Fault.TOO_LARGE, Advice(f"the reply is longer than {self._body_bytes_max} bytes"))
-        raise failed  # out here, so that it drags no exception along that holds the request's headers
+        raise failed  # outside of `except`, so that its context has no exception with the request's headers
 
     def _advice(self, error: Exception) -> Advice:
         secrets = [self._key.reveal()] if self._key is not None else []
-        told = trouble.advice(error, self._origin.place)
-        return Advice(one_line(redact(told.what, secrets), DETAIL_LENGTH_MAX), told.fix)
+        advice = trouble.advice(error, self._origin.place)
+        return Advice(one_line(redact(advice.what, secrets), DETAIL_LENGTH_MAX), advice.fix)
 
-    def _look_at_clock(self, date: str | None) -> None:
+    def _check_clock(self, date: str | None) -> None:
         now_s = time.monotonic()
-        if now_s >= self._clock_next_s:
-            self._clock_next_s = now_s + _CLOCK_LOOK_S
+        if now_s >= self._clock_check_at_s:
+            self._clock_check_at_s = now_s + _CLOCK_CHECK_S
             self.clock_skew_s = clock.skew_s(date, time.time())
 
 
-def _always(key: Secret | None) -> dict[str, str]:
-    """Return the headers of every request."""
+def _common_headers(key: Secret | None) -> dict[str, str]:
     headers = {"User-Agent": f"runner/{__version__}", "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
     return headers | ({"Authorization": f"Bearer {key.reveal()}"} if key is not None else {})
 
 
 def _lines(headers: Mapping[str, str]) -> str:
-    """Write headers. Raises ValueError for one that would end its line."""
+    """Return headers as lines. Raises ValueError for a header with a line end or NUL in it."""
     lines = [f"{name}: {value}" for name, value in headers.items()]
     if any(letter in line for line in lines for letter in "\r\n\0"):
         raise ValueError("a header holds a line end")
@@ -126,7 +124,7 @@ def _lines(headers: Mapping[str, str]) -> str:
 
 
 class _Progress:
-    """How far one request got."""
+    """How far a request got, as the fault that an error would be."""
 
     __slots__ = ("phase",)
 
@@ -134,17 +132,14 @@ class _Progress:
         self.phase = Fault.NOT_SENT
 
     def sending(self) -> None:
-        self.phase = Fault.UNKNOWN  # from here on it may have arrived
+        self.phase = Fault.UNKNOWN  # from now on the request may have arrived
 
     def replying(self) -> None:
         self.phase = Fault.CUT
 
 
 def _proxy(origin: Origin) -> str | None:
-    """Find the proxy that the environment names for the API.
-
-    It may carry TLS; of a plain request it would see the key.
-    """
+    """Return the proxy that the environment names for the API; None for http, where it would see the key."""
     if not origin.encrypted or proxy_bypass(origin.place):
         return None
     return getproxies().get("https")

@@ -60,7 +60,7 @@ class Store:
         self._redis = connect(redis_url)
         self._window_us = round(window_s * 1e6)
         self._second_us = round(second_s * 1e6)
-        self._talk = self._redis.register_script(script("talk"))
+        self._round_trip = self._redis.register_script(script("talk"))
         self._restore = self._redis.register_script(script("restore"))
         self._view = self._redis.register_script(script("view"))
 
@@ -71,7 +71,7 @@ class Store:
         """
         windows = {"window_us": self._window_us, "second_us": self._second_us}
         reply = await self._asked(
-            self._talk([EPOCH_KEY, *state_and_log(bucket)], [json.dumps(windows | message)])
+            self._round_trip([EPOCH_KEY, *state_and_log(bucket)], [json.dumps(windows | message)])
         )
         return None if reply[0] == b"empty" else reply[1:]
 

@@ -1,4 +1,4 @@
-"""A server of raw bytes: it says exactly what a test wants, and remembers what it heard."""
+"""A server of raw bytes: it sends exactly what a test wants, and records the requests."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    Answer = Callable[["Heard", asyncio.StreamWriter], Awaitable[None]]
+    Answer = Callable[["Requests", asyncio.StreamWriter], Awaitable[None]]
 
 
-class Heard(list[bytes]):
-    """Every request, head and body, in order of arrival; `on` connections in all."""
+class Requests(list[bytes]):
+    """Every request, head and body, in order of arrival; the number of connections; the server's URL."""
 
     connections = 0
     url = ""
@@ -25,8 +25,8 @@ def response(body: bytes = b"", *headers: str, status: str = "200 OK") -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def saying(*pieces: bytes) -> Answer:
-    async def answer(_heard: Heard, writer: asyncio.StreamWriter) -> None:
+def sending(*pieces: bytes) -> Answer:
+    async def answer(_requests: Requests, writer: asyncio.StreamWriter) -> None:
         for piece in pieces:
             writer.write(piece)
             await writer.drain()
@@ -35,28 +35,28 @@ def saying(*pieces: bytes) -> Answer:
 
 
 @asynccontextmanager
-async def serving(answer: Answer, secured: ssl.SSLContext | None = None) -> AsyncIterator[Heard]:
-    """Answer every request; a connection ends when the answer closes it or the client does.
+async def serving(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIterator[Requests]:
+    """Serve on a free port. A connection ends when `answer` or the client closes it.
 
-    `secured`: over TLS, though `url` says http.
+    `tls`: serve over TLS, though `url` starts with http.
     """
-    heard = Heard()
+    requests = Requests()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heard.connections += 1
+        requests.connections += 1
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
                 body = await reader.readexactly(int(length[0].split(b":")[1])) if length else b""
-                heard.append(head + body)
-                await answer(heard, writer)
+                requests.append(head + body)
+                await answer(requests, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=secured)
-    heard.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    requests.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server:
-        yield heard
+        yield requests

@@ -1,4 +1,4 @@
-"""The deferred lane and the question whose key it is."""
+"""The deferred lane, and the information about the API key."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from http_server import response, saying, serving
+from http_server import response, sending, serving
 
 from runner.api import account, deferred
 from runner.api.xai import XAI
@@ -18,19 +18,19 @@ def settings(base_url: str, key: str = "xai-abcdefghijklmnop") -> Settings:
     return load({"HOME": "/nowhere", "XAI_API_KEY": key, "XAI_BASE_URL": base_url}, Path("/nowhere"))
 
 
-def test_a_request_is_handed_in_and_its_result_fetched() -> None:
-    """One POST, one GET, at the documented paths."""
+def test_a_request_is_submitted_and_its_result_fetched() -> None:
+    """By POST and by GET, at the documented paths."""
 
     async def story() -> None:
-        async with serving(saying(response(b"{}"))) as heard:
-            api = XAI(settings(f"{heard.url}/v1"), connections=2)
+        async with serving(sending(response(b"{}"))) as requests:
+            api = XAI(settings(f"{requests.url}/v1"), connections=2)
             await deferred.submit(api, b'{"deferred":true}', "conv")
             await deferred.submit(api, b'{"deferred":true}')
             await deferred.fetch(api, "3f6c-1")
             await api.close()
-        assert heard[0].startswith(b"POST /v1/chat/completions HTTP/1.1\r\n")
-        assert [b"x-grok-conv-id: conv" in request for request in heard] == [True, False, False]
-        assert heard[2].startswith(b"GET /v1/chat/deferred-completion/3f6c-1 HTTP/1.1\r\n")
+        assert requests[0].startswith(b"POST /v1/chat/completions HTTP/1.1\r\n")
+        assert [b"x-grok-conv-id: conv" in request for request in requests] == [True, False, False]
+        assert requests[2].startswith(b"GET /v1/chat/deferred-completion/3f6c-1 HTTP/1.1\r\n")
 
     asyncio.run(story())
 
@@ -40,14 +40,14 @@ def test_a_request_is_handed_in_and_its_result_fetched() -> None:
     ["..", ".", "a/../../api-key", "a?b=c", "a#b", "a b\r\nX: y", "%2e%2e", "ü\ud800", "//evil.example/"],
 )
 def test_a_request_id_is_one_segment_whatever_it_is(request_id: str) -> None:
-    """It came from outside: it must neither climb, nor ask, nor break the line."""
+    """It comes from outside, and must not change the folder, add a query or end the line."""
 
     async def story() -> None:
-        async with serving(saying(response(b"{}"))) as heard:
-            api = XAI(settings(f"{heard.url}/v1"), connections=2)
+        async with serving(sending(response(b"{}"))) as requests:
+            api = XAI(settings(f"{requests.url}/v1"), connections=2)
             await deferred.fetch(api, request_id)
             await api.close()
-        path = heard[0].split(b" HTTP/1.1\r\n")[0].removeprefix(b"GET /v1/chat/deferred-completion/")
+        path = requests[0].split(b" HTTP/1.1\r\n")[0].removeprefix(b"GET /v1/chat/deferred-completion/")
         assert path
         assert not set(path) & set(b"/?# .\r\n")
 
@@ -66,7 +66,7 @@ LIMITS = [
 
 @pytest.mark.parametrize(("headers", "expected"), LIMITS)
 def test_announced_limits(headers: dict[str, str], expected: tuple[int | None, int | None]) -> None:
-    """Requests and tokens a minute, where the headers say something sensible."""
+    """Requests and tokens a minute; None for an absent or invalid header."""
     assert deferred.announced_limits(Reply(status=200, headers=headers, body=b"")) == expected
 
 
@@ -84,23 +84,23 @@ KEYS = [
 
 
 @pytest.mark.parametrize(("answer", "expected"), KEYS)
-def test_whose_key_it_is(answer: bytes, expected: tuple[str | None, bool]) -> None:
-    """What the API says of the key, as far as it says it; the reply itself stays for the verdict."""
+def test_the_information_about_the_key(answer: bytes, expected: tuple[str | None, bool]) -> None:
+    """The fields that the reply has; the reply itself is kept for its classification."""
 
     async def story() -> None:
-        async with serving(saying(answer)) as heard:
-            api = XAI(settings(f"{heard.url}/v1"), connections=2)
+        async with serving(sending(answer)) as requests:
+            api = XAI(settings(f"{requests.url}/v1"), connections=2)
             info = await account.api_key_info(api)
             await api.close()
-        assert heard[0].startswith(b"GET /v1/api-key HTTP/1.1\r\n")
+        assert requests[0].startswith(b"GET /v1/api-key HTTP/1.1\r\n")
         assert (info.team_id, info.blocked) == expected
         assert answer.startswith(f"HTTP/1.1 {info.reply.status} ".encode())
 
     asyncio.run(story())
 
 
-def test_a_key_has_a_name_that_does_not_tell_it() -> None:
-    """The same key, the same limits, while nobody knows the team."""
+def test_the_name_of_a_key_does_not_reveal_it() -> None:
+    """It is the same for any base URL, so that the limits are shared while the team is unknown."""
     name = account.key_name(settings("https://api.x.ai/v1"))
     assert name == account.key_name(settings("https://elsewhere.example"))
     assert "abcdef" not in name

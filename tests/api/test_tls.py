@@ -1,4 +1,4 @@
-"""TLS as a company has it: a certificate of its own authority, and a proxy on the way out."""
+"""TLS with a certificate of a private authority, and through a proxy."""
 
 from __future__ import annotations
 
@@ -30,18 +30,20 @@ REPLY = (
 
 
 def make_certificates(folder: Path) -> None:
-    """Make an authority, and by it a certificate for localhost."""
+    """Make an authority, and a certificate for localhost signed by it."""
     (folder / "san").write_text("subjectAltName=DNS:localhost")
-    for words in (
+    for arguments in (
         "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.pem",
         "req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout key.pem -out request.pem",
         "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -extfile san -out cert.pem",
     ):
-        subprocess.run(["openssl", *words.split()], cwd=folder, check=True, capture_output=True, timeout=60)
+        subprocess.run(
+            ["openssl", *arguments.split()], cwd=folder, check=True, capture_output=True, timeout=60
+        )
 
 
-async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: list[bytes]) -> None:
-    seen.append(await reader.readuntil(b"\r\n\r\n"))
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, heads: list[bytes]) -> None:
+    heads.append(await reader.readuntil(b"\r\n\r\n"))
     writer.write(REPLY)
     await writer.drain()
     writer.close()
@@ -54,10 +56,10 @@ async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.close()
 
 
-async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: list[bytes]) -> None:
-    """Be a proxy: CONNECT, then bytes both ways."""
+async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, heads: list[bytes]) -> None:
+    """Serve a proxy: CONNECT, then bytes both ways."""
     head = await reader.readuntil(b"\r\n\r\n")
-    seen.append(head)
+    heads.append(head)
     host, _, port = head.split(b" ", 2)[1].decode().partition(":")
     inner_reader, inner_writer = await asyncio.open_connection(host, int(port))
     writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
@@ -65,10 +67,10 @@ async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, s
 
 
 class Servers:
-    """An API behind TLS and a proxy, in a thread of their own; what each was asked."""
+    """An API behind TLS and a proxy, in a thread; the heads of the requests to each."""
 
     def __init__(self) -> None:
-        self.asked: list[bytes] = []
+        self.requests: list[bytes] = []
         self.proxied: list[bytes] = []
         self.url = self.proxy = ""
 
@@ -77,7 +79,9 @@ class Servers:
 async def _listening(folder: Path, servers: Servers) -> AsyncIterator[None]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    api = await asyncio.start_server(lambda r, w: _answer(r, w, servers.asked), "localhost", 0, ssl=context)
+    api = await asyncio.start_server(
+        lambda r, w: _answer(r, w, servers.requests), "localhost", 0, ssl=context
+    )
     proxy = await asyncio.start_server(lambda r, w: _forward(r, w, servers.proxied), "127.0.0.1", 0)
     servers.url = f"https://localhost:{api.sockets[0].getsockname()[1]}/v1"
     servers.proxy = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
@@ -87,7 +91,7 @@ async def _listening(folder: Path, servers: Servers) -> AsyncIterator[None]:
 
 @contextmanager
 def serving(folder: Path) -> Iterator[Servers]:
-    """Serve while the block lasts."""
+    """Run the servers until the block ends."""
     servers, ready, done = Servers(), threading.Event(), threading.Event()
 
     async def story() -> None:
@@ -107,15 +111,15 @@ def serving(folder: Path) -> Iterator[Servers]:
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the folder of the certificates."""
+    """Return the folder of the certificates."""
     folder = tmp_path_factory.mktemp("tls")
     make_certificates(folder)
     return folder
 
 
 def doctor(folder: Path, url: str, **environment: str) -> dict[str, Any]:
-    """Run the real command, which asks the API whose key it is; return what it found of the API."""
-    kept = {
+    """Run the real `runner doctor`; return its check of the API."""
+    inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("RUNNER_", "XAI_", "SSL_")) and "proxy" not in name.lower()
@@ -123,7 +127,7 @@ def doctor(folder: Path, url: str, **environment: str) -> dict[str, Any]:
     ours = {"RUNNER_HOME": str(folder / "home"), "XAI_API_KEY": KEY, "XAI_BASE_URL": url}
     done = subprocess.run(
         [sys.executable, "-m", "runner", "doctor", "--json"],
-        env=kept | ours | environment,
+        env=inherited | ours | environment,
         cwd=folder,
         capture_output=True,
         text=True,
@@ -135,36 +139,36 @@ def doctor(folder: Path, url: str, **environment: str) -> dict[str, Any]:
 
 
 def test_a_private_authority_is_trusted_where_it_is_named(certificates: Path, tmp_path: Path) -> None:
-    """By SSL_CERT_FILE; without it the key is not sent at all."""
+    """By SSL_CERT_FILE; without it the key is not sent."""
     with serving(certificates) as servers:
         refused = doctor(tmp_path, servers.url)
         assert refused["state"] == "failed"
         assert "the certificate of localhost:" in refused["told"]
         assert "SSL_CERT_FILE" in refused["fix"]
-        assert servers.asked == []
+        assert servers.requests == []
 
         trusted = doctor(tmp_path, servers.url, SSL_CERT_FILE=str(certificates / "ca.pem"))
         assert trusted["state"] == "ok", trusted
-        assert KEY.encode() in servers.asked[0]
+        assert KEY.encode() in servers.requests[0]
 
 
 def test_a_proxy_carries_tls_and_never_sees_the_key(certificates: Path, tmp_path: Path) -> None:
-    """It is asked to CONNECT; NO_PROXY goes past it."""
+    """It gets a CONNECT only; hosts in NO_PROXY are reached without it."""
     with serving(certificates) as servers:
         trust = {"SSL_CERT_FILE": str(certificates / "ca.pem"), "HTTPS_PROXY": servers.proxy}
 
         assert doctor(tmp_path, servers.url, **trust)["state"] == "ok"
-        asked = len(servers.asked)
-        assert len(servers.proxied) == asked > 0
+        total = len(servers.requests)
+        assert len(servers.proxied) == total > 0
         assert servers.proxied[0].startswith(b"CONNECT localhost:")
         assert KEY.encode() not in servers.proxied[0]
 
         assert doctor(tmp_path, servers.url, **trust, NO_PROXY="localhost")["state"] == "ok"
-        assert (len(servers.proxied), len(servers.asked)) == (asked, 2 * asked)
+        assert (len(servers.proxied), len(servers.requests)) == (total, 2 * total)
 
 
-def test_a_proxy_that_is_away_is_told(certificates: Path, tmp_path: Path) -> None:
-    """Nothing was sent, and it says where the trouble lies."""
+def test_an_unreachable_proxy_is_reported(certificates: Path, tmp_path: Path) -> None:
+    """Nothing was sent, and the check names the proxy."""
     with serving(certificates) as servers:
         found = doctor(
             tmp_path,
@@ -175,4 +179,4 @@ def test_a_proxy_that_is_away_is_told(certificates: Path, tmp_path: Path) -> Non
         assert found["state"] == "failed"
         assert found["told"] == "the proxy 127.0.0.1:9 cannot be reached (connection refused)"
         assert "HTTPS_PROXY" in found["fix"]
-        assert servers.asked == []
+        assert servers.requests == []
