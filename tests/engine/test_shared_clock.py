@@ -67,7 +67,7 @@ def test_a_look_that_takes_long_says_nothing() -> None:
         return world.wall_ms - 4_000
 
     clock = SharedClock(lambda: world.wall_ms, lambda: world.steady_ms)
-    clock._ask = slow
+    clock._read = slow
     assert clock.look() == 0
     assert clock.now_ms() == world.wall_ms
 
