@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 _SOCKET_BYTES_MAX: Final = 90  # the kernel takes 107, and a server may open a longer name beside it
 _FLUSH_S: Final = 10.0
 _PLAIN_PATH: Final = re.compile(r"[A-Za-z0-9/._+-]+")  # needs no quoting in any URL
-_GITHUB: Final = ("ARCH", "ENVIRONMENT", "NAME", "OS", "TEMP", "TOOL_CACHE", "TRACKING_ID", "WORKSPACE")
-_NOT_SETTINGS: Final = frozenset(  # of GitHub's own runner in every job, and from our engine to its children
-    {*(f"RUNNER_{word}" for word in _GITHUB), "RUNNER_ENGINE_PID", "RUNNER_ENGINE_TOKEN", "RUNNER_BEAT"}
+_GITHUB_NAMES: Final = ("ARCH", "ENVIRONMENT", "NAME", "OS", "TEMP", "TOOL_CACHE", "TRACKING_ID", "WORKSPACE")
+# Set by GitHub's own runner in every job, and by our engine for its children.
+_NOT_SETTINGS: Final = frozenset(
+    {*(f"RUNNER_{name}" for name in _GITHUB_NAMES), "RUNNER_ENGINE_PID", "RUNNER_ENGINE_TOKEN", "RUNNER_BEAT"}
 )
 
 
@@ -258,15 +259,15 @@ def _pick(
         return flags[row.name], row.flag or row.name
     if env.get(row.env, "").strip():
         return env[row.env], row.env
-    if row.secret and env.get(in_file(row), "").strip():
-        return _secret_file(row, Path(env[in_file(row)]).expanduser()), in_file(row)
+    if row.secret and env.get(file_variable(row), "").strip():
+        return _secret_file(row, Path(env[file_variable(row)]).expanduser()), file_variable(row)
     if row.toml and row.name in file:
         return file[row.name], f"{row.name} in {origin}"
     return None, "default"
 
 
-def in_file(row: Row) -> str:
-    """Name the environment variable that names a file with a secret setting in it."""
+def file_variable(row: Row) -> str:
+    """Return the environment variable that names a file with a secret setting in it."""
     return f"{row.env}_FILE"
 
 
@@ -276,8 +277,8 @@ def _secret_file(row: Row, path: Path) -> str:
         secret = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text"
-        said = f"the file of {what} cannot be read: {path}: {why}"
-        raise UsageError(said, fix=f"correct {in_file(row)}") from None
+        problem = f"the file of {what} cannot be read: {path}: {why}"
+        raise UsageError(problem, fix=f"correct {file_variable(row)}") from None
     if not secret:
         raise UsageError(f"the file of {what} is empty: {path}", fix=f"write {what} into it")
     return secret
@@ -333,7 +334,7 @@ def _read_file(cwd: Path) -> tuple[dict[str, Any], str, list[str]]:
 
 
 def _unknown_in_env(env: Mapping[str, str]) -> Iterator[str]:
-    known = {row.env for row in TABLE} | {in_file(row) for row in TABLE if row.secret}
+    known = {row.env for row in TABLE} | {file_variable(row) for row in TABLE if row.secret}
     for name in sorted(env):
         if name.startswith("RUNNER_") and name not in known | _NOT_SETTINGS:
             yield f"{name} is no setting{_did_you_mean(name, known)}"

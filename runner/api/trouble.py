@@ -18,12 +18,12 @@ _TLS_FIX: Final = "check XAI_BASE_URL: https where the server speaks it, and its
 _AUTHORITY_FIX: Final = "if a server or proxy of yours is there, name its authority's file in SSL_CERT_FILE"
 
 
-def advice(error: Exception, place: str) -> Advice:
-    """Return what an exception of aiohttp means. `place`: the API's host and port."""
-    return _of_connecting(error, place) or _of_exchange(error, place)
+def advice(error: Exception, host_port: str) -> Advice:
+    """Return what an exception of aiohttp means. `host_port`: the API's host and port."""
+    return _of_connecting(error, host_port) or _of_exchange(error, host_port)
 
 
-def _of_connecting(error: Exception, place: str) -> Advice | None:
+def _of_connecting(error: Exception, host_port: str) -> Advice | None:
     """Return why nothing was sent; None for an error of an open connection."""
     found: Advice | None = None
     match error:
@@ -36,35 +36,35 @@ def _of_connecting(error: Exception, place: str) -> Advice | None:
         case aiohttp.ClientConnectorDNSError():
             found = Advice(f"the name {error.host} is not found", "check XAI_BASE_URL, and the network's DNS")
         case aiohttp.ClientConnectorCertificateError():
-            found = _of_certificate(error.certificate_error, place)
+            found = _of_certificate(error.certificate_error, host_port)
         case aiohttp.ClientConnectorSSLError():
             why = _reason(error.os_error)
-            found = Advice(f"{place} does not speak TLS as it should ({why})", _TLS_FIX)
+            found = Advice(f"{host_port} does not speak TLS as it should ({why})", _TLS_FIX)
         case aiohttp.ClientConnectorError():
             fix = _ADDRESS_FIX if error.os_error.errno == errno.ECONNREFUSED else _NETWORK_FIX
-            found = Advice(f"cannot connect to {place} ({_reason(error.os_error)})", fix)
+            found = Advice(f"cannot connect to {host_port} ({_reason(error.os_error)})", fix)
         case aiohttp.ConnectionTimeoutError():
-            found = Advice(f"cannot connect to {place} (it does not answer in time)", _NETWORK_FIX)
+            found = Advice(f"cannot connect to {host_port} (it does not answer in time)", _NETWORK_FIX)
     return found
 
 
-def _of_exchange(error: Exception, place: str) -> Advice:
+def _of_exchange(error: Exception, host_port: str) -> Advice:
     match error:
         case TimeoutError():  # aiohttp's own timeouts among them
-            return Advice(f"{place} did not answer in time")
+            return Advice(f"{host_port} did not answer in time")
         case aiohttp.ClientPayloadError():
-            return Advice(f"the reply of {place} broke off before its end")
+            return Advice(f"the reply of {host_port} broke off before its end")
         case aiohttp.ClientConnectionError() | ConnectionError():
-            return Advice(f"{place} broke the connection off before it had answered")
-    return Advice(f"{place} gave no usable reply ({type(error).__name__}: {error})")
+            return Advice(f"{host_port} broke the connection off before it had answered")
+    return Advice(f"{host_port} gave no usable reply ({type(error).__name__}: {error})")
 
 
-def _of_certificate(error: Exception, place: str) -> Advice:
+def _of_certificate(error: Exception, host_port: str) -> Advice:
     why = error.verify_message if isinstance(error, ssl.SSLCertVerificationError) else str(error)
     fix = _AUTHORITY_FIX
     if "expired" in why or "not yet valid" in why:
         fix = "look whether this machine's clock is right; if it is, the server needs a new certificate"
-    return Advice(f"the certificate of {place} is not accepted ({why})", fix)
+    return Advice(f"the certificate of {host_port} is not accepted ({why})", fix)
 
 
 def _reason(error: OSError) -> str:

@@ -209,7 +209,7 @@ class Bucket:
     def _distribute(
         self, requests: list[Ask], served: list[Ask], slots: list[Slot], retry_after_s: float
     ) -> None:
-        """Give each request its slots. Half of its horizon is still covered when the caller retries."""
+        """Give each request its slots. A caller that got too few retries with half of its horizon left."""
         parts: defaultdict[Ask, list[Slot]] = defaultdict(list)
         for request, slot in zip(served, slots, strict=True):
             parts[request].append(slot)

@@ -1,6 +1,6 @@
 """Team name of each API key, agreed on by all processes that share a Redis.
 
-Limits hold for a team, so two processes with different names for it would each use the whole limit.
+Limits apply to a team, so two processes with different names for it would each use the whole limit.
 """
 
 from __future__ import annotations

@@ -193,7 +193,7 @@ def test_a_host_that_does_not_take_the_connection_was_not_sent_to() -> None:
     asyncio.run(story())
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="nothing makes a certificate here")
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 def test_a_host_without_a_trusted_certificate_gets_no_byte(tmp_path: Path) -> None:
     """It may be any server: the key must not reach it."""
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
@@ -288,7 +288,7 @@ async def resetting() -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
-async def silent(_requests: Requests, _writer: asyncio.StreamWriter) -> None:
+async def never_reply(_requests: Requests, _writer: asyncio.StreamWriter) -> None:
     """Never reply."""
 
 
@@ -308,7 +308,7 @@ TIMED_OUT, BROKE_OFF, CUT_SHORT, UNUSABLE = (
     " gave no usable reply (",
 )
 BROKEN = {
-    "no reply": (silent, Fault.UNKNOWN, TIMED_OUT),
+    "no reply": (never_reply, Fault.UNKNOWN, TIMED_OUT),
     "reset": (reset, Fault.UNKNOWN, BROKE_OFF),
     "hung up": (hang_up, Fault.UNKNOWN, BROKE_OFF),
     "not HTTP": (sending(b"what?\r\n\r\n"), Fault.UNKNOWN, UNUSABLE),

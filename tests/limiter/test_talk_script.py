@@ -96,7 +96,7 @@ many = settings(
 def test_a_strict_server_refuses_no_granted_slot(
     bucket: Script, sent: list[tuple[int, int]], batches: list[list[int]], rpm: int, tpm: int
 ) -> None:
-    """The limits of requests and tokens a minute, and of requests a second, hold in every window."""
+    """The limits of requests and tokens a minute, and of requests a second, are kept in every window."""
     bucket.start(sent=sent)
     before = len(bucket.log())
     for batch in batches:
