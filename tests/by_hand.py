@@ -1,4 +1,4 @@
-"""Runs and jobs moved by hand, by the moves of `runner.db` themselves: for tests of db and engine."""
+"""Test driver for runs and jobs: brings jobs to any state by the moves of `runner.db`, without an engine."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Moved = TypeVar("Moved")
 NOW_MS: Final = 1_800_000_000_000
 LEASE_MS: Final = 120_000
 WORKER: Final = 7
-FAR: Final = 1 << 40  # due so late that nobody claims it
+FAR: Final = 1 << 40  # ms; a job due that far ahead is not claimed
 CAUSE: Final = Cause(code="some-cause", message="a cause", http_status=500)
 COST: Final = Cost(
     model="grok-4.3",
@@ -48,7 +48,7 @@ COST: Final = Cost(
 
 
 def new_job(number: int, body: bytes = b'{"model":"grok-4.3"}') -> NewJob:
-    """Make the job of line `number`."""
+    """Return the new job of line `number`."""
     return NewJob(
         line=number,
         custom_id=f"r-{number}",
@@ -62,7 +62,7 @@ def new_job(number: int, body: bytes = b'{"model":"grok-4.3"}') -> NewJob:
 
 
 def received(job: int, attempt: int = 1, body: bytes = b"{}", request_id: str | None = None) -> Received:
-    """Make an answer."""
+    """Return a received result."""
     return Received(
         job_id=job,
         attempt=attempt,
@@ -74,7 +74,7 @@ def received(job: int, attempt: int = 1, body: bytes = b"{}", request_id: str | 
 
 
 def accepted(lease: Lease, request_id: str | None = None, due_at_ms: int = NOW_MS) -> Accepted:
-    """Make the row of an accepted attempt."""
+    """Return the row for an accepted attempt."""
     return Accepted(
         lease=lease,
         request_id=request_id or f"id-{lease.job_id}-{lease.attempt}",
@@ -85,7 +85,7 @@ def accepted(lease: Lease, request_id: str | None = None, due_at_ms: int = NOW_M
 
 
 def back(lease: Lease, target: JobState, possible_ticks: int | None = 0) -> Back:
-    """Make the row of an attempt that came to nothing."""
+    """Return the row that requeues a job after a failed attempt."""
     return Back(
         lease=lease,
         target=target,
@@ -97,12 +97,12 @@ def back(lease: Lease, target: JobState, possible_ticks: int | None = 0) -> Back
 
 
 def not_yet(lease: Lease, due_at_ms: int = NOW_MS, misses: int = 0) -> NotYet:
-    """Make the row of a fetch without an answer."""
+    """Return the row for a poll without a result."""
     return NotYet(lease=lease, due_at_ms=due_at_ms, misses=misses)
 
 
 def settled(job: int, attempt: int, event: Event, target: JobState, cost: Cost = COST) -> Settled:
-    """Make a verdict on a stored answer."""
+    """Return the row that settles a stored result."""
     return Settled(
         job_id=job,
         attempt=attempt,
@@ -118,7 +118,7 @@ def settled(job: int, attempt: int, event: Event, target: JobState, cost: Cost =
 
 @dataclass(frozen=True, slots=True)
 class Hand:
-    """One run whose jobs are moved one by one."""
+    """Moves the jobs of one run."""
 
     database: Database
     run_id: int
@@ -126,12 +126,12 @@ class Hand:
     reserve_ticks: int | None = None  # of each attempt
 
     def do(self, move: Callable[..., set[Moved]], *rows: Any) -> set[Moved]:
-        """Apply one function of `db.jobs` to rows, in a transaction with its counts."""
+        """Apply a move of `runner.db` to rows in one transaction with its counters; return what moved."""
         moved: set[Moved] = self.within(lambda connection, deltas: move(connection, rows, deltas))
         return moved
 
     def within(self, work: Callable[[Connection, Deltas], Any]) -> Any:
-        """Do something in a transaction with its counts; return what it returns."""
+        """Call `work(connection, deltas)` in one transaction with its counters; return its result."""
         with self.database.write() as connection:
             deltas = Deltas(self.worker)
             result = work(connection, deltas)
@@ -139,7 +139,7 @@ class Hand:
         return result
 
     def lease(self, count: int = 1, now_ms: int = NOW_MS) -> list[Lease]:
-        """Lease the next pending jobs."""
+        """Lease the next pending jobs; return their leases."""
         return [job.lease for job in self.leased(rows_max=count, now_ms=now_ms)]
 
     def leased(
@@ -151,7 +151,7 @@ class Hand:
         never_in_doubt: bool = False,
         now_ms: int = NOW_MS,
     ) -> list[leases.Leased]:
-        """Lease the next pending jobs, with all that a process is told of them."""
+        """Lease the next pending jobs; return all that a worker gets of them."""
         with self.database.write() as connection:
             return leases.lease_pending(
                 connection,
@@ -167,23 +167,23 @@ class Hand:
                 until_ms=now_ms + LEASE_MS,
             )
 
-    def send(self, *held: Lease, now_ms: int = NOW_MS) -> set[int]:
-        """Mark leased jobs as being sent."""
+    def send(self, *leased: Lease, now_ms: int = NOW_MS) -> set[int]:
+        """Record attempts of leased jobs."""
         moved: set[int] = self.within(
             lambda connection, deltas: jobs.send(
                 connection,
-                held,
+                leased,
                 worker=self.worker,
                 now_ms=now_ms,
                 until_ms=now_ms + LEASE_MS,
                 deltas=deltas,
-                reserves={lease.job_id: self.reserve_ticks for lease in held},
+                reserves={lease.job_id: self.reserve_ticks for lease in leased},
             )
         )
         return moved
 
     def claim(self, count: int = 1, now_ms: int = NOW_MS) -> list[leases.Claimed]:
-        """Claim waiting jobs that are due."""
+        """Claim waiting jobs that are due for a poll."""
         found: list[leases.Claimed] = self.within(
             lambda connection, deltas: leases.claim_waiting(
                 connection,
@@ -197,7 +197,7 @@ class Hand:
         return found
 
     def bring(self, state: JobState) -> Lease:
-        """Bring the next pending job to a state, by the moves that lead there; return its last lease."""
+        """Move the next pending job to a state, by the moves that lead there; return its last lease."""
         (lease,) = self.lease()
         if state is JobState.PENDING:
             return lease
@@ -211,10 +211,10 @@ class Hand:
             self.do(jobs.ambiguous, back(lease, JobState.HELD))
         elif state is not JobState.SUBMITTING:
             self.do(jobs.accepted, accepted(lease, due_at_ms=NOW_MS - FAR))
-            return self._bring_on(lease, state)
+            return self._bring_accepted(lease, state)
         return lease
 
-    def _bring_on(self, lease: Lease, state: JobState) -> Lease:
+    def _bring_accepted(self, lease: Lease, state: JobState) -> Lease:
         if state is JobState.WAITING:
             self.change(lease.job_id, f"due_at_ms = {FAR * 2}")
             return lease
@@ -234,7 +234,7 @@ class Hand:
         )
 
     def change(self, job: int, change: str) -> None:
-        """Change a job's row behind everybody's back."""
+        """Change columns of a job's row directly; `change` is the SET clause."""
         with self.database.write() as connection:
             connection.execute(text(f"UPDATE jobs SET {change} WHERE id = :id"), {"id": job})
 
@@ -243,7 +243,7 @@ class Hand:
         return self.rows("SELECT * FROM jobs WHERE id = :id", id=job)[0]
 
     def state(self, job: int) -> JobState:
-        """Return where a job is."""
+        """Return a job's state."""
         return JobState(self.row(job).state)
 
     def history(self, job: int) -> list[Row[Any]]:
@@ -251,7 +251,7 @@ class Hand:
         return self.rows("SELECT * FROM attempts WHERE job_id = :id ORDER BY attempt", id=job)
 
     def rows(self, query: str, **values: object) -> list[Row[Any]]:
-        """Ask the database."""
+        """Return the rows of a query."""
         with self.database.read() as connection:
             return list(connection.execute(text(query), values))
 
@@ -265,42 +265,42 @@ class Hand:
         return self.counts().get((kind, key), 0)
 
     def recount(self) -> dict[tuple[str, str], int]:
-        """Count anew, from the tables, what the counters should say (all but polls, refusals and extras)."""
+        """Return the counters as counted from the tables; polls, refusals and extras are left out."""
         found: Counter[tuple[str, str]] = Counter()
         for job in self.rows("SELECT * FROM jobs WHERE run_id = :run", run=self.run_id):
             found["state", job.state] += 1
             if job.state == "failed":
                 found["code", job.error_code] += 1
-        for tried in self.rows("SELECT * FROM attempts WHERE job_id >> 32 = :run", run=self.run_id):
-            found["attempts", "accepted"] += tried.request_id is not None
-            if tried.possible_ticks is not None:
-                found["ticks", "possible_extra"] += tried.possible_ticks
-            if tried.model is not None:
-                _recount_collected(found, tried)
+        for attempt in self.rows("SELECT * FROM attempts WHERE job_id >> 32 = :run", run=self.run_id):
+            found["attempts", "accepted"] += attempt.request_id is not None
+            if attempt.possible_ticks is not None:
+                found["ticks", "possible_extra"] += attempt.possible_ticks
+            if attempt.model is not None:
+                _recount_collected(found, attempt)
         return {key: n for key, n in found.items() if n}
 
 
-def _recount_collected(found: Counter[tuple[str, str]], tried: Row[Any]) -> None:
+def _recount_collected(found: Counter[tuple[str, str]], attempt: Row[Any]) -> None:
     found["attempts", "collected"] += 1
     found["latency", "1"] += 1
-    found["model_jobs", tried.model] += 1
+    found["model_jobs", attempt.model] += 1
     for kind in ("prompt", "cached", "completion", "reasoning", "total"):
-        found["tokens", kind] += getattr(tried, f"{kind}_tokens") or 0
-    output = max(tried.completion_tokens, tried.total_tokens - tried.prompt_tokens)
-    found["output", outputs.key_of(tried.model, output)] += 1
-    if tried.ticks is None:
-        found["unknown", "jobs"] += tried.ticks_source == "unknown"
+        found["tokens", kind] += getattr(attempt, f"{kind}_tokens") or 0
+    output = max(attempt.completion_tokens, attempt.total_tokens - attempt.prompt_tokens)
+    found["output", outputs.key_of(attempt.model, output)] += 1
+    if attempt.ticks is None:
+        found["unknown", "jobs"] += attempt.ticks_source == "unknown"
     else:
-        found["ticks", tried.ticks_source] += tried.ticks
-        found["model_ticks", tried.model] += tried.ticks
-    if tried.outcome == "succeeded":
-        found["finish", tried.finish_reason] += 1
+        found["ticks", attempt.ticks_source] += attempt.ticks
+        found["model_ticks", attempt.model] += attempt.ticks
+    if attempt.outcome == "succeeded":
+        found["finish", attempt.finish_reason] += 1
 
 
 def new_run(
     database: Database, count: int, options: RunOptions | None = None, identity: str = "identity"
 ) -> Hand:
-    """Load a run of some jobs and start it."""
+    """Load a run with `count` jobs and start it; return its driver."""
     with database.write() as connection:
         run_id = runs.begin(
             connection,

@@ -1,4 +1,4 @@
-"""The key of the tests must be nowhere: neither in what was written nor in any process's arguments."""
+"""Searches files for the tests' API key, which must be in no file and in no process's arguments."""
 
 from __future__ import annotations
 
@@ -15,26 +15,29 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAY_HOLD_IT: Final = {"key", "holds-the-key", "xai_api_key"}  # files that a test wrote for XAI_API_KEY_FILE
-_CORE: Final = 12  # so many letters of each base64 form are enough to tell it
+_BASE64_PIECE: Final = 12  # the search uses a multiple of so many base64 letters
 
 
 def forms(secret: str) -> set[bytes]:
-    """Give the bytes to look for: as it is, URL-encoded, and what of base64 no neighbour changes."""
+    """Return the bytes to search for: plain, URL-encoded, and base64 at each of its three offsets.
+
+    Of base64 only the middle, which the bytes before and after the secret do not change.
+    """
     raw = secret.encode()
-    found = {raw, quote(secret, safe="").encode()}
+    encoded = {raw, quote(secret, safe="").encode()}
     for shift in range(3):
-        coded = base64.b64encode(bytes(shift) + raw)
-        found.add(coded[4 : 4 + _CORE * (len(coded) // _CORE - 1)])
-    return found
+        base64_form = base64.b64encode(bytes(shift) + raw)
+        encoded.add(base64_form[4 : 4 + _BASE64_PIECE * (len(base64_form) // _BASE64_PIECE - 1)])
+    return encoded
 
 
 def holders(folder: Path, secret: str = KEY) -> Iterator[Path]:
-    """Yield the files below a folder that hold the secret in one of its forms."""
+    """Yield the files below a folder that contain the secret in one of its encodings."""
     wanted = forms(secret)
     for path in folder.rglob("*"):
-        with contextlib.suppress(OSError, ValueError):  # gone meanwhile, no plain file, or empty
+        with contextlib.suppress(OSError, ValueError):  # removed in the meantime, no regular file, or empty
             if path.name in MAY_HOLD_IT or path.is_symlink() or not path.is_file():
                 continue
-            with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as held:
-                if any(held.find(form) >= 0 for form in wanted):
+            with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                if any(content.find(form) >= 0 for form in wanted):
                     yield path

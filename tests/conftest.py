@@ -1,6 +1,6 @@
-"""The databases that tests run on: SQLite in a file, and a real PostgreSQL that the session starts.
+"""Fixtures: databases for tests, SQLite in a file and a PostgreSQL server that the session starts.
 
-Both are migrated once; a test gets a copy of its own.
+Each is migrated once; every test gets its own copy.
 """
 
 from __future__ import annotations
@@ -30,16 +30,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("busy")  # how long an example takes says more of the machine than of the code
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, with children
+settings.load_profile("busy")  # on a busy machine an example may take any time
+signal.signal(
+    signal.SIGINT, signal.default_int_handler
+)  # a background job of a shell inherits SIGINT ignored
 
 KINDS: Final = ("sqlite", "postgres")
 START_WITHIN_S: Final = 60.0
-_QUICK: Final = ("fsync=off", "full_page_writes=off", "shared_buffers=32MB", "max_connections=60")
+_FAST_SETTINGS: Final = ("fsync=off", "full_page_writes=off", "shared_buffers=32MB", "max_connections=60")
 
 
 class PostgresServer:
-    """A throw-away server on a unix socket; it dies with the process that started it."""
+    """A temporary PostgreSQL on a unix socket; it ends with the process that started it."""
 
     def __init__(self, programs: Path, folder: Path) -> None:
         self._programs, self._folder = programs, folder
@@ -47,21 +49,21 @@ class PostgresServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def url(self, name: str) -> str:
-        """Return the URL of one of its databases."""
+        """Return the URL of the database with this name."""
         return f"postgresql+psycopg://ann@/{name}?host={self._folder}"
 
     def begin(self) -> None:
-        """Make the server's files, start it, wait until it answers."""
+        """Create the data folder, start the server and wait until it answers."""
         if os.getuid() == 0:
             os.chown(self._folder, NOBODY, NOBODY)
         data, log = self._folder / "data", self._folder / "log"
         initdb = ["initdb", "-D", str(data), "-U", "ann", "--auth=trust", "--no-sync", "-E", "UTF8"]
-        with log.open("wb") as out:
-            subprocess.run(self._as_nobody(*initdb), check=True, stdout=out, stderr=out, cwd="/")
-            settings = (*_QUICK, "listen_addresses=", f"unix_socket_directories={self._folder}")
+        with log.open("wb") as log_file:
+            subprocess.run(self._as_nobody(*initdb), check=True, stdout=log_file, stderr=log_file, cwd="/")
+            settings = (*_FAST_SETTINGS, "listen_addresses=", f"unix_socket_directories={self._folder}")
             words = [word for setting in settings for word in ("-c", setting)]
             command = self._as_nobody("postgres", "-D", str(data), *words)
-            self._process = subprocess.Popen(command, stdout=out, stderr=out, cwd="/")
+            self._process = subprocess.Popen(command, stdout=log_file, stderr=log_file, cwd="/")
         deadline = time.monotonic() + START_WITHIN_S
         while not self._answers():
             assert self._process.poll() is None, log.read_text()
@@ -69,7 +71,7 @@ class PostgresServer:
             time.sleep(0.02)
 
     def end(self) -> None:
-        """Stop the server at once."""
+        """Stop the server; kill it after 5 s."""
         if self._process is not None:
             self._process.terminate()
             with suppress(subprocess.TimeoutExpired):
@@ -79,7 +81,7 @@ class PostgresServer:
 
     @contextmanager
     def fresh(self, template: str) -> Iterator[str]:
-        """Make a database from a template, for a while; give its URL."""
+        """Create a database from a template; yield its URL, and drop it at the end."""
         name = f"test_{next(self._numbers)}"
         self.say(f"CREATE DATABASE {name} TEMPLATE {template}")
         try:
@@ -88,7 +90,7 @@ class PostgresServer:
             self.say(f"DROP DATABASE {name} WITH (FORCE)")
 
     def say(self, command: str) -> None:
-        """Run one command of the owner, outside of a transaction."""
+        """Execute one statement as the owner, outside of a transaction."""
         with psycopg.connect(host=str(self._folder), user="ann", dbname="postgres", autocommit=True) as owner:
             owner.execute(command.encode())
 
@@ -99,18 +101,20 @@ class PostgresServer:
         return False
 
     def _as_nobody(self, program: str, *words: str) -> list[str]:
-        """Put a command together that ends with us; PostgreSQL refuses to run as root."""
-        who = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if os.getuid() == 0 else []
-        return ["setpriv", *who, "--pdeathsig=QUIT", str(self._programs / program), *words]
+        """Return a command line that ends with this process, and does not run as root."""
+        user = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if os.getuid() == 0 else []
+        return ["setpriv", *user, "--pdeathsig=QUIT", str(self._programs / program), *words]
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
-    """Start the session's server, with the migrated database `migrated` to copy from."""
+    """Start the session's server, with the template database `migrated`."""
     programs = postgres_programs()
     if programs is None:
         pytest.skip("PostgreSQL is not installed")
-    folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))  # short: a socket's path may have 107 bytes
+    folder = Path(
+        tempfile.mkdtemp(prefix="pg", dir="/tmp")
+    )  # short: the path of a socket has at most 107 bytes
     server = PostgresServer(programs, folder)
     try:
         server.begin()
@@ -124,7 +128,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 @pytest.fixture(scope="session")
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a migrated SQLite file to copy from."""
+    """Return a migrated SQLite file, to be copied."""
     path = tmp_path_factory.mktemp("migrated") / "runner.db"
     _migrate(f"sqlite:///{path}")
     return path
@@ -132,7 +136,7 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=KINDS)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Give the URL of a migrated database without rows, on either kind."""
+    """Yield the URL of a migrated database without rows, once for each kind."""
     if request.param == "sqlite":
         yield f"sqlite:///{shutil.copy(request.getfixturevalue('migrated_file'), tmp_path / 'runner.db')}"
     else:
@@ -142,7 +146,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
-    """Open a migrated database without rows, on either kind."""
+    """Yield a migrated database without rows, once for each kind."""
     opened = Database(database_url)
     yield opened
     opened.close()
@@ -150,7 +154,7 @@ def database(database_url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def postgres_database(postgres_server: PostgresServer) -> Iterator[Database]:
-    """Open a migrated database without rows on PostgreSQL, for what only it has."""
+    """Yield a migrated database without rows on PostgreSQL alone."""
     with postgres_server.fresh("migrated") as url:
         opened = Database(url)
         yield opened
@@ -159,7 +163,7 @@ def postgres_database(postgres_server: PostgresServer) -> Iterator[Database]:
 
 @pytest.fixture(params=KINDS)
 def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """Open a database without tables, on either kind."""
+    """Yield a database without tables, once for each kind."""
     if request.param == "sqlite":
         opened = Database(f"sqlite:///{tmp_path / 'runner.db'}")
         yield opened
@@ -173,7 +177,7 @@ def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[D
 
 @pytest.fixture
 def fleet(postgres_server: PostgresServer, tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
-    """Give a maker of one fleet on a fresh database; its arguments are the simulator's flags."""
+    """Yield a function that starts a fleet on a new database; its arguments are the simulator's flags."""
     with ExitStack() as stack:
         url = stack.enter_context(postgres_server.fresh("migrated"))
         yield lambda *flags: Fleet(tmp_path, url, stack, *flags)
@@ -187,7 +191,7 @@ def _migrate(url: str) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_file_holds_the_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """After all tests of this process: search what they wrote."""
+    """After all tests of this process, search the files that they wrote for the API key."""
     yield
     found = [str(path) for path in canary.holders(tmp_path_factory.getbasetemp())]
     assert not found, f"these files hold the API key: {found}"

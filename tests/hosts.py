@@ -1,4 +1,4 @@
-"""A fleet for tests: hosts (state folders) that share a PostgreSQL, a Redis and a simulator."""
+"""Test fleet: hosts (each with a state folder) that share a PostgreSQL, a Redis and a simulator."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Host(Home):
-    """One host of a fleet: its commands and workers know the others by two URLs only."""
+    """One host of a fleet. It shares only the database and Redis with the other hosts, by their URLs."""
 
     def __init__(
         self, folder: Path, simulator: Simulator, database_url: str, redis_url: str, **env: str
@@ -30,31 +30,31 @@ class Host(Home):
         self.database_url = database_url
 
     def worker(self, *words: str) -> Command:
-        """Start `runner worker` and wait until its first process is on record."""
+        """Start `runner worker` and wait until its first process is in the table `workers`."""
         before = self.workers()
         command = self.start("worker", *words)
-        wait_until(lambda: self.workers() > before, "a worker is at work")
+        wait_until(lambda: self.workers() > before, "a worker has started")
         return command
 
     def workers(self) -> int:
-        """Count the workers that ever were on record, of all hosts."""
+        """Return the number of rows in the table `workers`: all hosts, ended ones too."""
         return self.count("SELECT COUNT(*) FROM workers")
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
-        """Ask the database; nothing while it does not answer."""
+        """Return the rows of a query; [] while the database does not answer."""
         with contextlib.suppress(psycopg.OperationalError, psycopg.errors.UndefinedTable):
             url = self.database_url.replace("+psycopg", "")
-            with psycopg.connect(url, autocommit=True, connect_timeout=5) as base:
-                return base.execute(sql.encode()).fetchall()
+            with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+                return connection.execute(sql.encode()).fetchall()
         return []
 
     def change(self, sql: str) -> None:
-        """Change the database behind everybody's back."""
-        with psycopg.connect(self.database_url.replace("+psycopg", ""), autocommit=True) as base:
-            base.execute(sql.encode())
+        """Execute a statement in the database."""
+        with psycopg.connect(self.database_url.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute(sql.encode())
 
     def findings(self, simulator: Simulator, *, crashed: bool = False) -> list[str]:
-        """Hold the ledger against what the database and the simulator say."""
+        """Return what the ledger finds wrong in database, output files and the simulator's books."""
         return ledger.check(
             self.database_url,
             self.folder / "out.jsonl",
@@ -65,7 +65,7 @@ class Host(Home):
 
 
 class Fleet:
-    """A simulator, a migrated database, a Redis; hosts are made by `host`, and end with the stack."""
+    """A simulator, a migrated database and a Redis; `host` adds hosts, and `stack` ends them all."""
 
     def __init__(self, folder: Path, database_url: str, stack: ExitStack, *flags: str) -> None:
         self.folder, self.database_url, self._stack = folder, database_url, stack
@@ -73,6 +73,6 @@ class Fleet:
         self.simulator = stack.enter_context(Simulator(folder, *NO_LIMITS, *flags))
 
     def host(self, name: str, **env: str) -> Host:
-        """Add a host."""
-        made = Host(self.folder / name, self.simulator, self.database_url, self.redis.url, **env)
-        return self._stack.enter_context(made)
+        """Add a host; return it."""
+        host = Host(self.folder / name, self.simulator, self.database_url, self.redis.url, **env)
+        return self._stack.enter_context(host)

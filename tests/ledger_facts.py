@@ -1,4 +1,4 @@
-"""What the ledger reads: the database, the files, the books. Plain sqlite3, psycopg and json."""
+"""Reads what the ledger checks: database, files and books, with plain sqlite3, psycopg and json."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """All that was read. `crashed`: processes were killed; `limits`: of the windows (rpm, tpm, rps)."""
+    """All that was read. `crashed`: processes were killed; `limits`: by window (rpm, tpm, rps)."""
 
     run: Row
     jobs: list[Row]
@@ -41,10 +41,10 @@ class Facts:
     @cached_property
     def by_job(self) -> dict[int, list[Row]]:
         """Attempts by job, oldest first."""
-        found: dict[int, list[Row]] = defaultdict(list)
+        by_job: dict[int, list[Row]] = defaultdict(list)
         for attempt in self.attempts:
-            found[attempt["job_id"]].append(attempt)
-        return found
+            by_job[attempt["job_id"]].append(attempt)
+        return by_job
 
     @cached_property
     def states(self) -> Counter[str]:
@@ -71,7 +71,7 @@ class Facts:
         return self.counters.get((kind, key), 0)
 
     def ended_its_job(self, attempt: Row) -> bool:
-        """Say whether the job's end came from this attempt."""
+        """Return whether the job's end came from this attempt."""
         job = self.job_of[attempt["job_id"]]
         if job["state"] not in ("succeeded", "failed"):
             return False
@@ -83,7 +83,7 @@ class Facts:
         return job["state"] in ("succeeded", "failed") and not self.ended_its_job(attempt)
 
     def is_superseded(self, attempt: Row) -> bool:
-        """Say whether an older attempt ended the job while this one was out."""
+        """Return whether an older attempt ended the job while this one was in flight."""
         by = self.job_of[attempt["job_id"]]["answered_by"]
         return by is not None and by < attempt["attempt"] and attempt["outcome"] in ("accepted", "marked")
 
@@ -98,21 +98,23 @@ def read(
     *,
     crashed: bool,
 ) -> Facts:
-    """Gather the facts."""
-    with contextlib.closing(connect(database_url)) as base:
-        newest = rows(base, "SELECT MAX(id) AS id FROM runs")[0]["id"]
-        run = rows(base, f"SELECT * FROM runs WHERE id = {int(run_id or newest)}")[0]
+    """Return all that the ledger checks, for one run."""
+    with contextlib.closing(connect(database_url)) as connection:
+        newest = rows(connection, "SELECT MAX(id) AS id FROM runs")[0]["id"]
+        run = rows(connection, f"SELECT * FROM runs WHERE id = {int(run_id or newest)}")[0]
         mine = f"id >= {run['id'] << 32} AND id < {(run['id'] + 1) << 32}"
         of_jobs = mine.replace("id ", "job_id ")
-        jobs = rows(base, f"SELECT * FROM jobs WHERE {mine} ORDER BY id")
-        bodies = {row["job_id"]: row["body"] for row in rows(base, f"SELECT * FROM payloads WHERE {of_jobs}")}
-        attempts = rows(base, f"SELECT * FROM attempts WHERE {of_jobs} ORDER BY job_id, attempt")
-        results = rows(base, f"SELECT * FROM results WHERE {of_jobs} ORDER BY job_id, attempt")
+        jobs = rows(connection, f"SELECT * FROM jobs WHERE {mine} ORDER BY id")
+        bodies = {
+            row["job_id"]: row["body"] for row in rows(connection, f"SELECT * FROM payloads WHERE {of_jobs}")
+        }
+        attempts = rows(connection, f"SELECT * FROM attempts WHERE {of_jobs} ORDER BY job_id, attempt")
+        results = rows(connection, f"SELECT * FROM results WHERE {of_jobs} ORDER BY job_id, attempt")
         counters = rows(
-            base,
+            connection,
             f"SELECT kind, key, SUM(n) AS n FROM run_counters WHERE run_id = {run['id']} GROUP BY kind, key",
         )
-        events = rows(base, f"SELECT * FROM run_events WHERE run_id = {run['id']} ORDER BY id")
+        events = rows(connection, f"SELECT * FROM run_events WHERE run_id = {run['id']} ORDER BY id")
     for job in jobs:
         job["key"] = key_of(bytes(bodies.get(job["id"], b"{}")))
     for result in results:
@@ -138,7 +140,7 @@ def read(
 
 
 def connect(url: str) -> Any:
-    """Open a database by its URL: sqlite:///path or postgresql://…"""
+    """Return a connection by URL: sqlite:///path (read only) or postgresql://…"""
     if url.startswith("sqlite:///"):
         return sqlite3.connect(f"file:{url.removeprefix('sqlite:///')}?mode=ro", uri=True, timeout=30)
     import psycopg
@@ -146,26 +148,26 @@ def connect(url: str) -> Any:
     return psycopg.connect(url.replace("postgresql+psycopg:", "postgresql:"))
 
 
-def rows(base: Any, sql: str) -> list[Row]:
-    """Ask a database; return its rows by column name."""
-    cursor = base.cursor()
+def rows(connection: Any, sql: str) -> list[Row]:
+    """Return the rows of a query, by column name."""
+    cursor = connection.cursor()
     cursor.execute(sql)
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def key_of(body: bytes) -> str:
-    """Return what the API's books call a job: the body's `user`, else the sha256 of the body as posted."""
+    """Return the books' key of a job: the body's `user`, else the sha256 of the body as posted."""
     user = json.loads(body).get("user")
     return str(user) if user else hashlib.sha256(b'{"deferred":true,' + body[1:]).hexdigest()
 
 
 def input_ids(path: Path) -> list[str]:
-    """Read the ids of a job file, in both forms."""
+    """Return the ids of a job file, in short or batch form."""
     raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    found = []
+    ids = []
     for number, line in enumerate(raw.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
         if line.strip():
             job = json.loads(line)
-            found.append(str(job.get("custom_id") or job.get("id") or f"line-{number}"))
-    return found
+            ids.append(str(job.get("custom_id") or job.get("id") or f"line-{number}"))
+    return ids

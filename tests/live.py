@@ -1,7 +1,7 @@
-"""The real thing, for tests: a simulator, a state folder and commands, each a process of its own.
+"""Starts real processes for end-to-end tests: a simulator, and commands with their state folder.
 
-Processes are found by RUNNER_HOME in their environment and killed by pid. Everything waits for facts, with
-a deadline. All output goes to files: a child that holds a pipe would hold its reader too.
+Processes are found by RUNNER_HOME in their environment and killed by pid. All waits are for a condition, with
+a deadline. All output goes to files: a background process with an open pipe would block its reader.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ RUN: Final = ("run", "jobs.jsonl", "-o", "out.jsonl", "--rpm", "none", "--tpm", 
 NO_LIMITS: Final = ("--rpm", "none", "--tpm", "none")
 
 Role = Literal["command", "engine", "worker", "valkey"]
-ROLES: Final[Mapping[str, Role]] = {  # what tells in a command line who it is; the first that fits
+ROLES: Final[Mapping[str, Role]] = {  # a part of the command line and its role; the first match counts
     "valkey-server": "valkey",
     "redis-server": "valkey",
     "runner.embedded.engine": "engine",
@@ -42,16 +42,16 @@ ROLES: Final[Mapping[str, Role]] = {  # what tells in a command line who it is; 
 }
 
 
-def wait_until(fact: Callable[[], object], what: str, within_s: float = WITHIN_S) -> None:
-    """Wait until a fact holds; fail with `what` when it does not in time."""
+def wait_until(condition: Callable[[], object], what: str, within_s: float = WITHIN_S) -> None:
+    """Wait until a condition holds; fail with `what` after `within_s` seconds."""
     deadline = time.monotonic() + within_s
-    while not fact():
+    while not condition():
         assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}"
         time.sleep(STEP_S)
 
 
 def write_jobs(path: Path, count: int, **fields: object) -> Path:
-    """Write a job file in the short form; every body names its job as `user`, so that the books know it."""
+    """Write a job file in the short form; each body has the job's id as `user`: the books name it by that."""
     with path.open("w", encoding="utf-8") as file:
         for number in range(count):
             name = f"j-{number:04d}"
@@ -61,22 +61,22 @@ def write_jobs(path: Path, count: int, **fields: object) -> Path:
 
 
 class Simulator:
-    """`python -m runner.simulator` on a free port; use it with `with`."""
+    """`python -m runner.simulator` as a process on a free port; a context manager."""
 
     def __init__(
         self, folder: Path, *flags: str, seed: int = 0, env: Mapping[str, str] | None = None
     ) -> None:
         self._env = {**os.environ, **(env or {})}
-        self._out = folder / "simulator.out"
+        self._output_file = folder / "simulator.out"
         self._command = [sys.executable, "-m", "runner.simulator", "--port", "0", "--seed", str(seed), *flags]
 
     def __enter__(self) -> Self:
-        with self._out.open("wb") as out:
+        with self._output_file.open("wb") as output:
             self._process = subprocess.Popen(
-                self._command, env=self._env, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+                self._command, env=self._env, stdin=subprocess.DEVNULL, stdout=output, stderr=output
             )
         self.url = ""
-        wait_until(self._is_ready, "the simulator says where it listens")
+        wait_until(self._is_ready, "the simulator prints its address")
         return self
 
     def __exit__(
@@ -87,34 +87,35 @@ class Simulator:
 
     @property
     def pid(self) -> int:
-        """Return its pid."""
+        """Return the simulator's pid."""
         return self._process.pid
 
     def books(self) -> dict[str, Any]:
-        """Return its ledger, job by job."""
-        with urllib.request.urlopen(self._at("/_books?jobs=1"), timeout=20) as reply:
-            found: dict[str, Any] = json.load(reply)
-        return found
+        """Return the simulator's books, with an entry for each job."""
+        with urllib.request.urlopen(self._address("/_books?jobs=1"), timeout=20) as reply:
+            books: dict[str, Any] = json.load(reply)
+        return books
 
     def switch(self, **switches: object) -> None:
-        """Change its switches."""
+        """Change switches of the simulator, such as `faults`, while it runs."""
         headers = {"Content-Type": "application/json"}
-        wish = urllib.request.Request(self._at("/_switch"), json.dumps(switches).encode(), headers)
-        urllib.request.urlopen(wish, timeout=20).close()
+        request = urllib.request.Request(self._address("/_switch"), json.dumps(switches).encode(), headers)
+        urllib.request.urlopen(request, timeout=20).close()
 
-    def _at(self, path: str) -> str:
+    def _address(self, path: str) -> str:
         return self.url.removesuffix("/v1") + path
 
     def _is_ready(self) -> bool:
-        assert self._process.poll() is None, self._out.read_text()
-        found = re.search(r"http://(?:127\.0\.0\.1|0\.0\.0\.0)(:\d+/v1)", self._out.read_text())
+        output = self._output_file.read_text()
+        assert self._process.poll() is None, output
+        found = re.search(r"http://(?:127\.0\.0\.1|0\.0\.0\.0)(:\d+/v1)", output)
         self.url = f"http://127.0.0.1{found[1]}" if found else ""
         return found is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """A started `runner …` and the files of its words."""
+    """A started `runner …` process and the files with its stdout and stderr."""
 
     process: subprocess.Popen[bytes]
     out: Path
@@ -122,32 +123,34 @@ class Command:
 
     @property
     def pid(self) -> int:
-        """Return its pid."""
+        """Return the command's pid."""
         return self.process.pid
 
     def ended(self, within_s: float = WITHIN_S) -> int:
-        """Wait for its end; return the exit code."""
+        """Wait until the command has ended; return its exit code."""
         wait_until(
-            lambda: self.process.poll() is not None, f"the command ends; it said:\n{self.said}", within_s
+            lambda: self.process.poll() is not None, f"the command ends; its output:\n{self.said}", within_s
         )
         return self.process.returncode
 
     @property
     def said(self) -> str:
-        """Return all that it said."""
+        """Return the command's stdout, then its stderr."""
         return self.out.read_text() + self.err.read_text()
 
 
 class Home:
-    """A state folder with everything that runs for it; leaving its `with` block kills all of that."""
+    """Starts commands with one state folder; a context manager that kills all of its processes at the end."""
 
     def __init__(self, folder: Path, simulator: Simulator, **env: str) -> None:
         self.folder = folder
         self.path = folder / "home"
         self.database = self.path / "runner.db"
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("RUNNER_", "XAI_"))}
-        ours = {"RUNNER_HOME": str(self.path), "XAI_API_KEY": KEY, "XAI_BASE_URL": simulator.url}
-        self.env = kept | ours | env
+        outer = {
+            name: value for name, value in os.environ.items() if not name.startswith(("RUNNER_", "XAI_"))
+        }
+        own = {"RUNNER_HOME": str(self.path), "XAI_API_KEY": KEY, "XAI_BASE_URL": simulator.url}
+        self.env = outer | own | env
         self._started: list[Command] = []
 
     def __enter__(self) -> Self:
@@ -157,15 +160,15 @@ class Home:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         wait_until(lambda: not self.kill(), "everything is gone")
-        for command in self._started:  # one that is just ending shows no environment any more
+        for command in self._started:  # an ending process has no environment, so `kill` does not find it
             command.process.wait(WITHIN_S)
 
     def start(self, *words: str) -> Command:
-        """Start `runner WORDS`; by default RUN."""
+        """Start `runner WORDS`, by default RUN."""
         return self.start_by([sys.executable, "-m", "runner", *(words or RUN)])
 
     def start_by(self, words: Sequence[str]) -> Command:
-        """Start a command that becomes `runner …`."""
+        """Start a command line that executes `runner …`."""
         number = len(self._started)
         out, err = self.folder / f"command-{number}.out", self.folder / f"command-{number}.err"
         with out.open("wb") as out_file, err.open("wb") as err_file:
@@ -182,12 +185,12 @@ class Home:
         return self._started[-1]
 
     def pids(self, *roles: Role) -> list[int]:
-        """Return the processes of these roles; of all roles when none is named."""
-        mark = f"RUNNER_HOME={self.path}".encode()
+        """Return the pids of the state folder's processes with these roles; all roles when none is named."""
+        variable = f"RUNNER_HOME={self.path}".encode()
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):  # it has gone, or is another user's
-                if mark not in (folder / "environ").read_bytes().split(b"\0"):
+            with contextlib.suppress(OSError):  # it has ended, or is another user's
+                if variable not in (folder / "environ").read_bytes().split(b"\0"):
                     continue
                 words = (folder / "cmdline").read_bytes().decode(errors="replace")
                 assert KEY not in words, f"the key is among a process's arguments: {words!r}"
@@ -197,7 +200,7 @@ class Home:
         return found
 
     def kill(self, *roles: Role) -> int:
-        """kill -9 every process of these roles (all: of every role); return how many there were."""
+        """kill -9 all processes of these roles (all roles when none is named); return how many."""
         found = self.pids(*roles)
         for pid in found:
             with contextlib.suppress(ProcessLookupError):
@@ -208,44 +211,44 @@ class Home:
         return len(found)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
-        """Ask the database, reading only; nothing while it does not exist yet."""
+        """Return the rows of a query, read only; [] while database or table do not exist."""
         if not self.database.exists():
             return []
         with contextlib.closing(
             sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=20)
-        ) as base:
+        ) as connection:
             try:
-                return base.execute(sql).fetchall()
+                return connection.execute(sql).fetchall()
             except sqlite3.OperationalError as error:
                 if "no such table" in str(error) or "unable to open" in str(error):
                     return []
                 raise
 
     def change(self, sql: str) -> None:
-        """Change the database behind everybody's back; nobody works for this folder meanwhile."""
-        with contextlib.closing(sqlite3.connect(self.database, timeout=20)) as base, base:
-            base.execute(sql)
+        """Execute a statement in the database. No process of this state folder may run."""
+        with contextlib.closing(sqlite3.connect(self.database, timeout=20)) as connection, connection:
+            connection.execute(sql)
 
     def count(self, sql: str) -> int:
-        """Ask for one number; 0 when there is none."""
+        """Return the one number that a query selects; 0 when there is none."""
         rows = self.query(sql)
         return int(rows[0][0] or 0) if rows else 0
 
     def accepted(self) -> int:
-        """Return how many submissions the database knows to be accepted."""
+        """Return the number of accepted submissions by the counters of the database."""
         return self.count("SELECT SUM(n) FROM run_counters WHERE kind = 'attempts' AND key = 'accepted'")
 
     def reach(self, accepted: int, command: Command) -> None:
-        """Wait until so many submissions are known to be accepted, while the command is at work."""
+        """Wait until the database counts that many accepted submissions; the command must not end before."""
 
-        def has_come() -> bool:
+        def is_reached() -> bool:
             assert command.process.poll() is None, f"the command has ended before:\n{command.said}"
             return self.accepted() >= accepted
 
-        wait_until(has_come, f"{accepted} submissions are accepted")
+        wait_until(is_reached, f"{accepted} submissions are accepted")
 
     def findings(self, simulator: Simulator, *, crashed: bool = False) -> list[str]:
-        """Hold the ledger against what this folder and the simulator say."""
+        """Return what the ledger finds wrong in database, output files and the simulator's books."""
         return ledger.check(
             f"sqlite:///{self.database}",
             self.folder / "out.jsonl",
@@ -255,5 +258,5 @@ class Home:
         )
 
     def is_quiet(self) -> bool:
-        """Say whether no process runs for this folder."""
+        """Return whether no process of this state folder runs."""
         return not self.pids()

@@ -1,4 +1,4 @@
-"""A proxy that breaks what goes through it: refused, reset, silent, slow, cut off in the middle."""
+"""A TCP proxy that breaks connections: refuses, resets, stalls or slows them, or drops new ones."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Mood = Literal["pass", "refuse", "reset", "silent", "slow"]
 
 
 class Proxy:
-    """Listens on a port of the loopback for one target; moods may be changed at any time from any thread.
+    """Listens on a loopback port and forwards to one target; `set_mode` may be called from any thread.
 
-    `refuse` closes new connections at once, `reset` also ends the old ones with a reset, `silent` lets
-    nothing through either way and ends nothing, `slow` lets a few bytes a moment through. A connection that
-    was once silent stays so, as a broken path does; `pass` is for those made from then on.
+    Modes: `refuse` closes new connections at once; `reset` also resets the open ones; `silent` forwards
+    nothing in either direction and closes nothing; `slow` forwards 64 bytes every 50 ms. A connection that
+    was silent once stays silent, like a broken network path; `pass` applies to connections made after it.
     """
 
     def __init__(self, port: int, host: str = "127.0.0.1") -> None:
@@ -45,10 +45,10 @@ class Proxy:
         self._loop.close()
 
     def be(self, mood: Mood) -> None:
-        """Change the mood."""
-        asyncio.run_coroutine_threadsafe(self._be(mood), self._loop).result()
+        """Change the mode, for new and open connections."""
+        asyncio.run_coroutine_threadsafe(self._apply_mode(mood), self._loop).result()
 
-    async def _be(self, mood: Mood) -> None:
+    async def _apply_mode(self, mood: Mood) -> None:
         self._mood = mood
         for pair in list(self._pairs):
             if mood == "reset":
@@ -57,7 +57,7 @@ class Proxy:
             pair.is_slow = mood == "slow"
 
     async def _listen(self) -> asyncio.Server:
-        return await asyncio.start_server(self._take, "127.0.0.1", 0)
+        return await asyncio.start_server(self._accept, "127.0.0.1", 0)
 
     async def _close(self) -> None:
         self._server.close()
@@ -68,7 +68,7 @@ class Proxy:
                 task.cancel()
         await asyncio.sleep(0)
 
-    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._mood in ("refuse", "reset"):
             _reset(writer)
             return
@@ -81,7 +81,7 @@ class Proxy:
         pair.is_silent, pair.is_slow = self._mood == "silent", self._mood == "slow"
         self._pairs.add(pair)
         try:
-            with contextlib.suppress(asyncio.CancelledError):  # at the end of all
+            with contextlib.suppress(asyncio.CancelledError):  # when the proxy closes
                 await pair.run()
         finally:
             self._pairs.discard(pair)
@@ -97,15 +97,15 @@ class _Pair:
         self.is_silent = self.is_slow = False
 
     async def run(self) -> None:
-        ways = [
+        directions = [
             asyncio.ensure_future(self._pipe(self._outer[0], self._inner[1])),
             asyncio.ensure_future(self._pipe(self._inner[0], self._outer[1])),
         ]
         try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for way in ways:
-                way.cancel()
+            for direction in directions:
+                direction.cancel()
             for writer in (self._outer[1], self._inner[1]):
                 writer.close()
 
@@ -116,15 +116,15 @@ class _Pair:
     async def _pipe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
             while piece := await reader.read(64 if self.is_slow else 65_536):
-                await self._hold()
+                await self._wait_if_silent()
                 if self.is_slow:
                     await asyncio.sleep(0.05)
                 writer.write(piece)
                 await writer.drain()
-        await self._hold()
+        await self._wait_if_silent()
 
-    async def _hold(self) -> None:
-        """Stay silent for ever, once that has begun."""
+    async def _wait_if_silent(self) -> None:
+        """Wait until the task is cancelled, if this connection is silent."""
         if self.is_silent:
             await asyncio.Event().wait()
 

@@ -1,6 +1,6 @@
-"""Real servers for tests that break them: PostgreSQL and Redis on ports of their own, restarted at will.
+"""PostgreSQL and Redis servers on free ports, for tests that stop, restart and overload them.
 
-Each is a child that dies with this process. PostgreSQL refuses root, so it runs as nobody then.
+Each is a child that ends with this process. PostgreSQL refuses to run as root; then it runs as user `nobody`.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ LOOPBACK: Final = "127.0.0.1"
 
 
 def free_port() -> int:
-    """Return a port of the loopback that nobody listens at."""
-    with socket.socket() as one:
-        one.bind((LOOPBACK, 0))
-        return int(one.getsockname()[1])
+    """Return a free port of the loopback address."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
 
 
 def postgres_programs() -> Path | None:
-    """Find the folder of PostgreSQL's programs."""
+    """Return the folder of PostgreSQL's programs, else None."""
     found = shutil.which("initdb")
     folders = [Path(found).resolve().parent] if found else []
     folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
@@ -44,12 +44,12 @@ def postgres_programs() -> Path | None:
 
 
 def redis_program() -> str | None:
-    """Find Debian's Redis, or a Valkey."""
+    """Return the path of redis-server, else of valkey-server, else None."""
     return shutil.which("redis-server") or shutil.which("valkey-server")
 
 
 class Postgres:
-    """A server of one's own with one database, `fleet`; its data outlive `stop`."""
+    """A PostgreSQL server with one database, `fleet`; it keeps its data over `stop` and `start`."""
 
     def __init__(self, *settings: str, listen: tuple[str, ...] = ()) -> None:
         programs = postgres_programs()
@@ -90,15 +90,15 @@ class Postgres:
         return self._process.pid
 
     def start(self) -> None:
-        """Start it and wait until it answers; shortly after a crash it first puts itself in order."""
+        """Start the server and wait until it answers; after a crash its recovery comes first."""
         settings = (
             "fsync=off", "full_page_writes=off", "shared_buffers=32MB", f"port={self.port}",
             f"listen_addresses={','.join(self._listen)}", "unix_socket_directories=", *self.settings,
         )  # fmt: skip
         words = [word for setting in settings for word in ("-c", setting)]
-        with (self.folder / "log").open("ab") as out:
+        with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                self._command("postgres", "-D", self._data, *words), stdout=out, stderr=out, cwd="/"
+                self._command("postgres", "-D", self._data, *words), stdout=log, stderr=log, cwd="/"
             )
         deadline = time.monotonic() + WITHIN_S
         while not self._answers():
@@ -106,21 +106,21 @@ class Postgres:
             time.sleep(0.02)
 
     def stop(self, how: str = "fast") -> None:
-        """Stop it `fast` (sessions are cut) or `immediate` (as a crash would)."""
+        """Stop the server `fast` (ends its sessions) or `immediate` (as in a crash)."""
         if self._process is not None:
             self._process.send_signal(signal.SIGINT if how == "fast" else signal.SIGQUIT)
             self._process.wait(20)
             self._process = None
 
     def connect(self, database: str = "fleet") -> psycopg.Connection[Any]:
-        """Connect as its owner."""
+        """Return a connection as the database's owner."""
         return psycopg.connect(
             host=LOOPBACK, port=self.port, user="ann", password="secret-of-ann", dbname=database,
             autocommit=True, connect_timeout=5,
         )  # fmt: skip
 
     def say(self, command: str, database: str = "fleet") -> list[tuple[Any, ...]]:
-        """Run one command; return its rows."""
+        """Execute one statement as the owner; return its rows."""
         with self.connect(database) as owner:
             cursor = owner.execute(command.encode())
             return cursor.fetchall() if cursor.description else []
@@ -136,16 +136,16 @@ class Postgres:
         return str(self.folder / "data")
 
     def _command(self, program: str, *words: str) -> list[str]:
-        who = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if os.getuid() == 0 else []
-        return ["setpriv", *who, "--pdeathsig=QUIT", str(self._programs / program), *words]
+        user = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if os.getuid() == 0 else []
+        return ["setpriv", *user, "--pdeathsig=QUIT", str(self._programs / program), *words]
 
     def _as_nobody(self, program: str, *words: str) -> None:
-        with (self.folder / "log").open("ab") as out:
-            subprocess.run(self._command(program, *words), check=True, stdout=out, stderr=out, cwd="/")
+        with (self.folder / "log").open("ab") as log:
+            subprocess.run(self._command(program, *words), check=True, stdout=log, stderr=log, cwd="/")
 
 
 class RedisServer:
-    """A Redis of one's own; with `keeps` its data outlive `stop`."""
+    """A Redis server; with `keeps` its data survive `kill` and `start`."""
 
     def __init__(self, *flags: str, keeps: bool = False, listen: tuple[str, ...] = ()) -> None:
         program = redis_program()
@@ -168,28 +168,28 @@ class RedisServer:
 
     @property
     def pid(self) -> int:
-        """Return its pid."""
+        """Return the server's pid."""
         assert self._process is not None
         return self._process.pid
 
     def client(self) -> Redis:
-        """Connect to it."""
+        """Return a client of this server."""
         return Redis.from_url(self.url)
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
+        """Start the server and wait until it answers."""
         words = ["--port", str(self.port), "--bind", *self._listen, "--dir", str(self.folder), "--save", ""]
         words += ["--appendonly", "yes" if self._keeps else "no", "--protected-mode", "no", *self._flags]
         command = ["setpriv", "--pdeathsig=KILL", self._program, *words]
-        with (self.folder / "log").open("ab") as out:
-            self._process = subprocess.Popen(command, stdout=out, stderr=out, cwd=self.folder)
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
         deadline = time.monotonic() + WITHIN_S
         while not self._answers():
             assert time.monotonic() < deadline, (self.folder / "log").read_text()[-2000:]
             time.sleep(0.01)
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the server."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()

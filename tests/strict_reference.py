@@ -1,4 +1,4 @@
-"""A strict JSON reader that shares nothing with the product: slow, exact, by Python's own parser."""
+"""A strict JSON reader that shares no code with the product; slow and exact, by Python's own parser."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DIGITS_MAX = 4_000
 
 
 def reference(raw: bytes) -> object:
-    """Read strictly, slowly, and by other means than the product: ValueError where it is refused."""
+    """Return the object of a strictly valid job line; raise ValueError otherwise."""
     text = raw.decode("utf-8")
     if text.startswith("\ufeff"):
         raise ValueError("byte order mark")

@@ -1,5 +1,5 @@
-"""The summary against the API's own books, to the tick: every model, long prompts, images, retries, and
-what was accepted and nobody could read."""
+"""The summary's costs equal the simulator's books to the tick: all models, long prompts, images, retries,
+and accepted requests whose result was never read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 LONG_PROMPT: Final = "word " * 170_000  # over 200,000 tokens
 IMAGE: Final = {"type": "image_url", "image_url": {"url": "https://example.com/a.png", "detail": "high"}}
 RETRIED: Final = ("submit:429=0.1", "503=0.05", "submit:reset_before=0.03", "fetch:429=0.05")
-UNREAD: Final = (  # below what opens the breaker
+UNREAD: Final = (  # too few to trip the circuit breaker
     *("lost=0.07", "cut=0.07", "garbage=0.15", "failed=0.1", "no_choices=0.06"),
     *("submit:500_after=0.07", "submit:reset_after=0.07"),
 )
@@ -35,7 +35,7 @@ SMALL: Final[tuple[dict[str, Any], ...]] = (
 
 
 def lines() -> Iterator[dict[str, Any]]:
-    """Give one job of every kind, several times; the books know each by its `user`."""
+    """Yield jobs of every kind, several times; the books name each by its `user`."""
     for round_ in range(6):
         for n, kind in enumerate(SMALL):
             name = f"j-{round_}-{n}"
@@ -45,7 +45,7 @@ def lines() -> Iterator[dict[str, Any]]:
 
 
 def write(folder: Path) -> None:
-    """Write the job file; a line with messages has no prompt."""
+    """Write the job file. A line with messages has no prompt."""
     with (folder / "jobs.jsonl").open("w", encoding="utf-8") as file:
         for line in lines():
             if "messages" in line:
@@ -54,33 +54,33 @@ def write(folder: Path) -> None:
 
 
 def simulator(folder: Path, faults: tuple[str, ...], *flags: str) -> Simulator:
-    """Make an API without limits, where retired names are answered by their successors."""
+    """Return a simulator without limits, with these faults."""
     words = (word for fault in faults for word in ("--fault", fault))
     return Simulator(folder, *NO_LIMITS, "--instant", *words, *flags, seed=5)
 
 
 def cost_of(folder: Path) -> dict[str, Any]:
-    """Read the summary's part on money."""
-    found: dict[str, Any] = json.loads((folder / "out.summary.json").read_bytes())["cost"]
-    return found
+    """Return the object `cost` of the summary."""
+    cost: dict[str, Any] = json.loads((folder / "out.summary.json").read_bytes())["cost"]
+    return cost
 
 
 @pytest.mark.parametrize("flags", [(), ("--no-ticks",)], ids=["reported", "by the table"])
 def test_what_was_collected_costs_what_was_billed(tmp_path: Path, flags: tuple[str, ...]) -> None:
-    """Answer by answer, whether the API tells the charge or our own table has to find it."""
+    """Each result is priced right, from the reported ticks or by the price table."""
     write(tmp_path)
     with simulator(tmp_path, RETRIED, *flags) as api, Home(tmp_path, api) as home:
         assert home.start().ended() == 0
         assert home.findings(api) == []
         books = api.books()
     cost = cost_of(tmp_path)
-    known = ("estimated_ticks", "reported_ticks") if flags else ("reported_ticks", "estimated_ticks")
-    assert (cost[known[0]], cost[known[1]]) == (books["ticks_fetched"], 0)
+    used, unused = ("estimated_ticks", "reported_ticks") if flags else ("reported_ticks", "estimated_ticks")
+    assert (cost[used], cost[unused]) == (books["ticks_fetched"], 0)
     assert cost["unknown_jobs"] == 0
 
 
 def test_what_nobody_could_read_is_covered(tmp_path: Path) -> None:
-    """Lost, cut, garbage, failed or never answered: each submission that was billed has its bound."""
+    """Lost, cut, garbage, failed or never answered: each billed submission has an upper bound of its cost."""
     write(tmp_path)
     with simulator(tmp_path, UNREAD) as api, Home(tmp_path, api) as home:
         command = home.start()
@@ -91,10 +91,10 @@ def test_what_nobody_could_read_is_covered(tmp_path: Path) -> None:
             *("lost", "cut", "garbage", "failed", "unanswered", "no_choices")
         }
         rows = home.query("SELECT request_id, possible_ticks FROM attempts WHERE possible_ticks IS NOT NULL")
-    bound = dict(rows)
+    bounds = dict(rows)
     for entry in books["jobs"]:
-        if entry["request_id"] in bound:
-            assert bound[entry["request_id"]] >= entry["ticks"], entry
+        if entry["request_id"] in bounds:
+            assert bounds[entry["request_id"]] >= entry["ticks"], entry
     cost = cost_of(tmp_path)
     assert cost["unknown_jobs"] == 0
     assert cost["reported_ticks"] + cost["possible_extra_ticks"] >= books["ticks_accepted"]

@@ -1,4 +1,4 @@
-"""The example files, each through the real `runner run` against the simulator: what a newcomer does first."""
+"""Each example file runs to its end with `runner run` against the simulator, as a new user would run it."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
-def asked_for(job: dict[str, Any]) -> dict[str, Any]:
-    """Return what a line wants sent, in either form."""
+def body_of(job: dict[str, Any]) -> dict[str, Any]:
+    """Return the request body of a job line, in short or batch form."""
     body: dict[str, Any] = job.get("body", job)
     return body
 
 
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
-    """One API for all files."""
+    """Yield one simulator for all files."""
     with Simulator(tmp_path_factory.mktemp("simulator"), *GENEROUS) as running:
         yield running
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_an_example_file_runs_to_its_end(simulator: Simulator, tmp_path: Path, name: str) -> None:
-    """Exit 0; one answer a line, in order, of the kind that the line asked for; the books add up."""
+    """Exit 0; one result for each line, in order and of the requested kind; the summary's counts add up."""
     jobs = lines(FOLDER / name)
 
     with Home(tmp_path, simulator) as home:
@@ -59,26 +59,26 @@ def test_an_example_file_runs_to_its_end(simulator: Simulator, tmp_path: Path, n
         assert answer["custom_id"] == job.get("custom_id", job.get("id", f"line-{number}"))
         assert answer.get("metadata") == job.get("metadata")
         assert answer["error"] is None
-        check_answer(asked_for(job), answer["response"])
+        check_answer(body_of(job), answer["response"])
 
 
-def check_answer(asked: dict[str, Any], response: dict[str, Any]) -> None:
-    """Hold an answer against what was asked: its schema, its tools."""
+def check_answer(request: dict[str, Any], response: dict[str, Any]) -> None:
+    """Check a response against the request's schema, tools and tool choice."""
     assert response["status_code"] == 200
     choice = response["body"]["choices"][0]
-    message, form = choice["message"], asked.get("response_format")
+    message, form = choice["message"], request.get("response_format")
     if form is not None and form["type"] == "json_schema":
         Draft202012Validator(form["json_schema"]["schema"]).validate(json.loads(message["content"]))
     calls = message.get("tool_calls") or []
     assert {call["function"]["name"] for call in calls} <= {
-        tool["function"]["name"] for tool in asked.get("tools", [])
+        tool["function"]["name"] for tool in request.get("tools", [])
     }
     for call in calls:
         (schema,) = [
-            t["function"] for t in asked["tools"] if t["function"]["name"] == call["function"]["name"]
+            t["function"] for t in request["tools"] if t["function"]["name"] == call["function"]["name"]
         ]
         Draft202012Validator(schema["parameters"]).validate(json.loads(call["function"]["arguments"]))
-    match asked.get("tool_choice"):
+    match request.get("tool_choice"):
         case "required":
             assert calls
         case {"function": {"name": wanted}}:
@@ -87,7 +87,7 @@ def check_answer(asked: dict[str, Any], response: dict[str, Any]) -> None:
 
 
 def test_the_example_of_tools_brings_tool_calls() -> None:
-    """Otherwise the checks above would hold for want of calls."""
-    wanted = [asked_for(job).get("tool_choice") for job in lines(FOLDER / "tools.jsonl")]
+    """Otherwise the checks above would pass without any tool call."""
+    wanted = [body_of(job).get("tool_choice") for job in lines(FOLDER / "tools.jsonl")]
 
     assert any(choice not in (None, "auto", "none") for choice in wanted)

@@ -1,4 +1,4 @@
-"""The ledger sees what it is there to see: a good run, spoilt in each way, gives the finding of its law."""
+"""The ledger finds errors: a correct run that is damaged in one way gives an error of the right law."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 JOBS = 40
-REFUSED = ("r-1", "r-2", "r-3")  # the API wants tools for that choice
+REFUSED = ("r-1", "r-2", "r-3")  # ids of jobs that the API refuses: `tool_choice` without tools
 FAULTS = ("garbage=0.1", "lost=0.1", "failed=0.05", "500_after=0.1", "no_choices=0.05")
 A_LOST_ONE = "(SELECT job_id FROM attempts WHERE outcome = 'lost' LIMIT 1)"
 
 
 class Case:
-    """A finished run on disk: database, files, books; to be spoilt."""
+    """A finished run on disk that a test damages: database, output files and books."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -33,29 +33,29 @@ class Case:
         self.limits: dict[str, int] = {}
 
     def sql(self, statement: str) -> None:
-        """Change the database; it must change something."""
-        with closing(sqlite3.connect(self.folder / "runner.db")) as base, base:
-            assert base.execute(statement).rowcount > 0, statement
+        """Execute a statement that must change at least one row."""
+        with closing(sqlite3.connect(self.folder / "runner.db")) as connection, connection:
+            assert connection.execute(statement).rowcount > 0, statement
 
     def lines(self, name: str, change: Callable[[list[bytes]], list[bytes]]) -> None:
-        """Change a file, and what the summary says of it: the lines themselves are to be found wrong."""
+        """Change the lines of an output file."""
         path = self.folder / name
         path.write_bytes(b"".join(change(path.read_bytes().splitlines(keepends=True))))
 
     def summary(self, change: Callable[[dict[str, Any]], None]) -> None:
-        """Change the summary."""
+        """Change the summary file."""
         path = self.folder / "out.summary.json"
-        told = json.loads(path.read_bytes())
-        change(told)
-        path.write_text(json.dumps(told))
+        summary = json.loads(path.read_bytes())
+        change(summary)
+        path.write_text(json.dumps(summary))
 
     def entry(self, outcome: str) -> dict[str, Any]:
-        """Give the first submission in the books that came to this."""
-        found: dict[str, Any] = next(entry for entry in self.books["jobs"] if entry["outcome"] == outcome)
-        return found
+        """Return the first entry in the books with this outcome."""
+        first: dict[str, Any] = next(entry for entry in self.books["jobs"] if entry["outcome"] == outcome)
+        return first
 
     def findings(self) -> list[str]:
-        """Ask the ledger."""
+        """Return what the ledger finds wrong."""
         url = f"sqlite:///{self.folder / 'runner.db'}"
         return ledger.check(
             url, self.folder / "out.jsonl", self.folder / "jobs.jsonl", self.books, limits=self.limits
@@ -64,13 +64,13 @@ class Case:
 
 @pytest.fixture(scope="module")
 def good_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One real run with faults, in order; the tests spoil copies of it."""
+    """Return the folder of a real run with faults, without ledger errors; tests damage copies of it."""
     folder = tmp_path_factory.mktemp("good")
     write_jobs(folder / "jobs.jsonl", JOBS)
     with (folder / "jobs.jsonl").open("a") as file:
-        for name in REFUSED:  # whatever chance brings, there are errors to spoil
-            asked = {"id": name, "model": "grok-4.3", "prompt": name, "user": name, "tool_choice": "required"}
-            file.write(json.dumps(asked) + "\n")
+        for name in REFUSED:  # so that the errors file has lines with any seed
+            line = {"id": name, "model": "grok-4.3", "prompt": name, "user": name, "tool_choice": "required"}
+            file.write(json.dumps(line) + "\n")
     flags = ("--instant", *(word for fault in FAULTS for word in ("--fault", fault)))
     with Simulator(folder, *NO_LIMITS, *flags, seed=3) as simulator, Home(folder, simulator) as home:
         home.start().ended()
@@ -78,34 +78,34 @@ def good_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert {entry["outcome"] for entry in books["jobs"]} >= {"lost", "garbage", "unanswered", "failed"}
         (folder / "books.json").write_text(json.dumps(books))
         with (
-            closing(sqlite3.connect(home.database)) as base,
+            closing(sqlite3.connect(home.database)) as original,
             closing(sqlite3.connect(folder / "runner.db")) as copy,
         ):
-            base.backup(copy)
+            original.backup(copy)
     shutil.rmtree(home.path)
     return folder
 
 
 @pytest.fixture
 def case(good_run: Path, tmp_path: Path) -> Case:
-    """Give a copy to spoil."""
+    """Return a copy of the correct run, to be damaged."""
     shutil.copytree(good_run, tmp_path, dirs_exist_ok=True)
     return Case(tmp_path)
 
 
 def test_a_good_run_is_in_order(case: Case) -> None:
-    """No finding without a fault."""
+    """The ledger reports no error for a correct run."""
     assert case.findings() == []
 
 
 BY_SQL = {
     "a job is gone": ("L1", "DELETE FROM jobs WHERE id = (SELECT MAX(id) FROM jobs)"),
     "a job has another name": ("L1", "UPDATE jobs SET custom_id = 'x' WHERE id = (SELECT MAX(id) FROM jobs)"),
-    "a counter drifted": (
+    "a counter is wrong": (
         "L1",
         "UPDATE run_counters SET n = n + 1 WHERE kind = 'state' AND key = 'succeeded'",
     ),
-    "drift was mended": (
+    "a wrong counter was recounted": (
         "L1",
         "INSERT INTO run_events (run_id, at_ms, kind, cause) VALUES (1, 1, 'recounted', '')",
     ),
@@ -117,7 +117,7 @@ BY_SQL = {
             " (SELECT id FROM jobs WHERE state = 'succeeded' LIMIT 1)"
         ),
     ),
-    "bytes are spoilt": ("L3", "UPDATE results SET body = CAST(body || ' ' AS BLOB)"),
+    "bytes were changed": ("L3", "UPDATE results SET body = CAST(body || ' ' AS BLOB)"),
     "bytes and hash are gone": (
         "L3",
         "DELETE FROM results WHERE job_id = (SELECT id FROM jobs WHERE state = 'succeeded' LIMIT 1)",
@@ -130,7 +130,7 @@ BY_SQL = {
         ),
     ),
     "an extra has no reason": ("L4", "UPDATE attempts SET outcome = 'accepted' WHERE outcome = 'lost'"),
-    "a doubt was not counted": (
+    "an unknown outcome was not counted": (
         "L4",
         "UPDATE run_counters SET n = n - 1 WHERE kind = 'extra' AND key = 'ambiguous'",
     ),
@@ -139,18 +139,18 @@ BY_SQL = {
         "L4",
         "UPDATE run_counters SET n = n - 1 WHERE kind = 'attempts' AND key = 'accepted'",
     ),
-    "a doubt where there was no fault": (
+    "an unknown outcome without a fault": (
         "L4",
         "UPDATE attempts SET outcome = 'ambiguous', request_id = NULL WHERE outcome = 'succeeded'",
     ),
-    "an id of somebody else": (
+    "an id that the API never gave": (
         "L5",
         (
-            "UPDATE attempts SET request_id = 'nobody' WHERE rowid = (SELECT MIN(rowid) FROM attempts"
+            "UPDATE attempts SET request_id = 'unknown' WHERE rowid = (SELECT MIN(rowid) FROM attempts"
             " WHERE outcome = 'succeeded')"
         ),
     ),
-    "a good answer was called lost": (
+    "a good result was recorded as lost": (
         "L5",
         (
             "UPDATE attempts SET outcome = 'lost' WHERE outcome = 'succeeded' AND job_id ="
@@ -170,8 +170,8 @@ BY_SQL = {
         "L6",
         f"UPDATE attempts SET outcome = 'refused' WHERE outcome = 'lost' AND job_id = {A_LOST_ONE}",
     ),
-    "time runs back": ("L6", "UPDATE attempts SET collected_at_ms = 1"),
-    "marked while another was out": (
+    "times go back": ("L6", "UPDATE attempts SET collected_at_ms = 1"),
+    "recorded while another attempt was in flight": (
         "L6",
         f"UPDATE attempts SET marked_at_ms = 1, sent_at_ms = 1 WHERE attempt > 1 AND job_id = {A_LOST_ONE}",
     ),
@@ -182,7 +182,7 @@ BY_SQL = {
     "too much was spent": ("L7", "UPDATE jobs SET spent = 6 WHERE id = (SELECT MAX(id) FROM jobs)"),
     "sent again too often": ("L7", "UPDATE jobs SET extras = 4 WHERE id = (SELECT MAX(id) FROM jobs)"),
     "not at its end": ("L10", "UPDATE runs SET state = 'running'"),
-    "a job is still out": (
+    "a job is still in flight": (
         "L10",
         (
             "UPDATE jobs SET state = 'waiting', finished_at_ms = NULL WHERE id ="
@@ -190,15 +190,15 @@ BY_SQL = {
         ),
     ),
     "ticks are wrong": ("L11", "UPDATE attempts SET ticks = ticks + 1 WHERE ticks IS NOT NULL"),
-    "a reserve was not given back": (
+    "a reservation was not released": (
         "L12",
         "UPDATE run_counters SET n = n + 1 WHERE kind = 'ticks' AND key = 'reserved'",
     ),
-    "the summary tells of no budget": (
+    "the summary has no budget": (
         "L12",
         """UPDATE runs SET options = '{"budget_ticks": 1000000000000}'""",
     ),
-    "the budget was passed": (
+    "the budget was exceeded": (
         "L12 billed",
         """UPDATE runs SET options = '{"budget_ticks": 1}'""",
     ),
@@ -214,14 +214,14 @@ def test_a_spoilt_database_is_found(law: str, statement: str, case: Case) -> Non
     """Each statement breaks one law."""
     case.sql(statement)
 
-    assert any(f"{finding} ".startswith(f"{law} ") for finding in case.findings())
+    assert any(f"{error} ".startswith(f"{law} ") for error in case.findings())
 
 
 def twice(lines: list[bytes]) -> list[bytes]:
     return [*lines, lines[-1]]
 
 
-def turned(lines: list[bytes]) -> list[bytes]:
+def reversed_order(lines: list[bytes]) -> list[bytes]:
     return lines[::-1]
 
 
@@ -229,36 +229,36 @@ def shortened(lines: list[bytes]) -> list[bytes]:
     return lines[:-1]
 
 
-@pytest.mark.parametrize("change", [twice, turned, shortened])
+@pytest.mark.parametrize("change", [twice, reversed_order, shortened])
 @pytest.mark.parametrize("name", ["out.jsonl", "out.errors.jsonl"])
 def test_a_spoilt_output_is_found(
     name: str, change: Callable[[list[bytes]], list[bytes]], case: Case
 ) -> None:
-    """A line twice, missing or in another place."""
+    """A line is there twice, is missing, or the order is wrong."""
     case.lines(name, change)
 
-    assert any(finding.startswith("L2") for finding in case.findings())
+    assert any(error.startswith("L2") for error in case.findings())
 
 
 def test_another_answer_in_the_output_is_found(case: Case) -> None:
-    """The output shows the stored bytes and nothing else."""
+    """The output must contain the stored bytes unchanged."""
     case.lines("out.jsonl", lambda lines: [lines[0].replace(b'"assistant"', b'"assistent"'), *lines[1:]])
 
-    assert any(finding.startswith("L3 the output of") for finding in case.findings())
+    assert any(error.startswith("L3 the output of") for error in case.findings())
 
 
 def test_a_summary_that_tells_otherwise_is_found(case: Case) -> None:
     """Counts, extras, hashes and money of the summary are checked."""
 
-    def change(told: dict[str, Any]) -> None:
-        told["counts"]["succeeded"] -= 1
-        told["attempts"]["extra"]["lost"] += 1
-        told["files"]["results"]["sha256"] = "0"
-        told["cost"]["reported_ticks"] += 1
-        told["tokens"]["total"] += 1
+    def change(summary: dict[str, Any]) -> None:
+        summary["counts"]["succeeded"] -= 1
+        summary["attempts"]["extra"]["lost"] += 1
+        summary["files"]["results"]["sha256"] = "0"
+        summary["cost"]["reported_ticks"] += 1
+        summary["tokens"]["total"] += 1
 
     case.summary(change)
-    found = case.findings()
+    errors = case.findings()
 
     for law in (
         "L1 the summary",
@@ -267,40 +267,40 @@ def test_a_summary_that_tells_otherwise_is_found(case: Case) -> None:
         "L11 ticks differ",
         "L11 tokens differ",
     ):
-        assert any(finding.startswith(law) for finding in found), (law, found)
+        assert any(error.startswith(law) for error in errors), (law, errors)
 
 
 def test_a_submission_that_nobody_recorded_is_found(case: Case) -> None:
-    """The API accepted one more of a job than our attempts can explain."""
-    case.books["jobs"].append({**case.entry("fetched"), "request_id": "unheard-of", "outcome": "pending"})
+    """The API accepted one more submission of a job than the attempts explain."""
+    case.books["jobs"].append({**case.entry("fetched"), "request_id": "unknown", "outcome": "pending"})
     case.books["accepted"] += 1
 
-    assert any(finding.startswith("L4 the API accepted") for finding in case.findings())
+    assert any(error.startswith("L4 the API accepted") for error in case.findings())
 
 
 def test_an_answer_that_was_handed_out_for_nothing_is_found(case: Case) -> None:
-    """The books say that the answer was gone; we say that we have it."""
+    """The books have the result as cut, the database as stored."""
     case.entry("fetched")["outcome"] = "cut"
 
-    assert any(finding.startswith("L5") for finding in case.findings())
+    assert any(error.startswith("L5") for error in case.findings())
 
 
 def test_another_price_in_the_books_is_found(case: Case) -> None:
-    """The API billed one tick more."""
+    """The API billed one tick more than the attempt has."""
     case.entry("fetched")["ticks"] += 1
 
-    assert any(finding.startswith("L11") for finding in case.findings())
+    assert any(error.startswith("L11") for error in case.findings())
 
 
 def test_a_window_above_its_limit_is_found(case: Case) -> None:
-    """The books' peaks are held against the limits that were to be kept."""
+    """The greatest counts in the books are compared with the limits."""
     case.limits = {"rpm": JOBS - 1, "rps": 10_000}
 
-    assert [finding.split()[0] for finding in case.findings()] == ["L8"]
+    assert [error.split()[0] for error in case.findings()] == ["L8"]
 
 
 def test_it_is_a_program(case: Case) -> None:
-    """Exit 0 and one line when all is well, exit 1 with the findings when not; --help tells how."""
+    """Exit 0 and one line when all laws hold, else exit 1 with the errors; --help lists the flags."""
     program = [sys.executable, str(Path(ledger.__file__))]
     words = [
         f"sqlite:///{case.folder / 'runner.db'}",

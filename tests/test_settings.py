@@ -1,4 +1,4 @@
-"""Every setting: where it comes from, what is refused, what is shown."""
+"""Settings: their sources and order, refused values, and what is shown of them."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ SERVERS = {
 
 
 def test_the_table_and_the_values_name_the_same_settings() -> None:
-    """A setting exists once: its row is its field."""
-    told_by_load = {"sources", "warnings"}
+    """Each row of the table is a field of the settings, and the other way round."""
+    added_by_load = {"sources", "warnings"}
 
-    assert {row.name for row in TABLE} == {field.name for field in fields(Settings)} - told_by_load
+    assert {row.name for row in TABLE} == {field.name for field in fields(Settings)} - added_by_load
 
 
 def test_without_anything_the_defaults_hold() -> None:
-    """The embedded form needs no setting but a key."""
+    """Embedded use needs no setting but the API key."""
     found = load({"HOME": "/home/ann"}, NOWHERE)
 
     assert found.embedded
@@ -66,7 +66,7 @@ def test_flag_beats_environment_beats_file_beats_default(
     value: int | None,
     origin: str,
 ) -> None:
-    """The nearer to the person, the stronger; an empty variable is not set."""
+    """A flag goes before the environment, that before the file; an empty variable counts as not set."""
     (tmp_path / "runner.toml").write_text(toml)
 
     found = load(env, tmp_path, flags)
@@ -76,7 +76,7 @@ def test_flag_beats_environment_beats_file_beats_default(
 
 
 def test_pyproject_is_read_where_there_is_no_runner_toml(tmp_path: Path) -> None:
-    """One file rules: runner.toml where there is one."""
+    """Only one file is read: runner.toml where there is one."""
     (tmp_path / "pyproject.toml").write_text("[tool.runner]\nconcurrency = 3\n")
     assert load({}, tmp_path).concurrency == 3
 
@@ -100,7 +100,7 @@ def test_the_state_folder_is_found(env: dict[str, str], home: str) -> None:
 
 
 def test_a_folder_of_two_names_is_one_home(tmp_path: Path) -> None:
-    """Every command must come to the same socket, whatever way it takes to the folder."""
+    """Every path to the folder must lead to the same socket."""
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
 
@@ -110,7 +110,7 @@ def test_a_folder_of_two_names_is_one_home(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("env", "told"),
+    ("env", "message"),
     [
         ({"RUNNER_CONCURRENCY": "many"}, "RUNNER_CONCURRENCY is no number"),
         ({"RUNNER_CONCURRENCY": "0"}, "is not from 1 to 512: '0'"),
@@ -126,16 +126,16 @@ def test_a_folder_of_two_names_is_one_home(tmp_path: Path) -> None:
         ({"RUNNER_LEASE_S": "60"}, "two workers could send the same job"),
     ],
 )
-def test_a_wrong_value_is_refused_with_a_fix(env: dict[str, str], told: str) -> None:
-    """What is wrong is said in a sentence, with what to do."""
-    with pytest.raises(UsageError, match=told) as refused:
+def test_a_wrong_value_is_refused_with_a_fix(env: dict[str, str], message: str) -> None:
+    """The error describes what is wrong, and has a fix."""
+    with pytest.raises(UsageError, match=message) as refused:
         load(env, NOWHERE)
 
     assert refused.value.fix
 
 
 @pytest.mark.parametrize(
-    ("toml", "told"),
+    ("toml", "message"),
     [
         ("concurrency = ", "not valid TOML"),
         ("concurrency = true", "no number"),
@@ -145,11 +145,11 @@ def test_a_wrong_value_is_refused_with_a_fix(env: dict[str, str], told: str) -> 
         ('base_url = "https://evil.example"', "base_url, which comes from the environment alone"),
     ],
 )
-def test_a_wrong_file_is_refused(tmp_path: Path, toml: str, told: str) -> None:
-    """A folder's file can neither hold the key nor send it elsewhere."""
+def test_a_wrong_file_is_refused(tmp_path: Path, toml: str, message: str) -> None:
+    """A settings file in a folder can neither contain the API key nor send it to another URL."""
     (tmp_path / "runner.toml").write_text(toml)
 
-    with pytest.raises(UsageError, match=told):
+    with pytest.raises(UsageError, match=message):
         load({}, tmp_path)
 
 
@@ -160,8 +160,8 @@ def test_own_prices_are_kept_as_written(tmp_path: Path) -> None:
     assert load({}, tmp_path).prices == {"grok-x": {"input": 1.5, "output": 2}}
 
 
-def test_unknown_names_are_told_with_the_nearest_one(tmp_path: Path) -> None:
-    """A slip of the pen changes nothing silently; names that GitHub's own runner sets are not ours."""
+def test_unknown_names_are_warned_of_with_the_nearest_one(tmp_path: Path) -> None:
+    """A misspelt name gives a warning; variables of GitHub's Actions runner do not."""
     (tmp_path / "runner.toml").write_text("concurency = 3\n")
 
     found = load({"RUNNER_CONCURENCY": "3", "RUNNER_OS": "Linux", "RUNNER_WORKSPACE": "/w"}, tmp_path)
@@ -188,7 +188,7 @@ def test_the_key_comes_from_a_file_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("show", [repr, str, lambda found: repr(found.sources)])
 def test_secrets_are_not_shown(show: Callable[[Settings], str]) -> None:
-    """Neither the settings nor their sources tell the key or a password."""
+    """Neither the settings nor their sources show the key or a password."""
     shown = show(load({"XAI_API_KEY": KEY, **SERVERS}, NOWHERE))
 
     for secret in (KEY, "canary", "pa55word", "hunter22"):
@@ -196,13 +196,13 @@ def test_secrets_are_not_shown(show: Callable[[Settings], str]) -> None:
     assert "set (…wxyz)" in shown
 
 
-def test_a_short_secret_tells_nothing_of_itself() -> None:
-    """Four letters of a short key would be too many."""
+def test_nothing_of_a_short_secret_is_shown() -> None:
+    """Four letters of a short key would be too much of it."""
     assert repr(Secret("short")) == "set"
 
 
 def test_a_refused_key_is_not_in_the_message() -> None:
-    """An error about a secret does not tell it."""
+    """An error about a secret does not contain it."""
     with pytest.raises(UsageError) as refused:
         load({"XAI_API_KEY": KEY + " canary"}, NOWHERE)
 
@@ -221,7 +221,7 @@ def test_a_refused_key_is_not_in_the_message() -> None:
     ],
 )
 def test_a_safe_base_url_is_accepted_without_its_last_slash(url: str) -> None:
-    """https anywhere; plain http to this machine, or to a host named for it."""
+    """https to any host; plain http only to this machine or to an allowed host."""
     assert url == base_url.accepted(url + "/", ("simulator",))
 
 
@@ -249,7 +249,7 @@ def test_a_safe_base_url_is_accepted_without_its_last_slash(url: str) -> None:
     ],
 )
 def test_an_unsafe_base_url_is_refused_with_a_fix(url: str) -> None:
-    """The key is sent to whatever stands there."""
+    """The API key is sent to the base URL."""
     with pytest.raises(UsageError) as refused:
         base_url.accepted(url, ("simulator",))
 
@@ -258,7 +258,7 @@ def test_an_unsafe_base_url_is_refused_with_a_fix(url: str) -> None:
 
 @given(st.text(), st.text())
 def test_plain_http_never_leaves_the_machine(host: str, rest: str) -> None:
-    """Whatever is written: an accepted http URL is one to loopback."""
+    """Every accepted http URL has a loopback host."""
     from urllib.parse import urlsplit
 
     try:
@@ -271,7 +271,7 @@ def test_plain_http_never_leaves_the_machine(host: str, rest: str) -> None:
 
 @given(st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
 def test_the_socket_path_is_short_and_plain_for_every_home(name: str) -> None:
-    """The kernel allows some 100 bytes, and a URL no odd letters; one home always has the same path."""
+    """At most 100 bytes, and only letters that a URL need not quote; always the same for one folder."""
     path = socket_path(Path("/srv") / name)
 
     assert len(bytes(path)) < 100

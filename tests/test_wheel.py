@@ -1,4 +1,4 @@
-"""The wheel, installed elsewhere, is the whole program: schema, scripts, tables, and a run to its end."""
+"""The wheel, installed outside the checkout, is complete: migrations, scripts, tables; and a run works."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ WITHIN_S: Final = 90
 
 
 def call(*words: object, cwd: Path, env: dict[str, str] | None = None) -> str:
-    """Run a command to its end, its words in a file; return them."""
-    said = cwd / "said.txt"
-    with said.open("wb") as out:
+    """Run a command that must succeed; return its output."""
+    output = cwd / "output.txt"
+    with output.open("wb") as file:
         ended = subprocess.run(
             [str(word) for word in words],
             cwd=cwd,
             env=env,
             stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
+            stdout=file,
+            stderr=file,
             timeout=WITHIN_S,
             check=False,
         )
-    assert ended.returncode == 0, said.read_text()
-    return said.read_text()
+    assert ended.returncode == 0, output.read_text()
+    return output.read_text()
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install the wheel into a fresh environment that shares our dependencies; return its python."""
+    """Install the wheel into a new environment with this one's dependencies; return its python."""
     folder = tmp_path_factory.mktemp("installed")
     call(sys.executable, "-m", "venv", "--without-pip", folder / "venv", cwd=folder)
     python = folder / "venv" / "bin" / "python"
@@ -70,14 +70,14 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Iterator[tuple[Home, Simulator]]:
-    """Start the simulator beside a state folder that is not in the checkout."""
-    generous = ("--rpm", "none", "--tpm", "none", "--rps", "none", "--instant", "--announce-rpm", "6000")
-    with Simulator(tmp_path, *generous) as simulator, Home(tmp_path, simulator) as home:
+    """Start a simulator, and use a state folder outside the checkout."""
+    flags = ("--rpm", "none", "--tpm", "none", "--rps", "none", "--instant", "--announce-rpm", "6000")
+    with Simulator(tmp_path, *flags) as simulator, Home(tmp_path, simulator) as home:
         yield home, simulator
 
 
 def test_every_file_of_the_package_is_in_the_wheel(wheel: Path) -> None:
-    """Lua, TOML, JSON and migrations are no Python modules and are easily left out."""
+    """Lua, TOML, JSON and migrations are no modules of the package and are easily forgotten."""
     inside = set(zipfile.ZipFile(wheel).namelist())
     wanted = {
         str(path.relative_to(CHECKOUT))
@@ -104,7 +104,7 @@ def test_nothing_else_is_in_the_wheel(wheel: Path) -> None:
 def test_an_installed_wheel_runs_jobs_from_anywhere(
     installed: Path, elsewhere: tuple[Home, Simulator], tmp_path: Path
 ) -> None:
-    """Nothing of the checkout is needed: schema, limiter and workers come out of the wheel."""
+    """No file of the checkout is needed: migrations, limiter and workers are in the wheel."""
     _, simulator = elsewhere
     env = {
         name: value

@@ -1,4 +1,4 @@
-"""A Valkey of one's own for a test, on a unix socket."""
+"""A Valkey server for tests, on a unix socket."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Valkey:
-    """One server; `stop` and `start` may be repeated, and it always starts empty."""
+    """One server. `start` and `stop` may be repeated; it always starts empty."""
 
     def __init__(self, folder: Path) -> None:
         self.url = f"unix://{folder}/valkey.sock"
@@ -55,16 +55,16 @@ class Valkey:
             self._process = None
 
 
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until something holds; look every few milliseconds, for at most 5 s."""
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until a condition holds; raise TimeoutError after 5 s."""
     async with asyncio.timeout(5):
-        while not await holds():  # noqa: ASYNC110 - what is waited for happens in another process
+        while not await condition():  # noqa: ASYNC110 - the condition changes in another process
             await asyncio.sleep(0.005)
 
 
 @contextlib.contextmanager
 def valkey_server() -> Iterator[Valkey]:
-    """Start one in a folder with a short name: a socket's path may have 107 bytes."""
+    """Yield a running server. Its folder has a short name: the path of a socket has at most 107 bytes."""
     with tempfile.TemporaryDirectory(prefix="vk") as folder:
         server = Valkey(Path(folder))
         server.start()

@@ -1,7 +1,7 @@
 """A database of the first schema, with a run that was killed half-way, is upgraded and finished.
 
-`first_schema.sql` and `spool/` are what kill -9 of everything left of 40 jobs: 9 answered, 14 waiting, 17 on
-their way, of which some ids are only in the spool. They stay as they are, whatever the schema becomes.
+`first_schema.sql` and `spool/` were left after kill -9 of all processes in a run of 40 jobs: 9 had results,
+14 were waiting, 17 were being submitted; some request_ids are only in the spool. The files are never changed.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ OLD = (
 
 
 def old_database(path: Path) -> None:
-    """Make the SQLite file as it was, a day older."""
+    """Create the SQLite file as it was, with all times moved back by DAY_MS."""
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    with closing(sqlite3.connect(path)) as base, base:
-        base.executescript((HERE / "first_schema.sql").read_text())
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript((HERE / "first_schema.sql").read_text())
         for change in OLD:
-            base.execute(change)
+            connection.execute(change)
 
 
 def finish(home: Home, simulator: Simulator) -> None:
-    """Go on; what expired meanwhile is offered, with its price; buy it again; look at the files."""
+    """Resume the run; expired jobs are offered with their price; retry them; check the output."""
     shutil.copy(HERE / "jobs.jsonl", home.folder / "jobs.jsonl")
     command = home.start(*RUN, "--budget", "5.00", "--force")
     assert command.ended(90) == 1, command.said
@@ -70,7 +70,7 @@ def finish(home: Home, simulator: Simulator) -> None:
 
 
 def test_of_a_state_folder(tmp_path: Path) -> None:
-    """The same command goes on; the upgrade keeps a copy where there was anything to upgrade."""
+    """The same command upgrades the database and resumes the run."""
     with (
         Simulator(tmp_path, *NO_LIMITS, "--median-s", "0.2") as simulator,
         Home(tmp_path, simulator) as home,
@@ -83,9 +83,9 @@ def test_of_a_state_folder(tmp_path: Path) -> None:
 def test_of_shared_servers(
     fleet: Callable[..., Fleet], postgres_server: PostgresServer, tmp_path: Path
 ) -> None:
-    """`db upgrade` brings it to today's schema."""
-    its = fleet("--median-s", "0.2")
-    host = its.host("a")
+    """`db upgrade` brings a shared database to the current schema."""
+    made = fleet("--median-s", "0.2")
+    host = made.host("a")
     old_database(tmp_path / "old" / "runner.db")
     with postgres_server.fresh("template1") as url:
         host.database_url = url
@@ -94,12 +94,12 @@ def test_of_shared_servers(
         copy_rows(tmp_path / "old" / "runner.db", url)
         assert host.start("db", "upgrade").ended() == 0
         host.worker("--beat")
-        finish(host, its.simulator)
+        finish(host, made.simulator)
         host.kill()
 
 
 def at_first_schema(url: str) -> None:
-    """Make the tables as the first migration makes them."""
+    """Create the tables of the first migration."""
     database = Database(url)
     config = migrate._config()
     with database.write() as connection:
@@ -109,7 +109,7 @@ def at_first_schema(url: str) -> None:
 
 
 def copy_rows(path: Path, url: str) -> None:
-    """Copy all rows, and let the next ids be those after them."""
+    """Copy all rows, and set the sequences to higher ids."""
     with (
         closing(sqlite3.connect(path)) as source,
         psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as target,
@@ -126,8 +126,8 @@ def copy_rows(path: Path, url: str) -> None:
         ):
             cursor = source.execute(f"SELECT * FROM {table}")
             names = [column[0] for column in cursor.description]
-            marks = ", ".join(["%s"] * len(names))
-            statement = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})"
+            placeholders = ", ".join(["%s"] * len(names))
+            statement = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({placeholders})"
             with target.cursor() as writing:
                 writing.executemany(statement.encode(), cursor.fetchall())
         for table in ("runs", "run_events", "workers"):
@@ -137,7 +137,7 @@ def copy_rows(path: Path, url: str) -> None:
 
 @pytest.mark.parametrize("name", ["first_schema.sql", "jobs.jsonl"])
 def test_the_past_is_not_rewritten(name: str) -> None:
-    """The kept files are those of the first schema."""
+    """The stored files are still those of the first schema."""
     text = (HERE / name).read_text()
     assert "'0001'" in text or name == "jobs.jsonl"
     assert len(text.splitlines()) >= JOBS

@@ -1,7 +1,7 @@
-"""The line reader under a coverage-guided fuzzer: `python line_reader.py [libFuzzer flags] [CORPUS]`.
+"""Coverage-guided fuzzing of the line reader: `python line_reader.py [libFuzzer flags] [CORPUS]`.
 
-It never raises; what it accepts the strict reference accepts too, the same value; each line that was kept
-stands in the input, and every line is either a job, a finding or blank.
+The reader must never raise. What it accepts, the strict reference accepts too. Each accepted line is in the
+input unchanged, and every other line has a diagnostic or is blank.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ with atheris.instrument_imports(include=["runner.intake", "runner.rules"]):
 from strict_reference import reference
 
 DAY = date(2026, 11, 1)
-MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MESSAGES = (
     b'"messages": [{"role": "system", "content": "x"}, {"role": "user", "content": [{"type": "text"}]}]'
 )
@@ -30,7 +30,8 @@ SEEDS = (
     b'{"id": "r-1", "prompt": "hi"}\n{"id": "r-2", "messages": [{"role": "user", "content": "\\u00e9"}]}\n',
     b'{"custom_id": "a", "body": {"model": "grok-4.3", %s, "temperature": 0.5}}\r\n\r\n{"prompt": 1}'
     % MESSAGES,
-    MARK + b'{"prompt": "a", "response_format": %s, "metadata": {"k": [1e5, -0.0, null]}}' % SCHEMA,
+    BYTE_ORDER_MARK
+    + b'{"prompt": "a", "response_format": %s, "metadata": {"k": [1e5, -0.0, null]}}' % SCHEMA,
     b'{"prompt": "a", "a": 1, "a": 2}\n{"prompt": NaN}\n{"prompt": "\\ud800"}\n[1]\n{"x": [[[[]]]]}',
     gzip.compress(b'{"id": "z", "prompt": "packed"}\n', mtime=0),
     gzip.compress(b'{"id": "z", "prompt": "cut"}\n', mtime=0)[:-6],
@@ -38,8 +39,8 @@ SEEDS = (
 )
 
 
-def judge(data: bytes) -> None:
-    """Read one input; raise where it breaks a promise."""
+def check_input(data: bytes) -> None:
+    """Read one input; raise AssertionError where the reader breaks a rule."""
     reading = Reading(io.BytesIO(data), Shaping(), Tally(DAY))
     kept = list(reading.requests())
     assert reading.total == len(kept)
@@ -48,25 +49,25 @@ def judge(data: bytes) -> None:
         assert isinstance(reference(line.raw), dict)
         assert isinstance(reference(request.body), dict)
     if not data.startswith(b"\x1f\x8b") and not reading.is_torn:
-        judge_lines(data, {line.number: line.raw for line, _ in kept}, set(reading.bad_lines))
+        check_lines(data, {line.number: line.raw for line, _ in kept}, set(reading.bad_lines))
 
 
-def judge_lines(content: bytes, kept: dict[int, bytes], bad: set[int]) -> None:
-    """See that each line is kept as it stands, bad, or blank."""
-    for number, stands in enumerate(content.removeprefix(MARK).split(b"\n"), 1):
+def check_lines(content: bytes, kept: dict[int, bytes], bad: set[int]) -> None:
+    """Check that each line is accepted unchanged, bad, or blank."""
+    for number, line in enumerate(content.removeprefix(BYTE_ORDER_MARK).split(b"\n"), 1):
         if number in kept:
-            assert kept[number] == stands.removesuffix(b"\r")
+            assert kept[number] == line.removesuffix(b"\r")
         else:
-            assert number in bad or not stands.strip()
+            assert number in bad or not line.strip()
 
 
 def main() -> None:
-    """Fuzz until a flag says it is enough, from SEEDS and what a corpus holds."""
+    """Fuzz from SEEDS and the corpus, until the limit given by a libFuzzer flag."""
     folders = [Path(word) for word in sys.argv[1:] if not word.startswith("-")]
     for number, seed in enumerate(SEEDS):
         for folder in folders[:1]:
             (folder / f"seed-{number}").write_bytes(seed)
-    atheris.Setup([sys.argv[0], "-max_len=4096", "-timeout=20", *sys.argv[1:]], judge)
+    atheris.Setup([sys.argv[0], "-max_len=4096", "-timeout=20", *sys.argv[1:]], check_input)
     atheris.Fuzz()
 
 
