@@ -87,9 +87,9 @@ def _key(value: object) -> Secret:
 def _prices(value: object) -> Mapping[str, object]:
     if not isinstance(value, dict):
         raise _WrongValueError("is no table")
-    from runner.rules.prices import own_prices
+    from runner.rules.prices import parse_own_prices
 
-    own_prices(value)  # raises UsageError for a price that is none
+    parse_own_prices(value)  # raises UsageError for a price that is none
     return MappingProxyType(value)
 
 
@@ -101,7 +101,7 @@ def _seconds(low: float, high: float) -> Callable[[object], object]:
     return partial(_number, float, low, high)
 
 
-class Row(NamedTuple):
+class Setting(NamedTuple):
     """One setting. Its name is also its toml key and its field in `Settings`."""
 
     name: str
@@ -116,24 +116,26 @@ class Row(NamedTuple):
 
 
 TABLE: Final = (
-    Row("api_key", "XAI_API_KEY", _key, None, "the xAI API key", toml=False, secret=True),
-    Row("base_url", "XAI_BASE_URL", str, "https://api.x.ai/v1", "where the API is", toml=False),
-    Row("allow_http_hosts", "RUNNER_ALLOW_HTTP_HOST", _words, (), "hosts for plain http", toml=False),
-    Row("home", "RUNNER_HOME", _path, None, "the state folder"),
-    Row("database_url", "RUNNER_DATABASE_URL", str, None, "the shared PostgreSQL", secret=True),
-    Row("redis_url", "RUNNER_REDIS_URL", _redis, None, "the shared Redis or Valkey", secret=True),
-    Row("output_dir", "RUNNER_OUTPUT_DIR", _path, None, "where workers write finished runs"),
-    Row("concurrency", "RUNNER_CONCURRENCY", _whole(1, 512), 8, "HTTP requests in flight per process"),
-    Row("worker_processes", "RUNNER_WORKERS", _whole(1, 64), None, "how many workers", flag="--processes"),
-    Row("lease_s", "RUNNER_LEASE_S", _seconds(1, 3600), 120.0, "how long a claim on a job lasts", "s"),
-    Row("turn_s", "RUNNER_TURN_S", _seconds(0.5, 60), 45.0, "how long a task works at a stretch", "s"),
-    Row(
+    Setting("api_key", "XAI_API_KEY", _key, None, "the xAI API key", toml=False, secret=True),
+    Setting("base_url", "XAI_BASE_URL", str, "https://api.x.ai/v1", "where the API is", toml=False),
+    Setting("allow_http_hosts", "RUNNER_ALLOW_HTTP_HOST", _words, (), "hosts for plain http", toml=False),
+    Setting("home", "RUNNER_HOME", _path, None, "the state folder"),
+    Setting("database_url", "RUNNER_DATABASE_URL", str, None, "the shared PostgreSQL", secret=True),
+    Setting("redis_url", "RUNNER_REDIS_URL", _redis, None, "the shared Redis or Valkey", secret=True),
+    Setting("output_dir", "RUNNER_OUTPUT_DIR", _path, None, "where workers write finished runs"),
+    Setting("concurrency", "RUNNER_CONCURRENCY", _whole(1, 512), 8, "HTTP requests in flight per process"),
+    Setting(
+        "worker_processes", "RUNNER_WORKERS", _whole(1, 64), None, "how many workers", flag="--processes"
+    ),
+    Setting("lease_s", "RUNNER_LEASE_S", _seconds(1, 3600), 120.0, "how long a claim on a job lasts", "s"),
+    Setting("turn_s", "RUNNER_TURN_S", _seconds(0.5, 60), 45.0, "how long a task works at a stretch", "s"),
+    Setting(
         "read_timeout_s", "RUNNER_READ_TIMEOUT_S", _seconds(0.1, 600), 60.0, "how long a reply may take", "s"
     ),
-    Row(
+    Setting(
         "connect_timeout_s", "RUNNER_CONNECT_TIMEOUT_S", _seconds(0.1, 600), 10.0, "how long to connect", "s"
     ),
-    Row(
+    Setting(
         "prompt_overhead_tokens",
         "RUNNER_PROMPT_OVERHEAD_TOKENS",
         _whole(0, 100_000),
@@ -141,15 +143,15 @@ TABLE: Final = (
         "what the API adds to every prompt (not set: by the model)",
         "tokens",
     ),
-    Row(
+    Setting(
         "charge_polls",
         "RUNNER_CHARGE_POLLS",
         partial(_one_of, ("auto", "always", "never")),
         "auto",
         "whether polls use up the request limit (auto: when the API refuses them)",
     ),
-    Row("prices", "", _prices, MappingProxyType({}), "your own prices by model"),
-    Row("debug", "RUNNER_DEBUG", _truth, False, "tell more in the logs"),
+    Setting("prices", "", _prices, MappingProxyType({}), "your own prices by model"),
+    Setting("debug", "RUNNER_DEBUG", _truth, False, "tell more in the logs"),
 )
 
 
@@ -247,13 +249,13 @@ def load(env: Mapping[str, str], cwd: Path, flags: Mapping[str, object] | None =
         value: Any = values.get(row.name, row.default) if raw is None else _read(row, raw, where)
         values[row.name] = Path(os.path.realpath(cwd / value)) if isinstance(value, Path) else value
         sources.append(Source(name=row.name, shown=_shown(row, values[row.name]), origin=where))
-    values["base_url"] = base_url.accepted(values["base_url"], values["allow_http_hosts"])
+    values["base_url"] = base_url.validate_base_url(values["base_url"], values["allow_http_hosts"])
     _fit_together(values)
     return Settings(**values, sources=tuple(sources), warnings=tuple(warnings))
 
 
 def _pick(
-    row: Row, flags: Mapping[str, object], env: Mapping[str, str], file: Mapping[str, object], origin: str
+    row: Setting, flags: Mapping[str, object], env: Mapping[str, str], file: Mapping[str, object], origin: str
 ) -> tuple[object, str]:
     if row.name in flags:
         return flags[row.name], row.flag or row.name
@@ -266,12 +268,12 @@ def _pick(
     return None, "default"
 
 
-def file_variable(row: Row) -> str:
+def file_variable(row: Setting) -> str:
     """Return the environment variable that names a file with a secret setting in it."""
     return f"{row.env}_FILE"
 
 
-def _secret_file(row: Row, path: Path) -> str:
+def _secret_file(row: Setting, path: Path) -> str:
     what = row.meaning.replace("the xAI API", "the API")
     try:
         secret = path.read_text(encoding="utf-8").strip()
@@ -284,7 +286,7 @@ def _secret_file(row: Row, path: Path) -> str:
     return secret
 
 
-def _read(row: Row, raw: object, where: str) -> object:
+def _read(row: Setting, raw: object, where: str) -> object:
     try:
         return row.read(raw)
     except _WrongValueError as wrong:
@@ -292,7 +294,7 @@ def _read(row: Row, raw: object, where: str) -> object:
         raise UsageError(f"{where} {wrong}{shown}", fix=f"it says {row.meaning}") from None
 
 
-def _shown(row: Row, value: object) -> str:
+def _shown(row: Setting, value: object) -> str:
     if value is None or value in ((), {}):
         return "not set"
     if row.secret and isinstance(value, str):

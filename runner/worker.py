@@ -29,15 +29,15 @@ from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
-from runner.db.trouble import first_line, is_away
+from runner.db.driver_errors import first_line, is_unavailable
 from runner.embedded import bug_report, processes
-from runner.engine.collect import Collect
-from runner.engine.station import Station
-from runner.engine.submit import Submit
-from runner.engine.sweep import sweep as sweep_all
+from runner.engine.collect import Collector
+from runner.engine.reaper import reap as sweep_all
+from runner.engine.runtime import Runtime
+from runner.engine.submit import Submitter
 from runner.engine.watchdog import Watchdog, end_process
 from runner.notify import COLLECT, SUBMIT, SWEEP, app, current_settings, notify_workers, queue_of
-from runner.output.finished import Finished
+from runner.output.finished_runs import FinishedRunWriter
 from runner.rules.errors import Unreachable
 from runner.rules.exit_codes import ExitCode
 
@@ -88,37 +88,39 @@ def ping() -> None:
 
 
 class WorkerProcess:
-    """The station of this process, its submit and collect loops, the sweep and the watchdog."""
+    """The runtime of this process, its submit and collect loops, the sweep and the watchdog."""
 
     def __init__(self, settings: Settings, node: str) -> None:
-        self.station = Station(settings, node)
-        self._submit, self._collect = Submit(self.station), Collect(self.station)
+        self.runtime = Runtime(settings, node)
+        self._submit, self._collect = Submitter(self.runtime), Collector(self.runtime)
         self._redis = Redis.from_url(settings.effective_redis_url, socket_timeout=REDIS_S)
         self._finished = (
-            Finished(self.station.database, settings.output_dir) if settings.output_dir is not None else None
+            FinishedRunWriter(self.runtime.database, settings.output_dir)
+            if settings.output_dir is not None
+            else None
         )
-        self.watchdog = Watchdog(self.station.loop, self._ping, self.station.supervisor.stuck)
+        self.watchdog = Watchdog(self.runtime.loop, self._ping, self.runtime.supervisor.stuck)
         self.watchdog.start()
 
     def submit(self) -> None:
         """Run the submit loop for a time slice; queue the next one if work is left."""
-        if self._time_slice("submit", self._submit.turn(self.station.settings.turn_s)):
-            submit.apply_async(queue=queue_of(self.station.node))
+        if self._time_slice("submit", self._submit.run_slice(self.runtime.settings.turn_s)):
+            submit.apply_async(queue=queue_of(self.runtime.node))
 
     def collect(self) -> None:
         """Run the collect loop for a time slice; queue the next one if work is left."""
-        if self._time_slice("collect", self._collect.turn(self.station.settings.turn_s)):
-            collect.apply_async(queue=queue_of(self.station.node))
+        if self._time_slice("collect", self._collect.run_slice(self.runtime.settings.turn_s)):
+            collect.apply_async(queue=queue_of(self.runtime.node))
 
     def sweep(self) -> None:
         """Sweep, unless another worker just did; while a service is away, leave it to the next beat."""
         try:
-            if not self._redis.set(SWEEPING, self.station.node, nx=True, px=SWEEPING_MS):
+            if not self._redis.set(SWEEPING, self.runtime.node, nx=True, px=SWEEPING_MS):
                 return
             self._sweep_and_notify()
             if self._finished is not None:
                 self._finished.write()
-            self._redis.set(SWEPT, self.station.node, ex=SWEPT_S)
+            self._redis.set(SWEPT, self.runtime.node, ex=SWEPT_S)
         except Exception as error:
             if not _is_service_away(error):
                 raise
@@ -128,16 +130,16 @@ class WorkerProcess:
         """Notify the workers unless no run is moving; also after an error: their loops may have ended."""
         is_moving = True
         try:
-            is_moving = bool(sweep_all(self.station))
+            is_moving = bool(sweep_all(self.runtime))
         finally:
             if is_moving:
-                notify_workers(self.station.database)
+                notify_workers(self.runtime.database)
 
     def _time_slice(self, name: str, time_slice: Coroutine[Any, Any, bool]) -> bool:
-        """Run a time slice in the station's loop; return whether it left work. A service may be away."""
+        """Run a time slice in the runtime's loop; return whether it left work. A service may be away."""
         began_s = time.monotonic()
         try:
-            has_more = self.station.run(time_slice)
+            has_more = self.runtime.run(time_slice)
         except Exception as error:
             if not _is_service_away(error):
                 self.watchdog.slice_failed(name, time.monotonic() - began_s)
@@ -150,7 +152,7 @@ class WorkerProcess:
     def _ping(self) -> None:
         """Send this worker a message that only shows that messages arrive; sweep if no beat asks for it."""
         try:
-            ping.apply_async(queue=queue_of(self.station.node), expires=PING_EXPIRES_S, retry=False)
+            ping.apply_async(queue=queue_of(self.runtime.node), expires=PING_EXPIRES_S, retry=False)
             if not self._redis.exists(SWEPT):
                 sweep.apply_async(expires=PING_EXPIRES_S, retry=False)
         except Exception as error:
@@ -162,7 +164,7 @@ class WorkerProcess:
 def _is_service_away(error: Exception) -> bool:
     """Return whether an error means that Redis or the database is away: they come back."""
     if isinstance(error, DBAPIError):
-        return is_away(error)
+        return is_unavailable(error)
     return isinstance(error, (kombu.exceptions.OperationalError, RedisError, OSError, Unreachable))
 
 
@@ -193,7 +195,7 @@ def _on_ready(**_: Any) -> None:
     gc.freeze()
     gc.set_threshold(GARBAGE_AFTER)
     for task in (sweep, submit, collect):
-        task.apply_async(queue=queue_of(worker_process().station.node))
+        task.apply_async(queue=queue_of(worker_process().runtime.node))
     if os.environ.get("RUNNER_BEAT") == "1":
         EmbeddedService(app, thread=True, scheduler_cls=app.conf.beat_scheduler).start()
 
@@ -202,19 +204,19 @@ def _on_ready(**_: Any) -> None:
 def _on_stop(**_: Any) -> None:
     """Claim nothing more, so that the time slices end; end the process within its drain time in any case."""
     if _process:
-        station, drain_s = _process[0].station, current_settings().drain_s
+        runtime, drain_s = _process[0].runtime, current_settings().drain_s
         _process[0].watchdog.stop()
         deadline = threading.Timer(drain_s, end_process, [f"it did not end within {drain_s:g} s"])
         deadline.daemon = True
         deadline.start()
-        station.stop()
+        runtime.stop()
 
 
 @worker_shutdown.connect
 def _on_stopped(**_: Any) -> None:
     """Finish what is in flight and close everything."""
     if _process:
-        _process[0].station.close(current_settings().drain_s)
+        _process[0].runtime.close(current_settings().drain_s)
 
 
 def serve(node: str, *, beat: bool) -> None:

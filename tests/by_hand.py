@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import text
 
-from runner.db import counters, intake, jobs, leases, runs
+from runner.db import counters, job_moves, leases, new_jobs, runs
 from runner.db.counters import Deltas
-from runner.db.intake import NewJob
 from runner.db.job_ids import job_id
-from runner.db.outcomes import Accepted, Back, Cause, Cost, NotYet, Settled
+from runner.db.new_jobs import NewJob
+from runner.db.outcomes import Accepted, Cause, Cost, PollAgain, Requeue, Settled
 from runner.db.results import Received
 from runner.db.runs import RunOptions
-from runner.rules import outputs
+from runner.rules import output_estimate
 from runner.rules.states import Event, JobState
 
 if TYPE_CHECKING:
@@ -84,9 +84,9 @@ def accepted(lease: Lease, request_id: str | None = None, due_at_ms: int = NOW_M
     )
 
 
-def back(lease: Lease, target: JobState, possible_ticks: int | None = 0) -> Back:
+def requeue(lease: Lease, target: JobState, possible_ticks: int | None = 0) -> Requeue:
     """Return the row that requeues a job after a failed attempt."""
-    return Back(
+    return Requeue(
         lease=lease,
         target=target,
         due_at_ms=NOW_MS,
@@ -96,9 +96,9 @@ def back(lease: Lease, target: JobState, possible_ticks: int | None = 0) -> Back
     )
 
 
-def not_yet(lease: Lease, due_at_ms: int = NOW_MS, misses: int = 0) -> NotYet:
+def poll_again(lease: Lease, due_at_ms: int = NOW_MS, misses: int = 0) -> PollAgain:
     """Return the row for a poll without a result."""
-    return NotYet(lease=lease, due_at_ms=due_at_ms, misses=misses)
+    return PollAgain(lease=lease, due_at_ms=due_at_ms, misses=misses)
 
 
 def settled(job: int, attempt: int, event: Event, target: JobState, cost: Cost = COST) -> Settled:
@@ -148,18 +148,18 @@ class Hand:
         rows_max: int = 100,
         bytes_max: int = 1 << 30,
         ordinals_max: int | None = None,
-        never_in_doubt: bool = False,
+        without_extras: bool = False,
         now_ms: int = NOW_MS,
-    ) -> list[leases.Leased]:
+    ) -> list[leases.LeasedJob]:
         """Lease the next pending jobs; return all that a worker gets of them."""
         with self.database.write() as connection:
             return leases.lease_pending(
                 connection,
-                leases.Share(
+                leases.LeaseLimits(
                     rows_max=rows_max,
                     bytes_max=bytes_max,
                     ordinals_max=ordinals_max,
-                    never_in_doubt=never_in_doubt,
+                    without_extras=without_extras,
                 ),
                 run_id=self.run_id,
                 worker=self.worker,
@@ -170,7 +170,7 @@ class Hand:
     def send(self, *leased: Lease, now_ms: int = NOW_MS) -> set[int]:
         """Record attempts of leased jobs."""
         moved: set[int] = self.within(
-            lambda connection, deltas: jobs.send(
+            lambda connection, deltas: job_moves.send(
                 connection,
                 leased,
                 worker=self.worker,
@@ -182,9 +182,9 @@ class Hand:
         )
         return moved
 
-    def claim(self, count: int = 1, now_ms: int = NOW_MS) -> list[leases.Claimed]:
+    def claim(self, count: int = 1, now_ms: int = NOW_MS) -> list[leases.ClaimedJob]:
         """Claim waiting jobs that are due for a poll."""
-        found: list[leases.Claimed] = self.within(
+        found: list[leases.ClaimedJob] = self.within(
             lambda connection, deltas: leases.claim_waiting(
                 connection,
                 worker=self.worker,
@@ -206,11 +206,11 @@ class Hand:
             return lease
         self.send(lease)
         if state is JobState.FAILED:
-            self.do(jobs.refused, back(lease, JobState.FAILED))
+            self.do(job_moves.refused, requeue(lease, JobState.FAILED))
         elif state is JobState.HELD:
-            self.do(jobs.ambiguous, back(lease, JobState.HELD))
+            self.do(job_moves.ambiguous, requeue(lease, JobState.HELD))
         elif state is not JobState.SUBMITTING:
-            self.do(jobs.accepted, accepted(lease, due_at_ms=NOW_MS - FAR))
+            self.do(job_moves.accepted, accepted(lease, due_at_ms=NOW_MS - FAR))
             return self._bring_accepted(lease, state)
         return lease
 
@@ -222,15 +222,15 @@ class Hand:
             (claimed,) = self.claim()
             assert claimed.lease.job_id == lease.job_id
             return claimed.lease
-        self.do(jobs.stored, received(lease.job_id, lease.attempt))
+        self.do(job_moves.stored, received(lease.job_id, lease.attempt))
         if state is JobState.SUCCEEDED:
-            self.do(jobs.settled, settled(lease.job_id, lease.attempt, Event.SUCCEEDED, state))
+            self.do(job_moves.settled, settled(lease.job_id, lease.attempt, Event.SUCCEEDED, state))
         return lease
 
     def _cancel(self, job: int) -> None:
         self.change(job, f"state = 'cancelled', finished_at_ms = {NOW_MS}, lease_owner = NULL")
         self.within(
-            lambda _, deltas: deltas.moved(self.run_id, JobState.PENDING.value, JobState.CANCELLED.value)
+            lambda _, deltas: deltas.move_jobs(self.run_id, JobState.PENDING.value, JobState.CANCELLED.value)
         )
 
     def change(self, job: int, change: str) -> None:
@@ -287,7 +287,7 @@ def _recount_collected(found: Counter[tuple[str, str]], attempt: Row[Any]) -> No
     for kind in ("prompt", "cached", "completion", "reasoning", "total"):
         found["tokens", kind] += getattr(attempt, f"{kind}_tokens") or 0
     output = max(attempt.completion_tokens, attempt.total_tokens - attempt.prompt_tokens)
-    found["output", outputs.key_of(attempt.model, output)] += 1
+    found["output", output_estimate.counter_key(attempt.model, output)] += 1
     if attempt.ticks is None:
         found["unknown", "jobs"] += attempt.ticks_source == "unknown"
     else:
@@ -311,8 +311,8 @@ def new_run(
             options=options or RunOptions(),
             now_ms=NOW_MS,
         )
-        intake.insert(connection, run_id, 0, [new_job(number) for number in range(1, count + 1)])
-        runs.loaded(connection, run_id, count)
+        new_jobs.insert(connection, run_id, 0, [new_job(number) for number in range(1, count + 1)])
+        runs.set_ready(connection, run_id, count)
         runs.start(connection, run_id, NOW_MS)
     return Hand(database, run_id)
 

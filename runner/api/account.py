@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from runner.rules import error_body
 
 if TYPE_CHECKING:
-    from runner.api.xai import XAI
+    from runner.api.client import XAIClient
     from runner.rules.reply import Reply
     from runner.settings import Settings
 
@@ -22,18 +22,18 @@ class KeyInfo:
     blocked: bool  # the key or its team is blocked or disabled
 
 
-def key_name(settings: Settings) -> str:
+def key_fingerprint(settings: Settings) -> str:
     """Return a name for the key that does not reveal it, for use while its team is unknown."""
     return settings.api_key.fingerprint if settings.api_key is not None else "no-key"
 
 
-async def api_key_info(api: XAI) -> KeyInfo:
+async def api_key_info(api: XAIClient) -> KeyInfo:
     """Return what the API knows of the key. A refused key has a `reply` of another status than 200.
 
     Raises RequestFailed.
     """
     reply = await api.get("/api-key")
-    content = error_body.load(reply.body) if reply.status == 200 else None
+    content = error_body.load_json(reply.body) if reply.status == 200 else None
     fields: dict[str, Any] = content if isinstance(content, dict) else {}
     return KeyInfo(
         reply=reply,

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 from runner.rules import error_body
 
 if TYPE_CHECKING:
-    from runner.api.xai import XAI
+    from runner.api.client import XAIClient
 
 
-async def language_models(api: XAI) -> frozenset[str]:
+async def language_models(api: XAIClient) -> frozenset[str]:
     """Return the names and aliases of all models; none for an unusable reply. Raises RequestFailed."""
     reply = await api.get("/language-models")
-    content: Any = error_body.load(reply.body) if reply.status == 200 else None
+    content: Any = error_body.load_json(reply.body) if reply.status == 200 else None
     listed = content.get("models") if isinstance(content, dict) else None
     names: list[Any] = []
     for model in listed if isinstance(listed, list) else ():

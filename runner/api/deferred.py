@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from runner.api.xai import XAI
+    from runner.api.client import XAIClient
     from runner.rules.reply import Reply
 
 SUBMIT: Final = "/chat/completions"
@@ -18,7 +18,7 @@ FETCH: Final = "/chat/deferred-completion/"
 LIMIT_MAX: Final = 10**12  # a header with a larger number is ignored
 
 
-async def submit(api: XAI, body: bytes, conv_id: str | None = None) -> Reply:
+async def submit(api: XAIClient, body: bytes, conv_id: str | None = None) -> Reply:
     """POST a body that has `"deferred": true`. `conv_id` sends equal prefixes to the cache of one server.
 
     Raises RequestFailed.
@@ -26,7 +26,7 @@ async def submit(api: XAI, body: bytes, conv_id: str | None = None) -> Reply:
     return await api.post(SUBMIT, body, {"x-grok-conv-id": conv_id} if conv_id else None)
 
 
-async def fetch(api: XAI, request_id: str) -> Reply:
+async def fetch(api: XAIClient, request_id: str) -> Reply:
     """GET a result. 200: the result, which can be fetched only once; 202: not ready. Raises RequestFailed."""
     return await api.get(FETCH + _quoted(request_id))
 

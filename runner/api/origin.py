@@ -36,7 +36,7 @@ class Origin:
         self.encrypted = base.scheme == "https"
         self.base = base
         self._path = base.raw_path.rstrip("/")
-        self.place = f"{base.raw_host}:{base.port}"
+        self.host_port = f"{base.raw_host}:{base.port}"
 
     def target(self, path: str) -> str:
         """Return the request target for a quoted path. Raises Bug for a path that does not start with `/`."""

@@ -37,15 +37,15 @@ def _of_a_file(error: OSError) -> UserError | None:
 def _of_the_database(error: Exception) -> UserError | None:
     from sqlalchemy.engine import make_url
 
-    from runner.db import trouble
+    from runner.db import driver_errors
 
-    if not isinstance(error, trouble.TROUBLES):
+    if not isinstance(error, driver_errors.DRIVER_ERRORS):
         return None
     try:
         url = make_url(settings_of.load(os.environ, Path.cwd()).effective_database_url)
     except (UserError, OSError):
         return None
-    return trouble.told(error, url)
+    return driver_errors.as_unreachable(error, url)
 
 
 def report(error: Exception) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from runner.rules.budget import parse_usd
-from runner.rules.completion import Flaw
+from runner.rules.chat_completion import Flaw
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 
 from runner import __version__
-from runner.embedded.importing import uncollected
+from runner.embedded.gc_pause import gc_paused
 from runner.rules.errors import UserError
 from runner.rules.exit_codes import ExitCode
 
@@ -98,7 +98,7 @@ class _Commands(click.Group):
 
 
 def _import(name: str) -> click.Command:
-    with uncollected():
+    with gc_paused():
         command: click.Command = import_module(f"runner.cli.commands.{name}").command
     return command
 

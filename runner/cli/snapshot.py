@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runner.db.runs import RunRow
-    from runner.limiter.look import Use
+    from runner.limiter.usage import BucketUsage
 
 FETCHABLE_MS: Final = 24 * 3600 * 1000  # xAI keeps a result for 24 hours
 PROJECTED_FROM_JOBS: Final = 10
@@ -32,7 +32,7 @@ class Snapshot:
     as_of_ms: int
     run: RunRow
     counts: Mapping[tuple[str, str], int]
-    limit_usage: Use | None = None
+    limit_usage: BucketUsage | None = None
     oldest_out_ms: int | None = None
 
     def jobs(self, *states: JobState) -> int:

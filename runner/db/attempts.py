@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from runner.db.leases import Lease
-    from runner.db.outcomes import Back, Settled
+    from runner.db.outcomes import Requeue, Settled
     from runner.rules.states import Event
 
 LANE = "deferred"
@@ -28,7 +28,7 @@ _COSTS = (
 _KEY = [("job_id", "BIGINT"), ("attempt", "INT")]
 
 
-def open_(
+def insert(
     connection: Connection,
     leases: Sequence[Lease],
     *,
@@ -70,7 +70,7 @@ def open_(
     )
 
 
-def reserved(connection: Connection, keys: Sequence[tuple[int, int]]) -> dict[int, int]:
+def reserved_ticks(connection: Connection, keys: Sequence[tuple[int, int]]) -> dict[int, int]:
     """Return the reserved ticks of some (job, attempt), by job; those without a reservation are left out."""
     found = bulk.execute(
         connection,
@@ -83,7 +83,7 @@ def reserved(connection: Connection, keys: Sequence[tuple[int, int]]) -> dict[in
     return {row.job_id: row.reserved_ticks for row in found}
 
 
-def accepted(connection: Connection, rows: Sequence[tuple[int, int, str, int, int]]) -> list[int]:
+def record_accepted(connection: Connection, rows: Sequence[tuple[int, int, str, int, int]]) -> list[int]:
     """Write (job, attempt, request_id, sent_at_ms, accepted_at_ms); return the jobs that had no id yet."""
     found = bulk.execute(
         connection,
@@ -97,7 +97,7 @@ def accepted(connection: Connection, rows: Sequence[tuple[int, int, str, int, in
     return [row[0] for row in found]
 
 
-def ended(connection: Connection, event: Event, rows: Sequence[Back]) -> None:
+def record_ended(connection: Connection, event: Event, rows: Sequence[Requeue]) -> None:
     """Write the outcome of attempts that ended without a result."""
     bulk.execute(
         connection,
@@ -129,7 +129,7 @@ def ended(connection: Connection, event: Event, rows: Sequence[Back]) -> None:
     )
 
 
-class Bound(NamedTuple):
+class CostBound(NamedTuple):
     """Upper bound of the cost of a result that was not read; `ticks` is None where it is unknown.
 
     `attempt` is the number of the attempt whose row has the bound.
@@ -139,7 +139,9 @@ class Bound(NamedTuple):
     ticks: int | None
 
 
-def bounds_of_late(connection: Connection, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Bound]:
+def cost_bounds_of_late(
+    connection: Connection, keys: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int], CostBound]:
     """Return the cost bounds of those (job, attempt) without a cost whose job another attempt answered.
 
     The bound is in the attempt's own row where that attempt was given up, else in the row of the older
@@ -157,10 +159,10 @@ def bounds_of_late(connection: Connection, keys: Sequence[tuple[int, int]]) -> d
         " AND a.ticks_source IS NULL AND a.attempt <> COALESCE(j.answered_by, j.attempt)"
         " AND (b.attempt = a.attempt OR b.ticks IS NOT NULL)",
     )
-    return {(row.job_id, row.attempt): Bound(row.bound_at, row.bound) for row in found}
+    return {(row.job_id, row.attempt): CostBound(row.bound_at, row.bound) for row in found}
 
 
-def unbound(connection: Connection, keys: Sequence[tuple[int, int]]) -> None:
+def clear_possible_ticks(connection: Connection, keys: Sequence[tuple[int, int]]) -> None:
     """Clear the possible ticks of some (job, attempt): their cost is known now."""
     bulk.execute(
         connection,
@@ -171,7 +173,7 @@ def unbound(connection: Connection, keys: Sequence[tuple[int, int]]) -> None:
     )
 
 
-def settled(connection: Connection, rows: Sequence[Settled]) -> None:
+def record_settled(connection: Connection, rows: Sequence[Settled]) -> None:
     """Write the outcome, usage and cost of settled results.
 
     The possible ticks of an attempt that was given up before its result came are kept: they stand for the
@@ -184,7 +186,7 @@ def settled(connection: Connection, rows: Sequence[Settled]) -> None:
     _write(connection, rows, outcome + _COSTS)
 
 
-def priced(connection: Connection, rows: Sequence[Settled]) -> None:
+def record_cost(connection: Connection, rows: Sequence[Settled]) -> None:
     """Write the usage and cost of results that ended no job; the outcomes of their attempts are kept."""
     _write(connection, rows, _COSTS)
 

@@ -49,7 +49,7 @@ class Deltas:
         """Add `n` to one count."""
         self._counts[(run_id, kind, key)] += n
 
-    def moved(self, run_id: int, source: str, target: str, n: int = 1) -> None:
+    def move_jobs(self, run_id: int, source: str, target: str, n: int = 1) -> None:
         """Move `n` jobs from the count of one state to that of another."""
         self._counts[(run_id, "state", source)] -= n
         self._counts[(run_id, "state", target)] += n
@@ -79,12 +79,12 @@ def read(connection: Connection, run_id: int, *kinds: str) -> dict[tuple[str, st
     return {(kind, key): int(n) for kind, key, n in rows}
 
 
-def states(counts: Mapping[tuple[str, str], int]) -> dict[JobState, int]:
+def jobs_by_state(counts: Mapping[tuple[str, str], int]) -> dict[JobState, int]:
     """Return the number of jobs by state from the counts of `read`; every state is a key."""
     return {state: counts.get(("state", state), 0) for state in JobState}
 
 
-def open_jobs(connection: Connection, run_id: int) -> int:
+def count_open_jobs(connection: Connection, run_id: int) -> int:
     """Return the number of a run's jobs that still move without the user: neither ended nor held."""
     return int(
         connection.execute(
@@ -97,7 +97,7 @@ def open_jobs(connection: Connection, run_id: int) -> int:
     )
 
 
-def out(connection: Connection, run_id: int) -> int:
+def count_in_flight(connection: Connection, run_id: int) -> int:
     """Return the number of a run's jobs in flight: submitting, waiting or collecting."""
     return int(
         connection.execute(

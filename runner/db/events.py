@@ -14,7 +14,7 @@ def note(connection: Connection, run_id: int, at_ms: int, kind: str, cause: str)
     """Record an event of a run."""
     connection.execute(
         text("INSERT INTO run_events (run_id, at_ms, kind, cause) VALUES (:run, :at, :kind, :cause)"),
-        {"run": run_id, "at": at_ms, "kind": kind, "cause": kept(cause)},
+        {"run": run_id, "at": at_ms, "kind": kind, "cause": without_nul(cause)},
     )
 
 
@@ -23,7 +23,7 @@ def note_once(connection: Connection, run_id: int, at_ms: int, kind: str, cause:
 
     A cause like `grok-4.3: …` is compared with the last cause of the same model only.
     """
-    prefix = f"{kept(cause).partition(': ')[0]}: " if ": " in cause else ""
+    prefix = f"{without_nul(cause).partition(': ')[0]}: " if ": " in cause else ""
     last = connection.execute(
         text(
             "SELECT cause FROM run_events WHERE run_id = :run AND kind = :kind"
@@ -31,7 +31,7 @@ def note_once(connection: Connection, run_id: int, at_ms: int, kind: str, cause:
         ),
         {"run": run_id, "kind": kind, "length": len(prefix), "about": prefix},
     ).scalar_one_or_none()
-    if last != kept(cause):
+    if last != without_nul(cause):
         note(connection, run_id, at_ms, kind, cause)
 
 
@@ -44,6 +44,6 @@ def of_run(connection: Connection, run_id: int) -> list[Row[Any]]:
     )
 
 
-def kept(words: str) -> str:
+def without_nul(words: str) -> str:
     """Return a text without NUL, which PostgreSQL cannot store."""
     return words.replace("\0", "\ufffd")

@@ -35,21 +35,21 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
+class LeaseLimits:
     """Which pending jobs a process may lease in one call, and how many.
 
     `bytes_max` bounds the sum of the bodies. `ordinals_max`: only the first jobs of the file, up to this
-    number. `never_in_doubt`: only jobs without extras, so without a request of unknown outcome.
+    number. `without_extras`: only jobs without extras, so without a request of unknown outcome.
     """
 
     rows_max: int
     bytes_max: int
     ordinals_max: int | None = None
-    never_in_doubt: bool = False
+    without_extras: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Leased:
+class LeasedJob:
     """A pending job that this process has leased to send."""
 
     lease: Lease
@@ -62,7 +62,7 @@ class Leased:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
+class ClaimedJob:
     """A waiting job that this process has claimed to fetch its result."""
 
     lease: Lease
@@ -79,13 +79,13 @@ class Claimed:
 
 
 def lease_pending(
-    connection: Connection, share: Share, *, run_id: int, worker: int, now_ms: int, until_ms: int
-) -> list[Leased]:
+    connection: Connection, limits: LeaseLimits, *, run_id: int, worker: int, now_ms: int, until_ms: int
+) -> list[LeasedJob]:
     """Lease the next pending jobs of a run and return them in file order.
 
     A job larger than `share.bytes_max` is leased alone.
     """
-    without_extras = " AND extras = 0" if share.never_in_doubt else ""
+    without_extras = " AND extras = 0" if limits.without_extras else ""
     rows = connection.execute(
         text(
             "WITH c AS MATERIALIZED (SELECT id FROM jobs WHERE run_id = :run AND state = 'pending'"
@@ -101,16 +101,16 @@ def lease_pending(
             "worker": worker,
             "now": now_ms,
             "until": until_ms,
-            "rows": share.rows_max,
-            "last": job_id(run_id, JOBS_MAX if share.ordinals_max is None else share.ordinals_max),
+            "rows": limits.rows_max,
+            "last": job_id(run_id, JOBS_MAX if limits.ordinals_max is None else limits.ordinals_max),
         },
     ).all()
     leased = sorted((_leased(row) for row in rows), key=lambda job: job.lease.job_id)
-    fitting: list[Leased] = []
+    fitting: list[LeasedJob] = []
     size = 0
     for job in leased:
         size += job.body_bytes
-        if fitting and size > share.bytes_max:
+        if fitting and size > limits.bytes_max:
             break
         fitting.append(job)
     release(connection, [job.lease for job in leased[len(fitting) :]])
@@ -126,7 +126,7 @@ def claim_waiting(
     rows_max: int,
     deltas: Deltas,
     accepted_before_ms: int | None = None,
-) -> list[Claimed]:
+) -> list[ClaimedJob]:
     """Claim waiting jobs that are due (the move `claim`) and return them, the longest due first.
 
     With `accepted_before_ms` only those that the API accepted before that time.
@@ -147,7 +147,7 @@ def claim_waiting(
         | ({} if accepted_before_ms is None else {"before": accepted_before_ms}),
     ).all()
     for row in rows:
-        deltas.moved(run_of(row.id), JobState.WAITING, JobState.COLLECTING)
+        deltas.move_jobs(run_of(row.id), JobState.WAITING, JobState.COLLECTING)
         deltas.add(run_of(row.id), "attempts", "polls")
     return [_claimed(row) for row in sorted(rows, key=lambda row: row.due_at_ms)]
 
@@ -164,7 +164,7 @@ def release(connection: Connection, leases: Sequence[Lease]) -> None:
     )
 
 
-def make_due(connection: Connection, now_ms: int) -> None:
+def make_all_due(connection: Connection, now_ms: int) -> None:
     """Make all later jobs due now: the clock was set back, and their due times may be far ahead."""
     connection.execute(
         text("UPDATE jobs SET due_at_ms = :now WHERE state IN ('waiting', 'pending') AND due_at_ms > :now"),
@@ -183,8 +183,8 @@ def _skip_locked(connection: Connection) -> str:
     return "" if connection.dialect.name == "sqlite" else "FOR UPDATE SKIP LOCKED"
 
 
-def _leased(row: Row[Any]) -> Leased:
-    return Leased(
+def _leased(row: Row[Any]) -> LeasedJob:
+    return LeasedJob(
         lease=Lease(job_id=row.id, gen=row.lease_gen, attempt=row.attempt + 1),
         model=row.model,
         prompt_tokens=row.prompt_tokens,
@@ -195,8 +195,8 @@ def _leased(row: Row[Any]) -> Leased:
     )
 
 
-def _claimed(row: Row[Any]) -> Claimed:
-    return Claimed(
+def _claimed(row: Row[Any]) -> ClaimedJob:
+    return ClaimedJob(
         lease=Lease(job_id=row.id, gen=row.lease_gen, attempt=row.attempt),
         model=row.model,
         request_id=row.request_id,

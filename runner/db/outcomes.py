@@ -31,7 +31,7 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Back:
+class Requeue:
     """An attempt that ended without a result: the job goes to `target`, due at `due_at_ms`.
 
     `possible_ticks` is an upper bound of what it may have cost; None where that is unknown.
@@ -46,7 +46,7 @@ class Back:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NotYet:
+class PollAgain:
     """A fetch without a result: poll again at `due_at_ms`.
 
     `misses` is the number of 404 replies so far. `asked` is False where no request was sent.
@@ -55,7 +55,7 @@ class NotYet:
     lease: Lease
     due_at_ms: int
     misses: int
-    asked: bool = True
+    was_asked: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,14 +31,14 @@ _JOB_TABLES: Final = (("results", "job_id"), ("attempts", "job_id"), ("payloads"
 
 
 @dataclass(frozen=True, slots=True)
-class Holds:
+class RunContents:
     """The numbers of jobs and stored results of a run."""
 
     jobs: int
     answers: int
 
 
-def holds(connection: Connection, run_id: int) -> Holds:
+def count_contents(connection: Connection, run_id: int) -> RunContents:
     """Count what a removal of the run would delete."""
     counts = (
         connection.execute(
@@ -47,10 +47,10 @@ def holds(connection: Connection, run_id: int) -> Holds:
         ).scalar_one()
         for table, column in (("jobs", "id"), ("results", "job_id"))
     )
-    return Holds(*counts)
+    return RunContents(*counts)
 
 
-def at_rest(connection: Connection, run_id: int) -> bool:
+def is_removable(connection: Connection, run_id: int) -> bool:
     """Return whether a run may be removed: no job of it is in flight."""
     query = text(f"SELECT 1 FROM runs WHERE id = :id AND ({_AT_REST})")
     return connection.execute(query, {"id": run_id, **_range(run_id)}).one_or_none() is not None

@@ -45,7 +45,7 @@ def insert(connection: Connection, rows: Sequence[Received]) -> set[tuple[int, i
     return {(row.job_id, row.attempt) for row in found}
 
 
-def bodies(connection: Connection, job_ids: Sequence[int]) -> dict[int, tuple[bytes, str | None]]:
+def request_bodies(connection: Connection, job_ids: Sequence[int]) -> dict[int, tuple[bytes, str | None]]:
     """Return (request body, conversation id) by job."""
     rows = bulk.execute(
         connection,

@@ -77,7 +77,7 @@ def find(connection: Connection, run_id: int) -> RunRow | None:
     return _run(row) if row else None
 
 
-def newest(connection: Connection, identity: str) -> RunRow | None:
+def find_by_identity(connection: Connection, identity: str) -> RunRow | None:
     """Return the newest run of an identity, or None."""
     row = connection.execute(
         text("SELECT * FROM runs WHERE identity = :identity ORDER BY repetition DESC LIMIT 1"),
@@ -86,22 +86,22 @@ def newest(connection: Connection, identity: str) -> RunRow | None:
     return _run(row) if row else None
 
 
-def namesake(connection: Connection, name: str) -> RunRow | None:
+def find_by_name(connection: Connection, name: str) -> RunRow | None:
     """Return the newest run with a name, or None; runs in state `removing` are left out."""
     return _newest_by(connection, "name", name)
 
 
-def of_path(connection: Connection, path: str) -> RunRow | None:
+def find_by_path(connection: Connection, path: str) -> RunRow | None:
     """Return the newest run that was loaded from a path, or None; not one in state `removing`."""
     return _newest_by(connection, "input_path", path)
 
 
-def of_content(connection: Connection, sha256: str) -> RunRow | None:
+def find_by_sha256(connection: Connection, sha256: str) -> RunRow | None:
     """Return the newest run whose input has this sha256, or None; not one in state `removing`."""
     return _newest_by(connection, "input_sha256", sha256)
 
 
-def unwritten(connection: Connection, *, since_ms: int) -> list[RunRow]:
+def ended_without_files(connection: Connection, *, since_ms: int) -> list[RunRow]:
     """Return the runs that ended since a time and whose files no worker has written since they ended."""
     query = text(
         "SELECT * FROM runs WHERE state IN ('finished', 'cancelled') AND finished_at_ms >= :since"
@@ -132,7 +132,7 @@ def in_states(connection: Connection, states: Sequence[RunState]) -> list[RunRow
     return [_run(row) for row in connection.execute(query)]
 
 
-def at_work(connection: Connection) -> list[RunRow]:
+def active_runs(connection: Connection) -> list[RunRow]:
     """Return the runs that workers send or collect for, oldest first."""
     query = text(
         "SELECT * FROM runs WHERE state IN ('running', 'waiting', 'paused')"
@@ -173,7 +173,7 @@ def begin(
     )
 
 
-def loaded(connection: Connection, run_id: int, total: int) -> None:
+def set_ready(connection: Connection, run_id: int, total: int) -> None:
     """Move a run from `loading` to `ready`, with the number of its jobs."""
     connection.execute(
         text("UPDATE runs SET state = 'ready', total = :total WHERE id = :id AND state = 'loading'"),
@@ -181,7 +181,7 @@ def loaded(connection: Connection, run_id: int, total: int) -> None:
     )
 
 
-def adopt(connection: Connection, run_id: int, *, options: RunOptions, output_path: str) -> None:
+def replace_options(connection: Connection, run_id: int, *, options: RunOptions, output_path: str) -> None:
     """Replace the options and the output path of a run."""
     connection.execute(
         text("UPDATE runs SET options = :options, output_path = :output WHERE id = :id"),
@@ -189,7 +189,7 @@ def adopt(connection: Connection, run_id: int, *, options: RunOptions, output_pa
     )
 
 
-def change(connection: Connection, run_id: int, **options: Any) -> None:
+def update_options(connection: Connection, run_id: int, **options: Any) -> None:
     """Change some options of a run, by their names; the others are kept."""
     stored = connection.execute(text("SELECT options FROM runs WHERE id = :id"), {"id": run_id}).scalar_one()
     connection.execute(
@@ -219,7 +219,7 @@ def cancel(connection: Connection, run_id: int, now_ms: int) -> bool:
 def pause(connection: Connection, run_id: int, reason: PauseReason, why: str, now_ms: int) -> bool:
     """Pause a run until a person starts it again; it is still collected. Return whether it moved."""
     change = "state = 'paused', pause_reason = :reason, pause_text = :why"
-    values = {"reason": reason, "why": events.kept(why)}
+    values = {"reason": reason, "why": events.without_nul(why)}
     return _move(
         connection, run_id, ("running", "waiting"), change, now_ms, "paused", f"{reason}: {why}", values
     )
@@ -228,10 +228,12 @@ def pause(connection: Connection, run_id: int, reason: PauseReason, why: str, no
 def wait(connection: Connection, run_id: int, why: str, now_ms: int) -> bool:
     """Move a running run to waiting for a service; it continues by itself. Return whether it moved."""
     change = "state = 'waiting', pause_text = :why"
-    return _move(connection, run_id, ("running",), change, now_ms, "waiting", why, {"why": events.kept(why)})
+    return _move(
+        connection, run_id, ("running",), change, now_ms, "waiting", why, {"why": events.without_nul(why)}
+    )
 
 
-def go_on(connection: Connection, run_id: int, now_ms: int) -> bool:
+def end_wait(connection: Connection, run_id: int, now_ms: int) -> bool:
     """Move a waiting run to running: the service answers again. Return whether it moved."""
     change, cause = "state = 'running', pause_text = NULL", "the service answers again"
     return _move(connection, run_id, ("waiting",), change, now_ms, "running", cause)
@@ -264,7 +266,7 @@ def _move(
 
 def is_done(connection: Connection, run: RunRow) -> bool:
     """Return whether no job of a run is open any more; with a limit: no job within the limit."""
-    open_jobs, limit = counters.open_jobs(connection, run.id), run.options.limit
+    open_jobs, limit = counters.count_open_jobs(connection, run.id), run.options.limit
     if run.state is RunState.CANCELLED:
         return not open_jobs
     if not open_jobs or limit is None or open_jobs > max(0, run.total - limit):
@@ -290,12 +292,12 @@ def finish_if_done(connection: Connection, run_id: int, now_ms: int) -> bool:
         return False
     if not is_done(connection, run):
         return False
-    if run.state is not RunState.CANCELLED and counters.open_jobs(connection, run_id):
+    if run.state is not RunState.CANCELLED and counters.count_open_jobs(connection, run_id):
         pause(connection, run_id, PauseReason.LIMIT, f"the first {run.options.limit} jobs are done", now_ms)
         return False
     if counters.recount(connection, run_id):
         events.note(connection, run_id, now_ms, "recounted", "the counters had drifted and were mended")
-        if counters.open_jobs(connection, run_id):
+        if counters.count_open_jobs(connection, run_id):
             return False
     connection.execute(
         text(f"UPDATE runs SET state = :state, finished_at_ms = :now, {_NO_PAUSE} WHERE id = :id"),
@@ -309,19 +311,19 @@ def finish_if_done(connection: Connection, run_id: int, now_ms: int) -> bool:
     return True
 
 
-def stands_still(run: RunRow, counts: Mapping[tuple[str, str], int]) -> bool:
+def has_stopped(run: RunRow, counts: Mapping[tuple[str, str], int]) -> bool:
     """Return whether nothing more will happen: the run has ended, or it is paused with no job in flight.
 
     A run paused for its API key counts whatever is in flight: that cannot be fetched either.
     """
     if run.is_over:
         return True
-    states = counters.states(counts)
+    states = counters.jobs_by_state(counts)
     moving = sum(states[state] for state in _MOVING)
     return run.state is RunState.PAUSED and (run.pause_reason == PauseReason.KEY or not moving)
 
 
-def models_to_send(connection: Connection) -> list[str]:
+def models_of_pending_jobs(connection: Connection) -> list[str]:
     """Return the models of all pending jobs of runs that have not ended, sorted."""
     query = text(
         "SELECT DISTINCT model FROM jobs WHERE state = 'pending' AND run_id IN"
@@ -336,7 +338,7 @@ def with_on_end(connection: Connection) -> list[RunRow]:
     return [_run(row) for row in connection.execute(query)]
 
 
-def claim_end(connection: Connection, run_id: int, now_ms: int) -> bool:
+def claim_on_end(connection: Connection, run_id: int, now_ms: int) -> bool:
     """Atomically claim the --on-end call of a run; False where it was claimed since the run last ended."""
     connection.execute(text("UPDATE runs SET state = state WHERE id = :id"), {"id": run_id})  # locks the row
     newest_ids = dict.fromkeys((True, False), 0)  # of the claims, and of the ends
@@ -354,7 +356,7 @@ def claim_end(connection: Connection, run_id: int, now_ms: int) -> bool:
     return True
 
 
-def has_paused_by(connection: Connection, run_id: int, reason: PauseReason) -> bool:
+def was_paused_for(connection: Connection, run_id: int, reason: PauseReason) -> bool:
     """Return whether a run was ever paused for this reason."""
     query = text(
         "SELECT 1 FROM run_events WHERE run_id = :run AND kind = 'paused' AND cause LIKE :begin LIMIT 1"

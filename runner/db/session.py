@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 
-from runner.db import trouble
-from runner.db.stopwatch import Stopwatch
+from runner.db import driver_errors
+from runner.db.statement_timeout import StatementTimeout
 from runner.rules.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ _RETRY_S = 0.005
 # Each connection has a page cache of its own: few are kept, and the last one used is used first.
 _SQLITE_POOL: dict[str, Any] = {"pool_size": 2, "max_overflow": 12, "pool_use_lifo": True}
 _STATEMENTS_KEPT = 160  # prepared; each kind has the lengths of `bulk`, and a long one takes 200 kB
-AS_BYTES = "runner_as_bytes"  # an execution option: PostgreSQL sends BYTEA in binary, not as hex (twice that)
+BINARY_BYTEA = (
+    "runner_as_bytes"  # an execution option: PostgreSQL sends BYTEA in binary, not as hex (twice that)
+)
 _OVERFLOW = 2  # connections beyond the pool's size, for a moment
 _POSTGRES = {
     "connect_timeout": 10,
@@ -51,14 +53,16 @@ _POSTGRES = {
 class Database:
     """A database by its URL: `sqlite:///…` or `postgresql+psycopg://…`."""
 
-    def __init__(self, url: str, *, pool_size: int = 4, answer_s: float | None = None) -> None:
+    def __init__(self, url: str, *, pool_size: int = 4, answer_timeout_s: float | None = None) -> None:
         """Open no connection yet. `answer_s`: the statement timeout on PostgreSQL; None is no timeout."""
         parsed = _parse(url)
         self.url = parsed
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self.engine = _sqlite(parsed) if self.is_sqlite else _postgres(parsed, pool_size)
-        is_watched = answer_s is not None and not self.is_sqlite
-        self.stopwatch = Stopwatch(self.engine, answer_s) if is_watched and answer_s else None
+        is_watched = answer_timeout_s is not None and not self.is_sqlite
+        self.statement_timeout = (
+            StatementTimeout(self.engine, answer_timeout_s) if is_watched and answer_timeout_s else None
+        )
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -88,8 +92,8 @@ class Database:
         try:
             with self.engine.connect() as connection:
                 connection.execute(text("SELECT 1 FROM sqlite_master" if self.is_sqlite else "SELECT 1"))
-        except trouble.TROUBLES as error:
-            unreachable = trouble.told(error, self.url)
+        except driver_errors.DRIVER_ERRORS as error:
+            unreachable = driver_errors.as_unreachable(error, self.url)
             if unreachable is None:
                 raise
             raise unreachable from error
@@ -109,7 +113,7 @@ class Database:
             return 0
         raw = self.engine.raw_connection()
         try:
-            with trouble.of_the_driver(self.engine.dialect):
+            with driver_errors.as_dbapi_error(self.engine.dialect):
                 raw.cursor().execute("VACUUM")
                 raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
@@ -118,8 +122,8 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
-        if self.stopwatch is not None:
-            self.stopwatch.stop()
+        if self.statement_timeout is not None:
+            self.statement_timeout.stop()
         self.engine.dispose()
 
 
@@ -142,7 +146,7 @@ def _parse(url: str) -> URL:
 
 
 def _sqlite(url: URL) -> Engine:
-    trouble.need_sqlite()
+    driver_errors.check_sqlite_version()
     is_file = url.database not in {None, ":memory:"}  # a database in memory has one connection
     engine = create_engine(
         url,
@@ -209,7 +213,7 @@ def _postgres(url: URL, pool_size: int) -> Engine:
     def _format(
         _connection: Connection, cursor: Any, _statement: str, _parameters: Any, context: Any, _many: bool
     ) -> None:
-        if context.execution_options.get(AS_BYTES):
+        if context.execution_options.get(BINARY_BYTEA):
             cursor.format = pq.Format.BINARY
 
     return engine

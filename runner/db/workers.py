@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, text
 ALIVE_MS: Final = 30_000  # a worker counts as alive for this time after its last heartbeat
 
 
-def enter(connection: Connection, *, host: str, node: str, pid: int, now_ms: int) -> int:
+def register(connection: Connection, *, host: str, node: str, pid: int, now_ms: int) -> int:
     """Register a worker process; return its id. `node` names its queue."""
     return int(
         connection.execute(
@@ -22,14 +22,14 @@ def enter(connection: Connection, *, host: str, node: str, pid: int, now_ms: int
     )
 
 
-def seen(connection: Connection, worker: int, now_ms: int) -> None:
+def record_heartbeat(connection: Connection, worker: int, now_ms: int) -> None:
     """Record a heartbeat of a worker."""
     connection.execute(
         text("UPDATE workers SET seen_at_ms = :now WHERE id = :id"), {"id": worker, "now": now_ms}
     )
 
 
-def leave(connection: Connection, worker: int, now_ms: int) -> None:
+def record_end(connection: Connection, worker: int, now_ms: int) -> None:
     """Record that a worker has ended and that its leases were released."""
     connection.execute(
         text("UPDATE workers SET ended_at_ms = :now WHERE id = :id AND ended_at_ms IS NULL"),
@@ -37,7 +37,7 @@ def leave(connection: Connection, worker: int, now_ms: int) -> None:
     )
 
 
-def unended(connection: Connection, host: str) -> list[int]:
+def without_end(connection: Connection, host: str) -> list[int]:
     """Return the ids of the workers of one host whose end was not recorded."""
     rows = connection.execute(
         text("SELECT id FROM workers WHERE host = :host AND ended_at_ms IS NULL ORDER BY id"), {"host": host}
@@ -45,7 +45,7 @@ def unended(connection: Connection, host: str) -> list[int]:
     return [row.id for row in rows]
 
 
-def signs(connection: Connection, host: str) -> dict[int, int]:
+def heartbeats_by_pid(connection: Connection, host: str) -> dict[int, int]:
     """Return the last heartbeats (ms) of a host's workers that have not ended, by pid."""
     rows = connection.execute(
         text("SELECT pid, seen_at_ms FROM workers WHERE host = :host AND ended_at_ms IS NULL ORDER BY id"),

@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from runner import settings as settings_of
-from runner.embedded import bug_report, processes, record, valkey
-from runner.embedded.crew import Crew
-from runner.embedded.home import Home
-from runner.embedded.importing import uncollected
-from runner.embedded.silence import Silence
+from runner.embedded import bug_report, engine_record, processes, valkey
+from runner.embedded.children import ChildProcesses
+from runner.embedded.gc_pause import gc_paused
+from runner.embedded.stall_detection import StallDetector
+from runner.embedded.state_folder import StateFolder
 from runner.rules.errors import UserError
 from runner.rules.exit_codes import ExitCode
 
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runner.db.session import Database
-    from runner.embedded.lock import Lock
+    from runner.embedded.file_lock import FileLock
     from runner.embedded.workload import Workload
     from runner.settings import Settings
 
 TICK_S: Final = 0.05
-LOOK_S: Final = 1.0
+CHECK_S: Final = 1.0
 SECOND_WORKER_FROM_JOBS: Final = 500
 DRAIN_S: Final = 75.0
 IDLE_DRAIN_S: Final = 2.0
@@ -49,16 +49,16 @@ log = logging.getLogger("runner.engine")
 class Engine:
     """Owns the child processes from `begin` to `end`. The caller holds the engine lock all the time."""
 
-    def __init__(self, settings: Settings, home: Home, worker_command: Sequence[str]) -> None:
+    def __init__(self, settings: Settings, home: StateFolder, worker_command: Sequence[str]) -> None:
         self._settings = settings
         self._home = home
         self._token = secrets.token_hex(16)
         self._attached = home.attached_lock()
-        self._children = Crew(home, self._token, worker_command)
+        self._children = ChildProcesses(home, self._token, worker_command)
         self._started_at = time.time()
         self._checked_at = 0.0
         self._workload: Workload | None = None
-        self._stall_detector = Silence()
+        self._stall_detector = StallDetector()
         self._is_stopped = False
         self._on_end_thread = threading.Thread()  # a placeholder, never started
         self._wakeup_read_fd, self._wakeup_write_fd = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -80,13 +80,13 @@ class Engine:
         signal.set_wakeup_fd(self._wakeup_write_fd, warn_on_full_buffer=False)
         self._children.add_worker()  # loads its modules during the upgrade, then waits for release_workers
         self._children.start_valkey()
-        with uncollected():
+        with gc_paused():
             from runner.db import migrate
 
         migrate.upgrade(self._database, self._home.path)
         self._recover()
         self._children.wait_for_valkey()
-        self._children.begin()
+        self._children.release_workers()
         self._write_record()
         log.info("engine.ready pid=%d", os.getpid())
 
@@ -100,7 +100,7 @@ class Engine:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wakeup_read_fd, 512)
             self._replace_dead()
-            if time.monotonic() - self._checked_at > LOOK_S:
+            if time.monotonic() - self._checked_at > CHECK_S:
                 self._check()
                 self._add_workers()
                 self._start_on_end()
@@ -120,7 +120,7 @@ class Engine:
     def _kill_orphans(self) -> None:
         self._home.engine_json.unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):
-            killed = processes.kill_leftovers(self._home.engine_token.read_text(encoding="ascii"))
+            killed = processes.kill_orphans(self._home.engine_token.read_text(encoding="ascii"))
             log.info("engine.orphans_killed count=%d", killed)
         valkey.stop(self._home)
         self._home.engine_token.write_text(self._token, encoding="ascii")
@@ -138,26 +138,26 @@ class Engine:
             self._write_record()
 
     def _recover(self) -> None:
-        from runner.engine.doubt import pricing_by
-        from runner.engine.host import EMBEDDED
-        from runner.engine.recover import recover_host
+        from runner.engine.cost_bounds import price_basis
+        from runner.engine.host_id import EMBEDDED
+        from runner.engine.recovery import recover_host
 
         settings, now_ms = self._settings, self._database.now_ms()
-        pricing = pricing_by(settings.base_url, settings.prices)
+        pricing = price_basis(settings.base_url, settings.prices)
         recover_host(self._database, self._home.spool, EMBEDDED, now_ms, pricing)
 
     def _check(self) -> None:
         """Read the workload; kill workers whose heartbeat has stalled."""
         from runner.db import workers
         from runner.embedded import workload
-        from runner.engine.host import EMBEDDED
+        from runner.engine.host_id import EMBEDDED
 
-        self._workload = workload.look(self._database)
+        self._workload = workload.read(self._database)
         self._checked_at = time.monotonic()
         with self._database.read() as connection:
-            heartbeats = workers.signs(connection, EMBEDDED)
+            heartbeats = workers.heartbeats_by_pid(connection, EMBEDDED)
         running = self._children.workers
-        stalled_pids = self._stall_detector.broken_by(heartbeats, [worker.pid for worker in running])
+        stalled_pids = self._stall_detector.stalled(heartbeats, [worker.pid for worker in running])
         self._children.kill_workers(running, stalled_pids)
 
     def _add_workers(self) -> None:
@@ -184,7 +184,7 @@ class Engine:
 
         With that lock taken, a command that starts now waits until this engine has ended.
         """
-        if not self._attached.try_exclusive():
+        if not self._attached.try_acquire_exclusive():
             return False
         if self._home.detached.exists():
             if self._workload is None or not self._workload.has_work:
@@ -199,9 +199,9 @@ class Engine:
 
     def _write_record(self) -> None:
         key = self._settings.api_key
-        record.write(
+        engine_record.write(
             self._home.engine_json,
-            record.EngineRecord(
+            engine_record.EngineRecord(
                 pid=os.getpid(),
                 started_at=self._started_at,
                 socket=str(self._home.socket),
@@ -221,7 +221,7 @@ def _call_on_end(database: Database) -> None:
         log.warning("on_end.failed cause=%s", problem)
 
 
-def rotate_logs(home: Home) -> None:
+def rotate_logs(home: StateFolder) -> None:
     """Copy each log over LOG_BYTES_MAX to one older file and truncate it: several processes append to it."""
     for path in (home.engine_log, home.valkey_log):
         if path.exists() and path.stat().st_size > LOG_BYTES_MAX:
@@ -235,13 +235,13 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)  # its INFO lines are of no use here
     settings = settings_of.load(os.environ, Path.cwd())
-    home = Home(settings.home)
+    home = StateFolder(settings.home)
     home.prepare()
     lock = home.engine_lock()
     if not _try_lock(lock):
         return 0
     rotate_logs(home)
-    engine = Engine(settings, home, sys.argv[1:] or processes.WORKER)
+    engine = Engine(settings, home, sys.argv[1:] or processes.WORKER_COMMAND)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: engine.stop())
     signal.signal(signal.SIGCHLD, lambda *_: None)  # a handler, so that a child's death wakes the loop
@@ -259,10 +259,10 @@ def main() -> int:
     return 0
 
 
-def _try_lock(lock: Lock) -> bool:
+def _try_lock(lock: FileLock) -> bool:
     """Try to take the engine lock; a few times, as a command that tests the lock holds it for a moment."""
     for _ in range(5):
-        if lock.try_exclusive():
+        if lock.try_acquire_exclusive():
             return True
         time.sleep(0.01)
     return False

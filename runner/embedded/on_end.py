@@ -15,10 +15,10 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import orjson
 
 from runner.db import counters, runs
-from runner.output.claim import files_written, mark_of
+from runner.output.file_owner import files_written, run_tag
 from runner.output.files import paths
 from runner.output.write import run_summary
-from runner.rules.exit_codes import of_run
+from runner.rules.exit_codes import run_exit_code
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
@@ -39,12 +39,12 @@ def call(database: Database, run_id: int, *, to: IO[Any]) -> str | None:
     """
     with database.write() as connection:
         run, counts = runs.find(connection, run_id), counters.read(connection, run_id)
-        if run is None or not run.options.on_end or not runs.stands_still(run, counts):
+        if run is None or not run.options.on_end or not runs.has_stopped(run, counts):
             return None
-        if not runs.claim_end(connection, run_id, database.now_ms()):
+        if not runs.claim_on_end(connection, run_id, database.now_ms()):
             return None
         summary = run_summary(connection, run, counts, _files(run))
-    variables = _variables(run, counters.states(counts))
+    variables = _variables(run, counters.jobs_by_state(counts))
     return _run(run.options.on_end, orjson.dumps(summary), os.environ | variables, to)
 
 
@@ -79,7 +79,9 @@ def _run(command: str, stdin: bytes, environment: Mapping[str, str], to: IO[Any]
 
 
 def _variables(run: RunRow, states: Mapping[JobState, int]) -> dict[str, str]:
-    code = of_run(run.state, run.pause_reason, failed=states[JobState.FAILED], held=states[JobState.HELD])
+    code = run_exit_code(
+        run.state, run.pause_reason, failed=states[JobState.FAILED], held=states[JobState.HELD]
+    )
     variables = {
         "RUN_ID": str(run.id),
         "RUN_NAME": run.name,
@@ -92,4 +94,4 @@ def _variables(run: RunRow, states: Mapping[JobState, int]) -> dict[str, str]:
 
 
 def _files(run: RunRow) -> Mapping[str, Any]:
-    return files_written(paths(Path(run.output_path)), mark_of(run)) if run.output_path else {}
+    return files_written(paths(Path(run.output_path)), run_tag(run)) if run.output_path else {}

@@ -21,17 +21,17 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-PARENT: Final = "RUNNER_ENGINE_PID"
-TOKEN: Final = "RUNNER_ENGINE_TOKEN"  # noqa: S105 - the name of a variable
+PARENT_ENV: Final = "RUNNER_ENGINE_PID"
+TOKEN_ENV: Final = "RUNNER_ENGINE_TOKEN"  # noqa: S105 - the name of a variable
 # Not `-m runner.worker`: Celery finds tasks by module name, and would define them a second time.
 # -P: modules in the user's current folder are not imported. gc: as in gc_pause.py.
 _WORKER_MAIN: Final = (
     "import gc; gc.disable(); from runner.worker import main; gc.freeze(); gc.enable(); main()"
 )
-WORKER: Final = (sys.executable, "-P", "-c", _WORKER_MAIN)
+WORKER_COMMAND: Final = (sys.executable, "-P", "-c", _WORKER_MAIN)
 # By default glibc raises this threshold with use, and a worker that has sent images would keep their memory.
-MEMORY: Final = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
-LEFTOVER_S: Final = 5.0
+MALLOC_ENV: Final = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
+ORPHAN_KILL_S: Final = 5.0
 _PR_SET_PDEATHSIG: Final = 1
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded here: not between fork and exec
 
@@ -64,7 +64,7 @@ def die_with_parent() -> None:
 
     The first call in a child's main. Does nothing in a worker that no engine started.
     """
-    parent_pid = os.environ.get(PARENT)
+    parent_pid = os.environ.get(PARENT_ENV)
     if parent_pid is None:
         return
     _die_with(int(parent_pid))
@@ -81,13 +81,13 @@ def dispose(child: subprocess.Popen[bytes]) -> None:
         child.stdin.close()
 
 
-def kill_leftovers(token: str) -> int:
+def kill_orphans(token: str) -> int:
     """Kill every process that a dead engine started; return how many, when they and their locks are gone.
 
     They have the engine's token in their environment. Works only where /proc shows environments. The pidfd is
     opened before the environment is read, so that a reused pid is never killed.
     """
-    variable = f"{TOKEN}={token}".encode()
+    variable = f"{TOKEN_ENV}={token}".encode()
     killed = 0
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # another user's, or gone in the meantime
@@ -95,7 +95,7 @@ def kill_leftovers(token: str) -> int:
             try:
                 if variable in (folder / "environ").read_bytes().split(b"\0"):
                     signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-                    select.select([pidfd], [], [], LEFTOVER_S)
+                    select.select([pidfd], [], [], ORPHAN_KILL_S)
                     killed += 1
             finally:
                 os.close(pidfd)

@@ -21,7 +21,7 @@ from runner.rules.errors import Unreachable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from runner.embedded.home import Home
+    from runner.embedded.state_folder import StateFolder
 
 READY_S: Final = 5.0
 STEP_S: Final = 0.01
@@ -44,7 +44,7 @@ def find_server() -> Path:
     )
 
 
-def start(home: Home, env: Mapping[str, str], *, log_file: int) -> subprocess.Popen[bytes]:
+def start(home: StateFolder, env: Mapping[str, str], *, log_file: int) -> subprocess.Popen[bytes]:
     """Start the server of a state folder without waiting for it. `env` must not contain the API key."""
     options = {
         "port": "0",
@@ -62,7 +62,7 @@ def start(home: Home, env: Mapping[str, str], *, log_file: int) -> subprocess.Po
     return processes.spawn([str(find_server()), *flags], env, log=log_file)
 
 
-def wait_ready(home: Home, server: subprocess.Popen[bytes]) -> bool:
+def wait_ready(home: StateFolder, server: subprocess.Popen[bytes]) -> bool:
     """Wait until the server answers; return False when it has ended or READY_S seconds have passed."""
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline and server.poll() is None:
@@ -72,12 +72,12 @@ def wait_ready(home: Home, server: subprocess.Popen[bytes]) -> bool:
     return False
 
 
-def answers(home: Home) -> bool:
+def answers(home: StateFolder) -> bool:
     """Return whether a server answers on the state folder's socket."""
     return _send(home, b"PING\r\n").startswith(b"+PONG")
 
 
-def stop(home: Home) -> None:
+def stop(home: StateFolder) -> None:
     """Shut down the server on the state folder's socket, also one that outlived its engine.
 
     The SHUTDOWN command acts at once; SIGTERM would wait for the server's next tick, up to 100 ms.
@@ -86,7 +86,7 @@ def stop(home: Home) -> None:
         _send(home, b"SHUTDOWN NOSAVE\r\n")
 
 
-def set_data_aside(home: Home) -> None:
+def set_data_aside(home: StateFolder) -> None:
     """Move unreadable data to `valkey.unreadable`, replacing older ones, so that the server starts empty."""
     aside = home.valkey.with_name("valkey.unreadable")
     shutil.rmtree(aside, ignore_errors=True)
@@ -95,7 +95,7 @@ def set_data_aside(home: Home) -> None:
     log.warning("valkey.data_set_aside folder=%s", aside)
 
 
-def _send(home: Home, command: bytes) -> bytes:
+def _send(home: StateFolder, command: bytes) -> bytes:
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(1.0)
         connection.connect(str(home.socket))

@@ -29,12 +29,12 @@ class Workload:
         return self.submitting_runs > 0 or self.jobs_in_flight > 0
 
 
-def look(database: Database) -> Workload:
+def read(database: Database) -> Workload:
     """Return the workload, counted from the counters of active runs."""
     submitting_runs = jobs_to_submit = jobs_in_flight = 0
     with database.read() as connection:
-        for run in runs.at_work(connection):
-            states = counters.states(counters.read(connection, run.id))
+        for run in runs.active_runs(connection):
+            states = counters.jobs_by_state(counters.read(connection, run.id))
             jobs_in_flight += sum(states[state] for state in _IN_FLIGHT)
             if run.state in _SUBMITTING:
                 submitting_runs += 1

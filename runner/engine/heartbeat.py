@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.exc import DBAPIError
 
-from runner.db import leases, leftovers, workers
-from runner.db.trouble import is_away
-from runner.engine import recover
+from runner.db import leases, orphans, workers
+from runner.db.driver_errors import is_unavailable
+from runner.engine import recovery
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from runner.db.counters import Deltas
-    from runner.engine.clock import SharedClock
-    from runner.engine.committer import Committer
-    from runner.engine.doubt import Pricing
+    from runner.engine.cost_bounds import PriceBasis
+    from runner.engine.group_commit import GroupCommit
+    from runner.engine.shared_clock import SharedClock
 
 HEARTBEAT_S: Final = 5.0
 log = logging.getLogger("runner.heartbeat")
@@ -37,13 +37,13 @@ class Heartbeat:
     def __init__(
         self,
         *,
-        committer: Committer,
+        group_commit: GroupCommit,
         clock: SharedClock,
         worker: int,
         held: Callable[[], set[int]],
-        pricing: Pricing,
+        pricing: PriceBasis,
     ) -> None:
-        self._committer, self._clock, self._worker = committer, clock, worker
+        self._group_commit, self._clock, self._worker = group_commit, clock, worker
         self._held, self._pricing = held, pricing
         self._was_set_back = False  # the clock, and due times were not mended yet
 
@@ -53,16 +53,16 @@ class Heartbeat:
         while True:
             await asyncio.sleep(HEARTBEAT_S)
             try:
-                jump_ms = await loop.run_in_executor(None, self._clock.look)
+                jump_ms = await loop.run_in_executor(None, self._clock.resync)
             except DBAPIError as error:
-                if not is_away(error):
+                if not is_unavailable(error):
                     raise
-                continue  # the committer logs it
+                continue  # the group_commit logs it
             if jump_ms:
                 log.warning("clock.jumped seconds=%.1f", jump_ms / 1000)
             self._was_set_back |= jump_ms < 0
             held, was_set_back = self._held(), self._was_set_back
-            await self._committer.ask(
+            await self._group_commit.execute(
                 lambda c, d, h=held, b=was_set_back: self.send(c, d, h, was_set_back=b)  # type: ignore[misc]
             )
             self._was_set_back = False
@@ -70,12 +70,12 @@ class Heartbeat:
     def send(self, connection: Connection, deltas: Deltas, held: set[int], *, was_set_back: bool) -> None:
         """Renew the worker's row, reclaim its expired leases; after a clock was set back, mend due times."""
         now_ms = self._clock.now_ms()
-        workers.seen(connection, self._worker, now_ms)
+        workers.record_heartbeat(connection, self._worker, now_ms)
         if was_set_back:
-            leases.make_due(connection, now_ms)
+            leases.make_all_due(connection, now_ms)
         if not self._clock.is_steady:
             return
-        overdue = leftovers.overdue(connection, self._worker, now_ms)
+        overdue = orphans.expired_of_worker(connection, self._worker, now_ms)
         reclaim(
             connection,
             [job for job in overdue if job.lease.job_id not in held],
@@ -87,16 +87,16 @@ class Heartbeat:
 
 def reclaim(
     connection: Connection,
-    expired: list[leftovers.Leftover],
+    expired: list[orphans.OrphanedJob],
     now_ms: int,
     deltas: Deltas,
-    pricing: Pricing,
+    pricing: PriceBasis,
 ) -> None:
     """Requeue jobs whose leases ran out: those being sent as of unknown outcome, the others to be fetched."""
     if not expired:
         return
     submitting = [job for job in expired if job.state is JobState.SUBMITTING]
     collecting = [job for job in expired if job.state is JobState.COLLECTING]
-    unknown = recover.doubtful(connection, submitting, now_ms, deltas, pricing)
-    again = recover.fetch_again(connection, collecting, now_ms, deltas)
+    unknown = recovery.requeue_unknown(connection, submitting, now_ms, deltas, pricing)
+    again = recovery.fetch_again(connection, collecting, now_ms, deltas)
     log.warning("lease.expired submitting=%d collecting=%d", len(unknown), len(again))

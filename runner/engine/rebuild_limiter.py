@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
 
-from runner.db import sent_lately as attempts
+from runner.db import recent_sends as attempts
 from runner.db import workers
 from runner.limiter.limiter import HORIZON_S, LATE_S_MAX, LimiterUnavailable
 

@@ -7,16 +7,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from runner.db import events, runs
-from runner.engine import closing
-from runner.engine.activity import SENDING
-from runner.rules import clock, failing
+from runner.engine import run_completion
+from runner.engine.active_runs import SUBMITTING_STATES
+from runner.rules import clock_skew, failure_pause
 from runner.rules.states import PauseReason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from runner.engine.activity import Activity
-    from runner.engine.committer import Committer
+    from runner.engine.active_runs import ActiveRun
+    from runner.engine.group_commit import GroupCommit
 
 LOOK_S = 0.05
 
@@ -31,14 +31,14 @@ class RunMonitor:
     def __init__(
         self,
         *,
-        committer: Committer,
+        group_commit: GroupCommit,
         now_ms: Callable[[], int],
-        active: Callable[[], list[Activity]],
+        active: Callable[[], list[ActiveRun]],
         pause: Callable[[int, PauseReason, str], Awaitable[None]],
         has_answers_due: Callable[[], bool],
         clock_skew_s: Callable[[], float],
     ) -> None:
-        self._committer, self._now_ms, self._active, self._pause = committer, now_ms, active, pause
+        self._group_commit, self._now_ms, self._active, self._pause = group_commit, now_ms, active, pause
         self._has_answers_due, self._clock_skew_s = has_answers_due, clock_skew_s
         self._ended_in: set[int] = set()
         self._announced: dict[str, tuple[int | None, int | None]] = {}
@@ -66,22 +66,26 @@ class RunMonitor:
     async def look(self) -> None:
         """Do all that is due; raise what failed only after the rest is done."""
         active = self._active()
-        run_ids = [activity.run.id for activity in active]
+        run_ids = [active_run.run.id for active_run in active]
         await _each(
-            *(partial(self._pause_if_failing, activity) for activity in active),
+            *(partial(self._pause_if_failing, active_run) for active_run in active),
             partial(self._record_limits, run_ids),
             *(partial(self._warn_of_clock, run_id) for run_id in run_ids),
             *(partial(self._complete, run_id) for run_id in self._maybe_complete(active)),
         )
 
-    async def _pause_if_failing(self, activity: Activity) -> None:
+    async def _pause_if_failing(self, active_run: ActiveRun) -> None:
         """Pause a run that fails too much."""
-        run_id, options = activity.run.id, activity.run.options
-        why = failing.why(activity.counts, options.max_failures)
-        if activity.run.state not in SENDING or why is None or (why.once and run_id in self._resumed):
+        run_id, options = active_run.run.id, active_run.run.options
+        why = failure_pause.reason_to_pause(active_run.counts, options.max_failures)
+        if (
+            active_run.run.state not in SUBMITTING_STATES
+            or why is None
+            or (why.once and run_id in self._resumed)
+        ):
             return
-        was_paused = await self._committer.ask(
-            lambda c, _: runs.has_paused_by(c, run_id, PauseReason.FAILURES)
+        was_paused = await self._group_commit.execute(
+            lambda c, _: runs.was_paused_for(c, run_id, PauseReason.FAILURES)
         )
         if why.once and was_paused:
             self._resumed.add(run_id)
@@ -96,25 +100,29 @@ class RunMonitor:
 
     async def _warn_of_clock(self, run_id: int) -> None:
         """Warn once in a run of a clock that is off: the times in its files will be off as well."""
-        advice = clock.advice(self._clock_skew_s())
+        advice = clock_skew.skew_advice(self._clock_skew_s())
         if advice is not None and run_id not in self._warned:
             await self._note_once(run_id, events.WARNING, str(advice))
             self._warned.add(run_id)
 
     async def _note_once(self, run_id: int, kind: str, cause: str) -> None:
-        await self._committer.ask(lambda c, _: events.note_once(c, run_id, self._now_ms(), kind, cause))
+        await self._group_commit.execute(
+            lambda c, _: events.note_once(c, run_id, self._now_ms(), kind, cause)
+        )
 
-    def _maybe_complete(self, active: list[Activity]) -> set[int]:
+    def _maybe_complete(self, active: list[ActiveRun]) -> set[int]:
         """Return the runs in which a job has ended, without long ones that still wait for answers here."""
         if not self._has_answers_due():
             return set(self._ended_in)
-        return self._ended_in - {activity.run.id for activity in active if activity.is_long}
+        return self._ended_in - {active_run.run.id for active_run in active if active_run.is_long}
 
     async def _complete(self, run_id: int) -> None:
         """Complete a run if all is done. A job that ends meanwhile is a new note."""
         self._ended_in.discard(run_id)
         try:
-            await self._committer.ask(lambda c, d: closing.close(c, run_id, self._now_ms(), d))
+            await self._group_commit.execute(
+                lambda c, d: run_completion.complete_if_done(c, run_id, self._now_ms(), d)
+            )
         except Exception:
             self._ended_in.add(run_id)
             raise

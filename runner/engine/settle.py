@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runner.db.outcomes import Cause, Cost, Settled
-from runner.engine import doubt
-from runner.rules import completion, latency, models, money, retry
-from runner.rules.completion import Completion, Flaw, Kind
+from runner.engine import cost_bounds
+from runner.rules import chat_completion, latency, models, money, retry
+from runner.rules.chat_completion import Completion, Flaw, Kind
 from runner.rules.prices import day_of
 from runner.rules.states import Event, JobState
 
@@ -28,11 +28,11 @@ class Policy:
     max_attempts: int = 5
     on_ambiguous: retry.OnAmbiguous = "resubmit"
     fail_on: frozenset[Flaw] = frozenset()
-    pricing: doubt.Pricing = doubt.BY_THE_TABLE
+    pricing: cost_bounds.PriceBasis = cost_bounds.TABLE_PRICES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class StoredAnswer:
     """The facts of a job that settling its stored answer needs."""
 
     job_id: int
@@ -45,9 +45,9 @@ class Subject:
     accepted_at_ms: int | None
 
 
-def subject_of(row: Row[Any]) -> Subject:
+def stored_answer_of(row: Row[Any]) -> StoredAnswer:
     """Return the facts from a row of `db.orphans`."""
-    return Subject(
+    return StoredAnswer(
         job_id=row.id,
         attempt=row.attempt,
         model=row.model,
@@ -59,12 +59,12 @@ def subject_of(row: Row[Any]) -> Subject:
     )
 
 
-def settle(subject: Subject, body: bytes, *, policy: Policy, now_ms: int) -> Settled:
+def settle(subject: StoredAnswer, body: bytes, *, policy: Policy, now_ms: int) -> Settled:
     """Classify and price one answer; never raises, whatever the bytes are.
 
     Returns the job's next state with its event, cost and cause. `now_ms`: when the answer was received.
     """
-    answer = completion.read_completion(body)
+    answer = chat_completion.read_completion(body)
     unwanted = answer.flaw if answer.flaw in policy.fail_on else None
     good = answer.kind is Kind.GOOD and unwanted is None
     failed = answer.kind in (Kind.GENERATION_FAILED, Kind.SAFETY)
@@ -87,7 +87,7 @@ def settle(subject: Subject, body: bytes, *, policy: Policy, now_ms: int) -> Set
     )
 
 
-def unreadable(subject: Subject, *, policy: Policy, now_ms: int) -> Settled:
+def fail_unreadable(subject: StoredAnswer, *, policy: Policy, now_ms: int) -> Settled:
     """Return the failure of a job whose answer could not be settled in TRIES_MAX tries; its bytes stay."""
     possible = _possible_ticks(subject, policy.pricing, now_ms)
     return Settled(
@@ -108,18 +108,18 @@ def unreadable(subject: Subject, *, policy: Policy, now_ms: int) -> Settled:
     )
 
 
-def _next_state(event: Event, kind: Kind, subject: Subject, policy: Policy) -> JobState:
-    return retry.decide(
+def _next_state(event: Event, kind: Kind, subject: StoredAnswer, policy: Policy) -> JobState:
+    return retry.next_state(
         event,
         attempts_spent=subject.spent + 1,
         extras=subject.extras,
         max_attempts=policy.max_attempts,
         on_ambiguous=policy.on_ambiguous,
-        again_helps=retry.retryable(kind),
+        retry_helps=retry.is_retryable(kind),
     )
 
 
-def _cost(answer: Completion, subject: Subject, pricing: doubt.Pricing, now_ms: int) -> Cost:
+def _cost(answer: Completion, subject: StoredAnswer, pricing: cost_bounds.PriceBasis, now_ms: int) -> Cost:
     usage, model = answer.usage, answer.model or subject.model
     price = money.price(
         usage,
@@ -132,7 +132,7 @@ def _cost(answer: Completion, subject: Subject, pricing: doubt.Pricing, now_ms: 
     possible = _possible_ticks(subject, pricing, now_ms) if usage is None else None
     return Cost(
         model=_column_text(model, MODEL_LENGTH_MAX),
-        instead_of=subject.model if models.is_another(subject.model, model) else None,
+        instead_of=subject.model if models.is_unexpected(subject.model, model) else None,
         flaw=answer.flaw,
         finish_reason=_column_text(answer.finish_reason, FINISH_REASON_LENGTH_MAX),
         prompt_tokens=usage.prompt if usage else None,
@@ -147,9 +147,9 @@ def _cost(answer: Completion, subject: Subject, pricing: doubt.Pricing, now_ms: 
     )
 
 
-def _possible_ticks(subject: Subject, pricing: doubt.Pricing, now_ms: int) -> int | None:
+def _possible_ticks(subject: StoredAnswer, pricing: cost_bounds.PriceBasis, now_ms: int) -> int | None:
     """Return the most that an answer without usage can have cost: it was generated, so it was billed."""
-    return doubt.possible_ticks(
+    return cost_bounds.possible_ticks(
         subject.model, subject.prompt_tokens, subject.output_tokens_max, now_ms, pricing
     )
 

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 SEGMENT_BYTES = 8 << 20
-STILLBORN_S = 60.0
+STALE_S = 60.0
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class SentRecord:
     """A POST was about to leave."""
 
     job_id: int
@@ -39,7 +39,7 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
+class AcceptedRecord:
     """The API accepted the attempt and gave a request_id."""
 
     job_id: int
@@ -50,7 +50,7 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class AnswerRecord:
     """A fetch brought these bytes."""
 
     job_id: int
@@ -60,7 +60,7 @@ class Answer:
     body: bytes
 
 
-Record = Sent | Taken | Answer
+Record = SentRecord | AcceptedRecord | AnswerRecord
 
 
 class Segment:
@@ -83,11 +83,11 @@ class Segment:
         self._unacknowledged += 1
 
     @property
-    def is_saved(self) -> bool:
+    def is_acknowledged(self) -> bool:
         """Return whether the database has all its records."""
         return self._unacknowledged == 0
 
-    def saved(self) -> None:
+    def acknowledge(self) -> None:
         """Acknowledge one record as committed; delete the file if it is closed and all are acknowledged."""
         self._unacknowledged -= 1
         self._delete_if_done()
@@ -116,18 +116,18 @@ class Spool:
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, boot_id(), 0)
 
-    def sent(self, job_id: int, attempt: int) -> Segment:
+    def append_sent(self, job_id: int, attempt: int) -> Segment:
         """Append that a POST leaves now; return the segment, to be acknowledged. Raises OSError."""
         return self._append(f"s {job_id} {attempt}\n".encode())
 
-    def taken(self, record: Taken) -> Segment:
+    def append_accepted(self, record: AcceptedRecord) -> Segment:
         """Append the request_id of an accepted attempt; as `append_sent`."""
         return self._append(
             f"a {record.job_id} {record.attempt} {record.sent_at_ms} {record.accepted_at_ms}"
             f" {_quoted(record.request_id)}\n".encode()
         )
 
-    def answer(self, record: Answer) -> Segment:
+    def append_answer(self, record: AnswerRecord) -> Segment:
         """Append an answer's bytes; as `append_sent`."""
         head = (
             f"r {record.job_id} {record.attempt} {record.received_at_ms} {_quoted(record.request_id)}"
@@ -136,10 +136,10 @@ class Spool:
         return self._append(b"%b%b\n" % (head.encode(), record.body))
 
     @property
-    def is_saved(self) -> bool:
+    def is_acknowledged(self) -> bool:
         """Return whether the database has every record; all closed segments are deleted then."""
         left = [path for path in self._folder.glob(f"{self._worker}-*.spool") if path != self._segment.path]
-        return self._segment.is_saved and not left
+        return self._segment.is_acknowledged and not left
 
     def close(self) -> None:
         """Close the spool. Records that are not acknowledged stay on disk for recovery."""
@@ -165,7 +165,7 @@ class Spool:
         return Segment(self._folder / f"{self._worker}-{self._segments_made}.spool")
 
 
-class DeadSpool:
+class OrphanedSpool:
     """The spool of a process that has ended, locked while it is read so that it is imported once."""
 
     def __init__(self, folder: Path, worker: int, lock: int) -> None:
@@ -205,7 +205,7 @@ class DeadSpool:
         return sorted(found, key=lambda path: int(path.stem.split("-")[1]))
 
 
-def take_dead(folder: Path, worker: int) -> DeadSpool | None:
+def claim_orphaned(folder: Path, worker: int) -> OrphanedSpool | None:
     """Lock and return the spool of a worker if its process has ended, else None."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = os.open(_lock_path(folder, worker), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -214,19 +214,19 @@ def take_dead(folder: Path, worker: int) -> DeadSpool | None:
     except BlockingIOError:
         os.close(lock)
         return None
-    return DeadSpool(folder, worker, lock)
+    return OrphanedSpool(folder, worker, lock)
 
 
-def remove_stillborn(folder: Path, known: Iterable[int]) -> None:
+def remove_stale(folder: Path, known: Iterable[int]) -> None:
     """Delete empty spools, older than STALE_S, of processes that ended before they were recorded as workers.
 
     `known`: the ids of recorded workers, whose spools stay.
     """
     for lock in folder.glob("*.lock"):
         worker, old_s = int(lock.stem), time.time() - lock.stat().st_mtime
-        if worker in known or old_s < STILLBORN_S:
+        if worker in known or old_s < STALE_S:
             continue
-        spool = take_dead(folder, worker)
+        spool = claim_orphaned(folder, worker)
         if spool is not None and spool.is_empty:
             spool.remove()
         elif spool is not None:
@@ -249,9 +249,9 @@ def read(path: Path) -> Iterator[Record]:
 def _record(words: list[str], file: BinaryIO) -> Record | None:
     match words:
         case ["s", job, attempt]:
-            return Sent(job_id=int(job), attempt=int(attempt))
+            return SentRecord(job_id=int(job), attempt=int(attempt))
         case ["a", job, attempt, sent, accepted, request_id]:
-            return Taken(
+            return AcceptedRecord(
                 job_id=int(job),
                 attempt=int(attempt),
                 sent_at_ms=int(sent),
@@ -262,7 +262,7 @@ def _record(words: list[str], file: BinaryIO) -> Record | None:
             body = file.read(int(length))
             if file.read(1) != b"\n" or zlib.crc32(body) != int(crc):
                 return None
-            return Answer(
+            return AnswerRecord(
                 job_id=int(job),
                 attempt=int(attempt),
                 received_at_ms=int(received),

@@ -12,7 +12,7 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from runner.db.trouble import first_line
+from runner.db.driver_errors import first_line
 from runner.rules.errors import Bug
 from runner.rules.liveness import LivenessProbe
 

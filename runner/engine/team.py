@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from runner.api import account
-from runner.api.failed import Failed
-from runner.engine.streak import PROBE_S_MAX
+from runner.api.request_failed import RequestFailed
+from runner.engine.consecutive_failures import PROBE_WAIT_S_MAX
 from runner.engine.supervisor import log_failure
 from runner.limiter.limiter import LimiterUnavailable
-from runner.limiter.teams import Teams
+from runner.limiter.team_names import TeamNames
 from runner.rules import retry
-from runner.rules.key_standing import Standing, standing
+from runner.rules.key_status import KeyStatus, key_status
 
 if TYPE_CHECKING:
     from random import Random
 
-    from runner.api.xai import XAI
+    from runner.api.client import XAIClient
 
 ANSWER_S: Final = 10.0  # the request is free, so it may be cut off
 REFUSED_S: Final = 0.5  # how long a refusal holds before the API is asked again
@@ -29,7 +29,7 @@ log = logging.getLogger("runner.team")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
+class TeamProblem:
     """Why the name is not known. `refused`: the key cannot be used; else `tries` requests got no answer."""
 
     refused: bool
@@ -40,11 +40,11 @@ class Trouble:
 class Team:
     """Reads the name from Redis, else from the API, else uses the key's fingerprint. Belongs to one loop."""
 
-    def __init__(self, api: XAI, redis_url: str, fingerprint: str, random: Random) -> None:
+    def __init__(self, api: XAIClient, redis_url: str, fingerprint: str, random: Random) -> None:
         self.name: str | None = None
         self._api, self._fingerprint, self._random = api, fingerprint, random
-        self._teams = Teams(redis_url)
-        self._trouble: Trouble | None = None
+        self._teams = TeamNames(redis_url)
+        self._trouble: TeamProblem | None = None
         self._again_at = 0.0
         self._tries = 0
         self._asking = asyncio.Lock()
@@ -56,7 +56,7 @@ class Team:
         self._early.cancel()
         await self._teams.close()
 
-    async def settle(self) -> Trouble | None:
+    async def resolve(self) -> TeamProblem | None:
         """Return None once the name is known, else why not. Raise LimiterUnavailable.
 
         Call it as often as needed: requests to the API are spaced by a backoff.
@@ -64,42 +64,42 @@ class Team:
         async with self._asking:
             loop = asyncio.get_running_loop()
             if self.name is None and (self._trouble is None or loop.time() >= self._again_at):
-                self.name = await self._teams.of(self._fingerprint)
+                self.name = await self._teams.name_of(self._fingerprint)
                 self._trouble = None if self.name is not None else await self._ask()
             return self._trouble
 
     async def record_again(self) -> None:
         """Record the name in a Redis that was emptied; take over another name that is there already."""
         if self.name is not None:
-            self.name = await self._teams.agree(self._fingerprint, self.name)
+            self.name = await self._teams.propose(self._fingerprint, self.name)
 
-    async def _ask(self) -> Trouble | None:
+    async def _ask(self) -> TeamProblem | None:
         try:
             async with asyncio.timeout(ANSWER_S):
                 info = await account.api_key_info(self._api)
-        except (Failed, TimeoutError) as error:
-            broken = error if isinstance(error, Failed) else self._api.silence()
+        except (RequestFailed, TimeoutError) as error:
+            broken = error if isinstance(error, RequestFailed) else self._api.timed_out()
             return self._away(broken.detail)
-        how, why = standing(info.reply, team_id=info.team_id, blocked=info.blocked)
+        how, why = key_status(info.reply, team_id=info.team_id, blocked=info.blocked)
         match how:
-            case Standing.LATER:
+            case KeyStatus.RETRY_LATER:
                 return self._away(why)
-            case Standing.REFUSED:
+            case KeyStatus.REFUSED:
                 self._again_at = asyncio.get_running_loop().time() + REFUSED_S
-                return Trouble(refused=True, why=why, tries=1)
-            case Standing.UNTOLD:
+                return TeamProblem(refused=True, why=why, tries=1)
+            case KeyStatus.TEAM_UNKNOWN:
                 log.info("team.not_named status=%d", info.reply.status)
-        name = info.team_id if how is Standing.TOLD and info.team_id else self._fingerprint
-        self.name = await self._teams.agree(self._fingerprint, name)
+        name = info.team_id if how is KeyStatus.TEAM_KNOWN and info.team_id else self._fingerprint
+        self.name = await self._teams.propose(self._fingerprint, name)
         return None
 
-    def _away(self, why: str) -> Trouble:
+    def _away(self, why: str) -> TeamProblem:
         self._tries += 1
-        pause_s = min(retry.backoff_s(self._tries, self._random.random()), PROBE_S_MAX)
+        pause_s = min(retry.backoff_s(self._tries, self._random.random()), PROBE_WAIT_S_MAX)
         self._again_at = asyncio.get_running_loop().time() + pause_s
-        return Trouble(refused=False, why=why, tries=self._tries)
+        return TeamProblem(refused=False, why=why, tries=self._tries)
 
     async def _settle_early(self) -> None:
         """Settle while the rest of the worker opens; sending calls `settle` again if this fails."""
         with suppress(LimiterUnavailable):
-            await self.settle()
+            await self.resolve()

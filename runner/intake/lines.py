@@ -12,9 +12,9 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
-from runner.intake.large import LARGE_BYTES, give_back
-from runner.rules.findings import Finding
-from runner.rules.json_faults import utf16_remark
+from runner.intake.large_blocks import LARGE_BYTES, return_large_blocks
+from runner.rules.diagnostics import Diagnostic
+from runner.rules.json_faults import utf16_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ class Line(NamedTuple):
     raw: bytes
 
 
-class Lines:
+class LineReader:
     """The lines of one input, read once: iterate over it, then read the digest.
 
     Yields a `Line` for each line that is not blank, and a diagnostic where bytes are not one:
@@ -66,7 +66,7 @@ class Lines:
         """Return the number of physical lines yielded so far, blank ones included."""
         return self._line_count
 
-    def __iter__(self) -> Iterator[Line | Finding]:
+    def __iter__(self) -> Iterator[Line | Diagnostic]:
         """Yield the lines of the input from its current position to its end."""
         if isinstance(self._source, Path):
             with self._source.open("rb", buffering=0) as file:
@@ -74,7 +74,7 @@ class Lines:
         else:
             yield from self._read(self._source)
 
-    def _read(self, file: BinaryIO | io.FileIO) -> Iterator[Line | Finding]:
+    def _read(self, file: BinaryIO | io.FileIO) -> Iterator[Line | Diagnostic]:
         self._stored = _Stored(file)
         is_empty = True
         try:
@@ -89,7 +89,7 @@ class Lines:
         if is_empty:
             yield _refused(1, "empty-file", "the file holds no job", "write one JSON object a line")
 
-    def _numbered(self, stored: io.BufferedReader) -> Iterator[Line | Finding]:
+    def _numbered(self, stored: io.BufferedReader) -> Iterator[Line | Diagnostic]:
         self._line_count = 0
         for raw in _physical(_chunks(stored), self._line_bytes_max):
             self._line_count = number = self._line_count + 1
@@ -98,7 +98,7 @@ class Lines:
                 continue
             if number == 1:
                 if raw.startswith(_UTF16_BOMS) or b"\0" in raw[:4]:
-                    yield utf16_remark().on(number)
+                    yield utf16_problem().at_line(number)
                     return
                 raw = raw.removeprefix(_UTF8_BOM)  # noqa: PLW2901 - it is no part of the line
             if raw and not raw.isspace():
@@ -157,7 +157,7 @@ def _physical(chunks: Iterator[bytes], bytes_max: int) -> Iterator[bytes | None]
         parts.append(rest)
         parts_bytes += len(rest)
         if parts_bytes > LARGE_BYTES:
-            give_back()
+            return_large_blocks()
         if parts_bytes > bytes_max:
             parts.clear()
             if not is_reported:
@@ -167,13 +167,13 @@ def _physical(chunks: Iterator[bytes], bytes_max: int) -> Iterator[bytes | None]
         yield b"".join(parts)
 
 
-def _too_long(number: int, bytes_max: int) -> Finding:
+def _too_long(number: int, bytes_max: int) -> Diagnostic:
     size = f"{bytes_max >> 20} MiB" if bytes_max >> 20 else f"{bytes_max:,} bytes"
     reason = f"the line is longer than {size}"
     return _refused(number, "line-too-long", reason, "give large images by URL, or split the job")
 
 
-def _bad_gzip(number: int, error: Exception) -> Finding:
+def _bad_gzip(number: int, error: Exception) -> Diagnostic:
     if isinstance(error, EOFError):
         reason = "the gzip file is cut short; what follows here is missing"
     else:
@@ -181,5 +181,5 @@ def _bad_gzip(number: int, error: Exception) -> Finding:
     return _refused(number, "bad-gzip", reason, "copy or make the file again; gzip -t FILE tests it")
 
 
-def _refused(line: int, code: str, reason: str, fix: str) -> Finding:
-    return Finding(line=line, column=None, code=code, reason=reason, fix=fix, severity="refused")
+def _refused(line: int, code: str, reason: str, fix: str) -> Diagnostic:
+    return Diagnostic(line=line, column=None, code=code, reason=reason, fix=fix, severity="refused")

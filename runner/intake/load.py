@@ -14,10 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from runner.db import intake, removal, runs
-from runner.db.intake import NewJob
-from runner.intake.lines import Line, Lines
-from runner.intake.reading import FINDINGS_SHOWN, Reading, Shaping, sentence, shown
+from runner.db import new_jobs, removal, runs
+from runner.db.new_jobs import NewJob
+from runner.intake.job_file import (
+    DIAGNOSTICS_SHOWN,
+    JobFileReader,
+    LoadFlags,
+    as_sentence,
+    bad_line_sentences,
+)
+from runner.intake.lines import Line, LineReader
 from runner.rules.errors import JobFileError, UsageError
 from runner.rules.estimate import Tally
 from runner.rules.identity import identity
@@ -27,7 +33,7 @@ from runner.rules.states import RunState
 if TYPE_CHECKING:
     from runner.db.runs import RunOptions, RunRow
     from runner.db.session import Database
-    from runner.rules.findings import Finding
+    from runner.rules.diagnostics import Diagnostic
     from runner.rules.request import Request
 
 ROWS_PER_COMMIT = 5_000
@@ -38,7 +44,7 @@ Progress = Callable[[int, int], None]  # lines read so far, bytes read so far
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
+class LoadResult:
     """The outcome of a load. `created` is False where the run existed already.
 
     `total` is the number of jobs, `bad` that of skipped lines. `input_path` is where the run was loaded
@@ -48,15 +54,15 @@ class Loaded:
 
     run_id: int
     total: int
-    created: bool
+    is_new: bool
     input_path: str
-    twin: RunRow | None = None
-    warnings: list[Finding] = field(default_factory=list)
+    same_content_run: RunRow | None = None
+    warnings: list[Diagnostic] = field(default_factory=list)
     warnings_total: int = 0
-    bad: int = 0
+    bad_total: int = 0
 
 
-def keep_stdin(stream: BinaryIO, folder: Path) -> Path:
+def save_stdin(stream: BinaryIO, folder: Path) -> Path:
     """Save stdin in a file of `folder` named by its sha256, so that it can be read twice; return the path."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle, name = tempfile.mkstemp(dir=folder, suffix=".part")
@@ -80,12 +86,12 @@ def load(  # noqa: PLR0913 - each is one decision of the caller
     *,
     name: str | None,
     new: bool,
-    shaping: Shaping,
+    flags: LoadFlags,
     options: RunOptions,
     lock: Callable[[str], AbstractContextManager[object]] = lambda _: nullcontext(),
     progress: Progress = lambda _lines, _bytes: None,
     tally: Tally | None = None,
-) -> Loaded:
+) -> LoadResult:
     """Load a file as a run, unless it is loaded already; return which run that is.
 
     `lock` returns the state folder's lock of a name. `progress` is called with (lines, bytes) read so far,
@@ -93,18 +99,18 @@ def load(  # noqa: PLR0913 - each is one decision of the caller
     (nothing is loaded), UsageError where a run of this name or path has other content.
     """
     sha256, size_bytes = _digest(source)
-    same = identity(sha256, _identity_flags(shaping), name)
+    same = identity(sha256, _identity_flags(flags), name)
     for partial in _partly_loaded(database, source, name, same):
-        with lock(partial), intake.shared_lock(database, partial):  # waits for a loader that is still alive
+        with lock(partial), new_jobs.shared_lock(database, partial):  # waits for a loader that is still alive
             _find_complete(database, partial)
-    with lock(same), intake.shared_lock(database, same):
+    with lock(same), new_jobs.shared_lock(database, same):
         found = _find_complete(database, same)
         if found is not None and not new:
-            return Loaded(run_id=found.id, total=found.total, created=False, input_path=found.input_path)
+            return LoadResult(run_id=found.id, total=found.total, is_new=False, input_path=found.input_path)
         if not new:
             _refuse_other_content(database, source, name, sha256)
         with database.read() as connection:
-            twin = None if new or name else runs.of_content(connection, sha256)
+            twin = None if new or name else runs.find_by_sha256(connection, sha256)
         with database.write() as connection:
             run_id = runs.begin(
                 connection,
@@ -116,24 +122,24 @@ def load(  # noqa: PLR0913 - each is one decision of the caller
                 now_ms=database.now_ms(),
             )
         try:
-            reading = Reading(source, shaping, tally or Tally(day_of(database.now_ms())))
-            loading = _Loading(database, run_id, source, shaping, reading, progress)
+            reading = JobFileReader(source, flags, tally or Tally(day_of(database.now_ms())))
+            loading = _Loading(database, run_id, source, flags, reading, progress)
             loading.read(size_bytes)
             loading.check(sha256)
         except BaseException:
             removal.remove(database, run_id)
             raise
         with database.write() as connection:
-            runs.loaded(connection, run_id, reading.total)
-        return Loaded(
+            runs.set_ready(connection, run_id, reading.total)
+        return LoadResult(
             run_id=run_id,
             total=reading.total,
-            created=True,
+            is_new=True,
             input_path=str(source.resolve()),
-            twin=twin,
+            same_content_run=twin,
             warnings=reading.warnings,
             warnings_total=reading.warnings_total,
-            bad=reading.bad_total,
+            bad_total=reading.bad_total,
         )
 
 
@@ -148,8 +154,8 @@ class _Loading:
         database: Database,
         run_id: int,
         source: Path,
-        flags: Shaping,
-        reading: Reading,
+        flags: LoadFlags,
+        reading: JobFileReader,
         progress: Progress,
     ) -> None:
         self._database, self._run_id, self._source = database, run_id, source
@@ -197,9 +203,9 @@ class _Loading:
                 f"{self._source} changed while it was read; nothing was loaded",
                 fix="run the same command again when the file is complete",
             )
-        if reading.bad_total and not (self._flags.skip_bad and reading.may_skip):
-            good_total = reading.total if reading.may_skip else 0
-            raise _bad_file(self._source, reading.bad, reading.bad_total, good_total)
+        if reading.bad_total and not (self._flags.skip_bad and reading.can_skip_bad):
+            good_total = reading.total if reading.can_skip_bad else 0
+            raise _bad_file(self._source, reading.bad_diagnostics, reading.bad_total, good_total)
         if not reading.is_accepted:
             raise _strict(self._source, reading.warnings, reading.warnings_total)
         if reading.bad_total:
@@ -219,7 +225,7 @@ class _Loading:
 
     def _insert(self, first: int, chunk: list[NewJob]) -> None:
         with self._database.write() as connection:
-            intake.insert(connection, self._run_id, first, chunk)
+            new_jobs.insert(connection, self._run_id, first, chunk)
 
     def _write_bad_lines(self) -> None:
         """Write the skipped lines into FILE.bad.jsonl, unchanged; lines that are too long are left out."""
@@ -229,7 +235,7 @@ class _Loading:
         part = target.with_suffix(".part")
         try:
             with part.open("wb") as file:
-                for item in Lines(self._source):
+                for item in LineReader(self._source):
                     number = item.number if isinstance(item, Line) else item.line
                     if number != next_bad:
                         continue
@@ -258,9 +264,9 @@ def _new_job(line: Line, request: Request) -> NewJob:
     )
 
 
-def _identity_flags(flags: Shaping) -> dict[str, str | None]:
+def _identity_flags(flags: LoadFlags) -> dict[str, str | None]:
     return {
-        "model": flags.model if flags.model != Shaping().model else None,
+        "model": flags.model if flags.model != LoadFlags().model else None,
         "skip_bad": "yes" if flags.skip_bad else None,
     }
 
@@ -268,7 +274,7 @@ def _identity_flags(flags: Shaping) -> dict[str, str | None]:
 def _find_complete(database: Database, same: str) -> RunRow | None:
     """Return the newest run of an identity, or None; remove runs that a crash left partly loaded."""
     with database.read() as connection:
-        found = runs.newest(connection, same)
+        found = runs.find_by_identity(connection, same)
     if found is None or found.state is not RunState.LOADING:
         return found
     removal.remove(database, found.id)
@@ -288,10 +294,10 @@ def _partly_loaded(database: Database, source: Path, name: str | None, same: str
 def _refuse_other_content(database: Database, source: Path, name: str | None, sha256: str) -> None:
     """Raise UsageError where a run of this name or path has other content: the user decides to pay again."""
     with database.read() as connection:
-        named = runs.namesake(connection, name) if name else None
+        named = runs.find_by_name(connection, name) if name else None
         others = (
             (named, f'the name "{name}"'),
-            (runs.of_path(connection, str(source.resolve())), str(source)),
+            (runs.find_by_path(connection, str(source.resolve())), str(source)),
         )
     for found, what in others:
         if found is not None and found.input_sha256 != sha256:
@@ -302,20 +308,20 @@ def _refuse_other_content(database: Database, source: Path, name: str | None, sh
             )
 
 
-def _bad_file(source: Path, bad: list[Finding], bad_total: int, good_total: int) -> JobFileError:
+def _bad_file(source: Path, bad: list[Diagnostic], bad_total: int, good_total: int) -> JobFileError:
     plural = "line" if bad_total == 1 else "lines"
     skip = f", or load the other {good_total:,} with --skip-bad" if good_total else ""
     return JobFileError(
         f"{source} has {bad_total:,} bad {plural}; nothing was loaded",
-        where=shown(bad, bad_total),
+        where=bad_line_sentences(bad, bad_total),
         fix=f"correct these lines and run the same command again{skip}",
     )
 
 
-def _strict(source: Path, warnings: list[Finding], total: int) -> JobFileError:
+def _strict(source: Path, warnings: list[Diagnostic], total: int) -> JobFileError:
     return JobFileError(
         f"{source} has {total:,} warnings and --strict was given; nothing was loaded",
-        where=tuple(sentence(finding) for finding in warnings[:FINDINGS_SHOWN]),
+        where=tuple(as_sentence(finding) for finding in warnings[:DIAGNOSTICS_SHOWN]),
         fix="correct these lines, or leave --strict away",
     )
 
@@ -324,7 +330,7 @@ def _stem(source: Path) -> str:
     return source.name.removesuffix(".gz").removesuffix(".jsonl")
 
 
-def refuse_no_file(source: Path) -> None:
+def check_is_file(source: Path) -> None:
     """Raise UsageError for a folder, a pipe or a device: those can be read once only, or have no end."""
     if source.exists() and not source.is_file():
         raise UsageError(
@@ -334,7 +340,7 @@ def refuse_no_file(source: Path) -> None:
 
 def _digest(source: Path) -> tuple[str, int]:
     """Return the sha256 of a file's bytes and their number."""
-    refuse_no_file(source)
+    check_is_file(source)
     try:
         with source.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()

@@ -10,11 +10,11 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from runner.limiter.limits import Caps, lowest
-from runner.limiter.line import line_up, polls_at_end
-from runner.limiter.news import News
+from runner.limiter.limits import RateLimits, lowest
+from runner.limiter.pending_updates import PendingUpdates
 from runner.limiter.slots import Grant, Slot
 from runner.limiter.store import LimiterUnavailable
+from runner.limiter.wait_queue import fair_order, polls_at_end
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 FLUSH_S: Final = 0.05  # delay of updates that are not urgent, so that more share a round trip
 RETRY_S: Final = 1.0  # after a failed round trip
-LOOK_S: Final = 1.0  # shortest time between two refreshes that no slot request caused
-AGAIN_S_MAX: Final = 1.0  # limits may rise and slots may be released before the time Redis named
+REFRESH_S: Final = 1.0  # shortest time between two refreshes that no slot request caused
+RETRY_AFTER_S_MAX: Final = 1.0  # limits may rise and slots may be released before the time Redis named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Ask:
+class SlotRequests:
     """A waiting call of `Bucket.request_slots`: one slot for each number of tokens."""
 
     tokens: Sequence[int]
-    user_limits: Caps
-    fallback_limits: Caps
+    user_limits: RateLimits
+    fallback_limits: RateLimits
     horizon_s: float
     granted: asyncio.Future[Grant]
     is_poll: bool = False
@@ -52,24 +52,24 @@ class Bucket:
         self.name = name
         self.paused_until = 0.0
         self.polls_charged = False
-        self.heard_at = -1e9
+        self.refreshed_at = -1e9
         self._refresh_started_at = -1e9
         self._polls_in_a_row = 0
         self._polls_unreported = 0
         self._store = store
         self._new_call_id = new_call_id
         self._restore = restore
-        self._requests: list[Ask] = []
-        self._pending = News()
+        self._requests: list[SlotRequests] = []
+        self._pending = PendingUpdates()
         self._announced: tuple[int | None, int | None] | None = None
         self._flushing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    async def ask(
+    async def request_slots(
         self,
         tokens: Sequence[int],
-        user_limits: Caps,
-        fallback_limits: Caps,
+        user_limits: RateLimits,
+        fallback_limits: RateLimits,
         horizon_s: float,
         *,
         is_poll: bool = False,
@@ -77,7 +77,7 @@ class Bucket:
         """Request slots once. Raises LimiterUnavailable, and what `restore` raises."""
         granted: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
         self._requests.append(
-            Ask(
+            SlotRequests(
                 tokens=tokens,
                 user_limits=user_limits,
                 fallback_limits=fallback_limits,
@@ -94,10 +94,10 @@ class Bucket:
                 self._release(granted.result().slots)
             raise
 
-    def tell(self, updates: News) -> None:
+    def record(self, updates: PendingUpdates) -> None:
         """Queue updates: urgent ones are sent now, others within FLUSH_S or with the next request."""
         self.paused_until = max(self.paused_until, updates.pause_until)
-        self._pending = self._pending.before(updates)
+        self._pending = self._pending.merged_before(updates)
         if updates.urgent:
             self._flush_now()
         else:
@@ -109,27 +109,27 @@ class Bucket:
         latest = (rpm or known[0], tpm or known[1])
         if latest != known:
             self._announced = latest
-            self.tell(News(announced=latest))
+            self.record(PendingUpdates(announced=latest))
 
-    def look(self) -> None:
+    def refresh_soon(self) -> None:
         """Start a round trip in the background when the last one is more than LOOK_S ago."""
         now = asyncio.get_running_loop().time()
-        if now - max(self.heard_at, self._refresh_started_at) > LOOK_S:
+        if now - max(self.refreshed_at, self._refresh_started_at) > REFRESH_S:
             self._refresh_started_at = now
             self._flush_now()
 
-    def polled(self, *, refused: bool) -> None:
+    def record_poll(self, *, refused: bool) -> None:
         """Count a poll. Only a refusal is sent, with the number of polls since the last one."""
         self._polls_unreported += 1
         if refused:
-            self.tell(News(polls=self._polls_unreported, polls_refused=1))
+            self.record(PendingUpdates(polls=self._polls_unreported, polls_refused=1))
             self._polls_unreported = 0
 
-    def forget_announced(self) -> None:
+    def reset_announced(self) -> None:
         """Send the next announced limits even if unchanged: Redis has lost them."""
         self._announced = None
 
-    async def finish(self) -> None:
+    async def flush(self) -> None:
         """Send all pending updates and wait for the round trip under way."""
         if self._pending:
             self._flush_now()
@@ -161,11 +161,11 @@ class Bucket:
         delay_s = FLUSH_S
         while True:
             requests, self._requests = [one for one in self._requests if not one.granted.done()], []
-            updates, self._pending = self._pending, News()
+            updates, self._pending = self._pending, PendingUpdates()
             try:
                 await self._round_trip(requests, updates)
             except Exception as error:  # noqa: BLE001 - the callers who wait for slots get it
-                self._pending = updates.before(self._pending)
+                self._pending = updates.merged_before(self._pending)
                 _fail(requests, error)
                 delay_s = RETRY_S
                 if not self._requests:
@@ -176,13 +176,13 @@ class Bucket:
         if self._pending:
             self._flush_in(delay_s)
 
-    async def _round_trip(self, requests: list[Ask], updates: News) -> None:
+    async def _round_trip(self, requests: list[SlotRequests], updates: PendingUpdates) -> None:
         loop = asyncio.get_running_loop()
         call_id = self._new_call_id()
-        queue = line_up(requests, self._polls_in_a_row)
+        queue = fair_order(requests, self._polls_in_a_row)
         pause_us, retry_after_us, granted, charged = await self._send(call_id, requests, queue, updates)
         self.polls_charged = bool(charged)
-        self.heard_at = now = loop.time()
+        self.refreshed_at = now = loop.time()
         if pause_us:
             self.paused_until = max(self.paused_until, now + pause_us / 1e6)
         slots = [
@@ -194,12 +194,16 @@ class Bucket:
         self._distribute(requests, served, slots, retry_after_us / 1e6)
 
     async def _send(
-        self, call_id: str, requests: list[Ask], queue: list[tuple[Ask, int]], updates: News
+        self,
+        call_id: str,
+        requests: list[SlotRequests],
+        queue: list[tuple[SlotRequests, int]],
+        updates: PendingUpdates,
     ) -> list[Any]:
         """Return the script's reply. An emptied Redis is restored first, but only if slots are requested."""
         while True:
             message = updates.message(asyncio.get_running_loop().time()) | _wanted(call_id, requests, queue)
-            reply = await self._store.talk(self.name, message)
+            reply = await self._store.round_trip(self.name, message)
             if reply is not None:
                 return reply
             if not requests:
@@ -207,10 +211,14 @@ class Bucket:
             await self._restore()
 
     def _distribute(
-        self, requests: list[Ask], served: list[Ask], slots: list[Slot], retry_after_s: float
+        self,
+        requests: list[SlotRequests],
+        served: list[SlotRequests],
+        slots: list[Slot],
+        retry_after_s: float,
     ) -> None:
         """Give each request its slots. A caller that got too few retries with half of its horizon left."""
-        parts: defaultdict[Ask, list[Slot]] = defaultdict(list)
+        parts: defaultdict[SlotRequests, list[Slot]] = defaultdict(list)
         for request, slot in zip(served, slots, strict=True):
             parts[request].append(slot)
         for request in requests:
@@ -219,15 +227,17 @@ class Bucket:
                 self._release(part)
                 continue
             got_all = len(part) == len(request.tokens)
-            wait_s = None if got_all else min(max(retry_after_s, request.horizon_s / 2), AGAIN_S_MAX)
-            request.granted.set_result(Grant(slots=part, again_s=wait_s))
+            wait_s = None if got_all else min(max(retry_after_s, request.horizon_s / 2), RETRY_AFTER_S_MAX)
+            request.granted.set_result(Grant(slots=part, retry_after_s=wait_s))
 
     def _release(self, slots: list[Slot]) -> None:
         if slots:
-            self.tell(News(released=[slot.id for slot in slots]))
+            self.record(PendingUpdates(released=[slot.id for slot in slots]))
 
 
-def _wanted(call_id: str, requests: list[Ask], queue: list[tuple[Ask, int]]) -> dict[str, Any]:
+def _wanted(
+    call_id: str, requests: list[SlotRequests], queue: list[tuple[SlotRequests, int]]
+) -> dict[str, Any]:
     """Return the part of the script's message that requests slots."""
     return {
         "call_id": call_id,
@@ -238,11 +248,11 @@ def _wanted(call_id: str, requests: list[Ask], queue: list[tuple[Ask, int]]) -> 
     }
 
 
-def _as_message(limits: Caps) -> dict[str, int]:
+def _as_message(limits: RateLimits) -> dict[str, int]:
     return {name: -1 if value is None else value for name, value in asdict(limits).items()}
 
 
-def _fail(requests: list[Ask], error: Exception) -> None:
+def _fail(requests: list[SlotRequests], error: Exception) -> None:
     for request in requests:
         if not request.granted.done():
             request.granted.set_exception(error)

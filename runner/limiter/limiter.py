@@ -11,20 +11,20 @@ import itertools
 import uuid
 from typing import TYPE_CHECKING, Final
 
-from runner.limiter.bucket import AGAIN_S_MAX, Bucket
-from runner.limiter.limits import Caps, View
-from runner.limiter.news import News
+from runner.limiter.bucket import RETRY_AFTER_S_MAX, Bucket
+from runner.limiter.limits import BucketView, RateLimits
+from runner.limiter.pending_updates import PendingUpdates
 from runner.limiter.slots import Grant, Slot, tokens_of
 from runner.limiter.store import LimiterUnavailable, Store
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-__all__ = ["Caps", "Grant", "Limiter", "LimiterUnavailable", "Slot", "View"]
+__all__ = ["BucketView", "Grant", "Limiter", "LimiterUnavailable", "RateLimits", "Slot"]
 
 HORIZON_S: Final = 0.4  # slots are granted this far ahead
 LATE_S_MAX: Final = 0.5  # a slot used later than this could meet the slots of other processes
-UNLIMITED_LOOK_S: Final = 0.25  # how often the pauses of other processes are read when there are no limits
+UNLIMITED_REFRESH_S: Final = 0.25  # how often the pauses of other processes are read when there are no limits
 CLOSE_S: Final = 2.0  # at most, for the last updates
 
 
@@ -53,7 +53,7 @@ class Limiter:
 
     async def close(self) -> None:
         """Send the pending updates, for at most CLOSE_S, and close the connections."""
-        finishing = [asyncio.ensure_future(bucket.finish()) for bucket in self._buckets.values()]
+        finishing = [asyncio.ensure_future(bucket.flush()) for bucket in self._buckets.values()]
         if finishing:
             await asyncio.wait(finishing, timeout=CLOSE_S)
         for bucket in self._buckets.values():
@@ -64,8 +64,8 @@ class Limiter:
         self,
         bucket: str,
         tokens: Sequence[int],
-        caps: Caps,
-        fallback: Caps,
+        user_limits: RateLimits,
+        fallback_limits: RateLimits,
         horizon_s: float = HORIZON_S,
         *,
         is_poll: bool = False,
@@ -77,16 +77,16 @@ class Limiter:
         LimiterUnavailable, and what `rebuild` raises: then nothing may be sent.
         """
         its = self._bucket(bucket)
-        if not caps.unlimited:
-            return await its.ask(tokens, caps, fallback, horizon_s, is_poll=is_poll)
+        if not user_limits.unlimited:
+            return await its.request_slots(tokens, user_limits, fallback_limits, horizon_s, is_poll=is_poll)
         now = asyncio.get_running_loop().time()
-        if now - its.heard_at > UNLIMITED_LOOK_S:
-            await its.ask([], caps, fallback, horizon_s)
+        if now - its.refreshed_at > UNLIMITED_REFRESH_S:
+            await its.request_slots([], user_limits, fallback_limits, horizon_s)
             now = asyncio.get_running_loop().time()
         if its.paused_until > now:
-            return Grant(slots=[], again_s=min(its.paused_until - now, AGAIN_S_MAX))
+            return Grant(slots=[], retry_after_s=min(its.paused_until - now, RETRY_AFTER_S_MAX))
         slots = [Slot(id="", bucket=bucket, fire_at=now) for _ in tokens]
-        return Grant(slots=slots, again_s=None)
+        return Grant(slots=slots, retry_after_s=None)
 
     def usable(self, slot: Slot) -> bool:
         """Return whether a slot may be used now: no pause began, and it is not late.
@@ -101,12 +101,12 @@ class Limiter:
         """Record that a reply arrived now, or that sending ended without one."""
         if slot.id:
             now = asyncio.get_running_loop().time()
-            self._bucket(slot.bucket).tell(News(confirmed=[(slot.id, now)]))
+            self._bucket(slot.bucket).record(PendingUpdates(confirmed=[(slot.id, now)]))
 
     def release(self, slot: Slot) -> None:
         """Return an unused slot: nothing was sent."""
         if slot.id:
-            self._bucket(slot.bucket).tell(News(released=[slot.id]))
+            self._bucket(slot.bucket).record(PendingUpdates(released=[slot.id]))
 
     def settle(self, bucket: str, slot_id: str, tokens: int) -> None:
         """Replace the estimate of a slot by the tokens used, while the slot is in the window.
@@ -114,21 +114,21 @@ class Limiter:
         Any process may do it. Why it ends with the window: docs/decisions/0006.
         """
         if slot_id and tokens != tokens_of(slot_id):
-            self._bucket(bucket).tell(News(settled=[(slot_id, tokens)]))
+            self._bucket(bucket).record(PendingUpdates(settled=[(slot_id, tokens)]))
 
     def pause(self, bucket: str, seconds: float, *, rate_limited: bool) -> None:
         """Pause all processes; a longer pause stays. `rate_limited`: after a 429; uses less of the limits."""
         until = asyncio.get_running_loop().time() + seconds
-        self._bucket(bucket).tell(News(pause_until=until, refused=rate_limited))
+        self._bucket(bucket).record(PendingUpdates(pause_until=until, rate_limited=rate_limited))
 
-    def polled(self, bucket: str, *, refused: bool) -> None:
+    def record_poll(self, bucket: str, *, refused: bool) -> None:
         """Record a poll; `refused`: it got a 429, which may mean that polls use the request limit."""
-        self._bucket(bucket).polled(refused=refused)
+        self._bucket(bucket).record_poll(refused=refused)
 
     def polls_charged(self, bucket: str) -> bool:
         """Return whether polls need slots, as last read from Redis; starts a refresh when that is old."""
         its = self._bucket(bucket)
-        its.look()
+        its.refresh_soon()
         return its.polls_charged
 
     def announce(self, bucket: str, rpm: int | None, tpm: int | None) -> None:
@@ -155,4 +155,4 @@ class Limiter:
             if not await self._store.is_whole():  # another bucket or process may have restored it meanwhile
                 await self._store.restore(await self._rebuild())
         for bucket in self._buckets.values():
-            bucket.forget_announced()
+            bucket.reset_announced()

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Caps:
+class RateLimits:
     """Requests a minute, tokens a minute, requests a second. None: not set; 0: no limit."""
 
     rpm: int | None = None
@@ -24,7 +24,7 @@ class Caps:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class BucketView:
     """A bucket's limits in force and its usage in the last minute.
 
     A limit of None: no limit, or no slot was requested yet. `share`: the part of the limits in use, less than
@@ -40,10 +40,10 @@ class View:
     share: float
 
 
-def lowest(limits: Iterable[Caps]) -> Caps:
+def lowest(limits: Iterable[RateLimits]) -> RateLimits:
     """Return the lowest value of each limit; "no limit" only where all have none."""
     several = list(limits)
-    return Caps(
+    return RateLimits(
         rpm=_lowest([one.rpm for one in several]),
         tpm=_lowest([one.tpm for one in several]),
         rps=_lowest([one.rps for one in several]),

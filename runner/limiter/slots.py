@@ -24,4 +24,4 @@ class Grant:
     """Slots for the first of the requested tokens; `retry_after_s`: when to request the rest, None if all."""
 
     slots: list[Slot]
-    again_s: float | None
+    retry_after_s: float | None

@@ -12,7 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from runner.limiter.limits import View
+from runner.limiter.limits import BucketView
 from runner.rules.errors import Unreachable
 
 if TYPE_CHECKING:
@@ -64,36 +64,36 @@ class Store:
         self._restore = self._redis.register_script(script("restore"))
         self._view = self._redis.register_script(script("view"))
 
-    async def talk(self, bucket: str, message: dict[str, Any]) -> list[Any] | None:
+    async def round_trip(self, bucket: str, message: dict[str, Any]) -> list[Any] | None:
         """Send updates and slot requests to a bucket; return the reply (round_trip.lua).
 
         None: Redis was emptied.
         """
         windows = {"window_us": self._window_us, "second_us": self._second_us}
-        reply = await self._asked(
+        reply = await self._execute(
             self._round_trip([EPOCH_KEY, *state_and_log(bucket)], [json.dumps(windows | message)])
         )
         return None if reply[0] == b"empty" else reply[1:]
 
     async def is_whole(self) -> bool:
         """Return whether the logs are complete; they are not after Redis was emptied."""
-        return bool(await self._asked(self._redis.exists(EPOCH_KEY)))
+        return bool(await self._execute(self._redis.exists(EPOCH_KEY)))
 
     async def restore(self, entries: Entries) -> None:
         """Fill emptied logs, unless another process did it meanwhile."""
         keys = [key for bucket in entries for key in state_and_log(bucket)]
         logs = [json.dumps(log) for log in entries.values()]
-        await self._asked(self._restore([EPOCH_KEY, *keys], [uuid.uuid4().hex, self._window_us, *logs]))
+        await self._execute(self._restore([EPOCH_KEY, *keys], [uuid.uuid4().hex, self._window_us, *logs]))
 
-    async def view(self, bucket: str) -> View:
+    async def view(self, bucket: str) -> BucketView:
         """Return a bucket's limits and usage."""
-        return read_view(await self._asked(self._view(list(state_and_log(bucket)), [self._window_us])))
+        return read_view(await self._execute(self._view(list(state_and_log(bucket)), [self._window_us])))
 
     async def close(self) -> None:
         """Close the connections."""
         await self._redis.aclose()
 
-    async def _asked(self, answer: Awaitable[Any]) -> Any:
+    async def _execute(self, answer: Awaitable[Any]) -> Any:
         try:
             return await answer
         except (RedisError, OSError) as error:
@@ -106,10 +106,10 @@ def state_and_log(bucket: str) -> tuple[str, str]:
     return state, f"{state}:log"
 
 
-def read_view(reply: Sequence[int]) -> View:
+def read_view(reply: Sequence[int]) -> BucketView:
     """Parse the reply of view.lua."""
     rpm, tpm, rps, requests, tokens, pause_us, percent = reply
-    return View(
+    return BucketView(
         rpm=rpm or None,
         tpm=tpm or None,
         rps=rps or None,

@@ -89,7 +89,7 @@ class FileFacts:
     bytes: int
 
 
-class Draft:
+class DraftFile:
     """A file being written: `publish` puts it in place; leaving the `with` block without it removes it.
 
     A large file is hashed and written by a thread of its own while the caller makes the next lines.
@@ -176,7 +176,7 @@ class Draft:
             self._part.replace(self.target)
 
 
-def publish(drafts: Sequence[Draft]) -> None:
+def publish(drafts: Sequence[DraftFile]) -> None:
     """Publish finished drafts of one folder in this order, and flush the folder to the disk."""
     for draft in drafts:
         draft.publish()
@@ -190,7 +190,7 @@ def publish(drafts: Sequence[Draft]) -> None:
 
 def write_whole(target: Path, text: str) -> None:
     """Write one small text file whole or not at all. Raises UserError."""
-    with Draft(target) as draft:
+    with DraftFile(target) as draft:
         draft.add(text.encode("utf-8", "backslashreplace"))
         draft.finish()
         publish([draft])

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from runner.db import counters, ended, examples, runs
+from runner.db import counters, ended_jobs, examples, runs
 from runner.db.job_ids import job_id
-from runner.output.claim import claim, line_start, mark_of
-from runner.output.files import Draft, FileFacts, Paths, paths, publish
-from runner.output.line import Ended, make_line
+from runner.output.file_owner import line_start, refuse_foreign_files, run_tag
+from runner.output.files import DraftFile, FileFacts, Paths, paths, publish
+from runner.output.output_line import EndedJob, make_line
 from runner.rules.errors import UsageError
 from runner.rules.prices import prices_as_of
 from runner.rules.summary import RunFacts, summarize
@@ -30,7 +30,7 @@ EXAMPLES_MAX: Final = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class WrittenFiles:
     """The written files: their paths, the facts of results and errors, and the content of the summary."""
 
     paths: Paths
@@ -39,7 +39,7 @@ class Written:
     summary: dict[str, Any]
 
 
-def write_run(database: Database, run_id: int, output: Path, *, force: bool = False) -> Written:
+def write_run(database: Database, run_id: int, output: Path, *, force: bool = False) -> WrittenFiles:
     """Write OUT.jsonl, OUT.errors.jsonl and OUT.summary.json from one snapshot of the database.
 
     Raises UsageError for an unknown run and for existing files that this run did not write (unless
@@ -50,7 +50,7 @@ def write_run(database: Database, run_id: int, output: Path, *, force: bool = Fa
         run = runs.find(connection, run_id)
         if run is None:
             raise UsageError(f"there is no run {run_id}", fix="runner list shows the runs")
-        claim(targets, mark_of(run), force=force)
+        refuse_foreign_files(targets, run_tag(run), force=force)
         return _write(connection, run, targets)
 
 
@@ -73,9 +73,13 @@ def run_summary(
     return summarize(facts, counts)
 
 
-def _write(connection: Connection, run: RunRow, targets: Paths) -> Written:
-    tag = mark_of(run)
-    with Draft(targets.results) as good, Draft(targets.errors) as bad, Draft(targets.summary) as last:
+def _write(connection: Connection, run: RunRow, targets: Paths) -> WrittenFiles:
+    tag = run_tag(run)
+    with (
+        DraftFile(targets.results) as good,
+        DraftFile(targets.errors) as bad,
+        DraftFile(targets.summary) as last,
+    ):
         _write_lines(connection, run, line_start(tag), good, bad)
         good_facts, bad_facts = good.finish(), bad.finish()
         files = {"mark": tag, "results": asdict(good_facts), "errors": asdict(bad_facts)}
@@ -83,13 +87,13 @@ def _write(connection: Connection, run: RunRow, targets: Paths) -> Written:
         last.add(orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
         last.finish()
         publish([good, bad, last])
-    return Written(paths=targets, results=good_facts, errors=bad_facts, summary=summary)
+    return WrittenFiles(paths=targets, results=good_facts, errors=bad_facts, summary=summary)
 
 
-def _write_lines(connection: Connection, run: RunRow, start: bytes, good: Draft, bad: Draft) -> None:
+def _write_lines(connection: Connection, run: RunRow, start: bytes, good: DraftFile, bad: DraftFile) -> None:
     add_good, add_bad = good.add, bad.add
-    pages = ended.pages(connection, job_id(run.id, 0), job_id(run.id + 1, 0) - 1)
-    for row in map(Ended._make, chain.from_iterable(pages)):
+    pages = ended_jobs.pages(connection, job_id(run.id, 0), job_id(run.id + 1, 0) - 1)
+    for row in map(EndedJob._make, chain.from_iterable(pages)):
         is_good, line = make_line(start, row)
         if is_good:
             add_good(line)

@@ -13,7 +13,7 @@ from runner.rules.errors import UsageError
 _FIX = "write it like https://api.x.ai/v1"
 
 
-def accepted(url: str, http_hosts: tuple[str, ...]) -> str:
+def validate_base_url(url: str, http_hosts: tuple[str, ...]) -> str:
     """Return the base URL without trailing slashes; raise UsageError with a fix if it is not acceptable."""
     if not url.isascii() or not url.isprintable() or {" ", "\\"} & set(url):
         raise UsageError("XAI_BASE_URL has a character that no URL may have", fix=_FIX)

@@ -11,7 +11,7 @@ WINDOW: Final = 40
 BAD_MIN: Final = 20
 
 
-def tripped(last: Sequence[bool]) -> bool:
+def is_tripped(last: Sequence[bool]) -> bool:
     """Return whether to pause: of the last 40 requests, at least 20 and more than half are bad.
 
     `last` has one entry for each submit (or each fetch), oldest first; True is a submit with an unknown

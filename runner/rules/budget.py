@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Final
 
-from runner.rules.money import estimate
+from runner.rules.money import estimate_price
 from runner.rules.prices import TICKS_PER_USD
 from runner.rules.states import JobState
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from runner.rules.prices import PriceRow
 
-SCOUTS: Final = 8  # attempts in flight at a time while a model's costs are unknown
-RESERVES: Final = frozenset(  # states in which a job has an attempt whose cost is still to come
+PROBES: Final = 8  # attempts in flight at a time while a model's costs are unknown
+RESERVING_STATES: Final = frozenset(  # states in which a job has an attempt whose cost is still to come
     {JobState.SUBMITTING, JobState.WAITING, JobState.COLLECTING, JobState.STORED}
 )
 USD_MAX: Final = 10**8  # more is a typing error; as ticks it still fits 64 bits
@@ -50,7 +50,7 @@ class Costs:
     @property
     def is_learnt(self) -> bool:
         """Whether there are enough answers for an estimate."""
-        return self.weight > SCOUTS - 1
+        return self.weight > PROBES - 1
 
     @property
     def high_ratio(self) -> float:
@@ -79,7 +79,7 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pricing:
+class DayPrices:
     """Prices in force on one day (UTC): the table's, the user's own, and the factor of the API host."""
 
     at: date
@@ -88,7 +88,7 @@ class Pricing:
 
     def ticks(self, model: str, prompt_tokens: int, output_tokens: int) -> int | None:
         """Return the price of a request of that size; None if the model's prices are unknown."""
-        return estimate(
+        return estimate_price(
             prompt_tokens,
             output_tokens,
             model,
@@ -98,25 +98,25 @@ class Pricing:
         ).ticks
 
 
-def typical_ticks(pricing: Pricing, model: str, prompt_tokens: int, output_tokens_max: int | None) -> int:
+def typical_ticks(prices: DayPrices, model: str, prompt_tokens: int, output_tokens_max: int | None) -> int:
     """Return the price of an attempt with an answer of ordinary length, the unit of `Costs`; 0 if unknown."""
     output_tokens = min(output_tokens_max or _OUTPUT_TYPICAL, _OUTPUT_TYPICAL)
-    return pricing.ticks(model, prompt_tokens, output_tokens) or 0
+    return prices.ticks(model, prompt_tokens, output_tokens) or 0
 
 
 def reserve_ticks(
-    pricing: Pricing, model: str, prompt_tokens: int, output_tokens_max: int | None, costs: Costs
+    prices: DayPrices, model: str, prompt_tokens: int, output_tokens_max: int | None, costs: Costs
 ) -> int | None:
     """Return how much an attempt reserves; None if the model's prices are unknown.
 
     Before costs are learnt: twice the prompt, and the request's maximum output or else a long answer.
     """
     if costs.is_learnt:
-        typical = typical_ticks(pricing, model, prompt_tokens, output_tokens_max)
+        typical = typical_ticks(prices, model, prompt_tokens, output_tokens_max)
         if typical:
             return math.ceil(typical * costs.high_ratio)
     output_tokens = (output_tokens_max or _OUTPUT_UNKNOWN) + _REASONING_UNKNOWN
-    return pricing.ticks(model, 2 * prompt_tokens + _PROMPT_UNKNOWN, output_tokens)
+    return prices.ticks(model, 2 * prompt_tokens + _PROMPT_UNKNOWN, output_tokens)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,14 +126,14 @@ class Account:
     budget_ticks: int
     used_ticks: int  # billed or possibly billed
     reserved_ticks: int  # of the attempts whose cost is still to come
-    out: int  # number of those attempts
+    in_flight: int  # number of those attempts
 
     @property
     def left_ticks(self) -> int:
         """Ticks that are neither used nor reserved; below 0 after an overshoot."""
         return self.budget_ticks - self.used_ticks - self.reserved_ticks
 
-    def fitting(self, wanted: Sequence[int], count_max: int | None = None) -> int:
+    def count_fitting(self, wanted: Sequence[int], count_max: int | None = None) -> int:
         """Return how many of the `wanted` reservations (ticks) fit, in their order; at most `count_max`."""
         left_ticks, count_max = self.left_ticks, len(wanted) if count_max is None else count_max
         for count, ticks in enumerate(wanted):
@@ -151,7 +151,7 @@ def used_ticks(counts: Mapping[str, int]) -> int:
     return sum(counts.get(key, 0) for key in ("reported", "estimated", "possible_extra", "unpriced"))
 
 
-def at_least(possible_ticks: int | None, reserved_ticks: int | None) -> int | None:
+def with_reserved_floor(possible_ticks: int | None, reserved_ticks: int | None) -> int | None:
     """Return the larger of possible and reserved cost, so that an unknown bill never frees budget.
 
     None if the possible cost is unknown; such attempts are counted separately.

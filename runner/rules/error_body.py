@@ -15,19 +15,19 @@ _TAG: Final = re.compile(r"<[!/a-zA-Z][^<>]{0,500}>")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class ErrorText:
     """Code and message of an error, as the API wrote them; either may be ""."""
 
     code: str = ""
     text: str = ""
 
     @property
-    def both(self) -> str:
+    def code_and_text(self) -> str:
         """Code and message in lower case, for the patterns of the reply tables."""
         return f"{self.code}\n{self.text}".lower()
 
 
-def load(body: bytes) -> object:
+def load_json(body: bytes) -> object:
     """Return the value of a JSON body; None if it is not JSON or longer than JSON_BYTES_MAX."""
     if len(body) > JSON_BYTES_MAX:
         return None
@@ -37,17 +37,17 @@ def load(body: bytes) -> object:
         return None
 
 
-def said(body: bytes) -> Said:
+def error_text(body: bytes) -> ErrorText:
     """Return code and message of any error body. Never raises."""
-    value = load(body)
+    value = load_json(body)
     if isinstance(value, dict):
-        found = of_object(value)
+        found = error_text_of_object(value)
         if found.code or found.text:
             return found
-    return Said(text=_as_text(body))
+    return ErrorText(text=_as_text(body))
 
 
-def of_object(value: dict[str, Any]) -> Said:
+def error_text_of_object(value: dict[str, Any]) -> ErrorText:
     """Return code and message of a JSON error.
 
     Forms: `{"code", "error"}` (the usual one), `{"error": {"code", "message"}}`, `message` or `detail`.
@@ -56,7 +56,7 @@ def of_object(value: dict[str, Any]) -> Said:
     inner = error if isinstance(error, dict) else value
     texts = (error, inner.get("message"), inner.get("detail"), value.get("message"), value.get("detail"))
     codes = (inner.get("code"), inner.get("type"), value.get("code"))
-    return Said(
+    return ErrorText(
         code=_first_word(codes),
         text=_first_word(texts),
     )

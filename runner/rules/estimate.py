@@ -11,13 +11,13 @@ from math import ceil
 from typing import TYPE_CHECKING, Final, Literal
 
 from runner.rules import models, money
-from runner.rules.prices import row_of
+from runner.rules.prices import price_row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
-    from runner.rules.outputs import Outputs
+    from runner.rules.output_estimate import OutputRange
     from runner.rules.prices import PriceRow
     from runner.rules.request import Request
 
@@ -50,7 +50,7 @@ class Tally:
         """Add one request."""
         model, prompt = request.model, request.prompt_tokens_estimate
         if model not in self.rows:
-            self.rows[model] = row_of(model, self._at, self._own)
+            self.rows[model] = price_row(model, self._at, self._own)
         row = self.rows[model]
         is_long = row is not None and row.long_from is not None and prompt >= row.long_from
         key = (model, request.is_priority, is_long)
@@ -103,7 +103,7 @@ class Estimate:
 def estimate(
     tally: Tally,
     *,
-    outputs: Mapping[str, Outputs] | None = None,
+    outputs: Mapping[str, OutputRange] | None = None,
     rpm: int | None = None,
     tpm: int | None = None,
     base_host: str | None = None,
@@ -131,7 +131,7 @@ def estimate(
 
 
 def _estimate_model(
-    name: str, tally: Tally, known: Outputs | None, limits: _Limits, base_host: str | None
+    name: str, tally: Tally, known: OutputRange | None, limits: _Limits, base_host: str | None
 ) -> ModelEstimate:
     row = tally.rows[name]
     jobs = prompt = low = high = low_ticks = high_ticks = 0
@@ -171,7 +171,9 @@ def _estimate_model(
 class _Limits:
     """Rate limits and the time they enforce. Aliases of a model share one limit."""
 
-    def __init__(self, tally: Tally, known: Mapping[str, Outputs], rpm: int | None, tpm: int | None) -> None:
+    def __init__(
+        self, tally: Tally, known: Mapping[str, OutputRange], rpm: int | None, tpm: int | None
+    ) -> None:
         self._rpm, self._tpm = rpm, tpm
         self._sums: dict[str, _Sum] = {}
         for (model, _, _), part in tally.sums.items():
@@ -197,7 +199,7 @@ class _Limits:
         return Span(low=ceil(max(requests_s, low_s)), high=ceil(max(requests_s, high_s))), bound
 
 
-def _output(part: _Sum, known: Outputs | None) -> Span:
+def _output(part: _Sum, known: OutputRange | None) -> Span:
     if known is None:
         return Span(low=part.low, high=part.high)
     return Span(low=part.jobs * known.low, high=part.jobs * known.high)

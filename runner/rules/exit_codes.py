@@ -35,7 +35,7 @@ _BY_REASON: Final[Mapping[str, ExitCode]] = {
 }
 
 
-def of_run(state: RunState, paused_by: str | None, *, failed: int, held: int) -> ExitCode:
+def run_exit_code(state: RunState, paused_by: str | None, *, failed: int, held: int) -> ExitCode:
     """Return the exit code for a run that is finished, cancelled or paused (`paused_by`: its reason)."""
     if state is RunState.CANCELLED:
         return ExitCode.CANCELLED

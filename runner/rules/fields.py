@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import orjson
 
-from runner.rules.findings import Path, Remark
+from runner.rules.diagnostics import Path, Problem
 from runner.rules.json_faults import shortened
 from runner.rules.schemas import schema_fault
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
     from runner.rules.models import ModelFacts
 
-Check: TypeAlias = "Callable[[str, Any], Iterator[Remark]]"
+Check: TypeAlias = "Callable[[str, Any], Iterator[Problem]]"
 
 _TOOLS_MAX: Final = 128
 _STOPS_MAX: Final = 4
 
 
-def judge_fields(settings: Mapping[str, Any], model: ModelFacts | None) -> Iterator[Remark]:
+def check_fields(settings: Mapping[str, Any], model: ModelFacts | None) -> Iterator[Problem]:
     """Yield the problems of the body's fields; `model` is None for a model that is not in the catalogue."""
     for name, value in settings.items():
         check = _CHECKS.get(name)
@@ -43,7 +43,7 @@ def is_body_field(name: str) -> bool:
     return name in _CHECKS or name in ("model", "messages")
 
 
-def _check_for_model(name: str, value: object, model: ModelFacts) -> Iterator[Remark]:
+def _check_for_model(name: str, value: object, model: ModelFacts) -> Iterator[Problem]:
     if name in model.rejects:
         code = "stop-rejected" if name == "stop" else "penalty-rejected"
         yield _refuse(code, (name,), f"{model.name} rejects {name}", "remove the field")
@@ -56,15 +56,15 @@ def _check_for_model(name: str, value: object, model: ModelFacts) -> Iterator[Re
             yield _refuse("effort-rejected", (name,), f"{model.name} rejects {name} {shown}", fix)
 
 
-def _refuse(code: str, path: Path, reason: str, fix: str) -> Remark:
-    return Remark(code=code, path=path, reason=reason, fix=fix)
+def _refuse(code: str, path: Path, reason: str, fix: str) -> Problem:
+    return Problem(code=code, path=path, reason=reason, fix=fix)
 
 
-def _warn(code: str, name: str, reason: str, fix: str) -> Remark:
-    return Remark(code=code, path=(name,), reason=reason, fix=fix, severity="warning")
+def _warn(code: str, name: str, reason: str, fix: str) -> Problem:
+    return Problem(code=code, path=(name,), reason=reason, fix=fix, severity="warning")
 
 
-def _unknown_field(name: str) -> Remark:
+def _unknown_field(name: str) -> Problem:
     close = get_close_matches(name.lower(), [*_CHECKS, "messages", "model"], n=1, cutoff=0.75)
     if name == "metadata":
         fix = "put it beside custom_id, outside the body, to have it in the output"
@@ -76,26 +76,26 @@ def _unknown_field(name: str) -> Remark:
     return _warn("unknown-field", shortened(name), reason, fix)
 
 
-def _any(_name: str, _value: object) -> Iterator[Remark]:
+def _any(_name: str, _value: object) -> Iterator[Problem]:
     yield from ()
 
 
 def _of_type(kind: type, words: str) -> Check:
-    def check(name: str, value: object) -> Iterator[Remark]:
+    def check(name: str, value: object) -> Iterator[Problem]:
         if type(value) is not kind:
             yield _bad_type(name, words)
 
     return check
 
 
-def _bad_type(name: str, words: str) -> Remark:
+def _bad_type(name: str, words: str) -> Problem:
     return _refuse("bad-type", (name,), f"{name} must be {words}", f"write {words}, or remove the field")
 
 
 def _number(low: float, high: float) -> Check:
     words = f"a number from {low:g} to {high:g}"
 
-    def check(name: str, value: object) -> Iterator[Remark]:
+    def check(name: str, value: object) -> Iterator[Problem]:
         if type(value) is not int and type(value) is not float:
             yield _bad_type(name, words)
         elif not low <= value <= high:
@@ -107,7 +107,7 @@ def _number(low: float, high: float) -> Check:
 def _whole(low: int, high: int | None = None) -> Check:
     words = f"a whole number from {low}" + ("" if high is None else f" to {high}")
 
-    def check(name: str, value: object) -> Iterator[Remark]:
+    def check(name: str, value: object) -> Iterator[Problem]:
         if type(value) is not int:
             yield _bad_type(name, words)
         elif value < low or (high is not None and value > high):
@@ -116,29 +116,29 @@ def _whole(low: int, high: int | None = None) -> Check:
     return check
 
 
-def _ignored(name: str, _value: object) -> Iterator[Remark]:
+def _ignored(name: str, _value: object) -> Iterator[Problem]:
     yield _warn("ignored-field", name, f"the API ignores {name}", "remove the field")
 
 
-def _deferred(name: str, _value: object) -> Iterator[Remark]:
+def _deferred(name: str, _value: object) -> Iterator[Problem]:
     reason = "deferred is not for the job to set; every job is sent deferred"
     yield _refuse("deferred-in-body", (name,), reason, "remove the field")
 
 
-def _stream(name: str, value: object) -> Iterator[Remark]:
+def _stream(name: str, value: object) -> Iterator[Problem]:
     if value is True:
         yield _refuse("stream", (name,), "a deferred answer cannot be streamed", "remove stream")
     elif value is not False:
         yield _bad_type(name, "true or false")
 
 
-def _search(name: str, _value: object) -> Iterator[Remark]:
+def _search(name: str, _value: object) -> Iterator[Problem]:
     yield _refuse(
         "search-parameters", (name,), "the API removed Live Search; it answers 410", "remove the field"
     )
 
 
-def _choices(name: str, value: object) -> Iterator[Remark]:
+def _choices(name: str, value: object) -> Iterator[Problem]:
     if type(value) is not int or value < 1:
         yield _bad_type(name, "the whole number 1")
     elif value > 1:
@@ -146,19 +146,19 @@ def _choices(name: str, value: object) -> Iterator[Remark]:
         yield _refuse("several-choices", (name,), reason, "remove n, and write the job as several lines")
 
 
-def _max_tokens(name: str, value: object) -> Iterator[Remark]:
+def _max_tokens(name: str, value: object) -> Iterator[Problem]:
     yield from _whole(1)(name, value)
     yield _warn("deprecated-field", name, "max_tokens is deprecated", "write max_completion_tokens")
 
 
-def _stop(name: str, value: object) -> Iterator[Remark]:
+def _stop(name: str, value: object) -> Iterator[Problem]:
     if type(value) is not list or any(type(text) is not str for text in value):
         yield _bad_type(name, "a list of strings")
     elif len(value) > _STOPS_MAX:
         yield _refuse("bad-value", (name,), f"stop has {len(value)} strings", f"give at most {_STOPS_MAX}")
 
 
-def _service_tier(name: str, value: object) -> Iterator[Remark]:
+def _service_tier(name: str, value: object) -> Iterator[Problem]:
     if type(value) is not str:
         yield _bad_type(name, "a string")
     elif value == "priority":
@@ -166,7 +166,7 @@ def _service_tier(name: str, value: object) -> Iterator[Remark]:
         yield _warn("priority-price", name, reason, "remove the field if nobody waits for the answer")
 
 
-def _tool_choice(name: str, value: object) -> Iterator[Remark]:
+def _tool_choice(name: str, value: object) -> Iterator[Problem]:
     if type(value) is str and value in ("none", "auto", "required"):
         return
     function = value.get("function") if type(value) is dict else None
@@ -176,7 +176,7 @@ def _tool_choice(name: str, value: object) -> Iterator[Remark]:
         yield _refuse("bad-type", (name,), reason, fix)
 
 
-def _tools(name: str, tools: object) -> Iterator[Remark]:
+def _tools(name: str, tools: object) -> Iterator[Problem]:
     if type(tools) is not list:
         yield _bad_type(name, "a list")
         return
@@ -187,7 +187,7 @@ def _tools(name: str, tools: object) -> Iterator[Remark]:
         yield from _tool((name, place), tool)
 
 
-def _tool(path: Path, tool: object) -> Iterator[Remark]:
+def _tool(path: Path, tool: object) -> Iterator[Problem]:
     kind = tool.get("type") if type(tool) is dict else None
     if type(tool) is not dict or type(kind) is not str:
         yield _refuse("bad-tool", path, "a tool must be an object with a type", _TOOL_FIX)
@@ -197,7 +197,7 @@ def _tool(path: Path, tool: object) -> Iterator[Remark]:
         )
     elif kind != "function":
         reason = f'the tool type "{shortened(kind)}" is documented for the Responses API only'
-        yield Remark(code="unknown-tool", path=path, reason=reason, fix=_TOOL_FIX, severity="warning")
+        yield Problem(code="unknown-tool", path=path, reason=reason, fix=_TOOL_FIX, severity="warning")
     else:
         yield from _function((*path, "function"), tool.get("function"))
 
@@ -205,7 +205,7 @@ def _tool(path: Path, tool: object) -> Iterator[Remark]:
 _TOOL_FIX: Final = 'write {"type": "function", "function": {"name": "...", "parameters": {...}}}'
 
 
-def _function(path: Path, function: object) -> Iterator[Remark]:
+def _function(path: Path, function: object) -> Iterator[Problem]:
     if type(function) is not dict or type(function.get("name")) is not str or not function["name"]:
         yield _refuse("bad-tool", path, "a function must have a name", _TOOL_FIX)
         return
@@ -221,7 +221,7 @@ def _function(path: Path, function: object) -> Iterator[Remark]:
         )
 
 
-def _response_format(name: str, value: object) -> Iterator[Remark]:
+def _response_format(name: str, value: object) -> Iterator[Problem]:
     kind = value.get("type") if type(value) is dict else None
     if type(value) is not dict or kind not in ("text", "json_object", "json_schema"):
         fix = 'write {"type": "json_schema", "json_schema": {"name": "...", "schema": {...}}}'
@@ -232,7 +232,7 @@ def _response_format(name: str, value: object) -> Iterator[Remark]:
         yield from _json_schema(name, value.get("json_schema"))
 
 
-def _json_schema(name: str, described: object) -> Iterator[Remark]:
+def _json_schema(name: str, described: object) -> Iterator[Problem]:
     schema = described.get("schema") if type(described) is dict else None
     where: Path = (name, "json_schema", "schema")
     if type(schema) is not dict:

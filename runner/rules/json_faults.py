@@ -10,8 +10,8 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from runner.rules.findings import Path, Remark
-from runner.rules.json_grammar import grammar_remark
+from runner.rules.diagnostics import Path, Problem
+from runner.rules.json_grammar import syntax_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ class _Token(NamedTuple):
     is_key: bool
 
 
-def read(raw: bytes) -> object:
+def parse_exactly(raw: bytes) -> object:
     """Return the value of `raw`, or the `Problem` that refuses it. Never raises."""
     try:
         text = raw.decode("utf-8")
@@ -43,14 +43,14 @@ def read(raw: bytes) -> object:
     try:
         value: object = json.loads(text, parse_int=_integer)
     except json.JSONDecodeError as error:
-        return grammar_remark(text, error)
+        return syntax_problem(text, error)
     return _first_fault(text) or value
 
 
-def not_an_object(value: object) -> Remark:
+def not_object_problem(value: object) -> Problem:
     """Return the problem of a line that is JSON, but not an object."""
     kind = _KINDS.get(type(value), "a number")
-    return Remark(
+    return Problem(
         code="not-an-object",
         column=1,
         reason=f"the line is {kind}; a job is one JSON object",
@@ -82,11 +82,11 @@ def _integer(text: str) -> int | float:
     return float(text)
 
 
-def _not_utf8(raw: bytes, error: UnicodeDecodeError) -> Remark:
+def _not_utf8(raw: bytes, error: UnicodeDecodeError) -> Problem:
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return utf16_remark()
+        return utf16_problem()
     column = len(raw[: error.start].decode("utf-8")) + 1
-    return Remark(
+    return Problem(
         code="not-utf8",
         column=column,
         reason=f"not UTF-8: byte 0x{raw[error.start]:02x} does not fit there",
@@ -94,9 +94,9 @@ def _not_utf8(raw: bytes, error: UnicodeDecodeError) -> Remark:
     )
 
 
-def utf16_remark() -> Remark:
+def utf16_problem() -> Problem:
     """Return the problem of a UTF-16 file, which some spreadsheets and shells write."""
-    return Remark(
+    return Problem(
         code="utf16",
         column=1,
         reason="the file is UTF-16, not UTF-8",
@@ -104,7 +104,7 @@ def utf16_remark() -> Remark:
     )
 
 
-def _too_deep(text: str) -> Remark | None:
+def _too_deep(text: str) -> Problem | None:
     if text.count("{") + text.count("[") <= DEPTH_MAX:
         return None
     depth = 0
@@ -113,7 +113,7 @@ def _too_deep(text: str) -> Remark | None:
         if bracket in ("{", "["):
             depth += 1
             if depth > DEPTH_MAX:
-                return Remark(
+                return Problem(
                     code="depth",
                     column=token.start() + 1,
                     reason=f"nested more than {DEPTH_MAX} levels deep",
@@ -124,7 +124,7 @@ def _too_deep(text: str) -> Remark | None:
     return None
 
 
-def _first_fault(text: str) -> Remark | None:
+def _first_fault(text: str) -> Problem | None:
     """Return the first fault in text that the standard decoder accepts; None if there is none."""
     keys: set[Path] = set()
     for token in _tokens(text):
@@ -138,9 +138,9 @@ def _first_fault(text: str) -> Remark | None:
     return None
 
 
-def _duplicate(token: _Token) -> Remark:
+def _duplicate(token: _Token) -> Problem:
     name = shortened(json.loads(token.text))
-    return Remark(
+    return Problem(
         code="duplicate-key",
         column=token.start + 1,
         reason=f'the key "{name}" is written twice in the same object',
@@ -148,11 +148,11 @@ def _duplicate(token: _Token) -> Remark:
     )
 
 
-def _string_fault(token: _Token) -> Remark | None:
+def _string_fault(token: _Token) -> Problem | None:
     try:
         json.loads(token.text).encode()
     except UnicodeEncodeError:
-        return Remark(
+        return Problem(
             code="lone-surrogate",
             column=token.start + 1,
             reason="this string has half of a surrogate pair, which is no character",
@@ -161,17 +161,17 @@ def _string_fault(token: _Token) -> Remark | None:
     return None
 
 
-def _number_fault(token: _Token) -> Remark | None:
+def _number_fault(token: _Token) -> Problem | None:
     text = token.text
     if text in _NOT_FINITE or (text[0] in "-0123456789" and _overflows(text)):
-        return Remark(
+        return Problem(
             code="not-finite",
             column=token.start + 1,
             reason=f"{shortened(text)} is no number in JSON",
             fix="write null, or a number below 1.8e308",
         )
     if len(text) > DIGITS_MAX and sum(map(str.isdigit, text)) > DIGITS_MAX:
-        return Remark(
+        return Problem(
             code="long-number",
             column=token.start + 1,
             reason=f"a number of more than {DIGITS_MAX:,} digits",

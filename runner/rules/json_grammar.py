@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from runner.rules.findings import Remark
+from runner.rules.diagnostics import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ _FOREIGN_WORDS: Final = {
 _CONTROL_NAMES: Final = {"\t": ("tab", "\\t"), "\n": ("line break", "\\n"), "\r": ("carriage return", "\\r")}
 
 
-def grammar_remark(text: str, error: JSONDecodeError) -> Remark:
+def syntax_problem(text: str, error: JSONDecodeError) -> Problem:
     """Return the problem of a text that is not JSON; `error` is the one the standard decoder raised."""
     at = error.pos
     if error.msg.startswith("Illegal trailing comma"):  # Python 3.13 points at the comma, not behind it
@@ -36,11 +36,11 @@ def grammar_remark(text: str, error: JSONDecodeError) -> Remark:
     if at >= len(text.rstrip()) and not error.msg.startswith("Extra data"):
         return _cut(len(text.rstrip()), "the line ends before its object does", _CUT_FIX)
     reason, fix = _explain(text, at, error.msg)
-    return Remark(code="invalid-json", column=at + 1, reason=f"not valid JSON: {reason}", fix=fix)
+    return Problem(code="invalid-json", column=at + 1, reason=f"not valid JSON: {reason}", fix=fix)
 
 
-def _cut(at: int, reason: str, fix: str) -> Remark:
-    return Remark(code="cut-line", column=at + 1, reason=reason, fix=fix)
+def _cut(at: int, reason: str, fix: str) -> Problem:
+    return Problem(code="cut-line", column=at + 1, reason=reason, fix=fix)
 
 
 def _explain(text: str, at: int, message: str) -> tuple[str, str]:

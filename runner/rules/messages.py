@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 
-from runner.rules.findings import Path, Remark
+from runner.rules.diagnostics import Path, Problem
 from runner.rules.json_faults import shortened
 from runner.rules.tokens import IMAGE_TOKENS, MESSAGE_TOKENS, text_tokens
 
@@ -17,18 +17,18 @@ _IMAGE_BYTES_MAX: Final = 20 * 1024 * 1024
 _PART_TYPES: Final = ("text", "image_url", "file")
 
 
-def list_remark(messages: object) -> Remark | None:
+def message_list_problem(messages: object) -> Problem | None:
     """Return the problem of a value that is no list of messages or an empty one; else None."""
     if type(messages) is list and messages:
         return None
     if messages is None:
-        return Remark(
+        return Problem(
             code="missing-messages",
             reason="messages is missing",
             fix='give "messages": [{"role": "user", "content": "..."}]',
         )
     if type(messages) is list:
-        return Remark(
+        return Problem(
             code="empty-messages",
             path=("messages",),
             reason="messages is empty",
@@ -45,7 +45,7 @@ def leading_count(messages: list[Any]) -> int:
     return len(messages)
 
 
-def judge_messages(messages: list[Any], problems: list[Remark], *, first: int = 0) -> int:
+def check_messages(messages: list[Any], problems: list[Problem], *, first: int = 0) -> int:
     """Append the problems of each message to `problems`; return the estimated prompt tokens of all.
 
     `first` is the index of `messages[0]` in the request's list.
@@ -74,14 +74,14 @@ def judge_messages(messages: list[Any], problems: list[Remark], *, first: int = 
 _MESSAGE_FIX: Final = 'write {"role": "user", "content": "..."}'
 
 
-def _unknown_role(role: object, place: int) -> Remark:
+def _unknown_role(role: object, place: int) -> Problem:
     if role is None:
-        return Remark(
+        return Problem(
             code="unknown-role", path=("messages", place), reason="a message has no role", fix=_MESSAGE_FIX
         )
     close = get_close_matches(role.lower(), ROLES, n=1) if type(role) is str else []
     shown = shortened(orjson.dumps(role).decode())
-    return Remark(
+    return Problem(
         code="unknown-role",
         path=("messages", place, "role"),
         reason=f"the role {shown} does not exist",
@@ -89,19 +89,19 @@ def _unknown_role(role: object, place: int) -> Remark:
     )
 
 
-def _no_content(content: object, place: int) -> Remark:
+def _no_content(content: object, place: int) -> Problem:
     path: Path = ("messages", place, "content")
     fix = 'write text as "content": "...", or a list of parts'
     if content is None:
-        return Remark(code="missing-content", path=path, reason="a message has no content", fix=fix)
+        return Problem(code="missing-content", path=path, reason="a message has no content", fix=fix)
     if content == []:
-        return Remark(
+        return Problem(
             code="missing-content", path=path, reason="the content of a message is an empty list", fix=fix
         )
     return _bad_type(path, "the content of a message must be text or a list of parts", fix)
 
 
-def _check_parts(parts: list[Any], place: int, problems: list[Remark]) -> int:
+def _check_parts(parts: list[Any], place: int, problems: list[Problem]) -> int:
     tokens = 0
     for index, part in enumerate(parts):
         path: Path = ("messages", place, "content", index)
@@ -125,8 +125,8 @@ _PART_FIX: Final = (
 )
 
 
-def _unknown_part(kind: str, path: Path) -> Remark:
-    return Remark(
+def _unknown_part(kind: str, path: Path) -> Problem:
+    return Problem(
         code="unknown-part",
         path=path,
         reason=f'the content type "{shortened(kind)}" is not known',
@@ -135,7 +135,7 @@ def _unknown_part(kind: str, path: Path) -> Remark:
     )
 
 
-def _image_problems(image: object, path: Path) -> list[Remark]:
+def _image_problems(image: object, path: Path) -> list[Problem]:
     url = image.get("url") if type(image) is dict else None
     if type(image) is dict and url is None and type(image.get("file_id")) is str:
         return []
@@ -146,7 +146,7 @@ def _image_problems(image: object, path: Path) -> list[Remark]:
     if url.startswith(("https://", "http://")):
         return []
     return [
-        Remark(
+        Problem(
             code="bad-image-url",
             path=(*path, "url"),
             reason=f'"{shortened(url)}" is no address of an image',
@@ -155,12 +155,12 @@ def _image_problems(image: object, path: Path) -> list[Remark]:
     ]
 
 
-def _data_url_problems(url: str, path: Path) -> list[Remark]:
+def _data_url_problems(url: str, path: Path) -> list[Problem]:
     comma = url.find(",")  # not partition: an image must not be copied
     head, data_length = url[: max(comma, 0)], len(url) - comma - 1
     if comma < 0 or not data_length or not head.startswith("data:image/") or not head.endswith(";base64"):
         return [
-            Remark(
+            Problem(
                 code="bad-image-url",
                 path=path,
                 reason="the data URL is not data:image/...;base64, followed by data",
@@ -169,7 +169,7 @@ def _data_url_problems(url: str, path: Path) -> list[Remark]:
         ]
     if data_length * 3 // 4 > _IMAGE_BYTES_MAX:
         return [
-            Remark(
+            Problem(
                 code="image-too-large",
                 path=path,
                 reason=f"the image is {data_length * 3 // 4 / 2**20:.1f} MiB; the API takes 20 MiB",
@@ -179,5 +179,5 @@ def _data_url_problems(url: str, path: Path) -> list[Remark]:
     return []
 
 
-def _bad_type(path: Path, reason: str, fix: str) -> Remark:
-    return Remark(code="bad-type", path=path, reason=reason, fix=fix)
+def _bad_type(path: Path, reason: str, fix: str) -> Problem:
+    return Problem(code="bad-type", path=path, reason=reason, fix=fix)

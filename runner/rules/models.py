@@ -53,7 +53,7 @@ def facts(name: str) -> ModelFacts | None:
     return CATALOGUE.get(canonical(name))
 
 
-def is_another(asked: str, returned: str) -> bool:
+def is_unexpected(asked: str, returned: str) -> bool:
     """Return whether an answer came from another model than the requested one or its known successor."""
     found = facts(asked)
     expected = {canonical(asked), found.redirected_to if found else None}

@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from runner.rules.prices import TICKS_PER_USD, row_of, rows_of
+from runner.rules.prices import TICKS_PER_USD, possible_price_rows, price_row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
-    from runner.rules.completion import Usage
+    from runner.rules.chat_completion import Usage
     from runner.rules.prices import PriceRow
 
 US_HOST: Final = "us.api.x.ai"  # token prices x 1.1
@@ -56,13 +56,13 @@ def price(
         return _UNKNOWN
     if usage.reported_ticks is not None:
         return Price(ticks=usage.reported_ticks, source="reported")
-    row = row_of(model, at, own_prices) if model else None
+    row = price_row(model, at, own_prices) if model else None
     if row is None:
         return _UNKNOWN
     return _estimated(_tokens_ticks(usage, row), row, base_host, service_tier)
 
 
-def estimate(
+def estimate_price(
     prompt_tokens: int,
     output_tokens: int,
     model: str,
@@ -75,13 +75,13 @@ def estimate(
 
     For budgets and for the possible cost of extra attempts.
     """
-    row = row_of(model, at, own_prices)
+    row = price_row(model, at, own_prices)
     if row is None:
         return _UNKNOWN
     return _estimated(_worst_ticks(prompt_tokens, output_tokens, row), row, base_host)
 
 
-def most(
+def max_ticks(
     prompt_tokens: int,
     output_tokens: int,
     model: str,
@@ -93,7 +93,7 @@ def most(
     """Return the most ticks that a request of that size may have cost; None if no price is known."""
     candidates = [
         _estimated(_worst_ticks(prompt_tokens, output_tokens, row), row, base_host).ticks or 0
-        for row in rows_of(model, at, own_prices)
+        for row in possible_price_rows(model, at, own_prices)
     ]
     return max(candidates, default=None)
 
@@ -120,12 +120,12 @@ def dollars(ticks: int) -> str:
 
 
 def _worst_ticks(prompt_tokens: int, output_tokens: int, row: PriceRow) -> int:
-    rates = row.at(prompt_tokens)
+    rates = row.rates_for(prompt_tokens)
     return prompt_tokens * rates.input_ticks + output_tokens * rates.output_ticks
 
 
 def _tokens_ticks(usage: Usage, row: PriceRow) -> int:
-    rates = row.at(usage.prompt)
+    rates = row.rates_for(usage.prompt)
     cached = min(usage.cached, usage.prompt)
     image = min(usage.image, usage.prompt - cached)
     return (

@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-SCOUTS: Final = 8  # number of probes: the first jobs of a model with unknown latency
+PROBES: Final = 8  # number of probes: the first jobs of a model with unknown latency
 LEARNT_AFTER: Final = 4  # results
 LEARN_SHARE_MIN: Final = 0.02  # weight of one job: about the last 50 count
 PRIOR_LOG_S: Final = math.log(2.0)  # too low costs a few polls, too high costs time
@@ -103,7 +103,7 @@ def _expected(mean: float, low: float, high: float) -> float:
 
 
 def next_poll_s(
-    age_s: float, rng_unit: float, *, latency: Latency, scout: bool, charged: bool = False
+    age_s: float, rng_unit: float, *, latency: Latency, is_probe: bool, charged: bool = False
 ) -> float:
     """Return the seconds from now to the next poll of a job accepted `age_s` ago and not ready.
 
@@ -116,21 +116,23 @@ def next_poll_s(
     median_s = latency.median_s
     if median_s is not None:
         wait_s = _learnt_wait_s(age_s, median_s, _schedule(charged))
-    elif scout:
+    elif is_probe:
         wait_s = _probe_wait_s(age_s)
     else:
         wait_s = max(_FIRST_POLL_AGE_S, min(age_s, _PROBE_WAIT_S_MAX))
     return _bounded(wait_s, age_s, rng_unit)
 
 
-def hold_s(age_s: float, rng_unit: float, *, latency: Latency, scout: bool, charged: bool = False) -> float:
+def postpone_s(
+    age_s: float, rng_unit: float, *, latency: Latency, is_probe: bool, charged: bool = False
+) -> float:
     """Return the seconds to postpone a due poll, by the latency learnt since it was scheduled; 0: poll now.
 
     Until there are a few results, probes are polled and all other jobs are postponed, each time by at most
     half of their age; after that no job is polled before the first poll that the median sets.
     """
     age_s = max(age_s, 0.0)
-    if age_s >= EXPIRES_AFTER_S or (scout and latency.median_s is None):
+    if age_s >= EXPIRES_AFTER_S or (is_probe and latency.median_s is None):
         return 0.0
     schedule = _schedule(charged)
     first_s = math.exp(latency.log_s) * (schedule.first if latency.results else _PROBES_LOST_AFTER)
@@ -144,7 +146,7 @@ def hold_s(age_s: float, rng_unit: float, *, latency: Latency, scout: bool, char
     return _bounded(wait_s, age_s, rng_unit)
 
 
-def last_asked_s(age_s: float, polls: int, *, latency: Latency, charged: bool = False) -> float:
+def last_poll_age_s(age_s: float, polls: int, *, latency: Latency, charged: bool = False) -> float:
     """Return the approximate age in seconds at a job's poll before the one now, at `age_s`; 0: none.
 
     `polls` counts the poll now. The age is derived from the schedule, because another worker may have made

@@ -49,11 +49,11 @@ class PriceRow:
     since: date | None = None
     until: date | None = None
 
-    def holds(self, at: date) -> bool:
+    def is_in_force(self, at: date) -> bool:
         """Return whether the row is in force on that day."""
         return (self.since is None or self.since <= at) and (self.until is None or at < self.until)
 
-    def at(self, prompt_tokens: int) -> Rates:
+    def rates_for(self, prompt_tokens: int) -> Rates:
         """Return the rates for a prompt of that length."""
         return self.long if self.long_from is not None and prompt_tokens >= self.long_from else self.rates
 
@@ -71,7 +71,7 @@ def _day(number: int) -> date:
     return datetime.fromtimestamp(number * _DAY_MS / 1000, UTC).date()
 
 
-def row_of(model: str, at: date, own: Mapping[str, PriceRow] | None = None) -> PriceRow | None:
+def price_row(model: str, at: date, own: Mapping[str, PriceRow] | None = None) -> PriceRow | None:
     """Return the prices of a model, by any of its names, on a day; None if they are unknown.
 
     The user's own prices come first, then the table, where a retired name has the prices of its successor.
@@ -83,21 +83,23 @@ def row_of(model: str, at: date, own: Mapping[str, PriceRow] | None = None) -> P
     facts = models.facts(name)
     if facts and facts.redirected_to and facts.retired_on and at >= facts.retired_on:
         name = facts.redirected_to
-    return next((row for row in _TABLE.get(name, ()) if row.holds(at)), None)
+    return next((row for row in _TABLE.get(name, ()) if row.is_in_force(at)), None)
 
 
-def rows_of(model: str, at: date, own: Mapping[str, PriceRow] | None = None) -> tuple[PriceRow, ...]:
+def possible_price_rows(
+    model: str, at: date, own: Mapping[str, PriceRow] | None = None
+) -> tuple[PriceRow, ...]:
     """Return the rows that an answer to this name may be billed by: the one in force, then the name's own.
 
     A team may still be served by a retired model; only the answer shows which model it was.
     """
-    row = row_of(model, at, own)
+    row = price_row(model, at, own)
     if row is None or row.as_of == OWN:
         return () if row is None else (row,)
     return (row, *_TABLE.get(models.canonical(model), ()))
 
 
-def own_prices(table: Mapping[str, object]) -> OwnPrices:
+def parse_own_prices(table: Mapping[str, object]) -> OwnPrices:
     """Parse `[prices]` of runner.toml: by model, `input`, `cached`, `output` in USD per million tokens.
 
     `cached` and `image` default to `input`; `long_from` with `long` is optional. Raises UsageError.

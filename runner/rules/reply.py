@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from runner.rules import error_body, reply_table
 from runner.rules.explain import explain
 from runner.rules.redact import one_line, redact
-from runner.rules.reply_table import TOLD_NOT_TO_RETRY, Outcome, Row
+from runner.rules.reply_table import RETRY_FORBIDDEN, Outcome, ReplyRule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from runner.rules.states import PauseReason
 
 __all__ = [
+    "Classification",
     "Fault",
     "Outcome",
     "Reply",
-    "Verdict",
-    "of_fetch",
-    "of_fetch_fault",
-    "of_submit",
-    "of_submit_fault",
+    "classify_fetch",
+    "classify_fetch_fault",
+    "classify_submit",
+    "classify_submit_fault",
 ]
 
 RETRY_AFTER_S_MAX: Final = 120.0
@@ -49,7 +49,7 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Classification:
     """What a reply means for the job."""
 
     outcome: Outcome
@@ -69,9 +69,9 @@ class Fault(StrEnum):
     TOO_LARGE = "too_large"  # the reply is above the size limit
 
 
-_READY: Final = Verdict(outcome=Outcome.READY, code="ready")
-_NOT_READY: Final = Verdict(outcome=Outcome.NOT_READY, code="not-ready")
-_NOT_DEFERRED: Final = Verdict(
+_READY: Final = Classification(outcome=Outcome.READY, code="ready")
+_NOT_READY: Final = Classification(outcome=Outcome.NOT_READY, code="not-ready")
+_NOT_DEFERRED: Final = Classification(
     outcome=Outcome.AMBIGUOUS, code="not-deferred", message="the API answered at once instead of deferring"
 )
 
@@ -89,17 +89,17 @@ FETCH_FAULTS: Final = {
 }
 
 
-def of_submit(reply: Reply, *, now_s: float, secrets: Iterable[str] = ()) -> Verdict:
+def classify_submit(reply: Reply, *, now_s: float, secrets: Iterable[str] = ()) -> Classification:
     """Classify the reply to a submit. `now_s` is Unix time, for a Retry-After with a date.
 
     `secrets` are hidden in the message, since the API may repeat one. Never raises.
     """
     if 200 <= reply.status < 300:
-        value = error_body.load(reply.body)
+        value = error_body.load_json(reply.body)
         fields = value if isinstance(value, dict) else {}
         request_id = fields.get("request_id")
         if isinstance(request_id, str) and 0 < len(request_id) <= REQUEST_ID_LENGTH_MAX:
-            return Verdict(outcome=Outcome.ACCEPTED, code="accepted", request_id=request_id)
+            return Classification(outcome=Outcome.ACCEPTED, code="accepted", request_id=request_id)
         if fields.get("choices"):
             return _NOT_DEFERRED
     found = _classify(reply_table.SUBMIT, reply, now_s, secrets)
@@ -108,7 +108,7 @@ def of_submit(reply: Reply, *, now_s: float, secrets: Iterable[str] = ()) -> Ver
     return found
 
 
-def of_fetch(reply: Reply, *, now_s: float, secrets: Iterable[str] = ()) -> Verdict:
+def classify_fetch(reply: Reply, *, now_s: float, secrets: Iterable[str] = ()) -> Classification:
     """Classify the reply to a fetch; arguments as for `classify_submit`. The body of a 200 is not read."""
     if reply.status == 200:
         return _READY
@@ -117,16 +117,16 @@ def of_fetch(reply: Reply, *, now_s: float, secrets: Iterable[str] = ()) -> Verd
     return _classify(reply_table.FETCH, reply, now_s, secrets)
 
 
-def of_submit_fault(fault: Fault, detail: str, *, secrets: Iterable[str] = ()) -> Verdict:
+def classify_submit_fault(fault: Fault, detail: str, *, secrets: Iterable[str] = ()) -> Classification:
     """Classify a submit without a whole reply; `detail` is the error in a sentence."""
     outcome, code = SUBMIT_FAULTS[fault]
-    return Verdict(outcome=outcome, code=code, message=_message(detail, secrets))
+    return Classification(outcome=outcome, code=code, message=_message(detail, secrets))
 
 
-def of_fetch_fault(fault: Fault, detail: str, *, secrets: Iterable[str] = ()) -> Verdict:
+def classify_fetch_fault(fault: Fault, detail: str, *, secrets: Iterable[str] = ()) -> Classification:
     """Classify a fetch without a whole reply; `detail` is the error in a sentence."""
     outcome, code = FETCH_FAULTS[fault]
-    return Verdict(outcome=outcome, code=code, message=_message(detail, secrets))
+    return Classification(outcome=outcome, code=code, message=_message(detail, secrets))
 
 
 def retry_after_s(value: str | None, *, now_s: float) -> float | None:
@@ -145,10 +145,12 @@ def retry_after_s(value: str | None, *, now_s: float) -> float | None:
     return min(wait_s, RETRY_AFTER_S_MAX) if wait_s >= 0 else None
 
 
-def _classify(table: tuple[Row, ...], reply: Reply, now_s: float, secrets: Iterable[str]) -> Verdict:
-    error = error_body.said(reply.body)
-    row = next(row for row in table if row.fits(reply.status, error.both))
-    return Verdict(
+def _classify(
+    table: tuple[ReplyRule, ...], reply: Reply, now_s: float, secrets: Iterable[str]
+) -> Classification:
+    error = error_body.error_text(reply.body)
+    row = next(row for row in table if row.matches(reply.status, error.code_and_text))
+    return Classification(
         outcome=row.outcome,
         code=row.code,
         message=_message(error.text or error.code or explain(row.code), secrets),
@@ -157,15 +159,15 @@ def _classify(table: tuple[Row, ...], reply: Reply, now_s: float, secrets: Itera
     )
 
 
-def _without_retry(found: Verdict) -> Verdict:
+def _without_retry(found: Classification) -> Classification:
     """Apply `x-should-retry: false` as xAI's own client does, but not to a rate limit, which passes."""
     if found.code == "rate-limited":
         return found
     match found.outcome:
         case Outcome.REFUSED_FOR_NOW:
-            return replace(found, outcome=Outcome.REFUSED, code=TOLD_NOT_TO_RETRY)
+            return replace(found, outcome=Outcome.REFUSED, code=RETRY_FORBIDDEN)
         case Outcome.AMBIGUOUS:
-            return replace(found, code=TOLD_NOT_TO_RETRY)
+            return replace(found, code=RETRY_FORBIDDEN)
         case _:
             return found
 

@@ -37,7 +37,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ReplyRule:
     """One row of a table. None as `statuses` or `words` matches any."""
 
     statuses: Container[int] | None
@@ -46,7 +46,7 @@ class Row:
     code: str
     pauses: PauseReason | None = None
 
-    def fits(self, status: int, words: str) -> bool:
+    def matches(self, status: int, words: str) -> bool:
         """Return whether the row matches a status and an error text in lower case."""
         return (self.statuses is None or status in self.statuses) and (
             self.words is None or self.words.search(words) is not None
@@ -73,7 +73,7 @@ MODEL_GONE = re.compile(
 )
 FAILED = re.compile(r"\b(generation|completion)\b( has| was)? (failed|aborted)|failed to generate")
 
-TOLD_NOT_TO_RETRY: Final = "told-not-to-retry"  # set by a header, for any status
+RETRY_FORBIDDEN: Final = "told-not-to-retry"  # set by a header, for any status
 _CREDITS, _KEY, _MODEL = PauseReason.CREDITS, PauseReason.KEY, PauseReason.MODEL
 _SERVER = range(500, 600)
 _TLS_TO_ORIGIN = (525, 526)  # the proxy did not reach the API, so nothing was processed
@@ -85,60 +85,60 @@ _ANY = None
 
 #    status            words       outcome                  our code              pauses the run
 SUBMIT: Final = (
-    Row(_OTHER_2XX, None, Outcome.AMBIGUOUS, "no-request-id"),
-    Row(_REDIRECT, None, Outcome.REFUSED_FOR_NOW, "redirected"),  # not followed: the key must not leave
-    Row((402,), None, Outcome.ACCOUNT, "credits-gone", _CREDITS),
-    Row((429,), RATE, Outcome.REFUSED_FOR_NOW, "rate-limited"),
-    Row(_SAFETY_AS, SAFETY, Outcome.REFUSED, "safety"),
-    Row((403, 429), CREDITS, Outcome.ACCOUNT, "credits-gone", _CREDITS),
-    Row((429,), CAPACITY, Outcome.REFUSED_FOR_NOW, "at-capacity"),
-    Row((429,), None, Outcome.REFUSED_FOR_NOW, "rate-limited"),
-    Row((401,), None, Outcome.ACCOUNT, "key-refused", _KEY),
-    Row((400, 403), KEY, Outcome.ACCOUNT, "key-refused", _KEY),
-    Row((400, 403), BLOCKED, Outcome.ACCOUNT, "team-blocked", _KEY),
-    Row((403,), None, Outcome.ACCOUNT, "no-permission", _KEY),
-    Row((400,), MODEL_GONE, Outcome.ACCOUNT, "model-gone", _MODEL),
-    Row((404,), MODEL, Outcome.ACCOUNT, "model-gone", _MODEL),
-    Row((400,), None, Outcome.REFUSED, "bad-request"),
-    Row((404,), None, Outcome.REFUSED, "not-found"),
-    Row((405,), None, Outcome.REFUSED, "wrong-method"),
-    Row((408,), None, Outcome.AMBIGUOUS, "server-timeout"),
-    Row((410,), None, Outcome.REFUSED, "feature-removed"),
-    Row((413,), None, Outcome.REFUSED, "request-too-large"),
-    Row((415,), None, Outcome.REFUSED, "wrong-content-type"),
-    Row((422,), None, Outcome.REFUSED, "bad-field"),
-    Row(_OTHER_4XX, None, Outcome.REFUSED, "refused"),
-    Row((503,), CAPACITY, Outcome.REFUSED_FOR_NOW, "at-capacity"),
-    Row((503,), None, Outcome.REFUSED_FOR_NOW, "unavailable"),
-    Row(_TLS_TO_ORIGIN, None, Outcome.REFUSED_FOR_NOW, "unavailable"),
-    Row((504, 522, 524), None, Outcome.AMBIGUOUS, "server-timeout"),
-    Row(_SERVER, None, Outcome.AMBIGUOUS, "server-error"),
-    Row(_ANY, None, Outcome.AMBIGUOUS, "odd-status"),
+    ReplyRule(_OTHER_2XX, None, Outcome.AMBIGUOUS, "no-request-id"),
+    ReplyRule(_REDIRECT, None, Outcome.REFUSED_FOR_NOW, "redirected"),  # not followed: the key must not leave
+    ReplyRule((402,), None, Outcome.ACCOUNT, "credits-gone", _CREDITS),
+    ReplyRule((429,), RATE, Outcome.REFUSED_FOR_NOW, "rate-limited"),
+    ReplyRule(_SAFETY_AS, SAFETY, Outcome.REFUSED, "safety"),
+    ReplyRule((403, 429), CREDITS, Outcome.ACCOUNT, "credits-gone", _CREDITS),
+    ReplyRule((429,), CAPACITY, Outcome.REFUSED_FOR_NOW, "at-capacity"),
+    ReplyRule((429,), None, Outcome.REFUSED_FOR_NOW, "rate-limited"),
+    ReplyRule((401,), None, Outcome.ACCOUNT, "key-refused", _KEY),
+    ReplyRule((400, 403), KEY, Outcome.ACCOUNT, "key-refused", _KEY),
+    ReplyRule((400, 403), BLOCKED, Outcome.ACCOUNT, "team-blocked", _KEY),
+    ReplyRule((403,), None, Outcome.ACCOUNT, "no-permission", _KEY),
+    ReplyRule((400,), MODEL_GONE, Outcome.ACCOUNT, "model-gone", _MODEL),
+    ReplyRule((404,), MODEL, Outcome.ACCOUNT, "model-gone", _MODEL),
+    ReplyRule((400,), None, Outcome.REFUSED, "bad-request"),
+    ReplyRule((404,), None, Outcome.REFUSED, "not-found"),
+    ReplyRule((405,), None, Outcome.REFUSED, "wrong-method"),
+    ReplyRule((408,), None, Outcome.AMBIGUOUS, "server-timeout"),
+    ReplyRule((410,), None, Outcome.REFUSED, "feature-removed"),
+    ReplyRule((413,), None, Outcome.REFUSED, "request-too-large"),
+    ReplyRule((415,), None, Outcome.REFUSED, "wrong-content-type"),
+    ReplyRule((422,), None, Outcome.REFUSED, "bad-field"),
+    ReplyRule(_OTHER_4XX, None, Outcome.REFUSED, "refused"),
+    ReplyRule((503,), CAPACITY, Outcome.REFUSED_FOR_NOW, "at-capacity"),
+    ReplyRule((503,), None, Outcome.REFUSED_FOR_NOW, "unavailable"),
+    ReplyRule(_TLS_TO_ORIGIN, None, Outcome.REFUSED_FOR_NOW, "unavailable"),
+    ReplyRule((504, 522, 524), None, Outcome.AMBIGUOUS, "server-timeout"),
+    ReplyRule(_SERVER, None, Outcome.AMBIGUOUS, "server-error"),
+    ReplyRule(_ANY, None, Outcome.AMBIGUOUS, "odd-status"),
 )
 
 # A fetch may be repeated for free, so everything but a clear loss of the answer is LATER.
 FETCH: Final = (
-    Row((200,), None, Outcome.READY, "ready"),  # stored before it is parsed
-    Row((202,), None, Outcome.NOT_READY, "not-ready"),
-    Row(_OTHER_2XX, None, Outcome.LATER, "odd-status"),
-    Row(_REDIRECT, None, Outcome.LATER, "redirected"),
-    Row((401,), None, Outcome.ACCOUNT, "key-refused", _KEY),
-    Row((402,), None, Outcome.ACCOUNT, "credits-gone", _CREDITS),
-    Row((429,), RATE, Outcome.LATER, "rate-limited"),
-    Row(_SAFETY_AS, SAFETY, Outcome.GENERATION_FAILED, "safety"),
-    Row((403, 429), CREDITS, Outcome.ACCOUNT, "credits-gone", _CREDITS),
-    Row((429,), CAPACITY, Outcome.LATER, "at-capacity"),
-    Row((429,), None, Outcome.LATER, "rate-limited"),
-    Row((400, 403), KEY, Outcome.ACCOUNT, "key-refused", _KEY),
-    Row((400, 403), BLOCKED, Outcome.ACCOUNT, "team-blocked", _KEY),
-    Row((403,), None, Outcome.ACCOUNT, "no-permission", _KEY),
-    Row(range(400, 600), FAILED, Outcome.GENERATION_FAILED, "generation-failed"),
-    Row((400, 422), None, Outcome.GONE, "invalid-id"),
-    Row((404, 410), None, Outcome.GONE, "result-gone"),
-    Row((408,), None, Outcome.LATER, "server-timeout"),
-    Row(_OTHER_4XX, None, Outcome.LATER, "odd-status"),
-    Row((503,), None, Outcome.LATER, "unavailable"),
-    Row((504, 522, 524), None, Outcome.LATER, "server-timeout"),
-    Row(_SERVER, None, Outcome.LATER, "server-error"),
-    Row(_ANY, None, Outcome.LATER, "odd-status"),
+    ReplyRule((200,), None, Outcome.READY, "ready"),  # stored before it is parsed
+    ReplyRule((202,), None, Outcome.NOT_READY, "not-ready"),
+    ReplyRule(_OTHER_2XX, None, Outcome.LATER, "odd-status"),
+    ReplyRule(_REDIRECT, None, Outcome.LATER, "redirected"),
+    ReplyRule((401,), None, Outcome.ACCOUNT, "key-refused", _KEY),
+    ReplyRule((402,), None, Outcome.ACCOUNT, "credits-gone", _CREDITS),
+    ReplyRule((429,), RATE, Outcome.LATER, "rate-limited"),
+    ReplyRule(_SAFETY_AS, SAFETY, Outcome.GENERATION_FAILED, "safety"),
+    ReplyRule((403, 429), CREDITS, Outcome.ACCOUNT, "credits-gone", _CREDITS),
+    ReplyRule((429,), CAPACITY, Outcome.LATER, "at-capacity"),
+    ReplyRule((429,), None, Outcome.LATER, "rate-limited"),
+    ReplyRule((400, 403), KEY, Outcome.ACCOUNT, "key-refused", _KEY),
+    ReplyRule((400, 403), BLOCKED, Outcome.ACCOUNT, "team-blocked", _KEY),
+    ReplyRule((403,), None, Outcome.ACCOUNT, "no-permission", _KEY),
+    ReplyRule(range(400, 600), FAILED, Outcome.GENERATION_FAILED, "generation-failed"),
+    ReplyRule((400, 422), None, Outcome.GONE, "invalid-id"),
+    ReplyRule((404, 410), None, Outcome.GONE, "result-gone"),
+    ReplyRule((408,), None, Outcome.LATER, "server-timeout"),
+    ReplyRule(_OTHER_4XX, None, Outcome.LATER, "odd-status"),
+    ReplyRule((503,), None, Outcome.LATER, "unavailable"),
+    ReplyRule((504, 522, 524), None, Outcome.LATER, "server-timeout"),
+    ReplyRule(_SERVER, None, Outcome.LATER, "server-error"),
+    ReplyRule(_ANY, None, Outcome.LATER, "odd-status"),
 )

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from runner.rules.findings import Finding, Remark, is_refused
-from runner.rules.forms import bytes_of, draft_of, placed
+from runner.rules.diagnostics import Diagnostic, Problem, has_refusal
 from runner.rules.json_faults import column_of
-from runner.rules.lint import judge
-from runner.rules.strict_json import parse_line
+from runner.rules.parse_line import body_and_metadata, parse_line, with_line_path
+from runner.rules.strict_json import parse_object
+from runner.rules.validate import validate
 
 if TYPE_CHECKING:
-    from runner.rules.outputs import Outputs
+    from runner.rules.output_estimate import OutputRange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,29 +42,29 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     conv_id: str | None  # equal for prompts with the same model, tools, schema and system messages
     prompt_tokens_estimate: int  # with images and the model's overhead
     max_output_tokens: int | None  # what the job sets, without reasoning
-    outputs: Outputs  # assumed output, with reasoning
+    outputs: OutputRange  # assumed output, with reasoning
     is_priority: bool  # asks for the priority service tier
 
 
-def read_request(raw: bytes, line: int, defaults: Defaults) -> tuple[Request | None, list[Finding]]:
+def read_request(raw: bytes, line: int, defaults: Defaults) -> tuple[Request | None, list[Diagnostic]]:
     """Parse and validate one line; `line` is its number in the file.
 
     Return the request and its warnings, or None and at least one refusal. Never raises.
     """
-    value = parse_line(raw)
-    if isinstance(value, Remark):
-        return None, [value.on(line)]
-    parsed = draft_of(value, line, defaults.model)
-    if is_refused(parsed.remarks):
-        return None, _diagnostics(raw, line, parsed.remarks)
-    validation = judge(parsed.body, defaults.tpm)
-    diagnostics: list[Finding] = []
-    if parsed.remarks or validation.remarks:
-        problems = [*parsed.remarks, *(placed(problem, parsed) for problem in validation.remarks)]
+    value = parse_object(raw)
+    if isinstance(value, Problem):
+        return None, [value.at_line(line)]
+    parsed = parse_line(value, line, defaults.model)
+    if has_refusal(parsed.problems):
+        return None, _diagnostics(raw, line, parsed.problems)
+    validation = validate(parsed.body, defaults.tpm)
+    diagnostics: list[Diagnostic] = []
+    if parsed.problems or validation.problems:
+        problems = [*parsed.problems, *(with_line_path(problem, parsed) for problem in validation.problems)]
         diagnostics = _diagnostics(raw, line, problems)
     if validation.refused:
         return None, diagnostics
-    body, metadata = bytes_of(raw, parsed)
+    body, metadata = body_and_metadata(raw, parsed)
     return (
         Request(
             custom_id=parsed.custom_id,
@@ -86,9 +86,9 @@ def splice_deferred(body: bytes) -> bytes:
     return b"".join((b'{"deferred":true,', memoryview(body)[1:]))  # one copy: a body may have an image
 
 
-def _diagnostics(raw: bytes, line: int, problems: list[Remark]) -> list[Finding]:
+def _diagnostics(raw: bytes, line: int, problems: list[Problem]) -> list[Diagnostic]:
     """Place the problems on their line. Only refusals get a column: warnings may be on every line."""
     return [
-        problem.on(line, column_of(raw, problem.path) if problem.severity == "refused" else None)
+        problem.at_line(line, column_of(raw, problem.path) if problem.severity == "refused" else None)
         for problem in problems
     ]

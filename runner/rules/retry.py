@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal
 
-from runner.rules.reply_table import SUBMIT, TOLD_NOT_TO_RETRY, Outcome
+from runner.rules.reply_table import RETRY_FORBIDDEN, SUBMIT, Outcome
 from runner.rules.states import Event, JobState
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _MAYBE_PAID: Final = (Event.AMBIGUOUS, Event.LOST)  # the answer may exist and b
 _NOT_RETRYABLE: Final[Container[str]] = {
     *(row.code for row in SUBMIT if row.outcome is Outcome.REFUSED),
     "reply-too-large",
-    TOLD_NOT_TO_RETRY,
+    RETRY_FORBIDDEN,
 }
 
 
@@ -34,14 +34,14 @@ def backoff_s(n: int, rng_unit: float, retry_after_s: float | None = None) -> fl
     return rng_unit * min(BACKOFF_S_MAX, 2.0 ** min(max(n, 1) - 1, 10))
 
 
-def decide(
+def next_state(
     event: Event,
     *,
     attempts_spent: int,
     extras: int,
     max_attempts: int,
     on_ambiguous: OnAmbiguous,
-    again_helps: bool = True,
+    retry_helps: bool = True,
 ) -> JobState:
     """Return the next state of a job after an attempt without a usable answer: PENDING, FAILED or HELD.
 
@@ -51,15 +51,15 @@ def decide(
     generation is never held (the API reported its end).
     """
     if event in _MAYBE_PAID:
-        resend = on_ambiguous == "resubmit" and again_helps and extras < AUTOMATIC_EXTRAS_MAX
+        resend = on_ambiguous == "resubmit" and retry_helps and extras < AUTOMATIC_EXTRAS_MAX
         return JobState.PENDING if resend else JobState.HELD
-    if attempts_spent >= max_attempts or not again_helps:
+    if attempts_spent >= max_attempts or not retry_helps:
         return JobState.FAILED
     if extras < AUTOMATIC_EXTRAS_MAX:
         return JobState.PENDING
     return JobState.FAILED if event is Event.GENERATION_FAILED else JobState.HELD
 
 
-def retryable(code: str) -> bool:
+def is_retryable(code: str) -> bool:
     """Return whether the same job sent again could end differently; False for faults of the job itself."""
     return code not in _NOT_RETRYABLE

@@ -12,7 +12,7 @@ from typing import Any, Final
 import orjson
 
 from runner.rules import json_faults
-from runner.rules.findings import Remark
+from runner.rules.diagnostics import Problem
 from runner.rules.json_faults import DEPTH_MAX, DIGITS_MAX
 
 # A number has at most three runs of digits; with more than DIGITS_MAX digits, one run is at least this long.
@@ -21,7 +21,7 @@ _LARGE: Final = 1 << 20  # bytes; a line above it, with an image, is copied as l
 _DIGITS_AS_ZERO: Final = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x20 for byte in range(256))
 
 
-def parse_line(raw: bytes) -> dict[str, Any] | Remark:
+def parse_object(raw: bytes) -> dict[str, Any] | Problem:
     """Return the object of one line, or the problem that refuses it. Never raises.
 
     Integers beyond 64 bits become floats: the value is for validation only, the bytes are what is sent.
@@ -31,17 +31,17 @@ def parse_line(raw: bytes) -> dict[str, Any] | Remark:
     except orjson.JSONDecodeError:
         return _read_slowly(raw)
     if type(value) is not dict:
-        return json_faults.not_an_object(value)
+        return json_faults.not_object_problem(value)
     if _depth_at_most(raw, value) and _keys_differ(raw, value) and _numbers_end(raw):
         return value
     return _read_slowly(raw)
 
 
-def _read_slowly(raw: bytes) -> dict[str, Any] | Remark:
-    value = json_faults.read(raw)
-    if isinstance(value, (dict, Remark)):
+def _read_slowly(raw: bytes) -> dict[str, Any] | Problem:
+    value = json_faults.parse_exactly(raw)
+    if isinstance(value, (dict, Problem)):
         return value
-    return json_faults.not_an_object(value)
+    return json_faults.not_object_problem(value)
 
 
 def _depth_at_most(raw: bytes, value: object) -> bool:

@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from runner.rules.budget import used_ticks
-from runner.rules.completion import Flaw
+from runner.rules.chat_completion import Flaw
 from runner.rules.latency import percentile_s
 from runner.rules.money import usd
 from runner.rules.states import JobState

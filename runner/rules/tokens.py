@@ -16,7 +16,7 @@ MESSAGE_TOKENS: Final = 4  # role and separators
 IMAGE_TOKENS: Final = 1_792  # maximum of one image: (6 tiles of 448 x 448, and one more) x 256
 
 
-def expected(prompt_tokens: int, output_tokens_max: int | None) -> int:
+def expected_tokens(prompt_tokens: int, output_tokens_max: int | None) -> int:
     """Return the estimated total tokens of a request, before corrections learnt from the model's answers."""
     return prompt_tokens + min(output_tokens_max or OUTPUT_TOKENS_GUESS, OUTPUT_TOKENS_GUESS)
 

@@ -9,7 +9,7 @@ import pytest
 from http_server import response, sending, serving
 
 from runner.api import account, deferred
-from runner.api.xai import XAI
+from runner.api.client import XAIClient
 from runner.rules.reply import Reply
 from runner.settings import Settings, load
 
@@ -23,7 +23,7 @@ def test_a_request_is_submitted_and_its_result_fetched() -> None:
 
     async def story() -> None:
         async with serving(sending(response(b"{}"))) as requests:
-            api = XAI(settings(f"{requests.url}/v1"), connections=2)
+            api = XAIClient(settings(f"{requests.url}/v1"), connections=2)
             await deferred.submit(api, b'{"deferred":true}', "conv")
             await deferred.submit(api, b'{"deferred":true}')
             await deferred.fetch(api, "3f6c-1")
@@ -44,7 +44,7 @@ def test_a_request_id_is_one_segment_whatever_it_is(request_id: str) -> None:
 
     async def story() -> None:
         async with serving(sending(response(b"{}"))) as requests:
-            api = XAI(settings(f"{requests.url}/v1"), connections=2)
+            api = XAIClient(settings(f"{requests.url}/v1"), connections=2)
             await deferred.fetch(api, request_id)
             await api.close()
         path = requests[0].split(b" HTTP/1.1\r\n")[0].removeprefix(b"GET /v1/chat/deferred-completion/")
@@ -89,7 +89,7 @@ def test_the_information_about_the_key(answer: bytes, expected: tuple[str | None
 
     async def story() -> None:
         async with serving(sending(answer)) as requests:
-            api = XAI(settings(f"{requests.url}/v1"), connections=2)
+            api = XAIClient(settings(f"{requests.url}/v1"), connections=2)
             info = await account.api_key_info(api)
             await api.close()
         assert requests[0].startswith(b"GET /v1/api-key HTTP/1.1\r\n")
@@ -101,7 +101,7 @@ def test_the_information_about_the_key(answer: bytes, expected: tuple[str | None
 
 def test_the_name_of_a_key_does_not_reveal_it() -> None:
     """It is the same for any base URL, so that the limits are shared while the team is unknown."""
-    name = account.key_name(settings("https://api.x.ai/v1"))
-    assert name == account.key_name(settings("https://elsewhere.example"))
+    name = account.key_fingerprint(settings("https://api.x.ai/v1"))
+    assert name == account.key_fingerprint(settings("https://elsewhere.example"))
     assert "abcdef" not in name
-    assert account.key_name(settings("https://api.x.ai/v1", key="")) == "no-key"
+    assert account.key_fingerprint(settings("https://api.x.ai/v1", key="")) == "no-key"

@@ -17,17 +17,17 @@ from live import KEY, NO_LIMITS, Simulator
 
 from runner import settings
 from runner.api import deferred
-from runner.api.xai import XAI
-from runner.db import intake, jobs, leases, migrate, runs
+from runner.api.client import XAIClient
+from runner.db import job_moves, leases, migrate, new_jobs, runs
 from runner.db.counters import Deltas
 from runner.db.outcomes import Accepted
 from runner.db.results import Received
 from runner.db.session import Database
-from runner.engine import mark
-from runner.engine.collect import Collected, keep
-from runner.engine.settle import Policy, Subject, settle
-from runner.engine.spool import Answer, Spool, Taken
-from runner.intake.reading import Reading, Shaping
+from runner.engine import record_attempts
+from runner.engine.collect import CollectedAnswer, store_and_settle
+from runner.engine.settle import Policy, StoredAnswer, settle
+from runner.engine.spool import AcceptedRecord, AnswerRecord, Spool
+from runner.intake.job_file import JobFileReader, LoadFlags
 from runner.output.write import write_run
 from runner.rules import reply, request
 from runner.rules.estimate import Tally
@@ -35,7 +35,7 @@ from runner.rules.estimate import Tally
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.db.leases import Claimed, Leased
+    from runner.db.leases import ClaimedJob, LeasedJob
 
 TITLE: Final = (
     "Processor time of a job, step by step: microseconds of one core, SQLite, 64 jobs per transaction"
@@ -87,7 +87,7 @@ def measure(folder: Path) -> Iterator[Figure]:
 
 async def _by_hand(folder: Path, job_file: Path, url: str, steps: Steps) -> None:
     said = {"HOME": "/nowhere", "XAI_API_KEY": KEY, "XAI_BASE_URL": url}
-    api = XAI(settings.load(said, Path("/nowhere")), connections=8)
+    api = XAIClient(settings.load(said, Path("/nowhere")), connections=8)
     spool = Spool(folder / "spool", 1)
     with closing(Database(f"sqlite:///{folder}/budget.db")) as database:
         migrate.upgrade(database, None)
@@ -107,7 +107,7 @@ async def _by_hand(folder: Path, job_file: Path, url: str, steps: Steps) -> None
                     for job in leased
                 )
             )
-            ids = [str(reply.of_submit(each, now_s=0).request_id) for each in replies]
+            ids = [str(reply.classify_submit(each, now_s=0).request_id) for each in replies]
             steps.done("POST, and classify its reply")
             _accepted(database, spool, leased, ids, steps)
             with database.write() as connection:
@@ -133,46 +133,49 @@ def _load(database: Database, run_id: int, job_file: Path, steps: Steps) -> None
     steps.start()
     today = datetime.now(UTC).date()
     found = [
-        intake.NewJob(
+        new_jobs.NewJob(
             line=line.number, custom_id=each.custom_id, model=each.model,
             prompt_tokens=each.prompt_tokens_estimate, output_tokens_max=each.max_output_tokens,
             body=each.body, extra=each.metadata, conv_id=each.conv_id,
         )
-        for line, each in Reading(job_file, Shaping(), Tally(today)).requests()
+        for line, each in JobFileReader(job_file, LoadFlags(), Tally(today)).requests()
     ]  # fmt: skip
     steps.done("parse a line")
     with database.write() as connection:
-        intake.insert(connection, run_id, 0, found)
-        runs.loaded(connection, run_id, len(found))
+        new_jobs.insert(connection, run_id, 0, found)
+        runs.set_ready(connection, run_id, len(found))
     steps.done("insert a job")
 
 
 def _claimed(
     database: Database, run_id: int, now_ms: int, steps: Steps
-) -> tuple[list[Leased], dict[int, tuple[bytes, str | None]]]:
+) -> tuple[list[LeasedJob], dict[int, tuple[bytes, str | None]]]:
     with database.write() as connection:
         leased = leases.lease_pending(
-            connection, leases.Share(rows_max=GROUP, bytes_max=1 << 30),
+            connection, leases.LeaseLimits(rows_max=GROUP, bytes_max=1 << 30),
             run_id=run_id, worker=1, now_ms=now_ms, until_ms=now_ms + _BUSY_MS,
         )  # fmt: skip
     steps.done("lease")
     with database.write() as connection:
         deltas = Deltas(1)
-        marked = mark.mark(
-            connection, deltas, [mark.Wanted(job=job, reserve_ticks=1) for job in leased],
-            options=runs.RunOptions(), scouts=False, worker=1, now_ms=now_ms, until_ms=now_ms + _BUSY_MS,
+        marked = record_attempts.record_attempts(
+            connection, deltas, [record_attempts.AttemptToSend(job=job, reserve_ticks=1) for job in leased],
+            options=runs.RunOptions(), costs_unknown=False, worker=1,
+            now_ms=now_ms, until_ms=now_ms + _BUSY_MS,
         )  # fmt: skip
         deltas.write(connection)
     steps.done("record the attempt")
     return leased, marked.bodies
 
 
-def _accepted(database: Database, spool: Spool, leased: list[Leased], ids: list[str], steps: Steps) -> None:
+def _accepted(
+    database: Database, spool: Spool, leased: list[LeasedJob], ids: list[str], steps: Steps
+) -> None:
     now_ms = database.now_ms()
     for job, request_id in zip(leased, ids, strict=True):
-        spool.sent(job.lease.job_id, job.lease.attempt)
-        spool.taken(
-            Taken(
+        spool.append_sent(job.lease.job_id, job.lease.attempt)
+        spool.append_accepted(
+            AcceptedRecord(
                 job_id=job.lease.job_id, attempt=job.lease.attempt, sent_at_ms=now_ms,
                 accepted_at_ms=now_ms, request_id=request_id,
             )
@@ -186,17 +189,17 @@ def _accepted(database: Database, spool: Spool, leased: list[Leased], ids: list[
     ]
     with database.write() as connection:
         deltas = Deltas(1)
-        jobs.accepted(connection, rows, deltas)
+        job_moves.accepted(connection, rows, deltas)
         deltas.write(connection)
     steps.done("commit the request ids")
 
 
 def _kept(
-    database: Database, spool: Spool, due: list[Claimed], answers: list[bytes], now_ms: int, steps: Steps
+    database: Database, spool: Spool, due: list[ClaimedJob], answers: list[bytes], now_ms: int, steps: Steps
 ) -> None:
     for job, body in zip(due, answers, strict=True):
-        spool.answer(
-            Answer(
+        spool.append_answer(
+            AnswerRecord(
                 job_id=job.lease.job_id, attempt=job.lease.attempt, received_at_ms=now_ms,
                 request_id=job.request_id, body=body,
             )
@@ -204,7 +207,7 @@ def _kept(
     steps.done("spool: sent, accepted, answer")
     rows: list[Any] = []
     for job, body in zip(due, answers, strict=True):
-        subject = Subject(
+        subject = StoredAnswer(
             job_id=job.lease.job_id, attempt=job.lease.attempt, model=job.model,
             prompt_tokens=job.prompt_tokens, output_tokens_max=job.output_tokens_max, spent=job.spent,
             extras=job.extras, accepted_at_ms=job.accepted_at_ms,
@@ -214,11 +217,11 @@ def _kept(
             sha256="0" * 64, received_at_ms=now_ms,
         )  # fmt: skip
         judged = settle(subject, body, policy=Policy(), now_ms=now_ms)
-        rows.append(Collected(received=received, settled=judged))
+        rows.append(CollectedAnswer(received=received, settled=judged))
     steps.done("settle: read, classify, price")
     with database.write() as connection:
         deltas = Deltas(1)
-        keep(connection, rows, deltas)
+        store_and_settle(connection, rows, deltas)
         deltas.write(connection)
     steps.done("commit the answers")
 

@@ -13,7 +13,7 @@ from runner.db.counters import Deltas
 from runner.db.job_ids import job_id
 from runner.db.runs import RunOptions
 from runner.db.session import Database
-from runner.rules import outputs
+from runner.rules import output_estimate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -160,7 +160,11 @@ def _count(run_id: int, count: int) -> Deltas:
         ("model_jobs", _MODEL, 1),
         ("model_ticks", _MODEL, _TICKS),
         ("ticks", "reported", _TICKS),
-        (outputs.KIND, outputs.key_of(_MODEL, _TOKENS["completion"] + _TOKENS["reasoning"]), 1),
+        (
+            output_estimate.COUNTER_KIND,
+            output_estimate.counter_key(_MODEL, _TOKENS["completion"] + _TOKENS["reasoning"]),
+            1,
+        ),
         *(("tokens", word, n) for word, n in _TOKENS.items()),
     )
     for kind, key, each in told:

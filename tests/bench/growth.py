@@ -15,7 +15,7 @@ from commands import Memory
 from figures import Figure, spread
 from live import NO_LIMITS, Simulator, wait_until
 
-from runner.embedded.home import Home as StateFolder
+from runner.embedded.state_folder import StateFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,7 +133,7 @@ def _warmed(home: Home, warm: Path) -> Iterator[None]:
         for name in ("first", "second"):
             command = home.start("run", str(warm), "--new", "-o", f"{name}.jsonl", *NO_LIMITS)
             wait_until(lambda: len(home.pids("worker")) == world.WORKERS, "both workers have started")
-            watcher.shared()
+            watcher.acquire_shared()
             assert command.ended() == 0
         yield
     finally:

@@ -13,9 +13,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from runner.engine.submit import CHUNK_FIRST, CHUNK_MAX, MARKED_PER_CONNECTION
-from runner.limiter.learned import Tokens
-from runner.limiter.limiter import Caps, Limiter, Slot
+from runner.engine.submit import CHUNK_FIRST, CHUNK_MAX, UNREPLIED_PER_CONNECTION
+from runner.limiter.estimates import TokenRatio
+from runner.limiter.limiter import Limiter, RateLimits, Slot
 from runner.limiter.store import EPOCH_KEY, Store, script, state_and_log
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Case:
     def marked_max(self) -> int:
         """How many jobs of a process may be on their way."""
         at_once = self.rpm / 60 * self.round_trip_s / self.processes
-        return MARKED_PER_CONNECTION * max(CONNECTIONS_MIN, round(2 * at_once))
+        return UNREPLIED_PER_CONNECTION * max(CONNECTIONS_MIN, round(2 * at_once))
 
     @property
     def rps(self) -> int:
@@ -153,7 +153,7 @@ class World:
     referee: Referee
     chance: random.Random
     left: int
-    tokens: Tokens = field(default_factory=Tokens)
+    tokens: TokenRatio = field(default_factory=TokenRatio)
 
 
 class Client:
@@ -196,14 +196,14 @@ class Client:
         wanted = max(1, round(case.estimate * world.tokens.ratio)) if case.tpm else 1
         room = min(self._feed, case.marked_max - self._marked)
         grant = await self._limiter.reserve(
-            BUCKET, [wanted] * room, Caps(rpm=case.rpm, tpm=case.tpm), Caps(rpm=120, tpm=200_000)
+            BUCKET, [wanted] * room, RateLimits(rpm=case.rpm, tpm=case.tpm), RateLimits(rpm=120, tpm=200_000)
         )
-        if grant.again_s is None:
+        if grant.retry_after_s is None:
             self._chunk = min(CHUNK_MAX, self._chunk * 2)
         else:
             self._chunk = max(4, min(self._chunk, 4 * len(grant.slots)))
         if not grant.slots:
-            return max(grant.again_s or 0.0, 0.005)
+            return max(grant.retry_after_s or 0.0, 0.005)
         self._feed -= len(grant.slots)
         await asyncio.sleep(COMMIT_S)
         self._marked += len(grant.slots)

@@ -12,7 +12,7 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from runner.rules.polling import SCOUTS, Latency, hold_s, last_asked_s, next_poll_s
+from runner.rules.polling import PROBES, Latency, last_poll_age_s, next_poll_s, postpone_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +57,7 @@ class _Process:
     scouts: set[int] = field(default_factory=set)
 
     def is_scout(self, number: int) -> bool:
-        if len(self.scouts) < SCOUTS:
+        if len(self.scouts) < PROBES:
             self.scouts.add(number)
         return number in self.scouts
 
@@ -112,11 +112,11 @@ class World:
     def _claimed(self, its: _Process, number: int, age_s: float) -> float | None:
         """Hold a job that is due or ask for it; return when it is due again, None when it is fetched."""
         job, case = self.jobs[number], self._case
-        hold = hold_s(
+        hold = postpone_s(
             age_s,
             self._random.random(),
             latency=its.latency,
-            scout=its.is_scout(number),
+            is_probe=its.is_scout(number),
             charged=case.charged,
         )
         if hold > 0:
@@ -124,7 +124,7 @@ class World:
             return hold
         job.polls += 1
         ready = age_s >= job.ready_after
-        after_s = last_asked_s(age_s, job.polls, latency=its.latency, charged=case.charged)
+        after_s = last_poll_age_s(age_s, job.polls, latency=its.latency, charged=case.charged)
         its.learn(after_s, age_s, ready=ready)
         if ready:
             job.fetched_after = age_s
@@ -136,7 +136,7 @@ class World:
             age_s,
             self._random.random(),
             latency=its.latency,
-            scout=its.is_scout(number),
+            is_probe=its.is_scout(number),
             charged=self._case.charged,
         )
 

@@ -13,7 +13,7 @@ import pytest
 from by_hand import COST, Hand, received, settled
 from test_commands import Place
 
-from runner.db import jobs, runs
+from runner.db import job_moves, runs
 from runner.db.session import Database
 from runner.rules.states import Event, JobState
 
@@ -154,8 +154,8 @@ def test_earlier_runs_of_the_file_teach_what_answers_have(place: Place) -> None:
     cost = replace(COST, prompt_tokens=700, completion_tokens=40, total_tokens=1_000)
     for lease in hand.lease(40):
         hand.send(lease)
-        hand.do(jobs.stored, received(lease.job_id))
-        hand.do(jobs.settled, settled(lease.job_id, 1, Event.SUCCEEDED, JobState.SUCCEEDED, cost))
+        hand.do(job_moves.stored, received(lease.job_id))
+        hand.do(job_moves.settled, settled(lease.job_id, 1, Event.SUCCEEDED, JobState.SUCCEEDED, cost))
     before = hand.counts()
     found = told(place)
 

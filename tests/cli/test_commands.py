@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from by_hand import Hand, received, settled
 
-from runner.db import jobs, runs
+from runner.db import job_moves, runs
 from runner.db.session import Database
 from runner.rules.states import Event, JobState
 
@@ -56,8 +56,8 @@ class Place:
         hand = Hand(database, 1)
         (lease,) = hand.lease()
         hand.send(lease)
-        hand.do(jobs.stored, received(lease.job_id, body=ANSWER))
-        hand.do(jobs.settled, settled(lease.job_id, 1, Event.SUCCEEDED, JobState.SUCCEEDED))
+        hand.do(job_moves.stored, received(lease.job_id, body=ANSWER))
+        hand.do(job_moves.settled, settled(lease.job_id, 1, Event.SUCCEEDED, JobState.SUCCEEDED))
         hand.bring(JobState.FAILED)
         hand.bring(JobState.WAITING)
         database.close()

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from runner import __version__
 from runner.cli.main import ROWS, cli
 from runner.db.runs import RunOptions
-from runner.intake.reading import Shaping
+from runner.intake.job_file import LoadFlags
 
 NAMES = [row.name for row in ROWS]
 
@@ -115,7 +115,7 @@ def test_the_defaults_shown_are_those_in_force() -> None:
 
     for name in ("max_attempts", "on_ambiguous", "max_waiting"):
         assert getattr(RunOptions(), name) == run[name]
-    assert Shaping().model == run["model"] == load["model"]
+    assert LoadFlags().model == run["model"] == load["model"]
 
 
 @pytest.mark.parametrize("name", NAMES)

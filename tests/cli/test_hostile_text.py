@@ -11,12 +11,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from by_hand import CAUSE, COST, Hand, accepted, back, received, settled
+from by_hand import CAUSE, COST, Hand, accepted, received, requeue, settled
 from test_commands import Place
 from test_no_escapes import at_a_terminal
 
 from runner.cli.main import call
-from runner.db import events, jobs, runs
+from runner.db import events, job_moves, runs
 from runner.db.session import Database
 from runner.rules.states import Event, JobState
 
@@ -82,16 +82,18 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     for nth, text in enumerate(HOSTILE.values()):
         (lease,) = hand.lease()
         hand.send(lease)
-        hand.do(jobs.accepted, accepted(lease, request_id=f"{nth}{text}"))
+        hand.do(job_moves.accepted, accepted(lease, request_id=f"{nth}{text}"))
         body = answer(text)
-        hand.do(jobs.stored, received(lease.job_id, lease.attempt, body=body, request_id=f"{nth}{text}"))
+        hand.do(job_moves.stored, received(lease.job_id, lease.attempt, body=body, request_id=f"{nth}{text}"))
         cost = replace(COST, model=text, finish_reason=text[:32])
-        hand.do(jobs.settled, settled(lease.job_id, lease.attempt, Event.SUCCEEDED, JobState.SUCCEEDED, cost))
+        hand.do(
+            job_moves.settled, settled(lease.job_id, lease.attempt, Event.SUCCEEDED, JobState.SUCCEEDED, cost)
+        )
     for text in HOSTILE.values():
         (lease,) = hand.lease()
         hand.send(lease)
         cause = replace(CAUSE, code="safety", message=text)
-        hand.do(jobs.refused, replace(back(lease, JobState.FAILED), cause=cause))
+        hand.do(job_moves.refused, replace(requeue(lease, JobState.FAILED), cause=cause))
     with database.write() as connection:
         events.note(connection, 1, 1_800_000_000_000, events.WARNING, NAME)
         runs.wait(connection, 1, NAME, 1_800_000_000_000)

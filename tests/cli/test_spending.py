@@ -15,7 +15,7 @@ from runner.cli.render.progress import money_text
 from runner.cli.render.summary_table import summary_lines
 from runner.cli.session.budget import effective_budget, require_prices
 from runner.cli.session.run_state import read_live_object, read_snapshot, read_summary
-from runner.db import jobs, runs
+from runner.db import job_moves, runs
 from runner.db.runs import RunOptions
 from runner.rules.errors import UsageError
 from runner.rules.states import Event, JobState
@@ -40,7 +40,7 @@ def test_a_budget_is_kept_until_another_is_given(database: Database) -> None:
     assert effective_budget(database, run_id, 3) == 3
     for budget_ticks in (9 * USD, None):
         with database.write() as connection:
-            runs.change(connection, run_id, budget_ticks=budget_ticks)
+            runs.update_options(connection, run_id, budget_ticks=budget_ticks)
         assert kept() == budget_ticks
     assert read_snapshot(database, run_id).run.options.rpm == 7, "nothing else changes"
 
@@ -75,7 +75,7 @@ def test_used_and_reserved_are_shown(database: Database) -> None:
     hand = replace(new_run(database, 2, RunOptions(budget_ticks=20 * USD)), reserve_ticks=2 * USD)
     lease = hand.bring(JobState.STORED)
     hand.do(
-        jobs.settled,
+        job_moves.settled,
         settled(lease.job_id, 1, Event.SUCCEEDED, JobState.SUCCEEDED, replace(COST, ticks=3 * USD)),
     )
     hand.bring(JobState.WAITING)

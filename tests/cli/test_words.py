@@ -13,10 +13,10 @@ from runner.cli.render.ending_text import rerun_command
 from runner.cli.render.summary_table import summary_lines
 from runner.cli.render.text import warning_lines
 from runner.cli.session.throughput import RecentGrowth, ThroughputEstimator
+from runner.rules.diagnostics import Diagnostic
 from runner.rules.errors import UserError
-from runner.rules.exit_codes import ExitCode, of_run
+from runner.rules.exit_codes import ExitCode, run_exit_code
 from runner.rules.explain import explain
-from runner.rules.findings import Finding
 from runner.rules.states import RunState
 from runner.rules.summary import RunFacts, summarize
 
@@ -96,7 +96,7 @@ def test_an_exit_code_tells_how_a_run_stands(
     state: RunState, reason: str | None, failed: int, held: int, code: ExitCode
 ) -> None:
     """The table of the README."""
-    assert code == of_run(state, reason, failed=failed, held=held)
+    assert code == run_exit_code(state, reason, failed=failed, held=held)
 
 
 def test_exit_codes_are_frozen() -> None:
@@ -177,7 +177,7 @@ def test_an_error_is_a_block_and_hostile_text_is_text() -> None:
 def test_equal_warnings_are_told_once() -> None:
     """With the line they were first met on."""
     same = [
-        Finding(
+        Diagnostic(
             line=n,
             column=None,
             code="retired-model",

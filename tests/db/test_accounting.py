@@ -9,13 +9,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from by_hand import COST, NOW_MS, Hand, accepted, back, new_run, not_yet, received, settled
+from by_hand import COST, NOW_MS, Hand, accepted, new_run, poll_again, received, requeue, settled
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runner.db import by_user, collected, jobs, removal, runs
-from runner.db.by_user import Chosen
+from runner.db import job_moves, removal, result_costs, runs, user_moves
 from runner.db.job_ids import job_id
+from runner.db.user_moves import JobSelection
 from runner.output.write import run_summary
 from runner.rules.money import usd
 from runner.rules.states import Event, JobState
@@ -49,17 +49,17 @@ CLASSIFICATIONS: Final = (
     (Event.GENERATION_FAILED, S.FAILED),
 )
 ENDS_OF_POST: Final = (
-    (jobs.not_sent, S.PENDING),
-    (jobs.refused_for_now, S.PENDING),
-    (jobs.refused, S.FAILED),
-    (jobs.ambiguous, S.PENDING),
-    (jobs.ambiguous, S.HELD),
+    (job_moves.not_sent, S.PENDING),
+    (job_moves.refused_for_now, S.PENDING),
+    (job_moves.refused, S.FAILED),
+    (job_moves.ambiguous, S.PENDING),
+    (job_moves.ambiguous, S.HELD),
 )
 ENDS_OF_GET: Final = (
-    (jobs.lost, S.PENDING),
-    (jobs.lost, S.HELD),
-    (jobs.generation_failed, S.PENDING),
-    (jobs.generation_failed, S.FAILED),
+    (job_moves.lost, S.PENDING),
+    (job_moves.lost, S.HELD),
+    (job_moves.generation_failed, S.PENDING),
+    (job_moves.generation_failed, S.FAILED),
 )
 STEPS = st.lists(
     st.tuples(st.integers(0, JOBS - 1), st.integers(0, 14), st.sampled_from(COSTS), st.sampled_from([0, 9])),
@@ -101,27 +101,27 @@ class History:
         """Make one of the moves that a user asks for: retry, cancel or abandon."""
         run = self.hand.run_id
         if number == 12:
-            self.hand.within(lambda c, d: by_user.retry(c, run, Chosen(states=ENDED), NOW_MS, d))
+            self.hand.within(lambda c, d: user_moves.retry(c, run, JobSelection(states=ENDED), NOW_MS, d))
         elif number == 13:
-            self.hand.within(lambda c, d: by_user.cancel(c, run, NOW_MS, d))
+            self.hand.within(lambda c, d: user_moves.cancel(c, run, NOW_MS, d))
         else:
-            self.hand.within(lambda c, d: by_user.abandon(c, run, NOW_MS, d, lambda _: ticks))
+            self.hand.within(lambda c, d: user_moves.abandon(c, run, NOW_MS, d, lambda _: ticks))
 
     def _reply(self, lease: Lease, number: int, ticks: int) -> None:
         if number > len(ENDS_OF_POST):
-            self.hand.do(jobs.accepted, accepted(lease))
+            self.hand.do(job_moves.accepted, accepted(lease))
             return
         move, target = ENDS_OF_POST[number - 1]
-        self.hand.do(move, back(lease, target, ticks if move is jobs.ambiguous else 0))
+        self.hand.do(move, requeue(lease, target, ticks if move is job_moves.ambiguous else 0))
 
     def _fetch(self, lease: Lease, number: int, ticks: int) -> None:
         if number <= len(ENDS_OF_GET):
             move, target = ENDS_OF_GET[number - 1]
-            self.hand.do(move, back(lease, target, ticks))
+            self.hand.do(move, requeue(lease, target, ticks))
         elif number == 5:
-            self.hand.do(jobs.not_ready, not_yet(lease))
+            self.hand.do(job_moves.not_ready, poll_again(lease))
         else:
-            self.hand.do(jobs.stored, received(lease.job_id, lease.attempt))
+            self.hand.do(job_moves.stored, received(lease.job_id, lease.attempt))
 
     def _late_result(self, row: Row[Any], cost: Cost) -> None:
         """Deliver the result of the job's first attempt that was given up without one."""
@@ -129,16 +129,16 @@ class History:
         for a in given_up[:1]:
             lease = self.leases[row.id, a.attempt]
             if a.request_id is None:
-                self.hand.do(jobs.accepted, accepted(lease))
-            if not self.hand.do(jobs.stored, received(row.id, a.attempt)):
+                self.hand.do(job_moves.accepted, accepted(lease))
+            if not self.hand.do(job_moves.stored, received(row.id, a.attempt)):
                 self._count_late_result(settled(row.id, a.attempt, *CLASSIFICATIONS[0], cost))
 
     def _count_late_result(self, row: Settled) -> None:
-        self.hand.within(lambda c, d: collected.came_late(c, [row], d))
+        self.hand.within(lambda c, d: result_costs.count_late_results(c, [row], d))
 
     def _settle(self, row: Row[Any], classification: tuple[Event, JobState], cost: Cost) -> None:
         (attempt,) = self._attempts(f"job_id = {row.id} AND attempt = {row.answered_by}")
-        moved = self.hand.do(jobs.settled, settled(row.id, row.answered_by, *classification, cost))
+        moved = self.hand.do(job_moves.settled, settled(row.id, row.answered_by, *classification, cost))
         self.late += bool(moved) and attempt.outcome in GIVEN_UP
 
     def _remember(self, found: list[Lease]) -> None:

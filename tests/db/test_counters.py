@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from by_hand import COST, NOW_MS, Hand, accepted, back, new_run, not_yet, received, settled
+from by_hand import COST, NOW_MS, Hand, accepted, new_run, poll_again, received, requeue, settled
 from sqlalchemy import text
 
-from runner.db import counters, jobs
+from runner.db import counters, job_moves
 from runner.db.counters import SHARDS, Deltas
 from runner.rules.states import Event, JobState
 
@@ -48,30 +48,33 @@ class Walk:
         if lease := self._any_lease():
             chosen = self.random.randrange(6)
             if chosen < 3:
-                self.hand.do(jobs.accepted, accepted(lease))
+                self.hand.do(job_moves.accepted, accepted(lease))
             elif chosen == 3:
                 self.hand.do(
-                    self.random.choice([jobs.not_sent, jobs.refused_for_now]), back(lease, S.PENDING)
+                    self.random.choice([job_moves.not_sent, job_moves.refused_for_now]),
+                    requeue(lease, S.PENDING),
                 )
             elif chosen == 4:
-                self.hand.do(jobs.refused, back(lease, S.FAILED))
+                self.hand.do(job_moves.refused, requeue(lease, S.FAILED))
             else:
                 target = self.random.choice([S.PENDING, S.HELD])
-                self._count_extra(Event.AMBIGUOUS, len(self.hand.do(jobs.ambiguous, back(lease, target, 9))))
+                self._count_extra(
+                    Event.AMBIGUOUS, len(self.hand.do(job_moves.ambiguous, requeue(lease, target, 9)))
+                )
 
     def _end_get(self) -> None:
         if lease := self._any_lease():
             chosen = self.random.randrange(5)
             if chosen == 0:
-                self.hand.do(jobs.not_ready, not_yet(lease))
+                self.hand.do(job_moves.not_ready, poll_again(lease))
             elif chosen == 1:
                 target = self.random.choice([S.PENDING, S.HELD])
-                self._count_extra(Event.LOST, len(self.hand.do(jobs.lost, back(lease, target, 9))))
+                self._count_extra(Event.LOST, len(self.hand.do(job_moves.lost, requeue(lease, target, 9))))
             else:
                 self._keep(lease)
 
     def _keep(self, lease: Lease) -> None:
-        self.hand.do(jobs.stored, received(lease.job_id, lease.attempt))
+        self.hand.do(job_moves.stored, received(lease.job_id, lease.attempt))
         event, target = self.random.choice(
             [
                 (Event.SUCCEEDED, S.SUCCEEDED),
@@ -80,7 +83,7 @@ class Walk:
             ]
         )
         cost = self.random.choice([COST, UNKNOWN])
-        moved = self.hand.do(jobs.settled, settled(lease.job_id, lease.attempt, event, target, cost))
+        moved = self.hand.do(job_moves.settled, settled(lease.job_id, lease.attempt, event, target, cost))
         self.extras["extra", Event.UNUSABLE] += len(moved) if event is Event.UNUSABLE else 0
 
     def _count_extra(self, event: Event, moved: int) -> None:
@@ -149,6 +152,6 @@ def test_open_jobs_are_those_that_move_by_themselves(database: Database) -> None
             hand.change(lease.job_id, f"due_at_ms = {NOW_MS * 2}")
 
     with database.read() as connection:
-        assert counters.open_jobs(connection, hand.run_id) == 5
-        found = counters.states(counters.read(connection, hand.run_id))
+        assert counters.count_open_jobs(connection, hand.run_id) == 5
+        found = counters.jobs_by_state(counters.read(connection, hand.run_id))
     assert found == dict.fromkeys(JobState, 1)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from by_hand import CAUSE, NOW_MS, accepted, back, new_run, not_yet, received, settled
+from by_hand import CAUSE, NOW_MS, accepted, new_run, poll_again, received, requeue, settled
 
-from runner.db import jobs, outcomes
+from runner.db import job_moves, outcomes
 from runner.db.counters import Deltas
 from runner.db.leases import Lease
 from runner.rules.errors import Bug
@@ -33,31 +33,31 @@ class MoveCase:
 
 
 def _requeue_case(event: Event, move: Callable[..., set[int]], target: JobState) -> MoveCase:
-    return MoveCase(event, target, move, lambda lease: back(lease, target))
+    return MoveCase(event, target, move, lambda lease: requeue(lease, target))
 
 
 def _settled_case(event: Event, target: JobState) -> MoveCase:
-    return MoveCase(event, target, jobs.settled, lambda lease: settled(lease.job_id, 1, event, target))
+    return MoveCase(event, target, job_moves.settled, lambda lease: settled(lease.job_id, 1, event, target))
 
 
 MOVE_CASES = (
-    MoveCase(Event.ACCEPTED, S.WAITING, jobs.accepted, accepted),
-    _requeue_case(Event.NOT_SENT, jobs.not_sent, S.PENDING),
-    _requeue_case(Event.REFUSED_FOR_NOW, jobs.refused_for_now, S.PENDING),
-    _requeue_case(Event.REFUSED, jobs.refused, S.FAILED),
-    _requeue_case(Event.AMBIGUOUS, jobs.ambiguous, S.PENDING),
-    _requeue_case(Event.AMBIGUOUS, jobs.ambiguous, S.HELD),
-    MoveCase(Event.NOT_READY, S.WAITING, jobs.not_ready, not_yet),
-    MoveCase(Event.LATER, S.WAITING, jobs.later, not_yet),
-    MoveCase(Event.STORED, S.STORED, jobs.stored, lambda lease: received(lease.job_id, 9)),
+    MoveCase(Event.ACCEPTED, S.WAITING, job_moves.accepted, accepted),
+    _requeue_case(Event.NOT_SENT, job_moves.not_sent, S.PENDING),
+    _requeue_case(Event.REFUSED_FOR_NOW, job_moves.refused_for_now, S.PENDING),
+    _requeue_case(Event.REFUSED, job_moves.refused, S.FAILED),
+    _requeue_case(Event.AMBIGUOUS, job_moves.ambiguous, S.PENDING),
+    _requeue_case(Event.AMBIGUOUS, job_moves.ambiguous, S.HELD),
+    MoveCase(Event.NOT_READY, S.WAITING, job_moves.not_ready, poll_again),
+    MoveCase(Event.LATER, S.WAITING, job_moves.later, poll_again),
+    MoveCase(Event.STORED, S.STORED, job_moves.stored, lambda lease: received(lease.job_id, 9)),
     _settled_case(Event.SUCCEEDED, S.SUCCEEDED),
     _settled_case(Event.UNUSABLE, S.PENDING),
     _settled_case(Event.UNUSABLE, S.FAILED),
     _settled_case(Event.UNUSABLE, S.HELD),
-    _requeue_case(Event.LOST, jobs.lost, S.PENDING),
-    _requeue_case(Event.LOST, jobs.lost, S.HELD),
-    _requeue_case(Event.GENERATION_FAILED, jobs.generation_failed, S.PENDING),
-    _requeue_case(Event.GENERATION_FAILED, jobs.generation_failed, S.FAILED),
+    _requeue_case(Event.LOST, job_moves.lost, S.PENDING),
+    _requeue_case(Event.LOST, job_moves.lost, S.HELD),
+    _requeue_case(Event.GENERATION_FAILED, job_moves.generation_failed, S.PENDING),
+    _requeue_case(Event.GENERATION_FAILED, job_moves.generation_failed, S.FAILED),
 )
 
 
@@ -133,7 +133,7 @@ def test_a_move_to_a_state_the_table_does_not_name_is_a_bug(database: Database) 
     lease = hand.bring(S.SUBMITTING)
 
     with pytest.raises(Bug):
-        hand.do(jobs.refused, back(lease, S.PENDING))
+        hand.do(job_moves.refused, requeue(lease, S.PENDING))
 
     assert hand.state(lease.job_id) is S.SUBMITTING
 
@@ -148,7 +148,7 @@ def test_many_rows_move_in_one_call(database: Database) -> None:
         accepted(Lease(job_id=x.job_id, gen=x.gen - (x.job_id in stale), attempt=x.attempt)) for x in leases
     ]
 
-    moved = hand.do(jobs.accepted, *rows)
+    moved = hand.do(job_moves.accepted, *rows)
 
     assert moved == {lease.job_id for lease in leases} - stale
     assert hand.count("state", "waiting") == len(moved)
@@ -158,17 +158,17 @@ def test_many_rows_move_in_one_call(database: Database) -> None:
 def test_the_history_has_each_attempt(database: Database) -> None:
     """Refused for now, ambiguous, unusable and at last succeeded: four attempts, four outcomes."""
     hand = new_run(database, 1)
-    for move, ticks in ((jobs.refused_for_now, 0), (jobs.ambiguous, 77)):
+    for move, ticks in ((job_moves.refused_for_now, 0), (job_moves.ambiguous, 77)):
         (lease,) = hand.lease()
         hand.send(lease)
-        hand.do(move, back(lease, S.PENDING, possible_ticks=ticks))
+        hand.do(move, requeue(lease, S.PENDING, possible_ticks=ticks))
     for event, target in ((Event.UNUSABLE, S.PENDING), (Event.SUCCEEDED, S.SUCCEEDED)):
         (lease,) = hand.lease()
         hand.send(lease)
-        hand.do(jobs.accepted, accepted(lease))
+        hand.do(job_moves.accepted, accepted(lease))
         (claimed,) = hand.claim()
-        hand.do(jobs.stored, received(lease.job_id, claimed.lease.attempt))
-        hand.do(jobs.settled, settled(lease.job_id, claimed.lease.attempt, event, target))
+        hand.do(job_moves.stored, received(lease.job_id, claimed.lease.attempt))
+        hand.do(job_moves.settled, settled(lease.job_id, claimed.lease.attempt, event, target))
 
     history = hand.history(lease.job_id)
 
@@ -191,9 +191,9 @@ def test_an_answer_is_kept_once_a_request_id(database: Database) -> None:
     hand = new_run(database, 2)
     first, second = hand.bring(S.WAITING), hand.bring(S.WAITING)
 
-    assert hand.do(jobs.stored, received(first.job_id, body=b"first", request_id="x")) == {first.job_id}
-    assert hand.do(jobs.stored, received(first.job_id, body=b"again", request_id="x")) == set()
-    assert hand.do(jobs.stored, received(second.job_id, body=b"twin", request_id="x")) == set()
+    assert hand.do(job_moves.stored, received(first.job_id, body=b"first", request_id="x")) == {first.job_id}
+    assert hand.do(job_moves.stored, received(first.job_id, body=b"again", request_id="x")) == set()
+    assert hand.do(job_moves.stored, received(second.job_id, body=b"twin", request_id="x")) == set()
 
     assert [bytes(r.body) for r in hand.rows("SELECT body FROM results")] == [b"first"]
     assert hand.state(second.job_id) is S.WAITING, "a job without bytes is not stored"
@@ -203,11 +203,11 @@ def test_an_answer_judged_before_does_not_come_back(database: Database) -> None:
     """An old spool that is read again neither takes a job from its next attempt nor counts twice."""
     hand = new_run(database, 1)
     lease = hand.bring(S.STORED)
-    hand.do(jobs.settled, settled(lease.job_id, 1, Event.UNUSABLE, S.PENDING))
+    hand.do(job_moves.settled, settled(lease.job_id, 1, Event.UNUSABLE, S.PENDING))
     again = hand.bring(S.WAITING)
     counts = hand.counts()
 
-    assert hand.do(jobs.stored, received(lease.job_id, 1)) == set()
+    assert hand.do(job_moves.stored, received(lease.job_id, 1)) == set()
 
     assert again.attempt == 2
     assert hand.state(lease.job_id) is S.WAITING
@@ -218,21 +218,23 @@ def test_a_late_settlement_of_an_earlier_answer_moves_nothing(database: Database
     """A delayed process must not end a job by a result that was settled and replaced."""
     hand = new_run(database, 1)
     lease = hand.bring(S.STORED)
-    hand.do(jobs.settled, settled(lease.job_id, 1, Event.UNUSABLE, S.PENDING))
+    hand.do(job_moves.settled, settled(lease.job_id, 1, Event.UNUSABLE, S.PENDING))
     hand.bring(S.STORED)
 
-    assert hand.do(jobs.settled, settled(lease.job_id, 1, Event.UNUSABLE, S.FAILED)) == set()
-    assert hand.do(jobs.settled, settled(lease.job_id, 2, Event.SUCCEEDED, S.SUCCEEDED)) == {lease.job_id}
+    assert hand.do(job_moves.settled, settled(lease.job_id, 1, Event.UNUSABLE, S.FAILED)) == set()
+    assert hand.do(job_moves.settled, settled(lease.job_id, 2, Event.SUCCEEDED, S.SUCCEEDED)) == {
+        lease.job_id
+    }
 
 
 def test_a_late_request_id_stays_in_the_history(database: Database) -> None:
     """The job has moved on, but the attempt was accepted: its id is stored, and counted once."""
     hand = new_run(database, 1)
     lease = hand.bring(S.SUBMITTING)
-    hand.do(jobs.ambiguous, back(lease, S.PENDING))
+    hand.do(job_moves.ambiguous, requeue(lease, S.PENDING))
 
-    assert hand.do(jobs.accepted, accepted(lease, "late")) == set()
-    assert hand.do(jobs.accepted, accepted(lease, "later")) == set()
+    assert hand.do(job_moves.accepted, accepted(lease, "late")) == set()
+    assert hand.do(job_moves.accepted, accepted(lease, "later")) == set()
 
     (attempt,) = hand.history(lease.job_id)
     assert (attempt.request_id, attempt.outcome) == ("late", "ambiguous")
@@ -245,9 +247,9 @@ def test_a_message_with_nul_is_written(database: Database) -> None:
     hand = new_run(database, 1)
     lease = hand.bring(S.SUBMITTING)
     cause = outcomes.Cause(code="some", message="a\0b", http_status=500)
-    row = outcomes.Back(lease=lease, target=S.PENDING, due_at_ms=0, at_ms=0, cause=cause)
+    row = outcomes.Requeue(lease=lease, target=S.PENDING, due_at_ms=0, at_ms=0, cause=cause)
 
-    assert hand.do(jobs.ambiguous, row) == {lease.job_id}
+    assert hand.do(job_moves.ambiguous, row) == {lease.job_id}
     assert hand.history(lease.job_id)[0].error_message == "a\ufffdb"
 
 
@@ -256,7 +258,7 @@ def test_a_failed_generation_is_an_extra_only_where_it_goes_again(database: Data
     hand = new_run(database, 2)
     for target in (S.PENDING, S.FAILED):
         lease = hand.bring(S.COLLECTING)
-        hand.do(jobs.generation_failed, back(lease, target, possible_ticks=5))
+        hand.do(job_moves.generation_failed, requeue(lease, target, possible_ticks=5))
         hand.change(lease.job_id, f"due_at_ms = {NOW_MS * 2}")
 
     assert hand.count("extra", "generation_failed") == 1
@@ -273,11 +275,11 @@ def test_an_answer_stored_and_settled_in_one_move_ends_its_job(database: Databas
         answer = received(lease.job_id, lease.attempt)
         settlement = settled(lease.job_id, lease.attempt, Event.SUCCEEDED, S.SUCCEEDED)
         if hand is in_two:
-            hand.do(jobs.stored, answer)
-            hand.do(jobs.settled, settlement)
+            hand.do(job_moves.stored, answer)
+            hand.do(job_moves.settled, settlement)
             continue
-        assert hand.do(jobs.answered, (answer, settlement)) == {(lease.job_id, lease.attempt)}
-        assert hand.do(jobs.answered, (answer, settlement)) == set()
+        assert hand.do(job_moves.stored_and_settled, (answer, settlement)) == {(lease.job_id, lease.attempt)}
+        assert hand.do(job_moves.stored_and_settled, (answer, settlement)) == set()
         assert hand.state(lease.job_id) is S.SUCCEEDED
 
     assert at_once.counts() == in_two.counts()
@@ -287,7 +289,7 @@ def test_of_two_answers_to_one_job_the_first_ends_it(database: Database) -> None
     """Both are stored; the second is not counted as an end."""
     hand = new_run(database, 1)
     lease = hand.bring(S.SUBMITTING)
-    hand.do(jobs.ambiguous, back(lease, S.PENDING))
+    hand.do(job_moves.ambiguous, requeue(lease, S.PENDING))
     again = hand.bring(S.COLLECTING)
     pairs = [
         (received(again.job_id, attempt), settled(again.job_id, attempt, Event.SUCCEEDED, S.SUCCEEDED))
@@ -295,7 +297,7 @@ def test_of_two_answers_to_one_job_the_first_ends_it(database: Database) -> None
     ]
     with database.write() as connection:
         deltas = Deltas(0)
-        moved = jobs.answered(connection, pairs, deltas)
+        moved = job_moves.stored_and_settled(connection, pairs, deltas)
         deltas.write(connection)
 
     assert moved == {(again.job_id, 1)}

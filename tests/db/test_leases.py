@@ -7,9 +7,9 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from by_hand import LEASE_MS, NOW_MS, accepted, back, first_job, new_job, new_run
+from by_hand import LEASE_MS, NOW_MS, accepted, first_job, new_job, new_run, requeue
 
-from runner.db import intake, jobs, leases, runs
+from runner.db import job_moves, leases, new_jobs, runs
 from runner.db.job_ids import job_id
 from runner.db.runs import RunOptions
 from runner.rules.states import JobState
@@ -17,11 +17,11 @@ from runner.rules.states import JobState
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runner.db.leases import Leased
+    from runner.db.leases import LeasedJob
     from runner.db.session import Database
 
 
-def ids(found: list[Leased]) -> list[str]:
+def ids(found: list[LeasedJob]) -> list[str]:
     """Return the ids of the jobs in their file, which `new_job` counts from 1."""
     return [f"r-{job.lease.job_id - job_id(job.lease.run_id, 0) + 1}" for job in found]
 
@@ -72,9 +72,9 @@ def test_jobs_without_extras_can_be_leased_alone(database: Database) -> None:
     hand = new_run(database, 3)
     (lease,) = hand.lease()
     hand.send(lease)
-    hand.do(jobs.ambiguous, back(lease, JobState.PENDING))
+    hand.do(job_moves.ambiguous, requeue(lease, JobState.PENDING))
 
-    assert ids(hand.leased(never_in_doubt=True)) == ["r-2", "r-3"]
+    assert ids(hand.leased(without_extras=True)) == ["r-2", "r-3"]
     assert ids(hand.leased()) == ["r-1"]
 
 
@@ -91,7 +91,7 @@ def test_a_chunk_is_bounded_by_bytes_but_never_empty(database: Database) -> None
             now_ms=0,
         )
         bodies = [b"x" * size for size in (40, 40, 40, 500, 10)]
-        intake.insert(connection, run_id, 0, [new_job(n, body) for n, body in enumerate(bodies, 1)])
+        new_jobs.insert(connection, run_id, 0, [new_job(n, body) for n, body in enumerate(bodies, 1)])
     hand = new_run(database, 1, identity="any")
     big = type(hand)(database, run_id)
 
@@ -119,7 +119,7 @@ def test_waiting_jobs_are_claimed_longest_due_first(database: Database) -> None:
     leased = hand.lease(4)
     hand.send(*leased)
     for lease, due in zip(leased, (30, 10, 20, 99), strict=True):
-        hand.do(jobs.accepted, accepted(lease, due_at_ms=NOW_MS + due))
+        hand.do(job_moves.accepted, accepted(lease, due_at_ms=NOW_MS + due))
 
     with database.read() as connection:
         assert leases.next_due_ms(connection) == NOW_MS + 10
@@ -141,11 +141,11 @@ def test_the_oldest_requests_can_be_claimed_alone(database: Database) -> None:
     for age_ms in (1_000, 80_000_000, 75_000_000):
         (leased,) = hand.lease()
         hand.send(leased)
-        hand.do(jobs.accepted, replace(accepted(leased), accepted_at_ms=NOW_MS - age_ms))
+        hand.do(job_moves.accepted, replace(accepted(leased), accepted_at_ms=NOW_MS - age_ms))
     hand.change(first_job(hand), f"due_at_ms = {NOW_MS - 9_000}")
 
-    def claim(before_ms: int | None) -> list[leases.Claimed]:
-        found: list[leases.Claimed] = hand.within(
+    def claim(before_ms: int | None) -> list[leases.ClaimedJob]:
+        found: list[leases.ClaimedJob] = hand.within(
             lambda connection, deltas: leases.claim_waiting(
                 connection,
                 worker=hand.worker,
@@ -167,7 +167,7 @@ def test_a_claim_knows_the_slot_of_its_attempt(database: Database) -> None:
     hand = new_run(database, 2)
     with_slot, without = hand.lease(2)
     hand.within(
-        lambda connection, deltas: jobs.send(
+        lambda connection, deltas: job_moves.send(
             connection,
             [with_slot, without],
             worker=hand.worker,
@@ -177,7 +177,7 @@ def test_a_claim_knows_the_slot_of_its_attempt(database: Database) -> None:
             slots={with_slot.job_id: "p-1:1:90", without.job_id: ""},
         )
     )
-    hand.do(jobs.accepted, accepted(with_slot), accepted(without))
+    hand.do(job_moves.accepted, accepted(with_slot), accepted(without))
 
     assert sorted(job.slot or "" for job in hand.claim(2)) == ["", "p-1:1:90"]
 

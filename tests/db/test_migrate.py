@@ -17,8 +17,8 @@ from schema_facts import differences
 
 from runner.db import migrate
 from runner.db.session import Database
-from runner.embedded import schema
-from runner.embedded.home import Home
+from runner.embedded import upgrade
+from runner.embedded.state_folder import StateFolder
 from runner.rules.errors import UsageError
 
 if TYPE_CHECKING:
@@ -168,19 +168,19 @@ def test_an_embedded_database_is_not_changed_under_an_engine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An engine of another version keeps the schema that it began with; without an engine it is upgraded."""
-    monkeypatch.setattr(schema, "_WAIT_S", 0.1)
-    home = Home(tmp_path)
+    monkeypatch.setattr(upgrade, "_WAIT_S", 0.1)
+    home = StateFolder(tmp_path)
     home.prepare()
     database = Database(f"sqlite:///{home.path / 'runner.db'}")
     engine = home.engine_lock()
-    engine.exclusive()
+    engine.acquire_exclusive()
     started_s = time.monotonic()
 
     with pytest.raises(UsageError, match="another version"):
-        schema.bring_up(home, database)
+        upgrade.upgrade_if_needed(home, database)
     assert time.monotonic() - started_s >= 0.1
     engine.release()
-    schema.bring_up(home, database)
+    upgrade.upgrade_if_needed(home, database)
 
     assert migrate.revision(database) == migrate.HEAD
     database.close()

@@ -67,7 +67,7 @@ def test_the_rows_to_remove_are_counted(database: Database) -> None:
     hand.bring(JobState.SUCCEEDED)
 
     with database.read() as connection:
-        assert removal.holds(connection, hand.run_id) == removal.Holds(jobs=4, answers=1)
+        assert removal.count_contents(connection, hand.run_id) == removal.RunContents(jobs=4, answers=1)
 
 
 @pytest.mark.parametrize(
@@ -92,13 +92,13 @@ def test_only_a_run_at_rest_is_removed(
     set_state(hand, state, finished_at_ms)
     with database.write() as connection:
         name = runs.all_runs(connection)[0].name
-        assert removal.at_rest(connection, hand.run_id) is may
+        assert removal.is_removable(connection, hand.run_id) is may
         assert removal.begin(connection, hand.run_id, state) is may
         found = runs.find(connection, hand.run_id)
         assert found is not None
         assert (found.state is RunState.REMOVING) is may
-        assert (runs.namesake(connection, name) is None) is may
-        assert (runs.newest(connection, "identity") is None) is may
+        assert (runs.find_by_name(connection, name) is None) is may
+        assert (runs.find_by_identity(connection, "identity") is None) is may
 
 
 @pytest.mark.parametrize(

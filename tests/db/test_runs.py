@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from by_hand import NOW_MS, back, first_job, new_run, received, settled
+from by_hand import NOW_MS, first_job, new_run, received, requeue, settled
 from sqlalchemy import text
 
-from runner.db import events, jobs, runs
+from runner.db import events, job_moves, runs
 from runner.db.runs import RunOptions
 from runner.rules.states import Event, JobState, PauseReason, RunState
 
@@ -53,8 +53,8 @@ def test_a_run_is_loading_until_it_is_loaded(database: Database) -> None:
     with database.write() as connection:
         run_id = begin(connection)
         before = runs.find(connection, run_id)
-        runs.loaded(connection, run_id, 12)
-        runs.loaded(connection, run_id, 13)
+        runs.set_ready(connection, run_id, 12)
+        runs.set_ready(connection, run_id, 13)
         after = runs.find(connection, run_id)
 
     assert before is not None
@@ -75,13 +75,13 @@ def test_repetitions_are_numbered_within_an_identity(database: Database) -> None
         assert [run.repetition for run in found if run] == [0, 1, 0]
         assert [run.id for run in runs.all_runs(connection)] == [other, second, first]
         for newest in (
-            runs.newest(connection, "same"),
-            runs.namesake(connection, "a"),
-            runs.of_path(connection, "/a"),
+            runs.find_by_identity(connection, "same"),
+            runs.find_by_name(connection, "a"),
+            runs.find_by_path(connection, "/a"),
         ):
             assert newest is not None
             assert newest.id == second
-        assert runs.newest(connection, "none") is None
+        assert runs.find_by_identity(connection, "none") is None
         assert runs.find(connection, 999) is None
 
 
@@ -90,10 +90,10 @@ def test_a_run_moves_between_its_states_with_an_event_each(database: Database) -
     hand = new_run(database, 1)
     with database.write() as connection:
         assert not runs.start(connection, hand.run_id, NOW_MS), "it runs already"
-        assert not runs.go_on(connection, hand.run_id, NOW_MS)
+        assert not runs.end_wait(connection, hand.run_id, NOW_MS)
         assert runs.wait(connection, hand.run_id, "no database\0", NOW_MS) is True
         assert not runs.wait(connection, hand.run_id, "again", NOW_MS)
-        assert runs.go_on(connection, hand.run_id, NOW_MS)
+        assert runs.end_wait(connection, hand.run_id, NOW_MS)
         assert runs.pause(connection, hand.run_id, PauseReason.KEY, "refused", NOW_MS)
         assert not runs.pause(connection, hand.run_id, PauseReason.USER, "second", NOW_MS)
         found = runs.find(connection, hand.run_id)
@@ -122,9 +122,9 @@ def test_a_run_finishes_when_nothing_moves_by_itself(database: Database) -> None
     last = hand.bring(JobState.COLLECTING)
 
     assert not finish(hand)
-    hand.do(jobs.stored, received(last.job_id))
+    hand.do(job_moves.stored, received(last.job_id))
     assert not finish(hand), "a stored result is not settled yet"
-    hand.do(jobs.settled, settled(last.job_id, 1, Event.UNUSABLE, JobState.FAILED))
+    hand.do(job_moves.settled, settled(last.job_id, 1, Event.UNUSABLE, JobState.FAILED))
     assert finish(hand)
     assert not finish(hand)
 
@@ -167,7 +167,7 @@ def test_a_lower_limit_than_before_pauses_too(database: Database) -> None:
     for _ in range(4):
         end_next(hand)
     with database.write() as connection:
-        runs.adopt(connection, hand.run_id, options=RunOptions(limit=2), output_path="/out")
+        runs.replace_options(connection, hand.run_id, options=RunOptions(limit=2), output_path="/out")
 
     finish(hand)
 
@@ -190,7 +190,7 @@ def test_a_finished_run_is_reopened_for_retried_jobs(database: Database) -> None
     """It becomes ready, and a start sends them; a run that has not ended does not move."""
     hand = new_run(database, 1)
     lease = hand.bring(JobState.SUBMITTING)
-    hand.do(jobs.refused, back(lease, JobState.FAILED))
+    hand.do(job_moves.refused, requeue(lease, JobState.FAILED))
     with database.write() as connection:
         runs.reopen(connection, hand.run_id, NOW_MS)
     assert finish(hand)

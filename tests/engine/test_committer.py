@@ -12,8 +12,8 @@ from by_hand import Hand, accepted, new_run, received
 from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 
-from runner.db import jobs
-from runner.engine.committer import Committer
+from runner.db import job_moves
+from runner.engine.group_commit import GroupCommit
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
@@ -27,13 +27,14 @@ if TYPE_CHECKING:
 
 async def written(hand: Hand, rows: list[Any]) -> list[Any]:
     """Hand all rows over at once, as `accepted`; return what each got."""
-    committer = Committer(hand.database, asyncio.get_running_loop(), shard=1)
+    group_commit = GroupCommit(hand.database, asyncio.get_running_loop(), shard=1)
     try:
         return await asyncio.gather(
-            *(committer.write(jobs.accepted, row.lease.job_id, row) for row in rows), return_exceptions=True
+            *(group_commit.write(job_moves.accepted, row.lease.job_id, row) for row in rows),
+            return_exceptions=True,
         )
     finally:
-        await asyncio.to_thread(committer.close)
+        await asyncio.to_thread(group_commit.close)
 
 
 def sent(hand: Hand, count: int) -> list[Any]:
@@ -73,17 +74,17 @@ def test_one_bad_row_does_not_take_the_others(database: Database) -> None:
     def picky(connection: Connection, some: Sequence[Any], deltas: Deltas) -> set[int]:
         if bad in some:
             raise ValueError("bad")
-        return jobs.accepted(connection, some, deltas)
+        return job_moves.accepted(connection, some, deltas)
 
     async def work() -> list[Any]:
-        committer = Committer(database, asyncio.get_running_loop(), shard=1)
+        group_commit = GroupCommit(database, asyncio.get_running_loop(), shard=1)
         mixed = [*rows[:6], bad, *rows[6:]]
-        writes = [committer.write(picky, getattr(r, "lease", rows[0].lease).job_id, r) for r in mixed]
-        asked = committer.ask(lambda connection, _: connection.execute(text("SELECT 42")).scalar_one())
+        writes = [group_commit.write(picky, getattr(r, "lease", rows[0].lease).job_id, r) for r in mixed]
+        asked = group_commit.execute(lambda connection, _: connection.execute(text("SELECT 42")).scalar_one())
         try:
             return await asyncio.gather(*writes, asked, return_exceptions=True)
         finally:
-            await asyncio.to_thread(committer.close)
+            await asyncio.to_thread(group_commit.close)
 
     answers = asyncio.run(work())
 
@@ -103,11 +104,11 @@ def test_a_failed_question_is_its_askers_alone(database: Database) -> None:
         raise KeyError("asked")
 
     async def work() -> None:
-        committer = Committer(database, asyncio.get_running_loop(), shard=1)
+        group_commit = GroupCommit(database, asyncio.get_running_loop(), shard=1)
         with pytest.raises(KeyError):
-            await committer.ask(spoil)
-        assert await committer.ask(lambda _, __: "next") == "next"
-        await asyncio.to_thread(committer.close)
+            await group_commit.execute(spoil)
+        assert await group_commit.execute(lambda _, __: "next") == "next"
+        await asyncio.to_thread(group_commit.close)
 
     asyncio.run(work())
 
@@ -141,18 +142,18 @@ def test_a_server_that_cuts_the_connection_is_met_again(postgres_database: Datab
     cut = threading.Event()
 
     def cutting(connection: Connection, some: Sequence[Any], deltas: Deltas) -> set[int]:
-        moved = jobs.accepted(connection, some, deltas)
+        moved = job_moves.accepted(connection, some, deltas)
         if not cut.is_set():
             cut.set()
             connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
         return moved
 
     async def work() -> list[bool]:
-        committer = Committer(postgres_database, asyncio.get_running_loop(), shard=1)
+        group_commit = GroupCommit(postgres_database, asyncio.get_running_loop(), shard=1)
         try:
-            return await asyncio.gather(*(committer.write(cutting, r.lease.job_id, r) for r in rows))
+            return await asyncio.gather(*(group_commit.write(cutting, r.lease.job_id, r) for r in rows))
         finally:
-            await asyncio.to_thread(committer.close)
+            await asyncio.to_thread(group_commit.close)
 
     assert asyncio.run(work()) == [True] * 4
     assert hand.count("state", "waiting") == 4
@@ -165,18 +166,18 @@ def test_an_answer_and_its_state_are_written_together_or_not_at_all(database: Da
     tries: list[int] = []
 
     def storing(connection: Connection, some: Sequence[Any], deltas: Deltas) -> set[int]:
-        moved = jobs.stored(connection, some, deltas)
+        moved = job_moves.stored(connection, some, deltas)
         tries.append(1)
         if len(tries) == 1:
             raise OperationalError("struck", {}, Exception("server closed the connection"))
         return moved
 
     async def work() -> bool:
-        committer = Committer(database, asyncio.get_running_loop(), shard=1)
+        group_commit = GroupCommit(database, asyncio.get_running_loop(), shard=1)
         try:
-            return await committer.write(storing, lease.job_id, received(lease.job_id, lease.attempt))
+            return await group_commit.write(storing, lease.job_id, received(lease.job_id, lease.attempt))
         finally:
-            await asyncio.to_thread(committer.close)
+            await asyncio.to_thread(group_commit.close)
 
     assert asyncio.run(work()) is True  # what was not committed was not there: it moved at the second try
     assert hand.count("state", "stored") == 1
@@ -213,14 +214,14 @@ def test_a_statement_that_is_cancelled_is_repeated(postgres_database: Database, 
                 threading.Thread(target=wait_for_it).start()
         elif len(tries) == 3:
             other.rollback()
-        return jobs.accepted(connection, some, deltas)
+        return job_moves.accepted(connection, some, deltas)
 
     async def work() -> list[bool]:
-        committer = Committer(postgres_database, asyncio.get_running_loop(), shard=1)
+        group_commit = GroupCommit(postgres_database, asyncio.get_running_loop(), shard=1)
         try:
-            return await asyncio.gather(*(committer.write(crossing, r.lease.job_id, r) for r in rows))
+            return await asyncio.gather(*(group_commit.write(crossing, r.lease.job_id, r) for r in rows))
         finally:
-            await asyncio.to_thread(committer.close)
+            await asyncio.to_thread(group_commit.close)
 
     assert asyncio.run(work()) == [True] * 6
     assert len(tries) > 1 or trouble == "deadlock"
@@ -234,10 +235,10 @@ def test_closing_writes_what_is_at_hand(database: Database) -> None:
     (row,) = sent(hand, 1)
 
     async def work() -> bool:
-        committer = Committer(database, asyncio.get_running_loop(), shard=1)
-        task = asyncio.create_task(committer.write(jobs.accepted, row.lease.job_id, row))
+        group_commit = GroupCommit(database, asyncio.get_running_loop(), shard=1)
+        task = asyncio.create_task(group_commit.write(job_moves.accepted, row.lease.job_id, row))
         await asyncio.sleep(0)
-        await asyncio.to_thread(committer.close)
+        await asyncio.to_thread(group_commit.close)
         return await task
 
     assert asyncio.run(work())

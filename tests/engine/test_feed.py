@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from runner.db.leases import Lease, Leased
-from runner.engine.submit import _Feed
+from runner.db.leases import Lease, LeasedJob
+from runner.engine.submit import LeasedQueue
 
 
-def leased(job: int, gen: int) -> Leased:
+def leased(job: int, gen: int) -> LeasedJob:
     """Make a pending job under a lease."""
-    return Leased(
+    return LeasedJob(
         lease=Lease(job_id=job, gen=gen, attempt=1),
         model="grok-4.3",
         prompt_tokens=1,
@@ -21,8 +21,8 @@ def leased(job: int, gen: int) -> Leased:
 
 def test_a_job_that_is_leased_again_waits_once() -> None:
     """Its lease ran out while it waited, or a clock was set ahead; both together would be paid twice."""
-    feed = _Feed()
-    feed.add([leased(1, 1), leased(2, 1), leased(3, 1)])
-    feed.add([leased(2, 2), leased(4, 1)])
+    queue = LeasedQueue()
+    queue.add([leased(1, 1), leased(2, 1), leased(3, 1)])
+    queue.add([leased(2, 2), leased(4, 1)])
 
-    assert [(job.lease.job_id, job.lease.gen) for job in feed.jobs] == [(1, 1), (3, 1), (2, 2), (4, 1)]
+    assert [(job.lease.job_id, job.lease.gen) for job in queue.jobs] == [(1, 1), (3, 1), (2, 2), (4, 1)]

@@ -7,21 +7,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from by_hand import COST, LEASE_MS, NOW_MS, Hand, accepted, back, new_run, received, settled
+from by_hand import COST, LEASE_MS, NOW_MS, Hand, accepted, new_run, received, requeue, settled
 from sqlalchemy import text
 
-from runner.db import budget, jobs, runs
+from runner.db import budget_account, job_moves, runs
 from runner.db.counters import Deltas
 from runner.db.outcomes import Cause
 from runner.db.runs import RunOptions
-from runner.engine.mark import Wanted, mark
-from runner.rules.budget import SCOUTS, Account
+from runner.engine.record_attempts import AttemptToSend, record_attempts
+from runner.rules.budget import PROBES, Account
 from runner.rules.states import Event, JobState, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from runner.db.leases import Lease, Leased
+    from runner.db.leases import Lease, LeasedJob
     from runner.db.session import Database
 
 S = JobState
@@ -35,23 +35,23 @@ def budgeted(database: Database, ticks: int | None, count: int = 6, reserve: int
 
 
 def go(
-    hand: Hand, taken: Sequence[Leased], reserve: int | None, *, scouts: bool = False, worker: int = 7
+    hand: Hand, taken: Sequence[LeasedJob], reserve: int | None, *, scouts: bool = False, worker: int = 7
 ) -> int:
     """Mark leased jobs that reserve so much each; return how many the budget let go."""
     with hand.database.write() as connection:
         deltas = Deltas(worker)
-        marked = mark(
+        marked = record_attempts(
             connection,
             deltas,
-            [Wanted(job=job, reserve_ticks=reserve) for job in taken],
+            [AttemptToSend(job=job, reserve_ticks=reserve) for job in taken],
             options=RunOptions(budget_ticks=1),
-            scouts=scouts,
+            costs_unknown=scouts,
             worker=worker,
             now_ms=NOW_MS,
             until_ms=NOW_MS + LEASE_MS,
         )
         deltas.write(connection)
-    assert marked.is_short == (len(marked.bodies) < len(taken))
+    assert marked.is_over_budget == (len(marked.bodies) < len(taken))
     return len(marked.bodies)
 
 
@@ -83,10 +83,10 @@ def test_room_comes_back_with_what_settles_cheaper(database: Database) -> None:
     (first,) = hand.leased(rows_max=1)
     assert go(hand, [first], 1_100) == 1
     assert go(hand, hand.leased(rows_max=1), 100) == 0
-    hand.do(jobs.accepted, accepted(first.lease))
-    hand.do(jobs.stored, received(first.lease.job_id))
+    hand.do(job_moves.accepted, accepted(first.lease))
+    hand.do(job_moves.stored, received(first.lease.job_id))
     cost = replace(COST, ticks=1_000)
-    hand.do(jobs.settled, settled(first.lease.job_id, 1, Event.SUCCEEDED, S.SUCCEEDED, cost))
+    hand.do(job_moves.settled, settled(first.lease.job_id, 1, Event.SUCCEEDED, S.SUCCEEDED, cost))
 
     assert hand.count("ticks", "reserved") == 0
     assert go(hand, hand.leased(rows_max=2), 100) == 1
@@ -113,9 +113,9 @@ def test_a_worker_that_knows_no_price_sends_nothing(database: Database) -> None:
 
 def test_few_go_while_nobody_knows_the_costs(database: Database) -> None:
     """A reserve that is too low cannot do much harm then."""
-    hand = budgeted(database, 10**9, count=3 * SCOUTS)
+    hand = budgeted(database, 10**9, count=3 * PROBES)
 
-    assert go(hand, hand.leased(rows_max=SCOUTS - 2), 1, scouts=True) == SCOUTS - 2
+    assert go(hand, hand.leased(rows_max=PROBES - 2), 1, scouts=True) == PROBES - 2
     assert go(hand, hand.leased(rows_max=9), 1, scouts=True) == 2
     assert go(hand, hand.leased(rows_max=9), 1, scouts=True) == 0
     assert run_of(hand).state is RunState.RUNNING
@@ -124,14 +124,14 @@ def test_few_go_while_nobody_knows_the_costs(database: Database) -> None:
 
 def test_each_model_has_scouts_of_its_own(database: Database) -> None:
     """What is out of a model whose costs are known keeps none of another's back."""
-    hand = budgeted(database, 10**9, count=4 * SCOUTS)
-    assert go(hand, hand.leased(rows_max=2 * SCOUTS), 1) == 2 * SCOUTS
-    others = hand.leased(rows_max=2 * SCOUTS)
+    hand = budgeted(database, 10**9, count=4 * PROBES)
+    assert go(hand, hand.leased(rows_max=2 * PROBES), 1) == 2 * PROBES
+    others = hand.leased(rows_max=2 * PROBES)
     with database.write() as connection:
         connection.execute(
             text("UPDATE jobs SET model = 'grok-4.6' WHERE id >= :first"), {"first": others[0].lease.job_id}
         )
-    assert go(hand, [replace(job, model="grok-4.6") for job in others], 1, scouts=True) == SCOUTS
+    assert go(hand, [replace(job, model="grok-4.6") for job in others], 1, scouts=True) == PROBES
 
 
 def test_another_budget_holds_at_once(database: Database) -> None:
@@ -139,35 +139,40 @@ def test_another_budget_holds_at_once(database: Database) -> None:
     hand = budgeted(database, 100)
     for ticks, fits in ((250, 2), (None, 3)):
         with database.write() as connection:
-            runs.change(connection, hand.run_id, budget_ticks=ticks)
+            runs.update_options(connection, hand.run_id, budget_ticks=ticks)
         assert go(hand, hand.leased(rows_max=3), 100) == fits
 
 
 @pytest.mark.parametrize(
     ("bring", "end", "reserved", "used"),
     [
-        (S.SUBMITTING, lambda lease: (jobs.not_sent, back(lease, S.PENDING)), 0, 0),
-        (S.SUBMITTING, lambda lease: (jobs.refused_for_now, back(lease, S.PENDING)), 0, 0),
-        (S.SUBMITTING, lambda lease: (jobs.refused, back(lease, S.FAILED)), 0, 0),
-        (S.SUBMITTING, lambda lease: (jobs.refused, replace(back(lease, S.FAILED, 70), cause=SAFETY)), 0, 70),
-        (S.SUBMITTING, lambda lease: (jobs.accepted, accepted(lease)), 100, 0),
-        (S.SUBMITTING, lambda lease: (jobs.ambiguous, back(lease, S.PENDING)), 0, 100),
-        (S.SUBMITTING, lambda lease: (jobs.ambiguous, back(lease, S.HELD, 150)), 0, 150),
-        (S.COLLECTING, lambda lease: (jobs.lost, back(lease, S.HELD, 50)), 0, 100),
-        (S.COLLECTING, lambda lease: (jobs.generation_failed, back(lease, S.PENDING)), 0, 100),
-        (S.COLLECTING, lambda lease: (jobs.generation_failed, back(lease, S.FAILED)), 0, 100),
-        (S.COLLECTING, lambda lease: (jobs.stored, received(lease.job_id)), 100, 0),
-        (S.STORED, lambda lease: (jobs.settled, verdict(lease, S.SUCCEEDED, 30)), 0, 30),
-        (S.STORED, lambda lease: (jobs.settled, verdict(lease, S.PENDING, 30)), 0, 30),
-        (S.STORED, lambda lease: (jobs.settled, verdict(lease, S.FAILED, None)), 0, 100),
-        (S.STORED, lambda lease: (jobs.settled, verdict(lease, S.PENDING, None)), 0, 100),
-        (S.HELD, lambda lease: (jobs.stored, received(lease.job_id)), 100, 100),
+        (S.SUBMITTING, lambda lease: (job_moves.not_sent, requeue(lease, S.PENDING)), 0, 0),
+        (S.SUBMITTING, lambda lease: (job_moves.refused_for_now, requeue(lease, S.PENDING)), 0, 0),
+        (S.SUBMITTING, lambda lease: (job_moves.refused, requeue(lease, S.FAILED)), 0, 0),
+        (
+            S.SUBMITTING,
+            lambda lease: (job_moves.refused, replace(requeue(lease, S.FAILED, 70), cause=SAFETY)),
+            0,
+            70,
+        ),
+        (S.SUBMITTING, lambda lease: (job_moves.accepted, accepted(lease)), 100, 0),
+        (S.SUBMITTING, lambda lease: (job_moves.ambiguous, requeue(lease, S.PENDING)), 0, 100),
+        (S.SUBMITTING, lambda lease: (job_moves.ambiguous, requeue(lease, S.HELD, 150)), 0, 150),
+        (S.COLLECTING, lambda lease: (job_moves.lost, requeue(lease, S.HELD, 50)), 0, 100),
+        (S.COLLECTING, lambda lease: (job_moves.generation_failed, requeue(lease, S.PENDING)), 0, 100),
+        (S.COLLECTING, lambda lease: (job_moves.generation_failed, requeue(lease, S.FAILED)), 0, 100),
+        (S.COLLECTING, lambda lease: (job_moves.stored, received(lease.job_id)), 100, 0),
+        (S.STORED, lambda lease: (job_moves.settled, classification(lease, S.SUCCEEDED, 30)), 0, 30),
+        (S.STORED, lambda lease: (job_moves.settled, classification(lease, S.PENDING, 30)), 0, 30),
+        (S.STORED, lambda lease: (job_moves.settled, classification(lease, S.FAILED, None)), 0, 100),
+        (S.STORED, lambda lease: (job_moves.settled, classification(lease, S.PENDING, None)), 0, 100),
+        (S.HELD, lambda lease: (job_moves.stored, received(lease.job_id)), 100, 100),
     ],
 )  # fmt: skip
 def test_every_end_of_an_attempt_settles_its_reserve(
     database: Database,
     bring: JobState,
-    end: Callable[[Lease], tuple[jobs.Move, object]],
+    end: Callable[[Lease], tuple[job_moves.MoveFunction, object]],
     reserved: int,
     used: int,
 ) -> None:
@@ -178,11 +183,11 @@ def test_every_end_of_an_attempt_settles_its_reserve(
     hand.do(move, row)
 
     assert account(hand) == Account(
-        budget_ticks=10**6, used_ticks=used, reserved_ticks=reserved, out=int(reserved > 0)
+        budget_ticks=10**6, used_ticks=used, reserved_ticks=reserved, in_flight=int(reserved > 0)
     )
 
 
-def verdict(lease: Lease, target: JobState, ticks: int | None) -> object:
+def classification(lease: Lease, target: JobState, ticks: int | None) -> object:
     """Judge a stored answer with or without a price."""
     event = Event.SUCCEEDED if target is S.SUCCEEDED else Event.UNUSABLE
     cost = replace(COST, ticks=ticks, ticks_source="unknown" if ticks is None else "reported")
@@ -191,7 +196,9 @@ def verdict(lease: Lease, target: JobState, ticks: int | None) -> object:
 
 def account(hand: Hand) -> Account:
     """Look at the run's account."""
-    found = hand.within(lambda connection, deltas: budget.account(connection, hand.run_id, deltas))
+    found = hand.within(
+        lambda connection, deltas: budget_account.lock_account(connection, hand.run_id, deltas)
+    )
     assert isinstance(found, Account)
     return found
 
@@ -222,16 +229,16 @@ def test_a_run_without_a_budget_takes_no_lock(postgres_database: Database) -> No
     hand = budgeted(postgres_database, None)
     taken = hand.leased(rows_max=2)
     with postgres_database.write() as other:
-        budget.account(other, hand.run_id, Deltas(0))
+        budget_account.lock_account(other, hand.run_id, Deltas(0))
         with postgres_database.write() as connection:
             connection.exec_driver_sql("SET LOCAL lock_timeout = '5s'")
             deltas = Deltas(1)
-            marked = mark(
+            marked = record_attempts(
                 connection,
                 deltas,
-                [Wanted(job=job, reserve_ticks=100) for job in taken],
+                [AttemptToSend(job=job, reserve_ticks=100) for job in taken],
                 options=RunOptions(),
-                scouts=False,
+                costs_unknown=False,
                 worker=1,
                 now_ms=NOW_MS,
                 until_ms=NOW_MS + LEASE_MS,

@@ -6,12 +6,12 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from by_hand import FAR, NOW_MS, Hand, accepted, back, new_run, received, settled
+from by_hand import FAR, NOW_MS, Hand, accepted, new_run, received, requeue, settled
 
-from runner.db import jobs, workers
+from runner.db import job_moves, workers
 from runner.db.runs import RunOptions
-from runner.engine.recover import Recovered, recover_host
-from runner.engine.spool import Answer, Spool, Taken
+from runner.engine.recovery import RecoveryCounts, recover_host
+from runner.engine.spool import AcceptedRecord, AnswerRecord, Spool
 from runner.rules.states import Event, JobState
 
 if TYPE_CHECKING:
@@ -29,14 +29,14 @@ class Process:
 
     def __init__(self, hand: Hand, folder: Path, host: str = "here") -> None:
         with hand.database.write() as connection:
-            worker = workers.enter(connection, host=host, node="w", pid=1, now_ms=NOW_MS)
+            worker = workers.register(connection, host=host, node="w", pid=1, now_ms=NOW_MS)
         self.hand = Hand(hand.database, hand.run_id, worker)
         self.folder = folder
         self.spool = Spool(folder, worker)
 
     def taken(self, lease: Lease, request_id: str = "the-id") -> None:
-        self.spool.taken(
-            Taken(
+        self.spool.append_accepted(
+            AcceptedRecord(
                 job_id=lease.job_id,
                 attempt=lease.attempt,
                 sent_at_ms=NOW_MS,
@@ -46,8 +46,8 @@ class Process:
         )
 
     def answer(self, lease: Lease, body: bytes = b'{"the": "bytes"}', request_id: str = "the-id") -> None:
-        self.spool.answer(
-            Answer(
+        self.spool.append_answer(
+            AnswerRecord(
                 job_id=lease.job_id,
                 attempt=lease.attempt,
                 received_at_ms=NOW_MS + 9,
@@ -61,7 +61,7 @@ class Process:
         os.close(self.spool._segment.file)
         os.close(self.spool._lock)
 
-    def recovered(self) -> Recovered:
+    def recovered(self) -> RecoveryCounts:
         return recover_host(self.hand.database, self.folder, "here", LATER_MS)
 
 
@@ -74,12 +74,12 @@ def process(database: Database, tmp_path: Path) -> Process:
 def test_bytes_in_the_spool_are_stored(process: Process) -> None:
     """The answer had come, the commit had not: it is kept, byte for byte, with its time."""
     lease = process.hand.bring(S.COLLECTING)
-    process.spool.sent(lease.job_id, 1)
+    process.spool.append_sent(lease.job_id, 1)
     process.taken(lease)
     process.answer(lease)
     process.die()
 
-    assert process.recovered() == Recovered(workers=1, answers=1)
+    assert process.recovered() == RecoveryCounts(workers=1, answers=1)
 
     row = process.hand.row(lease.job_id)
     assert (row.state, row.answered_by, row.lease_owner) == (S.STORED, 1, None)
@@ -95,7 +95,7 @@ def test_bytes_win_over_everything_the_database_believes(process: Process) -> No
     """Even where the job was given up and sent again meanwhile: a paid answer is kept whoever brings it."""
     lease = process.hand.bring(S.COLLECTING)
     process.answer(lease)
-    process.hand.do(jobs.lost, back(lease, S.PENDING))
+    process.hand.do(job_moves.lost, requeue(lease, S.PENDING))
     other = Hand(process.hand.database, process.hand.run_id, worker=99)
     again = other.bring(S.WAITING)
     assert again.job_id == lease.job_id
@@ -112,13 +112,13 @@ def test_bytes_of_a_job_that_has_its_end_are_kept_and_their_cost_is_counted(proc
     lease = process.hand.bring(S.COLLECTING)
     process.taken(lease, "its-id")
     process.answer(lease, b'{"choices": [], "usage": {"cost_in_usd_ticks": 71}}', "its-id")
-    process.hand.do(jobs.lost, back(lease, S.PENDING, 500))
+    process.hand.do(job_moves.lost, requeue(lease, S.PENDING, 500))
     other = Hand(process.hand.database, process.hand.run_id, worker=99)
     assert other.bring(S.SUCCEEDED).job_id == lease.job_id
     known = process.hand.count("ticks", "reported")
     process.die()
 
-    assert process.recovered() == Recovered(workers=1)
+    assert process.recovered() == RecoveryCounts(workers=1)
 
     first, second = process.hand.rows("SELECT * FROM attempts ORDER BY attempt")
     assert (first.outcome, first.ticks, first.possible_ticks) == ("lost", 71, None)
@@ -131,11 +131,11 @@ def test_bytes_of_a_job_that_has_its_end_are_kept_and_their_cost_is_counted(proc
 def test_an_id_in_the_spool_is_waited_for(process: Process) -> None:
     """The API took it, the database did not know: nothing is sent again, nothing is in doubt."""
     lease = process.hand.bring(S.SUBMITTING)
-    process.spool.sent(lease.job_id, 1)
+    process.spool.append_sent(lease.job_id, 1)
     process.taken(lease)
     process.die()
 
-    assert process.recovered() == Recovered(workers=1, accepted=1)
+    assert process.recovered() == RecoveryCounts(workers=1, accepted=1)
 
     row = process.hand.row(lease.job_id)
     assert (row.state, row.request_id, row.due_at_ms) == (S.WAITING, "the-id", LATER_MS)
@@ -155,10 +155,10 @@ def test_a_post_without_reply_is_in_doubt_and_counted(
     process = Process(new_run(database, 1, RunOptions(on_ambiguous=policy)), tmp_path)
     lease = process.hand.bring(S.SUBMITTING)
     process.hand.change(lease.job_id, f"extras = {extras}")
-    process.spool.sent(lease.job_id, 1)
+    process.spool.append_sent(lease.job_id, 1)
     process.die()
 
-    assert process.recovered() == Recovered(workers=1, ambiguous=1)
+    assert process.recovered() == RecoveryCounts(workers=1, ambiguous=1)
 
     row = process.hand.row(lease.job_id)
     assert (row.state, row.extras) == (target, extras + 1)
@@ -173,7 +173,7 @@ def test_what_was_marked_and_never_sent_is_pending_and_costs_nothing(process: Pr
     lease = process.hand.bring(S.SUBMITTING)
     process.die()
 
-    assert process.recovered() == Recovered(workers=1, not_sent=1)
+    assert process.recovered() == RecoveryCounts(workers=1, not_sent=1)
 
     row = process.hand.row(lease.job_id)
     assert (row.state, row.extras, row.spent, row.lease_owner) == (S.PENDING, 0, 0, None)
@@ -184,12 +184,12 @@ def test_what_was_marked_and_never_sent_is_pending_and_costs_nothing(process: Pr
 def test_an_earlier_attempt_in_the_spool_says_nothing_of_this_one(process: Process) -> None:
     """Attempt 1 was sent and refused; attempt 2 was only marked: it never left."""
     lease = process.hand.bring(S.SUBMITTING)
-    process.spool.sent(lease.job_id, 1)
-    process.hand.do(jobs.refused_for_now, back(lease, S.PENDING))
+    process.spool.append_sent(lease.job_id, 1)
+    process.hand.do(job_moves.refused_for_now, requeue(lease, S.PENDING))
     process.hand.bring(S.SUBMITTING)
     process.die()
 
-    assert process.recovered() == Recovered(workers=1, not_sent=1)
+    assert process.recovered() == RecoveryCounts(workers=1, not_sent=1)
 
 
 def test_what_was_being_fetched_is_asked_for_again(process: Process) -> None:
@@ -198,7 +198,7 @@ def test_what_was_being_fetched_is_asked_for_again(process: Process) -> None:
     process.hand.change(lease.job_id, "misses = 1")
     process.die()
 
-    assert process.recovered() == Recovered(workers=1, collecting=1)
+    assert process.recovered() == RecoveryCounts(workers=1, collecting=1)
 
     row = process.hand.row(lease.job_id)
     assert (row.state, row.due_at_ms, row.misses) == (S.WAITING, LATER_MS, 1)
@@ -223,7 +223,7 @@ def test_a_second_recovery_finds_nothing(process: Process) -> None:
     rows = process.hand.rows("SELECT * FROM jobs ORDER BY id")
     counts = process.hand.counts()
 
-    assert process.recovered() == Recovered()
+    assert process.recovered() == RecoveryCounts()
 
     assert process.hand.rows("SELECT * FROM jobs ORDER BY id") == rows
     assert process.hand.counts() == counts
@@ -237,15 +237,15 @@ def test_a_recovery_that_dies_half_way_is_done_again(
     """After the answers were stored, before the rest: the next one ends it, and counts nothing twice."""
     fetched, sent = process.hand.bring(S.COLLECTING), process.hand.bring(S.SUBMITTING)
     process.answer(fetched)
-    process.spool.sent(sent.job_id, 1)
+    process.spool.append_sent(sent.job_id, 1)
     process.die()
     with monkeypatch.context() as broken:
-        broken.setattr("runner.db.leftovers.of_worker", _die)
+        broken.setattr("runner.db.orphans.of_worker", _die)
         with pytest.raises(KeyboardInterrupt):
             process.recovered()
     assert process.hand.state(fetched.job_id) is S.STORED
 
-    assert process.recovered() == Recovered(workers=1, answers=0, ambiguous=1)
+    assert process.recovered() == RecoveryCounts(workers=1, answers=0, ambiguous=1)
 
     assert process.hand.count("state", "stored") == 1
 
@@ -258,12 +258,12 @@ def test_an_answer_judged_before_is_not_judged_again(process: Process) -> None:
     """It was unusable and the job goes again; the same bytes are still in the spool of the dead."""
     lease = process.hand.bring(S.COLLECTING)
     process.answer(lease, b"not json")
-    process.hand.do(jobs.stored, received(lease.job_id, 1, b"not json", "the-id"))
-    process.hand.do(jobs.settled, settled(lease.job_id, 1, Event.UNUSABLE, S.PENDING))
+    process.hand.do(job_moves.stored, received(lease.job_id, 1, b"not json", "the-id"))
+    process.hand.do(job_moves.settled, settled(lease.job_id, 1, Event.UNUSABLE, S.PENDING))
     counts = process.hand.counts()
     process.die()
 
-    assert process.recovered() == Recovered(workers=1)
+    assert process.recovered() == RecoveryCounts(workers=1)
 
     assert process.hand.state(lease.job_id) is S.PENDING
     assert process.hand.counts() == counts
@@ -273,21 +273,21 @@ def test_the_living_and_the_distant_are_not_touched(process: Process) -> None:
     """A process that holds its lock, and one of another host, keep their jobs."""
     distant = Process(process.hand, process.folder, host="there")
     mine, theirs = process.hand.bring(S.SUBMITTING), distant.hand.bring(S.SUBMITTING)
-    process.spool.sent(mine.job_id, 1)
+    process.spool.append_sent(mine.job_id, 1)
     distant.die()
 
-    assert process.recovered() == Recovered()
+    assert process.recovered() == RecoveryCounts()
 
     for lease in (mine, theirs):
         assert process.hand.state(lease.job_id) is S.SUBMITTING
-    assert process.hand.do(jobs.accepted, accepted(mine, due_at_ms=FAR)) == {mine.job_id}
+    assert process.hand.do(job_moves.accepted, accepted(mine, due_at_ms=FAR)) == {mine.job_id}
     process.die()
 
 
 def test_many_answers_come_in_parts(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
     """However large a spool is, a transaction stays small."""
-    monkeypatch.setattr("runner.engine.recover.ANSWERS_PER_COMMIT", 2)
-    monkeypatch.setattr("runner.engine.recover.ANSWER_BYTES_PER_COMMIT", 30)
+    monkeypatch.setattr("runner.engine.recovery.ANSWERS_PER_COMMIT", 2)
+    monkeypatch.setattr("runner.engine.recovery.ANSWER_BYTES_PER_COMMIT", 30)
     for number, body in enumerate((b"a", b"b" * 50, b"c")):
         process.answer(process.hand.bring(S.COLLECTING), body, f"id-{number}")
     process.die()
@@ -308,5 +308,5 @@ def test_where_records_may_be_missing_what_was_marked_is_in_doubt(process: Proce
         elif path.suffix == ".lock":
             path.write_text("another boot")
 
-    assert process.recovered() == Recovered(workers=1, ambiguous=1)
+    assert process.recovered() == RecoveryCounts(workers=1, ambiguous=1)
     assert process.hand.row(lease.job_id).extras == 1

@@ -13,9 +13,9 @@ from by_hand import NOW_MS, new_run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.db import jobs
-from runner.engine.settle import Policy, Subject, settle, unreadable
-from runner.rules.completion import Flaw
+from runner.db import job_moves
+from runner.engine.settle import Policy, StoredAnswer, fail_unreadable, settle
+from runner.rules.chat_completion import Flaw
 from runner.rules.states import TRANSITIONS, Event, JobState
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ GOOD: dict[str, Any] = {
 FAILED = {"error": "Deferred chat completion generation failed."}
 
 
-def subject(job_id: int = 1, *, spent: int = 0, extras: int = 0) -> Subject:
-    return Subject(
+def subject(job_id: int = 1, *, spent: int = 0, extras: int = 0) -> StoredAnswer:
+    return StoredAnswer(
         job_id=job_id,
         attempt=1,
         model="grok-4.3",
@@ -92,9 +92,9 @@ def test_an_answer_of_another_model_is_a_success_priced_by_it_and_counted(databa
     hand = new_run(database, 2)
     for body in (GOOD | {"model": "grok-4.6"}, GOOD | {"model": "grok-4.3-latest"}):
         lease = hand.bring(S.STORED)
-        verdict = settle(subject(lease.job_id), orjson.dumps(body), policy=Policy(), now_ms=NOW_MS)
-        assert verdict.target is S.SUCCEEDED
-        assert hand.do(jobs.settled, verdict) == {lease.job_id}
+        classification = settle(subject(lease.job_id), orjson.dumps(body), policy=Policy(), now_ms=NOW_MS)
+        assert classification.target is S.SUCCEEDED
+        assert hand.do(job_moves.settled, classification) == {lease.job_id}
 
     told = hand.counts()
     assert {key: n for (kind, key), n in told.items() if kind == "returned"} == {"grok-4.3 -> grok-4.6": 1}
@@ -132,7 +132,7 @@ def test_an_answer_kept_back_for_safety_is_not_bought_again() -> None:
 
 def test_an_answer_nobody_can_read_fails_with_its_bytes_kept() -> None:
     """Three tries, then an end: its own code, and a bound of what it cost."""
-    found = unreadable(subject(), policy=Policy(), now_ms=NOW_MS)
+    found = fail_unreadable(subject(), policy=Policy(), now_ms=NOW_MS)
 
     assert (found.event, found.target) == (Event.UNUSABLE, S.FAILED)
     assert found.cause is not None
@@ -184,7 +184,7 @@ ODD = st.fixed_dictionaries(
 
 @given(body=st.binary(max_size=200) | ODD.map(lambda value: json.dumps(value).encode()))
 def test_no_bytes_make_it_raise(body: bytes) -> None:
-    """Whatever a server sends, the verdict is one of the table's moves."""
+    """Whatever a server sends, the classification is one of the table's moves."""
     found = settle(subject(), body, policy=Policy(), now_ms=NOW_MS)
 
     assert found.target in TRANSITIONS[found.event].targets
@@ -195,15 +195,15 @@ def test_no_bytes_make_it_raise(body: bytes) -> None:
     "odd", ["nul\0inside", "x" * 100, "\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16") * 40]
 )
 def test_odd_words_of_the_api_can_be_written(database: Database, odd: str) -> None:
-    """A finish_reason or a model of any length, with a NUL: PostgreSQL must not refuse the verdict."""
+    """A finish_reason or a model of any length, with a NUL: PostgreSQL must not refuse the classification."""
     hand = new_run(database, 1)
     lease = hand.bring(S.STORED)
     choices = [{"message": MESSAGE, "finish_reason": odd[:100]}]
     body = orjson.dumps(GOOD | {"model": odd[:100], "choices": choices})
 
-    verdict = settle(subject(lease.job_id), body, policy=Policy(), now_ms=NOW_MS)
+    classification = settle(subject(lease.job_id), body, policy=Policy(), now_ms=NOW_MS)
 
-    assert hand.do(jobs.settled, verdict) == {lease.job_id}
+    assert hand.do(job_moves.settled, classification) == {lease.job_id}
     assert hand.state(lease.job_id) is S.SUCCEEDED
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.engine.clock import STEADY_AFTER_MS, SharedClock
+from runner.engine.shared_clock import STEADY_AFTER_MS, SharedClock
 
 START_MS = 1_800_000_000_000
 
@@ -37,11 +37,11 @@ def test_a_jump_is_told_once_and_followed(jump_ms: int) -> None:
     steady = [world.clock.is_steady]
     world.wait(5_000, jump_ms)
 
-    assert world.clock.look() == jump_ms
+    assert world.clock.resync() == jump_ms
     assert world.clock.now_ms() == world.wall_ms
     steady.append(world.clock.is_steady)
     world.wait(STEADY_AFTER_MS)
-    assert world.clock.look() == 0
+    assert world.clock.resync() == 0
     assert [*steady, world.clock.is_steady] == [True, False, True]
 
 
@@ -52,7 +52,7 @@ def test_a_drift_is_followed_without_going_back() -> None:
     before = world.clock.now_ms()
     world.wait(10, jump_ms=-500)
 
-    assert world.clock.look() == 0
+    assert world.clock.resync() == 0
     assert world.clock.now_ms() == before
     world.wait(1_000)
     assert world.clock.now_ms() == world.wall_ms
@@ -68,7 +68,7 @@ def test_a_look_that_takes_long_says_nothing() -> None:
 
     clock = SharedClock(lambda: world.wall_ms, lambda: world.steady_ms)
     clock._read = slow
-    assert clock.look() == 0
+    assert clock.resync() == 0
     assert clock.now_ms() == world.wall_ms
 
 
@@ -79,7 +79,7 @@ def test_how_long_ago_something_was_does_not_jump(jump_ms: int) -> None:
     before_ms = world.clock.now_ms()
     world.wait(30_000)
     world.wait(0, jump_ms)
-    world.clock.look()
+    world.clock.resync()
     after_ms = world.clock.now_ms()
     world.wait(10_000)
 

@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 
 from runner.engine import spool
 from runner.engine.spool import (
-    STILLBORN_S,
-    Answer,
+    STALE_S,
+    AcceptedRecord,
+    AnswerRecord,
     Record,
-    Sent,
+    SentRecord,
     Spool,
-    Taken,
+    claim_orphaned,
     read,
-    remove_stillborn,
-    take_dead,
+    remove_stale,
 )
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 NUMBERS = st.integers(0, 2**62)
 IDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 RECORDS = st.one_of(
-    st.builds(Sent, job_id=NUMBERS, attempt=NUMBERS),
+    st.builds(SentRecord, job_id=NUMBERS, attempt=NUMBERS),
     st.builds(
-        Taken,
+        AcceptedRecord,
         job_id=NUMBERS,
         attempt=NUMBERS,
         sent_at_ms=NUMBERS,
@@ -45,7 +45,7 @@ RECORDS = st.one_of(
         request_id=IDS,
     ),
     st.builds(
-        Answer,
+        AnswerRecord,
         job_id=NUMBERS,
         attempt=NUMBERS,
         received_at_ms=NUMBERS,
@@ -54,25 +54,25 @@ RECORDS = st.one_of(
     ),
 )
 SOME: tuple[Record, ...] = (
-    Sent(job_id=1, attempt=1),
-    Taken(job_id=1, attempt=1, sent_at_ms=5, accepted_at_ms=6, request_id="a b/\u00e9\n"),
-    Answer(job_id=1, attempt=1, received_at_ms=7, request_id="a b/\u00e9\n", body=b'{"x":\n1}'),
-    Sent(job_id=2, attempt=1),
+    SentRecord(job_id=1, attempt=1),
+    AcceptedRecord(job_id=1, attempt=1, sent_at_ms=5, accepted_at_ms=6, request_id="a b/\u00e9\n"),
+    AnswerRecord(job_id=1, attempt=1, received_at_ms=7, request_id="a b/\u00e9\n", body=b'{"x":\n1}'),
+    SentRecord(job_id=2, attempt=1),
 )
 
 
 def write(into: Spool, record: Record) -> spool.Segment:
     match record:
-        case Sent():
-            return into.sent(record.job_id, record.attempt)
-        case Taken():
-            return into.taken(record)
-        case Answer():
-            return into.answer(record)
+        case SentRecord():
+            return into.append_sent(record.job_id, record.attempt)
+        case AcceptedRecord():
+            return into.append_accepted(record)
+        case AnswerRecord():
+            return into.append_answer(record)
 
 
 def left_by(folder: Path, worker: int) -> list[Record]:
-    dead = take_dead(folder, worker)
+    dead = claim_orphaned(folder, worker)
     assert dead is not None
     found = list(dead.records())
     dead.release()
@@ -127,7 +127,7 @@ def test_garbage_ends_a_segment_and_nothing_worse(tmp_path: Path, garbage: bytes
     path = tmp_path / "1-1.spool"
     path.write_bytes(b"s 1 1\n" + garbage + b"s 2 1\n")
 
-    assert list(read(path)) == [Sent(job_id=1, attempt=1)]
+    assert list(read(path)) == [SentRecord(job_id=1, attempt=1)]
 
 
 def test_an_answer_whose_bytes_changed_is_none(tmp_path: Path) -> None:
@@ -145,20 +145,20 @@ def test_segments_turn_over_and_go_when_all_is_saved(tmp_path: Path, monkeypatch
     """A full segment stays as long as one record of it is not in the database."""
     monkeypatch.setattr(spool, "SEGMENT_BYTES", 20)
     writer = Spool(tmp_path, 1)
-    marks = [writer.sent(job, 1) for job in range(12)]
+    marks = [writer.append_sent(job, 1) for job in range(12)]
     first = [mark for mark in marks if mark is marks[0]]
     assert 1 < len(first) < 12
     path = marks[0].path
 
     for mark in first[:-1]:
-        mark.saved()
+        mark.acknowledge()
     assert path.exists()
-    first[-1].saved()
+    first[-1].acknowledge()
     assert not path.exists()
 
     assert [record.job_id for record in left_by_living(tmp_path, 1)] == list(range(len(first), 12))
     for mark in marks[len(first) :]:
-        mark.saved()
+        mark.acknowledge()
     writer.close()
     assert list(tmp_path.iterdir()) == [], "in good order nothing stays, not even the lock"
 
@@ -175,7 +175,7 @@ def test_the_order_of_segments_is_that_of_their_numbers(
     monkeypatch.setattr(spool, "SEGMENT_BYTES", 0)
     writer = Spool(tmp_path, 1)
     for job in range(12):
-        writer.sent(job, 1)
+        writer.append_sent(job, 1)
     writer.close()
 
     assert [record.job_id for record in left_by(tmp_path, 1)] == list(range(12))
@@ -184,15 +184,15 @@ def test_the_order_of_segments_is_that_of_their_numbers(
 def test_the_spool_of_a_living_process_is_not_taken(tmp_path: Path) -> None:
     """Its lock lasts as long as it does; a second one of the same name cannot begin."""
     writer = Spool(tmp_path, 1)
-    writer.sent(1, 1)
+    writer.append_sent(1, 1)
 
-    assert take_dead(tmp_path, 1) is None
+    assert claim_orphaned(tmp_path, 1) is None
     with pytest.raises(BlockingIOError):
         Spool(tmp_path, 1)
     writer.close()
-    dead = take_dead(tmp_path, 1)
+    dead = claim_orphaned(tmp_path, 1)
     assert dead is not None
-    assert take_dead(tmp_path, 1) is None, "one importer at a time"
+    assert claim_orphaned(tmp_path, 1) is None, "one importer at a time"
     dead.remove()
 
     assert list(tmp_path.iterdir()) == []
@@ -207,7 +207,7 @@ def test_a_killed_process_leaves_its_records_and_its_lock(tmp_path: Path) -> Non
 
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == -9
 
-    assert left_by(tmp_path, 5) == [Sent(job_id=1, attempt=1)]
+    assert left_by(tmp_path, 5) == [SentRecord(job_id=1, attempt=1)]
 
 
 def test_what_another_database_left_under_the_same_number_is_put_aside(tmp_path: Path) -> None:
@@ -215,10 +215,10 @@ def test_what_another_database_left_under_the_same_number_is_put_aside(tmp_path:
     (tmp_path / "1-1.spool").write_bytes(b"s 77 1\n")
 
     writer = Spool(tmp_path, 1)
-    writer.sent(1, 1)
+    writer.append_sent(1, 1)
     writer.close()
 
-    assert left_by(tmp_path, 1) == [Sent(job_id=1, attempt=1)]
+    assert left_by(tmp_path, 1) == [SentRecord(job_id=1, attempt=1)]
     (aside,) = tmp_path.glob("*.strange")
     assert aside.read_bytes() == b"s 77 1\n"
 
@@ -240,24 +240,26 @@ def test_without_room_a_record_is_refused_whole(
     """A record that does not fit leaves nothing of itself, and later ones are readable again."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     writer = Spool(tmp_path, 1)
-    writer.sent(1, 1)
+    writer.append_sent(1, 1)
     small_disk(len(b"s 1 1\n") + room)
     try:
         with pytest.raises(OSError, match=r"[Ff]ile too large|no space left") as refused:
-            writer.answer(Answer(job_id=1, attempt=1, received_at_ms=1, request_id="x", body=b"y" * 40))
+            writer.append_answer(
+                AnswerRecord(job_id=1, attempt=1, received_at_ms=1, request_id="x", body=b"y" * 40)
+            )
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert refused.value.errno in (errno.ENOSPC, errno.EFBIG)
-    writer.sent(2, 1)
+    writer.append_sent(2, 1)
     writer.close()
 
-    assert left_by(tmp_path, 1) == [Sent(job_id=1, attempt=1), Sent(job_id=2, attempt=1)]
+    assert left_by(tmp_path, 1) == [SentRecord(job_id=1, attempt=1), SentRecord(job_id=2, attempt=1)]
 
 
 def test_the_files_are_private(tmp_path: Path) -> None:
     """Answers are nobody else's business."""
     writer = Spool(tmp_path / "new", 1)
-    writer.sent(1, 1)
+    writer.append_sent(1, 1)
 
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "new").iterdir()} == {0o600}
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
@@ -269,14 +271,14 @@ def test_a_spool_that_never_got_on_record_goes_when_it_is_empty(tmp_path: Path) 
     for worker in (1, 2, 3, 4):
         one = Spool(tmp_path, worker)
         if worker == 2:
-            one.sent(7, 1)
+            one.append_sent(7, 1)
         os.close(one._lock)
     alive = Spool(tmp_path, 5)
-    long_ago = time.time() - STILLBORN_S - 1
+    long_ago = time.time() - STALE_S - 1
     for path in tmp_path.glob("*.lock"):
         if path.stem != "4":
             os.utime(path, (long_ago, long_ago))
 
-    remove_stillborn(tmp_path, known=[3])
+    remove_stale(tmp_path, known=[3])
     assert sorted(path.stem for path in tmp_path.glob("*.lock")) == ["2", "3", "4", "5"]
     alive.close()

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 from by_hand import FAR, new_run
 from live import wait_until
-from stations import opened_station, refused
+from runtimes import opened_station, refused
 
 from runner.db.runs import RunOptions
 from runner.engine import heartbeat, supervisor
-from runner.engine.clock import SharedClock
 from runner.engine.heartbeat import Heartbeat
+from runner.engine.shared_clock import SharedClock
 from runner.rules.states import JobState, RunState
 
 if TYPE_CHECKING:
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from by_hand import Hand
 
     from runner.db.session import Database
-    from runner.engine.station import Station
+    from runner.engine.runtime import Runtime
 
 
 @pytest.fixture
-def station(
+def runtime(
     database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Station]:
-    """Open a real station whose heartbeats and restarts come quickly."""
+) -> Iterator[Runtime]:
+    """Open a real runtime whose heartbeats and restarts come quickly."""
     monkeypatch.setattr(heartbeat, "HEARTBEAT_S", 0.02)
     monkeypatch.setattr(supervisor, "DELAY_S_MAX", 0.2)
     with opened_station(database, database_url, tmp_path) as opened:
@@ -64,12 +64,12 @@ def seen_at_ms(hand: Hand) -> int:
     return int(row.seen_at_ms)
 
 
-def refresh(station: Station) -> None:
-    """Let the station read the runs at work, as its loops do."""
-    station.run(station.active(fresh=True))
+def refresh(runtime: Runtime) -> None:
+    """Let the runtime read the runs at work, as its loops do."""
+    runtime.run(runtime.active_runs(fresh=True))
 
 
-def test_heartbeats(database: Database, station: Station, caplog: pytest.LogCaptureFixture) -> None:
+def test_heartbeats(database: Database, runtime: Runtime, caplog: pytest.LogCaptureFixture) -> None:
     """The worker's row is renewed again."""
     hand = new_run(database, 1)
     with refused(database, "UPDATE ON workers", "NEW.seen_at_ms > 0"):
@@ -80,72 +80,76 @@ def test_heartbeats(database: Database, station: Station, caplog: pytest.LogCapt
 
 
 def test_a_clock_that_was_set_back_during_the_error(
-    database: Database, station: Station, caplog: pytest.LogCaptureFixture
+    database: Database, runtime: Runtime, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The heartbeat finds the jump once; the due times that it put far off are mended all the same."""
     hand, ahead_ms = new_run(database, 1), [7_200_000]
     waiting = hand.bring(JobState.WAITING)
     clock = SharedClock(lambda: database.now_ms() + ahead_ms[0])
     other = Heartbeat(
-        committer=station.committer, clock=clock, worker=station.worker, held=set, pricing=station.prices
+        group_commit=runtime.group_commit,
+        clock=clock,
+        worker=runtime.worker,
+        held=set,
+        pricing=runtime.prices,
     )
     with refused(database, "UPDATE ON jobs", "NEW.due_at_ms < OLD.due_at_ms"):
-        station.loop.call_soon_threadsafe(station.supervisor.start, "other heartbeat", other.run)
+        runtime.loop.call_soon_threadsafe(runtime.supervisor.start, "other heartbeat", other.run)
         ahead_ms[0] = 0
         wait_for_failures(caplog, "other heartbeat")
         assert hand.row(waiting.job_id).due_at_ms == 2 * FAR
     wait_until(lambda: hand.row(waiting.job_id).due_at_ms < 2 * FAR, "the job is due again")
 
 
-def test_max_failures(database: Database, station: Station, caplog: pytest.LogCaptureFixture) -> None:
+def test_max_failures(database: Database, runtime: Runtime, caplog: pytest.LogCaptureFixture) -> None:
     """A run that fails too much is paused."""
     hand = new_run(database, 5, RunOptions(max_failures=2))
     for _ in range(2):
         hand.bring(JobState.FAILED)
     with refused(database, "UPDATE ON runs", "NEW.state = 'paused'"):
-        refresh(station)
+        refresh(runtime)
         wait_for_failures(caplog, "run monitor")
         assert state(hand) == RunState.RUNNING
     wait_until(lambda: state(hand) == RunState.PAUSED, "the run is paused")
     assert len(events(hand, "paused")) == 1
 
 
-def test_limits_on_record(database: Database, station: Station, caplog: pytest.LogCaptureFixture) -> None:
+def test_limits_on_record(database: Database, runtime: Runtime, caplog: pytest.LogCaptureFixture) -> None:
     """What was announced during the error is put on record once; of later ones, too."""
     hand = new_run(database, 1)
-    refresh(station)
-    monitor = station.run_monitor
+    refresh(runtime)
+    monitor = runtime.run_monitor
     with refused(database, "INSERT ON run_events", "NEW.kind = 'limits'"):
-        station.loop.call_soon_threadsafe(monitor.announced, "team:grok-4.3", 480, None)
+        runtime.loop.call_soon_threadsafe(monitor.announced, "team:grok-4.3", 480, None)
         wait_for_failures(caplog, "run monitor")
         assert events(hand, "limits") == []
     wait_until(lambda: events(hand, "limits"), "the limits are on record")
-    station.loop.call_soon_threadsafe(monitor.announced, "team:grok-4.3", 600, None)
+    runtime.loop.call_soon_threadsafe(monitor.announced, "team:grok-4.3", 600, None)
     wait_until(lambda: len(events(hand, "limits")) > 1, "the next ones are, too")
     assert events(hand, "limits") == ["grok-4.3: 480 requests a minute", "grok-4.3: 600 requests a minute"]
 
 
 def test_the_warning_of_a_clock(
-    database: Database, station: Station, caplog: pytest.LogCaptureFixture
+    database: Database, runtime: Runtime, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Each run is warned once."""
     hand = new_run(database, 1)
-    refresh(station)
+    refresh(runtime)
     with refused(database, "INSERT ON run_events", "NEW.kind = 'warning'"):
-        station.api.clock_skew_s = 3_600.0
+        runtime.api.clock_skew_s = 3_600.0
         wait_for_failures(caplog, "run monitor")
         assert events(hand, "warning") == []
     wait_until(lambda: events(hand, "warning"), "the warning is on record")
 
 
-def test_completion(database: Database, station: Station, caplog: pytest.LogCaptureFixture) -> None:
+def test_completion(database: Database, runtime: Runtime, caplog: pytest.LogCaptureFixture) -> None:
     """A run that cannot be completed keeps no other waiting, and is completed afterwards."""
     bad, good = new_run(database, 1), new_run(database, 1, identity="b")
     for hand in (bad, good):
         hand.bring(JobState.SUCCEEDED)
     with refused(database, "UPDATE ON runs", f"NEW.id = {bad.run_id} AND NEW.finished_at_ms > 0"):
         for hand in (bad, good):
-            station.loop.call_soon_threadsafe(station.run_monitor.ended, hand.run_id)
+            runtime.loop.call_soon_threadsafe(runtime.run_monitor.ended, hand.run_id)
         wait_for_failures(caplog, "run monitor")
         wait_until(lambda: state(good) == RunState.FINISHED, "the good run is complete")
         assert state(bad) == RunState.RUNNING

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 from by_hand import LEASE_MS, NOW_MS, new_run, received, settled
+from runtimes import opened_station
 from sqlalchemy import text
-from stations import opened_station
 
-from runner.db import jobs, outcomes, runs, workers
+from runner.db import job_moves, outcomes, runs, workers
 from runner.db.counters import Deltas
 from runner.db.runs import RunOptions
 from runner.engine import settle
-from runner.engine.clock import STEADY_AFTER_MS, SharedClock
 from runner.engine.heartbeat import Heartbeat
-from runner.engine.sweep import expired_leases, finish, settle_stored, sweep
+from runner.engine.reaper import complete_runs, reap, reclaim_expired_leases, settle_stored
+from runner.engine.shared_clock import STEADY_AFTER_MS, SharedClock
 from runner.rules.states import Event, JobState, RunState
 
 if TYPE_CHECKING:
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     from by_hand import Hand
 
     from runner.db.session import Database
-    from runner.engine.station import Station
+    from runner.engine.runtime import Runtime
 
 S = JobState
 GOOD = orjson.dumps({"model": "grok-4.3", "choices": [{"message": {"content": "yes"}}]})
 
 
 @pytest.fixture
-def station(database: Database, database_url: str, tmp_path: Path) -> Iterator[Station]:
-    """Open a real station on the test's database."""
+def runtime(database: Database, database_url: str, tmp_path: Path) -> Iterator[Runtime]:
+    """Open a real runtime on the test's database."""
     with opened_station(database, database_url, tmp_path) as opened:
         yield opened
 
@@ -46,10 +46,10 @@ def test_expired_leases_are_taken_back(database: Database) -> None:
     fresh = hand.bring(S.SUBMITTING)
     hand.change(fresh.job_id, f"lease_until_ms = {NOW_MS + LEASE_MS * 2}")
 
-    expired_leases(database, NOW_MS + LEASE_MS - 1)
+    reclaim_expired_leases(database, NOW_MS + LEASE_MS - 1)
     assert hand.count("extra", "ambiguous") == 0
-    expired_leases(database, NOW_MS + LEASE_MS)
-    expired_leases(database, NOW_MS + LEASE_MS)
+    reclaim_expired_leases(database, NOW_MS + LEASE_MS)
+    reclaim_expired_leases(database, NOW_MS + LEASE_MS)
 
     states = [hand.state(lease.job_id) for lease in (fetched, sent, fresh)]
     assert states == [S.WAITING, S.PENDING, S.SUBMITTING]
@@ -59,42 +59,42 @@ def test_expired_leases_are_taken_back(database: Database) -> None:
 
 def stored(hand: Hand, body: bytes) -> int:
     lease = hand.bring(S.COLLECTING)
-    hand.do(jobs.stored, received(lease.job_id, lease.attempt, body))
+    hand.do(job_moves.stored, received(lease.job_id, lease.attempt, body))
     return lease.job_id
 
 
-def test_stored_answers_are_judged(database: Database, station: Station) -> None:
+def test_stored_answers_are_judged(database: Database, runtime: Runtime) -> None:
     """A judge that died between storing and settling leaves work for the sweep, done once."""
     hand = new_run(database, 2)
     good, bad = stored(hand, GOOD), stored(hand, b"not json")
 
-    settle_stored(station)
-    settle_stored(station)
+    settle_stored(runtime)
+    settle_stored(runtime)
 
     assert (hand.state(good), hand.state(bad)) == (S.SUCCEEDED, S.PENDING)
     assert hand.count("attempts", "collected") == 2
 
 
 def test_an_answer_that_ends_its_judge_is_tried_three_times(
-    database: Database, station: Station, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    database: Database, runtime: Runtime, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Then it has failed, with its bytes kept; its neighbours are judged at the first time."""
     hand = new_run(database, 2)
     poison, good = stored(hand, b"poison"), stored(hand, GOOD)
     judge = settle.settle
 
-    def dying(subject: settle.Subject, body: bytes, **rest: object) -> object:
+    def dying(subject: settle.StoredAnswer, body: bytes, **rest: object) -> object:
         if body == b"poison":
             raise MemoryError
         return judge(subject, body, **rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(settle, "settle", dying)
-    settle_stored(station)
+    settle_stored(runtime)
     assert hand.state(good) is S.SUCCEEDED
     for _ in range(2):
-        settle_stored(station)
+        settle_stored(runtime)
         assert hand.state(poison) is S.STORED
-    settle_stored(station)
+    settle_stored(runtime)
 
     row = hand.row(poison)
     assert (row.state, row.error_code) == (S.FAILED, "unreadable_result")
@@ -102,34 +102,34 @@ def test_an_answer_that_ends_its_judge_is_tried_three_times(
 
 
 def test_a_verdict_that_cannot_be_written_does_not_stop_the_others(
-    database: Database, station: Station, monkeypatch: pytest.MonkeyPatch
+    database: Database, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the database refuses counts as a try, too."""
     hand = new_run(database, 2)
     poison, good = stored(hand, b"poison"), stored(hand, GOOD)
-    write = jobs.settled
+    write = job_moves.settled
 
     def refusing(connection: object, rows: list[outcomes.Settled], deltas: object) -> set[int]:
         if rows[0].job_id == poison and rows[0].target is not S.FAILED:
             raise ValueError("refused")
         return write(connection, rows, deltas)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(jobs, "settled", refusing)
+    monkeypatch.setattr(job_moves, "settled", refusing)
     for _ in range(4):
-        settle_stored(station)
+        settle_stored(runtime)
 
     assert (hand.state(good), hand.state(poison)) == (S.SUCCEEDED, S.FAILED)
 
 
-def test_tries_of_one_attempt_do_not_count_against_the_next(database: Database, station: Station) -> None:
+def test_tries_of_one_attempt_do_not_count_against_the_next(database: Database, runtime: Runtime) -> None:
     """A job that goes again starts with three tries."""
     hand = new_run(database, 1)
     job = stored(hand, b"bad")
     hand.change(job, "settle_tries = 3")
-    hand.do(jobs.settled, settled(job, 1, Event.UNUSABLE, S.PENDING))
+    hand.do(job_moves.settled, settled(job, 1, Event.UNUSABLE, S.PENDING))
     assert stored(hand, GOOD) == job
 
-    settle_stored(station)
+    settle_stored(runtime)
 
     assert hand.state(job) is S.SUCCEEDED
 
@@ -141,7 +141,7 @@ def test_runs_that_are_done_are_finished(database: Database) -> None:
     for hand in (done, limited):
         hand.bring(S.SUCCEEDED)
 
-    assert finish(database, NOW_MS) == [moving.run_id, limited.run_id]
+    assert complete_runs(database, NOW_MS) == [moving.run_id, limited.run_id]
 
     with database.read() as connection:
         states = {run.id: run.state for run in runs.all_runs(connection)}
@@ -152,17 +152,17 @@ def test_runs_that_are_done_are_finished(database: Database) -> None:
     }
 
 
-def test_a_sweep_does_all_of_it(database: Database, station: Station) -> None:
+def test_a_sweep_does_all_of_it(database: Database, runtime: Runtime) -> None:
     """Expired leases, stored answers, and the end of what is done; leases only with a steady clock."""
     hand = new_run(database, 2)
     job, sent = stored(hand, GOOD), hand.bring(S.SUBMITTING)
     hand.change(sent.job_id, "lease_until_ms = 0")
 
-    assert sweep(station) == [hand.run_id]
+    assert reap(runtime) == [hand.run_id]
     assert (hand.state(job), hand.state(sent.job_id)) == (S.SUCCEEDED, S.SUBMITTING)
 
-    station.clock = SharedClock(database.now_ms, ticks(0, 0, STEADY_AFTER_MS))
-    assert sweep(station) == [hand.run_id]
+    runtime.clock = SharedClock(database.now_ms, ticks(0, 0, STEADY_AFTER_MS))
+    assert reap(runtime) == [hand.run_id]
     assert hand.state(sent.job_id) is S.PENDING
 
 
@@ -178,30 +178,34 @@ def test_a_worker_that_lives_keeps_its_leases(database: Database) -> None:
     sent = hand.bring(S.SUBMITTING)
     late_ms = NOW_MS + 10 * LEASE_MS
     with database.write() as connection:
-        mine = workers.enter(connection, host="h", node="w1", pid=1, now_ms=NOW_MS)
-        workers.seen(connection, mine, late_ms)
+        mine = workers.register(connection, host="h", node="w1", pid=1, now_ms=NOW_MS)
+        workers.record_heartbeat(connection, mine, late_ms)
     hand.change(sent.job_id, f"lease_owner = {mine}")
 
-    expired_leases(database, late_ms + workers.ALIVE_MS)
+    reclaim_expired_leases(database, late_ms + workers.ALIVE_MS)
     assert hand.state(sent.job_id) is S.SUBMITTING
-    expired_leases(database, late_ms + workers.ALIVE_MS + 1)
+    reclaim_expired_leases(database, late_ms + workers.ALIVE_MS + 1)
     assert hand.state(sent.job_id) is S.PENDING
 
 
-def heartbeat_of(station: Station, clock: SharedClock) -> Heartbeat:
+def heartbeat_of(runtime: Runtime, clock: SharedClock) -> Heartbeat:
     return Heartbeat(
-        committer=station.committer, clock=clock, worker=station.worker, held=set, pricing=station.prices
+        group_commit=runtime.group_commit,
+        clock=clock,
+        worker=runtime.worker,
+        held=set,
+        pricing=runtime.prices,
     )
 
 
-def test_a_worker_reclaims_its_own_expired_leases(database: Database, station: Station) -> None:
+def test_a_worker_reclaims_its_own_expired_leases(database: Database, runtime: Runtime) -> None:
     """A job that it is working on stays, whatever its lease says; the worker's row is renewed."""
     hand = new_run(database, 3)
     lost, held = hand.bring(S.SUBMITTING), hand.bring(S.SUBMITTING)
     others = hand.bring(S.COLLECTING)
     for lease in (lost, held):
-        hand.change(lease.job_id, f"lease_owner = {station.worker}, lease_until_ms = 0")
-    heartbeat = heartbeat_of(station, SharedClock(database.now_ms, ticks(0, 0, STEADY_AFTER_MS)))
+        hand.change(lease.job_id, f"lease_owner = {runtime.worker}, lease_until_ms = 0")
+    heartbeat = heartbeat_of(runtime, SharedClock(database.now_ms, ticks(0, 0, STEADY_AFTER_MS)))
     with database.write() as connection:
         connection.execute(text("UPDATE workers SET seen_at_ms = 0"))
         deltas = Deltas(0)
@@ -213,15 +217,15 @@ def test_a_worker_reclaims_its_own_expired_leases(database: Database, station: S
     assert seen.seen_at_ms > 0
 
 
-def test_a_clock_set_back_makes_nobody_wait(database: Database, station: Station) -> None:
+def test_a_clock_set_back_makes_nobody_wait(database: Database, runtime: Runtime) -> None:
     """What was to wait until a time that is now far off is due at once."""
     hand = new_run(database, 2)
     waiting = hand.bring(S.WAITING)
-    later_ms = station.now_ms() + 7_200_000
+    later_ms = runtime.now_ms() + 7_200_000
     hand.change(waiting.job_id, f"due_at_ms = {later_ms}")
-    heartbeat = heartbeat_of(station, station.clock)
+    heartbeat = heartbeat_of(runtime, runtime.clock)
     for was_set_back in (False, True):
         with database.write() as connection:
             heartbeat.send(connection, Deltas(0), set(), was_set_back=was_set_back)
         (row,) = hand.rows(f"SELECT due_at_ms FROM jobs WHERE id = {waiting.job_id}")
-        assert (row.due_at_ms <= station.now_ms()) is was_set_back
+        assert (row.due_at_ms <= runtime.now_ms()) is was_set_back

@@ -27,21 +27,21 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from runner.db import counters, events, intake, jobs, leases, leftovers, runs, workers
+from runner.db import counters, events, job_moves, leases, new_jobs, orphans, runs, workers
 from runner.db.counters import Deltas
-from runner.db.outcomes import Accepted, Back, Cause, NotYet
+from runner.db.outcomes import Accepted, Cause, PollAgain, Requeue
 from runner.db.results import Received
 from runner.db.session import Database
 from runner.db.tables import Base
-from runner.engine import mark, recover, settle, sweep
-from runner.engine.spool import Answer, Spool, Taken
+from runner.engine import reaper, record_attempts, recovery, settle
+from runner.engine.spool import AcceptedRecord, AnswerRecord, Spool
 from runner.rules import retry
 from runner.rules.states import FINAL, TRANSITIONS, Event, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runner.db.leases import Claimed, Lease, Leased
+    from runner.db.leases import ClaimedJob, Lease, LeasedJob
 
 JOBS = 3  # few, so that processes get into each other's way
 LEASE_MS = 120_000
@@ -65,7 +65,7 @@ STAGES = ["submit", "reply", "claim", "fetch"]
 class Post:
     """A job in state `submitting`, in the hands of one process."""
 
-    job: Leased
+    job: LeasedJob
     is_sent: bool = False
     request_id: str | None = None
 
@@ -76,9 +76,9 @@ class Process:
 
     worker: int
     spool: Spool
-    leased: list[Leased] = field(default_factory=list)
+    leased: list[LeasedJob] = field(default_factory=list)
     posts: list[Post] = field(default_factory=list)
-    gets: list[Claimed] = field(default_factory=list)
+    gets: list[ClaimedJob] = field(default_factory=list)
 
     def die(self) -> None:
         """Let go of what the kernel would take back."""
@@ -120,7 +120,7 @@ class Machine(RuleBasedStateMachine):
         Base.metadata.create_all(self.database.engine)
         options = runs.RunOptions(on_ambiguous=on_ambiguous, max_attempts=3, budget_ticks=budget_ticks)
         new = [
-            intake.NewJob(
+            new_jobs.NewJob(
                 line=n,
                 custom_id=f"j-{n}",
                 model="grok-4.3",
@@ -142,8 +142,8 @@ class Machine(RuleBasedStateMachine):
                 options=options,
                 now_ms=self.now_ms,
             )
-            intake.insert(connection, self.run_id, 0, new)
-            runs.loaded(connection, self.run_id, JOBS)
+            new_jobs.insert(connection, self.run_id, 0, new)
+            runs.set_ready(connection, self.run_id, JOBS)
             assert runs.start(connection, self.run_id, self.now_ms)
         self.options = options
         self.start_process()
@@ -155,7 +155,9 @@ class Machine(RuleBasedStateMachine):
         stages=st.one_of(st.just(STAGES), st.lists(st.sampled_from(STAGES), min_size=1, max_size=3)),
         which=st.integers(0, 9),
         post=st.tuples(MOSTLY, st.sampled_from([GOOD, GARBAGE, FAILED]), UNTIL),
-        heard=st.tuples(MOSTLY, st.sampled_from([jobs.refused_for_now, jobs.refused, jobs.not_sent])),
+        heard=st.tuples(
+            MOSTLY, st.sampled_from([job_moves.refused_for_now, job_moves.refused, job_moves.not_sent])
+        ),
         get=st.tuples(st.sampled_from(["ready", "ready", "ready", "not ready", "cut"]), MOSTLY),
         crash=st.tuples(CRASH, CRASH),
     )
@@ -164,7 +166,7 @@ class Machine(RuleBasedStateMachine):
         stages: list[str],
         which: int,
         post: tuple[bool, bytes, str],
-        heard: tuple[bool, jobs.Move],
+        heard: tuple[bool, job_moves.MoveFunction],
         get: tuple[str, bool],
         crash: tuple[Crash, Crash],
     ) -> None:
@@ -205,17 +207,17 @@ class Machine(RuleBasedStateMachine):
     def start_process(self) -> None:
         """A worker process appears."""
         with self.database.write() as connection:
-            worker = workers.enter(connection, host="h", node="w", pid=1, now_ms=self.now_ms)
+            worker = workers.register(connection, host="h", node="w", pid=1, now_ms=self.now_ms)
         self.processes.append(Process(worker, Spool(self.folder / "spool", worker)))
 
     def recover(self) -> None:
         """The next engine, or the sweep, puts in order what dead processes left."""
-        recover.recover_host(self.database, self.folder / "spool", "h", self.now_ms)
+        recovery.recover_host(self.database, self.folder / "spool", "h", self.now_ms)
 
     def leases_run_out(self) -> None:
         """The processes were frozen: the sweep takes back what they hold, and they are late workers."""
         self.now_ms += LEASE_MS + 1
-        sweep.expired_leases(self.database, self.now_ms)
+        reaper.reclaim_expired_leases(self.database, self.now_ms)
 
     # --- submit
 
@@ -232,12 +234,12 @@ class Machine(RuleBasedStateMachine):
         job = process.leased.pop(0)
         moved = self.write(
             lambda connection, deltas: (
-                mark.mark(
+                record_attempts.record_attempts(
                     connection,
                     deltas,
-                    [mark.Wanted(job=job, reserve_ticks=PRICE + which % 4)],
+                    [record_attempts.AttemptToSend(job=job, reserve_ticks=PRICE + which % 4)],
                     options=runs.RunOptions(budget_ticks=1),  # it looks for itself how much there is
-                    scouts=False,
+                    costs_unknown=False,
                     worker=process.worker,
                     now_ms=self.now_ms,
                     until_ms=self.now_ms + LEASE_MS,
@@ -249,24 +251,24 @@ class Machine(RuleBasedStateMachine):
         post = Post(job)
         process.posts.append(post)
         if until == "sent":
-            process.spool.sent(job.lease.job_id, job.lease.attempt)
+            process.spool.append_sent(job.lease.job_id, job.lease.attempt)
             post.is_sent = True
             if arrives:
                 post.request_id = f"r-{len(self.api)}"
                 self.api[post.request_id] = Submission(job.lease.job_id, body % len(self.api))
 
-    def reply(self, which: int, is_heard: bool, turned_away: jobs.Move, crash: Crash) -> None:
+    def reply(self, which: int, is_heard: bool, turned_away: job_moves.MoveFunction, crash: Crash) -> None:
         """The reply comes or does not; the process may die at any step of taking it in."""
         process = self.one(which, lambda process: process.posts)
         post = process.posts.pop(which % len(process.posts))
         lease = post.job.lease
         if not post.is_sent:
-            self.fenced(jobs.not_sent, self.back(lease, JobState.PENDING))
+            self.fenced(job_moves.not_sent, self.back(lease, JobState.PENDING))
         elif crash == "before spool":
             self.kill(process)
         elif post.request_id and is_heard:
-            process.spool.taken(
-                Taken(
+            process.spool.append_accepted(
+                AcceptedRecord(
                     job_id=lease.job_id,
                     attempt=lease.attempt,
                     sent_at_ms=self.now_ms,
@@ -277,12 +279,12 @@ class Machine(RuleBasedStateMachine):
             if crash == "after spool":
                 self.kill(process)
             else:
-                self.fenced(jobs.accepted, self.accepted(lease, post.request_id))
+                self.fenced(job_moves.accepted, self.accepted(lease, post.request_id))
         elif post.request_id or is_heard:
             target = self.decide(Event.AMBIGUOUS, post.job)
-            self.fenced(jobs.ambiguous, self.back(lease, target))
+            self.fenced(job_moves.ambiguous, self.back(lease, target))
         else:
-            target = JobState.FAILED if turned_away is jobs.refused else JobState.PENDING
+            target = JobState.FAILED if turned_away is job_moves.refused else JobState.PENDING
             self.fenced(turned_away, self.back(lease, target))
 
     # --- collect
@@ -309,15 +311,15 @@ class Machine(RuleBasedStateMachine):
         job = process.gets.pop(which % len(process.gets))
         held = self.api[job.request_id]
         if how == "not ready" and held.is_there:
-            self.fenced(jobs.not_ready, self.not_yet(job, job.misses))
+            self.fenced(job_moves.not_ready, self.not_yet(job, job.misses))
         elif not held.is_there:
             if job.misses == 0:
-                self.fenced(jobs.later, self.not_yet(job, 1))
+                self.fenced(job_moves.later, self.not_yet(job, 1))
             else:
-                self.fenced(jobs.lost, self.back(job.lease, self.decide(Event.LOST, job)))
+                self.fenced(job_moves.lost, self.back(job.lease, self.decide(Event.LOST, job)))
         elif how == "cut":
             held.is_there = False
-            self.fenced(jobs.later, self.not_yet(job, job.misses))
+            self.fenced(job_moves.later, self.not_yet(job, job.misses))
         else:
             held.is_there = False
             self.keep(process, job, held.body, settles=settles, crash=crash)
@@ -325,7 +327,7 @@ class Machine(RuleBasedStateMachine):
     def settle_stored(self) -> None:
         """The sweep judges what was stored and not judged."""
         with self.database.read() as connection:
-            rows = leftovers.unsettled(connection, 10)
+            rows = orphans.unsettled_results(connection, 10)
         for row in rows:
             self.judge(row.id, row.attempt, row.spent, row.extras, bytes(row.body))
 
@@ -419,7 +421,7 @@ class Machine(RuleBasedStateMachine):
             for _ in range(JOBS):
                 self.submit(0, arrives=True, body=GOOD, until="sent")
             while self.processes[0].posts:
-                self.reply(0, is_heard=True, turned_away=jobs.refused, crash="no")
+                self.reply(0, is_heard=True, turned_away=job_moves.refused, crash="no")
             self.now_ms += 3_000
             self.claim(0)
             while self.processes[0].gets:
@@ -440,7 +442,7 @@ class Machine(RuleBasedStateMachine):
     def lift_budget(self) -> None:
         """A person lets the run go on without a budget."""
         with self.database.write() as connection:
-            runs.change(connection, self.run_id, budget_ticks=None)
+            runs.update_options(connection, self.run_id, budget_ticks=None)
             runs.start(connection, self.run_id, self.now_ms)
         self.options = replace(self.options, budget_ticks=None)
 
@@ -456,7 +458,7 @@ class Machine(RuleBasedStateMachine):
         with self.database.write() as connection:
             found = leases.lease_pending(
                 connection,
-                leases.Share(rows_max=2, bytes_max=1000),
+                leases.LeaseLimits(rows_max=2, bytes_max=1000),
                 run_id=self.run_id,
                 worker=process.worker,
                 now_ms=self.now_ms,
@@ -477,14 +479,14 @@ class Machine(RuleBasedStateMachine):
         assert not keys & self.handed
         self.handed |= keys
 
-    def keep(self, process: Process, job: Claimed, body: bytes, *, settles: bool, crash: Crash) -> None:
+    def keep(self, process: Process, job: ClaimedJob, body: bytes, *, settles: bool, crash: Crash) -> None:
         """Take in an answer as the collector does."""
         if crash == "before spool":
             self.kill(process)
             return
         lease = job.lease
-        process.spool.answer(
-            Answer(
+        process.spool.append_answer(
+            AnswerRecord(
                 job_id=lease.job_id,
                 attempt=lease.attempt,
                 received_at_ms=self.now_ms,
@@ -505,14 +507,14 @@ class Machine(RuleBasedStateMachine):
             sha256=hashlib.sha256(body).hexdigest(),
             received_at_ms=self.now_ms,
         )
-        moved = self.write(jobs.stored, received)
+        moved = self.write(job_moves.stored, received)
         self.kept[job.request_id] = body
         if settles and moved:
             self.judge(lease.job_id, lease.attempt, job.spent, job.extras, body)
 
     def judge(self, job_id: int, attempt: int, spent: int, extras: int, body: bytes) -> None:
         """Settle one stored answer."""
-        subject = settle.Subject(
+        subject = settle.StoredAnswer(
             job_id=job_id,
             attempt=attempt,
             model="grok-4.3",
@@ -523,16 +525,16 @@ class Machine(RuleBasedStateMachine):
             accepted_at_ms=None,
         )
         policy = settle.Policy(max_attempts=self.options.max_attempts, on_ambiguous=self.on_ambiguous)
-        self.write(jobs.settled, settle.settle(subject, body, policy=policy, now_ms=self.now_ms))
+        self.write(job_moves.settled, settle.settle(subject, body, policy=policy, now_ms=self.now_ms))
 
     @property
     def on_ambiguous(self) -> retry.OnAmbiguous:
         """Return the run's policy."""
         return "hold" if self.options.on_ambiguous == "hold" else "resubmit"
 
-    def decide(self, event: Event, job: Leased | Claimed) -> JobState:
+    def decide(self, event: Event, job: LeasedJob | ClaimedJob) -> JobState:
         """Ask the rules where a job goes."""
-        return retry.decide(
+        return retry.next_state(
             event,
             attempts_spent=job.spent + 1,
             extras=job.extras,
@@ -540,15 +542,15 @@ class Machine(RuleBasedStateMachine):
             on_ambiguous=self.on_ambiguous,
         )
 
-    def back(self, lease: Lease, target: JobState) -> Back:
+    def back(self, lease: Lease, target: JobState) -> Requeue:
         """An attempt that came to nothing."""
-        return Back(
+        return Requeue(
             lease=lease, target=target, due_at_ms=self.now_ms, at_ms=self.now_ms, cause=Cause(code="x")
         )
 
-    def not_yet(self, job: Claimed, misses: int) -> NotYet:
+    def not_yet(self, job: ClaimedJob, misses: int) -> PollAgain:
         """A fetch that brought nothing."""
-        return NotYet(lease=job.lease, due_at_ms=self.now_ms, misses=misses)
+        return PollAgain(lease=job.lease, due_at_ms=self.now_ms, misses=misses)
 
     def accepted(self, lease: Lease, request_id: str) -> Accepted:
         """An accepted attempt."""
@@ -571,7 +573,7 @@ class Machine(RuleBasedStateMachine):
         assert steps <= EDGES
         return moved
 
-    def fenced(self, move: jobs.Move, row: Accepted | Back | NotYet) -> None:
+    def fenced(self, move: job_moves.MoveFunction, row: Accepted | Requeue | PollAgain) -> None:
         """Do a move that needs its lease; without it, it moves nothing."""
         [(gen,)] = self.ask(f"SELECT lease_gen FROM jobs WHERE id = {row.lease.job_id}")
         moved = self.write(move, row)

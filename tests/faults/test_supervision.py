@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from live import NO_LIMITS, RUN, Home, Simulator, wait_until, write_jobs
-from stations import refusal
+from runtimes import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

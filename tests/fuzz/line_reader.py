@@ -16,7 +16,7 @@ import atheris
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 with atheris.instrument_imports(include=["runner.intake", "runner.rules"]):
-    from runner.intake.reading import Reading, Shaping
+    from runner.intake.job_file import JobFileReader, LoadFlags
     from runner.rules.estimate import Tally
 from strict_reference import reference
 
@@ -41,14 +41,14 @@ SEEDS = (
 
 def check_input(data: bytes) -> None:
     """Read one input; raise AssertionError where the reader breaks a rule."""
-    reading = Reading(io.BytesIO(data), Shaping(), Tally(DAY))
+    reading = JobFileReader(io.BytesIO(data), LoadFlags(), Tally(DAY))
     kept = list(reading.requests())
     assert reading.total == len(kept)
     assert len({request.custom_id for _, request in kept}) == len(kept)
     for line, request in kept:
         assert isinstance(reference(line.raw), dict)
         assert isinstance(reference(request.body), dict)
-    if not data.startswith(b"\x1f\x8b") and not reading.is_torn:
+    if not data.startswith(b"\x1f\x8b") and not reading.is_incomplete:
         check_lines(data, {line.number: line.raw for line, _ in kept}, set(reading.bad_lines))
 
 

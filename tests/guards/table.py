@@ -21,7 +21,7 @@ GUARDS = (
     Guard(
         name="lease_gen in the WHERE clause",
         without_it="a late worker moves a job that another worker holds",
-        file="runner/db/jobs.py",
+        file="runner/db/job_moves.py",
         old='"jobs.lease_gen = v.gen" if start.fenced else ""',
         new='""',
         tests="tests/db/test_job_moves.py",
@@ -29,7 +29,7 @@ GUARDS = (
     Guard(
         name="heartbeats",
         without_it="a live worker loses a job when a clock is changed",
-        file="runner/db/leftovers.py",
+        file="runner/db/orphans.py",
         old=" AND workers.ended_at_ms IS NULL AND workers.seen_at_ms >= :since)",
         new=" AND workers.seen_at_ms < :since AND workers.seen_at_ms > :since)",
         tests="tests/engine/test_sweep.py",
@@ -152,7 +152,7 @@ GUARDS = (
     Guard(
         name="nothing is fetched on a full disk",
         without_it="an answer that can be fetched only once is fetched and cannot be kept",
-        file="runner/engine/disk.py",
+        file="runner/engine/disk_space.py",
         old="    if free >= ROOM_BYTES_MIN:\n",
         new="    if free >= 0:\n",
         tests="tests/faults/test_full_disk.py",

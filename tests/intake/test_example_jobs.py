@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.intake.lines import Line, Lines
-from runner.intake.seen_ids import SeenIds
+from runner.intake.lines import Line, LineReader
+from runner.intake.used_ids import UsedIds
 from runner.rules.request import Defaults, read_request
 
 FOLDER = Path(__file__).parents[2] / "jobs"
@@ -25,9 +25,9 @@ SIZES = {
 @pytest.mark.parametrize(("name", "size"), SIZES.items())
 def test_an_example_file_is_valid(name: str, size: int) -> None:
     """No line is refused, and the only warning is that grok-4, the default, is retired."""
-    ids = SeenIds()
+    ids = UsedIds()
     count = 0
-    for line in Lines(FOLDER / name):
+    for line in LineReader(FOLDER / name):
         assert isinstance(line, Line)
         request, findings = read_request(line.raw, line.number, Defaults(model="grok-4"))
 

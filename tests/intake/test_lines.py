@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.intake.lines import Line, Lines
-from runner.rules.findings import Finding
+from runner.intake.lines import Line, LineReader
+from runner.rules.diagnostics import Diagnostic
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ def read(content: bytes, **options: int) -> list[tuple[int, bytes] | tuple[int, 
     """Return each line of the bytes as (number, bytes), each diagnostic as (number, code)."""
     return [
         (item.number, item.raw) if isinstance(item, Line) else (item.line, item.code)
-        for item in Lines(io.BytesIO(content), **options)
+        for item in LineReader(io.BytesIO(content), **options)
     ]
 
 
@@ -55,7 +55,7 @@ def test_however_the_bytes_arrive_the_lines_are_the_same(lines: list[bytes], pie
     """A pipe gives bytes in pieces of any size; no line is split or joined."""
     content = b"\n".join(lines)
     source = InPieces(content, piece)
-    found = [item for item in Lines(source) if isinstance(item, Line)]
+    found = [item for item in LineReader(source) if isinstance(item, Line)]
 
     assert [line.removesuffix(b"\r") for line in lines] == [line.raw for line in found]
 
@@ -112,9 +112,9 @@ class Endless(io.RawIOBase):
 def test_a_line_past_the_cap_is_reported_while_it_is_read() -> None:
     """The diagnostic comes when the cap is passed, not when the line ends."""
     source = Endless()
-    finding = next(iter(Lines(source, line_bytes_max=10_000_000)))  # type: ignore[arg-type]
+    finding = next(iter(LineReader(source, line_bytes_max=10_000_000)))  # type: ignore[arg-type]
 
-    assert isinstance(finding, Finding)
+    assert isinstance(finding, Diagnostic)
     assert finding.code == "line-too-long"
     assert "9 MiB" in finding.reason
     assert source.given_bytes < 13_000_000
@@ -124,7 +124,7 @@ def test_memory_stays_flat_beside_a_huge_line() -> None:
     """A line past the cap is not kept in memory, nor are the lines already yielded."""
     content = b"x" * 20_000_000 + b"\n" + b"a line\n" * 100_000
     tracemalloc.start()
-    for _ in Lines(io.BytesIO(content), line_bytes_max=1_000_000):
+    for _ in LineReader(io.BytesIO(content), line_bytes_max=1_000_000):
         pass
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -165,7 +165,7 @@ def test_the_digest_is_that_of_the_input_as_stored(content: bytes, tmp_path: Pat
     path = tmp_path / "jobs.jsonl"
     path.write_bytes(content)
     for source in (path, io.BytesIO(content), InPieces(content, 7)):
-        lines = Lines(source)
+        lines = LineReader(source)
         list(lines)
 
         assert lines.sha256 == hashlib.sha256(content).hexdigest()
@@ -174,7 +174,7 @@ def test_the_digest_is_that_of_the_input_as_stored(content: bytes, tmp_path: Pat
 
 def test_physical_lines_are_counted() -> None:
     """Blank ones too: progress is shown in lines of the file."""
-    lines = Lines(io.BytesIO(b"a\n\n\nb\n"))
+    lines = LineReader(io.BytesIO(b"a\n\n\nb\n"))
     list(lines)
 
     assert lines.line_count == 4
@@ -183,4 +183,4 @@ def test_physical_lines_are_counted() -> None:
 def test_a_missing_file_is_an_ordinary_error(tmp_path: Path) -> None:
     """The caller makes a sentence of it, since it knows what the user typed."""
     with pytest.raises(FileNotFoundError):
-        list(Lines(tmp_path / "none.jsonl"))
+        list(LineReader(tmp_path / "none.jsonl"))

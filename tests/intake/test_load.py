@@ -20,17 +20,17 @@ from sqlalchemy import text
 from runner.db import runs
 from runner.db.runs import RunOptions
 from runner.db.session import Database
-from runner.embedded.lock import Lock
+from runner.embedded.file_lock import FileLock
 from runner.intake import load as loading
-from runner.intake.load import Loaded, keep_stdin, load
-from runner.intake.reading import Shaping
+from runner.intake.job_file import LoadFlags
+from runner.intake.load import LoadResult, load, save_stdin
 from runner.rules.errors import JobFileError, UsageError
 from runner.rules.states import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SKIP: Final = Shaping(skip_bad=True)
+SKIP: Final = LoadFlags(skip_bad=True)
 
 
 def line(number: int, **fields: object) -> bytes:
@@ -46,8 +46,8 @@ def file_of(folder: Path, *lines: bytes, name: str = "jobs.jsonl") -> Path:
     return path
 
 
-def loaded(database: Database, source: Path, **options: Any) -> Loaded:
-    defaults: dict[str, Any] = {"name": None, "new": False, "shaping": Shaping(), "options": RunOptions()}
+def loaded(database: Database, source: Path, **options: Any) -> LoadResult:
+    defaults: dict[str, Any] = {"name": None, "new": False, "shaping": LoadFlags(), "options": RunOptions()}
     return load(database, source, **defaults | options)
 
 
@@ -76,7 +76,7 @@ def test_a_file_becomes_a_run_in_file_order(database: Database, tmp_path: Path) 
 
     found = loaded(database, source)
 
-    assert (found.total, found.created, found.bad) == (2, True, 0)
+    assert (found.total, found.is_new, found.bad_total) == (2, True, 0)
     with database.read() as connection:
         run = runs.find(connection, found.run_id)
         rows = connection.execute(text("SELECT line, custom_id FROM jobs ORDER BY id")).all()
@@ -120,7 +120,7 @@ def test_the_same_file_again_is_the_same_run(database: Database, tmp_path: Path)
     again = loaded(database, source)
     copy = loaded(database, file_of(tmp_path, line(1), name="copy.jsonl"))
 
-    assert (again.run_id, again.created, again.total) == (first.run_id, False, 1)
+    assert (again.run_id, again.is_new, again.total) == (first.run_id, False, 1)
     assert copy.run_id == first.run_id
     assert tables(database) == before
 
@@ -130,7 +130,7 @@ def test_new_loads_it_again_and_the_newest_run_is_continued(database: Database, 
     source = file_of(tmp_path, line(1))
     first, second = loaded(database, source), loaded(database, source, new=True)
 
-    assert second.created
+    assert second.is_new
     assert second.run_id != first.run_id
     assert loaded(database, source).run_id == second.run_id
 
@@ -140,7 +140,7 @@ def test_flags_and_names_that_shape_a_run_make_another(database: Database, tmp_p
     source = file_of(tmp_path, line(1))
     found = [
         loaded(database, source),
-        loaded(database, source, shaping=Shaping(model="grok-4.3")),
+        loaded(database, source, shaping=LoadFlags(model="grok-4.3")),
         loaded(database, source, name="mine"),
     ]
 
@@ -177,7 +177,7 @@ def test_bad_lines_can_be_skipped_and_are_put_aside(database: Database, tmp_path
 
     found = loaded(database, source, shaping=SKIP)
 
-    assert (found.total, found.bad) == (3, 1_201)
+    assert (found.total, found.bad_total) == (3, 1_201)
     assert (tmp_path / "jobs.bad.jsonl").read_bytes() == b"".join([*bad, line(1)])
     assert sorted(path.name for path in tmp_path.glob("jobs*")) == ["jobs.bad.jsonl", "jobs.jsonl"]
     with database.read() as connection:
@@ -228,7 +228,7 @@ def test_warnings_load_unless_strict(database: Database, tmp_path: Path) -> None
     source = file_of(tmp_path, line(1, temprature=0))
 
     with pytest.raises(JobFileError, match="--strict"):
-        loaded(database, source, shaping=Shaping(strict=True))
+        loaded(database, source, shaping=LoadFlags(strict=True))
     assert_empty(database)
 
     found = loaded(database, source)
@@ -295,7 +295,7 @@ def test_a_loader_that_is_killed_leaves_nothing_after_the_next_load(
 
     found = loaded(database, source)
 
-    assert found.created
+    assert found.is_new
     assert found.total == 5 + changed
     assert tables(database) == {
         "runs": 1,
@@ -311,7 +311,7 @@ def test_loads_at_the_same_time_make_one_run(
     """Four loaders of one file: one loads it, the others find it."""
     source = file_of(tmp_path, *(line(n) for n in range(40)))
     start = threading.Barrier(4)
-    found: list[Loaded] = []
+    found: list[LoadResult] = []
 
     def load_it() -> None:
         with closing(Database(database_url)) as own:
@@ -325,7 +325,7 @@ def test_loads_at_the_same_time_make_one_run(
         for thread in threads:
             thread.join()
 
-    assert sorted(one.created for one in found) == [False] * 3 + [True]
+    assert sorted(one.is_new for one in found) == [False] * 3 + [True]
     assert {(one.run_id, one.total) for one in found} == {(found[0].run_id, 40)}
     assert tables(database)["jobs"] == 40
 
@@ -335,8 +335,8 @@ def locked(folder: Path) -> Callable[[str], Any]:
 
     @contextmanager
     def lock(name: str) -> Iterator[None]:
-        file_lock = Lock(folder / f"{name}.lock")
-        file_lock.exclusive()
+        file_lock = FileLock(folder / f"{name}.lock")
+        file_lock.acquire_exclusive()
         try:
             yield
         finally:
@@ -347,8 +347,8 @@ def locked(folder: Path) -> Callable[[str], Any]:
 
 def test_stdin_is_kept_by_its_content(tmp_path: Path) -> None:
     """The same bytes are the same private file; no other file stays."""
-    first = keep_stdin(io.BytesIO(line(1)), tmp_path / "stdin")
-    again = keep_stdin(io.BytesIO(line(1)), tmp_path / "stdin")
+    first = save_stdin(io.BytesIO(line(1)), tmp_path / "stdin")
+    again = save_stdin(io.BytesIO(line(1)), tmp_path / "stdin")
 
     assert first == again
     assert first.read_bytes() == line(1)
@@ -364,6 +364,6 @@ def test_an_interrupted_stdin_leaves_nothing(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        keep_stdin(Interrupted(), tmp_path / "stdin")
+        save_stdin(Interrupted(), tmp_path / "stdin")
 
     assert list((tmp_path / "stdin").iterdir()) == []

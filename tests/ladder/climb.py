@@ -43,13 +43,13 @@ from runner.db import migrate, runs, workers
 from runner.db.counters import Deltas
 from runner.db.runs import RunOptions
 from runner.db.session import Database
-from runner.engine import clock, closing, heartbeat
-from runner.engine.collect import Collect
-from runner.engine.station import Station
-from runner.engine.submit import Submit
-from runner.engine.sweep import sweep
+from runner.engine import heartbeat, run_completion, shared_clock
+from runner.engine.collect import Collector
+from runner.engine.reaper import reap
+from runner.engine.runtime import Runtime
+from runner.engine.submit import Submitter
+from runner.intake.job_file import LoadFlags
 from runner.intake.load import load
-from runner.intake.reading import Shaping
 from runner.output.write import write_run
 from runner.rules.states import RunState
 from runner.simulator import process as simulator
@@ -58,7 +58,7 @@ from runner.simulator.options import Options
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from runner.api.xai import XAI
+    from runner.api.client import XAIClient
     from runner.rules.reply import Reply
     from runner.settings import Settings
 
@@ -80,19 +80,19 @@ def live(settings: Settings, folder: Path) -> None:
         folder / "jobs.jsonl",
         name=None,
         new=False,
-        shaping=Shaping(model="grok-4.3"),
+        flags=LoadFlags(model="grok-4.3"),
         options=OPTIONS,
     )
     with database.write() as connection:
         runs.start(connection, loaded.run_id, database.now_ms())
-        closing.close(connection, loaded.run_id, database.now_ms(), Deltas(0))
-    station = Station(settings, "w1")
+        run_completion.complete_if_done(connection, loaded.run_id, database.now_ms(), Deltas(0))
+    runtime = Runtime(settings, "w1")
     over = threading.Event()
-    for stage in (Submit(station), Collect(station)):
-        threading.Thread(target=_drive, args=(station, stage.turn, over), daemon=True).start()
+    for stage in (Submitter(runtime), Collector(runtime)):
+        threading.Thread(target=_drive, args=(runtime, stage.run_slice, over), daemon=True).start()
     while not over.is_set():
         with suppress(Exception):  # the next beat comes
-            sweep(station)
+            reap(runtime)
             with database.read() as connection:
                 run = runs.find(connection, loaded.run_id)
             if run is not None and run.state is RunState.PAUSED:
@@ -100,16 +100,16 @@ def live(settings: Settings, folder: Path) -> None:
             elif run is not None and run.is_over:
                 over.set()
         over.wait(0.03)
-    station.close(2.0)
+    runtime.close(2.0)
     write_run(database, loaded.run_id, folder / "out.jsonl")
     database.close()
 
 
-def _drive(station: Station, turn: Callable[[float], object], over: threading.Event) -> None:
+def _drive(runtime: Runtime, turn: Callable[[float], object], over: threading.Event) -> None:
     """Run time slices of a loop again and again, as the messages of Celery would."""
     while not over.is_set():
         with suppress(Exception):
-            station.run(turn(5.0))  # type: ignore[arg-type]
+            runtime.run(turn(5.0))  # type: ignore[arg-type]
         over.wait(0.02)
 
 
@@ -249,7 +249,7 @@ def _poisoned(settings: Settings, folder: Path) -> None:
     """Live as always, but for one job: whoever sends it ends, as by a segmentation fault."""
     submit = deferred.submit
 
-    async def submitting(api: XAI, body: bytes, conv_id: str | None = None) -> Reply:
+    async def submitting(api: XAIClient, body: bytes, conv_id: str | None = None) -> Reply:
         if f'"{POISON}"'.encode() in body:
             os._exit(9)
         return await submit(api, body, conv_id)
@@ -313,7 +313,7 @@ def main() -> int:
     parser.add_argument("--server", help="a PostgreSQL with the database `migrated`  [default: SQLite]")
     given = parser.parse_args()
     asyncio.set_event_loop(None)
-    heartbeat.HEARTBEAT_S, clock.STEADY_AFTER_MS, workers.ALIVE_MS = 0.25, 0, 1_500  # type: ignore[misc]
+    heartbeat.HEARTBEAT_S, shared_clock.STEADY_AFTER_MS, workers.ALIVE_MS = 0.25, 0, 1_500  # type: ignore[misc]
     bad = 0
     with (
         tempfile.TemporaryDirectory(prefix="ladder", ignore_cleanup_errors=True) as name,

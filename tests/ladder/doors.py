@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from sqlalchemy.exc import OperationalError
 
 from runner.api import deferred
-from runner.api.failed import Failed
+from runner.api.request_failed import RequestFailed
 from runner.db.session import Database
 from runner.engine.spool import Segment
 from runner.limiter.store import LimiterUnavailable, Store
@@ -90,22 +90,22 @@ def _api(doors: Doors) -> None:
     submit, fetch = deferred.submit, deferred.fetch
 
     async def submitting(*words: Any) -> Any:
-        doors.cross("api", "before a submit", lambda: Failed(Fault.NOT_SENT, STRUCK))
+        doors.cross("api", "before a submit", lambda: RequestFailed(Fault.NOT_SENT, STRUCK))
         reply = await submit(*words)
-        doors.cross("api", "after a submit", lambda: Failed(Fault.UNKNOWN, STRUCK))
+        doors.cross("api", "after a submit", lambda: RequestFailed(Fault.UNKNOWN, STRUCK))
         return reply
 
     async def fetching(*words: Any) -> Any:
-        doors.cross("api", "before a fetch", lambda: Failed(Fault.NOT_SENT, STRUCK))
+        doors.cross("api", "before a fetch", lambda: RequestFailed(Fault.NOT_SENT, STRUCK))
         reply = await fetch(*words)
-        doors.cross("api", "after a fetch", lambda: Failed(Fault.CUT, STRUCK))
+        doors.cross("api", "after a fetch", lambda: RequestFailed(Fault.CUT, STRUCK))
         return reply
 
     deferred.submit, deferred.fetch = submitting, fetching  # type: ignore[assignment]
 
 
 def _limiter(doors: Doors) -> None:
-    asked = Store._asked
+    asked = Store._execute
 
     async def asking(self: Store, answer: Awaitable[Any]) -> Any:
         try:
@@ -119,7 +119,7 @@ def _limiter(doors: Doors) -> None:
         doors.cross("limiter", "after", lambda: LimiterUnavailable("struck at a door"))
         return heard
 
-    Store._asked = asking  # type: ignore[method-assign]
+    Store._execute = asking  # type: ignore[method-assign]
 
 
 def _disk(doors: Doors) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.asyncio import Redis
 
-from runner.limiter.limiter import Caps, Limiter, Slot
+from runner.limiter.limiter import Limiter, RateLimits, Slot
 from runner.limiter.slots import tokens_of
 
 if TYPE_CHECKING:
@@ -37,16 +37,20 @@ class Client:
     async def work(self) -> None:
         loop, case = asyncio.get_running_loop(), self._case
         ends = loop.time() + case["run_s"]
-        caps = Caps(rpm=case["rpm"], tpm=case["tpm"], rps=case["rps"])
+        caps = RateLimits(rpm=case["rpm"], tpm=case["tpm"], rps=case["rps"])
         async with asyncio.TaskGroup() as posts:
             while loop.time() < ends:
                 sizes = [self._random.randint(1, 2 * case["size"] - 1) for _ in range(8)]
-                grant = await self._limits.reserve("b", sizes, caps, Caps())
+                grant = await self._limits.reserve("b", sizes, caps, RateLimits())
                 for slot in grant.slots:
                     posts.create_task(self._post(slot))
                 # Wait until the last slot, so that few requests are under way.
                 last = grant.slots[-1].fire_at if grant.slots else 0.0
-                wait_s = grant.again_s if grant.again_s is not None else max(0.0, last - loop.time() - 0.2)
+                wait_s = (
+                    grant.retry_after_s
+                    if grant.retry_after_s is not None
+                    else max(0.0, last - loop.time() - 0.2)
+                )
                 await asyncio.sleep(wait_s)
 
     async def _post(self, slot: Slot) -> None:

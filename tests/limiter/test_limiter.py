@@ -10,15 +10,15 @@ import pytest
 from redis import Redis
 from valkey_server import Valkey, until, valkey_server
 
-from runner.limiter.limiter import Caps, Grant, Limiter, LimiterUnavailable, Slot
+from runner.limiter.limiter import Grant, Limiter, LimiterUnavailable, RateLimits, Slot
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-NOT_SET = Caps()
-NO_LIMIT = Caps(rpm=0, tpm=0)
-FEW = Caps(rpm=120, tpm=0)
-MANY = Caps(rpm=60_000, tpm=0)
+NOT_SET = RateLimits()
+NO_LIMIT = RateLimits(rpm=0, tpm=0)
+FEW = RateLimits(rpm=120, tpm=0)
+MANY = RateLimits(rpm=60_000, tpm=0)
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +69,8 @@ def test_slots_come_in_order_and_the_rest_is_requested_again(valkey: Valkey) -> 
             fires = [slot.fire_at for slot in grant.slots]
             assert fires == sorted(fires)
             assert 100 < len(fires) < 500
-            assert grant.again_s == pytest.approx(0.2)
-            assert (await limits.reserve("c", [1], MANY, NOT_SET)).again_s is None
+            assert grant.retry_after_s == pytest.approx(0.2)
+            assert (await limits.reserve("c", [1], MANY, NOT_SET)).retry_after_s is None
 
     asyncio.run(story())
 
@@ -99,7 +99,7 @@ def test_requests_at_the_same_time_share_one_round_trip(valkey: Valkey) -> None:
             grants = await asyncio.gather(*(limits.reserve("b", [1], cap, NOT_SET) for cap in caps))
             assert count_round_trips(valkey) - before == 1
             assert [len(grant.slots) for grant in grants] == [1, 0, 0]
-            assert grants[1].again_s is not None
+            assert grants[1].retry_after_s is not None
 
     asyncio.run(story())
 
@@ -134,7 +134,7 @@ def test_a_pause_is_obeyed_by_all(valkey: Valkey) -> None:
             await until(is_paused)
             for caps in (FEW, NO_LIMIT):
                 grant = await two.reserve("b", [1], caps, NOT_SET)
-                assert grant == Grant(slots=[], again_s=1.0)
+                assert grant == Grant(slots=[], retry_after_s=1.0)
             assert two.paused_until("b") - asyncio.get_running_loop().time() == pytest.approx(20, abs=1)
 
     asyncio.run(story())
@@ -224,14 +224,14 @@ def test_polls_are_charged_for_all_when_refused(valkey: Valkey) -> None:
     async def story() -> None:
         async with limiter(valkey) as one, limiter(valkey) as two:
             await one.reserve("b", [1], FEW, NOT_SET)
-            one.polled("b", refused=True)
+            one.record_poll("b", refused=True)
             assert not two.polls_charged("b")
             for _ in range(3):
-                one.polled("b", refused=True)
-            one.polled("b", refused=False)
+                one.record_poll("b", refused=True)
+            one.record_poll("b", refused=False)
 
             async def are_charged() -> bool:
-                two._buckets["b"]._refresh_started_at = two._buckets["b"].heard_at = -1e9
+                two._buckets["b"]._refresh_started_at = two._buckets["b"].refreshed_at = -1e9
                 return two.polls_charged("b")
 
             await until(are_charged)
@@ -298,7 +298,7 @@ def test_an_emptied_redis_is_rebuilt_before_anything_is_granted(valkey: Valkey) 
             return {"b": [(1_000_000, 50), (2_000_000, 60), (61_000_000, 70)], "c": []}
 
         limits = Limiter(valkey.url, rebuild=rebuild)
-        two = Caps(rpm=2, tpm=0)
+        two = RateLimits(rpm=2, tpm=0)
         grants = await asyncio.gather(*(limits.reserve(b, [1], two, NOT_SET) for b in ("b", "c", "d")))
         assert [len(grant.slots) for grant in grants] == [0, 1, 1]
         assert await used(limits, "b") == (2, 110)
@@ -371,7 +371,7 @@ def test_without_limits_redis_is_hardly_asked(valkey: Valkey) -> None:
             for _ in range(100):
                 grant = await limits.reserve("b", [1, 1], NO_LIMIT, NOT_SET)
                 limits.confirm(grant.slots[0])
-            assert (len(grant.slots), grant.again_s) == (2, None)
+            assert (len(grant.slots), grant.retry_after_s) == (2, None)
             assert count_round_trips(valkey) - before <= 1
             assert await used(limits, "b") == (0, 0)
 

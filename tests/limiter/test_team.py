@@ -15,8 +15,8 @@ from valkey_server import Valkey, valkey_server
 
 from runner import settings as settings_of
 from runner.api import account
-from runner.api.xai import XAI
-from runner.engine.streak import AWAY_AFTER
+from runner.api.client import XAIClient
+from runner.engine.consecutive_failures import UNAVAILABLE_AFTER
 from runner.engine.team import Team
 from runner.limiter.limiter import LimiterUnavailable
 from runner.rules import models
@@ -36,8 +36,8 @@ def valkey() -> Iterator[Valkey]:
 @asynccontextmanager
 async def team(valkey: Valkey, url: str, key: str = ONE) -> AsyncIterator[Team]:
     settings = settings_of.load({"XAI_API_KEY": key, "XAI_BASE_URL": url, "HOME": "/"}, Path("/"))
-    api = XAI(settings, connections=2)
-    opened = Team(api, valkey.url, account.key_name(settings), random.Random(0))
+    api = XAIClient(settings, connections=2)
+    opened = Team(api, valkey.url, account.key_fingerprint(settings), random.Random(0))
     try:
         yield opened
     finally:
@@ -50,7 +50,7 @@ def test_two_keys_of_one_team_share_a_bucket(valkey: Valkey, tmp_path: Path) -> 
 
     async def names(url: str) -> tuple[str | None, str | None]:
         async with team(valkey, url, ONE) as one, team(valkey, url, OTHER) as other:
-            assert [await one.settle(), await other.settle()] == [None, None]
+            assert [await one.resolve(), await other.resolve()] == [None, None]
             return one.name, other.name
 
     with Simulator(tmp_path, "--team", "team-7") as simulator:
@@ -68,8 +68,8 @@ def test_the_first_name_is_used_by_all_processes(valkey: Valkey, tmp_path: Path)
 
     async def story(url: str) -> None:
         async with team(valkey, f"{url}/no-such-place") as unnamed, team(valkey, url) as named:
-            assert await unnamed.settle() is None
-            assert await named.settle() is None
+            assert await unnamed.resolve() is None
+            assert await named.resolve() is None
             assert named.name == unnamed.name
             assert named.name is not None
             assert "key" not in named.name
@@ -77,7 +77,7 @@ def test_the_first_name_is_used_by_all_processes(valkey: Valkey, tmp_path: Path)
                 client.flushall()
             await unnamed.record_again()
             async with team(valkey, url) as late:
-                assert await late.settle() is None
+                assert await late.resolve() is None
                 assert late.name == unnamed.name
 
     with Simulator(tmp_path, "--team", "team-7") as simulator:
@@ -90,16 +90,16 @@ def test_an_api_that_is_unavailable_is_asked_again(valkey: Valkey, tmp_path: Pat
     async def story(simulator: Simulator) -> None:
         simulator.switch(down=True)
         async with team(valkey, simulator.url) as waiting:
-            for tries in range(1, AWAY_AFTER + 1):
+            for tries in range(1, UNAVAILABLE_AFTER + 1):
                 waiting._again_at = 0.0
-                problem = await waiting.settle()
+                problem = await waiting.resolve()
                 assert problem is not None
                 assert (problem.refused, problem.tries) == (False, tries)
             waiting._again_at = asyncio.get_running_loop().time() + 60
             simulator.switch(down=False)
-            assert await waiting.settle() == problem
+            assert await waiting.resolve() == problem
             waiting._again_at = 0.0
-            assert await waiting.settle() is None
+            assert await waiting.resolve() is None
 
     with Simulator(tmp_path) as simulator:
         asyncio.run(story(simulator))
@@ -112,7 +112,7 @@ def test_without_redis_no_name_is_chosen(tmp_path: Path) -> None:
         valkey.stop()
         async with team(valkey, url) as waiting:
             with pytest.raises(LimiterUnavailable):
-                await waiting.settle()
+                await waiting.resolve()
             assert waiting.name is None
 
     with valkey_server() as valkey, Simulator(tmp_path) as simulator:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.output.files import Draft, check_place, default_output, paths, publish, write_whole
+from runner.output.files import DraftFile, check_place, default_output, paths, publish, write_whole
 from runner.rules.errors import UserError
 
 HANGS_IN_A_DRAFT = """
@@ -53,7 +53,7 @@ def test_the_default_output_is_in_the_current_folder(source: str) -> None:
 def test_a_published_draft_is_there_with_its_digest_and_its_lines(tmp_path: Path) -> None:
     """The facts returned are those of the bytes on disk."""
     target = tmp_path / "out.jsonl"
-    with Draft(target) as draft:
+    with DraftFile(target) as draft:
         for number in range(3):
             draft.add(b"line %d\n" % number)
         facts = draft.finish()
@@ -71,7 +71,7 @@ def test_a_draft_left_without_publishing_leaves_the_old_file_and_nothing_else(tm
     target = tmp_path / "out.jsonl"
     target.write_text("old")
 
-    with Draft(target) as draft:
+    with DraftFile(target) as draft:
         draft.add(b"new")
         draft.finish()
 
@@ -118,7 +118,7 @@ def test_a_full_disk_is_told_in_a_sentence_and_the_old_file_stays(tmp_path: Path
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, before[1]))
     try:
-        with Draft(target) as draft:
+        with DraftFile(target) as draft:
             draft.add(b"x" * (1 << 18))
             with pytest.raises(UserError, match="cannot be written: file too large") as caught:
                 draft.finish()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.output.line import Ended, is_json, make_line
+from runner.output.output_line import EndedJob, is_json, make_line
 from runner.rules.explain import explain
 from runner.rules.states import JobState
 
@@ -21,7 +21,7 @@ VALUES = st.recursive(
 START = b'{"id":"0123456789ab-'
 
 
-def ended(**changes: Any) -> Ended:
+def ended(**changes: Any) -> EndedJob:
     """Return the row of a job that succeeded, with changes."""
     row: dict[str, Any] = {
         "id": (7 << 32) | 16,
@@ -35,7 +35,7 @@ def ended(**changes: Any) -> Ended:
         "request_id": "q-1",
         "body": b'{"choices": []}',
     }
-    return Ended(**{**row, **changes})
+    return EndedJob(**{**row, **changes})
 
 
 def test_a_good_line_has_the_shape_of_the_design() -> None:
@@ -78,7 +78,7 @@ def test_bytes_that_are_no_json_make_an_error_line_without_them(body: bytes) -> 
 
     parsed = json.loads(line.raw)
     assert not is_json(body)
-    assert (line.good, parsed["response"]["body"]) == (False, None)
+    assert (line.is_good, parsed["response"]["body"]) == (False, None)
     assert parsed["error"]["code"] == "unreadable-result"
     assert "show --raw" in parsed["error"]["message"]
 
@@ -119,5 +119,5 @@ def test_a_failed_job_keeps_the_answer_that_it_got() -> None:
     row = ended(state=JobState.FAILED, error_code="error-inside", body=b'{"error":"boom"}')
     line = make_line(START, row)
 
-    assert not line.good
+    assert not line.is_good
     assert json.loads(line.raw)["response"]["body"] == {"error": "boom"}

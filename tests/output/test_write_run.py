@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from by_hand import COST, Hand, new_run, received, settled
 
-from runner.db import counters, ended, jobs, runs
+from runner.db import counters, ended_jobs, job_moves, runs
 from runner.db.job_ids import job_id
-from runner.output.claim import mark_of
+from runner.output.file_owner import run_tag
 from runner.output.files import paths
 from runner.output.write import write_run
 from runner.rules.errors import UsageError
@@ -41,8 +41,8 @@ def hand(database: Database) -> Hand:
         hand.bring(state)
     (lease,) = hand.lease()
     hand.send(lease)
-    hand.do(jobs.stored, received(lease.job_id, body=ANSWER))
-    hand.do(jobs.settled, settled(lease.job_id, 1, Event.SUCCEEDED, JobState.SUCCEEDED, COST))
+    hand.do(job_moves.stored, received(lease.job_id, body=ANSWER))
+    hand.do(job_moves.settled, settled(lease.job_id, 1, Event.SUCCEEDED, JobState.SUCCEEDED, COST))
     return hand
 
 
@@ -154,7 +154,7 @@ def test_the_tag_of_a_run_depends_on_its_row_only(hand: Hand) -> None:
     assert first is not None
     assert again_first is not None
     assert second is not None
-    assert mark_of(first) == mark_of(again_first) != mark_of(second)
+    assert run_tag(first) == run_tag(again_first) != run_tag(second)
 
 
 def test_an_unknown_run_is_refused(database: Database, tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_all_files_are_of_one_snapshot_while_the_run_goes_on(database: Database)
     hand = new_run(database, 3)
     hand.bring(JobState.SUCCEEDED)
     with database.read() as connection:
-        pages = ended.pages(connection, job_id(hand.run_id, 0), job_id(hand.run_id + 1, 0), page=1)
+        pages = ended_jobs.pages(connection, job_id(hand.run_id, 0), job_id(hand.run_id + 1, 0), page=1)
         next(pages)
         hand.bring(JobState.SUCCEEDED)
         rest = [row for page in pages for row in page]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.breaker import tripped
+from runner.rules.breaker import is_tripped
 
 BAD, GOOD = True, False
 
@@ -27,11 +27,11 @@ BAD, GOOD = True, False
 )
 def test_the_breaker_trips_on_twenty_bad_and_more_than_half(last: list[bool], trips: bool) -> None:
     """Of the last 40 requests, at least 20 and more than half."""
-    assert tripped(last) is trips
+    assert is_tripped(last) is trips
 
 
 @given(st.lists(st.booleans(), max_size=100))
 def test_the_breaker_looks_at_the_last_forty_only(last: list[bool]) -> None:
     """A shorter history trips it only with twenty bad requests."""
     window = last[-40:]
-    assert tripped(last) == (window.count(True) >= 20 and window.count(True) > window.count(False))
+    assert is_tripped(last) == (window.count(True) >= 20 and window.count(True) > window.count(False))

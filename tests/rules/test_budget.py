@@ -12,19 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.rules.budget import (
-    SCOUTS,
+    PROBES,
     Account,
     Costs,
-    Pricing,
+    DayPrices,
     parse_usd,
     reserve_ticks,
     typical_ticks,
     used_ticks,
 )
-from runner.rules.prices import own_prices
+from runner.rules.prices import parse_own_prices
 
 MODEL: Final = "grok-4.3"
-PRICING: Final = Pricing(at=date(2026, 11, 1))
+PRICING: Final = DayPrices(at=date(2026, 11, 1))
 TICKS: Final = st.integers(1, 10**12)
 
 
@@ -51,7 +51,7 @@ def test_before_anything_is_learnt_a_long_answer_is_reserved(
 ) -> None:
     """The reservation is high on purpose: it applies to the first few attempts of a model only."""
     assert reserve_ticks(PRICING, MODEL, prompt, output_max, Costs()) == ticks
-    assert reserve_ticks(PRICING, MODEL, prompt, output_max, learnt([1.0] * (SCOUTS - 1))) == ticks
+    assert reserve_ticks(PRICING, MODEL, prompt, output_max, learnt([1.0] * (PROBES - 1))) == ticks
 
 
 def test_answers_that_are_alike_reserve_a_little_more_than_they_cost() -> None:
@@ -64,7 +64,7 @@ def test_answers_that_are_alike_reserve_a_little_more_than_they_cost() -> None:
 
 
 @pytest.mark.parametrize("sigma", [0.3, 0.8, 1.5])
-@pytest.mark.parametrize(("answers", "share_max"), [(SCOUTS, 0.10), (20, 0.08), (200, 0.07)])
+@pytest.mark.parametrize(("answers", "share_max"), [(PROBES, 0.10), (20, 0.08), (200, 0.07)])
 def test_about_one_in_twenty_costs_more_than_its_reserve(
     sigma: float, answers: int, share_max: float
 ) -> None:
@@ -79,7 +79,7 @@ def test_about_one_in_twenty_costs_more_than_its_reserve(
     assert 0.02 < over / total < share_max
 
 
-@given(ratios=st.lists(st.floats(0.001, 1000), min_size=SCOUTS, max_size=120))
+@given(ratios=st.lists(st.floats(0.001, 1000), min_size=PROBES, max_size=120))
 def test_a_learnt_reserve_is_a_sane_amount(ratios: list[float]) -> None:
     """For any costs it is above the mean of the latest ones, finite, and in whole ticks."""
     costs = learnt(ratios)
@@ -100,13 +100,13 @@ def test_an_answer_without_cost_or_price_changes_nothing() -> None:
 
 def test_a_model_without_a_price_has_no_reserve() -> None:
     """It is None, not 0; with the user's own prices it is known, and the host's surcharge counts."""
-    own = own_prices({"mine": {"input": 1, "output": 2}})
+    own = parse_own_prices({"mine": {"input": 1, "output": 2}})
 
     assert reserve_ticks(PRICING, "mine", 100, None, Costs()) is None
     assert reserve_ticks(PRICING, "mine", 100, None, learnt([1.0] * 20)) is None
-    known = reserve_ticks(Pricing(at=PRICING.at, own_prices=own), "mine", 100, None, Costs())
+    known = reserve_ticks(DayPrices(at=PRICING.at, own_prices=own), "mine", 100, None, Costs())
     assert known == 1_200 * 10_000 + 6_000 * 20_000
-    dear = Pricing(at=PRICING.at, own_prices=own, base_host="us.api.x.ai")
+    dear = DayPrices(at=PRICING.at, own_prices=own, base_host="us.api.x.ai")
     assert reserve_ticks(dear, "mine", 100, None, Costs()) == known * 11 // 10
 
 
@@ -118,8 +118,8 @@ def test_as_many_as_fit_and_not_one_more(
     budget: int, used: int, reserved: int, out: int, wanted: list[int], out_max: int | None
 ) -> None:
     """Those that fit stay within the budget and the count; with the next one they would not."""
-    account = Account(budget_ticks=budget, used_ticks=used, reserved_ticks=reserved, out=out)
-    count = account.fitting(wanted, None if out_max is None else out_max - out)
+    account = Account(budget_ticks=budget, used_ticks=used, reserved_ticks=reserved, in_flight=out)
+    count = account.count_fitting(wanted, None if out_max is None else out_max - out)
 
     assert count == 0 or used + reserved + sum(wanted[:count]) <= budget
     assert out_max is None or count == 0 or out + count <= out_max

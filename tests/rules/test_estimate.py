@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules import models, outputs
+from runner.rules import models, output_estimate
 from runner.rules.estimate import Estimate, Span, Tally, estimate
-from runner.rules.outputs import Outputs
-from runner.rules.prices import own_prices
+from runner.rules.output_estimate import OutputRange
+from runner.rules.prices import parse_own_prices
 from runner.rules.request import Request
 
 TODAY = date(2026, 11, 23)
@@ -29,7 +29,7 @@ def request(model: str = "grok-4.3", prompt: int = 1_000, **changes: Any) -> Req
         "conv_id": None,
         "prompt_tokens_estimate": prompt,
         "max_output_tokens": None,
-        "outputs": Outputs(100, 2_000),
+        "outputs": OutputRange(100, 2_000),
         "is_priority": False,
     }
     return Request(**{**known, **changes})
@@ -37,7 +37,7 @@ def request(model: str = "grok-4.3", prompt: int = 1_000, **changes: Any) -> Req
 
 def of(*requests: Request, own: Any = None, **limits: Any) -> Estimate:
     """Return the estimate of a few requests."""
-    tally = Tally(TODAY, own_prices(own) if own else None)
+    tally = Tally(TODAY, parse_own_prices(own) if own else None)
     for one in requests:
         tally.add(one)
     return estimate(tally, **limits)
@@ -59,7 +59,7 @@ def test_one_request_is_priced_by_the_table() -> None:
         ({"prompt": 199_999}, {}, 199_999 * 12_500 + 2_000 * 25_000),
         ({"prompt": 200_000}, {}, 200_000 * 25_000 + 2_000 * 50_000),
         ({"model": "grok-3"}, {}, 1_000 * 12_500 + 2_000 * 25_000),
-        ({}, {"outputs": {"grok-4.3": Outputs(7, 7)}}, 1_000 * 12_500 + 7 * 25_000),
+        ({}, {"outputs": {"grok-4.3": OutputRange(7, 7)}}, 1_000 * 12_500 + 7 * 25_000),
         ({}, {"own": {"grok-4.3": {"input": 1, "output": 2}}}, 1_000 * 10_000 + 2_000 * 20_000),
     ],
 )
@@ -143,17 +143,20 @@ SCHEMA = {"type": "json_schema", "json_schema": {}}
 )
 def test_output_is_assumed_by_what_is_asked(body: dict[str, Any], model: str, low: int, high: int) -> None:
     """A maximum limits the text and never the reasoning, as in the API."""
-    assert outputs.assumed(body, models.facts(model)) == (low, high)
+    assert output_estimate.assumed_output(body, models.facts(model)) == (low, high)
 
 
-@given(st.lists(st.integers(0, 10**6), min_size=outputs.LEARNT_MIN, max_size=200))
+@given(st.lists(st.integers(0, 10**6), min_size=output_estimate.LEARNT_MIN, max_size=200))
 def test_the_learnt_range_has_the_answers_it_is_from(answers: list[int]) -> None:
     """At most all of them at a share of 1; nine tenths of them by default."""
     counts: dict[tuple[str, str], int] = {}
     for tokens in answers:
-        key = (outputs.KIND, outputs.key_of("grok-4.3", tokens))
+        key = (output_estimate.COUNTER_KIND, output_estimate.counter_key("grok-4.3", tokens))
         counts[key] = counts.get(key, 0) + 1
-    usual, widest = outputs.learn(counts, "grok-4"), outputs.learn(counts, "grok-4.3", 1.0)
+    usual, widest = (
+        output_estimate.learnt_output(counts, "grok-4"),
+        output_estimate.learnt_output(counts, "grok-4.3", 1.0),
+    )
     assert usual is not None
     assert widest is not None
     assert 0 <= usual.low <= usual.high <= widest.high
@@ -163,7 +166,7 @@ def test_the_learnt_range_has_the_answers_it_is_from(answers: list[int]) -> None
 
 def test_nothing_is_learnt_from_few_answers_or_from_other_models() -> None:
     """A retired name is learnt from its successor's answers."""
-    key = (outputs.KIND, outputs.key_of("grok-4.3", 500))
-    assert outputs.learn({key: outputs.LEARNT_MIN - 1}, "grok-4.3") is None
-    assert outputs.learn({key: outputs.LEARNT_MIN}, "grok-4.5") is None
-    assert outputs.learn({key: outputs.LEARNT_MIN}, "grok-3") is not None
+    key = (output_estimate.COUNTER_KIND, output_estimate.counter_key("grok-4.3", 500))
+    assert output_estimate.learnt_output({key: output_estimate.LEARNT_MIN - 1}, "grok-4.3") is None
+    assert output_estimate.learnt_output({key: output_estimate.LEARNT_MIN}, "grok-4.5") is None
+    assert output_estimate.learnt_output({key: output_estimate.LEARNT_MIN}, "grok-3") is not None

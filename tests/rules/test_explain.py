@@ -10,7 +10,7 @@ import pytest
 
 import runner
 from runner.rules import reply_table
-from runner.rules.completion import Kind
+from runner.rules.chat_completion import Kind
 from runner.rules.explain import SENTENCES, explain
 from runner.rules.reply import FETCH_FAULTS, SUBMIT_FAULTS
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PARTS = ("engine", "rules", "output")
-MADE_WITH_CODES = {"Cause", "Verdict", "replace", "_hold"}
+MADE_WITH_CODES = {"Cause", "Classification", "replace", "_hold"}
 
 
 def name_of(called: ast.expr) -> str:
@@ -58,7 +58,7 @@ def all_codes() -> set[str]:
         *(code for _, code in (*SUBMIT_FAULTS.values(), *FETCH_FAULTS.values())),
         *(str(kind) for kind in Kind if kind is not Kind.GOOD),
         *(code for part in PARTS for file in (package / part).glob("*.py") for code in written_codes(file)),
-        reply_table.TOLD_NOT_TO_RETRY,
+        reply_table.RETRY_FORBIDDEN,
     }
 
 

@@ -74,4 +74,4 @@ def test_nothing_is_known_of_an_unknown_model() -> None:
 )
 def test_an_answer_of_another_model_is_noticed(asked: str, returned: str, another: bool) -> None:
     """Aliases are one model, and a retired one is answered by its successor: neither counts."""
-    assert models.is_another(asked, returned) is another
+    assert models.is_unexpected(asked, returned) is another

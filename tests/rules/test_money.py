@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.rules import models
-from runner.rules.completion import Usage
+from runner.rules.chat_completion import Usage
 from runner.rules.errors import UsageError
-from runner.rules.money import Price, estimate, price, usd
-from runner.rules.prices import own_prices, prices_as_of, row_of
+from runner.rules.money import Price, estimate_price, price, usd
+from runner.rules.prices import parse_own_prices, price_row, prices_as_of
 
 BEFORE, AFTER = date(2026, 5, 14), date(2026, 5, 15)
 TODAY = date(2026, 11, 23)
@@ -80,9 +80,9 @@ def test_the_table_has_the_published_prices(
     model: str, at: date, prompt: int, dollars: tuple[str, str, str]
 ) -> None:
     """USD per million input, cached and output tokens; a retired name costs what its successor costs."""
-    row = row_of(model, at)
+    row = price_row(model, at)
     assert row is not None
-    rates = row.at(prompt)
+    rates = row.rates_for(prompt)
     assert (rates.input_ticks, rates.cached_ticks, rates.output_ticks) == tuple(
         int(Decimal(usd_) * 10_000) for usd_ in dollars
     )
@@ -91,15 +91,15 @@ def test_the_table_has_the_published_prices(
 
 def test_every_model_of_the_catalogue_has_a_price_today() -> None:
     """Without one its cost would not count against a budget."""
-    assert [name for name in models.names() if row_of(name, TODAY) is None] == []
+    assert [name for name in models.names() if price_row(name, TODAY) is None] == []
 
 
 def test_a_row_is_in_force_from_its_first_day_until_the_day_it_ends() -> None:
     """The last day is the one before `until`, so that rows can follow each other without a gap."""
-    row = row_of("grok-4-0709", BEFORE)
+    row = price_row("grok-4-0709", BEFORE)
     assert row is not None
     dated = replace(row, since=BEFORE, until=TODAY)
-    assert [dated.holds(at) for at in (date(2026, 5, 13), BEFORE, date(2026, 11, 22), TODAY)] == [
+    assert [dated.is_in_force(at) for at in (date(2026, 5, 13), BEFORE, date(2026, 11, 22), TODAY)] == [
         False,
         True,
         True,
@@ -109,7 +109,7 @@ def test_a_row_is_in_force_from_its_first_day_until_the_day_it_ends() -> None:
 
 def test_old_prices_that_are_not_in_the_table_are_unknown() -> None:
     """Before its retirement grok-3 had prices that the table does not have."""
-    assert row_of("grok-3", BEFORE) is None
+    assert price_row("grok-3", BEFORE) is None
 
 
 def test_priority_and_the_us_host_multiply_the_tokens() -> None:
@@ -129,7 +129,7 @@ def test_a_price_is_never_negative_nor_above_its_estimate(
     """Also if the details contradict the sums; the estimate is the worst case for the same tokens."""
     usage = used(prompt, output, total, cached=cached, image=image)
     found = price(usage, "grok-4.3", TODAY)
-    worst = estimate(prompt, max(output, total - prompt), "grok-4.3", TODAY)
+    worst = estimate_price(prompt, max(output, total - prompt), "grok-4.3", TODAY)
     assert found.ticks is not None
     assert worst.ticks is not None
     assert 0 <= found.ticks <= worst.ticks
@@ -145,22 +145,22 @@ def test_reasoning_is_billed_under_either_convention(prompt: int, visible: int) 
 
 def test_images_have_their_own_rate_where_the_user_gives_one() -> None:
     """Own prices take precedence over the table, by any name of the model, and are named as the source."""
-    own = own_prices({"grok-4-0709": {"input": 1, "cached": "0.5", "output": 2.25, "image": 10}})
+    own = parse_own_prices({"grok-4-0709": {"input": 1, "cached": "0.5", "output": 2.25, "image": 10}})
     usage = used(100, 10, cached=20, image=30)
     assert price(usage, "grok-4", TODAY, own_prices=own) == Price(
         ticks=50 * 10_000 + 20 * 5_000 + 30 * 100_000 + 10 * 22_500, source="estimated", as_of="runner.toml"
     )
     assert price(usage, "grok-4.3", TODAY, own_prices=own).as_of == prices_as_of
-    assert estimate(1, 0, "grok-4-latest", TODAY, own_prices=own).ticks == 10_000
+    assert estimate_price(1, 0, "grok-4-latest", TODAY, own_prices=own).ticks == 10_000
 
 
 def test_own_prices_may_have_a_long_tier() -> None:
     """It applies to prompts of `long_from` tokens or more."""
-    own = own_prices(
+    own = parse_own_prices(
         {"my-model": {"input": 1, "output": 2, "long_from": 100, "long": {"input": 3, "output": 4}}}
     )
-    assert estimate(99, 1, "my-model", TODAY, own_prices=own).ticks == 99 * 10_000 + 20_000
-    assert estimate(100, 1, "my-model", TODAY, own_prices=own).ticks == 100 * 30_000 + 40_000
+    assert estimate_price(99, 1, "my-model", TODAY, own_prices=own).ticks == 99 * 10_000 + 20_000
+    assert estimate_price(100, 1, "my-model", TODAY, own_prices=own).ticks == 100 * 30_000 + 40_000
 
 
 @pytest.mark.parametrize(
@@ -183,13 +183,13 @@ def test_own_prices_may_have_a_long_tier() -> None:
 def test_wrong_own_prices_are_refused_in_a_sentence(row: object, message: str) -> None:
     """A mistake here would make all costs wrong."""
     with pytest.raises(UsageError, match=message) as refused:
-        own_prices({"grok-4": row})
+        parse_own_prices({"grok-4": row})
     assert 'prices."grok-4"' in refused.value.what
 
 
 def test_an_estimate_of_an_unknown_model_is_unknown() -> None:
     """It is None and never 0, so that a budget can refuse it."""
-    assert estimate(10, 10, "no-such-model", TODAY).ticks is None
+    assert estimate_price(10, 10, "no-such-model", TODAY).ticks is None
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from runner.rules.polling import (
     EXPIRES_AFTER_S,
     LEARNT_AFTER,
-    SCOUTS,
+    PROBES,
     WAIT_S_MIN,
     Latency,
-    hold_s,
-    last_asked_s,
+    last_poll_age_s,
     next_poll_s,
+    postpone_s,
 )
 
 UNKNOWN = Latency()
@@ -37,10 +37,10 @@ def ages(
 ) -> list[float]:
     """Return the ages at which a job that is never ready is polled."""
     found: list[float] = []
-    age = next_poll_s(0.0, unit, latency=latency, scout=is_probe, charged=charged)
+    age = next_poll_s(0.0, unit, latency=latency, is_probe=is_probe, charged=charged)
     while age <= until_s:
         found.append(round(age, 3))
-        age += next_poll_s(age, unit, latency=latency, scout=is_probe, charged=charged)
+        age += next_poll_s(age, unit, latency=latency, is_probe=is_probe, charged=charged)
     return found
 
 
@@ -78,7 +78,7 @@ def test_a_wait_is_neither_too_short_nor_too_long(
     age: float, unit: float, median: float, is_learnt: bool, is_probe: bool
 ) -> None:
     """At least 0.05 s; at most what leaves time for one more poll before the result expires."""
-    wait = next_poll_s(age, unit, latency=learnt(median) if is_learnt else UNKNOWN, scout=is_probe)
+    wait = next_poll_s(age, unit, latency=learnt(median) if is_learnt else UNKNOWN, is_probe=is_probe)
     left = EXPIRES_AFTER_S - age
     assert wait >= WAIT_S_MIN
     if left > 0:
@@ -99,7 +99,7 @@ def test_no_poll_is_postponed_for_too_long(
 ) -> None:
     """There is time left for one more poll before the result expires; with few results the wait is short."""
     latency = Latency(log_s=math.log(expected), seen=200, results=results)
-    wait = hold_s(age, unit, latency=latency, scout=False, charged=charged)
+    wait = postpone_s(age, unit, latency=latency, is_probe=False, charged=charged)
     assert wait == 0 or wait >= WAIT_S_MIN
     assert wait <= max((EXPIRES_AFTER_S - age) * 0.55, WAIT_S_MIN)
     if results < LEARNT_AFTER:
@@ -108,31 +108,31 @@ def test_no_poll_is_postponed_for_too_long(
 
 def test_until_something_is_learnt_probes_are_polled_and_other_jobs_wait() -> None:
     """The others are checked again at 1.5 times their age."""
-    assert hold_s(4, 0.5, latency=UNKNOWN, scout=True) == 0
-    assert hold_s(0.5, 0.5, latency=UNKNOWN, scout=False) == 0.5
-    assert hold_s(4, 0.5, latency=UNKNOWN, scout=False) == 2
+    assert postpone_s(4, 0.5, latency=UNKNOWN, is_probe=True) == 0
+    assert postpone_s(0.5, 0.5, latency=UNKNOWN, is_probe=False) == 0.5
+    assert postpone_s(4, 0.5, latency=UNKNOWN, is_probe=False) == 2
 
 
 def test_if_the_probes_are_lost_the_other_jobs_are_polled() -> None:
     """That is from four expected medians without a result on."""
-    assert hold_s(6, 0.5, latency=UNKNOWN, scout=False) > 0
-    assert hold_s(8, 0.5, latency=UNKNOWN, scout=False) == 0
+    assert postpone_s(6, 0.5, latency=UNKNOWN, is_probe=False) > 0
+    assert postpone_s(8, 0.5, latency=UNKNOWN, is_probe=False) == 0
 
 
 def test_a_small_share_of_postponed_jobs_is_polled_anyway() -> None:
     """Eight probes may be fast or slow by chance."""
-    assert hold_s(4, 0.001, latency=UNKNOWN, scout=False) == 0
+    assert postpone_s(4, 0.001, latency=UNKNOWN, is_probe=False) == 0
 
 
 def test_a_poll_is_postponed_by_what_was_learnt_since_it_was_scheduled() -> None:
     """A job that is due by the old median waits until the first poll by the new one, and no longer."""
-    assert hold_s(15, 0.5, latency=learnt(20), scout=True) == 0
-    assert hold_s(15, 0.5, latency=learnt(60), scout=True) == pytest.approx(30)
-    assert hold_s(15, 0.5, latency=learnt(20), scout=True, charged=True) == pytest.approx(15)
+    assert postpone_s(15, 0.5, latency=learnt(20), is_probe=True) == 0
+    assert postpone_s(15, 0.5, latency=learnt(60), is_probe=True) == pytest.approx(30)
+    assert postpone_s(15, 0.5, latency=learnt(20), is_probe=True, charged=True) == pytest.approx(15)
     few = Latency(log_s=math.log(60), seen=8, results=LEARNT_AFTER)
-    assert hold_s(15, 0.5, latency=few, scout=True) == 7.5  # a few results may mislead: check again
-    assert hold_s(30, 0.5, latency=few, scout=True) == pytest.approx(0.8 * 45 - 30)
-    assert hold_s(EXPIRES_AFTER_S, 0.5, latency=learnt(1e6), scout=True) == 0
+    assert postpone_s(15, 0.5, latency=few, is_probe=True) == 7.5  # a few results may mislead: check again
+    assert postpone_s(30, 0.5, latency=few, is_probe=True) == pytest.approx(0.8 * 45 - 30)
+    assert postpone_s(EXPIRES_AFTER_S, 0.5, latency=learnt(1e6), is_probe=True) == 0
 
 
 @pytest.mark.parametrize("charged", [False, True])
@@ -140,10 +140,10 @@ def test_a_poll_is_postponed_by_what_was_learnt_since_it_was_scheduled() -> None
 def test_the_age_at_the_last_poll_follows_from_the_schedule(median: float, charged: bool) -> None:
     """It is right to a tenth of the age now, even if the median has changed since."""
     polled = ages(learnt(median), is_probe=False, until_s=median * 8, charged=charged)
-    assert last_asked_s(polled[0], 1, latency=learnt(median), charged=charged) == 0
+    assert last_poll_age_s(polled[0], 1, latency=learnt(median), charged=charged) == 0
     for polls, (before, now) in enumerate(pairwise(polled), start=2):
         for median_now in (median, median * 3):
-            found = last_asked_s(now, polls, latency=learnt(median_now), charged=charged)
+            found = last_poll_age_s(now, polls, latency=learnt(median_now), charged=charged)
             assert found == pytest.approx(before, abs=now / 10)
 
 
@@ -196,18 +196,22 @@ def simulate(
     heapq.heapify(queue)
     while queue:
         now, job, age = heapq.heappop(queue)
-        is_probe = job < SCOUTS
-        wait = hold_s(age, rng.random(), latency=latency, scout=is_probe, charged=charged) if age > 0 else 0.0
+        is_probe = job < PROBES
+        wait = (
+            postpone_s(age, rng.random(), latency=latency, is_probe=is_probe, charged=charged)
+            if age > 0
+            else 0.0
+        )
         if age > 0 and wait == 0:
             polls[job] += 1
             ready = age >= ready_after[job]
-            before = last_asked_s(age, polls[job], latency=latency, charged=charged)
+            before = last_poll_age_s(age, polls[job], latency=latency, charged=charged)
             latency = latency.update(before, age, ready=ready)
             if ready:
                 lag += age - ready_after[job]
                 continue
         if wait == 0:
-            wait = next_poll_s(age, rng.random(), latency=latency, scout=is_probe, charged=charged)
+            wait = next_poll_s(age, rng.random(), latency=latency, is_probe=is_probe, charged=charged)
         heapq.heappush(queue, (now + wait, job, age + wait))
     assert latency.median_s is not None
     return Measured(sum(polls) / jobs, lag / jobs / median, latency.median_s)
@@ -254,4 +258,4 @@ def test_an_instant_api_is_polled_once() -> None:
     """The wait shrinks to the minimum."""
     measured = simulate(1e-6, 0.0, 1, 100)
     assert measured.polls == 1
-    assert next_poll_s(0, 0.5, latency=learnt(measured.median_s), scout=False) == WAIT_S_MIN
+    assert next_poll_s(0, 0.5, latency=learnt(measured.median_s), is_probe=False) == WAIT_S_MIN

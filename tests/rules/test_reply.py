@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from runner.rules import error_body, reply_table
 from runner.rules.explain import explain
 from runner.rules.reply import (
+    Classification,
     Fault,
     Outcome,
     Reply,
-    Verdict,
-    of_fetch,
-    of_fetch_fault,
-    of_submit,
-    of_submit_fault,
+    classify_fetch,
+    classify_fetch_fault,
+    classify_submit,
+    classify_submit_fault,
     retry_after_s,
 )
 from runner.rules.states import PauseReason
@@ -195,7 +195,7 @@ def test_a_reply_to_a_submit_has_its_meaning(
     status: int, body: bytes, outcome: str, code: str, pauses: str | None
 ) -> None:
     """By status and error text, as recorded."""
-    found = of_submit(Reply(status=status, headers={}, body=body), now_s=NOW_S)
+    found = classify_submit(Reply(status=status, headers={}, body=body), now_s=NOW_S)
     assert (found.outcome, found.code, found.reason) == (outcome, code, pauses)
 
 
@@ -204,21 +204,21 @@ def test_a_reply_to_a_fetch_has_its_meaning(
     status: int, body: bytes, outcome: str, code: str | None, pauses: str | None
 ) -> None:
     """A fetch is repeated unless the answer is clearly lost."""
-    found = of_fetch(Reply(status=status, headers={}, body=body), now_s=NOW_S)
+    found = classify_fetch(Reply(status=status, headers={}, body=body), now_s=NOW_S)
     assert (found.outcome, found.code, found.reason) == (outcome, code or "generation-failed", pauses)
 
 
 def test_the_request_id_comes_back_as_the_api_wrote_it() -> None:
     """It is the only way to fetch a paid answer."""
     reply = Reply(status=200, headers={}, body=b'{"request_id":"a/b \\u00e9"}')
-    assert of_submit(reply, now_s=NOW_S).request_id == "a/b é"
+    assert classify_submit(reply, now_s=NOW_S).request_id == "a/b é"
 
 
 @given(st.binary(max_size=200))
 def test_the_body_of_a_ready_answer_is_not_read(body: bytes) -> None:
     """It is stored first; a body with an `error` is ready too."""
-    found = of_fetch(Reply(status=200, headers={"retry-after": "5"}, body=body), now_s=NOW_S)
-    assert found == Verdict(outcome=Outcome.READY, code="ready")
+    found = classify_fetch(Reply(status=200, headers={"retry-after": "5"}, body=body), now_s=NOW_S)
+    assert found == Classification(outcome=Outcome.READY, code="ready")
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_the_lack_of_a_reply_has_its_meaning(
     fault: Fault, submit: tuple[str, str], fetch: tuple[str, str]
 ) -> None:
     """Only a failed connection proves that nothing was sent."""
-    submitted, fetched = of_submit_fault(fault, "it\nbroke"), of_fetch_fault(fault, "it\nbroke")
+    submitted, fetched = classify_submit_fault(fault, "it\nbroke"), classify_fetch_fault(fault, "it\nbroke")
     assert (submitted.outcome, submitted.code) == submit
     assert (fetched.outcome, fetched.code) == fetch
     assert submitted.message == fetched.message == "it broke"
@@ -257,8 +257,8 @@ HEADERS = st.dictionaries(st.sampled_from(["retry-after", "x-request-id"]), st.t
 def test_any_reply_has_a_whole_verdict(status: int, headers: dict[str, str], body: bytes) -> None:
     """Nothing raises; a pause has its reason, an accepted job its request_id, a message one short line."""
     reply = Reply(status=status, headers=headers, body=body)
-    submit = of_submit(reply, now_s=NOW_S)
-    fetch = of_fetch(reply, now_s=NOW_S)
+    submit = classify_submit(reply, now_s=NOW_S)
+    fetch = classify_fetch(reply, now_s=NOW_S)
     assert submit.outcome in {"accepted", "refused_for_now", "refused", "account", "ambiguous"}
     assert fetch.outcome in {"ready", "not_ready", "later", "gone", "generation_failed", "account"}
     for found in (submit, fetch):
@@ -274,8 +274,8 @@ def test_any_reply_has_a_whole_verdict(status: int, headers: dict[str, str], bod
 def test_only_a_2xx_is_accepted_and_only_a_200_is_ready(status: int, body: bytes) -> None:
     """No other reply is taken for a request_id or an answer."""
     reply = Reply(status=status, headers={}, body=body)
-    assert of_submit(reply, now_s=NOW_S).outcome is not Outcome.ACCEPTED
-    assert of_fetch(reply, now_s=NOW_S).outcome is not Outcome.READY
+    assert classify_submit(reply, now_s=NOW_S).outcome is not Outcome.ACCEPTED
+    assert classify_fetch(reply, now_s=NOW_S).outcome is not Outcome.READY
 
 
 @pytest.mark.parametrize(
@@ -300,18 +300,18 @@ def test_only_a_2xx_is_accepted_and_only_a_200_is_ready(status: int, body: bytes
 )
 def test_the_message_is_the_one_of_the_api(body: bytes, message: str) -> None:
     """It is found in every form of an error body."""
-    assert of_submit(Reply(status=400, headers={}, body=body), now_s=NOW_S).message == message
+    assert classify_submit(Reply(status=400, headers={}, body=body), now_s=NOW_S).message == message
 
 
 def test_a_key_repeated_by_the_api_is_not_in_the_message() -> None:
     """Neither our key, in any form, nor anything like an xAI key."""
     body = flat("bad", "Incorrect API key provided: sk-very-own and xai-0123456789abcdef")
     reply = Reply(status=400, headers={}, body=body)
-    assert of_submit(reply, now_s=NOW_S, secrets=["sk-very-own"]).message == (
+    assert classify_submit(reply, now_s=NOW_S, secrets=["sk-very-own"]).message == (
         "Incorrect API key provided: *** and ***"
     )
-    assert of_fetch(reply, now_s=NOW_S, secrets=["sk-very-own"]).message.count("***") == 2
-    assert of_fetch_fault(Fault.UNKNOWN, "sk-very-own", secrets=["sk-very-own"]).message == "***"
+    assert classify_fetch(reply, now_s=NOW_S, secrets=["sk-very-own"]).message.count("***") == 2
+    assert classify_fetch_fault(Fault.UNKNOWN, "sk-very-own", secrets=["sk-very-own"]).message == "***"
 
 
 @pytest.mark.parametrize(
@@ -342,7 +342,7 @@ def test_retry_after_is_read_as_seconds_or_a_date(value: str | None, seconds: fl
 
 def test_a_pending_answer_may_name_a_time() -> None:
     """Retry-After counts for a 202 as for any other reply."""
-    found = of_fetch(Reply(status=202, headers={"retry-after": "9"}, body=b""), now_s=NOW_S)
+    found = classify_fetch(Reply(status=202, headers={"retry-after": "9"}, body=b""), now_s=NOW_S)
     assert (found.outcome, found.retry_after_s) == (Outcome.NOT_READY, 9.0)
 
 
@@ -350,7 +350,7 @@ def test_every_row_of_the_tables_is_reached() -> None:
     """A row that no reply here matches would be untested."""
     for table, cases in ((reply_table.SUBMIT, SUBMITS), (reply_table.FETCH, FETCHES)):
         reached = {
-            next(row for row in table if row.fits(status, error_body.said(body).both))
+            next(row for row in table if row.matches(status, error_body.error_text(body).code_and_text))
             for status, body, *_ in cases
         }
         assert [row for row in table if row not in reached] == []
@@ -361,10 +361,10 @@ def test_the_content_type_changes_nothing(content_type: str) -> None:
     """Proxies send wrong types, so only the body counts."""
     headers = {"content-type": content_type}
     accepted = Reply(status=200, headers=headers, body=b'{"request_id":"%s"}' % ID.encode())
-    assert of_submit(accepted, now_s=NOW_S).request_id == ID
-    assert of_fetch(Reply(status=200, headers=headers, body=b"{"), now_s=NOW_S).outcome is Outcome.READY
+    assert classify_submit(accepted, now_s=NOW_S).request_id == ID
+    assert classify_fetch(Reply(status=200, headers=headers, body=b"{"), now_s=NOW_S).outcome is Outcome.READY
     safety = Reply(status=403, headers=headers, body=SAFETY)
-    assert of_submit(safety, now_s=NOW_S).code == "safety"
+    assert classify_submit(safety, now_s=NOW_S).code == "safety"
 
 
 @pytest.mark.parametrize(
@@ -381,12 +381,12 @@ def test_the_content_type_changes_nothing(content_type: str) -> None:
 def test_a_reply_may_forbid_a_retry(status: int, body: bytes, outcome: str, code: str) -> None:
     """`x-should-retry: false` counts as in xAI's own client, but not for a rate limit, which passes."""
     forbidden = Reply(status=status, headers={"x-should-retry": " False"}, body=body)
-    found = of_submit(forbidden, now_s=NOW_S)
+    found = classify_submit(forbidden, now_s=NOW_S)
     assert (found.outcome, found.code) == (outcome, code)
     allowed = Reply(status=status, headers={"x-should-retry": "true"}, body=body)
-    assert of_submit(allowed, now_s=NOW_S).code != "told-not-to-retry"
+    assert classify_submit(allowed, now_s=NOW_S).code != "told-not-to-retry"
     if status != 422:
-        assert of_fetch(forbidden, now_s=NOW_S) == of_fetch(allowed, now_s=NOW_S)
+        assert classify_fetch(forbidden, now_s=NOW_S) == classify_fetch(allowed, now_s=NOW_S)
 
 
 def test_pause_reasons_are_those_of_the_states() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.rules.reply_table import FETCH, SUBMIT, Outcome
-from runner.rules.retry import AUTOMATIC_EXTRAS_MAX, OnAmbiguous, backoff_s, decide, retryable
+from runner.rules.retry import AUTOMATIC_EXTRAS_MAX, OnAmbiguous, backoff_s, is_retryable, next_state
 from runner.rules.states import TRANSITIONS, Event, JobState
 
 EVENTS = (Event.AMBIGUOUS, Event.LOST, Event.UNUSABLE, Event.GENERATION_FAILED)
@@ -58,8 +58,8 @@ def test_what_follows_an_attempt_without_an_end(
     event: Event, attempts: int, extras: int, policy: OnAmbiguous, helps: bool, state: str
 ) -> None:
     """The next state, with five attempts allowed."""
-    decided = decide(
-        event, attempts_spent=attempts, extras=extras, max_attempts=5, on_ambiguous=policy, again_helps=helps
+    decided = next_state(
+        event, attempts_spent=attempts, extras=extras, max_attempts=5, on_ambiguous=policy, retry_helps=helps
     )
     assert decided == state
 
@@ -76,13 +76,13 @@ def test_a_decision_is_always_a_move_of_the_table(
     event: Event, attempts: int, extras: int, max_attempts: int, policy: OnAmbiguous, helps: bool
 ) -> None:
     """Otherwise the guarded UPDATE would refuse it; after two extras no job is sent again."""
-    state = decide(
+    state = next_state(
         event,
         attempts_spent=attempts,
         extras=extras,
         max_attempts=max_attempts,
         on_ambiguous=policy,
-        again_helps=helps,
+        retry_helps=helps,
     )
     assert state in TRANSITIONS[event].targets
     assert state is not JobState.PENDING or (extras < AUTOMATIC_EXTRAS_MAX and helps)
@@ -92,6 +92,6 @@ def test_the_jobs_own_faults_are_not_worth_a_retry() -> None:
     """Everything else may end differently next time."""
     own = {row.code for row in SUBMIT if row.outcome is Outcome.REFUSED}
     assert {"bad-request", "safety", "bad-field", "request-too-large"} <= own
-    assert not any(retryable(code) for code in {*own, "reply-too-large"})
+    assert not any(is_retryable(code) for code in {*own, "reply-too-large"})
     others = {row.code for row in (*SUBMIT, *FETCH)} - own
-    assert all(retryable(code) for code in {*others, "not-json", "no-choices", "no-reply", "no-such-code"})
+    assert all(is_retryable(code) for code in {*others, "not-json", "no-choices", "no-reply", "no-such-code"})

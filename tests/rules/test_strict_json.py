@@ -9,17 +9,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from strict_reference import reference
 
-from runner.rules.findings import Remark
-from runner.rules.strict_json import parse_line
+from runner.rules.diagnostics import Problem
+from runner.rules.strict_json import parse_object
 
 
 def agrees_with_reference(raw: bytes) -> bool:
-    read = parse_line(raw)
+    read = parse_object(raw)
     try:
         expected = reference(raw)
     except ValueError:
-        return isinstance(read, Remark)
-    return not isinstance(read, Remark) and equal(read, expected)
+        return isinstance(read, Problem)
+    return not isinstance(read, Problem) and equal(read, expected)
 
 
 def equal(left: object, right: object) -> bool:
@@ -225,9 +225,9 @@ def test_a_refused_line_names_what_is_wrong_and_where(
     raw: bytes, code: str, pointed_at: bytes | None, reason: str, fix: str
 ) -> None:
     """Each fault has its code, a column in characters from 1, a plain reason and a fix."""
-    problem = parse_line(raw)
+    problem = parse_object(raw)
 
-    assert isinstance(problem, Remark)
+    assert isinstance(problem, Problem)
     assert problem.code == code
     assert problem.severity == "refused"
     assert reason in problem.reason
@@ -255,5 +255,5 @@ ACCEPTED = [
 @pytest.mark.parametrize("raw", ACCEPTED)
 def test_odd_but_unambiguous_lines_are_accepted(raw: bytes) -> None:
     """Colons and brackets in strings and long strings of digits are no faults."""
-    assert isinstance(parse_line(raw), dict)
+    assert isinstance(parse_object(raw), dict)
     assert agrees_with_reference(raw)

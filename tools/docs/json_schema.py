@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from runner.rules.completion import Flaw
+from runner.rules.chat_completion import Flaw
 from runner.rules.states import JobState, PauseReason, RunState
 from tools.docs.json_types import array, integer, mapping, moment, of, one_of, or_null, record, string
 

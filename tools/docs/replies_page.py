@@ -11,7 +11,7 @@ from runner.rules.reply import FETCH_FAULTS, SUBMIT_FAULTS, Fault
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
-    from runner.rules.reply_table import Outcome, Row
+    from runner.rules.reply_table import Outcome, ReplyRule
 
 _WORDS: Final = {
     reply_table.RATE: "requests or tokens per second, minute, …",
@@ -64,7 +64,7 @@ def markdown() -> str:
     return "\n".join(lines)
 
 
-def _table(rows: tuple[Row, ...], faults: Mapping[Fault, tuple[Outcome, str]]) -> list[str]:
+def _table(rows: tuple[ReplyRule, ...], faults: Mapping[Fault, tuple[Outcome, str]]) -> list[str]:
     return [
         "| status | words | outcome | code | pauses the run |",
         "|---|---|---|---|---|",

@@ -15,9 +15,9 @@ from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, find_run, read_settings
 from runner.cli.session.ending import read_outstanding_lines
 from runner.cli.session.run_state import read_live_object, read_snapshot
-from runner.db import by_user, runs
+from runner.db import runs, user_moves
 from runner.db.counters import Deltas
-from runner.engine import closing, doubt
+from runner.engine import cost_bounds, run_completion
 from runner.rules.errors import UsageError
 from runner.rules.states import JobState, RunState
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from runner.cli.snapshot import Snapshot
     from runner.db.session import Database
-    from runner.engine.doubt import Pricing
+    from runner.engine.cost_bounds import PriceBasis
 
 
 @click.command("cancel", short_help="End a run: nothing more is sent.")
@@ -56,7 +56,7 @@ def command(run: str, *, now: bool, dry_run: bool, yes: bool, as_json: bool, qui
             raise UsageError(f"run {found.id} is {found.state}: there is nothing to cancel")
         if not confirm(_question(snapshot, now=now), yes=yes, dry_run=dry_run, as_json=as_json):
             return
-        pricing = doubt.pricing_by(settings.base_url, settings.prices)
+        pricing = cost_bounds.price_basis(settings.base_url, settings.prices)
         _cancel(database, found.id, replace(pricing, counts=snapshot.counts), now=now)
         snapshot = read_snapshot(database, found.id)
         if as_json:
@@ -77,18 +77,20 @@ def _question(snapshot: Snapshot, *, now: bool) -> str:
     return f"cancel {ended} of run {snapshot.run.id} and {verb} {out} that are out"
 
 
-def _cancel(database: Database, run_id: int, pricing: Pricing, *, now: bool) -> None:
+def _cancel(database: Database, run_id: int, pricing: PriceBasis, *, now: bool) -> None:
     now_ms = database.now_ms()
     with database.write() as connection:
         runs.cancel(connection, run_id, now_ms)
 
     def possible_ticks(row: Row[Any]) -> int | None:
-        return doubt.possible_ticks(row.model, row.prompt_tokens, row.output_tokens_max, now_ms, pricing)
+        return cost_bounds.possible_ticks(
+            row.model, row.prompt_tokens, row.output_tokens_max, now_ms, pricing
+        )
 
     def cancel_some(connection: Connection, deltas: Deltas) -> int:
-        moved = by_user.cancel(connection, run_id, now_ms, deltas)
-        return moved + (by_user.abandon(connection, run_id, now_ms, deltas, possible_ticks) if now else 0)
+        moved = user_moves.cancel(connection, run_id, now_ms, deltas)
+        return moved + (user_moves.abandon(connection, run_id, now_ms, deltas, possible_ticks) if now else 0)
 
-    by_user.in_chunks(database, cancel_some)
+    user_moves.move_in_chunks(database, cancel_some)
     with database.write() as connection:
-        closing.close(connection, run_id, now_ms, Deltas(0))
+        run_completion.complete_if_done(connection, run_id, now_ms, Deltas(0))

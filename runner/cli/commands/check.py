@@ -11,7 +11,7 @@ from runner.cli.printing import print_escaped, print_json
 from runner.cli.render.check_report import check_lines, check_object
 from runner.cli.session.check_file import check_file
 from runner.cli.session.context import read_settings
-from runner.intake.reading import Shaping
+from runner.intake.job_file import LoadFlags
 from runner.rules.exit_codes import ExitCode
 
 
@@ -49,7 +49,7 @@ def command(
     result = check_file(
         read_settings(),
         file,
-        Shaping(model=model, skip_bad=skip_bad, strict=strict, tpm=tpm or None),
+        LoadFlags(model=model, skip_bad=skip_bad, strict=strict, tpm=tpm or None),
         rpm=rpm,
         tpm=tpm,
         expected_output=expect_output,

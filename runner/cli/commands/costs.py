@@ -11,7 +11,7 @@ from runner.cli.printing import print_escaped, print_json
 from runner.cli.render import text
 from runner.cli.render.costs_table import costs_csv, costs_table, grouped_costs, total_costs
 from runner.cli.session.context import existing_database, find_run, read_settings
-from runner.db import costs, runs
+from runner.db import daily_costs, runs
 from runner.rules.money import usd
 
 _GROUPS: Final = ("run", "model", "day")
@@ -39,7 +39,7 @@ def command(run: str | None, *, by: tuple[str, ...], as_csv: bool, as_json: bool
       runner costs --csv > costs.csv
     """
     with existing_database(read_settings()) as database, database.read() as connection:
-        found = costs.read(connection, find_run(connection, run).id if run else None)
+        found = daily_costs.read(connection, find_run(connection, run).id if run else None)
         names = {row.id: row.name for row in runs.all_runs(connection)}
         now_ms = database.now_ms()
     groups = [name for name in _GROUPS if name in by] or list(_GROUPS)

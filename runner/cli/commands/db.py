@@ -32,18 +32,18 @@ def upgrade(*, as_json: bool) -> None:
     """
     from runner.db import migrate
     from runner.db.session import Database
-    from runner.embedded import schema
-    from runner.embedded.home import Home
+    from runner.embedded import upgrade
+    from runner.embedded.state_folder import StateFolder
 
     settings = read_settings()
     if settings.embedded:
-        home = Home(settings.home)
+        home = StateFolder(settings.home)
         home.prepare()
     database = Database(settings.effective_database_url)
     try:
         before = migrate.revision(database)
         if settings.embedded:
-            schema.bring_up(home, database)
+            upgrade.upgrade_if_needed(home, database)
         else:
             migrate.upgrade(database, None)
     finally:

@@ -11,7 +11,7 @@ from runner.cli.printing import print_escaped, print_json
 from runner.cli.session.context import any_database, read_settings
 from runner.cli.session.loading import load_file, source_of
 from runner.db.runs import RunOptions
-from runner.intake.reading import Shaping
+from runner.intake.job_file import LoadFlags
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +44,7 @@ def command(
     """
     settings = read_settings()
     source, name = source_of(file, name, settings)
-    shaping = Shaping(model=model, skip_bad=skip_bad, strict=strict)
+    shaping = LoadFlags(model=model, skip_bad=skip_bad, strict=strict)
     with any_database(settings) as database:
         loaded = load_file(
             database,
@@ -62,8 +62,8 @@ def command(
                 "schema": 1,
                 "run": loaded.run_id,
                 "total": loaded.total,
-                "created": loaded.created,
-                "bad": loaded.bad,
+                "created": loaded.is_new,
+                "bad": loaded.bad_total,
                 "warnings": loaded.warnings_total,
             }
         )

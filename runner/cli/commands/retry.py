@@ -14,9 +14,9 @@ from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, find_run, read_settings
 from runner.cli.session.ending import retry_cost
 from runner.cli.session.run_state import read_live_object, read_snapshot
-from runner.db import by_user, runs
-from runner.db.by_user import Chosen
-from runner.engine.doubt import pricing_by
+from runner.db import runs, user_moves
+from runner.db.user_moves import JobSelection
+from runner.engine.cost_bounds import price_basis
 from runner.rules.errors import UsageError
 from runner.rules.states import JobState, RunState
 
@@ -65,11 +65,11 @@ def command(
     with existing_database(settings) as database:
         with database.read() as connection:
             found = find_run(connection, run)
-            groups = by_user.matching(connection, found.id, chosen)
+            groups = user_moves.matching_groups(connection, found.id, chosen)
         n = sum(group.n for group in groups)
         if found.state is RunState.LOADING or not n:
             raise UsageError(f"run {found.id} has no such jobs", fix=f"runner summary {found.id} counts them")
-        pricing = pricing_by(settings.base_url, settings.prices)
+        pricing = price_basis(settings.base_url, settings.prices)
         price = retry_price(retry_cost(groups, database.now_ms(), pricing))
         if not confirm(
             f"send {text.count(n, 'job')} of run {found.id} anew, about {price}",
@@ -91,7 +91,7 @@ def command(
 
 def _chosen(
     *, failed: bool, held: bool, lost: bool, cancelled: bool, code: str | None, ids: tuple[str, ...]
-) -> Chosen:
+) -> JobSelection:
     wanted = {
         JobState.FAILED: failed,
         JobState.HELD: held or lost,
@@ -104,16 +104,16 @@ def _chosen(
         fix = "add --failed, --held, --lost, --cancelled, --code CODE or --id ID"
         raise UsageError("which jobs?", fix=fix)
     retryable = frozenset({JobState.FAILED, JobState.HELD, *([JobState.CANCELLED] if ids else [])})
-    return Chosen(states=states or retryable, lost=lost, code=code, custom_ids=ids)
+    return JobSelection(states=states or retryable, lost=lost, code=code, custom_ids=ids)
 
 
-def _retry(database: Database, run_id: int, chosen: Chosen) -> None:
+def _retry(database: Database, run_id: int, chosen: JobSelection) -> None:
     now_ms = database.now_ms()
 
     def retry_some(connection: Connection, deltas: Deltas) -> int:
-        moved = by_user.retry(connection, run_id, chosen, now_ms, deltas)
+        moved = user_moves.retry(connection, run_id, chosen, now_ms, deltas)
         if moved:
             runs.reopen(connection, run_id, now_ms)
         return moved
 
-    by_user.in_chunks(database, retry_some)
+    user_moves.move_in_chunks(database, retry_some)

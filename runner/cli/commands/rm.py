@@ -34,8 +34,8 @@ def command(run: str, *, dry_run: bool, yes: bool, as_json: bool, quiet: bool) -
     with existing_database(settings) as database:
         with database.read() as connection:
             found = find_run(connection, run, removing=True)
-            holds = removal.holds(connection, found.id)
-            if not removal.at_rest(connection, found.id):
+            holds = removal.count_contents(connection, found.id)
+            if not removal.is_removable(connection, found.id):
                 raise at_work_error(found)
         what = run_text(found, holds)
         if confirm(f"remove {what}", yes=yes, dry_run=dry_run, as_json=as_json):

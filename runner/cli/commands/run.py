@@ -10,7 +10,7 @@ import click
 from runner.cli import flags
 from runner.cli.session.context import read_settings
 from runner.cli.session.engine_lease import engine_lease
-from runner.embedded.importing import uncollected
+from runner.embedded.gc_pause import gc_paused
 from runner.output.files import default_output, paths
 
 
@@ -79,7 +79,7 @@ def command(file: Path, **given: Any) -> int:
     with engine_lease(settings) as lease:
         if is_likely_new(file, run_flags.output) and settings.api_key is not None:
             lease.start_early()
-        with uncollected():
+        with gc_paused():
             from runner.cli.session.run_file import run_file  # the engine starts while this is imported
 
         return run_file(settings, lease, file, run_flags)

@@ -12,8 +12,8 @@ from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.render.job_story import story_lines, story_object
 from runner.cli.session.context import existing_database, find_run, read_settings
-from runner.db import results, stories
-from runner.output.line import is_json, on_one_line
+from runner.db import job_history, results
+from runner.output.output_line import is_json, on_one_line
 from runner.rules.errors import UsageError
 from runner.rules.redact import one_line
 
@@ -38,7 +38,7 @@ def command(run: str, job_id: str, *, full: bool, raw: bool, as_json: bool) -> N
     """
     with existing_database(read_settings()) as database, database.read() as connection:
         found = find_run(connection, run)
-        job = stories.job(connection, found.id, job_id)
+        job = job_history.find_job(connection, found.id, job_id)
         if job is None:
             raise _unknown(connection, found.id, job_id)
         answer = _answer(connection, job)
@@ -48,8 +48,8 @@ def command(run: str, job_id: str, *, full: bool, raw: bool, as_json: bool) -> N
                 raise UsageError(f"there is no answer of {shown} yet; it is {job.state}")
             sys.stdout.buffer.write(answer)
             return
-        request = results.bodies(connection, [job.id])[job.id][0]
-        attempts = stories.attempts(connection, job.id)
+        request = results.request_bodies(connection, [job.id])[job.id][0]
+        attempts = job_history.attempts_of_job(connection, job.id)
         now_ms = database.now_ms()
     if as_json:
         print_json(story_object(found, job, attempts, now_ms) | _bodies(request, answer))
@@ -59,7 +59,7 @@ def command(run: str, job_id: str, *, full: bool, raw: bool, as_json: bool) -> N
 
 
 def _unknown(connection: Connection, run_id: int, job_id: str) -> UsageError:
-    near = [one_line(name, _ID_LENGTH) for name in stories.ids_like(connection, run_id, job_id)]
+    near = [one_line(name, _ID_LENGTH) for name in job_history.similar_ids(connection, run_id, job_id)]
     meant = f"; did you mean {' or '.join(near)}?" if near else ""
     return UsageError(
         f"run {run_id} has no job {one_line(job_id, _ID_LENGTH)}{meant}",

@@ -9,7 +9,7 @@ import click
 from runner.cli import flags
 from runner.cli.session.context import read_settings
 from runner.cli.session.engine_lease import engine_lease
-from runner.embedded.importing import uncollected
+from runner.embedded.gc_pause import gc_paused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +45,7 @@ def start(run: str, changes: Mapping[str, int | None], given: flags.StartFlags) 
     with engine_lease(settings) as lease:
         if settings.api_key is not None and (settings.home / "runner.db").exists():
             lease.start_early()
-        with uncollected():
+        with gc_paused():
             from runner.cli.session.start_run import start_run  # the engine starts while this is imported
 
         return start_run(settings, lease, run, changes, given)

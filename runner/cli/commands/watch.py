@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from runner.cli.session.follow import FollowEnd
     from runner.cli.snapshot import Snapshot
     from runner.db.session import Database
-    from runner.embedded.attach import Attachment
+    from runner.embedded.engine_client import EngineClient
     from runner.settings import Settings
 
 _JSON_LINE_S = 2.0
@@ -100,11 +100,11 @@ def _print_end(
     return exit_code_of(snapshot) if exit_status else ExitCode.OK
 
 
-def _first_line(run_id: int, attachment: Attachment | None) -> str:
+def _first_line(run_id: int, attachment: EngineClient | None) -> str:
     """Return what closing this command means for the work."""
-    if attachment is None or attachment.home.detached.exists() or attachment.others():
+    if attachment is None or attachment.home.detached.exists() or attachment.has_other_holders():
         return f"watching run {run_id}; closing this does not stop the work"
-    if attachment.alive():
+    if attachment.is_engine_alive():
         return f"watching run {run_id}; only this command keeps it at work (runner start {run_id} --detach)"
     return f"watching run {run_id}; nobody works on it just now (runner start {run_id})"
 

@@ -14,7 +14,7 @@ from runner.cli.render import text
 from runner.cli.session.context import any_database, read_settings, require_key
 from runner.cli.session.stop_signal import StopSignal
 from runner.embedded import processes
-from runner.limiter import fitness
+from runner.limiter import server_check
 from runner.rules.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def command(*, count: int | None, beat: bool, as_json: bool) -> int:
         )
     require_key(settings)
     with any_database(settings):
-        fitness.look(settings.effective_redis_url)
+        server_check.inspect(settings.effective_redis_url)
     return _keep(settings.worker_processes or 1, beat=beat, as_json=as_json)
 
 
@@ -78,7 +78,7 @@ def _keep(count: int, *, beat: bool, as_json: bool) -> ExitCode:
 def _spawn(place: int, *, beat: bool) -> subprocess.Popen[bytes]:
     """Start a worker that dies with this process, under a name that no other on this machine has."""
     arguments = ["--node", f"w{os.getpid()}-{place + 1}", *(["--beat"] if beat and place == 0 else [])]
-    env = {**os.environ, **processes.MEMORY, processes.PARENT: str(os.getpid())}
-    child = processes.spawn([*processes.WORKER, *arguments], env, log=_STDERR)
+    env = {**os.environ, **processes.MALLOC_ENV, processes.PARENT_ENV: str(os.getpid())}
+    child = processes.spawn([*processes.WORKER_COMMAND, *arguments], env, log=_STDERR)
     processes.release(child)
     return child

@@ -46,10 +46,10 @@ def all_checks(settings: Settings, names: Collection[str] = ()) -> Iterator[Diag
 
 def _advice(error: Exception) -> Advice:
     """Return the words of an error, as the command that meets it would say them."""
-    from runner.api.failed import Failed
+    from runner.api.request_failed import RequestFailed
 
     if isinstance(error, UserError):
         return Advice("; ".join((error.what, *error.where)), error.fix)
-    if isinstance(error, Failed):
+    if isinstance(error, RequestFailed):
         return Advice(error.advice.what, error.advice.fix or "check the network, and status.x.ai")
     return Advice(f"{type(error).__name__}: {error}", "this is not expected; see the words above")

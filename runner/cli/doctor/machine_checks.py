@@ -31,13 +31,13 @@ def python() -> Diagnosis:
 
 def state_folder(settings: Settings) -> Iterator[Diagnosis]:
     """Check whether the state folder can be written to and has room."""
-    from runner.embedded.home import Home
-    from runner.engine import disk
+    from runner.embedded.state_folder import StateFolder
+    from runner.engine import disk_space
 
     home = settings.home
-    folder = Home(home).look()
-    free = disk.free_bytes(folder)
-    lack = disk.lack(home, free)
+    folder = StateFolder(home).check()
+    free = disk_space.free_bytes(folder)
+    lack = disk_space.shortage(home, free)
     what = f"{home}{'' if folder == home else ' (made when needed)'}, {free / 2**30:,.1f} GiB free"
     if lack is not None:
         yield failed("state folder", Advice(lack, "make room, or name another one with RUNNER_HOME"))

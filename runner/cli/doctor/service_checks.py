@@ -9,17 +9,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from runner.cli.doctor.diagnosis import Diagnosis, failed, ok, warning
-from runner.rules import clock, models
+from runner.rules import clock_skew, models
 from runner.rules.advice import Advice
 from runner.rules.errors import UserError
-from runner.rules.key_standing import Standing, standing
+from runner.rules.key_status import KeyStatus, key_status
 from runner.rules.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from runner.api.account import KeyInfo
-    from runner.api.xai import XAI
+    from runner.api.client import XAIClient
     from runner.db.session import Database
     from runner.settings import Settings
 
@@ -66,10 +66,10 @@ def redis(settings: Settings) -> Iterator[Diagnosis]:
 
         yield ok("redis", f"private Valkey, {find_server()}")
         return
-    from runner.limiter import fitness
+    from runner.limiter import server_check
 
     url = settings.effective_redis_url
-    version, advice = fitness.look(url)
+    version, advice = server_check.inspect(url)
     for one in advice:
         yield warning("redis", one)
     if not advice:
@@ -103,20 +103,20 @@ def api(settings: Settings) -> Iterator[Diagnosis]:
 
     require_key(settings)
     key, served, skew_s = asyncio.run(_ask(settings))
-    result, why = standing(key.reply, team_id=key.team_id, blocked=key.blocked)
-    off = clock.advice(skew_s)
+    result, why = key_status(key.reply, team_id=key.team_id, blocked=key.blocked)
+    off = clock_skew.skew_advice(skew_s)
     yield warning("clock", off) if off else ok("clock", "agrees with the API's")
     match result:
-        case Standing.REFUSED:
+        case KeyStatus.REFUSED:
             yield failed("api key", Advice(why, "set XAI_API_KEY to a key that works"))
             return
-        case Standing.LATER:
+        case KeyStatus.RETRY_LATER:
             yield failed("api", Advice(why, "see status.x.ai, or correct XAI_BASE_URL"))
             return
-        case Standing.UNTOLD:
+        case KeyStatus.TEAM_UNKNOWN:
             what = why or "the API does not say whose key it is"
             yield warning("api", Advice(what, "limits are then kept for the key alone, not for its team"))
-        case Standing.TOLD:
+        case KeyStatus.TEAM_KNOWN:
             yield ok("api", f"{settings.base_url} takes the key, team {key.team_id}")
     for name in _models_wanted(settings):
         yield _model(name, served)
@@ -124,9 +124,9 @@ def api(settings: Settings) -> Iterator[Diagnosis]:
 
 async def _ask(settings: Settings) -> tuple[KeyInfo, frozenset[str], float]:
     from runner.api import account
-    from runner.api.xai import XAI
+    from runner.api.client import XAIClient
 
-    client = XAI(settings, connections=1)
+    client = XAIClient(settings, connections=1)
     try:
         key = await account.api_key_info(client)
         return key, await _served(client), client.clock_skew_s
@@ -134,14 +134,14 @@ async def _ask(settings: Settings) -> tuple[KeyInfo, frozenset[str], float]:
         await client.close()
 
 
-async def _served(client: XAI) -> frozenset[str]:
+async def _served(client: XAIClient) -> frozenset[str]:
     """Return the names of the language models; none if the API does not list them."""
     from runner.api import catalogue
-    from runner.api.failed import Failed
+    from runner.api.request_failed import RequestFailed
 
     try:
         return await catalogue.language_models(client)
-    except Failed:
+    except RequestFailed:
         return frozenset()
 
 
@@ -153,7 +153,7 @@ def _models_wanted(settings: Settings) -> list[str]:
         if opened is not None:
             migrate.need_head(opened)
             with opened.read() as connection:
-                return runs.models_to_send(connection) or [_DEFAULT_MODEL]
+                return runs.models_of_pending_jobs(connection) or [_DEFAULT_MODEL]
     return [_DEFAULT_MODEL]
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from runner.cli.render import layout, text
-from runner.rules import models, outputs
+from runner.rules import models, output_estimate
 from runner.rules.money import usd
 from runner.rules.prices import prices_as_of
 from runner.rules.redact import one_line, plain
@@ -15,9 +15,9 @@ from runner.rules.redact import one_line, plain
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from runner.rules.diagnostics import Diagnostic
     from runner.rules.estimate import Estimate, ModelEstimate, Span
-    from runner.rules.findings import Finding
-    from runner.rules.outputs import Outputs
+    from runner.rules.output_estimate import OutputRange
 
 SCHEMA: Final = 1
 _MODEL_LENGTH: Final = 28
@@ -31,7 +31,7 @@ class OutputSource:
 
     expected: int | None = None
     run: int | None = None
-    learnt: Mapping[str, Outputs] = field(default_factory=dict)
+    learnt: Mapping[str, OutputRange] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +49,11 @@ class CheckResult:
     is_accepted: bool
     skips_bad: bool
     bad_total: int
-    bad_shown: Sequence[Finding]
+    bad_shown: Sequence[Diagnostic]
     bad_sentences: Sequence[str]
     warnings_total: int
-    warnings: Sequence[Finding]
-    warnings_shown: Sequence[Finding]
+    warnings: Sequence[Diagnostic]
+    warnings_shown: Sequence[Diagnostic]
     estimate: Estimate
     output_source: OutputSource
 
@@ -112,7 +112,7 @@ def assumption(source: OutputSource) -> str:
     if source.run is not None:
         learnt = ", ".join(f"{name} {low:,}-{high:,}" for name, (low, high) in sorted(source.learnt.items()))
         return f"learnt from earlier runs of this file, the last one run {source.run}: {learnt} an answer"
-    return f"assumed for an answer: {outputs.ASSUMPTION}"
+    return f"assumed for an answer: {output_estimate.ASSUMPTION}"
 
 
 def _bad(result: CheckResult) -> list[str]:
@@ -221,7 +221,7 @@ def _usd(ticks: Span | None) -> dict[str, str] | None:
     return None if ticks is None else {"low": usd(ticks.low), "high": usd(ticks.high)}
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
+def _finding(finding: Diagnostic) -> dict[str, Any]:
     value = asdict(finding)
     del value["severity"]
     return value

@@ -13,17 +13,17 @@ from runner.rules.spreadsheet import csv_text
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from runner.db.costs import Cost
+    from runner.db.daily_costs import DailyCost
 
 _SUMS: Final = ("answers", "tokens", "reported_ticks", "estimated_ticks", "ticks")
 _NAME_LENGTH: Final = 40
 
 
 def grouped_costs(
-    costs: Sequence[Cost], groups: Sequence[str], names: Mapping[int, str]
+    costs: Sequence[DailyCost], groups: Sequence[str], names: Mapping[int, str]
 ) -> list[dict[str, Any]]:
     """Return a row with sums for each value of `groups` (run, model, day); `names`: run names by id."""
-    parts: defaultdict[tuple[Any, ...], list[Cost]] = defaultdict(list)
+    parts: defaultdict[tuple[Any, ...], list[DailyCost]] = defaultdict(list)
     for cost in costs:
         parts[tuple(getattr(cost, name) for name in groups)].append(cost)
     rows = []
@@ -36,7 +36,7 @@ def grouped_costs(
     return rows
 
 
-def total_costs(costs: Sequence[Cost]) -> dict[str, int]:
+def total_costs(costs: Sequence[DailyCost]) -> dict[str, int]:
     """Return the sums over all costs."""
     return {name: sum(getattr(cost, name) for cost in costs) for name in _SUMS}
 

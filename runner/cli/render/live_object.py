@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runner.cli.snapshot import Snapshot
-    from runner.limiter.look import Use
+    from runner.limiter.usage import BucketUsage
 
 
 def live_object(
@@ -41,7 +41,7 @@ def live_object(
     }
 
 
-def _limit(usage: Use) -> dict[str, Any]:
+def _limit(usage: BucketUsage) -> dict[str, Any]:
     """Return what the busiest bucket used within the last minute and what it may use; null is no limit."""
     view = usage.view
     return {

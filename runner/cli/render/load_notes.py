@@ -8,7 +8,7 @@ from runner.cli.render import text
 from runner.rules.redact import plain
 
 if TYPE_CHECKING:
-    from runner.intake.load import Loaded
+    from runner.intake.load import LoadResult
 
 
 def loading_line(lines: int, size_bytes: int) -> str:
@@ -16,19 +16,20 @@ def loading_line(lines: int, size_bytes: int) -> str:
     return f"loading: {lines:,} lines, {size_bytes / 1e6:,.0f} MB so far"
 
 
-def loaded_lines(loaded: Loaded, *, is_other_path: bool) -> list[str]:
+def loaded_lines(loaded: LoadResult, *, is_other_path: bool) -> list[str]:
     """Return what was loaded, skipped and warned of; `is_other_path`: the run has another input path."""
     lines = []
-    if loaded.created:
+    if loaded.is_new:
         lines.append(f"loaded {text.count(loaded.total, 'job')} as run {loaded.run_id}")
     else:
         origin = f", from {plain(loaded.input_path)}" if is_other_path else ""
         lines.append(f"already loaded as run {loaded.run_id}{origin}")
-    if loaded.twin is not None:
-        what = f"run {loaded.twin.id} ({plain(loaded.twin.name)}) holds the same content with other flags"
-        cure = f"runner start {loaded.twin.id} goes on with that one"
+    if loaded.same_content_run is not None:
+        other = loaded.same_content_run
+        what = f"run {other.id} ({plain(other.name)}) holds the same content with other flags"
+        cure = f"runner start {other.id} goes on with that one"
         lines.append(f"warning: {what}, and this one is paid for on its own; {cure}")
-    if loaded.bad:
-        bad = text.count(loaded.bad, "bad line")
+    if loaded.bad_total:
+        bad = text.count(loaded.bad_total, "bad line")
         lines.append(f"skipped {bad}; they stand in the .bad.jsonl beside the input")
     return [*lines, *text.warning_lines(loaded.warnings, loaded.warnings_total)]

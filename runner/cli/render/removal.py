@@ -8,19 +8,19 @@ from runner.cli.render import text
 from runner.rules.redact import one_line, plain
 
 if TYPE_CHECKING:
-    from runner.db.removal import Holds
+    from runner.db.removal import RunContents
     from runner.db.runs import RunRow
 
 _NAME_LENGTH: Final = 40
 
 
-def run_text(run: RunRow, holds: Holds) -> str:
+def run_text(run: RunRow, holds: RunContents) -> str:
     """Return a run with the number of its jobs and answers."""
     what = f"{text.count(holds.jobs, 'job')} and {text.count(holds.answers, 'answer')}"
     return f"run {run.id}, {one_line(run.name, _NAME_LENGTH)}: {what}"
 
 
-def ended_run_line(run: RunRow, holds: Holds) -> str:
+def ended_run_line(run: RunRow, holds: RunContents) -> str:
     """Return an indented line: a run, what it holds and when it ended."""
     return f"  {run_text(run, holds)}, ended {text.timestamp(run.finished_at_ms)}"
 
@@ -36,6 +36,6 @@ def removed_text(runs: int, files: int, freed_bytes: int) -> str:
     return f"{removed}; {text.size(freed_bytes)} given back" if freed_bytes else removed
 
 
-def removed_object(run: RunRow, holds: Holds) -> dict[str, Any]:
+def removed_object(run: RunRow, holds: RunContents) -> dict[str, Any]:
     """Return the JSON object of a removed run."""
     return {"run": run.id, "name": run.name, "jobs": holds.jobs, "answers": holds.answers}

@@ -14,9 +14,9 @@ from runner.rules.states import RunState
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from runner.rules.diagnostics import Diagnostic
     from runner.rules.errors import UserError
     from runner.rules.estimate import Span
-    from runner.rules.findings import Finding
 
 _REASON_LENGTH: Final = 200
 
@@ -105,9 +105,9 @@ def state_words(state: RunState, pause_reason: str | None) -> str:
     return f"{state} ({pause_reason})" if state is RunState.PAUSED and pause_reason else str(state)
 
 
-def warning_lines(warnings: Sequence[Finding], total: int) -> list[str]:
+def warning_lines(warnings: Sequence[Diagnostic], total: int) -> list[str]:
     """Return warnings grouped by code and reason, each with the first line it was found on."""
-    groups: dict[tuple[str, str], list[Finding]] = {}
+    groups: dict[tuple[str, str], list[Diagnostic]] = {}
     for warning in warnings:
         groups.setdefault((warning.code, warning.reason), []).append(warning)
     lines = []

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.db import budget, runs
+from runner.db import budget_account, runs
 from runner.rules.errors import UsageError
-from runner.rules.prices import day_of, own_prices, row_of
+from runner.rules.prices import day_of, parse_own_prices, price_row
 
 if TYPE_CHECKING:
     from runner.db.session import Database
@@ -24,9 +24,11 @@ def effective_budget(database: Database, run_id: int, given_ticks: int | None) -
 
 def require_prices(database: Database, settings: Settings, run_id: int) -> None:
     """Raise UsageError if a job of the run names a model without a known price."""
-    own, at = own_prices(settings.prices), day_of(database.now_ms())
+    own, at = parse_own_prices(settings.prices), day_of(database.now_ms())
     with database.read() as connection:
-        unpriced = [model for model in budget.models(connection, run_id) if row_of(model, at, own) is None]
+        unpriced = [
+            model for model in budget_account.models(connection, run_id) if price_row(model, at, own) is None
+        ]
     if unpriced:
         raise UsageError(
             f"a budget needs the price of every model, and nobody knows that of {', '.join(unpriced)}",

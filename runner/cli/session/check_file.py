@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING
 
 from runner.cli.printing import print_note
 from runner.cli.render.check_report import CheckResult, OutputSource
-from runner.engine.doubt import pricing_by
-from runner.intake.load import refuse_no_file
-from runner.intake.reading import FINDINGS_SHOWN, Reading, Shaping, shown
-from runner.rules import outputs
+from runner.engine.cost_bounds import price_basis
+from runner.intake.job_file import DIAGNOSTICS_SHOWN, JobFileReader, LoadFlags, bad_line_sentences
+from runner.intake.load import check_is_file
+from runner.rules import output_estimate
 from runner.rules.errors import RunnerError, UsageError
 from runner.rules.estimate import Tally, estimate
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runner.db.earlier import Earlier
+    from runner.db.earlier_answers import EarlierAnswers
     from runner.settings import Settings
 
 
 def check_file(
     settings: Settings,
     file: Path,
-    shaping: Shaping,
+    shaping: LoadFlags,
     *,
     rpm: int | None,
     tpm: int | None,
@@ -37,10 +37,10 @@ def check_file(
     `expected_output`: tokens of an answer as given by the user; None is not given.
     """
     if str(file) != "-":
-        refuse_no_file(file)
-    pricing = pricing_by(settings.base_url, settings.prices)
+        check_is_file(file)
+    pricing = price_basis(settings.base_url, settings.prices)
     tally = Tally(datetime.now(UTC).date(), pricing.prices)
-    reading = Reading(file if str(file) != "-" else sys.stdin.buffer, shaping, tally)
+    reading = JobFileReader(file if str(file) != "-" else sys.stdin.buffer, shaping, tally)
     try:
         deque(reading.requests(), maxlen=0)  # a loop would hold one large line while the next is read
     except OSError as error:
@@ -53,40 +53,44 @@ def check_file(
         sha256=reading.lines.sha256,
         lines=reading.lines.line_count,
         is_accepted=reading.is_accepted,
-        skips_bad=shaping.skip_bad and reading.may_skip,
+        skips_bad=shaping.skip_bad and reading.can_skip_bad,
         bad_total=reading.bad_total,
-        bad_shown=reading.bad[:FINDINGS_SHOWN],
-        bad_sentences=shown(reading.bad, reading.bad_total),
+        bad_shown=reading.bad_diagnostics[:DIAGNOSTICS_SHOWN],
+        bad_sentences=bad_line_sentences(reading.bad_diagnostics, reading.bad_total),
         warnings_total=reading.warnings_total,
         warnings=reading.warnings,
-        warnings_shown=reading.warnings[:FINDINGS_SHOWN],
+        warnings_shown=reading.warnings[:DIAGNOSTICS_SHOWN],
         estimate=estimate(tally, outputs=known, rpm=rpm, tpm=tpm, base_host=pricing.base_host),
         output_source=source,
     )
 
 
 def _outputs(
-    tally: Tally, reading: Reading, settings: Settings, file: Path, expected: int | None
-) -> tuple[dict[str, outputs.Outputs], OutputSource]:
+    tally: Tally, reading: JobFileReader, settings: Settings, file: Path, expected: int | None
+) -> tuple[dict[str, output_estimate.OutputRange], OutputSource]:
     """Return the tokens of an answer by model as far as they are known, and where they come from."""
     names = {name for name, _, _ in tally.sums}
     if expected is not None:
-        known = dict.fromkeys(names, outputs.Outputs(expected, expected))
+        known = dict.fromkeys(names, output_estimate.OutputRange(expected, expected))
         return known, OutputSource(expected=expected)
     earlier = _earlier(settings, reading.lines.sha256, file) if names else None
     if earlier is None:
         return {}, OutputSource()
-    learnt = {name: found for name in names if (found := outputs.learn(earlier.counts, name)) is not None}
+    learnt = {
+        name: found
+        for name in names
+        if (found := output_estimate.learnt_output(earlier.counts, name)) is not None
+    }
     return learnt, OutputSource(run=earlier.run_id if learnt else None, learnt=learnt)
 
 
-def _earlier(settings: Settings, sha256: str, file: Path) -> Earlier | None:
+def _earlier(settings: Settings, sha256: str, file: Path) -> EarlierAnswers | None:
     """Return what earlier runs of the file had; None if there is no database to ask."""
     if settings.embedded and not (settings.home / "runner.db").exists():
         return None
     from sqlalchemy.exc import SQLAlchemyError
 
-    from runner.db import earlier, migrate
+    from runner.db import earlier_answers, migrate
     from runner.db.session import Database
 
     try:
@@ -95,7 +99,7 @@ def _earlier(settings: Settings, sha256: str, file: Path) -> Earlier | None:
             if migrate.revision(database) != migrate.HEAD:
                 return None
             with database.read() as connection:
-                return earlier.answers(connection, sha256, None if str(file) == "-" else file)
+                return earlier_answers.read(connection, sha256, None if str(file) == "-" else file)
         finally:
             database.close()
     except (RunnerError, SQLAlchemyError) as error:

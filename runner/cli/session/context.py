@@ -56,14 +56,14 @@ def any_database(settings: Settings) -> Iterator[Database]:
     """Open the database; an embedded one is upgraded to this schema, a shared one must have it."""
     from runner.db import migrate
     from runner.db.session import Database
-    from runner.db.stopwatch import ANSWER_S
-    from runner.embedded import schema
-    from runner.embedded.home import Home
+    from runner.db.statement_timeout import ANSWER_TIMEOUT_S
+    from runner.embedded import upgrade
+    from runner.embedded.state_folder import StateFolder
 
-    database = Database(settings.effective_database_url, answer_s=ANSWER_S)
+    database = Database(settings.effective_database_url, answer_timeout_s=ANSWER_TIMEOUT_S)
     try:
         if settings.embedded:
-            schema.bring_up(Home(settings.home), database)
+            upgrade.upgrade_if_needed(StateFolder(settings.home), database)
         else:
             migrate.need_head(database)
         yield database
@@ -79,7 +79,7 @@ def find_run(connection: Connection, word: str, *, removing: bool = False) -> Ru
     from runner.db import runs
 
     found = runs.find(connection, int(word)) if word.isascii() and word.isdigit() and len(word) < 10 else None
-    found = found or runs.namesake(connection, word)
+    found = found or runs.find_by_name(connection, word)
     if found is None:
         near = difflib.get_close_matches(word, [run.name for run in runs.all_runs(connection)], n=1)
         meant = f'; did you mean "{near[0]}"?' if near else ""

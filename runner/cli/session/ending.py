@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from runner.cli.render import ending_text
 from runner.cli.render.suggestions import RetryCost, suggestion_lines
 from runner.cli.session.run_state import fetchable_until_ms
-from runner.db import by_user
-from runner.db.by_user import Chosen
-from runner.engine import doubt
+from runner.db import user_moves
+from runner.db.user_moves import JobSelection
+from runner.engine import cost_bounds
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from runner.cli.snapshot import Snapshot
     from runner.db.session import Database
-    from runner.engine.doubt import Pricing
+    from runner.engine.cost_bounds import PriceBasis
     from runner.settings import Settings
 
 _HELD: Final = frozenset({JobState.HELD})
@@ -44,20 +44,20 @@ def read_suggestions(database: Database, snapshot: Snapshot, settings: Settings)
     """Return what can be done about the held jobs of a run, in a line or two; [] if there is none."""
     if not snapshot.jobs(JobState.HELD):
         return []
-    pricing = replace(doubt.pricing_by(settings.base_url, settings.prices), counts=snapshot.counts)
+    pricing = replace(cost_bounds.price_basis(settings.base_url, settings.prices), counts=snapshot.counts)
     run_id, now_ms = snapshot.run.id, snapshot.as_of_ms
     with database.read() as connection:
-        lost = by_user.matching(connection, run_id, Chosen(states=_HELD, lost=True))
-        held = by_user.matching(connection, run_id, Chosen(states=_HELD))
+        lost = user_moves.matching_groups(connection, run_id, JobSelection(states=_HELD, lost=True))
+        held = user_moves.matching_groups(connection, run_id, JobSelection(states=_HELD))
     return suggestion_lines(
         run_id, lost=retry_cost(lost, now_ms, pricing), held=retry_cost(held, now_ms, pricing)
     )
 
 
-def retry_cost(groups: Sequence[Row[Any]], now_ms: int, pricing: Pricing) -> RetryCost:
+def retry_cost(groups: Sequence[Row[Any]], now_ms: int, pricing: PriceBasis) -> RetryCost:
     """Return what sending groups of jobs again may cost; the groups are those of `by_user.matching`."""
     ticks = [
-        doubt.likely_ticks(
+        cost_bounds.likely_ticks(
             group.model,
             round(group.prompt_tokens),
             None if group.output_tokens_max is None else round(group.output_tokens_max),

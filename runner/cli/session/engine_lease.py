@@ -6,13 +6,13 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from runner.embedded.attach import attach
+from runner.embedded.engine_client import connect_engine
 from runner.rules.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.embedded.attach import Attachment
+    from runner.embedded.engine_client import EngineClient
     from runner.settings import Settings
 
 _ENDS_S: Final = 90.0  # what is in flight may take a minute and more
@@ -21,14 +21,14 @@ _ENDS_S: Final = 90.0  # what is in flight may take a minute and more
 class EngineLease:
     """Made by `engine_lease`. `attachment` is None with shared servers."""
 
-    def __init__(self, attachment: Attachment | None) -> None:
+    def __init__(self, attachment: EngineClient | None) -> None:
         self.attachment = attachment
         self._starting: threading.Thread | None = None
         self._error: UserError | None = None
 
     def start_early(self) -> None:
         """Begin to start an engine in a thread if none is alive."""
-        if self.attachment is not None and not self.attachment.alive():
+        if self.attachment is not None and not self.attachment.is_engine_alive():
             self._starting = threading.Thread(target=self._start, name="engine-start", daemon=True)
             self._starting.start()
 
@@ -40,7 +40,7 @@ class EngineLease:
         if self._starting is not None:
             if self._starting.is_alive():
                 return False
-        elif self.attachment is not None and not self.attachment.alive():
+        elif self.attachment is not None and not self.attachment.is_engine_alive():
             return False
         self.wait_ready()
         return True
@@ -57,7 +57,7 @@ class EngineLease:
 
     def end(self) -> bool:
         """Give the lease back and wait for the engine to end; return False if others keep it alive."""
-        return self.attachment is not None and self.attachment.end(_ENDS_S)
+        return self.attachment is not None and self.attachment.release_and_wait(_ENDS_S)
 
     def _start(self) -> None:
         try:
@@ -73,5 +73,5 @@ def engine_lease(settings: Settings) -> Iterator[EngineLease]:
     if not settings.embedded:
         yield EngineLease(None)
         return
-    with attach(settings, need_engine=False) as attachment:
+    with connect_engine(settings, need_engine=False) as attachment:
         yield EngineLease(attachment)

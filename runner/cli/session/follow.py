@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from runner.cli.render import text
 from runner.cli.session.run_state import oldest_out_ms, read_snapshot
 from runner.db import events, runs
-from runner.db.trouble import is_away
+from runner.db.driver_errors import is_unavailable
 from runner.rules.errors import Unreachable
 from runner.rules.exit_codes import ExitCode
 
@@ -30,13 +30,13 @@ _OLDEST_EACH_S: Final = 5.0
 _DATABASE_AWAY_MAX_S: Final = 600.0
 
 
-class RevivableEngine(Protocol):
+class RestartableEngine(Protocol):
     """What does the work, as a follower sees it."""
 
-    def alive(self) -> bool:
-        """Return whether it is alive."""
+    def is_engine_alive(self) -> bool:
+        """Return whether the engine is alive."""
 
-    def revive(self) -> None:
+    def restart(self) -> None:
         """Start it again. Raises Unreachable when it does not stay alive."""
 
 
@@ -56,7 +56,7 @@ class Follower:
     run_id: int
     display: ProgressDisplay
     stop: StopSignal
-    engine: RevivableEngine | None = None
+    engine: RestartableEngine | None = None
     timeout_s: float | None = None
     limit_usage: LimitUsageReader | None = None
     fleet: FleetWatch | None = None
@@ -78,7 +78,7 @@ class Follower:
                 snapshot = self._look()
                 answered_s = now_s
             except DBAPIError as error:
-                if not is_away(error):
+                if not is_unavailable(error):
                     raise
                 self._wait_for_database(error, now_s - answered_s)
             if snapshot is not None:
@@ -90,9 +90,9 @@ class Follower:
                     return FollowEnd(snapshot=snapshot, left_by=self.stop.requested)
                 if self.timeout_s is not None and now_s - began_s >= self.timeout_s:
                     return FollowEnd(snapshot=snapshot, left_by=ExitCode.TIMEOUT)
-            if self.engine is not None and not self.engine.alive():
+            if self.engine is not None and not self.engine.is_engine_alive():
                 self.display.print_line("the engine ended unexpectedly; starting it again")
-                self.engine.revive()
+                self.engine.restart()
             self.stop.wait(_LOOK_EAGER_S if now_s - began_s < _EAGER_S else _LOOK_S)
 
     def _look(self) -> Snapshot:
@@ -133,4 +133,4 @@ class Follower:
 
 def has_stopped(snapshot: Snapshot) -> bool:
     """Return whether nothing more will happen to the run without a user."""
-    return runs.stands_still(snapshot.run, snapshot.counts)
+    return runs.has_stopped(snapshot.run, snapshot.counts)

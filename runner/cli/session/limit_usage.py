@@ -9,7 +9,7 @@ from runner.rules.errors import Unreachable
 from runner.settings import socket_path
 
 if TYPE_CHECKING:
-    from runner.limiter.look import Look, Use
+    from runner.limiter.usage import BucketUsage, UsageReader
     from runner.settings import Settings
 
 _EACH_S: Final = 1.0
@@ -23,11 +23,11 @@ class LimitUsageReader:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._look: Look | None = None
-        self._usage: Use | None = None
+        self._look: UsageReader | None = None
+        self._usage: BucketUsage | None = None
         self._next_s = 0.0
 
-    def read(self) -> Use | None:
+    def read(self) -> BucketUsage | None:
         """Return the bucket with the largest share in use; None while it is unknown."""
         now_s = time.monotonic()
         if now_s >= self._next_s:
@@ -44,22 +44,22 @@ class LimitUsageReader:
             self._look.close()
             self._look = None
 
-    def _busiest(self) -> Use | None:
+    def _busiest(self) -> BucketUsage | None:
         if self._settings.redis_url is None and not socket_path(self._settings.home).exists():
             return None  # no engine is at work, and redis-py need not be imported to learn that
         try:
             if self._look is None:
-                from runner.limiter.look import Look
+                from runner.limiter.usage import UsageReader
 
                 key = self._settings.api_key
-                self._look = Look(self._settings.effective_redis_url, key.fingerprint if key else None)
-            uses = [use for use in self._look.uses() if use.view.requests]
+                self._look = UsageReader(self._settings.effective_redis_url, key.fingerprint if key else None)
+            uses = [use for use in self._look.read() if use.view.requests]
         except Unreachable:
             return None
         return max(uses, key=_share, default=None)
 
 
-def _share(use: Use) -> tuple[float, int]:
+def _share(use: BucketUsage) -> tuple[float, int]:
     """Return the share of the binding limit in use, and the number of requests to break ties."""
     view = use.view
     shares = [n / most for n, most in ((view.requests, view.rpm), (view.tokens, view.tpm)) if most]

@@ -13,9 +13,9 @@ import click
 from runner.cli.printing import print_note
 from runner.cli.render.load_notes import loaded_lines, loading_line
 from runner.cli.session.display import is_live_terminal
-from runner.embedded.home import Home
-from runner.engine.doubt import pricing_by
-from runner.intake.load import keep_stdin, load
+from runner.embedded.state_folder import StateFolder
+from runner.engine.cost_bounds import price_basis
+from runner.intake.load import load, save_stdin
 from runner.rules.estimate import Tally, estimate
 from runner.rules.prices import day_of
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from runner.db.runs import RunOptions
     from runner.db.session import Database
-    from runner.intake.load import Loaded
-    from runner.intake.reading import Shaping
+    from runner.intake.job_file import LoadFlags
+    from runner.intake.load import LoadResult
     from runner.settings import Settings
 
 _PROGRESS_EACH_S: Final = 5.0
@@ -36,9 +36,9 @@ def source_of(file: Path, name: str | None, settings: Settings) -> tuple[Path, s
     """Return the file to read and the run's name; stdin is kept in the state folder, named by its content."""
     if str(file) != "-":
         return file, name
-    home = Home(settings.home)
+    home = StateFolder(settings.home)
     home.prepare()
-    kept = keep_stdin(sys.stdin.buffer, home.path / "stdin")
+    kept = save_stdin(sys.stdin.buffer, home.path / "stdin")
     return kept, name or f"stdin-{kept.stem[:8]}"
 
 
@@ -49,29 +49,29 @@ def load_file(
     *,
     name: str | None,
     new: bool,
-    shaping: Shaping,
+    shaping: LoadFlags,
     options: RunOptions,
     quiet: bool,
-) -> Loaded:
+) -> LoadResult:
     """Load a file as a run, or find its run, and print which. Raises JobFileError and UsageError."""
-    pricing = pricing_by(settings.base_url, settings.prices)
+    pricing = price_basis(settings.base_url, settings.prices)
     tally = Tally(day_of(database.now_ms()), pricing.prices)
     loaded = load(
         database,
         source,
         name=name,
         new=new,
-        shaping=shaping,
+        flags=shaping,
         options=options,
         lock=lambda sha256: loading_lock(settings, sha256),
         progress=_no_progress if quiet else _LoadProgress(),
         tally=tally,
     )
     if not quiet:
-        is_other_path = not loaded.created and Path(loaded.input_path) != source.resolve()
+        is_other_path = not loaded.is_new and Path(loaded.input_path) != source.resolve()
         for line in loaded_lines(loaded, is_other_path=is_other_path):
             print_note(line)
-        if loaded.created and is_live_terminal():
+        if loaded.is_new and is_live_terminal():
             from runner.cli.render.check_report import estimate_line
 
             found = estimate(tally, rpm=options.rpm, tpm=options.tpm, base_host=pricing.base_host)
@@ -79,13 +79,13 @@ def load_file(
     return loaded
 
 
-def may_go_on(loaded: Loaded, *, yes: bool) -> bool:
+def may_go_on(loaded: LoadResult, *, yes: bool) -> bool:
     """Return whether to send the jobs; ask on a terminal about warnings, or content that is loaded already.
 
     Without a terminal return True.
     """
     doubts = [warning for warning in loaded.warnings if warning.code not in _HARMLESS]
-    if yes or not (doubts or loaded.twin) or not is_live_terminal() or not sys.stdin.isatty():
+    if yes or not (doubts or loaded.same_content_run) or not is_live_terminal() or not sys.stdin.isatty():
         return True
     return click.confirm("send the jobs as they are?", default=True, err=True)
 
@@ -96,8 +96,8 @@ def loading_lock(settings: Settings, sha256: str) -> Iterator[None]:
     if not settings.embedded:  # the database has a lock of its own for that
         yield
         return
-    lock = Home(settings.home).load_lock(sha256)
-    lock.exclusive()
+    lock = StateFolder(settings.home).load_lock(sha256)
+    lock.acquire_exclusive()
     try:
         yield
     finally:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from runner.cli.session.loading import loading_lock
-from runner.db import intake, removal, runs
+from runner.db import new_jobs, removal, runs
 from runner.rules.errors import UsageError
 from runner.rules.states import RunState
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from runner.db.removal import Holds
+    from runner.db.removal import RunContents
     from runner.db.runs import RunRow
     from runner.db.session import Database
     from runner.settings import Settings
@@ -30,7 +30,7 @@ _IN_USE: Final = ("-wal", "-shm")
 class OldData:
     """What `prune` removes: runs with what they hold, files with their size in bytes."""
 
-    runs: Sequence[tuple[RunRow, Holds]]
+    runs: Sequence[tuple[RunRow, RunContents]]
     files: Sequence[tuple[Path, int]]
 
 
@@ -42,7 +42,7 @@ def find_old_data(database: Database, settings: Settings, older_than_s: float, k
         chosen = [
             run for run in _beyond(known, keep) if run.is_over and (run.finished_at_ms or 0) < before_ms
         ]
-        old_runs = [(run, removal.holds(connection, run.id)) for run in chosen]
+        old_runs = [(run, removal.count_contents(connection, run.id)) for run in chosen]
     needed = {run.input_path for run in known if run not in chosen}
     files = _old_files(settings.home, needed, older_than_s) if settings.embedded else ()
     return OldData(runs=old_runs, files=sorted(files))
@@ -53,7 +53,7 @@ def remove_run(settings: Settings, database: Database, run: RunRow) -> None:
     with ExitStack() as locks:
         if run.state is RunState.LOADING:  # a loader that lives is waited for, and its run is whole then
             locks.enter_context(loading_lock(settings, run.identity))
-            locks.enter_context(intake.shared_lock(database, run.identity))
+            locks.enter_context(new_jobs.shared_lock(database, run.identity))
         with database.write() as connection:
             begun = removal.begin(connection, run.id, run.state)
     if not begun:

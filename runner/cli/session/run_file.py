@@ -17,8 +17,8 @@ from runner.cli.session.loading import load_file, may_go_on, source_of
 from runner.cli.session.run_state import read_snapshot
 from runner.db import runs
 from runner.db.runs import RunOptions
-from runner.intake.reading import Shaping
-from runner.output.claim import claim, mark_of
+from runner.intake.job_file import LoadFlags
+from runner.output.file_owner import refuse_foreign_files, run_tag
 from runner.output.files import check_place, default_output, paths
 from runner.output.write import write_run
 from runner.rules.errors import UsageError
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from runner.cli.flags import RunFlags
     from runner.cli.session.engine_lease import EngineLease
     from runner.db.session import Database
-    from runner.intake.load import Loaded
+    from runner.intake.load import LoadResult
     from runner.output.files import Paths
-    from runner.output.write import Written
+    from runner.output.write import WrittenFiles
     from runner.settings import Settings
 
 
@@ -40,7 +40,7 @@ def run_file(settings: Settings, lease: EngineLease, file: Path, flags: RunFlags
     targets = paths(flags.output or default_output(source if str(file) != "-" else Path(name or "stdin")))
     _check(source, targets)
     if flags.new:  # it has no files yet, so these would be another run's: refused before anything is loaded
-        claim(targets, mark="", force=flags.force)
+        refuse_foreign_files(targets, tag="", force=flags.force)
     with any_database(settings) as database:
         loaded = load_file(
             database,
@@ -69,10 +69,10 @@ class _RunCall:
     flags: RunFlags
     file: str
 
-    def work_and_write(self, loaded: Loaded) -> int:
+    def work_and_write(self, loaded: LoadResult) -> int:
         """Work until the run stops, write its files, print its summary; return the exit code."""
         run = read_snapshot(self.database, loaded.run_id).run
-        claim(self.targets, mark_of(run), force=self.flags.force)
+        refuse_foreign_files(self.targets, run_tag(run), force=self.flags.force)
         if run.is_over:
             if not self.flags.quiet:
                 print_note(f"run {run.id} has {run.state} before; its files are written again")
@@ -89,7 +89,9 @@ class _RunCall:
             budget.require_prices(self.database, self.settings, run_id)
         with self.database.write() as connection:
             output = str(self.targets.results.absolute())
-            runs.adopt(connection, run_id, options=_options(self.flags, budget_ticks), output_path=output)
+            runs.replace_options(
+                connection, run_id, options=_options(self.flags, budget_ticks), output_path=output
+            )
         work.activate_run(self.database, run_id, self.lease)
         end = work.follow_run(
             self.settings,
@@ -115,7 +117,7 @@ class _RunCall:
         work.call_on_end(self.database, run_id)
         return work.exit_code_of(snapshot)
 
-    def _print_summary(self, written: Written) -> None:
+    def _print_summary(self, written: WrittenFiles) -> None:
         if self.flags.as_json:
             print_json(written.summary)
         elif not self.flags.quiet:
@@ -127,7 +129,7 @@ class _RunCall:
         return f"runner start {run_id}" if self.file == "-" else rerun_command(sys.argv[1:])
 
 
-def _folder_of(written: Written) -> str:
+def _folder_of(written: WrittenFiles) -> str:
     """Return the folder of the written files with a slash at its end; "" for the current one."""
     folder = str(written.paths.results.parent)
     return "" if folder == "." else f"{folder}/"
@@ -141,8 +143,8 @@ def _check(source: Path, targets: Paths) -> None:
             raise UsageError(f"{target} is the job file itself", fix="name another output with -o")
 
 
-def _shaping(flags: RunFlags) -> Shaping:
-    return Shaping(model=flags.model, skip_bad=flags.skip_bad, strict=flags.strict, tpm=flags.tpm or None)
+def _shaping(flags: RunFlags) -> LoadFlags:
+    return LoadFlags(model=flags.model, skip_bad=flags.skip_bad, strict=flags.strict, tpm=flags.tpm or None)
 
 
 def _options(flags: RunFlags, budget_ticks: int | None) -> RunOptions:

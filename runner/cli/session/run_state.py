@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from runner.cli.render.live_object import live_object
 from runner.cli.session.fleet import count_live_workers
 from runner.cli.snapshot import FETCHABLE_MS, Snapshot
-from runner.db import counters, runs, stories
-from runner.output.claim import files_written, mark_of
+from runner.db import counters, job_history, runs
+from runner.output.file_owner import files_written, run_tag
 from runner.output.files import paths
 from runner.output.write import run_summary
 from runner.rules.errors import Bug
@@ -39,7 +39,7 @@ def snapshot_of(connection: Connection, run_id: int, now_ms: int) -> Snapshot:
 def oldest_out_ms(database: Database, run_id: int) -> int | None:
     """Return when the oldest outstanding answer was accepted; None if there is none."""
     with database.read() as connection:
-        return stories.oldest_out_ms(connection, run_id)
+        return job_history.oldest_in_flight_ms(connection, run_id)
 
 
 def fetchable_until_ms(database: Database, run_id: int) -> int | None:
@@ -52,7 +52,7 @@ def read_summary(database: Database, snapshot: Snapshot) -> dict[str, Any]:
     """Return the run's summary; its `files` are those on disk that this run wrote."""
     files: Mapping[str, Any] = {}
     if snapshot.run.output_path:
-        files = files_written(paths(Path(snapshot.run.output_path)), mark_of(snapshot.run))
+        files = files_written(paths(Path(snapshot.run.output_path)), run_tag(snapshot.run))
     with database.read() as connection:
         return run_summary(connection, snapshot.run, snapshot.counts, files)
 

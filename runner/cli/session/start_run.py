@@ -69,7 +69,7 @@ def _change(settings: Settings, database: Database, run_id: int, changes: Mappin
     if changes.get("budget_ticks"):
         budget.require_prices(database, settings, run_id)
     with database.write() as connection:
-        runs.change(connection, run_id, **changes)
+        runs.update_options(connection, run_id, **changes)
 
 
 def _detach(settings: Settings, database: Database, run_id: int, flags: StartFlags) -> int:

@@ -17,8 +17,8 @@ from runner.cli.session.stop_signal import StopSignal
 from runner.db import runs
 from runner.db.counters import Deltas
 from runner.embedded import on_end
-from runner.engine import closing
-from runner.rules.exit_codes import ExitCode, of_run
+from runner.engine import run_completion
+from runner.rules.exit_codes import ExitCode, run_exit_code
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ def activate_run(database: Database, run_id: int, lease: EngineLease) -> None:
     now_ms = database.now_ms()
     with database.write() as connection:
         runs.start(connection, run_id, now_ms)
-        closing.close(connection, run_id, now_ms, Deltas(0))  # its limit may be reached, all be done
+        run_completion.complete_if_done(
+            connection, run_id, now_ms, Deltas(0)
+        )  # its limit may be reached, all be done
     if is_there:
         _notify_workers(database)
     else:
@@ -104,7 +106,7 @@ def call_on_end(database: Database, run_id: int) -> None:
 def exit_code_of(snapshot: Snapshot) -> ExitCode:
     """Return the exit code of a run that has stopped."""
     failed, held = snapshot.jobs(JobState.FAILED), snapshot.jobs(JobState.HELD)
-    return of_run(snapshot.run.state, snapshot.run.pause_reason, failed=failed, held=held)
+    return run_exit_code(snapshot.run.state, snapshot.run.pause_reason, failed=failed, held=held)
 
 
 def _notify_workers(database: Database) -> None:

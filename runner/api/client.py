@@ -1,0 +1,147 @@
+"""HTTP client of the xAI API. It sends a request once and returns the whole reply, or how far it got.
+
+Paths are in deferred.py, account.py and catalogue.py; rules/reply.py classifies replies.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+from urllib.request import getproxies, proxy_bypass
+
+from runner import __version__
+from runner.api import network_errors
+from runner.api.origin import Origin
+from runner.api.request_failed import RequestFailed
+from runner.api.transport import NETWORK_ERRORS, Transport
+from runner.rules import clock_skew
+from runner.rules.advice import Advice
+from runner.rules.redact import one_line, redact
+from runner.rules.reply import Fault, Reply
+from runner.rules.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from runner.settings import Settings
+
+__all__ = ["RequestFailed", "XAIClient"]
+
+BODY_BYTES_MAX: Final = 64 * 1024 * 1024
+DETAIL_LENGTH_MAX: Final = 300
+_CLOCK_CHECK_S: Final = 30.0
+_JSON_HEADERS: Final = {"Content-Type": "application/json"}
+
+
+class XAIClient:
+    """A client for any number of tasks of one event loop. No request is sent twice.
+
+    A reply of any status is a `Reply`; redirects are not followed. Without a whole reply it raises
+    `RequestFailed` with a fault: NOT_SENT (no byte can have left), UNKNOWN (before the reply's headers), CUT
+    (within its body), or TOO_LARGE (body above `body_bytes_max` after decompression; it is dropped).
+    """
+
+    def __init__(self, settings: Settings, *, connections: int, body_bytes_max: int = BODY_BYTES_MAX) -> None:
+        self._origin = Origin(settings.base_url, settings.allow_http_hosts)
+        self._key = settings.api_key
+        self._body_bytes_max = body_bytes_max
+        self.clock_skew_s = 0.0  # how far this machine's clock was last ahead of the API's
+        self._clock_check_at_s = 0.0
+        self._headers = Secret(_lines(_common_headers(self._key)))
+        self._transport = Transport(
+            self._origin.base,
+            proxy=_proxy(self._origin),
+            connections=connections,
+            connect_timeout_s=settings.connect_timeout_s,
+            timeout_s=settings.connect_timeout_s + settings.read_timeout_s,
+        )
+
+    def __repr__(self) -> str:
+        return f"XAI({self._origin.base})"
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._transport.close()
+
+    async def post(self, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> Reply:
+        """POST a JSON body. Raises RequestFailed."""
+        return await self._exchange("POST", path, body, {**_JSON_HEADERS, **(headers or {})})
+
+    async def get(self, path: str) -> Reply:
+        """GET a path. Raises RequestFailed."""
+        return await self._exchange("GET", path, None, {})
+
+    def timed_out(self) -> RequestFailed:
+        """Return the error for a caller that stops waiting for a reply."""
+        return RequestFailed(Fault.UNKNOWN, network_errors.advice(TimeoutError(), self._origin.host_port))
+
+    async def _exchange(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> Reply:
+        progress = _Progress()
+        try:
+            raw = await self._transport.exchange(
+                method,
+                self._origin.target(path),
+                self._headers.reveal() + _lines(headers),
+                body,
+                body_bytes_max=self._body_bytes_max,
+                on_send=progress.sending,
+                on_reply=progress.replying,
+            )
+        except NETWORK_ERRORS as error:
+            failed = RequestFailed(progress.phase, self._advice(error))
+        else:
+            if raw.body is not None:
+                self._check_clock(raw.headers.get("date"))
+                return Reply(status=raw.status, headers=raw.headers, body=raw.body)
+            failed = RequestFailed(
+                Fault.TOO_LARGE, Advice(f"the reply is longer than {self._body_bytes_max} bytes")
+            )
+        raise failed  # outside of `except`, so that its context has no exception with the request's headers
+
+    def _advice(self, error: Exception) -> Advice:
+        secrets = [self._key.reveal()] if self._key is not None else []
+        advice = network_errors.advice(error, self._origin.host_port)
+        return Advice(one_line(redact(advice.what, secrets), DETAIL_LENGTH_MAX), advice.fix)
+
+    def _check_clock(self, date: str | None) -> None:
+        now_s = time.monotonic()
+        if now_s >= self._clock_check_at_s:
+            self._clock_check_at_s = now_s + _CLOCK_CHECK_S
+            self.clock_skew_s = clock_skew.skew_s(date, time.time())
+
+
+def _common_headers(key: Secret | None) -> dict[str, str]:
+    headers = {"User-Agent": f"runner/{__version__}", "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
+    return headers | ({"Authorization": f"Bearer {key.reveal()}"} if key is not None else {})
+
+
+def _lines(headers: Mapping[str, str]) -> str:
+    """Return headers as lines. Raises ValueError for a header with a line end or NUL in it."""
+    lines = [f"{name}: {value}" for name, value in headers.items()]
+    if any(letter in line for line in lines for letter in "\r\n\0"):
+        raise ValueError("a header holds a line end")
+    return "".join(f"{line}\r\n" for line in lines)
+
+
+class _Progress:
+    """How far a request got, as the fault that an error would be."""
+
+    __slots__ = ("phase",)
+
+    def __init__(self) -> None:
+        self.phase = Fault.NOT_SENT
+
+    def sending(self) -> None:
+        self.phase = Fault.UNKNOWN  # from now on the request may have arrived
+
+    def replying(self) -> None:
+        self.phase = Fault.CUT
+
+
+def _proxy(origin: Origin) -> str | None:
+    """Return the proxy that the environment names for the API; None for http, where it would see the key."""
+    if not origin.encrypted or proxy_bypass(origin.host_port):
+        return None
+    return getproxies().get("https")

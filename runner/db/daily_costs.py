@@ -1,0 +1,65 @@
+"""The cost of results by run, model and day, summed from the attempts, not from the counters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from sqlalchemy import Connection, text
+
+from runner.db.job_ids import JOB_ID_SHIFT, job_id
+
+_DAY_MS = 86_400_000
+_EPOCH = date(1970, 1, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DailyCost:
+    """The cost of the results of one run by one model that were collected on one day (UTC).
+
+    `answers` is their number, `tokens` their total tokens; `model` is "" where it is unknown.
+    """
+
+    run: int
+    model: str
+    day: date
+    answers: int
+    tokens: int
+    reported_ticks: int
+    estimated_ticks: int
+
+    @property
+    def ticks(self) -> int:
+        """Return the sum of the reported and estimated ticks."""
+        return self.reported_ticks + self.estimated_ticks
+
+
+def read(connection: Connection, run_id: int | None) -> list[DailyCost]:
+    """Return the costs of one run, or of all with None, by run, day and model; unknown costs are left out."""
+    found = connection.execute(
+        text(
+            f"SELECT job_id >> {JOB_ID_SHIFT} AS run, COALESCE(model, '') AS model,"
+            f" collected_at_ms / {_DAY_MS} AS day, COUNT(*) AS answers,"
+            " SUM(COALESCE(total_tokens, 0)) AS tokens,"
+            " SUM(CASE WHEN ticks_source = 'reported' THEN ticks ELSE 0 END) AS reported,"
+            " SUM(CASE WHEN ticks_source = 'estimated' THEN ticks ELSE 0 END) AS estimated"
+            " FROM attempts WHERE ticks_source IN ('reported', 'estimated')"
+            " AND job_id >= :first AND job_id < :last GROUP BY 1, 2, 3 ORDER BY 1, 3, 2"
+        ),
+        {
+            "first": 0 if run_id is None else job_id(run_id, 0),
+            "last": (1 << 63) - 1 if run_id is None else job_id(run_id + 1, 0),
+        },
+    )
+    return [
+        DailyCost(
+            run=row.run,
+            model=row.model,
+            day=_EPOCH + timedelta(days=int(row.day)),
+            answers=int(row.answers),
+            tokens=int(row.tokens),
+            reported_ticks=int(row.reported),
+            estimated_ticks=int(row.estimated),
+        )
+        for row in found
+    ]

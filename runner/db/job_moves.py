@@ -1,0 +1,405 @@
+"""The moves of jobs: one function for each event of `rules.states`, each a guarded UPDATE of many rows.
+
+Every function returns the ids of the jobs that it moved. A job that is missing there was moved by another
+process before; that is normal and no error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from operator import attrgetter
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection
+
+from runner.db import attempts, bulk, result_costs, results
+from runner.db.counters import Deltas
+from runner.db.job_ids import run_of
+from runner.rules.budget import RESERVING_STATES, with_reserved_floor
+from runner.rules.errors import Bug
+from runner.rules.states import FINAL, TRANSITIONS, Event, JobState
+
+if TYPE_CHECKING:
+    from runner.db.leases import Lease
+    from runner.db.outcomes import Accepted, PollAgain, Requeue, Settled
+    from runner.db.results import Received
+
+
+@dataclass(slots=True)
+class _MoveRow:
+    """The values of one row of a guarded UPDATE; each statement uses some of them."""
+
+    job_id: int
+    target: JobState
+    gen: int = 0  # of the lease
+    due_at_ms: int = 0
+    at_ms: int | None = None
+    code: str | None = None
+    request_id: str | None = None
+    misses: int = 0
+    unasked: int = 0  # polls that the claim counted and that were not sent
+    spent: int = 0  # attempts to add
+    extra: int = 0  # extras to add
+    answered_by: int | None = None  # the attempt whose result is stored
+    reserve: int | None = None  # ticks
+    finished_at_ms: int | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.finished_at_ms = self.at_ms if self.target in FINAL else None
+
+
+MoveFunction = Callable[[Connection, Sequence[Any], Deltas], set[int]]
+
+_COLUMNS = {  # of `v`: the type, and the attribute of _MoveRow with the value
+    "id": ("BIGINT", "job_id"),
+    "gen": ("INT", "gen"),
+    "target": ("TEXT", "target.value"),
+    "due": ("BIGINT", "due_at_ms"),
+    "finished": ("BIGINT", "finished_at_ms"),
+    "code": ("TEXT", "code"),
+    "request_id": ("TEXT", "request_id"),
+    "at": ("BIGINT", "at_ms"),
+    "misses": ("INT", "misses"),
+    "unasked": ("INT", "unasked"),
+    "spent": ("INT", "spent"),
+    "extra": ("INT", "extra"),
+    "answered_by": ("INT", "answered_by"),
+    "reserve": ("BIGINT", "reserve"),
+}
+_EXTRA_EVENTS = frozenset({Event.AMBIGUOUS, Event.LOST, Event.GENERATION_FAILED})
+_NEW_RESULT = "lease_gen = lease_gen + 1, settle_tries = 0"
+# Of several source states the likeliest first: most jobs that get a result are collecting.
+_SOURCE_ORDER = sorted(JobState, key=lambda state: state is not JobState.COLLECTING)
+_MOVE_AND_RELEASE = "state = v.target, lease_owner = NULL, lease_until_ms = NULL"
+
+
+def send(
+    connection: Connection,
+    leases: Sequence[Lease],
+    *,
+    worker: int,
+    now_ms: int,
+    until_ms: int,
+    deltas: Deltas,
+    slots: Mapping[int, str] = MappingProxyType({}),
+    reserves: Mapping[int, int | None] = MappingProxyType({}),
+) -> set[int]:
+    """Move leased jobs to submitting, under leases until `until_ms`, and record their attempts.
+
+    `slots` are the names of the limiter's slots by job id: the worker that fetches the result returns the
+    unused tokens of the slot. `reserves` are the ticks that the attempts reserve, by job id.
+    """
+    moves = [
+        _MoveRow(lease.job_id, JobState.SUBMITTING, lease.gen, reserve=reserves.get(lease.job_id))
+        for lease in leases
+    ]
+    moved = _guarded_update(
+        connection,
+        Event.SEND,
+        moves,
+        "state = v.target, attempt = jobs.attempt + 1, polls = 0, misses = 0, request_id = NULL,"
+        f" accepted_at_ms = NULL, reserved_ticks = v.reserve, lease_until_ms = {int(until_ms)}",
+        deltas,
+    )
+    attempts.insert(
+        connection,
+        [lease for lease in leases if lease.job_id in moved],
+        worker=worker,
+        now_ms=now_ms,
+        slots=slots,
+        reserves=reserves,
+    )
+    return moved
+
+
+def accepted(connection: Connection, rows: Sequence[Accepted], deltas: Deltas) -> set[int]:
+    """Move jobs whose attempts were accepted to waiting, with their request ids.
+
+    The attempt gets its request id even where its job has moved on, and stays in the history.
+    """
+    moves = [
+        _MoveRow(
+            row.lease.job_id,
+            JobState.WAITING,
+            row.lease.gen,
+            due_at_ms=row.due_at_ms,
+            at_ms=row.accepted_at_ms,
+            request_id=row.request_id,
+        )
+        for row in rows
+    ]
+    moved = _guarded_update(
+        connection,
+        Event.ACCEPTED,
+        moves,
+        f"{_MOVE_AND_RELEASE}, request_id = v.request_id, accepted_at_ms = v.at, due_at_ms = v.due",
+        deltas,
+    )
+    first = attempts.record_accepted(
+        connection,
+        [(r.lease.job_id, r.lease.attempt, r.request_id, r.sent_at_ms, r.accepted_at_ms) for r in rows],
+    )
+    for job_id in first:
+        deltas.add(run_of(job_id), "attempts", "accepted")
+    return moved
+
+
+def not_sent(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
+    """Requeue jobs whose requests certainly never left: nothing was spent."""
+    return _requeue(connection, Event.NOT_SENT, rows, deltas)
+
+
+def refused_for_now(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
+    """Requeue jobs that the API refused for now (429, 503): no attempt is spent."""
+    moved = _requeue(connection, Event.REFUSED_FOR_NOW, rows, deltas)
+    for job_id in moved:
+        deltas.add(run_of(job_id), "attempts", "refused_for_now")
+    return moved
+
+
+def refused(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
+    """Fail jobs that the API refused for their own fault; `possible_ticks` bounds a fee for the refusal."""
+    return _requeue(connection, Event.REFUSED, rows, deltas, spent=1)
+
+
+def ambiguous(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
+    """Requeue or hold jobs whose requests have an unknown outcome: extras, with their possible cost."""
+    return _requeue_as_extra(connection, Event.AMBIGUOUS, rows, deltas)
+
+
+def lost(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
+    """Requeue or hold jobs whose results are gone: extras, with their possible cost."""
+    return _requeue_as_extra(connection, Event.LOST, rows, deltas)
+
+
+def generation_failed(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
+    """Requeue or fail jobs whose generation failed: an attempt is spent; a requeue makes it an extra."""
+    moved = _requeue(connection, Event.GENERATION_FAILED, rows, deltas, spent=1)
+    for row in rows:
+        if row.lease.job_id in moved and row.target is JobState.PENDING:
+            deltas.add(row.lease.run_id, "extra", Event.GENERATION_FAILED)
+    return moved
+
+
+def not_ready(connection: Connection, rows: Sequence[PollAgain], deltas: Deltas) -> set[int]:
+    """Move jobs back to waiting whose results are not generated yet (202)."""
+    return _poll_again(connection, Event.NOT_READY, rows, deltas)
+
+
+def later(connection: Connection, rows: Sequence[PollAgain], deltas: Deltas) -> set[int]:
+    """Move jobs back to waiting whose fetches failed for now (429, 5xx, connection) or were not made."""
+    return _poll_again(connection, Event.LATER, rows, deltas)
+
+
+def stored(connection: Connection, answers: Sequence[Received], deltas: Deltas) -> set[int]:
+    """Store results and move their jobs to stored, from any source state of the table.
+
+    A result that was stored before moves nothing: it was settled then, and its job may be in flight again.
+    """
+    new = results.insert(connection, answers)
+    moves = [_MoveRow(job_id, JobState.STORED, answered_by=attempt) for job_id, attempt in sorted(new)]
+    return _guarded_update(
+        connection,
+        Event.STORED,
+        moves,
+        f"{_MOVE_AND_RELEASE}, answered_by = v.answered_by, finished_at_ms = NULL, {_NEW_RESULT}",
+        deltas,
+    )
+
+
+def stored_and_settled(
+    connection: Connection, answers: Sequence[tuple[Received, Settled]], deltas: Deltas
+) -> set[tuple[int, int]]:
+    """Store results and settle them in one move, as `stored` and then `settled` would.
+
+    Return the (job, attempt) that moved their jobs. A result that was stored before moves nothing, nor does
+    a second result of the same job.
+    """
+    new = results.insert(connection, [received for received, _ in answers])
+    first: dict[int, Settled] = {}
+    for _, row in answers:
+        if (row.job_id, row.attempt) in new:
+            first.setdefault(row.job_id, row)
+    moved = _settle(connection, list(first.values()), deltas, via=Event.STORED)
+    return {(job_id, first[job_id].attempt) for job_id in moved}
+
+
+def settled(connection: Connection, rows: Sequence[Settled], deltas: Deltas) -> set[int]:
+    """Move stored jobs to their end, or requeue them, as their results were classified; count the costs.
+
+    A settlement of another result than the one that is stored now is too late and moves nothing.
+    """
+    return _settle(connection, rows, deltas, condition="jobs.answered_by = v.answered_by")
+
+
+def _settle(
+    connection: Connection,
+    rows: Sequence[Settled],
+    deltas: Deltas,
+    *,
+    condition: str = "",
+    via: Event | None = None,
+) -> set[int]:
+    change = (
+        f"{_MOVE_AND_RELEASE}, due_at_ms = v.due, finished_at_ms = v.finished, error_code = v.code,"
+        " spent = jobs.spent + v.spent, extras = jobs.extras + v.extra,"
+        " answered_by = CASE WHEN v.finished IS NULL THEN NULL ELSE v.answered_by END"
+    )
+    if via is Event.STORED:
+        change += f", {_NEW_RESULT}"
+    moved: set[int] = set()
+    for event in (Event.SUCCEEDED, Event.UNUSABLE, Event.GENERATION_FAILED):
+        moves = [
+            _MoveRow(
+                row.job_id,
+                row.target,
+                due_at_ms=row.due_at_ms,
+                at_ms=row.at_ms,
+                code=row.cause.code if row.cause else None,
+                spent=1,
+                extra=int(row.target in (JobState.PENDING, JobState.HELD)),
+                answered_by=row.attempt,
+            )
+            for row in rows
+            if row.event is event
+        ]
+        moved |= _guarded_update(connection, event, moves, change, deltas, condition, via)
+    ended = result_costs.apply_reserved_floor(
+        connection, [row for row in rows if row.job_id in moved], deltas
+    )
+    attempts.record_settled(connection, ended)
+    for row in ended:
+        result_costs.count_result(row, deltas)
+    return moved
+
+
+def _poll_again(connection: Connection, event: Event, rows: Sequence[PollAgain], deltas: Deltas) -> set[int]:
+    moves = [
+        _MoveRow(
+            row.lease.job_id,
+            JobState.WAITING,
+            row.lease.gen,
+            due_at_ms=row.due_at_ms,
+            misses=row.misses,
+            unasked=int(not row.was_asked),
+        )
+        for row in rows
+    ]
+    change = f"{_MOVE_AND_RELEASE}, due_at_ms = v.due, misses = v.misses, polls = jobs.polls - v.unasked"
+    moved = _guarded_update(connection, event, moves, change, deltas)
+    for row in rows:
+        if row.lease.job_id in moved and not row.was_asked:  # the claim has counted a poll
+            deltas.add(row.lease.run_id, "attempts", "polls", -1)
+    return moved
+
+
+def _requeue(
+    connection: Connection, event: Event, rows: Sequence[Requeue], deltas: Deltas, *, spent: int = 0
+) -> set[int]:
+    moves = [
+        _MoveRow(
+            row.lease.job_id,
+            row.target,
+            row.lease.gen,
+            due_at_ms=row.due_at_ms,
+            at_ms=row.at_ms,
+            code=row.cause.code if row.target is not JobState.PENDING else None,
+            spent=spent,
+            extra=int(event in _EXTRA_EVENTS and row.target is not JobState.FAILED),
+        )
+        for row in rows
+    ]
+    moved = _guarded_update(
+        connection,
+        event,
+        moves,
+        f"{_MOVE_AND_RELEASE}, due_at_ms = v.due, finished_at_ms = v.finished, error_code = v.code,"
+        " spent = jobs.spent + v.spent, extras = jobs.extras + v.extra",
+        deltas,
+    )
+    ended = [row for row in rows if row.lease.job_id in moved]
+    if event in _EXTRA_EVENTS:
+        ended = _with_reserved_floor(connection, ended)
+    attempts.record_ended(connection, event, ended)
+    for row in ended:
+        result_costs.count_possible_cost(row.lease.run_id, row.possible_ticks, deltas)
+        if row.target is JobState.FAILED:
+            deltas.add(row.lease.run_id, "code", row.cause.code)
+    return moved
+
+
+def _with_reserved_floor(connection: Connection, rows: Sequence[Requeue]) -> list[Requeue]:
+    """Return the rows with `possible_ticks` raised to the reserved ticks of their attempts."""
+    reserved = attempts.reserved_ticks(connection, [(row.lease.job_id, row.lease.attempt) for row in rows])
+    return [
+        replace(row, possible_ticks=with_reserved_floor(row.possible_ticks, reserved.get(row.lease.job_id)))
+        for row in rows
+    ]
+
+
+def _requeue_as_extra(
+    connection: Connection, event: Event, rows: Sequence[Requeue], deltas: Deltas
+) -> set[int]:
+    moved = _requeue(connection, event, rows, deltas)
+    for row in rows:
+        if row.lease.job_id in moved:
+            deltas.add(row.lease.run_id, "extra", event)
+    return moved
+
+
+def _guarded_update(
+    connection: Connection,
+    event: Event,
+    moves: Sequence[_MoveRow],
+    change: str,
+    deltas: Deltas,
+    condition: str = "",
+    via: Event | None = None,
+) -> set[int]:
+    """Move jobs along the transition of `event`, where their state and lease are still as expected.
+
+    `change` is the SET clause and `condition` a further condition, both in SQL. `via` is a transition that
+    is made in the same step before: the jobs start from its source states.
+    """
+    if (
+        not moves
+    ):  # two of the three events of most settled batches: putting a statement together takes longer
+        return set()
+    transition = TRANSITIONS[event]
+    if not {move.target for move in moves} <= transition.targets:
+        raise Bug(f"{event} does not lead to {sorted({move.target for move in moves})}")
+    moved: set[int] = set()
+    start = TRANSITIONS[via] if via else transition
+    if via and not start.targets <= transition.sources:
+        raise Bug(f"{via} does not lead to {event}")
+    for source in sorted(start.sources, key=_SOURCE_ORDER.index):
+        guards = [
+            bulk.unindexed("jobs.state", source),
+            "jobs.lease_gen = v.gen" if start.fenced else "",
+            condition,
+        ]
+        guard = " AND ".join(filter(None, guards))
+        statement = (
+            f"UPDATE jobs SET {change} FROM v WHERE jobs.id = v.id AND {guard}"
+            " RETURNING jobs.id, jobs.state, jobs.reserved_ticks"
+        )
+        used = {name: column for name, column in _COLUMNS.items() if f"v.{name}" in statement}
+        values = attrgetter(*(attribute for _, attribute in used.values()))
+        found = bulk.execute(
+            connection,
+            [(name, kind) for name, (kind, _) in used.items()],
+            [values(move) for move in moves if move.job_id not in moved],
+            statement,
+        )
+        for job_id, target, reserved in (tuple(row) for row in found):
+            moved.add(job_id)
+            deltas.move_jobs(run_of(job_id), source, target)
+            if reserved and (target in RESERVING_STATES) != (source in RESERVING_STATES):
+                deltas.add(
+                    run_of(job_id), "ticks", "reserved", reserved if target in RESERVING_STATES else -reserved
+                )
+        if len(moved) == len(moves):
+            break
+    return moved

@@ -1,0 +1,48 @@
+"""The recent sends: every attempt of the last minute, to rebuild the log of an emptied limiter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+from runner.rules import tokens
+
+if TYPE_CHECKING:
+    from runner.db.session import Database
+
+WINDOW_MS = 60_000
+POST_MS_MAX = 120_000  # longest time of a POST: it ends within its lease
+
+
+def read(database: Database, now_ms: int) -> list[tuple[str, int, int]]:
+    """Return (model, age in microseconds, tokens) of every attempt that may have arrived in the last minute.
+
+    The age counts from the reply; without a reply it is 0, as in the limiter's own log. The tokens are those
+    that the attempt used, else those that its slot had reserved, else an estimate.
+    """
+    with database.read() as connection:
+        rows = connection.execute(
+            text(
+                "SELECT * FROM (SELECT j.model, a.slot, a.total_tokens, j.prompt_tokens, j.output_tokens_max,"
+                " COALESCE(a.accepted_at_ms, a.collected_at_ms, :now) AS at_ms"
+                " FROM attempts a JOIN jobs j ON j.id = a.job_id"
+                " WHERE a.marked_at_ms > :marked AND a.outcome <> 'not_sent') sent WHERE at_ms > :since"
+            ),
+            {"now": now_ms, "marked": now_ms - WINDOW_MS - POST_MS_MAX, "since": now_ms - WINDOW_MS},
+        )
+        return [
+            (
+                row.model,
+                max(0, now_ms - row.at_ms) * 1000,
+                row.total_tokens
+                or _reserved_tokens(row.slot)
+                or tokens.expected_tokens(row.prompt_tokens, row.output_tokens_max),
+            )
+            for row in rows
+        ]
+
+
+def _reserved_tokens(slot: str | None) -> int:
+    """Return the tokens at the end of a slot's name (limiter/common.lua); 0 without a slot."""
+    return int(slot.rpartition(":")[2]) if slot else 0

@@ -1,0 +1,190 @@
+"""The moves of jobs that a user asks for: cancel, abandon, retry. They are made in chunks.
+
+A run may have millions of jobs, and SQLite has one writer at a time. So each call moves at most `rows_max`
+jobs in the caller's transaction and returns how many it moved; the caller repeats it until that is 0.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Row, text
+
+from runner.db import bulk
+from runner.db.counters import Deltas
+from runner.db.job_ids import JOBS_MAX, job_id, run_of
+from runner.db.result_costs import count_possible_cost
+from runner.rules.budget import with_reserved_floor
+from runner.rules.states import TRANSITIONS, Event, JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from runner.db.session import Database
+
+ROWS_MAX = 5_000
+_ABANDONED = "abandoned"
+_FREE = "lease_owner = NULL, lease_until_ms = NULL, lease_gen = jobs.lease_gen + 1"
+# Condition on the last attempt `a` of a job: the one that answered it, else its newest.
+_LAST = "a.job_id = jobs.id AND a.attempt = COALESCE(jobs.answered_by, jobs.attempt)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSelection:
+    """Which jobs a retry sends again: those in `states`, narrowed by the other fields where given.
+
+    `lost`: only those whose last attempt was lost. `code`: only those with this error code. `custom_ids`:
+    only these jobs.
+    """
+
+    states: frozenset[JobState]
+    lost: bool = False
+    code: str | None = None
+    custom_ids: tuple[str, ...] = ()
+
+
+def move_in_chunks(database: Database, step: Callable[[Connection, Deltas], int]) -> None:
+    """Call one of the moves below, each time in its own transaction, until it moves no job."""
+    moved = 1
+    while moved:
+        with database.write() as connection:
+            deltas = Deltas(0)
+            moved = step(connection, deltas)
+            deltas.write(connection)
+
+
+def cancel(connection: Connection, run_id: int, now_ms: int, deltas: Deltas, rows_max: int = ROWS_MAX) -> int:
+    """Cancel jobs that were not sent, or are held; return how many."""
+    moved = 0
+    for source in sorted(TRANSITIONS[Event.CANCEL].sources):
+        rows = _pick(connection, run_id, f"state = '{source}'", {}, rows_max - moved)
+        moved += _move(
+            connection, rows, JobState.CANCELLED, f"{_FREE}, finished_at_ms = {int(now_ms)}", deltas
+        )
+    return moved
+
+
+def abandon(
+    connection: Connection,
+    run_id: int,
+    now_ms: int,
+    deltas: Deltas,
+    possible_ticks: Callable[[Row[Any]], int | None],
+    rows_max: int = ROWS_MAX,
+) -> int:
+    """Cancel jobs whose results are not fetched yet, and do not fetch them; return how many.
+
+    `possible_ticks` takes a job's row (model, prompt_tokens, output_tokens_max) and returns an upper bound
+    of its cost, None where it is unknown.
+    """
+    moved = 0
+    for source in sorted(TRANSITIONS[Event.ABANDON].sources):
+        rows = _pick(connection, run_id, f"state = '{source}'", {}, rows_max - moved)
+        change = f"{_FREE}, finished_at_ms = {int(now_ms)}"
+        moved += _move(connection, rows, JobState.CANCELLED, change, deltas)
+        bounds = [with_reserved_floor(possible_ticks(row), row.reserved_ticks) for row in rows]
+        bulk.execute(
+            connection,
+            [("job_id", "BIGINT"), ("attempt", "INT"), ("at", "BIGINT"), ("possible", "BIGINT")],
+            [(row.id, row.attempt, now_ms, ticks) for row, ticks in zip(rows, bounds, strict=True)],
+            f"UPDATE attempts SET outcome = '{_ABANDONED}', collected_at_ms = v.at,"
+            " possible_ticks = v.possible FROM v"
+            " WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
+        )
+        for row, ticks in zip(rows, bounds, strict=True):
+            count_possible_cost(run_id, ticks, deltas)
+            deltas.add(run_id, "ticks", "reserved", -(row.reserved_ticks or 0))
+        deltas.add(run_id, "attempts", _ABANDONED, len(rows))
+    return moved
+
+
+def retry(
+    connection: Connection,
+    run_id: int,
+    selection: JobSelection,
+    now_ms: int,
+    deltas: Deltas,
+    rows_max: int = ROWS_MAX,
+) -> int:
+    """Make ended or held jobs pending again; return how many.
+
+    A failed job whose last attempt was accepted gets one more extra.
+    """
+    condition, values = _condition(selection)
+    rows = _pick(connection, run_id, condition, values, rows_max)
+    change = (
+        f"{_FREE}, due_at_ms = {int(now_ms)}, finished_at_ms = NULL, error_code = NULL, answered_by = NULL,"
+        " spent = 0, extras = jobs.extras + v.extra"
+    )
+    moved = _move(connection, rows, JobState.PENDING, change, deltas)
+    for row in rows:
+        if row.state == JobState.FAILED:
+            deltas.add(run_id, "code", row.error_code or "unknown", -1)
+            deltas.add(run_id, "extra", "user_retry", _extra(row))
+    return moved
+
+
+def matching_groups(connection: Connection, run_id: int, selection: JobSelection) -> list[Row[Any]]:
+    """Return what a retry would send, in groups, the largest first.
+
+    Columns: n, model, error_code, mean prompt_tokens, mean output_tokens_max.
+    """
+    condition, values = _condition(selection)
+    query = text(
+        "SELECT COUNT(*) AS n, model, error_code, AVG(prompt_tokens) AS prompt_tokens,"
+        " AVG(output_tokens_max) AS output_tokens_max FROM jobs"
+        f" WHERE id >= :first AND id < :last AND {condition} GROUP BY model, error_code ORDER BY 1 DESC"
+    )
+    return list(connection.execute(query, {**_range(run_id), **values}))
+
+
+def _extra(row: Row[Any]) -> int:
+    return int(row.state == JobState.FAILED and bool(row.was_accepted))
+
+
+def _condition(chosen: JobSelection) -> tuple[str, dict[str, Any]]:
+    parts = ["(" + " OR ".join(f"state = '{state}'" for state in sorted(chosen.states)) + ")"]
+    if chosen.lost:
+        parts.append(f"EXISTS (SELECT 1 FROM attempts a WHERE {_LAST} AND a.outcome = '{Event.LOST}')")
+    values: dict[str, Any] = {}
+    if chosen.code is not None:
+        parts.append("error_code = :code")
+        values["code"] = chosen.code
+    if chosen.custom_ids:
+        id_values = {f"id_{n}": custom_id for n, custom_id in enumerate(chosen.custom_ids)}
+        parts.append(f"custom_id IN ({', '.join(f':{name}' for name in id_values)})")
+        values |= id_values
+    return " AND ".join(parts), values
+
+
+def _range(run_id: int) -> dict[str, Any]:
+    return {"first": job_id(run_id, 0), "last": job_id(run_id, JOBS_MAX)}
+
+
+def _pick(
+    connection: Connection, run_id: int, condition: str, values: dict[str, Any], rows_max: int
+) -> list[Row[Any]]:
+    """Return the next jobs that fit, locked until this transaction ends."""
+    lock = "" if connection.dialect.name == "sqlite" else "FOR UPDATE OF jobs"
+    query = text(
+        "SELECT id, state, error_code, attempt, model, prompt_tokens, output_tokens_max, reserved_ticks,"
+        f" EXISTS (SELECT 1 FROM attempts a WHERE {_LAST} AND a.request_id IS NOT NULL) AS was_accepted"
+        f" FROM jobs WHERE id >= :first AND id < :last AND {condition} ORDER BY id LIMIT :rows {lock}"
+    )
+    return list(connection.execute(query, {**_range(run_id), **values, "rows": rows_max}))
+
+
+def _move(
+    connection: Connection, rows: Sequence[Row[Any]], target: JobState, change: str, deltas: Deltas
+) -> int:
+    bulk.execute(
+        connection,
+        [("id", "BIGINT"), ("extra", "INT")],
+        [(row.id, _extra(row)) for row in rows],
+        f"UPDATE jobs SET state = '{target}', {change} FROM v WHERE jobs.id = v.id",
+    )
+    for (run_id, source), n in Counter((run_of(row.id), row.state) for row in rows).items():
+        deltas.move_jobs(run_id, source, target, n)
+    return len(rows)

@@ -1,0 +1,86 @@
+"""The breaker: pauses a run when most of its last requests may have cost money for nothing.
+
+All workers add to one window of outcomes per run in Redis, so that eight workers are as careful as one.
+While Redis is away each uses its own window.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from runner.engine.supervisor import log_failure
+from runner.limiter.outcome_window import OutcomeWindow
+from runner.rules.breaker import WINDOW, is_tripped
+from runner.rules.states import PauseReason
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+RECORD_EACH_S: Final = 0.5  # good outcomes are not urgent
+
+
+class Endpoint(StrEnum):
+    """Which of the two requests of a job it was."""
+
+    SUBMIT = "submit"
+    FETCH = "fetch"
+
+
+_REASONS: Final = {
+    Endpoint.SUBMIT: "{bad} of the last {all} requests ended without a reply; nobody knows if they were paid",
+    Endpoint.FETCH: "{bad} of the last {all} answers were gone when they were fetched, and paid for",
+}
+
+
+class CircuitBreaker:
+    """Calls `pause(run_id, reason, why)` when it trips, then starts an empty window. Belongs to one loop."""
+
+    def __init__(self, redis_url: str, pause: Callable[[int, PauseReason, str], Awaitable[None]]) -> None:
+        self._recent = OutcomeWindow(redis_url, WINDOW)
+        self._pause = pause
+        self._own: defaultdict[tuple[int, Endpoint], deque[bool]] = defaultdict(lambda: deque(maxlen=WINDOW))
+        self._new: defaultdict[tuple[int, Endpoint], deque[bool]] = defaultdict(lambda: deque(maxlen=WINDOW))
+        self._recorded_at: dict[tuple[int, Endpoint], float] = {}
+        self._in_order = asyncio.Lock()
+        self._recording: set[asyncio.Task[None]] = set()
+
+    def record(self, run_id: int, door: Endpoint, *, bad: bool) -> None:
+        """Note how a request ended; not for attempts that a crash left behind."""
+        key, loop = (run_id, door), asyncio.get_running_loop()
+        self._own[key].append(bad)
+        self._new[key].append(bad)
+        if bad or loop.time() - self._recorded_at.get(key, 0.0) >= RECORD_EACH_S:
+            self._recorded_at[key] = loop.time()
+            task = loop.create_task(self._record(run_id, door), name=f"breaker of run {run_id}")
+            self._recording.add(task)
+            task.add_done_callback(self._recording.discard)
+            task.add_done_callback(log_failure)
+
+    async def flush(self) -> None:
+        """Wait until all outcomes are recorded."""
+        if self._recording:
+            await asyncio.wait(self._recording)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self.flush()
+        await self._recent.close()
+
+    async def _record(self, run_id: int, door: Endpoint) -> None:
+        name = f"{run_id}:{door}"
+        async with self._in_order:  # a bad outcome must not overtake the good ones before it
+            new = list(self._new.pop((run_id, door), ()))
+            if not new:
+                return
+            window = await self._recent.add(name, new) or list(self._own[run_id, door])
+        if is_tripped(window):
+            why = _REASONS[door].format(bad=sum(window), all=len(window))
+            await self._pause(
+                run_id, PauseReason.BREAKER, why
+            )  # first: if it fails, the next outcome trips again
+            self._own.pop((run_id, door), None)
+            self._new.pop((run_id, door), None)
+            await self._recent.forget(name)

@@ -1,0 +1,84 @@
+"""Sweep: heal what a crash left, judge what nobody judged, and finish what is done. Runs now and then."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from runner.db import job_moves, orphans, runs, workers
+from runner.db.counters import Deltas
+from runner.db.job_ids import run_of
+from runner.engine import recovery, run_completion, settle
+from runner.engine.cost_bounds import TABLE_PRICES
+from runner.engine.heartbeat import reclaim
+from runner.rules.states import RunState
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
+
+    from runner.db.outcomes import Settled
+    from runner.db.session import Database
+    from runner.engine.cost_bounds import PriceBasis
+    from runner.engine.runtime import Runtime
+    from runner.engine.settle import StoredAnswer
+
+ROWS_MAX = 500
+log = logging.getLogger("runner.sweep")
+
+
+def reap(runtime: Runtime) -> list[int]:
+    """Heal and finish; return the ids of the runs that should be moving."""
+    database, now_ms = runtime.database, runtime.now_ms()
+    recovery.recover_host(database, runtime.settings.spool_dir, runtime.host, now_ms, runtime.prices)
+    if runtime.clock.is_steady:  # else it says nothing about leases and heartbeats
+        reclaim_expired_leases(database, now_ms, runtime.prices)
+    settle_stored(runtime)
+    return complete_runs(database, now_ms)
+
+
+def reclaim_expired_leases(database: Database, now_ms: int, pricing: PriceBasis = TABLE_PRICES) -> None:
+    """Take back jobs whose leases ran out and whose holders have gone silent."""
+    with database.write() as connection:
+        left = orphans.expired_of_dead_workers(
+            connection, now_ms, ROWS_MAX, alive_since_ms=now_ms - workers.ALIVE_MS
+        )
+        deltas = Deltas(0)
+        reclaim(connection, left, now_ms, deltas, pricing)
+        deltas.write(connection)
+
+
+def settle_stored(runtime: Runtime) -> None:
+    """Judge answers that were stored and not judged, one at a time, each at most three times."""
+    with runtime.database.read() as connection:
+        rows = orphans.unsettled_results(connection, ROWS_MAX)
+    for row in rows:
+        with runtime.database.write() as connection:
+            orphans.count_settle_try(connection, row.id)
+        try:
+            settled = _settle(runtime, settle.stored_answer_of(row), row)
+            with runtime.database.write() as connection:
+                deltas = Deltas(0)
+                job_moves.settled(connection, [settled], deltas)
+                deltas.write(connection)
+        except Exception:  # the others' answers go on, and this one is tried again
+            log.exception("settle.failed job=%d try=%d", row.id, row.settle_tries + 1)
+
+
+def _settle(runtime: Runtime, subject: StoredAnswer, row: Row[Any]) -> Settled:
+    policy = runtime.policy(run_of(subject.job_id))
+    if row.settle_tries >= settle.TRIES_MAX:
+        return settle.fail_unreadable(subject, policy=policy, now_ms=row.received_at_ms)
+    return settle.settle(subject, bytes(row.body), policy=policy, now_ms=row.received_at_ms)
+
+
+def complete_runs(database: Database, now_ms: int) -> list[int]:
+    """Finish or pause runs that are done; return those that have jobs on their way."""
+    with database.read() as connection:
+        moving = runs.active_runs(connection)
+        done = [run.id for run in moving if run.state is RunState.CANCELLED or runs.is_done(connection, run)]
+    finished = set()
+    for run_id in done:
+        with database.write() as connection:
+            if run_completion.complete_if_done(connection, run_id, now_ms, Deltas(0)):
+                finished.add(run_id)
+    return [run.id for run in moving if run.id not in finished]

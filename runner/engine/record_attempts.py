@@ -1,0 +1,121 @@
+"""Record the attempts of leased jobs right before they are sent, as far as the run's bounds allow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runner.db import budget_account, counters, job_moves, leases, results, runs
+from runner.rules.budget import PROBES, Account
+from runner.rules.money import dollars
+from runner.rules.states import PauseReason
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from runner.db.counters import Deltas
+    from runner.db.leases import LeasedJob
+    from runner.db.runs import RunOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptToSend:
+    """A leased job, the id of its slot, and the ticks it reserves (None: its price is unknown)."""
+
+    job: LeasedJob
+    slot: str = ""
+    reserve_ticks: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedAttempts:
+    """`bodies`: body and conversation id by job id. `is_short`: the budget refused others."""
+
+    bodies: dict[int, tuple[bytes, str | None]]
+    is_over_budget: bool
+
+
+def record_attempts(
+    connection: Connection,
+    deltas: Deltas,
+    attempts: Sequence[AttemptToSend],
+    *,
+    options: RunOptions,
+    costs_unknown: bool,
+    worker: int,
+    now_ms: int,
+    until_ms: int,
+) -> RecordedAttempts:
+    """Move leased jobs of one run to `submitting`; release those that its bounds do not allow.
+
+    The bounds are `max_waiting`, against what is in flight now, and the budget. `scouts`: whether the cost
+    of these models' answers is still unknown. On PostgreSQL several processes may count at the same time:
+    without a budget each may exceed `max_waiting` by the jobs of one call.
+    """
+    capacity = max(
+        0, options.max_waiting - counters.count_in_flight(connection, attempts[0].job.lease.run_id)
+    )
+    allowed = attempts[:capacity]
+    if allowed and options.budget_ticks is not None:
+        count = affordable_count(connection, deltas, allowed, costs_unknown=costs_unknown, now_ms=now_ms)
+        allowed = allowed[:count]
+    leases.release(connection, [one.job.lease for one in attempts[len(allowed) :]])
+    moved = job_moves.send(
+        connection,
+        [one.job.lease for one in allowed],
+        worker=worker,
+        now_ms=now_ms,
+        until_ms=until_ms,
+        deltas=deltas,
+        slots={one.job.lease.job_id: one.slot for one in allowed},
+        reserves={one.job.lease.job_id: one.reserve_ticks for one in allowed},
+    )
+    return RecordedAttempts(
+        bodies=results.request_bodies(connection, sorted(moved)),
+        is_over_budget=len(allowed) < len(attempts[:capacity]),
+    )
+
+
+def affordable_count(
+    connection: Connection,
+    deltas: Deltas,
+    wanted: Sequence[AttemptToSend],
+    *,
+    costs_unknown: bool,
+    now_ms: int,
+) -> int:
+    """Return how many jobs of a run, from the first on, its budget allows; the run's row stays locked.
+
+    If it allows none and none is in flight, the run is paused: no answer can free a reservation.
+    """
+    run_id = wanted[0].job.lease.run_id
+    account = budget_account.lock_account(connection, run_id, deltas)
+    if account is None:
+        return len(wanted)
+    reserves = [one.reserve_ticks for one in wanted if one.reserve_ticks is not None]
+    if len(reserves) < len(wanted):
+        model = next(one.job.model for one in wanted if one.reserve_ticks is None)
+        runs.pause(connection, run_id, PauseReason.BUDGET, _no_price(model), now_ms)
+        return 0
+    probes_left = None
+    if costs_unknown:
+        probes_left = PROBES - budget_account.count_in_flight(
+            connection, run_id, {one.job.model for one in wanted}
+        )
+    count = account.count_fitting(reserves, probes_left)
+    if count == 0 and account.in_flight == 0:
+        runs.pause(connection, run_id, PauseReason.BUDGET, _used_up(account, reserves[0]), now_ms)
+    return count
+
+
+def _used_up(account: Account, next_ticks: int) -> str:
+    return (
+        f"{dollars(account.used_ticks)} of the budget of {dollars(account.budget_ticks)} are used,"
+        f" and the next job reserves {dollars(next_ticks)}"
+    )
+
+
+def _no_price(model: str) -> str:
+    return f"a budget needs prices, and a worker knows none for {model}"

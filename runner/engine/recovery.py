@@ -1,0 +1,244 @@
+"""Recovery: read the spool of a dead worker and bring its jobs to a known state.
+
+The furthest record of an attempt decides. An answer is stored. A request_id makes the job wait for its
+answer. A POST without a reply is an unknown outcome. An attempt that was recorded but never sent is pending
+again. After a loss of power the spool may lack records, so an attempt without any is an unknown outcome too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from runner.db import counters, job_moves, orphans, result_costs, runs, workers
+from runner.db.counters import Deltas
+from runner.db.leases import Lease
+from runner.db.outcomes import Accepted, Cause, PollAgain, Requeue
+from runner.db.results import Received
+from runner.engine import cost_bounds, settle
+from runner.engine.cost_bounds import TABLE_PRICES
+from runner.engine.settle import Policy
+from runner.engine.spool import (
+    AcceptedRecord,
+    AnswerRecord,
+    OrphanedSpool,
+    SentRecord,
+    claim_orphaned,
+    remove_stale,
+)
+from runner.rules import retry
+from runner.rules.states import Event, JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+    from runner.db.orphans import OrphanedJob
+    from runner.db.session import Database
+    from runner.engine.cost_bounds import PriceBasis
+
+ANSWERS_PER_COMMIT = 200
+ANSWER_BYTES_PER_COMMIT = 32 << 20
+log = logging.getLogger("runner.recovery")
+
+
+@dataclass(slots=True)
+class RecoveryCounts:
+    """Counts of dead workers, imported answers and ids, unknown outcomes, not sent, to be fetched again."""
+
+    workers: int = 0
+    answers: int = 0
+    accepted: int = 0
+    ambiguous: int = 0
+    not_sent: int = 0
+    collecting: int = 0
+
+
+def recover_host(
+    database: Database, spool_dir: Path, host: str, now_ms: int, pricing: PriceBasis = TABLE_PRICES
+) -> RecoveryCounts:
+    """Recover the jobs of the dead workers of this host, and of no others; return what was found."""
+    found = RecoveryCounts()
+    with database.read() as connection:
+        candidates = workers.without_end(connection, host)
+    for worker in candidates:
+        spool = claim_orphaned(spool_dir, worker)
+        if spool is None:
+            continue
+        try:
+            _recover_worker(database, spool, now_ms, found, pricing)
+        except BaseException:
+            spool.release()
+            raise
+        spool.remove()
+        found.workers += 1
+        log.info("worker.recovered worker=%d %s", worker, found)
+    remove_stale(spool_dir, candidates)
+    return found
+
+
+def _recover_worker(
+    database: Database, spool: OrphanedSpool, now_ms: int, found: RecoveryCounts, pricing: PriceBasis
+) -> None:
+    sent: set[tuple[int, int]] = set()
+    accepted: dict[tuple[int, int], AcceptedRecord] = {}
+    for batch in _answers_in_batches(spool, sent, accepted):
+        with database.write() as connection:
+            deltas = Deltas(spool.worker)
+            stored = job_moves.stored(connection, [_received(a) for a in batch], deltas)
+            found.answers += len(stored)
+            _count_late(connection, [a for a in batch if a.job_id not in stored], deltas, pricing)
+            deltas.write(connection)
+    with database.write() as connection:
+        deltas = Deltas(spool.worker)
+        orphaned = orphans.of_worker(connection, spool.worker)
+        submitting = [job for job in orphaned if job.state is JobState.SUBMITTING]
+        _accept(connection, submitting, accepted, now_ms, deltas, found)
+        without_id = [job for job in submitting if _key(job) not in accepted]
+        unknown = [job for job in without_id if _key(job) in sent or not spool.is_whole]
+        _requeue_not_sent(
+            connection, [job for job in without_id if job not in unknown], now_ms, deltas, found
+        )
+        found.ambiguous += len(requeue_unknown(connection, unknown, now_ms, deltas, pricing))
+        collecting = [job for job in orphaned if job.state is JobState.COLLECTING]
+        found.collecting += len(fetch_again(connection, collecting, now_ms, deltas))
+        orphans.release_pending(connection, spool.worker)
+        workers.record_end(connection, spool.worker, now_ms)
+        deltas.write(connection)
+
+
+def _count_late(
+    connection: Connection, batch: list[AnswerRecord], deltas: Deltas, pricing: PriceBasis
+) -> None:
+    """Count the cost of late results: their jobs had ended before they came."""
+    late = {(answer.job_id, answer.attempt): answer for answer in batch}
+    rows = []
+    for row in orphans.jobs_of_attempts(connection, list(late)):
+        answer, policy = late[row.id, row.attempt], Policy(pricing=pricing)
+        at_ms = answer.received_at_ms
+        rows.append(settle.settle(settle.stored_answer_of(row), answer.body, policy=policy, now_ms=at_ms))
+    result_costs.count_late_results(connection, rows, deltas)
+
+
+def requeue_unknown(
+    connection: Connection, jobs_left: list[OrphanedJob], now_ms: int, deltas: Deltas, pricing: PriceBasis
+) -> set[int]:
+    """Requeue or hold jobs with an unknown outcome, as their run's policy says; return the ids that moved.
+
+    Each counts as an extra, with what it may have cost.
+    """
+    rows = []
+    basis = {
+        run_id: replace(pricing, counts=counters.read(connection, run_id))
+        for run_id in {job.lease.run_id for job in jobs_left}
+    }
+    for job in jobs_left:
+        run = runs.find(connection, job.lease.run_id)
+        options = run.options if run else runs.RunOptions()
+        target = retry.next_state(
+            Event.AMBIGUOUS,
+            attempts_spent=0,
+            extras=job.extras,
+            max_attempts=options.max_attempts,
+            on_ambiguous="hold" if options.on_ambiguous == "hold" else "resubmit",
+        )
+        rows.append(
+            Requeue(
+                lease=job.lease,
+                target=target,
+                due_at_ms=now_ms,
+                at_ms=now_ms,
+                cause=Cause(code="process-ended", message="the process ended before the reply was on record"),
+                possible_ticks=cost_bounds.possible_ticks(
+                    job.model, job.prompt_tokens, job.output_tokens_max, now_ms, basis[job.lease.run_id]
+                ),
+            )
+        )
+    return job_moves.ambiguous(connection, rows, deltas)
+
+
+def fetch_again(connection: Connection, left: list[OrphanedJob], now_ms: int, deltas: Deltas) -> set[int]:
+    """Poll jobs again that a dead worker was fetching; return the ids that moved.
+
+    If that worker's fetch had taken the answer, the API answers 404 and the job counts as lost.
+    """
+    return job_moves.later(
+        connection,
+        [PollAgain(lease=job.lease, due_at_ms=now_ms, misses=job.misses) for job in left],
+        deltas,
+    )
+
+
+def _answers_in_batches(
+    spool: OrphanedSpool, sent: set[tuple[int, int]], accepted: dict[tuple[int, int], AcceptedRecord]
+) -> Iterator[list[AnswerRecord]]:
+    """Yield the answers in batches bounded by bytes; fill `sent` and `accepted` by (job id, attempt)."""
+    batch: list[AnswerRecord] = []
+    size = 0
+    for record in spool.records():
+        match record:
+            case SentRecord():
+                sent.add((record.job_id, record.attempt))
+            case AcceptedRecord():
+                accepted[(record.job_id, record.attempt)] = record
+            case AnswerRecord():
+                batch.append(record)
+                size += len(record.body)
+        if len(batch) >= ANSWERS_PER_COMMIT or size >= ANSWER_BYTES_PER_COMMIT:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _accept(
+    connection: Connection,
+    submitting: list[OrphanedJob],
+    accepted: dict[tuple[int, int], AcceptedRecord],
+    now_ms: int,
+    deltas: Deltas,
+    found: RecoveryCounts,
+) -> None:
+    """Record the request ids of accepted attempts; of jobs that moved on since, only in their history."""
+    leases = {_key(job): job.lease for job in submitting}
+    rows = [
+        Accepted(
+            lease=leases.get(key) or Lease(job_id=record.job_id, gen=-1, attempt=record.attempt),
+            request_id=record.request_id,
+            sent_at_ms=record.sent_at_ms,
+            accepted_at_ms=record.accepted_at_ms,
+            due_at_ms=now_ms,
+        )
+        for key, record in accepted.items()
+    ]
+    found.accepted += len(job_moves.accepted(connection, rows, deltas))
+
+
+def _requeue_not_sent(
+    connection: Connection, left: list[OrphanedJob], now_ms: int, deltas: Deltas, found: RecoveryCounts
+) -> None:
+    cause = Cause(code="process-ended", message="the process ended before it sent the job")
+    rows = [
+        Requeue(lease=job.lease, target=JobState.PENDING, due_at_ms=now_ms, at_ms=now_ms, cause=cause)
+        for job in left
+    ]
+    found.not_sent += len(job_moves.not_sent(connection, rows, deltas))
+
+
+def _key(job: OrphanedJob) -> tuple[int, int]:
+    return job.lease.job_id, job.lease.attempt
+
+
+def _received(answer: AnswerRecord) -> Received:
+    return Received(
+        job_id=answer.job_id,
+        attempt=answer.attempt,
+        request_id=answer.request_id,
+        body=answer.body,
+        sha256=hashlib.sha256(answer.body).hexdigest(),
+        received_at_ms=answer.received_at_ms,
+    )

@@ -1,0 +1,127 @@
+"""What follows a POST that brought no request_id: the job is requeued, held or failed; the pace may slow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runner.db import job_moves
+from runner.db.outcomes import Cause, Requeue
+from runner.engine import cost_bounds
+from runner.engine.circuit_breaker import Endpoint
+from runner.engine.consecutive_failures import PROBE_WAIT_S_MAX, UNAVAILABLE_AFTER, ConsecutiveFailures
+from runner.rules import retry
+from runner.rules.reply import Classification, Outcome
+from runner.rules.states import Event, JobState
+
+if TYPE_CHECKING:
+    from runner.db.leases import LeasedJob
+    from runner.engine.runtime import Runtime
+    from runner.limiter.limiter import Slot
+
+
+class SubmitFailures:
+    """Handles the failed POSTs of one process. `failures_in_a_row` counts them since the last accepted one.
+
+    While `failures_in_a_row.should_probe`, the submitter sends one request at a time.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self.failures_in_a_row = ConsecutiveFailures()
+
+    async def handle(
+        self, job: LeasedJob, slot: Slot, classification: Classification, status: int | None, sent_at_ms: int
+    ) -> None:
+        """Record the outcome and move the job; pause the limiter or the run where the outcome asks for it."""
+        runtime, lease = self._runtime, job.lease
+        cause = Cause(code=classification.code, message=classification.message, http_status=status)
+        match classification.outcome:
+            case Outcome.NOT_SENT | Outcome.REFUSED_FOR_NOW:
+                await self._retry_later(job, slot, classification, cause, sent_at_ms)
+            case Outcome.ACCOUNT:
+                assert classification.reason is not None  # noqa: S101 - ACCOUNT means that there is one
+                await runtime.pause(lease.run_id, classification.reason, classification.message)
+                await self._requeue(job, job_moves.refused_for_now, cause, 0.0)
+            case Outcome.REFUSED:
+                runtime.breaker.record(lease.run_id, Endpoint.SUBMIT, bad=False)
+                ticks = cost_bounds.refusal_ticks(classification.code)
+                await self._requeue(job, job_moves.refused, cause, 0.0, JobState.FAILED, ticks)
+                runtime.run_monitor.ended(lease.run_id)
+            case _:
+                runtime.breaker.record(lease.run_id, Endpoint.SUBMIT, bad=True)
+                await self._pause_limiter(job, slot, classification, sent_at_ms)  # before the next one leaves
+                await self._unknown_outcome(job, cause)
+
+    async def _retry_later(
+        self, job: LeasedJob, slot: Slot, classification: Classification, cause: Cause, sent_at_ms: int
+    ) -> None:
+        """Requeue a job that the API did not accept, after a backoff that all workers share."""
+        pause_s = await self._pause_limiter(job, slot, classification, sent_at_ms)
+        if classification.outcome is Outcome.NOT_SENT:
+            await self.requeue_not_sent(job, cause)
+        else:
+            await self._requeue(job, job_moves.refused_for_now, cause, pause_s)
+
+    async def _pause_limiter(
+        self, job: LeasedJob, slot: Slot, classification: Classification, sent_at_ms: int
+    ) -> float:
+        """Pause the bucket for all workers, longer with each failure in a row; return the seconds.
+
+        A single unknown outcome pauses nothing. From UNAVAILABLE_AFTER failures on the run is set to waiting.
+        """
+        runtime, limited = self._runtime, classification.code == "rate-limited"
+        in_a_row = self.failures_in_a_row.record_failure(sent_at_ms, runtime.now_ms())
+        pause_s = retry.backoff_s(in_a_row, runtime.random.random(), classification.retry_after_s)
+        if classification.retry_after_s is None:
+            pause_s = min(pause_s, PROBE_WAIT_S_MAX)
+        if self.failures_in_a_row.should_probe or classification.outcome is not Outcome.AMBIGUOUS:
+            runtime.limiter.pause(slot.bucket, pause_s, rate_limited=limited)
+        if in_a_row >= UNAVAILABLE_AFTER and not limited:
+            await runtime.set_waiting(job.lease.run_id, classification.message)
+        return pause_s
+
+    async def _unknown_outcome(self, job: LeasedJob, cause: Cause) -> None:
+        runtime, lease = self._runtime, job.lease
+        target = retry.next_state(
+            Event.AMBIGUOUS,
+            attempts_spent=job.spent,
+            extras=job.extras,
+            max_attempts=runtime.policy(lease.run_id).max_attempts,
+            on_ambiguous=runtime.policy(lease.run_id).on_ambiguous,
+            retry_helps=retry.is_retryable(cause.code),
+        )
+        ticks = cost_bounds.possible_ticks(
+            job.model,
+            job.prompt_tokens,
+            job.output_tokens_max,
+            runtime.now_ms(),
+            runtime.pricing(lease.run_id),
+        )
+        await self._requeue(job, job_moves.ambiguous, cause, 0.0, target, ticks)
+        if target is JobState.HELD:
+            runtime.run_monitor.ended(lease.run_id)
+
+    async def requeue_not_sent(self, job: LeasedJob, cause: Cause) -> None:
+        """Requeue a job whose POST did not leave."""
+        await self._requeue(job, job_moves.not_sent, cause, 0.0)
+
+    async def _requeue(
+        self,
+        job: LeasedJob,
+        move: job_moves.MoveFunction,
+        cause: Cause,
+        wait_s: float,
+        target: JobState = JobState.PENDING,
+        possible_ticks: int | None = 0,
+    ) -> None:
+        now_ms = self._runtime.now_ms()
+        row = Requeue(
+            lease=job.lease,
+            target=target,
+            due_at_ms=now_ms + int(wait_s * 1000),
+            at_ms=now_ms,
+            cause=cause,
+            possible_ticks=possible_ticks,
+        )
+        await self._runtime.group_commit.write(move, job.lease.job_id, row)
+        self._runtime.submit_wakeup.set()

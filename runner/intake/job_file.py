@@ -1,0 +1,118 @@
+"""Reads a job file once: its good lines as requests, and the diagnostics of all its lines.
+
+`load` inserts the requests, `check` only reports; which lines are good is decided here for both.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from runner.intake.lines import Line, LineReader
+from runner.intake.used_ids import UsedIds
+from runner.rules.diagnostics import Diagnostic
+from runner.rules.request import Defaults, Request, read_request
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from runner.rules.estimate import Tally
+
+DIAGNOSTICS_KEPT: Final = 1_000
+DIAGNOSTICS_SHOWN: Final = 20
+WHOLE_FILE: Final = frozenset({"bad-gzip", "utf16", "empty-file"})  # the rest is missing: no line to skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadFlags:
+    """The flags that decide which requests a file becomes; `model` and `skip_bad` are part of the identity.
+
+    `tpm` is the limit in tokens per minute that a request must fit into.
+    """
+
+    model: str = "grok-4"
+    skip_bad: bool = False
+    strict: bool = False
+    tpm: float | None = None
+
+
+class JobFileReader:
+    """One pass over a job file: iterate over `requests` to the end, then read the other fields.
+
+    Memory stays flat: of `bad` and `warnings` it keeps the first FINDINGS_KEPT. `total` is the number of
+    good lines; `is_torn` is set where a part of the file cannot be read.
+    """
+
+    def __init__(self, source: Path | BinaryIO, flags: LoadFlags, tally: Tally) -> None:
+        """Read nothing yet; `tally` adds up the requests as they are read."""
+        self.lines = LineReader(source)
+        self.total = 0
+        self.bad_diagnostics: list[Diagnostic] = []
+        self.bad_lines = array("Q")  # all their numbers, ascending; 8 bytes each
+        self.is_incomplete = False
+        self.warnings: list[Diagnostic] = []
+        self.warnings_total = 0
+        self._flags, self._tally = flags, tally
+        self._ids = UsedIds()
+
+    @property
+    def bad_total(self) -> int:
+        """Return the number of bad lines."""
+        return len(self.bad_lines)
+
+    @property
+    def can_skip_bad(self) -> bool:
+        """Return whether the file can be loaded without its bad lines: it is complete and has good ones."""
+        return bool(self.total) and not self.is_incomplete
+
+    @property
+    def is_accepted(self) -> bool:
+        """Return whether the file may be loaded, by its lines and the flags."""
+        bad = self.bad_total and not (self._flags.skip_bad and self.can_skip_bad)
+        return not bad and not (self._flags.strict and self.warnings_total)
+
+    def requests(self) -> Iterator[tuple[Line, Request]]:
+        """Yield the good lines with their requests, in order."""
+        defaults = Defaults(model=self._flags.model, tpm=self._flags.tpm)
+        count = self._tally.add
+        for item in self.lines:
+            if isinstance(item, Diagnostic):
+                self.is_incomplete |= item.code in WHOLE_FILE
+                self._note([item])
+                continue
+            request, findings = read_request(item.raw, item.number, defaults)
+            if findings:
+                self._note(findings)
+            if request is None:
+                continue
+            duplicate = self._ids.add(request.custom_id, item.number)
+            if duplicate is not None:
+                self._note([duplicate])
+                continue
+            self.total += 1
+            count(request)
+            yield item, request
+            del item, request  # they may be large, and the next ones are built now
+
+    def _note(self, findings: Sequence[Diagnostic]) -> None:
+        refused = [finding for finding in findings if finding.severity == "refused"]
+        if refused:
+            self.bad_lines.append(refused[0].line)
+            self.bad_diagnostics += refused[: max(0, DIAGNOSTICS_KEPT - len(self.bad_diagnostics))]
+        else:
+            self.warnings_total += len(findings)
+            self.warnings += findings[: max(0, DIAGNOSTICS_KEPT - len(self.warnings))]
+
+
+def bad_line_sentences(bad: Sequence[Diagnostic], total: int) -> tuple[str, ...]:
+    """Return a sentence for each of the first bad lines, and one with the number of the others."""
+    lines = tuple(as_sentence(finding) for finding in bad[:DIAGNOSTICS_SHOWN])
+    return lines if total <= DIAGNOSTICS_SHOWN else (*lines, f"… and {total - DIAGNOSTICS_SHOWN:,} more")
+
+
+def as_sentence(finding: Diagnostic) -> str:
+    """Return a diagnostic as a sentence: where, why, its code, and the fix."""
+    place = f"line {finding.line}" + (f", column {finding.column}" if finding.column else "")
+    return f"{place}: {finding.reason} [{finding.code}]; {finding.fix}"

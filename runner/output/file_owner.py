@@ -1,0 +1,86 @@
+"""Which run wrote a file: the id of every line begins with the run's tag, so its first bytes are enough.
+
+That needs no list of written files, so it works after a write that was cut short, and from another state
+folder. (In the summary's JSON the tag is called `mark`.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from runner.rules.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from runner.db.runs import RunRow
+    from runner.output.files import Paths
+
+_TAG_LENGTH: Final = 12
+_SUMMARY_BYTES_MAX: Final = 4 * 1024 * 1024
+
+
+def run_tag(run: RunRow) -> str:
+    """Return the tag of a run, 12 hex digits: from its row only, and different for every repetition."""
+    origin = f"{run.identity}:{run.repetition}:{run.created_at_ms}"
+    return hashlib.sha256(origin.encode()).hexdigest()[:_TAG_LENGTH]
+
+
+def line_start(tag: str) -> bytes:
+    """Return the bytes that every line of a run's results and errors begins with."""
+    return b'{"id":"' + tag.encode() + b"-"
+
+
+def refuse_foreign_files(targets: Paths, tag: str, *, force: bool = False) -> None:
+    """Raise UsageError where one of the files exists and this run did not write it, unless `force`.
+
+    An empty file may be replaced.
+    """
+    foreign = [target for target in targets if not force and not _is_free(target, tag, targets)]
+    if foreign:
+        there = "files" if len(foreign) > 1 else "a file"
+        raise UsageError(
+            f"{targets.results.name} would replace {there} that this run did not write",
+            where=tuple(f"{target} ({_whose(targets)})" for target in foreign),
+            fix="name another output with -o, or replace what is there with --force",
+        )
+
+
+def files_written(targets: Paths, tag: str) -> Mapping[str, Any]:
+    """Return the `files` part of the summary on disk; empty where there is no summary of this run."""
+    files = _summary(targets.summary).get("files")
+    return files if isinstance(files, dict) and files.get("mark") == tag else {}
+
+
+def _is_free(target: Path, tag: str, targets: Paths) -> bool:
+    try:
+        if target.stat().st_size == 0:
+            return True
+        if target == targets.summary:
+            return bool(files_written(targets, tag))
+        with target.open("rb") as file:
+            start = line_start(tag)
+            return file.read(len(start)) == start
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+
+
+def _whose(targets: Paths) -> str:
+    summary = _summary(targets.summary)
+    run, name = summary.get("run"), summary.get("name")
+    return f"of run {run}, {name}" if isinstance(run, int) and isinstance(name, str) else "of unknown origin"
+
+
+def _summary(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            summary = orjson.loads(file.read(_SUMMARY_BYTES_MAX))
+    except (OSError, orjson.JSONDecodeError):
+        return {}
+    return summary if isinstance(summary, dict) else {}

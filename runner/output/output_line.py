@@ -1,0 +1,103 @@
+"""Builds one line of OUT.jsonl or OUT.errors.jsonl, as bytes. Pure.
+
+The result's bytes are inserted as they were received. Only line breaks between their tokens become spaces,
+so that the line stays one line; `show --raw` prints the original bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import orjson
+
+from runner.rules.explain import explain
+from runner.rules.retry import is_retryable
+from runner.rules.states import JobState
+
+_LF: Final = 10
+_CR: Final = 13  # `in` finds a number in bytes six times as fast as a byte string
+_BREAKS: Final = bytes.maketrans(b"\r\n", b"  ")
+_WHITE: Final = b" \t\r\n"
+_ORDINALS: Final = 0xFFFFFFFF  # the low half of a job's id is its ordinal in the file
+_UNREADABLE: Final = "unreadable-result"
+_NO_JSON: Final = "(body is null because the answer is no JSON; show --raw prints its bytes)"
+
+
+_check_grammar: Final = msgspec.json.Decoder(msgspec.Raw).decode  # it builds no values
+_SUCCEEDED: Final = JobState.SUCCEEDED.value  # a plain string as in the row: faster to compare
+
+
+class EndedJob(NamedTuple):
+    """One row of a page of ended jobs, column by column. (A tuple is read ten times as fast as a Row.)"""
+
+    id: int
+    custom_id: str
+    state: str
+    error_code: str | None
+    attempt: int
+    metadata: bytes | None
+    http_status: int | None
+    error_message: str | None
+    request_id: str | None
+    body: bytes | None
+
+
+class OutputLine(NamedTuple):
+    """A line with its line end; `good` lines belong to the results file, others to the errors file."""
+
+    is_good: bool
+    raw: bytes
+
+
+def make_line(start: bytes, row: EndedJob) -> OutputLine:
+    """Return the line of an ended or held job; `start` is the beginning of all lines of its run."""
+    answer, metadata = row.body, row.metadata
+    body = on_one_line(answer) if answer is not None and is_json(answer) else None
+    good = body is not None and row.state == _SUCCEEDED
+    error = b"null" if good else orjson.dumps(_error(row, unreadable=answer is not None and body is None))
+    raw = b'%b%d","custom_id":%b,"response":%b,"error":%b,"metadata":%b}\n' % (
+        start,
+        (row.id & _ORDINALS) + 1,
+        orjson.dumps(row.custom_id),
+        _response(row, body),
+        error,
+        b"null" if metadata is None else on_one_line(metadata),
+    )
+    return OutputLine(good, raw)
+
+
+def is_json(raw: bytes) -> bool:
+    """Return whether the bytes are one JSON value in UTF-8 and nothing else (RFC 8259)."""
+    try:
+        _check_grammar(raw)
+        return raw.isascii() or bool(raw.decode())
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+
+
+def on_one_line(raw: bytes) -> bytes:
+    """Return JSON on one line: the line breaks between its tokens become spaces."""
+    raw = raw.strip(_WHITE)
+    return raw.translate(_BREAKS) if _LF in raw or _CR in raw else raw
+
+
+def _response(row: EndedJob, body: bytes | None) -> bytes:
+    if row.http_status is None and row.body is None:
+        return b"null"
+    return b'{"status_code":%b,"request_id":%b,"body":%b}' % (
+        orjson.dumps(row.http_status),
+        orjson.dumps(row.request_id),
+        body or b"null",
+    )
+
+
+def _error(row: EndedJob, *, unreadable: bool) -> dict[str, Any]:
+    code = row.error_code or (_UNREADABLE if row.state == JobState.SUCCEEDED else "unknown")
+    message = row.error_message or ("" if unreadable else explain(code))
+    return {
+        "code": f"held-{code}" if row.state == JobState.HELD else code,
+        "message": f"{message} {_NO_JSON}".lstrip() if unreadable else message,
+        "attempts": row.attempt,
+        "retryable": row.state == JobState.HELD or is_retryable(code),
+    }

@@ -1,0 +1,168 @@
+"""Parsing of a stored answer (a chat completion): usable or not, its token usage, its reported cost.
+
+Never raises.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import orjson
+
+from runner.rules import error_body
+from runner.rules.reply_table import FAILED, SAFETY
+
+TOKENS_MAX: Final = 10**9  # no answer has more; a larger number counts as absent
+TICKS_MAX: Final = 10**14  # $10,000 for one answer; a larger number counts as absent
+WORD_LENGTH_MAX: Final = 100
+_ERROR_LENGTH_MAX: Final = 500
+
+
+class Kind(StrEnum):
+    """What the bytes are; all but GOOD are unusable."""
+
+    GOOD = "good"
+    NOT_JSON = "not-json"
+    NO_CHOICES = "no-choices"
+    ERROR_INSIDE = "error-inside"
+    GENERATION_FAILED = "generation-failed"
+    SAFETY = "safety"  # generated, then withheld
+
+
+class Flaw(StrEnum):
+    """A defect of a good answer; `--fail-on` names those that fail their job."""
+
+    LENGTH = "length"  # it stopped at the token limit
+    REFUSAL = "refusal"  # the model declined, or a filter did
+    EMPTY = "empty"  # neither text nor a tool call
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What an answer used, in tokens; details that are missing are 0.
+
+    `reasoning` is not part of `completion` but is part of `total` (xAI's chat completions).
+    `reported_ticks` is the whole charge as the API reports it; None if it does not.
+    """
+
+    prompt: int
+    cached: int
+    image: int
+    completion: int
+    reasoning: int
+    total: int
+    reported_ticks: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """One parsed answer.
+
+    If it is unusable, `error` is the reason in a sentence.
+    `flaw` is set for good answers only; one that hit the token limit before its first word is LENGTH,
+    not EMPTY.
+    """
+
+    kind: Kind
+    model: str | None = None
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    service_tier: str | None = None
+    error: str | None = None
+    flaw: Flaw | None = None
+
+
+def read_completion(body: bytes) -> Completion:
+    """Parse the body of a 200 to a fetch. A choice with a message makes it good."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        return Completion(kind=Kind.NOT_JSON, error=f"the answer is not JSON: {error}"[:_ERROR_LENGTH_MAX])
+    if not isinstance(value, dict):
+        return Completion(kind=Kind.NOT_JSON, error="the answer is JSON, but not an object")
+    model = _word(value.get("model"))
+    usage = read_usage(value.get("usage"))
+    service_tier = _word(value.get("service_tier"))
+    choice = _first_choice(value.get("choices"))
+    if choice is None:
+        kind, reason = _why_unusable(value)
+        return Completion(kind=kind, model=model, usage=usage, service_tier=service_tier, error=reason)
+    finish_reason = _word(choice.get("finish_reason"))
+    return Completion(
+        kind=Kind.GOOD,
+        model=model,
+        finish_reason=finish_reason,
+        usage=usage,
+        service_tier=service_tier,
+        flaw=_flaw(choice["message"], finish_reason),
+    )
+
+
+def read_usage(value: object) -> Usage | None:
+    """Parse a `usage` object; None if it has neither token counts nor a charge."""
+    if not isinstance(value, dict):
+        return None
+    prompt, completion = _count(value.get("prompt_tokens")), _count(value.get("completion_tokens"))
+    ticks = _count(value.get("cost_in_usd_ticks"), TICKS_MAX)
+    if ticks is None and (prompt is None or completion is None):
+        return None
+    prompt, completion = prompt or 0, completion or 0
+    prompt_details = _details(value.get("prompt_tokens_details"))
+    reasoning = _count(_details(value.get("completion_tokens_details")).get("reasoning_tokens")) or 0
+    total = _count(value.get("total_tokens"))
+    return Usage(
+        prompt=prompt,
+        cached=_count(prompt_details.get("cached_tokens")) or 0,
+        image=_count(prompt_details.get("image_tokens")) or 0,
+        completion=completion,
+        reasoning=reasoning,
+        total=prompt + completion + reasoning if total is None else total,
+        reported_ticks=ticks,
+    )
+
+
+def _first_choice(choices: object) -> dict[str, Any] | None:
+    if isinstance(choices, list) and choices:
+        choice = choices[0]
+        if isinstance(choice, dict) and isinstance(choice.get("message"), dict):
+            return choice
+    return None
+
+
+def _flaw(message: dict[str, Any], finish_reason: str | None) -> Flaw | None:
+    if _filled(message.get("refusal")) or finish_reason == "content_filter":
+        return Flaw.REFUSAL
+    if finish_reason == "length":
+        return Flaw.LENGTH
+    return None if _filled(message.get("content")) or _filled(message.get("tool_calls")) else Flaw.EMPTY
+
+
+def _why_unusable(value: dict[str, Any]) -> tuple[Kind, str]:
+    if not value.get("error"):
+        return Kind.NO_CHOICES, "the answer has no choices"
+    error = error_body.error_text_of_object(value)
+    kind = Kind.ERROR_INSIDE
+    if SAFETY.search(error.code_and_text):
+        kind = Kind.SAFETY
+    elif FAILED.search(error.code_and_text):
+        kind = Kind.GENERATION_FAILED
+    return kind, error.text or "the answer holds an error without a word"
+
+
+def _count(value: object, count_max: int = TOKENS_MAX) -> int | None:
+    """Return a whole number from 0 to `count_max` as it is; None for anything else, also true and false."""
+    return value if type(value) is int and 0 <= value <= count_max else None
+
+
+def _details(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _word(value: object) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) <= WORD_LENGTH_MAX else None
+
+
+def _filled(value: object) -> bool:
+    return bool(value.strip()) if isinstance(value, str) else bool(value)

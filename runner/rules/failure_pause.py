@@ -1,0 +1,44 @@
+"""When a run pauses because of failed jobs: all of the first 20 with one code, or --max-failures reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from runner.rules.states import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ALIKE_MIN: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailurePause:
+    """Why a run should pause."""
+
+    text: str  # a sentence without full stop
+    once: bool  # do not pause for it a second time, if the user resumes the run
+
+
+def reason_to_pause(counts: Mapping[tuple[str, str], int], max_failures: int | None) -> FailurePause | None:
+    """Return why a run with these counters, by (kind, key), should pause; None if it should go on."""
+    failed = counts.get(("state", JobState.FAILED), 0)
+    if max_failures is not None and failed >= max_failures:
+        return FailurePause(text=f"{failed} jobs failed, --max-failures is {max_failures}", once=False)
+    others = sum(counts.get(("state", state), 0) for state in (JobState.SUCCEEDED, JobState.HELD))
+    codes = {key: n for (kind, key), n in counts.items() if kind == "code"}
+    code = common_failure_code(codes, others)
+    return (
+        FailurePause(text=f"all of the first {failed} jobs failed with {code}", once=True) if code else None
+    )
+
+
+def common_failure_code(codes: Mapping[str, int], others: int) -> str | None:
+    """Return the code that all settled jobs of a run failed with; None below 20 failures or if they differ.
+
+    `codes` counts failed jobs by code; `others` counts jobs that succeeded or are held. One such job rules
+    this out for the whole run.
+    """
+    found = [(code, n) for code, n in codes.items() if n]
+    return found[0][0] if not others and len(found) == 1 and found[0][1] >= ALIKE_MIN else None

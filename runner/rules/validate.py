@@ -1,0 +1,175 @@
+"""Validation of a request body: everything that is refused or warned of before anything is sent.
+
+Most of a body is the same on every line: its settings and its leading system messages. The result for that
+part is cached by its bytes, so that a line costs only what is its own.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from runner.rules import models
+from runner.rules.diagnostics import Problem, has_refusal
+from runner.rules.fields import check_fields
+from runner.rules.json_faults import shortened
+from runner.rules.messages import check_messages, leading_count, message_list_problem
+from runner.rules.money import PRIORITY
+from runner.rules.output_estimate import OutputRange, assumed_output
+from runner.rules.tokens import text_tokens
+
+_CACHED: Final = 64
+_CACHED_BYTES_MAX: Final = 128 * 1024
+# The estimate can be a third too high for plain English. A prompt is refused only if it is certainly above
+# the window, and warned of in between.
+_CONTEXT_MARGIN: Final = 4 / 3
+
+
+class Validation(NamedTuple):
+    """Result of validating a body."""
+
+    problems: list[Problem]
+    refused: bool
+    conv_id: str | None  # equal for prompts that begin alike
+    prompt_tokens: int  # estimate, with images and the model's overhead
+    max_output_tokens: int | None  # what the request sets, without reasoning
+    outputs: OutputRange
+    is_priority: bool
+
+
+class _Shared(NamedTuple):
+    problems: list[Problem]
+    refused: bool
+    conv_id: str | None
+    prompt_tokens: int
+    max_output_tokens: int | None
+    outputs: OutputRange
+    is_priority: bool
+    context_tokens: float
+    tpm: float
+
+
+def validate(body: dict[str, Any], tpm: float | None) -> Validation:
+    """Validate a body that has a model. `tpm`: allowed tokens a minute, None for the model's own limit."""
+    settings = body.copy()
+    messages = settings.pop("messages", None)
+    if problem := message_list_problem(messages):
+        shared = _validate_shared(settings, [])
+        return Validation([problem, *shared.problems], True, None, 0, None, shared.outputs, False)
+    count = leading_count(messages)
+    shared = _validate_shared(settings, messages[:count])
+    problems: list[Problem] = []
+    tokens = shared.prompt_tokens + check_messages(messages[count:], problems, first=count)
+    if tokens > shared.context_tokens or tokens > (shared.tpm if tpm is None else tpm):
+        problems.extend(_too_large(body["model"], tokens, shared, tpm))
+    refused = shared.refused or has_refusal(problems)
+    return Validation(
+        shared.problems + problems,
+        refused,
+        shared.conv_id,
+        tokens,
+        shared.max_output_tokens,
+        shared.outputs,
+        shared.is_priority,
+    )
+
+
+def _validate_shared(settings: dict[str, Any], leading: list[Any]) -> _Shared:
+    encoded = orjson.dumps((settings, leading))
+    if len(encoded) > _CACHED_BYTES_MAX:
+        return _compute_shared(encoded)
+    return _cached_shared(encoded)
+
+
+@lru_cache(maxsize=_CACHED)
+def _cached_shared(encoded: bytes) -> _Shared:
+    return _compute_shared(encoded)
+
+
+def _compute_shared(encoded: bytes) -> _Shared:
+    settings, leading = orjson.loads(encoded)
+    name = settings["model"]
+    facts = models.facts(name) if type(name) is str else None
+    problems = [*_check_model(name, facts), *check_fields(settings, facts)]
+    tokens = check_messages(leading, problems)
+    schemas = [settings[field] for field in ("tools", "response_format") if settings.get(field)]
+    if schemas:
+        tokens += text_tokens(orjson.dumps(schemas).decode())
+    limit = settings.get("max_completion_tokens") or settings.get("max_tokens")
+    return _Shared(
+        problems=problems,
+        refused=has_refusal(problems),
+        conv_id=_conv_id(name, leading, schemas),
+        prompt_tokens=tokens + (facts.prompt_overhead_tokens if facts else 0),
+        max_output_tokens=limit if type(limit) is int else None,
+        outputs=assumed_output(settings, facts),
+        is_priority=settings.get("service_tier") == PRIORITY,
+        context_tokens=facts.context_tokens if facts else float("inf"),
+        tpm=facts.tpm if facts else float("inf"),
+    )
+
+
+def _conv_id(name: object, leading: list[Any], schemas: list[Any]) -> str | None:
+    """Return a hash of the prompt's prefix that jobs may share; None if there is none."""
+    if type(name) is not str or not (leading or schemas):
+        return None
+    prefix = orjson.dumps((models.canonical(name), schemas, leading))
+    return blake2b(prefix, digest_size=16).hexdigest()
+
+
+def _check_model(name: object, facts: models.ModelFacts | None) -> list[Problem]:
+    if type(name) is not str or not name:
+        fix = 'write "model": "grok-4", or leave it out'
+        return [Problem(code="bad-type", path=("model",), reason="model must be a name", fix=fix)]
+    if facts is None:
+        return [_unknown_model(name)]
+    if facts.retired_on is None:
+        return []
+    alias = "" if name == facts.name else f" ({facts.name})"
+    reason = (
+        f"{name}{alias} was retired on {facts.retired_on}; {facts.redirected_to} answers, at its own price"
+    )
+    fix = f'name "{facts.redirected_to}" if that is the model you want'
+    return [Problem(code="retired-model", path=("model",), reason=reason, fix=fix, severity="warning")]
+
+
+def _unknown_model(name: str) -> Problem:
+    close = get_close_matches(name.lower(), models.names(), n=1, cutoff=0.75)
+    return Problem(
+        code="unknown-model",
+        path=("model",),
+        reason=f'the model "{shortened(name)}" is not in the catalogue; its limits and prices are unknown',
+        fix=f'did you mean "{close[0]}"?' if close else "check the name; it is sent as written",
+        severity="warning",
+    )
+
+
+def _too_large(model: str, tokens: int, shared: _Shared, tpm: float | None) -> list[Problem]:
+    about = f"the prompt is about {tokens:,} tokens"
+    problems = []
+    if tokens > shared.context_tokens:
+        is_certain = tokens > shared.context_tokens * _CONTEXT_MARGIN
+        problems.append(
+            Problem(
+                code="prompt-above-context" if is_certain else "prompt-near-context",
+                path=("messages",),
+                reason=f"{about}; {model} takes {shared.context_tokens:,}",
+                fix="shorten it, split the job, or name a model with a larger window",
+                severity="refused" if is_certain else "warning",
+            )
+        )
+    allowed = shared.tpm if tpm is None else tpm
+    if tokens > allowed:
+        problems.append(
+            Problem(
+                code="prompt-above-tpm",
+                path=("messages",),
+                reason=f"{about}; {allowed:,.0f} a minute are allowed, so it could never be sent",
+                fix="shorten it, or give your team's limit with --tpm",
+            )
+        )
+    return problems
