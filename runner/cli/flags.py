@@ -91,7 +91,7 @@ class Rate(click.ParamType[int]):
     name = "rate"
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:  # noqa: ARG002
-        """Write it as a user types it."""
+        """Return how a user types it."""
         return "N|none"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
@@ -111,7 +111,7 @@ class Budget(click.ParamType[int]):
     name = "budget"
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:  # noqa: ARG002
-        """Write it as a user types it."""
+        """Return how a user types it."""
         return "USD|none"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
@@ -132,7 +132,7 @@ class Flaws(click.ParamType[tuple[str, ...]]):
     name = "flaws"
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:  # noqa: ARG002
-        """Write it as a user types it."""
+        """Return how a user types it."""
         return "FLAW,…"
 
     def convert(

@@ -155,7 +155,7 @@ def call(arguments: Sequence[str]) -> int:
     except Terminated:
         print_note("stopped; what was done so far is saved")
         return ExitCode.TERMINATED
-    except Exception as error:  # noqa: BLE001 - the last door: a bug is told in words, its report in a file
+    except Exception as error:  # noqa: BLE001 - a bug: two lines and a report
         return _report_crash(error, arguments)
     return code if isinstance(code, int) else ExitCode.OK
 

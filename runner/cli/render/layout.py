@@ -13,7 +13,7 @@ _GAP: Final = 2  # between columns, and before them where a block is indented
 
 
 def table(rows: Sequence[Sequence[str]], *, right: frozenset[int] = frozenset()) -> list[str]:
-    """Align columns; those in `right` to the right. The first row may be a heading."""
+    """Return rows as aligned lines, columns in `right` to the right; the first row may be a heading."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join(
@@ -25,20 +25,20 @@ def table(rows: Sequence[Sequence[str]], *, right: frozenset[int] = frozenset())
 
 
 def facts(rows: Sequence[tuple[str, str]]) -> list[str]:
-    """Write each name with what is said beside it, broken into lines that end within WIDTH."""
+    """Return names with their values beside them, broken into lines that end within WIDTH."""
     names = max((len(name) for name, _ in rows), default=0)
     return table(
         [
             (name if nth == 0 else "", line)
-            for name, said in rows
-            for nth, line in enumerate(wrapped(said, WIDTH - names - 2 * _GAP))
+            for name, value in rows
+            for nth, line in enumerate(wrapped(value, WIDTH - names - 2 * _GAP))
         ]
     )
 
 
-def wrapped(said: str, width: int) -> list[str]:
-    """Break a sentence into lines; never within a word, so that commands can be copied."""
-    return textwrap.wrap(said, width, break_long_words=False, break_on_hyphens=False) or [""]
+def wrapped(sentence: str, width: int) -> list[str]:
+    """Return a sentence as lines, never broken within a word, so that commands can be copied."""
+    return textwrap.wrap(sentence, width, break_long_words=False, break_on_hyphens=False) or [""]
 
 
 def indented(lines: Sequence[str]) -> list[str]:
