@@ -1,7 +1,8 @@
-"""Every setting once: its environment variable, toml key, flag, default, unit and meaning.
+"""All settings: environment variable, toml key, flag, default, unit and meaning of each.
 
 Order: flag > environment > ./runner.toml (or [tool.runner] of ./pyproject.toml) > default.
-The key, and where it may go, come from the environment alone: a folder's file must not send it elsewhere.
+The API key, and the hosts it may be sent to, come from the environment only: a file in a folder must not send
+it elsewhere.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from runner.rules.secret import Secret
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-_SOCKET_BYTES_MAX: Final = 90  # the kernel takes 107, and a server may open a longer name beside it
-_FLUSH_S: Final = 10.0
+_SOCKET_BYTES_MAX: Final = 90  # the kernel allows 107, and a server may open a longer name beside it
+_FLUSH_S: Final = 10.0  # for the last writes of a worker that ends
 _PLAIN_PATH: Final = re.compile(r"[A-Za-z0-9/._+-]+")  # needs no quoting in any URL
 _GITHUB_NAMES: Final = ("ARCH", "ENVIRONMENT", "NAME", "OS", "TEMP", "TOOL_CACHE", "TRACKING_ID", "WORKSPACE")
 # Set by GitHub's own runner in every job, and by our engine for its children.
@@ -33,14 +34,14 @@ _NOT_SETTINGS: Final = frozenset(
 
 
 class _WrongValueError(ValueError):
-    """Says what is wrong with a value, as the end of a sentence that begins with its name."""
+    """What is wrong with a value. Its text ends a sentence that begins with the setting's name."""
 
 
-def _words(value: object) -> tuple[str, ...]:
+def _list(value: object) -> tuple[str, ...]:
     return tuple(word for word in (part.strip().lower() for part in str(value).split(",")) if word)
 
 
-def _truth(value: object) -> bool:
+def _boolean(value: object) -> bool:
     word = str(value).strip().lower()
     if word not in {"1", "true", "yes", "on", "0", "false", "no", "off"}:
         raise _WrongValueError("is neither true nor false")
@@ -70,14 +71,14 @@ def _path(value: object) -> Path:
     return Path(str(value)).expanduser()
 
 
-def _redis(value: object) -> str:
+def _redis_url(value: object) -> str:
     url = str(value).strip()
     if not url.startswith(("redis://", "rediss://", "unix://")):
         raise _WrongValueError("is no Redis URL (redis://host:6379/0, rediss://… or unix:///path)")
     return url
 
 
-def _key(value: object) -> Secret:
+def _api_key(value: object) -> Secret:
     key = str(value).strip()
     if not key.isascii() or not key.isprintable() or " " in key:
         raise _WrongValueError("has a space, a line break or a letter that no API key has")
@@ -89,56 +90,64 @@ def _prices(value: object) -> Mapping[str, object]:
         raise _WrongValueError("is no table")
     from runner.rules.prices import parse_own_prices
 
-    parse_own_prices(value)  # raises UsageError for a price that is none
+    parse_own_prices(value)  # raises UsageError for an invalid price
     return MappingProxyType(value)
 
 
-def _whole(low: int, high: int) -> Callable[[object], object]:
+def _int(low: int, high: int) -> Callable[[object], object]:
     return partial(_number, int, low, high)
 
 
-def _seconds(low: float, high: float) -> Callable[[object], object]:
+def _float(low: float, high: float) -> Callable[[object], object]:
     return partial(_number, float, low, high)
 
 
 class Setting(NamedTuple):
-    """One setting. Its name is also its toml key and its field in `Settings`."""
+    """One setting."""
 
-    name: str
-    env: str
-    read: Callable[[object], object]
+    name: str  # also its toml key, and its field in `Settings`
+    env: str  # its environment variable
+    read: Callable[[object], object]  # returns the checked value; raises _WrongValueError
     default: object
-    meaning: str
+    meaning: str  # for users
     unit: str = ""
-    flag: str = ""
-    toml: bool = True
-    secret: bool = False
+    flag: str = ""  # as error messages and `sources` name it
+    toml: bool = True  # whether a toml file may set it
+    secret: bool = False  # not shown; a file may hold it (`file_variable`)
 
 
 TABLE: Final = (
-    Setting("api_key", "XAI_API_KEY", _key, None, "the xAI API key", toml=False, secret=True),
+    Setting("api_key", "XAI_API_KEY", _api_key, None, "the xAI API key", toml=False, secret=True),
     Setting("base_url", "XAI_BASE_URL", str, "https://api.x.ai/v1", "where the API is", toml=False),
-    Setting("allow_http_hosts", "RUNNER_ALLOW_HTTP_HOST", _words, (), "hosts for plain http", toml=False),
+    Setting("allow_http_hosts", "RUNNER_ALLOW_HTTP_HOST", _list, (), "hosts for plain http", toml=False),
     Setting("home", "RUNNER_HOME", _path, None, "the state folder"),
     Setting("database_url", "RUNNER_DATABASE_URL", str, None, "the shared PostgreSQL", secret=True),
-    Setting("redis_url", "RUNNER_REDIS_URL", _redis, None, "the shared Redis or Valkey", secret=True),
+    Setting("redis_url", "RUNNER_REDIS_URL", _redis_url, None, "the shared Redis or Valkey", secret=True),
     Setting("output_dir", "RUNNER_OUTPUT_DIR", _path, None, "where workers write finished runs"),
-    Setting("concurrency", "RUNNER_CONCURRENCY", _whole(1, 512), 8, "HTTP requests in flight per process"),
+    Setting("concurrency", "RUNNER_CONCURRENCY", _int(1, 512), 8, "HTTP requests in flight per process"),
+    Setting("worker_processes", "RUNNER_WORKERS", _int(1, 64), None, "how many workers", flag="--processes"),
+    Setting("lease_s", "RUNNER_LEASE_S", _float(1, 3600), 120.0, "how long a claim on a job lasts", "s"),
+    Setting("turn_s", "RUNNER_TURN_S", _float(0.5, 60), 45.0, "how long a task works at a stretch", "s"),
     Setting(
-        "worker_processes", "RUNNER_WORKERS", _whole(1, 64), None, "how many workers", flag="--processes"
+        "read_timeout_s",
+        "RUNNER_READ_TIMEOUT_S",
+        _float(0.1, 600),
+        60.0,
+        "how long a reply may take",
+        "s",
     ),
-    Setting("lease_s", "RUNNER_LEASE_S", _seconds(1, 3600), 120.0, "how long a claim on a job lasts", "s"),
-    Setting("turn_s", "RUNNER_TURN_S", _seconds(0.5, 60), 45.0, "how long a task works at a stretch", "s"),
     Setting(
-        "read_timeout_s", "RUNNER_READ_TIMEOUT_S", _seconds(0.1, 600), 60.0, "how long a reply may take", "s"
-    ),
-    Setting(
-        "connect_timeout_s", "RUNNER_CONNECT_TIMEOUT_S", _seconds(0.1, 600), 10.0, "how long to connect", "s"
+        "connect_timeout_s",
+        "RUNNER_CONNECT_TIMEOUT_S",
+        _float(0.1, 600),
+        10.0,
+        "how long to connect",
+        "s",
     ),
     Setting(
         "prompt_overhead_tokens",
         "RUNNER_PROMPT_OVERHEAD_TOKENS",
-        _whole(0, 100_000),
+        _int(0, 100_000),
         None,
         "what the API adds to every prompt (not set: by the model)",
         "tokens",
@@ -151,22 +160,22 @@ TABLE: Final = (
         "whether polls use up the request limit (auto: when the API refuses them)",
     ),
     Setting("prices", "", _prices, MappingProxyType({}), "your own prices by model"),
-    Setting("debug", "RUNNER_DEBUG", _truth, False, "tell more in the logs"),
+    Setting("debug", "RUNNER_DEBUG", _boolean, False, "tell more in the logs"),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One value as it may be shown, and where it came from."""
+    """Where the value of a setting came from."""
 
     name: str
-    shown: str
-    origin: str
+    shown: str  # the value, without secrets
+    origin: str  # flag, environment variable, key and file, or "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The values in force."""
+    """The settings in force. Paths are absolute."""
 
     api_key: Secret | None
     base_url: str
@@ -190,17 +199,17 @@ class Settings:
 
     @property
     def embedded(self) -> bool:
-        """Say whether the database and Valkey are our own, in the state folder."""
+        """Return whether the database and Valkey are private, in the state folder."""
         return self.database_url is None
 
     @property
     def drain_s(self) -> float:
-        """Return how long a worker may take to end: what is in flight is finished, nothing else is begun."""
+        """Return how long a worker may take to end: requests in flight are finished, no new ones are sent."""
         return self.connect_timeout_s + self.read_timeout_s + _FLUSH_S
 
     @property
     def spool_dir(self) -> Path:
-        """Return where workers keep what the database does not know yet; each database has its own."""
+        """Return the folder of records that are not yet in the database. Each database has its own."""
         if self.database_url is None:
             return self.home / "spool"
         name = hashlib.sha256(self.database_url.encode()).hexdigest()[:12]
@@ -208,24 +217,24 @@ class Settings:
 
     @property
     def effective_database_url(self) -> str:
-        """Return the database in force."""
+        """Return the URL of the shared database, else of the private one."""
         return self.database_url or f"sqlite:///{self.home / 'runner.db'}"
 
     @property
     def effective_redis_url(self) -> str:
-        """Return the Redis in force, as redis-py writes it."""
+        """Return the URL of the shared Redis, else of the private one, in redis-py's form."""
         return self.redis_url or f"unix://{socket_path(self.home)}"
 
     @property
     def broker_url(self) -> str:
-        """Return the Redis in force, as Celery writes it."""
+        """Return `effective_redis_url` in Celery's form."""
         return re.sub("^unix:", "redis+socket:", self.effective_redis_url)
 
 
 def socket_path(home: Path) -> Path:
-    """Return where the private Valkey of a state folder listens: inside it, or in /tmp if that is too long.
+    """Return the socket path of a state folder's private Valkey: in the folder, or in /tmp if it is too long.
 
-    /tmp and not TMPDIR: every command of a user must come to the same path. `Home` makes the folder private.
+    /tmp and not TMPDIR: every command of a user must find the same path. `StateFolder` makes it private.
     """
     path = home / "valkey.sock"
     if len(bytes(path)) <= _SOCKET_BYTES_MAX and _PLAIN_PATH.fullmatch(str(path)):
@@ -235,9 +244,9 @@ def socket_path(home: Path) -> Path:
 
 
 def load(env: Mapping[str, str], cwd: Path, flags: Mapping[str, object] | None = None) -> Settings:
-    """Read the settings in force. Raises UsageError with a fix for a value that is wrong.
+    """Return the settings in force. Raises UsageError with a fix for a wrong value.
 
-    `flags` are by name of the setting, None being not given. Unknown names elsewhere end up in `warnings`.
+    `flags`: values by setting name; None: not given. Unknown names in `env` and files become `warnings`.
     """
     given = {name: value for name, value in (flags or {}).items() if value is not None}
     file, origin, warnings = _read_file(cwd)
@@ -245,18 +254,19 @@ def load(env: Mapping[str, str], cwd: Path, flags: Mapping[str, object] | None =
     values: dict[str, Any] = {"home": _default_home(env)}
     sources = []
     for row in TABLE:
-        raw, where = _pick(row, given, env, file, origin)
-        value: Any = values.get(row.name, row.default) if raw is None else _read(row, raw, where)
+        raw, its_origin = _pick(row, given, env, file, origin)
+        value: Any = values.get(row.name, row.default) if raw is None else _read(row, raw, its_origin)
         values[row.name] = Path(os.path.realpath(cwd / value)) if isinstance(value, Path) else value
-        sources.append(Source(name=row.name, shown=_shown(row, values[row.name]), origin=where))
+        sources.append(Source(name=row.name, shown=_shown(row, values[row.name]), origin=its_origin))
     values["base_url"] = base_url.validate_base_url(values["base_url"], values["allow_http_hosts"])
-    _fit_together(values)
+    _check_combinations(values)
     return Settings(**values, sources=tuple(sources), warnings=tuple(warnings))
 
 
 def _pick(
     row: Setting, flags: Mapping[str, object], env: Mapping[str, str], file: Mapping[str, object], origin: str
 ) -> tuple[object, str]:
+    """Return the first raw value, in the order of the sources, and its origin."""
     if row.name in flags:
         return flags[row.name], row.flag or row.name
     if env.get(row.env, "").strip():
@@ -286,12 +296,12 @@ def _secret_file(row: Setting, path: Path) -> str:
     return secret
 
 
-def _read(row: Setting, raw: object, where: str) -> object:
+def _read(row: Setting, raw: object, origin: str) -> object:
     try:
         return row.read(raw)
     except _WrongValueError as wrong:
         shown = "" if row.secret else f": {str(raw)[:80]!r}"
-        raise UsageError(f"{where} {wrong}{shown}", fix=f"it says {row.meaning}") from None
+        raise UsageError(f"{origin} {wrong}{shown}", fix=f"it says {row.meaning}") from None
 
 
 def _shown(row: Setting, value: object) -> str:
@@ -307,12 +317,13 @@ def _shown(row: Setting, value: object) -> str:
 
 def _default_home(env: Mapping[str, str]) -> Path:
     state = Path(env.get("XDG_STATE_HOME", ""))
-    if state.is_absolute():  # the XDG base directory specification: a relative one is to be ignored
+    if state.is_absolute():  # a relative one is ignored, by the XDG base directory specification
         return state / "runner"
     return Path(env["HOME"] if env.get("HOME") else "~").expanduser() / ".local" / "state" / "runner"
 
 
 def _read_file(cwd: Path) -> tuple[dict[str, Any], str, list[str]]:
+    """Return the values of the toml file, its name, and warnings."""
     for name in ("runner.toml", "pyproject.toml"):
         path = cwd / name
         try:
@@ -359,7 +370,7 @@ def _did_you_mean(name: str, known: set[str]) -> str:
     return f" (did you mean {near[0]}?)" if near else ""
 
 
-def _fit_together(values: Mapping[str, Any]) -> None:
+def _check_combinations(values: Mapping[str, Any]) -> None:
     if (values["database_url"] is None) != (values["redis_url"] is None):
         names = ("RUNNER_DATABASE_URL", "RUNNER_REDIS_URL")
         there, missing = names if values["redis_url"] is None else names[::-1]

@@ -1,4 +1,4 @@
-"""Settings: their sources and order, refused values, and what is shown of them."""
+"""The settings: their sources, the errors of wrong values, and what is shown of them."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ SERVERS = {
 
 
 def test_the_table_and_the_values_name_the_same_settings() -> None:
-    """Each row of the table is a field of the settings, and the other way round."""
+    """Each row of the table is a field of `Settings`."""
     added_by_load = {"sources", "warnings"}
 
     assert {row.name for row in TABLE} == {field.name for field in fields(Settings)} - added_by_load
 
 
-def test_without_anything_the_defaults_hold() -> None:
-    """Embedded use needs no setting but the API key."""
+def test_the_defaults_without_any_source() -> None:
+    """The embedded form needs no setting but a key."""
     found = load({"HOME": "/home/ann"}, NOWHERE)
 
     assert found.embedded
@@ -66,7 +66,7 @@ def test_flag_beats_environment_beats_file_beats_default(
     value: int | None,
     origin: str,
 ) -> None:
-    """A flag goes before the environment, that before the file; an empty variable counts as not set."""
+    """In this order of priority; an empty variable is not set."""
     (tmp_path / "runner.toml").write_text(toml)
 
     found = load(env, tmp_path, flags)
@@ -100,7 +100,7 @@ def test_the_state_folder_is_found(env: dict[str, str], home: str) -> None:
 
 
 def test_a_folder_of_two_names_is_one_home(tmp_path: Path) -> None:
-    """Every path to the folder must lead to the same socket."""
+    """Every command must find the same socket, by whatever path of the folder."""
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
 
@@ -110,7 +110,7 @@ def test_a_folder_of_two_names_is_one_home(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("env", "message"),
+    ("env", "problem"),
     [
         ({"RUNNER_CONCURRENCY": "many"}, "RUNNER_CONCURRENCY is no number"),
         ({"RUNNER_CONCURRENCY": "0"}, "is not from 1 to 512: '0'"),
@@ -126,16 +126,16 @@ def test_a_folder_of_two_names_is_one_home(tmp_path: Path) -> None:
         ({"RUNNER_LEASE_S": "60"}, "two workers could send the same job"),
     ],
 )
-def test_a_wrong_value_is_refused_with_a_fix(env: dict[str, str], message: str) -> None:
-    """The error describes what is wrong, and has a fix."""
-    with pytest.raises(UsageError, match=message) as refused:
+def test_a_wrong_value_is_refused_with_a_fix(env: dict[str, str], problem: str) -> None:
+    """The error names the problem and its fix."""
+    with pytest.raises(UsageError, match=problem) as refused:
         load(env, NOWHERE)
 
     assert refused.value.fix
 
 
 @pytest.mark.parametrize(
-    ("toml", "message"),
+    ("toml", "problem"),
     [
         ("concurrency = ", "not valid TOML"),
         ("concurrency = true", "no number"),
@@ -145,11 +145,11 @@ def test_a_wrong_value_is_refused_with_a_fix(env: dict[str, str], message: str) 
         ('base_url = "https://evil.example"', "base_url, which comes from the environment alone"),
     ],
 )
-def test_a_wrong_file_is_refused(tmp_path: Path, toml: str, message: str) -> None:
-    """A settings file in a folder can neither contain the API key nor send it to another URL."""
+def test_a_wrong_file_is_refused(tmp_path: Path, toml: str, problem: str) -> None:
+    """A file in the folder can neither contain the key nor send it elsewhere."""
     (tmp_path / "runner.toml").write_text(toml)
 
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(UsageError, match=problem):
         load({}, tmp_path)
 
 
@@ -160,8 +160,8 @@ def test_own_prices_are_kept_as_written(tmp_path: Path) -> None:
     assert load({}, tmp_path).prices == {"grok-x": {"input": 1.5, "output": 2}}
 
 
-def test_unknown_names_are_warned_of_with_the_nearest_one(tmp_path: Path) -> None:
-    """A misspelt name gives a warning; variables of GitHub's Actions runner do not."""
+def test_unknown_names_are_warnings_with_the_nearest_name(tmp_path: Path) -> None:
+    """So a typing mistake is noticed. Names that GitHub's own runner sets are ignored."""
     (tmp_path / "runner.toml").write_text("concurency = 3\n")
 
     found = load({"RUNNER_CONCURENCY": "3", "RUNNER_OS": "Linux", "RUNNER_WORKSPACE": "/w"}, tmp_path)
@@ -173,7 +173,7 @@ def test_unknown_names_are_warned_of_with_the_nearest_one(tmp_path: Path) -> Non
 
 
 def test_the_key_comes_from_a_file_too(tmp_path: Path) -> None:
-    """XAI_API_KEY first; else the file that XAI_API_KEY_FILE names, without its line end."""
+    """XAI_API_KEY first; else the text of the file that XAI_API_KEY_FILE names, without its line end."""
     file = tmp_path / "key"
     file.write_text(KEY + "\n")
 
@@ -188,7 +188,7 @@ def test_the_key_comes_from_a_file_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("show", [repr, str, lambda found: repr(found.sources)])
 def test_secrets_are_not_shown(show: Callable[[Settings], str]) -> None:
-    """Neither the settings nor their sources show the key or a password."""
+    """Neither the settings nor their sources contain the key or a password."""
     shown = show(load({"XAI_API_KEY": KEY, **SERVERS}, NOWHERE))
 
     for secret in (KEY, "canary", "pa55word", "hunter22"):
@@ -196,8 +196,8 @@ def test_secrets_are_not_shown(show: Callable[[Settings], str]) -> None:
     assert "set (…wxyz)" in shown
 
 
-def test_nothing_of_a_short_secret_is_shown() -> None:
-    """Four letters of a short key would be too much of it."""
+def test_a_short_secret_is_hidden_whole() -> None:
+    """Its last four letters would reveal too much."""
     assert repr(Secret("short")) == "set"
 
 
@@ -221,8 +221,8 @@ def test_a_refused_key_is_not_in_the_message() -> None:
     ],
 )
 def test_a_safe_base_url_is_accepted_without_its_last_slash(url: str) -> None:
-    """https to any host; plain http only to this machine or to an allowed host."""
-    assert url == base_url.validate_base_url(url + "/", ("simulator",))
+    """https to any host; plain http to this machine, or to an allowed host."""
+    assert url == base_url.accepted(url + "/", ("simulator",))
 
 
 @pytest.mark.parametrize(
@@ -249,20 +249,20 @@ def test_a_safe_base_url_is_accepted_without_its_last_slash(url: str) -> None:
     ],
 )
 def test_an_unsafe_base_url_is_refused_with_a_fix(url: str) -> None:
-    """The API key is sent to the base URL."""
+    """The key is sent to that host."""
     with pytest.raises(UsageError) as refused:
-        base_url.validate_base_url(url, ("simulator",))
+        base_url.accepted(url, ("simulator",))
 
     assert refused.value.fix
 
 
 @given(st.text(), st.text())
 def test_plain_http_never_leaves_the_machine(host: str, rest: str) -> None:
-    """Every accepted http URL has a loopback host."""
+    """For any text: an accepted http URL leads to a loopback address."""
     from urllib.parse import urlsplit
 
     try:
-        url = base_url.validate_base_url(f"http://{host}/{rest}", ())
+        url = base_url.accepted(f"http://{host}/{rest}", ())
     except UsageError:
         return
 
@@ -271,7 +271,7 @@ def test_plain_http_never_leaves_the_machine(host: str, rest: str) -> None:
 
 @given(st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
 def test_the_socket_path_is_short_and_plain_for_every_home(name: str) -> None:
-    """At most 100 bytes, and only letters that a URL need not quote; always the same for one folder."""
+    """The kernel allows about 100 bytes, and a URL only plain letters; a folder always has the same path."""
     path = socket_path(Path("/srv") / name)
 
     assert len(bytes(path)) < 100
