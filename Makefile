@@ -41,11 +41,13 @@ fuzz: $(READY) ## throw bytes at the line reader for SECONDS (600); the corpus i
 	mkdir -p .fuzz
 	$(BIN)/python tests/fuzz/line_reader.py -max_total_time=$(SECONDS) .fuzz
 
-check: $(READY) ## style, spelling, types, import arrows, schema, generated docs
+check: $(READY) ## style, spelling, types, dead code, import arrows, schema, generated docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/codespell
 	$(BIN)/mypy
+	$(BIN)/vulture
+	$(BIN)/vulture runner migrations
 	$(BIN)/pytest -q -p no:randomly tests/structure
 
 fix: $(READY) ## format the code, and mend the lint and spelling that a tool can mend

@@ -160,10 +160,3 @@ def test_only_the_database_room_changes_a_jobs_state() -> None:
     ]
 
     assert telling == []
-
-
-def test_files_stay_small() -> None:
-    """A file that needs more lines has more than one idea."""
-    long = {str(p.relative_to(ROOT)): n for p in FILES if (n := len(p.read_text().splitlines())) > 420}
-
-    assert long == {}

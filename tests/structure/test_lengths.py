@@ -1,0 +1,24 @@
+"""A file of the package has at most 300 lines; those that have more are listed, each with its reason."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2] / "runner"
+LINES_MAX = 300
+LONGER = {
+    "db/jobs.py": "every guarded move of a job, side by side; what else is written with one could go apart",
+    "db/runs.py": "every statement on runs; reading them and moving them could go apart",
+    "engine/collect.py": "claims, fetches, and decides what a reply means for its job: that could be a rule",
+    "engine/station.py": "what a worker shares, its runs, its models: these could be three parts",
+    "engine/submit.py": "leases, plans what to send, and sends it; the plan could be a rule",
+    "intake/load.py": "reads in one thread and writes in another; the two are hard to follow apart",
+    "settings.py": "the table of all settings and what reads them; the table could stand alone",
+}
+
+
+def test_a_file_is_short_or_on_the_list() -> None:
+    """A longer file has more than one idea, or a reason; one that became short leaves the list."""
+    lines = {
+        str(path.relative_to(ROOT)): len(path.read_text("utf-8").splitlines()) for path in ROOT.rglob("*.py")
+    }
+
+    assert {file for file, count in lines.items() if count > LINES_MAX} == set(LONGER)
