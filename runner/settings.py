@@ -209,7 +209,7 @@ class Settings:
 
     @property
     def spool_dir(self) -> Path:
-        """Return the folder of records that are not yet in the database. Each database has its own."""
+        """Return the folder of records that the database lacks. Each database has its own."""
         if self.database_url is None:
             return self.home / "spool"
         name = hashlib.sha256(self.database_url.encode()).hexdigest()[:12]

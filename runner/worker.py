@@ -59,7 +59,7 @@ PING_EXPIRES_S = 20
 class WakeUp(Task):  # type: ignore[misc]
     """A task without arguments; messages of older versions carry the id of a run, which is ignored."""
 
-    def __call__(self, *ignored: object) -> None:  # noqa: ARG002
+    def __call__(self, *_ignored: object) -> None:
         self.run()
 
 

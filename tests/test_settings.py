@@ -222,7 +222,7 @@ def test_a_refused_key_is_not_in_the_message() -> None:
 )
 def test_a_safe_base_url_is_accepted_without_its_last_slash(url: str) -> None:
     """https to any host; plain http to this machine, or to an allowed host."""
-    assert url == base_url.accepted(url + "/", ("simulator",))
+    assert url == base_url.validate_base_url(url + "/", ("simulator",))
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_a_safe_base_url_is_accepted_without_its_last_slash(url: str) -> None:
 def test_an_unsafe_base_url_is_refused_with_a_fix(url: str) -> None:
     """The key is sent to that host."""
     with pytest.raises(UsageError) as refused:
-        base_url.accepted(url, ("simulator",))
+        base_url.validate_base_url(url, ("simulator",))
 
     assert refused.value.fix
 
@@ -262,7 +262,7 @@ def test_plain_http_never_leaves_the_machine(host: str, rest: str) -> None:
     from urllib.parse import urlsplit
 
     try:
-        url = base_url.accepted(f"http://{host}/{rest}", ())
+        url = base_url.validate_base_url(f"http://{host}/{rest}", ())
     except UsageError:
         return
 

@@ -47,14 +47,14 @@ class CircuitBreaker:
         self._in_order = asyncio.Lock()
         self._recording: set[asyncio.Task[None]] = set()
 
-    def record(self, run_id: int, door: Endpoint, *, bad: bool) -> None:
+    def record(self, run_id: int, endpoint: Endpoint, *, bad: bool) -> None:
         """Note how a request ended; not for attempts that a crash left behind."""
-        key, loop = (run_id, door), asyncio.get_running_loop()
+        key, loop = (run_id, endpoint), asyncio.get_running_loop()
         self._own[key].append(bad)
         self._new[key].append(bad)
         if bad or loop.time() - self._recorded_at.get(key, 0.0) >= RECORD_EACH_S:
             self._recorded_at[key] = loop.time()
-            task = loop.create_task(self._record(run_id, door), name=f"breaker of run {run_id}")
+            task = loop.create_task(self._record(run_id, endpoint), name=f"breaker of run {run_id}")
             self._recording.add(task)
             task.add_done_callback(self._recording.discard)
             task.add_done_callback(log_failure)
@@ -69,18 +69,18 @@ class CircuitBreaker:
         await self.flush()
         await self._recent.close()
 
-    async def _record(self, run_id: int, door: Endpoint) -> None:
-        name = f"{run_id}:{door}"
+    async def _record(self, run_id: int, endpoint: Endpoint) -> None:
+        name = f"{run_id}:{endpoint}"
         async with self._in_order:  # a bad outcome must not overtake the good ones before it
-            new = list(self._new.pop((run_id, door), ()))
+            new = list(self._new.pop((run_id, endpoint), ()))
             if not new:
                 return
-            window = await self._recent.add(name, new) or list(self._own[run_id, door])
+            window = await self._recent.add(name, new) or list(self._own[run_id, endpoint])
         if is_tripped(window):
-            why = _REASONS[door].format(bad=sum(window), all=len(window))
+            why = _REASONS[endpoint].format(bad=sum(window), all=len(window))
             await self._pause(
                 run_id, PauseReason.BREAKER, why
             )  # first: if it fails, the next outcome trips again
-            self._own.pop((run_id, door), None)
-            self._new.pop((run_id, door), None)
+            self._own.pop((run_id, endpoint), None)
+            self._new.pop((run_id, endpoint), None)
             await self._recent.forget(name)

@@ -1,4 +1,7 @@
-"""Sweep: heal what a crash left, judge what nobody judged, and finish what is done. Runs now and then."""
+"""The reaper: recovers dead workers, reclaims expired leases, settles stored answers, completes runs.
+
+It runs every few seconds in one of the workers, by Celery beat.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ log = logging.getLogger("runner.sweep")
 
 
 def reap(runtime: Runtime) -> list[int]:
-    """Heal and finish; return the ids of the runs that should be moving."""
+    """Do all of it once; return the ids of the runs that still have work."""
     database, now_ms = runtime.database, runtime.now_ms()
     recovery.recover_host(database, runtime.settings.spool_dir, runtime.host, now_ms, runtime.prices)
     if runtime.clock.is_steady:  # else it says nothing about leases and heartbeats
@@ -37,7 +40,7 @@ def reap(runtime: Runtime) -> list[int]:
 
 
 def reclaim_expired_leases(database: Database, now_ms: int, pricing: PriceBasis = TABLE_PRICES) -> None:
-    """Take back jobs whose leases ran out and whose holders have gone silent."""
+    """Reclaim jobs under expired leases of workers without a recent heartbeat."""
     with database.write() as connection:
         left = orphans.expired_of_dead_workers(
             connection, now_ms, ROWS_MAX, alive_since_ms=now_ms - workers.ALIVE_MS
@@ -48,7 +51,7 @@ def reclaim_expired_leases(database: Database, now_ms: int, pricing: PriceBasis 
 
 
 def settle_stored(runtime: Runtime) -> None:
-    """Judge answers that were stored and not judged, one at a time, each at most three times."""
+    """Settle answers that were stored but not settled, one by one, each at most TRIES_MAX times."""
     with runtime.database.read() as connection:
         rows = orphans.unsettled_results(connection, ROWS_MAX)
     for row in rows:
@@ -60,7 +63,7 @@ def settle_stored(runtime: Runtime) -> None:
                 deltas = Deltas(0)
                 job_moves.settled(connection, [settled], deltas)
                 deltas.write(connection)
-        except Exception:  # the others' answers go on, and this one is tried again
+        except Exception:  # the others go on, and this one is tried again
             log.exception("settle.failed job=%d try=%d", row.id, row.settle_tries + 1)
 
 
@@ -72,7 +75,7 @@ def _settle(runtime: Runtime, subject: StoredAnswer, row: Row[Any]) -> Settled:
 
 
 def complete_runs(database: Database, now_ms: int) -> list[int]:
-    """Finish or pause runs that are done; return those that have jobs on their way."""
+    """Complete the runs that have ended; return the ids of those that have jobs in flight."""
     with database.read() as connection:
         moving = runs.active_runs(connection)
         done = [run.id for run in moving if run.state is RunState.CANCELLED or runs.is_done(connection, run)]

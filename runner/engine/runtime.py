@@ -202,24 +202,24 @@ class Runtime:
         return self._charged.get(model, False)
 
     async def can_send(self, sending: Iterable[ActiveRun]) -> bool:
-        """Return whether the disk has room and the team is known; else put the runs on wait or pause."""
+        """Return whether the disk has space and the team is known; else set the runs to waiting or paused."""
         sending = list(sending)
         if await self.is_disk_full(sending):
             return False
         try:
-            trouble = await self.team.resolve()
+            problem = await self.team.resolve()
         except LimiterUnavailable as error:
             log.warning("limiter.away cause=%s", error)
             for run_id in [active_run.run.id for active_run in sending]:
                 await self.set_waiting(run_id, self.redis_advice(error))
             return False
-        if trouble is not None:
+        if problem is not None:
             for run_id in [active_run.run.id for active_run in sending]:
-                if trouble.refused:
-                    await self.pause(run_id, PauseReason.KEY, trouble.why)
-                elif trouble.tries >= UNAVAILABLE_AFTER:
-                    await self.set_waiting(run_id, trouble.why)
-        return trouble is None
+                if problem.refused:
+                    await self.pause(run_id, PauseReason.KEY, problem.why)
+                elif problem.tries >= UNAVAILABLE_AFTER:
+                    await self.set_waiting(run_id, problem.why)
+        return problem is None
 
     def redis_advice(self, error: LimiterUnavailable) -> str:
         """Return what to do about a Redis that is away; the embedded engine restarts its own."""
@@ -238,11 +238,11 @@ class Runtime:
 
     async def is_disk_full(self, at_work: Iterable[ActiveRun]) -> bool:
         """Return whether the disk is full; if so put the running ones of the runs on wait."""
-        trouble = self.disk.problem()
-        if trouble is None:
+        problem = self.disk.problem()
+        if problem is None:
             return False
         for run_id in [one.run.id for one in at_work if one.run.state is RunState.RUNNING]:
-            await self.set_waiting(run_id, trouble)
+            await self.set_waiting(run_id, problem)
             await self.active_runs(fresh=True)
         return True
 

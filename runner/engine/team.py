@@ -44,7 +44,7 @@ class Team:
         self.name: str | None = None
         self._api, self._fingerprint, self._random = api, fingerprint, random
         self._teams = TeamNames(redis_url)
-        self._trouble: TeamProblem | None = None
+        self._problem: TeamProblem | None = None
         self._again_at = 0.0
         self._tries = 0
         self._asking = asyncio.Lock()
@@ -63,10 +63,10 @@ class Team:
         """
         async with self._asking:
             loop = asyncio.get_running_loop()
-            if self.name is None and (self._trouble is None or loop.time() >= self._again_at):
+            if self.name is None and (self._problem is None or loop.time() >= self._again_at):
                 self.name = await self._teams.name_of(self._fingerprint)
-                self._trouble = None if self.name is not None else await self._ask()
-            return self._trouble
+                self._problem = None if self.name is not None else await self._ask()
+            return self._problem
 
     async def record_again(self) -> None:
         """Record the name in a Redis that was emptied; take over another name that is there already."""

@@ -82,9 +82,9 @@ class JobFileReader:
                 self.is_incomplete |= item.code in WHOLE_FILE
                 self._note([item])
                 continue
-            request, findings = read_request(item.raw, item.number, defaults)
-            if findings:
-                self._note(findings)
+            request, diagnostics = read_request(item.raw, item.number, defaults)
+            if diagnostics:
+                self._note(diagnostics)
             if request is None:
                 continue
             duplicate = self._ids.add(request.custom_id, item.number)
@@ -96,23 +96,23 @@ class JobFileReader:
             yield item, request
             del item, request  # they may be large, and the next ones are built now
 
-    def _note(self, findings: Sequence[Diagnostic]) -> None:
-        refused = [finding for finding in findings if finding.severity == "refused"]
+    def _note(self, diagnostics: Sequence[Diagnostic]) -> None:
+        refused = [diagnostic for diagnostic in diagnostics if diagnostic.severity == "refused"]
         if refused:
             self.bad_lines.append(refused[0].line)
             self.bad_diagnostics += refused[: max(0, DIAGNOSTICS_KEPT - len(self.bad_diagnostics))]
         else:
-            self.warnings_total += len(findings)
-            self.warnings += findings[: max(0, DIAGNOSTICS_KEPT - len(self.warnings))]
+            self.warnings_total += len(diagnostics)
+            self.warnings += diagnostics[: max(0, DIAGNOSTICS_KEPT - len(self.warnings))]
 
 
 def bad_line_sentences(bad: Sequence[Diagnostic], total: int) -> tuple[str, ...]:
     """Return a sentence for each of the first bad lines, and one with the number of the others."""
-    lines = tuple(as_sentence(finding) for finding in bad[:DIAGNOSTICS_SHOWN])
+    lines = tuple(as_sentence(diagnostic) for diagnostic in bad[:DIAGNOSTICS_SHOWN])
     return lines if total <= DIAGNOSTICS_SHOWN else (*lines, f"… and {total - DIAGNOSTICS_SHOWN:,} more")
 
 
-def as_sentence(finding: Diagnostic) -> str:
+def as_sentence(diagnostic: Diagnostic) -> str:
     """Return a diagnostic as a sentence: where, why, its code, and the fix."""
-    place = f"line {finding.line}" + (f", column {finding.column}" if finding.column else "")
-    return f"{place}: {finding.reason} [{finding.code}]; {finding.fix}"
+    place = f"line {diagnostic.line}" + (f", column {diagnostic.column}" if diagnostic.column else "")
+    return f"{place}: {diagnostic.reason} [{diagnostic.code}]; {diagnostic.fix}"

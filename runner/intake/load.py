@@ -321,7 +321,7 @@ def _bad_file(source: Path, bad: list[Diagnostic], bad_total: int, good_total: i
 def _strict(source: Path, warnings: list[Diagnostic], total: int) -> JobFileError:
     return JobFileError(
         f"{source} has {total:,} warnings and --strict was given; nothing was loaded",
-        where=tuple(as_sentence(finding) for finding in warnings[:DIAGNOSTICS_SHOWN]),
+        where=tuple(as_sentence(diagnostic) for diagnostic in warnings[:DIAGNOSTICS_SHOWN]),
         fix="correct these lines, or leave --strict away",
     )
 

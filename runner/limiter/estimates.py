@@ -85,7 +85,7 @@ class SharedEstimates:
 
     def __init__(self, redis_url: str) -> None:
         self._redis = connect(redis_url)
-        self._swap = self._redis.register_script(script("swap"))
+        self._swap = self._redis.register_script(script("compare_and_set"))
         self._stored: dict[str, bytes] = {}  # the record in Redis, as last read
         self._estimates: dict[str, ModelStatistics] = {}  # the same, with the local observations since
         self._unshared: dict[str, deque[Observation]] = {}

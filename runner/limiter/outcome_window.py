@@ -19,7 +19,7 @@ class OutcomeWindow:
 
     def __init__(self, redis_url: str, length: int) -> None:
         self._redis = connect(redis_url)
-        self._script = self._redis.register_script(script("recent"))
+        self._script = self._redis.register_script(script("outcome_window"))
         self._length = length
 
     async def add(self, name: str, outcomes: Sequence[bool]) -> list[bool] | None:

@@ -1,4 +1,4 @@
-"""Updates of a bucket that were not yet sent to the limiter script.
+"""Updates of a bucket that wait to be sent to the limiter script.
 
 Sending them twice does no harm. Only refused polls count twice after a lost reply, which changes little.
 """

@@ -47,7 +47,7 @@ def connect(redis_url: str) -> Redis:
 def script(name: str) -> str:
     """Return the text of a script of this package, with the functions that all scripts share before it."""
     here = resources.files(__package__)
-    return "\n".join(here.joinpath(file).read_text("utf-8") for file in ("log.lua", f"{name}.lua"))
+    return "\n".join(here.joinpath(file).read_text("utf-8") for file in ("common.lua", f"{name}.lua"))
 
 
 class Store:
@@ -60,7 +60,7 @@ class Store:
         self._redis = connect(redis_url)
         self._window_us = round(window_s * 1e6)
         self._second_us = round(second_s * 1e6)
-        self._round_trip = self._redis.register_script(script("talk"))
+        self._round_trip = self._redis.register_script(script("round_trip"))
         self._restore = self._redis.register_script(script("restore"))
         self._view = self._redis.register_script(script("view"))
 

@@ -30,7 +30,7 @@ class Diagnostic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """A problem of a value that is not yet placed on a line; lines with the same value share it.
+    """A problem of a value, without the line it is on; lines with the same value share it.
 
     `path` leads to the spot in the JSON value; `column` is set only if the check had the text.
     """

@@ -127,7 +127,7 @@ class Connection(asyncio.BufferedProtocol):
                 self._connections.discard(self)
 
     def _hand_over(self) -> None:
-        """Make aiohttp the protocol of this connection and pass on the bytes not yet parsed."""
+        """Make aiohttp the protocol of this connection and pass on the bytes that are left."""
         self._connections.discard(self)
         protocol = self._make_fallback()
         self._transport.set_protocol(protocol)

@@ -1,4 +1,4 @@
-"""Request ids: UUIDs that contain a serial number, so that finding a job needs no index.
+"""Request ids: UUIDs that contain a serial number, so that no index is needed to find a job.
 
 The other bits are random for each process, so ids of an earlier process are unknown.
 """

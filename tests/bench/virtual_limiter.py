@@ -29,7 +29,7 @@ REAL_CLOCK: Final = """local function clock()
   local time = redis.call('TIME')
   return time[1] * 1000000 + time[2]
 end"""
-TOLD_CLOCK: Final = """local function clock()
+GIVEN_CLOCK: Final = """local function clock()
   return tonumber(ARGV[#ARGV])
 end"""
 
@@ -117,25 +117,24 @@ class Talks:
 
 
 class VirtualStore(Store):
-    """Talks at once and for real, at a time that is told."""
+    """Runs the real scripts at a given time, without waiting for a server."""
 
     def __init__(self, valkey: Redis, talks: Talks) -> None:
         super().__init__("redis://nowhere", window_s=WINDOW_S, second_s=SECOND_S)
-        text = script("talk")
+        text = script("round_trip")
         assert REAL_CLOCK in text
-        self._valkey = valkey
-        self._run = valkey.register_script(text.replace(REAL_CLOCK, TOLD_CLOCK))
-        self._restore_told = valkey.register_script(script("restore").replace(REAL_CLOCK, TOLD_CLOCK))
+        self._run = valkey.register_script(text.replace(REAL_CLOCK, GIVEN_CLOCK))
+        self._restore_at = valkey.register_script(script("restore").replace(REAL_CLOCK, GIVEN_CLOCK))
         self._talks = talks
 
     def begin(self, ages_s: Sequence[float], now: float) -> None:
         """Start with a log of what was sent so long ago."""
         entries = json.dumps([(round(age_s * 1e6), 0) for age_s in ages_s])
         window_us, now_us = round(WINDOW_S * 1e6), round(now * 1e6)
-        self._restore_told([EPOCH_KEY, *state_and_log(BUCKET)], ["before", window_us, entries, now_us])
+        self._restore_at([EPOCH_KEY, *state_and_log(BUCKET)], ["before", window_us, entries, now_us])
 
-    async def talk(self, bucket: str, message: dict[str, Any]) -> list[Any] | None:
-        """The same as the real one."""
+    async def round_trip(self, bucket: str, message: dict[str, Any]) -> list[Any] | None:
+        """As the real one."""
         await asyncio.sleep(REDIS_S / 2)
         windows = {"window_us": WINDOW_S * 1e6, "second_us": SECOND_S * 1e6}
         now_us = round(asyncio.get_running_loop().time() * 1e6)

@@ -132,19 +132,19 @@ def test_a_dead_engine_is_started_again(database: Database) -> None:
 
     class Engine:
         def __init__(self) -> None:
-            self.revived = 0
+            self.restarts = 0
 
-        def alive(self) -> bool:
-            return self.revived > 0
+        def is_engine_alive(self) -> bool:
+            return self.restarts > 0
 
-        def revive(self) -> None:
-            self.revived += 1
+        def restart(self) -> None:
+            self.restarts += 1
 
     hand, engine = new_run(database, 1), Engine()
     with StopSignal() as stop:
         _, show = follow(hand, stop, engine=engine, timeout_s=0.1)
 
-    assert 1 == engine.revived == len(show.said)
+    assert 1 == engine.restarts == len(show.said)
 
 
 @pytest.mark.parametrize(

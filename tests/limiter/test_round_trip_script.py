@@ -27,7 +27,7 @@ class Script:
 
     def __init__(self, client: Redis) -> None:
         self._client = client
-        self._round_trip = client.register_script(script("talk"))
+        self._round_trip = client.register_script(script("round_trip"))
         self._restore = client.register_script(script("restore"))
         self._calls = 0
 

@@ -154,7 +154,7 @@ _LIVE_PART = {
 SUMMARY: Final = record("a run's summary, and OUT.summary.json", **_SCHEMA, **_SUMMARY_PART, **_FILES)
 LIVE: Final = record("how a run stands right now", **_SCHEMA, **_SUMMARY_PART, **_LIVE_PART)
 WOULD: Final = record("with --dry-run", **_SCHEMA, would=string("what would be done"))
-_FINDING = record(
+_DIAGNOSTIC = record(
     "one fault",
     line=integer("from 1"),
     column=or_null(integer("from 1, in characters")),
@@ -162,7 +162,7 @@ _FINDING = record(
     reason=string("what is wrong"),
     fix=string("what to do"),
 )
-_FINDINGS = record("faults", total=integer("lines or warnings"), shown=array("the first 20", _FINDING))
+_DIAGNOSTICS = record("faults", total=integer("lines or warnings"), shown=array("the first 20", _DIAGNOSTIC))
 
 
 def _span(about: str, values: Shape) -> Shape:
@@ -181,8 +181,8 @@ CHECK: Final = record(
     lines=integer("in the file"),
     jobs=integer("good lines"),
     accepted=of("boolean", "whether `runner run` would take the file"),
-    bad=_FINDINGS,
-    warnings=_FINDINGS,
+    bad=_DIAGNOSTICS,
+    warnings=_DIAGNOSTICS,
     tokens=record("estimated", input=integer("tokens of the prompts"), output=_OUTPUT),
     cost=record("of all jobs", usd=_USD, unpriced_jobs=integer("jobs whose model has no price")),
     time=record(
