@@ -1,7 +1,7 @@
 """Notify workers of new work, by Celery messages on one queue per worker process.
 
-A message carries nothing: the database holds the work. A lost message costs seconds, since beat sends a sweep
-every BEAT_S, which notifies again; a message that comes twice does nothing more.
+A message carries nothing: the database holds the work. A lost message costs seconds, since beat starts the
+reaper every BEAT_S, which notifies again; a message that comes twice does nothing more.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 BEAT_S = 5.0
 EXPIRES_S = 60
-THREADS = 6  # of a worker: one for each loop, one for the sweep, the others for messages meanwhile
-SUBMIT, COLLECT, SWEEP = "runner.submit", "runner.collect", "runner.sweep"
+THREADS = 6  # of a worker: one for each loop, one for the reaper, the others for messages meanwhile
+SUBMIT, COLLECT, REAP = "runner.submit", "runner.collect", "runner.reap"
 
 
 @cache
@@ -43,7 +43,7 @@ app.conf.update(
         "socket_timeout": 10,
         "socket_keepalive": True,
     },
-    task_default_queue="sweep",
+    task_default_queue="reaper",
     task_ignore_result=True,
     task_acks_late=True,
     task_reject_on_worker_lost=True,
@@ -56,7 +56,7 @@ app.conf.update(
     task_serializer="json",
     accept_content=["json"],
     beat_scheduler="celery.beat:Scheduler",
-    beat_schedule={"sweep": {"task": SWEEP, "schedule": BEAT_S, "options": {"expires": 2 * BEAT_S}}},
+    beat_schedule={"reaper": {"task": REAP, "schedule": BEAT_S, "options": {"expires": 2 * BEAT_S}}},
 )
 
 
@@ -73,5 +73,5 @@ def notify_workers(database: Database) -> None:
 
 
 def queue_of(node: str) -> str:
-    """Return the name of a worker's queue; workers of other versions use the same."""
-    return f"doorbell.{node}"
+    """Return the name of a worker's queue."""
+    return f"notify.{node}"

@@ -1,7 +1,7 @@
-"""The worker process: Celery tasks that drive the submit loop, the collect loop and the sweep.
+"""The worker process: Celery tasks that drive the submit loop, the collect loop and the reaper.
 
 A message (see `notify`) gives its thread to a loop for one time slice; if the loop runs already it wakes it.
-A task that fails is logged by Celery with its traceback, and the next sweep starts the loop again.
+A task that fails is logged by Celery with its traceback, and the reaper starts the loop again.
 `celery -A runner.worker worker` works as well as `runner worker`.
 """
 
@@ -32,11 +32,11 @@ from sqlalchemy.exc import DBAPIError
 from runner.db.driver_errors import first_line, is_unavailable
 from runner.embedded import bug_report, processes
 from runner.engine.collect import Collector
-from runner.engine.reaper import reap as sweep_all
+from runner.engine.reaper import reap as run_reaper
 from runner.engine.runtime import Runtime
 from runner.engine.submit import Submitter
 from runner.engine.watchdog import Watchdog, end_process
-from runner.notify import COLLECT, SUBMIT, SWEEP, app, current_settings, notify_workers, queue_of
+from runner.notify import COLLECT, REAP, SUBMIT, app, current_settings, notify_workers, queue_of
 from runner.output.finished_runs import FinishedRunWriter
 from runner.rules.errors import Unreachable
 from runner.rules.exit_codes import ExitCode
@@ -49,10 +49,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("runner.worker")
 REDIS_S = 5.0
 GARBAGE_AFTER = 20_000  # objects; jobs leave hardly any, and each collection looks at all that are in flight
-SWEPT = "{runner}:swept"  # kept for a while after each sweep, so that a missing beat is noticed
-SWEPT_S = 20
-SWEEPING = "{runner}:sweeping"  # so that two beats make one sweep
-SWEEPING_MS = 2_000
+REAPED = "{runner}:reaped"  # set for a while after each round of the reaper, to notice a missing beat
+REAPED_S = 20
+REAPING = "{runner}:reaping"  # so that two beats start one round
+REAPING_MS = 2_000
 PING_EXPIRES_S = 20
 
 
@@ -75,10 +75,10 @@ def collect() -> None:
     worker_process().collect()
 
 
-@app.task(name=SWEEP)
-def sweep() -> None:
+@app.task(name=REAP)
+def reap() -> None:
     """Recover, complete runs, write their files, and notify the workers if any run is moving."""
-    worker_process().sweep()
+    worker_process().reap()
 
 
 @app.task(name="runner.ping")
@@ -88,7 +88,7 @@ def ping() -> None:
 
 
 class WorkerProcess:
-    """The runtime of this process, its submit and collect loops, the sweep and the watchdog."""
+    """The runtime of this process, its submit and collect loops, the reaper and the watchdog."""
 
     def __init__(self, settings: Settings, node: str) -> None:
         self.runtime = Runtime(settings, node)
@@ -112,25 +112,25 @@ class WorkerProcess:
         if self._time_slice("collect", self._collect.run_slice(self.runtime.settings.turn_s)):
             collect.apply_async(queue=queue_of(self.runtime.node))
 
-    def sweep(self) -> None:
-        """Sweep, unless another worker just did; while a service is away, leave it to the next beat."""
+    def reap(self) -> None:
+        """Run the reaper, unless another worker just did; while a service is away, the next beat does."""
         try:
-            if not self._redis.set(SWEEPING, self.runtime.node, nx=True, px=SWEEPING_MS):
+            if not self._redis.set(REAPING, self.runtime.node, nx=True, px=REAPING_MS):
                 return
-            self._sweep_and_notify()
+            self._reap_and_notify()
             if self._finished is not None:
                 self._finished.write()
-            self._redis.set(SWEPT, self.runtime.node, ex=SWEPT_S)
+            self._redis.set(REAPED, self.runtime.node, ex=REAPED_S)
         except Exception as error:
             if not _is_service_away(error):
                 raise
-            log.warning("sweep.later cause=%s", first_line(error))
+            log.warning("reaper.postponed cause=%s", first_line(error))
 
-    def _sweep_and_notify(self) -> None:
+    def _reap_and_notify(self) -> None:
         """Notify the workers unless no run is moving; also after an error: their loops may have ended."""
         is_moving = True
         try:
-            is_moving = bool(sweep_all(self.runtime))
+            is_moving = bool(run_reaper(self.runtime))
         finally:
             if is_moving:
                 notify_workers(self.runtime.database)
@@ -150,11 +150,11 @@ class WorkerProcess:
         return has_more
 
     def _ping(self) -> None:
-        """Send this worker a message that only shows that messages arrive; sweep if no beat asks for it."""
+        """Send this worker a message that only shows that messages arrive; reap if no beat asks for it."""
         try:
             ping.apply_async(queue=queue_of(self.runtime.node), expires=PING_EXPIRES_S, retry=False)
-            if not self._redis.exists(SWEPT):
-                sweep.apply_async(expires=PING_EXPIRES_S, retry=False)
+            if not self._redis.exists(REAPED):
+                reap.apply_async(expires=PING_EXPIRES_S, retry=False)
         except Exception as error:
             if not _is_service_away(error):
                 raise
@@ -194,7 +194,7 @@ def _on_ready(**_: Any) -> None:
     signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     gc.freeze()
     gc.set_threshold(GARBAGE_AFTER)
-    for task in (sweep, submit, collect):
+    for task in (reap, submit, collect):
         task.apply_async(queue=queue_of(worker_process().runtime.node))
     if os.environ.get("RUNNER_BEAT") == "1":
         EmbeddedService(app, thread=True, scheduler_cls=app.conf.beat_scheduler).start()

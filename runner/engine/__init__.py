@@ -1,1 +1,1 @@
-"""The stages: submit, collect, settle, sweep. They meet only in the database."""
+"""The stages: submit, collect, settle, reaper. They meet only in the database."""

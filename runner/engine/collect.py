@@ -242,7 +242,7 @@ class Collector:
                     bucket, [0], runtime.user_limits(), runtime.fallback_limits([job.model]), is_poll=True
                 )
             except LimiterUnavailable as error:
-                log.warning("limiter.away cause=%s", error)
+                log.warning("limiter.unavailable cause=%s", error)
                 return None
             if grant.slots:
                 await asyncio.sleep(grant.slots[0].fire_at - runtime.loop.time())

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from runner.engine.settle import StoredAnswer
 
 ROWS_MAX = 500
-log = logging.getLogger("runner.sweep")
+log = logging.getLogger("runner.reaper")
 
 
 def reap(runtime: Runtime) -> list[int]:

@@ -209,7 +209,7 @@ class Runtime:
         try:
             problem = await self.team.resolve()
         except LimiterUnavailable as error:
-            log.warning("limiter.away cause=%s", error)
+            log.warning("limiter.unavailable cause=%s", error)
             for run_id in [active_run.run.id for active_run in sending]:
                 await self.set_waiting(run_id, self.redis_advice(error))
             return False

@@ -155,7 +155,7 @@ class Submitter:
                 runtime.fallback_limits(job.model for job in chosen),
             )
         except LimiterUnavailable as error:
-            log.warning("limiter.away cause=%s", error)
+            log.warning("limiter.unavailable cause=%s", error)
             await runtime.set_waiting(active_run.run.id, runtime.redis_advice(error))
             return False
         if grant.retry_after_s is not None:

@@ -1,6 +1,6 @@
 """Supervision of the tasks that live as long as a worker: each runs again after an error, alone.
 
-The submit and collect loops are not among them: Celery tasks drive these and log their errors, and a sweep
+The submit and collect loops are not among them: Celery tasks drive these and log their errors, and the reaper
 starts them again (`runner.worker`). Tasks of one job or one question end by themselves; `log_failure` is for
 those.
 """

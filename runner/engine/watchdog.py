@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 EACH_S: Final = 5.0
 LOOP_PATIENCE_S: Final = 40.0
 PING_PATIENCE_S: Final = 40.0
-SLICE_PATIENCE_S: Final = 60.0  # several sweeps start new ones within it
+SLICE_PATIENCE_S: Final = 60.0  # the reaper starts several new ones within it
 HEALTHY_SLICE_S: Final = 15.0  # a time slice that failed only after this made progress
 log = logging.getLogger("runner.watchdog")
 

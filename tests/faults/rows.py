@@ -32,7 +32,7 @@ ROWS: Final = (
         means="one extra with its reason, or none; files are old or new, never mixed; nothing waits forever",
         tests={
             _LADDER: ("test_some_rungs", "test_every_rung"),
-            "engine/test_recover.py": ("test_a_post_without_reply_is_in_doubt_and_counted",),
+            "engine/test_recovery.py": ("test_a_post_without_reply_is_in_doubt_and_counted",),
             "intake/test_load.py": ("test_a_loader_that_is_killed_leaves_nothing_after_the_next_load",),
         },
     ),
@@ -90,14 +90,14 @@ ROWS: Final = (
                 "test_shared_servers_come_back_and_work_goes_on",
                 "test_embedded_servers_come_back_and_work_goes_on",
             ),
-            "db/test_stopwatch.py": ("test_a_way_that_swallows_everything_is_given_up",),
+            "db/test_statement_timeout.py": ("test_a_way_that_swallows_everything_is_given_up",),
         },
     ),
     Row(
         what="deadlock, statement timeout",
         means="the transaction is repeated; no move is written in part",
         tests={
-            "engine/test_committer.py": (
+            "engine/test_group_commit.py": (
                 "test_a_statement_that_is_cancelled_is_repeated",
                 "test_an_answer_and_its_state_are_written_together_or_not_at_all",
             )
@@ -118,7 +118,7 @@ ROWS: Final = (
         tests={
             "faults/test_clocks.py": ("test_of_a_state_folder", "test_of_a_worker_whose_clock_is_off"),
             "engine/test_shared_clock.py": ("test_a_jump_is_told_once_and_followed",),
-            "engine/test_sweep.py": (
+            "engine/test_reaper.py": (
                 "test_a_worker_that_lives_keeps_its_leases",
                 "test_a_clock_set_back_makes_nobody_wait",
             ),
@@ -128,7 +128,7 @@ ROWS: Final = (
         what="network: refused, reset before, during and after, no reply, single bytes, no DNS name, TLS",
         means="each phase has its own outcome; the total time limit holds",
         tests={
-            "api/test_xai.py": (
+            "api/test_client.py": (
                 "test_refused_and_unresolved_hosts_were_not_sent_to",
                 "test_a_reset_before_anything_was_read_is_unknown",
                 "test_a_body_that_ends_early_is_cut",
@@ -152,7 +152,10 @@ ROWS: Final = (
         tests={
             "rules/test_reply.py": ("test_any_reply_has_a_whole_verdict",),
             "engine/test_settle.py": ("test_no_bytes_make_it_raise",),
-            "api/test_xai.py": ("test_no_redirect_is_followed", "test_a_body_above_the_limit_is_not_taken"),
+            "api/test_client.py": (
+                "test_no_redirect_is_followed",
+                "test_a_body_above_the_limit_is_not_taken",
+            ),
             "faults/test_every_fault.py": ("test_every_fault_at_three_percent_loses_nothing",),
         },
     ),
@@ -194,7 +197,7 @@ ROWS: Final = (
     Row(
         what="a host in a job line, another base URL, proxies",
         means="the key is sent to no other address",
-        tests={"api/test_xai.py": ("test_the_key_goes_to_no_doubtful_address",)},
+        tests={"api/test_client.py": ("test_the_key_goes_to_no_doubtful_address",)},
     ),
     Row(
         what="secrets in messages, logs, files, arguments, URLs",
@@ -242,7 +245,7 @@ ROWS: Final = (
         means="it is held or fails after its attempts; the other jobs are done",
         tests={
             _LADDER: ("test_a_job_that_ends_every_process_that_sends_it_is_held",),
-            "engine/test_sweep.py": ("test_an_answer_that_ends_its_judge_is_tried_three_times",),
+            "engine/test_reaper.py": ("test_an_answer_that_ends_its_judge_is_tried_three_times",),
         },
     ),
     Row(
@@ -266,7 +269,7 @@ ROWS: Final = (
         means="the worker ends, and another one is started",
         tests={
             "engine/test_watchdog.py": ("test_pings_that_never_come_back_end_the_process",),
-            "embedded/test_silence.py": ("test_only_who_gives_no_new_sign_for_long_is_silent",),
+            "embedded/test_stall_detection.py": ("test_only_who_gives_no_new_sign_for_long_is_silent",),
         },
     ),
 )

@@ -37,7 +37,7 @@ def test_the_same_message_fifty_times_and_messages_of_older_versions(fleet: Call
             headers = {"id": ident, "task": name, "lang": "py", "root_id": ident, "parent_id": None}
             embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
             queue[node].put([given, {}, embed], headers=headers, serializer="json")
-        strange = broker.SimpleQueue("sweep")
+        strange = broker.SimpleQueue("reaper")
         strange.put({"not": "a task"}, serializer="json")
 
     assert command.ended() == 0

@@ -120,7 +120,7 @@ def test_a_run_that_meets_each_error_goes_on(place: Place) -> None:
     ],
 )
 def test_a_loop_whose_time_slices_fail_begins_again(task: str, when: str, tmp_path: Path) -> None:
-    """Celery logs each with its traceback; the sweep notifies again although it fails meanwhile, too.
+    """Celery logs each with its traceback; the reaper notifies again although it fails meanwhile, too.
 
     What a time slice had leased goes on when the leases have run out.
     """
@@ -134,7 +134,7 @@ def test_a_loop_whose_time_slices_fail_begins_again(task: str, when: str, tmp_pa
         assert home.start("run", "done.jsonl").ended() == 0
         home.change("UPDATE runs SET state = 'running', finished_at_ms = NULL")
         assert home.start("load", "jobs.jsonl").ended() == 0
-        with place.refused("sweep", "UPDATE ON runs", "NEW.finished_at_ms IS NOT NULL AND NEW.id = 1"):
+        with place.refused("reaper", "UPDATE ON runs", "NEW.finished_at_ms IS NOT NULL AND NEW.id = 1"):
             with place.refused("slice", "UPDATE ON jobs", when):
                 command = home.start(*RUN)
                 wait_until(
@@ -142,7 +142,7 @@ def test_a_loop_whose_time_slices_fail_begins_again(task: str, when: str, tmp_pa
                 )
                 assert place.logged("refused by slice")
             assert command.ended() == 0, command.said
-            assert place.logged("Task runner.sweep[")
+            assert place.logged("Task runner.reap[")
         assert simulator.books()["accepted"] == FEW + 1
 
 

@@ -156,4 +156,4 @@ def test_the_others_take_over_and_the_late_one_disturbs_nothing(tmp_path: Path) 
 
 def is_idle(worker: Command, host: Host) -> bool:
     """Say whether a cut-off worker has noticed: its log tells that the database is away."""
-    return "database.away" in worker.said
+    return "database.unavailable" in worker.said

@@ -32,13 +32,13 @@ GUARDS = (
         file="runner/db/orphans.py",
         old=" AND workers.ended_at_ms IS NULL AND workers.seen_at_ms >= :since)",
         new=" AND workers.seen_at_ms < :since AND workers.seen_at_ms > :since)",
-        tests="tests/engine/test_sweep.py",
+        tests="tests/engine/test_reaper.py",
     ),
     Guard(
         name="probes use jobs without an unknown outcome",
         without_it="the first job of a file is held because one outage hit it three times",
         file="runner/engine/submit.py",
-        old="            await self._choose_probe(activity, feed)\n",
+        old="            await self._choose_probe(active_run, queue)\n",
         new="            pass\n",
         tests="tests/faults/test_switches.py -k reset",
     ),
@@ -56,7 +56,7 @@ GUARDS = (
         file="runner/engine/spool.py",
         old='return self._append(b"%b%b\\n" % (head.encode(), record.body))',
         new='return self._append(b"")',
-        tests="tests/engine/test_spool.py tests/engine/test_recover.py",
+        tests="tests/engine/test_spool.py tests/engine/test_recovery.py",
     ),
     Guard(
         name="the lock on a spool folder",
@@ -80,7 +80,7 @@ GUARDS = (
             "        with self.engine.connect().execution_options(**alone) as connection:\n"
             "            yield connection\n"
         ),
-        tests="tests/engine/test_committer.py -k together",
+        tests="tests/engine/test_group_commit.py -k together",
     ),
     Guard(
         name="one poller per request_id",
@@ -114,22 +114,26 @@ GUARDS = (
         name="confirming a slot in the limiter",
         without_it="a slow network leads to more requests in a window than allowed",
         file="runner/limiter/limiter.py",
-        old="            self._bucket(slot.bucket).tell(News(confirmed=[(slot.id, now)]))",
-        new="            self._bucket(slot.bucket).tell(News())",
+        old="            self._bucket(slot.bucket).record(PendingUpdates(confirmed=[(slot.id, now)]))",
+        new="            self._bucket(slot.bucket).record(PendingUpdates())",
         tests="tests/limiter -m 'not soak'",
     ),
     Guard(
         name="the limiter fails closed",
         without_it="requests are sent without a limit while Redis does not answer",
         file="runner/limiter/limiter.py",
-        old="            return await its.ask(tokens, caps, fallback, horizon_s, is_poll=is_poll)\n",
+        old=(
+            "            return await its.request_slots("
+            "tokens, user_limits, fallback_limits, horizon_s, is_poll=is_poll)\n"
+        ),
         new=(
             "            try:\n"
-            "                return await its.ask(tokens, caps, fallback, horizon_s, is_poll=is_poll)\n"
+            "                return await its.request_slots("
+            "tokens, user_limits, fallback_limits, horizon_s, is_poll=is_poll)\n"
             "            except LimiterUnavailable:\n"
             "                now = asyncio.get_running_loop().time()\n"
             '                slots = [Slot(id="", bucket=bucket, fire_at=now) for _ in tokens]\n'
-            "                return Grant(slots=slots, again_s=None)\n"
+            "                return Grant(slots=slots, retry_after_s=None)\n"
         ),
         tests="tests/limiter -m 'not soak' -k 'without_redis or does_not_answer'",
     ),
@@ -147,13 +151,13 @@ GUARDS = (
         file="runner/rules/breaker.py",
         old="    return bad >= BAD_MIN and 2 * bad > len(window)\n",
         new="    return False\n",
-        tests="tests/rules/test_breaker.py tests/engine/test_breaker_windows.py",
+        tests="tests/rules/test_breaker.py tests/engine/test_circuit_breaker.py",
     ),
     Guard(
         name="nothing is fetched on a full disk",
         without_it="an answer that can be fetched only once is fetched and cannot be kept",
         file="runner/engine/disk_space.py",
-        old="    if free >= ROOM_BYTES_MIN:\n",
+        old="    if free >= FREE_BYTES_MIN:\n",
         new="    if free >= 0:\n",
         tests="tests/faults/test_full_disk.py",
     ),

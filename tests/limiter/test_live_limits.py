@@ -73,7 +73,7 @@ def test_while_redis_does_not_answer_nothing_is_sent(tmp_path: Path) -> None:
         os.kill(valkey, signal.SIGSTOP)
 
         def noticed() -> int:
-            return sum(log.read_text().count("limiter.away") for log in (home.path / "logs").iterdir())
+            return sum(log.read_text().count("limiter.unavailable") for log in (home.path / "logs").iterdir())
 
         wait_until(lambda: noticed() >= 2, "both workers notice")
         accepted, before = simulator.books()["accepted"], noticed()

@@ -16,7 +16,7 @@ CONTRIBUTING = PAGES[0].read_text("utf-8")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_each_path_exists(page: Path) -> None:
     """Paths of the repository, in backticks or in a command."""
-    named = re.findall(r"\b((?:runner|tests|docs)/[\w/.-]*\w/?)", page.read_text("utf-8"))
+    named = re.findall(r"(?<![\w/])((?:runner|tests|tools|docs)/[\w/.-]*\w/?)", page.read_text("utf-8"))
 
     assert [
         path for path in named if not (ROOT / path).exists() and not path.startswith("runner/runner.db")
