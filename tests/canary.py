@@ -8,17 +8,17 @@ import mmap
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from live import KEY
+from live_runner import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-MAY_HOLD_IT: Final = {"key", "holds-the-key", "xai_api_key"}  # files that a test wrote for XAI_API_KEY_FILE
+ALLOWED_FILES: Final = {"key", "holds-the-key", "xai_api_key"}  # files that a test wrote for XAI_API_KEY_FILE
 _BASE64_PIECE: Final = 12  # the search uses a multiple of so many base64 letters
 
 
-def forms(secret: str) -> set[bytes]:
+def encodings(secret: str) -> set[bytes]:
     """Return the bytes to search for: plain, URL-encoded, and base64 at each of its three offsets.
 
     Of base64 only the middle, which the bytes before and after the secret do not change.
@@ -31,12 +31,12 @@ def forms(secret: str) -> set[bytes]:
     return encoded
 
 
-def holders(folder: Path, secret: str = KEY) -> Iterator[Path]:
+def files_with_secret(folder: Path, secret: str = KEY) -> Iterator[Path]:
     """Yield the files below a folder that contain the secret in one of its encodings."""
-    wanted = forms(secret)
+    wanted = encodings(secret)
     for path in folder.rglob("*"):
         with contextlib.suppress(OSError, ValueError):  # removed in the meantime, no regular file, or empty
-            if path.name in MAY_HOLD_IT or path.is_symlink() or not path.is_file():
+            if path.name in ALLOWED_FILES or path.is_symlink() or not path.is_file():
                 continue
             with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
                 if any(content.find(form) >= 0 for form in wanted):

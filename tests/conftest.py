@@ -83,20 +83,20 @@ class PostgresServer:
     def fresh(self, template: str) -> Iterator[str]:
         """Create a database from a template; yield its URL, and drop it at the end."""
         name = f"test_{next(self._numbers)}"
-        self.say(f"CREATE DATABASE {name} TEMPLATE {template}")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         try:
             yield self.url(name)
         finally:
-            self.say(f"DROP DATABASE {name} WITH (FORCE)")
+            self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
-    def say(self, command: str) -> None:
+    def execute(self, command: str) -> None:
         """Execute one statement as the owner, outside of a transaction."""
         with psycopg.connect(host=str(self._folder), user="ann", dbname="postgres", autocommit=True) as owner:
             owner.execute(command.encode())
 
     def _answers(self) -> bool:
         with suppress(psycopg.OperationalError):
-            self.say("SELECT 1")
+            self.execute("SELECT 1")
             return True
         return False
 
@@ -118,7 +118,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     server = PostgresServer(programs, folder)
     try:
         server.begin()
-        server.say("CREATE DATABASE migrated")
+        server.execute("CREATE DATABASE migrated")
         _migrate(server.url("migrated"))
         yield server
     finally:
@@ -193,5 +193,5 @@ def _migrate(url: str) -> None:
 def _no_file_holds_the_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """After all tests of this process, search the files that they wrote for the API key."""
     yield
-    found = [str(path) for path in canary.holders(tmp_path_factory.getbasetemp())]
+    found = [str(path) for path in canary.files_with_secret(tmp_path_factory.getbasetemp())]
     assert not found, f"these files hold the API key: {found}"

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import ledger
 import psycopg
-from live import NO_LIMITS, Home, Simulator, wait_until
+from live_runner import NO_LIMITS, LiveRunner, Simulator, wait_until
 from servers import RedisServer
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
     from pathlib import Path
 
-    from live import Command
+    from live_runner import Command
 
 
-class Host(Home):
+class Host(LiveRunner):
     """One host of a fleet. It shares only the database and Redis with the other hosts, by their URLs."""
 
     def __init__(
@@ -53,7 +53,7 @@ class Host(Home):
         with psycopg.connect(self.database_url.replace("+psycopg", ""), autocommit=True) as connection:
             connection.execute(sql.encode())
 
-    def findings(self, simulator: Simulator, *, crashed: bool = False) -> list[str]:
+    def ledger_errors(self, simulator: Simulator, *, crashed: bool = False) -> list[str]:
         """Return what the ledger finds wrong in database, output files and the simulator's books."""
         return ledger.check(
             self.database_url,

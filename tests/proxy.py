@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Self
 if TYPE_CHECKING:
     from types import TracebackType
 
-Mood = Literal["pass", "refuse", "reset", "silent", "slow"]
+ProxyMode = Literal["pass", "refuse", "reset", "silent", "slow"]
 
 
 class Proxy:
@@ -25,7 +25,7 @@ class Proxy:
 
     def __init__(self, port: int, host: str = "127.0.0.1") -> None:
         self._target = (host, port)
-        self._mood: Mood = "pass"
+        self._mode: ProxyMode = "pass"
         self._pairs: set[_Pair] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
@@ -44,17 +44,17 @@ class Proxy:
         self._thread.join()
         self._loop.close()
 
-    def be(self, mood: Mood) -> None:
+    def set_mode(self, mode: ProxyMode) -> None:
         """Change the mode, for new and open connections."""
-        asyncio.run_coroutine_threadsafe(self._apply_mode(mood), self._loop).result()
+        asyncio.run_coroutine_threadsafe(self._apply_mode(mode), self._loop).result()
 
-    async def _apply_mode(self, mood: Mood) -> None:
-        self._mood = mood
+    async def _apply_mode(self, mode: ProxyMode) -> None:
+        self._mode = mode
         for pair in list(self._pairs):
-            if mood == "reset":
+            if mode == "reset":
                 pair.reset()
-            pair.is_silent |= mood == "silent"
-            pair.is_slow = mood == "slow"
+            pair.is_silent |= mode == "silent"
+            pair.is_slow = mode == "slow"
 
     async def _listen(self) -> asyncio.Server:
         return await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -69,7 +69,7 @@ class Proxy:
         await asyncio.sleep(0)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._mood in ("refuse", "reset"):
+        if self._mode in ("refuse", "reset"):
             _reset(writer)
             return
         try:
@@ -78,7 +78,7 @@ class Proxy:
             _reset(writer)
             return
         pair = _Pair((reader, writer), inner)
-        pair.is_silent, pair.is_slow = self._mood == "silent", self._mood == "slow"
+        pair.is_silent, pair.is_slow = self._mode == "silent", self._mode == "slow"
         self._pairs.add(pair)
         try:
             with contextlib.suppress(asyncio.CancelledError):  # when the proxy closes

@@ -74,7 +74,7 @@ class Postgres:
         with (self.folder / "data" / "pg_hba.conf").open("a") as hba:
             hba.write("host all ann 0.0.0.0/0 scram-sha-256\n")
         self.start()
-        self.say("CREATE DATABASE fleet", database="postgres")
+        self.execute("CREATE DATABASE fleet", database="postgres")
         return self
 
     def __exit__(
@@ -119,7 +119,7 @@ class Postgres:
             autocommit=True, connect_timeout=5,
         )  # fmt: skip
 
-    def say(self, command: str, database: str = "fleet") -> list[tuple[Any, ...]]:
+    def execute(self, command: str, database: str = "fleet") -> list[tuple[Any, ...]]:
         """Execute one statement as the owner; return its rows."""
         with self.connect(database) as owner:
             cursor = owner.execute(command.encode())
@@ -127,7 +127,7 @@ class Postgres:
 
     def _answers(self) -> bool:
         with contextlib.suppress(psycopg.OperationalError):
-            self.say("SELECT 1", database="postgres")
+            self.execute("SELECT 1", database="postgres")
             return True
         return False
 

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from live import NO_LIMITS, Home, Simulator
+from live_runner import NO_LIMITS, LiveRunner, Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,9 +69,9 @@ def cost_of(folder: Path) -> dict[str, Any]:
 def test_what_was_collected_costs_what_was_billed(tmp_path: Path, flags: tuple[str, ...]) -> None:
     """Each result is priced right, from the reported ticks or by the price table."""
     write(tmp_path)
-    with simulator(tmp_path, RETRIED, *flags) as api, Home(tmp_path, api) as home:
-        assert home.start().ended() == 0
-        assert home.findings(api) == []
+    with simulator(tmp_path, RETRIED, *flags) as api, LiveRunner(tmp_path, api) as home:
+        assert home.start().wait() == 0
+        assert home.ledger_errors(api) == []
         books = api.books()
     cost = cost_of(tmp_path)
     used, unused = ("estimated_ticks", "reported_ticks") if flags else ("reported_ticks", "estimated_ticks")
@@ -82,10 +82,10 @@ def test_what_was_collected_costs_what_was_billed(tmp_path: Path, flags: tuple[s
 def test_what_nobody_could_read_is_covered(tmp_path: Path) -> None:
     """Lost, cut, garbage, failed or never answered: each billed submission has an upper bound of its cost."""
     write(tmp_path)
-    with simulator(tmp_path, UNREAD) as api, Home(tmp_path, api) as home:
+    with simulator(tmp_path, UNREAD) as api, LiveRunner(tmp_path, api) as home:
         command = home.start()
-        assert command.ended() in (0, 1), command.said
-        assert home.findings(api) == []
+        assert command.wait() in (0, 1), command.output
+        assert home.ledger_errors(api) == []
         books = api.books()
         assert {entry["outcome"] for entry in books["jobs"]} >= {
             *("lost", "cut", "garbage", "failed", "unanswered", "no_choices")

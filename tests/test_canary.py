@@ -6,7 +6,7 @@ import base64
 from typing import TYPE_CHECKING
 
 import pytest
-from canary import holders
+from canary import files_with_secret
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,4 +28,4 @@ def test_it_is_found_in_every_form(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "deep" / "file").write_bytes(b"x" * 5000 + content)
     (tmp_path / "other").write_bytes(b"xai-another key, not this one")
 
-    assert list(holders(tmp_path, SECRET)) == [tmp_path / "deep" / "file"]
+    assert list(files_with_secret(tmp_path, SECRET)) == [tmp_path / "deep" / "file"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from jsonschema import Draft202012Validator
-from live import Home, Simulator
+from live_runner import LiveRunner, Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,9 +43,9 @@ def test_an_example_file_runs_to_its_end(simulator: Simulator, tmp_path: Path, n
     """Exit 0; one result for each line, in order and of the requested kind; the summary's counts add up."""
     jobs = lines(FOLDER / name)
 
-    with Home(tmp_path, simulator) as home:
+    with LiveRunner(tmp_path, simulator) as home:
         command = home.start("run", str(FOLDER / name), "-o", "out.jsonl", "-q")
-        assert command.ended() == 0, command.said
+        assert command.wait() == 0, command.output
 
     answers = lines(tmp_path / "out.jsonl")
     summary = json.loads((tmp_path / "out.summary.json").read_text())

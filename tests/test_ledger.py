@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import ledger
 import pytest
-from live import NO_LIMITS, Home, Simulator, write_jobs
+from live_runner import NO_LIMITS, LiveRunner, Simulator, write_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,7 @@ class Case:
         first: dict[str, Any] = next(entry for entry in self.books["jobs"] if entry["outcome"] == outcome)
         return first
 
-    def findings(self) -> list[str]:
+    def ledger_errors(self) -> list[str]:
         """Return what the ledger finds wrong."""
         url = f"sqlite:///{self.folder / 'runner.db'}"
         return ledger.check(
@@ -72,8 +72,8 @@ def good_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
             line = {"id": name, "model": "grok-4.3", "prompt": name, "user": name, "tool_choice": "required"}
             file.write(json.dumps(line) + "\n")
     flags = ("--instant", *(word for fault in FAULTS for word in ("--fault", fault)))
-    with Simulator(folder, *NO_LIMITS, *flags, seed=3) as simulator, Home(folder, simulator) as home:
-        home.start().ended()
+    with Simulator(folder, *NO_LIMITS, *flags, seed=3) as simulator, LiveRunner(folder, simulator) as home:
+        home.start().wait()
         books = simulator.books()
         assert {entry["outcome"] for entry in books["jobs"]} >= {"lost", "garbage", "unanswered", "failed"}
         (folder / "books.json").write_text(json.dumps(books))
@@ -95,7 +95,7 @@ def case(good_run: Path, tmp_path: Path) -> Case:
 
 def test_a_good_run_is_in_order(case: Case) -> None:
     """The ledger reports no error for a correct run."""
-    assert case.findings() == []
+    assert case.ledger_errors() == []
 
 
 BY_SQL = {
@@ -214,7 +214,7 @@ def test_a_spoilt_database_is_found(law: str, statement: str, case: Case) -> Non
     """Each statement breaks one law."""
     case.sql(statement)
 
-    assert any(f"{error} ".startswith(f"{law} ") for error in case.findings())
+    assert any(f"{error} ".startswith(f"{law} ") for error in case.ledger_errors())
 
 
 def twice(lines: list[bytes]) -> list[bytes]:
@@ -237,14 +237,14 @@ def test_a_spoilt_output_is_found(
     """A line is there twice, is missing, or the order is wrong."""
     case.lines(name, change)
 
-    assert any(error.startswith("L2") for error in case.findings())
+    assert any(error.startswith("L2") for error in case.ledger_errors())
 
 
 def test_another_answer_in_the_output_is_found(case: Case) -> None:
     """The output must contain the stored bytes unchanged."""
     case.lines("out.jsonl", lambda lines: [lines[0].replace(b'"assistant"', b'"assistent"'), *lines[1:]])
 
-    assert any(error.startswith("L3 the output of") for error in case.findings())
+    assert any(error.startswith("L3 the output of") for error in case.ledger_errors())
 
 
 def test_a_summary_that_tells_otherwise_is_found(case: Case) -> None:
@@ -258,7 +258,7 @@ def test_a_summary_that_tells_otherwise_is_found(case: Case) -> None:
         summary["tokens"]["total"] += 1
 
     case.summary(change)
-    errors = case.findings()
+    errors = case.ledger_errors()
 
     for law in (
         "L1 the summary",
@@ -275,28 +275,28 @@ def test_a_submission_that_nobody_recorded_is_found(case: Case) -> None:
     case.books["jobs"].append({**case.entry("fetched"), "request_id": "unknown", "outcome": "pending"})
     case.books["accepted"] += 1
 
-    assert any(error.startswith("L4 the API accepted") for error in case.findings())
+    assert any(error.startswith("L4 the API accepted") for error in case.ledger_errors())
 
 
 def test_an_answer_that_was_handed_out_for_nothing_is_found(case: Case) -> None:
     """The books have the result as cut, the database as stored."""
     case.entry("fetched")["outcome"] = "cut"
 
-    assert any(error.startswith("L5") for error in case.findings())
+    assert any(error.startswith("L5") for error in case.ledger_errors())
 
 
 def test_another_price_in_the_books_is_found(case: Case) -> None:
     """The API billed one tick more than the attempt has."""
     case.entry("fetched")["ticks"] += 1
 
-    assert any(error.startswith("L11") for error in case.findings())
+    assert any(error.startswith("L11") for error in case.ledger_errors())
 
 
 def test_a_window_above_its_limit_is_found(case: Case) -> None:
     """The greatest counts in the books are compared with the limits."""
     case.limits = {"rpm": JOBS - 1, "rps": 10_000}
 
-    assert [error.split()[0] for error in case.findings()] == ["L8"]
+    assert [error.split()[0] for error in case.ledger_errors()] == ["L8"]
 
 
 def test_it_is_a_program(case: Case) -> None:

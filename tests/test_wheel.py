@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from live import Home, Simulator, write_jobs
+from live_runner import LiveRunner, Simulator, write_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,10 +69,10 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path) -> Iterator[tuple[Home, Simulator]]:
+def elsewhere(tmp_path: Path) -> Iterator[tuple[LiveRunner, Simulator]]:
     """Start a simulator, and use a state folder outside the checkout."""
     flags = ("--rpm", "none", "--tpm", "none", "--rps", "none", "--instant", "--announce-rpm", "6000")
-    with Simulator(tmp_path, *flags) as simulator, Home(tmp_path, simulator) as home:
+    with Simulator(tmp_path, *flags) as simulator, LiveRunner(tmp_path, simulator) as home:
         yield home, simulator
 
 
@@ -102,7 +102,7 @@ def test_nothing_else_is_in_the_wheel(wheel: Path) -> None:
 
 
 def test_an_installed_wheel_runs_jobs_from_anywhere(
-    installed: Path, elsewhere: tuple[Home, Simulator], tmp_path: Path
+    installed: Path, elsewhere: tuple[LiveRunner, Simulator], tmp_path: Path
 ) -> None:
     """No file of the checkout is needed: migrations, limiter and workers are in the wheel."""
     _, simulator = elsewhere

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
 
-class Valkey:
+class ValkeyServer:
     """One server. `start` and `stop` may be repeated; it always starts empty."""
 
     def __init__(self, folder: Path) -> None:
@@ -63,10 +63,10 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 
 
 @contextlib.contextmanager
-def valkey_server() -> Iterator[Valkey]:
+def valkey_server() -> Iterator[ValkeyServer]:
     """Yield a running server. Its folder has a short name: the path of a socket has at most 107 bytes."""
     with tempfile.TemporaryDirectory(prefix="vk") as folder:
-        server = Valkey(Path(folder))
+        server = ValkeyServer(Path(folder))
         server.start()
         try:
             yield server

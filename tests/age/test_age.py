@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from alembic import command as alembic
-from live import NO_LIMITS, RUN, Home, Simulator
+from live_runner import NO_LIMITS, RUN, LiveRunner, Simulator
 
 from runner.db import migrate
 from runner.db.session import Database
@@ -48,22 +48,22 @@ def old_database(path: Path) -> None:
             connection.execute(change)
 
 
-def finish(home: Home, simulator: Simulator) -> None:
+def finish(home: LiveRunner, simulator: Simulator) -> None:
     """Resume the run; expired jobs are offered with their price; retry them; check the output."""
     shutil.copy(HERE / "jobs.jsonl", home.folder / "jobs.jsonl")
     command = home.start(*RUN, "--budget", "5.00", "--force")
-    assert command.ended(90) == 1, command.said
+    assert command.wait(90) == 1, command.output
     assert home.count("SELECT COUNT(*) FROM runs") == 1
     states = dict(home.query("SELECT state, COUNT(*) FROM jobs GROUP BY state"))
     expired = home.count("SELECT COUNT(*) FROM jobs WHERE state = 'held' AND error_code = 'expired'")
     assert states == {"succeeded": JOBS - expired, "held": expired}
     assert expired >= 14
-    assert f"{expired} expired, about $" in command.said
-    assert "runner retry 1 --lost" in command.said
+    assert f"{expired} expired, about $" in command.output
+    assert "runner retry 1 --lost" in command.output
     again = home.start("retry", "1", "--lost", "--yes")
-    assert again.ended() == 0, again.said
+    assert again.wait() == 0, again.output
     last = home.start(*RUN, "--budget", "5.00")
-    assert last.ended(90) == 0, last.said
+    assert last.wait(90) == 0, last.output
     lines = [json.loads(line) for line in (home.folder / "out.jsonl").read_text().splitlines()]
     assert [line["custom_id"] for line in lines] == [f"j-{n:04d}" for n in range(JOBS)]
     assert simulator.books()["accepted"] == JOBS - DONE
@@ -73,7 +73,7 @@ def test_of_a_state_folder(tmp_path: Path) -> None:
     """The same command upgrades the database and resumes the run."""
     with (
         Simulator(tmp_path, *NO_LIMITS, "--median-s", "0.2") as simulator,
-        Home(tmp_path, simulator) as home,
+        LiveRunner(tmp_path, simulator) as home,
     ):
         old_database(home.database)
         shutil.copytree(HERE / "spool", home.path / "spool")
@@ -92,7 +92,7 @@ def test_of_shared_servers(
         host.env["RUNNER_DATABASE_URL"] = url
         at_first_schema(url)
         copy_rows(tmp_path / "old" / "runner.db", url)
-        assert host.start("db", "upgrade").ended() == 0
+        assert host.start("db", "upgrade").wait() == 0
         host.worker("--beat")
         finish(host, made.simulator)
         host.kill()

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from live import KEY
+from live_runner import KEY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

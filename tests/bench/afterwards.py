@@ -1,4 +1,4 @@
-"""A million jobs have ended: looking at them, writing their files, and the pace of those that come after."""
+"""After a million finished jobs: the time of read commands and of `write`, and the pace of later jobs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
 import bench_jobs
+import bench_setups
 import finished
-import world
 from commands import Memory, rest, timed
 from figures import Figure, spread
 from hosts import Host
-from live import Home, Simulator
+from live_runner import LiveRunner, Simulator
 from servers import Postgres, RedisServer
 
 from runner.db import migrate
@@ -26,20 +26,22 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    Working = Callable[[Home], AbstractContextManager[None]]
+    Working = Callable[[LiveRunner], AbstractContextManager[None]]
 
 TITLE: Final = "After a million jobs with bodies of 600 bytes have ended"
 COUNT, AFTER = 1_000_000, 20_000
-LOOKS: Final = (("status",), ("list",), ("summary", "1"), ("show", "1", "job-000000777777"))
-WRITE_RATE, LOOK_S, PACE_RATIO, MEMORY_BYTES = 100_000, 0.3, 0.9, 150e6
+READ_COMMANDS: Final = (("status",), ("list",), ("summary", "1"), ("show", "1", "job-000000777777"))
+WRITE_RATE, READ_S, PACE_RATIO, MEMORY_BYTES = 100_000, 0.3, 0.9, 150e6
 TIMES, PAIRS = 5, 3
 
 
 def measure(folder: Path) -> Iterator[Figure]:
-    """Do everything beside the same with a single ended job, first in a state folder, then on servers."""
+    """Measure all beside the same with one finished job, first in a state folder, then on servers."""
     jobs = bench_jobs.write(folder / "jobs.jsonl", AFTER)
-    with Simulator(folder, *world.INSTANT) as simulator, ExitStack() as stack:
-        homes = [stack.enter_context(world.embedded(folder / name, simulator)) for name in ("one", "all")]
+    with Simulator(folder, *bench_setups.INSTANT) as simulator, ExitStack() as stack:
+        homes = [
+            stack.enter_context(bench_setups.embedded(folder / name, simulator)) for name in ("one", "all")
+        ]
         for home in homes:
             home.path.mkdir(mode=0o700)
         urls = [f"sqlite:///{home.database}" for home in homes]
@@ -47,9 +49,9 @@ def measure(folder: Path) -> Iterator[Figure]:
         for home in homes:
             home.database.unlink()
     with ExitStack() as stack:
-        server = stack.enter_context(Postgres(*world.DURABLE))
-        server.say("CREATE DATABASE one", database="postgres")
-        simulator = stack.enter_context(Simulator(folder, *world.INSTANT))
+        server = stack.enter_context(Postgres(*bench_setups.DURABLE))
+        server.execute("CREATE DATABASE one", database="postgres")
+        simulator = stack.enter_context(Simulator(folder, *bench_setups.INSTANT))
         urls = [server.url.removesuffix("fleet") + "one", server.url]
         hosts = [
             stack.enter_context(
@@ -61,7 +63,7 @@ def measure(folder: Path) -> Iterator[Figure]:
 
 
 def _measure(
-    where: str, homes: list[Home] | list[Host], urls: list[str], jobs: Path, working: Working
+    where: str, homes: list[LiveRunner] | list[Host], urls: list[str], jobs: Path, working: Working
 ) -> Iterator[Figure]:
     for url, count in zip(urls, (1, COUNT), strict=True):
         with closing(Database(url)) as database:
@@ -73,29 +75,29 @@ def _measure(
     else:
         size = full.count("SELECT pg_database_size('fleet')")
     yield Figure(what=f"disk, {where}", found=f"{size / COUNT:,.0f} bytes a job")
-    yield from _looks(where, full, small)
+    yield from _reads(where, full, small)
     yield from _writes(where, full, small)
     yield _pace(where, full, small, jobs, working)
 
 
-def _looks(where: str, full: Home, small: Home) -> Iterator[Figure]:
-    for words in LOOKS:
-        there = words if words[0] != "show" else (*words[:2], "job-000000000000")
-        starts = [timed(small, *there) for _ in range(TIMES)]
+def _reads(where: str, full: LiveRunner, small: LiveRunner) -> Iterator[Figure]:
+    for words in READ_COMMANDS:
+        small_words = words if words[0] != "show" else (*words[:2], "job-000000000000")
+        starts = [timed(small, *small_words) for _ in range(TIMES)]
         took = [timed(full, *words) for _ in range(TIMES)]
         over_s = statistics.median(took) - statistics.median(starts)
         yield Figure(
             what=f"`runner {words[0]}`, {where}",
             found=f"{over_s:.2f} s over start-up",
             beside=f"{spread(took)} s, with one job {spread(starts)} s",
-            asked=f"< {LOOK_S} s",
-            met=over_s < LOOK_S,
+            asked=f"< {READ_S} s",
+            met=over_s < READ_S,
             runs=TIMES,
         )
 
 
-def _writes(where: str, full: Home, small: Home) -> Iterator[Figure]:
-    """Write the files twice: how fast, and whether they are the same."""
+def _writes(where: str, full: LiveRunner, small: LiveRunner) -> Iterator[Figure]:
+    """Write the files twice; measure how fast, and whether the bytes are equal."""
     start_s = timed(small, "write", "1", "-o", "out.jsonl", "-q")
     took, digests = [], set()
     with Memory(full) as writing:
@@ -115,13 +117,13 @@ def _writes(where: str, full: Home, small: Home) -> Iterator[Figure]:
     )
 
 
-def _pace(where: str, full: Home, small: Home, jobs: Path, working: Working) -> Figure:
-    """Run a file in turns where nearly nothing and where a million has ended."""
-    rates: dict[Home, list[float]] = {small: [], full: []}
+def _pace(where: str, full: LiveRunner, small: LiveRunner, jobs: Path, working: Working) -> Figure:
+    """Run a job file in turns beside one and beside a million finished jobs."""
+    rates: dict[LiveRunner, list[float]] = {small: [], full: []}
     for n in range(PAIRS):
         for home in (small, full) if n % 2 else (full, small):
             with working(home):
-                rates[home].append(AFTER / world.run(home, jobs, "--new", "--force"))
+                rates[home].append(AFTER / bench_setups.run(home, jobs, "--new", "--force"))
     ratio = statistics.median(rates[full]) / statistics.median(rates[small])
     return Figure(
         what=f"{AFTER:,} more jobs, {where}",
@@ -134,15 +136,15 @@ def _pace(where: str, full: Home, small: Home, jobs: Path, working: Working) -> 
 
 
 @contextmanager
-def _with_its_engine(home: Home) -> Iterator[None]:
+def _with_its_engine(home: LiveRunner) -> Iterator[None]:
     yield
     rest(home)
 
 
 @contextmanager
-def _with_workers(home: Home) -> Iterator[None]:
+def _with_workers(home: LiveRunner) -> Iterator[None]:
     assert isinstance(home, Host)
-    worker = home.worker("--processes", str(world.WORKERS), "--beat")
+    worker = home.worker("--processes", str(bench_setups.WORKERS), "--beat")
     yield
     os.kill(worker.pid, signal.SIGTERM)
     worker.process.wait(90)

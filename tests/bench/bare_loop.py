@@ -1,9 +1,9 @@
-"""The yardstick: the least that submits jobs to the API and fetches their answers, and stores nothing.
+"""The yardstick: a minimal loop that submits jobs to the API and fetches their results, and stores nothing.
 
     python bare_loop.py JOB_FILE BASE_URL [CONCURRENCY]
 
-Prints one line of JSON: how many jobs, and the seconds of all of it but the start of Python. Bodies are
-read beforehand.
+Prints one line of JSON: the number of jobs, and the seconds without Python's start and without reading the
+file.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 async def job(session: aiohttp.ClientSession, url: str, body: bytes) -> None:
-    """Submit one job and fetch its answer; 202 asks again at once."""
+    """Submit one job and fetch its result; after a 202 poll again at once."""
     async with session.post(f"{url}/chat/completions", data=body, headers=JSON) as reply:
         assert reply.status == 200, await reply.text()
         request_id = (await reply.json())["request_id"]
@@ -35,7 +35,7 @@ async def job(session: aiohttp.ClientSession, url: str, body: bytes) -> None:
 
 
 async def main(bodies: list[bytes], url: str, concurrency: int) -> float:
-    """Do all jobs, so many at a time; return the seconds."""
+    """Run all jobs, `concurrency` at a time; return the seconds."""
     left = iter(bodies)
 
     async def work(session: aiohttp.ClientSession) -> None:
@@ -50,14 +50,14 @@ async def main(bodies: list[bytes], url: str, concurrency: int) -> float:
 
 
 def body_of(line: str) -> bytes:
-    """Take the body out of a line in the batch form, and ask for a deferred answer."""
+    """Return the request body of a line in batch form, with `deferred`."""
     body: dict[str, Any] = json.loads(line)["body"]
     return json.dumps({"deferred": True, **body}).encode()
 
 
 if __name__ == "__main__":
-    path, base_url, *said = sys.argv[1:]
+    path, base_url, *rest = sys.argv[1:]
     with Path(path).open(encoding="utf-8") as lines:
         all_bodies = [body_of(line) for line in lines]
-    took_s = asyncio.run(main(all_bodies, base_url, int(said[0]) if said else 64))
+    took_s = asyncio.run(main(all_bodies, base_url, int(rest[0]) if rest else 64))
     print(json.dumps({"jobs": len(all_bodies), "seconds": took_s}))  # noqa: T201 - this is what it is for

@@ -1,4 +1,4 @@
-"""Job files for measuring: lines in the batch form, with bodies of 600 bytes or of any other size."""
+"""Job files for benchmarks: lines in batch form, with bodies of 600 bytes or another size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _WORDS: Final = "the bridge was closed in March and the ferry took over for cycl
 
 
 def write(path: Path, count: int, *, body_bytes: int = BODY_BYTES) -> Path:
-    """Write a job file of so many lines, unless it is there."""
+    """Write a job file with `count` lines, unless it exists; return its path."""
     if path.exists():
         return path
     part = path.with_suffix(".part")
@@ -27,6 +27,6 @@ def write(path: Path, count: int, *, body_bytes: int = BODY_BYTES) -> Path:
 
 
 def _body(number: int, words: str) -> str:
-    """The same as `runner` sends it."""
+    """Return a request body."""
     message = {"role": "user", "content": f"Is this good news? Number {number:08}: {words}"}
     return json.dumps({"model": "grok-4.3", "max_completion_tokens": 200, "messages": [message]})

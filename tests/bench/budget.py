@@ -1,4 +1,4 @@
-"""Where the time of a job goes: each step alone, on one core, with the real parts."""
+"""The CPU time of each step of a job, measured alone on one core with the real parts."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import bench_jobs
-import world
+import bench_setups
 from figures import Figure
-from live import KEY, NO_LIMITS, Simulator
+from live_runner import KEY, NO_LIMITS, Simulator
 
 from runner import settings
 from runner.api import deferred
@@ -47,30 +47,30 @@ _BUSY_MS: Final = 3_600_000
 
 
 class Steps:
-    """Adds up the processor time of steps by name."""
+    """Adds up the CPU time of steps by name."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self._began = 0.0
 
     def start(self) -> None:
-        """Begin to count."""
+        """Start measuring."""
         self._began = time.process_time()
 
     def done(self, step: str) -> None:
-        """Count what was used since, and go on."""
+        """Add the time since the last call to this step, and start measuring the next one."""
         now = time.process_time()
         self.seconds[step] = self.seconds.get(step, 0.0) + now - self._began
         self._began = now
 
 
 def measure(folder: Path) -> Iterator[Figure]:
-    """Go the way of a job by hand, then hold the sum against what real workers use."""
+    """Run all steps of a job one by one, then compare their sum with real workers."""
     job_file = bench_jobs.write(folder / "jobs.jsonl", JOBS)
     steps = Steps()
-    with Simulator(folder, *world.INSTANT) as simulator:
-        asyncio.run(_by_hand(folder, job_file, simulator.url, steps))
-        simulator_us = world.cpu_s(simulator.pid) / JOBS * 1e6
+    with Simulator(folder, *bench_setups.INSTANT) as simulator:
+        asyncio.run(_run_steps(folder, job_file, simulator.url, steps))
+        simulator_us = bench_setups.cpu_s(simulator.pid) / JOBS * 1e6
     us = {step: seconds / JOBS * 1e6 for step, seconds in steps.seconds.items()}
     for step, each in us.items():
         yield Figure(what=step, found=f"{each:,.1f} µs")
@@ -85,9 +85,9 @@ def measure(folder: Path) -> Iterator[Figure]:
     yield Figure(what="the simulator", found=f"{simulator_us:,.0f} µs", beside="with its start")
 
 
-async def _by_hand(folder: Path, job_file: Path, url: str, steps: Steps) -> None:
-    said = {"HOME": "/nowhere", "XAI_API_KEY": KEY, "XAI_BASE_URL": url}
-    api = XAIClient(settings.load(said, Path("/nowhere")), connections=8)
+async def _run_steps(folder: Path, job_file: Path, url: str, steps: Steps) -> None:
+    env = {"HOME": "/nowhere", "XAI_API_KEY": KEY, "XAI_BASE_URL": url}
+    api = XAIClient(settings.load(env, Path("/nowhere")), connections=8)
     spool = Spool(folder / "spool", 1)
     with closing(Database(f"sqlite:///{folder}/budget.db")) as database:
         migrate.upgrade(database, None)
@@ -216,9 +216,9 @@ def _kept(
             job_id=job.lease.job_id, attempt=job.lease.attempt, request_id=job.request_id, body=body,
             sha256="0" * 64, received_at_ms=now_ms,
         )  # fmt: skip
-        judged = settle(subject, body, policy=Policy(), now_ms=now_ms)
-        rows.append(CollectedAnswer(received=received, settled=judged))
-    steps.done("settle: read, classify, price")
+        classified = settle(subject, body, policy=Policy(), now_ms=now_ms)
+        rows.append(CollectedAnswer(received=received, settled=classified))
+    steps.done("settle: read, judge, price")
     with database.write() as connection:
         deltas = Deltas(1)
         store_and_settle(connection, rows, deltas)
@@ -228,11 +228,14 @@ def _kept(
 
 def _of_workers(folder: Path) -> float:
     job_file = bench_jobs.write(folder / "run.jsonl", RUN_JOBS)
-    with Simulator(folder, *world.INSTANT) as simulator, world.embedded(folder / "home", simulator) as home:
+    with (
+        Simulator(folder, *bench_setups.INSTANT) as simulator,
+        bench_setups.embedded(folder / "home", simulator) as home,
+    ):
         command = home.start("run", str(job_file), "-o", "out.jsonl", *NO_LIMITS)
         used: dict[int, float] = {}
         while command.process.poll() is None:
-            used |= {pid: seconds for pid in home.pids("worker") if (seconds := world.cpu_s(pid))}
+            used |= {pid: seconds for pid in home.pids("worker") if (seconds := bench_setups.cpu_s(pid))}
             time.sleep(0.2)
-        assert command.process.returncode == os.EX_OK, command.said
+        assert command.process.returncode == os.EX_OK, command.output
     return sum(used.values()) / RUN_JOBS * 1e6

@@ -1,4 +1,4 @@
-"""Commands timed from outside: the seconds from their start to their end, and the memory of all processes."""
+"""Measures commands from outside: wall time, and the peak memory of all processes."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from live import ROLES, wait_until
+from live_runner import ROLES, wait_until
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from live import Command, Home, Role
+    from live_runner import Command, LiveRunner, Role
 
-LOOK_S: Final = 0.05
-LOOK_FOR_NEW_S: Final = 0.5
+CHECK_S: Final = 0.05
+LIST_PIDS_S: Final = 0.5
 WITHIN_S: Final = 300.0
 
 
-def timed(home: Home, *words: str) -> float:
+def timed(home: LiveRunner, *words: str) -> float:
     """Run `runner WORDS` to its end; return the seconds."""
     began = time.perf_counter()
     done(home.start(*words))
@@ -32,12 +32,12 @@ def timed(home: Home, *words: str) -> float:
 
 
 def done(command: Command, *codes: int) -> str:
-    """Wait for a command to end well; return what it said."""
-    end = os.pidfd_open(command.pid)  # `wait` with a time to wait would look every 50 ms only
-    select.select([end], [], [], WITHIN_S)
-    os.close(end)
-    assert command.process.poll() in (codes or (0,)), command.said
-    return command.said
+    """Wait for a command to end with one of these codes, by default 0; return its output."""
+    pidfd = os.pidfd_open(command.pid)  # `wait` with a timeout would check only every 50 ms
+    select.select([pidfd], [], [], WITHIN_S)
+    os.close(pidfd)
+    assert command.process.poll() in (codes or (0,)), command.output
+    return command.output
 
 
 def timed_python(program: str) -> float:
@@ -47,18 +47,18 @@ def timed_python(program: str) -> float:
     return time.perf_counter() - began
 
 
-def rest(home: Home) -> None:
-    """Wait until the engine of the last command has ended: the next one is not to compete with it."""
-    wait_until(home.is_quiet, "the engine has ended")
+def rest(home: LiveRunner) -> None:
+    """Wait until the engine of the last command has ended, so that it does not slow the next one."""
+    wait_until(home.has_no_processes, "the engine has ended")
 
 
 class Memory:
-    """Notes the peak memory of a home's processes by what they are; use it with `with`.
+    """Records the peak memory of a state folder's processes by role; a context manager.
 
-    The kernel keeps each process's own peak; here they are only asked for it until they end.
+    The kernel keeps each process's peak (VmHWM); it is read again and again until the process ends.
     """
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: LiveRunner) -> None:
         self._home = home
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch)
@@ -76,20 +76,20 @@ class Memory:
 
     @property
     def highest_bytes(self) -> int:
-        """Return the most that any of them ever held."""
+        """Return the greatest peak of all processes."""
         return max(self.peak_bytes.values(), default=0)
 
     def told(self) -> str:
-        """Tell the peaks, process by process."""
+        """Return the peaks by role as text, in MB."""
         return ", ".join(f"{role} {peak / 1e6:.0f}" for role, peak in sorted(self.peak_bytes.items())) + " MB"
 
     def _watch(self) -> None:
         found: list[int] = []
-        next_look_s = 0.0
-        while not self._stop.wait(LOOK_S):
-            if time.monotonic() >= next_look_s:
+        next_list_s = 0.0
+        while not self._stop.wait(CHECK_S):
+            if time.monotonic() >= next_list_s:
                 found = self._home.pids()
-                next_look_s = time.monotonic() + LOOK_FOR_NEW_S
+                next_list_s = time.monotonic() + LIST_PIDS_S
             for pid in found:
                 with contextlib.suppress(OSError, StopIteration, IndexError):
                     role, peak_bytes = _peak(Path("/proc") / str(pid))
@@ -97,7 +97,7 @@ class Memory:
 
 
 def _peak(process: Path) -> tuple[Role, int]:
-    """Return what a process is and the most memory it ever held."""
+    """Return a process's role and its peak memory in bytes."""
     words = (process / "cmdline").read_bytes().decode(errors="replace")
     role = next(role for part, role in ROLES.items() if part in words)
     status = (process / "status").read_text()

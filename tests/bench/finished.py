@@ -1,4 +1,4 @@
-"""A database full of finished jobs, made by SQL in seconds: as if the jobs had gone their way one by one."""
+"""Fills a database with finished jobs by SQL in seconds, with the same rows as if they had been run."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from runner.rules import output_estimate
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_ROWS: Final = 100_000  # a transaction
+_ROWS: Final = 100_000  # in one transaction
 _MODEL: Final = "grok-4.3"
 _AT_MS, _ENDED_MS = 1_790_000_000_000, 1_790_000_020_000
 _TIMES: Final = {"at": _AT_MS, "ended": _ENDED_MS}
 _TICKS: Final = 4_395_500
 _TOKENS: Final = {"prompt": 300, "cached": 200, "completion": 40, "reasoning": 100, "total": 440}
-_WORDS: Final = "the bridge was closed in March and the ferry took over for cyclists and walkers; " * 6
-_ASKED: Final = (
+_PROMPT_TEXT: Final = "the bridge was closed in March and the ferry took over for cyclists and walkers; " * 6
+_BODY_START: Final = (
     '{"model": "grok-4.3", "max_completion_tokens": 200, "messages": [{"role": "user", "content":'
     ' "Is this good news? Number '
 )
-_ANSWERED: Final = (
+_RESULT_END: Final = (
     '","object":"chat.completion","created":1790000000,"model":"grok-4.3","choices":[{"index":0,"message":'
     '{"role":"assistant","content":"As far as one can tell, it is good news for those who take the ferry.",'
     '"refusal":null},"finish_reason":"stop"}],"usage":{"prompt_tokens":300,"completion_tokens":40,'
@@ -38,11 +38,11 @@ _ANSWERED: Final = (
     '"accepted_prediction_tokens":0,"rejected_prediction_tokens":0},"num_sources_used":0,'
     '"cost_in_usd_ticks":4395500},"system_fingerprint":"fp_0016561e8f"}'
 )
-# What stands before the number, and behind it.
-_REQUEST: Final = (_ASKED, f': {_WORDS}"}}]}}')
-_ANSWER: Final = ('{"id":"18b85a11-62f5-4cae-87e3-', _ANSWERED)
-# What SQLite and PostgreSQL say differently: a row a number, digits, bytes, and their hash in hex.
-_WORDS_OF: Final[Mapping[str, Mapping[str, str]]] = {
+# The text before the job's number, and after it.
+_REQUEST: Final = (_BODY_START, f': {_PROMPT_TEXT}"}}]}}')
+_ANSWER: Final = ('{"id":"18b85a11-62f5-4cae-87e3-', _RESULT_END)
+# SQL that differs between SQLite and PostgreSQL: a row for each number, its digits, bytes, their hash in hex.
+_SQL_OF: Final[Mapping[str, Mapping[str, str]]] = {
     "sqlite": {
         "numbers": "WITH RECURSIVE n(i) AS (SELECT :low UNION ALL SELECT i + 1 FROM n WHERE i < :high)",
         "digits": "printf('%012d', i)",
@@ -59,7 +59,7 @@ _WORDS_OF: Final[Mapping[str, Mapping[str, str]]] = {
 
 
 def fill(url: str, count: int, *, name: str = "finished") -> int:
-    """Put a finished run of so many jobs into a database that is at head; return its id."""
+    """Insert a finished run with `count` jobs into a migrated database; return its id."""
     with closing(Database(url)) as database:
         with database.write() as connection:
             run_id = _run(connection, count, name)
@@ -96,7 +96,7 @@ def _run(connection: Connection, count: int, name: str) -> int:
 
 
 def _jobs(connection: Connection, run_id: int, low: int, high: int) -> None:
-    words = _WORDS_OF[connection.dialect.name]
+    words = _SQL_OF[connection.dialect.name]
     if connection.dialect.name == "sqlite":
         driver: Any = connection.connection.driver_connection
         driver.create_function("sha256_hex", 1, lambda raw: hashlib.sha256(raw).hexdigest())
@@ -111,7 +111,7 @@ def _jobs(connection: Connection, run_id: int, low: int, high: int) -> None:
 
 
 def _rows(words: Mapping[str, str], first: int, run_id: int) -> dict[str, dict[str, str]]:
-    """Give for each table its columns and what stands in them for number `i`."""
+    """Return for each table its columns and their SQL values for job number `i`."""
     digits = words["digits"]
     request_id = f"'dc516656-db9f-4962-82c4-' || {digits}"
     body, answer = (
@@ -119,20 +119,30 @@ def _rows(words: Mapping[str, str], first: int, run_id: int) -> dict[str, dict[s
         for before, behind in (_REQUEST, _ANSWER)
     )
     job = {"id": f"{first} + i", "run_id": f"{run_id}", "line": "i + 1", "custom_id": f"'job-' || {digits}"}
-    asked = {"model": f"'{_MODEL}'", "prompt_tokens": "300", "output_tokens_max": "200", "body_bytes": "600"}
+    columns = {
+        "model": f"'{_MODEL}'",
+        "prompt_tokens": "300",
+        "output_tokens_max": "200",
+        "body_bytes": "600",
+    }
     zeros = dict.fromkeys(("extras", "misses", "settle_tries"), "0")
     ones = dict.fromkeys(("attempt", "answered_by", "spent", "polls"), "1")
     ended = {"state": "'succeeded'", "due_at_ms": ":ended", "lease_gen": "3", "finished_at_ms": ":ended"}
-    out = {"request_id": request_id, "accepted_at_ms": ":at", "reserved_ticks": f"{_TICKS}"}
+    accepted = {"request_id": request_id, "accepted_at_ms": ":at", "reserved_ticks": f"{_TICKS}"}
     sent = {"job_id": f"{first} + i", "attempt": "1", "lane": "'deferred'", "worker": "1", "polls": "1"}
-    came = {"marked_at_ms": ":at", "sent_at_ms": ":at", "collected_at_ms": ":ended", "http_status": "200"}
+    collected = {
+        "marked_at_ms": ":at",
+        "sent_at_ms": ":at",
+        "collected_at_ms": ":ended",
+        "http_status": "200",
+    }
     cost = {"ticks": f"{_TICKS}", "ticks_source": "'reported'", "model": f"'{_MODEL}'"}
     tokens = {f"{name}_tokens": f"{n}" for name, n in _TOKENS.items()}
-    told = {"outcome": "'succeeded'", "finish_reason": "'stop'"}
+    settled = {"outcome": "'succeeded'", "finish_reason": "'stop'"}
     return {
-        "jobs": job | asked | zeros | ones | ended | out,
+        "jobs": job | columns | zeros | ones | ended | accepted,
         "payloads": {"job_id": f"{first} + i", "body": body},
-        "attempts": sent | out | came | told | tokens | cost,
+        "attempts": sent | accepted | collected | settled | tokens | cost,
         "results": {
             "job_id": f"{first} + i",
             "attempt": "1",
@@ -145,14 +155,14 @@ def _rows(words: Mapping[str, str], first: int, run_id: int) -> dict[str, dict[s
 
 
 def _escaped(json: str) -> str:
-    """Keep SQLAlchemy from taking the colons of JSON for parameters."""
+    """Escape colons, which SQLAlchemy would take for parameters."""
     return json.replace(":", "\\:")
 
 
 def _count(run_id: int, count: int) -> Deltas:
-    """Count what the engine would have counted."""
+    """Return the counters that the engine would have written."""
     deltas = Deltas(1)
-    told: tuple[tuple[str, str, int], ...] = (
+    settled: tuple[tuple[str, str, int], ...] = (
         ("state", "succeeded", 1),
         *(("attempts", word, 1) for word in ("accepted", "polls", "collected")),
         ("finish", "stop", 1),
@@ -167,6 +177,6 @@ def _count(run_id: int, count: int) -> Deltas:
         ),
         *(("tokens", word, n) for word, n in _TOKENS.items()),
     )
-    for kind, key, each in told:
+    for kind, key, each in settled:
         deltas.add(run_id, kind, key, each * count)
     return deltas

@@ -1,6 +1,6 @@
-"""Sixty-four worker processes under one limit of 30,000 requests a minute: the real limiter in virtual time.
+"""64 worker processes with one limit of 30,000 requests a minute: the real limiter in virtual time.
 
-The minute before is given as used, so the log is as long as it gets.
+It starts with a full window, so that the limiter's log is as long as it gets.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CASE: Final = Case(rpm=30_000, processes=64, round_trip_s=0.035, run_s=12, is_wa
 
 
 def measure(_folder: Path) -> Iterable[Figure]:
-    """Play it once."""
+    """Run the case once."""
     with valkey_server() as server, Redis.from_url(server.url) as valkey:
         played = play(play_case(valkey, CASE))
     talks, used = played.talks, share(CASE, played)

@@ -1,4 +1,4 @@
-"""What a job costs as runs grow, from a thousand jobs to a million, and what memory that takes."""
+"""The CPU time of a job and the peak memory in runs of a thousand to a million jobs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import bench_jobs
+import bench_setups
 import chart
 import page
-import world
 from commands import Memory
 from figures import Figure, spread
-from live import NO_LIMITS, Simulator, wait_until
+from live_runner import NO_LIMITS, Simulator, wait_until
 
 from runner.embedded.state_folder import StateFolder
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from live import Home, Role
+    from live_runner import LiveRunner, Role
 
 TITLE: Final = "Processor time of a job in runs of 1,000 to 1,000,000 jobs; SQLite, two workers"
 SIZES: Final = {1_000: 7, 10_000: 3, 100_000: 1, 1_000_000: 1}  # jobs, and how many runs of them
 FLAT: Final = 0.15
 MEMORY_BYTES: Final = 150e6
-WARM: Final = 500  # jobs, twice: both workers have started, and met every kind of statement
-FEW, FEW_TIMES = 10, 5  # runs that small, for what a run takes beside its jobs
+WARM: Final = 500  # jobs, run twice before: both workers have started and executed every kind of statement
+FEW, FEW_TIMES = 10, 5  # jobs and number of small runs, for the cost of a run without its jobs
 EARLY: Final = 0.1
 STEP_S: Final = 0.02
 LONG: Final = 50_000
@@ -36,9 +36,9 @@ CHART: Final = page.ROOT / "docs" / "growth.svg"
 
 
 class Grown(NamedTuple):
-    """Microseconds of the workers and of the simulator in all; what starting took; peaks of memory, twice.
+    """CPU times of one run in microseconds, and by role the peak memory after a tenth and at the end.
 
-    The simulator does the same for every job, at the same time: beside it a slow moment of the machine shows.
+    The simulator does the same work for every job at the same time, so it shows slow moments of the machine.
     """
 
     workers_us: float
@@ -48,7 +48,7 @@ class Grown(NamedTuple):
 
 
 def measure(folder: Path) -> Iterator[Figure]:
-    """Run each size against a simulator of its own, in a new state folder; draw what a job cost."""
+    """Run each size with a new simulator and state folder; draw the cost of a job as a chart."""
     costs: dict[int, float] = {}
     ratios: dict[int, float] = {}
     starts: list[float] = []
@@ -98,12 +98,12 @@ def measure(folder: Path) -> Iterator[Figure]:
 
 
 def _run(folder: Path, warm: Path, job_file: Path, size: int) -> Grown:
-    """Watch one run to its last answer: the processors of workers and simulator, everybody's memory."""
+    """Run once; return the CPU times until the last result and the memory of all processes."""
     folder.mkdir()
     early: dict[Role, int] = {}
     with (
-        Simulator(folder, *world.INSTANT) as simulator,
-        world.embedded(folder / "home", simulator) as home,
+        Simulator(folder, *bench_setups.INSTANT) as simulator,
+        bench_setups.embedded(folder / "home", simulator) as home,
         _warmed(home, warm),
         Memory(home) as memory,
     ):
@@ -119,30 +119,30 @@ def _run(folder: Path, warm: Path, job_file: Path, size: int) -> Grown:
                 workers_us = _cpu_us(workers) - start_us
                 simulator_us = _cpu_us([simulator.pid]) - idle_us
             time.sleep(STEP_S if size < LONG else 10 * STEP_S)
-        assert command.process.returncode == 0, command.said
+        assert command.process.returncode == 0, command.output
         assert sorted(home.pids("worker")) == workers, "a worker was replaced"
     peaks = {role: (early.get(role, 0), peak) for role, peak in memory.peak_bytes.items()}
     return Grown(workers_us, simulator_us, start_us, peaks)
 
 
 @contextmanager
-def _warmed(home: Home, warm: Path) -> Iterator[None]:
-    """Let two workers get to work, and stay while nobody watches."""
+def _warmed(home: LiveRunner, warm: Path) -> Iterator[None]:
+    """Start both workers with two runs, and keep them running during the block."""
     watcher = StateFolder(home.path).attached_lock()
     try:
         for name in ("first", "second"):
             command = home.start("run", str(warm), "--new", "-o", f"{name}.jsonl", *NO_LIMITS)
-            wait_until(lambda: len(home.pids("worker")) == world.WORKERS, "both workers have started")
+            wait_until(lambda: len(home.pids("worker")) == bench_setups.WORKERS, "both workers have started")
             watcher.acquire_shared()
-            assert command.ended() == 0
+            assert command.wait() == 0
         yield
     finally:
         watcher.release()
 
 
 def _cpu_us(pids: list[int]) -> float:
-    return sum(world.cpu_ns(pid) for pid in pids) / 1e3
+    return sum(bench_setups.cpu_ns(pid) for pid in pids) / 1e3
 
 
-def _done(home: Home) -> int:
+def _done(home: LiveRunner) -> int:
     return home.count("SELECT SUM(n) FROM run_counters WHERE kind = 'state' AND key = 'succeeded'")

@@ -1,4 +1,4 @@
-"""Lines as large as images make them: what each process holds while they are loaded and sent."""
+"""Memory of each process while lines with large images are checked, loaded and sent."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 from commands import Memory, rest, timed
 from figures import Figure
-from live import RUN, Home
+from live_runner import RUN, LiveRunner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from live import Simulator
+    from live_runner import Simulator
 
 COUNT: Final = 12
 IMAGE_BYTES: Final = 15_000_000  # 20 MB in base64
@@ -23,9 +23,9 @@ MEMORY_BYTES: Final = 150e6
 
 
 def measure(folder: Path, simulator: Simulator) -> Iterator[Figure]:
-    """Load such a file, then run it."""
+    """Check, load and run such a file; yield the memory of each."""
     (folder / "images").mkdir()
-    with Home(folder / "images", simulator) as home:
+    with LiveRunner(folder / "images", simulator) as home:
         _write(home.folder / "jobs.jsonl")
         with Memory(home) as checking:
             timed(home, "check", "jobs.jsonl", "--json")
@@ -39,13 +39,13 @@ def measure(folder: Path, simulator: Simulator) -> Iterator[Figure]:
         yield _figure(f"run ({COUNT} in {took_s:.1f} s)", running)
 
 
-def _figure(what: str, seen: Memory) -> Figure:
+def _figure(what: str, memory: Memory) -> Figure:
     return Figure(
         what=f"lines of 20 MB: memory, {what}",
-        found=f"{seen.highest_bytes / 1e6:.0f} MB",
-        beside=seen.told(),
+        found=f"{memory.highest_bytes / 1e6:.0f} MB",
+        beside=memory.told(),
         asked=f"< {MEMORY_BYTES / 1e6:.0f} MB each",
-        met=seen.highest_bytes < MEMORY_BYTES,
+        met=memory.highest_bytes < MEMORY_BYTES,
     )
 
 

@@ -1,8 +1,7 @@
-"""How much of the limits is used and what a strict server refuses: the real limiter in virtual time.
+"""The used share of the limits and the refusals of a strict server: the real limiter in virtual time.
 
-Each cell starts from nothing and is counted after the first minute; at 30,000 RPM that minute is given as
-used.
-Round trips vary by a quarter; one in two hundred takes 0.1 to 0.4 s more, each way.
+Each case starts with an empty window and counts after the first minute; at 30,000 RPM it starts with a full
+window instead. Round trips vary by a quarter; one in two hundred takes 0.1 to 0.4 s more, each way.
 """
 
 from __future__ import annotations
@@ -27,12 +26,12 @@ TITLE: Final = "Share of the limit used, by 1, 2, 4 and 8 processes, under a str
 PROCESSES: Final = (1, 2, 4, 8)
 ROUND_TRIPS_S: Final = (0.005, 0.035, 0.15)
 TPM: Final = 200_000
-STARTED_S: Final = 2.0  # of a warm case: until everybody sends
+STARTED_S: Final = 2.0  # of a warm case, until all clients send
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One limit; `least` is asked of each cell."""
+    """One limit, and the least share of it that each case must use."""
 
     name: str
     least: float
@@ -59,7 +58,7 @@ EVENLY: Final = 1.1  # x the time at the second's even pace
 
 
 def measure(_folder: Path) -> Iterable[Figure]:
-    """Play every cell, two at a time."""
+    """Run all cases, two at a time."""
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
         figures = pool.map(_row, [(row, round_trip_s) for row in ROWS for round_trip_s in ROUND_TRIPS_S])
         short = pool.map(_short, SHORT)
@@ -84,13 +83,13 @@ def _row(cells: tuple[Row, float]) -> Figure:
 
 
 def _reachable(row: Row, round_trip_s: float) -> float:
-    """What is asked, or less where the second binds and replies are slow: it is counted from the reply on."""
+    """Return the least share; less where RPS binds and replies are slow: a slot counts from its reply."""
     binds = row.case.rpm and row.case.rps * 60 <= row.case.rpm
     return min(row.least, 0.98 / (1 + round_trip_s)) if binds and round_trip_s > 0.1 else row.least
 
 
 def share(case: Case, played: Played) -> float:
-    """Say which part of the limit was used after the first minute."""
+    """Return the share of the limit that was used after the first minute."""
     start_s = STARTED_S if case.is_warm else WINDOW_S
     steady = [(at, tokens) for at, tokens in played.taken if start_s < at <= case.run_s]
     amount = sum(tokens for _, tokens in steady) if case.tpm else len(steady)
@@ -98,7 +97,7 @@ def share(case: Case, played: Played) -> float:
 
 
 def _short(made: tuple[int, int]) -> Figure:
-    """Time a file that ends before any minute is full."""
+    """Measure a file that ends before a minute's limit is used up."""
     jobs, rpm = made
     rps = max(RPS_MIN, rpm // RPM_PER_RPS)
     with valkey_server() as server, Redis.from_url(server.url) as valkey:

@@ -1,4 +1,4 @@
-"""The limit is used: real runs for three minutes each against the strict simulator, one and eight workers."""
+"""The used share of the limits in real runs of three minutes with the strict simulator, 1 and 8 workers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PROCESSES: Final = (1, 8)
 
 
 def measure(folder: Path) -> Iterator[Figure]:
-    """Run the points beside each other, first with one worker each, then with eight."""
+    """Run all points in parallel, first with one worker each, then with eight."""
     cases = [case for case in (*live_matrix.REQUESTS, *live_matrix.TOKENS) if case.name in POINTS]
     for processes in PROCESSES:
         with ThreadPoolExecutor(len(cases)) as pool:

@@ -1,4 +1,4 @@
-"""A million jobs: loading and beginning, with all that is needed of memory and disk."""
+"""A million jobs: loading, the first request after a start, memory and disk space."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Final
 
 import bench_jobs
+import bench_setups
 import images
-import world
 import yardsticks
 from commands import Memory, done, rest, timed
 from figures import Figure
 from hosts import Host
-from live import Home, Simulator, wait_until
+from live_runner import LiveRunner, Simulator, wait_until
 from servers import Postgres, RedisServer
 
 from runner.db import migrate
@@ -29,27 +29,27 @@ if TYPE_CHECKING:
 
 TITLE: Final = "A million jobs with bodies of 600 bytes"
 COUNT: Final = 1_000_000
-RAW_COUNT: Final = 200_000  # of the yardstick: its trees are less deep, which is to its favour
+RAW_COUNT: Final = 200_000  # rows of the yardstick; fewer rows make it a little faster
 LOAD_RATIO, FIRST_S, MEMORY_BYTES = 0.5, 2.0, 150e6
 AT_WORK_S: Final = 8.0
 
 
 def measure(folder: Path) -> Iterator[Figure]:
-    """Load and begin, first in a state folder, then on servers."""
+    """Load and start, first in a state folder, then on servers."""
     jobs = bench_jobs.write(folder / "jobs.jsonl", COUNT)
-    with Simulator(folder, *world.INSTANT) as simulator:
+    with Simulator(folder, *bench_setups.INSTANT) as simulator:
         yield from _in_a_state_folder(folder, jobs, simulator)
         yield from images.measure(folder, simulator)
     with ExitStack() as stack:
-        postgres = stack.enter_context(Postgres(*world.DURABLE))
+        postgres = stack.enter_context(Postgres(*bench_setups.DURABLE))
         redis = stack.enter_context(RedisServer())
-        simulator = stack.enter_context(Simulator(folder, *world.INSTANT))
+        simulator = stack.enter_context(Simulator(folder, *bench_setups.INSTANT))
         host = stack.enter_context(Host(folder / "server", simulator, postgres.url, redis.url))
         yield from _on_servers(host, jobs)
 
 
 def _in_a_state_folder(folder: Path, jobs: Path, simulator: Simulator) -> Iterator[Figure]:
-    with Home(_new(folder / "loaded"), simulator) as home:
+    with LiveRunner(_new(folder / "loaded"), simulator) as home:
         with Memory(home) as loading:
             took_s = timed(home, "load", str(jobs), "-q")
         wal_bytes = _wal_bytes(home)
@@ -98,7 +98,7 @@ def _new(folder: Path) -> Path:
     return folder
 
 
-def _wal_bytes(home: Home) -> int:
+def _wal_bytes(home: LiveRunner) -> int:
     log = home.database.with_name("runner.db-wal")
     return log.stat().st_size if log.exists() else 0
 
@@ -113,12 +113,12 @@ def _loading(where: str, rate: float, raw_rate: float, how: str) -> Figure:
     )
 
 
-def _memory(what: str, *seen: Memory) -> Figure:
-    highest = max(one.highest_bytes for one in seen)
+def _memory(what: str, *memories: Memory) -> Figure:
+    highest = max(one.highest_bytes for one in memories)
     return Figure(
         what=f"memory of {what}",
         found=f"{highest / 1e6:.0f} MB",
-        beside="; ".join(one.told() for one in seen),
+        beside="; ".join(one.told() for one in memories),
         asked=f"< {MEMORY_BYTES / 1e6:.0f} MB each",
         met=highest < MEMORY_BYTES,
     )
@@ -130,12 +130,12 @@ def _first(what: str, took_s: float) -> Figure:
     )
 
 
-def _begin(home: Home, simulator: Simulator | None, word: str = "start") -> float:
-    """Set the run to work for a while; return the seconds from the command to the first accepted request."""
+def _begin(home: LiveRunner, simulator: Simulator | None, word: str = "start") -> float:
+    """Start the run for a while; return the seconds from the command to the first accepted request."""
     before, began = home.count("SELECT COUNT(*) FROM attempts"), time.time()
     command = home.start(word, "1", *(("-q",) if simulator else ()))
     sql = f"SELECT MIN(accepted_at_ms) FROM attempts WHERE marked_at_ms >= {int(began * 1000)}"
-    wait_until(lambda: home.count(sql), f"a request is accepted; it said {command.said}")
+    wait_until(lambda: home.count(sql), f"a request is accepted; output: {command.output}")
     took_s = home.count(sql) / 1000 - began
     if simulator and not before:
         took_s = _first_accepted_at(simulator) - began

@@ -1,4 +1,4 @@
-"""The page that keeps the figures: docs/benchmarks.md, whose marked blocks are written anew by each run."""
+"""Writes docs/benchmarks.md: each run replaces the marked blocks of its measures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SCRATCH: Final = ROOT / ".bench"  # on a disk: /tmp may be memory
 
 
 def table(title: str, figures: Sequence[Figure]) -> str:
-    """Lay figures out as a table in Markdown, which reads well on a terminal, too."""
+    """Return figures as a Markdown table with aligned columns."""
     head = ("what", "measured", "yardstick", "asked", "")
     rows = [head, *(_cells(figure) for figure in figures)]
     widths = [max(len(row[at]) for row in rows) for at in range(len(head))]
@@ -30,7 +30,7 @@ def table(title: str, figures: Sequence[Figure]) -> str:
 
 
 def keep(name: str, title: str, figures: Sequence[Figure], took_s: float) -> None:
-    """Write the block of one measure into the page, where the page has a place for it."""
+    """Replace the block of one measure in the page, if the page has one."""
     block = (
         f"<!-- {name} -->\n{table(title, figures).lstrip()}\n"
         f"`make bench ONLY={name}`, {datetime.now(UTC):%Y-%m-%d}, {took_s:.0f} s; {machine()}.\n"
@@ -41,7 +41,7 @@ def keep(name: str, title: str, figures: Sequence[Figure], took_s: float) -> Non
 
 
 def machine() -> str:
-    """Name what was measured on."""
+    """Return a description of this machine."""
     model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     memory = re.search(r"MemTotal:\s*(\d+)", Path("/proc/meminfo").read_text())
     gib = f"{int(memory[1]) / 2**20:.0f} GiB" if memory else "?"

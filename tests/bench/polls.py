@@ -1,8 +1,7 @@
-"""How often answers are asked for in vain, and how long they lie ready: the real rules in virtual time.
+"""Polls for each result, and how long results lie ready: the real rules in virtual time.
 
-Each row starts from nothing, unless it says otherwise. Latencies are lognormal, sigma 0.8. Two processes, as
-in a run of this size, unless it says otherwise. What is asked is told of the worse of two runs. The yardstick
-knows the median from the start.
+Unless a row has it otherwise, a run starts without observations and with two processes. Latencies are
+lognormal, sigma 0.8. The worse of two runs counts. The yardstick knows the median from the start.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from figures import Figure
-from virtual_polls import JOBS, Case, Job, World
+from virtual_polls import JOBS, Case, Job, PollSimulation
 
 from runner.rules.polling import LEARNT_AFTER, Latency
 
@@ -30,39 +29,44 @@ POLLS_MAX, LAG_MAX = 3.0, 0.35
 ASKED: Final = f"<= {POLLS_MAX} polls, lag <= {LAG_MAX}"
 CHARGED_MAX: Final = 1.6
 SEEDS: Final = (1, 2)
-FOLLOWED: Final = 0.35  # as near must the learnt median come to the new one
-MANY: Final = 1_000  # of what was seen before: more changes nothing
+FOLLOWED: Final = 0.35  # greatest relative error of the estimated median after a change
+MANY: Final = 1_000  # earlier observations; more change nothing
 
 
 def measure(_folder: Path) -> Iterable[Figure]:
-    """Play every case."""
-    yield from _asked()
+    """Run all cases."""
+    yield from _by_median()
     yield _between()
     yield from _doubled()
     yield from _charged()
     yield from _small()
 
 
-def _asked() -> Iterator[Figure]:
+def _by_median() -> Iterator[Figure]:
     for per_s, how in ((BURST, "sent at once"), (PACED, "1,800 RPM")):
         for median_s in MEDIANS_S:
-            known = World(Case(median_s=_always(median_s), per_s=per_s, known=_known(median_s))).run()
+            known = PollSimulation(
+                Case(median_s=_always(median_s), per_s=per_s, known=_known(median_s))
+            ).run()
             for processes in (1, 2, 8):
                 case = Case(median_s=_always(median_s), per_s=per_s, processes=processes)
-                runs = [World(replace(case, seed=seed)).run() for seed in SEEDS]
+                runs = [PollSimulation(replace(case, seed=seed)).run() for seed in SEEDS]
                 worst_polls, worst_lag, held = (max(map(one, runs)) for one in (_polls, _lag, _held))
                 yield Figure(
                     what=f"median {median_s} s, {how}, {processes} process{'es' if processes > 1 else ''}",
-                    found=f"{_told(worst_polls, worst_lag)}, postponed {held:.1f} times",
-                    beside=_told(_polls(known), _lag(known)),
+                    found=f"{_summary(worst_polls, worst_lag)}, held {held:.1f} times",
+                    beside=_summary(_polls(known), _lag(known)),
                     asked=ASKED,
                     met=worst_polls <= POLLS_MAX and worst_lag <= LAG_MAX,
                 )
 
 
 def _between() -> Figure:
-    """Medians that nobody tuned for; told, not asked."""
-    found = {median_s: World(Case(median_s=_always(median_s), per_s=BURST)).run() for median_s in BETWEEN_S}
+    """Return the worst of medians for which nothing was tuned; no limit is set for them."""
+    found = {
+        median_s: PollSimulation(Case(median_s=_always(median_s), per_s=BURST)).run()
+        for median_s in BETWEEN_S
+    }
     polls, lag = max(found, key=lambda m: _polls(found[m])), max(found, key=lambda m: _lag(found[m]))
     return Figure(
         what=f"the worst of medians {', '.join(map(str, BETWEEN_S))} s, sent at once",
@@ -71,39 +75,39 @@ def _between() -> Figure:
 
 
 def _doubled() -> Iterator[Figure]:
-    """The latency doubles when half of the jobs are sent; only the later half is counted."""
+    """Yield cases whose latency doubles when half of the jobs are sent; only the later half counts."""
     for median_s in MEDIANS_S:
         case = Case(median_s=_doubles(median_s), per_s=PACED, known=_known(median_s))
-        world = World(case)
-        later = world.run()[JOBS // 2 :]
-        learnt = world.learnt_s / (2 * median_s)
+        simulation = PollSimulation(case)
+        later = simulation.run()[JOBS // 2 :]
+        estimated = simulation.estimated_s / (2 * median_s)
         yield Figure(
-            what=f"median {median_s} s doubles during the run, 1,800 RPM: the second half",
-            found=f"{_told(_polls(later), _lag(later))}; estimate {learnt:.2f} x the new median",
-            asked=f"estimate within {FOLLOWED:.0%}",
-            met=abs(learnt - 1) <= FOLLOWED,
+            what=f"median {median_s} s doubles in mid-run, 1,800 RPM: the later half",
+            found=f"{_summary(_polls(later), _lag(later))}; estimated {estimated:.2f} x the new median",
+            asked=f"estimated within {FOLLOWED:.0%}",
+            met=abs(estimated - 1) <= FOLLOWED,
         )
 
 
 def _charged() -> Iterator[Figure]:
-    """Each poll takes a slot that a job could have had."""
+    """Yield cases in which each poll takes a slot of the limit."""
     for per_s, how in ((BURST, "sent at once"), (PACED, "1,800 RPM")):
         for median_s in MEDIANS_S:
             case = Case(median_s=_always(median_s), per_s=per_s)
-            free, charged = World(case).run(), World(replace(case, charged=True)).run()
+            free, charged = PollSimulation(case).run(), PollSimulation(replace(case, charged=True)).run()
             yield Figure(
                 what=f"median {median_s} s, {how}, polls charged",
-                found=_told(_polls(charged), _lag(charged)),
-                beside=_told(_polls(free), _lag(free)) + " uncharged",
+                found=_summary(_polls(charged), _lag(charged)),
+                beside=_summary(_polls(free), _lag(free)) + " uncharged",
                 asked=f"<= {CHARGED_MAX} polls",
                 met=_polls(charged) <= CHARGED_MAX,
             )
 
 
 def _small() -> Iterator[Figure]:
-    """Nothing is known, nothing takes time: what is waited for is the runner."""
+    """Yield small runs with instant answers and no observations: all waiting is runner's own."""
     for count in (10, 100):
-        jobs = World(
+        jobs = PollSimulation(
             Case(median_s=_always(0.001), per_s=BURST, jobs=count, processes=1 if count < 500 else 2)
         ).run()
         ends = [job.accepted_at + job.fetched_after for job in jobs]
@@ -136,9 +140,9 @@ def _held(jobs: Sequence[Job]) -> float:
 
 
 def _lag(jobs: Sequence[Job]) -> float:
-    """The mean time from ready to fetched, in medians."""
+    """Return the mean time from ready to fetched, in medians."""
     return statistics.mean((job.fetched_after - job.ready_after) / job.median_s for job in jobs)
 
 
-def _told(polls: float, lag: float) -> str:
+def _summary(polls: float, lag: float) -> str:
     return f"{polls:.2f} polls, lag {lag:.2f}"

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from live import NO_LIMITS, RUN, Home, Simulator, wait_until, write_jobs
+from live_runner import NO_LIMITS, RUN, LiveRunner, Simulator, wait_until, write_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,11 +70,11 @@ def budget(folder: Path, seed: int) -> tuple[float, float]:
     faults = [word for fault in UNREADABLE for word in ("--fault", fault)]
     with (
         Simulator(folder, *NO_LIMITS, *BUDGET_PACE, *faults, seed=seed) as simulator,
-        Home(folder, simulator, RUNNER_WORKERS=WORKERS) as home,
+        LiveRunner(folder, simulator, RUNNER_WORKERS=WORKERS) as home,
     ):
         command = home.start(*RUN, "--budget", str(BUDGET_USD))
-        code = command.ended(WITHIN_S)
-        assert code == 6, f"the budget was not reached (exit {code}):\n{command.said}"
+        code = command.wait(WITHIN_S)
+        assert code == 6, f"the budget was not reached (exit {code}):\n{command.output}"
         cost = json.loads((folder / "out.summary.json").read_bytes())["cost"]
         assert cost["unknown_jobs"] == 0
         billed_ticks = simulator.books()["ticks_accepted"]
@@ -96,16 +96,16 @@ def _small_run(folder: Path, seed: int, *, many: int) -> float:
         Simulator(
             folder, "--median-s", str(FAIR_MEDIAN_S), "--rpm", str(FAIR_RPM), "--tpm", "none", seed=seed
         ) as simulator,
-        Home(folder, simulator, RUNNER_WORKERS=WORKERS) as home,
+        LiveRunner(folder, simulator, RUNNER_WORKERS=WORKERS) as home,
     ):
         if not many:  # one answer that is out for hours keeps the workers at work, too
             simulator.switch(median_s=36_000)
         write_jobs(folder / "other.jsonl", many or 1, system="The other run.")
         other = home.start("run", "other.jsonl", "-o", "other.out.jsonl", *limit, "-q")
-        home.reach(min(many, 2 * FAIR_RPM // 60) or 1, other)
+        home.wait_for_accepted(min(many, 2 * FAIR_RPM // 60) or 1, other)
         simulator.switch(median_s=FAIR_MEDIAN_S)
         small = home.start("run", "few.jsonl", "-o", "few.out.jsonl", *limit, "--json")
-        assert small.ended(WITHIN_S) == 0, small.said
+        assert small.wait(WITHIN_S) == 0, small.output
         timing = json.loads(small.out.read_bytes())["timing"]
     started, finished = (datetime.fromisoformat(timing[name]) for name in ("started_at", "finished_at"))
     return (finished - started).total_seconds()
@@ -117,15 +117,15 @@ def kills(folder: Path, seed: int) -> tuple[int, int, int]:
     write_jobs(folder / "jobs.jsonl", KILL_JOBS)
     with (
         Simulator(folder, *NO_LIMITS, *KILL_PACE, seed=seed) as simulator,
-        Home(folder, simulator, RUNNER_WORKERS=WORKERS) as home,
+        LiveRunner(folder, simulator, RUNNER_WORKERS=WORKERS) as home,
     ):
-        home.reach(round(KILL_JOBS * chance.uniform(KILL_FROM, KILL_TO)), home.start())
+        home.wait_for_accepted(round(KILL_JOBS * chance.uniform(KILL_FROM, KILL_TO)), home.start())
         time.sleep(chance.random() * 0.04)  # some kills fall between two commits
         assert home.kill(), "no process was running"
         again = home.start()
-        assert again.ended(WITHIN_S) == 0, again.said
+        assert again.wait(WITHIN_S) == 0, again.output
         extras = simulator.books()["accepted"] - KILL_JOBS
-        wait_until(home.is_quiet, "no process outlives the command")
+        wait_until(home.has_no_processes, "no process outlives the command")
     names: Counter[str] = Counter()
     for name in ("out.jsonl", "out.errors.jsonl"):
         names.update(json.loads(line)["custom_id"] for line in (folder / name).read_bytes().splitlines())

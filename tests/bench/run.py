@@ -1,9 +1,9 @@
-"""Measure, print a table, and keep it in docs/benchmarks.md.
+"""Runs benchmarks, prints their tables, and writes them to docs/benchmarks.md.
 
     make bench                        everything, under half an hour on two cores
     make bench ONLY=throughput        one measure; ONLY="polls small" takes several
 
-Each figure stands beside its yardstick from the same run. Nothing here says how fast a machine must be.
+Each figure is compared with a yardstick from the same run, so that the machine's speed does not count.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ MEASURES: Final = (  # modules, in the order of the page; each has TITLE and mea
 
 
 def main() -> int:
-    """Run the measures asked for; return 1 when one of them is not good enough."""
+    """Run the chosen measures; return 1 when a figure misses its limit."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", nargs="*", choices=MEASURES, default=list(MEASURES), metavar="NAME")
     chosen = parser.parse_args().only or list(MEASURES)

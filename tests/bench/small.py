@@ -1,14 +1,14 @@
-"""The small run: ten jobs and an API that answers at once. What is left is our own starting and ending."""
+"""Small runs: ten jobs and an API that answers at once, so that start and end of runner are measured."""
 
 from __future__ import annotations
 
 import statistics
 from typing import TYPE_CHECKING, Final
 
-import world
+import bench_setups
 from commands import rest, timed, timed_python
 from figures import Figure, spread
-from live import RUN, Home, Simulator, write_jobs
+from live_runner import RUN, LiveRunner, Simulator, write_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,13 +22,13 @@ RUN_S, HELP_S, STATUS_S = 2.0, 0.3, 0.6
 
 
 def measure(folder: Path) -> Iterator[Figure]:
-    """Take the time of whole commands, as a user would with a watch."""
+    """Measure the wall time of whole commands."""
     python_s, library_s = _times(TIMES, lambda: timed_python("pass")), _library_s()
     starts = f"Python alone {spread(python_s)} s, with SQLAlchemy {spread(library_s)} s"
-    with Simulator(folder, *world.INSTANT) as simulator:
+    with Simulator(folder, *bench_setups.INSTANT) as simulator:
         firsts = [_first(folder / f"new-{n}", simulator) for n in range(TIMES_NEW)]
         (folder / "kept").mkdir()
-        with Home(folder / "kept", simulator) as home:
+        with LiveRunner(folder / "kept", simulator) as home:
             write_jobs(home.folder / "jobs.jsonl", JOBS)
             timed(home, *RUN)
             again = _times(TIMES, lambda: _again(home))
@@ -52,22 +52,22 @@ def _figure(what: str, took_s: list[float], beside: str, most_s: float) -> Figur
 
 
 def _library_s() -> list[float]:
-    """Time the import of the library that every command needs which looks into the database."""
+    """Measure the import of SQLAlchemy, which every command with the database needs."""
     return _times(TIMES, lambda: timed_python("import sqlalchemy"))
 
 
 def _first(folder: Path, simulator: Simulator) -> float:
-    """Time a run where nothing is there yet: no database, and nothing learnt of the model."""
+    """Measure a run in a new state folder, without observations of the model."""
     folder.mkdir()
-    with Home(folder, simulator) as home:
+    with LiveRunner(folder, simulator) as home:
         write_jobs(folder / "jobs.jsonl", JOBS)
         took_s = timed(home, *RUN)
         rest(home)
     return took_s
 
 
-def _again(home: Home) -> float:
-    """Time a run in a state folder that has seen others, as most are."""
+def _again(home: LiveRunner) -> float:
+    """Measure a run in a state folder that has had other runs."""
     rest(home)
     for path in home.folder.glob("out.*"):
         path.unlink()

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import bench_jobs
-import world
+import bench_setups
 from figures import Figure, spread
-from live import Simulator
+from live_runner import Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from live import Home
+    from live_runner import LiveRunner
 
 TITLE: Final = (
     "Jobs per second from start to end: two workers, durable, no rate limit, an API that answers at once"
@@ -30,10 +30,10 @@ ASKED: Final = {"SQLite": 0.7, "PostgreSQL": 0.55}
 
 
 def measure(folder: Path) -> Iterator[Figure]:
-    """Measure both databases in turn, each run beside a bare loop of its own moment."""
+    """Measure both databases; each run is compared with a bare loop at the same time."""
     job_file = bench_jobs.write(folder / "jobs.jsonl", JOBS)
     bare_file = bench_jobs.write(folder / "bare.jsonl", BARE_JOBS)
-    for name, home_of in (("SQLite", world.embedded), ("PostgreSQL", world.shared)):
+    for name, home_of in (("SQLite", bench_setups.embedded), ("PostgreSQL", bench_setups.shared)):
         found = [_pair(folder / f"{name}-{n}", job_file, bare_file, home_of) for n in range(RUNS)]
         ratios = [ours / bare for ours, bare in found]
         yield Figure(
@@ -50,21 +50,21 @@ def _pair(
     folder: Path,
     job_file: Path,
     bare_file: Path,
-    home_of: Callable[[Path, Simulator], AbstractContextManager[Home]],
+    home_of: Callable[[Path, Simulator], AbstractContextManager[LiveRunner]],
 ) -> tuple[float, float]:
-    """Return jobs a second of ours and of the bare loop, half of it before and half after."""
+    """Return the jobs per second of runner and of the bare loop, which runs before and after."""
     folder.mkdir()
     before = bare_rate(folder, bare_file)
-    with Simulator(folder, *world.INSTANT) as simulator, home_of(folder / "home", simulator) as home:
-        took_s = world.run(home, job_file)
+    with Simulator(folder, *bench_setups.INSTANT) as simulator, home_of(folder / "home", simulator) as home:
+        took_s = bench_setups.run(home, job_file)
     after = bare_rate(folder, bare_file)
     return JOBS / took_s, 2 / (1 / before + 1 / after)
 
 
 def bare_rate(folder: Path, job_file: Path) -> float:
-    """Return the jobs a second of the bare loop against a fresh simulator."""
-    with Simulator(folder, *world.INSTANT) as simulator:
+    """Return the jobs per second of the bare loop with a new simulator."""
+    with Simulator(folder, *bench_setups.INSTANT) as simulator:
         words = [sys.executable, str(BARE), str(job_file), simulator.url]
-        said = subprocess.run(words, check=True, stdout=subprocess.PIPE, timeout=600).stdout
-    found = json.loads(said)
+        output = subprocess.run(words, check=True, stdout=subprocess.PIPE, timeout=600).stdout
+    found = json.loads(output)
     return float(found["jobs"] / found["seconds"])

@@ -1,7 +1,7 @@
-"""The real limiter in virtual time: its Lua in a private Valkey, told the time instead of asking for it.
+"""The real limiter in virtual time: its Lua runs in a private Valkey and gets the time as an argument.
 
-The clients are the limiter's own classes, driven as the submit pump drives them; the API is a referee with
-strict sliding windows behind a network that is slow in both directions, now and then very.
+The clients are the limiter's own classes, driven as the submit loop drives them. The API is simulated with
+strict sliding windows, behind a network that has a delay in both directions and now and then a long one.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ REAL_CLOCK: Final = """local function clock()
   local time = redis.call('TIME')
   return time[1] * 1000000 + time[2]
 end"""
-GIVEN_CLOCK: Final = """local function clock()
+VIRTUAL_CLOCK: Final = """local function clock()
   return tonumber(ARGV[#ARGV])
 end"""
 
 REDIS_S: Final = 0.0003  # to Valkey and back
-COMMIT_S: Final = 0.005  # a group commit: a lease, a mark
-WAKE_S: Final = 0.001  # by which a timer fires late, on average
+COMMIT_S: Final = 0.005  # a group commit with leases or attempts
+WAKE_S: Final = 0.001  # mean delay of a timer
 SPIKES: Final = 0.005
 SPIKE_S: Final = (0.1, 0.4)
-CONNECTIONS_MIN: Final = 8  # of a process; more where the limit and the round trip need them
+CONNECTIONS_MIN: Final = 8  # of a process; more where limit and round trip need them
 PAUSE_S: Final = 1.0
-ANSWER_S: Final = 3.0  # median, until a settlement is told
+ANSWER_S: Final = 3.0  # median time until a job's used tokens are known
 RPM_PER_RPS, RPS_MIN = 48, 2  # the API's own rule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """`rpm` and `tpm` as the server enforces them, 0 is none. `uses` is how many times the estimate jobs use.
+    """`rpm` and `tpm` as the server enforces them, 0 for none. `uses`: used tokens per estimated token.
 
-    `jobs` None: more than can be sent. `is_warm`: the minute before was used up, evenly.
+    `jobs` None: more than can be sent. `is_warm`: start with a full window, evenly used.
     """
 
     rpm: int = 0
@@ -63,19 +63,19 @@ class Case:
     seed: int = 1
 
     @property
-    def marked_max(self) -> int:
-        """How many jobs of a process may be on their way."""
+    def unreplied_max(self) -> int:
+        """The most unreplied jobs of a process."""
         at_once = self.rpm / 60 * self.round_trip_s / self.processes
         return UNREPLIED_PER_CONNECTION * max(CONNECTIONS_MIN, round(2 * at_once))
 
     @property
     def rps(self) -> int:
-        """The limit of a second."""
+        """The limit of requests in a second, 0 for none."""
         return max(RPS_MIN, self.rpm // RPM_PER_RPS) if self.rpm else 0
 
 
-class Referee:
-    """The strictest server: each window of a minute and of a second, by the time of arrival."""
+class StrictServer:
+    """A strict server: enforces every window of a minute and of a second, by time of arrival."""
 
     def __init__(self, case: Case) -> None:
         self._case = case
@@ -84,12 +84,12 @@ class Referee:
         self.taken: list[tuple[float, int]] = []
         self.refused = 0
 
-    def knows(self, ages_s: Sequence[float], now: float) -> None:
-        """Remember requests from before the case began."""
+    def add_earlier(self, ages_s: Sequence[float], now: float) -> None:
+        """Add requests from before the start of the case."""
         self._log.extend((now - age_s, 0) for age_s in ages_s)
 
     def arrive(self, now: float, tokens: int) -> bool:
-        """Take a request or refuse it."""
+        """Accept or refuse a request; return whether it was accepted."""
         case, log = self._case, self._log
         while log and log[0][0] <= now - WINDOW_S:
             self._sum -= log.popleft()[1]
@@ -109,7 +109,7 @@ class Referee:
 
 @dataclass(slots=True)
 class Talks:
-    """How often the script ran, what it took of a core for real, how long its log is in the end."""
+    """Number of round trips, the script's real CPU time of each, and the entries of its log at the end."""
 
     count: int = 0
     cpu_us: float = 0.0
@@ -117,24 +117,24 @@ class Talks:
 
 
 class VirtualStore(Store):
-    """Runs the real scripts at a given time, without waiting for a server."""
+    """A limiter store with real round trips that passes the virtual time to the script."""
 
     def __init__(self, valkey: Redis, talks: Talks) -> None:
         super().__init__("redis://nowhere", window_s=WINDOW_S, second_s=SECOND_S)
         text = script("round_trip")
         assert REAL_CLOCK in text
-        self._run = valkey.register_script(text.replace(REAL_CLOCK, GIVEN_CLOCK))
-        self._restore_at = valkey.register_script(script("restore").replace(REAL_CLOCK, GIVEN_CLOCK))
+        self._run = valkey.register_script(text.replace(REAL_CLOCK, VIRTUAL_CLOCK))
+        self._restore_at = valkey.register_script(script("restore").replace(REAL_CLOCK, VIRTUAL_CLOCK))
         self._talks = talks
 
     def begin(self, ages_s: Sequence[float], now: float) -> None:
-        """Start with a log of what was sent so long ago."""
+        """Start with a log of requests of these ages."""
         entries = json.dumps([(round(age_s * 1e6), 0) for age_s in ages_s])
         window_us, now_us = round(WINDOW_S * 1e6), round(now * 1e6)
         self._restore_at([EPOCH_KEY, *state_and_log(BUCKET)], ["before", window_us, entries, now_us])
 
     async def round_trip(self, bucket: str, message: dict[str, Any]) -> list[Any] | None:
-        """As the real one."""
+        """Do one round trip, as the real store does."""
         await asyncio.sleep(REDIS_S / 2)
         windows = {"window_us": WINDOW_S * 1e6, "second_us": SECOND_S * 1e6}
         now_us = round(asyncio.get_running_loop().time() * 1e6)
@@ -145,57 +145,60 @@ class VirtualStore(Store):
 
 
 @dataclass(slots=True)
-class World:
-    """What all clients share."""
+class SharedState:
+    """State that all clients share."""
 
     case: Case
-    referee: Referee
+    server: StrictServer
     chance: random.Random
     left: int
     tokens: TokenRatio = field(default_factory=TokenRatio)
 
 
 class Client:
-    """One worker process: leases, reserves, marks and sends, as runner.engine.submit does."""
+    """One worker process: leases, reserves slots, records and sends, as the submit loop does."""
 
-    def __init__(self, world: World, store: Store) -> None:
-        self._world = world
-        self._limiter = Limiter("redis://nowhere", rebuild=_nothing)
+    def __init__(self, shared: SharedState, store: Store) -> None:
+        self._shared = shared
+        self._limiter = Limiter("redis://nowhere", rebuild=_no_history)
         self._limiter._store = store
         self._chunk = CHUNK_FIRST
-        self._feed = 0  # leased jobs that wait for slots
-        self._marked = 0
+        self._leased = 0  # jobs that wait for slots
+        self._unreplied = 0
         self._replied = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def work(self, until: float) -> None:
-        """Send until the time is over or all is sent."""
+        """Send until the time is up or all jobs are sent."""
         loop = asyncio.get_running_loop()
-        while loop.time() < until and (self._world.left or self._feed or self._tasks):
-            again_s = await self._bite()
-            if again_s is not None:
-                await asyncio.sleep(again_s)
+        while loop.time() < until and (self._shared.left or self._leased or self._tasks):
+            retry_s = await self._submit_batch()
+            if retry_s is not None:
+                await asyncio.sleep(retry_s)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._limiter.close()
 
-    async def _bite(self) -> float | None:
-        """Send what may be sent; return how long to idle, None when something was sent."""
-        world, case = self._world, self._world.case
-        while self._marked > case.marked_max // 2:
+    async def _submit_batch(self) -> float | None:
+        """Send what the limits allow; return the seconds to wait, None when something was sent."""
+        shared, case = self._shared, self._shared.case
+        while self._unreplied > case.unreplied_max // 2:
             self._replied.clear()
             await self._replied.wait()
-        if not self._feed:
+        if not self._leased:
             await asyncio.sleep(COMMIT_S)
-            self._feed = min(self._chunk, world.left)
-            world.left -= self._feed
-            if not self._feed:
+            self._leased = min(self._chunk, shared.left)
+            shared.left -= self._leased
+            if not self._leased:
                 return 0.1
-        wanted = max(1, round(case.estimate * world.tokens.ratio)) if case.tpm else 1
-        room = min(self._feed, case.marked_max - self._marked)
+        wanted = max(1, round(case.estimate * shared.tokens.ratio)) if case.tpm else 1
+        capacity = min(self._leased, case.unreplied_max - self._unreplied)
         grant = await self._limiter.reserve(
-            BUCKET, [wanted] * room, RateLimits(rpm=case.rpm, tpm=case.tpm), RateLimits(rpm=120, tpm=200_000)
+            BUCKET,
+            [wanted] * capacity,
+            RateLimits(rpm=case.rpm, tpm=case.tpm),
+            RateLimits(rpm=120, tpm=200_000),
         )
         if grant.retry_after_s is None:
             self._chunk = min(CHUNK_MAX, self._chunk * 2)
@@ -203,9 +206,9 @@ class Client:
             self._chunk = max(4, min(self._chunk, 4 * len(grant.slots)))
         if not grant.slots:
             return max(grant.retry_after_s or 0.0, 0.005)
-        self._feed -= len(grant.slots)
+        self._leased -= len(grant.slots)
         await asyncio.sleep(COMMIT_S)
-        self._marked += len(grant.slots)
+        self._unreplied += len(grant.slots)
         for slot in grant.slots:
             task = asyncio.create_task(self._post(slot))
             self._tasks.add(task)
@@ -213,39 +216,39 @@ class Client:
         return None
 
     async def _post(self, slot: Slot) -> None:
-        world, loop = self._world, asyncio.get_running_loop()
-        await asyncio.sleep(slot.fire_at - loop.time() + world.chance.expovariate(1 / WAKE_S))
+        shared, loop = self._shared, asyncio.get_running_loop()
+        await asyncio.sleep(slot.fire_at - loop.time() + shared.chance.expovariate(1 / WAKE_S))
         if not self._limiter.usable(slot):
             self._limiter.release(slot)
-            self._replies(again=True)
+            self._record_reply(again=True)
             return
-        used = round(world.case.estimate * world.case.uses * world.chance.uniform(0.5, 1.5))
+        used = round(shared.case.estimate * shared.case.uses * shared.chance.uniform(0.5, 1.5))
         await asyncio.sleep(self._one_way_s())
-        taken = world.referee.arrive(loop.time(), used)
+        taken = shared.server.arrive(loop.time(), used)
         await asyncio.sleep(self._one_way_s())
         self._limiter.confirm(slot)
         if not taken:
             self._limiter.pause(BUCKET, PAUSE_S, rate_limited=True)
-        self._replies(again=not taken)
-        if taken and world.case.tpm:
-            await asyncio.sleep(ANSWER_S * world.chance.lognormvariate(0, 0.8))
+        self._record_reply(again=not taken)
+        if taken and shared.case.tpm:
+            await asyncio.sleep(ANSWER_S * shared.chance.lognormvariate(0, 0.8))
             self._limiter.settle(BUCKET, slot.id, used)
-            world.tokens = world.tokens.update(world.case.estimate, used)
+            shared.tokens = shared.tokens.update(shared.case.estimate, used)
 
-    def _replies(self, *, again: bool) -> None:
-        self._world.left += again
-        self._marked -= 1
+    def _record_reply(self, *, again: bool) -> None:
+        self._shared.left += again
+        self._unreplied -= 1
         self._replied.set()
 
     def _one_way_s(self) -> float:
-        chance = self._world.chance
+        chance = self._shared.chance
         spike_s = chance.uniform(*SPIKE_S) if chance.random() < SPIKES else 0.0
-        return self._world.case.round_trip_s / 2 * chance.lognormvariate(0, 0.25) + spike_s
+        return self._shared.case.round_trip_s / 2 * chance.lognormvariate(0, 0.25) + spike_s
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What came of a case: the times of arrival from its start, the 429s, what the limiter cost."""
+    """Result of a case: times of arrival in seconds from its start, number of 429s, round trips."""
 
     taken: Sequence[tuple[float, int]]
     refused: int
@@ -253,28 +256,28 @@ class Played:
 
 
 async def play_case(valkey: Redis, case: Case) -> Played:
-    """Play a case from an empty log on, or from a full one."""
+    """Run a case from an empty or a full window; return its result."""
     valkey.flushall()
     loop, talks = asyncio.get_running_loop(), Talks()
     began = loop.time()
-    world = World(
+    shared = SharedState(
         case=case,
-        referee=Referee(case),
+        server=StrictServer(case),
         chance=random.Random(case.seed),
         left=case.jobs if case.jobs is not None else 10**9,
     )
     stores = [VirtualStore(valkey, talks) for _ in range(case.processes)]
     ages_s = [WINDOW_S * (1 - nth / case.rpm) for nth in range(1, case.rpm)] if case.is_warm else []
     stores[0].begin(ages_s, began)
-    world.referee.knows(ages_s, began)
+    shared.server.add_earlier(ages_s, began)
     valkey.config_resetstat()
-    clients = [Client(world, store) for store in stores]
+    clients = [Client(shared, store) for store in stores]
     await asyncio.gather(*(client.work(began + case.run_s) for client in clients))
     size: Any = valkey.zcard(state_and_log(BUCKET)[1])
     stats: Any = valkey.info("commandstats")
     talks.entries, talks.cpu_us = int(size), float(stats["cmdstat_evalsha"]["usec_per_call"])
-    return Played([(at - began, tokens) for at, tokens in world.referee.taken], world.referee.refused, talks)
+    return Played([(at - began, tokens) for at, tokens in shared.server.taken], shared.server.refused, talks)
 
 
-async def _nothing() -> Mapping[str, Sequence[tuple[int, int]]]:
+async def _no_history() -> Mapping[str, Sequence[tuple[int, int]]]:
     return {}

@@ -1,4 +1,4 @@
-"""An event loop whose clock jumps to the next timer: minutes pass in the time that the work takes."""
+"""An event loop in virtual time: its clock jumps to the next timer, so that no time is spent waiting."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """Nothing outside may be waited for: there is only what the tasks do to each other."""
+    """Runs tasks that wait only for timers and each other, never for I/O."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
@@ -30,14 +30,14 @@ class _Jumping(selectors.SelectSelector):
         self._loop = loop
 
     def select(self, timeout: float | None = None) -> list[Any]:
-        """Sleep without sleeping."""
+        """Advance the virtual time by the timeout; return no events."""
         if timeout is None:
-            raise RuntimeError("everybody waits and nobody will come")
+            raise RuntimeError("all tasks wait, and there is no timer")
         self._loop.now += max(timeout, 0.0)
         return []
 
 
 def play(what: Coroutine[Any, Any, T]) -> T:
-    """Run to the end in virtual time."""
+    """Run a coroutine in virtual time; return its result."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(what)

@@ -1,4 +1,4 @@
-"""What loading is held against: the same rows put into the same tables by the least that can do it."""
+"""Yardsticks for loading: insert the same rows into the same tables by the simplest means."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TABLES: Final = (("jobs", _JOBS), ("payloads", _PAYLOADS))
 
 
 def raw_sqlite(source: Path, target: Path, count: int) -> float:
-    """Copy the first rows of a loaded database into an empty one by executemany; return jobs a second."""
+    """Copy the first rows of a loaded database into an empty one by executemany; return jobs per second."""
     with closing(sqlite3.connect(source)) as loaded:
         rows = [loaded.execute(_select(table, columns, count)).fetchall() for table, columns in _TABLES]
     with closing(sqlite3.connect(target, isolation_level=None)) as base:
@@ -31,15 +31,15 @@ def raw_sqlite(source: Path, target: Path, count: int) -> float:
         for start in range(0, count, ROWS_PER_COMMIT):
             base.execute("BEGIN IMMEDIATE")
             for (table, columns), values in zip(_TABLES, rows, strict=True):
-                marks = ", ".join("?" for _ in columns.split(","))
-                statement = f"INSERT INTO {table} ({columns}) VALUES ({marks})"
+                placeholders = ", ".join("?" for _ in columns.split(","))
+                statement = f"INSERT INTO {table} ({columns}) VALUES ({placeholders})"
                 base.executemany(statement, values[start : start + ROWS_PER_COMMIT])
             base.execute("COMMIT")
         return count / (time.perf_counter() - began)
 
 
 def raw_copy(url: str, count: int) -> float:
-    """Copy the first rows of a loaded database into new tables like them by COPY; return jobs a second."""
+    """Copy the first rows of a loaded database into new equal tables by COPY; return jobs per second."""
     with psycopg.connect(url, autocommit=True) as base:
         rows = [base.execute(_select(*table, count).encode()).fetchall() for table in _TABLES]
         for table, _ in _TABLES:

@@ -1,10 +1,10 @@
-"""Seeded chaos: rounds of random troubles, each of which must end by itself with the ledger in order.
+"""Seeded chaos: rounds of random faults, after which each run must finish and the ledger find no error.
 
     make soak SECONDS=3600 SEED=7
 
-A round: a run of some hundred jobs, twenty seconds of troubles one after the other, then calm. The run must
-then finish without a person, but for a breaker that paused it. Seeds are printed; a round is repeated with
-`--seed SEED --round N`.
+A round: a run of some hundred jobs, twenty seconds of faults one after the other, then none. The run must
+then finish without a person, except that a pause by the circuit breaker is resumed. Seeds are printed; repeat
+a round with `--seed SEED --round N`.
 """
 
 from __future__ import annotations
@@ -23,81 +23,83 @@ from typing import TYPE_CHECKING, Final
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from chaos_worlds import Shared, World
-from troubles import EMBEDDED, SHARED, befall
+from chaos_faults import EMBEDDED, SHARED, inject
+from chaos_setups import EmbeddedSetup, SharedSetup
 
 if TYPE_CHECKING:
-    from live import Command
+    from live_runner import Command
 
-TROUBLES_S: Final = 20.0
+FAULTS_S: Final = 20.0
 CALM_S: Final = 150.0
 DONE: Final = (0, 1)
 PAUSED: Final = 8
 
 
-def play(world: World, chance: random.Random) -> tuple[Counter[str], int, list[str]]:
-    """Play one round; return the troubles, how often a person had to resume, and what is wrong."""
-    seen: Counter[str] = Counter()
-    command, resumed = world.run(), 0
-    deadline = time.monotonic() + TROUBLES_S
+def play(setup: EmbeddedSetup, chance: random.Random) -> tuple[Counter[str], int, list[str]]:
+    """Run one round; return the faults by name, how often the run was resumed, and what is wrong."""
+    counts: Counter[str] = Counter()
+    command, resumed = setup.run(), 0
+    deadline = time.monotonic() + FAULTS_S
     while time.monotonic() < deadline and not is_over(command):
         time.sleep(chance.uniform(0.2, 1.5))
-        trouble = chance.choice(SHARED if isinstance(world, Shared) else EMBEDDED)
-        seen[trouble.name] += 1
-        befall(world, trouble, chance)
-        world.keep_alive()
+        fault = chance.choice(SHARED if isinstance(setup, SharedSetup) else EMBEDDED)
+        counts[fault.name] += 1
+        inject(setup, fault, chance)
+        setup.keep_alive()
         if command.process.poll() not in (None, *DONE):
             resumed += command.process.poll() == PAUSED
-            command = world.run()
+            command = setup.run()
     deadline = time.monotonic() + CALM_S
     while not is_over(command):
         if time.monotonic() > deadline:
-            return seen, resumed, [f"it does not come to its end; it said: {command.said[-1500:]}"]
+            return counts, resumed, [f"the run does not end; output: {command.output[-1500:]}"]
         if command.process.poll() is not None:
             resumed += command.process.poll() == PAUSED
-            command = world.run()
-        world.keep_alive()
+            command = setup.run()
+        setup.keep_alive()
         time.sleep(0.2)
-    return seen, resumed, world.home.findings(world.simulator, crashed=True)
+    return counts, resumed, setup.home.ledger_errors(setup.simulator, crashed=True)
 
 
 def is_over(command: Command) -> bool:
-    """Say whether the command came to the end of its run."""
+    """Return whether the command has ended because its run has."""
     return command.process.poll() in DONE
 
 
-def tell(world: World, number: int, seen: Counter[str], resumed: int, wrong: list[str]) -> str:
-    """Tell of a round in a few lines."""
-    books = world.simulator.books()
-    rows = world.home.query("SELECT key, SUM(n) FROM run_counters WHERE kind = 'extra' GROUP BY key")
+def report(setup: EmbeddedSetup, number: int, counts: Counter[str], resumed: int, wrong: list[str]) -> str:
+    """Return the report of a round, a few lines."""
+    books = setup.simulator.books()
+    rows = setup.home.query("SELECT key, SUM(n) FROM run_counters WHERE kind = 'extra' GROUP BY key")
     reasons = {key: int(n) for key, n in rows}
-    told = ", ".join(f"{name} {n}" for name, n in sorted(seen.items()))
+    by_name = ", ".join(f"{name} {n}" for name, n in sorted(counts.items()))
     return (
-        f"round {number}, {world.form}: {world.jobs} jobs, {sum(seen.values())} troubles ({told})\n"
-        f"  {books['accepted'] - world.jobs} extras (on record {reasons}), resumed {resumed} times,"
-        f" {world.commands} commands; {'; '.join(wrong) or 'the ledger is in order'}"
+        f"round {number}, {setup.form}: {setup.jobs} jobs, {sum(counts.values())} faults ({by_name})\n"
+        f"  {books['accepted'] - setup.jobs} extras (on record {reasons}), resumed {resumed} times,"
+        f" {setup.commands} commands; {'; '.join(wrong) or 'the ledger is in order'}"
     )
 
 
 def one_round(seed: int, number: int, form: str) -> bool:
-    """Play a round in a folder of its own, kept when anything was wrong; return whether all was well."""
+    """Run a round in a new folder, which is kept when anything is wrong; return whether all is right."""
     chance = random.Random(f"{seed}:{number}")
-    kind = {"embedded": World, "shared": Shared}.get(form) or chance.choice([World, Shared])
+    kind = {"embedded": EmbeddedSetup, "shared": SharedSetup}.get(form) or chance.choice(
+        [EmbeddedSetup, SharedSetup]
+    )
     folder = Path(tempfile.mkdtemp(prefix="chaos", dir="/tmp"))
-    with kind(folder, chance) as world:
-        seen, resumed, wrong = play(world, chance)
-        sys.stdout.write(tell(world, number, seen, resumed, wrong) + "\n")
+    with kind(folder, chance) as setup:
+        counts, resumed, wrong = play(setup, chance)
+        sys.stdout.write(report(setup, number, counts, resumed, wrong) + "\n")
         if wrong:
             kept = folder.with_name(f"{folder.name}-kept")
             shutil.copytree(folder, kept, ignore=shutil.ignore_patterns("ballast", "*.sock"))
-            sys.stdout.write(f"  everything is kept in {kept}\n")
+            sys.stdout.write(f"  all files are kept in {kept}\n")
     sys.stdout.flush()
     shutil.rmtree(folder, ignore_errors=True)
     return not wrong
 
 
 def main() -> int:
-    """Play rounds until the time is up; exit 1 when any was not in order."""
+    """Run rounds until the time is up; return 1 when any of them was wrong."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 20))

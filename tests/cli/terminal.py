@@ -6,7 +6,7 @@ import shlex
 import subprocess
 from typing import TYPE_CHECKING, Self
 
-from live import wait_until
+from live_runner import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from by_hand import COST, Hand, received, settled
+from run_driver import COST, RunDriver, received, settled
 from test_commands import Place
 
 from runner.db import job_moves, runs
@@ -150,20 +150,20 @@ def test_earlier_runs_of_the_file_teach_what_answers_have(place: Place) -> None:
     database = Database(f"sqlite:///{place.home / 'runner.db'}")
     with database.write() as connection:
         runs.start(connection, 1, 1_800_000_000_000)
-    hand = Hand(database, 1)
+    driver = RunDriver(database, 1)
     cost = replace(COST, prompt_tokens=700, completion_tokens=40, total_tokens=1_000)
-    for lease in hand.lease(40):
-        hand.send(lease)
-        hand.do(job_moves.stored, received(lease.job_id))
-        hand.do(job_moves.settled, settled(lease.job_id, 1, Event.SUCCEEDED, JobState.SUCCEEDED, cost))
-    before = hand.counts()
+    for lease in driver.lease(40):
+        driver.send(lease)
+        driver.apply(job_moves.stored, received(lease.job_id))
+        driver.apply(job_moves.settled, settled(lease.job_id, 1, Event.SUCCEEDED, JobState.SUCCEEDED, cost))
+    before = driver.counts()
     found = told(place)
 
     assert "run 1" in found["assumption"]
     output = found["tokens"]["output"]
     assert output["low"] <= 40 * 300 <= output["high"] <= 40 * 300 * 1.25
     assert told(place, "--expect-output 5")["tokens"]["output"] == {"low": 200, "high": 200}
-    assert hand.counts() == before
+    assert driver.counts() == before
     database.close()
     place.write("jobs.jsonl", LINE % (1, "grok-4.3", 99))
     assert "run 1" in told(place)["assumption"], "the path is known, its content is new"

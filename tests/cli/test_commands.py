@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from by_hand import Hand, received, settled
+from run_driver import RunDriver, received, settled
 
 from runner.db import job_moves, runs
 from runner.db.session import Database
@@ -53,13 +53,13 @@ class Place:
         database = Database(f"sqlite:///{self.home / 'runner.db'}")
         with database.write() as connection:
             runs.start(connection, 1, 1_800_000_000_000)
-        hand = Hand(database, 1)
-        (lease,) = hand.lease()
-        hand.send(lease)
-        hand.do(job_moves.stored, received(lease.job_id, body=ANSWER))
-        hand.do(job_moves.settled, settled(lease.job_id, 1, Event.SUCCEEDED, JobState.SUCCEEDED))
-        hand.bring(JobState.FAILED)
-        hand.bring(JobState.WAITING)
+        driver = RunDriver(database, 1)
+        (lease,) = driver.lease()
+        driver.send(lease)
+        driver.apply(job_moves.stored, received(lease.job_id, body=ANSWER))
+        driver.apply(job_moves.settled, settled(lease.job_id, 1, Event.SUCCEEDED, JobState.SUCCEEDED))
+        driver.bring(JobState.FAILED)
+        driver.bring(JobState.WAITING)
         database.close()
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from live import NO_LIMITS, Home, Simulator
+from live_runner import NO_LIMITS, LiveRunner, Simulator
 
 from runner.rules.money import usd
 
@@ -21,7 +21,7 @@ MODELS = ("grok-4.3", "grok-4.6", "grok-4.3")
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Simulator, Home]]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Simulator, LiveRunner]]:
     """Give two finished runs: one with a name that is a formula, and one whose answers tell no cost."""
     folder = tmp_path_factory.mktemp("costs")
     (folder / "old").mkdir()
@@ -31,9 +31,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Simulator,
     ):
         for name, asked in (("=1+1", simulator), ("plain", old)):
             _write(folder / f"{name}.jsonl", name)
-            with Home(folder, asked) as home:
-                assert home.start("run", f"{name}.jsonl", "-o", f"{name}.out.jsonl").ended() == 0
-        with Home(folder, simulator) as home:
+            with LiveRunner(folder, asked) as home:
+                assert home.start("run", f"{name}.jsonl", "-o", f"{name}.out.jsonl").wait() == 0
+        with LiveRunner(folder, simulator) as home:
             yield simulator, home
 
 
@@ -45,15 +45,15 @@ def _write(path: Path, name: str) -> None:
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
-def told(home: Home, *words: str) -> dict[str, Any]:
+def told(home: LiveRunner, *words: str) -> dict[str, Any]:
     """Give the object of a command."""
     command = home.start(*words, "--json")
-    assert command.ended() == 0, command.said
+    assert command.wait() == 0, command.output
     found: dict[str, Any] = json.loads(command.out.read_text())
     return found
 
 
-def test_the_sums_agree_with_the_summaries_and_the_books(place: tuple[Simulator, Home]) -> None:
+def test_the_sums_agree_with_the_summaries_and_the_books(place: tuple[Simulator, LiveRunner]) -> None:
     """By whatever it is added up; rows add up to the total to the last tick."""
     simulator, home = place
     summaries = [told(home, "summary", run)["cost"] for run in ("1", "2")]
@@ -77,17 +77,17 @@ def test_the_sums_agree_with_the_summaries_and_the_books(place: tuple[Simulator,
     assert {row["model"]: row["ticks"] for row in by_model} == billed
 
 
-def test_the_table_and_the_sheet_say_the_same(place: tuple[Simulator, Home]) -> None:
+def test_the_table_and_the_sheet_say_the_same(place: tuple[Simulator, LiveRunner]) -> None:
     """A name that is a formula is text in the sheet, and as it is on the screen."""
     _, home = place
     found = told(home, "costs")["rows"]
     sheet = home.start("costs", "--csv")
-    assert sheet.ended() == 0
+    assert sheet.wait() == 0
     rows = list(csv.DictReader(io.StringIO(sheet.out.read_text())))
     assert [row["ticks"] for row in rows] == [str(row["ticks"]) for row in found]
     assert {row["name"] for row in rows} == {"'=1+1", "plain"}
     table = home.start("costs", "--by", "run")
-    assert table.ended() == 0
+    assert table.wait() == 0
     lines = table.out.read_text().splitlines()
     assert [line.split()[0] for line in lines] == ["run", "1", "2", "total"]
     assert lines[1].split()[1] == "=1+1"
@@ -95,8 +95,8 @@ def test_the_table_and_the_sheet_say_the_same(place: tuple[Simulator, Home]) -> 
 
 def test_nothing_spent_is_nothing(tmp_path: Path) -> None:
     """A run that was only loaded has no rows and a total of 0."""
-    with Simulator(tmp_path) as simulator, Home(tmp_path, simulator) as home:
+    with Simulator(tmp_path) as simulator, LiveRunner(tmp_path, simulator) as home:
         _write(tmp_path / "a.jsonl", "a")
-        assert home.start("load", "a.jsonl").ended() == 0
+        assert home.start("load", "a.jsonl").wait() == 0
         found = told(home, "costs")
         assert (found["rows"], found["total"]["ticks"]) == ([], 0)

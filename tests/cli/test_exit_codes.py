@@ -8,7 +8,7 @@ import signal
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pytest
-from live import Home, Simulator
+from live_runner import LiveRunner, Simulator
 
 from runner.rules.exit_codes import ExitCode
 from tools.docs.commands_page import MEANINGS
@@ -16,7 +16,7 @@ from tools.docs.commands_page import MEANINGS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from live import Command
+    from live_runner import Command
 
 COMMANDS: Final = {
     "run": "run jobs.jsonl -o out.jsonl",
@@ -66,38 +66,38 @@ def test_each_end_has_its_code(name: str, command: str, tmp_path: Path) -> None:
     (tmp_path / "jobs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     with (
         Simulator(tmp_path, *story.simulator.split()) as simulator,
-        Home(tmp_path, simulator) as home,
+        LiveRunner(tmp_path, simulator) as home,
     ):
         if command != "run":
-            assert home.start("load", "jobs.jsonl").ended() == 0
+            assert home.start("load", "jobs.jsonl").wait() == 0
         stayed = home.start(*COMMANDS[command].split(), *story.flags.split())
         if story.meanwhile:
-            home.reach(1, stayed)
+            home.wait_for_accepted(1, stayed)
             _interfere(home, stayed, story.meanwhile)
-        assert stayed.ended() == story.code, stayed.said
-        assert "Traceback" not in stayed.said
+        assert stayed.wait() == story.code, stayed.output
+        assert "Traceback" not in stayed.output
         if story.stands_still:
-            assert home.start("watch", "jobs", "--exit-status").ended() == story.code
-            assert home.start("watch", "jobs").ended() == 0
+            assert home.start("watch", "jobs", "--exit-status").wait() == story.code
+            assert home.start("watch", "jobs").wait() == 0
 
 
-def _interfere(home: Home, stayed: Command, meanwhile: str) -> None:
+def _interfere(home: LiveRunner, stayed: Command, meanwhile: str) -> None:
     """Send the signal, or give the command."""
     if meanwhile.startswith("SIG"):
         os.kill(stayed.pid, signal.Signals[meanwhile])
     else:
-        assert home.start(*meanwhile.split()).ended() == 0
+        assert home.start(*meanwhile.split()).wait() == 0
 
 
 def test_a_limit_that_is_reached_pauses(tmp_path: Path) -> None:
     """8, and at once where nothing is left to start; without the limit it goes on to 0."""
-    with Simulator(tmp_path, "--instant") as simulator, Home(tmp_path, simulator) as home:
+    with Simulator(tmp_path, "--instant") as simulator, LiveRunner(tmp_path, simulator) as home:
         lines = [{"id": f"j-{n}", "model": "grok-4.3", "prompt": "One."} for n in range(2)]
         (tmp_path / "jobs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         for words in ("run jobs.jsonl --limit 1", "run jobs.jsonl --limit 1", "start jobs", "resume jobs"):
-            assert home.start(*words.split()).ended() == 8
+            assert home.start(*words.split()).wait() == 8
             assert simulator.books()["accepted"] == 1
-        assert home.start("resume", "jobs", "--limit", "none").ended() == 0
+        assert home.start("resume", "jobs", "--limit", "none").wait() == 0
 
 
 BEFORE: Final[dict[str, tuple[int, str]]] = {
@@ -114,8 +114,8 @@ def test_what_ends_before_it_begins(case: str, tmp_path: Path) -> None:
     """Nothing is loaded, nothing is sent."""
     code, words = BEFORE[case]
     (tmp_path / "bad.jsonl").write_text('{"id": "x"\n')
-    with Simulator(tmp_path, "--instant") as simulator, Home(tmp_path, simulator) as home:
-        assert home.start(*words.split()).ended() == code
+    with Simulator(tmp_path, "--instant") as simulator, LiveRunner(tmp_path, simulator) as home:
+        assert home.start(*words.split()).wait() == code
         assert simulator.books()["accepted"] == 0
         assert home.count("SELECT COUNT(*) FROM runs") == 0
 

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
-from by_hand import Hand, new_run
+from run_driver import RunDriver, new_run
 
 from runner.cli.render.ending_text import paused_lines
 from runner.cli.render.progress import Throughput, progress_line
@@ -57,17 +57,17 @@ class Recorder:
         self.said.append(line)
 
 
-def follow(hand: Hand, stop: StopSignal, **more: Any) -> tuple[FollowEnd, Recorder]:
+def follow(driver: RunDriver, stop: StopSignal, **more: Any) -> tuple[FollowEnd, Recorder]:
     """Follow a run with a recorder; return how it ended and the recorder."""
     display = Recorder()
-    follower = Follower(database=hand.database, run_id=hand.run_id, display=display, stop=stop, **more)
+    follower = Follower(database=driver.database, run_id=driver.run_id, display=display, stop=stop, **more)
     return follower.follow(), display
 
 
-def pause(hand: Hand, reason: PauseReason) -> None:
+def pause(driver: RunDriver, reason: PauseReason) -> None:
     """Pause a run."""
-    with hand.database.write() as connection:
-        runs.pause(connection, hand.run_id, reason, "because", 1)
+    with driver.database.write() as connection:
+        runs.pause(connection, driver.run_id, reason, "because", 1)
 
 
 @pytest.mark.parametrize(
@@ -83,13 +83,13 @@ def test_a_paused_run_stands_still_when_what_is_out_was_collected(
     database: Database, reason: PauseReason, state: JobState, still: bool
 ) -> None:
     """But with a refused key nothing can be collected either."""
-    hand = new_run(database, 3)
-    hand.bring(state)
-    assert not has_stopped(read_snapshot(database, hand.run_id))
+    driver = new_run(database, 3)
+    driver.bring(state)
+    assert not has_stopped(read_snapshot(database, driver.run_id))
 
-    pause(hand, reason)
+    pause(driver, reason)
 
-    seen = read_snapshot(database, hand.run_id)
+    seen = read_snapshot(database, driver.run_id)
     assert still == has_stopped(seen)
     assert ["paused: because", f"fix: {paused_lines(seen, 'CMD')[1][5:]}"] == paused_lines(seen, "CMD")
     assert paused_lines(seen, "CMD")[1].endswith("then: CMD")
@@ -97,12 +97,12 @@ def test_a_paused_run_stands_still_when_what_is_out_was_collected(
 
 def test_following_ends_when_the_run_ends(database: Database) -> None:
     """And shows the last numbers."""
-    hand = new_run(database, 1)
-    hand.bring(JobState.SUCCEEDED)
+    driver = new_run(database, 1)
+    driver.bring(JobState.SUCCEEDED)
     with database.write() as connection:
-        assert runs.finish_if_done(connection, hand.run_id, 5)
+        assert runs.finish_if_done(connection, driver.run_id, 5)
     with StopSignal() as stop:
-        ending, show = follow(hand, stop, verbose=True)
+        ending, show = follow(driver, stop, verbose=True)
 
     assert (ending.left_by, show.done) == (None, [1])
     assert any("finished" in line for line in show.said)
@@ -110,19 +110,19 @@ def test_following_ends_when_the_run_ends(database: Database) -> None:
 
 def test_following_ends_when_the_time_is_up(database: Database) -> None:
     """Exit 7; the run is as it was."""
-    hand = new_run(database, 1)
+    driver = new_run(database, 1)
     with StopSignal() as stop:
-        ending, _ = follow(hand, stop, timeout_s=0.01)
+        ending, _ = follow(driver, stop, timeout_s=0.01)
 
     assert ending.left_by == ExitCode.TIMEOUT
 
 
 def test_following_ends_at_the_first_signal(database: Database) -> None:
     """After one more look, so that the last numbers are right."""
-    hand = new_run(database, 1)
+    driver = new_run(database, 1)
     with StopSignal() as stop:
         signal.raise_signal(signal.SIGINT)
-        ending, show = follow(hand, stop)
+        ending, show = follow(driver, stop)
 
     assert (ending.left_by, show.done) == (ExitCode.INTERRUPTED, [0])
 
@@ -140,9 +140,9 @@ def test_a_dead_engine_is_started_again(database: Database) -> None:
         def restart(self) -> None:
             self.restarts += 1
 
-    hand, engine = new_run(database, 1), Engine()
+    driver, engine = new_run(database, 1), Engine()
     with StopSignal() as stop:
-        _, show = follow(hand, stop, engine=engine, timeout_s=0.1)
+        _, show = follow(driver, stop, engine=engine, timeout_s=0.1)
 
     assert 1 == engine.restarts == len(show.said)
 
@@ -170,27 +170,27 @@ def test_the_first_signal_asks_the_second_stops(first: signal.Signals, name: str
 
 def test_what_is_out_is_told_with_the_time_it_has_left(database: Database) -> None:
     """24 hours from the oldest acceptance."""
-    hand = new_run(database, 3)
-    assert read_outstanding_lines(database, read_snapshot(database, hand.run_id)) == []
-    hand.bring(JobState.WAITING)
-    hand.bring(JobState.WAITING)
+    driver = new_run(database, 3)
+    assert read_outstanding_lines(database, read_snapshot(database, driver.run_id)) == []
+    driver.bring(JobState.WAITING)
+    driver.bring(JobState.WAITING)
 
-    (line,) = read_outstanding_lines(database, read_snapshot(database, hand.run_id))
+    (line,) = read_outstanding_lines(database, read_snapshot(database, driver.run_id))
     assert line.startswith("2 answers wait at xAI until ")
-    assert fetchable_until_ms(database, hand.run_id) == 1_800_000_000_001 + 24 * 3600 * 1000
+    assert fetchable_until_ms(database, driver.run_id) == 1_800_000_000_001 + 24 * 3600 * 1000
 
 
 def test_a_plain_line_is_printed_when_it_is_due_and_not_at_every_look(
     database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One at the start, one when the run begins to wait, none in between."""
-    hand = new_run(database, 100)
+    driver = new_run(database, 100)
     lines = PlainDisplay()
     for _ in range(3):
-        lines.update(read_snapshot(database, hand.run_id))
+        lines.update(read_snapshot(database, driver.run_id))
     with database.write() as connection:
-        runs.wait(connection, hand.run_id, "the API is away", 2)
-    lines.update(read_snapshot(database, hand.run_id))
+        runs.wait(connection, driver.run_id, "the API is away", 2)
+    lines.update(read_snapshot(database, driver.run_id))
 
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith("by-hand: 0 of 100 done (0 %), 0 waiting, 100 pending, $0.0000")
@@ -199,12 +199,12 @@ def test_a_plain_line_is_printed_when_it_is_due_and_not_at_every_look(
 
 def test_progress_names_what_went_wrong_only_where_something_did(database: Database) -> None:
     """And the time to go is unknown until it means something."""
-    hand = new_run(database, 4)
-    assert "failed" not in progress_line(read_snapshot(database, hand.run_id), Throughput())
-    hand.bring(JobState.FAILED)
-    hand.bring(JobState.HELD)
+    driver = new_run(database, 4)
+    assert "failed" not in progress_line(read_snapshot(database, driver.run_id), Throughput())
+    driver.bring(JobState.FAILED)
+    driver.bring(JobState.HELD)
 
-    said = progress_line(read_snapshot(database, hand.run_id), Throughput())
+    said = progress_line(read_snapshot(database, driver.run_id), Throughput())
     assert "2 of 4 done (50 %), 1 failed, 1 held" in said
     assert "1 extra" in said
     assert "time to go unknown" in said

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from by_hand import CAUSE, COST, Hand, accepted, received, requeue, settled
+from run_driver import CAUSE, COST, RunDriver, accepted, received, requeue_row, settled
 from test_commands import Place
 from test_no_escapes import at_a_terminal
 
@@ -78,22 +78,24 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     database = Database(f"sqlite:///{place.home / 'runner.db'}")
     with database.write() as connection:
         runs.start(connection, 1, 1_800_000_000_000)
-    hand = Hand(database, 1)
+    driver = RunDriver(database, 1)
     for nth, text in enumerate(HOSTILE.values()):
-        (lease,) = hand.lease()
-        hand.send(lease)
-        hand.do(job_moves.accepted, accepted(lease, request_id=f"{nth}{text}"))
+        (lease,) = driver.lease()
+        driver.send(lease)
+        driver.apply(job_moves.accepted, accepted(lease, request_id=f"{nth}{text}"))
         body = answer(text)
-        hand.do(job_moves.stored, received(lease.job_id, lease.attempt, body=body, request_id=f"{nth}{text}"))
+        driver.apply(
+            job_moves.stored, received(lease.job_id, lease.attempt, body=body, request_id=f"{nth}{text}")
+        )
         cost = replace(COST, model=text, finish_reason=text[:32])
-        hand.do(
+        driver.apply(
             job_moves.settled, settled(lease.job_id, lease.attempt, Event.SUCCEEDED, JobState.SUCCEEDED, cost)
         )
     for text in HOSTILE.values():
-        (lease,) = hand.lease()
-        hand.send(lease)
+        (lease,) = driver.lease()
+        driver.send(lease)
         cause = replace(CAUSE, code="safety", message=text)
-        hand.do(job_moves.refused, replace(requeue(lease, JobState.FAILED), cause=cause))
+        driver.apply(job_moves.refused, replace(requeue_row(lease, JobState.FAILED), cause=cause))
     with database.write() as connection:
         events.note(connection, 1, 1_800_000_000_000, events.WARNING, NAME)
         runs.wait(connection, 1, NAME, 1_800_000_000_000)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import jsonschema
 import pytest
-from live import NO_LIMITS, Home, Simulator, wait_until, write_jobs
+from live_runner import NO_LIMITS, LiveRunner, Simulator, wait_until, write_jobs
 from test_front_page import commands
 from valkey_server import valkey_server
 
@@ -28,7 +28,7 @@ SILENT = {"db", "completion"}  # a group, and words for a shell
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Simulator, Home]]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Simulator, LiveRunner]]:
     """Give a state folder and a job file in which some lines fail."""
     folder = tmp_path_factory.mktemp("shapes")
     write_jobs(folder / "jobs.jsonl", 12)
@@ -37,16 +37,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Simulator,
         file.write('{"id": "cut", "model": "grok-4.6", "prompt": "x", "max_completion_tokens": 2}\n')
     (folder / "bad.jsonl").write_text('{"id": "a"}\n{"id": "b", "prompt": "x", "temprature": 1}\n')
     write_jobs(folder / "slow.jsonl", 40)
-    with Simulator(folder, *NO_LIMITS, "--instant") as simulator, Home(folder, simulator) as made:
+    with Simulator(folder, *NO_LIMITS, "--instant") as simulator, LiveRunner(folder, simulator) as made:
         yield simulator, made
 
 
-def told(home: Home, *words: str, code: int = 0) -> list[Any]:
+def told(home: LiveRunner, *words: str, code: int = 0) -> list[Any]:
     """Run a command with --json; hold each object against its shape, and return them."""
     command = home.start(*words, "--json")
-    assert command.ended() == code, command.said
+    assert command.wait() == code, command.output
     objects = [json.loads(line) for line in command.out.read_text().splitlines()]
-    assert objects, command.said
+    assert objects, command.output
     name = "db upgrade" if words[0] == "db" else words[0]
     for value in objects:
         _hold(value, "error" if "error" in value else name)
@@ -73,7 +73,7 @@ def test_every_command_with_json_has_a_shape() -> None:
 
 def test_before_there_is_anything(tmp_path: Path) -> None:
     """Errors are objects as well."""
-    with Simulator(tmp_path) as simulator, Home(tmp_path, simulator) as home:
+    with Simulator(tmp_path) as simulator, LiveRunner(tmp_path, simulator) as home:
         assert told(home, "status", code=2)[0]["error"]["fix"]
         assert told(home, "show", code=2)[0]["error"]["exit_code"] == 2
         told(home, "doctor")
@@ -85,17 +85,17 @@ def test_servers_say_in_json_that_they_serve(postgres_server: PostgresServer, tm
     """One object when they are ready, and nothing else on stdout until they end."""
     with postgres_server.fresh("migrated") as url, valkey_server() as valkey:
         shared = {"RUNNER_DATABASE_URL": url, "RUNNER_REDIS_URL": valkey.url}
-        with Simulator(tmp_path) as simulator, Home(tmp_path, simulator, **shared) as home:
+        with Simulator(tmp_path) as simulator, LiveRunner(tmp_path, simulator, **shared) as home:
             for words in (("simulate", "--port", "0"), ("worker", "--processes", "2", "--beat")):
                 server = home.start(*words, "--json")
                 wait_until(server.out.read_text, f"{words[0]} is ready")
                 os.kill(server.pid, signal.SIGTERM)
-                assert server.ended() in (0, 143), server.said
+                assert server.wait() in (0, 143), server.output
                 (line,) = server.out.read_text().splitlines()
                 _hold(json.loads(line), words[0])
 
 
-def test_a_run_from_its_file_to_its_removal(place: tuple[Simulator, Home]) -> None:
+def test_a_run_from_its_file_to_its_removal(place: tuple[Simulator, LiveRunner]) -> None:
     """Checked, loaded, run, looked at from all sides, taken up again, removed."""
     _, home = place
     told(home, "check", "jobs.jsonl")
@@ -132,7 +132,7 @@ def test_a_run_from_its_file_to_its_removal(place: tuple[Simulator, Home]) -> No
     told(home, "rm", run, "--yes")
 
 
-def test_a_run_that_is_paused_resumed_and_cancelled(place: tuple[Simulator, Home]) -> None:
+def test_a_run_that_is_paused_resumed_and_cancelled(place: tuple[Simulator, LiveRunner]) -> None:
     """Live numbers while answers are out, and the object of a command that leaves before the end."""
     simulator, home = place
     simulator.switch(median_s=30)

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from live import Home, Simulator, wait_until, write_jobs
+from live_runner import LiveRunner, Simulator, wait_until, write_jobs
 
 from runner.cli.main import ROWS
 
@@ -29,21 +29,21 @@ sys.exit(code)
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRunner]:
     """A state folder with one finished run, and nobody at work."""
     folder = tmp_path_factory.mktemp("lazy")
     with (
         Simulator(folder, "--instant", "--rpm", "none", "--tpm", "none") as simulator,
-        Home(folder, simulator) as home,
+        LiveRunner(folder, simulator) as home,
     ):
         write_jobs(folder / "jobs.jsonl", 2)
         command = home.start()
-        assert command.ended() == 0, command.said
-        wait_until(home.is_quiet, "the engine has ended")
+        assert command.wait() == 0, command.output
+        wait_until(home.has_no_processes, "the engine has ended")
         yield home
 
 
-def imported(home: Home, words: Sequence[str]) -> set[str]:
+def imported(home: LiveRunner, words: Sequence[str]) -> set[str]:
     """Run a command in a process of its own; return the modules that it had at its end."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *words],
@@ -59,13 +59,13 @@ def imported(home: Home, words: Sequence[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("words", [["--help"], [], ["--version"], ["no-such-command"]], ids=str)
-def test_the_front_page_imports_nothing_but_click(home: Home, words: Sequence[str]) -> None:
+def test_the_front_page_imports_nothing_but_click(home: LiveRunner, words: Sequence[str]) -> None:
     """Not one command, nor what they are made of."""
     assert not imported(home, words) & {*HEAVY, "asyncio", "msgspec", "orjson", "sqlalchemy"}
 
 
 @pytest.mark.parametrize("command", [row.name for row in ROWS if row.name not in SERVERS])
-def test_the_page_of_a_command_imports_little(home: Home, command: str) -> None:
+def test_the_page_of_a_command_imports_little(home: LiveRunner, command: str) -> None:
     """Only what its own module needs, and of that nothing heavy."""
     assert not imported(home, [command, "--help"]) & HEAVY
 
@@ -75,12 +75,12 @@ def test_the_page_of_a_command_imports_little(home: Home, command: str) -> None:
     [["status"], ["status", "--json"], ["list"], ["summary", "1"], ["show", "1", "j-0000"], ["costs"]],
     ids=" ".join,
 )
-def test_a_command_that_looks_imports_the_database_only(home: Home, words: Sequence[str]) -> None:
+def test_a_command_that_looks_imports_the_database_only(home: LiveRunner, words: Sequence[str]) -> None:
     """Nor the ORM, which the tables are declared with: reading them is plain SQL."""
     assert not imported(home, words) & HEAVY
 
 
-def test_checking_and_writing_import_no_more(home: Home) -> None:
+def test_checking_and_writing_import_no_more(home: LiveRunner) -> None:
     """They read files and rows; a job file without schemas needs no reader of schemas."""
     assert not imported(home, ["check", "jobs.jsonl"]) & HEAVY
     assert not imported(home, ["write", "1", "-o", "again.jsonl"]) & HEAVY

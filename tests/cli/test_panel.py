@@ -7,7 +7,7 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from live import KEY, RUN, Home, Simulator, write_jobs
+from live_runner import KEY, RUN, LiveRunner, Simulator, write_jobs
 from terminal import Terminal
 from test_commands import Place
 from test_no_escapes import at_a_terminal
@@ -23,11 +23,11 @@ FACTS = ("jobs ", "limit ", "spent ", "time ", "out ", "also ")
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[tuple[Simulator, Home, dict[str, str]]]:
+def place(tmp_path: Path) -> Iterator[tuple[Simulator, LiveRunner, dict[str, str]]]:
     """Give a simulator with a limit, a state folder, and the environment of a person at a terminal."""
     write_jobs(tmp_path / "jobs.jsonl", JOBS)
     limits = ("--rpm", "1200", "--tpm", "none", "--median-s", "1")
-    with Simulator(tmp_path, *limits) as simulator, Home(tmp_path, simulator) as home:
+    with Simulator(tmp_path, *limits) as simulator, LiveRunner(tmp_path, simulator) as home:
         yield (
             simulator,
             home,
@@ -48,7 +48,7 @@ def command(*words: str) -> list[str]:
 
 
 def test_the_panel_tells_all_there_is_to_tell(
-    place: tuple[Simulator, Home, dict[str, str]], tmp_path: Path
+    place: tuple[Simulator, LiveRunner, dict[str, str]], tmp_path: Path
 ) -> None:
     """Every fact on a line of its own within 80 columns; narrow and wide windows do no harm."""
     _, home, environment = place
@@ -79,7 +79,7 @@ def test_the_panel_tells_all_there_is_to_tell(
 
 
 def test_the_panel_says_why_nothing_is_sent(
-    place: tuple[Simulator, Home, dict[str, str]], tmp_path: Path
+    place: tuple[Simulator, LiveRunner, dict[str, str]], tmp_path: Path
 ) -> None:
     """While the API is down, and when a person is needed."""
     simulator, _, environment = place
@@ -96,7 +96,7 @@ def test_the_panel_says_why_nothing_is_sent(
     "plain", [{"NO_COLOR": "1"}, {"TERM": "dumb"}, {"CI": "1"}], ids=lambda d: next(iter(d))
 )
 def test_a_terminal_that_wants_plain_text_gets_it(
-    place: tuple[Simulator, Home, dict[str, str]], tmp_path: Path, plain: dict[str, str]
+    place: tuple[Simulator, LiveRunner, dict[str, str]], tmp_path: Path, plain: dict[str, str]
 ) -> None:
     """Lines instead of a panel; what the command writes is kept byte by byte and holds no escape."""
     _, _, environment = place
@@ -112,9 +112,9 @@ def test_a_terminal_that_wants_plain_text_gets_it(
     assert b"\x1b" not in said
 
 
-def home_says(home: Home, *words: str) -> str:
+def home_says(home: LiveRunner, *words: str) -> str:
     command = home.start(*words)
-    assert command.ended() == 0, command.said
+    assert command.wait() == 0, command.output
     return command.out.read_text()
 
 

@@ -9,7 +9,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from live import NO_LIMITS, RUN, Home, Simulator, write_jobs
+from live_runner import NO_LIMITS, RUN, LiveRunner, Simulator, write_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,31 +20,31 @@ DAY_MS = 86_400_000
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRunner]:
     """Give a state folder whose simulator answers at once."""
     folder = tmp_path_factory.mktemp("removing")
     write_jobs(folder / "jobs.jsonl", JOBS)
-    with Simulator(folder, *NO_LIMITS, "--instant") as simulator, Home(folder, simulator) as made:
+    with Simulator(folder, *NO_LIMITS, "--instant") as simulator, LiveRunner(folder, simulator) as made:
         yield made
 
 
-def runner(home: Home, *words: str, code: int = 0) -> str:
+def runner(home: LiveRunner, *words: str, code: int = 0) -> str:
     command = home.start(*words)
-    assert command.ended() == code, command.said
-    return command.said
+    assert command.wait() == code, command.output
+    return command.output
 
 
-def runs(home: Home) -> list[Any]:
+def runs(home: LiveRunner) -> list[Any]:
     return [run["run"] for run in json.loads(runner(home, "list", "--json"))["runs"]]
 
 
-def age(home: Home, run: int, days: int) -> None:
+def age(home: LiveRunner, run: int, days: int) -> None:
     with closing(sqlite3.connect(home.database, timeout=20)) as base:
         base.execute("UPDATE runs SET finished_at_ms = finished_at_ms - ? WHERE id = ?", (days * DAY_MS, run))
         base.commit()
 
 
-def test_a_removed_run_is_gone_and_its_files_stay(home: Home) -> None:
+def test_a_removed_run_is_gone_and_its_files_stay(home: LiveRunner) -> None:
     """It is looked at first, needs a yes, and the same command begins afresh afterwards."""
     runner(home, *RUN, "--new", "--force")
     (run, *_) = runs(home)
@@ -65,7 +65,7 @@ def test_a_removed_run_is_gone_and_its_files_stay(home: Home) -> None:
     assert runs(home)[0] > run
 
 
-def test_a_run_that_is_half_removed_is_nobodys_but_rms(home: Home) -> None:
+def test_a_run_that_is_half_removed_is_nobodys_but_rms(home: LiveRunner) -> None:
     """As after a crash in the middle: other commands say so, and `rm` finishes it."""
     runner(home, *RUN, "--new", "--force")
     (run, *_) = runs(home)
@@ -79,7 +79,7 @@ def test_a_run_that_is_half_removed_is_nobodys_but_rms(home: Home) -> None:
     assert run not in runs(home)
 
 
-def test_prune_takes_what_is_old_and_keeps_what_was_asked_for(home: Home) -> None:
+def test_prune_takes_what_is_old_and_keeps_what_was_asked_for(home: LiveRunner) -> None:
     """Runs by age and number, bug reports by age; the database gets smaller."""
     for _ in range(3):
         runner(home, *RUN, "--new", "--force")
@@ -102,7 +102,7 @@ def test_prune_takes_what_is_old_and_keeps_what_was_asked_for(home: Home) -> Non
     assert "removed 0 runs" in runner(home, "prune", "--keep", "1", "--yes")
 
 
-def test_a_run_at_work_is_refused(home: Home, tmp_path: Path) -> None:
+def test_a_run_at_work_is_refused(home: LiveRunner, tmp_path: Path) -> None:
     """It says which command ends it."""
     write_jobs(tmp_path / "other.jsonl", 2)
     run = runner(home, "load", str(tmp_path / "other.jsonl"), "-q").strip()
@@ -115,7 +115,7 @@ def test_a_run_at_work_is_refused(home: Home, tmp_path: Path) -> None:
     assert f"runner cancel {run}" in said
 
 
-def test_a_fresh_run_over_another_runs_files_loads_nothing(home: Home) -> None:
+def test_a_fresh_run_over_another_runs_files_loads_nothing(home: LiveRunner) -> None:
     """It is refused before the load: the next try would find a run that nobody wanted."""
     runner(home, *RUN, "--new", "--force")
     before = runs(home)

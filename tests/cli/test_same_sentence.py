@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from live import KEY, Home, Simulator, wait_until, write_jobs
+from live_runner import KEY, LiveRunner, Simulator, wait_until, write_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,10 +133,10 @@ def test_a_disk_that_is_nearly_full(tmp_path: Path) -> None:
         assert found["state"] == "failed"
         said = re.sub(r"\d+ MB are left", "… are left", found["told"])
         assert said == f"the disk of the state folder {home} is full: … are left, 34 are needed"
-        with Home(tmp_path, simulator) as running:
-            command = running.start_by([*enter, *RUNNER, *RUN])
-            wait_until(lambda: "goes on by itself" in command.said, "the run says why it waits")
-            assert said in re.sub(r"\d+ MB are left", "… are left", command.said)
+        with LiveRunner(tmp_path, simulator) as running:
+            command = running.start_command([*enter, *RUNNER, *RUN])
+            wait_until(lambda: "goes on by itself" in command.output, "the run says why it waits")
+            assert said in re.sub(r"\d+ MB are left", "… are left", command.output)
             assert simulator.books()["accepted"] == 0
 
 
@@ -221,23 +221,26 @@ def test_an_api_that_cannot_be_reached(case: str, tmp_path: Path) -> None:
     place = Place(tmp_path, **env)
     (found,) = [one for one in place.finds() if one["name"] == "api"]
     assert found["told"] == words
-    with Home(tmp_path, Nowhere(env["XAI_BASE_URL"]), **env) as home:  # type: ignore[arg-type]
+    with LiveRunner(tmp_path, Nowhere(env["XAI_BASE_URL"]), **env) as home:  # type: ignore[arg-type]
         command = home.start(*RUN)
-        wait_until(lambda: "goes on by itself" in command.said, "the run says why it waits")
-        assert f"waiting: {words}; {found['fix']}; goes on by itself" in command.said
+        wait_until(lambda: "goes on by itself" in command.output, "the run says why it waits")
+        assert f"waiting: {words}; {found['fix']}; goes on by itself" in command.output
         os.kill(command.pid, signal.SIGINT)
-        assert command.ended() == 130
+        assert command.wait() == 130
 
 
 def test_a_wrong_key(tmp_path: Path) -> None:
     """4 from both, in the API's own words."""
-    with Simulator(tmp_path, "--key", "xai-another-key-1") as simulator, Home(tmp_path, simulator) as home:
+    with (
+        Simulator(tmp_path, "--key", "xai-another-key-1") as simulator,
+        LiveRunner(tmp_path, simulator) as home,
+    ):
         place = Place(tmp_path, simulator.url)
         (found,) = [one for one in place.finds() if one["name"] == "api key"]
         command = home.start(*RUN)
-        assert command.ended() == 4
-        assert f"paused: {found['told'].rstrip('.')}" in command.said
-        assert f"fix: {found['fix']}, then: runner run jobs.jsonl" in command.said
+        assert command.wait() == 4
+        assert f"paused: {found['told'].rstrip('.')}" in command.output
+        assert f"fix: {found['fix']}, then: runner run jobs.jsonl" in command.output
 
 
 def test_a_clock_that_is_off(tmp_path: Path) -> None:
@@ -246,10 +249,10 @@ def test_a_clock_that_is_off(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(lie)
     with ExitStack() as stack:
         simulator = stack.enter_context(Simulator(tmp_path, "--instant", env={"PYTHONPATH": str(tmp_path)}))
-        home = stack.enter_context(Home(tmp_path, simulator))
+        home = stack.enter_context(LiveRunner(tmp_path, simulator))
         place = Place(tmp_path, simulator.url)
         (found,) = [one for one in place.finds() if one["name"] == "clock"]
         assert found["told"] == "this machine's clock is about 2 hours behind the API's"
         command = home.start(*RUN)
-        assert command.ended() == 0
-        assert command.said.count(f"warning  {found['told']}; {found['fix']}") == 1
+        assert command.wait() == 0
+        assert command.output.count(f"warning  {found['told']}; {found['fix']}") == 1

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from by_hand import new_run
+from run_driver import new_run
 
 from runner.db import migrate
 from runner.db.session import Database

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from by_hand import COST, new_run, settled
 from click import BadParameter
+from run_driver import COST, new_run, settled
 
 from runner import settings
 from runner.cli import flags
@@ -47,14 +47,14 @@ def test_a_budget_is_kept_until_another_is_given(database: Database) -> None:
 
 def test_a_budget_needs_the_price_of_every_model(database: Database, tmp_path: Path) -> None:
     """It is refused; the user's own prices make a model known."""
-    hand = new_run(database, 3)
-    (lease,) = hand.lease()
-    hand.change(lease.job_id, "model = 'strange-1'")
+    driver = new_run(database, 3)
+    (lease,) = driver.lease()
+    driver.change(lease.job_id, "model = 'strange-1'")
     with pytest.raises(UsageError, match="nobody knows that of strange-1"):
-        require_prices(database, settings.load({}, tmp_path), hand.run_id)
+        require_prices(database, settings.load({}, tmp_path), driver.run_id)
 
     (tmp_path / "runner.toml").write_text('[prices."strange-1"]\ninput = 1\noutput = 2\n')
-    require_prices(database, settings.load({}, tmp_path), hand.run_id)
+    require_prices(database, settings.load({}, tmp_path), driver.run_id)
 
 
 @pytest.mark.parametrize(("word", "ticks"), [("20", 20 * USD), ("0.75", 3 * USD // 4), ("none", 0)])
@@ -72,15 +72,15 @@ def test_the_flag_takes_nothing_else(word: str) -> None:
 
 def test_used_and_reserved_are_shown(database: Database) -> None:
     """What counts against the budget, not only what is billed; without one, what may be as well."""
-    hand = replace(new_run(database, 2, RunOptions(budget_ticks=20 * USD)), reserve_ticks=2 * USD)
-    lease = hand.bring(JobState.STORED)
-    hand.do(
+    driver = replace(new_run(database, 2, RunOptions(budget_ticks=20 * USD)), reserve_ticks=2 * USD)
+    lease = driver.bring(JobState.STORED)
+    driver.apply(
         job_moves.settled,
         settled(lease.job_id, 1, Event.SUCCEEDED, JobState.SUCCEEDED, replace(COST, ticks=3 * USD)),
     )
-    hand.bring(JobState.WAITING)
-    hand.within(lambda _, deltas: deltas.add(hand.run_id, "ticks", "possible_extra", USD))
-    seen = read_snapshot(database, hand.run_id)
+    driver.bring(JobState.WAITING)
+    driver.in_transaction(lambda _, deltas: deltas.add(driver.run_id, "ticks", "possible_extra", USD))
+    seen = read_snapshot(database, driver.run_id)
 
     assert money_text(seen) == "$4.00 of $20.00 ($1.00 of it in doubt, and $2.00 reserved)"
     told = read_live_object(database, seen)

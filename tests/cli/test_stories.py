@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from live import NO_LIMITS, Home, Simulator
+from live_runner import NO_LIMITS, LiveRunner, Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,28 +29,28 @@ FILE = ("run", "jobs.jsonl", "-o", "out.jsonl")
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRunner]:
     """Give a state folder with that run, in which declined answers fail."""
     folder = tmp_path_factory.mktemp("stories")
     with (folder / "jobs.jsonl").open("w", encoding="utf-8") as file:
         for custom_id, fields in PROMPTS.items():
             file.write(json.dumps({"id": custom_id, "model": "grok-4.3", **fields}) + "\n")
-    with Simulator(folder, *NO_LIMITS, "--instant") as simulator, Home(folder, simulator) as made:
-        assert made.start(*FILE, "--fail-on", "refusal").ended() == 1
+    with Simulator(folder, *NO_LIMITS, "--instant") as simulator, LiveRunner(folder, simulator) as made:
+        assert made.start(*FILE, "--fail-on", "refusal").wait() == 1
         yield made
 
 
-def said(home: Home, *words: str, code: int = 0) -> str:
+def said(home: LiveRunner, *words: str, code: int = 0) -> str:
     command = home.start(*words)
-    assert command.ended() == code, command.said
-    return command.said
+    assert command.wait() == code, command.output
+    return command.output
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
-def test_the_summary_groups_what_is_worth_a_look_and_names_the_commands(home: Home) -> None:
+def test_the_summary_groups_what_is_worth_a_look_and_names_the_commands(home: LiveRunner) -> None:
     """Flawed answers are counted among the good, failures have an example and the command for just those."""
     told = said(home, "summary", "jobs")
     found = json.loads(said(home, "summary", "jobs", "--json"))
@@ -75,7 +75,7 @@ def test_the_summary_groups_what_is_worth_a_look_and_names_the_commands(home: Ho
     assert all(len(line) <= 80 for line in told.splitlines() if str(home.folder) not in line)
 
 
-def test_ids_are_listed_for_the_next_command(home: Home) -> None:
+def test_ids_are_listed_for_the_next_command(home: LiveRunner) -> None:
     """Of an error code, and of answers that are there but not as they should be."""
     assert said(home, "summary", "jobs", "--ids", "length").split() == ["cut-1", "cut-2"]
     assert said(home, "summary", "jobs", "--ids", "safety").split() == ["unsafe"]
@@ -85,7 +85,7 @@ def test_ids_are_listed_for_the_next_command(home: Home) -> None:
     assert said(home, "summary", "jobs", "--ids", "nothing-like-it") == ""
 
 
-def test_an_answer_that_fails_its_job_is_in_the_errors_file_with_its_bytes(home: Home) -> None:
+def test_an_answer_that_fails_its_job_is_in_the_errors_file_with_its_bytes(home: LiveRunner) -> None:
     """It was paid for and may be of use all the same."""
     (row,) = [line for line in lines(home.folder / "out.errors.jsonl") if line["custom_id"] == "declined"]
 
@@ -94,7 +94,7 @@ def test_an_answer_that_fails_its_job_is_in_the_errors_file_with_its_bytes(home:
     assert "can't help" in row["response"]["body"]["choices"][0]["message"]["refusal"]
 
 
-def test_show_tells_prompt_answer_and_attempts(home: Home) -> None:
+def test_show_tells_prompt_answer_and_attempts(home: LiveRunner) -> None:
     """And the command that sends just this job again, where that may be wanted."""
     declined, cut, tool = (said(home, "show", "jobs", name) for name in ("declined", "cut-1", "tool"))
 
@@ -108,7 +108,7 @@ def test_show_tells_prompt_answer_and_attempts(home: Home) -> None:
     assert "did you mean good-1 or good-2?" in said(home, "show", "jobs", "good-7", code=2)
 
 
-def test_show_prints_the_bodies_as_they_are_with_json(home: Home) -> None:
+def test_show_prints_the_bodies_as_they_are_with_json(home: LiveRunner) -> None:
     """The request as it was written in the file, the answer as it came."""
     told = json.loads(said(home, "show", "jobs", "cut-1", "--json"))
 
@@ -117,7 +117,7 @@ def test_show_prints_the_bodies_as_they_are_with_json(home: Home) -> None:
     assert told["attempts"][0]["flaw"] == "length"
 
 
-def test_hostile_words_are_shown_harmlessly_and_kept_as_they_are(home: Home) -> None:
+def test_hostile_words_are_shown_harmlessly_and_kept_as_they_are(home: LiveRunner) -> None:
     """No escape reaches the terminal; the file and --json have every byte."""
     hostile = "=cmd|'/c calc'!A1"
     told = said(home, "show", "jobs", hostile, "--full")
@@ -128,13 +128,13 @@ def test_hostile_words_are_shown_harmlessly_and_kept_as_they_are(home: Home) -> 
     assert kept["request"]["messages"][-1]["content"] == PROMPTS[hostile]["prompt"]
 
 
-def test_one_job_is_sent_again_by_its_id(home: Home) -> None:
+def test_one_job_is_sent_again_by_its_id(home: LiveRunner) -> None:
     """Nothing else moves; a job that succeeded is not among them."""
     assert "would send 1 job" in said(home, "retry", "jobs", "--id", "unsafe", "--dry-run")
     assert "has no such jobs" in said(home, "retry", "jobs", "--id", "good-1", "--yes", code=2)
     assert json.loads(said(home, "retry", "jobs", "--id", "unsafe", "--dry-run", "--json"))["would"]
 
 
-def test_a_word_that_is_no_flaw_is_refused(home: Home) -> None:
+def test_a_word_that_is_no_flaw_is_refused(home: LiveRunner) -> None:
     """Before anything is loaded."""
     assert "is none of length, refusal, empty" in said(home, *FILE, "--fail-on", "length,long", code=2)

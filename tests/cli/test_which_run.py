@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from live import KEY, Simulator, write_jobs
+from live_runner import KEY, Simulator, write_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ class Desk:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("RUNNER_", "XAI_"))}
         home = str(folder / "home")
         self.env = kept | {"RUNNER_HOME": home, "XAI_API_KEY": KEY, "XAI_BASE_URL": simulator.url}
-        self.said = ""
+        self.output = ""
 
     def give(self, words: str, code: int = 0, said: bytes = b"") -> bytes:
         """Give a command, see its exit code; keep what it said and return what it printed."""
@@ -35,8 +35,8 @@ class Desk:
             [*RUNNER, *words.split()],
             cwd=self.folder, env=self.env, input=said, capture_output=True, check=False, timeout=120,
         )  # fmt: skip
-        self.said = done.stderr.decode()
-        assert done.returncode == code, self.said
+        self.output = done.stderr.decode()
+        assert done.returncode == code, self.output
         return done.stdout
 
     def load(self, words: str, said: bytes = b"") -> tuple[int, bool]:
@@ -76,10 +76,10 @@ def test_the_same_command_is_the_same_run_and_costs_nothing_more(desk: Desk) -> 
         "--max-attempts 2 --fail-on length",
     ):
         desk.give(f"run jobs.jsonl {words}")
-        assert "already loaded as run 1\n" in desk.said
-        assert "run 1 has finished before; its files are written again" in desk.said
+        assert "already loaded as run 1\n" in desk.output
+        assert "run 1 has finished before; its files are written again" in desk.output
     desk.give("run renamed.jsonl")
-    assert f"already loaded as run 1, from {desk.folder / 'jobs.jsonl'}\n" in desk.said
+    assert f"already loaded as run 1, from {desk.folder / 'jobs.jsonl'}\n" in desk.output
     for name in ("jobs.results.jsonl", "other.jsonl", "renamed.results.jsonl"):
         assert (desk.folder / name).read_bytes() == first
     assert desk.accepted() == 2
@@ -92,7 +92,7 @@ def test_limits_given_later_are_adopted(desk: Desk) -> None:
     desk.give("run jobs.jsonl --limit 1", code=8)
     assert desk.accepted() == 1
     desk.give("run jobs.jsonl --rpm none")
-    assert "already loaded as run 1" in desk.said
+    assert "already loaded as run 1" in desk.output
     assert desk.accepted() == 2
 
 
@@ -110,7 +110,7 @@ def test_another_run_of_the_same_content(case: str, desk: Desk) -> None:
     words, is_told = ANOTHER[case]
     assert desk.load("jobs.jsonl") == (1, True)
     assert desk.load(words) == (2, True)
-    assert ("run 1 (jobs) holds the same content with other flags" in desk.said) is is_told
+    assert ("run 1 (jobs) holds the same content with other flags" in desk.output) is is_told
     assert desk.load(words.replace(" --new", "")) == (2, False)
 
 
@@ -121,12 +121,12 @@ def test_a_changed_file_is_refused_with_the_choice(desk: Desk) -> None:
     desk.jobs(count=3)
     for command in ("load", "run"):
         desk.give(f"{command} jobs.jsonl", code=2)
-        assert "error: jobs.jsonl belongs to run 1, which was loaded with other content" in desk.said
-        assert "fix: start a fresh run with --new, or put the file back" in desk.said
+        assert "error: jobs.jsonl belongs to run 1, which was loaded with other content" in desk.output
+        assert "fix: start a fresh run with --new, or put the file back" in desk.output
     assert desk.load("jobs.jsonl --new") == (2, True)
     (desk.folder / "jobs.jsonl").write_bytes(old)
     desk.give("run jobs.jsonl")
-    assert "already loaded as run 1" in desk.said
+    assert "already loaded as run 1" in desk.output
     assert desk.accepted() == 2
 
 
@@ -135,7 +135,7 @@ def test_a_known_name_with_other_content_is_refused(desk: Desk) -> None:
     desk.jobs("more.jsonl", count=3)
     assert desk.load("jobs.jsonl --name nightly") == (1, True)
     desk.give("load more.jsonl --name nightly", code=2)
-    assert 'error: the name "nightly" belongs to run 1' in desk.said
+    assert 'error: the name "nightly" belongs to run 1' in desk.output
     assert desk.load("more.jsonl --name nightly --new") == (2, True)
 
 
@@ -158,9 +158,9 @@ def test_foreign_files_in_the_way_are_kept(which: str, desk: Desk) -> None:
     """Refused before anything is sent; another output or --force goes on."""
     (desk.folder / which).write_text("mine\n")
     desk.give("run jobs.jsonl", code=2)
-    assert "would replace a file that this run did not write" in desk.said
-    assert f"  {which}" in desk.said
-    assert "fix: name another output with -o, or replace what is there with --force" in desk.said
+    assert "would replace a file that this run did not write" in desk.output
+    assert f"  {which}" in desk.output
+    assert "fix: name another output with -o, or replace what is there with --force" in desk.output
     assert (desk.accepted(), (desk.folder / which).read_text()) == (0, "mine\n")
     desk.give("run jobs.jsonl -o elsewhere.jsonl")
     desk.give("run jobs.jsonl --force")
@@ -172,10 +172,10 @@ def test_the_files_of_an_older_run_are_foreign_too(desk: Desk) -> None:
     """Nightly: a fresh run names its own output, or says --force."""
     desk.give("run jobs.jsonl")
     desk.give("run jobs.jsonl --new", code=2)
-    assert "(of run 1, jobs)" in desk.said
+    assert "(of run 1, jobs)" in desk.output
     assert desk.accepted() == 2
     desk.give("run jobs.jsonl --new -o night-2.jsonl")
-    assert "loaded 2 jobs as run 2" in desk.said
+    assert "loaded 2 jobs as run 2" in desk.output
     assert desk.accepted() == 4
 
 

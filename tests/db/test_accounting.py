@@ -9,9 +9,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from by_hand import COST, NOW_MS, Hand, accepted, new_run, poll_again, received, requeue, settled
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from run_driver import (
+    COST,
+    NOW_MS,
+    RunDriver,
+    accepted,
+    new_run,
+    poll_again_row,
+    received,
+    requeue_row,
+    settled,
+)
 
 from runner.db import job_moves, removal, result_costs, runs, user_moves
 from runner.db.job_ids import job_id
@@ -71,25 +81,25 @@ STEPS = st.lists(
 class History:
     """One run whose jobs are moved at random; it keeps all leases, stale ones too."""
 
-    def __init__(self, hand: Hand) -> None:
-        self.hand = hand
+    def __init__(self, driver: RunDriver) -> None:
+        self.driver = driver
         self.leases: dict[tuple[int, int], Lease] = {}
         self.late = 0  # results that were settled after their attempt had been given up
 
     def step(self, place: int, number: int, cost: Cost, ticks: int) -> None:
         """Make one move of a job that is possible in its state, or deliver a late result."""
-        row = self.hand.row(job_id(self.hand.run_id, place))
+        row = self.driver.row(job_id(self.driver.run_id, place))
         lease = self.leases.get((row.id, row.attempt))
         if number == 0:
             self._late_result(row, cost)
         elif number >= 12:
             self._user(number, ticks)
         elif row.state == S.PENDING:
-            found = self.hand.lease(JOBS)
-            self.hand.send(*found)
+            found = self.driver.lease(JOBS)
+            self.driver.send(*found)
             self._remember(found)
         elif row.state == S.WAITING:
-            self._remember([job.lease for job in self.hand.claim(JOBS)])
+            self._remember([job.lease for job in self.driver.claim(JOBS)])
         elif row.state == S.STORED:
             self._settle(row, CLASSIFICATIONS[number % len(CLASSIFICATIONS)], cost)
         elif lease is not None and row.state == S.SUBMITTING:
@@ -99,29 +109,31 @@ class History:
 
     def _user(self, number: int, ticks: int) -> None:
         """Make one of the moves that a user asks for: retry, cancel or abandon."""
-        run = self.hand.run_id
+        run = self.driver.run_id
         if number == 12:
-            self.hand.within(lambda c, d: user_moves.retry(c, run, JobSelection(states=ENDED), NOW_MS, d))
+            self.driver.in_transaction(
+                lambda c, d: user_moves.retry(c, run, JobSelection(states=ENDED), NOW_MS, d)
+            )
         elif number == 13:
-            self.hand.within(lambda c, d: user_moves.cancel(c, run, NOW_MS, d))
+            self.driver.in_transaction(lambda c, d: user_moves.cancel(c, run, NOW_MS, d))
         else:
-            self.hand.within(lambda c, d: user_moves.abandon(c, run, NOW_MS, d, lambda _: ticks))
+            self.driver.in_transaction(lambda c, d: user_moves.abandon(c, run, NOW_MS, d, lambda _: ticks))
 
     def _reply(self, lease: Lease, number: int, ticks: int) -> None:
         if number > len(ENDS_OF_POST):
-            self.hand.do(job_moves.accepted, accepted(lease))
+            self.driver.apply(job_moves.accepted, accepted(lease))
             return
         move, target = ENDS_OF_POST[number - 1]
-        self.hand.do(move, requeue(lease, target, ticks if move is job_moves.ambiguous else 0))
+        self.driver.apply(move, requeue_row(lease, target, ticks if move is job_moves.ambiguous else 0))
 
     def _fetch(self, lease: Lease, number: int, ticks: int) -> None:
         if number <= len(ENDS_OF_GET):
             move, target = ENDS_OF_GET[number - 1]
-            self.hand.do(move, requeue(lease, target, ticks))
+            self.driver.apply(move, requeue_row(lease, target, ticks))
         elif number == 5:
-            self.hand.do(job_moves.not_ready, poll_again(lease))
+            self.driver.apply(job_moves.not_ready, poll_again_row(lease))
         else:
-            self.hand.do(job_moves.stored, received(lease.job_id, lease.attempt))
+            self.driver.apply(job_moves.stored, received(lease.job_id, lease.attempt))
 
     def _late_result(self, row: Row[Any], cost: Cost) -> None:
         """Deliver the result of the job's first attempt that was given up without one."""
@@ -129,38 +141,38 @@ class History:
         for a in given_up[:1]:
             lease = self.leases[row.id, a.attempt]
             if a.request_id is None:
-                self.hand.do(job_moves.accepted, accepted(lease))
-            if not self.hand.do(job_moves.stored, received(row.id, a.attempt)):
+                self.driver.apply(job_moves.accepted, accepted(lease))
+            if not self.driver.apply(job_moves.stored, received(row.id, a.attempt)):
                 self._count_late_result(settled(row.id, a.attempt, *CLASSIFICATIONS[0], cost))
 
     def _count_late_result(self, row: Settled) -> None:
-        self.hand.within(lambda c, d: result_costs.count_late_results(c, [row], d))
+        self.driver.in_transaction(lambda c, d: result_costs.count_late_results(c, [row], d))
 
     def _settle(self, row: Row[Any], classification: tuple[Event, JobState], cost: Cost) -> None:
         (attempt,) = self._attempts(f"job_id = {row.id} AND attempt = {row.answered_by}")
-        moved = self.hand.do(job_moves.settled, settled(row.id, row.answered_by, *classification, cost))
+        moved = self.driver.apply(job_moves.settled, settled(row.id, row.answered_by, *classification, cost))
         self.late += bool(moved) and attempt.outcome in GIVEN_UP
 
     def _remember(self, found: list[Lease]) -> None:
         self.leases |= {(lease.job_id, lease.attempt): lease for lease in found}
 
     def _attempts(self, where: str) -> list[Row[Any]]:
-        first = self.hand.run_id << 32
-        return self.hand.rows(
+        first = self.driver.run_id << 32
+        return self.driver.rows(
             f"SELECT * FROM attempts WHERE {where} AND job_id >= :first ORDER BY job_id, attempt", first=first
         )
 
     def check(self) -> None:
         """Compare the summary with the rows."""
-        with self.hand.database.read() as connection:
-            run = runs.find(connection, self.hand.run_id)
+        with self.driver.database.read() as connection:
+            run = runs.find(connection, self.driver.run_id)
             assert run is not None
-            summary = run_summary(connection, run, self.hand.counts(), {})
-        rows = self.hand.rows("SELECT * FROM jobs WHERE run_id = :run", run=run.id)
+            summary = run_summary(connection, run, self.driver.counts(), {})
+        rows = self.driver.rows("SELECT * FROM jobs WHERE run_id = :run", run=run.id)
         tries = self._attempts("1 = 1")
         _check_attempts(summary, {row.id: row for row in rows}, tries, self.late)
         _check_money(summary, tries)
-        _check_results(self.hand, {row.id: row for row in rows}, tries)
+        _check_results(self.driver, {row.id: row for row in rows}, tries)
         counted = {state: sum(row.state == state for row in rows) for state in S}
         assert summary["counts"]["total"] == len(rows)
         for end in ("succeeded", "failed", "held", "cancelled"):
@@ -228,14 +240,14 @@ def _check_money(summary: dict[str, Any], tries: list[Row[Any]]) -> None:
     }
 
 
-def _check_results(hand: Hand, rows: dict[int, Any], tries: list[Row[Any]]) -> None:
-    stored = {(row.job_id, row.attempt) for row in hand.rows("SELECT job_id, attempt FROM results")}
+def _check_results(driver: RunDriver, rows: dict[int, Any], tries: list[Row[Any]]) -> None:
+    stored = {(row.job_id, row.attempt) for row in driver.rows("SELECT job_id, attempt FROM results")}
     priced = {(a.job_id, a.attempt) for a in tries if a.ticks_source is not None}
     assert priced <= stored
     for of_job, attempt in stored - priced:  # it may still end its job, or another result did
         job = rows[of_job]
         assert job.state not in (S.SUCCEEDED, S.FAILED) or attempt > job.answered_by
-    assert hand.count("attempts", "collected") == len(priced)
+    assert driver.count("attempts", "collected") == len(priced)
 
 
 def _walk(database: Database, steps: list[tuple[Any, ...]]) -> None:
@@ -245,7 +257,7 @@ def _walk(database: Database, steps: list[tuple[Any, ...]]) -> None:
             history.step(*step)
         history.check()
     finally:
-        removal.remove(database, history.hand.run_id)
+        removal.remove(database, history.driver.run_id)
 
 
 OFTEN = settings(

@@ -8,7 +8,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from by_hand import COST, NOW_MS, Hand, accepted, new_run, poll_again, received, requeue, settled
+from run_driver import (
+    COST,
+    NOW_MS,
+    RunDriver,
+    accepted,
+    new_run,
+    poll_again_row,
+    received,
+    requeue_row,
+    settled,
+)
 from sqlalchemy import text
 
 from runner.db import counters, job_moves
@@ -26,8 +36,8 @@ UNKNOWN: Final = replace(COST, ticks=None, ticks_source="unknown", model="grok-x
 class Walk:
     """One run moved at random; `leases` has the last lease of every job, stale or not."""
 
-    def __init__(self, hand: Hand, seed: int) -> None:
-        self.hand, self.random = hand, random.Random(seed)
+    def __init__(self, driver: RunDriver, seed: int) -> None:
+        self.driver, self.random = driver, random.Random(seed)
         self.leases: dict[int, Lease] = {}
         self.extras: Counter[tuple[str, str]] = Counter()
 
@@ -37,44 +47,47 @@ class Walk:
         move()
 
     def _lease_and_send(self) -> None:
-        found = self.hand.lease(self.random.randint(1, 3))
-        self.hand.send(*found)
+        found = self.driver.lease(self.random.randint(1, 3))
+        self.driver.send(*found)
         self.leases |= {lease.job_id: lease for lease in found}
 
     def _claim(self) -> None:
-        self.leases |= {job.lease.job_id: job.lease for job in self.hand.claim(2)}
+        self.leases |= {job.lease.job_id: job.lease for job in self.driver.claim(2)}
 
     def _end_post(self) -> None:
         if lease := self._any_lease():
             chosen = self.random.randrange(6)
             if chosen < 3:
-                self.hand.do(job_moves.accepted, accepted(lease))
+                self.driver.apply(job_moves.accepted, accepted(lease))
             elif chosen == 3:
-                self.hand.do(
+                self.driver.apply(
                     self.random.choice([job_moves.not_sent, job_moves.refused_for_now]),
-                    requeue(lease, S.PENDING),
+                    requeue_row(lease, S.PENDING),
                 )
             elif chosen == 4:
-                self.hand.do(job_moves.refused, requeue(lease, S.FAILED))
+                self.driver.apply(job_moves.refused, requeue_row(lease, S.FAILED))
             else:
                 target = self.random.choice([S.PENDING, S.HELD])
                 self._count_extra(
-                    Event.AMBIGUOUS, len(self.hand.do(job_moves.ambiguous, requeue(lease, target, 9)))
+                    Event.AMBIGUOUS,
+                    len(self.driver.apply(job_moves.ambiguous, requeue_row(lease, target, 9))),
                 )
 
     def _end_get(self) -> None:
         if lease := self._any_lease():
             chosen = self.random.randrange(5)
             if chosen == 0:
-                self.hand.do(job_moves.not_ready, poll_again(lease))
+                self.driver.apply(job_moves.not_ready, poll_again_row(lease))
             elif chosen == 1:
                 target = self.random.choice([S.PENDING, S.HELD])
-                self._count_extra(Event.LOST, len(self.hand.do(job_moves.lost, requeue(lease, target, 9))))
+                self._count_extra(
+                    Event.LOST, len(self.driver.apply(job_moves.lost, requeue_row(lease, target, 9)))
+                )
             else:
                 self._keep(lease)
 
     def _keep(self, lease: Lease) -> None:
-        self.hand.do(job_moves.stored, received(lease.job_id, lease.attempt))
+        self.driver.apply(job_moves.stored, received(lease.job_id, lease.attempt))
         event, target = self.random.choice(
             [
                 (Event.SUCCEEDED, S.SUCCEEDED),
@@ -83,7 +96,9 @@ class Walk:
             ]
         )
         cost = self.random.choice([COST, UNKNOWN])
-        moved = self.hand.do(job_moves.settled, settled(lease.job_id, lease.attempt, event, target, cost))
+        moved = self.driver.apply(
+            job_moves.settled, settled(lease.job_id, lease.attempt, event, target, cost)
+        )
         self.extras["extra", Event.UNUSABLE] += len(moved) if event is Event.UNUSABLE else 0
 
     def _count_extra(self, event: Event, moved: int) -> None:
@@ -97,34 +112,34 @@ class Walk:
 @pytest.mark.parametrize("seed", range(4))
 def test_deltas_equal_a_recount(database: Database, seed: int) -> None:
     """After moves in any order, many of them stale: states, codes, extras, tokens and costs add up."""
-    hand = new_run(database, 6)
-    walk = Walk(hand, seed)
+    driver = new_run(database, 6)
+    walk = Walk(driver, seed)
     for _ in range(120):
         walk.step()
 
-    recounted = hand.recount()
-    counted = hand.counts()
+    recounted = driver.recount()
+    counted = driver.counts()
 
     uncounted = {("attempts", "polls"), ("attempts", "refused_for_now")}
     extras = {key: n for key, n in walk.extras.items() if n}
     assert {key: n for key, n in counted.items() if key not in uncounted} == recounted | extras
-    (total,) = hand.rows("SELECT SUM(extras) AS n FROM jobs")
+    (total,) = driver.rows("SELECT SUM(extras) AS n FROM jobs")
     assert total.n == sum(n for (kind, _), n in extras.items() if kind == "extra")
     assert sum(n for (kind, _), n in counted.items() if kind == "state") == 6
     with database.write() as connection:
-        assert counters.recount(connection, hand.run_id) is False
+        assert counters.recount(connection, driver.run_id) is False
 
 
 def test_drifted_states_are_corrected(database: Database) -> None:
     """A recount finds a wrong counter and corrects it."""
-    hand = new_run(database, 5)
+    driver = new_run(database, 5)
     with database.write() as connection:
         connection.execute(text("UPDATE run_counters SET n = 4"))
 
-        assert counters.recount(connection, hand.run_id) is True
-        assert counters.recount(connection, hand.run_id) is False
+        assert counters.recount(connection, driver.run_id) is True
+        assert counters.recount(connection, driver.run_id) is False
 
-    assert hand.counts() == {("state", "pending"): 5}
+    assert driver.counts() == {("state", "pending"): 5}
 
 
 def test_shards_are_summed_and_runs_kept_apart(database: Database) -> None:
@@ -145,13 +160,13 @@ def test_shards_are_summed_and_runs_kept_apart(database: Database) -> None:
 
 def test_open_jobs_are_those_that_move_by_themselves(database: Database) -> None:
     """Held, failed, cancelled and succeeded jobs are not among them."""
-    hand = new_run(database, len(JobState))
+    driver = new_run(database, len(JobState))
     for state in JobState:
-        lease = hand.bring(state)
+        lease = driver.bring(state)
         if state is S.PENDING:
-            hand.change(lease.job_id, f"due_at_ms = {NOW_MS * 2}")
+            driver.change(lease.job_id, f"due_at_ms = {NOW_MS * 2}")
 
     with database.read() as connection:
-        assert counters.count_open_jobs(connection, hand.run_id) == 5
-        found = counters.jobs_by_state(counters.read(connection, hand.run_id))
+        assert counters.count_open_jobs(connection, driver.run_id) == 5
+        found = counters.jobs_by_state(counters.read(connection, driver.run_id))
     assert found == dict.fromkeys(JobState, 1)

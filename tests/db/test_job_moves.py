@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from by_hand import CAUSE, NOW_MS, accepted, new_run, poll_again, received, requeue, settled
+from run_driver import CAUSE, NOW_MS, accepted, new_run, received, requeue_row, settled
 
 from runner.db import job_moves, outcomes
 from runner.db.counters import Deltas
@@ -33,7 +33,7 @@ class MoveCase:
 
 
 def _requeue_case(event: Event, move: Callable[..., set[int]], target: JobState) -> MoveCase:
-    return MoveCase(event, target, move, lambda lease: requeue(lease, target))
+    return MoveCase(event, target, move, lambda lease: requeue_row(lease, target))
 
 
 def _settled_case(event: Event, target: JobState) -> MoveCase:
@@ -47,8 +47,8 @@ MOVE_CASES = (
     _requeue_case(Event.REFUSED, job_moves.refused, S.FAILED),
     _requeue_case(Event.AMBIGUOUS, job_moves.ambiguous, S.PENDING),
     _requeue_case(Event.AMBIGUOUS, job_moves.ambiguous, S.HELD),
-    MoveCase(Event.NOT_READY, S.WAITING, job_moves.not_ready, poll_again),
-    MoveCase(Event.LATER, S.WAITING, job_moves.later, poll_again),
+    MoveCase(Event.NOT_READY, S.WAITING, job_moves.not_ready, poll_again_row),
+    MoveCase(Event.LATER, S.WAITING, job_moves.later, poll_again_row),
     MoveCase(Event.STORED, S.STORED, job_moves.stored, lambda lease: received(lease.job_id, 9)),
     _settled_case(Event.SUCCEEDED, S.SUCCEEDED),
     _settled_case(Event.UNUSABLE, S.PENDING),
@@ -64,24 +64,24 @@ MOVE_CASES = (
 @pytest.mark.parametrize("case", MOVE_CASES, ids=lambda case: f"{case.event}-to-{case.target}")
 def test_a_move_starts_only_from_the_sources_of_the_table(database: Database, case: MoveCase) -> None:
     """A job in another state stays; one in a source state moves, loses its lease, and is counted."""
-    hand = new_run(database, len(JobState))
-    leases = {state: hand.bring(state) for state in JobState}
+    driver = new_run(database, len(JobState))
+    leases = {state: driver.bring(state) for state in JobState}
     sources = TRANSITIONS[case.event].sources
     if case.event is Event.GENERATION_FAILED:  # of a fetch; that of a stored result is a settlement
         leases.pop(S.STORED)
 
     for state, lease in leases.items():
-        moved = hand.do(case.move, case.row(lease))
+        moved = driver.apply(case.move, case.row(lease))
 
         assert moved == ({lease.job_id} if state in sources else set()), state
-        row = hand.row(lease.job_id)
+        row = driver.row(lease.job_id)
         assert row.state == (case.target if state in sources else state)
         if state in sources:
             assert row.lease_owner is None
             assert row.lease_until_ms is None
             assert (row.finished_at_ms is not None) == (case.target in FINAL)
-    states = {key: n for key, n in hand.counts().items() if key[0] == "state"}
-    assert states == {key: n for key, n in hand.recount().items() if key[0] == "state"}
+    states = {key: n for key, n in driver.counts().items() if key[0] == "state"}
+    assert states == {key: n for key, n in driver.recount().items() if key[0] == "state"}
 
 
 @pytest.mark.parametrize(
@@ -91,86 +91,88 @@ def test_a_move_starts_only_from_the_sources_of_the_table(database: Database, ca
 )
 def test_a_fenced_move_needs_the_lease_that_holds(database: Database, case: MoveCase) -> None:
     """A process whose lease has expired moves nothing, neither with an old generation nor with a guess."""
-    hand = new_run(database, 1)
+    driver = new_run(database, 1)
     (source,) = TRANSITIONS[case.event].sources
-    lease = hand.bring(source)
-    before, counts = hand.row(lease.job_id), hand.counts()
-    hand.change(lease.job_id, "lease_gen = lease_gen + 1")
+    lease = driver.bring(source)
+    before, counts = driver.row(lease.job_id), driver.counts()
+    driver.change(lease.job_id, "lease_gen = lease_gen + 1")
 
     for gen in (lease.gen, lease.gen - 1, lease.gen + 2):
         stale = Lease(job_id=lease.job_id, gen=gen, attempt=lease.attempt)
-        assert hand.do(case.move, case.row(stale)) == set()
+        assert driver.apply(case.move, case.row(stale)) == set()
 
-    after = hand.row(lease.job_id)
+    after = driver.row(lease.job_id)
     assert (after.state, after.spent, after.extras, after.due_at_ms) == (
         before.state,
         before.spent,
         before.extras,
         before.due_at_ms,
     )
-    assert {k: n for k, n in hand.counts().items() if k[0] != "attempts"} == {
+    assert {k: n for k, n in driver.counts().items() if k[0] != "attempts"} == {
         k: n for k, n in counts.items() if k[0] != "attempts"
     }
 
 
 def test_only_leased_jobs_are_sent_and_only_once(database: Database) -> None:
     """`send` moves pending jobs under their lease; a second call, or a stale lease, moves none."""
-    hand = new_run(database, 3)
-    first, second, third = hand.lease(3)
+    driver = new_run(database, 3)
+    first, second, third = driver.lease(3)
     stale = Lease(job_id=third.job_id, gen=third.gen - 1, attempt=1)
 
-    assert hand.send(first, second, stale) == {first.job_id, second.job_id}
-    assert hand.send(first, second) == set()
+    assert driver.send(first, second, stale) == {first.job_id, second.job_id}
+    assert driver.send(first, second) == set()
 
-    assert [hand.state(lease.job_id) for lease in (first, second, third)] == [S.SUBMITTING] * 2 + [S.PENDING]
-    assert [len(hand.history(lease.job_id)) for lease in (first, second, third)] == [1, 1, 0]
-    assert hand.row(first.job_id).lease_until_ms == NOW_MS + 120_000
+    assert [driver.state(lease.job_id) for lease in (first, second, third)] == [S.SUBMITTING] * 2 + [
+        S.PENDING
+    ]
+    assert [len(driver.history(lease.job_id)) for lease in (first, second, third)] == [1, 1, 0]
+    assert driver.row(first.job_id).lease_until_ms == NOW_MS + 120_000
 
 
 def test_a_move_to_a_state_the_table_does_not_name_is_a_bug(database: Database) -> None:
     """A caller that differs from the table gets an error at once, and nothing is written."""
-    hand = new_run(database, 1)
-    lease = hand.bring(S.SUBMITTING)
+    driver = new_run(database, 1)
+    lease = driver.bring(S.SUBMITTING)
 
     with pytest.raises(Bug):
-        hand.do(job_moves.refused, requeue(lease, S.PENDING))
+        driver.apply(job_moves.refused, requeue_row(lease, S.PENDING))
 
-    assert hand.state(lease.job_id) is S.SUBMITTING
+    assert driver.state(lease.job_id) is S.SUBMITTING
 
 
 def test_many_rows_move_in_one_call(database: Database) -> None:
     """More rows than fit into one statement, some of them stale: each one is checked by itself."""
-    hand = new_run(database, 1_001)
-    leases = hand.lease(1_001)
-    assert len(hand.send(*leases)) == 1_001
+    driver = new_run(database, 1_001)
+    leases = driver.lease(1_001)
+    assert len(driver.send(*leases)) == 1_001
     stale = {lease.job_id for lease in leases[::7]}
     rows = [
         accepted(Lease(job_id=x.job_id, gen=x.gen - (x.job_id in stale), attempt=x.attempt)) for x in leases
     ]
 
-    moved = hand.do(job_moves.accepted, *rows)
+    moved = driver.apply(job_moves.accepted, *rows)
 
     assert moved == {lease.job_id for lease in leases} - stale
-    assert hand.count("state", "waiting") == len(moved)
-    assert hand.count("state", "submitting") == len(stale)
+    assert driver.count("state", "waiting") == len(moved)
+    assert driver.count("state", "submitting") == len(stale)
 
 
 def test_the_history_has_each_attempt(database: Database) -> None:
     """Refused for now, ambiguous, unusable and at last succeeded: four attempts, four outcomes."""
-    hand = new_run(database, 1)
+    driver = new_run(database, 1)
     for move, ticks in ((job_moves.refused_for_now, 0), (job_moves.ambiguous, 77)):
-        (lease,) = hand.lease()
-        hand.send(lease)
-        hand.do(move, requeue(lease, S.PENDING, possible_ticks=ticks))
+        (lease,) = driver.lease()
+        driver.send(lease)
+        driver.apply(move, requeue_row(lease, S.PENDING, possible_ticks=ticks))
     for event, target in ((Event.UNUSABLE, S.PENDING), (Event.SUCCEEDED, S.SUCCEEDED)):
-        (lease,) = hand.lease()
-        hand.send(lease)
-        hand.do(job_moves.accepted, accepted(lease))
-        (claimed,) = hand.claim()
-        hand.do(job_moves.stored, received(lease.job_id, claimed.lease.attempt))
-        hand.do(job_moves.settled, settled(lease.job_id, claimed.lease.attempt, event, target))
+        (lease,) = driver.lease()
+        driver.send(lease)
+        driver.apply(job_moves.accepted, accepted(lease))
+        (claimed,) = driver.claim()
+        driver.apply(job_moves.stored, received(lease.job_id, claimed.lease.attempt))
+        driver.apply(job_moves.settled, settled(lease.job_id, claimed.lease.attempt, event, target))
 
-    history = hand.history(lease.job_id)
+    history = driver.history(lease.job_id)
 
     assert [row.attempt for row in history] == [1, 2, 3, 4]
     assert [row.outcome for row in history] == ["refused_for_now", "ambiguous", "unusable", "succeeded"]
@@ -178,119 +180,123 @@ def test_the_history_has_each_attempt(database: Database) -> None:
     assert [row.http_status for row in history] == [500, 500, 200, 200]
     assert [row.error_code for row in history] == [CAUSE.code, CAUSE.code, CAUSE.code, None]
     assert all(row.marked_at_ms == NOW_MS and row.collected_at_ms for row in history)
-    assert [row.worker for row in history] == [hand.worker] * 4
-    row = hand.row(lease.job_id)
+    assert [row.worker for row in history] == [driver.worker] * 4
+    row = driver.row(lease.job_id)
     assert (row.attempt, row.answered_by, row.spent, row.extras) == (4, 4, 2, 2)
-    assert hand.count("ticks", "possible_extra") == 77
-    assert hand.count("extra", "ambiguous") == 1
-    assert hand.count("extra", "unusable") == 1
+    assert driver.count("ticks", "possible_extra") == 77
+    assert driver.count("extra", "ambiguous") == 1
+    assert driver.count("extra", "unusable") == 1
 
 
 def test_an_answer_is_kept_once_a_request_id(database: Database) -> None:
     """The first bytes stay; a second delivery changes nothing, nor does one for another job."""
-    hand = new_run(database, 2)
-    first, second = hand.bring(S.WAITING), hand.bring(S.WAITING)
+    driver = new_run(database, 2)
+    first, second = driver.bring(S.WAITING), driver.bring(S.WAITING)
 
-    assert hand.do(job_moves.stored, received(first.job_id, body=b"first", request_id="x")) == {first.job_id}
-    assert hand.do(job_moves.stored, received(first.job_id, body=b"again", request_id="x")) == set()
-    assert hand.do(job_moves.stored, received(second.job_id, body=b"twin", request_id="x")) == set()
+    assert driver.apply(job_moves.stored, received(first.job_id, body=b"first", request_id="x")) == {
+        first.job_id
+    }
+    assert driver.apply(job_moves.stored, received(first.job_id, body=b"again", request_id="x")) == set()
+    assert driver.apply(job_moves.stored, received(second.job_id, body=b"twin", request_id="x")) == set()
 
-    assert [bytes(r.body) for r in hand.rows("SELECT body FROM results")] == [b"first"]
-    assert hand.state(second.job_id) is S.WAITING, "a job without bytes is not stored"
+    assert [bytes(r.body) for r in driver.rows("SELECT body FROM results")] == [b"first"]
+    assert driver.state(second.job_id) is S.WAITING, "a job without bytes is not stored"
 
 
 def test_an_answer_judged_before_does_not_come_back(database: Database) -> None:
     """An old spool that is read again neither takes a job from its next attempt nor counts twice."""
-    hand = new_run(database, 1)
-    lease = hand.bring(S.STORED)
-    hand.do(job_moves.settled, settled(lease.job_id, 1, Event.UNUSABLE, S.PENDING))
-    again = hand.bring(S.WAITING)
-    counts = hand.counts()
+    driver = new_run(database, 1)
+    lease = driver.bring(S.STORED)
+    driver.apply(job_moves.settled, settled(lease.job_id, 1, Event.UNUSABLE, S.PENDING))
+    again = driver.bring(S.WAITING)
+    counts = driver.counts()
 
-    assert hand.do(job_moves.stored, received(lease.job_id, 1)) == set()
+    assert driver.apply(job_moves.stored, received(lease.job_id, 1)) == set()
 
     assert again.attempt == 2
-    assert hand.state(lease.job_id) is S.WAITING
-    assert hand.counts() == counts
+    assert driver.state(lease.job_id) is S.WAITING
+    assert driver.counts() == counts
 
 
 def test_a_late_settlement_of_an_earlier_answer_moves_nothing(database: Database) -> None:
     """A delayed process must not end a job by a result that was settled and replaced."""
-    hand = new_run(database, 1)
-    lease = hand.bring(S.STORED)
-    hand.do(job_moves.settled, settled(lease.job_id, 1, Event.UNUSABLE, S.PENDING))
-    hand.bring(S.STORED)
+    driver = new_run(database, 1)
+    lease = driver.bring(S.STORED)
+    driver.apply(job_moves.settled, settled(lease.job_id, 1, Event.UNUSABLE, S.PENDING))
+    driver.bring(S.STORED)
 
-    assert hand.do(job_moves.settled, settled(lease.job_id, 1, Event.UNUSABLE, S.FAILED)) == set()
-    assert hand.do(job_moves.settled, settled(lease.job_id, 2, Event.SUCCEEDED, S.SUCCEEDED)) == {
+    assert driver.apply(job_moves.settled, settled(lease.job_id, 1, Event.UNUSABLE, S.FAILED)) == set()
+    assert driver.apply(job_moves.settled, settled(lease.job_id, 2, Event.SUCCEEDED, S.SUCCEEDED)) == {
         lease.job_id
     }
 
 
 def test_a_late_request_id_stays_in_the_history(database: Database) -> None:
     """The job has moved on, but the attempt was accepted: its id is stored, and counted once."""
-    hand = new_run(database, 1)
-    lease = hand.bring(S.SUBMITTING)
-    hand.do(job_moves.ambiguous, requeue(lease, S.PENDING))
+    driver = new_run(database, 1)
+    lease = driver.bring(S.SUBMITTING)
+    driver.apply(job_moves.ambiguous, requeue_row(lease, S.PENDING))
 
-    assert hand.do(job_moves.accepted, accepted(lease, "late")) == set()
-    assert hand.do(job_moves.accepted, accepted(lease, "later")) == set()
+    assert driver.apply(job_moves.accepted, accepted(lease, "late")) == set()
+    assert driver.apply(job_moves.accepted, accepted(lease, "later")) == set()
 
-    (attempt,) = hand.history(lease.job_id)
+    (attempt,) = driver.history(lease.job_id)
     assert (attempt.request_id, attempt.outcome) == ("late", "ambiguous")
-    assert hand.count("attempts", "accepted") == 1
-    assert hand.state(lease.job_id) is S.PENDING
+    assert driver.count("attempts", "accepted") == 1
+    assert driver.state(lease.job_id) is S.PENDING
 
 
 def test_a_message_with_nul_is_written(database: Database) -> None:
     """PostgreSQL takes no NUL in text; a message of the API may have one."""
-    hand = new_run(database, 1)
-    lease = hand.bring(S.SUBMITTING)
+    driver = new_run(database, 1)
+    lease = driver.bring(S.SUBMITTING)
     cause = outcomes.Cause(code="some", message="a\0b", http_status=500)
     row = outcomes.Requeue(lease=lease, target=S.PENDING, due_at_ms=0, at_ms=0, cause=cause)
 
-    assert hand.do(job_moves.ambiguous, row) == {lease.job_id}
-    assert hand.history(lease.job_id)[0].error_message == "a\ufffdb"
+    assert driver.apply(job_moves.ambiguous, row) == {lease.job_id}
+    assert driver.history(lease.job_id)[0].error_message == "a\ufffdb"
 
 
 def test_a_failed_generation_is_an_extra_only_where_it_goes_again(database: Database) -> None:
     """The last attempt of a job ends it, so it is no extra."""
-    hand = new_run(database, 2)
+    driver = new_run(database, 2)
     for target in (S.PENDING, S.FAILED):
-        lease = hand.bring(S.COLLECTING)
-        hand.do(job_moves.generation_failed, requeue(lease, target, possible_ticks=5))
-        hand.change(lease.job_id, f"due_at_ms = {NOW_MS * 2}")
+        lease = driver.bring(S.COLLECTING)
+        driver.apply(job_moves.generation_failed, requeue_row(lease, target, possible_ticks=5))
+        driver.change(lease.job_id, f"due_at_ms = {NOW_MS * 2}")
 
-    assert hand.count("extra", "generation_failed") == 1
-    assert hand.count("ticks", "possible_extra") == 10, "both may have been billed"
-    assert hand.count("code", CAUSE.code) == 1
+    assert driver.count("extra", "generation_failed") == 1
+    assert driver.count("ticks", "possible_extra") == 10, "both may have been billed"
+    assert driver.count("code", CAUSE.code) == 1
 
 
 @pytest.mark.parametrize("source", sorted(TRANSITIONS[Event.STORED].sources))
 def test_an_answer_stored_and_settled_in_one_move_ends_its_job(database: Database, source: JobState) -> None:
     """The effect is that of `stored` and then `settled`; a repetition moves nothing."""
     at_once, in_two = new_run(database, 1), new_run(database, 1)
-    for hand in (at_once, in_two):
-        lease = hand.bring(source)
+    for driver in (at_once, in_two):
+        lease = driver.bring(source)
         answer = received(lease.job_id, lease.attempt)
         settlement = settled(lease.job_id, lease.attempt, Event.SUCCEEDED, S.SUCCEEDED)
-        if hand is in_two:
-            hand.do(job_moves.stored, answer)
-            hand.do(job_moves.settled, settlement)
+        if driver is in_two:
+            driver.apply(job_moves.stored, answer)
+            driver.apply(job_moves.settled, settlement)
             continue
-        assert hand.do(job_moves.stored_and_settled, (answer, settlement)) == {(lease.job_id, lease.attempt)}
-        assert hand.do(job_moves.stored_and_settled, (answer, settlement)) == set()
-        assert hand.state(lease.job_id) is S.SUCCEEDED
+        assert driver.apply(job_moves.stored_and_settled, (answer, settlement)) == {
+            (lease.job_id, lease.attempt)
+        }
+        assert driver.apply(job_moves.stored_and_settled, (answer, settlement)) == set()
+        assert driver.state(lease.job_id) is S.SUCCEEDED
 
     assert at_once.counts() == in_two.counts()
 
 
 def test_of_two_answers_to_one_job_the_first_ends_it(database: Database) -> None:
     """Both are stored; the second is not counted as an end."""
-    hand = new_run(database, 1)
-    lease = hand.bring(S.SUBMITTING)
-    hand.do(job_moves.ambiguous, requeue(lease, S.PENDING))
-    again = hand.bring(S.COLLECTING)
+    driver = new_run(database, 1)
+    lease = driver.bring(S.SUBMITTING)
+    driver.apply(job_moves.ambiguous, requeue_row(lease, S.PENDING))
+    again = driver.bring(S.COLLECTING)
     pairs = [
         (received(again.job_id, attempt), settled(again.job_id, attempt, Event.SUCCEEDED, S.SUCCEEDED))
         for attempt in (1, 2)
@@ -301,8 +307,8 @@ def test_of_two_answers_to_one_job_the_first_ends_it(database: Database) -> None
         deltas.write(connection)
 
     assert moved == {(again.job_id, 1)}
-    assert hand.count("finish", "stop") == 1
-    assert len(hand.history(again.job_id)) == 2
+    assert driver.count("finish", "stop") == 1
+    assert len(driver.history(again.job_id)) == 2
 
 
 def test_every_event_of_the_table_is_tested() -> None:

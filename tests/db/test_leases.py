@@ -7,7 +7,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from by_hand import LEASE_MS, NOW_MS, accepted, first_job, new_job, new_run, requeue
+from run_driver import LEASE_MS, NOW_MS, accepted, first_job, new_job, new_run, requeue_row
 
 from runner.db import job_moves, leases, new_jobs, runs
 from runner.db.job_ids import job_id
@@ -28,54 +28,54 @@ def ids(found: list[LeasedJob]) -> list[str]:
 
 def test_pending_jobs_come_in_file_order_and_once(database: Database) -> None:
     """The next call returns the next jobs, and none of other runs."""
-    hand = new_run(database, 5)
+    driver = new_run(database, 5)
     other = new_run(database, 2, identity="other")
 
-    assert ids(hand.leased(rows_max=3)) == ["r-1", "r-2", "r-3"]
-    assert ids(hand.leased(rows_max=3)) == ["r-4", "r-5"]
-    assert ids(hand.leased(rows_max=3)) == []
+    assert ids(driver.leased(rows_max=3)) == ["r-1", "r-2", "r-3"]
+    assert ids(driver.leased(rows_max=3)) == ["r-4", "r-5"]
+    assert ids(driver.leased(rows_max=3)) == []
     assert len(other.leased()) == 2
 
 
 def test_a_lease_that_ran_out_is_free_again(database: Database) -> None:
     """A holder that never sent loses its jobs with its lease; the generation fences it off."""
-    hand = new_run(database, 1)
-    (before,) = hand.leased()
+    driver = new_run(database, 1)
+    (before,) = driver.leased()
 
-    assert hand.leased(now_ms=NOW_MS + LEASE_MS - 1) == []
-    (after,) = hand.leased(now_ms=NOW_MS + LEASE_MS)
+    assert driver.leased(now_ms=NOW_MS + LEASE_MS - 1) == []
+    (after,) = driver.leased(now_ms=NOW_MS + LEASE_MS)
 
     assert after.lease.gen == before.lease.gen + 1
-    assert hand.send(before.lease) == set()
+    assert driver.send(before.lease) == set()
 
 
 def test_jobs_that_are_not_due_wait(database: Database) -> None:
     """A backoff delays one job, not those behind it."""
-    hand = new_run(database, 2)
-    hand.change(first_job(hand), f"due_at_ms = {NOW_MS + 1}")
+    driver = new_run(database, 2)
+    driver.change(first_job(driver), f"due_at_ms = {NOW_MS + 1}")
 
-    assert ids(hand.leased()) == ["r-2"]
-    assert ids(hand.leased(now_ms=NOW_MS + 1)) == ["r-1"]
+    assert ids(driver.leased()) == ["r-2"]
+    assert ids(driver.leased(now_ms=NOW_MS + 1)) == ["r-1"]
 
 
 def test_only_the_first_so_many_jobs_of_the_file_are_taken(database: Database) -> None:
     """`--limit N`: the Nth is the last."""
-    hand = new_run(database, 5)
+    driver = new_run(database, 5)
 
-    assert ids(hand.leased(ordinals_max=2)) == ["r-1", "r-2"]
-    assert ids(hand.leased(ordinals_max=2)) == []
-    assert hand.leased(ordinals_max=0) == []
+    assert ids(driver.leased(ordinals_max=2)) == ["r-1", "r-2"]
+    assert ids(driver.leased(ordinals_max=2)) == []
+    assert driver.leased(ordinals_max=0) == []
 
 
 def test_jobs_without_extras_can_be_leased_alone(database: Database) -> None:
     """A probe may be lost, so it should not be a job that was lost before."""
-    hand = new_run(database, 3)
-    (lease,) = hand.lease()
-    hand.send(lease)
-    hand.do(job_moves.ambiguous, requeue(lease, JobState.PENDING))
+    driver = new_run(database, 3)
+    (lease,) = driver.lease()
+    driver.send(lease)
+    driver.apply(job_moves.ambiguous, requeue_row(lease, JobState.PENDING))
 
-    assert ids(hand.leased(without_extras=True)) == ["r-2", "r-3"]
-    assert ids(hand.leased()) == ["r-1"]
+    assert ids(driver.leased(without_extras=True)) == ["r-2", "r-3"]
+    assert ids(driver.leased()) == ["r-1"]
 
 
 def test_a_chunk_is_bounded_by_bytes_but_never_empty(database: Database) -> None:
@@ -92,8 +92,8 @@ def test_a_chunk_is_bounded_by_bytes_but_never_empty(database: Database) -> None
         )
         bodies = [b"x" * size for size in (40, 40, 40, 500, 10)]
         new_jobs.insert(connection, run_id, 0, [new_job(n, body) for n, body in enumerate(bodies, 1)])
-    hand = new_run(database, 1, identity="any")
-    big = type(hand)(database, run_id)
+    driver = new_run(database, 1, identity="any")
+    big = type(driver)(database, run_id)
 
     chunks = [ids(big.leased(bytes_max=100)) for _ in range(5)]
 
@@ -102,53 +102,53 @@ def test_a_chunk_is_bounded_by_bytes_but_never_empty(database: Database) -> None
 
 def test_released_jobs_are_free_at_once_and_sent_ones_stay(database: Database) -> None:
     """A job that was not sent is pending without a lease; the release of a sent one has no effect."""
-    hand = new_run(database, 2)
-    first, second = hand.lease(2)
-    hand.send(first)
+    driver = new_run(database, 2)
+    first, second = driver.lease(2)
+    driver.send(first)
 
     with database.write() as connection:
         leases.release(connection, [first, second])
 
-    assert ids(hand.leased()) == ["r-2"]
-    assert hand.row(first.job_id).lease_owner == hand.worker
+    assert ids(driver.leased()) == ["r-2"]
+    assert driver.row(first.job_id).lease_owner == driver.worker
 
 
 def test_waiting_jobs_are_claimed_longest_due_first(database: Database) -> None:
     """Only those that are due, at most as many as requested; a claim counts as a poll."""
-    hand = new_run(database, 4)
-    leased = hand.lease(4)
-    hand.send(*leased)
+    driver = new_run(database, 4)
+    leased = driver.lease(4)
+    driver.send(*leased)
     for lease, due in zip(leased, (30, 10, 20, 99), strict=True):
-        hand.do(job_moves.accepted, accepted(lease, due_at_ms=NOW_MS + due))
+        driver.apply(job_moves.accepted, accepted(lease, due_at_ms=NOW_MS + due))
 
     with database.read() as connection:
         assert leases.next_due_ms(connection) == NOW_MS + 10
-    first = hand.claim(2, now_ms=NOW_MS + 50)
-    rest = hand.claim(9, now_ms=NOW_MS + 50)
+    first = driver.claim(2, now_ms=NOW_MS + 50)
+    rest = driver.claim(9, now_ms=NOW_MS + 50)
 
     assert [job.lease.job_id for job in first] == [leased[1].job_id, leased[2].job_id]
     assert [job.lease.job_id for job in rest] == [leased[0].job_id]
     assert [job.polls for job in first] == [1, 1]
-    assert hand.count("attempts", "polls") == 3
-    assert hand.count("state", "collecting") == 3
+    assert driver.count("attempts", "polls") == 3
+    assert driver.count("state", "collecting") == 3
     with database.read() as connection:
         assert leases.next_due_ms(connection) == NOW_MS + 99
 
 
 def test_the_oldest_requests_can_be_claimed_alone(database: Database) -> None:
     """Those near their 24 h limit, though others have been due for longer."""
-    hand = new_run(database, 3)
+    driver = new_run(database, 3)
     for age_ms in (1_000, 80_000_000, 75_000_000):
-        (leased,) = hand.lease()
-        hand.send(leased)
-        hand.do(job_moves.accepted, replace(accepted(leased), accepted_at_ms=NOW_MS - age_ms))
-    hand.change(first_job(hand), f"due_at_ms = {NOW_MS - 9_000}")
+        (leased,) = driver.lease()
+        driver.send(leased)
+        driver.apply(job_moves.accepted, replace(accepted(leased), accepted_at_ms=NOW_MS - age_ms))
+    driver.change(first_job(driver), f"due_at_ms = {NOW_MS - 9_000}")
 
     def claim(before_ms: int | None) -> list[leases.ClaimedJob]:
-        found: list[leases.ClaimedJob] = hand.within(
+        found: list[leases.ClaimedJob] = driver.in_transaction(
             lambda connection, deltas: leases.claim_waiting(
                 connection,
-                worker=hand.worker,
+                worker=driver.worker,
                 now_ms=NOW_MS,
                 until_ms=NOW_MS + LEASE_MS,
                 rows_max=9,
@@ -164,22 +164,22 @@ def test_the_oldest_requests_can_be_claimed_alone(database: Database) -> None:
 
 def test_a_claim_knows_the_slot_of_its_attempt(database: Database) -> None:
     """The worker that fetches the result needs it; an attempt without a slot has None."""
-    hand = new_run(database, 2)
-    with_slot, without = hand.lease(2)
-    hand.within(
+    driver = new_run(database, 2)
+    with_slot, without = driver.lease(2)
+    driver.in_transaction(
         lambda connection, deltas: job_moves.send(
             connection,
             [with_slot, without],
-            worker=hand.worker,
+            worker=driver.worker,
             now_ms=NOW_MS,
             until_ms=NOW_MS + LEASE_MS,
             deltas=deltas,
             slots={with_slot.job_id: "p-1:1:90", without.job_id: ""},
         )
     )
-    hand.do(job_moves.accepted, accepted(with_slot), accepted(without))
+    driver.apply(job_moves.accepted, accepted(with_slot), accepted(without))
 
-    assert sorted(job.slot or "" for job in hand.claim(2)) == ["", "p-1:1:90"]
+    assert sorted(job.slot or "" for job in driver.claim(2)) == ["", "p-1:1:90"]
 
 
 def test_without_a_waiting_job_nothing_is_due(database: Database) -> None:
@@ -207,18 +207,18 @@ def _in_threads(count: int, work: list[list[int]], claim: Callable[[], list[int]
 
 def test_claimers_at_the_same_time_never_get_the_same_job(database: Database) -> None:
     """Four threads lease, then claim, all jobs: each job has one holder."""
-    hand = new_run(database, 300)
+    driver = new_run(database, 300)
     leased: list[list[int]] = []
-    _in_threads(4, leased, lambda: [job.lease.job_id for job in hand.leased(rows_max=7)])
-    assert sorted(itertools.chain(*leased)) == [first_job(hand) + n for n in range(300)]
+    _in_threads(4, leased, lambda: [job.lease.job_id for job in driver.leased(rows_max=7)])
+    assert sorted(itertools.chain(*leased)) == [first_job(driver) + n for n in range(300)]
 
     with database.write() as connection:
         connection.exec_driver_sql(
             "UPDATE jobs SET state = 'waiting', request_id = 'x', accepted_at_ms = 1, lease_owner = NULL"
         )
     claimed: list[list[int]] = []
-    _in_threads(4, claimed, lambda: [job.lease.job_id for job in hand.claim(7)])
+    _in_threads(4, claimed, lambda: [job.lease.job_id for job in driver.claim(7)])
 
-    assert sorted(itertools.chain(*claimed)) == [first_job(hand) + n for n in range(300)]
-    assert hand.rows("SELECT DISTINCT state FROM jobs") == [(JobState.COLLECTING,)]
-    assert hand.count("state", "collecting") == 300
+    assert sorted(itertools.chain(*claimed)) == [first_job(driver) + n for n in range(300)]
+    assert driver.rows("SELECT DISTINCT state FROM jobs") == [(JobState.COLLECTING,)]
+    assert driver.count("state", "collecting") == 300

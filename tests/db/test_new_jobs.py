@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from by_hand import new_run
+from run_driver import new_run
 from sqlalchemy.exc import IntegrityError
 
 from runner.db import new_jobs, results
@@ -34,61 +34,65 @@ def odd_job(line: int, custom_id: str) -> NewJob:
 
 def test_jobs_and_bodies_arrive_byte_for_byte(database: Database) -> None:
     """Neither COPY nor SQLite changes tabs, backslashes, line ends or emoji in ids and bodies."""
-    hand = new_run(database, 2)
+    driver = new_run(database, 2)
     ids = ["tab\there", "back\\slash\\N", "line\nend", "\U0001f600", "'; DROP TABLE jobs; --"]
 
-    hand.within(lambda c, _: new_jobs.insert(c, hand.run_id, 2, [odd_job(9, word) for word in ids]))
+    driver.in_transaction(
+        lambda c, _: new_jobs.insert(c, driver.run_id, 2, [odd_job(9, word) for word in ids])
+    )
 
-    found = hand.rows("SELECT * FROM jobs WHERE line = 9 ORDER BY id")
+    found = driver.rows("SELECT * FROM jobs WHERE line = 9 ORDER BY id")
     assert [row.custom_id for row in found] == ids
-    assert [row.id for row in found] == [job_id(hand.run_id, n) for n in range(2, 7)]
-    assert {run_of(row.id) for row in found} == {hand.run_id}
+    assert [row.id for row in found] == [job_id(driver.run_id, n) for n in range(2, 7)]
+    assert {run_of(row.id) for row in found} == {driver.run_id}
     row = found[0]
     assert (row.state, row.prompt_tokens, row.output_tokens_max) == ("pending", 2**31 - 1, None)
     assert row.body_bytes == len(ODD)
     with database.read() as connection:
         assert results.request_bodies(connection, [row.id]) == {row.id: (ODD, "c" * 64)}
-    (payload,) = hand.rows("SELECT * FROM payloads WHERE job_id = :id", id=row.id)
+    (payload,) = driver.rows("SELECT * FROM payloads WHERE job_id = :id", id=row.id)
     assert bytes(payload.metadata) == b'{"a": "\xc3\xa4\\n\\\\"}'
-    assert hand.counts() == {("state", "pending"): 7}
+    assert driver.counts() == {("state", "pending"): 7}
 
 
 def test_a_body_with_an_image_arrives_byte_for_byte(database: Database) -> None:
     """It is written in pieces; the rows beside it are not."""
-    hand = new_run(database, 1)
+    driver = new_run(database, 1)
     large = b'{"image":"' + b"0123456789abcdef" * 200_000 + b'"}'
     bodies = [ODD, large, ODD, large[: (1 << 20) + 1]]
     jobs = [odd_job(n, f"r-{n + 8}")._replace(body=body) for n, body in enumerate(bodies, 2)]
 
-    hand.within(lambda c, _: new_jobs.insert(c, hand.run_id, 1, jobs))
+    driver.in_transaction(lambda c, _: new_jobs.insert(c, driver.run_id, 1, jobs))
 
-    found = hand.rows("SELECT body, metadata, conv_id FROM payloads ORDER BY job_id")[1:]
+    found = driver.rows("SELECT body, metadata, conv_id FROM payloads ORDER BY job_id")[1:]
     assert [bytes(row.body) for row in found] == bodies
     assert {bytes(row.metadata) for row in found} == {jobs[0].extra}
     assert {row.conv_id for row in found} == {"c" * 64}
-    assert [row.body_bytes for row in hand.rows("SELECT body_bytes FROM jobs ORDER BY id")[1:]] == [
+    assert [row.body_bytes for row in driver.rows("SELECT body_bytes FROM jobs ORDER BY id")[1:]] == [
         len(body) for body in bodies
     ]
 
 
 def test_an_id_twice_in_a_run_loads_nothing_of_the_chunk(database: Database) -> None:
     """The database refuses it; the transaction leaves neither rows nor counts."""
-    hand = new_run(database, 1)
+    driver = new_run(database, 1)
 
     with pytest.raises(IntegrityError, match=r"(?i)unique"):
-        hand.within(lambda c, _: new_jobs.insert(c, hand.run_id, 1, [odd_job(2, "new"), odd_job(3, "r-1")]))
+        driver.in_transaction(
+            lambda c, _: new_jobs.insert(c, driver.run_id, 1, [odd_job(2, "new"), odd_job(3, "r-1")])
+        )
 
-    assert hand.rows("SELECT COUNT(*) FROM jobs")[0][0] == 1
-    assert hand.counts() == {("state", "pending"): 1}
+    assert driver.rows("SELECT COUNT(*) FROM jobs")[0][0] == 1
+    assert driver.counts() == {("state", "pending"): 1}
 
 
 def test_no_jobs_are_no_error(database: Database) -> None:
     """An empty chunk changes nothing."""
-    hand = new_run(database, 1)
+    driver = new_run(database, 1)
 
-    hand.within(lambda c, _: new_jobs.insert(c, hand.run_id, 1, []))
+    driver.in_transaction(lambda c, _: new_jobs.insert(c, driver.run_id, 1, []))
 
-    assert hand.counts() == {("state", "pending"): 1}
+    assert driver.counts() == {("state", "pending"): 1}
 
 
 def test_hosts_share_the_lock_of_a_name(postgres_database: Database) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from by_hand import LEASE_MS, NOW_MS, Hand, accepted, new_run
+from run_driver import LEASE_MS, NOW_MS, RunDriver, accepted, new_run
 
 from runner.db import job_moves, orphans, recent_sends, workers
 from runner.rules.states import JobState
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 def test_the_jobs_of_a_dead_worker_are_found(database: Database) -> None:
     """Those that it was sending or collecting: no others, no waiting or ended ones."""
-    hand = new_run(database, 2 * len(JobState))
-    other = Hand(database, hand.run_id, worker=8)
-    mine = {state: hand.bring(state) for state in JobState if state is not JobState.PENDING}
+    driver = new_run(database, 2 * len(JobState))
+    other = RunDriver(database, driver.run_id, worker=8)
+    mine = {state: driver.bring(state) for state in JobState if state is not JobState.PENDING}
     for state in (JobState.SUBMITTING, JobState.COLLECTING):
         other.bring(state)
 
     with database.read() as connection:
-        found = orphans.of_worker(connection, hand.worker)
+        found = orphans.of_worker(connection, driver.worker)
 
     assert {(job.state, job.lease) for job in found} == {
         (state, mine[state]) for state in (JobState.SUBMITTING, JobState.COLLECTING)
@@ -33,10 +33,10 @@ def test_the_jobs_of_a_dead_worker_are_found(database: Database) -> None:
 
 def test_expired_leases_come_oldest_first_and_bounded(database: Database) -> None:
     """Only jobs being sent or collected whose leases have expired."""
-    hand = new_run(database, 4)
-    leased = hand.lease(3)
+    driver = new_run(database, 4)
+    leased = driver.lease(3)
     for number, lease in enumerate(leased):
-        hand.send(lease, now_ms=NOW_MS + 2 - number)
+        driver.send(lease, now_ms=NOW_MS + 2 - number)
 
     with database.read() as connection:
         assert (
@@ -52,9 +52,9 @@ def test_expired_leases_come_oldest_first_and_bounded(database: Database) -> Non
 
 def test_unsettled_answers_come_with_their_bytes(database: Database) -> None:
     """Stored and not settled, with what settling needs; tries are counted for those only."""
-    hand = new_run(database, 3)
-    stored = hand.bring(JobState.STORED)
-    ended = hand.bring(JobState.SUCCEEDED)
+    driver = new_run(database, 3)
+    stored = driver.bring(JobState.STORED)
+    ended = driver.bring(JobState.SUCCEEDED)
     with database.write() as connection:
         for lease in (stored, ended):
             orphans.count_settle_try(connection, lease.job_id)
@@ -63,20 +63,20 @@ def test_unsettled_answers_come_with_their_bytes(database: Database) -> None:
 
     assert (found.id, found.attempt, bytes(found.body)) == (stored.job_id, 1, b"{}")
     assert (found.settle_tries, found.accepted_at_ms) == (1, NOW_MS + 1)
-    assert hand.row(ended.job_id).settle_tries == 0
+    assert driver.row(ended.job_id).settle_tries == 0
 
 
 def test_pending_jobs_of_an_ended_worker_are_free_again(database: Database) -> None:
     """Those that it had leased and not sent; the leases of other workers stay."""
-    hand = new_run(database, 3)
-    other = Hand(database, hand.run_id, worker=8)
-    (mine,) = hand.lease()
+    driver = new_run(database, 3)
+    other = RunDriver(database, driver.run_id, worker=8)
+    (mine,) = driver.lease()
     (theirs,) = other.lease()
     with database.write() as connection:
-        orphans.release_pending(connection, hand.worker)
+        orphans.release_pending(connection, driver.worker)
 
-    assert hand.row(mine.job_id).lease_owner is None
-    assert hand.row(theirs.job_id).lease_owner == 8
+    assert driver.row(mine.job_id).lease_owner is None
+    assert driver.row(theirs.job_id).lease_owner == 8
 
 
 def test_workers_are_registered_until_their_end_is_recorded(database: Database) -> None:
@@ -98,13 +98,13 @@ def test_workers_are_registered_until_their_end_is_recorded(database: Database) 
 
 def test_the_sends_of_the_last_minute_are_read(database: Database) -> None:
     """The age of an attempt counts from its reply; without a reply it is 0."""
-    hand = new_run(database, 4)
+    driver = new_run(database, 4)
     for age_ms, reply_age_ms in ((70_000, 61_000), (65_000, 5_000), (50_000, None), (200_000, None)):
-        (lease,) = hand.lease()
-        hand.send(lease, now_ms=NOW_MS - age_ms)
+        (lease,) = driver.lease()
+        driver.send(lease, now_ms=NOW_MS - age_ms)
         if reply_age_ms is not None:
             at_ms = NOW_MS - reply_age_ms
-            hand.do(job_moves.accepted, replace(accepted(lease), accepted_at_ms=at_ms))
+            driver.apply(job_moves.accepted, replace(accepted(lease), accepted_at_ms=at_ms))
 
     assert sorted(recent_sends.read(database, NOW_MS)) == [
         ("grok-4.3", 0, 110),

@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from by_hand import new_run
+from run_driver import new_run
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
@@ -17,7 +17,7 @@ from runner.rules.states import JobState, RunState
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from by_hand import Hand
+    from run_driver import RunDriver
 
     from runner.db.session import Database
 
@@ -30,11 +30,11 @@ TABLES = {
 }
 
 
-def set_state(hand: Hand, state: RunState, finished_at_ms: int | None = None) -> None:
-    with hand.database.write() as connection:
+def set_state(driver: RunDriver, state: RunState, finished_at_ms: int | None = None) -> None:
+    with driver.database.write() as connection:
         connection.execute(
             text("UPDATE runs SET state = :state, finished_at_ms = :at WHERE id = :id"),
-            {"state": state, "at": finished_at_ms, "id": hand.run_id},
+            {"state": state, "at": finished_at_ms, "id": driver.run_id},
         )
 
 
@@ -42,9 +42,9 @@ def set_state(hand: Hand, state: RunState, finished_at_ms: int | None = None) ->
 def test_removing_a_run_leaves_nothing_of_it_and_all_of_the_others(database: Database, rows_max: int) -> None:
     """The rows of every table are deleted, in chunks of any size; those of other runs stay."""
     hands = [new_run(database, 5, identity=word) for word in "abc"]
-    for hand in hands:
-        hand.bring(JobState.SUCCEEDED)
-        hand.bring(JobState.FAILED)
+    for driver in hands:
+        driver.bring(JobState.SUCCEEDED)
+        driver.bring(JobState.FAILED)
 
     removal.remove(database, hands[1].run_id, rows_max=rows_max)
 
@@ -63,11 +63,11 @@ def test_the_id_of_a_removed_run_is_never_used_again(database: Database) -> None
 
 def test_the_rows_to_remove_are_counted(database: Database) -> None:
     """Jobs and stored results."""
-    hand = new_run(database, 4)
-    hand.bring(JobState.SUCCEEDED)
+    driver = new_run(database, 4)
+    driver.bring(JobState.SUCCEEDED)
 
     with database.read() as connection:
-        assert removal.count_contents(connection, hand.run_id) == removal.RunContents(jobs=4, answers=1)
+        assert removal.count_contents(connection, driver.run_id) == removal.RunContents(jobs=4, answers=1)
 
 
 @pytest.mark.parametrize(
@@ -88,13 +88,13 @@ def test_only_a_run_at_rest_is_removed(
     database: Database, state: RunState, finished_at_ms: int | None, may: bool
 ) -> None:
     """From then on it is not found by its name, and its file can be loaded again."""
-    hand = new_run(database, 2)
-    set_state(hand, state, finished_at_ms)
+    driver = new_run(database, 2)
+    set_state(driver, state, finished_at_ms)
     with database.write() as connection:
         name = runs.all_runs(connection)[0].name
-        assert removal.is_removable(connection, hand.run_id) is may
-        assert removal.begin(connection, hand.run_id, state) is may
-        found = runs.find(connection, hand.run_id)
+        assert removal.is_removable(connection, driver.run_id) is may
+        assert removal.begin(connection, driver.run_id, state) is may
+        found = runs.find(connection, driver.run_id)
         assert found is not None
         assert (found.state is RunState.REMOVING) is may
         assert (runs.find_by_name(connection, name) is None) is may
@@ -106,21 +106,21 @@ def test_only_a_run_at_rest_is_removed(
 )
 def test_a_paused_run_with_jobs_in_flight_is_not_removed(database: Database, state: JobState) -> None:
     """Their results are paid for."""
-    hand = new_run(database, 2)
-    hand.bring(state)
-    set_state(hand, RunState.PAUSED)
+    driver = new_run(database, 2)
+    driver.bring(state)
+    set_state(driver, RunState.PAUSED)
 
     with database.write() as connection:
-        assert not removal.begin(connection, hand.run_id, RunState.PAUSED)
+        assert not removal.begin(connection, driver.run_id, RunState.PAUSED)
 
 
 def test_a_run_that_changed_meanwhile_is_not_removed(database: Database) -> None:
     """It was partly loaded when it was read, and is complete now."""
-    hand = new_run(database, 2)
-    set_state(hand, RunState.READY)
+    driver = new_run(database, 2)
+    set_state(driver, RunState.READY)
 
     with database.write() as connection:
-        assert not removal.begin(connection, hand.run_id, RunState.LOADING)
+        assert not removal.begin(connection, driver.run_id, RunState.LOADING)
 
 
 def test_compacting_a_locked_file_raises_an_error_of_sqlalchemy(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from by_hand import NOW_MS, first_job, new_run, received, requeue, settled
+from run_driver import NOW_MS, first_job, new_run, received, requeue_row, settled
 from sqlalchemy import text
 
 from runner.db import events, job_moves, runs
@@ -13,7 +13,7 @@ from runner.db.runs import RunOptions
 from runner.rules.states import Event, JobState, PauseReason, RunState
 
 if TYPE_CHECKING:
-    from by_hand import Hand
+    from run_driver import RunDriver
     from sqlalchemy import Connection
 
     from runner.db.session import Database
@@ -31,21 +31,21 @@ def begin(connection: Connection, identity: str = "same", name: str = "a", path:
     )
 
 
-def state(hand: Hand) -> RunState:
-    with hand.database.read() as connection:
-        found = runs.find(connection, hand.run_id)
+def state(driver: RunDriver) -> RunState:
+    with driver.database.read() as connection:
+        found = runs.find(connection, driver.run_id)
     assert found is not None
     return found.state
 
 
-def finish(hand: Hand) -> bool:
-    with hand.database.write() as connection:
-        return runs.finish_if_done(connection, hand.run_id, NOW_MS + 9)
+def finish(driver: RunDriver) -> bool:
+    with driver.database.write() as connection:
+        return runs.finish_if_done(connection, driver.run_id, NOW_MS + 9)
 
 
-def end_next(hand: Hand) -> None:
+def end_next(driver: RunDriver) -> None:
     """Bring the next pending job to succeeded."""
-    hand.bring(JobState.SUCCEEDED)
+    driver.bring(JobState.SUCCEEDED)
 
 
 def test_a_run_is_loading_until_it_is_loaded(database: Database) -> None:
@@ -87,25 +87,25 @@ def test_repetitions_are_numbered_within_an_identity(database: Database) -> None
 
 def test_a_run_moves_between_its_states_with_an_event_each(database: Database) -> None:
     """Pause, start, wait, end of a wait: only from their source states."""
-    hand = new_run(database, 1)
+    driver = new_run(database, 1)
     with database.write() as connection:
-        assert not runs.start(connection, hand.run_id, NOW_MS), "it runs already"
-        assert not runs.end_wait(connection, hand.run_id, NOW_MS)
-        assert runs.wait(connection, hand.run_id, "no database\0", NOW_MS) is True
-        assert not runs.wait(connection, hand.run_id, "again", NOW_MS)
-        assert runs.end_wait(connection, hand.run_id, NOW_MS)
-        assert runs.pause(connection, hand.run_id, PauseReason.KEY, "refused", NOW_MS)
-        assert not runs.pause(connection, hand.run_id, PauseReason.USER, "second", NOW_MS)
-        found = runs.find(connection, hand.run_id)
+        assert not runs.start(connection, driver.run_id, NOW_MS), "it runs already"
+        assert not runs.end_wait(connection, driver.run_id, NOW_MS)
+        assert runs.wait(connection, driver.run_id, "no database\0", NOW_MS) is True
+        assert not runs.wait(connection, driver.run_id, "again", NOW_MS)
+        assert runs.end_wait(connection, driver.run_id, NOW_MS)
+        assert runs.pause(connection, driver.run_id, PauseReason.KEY, "refused", NOW_MS)
+        assert not runs.pause(connection, driver.run_id, PauseReason.USER, "second", NOW_MS)
+        found = runs.find(connection, driver.run_id)
         assert found is not None
         assert (found.state, found.pause_reason, found.pause_text) == (RunState.PAUSED, "key", "refused")
-        assert not runs.wait(connection, hand.run_id, "paused runs do not wait", NOW_MS)
-        assert runs.start(connection, hand.run_id, NOW_MS + 5)
-        found = runs.find(connection, hand.run_id)
+        assert not runs.wait(connection, driver.run_id, "paused runs do not wait", NOW_MS)
+        assert runs.start(connection, driver.run_id, NOW_MS + 5)
+        found = runs.find(connection, driver.run_id)
         assert found is not None
         assert (found.pause_reason, found.pause_text, found.started_at_ms) == (None, None, NOW_MS)
-        recorded = [(event.kind, event.cause) for event in events.of_run(connection, hand.run_id)]
-        assert [run.id for run in runs.in_states(connection, [RunState.RUNNING])] == [hand.run_id]
+        recorded = [(event.kind, event.cause) for event in events.of_run(connection, driver.run_id)]
+        assert [run.id for run in runs.in_states(connection, [RunState.RUNNING])] == [driver.run_id]
         assert runs.in_states(connection, [RunState.PAUSED]) == []
 
     kinds = ["started", "waiting", "running", "paused", "started"]
@@ -116,31 +116,31 @@ def test_a_run_moves_between_its_states_with_an_event_each(database: Database) -
 
 def test_a_run_finishes_when_nothing_moves_by_itself(database: Database) -> None:
     """Succeeded, failed and held jobs let it finish, open ones do not; it finishes once."""
-    hand = new_run(database, 3)
-    end_next(hand)
-    hand.bring(JobState.HELD)
-    last = hand.bring(JobState.COLLECTING)
+    driver = new_run(database, 3)
+    end_next(driver)
+    driver.bring(JobState.HELD)
+    last = driver.bring(JobState.COLLECTING)
 
-    assert not finish(hand)
-    hand.do(job_moves.stored, received(last.job_id))
-    assert not finish(hand), "a stored result is not settled yet"
-    hand.do(job_moves.settled, settled(last.job_id, 1, Event.UNUSABLE, JobState.FAILED))
-    assert finish(hand)
-    assert not finish(hand)
+    assert not finish(driver)
+    driver.apply(job_moves.stored, received(last.job_id))
+    assert not finish(driver), "a stored result is not settled yet"
+    driver.apply(job_moves.settled, settled(last.job_id, 1, Event.UNUSABLE, JobState.FAILED))
+    assert finish(driver)
+    assert not finish(driver)
 
-    assert state(hand) is RunState.FINISHED
+    assert state(driver) is RunState.FINISHED
 
 
 def test_the_end_recounts(database: Database) -> None:
     """Wrong counters do not finish a run too early; they are corrected and the run goes on."""
-    hand = new_run(database, 2)
+    driver = new_run(database, 2)
     with database.write() as connection:
         connection.execute(text("UPDATE run_counters SET key = 'succeeded' WHERE key = 'pending'"))
 
-    assert not finish(hand)
+    assert not finish(driver)
 
-    assert state(hand) is RunState.RUNNING
-    assert hand.counts() == {("state", "pending"): 2}
+    assert state(driver) is RunState.RUNNING
+    assert driver.counts() == {("state", "pending"): 2}
 
 
 @pytest.mark.parametrize("pending_of_first", [False, True])
@@ -148,68 +148,70 @@ def test_a_limited_run_pauses_when_its_first_jobs_are_done(
     database: Database, pending_of_first: bool
 ) -> None:
     """`--limit 2` of 5: paused for the limit, not finished; ended jobs beyond the limit do not count."""
-    hand = new_run(database, 5, RunOptions(limit=2))
+    driver = new_run(database, 5, RunOptions(limit=2))
     if pending_of_first:
-        hand.change(first_job(hand), f"due_at_ms = {NOW_MS * 2}")
-    end_next(hand)
-    assert not finish(hand)
-    assert pending_of_first or state(hand) is RunState.RUNNING
-    end_next(hand)
+        driver.change(first_job(driver), f"due_at_ms = {NOW_MS * 2}")
+    end_next(driver)
+    assert not finish(driver)
+    assert pending_of_first or state(driver) is RunState.RUNNING
+    end_next(driver)
 
-    assert not finish(hand)
+    assert not finish(driver)
 
-    assert state(hand) is (RunState.RUNNING if pending_of_first else RunState.PAUSED)
+    assert state(driver) is (RunState.RUNNING if pending_of_first else RunState.PAUSED)
 
 
 def test_a_lower_limit_than_before_pauses_too(database: Database) -> None:
     """After `--limit 4`, `--limit 2` has no job left to start: it must not run for ever."""
-    hand = new_run(database, 6, RunOptions(limit=4))
+    driver = new_run(database, 6, RunOptions(limit=4))
     for _ in range(4):
-        end_next(hand)
+        end_next(driver)
     with database.write() as connection:
-        runs.replace_options(connection, hand.run_id, options=RunOptions(limit=2), output_path="/out")
+        runs.replace_options(connection, driver.run_id, options=RunOptions(limit=2), output_path="/out")
 
-    finish(hand)
+    finish(driver)
 
-    assert state(hand) is RunState.PAUSED
+    assert state(driver) is RunState.PAUSED
     with database.read() as connection:
-        found = runs.find(connection, hand.run_id)
+        found = runs.find(connection, driver.run_id)
     assert found is not None
     assert (found.pause_reason, found.output_path) == (PauseReason.LIMIT, "/out")
 
 
 def test_a_limit_of_all_jobs_finishes(database: Database) -> None:
     """A limit not below the number of jobs has no effect."""
-    hand = new_run(database, 1, RunOptions(limit=5))
-    end_next(hand)
+    driver = new_run(database, 1, RunOptions(limit=5))
+    end_next(driver)
 
-    assert finish(hand)
+    assert finish(driver)
 
 
 def test_a_finished_run_is_reopened_for_retried_jobs(database: Database) -> None:
     """It becomes ready, and a start sends them; a run that has not ended does not move."""
-    hand = new_run(database, 1)
-    lease = hand.bring(JobState.SUBMITTING)
-    hand.do(job_moves.refused, requeue(lease, JobState.FAILED))
+    driver = new_run(database, 1)
+    lease = driver.bring(JobState.SUBMITTING)
+    driver.apply(job_moves.refused, requeue_row(lease, JobState.FAILED))
     with database.write() as connection:
-        runs.reopen(connection, hand.run_id, NOW_MS)
-    assert finish(hand)
+        runs.reopen(connection, driver.run_id, NOW_MS)
+    assert finish(driver)
 
     with database.write() as connection:
-        runs.reopen(connection, hand.run_id, NOW_MS)
-        kinds = [event.kind for event in events.of_run(connection, hand.run_id)]
+        runs.reopen(connection, driver.run_id, NOW_MS)
+        kinds = [event.kind for event in events.of_run(connection, driver.run_id)]
 
-    assert state(hand) is RunState.READY
+    assert state(driver) is RunState.READY
     assert kinds == ["started", "finished", "reopened"]
 
 
 def test_an_event_of_many_processes_is_recorded_once(database: Database) -> None:
     """The same cause of one model is not recorded again, even with another model's in between."""
-    hand = new_run(database, 1)
+    driver = new_run(database, 1)
     causes = ["a: 1", "b: 2", "a: 1", "b: 2", "a: 3", "a: 1", "all", "all", "a%: 1"]
     with database.write() as connection:
         for at_ms, cause in enumerate(causes):
-            events.note_once(connection, hand.run_id, at_ms, "limits", cause)
+            events.note_once(connection, driver.run_id, at_ms, "limits", cause)
     with database.read() as connection:
-        recorded = [event.cause for event in events.of_run(connection, hand.run_id) if event.kind == "limits"]
+        recorded = [
+            event.cause for event in events.of_run(connection, driver.run_id) if event.kind == "limits"
+        ]
     assert recorded == ["a: 1", "b: 2", "a: 3", "a: 1", "all", "a%: 1"]

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from live import wait_until
+from live_runner import wait_until
 from proxy import Proxy
 from servers import Postgres
 from sqlalchemy import text
@@ -36,12 +36,12 @@ def test_a_way_that_swallows_everything_is_given_up(postgres: Postgres) -> None:
         database = Database(url, answer_timeout_s=LIMIT_S)
         with database.read() as connection:
             connection.execute(text("SELECT 1"))
-        proxy.be("silent")
+        proxy.set_mode("silent")
         with pytest.raises(DBAPIError) as caught, database.write() as connection:
             connection.execute(text("SELECT 1"))
         assert is_unavailable(caught.value)
 
-        proxy.be("pass")
+        proxy.set_mode("pass")
         with database.read() as connection:
             assert connection.execute(text("SELECT 1")).scalar_one() == 1
         with pytest.raises(DBAPIError) as caught:
@@ -54,7 +54,7 @@ def cut_before_the_commit(database: Database, proxy: Proxy) -> None:
     """Run a statement, then make the proxy silent before the commit."""
     with database.write() as connection:
         connection.execute(text("SELECT 1"))
-        proxy.be("silent")
+        proxy.set_mode("silent")
 
 
 def test_active_and_exempt_connections_are_not_cut(postgres: Postgres) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from live import KEY, Home, Simulator
+from live_runner import KEY, LiveRunner, Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +74,7 @@ def pattern(shown: str) -> re.Pattern[str]:
 def test_the_blocks_of_a_page_do_what_they_show(page: Path, tmp_path: Path) -> None:
     """In order, as a reader would type them."""
     shutil.copytree(ROOT / "jobs", tmp_path / "jobs")
-    with Simulator(tmp_path, *GENEROUS) as simulator, Home(tmp_path, simulator) as home:
+    with Simulator(tmp_path, *GENEROUS) as simulator, LiveRunner(tmp_path, simulator) as home:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("RUNNER_", "XAI_"))}
         environment = kept | {
             "PATH": f"{BIN}:{os.environ['PATH']}",

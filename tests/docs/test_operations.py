@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from live import KEY, Home, Simulator, write_jobs
+from live_runner import KEY, LiveRunner, Simulator, write_jobs
 
 from runner.rules.exit_codes import ExitCode
 
@@ -34,7 +34,7 @@ def user(tmp_path: Path) -> Iterator[tuple[Path, dict[str, str]]]:
     (tmp_path / ".local" / "bin" / "runner").symlink_to(Path(sys.executable).parent / "runner")
     (tmp_path / ".config" / "runner").mkdir(parents=True)
     (tmp_path / ".config" / "runner" / "key").write_text(f"{KEY}\n")
-    with Simulator(tmp_path, *GENEROUS) as simulator, Home(tmp_path, simulator) as home:
+    with Simulator(tmp_path, *GENEROUS) as simulator, LiveRunner(tmp_path, simulator) as home:
         yield (
             tmp_path,
             {

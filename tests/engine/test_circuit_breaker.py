@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from valkey_server import Valkey, valkey_server
+from valkey_server import ValkeyServer, valkey_server
 
 from runner.engine.circuit_breaker import CircuitBreaker, Endpoint
 from runner.rules.states import PauseReason
@@ -18,7 +18,7 @@ RUN = 7
 
 
 @pytest.fixture
-def valkey() -> Iterator[Valkey]:
+def valkey() -> Iterator[ValkeyServer]:
     with valkey_server() as running:
         yield running
 
@@ -42,7 +42,7 @@ async def see(breaker: CircuitBreaker, *ends: tuple[bool, int], door: Endpoint =
     await breaker.flush()
 
 
-def test_two_workers_are_as_careful_as_one(valkey: Valkey) -> None:
+def test_two_workers_are_as_careful_as_one(valkey: ValkeyServer) -> None:
     """Ten bad ends at each are twenty of the run; it is paused once, and told of in numbers."""
 
     async def story() -> Pauses:
@@ -61,7 +61,7 @@ def test_two_workers_are_as_careful_as_one(valkey: Valkey) -> None:
     assert "20 of the last 20 requests" in why
 
 
-def test_good_ends_of_the_others_count(valkey: Valkey) -> None:
+def test_good_ends_of_the_others_count(valkey: ValkeyServer) -> None:
     """One worker whose network breaks does not stop a run that goes well elsewhere; fetches are apart."""
 
     async def story() -> Pauses:
@@ -77,7 +77,7 @@ def test_good_ends_of_the_others_count(valkey: Valkey) -> None:
     assert asyncio.run(story()).told == []
 
 
-def test_after_it_tripped_it_begins_anew(valkey: Valkey) -> None:
+def test_after_it_tripped_it_begins_anew(valkey: ValkeyServer) -> None:
     """Else a run that a person set to work again would stop at its first bad end."""
 
     async def story() -> Pauses:
@@ -94,7 +94,7 @@ def test_after_it_tripped_it_begins_anew(valkey: Valkey) -> None:
 
 
 def test_a_pause_that_fails_is_tried_again_at_the_next_bad_end(
-    valkey: Valkey, caplog: pytest.LogCaptureFixture
+    valkey: ValkeyServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The window is kept until the run is paused; why it was not is logged."""
 
@@ -117,7 +117,7 @@ def test_a_pause_that_fails_is_tried_again_at_the_next_bad_end(
     assert 'task.failed name="breaker of run 7" cause="the database refuses"' in caplog.text
 
 
-def test_without_redis_each_goes_by_its_own(valkey: Valkey) -> None:
+def test_without_redis_each_goes_by_its_own(valkey: ValkeyServer) -> None:
     """It is not the time to pay for nothing."""
 
     async def story() -> Pauses:

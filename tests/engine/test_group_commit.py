@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from by_hand import Hand, accepted, new_run, received
+from run_driver import RunDriver, accepted, new_run, received
 from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from runner.db.session import Database
 
 
-async def written(hand: Hand, rows: list[Any]) -> list[Any]:
+async def written(driver: RunDriver, rows: list[Any]) -> list[Any]:
     """Hand all rows over at once, as `accepted`; return what each got."""
-    group_commit = GroupCommit(hand.database, asyncio.get_running_loop(), shard=1)
+    group_commit = GroupCommit(driver.database, asyncio.get_running_loop(), shard=1)
     try:
         return await asyncio.gather(
             *(group_commit.write(job_moves.accepted, row.lease.job_id, row) for row in rows),
@@ -37,9 +37,9 @@ async def written(hand: Hand, rows: list[Any]) -> list[Any]:
         await asyncio.to_thread(group_commit.close)
 
 
-def sent(hand: Hand, count: int) -> list[Any]:
-    held = hand.lease(count)
-    hand.send(*held)
+def sent(driver: RunDriver, count: int) -> list[Any]:
+    held = driver.lease(count)
+    driver.send(*held)
     return [accepted(lease) for lease in held]
 
 
@@ -52,23 +52,23 @@ def commits(database: Database) -> list[int]:
 
 def test_rows_share_transactions_and_are_durable_when_told(database: Database) -> None:
     """300 rows take a handful of commits; each learns whether its job moved."""
-    hand = new_run(database, 300)
-    rows = sent(hand, 300)
-    hand.change(rows[0].lease.job_id, "lease_gen = lease_gen + 1")
+    driver = new_run(database, 300)
+    rows = sent(driver, 300)
+    driver.change(rows[0].lease.job_id, "lease_gen = lease_gen + 1")
     seen = commits(database)
 
-    answers = asyncio.run(written(hand, rows))
+    answers = asyncio.run(written(driver, rows))
 
     assert answers == [False] + [True] * 299
     assert len(seen) <= 6
-    assert hand.count("state", "waiting") == 299
-    assert hand.count("attempts", "accepted") == 300
+    assert driver.count("state", "waiting") == 299
+    assert driver.count("attempts", "accepted") == 300
 
 
 def test_one_bad_row_does_not_take_the_others(database: Database) -> None:
     """What the database or our own table refuses fails alone; its neighbours are written."""
-    hand = new_run(database, 12)
-    rows = sent(hand, 12)
+    driver = new_run(database, 12)
+    rows = sent(driver, 12)
     bad = object()
 
     def picky(connection: Connection, some: Sequence[Any], deltas: Deltas) -> set[int]:
@@ -91,16 +91,16 @@ def test_one_bad_row_does_not_take_the_others(database: Database) -> None:
     assert answers[:6] + answers[7:13] == [True] * 12
     assert isinstance(answers[6], ValueError)
     assert answers[13] == 42
-    assert hand.count("state", "waiting") == 12
+    assert driver.count("state", "waiting") == 12
 
 
 def test_a_failed_question_is_its_askers_alone(database: Database) -> None:
     """An error comes back to who asked; what it wrote before is undone."""
-    hand = new_run(database, 1)
+    driver = new_run(database, 1)
 
     def spoil(connection: Connection, deltas: Deltas) -> None:
         connection.execute(text("UPDATE jobs SET spent = 99"))
-        deltas.add(hand.run_id, "attempts", "polls", 5)
+        deltas.add(driver.run_id, "attempts", "polls", 5)
         raise KeyError("asked")
 
     async def work() -> None:
@@ -112,14 +112,14 @@ def test_a_failed_question_is_its_askers_alone(database: Database) -> None:
 
     asyncio.run(work())
 
-    assert hand.rows("SELECT spent FROM jobs") == [(0,)]
-    assert hand.count("attempts", "polls") == 0
+    assert driver.rows("SELECT spent FROM jobs") == [(0,)]
+    assert driver.count("attempts", "polls") == 0
 
 
 def test_while_the_database_is_away_rows_wait_and_are_written_then(database: Database) -> None:
     """Three failed tries, half of a transaction among them: nothing is lost, nothing counted twice."""
-    hand = new_run(database, 20)
-    rows = sent(hand, 20)
+    driver = new_run(database, 20)
+    rows = sent(driver, 20)
     failures = iter(range(3))
 
     def away(*_: Any) -> None:
@@ -127,18 +127,18 @@ def test_while_the_database_is_away_rows_wait_and_are_written_then(database: Dat
             raise OperationalError("COMMIT", {}, Exception("server closed the connection"))
 
     event.listen(database.engine, "commit", away)
-    answers = asyncio.run(written(hand, rows))
+    answers = asyncio.run(written(driver, rows))
 
     assert next(failures, None) is None
     assert answers == [True] * 20
-    assert hand.count("state", "waiting") == 20
-    assert hand.count("attempts", "accepted") == 20
+    assert driver.count("state", "waiting") == 20
+    assert driver.count("attempts", "accepted") == 20
 
 
 def test_a_server_that_cuts_the_connection_is_met_again(postgres_database: Database) -> None:
     """PostgreSQL ends our backend within the transaction: the next try goes through."""
-    hand = new_run(postgres_database, 4)
-    rows = sent(hand, 4)
+    driver = new_run(postgres_database, 4)
+    rows = sent(driver, 4)
     cut = threading.Event()
 
     def cutting(connection: Connection, some: Sequence[Any], deltas: Deltas) -> set[int]:
@@ -156,13 +156,13 @@ def test_a_server_that_cuts_the_connection_is_met_again(postgres_database: Datab
             await asyncio.to_thread(group_commit.close)
 
     assert asyncio.run(work()) == [True] * 4
-    assert hand.count("state", "waiting") == 4
+    assert driver.count("state", "waiting") == 4
 
 
 def test_an_answer_and_its_state_are_written_together_or_not_at_all(database: Database) -> None:
     """The database goes away between the two and the commit: nobody sees the one without the other."""
-    hand = new_run(database, 1)
-    lease = hand.bring(JobState.COLLECTING)
+    driver = new_run(database, 1)
+    lease = driver.bring(JobState.COLLECTING)
     tries: list[int] = []
 
     def storing(connection: Connection, some: Sequence[Any], deltas: Deltas) -> set[int]:
@@ -180,17 +180,17 @@ def test_an_answer_and_its_state_are_written_together_or_not_at_all(database: Da
             await asyncio.to_thread(group_commit.close)
 
     assert asyncio.run(work()) is True  # what was not committed was not there: it moved at the second try
-    assert hand.count("state", "stored") == 1
-    assert hand.rows("SELECT COUNT(*) AS n FROM results")[0].n == 1
+    assert driver.count("state", "stored") == 1
+    assert driver.rows("SELECT COUNT(*) AS n FROM results")[0].n == 1
 
 
 @pytest.mark.parametrize("trouble", ["statement_timeout", "deadlock"])
 def test_a_statement_that_is_cancelled_is_repeated(postgres_database: Database, trouble: str) -> None:
     """By its time limit, or to end a deadlock with another session: nothing is half done, nothing twice."""
-    hand = new_run(postgres_database, 6)
-    rows = sent(hand, 6)
+    driver = new_run(postgres_database, 6)
+    rows = sent(driver, 6)
     first, second = rows[0].lease.job_id, rows[-1].lease.job_id
-    name = hand.rows("SELECT current_database() AS name")[0].name
+    name = driver.rows("SELECT current_database() AS name")[0].name
     with postgres_database.write() as connection:
         connection.execute(text(f"ALTER DATABASE {name} SET statement_timeout = '100ms'"))
         connection.execute(text(f"ALTER DATABASE {name} SET deadlock_timeout = '50ms'"))
@@ -225,14 +225,14 @@ def test_a_statement_that_is_cancelled_is_repeated(postgres_database: Database, 
 
     assert asyncio.run(work()) == [True] * 6
     assert len(tries) > 1 or trouble == "deadlock"
-    assert hand.count("state", "waiting") == hand.count("attempts", "accepted") == 6
+    assert driver.count("state", "waiting") == driver.count("attempts", "accepted") == 6
     other.close()
 
 
 def test_closing_writes_what_is_at_hand(database: Database) -> None:
     """A process that leaves in good order leaves nothing unwritten."""
-    hand = new_run(database, 1)
-    (row,) = sent(hand, 1)
+    driver = new_run(database, 1)
+    (row,) = sent(driver, 1)
 
     async def work() -> bool:
         group_commit = GroupCommit(database, asyncio.get_running_loop(), shard=1)
@@ -242,4 +242,4 @@ def test_closing_writes_what_is_at_hand(database: Database) -> None:
         return await task
 
     assert asyncio.run(work())
-    assert hand.state(row.lease.job_id) is JobState.WAITING
+    assert driver.state(row.lease.job_id) is JobState.WAITING

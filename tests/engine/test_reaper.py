@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 import pytest
-from by_hand import LEASE_MS, NOW_MS, new_run, received, settled
+from run_driver import LEASE_MS, NOW_MS, new_run, received, settled
 from runtimes import opened_station
 from sqlalchemy import text
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from by_hand import Hand
+    from run_driver import RunDriver
 
     from runner.db.session import Database
     from runner.engine.runtime import Runtime
@@ -41,46 +41,46 @@ def runtime(database: Database, database_url: str, tmp_path: Path) -> Iterator[R
 
 def test_expired_leases_are_taken_back(database: Database) -> None:
     """What was being sent is in doubt and counted, what was being fetched is asked for again."""
-    hand = new_run(database, 3)
-    fetched, sent = hand.bring(S.COLLECTING), hand.bring(S.SUBMITTING)
-    fresh = hand.bring(S.SUBMITTING)
-    hand.change(fresh.job_id, f"lease_until_ms = {NOW_MS + LEASE_MS * 2}")
+    driver = new_run(database, 3)
+    fetched, sent = driver.bring(S.COLLECTING), driver.bring(S.SUBMITTING)
+    fresh = driver.bring(S.SUBMITTING)
+    driver.change(fresh.job_id, f"lease_until_ms = {NOW_MS + LEASE_MS * 2}")
 
     reclaim_expired_leases(database, NOW_MS + LEASE_MS - 1)
-    assert hand.count("extra", "ambiguous") == 0
+    assert driver.count("extra", "ambiguous") == 0
     reclaim_expired_leases(database, NOW_MS + LEASE_MS)
     reclaim_expired_leases(database, NOW_MS + LEASE_MS)
 
-    states = [hand.state(lease.job_id) for lease in (fetched, sent, fresh)]
+    states = [driver.state(lease.job_id) for lease in (fetched, sent, fresh)]
     assert states == [S.WAITING, S.PENDING, S.SUBMITTING]
-    assert hand.count("extra", "ambiguous") == 1
-    assert hand.count("ticks", "possible_extra") > 0
+    assert driver.count("extra", "ambiguous") == 1
+    assert driver.count("ticks", "possible_extra") > 0
 
 
-def stored(hand: Hand, body: bytes) -> int:
-    lease = hand.bring(S.COLLECTING)
-    hand.do(job_moves.stored, received(lease.job_id, lease.attempt, body))
+def stored(driver: RunDriver, body: bytes) -> int:
+    lease = driver.bring(S.COLLECTING)
+    driver.apply(job_moves.stored, received(lease.job_id, lease.attempt, body))
     return lease.job_id
 
 
 def test_stored_answers_are_judged(database: Database, runtime: Runtime) -> None:
     """A judge that died between storing and settling leaves work for the sweep, done once."""
-    hand = new_run(database, 2)
-    good, bad = stored(hand, GOOD), stored(hand, b"not json")
+    driver = new_run(database, 2)
+    good, bad = stored(driver, GOOD), stored(driver, b"not json")
 
     settle_stored(runtime)
     settle_stored(runtime)
 
-    assert (hand.state(good), hand.state(bad)) == (S.SUCCEEDED, S.PENDING)
-    assert hand.count("attempts", "collected") == 2
+    assert (driver.state(good), driver.state(bad)) == (S.SUCCEEDED, S.PENDING)
+    assert driver.count("attempts", "collected") == 2
 
 
 def test_an_answer_that_ends_its_judge_is_tried_three_times(
     database: Database, runtime: Runtime, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Then it has failed, with its bytes kept; its neighbours are judged at the first time."""
-    hand = new_run(database, 2)
-    poison, good = stored(hand, b"poison"), stored(hand, GOOD)
+    driver = new_run(database, 2)
+    poison, good = stored(driver, b"poison"), stored(driver, GOOD)
     judge = settle.settle
 
     def dying(subject: settle.StoredAnswer, body: bytes, **rest: object) -> object:
@@ -90,23 +90,23 @@ def test_an_answer_that_ends_its_judge_is_tried_three_times(
 
     monkeypatch.setattr(settle, "settle", dying)
     settle_stored(runtime)
-    assert hand.state(good) is S.SUCCEEDED
+    assert driver.state(good) is S.SUCCEEDED
     for _ in range(2):
         settle_stored(runtime)
-        assert hand.state(poison) is S.STORED
+        assert driver.state(poison) is S.STORED
     settle_stored(runtime)
 
-    row = hand.row(poison)
+    row = driver.row(poison)
     assert (row.state, row.error_code) == (S.FAILED, "unreadable_result")
-    assert hand.rows("SELECT COUNT(*) FROM results")[0][0] == 2
+    assert driver.rows("SELECT COUNT(*) FROM results")[0][0] == 2
 
 
 def test_a_verdict_that_cannot_be_written_does_not_stop_the_others(
     database: Database, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the database refuses counts as a try, too."""
-    hand = new_run(database, 2)
-    poison, good = stored(hand, b"poison"), stored(hand, GOOD)
+    driver = new_run(database, 2)
+    poison, good = stored(driver, b"poison"), stored(driver, GOOD)
     write = job_moves.settled
 
     def refusing(connection: object, rows: list[outcomes.Settled], deltas: object) -> set[int]:
@@ -118,28 +118,28 @@ def test_a_verdict_that_cannot_be_written_does_not_stop_the_others(
     for _ in range(4):
         settle_stored(runtime)
 
-    assert (hand.state(good), hand.state(poison)) == (S.SUCCEEDED, S.FAILED)
+    assert (driver.state(good), driver.state(poison)) == (S.SUCCEEDED, S.FAILED)
 
 
 def test_tries_of_one_attempt_do_not_count_against_the_next(database: Database, runtime: Runtime) -> None:
     """A job that goes again starts with three tries."""
-    hand = new_run(database, 1)
-    job = stored(hand, b"bad")
-    hand.change(job, "settle_tries = 3")
-    hand.do(job_moves.settled, settled(job, 1, Event.UNUSABLE, S.PENDING))
-    assert stored(hand, GOOD) == job
+    driver = new_run(database, 1)
+    job = stored(driver, b"bad")
+    driver.change(job, "settle_tries = 3")
+    driver.apply(job_moves.settled, settled(job, 1, Event.UNUSABLE, S.PENDING))
+    assert stored(driver, GOOD) == job
 
     settle_stored(runtime)
 
-    assert hand.state(job) is S.SUCCEEDED
+    assert driver.state(job) is S.SUCCEEDED
 
 
 def test_runs_that_are_done_are_finished(database: Database) -> None:
     """Those that are not are told; a run whose first jobs were all it was to start is paused."""
     done, moving = new_run(database, 1), new_run(database, 1, identity="b")
     limited = new_run(database, 3, RunOptions(limit=1), identity="c")
-    for hand in (done, limited):
-        hand.bring(S.SUCCEEDED)
+    for driver in (done, limited):
+        driver.bring(S.SUCCEEDED)
 
     assert complete_runs(database, NOW_MS) == [moving.run_id, limited.run_id]
 
@@ -154,16 +154,16 @@ def test_runs_that_are_done_are_finished(database: Database) -> None:
 
 def test_a_sweep_does_all_of_it(database: Database, runtime: Runtime) -> None:
     """Expired leases, stored answers, and the end of what is done; leases only with a steady clock."""
-    hand = new_run(database, 2)
-    job, sent = stored(hand, GOOD), hand.bring(S.SUBMITTING)
-    hand.change(sent.job_id, "lease_until_ms = 0")
+    driver = new_run(database, 2)
+    job, sent = stored(driver, GOOD), driver.bring(S.SUBMITTING)
+    driver.change(sent.job_id, "lease_until_ms = 0")
 
-    assert reap(runtime) == [hand.run_id]
-    assert (hand.state(job), hand.state(sent.job_id)) == (S.SUCCEEDED, S.SUBMITTING)
+    assert reap(runtime) == [driver.run_id]
+    assert (driver.state(job), driver.state(sent.job_id)) == (S.SUCCEEDED, S.SUBMITTING)
 
     runtime.clock = SharedClock(database.now_ms, ticks(0, 0, STEADY_AFTER_MS))
-    assert reap(runtime) == [hand.run_id]
-    assert hand.state(sent.job_id) is S.PENDING
+    assert reap(runtime) == [driver.run_id]
+    assert driver.state(sent.job_id) is S.PENDING
 
 
 def ticks(*values: int) -> Callable[[], int]:
@@ -174,18 +174,18 @@ def ticks(*values: int) -> Callable[[], int]:
 
 def test_a_worker_that_lives_keeps_its_leases(database: Database) -> None:
     """Whatever the clock says: it looks after what it holds itself."""
-    hand = new_run(database, 1)
-    sent = hand.bring(S.SUBMITTING)
+    driver = new_run(database, 1)
+    sent = driver.bring(S.SUBMITTING)
     late_ms = NOW_MS + 10 * LEASE_MS
     with database.write() as connection:
         mine = workers.register(connection, host="h", node="w1", pid=1, now_ms=NOW_MS)
         workers.record_heartbeat(connection, mine, late_ms)
-    hand.change(sent.job_id, f"lease_owner = {mine}")
+    driver.change(sent.job_id, f"lease_owner = {mine}")
 
     reclaim_expired_leases(database, late_ms + workers.ALIVE_MS)
-    assert hand.state(sent.job_id) is S.SUBMITTING
+    assert driver.state(sent.job_id) is S.SUBMITTING
     reclaim_expired_leases(database, late_ms + workers.ALIVE_MS + 1)
-    assert hand.state(sent.job_id) is S.PENDING
+    assert driver.state(sent.job_id) is S.PENDING
 
 
 def heartbeat_of(runtime: Runtime, clock: SharedClock) -> Heartbeat:
@@ -200,11 +200,11 @@ def heartbeat_of(runtime: Runtime, clock: SharedClock) -> Heartbeat:
 
 def test_a_worker_reclaims_its_own_expired_leases(database: Database, runtime: Runtime) -> None:
     """A job that it is working on stays, whatever its lease says; the worker's row is renewed."""
-    hand = new_run(database, 3)
-    lost, held = hand.bring(S.SUBMITTING), hand.bring(S.SUBMITTING)
-    others = hand.bring(S.COLLECTING)
+    driver = new_run(database, 3)
+    lost, held = driver.bring(S.SUBMITTING), driver.bring(S.SUBMITTING)
+    others = driver.bring(S.COLLECTING)
     for lease in (lost, held):
-        hand.change(lease.job_id, f"lease_owner = {runtime.worker}, lease_until_ms = 0")
+        driver.change(lease.job_id, f"lease_owner = {runtime.worker}, lease_until_ms = 0")
     heartbeat = heartbeat_of(runtime, SharedClock(database.now_ms, ticks(0, 0, STEADY_AFTER_MS)))
     with database.write() as connection:
         connection.execute(text("UPDATE workers SET seen_at_ms = 0"))
@@ -212,20 +212,24 @@ def test_a_worker_reclaims_its_own_expired_leases(database: Database, runtime: R
         heartbeat.send(connection, deltas, {held.job_id}, was_set_back=False)
         deltas.write(connection)
 
-    assert [hand.state(one.job_id) for one in (lost, held, others)] == [S.PENDING, S.SUBMITTING, S.COLLECTING]
-    (seen,) = hand.rows("SELECT seen_at_ms FROM workers")
+    assert [driver.state(one.job_id) for one in (lost, held, others)] == [
+        S.PENDING,
+        S.SUBMITTING,
+        S.COLLECTING,
+    ]
+    (seen,) = driver.rows("SELECT seen_at_ms FROM workers")
     assert seen.seen_at_ms > 0
 
 
 def test_a_clock_set_back_makes_nobody_wait(database: Database, runtime: Runtime) -> None:
     """What was to wait until a time that is now far off is due at once."""
-    hand = new_run(database, 2)
-    waiting = hand.bring(S.WAITING)
+    driver = new_run(database, 2)
+    waiting = driver.bring(S.WAITING)
     later_ms = runtime.now_ms() + 7_200_000
-    hand.change(waiting.job_id, f"due_at_ms = {later_ms}")
+    driver.change(waiting.job_id, f"due_at_ms = {later_ms}")
     heartbeat = heartbeat_of(runtime, runtime.clock)
     for was_set_back in (False, True):
         with database.write() as connection:
             heartbeat.send(connection, Deltas(0), set(), was_set_back=was_set_back)
-        (row,) = hand.rows(f"SELECT due_at_ms FROM jobs WHERE id = {waiting.job_id}")
+        (row,) = driver.rows(f"SELECT due_at_ms FROM jobs WHERE id = {waiting.job_id}")
         assert (row.due_at_ms <= runtime.now_ms()) is was_set_back

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from by_hand import FAR, NOW_MS, Hand, accepted, new_run, received, requeue, settled
+from run_driver import FAR, NOW_MS, RunDriver, accepted, new_run, received, requeue_row, settled
 
 from runner.db import job_moves, workers
 from runner.db.runs import RunOptions
@@ -27,10 +27,10 @@ LATER_MS = NOW_MS + 60_000
 class Process:
     """A worker process as others see it: a row, a locked spool, jobs in its hands."""
 
-    def __init__(self, hand: Hand, folder: Path, host: str = "here") -> None:
-        with hand.database.write() as connection:
+    def __init__(self, driver: RunDriver, folder: Path, host: str = "here") -> None:
+        with driver.database.write() as connection:
             worker = workers.register(connection, host=host, node="w", pid=1, now_ms=NOW_MS)
-        self.hand = Hand(hand.database, hand.run_id, worker)
+        self.driver = RunDriver(driver.database, driver.run_id, worker)
         self.folder = folder
         self.spool = Spool(folder, worker)
 
@@ -62,7 +62,7 @@ class Process:
         os.close(self.spool._lock)
 
     def recovered(self) -> RecoveryCounts:
-        return recover_host(self.hand.database, self.folder, "here", LATER_MS)
+        return recover_host(self.driver.database, self.folder, "here", LATER_MS)
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def process(database: Database, tmp_path: Path) -> Process:
 
 def test_bytes_in_the_spool_are_stored(process: Process) -> None:
     """The answer had come, the commit had not: it is kept, byte for byte, with its time."""
-    lease = process.hand.bring(S.COLLECTING)
+    lease = process.driver.bring(S.COLLECTING)
     process.spool.append_sent(lease.job_id, 1)
     process.taken(lease)
     process.answer(lease)
@@ -81,9 +81,9 @@ def test_bytes_in_the_spool_are_stored(process: Process) -> None:
 
     assert process.recovered() == RecoveryCounts(workers=1, answers=1)
 
-    row = process.hand.row(lease.job_id)
+    row = process.driver.row(lease.job_id)
     assert (row.state, row.answered_by, row.lease_owner) == (S.STORED, 1, None)
-    (kept,) = process.hand.rows("SELECT * FROM results")
+    (kept,) = process.driver.rows("SELECT * FROM results")
     assert (bytes(kept.body), kept.request_id, kept.received_at_ms) == (
         b'{"the": "bytes"}',
         "the-id",
@@ -93,55 +93,55 @@ def test_bytes_in_the_spool_are_stored(process: Process) -> None:
 
 def test_bytes_win_over_everything_the_database_believes(process: Process) -> None:
     """Even where the job was given up and sent again meanwhile: a paid answer is kept whoever brings it."""
-    lease = process.hand.bring(S.COLLECTING)
+    lease = process.driver.bring(S.COLLECTING)
     process.answer(lease)
-    process.hand.do(job_moves.lost, requeue(lease, S.PENDING))
-    other = Hand(process.hand.database, process.hand.run_id, worker=99)
+    process.driver.apply(job_moves.lost, requeue_row(lease, S.PENDING))
+    other = RunDriver(process.driver.database, process.driver.run_id, worker=99)
     again = other.bring(S.WAITING)
     assert again.job_id == lease.job_id
     process.die()
 
     assert process.recovered().answers == 1
 
-    assert process.hand.row(lease.job_id).answered_by == lease.attempt
-    assert process.hand.state(lease.job_id) is S.STORED
+    assert process.driver.row(lease.job_id).answered_by == lease.attempt
+    assert process.driver.state(lease.job_id) is S.STORED
 
 
 def test_bytes_of_a_job_that_has_its_end_are_kept_and_their_cost_is_counted(process: Process) -> None:
     """Another attempt ended it meanwhile: what the first one may have cost is known now, and told once."""
-    lease = process.hand.bring(S.COLLECTING)
+    lease = process.driver.bring(S.COLLECTING)
     process.taken(lease, "its-id")
     process.answer(lease, b'{"choices": [], "usage": {"cost_in_usd_ticks": 71}}', "its-id")
-    process.hand.do(job_moves.lost, requeue(lease, S.PENDING, 500))
-    other = Hand(process.hand.database, process.hand.run_id, worker=99)
+    process.driver.apply(job_moves.lost, requeue_row(lease, S.PENDING, 500))
+    other = RunDriver(process.driver.database, process.driver.run_id, worker=99)
     assert other.bring(S.SUCCEEDED).job_id == lease.job_id
-    known = process.hand.count("ticks", "reported")
+    known = process.driver.count("ticks", "reported")
     process.die()
 
     assert process.recovered() == RecoveryCounts(workers=1)
 
-    first, second = process.hand.rows("SELECT * FROM attempts ORDER BY attempt")
+    first, second = process.driver.rows("SELECT * FROM attempts ORDER BY attempt")
     assert (first.outcome, first.ticks, first.possible_ticks) == ("lost", 71, None)
-    assert process.hand.row(lease.job_id).answered_by == second.attempt
-    assert process.hand.count("ticks", "reported") == known + 71
-    assert process.hand.count("ticks", "possible_extra") == 0
-    assert len(process.hand.rows("SELECT * FROM results WHERE request_id = 'its-id'")) == 1
+    assert process.driver.row(lease.job_id).answered_by == second.attempt
+    assert process.driver.count("ticks", "reported") == known + 71
+    assert process.driver.count("ticks", "possible_extra") == 0
+    assert len(process.driver.rows("SELECT * FROM results WHERE request_id = 'its-id'")) == 1
 
 
 def test_an_id_in_the_spool_is_waited_for(process: Process) -> None:
     """The API took it, the database did not know: nothing is sent again, nothing is in doubt."""
-    lease = process.hand.bring(S.SUBMITTING)
+    lease = process.driver.bring(S.SUBMITTING)
     process.spool.append_sent(lease.job_id, 1)
     process.taken(lease)
     process.die()
 
     assert process.recovered() == RecoveryCounts(workers=1, accepted=1)
 
-    row = process.hand.row(lease.job_id)
+    row = process.driver.row(lease.job_id)
     assert (row.state, row.request_id, row.due_at_ms) == (S.WAITING, "the-id", LATER_MS)
     assert row.accepted_at_ms == NOW_MS + 5
-    assert process.hand.count("attempts", "accepted") == 1
-    assert process.hand.count("extra", "ambiguous") == 0
+    assert process.driver.count("attempts", "accepted") == 1
+    assert process.driver.count("extra", "ambiguous") == 0
 
 
 @pytest.mark.parametrize(
@@ -153,40 +153,40 @@ def test_a_post_without_reply_is_in_doubt_and_counted(
 ) -> None:
     """Sent and no more: an extra with what it may have cost; the run's policy and the cap of two hold."""
     process = Process(new_run(database, 1, RunOptions(on_ambiguous=policy)), tmp_path)
-    lease = process.hand.bring(S.SUBMITTING)
-    process.hand.change(lease.job_id, f"extras = {extras}")
+    lease = process.driver.bring(S.SUBMITTING)
+    process.driver.change(lease.job_id, f"extras = {extras}")
     process.spool.append_sent(lease.job_id, 1)
     process.die()
 
     assert process.recovered() == RecoveryCounts(workers=1, ambiguous=1)
 
-    row = process.hand.row(lease.job_id)
+    row = process.driver.row(lease.job_id)
     assert (row.state, row.extras) == (target, extras + 1)
-    assert process.hand.count("extra", "ambiguous") == 1
-    assert process.hand.count("ticks", "possible_extra") > 0
-    (tried,) = process.hand.history(lease.job_id)
+    assert process.driver.count("extra", "ambiguous") == 1
+    assert process.driver.count("ticks", "possible_extra") > 0
+    (tried,) = process.driver.history(lease.job_id)
     assert (tried.outcome, tried.error_code) == ("ambiguous", "process-ended")
 
 
 def test_what_was_marked_and_never_sent_is_pending_and_costs_nothing(process: Process) -> None:
     """No record of a POST: it surely never left."""
-    lease = process.hand.bring(S.SUBMITTING)
+    lease = process.driver.bring(S.SUBMITTING)
     process.die()
 
     assert process.recovered() == RecoveryCounts(workers=1, not_sent=1)
 
-    row = process.hand.row(lease.job_id)
+    row = process.driver.row(lease.job_id)
     assert (row.state, row.extras, row.spent, row.lease_owner) == (S.PENDING, 0, 0, None)
-    assert process.hand.counts() == {("state", "pending"): 3}
-    assert process.hand.history(lease.job_id)[0].outcome == "not_sent"
+    assert process.driver.counts() == {("state", "pending"): 3}
+    assert process.driver.history(lease.job_id)[0].outcome == "not_sent"
 
 
 def test_an_earlier_attempt_in_the_spool_says_nothing_of_this_one(process: Process) -> None:
     """Attempt 1 was sent and refused; attempt 2 was only marked: it never left."""
-    lease = process.hand.bring(S.SUBMITTING)
+    lease = process.driver.bring(S.SUBMITTING)
     process.spool.append_sent(lease.job_id, 1)
-    process.hand.do(job_moves.refused_for_now, requeue(lease, S.PENDING))
-    process.hand.bring(S.SUBMITTING)
+    process.driver.apply(job_moves.refused_for_now, requeue_row(lease, S.PENDING))
+    process.driver.bring(S.SUBMITTING)
     process.die()
 
     assert process.recovered() == RecoveryCounts(workers=1, not_sent=1)
@@ -194,48 +194,48 @@ def test_an_earlier_attempt_in_the_spool_says_nothing_of_this_one(process: Proce
 
 def test_what_was_being_fetched_is_asked_for_again(process: Process) -> None:
     """No bytes came as far as the spool: the job waits, due now, and nothing is counted."""
-    lease = process.hand.bring(S.COLLECTING)
-    process.hand.change(lease.job_id, "misses = 1")
+    lease = process.driver.bring(S.COLLECTING)
+    process.driver.change(lease.job_id, "misses = 1")
     process.die()
 
     assert process.recovered() == RecoveryCounts(workers=1, collecting=1)
 
-    row = process.hand.row(lease.job_id)
+    row = process.driver.row(lease.job_id)
     assert (row.state, row.due_at_ms, row.misses) == (S.WAITING, LATER_MS, 1)
 
 
 def test_leased_jobs_are_free_at_once(process: Process) -> None:
     """Leases of pending jobs do not outlive their process."""
-    (lease,) = process.hand.lease()
+    (lease,) = process.driver.lease()
     process.die()
     process.recovered()
 
-    assert process.hand.row(lease.job_id).lease_owner is None
+    assert process.driver.row(lease.job_id).lease_owner is None
 
 
 def test_a_second_recovery_finds_nothing(process: Process) -> None:
     """Everything at once, twice: the second time changes no row and no count; the files are gone."""
-    fetched, asked, accepted_one = (process.hand.bring(S.COLLECTING) for _ in range(3))
+    fetched, asked, accepted_one = (process.driver.bring(S.COLLECTING) for _ in range(3))
     process.answer(fetched)
     process.taken(accepted_one, "other")
     process.die()
     process.recovered()
-    rows = process.hand.rows("SELECT * FROM jobs ORDER BY id")
-    counts = process.hand.counts()
+    rows = process.driver.rows("SELECT * FROM jobs ORDER BY id")
+    counts = process.driver.counts()
 
     assert process.recovered() == RecoveryCounts()
 
-    assert process.hand.rows("SELECT * FROM jobs ORDER BY id") == rows
-    assert process.hand.counts() == counts
+    assert process.driver.rows("SELECT * FROM jobs ORDER BY id") == rows
+    assert process.driver.counts() == counts
     assert list(process.folder.iterdir()) == []
-    assert process.hand.state(asked.job_id) is S.WAITING
+    assert process.driver.state(asked.job_id) is S.WAITING
 
 
 def test_a_recovery_that_dies_half_way_is_done_again(
     process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the answers were stored, before the rest: the next one ends it, and counts nothing twice."""
-    fetched, sent = process.hand.bring(S.COLLECTING), process.hand.bring(S.SUBMITTING)
+    fetched, sent = process.driver.bring(S.COLLECTING), process.driver.bring(S.SUBMITTING)
     process.answer(fetched)
     process.spool.append_sent(sent.job_id, 1)
     process.die()
@@ -243,11 +243,11 @@ def test_a_recovery_that_dies_half_way_is_done_again(
         broken.setattr("runner.db.orphans.of_worker", _die)
         with pytest.raises(KeyboardInterrupt):
             process.recovered()
-    assert process.hand.state(fetched.job_id) is S.STORED
+    assert process.driver.state(fetched.job_id) is S.STORED
 
     assert process.recovered() == RecoveryCounts(workers=1, answers=0, ambiguous=1)
 
-    assert process.hand.count("state", "stored") == 1
+    assert process.driver.count("state", "stored") == 1
 
 
 def _die(*_: object) -> None:
@@ -256,31 +256,31 @@ def _die(*_: object) -> None:
 
 def test_an_answer_judged_before_is_not_judged_again(process: Process) -> None:
     """It was unusable and the job goes again; the same bytes are still in the spool of the dead."""
-    lease = process.hand.bring(S.COLLECTING)
+    lease = process.driver.bring(S.COLLECTING)
     process.answer(lease, b"not json")
-    process.hand.do(job_moves.stored, received(lease.job_id, 1, b"not json", "the-id"))
-    process.hand.do(job_moves.settled, settled(lease.job_id, 1, Event.UNUSABLE, S.PENDING))
-    counts = process.hand.counts()
+    process.driver.apply(job_moves.stored, received(lease.job_id, 1, b"not json", "the-id"))
+    process.driver.apply(job_moves.settled, settled(lease.job_id, 1, Event.UNUSABLE, S.PENDING))
+    counts = process.driver.counts()
     process.die()
 
     assert process.recovered() == RecoveryCounts(workers=1)
 
-    assert process.hand.state(lease.job_id) is S.PENDING
-    assert process.hand.counts() == counts
+    assert process.driver.state(lease.job_id) is S.PENDING
+    assert process.driver.counts() == counts
 
 
 def test_the_living_and_the_distant_are_not_touched(process: Process) -> None:
     """A process that holds its lock, and one of another host, keep their jobs."""
-    distant = Process(process.hand, process.folder, host="there")
-    mine, theirs = process.hand.bring(S.SUBMITTING), distant.hand.bring(S.SUBMITTING)
+    distant = Process(process.driver, process.folder, host="there")
+    mine, theirs = process.driver.bring(S.SUBMITTING), distant.driver.bring(S.SUBMITTING)
     process.spool.append_sent(mine.job_id, 1)
     distant.die()
 
     assert process.recovered() == RecoveryCounts()
 
     for lease in (mine, theirs):
-        assert process.hand.state(lease.job_id) is S.SUBMITTING
-    assert process.hand.do(job_moves.accepted, accepted(mine, due_at_ms=FAR)) == {mine.job_id}
+        assert process.driver.state(lease.job_id) is S.SUBMITTING
+    assert process.driver.apply(job_moves.accepted, accepted(mine, due_at_ms=FAR)) == {mine.job_id}
     process.die()
 
 
@@ -289,18 +289,18 @@ def test_many_answers_come_in_parts(process: Process, monkeypatch: pytest.Monkey
     monkeypatch.setattr("runner.engine.recovery.ANSWERS_PER_COMMIT", 2)
     monkeypatch.setattr("runner.engine.recovery.ANSWER_BYTES_PER_COMMIT", 30)
     for number, body in enumerate((b"a", b"b" * 50, b"c")):
-        process.answer(process.hand.bring(S.COLLECTING), body, f"id-{number}")
+        process.answer(process.driver.bring(S.COLLECTING), body, f"id-{number}")
     process.die()
 
     assert process.recovered().answers == 3
 
-    assert process.hand.count("state", "stored") == 3
+    assert process.driver.count("state", "stored") == 3
 
 
 @pytest.mark.parametrize("power_lost", [True, False])
 def test_where_records_may_be_missing_what_was_marked_is_in_doubt(process: Process, power_lost: bool) -> None:
     """After another boot, or without its files, a missing record proves nothing."""
-    lease = process.hand.bring(S.SUBMITTING)
+    lease = process.driver.bring(S.SUBMITTING)
     process.die()
     for path in process.folder.iterdir():
         if not power_lost:
@@ -309,4 +309,4 @@ def test_where_records_may_be_missing_what_was_marked_is_in_doubt(process: Proce
             path.write_text("another boot")
 
     assert process.recovered() == RecoveryCounts(workers=1, ambiguous=1)
-    assert process.hand.row(lease.job_id).extras == 1
+    assert process.driver.row(lease.job_id).extras == 1

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
-from by_hand import NOW_MS, new_run
 from hypothesis import given
 from hypothesis import strategies as st
+from run_driver import NOW_MS, new_run
 
 from runner.db import job_moves
 from runner.engine.settle import Policy, StoredAnswer, fail_unreadable, settle
@@ -89,14 +89,14 @@ def test_a_good_answer_is_priced_by_what_it_used() -> None:
 
 def test_an_answer_of_another_model_is_a_success_priced_by_it_and_counted(database: Database) -> None:
     """The user asked for one model and got another: no failure, but never in silence."""
-    hand = new_run(database, 2)
+    driver = new_run(database, 2)
     for body in (GOOD | {"model": "grok-4.6"}, GOOD | {"model": "grok-4.3-latest"}):
-        lease = hand.bring(S.STORED)
+        lease = driver.bring(S.STORED)
         classification = settle(subject(lease.job_id), orjson.dumps(body), policy=Policy(), now_ms=NOW_MS)
         assert classification.target is S.SUCCEEDED
-        assert hand.do(job_moves.settled, classification) == {lease.job_id}
+        assert driver.apply(job_moves.settled, classification) == {lease.job_id}
 
-    told = hand.counts()
+    told = driver.counts()
     assert {key: n for (kind, key), n in told.items() if kind == "returned"} == {"grok-4.3 -> grok-4.6": 1}
     of_other = settle(subject(), orjson.dumps(GOOD | {"model": "grok-4.6"}), policy=Policy(), now_ms=NOW_MS)
     of_asked = settle(subject(), orjson.dumps(GOOD), policy=Policy(), now_ms=NOW_MS)
@@ -196,15 +196,15 @@ def test_no_bytes_make_it_raise(body: bytes) -> None:
 )
 def test_odd_words_of_the_api_can_be_written(database: Database, odd: str) -> None:
     """A finish_reason or a model of any length, with a NUL: PostgreSQL must not refuse the classification."""
-    hand = new_run(database, 1)
-    lease = hand.bring(S.STORED)
+    driver = new_run(database, 1)
+    lease = driver.bring(S.STORED)
     choices = [{"message": MESSAGE, "finish_reason": odd[:100]}]
     body = orjson.dumps(GOOD | {"model": odd[:100], "choices": choices})
 
     classification = settle(subject(lease.job_id), body, policy=Policy(), now_ms=NOW_MS)
 
-    assert hand.do(job_moves.settled, classification) == {lease.job_id}
-    assert hand.state(lease.job_id) is S.SUCCEEDED
+    assert driver.apply(job_moves.settled, classification) == {lease.job_id}
+    assert driver.state(lease.job_id) is S.SUCCEEDED
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from by_hand import FAR, new_run
-from live import wait_until
+from live_runner import wait_until
+from run_driver import FAR, new_run
 from runtimes import opened_station, refused
 
 from runner.db.runs import RunOptions
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from by_hand import Hand
+    from run_driver import RunDriver
 
     from runner.db.session import Database
     from runner.engine.runtime import Runtime
@@ -49,17 +49,17 @@ def wait_for_failures(caplog: pytest.LogCaptureFixture, name: str) -> None:
     wait_until(lambda: failures(caplog, name) >= before + 2, f"{name} fails")
 
 
-def events(hand: Hand, kind: str) -> list[str]:
+def events(hand: RunDriver, kind: str) -> list[str]:
     query = "SELECT cause FROM run_events WHERE run_id = :run AND kind = :kind"
     return [row.cause for row in hand.rows(query, run=hand.run_id, kind=kind)]
 
 
-def state(hand: Hand) -> str:
+def state(hand: RunDriver) -> str:
     (row,) = hand.rows("SELECT state FROM runs WHERE id = :run", run=hand.run_id)
     return str(row.state)
 
 
-def seen_at_ms(hand: Hand) -> int:
+def seen_at_ms(hand: RunDriver) -> int:
     (row,) = hand.rows("SELECT seen_at_ms FROM workers")
     return int(row.seen_at_ms)
 

@@ -1,6 +1,6 @@
-"""A zoo of files: what `check`, `load` and `load --skip-bad` say of each; nothing of a bad one stays.
+"""Bad and unusual files: what `check`, `load` and `load --skip-bad` print; nothing of a bad file is loaded.
 
-The commands are called as the command line calls them, in this process, so that the zoo may be large.
+The commands are called in this process, through the command line's entry point, since there are many files.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ BOMB = gzip.compress(b"0" * (80 << 20))
 
 @dataclass(frozen=True, slots=True)
 class Bad:
-    """A file that is refused: the lines that are named, each as (line, column or 0, code)."""
+    """A file that is refused, with the diagnostics expected: (line, column or 0 for any, code)."""
 
     content: bytes
     named: tuple[tuple[int, int, str], ...]
-    rest: int = 2  # jobs that --skip-bad loads; 0 where there is nothing to go on with
+    rest: int = 2  # jobs that --skip-bad loads; 0 where the whole file is refused
 
 
 def between(line: bytes, code: str, column: int = 0) -> Bad:
-    """A bad line between two good ones."""
+    """Return a file with a bad line between two good ones."""
     return Bad(b"\n".join((A, line, C)) + b"\n", ((2, column, code),))
 
 
 def body(fields: bytes, code: str, column: int = 0) -> Bad:
-    """A bad batch line between two good ones."""
+    """Return a file with a bad line in batch form between two good ones."""
     return between(BATCH % fields, code, column)
 
 
@@ -118,7 +118,7 @@ ACCEPTED = {
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to call commands in, with a state folder of its own."""
+    """Return the current folder of the commands; it has its own state folder."""
     for name in [name for name in os.environ if name.startswith(("RUNNER_", "XAI_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("RUNNER_HOME", str(tmp_path / "home"))
@@ -126,8 +126,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def kept(folder: Path) -> dict[str, int]:
-    """Count the rows of the tables that loading writes, with a reader of the tests' own."""
+def row_counts(folder: Path) -> dict[str, int]:
+    """Return the numbers of rows in the tables that loading writes."""
     database = sqlite3.connect(folder / "home" / "runner.db")
     try:
         return {
@@ -138,9 +138,9 @@ def kept(folder: Path) -> dict[str, int]:
         database.close()
 
 
-def told(words: str) -> set[tuple[int, int, str]]:
-    """Read the findings out of what a person is shown."""
-    found = re.findall(r"line (\d+)(?:, column (\d+))?: .*? \[([a-z0-9-]+)\]; \w", " ".join(words.split()))
+def diagnostics_in(output: str) -> set[tuple[int, int, str]]:
+    """Return the diagnostics that a command printed, as (line, column or 0, code)."""
+    found = re.findall(r"line (\d+)(?:, column (\d+))?: .*? \[([a-z0-9-]+)\]; \w", " ".join(output.split()))
     return {(int(line), int(column or 0), code) for line, column, code in found}
 
 
@@ -148,21 +148,21 @@ def told(words: str) -> set[tuple[int, int, str]]:
 def test_a_bad_file_is_refused_with_line_column_code_and_cure(
     folder: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    """`check` and `load` name the same lines; nothing is loaded, the file is as it was."""
+    """`check` and `load` report the same lines; nothing is loaded, and the file is unchanged."""
     bad = REFUSED[name]
     (folder / "jobs.jsonl").write_bytes(bad.content)
 
     for command in ("check", "load"):
         assert call([command, "jobs.jsonl"]) == 3
         out, err = capsys.readouterr()
-        found = told(out + err)
+        found = diagnostics_in(out + err)
         for line, column, code in bad.named:
             assert any((at, why) == (line, code) and column in (0, there) for at, there, why in found), found
         assert len({line for line, _, _ in found}) == len(bad.named)
         assert "Traceback" not in out + err
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", out + err)
     assert "nothing was loaded" in err
-    assert kept(folder) == {"runs": 0, "jobs": 0}
+    assert row_counts(folder) == {"runs": 0, "jobs": 0}
     assert (folder / "jobs.jsonl").read_bytes() == bad.content
 
 
@@ -170,14 +170,14 @@ def test_a_bad_file_is_refused_with_line_column_code_and_cure(
 def test_the_rest_of_a_bad_file_is_loaded_where_that_is_asked_for(
     folder: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    """The bad lines stand aside as they were; a file that is broken as a whole stays refused."""
+    """The bad lines are written aside unchanged; a file that is broken as a whole is still refused."""
     bad = REFUSED[name]
     (folder / "jobs.jsonl").write_bytes(bad.content)
     code = call(["load", "jobs.jsonl", "--skip-bad"])
     err = capsys.readouterr().err
 
     assert code == (0 if bad.rest else 3), err
-    assert kept(folder) == {"runs": int(bad.rest > 0), "jobs": bad.rest}
+    assert row_counts(folder) == {"runs": int(bad.rest > 0), "jobs": bad.rest}
     aside = folder / "jobs.bad.jsonl"
     if bad.rest:
         lines = bad.content.split(b"\n")
@@ -191,20 +191,20 @@ def test_the_rest_of_a_bad_file_is_loaded_where_that_is_asked_for(
 def test_an_unusual_file_is_loaded_as_it_is(
     folder: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    """Every line a job, by `check` and by `load`."""
+    """`check` counts and `load` loads every line."""
     content, jobs = ACCEPTED[name]
     (folder / "jobs.jsonl").write_bytes(content)
 
     assert call(["check", "jobs.jsonl", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["jobs"] == jobs
     assert call(["load", "jobs.jsonl"]) == 0
-    assert kept(folder) == {"runs": 1, "jobs": jobs}
+    assert row_counts(folder) == {"runs": 1, "jobs": jobs}
 
 
 def test_all_bad_lines_are_counted_and_the_first_twenty_shown(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Sixty bad lines of a hundred."""
+    """Sixty of a hundred lines are bad."""
     (folder / "jobs.jsonl").write_bytes(
         b"\n".join(b"{oops" if n % 5 < 3 else b'{"prompt": "a"}' for n in range(100))
     )
@@ -212,7 +212,7 @@ def test_all_bad_lines_are_counted_and_the_first_twenty_shown(
     err = capsys.readouterr().err
 
     assert "60 bad lines" in err
-    assert len(told(err)) == 20
+    assert len(diagnostics_in(err)) == 20
     assert "and 40 more" in err
 
 
@@ -243,7 +243,7 @@ def test_what_is_no_file_is_refused_at_once(
 def test_a_link_and_a_name_with_a_newline_are_names_like_others(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The newline is shown harmlessly."""
+    """A newline in a name is printed without control characters."""
     (folder / "real.jsonl").write_bytes(A)
     (folder / "link.jsonl").symlink_to("real.jsonl")
     assert call(["load", "link.jsonl"]) == 0
@@ -253,20 +253,20 @@ def test_a_link_and_a_name_with_a_newline_are_names_like_others(
     err = capsys.readouterr().err
     assert "\x1b" not in err
     assert err.startswith("error: two")
-    assert kept(folder) == {"runs": 1, "jobs": 1}
+    assert row_counts(folder) == {"runs": 1, "jobs": 1}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
 @pytest.mark.parametrize("command", ["check", "load"])
 def test_a_file_that_may_not_be_read_is_told(command: str) -> None:
-    """As a user without rights, since root may read everything."""
+    """The command runs as a user without rights, since root may read everything."""
     with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to others
         folder = Path(name)
         folder.chmod(0o777)
         (folder / "jobs.jsonl").write_bytes(A)
         (folder / "jobs.jsonl").chmod(0o000)
         (folder / "other.jsonl").write_bytes(A)
-        code = (  # called once as root: nobody may be unable to import
+        code = (  # one call as root first imports everything: user `nobody` may be unable to
             "import os, sys; from runner.cli.main import call; call([sys.argv[1], 'other.jsonl']);"
             "os.environ['RUNNER_HOME'] += '-of-nobody'; os.setuid(65534); sys.exit(call(sys.argv[1:]))"
         )
@@ -283,12 +283,12 @@ def test_a_file_that_may_not_be_read_is_told(command: str) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="a process of its own peak is read from /proc")
 @pytest.mark.parametrize("command", ["check", "load"])
 def test_a_line_of_500_megabytes_is_told_and_not_held(folder: Path, command: str) -> None:
-    """Through a file of holes; the whole command stays far below that."""
+    """The file is sparse; the command's peak memory stays far below its size."""
     with (folder / "jobs.jsonl").open("wb") as file:
         file.write(A + b'\n{"prompt": "')
         file.seek(500 << 20, os.SEEK_CUR)
         file.write(b'"}\n' + C + b"\n")
-    code = (  # not ru_maxrss: a child begins with that of the process it was forked from
+    code = (  # not ru_maxrss: a child starts with that of its parent
         "import sys; from pathlib import Path; from runner.cli.main import call; code = call(sys.argv[1:]);"
         "print(Path('/proc/self/status').read_text(), file=sys.stderr); sys.exit(code)"
     )
@@ -296,15 +296,15 @@ def test_a_line_of_500_megabytes_is_told_and_not_held(folder: Path, command: str
         [sys.executable, "-c", code, command, "jobs.jsonl"],
         capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
-    said = done.stdout + done.stderr
-    assert done.returncode == 3, said
-    assert (2, 0, "line-too-long") in told(said)
+    output = done.stdout + done.stderr
+    assert done.returncode == 3, output
+    assert (2, 0, "line-too-long") in diagnostics_in(output)
     (peak_kb,) = re.findall(r"^VmHWM:\s+(\d+) kB$", done.stderr, re.MULTILINE)
     assert int(peak_kb) < 300_000
 
 
 def test_standard_input_that_is_empty_is_a_bad_file(folder: Path) -> None:
-    """Not a wait, not an empty run."""
+    """The command neither waits for input nor makes an empty run."""
     for command in ("check", "load"):
         done = subprocess.run(
             [sys.executable, "-m", "runner", command, "-"],
@@ -312,20 +312,20 @@ def test_standard_input_that_is_empty_is_a_bad_file(folder: Path) -> None:
         )  # fmt: skip
         assert done.returncode == 3, done.stderr
         assert "empty-file" in done.stdout + done.stderr
-    assert kept(folder) == {"runs": 0, "jobs": 0}
+    assert row_counts(folder) == {"runs": 0, "jobs": 0}
 
 
 def test_a_file_replaced_or_grown_while_it_is_read_is_not_loaded(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The content that was hashed is the content that is loaded, or none."""
+    """Either the hashed content is loaded, or nothing."""
     path = folder / "jobs.jsonl"
     path.write_bytes(b"".join(GOOD % str(n).encode() + b"\n" for n in range(40_000)))
-    growing = threading.Event()
+    stop = threading.Event()
 
     def grow() -> None:
         number = 0
-        while not growing.is_set():
+        while not stop.is_set():
             with path.open("ab") as file:
                 file.write(GOOD % b"x%d" % number + b"\n")
             number += 1
@@ -335,8 +335,8 @@ def test_a_file_replaced_or_grown_while_it_is_read_is_not_loaded(
     try:
         code = call(["load", "jobs.jsonl"])
     finally:
-        growing.set()
+        stop.set()
         writer.join()
     assert code == 3
     assert "changed while it was read; nothing was loaded" in capsys.readouterr().err
-    assert kept(folder) == {"runs": 0, "jobs": 0}
+    assert row_counts(folder) == {"runs": 0, "jobs": 0}

@@ -1,4 +1,4 @@
-"""The disk of the state folder fills up while answers are out: none is fetched that could not be kept."""
+"""The disk of the state folder fills up during a run: no result is fetched that cannot be stored."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from live import NO_LIMITS, Home, Simulator, wait_until, write_jobs
+from live_runner import NO_LIMITS, LiveRunner, Simulator, wait_until, write_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 JOBS = 160
 SIZE_MB: Final = 96
-LEFT_MB: Final = 20  # less than what runner wants to have left, and enough for what it says of that
+LEFT_MB: Final = 20  # less than the free space that runner needs to fetch, and enough for its logs
 RUNNER: Final = (sys.executable, "-m", "runner", "run", "jobs.jsonl", "-o", "out.jsonl", "--rpm", "1800")
 
 
 @contextmanager
 def small_disk(at: Path) -> Iterator[tuple[list[str], Path]]:
-    """Mount one of its own; give the words that run a command where it is seen, and its path from here."""
+    """Mount a small tmpfs; yield the command prefix that enters its namespace, and its path from outside."""
     at.mkdir(mode=0o700)
     mount = f"mount -t tmpfs -o size={SIZE_MB}m tmpfs '{at}' && echo mounted && exec sleep 600"
     with subprocess.Popen(
@@ -37,30 +37,33 @@ def small_disk(at: Path) -> Iterator[tuple[list[str], Path]]:
 
 
 def test_nothing_is_fetched_that_could_not_be_kept(tmp_path: Path) -> None:
-    """The run waits and says why; killed like that and taken up again with room, it has lost nothing."""
+    """The run waits and prints why; killed and started again with free space, it has lost nothing."""
     write_jobs(tmp_path / "jobs.jsonl", JOBS)
     with (
         Simulator(tmp_path, *NO_LIMITS, "--median-s", "3") as simulator,
-        small_disk(tmp_path / "home") as (enter, seen_from_here),
-        Home(tmp_path, simulator) as home,
+        small_disk(tmp_path / "home") as (enter, disk),
+        LiveRunner(tmp_path, simulator) as home,
     ):
-        command = home.start_by([*enter, *RUNNER])
-        wait_until(lambda: simulator.books()["fetched"] >= 20, "answers come in")
+        command = home.start_command([*enter, *RUNNER])
+        wait_until(lambda: simulator.books()["fetched"] >= 20, "results are fetched")
 
-        filler = seen_from_here / "filler"
+        filler = disk / "filler"
         with filler.open("wb") as file:
             file.write(bytes((SIZE_MB - LEFT_MB) << 20))
-        wait_until(lambda: "goes on by itself" in command.said, "the run waits")
-        assert "is full" in command.said
-        out = simulator.books()["pending"]
-        assert out > 0
+        wait_until(lambda: "goes on by itself" in command.output, "the run waits")
+        assert "is full" in command.output
+        pending = simulator.books()["pending"]
+        assert pending > 0
         polls = simulator.books()["polls"]
-        wait_until(lambda: simulator.books()["fetched"] + out >= simulator.books()["accepted"], "it stands")
+        wait_until(
+            lambda: simulator.books()["fetched"] + pending >= simulator.books()["accepted"],
+            "nothing is submitted any more",
+        )
         home.kill()
         filler.unlink()
 
-        again = home.start_by([*enter, *RUNNER])
-        assert again.ended(within_s=120) == 0, again.said
+        again = home.start_command([*enter, *RUNNER])
+        assert again.wait(within_s=120) == 0, again.output
         books = simulator.books()
         assert books["accepted"] == books["fetched"] == JOBS
         assert books["polls"] > polls

@@ -1,6 +1,6 @@
-"""It heals: whatever happens to Redis and to the database, work goes on within a minute, with no hand.
+"""Recovery from faults of Redis and the database: work continues within a minute without a person.
 
-On shared servers and, where both apply, with the embedded ones.
+On shared servers, and with the embedded ones where the fault applies to them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from hosts import Host
-from live import NO_LIMITS, Home, Simulator, wait_until, write_jobs
+from live_runner import NO_LIMITS, LiveRunner, Simulator, wait_until, write_jobs
 from proxy import Proxy
 from redis import Redis
 from servers import Postgres, RedisServer
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 JOBS = 200
-AWAY_S = 4.0  # not for luck: so long the trouble lasts
+AWAY_S = 4.0  # how long a fault lasts
 LOCK_S = 30.0
 HEALS_WITHIN_S = 60.0
 RUN = ("run", "jobs.jsonl", "-o", "out.jsonl", "--rpm", "1200", "--tpm", "none")
@@ -32,8 +32,8 @@ TIMES = {"RUNNER_READ_TIMEOUT_S": "5", "RUNNER_CONNECT_TIMEOUT_S": "2", "RUNNER_
 pytestmark = pytest.mark.timeout(300)
 
 
-class World:
-    """Servers of one's own, a worker on another host, a proxy before Redis."""
+class SharedSetup:
+    """One host with its own PostgreSQL and simulator, and a Redis behind a proxy."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.postgres = stack.enter_context(
@@ -70,43 +70,43 @@ def read_only(redis: Redis) -> Iterator[None]:
     redis.replicaof("NO", "ONE")
 
 
-def of_redis(fault: Callable[[Redis], contextlib.AbstractContextManager[None]]) -> Trouble:
+def of_redis(fault: Callable[[Redis], contextlib.AbstractContextManager[None]]) -> Fault:
     @contextmanager
-    def trouble(world: World) -> Iterator[None]:
-        with world.redis.client() as client, fault(client):
+    def applied(setup: SharedSetup) -> Iterator[None]:
+        with setup.redis.client() as client, fault(client):
             yield
             time.sleep(AWAY_S)
 
-    return trouble
+    return applied
 
 
 @contextmanager
-def redis_restarted(world: World) -> Iterator[None]:
-    world.redis.kill()
+def redis_restarted(setup: SharedSetup) -> Iterator[None]:
+    setup.redis.kill()
     yield
     time.sleep(AWAY_S)
-    world.redis.start()
+    setup.redis.start()
 
 
 @contextmanager
-def connections_to_redis_broken(world: World) -> Iterator[None]:
-    """A path that lets nothing through and ends nothing; later ones are well."""
-    world.proxy.be("silent")
+def connections_to_redis_broken(setup: SharedSetup) -> Iterator[None]:
+    """Open connections forward nothing and are not closed; new ones after the fault work."""
+    setup.proxy.set_mode("silent")
     yield
     time.sleep(AWAY_S)
-    world.proxy.be("pass")
+    setup.proxy.set_mode("pass")
 
 
 @contextmanager
-def postgres_restarted(world: World) -> Iterator[None]:
-    world.postgres.stop("immediate")
+def postgres_restarted(setup: SharedSetup) -> Iterator[None]:
+    setup.postgres.stop("immediate")
     yield
     time.sleep(AWAY_S)
-    world.postgres.start()
+    setup.postgres.start()
 
 
 @contextmanager
-def backends_killed(world: World) -> Iterator[None]:
+def backends_killed(setup: SharedSetup) -> Iterator[None]:
     kill = (
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = 'fleet' AND pid <> pg_backend_pid()"
@@ -114,15 +114,15 @@ def backends_killed(world: World) -> Iterator[None]:
     yield
     until = time.monotonic() + AWAY_S
     while time.monotonic() < until:
-        world.postgres.say(kill)
+        setup.postgres.execute(kill)
         time.sleep(0.3)
 
 
 @contextmanager
-def connections_exhausted(world: World) -> Iterator[None]:
+def connections_exhausted(setup: SharedSetup) -> Iterator[None]:
     with ExitStack() as stack:
         until = time.monotonic() + AWAY_S
-        first = stack.enter_context(world.postgres.connect())
+        first = stack.enter_context(setup.postgres.connect())
         while time.monotonic() < until:
             with contextlib.suppress(psycopg.OperationalError):
                 first.execute(
@@ -130,23 +130,23 @@ def connections_exhausted(world: World) -> Iterator[None]:
                     " WHERE datname = 'fleet' AND application_name <> 'greedy' AND pid <> pg_backend_pid()"
                 )
                 while True:
-                    one = stack.enter_context(world.postgres.connect())
+                    one = stack.enter_context(setup.postgres.connect())
                     one.execute("SET application_name = 'greedy'")
             time.sleep(0.05)
         yield
 
 
 @contextmanager
-def table_locked(world: World) -> Iterator[None]:
-    with world.postgres.connect() as connection, connection.transaction():
+def table_locked(setup: SharedSetup) -> Iterator[None]:
+    with setup.postgres.connect() as connection, connection.transaction():
         connection.execute("LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE")
         yield
         time.sleep(LOCK_S)
 
 
 if TYPE_CHECKING:
-    Trouble = Callable[[World], contextlib.AbstractContextManager[None]]
-TROUBLES = {
+    Fault = Callable[[SharedSetup], contextlib.AbstractContextManager[None]]
+SHARED_FAULTS = {
     "redis-emptied": of_redis(emptied),
     "redis-out-of-memory": of_redis(out_of_memory),
     "redis-read-only": of_redis(read_only),
@@ -159,55 +159,55 @@ TROUBLES = {
 }
 
 
-@pytest.mark.parametrize("trouble", TROUBLES.values(), ids=TROUBLES)
-def test_shared_servers_come_back_and_work_goes_on(trouble: Trouble, tmp_path: Path) -> None:
-    """The command stays, nothing is lost, and no more than what was in flight is paid twice."""
+@pytest.mark.parametrize("fault", SHARED_FAULTS.values(), ids=SHARED_FAULTS)
+def test_shared_servers_come_back_and_work_goes_on(fault: Fault, tmp_path: Path) -> None:
+    """The command keeps running, nothing is lost, and at most what was in flight is paid twice."""
     with ExitStack() as stack:
-        world = World(tmp_path, stack)
-        host = world.host
+        setup = SharedSetup(tmp_path, stack)
+        host = setup.host
         write_jobs(host.folder / "jobs.jsonl", JOBS)
-        assert host.start("db", "upgrade").ended() == 0
+        assert host.start("db", "upgrade").wait() == 0
         host.worker("--beat")
         command = host.start(*RUN)
-        host.reach(40, command)
-        with trouble(world):
+        host.wait_for_accepted(40, command)
+        with fault(setup):
             pass
-        goes_on(host, world.simulator)
+        goes_on(host, setup.simulator)
 
-        assert command.ended(120) == 0, command.said
-        assert host.findings(world.simulator, crashed=True) == []
-        assert world.simulator.books()["accepted"] <= JOBS + 8
+        assert command.wait(120) == 0, command.output
+        assert host.ledger_errors(setup.simulator, crashed=True) == []
+        assert setup.simulator.books()["accepted"] <= JOBS + 8
 
 
-def goes_on(home: Home, simulator: Simulator) -> None:
-    """Wait until the API sees new work, within a minute of the recovery."""
-    seen = simulator.books()["accepted"]
-    wait_until(lambda: simulator.books()["accepted"] > seen, "work goes on", HEALS_WITHIN_S)
+def goes_on(home: LiveRunner, simulator: Simulator) -> None:
+    """Wait until the simulator accepts more submissions, at most a minute after the fault."""
+    before = simulator.books()["accepted"]
+    wait_until(lambda: simulator.books()["accepted"] > before, "work goes on", HEALS_WITHIN_S)
 
 
 @contextmanager
-def database_locked(home: Home) -> Iterator[None]:
-    """Another program holds the write lock, longer than SQLite waits for it."""
-    with contextlib.closing(sqlite3.connect(home.database, isolation_level=None, timeout=60)) as base:
-        base.execute("BEGIN IMMEDIATE")
+def database_locked(home: LiveRunner) -> Iterator[None]:
+    """Hold SQLite's write lock for longer than runner waits for it."""
+    with contextlib.closing(sqlite3.connect(home.database, isolation_level=None, timeout=60)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
         yield
         time.sleep(LOCK_S + 2)
-        base.execute("ROLLBACK")
+        connection.execute("ROLLBACK")
 
 
 def of_valkey(
     fault: Callable[[Redis], contextlib.AbstractContextManager[None]],
-) -> Callable[[Home], contextlib.AbstractContextManager[None]]:
+) -> Callable[[LiveRunner], contextlib.AbstractContextManager[None]]:
     @contextmanager
-    def trouble(home: Home) -> Iterator[None]:
+    def applied(home: LiveRunner) -> Iterator[None]:
         with Redis.from_url(f"unix://{home.path}/valkey.sock") as client, fault(client):
             yield
             time.sleep(AWAY_S)
 
-    return trouble
+    return applied
 
 
-EMBEDDED = {
+EMBEDDED_FAULTS = {
     "valkey-emptied": of_valkey(emptied),
     "valkey-out-of-memory": of_valkey(out_of_memory),
     "valkey-read-only": of_valkey(read_only),
@@ -215,22 +215,22 @@ EMBEDDED = {
 }
 
 
-@pytest.mark.parametrize("trouble", EMBEDDED.values(), ids=EMBEDDED)
+@pytest.mark.parametrize("fault", EMBEDDED_FAULTS.values(), ids=EMBEDDED_FAULTS)
 def test_embedded_servers_come_back_and_work_goes_on(
-    trouble: Callable[[Home], contextlib.AbstractContextManager[None]], tmp_path: Path
+    fault: Callable[[LiveRunner], contextlib.AbstractContextManager[None]], tmp_path: Path
 ) -> None:
-    """The same with a state folder of one's own."""
+    """The same with the embedded servers of a state folder."""
     write_jobs(tmp_path / "jobs.jsonl", JOBS)
     with (
         Simulator(tmp_path, *NO_LIMITS, "--median-s", "0.5") as simulator,
-        Home(tmp_path, simulator, RUNNER_HOME=str(tmp_path / "home")) as home,
+        LiveRunner(tmp_path, simulator, RUNNER_HOME=str(tmp_path / "home")) as home,
     ):
         command = home.start(*RUN)
-        home.reach(40, command)
-        with trouble(home):
+        home.wait_for_accepted(40, command)
+        with fault(home):
             pass
         goes_on(home, simulator)
 
-        assert command.ended(120) == 0, command.said
-        assert home.findings(simulator, crashed=True) == []
+        assert command.wait(120) == 0, command.output
+        assert home.ledger_errors(simulator, crashed=True) == []
         assert simulator.books()["accepted"] <= JOBS + 8

@@ -1,4 +1,4 @@
-"""kill -9 at seeded points, of each kind of process and of all; the same command then goes on to the end."""
+"""kill -9 of each kind of process, and of all, at seeded points; the same command then finishes the run."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
-from live import NO_LIMITS, WITHIN_S, Home, Simulator, wait_until, write_jobs
+from live_runner import NO_LIMITS, WITHIN_S, LiveRunner, Simulator, wait_until, write_jobs
 
 if TYPE_CHECKING:
-    from live import Command
+    from live_runner import Command
 
 JOBS = 350
-IN_FLIGHT = 8  # HTTP requests of a worker process; so few jobs get one process
+IN_FLIGHT = 8  # HTTP requests of the one worker process that so few jobs get
 Victim = Literal["worker", "engine", "command", "valkey", "all"]
-HANDED_OUT = ("fetched", "garbage", "no_choices", "failed")
+DELIVERED = ("fetched", "garbage", "no_choices", "failed")
 QUICK = (4,)  # the others are for `make soak`
 VICTIMS: tuple[Victim, ...] = ("worker", "engine", "command", "valkey", "all")
 SEEDS = [
@@ -32,7 +32,7 @@ SEEDS = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kill:
-    """One point: who, once how many submissions are known to be accepted, and how long after that."""
+    """A planned kill: the victim, the number of accepted submissions to wait for, and a delay after that."""
 
     victim: Victim
     accepted: int
@@ -40,15 +40,15 @@ class Kill:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """A kill that was done, and when."""
+class DoneKill:
+    """A kill that was carried out, and its Unix time in ms."""
 
     kill: Kill
     at_ms: int
 
 
 def plan(seed: int) -> list[Kill]:
-    """Give each victim one point, in an order of chance; points are apart, so that each finds work."""
+    """Return one kill for each victim in random order, with enough work between them."""
     chance = random.Random(seed)
     points = sorted(chance.sample(range(5, 300, 12), len(VICTIMS)))
     order = chance.sample(VICTIMS, len(VICTIMS))
@@ -58,51 +58,53 @@ def plan(seed: int) -> list[Kill]:
     ]
 
 
-def carry_out(home: Home, command: Command, kill: Kill) -> tuple[Done, Command]:
-    """Wait for the point, kill, and start the same command again if it is gone."""
-    home.reach(kill.accepted, command)
-    time.sleep(kill.after_s)  # not for luck: the points are to lie between commits too
+def carry_out(home: LiveRunner, command: Command, kill: Kill) -> tuple[DoneKill, Command]:
+    """Wait for the point, kill, and start the same command again if it was killed."""
+    home.wait_for_accepted(kill.accepted, command)
+    time.sleep(kill.after_s)  # so that some points are between two commits
     at_ms = time.time_ns() // 1_000_000
     killed = home.kill() if kill.victim == "all" else home.kill(kill.victim)
     assert killed or kill.victim == "valkey", f"there was no {kill.victim}"
     if kill.victim in ("command", "all"):
         command = home.start()
-    return Done(kill=kill, at_ms=at_ms), command
+    return DoneKill(kill=kill, at_ms=at_ms), command
 
 
 @dataclass(slots=True)
-class Price:
-    """What one kill cost: attempts in doubt, those of them that the API had taken, answers lost."""
+class KillCost:
+    """What one kill cost."""
 
-    doubts: int = 0
-    taken: int = 0
+    # Attempts with an unknown outcome, and how many of them the API had accepted.
+    unknown: int = 0
+    accepted: int = 0
+    # Results that were delivered and not stored.
     lost: int = 0
 
 
-def prices(home: Home, books: list[dict[str, Any]], done: list[Done]) -> list[Price]:
-    """Charge every attempt that a crash spoilt to the first kill after it was marked, or handed out."""
-    found = [Price() for _ in done]
+def costs_of_kills(home: LiveRunner, books: list[dict[str, Any]], done: list[DoneKill]) -> list[KillCost]:
+    """Return the cost of each kill: a loss belongs to the first kill after the attempt or the delivery."""
+    costs = [KillCost() for _ in done]
 
-    def charged(at_ms: float) -> Price:
-        return next(price for price, one in zip(found, done, strict=True) if one.at_ms >= at_ms - 5)
+    def cost_at(at_ms: float) -> KillCost:
+        return next(cost for cost, kill in zip(costs, done, strict=True) if kill.at_ms >= at_ms - 5)
 
-    doubts = home.query(
+    unknown = home.query(
         "SELECT j.custom_id, a.marked_at_ms FROM attempts a JOIN jobs j ON j.id = a.job_id"
         " WHERE a.outcome = 'ambiguous' AND a.error_code = 'process-ended' ORDER BY a.marked_at_ms"
     )
     known = {row[0] for row in home.query("SELECT request_id FROM attempts WHERE request_id IS NOT NULL")}
     stored = {row[0] for row in home.query("SELECT request_id FROM results")}
-    taken = Counter(e["job"] for e in books if e["request_id"] not in known and e["reply"] == "ok")
-    for name, marked_ms in doubts:
-        price = charged(marked_ms)
-        price.doubts += 1
-        if taken[name]:
-            taken[name] -= 1
-            price.taken += 1
+    accepted = Counter(e["job"] for e in books if e["request_id"] not in known and e["reply"] == "ok")
+    for name, recorded_ms in unknown:
+        cost = cost_at(recorded_ms)
+        cost.unknown += 1
+        if accepted[name]:
+            accepted[name] -= 1
+            cost.accepted += 1
     for entry in books:
-        if entry["outcome"] in HANDED_OUT and entry["request_id"] not in stored:
-            charged(entry["fetched_at"] * 1000).lost += 1
-    return found
+        if entry["outcome"] in DELIVERED and entry["request_id"] not in stored:
+            cost_at(entry["fetched_at"] * 1000).lost += 1
+    return costs
 
 
 @pytest.mark.timeout(120)
@@ -112,30 +114,30 @@ def prices(home: Home, books: list[dict[str, Any]], done: list[Done]) -> list[Pr
     ids=lambda words: words[0],
 )
 def test_a_run_survives_five_kills(words: list[str], tmp_path: Path) -> None:
-    """Nothing is lost, nothing is twice in the output; kills cost at most what was in flight at each."""
+    """No job is lost or twice in the output; each kill costs at most what was in flight."""
     seed, flags = int(words[0]), words[1:]
     write_jobs(tmp_path / "jobs.jsonl", JOBS)
     pace = ("--median-s", "0.15", "--submit-ms", "40")
     with (
         Simulator(tmp_path, *NO_LIMITS, *pace, *flags, seed=seed) as simulator,
-        Home(tmp_path, simulator) as home,
+        LiveRunner(tmp_path, simulator) as home,
     ):
         command, done = home.start(), []
         for kill in plan(seed):
-            one, command = carry_out(home, command, kill)
-            done.append(one)
-        code = command.ended(WITHIN_S)
+            done_kill, command = carry_out(home, command, kill)
+            done.append(done_kill)
+        code = command.wait(WITHIN_S)
         held_or_failed = home.count("SELECT COUNT(*) FROM jobs WHERE state IN ('held', 'failed')")
-        costs = prices(home, simulator.books()["jobs"], done)
+        costs = costs_of_kills(home, simulator.books()["jobs"], done)
         for one, cost in zip(done, costs, strict=True):
             sys.stdout.write(
                 f"seed {seed}: {one.kill.victim} killed at {one.kill.accepted} accepted: paid twice"
-                f" {cost.taken + cost.lost} ({cost.doubts} in doubt, {cost.lost} answers lost)\n"
+                f" {cost.accepted + cost.lost} ({cost.unknown} unknown outcomes, {cost.lost} results lost)\n"
             )
 
-        assert home.findings(simulator, crashed=True) == []
+        assert home.ledger_errors(simulator, crashed=True) == []
         assert code == (1 if held_or_failed else 0)
-        # A lost answer shows seconds after its kill, maybe after the next one: so the sums are compared.
-        sums = list(accumulate(cost.doubts + cost.lost for cost in costs))
+        # A lost result is noticed seconds after its kill, maybe after the next one: so the sums are compared.
+        sums = list(accumulate(cost.unknown + cost.lost for cost in costs))
         assert all(total <= IN_FLIGHT * kills for kills, total in enumerate(sums, 1)), sums
-        wait_until(home.is_quiet, "no process outlives the command")
+        wait_until(home.has_no_processes, "no process outlives the command")

@@ -6,7 +6,7 @@ import random
 from typing import TYPE_CHECKING
 
 from kombu import Connection
-from live import RUN, write_jobs
+from live_runner import RUN, write_jobs
 
 from runner.notify import queue_of
 
@@ -23,7 +23,7 @@ def test_the_same_message_fifty_times_and_messages_of_older_versions(fleet: Call
     write_jobs(host.folder / "jobs.jsonl", 150)
     worker_log = host.worker("--processes", "2", "--beat").err
     command = host.start(*RUN)
-    host.reach(5, command)
+    host.wait_for_accepted(5, command)
     nodes = [node for (node,) in host.query("SELECT node FROM workers")]
     chance = random.Random(7)
     arguments: tuple[list[int], ...] = ([], [1], [0], [999])  # older versions named a run
@@ -40,8 +40,8 @@ def test_the_same_message_fifty_times_and_messages_of_older_versions(fleet: Call
         strange = broker.SimpleQueue("reaper")
         strange.put({"not": "a task"}, serializer="json")
 
-    assert command.ended() == 0
+    assert command.wait() == 0
     assert "TypeError" not in worker_log.read_text()
-    assert host.findings(its.simulator) == []
+    assert host.ledger_errors(its.simulator) == []
     assert its.simulator.books()["accepted"] == 150
     assert host.query("SELECT COUNT(*) FROM workers WHERE ended_at_ms IS NOT NULL") == [(0,)]

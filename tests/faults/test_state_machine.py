@@ -1,7 +1,7 @@
-"""Hypothesis drives jobs through the transition table: the real functions of db, recover and spool on SQLite.
+"""Hypothesis drives jobs through the state machine: the real functions of db, recovery and spool, on SQLite.
 
-Processes are played by hand, so that they can die or freeze between any two steps. What a process learns it
-puts into a real spool; what it forgets when it dies, `recover` must find there.
+Worker processes are simulated in this process, so that one can die or freeze between any two steps. They
+write real spools; what a dead one had in memory, recovery must find in its spool.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
 
     from runner.db.leases import ClaimedJob, Lease, LeasedJob
 
-JOBS = 3  # few, so that processes get into each other's way
+JOBS = 3  # few, so that the processes compete for the same jobs
 LEASE_MS = 120_000
-PRICE = 7  # ticks of a good answer
-MEMORY = Path("/dev/shm")  # nobody cuts the power here
+PRICE = 7  # ticks of a good result
+MEMORY = Path("/dev/shm")  # no power loss is tested, so the files may be in memory
 GOOD = (
     b'{"id":"%d","object":"chat.completion","model":"grok-4.3","choices":[{"index":0,"message":'
     b'{"role":"assistant","content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,'
@@ -57,13 +57,13 @@ EDGES = {(s, t) for row in TRANSITIONS.values() for s in row.sources for t in ro
 UNTIL = st.sampled_from(["sent", "sent", "sent", "marked", "leased"])
 Crash = Literal["no", "before spool", "after spool"]
 CRASH = st.sampled_from(["no", "no", "no", "no", "before spool", "after spool"])
-MOSTLY = st.sampled_from([True, True, True, False])
-STAGES = ["submit", "reply", "claim", "fetch"]
+MOSTLY_TRUE = st.sampled_from([True, True, True, False])
+STEPS = ["submit", "reply", "claim", "fetch"]
 
 
 @dataclass(slots=True)
-class Post:
-    """A job in state `submitting`, in the hands of one process."""
+class SubmittingJob:
+    """A job in state `submitting`, leased by one process."""
 
     job: LeasedJob
     is_sent: bool = False
@@ -71,43 +71,43 @@ class Post:
 
 
 @dataclass(slots=True)
-class Process:
-    """A worker process: what it knows dies with it, but for its spool."""
+class WorkerDouble:
+    """A simulated worker process. When it dies, only its spool remains."""
 
     worker: int
     spool: Spool
     leased: list[LeasedJob] = field(default_factory=list)
-    posts: list[Post] = field(default_factory=list)
+    posts: list[SubmittingJob] = field(default_factory=list)
     gets: list[ClaimedJob] = field(default_factory=list)
 
     def die(self) -> None:
-        """Let go of what the kernel would take back."""
+        """Close what the kernel would close: the lock and the segment file of the spool."""
         os.close(self.spool._lock)
         os.close(self.spool._segment.file)
 
 
 @dataclass(slots=True)
 class Submission:
-    """What the API holds: a body until it is handed out."""
+    """A submission that the API accepted. Its result can be fetched once."""
 
     job_id: int
     body: bytes
-    is_there: bool = True
+    is_available: bool = True
 
 
-class Machine(RuleBasedStateMachine):
-    """A run of a few jobs, up to two processes, one API."""
+class JobsStateMachine(RuleBasedStateMachine):
+    """One run of a few jobs, up to two worker processes, and a simulated API."""
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="machine-", dir=MEMORY if MEMORY.is_dir() else None))
         self.database = Database(f"sqlite:///{self.folder / 'a.db'}")
-        self.base = sqlite3.connect(self.folder / "a.db")
+        self.connection = sqlite3.connect(self.folder / "a.db")
         self.api: dict[str, Submission] = {}
         self.kept: dict[str, bytes] = {}
-        self.handed: set[tuple[int, int]] = set()
-        self.processes: list[Process] = []
-        self.dead: list[Process] = []
+        self.given_leases: set[tuple[int, int]] = set()
+        self.processes: list[WorkerDouble] = []
+        self.dead: list[WorkerDouble] = []
         self.now_ms = 1_800_000_000_000
         self.before: dict[int, JobState] = {}
 
@@ -149,16 +149,16 @@ class Machine(RuleBasedStateMachine):
         self.start_process()
         self.before = self.states()
 
-    # --- what may happen: two rules, since Hypothesis leaves some rules out of every story
+    # --- what may happen: only two rules, since Hypothesis disables some rules in each example
 
     @rule(
-        stages=st.one_of(st.just(STAGES), st.lists(st.sampled_from(STAGES), min_size=1, max_size=3)),
+        stages=st.one_of(st.just(STEPS), st.lists(st.sampled_from(STEPS), min_size=1, max_size=3)),
         which=st.integers(0, 9),
-        post=st.tuples(MOSTLY, st.sampled_from([GOOD, GARBAGE, FAILED]), UNTIL),
-        heard=st.tuples(
-            MOSTLY, st.sampled_from([job_moves.refused_for_now, job_moves.refused, job_moves.not_sent])
+        post=st.tuples(MOSTLY_TRUE, st.sampled_from([GOOD, GARBAGE, FAILED]), UNTIL),
+        reply=st.tuples(
+            MOSTLY_TRUE, st.sampled_from([job_moves.refused_for_now, job_moves.refused, job_moves.not_sent])
         ),
-        get=st.tuples(st.sampled_from(["ready", "ready", "ready", "not ready", "cut"]), MOSTLY),
+        get=st.tuples(st.sampled_from(["ready", "ready", "ready", "not ready", "cut"]), MOSTLY_TRUE),
         crash=st.tuples(CRASH, CRASH),
     )
     def work(
@@ -166,16 +166,16 @@ class Machine(RuleBasedStateMachine):
         stages: list[str],
         which: int,
         post: tuple[bool, bytes, str],
-        heard: tuple[bool, job_moves.MoveFunction],
+        reply: tuple[bool, job_moves.MoveFunction],
         get: tuple[str, bool],
         crash: tuple[Crash, Crash],
     ) -> None:
-        """A process does some steps, as far as it has them to do."""
+        """Let a process do some steps, where it has jobs for them."""
         for stage in stages:
             if stage == "submit" and self.processes:
                 self.submit(which, arrives=post[0], body=post[1], until=post[2])
             elif stage == "reply" and any(process.posts for process in self.processes):
-                self.reply(which, is_heard=heard[0], turned_away=heard[1], crash=crash[0])
+                self.reply(which, is_received=reply[0], refusal=reply[1], crash=crash[0])
             elif stage == "claim" and self.processes:
                 self.claim(which)
             elif stage == "fetch" and any(process.gets for process in self.processes):
@@ -185,8 +185,8 @@ class Machine(RuleBasedStateMachine):
         event=st.sampled_from(["a process", "a crash", "recover", "time", "frozen", "settle", "finish"]),
         which=st.integers(0, 9),
     )
-    def trouble(self, event: str, which: int) -> None:
-        """Processes come and go, time passes, the sweep comes by."""
+    def process_event(self, event: str, which: int) -> None:
+        """Start or kill a process, let time pass, or run a part of recovery and reaper."""
         if event == "a process" and len(self.processes) < 2:
             self.start_process()
         elif event == "a crash" and self.processes:
@@ -205,26 +205,26 @@ class Machine(RuleBasedStateMachine):
     # --- processes
 
     def start_process(self) -> None:
-        """A worker process appears."""
+        """Start a worker process."""
         with self.database.write() as connection:
             worker = workers.register(connection, host="h", node="w", pid=1, now_ms=self.now_ms)
-        self.processes.append(Process(worker, Spool(self.folder / "spool", worker)))
+        self.processes.append(WorkerDouble(worker, Spool(self.folder / "spool", worker)))
 
     def recover(self) -> None:
-        """The next engine, or the sweep, puts in order what dead processes left."""
+        """Recover the spools and jobs of dead processes, as the engine and the reaper do."""
         recovery.recover_host(self.database, self.folder / "spool", "h", self.now_ms)
 
     def leases_run_out(self) -> None:
-        """The processes were frozen: the sweep takes back what they hold, and they are late workers."""
+        """Let all leases expire and the reaper reclaim them, as if the processes had been frozen."""
         self.now_ms += LEASE_MS + 1
         reaper.reclaim_expired_leases(self.database, self.now_ms)
 
     # --- submit
 
     def submit(self, which: int, arrives: bool, body: bytes, until: str) -> None:
-        """A message to submit, as often as it may come; the process may be frozen after any step.
+        """Submit one job of a process, as far as `until`; the process may freeze after any step.
 
-        A job that was leased long ago is marked only if its lease still holds.
+        An attempt of a job that was leased long ago is recorded only if the lease is still valid.
         """
         process = self.one(which)
         if not process.leased:
@@ -238,7 +238,9 @@ class Machine(RuleBasedStateMachine):
                     connection,
                     deltas,
                     [record_attempts.AttemptToSend(job=job, reserve_ticks=PRICE + which % 4)],
-                    options=runs.RunOptions(budget_ticks=1),  # it looks for itself how much there is
+                    options=runs.RunOptions(
+                        budget_ticks=1
+                    ),  # only that it is set counts; the row has the amount
                     costs_unknown=False,
                     worker=process.worker,
                     now_ms=self.now_ms,
@@ -248,7 +250,7 @@ class Machine(RuleBasedStateMachine):
         )
         if not moved:
             return
-        post = Post(job)
+        post = SubmittingJob(job)
         process.posts.append(post)
         if until == "sent":
             process.spool.append_sent(job.lease.job_id, job.lease.attempt)
@@ -257,8 +259,8 @@ class Machine(RuleBasedStateMachine):
                 post.request_id = f"r-{len(self.api)}"
                 self.api[post.request_id] = Submission(job.lease.job_id, body % len(self.api))
 
-    def reply(self, which: int, is_heard: bool, turned_away: job_moves.MoveFunction, crash: Crash) -> None:
-        """The reply comes or does not; the process may die at any step of taking it in."""
+    def reply(self, which: int, is_received: bool, refusal: job_moves.MoveFunction, crash: Crash) -> None:
+        """Handle the reply of one POST, or its loss; the process may die at any step."""
         process = self.one(which, lambda process: process.posts)
         post = process.posts.pop(which % len(process.posts))
         lease = post.job.lease
@@ -266,7 +268,7 @@ class Machine(RuleBasedStateMachine):
             self.fenced(job_moves.not_sent, self.back(lease, JobState.PENDING))
         elif crash == "before spool":
             self.kill(process)
-        elif post.request_id and is_heard:
+        elif post.request_id and is_received:
             process.spool.append_accepted(
                 AcceptedRecord(
                     job_id=lease.job_id,
@@ -280,17 +282,17 @@ class Machine(RuleBasedStateMachine):
                 self.kill(process)
             else:
                 self.fenced(job_moves.accepted, self.accepted(lease, post.request_id))
-        elif post.request_id or is_heard:
+        elif post.request_id or is_received:
             target = self.decide(Event.AMBIGUOUS, post.job)
             self.fenced(job_moves.ambiguous, self.back(lease, target))
         else:
-            target = JobState.FAILED if turned_away is job_moves.refused else JobState.PENDING
-            self.fenced(turned_away, self.back(lease, target))
+            target = JobState.FAILED if refusal is job_moves.refused else JobState.PENDING
+            self.fenced(refusal, self.back(lease, target))
 
     # --- collect
 
     def claim(self, which: int) -> None:
-        """A message to collect, as often as it may come."""
+        """Claim jobs that are due for a poll."""
         process = self.one(which)
         found = self.write(
             lambda connection, deltas: leases.claim_waiting(
@@ -302,37 +304,37 @@ class Machine(RuleBasedStateMachine):
                 deltas=deltas,
             )
         )
-        self.taken([job.lease for job in found])
+        self.check_leases([job.lease for job in found])
         process.gets += found
 
     def fetch(self, which: int, how: str, settles: bool, crash: Crash) -> None:
-        """Ask once. What is handed out is gone from the API, whatever becomes of it here."""
+        """Poll one job. A result that the API delivers is removed there, even if the process loses it."""
         process = self.one(which, lambda process: process.gets)
         job = process.gets.pop(which % len(process.gets))
-        held = self.api[job.request_id]
-        if how == "not ready" and held.is_there:
+        submission = self.api[job.request_id]
+        if how == "not ready" and submission.is_available:
             self.fenced(job_moves.not_ready, self.not_yet(job, job.misses))
-        elif not held.is_there:
+        elif not submission.is_available:
             if job.misses == 0:
                 self.fenced(job_moves.later, self.not_yet(job, 1))
             else:
                 self.fenced(job_moves.lost, self.back(job.lease, self.decide(Event.LOST, job)))
         elif how == "cut":
-            held.is_there = False
+            submission.is_available = False
             self.fenced(job_moves.later, self.not_yet(job, job.misses))
         else:
-            held.is_there = False
-            self.keep(process, job, held.body, settles=settles, crash=crash)
+            submission.is_available = False
+            self.keep(process, job, submission.body, settles=settles, crash=crash)
 
     def settle_stored(self) -> None:
-        """The sweep judges what was stored and not judged."""
+        """Settle stored results that are not settled, as the reaper does."""
         with self.database.read() as connection:
             rows = orphans.unsettled_results(connection, 10)
         for row in rows:
-            self.judge(row.id, row.attempt, row.spent, row.extras, bytes(row.body))
+            self.settle(row.id, row.attempt, row.spent, row.extras, bytes(row.body))
 
     def finish(self) -> None:
-        """The run ends when it may."""
+        """Finish the run if all of its jobs have ended."""
         with self.database.write() as connection:
             runs.finish_if_done(connection, self.run_id, self.now_ms)
 
@@ -340,41 +342,43 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def counters_equal_a_recount(self) -> None:
-        """Deltas never drift."""
+        """The counters always equal a recount of the tables."""
         with self.database.read() as connection:
-            kept = counters.read(connection, self.run_id)
-        assert {k: n for (kind, k), n in kept.items() if kind == "state" and n} == Counter(
+            counted = counters.read(connection, self.run_id)
+        assert {k: n for (kind, k), n in counted.items() if kind == "state" and n} == Counter(
             self.states().values()
         )
-        extras = sum(n for (kind, _), n in kept.items() if kind == "extra")
+        extras = sum(n for (kind, _), n in counted.items() if kind == "extra")
         assert extras == self.ask("SELECT SUM(extras) FROM jobs")[0][0]
         known = self.ask("SELECT COUNT(*) FROM attempts WHERE request_id IS NOT NULL")[0][0]
-        assert kept.get(("attempts", "accepted"), 0) == known
-        answers = self.ask("SELECT COUNT(*) FROM results")[0][0]
-        assert kept.get(("attempts", "collected"), 0) <= answers, "an answer was judged twice"
+        assert counted.get(("attempts", "accepted"), 0) == known
+        results = self.ask("SELECT COUNT(*) FROM results")[0][0]
+        assert counted.get(("attempts", "collected"), 0) <= results, "a result was settled twice"
 
-        reserves = self.ask(
+        reservations = self.ask(
             "SELECT COALESCE(SUM(reserved_ticks), 0) FROM jobs"
             " WHERE state IN ('submitting', 'waiting', 'collecting', 'stored')"
         )
-        assert [(kept.get(("ticks", "reserved"), 0),)] == reserves, "what is out is reserved, nothing else"
+        assert [(counted.get(("ticks", "reserved"), 0),)] == reservations, (
+            "exactly jobs in flight are reserved"
+        )
 
     @invariant()
     def the_budget_holds(self) -> None:
-        """When every reserve is enough, the API never bills more than the budget."""
+        """When every reservation is large enough, the API never bills more than the budget."""
         if self.options.budget_ticks is not None:
             assert PRICE * len(self.api) <= self.options.budget_ticks
 
     @invariant()
     def answers_are_never_lost(self) -> None:
-        """Bytes that were stored, or had reached a spool that was imported, stay as they came."""
+        """Bytes that were stored, or imported from a spool, are kept unchanged."""
         found = dict(self.ask("SELECT request_id, body FROM results"))
         assert {request_id: found.get(request_id) for request_id in self.kept} == self.kept
         assert all(self.api[request_id].body == body for request_id, body in found.items())
 
     @invariant()
     def what_the_api_took_is_counted(self) -> None:
-        """Of a job at rest every accepted submission is its end or an extra: nothing is paid in silence."""
+        """Each accepted submission of an ended or held job is its end or a counted extra."""
         taken = Counter(submission.job_id for submission in self.api.values())
         rows = self.ask(
             "SELECT j.id, j.state, j.extras, a.outcome FROM jobs j LEFT JOIN attempts a"
@@ -387,17 +391,17 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def bounds_hold(self) -> None:
-        """Nobody is sent again by itself more than twice; attempts are numbered without a gap."""
+        """No job is resubmitted automatically more than twice; attempts are numbered without a gap."""
         for extras, state in self.ask("SELECT extras, state FROM jobs"):
             assert extras - (state in ("held", "failed", "stored", "succeeded")) <= retry.AUTOMATIC_EXTRAS_MAX
-        odd = self.ask(
+        wrong_ids = self.ask(
             "SELECT j.id FROM jobs j LEFT JOIN attempts a ON a.job_id = j.id GROUP BY j.id"
             " HAVING COUNT(a.attempt) <> j.attempt OR COALESCE(MAX(a.attempt), 0) <> j.attempt"
         )
-        assert odd == []
+        assert wrong_ids == []
 
     def teardown(self) -> None:
-        """Everything dies; a well world then brings every job to its end."""
+        """Kill all processes; then every job must reach its end without further faults."""
         try:
             for process in list(self.processes):
                 self.kill(process)
@@ -406,12 +410,12 @@ class Machine(RuleBasedStateMachine):
         finally:
             for process in self.processes:
                 process.die()
-            self.base.close()
+            self.connection.close()
             self.database.close()
             shutil.rmtree(self.folder)
 
     def drain(self) -> None:
-        """One good process after the crash, and an API without faults."""
+        """Recover, and let one process finish all jobs with an API without faults."""
         self.recover()
         self.leases_run_out()
         self.start_process()
@@ -421,7 +425,7 @@ class Machine(RuleBasedStateMachine):
             for _ in range(JOBS):
                 self.submit(0, arrives=True, body=GOOD, until="sent")
             while self.processes[0].posts:
-                self.reply(0, is_heard=True, turned_away=job_moves.refused, crash="no")
+                self.reply(0, is_received=True, refusal=job_moves.refused, crash="no")
             self.now_ms += 3_000
             self.claim(0)
             while self.processes[0].gets:
@@ -432,15 +436,15 @@ class Machine(RuleBasedStateMachine):
         self.answers_are_never_lost()
         self.what_the_api_took_is_counted()
         with self.database.read() as connection:
-            told = [event.kind for event in events.of_run(connection, self.run_id)]
-        assert told in (
+            kinds = [event.kind for event in events.of_run(connection, self.run_id)]
+        assert kinds in (
             ["started", "finished"],
             ["started", "paused", "started", "finished"],
-            ["started", "paused", "finished"],  # while it was paused the last of its jobs had their end
+            ["started", "paused", "finished"],  # its last jobs ended while it was paused
         )
 
     def lift_budget(self) -> None:
-        """A person lets the run go on without a budget."""
+        """Resume the run without a budget, as a user would."""
         with self.database.write() as connection:
             runs.update_options(connection, self.run_id, budget_ticks=None)
             runs.start(connection, self.run_id, self.now_ms)
@@ -448,13 +452,13 @@ class Machine(RuleBasedStateMachine):
 
     # --- the small steps
 
-    def one(self, which: int, fit: Callable[[Process], object] = bool) -> Process:
-        """Pick a process among those that fit."""
+    def one(self, which: int, fit: Callable[[WorkerDouble], object] = bool) -> WorkerDouble:
+        """Return one of the processes for which `fit` is true."""
         fitting = [process for process in self.processes if fit(process)]
         return fitting[which % len(fitting)]
 
-    def lease(self, process: Process) -> None:
-        """Lease what is pending."""
+    def lease(self, process: WorkerDouble) -> None:
+        """Lease pending jobs for a process."""
         with self.database.write() as connection:
             found = leases.lease_pending(
                 connection,
@@ -464,23 +468,25 @@ class Machine(RuleBasedStateMachine):
                 now_ms=self.now_ms,
                 until_ms=self.now_ms + LEASE_MS,
             )
-        self.taken([job.lease for job in found])
+        self.check_leases([job.lease for job in found])
         process.leased += found
 
-    def kill(self, process: Process) -> None:
-        """Remove a process; its answers in the spool are to be found."""
+    def kill(self, process: WorkerDouble) -> None:
+        """Kill a process; its spool remains."""
         process.die()
         self.processes.remove(process)
 
-    def taken(self, found: list[Lease]) -> None:
-        """No lease is given out twice: no job is in two hands."""
-        keys = {(lease.job_id, lease.gen) for lease in found}
-        assert len(keys) == len(found)
-        assert not keys & self.handed
-        self.handed |= keys
+    def check_leases(self, new: list[Lease]) -> None:
+        """Check that no lease was given before: no two processes have the same job."""
+        keys = {(lease.job_id, lease.gen) for lease in new}
+        assert len(keys) == len(new)
+        assert not keys & self.given_leases
+        self.given_leases |= keys
 
-    def keep(self, process: Process, job: ClaimedJob, body: bytes, *, settles: bool, crash: Crash) -> None:
-        """Take in an answer as the collector does."""
+    def keep(
+        self, process: WorkerDouble, job: ClaimedJob, body: bytes, *, settles: bool, crash: Crash
+    ) -> None:
+        """Store a fetched result as the collector does."""
         if crash == "before spool":
             self.kill(process)
             return
@@ -510,10 +516,10 @@ class Machine(RuleBasedStateMachine):
         moved = self.write(job_moves.stored, received)
         self.kept[job.request_id] = body
         if settles and moved:
-            self.judge(lease.job_id, lease.attempt, job.spent, job.extras, body)
+            self.settle(lease.job_id, lease.attempt, job.spent, job.extras, body)
 
-    def judge(self, job_id: int, attempt: int, spent: int, extras: int, body: bytes) -> None:
-        """Settle one stored answer."""
+    def settle(self, job_id: int, attempt: int, spent: int, extras: int, body: bytes) -> None:
+        """Settle one stored result."""
         subject = settle.StoredAnswer(
             job_id=job_id,
             attempt=attempt,
@@ -529,11 +535,11 @@ class Machine(RuleBasedStateMachine):
 
     @property
     def on_ambiguous(self) -> retry.OnAmbiguous:
-        """Return the run's policy."""
+        """Return the run's policy for unknown outcomes."""
         return "hold" if self.options.on_ambiguous == "hold" else "resubmit"
 
     def decide(self, event: Event, job: LeasedJob | ClaimedJob) -> JobState:
-        """Ask the rules where a job goes."""
+        """Return the state that the retry rules give a job."""
         return retry.next_state(
             event,
             attempts_spent=job.spent + 1,
@@ -543,17 +549,17 @@ class Machine(RuleBasedStateMachine):
         )
 
     def back(self, lease: Lease, target: JobState) -> Requeue:
-        """An attempt that came to nothing."""
+        """Return the row that requeues a job after a failed attempt."""
         return Requeue(
             lease=lease, target=target, due_at_ms=self.now_ms, at_ms=self.now_ms, cause=Cause(code="x")
         )
 
     def not_yet(self, job: ClaimedJob, misses: int) -> PollAgain:
-        """A fetch that brought nothing."""
+        """Return the row for a poll without a result."""
         return PollAgain(lease=job.lease, due_at_ms=self.now_ms, misses=misses)
 
     def accepted(self, lease: Lease, request_id: str) -> Accepted:
-        """An accepted attempt."""
+        """Return the row for an accepted attempt."""
         return Accepted(
             lease=lease,
             request_id=request_id,
@@ -563,7 +569,7 @@ class Machine(RuleBasedStateMachine):
         )
 
     def write(self, move: Callable[..., Any], *rows: object) -> Any:
-        """Do one move in a transaction of its own; every job goes along an edge of the table, or stays."""
+        """Do one move in one transaction; check that all changes of state are in the transition table."""
         deltas = Deltas(0)
         before = self.states()
         with self.database.write() as connection:
@@ -574,30 +580,30 @@ class Machine(RuleBasedStateMachine):
         return moved
 
     def fenced(self, move: job_moves.MoveFunction, row: Accepted | Requeue | PollAgain) -> None:
-        """Do a move that needs its lease; without it, it moves nothing."""
+        """Do a fenced move; check that it changes nothing without a valid lease."""
         [(gen,)] = self.ask(f"SELECT lease_gen FROM jobs WHERE id = {row.lease.job_id}")
         moved = self.write(move, row)
         assert not moved or gen == row.lease.gen, "a late worker moved what is another's"
 
     def states(self) -> dict[int, JobState]:
-        """Read where all jobs are."""
+        """Return the states of all jobs."""
         return {job: JobState(state) for job, state in self.ask("SELECT id, state FROM jobs")}
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
-        """Ask the database past the product."""
-        return self.base.execute(sql).fetchall()
+        """Return the rows of a query, read by the test's own connection."""
+        return self.connection.execute(sql).fetchall()
 
 
-TestMachine = Machine.TestCase  # any story of processes, crashes and faults keeps the promises
+TestMachine = JobsStateMachine.TestCase  # the invariants hold in any sequence of steps, crashes and faults
 TestMachine.settings = settings(
-    max_examples=60,  # `make soak` plays the same story many times more
+    max_examples=60,  # `make soak` runs many more
     stateful_step_count=30,
     deadline=None,
     phases=(
         Phase.explicit,
         Phase.reuse,
         Phase.generate,
-    ),  # to make a story short takes minutes: add shrink by hand
+    ),  # shrinking takes minutes: add Phase.shrink by hand to debug
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 
@@ -605,5 +611,5 @@ TestMachine.settings = settings(
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
 def test_many_more_stories() -> None:
-    """The same, for minutes."""
-    run_state_machine_as_test(Machine, settings=settings(TestMachine.settings, max_examples=3_000))
+    """The same with 3,000 examples."""
+    run_state_machine_as_test(JobsStateMachine, settings=settings(TestMachine.settings, max_examples=3_000))

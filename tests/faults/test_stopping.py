@@ -1,4 +1,4 @@
-"""Signals, a second terminal, a reboot: whoever stops what, the same command goes on, and pays once."""
+"""Signals, a second terminal, a reboot: the same command resumes the run, and no job is paid twice."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from live import NO_LIMITS, RUN, Home, Simulator, wait_until, write_jobs
+from live_runner import NO_LIMITS, RUN, LiveRunner, Simulator, wait_until, write_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,10 +21,10 @@ PACE = ("--median-s", "0.5", "--submit-ms", "40")
 
 
 @contextmanager
-def at_work(folder: Path) -> Iterator[tuple[Simulator, Home]]:
-    """Give a job file, a simulator without limits and an empty state folder."""
+def at_work(folder: Path) -> Iterator[tuple[Simulator, LiveRunner]]:
+    """Write a job file; yield a simulator without limits and an empty state folder."""
     write_jobs(folder / "jobs.jsonl", JOBS)
-    with Simulator(folder, *NO_LIMITS, *PACE) as simulator, Home(folder, simulator) as home:
+    with Simulator(folder, *NO_LIMITS, *PACE) as simulator, LiveRunner(folder, simulator) as home:
         yield simulator, home
 
 
@@ -32,77 +32,77 @@ def at_work(folder: Path) -> Iterator[tuple[Simulator, Home]]:
 def test_a_signal_stops_in_good_order_and_nothing_is_paid_twice(
     number: signal.Signals, code: int, tmp_path: Path
 ) -> None:
-    """What is in flight is finished, every process ends, and what waits at xAI is fetched the next time."""
+    """Requests in flight are finished, every process ends, and waiting results are fetched the next time."""
     with at_work(tmp_path) as (simulator, home):
         command = home.start()
-        home.reach(SOME, command)
+        home.wait_for_accepted(SOME, command)
         os.kill(command.pid, number)
 
-        assert command.ended(within_s=20) == code
-        wait_until(home.is_quiet, "everything has ended with the command")
-        assert "to go on: runner run jobs.jsonl" in command.said
+        assert command.wait(within_s=20) == code
+        wait_until(home.has_no_processes, "everything has ended with the command")
+        assert "to go on: runner run jobs.jsonl" in command.output
         assert home.count("SELECT COUNT(*) FROM jobs WHERE state IN ('submitting', 'collecting')") == 0
 
-        assert home.start().ended() == 0
-        assert home.findings(simulator) == []
+        assert home.start().wait() == 0
+        assert home.ledger_errors(simulator) == []
         assert simulator.books()["accepted"] == JOBS
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_second_signal_stops_at_once(number: signal.Signals, code: int, tmp_path: Path) -> None:
-    """The command leaves without waiting for a reply that hangs; the engine finishes by itself."""
+    """The command ends without waiting for a reply that hangs; the engine ends by itself."""
     write_jobs(tmp_path / "jobs.jsonl", 20)
     slow = ("--instant", "--fault", "submit:hang=1", "--hang-s", "30")
     with (
         Simulator(tmp_path, *NO_LIMITS, *slow) as simulator,
-        Home(tmp_path, simulator, RUNNER_READ_TIMEOUT_S="6") as home,
+        LiveRunner(tmp_path, simulator, RUNNER_READ_TIMEOUT_S="6") as home,
     ):
         command = home.start()
         wait_until(lambda: simulator.books()["faults"].get("hang", 0) >= 8, "all connections hang")
-        wait_until(lambda: "so far" in command.said, "the command follows the run")
+        wait_until(lambda: "so far" in command.output, "the command follows the run")
         os.kill(command.pid, number)
-        wait_until(lambda: "press again" in command.said, "the first signal is answered")
+        wait_until(lambda: "press again" in command.output, "the first signal is answered")
         os.kill(command.pid, number)
 
-        assert command.ended(within_s=3) == code
-        wait_until(home.is_quiet, "the engine ends after its last reply")
+        assert command.wait(within_s=3) == code
+        wait_until(home.has_no_processes, "the engine ends after its last reply")
         simulator.switch(faults={})
-        assert home.start().ended() == 0
-        assert home.findings(simulator) == []
+        assert home.start().wait() == 0
+        assert home.ledger_errors(simulator) == []
 
 
 def test_two_terminals_share_one_run(tmp_path: Path) -> None:
-    """One engine, one POST a job, both commands end well and tell the same."""
+    """One engine, one POST for each job, and both commands succeed."""
     with at_work(tmp_path) as (simulator, home):
         commands = [home.start(), home.start()]
 
-        assert [command.ended() for command in commands] == [0, 0]
-        assert home.findings(simulator) == []
+        assert [command.wait() for command in commands] == [0, 0]
+        assert home.ledger_errors(simulator) == []
         assert simulator.books()["accepted"] == JOBS
         assert home.query("SELECT COUNT(*) FROM runs") == [(1,)]
         assert (home.path / "logs" / "engine.log").read_text().count("engine.ready") == 1
 
 
 def test_one_terminal_leaves_and_the_other_stays(tmp_path: Path) -> None:
-    """Ctrl-C in one does not stop the work that the other watches."""
+    """Ctrl-C in one terminal does not stop the run that the other watches."""
     with at_work(tmp_path) as (simulator, home):
         stays, leaves = home.start(), home.start()
-        home.reach(SOME, leaves)
+        home.wait_for_accepted(SOME, leaves)
         os.kill(leaves.pid, signal.SIGINT)
 
-        assert leaves.ended(within_s=5) == 130
-        assert stays.ended() == 0
-        assert home.findings(simulator) == []
+        assert leaves.wait(within_s=5) == 130
+        assert stays.wait() == 0
+        assert home.ledger_errors(simulator) == []
         assert simulator.books()["accepted"] == JOBS
 
 
 def test_a_reboot_costs_no_more_than_what_was_in_flight(tmp_path: Path) -> None:
-    """All processes gone at once, Valkey's data with them: the database knows all that matters."""
+    """All processes and Valkey's data are lost: the database and spools are enough to resume."""
     with at_work(tmp_path) as (simulator, home):
-        home.reach(SOME, home.start())
+        home.wait_for_accepted(SOME, home.start())
         home.kill()
         shutil.rmtree(home.path / "valkey")
 
-        assert home.start(*RUN).ended() == 0
-        assert home.findings(simulator, crashed=True) == []
+        assert home.start(*RUN).wait() == 0
+        assert home.ledger_errors(simulator, crashed=True) == []
         assert simulator.books()["accepted"] <= JOBS + 8

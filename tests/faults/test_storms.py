@@ -1,4 +1,4 @@
-"""Storms of refusals: everything is told to come later for a while, then half of it."""
+"""Storms of 429: for some seconds all requests are refused, then half of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from live import NO_LIMITS, RUN, Home, Simulator, write_jobs
+from live_runner import NO_LIMITS, RUN, LiveRunner, Simulator, write_jobs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,21 +21,21 @@ STORM_S = 4.0
     ids=["silent", "with Retry-After"],
 )
 def test_a_storm_of_429_costs_no_attempts(retry_after: tuple[str, ...], tmp_path: Path) -> None:
-    """Nothing fails, nothing is sent twice, and while it lasts the API is asked ever less often."""
+    """No job fails, none is sent twice, and requests become rarer during the storm."""
     write_jobs(tmp_path / "jobs.jsonl", JOBS)
     pace = ("--median-s", "0.3", "--submit-ms", "20", *retry_after)
-    with Simulator(tmp_path, *NO_LIMITS, *pace) as simulator, Home(tmp_path, simulator) as home:
+    with Simulator(tmp_path, *NO_LIMITS, *pace) as simulator, LiveRunner(tmp_path, simulator) as home:
         command = home.start(*RUN, "--max-attempts", "2")
-        home.reach(20, command)
+        home.wait_for_accepted(20, command)
         simulator.switch(faults={"429": 1.0})
-        time.sleep(STORM_S)  # not for luck: so long it lasts
+        time.sleep(STORM_S)  # the length of the storm
         refused = "SELECT SUM(n) FROM run_counters WHERE kind = 'attempts' AND key = 'refused_for_now'"
         in_the_storm = home.count(refused)
         simulator.switch(faults={"429": 0.5})
         time.sleep(STORM_S / 2)
         simulator.switch(faults={})
 
-        assert command.ended(90) == 0
-        assert home.findings(simulator) == []
+        assert command.wait(90) == 0
+        assert home.ledger_errors(simulator) == []
         assert simulator.books()["accepted"] == JOBS
         assert in_the_storm <= 8 * STORM_S

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from live import NO_LIMITS, RUN, Home, Simulator, wait_until, write_jobs
+from live_runner import NO_LIMITS, RUN, LiveRunner, Simulator, wait_until, write_jobs
 from runtimes import refusal
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.timeout(300)
 class Place:
     """A home with a simulator; `logs` is where its workers log."""
 
-    def __init__(self, home: Home, simulator: Simulator, logs: Path) -> None:
+    def __init__(self, home: LiveRunner, simulator: Simulator, logs: Path) -> None:
         self.home, self.simulator, self._logs = home, simulator, logs
         lines = write_jobs(home.folder / "jobs.jsonl", MANY).read_text().splitlines(keepends=True)
         for place in range(0, MANY, 2):  # these fail
@@ -55,7 +55,7 @@ class Place:
     @contextmanager
     def refused(self, name: str, write: str, when: str) -> Iterator[None]:
         """Make the database refuse a kind of write for a while."""
-        begin, end = refusal(name, write, when, is_sqlite=type(self.home) is Home)
+        begin, end = refusal(name, write, when, is_sqlite=type(self.home) is LiveRunner)
         for statement in begin:
             self.home.change(statement)
         yield
@@ -69,7 +69,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     with ExitStack() as stack:
         if request.param == "embedded":
             simulator = stack.enter_context(Simulator(tmp_path, *NO_LIMITS, *ANNOUNCED, *PACE))
-            home = stack.enter_context(Home(tmp_path, simulator))
+            home = stack.enter_context(LiveRunner(tmp_path, simulator))
             yield Place(home, simulator, home.path / "logs")
         else:
             fleet: Callable[..., Fleet] = request.getfixturevalue("fleet")
@@ -81,7 +81,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
 def test_a_run_that_meets_each_error_goes_on(place: Place) -> None:
     """Heartbeats, limits on record, `--max-failures`, and the end of the run."""
     home = place.home
-    assert home.start("load", "jobs.jsonl").ended() == 0
+    assert home.start("load", "jobs.jsonl").wait() == 0
     with (
         place.refused("pause", "UPDATE ON runs", "NEW.state = 'paused'"),
         place.refused("limits", "INSERT ON run_events", "NEW.kind = 'limits'"),
@@ -97,7 +97,7 @@ def test_a_run_that_meets_each_error_goes_on(place: Place) -> None:
         place.wait_for_failure("run monitor")
         assert home.query("SELECT state FROM runs") == [("running",)]
 
-    assert command.ended() == 8, command.said
+    assert command.wait() == 8, command.output
     assert home.query("SELECT state, pause_reason FROM runs") == [("paused", "failures")]
     limits = home.query("SELECT cause FROM run_events WHERE kind = 'limits'")
     assert limits == [("grok-4.3: 60,000 requests a minute",)]
@@ -106,10 +106,10 @@ def test_a_run_that_meets_each_error_goes_on(place: Place) -> None:
         resumed = home.start(*RESUME)
         place.wait_for_failure("run monitor")
         place.wait_for_failure("run monitor")
-    assert resumed.ended() == 1, resumed.said
+    assert resumed.wait() == 1, resumed.output
     assert home.query("SELECT state FROM runs") == [("finished",)]
-    assert home.start(*FILE).ended() == 1
-    assert home.findings(place.simulator) == []
+    assert home.start(*FILE).wait() == 1
+    assert home.ledger_errors(place.simulator) == []
 
 
 @pytest.mark.parametrize(
@@ -126,14 +126,14 @@ def test_a_loop_whose_time_slices_fail_begins_again(task: str, when: str, tmp_pa
     """
     with (
         Simulator(tmp_path, *NO_LIMITS, *PACE) as simulator,
-        Home(tmp_path, simulator, **TIMES) as home,
+        LiveRunner(tmp_path, simulator, **TIMES) as home,
     ):
         place = Place(home, simulator, home.path / "logs")
         write_jobs(tmp_path / "jobs.jsonl", FEW)
         write_jobs(tmp_path / "done.jsonl", 1)
-        assert home.start("run", "done.jsonl").ended() == 0
+        assert home.start("run", "done.jsonl").wait() == 0
         home.change("UPDATE runs SET state = 'running', finished_at_ms = NULL")
-        assert home.start("load", "jobs.jsonl").ended() == 0
+        assert home.start("load", "jobs.jsonl").wait() == 0
         with place.refused("reaper", "UPDATE ON runs", "NEW.finished_at_ms IS NOT NULL AND NEW.id = 1"):
             with place.refused("slice", "UPDATE ON jobs", when):
                 command = home.start(*RUN)
@@ -141,7 +141,7 @@ def test_a_loop_whose_time_slices_fail_begins_again(task: str, when: str, tmp_pa
                     lambda: place.logged(f"Task runner.{task}[") >= 2, f"{task} fails and begins again"
                 )
                 assert place.logged("refused by slice")
-            assert command.ended() == 0, command.said
+            assert command.wait() == 0, command.output
             assert place.logged("Task runner.reap[")
         assert simulator.books()["accepted"] == FEW + 1
 
@@ -150,11 +150,11 @@ def test_a_post_and_a_fetch_that_end_with_an_error(tmp_path: Path) -> None:
     """Each is logged with its job, and the jobs go on when their leases have run out."""
     with (
         Simulator(tmp_path, *NO_LIMITS, *PACE) as simulator,
-        Home(tmp_path, simulator, **TIMES) as home,
+        LiveRunner(tmp_path, simulator, **TIMES) as home,
     ):
         place = Place(home, simulator, home.path / "logs")
         write_jobs(tmp_path / "jobs.jsonl", FEW)
-        assert home.start("load", "jobs.jsonl").ended() == 0
+        assert home.start("load", "jobs.jsonl").wait() == 0
         posted, fetched = (job for (job,) in home.query("SELECT id FROM jobs ORDER BY id LIMIT 2"))
         with (
             place.refused("post", "UPDATE ON jobs", f"NEW.id = {posted} AND NEW.state = 'waiting'"),
@@ -164,6 +164,6 @@ def test_a_post_and_a_fetch_that_end_with_an_error(tmp_path: Path) -> None:
             for name in (f"post {posted}", f"get {fetched}"):
                 wait_until(lambda name=name: place.failures(name), f"{name} fails")  # type: ignore[misc]
 
-        assert command.ended() == 0, command.said
-        assert home.findings(simulator, crashed=True) == []
+        assert command.wait() == 0, command.output
+        assert home.ledger_errors(simulator, crashed=True) == []
         assert simulator.books()["accepted"] <= FEW + 2

@@ -1,11 +1,11 @@
-"""The world changes while a run is at work: the run waits or pauses, no job pays for it, and it goes on."""
+"""Account problems and outages during a run: it waits or pauses, no job fails for it, and it resumes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from live import NO_LIMITS, Home, Simulator, wait_until, write_jobs
+from live_runner import NO_LIMITS, LiveRunner, Simulator, wait_until, write_jobs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ PACE = ("--median-s", "0.3", "--submit-ms", "40")
 
 
 @pytest.mark.parametrize(
-    ("trouble", "code", "reason"),
+    ("switches", "code", "reason"),
     [
         ({"key_revoked": True}, 4, "key"),
         ({"credits_gone": True, "credits_status": 403}, 8, "credits"),
@@ -31,46 +31,48 @@ PACE = ("--median-s", "0.3", "--submit-ms", "40")
     ids=["key", "credits-403", "credits-429", "model"],
 )
 def test_the_accounts_trouble_pauses_the_run_and_fails_no_job(
-    trouble: dict[str, Any], code: int, reason: str, tmp_path: Path
+    switches: dict[str, Any], code: int, reason: str, tmp_path: Path
 ) -> None:
-    """It says why and what to do; once that is mended, the same command goes on and pays nothing twice."""
+    """The command prints why and the fix; after it the same command resumes, and no job is paid twice."""
     write_jobs(tmp_path / "jobs.jsonl", JOBS)
-    with Simulator(tmp_path, *NO_LIMITS, *PACE) as simulator, Home(tmp_path, simulator) as home:
+    with Simulator(tmp_path, *NO_LIMITS, *PACE) as simulator, LiveRunner(tmp_path, simulator) as home:
         command = home.start()
-        home.reach(SOME, command)
-        simulator.switch(**trouble)
+        home.wait_for_accepted(SOME, command)
+        simulator.switch(**switches)
 
-        assert command.ended() == code
+        assert command.wait() == code
         assert home.query("SELECT state, pause_reason FROM runs") == [("paused", reason)]
         assert home.count("SELECT COUNT(*) FROM jobs WHERE state IN ('failed', 'held', 'cancelled')") == 0
-        assert "fix: " in command.said
-        wait_until(home.is_quiet, "nothing works on for a paused run")
+        assert "fix: " in command.output
+        wait_until(home.has_no_processes, "nothing works on for a paused run")
 
         simulator.switch(key_revoked=False, credits_gone=False, model_gone=False)
-        assert home.start().ended() == 0
-        assert home.findings(simulator) == []
+        assert home.start().wait() == 0
+        assert home.ledger_errors(simulator) == []
         assert simulator.books()["accepted"] == JOBS
 
 
 @pytest.mark.parametrize("kind", [True, "reset"], ids=["503", "reset"])
 def test_an_api_that_is_down_is_waited_for(kind: object, tmp_path: Path) -> None:
-    """The command stays, and the run goes on by itself when the API is back.
+    """The command keeps running, and the run continues by itself when the API is back.
 
-    With connections that are reset few requests are lost in doubt: it asks less and less often, each time
-    with a job that was never in doubt, so that none is held for it.
+    With reset connections few requests have an unknown outcome: probes become rarer, each with a job that
+    has had no unknown outcome yet, so that no job is held.
     """
     write_jobs(tmp_path / "jobs.jsonl", JOBS)
-    with Simulator(tmp_path, *NO_LIMITS, *PACE) as simulator, Home(tmp_path, simulator) as home:
+    with Simulator(tmp_path, *NO_LIMITS, *PACE) as simulator, LiveRunner(tmp_path, simulator) as home:
         command = home.start()
-        home.reach(SOME, command)
+        home.wait_for_accepted(SOME, command)
         simulator.switch(down=kind)
         wait_until(lambda: home.query("SELECT state FROM runs") == [("waiting",)], "the run waits")
         if kind == "reset":
             before = home.count(LOST)
-            wait_until(lambda: home.count(LOST) > before, "it has asked again")
+            wait_until(lambda: home.count(LOST) > before, "it has sent another probe")
             assert home.count(LOST_BY_THE_LAST) == 1
         simulator.switch(down=False)
 
-        assert command.ended() == 0
-        assert home.findings(simulator, crashed=kind == "reset") == []  # its books know nothing of those
+        assert command.wait() == 0
+        assert (
+            home.ledger_errors(simulator, crashed=kind == "reset") == []
+        )  # the books lack the reset requests
         assert simulator.books()["accepted"] == JOBS

@@ -1,7 +1,7 @@
-"""The compose file: it is one, and the commands that it names work together, with the environment it gives.
+"""The compose file is valid, and its services work together with the environment that it gives.
 
 No container engine is needed: each service's command runs as a process here, PostgreSQL and Redis from the
-system's packages. Names of services become addresses of the loopback, paths in containers become folders.
+system's packages. Service names are replaced by loopback addresses, container paths by temporary folders.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import ledger
 import pytest
-from live import KEY, wait_until, write_jobs
+from live_runner import KEY, wait_until, write_jobs
 from ruamel.yaml import YAML
 from servers import Postgres, free_port, redis_program
 
@@ -38,20 +38,20 @@ VARIABLE = re.compile(r"\$\{(\w+):-([^}]*)\}")
 
 @pytest.fixture(scope="module")
 def compose() -> dict[str, Any]:
-    """Read the file, anchors resolved."""
-    found: dict[str, Any] = YAML(typ="safe").load(FILE.read_text())
-    return found
+    """Return the parsed compose file."""
+    content: dict[str, Any] = YAML(typ="safe").load(FILE.read_text())
+    return content
 
 
 def test_the_file_is_what_the_specification_asks_for() -> None:
-    """By the schema that the Compose project publishes."""
+    """It is valid by the published schema of the Compose specification."""
     words = [str(PYTHON / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec", str(FILE)]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_service_is_kept_alive_and_looked_after(compose: dict[str, Any]) -> None:
-    """Restarts, health, no open ports, secrets by file, data on named volumes, time to drain."""
+    """Restarts, health checks, no open ports, secrets by file, data on named volumes, time to drain."""
     services = compose["services"]
     assert set(services) == {"postgres", "redis", "migrate", "worker", "beat", "simulate"}
     for name, service in services.items():
@@ -74,7 +74,7 @@ def test_every_service_is_kept_alive_and_looked_after(compose: dict[str, Any]) -
 
 
 def test_the_image_is_small_and_has_no_rights() -> None:
-    """Two stages, of which the last holds no sources; a user of its own; all that is copied exists."""
+    """Two stages, the last without sources; its own user without rights; all copied paths exist."""
     lines = (ROOT / "Dockerfile").read_text().replace("\\\n", " ").splitlines()
     steps = [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]
     stages = [n for n, (word, _) in enumerate(steps) if word == "FROM"]
@@ -90,8 +90,11 @@ def test_the_image_is_small_and_has_no_rights() -> None:
             assert f"!{source}" in allowed
 
 
-class Stack:
-    """The services of the file as processes. `places` maps names in containers to what is here."""
+class ComposeServices:
+    """Runs the services of the compose file as processes.
+
+    `places` maps service addresses and container paths to local ones.
+    """
 
     def __init__(self, compose: dict[str, Any], folder: Path, env: Mapping[str, str]) -> None:
         self.services, self.folder, self._env = compose["services"], folder, env
@@ -101,22 +104,22 @@ class Stack:
         for name in ("secrets", "spool", "spool/output", "logs"):
             (folder / name).mkdir(mode=0o700)
 
-    def put(self, word: str) -> str:
-        """Fill in variables and places."""
+    def substitute(self, word: str) -> str:
+        """Return a word with its variables and places replaced."""
         word = VARIABLE.sub(lambda found: self._env.get(found[1], "") or found[2], word)
-        for inside, here in self.places.items():
-            word = word.replace(inside, here)
+        for inside, local in self.places.items():
+            word = word.replace(inside, local)
         return word
 
     def environment(self, service: str) -> dict[str, str]:
-        """Return what the service's processes see; PATH and RUNNER_HOME are the image's."""
+        """Return a service's environment; PATH and RUNNER_HOME come from the image."""
         given = self.services[service].get("environment", {})
-        image = {"PATH": f"{PYTHON}:{os.environ['PATH']}", "RUNNER_HOME": self.put("/var/lib/runner")}
-        return image | {name: self.put(str(value)) for name, value in given.items()}
+        image = {"PATH": f"{PYTHON}:{os.environ['PATH']}", "RUNNER_HOME": self.substitute("/var/lib/runner")}
+        return image | {name: self.substitute(str(value)) for name, value in given.items()}
 
     def start(self, service: str, *more: str) -> subprocess.Popen[bytes]:
         """Start a service's command."""
-        words = [self.put(word) for word in self.services[service]["command"]]
+        words = [self.substitute(word) for word in self.services[service]["command"]]
         number = len(self._started)
         with (self.folder / "logs" / f"{service}-{number}").open("wb") as log:
             process = subprocess.Popen(
@@ -127,7 +130,7 @@ class Stack:
         return process
 
     def run(self, service: str, *words: str) -> str:
-        """Run another command in a service's place, as `docker compose run` would."""
+        """Run a command with a service's environment, as `docker compose run` would; return its stdout."""
         done = subprocess.run(
             words, env=self.environment(service), cwd=self.folder, capture_output=True, text=True,
             check=False, timeout=120,
@@ -136,25 +139,27 @@ class Stack:
         return done.stdout
 
     def is_healthy(self, service: str, *more: str) -> bool:
-        """Do the service's health check; `more` says where its server is."""
+        """Return whether the service's health check passes; `more`: the server's local address."""
         kind, program, *words = self.services[service]["healthcheck"]["test"]
         assert kind == "CMD"
         done = subprocess.run(
-            [program, *more, *map(self.put, words)], env=self.environment(service), capture_output=True,
+            [program, *more, *map(self.substitute, words)],
+            env=self.environment(service),
+            capture_output=True,
             check=False, timeout=60,
         )  # fmt: skip
         return done.returncode == 0
 
     def stop(self, service: str) -> Iterator[tuple[int, float]]:
-        """Stop a service's processes as compose does; give how each ended and after how many seconds."""
+        """Stop a service's processes as compose does; yield their exit codes and seconds."""
         for name, process in self._started:
             if name == service and process.poll() is None:
-                began_s = time.monotonic()
+                started_s = time.monotonic()
                 process.send_signal(signal.SIGTERM)
-                yield process.wait(90), time.monotonic() - began_s
+                yield process.wait(90), time.monotonic() - started_s
 
     def end(self) -> None:
-        """Kill what is left."""
+        """Kill all processes that still run."""
         for _, process in self._started:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -163,10 +168,10 @@ class Stack:
 
 @pytest.mark.timeout(240)
 def test_its_services_work_together(compose: dict[str, Any], tmp_path: Path) -> None:
-    """From an empty database to written files, with two workers; then all end in order."""
+    """From an empty database to written files, with two workers; then all services end by SIGTERM."""
     port, redis_port = free_port(), free_port()
     env = {"XAI_BASE_URL": "http://simulate:8000/v1", "RUNNER_ALLOW_HTTP_HOST": "simulate"}
-    stack = Stack(compose, tmp_path, env)
+    stack = ComposeServices(compose, tmp_path, env)
     with Postgres() as postgres, contextlib.ExitStack() as at_end:
         at_end.callback(stack.end)
         (tmp_path / "secrets" / "xai_api_key").write_text(KEY + "\n")

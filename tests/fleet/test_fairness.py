@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from live import wait_until, write_jobs
+from live_runner import wait_until, write_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 MANY, FEW = 100_000, 30
 RPM = 1_800
-IN_ADVANCE = round(RPM / 60 * (0.4 + 0.4 + 0.3))  # the horizon of two pumps, and how old what they see is
-TAKEN = "SELECT SUM(n) FROM run_counters WHERE kind = 'attempts' AND key = 'accepted' AND run_id = {}"
+IN_ADVANCE = round(RPM / 60 * (0.4 + 0.4 + 0.3))  # what two workers reserve ahead, and the age of their data
+ACCEPTED = "SELECT SUM(n) FROM run_counters WHERE kind = 'attempts' AND key = 'accepted' AND run_id = {}"
 RUN_OF = "job_id IN (SELECT id FROM jobs WHERE run_id = {})"
 MEANWHILE = (
     f"SELECT COUNT(*) FROM attempts WHERE {RUN_OF.format(1)}"
@@ -26,20 +26,21 @@ MEANWHILE = (
 
 @pytest.mark.timeout(240)
 def test_a_small_run_beside_a_large_one(fleet: Callable[..., Fleet]) -> None:
-    """Counted in requests, which the limit lets through one by one: with a fair share, the small run takes
-    twice as many of them as alone; three times is allowed, and what a pump had taken in advance.
+    """The small run gets about half of the requests that the limit lets through.
+
+    So it ends within twice as many requests as alone; allowed is that plus what workers reserve ahead.
     """
-    its = fleet("--median-s", "0.3")
-    host = its.host("a")
+    made = fleet("--median-s", "0.3")
+    host = made.host("a")
     write_jobs(host.folder / "many.jsonl", MANY)
     write_jobs(host.folder / "few.jsonl", FEW)
     host.worker("--processes", "2", "--beat")
-    assert host.start("load", "many.jsonl", "-q").ended(120) == 0
+    assert host.start("load", "many.jsonl", "-q").wait(120) == 0
     host.change(f"UPDATE runs SET options = jsonb_set(options::jsonb, '{{rpm}}', '{RPM}')::text")
-    assert host.start("start", "many", "--detach").ended() == 0
-    wait_until(lambda: host.count(TAKEN.format(1)) > 60, "the large run is at work")
+    assert host.start("start", "many", "--detach").wait() == 0
+    wait_until(lambda: host.count(ACCEPTED.format(1)) > 60, "the large run is at work")
     limits = ("--rpm", str(RPM), "--tpm", "none")
-    assert host.start("run", "few.jsonl", "-o", "few.out.jsonl", *limits).ended() == 0
+    assert host.start("run", "few.jsonl", "-o", "few.out.jsonl", *limits).wait() == 0
 
     assert 0 < host.count(MEANWHILE) <= 2 * FEW + IN_ADVANCE
     assert host.query("SELECT state FROM runs WHERE id = 1") == [("running",)]

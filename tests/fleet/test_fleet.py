@@ -1,4 +1,4 @@
-"""Many hosts, one PostgreSQL, one Redis: two URLs are all it takes."""
+"""Several hosts with one PostgreSQL and one Redis, connected by two URLs only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from hosts import Host
-from live import NO_LIMITS, RUN, Simulator, wait_until, write_jobs
+from live_runner import NO_LIMITS, RUN, Simulator, wait_until, write_jobs
 from servers import Postgres, RedisServer
 
 from runner.cli.render.ending_text import NO_WORKERS
@@ -28,7 +28,7 @@ SLOW = ("--median-s", "1.5", "--submit-ms", "20")
 
 
 def test_hosts_know_each_other_by_two_urls_and_show_no_password(tmp_path: Path) -> None:
-    """Loaded here, worked on there, watched from a third place; passwords stay where they belong."""
+    """A run is loaded on one host, worked on by others, and watched on a third; no password is shown."""
     with (
         Postgres() as postgres,
         RedisServer("--requirepass", "secret-of-redis") as redis,
@@ -38,24 +38,24 @@ def test_hosts_know_each_other_by_two_urls_and_show_no_password(tmp_path: Path) 
         hosts = [Host(tmp_path / name, simulator, postgres.url, redis_url) for name in "abc"]
         with hosts[0] as here, hosts[1] as there, hosts[2] as third:
             write_jobs(here.folder / "jobs.jsonl", 200)
-            assert here.start("db", "upgrade").ended() == 0
+            assert here.start("db", "upgrade").wait() == 0
             there.worker()
             third.worker("--processes", "2")
             loaded = here.start("load", "jobs.jsonl")
-            assert loaded.ended() == 0
+            assert loaded.wait() == 0
             started = here.start("start", "1", "--detach")
-            assert started.ended() == 0
+            assert started.wait() == 0
             watched = third.start("watch", "1", "--exit-status")
             doctor = there.start("doctor", "--config")
-            assert watched.ended() == 0
+            assert watched.wait() == 0
             again = here.start(*RUN)
-            assert again.ended() == 0
-            assert doctor.ended() == 0
-            told = there.start("status", "--json")
-            assert told.ended() == 0
-            assert json.loads(told.out.read_text())["workers"] == 3
+            assert again.wait() == 0
+            assert doctor.wait() == 0
+            status = there.start("status", "--json")
+            assert status.wait() == 0
+            assert json.loads(status.out.read_text())["workers"] == 3
 
-            assert here.findings(simulator) == []
+            assert here.ledger_errors(simulator) == []
             assert len(there.query("SELECT DISTINCT worker FROM attempts")) > 1
             commands = "".join(
                 (folder / "cmdline").read_text(errors="replace")
@@ -74,72 +74,72 @@ def test_hosts_know_each_other_by_two_urls_and_show_no_password(tmp_path: Path) 
 
 def test_plain_celery_works_and_two_beats_do_no_harm(fleet: Callable[..., Fleet]) -> None:
     """`celery -A runner.worker worker` and `celery -A runner.worker beat`, twice."""
-    its = fleet("--median-s", "0.3")
-    host = its.host("a")
+    made = fleet("--median-s", "0.3")
+    host = made.host("a")
     write_jobs(host.folder / "jobs.jsonl", 120)
     celery = [str(PYTHON / "celery"), "-A", "runner.worker"]
-    worker = host.start_by([*celery, "worker", "-n", "native@%h", "--loglevel", "WARNING"])
-    beats = [host.start_by([*celery, "beat", "--loglevel", "WARNING"]) for _ in range(2)]
+    worker = host.start_command([*celery, "worker", "-n", "native@%h", "--loglevel", "WARNING"])
+    beats = [host.start_command([*celery, "beat", "--loglevel", "WARNING"]) for _ in range(2)]
 
-    assert host.start(*RUN).ended() == 0
-    assert host.findings(its.simulator) == []
+    assert host.start(*RUN).wait() == 0
+    assert host.ledger_errors(made.simulator) == []
     assert host.query("SELECT COUNT(*) FROM run_events WHERE kind = 'finished'") == [(1,)]
     for command in (worker, *beats):
         os.kill(command.pid, signal.SIGTERM)
-        assert command.ended() in (0, -signal.SIGTERM, 143), command.said
-        assert "Traceback" not in command.said
+        assert command.wait() in (0, -signal.SIGTERM, 143), command.output
+        assert "Traceback" not in command.output
 
 
 def test_nobody_at_work_is_told(fleet: Callable[..., Fleet]) -> None:
-    """By every command that would wait; and when somebody comes, that is told, too."""
-    its = fleet()
-    host = its.host("a")
+    """Every command that would wait prints that no worker runs, and when one has started."""
+    made = fleet()
+    host = made.host("a")
     write_jobs(host.folder / "jobs.jsonl", 5)
     command = host.start(*RUN)
-    wait_until(lambda: NO_WORKERS in command.said, "it is told that nobody is there")
+    wait_until(lambda: NO_WORKERS in command.output, "it is told that nobody is there")
     detached = host.start("start", "1", "--detach")
-    assert detached.ended() == 0
-    assert NO_WORKERS in detached.said
+    assert detached.wait() == 0
+    assert NO_WORKERS in detached.output
     status = host.start("status")
-    assert status.ended() == 0
-    assert NO_WORKERS in " ".join(status.said.split())
+    assert status.wait() == 0
+    assert NO_WORKERS in " ".join(status.output.split())
     left = host.start("watch", "1", "--timeout", "1s")
-    assert left.ended() == 7
-    assert NO_WORKERS in left.said
+    assert left.wait() == 7
+    assert NO_WORKERS in left.output
 
     host.worker()
-    assert command.ended() == 0
-    assert "1 worker at work" in command.said
-    assert host.findings(its.simulator) == []
+    assert command.wait() == 0
+    assert "1 worker at work" in command.output
+    assert host.ledger_errors(made.simulator) == []
 
 
 def test_without_any_beat_a_run_goes_on_and_ends(fleet: Callable[..., Fleet]) -> None:
-    """Workers notice that nobody sweeps: a killed one's work is done by the others."""
-    its = fleet(*SLOW)
-    first = its.host("a", RUNNER_LEASE_S="8", RUNNER_READ_TIMEOUT_S="3", RUNNER_CONNECT_TIMEOUT_S="2")
-    other = its.host("b", RUNNER_LEASE_S="8", RUNNER_READ_TIMEOUT_S="3", RUNNER_CONNECT_TIMEOUT_S="2")
+    """Workers run the reaper themselves when no beat starts it, and do the work of a killed worker."""
+    made = fleet(*SLOW)
+    first = made.host("a", RUNNER_LEASE_S="8", RUNNER_READ_TIMEOUT_S="3", RUNNER_CONNECT_TIMEOUT_S="2")
+    other = made.host("b", RUNNER_LEASE_S="8", RUNNER_READ_TIMEOUT_S="3", RUNNER_CONNECT_TIMEOUT_S="2")
     write_jobs(first.folder / "jobs.jsonl", 150)
     other.worker()
     first.worker()
     command = first.start(*RUN)
-    first.reach(60, command)
+    first.wait_for_accepted(60, command)
     other.kill()
 
-    assert command.ended(120) == 0
-    assert first.findings(its.simulator, crashed=True) == []
+    assert command.wait(120) == 0
+    assert first.ledger_errors(made.simulator, crashed=True) == []
 
 
 @pytest.mark.parametrize("name", ["reviews", "../strange name\n"])
 def test_a_worker_writes_what_has_ended(fleet: Callable[..., Fleet], name: str) -> None:
-    """To RUNNER_OUTPUT_DIR, once, under a name of the run's; a retry writes it again."""
-    its = fleet("--median-s", "0.2")
-    out = its.folder / "out"
+    """The files of a finished run are written once to RUNNER_OUTPUT_DIR, named by the run."""
+    made = fleet("--median-s", "0.2")
+    out = made.folder / "out"
     out.mkdir()
-    host = its.host("a", RUNNER_OUTPUT_DIR=str(out))
+    host = made.host("a", RUNNER_OUTPUT_DIR=str(out))
     write_jobs(host.folder / "jobs.jsonl", 20)
     host.worker("--processes", "2", "--beat")
-    assert host.start("load", "jobs.jsonl", "--name", name).ended() == 0
-    assert host.start("start", "1").ended() == 0
+    assert host.start("load", "jobs.jsonl", "--name", name).wait() == 0
+    assert host.start("start", "1").wait() == 0
 
     wait_until(lambda: [*out.glob("*.summary.json")], "the files are written")
     (summary,) = out.glob("*.summary.json")
@@ -148,40 +148,40 @@ def test_a_worker_writes_what_has_ended(fleet: Callable[..., Fleet], name: str) 
     assert len(results.read_text().splitlines()) == 20
     assert summary.name == f"{'reviews' if name == 'reviews' else 'strange_name'}-1.results.summary.json"
     wait_until(
-        lambda: host.count("SELECT COUNT(*) FROM run_events WHERE kind = 'written'"), "it is on record"
+        lambda: host.count("SELECT COUNT(*) FROM run_events WHERE kind = 'written'"), "the event is recorded"
     )
     assert sorted(out.parent.glob("*.jsonl")) == []
 
 
 def test_a_folder_that_cannot_be_written_is_told(fleet: Callable[..., Fleet]) -> None:
-    """The run has its end, and says why there are no files."""
-    its = fleet("--median-s", "0.2")
-    host = its.host("a", RUNNER_OUTPUT_DIR="/proc/nowhere")
+    """The run finishes, and a warning has the reason why there are no files."""
+    made = fleet("--median-s", "0.2")
+    host = made.host("a", RUNNER_OUTPUT_DIR="/proc/nowhere")
     write_jobs(host.folder / "jobs.jsonl", 3)
     host.worker("--beat")
-    assert host.start(*RUN).ended() == 0
+    assert host.start(*RUN).wait() == 0
 
     warned = "SELECT cause FROM run_events WHERE kind = 'warning'"
-    wait_until(lambda: host.query(warned), "the trouble is on record")
+    wait_until(lambda: host.query(warned), "the warning is recorded")
     ((cause,),) = host.query(warned)
     assert "could not be written" in cause
-    assert host.findings(its.simulator) == []
+    assert host.ledger_errors(made.simulator) == []
 
 
 @pytest.mark.parametrize("how", ["API", "database"])
 def test_a_worker_ends_within_its_drain_time(fleet: Callable[..., Fleet], how: str, tmp_path: Path) -> None:
-    """With requests in flight that are never answered, and with a database that does not answer either."""
+    """Also with requests that are never answered, and with a database that does not answer."""
     times = {"RUNNER_READ_TIMEOUT_S": "3", "RUNNER_CONNECT_TIMEOUT_S": "1", "RUNNER_LEASE_S": "12"}
     drain_s = load({**times, "HOME": "/"}, tmp_path).drain_s
-    its = fleet("--median-s", "0.5")
-    host = its.host("a", **times)
+    made = fleet("--median-s", "0.5")
+    host = made.host("a", **times)
     write_jobs(host.folder / "jobs.jsonl", 300)
     worker = host.worker("--beat")
     command = host.start(*RUN)
-    host.reach(30, command)
+    host.wait_for_accepted(30, command)
     with psycopg.connect(host.database_url.replace("+psycopg", "")) as holder:
         if how == "API":
-            its.simulator.switch(faults={"hang": 1.0})
+            made.simulator.switch(faults={"hang": 1.0})
             wait_until(
                 lambda: host.count("SELECT COUNT(*) FROM jobs WHERE state = 'submitting'") >= 8, "all hang"
             )
@@ -189,13 +189,13 @@ def test_a_worker_ends_within_its_drain_time(fleet: Callable[..., Fleet], how: s
             holder.execute("LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE")
         os.kill(worker.pid, signal.SIGTERM)
 
-        assert worker.ended(drain_s + 3) == 143, worker.said
-    its.simulator.switch(faults={})
-    held = "SELECT COUNT(*) FROM jobs WHERE state = 'pending' AND lease_owner IS NOT NULL"
-    assert how == "database" or host.count(held) == 0
+        assert worker.wait(drain_s + 3) == 143, worker.output
+    made.simulator.switch(faults={})
+    leased = "SELECT COUNT(*) FROM jobs WHERE state = 'pending' AND lease_owner IS NOT NULL"
+    assert how == "database" or host.count(leased) == 0
     host.worker("--beat")
-    assert command.ended(90) == 0
-    assert host.findings(its.simulator, crashed=True) == []
+    assert command.wait(90) == 0
+    assert host.ledger_errors(made.simulator, crashed=True) == []
 
 
 @pytest.mark.parametrize(
@@ -204,19 +204,19 @@ def test_a_worker_ends_within_its_drain_time(fleet: Callable[..., Fleet], how: s
 def test_a_worker_process_ends_in_order_by_any_signal(
     fleet: Callable[..., Fleet], number: signal.Signals
 ) -> None:
-    """It drains, and whoever keeps it alive starts another; five in a row change nothing."""
-    its = fleet(*SLOW)
-    host = its.host("a")
+    """The process drains, and made parent starts another; five signals in a row do the same as one."""
+    made = fleet(*SLOW)
+    host = made.host("a")
     write_jobs(host.folder / "jobs.jsonl", 100)
     host.worker("--beat")
     command = host.start(*RUN)
-    host.reach(30, command)
+    host.wait_for_accepted(30, command)
     (child,) = [pid for pid in host.pids("worker") if b"-c" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     for _ in range(5):
         os.kill(child, number)
 
-    wait_until(lambda: host.workers() == 2, "another one has come")
-    assert command.ended() == 0
-    assert host.findings(its.simulator) == []
-    assert its.simulator.books()["accepted"] == 100
+    wait_until(lambda: host.workers() == 2, "another process has started")
+    assert command.wait() == 0
+    assert host.ledger_errors(made.simulator) == []
+    assert made.simulator.books()["accepted"] == 100
     assert host.query("SELECT COUNT(*) FROM workers WHERE ended_at_ms IS NULL") == [(1,)]

@@ -8,7 +8,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from live import wait_until, write_jobs
+from live_runner import wait_until, write_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,23 +23,23 @@ KILLS = 6
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("seed", [3, pytest.param(17, marks=pytest.mark.soak)])
 def test_a_run_survives_kills_of_its_workers(fleet: Callable[..., Fleet], seed: int) -> None:
-    """The supervisor starts others; nothing is lost, and each kill costs at most what was in flight."""
-    its = fleet("--median-s", "0.4", "--submit-ms", "30")
-    host = its.host("a")
+    """Killed processes are replaced; nothing is lost, and each kill costs at most what was in flight."""
+    made = fleet("--median-s", "0.4", "--submit-ms", "30")
+    host = made.host("a")
     write_jobs(host.folder / "jobs.jsonl", JOBS)
     host.worker("--processes", "2", "--beat")
     command = host.start("run", "jobs.jsonl", "-o", "out.jsonl", "--rpm", "2400", "--tpm", "none")
     chance = random.Random(seed)
     alive = "SELECT pid FROM workers WHERE ended_at_ms IS NULL"
     for point in sorted(chance.sample(range(10, JOBS - 50, 20), KILLS)):
-        host.reach(point, command)
-        wait_until(lambda: host.query(alive), "a worker is there")
+        host.wait_for_accepted(point, command)
+        wait_until(lambda: host.query(alive), "a worker is alive")
         (pid,) = chance.choice(host.query(alive))
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:  # it was killed before, and is not recovered yet
             continue
 
-    assert command.ended(90) in (0, 1), command.said
-    assert host.findings(its.simulator, crashed=True) == []
-    assert its.simulator.books()["accepted"] <= JOBS + KILLS * IN_FLIGHT
+    assert command.wait(90) in (0, 1), command.output
+    assert host.ledger_errors(made.simulator, crashed=True) == []
+    assert made.simulator.books()["accepted"] <= JOBS + KILLS * IN_FLIGHT

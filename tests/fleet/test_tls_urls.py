@@ -1,4 +1,4 @@
-"""Servers behind TLS: the URLs say so, and everything works as without."""
+"""PostgreSQL and Redis over TLS, selected by their URLs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from hosts import Host
-from live import NO_LIMITS, RUN, Simulator, write_jobs
+from live_runner import NO_LIMITS, RUN, Simulator, write_jobs
 from servers import NOBODY, Postgres, RedisServer, free_port
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def certificates(folder: Path) -> None:
-    """Make an authority, and by it a certificate for localhost that PostgreSQL may read."""
+    """Create an authority, and a certificate for localhost that it signed."""
     folder.mkdir()
     (folder / "san").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1")
     for words in (
@@ -55,19 +55,19 @@ def test_a_run_over_tls(tmp_path: Path) -> None:
         with Host(tmp_path / "a", simulator, database_url, redis_url) as host:
             write_jobs(host.folder / "jobs.jsonl", 60)
             upgraded = host.start("db", "upgrade")
-            assert upgraded.ended() == 0, upgraded.said
+            assert upgraded.wait() == 0, upgraded.output
             host.worker("--beat")
             command = host.start(*RUN)
-            assert command.ended() == 0, command.said
-            assert host.findings(simulator) == []
+            assert command.wait() == 0, command.output
+            assert host.ledger_errors(simulator) == []
             doctor = host.start("doctor", "redis", "database")
-            assert doctor.ended() == 0, doctor.said
-            used = postgres.say("SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
+            assert doctor.wait() == 0, doctor.output
+            used = postgres.execute("SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
                                 " WHERE datname = 'fleet' AND client_port IS NOT NULL")  # fmt: skip
             assert (True,) in used
 
-        stranger = redis_url.replace("ca.pem", "cert.pem")
-        with Host(tmp_path / "b", simulator, database_url, stranger) as host:
+        wrong_authority = redis_url.replace("ca.pem", "cert.pem")
+        with Host(tmp_path / "b", simulator, database_url, wrong_authority) as host:
             doctor = host.start("doctor", "redis")
-            assert doctor.ended() == 5
-            assert "certificate" in doctor.said
+            assert doctor.wait() == 5
+            assert "certificate" in doctor.output

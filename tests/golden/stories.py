@@ -14,13 +14,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from live import Home, Simulator, wait_until
+from live_runner import LiveRunner, Simulator, wait_until
 from masks import REFUSED, SERVING, WHILE_OUT, Masks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from live import Command
+    from live_runner import Command
 
 INPUTS: Final = Path(__file__).parent / "inputs"
 _DAY_S: Final = 86_400
@@ -35,36 +35,36 @@ Masked = tuple[tuple[str, str], ...]
 class Story:
     """Commands in one folder. `files`: their masked output, by the name of a held file."""
 
-    def __init__(self, name: str, folder: Path, home: Home, simulator: Simulator) -> None:
+    def __init__(self, name: str, folder: Path, home: LiveRunner, simulator: Simulator) -> None:
         self.folder, self.home, self.simulator = folder, home, simulator
         self._name, self._transcript, self._masks = name, f"{name}.jsonl", Masks(folder)
         self.files: dict[str, bytes] = {self._transcript: b""}
 
-    def run(self, line: str, code: int = 0, *, masks: Masked = (), home: Home | None = None) -> None:
+    def run(self, line: str, code: int = 0, *, masks: Masked = (), home: LiveRunner | None = None) -> None:
         """Run `runner LINE --json`; add the line, its exit code and its stdout to the transcript."""
         self.look({line: code}, masks=masks, home=home)
 
-    def look(self, lines: Mapping[str, int], *, masks: Masked = (), home: Home | None = None) -> None:
+    def look(self, lines: Mapping[str, int], *, masks: Masked = (), home: LiveRunner | None = None) -> None:
         """Run independent commands side by side; add them in the order given."""
         at = home or self.home
         started = [(line, code, at.start(*line.split(), "--json")) for line, code in lines.items()]
         for line, code, command in started:
-            ended = command.ended(_WITHIN_S)
-            assert ended == code, f"runner {line} ended with {ended}, not {code}:\n{command.said}"
+            ended = command.wait(_WITHIN_S)
+            assert ended == code, f"runner {line} ended with {ended}, not {code}:\n{command.output}"
             self._add(line, code, command.out.read_bytes(), masks)
 
     def pipe(self, file: str, line: str) -> None:
         """Run `runner LINE --json` with a file as stdin."""
-        command = self.home.start_by(
+        command = self.home.start_command(
             ["sh", "-c", f'exec "$0" -m runner {line} --json < "$1"', sys.executable, file]
         )
-        assert command.ended(_WITHIN_S) == 0, command.said
+        assert command.wait(_WITHIN_S) == 0, command.output
         self._add(line, 0, command.out.read_bytes(), ())
 
     def plain(self, name: str, line: str) -> None:
         """Run `runner LINE`, whose stdout is for programs without `--json`, too; keep it in a file."""
         command = self.home.start(*line.split())
-        assert command.ended(_WITHIN_S) == 0, command.said
+        assert command.wait(_WITHIN_S) == 0, command.output
         self.files[f"{self._name}.{name}"] = self._masks.apply(command.out.read_bytes())
 
     def keep(self, *names: str) -> None:
@@ -100,7 +100,10 @@ def begin(name: str, folder: Path, *flags: str, **env: str) -> Iterator[Story]:
         time.sleep(left_s + 1)
     for path in sorted(INPUTS.iterdir()):
         shutil.copy(path, folder)
-    with Simulator(folder, "--instant", *flags, seed=1) as simulator, Home(folder, simulator, **env) as home:
+    with (
+        Simulator(folder, "--instant", *flags, seed=1) as simulator,
+        LiveRunner(folder, simulator, **env) as home,
+    ):
         yield Story(name, folder, home, simulator)
 
 
@@ -218,4 +221,4 @@ def shared_servers(story: Story) -> None:
     story.look({"status": 0, "doctor database workers": 0})
     for server in (simulator, worker):
         server.process.terminate()
-        assert server.ended(_WITHIN_S) in (0, 143), server.said
+        assert server.wait(_WITHIN_S) in (0, 143), server.output

@@ -1,8 +1,8 @@
-"""Climb the crash ladder: one process that forks a life for each rung, and holds the ledger after each.
+"""The crash ladder: forks a process for each fault point, and checks the ledger after each.
 
-A life loads 20 jobs, works on them until their run is over, and writes the files. At its N-th crossing of a
-door it ends, or an error is raised; then another life, undisturbed, must come to the end. The ladder is over
-when a life has no point N.
+A process loads 20 jobs, works on them until their run has ended, and writes the files. At fault point N it
+exits or an error is raised; then a second process without faults must finish the run. The ladder codes when a
+process does not reach point N.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ import urllib.request
 
 import ledger
 import psycopg
-from doors import Doors, Mode
-from live import KEY, write_jobs
+from fault_points import FaultPoints, Mode
+from live_runner import KEY, write_jobs
 from redis import Redis
 from servers import free_port
 from sqlalchemy import text
@@ -64,16 +64,18 @@ if TYPE_CHECKING:
 
 JOBS: Final = 20
 RPM: Final = 30_000
-LIFE_S: Final = 40.0
+PROCESS_S: Final = 40.0
 PERSISTS_S: Final = 0.6
-LIVES_MAX: Final = 8
+PROCESSES_MAX: Final = 8
 POISON: Final = "j-0007"
-HELD_MAX: Final = 3  # its own doubts, and those of a slow machine; without a guard eight were held
+HELD_MAX: Final = (
+    3  # the poison job, and unknown outcomes of a slow machine; without the guard eight were held
+)
 OPTIONS: Final = RunOptions(rpm=RPM, tpm=0, max_waiting=JOBS)
 
 
-def live(settings: Settings, folder: Path) -> None:
-    """Do all that the product does with one file, as the worker of one process would."""
+def work(settings: Settings, folder: Path) -> None:
+    """Load, run and write one file, with one submit loop and one collect loop, as one worker process does."""
     database = Database(settings.effective_database_url)
     loaded = load(
         database,
@@ -91,12 +93,12 @@ def live(settings: Settings, folder: Path) -> None:
     for stage in (Submitter(runtime), Collector(runtime)):
         threading.Thread(target=_drive, args=(runtime, stage.run_slice, over), daemon=True).start()
     while not over.is_set():
-        with suppress(Exception):  # the next beat comes
+        with suppress(Exception):  # the reaper runs again
             reap(runtime)
             with database.read() as connection:
                 run = runs.find(connection, loaded.run_id)
             if run is not None and run.state is RunState.PAUSED:
-                _go_on(database, loaded.run_id)
+                _resume(database, loaded.run_id)
             elif run is not None and run.is_over:
                 over.set()
         over.wait(0.03)
@@ -105,22 +107,22 @@ def live(settings: Settings, folder: Path) -> None:
     database.close()
 
 
-def _drive(runtime: Runtime, turn: Callable[[float], object], over: threading.Event) -> None:
-    """Run time slices of a loop again and again, as the messages of Celery would."""
+def _drive(runtime: Runtime, run_slice: Callable[[float], object], over: threading.Event) -> None:
+    """Run time slices of a worker loop until the run has ended, as its Celery tasks would."""
     while not over.is_set():
         with suppress(Exception):
-            runtime.run(turn(5.0))  # type: ignore[arg-type]
+            runtime.run(run_slice(5.0))  # type: ignore[arg-type]
         over.wait(0.02)
 
 
-def _go_on(database: Database, run_id: int) -> None:
-    """A person looks after a run that was paused."""
+def _resume(database: Database, run_id: int) -> None:
+    """Resume a paused run, as a user would."""
     with database.write() as connection:
         runs.start(connection, run_id, database.now_ms())
 
 
 class Ladder:
-    """The rungs of one form and one mode."""
+    """Runs the points of one mode on one kind of database."""
 
     def __init__(self, folder: Path, redis_url: str, server_url: str | None, mode: Mode) -> None:
         self._folder, self._redis_url, self._server_url, self._mode = folder, redis_url, server_url, mode
@@ -131,7 +133,7 @@ class Ladder:
             database.close()
 
     def rung(self, point: int) -> tuple[bool, list[str], str]:
-        """Climb one; return whether there was such a point, what is wrong afterwards, and where it was."""
+        """Run one point; return whether it was reached, what is wrong afterwards, and where it was."""
         folder = self._folder / f"{self._mode}-{point}"
         folder.mkdir()
         write_jobs(folder / "jobs.jsonl", JOBS)
@@ -140,7 +142,7 @@ class Ladder:
         settings = self._settings(folder, point, port)
         try:
             _wait_for_port(port)
-            wrong, told = self._lives(settings, folder, point)
+            wrong, where = self._run_twice(settings, folder, point)
             if not wrong:
                 wrong = self._check(settings, folder, port)
         finally:
@@ -149,7 +151,7 @@ class Ladder:
             self._drop(point)
         if not wrong:
             shutil.rmtree(folder)
-        return bool(told), wrong, told
+        return bool(where), wrong, where
 
     def _settings(self, folder: Path, point: int, port: int) -> Settings:
         env = {
@@ -162,26 +164,28 @@ class Ladder:
             redis.flushall()
         return settings_of.load(env, folder)
 
-    def _lives(self, settings: Settings, folder: Path, point: int) -> tuple[list[str], str]:
-        struck = folder / "struck"
+    def _run_twice(self, settings: Settings, folder: Path, point: int) -> tuple[list[str], str]:
+        reached = folder / "reached"
 
         def first() -> None:
-            doors = Doors(self._mode, point, struck)
-            doors.hang()
-            live(settings, folder)
+            points = FaultPoints(self._mode, point, reached)
+            points.install()
+            work(settings, folder)
 
-        life = _fork(first, folder / "life-1.log")
-        code = _wait(life, LIFE_S, struck if self._mode == "persist" else None)
-        told = struck.read_text().strip() if struck.exists() else ""
+        pid = _fork(first, folder / "process-1.log")
+        code = _wait(pid, PROCESS_S, reached if self._mode == "persist" else None)
+        where = reached.read_text().strip() if reached.exists() else ""
         if code == 0 and not [*folder.glob("home/spool*/*.spool")]:
-            return [], told
-        if not told:
-            return [f"a life without a point ended with {code}: {folder / 'life-1.log'}"], told
-        code = _wait(_fork(lambda: live(settings, folder), folder / "life-2.log"), LIFE_S)
-        return ([] if code == 0 else [f"the life after it ended with {code}: {folder / 'life-2.log'}"]), told
+            return [], where
+        if not where:
+            return [f"a process without a fault ended with {code}: {folder / 'process-1.log'}"], where
+        code = _wait(_fork(lambda: work(settings, folder), folder / "process-2.log"), PROCESS_S)
+        if code != 0:
+            return [f"the process after the fault ended with {code}: {folder / 'process-2.log'}"], where
+        return [], where
 
     def poison(self) -> list[str]:
-        """Let one job end every process that sends it; return what is wrong in the end."""
+        """Let one job end every process that sends it; return what is wrong after the last process."""
         folder = self._folder / "poison"
         folder.mkdir()
         write_jobs(folder / "jobs.jsonl", JOBS)
@@ -190,12 +194,12 @@ class Ladder:
         settings = self._settings(folder, 0, port)
         try:
             _wait_for_port(port)
-            ends = []
-            for n in range(LIVES_MAX):
-                ends.append(
-                    _wait(_fork(lambda: _poisoned(settings, folder), folder / f"life-{n}.log"), LIFE_S)
+            codes = []
+            for n in range(PROCESSES_MAX):
+                codes.append(
+                    _wait(_fork(lambda: _poisoned(settings, folder), folder / f"life-{n}.log"), PROCESS_S)
                 )
-                if ends[-1] == 0:
+                if codes[-1] == 0:
                     break
             wrong = self._check(settings, folder, port)
         finally:
@@ -203,42 +207,42 @@ class Ladder:
             os.waitpid(api, 0)
         database = Database(settings.effective_database_url)
         with database.read() as connection:
-            found = connection.execute(
+            not_succeeded = connection.execute(
                 text("SELECT custom_id, state FROM jobs WHERE state <> 'succeeded'")
             ).all()
         database.close()
         self._drop(0)
-        if ends[-1] != 0 or len(ends) < 3:
-            wrong.append(f"the lives ended with {ends}")
-        held = [row.custom_id for row in found if row.state == "held"]
-        is_well = POISON in held and len(held) == len(found) <= HELD_MAX
-        return wrong + ([] if is_well else [f"not done: {found}"])
+        if codes[-1] != 0 or len(codes) < 3:
+            wrong.append(f"the processes ended with {codes}")
+        held = [row.custom_id for row in not_succeeded if row.state == "held"]
+        is_right = POISON in held and len(held) == len(not_succeeded) <= HELD_MAX
+        return wrong + ([] if is_right else [f"not succeeded: {not_succeeded}"])
 
     def _check(self, settings: Settings, folder: Path, port: int) -> list[str]:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/_books?jobs=1", timeout=20) as reply:
             books = json.load(reply)
-        found = ledger.check(
+        errors = ledger.check(
             settings.effective_database_url, folder / "out.jsonl", folder / "jobs.jsonl", books, crashed=True
         )
         extra = books["accepted"] - JOBS
         if extra > JOBS:
-            found.append(f"{extra} submissions too many")
+            errors.append(f"{extra} submissions too many")
         spools = [path for path in folder.glob("home/spool*/*.spool") if path.stat().st_size]
-        leftovers = [*folder.glob(".out.jsonl.*"), *spools]
-        return found + [f"{path} is left" for path in leftovers]
+        remaining = [*folder.glob(".out.jsonl.*"), *spools]
+        return errors + [f"{path} is left" for path in remaining]
 
     def _database(self, folder: Path, point: int) -> str:
         if self._server_url is None:
             return f"sqlite:///{shutil.copy(self._template, folder / 'runner.db')}"
         base, _, rest = self._server_url.rpartition("/migrated")
-        self._say(f"CREATE DATABASE rung_{self._mode}_{point} TEMPLATE migrated")
+        self._execute(f"CREATE DATABASE rung_{self._mode}_{point} TEMPLATE migrated")
         return f"{base}/rung_{self._mode}_{point}{rest}"
 
     def _drop(self, point: int) -> None:
         if self._server_url is not None:
-            self._say(f"DROP DATABASE rung_{self._mode}_{point} WITH (FORCE)")
+            self._execute(f"DROP DATABASE rung_{self._mode}_{point} WITH (FORCE)")
 
-    def _say(self, command: str) -> None:
+    def _execute(self, command: str) -> None:
         assert self._server_url is not None
         url = self._server_url.replace("+psycopg", "").replace("/migrated", "/postgres")
         with psycopg.connect(url, autocommit=True) as owner:
@@ -246,7 +250,7 @@ class Ladder:
 
 
 def _poisoned(settings: Settings, folder: Path) -> None:
-    """Live as always, but for one job: whoever sends it ends, as by a segmentation fault."""
+    """Work as usual, but exit at once when the poison job is sent, as after a segmentation fault."""
     submit = deferred.submit
 
     async def submitting(api: XAIClient, body: bytes, conv_id: str | None = None) -> Reply:
@@ -255,7 +259,7 @@ def _poisoned(settings: Settings, folder: Path) -> None:
         return await submit(api, body, conv_id)
 
     deferred.submit = submitting
-    live(settings, folder)
+    work(settings, folder)
 
 
 def _simulate(port: int, folder: Path) -> None:
@@ -264,7 +268,7 @@ def _simulate(port: int, folder: Path) -> None:
 
 
 def _fork(work: Callable[[], object], log: Path) -> int:
-    """Do work in a child of this process, its words in a file; return its pid."""
+    """Call `work` in a forked child with its output in a file; return the child's pid."""
     pid = os.fork()
     if pid:
         return pid
@@ -275,22 +279,22 @@ def _fork(work: Callable[[], object], log: Path) -> int:
             os.dup2(file.fileno(), 2)
         work()
         code = 0
-    except BaseException:  # noqa: BLE001 - nothing of the child may go on in its parent's code
+    except BaseException:  # noqa: BLE001 - the child must not continue in the parent's code
         traceback.print_exc()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
 
 
-def _wait(pid: int, within_s: float, struck: Path | None = None) -> int:
-    """Wait for a child; kill it when the time is up, or soon after it was struck for good."""
+def _wait(pid: int, within_s: float, reached: Path | None = None) -> int:
+    """Wait for a child; kill it when the time is up, or PERSISTS_S after a persistent fault began."""
     deadline = time.monotonic() + within_s
     while True:
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
             return os.waitstatus_to_exitcode(status)
-        if struck is not None and struck.exists():
-            deadline, struck = time.monotonic() + PERSISTS_S, None
+        if reached is not None and reached.exists():
+            deadline, reached = time.monotonic() + PERSISTS_S, None
         if time.monotonic() > deadline:
             os.kill(pid, signal.SIGKILL)
         time.sleep(0.005)
@@ -305,7 +309,7 @@ def _wait_for_port(port: int) -> None:
 
 
 def main() -> int:
-    """Climb from `--first` in steps of `--step`; print each rung; exit 1 when anything was wrong."""
+    """Run the points from `--first` in steps of `--step`; print each; return 1 when anything was wrong."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("mode", choices=["exit", "raise", "persist", "poison"])
     parser.add_argument("--first", type=int, default=1)
@@ -321,17 +325,17 @@ def main() -> int:
     ):
         ladder = Ladder(Path(name), valkey.url, given.server, given.mode)
         if given.mode == "poison":
-            findings = ladder.poison()
-            sys.stdout.writelines(f"{finding}\n" for finding in findings)
-            return 1 if findings else 0
+            errors = ladder.poison()
+            sys.stdout.writelines(f"{error}\n" for error in errors)
+            return 1 if errors else 0
         point = given.first
         while True:
-            was_there, wrong, told = ladder.rung(point)
+            was_reached, wrong, where = ladder.rung(point)
             bad += bool(wrong)
-            sys.stdout.write(f"{given.mode} at {point}: {told or 'no such point'}\n")
-            sys.stdout.writelines(f"  {finding}\n" for finding in wrong)
+            sys.stdout.write(f"{given.mode} at {point}: {where or 'no such point'}\n")
+            sys.stdout.writelines(f"  {error}\n" for error in wrong)
             sys.stdout.flush()
-            if not was_there:
+            if not was_reached:
                 break
             point += given.step
     return 1 if bad else 0

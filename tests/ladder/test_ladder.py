@@ -1,4 +1,4 @@
-"""The crash ladder, in a process of its own: every tenth point here, all of them in `make soak`."""
+"""The crash ladder: a fault at every tenth point here, at every point in `make soak`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 CLIMB: Final = Path(__file__).with_name("climb.py")
 MODES: Final = ("exit", "raise", "persist")
 STEP: Final = {"sqlite": 10, "postgres": 60}
-SLOW: Final = {"exit": 1, "raise": 3, "persist": 2}  # a rung that heals takes longer than one that restarts
+SLOW: Final = {"exit": 1, "raise": 3, "persist": 2}  # recovery within a process takes longer than a restart
 
 
 def climb(mode: str, first: int, step: int, server: str | None) -> None:
-    """Climb a ladder; it must be in order all the way up, and be one: some hundred points."""
+    """Run a ladder in its own process; all points must be right, and there must be more than 250."""
     words = [sys.executable, str(CLIMB), mode, "--first", str(first), "--step", str(step)]
     words += ["--server", server] if server else []
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=3600)
@@ -32,7 +32,7 @@ def climb(mode: str, first: int, step: int, server: str | None) -> None:
 
 
 def server_of(form: str, request: pytest.FixtureRequest) -> str | None:
-    """Return the server of a form; None for SQLite."""
+    """Return the URL of the PostgreSQL server; None for SQLite."""
     if form == "sqlite":
         return None
     server: PostgresServer = request.getfixturevalue("postgres_server")
@@ -43,7 +43,7 @@ def server_of(form: str, request: pytest.FixtureRequest) -> str | None:
 @pytest.mark.parametrize("form", STEP)
 @pytest.mark.parametrize("mode", MODES)
 def test_some_rungs(mode: str, form: str, request: pytest.FixtureRequest) -> None:
-    """With an offset by chance, which the output tells; --randomly-seed repeats it."""
+    """From a random first point, which is in the output; --randomly-seed repeats it."""
     step = STEP[form] * (SLOW[mode] if form == "sqlite" else 1)
     climb(mode, random.randint(1, step), step, server_of(form, request))
 
@@ -52,7 +52,7 @@ def test_some_rungs(mode: str, form: str, request: pytest.FixtureRequest) -> Non
 def test_a_job_that_ends_every_process_that_sends_it_is_held(
     form: str, request: pytest.FixtureRequest
 ) -> None:
-    """After two automatic extras a person decides; its neighbours are done, and nothing crashes for ever."""
+    """After two automatic extras the job is held; the other jobs succeed, and the crashes end."""
     words = [sys.executable, str(CLIMB), "poison"]
     words += ["--server", server] if (server := server_of(form, request)) else []
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=170)
@@ -64,5 +64,5 @@ def test_a_job_that_ends_every_process_that_sends_it_is_held(
 @pytest.mark.parametrize("form", STEP)
 @pytest.mark.parametrize("mode", MODES)
 def test_every_rung(mode: str, form: str, request: pytest.FixtureRequest) -> None:
-    """All the way up."""
+    """From the first point to the last."""
     climb(mode, 1, 1, server_of(form, request))

@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 import pytest
-from valkey_server import Valkey, until, valkey_server
+from valkey_server import ValkeyServer, until, valkey_server
 
 from runner.limiter.estimates import FIRST_RATIO, SharedEstimates, TokenRatio
 from runner.rules.polling import Latency
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def valkey() -> Iterator[Valkey]:
+def valkey() -> Iterator[ValkeyServer]:
     with valkey_server() as running:
         yield running
 
@@ -29,7 +29,7 @@ async def wait_for_polls(estimates: SharedEstimates, count: int) -> None:
     await until(has_all)
 
 
-def test_an_unknown_model_has_the_defaults(valkey: Valkey) -> None:
+def test_an_unknown_model_has_the_defaults(valkey: ValkeyServer) -> None:
     """No latency, and twice the estimated tokens, since the first answers arrive late."""
 
     async def story() -> None:
@@ -42,7 +42,7 @@ def test_an_unknown_model_has_the_defaults(valkey: Valkey) -> None:
     asyncio.run(story())
 
 
-def test_concurrent_observations_are_all_kept(valkey: Valkey) -> None:
+def test_concurrent_observations_are_all_kept(valkey: ValkeyServer) -> None:
     """A third process reads the observations of two; other models are not changed."""
 
     async def story() -> None:
@@ -66,7 +66,7 @@ def test_concurrent_observations_are_all_kept(valkey: Valkey) -> None:
     asyncio.run(story())
 
 
-def test_an_observation_is_visible_here_at_once_and_elsewhere_soon(valkey: Valkey) -> None:
+def test_an_observation_is_visible_here_at_once_and_elsewhere_soon(valkey: ValkeyServer) -> None:
     """Reading an estimate starts a refresh from Redis, at most once a second."""
 
     async def story() -> None:
@@ -80,7 +80,7 @@ def test_an_observation_is_visible_here_at_once_and_elsewhere_soon(valkey: Valke
     asyncio.run(story())
 
 
-def test_the_ratio_is_of_sums_and_follows_the_latest(valkey: Valkey) -> None:
+def test_the_ratio_is_of_sums_and_follows_the_latest(valkey: ValkeyServer) -> None:
     """A mean of ratios would be 1.25 in the first case; old answers decay."""
 
     async def story() -> None:
@@ -106,7 +106,7 @@ def test_the_ratio_approaches_the_true_one_from_above(truth: float) -> None:
         tokens = tokens.update(1000, round(1000 * truth))
 
 
-def test_without_redis_a_process_uses_its_own_observations(valkey: Valkey) -> None:
+def test_without_redis_a_process_uses_its_own_observations(valkey: ValkeyServer) -> None:
     """They are shared once Redis is back; an invalid record in Redis is replaced."""
 
     async def story() -> None:
@@ -126,7 +126,7 @@ def test_without_redis_a_process_uses_its_own_observations(valkey: Valkey) -> No
     asyncio.run(story())
 
 
-def test_only_some_jobs_are_sampled_when_answers_are_many(valkey: Valkey) -> None:
+def test_only_some_jobs_are_sampled_when_answers_are_many(valkey: ValkeyServer) -> None:
     """Every second job above ENOUGH observations a refresh; all jobs again when they are few."""
 
     async def story() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from redis import Redis
-from valkey_server import Valkey, until, valkey_server
+from valkey_server import ValkeyServer, until, valkey_server
 
 from runner.limiter.limiter import Grant, Limiter, LimiterUnavailable, RateLimits, Slot
 
@@ -22,13 +22,13 @@ MANY = RateLimits(rpm=60_000, tpm=0)
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Valkey]:
+def server() -> Iterator[ValkeyServer]:
     with valkey_server() as running:
         yield running
 
 
 @pytest.fixture
-def valkey(server: Valkey) -> Valkey:
+def valkey(server: ValkeyServer) -> ValkeyServer:
     with Redis.from_url(server.url) as client:
         client.flushall()
         client.config_resetstat()
@@ -37,7 +37,7 @@ def valkey(server: Valkey) -> Valkey:
 
 @asynccontextmanager
 async def limiter(
-    valkey: Valkey, sent: dict[str, list[tuple[int, int]]] | None = None
+    valkey: ValkeyServer, sent: dict[str, list[tuple[int, int]]] | None = None
 ) -> AsyncIterator[Limiter]:
     async def rebuild() -> dict[str, list[tuple[int, int]]]:
         return sent or {}
@@ -49,7 +49,7 @@ async def limiter(
         await opened.close()
 
 
-def count_round_trips(valkey: Valkey) -> int:
+def count_round_trips(valkey: ValkeyServer) -> int:
     with Redis.from_url(valkey.url) as client:
         stats: Any = client.info("commandstats")
         return int(stats.get("cmdstat_evalsha", {"calls": 0})["calls"])
@@ -60,7 +60,7 @@ async def used(limits: Limiter, bucket: str) -> tuple[int, int]:
     return view.requests, view.tokens
 
 
-def test_slots_come_in_order_and_the_rest_is_requested_again(valkey: Valkey) -> None:
+def test_slots_come_in_order_and_the_rest_is_requested_again(valkey: ValkeyServer) -> None:
     """The first slots are granted; `retry_after_s` is half the horizon, so that no time is lost."""
 
     async def story() -> None:
@@ -75,7 +75,7 @@ def test_slots_come_in_order_and_the_rest_is_requested_again(valkey: Valkey) -> 
     asyncio.run(story())
 
 
-def test_no_two_slots_ever_share_an_id(valkey: Valkey) -> None:
+def test_no_two_slots_ever_share_an_id(valkey: ValkeyServer) -> None:
     """Neither in one process nor in two: a repeated id would replace an entry of the log."""
 
     async def story() -> None:
@@ -88,7 +88,7 @@ def test_no_two_slots_ever_share_an_id(valkey: Valkey) -> None:
     asyncio.run(story())
 
 
-def test_requests_at_the_same_time_share_one_round_trip(valkey: Valkey) -> None:
+def test_requests_at_the_same_time_share_one_round_trip(valkey: ValkeyServer) -> None:
     """They are served in their order, by the lowest of their limits."""
 
     async def story() -> None:
@@ -104,7 +104,7 @@ def test_requests_at_the_same_time_share_one_round_trip(valkey: Valkey) -> None:
     asyncio.run(story())
 
 
-def test_buckets_are_independent(valkey: Valkey) -> None:
+def test_buckets_are_independent(valkey: ValkeyServer) -> None:
     """A paused bucket delays no other."""
 
     async def story() -> None:
@@ -116,7 +116,7 @@ def test_buckets_are_independent(valkey: Valkey) -> None:
     asyncio.run(story())
 
 
-def test_a_pause_is_obeyed_by_all(valkey: Valkey) -> None:
+def test_a_pause_is_obeyed_by_all(valkey: ValkeyServer) -> None:
     """By other processes, for granted slots, and by runs without limits; a longer pause stays."""
 
     async def story() -> None:
@@ -140,7 +140,7 @@ def test_a_pause_is_obeyed_by_all(valkey: Valkey) -> None:
     asyncio.run(story())
 
 
-def test_a_late_slot_is_not_used(valkey: Valkey) -> None:
+def test_a_late_slot_is_not_used(valkey: ValkeyServer) -> None:
     """Sent late, it could meet the slots of other processes. Without limits a slot is never late."""
 
     async def story() -> None:
@@ -153,7 +153,7 @@ def test_a_late_slot_is_not_used(valkey: Valkey) -> None:
     asyncio.run(story())
 
 
-def test_updates_reach_redis_without_a_slot_request(valkey: Valkey) -> None:
+def test_updates_reach_redis_without_a_slot_request(valkey: ValkeyServer) -> None:
     """Confirmed, settled and released slots are sent soon, in few round trips."""
 
     async def story() -> None:
@@ -177,7 +177,7 @@ def test_updates_reach_redis_without_a_slot_request(valkey: Valkey) -> None:
     asyncio.run(story())
 
 
-def test_any_process_may_settle_a_slot(valkey: Valkey) -> None:
+def test_any_process_may_settle_a_slot(valkey: ValkeyServer) -> None:
     """It needs the slot's id only. A slot that is not in the log changes nothing."""
 
     async def story() -> None:
@@ -196,7 +196,7 @@ def test_any_process_may_settle_a_slot(valkey: Valkey) -> None:
     asyncio.run(story())
 
 
-def test_a_slot_confirmed_after_it_was_settled_counts_twice(valkey: Valkey) -> None:
+def test_a_slot_confirmed_after_it_was_settled_counts_twice(valkey: ValkeyServer) -> None:
     """Settling changes its member in the log, so confirming adds another. That never counts too little."""
 
     async def story() -> None:
@@ -218,7 +218,7 @@ def test_a_slot_confirmed_after_it_was_settled_counts_twice(valkey: Valkey) -> N
     asyncio.run(story())
 
 
-def test_polls_are_charged_for_all_when_refused(valkey: Valkey) -> None:
+def test_polls_are_charged_for_all_when_refused(valkey: ValkeyServer) -> None:
     """429s seen by one process are soon known to another; the slots of its polls then come first."""
 
     async def story() -> None:
@@ -244,7 +244,7 @@ def test_polls_are_charged_for_all_when_refused(valkey: Valkey) -> None:
     asyncio.run(story())
 
 
-def test_updates_are_sent_when_closing(valkey: Valkey) -> None:
+def test_updates_are_sent_when_closing(valkey: ValkeyServer) -> None:
     """Slots that a process releases before its end are free for the others."""
 
     async def story() -> None:
@@ -258,7 +258,7 @@ def test_updates_are_sent_when_closing(valkey: Valkey) -> None:
 
 
 @pytest.mark.parametrize("granted_first", [False, True])
-def test_a_cancelled_request_leaves_no_slot_behind(valkey: Valkey, granted_first: bool) -> None:
+def test_a_cancelled_request_leaves_no_slot_behind(valkey: ValkeyServer, granted_first: bool) -> None:
     """Cancelled during the round trip, or after the slot was granted and before the caller received it."""
 
     async def story() -> None:
@@ -285,7 +285,7 @@ def test_a_cancelled_request_leaves_no_slot_behind(valkey: Valkey, granted_first
     asyncio.run(story())
 
 
-def test_an_emptied_redis_is_rebuilt_before_anything_is_granted(valkey: Valkey) -> None:
+def test_an_emptied_redis_is_rebuilt_before_anything_is_granted(valkey: ValkeyServer) -> None:
     """Once for any number of requests; the requests of the last minute count again."""
 
     async def story() -> None:
@@ -312,7 +312,7 @@ def test_an_emptied_redis_is_rebuilt_before_anything_is_granted(valkey: Valkey) 
     asyncio.run(story())
 
 
-def test_a_rebuild_that_fails_grants_nothing(valkey: Valkey) -> None:
+def test_a_rebuild_that_fails_grants_nothing(valkey: ValkeyServer) -> None:
     """Its error is raised to the callers, and the next request tries again."""
 
     async def story() -> None:
@@ -332,7 +332,7 @@ def test_a_rebuild_that_fails_grants_nothing(valkey: Valkey) -> None:
 def test_without_redis_nothing_is_sent_and_news_waits_for_it() -> None:
     """Every request raises; once Redis is back, slots are granted and the kept updates are sent."""
 
-    async def story(valkey: Valkey) -> None:
+    async def story(valkey: ValkeyServer) -> None:
         async with limiter(valkey) as limits:
             slot = (await limits.reserve("b", [5], FEW, NOT_SET)).slots[0]
             valkey.stop()
@@ -351,7 +351,7 @@ def test_without_redis_nothing_is_sent_and_news_waits_for_it() -> None:
 def test_closing_without_redis_ends_soon() -> None:
     """Updates that cannot be sent do not delay the end."""
 
-    async def story(valkey: Valkey) -> None:
+    async def story(valkey: ValkeyServer) -> None:
         async with asyncio.timeout(4), limiter(valkey) as limits:
             slot = (await limits.reserve("b", [5], FEW, NOT_SET)).slots[0]
             valkey.stop()
@@ -361,7 +361,7 @@ def test_closing_without_redis_ends_soon() -> None:
         asyncio.run(story(server))
 
 
-def test_without_limits_redis_is_hardly_asked(valkey: Valkey) -> None:
+def test_without_limits_redis_is_hardly_asked(valkey: ValkeyServer) -> None:
     """At most every UNLIMITED_REFRESH_S, for the pauses of other processes."""
 
     async def story() -> None:
@@ -378,7 +378,7 @@ def test_without_limits_redis_is_hardly_asked(valkey: Valkey) -> None:
     asyncio.run(story())
 
 
-def test_announced_limits_are_sent_when_they_change(valkey: Valkey) -> None:
+def test_announced_limits_are_sent_when_they_change(valkey: ValkeyServer) -> None:
     """Every reply repeats them; only changes are sent. A limit that is not announced keeps its last value."""
 
     async def story() -> None:
@@ -395,7 +395,7 @@ def test_announced_limits_are_sent_when_they_change(valkey: Valkey) -> None:
     asyncio.run(story())
 
 
-def test_a_429_slows_all_processes_down(valkey: Valkey) -> None:
+def test_a_429_slows_all_processes_down(valkey: ValkeyServer) -> None:
     """All of them then use 0.9 of the limits."""
 
     async def story() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from redis import Redis
-from valkey_server import Valkey, valkey_server
+from valkey_server import ValkeyServer, valkey_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,12 +33,12 @@ class Case:
 
 
 @pytest.fixture
-def valkey() -> Iterator[Valkey]:
+def valkey() -> Iterator[ValkeyServer]:
     with valkey_server() as running:
         yield running
 
 
-def arrivals(valkey: Valkey, case: Case, processes: int) -> list[tuple[int, bool, int]]:
+def arrivals(valkey: ValkeyServer, case: Case, processes: int) -> list[tuple[int, bool, int]]:
     """Run worker processes; return (time_us, refused, tokens) of every request that reached the server."""
     command = [sys.executable, str(WORKER), valkey.url, json.dumps(asdict(case))]
     workers = [subprocess.Popen([*command, str(seed)]) for seed in range(processes)]
@@ -62,7 +62,7 @@ def parts_used(found: list[tuple[int, bool, int]], case: Case) -> tuple[float, f
     return requests / max(1, case.rpm), tokens / max(1, case.tpm)
 
 
-def test_two_processes_overrun_no_window(valkey: Valkey) -> None:
+def test_two_processes_overrun_no_window(valkey: ValkeyServer) -> None:
     """With limits of requests a window and of requests a second."""
     case = Case(rpm=100, rps=60, window_us=2_000_000, run_s=6.0)
     found = arrivals(valkey, case, 2)
@@ -70,7 +70,7 @@ def test_two_processes_overrun_no_window(valkey: Valkey) -> None:
     assert parts_used(found, case)[0] >= 0.85  # while other tests run; `make soak` measures it alone
 
 
-def test_two_processes_overrun_no_tokens(valkey: Valkey) -> None:
+def test_two_processes_overrun_no_tokens(valkey: ValkeyServer) -> None:
     """With a limit of tokens, and requests of very different sizes."""
     case = Case(rpm=0, tpm=20_000, size=200, window_us=2_000_000, run_s=6.0)
     found = arrivals(valkey, case, 2)
@@ -90,7 +90,7 @@ def test_two_processes_overrun_no_tokens(valkey: Valkey) -> None:
     ids=["requests", "requests and seconds", "tokens"],
 )
 def test_any_number_of_processes_use_the_limits_and_overrun_none(
-    valkey: Valkey, case: Case, used_min: float, processes: int
+    valkey: ValkeyServer, case: Case, used_min: float, processes: int
 ) -> None:
     """No 429, and at used_min the given part of the limit is used."""
     found = arrivals(valkey, case, processes)

@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from live import Home, Simulator, wait_until, write_jobs
+from live_runner import LiveRunner, Simulator, wait_until, write_jobs
 from redis import Redis
 
 if TYPE_CHECKING:
@@ -28,9 +28,12 @@ def test_redis_emptied_again_and_again_forgets_no_tokens(tmp_path: Path) -> None
     """Each time the log is rebuilt from the attempts before a slot is granted; else too many are granted."""
     write_jobs(tmp_path / "jobs.jsonl", 200)
     flags = ("--rpm", "none", "--tpm", str(TPM), "--median-s", "0.2")
-    with Simulator(tmp_path, *flags) as simulator, Home(tmp_path, simulator, RUNNER_WORKERS="2") as home:
+    with (
+        Simulator(tmp_path, *flags) as simulator,
+        LiveRunner(tmp_path, simulator, RUNNER_WORKERS="2") as home,
+    ):
         command = home.start("run", "jobs.jsonl", "-o", "out.jsonl", "--rpm", "none", "--tpm", str(TPM))
-        home.reach(1, command)
+        home.wait_for_accepted(1, command)
         with Redis(unix_socket_path=str(home.path / "valkey.sock")) as client:
             for _ in range(12):
                 client.flushall()
@@ -47,17 +50,17 @@ def test_an_emptied_redis_overruns_nothing(tmp_path: Path) -> None:
     flags = ("--rpm", "960", "--tpm", "none", "--median-s", "0.2")
     with (
         Simulator(tmp_path, *flags) as simulator,
-        Home(tmp_path, simulator, RUNNER_WORKERS="3") as home,
+        LiveRunner(tmp_path, simulator, RUNNER_WORKERS="3") as home,
     ):
         command = home.start(*RUN, "--rpm", "960")
-        home.reach(20, command)
+        home.wait_for_accepted(20, command)
         with Redis(unix_socket_path=str(home.path / "valkey.sock")) as client:
             client.flushall()
-        home.reach(50, command)
+        home.wait_for_accepted(50, command)
         home.kill("valkey")
-        assert command.ended() == 0
+        assert command.wait() == 0
         assert refusals(simulator) == (0, 0)
-        assert home.findings(simulator) == []
+        assert home.ledger_errors(simulator) == []
         assert simulator.books()["accepted"] == 100
 
 
@@ -66,9 +69,12 @@ def test_while_redis_does_not_answer_nothing_is_sent(tmp_path: Path) -> None:
     """Redis is frozen: after the slots already granted no request is sent until it answers again."""
     write_jobs(tmp_path / "jobs.jsonl", 150)
     flags = ("--rpm", "960", "--tpm", "none", "--median-s", "0.2")
-    with Simulator(tmp_path, *flags) as simulator, Home(tmp_path, simulator, RUNNER_WORKERS="2") as home:
+    with (
+        Simulator(tmp_path, *flags) as simulator,
+        LiveRunner(tmp_path, simulator, RUNNER_WORKERS="2") as home,
+    ):
         command = home.start(*RUN, "--rpm", "960")
-        home.reach(30, command)
+        home.wait_for_accepted(30, command)
         (valkey,) = home.pids("valkey")
         os.kill(valkey, signal.SIGSTOP)
 
@@ -80,9 +86,9 @@ def test_while_redis_does_not_answer_nothing_is_sent(tmp_path: Path) -> None:
         wait_until(lambda: noticed() > before, "they notice again")
         assert simulator.books()["accepted"] == accepted
         os.kill(valkey, signal.SIGCONT)
-        assert command.ended(90) == 0
+        assert command.wait(90) == 0
         assert refusals(simulator) == (0, 0)
-        assert home.findings(simulator) == []
+        assert home.ledger_errors(simulator) == []
 
 
 @pytest.mark.parametrize("setting", ["always", pytest.param("auto", marks=pytest.mark.soak)])
@@ -91,10 +97,10 @@ def test_polls_that_count_share_the_limit(setting: str, tmp_path: Path) -> None:
     write_jobs(tmp_path / "jobs.jsonl", 60)
     flags = ("--rpm", "960", "--tpm", "none", "--median-s", "0.5", "--polls-count")
     env = {"RUNNER_WORKERS": "2", "RUNNER_CHARGE_POLLS": setting}
-    with Simulator(tmp_path, *flags) as simulator, Home(tmp_path, simulator, **env) as home:
+    with Simulator(tmp_path, *flags) as simulator, LiveRunner(tmp_path, simulator, **env) as home:
         command = home.start(*RUN, "--rpm", "960")
-        assert command.ended() == 0
-        assert home.findings(simulator) == []
+        assert command.wait() == 0
+        assert home.ledger_errors(simulator) == []
         if setting == "always":
             assert refusals(simulator) == (0, 0)
 
@@ -104,11 +110,11 @@ def test_no_more_jobs_wait_at_the_api_than_allowed(tmp_path: Path) -> None:
     write_jobs(tmp_path / "jobs.jsonl", 60)
     with (
         Simulator(tmp_path, "--rpm", "none", "--tpm", "none", "--median-s", "0.3") as simulator,
-        Home(tmp_path, simulator, RUNNER_WORKERS="3") as home,
+        LiveRunner(tmp_path, simulator, RUNNER_WORKERS="3") as home,
     ):
         command = home.start(*RUN, "--rpm", "none", "--max-waiting", "7")
-        assert command.ended() == 0
+        assert command.wait() == 0
         jobs: list[dict[str, Any]] = simulator.books()["jobs"]
         steps = sorted(step for job in jobs for step in ((job["accepted_at"], 1), (job["fetched_at"], -1)))
         assert max(accumulate(change for _, change in steps)) <= 7
-        assert home.findings(simulator) == []
+        assert home.ledger_errors(simulator) == []

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from live import Home, Simulator
+from live_runner import LiveRunner, Simulator
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from live import Command
+    from live_runner import Command
 
 MINUTE_S = 60.0
 RUN_S = 170.0
@@ -126,10 +126,10 @@ def measure(folder: Path, case: Case, processes: int) -> Result:
     env = {"RUNNER_WORKERS": str(processes)}
     if case.overhead_tokens is not None:
         env["RUNNER_PROMPT_OVERHEAD_TOKENS"] = str(case.overhead_tokens)
-    with Simulator(folder, *limits(case)) as simulator, Home(folder, simulator, **env) as home:
+    with Simulator(folder, *limits(case)) as simulator, LiveRunner(folder, simulator, **env) as home:
         with STARTING:
             commands = [start(home, folder, case, number) for number in range(len(case.flags))]
-            home.reach(1, commands[0])
+            home.wait_for_accepted(1, commands[0])
         ends = time.monotonic() + case.run_s
         refused_before_late = 0
         if case.is_cut:
@@ -140,7 +140,7 @@ def measure(folder: Path, case: Case, processes: int) -> Result:
         time.sleep(max(0.0, ends - time.monotonic()))
         books = simulator.books()
         for command in commands:
-            assert command.process.poll() is None, command.said
+            assert command.process.poll() is None, command.output
     for command in commands:
         command.process.wait()  # killed with its home
     return Result(
@@ -152,7 +152,7 @@ def measure(folder: Path, case: Case, processes: int) -> Result:
     )
 
 
-def start(home: Home, folder: Path, case: Case, number: int) -> Command:
+def start(home: LiveRunner, folder: Path, case: Case, number: int) -> Command:
     """Start one run of a case."""
     jobs = round((case.rpm or 240) * (case.run_s / MINUTE_S) * 1.5)
     write_jobs(folder / f"jobs-{number}.jsonl", case, jobs, number)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from live import NO_LIMITS, RUN, Home, Simulator, write_jobs
+from live_runner import NO_LIMITS, RUN, LiveRunner, Simulator, write_jobs
 from redis import Redis
-from valkey_server import Valkey, valkey_server
+from valkey_server import ValkeyServer, valkey_server
 
 from runner import settings as settings_of
 from runner.api import account
@@ -28,13 +28,13 @@ ONE, OTHER = "xai-first-key-of-a-team", "xai-second-key-of-a-team"
 
 
 @pytest.fixture
-def valkey() -> Iterator[Valkey]:
+def valkey() -> Iterator[ValkeyServer]:
     with valkey_server() as running:
         yield running
 
 
 @asynccontextmanager
-async def team(valkey: Valkey, url: str, key: str = ONE) -> AsyncIterator[Team]:
+async def team(valkey: ValkeyServer, url: str, key: str = ONE) -> AsyncIterator[Team]:
     settings = settings_of.load({"XAI_API_KEY": key, "XAI_BASE_URL": url, "HOME": "/"}, Path("/"))
     api = XAIClient(settings, connections=2)
     opened = Team(api, valkey.url, account.key_fingerprint(settings), random.Random(0))
@@ -45,7 +45,7 @@ async def team(valkey: Valkey, url: str, key: str = ONE) -> AsyncIterator[Team]:
         await api.close()
 
 
-def test_two_keys_of_one_team_share_a_bucket(valkey: Valkey, tmp_path: Path) -> None:
+def test_two_keys_of_one_team_share_a_bucket(valkey: ValkeyServer, tmp_path: Path) -> None:
     """The API names the team of a key. Keys of other teams have other buckets."""
 
     async def names(url: str) -> tuple[str | None, str | None]:
@@ -63,7 +63,7 @@ def test_two_keys_of_one_team_share_a_bucket(valkey: Valkey, tmp_path: Path) -> 
         assert one != other
 
 
-def test_the_first_name_is_used_by_all_processes(valkey: Valkey, tmp_path: Path) -> None:
+def test_the_first_name_is_used_by_all_processes(valkey: ValkeyServer, tmp_path: Path) -> None:
     """Also a name chosen because the API named no team. It is written again after Redis was emptied."""
 
     async def story(url: str) -> None:
@@ -84,7 +84,7 @@ def test_the_first_name_is_used_by_all_processes(valkey: Valkey, tmp_path: Path)
         asyncio.run(story(simulator.url))
 
 
-def test_an_api_that_is_unavailable_is_asked_again(valkey: Valkey, tmp_path: Path) -> None:
+def test_an_api_that_is_unavailable_is_asked_again(valkey: ValkeyServer, tmp_path: Path) -> None:
     """With backoff: no request before its end. Once the API is back the name is known."""
 
     async def story(simulator: Simulator) -> None:
@@ -108,7 +108,7 @@ def test_an_api_that_is_unavailable_is_asked_again(valkey: Valkey, tmp_path: Pat
 def test_without_redis_no_name_is_chosen(tmp_path: Path) -> None:
     """Each process could choose another one."""
 
-    async def story(valkey: Valkey, url: str) -> None:
+    async def story(valkey: ValkeyServer, url: str) -> None:
         valkey.stop()
         async with team(valkey, url) as waiting:
             with pytest.raises(LimiterUnavailable):
@@ -122,15 +122,15 @@ def test_without_redis_no_name_is_chosen(tmp_path: Path) -> None:
 def test_a_refused_key_pauses_the_run_before_any_job_is_sent(tmp_path: Path) -> None:
     """No submit reaches the API; with a valid key the same command goes on."""
     write_jobs(tmp_path / "jobs.jsonl", 5)
-    with Simulator(tmp_path, *NO_LIMITS, "--instant") as simulator, Home(tmp_path, simulator) as home:
+    with Simulator(tmp_path, *NO_LIMITS, "--instant") as simulator, LiveRunner(tmp_path, simulator) as home:
         simulator.switch(key_revoked=True)
-        assert home.start(*RUN).ended() == 4
+        assert home.start(*RUN).wait() == 4
         assert home.query("SELECT state, pause_reason FROM runs") == [("paused", "key")]
         books = simulator.books()
         assert (books["accepted"], books["refused"]) == (0, {})
         simulator.switch(key_revoked=False)
-        assert home.start(*RUN).ended() == 0
-        assert home.findings(simulator) == []
+        assert home.start(*RUN).wait() == 0
+        assert home.ledger_errors(simulator) == []
 
 
 @pytest.mark.parametrize(

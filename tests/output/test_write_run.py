@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from by_hand import COST, Hand, new_run, received, settled
+from run_driver import COST, RunDriver, new_run, received, settled
 
 from runner.db import counters, ended_jobs, job_moves, runs
 from runner.db.job_ids import job_id
@@ -34,16 +34,16 @@ ENDS = (
 
 
 @pytest.fixture
-def hand(database: Database) -> Hand:
+def driver(database: Database) -> RunDriver:
     """Load a run of 8 jobs: six in the states of ENDS, one succeeded with ANSWER, one pending."""
-    hand = new_run(database, 8)
+    driver = new_run(database, 8)
     for state in ENDS:
-        hand.bring(state)
-    (lease,) = hand.lease()
-    hand.send(lease)
-    hand.do(job_moves.stored, received(lease.job_id, body=ANSWER))
-    hand.do(job_moves.settled, settled(lease.job_id, 1, Event.SUCCEEDED, JobState.SUCCEEDED, COST))
-    return hand
+        driver.bring(state)
+    (lease,) = driver.lease()
+    driver.send(lease)
+    driver.apply(job_moves.stored, received(lease.job_id, body=ANSWER))
+    driver.apply(job_moves.settled, settled(lease.job_id, 1, Event.SUCCEEDED, JobState.SUCCEEDED, COST))
+    return driver
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -51,10 +51,10 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
-def test_every_line_is_in_one_file_or_only_counted(hand: Hand, tmp_path: Path) -> None:
+def test_every_line_is_in_one_file_or_only_counted(driver: RunDriver, tmp_path: Path) -> None:
     """The lines are in input order; the counts of the summary add up to the total."""
     out = tmp_path / "out.jsonl"
-    written = write_run(hand.database, hand.run_id, out)
+    written = write_run(driver.database, driver.run_id, out)
 
     assert [line["custom_id"] for line in lines(out)] == ["r-1", "r-6", "r-7"]
     assert [line["custom_id"] for line in lines(tmp_path / "out.errors.jsonl")] == ["r-2", "r-3"]
@@ -66,17 +66,19 @@ def test_every_line_is_in_one_file_or_only_counted(hand: Hand, tmp_path: Path) -
     assert written.summary["examples"] == {"some-cause": "r-2"}
 
 
-def test_the_answer_is_in_the_file_byte_for_byte_but_for_line_breaks(hand: Hand, tmp_path: Path) -> None:
+def test_the_answer_is_in_the_file_byte_for_byte_but_for_line_breaks(
+    driver: RunDriver, tmp_path: Path
+) -> None:
     """It is never parsed and written again."""
-    write_run(hand.database, hand.run_id, tmp_path / "out.jsonl")
+    write_run(driver.database, driver.run_id, tmp_path / "out.jsonl")
 
     last = (tmp_path / "out.jsonl").read_bytes().splitlines()[-1]
     assert ANSWER.strip().replace(b"\n", b" ") in last
 
 
-def test_the_summary_has_the_digests_and_lines_of_the_other_two(hand: Hand, tmp_path: Path) -> None:
+def test_the_summary_has_the_digests_and_lines_of_the_other_two(driver: RunDriver, tmp_path: Path) -> None:
     """It is written last, when both are complete."""
-    write_run(hand.database, hand.run_id, tmp_path / "out.jsonl")
+    write_run(driver.database, driver.run_id, tmp_path / "out.jsonl")
 
     files = json.loads((tmp_path / "out.summary.json").read_bytes())["files"]
     for kind in ("results", "errors"):
@@ -85,11 +87,11 @@ def test_the_summary_has_the_digests_and_lines_of_the_other_two(hand: Hand, tmp_
         assert raw.count(b"\n") == files[kind]["lines"]
 
 
-def test_writing_again_gives_the_same_bytes(hand: Hand, tmp_path: Path) -> None:
+def test_writing_again_gives_the_same_bytes(driver: RunDriver, tmp_path: Path) -> None:
     """Every time, in any folder."""
     (tmp_path / "b").mkdir()
     for out in (tmp_path / "out.jsonl", tmp_path / "out.jsonl", tmp_path / "b" / "out.jsonl"):
-        write_run(hand.database, hand.run_id, out)
+        write_run(driver.database, driver.run_id, out)
 
     for first, second in zip(paths(tmp_path / "out.jsonl"), paths(tmp_path / "b" / "out.jsonl"), strict=True):
         assert first.read_bytes() == second.read_bytes()
@@ -100,55 +102,55 @@ def test_writing_again_gives_the_same_bytes(hand: Hand, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["out.jsonl", "out.errors.jsonl", "out.summary.json"])
 def test_a_file_that_the_run_did_not_write_is_refused_and_stays(
-    hand: Hand, tmp_path: Path, name: str
+    driver: RunDriver, tmp_path: Path, name: str
 ) -> None:
     """Each of the three is refused; --force replaces it."""
     foreign = tmp_path / name
     foreign.write_text('{"id": "of somebody else"}\n')
 
     with pytest.raises(UsageError, match="did not write") as caught:
-        write_run(hand.database, hand.run_id, tmp_path / "out.jsonl")
+        write_run(driver.database, driver.run_id, tmp_path / "out.jsonl")
     assert "--force" in caught.value.fix
     assert [foreign] == [path for path in paths(tmp_path / "out.jsonl") if path.exists()]
 
-    write_run(hand.database, hand.run_id, tmp_path / "out.jsonl", force=True)
+    write_run(driver.database, driver.run_id, tmp_path / "out.jsonl", force=True)
     assert foreign.read_text() != '{"id": "of somebody else"}\n'
 
 
-def test_another_run_of_the_same_file_is_another_run(hand: Hand, tmp_path: Path) -> None:
+def test_another_run_of_the_same_file_is_another_run(driver: RunDriver, tmp_path: Path) -> None:
     """A repetition does not replace the results of the run before."""
-    write_run(hand.database, hand.run_id, tmp_path / "out.jsonl")
-    again = new_run(hand.database, 1)
+    write_run(driver.database, driver.run_id, tmp_path / "out.jsonl")
+    again = new_run(driver.database, 1)
 
     with pytest.raises(UsageError, match="did not write") as caught:
-        write_run(hand.database, again.run_id, tmp_path / "out.jsonl")
-    assert f"of run {hand.run_id}, by-hand" in caught.value.where[0]
+        write_run(driver.database, again.run_id, tmp_path / "out.jsonl")
+    assert f"of run {driver.run_id}, by-hand" in caught.value.where[0]
 
 
 @pytest.mark.parametrize("left", ["out.jsonl", "out.errors.jsonl"])
-def test_files_of_an_interrupted_write_are_replaced(hand: Hand, tmp_path: Path, left: str) -> None:
+def test_files_of_an_interrupted_write_are_replaced(driver: RunDriver, tmp_path: Path, left: str) -> None:
     """After a kill between two renames there is no summary yet; the next write must still work."""
-    write_run(hand.database, hand.run_id, tmp_path / "out.jsonl")
+    write_run(driver.database, driver.run_id, tmp_path / "out.jsonl")
     for path in paths(tmp_path / "out.jsonl"):
         if path.name != left:
             path.unlink()
 
-    assert write_run(hand.database, hand.run_id, tmp_path / "out.jsonl").results.lines == 3
+    assert write_run(driver.database, driver.run_id, tmp_path / "out.jsonl").results.lines == 3
 
 
-def test_an_empty_file_is_replaced(hand: Hand, tmp_path: Path) -> None:
+def test_an_empty_file_is_replaced(driver: RunDriver, tmp_path: Path) -> None:
     """A run whose jobs all failed leaves an empty results file, which has no tag."""
     (tmp_path / "out.jsonl").touch()
 
-    assert write_run(hand.database, hand.run_id, tmp_path / "out.jsonl").results.lines == 3
+    assert write_run(driver.database, driver.run_id, tmp_path / "out.jsonl").results.lines == 3
 
 
-def test_the_tag_of_a_run_depends_on_its_row_only(hand: Hand) -> None:
+def test_the_tag_of_a_run_depends_on_its_row_only(driver: RunDriver) -> None:
     """It is the same in every folder and different for every repetition."""
-    again = new_run(hand.database, 1)
-    with hand.database.read() as connection:
+    again = new_run(driver.database, 1)
+    with driver.database.read() as connection:
         first, again_first, second = (
-            runs.find(connection, n) for n in (hand.run_id, hand.run_id, again.run_id)
+            runs.find(connection, n) for n in (driver.run_id, driver.run_id, again.run_id)
         )
 
     assert first is not None
@@ -166,13 +168,13 @@ def test_an_unknown_run_is_refused(database: Database, tmp_path: Path) -> None:
 
 def test_all_files_are_of_one_snapshot_while_the_run_goes_on(database: Database) -> None:
     """A job that ends while the rows are read is neither among them nor counted."""
-    hand = new_run(database, 3)
-    hand.bring(JobState.SUCCEEDED)
+    driver = new_run(database, 3)
+    driver.bring(JobState.SUCCEEDED)
     with database.read() as connection:
-        pages = ended_jobs.pages(connection, job_id(hand.run_id, 0), job_id(hand.run_id + 1, 0), page=1)
+        pages = ended_jobs.pages(connection, job_id(driver.run_id, 0), job_id(driver.run_id + 1, 0), page=1)
         next(pages)
-        hand.bring(JobState.SUCCEEDED)
+        driver.bring(JobState.SUCCEEDED)
         rest = [row for page in pages for row in page]
-        counted = counters.read(connection, hand.run_id)["state", "succeeded"]
+        counted = counters.read(connection, driver.run_id)["state", "succeeded"]
 
     assert (len(rest), counted) == (0, 1)

@@ -126,20 +126,20 @@ class Command:
         """Return the command's pid."""
         return self.process.pid
 
-    def ended(self, within_s: float = WITHIN_S) -> int:
+    def wait(self, within_s: float = WITHIN_S) -> int:
         """Wait until the command has ended; return its exit code."""
         wait_until(
-            lambda: self.process.poll() is not None, f"the command ends; its output:\n{self.said}", within_s
+            lambda: self.process.poll() is not None, f"the command ends; its output:\n{self.output}", within_s
         )
         return self.process.returncode
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         """Return the command's stdout, then its stderr."""
         return self.out.read_text() + self.err.read_text()
 
 
-class Home:
+class LiveRunner:
     """Starts commands with one state folder; a context manager that kills all of its processes at the end."""
 
     def __init__(self, folder: Path, simulator: Simulator, **env: str) -> None:
@@ -165,9 +165,9 @@ class Home:
 
     def start(self, *words: str) -> Command:
         """Start `runner WORDS`, by default RUN."""
-        return self.start_by([sys.executable, "-m", "runner", *(words or RUN)])
+        return self.start_command([sys.executable, "-m", "runner", *(words or RUN)])
 
-    def start_by(self, words: Sequence[str]) -> Command:
+    def start_command(self, words: Sequence[str]) -> Command:
         """Start a command line that executes `runner …`."""
         number = len(self._started)
         out, err = self.folder / f"command-{number}.out", self.folder / f"command-{number}.err"
@@ -238,16 +238,16 @@ class Home:
         """Return the number of accepted submissions by the counters of the database."""
         return self.count("SELECT SUM(n) FROM run_counters WHERE kind = 'attempts' AND key = 'accepted'")
 
-    def reach(self, accepted: int, command: Command) -> None:
+    def wait_for_accepted(self, accepted: int, command: Command) -> None:
         """Wait until the database counts that many accepted submissions; the command must not end before."""
 
         def is_reached() -> bool:
-            assert command.process.poll() is None, f"the command has ended before:\n{command.said}"
+            assert command.process.poll() is None, f"the command has ended before:\n{command.output}"
             return self.accepted() >= accepted
 
         wait_until(is_reached, f"{accepted} submissions are accepted")
 
-    def findings(self, simulator: Simulator, *, crashed: bool = False) -> list[str]:
+    def ledger_errors(self, simulator: Simulator, *, crashed: bool = False) -> list[str]:
         """Return what the ledger finds wrong in database, output files and the simulator's books."""
         return ledger.check(
             f"sqlite:///{self.database}",
@@ -257,6 +257,6 @@ class Home:
             crashed=crashed,
         )
 
-    def is_quiet(self) -> bool:
+    def has_no_processes(self) -> bool:
         """Return whether no process of this state folder runs."""
         return not self.pids()

@@ -1,4 +1,4 @@
-"""The worlds that chaos happens to: a state folder of one's own, or two hosts with shared servers."""
+"""Setups for chaos rounds: one state folder with its engine, or two hosts with shared servers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Self
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from hosts import Host
-from live import NO_LIMITS, Command, Home, Simulator, write_jobs
+from live_runner import NO_LIMITS, Command, LiveRunner, Simulator, write_jobs
 from proxy import Proxy
 from redis import Redis
 from servers import Postgres, RedisServer
@@ -28,8 +28,11 @@ DISK_MIB: Final = 112
 LIMITS: Final = ("--rpm", "1800", "--tpm", "none")
 
 
-class World:
-    """A simulator behind a proxy, homes with disks of their own where that is allowed, one run."""
+class EmbeddedSetup:
+    """One run with embedded use: a simulator behind a proxy, and a state folder on its own small disk.
+
+    Without the right to mount, the folder is on the usual disk.
+    """
 
     form = "embedded"
     postgres: Postgres | None = None
@@ -41,7 +44,7 @@ class World:
         self.stack = ExitStack()
         self.disks: list[Path] = []
         self.proxies: dict[str, Proxy] = {}
-        self.homes: list[Home] = []
+        self.homes: list[LiveRunner] = []
         self.commands = 0
 
     def __enter__(self) -> Self:
@@ -68,16 +71,16 @@ class World:
         self.stack.close()
 
     @property
-    def home(self) -> Home:
-        """Return where the commands are given."""
+    def home(self) -> LiveRunner:
+        """Return the host on which the commands run."""
         return self.homes[0]
 
     def build(self) -> None:
-        """Make the homes."""
-        self.homes.append(self.stack.enter_context(Home(self.disk("home"), self.simulator, **self.env)))
+        """Add the hosts to `homes`."""
+        self.homes.append(self.stack.enter_context(LiveRunner(self.disk("home"), self.simulator, **self.env)))
 
     def disk(self, name: str) -> Path:
-        """Return a folder on a small disk of its own, where that may be mounted."""
+        """Return a new folder, on its own small tmpfs where mounting is allowed."""
         folder = self.folder / name
         folder.mkdir()
         words = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MIB}m,mode=0755", "tmpfs", str(folder)]
@@ -88,25 +91,25 @@ class World:
         return folder
 
     def redis_client(self) -> Redis:
-        """Connect to the Redis in use."""
+        """Return a client of the Redis or Valkey in use."""
         return Redis.from_url(f"unix://{self.home.path}/valkey.sock")
 
     def run(self) -> Command:
-        """Give the command, which is the same each time."""
+        """Start the run command, the same each time."""
         self.commands += 1
         return self.home.start("run", "jobs.jsonl", "-o", "out.jsonl", "--max-attempts", "50", *LIMITS)
 
     def keep_alive(self) -> None:
-        """Do what a supervisor does: start what has ended."""
+        """Start processes that have ended, as a service manager would; here there are none."""
 
 
-class Shared(World):
+class SharedSetup(EmbeddedSetup):
     """Two hosts, each with a `runner worker` of one or two processes."""
 
     form = "shared"
 
     def build(self) -> None:
-        """Make servers and hosts."""
+        """Start the servers and add two hosts."""
         self.postgres = self.stack.enter_context(Postgres())
         self.redis = self.stack.enter_context(RedisServer(keeps=self.chance.random() < 0.5))
         self.proxies["postgres"] = self.stack.enter_context(Proxy(self.postgres.port))
@@ -118,12 +121,12 @@ class Shared(World):
             host.database_url = self.postgres.url
             self.homes.append(host)
         upgraded = self.home.start("db", "upgrade")
-        assert upgraded.ended() == 0, upgraded.said
+        assert upgraded.wait() == 0, upgraded.output
         self._workers: dict[int, Command] = {}
         self.keep_alive()
 
     def redis_client(self) -> Redis:
-        """Connect past the proxy."""
+        """Return a client that does not go through the proxy."""
         assert self.redis is not None
         return self.redis.client()
 

@@ -84,7 +84,7 @@ def accepted(lease: Lease, request_id: str | None = None, due_at_ms: int = NOW_M
     )
 
 
-def requeue(lease: Lease, target: JobState, possible_ticks: int | None = 0) -> Requeue:
+def requeue_row(lease: Lease, target: JobState, possible_ticks: int | None = 0) -> Requeue:
     """Return the row that requeues a job after a failed attempt."""
     return Requeue(
         lease=lease,
@@ -96,7 +96,7 @@ def requeue(lease: Lease, target: JobState, possible_ticks: int | None = 0) -> R
     )
 
 
-def poll_again(lease: Lease, due_at_ms: int = NOW_MS, misses: int = 0) -> PollAgain:
+def poll_again_row(lease: Lease, due_at_ms: int = NOW_MS, misses: int = 0) -> PollAgain:
     """Return the row for a poll without a result."""
     return PollAgain(lease=lease, due_at_ms=due_at_ms, misses=misses)
 
@@ -117,7 +117,7 @@ def settled(job: int, attempt: int, event: Event, target: JobState, cost: Cost =
 
 
 @dataclass(frozen=True, slots=True)
-class Hand:
+class RunDriver:
     """Moves the jobs of one run."""
 
     database: Database
@@ -125,12 +125,12 @@ class Hand:
     worker: int = WORKER
     reserve_ticks: int | None = None  # of each attempt
 
-    def do(self, move: Callable[..., set[Moved]], *rows: Any) -> set[Moved]:
+    def apply(self, move: Callable[..., set[Moved]], *rows: Any) -> set[Moved]:
         """Apply a move of `runner.db` to rows in one transaction with its counters; return what moved."""
-        moved: set[Moved] = self.within(lambda connection, deltas: move(connection, rows, deltas))
+        moved: set[Moved] = self.in_transaction(lambda connection, deltas: move(connection, rows, deltas))
         return moved
 
-    def within(self, work: Callable[[Connection, Deltas], Any]) -> Any:
+    def in_transaction(self, work: Callable[[Connection, Deltas], Any]) -> Any:
         """Call `work(connection, deltas)` in one transaction with its counters; return its result."""
         with self.database.write() as connection:
             deltas = Deltas(self.worker)
@@ -169,7 +169,7 @@ class Hand:
 
     def send(self, *leased: Lease, now_ms: int = NOW_MS) -> set[int]:
         """Record attempts of leased jobs."""
-        moved: set[int] = self.within(
+        moved: set[int] = self.in_transaction(
             lambda connection, deltas: job_moves.send(
                 connection,
                 leased,
@@ -184,7 +184,7 @@ class Hand:
 
     def claim(self, count: int = 1, now_ms: int = NOW_MS) -> list[leases.ClaimedJob]:
         """Claim waiting jobs that are due for a poll."""
-        found: list[leases.ClaimedJob] = self.within(
+        found: list[leases.ClaimedJob] = self.in_transaction(
             lambda connection, deltas: leases.claim_waiting(
                 connection,
                 worker=self.worker,
@@ -206,11 +206,11 @@ class Hand:
             return lease
         self.send(lease)
         if state is JobState.FAILED:
-            self.do(job_moves.refused, requeue(lease, JobState.FAILED))
+            self.apply(job_moves.refused, requeue_row(lease, JobState.FAILED))
         elif state is JobState.HELD:
-            self.do(job_moves.ambiguous, requeue(lease, JobState.HELD))
+            self.apply(job_moves.ambiguous, requeue_row(lease, JobState.HELD))
         elif state is not JobState.SUBMITTING:
-            self.do(job_moves.accepted, accepted(lease, due_at_ms=NOW_MS - FAR))
+            self.apply(job_moves.accepted, accepted(lease, due_at_ms=NOW_MS - FAR))
             return self._bring_accepted(lease, state)
         return lease
 
@@ -222,14 +222,14 @@ class Hand:
             (claimed,) = self.claim()
             assert claimed.lease.job_id == lease.job_id
             return claimed.lease
-        self.do(job_moves.stored, received(lease.job_id, lease.attempt))
+        self.apply(job_moves.stored, received(lease.job_id, lease.attempt))
         if state is JobState.SUCCEEDED:
-            self.do(job_moves.settled, settled(lease.job_id, lease.attempt, Event.SUCCEEDED, state))
+            self.apply(job_moves.settled, settled(lease.job_id, lease.attempt, Event.SUCCEEDED, state))
         return lease
 
     def _cancel(self, job: int) -> None:
         self.change(job, f"state = 'cancelled', finished_at_ms = {NOW_MS}, lease_owner = NULL")
-        self.within(
+        self.in_transaction(
             lambda _, deltas: deltas.move_jobs(self.run_id, JobState.PENDING.value, JobState.CANCELLED.value)
         )
 
@@ -299,7 +299,7 @@ def _recount_collected(found: Counter[tuple[str, str]], attempt: Row[Any]) -> No
 
 def new_run(
     database: Database, count: int, options: RunOptions | None = None, identity: str = "identity"
-) -> Hand:
+) -> RunDriver:
     """Load a run with `count` jobs and start it; return its driver."""
     with database.write() as connection:
         run_id = runs.begin(
@@ -314,9 +314,9 @@ def new_run(
         new_jobs.insert(connection, run_id, 0, [new_job(number) for number in range(1, count + 1)])
         runs.set_ready(connection, run_id, count)
         runs.start(connection, run_id, NOW_MS)
-    return Hand(database, run_id)
+    return RunDriver(database, run_id)
 
 
-def first_job(hand: Hand) -> int:
+def first_job(driver: RunDriver) -> int:
     """Return the id of a run's first job."""
-    return job_id(hand.run_id, 0)
+    return job_id(driver.run_id, 0)
