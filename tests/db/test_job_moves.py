@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from run_driver import CAUSE, NOW_MS, accepted, new_run, received, requeue_row, settled
+from run_driver import CAUSE, NOW_MS, accepted, new_run, poll_again_row, received, requeue_row, settled
 
 from runner.db import job_moves, outcomes
 from runner.db.counters import Deltas

@@ -202,7 +202,7 @@ def test_a_killed_process_leaves_its_records_and_its_lock(tmp_path: Path) -> Non
     """kill -9 right after a write loses nothing of it."""
     code = (
         "import os, sys; from pathlib import Path; from runner.engine.spool import Spool;"
-        "spool = Spool(Path(sys.argv[1]), 5); spool.sent(1, 1); os.kill(os.getpid(), 9)"
+        "spool = Spool(Path(sys.argv[1]), 5); spool.append_sent(1, 1); os.kill(os.getpid(), 9)"
     )
 
     assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == -9

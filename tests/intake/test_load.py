@@ -47,7 +47,7 @@ def file_of(folder: Path, *lines: bytes, name: str = "jobs.jsonl") -> Path:
 
 
 def loaded(database: Database, source: Path, **options: Any) -> LoadResult:
-    defaults: dict[str, Any] = {"name": None, "new": False, "shaping": LoadFlags(), "options": RunOptions()}
+    defaults: dict[str, Any] = {"name": None, "new": False, "flags": LoadFlags(), "options": RunOptions()}
     return load(database, source, **defaults | options)
 
 
@@ -140,7 +140,7 @@ def test_flags_and_names_that_shape_a_run_make_another(database: Database, tmp_p
     source = file_of(tmp_path, line(1))
     found = [
         loaded(database, source),
-        loaded(database, source, shaping=LoadFlags(model="grok-4.3")),
+        loaded(database, source, flags=LoadFlags(model="grok-4.3")),
         loaded(database, source, name="mine"),
     ]
 
@@ -175,7 +175,7 @@ def test_bad_lines_can_be_skipped_and_are_put_aside(database: Database, tmp_path
     bad = [b'{"n": %d\n' % number for number in range(1_200)]
     source = file_of(tmp_path, line(1), *bad, line(2), line(1), line(3))
 
-    found = loaded(database, source, shaping=SKIP)
+    found = loaded(database, source, flags=SKIP)
 
     assert (found.total, found.bad_total) == (3, 1_201)
     assert (tmp_path / "jobs.bad.jsonl").read_bytes() == b"".join([*bad, line(1)])
@@ -204,7 +204,7 @@ def test_a_broken_file_is_refused_even_where_bad_lines_are_skipped(
     source = file_of(tmp_path, WHOLE[code])
 
     with pytest.raises(JobFileError) as refused:
-        loaded(database, source, shaping=SKIP)
+        loaded(database, source, flags=SKIP)
 
     assert code == "all-bad" or f"[{code}]" in refused.value.where[0]
     assert "--skip-bad" not in refused.value.fix
@@ -218,7 +218,7 @@ def test_bad_lines_that_cannot_be_put_aside_load_nothing(database: Database, tmp
     (tmp_path / "jobs.bad.jsonl").mkdir()
 
     with pytest.raises(UsageError, match="put aside"):
-        loaded(database, source, shaping=SKIP)
+        loaded(database, source, flags=SKIP)
 
     assert_empty(database)
 
@@ -228,7 +228,7 @@ def test_warnings_load_unless_strict(database: Database, tmp_path: Path) -> None
     source = file_of(tmp_path, line(1, temprature=0))
 
     with pytest.raises(JobFileError, match="--strict"):
-        loaded(database, source, shaping=LoadFlags(strict=True))
+        loaded(database, source, flags=LoadFlags(strict=True))
     assert_empty(database)
 
     found = loaded(database, source)
@@ -277,7 +277,7 @@ def die(lines, size):
     if lines > 2:  # the first chunk is in the tables by now, the second maybe
         os.kill(os.getpid(), 9)
 loading.load(Database(sys.argv[1]), Path(sys.argv[2]), name=None, new=False,
-             shaping=loading.Shaping(), options=RunOptions(), progress=die)
+             flags=loading.LoadFlags(), options=RunOptions(), progress=die)
 """
 
 

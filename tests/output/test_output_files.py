@@ -19,8 +19,8 @@ from runner.rules.errors import UserError
 HANGS_IN_A_DRAFT = """
 import sys, time
 from pathlib import Path
-from runner.output.files import Draft
-with Draft(Path(sys.argv[1])) as draft:
+from runner.output.files import DraftFile
+with DraftFile(Path(sys.argv[1])) as draft:
     draft.add(b"half a line")
     draft.finish()
     print("writing", flush=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PARTS = ("engine", "rules", "output")
-MADE_WITH_CODES = {"Cause", "Classification", "replace", "_hold"}
+MADE_WITH_CODES = {"Cause", "Classification", "replace", "_hold_for_person"}
 
 
 def name_of(called: ast.expr) -> str:
@@ -40,7 +40,7 @@ def written_codes(path: Path) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and name_of(node.func) in MADE_WITH_CODES:
             values = [word.value for word in node.keywords if word.arg == "code"]
-        elif isinstance(node, ast.FunctionDef) and node.name == "_last_check":
+        elif isinstance(node, ast.FunctionDef) and node.name == "_record_send":
             values = [one.value for one in ast.walk(node) if isinstance(one, ast.Return) and one.value]
         else:
             continue
