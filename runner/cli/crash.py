@@ -14,7 +14,7 @@ from runner.rules.errors import UserError
 from runner.rules.redact import one_line
 
 _PATH_LENGTH = 200
-_OF_THE_USER = (
+_USER_ERRNOS = (
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG),
     *(errno.ELOOP, errno.ENOTDIR, errno.EISDIR),
 )
@@ -28,7 +28,7 @@ def known(error: Exception) -> UserError | None:
 
 
 def _of_a_file(error: OSError) -> UserError | None:
-    if error.filename is None or error.errno not in _OF_THE_USER:
+    if error.filename is None or error.errno not in _USER_ERRNOS:
         return None
     path, why = one_line(os.fsdecode(error.filename), _PATH_LENGTH), os.strerror(error.errno).lower()
     return UserError(f"{path} cannot be used: {why}", fix="check the path, and the disk it is on")

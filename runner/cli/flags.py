@@ -157,22 +157,25 @@ maybe_run_argument: Final = click.argument("run", required=False, shell_complete
 budget_flag: Final = click.option(
     "--budget",
     type=Budget(),
-    help="Stop sending before the run costs more; possible extras count. Kept with the run. Exit 6.",
+    help="Stop sending before the run costs more than this; possible costs count. Kept with the run. Exit 6.",
 )
 on_end_flag: Final = click.option(
     "--on-end",
     metavar="CMD",
-    help="Shell command for when the run has ended or is paused; RUN_STATE, RUN_EXIT_CODE … tell it how.",
+    help="Shell command to call when the run has ended or is paused; it gets RUN_STATE, RUN_EXIT_CODE and"
+    " others in its environment.",
 )
-yes_flag: Final = click.option("--yes", is_flag=True, help="Ask nothing.")
-dry_run_flag: Final = click.option("--dry-run", is_flag=True, help="Only tell what would be done.")
+yes_flag: Final = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+dry_run_flag: Final = click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 json_flag: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
-quiet_flag: Final = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
-verbose_flag: Final = click.option("-v", "--verbose", is_flag=True, help="Tell what happens to the run, too.")
+quiet_flag: Final = click.option("-q", "--quiet", is_flag=True, help="Print only errors.")
+verbose_flag: Final = click.option(
+    "-v", "--verbose", is_flag=True, help="Also print what happens to the run."
+)
 
 
 def shaping_flags(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the argument FILE and the flags that say what is loaded and as which run."""
+    """Add the argument FILE and the flags that decide what is loaded and as which run."""
     for option in reversed(_SHAPING):
         command = option(command)
     return command
@@ -181,8 +184,10 @@ def shaping_flags(command: Callable[..., Any]) -> Callable[..., Any]:
 _SHAPING: Final = (
     click.argument("file", type=click.Path(path_type=Path, allow_dash=True, readable=False)),
     click.option("--name", help="Name of the run.  [default: that of the file]"),
-    click.option("--new", is_flag=True, help="Begin a fresh run of a file that was run before."),
-    click.option("--model", default="grok-4", show_default=True, help="Model where a line names none."),
-    click.option("--skip-bad", is_flag=True, help="Load the good lines, put the bad ones aside."),
-    click.option("--strict", is_flag=True, help="Refuse the file for warnings, too."),
+    click.option("--new", is_flag=True, help="Start a fresh run, even if the file was run before."),
+    click.option("--model", default="grok-4", show_default=True, help="Model for lines that name none."),
+    click.option(
+        "--skip-bad", is_flag=True, help="Load the good lines, write the bad ones to FILE.bad.jsonl."
+    ),
+    click.option("--strict", is_flag=True, help="Refuse the file for warnings as well."),
 )

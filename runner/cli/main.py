@@ -27,41 +27,41 @@ class CommandRow(NamedTuple):
 
 
 ROWS: Final = (
-    CommandRow("All in one", "run", "Load a file, work, write the files, tell the cost. Again: carry on."),
-    CommandRow("In steps", "check", "Tell what a job file holds, costs and takes. Sends nothing."),
+    CommandRow("All in one", "run", "Load a file, send it, write the files, show the cost. Again: continue."),
+    CommandRow("In steps", "check", "Show what a job file contains, costs and takes. Sends nothing."),
     CommandRow("In steps", "load", "Read a job file into the database; prints the run's id."),
-    CommandRow("In steps", "start", "Set a run to work, and watch it or leave it alone."),
-    CommandRow("In steps", "watch", "Follow a run that is at work."),
+    CommandRow("In steps", "start", "Start a run; watch it, or leave it in the background."),
+    CommandRow("In steps", "watch", "Show the progress of a run."),
     CommandRow("In steps", "write", "Write a run's files, any number of times."),
-    CommandRow("Steer", "pause", "Stop sending jobs of a run; what is out is still collected."),
-    CommandRow("Steer", "resume", "Go on with a paused run, maybe with other limits."),
-    CommandRow("Steer", "cancel", "End a run: nothing more is sent."),
-    CommandRow("Steer", "retry", "Send failed or held jobs of a run anew."),
-    CommandRow("Steer", "rm", "Remove a run from the database."),
-    CommandRow("Steer", "prune", "Remove old runs, and old files of the state folder."),
-    CommandRow("Look", "status", "Show the numbers of a run."),
-    CommandRow("Look", "list", "Show all runs."),
-    CommandRow("Look", "show", "Tell the story of one job."),
-    CommandRow("Look", "summary", "Show what a run brought and cost."),
-    CommandRow("Look", "costs", "Show what was spent, by run, model and day."),
-    CommandRow("Set up", "doctor", "Tell what is set up, what is not, and how to mend it."),
+    CommandRow("Control", "pause", "Stop sending jobs of a run; accepted requests are still collected."),
+    CommandRow("Control", "resume", "Continue a paused run, with other limits if you want."),
+    CommandRow("Control", "cancel", "End a run: nothing more is sent."),
+    CommandRow("Control", "retry", "Send failed or held jobs of a run again."),
+    CommandRow("Control", "rm", "Remove a run from the database."),
+    CommandRow("Control", "prune", "Remove old runs, and old files of the state folder."),
+    CommandRow("Inspect", "status", "Show the numbers of a run."),
+    CommandRow("Inspect", "list", "Show all runs."),
+    CommandRow("Inspect", "show", "Show the history of one job."),
+    CommandRow("Inspect", "summary", "Show the results and the cost of a run."),
+    CommandRow("Inspect", "costs", "Show what was spent, by run, model and day."),
+    CommandRow("Set up", "doctor", "Show what is set up, what is missing, and how to fix it."),
     CommandRow("Set up", "simulate", "The xAI API on localhost: strict limits, no key, no cost."),
     CommandRow("Set up", "worker", "Work for runs on shared servers."),
     CommandRow("Set up", "completion", "Make your shell complete commands, flags and runs."),
-    CommandRow("Set up", "db", "Care for the database."),
+    CommandRow("Set up", "db", "Manage the database."),
 )
 _FRONT_PAGE: Final = """\
-runner: batch jobs for the xAI API that can be killed at any moment and carry on.
+runner: batch jobs for the xAI API that can be killed at any moment and continue.
 
-  runner run jobs.jsonl               load, work, write the results, tell the cost
-  runner status                       how far it is, from another terminal
-  runner show jobs r-17               the story of one job
+  runner run jobs.jsonl               load, send, write the results, show the cost
+  runner status                       the progress, from another terminal
+  runner show jobs r-17               the history of one job
 
 """
 
 
 class _Commands(click.Group):
-    """Commands that are imported when they are called, and not to be listed."""
+    """Commands that are imported only when they are called, not when they are listed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return [row.name for row in ROWS]
@@ -89,7 +89,7 @@ class _Commands(click.Group):
             with formatter.section(stage):
                 formatter.write_dl([(row.name, row.does) for row in ROWS if row.stage == stage], col_max=12)
         self.format_options(ctx, formatter)
-        formatter.write("\nrunner COMMAND --help tells more, with an example.\n")
+        formatter.write("\nrunner COMMAND --help shows more, with an example.\n")
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         options = [record for param in self.get_params(ctx) if (record := param.get_help_record(ctx))]
@@ -121,7 +121,7 @@ def _short_page() -> str:
     for row in ROWS:
         stages.setdefault(row.stage, []).append(row.name)
     lines = [f"  {stage + ':':<12} {', '.join(names)}" for stage, names in stages.items()]
-    return _FRONT_PAGE + "\n".join([*lines, "", "runner --help tells more.", ""])
+    return _FRONT_PAGE + "\n".join([*lines, "", "runner --help shows more.", ""])
 
 
 class Terminated(BaseException):
@@ -134,7 +134,7 @@ def main() -> None:
     code = call(sys.argv[1:])
     try:
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader had enough; Python must not complain of it at its end
+    except BrokenPipeError:  # the reader has closed the pipe: no error from Python at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
 

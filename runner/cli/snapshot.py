@@ -1,4 +1,4 @@
-"""The numbers of a run at one moment, as a value: what `run`, `watch` and `status` show."""
+"""The numbers of a run at one moment: what `run`, `watch` and `status` show."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Snapshot:
 
     @property
     def outstanding(self) -> int:
-        """Answers that are kept at xAI and not fetched yet."""
+        """Answers that xAI keeps and that are not fetched yet."""
         return self.jobs(*_OUTSTANDING)
 
     @property

@@ -51,14 +51,14 @@ LIMIT = _LimitType()
 )
 @click.option("--team", help="Team id of every key.  [default: made from the key]")
 @click.option(
-    "--keep-retired", is_flag=True, help="Serve grok-4-0709 itself, as before it was retired; else grok-4.3."
+    "--keep-retired", is_flag=True, help="Serve grok-4-0709 as before it was retired, instead of grok-4.3."
 )
-@click.option("--rpm", type=LIMIT, default="catalogue", help="Requests a minute.")
-@click.option("--tpm", type=LIMIT, default="catalogue", help="Tokens a minute.")
+@click.option("--rpm", type=LIMIT, default="catalogue", help="Requests per minute.")
+@click.option("--tpm", type=LIMIT, default="catalogue", help="Tokens per minute.")
 @click.option(
-    "--rps", type=LIMIT, default="catalogue", help="Requests a second; usually RPM / 48, at least 2."
+    "--rps", type=LIMIT, default="catalogue", help="Requests per second; usually RPM / 48, at least 2."
 )
-@click.option("--polls-count", is_flag=True, help="Charge polls to the request limits too.")
+@click.option("--polls-count", is_flag=True, help="Count polls against the request limits as well.")
 @click.option(
     "--retry-after",
     type=click.FloatRange(0),
@@ -66,10 +66,16 @@ LIMIT = _LimitType()
     help="Send Retry-After with every 429, in seconds.",
 )
 @click.option(
-    "--announce-rpm", type=click.IntRange(1), metavar="N", help="Announce this RPM, whatever is enforced."
+    "--announce-rpm",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Announce this RPM in the headers, independent of the enforced limit.",
 )
 @click.option(
-    "--announce-tpm", type=click.IntRange(1), metavar="N", help="Announce this TPM, whatever is enforced."
+    "--announce-tpm",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Announce this TPM in the headers, independent of the enforced limit.",
 )
 @click.option(
     "--headers", type=click.Choice(HEADER_FORMS), default="usual", help="Form of the x-ratelimit headers."
@@ -87,24 +93,24 @@ LIMIT = _LimitType()
     "--submit-ms", type=click.FloatRange(0), metavar="N", default=0.0, help="Time a submission takes, in ms."
 )
 @click.option("--clock-scale", type=click.FloatRange(min=0, min_open=True), metavar="N", default=1.0,
-              help="Latencies and the 24 hours run this much faster; limits do not.")  # fmt: skip
+              help="Make latencies and the 24 hours N times shorter; limits do not change.")  # fmt: skip
 @click.option("--fault", "fault", multiple=True, metavar="KIND=RATE",
-              help=f"Share of requests that go wrong so (repeatable): {', '.join(KINDS)}. "
-                   "submit:KIND or fetch:KIND is for one of the two.")  # fmt: skip
+              help=f"Share of requests with this fault (repeatable): {', '.join(KINDS)}. "
+                   "submit:KIND or fetch:KIND limits it to one of the two.")  # fmt: skip
 @click.option(
     "--faults",
     "every_fault",
     type=click.FloatRange(0, 1),
     metavar="RATE",
-    help="Each kind but safety at this rate.",
+    help="Every fault except safety at this rate.",
 )
 @click.option(
     "--hang-s", type=click.FloatRange(0), metavar="N", default=75.0, help="How long a hang lasts, in seconds."
 )
-@click.option("--no-ticks", is_flag=True, help="Leave cost_in_usd_ticks out, as old replies did.")
-@click.option("--json", "as_json", is_flag=True, help="Print where it listens as JSON and nothing else.")
+@click.option("--no-ticks", is_flag=True, help="Leave out cost_in_usd_ticks, as in old replies.")
+@click.option("--json", "as_json", is_flag=True, help="Print the address as JSON and nothing else.")
 @click.option(
-    "--books", type=click.Path(dir_okay=False, path_type=Path), help="Write the ledger here at exit."
+    "--books", type=click.Path(dir_okay=False, path_type=Path), help="Write the books to FILE at exit."
 )
 def command(
     *, instant: bool, fault: tuple[str, ...], every_fault: float | None, as_json: bool, **flags: Any
@@ -112,12 +118,12 @@ def command(
     """The xAI API on localhost: strict limits, one-shot results, faults on demand. No key, no cost.
 
     \b
-    Example, a small team on a bad day:
+    Example, low limits and some faults:
       runner simulate --rpm 480 --median-s 3 --fault 429=0.02 --fault cut=0.01
       XAI_BASE_URL=http://127.0.0.1:8787/v1 XAI_API_KEY=xai-any runner run jobs.jsonl
 
-    GET /_books shows what was accepted, handed out and billed (?jobs=1: job by job). GET and POST
-    /_switch show and change limits, pace, faults and outages while it runs. A prompt with
+    GET /_books shows what was accepted, delivered and billed (?jobs=1: job by job). GET and POST
+    /_switch show and change limits, latency, faults and outages while it runs. A prompt with
     [simulate:safety] in it is refused by the safety check, one with [simulate:refusal] is declined by
     the model, one with [simulate:empty] gets an empty answer.
     """

@@ -1,4 +1,4 @@
-"""A real terminal for a command: a tmux server of its own, whose screen can be read and resized."""
+"""A real terminal for a command: its own tmux server, whose screen can be read and resized."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Terminal:
-    """Runs one command in a window; its words go on standing there after its end."""
+    """Runs one command in a window; the output stays there after the command has ended."""
 
     def __init__(
         self,
@@ -40,11 +40,11 @@ class Terminal:
         self._tmux("kill-server")
 
     def screen(self) -> list[str]:
-        """Read the lines that are to be seen."""
+        """Return the visible lines."""
         return self._tmux("capture-pane", "-p").rstrip("\n").split("\n")
 
     def shows(self, words: str, within_s: float = 40.0) -> list[str]:
-        """Wait until the screen holds these words; return its lines."""
+        """Wait until the screen contains `words`; return its lines."""
         found: list[str] = []
 
         def seen() -> bool:

@@ -1,4 +1,4 @@
-"""`runner check` tells before anything is sent, and leaves nothing behind."""
+"""`runner check`: estimates and diagnostics before anything is sent; nothing is stored."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MEMORY_MAX_KB = 150_000
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    """Give an empty place."""
+    """Return an empty folder with a state folder path."""
     return Place(tmp_path)
 
 
@@ -35,15 +35,15 @@ def write(place: Place, count: int = 40, model: str = "grok-4.3") -> None:
     place.write("jobs.jsonl", "".join(LINE % (n, model, n) for n in range(count)))
 
 
-def told(place: Place, flags: str = "", said: str = "") -> dict[str, Any]:
-    """Check the file; return the object."""
-    done = place.call(f"check {'-' if said else 'jobs.jsonl'} --json {flags}", said)
+def json_of(place: Place, flags: str = "", stdin: str = "") -> dict[str, Any]:
+    """Run `runner check --json`; return the object."""
+    done = place.call(f"check {'-' if stdin else 'jobs.jsonl'} --json {flags}", stdin)
     assert done.returncode in (0, 3), done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
-def test_a_good_file_is_told_in_80_columns_and_nothing_is_kept(place: Place) -> None:
+def test_a_good_file_is_reported_in_80_columns_and_nothing_is_kept(place: Place) -> None:
     """No key, no engine, no state folder; plain text."""
     write(place)
     done = place.call("check jobs.jsonl")
@@ -51,15 +51,15 @@ def test_a_good_file_is_told_in_80_columns_and_nothing_is_kept(place: Place) -> 
     assert (done.returncode, done.stderr) == (0, "")
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "\x1b" not in done.stdout
-    for said in ("40 jobs", "no bad lines", "grok-4.3", "0.0153-0.3053", "assumed", "requests a minute"):
-        assert said in done.stdout
+    for words in ("40 jobs", "no bad lines", "grok-4.3", "0.0153-0.3053", "assumed", "requests a minute"):
+        assert words in done.stdout
     assert not place.home.exists()
 
 
 def test_the_object_is_the_same_in_numbers(place: Place) -> None:
     """Input of 2 tokens and 4 of the message, 50 at most and reasoning out; the limits of the catalogue."""
     write(place)
-    found = told(place)
+    found = json_of(place)
 
     assert set(found) == {
         *("schema", "file", "bytes", "sha256", "lines", "jobs", "accepted", "bad", "warnings", "tokens"),
@@ -78,8 +78,8 @@ def test_the_object_is_the_same_in_numbers(place: Place) -> None:
     assert (model["answered_by"], model["retired_on"]) == ("grok-4.3", None)
 
 
-def test_bad_lines_are_told_and_refuse_the_file(place: Place) -> None:
-    """The first 20, then a count; exit 3 but for --skip-bad; the good ones are estimated all the same."""
+def test_bad_lines_are_reported_and_refuse_the_file(place: Place) -> None:
+    """The first 20, then a count; exit 3 without --skip-bad; the good lines are estimated anyway."""
     write(place, 10)
     with (place.folder / "jobs.jsonl").open("a") as file:
         file.writelines(["{oops\n"] * 25)
@@ -92,14 +92,14 @@ def test_bad_lines_are_told_and_refuse_the_file(place: Place) -> None:
     assert "5 more" in done.stdout
     assert "10 jobs" in done.stdout
     assert place.call("check jobs.jsonl --skip-bad").returncode == 0
-    found = told(place)
+    found = json_of(place)
     assert (found["accepted"], found["bad"]["total"], len(found["bad"]["shown"])) == (False, 25, 20)
 
 
-def test_a_retired_model_is_told_with_its_successor_and_refused_by_strict(place: Place) -> None:
+def test_a_retired_model_is_reported_with_its_successor_and_refused_by_strict(place: Place) -> None:
     """It is a warning, and the price is that of the model that answers."""
     write(place, model="grok-4")
-    found = told(place)
+    found = json_of(place)
 
     assert found["warnings"]["total"] == 40
     (model,) = found["models"]
@@ -112,38 +112,38 @@ def test_a_retired_model_is_told_with_its_successor_and_refused_by_strict(place:
 def test_a_model_without_a_price_is_unknown_and_own_prices_make_it_known(place: Place) -> None:
     """Never 0; runner.toml gives the price."""
     write(place, model="my-model")
-    assert told(place)["cost"] == {"usd": None, "unpriced_jobs": 40}
+    assert json_of(place)["cost"] == {"usd": None, "unpriced_jobs": 40}
     assert "unknown" in place.call("check jobs.jsonl").stdout
 
     place.write("runner.toml", '[prices."my-model"]\ninput = 1.0\noutput = 2.0\n')
-    cost = told(place, "--expect-output 100")["cost"]
+    cost = json_of(place, "--expect-output 100")["cost"]
     assert cost["usd"]["high"] == f"{40 * (6 * 10_000 + 100 * 20_000) / 10**10:.8f}"
 
 
 def test_the_limits_given_say_how_long_it_takes(place: Place) -> None:
-    """And which of them binds."""
+    """And which of them is the bottleneck."""
     write(place)
-    time = told(place, "--rpm 20 --tpm none")["time"]
+    time = json_of(place, "--rpm 20 --tpm none")["time"]
     assert time == {"seconds": {"low": 120, "high": 120}, "model": "grok-4.3", "bound_by": "requests"}
-    assert told(place, "--rpm none --tpm 61120")["time"]["seconds"]["high"] == 120
-    assert told(place, "--rpm none --tpm none")["time"]["bound_by"] == "nothing"
+    assert json_of(place, "--rpm none --tpm 61120")["time"]["seconds"]["high"] == 120
+    assert json_of(place, "--rpm none --tpm none")["time"]["bound_by"] == "nothing"
 
 
 def test_stdin_is_checked_without_being_kept(place: Place) -> None:
-    """As a file is."""
-    assert told(place, said=LINE % (1, "grok-4.3", 1))["jobs"] == 1
+    """In the same way as a file."""
+    assert json_of(place, stdin=LINE % (1, "grok-4.3", 1))["jobs"] == 1
     assert not place.home.exists()
 
 
 @pytest.mark.parametrize("word", ["nothing.jsonl", "."])
-def test_what_cannot_be_read_is_told_in_a_sentence(place: Place, word: str) -> None:
+def test_what_cannot_be_read_is_reported_in_one_sentence(place: Place, word: str) -> None:
     """Exit 2."""
     done = place.call(f"check {word}")
     assert done.returncode == 2
     assert "cannot be read" in done.stderr or "is not a file with jobs" in done.stderr
 
 
-def test_earlier_runs_of_the_file_teach_what_answers_have(place: Place) -> None:
+def test_earlier_runs_of_the_file_give_the_output_tokens(place: Place) -> None:
     """By content or by path; the database is only read."""
     write(place)
     assert place.call("load jobs.jsonl").stdout == "1\n"
@@ -157,16 +157,16 @@ def test_earlier_runs_of_the_file_teach_what_answers_have(place: Place) -> None:
         driver.apply(job_moves.stored, received(lease.job_id))
         driver.apply(job_moves.settled, settled(lease.job_id, 1, Event.SUCCEEDED, JobState.SUCCEEDED, cost))
     before = driver.counts()
-    found = told(place)
+    found = json_of(place)
 
     assert "run 1" in found["assumption"]
     output = found["tokens"]["output"]
     assert output["low"] <= 40 * 300 <= output["high"] <= 40 * 300 * 1.25
-    assert told(place, "--expect-output 5")["tokens"]["output"] == {"low": 200, "high": 200}
+    assert json_of(place, "--expect-output 5")["tokens"]["output"] == {"low": 200, "high": 200}
     assert driver.counts() == before
     database.close()
     place.write("jobs.jsonl", LINE % (1, "grok-4.3", 99))
-    assert "run 1" in told(place)["assumption"], "the path is known, its content is new"
+    assert "run 1" in json_of(place)["assumption"], "the path is known, its content is new"
 
 
 def test_a_large_file_is_checked_in_flat_memory(place: Place) -> None:

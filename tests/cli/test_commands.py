@@ -1,4 +1,4 @@
-"""The commands that need no engine, as processes of their own: what they print, where, and how they end."""
+"""The commands that need no engine, as separate processes: output, stream and exit code."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ ANSWER = b'{"model": "grok-4.3",\n "choices": [{"message": {"content": "hi"}}]}\
 
 
 class Place:
-    """A folder with a state folder in it, and commands called there."""
+    """A folder with a state folder in it, where commands are run."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.home = folder / "home"
         self.env = {"PATH": os.environ["PATH"], "RUNNER_HOME": str(self.home), "HOME": str(folder)}
 
-    def call(self, command: str, said: str = "", **env: str) -> subprocess.CompletedProcess[str]:
+    def call(self, command: str, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
         """Run `runner COMMAND` here."""
         return subprocess.run(
             [sys.executable, "-m", "runner", *shlex.split(command)],
-            cwd=self.folder, env={**self.env, **env}, input=said, capture_output=True, text=True, check=False,
-            timeout=60,
+            cwd=self.folder, env={**self.env, **env}, input=stdin, capture_output=True, text=True,
+            check=False, timeout=60,
         )  # fmt: skip
 
     def write(self, name: str, text: str) -> None:
@@ -65,13 +65,13 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    """Give an empty place."""
+    """Return an empty place."""
     return Place(tmp_path)
 
 
 @pytest.fixture(scope="session")
 def answered_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a place with a run of three jobs: answered, failed, waiting."""
+    """Return a folder with a run of three jobs: answered, failed, waiting."""
     folder = tmp_path_factory.mktemp("answered")
     Place(folder).answered()
     return folder
@@ -79,7 +79,7 @@ def answered_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def answered(answered_once: Path, tmp_path: Path) -> Place:
-    """Give a copy of the place with three jobs."""
+    """Return a copy of the place with three jobs."""
     return Place(shutil.copytree(answered_once, tmp_path / "place"))
 
 
@@ -94,7 +94,7 @@ def test_load_prints_the_id_and_loads_once(place: Place) -> None:
     assert {"run": 1, "created": False}.items() <= json.loads(again.stdout).items()
 
 
-def test_a_bad_file_is_told_line_by_line_and_exits_3(place: Place) -> None:
+def test_a_bad_file_is_reported_line_by_line_and_exits_3(place: Place) -> None:
     """Nothing is loaded, nothing is sent, nothing is on stdout."""
     place.write("jobs.jsonl", GOOD % (1, 1) + '{"id": "x" "prompt": "p"}\n' + GOOD % (1, 1))
     done = place.call("run jobs.jsonl", XAI_API_KEY=KEY)
@@ -109,14 +109,14 @@ def test_a_bad_file_is_told_line_by_line_and_exits_3(place: Place) -> None:
 
 
 def test_stdin_can_be_loaded(place: Place) -> None:
-    """It is kept in the state folder, so that the run is known again."""
-    one, two = (place.call("load - -q", said=GOOD % (1, 1)).stdout for _ in range(2))
+    """It is stored in the state folder, so the same content is the same run."""
+    one, two = (place.call("load - -q", stdin=GOOD % (1, 1)).stdout for _ in range(2))
 
     assert "1\n" == one == two
 
 
-def test_without_a_key_nothing_is_sent_and_the_fix_is_told(place: Place) -> None:
-    """Exit 2; the key is never asked for on the command line."""
+def test_without_a_key_nothing_is_sent_and_the_fix_is_reported(place: Place) -> None:
+    """Exit 2; no flag takes the key."""
     place.write("jobs.jsonl", GOOD % (1, 1))
     done = place.call("run jobs.jsonl")
 
@@ -129,8 +129,8 @@ def test_without_a_key_nothing_is_sent_and_the_fix_is_told(place: Place) -> None
 @pytest.mark.parametrize(
     "command", ["status", "status nope", "show nope r-1", "write nope", "watch nope", "summary 1"]
 )
-def test_looking_where_nothing_is_is_told_in_a_sentence(place: Place, command: str) -> None:
-    """And makes no state folder."""
+def test_a_missing_run_is_reported_in_one_sentence(place: Place, command: str) -> None:
+    """And creates no state folder."""
     done = place.call(command)
 
     assert (done.returncode, done.stdout) == (2, "")
@@ -140,7 +140,7 @@ def test_looking_where_nothing_is_is_told_in_a_sentence(place: Place, command: s
 @pytest.mark.parametrize(
     "command", ["status jobz", "show jobz r-1", "write jobz", "start jobz", "summary jobz"]
 )
-def test_a_mistyped_run_is_told_with_the_nearest_name(answered: Place, command: str) -> None:
+def test_a_mistyped_run_is_reported_with_the_nearest_name(answered: Place, command: str) -> None:
     """Exit 2."""
     done = answered.call(command, XAI_API_KEY=KEY)
 
@@ -154,17 +154,17 @@ def test_a_mistyped_run_is_told_with_the_nearest_name(answered: Place, command: 
 )
 def test_json_is_one_object_and_nothing_else(answered: Place, command: str) -> None:
     """On stdout; and no escape is printed by any command without a terminal, with --json or without."""
-    told, plain = answered.call(f"{command} --json"), answered.call(command)
+    shown, plain = answered.call(f"{command} --json"), answered.call(command)
 
-    assert told.stdout.count("\n") == 1
-    assert json.loads(told.stdout)["schema"] == 1
-    for done in (told, plain):
+    assert shown.stdout.count("\n") == 1
+    assert json.loads(shown.stdout)["schema"] == 1
+    for done in (shown, plain):
         assert "\x1b" not in done.stdout + done.stderr
         assert "\r" not in done.stdout + done.stderr
 
 
-def test_status_tells_the_same_numbers_as_list_and_summary(answered: Place) -> None:
-    """They come from one place."""
+def test_status_shows_the_same_numbers_as_list_and_summary(answered: Place) -> None:
+    """They are computed in one place."""
     status = json.loads(answered.call("status --json").stdout)
     summary = json.loads(answered.call("summary 1 --json").stdout)
     (row,) = json.loads(answered.call("list --json").stdout)["runs"]
@@ -177,8 +177,8 @@ def test_status_tells_the_same_numbers_as_list_and_summary(answered: Place) -> N
     assert "1 answer waits at xAI until" in answered.call("status").stdout
 
 
-def test_show_tells_the_story_of_a_job_and_raw_its_bytes(answered: Place) -> None:
-    """The bytes exactly as they came, without a line feed of ours."""
+def test_show_prints_the_history_of_a_job_and_raw_its_bytes(answered: Place) -> None:
+    """The bytes exactly as received, without an added line feed."""
     story = answered.call("show jobs r-1").stdout
     raw = subprocess.run(
         [sys.executable, "-m", "runner", "show", "1", "r-1", "--raw"],
@@ -186,8 +186,8 @@ def test_show_tells_the_story_of_a_job_and_raw_its_bytes(answered: Place) -> Non
     )  # fmt: skip
 
     assert raw.stdout == ANSWER
-    for said in ("job r-1 of run 1", "attempt 1", "succeeded", "$0.", "tokens"):
-        assert said in story
+    for words in ("job r-1 of run 1", "attempt 1", "succeeded", "$0.", "tokens"):
+        assert words in story
     assert "some-cause: a cause" in answered.call("show 1 r-2").stdout
     assert answered.call("show 1 r-2 --raw").returncode == 2
     assert "has no job r-99" in answered.call("show 1 r-99").stderr
@@ -231,10 +231,10 @@ def test_a_foreign_output_is_refused_before_anything_is_sent(place: Place) -> No
 
 
 def test_watching_is_left_by_the_time_or_a_signal(answered: Place) -> None:
-    """7 and 130; what stands still is told at once."""
+    """Exit 7 for the time, 143 for SIGTERM; the first line says that no engine works on the run."""
     done = answered.call("watch 1 --timeout 0.3s")
     assert done.returncode == 7
-    assert "watching run 1; nobody works on it just now" in done.stderr
+    assert "watching run 1; no engine works on it now" in done.stderr
 
     with subprocess.Popen(
         [sys.executable, "-m", "runner", "watch", "1", "--json"],
@@ -247,7 +247,7 @@ def test_watching_is_left_by_the_time_or_a_signal(answered: Place) -> None:
 
 
 def test_doctor_works_when_everything_is_broken(place: Place) -> None:
-    """It tells each thing with its fix: 4 for the key alone, 5 for anything else."""
+    """It prints each problem with its fix; exit 4 if only the key is missing, else 5."""
     assert place.call("doctor").returncode == 4
     assert not place.home.exists()
     unreachable = place.call("doctor", XAI_API_KEY=KEY, XAI_BASE_URL="http://127.0.0.1:9/v1")
@@ -269,12 +269,12 @@ def test_the_key_is_in_no_output(place: Place) -> None:
 
 
 def break_table(place: Place, table: str) -> None:
-    """Take a table away: the nearest thing to a bug that can be had from outside."""
+    """Rename a table: the closest thing to a bug that a test can cause from outside."""
     with closing(sqlite3.connect(place.home / "runner.db")) as database:
         database.execute(f"ALTER TABLE {table} RENAME TO elsewhere")
 
 
-def test_a_bug_is_told_in_two_lines_with_a_report_without_secrets(answered: Place) -> None:
+def test_a_bug_is_reported_in_two_lines_with_a_report_without_secrets(answered: Place) -> None:
     """Exit 70."""
     break_table(answered, "attempts")
     done = answered.call(f"show 1 {KEY}", XAI_API_KEY=KEY)
@@ -290,8 +290,8 @@ def test_a_bug_is_told_in_two_lines_with_a_report_without_secrets(answered: Plac
     assert "Traceback" not in done.stderr
 
 
-def test_a_bug_of_the_engine_is_told_by_the_command(answered: Place) -> None:
-    """70 as well, with the report that the engine has left; the command's own stays unwritten."""
+def test_a_bug_of_the_engine_is_reported_by_the_command(answered: Place) -> None:
+    """Exit 70 as well, with the report of the engine; the command writes none of its own."""
     break_table(answered, "workers")
     done = answered.call("run jobs.jsonl", XAI_API_KEY=KEY, XAI_BASE_URL="http://127.0.0.1:9/v1")
 
@@ -303,7 +303,7 @@ def test_a_bug_of_the_engine_is_told_by_the_command(answered: Place) -> None:
 
 
 def test_a_reader_that_goes_away_is_no_error(answered: Place) -> None:
-    """`runner list | head -0` says nothing on stderr."""
+    """`runner list | true` prints nothing on stderr."""
     command = f"{sys.executable} -m runner list | true"
     done = subprocess.run(
         ["sh", "-c", command], env=answered.env, capture_output=True, text=True, check=False
@@ -313,14 +313,14 @@ def test_a_reader_that_goes_away_is_no_error(answered: Place) -> None:
 
 
 def test_worker_needs_shared_servers(place: Place) -> None:
-    """In the embedded form every run brings its own."""
+    """With a state folder a run starts its own workers."""
     done = place.call("worker", XAI_API_KEY=KEY)
 
     assert done.returncode == 2
     assert "RUNNER_DATABASE_URL" in done.stderr
 
 
-def test_db_upgrade_says_what_it_found(place: Place) -> None:
+def test_db_upgrade_prints_the_schema_it_found(place: Place) -> None:
     """Twice: the second time there is nothing to do."""
     assert "it was empty" in place.call("db upgrade").stdout
     assert "already" in place.call("db upgrade").stdout

@@ -22,7 +22,7 @@ MODELS = ("grok-4.3", "grok-4.6", "grok-4.3")
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Simulator, LiveRunner]]:
-    """Give two finished runs: one with a name that is a formula, and one whose answers tell no cost."""
+    """Return two finished runs: one named like a formula, one whose answers contain no cost."""
     folder = tmp_path_factory.mktemp("costs")
     (folder / "old").mkdir()
     with (
@@ -45,8 +45,8 @@ def _write(path: Path, name: str) -> None:
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
-def told(home: LiveRunner, *words: str) -> dict[str, Any]:
-    """Give the object of a command."""
+def json_of(home: LiveRunner, *words: str) -> dict[str, Any]:
+    """Return the object that a command prints with --json."""
     command = home.start(*words, "--json")
     assert command.wait() == 0, command.output
     found: dict[str, Any] = json.loads(command.out.read_text())
@@ -54,33 +54,33 @@ def told(home: LiveRunner, *words: str) -> dict[str, Any]:
 
 
 def test_the_sums_agree_with_the_summaries_and_the_books(place: tuple[Simulator, LiveRunner]) -> None:
-    """By whatever it is added up; rows add up to the total to the last tick."""
+    """For every grouping the rows add up to the total, to the tick."""
     simulator, home = place
-    summaries = [told(home, "summary", run)["cost"] for run in ("1", "2")]
+    summaries = [json_of(home, "summary", run)["cost"] for run in ("1", "2")]
     known = [cost["reported_ticks"] + cost["estimated_ticks"] for cost in summaries]
     assert summaries[0]["estimated_ticks"] == summaries[1]["reported_ticks"] == 0
     for by in ([], ["--by", "run"], ["--by", "model"], ["--by", "day"], ["--by", "day", "--by", "run"]):
-        found = told(home, "costs", *by)
+        found = json_of(home, "costs", *by)
         for key, value in found["total"].items():
             if key != "usd":
                 assert sum(row[key] for row in found["rows"]) == value
         assert found["total"]["ticks"] == sum(known)
         assert found["total"]["usd"] == usd(sum(known))
-    assert [row["ticks"] for row in told(home, "costs", "--by", "run")["rows"]] == known
-    assert told(home, "costs", "2")["total"]["ticks"] == known[1]
-    assert told(home, "costs", "2")["total"]["estimated_ticks"] == known[1]
+    assert [row["ticks"] for row in json_of(home, "costs", "--by", "run")["rows"]] == known
+    assert json_of(home, "costs", "2")["total"]["ticks"] == known[1]
+    assert json_of(home, "costs", "2")["total"]["estimated_ticks"] == known[1]
 
     billed: Counter[str] = Counter()
     for job in simulator.books()["jobs"]:
         billed[job["model"]] += job["ticks"]
-    by_model = told(home, "costs", "1", "--by", "model")["rows"]
+    by_model = json_of(home, "costs", "1", "--by", "model")["rows"]
     assert {row["model"]: row["ticks"] for row in by_model} == billed
 
 
-def test_the_table_and_the_sheet_say_the_same(place: tuple[Simulator, LiveRunner]) -> None:
-    """A name that is a formula is text in the sheet, and as it is on the screen."""
+def test_the_table_and_the_csv_agree(place: tuple[Simulator, LiveRunner]) -> None:
+    """A name like a formula is text in the CSV, and unchanged on the screen."""
     _, home = place
-    found = told(home, "costs")["rows"]
+    found = json_of(home, "costs")["rows"]
     sheet = home.start("costs", "--csv")
     assert sheet.wait() == 0
     rows = list(csv.DictReader(io.StringIO(sheet.out.read_text())))
@@ -98,5 +98,5 @@ def test_nothing_spent_is_nothing(tmp_path: Path) -> None:
     with Simulator(tmp_path) as simulator, LiveRunner(tmp_path, simulator) as home:
         _write(tmp_path / "a.jsonl", "a")
         assert home.start("load", "a.jsonl").wait() == 0
-        found = told(home, "costs")
+        found = json_of(home, "costs")
         assert (found["rows"], found["total"]["ticks"]) == ([], 0)

@@ -1,4 +1,4 @@
-"""Every end of a run has its exit code, whichever command stays with it (rules/exit_codes.py; frozen)."""
+"""Every end of a run has its exit code, for each command that follows it (rules/exit_codes.py)."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ COMMANDS: Final = {
 
 
 class Story(NamedTuple):
-    """What is done, and the code it ends with; whether the run stands still then."""
+    """What is done, the exit code, and whether the run has stopped then."""
 
     code: int
-    stands_still: bool
+    has_stopped: bool
     prompts: tuple[str, ...] = ("One.", "Two.")
     flags: str = ""
     simulator: str = "--instant"
@@ -42,7 +42,7 @@ STORIES: Final = {
     "the key is refused": Story(4, True, simulator="--key xai-another-key-1"),
     "the budget is used": Story(6, True, flags="--budget 0.0001"),
     "the time is up": Story(7, False, flags="--timeout 0.2s", simulator="--median-s 600 --sigma 0"),
-    "paused by hand": Story(8, True, simulator="--rpm 1", meanwhile="pause jobs"),
+    "paused by driver": Story(8, True, simulator="--rpm 1", meanwhile="pause jobs"),
     "cancelled": Story(9, True, simulator="--rpm 1", meanwhile="cancel jobs --now --yes"),
     "Ctrl-C": Story(130, False, simulator="--rpm 1", meanwhile="SIGINT"),
     "SIGTERM": Story(143, False, simulator="--rpm 1", meanwhile="SIGTERM"),
@@ -60,9 +60,9 @@ CASES: Final = [
     [case if case[1] == "run" else pytest.param(*case, marks=pytest.mark.soak) for case in CASES],
 )
 def test_each_end_has_its_code(name: str, command: str, tmp_path: Path) -> None:
-    """The command that stayed says it; `watch --exit-status` says the same of a run that stands still."""
+    """The following command exits with it, and so does `watch --exit-status` when the run has stopped."""
     story = STORIES[name]
-    lines = [{"id": f"j-{n}", "model": "grok-4.3", "prompt": said} for n, said in enumerate(story.prompts)]
+    lines = [{"id": f"j-{n}", "model": "grok-4.3", "prompt": text} for n, text in enumerate(story.prompts)]
     (tmp_path / "jobs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     with (
         Simulator(tmp_path, *story.simulator.split()) as simulator,
@@ -76,13 +76,13 @@ def test_each_end_has_its_code(name: str, command: str, tmp_path: Path) -> None:
             _interfere(home, stayed, story.meanwhile)
         assert stayed.wait() == story.code, stayed.output
         assert "Traceback" not in stayed.output
-        if story.stands_still:
+        if story.has_stopped:
             assert home.start("watch", "jobs", "--exit-status").wait() == story.code
             assert home.start("watch", "jobs").wait() == 0
 
 
 def _interfere(home: LiveRunner, stayed: Command, meanwhile: str) -> None:
-    """Send the signal, or give the command."""
+    """Send the signal, or run the command."""
     if meanwhile.startswith("SIG"):
         os.kill(stayed.pid, signal.Signals[meanwhile])
     else:
@@ -90,7 +90,7 @@ def _interfere(home: LiveRunner, stayed: Command, meanwhile: str) -> None:
 
 
 def test_a_limit_that_is_reached_pauses(tmp_path: Path) -> None:
-    """8, and at once where nothing is left to start; without the limit it goes on to 0."""
+    """Exit 8, at once if nothing is left to send; without the limit the run continues to 0."""
     with Simulator(tmp_path, "--instant") as simulator, LiveRunner(tmp_path, simulator) as home:
         lines = [{"id": f"j-{n}", "model": "grok-4.3", "prompt": "One."} for n in range(2)]
         (tmp_path / "jobs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -110,7 +110,7 @@ BEFORE: Final[dict[str, tuple[int, str]]] = {
 
 
 @pytest.mark.parametrize("case", BEFORE)
-def test_what_ends_before_it_begins(case: str, tmp_path: Path) -> None:
+def test_a_refused_command_loads_nothing(case: str, tmp_path: Path) -> None:
     """Nothing is loaded, nothing is sent."""
     code, words = BEFORE[case]
     (tmp_path / "bad.jsonl").write_text('{"id": "x"\n')
@@ -121,8 +121,8 @@ def test_what_ends_before_it_begins(case: str, tmp_path: Path) -> None:
 
 
 def test_every_code_has_a_test_and_a_meaning() -> None:
-    """5 is in test_same_sentence, 70 in test_commands; a new code needs its story, an old one is frozen."""
-    told = {story.code for story in STORIES.values()} | {code for code, _ in BEFORE.values()} | {5, 70}
-    assert {int(code) for code in ExitCode} == told
+    """5 is in test_same_sentence, 70 in test_commands; a new code needs a case, an old one is frozen."""
+    shown = {story.code for story in STORIES.values()} | {code for code, _ in BEFORE.values()} | {5, 70}
+    assert {int(code) for code in ExitCode} == shown
     assert set(MEANINGS) == set(ExitCode)
-    assert sorted(told) == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 70, 130, 143]
+    assert sorted(shown) == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 70, 130, 143]

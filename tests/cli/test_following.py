@@ -1,4 +1,4 @@
-"""Following a run: when it stands still, what a signal does, and what is shown meanwhile."""
+"""Following a run: when it has stopped, what a signal does, and what is shown meanwhile."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ with StopSignal() as stop:
 
 
 class Recorder:
-    """Keeps what it is given to show."""
+    """A display that keeps what it is given."""
 
     def __init__(self) -> None:
         self.done: list[int] = []
-        self.said: list[str] = []
+        self.lines: list[str] = []
 
     def __enter__(self) -> Self:
         return self
@@ -54,7 +54,7 @@ class Recorder:
 
     def print_line(self, line: str) -> None:
         """Keep a line."""
-        self.said.append(line)
+        self.lines.append(line)
 
 
 def follow(driver: RunDriver, stop: StopSignal, **more: Any) -> tuple[FollowEnd, Recorder]:
@@ -71,7 +71,7 @@ def pause(driver: RunDriver, reason: PauseReason) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "state", "still"),
+    ("reason", "state", "stopped"),
     [
         (PauseReason.CREDITS, JobState.WAITING, False),
         (PauseReason.CREDITS, JobState.SUBMITTING, False),
@@ -79,8 +79,8 @@ def pause(driver: RunDriver, reason: PauseReason) -> None:
         (PauseReason.KEY, JobState.WAITING, True),
     ],
 )
-def test_a_paused_run_stands_still_when_what_is_out_was_collected(
-    database: Database, reason: PauseReason, state: JobState, still: bool
+def test_a_paused_run_has_stopped_when_accepted_requests_are_collected(
+    database: Database, reason: PauseReason, state: JobState, stopped: bool
 ) -> None:
     """But with a refused key nothing can be collected either."""
     driver = new_run(database, 3)
@@ -90,7 +90,7 @@ def test_a_paused_run_stands_still_when_what_is_out_was_collected(
     pause(driver, reason)
 
     seen = read_snapshot(database, driver.run_id)
-    assert still == has_stopped(seen)
+    assert stopped == has_stopped(seen)
     assert ["paused: because", f"fix: {paused_lines(seen, 'CMD')[1][5:]}"] == paused_lines(seen, "CMD")
     assert paused_lines(seen, "CMD")[1].endswith("then: CMD")
 
@@ -105,7 +105,7 @@ def test_following_ends_when_the_run_ends(database: Database) -> None:
         ending, show = follow(driver, stop, verbose=True)
 
     assert (ending.left_by, show.done) == (None, [1])
-    assert any("finished" in line for line in show.said)
+    assert any("finished" in line for line in show.lines)
 
 
 def test_following_ends_when_the_time_is_up(database: Database) -> None:
@@ -128,7 +128,7 @@ def test_following_ends_at_the_first_signal(database: Database) -> None:
 
 
 def test_a_dead_engine_is_started_again(database: Database) -> None:
-    """The work goes on without a word of the user."""
+    """The work continues without the user."""
 
     class Engine:
         def __init__(self) -> None:
@@ -144,7 +144,7 @@ def test_a_dead_engine_is_started_again(database: Database) -> None:
     with StopSignal() as stop:
         _, show = follow(driver, stop, engine=engine, timeout_s=0.1)
 
-    assert 1 == engine.restarts == len(show.said)
+    assert 1 == engine.restarts == len(show.lines)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_the_first_signal_asks_the_second_stops(first: signal.Signals, name: str
         assert "KeyboardInterrupt" in waiting.stderr.read()
 
 
-def test_what_is_out_is_told_with_the_time_it_has_left(database: Database) -> None:
+def test_what_is_out_is_reported_with_the_time_it_has_left(database: Database) -> None:
     """24 hours from the oldest acceptance."""
     driver = new_run(database, 3)
     assert read_outstanding_lines(database, read_snapshot(database, driver.run_id)) == []
@@ -183,7 +183,7 @@ def test_what_is_out_is_told_with_the_time_it_has_left(database: Database) -> No
 def test_a_plain_line_is_printed_when_it_is_due_and_not_at_every_look(
     database: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One at the start, one when the run begins to wait, none in between."""
+    """One at the start, one when the run starts to wait, none in between."""
     driver = new_run(database, 100)
     lines = PlainDisplay()
     for _ in range(3):
@@ -193,8 +193,8 @@ def test_a_plain_line_is_printed_when_it_is_due_and_not_at_every_look(
     lines.update(read_snapshot(database, driver.run_id))
 
     first, second = capsys.readouterr().err.splitlines()
-    assert first.startswith("by-hand: 0 of 100 done (0 %), 0 waiting, 100 pending, $0.0000")
-    assert second.endswith("waiting: the API is away; goes on by itself")
+    assert first.startswith("by-driver: 0 of 100 done (0 %), 0 waiting, 100 pending, $0.0000")
+    assert second.endswith("waiting: the API is away; continues by itself")
 
 
 def test_progress_names_what_went_wrong_only_where_something_did(database: Database) -> None:
@@ -204,10 +204,10 @@ def test_progress_names_what_went_wrong_only_where_something_did(database: Datab
     driver.bring(JobState.FAILED)
     driver.bring(JobState.HELD)
 
-    said = progress_line(read_snapshot(database, driver.run_id), Throughput())
-    assert "2 of 4 done (50 %), 1 failed, 1 held" in said
-    assert "1 extra" in said
-    assert "time to go unknown" in said
+    line = progress_line(read_snapshot(database, driver.run_id), Throughput())
+    assert "2 of 4 done (50 %), 1 failed, 1 held" in line
+    assert "1 extra" in line
+    assert "time to go unknown" in line
 
 
 @pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"CI": "1"}, {"TERM": "dumb"}, {"TERM": ""}], ids=str)

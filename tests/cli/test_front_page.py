@@ -1,4 +1,4 @@
-"""The first contact: what `runner` says of itself, and that its promises match its commands."""
+"""The front page and the help texts, and that they match the commands."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAMES = [row.name for row in ROWS]
 
 
 def commands() -> dict[str, click.Command]:
-    """Give every command by its path, those of groups among them."""
+    """Return every command by its path, including those of groups."""
     found: dict[str, click.Command] = {}
     context = click.Context(cli)
     for name in NAMES:
@@ -40,7 +40,7 @@ def call(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_without_arguments_it_tells_in_under_20_lines_what_it_is() -> None:
+def test_without_arguments_it_prints_a_page_of_under_20_lines() -> None:
     """One sentence, three examples, the commands by stage; exit 0."""
     done = call()
 
@@ -66,18 +66,18 @@ def test_help_and_version_need_no_heavy_module() -> None:
     assert f"runner {__version__}\n" == call("--version").stdout
 
 
-@pytest.mark.parametrize(("word", "said"), [("sttus", 'did you mean "status"?'), ("xyzzy", "no command")])
-def test_a_mistyped_command_is_told_with_what_was_meant(word: str, said: str) -> None:
+@pytest.mark.parametrize(("word", "message"), [("sttus", 'did you mean "status"?'), ("xyzzy", "no command")])
+def test_a_mistyped_command_is_reported_with_what_was_meant(word: str, message: str) -> None:
     """Exit 2, two lines, nothing on stdout."""
     done = call(word)
 
     assert (done.returncode, done.stdout) == (2, "")
-    assert said in done.stderr
+    assert message in done.stderr
     assert len(done.stderr.splitlines()) == 2
 
 
-def test_a_mistyped_flag_is_told_with_the_help_that_lists_them() -> None:
-    """In the form of every other error."""
+def test_a_mistyped_flag_is_reported_with_the_help_that_lists_them() -> None:
+    """In the form of all errors."""
     done = call("run", "x.jsonl", "--rmp", "60")
 
     assert done.returncode == 2
@@ -87,7 +87,7 @@ def test_a_mistyped_flag_is_told_with_the_help_that_lists_them() -> None:
 
 @pytest.mark.parametrize("name", sorted(commands()))
 def test_every_command_has_help_with_an_example(name: str) -> None:
-    """And every option and the word on the front page as well."""
+    """And every option has a help text."""
     command = commands()[name]
     shown = CliRunner().invoke(cli, [*name.split(), "--help"])
 
@@ -100,14 +100,14 @@ def test_every_command_has_help_with_an_example(name: str) -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=NAMES)
-def test_the_front_page_says_of_a_command_what_the_command_says(row: Any) -> None:
-    """They stand in two places so that the page needs no import; they must not part."""
+def test_the_front_page_has_the_short_help_of_each_command(row: Any) -> None:
+    """The text is written twice so that the front page needs no import; both must agree."""
     if row.name != "simulate":  # its text belongs to the simulator
         assert commands()[row.name].short_help == row.does
 
 
 def test_the_defaults_shown_are_those_in_force() -> None:
-    """They are written twice so that help needs no database module."""
+    """They are written twice, so that --help imports no database module."""
     run, load = (
         {parameter.name: parameter.default for parameter in commands()[name].params}
         for name in ("run", "load")
@@ -120,7 +120,7 @@ def test_the_defaults_shown_are_those_in_force() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_readme_names_every_command(name: str) -> None:
-    """In its table, with the page that tells all of it."""
+    """In its table, with a link to the full page."""
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
     assert re.search(rf"\| `[^|]*\b{name}\b[^|]*` \|", readme), name

@@ -1,4 +1,4 @@
-"""Text that attacks whoever reads it: shown harmlessly on every screen, kept unchanged in every file."""
+"""Hostile text: escaped on every screen, unchanged in every file."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ SCREENS: Final = (
 
 
 def answer(text: str) -> bytes:
-    """Make the bytes of an answer with a text in it, not as a program of ours would write them."""
+    """Return the bytes of an answer with a text in it, formatted unlike our own JSON."""
     content = json.dumps(text, ensure_ascii=True)
     return b'{ "model":"grok-4.3",\n"choices": [{"message": {"content": %s}}] }\n' % content.encode()
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """Give a run in which every text is hostile: of the file, of the answers and errors, and its name."""
+    """Return a run in which every text is hostile: of the file, the answers, the errors, and the name."""
     place = Place(tmp_path_factory.mktemp("hostile"))
     lines: list[dict[str, Any]] = [
         {"id": f"{kind}{text}", "model": "grok-4.3", "prompt": text, "metadata": {text: text}}
@@ -103,16 +103,18 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return place
 
 
-def harmful(said: str) -> str:
-    """Return the characters that a terminal or a reader's eye would obey."""
+def harmful(printed: str) -> str:
+    """Return the characters that control a terminal or the direction of text."""
     return "".join(
-        sorted({char for char in said if not char.isprintable() and char not in "\n\u200c\u200d\u00a0\u3000"})
+        sorted(
+            {char for char in printed if not char.isprintable() and char not in "\n\u200c\u200d\u00a0\u3000"}
+        )
     )
 
 
 @pytest.mark.parametrize("screen", SCREENS)
 def test_no_screen_lets_it_through(screen: str, place: Place) -> None:
-    """Whatever is shown of a run, nothing in it can be obeyed."""
+    """No screen of a run contains a control character."""
     done = place.call(screen)
     assert done.stdout + done.stderr
     assert harmful(done.stdout + done.stderr) == ""
@@ -121,14 +123,14 @@ def test_no_screen_lets_it_through(screen: str, place: Place) -> None:
 
 @pytest.mark.parametrize("kind", HOSTILE)
 @pytest.mark.parametrize("end", ["good ", "bad ", ""])
-def test_the_story_of_a_job_is_harmless_and_can_be_asked_for_by_its_id(
+def test_the_history_of_a_job_is_escaped_and_found_by_its_id(
     kind: str,
     end: str,
     place: Place,
     monkeypatch: pytest.MonkeyPatch,
     capfdbinary: pytest.CaptureFixture[bytes],
 ) -> None:
-    """By the very id; the answer's bytes come out as they came in, and as JSON every text is itself."""
+    """By its exact id; the answer's bytes are unchanged, and so is every text in JSON."""
     monkeypatch.setenv("RUNNER_HOME", str(place.home))
     text = HOSTILE[kind]
     custom_id = end + text
@@ -141,12 +143,12 @@ def test_the_story_of_a_job_is_harmless_and_can_be_asked_for_by_its_id(
         return out
 
     assert harmful(show("--full").decode()) == ""
-    told: dict[str, Any] = json.loads(show("--json"))
-    assert told["custom_id"] == custom_id
+    shown: dict[str, Any] = json.loads(show("--json"))
+    assert shown["custom_id"] == custom_id
     if end:
-        assert told["request"]["messages"][-1]["content"] == text
+        assert shown["request"]["messages"][-1]["content"] == text
     if end == "bad ":
-        assert told["attempts"][0]["error_message"] == text
+        assert shown["attempts"][0]["error_message"] == text
     if end == "good ":
         assert show("--raw") == answer(text)
 
@@ -164,8 +166,8 @@ def test_the_files_hold_every_text_unchanged(place: Place) -> None:
     assert [line["error"]["message"] for line in errors] == texts
 
 
-def test_the_sheet_of_costs_runs_nothing(place: Place) -> None:
-    """The models that answered stand in it, none as a formula."""
+def test_the_csv_of_costs_contains_no_formula(place: Place) -> None:
+    """It contains the models that answered, none as a formula."""
     rows = list(csv.DictReader(io.StringIO(place.call("costs --csv").stdout)))
     assert len(rows) == len(HOSTILE)
     for row in rows:
@@ -175,7 +177,7 @@ def test_the_sheet_of_costs_runs_nothing(place: Place) -> None:
 
 @pytest.mark.parametrize("screen", ["watch 1 --timeout 1s", "status 1", "summary 1", "list"])
 def test_a_terminal_is_given_no_foreign_sequence(screen: str, place: Place) -> None:
-    """The panel draws with sequences of its own; those of the texts are not among them."""
+    """The panel draws with its own sequences; those of the texts are not printed."""
     got = at_a_terminal(place, screen)
     assert b"me" in got
     assert SEQUENCE not in got
@@ -188,7 +190,7 @@ ERRORS: Final = ("status {0}", "show 1 {0}", "run {0}", "{0}", "status --{0}", "
 
 @pytest.mark.parametrize("command", ERRORS)
 def test_errors_repeat_it_harmlessly(command: str, place: Place) -> None:
-    """A person may have pasted it: exit 2, and no byte of it is obeyed."""
+    """The text may have been pasted: exit 2, and all of it is escaped."""
     word = "x".join(["", *HOSTILE.values()])
     done = place.call(command.format(shlex.quote(word)))
     assert done.returncode == 2, done.stderr

@@ -1,4 +1,4 @@
-"""What every command prints with `--json` is what docs/json.schema.json says, in every state of a run."""
+"""What every command prints with `--json` matches docs/json.schema.json, in every state of a run."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "json.schema.json").read_bytes())
 FILE = ("run", "jobs.jsonl", "-o", "out.jsonl")
-SILENT = {"db", "completion"}  # a group, and words for a shell
+WITHOUT_JSON = {"db", "completion"}  # a group, and a script for a shell
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Simulator, LiveRunner]]:
-    """Give a state folder and a job file in which some lines fail."""
+    """Return a simulator and a state folder, with a job file in which some lines fail."""
     folder = tmp_path_factory.mktemp("shapes")
     write_jobs(folder / "jobs.jsonl", 12)
     with (folder / "jobs.jsonl").open("a", encoding="utf-8") as file:
@@ -41,25 +41,25 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Simulator,
         yield simulator, made
 
 
-def told(home: LiveRunner, *words: str, code: int = 0) -> list[Any]:
-    """Run a command with --json; hold each object against its shape, and return them."""
+def json_of(home: LiveRunner, *words: str, code: int = 0) -> list[Any]:
+    """Run a command with --json; validate each object against its schema, and return them."""
     command = home.start(*words, "--json")
     assert command.wait() == code, command.output
     objects = [json.loads(line) for line in command.out.read_text().splitlines()]
     assert objects, command.output
     name = "db upgrade" if words[0] == "db" else words[0]
     for value in objects:
-        _hold(value, "error" if "error" in value else name)
+        _validate(value, "error" if "error" in value else name)
     return objects
 
 
-def _hold(value: Any, shape: str) -> None:
-    """Hold an object against its shape."""
+def _validate(value: Any, shape: str) -> None:
+    """Validate an object against its schema."""
     jsonschema.validate(value, {"$ref": f"#/$defs/{shape}", "$defs": SCHEMA["$defs"]})
 
 
 def test_every_command_with_json_has_a_shape() -> None:
-    """And every shape a command; the flag means the same everywhere."""
+    """And every schema has a command."""
     found = {
         name
         for name, command in commands().items()
@@ -67,21 +67,23 @@ def test_every_command_with_json_has_a_shape() -> None:
         and not isinstance(command, click.Group)
     }
     assert found == set(OF_COMMANDS)
-    assert set(commands()) - found == SILENT
+    assert set(commands()) - found == WITHOUT_JSON
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
 def test_before_there_is_anything(tmp_path: Path) -> None:
     """Errors are objects as well."""
     with Simulator(tmp_path) as simulator, LiveRunner(tmp_path, simulator) as home:
-        assert told(home, "status", code=2)[0]["error"]["fix"]
-        assert told(home, "show", code=2)[0]["error"]["exit_code"] == 2
-        told(home, "doctor")
-        assert told(home, "db", "upgrade")[0]["before"] is None
-        assert told(home, "list")[0]["runs"] == []
+        assert json_of(home, "status", code=2)[0]["error"]["fix"]
+        assert json_of(home, "show", code=2)[0]["error"]["exit_code"] == 2
+        json_of(home, "doctor")
+        assert json_of(home, "db", "upgrade")[0]["before"] is None
+        assert json_of(home, "list")[0]["runs"] == []
 
 
-def test_servers_say_in_json_that_they_serve(postgres_server: PostgresServer, tmp_path: Path) -> None:
+def test_servers_print_one_object_when_they_are_ready(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
     """One object when they are ready, and nothing else on stdout until they end."""
     with postgres_server.fresh("migrated") as url, valkey_server() as valkey:
         shared = {"RUNNER_DATABASE_URL": url, "RUNNER_REDIS_URL": valkey.url}
@@ -92,22 +94,22 @@ def test_servers_say_in_json_that_they_serve(postgres_server: PostgresServer, tm
                 os.kill(server.pid, signal.SIGTERM)
                 assert server.wait() in (0, 143), server.output
                 (line,) = server.out.read_text().splitlines()
-                _hold(json.loads(line), words[0])
+                _validate(json.loads(line), words[0])
 
 
 def test_a_run_from_its_file_to_its_removal(place: tuple[Simulator, LiveRunner]) -> None:
-    """Checked, loaded, run, looked at from all sides, taken up again, removed."""
+    """Check, load, run, every reading command, retry, remove."""
     _, home = place
-    told(home, "check", "jobs.jsonl")
-    (found,) = told(home, "check", "bad.jsonl", code=3)
+    json_of(home, "check", "jobs.jsonl")
+    (found,) = json_of(home, "check", "bad.jsonl", code=3)
     assert found["bad"]["total"] == 1
-    assert told(home, "load", "bad.jsonl", code=3)[0]["error"]["where"]
-    (loaded,) = told(home, "load", "jobs.jsonl", "--name", "shapes")
+    assert json_of(home, "load", "bad.jsonl", code=3)[0]["error"]["where"]
+    (loaded,) = json_of(home, "load", "jobs.jsonl", "--name", "shapes")
     run = str(loaded["run"])
-    told(home, "status", run)
-    (summary,) = told(home, *FILE, "--name", "shapes", "--budget", "5", code=1)
+    json_of(home, "status", run)
+    (summary,) = json_of(home, *FILE, "--name", "shapes", "--budget", "5", code=1)
     assert summary["budget"]["ticks"] == 5 * 10**10
-    (live,) = told(home, "status", "shapes")
+    (live,) = json_of(home, "status", "shapes")
     assert live["states"]["failed"] == 1
     for words in (
         ("summary", run),
@@ -124,26 +126,26 @@ def test_a_run_from_its_file_to_its_removal(place: tuple[Simulator, LiveRunner])
         ("rm", run, "--dry-run"),
         ("prune", "--dry-run"),
     ):
-        told(home, *words, code=2 if words[0] == "cancel" else 0)
-    told(home, "watch", run)
-    told(home, "start", run, code=1)
-    told(home, "retry", run, "--failed", "--yes")
-    told(home, "cancel", run, "--yes")
-    told(home, "rm", run, "--yes")
+        json_of(home, *words, code=2 if words[0] == "cancel" else 0)
+    json_of(home, "watch", run)
+    json_of(home, "start", run, code=1)
+    json_of(home, "retry", run, "--failed", "--yes")
+    json_of(home, "cancel", run, "--yes")
+    json_of(home, "rm", run, "--yes")
 
 
 def test_a_run_that_is_paused_resumed_and_cancelled(place: tuple[Simulator, LiveRunner]) -> None:
-    """Live numbers while answers are out, and the object of a command that leaves before the end."""
+    """Live numbers while answers are outstanding, and the object of a command that ends before the run."""
     simulator, home = place
     simulator.switch(median_s=30)
-    assert told(home, "run", "slow.jsonl", "-o", "slow.out.jsonl", "--timeout", "3s", code=7)
+    assert json_of(home, "run", "slow.jsonl", "-o", "slow.out.jsonl", "--timeout", "3s", code=7)
     run = "slow"
-    told(home, "start", run, "--detach")
-    wait_until(lambda: told(home, "status", run)[-1]["out"]["answers"], "answers are out")
-    told(home, "pause", run)
-    told(home, "resume", run, "--detach", "--rpm", "600")
-    lines = told(home, "watch", run, "--timeout", "3s", "--interval", "1s", "--exit-status", code=7)
+    json_of(home, "start", run, "--detach")
+    wait_until(lambda: json_of(home, "status", run)[-1]["out"]["answers"], "answers are outstanding")
+    json_of(home, "pause", run)
+    json_of(home, "resume", run, "--detach", "--rpm", "600")
+    lines = json_of(home, "watch", run, "--timeout", "3s", "--interval", "1s", "--exit-status", code=7)
     assert len(lines) > 1
-    told(home, "cancel", run, "--now", "--yes")
-    assert told(home, "status", run)[0]["state"] == "cancelled"
+    json_of(home, "cancel", run, "--now", "--yes")
+    assert json_of(home, "status", run)[0]["state"] == "cancelled"
     simulator.switch(median_s=0)

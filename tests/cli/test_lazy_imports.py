@@ -1,4 +1,4 @@
-"""What a command does not need is not imported: that is most of the time that a short one takes."""
+"""A command imports only what it needs: imports are most of the time of a short command."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ sys.exit(code)
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRunner]:
-    """A state folder with one finished run, and nobody at work."""
+    """Return a state folder with one finished run and no engine."""
     folder = tmp_path_factory.mktemp("lazy")
     with (
         Simulator(folder, "--instant", "--rpm", "none", "--tpm", "none") as simulator,
@@ -44,7 +44,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRunner]:
 
 
 def imported(home: LiveRunner, words: Sequence[str]) -> set[str]:
-    """Run a command in a process of its own; return the modules that it had at its end."""
+    """Run a command in its own process; return the modules that are loaded at its end."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *words],
         env=home.env,
@@ -53,14 +53,14 @@ def imported(home: LiveRunner, words: Sequence[str]) -> set[str]:
         text=True,
         check=False,
     )
-    said, mark, names = done.stdout.rpartition("imported: ")
-    assert mark, said + done.stderr
+    printed, separator, names = done.stdout.rpartition("imported: ")
+    assert separator, printed + done.stderr
     return set(names.split())
 
 
 @pytest.mark.parametrize("words", [["--help"], [], ["--version"], ["no-such-command"]], ids=str)
 def test_the_front_page_imports_nothing_but_click(home: LiveRunner, words: Sequence[str]) -> None:
-    """Not one command, nor what they are made of."""
+    """No command, and nothing that commands need."""
     assert not imported(home, words) & {*HEAVY, "asyncio", "msgspec", "orjson", "sqlalchemy"}
 
 
@@ -76,11 +76,11 @@ def test_the_page_of_a_command_imports_little(home: LiveRunner, command: str) ->
     ids=" ".join,
 )
 def test_a_command_that_looks_imports_the_database_only(home: LiveRunner, words: Sequence[str]) -> None:
-    """Nor the ORM, which the tables are declared with: reading them is plain SQL."""
+    """And not the ORM: reading is plain SQL."""
     assert not imported(home, words) & HEAVY
 
 
 def test_checking_and_writing_import_no_more(home: LiveRunner) -> None:
-    """They read files and rows; a job file without schemas needs no reader of schemas."""
+    """They read files and rows; a job file without JSON schemas needs no jsonschema."""
     assert not imported(home, ["check", "jobs.jsonl"]) & HEAVY
     assert not imported(home, ["write", "1", "-o", "again.jsonl"]) & HEAVY

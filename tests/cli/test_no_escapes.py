@@ -1,4 +1,4 @@
-"""Where nothing is to be drawn, no command writes an escape byte, not even to a terminal."""
+"""Without a live display no command writes an escape byte, even to a terminal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "CI": "1"}
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """A place with a run of three jobs, one answered, one failed, one out."""
+    """Return a place with a run of three jobs: one answered, one failed, one waiting."""
     folder: Path = tmp_path_factory.mktemp("plain")
     found = Place(folder)
     found.answered()
@@ -45,7 +45,7 @@ def at_a_terminal(place: Place, command: str, **env: str) -> bytes:
     try:
         while chunk := os.read(ours, 65_536):
             got += chunk
-    except OSError:  # how Linux tells that the other side is closed
+    except OSError:  # how Linux reports that the other side is closed
         pass
     finally:
         os.close(ours)
@@ -63,7 +63,7 @@ def test_without_a_terminal_there_is_no_escape_byte(place: Place, command: str) 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_terminal_that_is_to_stay_plain_gets_no_escape_byte(place: Place, command: str) -> None:
-    """All three wishes at once would hide that one is not heard: each command gets one in turn."""
+    """Each command gets one of the three variables: all at once would hide that one is ignored."""
     name = list(PLAIN)[COMMANDS.index(command) % len(PLAIN)]
     got = at_a_terminal(place, command, **{name: PLAIN[name]})
     assert got
@@ -71,11 +71,11 @@ def test_a_terminal_that_is_to_stay_plain_gets_no_escape_byte(place: Place, comm
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_each_wish_alone_keeps_the_live_view_plain(place: Place, name: str) -> None:
-    """`watch` is what would draw."""
+def test_each_variable_alone_disables_the_panel(place: Place, name: str) -> None:
+    """With `watch`, which else draws the panel."""
     assert b"\x1b" not in at_a_terminal(place, "watch 1 --timeout 1s", **{name: PLAIN[name]})
 
 
-def test_a_terminal_without_a_wish_is_drawn_on(place: Place) -> None:
-    """Else the tests above would pass for nothing."""
+def test_a_terminal_without_these_variables_gets_the_panel(place: Place) -> None:
+    """Without this the tests above would prove nothing."""
     assert b"\x1b" in at_a_terminal(place, "watch 1 --timeout 1s")

@@ -1,4 +1,4 @@
-"""The live panel in a real terminal: its facts, its manners when the window changes, and its end."""
+"""The live panel in a real terminal: its lines, a resized window, and its end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FACTS = ("jobs ", "limit ", "spent ", "time ", "out ", "also ")
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[tuple[Simulator, LiveRunner, dict[str, str]]]:
-    """Give a simulator with a limit, a state folder, and the environment of a person at a terminal."""
+    """Return a simulator with a limit, a state folder, and the environment of an interactive terminal."""
     write_jobs(tmp_path / "jobs.jsonl", JOBS)
     limits = ("--rpm", "1200", "--tpm", "none", "--median-s", "1")
     with Simulator(tmp_path, *limits) as simulator, LiveRunner(tmp_path, simulator) as home:
@@ -47,23 +47,23 @@ def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "runner", *words]
 
 
-def test_the_panel_tells_all_there_is_to_tell(
+def test_the_panel_shows_all_facts(
     place: tuple[Simulator, LiveRunner, dict[str, str]], tmp_path: Path
 ) -> None:
-    """Every fact on a line of its own within 80 columns; narrow and wide windows do no harm."""
+    """Each fact on its own line within 80 columns; also in narrow and wide windows."""
     _, home, environment = place
     words = command("run", "jobs.jsonl", "-o", "out.jsonl", "--budget", "20", "--yes")
     with Terminal(tmp_path, words, environment) as terminal:
         terminal.shows(" jobs/s")
         screen = terminal.shows("left to fetch it")
-        told = json.loads(home_says(home, "status", "--json"))
+        shown = json.loads(output_of(home, "status", "--json"))
 
         lines = {label: line for line in screen for label in FACTS if line.startswith(label)}
         assert set(lines) == set(FACTS), screen
         done = re.search(r"([\d,]+) of 3,000 done", lines["jobs "])
         assert done is not None
-        assert 0 < int(done[1].replace(",", "")) <= told["done"]
-        assert f"of {told['limit']['requests_max']:,} requests" in lines["limit "]
+        assert 0 < int(done[1].replace(",", "")) <= shown["done"]
+        assert f"of {shown['limit']['requests_max']:,} requests" in lines["limit "]
         assert "of $20.00" in lines["spent "]
         assert re.search(r"about .* to go|.* to .* to go|unknown", lines["time "])
         assert all(len(line) <= 80 for line in screen)
@@ -75,10 +75,10 @@ def test_the_panel_tells_all_there_is_to_tell(
         terminal.press("C-c")
         ended = terminal.shows("exit code 130")
         assert any("press again to stop now" in line for line in ended)
-        assert any("to go on: runner run jobs.jsonl" in line for line in ended)
+        assert any("to continue: runner run jobs.jsonl" in line for line in ended)
 
 
-def test_the_panel_says_why_nothing_is_sent(
+def test_the_panel_shows_why_nothing_is_sent(
     place: tuple[Simulator, LiveRunner, dict[str, str]], tmp_path: Path
 ) -> None:
     """While the API is down, and when a person is needed."""
@@ -86,7 +86,7 @@ def test_the_panel_says_why_nothing_is_sent(
     with Terminal(tmp_path, command(*RUN), environment) as terminal:
         terminal.shows("jobs ")
         simulator.switch(down=True)
-        assert any(line.startswith("waiting: ") for line in terminal.shows("goes on by itself"))
+        assert any(line.startswith("waiting: ") for line in terminal.shows("continues by itself"))
         simulator.switch(down=False, key_revoked=True)
         ended = terminal.shows("exit code 4", within_s=90)
         assert any(line.startswith("fix: set XAI_API_KEY") for line in ended)
@@ -98,7 +98,7 @@ def test_the_panel_says_why_nothing_is_sent(
 def test_a_terminal_that_wants_plain_text_gets_it(
     place: tuple[Simulator, LiveRunner, dict[str, str]], tmp_path: Path, plain: dict[str, str]
 ) -> None:
-    """Lines instead of a panel; what the command writes is kept byte by byte and holds no escape."""
+    """Lines instead of a panel; the recorded bytes contain no escape."""
     _, _, environment = place
     write_jobs(tmp_path / "few.jsonl", 5)
     log = tmp_path / "bytes"
@@ -107,19 +107,19 @@ def test_a_terminal_that_wants_plain_text_gets_it(
     with Terminal(tmp_path, recorded, environment | plain) as terminal:
         terminal.shows("exit code 0")
 
-    said = log.read_bytes()
-    assert b"few: 5 of 5 done (100 %)" in said
-    assert b"\x1b" not in said
+    recorded_bytes = log.read_bytes()
+    assert b"few: 5 of 5 done (100 %)" in recorded_bytes
+    assert b"\x1b" not in recorded_bytes
 
 
-def home_says(home: LiveRunner, *words: str) -> str:
+def output_of(home: LiveRunner, *words: str) -> str:
     command = home.start(*words)
     assert command.wait() == 0, command.output
     return command.out.read_text()
 
 
 def test_it_is_redrawn_at_most_four_times_a_second(tmp_path: Path) -> None:
-    """However often the numbers are looked at; each drawing tells once how many are done."""
+    """However often the numbers are read; each drawing contains "done" once."""
     place = Place(tmp_path)
     place.answered()
     seconds = 3

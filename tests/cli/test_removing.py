@@ -45,7 +45,7 @@ def age(home: LiveRunner, run: int, days: int) -> None:
 
 
 def test_a_removed_run_is_gone_and_its_files_stay(home: LiveRunner) -> None:
-    """It is looked at first, needs a yes, and the same command begins afresh afterwards."""
+    """--dry-run shows it, --yes is needed, and afterwards the same command starts a new run."""
     runner(home, *RUN, "--new", "--force")
     (run, *_) = runs(home)
 
@@ -55,8 +55,8 @@ def test_a_removed_run_is_gone_and_its_files_stay(home: LiveRunner) -> None:
     assert json.loads(runner(home, "rm", str(run), "--dry-run", "--json")).keys() == {"schema", "would"}
     assert "add --yes" in runner(home, "rm", str(run), code=2)
     assert run in runs(home)
-    told = json.loads(runner(home, "rm", str(run), "--yes", "--json"))
-    assert told["removed"] == [{"run": run, "name": "jobs", "jobs": JOBS, "answers": JOBS}]
+    shown = json.loads(runner(home, "rm", str(run), "--yes", "--json"))
+    assert shown["removed"] == [{"run": run, "name": "jobs", "jobs": JOBS, "answers": JOBS}]
 
     assert run not in runs(home)
     assert "there is no run" in runner(home, "rm", str(run), "--yes", code=2)
@@ -65,8 +65,8 @@ def test_a_removed_run_is_gone_and_its_files_stay(home: LiveRunner) -> None:
     assert runs(home)[0] > run
 
 
-def test_a_run_that_is_half_removed_is_nobodys_but_rms(home: LiveRunner) -> None:
-    """As after a crash in the middle: other commands say so, and `rm` finishes it."""
+def test_only_rm_accepts_a_half_removed_run(home: LiveRunner) -> None:
+    """As after a crash in the middle: other commands refuse it, and `rm` finishes it."""
     runner(home, *RUN, "--new", "--force")
     (run, *_) = runs(home)
     with closing(sqlite3.connect(home.database, timeout=20)) as base:
@@ -92,31 +92,31 @@ def test_prune_takes_what_is_old_and_keeps_what_was_asked_for(home: LiveRunner) 
     os.utime(reports[0], (0, 0))
 
     assert "would remove" in runner(home, "prune", "--keep", "1", "--dry-run")
-    told = json.loads(runner(home, "prune", "--keep", "1", "--yes", "--json"))
+    shown = json.loads(runner(home, "prune", "--keep", "1", "--yes", "--json"))
 
-    assert {gone["run"] for gone in told["removed"]} >= {second, third}
+    assert {gone["run"] for gone in shown["removed"]} >= {second, third}
     assert newest in runs(home)
     assert not {second, third} & set(runs(home))
-    assert told["files"] == [str(reports[0])]
+    assert shown["files"] == [str(reports[0])]
     assert [report.exists() for report in reports] == [False, True]
     assert "removed 0 runs" in runner(home, "prune", "--keep", "1", "--yes")
 
 
 def test_a_run_at_work_is_refused(home: LiveRunner, tmp_path: Path) -> None:
-    """It says which command ends it."""
+    """The error names the command that ends it."""
     write_jobs(tmp_path / "other.jsonl", 2)
     run = runner(home, "load", str(tmp_path / "other.jsonl"), "-q").strip()
     with closing(sqlite3.connect(home.database, timeout=20)) as base:
         base.execute("UPDATE runs SET state = 'running' WHERE id = ?", (run,))
         base.commit()
 
-    said = runner(home, "rm", run, "--yes", code=2)
+    printed = runner(home, "rm", run, "--yes", code=2)
 
-    assert f"runner cancel {run}" in said
+    assert f"runner cancel {run}" in printed
 
 
 def test_a_fresh_run_over_another_runs_files_loads_nothing(home: LiveRunner) -> None:
-    """It is refused before the load: the next try would find a run that nobody wanted."""
+    """It is refused before the load: else the next try would find an unwanted run."""
     runner(home, *RUN, "--new", "--force")
     before = runs(home)
 

@@ -1,4 +1,4 @@
-"""What is wrong has one sentence and one cure: `doctor` says them, and so does the command that meets it."""
+"""A problem has one sentence and one fix: `doctor` and the command that meets it print the same."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 RUN: Final = ("run", "jobs.jsonl")
 RUNNER: Final = (sys.executable, "-m", "runner")
-CLOSED: Final = "127.0.0.1:9"  # the port of discard, which nobody serves
+CLOSED: Final = "127.0.0.1:9"  # the port of discard, where nothing listens
 
 
 class Nowhere:
-    """Stands in for a simulator where the API's address is the point."""
+    """Replaces a simulator where only the API's address matters."""
 
     def __init__(self, url: str) -> None:
         self.url = url
 
 
 class Place:
-    """A folder with a job file, and the environment that is wrong."""
+    """A folder with a job file, and a wrong environment."""
 
     def __init__(self, folder: Path, url: str = f"http://{CLOSED}/v1", **env: str) -> None:
         write_jobs(folder / "jobs.jsonl", 1)
@@ -42,8 +42,8 @@ class Place:
         self.env = env
         self.enter: tuple[str, ...] = ()
 
-    def finds(self) -> list[dict[str, Any]]:
-        """Call doctor; return what it found wrong."""
+    def problems(self) -> list[dict[str, Any]]:
+        """Run doctor; return the checks that are not ok."""
         done = self.call("doctor", "--json")
         return [check for check in json.loads(done.stdout)["checks"] if check["state"] != "ok"]
 
@@ -62,9 +62,9 @@ class Place:
             timeout=120,
         )
 
-    def is_told_by(self, check: str, *words: str, code: int) -> str:
-        """See that a command ends with what doctor says under a name; return the sentence."""
-        (found,) = [one for one in self.finds() if one["name"] == check]
+    def is_reported_by(self, check: str, *words: str, code: int) -> str:
+        """Assert that a command fails with the text of a check of doctor; return its sentence."""
+        (found,) = [one for one in self.problems() if one["name"] == check]
         done = self.call(*words)
         assert done.returncode == code, done.stderr
         what, *where = str(found["told"]).split("; ")
@@ -78,20 +78,20 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    """Give a place with an embedded state folder."""
+    """Return a place with a state folder."""
     return Place(tmp_path)
 
 
 def test_no_key(place: Place) -> None:
     """Nothing is sent without one; 2 from the command, 4 from doctor."""
     place.env = {"XAI_API_KEY": ""}
-    assert place.is_told_by("api key", *RUN, code=2) == "no API key is set"
+    assert place.is_reported_by("api key", *RUN, code=2) == "no API key is set"
 
 
 def test_a_file_where_the_state_folder_should_be(place: Place) -> None:
     """It is not touched."""
     (place.folder / "home").write_text("mine")
-    what = place.is_told_by("state folder", *RUN, code=2)
+    what = place.is_reported_by("state folder", *RUN, code=2)
     assert what.endswith("cannot be used: a file is in its way")
     assert (place.folder / "home").read_text() == "mine"
 
@@ -111,17 +111,17 @@ UNFIT = {
 
 @pytest.mark.parametrize("case", UNFIT)
 def test_a_state_folder_that_cannot_be_used(case: str, place: Place) -> None:
-    """In a space of mounts of its own, by the user who is root there: no permission says no to that one."""
+    """In its own mount namespace, as root there: permissions alone would not stop root."""
     do, words = UNFIT[case]
     home = place.folder / "home"
     home.mkdir(mode=0o700)
     mount = do.format(home=shlex.quote(str(home)), mounts=shlex.quote(str(place.folder / "mounts")))
     place.enter = ("unshare", "-Urm", "sh", "-c", f'{mount}; exec "$@"', "sh")
-    assert words in place.is_told_by("state folder", *RUN, code=2)
+    assert words in place.is_reported_by("state folder", *RUN, code=2)
 
 
 def test_a_disk_that_is_nearly_full(tmp_path: Path) -> None:
-    """The run waits for room instead of fetching what it could not keep, and goes on when there is some."""
+    """The run waits for free space instead of fetching what it could not store."""
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
     mount = f"mount -t tmpfs -o size=24m tmpfs {shlex.quote(str(home))}"
@@ -129,14 +129,14 @@ def test_a_disk_that_is_nearly_full(tmp_path: Path) -> None:
     with Simulator(tmp_path, "--instant") as simulator:
         place = Place(tmp_path, simulator.url)
         place.enter = enter
-        (found,) = [one for one in place.finds() if one["name"] == "state folder"]
+        (found,) = [one for one in place.problems() if one["name"] == "state folder"]
         assert found["state"] == "failed"
-        said = re.sub(r"\d+ MB are left", "… are left", found["told"])
-        assert said == f"the disk of the state folder {home} is full: … are left, 34 are needed"
+        sentence = re.sub(r"\d+ MB are left", "… are left", found["told"])
+        assert sentence == f"the disk of the state folder {home} is full: … are left, 34 are needed"
         with LiveRunner(tmp_path, simulator) as running:
             command = running.start_command([*enter, *RUNNER, *RUN])
-            wait_until(lambda: "goes on by itself" in command.output, "the run says why it waits")
-            assert said in re.sub(r"\d+ MB are left", "… are left", command.output)
+            wait_until(lambda: "continues by itself" in command.output, "the run prints why it waits")
+            assert sentence in re.sub(r"\d+ MB are left", "… are left", command.output)
             assert simulator.books()["accepted"] == 0
 
 
@@ -145,35 +145,35 @@ def test_a_database_that_is_none(place: Place) -> None:
     (place.folder / "home").mkdir(mode=0o700)
     file = place.folder / "home" / "runner.db"
     file.write_bytes(b"no database at all, but long enough to be read as one" * 100)
-    assert place.is_told_by("database", "status", code=5).endswith("runner.db is damaged, or no database")
+    assert place.is_reported_by("database", "status", code=5).endswith("runner.db is damaged, or no database")
     assert file.read_bytes().startswith(b"no database")
 
 
 def test_an_old_sqlite(place: Place) -> None:
-    """Python's own tells its version; here it lies, and everything else is real."""
+    """The version that Python reports is faked; all else is real."""
     lie = "import sqlite3\nsqlite3.sqlite_version_info = (3, 31, 1)\n"
     (place.folder / "sitecustomize.py").write_text(lie)
     place.env = {"PYTHONPATH": str(place.folder)}
-    what = place.is_told_by("database", *RUN, code=2)
+    what = place.is_reported_by("database", *RUN, code=2)
     assert what == "this Python's SQLite is too old: it is 3.31.1, 3.35.0 is needed"
 
 
 def test_the_port_is_taken(tmp_path: Path) -> None:
-    """By whomever: this test's own simulator, or another's."""
+    """By this test's simulator or by another process."""
     place = Place(tmp_path)
     with subprocess.Popen(
         [*RUNNER, "simulate"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as first:
         try:
-            wait_until(lambda: "port" in {one["name"] for one in place.finds()}, "the port is taken")
-            place.is_told_by("port", "simulate", code=2)
+            wait_until(lambda: "port" in {one["name"] for one in place.problems()}, "the port is taken")
+            place.is_reported_by("port", "simulate", code=2)
         finally:
             first.kill()
 
 
 @pytest.fixture
 def shared(postgres_server: PostgresServer, tmp_path: Path) -> Iterator[Place]:
-    """Give a place with shared servers: a database without tables, and a Redis that is away."""
+    """Return a place with shared servers: a database without tables, and a Redis that does not answer."""
     with postgres_server.fresh("template1") as url:
         yield Place(tmp_path, RUNNER_DATABASE_URL=url, RUNNER_REDIS_URL=f"redis://{CLOSED}/0")
 
@@ -182,26 +182,26 @@ def shared(postgres_server: PostgresServer, tmp_path: Path) -> Iterator[Place]:
     "command", ["status", "list", "load jobs.jsonl", "run jobs.jsonl", "worker", "show 1 a"]
 )
 def test_a_database_that_is_away(command: str, tmp_path: Path) -> None:
-    """Whatever command meets it; the password is in no word."""
+    """The same for every command; the password is never printed."""
     url = f"postgresql+psycopg://ann:hidden-word@{CLOSED}/runner"
     place = Place(tmp_path, RUNNER_DATABASE_URL=url, RUNNER_REDIS_URL=f"redis://{CLOSED}/0")
-    what = place.is_told_by("database", *command.split(), code=5)
+    what = place.is_reported_by("database", *command.split(), code=5)
     assert what == f"the database does not answer: postgresql+psycopg://ann:***@{CLOSED}/runner"
-    assert "hidden-word" not in str(place.finds())
+    assert "hidden-word" not in str(place.problems())
 
 
 def test_a_database_that_is_not_there(shared: Place) -> None:
-    """The server answers, and does not know it."""
+    """The server answers, but has no such database."""
     shared.env["RUNNER_DATABASE_URL"] = shared.env["RUNNER_DATABASE_URL"].replace("/test_", "/no_test_")
-    assert shared.is_told_by("database", "status", code=5).startswith("the database does not let us in: ")
+    assert shared.is_reported_by("database", "status", code=5).startswith("the database does not let us in: ")
 
 
 def test_a_database_without_a_schema_and_a_redis_that_is_away(shared: Place) -> None:
-    """One after the other, as a person would mend them."""
-    what = shared.is_told_by("database", "worker", code=2)
+    """One after the other, as a user would fix them."""
+    what = shared.is_reported_by("database", "worker", code=2)
     assert what.endswith("has no schema yet, and this version needs 0001")
     assert shared.call("db", "upgrade").returncode == 0
-    assert shared.is_told_by("redis", "worker", code=5).startswith("Redis does not answer: ")
+    assert shared.is_reported_by("redis", "worker", code=5).startswith("Redis does not answer: ")
 
 
 AWAY = {
@@ -216,15 +216,15 @@ AWAY = {
 
 @pytest.mark.parametrize("case", AWAY)
 def test_an_api_that_cannot_be_reached(case: str, tmp_path: Path) -> None:
-    """The run waits for it with the sentence and the cure, and goes on by itself."""
+    """The run waits for it and prints the sentence and the fix."""
     env, words = AWAY[case]
     place = Place(tmp_path, **env)
-    (found,) = [one for one in place.finds() if one["name"] == "api"]
+    (found,) = [one for one in place.problems() if one["name"] == "api"]
     assert found["told"] == words
     with LiveRunner(tmp_path, Nowhere(env["XAI_BASE_URL"]), **env) as home:  # type: ignore[arg-type]
         command = home.start(*RUN)
-        wait_until(lambda: "goes on by itself" in command.output, "the run says why it waits")
-        assert f"waiting: {words}; {found['fix']}; goes on by itself" in command.output
+        wait_until(lambda: "continues by itself" in command.output, "the run prints why it waits")
+        assert f"waiting: {words}; {found['fix']}; continues by itself" in command.output
         os.kill(command.pid, signal.SIGINT)
         assert command.wait() == 130
 
@@ -236,7 +236,7 @@ def test_a_wrong_key(tmp_path: Path) -> None:
         LiveRunner(tmp_path, simulator) as home,
     ):
         place = Place(tmp_path, simulator.url)
-        (found,) = [one for one in place.finds() if one["name"] == "api key"]
+        (found,) = [one for one in place.problems() if one["name"] == "api key"]
         command = home.start(*RUN)
         assert command.wait() == 4
         assert f"paused: {found['told'].rstrip('.')}" in command.output
@@ -244,14 +244,14 @@ def test_a_wrong_key(tmp_path: Path) -> None:
 
 
 def test_a_clock_that_is_off(tmp_path: Path) -> None:
-    """It only warns: the run goes on, and whoever watches is told once."""
+    """Only a warning: the run continues, and the warning is printed once."""
     lie = "import time\nreal = time.time\ntime.time = lambda: real() + 7260\n"
     (tmp_path / "sitecustomize.py").write_text(lie)
     with ExitStack() as stack:
         simulator = stack.enter_context(Simulator(tmp_path, "--instant", env={"PYTHONPATH": str(tmp_path)}))
         home = stack.enter_context(LiveRunner(tmp_path, simulator))
         place = Place(tmp_path, simulator.url)
-        (found,) = [one for one in place.finds() if one["name"] == "clock"]
+        (found,) = [one for one in place.problems() if one["name"] == "clock"]
         assert found["told"] == "this machine's clock is about 2 hours behind the API's"
         command = home.start(*RUN)
         assert command.wait() == 0

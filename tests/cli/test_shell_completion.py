@@ -1,4 +1,4 @@
-"""Shell completion: in a real bash, and what the others are given."""
+"""Shell completion: in a real bash, and the scripts of the other shells."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BIN = Path(sys.executable).parent
 
 
 def completed(home: Path, *words: str) -> list[str]:
-    """Ask bash what it would offer for the last word."""
+    """Return what bash suggests for the last word."""
     script = (
         'eval "$(runner completion bash)"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1));'
         ' _runner_completion runner; printf "%s\\n" "${COMPREPLY[@]}"'
@@ -43,21 +43,21 @@ def test_commands_and_flags_are_completed(tmp_path: Path) -> None:
 
 
 def test_runs_are_completed_by_name_and_id(tmp_path: Path) -> None:
-    """Also where the database cannot be read nothing but words is printed."""
+    """With an unreadable database nothing is suggested and no error is printed."""
     database = Database(f"sqlite:///{tmp_path / 'runner.db'}")
     migrate.upgrade(database, None)
     run = new_run(database, 1)
     database.close()
 
-    assert completed(tmp_path, "status", "by") == ["by-hand"]
+    assert completed(tmp_path, "status", "by") == ["by-driver"]
     assert completed(tmp_path, "show", str(run.run_id)) == [str(run.run_id)]
     (tmp_path / "runner.db").write_bytes(b"no database")
     assert completed(tmp_path, "status", "by") == []
 
 
-@pytest.mark.parametrize(("shell", "says"), [("zsh", "#compdef runner"), ("fish", "complete --no-files")])
-def test_other_shells_get_their_own_words(shell: str, says: str) -> None:
-    """The words are those of click, for our name."""
+@pytest.mark.parametrize(("shell", "words"), [("zsh", "#compdef runner"), ("fish", "complete --no-files")])
+def test_other_shells_get_their_own_script(shell: str, words: str) -> None:
+    """Click's scripts, with the name of our variable."""
     done = subprocess.run(
         [sys.executable, "-m", "runner", "completion", shell],
         capture_output=True,
@@ -65,5 +65,5 @@ def test_other_shells_get_their_own_words(shell: str, says: str) -> None:
         check=True,
         timeout=30,
     )
-    assert says in done.stdout
+    assert words in done.stdout
     assert "_RUNNER_COMPLETE" in done.stdout

@@ -29,7 +29,7 @@ USD = 10**10
 
 
 def test_a_budget_is_kept_until_another_is_given(database: Database) -> None:
-    """None is not said, 0 is `none`: only what a person says changes it."""
+    """None is not given, 0 is `none`: only a given budget changes it."""
     run_id = new_run(database, 1, RunOptions(budget_ticks=5 * USD, rpm=7)).run_id
 
     def kept() -> int | None:
@@ -82,12 +82,14 @@ def test_used_and_reserved_are_shown(database: Database) -> None:
     driver.in_transaction(lambda _, deltas: deltas.add(driver.run_id, "ticks", "possible_extra", USD))
     seen = read_snapshot(database, driver.run_id)
 
-    assert money_text(seen) == "$4.00 of $20.00 ($1.00 of it in doubt, and $2.00 reserved)"
-    told = read_live_object(database, seen)
-    assert told["budget"]["used_ticks"] == 4 * USD
-    assert told["budget"]["reserved_ticks"] == 2 * USD
+    assert money_text(seen) == "$4.00 of $20.00 ($1.00 of it possible, and $2.00 reserved)"
+    shown = read_live_object(database, seen)
+    assert shown["budget"]["used_ticks"] == 4 * USD
+    assert shown["budget"]["reserved_ticks"] == 2 * USD
     lines = " ".join(" ".join(summary_lines(read_summary(database, seen))).split())
-    assert "$4.00 of $20.00 used, possible extras counted; $2.00 reserved for what is out" in lines
+    assert (
+        "$4.00 of $20.00 used, possible costs included; $2.00 reserved for answers not collected yet" in lines
+    )
     bare = replace(seen, run=replace(seen.run, options=RunOptions()))
-    assert money_text(bare) == "$3.00 (up to $1.00 more in doubt)"
+    assert money_text(bare) == "$3.00 (up to $1.00 more possible)"
     assert "budget" not in "\n".join(summary_lines(read_summary(database, bare)))

@@ -1,4 +1,4 @@
-"""What `show`, `summary` and `retry` tell of a run in which every kind of answer came."""
+"""What `show`, `summary` and `retry` print for a run with every kind of answer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FILE = ("run", "jobs.jsonl", "-o", "out.jsonl")
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRunner]:
-    """Give a state folder with that run, in which declined answers fail."""
+    """Return a state folder with that run, in which declined answers fail."""
     folder = tmp_path_factory.mktemp("stories")
     with (folder / "jobs.jsonl").open("w", encoding="utf-8") as file:
         for custom_id, fields in PROMPTS.items():
@@ -40,7 +40,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRunner]:
         yield made
 
 
-def said(home: LiveRunner, *words: str, code: int = 0) -> str:
+def output_of(home: LiveRunner, *words: str, code: int = 0) -> str:
     command = home.start(*words)
     assert command.wait() == code, command.output
     return command.output
@@ -51,9 +51,9 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 def test_the_summary_groups_what_is_worth_a_look_and_names_the_commands(home: LiveRunner) -> None:
-    """Flawed answers are counted among the good, failures have an example and the command for just those."""
-    told = said(home, "summary", "jobs")
-    found = json.loads(said(home, "summary", "jobs", "--json"))
+    """Flawed answers count as succeeded; failures have an example and the command for only these."""
+    shown = output_of(home, "summary", "jobs")
+    found = json.loads(output_of(home, "summary", "jobs", "--json"))
 
     assert found["answers"] == {"length": 2, "refusal": 0, "empty": 1}
     assert found["errors"]["by_code"] == {"refusal": 1, "safety": 1}
@@ -71,22 +71,22 @@ def test_the_summary_groups_what_is_worth_a_look_and_names_the_commands(home: Li
         "runner show 1 declined",
         "grok-4.6, 1 answer",
     ):
-        assert line in told
-    assert all(len(line) <= 80 for line in told.splitlines() if str(home.folder) not in line)
+        assert line in shown
+    assert all(len(line) <= 80 for line in shown.splitlines() if str(home.folder) not in line)
 
 
 def test_ids_are_listed_for_the_next_command(home: LiveRunner) -> None:
-    """Of an error code, and of answers that are there but not as they should be."""
-    assert said(home, "summary", "jobs", "--ids", "length").split() == ["cut-1", "cut-2"]
-    assert said(home, "summary", "jobs", "--ids", "safety").split() == ["unsafe"]
-    assert json.loads(said(home, "summary", "jobs", "--ids", "empty", "--json"))["ids"] == [
+    """For an error code, and for a flaw of answers."""
+    assert output_of(home, "summary", "jobs", "--ids", "length").split() == ["cut-1", "cut-2"]
+    assert output_of(home, "summary", "jobs", "--ids", "safety").split() == ["unsafe"]
+    assert json.loads(output_of(home, "summary", "jobs", "--ids", "empty", "--json"))["ids"] == [
         "=cmd|'/c calc'!A1"
     ]
-    assert said(home, "summary", "jobs", "--ids", "nothing-like-it") == ""
+    assert output_of(home, "summary", "jobs", "--ids", "nothing-like-it") == ""
 
 
 def test_an_answer_that_fails_its_job_is_in_the_errors_file_with_its_bytes(home: LiveRunner) -> None:
-    """It was paid for and may be of use all the same."""
+    """It was paid for and may still be useful."""
     (row,) = [line for line in lines(home.folder / "out.errors.jsonl") if line["custom_id"] == "declined"]
 
     assert row["error"]["code"] == "refusal"
@@ -94,9 +94,9 @@ def test_an_answer_that_fails_its_job_is_in_the_errors_file_with_its_bytes(home:
     assert "can't help" in row["response"]["body"]["choices"][0]["message"]["refusal"]
 
 
-def test_show_tells_prompt_answer_and_attempts(home: LiveRunner) -> None:
-    """And the command that sends just this job again, where that may be wanted."""
-    declined, cut, tool = (said(home, "show", "jobs", name) for name in ("declined", "cut-1", "tool"))
+def test_show_shows_prompt_answer_and_attempts(home: LiveRunner) -> None:
+    """And the command that sends only this job again, if it failed."""
+    declined, cut, tool = (output_of(home, "show", "jobs", name) for name in ("declined", "cut-1", "tool"))
 
     for words in ("failed (refusal)", "Tell of five.", "can't help with that", "retry 1 --id declined"):
         assert words in declined
@@ -104,37 +104,37 @@ def test_show_tells_prompt_answer_and_attempts(home: LiveRunner) -> None:
     assert "retry" not in cut
     assert "weather({" in tool
     for words in ("line 1 of ", "jobs.jsonl", "attempt 1", "accepted +", "collected +", "reported"):
-        assert words in said(home, "show", "jobs", "good-1")
-    assert "did you mean good-1 or good-2?" in said(home, "show", "jobs", "good-7", code=2)
+        assert words in output_of(home, "show", "jobs", "good-1")
+    assert "did you mean good-1 or good-2?" in output_of(home, "show", "jobs", "good-7", code=2)
 
 
 def test_show_prints_the_bodies_as_they_are_with_json(home: LiveRunner) -> None:
-    """The request as it was written in the file, the answer as it came."""
-    told = json.loads(said(home, "show", "jobs", "cut-1", "--json"))
+    """The request as written in the file, the answer as received."""
+    shown = json.loads(output_of(home, "show", "jobs", "cut-1", "--json"))
 
-    assert told["request"]["max_completion_tokens"] == 3
-    assert told["answer"]["choices"][0]["finish_reason"] == "length"
-    assert told["attempts"][0]["flaw"] == "length"
+    assert shown["request"]["max_completion_tokens"] == 3
+    assert shown["answer"]["choices"][0]["finish_reason"] == "length"
+    assert shown["attempts"][0]["flaw"] == "length"
 
 
 def test_hostile_words_are_shown_harmlessly_and_kept_as_they_are(home: LiveRunner) -> None:
     """No escape reaches the terminal; the file and --json have every byte."""
     hostile = "=cmd|'/c calc'!A1"
-    told = said(home, "show", "jobs", hostile, "--full")
+    shown = output_of(home, "show", "jobs", hostile, "--full")
 
-    assert all(char.isprintable() or char == "\n" for char in told)
-    assert "\\x1b[31mred" in told
-    kept = json.loads(said(home, "show", "jobs", hostile, "--json"))
+    assert all(char.isprintable() or char == "\n" for char in shown)
+    assert "\\x1b[31mred" in shown
+    kept = json.loads(output_of(home, "show", "jobs", hostile, "--json"))
     assert kept["request"]["messages"][-1]["content"] == PROMPTS[hostile]["prompt"]
 
 
 def test_one_job_is_sent_again_by_its_id(home: LiveRunner) -> None:
     """Nothing else moves; a job that succeeded is not among them."""
-    assert "would send 1 job" in said(home, "retry", "jobs", "--id", "unsafe", "--dry-run")
-    assert "has no such jobs" in said(home, "retry", "jobs", "--id", "good-1", "--yes", code=2)
-    assert json.loads(said(home, "retry", "jobs", "--id", "unsafe", "--dry-run", "--json"))["would"]
+    assert "would send 1 job" in output_of(home, "retry", "jobs", "--id", "unsafe", "--dry-run")
+    assert "has no such jobs" in output_of(home, "retry", "jobs", "--id", "good-1", "--yes", code=2)
+    assert json.loads(output_of(home, "retry", "jobs", "--id", "unsafe", "--dry-run", "--json"))["would"]
 
 
 def test_a_word_that_is_no_flaw_is_refused(home: LiveRunner) -> None:
     """Before anything is loaded."""
-    assert "is none of length, refusal, empty" in said(home, *FILE, "--fail-on", "length,long", code=2)
+    assert "is none of length, refusal, empty" in output_of(home, *FILE, "--fail-on", "length,long", code=2)

@@ -1,4 +1,4 @@
-"""Small pure things of the command line: spans of time, money, exit codes, pace, last words."""
+"""Small pure parts of the command line: durations, money, exit codes, throughput, ending texts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_span_of_time_is_read(word: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("word", ["", "0", "0s", "-1", "h", "1x", "1h 30", "nan", "inf", "1e9"])
 def test_what_is_no_span_of_time_is_refused(word: str) -> None:
-    """With examples of what is."""
+    """The error has examples of valid values."""
     with pytest.raises(click.BadParameter, match="90s, 15m or 1h30m"):
         Duration().convert(word, None, None)
 
@@ -58,8 +58,8 @@ def test_a_rate_is_a_number_or_none() -> None:
     [(0.04, "0.0 s"), (3.24, "3.2 s"), (42, "42 s"), (59.6, "1m 00s"), (725, "12m 05s"), (11045, "3h 04m"),
      (183600, "2d 3h"), (-1, "0.0 s")],
 )  # fmt: skip
-def test_a_span_of_time_is_told_in_at_most_two_units(seconds: float, expected: str) -> None:
-    """As a person would."""
+def test_a_span_of_time_is_reported_in_at_most_two_units(seconds: float, expected: str) -> None:
+    """Rounded as a person would write it."""
     assert expected == text.duration(seconds)
 
 
@@ -68,14 +68,14 @@ def test_a_span_of_time_is_told_in_at_most_two_units(seconds: float, expected: s
     [(0, "$0.0000"), (1, "<$0.0001"), (10**6, "$0.0001"), (123_456_789, "$0.0123"), (10**10 - 1, "$1.0000"),
      (10**10, "$1.00"), (12_345_600_000_000, "$1,234.56")],
 )  # fmt: skip
-def test_money_is_told_in_cents_from_a_dollar_on(ticks: int, expected: str) -> None:
-    """Below it with four decimals; what is more than nothing never looks like nothing."""
+def test_money_is_reported_in_cents_from_a_dollar_on(ticks: int, expected: str) -> None:
+    """Below it with four decimals; a small amount is never shown as zero."""
     assert expected == text.dollars(ticks)
 
 
 @given(st.integers(1, 10**16))
-def test_money_never_looks_like_nothing(ticks: int) -> None:
-    """However little it is."""
+def test_money_is_never_shown_as_zero(ticks: int) -> None:
+    """However small it is."""
     assert text.dollars(ticks) != "$0.0000"
 
 
@@ -92,7 +92,7 @@ def test_money_never_looks_like_nothing(ticks: int) -> None:
         (RunState.CANCELLED, None, 5, 5, ExitCode.CANCELLED),
     ],
 )
-def test_an_exit_code_tells_how_a_run_stands(
+def test_an_exit_code_follows_from_the_state_of_a_run(
     state: RunState, reason: str | None, failed: int, held: int, code: ExitCode
 ) -> None:
     """The table of the README."""
@@ -105,15 +105,15 @@ def test_exit_codes_are_frozen() -> None:
 
 
 def test_a_forecast_is_unknown_until_it_means_something() -> None:
-    """Not in the first seconds, not before ten jobs have ended."""
-    pace = ThroughputEstimator()
-    assert pace.eta_s(10) is None
-    pace.add(0.0, 0)
-    pace.add(2.0, 50)
-    assert (pace.rate(), pace.eta_s(10)) == (None, None)
-    pace.add(4.0, 100)
-    assert pace.rate() == 25.0
-    assert pace.eta_s(100) == (5, 5)
+    """In the first seconds, and until ten jobs have ended."""
+    estimator = ThroughputEstimator()
+    assert estimator.eta_s(10) is None
+    estimator.add(0.0, 0)
+    estimator.add(2.0, 50)
+    assert (estimator.rate(), estimator.eta_s(10)) == (None, None)
+    estimator.add(4.0, 100)
+    assert estimator.rate() == 25.0
+    assert estimator.eta_s(100) == (5, 5)
 
 
 def test_a_forecast_is_as_wide_as_the_pace_was_uneven() -> None:
@@ -148,34 +148,34 @@ def test_what_was_added_lately_is_at_most_what_was_added(steps: list[tuple[float
     left=st.integers(-5, 10**7),
 )
 def test_a_forecast_is_never_negative(steps: list[tuple[float, int]], left: int) -> None:
-    """Whatever was seen."""
-    pace, at_s, ended = ThroughputEstimator(), 0.0, 0
+    """For any samples."""
+    estimator, at_s, ended = ThroughputEstimator(), 0.0, 0
     for later_s, more in steps:
         at_s, ended = at_s + later_s, ended + more
-        pace.add(at_s, ended)
-    low, high = pace.eta_s(left) or (0, 0)
+        estimator.add(at_s, ended)
+    low, high = estimator.eta_s(left) or (0, 0)
     assert 0 <= low <= high
-    assert (pace.rate() or 0) >= 0
+    assert (estimator.rate() or 0) >= 0
 
 
-def test_the_command_to_go_on_with_never_begins_anew() -> None:
-    """--new would pay again; quoting makes it fit to be pasted."""
+def test_the_command_to_continue_never_contains_new() -> None:
+    """--new would pay again; the command is quoted, so that it can be pasted."""
     assert rerun_command(["run", "my jobs.jsonl", "--new", "-q"]) == "runner run 'my jobs.jsonl' -q"
 
 
 def test_an_error_is_a_block_and_hostile_text_is_text() -> None:
     """What, where, fix; no escape reaches the terminal."""
-    error = UserError("bad\x1b[31m file", where=("line 1: no\nnewline",), fix="mend it")
+    error = UserError("bad\x1b[31m file", where=("line 1: no\nnewline",), fix="repair it")
 
     assert text.error_block(error).splitlines() == [
         "error: bad\\x1b[31m file",
         "  line 1: no\\nnewline",
-        "fix: mend it",
+        "fix: repair it",
     ]
 
 
-def test_equal_warnings_are_told_once() -> None:
-    """With the line they were first met on."""
+def test_equal_warnings_are_reported_once() -> None:
+    """With the first line that has it."""
     same = [
         Diagnostic(
             line=n,
@@ -192,8 +192,8 @@ def test_equal_warnings_are_told_once() -> None:
     assert warning_lines(same, 10)[-1] == "warning: … and 7 more warnings"
 
 
-def test_the_summary_of_a_run_is_told_in_full() -> None:
-    """Counts that add up, money apart by source, failures with an example each, hostile names harmless."""
+def test_the_summary_of_a_run_is_reported_in_full() -> None:
+    """Counts, cost by source, failures with an example each; hostile names are escaped."""
     counters = {
         ("state", "succeeded"): 7,
         ("state", "failed"): 2,
@@ -222,11 +222,11 @@ def test_the_summary_of_a_run_is_told_in_full() -> None:
         files={"results": {"name": "o.jsonl"}, "errors": {"name": "o.errors.jsonl"}},
         examples={"safety": "r-\x07", "length": "r-3"},
     )
-    told = "\n".join(summary_lines(summarize(run, counters), "out/"))
+    shown = "\n".join(summary_lines(summarize(run, counters), "out/"))
 
-    assert "\x1b" not in told
-    assert "\x07" not in told
-    for said in (
+    assert "\x1b" not in shown
+    assert "\x07" not in shown
+    for words in (
         "run 7, re\\x1bviews: paused (user)",
         "succeeded   7  out/o.jsonl",
         "failed      2  out/o.errors.jsonl",
@@ -239,8 +239,8 @@ def test_the_summary_of_a_run_is_told_in_full() -> None:
         "runner summary 7 --ids length",
         "$1.00 gr\\x1bok, 2 answers",
     ):
-        assert said in told
-    on_one_line = " ".join(told.split())
+        assert words in shown
+    on_one_line = " ".join(shown.split())
     assert "$2.00 reported by the API, $1.00 estimated, up to $0.1000 more" in on_one_line
     assert "unknown for 1 answer" in on_one_line
     assert explain("safety") in on_one_line

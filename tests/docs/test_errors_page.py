@@ -6,13 +6,21 @@ from pathlib import Path
 from tools.docs.errors_page import LINES
 
 ROOT = Path(__file__).parents[2] / "runner"
-MAKERS = {"_refuse", "_warn", "Remark", "Finding", "_refused", "_effort", "_fault"}
+MAKERS = {"_refuse", "_warn", "Problem", "Diagnostic", "_refused", "_effort", "_fault"}
 SOURCES = [
     *(
         ROOT / "rules" / f"{name}.py"
-        for name in ("lint", "fields", "forms", "messages", "json_faults", "strict_json", "json_grammar")
+        for name in (
+            "validate",
+            "fields",
+            "parse_line",
+            "messages",
+            "json_faults",
+            "strict_json",
+            "json_grammar",
+        )
     ),
-    *(ROOT / "intake" / f"{name}.py" for name in ("lines", "seen_ids", "reading")),
+    *(ROOT / "intake" / f"{name}.py" for name in ("lines", "used_ids", "job_file")),
 ]
 
 

@@ -50,7 +50,7 @@ def test_nothing_is_fetched_that_could_not_be_kept(tmp_path: Path) -> None:
         filler = disk / "filler"
         with filler.open("wb") as file:
             file.write(bytes((SIZE_MB - LEFT_MB) << 20))
-        wait_until(lambda: "goes on by itself" in command.output, "the run waits")
+        wait_until(lambda: "continues by itself" in command.output, "the run waits")
         assert "is full" in command.output
         pending = simulator.books()["pending"]
         assert pending > 0

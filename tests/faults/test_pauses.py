@@ -124,7 +124,7 @@ def test_the_user_pauses_what_is_out_is_collected_and_resume_goes_on(tmp_path: P
     with at_work(tmp_path) as (simulator, home):
         command = home.start(*SLOWLY)
         home.wait_for_accepted(SOME // 4, command)
-        assert "to go on: runner resume 1" in runner(home, "pause", "jobs")
+        assert "to continue: runner resume 1" in runner(home, "pause", "jobs")
 
         assert command.wait() == 8
         assert state(home) == ("paused", "user")

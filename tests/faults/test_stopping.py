@@ -40,7 +40,7 @@ def test_a_signal_stops_in_good_order_and_nothing_is_paid_twice(
 
         assert command.wait(within_s=20) == code
         wait_until(home.has_no_processes, "everything has ended with the command")
-        assert "to go on: runner run jobs.jsonl" in command.output
+        assert "to continue: runner run jobs.jsonl" in command.output
         assert home.count("SELECT COUNT(*) FROM jobs WHERE state IN ('submitting', 'collecting')") == 0
 
         assert home.start().wait() == 0

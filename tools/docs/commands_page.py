@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 
 _WIDTH: Final = 80
 MEANINGS: Final[Mapping[ExitCode, str]] = {
-    ExitCode.OK: "all jobs succeeded; or the command did what it is for",
+    ExitCode.OK: "all jobs succeeded; or the command did its work",
     ExitCode.SOME_FAILED: "the run has finished, some jobs failed or are held",
-    ExitCode.USAGE: "a flag, an argument or a setting is wrong, or nobody was there to say yes",
+    ExitCode.USAGE: "a flag, an argument or a setting is wrong, or a confirmation was needed and could not"
+    " be asked for",
     ExitCode.BAD_JOB_FILE: "the job file has bad lines; nothing was loaded",
     ExitCode.KEY_REFUSED: "the API refuses the key",
     ExitCode.UNREACHABLE: "a service, or the state folder, cannot be reached",
     ExitCode.BUDGET: "the run is paused: its budget is used",
-    ExitCode.TIMEOUT: "--timeout was reached; the work may go on",
+    ExitCode.TIMEOUT: "--timeout was reached; the work may continue",
     ExitCode.PAUSED: "the run is paused for another reason",
     ExitCode.CANCELLED: "the run was cancelled",
     ExitCode.BUG: "a bug of runner; a report was written",

@@ -1,4 +1,4 @@
-"""`runner cancel RUN`: send nothing more, and end the run."""
+"""`runner cancel RUN`: end a run; nothing more is sent."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
 @click.command("cancel", short_help="End a run: nothing more is sent.")
 @flags.run_argument
-@click.option("--now", is_flag=True, help="Abandon the answers that are out, too; they may be billed.")
+@click.option(
+    "--now", is_flag=True, help="Also abandon answers that are not collected yet; they may be billed."
+)
 @flags.dry_run_flag
 @flags.yes_flag
 @flags.json_flag
@@ -39,11 +41,11 @@ if TYPE_CHECKING:
 def command(run: str, *, now: bool, dry_run: bool, yes: bool, as_json: bool, quiet: bool) -> None:
     """End RUN (an id or a name): jobs that were not sent, or are held, are cancelled.
 
-    Answers that are out are still collected, for they are paid, unless --now abandons them.
-    `runner retry RUN --cancelled` takes it back.
+    Accepted requests are still collected, because they are paid; --now abandons them. `runner retry RUN
+    --cancelled` makes the cancelled jobs pending again.
 
     \b
-    Example, to look first:
+    Example, look first:
       runner cancel reviews --dry-run
       runner cancel reviews --yes
     """
@@ -66,7 +68,9 @@ def command(run: str, *, now: bool, dry_run: bool, yes: bool, as_json: bool, qui
             for line in read_outstanding_lines(database, snapshot):
                 print_note(line)
             if not snapshot.run.is_over:
-                print_note(f"what is out is still collected while a worker is there: runner start {found.id}")
+                print_note(
+                    f"accepted requests are still collected while a worker runs: runner start {found.id}"
+                )
 
 
 def _question(snapshot: Snapshot, *, now: bool) -> str:

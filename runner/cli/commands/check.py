@@ -1,4 +1,4 @@
-"""`runner check FILE`: what a job file holds, costs and takes. Reads only; needs no key and no engine."""
+"""`runner check FILE`: what a job file contains, costs and takes. Only reads; needs no key and no engine."""
 
 from __future__ import annotations
 
@@ -15,16 +15,19 @@ from runner.intake.job_file import LoadFlags
 from runner.rules.exit_codes import ExitCode
 
 
-@click.command("check", short_help="Tell what a job file holds, costs and takes. Sends nothing.")
+@click.command("check", short_help="Show what a job file contains, costs and takes. Sends nothing.")
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True, readable=False))
-@click.option("--model", default="grok-4", show_default=True, help="Model where a line names none.")
-@click.option("--rpm", type=flags.Rate(), help="Requests a minute.  [default: the model's]")
-@click.option("--tpm", type=flags.Rate(), help="Tokens a minute.  [default: the model's]")
+@click.option("--model", default="grok-4", show_default=True, help="Model for lines that name none.")
+@click.option("--rpm", type=flags.Rate(), help="Requests per minute.  [default: the model's]")
+@click.option("--tpm", type=flags.Rate(), help="Tokens per minute.  [default: the model's]")
 @click.option(
-    "--expect-output", type=click.IntRange(0, 10**9), metavar="N", help="Output tokens of an answer."
+    "--expect-output",
+    type=click.IntRange(0, 10**9),
+    metavar="N",
+    help="Expected output tokens of each answer.",
 )
-@click.option("--skip-bad", is_flag=True, help="Bad lines are no reason to refuse the file.")
-@click.option("--strict", is_flag=True, help="Warnings are one, too.")
+@click.option("--skip-bad", is_flag=True, help="Do not refuse the file for bad lines.")
+@click.option("--strict", is_flag=True, help="Refuse the file for warnings as well.")
 @flags.json_flag
 def command(
     file: Path,
@@ -37,13 +40,13 @@ def command(
     strict: bool,
     as_json: bool,
 ) -> int:
-    """Read FILE and tell its bad lines, warnings, models, tokens, cost and time. Nothing is kept or sent.
+    """Read FILE and show its bad lines, warnings, models, tokens, cost and time. Nothing is stored or sent.
 
-    Output tokens are those of --expect-output, else what earlier runs of the file had, else assumed; the
-    assumption is printed. Exit 3 where `runner run` would refuse the file. FILE may be - for stdin.
+    Output tokens come from --expect-output, else from earlier runs of the file, else from an assumption,
+    which is printed. Exit 3 when `runner run` would refuse the file. FILE may be - for stdin.
 
     \b
-    Example, the most that a file may cost:
+    Example, the highest cost of a file:
       runner check reviews.jsonl --json | jq -r .cost.usd.high
     """
     result = check_file(

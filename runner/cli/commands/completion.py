@@ -15,7 +15,7 @@ _SHELLS: Final = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(_SHELLS))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
-    """Print what makes SHELL complete the words of runner: commands, flags, the names of runs.
+    """Print the script that makes SHELL complete commands, flags and the names of runs.
 
     \b
     Example, for every new shell:
@@ -25,6 +25,6 @@ def command(ctx: click.Context, shell: str) -> None:
     """
     found = get_completion_class(shell)
     assert found is not None  # noqa: S101 - click knows these shells
-    # bash's own class asks bash for its version, and that may be another bash than the user's
+    # not `source()`: for bash it runs a bash to check its version, maybe another one than the user's
     source = found(ctx.find_root().command, {}, "runner", _VARIABLE)
     click.echo(source.source_template % source.source_vars())

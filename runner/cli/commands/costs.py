@@ -23,18 +23,18 @@ _GROUPS: Final = ("run", "model", "day")
     "--by",
     type=click.Choice(_GROUPS),
     multiple=True,
-    help="What to add up by; may be given several times.  [default: all three]",
+    help="Group by this; can be given several times.  [default: all three]",
 )
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV that a spreadsheet may open.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV that is safe to open in a spreadsheet.")
 @flags.json_flag
 def command(run: str | None, *, by: tuple[str, ...], as_csv: bool, as_json: bool) -> None:
     """Show what the answers of RUN (an id or a name), or of all runs, have cost, to the tick.
 
-    Days are those of UTC on which the answers came in. What answers nobody could read may have cost is not
-    in it: `runner summary` tells that.
+    A day is the UTC day on which an answer arrived. The possible cost of answers that could not be read is
+    not included: `runner summary` shows it.
 
     \b
-    Example, the bill of each day, and a sheet of everything:
+    Example, the cost of each day, and a spreadsheet of everything:
       runner costs --by day
       runner costs --csv > costs.csv
     """

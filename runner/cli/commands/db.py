@@ -1,4 +1,4 @@
-"""`runner db upgrade`: the database brought to the schema of this version."""
+"""`runner db upgrade`: bring the database to the schema of this version."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from runner.cli.printing import print_escaped, print_json
 from runner.cli.session.context import read_settings
 
 
-@click.group("db", short_help="Care for the database.")
+@click.group("db", short_help="Manage the database.")
 def command() -> None:
-    """Care for the database.
+    """Manage the database.
 
     \b
     Example, after installing a new version on shared servers:
@@ -22,9 +22,10 @@ def command() -> None:
 @command.command("upgrade", short_help="Bring the database to the schema of this version.")
 @flags.json_flag
 def upgrade(*, as_json: bool) -> None:
-    """Bring the database to the schema of this version; where it is already, nothing happens.
+    """Bring the database to the schema of this version. Does nothing when it is up to date.
 
-    The embedded database is upgraded by itself, after a copy. A shared one is upgraded by this command.
+    The database of a state folder is upgraded automatically, after a copy. A shared database needs this
+    command.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""`runner doctor`: what is set up, what is not, how to mend it."""
+"""`runner doctor`: what is set up, what is missing, how to fix it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from runner.settings import Settings
 
 
-@click.command("doctor", short_help="Tell what is set up, what is not, and how to mend it.")
+@click.command("doctor", short_help="Show what is set up, what is missing, and how to fix it.")
 @click.argument("checks", nargs=-1, type=click.Choice(NAMES), metavar="[CHECK]...")
-@click.option("--config", is_flag=True, help="Also tell every setting and where it comes from.")
+@click.option("--config", is_flag=True, help="Also show every setting and where it comes from.")
 @flags.json_flag
 def command(*, checks: tuple[str, ...], config: bool, as_json: bool) -> int:
-    """Tell what is set up, what is not, and how to mend it. Changes nothing, costs nothing.
+    """Show what is set up, what is missing, and how to fix it. Changes nothing, costs nothing.
 
-    Only the named CHECKs where some are: state-folder, open-files, port, database, redis, workers, api.
+    With CHECKs, only these: state-folder, open-files, port, database, redis, workers, api.
 
     Exit 0 when all is well (warnings included), 4 when the API key is missing or refused, else 5.
 
@@ -37,7 +37,7 @@ def command(*, checks: tuple[str, ...], config: bool, as_json: bool) -> int:
     Example, every setting with its source:
       runner doctor --config
     \b
-    Example, whether a container reaches its servers:
+    Example, check that a container reaches its servers:
       runner doctor database redis
     """
     settings, found = _settings()
@@ -51,7 +51,7 @@ def command(*, checks: tuple[str, ...], config: bool, as_json: bool) -> int:
     sources = settings.sources if settings and config else ()
     if as_json:
         shown = {"settings": [asdict(source) for source in sources]} if config else {}
-        print_json({"schema": 1, "checks": [asdict(check) for check in done], **shown})
+        print_json({"schema": 1, "checks": [_object(check) for check in done], **shown})
     else:
         for line in settings_lines([(source.name, source.shown, source.origin) for source in sources]):
             print_escaped(line)
@@ -74,7 +74,11 @@ def _exit_code(checks: list[Diagnosis]) -> ExitCode:
     return ExitCode.KEY_REFUSED if failed == {"api key"} else ExitCode.UNREACHABLE
 
 
+def _object(check: Diagnosis) -> dict[str, str]:
+    return {"name": check.name, "state": check.state, "told": check.result, "fix": check.fix}
+
+
 def _print(checks: list[Diagnosis]) -> None:
     for check in checks:
-        for line in check_lines(check.name, check.state, check.told, check.fix):
+        for line in check_lines(check.name, check.state, check.result, check.fix):
             print_escaped(line)

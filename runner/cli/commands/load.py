@@ -32,7 +32,7 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Read FILE into the database, whole or not at all, and print the id of its run. Nothing is sent.
+    """Read FILE into the database, all lines or none, and print the id of its run. Nothing is sent.
 
     The same file again is the same run, unless --new is given. FILE may be - for stdin.
 

@@ -15,15 +15,17 @@ from runner.rules.errors import UsageError
 from runner.rules.states import PauseReason, RunState
 
 
-@click.command("pause", short_help="Stop sending jobs of a run; what is out is still collected.")
+@click.command("pause", short_help="Stop sending jobs of a run; accepted requests are still collected.")
 @flags.run_argument
 @flags.json_flag
 @flags.quiet_flag
 def command(run: str, *, as_json: bool, quiet: bool) -> None:
-    """Stop sending jobs of RUN (an id or a name). Answers that are out are still collected: they are paid.
+    """Stop sending jobs of RUN (an id or a name).
+
+    Accepted requests are still collected, because they are paid.
 
     \b
-    Example, make room for something urgent:
+    Example, let an urgent run go first:
       runner pause reviews
       runner resume reviews --detach
     """
@@ -39,7 +41,7 @@ def command(run: str, *, as_json: bool, quiet: bool) -> None:
         if as_json:
             print_json(read_live_object(database, snapshot))
         elif not quiet:
-            before = "" if moved else " before"
-            print_note(f"run {found.id} is paused{before}; to go on: runner resume {found.id}")
+            already = "" if moved else "already "
+            print_note(f"run {found.id} is {already}paused; to continue: runner resume {found.id}")
             for line in read_outstanding_lines(database, snapshot):
                 print_note(line)

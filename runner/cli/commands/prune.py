@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     type=flags.Duration(),
     default="30d",
     show_default=True,
-    help="Runs that ended so long ago, and files as old.",
+    help="Remove runs that ended, and files that were written, longer ago than this.",
 )
 @click.option(
     "--keep",
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     default=0,
     show_default=True,
     metavar="N",
-    help="Of each name keep the newest N runs.",
+    help="Keep the newest N runs of each name.",
 )
 @flags.dry_run_flag
 @flags.yes_flag
@@ -41,11 +41,11 @@ if TYPE_CHECKING:
 def command(*, older_than: float, keep: int, dry_run: bool, yes: bool, as_json: bool, quiet: bool) -> None:
     """Remove runs that ended long ago, with their jobs and answers. It cannot be undone.
 
-    The state folder's old bug reports, copies of the database and inputs kept of stdin go, too, and SQLite
-    gives the space back. Your job files and the files that were written stay.
+    Also removes old bug reports, database copies and stored stdin inputs of the state folder; SQLite gives
+    the space back. Your job files and the files that were written stay.
 
     \b
-    Example, once a month, with last week's nightly runs to look back at:
+    Example, once a month, keep the last seven nightly runs:
       runner prune --older-than 30d --keep 7 --yes
     """
     settings = read_settings()

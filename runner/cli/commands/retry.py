@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from runner.db.session import Database
 
 
-@click.command("retry", short_help="Send failed or held jobs of a run anew.")
+@click.command("retry", short_help="Send failed or held jobs of a run again.")
 @flags.run_argument
-@click.option("--failed", is_flag=True, help="Those that failed.")
-@click.option("--held", is_flag=True, help="Those that are held for you to decide.")
-@click.option("--lost", is_flag=True, help="Of the held ones, those whose answer is gone or expired.")
-@click.option("--cancelled", is_flag=True, help="Those that were cancelled.")
-@click.option("--code", metavar="CODE", help="Of these, only the ones with this error code.")
-@click.option("--id", "ids", multiple=True, metavar="ID", help="Just this job; may be given several times.")
+@click.option("--failed", is_flag=True, help="Jobs that failed.")
+@click.option("--held", is_flag=True, help="Jobs that are held and wait for your decision.")
+@click.option("--lost", is_flag=True, help="Held jobs whose answer is gone or has expired.")
+@click.option("--cancelled", is_flag=True, help="Jobs that were cancelled.")
+@click.option("--code", metavar="CODE", help="Only jobs with this error code.")
+@click.option("--id", "ids", multiple=True, metavar="ID", help="Only this job; can be given several times.")
 @flags.dry_run_flag
 @flags.yes_flag
 @flags.json_flag
@@ -50,12 +50,13 @@ def command(
     quiet: bool,
     **kinds: bool,
 ) -> None:
-    """Make jobs of RUN (an id or a name) pending again. Their history stays; it may cost once more.
+    """Make jobs of RUN (an id or a name) pending again. Their history stays.
 
-    A run that has ended is then ready: `runner start` or the same `runner run` sends them.
+    Sending them again may cost again. A run that has ended becomes ready again: `runner start` or the same
+    `runner run` sends the jobs.
 
     \b
-    Example, after the file's author was asked:
+    Example, look first, then send again:
       runner retry reviews --failed --code safety --dry-run
       runner retry reviews --failed --code safety --yes
       runner start reviews
@@ -71,8 +72,9 @@ def command(
             raise UsageError(f"run {found.id} has no such jobs", fix=f"runner summary {found.id} counts them")
         pricing = price_basis(settings.base_url, settings.prices)
         price = retry_price(retry_cost(groups, database.now_ms(), pricing))
+        again = "anew" if as_json else "again"  # the text of `would` in the JSON is frozen
         if not confirm(
-            f"send {text.count(n, 'job')} of run {found.id} anew, about {price}",
+            f"send {text.count(n, 'job')} of run {found.id} {again}, about {price}",
             yes=yes,
             dry_run=dry_run,
             as_json=as_json,
@@ -84,7 +86,7 @@ def command(
             print_json(read_live_object(database, snapshot))
         elif not quiet:
             is_at_work = snapshot.run.state in (RunState.RUNNING, RunState.WAITING)
-            print_note(f"{text.count(n, 'job')} of run {found.id} will be sent anew")
+            print_note(f"{text.count(n, 'job')} of run {found.id} will be sent again")
             if not is_at_work:
                 print_note(f"to send them: runner start {found.id}")
 

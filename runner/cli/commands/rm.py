@@ -22,11 +22,11 @@ from runner.db import removal
 def command(run: str, *, dry_run: bool, yes: bool, as_json: bool, quiet: bool) -> None:
     """Remove RUN (an id or a name) with its jobs and answers from the database. It cannot be undone.
 
-    Your job file and the files that were written stay. A run with answers that are out has to be cancelled
-    first: they are paid for.
+    Your job file and the files that were written stay. A run with answers that are not collected yet must be
+    cancelled first, because they are paid.
 
     \b
-    Example, to look first:
+    Example, look first:
       runner rm reviews --dry-run
       runner rm reviews --yes
     """
@@ -37,10 +37,10 @@ def command(run: str, *, dry_run: bool, yes: bool, as_json: bool, quiet: bool) -
             holds = removal.count_contents(connection, found.id)
             if not removal.is_removable(connection, found.id):
                 raise at_work_error(found)
-        what = run_text(found, holds)
-        if confirm(f"remove {what}", yes=yes, dry_run=dry_run, as_json=as_json):
+        description = run_text(found, holds)
+        if confirm(f"remove {description}", yes=yes, dry_run=dry_run, as_json=as_json):
             remove_run(settings, database, found)
             if as_json:
                 print_json({"schema": 1, "removed": [removed_object(found, holds)]})
             elif not quiet:
-                print_note(f"removed {what}")
+                print_note(f"removed {description}")

@@ -1,4 +1,4 @@
-"""`runner run FILE`: load, work, write the files, print the summary. Run again, it carries on."""
+"""`runner run FILE`: load, send, write the files, print the summary. The same command again continues."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from runner.embedded.gc_pause import gc_paused
 from runner.output.files import default_output, paths
 
 
-@click.command("run", short_help="Load a file, work, write the files, tell the cost. Again: carry on.")
+@click.command("run", short_help="Load a file, send it, write the files, show the cost. Again: continue.")
 @flags.shaping_flags
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Results file.  [default: FILE.results.jsonl]"
 )
 @click.option("--force", is_flag=True, help="Replace output files that another run wrote.")
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="Start at most N jobs of the file.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Send at most N jobs of the file.")
 @flags.budget_flag
-@click.option("--rpm", type=flags.Rate(), help="Requests a minute; the API's own limit holds as well.")
-@click.option("--tpm", type=flags.Rate(), help="Tokens a minute; the API's own limit holds as well.")
+@click.option("--rpm", type=flags.Rate(), help="Requests per minute; the API's own limit applies as well.")
+@click.option("--tpm", type=flags.Rate(), help="Tokens per minute; the API's own limit applies as well.")
 @click.option(
     "--max-attempts",
     type=click.IntRange(1, 100),
     metavar="N",
     default=5,
     show_default=True,
-    help="Attempts a job may spend before it fails.",
+    help="Attempts of a job before it fails.",
 )
 @click.option(
     "--on-ambiguous",
     type=click.Choice(["resubmit", "hold"]),
     default="resubmit",
     show_default=True,
-    help="What to do when nobody can know whether a request arrived.",
+    help="What to do when it is unknown whether a request arrived.",
 )
 @click.option(
     "--max-waiting",
@@ -45,32 +45,31 @@ from runner.output.files import default_output, paths
     metavar="N",
     default=50_000,
     show_default=True,
-    help="Answers that may be out at the same time.",
+    help="Accepted requests that may wait for their answers at the same time.",
 )
-@click.option(
-    "--max-failures", type=click.IntRange(1), metavar="N", help="Pause when so many jobs have failed."
-)
+@click.option("--max-failures", type=click.IntRange(1), metavar="N", help="Pause when N jobs have failed.")
 @click.option(
     "--fail-on",
     type=flags.Flaws(),
     default=(),
-    help="Fail answers that are cut off (length), declined (refusal) or empty; judged as they come in.",
+    help="Fail jobs whose answer is cut off (length), declined (refusal) or empty; checked when the answer"
+    " arrives.",
 )
-@click.option("--timeout", type=flags.Duration(), help="Leave after this long (90s, 2h); exit 7.")
+@click.option("--timeout", type=flags.Duration(), help="Stop waiting after this time (90s, 2h); exit 7.")
 @flags.on_end_flag
-@click.option("--yes", is_flag=True, help="Ask nothing on a terminal.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @flags.json_flag
 @flags.quiet_flag
 @flags.verbose_flag
 def command(file: Path, **given: Any) -> int:
-    """Load FILE, send its jobs, collect the answers, write three files and tell what it cost.
+    """Load FILE, send its jobs, collect the answers, write three files and show the cost.
 
-    Run again it carries on where it stopped: nothing that was paid for is sent anew. Flags that say how to
-    work (--rpm, --limit, -o ...) hold for this call; without them the defaults hold; --budget alone is kept
+    The same command again continues where it stopped: nothing that was paid for is sent again. Flags such
+    as --rpm, --limit and -o apply to this call only; without them the defaults apply. Only --budget is kept
     with the run. FILE may be - for stdin.
 
     \b
-    Example, a trial of 20 jobs and then the rest:
+    Example, first 20 jobs, then the rest:
       runner run reviews.jsonl --limit 20
       runner run reviews.jsonl
     """

@@ -1,4 +1,4 @@
-"""`runner show RUN ID`: the story of one job, or the bytes of its answer."""
+"""`runner show RUN ID`: the history of one job, or the bytes of its answer."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 _ID_LENGTH = 80
 
 
-@click.command("show", short_help="Tell the story of one job.")
+@click.command("show", short_help="Show the history of one job.")
 @flags.run_argument
 @click.argument("job_id", metavar="ID")
-@click.option("--full", is_flag=True, help="Show prompt and answer whole.")
-@click.option("--raw", is_flag=True, help="Print the bytes of its last answer as they came, nothing else.")
+@click.option("--full", is_flag=True, help="Show the whole prompt and answer.")
+@click.option("--raw", is_flag=True, help="Print only the bytes of the last answer, exactly as received.")
 @flags.json_flag
 def command(run: str, job_id: str, *, full: bool, raw: bool, as_json: bool) -> None:
-    """Tell the story of the job with the custom_id ID of RUN: prompt, answer, every attempt, its cost.
+    """Show the history of the job with the custom_id ID of RUN: prompt, answer, every attempt, cost.
 
     \b
     Example, the answer itself:

@@ -1,4 +1,4 @@
-"""`runner start RUN`: start a run; follow it, or leave it to the engine."""
+"""`runner start RUN`: start a run, and follow it or leave it in the background."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@click.command("start", short_help="Set a run to work, and watch it or leave it alone.")
+@click.command("start", short_help="Start a run; watch it, or leave it in the background.")
 @flags.run_argument
-@click.option("--detach", is_flag=True, help="Return at once; the work goes on in the background.")
-@click.option("--timeout", type=flags.Duration(), help="Leave after this long (90s, 2h); exit 7.")
+@click.option("--detach", is_flag=True, help="Return at once; the work continues in the background.")
+@click.option("--timeout", type=flags.Duration(), help="Stop waiting after this time (90s, 2h); exit 7.")
 @flags.budget_flag
 @flags.on_end_flag
 @flags.json_flag
 @flags.quiet_flag
 @flags.verbose_flag
 def command(run: str, *, budget: int | None, **given: Any) -> int:
-    """Set RUN (an id or a name) to work and stay until it stands still; a paused run goes on.
+    """Start RUN (an id or a name) and wait until it has ended or is paused; a paused run continues.
 
-    With --detach it works on after this command, until its runs have ended. No files are written:
-    `runner write` does that.
+    With --detach the work continues in the background after this command, until the runs have ended. No
+    files are written: use `runner write`.
 
     \b
     Example, overnight:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @flags.maybe_run_argument
 @flags.json_flag
 def command(run: str | None, *, as_json: bool) -> None:
-    """Show the numbers of RUN (an id or a name); without one, of the run at work, else the newest.
+    """Show the numbers of RUN (an id or a name). Without RUN: the run at work, else the newest run.
 
     \b
     Example, how many are done:

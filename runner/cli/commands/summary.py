@@ -1,4 +1,4 @@
-"""`runner summary RUN`: what a run brought and cost."""
+"""`runner summary RUN`: the results and the cost of a run."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@click.command("summary", short_help="Show what a run brought and cost.")
+@click.command("summary", short_help="Show the results and the cost of a run.")
 @flags.run_argument
 @click.option(
     "--ids",
     metavar="CODE",
-    help="Print only the ids of jobs that failed or are held with this error code, or whose answers are"
-    " length, refusal or empty; one a line.",
+    help="Print only ids, one per line: jobs that failed or are held with this error code, or whose answer"
+    " has this flaw (length, refusal, empty).",
 )
 @flags.json_flag
 def command(run: str, *, ids: str | None, as_json: bool) -> None:
@@ -52,7 +52,7 @@ def command(run: str, *, ids: str | None, as_json: bool) -> None:
 
 
 def _print_ids(ids: Iterator[str], *, as_json: bool) -> None:
-    """Print ids; as JSON they are as they came, for people control characters are written out."""
+    """Print ids: unchanged as JSON, else one per line with control characters escaped."""
     if as_json:
         print_json({"schema": 1, "ids": list(ids)})
         return

@@ -1,4 +1,4 @@
-"""`runner watch RUN`: follow a run that others set to work."""
+"""`runner watch RUN`: show the progress of a run that another command or an engine works on."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 _JSON_LINE_S = 2.0
 
 
-@click.command("watch", short_help="Follow a run that is at work.")
+@click.command("watch", short_help="Show the progress of a run.")
 @flags.run_argument
-@click.option("--exit-status", is_flag=True, help="End with the code that `runner run` would give.")
-@click.option("--timeout", type=flags.Duration(), help="Stop watching after this long (90s, 2h); exit 7.")
-@click.option("--interval", type=flags.Duration(), help="Tell the numbers this often (5s, 1m).")
+@click.option("--exit-status", is_flag=True, help="Exit with the code that `runner run` would give.")
+@click.option("--timeout", type=flags.Duration(), help="Stop watching after this time (90s, 2h); exit 7.")
+@click.option("--interval", type=flags.Duration(), help="Print the numbers this often (5s, 1m).")
 @flags.json_flag
 @flags.quiet_flag
 @flags.verbose_flag
@@ -53,12 +53,13 @@ def command(
     quiet: bool,
     verbose: bool,
 ) -> int:
-    """Follow RUN (an id or a name) until it stands still. It may be begun and ended at will.
+    """Show the progress of RUN (an id or a name) until it has ended or is paused.
 
-    --json prints one object a line; the last one tells how it ended.
+    You can start and stop watching at any time. --json prints one object per line; the last one has the
+    final state.
 
     \b
-    Example, a word when it is done:
+    Example, a message when it is done:
       runner watch reviews --exit-status && notify-send "reviews are done"
     """
     settings = read_settings()
@@ -66,7 +67,7 @@ def command(
         with database.read() as connection:
             run_id = find_run(connection, run).id
         if not quiet and not has_stopped(read_snapshot(database, run_id)):
-            print_note(_first_line(run_id, lease.attachment))
+            print_note(_first_line(run_id, lease.engine))
         display: ProgressDisplay = choose_display(quiet=quiet, interval_s=interval)
         if as_json:
             display = _JsonDisplay(database, interval or _JSON_LINE_S)
@@ -100,17 +101,17 @@ def _print_end(
     return exit_code_of(snapshot) if exit_status else ExitCode.OK
 
 
-def _first_line(run_id: int, attachment: EngineClient | None) -> str:
-    """Return what closing this command means for the work."""
-    if attachment is None or attachment.home.detached.exists() or attachment.has_other_holders():
+def _first_line(run_id: int, engine: EngineClient | None) -> str:
+    """Return the first line: whether the work continues when this command is closed."""
+    if engine is None or engine.home.detached.exists() or engine.has_other_holders():
         return f"watching run {run_id}; closing this does not stop the work"
-    if attachment.is_engine_alive():
+    if engine.is_engine_alive():
         return f"watching run {run_id}; only this command keeps it at work (runner start {run_id} --detach)"
-    return f"watching run {run_id}; nobody works on it just now (runner start {run_id})"
+    return f"watching run {run_id}; no engine works on it now (runner start {run_id})"
 
 
 class _JsonDisplay(SilentDisplay):
-    """Prints one object a line on stdout, and a last one when the run has stopped."""
+    """Prints one object per line on stdout, and a last one when the run has stopped."""
 
     def __init__(self, database: Database, interval_s: float) -> None:
         self._database, self._interval_s = database, interval_s

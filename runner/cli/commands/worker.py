@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from runner.rules.exit_codes import ExitCode
 
-_LOOK_S: Final = 1.0  # also how fast a worker that dies at once is started again
+_CHECK_S: Final = 1.0  # also the shortest time between two starts of a worker that dies immediately
 _STDERR: Final = 2
 
 
@@ -30,16 +30,20 @@ _STDERR: Final = 2
 @click.option(
     "--processes", "count", type=click.IntRange(1, 64), metavar="N", help="Worker processes.  [default: 1]"
 )
-@click.option("--beat", is_flag=True, help="Also ring every few seconds; one worker of all should.")
+@click.option(
+    "--beat",
+    is_flag=True,
+    help="Also run the beat, which starts the reaper every few seconds; use it on one machine.",
+)
 @flags.json_flag
 def command(*, count: int | None, beat: bool, as_json: bool) -> int:
-    """Work for the runs of the shared database until Ctrl-C or SIGTERM; what is in flight is finished first.
+    """Work for the runs of the shared database until Ctrl-C or SIGTERM.
 
-    Needs RUNNER_DATABASE_URL and RUNNER_REDIS_URL; without them every run brings its own workers. --json
-    prints one object when they are at work.
+    Requests in flight are finished first. Needs RUNNER_DATABASE_URL and RUNNER_REDIS_URL; without them a run
+    starts its own workers. --json prints one object when the workers have started.
 
     \b
-    Example, the first machine and every other:
+    Example, on the first machine and on each other one:
       runner worker --processes 2 --beat
       runner worker --processes 2
     """
@@ -59,15 +63,15 @@ def _keep(count: int, *, beat: bool, as_json: bool) -> ExitCode:
     """Keep that many workers alive until a signal, then let them finish."""
     with StopSignal() as stop:
         workers = [_spawn(place, beat=beat) for place in range(count)]
-        print_note(f"{text.count(count, 'worker')} at work; Ctrl-C ends in good order")
+        print_note(f"{text.count(count, 'worker')} at work; press Ctrl-C to stop")
         if as_json:
             print_json({"schema": 1, "workers": [child.pid for child in workers], "beat": beat})
-        while (requested := stop.wait(_LOOK_S)) is None:
+        while (requested := stop.wait(_CHECK_S)) is None:
             for place, child in enumerate(workers):
                 if child.poll() is not None:
                     print_note(f"worker {place + 1} ended with {child.returncode}; starting it again")
                     workers[place] = _spawn(place, beat=beat)
-        print_note("ending; what is in flight is finished first; press again to stop now")
+        print_note("stopping; requests in flight are finished first; press again to stop now")
         for child in workers:
             child.send_signal(signal.SIGTERM)
         for child in workers:

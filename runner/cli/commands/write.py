@@ -16,18 +16,21 @@ from runner.output.write import write_run
 @click.command("write", short_help="Write a run's files, any number of times.")
 @flags.run_argument
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Results file.  [default: where it was last]"
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Results file.  [default: the path of the last time]",
 )
 @click.option("--force", is_flag=True, help="Replace output files that another run wrote.")
 @flags.json_flag
 @flags.quiet_flag
 def command(run: str, *, output: Path | None, force: bool, as_json: bool, quiet: bool) -> None:
-    """Write the results, errors and summary of RUN (an id or a name) as it stands now.
+    """Write the results, errors and summary of RUN (an id or a name) in its present state.
 
     The lines are in the order of the input; jobs that have not ended are only counted.
 
     \b
-    Example, a look at what is there so far:
+    Example, the results so far:
       runner write reviews -o so-far.jsonl
     """
     with existing_database(read_settings()) as database:
@@ -38,6 +41,6 @@ def command(run: str, *, output: Path | None, force: bool, as_json: bool, quiet:
     if as_json:
         print_json(written.summary)
     elif not quiet:
-        for facts in (written.results, written.errors):
-            print_escaped(f"{written.paths.results.parent / facts.name}: {text.count(facts.lines, 'line')}")
+        for file in (written.results, written.errors):
+            print_escaped(f"{written.paths.results.parent / file.name}: {text.count(file.lines, 'line')}")
         print_escaped(str(written.paths.summary))

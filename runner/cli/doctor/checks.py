@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from runner.settings import Settings
 
-_WORDS_LENGTH: Final = 300
+_TEXT_LENGTH: Final = 300
 _CHECKS: Final[tuple[tuple[str, Callable[[Settings], Iterator[Diagnosis]]], ...]] = (
     ("state folder", machine_checks.state_folder),
     ("open files", machine_checks.open_files),
@@ -31,21 +31,21 @@ NAMES: Final = tuple(name.replace(" ", "-") for name, _ in _CHECKS)
 
 
 def all_checks(settings: Settings, names: Collection[str] = ()) -> Iterator[Diagnosis]:
-    """Run all checks, or those named, one after the other."""
+    """Run all checks, or only the named ones, and yield their outcomes."""
     secrets = [settings.api_key.reveal()] if settings.api_key else []
     for name, check in _CHECKS:
         if names and name.replace(" ", "-") not in names:
             continue
         try:
             yield from check(settings)
-        except Exception as error:  # noqa: BLE001 - a doctor works when everything is broken
+        except Exception as error:  # noqa: BLE001 - doctor must work when all else fails
             what, fix = _advice(error)
-            what = one_line(redact(what, secrets), _WORDS_LENGTH)
+            what = one_line(redact(what, secrets), _TEXT_LENGTH)
             yield failed("api key" if settings.api_key is None and name == "api" else name, Advice(what, fix))
 
 
 def _advice(error: Exception) -> Advice:
-    """Return the words of an error, as the command that meets it would say them."""
+    """Return what happened and the fix, as the command that meets the error prints them."""
     from runner.api.request_failed import RequestFailed
 
     if isinstance(error, UserError):

@@ -1,4 +1,4 @@
-"""The result of a check of `runner doctor`."""
+"""The outcome of a check of `runner doctor`."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """The result of one check, `told` in words; `fix` if it is not ok. The names are keys of the JSON."""
+    """The outcome of one check. `result`: a sentence. `fix`: what to do if it is not ok."""
 
     name: str
     state: Literal["ok", "warning", "failed"]
-    told: str
+    result: str
     fix: str = ""
 
 
-def ok(name: str, told: str) -> Diagnosis:
-    """Return a result that is well."""
-    return Diagnosis(name=name, state="ok", told=told)
+def ok(name: str, result: str) -> Diagnosis:
+    """Return the outcome of a check that passed."""
+    return Diagnosis(name=name, state="ok", result=result)
 
 
 def warning(name: str, advice: Advice) -> Diagnosis:
-    """Return a result that could be better; runs work nonetheless."""
-    return Diagnosis(name=name, state="warning", told=advice.what, fix=advice.fix)
+    """Return a warning: runs work, but something could be better."""
+    return Diagnosis(name=name, state="warning", result=advice.what, fix=advice.fix)
 
 
 def failed(name: str, advice: Advice) -> Diagnosis:
-    """Return a result without which no run works."""
-    return Diagnosis(name=name, state="failed", told=advice.what, fix=advice.fix)
+    """Return a failure: no run works until it is fixed."""
+    return Diagnosis(name=name, state="failed", result=advice.what, fix=advice.fix)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from runner.settings import Settings
 
 _FREE_LOW_BYTES: Final = 1 << 30
-_FILES_A_REQUEST: Final = 4  # its connection, its spool segment, and as many for a second worker
-_FILES_ELSE: Final = 128
+_FILES_PER_REQUEST: Final = 4  # a connection and a spool segment, and both again for a second worker
+_OTHER_FILES: Final = 128
 _SIMULATOR: Final = ("127.0.0.1", 8787)
 
 
@@ -30,7 +30,7 @@ def python() -> Diagnosis:
 
 
 def state_folder(settings: Settings) -> Iterator[Diagnosis]:
-    """Check whether the state folder can be written to and has room."""
+    """Check whether the state folder can be written to and has free space."""
     from runner.embedded.state_folder import StateFolder
     from runner.engine import disk_space
 
@@ -50,7 +50,7 @@ def state_folder(settings: Settings) -> Iterator[Diagnosis]:
 def open_files(settings: Settings) -> Iterator[Diagnosis]:
     """Check whether a process may hold as many files and connections open as it needs."""
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = _FILES_A_REQUEST * settings.concurrency + _FILES_ELSE
+    needed = _FILES_PER_REQUEST * settings.concurrency + _OTHER_FILES
     if allowed != resource.RLIM_INFINITY and allowed < needed:
         what = f"a process may open {allowed:,} files, and {needed:,} may be needed"
         yield warning("open files", Advice(what, f"ulimit -n {max(1024, needed)}"))
@@ -58,13 +58,13 @@ def open_files(settings: Settings) -> Iterator[Diagnosis]:
         yield ok("open files", "no limit" if allowed == resource.RLIM_INFINITY else f"up to {allowed:,}")
 
 
-def simulator_port(settings: Settings) -> Iterator[Diagnosis]:  # noqa: ARG001 - all checks are called alike
-    """Check whether `runner simulate` would get the port it takes by default."""
+def simulator_port(settings: Settings) -> Iterator[Diagnosis]:  # noqa: ARG001 - all checks are called the same way
+    """Check whether the default port of `runner simulate` is free."""
     host, port = _SIMULATOR
-    with closing(socket.socket()) as line:
-        line.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with closing(socket.socket()) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            line.bind(_SIMULATOR)
+            listener.bind(_SIMULATOR)
         except OSError as error:
             reason = os.strerror(error.errno or 0).lower()
             what = f"simulate cannot listen on {host}:{port}: {reason}"

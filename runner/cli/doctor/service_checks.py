@@ -1,4 +1,4 @@
-"""The checks of `runner doctor` beyond this process: database, Redis, workers and the API."""
+"""The checks of `runner doctor` outside this process: database, Redis, workers and the API."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from runner.db.session import Database
     from runner.settings import Settings
 
-_WORKER_SEEN_MS: Final = 60_000
+_HEARTBEAT_MAX_AGE_MS: Final = 60_000
 _DEFAULT_MODEL: Final = "grok-4"
 
 
@@ -45,7 +45,7 @@ def database(settings: Settings) -> Iterator[Diagnosis]:
 
 @contextmanager
 def _opened(settings: Settings) -> Iterator[Database | None]:
-    """Open the database if it answers; None for an embedded one that is not made yet."""
+    """Open the database and check that it answers; yield None if an embedded one does not exist yet."""
     from runner.db.session import Database
 
     database = Database(settings.effective_database_url)
@@ -70,14 +70,14 @@ def redis(settings: Settings) -> Iterator[Diagnosis]:
 
     url = settings.effective_redis_url
     version, advice = server_check.inspect(url)
-    for one in advice:
-        yield warning("redis", one)
+    for problem in advice:
+        yield warning("redis", problem)
     if not advice:
         yield ok("redis", f"{redact(url, ())}, {version}")
 
 
 def workers(settings: Settings) -> Iterator[Diagnosis]:
-    """Check which workers sent a heartbeat lately; they send it from the loop that does the work."""
+    """Check whether a worker sent a heartbeat within the last minute."""
     from runner.db import migrate
     from runner.db import workers as worker_rows
 
@@ -88,7 +88,7 @@ def workers(settings: Settings) -> Iterator[Diagnosis]:
         if opened is None:
             return
         migrate.need_head(opened)
-        since_ms = opened.now_ms() - _WORKER_SEEN_MS
+        since_ms = opened.now_ms() - _HEARTBEAT_MAX_AGE_MS
         with opened.read() as connection:
             alive = len(worker_rows.alive(connection, since_ms))
     if alive:
@@ -98,14 +98,14 @@ def workers(settings: Settings) -> Iterator[Diagnosis]:
 
 
 def api(settings: Settings) -> Iterator[Diagnosis]:
-    """Check whose key it is and which models the API serves; both requests are free."""
+    """Check the API key, its team, the clock and the models that runs need. Both requests are free."""
     from runner.cli.session.context import require_key
 
     require_key(settings)
-    key, served, skew_s = asyncio.run(_ask(settings))
+    key, served, skew_s = asyncio.run(_fetch_facts(settings))
     result, why = key_status(key.reply, team_id=key.team_id, blocked=key.blocked)
-    off = clock_skew.skew_advice(skew_s)
-    yield warning("clock", off) if off else ok("clock", "agrees with the API's")
+    skew = clock_skew.skew_advice(skew_s)
+    yield warning("clock", skew) if skew else ok("clock", "agrees with the API's")
     match result:
         case KeyStatus.REFUSED:
             yield failed("api key", Advice(why, "set XAI_API_KEY to a key that works"))
@@ -122,7 +122,7 @@ def api(settings: Settings) -> Iterator[Diagnosis]:
         yield _model(name, served)
 
 
-async def _ask(settings: Settings) -> tuple[KeyInfo, frozenset[str], float]:
+async def _fetch_facts(settings: Settings) -> tuple[KeyInfo, frozenset[str], float]:
     from runner.api import account
     from runner.api.client import XAIClient
 

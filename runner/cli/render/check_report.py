@@ -27,7 +27,7 @@ _REASON_LENGTH: Final = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputSource:
-    """Where the output tokens come from: given by the user, learnt from earlier runs, else assumed."""
+    """Where the output tokens come from: given by the user, taken from earlier runs, else assumed."""
 
     expected: int | None = None
     run: int | None = None
@@ -36,7 +36,7 @@ class OutputSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """What a job file holds.
+    """What a job file contains.
 
     `skips_bad`: bad lines are skipped and something is left. `bad_shown`, `warnings_shown`: the first of
     them. `bad_sentences`: the first bad lines as sentences, and how many more there are.
@@ -80,10 +80,13 @@ def check_object(result: CheckResult) -> dict[str, Any]:
         "lines": result.lines,
         "jobs": estimate.jobs,
         "accepted": result.is_accepted,
-        "bad": {"total": result.bad_total, "shown": [_finding(finding) for finding in result.bad_shown]},
+        "bad": {
+            "total": result.bad_total,
+            "shown": [_diagnostic_object(diagnostic) for diagnostic in result.bad_shown],
+        },
         "warnings": {
             "total": result.warnings_total,
-            "shown": [_finding(finding) for finding in result.warnings_shown],
+            "shown": [_diagnostic_object(diagnostic) for diagnostic in result.warnings_shown],
         },
         "tokens": {"input": estimate.input_tokens, "output": asdict(estimate.output_tokens)},
         "cost": {"usd": _usd(estimate.ticks), "unpriced_jobs": estimate.unpriced_jobs},
@@ -99,7 +102,7 @@ def check_object(result: CheckResult) -> dict[str, Any]:
 
 
 def estimate_line(estimate: Estimate) -> str:
-    """Return an estimate in a line: jobs, money, time."""
+    """Return an estimate in one line: jobs, money, time."""
     slowest = estimate.slowest
     time = f", {_time(slowest)}" if slowest and slowest.bound_by != "nothing" else ""
     return f"about {text.count(estimate.jobs, 'job')}, {_cost(estimate)}{time}"
@@ -221,7 +224,7 @@ def _usd(ticks: Span | None) -> dict[str, str] | None:
     return None if ticks is None else {"low": usd(ticks.low), "high": usd(ticks.high)}
 
 
-def _finding(finding: Diagnostic) -> dict[str, Any]:
-    value = asdict(finding)
+def _diagnostic_object(diagnostic: Diagnostic) -> dict[str, Any]:
+    value = asdict(diagnostic)
     del value["severity"]
     return value

@@ -1,4 +1,4 @@
-"""A job's prompt and answer as text for people: who said what, folded to a few lines."""
+"""A job's prompt and answer as text: role and text of each message, shortened to a few lines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runner.rules.redact import plain
 
 _WIDTH: Final = 66  # beside the column of names, within 80
 _LINES_MAX: Final = 4
-_CHARACTERS_MAX: Final = 2_000  # looked at where only a few lines are shown
+_CHARACTERS_MAX: Final = 2_000  # read when only a few lines are shown
 
 
 def request_parts(body: bytes) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What a command prints when a run stops or is left: why, what is still out, how to go on."""
+"""What a command prints when a run stops or is left: why, which answers are outstanding, how to continue."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 STOPPING: Final = "stopping; finished work is saved; press again to stop now"
 NO_WORKERS: Final = "no worker is alive: nothing is sent or fetched until one is; start one: runner worker"
-_WORDS_LENGTH: Final = 300
+_CAUSE_LENGTH: Final = 300
 _REASON_LENGTH: Final = 240
 _REMEDY: Final[Mapping[str, str]] = {
     PauseReason.KEY: "set XAI_API_KEY to a key that works",
     PauseReason.CREDITS: "add credits or raise the spending limit at console.x.ai",
     PauseReason.MODEL: "name a model that exists, in the file or with --model",
-    PauseReason.BREAKER: "see whether the API is well (status.x.ai) and the network holds",
-    PauseReason.FAILURES: "look at one of the failed jobs, and mend the file if it is at fault",
-    PauseReason.BUDGET: "allow more, or none at all",
-    PauseReason.LIMIT: "look at them",
+    PauseReason.BREAKER: "check whether the API (status.x.ai) and the network work",
+    PauseReason.FAILURES: "look at one of the failed jobs, and fix the file if it is the cause",
+    PauseReason.BUDGET: "set a larger budget, or none",
+    PauseReason.LIMIT: "look at the results",
 }
 _RAISE_BOUND: Final[Mapping[str, str]] = {  # the same command would stop at the same bound
     PauseReason.BUDGET: " --budget USD",
@@ -35,14 +35,14 @@ _RAISE_BOUND: Final[Mapping[str, str]] = {  # the same command would stop at the
 
 
 def paused_lines(snapshot: Snapshot, command: str) -> list[str]:
-    """Return why a run is paused and how to go on, as an error block; [] if it is not paused."""
+    """Return why a run is paused and how to continue, as an error block; [] if it is not paused."""
     run = snapshot.run
     if run.state is not RunState.PAUSED:
         return []
-    why = one_line(run.pause_text or "", _WORDS_LENGTH).rstrip(".") or str(run.pause_reason)
+    why = one_line(run.pause_text or "", _CAUSE_LENGTH).rstrip(".") or str(run.pause_reason)
     remedy = _REMEDY.get(run.pause_reason or "", "")
     command = _resume_command(run) if run.pause_reason in _RAISE_BOUND else command
-    return [f"paused: {why}", f"fix: {remedy}, then: {command}" if remedy else f"to go on: {command}"]
+    return [f"paused: {why}", f"fix: {remedy}, then: {command}" if remedy else f"to continue: {command}"]
 
 
 def idle_reason(snapshot: Snapshot) -> str | None:
@@ -50,7 +50,7 @@ def idle_reason(snapshot: Snapshot) -> str | None:
     run = snapshot.run
     why = one_line(run.pause_text or "", _REASON_LENGTH).rstrip(".")
     if run.state is RunState.WAITING:
-        return f"waiting: {why}; goes on by itself" if why else "waiting; goes on by itself"
+        return f"waiting: {why}; continues by itself" if why else "waiting; continues by itself"
     if run.state is RunState.PAUSED:
         remedy = _REMEDY.get(run.pause_reason or "", "")
         collecting = f"{_collecting(snapshot)}; " if snapshot.unsettled else ""
@@ -62,7 +62,7 @@ def idle_reason(snapshot: Snapshot) -> str | None:
 
 
 def outstanding_lines(snapshot: Snapshot, until_ms: int | None) -> list[str]:
-    """Return how many answers are out and until when they can be fetched; [] if `until_ms` is None."""
+    """Return the number of outstanding answers and until when they can be fetched; [] without `until_ms`."""
     if until_ms is None:
         return []
     waits = "answer waits" if snapshot.outstanding == 1 else "answers wait"
@@ -75,18 +75,18 @@ def done_text(snapshot: Snapshot) -> str:
 
 
 def availability_text(workers: int) -> str:
-    """Return how many workers are at work, or that there is none."""
+    """Return how many workers are at work, or that none is alive."""
     return f"{workers} worker{'s' * (workers > 1)} at work" if workers else NO_WORKERS
 
 
 def rerun_command(arguments: Sequence[str]) -> str:
-    """Return the command that was typed, quoted, without --new, which would load and pay again."""
+    """Return the command that was typed, quoted, without --new: that would load and pay again."""
     kept = [argument for argument in arguments if argument != "--new"]
     return plain(shlex.join(["runner", *kept]))
 
 
 def _collecting(snapshot: Snapshot) -> str:
-    return f"collecting {text.count(snapshot.unsettled, 'answer')} still out"
+    return f"still collecting {text.count(snapshot.unsettled, 'answer')}"
 
 
 def _resume_command(run: RunRow) -> str:

@@ -1,4 +1,4 @@
-"""The story of one job: its state, prompt, answer, attempts and costs."""
+"""The history of one job: its state, prompt, answer, attempts and costs."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def story_lines(
     *,
     full: bool,
 ) -> list[str]:
-    """Return a job's state, prompt and answer, attempts, and what comes next; `full`: the texts whole."""
+    """Return a job's state, prompt and answer, attempts, and the next step; `full`: the whole texts."""
     parts = conversation.request_parts(request)
     parts += conversation.answer_parts(answer) if answer is not None else []
     return [
@@ -101,7 +101,7 @@ def _next(run: RunRow, job: DatabaseRow) -> list[str]:
     if job.state == JobState.PENDING:
         return ["", f"  next attempt not before {text.timestamp(job.due_at_ms)}"]
     if job.state == JobState.WAITING:
-        return ["", f"  asked for again at {text.timestamp(job.due_at_ms)}"]
+        return ["", f"  next poll at {text.timestamp(job.due_at_ms)}"]
     if job.state in (JobState.FAILED, JobState.HELD, JobState.CANCELLED):
         return ["", f"  to send it again: runner retry {run.id} --id {text.shell_word(plain(job.custom_id))}"]
     return []
@@ -126,22 +126,22 @@ def _facts(attempt: DatabaseRow) -> list[tuple[str, str]]:
     if attempt.ticks is not None:
         rows.append(("cost", f"{text.dollars(attempt.ticks)} {attempt.ticks_source}"))
     elif attempt.possible_ticks:
-        rows.append(("cost", f"up to {text.dollars(attempt.possible_ticks)}; nobody could read it"))
+        rows.append(("cost", f"up to {text.dollars(attempt.possible_ticks)}; the answer could not be read"))
     elif attempt.ticks_source:
         rows.append(("cost", "unknown"))
     return rows
 
 
 def _times(attempt: DatabaseRow) -> str:
-    """Return when an attempt began, and how long after that it was accepted and ended."""
+    """Return when an attempt began, and how many seconds later it was accepted and ended."""
     began_ms = attempt.marked_at_ms
     ended = "collected" if attempt.accepted_at_ms else "ended"
-    later = [
+    steps = [
         f"{name} +{text.duration((at - began_ms) / 1000)}"
         for name, at in (("accepted", attempt.accepted_at_ms), (ended, attempt.collected_at_ms))
         if at is not None
     ]
-    return ", ".join([text.timestamp(began_ms), *later])
+    return ", ".join([text.timestamp(began_ms), *steps])
 
 
 def _tokens(attempt: DatabaseRow) -> str:

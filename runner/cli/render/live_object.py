@@ -1,4 +1,4 @@
-"""The JSON object of a run as it stands now."""
+"""The JSON object of a run in its present state."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def live_object(
     workers: int | None,
     eta_s: tuple[int, int] | None,
 ) -> dict[str, Any]:
-    """Return the summary without its files, and how the run stands now.
+    """Return the summary without its files, and the present state of the run.
 
-    `until_ms`: until when the oldest outstanding answer can be fetched. `workers`: live ones of shared
-    servers. `eta_s`: seconds to go, from and to.
+    `until_ms`: until when the oldest outstanding answer can be fetched. `workers`: live workers of
+    shared servers; None without them. `eta_s`: seconds to go, lowest and highest.
     """
     return {
         **{key: value for key, value in summary.items() if key != "files"},

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def loading_line(lines: int, size_bytes: int) -> str:
-    """Return how far reading is."""
+    """Return how much of the file has been read."""
     return f"loading: {lines:,} lines, {size_bytes / 1e6:,.0f} MB so far"
 
 
@@ -26,10 +26,10 @@ def loaded_lines(loaded: LoadResult, *, is_other_path: bool) -> list[str]:
         lines.append(f"already loaded as run {loaded.run_id}{origin}")
     if loaded.same_content_run is not None:
         other = loaded.same_content_run
-        what = f"run {other.id} ({plain(other.name)}) holds the same content with other flags"
-        cure = f"runner start {other.id} goes on with that one"
-        lines.append(f"warning: {what}, and this one is paid for on its own; {cure}")
+        what = f"run {other.id} ({plain(other.name)}) has the same content with other flags"
+        fix = f"runner start {other.id} continues that run"
+        lines.append(f"warning: {what}, and this run is paid for separately; {fix}")
     if loaded.bad_total:
         bad = text.count(loaded.bad_total, "bad line")
-        lines.append(f"skipped {bad}; they stand in the .bad.jsonl beside the input")
+        lines.append(f"skipped {bad}; they are in the .bad.jsonl file beside the input")
     return [*lines, *text.warning_lines(loaded.warnings, loaded.warnings_total)]

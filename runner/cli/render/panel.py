@@ -58,7 +58,7 @@ def _facts(snapshot: Snapshot, throughput: Throughput, recent_refusals: int) -> 
         yield "out", f"{text.count(snapshot.outstanding, 'answer')}, {oldest}"
     also = progress.attempt_counts(snapshot)
     if recent_refusals:
-        also.append(f"{recent_refusals:,} of them in the last minute")
+        also.append(f"{recent_refusals:,} refused in the last minute")
     if also:
         yield "also", ", ".join(also)
 

@@ -24,7 +24,7 @@ class Throughput(NamedTuple):
 
 
 def progress_line(snapshot: Snapshot, throughput: Throughput) -> str:
-    """Return in one line how far a run is."""
+    """Return the progress of a run in one line."""
     first, *counts = job_counts(snapshot)
     rate = throughput.jobs_per_s
     parts = [
@@ -82,7 +82,7 @@ def limit_usage_text(snapshot: Snapshot) -> str | None:
 
 
 def oldest_answer(snapshot: Snapshot) -> str | None:
-    """Return since when the oldest outstanding answer is out and how long it can be fetched; or None."""
+    """Return the age of the oldest outstanding answer and the time left to fetch it; None without one."""
     if snapshot.oldest_out_ms is None:
         return None
     age_s = max(0, snapshot.as_of_ms - snapshot.oldest_out_ms) / 1000
@@ -91,15 +91,15 @@ def oldest_answer(snapshot: Snapshot) -> str | None:
 
 
 def money_text(snapshot: Snapshot) -> str:
-    """Return the money spent and in doubt; with a budget what counts against it, and what is reserved."""
-    budget, doubt = snapshot.run.options.budget_ticks, snapshot.used_ticks - snapshot.spent_ticks
+    """Return the known and the possible cost; with a budget what counts against it, and what is reserved."""
+    budget, possible = snapshot.run.options.budget_ticks, snapshot.used_ticks - snapshot.spent_ticks
     if budget is None:
         return text.dollars(snapshot.spent_ticks) + (
-            f" (up to {text.dollars(doubt)} more in doubt)" if doubt else ""
+            f" (up to {text.dollars(possible)} more possible)" if possible else ""
         )
     reserved = snapshot.total_of("ticks", "reserved")
     details = [
-        *([f"{text.dollars(doubt)} of it in doubt"] if doubt else []),
+        *([f"{text.dollars(possible)} of it possible"] if possible else []),
         *([f"and {text.dollars(reserved)} reserved"] if reserved else []),
     ]
     used = f"{text.dollars(snapshot.used_ticks)} of {text.dollars(budget)}"
@@ -119,6 +119,6 @@ def attempt_counts(snapshot: Snapshot) -> list[str]:
     polls = snapshot.total_of("attempts", "polls")
     return [
         *([text.count(polls, "poll")] if polls else []),
-        *([f"{snapshot.refused_for_now:,} told to come later"] if snapshot.refused_for_now else []),
+        *([f"{snapshot.refused_for_now:,} refused for now"] if snapshot.refused_for_now else []),
         *([f"{snapshot.extra_attempts:,} extra"] if snapshot.extra_attempts else []),
     ]

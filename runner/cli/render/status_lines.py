@@ -21,7 +21,7 @@ def status_lines(
     suggestions: Sequence[str],
     lacks_workers: bool,
 ) -> list[str]:
-    """Return how a run stands now.
+    """Return the present state of a run as lines.
 
     `until_ms`: until when the oldest outstanding answer can be fetched. `suggestions`: what can be done
     about held jobs. `lacks_workers`: the run needs a worker and none is alive.

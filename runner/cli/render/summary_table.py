@@ -64,7 +64,7 @@ def facts(summary: Mapping[str, Any]) -> list[str]:
         (
             "attempts",
             f"{attempts['accepted']:,} accepted, {text.count(attempts['polls'], 'poll')}"
-            + (f", {attempts['refused_for_now']:,} told to come later" if attempts["refused_for_now"] else "")
+            + (f", {attempts['refused_for_now']:,} refused for now" if attempts["refused_for_now"] else "")
             + (f"; extra: {', '.join(extras)}" if extras else ""),
         )
     )
@@ -91,8 +91,10 @@ def _cost(cost: Mapping[str, Any]) -> str:
     if estimated:
         parts.append(f"{text.dollars(estimated)} estimated")
     if cost["possible_extra_ticks"]:
-        doubt = text.dollars(cost["possible_extra_ticks"])
-        parts.append(f"up to {doubt} more in doubt (fees for refused prompts, answers nobody could read)")
+        possible = text.dollars(cost["possible_extra_ticks"])
+        parts.append(
+            f"up to {possible} more possible (fees for refused prompts, answers that could not be read)"
+        )
     if cost["unknown_jobs"]:
         parts.append(f"unknown for {text.count(cost['unknown_jobs'], 'answer')}")
     return ", ".join(parts)
@@ -100,8 +102,8 @@ def _cost(cost: Mapping[str, Any]) -> str:
 
 def _budget(budget: Mapping[str, Any]) -> str:
     used, reserved = text.dollars(budget["used_ticks"]), budget["reserved_ticks"]
-    line = f"{used} of {text.dollars(budget['ticks'])} used, possible extras counted"
-    return f"{line}; {text.dollars(reserved)} reserved for what is out" if reserved else line
+    line = f"{used} of {text.dollars(budget['ticks'])} used, possible costs included"
+    return f"{line}; {text.dollars(reserved)} reserved for answers not collected yet" if reserved else line
 
 
 def _warnings(summary: Mapping[str, Any]) -> list[str]:
@@ -118,7 +120,7 @@ def _warnings(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _flawed(summary: Mapping[str, Any]) -> list[str]:
-    """Return the answers that may not be what was wanted, by flaw."""
+    """Return the number of flawed answers by flaw, with an example each."""
     found = {flaw: n for flaw, n in summary["answers"].items() if n}
     if not found:
         return []
@@ -142,7 +144,7 @@ def _failures(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _grouped(counts: Mapping[str, int], examples: Mapping[str, str], command: str = "") -> list[str]:
-    """Return each code or flaw with its count, an example, its meaning, and the command for just those."""
+    """Return each code or flaw with its count, an example, its meaning, and the command for only these."""
     rows = [
         (f"{n:,}", plain(word), f"such as {one_line(examples[word], _ID_LENGTH)}" if word in examples else "")
         for word, n in counts.items()

@@ -1,1 +1,1 @@
-"""What a command does with the world: settings, database, engine, signals, loading, following."""
+"""The I/O of commands: settings, database, engine, signals, loading, following."""

@@ -1,4 +1,4 @@
-"""Read a job file and estimate it, for `check`; nothing is kept or sent."""
+"""Read a job file and estimate it, for `check`; nothing is stored or sent."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ def check_file(
     tally = Tally(datetime.now(UTC).date(), pricing.prices)
     reading = JobFileReader(file if str(file) != "-" else sys.stdin.buffer, shaping, tally)
     try:
-        deque(reading.requests(), maxlen=0)  # a loop would hold one large line while the next is read
+        # not a loop: its variable would keep one large line in memory while the next is read
+        deque(reading.requests(), maxlen=0)
     except OSError as error:
         what = f"the job file cannot be read: {file}: {error.strerror}"
         raise UsageError(what, fix="check the path") from error
@@ -85,7 +86,7 @@ def _outputs(
 
 
 def _earlier(settings: Settings, sha256: str, file: Path) -> EarlierAnswers | None:
-    """Return what earlier runs of the file had; None if there is no database to ask."""
+    """Return the answers of earlier runs of the file; None if there is no usable database."""
     if settings.embedded and not (settings.home / "runner.db").exists():
         return None
     from sqlalchemy.exc import SQLAlchemyError
@@ -104,5 +105,5 @@ def _earlier(settings: Settings, sha256: str, file: Path) -> EarlierAnswers | No
             database.close()
     except (RunnerError, SQLAlchemyError) as error:
         why = str(error).splitlines()[0]
-        print_note(f"note: earlier runs were not looked at, the database does not answer: {why}")
+        print_note(f"note: the database does not answer, so earlier runs were not used: {why}")
         return None

@@ -1,4 +1,4 @@
-"""Ask before something is removed, given up or paid for."""
+"""Ask before something is removed, abandoned or paid for."""
 
 from __future__ import annotations
 

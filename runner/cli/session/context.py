@@ -44,7 +44,7 @@ def require_key(settings: Settings) -> None:
 
 @contextmanager
 def existing_database(settings: Settings) -> Iterator[Database]:
-    """Open a database that is there. Raises UsageError if there is none yet."""
+    """Open the database. Raises UsageError if there is none yet."""
     if settings.embedded and not (settings.home / "runner.db").exists():
         raise UsageError("there are no runs yet", fix="runner run FILE starts the first one")
     with any_database(settings) as database:
@@ -72,9 +72,9 @@ def any_database(settings: Settings) -> Iterator[Database]:
 
 
 def find_run(connection: Connection, word: str, *, removing: bool = False) -> RunRow:
-    """Return a run by its id or name; one that is half removed only with `removing`.
+    """Return a run by its id or name; a half removed one only with `removing`.
 
-    Raises UsageError with the nearest name.
+    Raises UsageError, with the most similar name.
     """
     from runner.db import runs
 

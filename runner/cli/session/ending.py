@@ -1,4 +1,4 @@
-"""Read what is worth printing of a run that stops: outstanding answers, held jobs and their price."""
+"""Read what to print of a run that stops: outstanding answers, held jobs and their price."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _HELD: Final = frozenset({JobState.HELD})
 
 
 def ending_lines(database: Database, snapshot: Snapshot, command: str, settings: Settings) -> list[str]:
-    """Return why a stopped run is paused, what is still out, and what can be done about held jobs."""
+    """Return why a stopped run is paused, the outstanding answers, and what can be done about held jobs."""
     return [
         *ending_text.paused_lines(snapshot, command),
         *read_outstanding_lines(database, snapshot),
@@ -36,7 +36,7 @@ def ending_lines(database: Database, snapshot: Snapshot, command: str, settings:
 
 
 def read_outstanding_lines(database: Database, snapshot: Snapshot) -> list[str]:
-    """Return how many answers are out and until when they can be fetched; [] if there is none."""
+    """Return how many answers are outstanding and until when they can be fetched; [] if there is none."""
     return ending_text.outstanding_lines(snapshot, fetchable_until_ms(database, snapshot.run.id))
 
 
@@ -55,7 +55,7 @@ def read_suggestions(database: Database, snapshot: Snapshot, settings: Settings)
 
 
 def retry_cost(groups: Sequence[Row[Any]], now_ms: int, pricing: PriceBasis) -> RetryCost:
-    """Return what sending groups of jobs again may cost; the groups are those of `by_user.matching`."""
+    """Return what sending groups of jobs again may cost; `groups`: from `user_moves.matching_groups`."""
     ticks = [
         cost_bounds.likely_ticks(
             group.model,

@@ -1,4 +1,4 @@
-"""A command's lease of the engine of the state folder; with shared servers there is nothing to lease."""
+"""A command's lease of the engine of the state folder; shared servers need none."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ if TYPE_CHECKING:
     from runner.embedded.engine_client import EngineClient
     from runner.settings import Settings
 
-_ENDS_S: Final = 90.0  # what is in flight may take a minute and more
+_END_TIMEOUT_S: Final = 90.0  # requests in flight may take more than a minute
 
 
 class EngineLease:
-    """Made by `engine_lease`. `attachment` is None with shared servers."""
+    """Created by `engine_lease`. `engine` is None with shared servers."""
 
-    def __init__(self, attachment: EngineClient | None) -> None:
-        self.attachment = attachment
+    def __init__(self, engine: EngineClient | None) -> None:
+        self.engine = engine
         self._starting: threading.Thread | None = None
         self._error: UserError | None = None
 
     def start_early(self) -> None:
-        """Begin to start an engine in a thread if none is alive."""
-        if self.attachment is not None and not self.attachment.is_engine_alive():
+        """Start an engine in a thread if none is alive; do not wait for it."""
+        if self.engine is not None and not self.engine.is_engine_alive():
             self._starting = threading.Thread(target=self._start, name="engine-start", daemon=True)
             self._starting.start()
 
     def is_at_work(self) -> bool:
-        """Return whether workers are there already, so that a notification reaches them.
+        """Return whether workers run already, so that a notification reaches them.
 
         Raises UsageError where the engine has another key or base URL.
         """
         if self._starting is not None:
             if self._starting.is_alive():
                 return False
-        elif self.attachment is not None and not self.attachment.is_engine_alive():
+        elif self.engine is not None and not self.engine.is_engine_alive():
             return False
         self.wait_ready()
         return True
@@ -52,26 +52,26 @@ class EngineLease:
             self._starting = None
             if self._error is not None:
                 raise self._error
-        elif self.attachment is not None:
-            self.attachment.start()
+        elif self.engine is not None:
+            self.engine.start()
 
     def end(self) -> bool:
-        """Give the lease back and wait for the engine to end; return False if others keep it alive."""
-        return self.attachment is not None and self.attachment.release_and_wait(_ENDS_S)
+        """Release the lease and wait for the engine to end; return False if others keep it alive."""
+        return self.engine is not None and self.engine.release_and_wait(_END_TIMEOUT_S)
 
     def _start(self) -> None:
         try:
-            if self.attachment is not None:
-                self.attachment.start()
+            if self.engine is not None:
+                self.engine.start()
         except UserError as error:
             self._error = error
 
 
 @contextmanager
 def engine_lease(settings: Settings) -> Iterator[EngineLease]:
-    """Lease the engine for the length of the block, if one is alive or is started in it."""
+    """Lease the engine for the `with` block, if one is alive or is started in it."""
     if not settings.embedded:
         yield EngineLease(None)
         return
-    with connect_engine(settings, need_engine=False) as attachment:
-        yield EngineLease(attachment)
+    with connect_engine(settings, need_engine=False) as engine:
+        yield EngineLease(engine)

@@ -1,4 +1,4 @@
-"""The workers of shared servers, as a command sees them: a run must not wait silently without a worker."""
+"""The workers of shared servers, seen from a command: a run without a worker must not wait silently."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from runner.db.session import Database
     from runner.settings import Settings
 
-_LOOK_S: Final = 1.0
+_CHECK_S: Final = 1.0
 
 
 class FleetWatch:
-    """Looks for workers with a recent heartbeat, at most once a second, and remembers the last answer."""
+    """Counts workers with a recent heartbeat, at most once a second, and keeps the last result."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -28,7 +28,7 @@ class FleetWatch:
         now_s = time.monotonic()
         if now_s < self._next_s:
             return ""
-        self._next_s = now_s + _LOOK_S
+        self._next_s = now_s + _CHECK_S
         was_available, alive = self._is_available, count_live_workers(self._database)
         self._is_available = alive > 0
         return "" if self._is_available == was_available else availability_text(alive)

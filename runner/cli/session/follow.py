@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from runner.cli.snapshot import Snapshot
     from runner.db.session import Database
 
-_EAGER_S: Final = 2.0  # short runs end within it: look often
-_LOOK_EAGER_S: Final = 0.05
-_LOOK_S: Final = 0.25
+_EAGER_S: Final = 2.0  # short runs end within it: read often
+_READ_EAGER_S: Final = 0.05
+_READ_S: Final = 0.25
 _OLDEST_EACH_S: Final = 5.0
 _DATABASE_AWAY_MAX_S: Final = 600.0
 
 
 class RestartableEngine(Protocol):
-    """What does the work, as a follower sees it."""
+    """The part of an engine that a follower needs."""
 
     def is_engine_alive(self) -> bool:
         """Return whether the engine is alive."""
@@ -50,7 +50,7 @@ class FollowEnd:
 
 @dataclass(slots=True, kw_only=True)
 class Follower:
-    """Follows one run. `engine` None: others do the work. `timeout_s` None: no limit."""
+    """Follows one run. `engine` None: another process runs the engine. `timeout_s` None: no limit."""
 
     database: Database
     run_id: int
@@ -68,14 +68,14 @@ class Follower:
     def follow(self) -> FollowEnd:
         """Show the run until it stops, the time is up, or a signal requests a stop.
 
-        Raises Unreachable when the database stays away or the engine does not stay alive.
+        Raises Unreachable when the database does not come back or the engine does not stay alive.
         """
         began_s = answered_s = time.monotonic()
         snapshot: Snapshot | None = None
         while True:
             now_s = time.monotonic()
             try:
-                snapshot = self._look()
+                snapshot = self._read()
                 answered_s = now_s
             except DBAPIError as error:
                 if not is_unavailable(error):
@@ -93,9 +93,9 @@ class Follower:
             if self.engine is not None and not self.engine.is_engine_alive():
                 self.display.print_line("the engine ended unexpectedly; starting it again")
                 self.engine.restart()
-            self.stop.wait(_LOOK_EAGER_S if now_s - began_s < _EAGER_S else _LOOK_S)
+            self.stop.wait(_READ_EAGER_S if now_s - began_s < _EAGER_S else _READ_S)
 
-    def _look(self) -> Snapshot:
+    def _read(self) -> Snapshot:
         if self.verbose:
             self._print_events()
         snapshot = read_snapshot(self.database, self.run_id)
@@ -123,7 +123,7 @@ class Follower:
         self.events_printed = len(found)
 
     def _wait_for_database(self, error: DBAPIError, away_s: float) -> None:
-        """Wait a second for a database that is away. Raises Unreachable after ten minutes or a signal."""
+        """Wait a second for the database. Raises Unreachable after ten minutes or a signal."""
         if away_s > _DATABASE_AWAY_MAX_S or self.stop.requested is not None:
             why = str(error.orig).strip().splitlines()[:1]
             raise Unreachable("the database does not answer any more", where=tuple(why), fix="runner doctor")

@@ -18,12 +18,12 @@ _EACH_S: Final = 1.0
 class LimitUsageReader:
     """Reads at most once a second; never raises and never waits for long. Use it with `with`.
 
-    Left to the garbage collector, its connection is closed at a moment when Ctrl-C is lost.
+    Do not leave it to the garbage collector: a Ctrl-C while it closes the connection is lost.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._look: UsageReader | None = None
+        self._reader: UsageReader | None = None
         self._usage: BucketUsage | None = None
         self._next_s = 0.0
 
@@ -40,27 +40,29 @@ class LimitUsageReader:
 
     def __exit__(self, *about: object) -> None:
         """Close the connection."""
-        if self._look is not None:
-            self._look.close()
-            self._look = None
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
 
     def _busiest(self) -> BucketUsage | None:
         if self._settings.redis_url is None and not socket_path(self._settings.home).exists():
-            return None  # no engine is at work, and redis-py need not be imported to learn that
+            return None  # no engine is at work; found out without the slow import of redis-py
         try:
-            if self._look is None:
+            if self._reader is None:
                 from runner.limiter.usage import UsageReader
 
                 key = self._settings.api_key
-                self._look = UsageReader(self._settings.effective_redis_url, key.fingerprint if key else None)
-            uses = [use for use in self._look.read() if use.view.requests]
+                self._reader = UsageReader(
+                    self._settings.effective_redis_url, key.fingerprint if key else None
+                )
+            usages = [usage for usage in self._reader.read() if usage.view.requests]
         except Unreachable:
             return None
-        return max(uses, key=_share, default=None)
+        return max(usages, key=_share, default=None)
 
 
-def _share(use: BucketUsage) -> tuple[float, int]:
+def _share(usage: BucketUsage) -> tuple[float, int]:
     """Return the share of the binding limit in use, and the number of requests to break ties."""
-    view = use.view
+    view = usage.view
     shares = [n / most for n, most in ((view.requests, view.rpm), (view.tokens, view.tpm)) if most]
     return max(shares, default=0.0), view.requests

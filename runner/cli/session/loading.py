@@ -1,4 +1,4 @@
-"""Load a job file and print how that goes: what `run` and `load` share."""
+"""Load a job file and print the progress: what `run` and `load` share."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from runner.settings import Settings
 
 _PROGRESS_EACH_S: Final = 5.0
-_HARMLESS: Final = frozenset({"retired-model"})  # the other warnings may be typing errors
+_HARMLESS: Final = frozenset({"retired-model"})  # other warnings may be typing errors
 
 
 def source_of(file: Path, name: str | None, settings: Settings) -> tuple[Path, str | None]:
-    """Return the file to read and the run's name; stdin is kept in the state folder, named by its content."""
+    """Return the file to read and the run's name; stdin is stored in the state folder first."""
     if str(file) != "-":
         return file, name
     home = StateFolder(settings.home)
@@ -79,21 +79,21 @@ def load_file(
     return loaded
 
 
-def may_go_on(loaded: LoadResult, *, yes: bool) -> bool:
+def confirm_sending(loaded: LoadResult, *, yes: bool) -> bool:
     """Return whether to send the jobs; ask on a terminal about warnings, or content that is loaded already.
 
     Without a terminal return True.
     """
-    doubts = [warning for warning in loaded.warnings if warning.code not in _HARMLESS]
-    if yes or not (doubts or loaded.same_content_run) or not is_live_terminal() or not sys.stdin.isatty():
+    unusual = [warning for warning in loaded.warnings if warning.code not in _HARMLESS]
+    if yes or not (unusual or loaded.same_content_run) or not is_live_terminal() or not sys.stdin.isatty():
         return True
     return click.confirm("send the jobs as they are?", default=True, err=True)
 
 
 @contextmanager
 def loading_lock(settings: Settings, sha256: str) -> Iterator[None]:
-    """Hold the lock that only one loader of this content has; of no effect with shared servers."""
-    if not settings.embedded:  # the database has a lock of its own for that
+    """Hold the lock for loading this content; without effect with shared servers."""
+    if not settings.embedded:  # the database has its own lock
         yield
         return
     lock = StateFolder(settings.home).load_lock(sha256)
@@ -105,7 +105,7 @@ def loading_lock(settings: Settings, sha256: str) -> Iterator[None]:
 
 
 class _LoadProgress:
-    """Prints every few seconds how far reading is."""
+    """Prints every few seconds how much has been read."""
 
     def __init__(self) -> None:
         self._next_s = time.monotonic() + _PROGRESS_EACH_S

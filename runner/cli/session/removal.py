@@ -35,7 +35,7 @@ class OldData:
 
 
 def find_old_data(database: Database, settings: Settings, older_than_s: float, keep: int) -> OldData:
-    """Return the runs that ended so long ago, but the newest `keep` of each name, and files as old."""
+    """Return runs and files older than `older_than_s`, except the newest `keep` runs of each name."""
     before_ms = database.now_ms() - int(older_than_s * 1000)
     with database.read() as connection:
         known = runs.all_runs(connection)
@@ -49,9 +49,9 @@ def find_old_data(database: Database, settings: Settings, older_than_s: float, k
 
 
 def remove_run(settings: Settings, database: Database, run: RunRow) -> None:
-    """Remove a run, also one that is half loaded. Raises UsageError if a job of it is on its way."""
+    """Remove a run, also a half loaded one. Raises UsageError if a job of it is in flight."""
     with ExitStack() as locks:
-        if run.state is RunState.LOADING:  # a loader that lives is waited for, and its run is whole then
+        if run.state is RunState.LOADING:  # wait for a live loader: then the run is complete
             locks.enter_context(loading_lock(settings, run.identity))
             locks.enter_context(new_jobs.shared_lock(database, run.identity))
         with database.write() as connection:
@@ -70,11 +70,11 @@ def at_work_error(run: RunRow) -> UsageError:
 
 
 def _beyond(newest_first: Sequence[RunRow], keep: int) -> Iterator[RunRow]:
-    """Yield the runs without the newest few of each name."""
-    seen: dict[str, int] = {}
+    """Yield the runs except the newest `keep` of each name."""
+    counts: dict[str, int] = {}
     for run in newest_first:
-        seen[run.name] = seen.get(run.name, 0) + 1
-        if seen[run.name] > keep:
+        counts[run.name] = counts.get(run.name, 0) + 1
+        if counts[run.name] > keep:
             yield run
 
 
@@ -84,6 +84,6 @@ def _old_files(home: Path, needed: set[str], older_than_s: float) -> Iterator[tu
     before_s = time.time() - older_than_s
     for path in candidates:
         if path.is_file() and not path.name.endswith(_IN_USE):
-            facts = path.stat()
-            if facts.st_mtime < before_s:
-                yield path, facts.st_size
+            stat = path.stat()
+            if stat.st_mtime < before_s:
+                yield path, stat.st_size

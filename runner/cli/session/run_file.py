@@ -13,7 +13,7 @@ from runner.cli.render.summary_table import summary_lines
 from runner.cli.session import budget, work
 from runner.cli.session.context import any_database, require_key
 from runner.cli.session.ending import ending_lines
-from runner.cli.session.loading import load_file, may_go_on, source_of
+from runner.cli.session.loading import confirm_sending, load_file, source_of
 from runner.cli.session.run_state import read_snapshot
 from runner.db import runs
 from runner.db.runs import RunOptions
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def run_file(settings: Settings, lease: EngineLease, file: Path, flags: RunFlags) -> int:
-    """Load `file` ("-" is stdin), work until its run stops, write its files; return the exit code."""
+    """Load `file` ("-" is stdin), work until the run stops, write its files; return the exit code."""
     source, name = source_of(file, flags.name, settings)
     targets = paths(flags.output or default_output(source if str(file) != "-" else Path(name or "stdin")))
     _check(source, targets)
@@ -75,10 +75,10 @@ class _RunCall:
         refuse_foreign_files(self.targets, run_tag(run), force=self.flags.force)
         if run.is_over:
             if not self.flags.quiet:
-                print_note(f"run {run.id} has {run.state} before; its files are written again")
+                print_note(f"run {run.id} is already {run.state}; its files are written again")
             return self._write(run.id)
         require_key(self.settings)
-        if not may_go_on(loaded, yes=self.flags.yes):
+        if not confirm_sending(loaded, yes=self.flags.yes):
             print_note(f"nothing was sent; run {run.id} stays loaded")
             return ExitCode.USAGE
         return self._work(run.id)
@@ -125,7 +125,7 @@ class _RunCall:
                 print_escaped(line)
 
     def _continue_command(self, run_id: int) -> str:
-        """Return the command that goes on with a run: the same one, or by id if the input was stdin."""
+        """Return the command that continues a run: the same one, or by id if the input was stdin."""
         return f"runner start {run_id}" if self.file == "-" else rerun_command(sys.argv[1:])
 
 

@@ -17,10 +17,10 @@ _SHOWN_MAX: Final = 50
 
 
 def complete_runs(incomplete: str) -> list[CompletionItem]:
-    """Return run names that begin so, or ids if it is a number; [] if the database cannot be read."""
+    """Return run names that begin with `incomplete`, ids if it is a number; [] if none can be read."""
     try:
         found = _runs()
-    except Exception:  # noqa: BLE001 - a shell that completes must never show an error
+    except Exception:  # noqa: BLE001 - completion must never show an error
         return []
     words = [
         CompletionItem(word, help=f"run {run}, {state}")

@@ -1,4 +1,4 @@
-"""Read how a run stands: its snapshot, its summary, and the object that `status` and `watch` print."""
+"""Read the present state of a run: its snapshot, summary, and the object of `status` and `watch`."""
 
 from __future__ import annotations
 

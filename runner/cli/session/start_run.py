@@ -1,4 +1,4 @@
-"""Start a run that is loaded, and follow it or leave it to the engine: what `start` and `resume` do."""
+"""Start a run that is loaded, and follow it or leave it in the background: what `start` and `resume` do."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def start_run(
                 found.id,
                 {**changes, "on_end": flags.on_end, "is_detached": flags.detach},
             )
-            if flags.detach and lease.attachment is not None:
-                lease.attachment.detach()
+            if flags.detach and lease.engine is not None:
+                lease.engine.detach()
             work.activate_run(database, found.id, lease)
         if flags.detach:
             return _detach(settings, database, found.id, flags)

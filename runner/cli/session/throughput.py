@@ -1,4 +1,4 @@
-"""Estimate how fast a run goes and when it may be done, from the numbers seen so far."""
+"""Estimate the speed of a run and when it ends, from the samples so far."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from runner.cli.render.progress import Throughput
 
 _WINDOW_S: Final = 30.0
-_WINDOW_SHARE: Final = 0.2  # of the time watched so far: long runs are judged over longer stretches
+_WINDOW_SHARE: Final = 0.2  # of the time watched so far: the window grows with the run
 _SPAN_MIN_S: Final = 3.0
 _ENDED_MIN: Final = 10  # before that a forecast means nothing
 _STEP_S: Final = 0.2
@@ -20,28 +20,28 @@ _ROUNDING_S: Final = ((60, 5), (600, 10), (3600, 60), (86400, 600))
 
 
 class ThroughputEstimator:
-    """Takes (time in seconds, jobs ended) as they come; the time never goes back."""
+    """Takes samples of (time in seconds, jobs ended) in the order of time."""
 
     def __init__(self) -> None:
-        self._seen: deque[tuple[float, int]] = deque()
+        self._samples: deque[tuple[float, int]] = deque()
         self._first_s: float | None = None
 
     def add(self, at_s: float, ended: int) -> None:
         """Record how many jobs have ended by now."""
         if self._first_s is None:
             self._first_s = at_s
-        if self._seen and at_s - self._seen[-1][0] < _STEP_S:
+        if self._samples and at_s - self._samples[-1][0] < _STEP_S:
             return
-        self._seen.append((at_s, ended))
+        self._samples.append((at_s, ended))
         oldest_s = at_s - max(_WINDOW_S, (at_s - self._first_s) * _WINDOW_SHARE)
-        while len(self._seen) > 2 and self._seen[1][0] <= oldest_s:
-            self._seen.popleft()
+        while len(self._samples) > 2 and self._samples[1][0] <= oldest_s:
+            self._samples.popleft()
 
     def rate(self) -> float | None:
-        """Return jobs ended per second lately; None before there is enough to judge by."""
-        if not self._seen:
+        """Return jobs ended per second lately; None while too few have ended."""
+        if not self._samples:
             return None
-        (from_s, before), (to_s, after) = self._seen[0], self._seen[-1]
+        (from_s, before), (to_s, after) = self._samples[0], self._samples[-1]
         if to_s - from_s < _SPAN_MIN_S or after - before < _ENDED_MIN:
             return None
         return (after - before) / (to_s - from_s)
@@ -49,7 +49,7 @@ class ThroughputEstimator:
     def eta_s(self, left: int) -> tuple[int, int] | None:
         """Return the seconds until `left` more jobs have ended, from and to; None while the rate is unknown.
 
-        The range is as wide as the rate lately varied, and rounded as coarsely as it is known.
+        The range is as wide as the rate varied lately, and rounded more coarsely for longer times.
         """
         rate = self.rate()
         if rate is None:
@@ -64,7 +64,7 @@ class ThroughputEstimator:
 
     def _spread(self, rate: float) -> tuple[float, float]:
         """Return the rates of the slowest and the fastest third, within half and twice that of all."""
-        points = list(self._seen)
+        points = list(self._samples)
         cuts = [points[len(points) * n // _PARTS] for n in range(_PARTS)] + [points[-1]]
         parts = [
             (after - before) / (to_s - from_s)
@@ -75,19 +75,19 @@ class ThroughputEstimator:
 
 
 class RecentGrowth:
-    """By how much a number has grown within the last minute."""
+    """Measures by how much a number has grown within the last minute."""
 
     def __init__(self) -> None:
-        self._seen: deque[tuple[float, int]] = deque()
+        self._samples: deque[tuple[float, int]] = deque()
 
     def add(self, at_s: float, number: int) -> int:
-        """Record the number as it is now; return by how much it has grown within the last minute."""
-        self._seen.append((at_s, number))
-        while len(self._seen) > 1 and self._seen[1][0] <= at_s - _MINUTE_S:
-            self._seen.popleft()
-        if len(self._seen) > _KEPT_MAX:  # every other one is near enough
-            self._seen = deque([*islice(self._seen, 0, None, 2)])
-        return number - self._seen[0][1]
+        """Record the present number; return by how much it has grown within the last minute."""
+        self._samples.append((at_s, number))
+        while len(self._samples) > 1 and self._samples[1][0] <= at_s - _MINUTE_S:
+            self._samples.popleft()
+        if len(self._samples) > _KEPT_MAX:  # every second sample is precise enough
+            self._samples = deque([*islice(self._samples, 0, None, 2)])
+        return number - self._samples[0][1]
 
 
 def _rounded(exact_s: float) -> int:

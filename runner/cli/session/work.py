@@ -30,18 +30,17 @@ if TYPE_CHECKING:
 
 
 def activate_run(database: Database, run_id: int, lease: EngineLease) -> None:
-    """Mark a run as running, start an engine if needed, and notify the workers.
+    """Set a run to running, start an engine if needed, and notify the workers.
 
     Raises UsageError, Unreachable.
     """
-    is_there = lease.is_at_work()  # raises for another key before the run is changed
+    is_at_work = lease.is_at_work()  # before the change: it raises for an engine with another key
     now_ms = database.now_ms()
     with database.write() as connection:
         runs.start(connection, run_id, now_ms)
-        run_completion.complete_if_done(
-            connection, run_id, now_ms, Deltas(0)
-        )  # its limit may be reached, all be done
-    if is_there:
+        # its limit may be reached, or all its jobs done
+        run_completion.complete_if_done(connection, run_id, now_ms, Deltas(0))
+    if is_at_work:
         _notify_workers(database)
     else:
         lease.wait_ready()  # new workers look for work by themselves
@@ -68,7 +67,7 @@ def follow_run(
             run_id=run_id,
             display=display,
             stop=stop,
-            engine=lease.attachment,
+            engine=lease.engine,
             timeout_s=timeout_s,
             limit_usage=limit_usage if is_live_terminal() and not quiet else None,  # only the panel shows it
             fleet=fleet_watch(settings, database),
@@ -82,25 +81,25 @@ def follow_run(
 
 
 def leave_run(database: Database, run_id: int, lease: EngineLease, *, command: str, as_json: bool) -> None:
-    """Give the lease back after a signal or a timeout; print what is still out and how to go on."""
-    goes_on = not lease.end()
+    """Release the lease after a signal or a timeout; print the outstanding answers and how to continue."""
+    continues = not lease.end()
     snapshot = read_snapshot(database, run_id)
     for line in (ending_text.done_text(snapshot), *read_outstanding_lines(database, snapshot)):
         print_note(line)
-    if goes_on and lease.attachment is None and not count_live_workers(database):
+    if continues and lease.engine is None and not count_live_workers(database):
         print_note(ending_text.NO_WORKERS)
-    elif goes_on:
-        print_note(f"the work goes on without this command; to watch it: runner watch {run_id}")
-    print_note(f"to go on: {command}")
+    elif continues:
+        print_note(f"the work continues without this command; to watch it: runner watch {run_id}")
+    print_note(f"to continue: {command}")
     if as_json:
         print_json(read_live_object(database, snapshot))
 
 
 def call_on_end(database: Database, run_id: int) -> None:
     """Call the user's --on-end command, if there is one; its output goes to stderr."""
-    trouble = on_end.call(database, run_id, to=sys.stderr)
-    if trouble:
-        print_note(f"warning: {trouble}")
+    problem = on_end.call(database, run_id, to=sys.stderr)
+    if problem:
+        print_note(f"warning: {problem}")
 
 
 def exit_code_of(snapshot: Snapshot) -> ExitCode:
@@ -110,7 +109,7 @@ def exit_code_of(snapshot: Snapshot) -> ExitCode:
 
 
 def _notify_workers(database: Database) -> None:
-    """Notify the workers; if that is lost, they only look a few seconds later."""
+    """Notify the workers; without a notification they find the run a few seconds later."""
     from kombu.exceptions import OperationalError
 
     from runner import notify
@@ -118,4 +117,4 @@ def _notify_workers(database: Database) -> None:
     try:
         notify.notify_workers(database)
     except OperationalError:
-        print_note("warning: Redis does not answer; the workers begin when it does")
+        print_note("warning: Redis does not answer; the workers start when it does")
