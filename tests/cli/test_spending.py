@@ -13,7 +13,7 @@ from runner import settings
 from runner.cli import flags
 from runner.cli.render.progress import money_text
 from runner.cli.render.summary_table import summary_lines
-from runner.cli.session.budget import effective_budget, require_prices
+from runner.cli.session.budget_prices import effective_budget, require_prices
 from runner.cli.session.run_state import read_live_object, read_snapshot, read_summary
 from runner.db import job_moves, runs
 from runner.db.runs import RunOptions

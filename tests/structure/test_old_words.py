@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -203,3 +204,18 @@ def test_the_list_is_long_enough() -> None:
 def test_old_words_are_found_whole(text: str, found: list[str]) -> None:
     """Words count as whole words, in snake_case, CamelCase and sentences."""
     assert old_words(text) == found
+
+
+def test_no_two_classes_and_no_two_files_share_a_name() -> None:
+    """Outside the simulator, which stands alone; a command's file is named as the command."""
+    classes: Counter[str] = Counter()
+    files: Counter[str] = Counter()
+    for path in (ROOT / "runner").rglob("*.py"):
+        if "simulator" in path.parts or path.name == "__init__.py":
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        classes.update(node.name for node in tree.body if isinstance(node, ast.ClassDef))
+        if path.parent.name != "commands":
+            files[path.name] += 1
+
+    assert {name for counts in (classes, files) for name, count in counts.items() if count > 1} == set()

@@ -9,13 +9,13 @@ import click
 from runner.cli import flags
 from runner.cli.printing import print_json, print_note
 from runner.cli.render import text
-from runner.cli.render.removal import ended_run_line, file_line, removed_object, removed_text
+from runner.cli.render.removal_lines import ended_run_line, file_line, removed_object, removed_text
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, read_settings
-from runner.cli.session.removal import find_old_data, remove_run
+from runner.cli.session.remove_runs import find_old_data, remove_run
 
 if TYPE_CHECKING:
-    from runner.cli.session.removal import OldData
+    from runner.cli.session.remove_runs import OldData
 
 
 @click.command("prune", short_help="Remove old runs, and old files of the state folder.")

@@ -6,10 +6,10 @@ import click
 
 from runner.cli import flags
 from runner.cli.printing import print_json, print_note
-from runner.cli.render.removal import removed_object, run_text
+from runner.cli.render.removal_lines import removed_object, run_text
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, find_run, read_settings
-from runner.cli.session.removal import at_work_error, remove_run
+from runner.cli.session.remove_runs import at_work_error, remove_run
 from runner.db import removal
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from runner.cli.printing import print_escaped, print_json, print_note
 from runner.cli.render.ending_text import rerun_command
 from runner.cli.render.summary_table import summary_lines
-from runner.cli.session import budget, work
+from runner.cli.session import budget_prices, work
 from runner.cli.session.context import any_database, require_key
 from runner.cli.session.ending import ending_lines
 from runner.cli.session.loading import confirm_sending, load_file, source_of
@@ -84,9 +84,9 @@ class _RunCall:
         return self._work(run.id)
 
     def _work(self, run_id: int) -> int:
-        budget_ticks = budget.effective_budget(self.database, run_id, self.flags.budget)
+        budget_ticks = budget_prices.effective_budget(self.database, run_id, self.flags.budget)
         if budget_ticks is not None:
-            budget.require_prices(self.database, self.settings, run_id)
+            budget_prices.require_prices(self.database, self.settings, run_id)
         with self.database.write() as connection:
             output = str(self.targets.results.absolute())
             runs.replace_options(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from runner.cli.printing import print_escaped, print_json, print_note
 from runner.cli.render.ending_text import NO_WORKERS
 from runner.cli.render.summary_table import summary_lines
-from runner.cli.session import budget, work
+from runner.cli.session import budget_prices, work
 from runner.cli.session.context import existing_database, find_run, require_key
 from runner.cli.session.ending import ending_lines
 from runner.cli.session.fleet import count_live_workers
@@ -67,7 +67,7 @@ def start_run(
 
 def _change(settings: Settings, database: Database, run_id: int, changes: Mapping[str, Any]) -> None:
     if changes.get("budget_ticks"):
-        budget.require_prices(database, settings, run_id)
+        budget_prices.require_prices(database, settings, run_id)
     with database.write() as connection:
         runs.update_options(connection, run_id, **changes)
 
