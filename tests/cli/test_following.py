@@ -193,7 +193,7 @@ def test_a_plain_line_is_printed_when_it_is_due_and_not_at_every_look(
     lines.update(read_snapshot(database, driver.run_id))
 
     first, second = capsys.readouterr().err.splitlines()
-    assert first.startswith("by-driver: 0 of 100 done (0 %), 0 waiting, 100 pending, $0.0000")
+    assert first.startswith("by-hand: 0 of 100 done (0 %), 0 waiting, 100 pending, $0.0000")
     assert second.endswith("waiting: the API is away; continues by itself")
 
 

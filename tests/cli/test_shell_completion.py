@@ -49,7 +49,7 @@ def test_runs_are_completed_by_name_and_id(tmp_path: Path) -> None:
     run = new_run(database, 1)
     database.close()
 
-    assert completed(tmp_path, "status", "by") == ["by-driver"]
+    assert completed(tmp_path, "status", "by") == ["by-hand"]
     assert completed(tmp_path, "show", str(run.run_id)) == [str(run.run_id)]
     (tmp_path / "runner.db").write_bytes(b"no database")
     assert completed(tmp_path, "status", "by") == []
