@@ -40,8 +40,8 @@ while True:
 WATCHING_COMMAND = """
 import os, sys, pathlib, signal
 from runner import settings
-from runner.embedded.engine_client import attach
-with attach(settings.load(os.environ, pathlib.Path.cwd()), worker_command=sys.argv[1:]) as client:
+from runner.embedded.engine_client import connect_engine
+with connect_engine(settings.load(os.environ, pathlib.Path.cwd()), worker_command=sys.argv[1:]) as client:
     print(client.home.engine_json.read_text().replace(chr(10), " "), flush=True)
     signal.pause()
 """
@@ -214,7 +214,7 @@ def test_an_engine_that_is_killed_again_and_again_is_given_up(
     settings: Settings, worker: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A command restarts the engine only a limited number of times."""
-    monkeypatch.setattr("runner.embedded.engine_client.REVIVALS_WITHIN_S", 600.0)
+    monkeypatch.setattr("runner.embedded.engine_client.RESTARTS_WITHIN_S", 600.0)
     with connect_engine(settings, need_engine=False, worker_command=worker) as client:
         client._restarts.extend([time.monotonic()] * 5)
 

@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 PREPARE_AS_OTHER_USER = """
 import os, pathlib, sys
-from runner.embedded.state_folder import Home
+from runner.embedded.state_folder import StateFolder
 from runner.rules.errors import UsageError
 os.setgid(65534); os.setuid(65534)
 try:
-    Home(pathlib.Path(sys.argv[1])).prepare()
+    StateFolder(pathlib.Path(sys.argv[1])).prepare()
 except UsageError as error:
     print(error.what)
 """
 TAKE_LOCK = """
 import pathlib, sys
-from runner.embedded.file_lock import Lock
-lock = Lock(pathlib.Path(sys.argv[1]))
-lock.exclusive() if sys.argv[2] == "exclusive" else lock.shared()
+from runner.embedded.file_lock import FileLock
+lock = FileLock(pathlib.Path(sys.argv[1]))
+lock.acquire_exclusive() if sys.argv[2] == "exclusive" else lock.acquire_shared()
 print("taken", flush=True)
 sys.stdin.read()
 """
