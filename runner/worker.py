@@ -135,8 +135,11 @@ class WorkerProcess:
             if is_moving:
                 notify_workers(self.runtime.database)
 
-    def _time_slice(self, name: str, time_slice: Coroutine[Any, Any, bool]) -> bool:
-        """Run a time slice in the runtime's loop; return whether it left work. A service may be away."""
+    def _time_slice(self, name: str, time_slice: Coroutine[Any, Any, bool | None]) -> bool:
+        """Run a time slice in the runtime's loop; return whether it left work. A service may be away.
+
+        One that finds another at work returns None: it says nothing about the health of the loop.
+        """
         began_s = time.monotonic()
         try:
             has_more = self.runtime.run(time_slice)
@@ -146,8 +149,9 @@ class WorkerProcess:
                 raise
             log.warning("time_slice.ended name=%s cause=%s", name, first_line(error))
             has_more = False
-        self.watchdog.slice_ended(name)
-        return has_more
+        if has_more is not None:
+            self.watchdog.slice_ended(name)
+        return bool(has_more)
 
     def _ping(self) -> None:
         """Send this worker a message that only shows that messages arrive; reap if no beat asks for it."""
@@ -194,10 +198,14 @@ def _on_ready(**_: Any) -> None:
     signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     gc.freeze()
     gc.set_threshold(GARBAGE_AFTER)
-    for task in (reap, submit, collect):
-        task.apply_async(queue=queue_of(worker_process().runtime.node))
-    if os.environ.get("RUNNER_BEAT") == "1":
-        EmbeddedService(app, thread=True, scheduler_cls=app.conf.beat_scheduler).start()
+    try:
+        queue = queue_of(worker_process().runtime.node)
+        for task in (reap, submit, collect):
+            task.apply_async(queue=queue)
+        if os.environ.get("RUNNER_BEAT") == "1":
+            EmbeddedService(app, thread=True, scheduler_cls=app.conf.beat_scheduler).start()
+    except Exception as error:  # noqa: BLE001 - Celery would only log it, and this process would idle for ever
+        end_process(f"it could not start: {first_line(error)}")
 
 
 @worker_shutting_down.connect

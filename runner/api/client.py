@@ -57,7 +57,7 @@ class XAIClient:
         )
 
     def __repr__(self) -> str:
-        return f"XAI({self._origin.base})"
+        return f"XAIClient({self._origin.base})"
 
     async def close(self) -> None:
         """Close every connection."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Origin:
     """The checked base URL. Raises UsageError for one that is not safe to send the key to.
 
-    `allow_http_hosts`: hosts beside this machine that may be called without TLS. `place`: host and port.
+    `allow_http_hosts`: hosts beside this machine that may be called without TLS. `host_port`: host and port.
     """
 
     def __init__(self, base_url: str, allow_http_hosts: Collection[str] = ()) -> None:

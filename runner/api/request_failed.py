@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from runner.rules.reply import Fault
 
 
-class RequestFailed(RunnerError):  # noqa: N818 - read as `except Failed`
+class RequestFailed(RunnerError):  # noqa: N818 - read as `except RequestFailed`
     """No whole reply. `fault`: how far the request got; `advice`: what to do, without secrets."""
 
     def __init__(self, fault: Fault, advice: Advice) -> None:

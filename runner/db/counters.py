@@ -11,10 +11,10 @@
 | tokens | prompt, cached, completion, reasoning, total | of every collected result |
 | ticks | reported, estimated | the cost of collected results |
 | ticks | possible_extra | an upper bound of the cost of results whose usage is unknown |
-| ticks | reserved | reservations of attempts in flight: of the jobs in `rules.budget.RESERVES` |
+| ticks | reserved | reservations of attempts in flight: of the jobs in `rules.budget.RESERVING_STATES` |
 | ticks | unpriced | reservations of results without any price, for the budget only |
 | unknown | jobs | results, read or not, whose cost has not even a bound |
-| output | a returned model/a bucket | collected results by their output tokens (`rules.outputs`) |
+| output | a returned model/a bucket | collected results by their output tokens (`rules.output_estimate`) |
 | model_jobs, model_ticks | a returned model | collected results, and their price |
 | returned | asked -> returned | collected results of another model than asked for |
 | latency | a bucket | collected results by time from acceptance to receipt |

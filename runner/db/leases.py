@@ -83,7 +83,7 @@ def lease_pending(
 ) -> list[LeasedJob]:
     """Lease the next pending jobs of a run and return them in file order.
 
-    A job larger than `share.bytes_max` is leased alone.
+    A job larger than `limits.bytes_max` is leased alone.
     """
     without_extras = " AND extras = 0" if limits.without_extras else ""
     rows = connection.execute(

@@ -49,7 +49,7 @@ class Requeue:
 class PollAgain:
     """A fetch without a result: poll again at `due_at_ms`.
 
-    `misses` is the number of 404 replies so far. `asked` is False where no request was sent.
+    `misses` is the number of 404 replies so far. `was_asked` is False where no request was sent.
     """
 
     lease: Lease

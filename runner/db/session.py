@@ -54,7 +54,7 @@ class Database:
     """A database by its URL: `sqlite:///…` or `postgresql+psycopg://…`."""
 
     def __init__(self, url: str, *, pool_size: int = 4, answer_timeout_s: float | None = None) -> None:
-        """Open no connection yet. `answer_s`: the statement timeout on PostgreSQL; None is no timeout."""
+        """Open no connection yet. `answer_timeout_s`: the statement timeout on PostgreSQL; None: none."""
         parsed = _parse(url)
         self.url = parsed
         self.is_sqlite = parsed.get_backend_name() == "sqlite"

@@ -74,7 +74,7 @@ def store_and_settle(connection: Connection, rows: Sequence[CollectedAnswer], de
 
 
 class Collector:
-    """The collect loop of one process; driven like `Submit`."""
+    """The collect loop of one process; driven like `Submitter`."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -82,17 +82,17 @@ class Collector:
         self._failures = ConsecutiveFailures()
         self._pending_fetches = 0
         self._fetch_ended = asyncio.Event()
-        self._turn = asyncio.Lock()
+        self._slice_lock = asyncio.Lock()
         self._claim_ahead = CLAIM_AHEAD
         self._urgent_at = 0.0  # loop time of the next search for answers that are about to expire
 
-    async def run_slice(self, seconds: float) -> bool:
-        """Collect for at most `seconds`; return whether work was left when the time was over."""
+    async def run_slice(self, seconds: float) -> bool | None:
+        """Collect for at most `seconds`; return whether work was left. None: another slice runs already."""
         runtime = self._runtime
         runtime.wake()
-        if self._turn.locked():
-            return False
-        async with self._turn:
+        if self._slice_lock.locked():
+            return None
+        async with self._slice_lock:
             until = runtime.loop.time() + seconds
             while not runtime.stopping and await runtime.active_runs():
                 if runtime.loop.time() > until:
@@ -105,7 +105,7 @@ class Collector:
     async def _claim(self) -> bool:
         """Claim what is due and start the fetches; return whether more may be due now.
 
-        Answers near the end of their 24 hours go first. They are searched for every URGENT_LOOK_S, and while
+        Answers near the end of their 24 hours go first. They are searched for every URGENT_CHECK_S, and while
         there are more of them than one claim takes, nothing else is claimed.
         """
         await self._wait_for_capacity()

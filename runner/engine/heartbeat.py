@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy.exc import DBAPIError
 
 from runner.db import leases, orphans, workers
-from runner.db.driver_errors import is_unavailable
+from runner.db.driver_errors import first_line, is_unavailable
 from runner.engine import recovery
 from runner.rules.states import JobState
 
@@ -57,15 +57,20 @@ class Heartbeat:
             except DBAPIError as error:
                 if not is_unavailable(error):
                     raise
-                continue  # the group_commit logs it
+                log.warning("heartbeat.skipped cause=%s", first_line(error))
+                continue
             if jump_ms:
                 log.warning("clock.jumped seconds=%.1f", jump_ms / 1000)
             self._was_set_back |= jump_ms < 0
             held, was_set_back = self._held(), self._was_set_back
+            await self._group_commit.execute(lambda c, _: self._renew(c))  # alone: a job must not prevent it
             await self._group_commit.execute(
                 lambda c, d, h=held, b=was_set_back: self.send(c, d, h, was_set_back=b)  # type: ignore[misc]
             )
             self._was_set_back = False
+
+    def _renew(self, connection: Connection) -> None:
+        workers.record_heartbeat(connection, self._worker, self._clock.now_ms())
 
     def send(self, connection: Connection, deltas: Deltas, held: set[int], *, was_set_back: bool) -> None:
         """Renew the worker's row, reclaim its expired leases; after a clock was set back, mend due times."""

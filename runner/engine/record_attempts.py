@@ -31,7 +31,7 @@ class AttemptToSend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedAttempts:
-    """`bodies`: body and conversation id by job id. `is_short`: the budget refused others."""
+    """`bodies`: body and conversation id by job id. `is_over_budget`: the budget refused some."""
 
     bodies: dict[int, tuple[bytes, str | None]]
     is_over_budget: bool

@@ -69,7 +69,7 @@ class Runtime:
         self.submit_wakeup = asyncio.Event()
         self.collect_wakeup = asyncio.Event()
         self.next_due_ms: int | None = None
-        self._scouting: defaultdict[str, set[int]] = defaultdict(set)
+        self._probing: defaultdict[str, set[int]] = defaultdict(set)
         self._active: list[ActiveRun] = []
         self._policies: dict[int, Policy] = {}  # as long as what is active is remembered
         self._buckets: dict[tuple[str | None, str], str] = {}
@@ -298,7 +298,7 @@ class Runtime:
 
     def is_probe(self, model: str, job_id: int) -> bool:
         """Return whether a job is one of the first of its model here, whose polls measure the latency."""
-        scouting = self._scouting[model]
+        scouting = self._probing[model]
         if len(scouting) < polling.PROBES:
             scouting.add(job_id)
         return job_id in scouting

@@ -82,15 +82,18 @@ class Submitter:
         self._replied = asyncio.Event()
         self._failures = SubmitFailures(runtime)
         self._wait_s = IDLE_S
-        self._turn = asyncio.Lock()
+        self._slice_lock = asyncio.Lock()
 
-    async def run_slice(self, seconds: float) -> bool:
-        """Submit for at most `seconds`, runs in equal turns; return whether work was left at the end."""
+    async def run_slice(self, seconds: float) -> bool | None:
+        """Submit for at most `seconds`, one batch of each run in each round; return whether work was left.
+
+        None: another slice runs already, and was woken.
+        """
         runtime = self._runtime
         runtime.wake()
-        if self._turn.locked():
-            return False
-        async with self._turn:
+        if self._slice_lock.locked():
+            return None
+        async with self._slice_lock:
             until = runtime.loop.time() + seconds
             try:
                 while not runtime.stopping and await runtime.active_runs():

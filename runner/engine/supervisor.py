@@ -37,7 +37,8 @@ class _Supervised:
 
     def check(self, now_s: float) -> None:
         """Forget earlier errors once the task has run for HEALTHY_AFTER_S."""
-        if self.started_s is not None and now_s - self.started_s >= HEALTHY_AFTER_S:
+        started_s = self.started_s  # read once: the watchdog's thread and the loop both call this
+        if started_s is not None and now_s - started_s >= HEALTHY_AFTER_S:
             self.delay_s = FIRST_DELAY_S
             self.health.answer()
 
@@ -60,7 +61,7 @@ class Supervisor:
         self._tasks.append((one, asyncio.get_running_loop().create_task(self._keep_running(one), name=name)))
 
     def stuck(self) -> str | None:
-        """Return which task cannot run, None when all can; callable from any thread."""
+        """Return why a task cannot run, as a sentence; None while all can. Callable from any thread."""
         now_s = self._now_s()
         for one, task in () if self._is_closing else tuple(self._tasks):
             if task.done():

@@ -48,7 +48,7 @@ class Team:
         self._again_at = 0.0
         self._tries = 0
         self._asking = asyncio.Lock()
-        self._early = asyncio.get_running_loop().create_task(self._settle_early(), name="team")
+        self._early = asyncio.get_running_loop().create_task(self._resolve_early(), name="team")
         self._early.add_done_callback(log_failure)
 
     async def close(self) -> None:
@@ -99,7 +99,7 @@ class Team:
         self._again_at = asyncio.get_running_loop().time() + pause_s
         return TeamProblem(refused=False, why=why, tries=self._tries)
 
-    async def _settle_early(self) -> None:
-        """Settle while the rest of the worker opens; sending calls `settle` again if this fails."""
+    async def _resolve_early(self) -> None:
+        """Resolve while the rest of the worker opens; sending calls `resolve` again if this fails."""
         with suppress(LimiterUnavailable):
             await self.resolve()

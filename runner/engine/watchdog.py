@@ -85,8 +85,11 @@ class Watchdog:
                 self._answers.answer()
                 self._pings.answer()
             looked_s = now_s
-            self._ask(now_s)
-            why = self._overdue(time.monotonic()) or self._stuck()
+            try:
+                self._ask(now_s)
+                why = self._overdue(time.monotonic()) or self._stuck()
+            except Exception as error:  # noqa: BLE001 - a thread that watches no more must not go unnoticed
+                why = f"the watchdog itself failed: {error}"
             if why is not None and not self._stopped.is_set():
                 self._end(why)
                 return

@@ -41,7 +41,7 @@ class LoadFlags:
 class JobFileReader:
     """One pass over a job file: iterate over `requests` to the end, then read the other fields.
 
-    Memory stays flat: of `bad` and `warnings` it keeps the first FINDINGS_KEPT. `total` is the number of
+    Memory stays flat: of `bad_diagnostics` and `warnings` it keeps DIAGNOSTICS_KEPT. `total` is the number of
     good lines; `is_torn` is set where a part of the file cannot be read.
     """
 

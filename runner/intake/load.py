@@ -45,11 +45,11 @@ Progress = Callable[[int, int], None]  # lines read so far, bytes read so far
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadResult:
-    """The outcome of a load. `created` is False where the run existed already.
+    """The outcome of a load. `is_new` is False where the run existed already.
 
-    `total` is the number of jobs, `bad` that of skipped lines. `input_path` is where the run was loaded
-    from. `twin` is an earlier run of the same content with other flags. `warnings` are the first ones of
-    `warnings_total`.
+    `total` is the number of jobs, `bad_total` that of skipped lines. `input_path` is where the run was loaded
+    from. `same_content_run` is an earlier run of the same content with other flags. `warnings` are the first
+    ones of `warnings_total`.
     """
 
     run_id: int

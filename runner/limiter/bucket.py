@@ -112,7 +112,7 @@ class Bucket:
             self.record(PendingUpdates(announced=latest))
 
     def refresh_soon(self) -> None:
-        """Start a round trip in the background when the last one is more than LOOK_S ago."""
+        """Start a round trip in the background when the last one is more than REFRESH_S ago."""
         now = asyncio.get_running_loop().time()
         if now - max(self.refreshed_at, self._refresh_started_at) > REFRESH_S:
             self._refresh_started_at = now

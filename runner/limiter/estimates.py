@@ -113,7 +113,7 @@ class SharedEstimates:
         return self._refreshed(model).tokens.ratio
 
     def is_sampled(self, model: str, job_id: int) -> bool:
-        """Return whether a job is sampled: 1 in N jobs of a model, N doubling above ENOUGH a refresh.
+        """Return whether a job is sampled: 1 in N of its model; N doubles above SAMPLES_PER_REFRESH.
 
         All polls of a job are observed or none, so that the sample is not biased.
         """
@@ -179,7 +179,7 @@ class SharedEstimates:
     async def _merge(self, model: str, observations: list[Observation]) -> ModelStatistics:
         """Add observations to the record in Redis by compare-and-set; return the record then stored.
 
-        After TRIES they are dropped: other processes have just added more than they would.
+        After SWAP_TRIES they are dropped: other processes have just added more than they would.
         """
         if not observations:
             self._stored[model] = await self._get(model)

@@ -19,7 +19,7 @@ def skew_s(date: str | None, now_s: float) -> float:
 
 
 def skew_advice(skew_s: float) -> Advice | None:
-    """Return advice for a clock that is `skew_s` ahead of the API's; None within OFF_S."""
+    """Return advice for a clock that is `skew_s` ahead of the API's; None up to SKEW_MIN_S."""
     if abs(skew_s) <= SKEW_MIN_S:
         return None
     way = "ahead of" if skew_s > 0 else "behind"

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from hosts import Host
 from live_runner import NO_LIMITS, RUN, Simulator, wait_until, write_jobs
-from servers import Postgres, RedisServer
+from servers import Postgres, RedisServer, free_port
 
 from runner.cli.render.ending_text import NO_WORKERS
 from runner.settings import load
@@ -88,6 +88,18 @@ def test_plain_celery_works_and_two_beats_do_no_harm(fleet: Callable[..., Fleet]
         os.kill(command.pid, signal.SIGTERM)
         assert command.wait() in (0, -signal.SIGTERM, 143), command.output
         assert "Traceback" not in command.output
+
+
+def test_a_worker_that_cannot_open_its_database_ends(fleet: Callable[..., Fleet]) -> None:
+    """Celery would only log the error; the process would then idle for ever, without work or watchdog."""
+    host = fleet().host("a")
+    celery = [str(PYTHON / "celery"), "-A", "runner.worker"]
+    host.env["RUNNER_DATABASE_URL"] = f"postgresql+psycopg://ann@127.0.0.1:{free_port()}/none"
+
+    worker = host.start_command([*celery, "worker", "-n", "late@%h", "--loglevel", "WARNING"])
+
+    assert worker.wait() == 70
+    assert "worker.stuck cause=it could not start" in worker.output
 
 
 def test_nobody_at_work_is_told(fleet: Callable[..., Fleet]) -> None:

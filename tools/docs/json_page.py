@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _HEAD: Final = """\
 # JSON
 
-Generated from the shapes in `runner/cli/shapes.py` by `make docs`; do not edit. As JSON Schema they are in
+Generated from `tools/docs/json_schema.py` by `make docs`; do not edit. As JSON Schema the shapes are in
 [json.schema.json](json.schema.json).
 
 With `--json` a command prints one object on stdout and nothing else; `watch --json` prints one a line. A
