@@ -67,8 +67,8 @@ _SUMMARY_PART = {
     "cost": record(
         "what is spent",
         usd=string("reported and estimated cost, US dollars with eight places"),
-        reported_ticks=integer(f"as the API told, {_MONEY}"),
-        estimated_ticks=integer("by the price table, where the API told nothing"),
+        reported_ticks=integer(f"as the API reported, {_MONEY}"),
+        estimated_ticks=integer("by the price table, where the API reported nothing"),
         possible_extra_ticks=integer("what answers nobody could read may have cost at most, beside that"),
         unknown_jobs=integer("answers that nobody can price"),
         by_model=mapping(
@@ -88,7 +88,7 @@ _SUMMARY_PART = {
     "attempts": record(
         "what was sent",
         accepted=integer("by the API"),
-        refused_for_now=integer("told to come later: 429, 503"),
+        refused_for_now=integer("refused for now: 429, 503"),
         polls=integer("requests for answers"),
         abandoned=integer("answers given up by `cancel --now`"),
         extra=record(
@@ -293,8 +293,8 @@ IDS: Final = record("with --ids", **_SCHEMA, ids=array("custom_ids in input orde
 _SUMS = {
     "answers": integer("with a known cost"),
     "tokens": integer("as the API counts"),
-    "reported_ticks": integer(f"as the API told, {_MONEY}"),
-    "estimated_ticks": integer("by the price table, where the API told nothing"),
+    "reported_ticks": integer(f"as the API reported, {_MONEY}"),
+    "estimated_ticks": integer("by the price table, where the API reported nothing"),
     "ticks": integer("both"),
     "usd": string("both, US dollars with eight places"),
 }
@@ -368,7 +368,7 @@ WORKER: Final = record(
     beat=of("boolean", "whether one of them rings"),
 )
 ERROR: Final = record(
-    "instead of the object, where a command fails; its exit code tells the same",
+    "instead of the object, where a command fails; its exit code says the same",
     **_SCHEMA,
     error=record(
         "what went wrong",
