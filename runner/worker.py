@@ -99,7 +99,7 @@ class WorkerProcess:
             if settings.output_dir is not None
             else None
         )
-        self.watchdog = Watchdog(self.runtime.loop, self._ping, self.runtime.supervisor.stuck)
+        self.watchdog = Watchdog(self.runtime.loop, self._ping, self.runtime.stuck, self._end)
         self.watchdog.start()
 
     def submit(self) -> None:
@@ -125,6 +125,11 @@ class WorkerProcess:
             if not _is_service_away(error):
                 raise
             log.warning("reaper.postponed cause=%s", first_line(error))
+
+    def _end(self, why: str) -> None:
+        """End this process, after what is in flight where the event loop still runs."""
+        self.runtime.finish_in_flight(self.runtime.settings.drain_s)
+        end_process(why)
 
     def _reap_and_notify(self) -> None:
         """Notify the workers unless no run is moving; also after an error: their loops may have ended."""

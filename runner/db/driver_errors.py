@@ -81,8 +81,14 @@ def as_dbapi_error(dialect: Dialect) -> Iterator[None]:
 
 
 def is_unavailable(error: DBAPIError) -> bool:
-    """Return whether a statement failed because the database is unavailable, not by its own fault."""
-    return isinstance(error, (OperationalError, InterfaceError)) or error.connection_invalidated
+    """Return whether a statement failed because the database is unavailable, not by its own fault.
+
+    SQLite reports a missing table or column with the same class as a locked file.
+    """
+    if error.connection_invalidated:
+        return True
+    is_own_fault = isinstance(error.orig, sqlite3.OperationalError) and str(error.orig).startswith("no such")
+    return isinstance(error, (OperationalError, InterfaceError)) and not is_own_fault
 
 
 def first_line(error: BaseException) -> str:

@@ -41,17 +41,19 @@ class CircuitBreaker:
     def __init__(self, redis_url: str, pause: Callable[[int, PauseReason, str], Awaitable[None]]) -> None:
         self._recent = OutcomeWindow(redis_url, WINDOW)
         self._pause = pause
-        self._own: defaultdict[tuple[int, Endpoint], deque[bool]] = defaultdict(lambda: deque(maxlen=WINDOW))
-        self._new: defaultdict[tuple[int, Endpoint], deque[bool]] = defaultdict(lambda: deque(maxlen=WINDOW))
+        self._seen: defaultdict[tuple[int, Endpoint], deque[bool]] = defaultdict(lambda: deque(maxlen=WINDOW))
+        self._unrecorded: defaultdict[tuple[int, Endpoint], deque[bool]] = defaultdict(
+            lambda: deque(maxlen=WINDOW)
+        )
         self._recorded_at: dict[tuple[int, Endpoint], float] = {}
-        self._in_order = asyncio.Lock()
+        self._order_lock = asyncio.Lock()
         self._recording: set[asyncio.Task[None]] = set()
 
     def record(self, run_id: int, endpoint: Endpoint, *, bad: bool) -> None:
         """Note how a request ended; not for attempts that a crash left behind."""
         key, loop = (run_id, endpoint), asyncio.get_running_loop()
-        self._own[key].append(bad)
-        self._new[key].append(bad)
+        self._seen[key].append(bad)
+        self._unrecorded[key].append(bad)
         if bad or loop.time() - self._recorded_at.get(key, 0.0) >= RECORD_EACH_S:
             self._recorded_at[key] = loop.time()
             task = loop.create_task(self._record(run_id, endpoint), name=f"breaker of run {run_id}")
@@ -71,16 +73,14 @@ class CircuitBreaker:
 
     async def _record(self, run_id: int, endpoint: Endpoint) -> None:
         name = f"{run_id}:{endpoint}"
-        async with self._in_order:  # a bad outcome must not overtake the good ones before it
-            new = list(self._new.pop((run_id, endpoint), ()))
+        async with self._order_lock:  # a bad outcome must not overtake the good ones before it
+            new = list(self._unrecorded.pop((run_id, endpoint), ()))
             if not new:
                 return
-            window = await self._recent.add(name, new) or list(self._own[run_id, endpoint])
+            window = await self._recent.add(name, new) or list(self._seen[run_id, endpoint])
         if is_tripped(window):
             why = _REASONS[endpoint].format(bad=sum(window), all=len(window))
-            await self._pause(
-                run_id, PauseReason.BREAKER, why
-            )  # first: if it fails, the next outcome trips again
-            self._own.pop((run_id, endpoint), None)
-            self._new.pop((run_id, endpoint), None)
+            await self._pause(run_id, PauseReason.BREAKER, why)  # first: if it fails, the next trips again
+            self._seen.pop((run_id, endpoint), None)
+            self._unrecorded.pop((run_id, endpoint), None)
             await self._recent.forget(name)

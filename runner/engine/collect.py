@@ -306,7 +306,7 @@ class Collector:
         if settled.target is JobState.PENDING:
             runtime.submit_wakeup.set()
         else:
-            runtime.run_monitor.ended(job.lease.run_id)
+            runtime.run_monitor.note_ended(job.lease.run_id)
 
     def _observe(self, job: ClaimedJob, settled: Settled) -> None:
         runtime, cost = self._runtime, settled.cost
@@ -440,4 +440,4 @@ class Collector:
         if target is JobState.PENDING:
             runtime.submit_wakeup.set()
         else:
-            runtime.run_monitor.ended(job.lease.run_id)
+            runtime.run_monitor.note_ended(job.lease.run_id)

@@ -86,6 +86,11 @@ class GroupCommit:
                 self._condition.notify()
         return await future
 
+    @property
+    def is_alive(self) -> bool:
+        """Return whether its thread runs. Callable from any thread."""
+        return self._thread.is_alive()
+
     def close(self) -> None:
         """Write what waits, then end the thread."""
         with self._condition:

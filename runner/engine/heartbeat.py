@@ -32,7 +32,8 @@ log = logging.getLogger("runner.heartbeat")
 
 
 class Heartbeat:
-    """`worker` is the id of its row, `held` returns the ids of the jobs that it is sending or fetching."""
+    """`worker` is the id of its row, `jobs_in_flight` returns the ids of the jobs that it is sending or
+    fetching."""
 
     def __init__(
         self,
@@ -40,11 +41,11 @@ class Heartbeat:
         group_commit: GroupCommit,
         clock: SharedClock,
         worker: int,
-        held: Callable[[], set[int]],
+        jobs_in_flight: Callable[[], set[int]],
         pricing: PriceBasis,
     ) -> None:
         self._group_commit, self._clock, self._worker = group_commit, clock, worker
-        self._held, self._pricing = held, pricing
+        self._jobs_in_flight, self._pricing = jobs_in_flight, pricing
         self._was_set_back = False  # the clock, and due times were not mended yet
 
     async def run(self) -> None:
@@ -62,20 +63,22 @@ class Heartbeat:
             if jump_ms:
                 log.warning("clock.jumped seconds=%.1f", jump_ms / 1000)
             self._was_set_back |= jump_ms < 0
-            held, was_set_back = self._held(), self._was_set_back
-            await self._group_commit.execute(lambda c, _: self._renew(c))  # alone: a job must not prevent it
+            in_flight, was_set_back = self._jobs_in_flight(), self._was_set_back
+            await self._group_commit.execute(lambda c, _: self.renew(c))  # alone: a job must not prevent it
             await self._group_commit.execute(
-                lambda c, d, h=held, b=was_set_back: self.send(c, d, h, was_set_back=b)  # type: ignore[misc]
+                lambda c, d, h=in_flight, b=was_set_back: self.reclaim_expired(c, d, h, was_set_back=b)  # type: ignore[misc]
             )
             self._was_set_back = False
 
-    def _renew(self, connection: Connection) -> None:
+    def renew(self, connection: Connection) -> None:
+        """Record in the worker's row that it is alive now."""
         workers.record_heartbeat(connection, self._worker, self._clock.now_ms())
 
-    def send(self, connection: Connection, deltas: Deltas, held: set[int], *, was_set_back: bool) -> None:
-        """Renew the worker's row, reclaim its expired leases; after a clock was set back, mend due times."""
+    def reclaim_expired(
+        self, connection: Connection, deltas: Deltas, in_flight: set[int], *, was_set_back: bool
+    ) -> None:
+        """Reclaim the worker's expired leases, but for jobs in flight; mend due times of a clock set back."""
         now_ms = self._clock.now_ms()
-        workers.record_heartbeat(connection, self._worker, now_ms)
         if was_set_back:
             leases.make_all_due(connection, now_ms)
         if not self._clock.is_steady:
@@ -83,7 +86,7 @@ class Heartbeat:
         overdue = orphans.expired_of_worker(connection, self._worker, now_ms)
         reclaim(
             connection,
-            [job for job in overdue if job.lease.job_id not in held],
+            [job for job in overdue if job.lease.job_id not in in_flight],
             now_ms,
             deltas,
             self._pricing,

@@ -17,6 +17,8 @@ from runner.engine.heartbeat import reclaim
 from runner.rules.states import RunState
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy import Row
 
     from runner.db.outcomes import Settled
@@ -30,13 +32,29 @@ log = logging.getLogger("runner.reaper")
 
 
 def reap(runtime: Runtime) -> list[int]:
-    """Do all of it once; return the ids of the runs that still have work."""
+    """Do all of it once; return the ids of the runs that still have work.
+
+    Raises what failed, after the other steps are done: a spool that cannot be read keeps no run from its end.
+    """
     database, now_ms = runtime.database, runtime.now_ms()
-    recovery.recover_host(database, runtime.settings.spool_dir, runtime.host, now_ms, runtime.prices)
+    steps: list[Callable[[], object]] = [
+        lambda: recovery.recover_host(
+            database, runtime.settings.spool_dir, runtime.host, now_ms, runtime.prices
+        )
+    ]
     if runtime.clock.is_steady:  # else it says nothing about leases and heartbeats
-        reclaim_expired_leases(database, now_ms, runtime.prices)
-    settle_stored(runtime)
-    return complete_runs(database, now_ms)
+        steps.append(lambda: reclaim_expired_leases(database, now_ms, runtime.prices))
+    steps.append(lambda: settle_stored(runtime))
+    failed: list[Exception] = []
+    for step in steps:
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001 - raised below
+            failed.append(error)
+    moving = complete_runs(database, now_ms)
+    if failed:
+        raise failed[0]
+    return moving
 
 
 def reclaim_expired_leases(database: Database, now_ms: int, pricing: PriceBasis = TABLE_PRICES) -> None:

@@ -61,8 +61,12 @@ class RecoveryCounts:
 def recover_host(
     database: Database, spool_dir: Path, host: str, now_ms: int, pricing: PriceBasis = TABLE_PRICES
 ) -> RecoveryCounts:
-    """Recover the jobs of the dead workers of this host, and of no others; return what was found."""
+    """Recover the jobs of the dead workers of this host, and of no others; return what was found.
+
+    Raises what failed for one of them after the others are recovered; its spool stays for the next try.
+    """
     found = RecoveryCounts()
+    failed: Exception | None = None
     with database.read() as connection:
         candidates = workers.without_end(connection, host)
     for worker in candidates:
@@ -71,13 +75,20 @@ def recover_host(
             continue
         try:
             _recover_worker(database, spool, now_ms, found, pricing)
+        except Exception as error:
+            log.exception("worker.not_recovered worker=%d", worker)
+            failed = error
+            spool.release()
         except BaseException:
             spool.release()
             raise
-        spool.remove()
-        found.workers += 1
-        log.info("worker.recovered worker=%d %s", worker, found)
+        else:
+            spool.remove()
+            found.workers += 1
+            log.info("worker.recovered worker=%d %s", worker, found)
     remove_stale(spool_dir, candidates)
+    if failed is not None:
+        raise failed
     return found
 
 

@@ -46,11 +46,11 @@ class RunMonitor:
         self._warned: set[int] = set()
         self._resumed: set[int] = set()  # runs that a person resumed although all of their first jobs failed
 
-    def ended(self, run_id: int) -> None:
+    def note_ended(self, run_id: int) -> None:
         """Note that a job of a run has its end, so that the run may be complete."""
         self._ended_in.add(run_id)
 
-    def announced(self, bucket: str, rpm: int | None, tpm: int | None) -> None:
+    def note_limits(self, bucket: str, rpm: int | None, tpm: int | None) -> None:
         """Note the limits that the API announced; a change of them is put on record."""
         if (rpm or tpm) and self._announced.get(bucket) != (rpm, tpm):
             self._announced[bucket] = rpm, tpm
@@ -94,7 +94,7 @@ class RunMonitor:
 
     async def _record_limits(self, run_ids: list[int]) -> None:
         """Record new limits once in each run at work, whichever worker saw them first."""
-        new = tuple(self._new_limits)
+        new = tuple(self._new_limits) if run_ids else ()
         await _each(*(partial(self._note_once, run_id, "limits", line) for run_id in run_ids for line in new))
         del self._new_limits[: len(new)]
 

@@ -10,6 +10,7 @@ import os
 import random
 import threading
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -112,7 +113,7 @@ class Runtime:
             group_commit=self.group_commit,
             clock=self.clock,
             worker=self.worker,
-            held=self.jobs_in_flight,
+            jobs_in_flight=self.jobs_in_flight,
             pricing=self.prices,
         )
         self.run_monitor = RunMonitor(
@@ -330,6 +331,12 @@ class Runtime:
         self.submit_wakeup.set()
         self.collect_wakeup.set()
 
+    def stuck(self) -> str | None:
+        """Return why a part of this worker cannot run, as a sentence; None while all can. For any thread."""
+        if not self.stopping and not self.group_commit.is_alive:
+            return "the thread of the group commit has ended"
+        return self.supervisor.stuck()
+
     def stop(self) -> None:
         """Claim nothing more; callable from any thread."""
         self.stopping = True
@@ -344,9 +351,7 @@ class Runtime:
         self.database.close()
 
     async def _drain(self, grace_s: float) -> None:
-        ended = self.loop.time() + grace_s
-        while self.has_jobs_in_flight() and self.loop.time() < ended:  # noqa: ASYNC110 - one place, once
-            await asyncio.sleep(0.01)
+        await self._in_flight_ended(grace_s)
         await self.supervisor.close()
         is_done = (
             self.spool.is_acknowledged and not self.has_jobs_in_flight()
@@ -362,6 +367,21 @@ class Runtime:
         await self.breaker.close()
         await self.team.close()
         await self.api.close()
+
+    def finish_in_flight(self, grace_s: float) -> None:
+        """Claim nothing more and wait up to `grace_s` until nothing is in flight; for another thread.
+
+        Its process can end after that without a request whose outcome is unknown.
+        """
+        self.stop()
+        waiting = asyncio.run_coroutine_threadsafe(self._in_flight_ended(grace_s), self.loop)
+        with suppress(TimeoutError):
+            waiting.result(grace_s)
+
+    async def _in_flight_ended(self, grace_s: float) -> None:
+        ended = self.loop.time() + grace_s
+        while self.has_jobs_in_flight() and self.loop.time() < ended:  # noqa: ASYNC110 - one place
+            await asyncio.sleep(0.01)
 
     def has_jobs_in_flight(self) -> bool:
         """Return whether this process is sending or fetching jobs."""

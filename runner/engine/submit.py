@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from runner.api import deferred
 from runner.api.client import RequestFailed
 from runner.db import job_moves, leases
+from runner.db.driver_errors import first_line
 from runner.db.outcomes import Accepted, Cause
 from runner.engine import record_attempts, reservation
 from runner.engine.circuit_breaker import Endpoint
@@ -43,6 +44,7 @@ UNREPLIED_PER_CONNECTION = 64
 SEND_WITHIN_MS = 30_000  # of the lease; POST and its timeouts fit into what is left
 EXCLUSIVE_RETRY_WAIT_S = 0.02
 OVER_BUDGET_WAIT_S = 0.2  # pause of a run whose whole budget is reserved
+FAILED_WAIT_S = 5.0  # pause of a run whose last batch ended with an error
 
 log = logging.getLogger("runner.submit")
 
@@ -54,7 +56,7 @@ class LeasedQueue:
     jobs: deque[LeasedJob] = field(default_factory=deque)
     chunk: int = CHUNK_FIRST
     empty_until: float = 0.0
-    short_until: float = 0.0  # the budget allows no job before this time
+    paused_until: float = 0.0  # no batch before this time: the budget allows none, or the last one failed
     sent_in_round: int = 0
 
     def add(self, found: Sequence[LeasedJob]) -> None:
@@ -107,15 +109,28 @@ class Submitter:
         return False
 
     async def _round(self) -> bool:
-        """Submit one batch of each run; return whether any job was recorded as sent."""
+        """Submit one batch of each run; return whether any job was recorded as sent.
+
+        A run whose batch fails is left out for FAILED_WAIT_S. Raises its error if no other run can send.
+        """
         self._wait_s, sent = IDLE_S, False
+        failed: list[Exception] = []
         sending = [active_run for active_run in await self._runtime.active_runs() if active_run.can_submit]
         if sending and await self._runtime.can_send(sending):
             self._rounds += 1
             for active_run in sorted(sending, key=self._sent_in_round):
-                if await self._submit_batch(active_run):
-                    sent = True
-                    self._queues[active_run.run.id].sent_in_round = self._rounds
+                queue = self._queues.setdefault(active_run.run.id, LeasedQueue())
+                try:
+                    if await self._submit_batch(active_run, queue):
+                        sent = True
+                        queue.sent_in_round = self._rounds
+                except Exception as error:  # it must not keep the other runs waiting
+                    run_id = active_run.run.id
+                    log.error("run.submit_failed run=%d cause=%s", run_id, first_line(error), exc_info=error)
+                    queue.paused_until = self._runtime.loop.time() + FAILED_WAIT_S
+                    failed.append(error)
+        if failed and len(failed) == len(sending):
+            raise failed[0]
         return sent
 
     def _sent_in_round(self, active_run: ActiveRun) -> int:
@@ -127,18 +142,21 @@ class Submitter:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._runtime.submit_wakeup.wait(), self._wait_s)
 
-    async def _submit_batch(self, active_run: ActiveRun) -> bool:
+    async def _submit_batch(self, active_run: ActiveRun, queue: LeasedQueue) -> bool:
+        """Send as many leased jobs of one run as have slots now; return whether any was recorded as sent.
+
+        Leases more where the queue is empty. While probing, one job that has no extras yet goes alone.
+        """
         runtime, capacity = self._runtime, await self._wait_for_capacity()
         should_probe = (
             active_run.run.state is RunState.WAITING or self._failures.failures_in_a_row.should_probe
         )
-        queue = self._queues.setdefault(active_run.run.id, LeasedQueue())
         if should_probe:  # one probe at a time
             if self._unreplied:
                 return False
             capacity = 1
             await self._choose_probe(active_run, queue)
-        if queue.short_until > runtime.loop.time():
+        if queue.paused_until > runtime.loop.time():
             self._wait_s = min(self._wait_s, OVER_BUDGET_WAIT_S)
             return False
         if not queue.jobs and not await self._lease(active_run, queue):
@@ -223,7 +241,7 @@ class Submitter:
         if queue.empty_until > runtime.loop.time() and not runtime.submit_wakeup.is_set():
             return False
         now_ms = runtime.now_ms()
-        share = leases.LeaseLimits(
+        limits = leases.LeaseLimits(
             rows_max=queue.chunk,
             bytes_max=CHUNK_BYTES,
             ordinals_max=run.options.limit,
@@ -232,7 +250,7 @@ class Submitter:
         found = await runtime.group_commit.execute(
             lambda connection, _: leases.lease_pending(
                 connection,
-                share,
+                limits,
                 run_id=run.id,
                 worker=runtime.worker,
                 now_ms=now_ms,
@@ -295,7 +313,7 @@ class Submitter:
         """Release the queued jobs of a run whose budget is reserved, until answers free some of it."""
         runtime, unsent = self._runtime, [job.lease for job in queue.jobs]
         queue.jobs.clear()
-        queue.short_until = runtime.loop.time() + OVER_BUDGET_WAIT_S
+        queue.paused_until = runtime.loop.time() + OVER_BUDGET_WAIT_S
         self._wait_s = min(self._wait_s, OVER_BUDGET_WAIT_S)
         if unsent:
             await runtime.group_commit.execute(lambda connection, _: leases.release(connection, unsent))
@@ -346,7 +364,7 @@ class Submitter:
             return reply.classify_submit_fault(failed.fault, failed.detail), None
         limits = deferred.announced_limits(answer)
         runtime.limiter.announce(slot.bucket, *limits)
-        runtime.run_monitor.announced(slot.bucket, *limits)
+        runtime.run_monitor.note_limits(slot.bucket, *limits)
         return reply.classify_submit(answer, now_s=sent_at_ms / 1000), answer.status
 
     async def _wait_for_slot(self, slot: Slot) -> None:

@@ -46,7 +46,7 @@ class SubmitFailures:
                 runtime.breaker.record(lease.run_id, Endpoint.SUBMIT, bad=False)
                 ticks = cost_bounds.refusal_ticks(classification.code)
                 await self._requeue(job, job_moves.refused, cause, 0.0, JobState.FAILED, ticks)
-                runtime.run_monitor.ended(lease.run_id)
+                runtime.run_monitor.note_ended(lease.run_id)
             case _:
                 runtime.breaker.record(lease.run_id, Endpoint.SUBMIT, bad=True)
                 await self._pause_limiter(job, slot, classification, sent_at_ms)  # before the next one leaves
@@ -99,7 +99,7 @@ class SubmitFailures:
         )
         await self._requeue(job, job_moves.ambiguous, cause, 0.0, target, ticks)
         if target is JobState.HELD:
-            runtime.run_monitor.ended(lease.run_id)
+            runtime.run_monitor.note_ended(lease.run_id)
 
     async def requeue_not_sent(self, job: LeasedJob, cause: Cause) -> None:
         """Requeue a job whose POST did not leave."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
@@ -13,7 +13,7 @@ from sqlalchemy import text
 from runner.db import job_moves, outcomes, runs, workers
 from runner.db.counters import Deltas
 from runner.db.runs import RunOptions
-from runner.engine import settle
+from runner.engine import recovery, settle
 from runner.engine.heartbeat import Heartbeat
 from runner.engine.reaper import complete_runs, reap, reclaim_expired_leases, settle_stored
 from runner.engine.shared_clock import STEADY_AFTER_MS, SharedClock
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from runner.db.session import Database
     from runner.engine.runtime import Runtime
+    from runner.engine.spool import OrphanedSpool
 
 S = JobState
 GOOD = orjson.dumps({"model": "grok-4.3", "choices": [{"message": {"content": "yes"}}]})
@@ -166,6 +167,37 @@ def test_a_sweep_does_all_of_it(database: Database, runtime: Runtime) -> None:
     assert driver.state(sent.job_id) is S.PENDING
 
 
+def test_a_step_that_fails_does_not_stop_the_others(
+    database: Database, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dead worker whose spool cannot be imported; its error is raised at the end."""
+    done = new_run(database, 1)
+    answered = new_run(database, 1, identity="b")
+    done.bring(S.SUCCEEDED)
+    job = stored(answered, GOOD)
+    with database.write() as connection:
+        dead = [
+            workers.register(connection, host=runtime.host, node=f"d{n}", pid=n, now_ms=NOW_MS)
+            for n in (1, 2)
+        ]
+    recover = recovery._recover_worker
+
+    def refusing(database: Database, spool: OrphanedSpool, *rest: Any) -> None:
+        if spool.worker == dead[0]:
+            raise ValueError("this spool cannot be read")
+        recover(database, spool, *rest)
+
+    monkeypatch.setattr(recovery, "_recover_worker", refusing)
+    with pytest.raises(ValueError, match="this spool"):
+        reap(runtime)
+
+    assert answered.state(job) is S.SUCCEEDED
+    with database.read() as connection:
+        assert {run.state for run in runs.all_runs(connection)} == {RunState.FINISHED}
+        assert dead[0] in workers.without_end(connection, runtime.host)
+        assert dead[1] not in workers.without_end(connection, runtime.host)
+
+
 def ticks(*values: int) -> Callable[[], int]:
     """Give a clock that says these values, the last one for ever."""
     left = list(values)
@@ -193,7 +225,7 @@ def heartbeat_of(runtime: Runtime, clock: SharedClock) -> Heartbeat:
         group_commit=runtime.group_commit,
         clock=clock,
         worker=runtime.worker,
-        held=set,
+        jobs_in_flight=set,
         pricing=runtime.prices,
     )
 
@@ -209,7 +241,8 @@ def test_a_worker_reclaims_its_own_expired_leases(database: Database, runtime: R
     with database.write() as connection:
         connection.execute(text("UPDATE workers SET seen_at_ms = 0"))
         deltas = Deltas(0)
-        heartbeat.send(connection, deltas, {held.job_id}, was_set_back=False)
+        heartbeat.renew(connection)
+        heartbeat.reclaim_expired(connection, deltas, {held.job_id}, was_set_back=False)
         deltas.write(connection)
 
     assert [driver.state(one.job_id) for one in (lost, held, others)] == [
@@ -230,6 +263,6 @@ def test_a_clock_set_back_makes_nobody_wait(database: Database, runtime: Runtime
     heartbeat = heartbeat_of(runtime, runtime.clock)
     for was_set_back in (False, True):
         with database.write() as connection:
-            heartbeat.send(connection, Deltas(0), set(), was_set_back=was_set_back)
+            heartbeat.reclaim_expired(connection, Deltas(0), set(), was_set_back=was_set_back)
         (row,) = driver.rows(f"SELECT due_at_ms FROM jobs WHERE id = {waiting.job_id}")
         assert (row.due_at_ms <= runtime.now_ms()) is was_set_back

@@ -5,6 +5,8 @@ Each function of each task meets one: while it lasts it is logged, afterwards th
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +16,7 @@ from runtimes import opened_station, refused
 
 from runner.db.runs import RunOptions
 from runner.engine import heartbeat, supervisor
+from runner.engine.group_commit import GroupCommit
 from runner.engine.heartbeat import Heartbeat
 from runner.engine.shared_clock import SharedClock
 from runner.rules.states import JobState, RunState
@@ -90,7 +93,7 @@ def test_a_clock_that_was_set_back_during_the_error(
         group_commit=runtime.group_commit,
         clock=clock,
         worker=runtime.worker,
-        held=set,
+        jobs_in_flight=set,
         pricing=runtime.prices,
     )
     with refused(database, "UPDATE ON jobs", "NEW.due_at_ms < OLD.due_at_ms"):
@@ -120,11 +123,11 @@ def test_limits_on_record(database: Database, runtime: Runtime, caplog: pytest.L
     refresh(runtime)
     monitor = runtime.run_monitor
     with refused(database, "INSERT ON run_events", "NEW.kind = 'limits'"):
-        runtime.loop.call_soon_threadsafe(monitor.announced, "team:grok-4.3", 480, None)
+        runtime.loop.call_soon_threadsafe(monitor.note_limits, "team:grok-4.3", 480, None)
         wait_for_failures(caplog, "run monitor")
         assert events(hand, "limits") == []
     wait_until(lambda: events(hand, "limits"), "the limits are on record")
-    runtime.loop.call_soon_threadsafe(monitor.announced, "team:grok-4.3", 600, None)
+    runtime.loop.call_soon_threadsafe(monitor.note_limits, "team:grok-4.3", 600, None)
     wait_until(lambda: len(events(hand, "limits")) > 1, "the next ones are, too")
     assert events(hand, "limits") == ["grok-4.3: 480 requests a minute", "grok-4.3: 600 requests a minute"]
 
@@ -149,9 +152,39 @@ def test_completion(database: Database, runtime: Runtime, caplog: pytest.LogCapt
         hand.bring(JobState.SUCCEEDED)
     with refused(database, "UPDATE ON runs", f"NEW.id = {bad.run_id} AND NEW.finished_at_ms > 0"):
         for hand in (bad, good):
-            runtime.loop.call_soon_threadsafe(runtime.run_monitor.ended, hand.run_id)
+            runtime.loop.call_soon_threadsafe(runtime.run_monitor.note_ended, hand.run_id)
         wait_for_failures(caplog, "run monitor")
         wait_until(lambda: state(good) == RunState.FINISHED, "the good run is complete")
         assert state(bad) == RunState.RUNNING
     wait_until(lambda: state(bad) == RunState.FINISHED, "the bad run is complete")
     assert failures(caplog, "heartbeat") == 0
+
+
+def test_a_worker_without_its_group_commit_is_stuck(runtime: Runtime) -> None:
+    """Nothing would be written any more; while it stops by itself, that is no fault."""
+    assert runtime.stuck() is None
+    runtime.group_commit.close()
+    assert runtime.stuck() == "the thread of the group commit has ended"
+    runtime.stopping = True
+    assert runtime.stuck() is None
+    runtime.group_commit = GroupCommit(runtime.database, runtime.loop, shard=runtime.worker)  # to be closed
+
+
+def test_a_worker_that_has_to_end_waits_for_its_replies(runtime: Runtime) -> None:
+    """Its request would have an unknown outcome otherwise; the wait has an end."""
+    replied = threading.Event()
+
+    async def post() -> None:
+        await asyncio.get_running_loop().run_in_executor(None, replied.wait)
+
+    async def begin() -> None:
+        runtime.loop.create_task(post(), name="post 7")
+
+    runtime.run(begin())
+    runtime.finish_in_flight(0.05)
+    assert runtime.jobs_in_flight() == {7}
+    assert runtime.stopping
+
+    threading.Timer(0.05, replied.set).start()
+    runtime.finish_in_flight(60)
+    assert not runtime.has_jobs_in_flight()

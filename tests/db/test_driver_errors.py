@@ -1,0 +1,28 @@
+"""Which errors of a driver mean that the database is away, and which are a statement's own fault."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from runner.db.driver_errors import is_unavailable
+
+if TYPE_CHECKING:
+    from runner.db.session import Database
+
+
+@pytest.mark.parametrize("statement", ["SELECT 1 FROM nothing_here", "SELECT nothing_here"])
+def test_a_missing_table_or_column_is_a_fault_of_the_statement(database: Database, statement: str) -> None:
+    """It would fail for ever; SQLite reports it as it reports a locked file."""
+    with pytest.raises(DBAPIError) as raised, database.read() as connection:
+        connection.exec_driver_sql(statement)
+    assert not is_unavailable(raised.value)
+
+
+@pytest.mark.parametrize("message", ["database is locked", "disk I/O error", "unable to open database file"])
+def test_a_file_that_cannot_be_used_now_is_unavailable(message: str) -> None:
+    """The statement is tried again."""
+    assert is_unavailable(OperationalError(None, None, sqlite3.OperationalError(message)))
