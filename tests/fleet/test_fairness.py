@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hosts import Fleet
 
 MANY, FEW = 100_000, 30
-RPM = 1_800
+RPM = 600
 IN_ADVANCE = round(RPM / 60 * (0.4 + 0.4 + 0.3))  # what two workers reserve ahead, and the age of their data
 ACCEPTED = "SELECT SUM(n) FROM run_counters WHERE kind = 'attempts' AND key = 'accepted' AND run_id = {}"
 RUN_OF = "job_id IN (SELECT id FROM jobs WHERE run_id = {})"
