@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import Any
 
 from runner.rules.redact import plain
@@ -14,9 +15,13 @@ def print_escaped(lines: str = "") -> None:
 
 
 def print_note(lines: str) -> None:
-    """Print progress, a note, a warning or an error to stderr, with every control character escaped."""
-    sys.stderr.write(f"{_escaped(lines)}\n")
-    sys.stderr.flush()
+    """Print progress, a note, a warning or an error to stderr, with every control character escaped.
+
+    A stderr that takes nothing, as a file on a full disk, stops no work and changes no exit code.
+    """
+    with suppress(OSError):
+        sys.stderr.write(f"{_escaped(lines)}\n")
+        sys.stderr.flush()
 
 
 def print_json(value: dict[str, Any]) -> None:

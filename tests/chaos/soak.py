@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import random
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -58,7 +59,11 @@ def play(setup: EmbeddedSetup, chance: random.Random) -> tuple[Counter[str], int
             command = setup.run()
         setup.keep_alive()
         time.sleep(0.2)
-    return counts, resumed, setup.home.ledger_errors(setup.simulator, crashed=True)
+    try:
+        return counts, resumed, setup.home.ledger_errors(setup.simulator, crashed=True)
+    except (OSError, sqlite3.Error) as error:
+        said = f"the command ended with {command.process.poll()}; output: {command.output[-1500:]}"
+        return counts, resumed, [f"the ledger cannot be read: {error!r}; {said}"]
 
 
 def is_over(command: Command) -> bool:
