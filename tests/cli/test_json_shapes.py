@@ -97,6 +97,7 @@ def test_servers_print_one_object_when_they_are_ready(
                 _validate(json.loads(line), words[0])
 
 
+@pytest.mark.timeout(400)  # some thirty commands, each a process of its own
 def test_a_run_from_its_file_to_its_removal(place: tuple[Simulator, LiveRunner]) -> None:
     """Check, load, run, every reading command, retry, remove."""
     _, home = place
