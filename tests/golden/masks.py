@@ -50,6 +50,7 @@ WHILE_OUT: Final[tuple[tuple[str, str], ...]] = (  # while answers are out, poll
 REFUSED: Final[tuple[tuple[str, str], ...]] = (  # the pause may be seen before the refusal is counted
     (r'("refused_for_now":)\d+', r"\g<1>0"),
     (r'"pending":0,"submitting":1', '"pending":1,"submitting":0'),
+    (r'"limit":\{"model":[^}]*\}', '"limit":null'),  # the engine of the command before may still be ending
 )
 SERVING: Final[tuple[tuple[str, str], ...]] = ((r'"workers":\[\d+,\d+\]', '"workers":[0,0]'),)  # process ids
 
