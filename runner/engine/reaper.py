@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.db import job_moves, orphans, runs, workers
 from runner.db.counters import Deltas
+from runner.db.driver_errors import first_line
 from runner.db.job_ids import run_of
 from runner.engine import recovery, run_completion, settle
 from runner.engine.cost_bounds import TABLE_PRICES
@@ -34,7 +35,8 @@ log = logging.getLogger("runner.reaper")
 def reap(runtime: Runtime) -> list[int]:
     """Do all of it once; return the ids of the runs that still have work.
 
-    Raises what failed, after the other steps are done: a spool that cannot be read keeps no run from its end.
+    Raises the first error after the other steps are done, and logs further ones: a spool that cannot be read
+    keeps no run from its end.
     """
     database, now_ms = runtime.database, runtime.now_ms()
     steps: list[Callable[[], object]] = [
@@ -44,14 +46,16 @@ def reap(runtime: Runtime) -> list[int]:
     ]
     if runtime.clock.is_steady:  # else it says nothing about leases and heartbeats
         steps.append(lambda: reclaim_expired_leases(database, now_ms, runtime.prices))
-    steps.append(lambda: settle_stored(runtime))
+    moving: list[int] = []
+    steps += [lambda: settle_stored(runtime), lambda: moving.extend(complete_runs(database, now_ms))]
     failed: list[Exception] = []
     for step in steps:
         try:
             step()
         except Exception as error:  # noqa: BLE001 - raised below
             failed.append(error)
-    moving = complete_runs(database, now_ms)
+    for other in failed[1:]:
+        log.error("reaper.failed cause=%s", first_line(other), exc_info=other)
     if failed:
         raise failed[0]
     return moving
