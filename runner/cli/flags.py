@@ -11,6 +11,7 @@ import click
 
 from runner.rules.budget import parse_usd
 from runner.rules.chat_completion import Flaw
+from runner.rules.occasion import TODAY, is_occasion, is_today
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +40,7 @@ class RunFlags:
 
     name: str | None
     new: bool
+    occasion: str | None
     model: str
     skip_bad: bool
     strict: bool
@@ -146,6 +148,23 @@ class Flaws(click.ParamType[tuple[str, ...]]):
         return words
 
 
+class Occasion(click.ParamType[str]):
+    """A word of letters, digits, `.`, `_` and `-`; `today`, however it is written, is `today`."""
+
+    name = "occasion"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:  # noqa: ARG002
+        """Return how a user types it."""
+        return "WORD"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the word."""
+        word = str(value)
+        if not is_occasion(word):
+            self.fail(f"{word!r} is no word of 1 to 64 letters, digits, dots, _ and -", param, ctx)
+        return TODAY if is_today(word) else word
+
+
 def _complete_runs(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     from runner.cli.session.run_names import complete_runs  # only a shell that completes needs it
 
@@ -185,6 +204,12 @@ _SHAPING: Final = (
     click.argument("file", type=click.Path(path_type=Path, allow_dash=True, readable=False)),
     click.option("--name", help="Name of the run.  [default: that of the file]"),
     click.option("--new", is_flag=True, help="Start a fresh run, even if the file was run before."),
+    click.option(
+        "--occasion",
+        type=Occasion(),
+        help="Word for this time, such as 2026-11-28, or today. The same word is the same run; another word"
+        " sends the file again.",
+    ),
     click.option("--model", default="grok-4", show_default=True, help="Model for lines that name none."),
     click.option(
         "--skip-bad", is_flag=True, help="Load the good lines, write the bad ones to FILE.bad.jsonl."

@@ -122,7 +122,7 @@ CREATE TABLE runs (
 	total INTEGER NOT NULL,
 	created_at_ms BIGINT NOT NULL,
 	started_at_ms BIGINT,
-	finished_at_ms BIGINT,
+	finished_at_ms BIGINT, occasion VARCHAR(64),
 	CONSTRAINT uq_runs_identity_repetition UNIQUE (identity, repetition),
 	CONSTRAINT ck_runs_state CHECK (state IN ('cancelled', 'finished', 'loading', 'paused', 'ready', 'removing', 'running', 'waiting'))
 )

@@ -68,6 +68,7 @@ class Run(Base):
     created_at_ms: Mapped[int] = mapped_column(BigInteger)
     started_at_ms: Mapped[int | None] = mapped_column(BigInteger)
     finished_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+    occasion: Mapped[str | None] = mapped_column(String(64))
 
 
 class RunEvent(Base):

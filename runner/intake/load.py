@@ -24,9 +24,11 @@ from runner.intake.job_file import (
     bad_line_sentences,
 )
 from runner.intake.lines import Line, LineReader
+from runner.intake.occasions import new_run_name, refuse_another_run
 from runner.rules.errors import JobFileError, UsageError
 from runner.rules.estimate import Tally
 from runner.rules.identity import identity
+from runner.rules.occasion import stem_of_file
 from runner.rules.prices import day_of
 from runner.rules.states import RunState
 
@@ -53,6 +55,7 @@ class LoadResult:
     """
 
     run_id: int
+    name: str
     total: int
     is_new: bool
     input_path: str
@@ -88,38 +91,51 @@ def load(  # noqa: PLR0913 - each is one decision of the caller
     new: bool,
     flags: LoadFlags,
     options: RunOptions,
+    occasion: str | None = None,
     lock: Callable[[str], AbstractContextManager[object]] = lambda _: nullcontext(),
     progress: Progress = lambda _lines, _bytes: None,
     tally: Tally | None = None,
 ) -> LoadResult:
     """Load a file as a run, unless it is loaded already; return which run that is.
 
-    `lock` returns the state folder's lock of a name. `progress` is called with (lines, bytes) read so far,
+    `occasion` is part of the identity; the caller holds a lock of stem and occasion. `lock` returns the
+    state folder's lock of a name. `progress` is called with (lines, bytes) read so far,
     after each chunk. `tally` adds up the requests for an estimate. Raises JobFileError with the bad lines
     (nothing is loaded), UsageError where a run of this name or path has other content.
     """
     sha256, size_bytes = _digest(source)
-    same = identity(sha256, _identity_flags(flags), name)
+    same = identity(sha256, {**_identity_flags(flags), "occasion": occasion}, name)
     for partial in _partly_loaded(database, source, name, same):
         with lock(partial), new_jobs.shared_lock(database, partial):  # waits for a loader that is still alive
             _find_complete(database, partial)
     with lock(same), new_jobs.shared_lock(database, same):
         found = _find_complete(database, same)
         if found is not None and not new:
-            return LoadResult(run_id=found.id, total=found.total, is_new=False, input_path=found.input_path)
-        if not new:
+            return LoadResult(
+                run_id=found.id,
+                name=found.name,
+                total=found.total,
+                is_new=False,
+                input_path=found.input_path,
+            )
+        stem = name or _stem(source)
+        if not new and occasion is not None:
+            refuse_another_run(database, source, stem, name, occasion, sha256)
+        elif not new:
             _refuse_other_content(database, source, name, sha256)
+        run_name = new_run_name(database, stem, name, occasion, new=new)
         with database.read() as connection:
-            twin = None if new or name else runs.find_by_sha256(connection, sha256)
+            twin = None if new or name or occasion else runs.find_by_sha256(connection, sha256)
         with database.write() as connection:
             run_id = runs.begin(
                 connection,
                 identity=same,
-                name=name or _stem(source),
+                name=run_name,
                 input_path=str(source.resolve()),
                 input_sha256=sha256,
                 options=options,
                 now_ms=database.now_ms(),
+                occasion=occasion,
             )
         try:
             reading = JobFileReader(source, flags, tally or Tally(day_of(database.now_ms())))
@@ -133,6 +149,7 @@ def load(  # noqa: PLR0913 - each is one decision of the caller
             runs.set_ready(connection, run_id, reading.total)
         return LoadResult(
             run_id=run_id,
+            name=run_name,
             total=reading.total,
             is_new=True,
             input_path=str(source.resolve()),
@@ -287,7 +304,7 @@ def _partly_loaded(database: Database, source: Path, name: str | None, same: str
         return [
             run.identity
             for run in runs.in_states(connection, [RunState.LOADING])
-            if run.identity != same and (run.name == name or run.input_path == str(source.resolve()))
+            if run.identity != same and (run.stem == name or run.input_path == str(source.resolve()))
         ]
 
 
@@ -327,7 +344,7 @@ def _strict(source: Path, warnings: list[Diagnostic], total: int) -> JobFileErro
 
 
 def _stem(source: Path) -> str:
-    return source.name.removesuffix(".gz").removesuffix(".jsonl")
+    return stem_of_file(source.name)
 
 
 def check_is_file(source: Path) -> None:

@@ -213,6 +213,7 @@ LOAD: Final = record(
     "the loaded run",
     **_SCHEMA,
     run=integer("its id"),
+    name=string("its name"),
     total=integer("jobs"),
     created=of("boolean", "false where the file was loaded before"),
     bad=integer("lines skipped by --skip-bad"),
@@ -227,6 +228,8 @@ LIST: Final = record(
         record(
             "one run",
             **_RUN,
+            stem=string("its name without the occasion"),
+            occasion=or_null(string("which time of its file it is")),
             total=integer("jobs"),
             done=integer("with an end, or held"),
             failed=integer("jobs"),
@@ -316,6 +319,7 @@ _GONE = record(
     "one run",
     run=integer("its id"),
     name=string("its name"),
+    stem=string("its name without the occasion"),
     jobs=integer("it had"),
     answers=integer("it had kept"),
 )
@@ -326,6 +330,13 @@ PRUNE: Final = record(
     removed=array("runs", _GONE),
     files=array("deleted from the state folder", string("path")),
     freed_bytes=integer("given back to the disk"),
+)
+WOULD_PRUNE: Final = record(
+    "what `prune --dry-run` found",
+    **_SCHEMA,
+    would=string("what would be done"),
+    runs=array("runs", _GONE),
+    files=array("in the state folder", string("path")),
 )
 DOCTOR: Final = {
     **record(
@@ -390,7 +401,7 @@ OF_COMMANDS: Final[dict[str, tuple[Shape, ...]]] = {
     "cancel": (LIVE, WOULD),
     "retry": (LIVE, WOULD),
     "rm": (RM, WOULD),
-    "prune": (PRUNE, WOULD),
+    "prune": (PRUNE, WOULD_PRUNE),
     "status": (LIVE,),
     "list": (LIST,),
     "show": (SHOW,),
@@ -413,6 +424,7 @@ TITLES: Final[dict[str, Shape]] = {
     "rm": RM,
     "prune": PRUNE,
     "would": WOULD,
+    "would_prune": WOULD_PRUNE,
     "doctor": DOCTOR,
     "simulate": SIMULATE,
     "worker": WORKER,

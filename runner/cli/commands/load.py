@@ -10,6 +10,7 @@ from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.session.context import any_database, read_settings
 from runner.cli.session.loading import load_file, source_of
+from runner.cli.session.run_choice import choose_run
 from runner.db.runs import RunOptions
 from runner.intake.job_file import LoadFlags
 
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
 @flags.shaping_flags
 @flags.json_flag
 @flags.quiet_flag
-def command(
+def command(  # noqa: PLR0913 - each is a flag
     file: Path,
     *,
     name: str | None,
     new: bool,
+    occasion: str | None,
     model: str,
     skip_bad: bool,
     strict: bool,
@@ -34,7 +36,8 @@ def command(
 ) -> None:
     """Read FILE into the database, all lines or none, and print the id of its run. Nothing is sent.
 
-    The same file again is the same run, unless --new is given. FILE may be - for stdin.
+    The same file again is the same run, unless --new or another --occasion is given. FILE may be - for
+    stdin.
 
     \b
     Example, in steps:
@@ -43,15 +46,15 @@ def command(
       runner write 1 -o labels.jsonl
     """
     settings = read_settings()
-    source, name = source_of(file, name, settings)
+    source, name = source_of(file, name, settings, has_occasion=occasion is not None)
     shaping = LoadFlags(model=model, skip_bad=skip_bad, strict=strict)
     with any_database(settings) as database:
+        choice = choose_run(database, source, occasion, name=name, new=new, quiet=quiet)
         loaded = load_file(
             database,
             source,
             settings,
-            name=name,
-            new=new,
+            choice,
             shaping=shaping,
             options=RunOptions(),
             quiet=quiet,
@@ -61,6 +64,7 @@ def command(
             {
                 "schema": 1,
                 "run": loaded.run_id,
+                "name": loaded.name,
                 "total": loaded.total,
                 "created": loaded.is_new,
                 "bad": loaded.bad_total,

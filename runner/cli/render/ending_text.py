@@ -79,10 +79,22 @@ def availability_text(workers: int) -> str:
     return f"{workers} worker{'s' * (workers > 1)} at work" if workers else NO_WORKERS
 
 
-def rerun_command(arguments: Sequence[str]) -> str:
-    """Return the command that was typed, quoted, without --new: that would load and pay again."""
+def rerun_command(arguments: Sequence[str], occasion: str | None = None) -> str:
+    """Return the command that was typed, quoted, without --new: that would load and pay again.
+
+    With `occasion` it names that one: `today` would be another run tomorrow.
+    """
     kept = [argument for argument in arguments if argument != "--new"]
+    if occasion is not None:
+        kept = [
+            occasion if before == "--occasion" else _fixed_day(argument, occasion)
+            for before, argument in zip(["", *kept], kept, strict=False)
+        ]
     return plain(shlex.join(["runner", *kept]))
+
+
+def _fixed_day(argument: str, occasion: str) -> str:
+    return f"--occasion={occasion}" if argument.startswith("--occasion=") else argument
 
 
 def _collecting(snapshot: Snapshot) -> str:

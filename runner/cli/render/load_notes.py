@@ -16,6 +16,11 @@ def loading_line(lines: int, size_bytes: int) -> str:
     return f"loading: {lines:,} lines, {size_bytes / 1e6:,.0f} MB so far"
 
 
+def carried_on_line(name: str) -> str:
+    """Return that the run of another day is carried on, since it has not ended."""
+    return f"{plain(name)} has not ended yet: carrying it on"
+
+
 def loaded_lines(loaded: LoadResult, *, is_other_path: bool) -> list[str]:
     """Return what was loaded, skipped and warned of; `is_other_path`: the run has another input path."""
     lines = []

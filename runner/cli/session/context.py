@@ -81,7 +81,9 @@ def find_run(connection: Connection, word: str, *, removing: bool = False) -> Ru
     found = runs.find(connection, int(word)) if word.isascii() and word.isdigit() and len(word) < 10 else None
     found = found or runs.find_by_name(connection, word)
     if found is None:
-        near = difflib.get_close_matches(word, [run.name for run in runs.all_runs(connection)], n=1)
+        known = runs.all_runs(connection)
+        nights = [run.name for run in known if run.stem == word]  # the newest first
+        near = nights or difflib.get_close_matches(word, [run.name for run in known], n=1)
         meant = f'; did you mean "{near[0]}"?' if near else ""
         raise UsageError(f"there is no run {word}{meant}", fix="runner list shows the runs")
     if found.state is RunState.REMOVING and not removing:
