@@ -17,9 +17,10 @@ from sqlalchemy import Connection
 from runner.db import attempts, bulk, result_costs, results
 from runner.db.counters import Deltas
 from runner.db.job_ids import run_of
-from runner.rules.budget import RESERVING_STATES, with_reserved_floor
+from runner.rules.budget import RESERVING_STATES
 from runner.rules.errors import Bug
 from runner.rules.states import FINAL, TRANSITIONS, Event, JobState
+from runner.rules.unread_cost import with_reserved_floor
 
 if TYPE_CHECKING:
     from runner.db.leases import Lease
@@ -160,7 +161,7 @@ def refused_for_now(connection: Connection, rows: Sequence[Requeue], deltas: Del
 
 
 def refused(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
-    """Fail jobs that the API refused for their own fault; `possible_ticks` bounds a fee for the refusal."""
+    """Fail jobs that the API refused for their own fault; `unread` may have a fee for the refusal."""
     return _requeue(connection, Event.REFUSED, rows, deltas, spent=1)
 
 
@@ -324,18 +325,18 @@ def _requeue(
         ended = _with_reserved_floor(connection, ended)
     attempts.record_ended(connection, event, ended)
     for row in ended:
-        result_costs.count_possible_cost(row.lease.run_id, row.possible_ticks, deltas)
+        count_cost = result_costs.count_unread_cost if event in _EXTRA_EVENTS else result_costs.count_refusal
+        count_cost(row.lease.run_id, row.unread, deltas)
         if row.target is JobState.FAILED:
             deltas.add(row.lease.run_id, "code", row.cause.code)
     return moved
 
 
 def _with_reserved_floor(connection: Connection, rows: Sequence[Requeue]) -> list[Requeue]:
-    """Return the rows with `possible_ticks` raised to the reserved ticks of their attempts."""
+    """Return the rows with upper bounds raised to the reserved ticks of their attempts."""
     reserved = attempts.reserved_ticks(connection, [(row.lease.job_id, row.lease.attempt) for row in rows])
     return [
-        replace(row, possible_ticks=with_reserved_floor(row.possible_ticks, reserved.get(row.lease.job_id)))
-        for row in rows
+        replace(row, unread=with_reserved_floor(row.unread, reserved.get(row.lease.job_id))) for row in rows
     ]
 
 

@@ -33,7 +33,7 @@ CREATE TABLE attempts (
 	ticks BIGINT,
 	ticks_source VARCHAR(16),
 	prices_as_of VARCHAR(16),
-	possible_ticks BIGINT,
+	possible_ticks BIGINT, probable_ticks BIGINT,
 	CONSTRAINT pk_attempts PRIMARY KEY (job_id, attempt)
 )
 
@@ -139,6 +139,8 @@ CREATE TABLE workers (
 )
 
 CREATE INDEX ix_attempts_flaw ON attempts (job_id, flaw) WHERE flaw IS NOT NULL
+
+CREATE INDEX ix_attempts_unread ON attempts (job_id) WHERE (possible_ticks > 0 OR probable_ticks > 0)
 
 CREATE INDEX ix_jobs_failed ON jobs (run_id, error_code, id) WHERE state = 'failed'
 

@@ -180,7 +180,8 @@ class Attempt(Base):
     """One submission of a job: its times, its outcome, its usage and cost.
 
     `outcome` is 'marked' from before the POST on, 'accepted' after its reply, then the event that ended it.
-    `slot` is the name of the limiter's slot; `possible_ticks` an upper bound of an unknown cost.
+    `slot` is the name of the limiter's slot; `probable_ticks` and `possible_ticks` (an upper bound) stand
+    for an unknown cost.
     """
 
     __tablename__ = "attempts"
@@ -191,6 +192,12 @@ class Attempt(Base):
             "flaw",
             sqlite_where=text("flaw IS NOT NULL"),
             postgresql_where=text("flaw IS NOT NULL"),
+        ),
+        Index(
+            "ix_attempts_unread",
+            "job_id",
+            sqlite_where=text("(possible_ticks > 0 OR probable_ticks > 0)"),
+            postgresql_where=text("(possible_ticks > 0 OR probable_ticks > 0)"),
         ),
     )
 
@@ -222,6 +229,7 @@ class Attempt(Base):
     ticks_source: Mapped[str | None] = mapped_column(String(16))
     prices_as_of: Mapped[str | None] = mapped_column(String(16))
     possible_ticks: Mapped[int | None] = mapped_column(BigInteger)
+    probable_ticks: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class Result(Base):

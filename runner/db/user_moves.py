@@ -15,14 +15,15 @@ from sqlalchemy import Connection, Row, text
 from runner.db import bulk
 from runner.db.counters import Deltas
 from runner.db.job_ids import JOBS_MAX, job_id, run_of
-from runner.db.result_costs import count_possible_cost
-from runner.rules.budget import with_reserved_floor
+from runner.db.result_costs import count_unread_cost
 from runner.rules.states import TRANSITIONS, Event, JobState
+from runner.rules.unread_cost import with_reserved_floor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from runner.db.session import Database
+    from runner.rules.unread_cost import UnreadCost
 
 ROWS_MAX = 5_000
 _ABANDONED = "abandoned"
@@ -71,30 +72,39 @@ def abandon(
     run_id: int,
     now_ms: int,
     deltas: Deltas,
-    possible_ticks: Callable[[Row[Any]], int | None],
+    unread_cost: Callable[[Row[Any]], UnreadCost | None],
     rows_max: int = ROWS_MAX,
 ) -> int:
     """Cancel jobs whose results are not fetched yet, and do not fetch them; return how many.
 
-    `possible_ticks` takes a job's row (model, prompt_tokens, output_tokens_max) and returns an upper bound
-    of its cost, None where it is unknown.
+    `unread_cost` takes a job's row (model, prompt_tokens, output_tokens_max) and returns what its answer may
+    cost, None where that is unknown.
     """
     moved = 0
     for source in sorted(TRANSITIONS[Event.ABANDON].sources):
         rows = _pick(connection, run_id, f"state = '{source}'", {}, rows_max - moved)
         change = f"{_FREE}, finished_at_ms = {int(now_ms)}"
         moved += _move(connection, rows, JobState.CANCELLED, change, deltas)
-        bounds = [with_reserved_floor(possible_ticks(row), row.reserved_ticks) for row in rows]
+        costs = [with_reserved_floor(unread_cost(row), row.reserved_ticks) for row in rows]
         bulk.execute(
             connection,
-            [("job_id", "BIGINT"), ("attempt", "INT"), ("at", "BIGINT"), ("possible", "BIGINT")],
-            [(row.id, row.attempt, now_ms, ticks) for row, ticks in zip(rows, bounds, strict=True)],
+            [
+                *(("job_id", "BIGINT"), ("attempt", "INT"), ("at", "BIGINT")),
+                *(("probable", "BIGINT"), ("possible", "BIGINT")),
+            ],
+            [
+                (
+                    *(row.id, row.attempt, now_ms),
+                    *((cost.probable_ticks, cost.possible_ticks) if cost else (None, None)),
+                )
+                for row, cost in zip(rows, costs, strict=True)
+            ],
             f"UPDATE attempts SET outcome = '{_ABANDONED}', collected_at_ms = v.at,"
-            " possible_ticks = v.possible FROM v"
+            " probable_ticks = v.probable, possible_ticks = v.possible FROM v"
             " WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
         )
-        for row, ticks in zip(rows, bounds, strict=True):
-            count_possible_cost(run_id, ticks, deltas)
+        for row, cost in zip(rows, costs, strict=True):
+            count_unread_cost(run_id, cost, deltas)
             deltas.add(run_id, "ticks", "reserved", -(row.reserved_ticks or 0))
         deltas.add(run_id, "attempts", _ABANDONED, len(rows))
     return moved

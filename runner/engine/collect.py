@@ -432,7 +432,7 @@ class Collector:
             due_at_ms=now_ms,
             at_ms=now_ms,
             cause=Cause(code=classification.code, message=classification.message, http_status=status),
-            possible_ticks=cost_bounds.possible_ticks(
+            unread=cost_bounds.unread_cost(
                 job.model, job.prompt_tokens, job.output_tokens_max, now_ms, policy.pricing
             ),
         )

@@ -51,7 +51,7 @@ def reap(runtime: Runtime) -> list[int]:
             step()
         except Exception as error:  # noqa: BLE001 - raised below
             failed.append(error)
-    moving = complete_runs(database, now_ms)
+    moving = complete_runs(database, now_ms, runtime.prices)
     if failed:
         raise failed[0]
     return moving
@@ -92,7 +92,7 @@ def _settle(runtime: Runtime, subject: StoredAnswer, row: Row[Any]) -> Settled:
     return settle.settle(subject, bytes(row.body), policy=policy, now_ms=row.received_at_ms)
 
 
-def complete_runs(database: Database, now_ms: int) -> list[int]:
+def complete_runs(database: Database, now_ms: int, pricing: PriceBasis = TABLE_PRICES) -> list[int]:
     """Complete the runs that have ended; return the ids of those that have jobs in flight."""
     with database.read() as connection:
         moving = runs.active_runs(connection)
@@ -100,6 +100,6 @@ def complete_runs(database: Database, now_ms: int) -> list[int]:
     finished = set()
     for run_id in done:
         with database.write() as connection:
-            if run_completion.complete_if_done(connection, run_id, now_ms, Deltas(0)):
+            if run_completion.complete_if_done(connection, run_id, now_ms, Deltas(0), pricing):
                 finished.add(run_id)
     return [run.id for run in moving if run.id not in finished]

@@ -164,7 +164,7 @@ def requeue_unknown(
                 due_at_ms=now_ms,
                 at_ms=now_ms,
                 cause=Cause(code="process-ended", message="the process ended before the reply was on record"),
-                possible_ticks=cost_bounds.possible_ticks(
+                unread=cost_bounds.unread_cost(
                     job.model, job.prompt_tokens, job.output_tokens_max, now_ms, basis[job.lease.run_id]
                 ),
             )

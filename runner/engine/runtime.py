@@ -123,6 +123,7 @@ class Runtime:
             pause=self.pause,
             has_answers_due=lambda: self.next_due_ms is not None,
             clock_skew_s=lambda: self.api.clock_skew_s,
+            prices=self.prices,
         )
         self.supervisor = Supervisor()
         self.supervisor.start("heartbeat", heartbeat.run)

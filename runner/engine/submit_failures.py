@@ -12,11 +12,13 @@ from runner.engine.consecutive_failures import PROBE_WAIT_S_MAX, UNAVAILABLE_AFT
 from runner.rules import retry
 from runner.rules.reply import Classification, Outcome
 from runner.rules.states import Event, JobState
+from runner.rules.unread_cost import NO_COST
 
 if TYPE_CHECKING:
     from runner.db.leases import LeasedJob
     from runner.engine.runtime import Runtime
     from runner.limiter.limiter import Slot
+    from runner.rules.unread_cost import UnreadCost
 
 
 class SubmitFailures:
@@ -44,8 +46,8 @@ class SubmitFailures:
                 await self._requeue(job, job_moves.refused_for_now, cause, 0.0)
             case Outcome.REFUSED:
                 runtime.breaker.record(lease.run_id, Endpoint.SUBMIT, bad=False)
-                ticks = cost_bounds.refusal_ticks(classification.code)
-                await self._requeue(job, job_moves.refused, cause, 0.0, JobState.FAILED, ticks)
+                fee = cost_bounds.refusal_cost(classification.code)
+                await self._requeue(job, job_moves.refused, cause, 0.0, JobState.FAILED, fee)
                 runtime.run_monitor.note_ended(lease.run_id)
             case _:
                 runtime.breaker.record(lease.run_id, Endpoint.SUBMIT, bad=True)
@@ -60,7 +62,8 @@ class SubmitFailures:
         if classification.outcome is Outcome.NOT_SENT:
             await self.requeue_not_sent(job, cause)
         else:
-            await self._requeue(job, job_moves.refused_for_now, cause, pause_s)
+            unread = cost_bounds.hidden_cost(cause.http_status, *self._size(job))
+            await self._requeue(job, job_moves.refused_for_now, cause, pause_s, unread=unread)
 
     async def _pause_limiter(
         self, job: LeasedJob, slot: Slot, classification: Classification, sent_at_ms: int
@@ -90,16 +93,16 @@ class SubmitFailures:
             on_ambiguous=runtime.policy(lease.run_id).on_ambiguous,
             retry_helps=retry.is_retryable(cause.code),
         )
-        ticks = cost_bounds.possible_ticks(
-            job.model,
-            job.prompt_tokens,
-            job.output_tokens_max,
-            runtime.now_ms(),
-            runtime.pricing(lease.run_id),
-        )
-        await self._requeue(job, job_moves.ambiguous, cause, 0.0, target, ticks)
+        unread = cost_bounds.unread_cost(*self._size(job))
+        await self._requeue(job, job_moves.ambiguous, cause, 0.0, target, unread)
         if target is JobState.HELD:
             runtime.run_monitor.note_ended(lease.run_id)
+
+    def _size(self, job: LeasedJob) -> tuple[str, int, int | None, int, cost_bounds.PriceBasis]:
+        """Return what the cost of a job's attempt depends on."""
+        runtime = self._runtime
+        pricing = runtime.pricing(job.lease.run_id)
+        return job.model, job.prompt_tokens, job.output_tokens_max, runtime.now_ms(), pricing
 
     async def requeue_not_sent(self, job: LeasedJob, cause: Cause) -> None:
         """Requeue a job whose POST did not leave."""
@@ -112,7 +115,7 @@ class SubmitFailures:
         cause: Cause,
         wait_s: float,
         target: JobState = JobState.PENDING,
-        possible_ticks: int | None = 0,
+        unread: UnreadCost | None = NO_COST,
     ) -> None:
         now_ms = self._runtime.now_ms()
         row = Requeue(
@@ -121,7 +124,7 @@ class SubmitFailures:
             due_at_ms=now_ms + int(wait_s * 1000),
             at_ms=now_ms,
             cause=cause,
-            possible_ticks=possible_ticks,
+            unread=unread,
         )
         await self._runtime.group_commit.write(move, job.lease.job_id, row)
         self._runtime.submit_wakeup.set()

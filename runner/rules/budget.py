@@ -151,14 +151,6 @@ def used_ticks(counts: Mapping[str, int]) -> int:
     return sum(counts.get(key, 0) for key in ("reported", "estimated", "possible_extra", "unpriced"))
 
 
-def with_reserved_floor(possible_ticks: int | None, reserved_ticks: int | None) -> int | None:
-    """Return the larger of possible and reserved cost, so that an unknown bill never frees budget.
-
-    None if the possible cost is unknown; such attempts are counted separately.
-    """
-    return None if possible_ticks is None else max(possible_ticks, reserved_ticks or 0)
-
-
 def parse_usd(word: str) -> int | None:
     """Return dollars such as `20`, `0.75` or `$1,250` as exact ticks; None for anything else, and for 0."""
     try:

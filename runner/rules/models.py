@@ -53,6 +53,13 @@ def facts(name: str) -> ModelFacts | None:
     return CATALOGUE.get(canonical(name))
 
 
+def names_in_answers(asked: str) -> frozenset[str]:
+    """Return the names under which answers to a model's name come: its own, and its successor's."""
+    found = facts(asked)
+    successor = {found.redirected_to} if found and found.redirected_to else set()
+    return frozenset({asked, canonical(asked), *successor})
+
+
 def is_unexpected(asked: str, returned: str) -> bool:
     """Return whether an answer came from another model than the requested one or its known successor."""
     found = facts(asked)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from runner.rules import models
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from runner.rules.models import ModelFacts
 
@@ -84,18 +84,22 @@ def learnt_output(
 
     A retired name is answered by the model it is redirected to, and counted under that name.
     """
-    facts = models.facts(model)
-    names = {model, models.canonical(model), facts.redirected_to if facts else None}
-    histogram: dict[int, int] = {}
+    found = histogram(counts, models.names_in_answers(model))
+    if sum(found.values()) < LEARNT_MIN:
+        return None
+    low, high = _quantile(found, _LOW_SHARE), _quantile(found, high_share)
+    return OutputRange(math.floor(_GROWTH ** (low - 1)), math.ceil(_GROWTH**high))
+
+
+def histogram(counts: Mapping[tuple[str, str], int], names: Collection[str]) -> dict[int, int]:
+    """Return the number of answers of some models by bucket of their output tokens."""
+    found: dict[int, int] = {}
     for (kind, key), n in counts.items():
         if kind == COUNTER_KIND and n > 0:
             name, _, bucket = key.rpartition("/")
             if name in names:
-                histogram[int(bucket)] = histogram.get(int(bucket), 0) + n
-    if sum(histogram.values()) < LEARNT_MIN:
-        return None
-    low, high = _quantile(histogram, _LOW_SHARE), _quantile(histogram, high_share)
-    return OutputRange(math.floor(_GROWTH ** (low - 1)), math.ceil(_GROWTH**high))
+                found[int(bucket)] = found.get(int(bucket), 0) + n
+    return found
 
 
 def _quantile(histogram: Mapping[int, int], share: float) -> int:

@@ -69,7 +69,15 @@ _SUMMARY_PART = {
         usd=string("reported and estimated cost, US dollars with eight places"),
         reported_ticks=integer(f"as the API reported, {_MONEY}"),
         estimated_ticks=integer("by the price table, where the API reported nothing"),
+        probable_extra_ticks=integer("what answers nobody could read probably cost, beside that"),
         possible_extra_ticks=integer("what answers nobody could read may have cost at most, beside that"),
+        unread=record(
+            "what these two numbers stand for",
+            answers=integer("answers that nobody could read"),
+            refused_prompts=integer("refused prompts; xAI may charge a fee (possible)"),
+            unavailable=integer("replies of 503 that may hide a paid answer (probable only)"),
+            unavailable_ticks=integer("their part of probable_extra_ticks"),
+        ),
         unknown_jobs=integer("answers that nobody can price"),
         by_model=mapping(
             "by the model that answered",
@@ -281,7 +289,8 @@ SHOW: Final = record(
             total_tokens=_MAYBE_TOKENS,
             ticks=or_null(integer(f"cost, {_MONEY}")),
             ticks_source=or_null(one_of(("reported", "estimated", "possible", "unknown"), "of the cost")),
-            possible_ticks=or_null(integer("what it may have cost where nobody could read it")),
+            probable_ticks=or_null(integer("what it probably cost where nobody could read it")),
+            possible_ticks=or_null(integer("what it may have cost at most where nobody could read it")),
             prices_as_of=or_null(string("date of the price table, where it was used")),
             marked_at=or_null(moment("put on record, before it was sent")),
             sent_at=or_null(moment("sent")),
@@ -299,7 +308,10 @@ _SUMS = {
     "reported_ticks": integer(f"as the API reported, {_MONEY}"),
     "estimated_ticks": integer("by the price table, where the API reported nothing"),
     "ticks": integer("both"),
-    "usd": string("both, US dollars with eight places"),
+    "unread": integer("answers that nobody could read, and other attempts that may have cost something"),
+    "probable_extra_ticks": integer("what these probably cost, beside that"),
+    "possible_extra_ticks": integer("what these may have cost at most, beside that"),
+    "usd": string("reported and estimated ticks, US dollars with eight places"),
 }
 _COST_ROW = record("one group", **_SUMS)
 _COST_ROW["properties"] |= {  # those that were added up by

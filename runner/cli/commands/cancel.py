@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from runner.cli.snapshot import Snapshot
     from runner.db.session import Database
     from runner.engine.cost_bounds import PriceBasis
+    from runner.rules.unread_cost import UnreadCost
 
 
 @click.command("cancel", short_help="End a run: nothing more is sent.")
@@ -86,15 +87,13 @@ def _cancel(database: Database, run_id: int, pricing: PriceBasis, *, now: bool) 
     with database.write() as connection:
         runs.cancel(connection, run_id, now_ms)
 
-    def possible_ticks(row: Row[Any]) -> int | None:
-        return cost_bounds.possible_ticks(
-            row.model, row.prompt_tokens, row.output_tokens_max, now_ms, pricing
-        )
+    def unread_cost(row: Row[Any]) -> UnreadCost | None:
+        return cost_bounds.unread_cost(row.model, row.prompt_tokens, row.output_tokens_max, now_ms, pricing)
 
     def cancel_some(connection: Connection, deltas: Deltas) -> int:
         moved = user_moves.cancel(connection, run_id, now_ms, deltas)
-        return moved + (user_moves.abandon(connection, run_id, now_ms, deltas, possible_ticks) if now else 0)
+        return moved + (user_moves.abandon(connection, run_id, now_ms, deltas, unread_cost) if now else 0)
 
     user_moves.move_in_chunks(database, cancel_some)
     with database.write() as connection:
-        run_completion.complete_if_done(connection, run_id, now_ms, Deltas(0))
+        run_completion.complete_if_done(connection, run_id, now_ms, Deltas(0), pricing)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from runner.cli.render import conversation, layout, text
+from runner.cli.render.unread_text import amounts_more
 from runner.rules.explain import explain
 from runner.rules.redact import one_line, plain
 from runner.rules.states import JOB_MEANING, JobState
@@ -24,7 +25,7 @@ _ATTEMPT_FACTS: Final = (
     *("attempt", "lane", "outcome", "http_status", "error_code", "error_message", "request_id", "polls"),
     *("model", "finish_reason", "flaw", "prompt_tokens", "cached_tokens", "completion_tokens"),
     "reasoning_tokens",
-    *("total_tokens", "ticks", "ticks_source", "possible_ticks", "prices_as_of"),
+    *("total_tokens", "ticks", "ticks_source", "probable_ticks", "possible_ticks", "prices_as_of"),
 )
 
 
@@ -125,11 +126,21 @@ def _facts(attempt: DatabaseRow) -> list[tuple[str, str]]:
         rows.append(("tokens", _tokens(attempt)))
     if attempt.ticks is not None:
         rows.append(("cost", f"{text.dollars(attempt.ticks)} {attempt.ticks_source}"))
-    elif attempt.possible_ticks:
-        rows.append(("cost", f"up to {text.dollars(attempt.possible_ticks)}; the answer could not be read"))
+    elif attempt.possible_ticks or attempt.probable_ticks:
+        rows.append(("cost", _unread_cost(attempt)))
     elif attempt.ticks_source:
         rows.append(("cost", "unknown"))
     return rows
+
+
+def _unread_cost(attempt: DatabaseRow) -> str:
+    """Return what an attempt may have cost, and why nobody knows it."""
+    if attempt.outcome == "refused":
+        return f"at most {text.dollars(attempt.possible_ticks)}; a fee for the refused prompt"
+    if not attempt.possible_ticks:
+        return f"about {text.dollars(attempt.probable_ticks)}, if the refusal hid a paid answer"
+    amounts = amounts_more(attempt.probable_ticks or 0, attempt.possible_ticks).replace(" more", "")
+    return f"{amounts}; the answer could not be read"
 
 
 def _times(attempt: DatabaseRow) -> str:
