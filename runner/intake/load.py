@@ -267,6 +267,7 @@ def _new_job(line: Line, request: Request) -> NewJob:
 def _identity_flags(flags: LoadFlags) -> dict[str, str | None]:
     return {
         "model": flags.model if flags.model != LoadFlags().model else None,
+        "model_for_all": flags.model_for_all,
         "skip_bad": "yes" if flags.skip_bad else None,
     }
 

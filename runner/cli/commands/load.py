@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,11 +26,9 @@ def command(
     *,
     name: str | None,
     new: bool,
-    model: str,
-    skip_bad: bool,
-    strict: bool,
     as_json: bool,
     quiet: bool,
+    **shaping: Any,
 ) -> None:
     """Read FILE into the database, all lines or none, and print the id of its run. Nothing is sent.
 
@@ -42,9 +40,10 @@ def command(
       runner start 1
       runner write 1 -o labels.jsonl
     """
+    load_flags = LoadFlags(**shaping)
+    flags.refuse_two_models(load_flags.model_for_all)
     settings = read_settings()
     source, name = source_of(file, name, settings)
-    shaping = LoadFlags(model=model, skip_bad=skip_bad, strict=strict)
     with any_database(settings) as database:
         loaded = load_file(
             database,
@@ -52,7 +51,7 @@ def command(
             settings,
             name=name,
             new=new,
-            shaping=shaping,
+            shaping=load_flags,
             options=RunOptions(),
             quiet=quiet,
         )
