@@ -65,6 +65,31 @@ class RunFlags:
     verbose: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """The flags that choose jobs of a run; a job is chosen if it fits all that are given."""
+
+    code: str | None
+    ids: tuple[str, ...]
+    model: str | None
+    flaw: str | None
+
+    @property
+    def is_given(self) -> bool:
+        """Return whether one of them was given."""
+        return bool(self.ids) or any(one is not None for one in (self.code, self.model, self.flaw))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryFlags(JobFilter):
+    """The flags of `retry` that choose jobs."""
+
+    failed: bool
+    held: bool
+    lost: bool
+    cancelled: bool
+
+
 class Duration(click.ParamType[float]):
     """`90`, `90s`, `15m`, `1h30m`, `2d`: seconds as a float."""
 

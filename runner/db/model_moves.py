@@ -51,7 +51,7 @@ def check(
 ) -> Iterator[Checked]:
     """Yield the chosen jobs in file order, each validated with the new model; nothing is changed."""
     after: int | None = None
-    while page := _page(connection, run_id, selection, validate, after):
+    while page := _page(connection, run_id, selection, validate, after, lock=False):
         yield from page
         after = page[-1].job.id
 
@@ -71,7 +71,7 @@ def retry_with_model(
     Jobs that are pending already stay so. `after`: the last job of the call before. Return how many jobs
     were changed, and the last one that was looked at; None where there is none left.
     """
-    page = _page(connection, run_id, selection, validate, after)
+    page = _page(connection, run_id, selection, validate, after, lock=True)
     taken = [checked for checked in page if not checked.validation.refused]
     user_moves.requeue(connection, [checked.job for checked in taken], now_ms, deltas)
     rows = [
@@ -108,10 +108,16 @@ def refused_models(connection: Connection, run_id: int) -> dict[str, int]:
 
 
 def _page(
-    connection: Connection, run_id: int, selection: JobSelection, validate: Validate, after: int | None
+    connection: Connection,
+    run_id: int,
+    selection: JobSelection,
+    validate: Validate,
+    after: int | None,
+    *,
+    lock: bool,
 ) -> list[Checked]:
     """Return the next chosen jobs, at least one if there is one, with about BYTES_MAX of bodies."""
-    jobs = _fitting(user_moves.pick(connection, run_id, selection, ROWS_MAX, after))
+    jobs = _fitting(user_moves.pick(connection, run_id, selection, ROWS_MAX, after, lock=lock))
     bodies = results.request_bodies(connection, [job.id for job in jobs])
     return [Checked(job, validate(bodies.pop(job.id)[0])) for job in jobs]
 

@@ -199,16 +199,22 @@ def _range(run_id: int) -> dict[str, Any]:
 
 
 def pick(
-    connection: Connection, run_id: int, selection: JobSelection, rows_max: int, after: int | None = None
+    connection: Connection,
+    run_id: int,
+    selection: JobSelection,
+    rows_max: int,
+    after: int | None = None,
+    *,
+    lock: bool = True,
 ) -> list[Row[Any]]:
-    """Return the next chosen jobs, locked until this transaction ends; `after`: only with larger ids."""
+    """Return the next chosen jobs; `lock`: until this transaction ends; `after`: only with larger ids."""
     condition, values = _condition(selection)
-    lock = "" if connection.dialect.name == "sqlite" else "FOR UPDATE OF jobs"
+    locks = "FOR UPDATE OF jobs" if lock and connection.dialect.name != "sqlite" else ""
     query = text(
         "SELECT id, state, error_code, attempt, model, prompt_tokens, output_tokens_max, reserved_ticks,"
         " custom_id, line, body_bytes,"
         f" EXISTS (SELECT 1 FROM attempts a WHERE {_LAST} AND a.request_id IS NOT NULL) AS was_accepted"
-        f" FROM jobs WHERE {_RANGE} AND {condition} ORDER BY id LIMIT :rows {lock}"
+        f" FROM jobs WHERE {_RANGE} AND {condition} ORDER BY id LIMIT :rows {locks}"
     )
     bounds = _range(run_id) if after is None else _range(run_id) | {"first": after + 1}
     return list(connection.execute(query, {**bounds, **values, "rows": rows_max}))
