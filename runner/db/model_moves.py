@@ -83,7 +83,7 @@ def retry_with_model(
 
 
 def refused_models(connection: Connection, run_id: int) -> dict[str, int]:
-    """Return the models that the API refused, with the number of their jobs that wait or failed for it.
+    """Return the models that the API refused, with the number of their jobs that are held or pending for it.
 
     Of pending jobs the first _PENDING_MAX of the file are looked at.
     """
@@ -91,8 +91,6 @@ def refused_models(connection: Connection, run_id: int) -> dict[str, int]:
         "SELECT model, COUNT(*) AS n FROM ("
         f"SELECT model FROM jobs WHERE state = 'held' AND error_code = '{MODEL_GONE}'"
         " AND id >= :first AND id < :last"
-        " UNION ALL SELECT model FROM jobs WHERE state = 'failed' AND run_id = :run"
-        f" AND error_code = '{MODEL_GONE}'"
         " UNION ALL SELECT p.model FROM (SELECT id, attempt, model FROM jobs WHERE state = 'pending'"
         " AND run_id = :run AND id >= :first ORDER BY id LIMIT :pending) AS p"
         " JOIN attempts a ON a.job_id = p.id AND a.attempt = p.attempt"

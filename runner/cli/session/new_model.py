@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from runner.db.session import Database
     from runner.db.user_moves import JobSelection
     from runner.engine.cost_bounds import PriceBasis
-    from runner.rules.diagnostics import Diagnostic, Problem
+    from runner.rules.diagnostics import Problem
 
 _SHOWN_MAX: Final = 5
 _ID_LENGTH: Final = 40
@@ -40,11 +40,11 @@ class NewModelPlan:
     cost: RetryCost
     refused_total: int
     refused: tuple[str, ...]
-    warnings: tuple[Diagnostic, ...]
+    warnings: tuple[Problem, ...]
 
     def lines(self, model: str) -> list[str]:
         """Return what is to be known before the jobs are sent."""
-        lines = text.warning_lines(self.warnings, len(self.warnings))
+        lines = [f"warning: {problem.reason} [{problem.code}]" for problem in self.warnings]
         if self.refused_total:
             stay = "stays as it is" if self.refused_total == 1 else "stay as they are"
             lines.append(
@@ -59,7 +59,7 @@ def plan(
     """Read the chosen jobs and validate each with another model. Raises UsageError if it takes none."""
     counts = {True: 0, False: 0}  # by whether it is refused
     refused: list[str] = []
-    warnings: tuple[Diagnostic, ...] = ()
+    warnings: tuple[Problem, ...] = ()
     known_ticks, has_unknown, now_ms = 0, False, database.now_ms()
     with database.read() as connection:
         for job, found in model_moves.check(connection, run.id, selection, _validate(run, model)):
@@ -67,9 +67,7 @@ def plan(
             if found.refused:
                 refused += [_sentence(job.custom_id, found.problems)] if len(refused) < _SHOWN_MAX else []
                 continue
-            warnings = warnings or tuple(
-                problem.at_line(job.line) for problem in found.problems if problem.path == ("model",)
-            )
+            warnings = warnings or tuple(problem for problem in found.problems if problem.path == ("model",))
             ticks = cost_bounds.likely_ticks(
                 model, found.prompt_tokens, found.max_output_tokens, now_ms, pricing
             )
