@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.core import ParameterSource
 
 from runner.rules.budget import parse_usd
 from runner.rules.chat_completion import Flaw
+from runner.rules.errors import UsageError
 from runner.rules.occasion import TODAY, is_occasion, is_today
+from runner.rules.redact import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +45,7 @@ class RunFlags:
     new: bool
     occasion: str | None
     model: str
+    model_for_all: str | None
     skip_bad: bool
     strict: bool
     output: Path | None
@@ -61,6 +65,31 @@ class RunFlags:
     as_json: bool
     quiet: bool
     verbose: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """The flags that choose jobs of a run; a job is chosen if it fits all that are given."""
+
+    code: str | None
+    ids: tuple[str, ...]
+    model: str | None
+    flaw: str | None
+
+    @property
+    def is_given(self) -> bool:
+        """Return whether one of them was given."""
+        return bool(self.ids) or any(one is not None for one in (self.code, self.model, self.flaw))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryFlags(JobFilter):
+    """The flags of `retry` that choose jobs."""
+
+    failed: bool
+    held: bool
+    lost: bool
+    cancelled: bool
 
 
 class Duration(click.ParamType[float]):
@@ -165,6 +194,33 @@ class Occasion(click.ParamType[str]):
         return TODAY if is_today(word) else word
 
 
+class ModelName(click.ParamType[str]):
+    """The name of a model: anything that can be printed, without spaces."""
+
+    name = "name"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:  # noqa: ARG002
+        """Return how a user types it."""
+        return "NAME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name."""
+        name = str(value)
+        if not name or not name.isprintable() or " " in name:
+            self.fail(f"{plain(name)!r} is no name of a model, like grok-4.3", param, ctx)
+        return name
+
+
+def refuse_two_models(model_for_all: str | None) -> None:
+    """Raise UsageError if the running command was given both --model and --model-for-all."""
+    source = click.get_current_context().get_parameter_source("model")
+    if model_for_all is not None and source is not ParameterSource.DEFAULT:
+        raise UsageError(
+            "--model and --model-for-all exclude each other: with the second no line is left for the first",
+            fix="give --model for the lines that name no model, or --model-for-all for every line",
+        )
+
+
 def _complete_runs(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     from runner.cli.session.run_names import complete_runs  # only a shell that completes needs it
 
@@ -184,12 +240,43 @@ on_end_flag: Final = click.option(
     help="Shell command to call when the run has ended or is paused; it gets RUN_STATE, RUN_EXIT_CODE and"
     " others in its environment.",
 )
+model_flag: Final = click.option(
+    "--model",
+    type=ModelName(),
+    default="grok-4",
+    show_default=True,
+    help="Model for lines that name none.",
+)
+model_for_all_flag: Final = click.option(
+    "--model-for-all", type=ModelName(), help="Model for every line, whatever it names."
+)
 yes_flag: Final = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 dry_run_flag: Final = click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 json_flag: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
 quiet_flag: Final = click.option("-q", "--quiet", is_flag=True, help="Print only errors.")
 verbose_flag: Final = click.option(
     "-v", "--verbose", is_flag=True, help="Also print what happens to the run."
+)
+
+
+def selection_flags(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the flags that choose jobs of a run; a job is chosen if it fits all that are given."""
+    for option in reversed(_SELECTION):
+        command = option(command)
+    return command
+
+
+_SELECTION: Final = (
+    click.option("--code", metavar="CODE", help="Only jobs with this error code."),
+    click.option(
+        "--id", "ids", multiple=True, metavar="ID", help="Only this job; can be given several times."
+    ),
+    click.option("--model", type=ModelName(), help="Only jobs that name this model."),
+    click.option(
+        "--flaw",
+        type=click.Choice([*Flaw]),
+        help="Only jobs whose last answer was cut off, declined or empty.",
+    ),
 )
 
 
@@ -210,7 +297,8 @@ _SHAPING: Final = (
         help="Word for this time, such as 2026-11-28, or today. The same word is the same run; another word"
         " sends the file again.",
     ),
-    click.option("--model", default="grok-4", show_default=True, help="Model for lines that name none."),
+    model_flag,
+    model_for_all_flag,
     click.option(
         "--skip-bad", is_flag=True, help="Load the good lines, write the bad ones to FILE.bad.jsonl."
     ),

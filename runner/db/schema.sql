@@ -74,7 +74,7 @@ CREATE TABLE payloads (
 	job_id INTEGER NOT NULL,
 	body BLOB NOT NULL,
 	metadata BLOB,
-	conv_id VARCHAR(64),
+	conv_id VARCHAR(64), set_model TEXT,
 	CONSTRAINT pk_payloads PRIMARY KEY (job_id)
 )
 

@@ -166,7 +166,10 @@ class Job(Base):
 
 
 class Payload(Base):
-    """The request body of a job, byte for byte as in the file."""
+    """The request body of a job, byte for byte as in the file.
+
+    `set_model` is the model that a user set afterwards: it is sent instead of the one in the body.
+    """
 
     __tablename__ = "payloads"
 
@@ -174,6 +177,7 @@ class Payload(Base):
     body: Mapped[bytes] = mapped_column(LargeBinary)
     extra: Mapped[bytes | None] = mapped_column("metadata", LargeBinary)
     conv_id: Mapped[str | None] = mapped_column(String(64))
+    set_model: Mapped[str | None] = mapped_column(Text)
 
 
 class Attempt(Base):

@@ -27,28 +27,32 @@ WHOLE_FILE: Final = frozenset({"bad-gzip", "utf16", "empty-file"})  # the rest i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadFlags:
-    """The flags that decide which requests a file becomes; `model` and `skip_bad` are part of the identity.
+    """The flags that decide which requests a file becomes; models and `skip_bad` are part of the identity.
 
-    `tpm` is the limit in tokens per minute that a request must fit into.
+    `model` is for lines that name none, `model_for_all` for every line. `tpm` is the limit in
+    tokens per minute that a request must fit into.
     """
 
     model: str = "grok-4"
     skip_bad: bool = False
     strict: bool = False
     tpm: float | None = None
+    model_for_all: str | None = None
 
 
 class JobFileReader:
     """One pass over a job file: iterate over `requests` to the end, then read the other fields.
 
     Memory stays flat: of `bad_diagnostics` and `warnings` it keeps DIAGNOSTICS_KEPT. `total` is the number of
-    good lines; `is_torn` is set where a part of the file cannot be read.
+    good lines, `other_model_total` how many of them name another model than the flags; `is_incomplete` is set
+    where a part of the file cannot be read.
     """
 
     def __init__(self, source: Path | BinaryIO, flags: LoadFlags, tally: Tally) -> None:
         """Read nothing yet; `tally` adds up the requests as they are read."""
         self.lines = LineReader(source)
         self.total = 0
+        self.other_model_total = 0
         self.bad_diagnostics: list[Diagnostic] = []
         self.bad_lines = array("Q")  # all their numbers, ascending; 8 bytes each
         self.is_incomplete = False
@@ -75,7 +79,8 @@ class JobFileReader:
 
     def requests(self) -> Iterator[tuple[Line, Request]]:
         """Yield the good lines with their requests, in order."""
-        defaults = Defaults(model=self._flags.model, tpm=self._flags.tpm)
+        flags = self._flags
+        defaults = Defaults(model=flags.model, tpm=flags.tpm, model_for_all=flags.model_for_all)
         count = self._tally.add
         for item in self.lines:
             if isinstance(item, Diagnostic):
@@ -92,6 +97,7 @@ class JobFileReader:
                 self._note([duplicate])
                 continue
             self.total += 1
+            self.other_model_total += request.names_model and request.model != flags.model
             count(request)
             yield item, request
             del item, request  # they may be large, and the next ones are built now

@@ -25,6 +25,7 @@ from runner.intake.job_file import (
 )
 from runner.intake.lines import Line, LineReader
 from runner.intake.occasions import new_run_name, refuse_another_run
+from runner.intake.other_content import other_content
 from runner.rules.errors import JobFileError, UsageError
 from runner.rules.estimate import Tally
 from runner.rules.identity import identity
@@ -51,7 +52,7 @@ class LoadResult:
 
     `total` is the number of jobs, `bad_total` that of skipped lines. `input_path` is where the run was loaded
     from. `same_content_run` is an earlier run of the same content with other flags. `warnings` are the first
-    ones of `warnings_total`.
+    ones of `warnings_total`. `other_model_total`: lines that name another model than --model.
     """
 
     run_id: int
@@ -63,6 +64,7 @@ class LoadResult:
     warnings: list[Diagnostic] = field(default_factory=list)
     warnings_total: int = 0
     bad_total: int = 0
+    other_model_total: int = 0
 
 
 def save_stdin(stream: BinaryIO, folder: Path) -> Path:
@@ -157,6 +159,7 @@ def load(  # noqa: PLR0913 - each is one decision of the caller
             warnings=reading.warnings,
             warnings_total=reading.warnings_total,
             bad_total=reading.bad_total,
+            other_model_total=reading.other_model_total,
         )
 
 
@@ -284,6 +287,7 @@ def _new_job(line: Line, request: Request) -> NewJob:
 def _identity_flags(flags: LoadFlags) -> dict[str, str | None]:
     return {
         "model": flags.model if flags.model != LoadFlags().model else None,
+        "model_for_all": flags.model_for_all,
         "skip_bad": "yes" if flags.skip_bad else None,
     }
 
@@ -316,13 +320,9 @@ def _refuse_other_content(database: Database, source: Path, name: str | None, sh
             (named, f'the name "{name}"'),
             (runs.find_by_path(connection, str(source.resolve())), str(source)),
         )
-    for found, what in others:
-        if found is not None and found.input_sha256 != sha256:
-            raise UsageError(
-                f"{what} belongs to run {found.id}, which was loaded with other content; nothing was done",
-                where=(f"run {found.id}: {found.input_path}, {found.total:,} jobs, {found.state}",),
-                fix="start a fresh run with --new, or put the file back and run the same command to carry on",
-            )
+        for found, what in others:
+            if found is not None and found.input_sha256 != sha256:
+                raise other_content(connection, found, what)
 
 
 def _bad_file(source: Path, bad: list[Diagnostic], bad_total: int, good_total: int) -> JobFileError:

@@ -41,6 +41,7 @@ class EndedJob(NamedTuple):
     error_message: str | None
     request_id: str | None
     body: bytes | None
+    set_model: str | None = None
 
 
 class OutputLine(NamedTuple):
@@ -56,13 +57,14 @@ def make_line(start: bytes, row: EndedJob) -> OutputLine:
     body = on_one_line(answer) if answer is not None and is_json(answer) else None
     good = body is not None and row.state == _SUCCEEDED
     error = b"null" if good else orjson.dumps(_error(row, unreadable=answer is not None and body is None))
-    raw = b'%b%d","custom_id":%b,"response":%b,"error":%b,"metadata":%b}\n' % (
+    raw = b'%b%d","custom_id":%b,"response":%b,"error":%b,"metadata":%b%b}\n' % (
         start,
         (row.id & _ORDINALS) + 1,
         orjson.dumps(row.custom_id),
         _response(row, body),
         error,
         b"null" if metadata is None else on_one_line(metadata),
+        b"" if row.set_model is None else b',"set_model":%b' % orjson.dumps(row.set_model),
     )
     return OutputLine(good, raw)
 

@@ -20,7 +20,7 @@ SENTENCES: Final = {
     "team-blocked": "The team of this key is blocked: ask support@x.ai, then resume the run.",
     "no-permission": "The key may not do this: allow it the model at console.x.ai, then resume the run.",
     "credits-gone": "Credits or spending limit are used up: add some at console.x.ai, then resume the run.",
-    "model-gone": "The API does not serve this model to this team: name another one, or ask for access.",
+    "model-gone": "This team may not use the model: runner retry RUN --set-model NAME sets another one.",
     # a problem of the job itself
     "safety": "The safety check refused this prompt, and xAI may charge a fee for it: change the prompt.",
     "bad-request": "The API does not take a parameter or value of this line: correct it and run it again.",

@@ -29,6 +29,11 @@ _CACHED_BYTES_MAX: Final = 128 * 1024
 _CONTEXT_MARGIN: Final = 4 / 3
 
 
+_UNKNOWN_FIX: Final = (
+    "check the name; it is sent as written, unless --model-for-all NAME replaces it on every line"
+)
+
+
 class Validation(NamedTuple):
     """Result of validating a body."""
 
@@ -143,7 +148,7 @@ def _unknown_model(name: str) -> Problem:
         code="unknown-model",
         path=("model",),
         reason=f'the model "{shortened(name)}" is not in the catalogue; its limits and prices are unknown',
-        fix=f'did you mean "{close[0]}"?' if close else "check the name; it is sent as written",
+        fix=f'did you mean "{close[0]}"?' if close else _UNKNOWN_FIX,
         severity="warning",
     )
 

@@ -72,7 +72,10 @@ LINES: Final = {
     "deprecated-field": ("warning: the field is deprecated", "write the one that the message names"),
     "priority-price": ("warning: service_tier priority costs twice", "remove it if nobody waits"),
     "unknown-tool": ("warning: a type of tool that is not known", "see whether it is a typing error"),
-    "unknown-model": ("warning: the model is not in the catalogue", "check the name; it is sent as written"),
+    "unknown-model": (
+        "warning: the model is not in the catalogue",
+        "check the name; it is sent as written, unless `--model-for-all NAME` replaces it on every line",
+    ),
     "retired-model": (
         "warning: the model is retired, another one answers",
         "write the one that the message names",

@@ -267,6 +267,7 @@ SHOW: Final = record(
     request_id=or_null(string("of the answer that is out")),
     due_at=or_null(moment("when it is sent or asked for next")),
     finished_at=or_null(moment("its end")),
+    set_model=or_null(string("the model that `retry --set-model` set; null: that of the line")),
     attempts=array(
         "the oldest first",
         record(

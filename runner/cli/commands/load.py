@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,17 +22,15 @@ if TYPE_CHECKING:
 @flags.shaping_flags
 @flags.json_flag
 @flags.quiet_flag
-def command(  # noqa: PLR0913 - each is a flag
+def command(
     file: Path,
     *,
     name: str | None,
     new: bool,
     occasion: str | None,
-    model: str,
-    skip_bad: bool,
-    strict: bool,
     as_json: bool,
     quiet: bool,
+    **shaping: Any,
 ) -> None:
     """Read FILE into the database, all lines or none, and print the id of its run. Nothing is sent.
 
@@ -45,9 +43,10 @@ def command(  # noqa: PLR0913 - each is a flag
       runner start 1
       runner write 1 -o labels.jsonl
     """
+    load_flags = LoadFlags(**shaping)
+    flags.refuse_two_models(load_flags.model_for_all)
     settings = read_settings()
     source, name = source_of(file, name, settings, has_occasion=occasion is not None)
-    shaping = LoadFlags(model=model, skip_bad=skip_bad, strict=strict)
     with any_database(settings) as database:
         choice = choose_run(database, source, occasion, name=name, new=new, quiet=quiet)
         loaded = load_file(
@@ -55,7 +54,7 @@ def command(  # noqa: PLR0913 - each is a flag
             source,
             settings,
             choice,
-            shaping=shaping,
+            shaping=load_flags,
             options=RunOptions(),
             quiet=quiet,
         )

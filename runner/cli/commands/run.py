@@ -82,6 +82,7 @@ def command(file: Path, **given: Any) -> int:
     """
     settings = read_settings()
     run_flags = flags.RunFlags(**given)
+    flags.refuse_two_models(run_flags.model_for_all)
     with engine_lease(settings) as lease:
         if is_likely_new(file, run_flags) and settings.api_key is not None:
             lease.start_early()

@@ -49,12 +49,13 @@ def command(run: str, job_id: str, *, full: bool, raw: bool, as_json: bool) -> N
             sys.stdout.buffer.write(answer)
             return
         request = results.request_bodies(connection, [job.id])[job.id][0]
+        set_model = results.set_model(connection, job.id)
         attempts = job_history.attempts_of_job(connection, job.id)
         now_ms = database.now_ms()
     if as_json:
-        print_json(story_object(found, job, attempts, now_ms) | _bodies(request, answer))
+        print_json(story_object(found, job, attempts, now_ms, set_model) | _bodies(request, answer))
         return
-    for line in story_lines(found, job, attempts, request, answer, full=full):
+    for line in story_lines(found, job, attempts, request, answer, full=full, set_model=set_model):
         print_escaped(line)
 
 

@@ -30,9 +30,9 @@ _ATTEMPT_FACTS: Final = (
 
 
 def story_object(
-    run: RunRow, job: DatabaseRow, attempts: Sequence[DatabaseRow], now_ms: int
+    run: RunRow, job: DatabaseRow, attempts: Sequence[DatabaseRow], now_ms: int, set_model: str | None
 ) -> dict[str, Any]:
-    """Return the object of `show --json` without the bodies."""
+    """Return the object of `show --json` without the bodies; `set_model`: by the user, or None."""
     return {
         "schema": 1,
         "as_of": text.iso(now_ms),
@@ -40,6 +40,7 @@ def story_object(
         **{name: getattr(job, name) for name in _JOB_FACTS},
         "due_at": text.iso(job.due_at_ms) if job.finished_at_ms is None else None,
         "finished_at": text.iso(job.finished_at_ms),
+        "set_model": set_model,
         "attempts": [
             {name: getattr(attempt, name) for name in _ATTEMPT_FACTS}
             | {name.removesuffix("_ms"): text.iso(getattr(attempt, name)) for name in _TIMES}
@@ -56,12 +57,16 @@ def story_lines(
     answer: bytes | None,
     *,
     full: bool,
+    set_model: str | None = None,
 ) -> list[str]:
-    """Return a job's state, prompt and answer, attempts, and the next step; `full`: the whole texts."""
+    """Return a job's state, prompt and answer, attempts, and the next step; `full`: the whole texts.
+
+    `set_model`: the model that the user set, or None.
+    """
     parts = conversation.request_parts(request)
     parts += conversation.answer_parts(answer) if answer is not None else []
     return [
-        *_head(run, job),
+        *_head(run, job, set_model),
         "",
         *_conversation(parts, full=full),
         *_attempts(job, attempts),
@@ -69,14 +74,15 @@ def story_lines(
     ]
 
 
-def _head(run: RunRow, job: DatabaseRow) -> list[str]:
+def _head(run: RunRow, job: DatabaseRow, set_model: str | None) -> list[str]:
+    by_user = ", set by retry --set-model" if set_model else ""
     why = f" ({plain(job.error_code)})" if job.error_code else ""
     meaning = explain(job.error_code) if job.error_code else JOB_MEANING[JobState(job.state)]
     return [
         f"job {plain(job.custom_id)} of run {run.id}, {plain(run.name)}: {job.state}{why}",
         f"  {meaning}",
         f"  line {job.line:,} of {plain(run.input_path)}",
-        f"  model {plain(job.model)}",
+        f"  model {plain(job.model)}{by_user}",
     ]
 
 

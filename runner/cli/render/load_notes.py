@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.cli.render import text
+from runner.intake.job_file import LoadFlags
 from runner.rules.redact import plain
 
 if TYPE_CHECKING:
@@ -21,7 +22,16 @@ def carried_on_line(name: str) -> str:
     return f"{plain(name)} has not ended yet: carrying it on"
 
 
-def loaded_lines(loaded: LoadResult, *, is_other_path: bool) -> list[str]:
+def other_model_line(lines: int, flags: LoadFlags) -> str:
+    """Return that so many lines name another model than --model; "" without such lines, or that flag."""
+    if not lines or flags.model == LoadFlags().model or flags.model_for_all is not None:
+        return ""
+    named = f"{text.count(lines, 'line')} {'names' if lines == 1 else 'name'} another model"
+    model = plain(flags.model)
+    return f"note: {named}; --model {model} is for lines without one, --model-for-all {model} for all"
+
+
+def loaded_lines(loaded: LoadResult, *, is_other_path: bool, flags: LoadFlags) -> list[str]:
     """Return what was loaded, skipped and warned of; `is_other_path`: the run has another input path."""
     lines = []
     if loaded.is_new:
@@ -37,4 +47,6 @@ def loaded_lines(loaded: LoadResult, *, is_other_path: bool) -> list[str]:
     if loaded.bad_total:
         bad = text.count(loaded.bad_total, "bad line")
         lines.append(f"skipped {bad}; they are in the .bad.jsonl file beside the input")
+    if note := other_model_line(loaded.other_model_total, flags):
+        lines.append(note)
     return [*lines, *text.warning_lines(loaded.warnings, loaded.warnings_total)]

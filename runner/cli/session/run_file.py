@@ -164,7 +164,13 @@ def _targets(file: Path, source: Path, choice: RunChoice, flags: RunFlags) -> Pa
 
 
 def _shaping(flags: RunFlags) -> LoadFlags:
-    return LoadFlags(model=flags.model, skip_bad=flags.skip_bad, strict=flags.strict, tpm=flags.tpm or None)
+    return LoadFlags(
+        model=flags.model,
+        model_for_all=flags.model_for_all,
+        skip_bad=flags.skip_bad,
+        strict=flags.strict,
+        tpm=flags.tpm or None,
+    )
 
 
 def _options(flags: RunFlags, budget_ticks: int | None) -> RunOptions:
