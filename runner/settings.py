@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runner.rules import base_url
 from runner.rules.errors import UsageError
+from runner.rules.numbers import NumberError, parse_count, parse_decimal
 from runner.rules.secret import Secret
 
 if TYPE_CHECKING:
@@ -55,11 +56,22 @@ def _one_of(words: tuple[str, ...], value: object) -> str:
     return word
 
 
-def _number(kind: Callable[[str], float], low: float, high: float, value: object) -> float:
-    try:
-        number = kind(str(value))
-    except ValueError:
-        raise _WrongValueError("is no number, or no whole one") from None
+def _count(low: int, high: int, value: object) -> int:
+    return int(_within(low, high, value if type(value) is int else parse_count(_text(value))))
+
+
+def _decimal(low: float, high: float, value: object) -> float:
+    is_number = type(value) in (int, float)  # of TOML, which has a grammar of its own for them
+    return float(_within(low, high, value if is_number else parse_decimal(_text(value))))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise _WrongValueError("is no number, or no whole one")
+    return value
+
+
+def _within(low: float, high: float, number: Any) -> Any:
     if not low <= number <= high:
         raise _WrongValueError(f"is not from {low:g} to {high:g}")
     return number
@@ -94,14 +106,6 @@ def _prices(value: object) -> Mapping[str, object]:
     return MappingProxyType(value)
 
 
-def _int(low: int, high: int) -> Callable[[object], object]:
-    return partial(_number, int, low, high)
-
-
-def _float(low: float, high: float) -> Callable[[object], object]:
-    return partial(_number, float, low, high)
-
-
 class Setting(NamedTuple):
     """One setting."""
 
@@ -124,14 +128,27 @@ TABLE: Final = (
     Setting("database_url", "RUNNER_DATABASE_URL", str, None, "the shared PostgreSQL", secret=True),
     Setting("redis_url", "RUNNER_REDIS_URL", _redis_url, None, "the shared Redis or Valkey", secret=True),
     Setting("output_dir", "RUNNER_OUTPUT_DIR", _path, None, "where workers write finished runs"),
-    Setting("concurrency", "RUNNER_CONCURRENCY", _int(1, 512), 8, "HTTP requests in flight per process"),
-    Setting("worker_processes", "RUNNER_WORKERS", _int(1, 64), None, "how many workers", flag="--processes"),
-    Setting("lease_s", "RUNNER_LEASE_S", _float(1, 3600), 120.0, "how long a claim on a job lasts", "s"),
-    Setting("turn_s", "RUNNER_TURN_S", _float(0.5, 60), 45.0, "how long a task works at a stretch", "s"),
+    Setting(
+        "concurrency", "RUNNER_CONCURRENCY", partial(_count, 1, 512), 8, "HTTP requests in flight per process"
+    ),
+    Setting(
+        "worker_processes",
+        "RUNNER_WORKERS",
+        partial(_count, 1, 64),
+        None,
+        "how many workers",
+        flag="--processes",
+    ),
+    Setting(
+        "lease_s", "RUNNER_LEASE_S", partial(_decimal, 1, 3600), 120.0, "how long a claim on a job lasts", "s"
+    ),
+    Setting(
+        "turn_s", "RUNNER_TURN_S", partial(_decimal, 0.5, 60), 45.0, "how long a task works at a stretch", "s"
+    ),
     Setting(
         "read_timeout_s",
         "RUNNER_READ_TIMEOUT_S",
-        _float(0.1, 600),
+        partial(_decimal, 0.1, 600),
         60.0,
         "how long a reply may take",
         "s",
@@ -139,7 +156,7 @@ TABLE: Final = (
     Setting(
         "connect_timeout_s",
         "RUNNER_CONNECT_TIMEOUT_S",
-        _float(0.1, 600),
+        partial(_decimal, 0.1, 600),
         10.0,
         "how long to connect",
         "s",
@@ -147,7 +164,7 @@ TABLE: Final = (
     Setting(
         "prompt_overhead_tokens",
         "RUNNER_PROMPT_OVERHEAD_TOKENS",
-        _int(0, 100_000),
+        partial(_count, 0, 100_000),
         None,
         "what the API adds to every prompt (not set: by the model)",
         "tokens",
@@ -299,6 +316,8 @@ def _secret_file(row: Setting, path: Path) -> str:
 def _read(row: Setting, raw: object, origin: str) -> object:
     try:
         return row.read(raw)
+    except NumberError as error:
+        raise UsageError(f"{origin}: {error}", fix=f"it says {row.meaning}") from None
     except _WrongValueError as wrong:
         shown = "" if row.secret else f": {str(raw)[:80]!r}"
         raise UsageError(f"{origin} {wrong}{shown}", fix=f"it says {row.meaning}") from None

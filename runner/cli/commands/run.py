@@ -20,13 +20,13 @@ from runner.output.files import default_output, paths
     "-o", "--output", type=click.Path(path_type=Path), help="Results file.  [default: FILE.results.jsonl]"
 )
 @click.option("--force", is_flag=True, help="Replace output files that another run wrote.")
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="Send at most N jobs of the file.")
+@click.option("--limit", type=flags.Count(1), metavar="N", help="Send at most N jobs of the file.")
 @flags.budget_flag
 @click.option("--rpm", type=flags.Rate(), help="Requests per minute; the API's own limit applies as well.")
 @click.option("--tpm", type=flags.Rate(), help="Tokens per minute; the API's own limit applies as well.")
 @click.option(
     "--max-attempts",
-    type=click.IntRange(1, 100),
+    type=flags.Count(1, 100),
     metavar="N",
     default=5,
     show_default=True,
@@ -41,13 +41,13 @@ from runner.output.files import default_output, paths
 )
 @click.option(
     "--max-waiting",
-    type=click.IntRange(1),
+    type=flags.Count(1),
     metavar="N",
     default=50_000,
     show_default=True,
     help="Accepted requests that may wait for their answers at the same time.",
 )
-@click.option("--max-failures", type=click.IntRange(1), metavar="N", help="Pause when N jobs have failed.")
+@click.option("--max-failures", type=flags.Count(1), metavar="N", help="Pause when N jobs have failed.")
 @click.option(
     "--fail-on",
     type=flags.Flaws(),

@@ -28,7 +28,7 @@ _STDERR: Final = 2
 
 @click.command("worker", short_help="Work for runs on shared servers.")
 @click.option(
-    "--processes", "count", type=click.IntRange(1, 64), metavar="N", help="Worker processes.  [default: 1]"
+    "--processes", "count", type=flags.Count(1, 64), metavar="N", help="Worker processes.  [default: 1]"
 )
 @click.option(
     "--beat",
