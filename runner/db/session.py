@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 from runner.db import driver_errors
 from runner.db.statement_timeout import StatementTimeout
+from runner.rules import server_url
 from runner.rules.errors import UsageError
 
 if TYPE_CHECKING:
@@ -63,6 +65,11 @@ class Database:
         self.statement_timeout = (
             StatementTimeout(self.engine, answer_timeout_s) if is_watched and answer_timeout_s else None
         )
+
+    @property
+    def shown_url(self) -> str:
+        """Return the URL as it may be shown, without secrets."""
+        return server_url.shown_url(self.url.render_as_string(hide_password=False))
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -130,12 +137,16 @@ class Database:
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except Exception as error:
+    except (ArgumentError, ValueError):
         raise UsageError(
             "RUNNER_DATABASE_URL is not a database URL",
             fix="write it as postgresql+psycopg://user:password@host/name or sqlite:////path/to/file.db",
-        ) from error
+        ) from None  # its text may hold the password
     if parsed.get_backend_name() == "postgresql":
+        if "@" in (parsed.host or ""):
+            raise UsageError(
+                "RUNNER_DATABASE_URL has an @ in its user or password", fix="write it there as %40"
+            )
         return parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() != "sqlite":
         raise UsageError(
