@@ -62,7 +62,7 @@ def _count(low: int, high: int, value: object) -> int:
 
 def _decimal(low: float, high: float, value: object) -> float:
     is_number = type(value) in (int, float)  # of TOML, which has a grammar of its own for them
-    return float(_within(low, high, value if is_number else parse_decimal(_text(value))))
+    return _within(low, high, value if is_number else parse_decimal(_text(value)))
 
 
 def _text(value: object) -> str:
@@ -71,7 +71,8 @@ def _text(value: object) -> str:
     return value
 
 
-def _within(low: float, high: float, number: Any) -> Any:
+def _within(low: float, high: float, value: Any) -> float:
+    number = float(value)
     if not low <= number <= high:
         raise _WrongValueError(f"is not from {low:g} to {high:g}")
     return number

@@ -85,6 +85,14 @@ def test_pyproject_is_read_where_there_is_no_runner_toml(tmp_path: Path) -> None
     assert load({}, tmp_path).debug
 
 
+def test_the_ends_of_a_range_belong_to_it(tmp_path: Path) -> None:
+    """Also where binary fractions are not exact: 0.1."""
+    assert load({"RUNNER_CONNECT_TIMEOUT_S": "0.1"}, NOWHERE).connect_timeout_s == 0.1
+    assert load({"RUNNER_CONCURRENCY": " 512\n"}, NOWHERE).concurrency == 512
+    (tmp_path / "runner.toml").write_text("turn_s = 6e1\nconcurrency = 5_0\n")
+    assert (load({}, tmp_path).turn_s, load({}, tmp_path).concurrency) == (60, 50)
+
+
 @pytest.mark.parametrize(
     ("env", "home"),
     [

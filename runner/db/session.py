@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from runner import certificate_files
 from runner.db import driver_errors
 from runner.db.statement_timeout import StatementTimeout
 from runner.rules import server_url
@@ -212,6 +213,8 @@ def _write_ahead(cursor: sqlite3.Cursor) -> None:
 
 def _postgres(url: URL, pool_size: int) -> Engine:
     from psycopg import pq  # slow to import; only PostgreSQL needs it
+
+    certificate_files.check_url("RUNNER_DATABASE_URL", url.render_as_string(hide_password=False))
 
     engine = create_engine(
         url,

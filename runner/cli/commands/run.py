@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from runner.cli import flags
-from runner.cli.session.context import read_settings
+from runner.cli.session.context import check_connections, read_settings
 from runner.cli.session.engine_lease import engine_lease
 from runner.embedded.gc_pause import gc_paused
 from runner.output.files import default_output, paths
@@ -77,6 +77,7 @@ def command(file: Path, **given: Any) -> int:
     run_flags = flags.RunFlags(**given)
     with engine_lease(settings) as lease:
         if is_likely_new(file, run_flags.output) and settings.api_key is not None:
+            check_connections(settings)
             lease.start_early()
         with gc_paused():
             from runner.cli.session.run_file import run_file  # the engine starts while this is imported

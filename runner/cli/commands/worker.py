@@ -11,7 +11,7 @@ import click
 from runner.cli import flags
 from runner.cli.printing import print_json, print_note
 from runner.cli.render import text
-from runner.cli.session.context import any_database, read_settings, require_key
+from runner.cli.session.context import any_database, read_settings, require_api
 from runner.cli.session.stop_signal import StopSignal
 from runner.embedded import processes
 from runner.limiter import server_check
@@ -53,7 +53,7 @@ def command(*, count: int | None, beat: bool, as_json: bool) -> int:
             "worker is for shared servers; here, runs bring their own workers",
             fix="set RUNNER_DATABASE_URL and RUNNER_REDIS_URL, or just: runner run FILE",
         )
-    require_key(settings)
+    require_api(settings)
     with any_database(settings):
         server_check.inspect(settings.effective_redis_url)
     return _keep(settings.worker_processes or 1, beat=beat, as_json=as_json)
