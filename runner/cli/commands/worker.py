@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from runner import celery_variables
 from runner.cli import flags
 from runner.cli.printing import print_json, print_note
 from runner.cli.render import text
@@ -82,7 +83,11 @@ def _keep(count: int, *, beat: bool, as_json: bool) -> ExitCode:
 def _spawn(place: int, *, beat: bool) -> subprocess.Popen[bytes]:
     """Start a worker that dies with this process, under a name that no other on this machine has."""
     arguments = ["--node", f"w{os.getpid()}-{place + 1}", *(["--beat"] if beat and place == 0 else [])]
-    env = {**os.environ, **processes.MALLOC_ENV, processes.PARENT_ENV: str(os.getpid())}
+    env = {
+        **celery_variables.without(os.environ),
+        **processes.MALLOC_ENV,
+        processes.PARENT_ENV: str(os.getpid()),
+    }
     child = processes.spawn([*processes.WORKER_COMMAND, *arguments], env, log=_STDERR)
     processes.release(child)
     return child
