@@ -9,7 +9,7 @@ from typing import Final
 BLANK: Final = " \t\r\n"  # around a key: left out
 _QUOTES: Final = frozenset("\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb\u201e")
 _ASSIGNMENT: Final = re.compile(r"(?:export\s+)?XAI_API_KEY\s*=")
-_BEARER: Final = re.compile(r"bearer\b", re.IGNORECASE)
+_BEARER: Final = re.compile(r"bearer(?:[\s:]|$)", re.IGNORECASE)
 
 
 def key_fault(key: str) -> str | None:
