@@ -211,9 +211,23 @@ def _write_ahead(cursor: sqlite3.Cursor) -> None:
             return
 
 
+def _check_parameters(url: URL) -> None:
+    """Raise UsageError for a parameter that libpq does not know: every statement would fail for it."""
+    from psycopg import ProgrammingError, conninfo
+
+    for name in url.query:
+        try:
+            conninfo.make_conninfo(**{name: ""})
+        except ProgrammingError:
+            shown = server_url.shown_url(f"postgresql:///?{name}=").partition("?")[2].partition("=")[0]
+            what = f"RUNNER_DATABASE_URL has a parameter that PostgreSQL does not know: {shown}"
+            raise UsageError(what, fix="take it out of the URL") from None
+
+
 def _postgres(url: URL, pool_size: int) -> Engine:
     from psycopg import pq  # slow to import; only PostgreSQL needs it
 
+    _check_parameters(url)
     certificate_files.check_url("RUNNER_DATABASE_URL", url.render_as_string(hide_password=False))
 
     engine = create_engine(
