@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +12,7 @@ from click.core import ParameterSource
 from runner.rules.budget import parse_usd
 from runner.rules.chat_completion import Flaw
 from runner.rules.errors import UsageError
+from runner.rules.numbers import NumberError, parse_count, parse_span_s
 from runner.rules.occasion import TODAY, is_occasion, is_today
 from runner.rules.redact import plain
 
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from click.shell_completion import CompletionItem
-
-_UNITS_S: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_PART: Final = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +89,14 @@ class RetryFlags(JobFilter):
     cancelled: bool
 
 
+class Count(click.IntRange):
+    """A whole number, such as `1000` or `1,000`, within a range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number."""
+        return int(super().convert(_parsed(self, parse_count, value, param, ctx), param, ctx))
+
+
 class Duration(click.ParamType[float]):
     """`90`, `90s`, `15m`, `1h30m`, `2d`: seconds as a float."""
 
@@ -99,21 +104,7 @@ class Duration(click.ParamType[float]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return seconds, more than 0."""
-        if isinstance(value, float):
-            return value
-        seconds = _seconds(str(value).strip().lower())
-        if not seconds:
-            self.fail(f"{value!r} is no span of time like 90s, 15m or 1h30m", param, ctx)
-        return seconds
-
-
-def _seconds(word: str) -> float | None:
-    if re.fullmatch(r"\d+(\.\d+)?", word):
-        return float(word)
-    parts = _PART.findall(word)
-    if "".join(number + unit for number, unit in parts) != word:
-        return None
-    return sum(float(number) * _UNITS_S[unit] for number, unit in parts)
+        return float(_parsed(self, parse_span_s, value, param, ctx))
 
 
 class Rate(click.ParamType[int]):
@@ -127,13 +118,12 @@ class Rate(click.ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the number, or 0 for `none`."""
-        if isinstance(value, int):
-            return value
         if value == "none":
             return 0
-        if not (value.isascii() and value.isdigit() and 0 < int(value) < 10**12):
+        number = int(_parsed(self, parse_count, value, param, ctx, "none"))
+        if isinstance(value, str) and not number:
             self.fail(f"{value!r} is neither a number from 1 up nor none", param, ctx)
-        return int(value)
+        return number
 
 
 class Budget(click.ParamType[int]):
@@ -147,14 +137,24 @@ class Budget(click.ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return ticks."""
-        if isinstance(value, int):
-            return value
-        if value == "none":
-            return 0
-        ticks = parse_usd(value)
-        if ticks is None:
-            self.fail(f"{value!r} is neither an amount in US dollars, like 20 or 0.75, nor none", param, ctx)
-        return ticks
+        return 0 if value == "none" else int(_parsed(self, parse_usd, value, param, ctx, "none"))
+
+
+def _parsed(
+    kind: click.ParamType[Any],
+    parse: Callable[[str], float],
+    value: Any,
+    param: click.Parameter | None,
+    ctx: click.Context | None,
+    other: str = "",
+) -> Any:
+    """Return what a text means; a value that is none is a default of ours. `other`: a word beside numbers."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse(value)
+    except NumberError as error:
+        kind.fail(f"{error}{f', or {other}' if other else ''}", param, ctx)
 
 
 class Flaws(click.ParamType[tuple[str, ...]]):

@@ -80,9 +80,10 @@ def need_head(database: Database) -> None:
         return
     if found is not None:
         _refuse_newer(found)
-    shown = database.url.render_as_string(hide_password=True)
     is_at = f"is at schema {found}" if found else "has no schema yet"
-    raise UsageError(f"the database {shown} {is_at}, and this version needs {HEAD}", fix="runner db upgrade")
+    raise UsageError(
+        f"the database {database.shown_url} {is_at}, and this version needs {HEAD}", fix="runner db upgrade"
+    )
 
 
 @cache

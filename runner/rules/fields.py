@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import orjson
 
+from runner.rules.connection_fields import connection_problems
 from runner.rules.diagnostics import Path, Problem
 from runner.rules.json_faults import shortened
 from runner.rules.schemas import schema_fault
@@ -31,7 +32,7 @@ def check_fields(settings: Mapping[str, Any], model: ModelFacts | None) -> Itera
         check = _CHECKS.get(name)
         if check is None:
             if name != "model":
-                yield _unknown_field(name)
+                yield from _undocumented(name, value)
         elif value is not None or name == "deferred":
             yield from check(name, value)
             if model is not None:
@@ -62,6 +63,12 @@ def _refuse(code: str, path: Path, reason: str, fix: str) -> Problem:
 
 def _warn(code: str, name: str, reason: str, fix: str) -> Problem:
     return Problem(code=code, path=(name,), reason=reason, fix=fix, severity="warning")
+
+
+def _undocumented(name: str, value: object) -> Iterator[Problem]:
+    looked_at = {name: None if name == "metadata" else value}  # metadata is the user's own
+    refusals = list(connection_problems((), looked_at))
+    yield from refusals or (_unknown_field(name),)
 
 
 def _unknown_field(name: str) -> Problem:

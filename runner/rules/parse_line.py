@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import orjson
 
+from runner.rules.connection_fields import connection_problem, is_connection_field
 from runner.rules.diagnostics import Problem
 from runner.rules.fields import is_body_field
 from runner.rules.json_faults import shortened
@@ -20,7 +21,6 @@ API_PATH: Final = "/v1/chat/completions"
 _ID_CHARACTERS_MAX: Final = 512
 _BATCH_FIELDS: Final = frozenset({"custom_id", "id", "method", "url", "body", "metadata"})
 _NOT_IN_BODY: Final = frozenset({"custom_id", "id", "metadata", "prompt", "system", "messages", "model"})
-_CONNECTION: Final = ("headers", "host", "base_url", "api_key", "authorization")
 _spans_of: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -145,8 +145,8 @@ def _wrong_url(url: object) -> Problem:
 
 def _outside(name: str) -> Problem:
     """Return the problem of a field beside the body of a batch line."""
-    if name.lower() in _CONNECTION:
-        return _connection(name)
+    if is_connection_field(name):
+        return connection_problem((name,))
     if name in ("prompt", "system") or is_body_field(name):
         reason = f"{name} stands beside the body, where it would not be sent"
         return Problem(code="misplaced-field", path=(name,), reason=reason, fix="move it into the body")
@@ -155,16 +155,9 @@ def _outside(name: str) -> Problem:
     return Problem(code="unknown-field", path=(name,), reason=reason, fix=fix, severity="warning")
 
 
-def _connection(name: str) -> Problem:
-    reason = f"{name} cannot be set by a job line"
-    fix = "remove it; the key and the address are settings of the program"
-    return Problem(code="headers-in-line", path=(name,), reason=reason, fix=fix)
-
-
 def _short_body(value: dict[str, Any], problems: list[Problem]) -> dict[str, Any]:
     """Build the body of a short line for validation. Its messages must equal those of `_short_bytes`."""
     body = {name: field for name, field in value.items() if name not in _NOT_IN_BODY}
-    problems.extend(_connection(name) for name in body if name.lower() in _CONNECTION)
     if "model" in value:
         body["model"] = value["model"]
     messages = _short_messages(value, problems)

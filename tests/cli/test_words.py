@@ -41,7 +41,7 @@ def test_a_span_of_time_is_read(word: str, seconds: float) -> None:
 @pytest.mark.parametrize("word", ["", "0", "0s", "-1", "h", "1x", "1h 30", "nan", "inf", "1e9"])
 def test_what_is_no_span_of_time_is_refused(word: str) -> None:
     """The error has examples of valid values."""
-    with pytest.raises(click.BadParameter, match="90s, 15m or 1h30m"):
+    with pytest.raises(click.BadParameter, match=r"write 90s, 15m|at most 3650d"):
         Duration().convert(word, None, None)
 
 
@@ -49,7 +49,7 @@ def test_a_rate_is_a_number_or_none() -> None:
     """`none` is 0 inside: no limit."""
     assert (Rate().convert("none", None, None), Rate().convert("60", None, None)) == (0, 60)
     for word in ("0", "-1", "1.5", "many", "٣", "9" * 13):
-        with pytest.raises(click.BadParameter, match="nor none"):
+        with pytest.raises(click.BadParameter, match=r"none$"):
             Rate().convert(word, None, None)
 
 

@@ -24,7 +24,7 @@ from runner.rules.exit_codes import ExitCode
 @click.option("--tpm", type=flags.Rate(), help="Tokens per minute.  [default: the model's]")
 @click.option(
     "--expect-output",
-    type=click.IntRange(0, 10**9),
+    type=flags.Count(0, 10**9),
     metavar="N",
     help="Expected output tokens of each answer.",
 )

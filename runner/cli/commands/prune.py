@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--keep",
-    type=click.IntRange(0),
+    type=flags.Count(0),
     default=0,
     show_default=True,
     metavar="N",

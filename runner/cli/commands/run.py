@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from runner.cli import flags
-from runner.cli.session.context import read_settings
+from runner.cli.session.context import check_connections, read_settings
 from runner.cli.session.engine_lease import engine_lease
 from runner.embedded.gc_pause import gc_paused
 from runner.output.files import default_output, occasion_output, paths
@@ -25,13 +25,13 @@ from runner.rules.occasion import day_word, is_today, run_name, stem_of_file
     help="Results file.  [default: FILE.results.jsonl, or FILE.WORD.results.jsonl with --occasion]",
 )
 @click.option("--force", is_flag=True, help="Replace output files that another run wrote.")
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="Send at most N jobs of the file.")
+@click.option("--limit", type=flags.Count(1), metavar="N", help="Send at most N jobs of the file.")
 @flags.budget_flag
 @click.option("--rpm", type=flags.Rate(), help="Requests per minute; the API's own limit applies as well.")
 @click.option("--tpm", type=flags.Rate(), help="Tokens per minute; the API's own limit applies as well.")
 @click.option(
     "--max-attempts",
-    type=click.IntRange(1, 100),
+    type=flags.Count(1, 100),
     metavar="N",
     default=5,
     show_default=True,
@@ -46,13 +46,13 @@ from runner.rules.occasion import day_word, is_today, run_name, stem_of_file
 )
 @click.option(
     "--max-waiting",
-    type=click.IntRange(1),
+    type=flags.Count(1),
     metavar="N",
     default=50_000,
     show_default=True,
     help="Accepted requests that may wait for their answers at the same time.",
 )
-@click.option("--max-failures", type=click.IntRange(1), metavar="N", help="Pause when N jobs have failed.")
+@click.option("--max-failures", type=flags.Count(1), metavar="N", help="Pause when N jobs have failed.")
 @click.option(
     "--fail-on",
     type=flags.Flaws(),
@@ -85,6 +85,7 @@ def command(file: Path, **given: Any) -> int:
     flags.refuse_two_models(run_flags.model_for_all)
     with engine_lease(settings) as lease:
         if is_likely_new(file, run_flags) and settings.api_key is not None:
+            check_connections(settings)
             lease.start_early()
         with gc_paused():
             from runner.cli.session.run_file import run_file  # the engine starts while this is imported

@@ -13,7 +13,7 @@ from runner.rules import clock_skew, models
 from runner.rules.advice import Advice
 from runner.rules.errors import UserError
 from runner.rules.key_status import KeyStatus, key_status
-from runner.rules.redact import redact
+from runner.rules.server_url import shown_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ def database(settings: Settings) -> Iterator[Diagnosis]:
         if opened is None:
             yield ok("database", f"SQLite {sqlite3.sqlite_version}, made by the first run")
             return
-        shown = opened.url.render_as_string(hide_password=True)
+        shown = opened.shown_url
         if settings.embedded and migrate.is_older(opened):
             yield ok("database", f"{shown}, brought to schema {migrate.HEAD} by the next command")
             return
@@ -73,7 +73,7 @@ def redis(settings: Settings) -> Iterator[Diagnosis]:
     for problem in advice:
         yield warning("redis", problem)
     if not advice:
-        yield ok("redis", f"{redact(url, ())}, {version}")
+        yield ok("redis", f"{shown_url(url)}, {version}")
 
 
 def workers(settings: Settings) -> Iterator[Diagnosis]:

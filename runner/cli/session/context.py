@@ -42,6 +42,25 @@ def require_key(settings: Settings) -> None:
         )
 
 
+def require_api(settings: Settings) -> None:
+    """Raise UsageError where a setting keeps the API, or with shared servers Redis, from being reached.
+
+    Such are a missing key, a proxy that cannot be used, and files of certificates.
+    """
+    require_key(settings)
+    check_connections(settings)
+
+
+def check_connections(settings: Settings) -> None:
+    """Raise UsageError for a proxy or a file of certificates that cannot be used."""
+    from runner import certificate_files
+    from runner.api.environment import check_environment
+
+    check_environment(settings.base_url)
+    if settings.redis_url is not None:
+        certificate_files.check_url("RUNNER_REDIS_URL", settings.redis_url)
+
+
 @contextmanager
 def existing_database(settings: Settings) -> Iterator[Database]:
     """Open the database. Raises UsageError if there is none yet."""

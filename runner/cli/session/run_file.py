@@ -11,7 +11,7 @@ from runner.cli.printing import print_escaped, print_json, print_note
 from runner.cli.render.ending_text import rerun_command
 from runner.cli.render.summary_table import summary_lines
 from runner.cli.session import budget_prices, work
-from runner.cli.session.context import any_database, require_key
+from runner.cli.session.context import any_database, require_api
 from runner.cli.session.ending import ending_lines
 from runner.cli.session.loading import confirm_sending, load_file, source_of
 from runner.cli.session.run_choice import choose_run
@@ -88,7 +88,7 @@ class _RunCall:
             if not self.flags.quiet:
                 print_note(f"run {run.id} is already {run.state}; its files are written again")
             return self._write(run.id)
-        require_key(self.settings)
+        require_api(self.settings)
         if not confirm_sending(loaded, yes=self.flags.yes):
             print_note(f"nothing was sent; run {run.id} stays loaded")
             return ExitCode.USAGE
