@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from runner.api.request_failed import RequestFailed
 from runner.rules import error_body
 from runner.rules.key_status import KeyStatus, key_status
 
@@ -56,6 +57,15 @@ async def status_of_key(api: XAIClient, info: KeyInfo) -> tuple[KeyStatus, str]:
     models = await api.get("/models")
     found, words = key_status(models, team_id=None, blocked=False)
     return (found, why) if found is KeyStatus.NO_ENDPOINT else (found, words)
+
+
+async def answers(api: XAIClient) -> bool:
+    """Return whether the API itself answers a free request, and nothing in front of it."""
+    try:
+        reply = await api.get("/models")
+    except RequestFailed:
+        return False
+    return reply.status == 200 and isinstance(error_body.load_json(reply.body), dict)
 
 
 def _text(value: object) -> str | None:

@@ -34,7 +34,8 @@ class Accepted:
 class Requeue:
     """An attempt that ended without a result: the job goes to `target`, due at `due_at_ms`.
 
-    `possible_ticks` is an upper bound of what it may have cost; None where that is unknown.
+    `possible_ticks` is an upper bound of what it may have cost; None where that is unknown. `spent`: the
+    attempts that it spends beside what its event spends.
     """
 
     lease: Lease
@@ -43,6 +44,7 @@ class Requeue:
     at_ms: int
     cause: Cause
     possible_ticks: int | None = 0
+    spent: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

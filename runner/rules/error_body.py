@@ -24,7 +24,7 @@ _QUOTED: Final = re.compile(
 
 
 class BodyForm(StrEnum):
-    """Form of a body: it tells who answered, the API or something in front of it."""
+    """Form of a body: it shows who answered, the API or something in front of it."""
 
     OBJECT = "object"  # a JSON object: the API writes nothing else
     PAGE = "page"  # a page of HTML: a firewall, a login page, a proxy, a web server

@@ -170,6 +170,8 @@ SUBMIT: Final = (
     ReplyRule(None, None, Outcome.AMBIGUOUS, "odd-status"),
 )
 
+MODEL_CODES: Final = frozenset(row.code for row in SUBMIT if row.outcome is Outcome.MODEL_REFUSED)
+
 # A fetch may be repeated for free, so everything but a clear loss of the answer is LATER.
 FETCH: Final = (
     ReplyRule((200,), None, Outcome.READY, "ready"),  # stored before it is parsed
