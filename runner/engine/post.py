@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from runner.api import deferred
 from runner.api.client import RequestFailed
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from runner.engine.consecutive_failures import ConsecutiveFailures
     from runner.engine.runtime import Runtime
     from runner.limiter.limiter import Slot
+
+WITHHELD: Final = "withheld"  # the job's model was refused several times after the attempt was recorded
 
 log = logging.getLogger("runner.submit")
 
@@ -59,6 +61,8 @@ class Poster:
         runtime = self._runtime
         await self._wait_for_slot(slot)
         async with runtime.http_slots:
+            if self.refused_models.is_withheld(job):
+                return WITHHELD
             sent_at_ms = runtime.now_ms()
             segment = self._record_send(job, slot, is_late=sent_at_ms > send_before_ms)
             if isinstance(segment, str):
@@ -75,6 +79,9 @@ class Poster:
         runtime = self._runtime
         if isinstance(exchange, str):
             runtime.limiter.release(slot)
+            if exchange == WITHHELD:
+                await self.refused_models.hold_unsent(job)
+                return
             await self._failures.requeue_not_sent(job, Cause(code=exchange))
             return
         classification, answer = exchange.classification, exchange.reply

@@ -5,7 +5,7 @@ The run pauses where all of its jobs name refused models, so that nothing else c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from runner.db import job_moves, models_of_run
 from runner.db.outcomes import Cause, Requeue
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from runner.db.leases import LeasedJob
     from runner.engine.runtime import Runtime
+
+GONE: Final = "model-gone"
 
 
 class RefusedModels:
@@ -31,11 +33,9 @@ class RefusedModels:
         runtime, run_id = self._runtime, job.lease.run_id
         if await self._can_others_go_on(run_id, job.model):
             self._count(job, cause)
-            await runtime.group_commit.write(
-                job_moves.refused, job.lease.job_id, self._row(job, cause, JobState.HELD)
-            )
-            runtime.run_monitor.note_ended(run_id)
+            await self._hold(job, cause)
         else:
+            self._refusals = {key: found for key, found in self._refusals.items() if key[0] != run_id}
             await runtime.pause(run_id, PauseReason.MODEL, cause.message)
             await runtime.group_commit.write(
                 job_moves.refused_for_now, job.lease.job_id, self._row(job, cause, JobState.PENDING)
@@ -45,19 +45,37 @@ class RefusedModels:
         """Forget the refusals of a model that the API takes again."""
         self._refusals.pop((job.lease.run_id, job.model), None)
 
+    def is_withheld(self, job: LeasedJob) -> bool:
+        """Return whether the job's model was refused several times since the job may be sent."""
+        found = self._found(job)
+        return found is not None and found.withhold(job.due_at_ms, self._runtime.now_ms())
+
+    async def hold_unsent(self, job: LeasedJob) -> None:
+        """Hold a job whose attempt is recorded but not sent."""
+        await self._hold(job, self._cause(job))
+
     async def withhold(self, jobs: Sequence[LeasedJob]) -> list[LeasedJob]:
         """Hold those of the leased jobs whose model was refused several times; return them."""
         if not self._refusals:
             return []
-        held = [(job, found) for job in jobs if (found := self._found(job)) and found.withhold(job.due_at_ms)]
-        rows = [self._row(job, Cause(code=found.code), JobState.HELD) for job, found in held]
+        held = [job for job in jobs if self.is_withheld(job)]
+        rows = [self._row(job, self._cause(job), JobState.HELD) for job in held]
         if rows:
             runtime = self._runtime
             await runtime.group_commit.execute(
                 lambda connection, deltas: job_moves.withheld(connection, rows, deltas)
             )
             runtime.run_monitor.note_ended(jobs[0].lease.run_id)
-        return [job for job, _ in held]
+        return held
+
+    async def _hold(self, job: LeasedJob, cause: Cause) -> None:
+        runtime, row = self._runtime, self._row(job, cause, JobState.HELD)
+        await runtime.group_commit.write(job_moves.refused, job.lease.job_id, row)
+        runtime.run_monitor.note_ended(job.lease.run_id)
+
+    def _cause(self, job: LeasedJob) -> Cause:
+        found = self._found(job)
+        return Cause(code=found.code if found else GONE)
 
     def _found(self, job: LeasedJob) -> ModelRefusals | None:
         return self._refusals.get((job.lease.run_id, job.model))
