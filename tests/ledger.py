@@ -56,12 +56,13 @@ DELIVERED = {  # outcome in the books of a result that was delivered whole: outc
 }
 GONE = ("cut", "lost", "expired")
 PRICED = ("fetched", "no_choices")
-UNKNOWN_OUTCOME_FAULTS = ("500", "500_after", "520", "reset_before", "reset_after", "hang")
+UNKNOWN_OUTCOME_FAULTS = ("500", "500_after", "520", "529", "reset_before", "reset_after", "hang")
 BEFORE_NEXT = {
     *FAILED_OUTCOMES,
     "not_sent",
     "refused_for_now",
 }  # outcomes after which a job is sent again by itself
+MODEL_REFUSED = ("model-gone", "model-not-allowed")  # codes of jobs that may be held without being sent
 EXTRAS_MAX = 2
 
 
@@ -236,6 +237,7 @@ def paths(facts: Facts) -> Iterator[str]:
         for a, following in pairwise(mine):
             if (
                 a["outcome"] not in BEFORE_NEXT
+                and a["error_code"] not in MODEL_REFUSED
                 and not facts.ended_its_job(a)
                 and not facts.n("extra", "user_retry")
             ):
@@ -262,10 +264,11 @@ def _last_attempt(job: Row, mine: list[Row]) -> Iterator[str]:
         "stored": {"accepted", "ambiguous", "lost"},
         "succeeded": {"succeeded"},
         "failed": {"refused", "unusable", "generation_failed"},
-        "held": {"ambiguous", "lost", "unusable"},
+        "held": {"ambiguous", "lost", "unusable", "refused"},
     }.get(job["state"])
     outcome = last["outcome"] if last else None
-    if allowed and outcome not in allowed and not (job["state"] == "pending" and last is None):
+    never_sent = job["state"] == "pending" or job["error_code"] in MODEL_REFUSED
+    if allowed and outcome not in allowed and not (last is None and never_sent):
         yield f"L6 {job['custom_id']} is {job['state']}, its last attempt {outcome}"
 
 

@@ -7,6 +7,7 @@
 | finish | a finish_reason | succeeded jobs with it |
 | flaw | length, refusal, empty | succeeded jobs whose result has it |
 | attempts | accepted, refused_for_now, polls, collected | submissions and fetches |
+| attempts | answered_at_once | submissions that were answered instead of deferred |
 | extra | ambiguous, lost, unusable, generation_failed, user_retry | attempts that did not end their job |
 | tokens | prompt, cached, completion, reasoning, total | of every collected result |
 | ticks | reported, estimated | the cost of collected results |

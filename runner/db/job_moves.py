@@ -153,7 +153,7 @@ def not_sent(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) ->
 
 
 def refused_for_now(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
-    """Requeue jobs that the API refused for now (429, 503): no attempt is spent."""
+    """Requeue jobs that the API refused for now: no attempt is spent (429, 503), or one (409, 425, 499)."""
     moved = _requeue(connection, Event.REFUSED_FOR_NOW, rows, deltas)
     for job_id in moved:
         deltas.add(run_of(job_id), "attempts", "refused_for_now")
@@ -161,8 +161,16 @@ def refused_for_now(connection: Connection, rows: Sequence[Requeue], deltas: Del
 
 
 def refused(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
-    """Fail jobs that the API refused for their own fault; `unread` may have a fee for the refusal."""
+    """Fail jobs that the API refused for their own fault; `unread` may have a fee for the refusal.
+
+    A job whose model is refused is held instead, and no attempt is spent.
+    """
     return _requeue(connection, Event.REFUSED, rows, deltas, spent=1)
+
+
+def withheld(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
+    """Hold leased jobs that are not sent, since their model was refused before in this run."""
+    return _requeue(connection, Event.WITHHELD, rows, deltas)
 
 
 def ambiguous(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
@@ -307,7 +315,7 @@ def _requeue(
             due_at_ms=row.due_at_ms,
             at_ms=row.at_ms,
             code=row.cause.code if row.target is not JobState.PENDING else None,
-            spent=spent,
+            spent=row.spent + (0 if row.target is JobState.HELD else spent),
             extra=int(event in _EXTRA_EVENTS and row.target is not JobState.FAILED),
         )
         for row in rows

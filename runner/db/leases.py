@@ -59,6 +59,7 @@ class LeasedJob:
     body_bytes: int
     spent: int
     extras: int
+    due_at_ms: int  # since when it may be sent; 0: since it was loaded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +95,7 @@ def lease_pending(
             " UPDATE jobs SET lease_owner = :worker, lease_until_ms = :until, lease_gen = lease_gen + 1"
             " WHERE id IN (SELECT id FROM c)"
             " RETURNING id, lease_gen, attempt, model, prompt_tokens, output_tokens_max,"
-            " body_bytes, spent, extras"
+            " body_bytes, spent, extras, due_at_ms"
         ),
         {
             "run": run_id,
@@ -192,6 +193,7 @@ def _leased(row: Row[Any]) -> LeasedJob:
         body_bytes=row.body_bytes,
         spent=row.spent,
         extras=row.extras,
+        due_at_ms=row.due_at_ms,
     )
 
 

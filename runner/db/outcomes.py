@@ -37,7 +37,8 @@ class Accepted:
 class Requeue:
     """An attempt that ended without a result: the job goes to `target`, due at `due_at_ms`.
 
-    `unread` is what it may have cost; None where that is unknown.
+    `unread` is what it may have cost; None where that is unknown. `spent`: the attempts that it spends beside
+    what its event spends.
     """
 
     lease: Lease
@@ -46,6 +47,7 @@ class Requeue:
     at_ms: int
     cause: Cause
     unread: UnreadCost | None = NO_COST
+    spent: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

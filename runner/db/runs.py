@@ -331,13 +331,18 @@ def finish_if_done(connection: Connection, run_id: int, now_ms: int) -> bool:
 def has_stopped(run: RunRow, counts: Mapping[tuple[str, str], int]) -> bool:
     """Return whether nothing more will happen: the run has ended, or it is paused with no job in flight.
 
-    A run paused for its API key counts whatever is in flight: that cannot be fetched either.
+    A run paused for its API key or for a setting counts whatever is in flight: that cannot be fetched either.
+    But where a gateway answers at once, what is being sent still brings answers.
     """
     if run.is_over:
         return True
     states = counters.jobs_by_state(counts)
     moving = sum(states[state] for state in _MOVING)
-    return run.state is RunState.PAUSED and (run.pause_reason == PauseReason.KEY or not moving)
+    if run.state is not RunState.PAUSED or not moving:
+        return run.state is RunState.PAUSED
+    if run.pause_reason == PauseReason.SETTING:
+        return not states[JobState.SUBMITTING] and not states[JobState.STORED]
+    return run.pause_reason == PauseReason.KEY
 
 
 def models_of_pending_jobs(connection: Connection) -> list[str]:

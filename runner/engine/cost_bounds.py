@@ -98,7 +98,6 @@ def refusal_cost(code: str) -> UnreadCost:
 
 
 def hidden_cost(
-    http_status: int | None,
     model: str,
     prompt_tokens: int,
     output_tokens_max: int | None,
@@ -110,8 +109,6 @@ def hidden_cost(
     xAI's own client repeats a request after a 429, which came before any generation, but not after a 503
     (the constants of the official TypeScript SDK). It counts as probable only: no budget pays for it.
     """
-    if http_status != HTTP_UNAVAILABLE:
-        return NO_COST
     return UnreadCost(likely_ticks(model, prompt_tokens, output_tokens_max, now_ms, pricing) or 0, 0)
 
 

@@ -217,8 +217,8 @@ class Runtime:
             return False
         if problem is not None:
             for run_id in [active_run.run.id for active_run in sending]:
-                if problem.refused:
-                    await self.pause(run_id, PauseReason.KEY, problem.why)
+                if problem.reason is not None:
+                    await self.pause(run_id, problem.reason, problem.why)
                 elif problem.tries >= UNAVAILABLE_AFTER:
                     await self.set_waiting(run_id, problem.why)
         return problem is None

@@ -122,18 +122,15 @@ class Spool:
 
     def append_accepted(self, record: AcceptedRecord) -> Segment:
         """Append the request_id of an accepted attempt; as `append_sent`."""
-        return self._append(
-            f"a {record.job_id} {record.attempt} {record.sent_at_ms} {record.accepted_at_ms}"
-            f" {_quoted(record.request_id)}\n".encode()
-        )
+        return self._append(_accepted_line(record))
 
     def append_answer(self, record: AnswerRecord) -> Segment:
         """Append an answer's bytes; as `append_sent`."""
-        head = (
-            f"r {record.job_id} {record.attempt} {record.received_at_ms} {_quoted(record.request_id)}"
-            f" {len(record.body)} {zlib.crc32(record.body)}\n"
-        )
-        return self._append(b"%b%b\n" % (head.encode(), record.body))
+        return self._append(_answer_record(record))
+
+    def append_answered(self, accepted: AcceptedRecord, answer: AnswerRecord) -> Segment:
+        """Append both records of an attempt that was answered at once, in one write: acknowledge it once."""
+        return self._append(_accepted_line(accepted) + _answer_record(answer))
 
     @property
     def is_acknowledged(self) -> bool:
@@ -270,6 +267,21 @@ def _record(words: list[str], file: BinaryIO) -> Record | None:
                 body=body,
             )
     return None
+
+
+def _accepted_line(record: AcceptedRecord) -> bytes:
+    return (
+        f"a {record.job_id} {record.attempt} {record.sent_at_ms} {record.accepted_at_ms}"
+        f" {_quoted(record.request_id)}\n".encode()
+    )
+
+
+def _answer_record(record: AnswerRecord) -> bytes:
+    head = (
+        f"r {record.job_id} {record.attempt} {record.received_at_ms} {_quoted(record.request_id)}"
+        f" {len(record.body)} {zlib.crc32(record.body)}\n"
+    )
+    return b"%b%b\n" % (head.encode(), record.body)
 
 
 def _quoted(word: str) -> str:

@@ -46,6 +46,7 @@ class PauseReason(StrEnum):
     FAILURES = "failures"
     BUDGET = "budget"
     LIMIT = "limit"
+    SETTING = "setting"
     USER = "user"
 
 
@@ -60,7 +61,7 @@ JOB_MEANING: dict[JobState, str] = {
     JobState.STORED: "the answer's bytes are in `results`; not settled yet",
     JobState.SUCCEEDED: "ended with a usable answer",
     JobState.FAILED: "ended with an error",
-    JobState.HELD: "a person decides: sending it again might pay twice once more",
+    JobState.HELD: "a person decides: sending it again might pay twice once more, or its model is refused",
     JobState.CANCELLED: "ended by the user",
 }
 
@@ -72,6 +73,7 @@ class Event(StrEnum):
     NOT_SENT = "not_sent"
     REFUSED_FOR_NOW = "refused_for_now"
     REFUSED = "refused"
+    WITHHELD = "withheld"
     ACCEPTED = "accepted"
     AMBIGUOUS = "ambiguous"
     CLAIM = "claim"
@@ -133,10 +135,24 @@ TRANSITIONS: dict[Event, Transition] = {
             Event.REFUSED_FOR_NOW,
             _s(_S),
             _s(_P),
-            "429, 503, or the account is refused: due again later; spends no attempt",
+            "429, 503, a firewall's page, or the account is refused: due again later; spends no attempt,"
+            " but for 409, 425, 499",
             fenced=True,
         ),
-        _row(Event.REFUSED, _s(_S), _s(_F), "the job's own fault", fenced=True),
+        _row(
+            Event.REFUSED,
+            _s(_S),
+            _s(_F, _H),
+            "the job's own fault; held where its model is refused: another one is the cure",
+            fenced=True,
+        ),
+        _row(
+            Event.WITHHELD,
+            _s(_P),
+            _s(_H),
+            "its model was refused several times in this run, so it was not sent",
+            fenced=True,
+        ),
         _row(Event.ACCEPTED, _s(_S), _s(_W), "the API gave a request_id; it is in the spool", fenced=True),
         _row(
             Event.AMBIGUOUS,

@@ -97,7 +97,7 @@ class Api:
         if path == TOKENIZE:
             _allow(request, "POST")
             return self._tokenize(request, self._team(request))
-        if path == "/v1/api-key":
+        if path == "/v1/api-key" and not self.switches.key_endpoint_gone:
             _allow(request, "GET")
             team = self._team(request)
             return json_reply(lookups.key_card(request.headers["Authorization"].split()[-1], team))

@@ -25,7 +25,22 @@ if TYPE_CHECKING:
 
 Clock = Callable[[], float]  # seconds, monotonic
 
-NOT_ACCEPTED = frozenset({"429", "500", "503", "520", "capacity", "safety", "reset_before", "hang_before"})
+NOT_ACCEPTED = frozenset(
+    {
+        *("409", "425", "429", "499", "500", "503", "520", "521", "529"),
+        *("403_page", "200_page", "capacity", "safety", "reset_before", "hang_before"),
+    }
+)
+REFUSALS_BY_FAULT: dict[str, tuple[type[Refusal], int, str, str]] = {
+    "409": (Refusal, 409, "conflict", "The request conflicts with another one. Please try again."),
+    "425": (Refusal, 425, "too-early", "The request came too early. Please try again."),
+    "499": (Refusal, 499, "cancelled", "The request was closed before it was processed."),
+    "520": (HtmlRefusal, 520, "", "Web server is returning an unknown error"),
+    "521": (HtmlRefusal, 521, "", "Web server is down"),
+    "529": (Refusal, 529, "overloaded", "The service is overloaded. Please try again later."),
+    "403_page": (HtmlRefusal, 403, "", "Sorry, you have been blocked"),
+    "200_page": (HtmlRefusal, 200, "", "Log in to the guest network"),
+}
 UNSAFE_MARKER = b"[simulate:safety]"  # anywhere in the request body
 SUBMIT_REPLY_BY_FAULT: dict[str, SubmitReply] = {
     "reset_after": "reset",
@@ -65,11 +80,13 @@ class Chat:
         return run_after(self._half_submit_s, partial(self._reply, fault, job, body))
 
     def _reply(self, fault: str | None, job: Job, body: checks.Body) -> Reply | DelayedReply:
-        if fault is not None:
+        if fault == "not_deferred":
+            self.books.note_answered(job.serial)
+        elif fault is not None:
             self.books.settle_unanswered(job.serial, SUBMIT_REPLY_BY_FAULT[fault], self._clock())
             return self._fail(fault, job.team)
         headers = self._limiter.headers(job.model)
-        if body.get("deferred"):
+        if body.get("deferred") and fault is None:
             self._deferred.add(job)
             return json_reply({"request_id": self._ids.make(job.serial)}, headers)
         return run_after(job.ready_at - self._clock(), partial(self._complete, job, body, headers))
@@ -189,6 +206,9 @@ class Chat:
         """Return the reply of a fault, or raise it as a Refusal if the request is refused."""
         kind = "hang" if fault.startswith("hang") else fault
         self.books.faults[kind] += 1
+        if kind in REFUSALS_BY_FAULT:
+            refusal, status, code, text = REFUSALS_BY_FAULT[kind]
+            raise refusal(status, code, text)
         match kind:
             case "hang":
                 return Reply(delivery="hang")
@@ -199,8 +219,6 @@ class Chat:
             case "capacity":
                 text = "The model is currently at capacity due to high demand. Please try again later."
                 raise self._limiter.too_many(text)
-            case "520":
-                raise HtmlRefusal(520, "", "Web server is returning an unknown error")
             case "safety":
                 raise _unsafe(team)
             case "503":

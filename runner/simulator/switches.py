@@ -23,10 +23,13 @@ RPS_LEAST = 2
 class Switches:
     """The current switches. `down` answers all requests with 503, or resets all connections.
 
+    `key_endpoint_gone`: /v1/api-key is not there, as with a gateway that serves the models only.
+
     Set `announce_rpm` or `announce_tpm` to the old value to change a limit without announcing it.
     """
 
     key_revoked: bool = False
+    key_endpoint_gone: bool = False
     credits_gone: bool = False
     credits_status: int = 403
     permission_gone: bool = False
@@ -117,6 +120,7 @@ def _rates(name: str, value: object) -> Rates:
 
 _PARSERS: dict[str, Callable[[str, object], object]] = {
     "key_revoked": _flag,
+    "key_endpoint_gone": _flag,
     "credits_gone": _flag,
     "credits_status": _credits_status,
     "permission_gone": _flag,

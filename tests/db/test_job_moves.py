@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -45,6 +45,8 @@ MOVE_CASES = (
     _requeue_case(Event.NOT_SENT, job_moves.not_sent, S.PENDING),
     _requeue_case(Event.REFUSED_FOR_NOW, job_moves.refused_for_now, S.PENDING),
     _requeue_case(Event.REFUSED, job_moves.refused, S.FAILED),
+    _requeue_case(Event.REFUSED, job_moves.refused, S.HELD),
+    _requeue_case(Event.WITHHELD, job_moves.withheld, S.HELD),
     _requeue_case(Event.AMBIGUOUS, job_moves.ambiguous, S.PENDING),
     _requeue_case(Event.AMBIGUOUS, job_moves.ambiguous, S.HELD),
     MoveCase(Event.NOT_READY, S.WAITING, job_moves.not_ready, poll_again_row),
@@ -111,6 +113,25 @@ def test_a_fenced_move_needs_the_lease_that_holds(database: Database, case: Move
     assert {k: n for k, n in driver.counts().items() if k[0] != "attempts"} == {
         k: n for k, n in counts.items() if k[0] != "attempts"
     }
+
+
+def test_a_job_is_held_for_its_model_without_an_attempt_and_without_an_extra(database: Database) -> None:
+    """Sent and refused, or not sent at all; a refusal of a moment spends one attempt."""
+    driver = new_run(database, 3)
+    refused, withheld, again = driver.lease(3)
+    driver.send(refused, again)
+
+    driver.apply(job_moves.refused, requeue_row(refused, S.HELD))
+    driver.apply(job_moves.withheld, requeue_row(withheld, S.HELD))
+    driver.apply(job_moves.refused_for_now, replace(requeue_row(again, S.PENDING), spent=1))
+
+    rows = [driver.row(lease.job_id) for lease in (refused, withheld, again)]
+    assert [(row.state, row.attempt, row.spent, row.extras) for row in rows] == [
+        ("held", 1, 0, 0),
+        ("held", 0, 0, 0),
+        ("pending", 1, 1, 0),
+    ]
+    assert driver.history(withheld.job_id) == []
 
 
 def test_only_leased_jobs_are_sent_and_only_once(database: Database) -> None:

@@ -9,7 +9,7 @@ import pytest
 from run_driver import new_run
 from runtimes import opened_station
 
-from runner.engine.submit import LeasedQueue, Submitter
+from runner.engine.submit import Submitter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from runner.db.session import Database
     from runner.engine.active_runs import ActiveRun
+    from runner.engine.leased_queue import LeasedQueue
     from runner.engine.runtime import Runtime
 
 

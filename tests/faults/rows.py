@@ -171,6 +171,48 @@ ROWS: Final = (
         },
     ),
     Row(
+        what="a firewall, a login page, a wrong base URL, an origin that is down, in front of the API",
+        means="no job fails, nothing is spent; the run waits, or pauses and names the setting",
+        tests={
+            "faults/test_gateways.py": (
+                "test_what_did_not_reach_the_api_spends_nothing_and_leaves_no_doubt",
+                "test_a_firewall_before_the_fetch_keeps_paid_answers_waiting",
+                "test_a_wrong_base_url_pauses_and_fails_no_job",
+                "test_a_path_that_goes_wrong_in_the_middle_costs_no_answer",
+            ),
+            "limiter/test_team.py": ("test_a_wrong_address_has_no_name",),
+        },
+    ),
+    Row(
+        what="a gateway that answers at once although a deferred answer is asked for",
+        means="its answers are kept and priced; the run pauses after the third",
+        tests={
+            "faults/test_gateways.py": ("test_a_gateway_that_drops_deferred_is_paid_kept_and_told",),
+            _LADDER: ("test_some_rungs_with_answers_in_reply_to_submits",),
+        },
+    ),
+    Row(
+        what="one line whose model is refused; sentences of the API that quote a line's content",
+        means="that job is held or fails; the others go on; no account is blamed",
+        tests={
+            "faults/test_gateways.py": (
+                "test_one_line_with_a_refused_model_does_not_stop_the_others",
+                "test_a_refused_model_is_not_sent_for_ever",
+            ),
+            "rules/test_reply.py": ("test_a_line_cannot_make_its_words_the_accounts",),
+        },
+    ),
+    Row(
+        what="409, 425, 499: once, or for ever",
+        means="each spends an attempt; the job fails when its attempts are spent",
+        tests={
+            "faults/test_gateways.py": (
+                "test_a_refusal_of_a_moment_is_sent_again",
+                "test_a_refusal_of_a_moment_that_never_ends_fails_the_job",
+            )
+        },
+    ),
+    Row(
         what="key revoked, credits used up, model removed during the run",
         means="the run pauses; no job fails because of it; `runner resume` continues",
         tests={"faults/test_switches.py": ("test_the_accounts_trouble_pauses_the_run_and_fails_no_job",)},

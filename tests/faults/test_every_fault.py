@@ -28,6 +28,7 @@ def test_every_fault_at_three_percent_loses_nothing(tmp_path: Path) -> None:
         assert home.count("SELECT COUNT(*) FROM jobs WHERE state = 'succeeded'") > 0.9 * JOBS
         assert {kind for kind, n in books["faults"].items() if n} == {
             *("429", "500", "500_after", "503", "reset_before", "reset_after", "hang", "520", "capacity"),
+            *("409", "425", "499", "521", "529", "403_page", "200_page"),
             *("garbage", "cut", "lost", "failed", "no_choices"),
         }
         wait_until(home.has_no_processes, "no process outlives the command")

@@ -54,7 +54,7 @@ GUARDS = (
         name="the spool record after a fetch",
         without_it="an answer that can be fetched only once is lost",
         file="runner/engine/spool.py",
-        old='return self._append(b"%b%b\\n" % (head.encode(), record.body))',
+        old="return self._append(_answer_record(record))",
         new='return self._append(b"")',
         tests="tests/engine/test_spool.py tests/engine/test_recovery.py",
     ),

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from runner.settings import Settings
 
 JOBS: Final = 20
+FEW_JOBS: Final = 2
 RPM: Final = 30_000
 PROCESS_S: Final = 40.0
 PERSISTS_S: Final = 0.6
@@ -124,7 +125,12 @@ def _resume(database: Database, run_id: int) -> None:
 class Ladder:
     """Runs the points of one mode on one kind of database."""
 
-    def __init__(self, folder: Path, redis_url: str, server_url: str | None, mode: Mode) -> None:
+    def __init__(
+        self, folder: Path, redis_url: str, server_url: str | None, mode: Mode, *, at_once: bool = False
+    ) -> None:
+        """Make a ladder. `at_once`: two jobs, which the API answers instead of deferring them."""
+        self._jobs = FEW_JOBS if at_once else JOBS
+        self._faults = {"not_deferred": 1.0} if at_once else {}
         self._folder, self._redis_url, self._server_url, self._mode = folder, redis_url, server_url, mode
         self._template = folder / "template.db"
         if server_url is None:
@@ -136,9 +142,9 @@ class Ladder:
         """Run one point; return whether it was reached, what is wrong afterwards, and where it was."""
         folder = self._folder / f"{self._mode}-{point}"
         folder.mkdir()
-        write_jobs(folder / "jobs.jsonl", JOBS)
+        write_jobs(folder / "jobs.jsonl", self._jobs)
         port = free_port()
-        api = _fork(lambda: _simulate(port, folder), folder / "simulator.log")
+        api = _fork(lambda: _simulate(port, self._faults), folder / "simulator.log")
         settings = self._settings(folder, point, port)
         try:
             _wait_for_port(port)
@@ -190,7 +196,7 @@ class Ladder:
         folder.mkdir()
         write_jobs(folder / "jobs.jsonl", JOBS)
         port = free_port()
-        api = _fork(lambda: _simulate(port, folder), folder / "simulator.log")
+        api = _fork(lambda: _simulate(port, self._faults), folder / "simulator.log")
         settings = self._settings(folder, 0, port)
         try:
             _wait_for_port(port)
@@ -224,8 +230,8 @@ class Ladder:
         errors = ledger.check(
             settings.effective_database_url, folder / "out.jsonl", folder / "jobs.jsonl", books, crashed=True
         )
-        extra = books["accepted"] - JOBS
-        if extra > JOBS:
+        extra = books["accepted"] - self._jobs
+        if extra > self._jobs:
             errors.append(f"{extra} submissions too many")
         spools = [path for path in folder.glob("home/spool*/*.spool") if path.stat().st_size]
         remaining = [*folder.glob(".out.jsonl.*"), *spools]
@@ -262,9 +268,9 @@ def _poisoned(settings: Settings, folder: Path) -> None:
     work(settings, folder)
 
 
-def _simulate(port: int, folder: Path) -> None:
+def _simulate(port: int, faults: dict[str, float]) -> None:
     limits = {"rpm": None, "tpm": None, "rps": None}
-    simulator.run(Options(port=port, median_s=0.03, submit_ms=5, **limits))  # type: ignore[arg-type]
+    simulator.run(Options(port=port, median_s=0.03, submit_ms=5, faults=faults, **limits))  # type: ignore[arg-type]
 
 
 def _fork(work: Callable[[], object], log: Path) -> int:
@@ -315,6 +321,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--step", type=int, default=1)
     parser.add_argument("--server", help="a PostgreSQL with the database `migrated`  [default: SQLite]")
+    parser.add_argument("--at-once", action="store_true", help="two jobs, answered instead of deferred")
     given = parser.parse_args()
     asyncio.set_event_loop(None)
     heartbeat.HEARTBEAT_S, shared_clock.STEADY_AFTER_MS, workers.ALIVE_MS = 0.25, 0, 1_500  # type: ignore[misc]
@@ -323,7 +330,7 @@ def main() -> int:
         tempfile.TemporaryDirectory(prefix="ladder", ignore_cleanup_errors=True) as name,
         valkey_server() as valkey,
     ):
-        ladder = Ladder(Path(name), valkey.url, given.server, given.mode)
+        ladder = Ladder(Path(name), valkey.url, given.server, given.mode, at_once=given.at_once)
         if given.mode == "poison":
             errors = ladder.poison()
             sys.stdout.writelines(f"{error}\n" for error in errors)

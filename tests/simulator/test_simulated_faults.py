@@ -17,7 +17,9 @@ from runner.simulator.faults import KINDS_BY_POINT, Faults, parse_rates
     ("kind", "status", "accepted"),
     [
         *[("429", 429, 0), ("500", 500, 0), ("503", 503, 0), ("500_after", 500, 1)],
-        *[("capacity", 429, 0), ("520", 520, 0), ("safety", 403, 0)],
+        *[("capacity", 429, 0), ("520", 520, 0), ("safety", 403, 0), ("403_page", 403, 0)],
+        *[(status, int(status), 0) for status in ("409", "425", "499", "521", "529")],
+        ("200_page", 200, 0),
     ],
 )
 def test_submits_that_are_answered_with_an_error(kind: str, status: int, accepted: int) -> None:
@@ -54,7 +56,10 @@ def test_a_hang_is_accepted_or_not_and_ends_without_a_reply() -> None:
         assert {job["reply"] for job in books["jobs"]} == {"hang"}
 
 
-@pytest.mark.parametrize(("kind", "status"), [("fetch:429", 429), ("fetch:500", 500), ("fetch:503", 503)])
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [("fetch:429", 429), ("fetch:500", 500), ("fetch:503", 503), ("fetch:521", 521), ("fetch:403_page", 403)],
+)
 def test_a_failed_fetch_does_not_consume_the_result(kind: str, status: int) -> None:
     """The next fetch gets the result."""
     with SimulatorThread(faults={kind: 1.0}) as simulator:
@@ -154,6 +159,27 @@ def test_capacity_safety_and_proxy_errors_have_the_texts_of_the_api() -> None:
         reply = simulator.submit()
         assert reply.headers["content-type"].startswith("text/html")
         assert reply.raw.startswith(b"<!DOCTYPE html>")
+
+
+@pytest.mark.parametrize("kind", ["403_page", "200_page", "520", "521"])
+def test_what_stands_before_the_api_answers_with_a_page(kind: str) -> None:
+    """HTML with its own type, as firewalls, login pages and proxies send it."""
+    with SimulatorThread(faults={kind: 1.0}) as simulator:
+        reply = simulator.submit()
+        assert reply.headers["content-type"].startswith("text/html")
+        assert reply.raw.startswith(b"<!DOCTYPE html>")
+
+
+def test_a_gateway_that_drops_deferred_answers_at_once() -> None:
+    """The answer is billed and handed out; there is no request id to fetch it by."""
+    with SimulatorThread(faults={"not_deferred": 1.0}) as simulator:
+        reply = simulator.submit()
+        assert (reply.status, reply.json["object"]) == (200, "chat.completion")
+        books = simulator.books(jobs=True)
+        assert (books["accepted"], books["fetched"], books["pending"]) == (1, 1, 0)
+        assert books["ticks_fetched"] == reply.json["usage"]["cost_in_usd_ticks"]
+        assert [(job["outcome"], job["reply"]) for job in books["jobs"]] == [("fetched", "answer")]
+        assert books["faults"] == {"not_deferred": 1}
 
 
 def test_a_prompt_with_the_marker_is_refused_by_the_safety_check() -> None:

@@ -12,7 +12,7 @@ from runner.cli.doctor.diagnosis import Diagnosis, failed, ok, warning
 from runner.rules import clock_skew, models
 from runner.rules.advice import Advice
 from runner.rules.errors import UserError
-from runner.rules.key_status import KeyStatus, key_status
+from runner.rules.key_status import KeyStatus
 from runner.rules.server_url import shown_url
 
 if TYPE_CHECKING:
@@ -102,13 +102,16 @@ def api(settings: Settings) -> Iterator[Diagnosis]:
     from runner.cli.session.context import require_key
 
     require_key(settings)
-    key, served, skew_s = asyncio.run(_fetch_facts(settings))
-    result, why = key_status(key.reply, team_id=key.team_id, blocked=key.blocked)
+    key, (result, why), served, skew_s = asyncio.run(_fetch_facts(settings))
     skew = clock_skew.skew_advice(skew_s)
     yield warning("clock", skew) if skew else ok("clock", "agrees with the API's")
     match result:
         case KeyStatus.REFUSED:
             yield failed("api key", Advice(why, "set XAI_API_KEY to a key that works"))
+            return
+        case KeyStatus.NO_ENDPOINT:
+            what = f"{settings.base_url}: {why}"
+            yield failed("api", Advice(what, "write XAI_BASE_URL like https://api.x.ai/v1"))
             return
         case KeyStatus.RETRY_LATER:
             yield failed("api", Advice(why, "see status.x.ai, or correct XAI_BASE_URL"))
@@ -122,14 +125,17 @@ def api(settings: Settings) -> Iterator[Diagnosis]:
         yield _model(name, served)
 
 
-async def _fetch_facts(settings: Settings) -> tuple[KeyInfo, frozenset[str], float]:
+async def _fetch_facts(
+    settings: Settings,
+) -> tuple[KeyInfo, tuple[KeyStatus, str], frozenset[str], float]:
     from runner.api import account
     from runner.api.client import XAIClient
 
     client = XAIClient(settings, connections=1)
     try:
         key = await account.api_key_info(client)
-        return key, await _served(client), client.clock_skew_s
+        status = await account.status_of_key(client, key)
+        return key, status, await _served(client), client.clock_skew_s
     finally:
         await client.close()
 

@@ -22,11 +22,12 @@ _REASON_LENGTH: Final = 240
 _REMEDY: Final[Mapping[str, str]] = {
     PauseReason.KEY: "set XAI_API_KEY to a key that works",
     PauseReason.CREDITS: "add credits or raise the spending limit at console.x.ai",
-    PauseReason.MODEL: "give its jobs another model with: runner retry {run} --set-model NAME",
+    PauseReason.MODEL: "get access to the model, or name another: runner retry {run} --set-model NAME",
     PauseReason.BREAKER: "check whether the API (status.x.ai) and the network work",
     PauseReason.FAILURES: "look at one of the failed jobs, and fix the file if it is the cause",
     PauseReason.BUDGET: "set a larger budget, or none",
     PauseReason.LIMIT: "look at the results",
+    PauseReason.SETTING: "write XAI_BASE_URL like https://api.x.ai/v1",
 }
 _RAISE_BOUND: Final[Mapping[str, str]] = {  # the same command would stop at the same bound
     PauseReason.BUDGET: " --budget USD",
