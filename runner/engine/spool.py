@@ -7,6 +7,9 @@ all its records. The records of one attempt, in order:
     s JOB ATTEMPT                                     the POST leaves now
     a JOB ATTEMPT SENT_MS ACCEPTED_MS REQUEST_ID      the API accepted it
     r JOB ATTEMPT RECEIVED_MS REQUEST_ID LENGTH CRC   an answer; its bytes follow
+    u JOB ATTEMPT RECEIVED_MS REQUEST_ID LENGTH CRC   a 200 that is no answer; its bytes follow
+
+Older versions wrote an `r` for both.
 """
 
 from __future__ import annotations
@@ -51,13 +54,14 @@ class AcceptedRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerRecord:
-    """A fetch brought these bytes."""
+    """A fetch brought these bytes; `is_answer`: they were an answer."""
 
     job_id: int
     attempt: int
     received_at_ms: int
     request_id: str
     body: bytes
+    is_answer: bool = True
 
 
 Record = SentRecord | AcceptedRecord | AnswerRecord
@@ -128,9 +132,10 @@ class Spool:
         )
 
     def append_answer(self, record: AnswerRecord) -> Segment:
-        """Append an answer's bytes; as `append_sent`."""
+        """Append the bytes that a fetch brought; as `append_sent`."""
+        kind = "r" if record.is_answer else "u"
         head = (
-            f"r {record.job_id} {record.attempt} {record.received_at_ms} {_quoted(record.request_id)}"
+            f"{kind} {record.job_id} {record.attempt} {record.received_at_ms} {_quoted(record.request_id)}"
             f" {len(record.body)} {zlib.crc32(record.body)}\n"
         )
         return self._append(b"%b%b\n" % (head.encode(), record.body))
@@ -258,7 +263,7 @@ def _record(words: list[str], file: BinaryIO) -> Record | None:
                 accepted_at_ms=int(accepted),
                 request_id=unquote(request_id),
             )
-        case ["r", job, attempt, received, request_id, length, crc]:
+        case ["r" | "u" as kind, job, attempt, received, request_id, length, crc]:
             body = file.read(int(length))
             if file.read(1) != b"\n" or zlib.crc32(body) != int(crc):
                 return None
@@ -268,6 +273,7 @@ def _record(words: list[str], file: BinaryIO) -> Record | None:
                 received_at_ms=int(received),
                 request_id=unquote(request_id),
                 body=body,
+                is_answer=kind == "r",
             )
     return None
 

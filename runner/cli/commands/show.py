@@ -13,7 +13,7 @@ from runner.cli.printing import print_escaped, print_json
 from runner.cli.render.job_story import story_lines, story_object
 from runner.cli.session.context import existing_database, find_run, read_settings
 from runner.db import job_history, results
-from runner.output.output_line import is_json, on_one_line
+from runner.rules.answer_json import json_line, on_one_line
 from runner.rules.errors import UsageError
 from runner.rules.redact import one_line
 
@@ -75,7 +75,8 @@ def _answer(connection: Connection, job: Row[Any]) -> bytes | None:
 
 def _bodies(request: bytes, answer: bytes | None) -> dict[str, Any]:
     """Return the bodies unchanged; an answer that is not JSON is null here, --raw prints it."""
+    line = json_line(answer) if answer is not None else None
     return {
         "request": orjson.Fragment(on_one_line(request)),
-        "answer": orjson.Fragment(on_one_line(answer)) if answer is not None and is_json(answer) else None,
+        "answer": orjson.Fragment(line) if line is not None else None,
     }
