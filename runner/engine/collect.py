@@ -90,7 +90,7 @@ class Collector:
             self._failures.outage.begin_probe(runtime.loop.time(), runtime.random.random())
         rows_max = CLAIM_ROWS if self._claim_ahead == CLAIM_AHEAD else CHARGED_CLAIM_MAX
         rows_max = 1 if is_outage else rows_max
-        urgent = runtime.loop.time() >= self._urgent_at
+        urgent = not is_outage and runtime.loop.time() >= self._urgent_at
 
         def claim(connection: Connection, deltas: Deltas) -> tuple[list[ClaimedJob], bool, int | None]:
             found = leases.claim_waiting(

@@ -14,6 +14,7 @@ class FetchOutage:
 
     def __init__(self) -> None:
         self._row: list[int] = []  # the run of each
+        self._probes = 0
         self._probe_at = 0.0
 
     @property
@@ -27,15 +28,18 @@ class FetchOutage:
 
     def begin_probe(self, now: float, rng_unit: float) -> None:
         """Set the time of the probe after this one. `rng_unit` is a random number from [0, 1)."""
-        self._probe_at = now + probe_wait_s(len(self._row), rng_unit)
+        self._probes += 1
+        self._probe_at = now + probe_wait_s(self._probes, rng_unit)
 
     def record_unreadable(self, run_id: int, now: float, rng_unit: float) -> None:
-        """Count an unreadable reply to the fetch of a run's job."""
+        """Count an unreadable reply to the fetch of a run's job; one more may begin the outage."""
+        was_on = self.is_on
         self._row.append(run_id)
-        self.begin_probe(now, rng_unit)
+        if self.is_on and not was_on:
+            self._probe_at = now + probe_wait_s(0, rng_unit)
 
     def record_reply(self) -> list[int]:
         """End it: the API has replied. Return the runs of the unreadable replies before, unless an outage."""
         scattered = [] if self.is_on else self._row
-        self._row = []
+        self._row, self._probes = [], 0
         return scattered

@@ -23,7 +23,7 @@ OUTAGE_AFTER: Final = 3  # unreadable replies in a row, of whatever jobs
 PROBE_WAIT_S_MAX: Final = 30.0
 BODY_BYTES_KEPT: Final = 64 << 10  # of the first and of the last reply of an attempt
 _JITTER: Final = 0.1
-_TEXT_LENGTH: Final = 120
+_TEXT_LENGTH: Final = 60
 _TITLE: Final = re.compile(rb"(?is)<title\b[^>]*>(.*?)</title>")
 _MARKUP: Final = re.compile(rb"(?is)\s*<(!doctype|html|head|body|\?xml|!--)")
 
@@ -41,10 +41,9 @@ def wait_s(replies: int, age_s: float, rng_unit: float) -> float:
     return max(WAIT_S_MIN, wait) * _jitter(rng_unit)
 
 
-def probe_wait_s(replies: int, rng_unit: float) -> float:
-    """Return the seconds to the next probe of an outage, after so many unreadable replies in a row."""
-    beyond = max(replies - OUTAGE_AFTER, 0)
-    return min(PROBE_WAIT_S_MAX, 2.0 ** min(beyond, 10)) * _jitter(rng_unit)
+def probe_wait_s(probes: int, rng_unit: float) -> float:
+    """Return the seconds to the next probe of an outage after so many probes: 1, 2, 4 ... 30, with jitter."""
+    return min(PROBE_WAIT_S_MAX, 2.0 ** min(probes, 10)) * _jitter(rng_unit)
 
 
 def is_the_answer(same: int, same_for_s: float, others_read: int) -> bool:

@@ -12,7 +12,7 @@ from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.render.job_story import story_lines, story_object
 from runner.cli.session.context import existing_database, find_run, read_settings
-from runner.db import job_history, results
+from runner.db import job_history, results, unreadables
 from runner.rules.answer_json import json_line, on_one_line
 from runner.rules.errors import UsageError
 from runner.rules.redact import one_line
@@ -50,11 +50,12 @@ def command(run: str, job_id: str, *, full: bool, raw: bool, as_json: bool) -> N
             return
         request = results.request_bodies(connection, [job.id])[job.id][0]
         attempts = job_history.attempts_of_job(connection, job.id)
+        unreadable = unreadables.of_job(connection, job.id)
         now_ms = database.now_ms()
     if as_json:
-        print_json(story_object(found, job, attempts, now_ms) | _bodies(request, answer))
+        print_json(story_object(found, job, attempts, unreadable, now_ms) | _bodies(request, answer))
         return
-    for line in story_lines(found, job, attempts, request, answer, full=full):
+    for line in story_lines(found, job, attempts, unreadable, request, answer, full=full):
         print_escaped(line)
 
 

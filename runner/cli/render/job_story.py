@@ -8,9 +8,10 @@ from runner.cli.render import conversation, layout, text
 from runner.rules.explain import explain
 from runner.rules.redact import one_line, plain
 from runner.rules.states import JOB_MEANING, JobState
+from runner.rules.unreadable import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from runner.db.runs import RunRow
 
@@ -29,7 +30,11 @@ _ATTEMPT_FACTS: Final = (
 
 
 def story_object(
-    run: RunRow, job: DatabaseRow, attempts: Sequence[DatabaseRow], now_ms: int
+    run: RunRow,
+    job: DatabaseRow,
+    attempts: Sequence[DatabaseRow],
+    unreadable: Sequence[DatabaseRow],
+    now_ms: int,
 ) -> dict[str, Any]:
     """Return the object of `show --json` without the bodies."""
     return {
@@ -44,6 +49,19 @@ def story_object(
             | {name.removesuffix("_ms"): text.iso(getattr(attempt, name)) for name in _TIMES}
             for attempt in attempts
         ],
+        "unreadable": [
+            {
+                "attempt": row.attempt,
+                "replies": row.replies,
+                "first_at": text.iso(row.first_at_ms),
+                "last_at": text.iso(row.last_at_ms),
+                "what": describe(bytes(row.last_body)),
+                "first_body": bytes(row.first_body).decode("utf-8", "replace"),
+                "last_body": bytes(row.last_body).decode("utf-8", "replace"),
+                "last_bytes": row.last_bytes,
+            }
+            for row in unreadable
+        ],
     }
 
 
@@ -51,6 +69,7 @@ def story_lines(
     run: RunRow,
     job: DatabaseRow,
     attempts: Sequence[DatabaseRow],
+    unreadable: Sequence[DatabaseRow],
     request: bytes,
     answer: bytes | None,
     *,
@@ -63,7 +82,7 @@ def story_lines(
         *_head(run, job),
         "",
         *_conversation(parts, full=full),
-        *_attempts(job, attempts),
+        *_attempts(job, attempts, {row.attempt: row for row in unreadable}),
         *_next(run, job),
     ]
 
@@ -88,10 +107,14 @@ def _conversation(parts: list[tuple[str, str]], *, full: bool) -> list[str]:
     return layout.indented(layout.table(rows)) if rows else []
 
 
-def _attempts(job: DatabaseRow, attempts: Sequence[DatabaseRow]) -> list[str]:
+def _attempts(
+    job: DatabaseRow, attempts: Sequence[DatabaseRow], unreadable: Mapping[int, DatabaseRow]
+) -> list[str]:
     lines = []
     for attempt in attempts:
         rows = [row for row in _facts(attempt) if row != ("meaning", explain(job.error_code or ""))]
+        if attempt.attempt in unreadable:
+            rows += _no_answers(unreadable[attempt.attempt])
         lines += ["", *layout.indented(layout.facts(rows))]
     return lines
 
@@ -130,6 +153,15 @@ def _facts(attempt: DatabaseRow) -> list[tuple[str, str]]:
     elif attempt.ticks_source:
         rows.append(("cost", "unknown"))
     return rows
+
+
+def _no_answers(row: DatabaseRow) -> list[tuple[str, str]]:
+    """Return what came for an attempt instead of its answer."""
+    replies = text.count(row.replies, "reply", "replies")
+    return [
+        ("no answer", f"{replies}, {text.timestamp(row.first_at_ms)} to {text.timestamp(row.last_at_ms)}"),
+        ("the last", describe(bytes(row.last_body))),
+    ]
 
 
 def _times(attempt: DatabaseRow) -> str:
