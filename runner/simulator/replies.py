@@ -52,7 +52,7 @@ class HtmlRefusal(Refusal):
 
 
 def login_page() -> Reply:
-    """Return the page of a captive portal: a 200 to whatever was asked."""
+    """Return the login page of a network."""
     return Reply(body=LOGIN_PAGE, headers={"content-type": "text/html"})
 
 
@@ -69,6 +69,17 @@ def not_the_result(kind: str, result: bytes) -> Reply:
             return json_reply({"error": {"message": "upstream connect error", "code": 503}})
         case _:
             return json_reply({"status": "pending"})
+
+
+class CaptivePage(Refusal):
+    """A request that never reached the API: a network answers it with its login page, and 200."""
+
+    def __init__(self) -> None:
+        super().__init__(200, "", "the login page of a network")
+
+    def reply(self) -> Reply:
+        """Return the page."""
+        return login_page()
 
 
 def json_reply(value: Any, headers: dict[str, str] | None = None) -> Reply:

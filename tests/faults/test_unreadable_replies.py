@@ -116,7 +116,7 @@ def test_a_page_instead_of_everything_is_waited_for(tmp_path: Path) -> None:
     jobs = 1_000
     write_jobs(tmp_path / "jobs.jsonl", jobs)
     with (
-        Simulator(tmp_path, *NO_LIMITS, "--median-s", "15", "--sigma", "0.05") as simulator,
+        Simulator(tmp_path, *NO_LIMITS, "--median-s", "10", "--sigma", "0.05") as simulator,
         LiveRunner(tmp_path, simulator, RUNNER_WORKERS="1") as home,
     ):
         command = home.start()
