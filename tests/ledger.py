@@ -12,8 +12,8 @@ the run's counters, B for the books, and "unknown" for attempts with an unknown 
                    superseded)
     C.extra      = attempts unknown, lost, unusable or failed that did not end their job; a superseded attempt
                    (an older one ended its job) counts for the reason that the older one had before
-    B.cut + B.lost + B.expired + delivered whole but not stored = attempts lost
-    B.fetched = succeeded,  B.garbage + B.no_choices = unusable,  B.failed = generation_failed, each as far
+    B.cut + B.garbage + B.lost + B.expired + delivered whole but not stored = attempts lost
+    B.fetched = succeeded,  B.no_choices = unusable,  B.failed = generation_failed, each as far
                    as the result was stored; without a crash every result that was delivered whole is stored
     no crash:      arrived = B.unanswered, and unknown attempts <= B's faults that leave an unknown outcome
     polls:         B.polls <= C.polls <= B.polls + B.polls_refused;  crashed: only B.polls <= C.polls
@@ -50,11 +50,10 @@ FAILED_OUTCOMES = (
 REASONS = (*FAILED_OUTCOMES, "user_retry")
 DELIVERED = {  # outcome in the books of a result that was delivered whole: outcome of the stored attempt
     "fetched": "succeeded",
-    "garbage": "unusable",
     "no_choices": "unusable",
     "failed": "generation_failed",
 }
-GONE = ("cut", "lost", "expired")
+GONE = ("cut", "garbage", "lost", "expired")
 PRICED = ("fetched", "no_choices")
 UNKNOWN_OUTCOME_FAULTS = ("500", "500_after", "520", "529", "reset_before", "reset_after", "hang")
 BEFORE_NEXT = {
@@ -115,8 +114,10 @@ def output_files(facts: Facts) -> Iterator[str]:
 
 
 def bytes_kept(facts: Facts) -> Iterator[str]:
-    """L3: stored bytes have the stored sha256, and are what the output contains."""
+    """L3: stored bytes have the stored sha256, are an object as JSON, and are what the output contains."""
     for result in facts.results:
+        if not is_object(result["body"]):
+            yield f"L3 what is stored for {result['request_id']} is no answer: {result['body'][:60]!r}"
         if hashlib.sha256(result["body"]).hexdigest() != result["sha256"]:
             yield f"L3 the stored bytes of {result['request_id']} have another sha256"
     lines = {json.loads(line)["custom_id"]: line for line in facts.output}
@@ -405,9 +406,17 @@ def usage(body: bytes) -> Row:
     return reported if isinstance(reported, dict) else {}
 
 
+def is_object(body: bytes) -> bool:
+    """Return whether a stored body is a JSON object."""
+    try:
+        return isinstance(json.loads(body), dict)
+    except ValueError:
+        return False
+
+
 def one_line(body: bytes) -> bytes:
     """Return a stored body as it is written in an output line."""
-    return body.strip(b" \t\r\n").replace(b"\r", b" ").replace(b"\n", b" ")
+    return body.removeprefix(b"\xef\xbb\xbf").strip(b" \t\r\n").replace(b"\r", b" ").replace(b"\n", b" ")
 
 
 def some(names: Any) -> str:

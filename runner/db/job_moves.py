@@ -69,7 +69,7 @@ _COLUMNS = {  # of `v`: the type, and the attribute of _MoveRow with the value
     "answered_by": ("INT", "answered_by"),
     "reserve": ("BIGINT", "reserve"),
 }
-_EXTRA_EVENTS = frozenset({Event.AMBIGUOUS, Event.LOST, Event.GENERATION_FAILED})
+_EXTRA_EVENTS = frozenset({Event.AMBIGUOUS, Event.LOST, Event.GENERATION_FAILED, Event.UNUSABLE})
 _NEW_RESULT = "lease_gen = lease_gen + 1, settle_tries = 0"
 # Of several source states the likeliest first: most jobs that get a result are collecting.
 _SOURCE_ORDER = sorted(JobState, key=lambda state: state is not JobState.COLLECTING)
@@ -101,7 +101,8 @@ def send(
         Event.SEND,
         moves,
         "state = v.target, attempt = jobs.attempt + 1, polls = 0, misses = 0, request_id = NULL,"
-        f" accepted_at_ms = NULL, reserved_ticks = v.reserve, lease_until_ms = {int(until_ms)}",
+        " accepted_at_ms = NULL, interrupted_at_ms = NULL, reserved_ticks = v.reserve,"
+        f" lease_until_ms = {int(until_ms)}",
         deltas,
     )
     attempts.insert(
@@ -202,6 +203,20 @@ def later(connection: Connection, rows: Sequence[PollAgain], deltas: Deltas) -> 
     return _poll_again(connection, Event.LATER, rows, deltas)
 
 
+def unreadable(connection: Connection, rows: Sequence[PollAgain], deltas: Deltas) -> set[int]:
+    """Move jobs back to waiting whose fetches brought bytes that are no answer."""
+    return _poll_again(connection, Event.UNREADABLE, rows, deltas)
+
+
+def unusable(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
+    """Requeue, fail or hold jobs whose fetches bring the same unreadable bytes for too long."""
+    moved = _requeue(connection, Event.UNUSABLE, rows, deltas, spent=1, condition="jobs.lease_gen = v.gen")
+    for row in rows:
+        if row.lease.job_id in moved and row.target is not JobState.FAILED:
+            deltas.add(row.lease.run_id, "extra", Event.UNUSABLE)
+    return moved
+
+
 def stored(connection: Connection, answers: Sequence[Received], deltas: Deltas) -> set[int]:
     """Store results and move their jobs to stored, from any source state of the table.
 
@@ -293,10 +308,16 @@ def _poll_again(connection: Connection, event: Event, rows: Sequence[PollAgain],
             due_at_ms=row.due_at_ms,
             misses=row.misses,
             unasked=int(not row.was_asked),
+            at_ms=row.interrupted_at_ms,
         )
         for row in rows
     ]
-    change = f"{_MOVE_AND_RELEASE}, due_at_ms = v.due, misses = v.misses, polls = jobs.polls - v.unasked"
+    # A 202 says that the answer is still there; until then a fetch that died may have taken it along.
+    interrupted = "v.at" if event is Event.NOT_READY else "COALESCE(v.at, jobs.interrupted_at_ms)"
+    change = (
+        f"{_MOVE_AND_RELEASE}, due_at_ms = v.due, misses = v.misses, polls = jobs.polls - v.unasked,"
+        f" interrupted_at_ms = {interrupted}"
+    )
     moved = _guarded_update(connection, event, moves, change, deltas)
     for row in rows:
         if row.lease.job_id in moved and not row.was_asked:  # the claim has counted a poll
@@ -305,7 +326,13 @@ def _poll_again(connection: Connection, event: Event, rows: Sequence[PollAgain],
 
 
 def _requeue(
-    connection: Connection, event: Event, rows: Sequence[Requeue], deltas: Deltas, *, spent: int = 0
+    connection: Connection,
+    event: Event,
+    rows: Sequence[Requeue],
+    deltas: Deltas,
+    *,
+    spent: int = 0,
+    condition: str = "",
 ) -> set[int]:
     moves = [
         _MoveRow(
@@ -327,6 +354,7 @@ def _requeue(
         f"{_MOVE_AND_RELEASE}, due_at_ms = v.due, finished_at_ms = v.finished, error_code = v.code,"
         " spent = jobs.spent + v.spent, extras = jobs.extras + v.extra",
         deltas,
+        condition,
     )
     ended = [row for row in rows if row.lease.job_id in moved]
     if event in _EXTRA_EVENTS:

@@ -55,12 +55,14 @@ class PollAgain:
     """A fetch without a result: poll again at `due_at_ms`.
 
     `misses` is the number of 404 replies so far. `was_asked` is False where no request was sent.
+    `interrupted_at_ms` is set where the fetch died with its process.
     """
 
     lease: Lease
     due_at_ms: int
     misses: int
     was_asked: bool = True
+    interrupted_at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,7 +62,7 @@ CREATE TABLE jobs (
 	accepted_at_ms BIGINT,
 	reserved_ticks BIGINT,
 	error_code VARCHAR(64),
-	finished_at_ms BIGINT,
+	finished_at_ms BIGINT, interrupted_at_ms BIGINT,
 	CONSTRAINT pk_jobs PRIMARY KEY (id),
 	CONSTRAINT uq_jobs_run_id_custom_id UNIQUE (run_id, custom_id),
 	CONSTRAINT ck_jobs_state CHECK (state IN ('cancelled', 'collecting', 'failed', 'held', 'pending', 'stored', 'submitting', 'succeeded', 'waiting')),
@@ -125,6 +125,22 @@ CREATE TABLE runs (
 	finished_at_ms BIGINT, occasion VARCHAR(64),
 	CONSTRAINT uq_runs_identity_repetition UNIQUE (identity, repetition),
 	CONSTRAINT ck_runs_state CHECK (state IN ('cancelled', 'finished', 'loading', 'paused', 'ready', 'removing', 'running', 'waiting'))
+)
+
+CREATE TABLE unreadables (
+	job_id INTEGER NOT NULL,
+	attempt INTEGER NOT NULL,
+	replies INTEGER NOT NULL,
+	first_at_ms BIGINT NOT NULL,
+	last_at_ms BIGINT NOT NULL,
+	first_body BLOB NOT NULL,
+	last_body BLOB NOT NULL,
+	last_sha256 VARCHAR(64) NOT NULL,
+	last_bytes INTEGER NOT NULL,
+	same INTEGER NOT NULL,
+	same_since_ms BIGINT NOT NULL,
+	answers_before BIGINT NOT NULL,
+	CONSTRAINT pk_unreadables PRIMARY KEY (job_id, attempt)
 )
 
 CREATE TABLE workers (

@@ -90,7 +90,8 @@ class Job(Base):
     `attempt` is the newest attempt, `answered_by` the one whose result is stored, `spent` the number of
     attempts that count against --max-attempts, `extras` the submissions beyond the one that ends the job,
     `misses` the 404 replies to polls, `settle_tries` the tries to settle a stored result, `reserved_ticks`
-    the reservation of the attempt in flight.
+    the reservation of the attempt in flight. `interrupted_at_ms`: when a fetch of the attempt in flight was
+    found to have died with its process; NULL again once the API says that the answer is not ready.
     """
 
     __tablename__ = "jobs"
@@ -163,6 +164,7 @@ class Job(Base):
     reserved_ticks: Mapped[int | None] = mapped_column(BigInteger)
     error_code: Mapped[str | None] = mapped_column(String(64))
     finished_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+    interrupted_at_ms: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class Payload(Base):
@@ -248,6 +250,30 @@ class Result(Base):
     body: Mapped[bytes] = mapped_column(LargeBinary)
     sha256: Mapped[str] = mapped_column(String(64))
     received_at_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class Unreadable(Base):
+    """The replies to the fetches of one attempt that were no answers; they never enter `results`.
+
+    `same` counts the last ones that were equal (`last_sha256`), from `same_since_ms` on, when the run had
+    read `answers_before` answers. The bodies are the beginnings of the first and the last reply;
+    `last_bytes` is the length of the whole last one.
+    """
+
+    __tablename__ = "unreadables"
+
+    job_id: Mapped[int] = mapped_column(_ROW_ID, primary_key=True, autoincrement=False)
+    attempt: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    replies: Mapped[int] = mapped_column(Integer)
+    first_at_ms: Mapped[int] = mapped_column(BigInteger)
+    last_at_ms: Mapped[int] = mapped_column(BigInteger)
+    first_body: Mapped[bytes] = mapped_column(LargeBinary)
+    last_body: Mapped[bytes] = mapped_column(LargeBinary)
+    last_sha256: Mapped[str] = mapped_column(String(64))
+    last_bytes: Mapped[int] = mapped_column(Integer)
+    same: Mapped[int] = mapped_column(Integer)
+    same_since_ms: Mapped[int] = mapped_column(BigInteger)
+    answers_before: Mapped[int] = mapped_column(BigInteger)
 
 
 class RunCounter(Base):

@@ -62,11 +62,12 @@ def stored_answer_of(row: Row[Any]) -> StoredAnswer:
 
 
 def settle(subject: StoredAnswer, body: bytes, *, policy: Policy, now_ms: int) -> Settled:
-    """Classify and price one answer; never raises, whatever the bytes are.
+    """Read, classify and price one answer, as `settle_answer`; never raises, whatever the bytes are."""
+    return settle_answer(subject, chat_completion.read_completion(body), policy=policy, now_ms=now_ms)
 
-    Returns the job's next state with its event, cost and cause. `now_ms`: when the answer was received.
-    """
-    answer = chat_completion.read_completion(body)
+
+def settle_answer(subject: StoredAnswer, answer: Completion, *, policy: Policy, now_ms: int) -> Settled:
+    """Return the job's next state with its event, cost and cause. `now_ms`: when the answer was received."""
     unwanted = answer.flaw if answer.flaw in policy.fail_on else None
     good = answer.kind is Kind.GOOD and unwanted is None
     failed = answer.kind in (Kind.GENERATION_FAILED, Kind.SAFETY)

@@ -63,6 +63,7 @@ SENTENCES: Final = {
     "result-gone": "The API no longer has the answer: it was handed out before, or is older than 24 hours.",
     "expired": "The answer was not fetched within 24 hours: runner retry RUN --lost buys it again.",
     "never-ready": "The answer was not ready after 48 hours: runner retry RUN --lost buys it again.",
+    "unreadable": "All replies of 24 hours were no answer: runner retry RUN --lost buys it again.",
     "invalid-id": "The API does not know the request id that it gave: the answer cannot be fetched.",
     "generation-failed": "The model failed while it generated the answer: a new attempt may work.",
     "not-json": "The answer is no JSON: its bytes are kept, runner show RUN ID --raw prints them.",

@@ -79,6 +79,7 @@ class Event(StrEnum):
     CLAIM = "claim"
     NOT_READY = "not_ready"
     LATER = "later"
+    UNREADABLE = "unreadable"
     STORED = "stored"
     SUCCEEDED = "succeeded"
     UNUSABLE = "unusable"
@@ -165,6 +166,13 @@ TRANSITIONS: dict[Event, Transition] = {
         _row(Event.NOT_READY, _s(_C), _s(_W), "202: not generated yet", fenced=True),
         _row(Event.LATER, _s(_C), _s(_W), "429, 5xx or no connection: attempts untouched", fenced=True),
         _row(
+            Event.UNREADABLE,
+            _s(_C),
+            _s(_W),
+            "a 200 that is no answer: asked again under the same request_id, never bought again for that",
+            fenced=True,
+        ),
+        _row(
             Event.STORED,
             OPEN | _s(_X),
             _s(_ST),
@@ -174,9 +182,9 @@ TRANSITIONS: dict[Event, Transition] = {
         _row(Event.SUCCEEDED, _s(_ST), _s(_OK), "settled: read, classified, priced", fenced=False),
         _row(
             Event.UNUSABLE,
-            _s(_ST),
+            _s(_C, _ST),
             _s(_P, _F, _H),
-            "not JSON, no choices, an error inside, or unreadable",
+            "a completion without a usable choice; or the same unreadable bytes again and again",
             fenced=False,
         ),
         _row(

@@ -15,7 +15,7 @@ from runner.simulator.chat import Chat, Clock, no_such_model, unavailable
 from runner.simulator.checks import parse
 from runner.simulator.faults import parse_rates
 from runner.simulator.models import Catalogue
-from runner.simulator.replies import Refusal, Reply, json_reply
+from runner.simulator.replies import CaptivePage, Refusal, Reply, json_reply
 from runner.simulator.switches import Switches
 
 if TYPE_CHECKING:
@@ -139,6 +139,8 @@ class Api:
     def _down(self) -> Reply:
         if self.switches.down == "reset":
             return Reply(delivery="reset")
+        if self.switches.down == "page":
+            raise CaptivePage
         raise unavailable()
 
     def _refused(self, path: str, error: Exception) -> Reply:

@@ -16,7 +16,16 @@ from runner.simulator.delayed import DelayedReply, run_after
 from runner.simulator.faults import Faults
 from runner.simulator.ids import Ids, is_uuid
 from runner.simulator.rate_limiter import RateLimiter
-from runner.simulator.replies import GARBAGE, JSON, HtmlRefusal, Refusal, Reply, completion, json_reply
+from runner.simulator.replies import (
+    GARBAGE,
+    JSON,
+    HtmlRefusal,
+    Refusal,
+    Reply,
+    completion,
+    json_reply,
+    not_the_result,
+)
 
 if TYPE_CHECKING:
     from runner.simulator.models import Catalogue
@@ -41,6 +50,8 @@ REFUSALS_BY_FAULT: dict[str, tuple[type[Refusal], int, str, str]] = {
     "403_page": (HtmlRefusal, 403, "", "Sorry, you have been blocked"),
     "200_page": (HtmlRefusal, 200, "", "Log in to the guest network"),
 }
+INSTEAD_OF_RESULT = frozenset({"empty200", "html200", "trunc200", "err200", "pending200"})  # it stays
+BOM = b"\xef\xbb\xbf"
 UNSAFE_MARKER = b"[simulate:safety]"  # anywhere in the request body
 SUBMIT_REPLY_BY_FAULT: dict[str, SubmitReply] = {
     "reset_after": "reset",
@@ -122,12 +133,19 @@ class Chat:
             raise _no_such_result(request_id)
         if now < job.ready_at:
             return Reply(status=202, headers=headers)
-        self._deferred.drop(job)
         fault = self._faults.draw("result")
-        if fault == "lost":
+        if fault is not None:
             self.books.faults[fault] += 1
+        if fault in INSTEAD_OF_RESULT:
+            return not_the_result(fault, self._completion(job, job.choices))
+        self._deferred.drop(job)
+        if fault == "lost":
             self.books.settle(job.serial, "lost", now)
             raise _no_such_result(request_id)
+        if fault in ("lone", "bom"):
+            reply = self._hand_out(job, "fetched", headers)
+            reply.body = _with_lone_surrogate(reply.body) if fault == "lone" else BOM + reply.body
+            return reply
         return self._hand_out(job, cast("Outcome", fault or "fetched"), headers)
 
     def adopt_switches(self) -> None:
@@ -184,23 +202,24 @@ class Chat:
         return self._switches.median_s * spread / self._options.clock_scale
 
     def _hand_out(self, job: Job, outcome: Outcome, headers: dict[str, str]) -> Reply:
-        if outcome != "fetched":
-            self.books.faults[outcome] += 1
         self.books.settle(job.serial, outcome, self._clock())
         if outcome == "garbage":
             return Reply(body=GARBAGE, headers=JSON | headers)
         if outcome == "failed":
             error = "The deferred generation failed: internal error."
             return json_reply({"code": "internal", "error": error}, headers)
-        body = completion(
+        body = self._completion(job, b"[]" if outcome == "no_choices" else job.choices)
+        return Reply(body=body, headers=JSON | headers, delivery="cut" if outcome == "cut" else "send")
+
+    def _completion(self, job: Job, choices: bytes) -> bytes:
+        return completion(
             completion_id=self._completion_ids.make(job.serial),
             created=int(time.time()),
             model=job.model,
-            choices=b"[]" if outcome == "no_choices" else job.choices,
+            choices=choices,
             usage=job.usage,
             ticks=not self._options.no_ticks,
         )
-        return Reply(body=body, headers=JSON | headers, delivery="cut" if outcome == "cut" else "send")
 
     def _fail(self, fault: str, team: str) -> Reply:
         """Return the reply of a fault, or raise it as a Refusal if the request is refused."""
@@ -228,6 +247,11 @@ class Chat:
                 return Refusal(500, "internal", "Internal error.").reply()
             case _:
                 raise Refusal(500, "internal", "Internal error.")
+
+
+def _with_lone_surrogate(body: bytes) -> bytes:
+    """Return a completion whose text begins with half an emoji, escaped; one without text as it is."""
+    return body.replace(b'"content":"', b'"content":"\\ud83d', 1)
 
 
 def unavailable() -> Refusal:

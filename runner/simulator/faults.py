@@ -18,9 +18,16 @@
     lost            the result is gone: 404
     failed          the result is consumed: a 200 with {"code", "error"}, no choices, no usage
     no_choices      the result is consumed: a chat.completion with empty choices, and its usage
+    empty200        instead of the result a 200 without a body; the result stays and can be fetched
+    html200         the same, with the login page of a proxy
+    trunc200        the same, with the first half of the result, sent as if it were whole
+    err200          the same, with an error of a proxy as JSON
+    pending200      the same, with {"status":"pending"}
+    lone            the result, its text with half an emoji: a lone surrogate, escaped
+    bom             the result, after a byte order mark
 
-A rate is for submits and fetches, or for one of them: `submit:429`, `fetch:429`. The last five kinds are
-drawn when a ready result is handed out, so their rate is per result, not per poll.
+A rate is for submits and fetches, or for one of them: `submit:429`, `fetch:429`. The kinds from `garbage` on
+are drawn when a ready result is handed out, so their rate is per result, not per poll.
 """
 
 from __future__ import annotations
@@ -49,7 +56,10 @@ KINDS_BY_POINT: dict[FaultPoint, tuple[str, ...]] = {
         "hang",
     ),
     "fetch": ("429", "500", "503", "521", "403_page", "reset_before"),
-    "result": ("garbage", "cut", "lost", "failed", "no_choices"),
+    "result": (
+        *("garbage", "cut", "lost", "failed", "no_choices"),
+        *("empty200", "html200", "trunc200", "err200", "pending200", "lone", "bom"),
+    ),
 }
 KINDS = tuple(dict.fromkeys(kind for kinds in KINDS_BY_POINT.values() for kind in kinds))
 LASTING = ("safety", "not_deferred")  # a retry does not help

@@ -21,7 +21,8 @@ RPS_LEAST = 2
 
 @dataclass(slots=True, kw_only=True)
 class Switches:
-    """The current switches. `down` answers all requests with 503, or resets all connections.
+    """The current switches. `down` answers all requests with 503, or resets all connections, or (`page`)
+    answers with a web page and 200, as the login page of a network does.
 
     `key_endpoint_gone`: /v1/api-key is not there, as with a gateway that serves the models only.
 
@@ -34,7 +35,7 @@ class Switches:
     credits_status: int = 403
     permission_gone: bool = False
     model_gone: bool = False
-    down: bool | Literal["reset"] = False
+    down: bool | Literal["reset", "page"] = False
     rpm: Limit = "catalogue"
     tpm: Limit = "catalogue"
     rps: Limit = "catalogue"
@@ -73,8 +74,10 @@ def _flag(name: str, value: object) -> bool:
     return value
 
 
-def _down(name: str, value: object) -> bool | Literal["reset"]:
-    return "reset" if value == "reset" else _flag(name, value)
+def _down(name: str, value: object) -> bool | Literal["reset", "page"]:
+    if value == "reset":
+        return "reset"
+    return "page" if value == "page" else _flag(name, value)
 
 
 def _credits_status(name: str, value: object) -> int:

@@ -51,11 +51,13 @@ MOVE_CASES = (
     _requeue_case(Event.AMBIGUOUS, job_moves.ambiguous, S.HELD),
     MoveCase(Event.NOT_READY, S.WAITING, job_moves.not_ready, poll_again_row),
     MoveCase(Event.LATER, S.WAITING, job_moves.later, poll_again_row),
+    MoveCase(Event.UNREADABLE, S.WAITING, job_moves.unreadable, poll_again_row),
     MoveCase(Event.STORED, S.STORED, job_moves.stored, lambda lease: received(lease.job_id, 9)),
     _settled_case(Event.SUCCEEDED, S.SUCCEEDED),
     _settled_case(Event.UNUSABLE, S.PENDING),
     _settled_case(Event.UNUSABLE, S.FAILED),
     _settled_case(Event.UNUSABLE, S.HELD),
+    *(_requeue_case(Event.UNUSABLE, job_moves.unusable, target) for target in (S.PENDING, S.FAILED, S.HELD)),
     _requeue_case(Event.LOST, job_moves.lost, S.PENDING),
     _requeue_case(Event.LOST, job_moves.lost, S.HELD),
     _requeue_case(Event.GENERATION_FAILED, job_moves.generation_failed, S.PENDING),
@@ -69,8 +71,8 @@ def test_a_move_starts_only_from_the_sources_of_the_table(database: Database, ca
     driver = new_run(database, len(JobState))
     leases = {state: driver.bring(state) for state in JobState}
     sources = TRANSITIONS[case.event].sources
-    if case.event is Event.GENERATION_FAILED:  # of a fetch; that of a stored result is a settlement
-        leases.pop(S.STORED)
+    if case.event in (Event.GENERATION_FAILED, Event.UNUSABLE):  # either of a fetch or of a stored result
+        leases.pop(S.COLLECTING if case.move is job_moves.settled else S.STORED)
 
     for state, lease in leases.items():
         moved = driver.apply(case.move, case.row(lease))
@@ -337,3 +339,45 @@ def test_every_event_of_the_table_is_tested() -> None:
     tested_elsewhere: set[Event] = {Event.SEND, Event.CLAIM, Event.CANCEL, Event.ABANDON, Event.RETRY}
 
     assert {case.event for case in MOVE_CASES} | tested_elsewhere == set(Event)
+
+
+def test_unreadable_bytes_again_and_again_end_the_attempt_of_their_lease_only(database: Database) -> None:
+    """The move from a fetch is not fenced by the table, since that from a stored result is not."""
+    driver = new_run(database, 1)
+    lease = driver.bring(S.COLLECTING)
+    late = Lease(job_id=lease.job_id, gen=lease.gen - 1, attempt=lease.attempt)
+
+    assert driver.apply(job_moves.unusable, requeue_row(late, S.PENDING)) == set()
+    assert driver.apply(job_moves.unusable, requeue_row(lease, S.PENDING, 77)) == {lease.job_id}
+
+    row = driver.row(lease.job_id)
+    assert (row.spent, row.extras) == (1, 1)
+    assert driver.count("extra", "unusable") == 1
+    assert driver.count("ticks", "possible_extra") == 77
+
+
+def test_the_mark_of_a_fetch_that_died_stays_until_the_api_says_not_ready(database: Database) -> None:
+    """404, 5xx and pages of a proxy say nothing about where the answer went; a new attempt begins without."""
+    driver = new_run(database, 1)
+    lease = driver.bring(S.COLLECTING)
+
+    def mark_after(move: Callable[..., set[int]], lease: Lease, at_ms: int | None = None) -> int | None:
+        row = outcomes.PollAgain(lease=lease, due_at_ms=NOW_MS, misses=0, interrupted_at_ms=at_ms)
+        driver.apply(move, row)
+        mark: int | None = driver.row(lease.job_id).interrupted_at_ms
+        return mark
+
+    assert mark_after(job_moves.later, lease, NOW_MS) == NOW_MS
+    for move in (job_moves.later, job_moves.unreadable):
+        (claimed,) = driver.claim()
+        assert claimed.is_interrupted
+        assert mark_after(move, claimed.lease) == NOW_MS
+    (claimed,) = driver.claim()
+    assert mark_after(job_moves.not_ready, claimed.lease) is None
+
+    (claimed,) = driver.claim()
+    mark_after(job_moves.later, claimed.lease, NOW_MS)
+    (claimed,) = driver.claim()
+    driver.apply(job_moves.lost, requeue_row(claimed.lease, S.PENDING))
+    again = driver.bring(S.WAITING)
+    assert driver.row(again.job_id).interrupted_at_ms is None

@@ -160,6 +160,43 @@ ROWS: Final = (
         },
     ),
     Row(
+        what="a 200 to a fetch that is no answer: empty, a web page, cut JSON, an error of a proxy, `null`",
+        means="asked for again at growing spaces, not bought again; its bytes take no answer's place",
+        tests={
+            "faults/test_unreadable_replies.py": (
+                "test_what_is_no_answer_is_asked_for_again",
+                "test_an_answer_that_a_garbled_reply_took_along_is_lost_and_bought_once",
+                "test_at_the_end_of_its_24_hours_a_job_is_held_and_offered",
+            ),
+            _LADDER: ("test_a_process_that_ends_at_an_unreadable_reply_costs_nothing",),
+            "engine/test_unreadable_replies.py": ("test_the_same_bytes_for_too_long_are_the_answer",),
+        },
+    ),
+    Row(
+        what="a network's login page instead of everything, for a time",
+        means="the run waits, says what came, asks for one answer at a time, goes on; nothing is paid twice",
+        tests={
+            "faults/test_unreadable_replies.py": ("test_a_page_instead_of_everything_is_waited_for",),
+            "engine/test_fetch_outage.py": ("test_probes_become_rare_and_stragglers_do_not_count",),
+        },
+    ),
+    Row(
+        what="answers with half an emoji, a byte order mark, NaN",
+        means="an answer; the output is strict JSON in UTF-8, `show --raw` has what came",
+        tests={
+            "faults/test_unreadable_replies.py": ("test_half_an_emoji_and_a_byte_order_mark_are_answers",),
+            "rules/test_answer_json.py": ("test_whatever_python_writes_is_read_and_is_a_strict_line",),
+        },
+    ),
+    Row(
+        what="kill -9 of everything four times at full speed",
+        means="the same command ends with 0; what the kills left is counted and pauses no run",
+        tests={
+            "faults/test_kills_at_full_speed.py": ("test_a_run_killed_four_times_ends_by_itself",),
+            "engine/test_fetch_failures.py": ("test_a_lost_answer_counts_unless_a_crash_took_it",),
+        },
+    ),
+    Row(
         what="the same request_id twice, an answer twice, 202 forever, 404 at once",
         means="an answer is kept once; 202 and 404 have an explanation",
         tests={

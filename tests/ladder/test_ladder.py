@@ -66,6 +66,17 @@ def test_a_job_that_ends_every_process_that_sends_it_is_held(
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("form", STEP)
+def test_a_process_that_ends_at_an_unreadable_reply_costs_nothing(
+    form: str, request: pytest.FixtureRequest
+) -> None:
+    """A page came instead of the answer, the process was killed, and the answer is there: no extra."""
+    words = [sys.executable, str(CLIMB), "unreadable"]
+    words += ["--server", server] if (server := server_of(form, request)) else []
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=170)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("form", STEP)

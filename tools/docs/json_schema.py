@@ -299,6 +299,20 @@ SHOW: Final = record(
             collected_at=or_null(moment("its end")),
         ),
     ),
+    unreadable=array(
+        "replies to fetches that were no answers, by attempt",
+        record(
+            "of one attempt",
+            attempt=integer("from 1"),
+            replies=integer("so many"),
+            first_at=moment("the first"),
+            last_at=moment("the last"),
+            what=string("what the last one was"),
+            first_body=string("the beginning of the first, as text"),
+            last_body=string("the beginning of the last, as text"),
+            last_bytes=integer("of the whole last one"),
+        ),
+    ),
     request=of("object", "the request body, as it was written"),
     answer={"description": "the answer's body as it came; null where there is none, or it is no JSON"},
 )

@@ -9,9 +9,10 @@ from runner.cli.render.unread_text import amounts_more
 from runner.rules.explain import explain
 from runner.rules.redact import one_line, plain
 from runner.rules.states import JOB_MEANING, JobState
+from runner.rules.unreadable import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from runner.db.runs import RunRow
 
@@ -30,7 +31,12 @@ _ATTEMPT_FACTS: Final = (
 
 
 def story_object(
-    run: RunRow, job: DatabaseRow, attempts: Sequence[DatabaseRow], now_ms: int, set_model: str | None
+    run: RunRow,
+    job: DatabaseRow,
+    attempts: Sequence[DatabaseRow],
+    unreadable: Sequence[DatabaseRow],
+    now_ms: int,
+    set_model: str | None,
 ) -> dict[str, Any]:
     """Return the object of `show --json` without the bodies; `set_model`: by the user, or None."""
     return {
@@ -46,6 +52,19 @@ def story_object(
             | {name.removesuffix("_ms"): text.iso(getattr(attempt, name)) for name in _TIMES}
             for attempt in attempts
         ],
+        "unreadable": [
+            {
+                "attempt": row.attempt,
+                "replies": row.replies,
+                "first_at": text.iso(row.first_at_ms),
+                "last_at": text.iso(row.last_at_ms),
+                "what": describe(bytes(row.last_body)),
+                "first_body": bytes(row.first_body).decode("utf-8", "replace"),
+                "last_body": bytes(row.last_body).decode("utf-8", "replace"),
+                "last_bytes": row.last_bytes,
+            }
+            for row in unreadable
+        ],
     }
 
 
@@ -53,6 +72,7 @@ def story_lines(
     run: RunRow,
     job: DatabaseRow,
     attempts: Sequence[DatabaseRow],
+    unreadable: Sequence[DatabaseRow],
     request: bytes,
     answer: bytes | None,
     *,
@@ -69,7 +89,7 @@ def story_lines(
         *_head(run, job, set_model),
         "",
         *_conversation(parts, full=full),
-        *_attempts(job, attempts),
+        *_attempts(job, attempts, {row.attempt: row for row in unreadable}),
         *_next(run, job),
     ]
 
@@ -95,10 +115,14 @@ def _conversation(parts: list[tuple[str, str]], *, full: bool) -> list[str]:
     return layout.indented(layout.table(rows)) if rows else []
 
 
-def _attempts(job: DatabaseRow, attempts: Sequence[DatabaseRow]) -> list[str]:
+def _attempts(
+    job: DatabaseRow, attempts: Sequence[DatabaseRow], unreadable: Mapping[int, DatabaseRow]
+) -> list[str]:
     lines = []
     for attempt in attempts:
         rows = [row for row in _facts(attempt) if row != ("meaning", explain(job.error_code or ""))]
+        if attempt.attempt in unreadable:
+            rows += _no_answers(unreadable[attempt.attempt])
         lines += ["", *layout.indented(layout.facts(rows))]
     return lines
 
@@ -147,6 +171,15 @@ def _unread_cost(attempt: DatabaseRow) -> str:
         return f"about {text.dollars(attempt.probable_ticks)}, if the refusal hid a paid answer"
     amounts = amounts_more(attempt.probable_ticks or 0, attempt.possible_ticks).replace(" more", "")
     return f"{amounts}; the answer could not be read"
+
+
+def _no_answers(row: DatabaseRow) -> list[tuple[str, str]]:
+    """Return what came for an attempt instead of its answer."""
+    replies = text.count(row.replies, "reply", "replies")
+    return [
+        ("no answer", f"{replies}, {text.timestamp(row.first_at_ms)} to {text.timestamp(row.last_at_ms)}"),
+        ("the last", describe(bytes(row.last_body))),
+    ]
 
 
 def _times(attempt: DatabaseRow) -> str:
