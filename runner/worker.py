@@ -128,6 +128,7 @@ class WorkerProcess:
 
     def _end(self, why: str) -> None:
         """End this process, after what is in flight where the event loop still runs."""
+        log.error("worker.stopping cause=%s", why)
         self.runtime.finish_in_flight(self.runtime.settings.drain_s)
         end_process(why)
 

@@ -433,7 +433,7 @@ def main() -> int:
     """Check from the command line; return the exit code, 1 when a law is broken."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("database", help="sqlite:////path/to/runner.db or postgresql://…")
-    parser.add_argument("output", type=Path, help="IN_FLIGHT.jsonl; its errors and its summary lie beside it")
+    parser.add_argument("output", type=Path, help="OUT.jsonl; its errors and its summary lie beside it")
     parser.add_argument("job_file", type=Path)
     parser.add_argument("books", help="a file, or the address of GET /_books?jobs=1")
     parser.add_argument("--run", type=int, help="[default: the newest]")

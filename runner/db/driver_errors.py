@@ -95,7 +95,12 @@ def is_unavailable(error: DBAPIError) -> bool:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error, at most 200 characters: drivers add the statement and more."""
+    """Return the first line of an error, at most 200 characters: drivers add the statement and more.
+
+    Of a group, that of its first error.
+    """
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
 REFRESH_S = 0.3
 IDLE_S = 0.5
+LOOP_ANSWERS_S = 2.0
 UNKNOWN_RPM, UNKNOWN_TPM = 120, 200_000  # of a model that the table does not know
 T = TypeVar("T")
 log = logging.getLogger("runner.runtime")
@@ -382,12 +383,15 @@ class Runtime:
     def finish_in_flight(self, grace_s: float) -> None:
         """Claim nothing more and wait up to `grace_s` until nothing is in flight; for another thread.
 
-        Its process can end after that without a request whose outcome is unknown.
+        Its process can end after that without a request whose outcome is unknown. Return at once if nothing
+        can end any more: the event loop does not answer, or the group commit has ended.
         """
         self.stop()
-        waiting = asyncio.run_coroutine_threadsafe(self._in_flight_ended(grace_s), self.loop)
+        if not self.group_commit.is_alive:
+            return
         with suppress(TimeoutError):
-            waiting.result(grace_s)
+            asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self.loop).result(LOOP_ANSWERS_S)
+            asyncio.run_coroutine_threadsafe(self._in_flight_ended(grace_s), self.loop).result(grace_s)
 
     async def _in_flight_ended(self, grace_s: float) -> None:
         ended = self.loop.time() + grace_s

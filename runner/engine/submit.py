@@ -158,7 +158,7 @@ class Submitter:
         granted = chosen[: len(grant.slots)]
         queue.remove(granted)
         _, recorded = await asyncio.gather(  # in one transaction
-            self._lease_ahead(active_run, queue), self._send(granted, grant.slots, active_run)
+            self._lease_ahead(active_run, queue), self._send(granted, grant.slots, active_run, queue)
         )
         if recorded is not None and recorded.is_over_budget:
             await self._release_queue(queue)
@@ -225,9 +225,12 @@ class Submitter:
         return bool(found)
 
     async def _send(
-        self, granted: list[LeasedJob], slots: list[Slot], active_run: ActiveRun
+        self, granted: list[LeasedJob], slots: list[Slot], active_run: ActiveRun, queue: LeasedQueue
     ) -> record_attempts.RecordedAttempts | None:
-        """Record exactly the jobs that have slots, then start their POSTs, each at the time of its slot."""
+        """Record exactly the jobs that have slots, then start their POSTs, each at the time of its slot.
+
+        If they cannot be recorded, they go back to the queue, and their slots to the limiter.
+        """
         if not granted:
             return None
         runtime, now_ms = self._runtime, self._runtime.now_ms()
@@ -239,18 +242,24 @@ class Submitter:
             for job, slot in zip(granted, slots, strict=True)
         ]
         costs_unknown = not runtime.estimates.costs(granted[0].model).is_learnt
-        recorded = await runtime.group_commit.execute(
-            lambda connection, deltas: record_attempts.record_attempts(
-                connection,
-                deltas,
-                wanted,
-                options=active_run.run.options,
-                costs_unknown=costs_unknown,
-                worker=runtime.worker,
-                now_ms=now_ms,
-                until_ms=until_ms,
+        try:
+            recorded = await runtime.group_commit.execute(
+                lambda connection, deltas: record_attempts.record_attempts(
+                    connection,
+                    deltas,
+                    wanted,
+                    options=active_run.run.options,
+                    costs_unknown=costs_unknown,
+                    worker=runtime.worker,
+                    now_ms=now_ms,
+                    until_ms=until_ms,
+                )
             )
-        )
+        except Exception:
+            queue.jobs.extendleft(reversed(granted))
+            for slot in slots:
+                runtime.limiter.release(slot)
+            raise
         for job, slot in zip(granted, slots, strict=True):
             if job.lease.job_id not in recorded.bodies:  # taken over, or refused by a bound of the run
                 runtime.limiter.release(slot)

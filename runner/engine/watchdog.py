@@ -11,6 +11,7 @@ import logging
 import os
 import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from runner.rules.errors import UserError
@@ -27,6 +28,23 @@ PING_PATIENCE_S: Final = 40.0
 SLICE_PATIENCE_S: Final = 60.0  # the reaper starts several new ones within it
 HEALTHY_SLICE_S: Final = 15.0  # a time slice that failed only after this made progress
 log = logging.getLogger("runner.watchdog")
+
+
+@dataclass(slots=True)
+class _FailingSlices:
+    """The failures in a row of one loop's time slices."""
+
+    loop: str
+    since_s: float
+    last_s: float = 0.0
+
+    @property
+    def name(self) -> str:
+        return f"every {self.loop} time slice fails"
+
+    def is_overdue(self, now_s: float) -> bool:
+        """Return whether they fail for too long, and still do: not while one has been running for a while."""
+        return now_s - self.since_s > SLICE_PATIENCE_S and now_s - self.last_s < HEALTHY_SLICE_S
 
 
 class Watchdog:
@@ -47,7 +65,7 @@ class Watchdog:
         self._end, self._each_s = end or end_process, each_s
         self._answers = LivenessProbe("the event loop does not answer", LOOP_PATIENCE_S)
         self._pings = LivenessProbe("pings that Redis took do not come back", PING_PATIENCE_S)
-        self._slices: dict[str, LivenessProbe] = {}
+        self._slices: dict[str, _FailingSlices] = {}
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
@@ -65,17 +83,14 @@ class Watchdog:
 
     def slice_failed(self, name: str, ran_s: float) -> None:
         """Note that a time slice of a loop ended with an error after `ran_s`."""
-        probe = self._slices.setdefault(
-            name, LivenessProbe(f"every {name} time slice fails", SLICE_PATIENCE_S)
-        )
-        if ran_s >= HEALTHY_SLICE_S:
-            probe.answer()
-        probe.ask(time.monotonic())
+        failing, now_s = self._slices.get(name), time.monotonic()
+        if failing is None or ran_s >= HEALTHY_SLICE_S:
+            failing = self._slices[name] = _FailingSlices(name, since_s=now_s)
+        failing.last_s = now_s
 
     def slice_ended(self, name: str) -> None:
         """Note that a time slice of a loop ended well, or because a service is away."""
-        if name in self._slices:
-            self._slices[name].answer()
+        self._slices.pop(name, None)
 
     def _watch(self) -> None:
         looked_s = time.monotonic()
@@ -91,8 +106,10 @@ class Watchdog:
             except Exception as error:  # noqa: BLE001 - a thread that watches no more must not go unnoticed
                 why = f"the watchdog itself failed: {error}"
             if why is not None and not self._stopped.is_set():
-                self._end(why)
-                return
+                try:
+                    self._end(why)
+                except Exception:  # noqa: BLE001 - the process must end all the same
+                    end_process(why)
 
     def _overdue(self, now_s: float) -> str | None:
         probes = (self._answers, self._pings, *tuple(self._slices.values()))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from runner.db.driver_errors import is_unavailable
+from runner.db.driver_errors import first_line, is_unavailable
 
 if TYPE_CHECKING:
     from runner.db.session import Database
@@ -26,3 +26,9 @@ def test_a_missing_table_or_column_is_a_fault_of_the_statement(database: Databas
 def test_a_file_that_cannot_be_used_now_is_unavailable(message: str) -> None:
     """The statement is tried again."""
     assert is_unavailable(OperationalError(None, None, sqlite3.OperationalError(message)))
+
+
+def test_the_first_line_of_a_group_is_that_of_its_first_error() -> None:
+    """The message of the group has only their number."""
+    inner = ExceptionGroup("inner", [ValueError("the cause\nand more")])
+    assert first_line(ExceptionGroup("outer", [inner, KeyError("b")])) == "the cause"

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from run_driver import new_run
-from runtimes import opened_station
+from runtimes import opened_station, refused
+from sqlalchemy.exc import DBAPIError
 
+from runner.engine.leased_queue import LeasedQueue
 from runner.engine.submit import Submitter
+from runner.limiter.slots import Slot
+from runner.rules.states import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,3 +83,16 @@ def test_a_run_that_failed_is_left_out_for_a_while(
     queue = submitter._queues[bad.run_id]
     assert queue.paused_until > runtime.loop.time()
     assert runtime.run(Submitter._submit_batch(submitter, active[bad.run_id], queue)) is False
+
+
+def test_jobs_that_could_not_be_recorded_wait_in_the_queue(database: Database, runtime: Runtime) -> None:
+    """Left alone they would stay leased, unsent, until their leases run out."""
+    driver = new_run(database, 2)
+    jobs = driver.leased()
+    (active_run,) = runtime.run(runtime.active_runs(fresh=True))
+    queue, slots = LeasedQueue(), [Slot(id="", bucket="b", fire_at=0.0) for _ in jobs]
+    submitter = Submitter(runtime)
+    with refused(database, "INSERT ON attempts", "1 = 1"), pytest.raises(DBAPIError):
+        runtime.run(submitter._send(jobs, slots, active_run, queue))
+    assert list(queue.jobs) == jobs
+    assert {driver.state(job.lease.job_id) for job in jobs} == {JobState.PENDING}

@@ -188,3 +188,20 @@ def test_a_worker_that_has_to_end_waits_for_its_replies(runtime: Runtime) -> Non
     threading.Timer(0.05, replied.set).start()
     runtime.finish_in_flight(60)
     assert not runtime.has_jobs_in_flight()
+
+
+def test_a_worker_whose_loop_stands_still_ends_at_once(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No reply can come there."""
+    monkeypatch.setattr("runner.engine.runtime.LOOP_ANSWERS_S", 0.05)
+    blocked, returned = threading.Event(), threading.Event()
+
+    def finish() -> None:
+        runtime.finish_in_flight(3600)
+        returned.set()
+
+    runtime.loop.call_soon_threadsafe(blocked.wait)
+    threading.Thread(target=finish, daemon=True).start()
+    assert returned.wait(60)
+    blocked.set()

@@ -121,11 +121,23 @@ def test_a_time_slice_that_failed_late_made_progress(
     watched = Watched(loop, away)
     watched.dog.stop()
     watched.dog.slice_failed("submit", 0.0)
-    first = watched.dog._slices["submit"]._since_s
+    first = watched.dog._slices["submit"].since_s
     watched.dog.slice_failed("submit", watchdog.HEALTHY_SLICE_S - 0.1)
-    assert watched.dog._slices["submit"]._since_s == first
+    assert watched.dog._slices["submit"].since_s == first
     watched.dog.slice_failed("submit", watchdog.HEALTHY_SLICE_S)
-    assert watched.dog._slices["submit"]._since_s != first
+    assert watched.dog._slices["submit"].since_s != first
+
+
+def test_a_loop_that_runs_again_is_not_ended_for_an_old_failure(
+    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A time slice may run for longer than the patience with failing ones."""
+    monkeypatch.setattr(watchdog, "SLICE_PATIENCE_S", 0.0)
+    monkeypatch.setattr(watchdog, "HEALTHY_SLICE_S", 0.0)
+    watched = Watched(loop, away)
+    watched.dog.slice_failed("submit", -1.0)
+    assert watched.pinged.wait(10)
+    assert not watched.over.is_set()
 
 
 def test_a_supervised_task_that_cannot_run_ends_the_process(loop: asyncio.AbstractEventLoop) -> None:
