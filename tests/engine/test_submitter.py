@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from runner.db.session import Database
     from runner.engine.active_runs import ActiveRun
-    from runner.engine.leased_queue import LeasedQueue
     from runner.engine.runtime import Runtime
 
 
