@@ -112,7 +112,7 @@ class Watchdog:
                     end_process(why)
 
     def _overdue(self, now_s: float) -> str | None:
-        probes = (self._answers, self._pings, *tuple(self._slices.values()))
+        probes: list[LivenessProbe | _FailingSlices] = [self._answers, self._pings, *self._slices.values()]
         return next((probe.name for probe in probes if probe.is_overdue(now_s)), None)
 
     def _ask(self, now_s: float) -> None:
