@@ -49,7 +49,9 @@ def command(  # noqa: PLR0913 - each is a flag
     source, name = source_of(file, name, settings, has_occasion=occasion is not None)
     shaping = LoadFlags(model=model, skip_bad=skip_bad, strict=strict)
     with any_database(settings) as database:
-        choice = choose_run(database, source, occasion, name=name, new=new, quiet=quiet)
+        choice = choose_run(
+            database, source, occasion, now_ms=database.now_ms(), name=name, new=new, quiet=quiet
+        )
         loaded = load_file(
             database,
             source,
