@@ -21,15 +21,15 @@ _ENDED = (RunState.FINISHED, RunState.CANCELLED)
 def find_newest(
     connection: Connection, occasion: str, *, stem: str | None = None, path: str | None = None
 ) -> RunRow | None:
-    """Return the newest run of an occasion with this stem or, without one, from this path; or None."""
+    """Return the newest run of an occasion with this stem and from this path, where given; or None."""
     for run in runs.of_occasion(connection, occasion):
-        if (run.input_path == path) if stem is None else (run.stem == stem):
+        if stem in (None, run.stem) and path in (None, run.input_path):
             return run
     return None
 
 
 def find_unfinished(
-    connection: Connection, words: Sequence[str], since_ms: int, *, stem: str | None = None, path: str | None
+    connection: Connection, words: Sequence[str], since_ms: int, *, stem: str, path: str | None
 ) -> RunRow | None:
     """Return the newest run of these occasions that was loaded since a time and has not ended, or None."""
     found = [find_newest(connection, word, stem=stem, path=path) for word in words]

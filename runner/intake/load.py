@@ -24,7 +24,7 @@ from runner.intake.job_file import (
     bad_line_sentences,
 )
 from runner.intake.lines import Line, LineReader
-from runner.intake.occasions import new_run_name, refuse_another_run
+from runner.intake.new_run import new_run_name, refuse_another_run
 from runner.intake.other_content import other_content
 from runner.rules.errors import JobFileError, UsageError
 from runner.rules.estimate import Tally

@@ -163,6 +163,14 @@ def test_the_command_to_continue_never_contains_new() -> None:
     assert rerun_command(["run", "my jobs.jsonl", "--new", "-q"]) == "runner run 'my jobs.jsonl' -q"
 
 
+def test_a_command_that_is_run_again_names_its_occasion() -> None:
+    """In both spellings; nothing else that looks like it is touched."""
+    words = ["run", "--occasion", "today", "-o", "today", "--occasion=today"]
+    expected = "runner run --occasion 2026-11-28 -o today --occasion=2026-11-28"
+    assert rerun_command(words, "2026-11-28") == expected
+    assert rerun_command(words) == "runner run --occasion today -o today --occasion=today"
+
+
 def test_an_error_is_a_block_and_hostile_text_is_text() -> None:
     """What, where, fix; no escape reaches the terminal."""
     error = UserError("bad\x1b[31m file", where=("line 1: no\nnewline",), fix="repair it")

@@ -125,6 +125,18 @@ ROWS: Final = (
         },
     ),
     Row(
+        what="a nightly line killed five times, started twice at once, or started again after midnight",
+        means="one run a night; only requests in flight at a kill are paid twice, and are counted",
+        tests={
+            "faults/test_nights.py": (
+                "test_a_night_that_is_killed_five_times_is_paid_once",
+                "test_a_night_that_is_killed_before_midnight_goes_on_after_it",
+                "test_a_line_that_is_started_twice_at_once_is_one_run",
+            ),
+            "cli/test_run_choice.py": ("test_an_unfinished_night_is_carried_on_over_midnight",),
+        },
+    ),
+    Row(
         what="network: refused, reset before, during and after, no reply, single bytes, no DNS name, TLS",
         means="each phase has its own outcome; the total time limit holds",
         tests={

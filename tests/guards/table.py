@@ -185,4 +185,28 @@ GUARDS = (
         new="            return\n",
         tests="tests/engine/test_supervised_tasks.py tests/engine/test_supervisor.py",
     ),
+    Guard(
+        name="the occasion in the identity",
+        without_it="a file that is run every night is sent on the first night only",
+        file="runner/intake/load.py",
+        old='{**_identity_flags(flags), "occasion": occasion}',
+        new="_identity_flags(flags)",
+        tests="tests/intake/test_occasions.py -k sqlite",
+    ),
+    Guard(
+        name="one run of a file in an occasion",
+        without_it="a line whose file was edited at night pays for all of it again",
+        file="runner/intake/load.py",
+        old="            refuse_another_run(database, source, stem, name, occasion, sha256)\n",
+        new="            pass\n",
+        tests="tests/intake/test_occasions.py -k sqlite",
+    ),
+    Guard(
+        name="a night goes on over midnight",
+        without_it="a line that is killed before midnight and started after it pays twice",
+        file="runner/cli/session/run_choice.py",
+        old="        if found is None and is_today(word):\n",
+        new="        if False:\n",
+        tests="tests/cli/test_run_choice.py -k sqlite",
+    ),
 )

@@ -48,7 +48,9 @@ def command(
     settings = read_settings()
     source, name = source_of(file, name, settings, has_occasion=occasion is not None)
     with any_database(settings) as database:
-        choice = choose_run(database, source, occasion, name=name, new=new, quiet=quiet)
+        choice = choose_run(
+            database, source, occasion, now_ms=database.now_ms(), name=name, new=new, quiet=quiet
+        )
         loaded = load_file(
             database,
             source,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from runner.cli.snapshot import Snapshot
 
-_NAME_LENGTH_MIN: Final = 24  # also where the other columns leave less
+_NAME_LENGTH_MIN: Final = 14  # also where the other columns leave less
 _NAME_LENGTH_MAX: Final = 40
 _HEADINGS: Final = ("run", "name", "state", "done", "of", "failed", "cost", "started")
 
@@ -69,5 +69,5 @@ def _row(snapshot: Snapshot, name: str) -> tuple[str, ...]:
         f"{run.total:,}",
         f"{snapshot.jobs(JobState.FAILED):,}",
         text.dollars(snapshot.spent_ticks),
-        text.timestamp(run.started_at_ms),
+        text.listed_time(run.started_at_ms, snapshot.as_of_ms),
     )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from runner.rules.estimate import Span
 
 _REASON_LENGTH: Final = 200
+_HALF_A_YEAR_MS: Final = 182 * 86_400_000
 
 dollars = money.dollars
 
@@ -90,6 +91,17 @@ def moment(at_ms: int) -> str:
 def timestamp(at_ms: int | None) -> str:
     """Return a time in full on the local clock, or a dash."""
     return "-" if at_ms is None else _local(at_ms).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def listed_time(at_ms: int | None, now_ms: int) -> str:
+    """Return a time on the local clock in 12 characters, as `ls -l` shows it, or a dash.
+
+    `Nov 28 18:41`, or `Nov 28  2025` where it is more than half a year ago.
+    """
+    if at_ms is None:
+        return "-"
+    form = "%b %d %H:%M" if now_ms - at_ms < _HALF_A_YEAR_MS else "%b %d  %Y"
+    return _local(at_ms).strftime(form)
 
 
 def iso(at_ms: int | None) -> str | None:

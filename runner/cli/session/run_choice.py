@@ -39,25 +39,32 @@ class RunChoice:
 
 
 def choose_run(
-    database: Database, source: Path, word: str | None, *, name: str | None, new: bool, quiet: bool
+    database: Database,
+    source: Path,
+    word: str | None,
+    *,
+    now_ms: int,
+    name: str | None,
+    new: bool,
+    quiet: bool,
 ) -> RunChoice:
     """Return the run that a command means by `--occasion WORD`; print where another day is carried on.
 
-    `today` is the date by the database's clock and this machine's time zone. Where that day has no run yet,
-    an unfinished one of the day before or after is meant that was loaded less than 20 hours ago.
+    `today` is the date at `now_ms` (the database's clock) in this machine's time zone. Where that day has no
+    run yet, an unfinished one of the day before or after is meant that was loaded less than 20 hours ago.
     """
     if word is None:
         return RunChoice(name=name, new=new)
-    stem, path, now_ms = name or stem_of_file(source.name), str(source.resolve()), database.now_ms()
+    stem, path = name or stem_of_file(source.name), None if name else str(source.resolve())
     occasion = day_word(_local(now_ms)) if is_today(word) else word
     with database.read() as connection:
         if new:
             fresh = occasions.next_name(connection, stem, occasion)
             return RunChoice(name=name, new=True, occasion=occasion, run_name=fresh)
-        found = occasions.find_newest(connection, occasion, stem=name, path=path)
+        found = occasions.find_newest(connection, occasion, stem=stem, path=path)
         if found is None and is_today(word):
             beside, since_ms = days_beside(occasion), now_ms - CARRY_ON_MS
-            found = occasions.find_unfinished(connection, beside, since_ms, stem=name, path=path)
+            found = occasions.find_unfinished(connection, beside, since_ms, stem=stem, path=path)
     if found is None:
         return RunChoice(name=name, new=False, occasion=occasion, run_name=run_name(stem, occasion))
     if found.occasion != occasion and not quiet:

@@ -41,7 +41,15 @@ def run_file(settings: Settings, lease: EngineLease, file: Path, flags: RunFlags
     """Load `file` ("-" is stdin), work until the run stops, write its files; return the exit code."""
     source, name = source_of(file, flags.name, settings, has_occasion=flags.occasion is not None)
     with any_database(settings) as database:
-        choice = choose_run(database, source, flags.occasion, name=name, new=flags.new, quiet=flags.quiet)
+        choice = choose_run(
+            database,
+            source,
+            flags.occasion,
+            now_ms=database.now_ms(),
+            name=name,
+            new=flags.new,
+            quiet=flags.quiet,
+        )
         targets = _targets(file, source, choice, flags)
         if flags.new:  # it has no files yet, so these would be another run's: refused before loading
             refuse_foreign_files(targets, tag="", force=flags.force)
