@@ -186,7 +186,7 @@ def test_two_models_exclude_each_other(workspace: Workspace) -> None:
         assert "is no name of a model, like grok-4.3" in workspace.stderr
 
 
-ODD: Final = ["tab\tx", "\u202eright", "it's", "x" * 300]
+ODD: Final = ["-dash", "tab\tx", "\u202eright", "it's", "x" * 300]
 
 
 def test_printed_ids_can_be_typed(workspace: Workspace) -> None:
@@ -197,12 +197,12 @@ def test_printed_ids_can_be_typed(workspace: Workspace) -> None:
     printed = workspace.run("summary 1 --ids safety").splitlines()
     assert len(printed) == len(ODD)
     chosen = [word for name in printed for word in ("--id", name)]
-    assert "would send 4 jobs" in workspace.run(["retry", "1", *chosen, "--dry-run"])
+    assert "would send 5 jobs" in workspace.run(["retry", "1", *chosen, "--dry-run"])
     for name, custom_id in zip(printed, ODD, strict=True):
-        story = workspace.run(["show", "1", name])
+        story = workspace.run(["show", "1", "--", name])
         (retry,) = re.findall(r"to send it again: runner (.*)", story)
         assert "would send 1 job of run 1" in workspace.run(f"{retry} --dry-run")
-        assert json.loads(workspace.run(["show", "1", name, "--json"]))["custom_id"] == custom_id
+        assert json.loads(workspace.run(["show", "1", "--json", "--", name]))["custom_id"] == custom_id
     (look,) = re.findall(r"to look at one: runner (.*)", workspace.run("summary 1"))
     workspace.run(look)
 

@@ -166,6 +166,7 @@ def test_every_flag_in_a_sentence_is_one_of_a_command() -> None:
     [
         ("then: runner resume 3 --budget USD", 0),
         ("to list them: runner summary 1 --ids length", 0),
+        ("then: runner retry 3 --flaw length", 0),
         ("runner retry RUN --lost buys it again", 0),
         ("runner has met a bug of its own", 0),
         ("`runner start` sends the jobs", 0),
