@@ -274,7 +274,7 @@ _SELECTION: Final = (
     click.option("--model", type=ModelName(), help="Only jobs that name this model."),
     click.option(
         "--flaw",
-        type=click.Choice([*Flaw]),
+        type=click.Choice([flaw.value for flaw in Flaw]),
         help="Only jobs whose last answer was cut off, declined or empty.",
     ),
 )

@@ -82,19 +82,19 @@ def retry_with_model(
     return len(taken), page[-1].job.id if page else None
 
 
-def refused_models(connection: Connection, run_id: int) -> dict[str, int]:
-    """Return the models that the API refused, with the number of their jobs that are held or pending for it.
+def refused_models(connection: Connection, run_id: int) -> list[str]:
+    """Return the models that the API refused to jobs that are held or pending, that of most jobs first.
 
     Of pending jobs the first _PENDING_MAX of the file are looked at.
     """
     query = text(
-        "SELECT model, COUNT(*) AS n FROM ("
+        "SELECT model FROM ("
         f"SELECT model FROM jobs WHERE state = 'held' AND error_code = '{MODEL_GONE}'"
         " AND id >= :first AND id < :last"
         " UNION ALL SELECT p.model FROM (SELECT id, attempt, model FROM jobs WHERE state = 'pending'"
         " AND run_id = :run AND id >= :first ORDER BY id LIMIT :pending) AS p"
         " JOIN attempts a ON a.job_id = p.id AND a.attempt = p.attempt"
-        f" WHERE a.error_code = '{MODEL_GONE}') AS refused GROUP BY model ORDER BY n DESC, model"
+        f" WHERE a.error_code = '{MODEL_GONE}') AS refused GROUP BY model ORDER BY COUNT(*) DESC, model"
     )
     values = {
         "run": run_id,
@@ -102,7 +102,7 @@ def refused_models(connection: Connection, run_id: int) -> dict[str, int]:
         "last": job_id(run_id, JOBS_MAX),
         "pending": _PENDING_MAX,
     }
-    return {row.model: row.n for row in connection.execute(query, values)}
+    return list(connection.execute(query, values).scalars())
 
 
 def _page(

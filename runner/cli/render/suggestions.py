@@ -9,7 +9,7 @@ from runner.cli.render import text
 from runner.rules.redact import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
 _MODELS_SHOWN: Final = 3
 
@@ -31,11 +31,10 @@ class RetryCost:
 class RefusedModels:
     """The models that the API refused.
 
-    `jobs`: by model how many jobs wait for another one. `held`: how many of them are held. `instead`: a model
-    to name in the command.
+    `held`: how many jobs are held for that. `instead`: a model to name in the command.
     """
 
-    jobs: Mapping[str, int]
+    names: Sequence[str]
     held: int
     instead: str
 
@@ -58,12 +57,12 @@ def suggestion_lines(
 
 def _of_refused_models(run_id: int, refused: RefusedModels) -> list[str]:
     lines = []
-    for model, n in list(refused.jobs.items())[:_MODELS_SHOWN]:
+    for model in refused.names[:_MODELS_SHOWN]:
         named = text.shell_word(plain(model))
         retry = f"runner retry {run_id} --model {named} --set-model {text.shell_word(plain(refused.instead))}"
-        lines.append(f"{text.count(n, 'job')} of {plain(model)}, which the API refuses: {retry}")
+        lines.append(f"the API refuses {plain(model)}: {retry}")
         lines.append(f"  or without an answer: runner cancel {run_id} --model {named}")
-    more = len(refused.jobs) - _MODELS_SHOWN
+    more = len(refused.names) - _MODELS_SHOWN
     return [*lines, f"… and {text.count(more, 'other model')} that the API refuses"] if more > 0 else lines
 
 

@@ -137,7 +137,7 @@ def _failures(summary: Mapping[str, Any]) -> list[str]:
     rest = [f"… and {text.count(more, 'other cause')}"] if more > 0 else []
     example = next((summary["examples"][code] for code in by_code if code in summary["examples"]), None)
     if example is not None:
-        rest.append(f"to look at one: runner show {run} {text.shell_word(plain(example))}")
+        rest.append(f"to look at one: runner show {run} {text.last_word(example)}")
     return ["", "failures", *layout.indented([*lines, *rest])]
 
 

@@ -51,6 +51,12 @@ def shell_word(value: str) -> str:
     return shlex.quote(value)
 
 
+def last_word(value: str) -> str:
+    """Return a value as the last argument of a printed command; one that begins with a dash is no flag."""
+    word = shell_word(plain(value))
+    return f"-- {word}" if value.startswith("-") else word
+
+
 def dollar_range(ticks: Span) -> str:
     """Return an amount from low to high without a sign: cents, or four decimals if cents would hide it."""
     places = 2 if ticks.low >= TICKS_PER_USD // 10 else 4

@@ -59,7 +59,7 @@ def read_suggestions(database: Database, snapshot: Snapshot, settings: Settings)
         lost=retry_cost(lost, now_ms, pricing),
         held=retry_cost(held, now_ms, pricing),
         refused=RefusedModels(
-            jobs=refused,
+            names=refused,
             held=sum(group.n for group in held if group.error_code == MODEL_GONE),
             instead=_model_instead(snapshot, refused),
         ),
