@@ -1,4 +1,4 @@
-"""Files of certificates that variables and URLs name. OpenSSL ignores in silence what it cannot read."""
+"""Files of certificates that variables and URLs name. OpenSSL ignores what it cannot read."""
 
 from __future__ import annotations
 

@@ -36,7 +36,10 @@ LINES: Final = {
     "wrong-method": ("the method is not POST", 'write "POST", or leave it out'),
     "wrong-url": ("the url is not /v1/chat/completions", "write that, or leave it out"),
     "host-in-url": ("the url names a host", "write the path only: where it goes is a setting"),
-    "headers-in-line": ("the line sets headers", "leave them out: the key is a setting"),
+    "headers-in-line": (
+        "the line or its body sets headers, a key or an address",
+        "leave them out: these are settings",
+    ),
     "missing-body": ("the line has a url or method, but no body", "put the request into `body`"),
     "misplaced-field": ("a field of the body stands beside it", "move it into the body"),
     "prompt-and-messages": ("the line has `prompt` and `messages`", "keep one"),
