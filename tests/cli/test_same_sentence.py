@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from live_runner import KEY, LiveRunner, Simulator, wait_until, write_jobs
 
+from runner.db import migrate
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
