@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from runner.rules import models
 from runner.rules.budget import parse_usd
 from runner.rules.chat_completion import Flaw
 
@@ -185,7 +186,9 @@ _SHAPING: Final = (
     click.argument("file", type=click.Path(path_type=Path, allow_dash=True, readable=False)),
     click.option("--name", help="Name of the run.  [default: that of the file]"),
     click.option("--new", is_flag=True, help="Start a fresh run, even if the file was run before."),
-    click.option("--model", default="grok-4", show_default=True, help="Model for lines that name none."),
+    click.option(
+        "--model", default=models.DEFAULT, show_default=True, help="Model for lines that name none."
+    ),
     click.option(
         "--skip-bad", is_flag=True, help="Load the good lines, write the bad ones to FILE.bad.jsonl."
     ),

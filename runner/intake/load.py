@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -24,6 +24,7 @@ from runner.intake.job_file import (
     bad_line_sentences,
 )
 from runner.intake.lines import Line, LineReader
+from runner.rules import models
 from runner.rules.errors import JobFileError, UsageError
 from runner.rules.estimate import Tally
 from runner.rules.identity import identity
@@ -99,7 +100,7 @@ def load(  # noqa: PLR0913 - each is one decision of the caller
     (nothing is loaded), UsageError where a run of this name or path has other content.
     """
     sha256, size_bytes = _digest(source)
-    same = identity(sha256, _identity_flags(flags), name)
+    same = _identity(database, sha256, flags, name)
     for partial in _partly_loaded(database, source, name, same):
         with lock(partial), new_jobs.shared_lock(database, partial):  # waits for a loader that is still alive
             _find_complete(database, partial)
@@ -262,6 +263,21 @@ def _new_job(line: Line, request: Request) -> NewJob:
         extra=request.metadata,
         conv_id=request.conv_id,
     )
+
+
+def _identity(database: Database, sha256: str, flags: LoadFlags, name: str | None) -> str:
+    """Return the identity of a file; a run that an older version loaded with its default model keeps its own.
+
+    Else that run would be paid again after an update. The model that serves both defaults is the same.
+    """
+    same = identity(sha256, _identity_flags(flags), name)
+    if flags.model != models.DEFAULT:
+        return same
+    earlier = identity(sha256, _identity_flags(replace(flags, model=models.EARLIER_DEFAULT)), name)
+    with database.read() as connection:
+        if runs.find_by_identity(connection, same) is None and runs.find_by_identity(connection, earlier):
+            return earlier
+    return same
 
 
 def _identity_flags(flags: LoadFlags) -> dict[str, str | None]:

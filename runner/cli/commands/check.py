@@ -12,12 +12,13 @@ from runner.cli.render.check_report import check_lines, check_object
 from runner.cli.session.check_file import check_file
 from runner.cli.session.context import read_settings
 from runner.intake.job_file import LoadFlags
+from runner.rules import models
 from runner.rules.exit_codes import ExitCode
 
 
 @click.command("check", short_help="Show what a job file contains, costs and takes. Sends nothing.")
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True, readable=False))
-@click.option("--model", default="grok-4", show_default=True, help="Model for lines that name none.")
+@click.option("--model", default=models.DEFAULT, show_default=True, help="Model for lines that name none.")
 @click.option("--rpm", type=flags.Rate(), help="Requests per minute.  [default: the model's]")
 @click.option("--tpm", type=flags.Rate(), help="Tokens per minute.  [default: the model's]")
 @click.option(
