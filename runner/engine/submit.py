@@ -331,7 +331,7 @@ class Submitter:
                 if not isinstance(segment, str):
                     self._sent += 1
                     try:
-                        classification, status = await self._exchange(slot, body, conv_id, sent_at_ms)
+                        classification, status = await self._exchange(job, slot, body, conv_id, sent_at_ms)
                     finally:
                         self._sent -= 1
         finally:
@@ -354,12 +354,13 @@ class Submitter:
             segment.acknowledge()
 
     async def _exchange(
-        self, slot: Slot, body: bytes, conv_id: str | None, sent_at_ms: int
+        self, job: LeasedJob, slot: Slot, body: bytes, conv_id: str | None, sent_at_ms: int
     ) -> tuple[Classification, int | None]:
         """POST once; return the classification, and the HTTP status if there was a reply."""
         runtime = self._runtime
         try:
-            answer = await deferred.submit(runtime.api, body, conv_id)
+            client_id = f"{job.lease.job_id}-{job.lease.attempt}"
+            answer = await deferred.submit(runtime.api, body, conv_id, client_id)
         except RequestFailed as failed:
             return reply.classify_submit_fault(failed.fault, failed.detail), None
         limits = deferred.announced_limits(answer)
