@@ -1,7 +1,7 @@
 """Restates what attempts without a result may have cost, once the run has learnt what its answers cost.
 
-An attempt that was lost before enough answers had come counts with the largest answer that the API allows;
-a budget would pay for it to the end of the run.
+An attempt that was lost before enough answers had come counts with a long answer; a budget would pay for it
+to the end of the run.
 """
 
 from __future__ import annotations

@@ -29,8 +29,6 @@ class OutputRange(NamedTuple):
     high: int
 
 
-# Visible tokens of an answer where the request sets no maximum (ChatRequest of xAI's TypeScript SDK).
-TEXT_TOKENS_MAX: Final = 128_000
 _TEXT: Final = OutputRange(50, 1_000)
 _SHAPED: Final = OutputRange(20, 300)  # JSON or the arguments of a tool call
 _REASONING: Final = OutputRange(100, 3_000)  # at medium effort
@@ -59,9 +57,10 @@ def assumed_output(body: Mapping[str, Any], facts: ModelFacts | None) -> OutputR
 def worst_output_tokens(model: str, output_tokens_max: int | None, learnt: OutputRange | None) -> int:
     """Return an upper bound for an answer that could not be read: the larger of assumed and learnt.
 
-    A request without a maximum may have as much text as the API allows.
+    Without a maximum the API allows 128,000 visible tokens (ChatRequest of xAI's TypeScript SDK). That is no
+    bound to go by: a budget would pause at the first lost answer (docs/decisions/0040).
     """
-    high = _assumed_by_size(model, output_tokens_max or TEXT_TOKENS_MAX).high
+    high = _assumed_by_size(model, output_tokens_max).high
     return high if learnt is None else max(high, learnt.high)
 
 

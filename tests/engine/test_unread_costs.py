@@ -111,7 +111,7 @@ def test_a_run_that_ends_is_restated(database: Database) -> None:
 
 
 def test_the_monitor_restates_once_for_each_model_that_is_learnt(database: Database) -> None:
-    """So that a budget does not pay for the largest answer that the API allows to the end of the run."""
+    """So that a budget does not pay for long answers to the end of the run."""
     driver, _ = lost_early(database, LEARNT_MIN)
     group_commit = Commits(database)
     active = [ActiveRun(run=_run(driver), counts=driver.counts())]

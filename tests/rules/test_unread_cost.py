@@ -41,12 +41,12 @@ def unread(answers: int, prompt_tokens: int = 50, model: str = MODEL, **of: int)
 
 
 def test_from_twenty_answers_on_the_bound_is_the_dearest_with_a_margin() -> None:
-    """Before that it is the price of the largest answer that the API allows."""
+    """Before that it is the price of a long answer."""
     capped, learnt = unread(19, dearest=2 * EACH), unread(20, dearest=2 * EACH)
 
     assert capped is not None
     assert (capped.probable_ticks, capped.is_learnt) == (EACH, False)
-    assert capped.possible_ticks > 100 * EACH
+    assert capped.possible_ticks > 9 * EACH
     assert learnt == UnreadCost(EACH, 5 * EACH // 2, is_learnt=True)
 
 
@@ -58,7 +58,7 @@ def test_the_first_answer_is_a_mean_already_and_none_is_an_estimate() -> None:
     assert one.probable_ticks == EACH
     assert none is not None
     assert none.probable_ticks == cost_bounds.likely_ticks(MODEL, 50, None, NOW_MS, PriceBasis())
-    assert 0 < none.probable_ticks < none.possible_ticks // 20
+    assert 0 < none.probable_ticks < none.possible_ticks // 5
 
 
 def test_twenty_eight_lost_answers_read_as_cents() -> None:
