@@ -19,7 +19,8 @@ the run's counters, B for the books, and "unknown" for attempts with an unknown 
     polls:         B.polls <= C.polls <= B.polls + B.polls_refused;  crashed: only B.polls <= C.polls
     budget:        C.reserved = reservations of jobs in flight; B.ticks <= budget + cost beyond reservations
     money:         ticks in the stored bytes = of the attempts = C = summary = B's of exactly those ids;
-                   possible extra = of the attempts >= B's of all that was accepted and never read
+                   possible extra = of the attempts >= B's of all that was accepted and never read;
+                   probable extra = of the attempts, each <= its possible one but for a refusal (503)
 """
 
 from __future__ import annotations
@@ -334,10 +335,23 @@ def money(facts: Facts) -> Iterator[str]:
 
 def _unread(facts: Facts) -> Iterator[str]:
     """L11: what was billed but never read has an upper bound, attempt by attempt and in sum."""
-    possible = facts.summary["cost"]["possible_extra_ticks"]
+    cost = facts.summary["cost"]
+    possible = cost["possible_extra_ticks"]
     bounds = sum(a["possible_ticks"] or 0 for a in facts.attempts)
     if possible != bounds:
         yield f"L11 possible extra cost is {possible} ticks, the attempts bound it by {bounds}"
+    probable = sum(a["probable_ticks"] or 0 for a in facts.attempts)
+    hidden = sum(a["probable_ticks"] or 0 for a in facts.attempts if a["outcome"] == "refused_for_now")
+    if (cost["probable_extra_ticks"], cost["unread"]["unavailable_ticks"]) != (probable, hidden):
+        yield f"L11 probable extra: {cost['probable_extra_ticks']}, by attempts {probable}, 503 {hidden}"
+    for a in facts.attempts:
+        if (a["probable_ticks"] or 0) > (a["possible_ticks"] or 0) and a["outcome"] != "refused_for_now":
+            yield f"L11 attempt {a['attempt']} of job {a['job_id']} cost probably more than possible"
+        if a["outcome"] == "refused_for_now" and a["http_status"] != 503 and a["probable_ticks"]:
+            yield f"L11 attempt {a['attempt']} of job {a['job_id']} has a cost for {a['http_status']}"
+    in_doubt = sum(bool(a["possible_ticks"]) and a["outcome"] != "refused" for a in facts.attempts)
+    if bool(in_doubt) != bool(cost["unread"]["answers"]) and possible:
+        yield f"L11 {in_doubt} attempts may have cost something, the summary has {cost['unread']['answers']}"
     priced = {i for i, e in facts.known.items() if e["ticks"] is not None}
     in_flight = {a["request_id"] for a in facts.attempts if a["outcome"] == "accepted"}
     unread = [

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from click.core import ParameterSource
 
+from runner.rules import models
 from runner.rules.budget import parse_usd
 from runner.rules.chat_completion import Flaw
 from runner.rules.errors import UsageError
@@ -243,7 +244,7 @@ on_end_flag: Final = click.option(
 model_flag: Final = click.option(
     "--model",
     type=ModelName(),
-    default="grok-4",
+    default=models.DEFAULT,
     show_default=True,
     help="Model for lines that name none.",
 )

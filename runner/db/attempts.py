@@ -194,7 +194,7 @@ def unread_of_run(connection: Connection, run_id: int) -> list[Row[Any]]:
     query = text(
         "SELECT a.job_id, a.attempt, a.probable_ticks, a.possible_ticks, j.model, j.prompt_tokens,"
         f" j.output_tokens_max FROM attempts a JOIN jobs j ON j.id = a.job_id WHERE {UNREAD}"
-        " AND a.possible_ticks > 0 AND a.ticks_source IS NULL AND a.outcome <> 'refused'"
+        " AND a.ticks_source IS NULL AND a.outcome <> 'refused'"
         " AND a.job_id >= :first AND a.job_id < :last"
     )
     values = {"first": job_id(run_id, 0), "last": job_id(run_id + 1, 0)}

@@ -126,18 +126,25 @@ def count_refusal(run_id: int, cost: UnreadCost | None, deltas: Deltas) -> None:
 def restate_unread_costs(
     connection: Connection, run_id: int, cost_of: Callable[[Row[Any]], UnreadCost | None], deltas: Deltas
 ) -> None:
-    """Lower what attempts without a result may have cost to what is learnt now.
+    """Restate what attempts without a result may have cost by what is learnt now; no upper bound rises.
 
     `cost_of` takes a row with model, prompt_tokens and output_tokens_max.
     """
     changes = []
     for row in attempts.unread_of_run(connection, run_id):
-        new = cost_of(row)
-        if new is not None and new.is_learnt and new.possible_ticks < row.possible_ticks:
-            old = UnreadCost(row.probable_ticks or 0, row.possible_ticks)
-            _add_ticks(run_id, old, deltas, -1)
-            _add_ticks(run_id, new, deltas, 1)
-            changes.append((row.job_id, row.attempt, new))
+        old, learnt = UnreadCost(row.probable_ticks or 0, row.possible_ticks), cost_of(row)
+        if learnt is None or not learnt.is_learnt:
+            continue
+        if not old.possible_ticks:  # a refusal (503)
+            new = UnreadCost(learnt.probable_ticks, 0)
+            deltas.add(run_id, "ticks", "probable_unavailable", new.probable_ticks - old.probable_ticks)
+        elif learnt.possible_ticks < old.possible_ticks:
+            new = learnt
+        else:
+            continue
+        _add_ticks(run_id, old, deltas, -1)
+        _add_ticks(run_id, new, deltas, 1)
+        changes.append((row.job_id, row.attempt, new))
     attempts.write_unread_costs(connection, changes)
 
 

@@ -15,7 +15,7 @@ from runner.db import counters, job_moves, runs
 from runner.db.outcomes import Accepted
 from runner.db.results import Received
 from runner.engine import settle
-from runner.engine.collect import CollectedAnswer, store_and_settle
+from runner.engine.keep_answers import CollectedAnswer, store_and_settle
 from runner.engine.spool import AcceptedRecord, AnswerRecord
 from runner.rules.states import JobState, PauseReason
 

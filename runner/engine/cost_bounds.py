@@ -1,7 +1,7 @@
 """The cost of answers whose usage is unknown: lost, unknown outcome, or without usage.
 
 Two numbers (docs/decisions/0040): what it probably was, and the most that it can have been. Before anything
-is learnt, the bound takes the largest prompt and output that are possible, at the highest price that the
+is learnt, the bound takes a large prompt and a long output for such a request, at the highest price that the
 model's name may be billed by, so that an unknown bill never undercounts the budget.
 """
 
@@ -58,8 +58,8 @@ def unread_cost(
     """Return what such an attempt probably cost, and at most; None where neither a price nor a cost is known.
 
     The probable cost is the mean of the model's answers in the run, else an estimate. The bound is the price
-    of the largest answer that the API allows; once enough answers of the model came, the dearest of them with
-    a margin, and at least the price of this prompt with the longest answer so far.
+    of a long answer, or of the request's maximum; once enough answers of the model came, the dearest of them
+    with a margin, and at least the price of this prompt with the longest answer so far.
     """
     counts = pricing.counts or {}
     costs = learnt_costs(counts, model)

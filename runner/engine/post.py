@@ -69,7 +69,7 @@ class Poster:
                 return segment
             self._sent += 1
             try:
-                classification, answer = await self._exchange(slot, body, conv_id, sent_at_ms)
+                classification, answer = await self._exchange(job, slot, body, conv_id, sent_at_ms)
             finally:
                 self._sent -= 1
         return Exchange(segment=segment, sent_at_ms=sent_at_ms, classification=classification, reply=answer)
@@ -102,12 +102,13 @@ class Poster:
         exchange.segment.acknowledge()
 
     async def _exchange(
-        self, slot: Slot, body: bytes, conv_id: str | None, sent_at_ms: int
+        self, job: LeasedJob, slot: Slot, body: bytes, conv_id: str | None, sent_at_ms: int
     ) -> tuple[Classification, Reply | None]:
         """POST once; return the classification, and the reply if there was one."""
         runtime = self._runtime
         try:
-            answer = await deferred.submit(runtime.api, body, conv_id)
+            client_id = f"{job.lease.job_id}-{job.lease.attempt}"
+            answer = await deferred.submit(runtime.api, body, conv_id, client_id)
         except RequestFailed as failed:
             return reply.classify_submit_fault(failed.fault, failed.detail), None
         limits = deferred.announced_limits(answer)

@@ -1,7 +1,7 @@
 """Restates what attempts without a result may have cost, once the run has learnt what its answers cost.
 
-An attempt that was lost before enough answers had come counts with the largest answer that the API allows;
-a budget would pay for it to the end of the run.
+An attempt that was lost before enough answers had come counts with a long answer; a budget would pay for it
+to the end of the run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def restate(connection: Connection, run_id: int, now_ms: int, prices: PriceBasis, deltas: Deltas) -> None:
     """Lower the unread costs of a run to what is learnt from all its answers so far."""
     counts = counters.read(connection, run_id)
-    if not counts.get(("unread", "answers")):
+    if not counts.get(("unread", "answers")) and not counts.get(("unread", "unavailable")):
         return
     pricing = replace(prices, counts=counts)
     result_costs.restate_unread_costs(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from runner.intake.lines import Line, LineReader
 from runner.intake.used_ids import UsedIds
+from runner.rules import models
 from runner.rules.diagnostics import Diagnostic
 from runner.rules.request import Defaults, Request, read_request
 
@@ -33,7 +34,7 @@ class LoadFlags:
     tokens per minute that a request must fit into.
     """
 
-    model: str = "grok-4"
+    model: str = models.DEFAULT
     skip_bad: bool = False
     strict: bool = False
     tpm: float | None = None

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -26,6 +26,7 @@ from runner.intake.job_file import (
 from runner.intake.lines import Line, LineReader
 from runner.intake.new_run import new_run_name, refuse_another_run
 from runner.intake.other_content import other_content
+from runner.rules import models
 from runner.rules.errors import JobFileError, UsageError
 from runner.rules.estimate import Tally
 from runner.rules.identity import identity
@@ -106,7 +107,7 @@ def load(  # noqa: PLR0913 - each is one decision of the caller
     (nothing is loaded), UsageError where a run of this name or path has other content.
     """
     sha256, size_bytes = _digest(source)
-    same = identity(sha256, {**_identity_flags(flags), "occasion": occasion}, name)
+    same = _identity(database, sha256, flags, name, occasion)
     for partial in _partly_loaded(database, source, name, same):
         with lock(partial), new_jobs.shared_lock(database, partial):  # waits for a loader that is still alive
             _find_complete(database, partial)
@@ -284,9 +285,28 @@ def _new_job(line: Line, request: Request) -> NewJob:
     )
 
 
-def _identity_flags(flags: LoadFlags) -> dict[str, str | None]:
+def _identity(
+    database: Database, sha256: str, flags: LoadFlags, name: str | None, occasion: str | None
+) -> str:
+    """Return the identity of a file; a run that an older version loaded with its default model keeps its own.
+
+    Else that run would be paid again after an update. The model that serves both defaults is the same.
+    """
+    same = identity(sha256, _identity_flags(flags, occasion), name)
+    if flags.model != models.DEFAULT:
+        return same
+    earlier = identity(sha256, _identity_flags(replace(flags, model=models.EARLIER_DEFAULT), occasion), name)
+    with database.read() as connection:
+        if runs.find_by_identity(connection, same) is None and runs.find_by_identity(connection, earlier):
+            return earlier
+    return same
+
+
+def _identity_flags(flags: LoadFlags, occasion: str | None) -> dict[str, str | None]:
+    """Return the flags that shape requests; without a model it is the default of the first versions."""
     return {
-        "model": flags.model if flags.model != LoadFlags().model else None,
+        "occasion": occasion,
+        "model": flags.model if flags.model != models.EARLIER_DEFAULT else None,
         "model_for_all": flags.model_for_all,
         "skip_bad": "yes" if flags.skip_bad else None,
     }

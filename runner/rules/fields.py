@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Check: TypeAlias = "Callable[[str, Any], Iterator[Problem]]"
 
-_TOOLS_MAX: Final = 128
+_TOOLS_MAX: Final = 350  # ChatRequest of xAI's TypeScript SDK; 128 before
 _STOPS_MAX: Final = 4
 
 
@@ -48,6 +48,8 @@ def _check_for_model(name: str, value: object, model: ModelFacts) -> Iterator[Pr
     if name in model.rejects:
         code = "stop-rejected" if name == "stop" else "penalty-rejected"
         yield _refuse(code, (name,), f"{model.name} rejects {name}", "remove the field")
+    elif name in model.ignores and value is not False:
+        yield _warn("ignored-field", name, f"{model.name} ignores {name}", "remove the field")
     elif name == "reasoning_effort" and model.efforts is not None and value not in model.efforts:
         shown = shortened(orjson.dumps(value).decode())
         if not model.efforts:
@@ -263,6 +265,7 @@ _CHECKS: Final[dict[str, Check]] = {
     "n": _choices,
     "parallel_tool_calls": _flag,
     "presence_penalty": _number(-2, 2),
+    "prompt_cache_key": _text,
     "reasoning_effort": _text,
     "response_format": _response_format,
     "safety_identifier": _text,

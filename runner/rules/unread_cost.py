@@ -21,8 +21,7 @@ MARGIN: Final = 1.25  # of the dearest answer
 class UnreadCost(NamedTuple):
     """Ticks that an answer probably cost, and ticks that it cost at most.
 
-    `is_learnt`: the upper bound comes from enough answers of the model, not from the largest answer that the
-    API allows.
+    `is_learnt`: the upper bound comes from enough answers of the model, not from a long answer.
     """
 
     probable_ticks: int
@@ -71,7 +70,7 @@ def combined(
 ) -> UnreadCost | None:
     """Return both numbers; the bound is the smaller of a cap and what was learnt. None without any bound.
 
-    `cap_ticks`: the price of the largest answer that the API allows. `learnt_ticks`: from other answers.
+    `cap_ticks`: the price of a long answer to such a request. `learnt_ticks`: from other answers.
     """
     bounds = [ticks for ticks in (cap_ticks, learnt_ticks) if ticks is not None]
     if not bounds:

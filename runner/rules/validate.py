@@ -99,6 +99,7 @@ def _compute_shared(encoded: bytes) -> _Shared:
     settings, leading = orjson.loads(encoded)
     name = settings["model"]
     facts = models.facts(name) if type(name) is str else None
+    serving = models.facts(facts.redirected_to) if facts and facts.redirected_to else facts
     problems = [*_check_model(name, facts), *check_fields(settings, facts)]
     tokens = check_messages(leading, problems)
     schemas = [settings[field] for field in ("tools", "response_format") if settings.get(field)]
@@ -113,8 +114,8 @@ def _compute_shared(encoded: bytes) -> _Shared:
         max_output_tokens=limit if type(limit) is int else None,
         outputs=assumed_output(settings, facts),
         is_priority=settings.get("service_tier") == PRIORITY,
-        context_tokens=facts.context_tokens if facts else float("inf"),
-        tpm=facts.tpm if facts else float("inf"),
+        context_tokens=serving.context_tokens if serving else float("inf"),
+        tpm=serving.tpm if serving else float("inf"),
     )
 
 
@@ -128,7 +129,7 @@ def _conv_id(name: object, leading: list[Any], schemas: list[Any]) -> str | None
 
 def _check_model(name: object, facts: models.ModelFacts | None) -> list[Problem]:
     if type(name) is not str or not name:
-        fix = 'write "model": "grok-4", or leave it out'
+        fix = f'write "model": "{models.DEFAULT}", or leave it out'
         return [Problem(code="bad-type", path=("model",), reason="model must be a name", fix=fix)]
     if facts is None:
         return [_unknown_model(name)]

@@ -209,7 +209,12 @@ def test_the_summary_of_a_run_is_reported_in_full() -> None:
         ("code", "safety"): 2,
         ("ticks", "reported"): 2 * 10**10,
         ("ticks", "estimated"): 10**10,
+        ("ticks", "probable_extra"): 3 * 10**8 + 12,
+        ("ticks", "probable_unavailable"): 12,
         ("ticks", "possible_extra"): 10**9,
+        ("unread", "answers"): 3,
+        ("unread", "refused_prompts"): 1,
+        ("unread", "unavailable"): 2,
         ("extra", "ambiguous"): 3,
         ("unknown", "jobs"): 1,
         ("returned", "grok-4.3 -> gr\x1bok"): 2,
@@ -249,6 +254,10 @@ def test_the_summary_of_a_run_is_reported_in_full() -> None:
     ):
         assert words in shown
     on_one_line = " ".join(shown.split())
-    assert "$2.00 reported by the API, $1.00 estimated, up to $0.1000 more" in on_one_line
+    assert "$2.00 reported by the API, $1.00 estimated, unknown for 1 answer" in on_one_line
+    assert (
+        "about $0.0300 more, at most $0.1000, for 3 answers that nobody could read and fees for"
+        " 1 refused prompt about <$0.0001 more, if 2 replies of 503 hid a paid answer"
+    ) in on_one_line
     assert "unknown for 1 answer" in on_one_line
     assert explain("safety") in on_one_line

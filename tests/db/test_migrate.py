@@ -186,3 +186,53 @@ def test_an_embedded_database_is_not_changed_under_an_engine(
 
     assert migrate.revision(database) == migrate.HEAD
     database.close()
+
+
+OLD_ATTEMPTS = (  # job, outcome, ticks, possible_ticks
+    ((1 << 32) | 0, "succeeded", 100, None),
+    ((1 << 32) | 1, "succeeded", 300, None),
+    ((1 << 32) | 2, "lost", None, 9_000),
+    ((1 << 32) | 3, "ambiguous", None, 150),
+    ((1 << 32) | 4, "refused", None, 500),
+    ((1 << 32) | 5, "not_sent", None, 0),
+    ((2 << 32) | 0, "lost", None, 700),
+)
+
+
+def test_old_attempts_get_a_probable_cost(empty_database: Database) -> None:
+    """The mean of their run's answers, at most what was possible; without an answer all of that."""
+    config = migrate._config()
+    with empty_database.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        for job, outcome, ticks, possible in OLD_ATTEMPTS:
+            connection.exec_driver_sql(
+                "INSERT INTO attempts (job_id, attempt, lane, worker, outcome, marked_at_ms, polls, model,"
+                f" ticks, ticks_source, possible_ticks) VALUES ({job}, 1, 'deferred', 1, '{outcome}', 1, 0,"
+                f" {repr('grok-4.3') if ticks else 'NULL'}, {ticks or 'NULL'},"
+                f" {repr('reported') if ticks else 'NULL'}, {'NULL' if possible is None else possible})"
+            )
+        for key, n in (
+            ("ticks', 'reported", 400),
+            ("attempts', 'collected", 2),
+            ("ticks', 'possible_extra", 9),
+        ):
+            connection.exec_driver_sql(f"INSERT INTO run_counters VALUES (1, '{key}', 3, {n})")
+    migrate.run_migrations(empty_database)
+
+    with empty_database.read() as connection:
+        rows = (
+            connection.exec_driver_sql("SELECT probable_ticks FROM attempts ORDER BY job_id").scalars().all()
+        )
+        counted = connection.exec_driver_sql(
+            "SELECT run_id, kind, key, n FROM run_counters WHERE shard = 0 ORDER BY run_id, kind, key"
+        ).all()
+    assert list(rows) == [None, None, 200, 150, 0, 0, 700]
+    assert [tuple(row) for row in counted] == [
+        (1, "dearest", "grok-4.3", 300),
+        (1, "ticks", "probable_extra", 350),
+        (1, "unread", "answers", 2),
+        (1, "unread", "refused_prompts", 1),
+        (2, "ticks", "probable_extra", 700),
+        (2, "unread", "answers", 1),
+    ]

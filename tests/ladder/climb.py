@@ -297,12 +297,12 @@ def _poisoned(settings: Settings, folder: Path) -> None:
     """Work as usual, but exit at once when the poison job is sent, as after a segmentation fault."""
     submit = deferred.submit
 
-    async def submitting(api: XAIClient, body: bytes, conv_id: str | None = None) -> Reply:
+    async def submitting(api: XAIClient, body: bytes, *ids: str | None) -> Reply:
         if f'"{POISON}"'.encode() in body:
             os._exit(9)
-        return await submit(api, body, conv_id)
+        return await submit(api, body, *ids)
 
-    deferred.submit = submitting
+    deferred.submit = submitting  # type: ignore[assignment]
     work(settings, folder)
 
 

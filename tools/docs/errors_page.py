@@ -58,7 +58,7 @@ LINES: Final = {
     "penalty-rejected": ("the model rejects penalties", "remove the field"),
     "stop-rejected": ("the model rejects stop", "remove the field"),
     "effort-rejected": ("the model rejects this reasoning_effort", "remove it, or give one that it takes"),
-    "too-many-tools": ("more than 128 tools", "give fewer tools"),
+    "too-many-tools": ("more than 350 tools", "give fewer tools"),
     "bad-tool": ("a tool that is none", "give it a type, and a function a name"),
     "bad-schema": ("a JSON schema that is none", "correct the schema"),
     "prompt-above-context": (

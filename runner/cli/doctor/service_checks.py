@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from runner.settings import Settings
 
 _HEARTBEAT_MAX_AGE_MS: Final = 60_000
-_DEFAULT_MODEL: Final = "grok-4"
 
 
 def database(settings: Settings) -> Iterator[Diagnosis]:
@@ -159,8 +158,8 @@ def _models_wanted(settings: Settings) -> list[str]:
         if opened is not None:
             migrate.need_head(opened)
             with opened.read() as connection:
-                return runs.models_of_pending_jobs(connection) or [_DEFAULT_MODEL]
-    return [_DEFAULT_MODEL]
+                return runs.models_of_pending_jobs(connection) or [models.DEFAULT]
+    return [models.DEFAULT]
 
 
 def _model(name: str, served: frozenset[str]) -> Diagnosis:

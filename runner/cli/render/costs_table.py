@@ -60,7 +60,7 @@ def costs_table(rows: Sequence[dict[str, Any]], total: dict[str, int], groups: S
     first = (
         *(*names, "answers", "tokens", "cost"),
         "estimated part" if total["estimated_ticks"] else "",
-        *(("unread", "about", "at most") if total["unread"] else ("", "", "")),
+        *(("+ about", "+ at most") if total["unread"] else ("", "")),
     )
     right = frozenset(range(len(names), len(first)))
     return layout.table(_without_empty_columns([first, *shown, last]), right=right)
@@ -79,7 +79,6 @@ def _numbers(sums: dict[str, Any]) -> tuple[str, ...]:
     known = f"{sums['answers']:,}", f"{sums['tokens']:,}", text.dollars(sums["ticks"])
     part = text.dollars(sums["estimated_ticks"]) if sums["estimated_ticks"] else ""
     if not sums["unread"]:
-        return (*known, part, "", "", "")
+        return (*known, part, "", "")
     probable, possible = sums["probable_extra_ticks"], sums["possible_extra_ticks"]
-    more = f"+{text.dollars(probable)}", f"+{text.dollars(max(probable, possible))}"
-    return (*known, part, f"{sums['unread']:,}", *more)
+    return (*known, part, text.dollars(probable), text.dollars(max(probable, possible)))

@@ -55,8 +55,8 @@ def facts(summary: Mapping[str, Any]) -> list[str]:
     """Return cost, budget, tokens, attempts and latency, a line each."""
     tokens, attempts, timing = summary["tokens"], summary["attempts"], summary["timing"]
     cost = summary["cost"]
-    rows = [("cost", _cost(cost)), *_by_model(cost["by_model"])]
-    rows += [("", sentence) for sentence in unread_sentences(cost)]
+    rows = [("cost", _cost(cost)), *(("", sentence) for sentence in unread_sentences(cost))]
+    rows += _by_model(cost["by_model"])
     if summary["budget"] is not None:
         rows.append(("budget", _budget(summary["budget"])))
     if tokens["total"]:
