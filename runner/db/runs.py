@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, text
 
 from runner.db import counters, events
 from runner.db.job_ids import job_id
+from runner.rules.counted import count
 from runner.rules.occasion import stem_of
 from runner.rules.states import JobState, PauseReason, RunState
 
@@ -310,7 +311,8 @@ def finish_if_done(connection: Connection, run_id: int, now_ms: int) -> bool:
     if not is_done(connection, run):
         return False
     if run.state is not RunState.CANCELLED and counters.count_open_jobs(connection, run_id):
-        pause(connection, run_id, PauseReason.LIMIT, f"the first {run.options.limit} jobs are done", now_ms)
+        done = count(run.options.limit or 0, "job is done", "jobs are done")
+        pause(connection, run_id, PauseReason.LIMIT, f"the first {done}", now_ms)
         return False
     if counters.recount(connection, run_id):
         events.note(connection, run_id, now_ms, "recounted", "the counters had drifted and were mended")

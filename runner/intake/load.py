@@ -27,6 +27,7 @@ from runner.intake.lines import Line, LineReader
 from runner.intake.new_run import new_run_name, refuse_another_run
 from runner.intake.other_content import other_content
 from runner.rules import models
+from runner.rules.counted import count
 from runner.rules.errors import JobFileError, UsageError
 from runner.rules.estimate import Tally
 from runner.rules.identity import identity
@@ -346,10 +347,9 @@ def _refuse_other_content(database: Database, source: Path, name: str | None, sh
 
 
 def _bad_file(source: Path, bad: list[Diagnostic], bad_total: int, good_total: int) -> JobFileError:
-    plural = "line" if bad_total == 1 else "lines"
     skip = f", or load the other {good_total:,} with --skip-bad" if good_total else ""
     return JobFileError(
-        f"{source} has {bad_total:,} bad {plural}; nothing was loaded",
+        f"{source} has {count(bad_total, 'bad line')}; nothing was loaded",
         where=bad_line_sentences(bad, bad_total),
         fix=f"correct these lines and run the same command again{skip}",
     )
@@ -357,7 +357,7 @@ def _bad_file(source: Path, bad: list[Diagnostic], bad_total: int, good_total: i
 
 def _strict(source: Path, warnings: list[Diagnostic], total: int) -> JobFileError:
     return JobFileError(
-        f"{source} has {total:,} warnings and --strict was given; nothing was loaded",
+        f"{source} has {count(total, 'warning')} and --strict was given; nothing was loaded",
         where=tuple(as_sentence(diagnostic) for diagnostic in warnings[:DIAGNOSTICS_SHOWN]),
         fix="correct these lines, or leave --strict away",
     )

@@ -6,7 +6,7 @@ import shlex
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from runner.rules import money
+from runner.rules import counted, money
 from runner.rules.prices import TICKS_PER_USD
 from runner.rules.redact import one_line, plain
 from runner.rules.states import RunState
@@ -22,6 +22,7 @@ _REASON_LENGTH: Final = 200
 _HALF_A_YEAR_MS: Final = 182 * 86_400_000
 
 dollars = money.dollars
+count = counted.count
 
 
 def error_block(error: UserError) -> str:
@@ -30,11 +31,6 @@ def error_block(error: UserError) -> str:
     if error.fix:
         lines.append(f"fix: {plain(error.fix)}")
     return "\n".join(lines)
-
-
-def count(n: int, one: str, many: str | None = None) -> str:
-    """Return a number of things: `1 job`, `2,000 jobs`."""
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
 def short_number(n: int) -> str:
@@ -135,7 +131,7 @@ def warning_lines(warnings: Sequence[Diagnostic], total: int) -> list[str]:
         sentence = plain(f"{where}: {one_line(reason, _REASON_LENGTH)} [{code}]; {first.fix}")
         lines.append(f"warning: {sentence}")
     if total > len(warnings):
-        lines.append(f"warning: … and {total - len(warnings):,} more warnings")
+        lines.append(f"warning: … and {count(total - len(warnings), 'more warning')}")
     return lines
 
 
