@@ -108,7 +108,7 @@ def fault_of(words: list[str]) -> str:
     if rest[-1].startswith("--") and takes_value(name, rest[-1]):
         rest.append(FILLED_IN)  # the text ends here, and the program adds the value
     try:
-        command_of(name).make_context(name, rest, parent=click.Context(cli)).close()
+        command_of(name).make_context(name, rest, parent=click.Context(cli, **cli.context_settings)).close()
     except click.exceptions.Exit:
         return ""
     except click.UsageError as error:
