@@ -40,6 +40,11 @@ class LoadFlags:
     tpm: float | None = None
     model_for_all: str | None = None
 
+    @property
+    def given_model(self) -> str | None:
+        """Return what --model says for lines without a model; None for the default, or where none is left."""
+        return None if self.model == LoadFlags().model or self.model_for_all is not None else self.model
+
 
 class JobFileReader:
     """One pass over a job file: iterate over `requests` to the end, then read the other fields.

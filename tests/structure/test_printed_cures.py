@@ -56,7 +56,9 @@ def texts(path: Path) -> Iterator[tuple[int, str]]:
             case ast.JoinedStr(values=values) if id(node) not in inside:
                 yield (
                     node.lineno,
-                    "".join(part.value if isinstance(part, ast.Constant) else FILLED_IN for part in values),
+                    "".join(
+                        str(part.value) if isinstance(part, ast.Constant) else FILLED_IN for part in values
+                    ),
                 )
 
 
@@ -74,7 +76,7 @@ def typed(text: str) -> Iterator[list[str]]:
 
 def words_of(words: list[str]) -> list[str]:
     """Return the words after the name of the command that belong to it, in a sentence."""
-    kept = []
+    kept: list[str] = []
     for word in (one.rstrip(".:") for one in words[1:]):
         is_value = bool(kept) and takes_value(words[0], kept[-1])
         if not (STRICT.fullmatch(word) or is_value or (words[0], word) == ("db", "upgrade")):
@@ -108,7 +110,7 @@ def fault_of(words: list[str]) -> str:
     if rest[-1].startswith("--") and takes_value(name, rest[-1]):
         rest.append(FILLED_IN)  # the text ends here, and the program adds the value
     try:
-        command_of(name).make_context(name, rest, parent=click.Context(cli)).close()
+        command_of(name).make_context(name, rest, parent=click.Context(cli, **cli.context_settings)).close()
     except click.exceptions.Exit:
         return ""
     except click.UsageError as error:

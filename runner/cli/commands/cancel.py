@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
@@ -23,7 +23,7 @@ from runner.rules.errors import UsageError
 from runner.rules.states import FINAL, JobState, RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Connection, Row
 
@@ -67,29 +67,48 @@ def command(
       runner cancel reviews --id r-4 --id r-9 --yes
     """
     typed = flags.JobFilter(**given)
-    settings = read_settings()
+    settings, is_quiet = read_settings(), quiet or as_json
     with existing_database(settings) as database:
         with database.read() as connection:
             found = find_run(connection, run)
         snapshot = read_snapshot(database, found.id)
-        if found.state is RunState.LOADING or (found.is_over and not typed.is_given):
-            raise UsageError(f"run {found.id} is {found.state}: there is nothing to cancel")
-        selection = _chosen(database, found.id, typed, now=now)
-        if typed.is_given:
-            question, notes = _question_of_some(database, found.id, selection)
-        else:
-            question, notes = _question(snapshot, now=now), []
-        _print_notes(notes, is_quiet=quiet or as_json)
-        if not confirm(question, yes=yes, dry_run=dry_run, as_json=as_json):
+        plan = _plan(database, snapshot, typed, now=now)
+        _print_notes([plan.note], is_quiet=is_quiet)
+        if not confirm(plan.question, yes=yes, dry_run=dry_run, as_json=as_json):
             return
         pricing = cost_bounds.price_basis(settings.base_url, settings.prices)
-        pricing = replace(pricing, counts=snapshot.counts)
-        cancelled = _cancel(database, found.id, pricing, selection, is_whole=not typed.is_given)
+        cancelled = _cancel(database, found.id, replace(pricing, counts=snapshot.counts), plan)
         snapshot = read_snapshot(database, found.id)
         if as_json:
             print_json(read_live_object(database, snapshot))
-        lines = _lines_of_some(snapshot, cancelled) if typed.is_given else _lines(database, snapshot)
-        _print_notes(lines, is_quiet=quiet or as_json)
+        lines = _lines(database, snapshot) if plan.is_whole else _lines_of_some(snapshot, cancelled)
+        _print_notes(lines, is_quiet=is_quiet)
+
+
+class _Plan(NamedTuple):
+    """What is to be cancelled: these jobs, or a whole run. `note` is printed before the question."""
+
+    selection: JobSelection
+    is_whole: bool
+    question: str
+    note: str = ""
+
+
+def _plan(database: Database, snapshot: Snapshot, typed: JobFilter, *, now: bool) -> _Plan:
+    """Return what the flags ask for. Raises UsageError if there is nothing to cancel."""
+    run = snapshot.run
+    if run.state is RunState.LOADING or (run.is_over and not typed.is_given):
+        raise UsageError(f"run {run.id} is {run.state}: there is nothing to cancel")
+    states = user_moves.CANCELLABLE.states | (user_moves.ABANDONABLE.states if now else frozenset())
+    with database.read() as connection:
+        selection = choose_jobs(connection, run.id, states, typed)
+        if not typed.is_given:
+            return _Plan(selection, is_whole=True, question=_question(snapshot, now=now))
+        chosen = user_moves.count_by_state(connection, run.id, selection)
+        if not chosen:
+            raise nothing_chosen(connection, run.id, selection, _WORDS)
+        note = left_out_line(connection, run.id, selection)
+    return _Plan(selection, is_whole=False, question=_question_of_some(run.id, chosen), note=note)
 
 
 def _print_notes(lines: Sequence[str], *, is_quiet: bool) -> None:
@@ -119,23 +138,11 @@ def _lines_of_some(snapshot: Snapshot, cancelled: int) -> list[str]:
     return lines if is_at_work else [*lines, f"to send the others: runner start {run.id}"]
 
 
-def _chosen(database: Database, run_id: int, typed: JobFilter, *, now: bool) -> JobSelection:
-    states = user_moves.CANCELLABLE.states | (user_moves.ABANDONABLE.states if now else frozenset())
-    with database.read() as connection:
-        return choose_jobs(connection, run_id, states, typed)
-
-
-def _question_of_some(database: Database, run_id: int, selection: JobSelection) -> tuple[str, list[str]]:
-    """Return what would be done, and what is to be known before. Raises UsageError if no job is chosen."""
-    with database.read() as connection:
-        chosen = user_moves.count_by_state(connection, run_id, selection)
-        if not chosen:
-            raise nothing_chosen(connection, run_id, selection, _WORDS)
-        notes = [left_out_line(connection, run_id, selection)]
+def _question_of_some(run_id: int, chosen: Mapping[JobState, int]) -> str:
     abandoned = sum(n for state, n in chosen.items() if state in user_moves.ABANDONABLE.states)
     ended = text.count(sum(chosen.values()) - abandoned, "job")
     out = f" and abandon {text.count(abandoned, 'answer')}" if abandoned else ""
-    return f"cancel {ended} of run {run_id}{out}", notes
+    return f"cancel {ended} of run {run_id}{out}"
 
 
 def _question(snapshot: Snapshot, *, now: bool) -> str:
@@ -146,12 +153,10 @@ def _question(snapshot: Snapshot, *, now: bool) -> str:
     return f"cancel {ended} of run {snapshot.run.id} and {verb} {out} that are out"
 
 
-def _cancel(
-    database: Database, run_id: int, pricing: PriceBasis, selection: JobSelection, *, is_whole: bool
-) -> int:
+def _cancel(database: Database, run_id: int, pricing: PriceBasis, plan: _Plan) -> int:
     """Cancel the chosen jobs, and the run if it is the whole; return how many jobs."""
     now_ms, cancelled = database.now_ms(), 0
-    if is_whole:
+    if plan.is_whole:
         with database.write() as connection:
             runs.cancel(connection, run_id, now_ms)
 
@@ -160,8 +165,15 @@ def _cancel(
 
     def cancel_some(connection: Connection, deltas: Deltas) -> int:
         nonlocal cancelled
+<<<<<<< HEAD
         moved = user_moves.cancel(connection, run_id, now_ms, deltas, selection=selection)
         moved += user_moves.abandon(connection, run_id, now_ms, deltas, unread_cost, selection=selection)
+=======
+        moved = user_moves.cancel(connection, run_id, now_ms, deltas, selection=plan.selection)
+        moved += user_moves.abandon(
+            connection, run_id, now_ms, deltas, possible_ticks, selection=plan.selection
+        )
+>>>>>>> cures
         cancelled += moved
         return moved
 

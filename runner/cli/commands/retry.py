@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from runner.cli.flags import RetryFlags
     from runner.cli.render.suggestions import RetryCost
+    from runner.cli.snapshot import Snapshot
     from runner.db.counters import Deltas
     from runner.db.runs import RunRow
     from runner.db.session import Database
@@ -86,35 +87,63 @@ def command(
       runner retry reviews --model grok-3 --set-model grok-4.3 --yes
       runner start reviews
     """
-    typed = flags.RetryFlags(**given)
+    typed, is_quiet = flags.RetryFlags(**given), quiet or as_json
     states = _states(typed, set_model)
     settings = read_settings()
     with existing_database(settings) as database:
-        with database.read() as connection:
-            found = find_run(connection, run)
-            chosen = choose_jobs(connection, found.id, states, typed, lost=typed.lost)
-            chosen = _of_refused_models(connection, found.id, chosen) if _is_alone(typed) else chosen
-            groups = user_moves.matching_groups(connection, found.id, chosen)
-            if found.state is RunState.LOADING or not groups:
-                raise nothing_chosen(connection, found.id, chosen, _WORDS)
-            notes = [left_out_line(connection, found.id, chosen)]
-        if set_model is None:
-            cost = retry_cost(groups, database.now_ms(), price_basis(settings.base_url, settings.prices))
-        else:
-            cost, lines = _plan(settings, database, found, chosen, set_model)
-            notes += lines
-        _print_notes(notes, is_quiet=quiet or as_json)
-        question = _question(found.id, cost, set_model, as_json=as_json)
+        plan = _plan(settings, database, run, typed, states, set_model)
+        _print_notes(plan.notes, is_quiet=is_quiet)
+        question = _question(plan.run.id, plan.cost, set_model, as_json=as_json)
         if not confirm(question, yes=yes, dry_run=dry_run, as_json=as_json):
             return
-        _retry(database, found, chosen, set_model)
-        snapshot = read_snapshot(database, found.id)
+        _retry(database, plan.run, plan.selection, set_model)
+        snapshot = read_snapshot(database, plan.run.id)
         if as_json:
             print_json(read_live_object(database, snapshot))
-        is_at_work = snapshot.run.state in (RunState.RUNNING, RunState.WAITING)
-        sent = f"{text.count(cost.jobs, 'job')} of run {found.id} will be sent again{_with(set_model)}"
-        to_send = "" if is_at_work else f"to send them: runner start {found.id}"
-        _print_notes([sent, to_send], is_quiet=quiet or as_json)
+        _print_notes(_lines(snapshot, plan.cost.jobs, set_model), is_quiet=is_quiet)
+
+
+class _Plan(NamedTuple):
+    """What is to be sent again; `notes` are printed before the question."""
+
+    run: RunRow
+    selection: JobSelection
+    cost: RetryCost
+    notes: list[str]
+
+
+def _plan(
+    settings: Settings,
+    database: Database,
+    run: str,
+    typed: RetryFlags,
+    states: frozenset[JobState],
+    set_model: str | None,
+) -> _Plan:
+    """Return what the flags ask for. Raises UsageError if there is no such job."""
+    with database.read() as connection:
+        found = find_run(connection, run)
+        chosen = choose_jobs(connection, found.id, states, typed, lost=typed.lost)
+        chosen = _of_refused_models(connection, found.id, chosen) if _is_alone(typed) else chosen
+        groups = user_moves.matching_groups(connection, found.id, chosen)
+        if found.state is RunState.LOADING or not groups:
+            raise nothing_chosen(connection, found.id, chosen, _WORDS)
+        note = left_out_line(connection, found.id, chosen)
+    pricing = price_basis(settings.base_url, settings.prices)
+    if set_model is None:
+        return _Plan(found, chosen, retry_cost(groups, database.now_ms(), pricing), [note])
+    if found.options.budget_ticks is not None:
+        budget_prices.require_prices_of(database, settings, [set_model])
+    change = new_model.plan(database, found, chosen, set_model, pricing)
+    return _Plan(found, chosen, change.cost, [note, *change.lines(set_model)])
+
+
+def _lines(snapshot: Snapshot, n: int, set_model: str | None) -> list[str]:
+    """Return what is to be known after jobs became pending."""
+    run = snapshot.run
+    sent = f"{text.count(n, 'job')} of run {run.id} will be sent again{_with(set_model)}"
+    is_at_work = run.state in (RunState.RUNNING, RunState.WAITING)
+    return [sent] if is_at_work else [sent, f"to send them: runner start {run.id}"]
 
 
 def _print_notes(lines: Sequence[str], *, is_quiet: bool) -> None:
@@ -156,17 +185,6 @@ def _of_refused_models(connection: Connection, run_id: int, chosen: JobSelection
             fix="add --model NAME, --held, --failed, --code CODE or --id ID",
         )
     return replace(chosen, models=tuple(models))
-
-
-def _plan(
-    settings: Settings, database: Database, run: RunRow, chosen: JobSelection, model: str
-) -> tuple[RetryCost, list[str]]:
-    """Return what sending the jobs with another model may cost, and what is to be known before."""
-    if run.options.budget_ticks is not None:
-        budget_prices.require_prices_of(database, settings, [model])
-    pricing = price_basis(settings.base_url, settings.prices)
-    found = new_model.plan(database, run, chosen, model, pricing)
-    return found.cost, found.lines(model)
 
 
 def _question(run_id: int, cost: RetryCost, set_model: str | None, *, as_json: bool) -> str:

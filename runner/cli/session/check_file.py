@@ -64,7 +64,7 @@ def check_file(
         warnings_shown=reading.warnings[:DIAGNOSTICS_SHOWN],
         estimate=estimate(tally, outputs=known, rpm=rpm, tpm=tpm, base_host=pricing.base_host),
         output_source=source,
-        other_model_note=other_model_line(reading.other_model_total, shaping),
+        other_model_note=other_model_line(reading.other_model_total, shaping.given_model),
     )
 
 
