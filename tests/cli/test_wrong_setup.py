@@ -106,8 +106,8 @@ def test_commands_that_do_not_talk_to_the_api_do_not_mind(tmp_path: Path) -> Non
     ):
         done = place.call(*words)
         assert done.returncode == 0, done.stderr
-    for words in (("start", "1"), ("resume", "1"), ("start", "1", "--detach")):
-        done = place.call(*words)
+    for starting in (("start", "1"), ("resume", "1"), ("start", "1", "--detach")):
+        done = place.call(*starting)
         assert done.returncode == 2
         assert "SSL_CERT_FILE" in done.stderr
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import billiard
+import billiard  # type: ignore[import-untyped]
 import celery
 import kombu
 import pytest
