@@ -53,6 +53,7 @@ REFUSALS_BY_FAULT: dict[str, tuple[type[Refusal], int, str, str]] = {
 INSTEAD_OF_RESULT = frozenset({"empty200", "html200", "trunc200", "err200", "pending200"})  # it stays
 BOM = b"\xef\xbb\xbf"
 UNSAFE_MARKER = b"[simulate:safety]"  # anywhere in the request body
+FILTERED_MARKER = b"[simulate:firewall]"
 SUBMIT_REPLY_BY_FAULT: dict[str, SubmitReply] = {
     "reset_after": "reset",
     "hang_after": "hang",
@@ -85,6 +86,8 @@ class Chat:
     def _process(
         self, fault: str | None, team: str, content_type: str | None, raw: bytes
     ) -> Reply | DelayedReply:
+        if FILTERED_MARKER in raw:
+            fault = "403_page"
         if fault in NOT_ACCEPTED:
             return self._fail(fault, team)
         job, body = self._accept(team, content_type, raw)

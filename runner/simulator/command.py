@@ -121,8 +121,8 @@ def command(
 
     GET /_books shows what was accepted, delivered and billed (?jobs=1: job by job). GET and POST
     /_switch show and change limits, latency, faults and outages while it runs. A prompt with
-    [simulate:safety] in it is refused by the safety check, one with [simulate:refusal] is declined by
-    the model, one with [simulate:empty] gets an empty answer.
+    [simulate:safety] in it is refused by the safety check, one with [simulate:firewall] by a firewall,
+    one with [simulate:refusal] is declined by the model, one with [simulate:empty] gets an empty answer.
     """
     if instant:
         flags["median_s"] = 0.0

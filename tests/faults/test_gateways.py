@@ -44,6 +44,22 @@ def test_what_did_not_reach_the_api_spends_nothing_and_leaves_no_doubt(kind: str
         assert summary_of(tmp_path)["cost"]["possible_extra_ticks"] == 0
 
 
+def test_a_filter_that_refuses_one_prompt_holds_that_job(tmp_path: Path) -> None:
+    """Sent five times, and the API answers other requests: it does not wait for ever, and costs nothing."""
+    jobs = write_jobs(tmp_path / "jobs.jsonl", 8)
+    lines = jobs.read_text().splitlines()
+    lines[3] = lines[3].replace("Tell of", "[simulate:firewall]")
+    jobs.write_text("\n".join(lines) + "\n")
+    with Simulator(tmp_path, *NO_LIMITS, *AT_ONCE) as simulator, LiveRunner(tmp_path, simulator) as home:
+        assert home.start().wait() == 1
+        assert home.ledger_errors(simulator) == []
+        assert simulator.books()["accepted"] == 7
+        assert 5 <= simulator.books()["faults"]["403_page"] <= 7
+    (line,) = (tmp_path / "out.errors.jsonl").read_bytes().splitlines()
+    assert json.loads(line)["error"]["code"] == "held-firewall-page"
+    assert summary_of(tmp_path)["cost"]["possible_extra_ticks"] == 0
+
+
 @pytest.mark.parametrize("kind", ["409", "425", "499"])
 def test_a_refusal_of_a_moment_is_sent_again(kind: str, tmp_path: Path) -> None:
     """Each spends an attempt; the job succeeds when it is taken."""

@@ -161,6 +161,14 @@ def test_capacity_safety_and_proxy_errors_have_the_texts_of_the_api() -> None:
         assert reply.raw.startswith(b"<!DOCTYPE html>")
 
 
+def test_a_prompt_with_the_marker_is_refused_by_a_firewall() -> None:
+    """The same page as the fault, at each try; other requests get through."""
+    with SimulatorThread() as simulator:
+        replies = [simulator.submit(prompt).status for prompt in ("a [simulate:firewall] b", "a b")]
+        assert replies == [403, 200]
+        assert simulator.books()["refused"] == {"403": 1}
+
+
 @pytest.mark.parametrize("kind", ["403_page", "200_page", "520", "521"])
 def test_what_stands_before_the_api_answers_with_a_page(kind: str) -> None:
     """HTML with its own type, as firewalls, login pages and proxies send it."""
