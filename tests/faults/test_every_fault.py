@@ -29,6 +29,7 @@ def test_every_fault_at_three_percent_loses_nothing(tmp_path: Path) -> None:
         assert {kind for kind, n in books["faults"].items() if n} == {
             *("429", "500", "500_after", "503", "reset_before", "reset_after", "hang", "520", "capacity"),
             *("garbage", "cut", "lost", "failed", "no_choices"),
+            *("empty200", "html200", "trunc200", "err200", "pending200", "lone", "bom"),
         }
         wait_until(home.has_no_processes, "no process outlives the command")
         with_key = [
