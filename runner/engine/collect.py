@@ -15,7 +15,6 @@ from runner.api.client import RequestFailed
 from runner.db import job_moves, leases
 from runner.db.outcomes import PollAgain
 from runner.engine import keep_answers
-from runner.engine.circuit_breaker import Endpoint
 from runner.engine.fetch_failures import NOT_ASKED, FetchFailures
 from runner.engine.runtime import IDLE_S, Runtime
 from runner.engine.supervisor import log_failure
@@ -233,9 +232,8 @@ class Collector:
         runtime = self._runtime
         received_at_ms = runtime.now_ms()
         segment = keep_answers.append_to_spool(runtime, job, body, received_at_ms, is_answer=True)
-        runtime.breaker.record(job.lease.run_id, Endpoint.FETCH, bad=False)
         try:
-            await self._failures.api_answered(job.lease.run_id)
+            await self._failures.answered(job)
         finally:
             await keep_answers.keep(runtime, job, body, answer, received_at_ms)
         if segment is not None:

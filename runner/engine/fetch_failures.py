@@ -35,6 +35,7 @@ class FetchFailures:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._failures = ConsecutiveFailures()
+        self._counted: set[tuple[int, int]] = set()  # attempts that the breaker has as bad, and that go on
         self.outage = FetchOutage()
 
     async def handle(
@@ -68,7 +69,7 @@ class FetchFailures:
         """Keep a 200 that is no answer and ask again later; from some in a row on the run waits."""
         runtime, lease, now_ms = self._runtime, job.lease, self._runtime.now_ms()
         segment = keep_answers.append_to_spool(runtime, job, body, now_ms, is_answer=False)
-        self.outage.record_unreadable(lease.run_id, runtime.loop.time(), runtime.random.random())
+        self.outage.record_unreadable(lease, runtime.loop.time(), runtime.random.random())
         runtime.fetch_outage = self.outage.is_on
         what = unreadable.describe(body)
         age_s = runtime.clock.since_s(job.accepted_at_ms)
@@ -94,7 +95,13 @@ class FetchFailures:
         if self.outage.is_on:
             await self._wait_for_answers(what)
 
-    async def api_answered(self, run_id: int) -> None:
+    async def answered(self, job: ClaimedJob) -> None:
+        """The API handed out an answer."""
+        self._runtime.breaker.record(job.lease.run_id, Endpoint.FETCH, bad=False)
+        self._counted.discard((job.lease.job_id, job.lease.attempt))
+        await self._api_replied(job.lease.run_id)
+
+    async def _api_replied(self, run_id: int) -> None:
         """The API itself replied: end the wait of a run that only collects; for others their submits decide.
 
         After an outage of the fetches all runs go on. Unreadable replies that were no outage count as bad.
@@ -102,8 +109,9 @@ class FetchFailures:
         runtime = self._runtime
         self._failures.reset()
         was_outage = self.outage.is_on
-        for of_run in self.outage.record_reply():
-            runtime.breaker.record(of_run, Endpoint.FETCH, bad=True)
+        for lease in self.outage.record_reply():
+            runtime.breaker.record(lease.run_id, Endpoint.FETCH, bad=True)
+            self._counted.add((lease.job_id, lease.attempt))
         if was_outage:
             await self.end_outage()
         elif runtime.has_nothing_to_submit(run_id):
@@ -128,7 +136,7 @@ class FetchFailures:
 
     async def _not_ready(self, job: ClaimedJob, age_s: float) -> None:
         runtime = self._runtime
-        await self.api_answered(job.lease.run_id)
+        await self._api_replied(job.lease.run_id)
         if runtime.estimates.is_sampled(job.model, job.lease.job_id):
             keep_answers.observe_latency(runtime, job, age_s, ready=False)
         wait_s = polling.next_poll_s(
@@ -144,14 +152,17 @@ class FetchFailures:
         self, job: ClaimedJob, classification: Classification, status: int | None, age_s: float
     ) -> None:
         """The API does not have the answer: expired, or lost when it says so twice."""
-        await self.api_answered(job.lease.run_id)
+        await self._api_replied(job.lease.run_id)
         if age_s > polling.EXPIRES_AFTER_S:
             await self._hold_for_person(job, classification, status, code="expired")
         elif job.misses + 1 < NOT_FOUND_MAX and retry.is_retryable(classification.code):
             await self._poll_again(job, job_moves.later, NOT_FOUND_WAIT_S, job.misses + 1)
         else:
-            if not job.is_interrupted:  # else a crash took it, and a crash says nothing about the API
+            key = (job.lease.job_id, job.lease.attempt)
+            # If a crash took it, that says nothing about the API; if an unreadable reply did, it was counted.
+            if not job.is_interrupted and key not in self._counted:
                 self._runtime.breaker.record(job.lease.run_id, Endpoint.FETCH, bad=True)
+            self._counted.discard(key)
             await self._move(job_moves.lost, self._given_up(job, Event.LOST, classification, status))
 
     async def _retry_later(self, job: ClaimedJob, classification: Classification, asked_at_ms: int) -> None:

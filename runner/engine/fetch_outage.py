@@ -6,14 +6,19 @@ until the API itself replies again (docs/decisions/0030).
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from runner.rules.unreadable import OUTAGE_AFTER, probe_wait_s
+
+if TYPE_CHECKING:
+    from runner.db.leases import Lease
 
 
 class FetchOutage:
     """Counts the unreadable replies of one worker since the API's own last one. Times are loop times."""
 
     def __init__(self) -> None:
-        self._row: list[int] = []  # the run of each
+        self._row: list[Lease] = []
         self._probes = 0
         self._probe_at = 0.0
 
@@ -31,15 +36,15 @@ class FetchOutage:
         self._probes += 1
         self._probe_at = now + probe_wait_s(self._probes, rng_unit)
 
-    def record_unreadable(self, run_id: int, now: float, rng_unit: float) -> None:
-        """Count an unreadable reply to the fetch of a run's job; one more may begin the outage."""
+    def record_unreadable(self, lease: Lease, now: float, rng_unit: float) -> None:
+        """Count an unreadable reply to the fetch of a job; one more may begin the outage."""
         was_on = self.is_on
-        self._row.append(run_id)
+        self._row.append(lease)
         if self.is_on and not was_on:
             self._probe_at = now + probe_wait_s(0, rng_unit)
 
-    def record_reply(self) -> list[int]:
-        """End it: the API has replied. Return the runs of the unreadable replies before, unless an outage."""
+    def record_reply(self) -> list[Lease]:
+        """End it: the API has replied. Return the jobs of the unreadable replies before, unless an outage."""
         scattered = [] if self.is_on else self._row
         self._row, self._probes = [], 0
         return scattered

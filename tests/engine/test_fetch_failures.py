@@ -126,6 +126,23 @@ def test_what_is_scattered_counts_in_the_breaker(
     assert driver.count("state", "waiting") == 3
 
 
+def test_an_answer_that_an_unreadable_reply_took_along_counts_once(
+    database: Database, runtime: Runtime, recorded: list[bool]
+) -> None:
+    """First the bytes, then two 404s: one bad fetch."""
+    driver = new_run(database, 1)
+    failures = FetchFailures(runtime)
+    job = claimed(driver, runtime)
+    page(failures, runtime, job)
+    for _ in range(2):
+        driver.change(job.lease.job_id, "due_at_ms = 0")
+        (job,) = RunDriver(database, driver.run_id, runtime.worker).claim(now_ms=runtime.now_ms())
+        runtime.run(failures.handle(job, GONE, 404, 0))
+
+    assert driver.count("extra", "lost") == 1
+    assert recorded == [True]
+
+
 def test_while_an_answer_is_due_an_outage_stops_sending(runtime: Runtime) -> None:
     """With none due one job may go, so that one answer that can never be read stops no run."""
     runtime.fetch_outage = True

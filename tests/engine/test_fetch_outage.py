@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import pytest
 
+from runner.db.leases import Lease
 from runner.engine.fetch_outage import FetchOutage
 
-RUN, OTHER = 7, 8
+RUN, OTHER = Lease(job_id=7 << 32, gen=1, attempt=1), Lease(job_id=8 << 32, gen=1, attempt=1)
 
 
-def after(*replies: int) -> FetchOutage:
-    """Return what is known after unreadable replies to jobs of these runs, at 100 s."""
+def after(*replies: Lease) -> FetchOutage:
+    """Return what is known after unreadable replies to these jobs, at 100 s."""
     outage = FetchOutage()
-    for run_id in replies:
-        outage.record_unreadable(run_id, 100.0, 0.5)
+    for lease in replies:
+        outage.record_unreadable(lease, 100.0, 0.5)
     return outage
 
 
 @pytest.mark.parametrize(("replies", "is_on"), [((), False), ((RUN,) * 2, False), ((RUN, OTHER, RUN), True)])
-def test_three_in_a_row_are_an_outage(replies: tuple[int, ...], is_on: bool) -> None:
+def test_three_in_a_row_are_an_outage(replies: tuple[Lease, ...], is_on: bool) -> None:
     """Of whatever runs: they share the way to the API."""
     outage = after(*replies)
 

@@ -175,7 +175,7 @@ ROWS: Final = (
         what="a 200 to a fetch that is no answer: empty, a web page, cut JSON, an error of a proxy, `null`",
         means="asked for again at growing spaces, not bought again; its bytes take no answer's place",
         tests={
-            "faults/test_unreadable_replies.py": (
+            "faults/test_garbled_fetches.py": (
                 "test_what_is_no_answer_is_asked_for_again",
                 "test_an_answer_that_a_garbled_reply_took_along_is_lost_and_bought_once",
                 "test_at_the_end_of_its_24_hours_a_job_is_held_and_offered",
@@ -188,7 +188,7 @@ ROWS: Final = (
         what="a network's login page instead of everything, for a time",
         means="the run waits, says what came, asks for one answer at a time, goes on; nothing is paid twice",
         tests={
-            "faults/test_unreadable_replies.py": ("test_a_page_instead_of_everything_is_waited_for",),
+            "faults/test_garbled_fetches.py": ("test_a_page_instead_of_everything_is_waited_for",),
             "engine/test_fetch_outage.py": ("test_probes_become_rare_and_stragglers_do_not_count",),
         },
     ),
@@ -196,7 +196,7 @@ ROWS: Final = (
         what="answers with half an emoji, a byte order mark, NaN",
         means="an answer; the output is strict JSON in UTF-8, `show --raw` has what came",
         tests={
-            "faults/test_unreadable_replies.py": ("test_half_an_emoji_and_a_byte_order_mark_are_answers",),
+            "faults/test_garbled_fetches.py": ("test_half_an_emoji_and_a_byte_order_mark_are_answers",),
             "rules/test_answer_json.py": ("test_whatever_python_writes_is_read_and_is_a_strict_line",),
         },
     ),

@@ -30,6 +30,7 @@ def test_every_fault_at_three_percent_loses_nothing(tmp_path: Path) -> None:
             *("429", "500", "500_after", "503", "reset_before", "reset_after", "hang", "520", "capacity"),
             *("409", "425", "499", "521", "529", "403_page", "200_page"),
             *("garbage", "cut", "lost", "failed", "no_choices"),
+            *("empty200", "html200", "trunc200", "err200", "pending200", "lone", "bom"),
         }
         wait_until(home.has_no_processes, "no process outlives the command")
         with_key = [

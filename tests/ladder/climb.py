@@ -332,7 +332,7 @@ def _garbled(settings: Settings, folder: Path, place: str) -> None:
     acknowledge = Segment.acknowledge
     Segment.append = appending  # type: ignore[method-assign]
     if place == "after its commit":
-        job_moves.unreadable = moving
+        job_moves.unreadable = moving  # type: ignore[assignment]
         Segment.acknowledge = acknowledging  # type: ignore[method-assign]
     work(settings, folder)
 

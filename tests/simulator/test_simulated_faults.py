@@ -132,6 +132,43 @@ def test_a_completion_without_choices_still_bills() -> None:
         assert simulator.books()["ticks_fetched"] == reply.json["usage"]["cost_in_usd_ticks"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "beginning"),
+    [
+        ("empty200", b""),
+        ("html200", b"<!DOCTYPE html>"),
+        ("trunc200", b'{"id":'),
+        ("err200", b'{"error":{"message":"upstream connect error"'),
+        ("pending200", b'{"status":"pending"}'),
+    ],
+)
+def test_what_a_proxy_sends_instead_of_a_result_does_not_consume_it(kind: str, beginning: bytes) -> None:
+    """A 200, whole by its length, and no answer; the next fetch gets the result."""
+    with SimulatorThread(faults={kind: 1.0}) as simulator:
+        request_id = simulator.submit_id()
+        replies = [simulator.fetch(request_id) for _ in range(2)]
+        assert [reply.status for reply in replies] == [200, 200]
+        assert all(reply.raw.startswith(beginning) for reply in replies)
+        assert all(b"fingerprint" not in reply.raw for reply in replies), "never the whole result"
+        assert (simulator.books()["pending"], simulator.books()["faults"]) == (1, {kind: 2})
+        simulator.switch(faults={})
+        assert simulator.fetch(request_id).json["choices"]
+        assert simulator.fetch(request_id).status == 404
+
+
+@pytest.mark.parametrize(
+    ("kind", "part"), [("lone", rb'"content":"\ud83d'), ("bom", b'\xef\xbb\xbf{"id"')], ids=["lone", "bom"]
+)
+def test_an_odd_form_of_the_result_is_the_result(kind: str, part: bytes) -> None:
+    """Half an emoji in its text, or a byte order mark before it: handed out once, and billed."""
+    with SimulatorThread(faults={kind: 1.0}) as simulator:
+        request_id = simulator.submit_id()
+        reply = simulator.fetch(request_id)
+        assert part in reply.raw
+        assert simulator.books()["ticks_fetched"] == reply.json["usage"]["cost_in_usd_ticks"]
+        assert simulator.fetch(request_id).status == 404
+
+
 def test_result_faults_are_drawn_for_ready_results() -> None:
     """A poll of a pending job loses nothing: the rate is per result, not per poll."""
     with SimulatorThread(faults={"lost": 1.0}, median_s=5.0, sigma=0.0) as simulator:

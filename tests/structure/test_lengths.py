@@ -7,7 +7,6 @@ LINES_MAX = 300
 LONGER = {
     "db/job_moves.py": "every guarded move of a job, side by side; what is written with it could go apart",
     "db/runs.py": "every statement on runs; reading them and moving them could go apart",
-    "engine/collect.py": "claims, fetches, and decides what a reply means for its job: that could be a rule",
     "engine/runtime.py": "what a worker shares, its runs, its models: these could be three parts",
     "intake/load.py": "reads in one thread and writes in another; the two are hard to follow apart",
     "settings.py": "the table of all settings and what reads them; the table could stand alone",
