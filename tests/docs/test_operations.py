@@ -25,7 +25,7 @@ GENEROUS = ("--rpm", "60000", "--tpm", "100000000", "--instant")
 
 def block(word: str, about: str = "") -> str:
     """Return the first block of the page in this language that has some text in it."""
-    found = re.findall(rf"^```{word}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    found: list[str] = re.findall(rf"^```{word}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     return next(text for text in found if about in text)
 
 
