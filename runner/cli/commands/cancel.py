@@ -165,15 +165,8 @@ def _cancel(database: Database, run_id: int, pricing: PriceBasis, plan: _Plan) -
 
     def cancel_some(connection: Connection, deltas: Deltas) -> int:
         nonlocal cancelled
-<<<<<<< HEAD
-        moved = user_moves.cancel(connection, run_id, now_ms, deltas, selection=selection)
-        moved += user_moves.abandon(connection, run_id, now_ms, deltas, unread_cost, selection=selection)
-=======
         moved = user_moves.cancel(connection, run_id, now_ms, deltas, selection=plan.selection)
-        moved += user_moves.abandon(
-            connection, run_id, now_ms, deltas, possible_ticks, selection=plan.selection
-        )
->>>>>>> cures
+        moved += user_moves.abandon(connection, run_id, now_ms, deltas, unread_cost, selection=plan.selection)
         cancelled += moved
         return moved
 

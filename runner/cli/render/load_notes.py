@@ -16,16 +16,12 @@ def loading_line(lines: int, size_bytes: int) -> str:
     return f"loading: {lines:,} lines, {size_bytes / 1e6:,.0f} MB so far"
 
 
-<<<<<<< HEAD
 def carried_on_line(name: str) -> str:
     """Return that the run of another day is carried on, since it has not ended."""
     return f"{plain(name)} has not ended yet: carrying it on"
 
 
-def other_model_line(lines: int, flags: LoadFlags) -> str:
-=======
 def other_model_line(lines: int, model: str | None) -> str:
->>>>>>> cures
     """Return that so many lines name another model than --model; "" without such lines, or that flag."""
     if not lines or model is None:
         return ""
