@@ -107,7 +107,8 @@ def test_an_older_file_is_copied_first_and_two_copies_are_kept(
         connection.exec_driver_sql(
             "INSERT INTO workers (host, node, pid, started_at_ms, seen_at_ms) VALUES ('a', 'b', 1, 1, 1)"
         )
-    monkeypatch.setattr(migrate, "HEAD", "0002")
+    head = migrate.HEAD
+    monkeypatch.setattr(migrate, "HEAD", "9999")
     for number, name in enumerate(("before-a", "before-b")):
         old = tmp_path / f"runner.db.{name}"
         old.write_bytes(b"")
@@ -118,9 +119,9 @@ def test_an_older_file_is_copied_first_and_two_copies_are_kept(
 
     assert {path.name for path in tmp_path.glob("*.before-*")} == {
         "runner.db.before-b",
-        "runner.db.before-0001",
+        f"runner.db.before-{head}",
     }
-    copy = tmp_path / "runner.db.before-0001"
+    copy = tmp_path / f"runner.db.before-{head}"
     assert copy.stat().st_mode & 0o777 == 0o600
     with closing(sqlite3.connect(copy)) as connection:
         assert connection.execute("SELECT host FROM workers").fetchall() == [("a",)]
@@ -130,7 +131,7 @@ def test_without_a_copy_nothing_is_migrated(tmp_path: Path, monkeypatch: pytest.
     """Where the copy fails, no migration runs."""
     database = Database(f"sqlite:///{tmp_path / 'runner.db'}")
     migrate.upgrade(database, tmp_path)
-    monkeypatch.setattr(migrate, "HEAD", "0002")
+    monkeypatch.setattr(migrate, "HEAD", "9999")
 
     with pytest.raises(UsageError, match="no copy"):
         migrate.upgrade(database, tmp_path / "missing")
