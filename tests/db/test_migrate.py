@@ -109,6 +109,7 @@ def test_an_older_file_is_copied_first_and_two_copies_are_kept(
         connection.exec_driver_sql(
             "INSERT INTO workers (host, node, pid, started_at_ms, seen_at_ms) VALUES ('a', 'b', 1, 1, 1)"
         )
+    head = migrate.HEAD
     monkeypatch.setattr(migrate, "HEAD", "9999")
     for number, name in enumerate(("before-a", "before-b")):
         old = tmp_path / f"runner.db.{name}"
@@ -120,9 +121,9 @@ def test_an_older_file_is_copied_first_and_two_copies_are_kept(
 
     assert {path.name for path in tmp_path.glob("*.before-*")} == {
         "runner.db.before-b",
-        f"runner.db.before-{HEAD}",
+        f"runner.db.before-{head}",
     }
-    copy = tmp_path / f"runner.db.before-{HEAD}"
+    copy = tmp_path / f"runner.db.before-{head}"
     assert copy.stat().st_mode & 0o777 == 0o600
     with closing(sqlite3.connect(copy)) as connection:
         assert connection.execute("SELECT host FROM workers").fetchall() == [("a",)]
