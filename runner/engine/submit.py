@@ -19,6 +19,7 @@ from runner.api import deferred
 from runner.api.client import RequestFailed
 from runner.db import job_moves, leases
 from runner.db.driver_errors import first_line
+from runner.db.job_ids import attempt_name
 from runner.db.outcomes import Accepted, Cause
 from runner.engine import record_attempts, reservation
 from runner.engine.circuit_breaker import Endpoint
@@ -359,8 +360,8 @@ class Submitter:
         """POST once; return the classification, and the HTTP status if there was a reply."""
         runtime = self._runtime
         try:
-            client_id = f"{job.lease.job_id}-{job.lease.attempt}"
-            answer = await deferred.submit(runtime.api, body, conv_id, client_id)
+            name = attempt_name(job.lease.job_id, job.lease.attempt)
+            answer = await deferred.submit(runtime.api, body, conv_id, name)
         except RequestFailed as failed:
             return reply.classify_submit_fault(failed.fault, failed.detail), None
         limits = deferred.announced_limits(answer)
