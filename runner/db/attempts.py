@@ -193,4 +193,5 @@ def _write(connection: Connection, rows: Sequence[Settled], change: str) -> None
         f"UPDATE attempts SET {change} FROM v"
         " WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
     )
-    unread_attempts.add(connection, rows)
+    unread = [(row.job_id, row.attempt, row.cost.unread) for row in rows if row.cost.unread is not None]
+    unread_attempts.add(connection, unread)

@@ -14,8 +14,3 @@ def job_id(run_id: int, ordinal: int) -> int:
 def run_of(job: int) -> int:
     """Return the run that a job id belongs to."""
     return job >> JOB_ID_SHIFT
-
-
-def attempt_name(job: int, attempt: int) -> str:
-    """Return the name of an attempt for the API's support: the header `x-client-request-id`, and `show`."""
-    return f"{job}-{attempt}"

@@ -16,10 +16,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
-    from runner.db.outcomes import Settled
-
 UNREAD = "(possible_ticks > 0 OR probable_ticks > 0)"  # the condition of an index of few rows
 _KEY = [("job_id", "BIGINT"), ("attempt", "INT")]
+_COLUMNS = [*_KEY, ("probable", "BIGINT"), ("possible", "BIGINT")]
 
 
 class RecordedUnreadCost(NamedTuple):
@@ -92,7 +91,7 @@ def write(connection: Connection, rows: Sequence[tuple[int, int, UnreadCost]]) -
     """Write what some (job, attempt) may have cost."""
     bulk.execute(
         connection,
-        [*_KEY, ("probable", "BIGINT"), ("possible", "BIGINT")],
+        _COLUMNS,
         [(job, attempt, cost.probable_ticks, cost.possible_ticks) for job, attempt, cost in rows],
         "UPDATE attempts SET probable_ticks = v.probable, possible_ticks = v.possible FROM v"
         " WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
@@ -110,16 +109,12 @@ def clear(connection: Connection, keys: Sequence[tuple[int, int]]) -> None:
     )
 
 
-def add(connection: Connection, rows: Sequence[Settled]) -> None:
-    """Add what results without usage may have cost to what their rows have."""
+def add(connection: Connection, rows: Sequence[tuple[int, int, UnreadCost]]) -> None:
+    """Add what results without usage may have cost to what their (job, attempt) have."""
     bulk.execute(
         connection,
-        [*_KEY, ("probable", "BIGINT"), ("possible", "BIGINT")],
-        [
-            (row.job_id, row.attempt, row.cost.unread.probable_ticks, row.cost.unread.possible_ticks)
-            for row in rows
-            if row.cost.unread is not None
-        ],
+        _COLUMNS,
+        [(job, attempt, cost.probable_ticks, cost.possible_ticks) for job, attempt, cost in rows],
         "UPDATE attempts SET probable_ticks = COALESCE(probable_ticks, 0) + v.probable,"
         " possible_ticks = COALESCE(possible_ticks, 0) + v.possible FROM v"
         " WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",

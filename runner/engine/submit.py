@@ -19,7 +19,6 @@ from runner.api import deferred
 from runner.api.client import RequestFailed
 from runner.db import job_moves, leases
 from runner.db.driver_errors import first_line
-from runner.db.job_ids import attempt_name
 from runner.db.outcomes import Accepted, Cause
 from runner.engine import record_attempts, reservation
 from runner.engine.circuit_breaker import Endpoint
@@ -29,6 +28,7 @@ from runner.engine.submit_failures import SubmitFailures
 from runner.engine.supervisor import log_failure
 from runner.limiter.limiter import LimiterUnavailable, Slot
 from runner.rules import polling, reply, request, retry
+from runner.rules.identity import attempt_name
 from runner.rules.reply import Classification, Outcome
 from runner.rules.states import RunState
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from runner.cli.render import conversation, layout, text
 from runner.cli.render.unread_text import amounts_more
-from runner.db.job_ids import attempt_name
 from runner.rules.explain import explain
+from runner.rules.identity import attempt_name
 from runner.rules.redact import one_line, plain
 from runner.rules.states import JOB_MEANING, JobState
 
