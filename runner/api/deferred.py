@@ -18,16 +18,14 @@ FETCH: Final = "/chat/deferred-completion/"
 LIMIT_MAX: Final = 10**12  # a header with a larger number is ignored
 
 
-async def submit(
-    api: XAIClient, body: bytes, conv_id: str | None = None, client_id: str | None = None
-) -> Reply:
+async def submit(api: XAIClient, body: bytes, conv_id: str | None = None, name: str | None = None) -> Reply:
     """POST a body that has `"deferred": true`. `conv_id` sends equal prefixes to the cache of one server.
 
-    `client_id` names the attempt for xAI's support, as their own SDK does; it makes nothing idempotent.
+    `name` names the attempt for xAI's support, as their own SDK does; it makes nothing idempotent.
     Raises RequestFailed.
     """
-    headers = {"x-grok-conv-id": conv_id, "x-client-request-id": client_id}
-    return await api.post(SUBMIT, body, {name: value for name, value in headers.items() if value})
+    headers = {"x-grok-conv-id": conv_id, "x-client-request-id": name}
+    return await api.post(SUBMIT, body, {header: value for header, value in headers.items() if value})
 
 
 async def fetch(api: XAIClient, request_id: str) -> Reply:

@@ -32,7 +32,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
 
-from runner.db import attempts, bulk
+from runner.db import bulk, unread_attempts
 from runner.rules.states import JobState
 from runner.rules.unread_cost import DEAREST
 
@@ -141,7 +141,7 @@ def recount(connection: Connection, run_id: int) -> bool:
     counted = read(connection, run_id, "state", "ticks")
     counted = {key: n for key, n in counted.items() if key[0] == "state" or key[1] in _UNREAD}
     actual = {("state", state): n for state, n in _states(connection, run_id).items()}
-    actual |= {("ticks", key): n for key, n in attempts.unread_sums(connection, run_id).items()}
+    actual |= {("ticks", key): n for key, n in unread_attempts.sums(connection, run_id).items()}
     differences = {key: actual.get(key, 0) - counted.get(key, 0) for key in sorted({*actual, *counted})}
     if not any(differences.values()):
         return False

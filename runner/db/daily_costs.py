@@ -7,8 +7,8 @@ from datetime import date, timedelta
 
 from sqlalchemy import Connection, text
 
-from runner.db.attempts import UNREAD
 from runner.db.job_ids import JOB_ID_SHIFT, job_id
+from runner.db.unread_attempts import UNREAD
 
 _DAY_MS = 86_400_000
 _EPOCH = date(1970, 1, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from runner.db import attempts
+from runner.db import attempts, unread_attempts
 from runner.db.job_ids import run_of
 from runner.rules import output_estimate
 from runner.rules.states import JobState
@@ -26,11 +26,11 @@ def count_late_results(connection: Connection, rows: Sequence[Settled], deltas: 
     Their attempts keep their outcomes; what stood for their cost is replaced by the real cost.
     Results that were counted before, or that may still end their jobs, are skipped.
     """
-    recorded = attempts.unread_costs_of_late(connection, [(row.job_id, row.attempt) for row in rows])
+    recorded = unread_attempts.of_late(connection, [(row.job_id, row.attempt) for row in rows])
     late = [row for row in rows if (row.job_id, row.attempt) in recorded]
     for row in late:
         count_unread_cost(run_of(row.job_id), recorded[row.job_id, row.attempt].cost, deltas, sign=-1)
-    attempts.clear_unread_costs(
+    unread_attempts.clear(
         connection, [(row.job_id, recorded[row.job_id, row.attempt].attempt) for row in late]
     )
     late = apply_reserved_floor(connection, late, deltas)
@@ -131,7 +131,7 @@ def restate_unread_costs(
     `cost_of` takes a row with model, prompt_tokens and output_tokens_max.
     """
     changes = []
-    for row in attempts.unread_of_run(connection, run_id):
+    for row in unread_attempts.of_run(connection, run_id):
         old, learnt = UnreadCost(row.probable_ticks or 0, row.possible_ticks), cost_of(row)
         if learnt is None or not learnt.is_learnt:
             continue
@@ -145,7 +145,7 @@ def restate_unread_costs(
         _add_ticks(run_id, old, deltas, -1)
         _add_ticks(run_id, new, deltas, 1)
         changes.append((row.job_id, row.attempt, new))
-    attempts.write_unread_costs(connection, changes)
+    unread_attempts.write(connection, changes)
 
 
 def _add_ticks(run_id: int, cost: UnreadCost, deltas: Deltas, sign: int) -> None:

@@ -17,6 +17,7 @@ from runner.engine.refused_models import RefusedModels
 from runner.engine.spool import AcceptedRecord, Segment
 from runner.engine.submit_failures import SubmitFailures
 from runner.rules import polling, reply
+from runner.rules.identity import attempt_name
 from runner.rules.reply import Classification, Outcome, Reply
 
 if TYPE_CHECKING:
@@ -107,8 +108,8 @@ class Poster:
         """POST once; return the classification, and the reply if there was one."""
         runtime = self._runtime
         try:
-            client_id = f"{job.lease.job_id}-{job.lease.attempt}"
-            answer = await deferred.submit(runtime.api, body, conv_id, client_id)
+            name = attempt_name(job.lease.job_id, job.lease.attempt)
+            answer = await deferred.submit(runtime.api, body, conv_id, name)
         except RequestFailed as failed:
             return reply.classify_submit_fault(failed.fault, failed.detail), None
         limits = deferred.announced_limits(answer)

@@ -297,6 +297,7 @@ SHOW: Final = record(
             sent_at=or_null(moment("sent")),
             accepted_at=or_null(moment("accepted by the API")),
             collected_at=or_null(moment("its end")),
+            client_request_id=string("the header x-client-request-id, for a question to xAI's support"),
         ),
     ),
     unreadable=array(

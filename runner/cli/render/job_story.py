@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from runner.cli.render import conversation, layout, text
 from runner.cli.render.unread_text import amounts_more
 from runner.rules.explain import explain
+from runner.rules.identity import attempt_name
 from runner.rules.redact import one_line, plain
 from runner.rules.states import JOB_MEANING, JobState
 from runner.rules.unreadable import describe
@@ -50,6 +51,7 @@ def story_object(
         "attempts": [
             {name: getattr(attempt, name) for name in _ATTEMPT_FACTS}
             | {name.removesuffix("_ms"): text.iso(getattr(attempt, name)) for name in _TIMES}
+            | {"client_request_id": attempt_name(attempt.job_id, attempt.attempt)}
             for attempt in attempts
         ],
         "unreadable": [
@@ -143,6 +145,8 @@ def _facts(attempt: DatabaseRow) -> list[tuple[str, str]]:
         (f"attempt {attempt.attempt}", f"{attempt.outcome}, {attempt.lane}, worker {attempt.worker}"),
         ("times", _times(attempt)),
     ]
+    if attempt.error_code and not attempt.request_id:
+        rows.append(("sent as", f"x-client-request-id {attempt_name(attempt.job_id, attempt.attempt)}"))
     if attempt.request_id:
         rows.append(("request_id", f"{plain(attempt.request_id)}, {text.count(attempt.polls, 'poll')}"))
     if attempt.error_code:
@@ -164,7 +168,7 @@ def _facts(attempt: DatabaseRow) -> list[tuple[str, str]]:
 
 
 def _unread_cost(attempt: DatabaseRow) -> str:
-    """Return what an attempt may have cost, and why nobody knows it."""
+    """Return what an attempt may have cost, and why it is not known."""
     if attempt.outcome == "refused":
         return f"at most {text.dollars(attempt.possible_ticks)}; a fee for the refused prompt"
     if not attempt.possible_ticks:
