@@ -17,6 +17,7 @@ from runner.db.results import Received
 from runner.engine import settle
 from runner.engine.keep_answers import CollectedAnswer, store_and_settle
 from runner.engine.spool import AcceptedRecord, AnswerRecord
+from runner.rules.identity import attempt_name
 from runner.rules.states import JobState, PauseReason
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class AnsweredAttempt:
 
 def answer_id(lease: Lease) -> str:
     """Return the id under which such an answer is stored; no request_id of the API looks like it."""
-    return f"{lease.job_id}-{lease.attempt}"
+    return attempt_name(lease.job_id, lease.attempt)
 
 
 def store_answered(connection: Connection, rows: Sequence[AnsweredAttempt], deltas: Deltas) -> set[int]:
