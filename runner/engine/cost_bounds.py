@@ -27,7 +27,6 @@ OVERHEAD_TOKENS = (
 )
 OBSERVED_SHARE = 0.99
 SAFETY_FEE_TICKS = 5 * 10**8  # $0.05 a violating request (xAI's pricing page); see docs/decisions/0008
-HTTP_UNAVAILABLE = 503
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
