@@ -1,6 +1,6 @@
 """The cost of answers whose usage is unknown: lost, unknown outcome, or without usage.
 
-Two numbers (docs/decisions/0040): what it probably was, and the most that it can have been. Before anything
+Two numbers (docs/decisions/0039): what it probably was, and the most that it can have been. Before anything
 is learnt, the bound takes a large prompt and a long output for such a request, at the highest price that the
 model's name may be billed by, so that an unknown bill never undercounts the budget.
 """

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import date
 
 
-DEFAULT: Final = "grok-4.3"  # for lines that name none; docs/decisions/0041
+DEFAULT: Final = "grok-4.3"  # for lines that name none; docs/decisions/0040
 EARLIER_DEFAULT: Final = "grok-4"  # served by the same model
 
 

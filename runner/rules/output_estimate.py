@@ -58,7 +58,7 @@ def worst_output_tokens(model: str, output_tokens_max: int | None, learnt: Outpu
     """Return an upper bound for an answer that could not be read: the larger of assumed and learnt.
 
     Without a maximum the API allows 128,000 visible tokens (ChatRequest of xAI's TypeScript SDK). That is no
-    bound to go by: a budget would pause at the first lost answer (docs/decisions/0040).
+    bound to go by: a budget would pause at the first lost answer (docs/decisions/0039).
     """
     high = _assumed_by_size(model, output_tokens_max).high
     return high if learnt is None else max(high, learnt.high)
