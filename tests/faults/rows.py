@@ -168,7 +168,7 @@ ROWS: Final = (
                 "test_no_redirect_is_followed",
                 "test_a_body_above_the_limit_is_not_taken",
             ),
-            "faults/test_every_fault.py": ("test_every_fault_at_three_percent_loses_nothing",),
+            "faults/test_every_fault.py": ("test_every_fault_at_two_percent_loses_nothing",),
         },
     ),
     Row(
