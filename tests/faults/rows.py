@@ -181,7 +181,7 @@ ROWS: Final = (
                 "test_at_the_end_of_its_24_hours_a_job_is_held_and_offered",
             ),
             _LADDER: ("test_a_process_that_ends_at_an_unreadable_reply_costs_nothing",),
-            "engine/test_unreadable_replies.py": ("test_the_same_bytes_for_too_long_are_the_answer",),
+            "engine/test_handling_unreadable.py": ("test_the_same_bytes_for_too_long_are_the_answer",),
         },
     ),
     Row(

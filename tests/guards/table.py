@@ -189,8 +189,8 @@ GUARDS = (
         name="the occasion in the identity",
         without_it="a file that is run every night is sent on the first night only",
         file="runner/intake/load.py",
-        old='{**_identity_flags(flags), "occasion": occasion}',
-        new="_identity_flags(flags)",
+        old='        "occasion": occasion,\n',
+        new="",
         tests="tests/intake/test_occasions.py -k sqlite",
     ),
     Guard(

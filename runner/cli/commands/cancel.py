@@ -85,7 +85,7 @@ def command(
         _print_notes(lines, is_quiet=is_quiet)
 
 
-class _Plan(NamedTuple):
+class _CancelPlan(NamedTuple):
     """What is to be cancelled: these jobs, or a whole run. `note` is printed before the question."""
 
     selection: JobSelection
@@ -94,7 +94,7 @@ class _Plan(NamedTuple):
     note: str = ""
 
 
-def _plan(database: Database, snapshot: Snapshot, typed: JobFilter, *, now: bool) -> _Plan:
+def _plan(database: Database, snapshot: Snapshot, typed: JobFilter, *, now: bool) -> _CancelPlan:
     """Return what the flags ask for. Raises UsageError if there is nothing to cancel."""
     run = snapshot.run
     if run.state is RunState.LOADING or (run.is_over and not typed.is_given):
@@ -103,12 +103,12 @@ def _plan(database: Database, snapshot: Snapshot, typed: JobFilter, *, now: bool
     with database.read() as connection:
         selection = choose_jobs(connection, run.id, states, typed)
         if not typed.is_given:
-            return _Plan(selection, is_whole=True, question=_question(snapshot, now=now))
+            return _CancelPlan(selection, is_whole=True, question=_question(snapshot, now=now))
         chosen = user_moves.count_by_state(connection, run.id, selection)
         if not chosen:
             raise nothing_chosen(connection, run.id, selection, _WORDS)
         note = left_out_line(connection, run.id, selection)
-    return _Plan(selection, is_whole=False, question=_question_of_some(run.id, chosen), note=note)
+    return _CancelPlan(selection, is_whole=False, question=_question_of_some(run.id, chosen), note=note)
 
 
 def _print_notes(lines: Sequence[str], *, is_quiet: bool) -> None:
@@ -153,7 +153,7 @@ def _question(snapshot: Snapshot, *, now: bool) -> str:
     return f"cancel {ended} of run {snapshot.run.id} and {verb} {out} that are out"
 
 
-def _cancel(database: Database, run_id: int, pricing: PriceBasis, plan: _Plan) -> int:
+def _cancel(database: Database, run_id: int, pricing: PriceBasis, plan: _CancelPlan) -> int:
     """Cancel the chosen jobs, and the run if it is the whole; return how many jobs."""
     now_ms, cancelled = database.now_ms(), 0
     if plan.is_whole:

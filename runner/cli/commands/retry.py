@@ -103,7 +103,7 @@ def command(
         _print_notes(_lines(snapshot, plan.cost.jobs, set_model), is_quiet=is_quiet)
 
 
-class _Plan(NamedTuple):
+class _RetryPlan(NamedTuple):
     """What is to be sent again; `notes` are printed before the question."""
 
     run: RunRow
@@ -119,7 +119,7 @@ def _plan(
     typed: RetryFlags,
     states: frozenset[JobState],
     set_model: str | None,
-) -> _Plan:
+) -> _RetryPlan:
     """Return what the flags ask for. Raises UsageError if there is no such job."""
     with database.read() as connection:
         found = find_run(connection, run)
@@ -131,11 +131,11 @@ def _plan(
         note = left_out_line(connection, found.id, chosen)
     pricing = price_basis(settings.base_url, settings.prices)
     if set_model is None:
-        return _Plan(found, chosen, retry_cost(groups, database.now_ms(), pricing), [note])
+        return _RetryPlan(found, chosen, retry_cost(groups, database.now_ms(), pricing), [note])
     if found.options.budget_ticks is not None:
         budget_prices.require_prices_of(database, settings, [set_model])
     change = new_model.plan(database, found, chosen, set_model, pricing)
-    return _Plan(found, chosen, change.cost, [note, *change.lines(set_model)])
+    return _RetryPlan(found, chosen, change.cost, [note, *change.lines(set_model)])
 
 
 def _lines(snapshot: Snapshot, n: int, set_model: str | None) -> list[str]:

@@ -28,7 +28,7 @@ class RetryCost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RefusedModels:
+class RefusedModelJobs:
     """The models that the API refused.
 
     `held`: how many jobs are held for that. `instead`: a model to name in the command.
@@ -40,7 +40,7 @@ class RefusedModels:
 
 
 def suggestion_lines(
-    run_id: int, *, lost: RetryCost, held: RetryCost, refused: RefusedModels | None = None
+    run_id: int, *, lost: RetryCost, held: RetryCost, refused: RefusedModelJobs | None = None
 ) -> list[str]:
     """Return what can be done about jobs that wait for a decision, each with its command.
 
@@ -55,7 +55,7 @@ def suggestion_lines(
     return lines
 
 
-def _of_refused_models(run_id: int, refused: RefusedModels) -> list[str]:
+def _of_refused_models(run_id: int, refused: RefusedModelJobs) -> list[str]:
     lines = []
     for model in refused.names[:_MODELS_SHOWN]:
         named = text.shell_word(plain(model))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from runner.cli.render import ending_text
-from runner.cli.render.suggestions import RefusedModels, RetryCost, suggestion_lines
+from runner.cli.render.suggestions import RefusedModelJobs, RetryCost, suggestion_lines
 from runner.cli.session.run_state import fetchable_until_ms
 from runner.db import model_moves, user_moves
 from runner.db.user_moves import JobSelection
@@ -58,7 +58,7 @@ def read_suggestions(database: Database, snapshot: Snapshot, settings: Settings)
         run_id,
         lost=retry_cost(lost, now_ms, pricing),
         held=retry_cost(held, now_ms, pricing),
-        refused=RefusedModels(
+        refused=RefusedModelJobs(
             names=refused,
             held=sum(group.n for group in held if group.error_code == MODEL_GONE),
             instead=_model_instead(snapshot, refused),
