@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -122,7 +123,9 @@ def test_a_changed_file_is_refused_with_the_choice(workspace: Workspace) -> None
     for command in ("load", "run"):
         workspace.run(f"{command} jobs.jsonl", code=2)
         assert "error: jobs.jsonl belongs to run 1, which was loaded with other content" in workspace.stderr
-        assert "fix: start a fresh run with --new, or put the file back" in workspace.stderr
+        assert re.search(r"  it has 1 succeeded, 1 unfinished; \$0\.\d+ spent\n", workspace.stderr)
+        assert "put the file back and run the same command, or runner start 1;" in workspace.stderr
+        assert "start a fresh run with --new" in workspace.stderr
     assert workspace.load("jobs.jsonl --new") == (2, True)
     (workspace.folder / "jobs.jsonl").write_bytes(old)
     workspace.run("run jobs.jsonl")
