@@ -212,10 +212,14 @@ class ModelName(click.ParamType[str]):
         return name
 
 
+def is_model_given() -> bool:
+    """Return whether the running command was given --model."""
+    return click.get_current_context().get_parameter_source("model") is not ParameterSource.DEFAULT
+
+
 def refuse_two_models(model_for_all: str | None) -> None:
     """Raise UsageError if the running command was given both --model and --model-for-all."""
-    source = click.get_current_context().get_parameter_source("model")
-    if model_for_all is not None and source is not ParameterSource.DEFAULT:
+    if model_for_all is not None and is_model_given():
         raise UsageError(
             "--model and --model-for-all exclude each other: with the second no line is left for the first",
             fix="give --model for the lines that name no model, or --model-for-all for every line",

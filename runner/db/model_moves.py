@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from runner.db import bulk, results, user_moves
 from runner.db.job_ids import JOBS_MAX, job_id
-from runner.rules.replace_model import MODEL_GONE
+from runner.rules.replace_model import REFUSED_MODEL_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 ROWS_MAX = 1_000
 BYTES_MAX = 16 << 20  # of the bodies that are in memory at the same time
 _PENDING_MAX = 10_000  # jobs leave in file order, so a refused one is among the first that are pending
+_REFUSED = ", ".join(f"'{code}'" for code in REFUSED_MODEL_CODES)
 _COLUMNS = (("id", "BIGINT"), ("model", "TEXT"), ("prompt", "INT"), ("output_max", "INT"), ("conv", "TEXT"))
 _SET_IN_JOBS = (
     "UPDATE jobs SET model = v.model, prompt_tokens = v.prompt, output_tokens_max = v.output_max FROM v"
@@ -89,12 +90,12 @@ def refused_models(connection: Connection, run_id: int) -> list[str]:
     """
     query = text(
         "SELECT model FROM ("
-        f"SELECT model FROM jobs WHERE state = 'held' AND error_code = '{MODEL_GONE}'"
+        f"SELECT model FROM jobs WHERE state = 'held' AND error_code IN ({_REFUSED})"
         " AND id >= :first AND id < :last"
         " UNION ALL SELECT p.model FROM (SELECT id, attempt, model FROM jobs WHERE state = 'pending'"
         " AND run_id = :run AND id >= :first ORDER BY id LIMIT :pending) AS p"
         " JOIN attempts a ON a.job_id = p.id AND a.attempt = p.attempt"
-        f" WHERE a.error_code = '{MODEL_GONE}') AS refused GROUP BY model ORDER BY COUNT(*) DESC, model"
+        f" WHERE a.error_code IN ({_REFUSED})) AS refused GROUP BY model ORDER BY COUNT(*) DESC, model"
     )
     values = {
         "run": run_id,

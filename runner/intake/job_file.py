@@ -30,8 +30,8 @@ WHOLE_FILE: Final = frozenset({"bad-gzip", "utf16", "empty-file"})  # the rest i
 class LoadFlags:
     """The flags that decide which requests a file becomes; models and `skip_bad` are part of the identity.
 
-    `model` is for lines that name none, `model_for_all` for every line. `tpm` is the limit in
-    tokens per minute that a request must fit into.
+    `model` is for lines that name none, `model_for_all` for every line; `is_model_given`: the first is not
+    the default. `tpm` is the limit in tokens per minute that a request must fit into.
     """
 
     model: str = models.DEFAULT
@@ -39,11 +39,12 @@ class LoadFlags:
     strict: bool = False
     tpm: float | None = None
     model_for_all: str | None = None
+    is_model_given: bool = False
 
     @property
     def given_model(self) -> str | None:
-        """Return what --model says for lines without a model; None for the default, or where none is left."""
-        return None if self.model == LoadFlags().model or self.model_for_all is not None else self.model
+        """Return the model of --model; None without that flag, or where no line is left for it."""
+        return self.model if self.is_model_given and self.model_for_all is None else None
 
 
 class JobFileReader:

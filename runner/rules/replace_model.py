@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 import orjson
 
-MODEL_GONE: Final = "model-gone"  # the error code of a job whose model the API refuses
+REFUSED_MODEL_CODES: Final = ("model-gone", "model-not-allowed")  # of jobs whose model the API refuses
 _spans_of: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _NAME: Final = re.compile(rb'[ \t\r\n]*"(?:[^"\\]|\\.)*"[ \t\r\n]*:[ \t\r\n]*')
 _COMMA: Final = re.compile(rb"[ \t\r\n]*,?")

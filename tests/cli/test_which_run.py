@@ -100,7 +100,7 @@ def test_limits_given_later_are_adopted(workspace: Workspace) -> None:
 ANOTHER: Final = {
     "--new": ("jobs.jsonl --new", False),
     "a name": ("jobs.jsonl --name other", False),
-    "another model": ("jobs.jsonl --model grok-4.3", True),
+    "another model": ("jobs.jsonl --model grok-4.5", True),
     "other checks": ("jobs.jsonl --skip-bad", True),
 }
 

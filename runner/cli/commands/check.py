@@ -49,7 +49,7 @@ def command(
     Example, the highest cost of a file:
       runner check reviews.jsonl --json | jq -r .cost.usd.high
     """
-    load_flags = LoadFlags(**shaping, tpm=tpm or None)
+    load_flags = LoadFlags(**shaping, tpm=tpm or None, is_model_given=flags.is_model_given())
     flags.refuse_two_models(load_flags.model_for_all)
     result = check_file(
         read_settings(),

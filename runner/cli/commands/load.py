@@ -43,7 +43,7 @@ def command(
       runner start 1
       runner write 1 -o labels.jsonl
     """
-    load_flags = LoadFlags(**shaping)
+    load_flags = LoadFlags(**shaping, is_model_given=flags.is_model_given())
     flags.refuse_two_models(load_flags.model_for_all)
     settings = read_settings()
     source, name = source_of(file, name, settings, has_occasion=occasion is not None)

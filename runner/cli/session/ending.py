@@ -14,7 +14,7 @@ from runner.engine import cost_bounds
 from runner.intake.job_file import LoadFlags
 from runner.rules import models
 from runner.rules.prices import day_of
-from runner.rules.replace_model import MODEL_GONE
+from runner.rules.replace_model import REFUSED_MODEL_CODES
 from runner.rules.states import JobState, PauseReason
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def read_suggestions(database: Database, snapshot: Snapshot, settings: Settings)
         held=retry_cost(held, now_ms, pricing),
         refused=RefusedModelJobs(
             names=refused,
-            held=sum(group.n for group in held if group.error_code == MODEL_GONE),
+            held=sum(group.n for group in held if group.error_code in REFUSED_MODEL_CODES),
             instead=_model_instead(snapshot, refused),
         ),
     )

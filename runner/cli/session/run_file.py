@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.cli.flags import is_model_given
 from runner.cli.printing import print_escaped, print_json, print_note
 from runner.cli.render.ending_text import rerun_command
 from runner.cli.render.summary_table import summary_lines
@@ -178,6 +179,7 @@ def _shaping(flags: RunFlags) -> LoadFlags:
         skip_bad=flags.skip_bad,
         strict=flags.strict,
         tpm=flags.tpm or None,
+        is_model_given=is_model_given(),
     )
 
 
