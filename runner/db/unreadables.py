@@ -57,6 +57,12 @@ def record(connection: Connection, rows: Sequence[UnreadableReply]) -> dict[tupl
     return found
 
 
+def has_reply(connection: Connection, job_id: int, attempt: int) -> bool:
+    """Return whether an unreadable reply came for an attempt."""
+    query = text("SELECT 1 FROM unreadables WHERE job_id = :job AND attempt = :attempt")
+    return connection.execute(query, {"job": job_id, "attempt": attempt}).first() is not None
+
+
 def of_job(connection: Connection, job_id: int) -> list[Row[Any]]:
     """Return what came for each attempt of a job, oldest attempt first."""
     return list(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from runner.db import job_moves
+from runner.db import job_moves, unreadables
 from runner.db.outcomes import Cause, PollAgain, Requeue
 from runner.db.unreadables import UnreadableReply
 from runner.engine import cost_bounds, keep_answers, unreadable_replies
@@ -35,7 +35,6 @@ class FetchFailures:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._failures = ConsecutiveFailures()
-        self._counted: set[tuple[int, int]] = set()  # attempts that the breaker has as bad, and that go on
         self.outage = FetchOutage()
 
     async def handle(
@@ -98,7 +97,6 @@ class FetchFailures:
     async def answered(self, job: ClaimedJob) -> None:
         """The API handed out an answer."""
         self._runtime.breaker.record(job.lease.run_id, Endpoint.FETCH, bad=False)
-        self._counted.discard((job.lease.job_id, job.lease.attempt))
         await self._api_replied(job.lease.run_id)
 
     async def _api_replied(self, run_id: int) -> None:
@@ -111,7 +109,6 @@ class FetchFailures:
         was_outage = self.outage.is_on
         for lease in self.outage.record_reply():
             runtime.breaker.record(lease.run_id, Endpoint.FETCH, bad=True)
-            self._counted.add((lease.job_id, lease.attempt))
         if was_outage:
             await self.end_outage()
         elif runtime.has_nothing_to_submit(run_id):
@@ -158,12 +155,15 @@ class FetchFailures:
         elif job.misses + 1 < NOT_FOUND_MAX and retry.is_retryable(classification.code):
             await self._poll_again(job, job_moves.later, NOT_FOUND_WAIT_S, job.misses + 1)
         else:
-            key = (job.lease.job_id, job.lease.attempt)
             # If a crash took it, that says nothing about the API; if an unreadable reply did, it was counted.
-            if not job.is_interrupted and key not in self._counted:
+            if not (job.is_interrupted or await self._had_unreadable_reply(job)):
                 self._runtime.breaker.record(job.lease.run_id, Endpoint.FETCH, bad=True)
-            self._counted.discard(key)
             await self._move(job_moves.lost, self._given_up(job, Event.LOST, classification, status))
+
+    async def _had_unreadable_reply(self, job: ClaimedJob) -> bool:
+        return await self._runtime.group_commit.execute(
+            lambda connection, _: unreadables.has_reply(connection, job.lease.job_id, job.lease.attempt)
+        )
 
     async def _retry_later(self, job: ClaimedJob, classification: Classification, asked_at_ms: int) -> None:
         """Poll again after a backoff; after UNAVAILABLE_AFTER failures a run that only collects waits."""
