@@ -12,7 +12,8 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from runner.rules import error_body, reply_table
+from runner.rules import answer_json, chat_completion, error_body, reply_table
+from runner.rules.chat_completion import Kind
 from runner.rules.explain import explain
 from runner.rules.redact import one_line, redact
 from runner.rules.reply_table import FIREWALL_PAGE, RETRY_FORBIDDEN, Outcome, ReplyRule
@@ -80,6 +81,7 @@ _ANSWERED: Final = Classification(
 _EXPLAINED: Final = frozenset(
     {FIREWALL_PAGE, "redirected", "not-found", "wrong-method", "wrong-content-type", "origin-unreachable"}
 )
+_OF_A_COMPLETION: Final = frozenset({"choices", "usage", "object"})
 _ALWAYS_PASSES: Final = frozenset({"rate-limited", FIREWALL_PAGE, "redirected"})
 
 SUBMIT_FAULTS: Final = {
@@ -102,13 +104,12 @@ def classify_submit(reply: Reply, *, now_s: float, secrets: Iterable[str] = ()) 
     `secrets` are hidden in the message, since the API may repeat one. Never raises.
     """
     if 200 <= reply.status < 300:
-        value = error_body.load_json(reply.body)
-        fields = value if isinstance(value, dict) else {}
+        fields = _json_object(reply.body)
+        if _is_answer(fields, reply.body):  # also where a gateway adds a request_id: the answer is here
+            return _ANSWERED
         request_id = fields.get("request_id")
         if isinstance(request_id, str) and 0 < len(request_id) <= REQUEST_ID_LENGTH_MAX:
             return Classification(outcome=Outcome.ACCEPTED, code="accepted", request_id=request_id)
-        if _is_completion(fields):
-            return _ANSWERED
     found = _classify(reply_table.SUBMIT, reply, now_s, secrets)
     if reply.headers.get("x-should-retry", "").strip().lower() == "false":
         return _without_retry(found)
@@ -170,13 +171,20 @@ def _classify(
     )
 
 
-def _is_completion(fields: dict[str, object]) -> bool:
-    """Return whether the JSON of a reply to a submit is the answer itself, which was generated and billed."""
-    return (
-        bool(fields.get("choices"))
-        or isinstance(fields.get("usage"), dict)
-        or fields.get("object") == "chat.completion"
-    )
+def _json_object(body: bytes) -> dict[str, object]:
+    try:
+        value = answer_json.read_json(body)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _is_answer(fields: dict[str, object], body: bytes) -> bool:
+    """Return whether a reply to a submit is the answer itself, generated and billed, as recovery reads it."""
+    if not _OF_A_COMPLETION & fields.keys():
+        return False
+    answer = chat_completion.read_completion(body)
+    return answer.is_final and answer.kind not in (Kind.GENERATION_FAILED, Kind.SAFETY)
 
 
 def _quoted(words: str, status: int) -> str:

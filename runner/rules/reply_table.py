@@ -130,6 +130,7 @@ SUBMIT: Final = (
     ReplyRule(_2XX, None, Outcome.AMBIGUOUS, "no-request-id"),
     ReplyRule(_REDIRECT, None, Outcome.REFUSED_FOR_NOW, "redirected"),  # not followed: the key must not leave
     ReplyRule(_NETWORK, None, Outcome.REFUSED_FOR_NOW, FIREWALL_PAGE),
+    ReplyRule((401, 402), None, Outcome.REFUSED_FOR_NOW, FIREWALL_PAGE, form=_PAGE),
     ReplyRule((401,), None, Outcome.ACCOUNT, "key-refused", _KEY),
     ReplyRule((402,), None, Outcome.ACCOUNT, "credits-gone", _CREDITS),
     ReplyRule((404,), MODEL_GONE, Outcome.MODEL_REFUSED, "model-gone", form=_OBJECT),
@@ -179,6 +180,7 @@ FETCH: Final = (
     ReplyRule(_2XX, None, Outcome.LATER, "odd-status"),
     ReplyRule(_REDIRECT, None, Outcome.LATER, "redirected"),
     ReplyRule(_NETWORK, None, Outcome.LATER, FIREWALL_PAGE),
+    ReplyRule((401, 402), None, Outcome.LATER, FIREWALL_PAGE, form=_PAGE),
     ReplyRule((401,), None, Outcome.ACCOUNT, "key-refused", _KEY),
     ReplyRule((402,), None, Outcome.ACCOUNT, "credits-gone", _CREDITS),
     ReplyRule((429,), RATE, Outcome.LATER, "rate-limited"),
