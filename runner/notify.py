@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from celery import Celery
 
+from runner import celery_variables
 from runner import settings as settings_of
 from runner.db import workers
 
@@ -32,9 +33,13 @@ def current_settings() -> Settings:
     return settings_of.load(os.environ, Path.cwd())
 
 
-app = Celery("runner")
+celery_variables.remove(os.environ)
+# A loader and fixups of our own choice: the defaults look into the environment.
+app = Celery("runner", loader="celery.loaders.app:AppLoader", fixups=[])
 app.conf.update(
     broker_url=current_settings().broker_url,
+    broker_read_url=current_settings().broker_url,  # both, since `celery -b` sets a variable for the first
+    broker_write_url=current_settings().broker_url,
     broker_connection_retry_on_startup=True,
     broker_transport_options={
         "visibility_timeout": 300,

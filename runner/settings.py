@@ -16,8 +16,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from runner.rules import base_url
+from runner.rules import api_key, base_url, server_url
 from runner.rules.errors import UsageError
+from runner.rules.numbers import NumberError, parse_count, parse_decimal
 from runner.rules.secret import Secret
 
 if TYPE_CHECKING:
@@ -55,11 +56,23 @@ def _one_of(words: tuple[str, ...], value: object) -> str:
     return word
 
 
-def _number(kind: Callable[[str], float], low: float, high: float, value: object) -> float:
-    try:
-        number = kind(str(value))
-    except ValueError:
-        raise _WrongValueError("is no number, or no whole one") from None
+def _count(low: int, high: int, value: object) -> int:
+    return int(_within(low, high, value if type(value) is int else parse_count(_text(value))))
+
+
+def _decimal(low: float, high: float, value: object) -> float:
+    is_number = type(value) in (int, float)  # of TOML, which has a grammar of its own for them
+    return _within(low, high, value if is_number else parse_decimal(_text(value)))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise _WrongValueError("is no number, or no whole one")
+    return value
+
+
+def _within(low: float, high: float, value: Any) -> float:
+    number = float(value)
     if not low <= number <= high:
         raise _WrongValueError(f"is not from {low:g} to {high:g}")
     return number
@@ -73,15 +86,17 @@ def _path(value: object) -> Path:
 
 def _redis_url(value: object) -> str:
     url = str(value).strip()
-    if not url.startswith(("redis://", "rediss://", "unix://")):
-        raise _WrongValueError("is no Redis URL (redis://host:6379/0, rediss://… or unix:///path)")
+    fault = server_url.redis_url_fault(url)
+    if fault is not None:
+        raise _WrongValueError(fault)
     return url
 
 
 def _api_key(value: object) -> Secret:
-    key = str(value).strip()
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise _WrongValueError("has a space, a line break or a letter that no API key has")
+    key = str(value).strip(api_key.BLANK)
+    fault = api_key.key_fault(key)
+    if fault is not None:
+        raise _WrongValueError(fault)
     return Secret(key)
 
 
@@ -92,14 +107,6 @@ def _prices(value: object) -> Mapping[str, object]:
 
     parse_own_prices(value)  # raises UsageError for an invalid price
     return MappingProxyType(value)
-
-
-def _int(low: int, high: int) -> Callable[[object], object]:
-    return partial(_number, int, low, high)
-
-
-def _float(low: float, high: float) -> Callable[[object], object]:
-    return partial(_number, float, low, high)
 
 
 class Setting(NamedTuple):
@@ -124,14 +131,27 @@ TABLE: Final = (
     Setting("database_url", "RUNNER_DATABASE_URL", str, None, "the shared PostgreSQL", secret=True),
     Setting("redis_url", "RUNNER_REDIS_URL", _redis_url, None, "the shared Redis or Valkey", secret=True),
     Setting("output_dir", "RUNNER_OUTPUT_DIR", _path, None, "where workers write finished runs"),
-    Setting("concurrency", "RUNNER_CONCURRENCY", _int(1, 512), 8, "HTTP requests in flight per process"),
-    Setting("worker_processes", "RUNNER_WORKERS", _int(1, 64), None, "how many workers", flag="--processes"),
-    Setting("lease_s", "RUNNER_LEASE_S", _float(1, 3600), 120.0, "how long a claim on a job lasts", "s"),
-    Setting("turn_s", "RUNNER_TURN_S", _float(0.5, 60), 45.0, "how long a task works at a stretch", "s"),
+    Setting(
+        "concurrency", "RUNNER_CONCURRENCY", partial(_count, 1, 512), 8, "HTTP requests in flight per process"
+    ),
+    Setting(
+        "worker_processes",
+        "RUNNER_WORKERS",
+        partial(_count, 1, 64),
+        None,
+        "how many workers",
+        flag="--processes",
+    ),
+    Setting(
+        "lease_s", "RUNNER_LEASE_S", partial(_decimal, 1, 3600), 120.0, "how long a claim on a job lasts", "s"
+    ),
+    Setting(
+        "turn_s", "RUNNER_TURN_S", partial(_decimal, 0.5, 60), 45.0, "how long a task works at a stretch", "s"
+    ),
     Setting(
         "read_timeout_s",
         "RUNNER_READ_TIMEOUT_S",
-        _float(0.1, 600),
+        partial(_decimal, 0.1, 600),
         60.0,
         "how long a reply may take",
         "s",
@@ -139,7 +159,7 @@ TABLE: Final = (
     Setting(
         "connect_timeout_s",
         "RUNNER_CONNECT_TIMEOUT_S",
-        _float(0.1, 600),
+        partial(_decimal, 0.1, 600),
         10.0,
         "how long to connect",
         "s",
@@ -147,7 +167,7 @@ TABLE: Final = (
     Setting(
         "prompt_overhead_tokens",
         "RUNNER_PROMPT_OVERHEAD_TOKENS",
-        _int(0, 100_000),
+        partial(_count, 0, 100_000),
         None,
         "what the API adds to every prompt (not set: by the model)",
         "tokens",
@@ -203,6 +223,13 @@ class Settings:
         return self.database_url is None
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """Return all that no output may show; for `redact.redact`."""
+        urls = [url for url in (self.database_url, self.redis_url) if url]
+        key = (self.api_key.reveal(),) if self.api_key else ()
+        return (*key, *(secret for url in urls for secret in server_url.secrets_in_url(url)))
+
+    @property
     def drain_s(self) -> float:
         """Return how long a worker may take to end: requests in flight are finished, no new ones are sent."""
         return self.connect_timeout_s + self.read_timeout_s + _FLUSH_S
@@ -250,7 +277,7 @@ def load(env: Mapping[str, str], cwd: Path, flags: Mapping[str, object] | None =
     """
     given = {name: value for name, value in (flags or {}).items() if value is not None}
     file, origin, warnings = _read_file(cwd)
-    warnings += [*_unknown_in_env(env), *_unknown_in_file(file, origin)]
+    warnings += [*_blank_around_key(env), *_unknown_in_env(env), *_unknown_in_file(file, origin)]
     values: dict[str, Any] = {"home": _default_home(env)}
     sources = []
     for row in TABLE:
@@ -261,6 +288,19 @@ def load(env: Mapping[str, str], cwd: Path, flags: Mapping[str, object] | None =
     values["base_url"] = base_url.validate_base_url(values["base_url"], values["allow_http_hosts"])
     _check_combinations(values)
     return Settings(**values, sources=tuple(sources), warnings=tuple(warnings))
+
+
+def known_secrets(env: Mapping[str, str], cwd: Path) -> tuple[str, ...]:
+    """Return all that no output may show; also where the settings are wrong, as far as they can be read."""
+    secrets = [env[row.env].strip() for row in TABLE if row.secret and env.get(row.env, "").strip()]
+    proxies = [value for name, value in env.items() if name.lower().endswith("_proxy")]
+    secrets += [
+        secret for url in (*secrets, *proxies) if "://" in url for secret in server_url.secrets_in_url(url)
+    ]
+    try:
+        return (*secrets, *load(env, cwd).secrets)
+    except (UsageError, OSError):
+        return tuple(secrets)
 
 
 def _pick(
@@ -286,7 +326,7 @@ def file_variable(row: Setting) -> str:
 def _secret_file(row: Setting, path: Path) -> str:
     what = row.meaning.replace("the xAI API", "the API")
     try:
-        secret = path.read_text(encoding="utf-8").strip()
+        secret = path.read_text(encoding="utf-8-sig").strip(api_key.BLANK)
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text"
         problem = f"the file of {what} cannot be read: {path}: {why}"
@@ -299,18 +339,19 @@ def _secret_file(row: Setting, path: Path) -> str:
 def _read(row: Setting, raw: object, origin: str) -> object:
     try:
         return row.read(raw)
+    except NumberError as error:
+        raise UsageError(f"{origin}: {error}", fix=f"it says {row.meaning}") from None
     except _WrongValueError as wrong:
         shown = "" if row.secret else f": {str(raw)[:80]!r}"
-        raise UsageError(f"{origin} {wrong}{shown}", fix=f"it says {row.meaning}") from None
+        holder = f"the file of {origin}" if origin == file_variable(row) else origin
+        raise UsageError(f"{holder} {wrong}{shown}", fix=f"it says {row.meaning}") from None
 
 
 def _shown(row: Setting, value: object) -> str:
     if value is None or value in ((), {}):
         return "not set"
     if row.secret and isinstance(value, str):
-        from runner.rules.redact import redact
-
-        return redact(value, ())
+        return server_url.shown_url(value)
     shown = ", ".join(value) if isinstance(value, tuple | dict) else str(value)
     return f"{shown} {row.unit}".rstrip()
 
@@ -344,6 +385,12 @@ def _read_file(cwd: Path) -> tuple[dict[str, Any], str, list[str]]:
             return table, name, []
         return table.get("tool", {}).get("runner", {}), f"[tool.runner] of {name}", []
     return {}, "", []
+
+
+def _blank_around_key(env: Mapping[str, str]) -> Iterator[str]:
+    key = env.get("XAI_API_KEY", "")
+    if key.strip() and key != key.strip(api_key.BLANK):
+        yield "XAI_API_KEY has white space around the key, which is left out"
 
 
 def _unknown_in_env(env: Mapping[str, str]) -> Iterator[str]:

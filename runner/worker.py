@@ -30,7 +30,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
 from runner.db.driver_errors import first_line, is_unavailable
-from runner.embedded import bug_report, processes
+from runner.embedded import bug_report, log_redaction, processes
 from runner.engine.collect import Collector
 from runner.engine.reaper import reap as run_reaper
 from runner.engine.runtime import Runtime
@@ -193,7 +193,8 @@ def worker_process() -> WorkerProcess:
 
 @celeryd_after_setup.connect
 def _on_setup(sender: str, instance: Any, **_: Any) -> None:
-    """Consume the worker's own queue."""
+    """Consume the worker's own queue; log no secrets."""
+    log_redaction.install(current_settings().secrets)
     _node[0] = sender
     instance.app.amqp.queues.select_add(queue_of(sender))
 

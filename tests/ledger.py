@@ -12,14 +12,15 @@ the run's counters, B for the books, and "unknown" for attempts with an unknown 
                    superseded)
     C.extra      = attempts unknown, lost, unusable or failed that did not end their job; a superseded attempt
                    (an older one ended its job) counts for the reason that the older one had before
-    B.cut + B.lost + B.expired + delivered whole but not stored = attempts lost
-    B.fetched = succeeded,  B.garbage + B.no_choices = unusable,  B.failed = generation_failed, each as far
+    B.cut + B.garbage + B.lost + B.expired + delivered whole but not stored = attempts lost
+    B.fetched = succeeded,  B.no_choices = unusable,  B.failed = generation_failed, each as far
                    as the result was stored; without a crash every result that was delivered whole is stored
     no crash:      arrived = B.unanswered, and unknown attempts <= B's faults that leave an unknown outcome
     polls:         B.polls <= C.polls <= B.polls + B.polls_refused;  crashed: only B.polls <= C.polls
     budget:        C.reserved = reservations of jobs in flight; B.ticks <= budget + cost beyond reservations
     money:         ticks in the stored bytes = of the attempts = C = summary = B's of exactly those ids;
-                   possible extra = of the attempts >= B's of all that was accepted and never read
+                   possible extra = of the attempts >= B's of all that was accepted and never read;
+                   probable extra = of the attempts, each <= its possible one but for a refusal (503)
 """
 
 from __future__ import annotations
@@ -50,18 +51,18 @@ FAILED_OUTCOMES = (
 REASONS = (*FAILED_OUTCOMES, "user_retry")
 DELIVERED = {  # outcome in the books of a result that was delivered whole: outcome of the stored attempt
     "fetched": "succeeded",
-    "garbage": "unusable",
     "no_choices": "unusable",
     "failed": "generation_failed",
 }
-GONE = ("cut", "lost", "expired")
+GONE = ("cut", "garbage", "lost", "expired")
 PRICED = ("fetched", "no_choices")
-UNKNOWN_OUTCOME_FAULTS = ("500", "500_after", "520", "reset_before", "reset_after", "hang")
+UNKNOWN_OUTCOME_FAULTS = ("500", "500_after", "520", "529", "reset_before", "reset_after", "hang")
 BEFORE_NEXT = {
     *FAILED_OUTCOMES,
     "not_sent",
     "refused_for_now",
 }  # outcomes after which a job is sent again by itself
+MODEL_REFUSED = ("model-gone", "model-not-allowed")  # codes of jobs that may be held without being sent
 EXTRAS_MAX = 2
 
 
@@ -114,8 +115,10 @@ def output_files(facts: Facts) -> Iterator[str]:
 
 
 def bytes_kept(facts: Facts) -> Iterator[str]:
-    """L3: stored bytes have the stored sha256, and are what the output contains."""
+    """L3: stored bytes have the stored sha256, are an object as JSON, and are what the output contains."""
     for result in facts.results:
+        if not is_object(result["body"]):
+            yield f"L3 what is stored for {result['request_id']} is no answer: {result['body'][:60]!r}"
         if hashlib.sha256(result["body"]).hexdigest() != result["sha256"]:
             yield f"L3 the stored bytes of {result['request_id']} have another sha256"
     lines = {json.loads(line)["custom_id"]: line for line in facts.output}
@@ -236,6 +239,7 @@ def paths(facts: Facts) -> Iterator[str]:
         for a, following in pairwise(mine):
             if (
                 a["outcome"] not in BEFORE_NEXT
+                and a["error_code"] not in MODEL_REFUSED
                 and not facts.ended_its_job(a)
                 and not facts.n("extra", "user_retry")
             ):
@@ -262,10 +266,11 @@ def _last_attempt(job: Row, mine: list[Row]) -> Iterator[str]:
         "stored": {"accepted", "ambiguous", "lost"},
         "succeeded": {"succeeded"},
         "failed": {"refused", "unusable", "generation_failed"},
-        "held": {"ambiguous", "lost", "unusable"},
+        "held": {"ambiguous", "lost", "unusable", "refused"},
     }.get(job["state"])
     outcome = last["outcome"] if last else None
-    if allowed and outcome not in allowed and not (job["state"] == "pending" and last is None):
+    never_sent = job["state"] == "pending" or job["error_code"] in MODEL_REFUSED
+    if allowed and outcome not in allowed and not (last is None and never_sent):
         yield f"L6 {job['custom_id']} is {job['state']}, its last attempt {outcome}"
 
 
@@ -330,10 +335,23 @@ def money(facts: Facts) -> Iterator[str]:
 
 def _unread(facts: Facts) -> Iterator[str]:
     """L11: what was billed but never read has an upper bound, attempt by attempt and in sum."""
-    possible = facts.summary["cost"]["possible_extra_ticks"]
+    cost = facts.summary["cost"]
+    possible = cost["possible_extra_ticks"]
     bounds = sum(a["possible_ticks"] or 0 for a in facts.attempts)
     if possible != bounds:
         yield f"L11 possible extra cost is {possible} ticks, the attempts bound it by {bounds}"
+    probable = sum(a["probable_ticks"] or 0 for a in facts.attempts)
+    hidden = sum(a["probable_ticks"] or 0 for a in facts.attempts if a["outcome"] == "refused_for_now")
+    if (cost["probable_extra_ticks"], cost["unread"]["unavailable_ticks"]) != (probable, hidden):
+        yield f"L11 probable extra: {cost['probable_extra_ticks']}, by attempts {probable}, 503 {hidden}"
+    for a in facts.attempts:
+        if (a["probable_ticks"] or 0) > (a["possible_ticks"] or 0) and a["outcome"] != "refused_for_now":
+            yield f"L11 attempt {a['attempt']} of job {a['job_id']} cost probably more than possible"
+        if a["outcome"] == "refused_for_now" and a["http_status"] != 503 and a["probable_ticks"]:
+            yield f"L11 attempt {a['attempt']} of job {a['job_id']} has a cost for {a['http_status']}"
+    in_doubt = sum(bool(a["possible_ticks"]) and a["outcome"] != "refused" for a in facts.attempts)
+    if bool(in_doubt) != bool(cost["unread"]["answers"]) and possible:
+        yield f"L11 {in_doubt} attempts may have cost something, the summary has {cost['unread']['answers']}"
     priced = {i for i, e in facts.known.items() if e["ticks"] is not None}
     in_flight = {a["request_id"] for a in facts.attempts if a["outcome"] == "accepted"}
     unread = [
@@ -402,9 +420,17 @@ def usage(body: bytes) -> Row:
     return reported if isinstance(reported, dict) else {}
 
 
+def is_object(body: bytes) -> bool:
+    """Return whether a stored body is a JSON object."""
+    try:
+        return isinstance(json.loads(body), dict)
+    except ValueError:
+        return False
+
+
 def one_line(body: bytes) -> bytes:
     """Return a stored body as it is written in an output line."""
-    return body.strip(b" \t\r\n").replace(b"\r", b" ").replace(b"\n", b" ")
+    return body.removeprefix(b"\xef\xbb\xbf").strip(b" \t\r\n").replace(b"\r", b" ").replace(b"\n", b" ")
 
 
 def some(names: Any) -> str:

@@ -133,10 +133,28 @@ def read(
         summary=json.loads(summary.read_bytes()),
         summary_files={"results": output.read_bytes(), "errors": errors.read_bytes()},
         input_ids=input_ids(job_file),
-        books=books,
+        books={**books, "jobs": with_ids_of_answers(books["jobs"], jobs, attempts)},
         limits=limits,
         crashed=crashed,
     )
+
+
+def with_ids_of_answers(entries: list[Row], jobs: list[Row], attempts: list[Row]) -> list[Row]:
+    """Return the books' entries; those that were answered at once get the id under which runner keeps them.
+
+    The API gave none: it is the number of the job and that of the attempt.
+    """
+    keys = {job["id"]: job["key"] for job in jobs}
+    kept: dict[str, list[str]] = defaultdict(list)
+    for attempt in attempts:
+        if attempt["request_id"] == f"{attempt['job_id']}-{attempt['attempt']}":
+            kept[keys[attempt["job_id"]]].append(attempt["request_id"])
+    return [
+        {**entry, "request_id": kept[entry["job"]].pop(0)}
+        if entry["reply"] == "answer" and kept[entry["job"]]
+        else entry
+        for entry in entries
+    ]
 
 
 def connect(url: str) -> Any:

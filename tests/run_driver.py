@@ -18,6 +18,7 @@ from runner.db.results import Received
 from runner.db.runs import RunOptions
 from runner.rules import output_estimate
 from runner.rules.states import Event, JobState
+from runner.rules.unread_cost import UnreadCost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,8 +93,13 @@ def requeue_row(lease: Lease, target: JobState, possible_ticks: int | None = 0) 
         due_at_ms=NOW_MS,
         at_ms=NOW_MS + 3_000,
         cause=CAUSE,
-        possible_ticks=possible_ticks,
+        unread=unread(possible_ticks),
     )
+
+
+def unread(possible_ticks: int | None) -> UnreadCost | None:
+    """Return an unread cost with this upper bound, a third of it probable."""
+    return None if possible_ticks is None else UnreadCost(possible_ticks // 3, possible_ticks)
 
 
 def poll_again_row(lease: Lease, due_at_ms: int = NOW_MS, misses: int = 0) -> PollAgain:
@@ -265,7 +271,7 @@ class RunDriver:
         return self.counts().get((kind, key), 0)
 
     def recount(self) -> dict[tuple[str, str], int]:
-        """Return the counters as counted from the tables; polls, refusals and extras are left out."""
+        """Return the counters as counted from the tables, without polls, refusals, extras and unread ones."""
         found: Counter[tuple[str, str]] = Counter()
         for job in self.rows("SELECT * FROM jobs WHERE run_id = :run", run=self.run_id):
             found["state", job.state] += 1
@@ -275,6 +281,7 @@ class RunDriver:
             found["attempts", "accepted"] += attempt.request_id is not None
             if attempt.possible_ticks is not None:
                 found["ticks", "possible_extra"] += attempt.possible_ticks
+                found["ticks", "probable_extra"] += attempt.probable_ticks
             if attempt.model is not None:
                 _recount_collected(found, attempt)
         return {key: n for key, n in found.items() if n}
@@ -293,6 +300,7 @@ def _recount_collected(found: Counter[tuple[str, str]], attempt: Row[Any]) -> No
     else:
         found["ticks", attempt.ticks_source] += attempt.ticks
         found["model_ticks", attempt.model] += attempt.ticks
+        found["dearest", attempt.model] = max(found["dearest", attempt.model], attempt.ticks)
     if attempt.outcome == "succeeded":
         found["finish", attempt.finish_reason] += 1
 

@@ -17,7 +17,7 @@ LONG_PROMPT: Final = "word " * 170_000  # over 200,000 tokens
 IMAGE: Final = {"type": "image_url", "image_url": {"url": "https://example.com/a.png", "detail": "high"}}
 RETRIED: Final = ("submit:429=0.1", "503=0.05", "submit:reset_before=0.03", "fetch:429=0.05")
 UNREAD: Final = (  # too few to trip the circuit breaker
-    *("lost=0.07", "cut=0.07", "garbage=0.15", "failed=0.1", "no_choices=0.06"),
+    *("lost=0.07", "cut=0.07", "garbage=0.08", "failed=0.1", "no_choices=0.06"),
     *("submit:500_after=0.07", "submit:reset_after=0.07"),
 )
 SMALL: Final[tuple[dict[str, Any], ...]] = (

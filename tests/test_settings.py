@@ -85,6 +85,14 @@ def test_pyproject_is_read_where_there_is_no_runner_toml(tmp_path: Path) -> None
     assert load({}, tmp_path).debug
 
 
+def test_the_ends_of_a_range_belong_to_it(tmp_path: Path) -> None:
+    """Also where binary fractions are not exact: 0.1."""
+    assert load({"RUNNER_CONNECT_TIMEOUT_S": "0.1"}, NOWHERE).connect_timeout_s == 0.1
+    assert load({"RUNNER_CONCURRENCY": " 512\n"}, NOWHERE).concurrency == 512
+    (tmp_path / "runner.toml").write_text("turn_s = 6e1\nconcurrency = 5_0\n")
+    assert (load({}, tmp_path).turn_s, load({}, tmp_path).concurrency) == (60, 50)
+
+
 @pytest.mark.parametrize(
     ("env", "home"),
     [
@@ -112,10 +120,14 @@ def test_a_folder_of_two_names_is_one_home(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("env", "problem"),
     [
-        ({"RUNNER_CONCURRENCY": "many"}, "RUNNER_CONCURRENCY is no number"),
+        ({"RUNNER_CONCURRENCY": "many"}, "RUNNER_CONCURRENCY: 'many' is no whole number"),
         ({"RUNNER_CONCURRENCY": "0"}, "is not from 1 to 512: '0'"),
-        ({"RUNNER_CONCURRENCY": "1.5"}, "no whole one"),
-        ({"RUNNER_TURN_S": "nan"}, "is not from 0.5 to 60"),
+        ({"RUNNER_CONCURRENCY": "1.5"}, "'1.5' is no whole number"),
+        ({"RUNNER_CONCURRENCY": "1_0"}, "only commas may separate"),
+        ({"RUNNER_CONCURRENCY": "١٢"}, "its digits are not 0 to 9"),
+        ({"RUNNER_TURN_S": "nan"}, "'nan' is no number"),
+        ({"RUNNER_TURN_S": "1e1"}, "it has an exponent"),
+        ({"RUNNER_TURN_S": "0,5"}, "write 0.5"),
         ({"RUNNER_DEBUG": "perhaps"}, "neither true nor false"),
         ({"RUNNER_HOME": "/a?b"}, "no path may have"),
         ({"XAI_API_KEY": "xai-with\nbreak"}, "a line break"),
@@ -139,6 +151,15 @@ def test_a_wrong_value_is_refused_with_a_fix(env: dict[str, str], problem: str) 
     [
         ("concurrency = ", "not valid TOML"),
         ("concurrency = true", "no number"),
+        ("concurrency = 8.5", "no whole one"),
+        ("concurrency = '1_0'", "only commas may separate"),
+        ("turn_s = nan", "is not from 0.5 to 60"),
+        ("turn_s = inf", "is not from 0.5 to 60"),
+        ('[prices."grok-4"]\ninput = "1,5"\noutput = 1', "write 1.5"),
+        ('[prices."grok-4"]\ninput = "\u0661"\noutput = 1', "its digits are not 0 to 9"),
+        ('[prices."grok-4"]\ninput = nan\noutput = 1', "no number from 0 up"),
+        ('[prices."grok-4"]\ninput = inf\noutput = 1', "no number from 0 up"),
+        ('[prices."grok-4"]\ninput = 1\noutput = true', "no number from 0 up"),
         ("prices = 3", "is no table"),
         ('[prices."grok-4"]\ninput = 1', "lacks output"),
         ('api_key = "xai-1234567890"', "api_key, which comes from the environment alone"),

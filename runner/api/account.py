@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from runner.api.request_failed import RequestFailed
 from runner.rules import error_body
+from runner.rules.key_status import KeyStatus, key_status
 
 if TYPE_CHECKING:
     from runner.api.client import XAIClient
@@ -42,6 +44,28 @@ async def api_key_info(api: XAIClient) -> KeyInfo:
             fields.get(name) is True for name in ("team_blocked", "api_key_blocked", "api_key_disabled")
         ),
     )
+
+
+async def status_of_key(api: XAIClient, info: KeyInfo) -> tuple[KeyStatus, str]:
+    """Return the key's status and a sentence: NO_ENDPOINT only where the base URL itself is wrong.
+
+    An API without `/api-key` serves its models all the same; then the team is unknown. Raises RequestFailed.
+    """
+    status, why = key_status(info.reply, team_id=info.team_id, blocked=info.blocked)
+    if status is not KeyStatus.NO_ENDPOINT:
+        return status, why
+    models = await api.get("/models")
+    found, words = key_status(models, team_id=None, blocked=False)
+    return (found, why) if found is KeyStatus.NO_ENDPOINT else (found, words)
+
+
+async def answers(api: XAIClient) -> bool:
+    """Return whether the API itself answers a free request, and nothing in front of it."""
+    try:
+        reply = await api.get("/models")
+    except RequestFailed:
+        return False
+    return reply.status == 200 and isinstance(error_body.load_json(reply.body), dict)
 
 
 def _text(value: object) -> str | None:

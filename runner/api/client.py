@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Final
-from urllib.request import getproxies, proxy_bypass
 
 from runner import __version__
 from runner.api import network_errors
+from runner.api.environment import check_environment
 from runner.api.origin import Origin
 from runner.api.request_failed import RequestFailed
 from runner.api.transport import NETWORK_ERRORS, Transport
@@ -48,9 +48,10 @@ class XAIClient:
         self.clock_skew_s = 0.0  # how far this machine's clock was last ahead of the API's
         self._clock_check_at_s = 0.0
         self._headers = Secret(_lines(_common_headers(self._key)))
+        self._proxy = check_environment(settings.base_url)
         self._transport = Transport(
             self._origin.base,
-            proxy=_proxy(self._origin),
+            proxy=self._proxy,
             connections=connections,
             connect_timeout_s=settings.connect_timeout_s,
             timeout_s=settings.connect_timeout_s + settings.read_timeout_s,
@@ -90,7 +91,7 @@ class XAIClient:
                 on_reply=progress.replying,
             )
         except NETWORK_ERRORS as error:
-            failed = RequestFailed(progress.phase, self._advice(error))
+            failed = RequestFailed(progress.phase, self._advice(error, progress.phase))
         else:
             if raw.body is not None:
                 self._check_clock(raw.headers.get("date"))
@@ -100,9 +101,10 @@ class XAIClient:
             )
         raise failed  # outside of `except`, so that its context has no exception with the request's headers
 
-    def _advice(self, error: Exception) -> Advice:
+    def _advice(self, error: Exception, phase: Fault) -> Advice:
         secrets = [self._key.reveal()] if self._key is not None else []
-        advice = network_errors.advice(error, self._origin.host_port)
+        connecting_by = self._proxy if phase is Fault.NOT_SENT else None
+        advice = network_errors.advice(error, self._origin.host_port, connecting_by)
         return Advice(one_line(redact(advice.what, secrets), DETAIL_LENGTH_MAX), advice.fix)
 
     def _check_clock(self, date: str | None) -> None:
@@ -138,10 +140,3 @@ class _Progress:
 
     def replying(self) -> None:
         self.phase = Fault.CUT
-
-
-def _proxy(origin: Origin) -> str | None:
-    """Return the proxy that the environment names for the API; None for http, where it would see the key."""
-    if not origin.encrypted or proxy_bypass(origin.host_port):
-        return None
-    return getproxies().get("https")

@@ -18,12 +18,14 @@ FETCH: Final = "/chat/deferred-completion/"
 LIMIT_MAX: Final = 10**12  # a header with a larger number is ignored
 
 
-async def submit(api: XAIClient, body: bytes, conv_id: str | None = None) -> Reply:
+async def submit(api: XAIClient, body: bytes, conv_id: str | None = None, name: str | None = None) -> Reply:
     """POST a body that has `"deferred": true`. `conv_id` sends equal prefixes to the cache of one server.
 
+    `name` names the attempt for xAI's support, as their own SDK does; it makes nothing idempotent.
     Raises RequestFailed.
     """
-    return await api.post(SUBMIT, body, {"x-grok-conv-id": conv_id} if conv_id else None)
+    headers = {"x-grok-conv-id": conv_id, "x-client-request-id": name}
+    return await api.post(SUBMIT, body, {header: value for header, value in headers.items() if value})
 
 
 async def fetch(api: XAIClient, request_id: str) -> Reply:

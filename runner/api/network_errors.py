@@ -5,34 +5,59 @@ from __future__ import annotations
 import errno
 import os
 import ssl
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import aiohttp
 
 from runner.rules.advice import Advice
 
-_PROXY_FIX: Final = "correct HTTPS_PROXY, or name the API's host in NO_PROXY"
+if TYPE_CHECKING:
+    from runner.rules.proxy import Proxy
+
 _ADDRESS_FIX: Final = "check XAI_BASE_URL, and that a server listens there"
 _NETWORK_FIX: Final = "check the network; if a proxy leads out of it, name that in HTTPS_PROXY"
 _TLS_FIX: Final = "check XAI_BASE_URL: https where the server speaks it, and its port"
 _AUTHORITY_FIX: Final = "if a server or proxy of yours is there, name its authority's file in SSL_CERT_FILE"
 
 
-def advice(error: Exception, host_port: str) -> Advice:
-    """Return what an exception of aiohttp means. `host_port`: the API's host and port."""
+def advice(error: Exception, host_port: str, proxy: Proxy | None = None) -> Advice:
+    """Return what an exception of aiohttp means. `host_port`: the API's host and port.
+
+    `proxy`: what the connection was being opened through; None if none, or when the connection was open.
+    """
+    if proxy is not None:
+        found = _of_proxy(error, proxy)
+        if found is not None:
+            return found
     return _of_connecting(error, host_port) or _of_exchange(error, host_port)
+
+
+def _of_proxy(error: Exception, proxy: Proxy) -> Advice | None:
+    """Return what is wrong with a proxy; None for an error of the API behind it."""
+    at = proxy.url.partition("://")[2]
+    match error:
+        case aiohttp.ClientProxyConnectionError():
+            what = f"the proxy {at} cannot be reached ({_reason(error.os_error)})"
+        case aiohttp.ClientHttpProxyError(status=407):
+            what = f"the proxy {at} asks for a user and a password, or does not accept those it got (407)"
+        case aiohttp.ClientHttpProxyError():
+            status = " ".join(f"{error.status} {error.message}".split())
+            what = f"the proxy does not let requests through ({status})"
+        case aiohttp.ClientConnectorDNSError():
+            what = f"the name of the proxy {at} is not found"
+        case aiohttp.ConnectionTimeoutError():
+            what = f"the proxy {at} opens no connection in time"
+        case aiohttp.ClientConnectorError():  # after its reply: TLS with the API through it
+            return None
+        case _:
+            what = f"the proxy {at} does not reply as an HTTP proxy does"
+    return Advice(what, f"correct {proxy.variable}, or name the API's host in NO_PROXY")
 
 
 def _of_connecting(error: Exception, host_port: str) -> Advice | None:
     """Return why nothing was sent; None for an error of an open connection."""
     found: Advice | None = None
     match error:
-        case aiohttp.ClientProxyConnectionError():
-            proxy = f"{error.host}:{error.port}"
-            found = Advice(f"the proxy {proxy} cannot be reached ({_reason(error.os_error)})", _PROXY_FIX)
-        case aiohttp.ClientHttpProxyError():
-            status = " ".join(f"{error.status} {error.message}".split())
-            found = Advice(f"the proxy does not let requests through ({status})", _PROXY_FIX)
         case aiohttp.ClientConnectorDNSError():
             found = Advice(f"the name {error.host} is not found", "check XAI_BASE_URL, and the network's DNS")
         case aiohttp.ClientConnectorCertificateError():

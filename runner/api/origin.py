@@ -33,7 +33,6 @@ class Origin:
                 f"the key would travel unencrypted to {base.raw_host}",
                 fix="use https, or name the host in RUNNER_ALLOW_HTTP_HOST",
             )
-        self.encrypted = base.scheme == "https"
         self.base = base
         self._path = base.raw_path.rstrip("/")
         self.host_port = f"{base.raw_host}:{base.port}"

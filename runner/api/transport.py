@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
 
+    from runner.rules.proxy import Proxy
+
 # All that an exchange may raise. A TimeoutError is an OSError.
 NETWORK_ERRORS: Final = (aiohttp.ClientError, HttpProcessingError, OSError, ValueError)
 _WRITE_BYTES_MAX: Final = 128 * 1024  # larger bodies are written in pieces, so that none is in memory twice
@@ -36,15 +38,21 @@ class RawReply(NamedTuple):
 
 
 class Transport:
-    """Pooled connections to one server, of one event loop. `proxy`: URL of a proxy for TLS connections."""
+    """Pooled connections to one server, of one event loop. `proxy` carries TLS connections."""
 
     def __init__(
-        self, url: URL, *, proxy: str | None, connections: int, connect_timeout_s: float, timeout_s: float
+        self, url: URL, *, proxy: Proxy | None, connections: int, connect_timeout_s: float, timeout_s: float
     ) -> None:
         self._connector = aiohttp.TCPConnector(limit=connections, limit_per_host=connections)
         # Never sent: names server and proxy for the connector.
         self._destination = ClientRequest(
-            "GET", url, loop=asyncio.get_running_loop(), proxy=URL(proxy) if proxy else None
+            "GET",
+            url,
+            loop=asyncio.get_running_loop(),
+            proxy=URL(proxy.url) if proxy else None,
+            proxy_auth=aiohttp.BasicAuth(proxy.user, proxy.password, "utf-8")
+            if proxy and proxy.user
+            else None,
         )
         self._host = self._destination.headers["Host"]
         self._connect_timeout = aiohttp.ClientTimeout(

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.core import ParameterSource
 
+from runner.rules import models
 from runner.rules.budget import parse_usd
 from runner.rules.chat_completion import Flaw
+from runner.rules.errors import UsageError
+from runner.rules.numbers import NumberError, parse_count, parse_span_s
+from runner.rules.occasion import TODAY, is_occasion, is_today
+from runner.rules.redact import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from click.shell_completion import CompletionItem
-
-_UNITS_S: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_PART: Final = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,9 @@ class RunFlags:
 
     name: str | None
     new: bool
+    occasion: str | None
     model: str
+    model_for_all: str | None
     skip_bad: bool
     strict: bool
     output: Path | None
@@ -61,6 +65,39 @@ class RunFlags:
     verbose: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """The flags that choose jobs of a run; a job is chosen if it fits all that are given."""
+
+    code: str | None
+    ids: tuple[str, ...]
+    model: str | None
+    flaw: str | None
+
+    @property
+    def is_given(self) -> bool:
+        """Return whether one of them was given."""
+        return bool(self.ids) or any(one is not None for one in (self.code, self.model, self.flaw))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryFlags(JobFilter):
+    """The flags of `retry` that choose jobs."""
+
+    failed: bool
+    held: bool
+    lost: bool
+    cancelled: bool
+
+
+class Count(click.IntRange):
+    """A whole number, such as `1000` or `1,000`, within a range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number."""
+        return int(super().convert(_parsed(self, parse_count, value, param, ctx), param, ctx))
+
+
 class Duration(click.ParamType[float]):
     """`90`, `90s`, `15m`, `1h30m`, `2d`: seconds as a float."""
 
@@ -68,21 +105,7 @@ class Duration(click.ParamType[float]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return seconds, more than 0."""
-        if isinstance(value, float):
-            return value
-        seconds = _seconds(str(value).strip().lower())
-        if not seconds:
-            self.fail(f"{value!r} is no span of time like 90s, 15m or 1h30m", param, ctx)
-        return seconds
-
-
-def _seconds(word: str) -> float | None:
-    if re.fullmatch(r"\d+(\.\d+)?", word):
-        return float(word)
-    parts = _PART.findall(word)
-    if "".join(number + unit for number, unit in parts) != word:
-        return None
-    return sum(float(number) * _UNITS_S[unit] for number, unit in parts)
+        return float(_parsed(self, parse_span_s, value, param, ctx))
 
 
 class Rate(click.ParamType[int]):
@@ -96,13 +119,12 @@ class Rate(click.ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the number, or 0 for `none`."""
-        if isinstance(value, int):
-            return value
         if value == "none":
             return 0
-        if not (value.isascii() and value.isdigit() and 0 < int(value) < 10**12):
+        number = int(_parsed(self, parse_count, value, param, ctx, "none"))
+        if isinstance(value, str) and not number:
             self.fail(f"{value!r} is neither a number from 1 up nor none", param, ctx)
-        return int(value)
+        return number
 
 
 class Budget(click.ParamType[int]):
@@ -116,14 +138,24 @@ class Budget(click.ParamType[int]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return ticks."""
-        if isinstance(value, int):
-            return value
-        if value == "none":
-            return 0
-        ticks = parse_usd(value)
-        if ticks is None:
-            self.fail(f"{value!r} is neither an amount in US dollars, like 20 or 0.75, nor none", param, ctx)
-        return ticks
+        return 0 if value == "none" else int(_parsed(self, parse_usd, value, param, ctx, "none"))
+
+
+def _parsed(
+    kind: click.ParamType[Any],
+    parse: Callable[[str], float],
+    value: Any,
+    param: click.Parameter | None,
+    ctx: click.Context | None,
+    other: str = "",
+) -> Any:
+    """Return what a text means; a value that is none is a default of ours. `other`: a word beside numbers."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse(value)
+    except NumberError as error:
+        kind.fail(f"{error}{f', or {other}' if other else ''}", param, ctx)
 
 
 class Flaws(click.ParamType[tuple[str, ...]]):
@@ -146,6 +178,54 @@ class Flaws(click.ParamType[tuple[str, ...]]):
         return words
 
 
+class Occasion(click.ParamType[str]):
+    """A word of letters, digits, `.`, `_` and `-`; `today`, however it is written, is `today`."""
+
+    name = "occasion"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:  # noqa: ARG002
+        """Return how a user types it."""
+        return "WORD"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the word."""
+        word = str(value)
+        if not is_occasion(word):
+            self.fail(f"{word!r} is no word of 1 to 64 letters, digits, dots, _ and -", param, ctx)
+        return TODAY if is_today(word) else word
+
+
+class ModelName(click.ParamType[str]):
+    """The name of a model: anything that can be printed, without spaces."""
+
+    name = "name"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:  # noqa: ARG002
+        """Return how a user types it."""
+        return "NAME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name."""
+        name = str(value)
+        if not name or not name.isprintable() or " " in name:
+            self.fail(f"{plain(name)!r} is no name of a model, like grok-4.3", param, ctx)
+        return name
+
+
+def is_model_given() -> bool:
+    """Return whether the running command was given --model."""
+    return click.get_current_context().get_parameter_source("model") is not ParameterSource.DEFAULT
+
+
+def refuse_two_models(model_for_all: str | None) -> None:
+    """Raise UsageError if the running command was given both --model and --model-for-all."""
+    if model_for_all is not None and is_model_given():
+        raise UsageError(
+            "--model and --model-for-all exclude each other: with the second no line is left for the first",
+            fix="give --model for the lines that name no model, or --model-for-all for every line",
+        )
+
+
 def _complete_runs(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     from runner.cli.session.run_names import complete_runs  # only a shell that completes needs it
 
@@ -165,12 +245,43 @@ on_end_flag: Final = click.option(
     help="Shell command to call when the run has ended or is paused; it gets RUN_STATE, RUN_EXIT_CODE and"
     " others in its environment.",
 )
+model_flag: Final = click.option(
+    "--model",
+    type=ModelName(),
+    default=models.DEFAULT,
+    show_default=True,
+    help="Model for lines that name none.",
+)
+model_for_all_flag: Final = click.option(
+    "--model-for-all", type=ModelName(), help="Model for every line, whatever it names."
+)
 yes_flag: Final = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 dry_run_flag: Final = click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 json_flag: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
 quiet_flag: Final = click.option("-q", "--quiet", is_flag=True, help="Print only errors.")
 verbose_flag: Final = click.option(
     "-v", "--verbose", is_flag=True, help="Also print what happens to the run."
+)
+
+
+def selection_flags(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the flags that choose jobs of a run; a job is chosen if it fits all that are given."""
+    for option in reversed(_SELECTION):
+        command = option(command)
+    return command
+
+
+_SELECTION: Final = (
+    click.option("--code", metavar="CODE", help="Only jobs with this error code."),
+    click.option(
+        "--id", "ids", multiple=True, metavar="ID", help="Only this job; can be given several times."
+    ),
+    click.option("--model", type=ModelName(), help="Only jobs that name this model."),
+    click.option(
+        "--flaw",
+        type=click.Choice([flaw.value for flaw in Flaw]),
+        help="Only jobs whose last answer was cut off, declined or empty.",
+    ),
 )
 
 
@@ -185,7 +296,14 @@ _SHAPING: Final = (
     click.argument("file", type=click.Path(path_type=Path, allow_dash=True, readable=False)),
     click.option("--name", help="Name of the run.  [default: that of the file]"),
     click.option("--new", is_flag=True, help="Start a fresh run, even if the file was run before."),
-    click.option("--model", default="grok-4", show_default=True, help="Model for lines that name none."),
+    click.option(
+        "--occasion",
+        type=Occasion(),
+        help="Word for this time, such as 2026-11-28, or today. The same word is the same run; another word"
+        " sends the file again.",
+    ),
+    model_flag,
+    model_for_all_flag,
     click.option(
         "--skip-bad", is_flag=True, help="Load the good lines, write the bad ones to FILE.bad.jsonl."
     ),

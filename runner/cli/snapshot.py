@@ -75,6 +75,11 @@ class Snapshot:
         return used_ticks({key: n for (kind, key), n in self.counts.items() if kind == "ticks"})
 
     @property
+    def probable_extra_ticks(self) -> int:
+        """Ticks that were probably spent on what could not be read."""
+        return self.total_of("ticks", "probable_extra")
+
+    @property
     def refused_for_now(self) -> int:
         """Requests that the API refused for now: 429 and 503."""
         return self.total_of("attempts", "refused_for_now")

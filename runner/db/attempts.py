@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from runner.db import bulk
-from runner.rules.states import JobState
+from runner.db import bulk, unread_attempts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,9 +20,7 @@ _POLLS = "polls = (SELECT jobs.polls FROM jobs WHERE jobs.id = attempts.job_id)"
 _COSTS = (
     "model = v.model, finish_reason = v.finish, flaw = v.flaw, prompt_tokens = v.prompt,"
     " cached_tokens = v.cached, completion_tokens = v.completion, reasoning_tokens = v.reasoning,"
-    " total_tokens = v.total, ticks = v.ticks, ticks_source = v.source, prices_as_of = v.as_of,"
-    " possible_ticks = CASE WHEN v.possible IS NULL THEN possible_ticks"
-    " ELSE COALESCE(possible_ticks, 0) + v.possible END"
+    " total_tokens = v.total, ticks = v.ticks, ticks_source = v.source, prices_as_of = v.as_of"
 )
 _KEY = [("job_id", "BIGINT"), ("attempt", "INT")]
 
@@ -108,6 +105,7 @@ def record_ended(connection: Connection, event: Event, rows: Sequence[Requeue]) 
             ("code", "TEXT"),
             ("message", "TEXT"),
             ("at", "BIGINT"),
+            ("probable", "BIGINT"),
             ("possible", "BIGINT"),
         ],
         [
@@ -119,65 +117,23 @@ def record_ended(connection: Connection, event: Event, rows: Sequence[Requeue]) 
                 row.cause.code,
                 row.cause.message.replace("\0", "\ufffd"),
                 row.at_ms,
-                row.possible_ticks,
+                row.unread.probable_ticks if row.unread else None,
+                row.unread.possible_ticks if row.unread else None,
             )
             for row in rows
         ],
         f"UPDATE attempts SET outcome = v.outcome, {_POLLS}, http_status = v.status, error_code = v.code,"
-        " error_message = v.message, collected_at_ms = v.at, possible_ticks = v.possible"
+        " error_message = v.message, collected_at_ms = v.at, probable_ticks = v.probable,"
+        " possible_ticks = v.possible"
         " FROM v WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
-    )
-
-
-class CostBound(NamedTuple):
-    """Upper bound of the cost of a result that was not read; `ticks` is None where it is unknown.
-
-    `attempt` is the number of the attempt whose row has the bound.
-    """
-
-    attempt: int
-    ticks: int | None
-
-
-def cost_bounds_of_late(
-    connection: Connection, keys: Sequence[tuple[int, int]]
-) -> dict[tuple[int, int], CostBound]:
-    """Return the cost bounds of those (job, attempt) without a cost whose job another attempt answered.
-
-    The bound is in the attempt's own row where that attempt was given up, else in the row of the older
-    attempt that ended the job.
-    """
-    found = bulk.execute(
-        connection,
-        _KEY,
-        keys,
-        "SELECT a.job_id, a.attempt, b.attempt AS bound_at, b.possible_ticks AS bound FROM v"
-        " JOIN attempts a ON a.job_id = v.job_id AND a.attempt = v.attempt JOIN jobs j ON j.id = a.job_id"
-        " JOIN attempts b ON b.job_id = a.job_id AND b.attempt ="
-        " CASE WHEN a.outcome IN ('accepted', 'marked') THEN j.answered_by ELSE a.attempt END"
-        f" WHERE j.state IN ('{JobState.STORED}', '{JobState.SUCCEEDED}', '{JobState.FAILED}')"
-        " AND a.ticks_source IS NULL AND a.attempt <> COALESCE(j.answered_by, j.attempt)"
-        " AND (b.attempt = a.attempt OR b.ticks IS NOT NULL)",
-    )
-    return {(row.job_id, row.attempt): CostBound(row.bound_at, row.bound) for row in found}
-
-
-def clear_possible_ticks(connection: Connection, keys: Sequence[tuple[int, int]]) -> None:
-    """Clear the possible ticks of some (job, attempt): their cost is known now."""
-    bulk.execute(
-        connection,
-        _KEY,
-        keys,
-        "UPDATE attempts SET possible_ticks = NULL FROM v"
-        " WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
     )
 
 
 def record_settled(connection: Connection, rows: Sequence[Settled]) -> None:
     """Write the outcome, usage and cost of settled results.
 
-    The possible ticks of an attempt that was given up before its result came are kept: they stand for the
-    attempt that followed it, which is now given up itself.
+    What an attempt that was given up before its result came may have cost is kept: it stands for the attempt
+    that followed it, which is now given up itself.
     """
     outcome = (
         f"outcome = v.outcome, {_POLLS}, http_status = 200, collected_at_ms = v.at,"
@@ -211,7 +167,6 @@ def _write(connection: Connection, rows: Sequence[Settled], change: str) -> None
             ("ticks", "BIGINT"),
             ("source", "TEXT"),
             ("as_of", "TEXT"),
-            ("possible", "BIGINT"),
         ],
         [
             (
@@ -232,10 +187,11 @@ def _write(connection: Connection, rows: Sequence[Settled], change: str) -> None
                 row.cost.ticks,
                 row.cost.ticks_source,
                 row.cost.prices_as_of,
-                row.cost.possible_ticks,
             )
             for row in rows
         ],
         f"UPDATE attempts SET {change} FROM v"
         " WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
     )
+    unread = [(row.job_id, row.attempt, row.cost.unread) for row in rows if row.cost.unread is not None]
+    unread_attempts.add(connection, unread)

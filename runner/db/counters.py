@@ -7,15 +7,20 @@
 | finish | a finish_reason | succeeded jobs with it |
 | flaw | length, refusal, empty | succeeded jobs whose result has it |
 | attempts | accepted, refused_for_now, polls, collected | submissions and fetches |
+| attempts | answered_at_once | submissions that were answered instead of deferred |
 | extra | ambiguous, lost, unusable, generation_failed, user_retry | attempts that did not end their job |
 | tokens | prompt, cached, completion, reasoning, total | of every collected result |
 | ticks | reported, estimated | the cost of collected results |
 | ticks | possible_extra | an upper bound of the cost of results whose usage is unknown |
+| ticks | probable_extra | their probable cost, and that of answers that refusals (503) may hide |
+| ticks | probable_unavailable | the part of it that refusals (503) may hide |
+| unread | answers, refused_prompts, unavailable | what these two stand for |
 | ticks | reserved | reservations of attempts in flight: of the jobs in `rules.budget.RESERVING_STATES` |
 | ticks | unpriced | reservations of results without any price, for the budget only |
 | unknown | jobs | results, read or not, whose cost has not even a bound |
 | output | a returned model/a bucket | collected results by their output tokens (`rules.output_estimate`) |
 | model_jobs, model_ticks | a returned model | collected results, and their price |
+| dearest | a returned model | the price of its dearest result: a maximum, not a sum |
 | returned | asked -> returned | collected results of another model than asked for |
 | latency | a bucket | collected results by time from acceptance to receipt |
 """
@@ -27,13 +32,17 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
 
-from runner.db import bulk
+from runner.db import bulk, unread_attempts
 from runner.rules.states import JobState
+from runner.rules.unread_cost import DEAREST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SHARDS = 8
+MAXIMA = (DEAREST,)  # kinds of counters that are raised, not added to
+_LISTED_MAXIMA = ", ".join(f"'{kind}'" for kind in MAXIMA)
+_UNREAD = ("probable_extra", "possible_extra")  # keys of the kind "ticks"
 Key = tuple[int, str, str]  # run, kind, key
 
 
@@ -44,10 +53,17 @@ class Deltas:
         """Use the shard of `shard` modulo SHARDS: workers that write at the same time have different ones."""
         self._shard = shard % SHARDS
         self._counts: Counter[Key] = Counter()
+        self._maxima: dict[Key, int] = {}
 
     def add(self, run_id: int, kind: str, key: str, n: int = 1) -> None:
         """Add `n` to one count."""
         self._counts[(run_id, kind, key)] += n
+
+    def raise_to(self, run_id: int, kind: str, key: str, n: int) -> None:
+        """Raise a maximum to `n`; `kind` is one of MAXIMA."""
+        place = (run_id, kind, key)
+        if n > self._maxima.get(place, 0):
+            self._maxima[place] = n
 
     def move_jobs(self, run_id: int, source: str, target: str, n: int = 1) -> None:
         """Move `n` jobs from the count of one state to that of another."""
@@ -56,15 +72,19 @@ class Deltas:
 
     def write(self, connection: Connection) -> None:
         """Write the collected changes and clear them."""
-        rows = [(*key, self._shard, n) for key, n in sorted(self._counts.items()) if n]
+        changes = {**self._counts, **self._maxima}
+        rows = [(*key, self._shard, n) for key, n in sorted(changes.items()) if n]
         self._counts.clear()
+        self._maxima.clear()
         bulk.execute(
             connection,
             [("run_id", "INT"), ("kind", "TEXT"), ("key", "TEXT"), ("shard", "INT"), ("n", "BIGINT")],
             rows,
             "INSERT INTO run_counters (run_id, kind, key, shard, n)"
             " SELECT run_id, kind, key, shard, n FROM v WHERE run_id IS NOT NULL"
-            " ON CONFLICT (run_id, kind, key, shard) DO UPDATE SET n = run_counters.n + excluded.n",
+            " ON CONFLICT (run_id, kind, key, shard) DO UPDATE SET n = CASE"
+            f" WHEN excluded.kind NOT IN ({_LISTED_MAXIMA}) THEN run_counters.n + excluded.n"
+            " WHEN excluded.n > run_counters.n THEN excluded.n ELSE run_counters.n END",
         )
 
 
@@ -73,7 +93,10 @@ def read(connection: Connection, run_id: int, *kinds: str) -> dict[tuple[str, st
     listed = ", ".join(f"'{kind}'" for kind in kinds)
     condition = f" AND kind IN ({listed})" if kinds else ""
     rows = connection.execute(
-        text(f"SELECT kind, key, SUM(n) FROM run_counters WHERE run_id = :run{condition} GROUP BY kind, key"),
+        text(
+            f"SELECT kind, key, CASE WHEN kind IN ({_LISTED_MAXIMA}) THEN MAX(n) ELSE SUM(n) END"
+            f" FROM run_counters WHERE run_id = :run{condition} GROUP BY kind, key"
+        ),
         {"run": run_id},
     )
     return {(kind, key): int(n) for kind, key, n in rows}
@@ -111,19 +134,25 @@ def count_in_flight(connection: Connection, run_id: int) -> int:
 
 
 def recount(connection: Connection, run_id: int) -> bool:
-    """Count the jobs' states in the table; correct the counters where they differ and return whether so."""
-    each = ", ".join(f"COUNT(CASE WHEN state = '{state}' THEN 1 END) AS {state}" for state in JobState)
-    query = text(f"SELECT {each} FROM jobs WHERE run_id = :run")
-    found = connection.execute(query, {"run": run_id}).mappings().one()
-    actual = {state: n for state, n in found.items() if n}  # GROUP BY would sort a million rows
-    counted = {k: n for (kind, k), n in read(connection, run_id).items() if kind == "state" and n}
-    if actual == counted:
+    """Count the jobs' states and sum the unread costs in the tables; return whether a counter differed.
+
+    Counters that differ are corrected.
+    """
+    counted = read(connection, run_id, "state", "ticks")
+    counted = {key: n for key, n in counted.items() if key[0] == "state" or key[1] in _UNREAD}
+    actual = {("state", state): n for state, n in _states(connection, run_id).items()}
+    actual |= {("ticks", key): n for key, n in unread_attempts.sums(connection, run_id).items()}
+    differences = {key: actual.get(key, 0) - counted.get(key, 0) for key in sorted({*actual, *counted})}
+    if not any(differences.values()):
         return False
-    connection.execute(
-        text("DELETE FROM run_counters WHERE run_id = :run AND kind = 'state'"), {"run": run_id}
-    )
     deltas = Deltas(0)
-    for state, n in actual.items():
-        deltas.add(run_id, "state", state, n)
+    for (kind, key), n in differences.items():
+        deltas.add(run_id, kind, key, n)
     deltas.write(connection)
     return True
+
+
+def _states(connection: Connection, run_id: int) -> dict[str, int]:
+    each = ", ".join(f"COUNT(CASE WHEN state = '{state}' THEN 1 END) AS {state}" for state in JobState)
+    query = text(f"SELECT {each} FROM jobs WHERE run_id = :run")  # GROUP BY would sort a million rows
+    return dict(connection.execute(query, {"run": run_id}).mappings().one())

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from sqlalchemy import Connection, text
 
 from runner.db.job_ids import JOB_ID_SHIFT, job_id
+from runner.db.unread_attempts import UNREAD
 
 _DAY_MS = 86_400_000
 _EPOCH = date(1970, 1, 1)
@@ -17,16 +18,20 @@ _EPOCH = date(1970, 1, 1)
 class DailyCost:
     """The cost of the results of one run by one model that were collected on one day (UTC).
 
-    `answers` is their number, `tokens` their total tokens; `model` is "" where it is unknown.
+    `answers` is their number, `tokens` their total tokens; `model` is "" where it is unknown. `unread` is the
+    number of attempts without a known cost that ended on that day; they may have cost the extra ticks.
     """
 
     run: int
     model: str
     day: date
-    answers: int
-    tokens: int
-    reported_ticks: int
-    estimated_ticks: int
+    answers: int = 0
+    tokens: int = 0
+    reported_ticks: int = 0
+    estimated_ticks: int = 0
+    unread: int = 0
+    probable_extra_ticks: int = 0
+    possible_extra_ticks: int = 0
 
     @property
     def ticks(self) -> int:
@@ -35,7 +40,14 @@ class DailyCost:
 
 
 def read(connection: Connection, run_id: int | None) -> list[DailyCost]:
-    """Return the costs of one run, or of all with None, by run, day and model; unknown costs are left out."""
+    """Return the costs of one run, or of all with None, by run, day and model.
+
+    Known costs are in other rows than those of what could not be read.
+    """
+    return [*_known(connection, run_id), *_unread(connection, run_id)]
+
+
+def _known(connection: Connection, run_id: int | None) -> list[DailyCost]:
     found = connection.execute(
         text(
             f"SELECT job_id >> {JOB_ID_SHIFT} AS run, COALESCE(model, '') AS model,"
@@ -46,10 +58,7 @@ def read(connection: Connection, run_id: int | None) -> list[DailyCost]:
             " FROM attempts WHERE ticks_source IN ('reported', 'estimated')"
             " AND job_id >= :first AND job_id < :last GROUP BY 1, 2, 3 ORDER BY 1, 3, 2"
         ),
-        {
-            "first": 0 if run_id is None else job_id(run_id, 0),
-            "last": (1 << 63) - 1 if run_id is None else job_id(run_id + 1, 0),
-        },
+        _range(run_id),
     )
     return [
         DailyCost(
@@ -63,3 +72,35 @@ def read(connection: Connection, run_id: int | None) -> list[DailyCost]:
         )
         for row in found
     ]
+
+
+def _unread(connection: Connection, run_id: int | None) -> list[DailyCost]:
+    """Return what attempts without a known cost may have cost, under the model that their jobs name."""
+    found = connection.execute(
+        text(
+            f"SELECT a.job_id >> {JOB_ID_SHIFT} AS run, COALESCE(a.model, j.model) AS model,"
+            f" COALESCE(a.collected_at_ms, a.marked_at_ms) / {_DAY_MS} AS day, COUNT(*) AS unread,"
+            " SUM(COALESCE(probable_ticks, 0)) AS probable, SUM(COALESCE(possible_ticks, 0)) AS possible"
+            f" FROM attempts a JOIN jobs j ON j.id = a.job_id WHERE {UNREAD}"
+            " AND a.job_id >= :first AND a.job_id < :last GROUP BY 1, 2, 3 ORDER BY 1, 3, 2"
+        ),
+        _range(run_id),
+    )
+    return [
+        DailyCost(
+            run=row.run,
+            model=row.model,
+            day=_EPOCH + timedelta(days=int(row.day)),
+            unread=int(row.unread),
+            probable_extra_ticks=int(row.probable),
+            possible_extra_ticks=int(row.possible),
+        )
+        for row in found
+    ]
+
+
+def _range(run_id: int | None) -> dict[str, int]:
+    return {
+        "first": 0 if run_id is None else job_id(run_id, 0),
+        "last": (1 << 63) - 1 if run_id is None else job_id(run_id + 1, 0),
+    }

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
 
 from runner.rules.errors import Unreachable, UsageError
+from runner.rules.redact import redact
+from runner.rules.server_url import secrets_in_url, shown_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +55,8 @@ def as_unreachable(error: DBAPIError, url: URL) -> Unreachable | None:
 
     `url` is the database's.
     """
-    message = str(error.orig).strip().splitlines()[:1]
+    written = url.render_as_string(hide_password=False)
+    message = redact(str(error.orig), secrets_in_url(written)).strip().splitlines()[:1]
     if url.get_backend_name() == "sqlite":
         for part, state, fix in _SQLITE_ERRORS:
             if part in str(error.orig).lower():
@@ -61,7 +64,7 @@ def as_unreachable(error: DBAPIError, url: URL) -> Unreachable | None:
         return None
     if not isinstance(error.orig, _connection_errors()):
         return None
-    shown = url.render_as_string(hide_password=True)
+    shown = shown_url(written)
     if any(part in str(error.orig) for part in _ACCESS_DENIED):
         what, fix = "does not let us in", "correct user, password and database in RUNNER_DATABASE_URL"
     else:

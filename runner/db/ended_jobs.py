@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Page = Sequence[Row[Any]]
 
 PAGE_MAX, PAGE_BYTES = 1_000, 4 << 20  # of one page: ids, and bytes of results
+_BODY = 9  # the column with the bytes of the result
 _PAGE_FIRST = 64  # ids of the first page
 _HAND_OVER_S = 0.0001  # a sleep that lets the reading thread send its query now, not after this page is used
 
@@ -52,7 +53,7 @@ def _pages(connection: Connection, first: int, last: int, page: int) -> Iterator
     query = (
         "SELECT j.id, j.custom_id, j.state, j.error_code, j.attempt, p.metadata,"
         " CASE j.state WHEN 'succeeded' THEN 200 ELSE a.http_status END, a.error_message,"
-        " COALESCE(r.request_id, a.request_id), r.body"
+        " COALESCE(r.request_id, a.request_id), r.body, p.set_model"
         f" FROM jobs j JOIN payloads p ON p.job_id = j.id AND p.job_id {within}"
         # The line of a job that succeeded needs nothing of its attempt: no lookup.
         " LEFT JOIN attempts a ON a.job_id = CASE j.state WHEN 'succeeded' THEN NULL ELSE j.id END"
@@ -67,7 +68,7 @@ def _pages(connection: Connection, first: int, last: int, page: int) -> Iterator
         rows = connection.exec_driver_sql(query, values, execution_options={BINARY_BYTEA: True}).all()
         yield rows
         first += size
-        body_bytes = sum(len(row[-1] or b"") for row in rows)
+        body_bytes = sum(len(row[_BODY] or b"") for row in rows)
         size = max(1, min(page, size * 2, size * PAGE_BYTES // (body_bytes or 1)))
 
 

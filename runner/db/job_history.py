@@ -2,16 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, text
 
+from runner.db import bulk
+from runner.rules.redact import from_plain
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 
 def find_job(connection: Connection, run_id: int, custom_id: str) -> Row[Any] | None:
-    """Return the row of one job of a run by its custom_id, or None."""
-    return connection.execute(
-        text("SELECT * FROM jobs WHERE run_id = :run AND custom_id = :id"), {"run": run_id, "id": custom_id}
-    ).one_or_none()
+    """Return the row of one job of a run by its custom_id, as it is or as it is printed; or None."""
+    found = find_ids(connection, run_id, [custom_id])
+    if not found:
+        return None
+    return connection.execute(text("SELECT * FROM jobs WHERE id = :id"), {"id": found[custom_id]}).one()
+
+
+def find_ids(connection: Connection, run_id: int, custom_ids: Collection[str]) -> dict[str, int]:
+    """Return the ids of a run's jobs by their custom_ids; those that are not in the run are left out.
+
+    A custom_id with control characters is found by its printed form, too, unless another job has that name.
+    """
+    found = _ids(connection, run_id, custom_ids)
+    printed = {word: from_plain(word) for word in custom_ids if word not in found}
+    meant = _ids(connection, run_id, set(printed.values()) - set(printed))
+    return found | {word: meant[name] for word, name in printed.items() if name in meant}
+
+
+def _ids(connection: Connection, run_id: int, custom_ids: Collection[str]) -> dict[str, int]:
+    rows = bulk.execute(
+        connection,
+        [("run_id", "INT"), ("word", "TEXT")],
+        [(run_id, word) for word in custom_ids if word.isascii() or _is_storable(word)],
+        "SELECT jobs.custom_id, jobs.id FROM v JOIN jobs"
+        " ON jobs.run_id = v.run_id AND jobs.custom_id = v.word",
+    )
+    return {row.custom_id: row.id for row in rows}
+
+
+def _is_storable(word: str) -> bool:
+    """Return whether a word of the command line is Unicode; bytes that are not come as lone surrogates."""
+    return not any("\ud800" <= char <= "\udfff" for char in word)
 
 
 def attempts_of_job(connection: Connection, job_id: int) -> list[Row[Any]]:

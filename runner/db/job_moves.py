@@ -17,9 +17,10 @@ from sqlalchemy import Connection
 from runner.db import attempts, bulk, result_costs, results
 from runner.db.counters import Deltas
 from runner.db.job_ids import run_of
-from runner.rules.budget import RESERVING_STATES, with_reserved_floor
+from runner.rules.budget import RESERVING_STATES
 from runner.rules.errors import Bug
 from runner.rules.states import FINAL, TRANSITIONS, Event, JobState
+from runner.rules.unread_cost import with_reserved_floor
 
 if TYPE_CHECKING:
     from runner.db.leases import Lease
@@ -68,7 +69,7 @@ _COLUMNS = {  # of `v`: the type, and the attribute of _MoveRow with the value
     "answered_by": ("INT", "answered_by"),
     "reserve": ("BIGINT", "reserve"),
 }
-_EXTRA_EVENTS = frozenset({Event.AMBIGUOUS, Event.LOST, Event.GENERATION_FAILED})
+_EXTRA_EVENTS = frozenset({Event.AMBIGUOUS, Event.LOST, Event.GENERATION_FAILED, Event.UNUSABLE})
 _NEW_RESULT = "lease_gen = lease_gen + 1, settle_tries = 0"
 # Of several source states the likeliest first: most jobs that get a result are collecting.
 _SOURCE_ORDER = sorted(JobState, key=lambda state: state is not JobState.COLLECTING)
@@ -100,7 +101,8 @@ def send(
         Event.SEND,
         moves,
         "state = v.target, attempt = jobs.attempt + 1, polls = 0, misses = 0, request_id = NULL,"
-        f" accepted_at_ms = NULL, reserved_ticks = v.reserve, lease_until_ms = {int(until_ms)}",
+        " accepted_at_ms = NULL, interrupted_at_ms = NULL, reserved_ticks = v.reserve,"
+        f" lease_until_ms = {int(until_ms)}",
         deltas,
     )
     attempts.insert(
@@ -152,7 +154,7 @@ def not_sent(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) ->
 
 
 def refused_for_now(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
-    """Requeue jobs that the API refused for now (429, 503): no attempt is spent."""
+    """Requeue jobs that the API refused for now: no attempt is spent (429, 503), or one (409, 425, 499)."""
     moved = _requeue(connection, Event.REFUSED_FOR_NOW, rows, deltas)
     for job_id in moved:
         deltas.add(run_of(job_id), "attempts", "refused_for_now")
@@ -160,8 +162,16 @@ def refused_for_now(connection: Connection, rows: Sequence[Requeue], deltas: Del
 
 
 def refused(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
-    """Fail jobs that the API refused for their own fault; `possible_ticks` bounds a fee for the refusal."""
+    """Fail jobs that the API refused for their own fault; `unread` may have a fee for the refusal.
+
+    A job whose model is refused is held instead, and no attempt is spent.
+    """
     return _requeue(connection, Event.REFUSED, rows, deltas, spent=1)
+
+
+def withheld(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
+    """Hold leased jobs that are not sent, since their model was refused before in this run."""
+    return _requeue(connection, Event.WITHHELD, rows, deltas)
 
 
 def ambiguous(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
@@ -191,6 +201,20 @@ def not_ready(connection: Connection, rows: Sequence[PollAgain], deltas: Deltas)
 def later(connection: Connection, rows: Sequence[PollAgain], deltas: Deltas) -> set[int]:
     """Move jobs back to waiting whose fetches failed for now (429, 5xx, connection) or were not made."""
     return _poll_again(connection, Event.LATER, rows, deltas)
+
+
+def unreadable(connection: Connection, rows: Sequence[PollAgain], deltas: Deltas) -> set[int]:
+    """Move jobs back to waiting whose fetches brought bytes that are no answer."""
+    return _poll_again(connection, Event.UNREADABLE, rows, deltas)
+
+
+def unusable(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
+    """Requeue, fail or hold jobs whose fetches bring the same unreadable bytes for too long."""
+    moved = _requeue(connection, Event.UNUSABLE, rows, deltas, spent=1, condition="jobs.lease_gen = v.gen")
+    for row in rows:
+        if row.lease.job_id in moved and row.target is not JobState.FAILED:
+            deltas.add(row.lease.run_id, "extra", Event.UNUSABLE)
+    return moved
 
 
 def stored(connection: Connection, answers: Sequence[Received], deltas: Deltas) -> set[int]:
@@ -284,10 +308,16 @@ def _poll_again(connection: Connection, event: Event, rows: Sequence[PollAgain],
             due_at_ms=row.due_at_ms,
             misses=row.misses,
             unasked=int(not row.was_asked),
+            at_ms=row.interrupted_at_ms,
         )
         for row in rows
     ]
-    change = f"{_MOVE_AND_RELEASE}, due_at_ms = v.due, misses = v.misses, polls = jobs.polls - v.unasked"
+    # A 202 says that the answer is still there; until then a fetch that died may have taken it along.
+    interrupted = "v.at" if event is Event.NOT_READY else "COALESCE(v.at, jobs.interrupted_at_ms)"
+    change = (
+        f"{_MOVE_AND_RELEASE}, due_at_ms = v.due, misses = v.misses, polls = jobs.polls - v.unasked,"
+        f" interrupted_at_ms = {interrupted}"
+    )
     moved = _guarded_update(connection, event, moves, change, deltas)
     for row in rows:
         if row.lease.job_id in moved and not row.was_asked:  # the claim has counted a poll
@@ -296,7 +326,13 @@ def _poll_again(connection: Connection, event: Event, rows: Sequence[PollAgain],
 
 
 def _requeue(
-    connection: Connection, event: Event, rows: Sequence[Requeue], deltas: Deltas, *, spent: int = 0
+    connection: Connection,
+    event: Event,
+    rows: Sequence[Requeue],
+    deltas: Deltas,
+    *,
+    spent: int = 0,
+    condition: str = "",
 ) -> set[int]:
     moves = [
         _MoveRow(
@@ -306,7 +342,7 @@ def _requeue(
             due_at_ms=row.due_at_ms,
             at_ms=row.at_ms,
             code=row.cause.code if row.target is not JobState.PENDING else None,
-            spent=spent,
+            spent=row.spent + (0 if row.target is JobState.HELD else spent),
             extra=int(event in _EXTRA_EVENTS and row.target is not JobState.FAILED),
         )
         for row in rows
@@ -318,24 +354,25 @@ def _requeue(
         f"{_MOVE_AND_RELEASE}, due_at_ms = v.due, finished_at_ms = v.finished, error_code = v.code,"
         " spent = jobs.spent + v.spent, extras = jobs.extras + v.extra",
         deltas,
+        condition,
     )
     ended = [row for row in rows if row.lease.job_id in moved]
     if event in _EXTRA_EVENTS:
         ended = _with_reserved_floor(connection, ended)
     attempts.record_ended(connection, event, ended)
     for row in ended:
-        result_costs.count_possible_cost(row.lease.run_id, row.possible_ticks, deltas)
+        count_cost = result_costs.count_unread_cost if event in _EXTRA_EVENTS else result_costs.count_refusal
+        count_cost(row.lease.run_id, row.unread, deltas)
         if row.target is JobState.FAILED:
             deltas.add(row.lease.run_id, "code", row.cause.code)
     return moved
 
 
 def _with_reserved_floor(connection: Connection, rows: Sequence[Requeue]) -> list[Requeue]:
-    """Return the rows with `possible_ticks` raised to the reserved ticks of their attempts."""
+    """Return the rows with upper bounds raised to the reserved ticks of their attempts."""
     reserved = attempts.reserved_ticks(connection, [(row.lease.job_id, row.lease.attempt) for row in rows])
     return [
-        replace(row, possible_ticks=with_reserved_floor(row.possible_ticks, reserved.get(row.lease.job_id)))
-        for row in rows
+        replace(row, unread=with_reserved_floor(row.unread, reserved.get(row.lease.job_id))) for row in rows
     ]
 
 

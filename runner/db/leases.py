@@ -59,6 +59,7 @@ class LeasedJob:
     body_bytes: int
     spent: int
     extras: int
+    due_at_ms: int  # since when it may be sent; 0: since it was loaded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,7 @@ class ClaimedJob:
     prompt_tokens: int
     output_tokens_max: int | None
     slot: str | None
+    is_interrupted: bool  # a fetch of it died with its process, and perhaps took the answer along
 
 
 def lease_pending(
@@ -94,7 +96,7 @@ def lease_pending(
             " UPDATE jobs SET lease_owner = :worker, lease_until_ms = :until, lease_gen = lease_gen + 1"
             " WHERE id IN (SELECT id FROM c)"
             " RETURNING id, lease_gen, attempt, model, prompt_tokens, output_tokens_max,"
-            " body_bytes, spent, extras"
+            " body_bytes, spent, extras, due_at_ms"
         ),
         {
             "run": run_id,
@@ -140,8 +142,8 @@ def claim_waiting(
             " lease_gen = lease_gen + 1, polls = polls + 1"
             " WHERE id IN (SELECT id FROM c) AND state = 'waiting'"
             " RETURNING id, lease_gen, attempt, model, request_id, accepted_at_ms, polls, misses, spent,"
-            " extras, prompt_tokens, output_tokens_max, due_at_ms, (SELECT a.slot FROM attempts a"
-            " WHERE a.job_id = jobs.id AND a.attempt = jobs.attempt) AS slot"
+            " extras, prompt_tokens, output_tokens_max, due_at_ms, interrupted_at_ms,"
+            " (SELECT a.slot FROM attempts a WHERE a.job_id = jobs.id AND a.attempt = jobs.attempt) AS slot"
         ),
         {"worker": worker, "now": now_ms, "until": until_ms, "rows": rows_max}
         | ({} if accepted_before_ms is None else {"before": accepted_before_ms}),
@@ -192,6 +194,7 @@ def _leased(row: Row[Any]) -> LeasedJob:
         body_bytes=row.body_bytes,
         spent=row.spent,
         extras=row.extras,
+        due_at_ms=row.due_at_ms,
     )
 
 
@@ -208,4 +211,5 @@ def _claimed(row: Row[Any]) -> ClaimedJob:
         prompt_tokens=row.prompt_tokens,
         output_tokens_max=row.output_tokens_max,
         slot=row.slot,
+        is_interrupted=row.interrupted_at_ms is not None,
     )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from runner.db.session import Database
 
-HEAD: Final = "0001"  # as in Alembic's scripts (a test compares them): so commands need not import Alembic
+HEAD: Final = "0005"  # as in Alembic's scripts (a test compares them): so commands need not import Alembic
 COPIES_KEPT: Final = 2
 _LOCK: Final = 7_203_114  # the number of a PostgreSQL advisory lock: an arbitrary one of our own
 
@@ -80,9 +80,10 @@ def need_head(database: Database) -> None:
         return
     if found is not None:
         _refuse_newer(found)
-    shown = database.url.render_as_string(hide_password=True)
     is_at = f"is at schema {found}" if found else "has no schema yet"
-    raise UsageError(f"the database {shown} {is_at}, and this version needs {HEAD}", fix="runner db upgrade")
+    raise UsageError(
+        f"the database {database.shown_url} {is_at}, and this version needs {HEAD}", fix="runner db upgrade"
+    )
 
 
 @cache

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runner.rules.unread_cost import NO_COST
+
 if TYPE_CHECKING:
     from runner.db.leases import Lease
     from runner.rules.states import Event, JobState
+    from runner.rules.unread_cost import UnreadCost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +37,8 @@ class Accepted:
 class Requeue:
     """An attempt that ended without a result: the job goes to `target`, due at `due_at_ms`.
 
-    `possible_ticks` is an upper bound of what it may have cost; None where that is unknown.
+    `unread` is what it may have cost; None where that is unknown. `spent`: the attempts that it spends beside
+    what its event spends.
     """
 
     lease: Lease
@@ -42,7 +46,8 @@ class Requeue:
     due_at_ms: int
     at_ms: int
     cause: Cause
-    possible_ticks: int | None = 0
+    unread: UnreadCost | None = NO_COST
+    spent: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,20 +55,22 @@ class PollAgain:
     """A fetch without a result: poll again at `due_at_ms`.
 
     `misses` is the number of 404 replies so far. `was_asked` is False where no request was sent.
+    `interrupted_at_ms` is set where the fetch died with its process.
     """
 
     lease: Lease
     due_at_ms: int
     misses: int
     was_asked: bool = True
+    interrupted_at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
     """The usage and cost of a result.
 
-    `ticks_source` is "reported" or "estimated" where `ticks` is known; else "possible", with an upper bound
-    in `possible_ticks`, or "unknown". `instead_of` is the requested model where the result is of another
+    `ticks_source` is "reported" or "estimated" where `ticks` is known; else "possible", with what it may have
+    cost in `unread`, or "unknown". `instead_of` is the requested model where the result is of another
     `model`. `flaw` is the flaw of a usable result: length, refusal or empty.
     """
 
@@ -79,7 +86,7 @@ class Cost:
     ticks: int | None = None
     ticks_source: str = "unknown"
     prices_as_of: str | None = None
-    possible_ticks: int | None = None
+    unread: UnreadCost | None = None
 
     @property
     def output_tokens(self) -> int | None:

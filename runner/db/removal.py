@@ -27,7 +27,10 @@ _AT_REST: Final = (
     f" OR (state = '{RunState.PAUSED}' AND NOT EXISTS"
     f" (SELECT 1 FROM jobs WHERE id >= :first AND id < :last AND state IN ({_MOVING})))"
 )
-_JOB_TABLES: Final = (("results", "job_id"), ("attempts", "job_id"), ("payloads", "job_id"), ("jobs", "id"))
+_JOB_TABLES: Final = (
+    *(("results", "job_id"), ("unreadables", "job_id"), ("attempts", "job_id")),
+    *(("payloads", "job_id"), ("jobs", "id")),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from runner.db import attempts
+from runner.db import attempts, unread_attempts
 from runner.db.job_ids import run_of
 from runner.rules import output_estimate
-from runner.rules.budget import with_reserved_floor
 from runner.rules.states import JobState
+from runner.rules.unread_cost import DEAREST, MODEL_TICKS, NO_COST, UnreadCost, with_reserved_floor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Row
 
     from runner.db.counters import Deltas
     from runner.db.outcomes import Settled
@@ -23,19 +23,15 @@ if TYPE_CHECKING:
 def count_late_results(connection: Connection, rows: Sequence[Settled], deltas: Deltas) -> None:
     """Count the cost of late results: those that came after the result of another attempt. No job moves.
 
-    Their attempts keep their outcomes; the cost bounds that stood for them are replaced by the real cost.
+    Their attempts keep their outcomes; what stood for their cost is replaced by the real cost.
     Results that were counted before, or that may still end their jobs, are skipped.
     """
-    bounds = attempts.cost_bounds_of_late(connection, [(row.job_id, row.attempt) for row in rows])
-    late = [row for row in rows if (row.job_id, row.attempt) in bounds]
+    recorded = unread_attempts.of_late(connection, [(row.job_id, row.attempt) for row in rows])
+    late = [row for row in rows if (row.job_id, row.attempt) in recorded]
     for row in late:
-        bound = bounds[row.job_id, row.attempt]
-        if bound.ticks is None:
-            deltas.add(run_of(row.job_id), "unknown", "jobs", -1)
-        else:
-            deltas.add(run_of(row.job_id), "ticks", "possible_extra", -bound.ticks)
-    attempts.clear_possible_ticks(
-        connection, [(row.job_id, bounds[row.job_id, row.attempt].attempt) for row in late]
+        count_unread_cost(run_of(row.job_id), recorded[row.job_id, row.attempt].cost, deltas, sign=-1)
+    unread_attempts.clear(
+        connection, [(row.job_id, recorded[row.job_id, row.attempt].attempt) for row in late]
     )
     late = apply_reserved_floor(connection, late, deltas)
     attempts.record_cost(connection, late)
@@ -44,7 +40,7 @@ def count_late_results(connection: Connection, rows: Sequence[Settled], deltas: 
 
 
 def apply_reserved_floor(connection: Connection, rows: Sequence[Settled], deltas: Deltas) -> list[Settled]:
-    """Return the rows with `possible_ticks` of unpriced results raised to what they had reserved.
+    """Return the rows with the upper bounds of unpriced results raised to what they had reserved.
 
     Where not even a bound is known, the reserved ticks are counted as unpriced instead. So an unknown cost
     never undercounts the budget.
@@ -53,10 +49,10 @@ def apply_reserved_floor(connection: Connection, rows: Sequence[Settled], deltas
     reserved = attempts.reserved_ticks(connection, unpriced)
     floored = []
     for row in rows:
-        possible, reserved_ticks = row.cost.possible_ticks, reserved.get(row.job_id, 0)
-        if possible is not None:
-            possible = with_reserved_floor(possible, reserved_ticks)
-            row = replace(row, cost=replace(row.cost, possible_ticks=possible))  # noqa: PLW2901
+        reserved_ticks = reserved.get(row.job_id, 0)
+        if row.cost.unread is not None:
+            unread = with_reserved_floor(row.cost.unread, reserved_ticks)
+            row = replace(row, cost=replace(row.cost, unread=unread))  # noqa: PLW2901
         else:
             deltas.add(run_of(row.job_id), "ticks", "unpriced", reserved_ticks)
         floored.append(row)
@@ -99,15 +95,59 @@ def _count_cost(row: Settled, deltas: Deltas) -> None:
             run_id, output_estimate.COUNTER_KIND, output_estimate.counter_key(model, cost.output_tokens)
         )
     if cost.ticks is None:
-        count_possible_cost(run_id, cost.possible_ticks, deltas)
+        count_unread_cost(run_id, cost.unread, deltas)
     else:
         deltas.add(run_id, "ticks", cost.ticks_source, cost.ticks)
-        deltas.add(run_id, "model_ticks", model, cost.ticks)
+        deltas.add(run_id, MODEL_TICKS, model, cost.ticks)
+        deltas.raise_to(run_id, DEAREST, model, cost.ticks)
 
 
-def count_possible_cost(run_id: int, possible_ticks: int | None, deltas: Deltas) -> None:
-    """Count an unknown cost: its upper bound, or one unknown job where there is no bound."""
-    if possible_ticks is None:
-        deltas.add(run_id, "unknown", "jobs")
+def count_unread_cost(run_id: int, cost: UnreadCost | None, deltas: Deltas, *, sign: int = 1) -> None:
+    """Count an answer whose cost is unknown, or take it back: its two numbers; as unknown without them."""
+    if cost is None:
+        deltas.add(run_id, "unknown", "jobs", sign)
     else:
-        deltas.add(run_id, "ticks", "possible_extra", possible_ticks)
+        _add_ticks(run_id, cost, deltas, sign)
+        deltas.add(run_id, "unread", "answers", sign)
+
+
+def count_refusal(run_id: int, cost: UnreadCost | None, deltas: Deltas) -> None:
+    """Count what a refusal may have cost: a fee (possible), or an answer behind a 503 (probable only)."""
+    if cost is None or cost == NO_COST:
+        return
+    _add_ticks(run_id, cost, deltas, 1)
+    if cost.possible_ticks:
+        deltas.add(run_id, "unread", "refused_prompts")
+    else:
+        deltas.add(run_id, "unread", "unavailable")
+        deltas.add(run_id, "ticks", "probable_unavailable", cost.probable_ticks)
+
+
+def restate_unread_costs(
+    connection: Connection, run_id: int, cost_of: Callable[[Row[Any]], UnreadCost | None], deltas: Deltas
+) -> None:
+    """Restate what attempts without a result may have cost by what is learnt now; no upper bound rises.
+
+    `cost_of` takes a row with model, prompt_tokens and output_tokens_max.
+    """
+    changes = []
+    for row in unread_attempts.of_run(connection, run_id):
+        old, learnt = UnreadCost(row.probable_ticks or 0, row.possible_ticks), cost_of(row)
+        if learnt is None or not learnt.is_learnt:
+            continue
+        if not old.possible_ticks:  # a refusal (503)
+            new = UnreadCost(learnt.probable_ticks, 0)
+            deltas.add(run_id, "ticks", "probable_unavailable", new.probable_ticks - old.probable_ticks)
+        elif learnt.possible_ticks < old.possible_ticks:
+            new = learnt
+        else:
+            continue
+        _add_ticks(run_id, old, deltas, -1)
+        _add_ticks(run_id, new, deltas, 1)
+        changes.append((row.job_id, row.attempt, new))
+    unread_attempts.write(connection, changes)
+
+
+def _add_ticks(run_id: int, cost: UnreadCost, deltas: Deltas, sign: int) -> None:
+    deltas.add(run_id, "ticks", "probable_extra", sign * cost.probable_ticks)
+    deltas.add(run_id, "ticks", "possible_extra", sign * cost.possible_ticks)

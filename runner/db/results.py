@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Row, text
 
 from runner.db import bulk
+from runner.rules.replace_model import replace_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,15 +47,26 @@ def insert(connection: Connection, rows: Sequence[Received]) -> set[tuple[int, i
 
 
 def request_bodies(connection: Connection, job_ids: Sequence[int]) -> dict[int, tuple[bytes, str | None]]:
-    """Return (request body, conversation id) by job."""
+    """Return (request body as it is sent, conversation id) by job; a model set by the user is in the body."""
     rows = bulk.execute(
         connection,
         [("job_id", "BIGINT")],
         [(job_id,) for job_id in job_ids],
-        "SELECT payloads.job_id, payloads.body, payloads.conv_id"
+        "SELECT payloads.job_id, payloads.body, payloads.conv_id, payloads.set_model"
         " FROM v JOIN payloads ON payloads.job_id = v.job_id",
     )
-    return {row.job_id: (bytes(row.body), row.conv_id) for row in rows}
+    return {row.job_id: (_as_sent(row), row.conv_id) for row in rows}
+
+
+def set_model(connection: Connection, job_id: int) -> str | None:
+    """Return the model that a user set for a job after it was loaded, or None."""
+    query = text("SELECT set_model FROM payloads WHERE job_id = :job")
+    found: str | None = connection.execute(query, {"job": job_id}).scalar_one_or_none()
+    return found
+
+
+def _as_sent(row: Row[Any]) -> bytes:
+    return bytes(row.body) if row.set_model is None else replace_model(bytes(row.body), row.set_model)
 
 
 def of_job(connection: Connection, job_id: int) -> list[Row[Any]]:

@@ -11,6 +11,8 @@ from sqlalchemy import Connection, Row, text
 
 from runner.db import counters, events
 from runner.db.job_ids import job_id
+from runner.rules.counted import count
+from runner.rules.occasion import stem_of
 from runner.rules.states import JobState, PauseReason, RunState
 
 if TYPE_CHECKING:
@@ -62,6 +64,12 @@ class RunRow:
     created_at_ms: int
     started_at_ms: int | None
     finished_at_ms: int | None
+    occasion: str | None = None
+
+    @property
+    def stem(self) -> str:
+        """Return the name without the occasion."""
+        return stem_of(self.name, self.occasion)
 
     @property
     def is_over(self) -> bool:
@@ -92,8 +100,8 @@ def find_by_name(connection: Connection, name: str) -> RunRow | None:
 
 
 def find_by_path(connection: Connection, path: str) -> RunRow | None:
-    """Return the newest run that was loaded from a path, or None; not one in state `removing`."""
-    return _newest_by(connection, "input_path", path)
+    """Return the newest run of no occasion that was loaded from a path; not one in state `removing`."""
+    return _newest_by(connection, "input_path", path, "AND occasion IS NULL")
 
 
 def find_by_sha256(connection: Connection, sha256: str) -> RunRow | None:
@@ -111,9 +119,9 @@ def ended_without_files(connection: Connection, *, since_ms: int) -> list[RunRow
     return [_run(row) for row in connection.execute(query, {"since": since_ms, "written": events.WRITTEN})]
 
 
-def _newest_by(connection: Connection, column: str, word: str) -> RunRow | None:
+def _newest_by(connection: Connection, column: str, word: str, also: str = "") -> RunRow | None:
     query = text(
-        f"SELECT * FROM runs WHERE {column} = :word AND state <> '{RunState.REMOVING}'"
+        f"SELECT * FROM runs WHERE {column} = :word AND state <> '{RunState.REMOVING}' {also}"
         " ORDER BY id DESC LIMIT 1"
     )
     row = connection.execute(query, {"word": word}).one_or_none()
@@ -123,6 +131,14 @@ def _newest_by(connection: Connection, column: str, word: str) -> RunRow | None:
 def all_runs(connection: Connection) -> list[RunRow]:
     """Return every run, newest first."""
     return [_run(row) for row in connection.execute(text("SELECT * FROM runs ORDER BY id DESC"))]
+
+
+def of_occasion(connection: Connection, occasion: str) -> list[RunRow]:
+    """Return the runs of an occasion, newest first; runs in state `removing` are left out."""
+    query = text(
+        f"SELECT * FROM runs WHERE occasion = :word AND state <> '{RunState.REMOVING}' ORDER BY id DESC"
+    )
+    return [_run(row) for row in connection.execute(query, {"word": occasion})]
 
 
 def in_states(connection: Connection, states: Sequence[RunState]) -> list[RunRow]:
@@ -150,15 +166,16 @@ def begin(
     input_sha256: str,
     options: RunOptions,
     now_ms: int,
+    occasion: str | None = None,
 ) -> int:
     """Insert a run in state `loading`; return its id."""
     return int(
         connection.execute(
             text(
                 "INSERT INTO runs (identity, repetition, name, state, input_path, input_sha256, options,"
-                " total, created_at_ms) VALUES (:identity,"
+                " total, created_at_ms, occasion) VALUES (:identity,"
                 " (SELECT COALESCE(MAX(repetition) + 1, 0) FROM runs WHERE identity = :same),"
-                " :name, 'loading', :path, :sha, :options, 0, :now) RETURNING id"
+                " :name, 'loading', :path, :sha, :options, 0, :now, :occasion) RETURNING id"
             ),
             {
                 "identity": identity,
@@ -168,6 +185,7 @@ def begin(
                 "sha": input_sha256,
                 "options": json.dumps(asdict(options)),
                 "now": now_ms,
+                "occasion": occasion,
             },
         ).scalar_one()
     )
@@ -293,7 +311,8 @@ def finish_if_done(connection: Connection, run_id: int, now_ms: int) -> bool:
     if not is_done(connection, run):
         return False
     if run.state is not RunState.CANCELLED and counters.count_open_jobs(connection, run_id):
-        pause(connection, run_id, PauseReason.LIMIT, f"the first {run.options.limit} jobs are done", now_ms)
+        done = count(run.options.limit or 0, "job is done", "jobs are done")
+        pause(connection, run_id, PauseReason.LIMIT, f"the first {done}", now_ms)
         return False
     if counters.recount(connection, run_id):
         events.note(connection, run_id, now_ms, "recounted", "the counters had drifted and were mended")
@@ -314,13 +333,18 @@ def finish_if_done(connection: Connection, run_id: int, now_ms: int) -> bool:
 def has_stopped(run: RunRow, counts: Mapping[tuple[str, str], int]) -> bool:
     """Return whether nothing more will happen: the run has ended, or it is paused with no job in flight.
 
-    A run paused for its API key counts whatever is in flight: that cannot be fetched either.
+    A run paused for its API key or for a setting counts whatever is in flight: that cannot be fetched either.
+    But where a gateway answers at once, what is being sent still brings answers.
     """
     if run.is_over:
         return True
     states = counters.jobs_by_state(counts)
     moving = sum(states[state] for state in _MOVING)
-    return run.state is RunState.PAUSED and (run.pause_reason == PauseReason.KEY or not moving)
+    if run.state is not RunState.PAUSED or not moving:
+        return run.state is RunState.PAUSED
+    if run.pause_reason == PauseReason.SETTING:
+        return not states[JobState.SUBMITTING] and not states[JobState.STORED]
+    return run.pause_reason == PauseReason.KEY
 
 
 def models_of_pending_jobs(connection: Connection) -> list[str]:

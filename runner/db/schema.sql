@@ -33,7 +33,7 @@ CREATE TABLE attempts (
 	ticks BIGINT,
 	ticks_source VARCHAR(16),
 	prices_as_of VARCHAR(16),
-	possible_ticks BIGINT,
+	possible_ticks BIGINT, probable_ticks BIGINT,
 	CONSTRAINT pk_attempts PRIMARY KEY (job_id, attempt)
 )
 
@@ -62,7 +62,7 @@ CREATE TABLE jobs (
 	accepted_at_ms BIGINT,
 	reserved_ticks BIGINT,
 	error_code VARCHAR(64),
-	finished_at_ms BIGINT,
+	finished_at_ms BIGINT, interrupted_at_ms BIGINT,
 	CONSTRAINT pk_jobs PRIMARY KEY (id),
 	CONSTRAINT uq_jobs_run_id_custom_id UNIQUE (run_id, custom_id),
 	CONSTRAINT ck_jobs_state CHECK (state IN ('cancelled', 'collecting', 'failed', 'held', 'pending', 'stored', 'submitting', 'succeeded', 'waiting')),
@@ -74,7 +74,7 @@ CREATE TABLE payloads (
 	job_id INTEGER NOT NULL,
 	body BLOB NOT NULL,
 	metadata BLOB,
-	conv_id VARCHAR(64),
+	conv_id VARCHAR(64), set_model TEXT,
 	CONSTRAINT pk_payloads PRIMARY KEY (job_id)
 )
 
@@ -122,9 +122,25 @@ CREATE TABLE runs (
 	total INTEGER NOT NULL,
 	created_at_ms BIGINT NOT NULL,
 	started_at_ms BIGINT,
-	finished_at_ms BIGINT,
+	finished_at_ms BIGINT, occasion VARCHAR(64),
 	CONSTRAINT uq_runs_identity_repetition UNIQUE (identity, repetition),
 	CONSTRAINT ck_runs_state CHECK (state IN ('cancelled', 'finished', 'loading', 'paused', 'ready', 'removing', 'running', 'waiting'))
+)
+
+CREATE TABLE unreadables (
+	job_id INTEGER NOT NULL,
+	attempt INTEGER NOT NULL,
+	replies INTEGER NOT NULL,
+	first_at_ms BIGINT NOT NULL,
+	last_at_ms BIGINT NOT NULL,
+	first_body BLOB NOT NULL,
+	last_body BLOB NOT NULL,
+	last_sha256 VARCHAR(64) NOT NULL,
+	last_bytes INTEGER NOT NULL,
+	same INTEGER NOT NULL,
+	same_since_ms BIGINT NOT NULL,
+	answers_before BIGINT NOT NULL,
+	CONSTRAINT pk_unreadables PRIMARY KEY (job_id, attempt)
 )
 
 CREATE TABLE workers (
@@ -139,6 +155,8 @@ CREATE TABLE workers (
 )
 
 CREATE INDEX ix_attempts_flaw ON attempts (job_id, flaw) WHERE flaw IS NOT NULL
+
+CREATE INDEX ix_attempts_unread ON attempts (job_id) WHERE (possible_ticks > 0 OR probable_ticks > 0)
 
 CREATE INDEX ix_jobs_failed ON jobs (run_id, error_code, id) WHERE state = 'failed'
 

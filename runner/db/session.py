@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
+from runner import certificate_files
 from runner.db import driver_errors
 from runner.db.statement_timeout import StatementTimeout
+from runner.rules import server_url
 from runner.rules.errors import UsageError
 
 if TYPE_CHECKING:
@@ -63,6 +66,11 @@ class Database:
         self.statement_timeout = (
             StatementTimeout(self.engine, answer_timeout_s) if is_watched and answer_timeout_s else None
         )
+
+    @property
+    def shown_url(self) -> str:
+        """Return the URL as it may be shown, without secrets."""
+        return server_url.shown_url(self.url.render_as_string(hide_password=False))
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -130,12 +138,16 @@ class Database:
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except Exception as error:
+    except (ArgumentError, ValueError):
         raise UsageError(
             "RUNNER_DATABASE_URL is not a database URL",
             fix="write it as postgresql+psycopg://user:password@host/name or sqlite:////path/to/file.db",
-        ) from error
+        ) from None  # its text may hold the password
     if parsed.get_backend_name() == "postgresql":
+        if "@" in (parsed.host or ""):
+            raise UsageError(
+                "RUNNER_DATABASE_URL has an @ in its user or password", fix="write it there as %40"
+            )
         return parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() != "sqlite":
         raise UsageError(
@@ -199,8 +211,24 @@ def _write_ahead(cursor: sqlite3.Cursor) -> None:
             return
 
 
+def _check_parameters(url: URL) -> None:
+    """Raise UsageError for a parameter that libpq does not know: every statement would fail for it."""
+    from psycopg import ProgrammingError, conninfo
+
+    for name in url.query:
+        try:
+            conninfo.make_conninfo(**{name: ""})
+        except ProgrammingError:
+            shown = server_url.shown_url(f"postgresql:///?{name}=").partition("?")[2].partition("=")[0]
+            what = f"RUNNER_DATABASE_URL has a parameter that PostgreSQL does not know: {shown}"
+            raise UsageError(what, fix="take it out of the URL") from None
+
+
 def _postgres(url: URL, pool_size: int) -> Engine:
     from psycopg import pq  # slow to import; only PostgreSQL needs it
+
+    _check_parameters(url)
+    certificate_files.check_url("RUNNER_DATABASE_URL", url.render_as_string(hide_password=False))
 
     engine = create_engine(
         url,

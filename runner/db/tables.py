@@ -68,6 +68,7 @@ class Run(Base):
     created_at_ms: Mapped[int] = mapped_column(BigInteger)
     started_at_ms: Mapped[int | None] = mapped_column(BigInteger)
     finished_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+    occasion: Mapped[str | None] = mapped_column(String(64))
 
 
 class RunEvent(Base):
@@ -89,7 +90,8 @@ class Job(Base):
     `attempt` is the newest attempt, `answered_by` the one whose result is stored, `spent` the number of
     attempts that count against --max-attempts, `extras` the submissions beyond the one that ends the job,
     `misses` the 404 replies to polls, `settle_tries` the tries to settle a stored result, `reserved_ticks`
-    the reservation of the attempt in flight.
+    the reservation of the attempt in flight. `interrupted_at_ms`: when a fetch of the attempt in flight was
+    found to have died with its process; NULL again once the API says that the answer is not ready.
     """
 
     __tablename__ = "jobs"
@@ -162,10 +164,14 @@ class Job(Base):
     reserved_ticks: Mapped[int | None] = mapped_column(BigInteger)
     error_code: Mapped[str | None] = mapped_column(String(64))
     finished_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+    interrupted_at_ms: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class Payload(Base):
-    """The request body of a job, byte for byte as in the file."""
+    """The request body of a job, byte for byte as in the file.
+
+    `set_model` is the model that a user set afterwards: it is sent instead of the one in the body.
+    """
 
     __tablename__ = "payloads"
 
@@ -173,13 +179,15 @@ class Payload(Base):
     body: Mapped[bytes] = mapped_column(LargeBinary)
     extra: Mapped[bytes | None] = mapped_column("metadata", LargeBinary)
     conv_id: Mapped[str | None] = mapped_column(String(64))
+    set_model: Mapped[str | None] = mapped_column(Text)
 
 
 class Attempt(Base):
     """One submission of a job: its times, its outcome, its usage and cost.
 
     `outcome` is 'marked' from before the POST on, 'accepted' after its reply, then the event that ended it.
-    `slot` is the name of the limiter's slot; `possible_ticks` an upper bound of an unknown cost.
+    `slot` is the name of the limiter's slot; `probable_ticks` and `possible_ticks` (an upper bound) stand
+    for an unknown cost.
     """
 
     __tablename__ = "attempts"
@@ -190,6 +198,12 @@ class Attempt(Base):
             "flaw",
             sqlite_where=text("flaw IS NOT NULL"),
             postgresql_where=text("flaw IS NOT NULL"),
+        ),
+        Index(
+            "ix_attempts_unread",
+            "job_id",
+            sqlite_where=text("(possible_ticks > 0 OR probable_ticks > 0)"),
+            postgresql_where=text("(possible_ticks > 0 OR probable_ticks > 0)"),
         ),
     )
 
@@ -221,6 +235,7 @@ class Attempt(Base):
     ticks_source: Mapped[str | None] = mapped_column(String(16))
     prices_as_of: Mapped[str | None] = mapped_column(String(16))
     possible_ticks: Mapped[int | None] = mapped_column(BigInteger)
+    probable_ticks: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class Result(Base):
@@ -235,6 +250,30 @@ class Result(Base):
     body: Mapped[bytes] = mapped_column(LargeBinary)
     sha256: Mapped[str] = mapped_column(String(64))
     received_at_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class Unreadable(Base):
+    """The replies to the fetches of one attempt that were no answers; they never enter `results`.
+
+    `same` counts the last ones that were equal (`last_sha256`), from `same_since_ms` on, when the run had
+    read `answers_before` answers. The bodies are the beginnings of the first and the last reply;
+    `last_bytes` is the length of the whole last one.
+    """
+
+    __tablename__ = "unreadables"
+
+    job_id: Mapped[int] = mapped_column(_ROW_ID, primary_key=True, autoincrement=False)
+    attempt: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    replies: Mapped[int] = mapped_column(Integer)
+    first_at_ms: Mapped[int] = mapped_column(BigInteger)
+    last_at_ms: Mapped[int] = mapped_column(BigInteger)
+    first_body: Mapped[bytes] = mapped_column(LargeBinary)
+    last_body: Mapped[bytes] = mapped_column(LargeBinary)
+    last_sha256: Mapped[str] = mapped_column(String(64))
+    last_bytes: Mapped[int] = mapped_column(Integer)
+    same: Mapped[int] = mapped_column(Integer)
+    same_since_ms: Mapped[int] = mapped_column(BigInteger)
+    answers_before: Mapped[int] = mapped_column(BigInteger)
 
 
 class RunCounter(Base):

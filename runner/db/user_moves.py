@@ -7,7 +7,7 @@ jobs in the caller's transaction and returns how many it moved; the caller repea
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, text
@@ -15,34 +15,42 @@ from sqlalchemy import Connection, Row, text
 from runner.db import bulk
 from runner.db.counters import Deltas
 from runner.db.job_ids import JOBS_MAX, job_id, run_of
-from runner.db.result_costs import count_possible_cost
-from runner.rules.budget import with_reserved_floor
+from runner.db.result_costs import count_unread_cost
 from runner.rules.states import TRANSITIONS, Event, JobState
+from runner.rules.unread_cost import with_reserved_floor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from runner.db.session import Database
+    from runner.rules.unread_cost import UnreadCost
 
 ROWS_MAX = 5_000
 _ABANDONED = "abandoned"
 _FREE = "lease_owner = NULL, lease_until_ms = NULL, lease_gen = jobs.lease_gen + 1"
+_RANGE = "id >= :first AND id < :last"
 # Condition on the last attempt `a` of a job: the one that answered it, else its newest.
 _LAST = "a.job_id = jobs.id AND a.attempt = COALESCE(jobs.answered_by, jobs.attempt)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSelection:
-    """Which jobs a retry sends again: those in `states`, narrowed by the other fields where given.
+    """Which jobs a user means: those in `states`, narrowed by the other fields where given.
 
-    `lost`: only those whose last attempt was lost. `code`: only those with this error code. `custom_ids`:
-    only these jobs.
+    `lost`: only those whose last attempt was lost. `code`: only those with this error code. `job_ids`: only
+    these jobs. `models`: only those that name one of these. `flaw`: only those whose last answer has it.
     """
 
     states: frozenset[JobState]
     lost: bool = False
     code: str | None = None
-    custom_ids: tuple[str, ...] = ()
+    job_ids: tuple[int, ...] = ()
+    models: tuple[str, ...] = ()
+    flaw: str | None = None
+
+
+CANCELLABLE = JobSelection(states=TRANSITIONS[Event.CANCEL].sources)
+ABANDONABLE = JobSelection(states=TRANSITIONS[Event.ABANDON].sources)
 
 
 def move_in_chunks(database: Database, step: Callable[[Connection, Deltas], int]) -> None:
@@ -55,11 +63,18 @@ def move_in_chunks(database: Database, step: Callable[[Connection, Deltas], int]
             deltas.write(connection)
 
 
-def cancel(connection: Connection, run_id: int, now_ms: int, deltas: Deltas, rows_max: int = ROWS_MAX) -> int:
+def cancel(
+    connection: Connection,
+    run_id: int,
+    now_ms: int,
+    deltas: Deltas,
+    rows_max: int = ROWS_MAX,
+    selection: JobSelection = CANCELLABLE,
+) -> int:
     """Cancel jobs that were not sent, or are held; return how many."""
     moved = 0
-    for source in sorted(TRANSITIONS[Event.CANCEL].sources):
-        rows = _pick(connection, run_id, f"state = '{source}'", {}, rows_max - moved)
+    for source in sorted(selection.states & CANCELLABLE.states):
+        rows = pick(connection, run_id, _only(selection, source), rows_max - moved)
         moved += _move(
             connection, rows, JobState.CANCELLED, f"{_FREE}, finished_at_ms = {int(now_ms)}", deltas
         )
@@ -71,30 +86,40 @@ def abandon(
     run_id: int,
     now_ms: int,
     deltas: Deltas,
-    possible_ticks: Callable[[Row[Any]], int | None],
+    unread_cost: Callable[[Row[Any]], UnreadCost | None],
     rows_max: int = ROWS_MAX,
+    selection: JobSelection = ABANDONABLE,
 ) -> int:
     """Cancel jobs whose results are not fetched yet, and do not fetch them; return how many.
 
-    `possible_ticks` takes a job's row (model, prompt_tokens, output_tokens_max) and returns an upper bound
-    of its cost, None where it is unknown.
+    `unread_cost` takes a job's row (model, prompt_tokens, output_tokens_max) and returns what its answer may
+    cost, None where that is unknown.
     """
     moved = 0
-    for source in sorted(TRANSITIONS[Event.ABANDON].sources):
-        rows = _pick(connection, run_id, f"state = '{source}'", {}, rows_max - moved)
+    for source in sorted(selection.states & ABANDONABLE.states):
+        rows = pick(connection, run_id, _only(selection, source), rows_max - moved)
         change = f"{_FREE}, finished_at_ms = {int(now_ms)}"
         moved += _move(connection, rows, JobState.CANCELLED, change, deltas)
-        bounds = [with_reserved_floor(possible_ticks(row), row.reserved_ticks) for row in rows]
+        costs = [with_reserved_floor(unread_cost(row), row.reserved_ticks) for row in rows]
         bulk.execute(
             connection,
-            [("job_id", "BIGINT"), ("attempt", "INT"), ("at", "BIGINT"), ("possible", "BIGINT")],
-            [(row.id, row.attempt, now_ms, ticks) for row, ticks in zip(rows, bounds, strict=True)],
+            [
+                *(("job_id", "BIGINT"), ("attempt", "INT"), ("at", "BIGINT")),
+                *(("probable", "BIGINT"), ("possible", "BIGINT")),
+            ],
+            [
+                (
+                    *(row.id, row.attempt, now_ms),
+                    *((cost.probable_ticks, cost.possible_ticks) if cost else (None, None)),
+                )
+                for row, cost in zip(rows, costs, strict=True)
+            ],
             f"UPDATE attempts SET outcome = '{_ABANDONED}', collected_at_ms = v.at,"
-            " possible_ticks = v.possible FROM v"
+            " probable_ticks = v.probable, possible_ticks = v.possible FROM v"
             " WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
         )
-        for row, ticks in zip(rows, bounds, strict=True):
-            count_possible_cost(run_id, ticks, deltas)
+        for row, cost in zip(rows, costs, strict=True):
+            count_unread_cost(run_id, cost, deltas)
             deltas.add(run_id, "ticks", "reserved", -(row.reserved_ticks or 0))
         deltas.add(run_id, "attempts", _ABANDONED, len(rows))
     return moved
@@ -112,8 +137,11 @@ def retry(
 
     A failed job whose last attempt was accepted gets one more extra.
     """
-    condition, values = _condition(selection)
-    rows = _pick(connection, run_id, condition, values, rows_max)
+    return requeue(connection, pick(connection, run_id, selection, rows_max), now_ms, deltas)
+
+
+def requeue(connection: Connection, rows: Sequence[Row[Any]], now_ms: int, deltas: Deltas) -> int:
+    """Make jobs of `pick` pending; return how many. A lease of one that is pending already is void then."""
     change = (
         f"{_FREE}, due_at_ms = {int(now_ms)}, finished_at_ms = NULL, error_code = NULL, answered_by = NULL,"
         " spent = 0, extras = jobs.extras + v.extra"
@@ -121,13 +149,13 @@ def retry(
     moved = _move(connection, rows, JobState.PENDING, change, deltas)
     for row in rows:
         if row.state == JobState.FAILED:
-            deltas.add(run_id, "code", row.error_code or "unknown", -1)
-            deltas.add(run_id, "extra", "user_retry", _extra(row))
+            deltas.add(run_of(row.id), "code", row.error_code or "unknown", -1)
+            deltas.add(run_of(row.id), "extra", "user_retry", _extra(row))
     return moved
 
 
 def matching_groups(connection: Connection, run_id: int, selection: JobSelection) -> list[Row[Any]]:
-    """Return what a retry would send, in groups, the largest first.
+    """Return the chosen jobs in groups, the largest first.
 
     Columns: n, model, error_code, mean prompt_tokens, mean output_tokens_max.
     """
@@ -135,9 +163,21 @@ def matching_groups(connection: Connection, run_id: int, selection: JobSelection
     query = text(
         "SELECT COUNT(*) AS n, model, error_code, AVG(prompt_tokens) AS prompt_tokens,"
         " AVG(output_tokens_max) AS output_tokens_max FROM jobs"
-        f" WHERE id >= :first AND id < :last AND {condition} GROUP BY model, error_code ORDER BY 1 DESC"
+        f" WHERE {_RANGE} AND {condition} GROUP BY model, error_code ORDER BY 1 DESC"
     )
     return list(connection.execute(query, {**_range(run_id), **values}))
+
+
+def count_by_state(connection: Connection, run_id: int, selection: JobSelection) -> dict[JobState, int]:
+    """Return the number of chosen jobs by state; states without one are left out."""
+    condition, values = _condition(selection)
+    query = text(f"SELECT state, COUNT(*) AS n FROM jobs WHERE {_RANGE} AND {condition} GROUP BY state")
+    found = connection.execute(query, {**_range(run_id), **values})
+    return {JobState(row.state): row.n for row in found}
+
+
+def _only(selection: JobSelection, state: JobState) -> JobSelection:
+    return replace(selection, states=frozenset({state}))
 
 
 def _extra(row: Row[Any]) -> int:
@@ -152,10 +192,15 @@ def _condition(chosen: JobSelection) -> tuple[str, dict[str, Any]]:
     if chosen.code is not None:
         parts.append("error_code = :code")
         values["code"] = chosen.code
-    if chosen.custom_ids:
-        id_values = {f"id_{n}": custom_id for n, custom_id in enumerate(chosen.custom_ids)}
-        parts.append(f"custom_id IN ({', '.join(f':{name}' for name in id_values)})")
-        values |= id_values
+    if chosen.job_ids:
+        parts.append(f"id IN ({', '.join(str(int(job)) for job in chosen.job_ids)})")
+    if chosen.models:
+        names = {f"model_{n}": model for n, model in enumerate(chosen.models)}
+        parts.append(f"model IN ({', '.join(f':{name}' for name in names)})")
+        values |= names
+    if chosen.flaw is not None:
+        parts.append(f"EXISTS (SELECT 1 FROM attempts a WHERE {_LAST} AND a.flaw = :flaw)")
+        values["flaw"] = chosen.flaw
     return " AND ".join(parts), values
 
 
@@ -163,17 +208,26 @@ def _range(run_id: int) -> dict[str, Any]:
     return {"first": job_id(run_id, 0), "last": job_id(run_id, JOBS_MAX)}
 
 
-def _pick(
-    connection: Connection, run_id: int, condition: str, values: dict[str, Any], rows_max: int
+def pick(
+    connection: Connection,
+    run_id: int,
+    selection: JobSelection,
+    rows_max: int,
+    after: int | None = None,
+    *,
+    lock: bool = True,
 ) -> list[Row[Any]]:
-    """Return the next jobs that fit, locked until this transaction ends."""
-    lock = "" if connection.dialect.name == "sqlite" else "FOR UPDATE OF jobs"
+    """Return the next chosen jobs; `lock`: until this transaction ends; `after`: only with larger ids."""
+    condition, values = _condition(selection)
+    locks = "FOR UPDATE OF jobs" if lock and connection.dialect.name != "sqlite" else ""
     query = text(
         "SELECT id, state, error_code, attempt, model, prompt_tokens, output_tokens_max, reserved_ticks,"
+        " custom_id, line, body_bytes,"
         f" EXISTS (SELECT 1 FROM attempts a WHERE {_LAST} AND a.request_id IS NOT NULL) AS was_accepted"
-        f" FROM jobs WHERE id >= :first AND id < :last AND {condition} ORDER BY id LIMIT :rows {lock}"
+        f" FROM jobs WHERE {_RANGE} AND {condition} ORDER BY id LIMIT :rows {locks}"
     )
-    return list(connection.execute(query, {**_range(run_id), **values, "rows": rows_max}))
+    bounds = _range(run_id) if after is None else _range(run_id) | {"first": after + 1}
+    return list(connection.execute(query, {**bounds, **values, "rows": rows_max}))
 
 
 def _move(

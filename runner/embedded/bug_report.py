@@ -48,15 +48,12 @@ def _lines(error: BaseException) -> Iterator[str]:
     yield from traceback.format_exception(error)
 
 
-def _secrets() -> list[str]:
-    """Return what the report must not contain; works also when the settings are broken."""
-    names = ("XAI_API_KEY", "RUNNER_DATABASE_URL", "RUNNER_REDIS_URL")
-    secrets = [os.environ[name] for name in names if os.environ.get(name)]
+def _secrets() -> tuple[str, ...]:
     try:
-        key = settings_of.load(os.environ, Path.cwd()).api_key
-    except (UserError, OSError):
-        return secrets
-    return [*secrets, key.reveal()] if key else secrets
+        cwd = Path.cwd()
+    except OSError:
+        cwd = Path("/")
+    return settings_of.known_secrets(os.environ, cwd)
 
 
 def _folder() -> Path:

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
+from runner import celery_variables
 from runner.embedded import processes, valkey
 from runner.rules.errors import Unreachable
 
@@ -37,7 +38,7 @@ class ChildProcesses:
             processes.PARENT_ENV: str(os.getpid()),
             processes.TOKEN_ENV: token,
         }
-        self._env = {**os.environ, **identifying}
+        self._env = {**celery_variables.without(os.environ), **identifying}
         self._keyless_env = {**identifying, "PATH": os.environ.get("PATH", os.defpath)}
         self._deaths: deque[float] = deque(maxlen=DEATHS_MAX)
         self._are_released = False

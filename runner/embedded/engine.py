@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from runner import settings as settings_of
-from runner.embedded import bug_report, engine_record, processes, valkey
+from runner.embedded import bug_report, engine_record, log_redaction, processes, valkey
 from runner.embedded.children import ChildProcesses
 from runner.embedded.gc_pause import gc_paused
 from runner.embedded.stall_detection import StallDetector
@@ -235,6 +235,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)  # its INFO lines are of no use here
     settings = settings_of.load(os.environ, Path.cwd())
+    log_redaction.install(settings.secrets)
     home = StateFolder(settings.home)
     home.prepare()
     lock = home.engine_lock()

@@ -176,7 +176,7 @@ class EngineClient:
                 f"{what}: it met a bug of its own",
                 fix=f"everything done so far is saved; the report for its makers is {self._report}",
             )
-        secrets = [self._settings.api_key.reveal()] if self._settings.api_key else []
+        secrets = self._settings.secrets
         with contextlib.suppress(OSError):
             logged = self.home.engine_log.read_bytes()
             new = logged[log_start if log_start < len(logged) else 0 :]

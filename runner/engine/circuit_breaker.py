@@ -31,7 +31,7 @@ class Endpoint(StrEnum):
 
 _REASONS: Final = {
     Endpoint.SUBMIT: "{bad} of the last {all} requests ended without a reply; nobody knows if they were paid",
-    Endpoint.FETCH: "{bad} of the last {all} answers were gone when they were fetched, and paid for",
+    Endpoint.FETCH: "{bad} of the last {all} fetches found no answer: it was gone, or could not be read",
 }
 
 

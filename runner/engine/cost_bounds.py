@@ -1,7 +1,8 @@
-"""Upper bounds of the cost of answers whose usage is unknown: lost, unknown outcome, or without usage.
+"""The cost of answers whose usage is unknown: lost, unknown outcome, or without usage.
 
-A bound takes the largest prompt and output that are possible, at the highest price that the model's name may
-be billed by, so that an unknown bill never undercounts the budget.
+Two numbers (docs/decisions/0039): what it probably was, and the most that it can have been. Before anything
+is learnt, the bound takes a large prompt and a long output for such a request, at the highest price that the
+model's name may be billed by, so that an unknown bill never undercounts the budget.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 
 from runner.rules import models, money, output_estimate
 from runner.rules.prices import day_of, parse_own_prices
+from runner.rules.unread_cost import NO_COST, UnreadCost, combined, learnt_costs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,10 +51,69 @@ def price_basis(base_url: str, prices: Mapping[str, object]) -> PriceBasis:
     )
 
 
-def possible_ticks(
+def unread_cost(
+    model: str, prompt_tokens: int, output_tokens_max: int | None, now_ms: int, pricing: PriceBasis
+) -> UnreadCost | None:
+    """Return what such an attempt probably cost, and at most; None where neither a price nor a cost is known.
+
+    The probable cost is the mean of the model's answers in the run, else an estimate. The bound is the price
+    of a long answer, or of the request's maximum; once enough answers of the model came, the dearest of them
+    with a margin, and at least the price of this prompt with the longest answer so far.
+    """
+    counts = pricing.counts or {}
+    costs = learnt_costs(counts, model)
+    learnt = costs.possible_ticks if costs else None
+    if learnt is not None:
+        longest = output_estimate.learnt_output(counts, model, high_share=1.0)
+        own = _price(model, prompt_tokens, longest.high if longest else 0, now_ms, pricing)
+        learnt = max(learnt, own or 0)
+    return combined(
+        likely_ticks(model, prompt_tokens, output_tokens_max, now_ms, pricing),
+        _cap_ticks(model, prompt_tokens, output_tokens_max, now_ms, pricing),
+        learnt,
+    )
+
+
+def likely_ticks(
     model: str, prompt_tokens: int, output_tokens_max: int | None, now_ms: int, pricing: PriceBasis
 ) -> int | None:
-    """Return the most ticks that such an attempt can cost; None for a model without a price."""
+    """Return the likely ticks of such a job: for a decision, not a bound. None without a price or an answer.
+
+    This is the mean of the model's answers in the run, else an estimate from the prompt and a likely output.
+    """
+    costs = learnt_costs(pricing.counts or {}, model)
+    if costs is not None:
+        return costs.mean_ticks
+    output_tokens = output_estimate.likely_output_tokens(model, output_tokens_max, None)
+    return _price(model, prompt_tokens, output_tokens, now_ms, pricing)
+
+
+def refusal_cost(code: str) -> UnreadCost:
+    """Return what a refusal may have cost: xAI may charge a fee for what its safety check refused.
+
+    The fee is documented for another API than the one that the runner uses, so it is possible, not probable.
+    """
+    return UnreadCost(0, SAFETY_FEE_TICKS) if code == "safety" else NO_COST
+
+
+def hidden_cost(
+    model: str,
+    prompt_tokens: int,
+    output_tokens_max: int | None,
+    now_ms: int,
+    pricing: PriceBasis,
+) -> UnreadCost:
+    """Return what a refusal for now may have cost: a 503 may hide an answer that was generated and paid.
+
+    xAI's own client repeats a request after a 429, which came before any generation, but not after a 503
+    (the constants of the official TypeScript SDK). It counts as probable only: no budget pays for it.
+    """
+    return UnreadCost(likely_ticks(model, prompt_tokens, output_tokens_max, now_ms, pricing) or 0, 0)
+
+
+def _cap_ticks(
+    model: str, prompt_tokens: int, output_tokens_max: int | None, now_ms: int, pricing: PriceBasis
+) -> int | None:
     learnt = output_estimate.learnt_output(pricing.counts, model, OBSERVED_SHARE) if pricing.counts else None
     facts = models.facts(model)
     overhead = 0 if facts and facts.prompt_overhead_tokens else OVERHEAD_TOKENS
@@ -66,22 +127,14 @@ def possible_ticks(
     )
 
 
-def likely_ticks(
-    model: str, prompt_tokens: int, output_tokens_max: int | None, now_ms: int, pricing: PriceBasis
+def _price(
+    model: str, prompt_tokens: int, output_tokens: int, now_ms: int, pricing: PriceBasis
 ) -> int | None:
-    """Return the likely ticks of sending such a job: for a decision, not a bound. None without a price."""
-    learnt = output_estimate.learnt_output(pricing.counts, model) if pricing.counts else None
-    price = money.estimate_price(
+    return money.estimate_price(
         prompt_tokens,
-        output_estimate.likely_output_tokens(model, output_tokens_max, learnt),
+        output_tokens,
         model,
         day_of(now_ms),
         base_host=pricing.base_host,
         own_prices=pricing.prices,
-    )
-    return price.ticks
-
-
-def refusal_ticks(code: str) -> int:
-    """Return the ticks that a refusal may have cost: xAI may charge for what its safety check refused."""
-    return SAFETY_FEE_TICKS if code == "safety" else 0
+    ).ticks

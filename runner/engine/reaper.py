@@ -47,7 +47,10 @@ def reap(runtime: Runtime) -> list[int]:
     if runtime.clock.is_steady:  # else it says nothing about leases and heartbeats
         steps.append(lambda: reclaim_expired_leases(database, now_ms, runtime.prices))
     moving: list[int] = []
-    steps += [lambda: settle_stored(runtime), lambda: moving.extend(complete_runs(database, now_ms))]
+    steps += [
+        lambda: settle_stored(runtime),
+        lambda: moving.extend(complete_runs(database, now_ms, runtime.prices)),
+    ]
     failed: list[Exception] = []
     for step in steps:
         try:
@@ -96,7 +99,7 @@ def _settle(runtime: Runtime, subject: StoredAnswer, row: Row[Any]) -> Settled:
     return settle.settle(subject, bytes(row.body), policy=policy, now_ms=row.received_at_ms)
 
 
-def complete_runs(database: Database, now_ms: int) -> list[int]:
+def complete_runs(database: Database, now_ms: int, pricing: PriceBasis = TABLE_PRICES) -> list[int]:
     """Complete the runs that have ended; return the ids of those that have jobs in flight."""
     with database.read() as connection:
         moving = runs.active_runs(connection)
@@ -104,6 +107,6 @@ def complete_runs(database: Database, now_ms: int) -> list[int]:
     finished = set()
     for run_id in done:
         with database.write() as connection:
-            if run_completion.complete_if_done(connection, run_id, now_ms, Deltas(0)):
+            if run_completion.complete_if_done(connection, run_id, now_ms, Deltas(0), pricing):
                 finished.add(run_id)
     return [run.id for run in moving if run.id not in finished]

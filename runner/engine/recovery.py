@@ -1,8 +1,9 @@
 """Recovery: read the spool of a dead worker and bring its jobs to a known state.
 
-The furthest record of an attempt decides. An answer is stored. A request_id makes the job wait for its
-answer. A POST without a reply is an unknown outcome. An attempt that was recorded but never sent is pending
-again. After a loss of power the spool may lack records, so an attempt without any is an unknown outcome too.
+The furthest record of an attempt decides. An answer is stored, and bytes that are none are counted: older
+versions wrote both alike, so they are classified here again. A request_id makes the job wait for its answer.
+A POST without a reply is an unknown outcome. An attempt that was recorded but never sent is pending again.
+After a loss of power the spool may lack records, so an attempt without any is an unknown outcome too.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from runner.db import counters, job_moves, orphans, result_costs, runs, workers
+from runner.db import counters, job_moves, orphans, result_costs, runs, unreadables, workers
 from runner.db.counters import Deltas
 from runner.db.leases import Lease
 from runner.db.outcomes import Accepted, Cause, PollAgain, Requeue
 from runner.db.results import Received
-from runner.engine import cost_bounds, settle
+from runner.db.unreadables import Repeats, UnreadableReply
+from runner.engine import cost_bounds, settle, unreadable_replies
 from runner.engine.cost_bounds import TABLE_PRICES
 from runner.engine.settle import Policy
 from runner.engine.spool import (
@@ -29,6 +31,7 @@ from runner.engine.spool import (
     remove_stale,
 )
 from runner.rules import retry
+from runner.rules.chat_completion import read_completion
 from runner.rules.states import Event, JobState
 
 if TYPE_CHECKING:
@@ -48,7 +51,10 @@ log = logging.getLogger("runner.recovery")
 
 @dataclass(slots=True)
 class RecoveryCounts:
-    """Counts of dead workers, imported answers and ids, unknown outcomes, not sent, to be fetched again."""
+    """Counts of dead workers, imported answers and ids, unknown outcomes, not sent, to be fetched again.
+
+    `unreadable`: replies that were no answers, and were not counted before.
+    """
 
     workers: int = 0
     answers: int = 0
@@ -56,6 +62,7 @@ class RecoveryCounts:
     ambiguous: int = 0
     not_sent: int = 0
     collecting: int = 0
+    unreadable: int = 0
 
 
 def recover_host(
@@ -97,13 +104,17 @@ def _recover_worker(
 ) -> None:
     sent: set[tuple[int, int]] = set()
     accepted: dict[tuple[int, int], AcceptedRecord] = {}
+    repeats: dict[tuple[int, int], Repeats] = {}
     for batch in _answers_in_batches(spool, sent, accepted):
+        answers, others = _separated(batch)
         with database.write() as connection:
             deltas = Deltas(spool.worker)
-            stored = job_moves.stored(connection, [_received(a) for a in batch], deltas)
+            stored = job_moves.stored(connection, [_received(a) for a in answers], deltas)
             found.answers += len(stored)
-            _count_late(connection, [a for a in batch if a.job_id not in stored], deltas, pricing)
+            _count_late(connection, [a for a in answers if a.job_id not in stored], deltas, pricing)
+            repeats |= unreadables.record(connection, [_unreadable(r) for r in others])
             deltas.write(connection)
+    found.unreadable += len(repeats)
     with database.write() as connection:
         deltas = Deltas(spool.worker)
         orphaned = orphans.of_worker(connection, spool.worker)
@@ -116,7 +127,10 @@ def _recover_worker(
         )
         found.ambiguous += len(requeue_unknown(connection, unknown, now_ms, deltas, pricing))
         collecting = [job for job in orphaned if job.state is JobState.COLLECTING]
-        found.collecting += len(fetch_again(connection, collecting, now_ms, deltas))
+        unreadable_replies.ask_later(connection, collecting, repeats, now_ms, deltas)
+        found.collecting += len(
+            fetch_again(connection, [job for job in collecting if _key(job) not in repeats], now_ms, deltas)
+        )
         orphans.release_pending(connection, spool.worker)
         workers.record_end(connection, spool.worker, now_ms)
         deltas.write(connection)
@@ -164,7 +178,7 @@ def requeue_unknown(
                 due_at_ms=now_ms,
                 at_ms=now_ms,
                 cause=Cause(code="process-ended", message="the process ended before the reply was on record"),
-                possible_ticks=cost_bounds.possible_ticks(
+                unread=cost_bounds.unread_cost(
                     job.model, job.prompt_tokens, job.output_tokens_max, now_ms, basis[job.lease.run_id]
                 ),
             )
@@ -175,11 +189,15 @@ def requeue_unknown(
 def fetch_again(connection: Connection, left: list[OrphanedJob], now_ms: int, deltas: Deltas) -> set[int]:
     """Poll jobs again that a dead worker was fetching; return the ids that moved.
 
-    If that worker's fetch had taken the answer, the API answers 404 and the job counts as lost.
+    If that worker's fetch had taken the answer, the API answers 404 and the job counts as lost; by the mark
+    that it gets here, not as a failure of the API.
     """
     return job_moves.later(
         connection,
-        [PollAgain(lease=job.lease, due_at_ms=now_ms, misses=job.misses) for job in left],
+        [
+            PollAgain(lease=job.lease, due_at_ms=now_ms, misses=job.misses, interrupted_at_ms=now_ms)
+            for job in left
+        ],
         deltas,
     )
 
@@ -242,6 +260,24 @@ def _requeue_not_sent(
 
 def _key(job: OrphanedJob) -> tuple[int, int]:
     return job.lease.job_id, job.lease.attempt
+
+
+def _separated(batch: list[AnswerRecord]) -> tuple[list[AnswerRecord], list[AnswerRecord]]:
+    """Return the records of answers, and those of bytes that are none."""
+    answers: list[AnswerRecord] = []
+    others: list[AnswerRecord] = []
+    for record in batch:
+        (answers if read_completion(record.body).is_final else others).append(record)
+    return answers, others
+
+
+def _unreadable(record: AnswerRecord) -> UnreadableReply:
+    return UnreadableReply(
+        job_id=record.job_id,
+        attempt=record.attempt,
+        received_at_ms=record.received_at_ms,
+        body=record.body,
+    )
 
 
 def _received(answer: AnswerRecord) -> Received:

@@ -7,15 +7,17 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from runner.db import events, runs
-from runner.engine import run_completion
+from runner.engine import run_completion, unread_costs
 from runner.engine.active_runs import SUBMITTING_STATES
-from runner.rules import clock_skew, failure_pause
+from runner.engine.cost_bounds import TABLE_PRICES
+from runner.rules import clock_skew, failure_pause, unread_cost
 from runner.rules.states import PauseReason
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from runner.engine.active_runs import ActiveRun
+    from runner.engine.cost_bounds import PriceBasis
     from runner.engine.group_commit import GroupCommit
 
 LOOK_S = 0.05
@@ -25,7 +27,7 @@ class RunMonitor:
     """Takes notes of what the stages saw; `run` acts on them. A note is kept until it has been acted on.
 
     `active` returns the runs at work as last read, `has_answers_due` whether jobs wait for answers here,
-    `clock_skew_s` by how many seconds this machine's clock is off.
+    `clock_skew_s` by how many seconds this machine's clock is off, `prices` what answers are priced by.
     """
 
     def __init__(
@@ -37,9 +39,12 @@ class RunMonitor:
         pause: Callable[[int, PauseReason, str], Awaitable[None]],
         has_answers_due: Callable[[], bool],
         clock_skew_s: Callable[[], float],
+        prices: PriceBasis = TABLE_PRICES,
     ) -> None:
         self._group_commit, self._now_ms, self._active, self._pause = group_commit, now_ms, active, pause
         self._has_answers_due, self._clock_skew_s = has_answers_due, clock_skew_s
+        self._prices = prices
+        self._learnt: dict[int, frozenset[str]] = {}  # by run: the models whose costs were learnt
         self._ended_in: set[int] = set()
         self._announced: dict[str, tuple[int | None, int | None]] = {}
         self._new_limits: list[str] = []
@@ -69,6 +74,7 @@ class RunMonitor:
         run_ids = [active_run.run.id for active_run in active]
         await _each(
             *(partial(self._pause_if_failing, active_run) for active_run in active),
+            *(partial(self._restate_unread_costs, active_run) for active_run in active),
             partial(self._record_limits, run_ids),
             *(partial(self._warn_of_clock, run_id) for run_id in run_ids),
             *(partial(self._complete, run_id) for run_id in self._maybe_complete(active)),
@@ -91,6 +97,18 @@ class RunMonitor:
             self._resumed.add(run_id)
         else:
             await self._pause(run_id, PauseReason.FAILURES, why.text)
+
+    async def _restate_unread_costs(self, active_run: ActiveRun) -> None:
+        """Restate what no one could read when another model's costs have been learnt."""
+        run_id, counts = active_run.run.id, active_run.counts
+        if not counts.get(("unread", "answers")):
+            return
+        learnt = unread_cost.learnt_models(counts)
+        if learnt - self._learnt.get(run_id, frozenset()):
+            await self._group_commit.execute(
+                lambda c, d: unread_costs.restate(c, run_id, self._now_ms(), self._prices, d)
+            )
+            self._learnt[run_id] = learnt
 
     async def _record_limits(self, run_ids: list[int]) -> None:
         """Record new limits once in each run at work, whichever worker saw them first."""
@@ -121,7 +139,7 @@ class RunMonitor:
         self._ended_in.discard(run_id)
         try:
             await self._group_commit.execute(
-                lambda c, d: run_completion.complete_if_done(c, run_id, self._now_ms(), d)
+                lambda c, d: run_completion.complete_if_done(c, run_id, self._now_ms(), d, self._prices)
             )
         except Exception:
             self._ended_in.add(run_id)

@@ -71,6 +71,7 @@ class Runtime:
         self.submit_wakeup = asyncio.Event()
         self.collect_wakeup = asyncio.Event()
         self.next_due_ms: int | None = None
+        self.fetch_outage = False  # fetches bring no answers: see engine.fetch_outage
         self._probing: defaultdict[str, set[int]] = defaultdict(set)
         self._active: list[ActiveRun] = []
         self._policies: dict[int, Policy] = {}  # as long as what is active is remembered
@@ -124,6 +125,7 @@ class Runtime:
             pause=self.pause,
             has_answers_due=lambda: self.next_due_ms is not None,
             clock_skew_s=lambda: self.api.clock_skew_s,
+            prices=self.prices,
         )
         self.supervisor = Supervisor()
         self.supervisor.start("heartbeat", heartbeat.run)
@@ -206,7 +208,7 @@ class Runtime:
     async def can_send(self, sending: Iterable[ActiveRun]) -> bool:
         """Return whether the disk has space and the team is known; else set the runs to waiting or paused."""
         sending = list(sending)
-        if await self.is_disk_full(sending):
+        if await self.is_disk_full(sending) or self._is_probing_fetches():
             return False
         try:
             problem = await self.team.resolve()
@@ -217,11 +219,18 @@ class Runtime:
             return False
         if problem is not None:
             for run_id in [active_run.run.id for active_run in sending]:
-                if problem.refused:
-                    await self.pause(run_id, PauseReason.KEY, problem.why)
+                if problem.reason is not None:
+                    await self.pause(run_id, problem.reason, problem.why)
                 elif problem.tries >= UNAVAILABLE_AFTER:
                     await self.set_waiting(run_id, problem.why)
         return problem is None
+
+    def _is_probing_fetches(self) -> bool:
+        """Return whether an answer that is due shows when an outage of the fetches is over: nothing is sent.
+
+        While none is due, one job at a time is sent as a probe: else one bad answer would stop a run.
+        """
+        return self.fetch_outage and self.next_due_ms is not None and self.next_due_ms <= self.now_ms()
 
     def redis_advice(self, error: LimiterUnavailable) -> str:
         """Return what to do about a Redis that is away; the embedded engine restarts its own."""
@@ -284,6 +293,8 @@ class Runtime:
 
     async def end_waiting(self, run_id: int) -> None:
         """End such a wait: the API works again."""
+        if self.fetch_outage:  # an accepted submit does not end it, a fetched answer does
+            return
         if any(a.run.id == run_id and a.run.state is RunState.WAITING for a in self._active):
             await self.group_commit.execute(lambda c, _: runs.end_wait(c, run_id, self.now_ms()))
             await self.active_runs(fresh=True)

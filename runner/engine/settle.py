@@ -15,6 +15,8 @@ from runner.rules.states import Event, JobState
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
+    from runner.rules.unread_cost import UnreadCost
+
 TRIES_MAX = 3
 UNREADABLE = "unreadable_result"
 MODEL_LENGTH_MAX = 100
@@ -60,11 +62,12 @@ def stored_answer_of(row: Row[Any]) -> StoredAnswer:
 
 
 def settle(subject: StoredAnswer, body: bytes, *, policy: Policy, now_ms: int) -> Settled:
-    """Classify and price one answer; never raises, whatever the bytes are.
+    """Read, classify and price one answer, as `settle_answer`; never raises, whatever the bytes are."""
+    return settle_answer(subject, chat_completion.read_completion(body), policy=policy, now_ms=now_ms)
 
-    Returns the job's next state with its event, cost and cause. `now_ms`: when the answer was received.
-    """
-    answer = chat_completion.read_completion(body)
+
+def settle_answer(subject: StoredAnswer, answer: Completion, *, policy: Policy, now_ms: int) -> Settled:
+    """Return the job's next state with its event, cost and cause. `now_ms`: when the answer was received."""
     unwanted = answer.flaw if answer.flaw in policy.fail_on else None
     good = answer.kind is Kind.GOOD and unwanted is None
     failed = answer.kind in (Kind.GENERATION_FAILED, Kind.SAFETY)
@@ -89,7 +92,7 @@ def settle(subject: StoredAnswer, body: bytes, *, policy: Policy, now_ms: int) -
 
 def fail_unreadable(subject: StoredAnswer, *, policy: Policy, now_ms: int) -> Settled:
     """Return the failure of a job whose answer could not be settled in TRIES_MAX tries; its bytes stay."""
-    possible = _possible_ticks(subject, policy.pricing, now_ms)
+    unread = _unread_cost(subject, policy.pricing, now_ms)
     return Settled(
         job_id=subject.job_id,
         attempt=subject.attempt,
@@ -99,8 +102,8 @@ def fail_unreadable(subject: StoredAnswer, *, policy: Policy, now_ms: int) -> Se
         due_at_ms=now_ms,
         latency_bucket=latency.bucket_of(0),
         cost=Cost(
-            ticks_source="unknown" if possible is None else "possible",
-            possible_ticks=possible,
+            ticks_source="unknown" if unread is None else "possible",
+            unread=unread,
         ),
         cause=Cause(
             code=UNREADABLE, message="the answer could not be read in three tries; its bytes are kept"
@@ -129,7 +132,7 @@ def _cost(answer: Completion, subject: StoredAnswer, pricing: cost_bounds.PriceB
         base_host=pricing.base_host,
         own_prices=pricing.prices,
     )
-    possible = _possible_ticks(subject, pricing, now_ms) if usage is None else None
+    unread = _unread_cost(subject, pricing, now_ms) if usage is None else None
     return Cost(
         model=_column_text(model, MODEL_LENGTH_MAX),
         instead_of=subject.model if models.is_unexpected(subject.model, model) else None,
@@ -141,15 +144,15 @@ def _cost(answer: Completion, subject: StoredAnswer, pricing: cost_bounds.PriceB
         reasoning_tokens=usage.reasoning if usage else None,
         total_tokens=usage.total if usage else None,
         ticks=price.ticks,
-        ticks_source="possible" if possible is not None else price.source,
+        ticks_source="possible" if unread is not None else price.source,
         prices_as_of=price.as_of or None,
-        possible_ticks=possible,
+        unread=unread,
     )
 
 
-def _possible_ticks(subject: StoredAnswer, pricing: cost_bounds.PriceBasis, now_ms: int) -> int | None:
-    """Return the most that an answer without usage can have cost: it was generated, so it was billed."""
-    return cost_bounds.possible_ticks(
+def _unread_cost(subject: StoredAnswer, pricing: cost_bounds.PriceBasis, now_ms: int) -> UnreadCost | None:
+    """Return what an answer without usage may have cost: it was generated, so it was billed."""
+    return cost_bounds.unread_cost(
         subject.model, subject.prompt_tokens, subject.output_tokens_max, now_ms, pricing
     )
 

@@ -7,6 +7,9 @@ all its records. The records of one attempt, in order:
     s JOB ATTEMPT                                     the POST leaves now
     a JOB ATTEMPT SENT_MS ACCEPTED_MS REQUEST_ID      the API accepted it
     r JOB ATTEMPT RECEIVED_MS REQUEST_ID LENGTH CRC   an answer; its bytes follow
+    u JOB ATTEMPT RECEIVED_MS REQUEST_ID LENGTH CRC   a 200 that is no answer; its bytes follow
+
+Older versions wrote an `r` for both.
 """
 
 from __future__ import annotations
@@ -51,13 +54,14 @@ class AcceptedRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerRecord:
-    """A fetch brought these bytes."""
+    """A fetch brought these bytes; `is_answer`: they were an answer."""
 
     job_id: int
     attempt: int
     received_at_ms: int
     request_id: str
     body: bytes
+    is_answer: bool = True
 
 
 Record = SentRecord | AcceptedRecord | AnswerRecord
@@ -122,18 +126,15 @@ class Spool:
 
     def append_accepted(self, record: AcceptedRecord) -> Segment:
         """Append the request_id of an accepted attempt; as `append_sent`."""
-        return self._append(
-            f"a {record.job_id} {record.attempt} {record.sent_at_ms} {record.accepted_at_ms}"
-            f" {_quoted(record.request_id)}\n".encode()
-        )
+        return self._append(_accepted_line(record))
 
     def append_answer(self, record: AnswerRecord) -> Segment:
-        """Append an answer's bytes; as `append_sent`."""
-        head = (
-            f"r {record.job_id} {record.attempt} {record.received_at_ms} {_quoted(record.request_id)}"
-            f" {len(record.body)} {zlib.crc32(record.body)}\n"
-        )
-        return self._append(b"%b%b\n" % (head.encode(), record.body))
+        """Append the bytes that a fetch brought; as `append_sent`."""
+        return self._append(_answer_record(record))
+
+    def append_answered(self, accepted: AcceptedRecord, answer: AnswerRecord) -> Segment:
+        """Append both records of an attempt that was answered at once, in one write: acknowledge it once."""
+        return self._append(_accepted_line(accepted) + _answer_record(answer))
 
     @property
     def is_acknowledged(self) -> bool:
@@ -258,7 +259,7 @@ def _record(words: list[str], file: BinaryIO) -> Record | None:
                 accepted_at_ms=int(accepted),
                 request_id=unquote(request_id),
             )
-        case ["r", job, attempt, received, request_id, length, crc]:
+        case ["r" | "u" as kind, job, attempt, received, request_id, length, crc]:
             body = file.read(int(length))
             if file.read(1) != b"\n" or zlib.crc32(body) != int(crc):
                 return None
@@ -268,8 +269,25 @@ def _record(words: list[str], file: BinaryIO) -> Record | None:
                 received_at_ms=int(received),
                 request_id=unquote(request_id),
                 body=body,
+                is_answer=kind == "r",
             )
     return None
+
+
+def _accepted_line(record: AcceptedRecord) -> bytes:
+    return (
+        f"a {record.job_id} {record.attempt} {record.sent_at_ms} {record.accepted_at_ms}"
+        f" {_quoted(record.request_id)}\n".encode()
+    )
+
+
+def _answer_record(record: AnswerRecord) -> bytes:
+    kind = "r" if record.is_answer else "u"
+    head = (
+        f"{kind} {record.job_id} {record.attempt} {record.received_at_ms} {_quoted(record.request_id)}"
+        f" {len(record.body)} {zlib.crc32(record.body)}\n"
+    )
+    return b"%b%b\n" % (head.encode(), record.body)
 
 
 def _quoted(word: str) -> str:

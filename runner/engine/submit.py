@@ -11,62 +11,32 @@ import asyncio
 import logging
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, field
-from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from runner.api import deferred
-from runner.api.client import RequestFailed
-from runner.db import job_moves, leases
+from runner.db import leases
 from runner.db.driver_errors import first_line
-from runner.db.outcomes import Accepted, Cause
-from runner.engine import record_attempts, reservation
-from runner.engine.circuit_breaker import Endpoint
+from runner.engine import record_attempts, reservation, submit_plan
+from runner.engine.leased_queue import CHUNK_MAX, LeasedQueue
+from runner.engine.post import Poster
 from runner.engine.runtime import IDLE_S, Runtime
-from runner.engine.spool import AcceptedRecord, Segment
-from runner.engine.submit_failures import SubmitFailures
 from runner.engine.supervisor import log_failure
 from runner.limiter.limiter import LimiterUnavailable, Slot
-from runner.rules import polling, reply, request, retry
-from runner.rules.reply import Classification, Outcome
+from runner.rules import request
 from runner.rules.states import RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from runner.db.leases import Lease, LeasedJob
+    from runner.db.leases import LeasedJob
     from runner.engine.active_runs import ActiveRun
 
-CHUNK_FIRST, CHUNK_MAX = 16, 300
 CHUNK_BYTES = 32 << 20  # bodies leased in one call
-UNSENT_BYTES_MAX = 24 << 20  # bodies in memory that wait for a reply; a single job of any size always fits
 UNREPLIED_PER_CONNECTION = 64
 SEND_WITHIN_MS = 30_000  # of the lease; POST and its timeouts fit into what is left
 EXCLUSIVE_RETRY_WAIT_S = 0.02
+WITHHELD_CHUNKS = 10  # before other runs have their turn
 OVER_BUDGET_WAIT_S = 0.2  # pause of a run whose whole budget is reserved
 FAILED_WAIT_S = 5.0  # pause of a run whose last batch ended with an error
 
 log = logging.getLogger("runner.submit")
-
-
-@dataclass(slots=True)
-class LeasedQueue:
-    """The leased jobs of one run that wait for slots. Times are loop times."""
-
-    jobs: deque[LeasedJob] = field(default_factory=deque)
-    chunk: int = CHUNK_FIRST
-    empty_until: float = 0.0
-    paused_until: float = 0.0  # no batch before this time: the budget allows none, or the last one failed
-    sent_in_round: int = 0
-
-    def add(self, found: Sequence[LeasedJob]) -> None:
-        """Append jobs that were just leased; a job that waits here under an expired lease is replaced.
-
-        With both leases in the queue it would be sent twice.
-        """
-        again = {job.lease.job_id for job in found}
-        self.jobs = deque(job for job in self.jobs if job.lease.job_id not in again)
-        self.jobs.extend(found)
 
 
 class Submitter:
@@ -78,11 +48,10 @@ class Submitter:
         self._posts: set[asyncio.Task[None]] = set()  # asyncio keeps only weak references to tasks
         self._unreplied = 0  # recorded attempts without a reply
         self._unreplied_bytes = 0
-        self._sent = 0  # those of them whose POST has left
         self._is_exclusive = False  # the one recorded attempt is an exclusive retry
         self._rounds = 0
         self._replied = asyncio.Event()
-        self._failures = SubmitFailures(runtime)
+        self._poster = Poster(runtime)
         self._wait_s = IDLE_S
         self._slice_lock = asyncio.Lock()
 
@@ -148,9 +117,7 @@ class Submitter:
         Leases more where the queue is empty. While probing, one job that has no extras yet goes alone.
         """
         runtime, capacity = self._runtime, await self._wait_for_capacity()
-        should_probe = (
-            active_run.run.state is RunState.WAITING or self._failures.failures_in_a_row.should_probe
-        )
+        should_probe = active_run.run.state is RunState.WAITING or self._poster.failures_in_a_row.should_probe
         if should_probe:  # one probe at a time
             if self._unreplied:
                 return False
@@ -159,12 +126,16 @@ class Submitter:
         if queue.paused_until > runtime.loop.time():
             self._wait_s = min(self._wait_s, OVER_BUDGET_WAIT_S)
             return False
-        if not queue.jobs and not await self._lease(active_run, queue):
+        if not await self._fill(active_run, queue):
             return False
         buckets = {model: runtime.bucket(model) for model in {job.model for job in queue.jobs}}
         bucket = buckets[queue.jobs[0].model]
-        chosen = self._allowed_now([job for job in queue.jobs if buckets[job.model] == bucket][:capacity])
-        chosen = self._fits_memory(chosen)
+        chosen = submit_plan.may_go_now(
+            [job for job in queue.jobs if buckets[job.model] == bucket][:capacity],
+            unreplied=self._unreplied,
+            unreplied_bytes=self._unreplied_bytes,
+            is_exclusive=self._is_exclusive,
+        )
         if not chosen:
             self._wait_s = min(self._wait_s, EXCLUSIVE_RETRY_WAIT_S)
             return False
@@ -185,8 +156,7 @@ class Submitter:
         else:
             queue.chunk = min(CHUNK_MAX, queue.chunk * 2)
         granted = chosen[: len(grant.slots)]
-        ids = {job.lease.job_id for job in granted}
-        queue.jobs = deque(job for job in queue.jobs if job.lease.job_id not in ids)
+        queue.remove(granted)
         _, recorded = await asyncio.gather(  # in one transaction
             self._lease_ahead(active_run, queue), self._send(granted, grant.slots, active_run, queue)
         )
@@ -194,32 +164,24 @@ class Submitter:
             await self._release_queue(queue)
         return recorded is not None and bool(recorded.bodies)
 
+    async def _fill(self, active_run: ActiveRun, queue: LeasedQueue) -> bool:
+        """Lease jobs if the queue is empty, hold those to withhold; return whether any can be sent."""
+        for _ in range(WITHHELD_CHUNKS):
+            if not queue.jobs and not await self._lease(active_run, queue):
+                return False
+            held = await self._poster.refused_models.withhold(queue.jobs)
+            queue.remove(held)
+            if queue.jobs:
+                return True
+            queue.chunk = min(CHUNK_MAX, queue.chunk * 2)
+        self._wait_s = min(self._wait_s, EXCLUSIVE_RETRY_WAIT_S)
+        return False
+
     async def _choose_probe(self, active_run: ActiveRun, queue: LeasedQueue) -> None:
         """Put jobs without extras first: a probe may be lost, and a job that is lost three times is held."""
         if all(job.extras for job in queue.jobs):
             await self._lease(active_run, queue, without_extras=True)
         queue.jobs = deque(sorted(queue.jobs, key=lambda job: job.extras))
-
-    def _allowed_now(self, jobs: list[LeasedJob]) -> list[LeasedJob]:
-        """Return the jobs that may go now: a job on its last automatic retry goes alone.
-
-        If it is what ended the process twice, no other job is in flight when it does so again.
-        """
-        if self._is_exclusive:
-            return []
-        if _is_last_try(jobs[0]):
-            return [] if self._unreplied else jobs[:1]
-        return list(takewhile(lambda job: not _is_last_try(job), jobs))
-
-    def _fits_memory(self, jobs: list[LeasedJob]) -> list[LeasedJob]:
-        """Return the first jobs whose bodies fit into UNSENT_BYTES_MAX, with those that wait for a reply."""
-        bytes_held, count = self._unreplied_bytes, 0
-        for job in jobs:
-            bytes_held += job.body_bytes
-            if bytes_held > UNSENT_BYTES_MAX and bytes_held > job.body_bytes:
-                break
-            count += 1
-        return jobs[:count]
 
     async def _wait_for_capacity(self) -> int:
         """Wait until at most half of the allowed attempts have no reply; return how many more may go."""
@@ -299,9 +261,7 @@ class Submitter:
                 runtime.limiter.release(slot)
             raise
         for job, slot in zip(granted, slots, strict=True):
-            if (
-                job.lease.job_id not in recorded.bodies
-            ):  # another worker has it, or a bound of the run refused it
+            if job.lease.job_id not in recorded.bodies:  # taken over, or refused by a bound of the run
                 runtime.limiter.release(slot)
                 continue
             body, conv_id = recorded.bodies[job.lease.job_id]
@@ -312,7 +272,7 @@ class Submitter:
             )
             self._unreplied += 1
             self._unreplied_bytes += job.body_bytes
-            self._is_exclusive |= _is_last_try(job)
+            self._is_exclusive |= submit_plan.is_last_try(job)
             self._posts.add(task)
             task.add_done_callback(self._posts.discard)
             task.add_done_callback(log_failure)
@@ -331,122 +291,18 @@ class Submitter:
     async def _post(
         self, job: LeasedJob, slot: Slot, body: bytes, conv_id: str | None, send_before_ms: int
     ) -> None:
-        runtime = self._runtime
         try:
-            await self._wait_for_slot(slot)
-            async with runtime.http_slots:
-                sent_at_ms = runtime.now_ms()
-                segment = self._record_send(job, slot, is_late=sent_at_ms > send_before_ms)
-                if not isinstance(segment, str):
-                    self._sent += 1
-                    try:
-                        classification, status = await self._exchange(slot, body, conv_id, sent_at_ms)
-                    finally:
-                        self._sent -= 1
+            exchange = await self._poster.send(job, slot, body, conv_id, send_before_ms)
         finally:
             self._unreplied -= 1
             self._unreplied_bytes -= job.body_bytes
             self._is_exclusive = self._is_exclusive and self._unreplied > 0
             self._replied.set()
-        if isinstance(segment, str):
-            runtime.limiter.release(slot)
-            await self._failures.requeue_not_sent(job, Cause(code=segment))
-            return
-        if classification.outcome is Outcome.NOT_SENT:
-            runtime.limiter.release(slot)
-        else:
-            runtime.limiter.confirm(slot)
-        if classification.outcome is Outcome.ACCEPTED:
-            await self._accepted(job, classification, sent_at_ms, segment)
-        else:
-            await self._failures.handle(job, slot, classification, status, sent_at_ms)
-            segment.acknowledge()
-
-    async def _exchange(
-        self, slot: Slot, body: bytes, conv_id: str | None, sent_at_ms: int
-    ) -> tuple[Classification, int | None]:
-        """POST once; return the classification, and the HTTP status if there was a reply."""
-        runtime = self._runtime
-        try:
-            answer = await deferred.submit(runtime.api, body, conv_id)
-        except RequestFailed as failed:
-            return reply.classify_submit_fault(failed.fault, failed.detail), None
-        limits = deferred.announced_limits(answer)
-        runtime.limiter.announce(slot.bucket, *limits)
-        runtime.run_monitor.note_limits(slot.bucket, *limits)
-        return reply.classify_submit(answer, now_s=sent_at_ms / 1000), answer.status
-
-    async def _wait_for_slot(self, slot: Slot) -> None:
-        runtime = self._runtime
-        delay_s = slot.fire_at - runtime.loop.time()
-        if delay_s > 0:
-            await asyncio.sleep(delay_s)
-
-    def _record_send(self, job: LeasedJob, slot: Slot, *, is_late: bool) -> Segment | str:
-        """Write the POST to the spool right before it leaves; return its segment, or why it must stay."""
-        runtime = self._runtime
-        if runtime.stopping:
-            return "stopping"
-        if not runtime.is_running(job.lease.run_id):
-            return "paused"
-        if is_late:
-            return "too-late"
-        if not runtime.limiter.usable(slot) or (self._failures.failures_in_a_row.should_probe and self._sent):
-            return "slot-passed"  # while probing, one request at a time is enough to lose
-        return runtime.record_send(job.lease.job_id, job.lease.attempt) or "spool-failed"
-
-    async def _accepted(
-        self, job: LeasedJob, classification: Classification, sent_at_ms: int, segment: Segment
-    ) -> None:
-        runtime, lease, now_ms = self._runtime, job.lease, self._runtime.now_ms()
-        self._failures.failures_in_a_row.reset()
-        runtime.breaker.record(lease.run_id, Endpoint.SUBMIT, bad=False)
-        assert classification.request_id is not None  # noqa: S101 - ACCEPTED means that there is one
-        record = AcceptedRecord(
-            job_id=lease.job_id,
-            attempt=lease.attempt,
-            sent_at_ms=sent_at_ms,
-            accepted_at_ms=now_ms,
-            request_id=classification.request_id,
-        )
-        spooled = [segment]
-        try:
-            spooled.append(runtime.spool.append_accepted(record))
-        except OSError as error:  # the database may still take what a full disk cannot
-            log.error("spool.failed cause=%s", error)
-            runtime.disk.write_failed(error)
-        wait_s = polling.next_poll_s(
-            0.0,
-            runtime.random.random(),
-            latency=runtime.estimates.latency(job.model),
-            is_probe=runtime.is_probe(job.model, lease.job_id),
-            charged=runtime.polls_charged(job.model),
-        )
-        due_at_ms = now_ms + int(wait_s * 1000)
-        await runtime.group_commit.write(
-            job_moves.accepted,
-            lease.job_id,
-            Accepted(
-                lease=lease,
-                request_id=classification.request_id,
-                sent_at_ms=sent_at_ms,
-                accepted_at_ms=now_ms,
-                due_at_ms=due_at_ms,
-            ),
-        )
-        for one in spooled:
-            one.acknowledge()
-        await runtime.end_waiting(lease.run_id)
-        runtime.wake_collector_at(due_at_ms)
+        await self._poster.conclude(job, slot, exchange)
 
     async def _release_all(self) -> None:
         """Release the leases of all queued jobs at the end of a time slice."""
-        unsent: list[Lease] = [job.lease for queue in self._queues.values() for job in queue.jobs]
+        unsent = [job.lease for queue in self._queues.values() for job in queue.jobs]
         self._queues.clear()
         if unsent:
             await self._runtime.group_commit.execute(lambda connection, _: leases.release(connection, unsent))
-
-
-def _is_last_try(job: LeasedJob) -> bool:
-    """Return whether a job is held if the outcome of this attempt is unknown too."""
-    return job.extras >= retry.AUTOMATIC_EXTRAS_MAX

@@ -1,9 +1,14 @@
-"""What follows a POST that brought no request_id: the job is requeued, held or failed; the pace may slow."""
+"""What follows a POST that brought no request_id: the job is requeued, held or failed; the pace may slow.
+
+Nothing that is refused for now goes on silently for ever. From UNAVAILABLE_AFTER failures in a row on the run
+is `waiting` and says why; what a single job gets again and again ends that job.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from runner.api import account
 from runner.db import job_moves
 from runner.db.outcomes import Cause, Requeue
 from runner.engine import cost_bounds
@@ -11,12 +16,18 @@ from runner.engine.circuit_breaker import Endpoint
 from runner.engine.consecutive_failures import PROBE_WAIT_S_MAX, UNAVAILABLE_AFTER, ConsecutiveFailures
 from runner.rules import retry
 from runner.rules.reply import Classification, Outcome
+from runner.rules.reply_table import FIREWALL_PAGE
 from runner.rules.states import Event, JobState
+from runner.rules.unread_cost import NO_COST
 
 if TYPE_CHECKING:
     from runner.db.leases import LeasedJob
+    from runner.engine.refused_models import RefusedModels
     from runner.engine.runtime import Runtime
     from runner.limiter.limiter import Slot
+    from runner.rules.unread_cost import UnreadCost
+
+PAGES_MAX: Final = 5  # sends of a job, after which a page may be for this job alone
 
 
 class SubmitFailures:
@@ -25,8 +36,8 @@ class SubmitFailures:
     While `failures_in_a_row.should_probe`, the submitter sends one request at a time.
     """
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    def __init__(self, runtime: Runtime, refused_models: RefusedModels) -> None:
+        self._runtime, self._refused_models = runtime, refused_models
         self.failures_in_a_row = ConsecutiveFailures()
 
     async def handle(
@@ -38,15 +49,17 @@ class SubmitFailures:
         match classification.outcome:
             case Outcome.NOT_SENT | Outcome.REFUSED_FOR_NOW:
                 await self._retry_later(job, slot, classification, cause, sent_at_ms)
+            case Outcome.TRANSIENT:
+                await self._transient(job, slot, classification, cause, sent_at_ms)
+            case Outcome.MODEL_REFUSED:
+                runtime.breaker.record(lease.run_id, Endpoint.SUBMIT, bad=False)
+                await self._refused_models.handle(job, cause)
             case Outcome.ACCOUNT:
                 assert classification.reason is not None  # noqa: S101 - ACCOUNT means that there is one
                 await runtime.pause(lease.run_id, classification.reason, classification.message)
                 await self._requeue(job, job_moves.refused_for_now, cause, 0.0)
             case Outcome.REFUSED:
-                runtime.breaker.record(lease.run_id, Endpoint.SUBMIT, bad=False)
-                ticks = cost_bounds.refusal_ticks(classification.code)
-                await self._requeue(job, job_moves.refused, cause, 0.0, JobState.FAILED, ticks)
-                runtime.run_monitor.note_ended(lease.run_id)
+                await self._end(job, cause, JobState.FAILED)
             case _:
                 runtime.breaker.record(lease.run_id, Endpoint.SUBMIT, bad=True)
                 await self._pause_limiter(job, slot, classification, sent_at_ms)  # before the next one leaves
@@ -59,22 +72,54 @@ class SubmitFailures:
         pause_s = await self._pause_limiter(job, slot, classification, sent_at_ms)
         if classification.outcome is Outcome.NOT_SENT:
             await self.requeue_not_sent(job, cause)
+        elif classification.code == FIREWALL_PAGE and await self._is_for_this_job_alone(job):
+            await self._end(job, cause, JobState.HELD)
         else:
-            await self._requeue(job, job_moves.refused_for_now, cause, pause_s)
+            unread = cost_bounds.hidden_cost(*self._size(job)) if classification.may_cost else NO_COST
+            await self._requeue(job, job_moves.refused_for_now, cause, pause_s, unread=unread)
+
+    async def _transient(
+        self, job: LeasedJob, slot: Slot, classification: Classification, cause: Cause, sent_at_ms: int
+    ) -> None:
+        """Requeue a job that was refused for a moment, or fail it when its attempts are spent."""
+        await self._pause_limiter(job, slot, classification, sent_at_ms)
+        runtime, spent = self._runtime, job.spent + 1
+        if spent >= runtime.policy(job.lease.run_id).max_attempts:
+            await self._end(job, cause, JobState.FAILED)
+            return
+        wait_s = retry.backoff_s(spent, runtime.random.random(), classification.retry_after_s)
+        await self._requeue(job, job_moves.refused_for_now, cause, wait_s, spent=1)
+
+    async def _is_for_this_job_alone(self, job: LeasedJob) -> bool:
+        """Return whether the API answers other requests: then a filter refuses what this job contains.
+
+        It is asked with a free request, once the job was sent PAGES_MAX times.
+        """
+        return job.lease.attempt >= PAGES_MAX and await account.answers(self._runtime.api)
+
+    async def _end(self, job: LeasedJob, cause: Cause, target: JobState) -> None:
+        """Fail or hold a job that was refused; a refusal may cost a fee."""
+        runtime = self._runtime
+        runtime.breaker.record(job.lease.run_id, Endpoint.SUBMIT, bad=False)
+        fee = cost_bounds.refusal_cost(cause.code)
+        await self._requeue(job, job_moves.refused, cause, 0.0, target, fee)
+        runtime.run_monitor.note_ended(job.lease.run_id)
 
     async def _pause_limiter(
         self, job: LeasedJob, slot: Slot, classification: Classification, sent_at_ms: int
     ) -> float:
         """Pause the bucket for all workers, longer with each failure in a row; return the seconds.
 
-        A single unknown outcome pauses nothing. From UNAVAILABLE_AFTER failures on the run is set to waiting.
+        A single unknown outcome, or a refusal of a moment, pauses nothing. From UNAVAILABLE_AFTER failures on
+        the run is set to waiting.
         """
         runtime, limited = self._runtime, classification.code == "rate-limited"
         in_a_row = self.failures_in_a_row.record_failure(sent_at_ms, runtime.now_ms())
         pause_s = retry.backoff_s(in_a_row, runtime.random.random(), classification.retry_after_s)
         if classification.retry_after_s is None:
             pause_s = min(pause_s, PROBE_WAIT_S_MAX)
-        if self.failures_in_a_row.should_probe or classification.outcome is not Outcome.AMBIGUOUS:
+        is_single = classification.outcome in (Outcome.AMBIGUOUS, Outcome.TRANSIENT)
+        if self.failures_in_a_row.should_probe or not is_single:
             runtime.limiter.pause(slot.bucket, pause_s, rate_limited=limited)
         if in_a_row >= UNAVAILABLE_AFTER and not limited:
             await runtime.set_waiting(job.lease.run_id, classification.message)
@@ -90,16 +135,16 @@ class SubmitFailures:
             on_ambiguous=runtime.policy(lease.run_id).on_ambiguous,
             retry_helps=retry.is_retryable(cause.code),
         )
-        ticks = cost_bounds.possible_ticks(
-            job.model,
-            job.prompt_tokens,
-            job.output_tokens_max,
-            runtime.now_ms(),
-            runtime.pricing(lease.run_id),
-        )
-        await self._requeue(job, job_moves.ambiguous, cause, 0.0, target, ticks)
+        unread = cost_bounds.unread_cost(*self._size(job))
+        await self._requeue(job, job_moves.ambiguous, cause, 0.0, target, unread)
         if target is JobState.HELD:
             runtime.run_monitor.note_ended(lease.run_id)
+
+    def _size(self, job: LeasedJob) -> tuple[str, int, int | None, int, cost_bounds.PriceBasis]:
+        """Return what the cost of a job's attempt depends on."""
+        runtime = self._runtime
+        pricing = runtime.pricing(job.lease.run_id)
+        return job.model, job.prompt_tokens, job.output_tokens_max, runtime.now_ms(), pricing
 
     async def requeue_not_sent(self, job: LeasedJob, cause: Cause) -> None:
         """Requeue a job whose POST did not leave."""
@@ -112,7 +157,8 @@ class SubmitFailures:
         cause: Cause,
         wait_s: float,
         target: JobState = JobState.PENDING,
-        possible_ticks: int | None = 0,
+        unread: UnreadCost | None = NO_COST,
+        spent: int = 0,
     ) -> None:
         now_ms = self._runtime.now_ms()
         row = Requeue(
@@ -121,7 +167,8 @@ class SubmitFailures:
             due_at_ms=now_ms + int(wait_s * 1000),
             at_ms=now_ms,
             cause=cause,
-            possible_ticks=possible_ticks,
+            unread=unread,
+            spent=spent,
         )
         await self._runtime.group_commit.write(move, job.lease.job_id, row)
         self._runtime.submit_wakeup.set()

@@ -15,7 +15,8 @@ from runner.engine.supervisor import log_failure
 from runner.limiter.limiter import LimiterUnavailable
 from runner.limiter.team_names import TeamNames
 from runner.rules import retry
-from runner.rules.key_status import KeyStatus, key_status
+from runner.rules.key_status import KeyStatus
+from runner.rules.states import PauseReason
 
 if TYPE_CHECKING:
     from random import Random
@@ -30,9 +31,9 @@ log = logging.getLogger("runner.team")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TeamProblem:
-    """Why the name is not known. `refused`: the key cannot be used; else `tries` requests got no answer."""
+    """Why the name is not known. With a `reason` runs have to pause, else `tries` requests got no answer."""
 
-    refused: bool
+    reason: PauseReason | None
     why: str
     tries: int
 
@@ -77,19 +78,20 @@ class Team:
         try:
             async with asyncio.timeout(ANSWER_S):
                 info = await account.api_key_info(self._api)
+                status, why = await account.status_of_key(self._api, info)
         except (RequestFailed, TimeoutError) as error:
             broken = error if isinstance(error, RequestFailed) else self._api.timed_out()
             return self._away(broken.detail)
-        how, why = key_status(info.reply, team_id=info.team_id, blocked=info.blocked)
-        match how:
+        match status:
             case KeyStatus.RETRY_LATER:
                 return self._away(why)
-            case KeyStatus.REFUSED:
+            case KeyStatus.REFUSED | KeyStatus.NO_ENDPOINT:
                 self._again_at = asyncio.get_running_loop().time() + REFUSED_S
-                return TeamProblem(refused=True, why=why, tries=1)
+                reason = PauseReason.KEY if status is KeyStatus.REFUSED else PauseReason.SETTING
+                return TeamProblem(reason=reason, why=why, tries=1)
             case KeyStatus.TEAM_UNKNOWN:
                 log.info("team.not_named status=%d", info.reply.status)
-        name = info.team_id if how is KeyStatus.TEAM_KNOWN and info.team_id else self._fingerprint
+        name = info.team_id if status is KeyStatus.TEAM_KNOWN and info.team_id else self._fingerprint
         self.name = await self._teams.propose(self._fingerprint, name)
         return None
 
@@ -97,7 +99,7 @@ class Team:
         self._tries += 1
         pause_s = min(retry.backoff_s(self._tries, self._random.random()), PROBE_WAIT_S_MAX)
         self._again_at = asyncio.get_running_loop().time() + pause_s
-        return TeamProblem(refused=False, why=why, tries=self._tries)
+        return TeamProblem(reason=None, why=why, tries=self._tries)
 
     async def _resolve_early(self) -> None:
         """Resolve while the rest of the worker opens; sending calls `resolve` again if this fails."""

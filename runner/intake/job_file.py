@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from runner.intake.lines import Line, LineReader
 from runner.intake.used_ids import UsedIds
+from runner.rules import models
 from runner.rules.diagnostics import Diagnostic
 from runner.rules.request import Defaults, Request, read_request
 
@@ -27,28 +28,38 @@ WHOLE_FILE: Final = frozenset({"bad-gzip", "utf16", "empty-file"})  # the rest i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadFlags:
-    """The flags that decide which requests a file becomes; `model` and `skip_bad` are part of the identity.
+    """The flags that decide which requests a file becomes; models and `skip_bad` are part of the identity.
 
-    `tpm` is the limit in tokens per minute that a request must fit into.
+    `model` is for lines that name none, `model_for_all` for every line; `is_model_given`: the first is not
+    the default. `tpm` is the limit in tokens per minute that a request must fit into.
     """
 
-    model: str = "grok-4"
+    model: str = models.DEFAULT
     skip_bad: bool = False
     strict: bool = False
     tpm: float | None = None
+    model_for_all: str | None = None
+    is_model_given: bool = False
+
+    @property
+    def given_model(self) -> str | None:
+        """Return the model of --model; None without that flag, or where no line is left for it."""
+        return self.model if self.is_model_given and self.model_for_all is None else None
 
 
 class JobFileReader:
     """One pass over a job file: iterate over `requests` to the end, then read the other fields.
 
     Memory stays flat: of `bad_diagnostics` and `warnings` it keeps DIAGNOSTICS_KEPT. `total` is the number of
-    good lines; `is_torn` is set where a part of the file cannot be read.
+    good lines, `other_model_total` how many of them name another model than the flags; `is_incomplete` is set
+    where a part of the file cannot be read.
     """
 
     def __init__(self, source: Path | BinaryIO, flags: LoadFlags, tally: Tally) -> None:
         """Read nothing yet; `tally` adds up the requests as they are read."""
         self.lines = LineReader(source)
         self.total = 0
+        self.other_model_total = 0
         self.bad_diagnostics: list[Diagnostic] = []
         self.bad_lines = array("Q")  # all their numbers, ascending; 8 bytes each
         self.is_incomplete = False
@@ -75,7 +86,8 @@ class JobFileReader:
 
     def requests(self) -> Iterator[tuple[Line, Request]]:
         """Yield the good lines with their requests, in order."""
-        defaults = Defaults(model=self._flags.model, tpm=self._flags.tpm)
+        flags = self._flags
+        defaults = Defaults(model=flags.model, tpm=flags.tpm, model_for_all=flags.model_for_all)
         count = self._tally.add
         for item in self.lines:
             if isinstance(item, Diagnostic):
@@ -92,6 +104,7 @@ class JobFileReader:
                 self._note([duplicate])
                 continue
             self.total += 1
+            self.other_model_total += request.names_model and request.model != flags.model
             count(request)
             yield item, request
             del item, request  # they may be large, and the next ones are built now

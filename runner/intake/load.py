@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -24,9 +24,14 @@ from runner.intake.job_file import (
     bad_line_sentences,
 )
 from runner.intake.lines import Line, LineReader
+from runner.intake.new_run import new_run_name, refuse_another_run
+from runner.intake.other_content import other_content
+from runner.rules import models
+from runner.rules.counted import count
 from runner.rules.errors import JobFileError, UsageError
 from runner.rules.estimate import Tally
 from runner.rules.identity import identity
+from runner.rules.occasion import stem_of_file
 from runner.rules.prices import day_of
 from runner.rules.states import RunState
 
@@ -49,10 +54,11 @@ class LoadResult:
 
     `total` is the number of jobs, `bad_total` that of skipped lines. `input_path` is where the run was loaded
     from. `same_content_run` is an earlier run of the same content with other flags. `warnings` are the first
-    ones of `warnings_total`.
+    ones of `warnings_total`. `other_model_total`: lines that name another model than --model.
     """
 
     run_id: int
+    name: str
     total: int
     is_new: bool
     input_path: str
@@ -60,6 +66,7 @@ class LoadResult:
     warnings: list[Diagnostic] = field(default_factory=list)
     warnings_total: int = 0
     bad_total: int = 0
+    other_model_total: int = 0
 
 
 def save_stdin(stream: BinaryIO, folder: Path) -> Path:
@@ -88,38 +95,51 @@ def load(  # noqa: PLR0913 - each is one decision of the caller
     new: bool,
     flags: LoadFlags,
     options: RunOptions,
+    occasion: str | None = None,
     lock: Callable[[str], AbstractContextManager[object]] = lambda _: nullcontext(),
     progress: Progress = lambda _lines, _bytes: None,
     tally: Tally | None = None,
 ) -> LoadResult:
     """Load a file as a run, unless it is loaded already; return which run that is.
 
-    `lock` returns the state folder's lock of a name. `progress` is called with (lines, bytes) read so far,
+    `occasion` is part of the identity; the caller holds a lock of stem and occasion. `lock` returns the
+    state folder's lock of a name. `progress` is called with (lines, bytes) read so far,
     after each chunk. `tally` adds up the requests for an estimate. Raises JobFileError with the bad lines
     (nothing is loaded), UsageError where a run of this name or path has other content.
     """
     sha256, size_bytes = _digest(source)
-    same = identity(sha256, _identity_flags(flags), name)
+    same = _identity(database, sha256, flags, name, occasion)
     for partial in _partly_loaded(database, source, name, same):
         with lock(partial), new_jobs.shared_lock(database, partial):  # waits for a loader that is still alive
             _find_complete(database, partial)
     with lock(same), new_jobs.shared_lock(database, same):
         found = _find_complete(database, same)
         if found is not None and not new:
-            return LoadResult(run_id=found.id, total=found.total, is_new=False, input_path=found.input_path)
-        if not new:
+            return LoadResult(
+                run_id=found.id,
+                name=found.name,
+                total=found.total,
+                is_new=False,
+                input_path=found.input_path,
+            )
+        stem = name or _stem(source)
+        if not new and occasion is not None:
+            refuse_another_run(database, source, stem, name, occasion, sha256)
+        elif not new:
             _refuse_other_content(database, source, name, sha256)
+        run_name = new_run_name(database, stem, name, occasion, new=new)
         with database.read() as connection:
-            twin = None if new or name else runs.find_by_sha256(connection, sha256)
+            twin = None if new or name or occasion else runs.find_by_sha256(connection, sha256)
         with database.write() as connection:
             run_id = runs.begin(
                 connection,
                 identity=same,
-                name=name or _stem(source),
+                name=run_name,
                 input_path=str(source.resolve()),
                 input_sha256=sha256,
                 options=options,
                 now_ms=database.now_ms(),
+                occasion=occasion,
             )
         try:
             reading = JobFileReader(source, flags, tally or Tally(day_of(database.now_ms())))
@@ -133,6 +153,7 @@ def load(  # noqa: PLR0913 - each is one decision of the caller
             runs.set_ready(connection, run_id, reading.total)
         return LoadResult(
             run_id=run_id,
+            name=run_name,
             total=reading.total,
             is_new=True,
             input_path=str(source.resolve()),
@@ -140,6 +161,7 @@ def load(  # noqa: PLR0913 - each is one decision of the caller
             warnings=reading.warnings,
             warnings_total=reading.warnings_total,
             bad_total=reading.bad_total,
+            other_model_total=reading.other_model_total,
         )
 
 
@@ -264,9 +286,29 @@ def _new_job(line: Line, request: Request) -> NewJob:
     )
 
 
-def _identity_flags(flags: LoadFlags) -> dict[str, str | None]:
+def _identity(
+    database: Database, sha256: str, flags: LoadFlags, name: str | None, occasion: str | None
+) -> str:
+    """Return the identity of a file; a run that an older version loaded with its default model keeps its own.
+
+    Else that run would be paid again after an update. The model that serves both defaults is the same.
+    """
+    same = identity(sha256, _identity_flags(flags, occasion), name)
+    if flags.model != models.DEFAULT:
+        return same
+    earlier = identity(sha256, _identity_flags(replace(flags, model=models.EARLIER_DEFAULT), occasion), name)
+    with database.read() as connection:
+        if runs.find_by_identity(connection, same) is None and runs.find_by_identity(connection, earlier):
+            return earlier
+    return same
+
+
+def _identity_flags(flags: LoadFlags, occasion: str | None) -> dict[str, str | None]:
+    """Return the flags that shape requests; without a model it is the default of the first versions."""
     return {
-        "model": flags.model if flags.model != LoadFlags().model else None,
+        "occasion": occasion,
+        "model": flags.model if flags.model != models.EARLIER_DEFAULT else None,
+        "model_for_all": flags.model_for_all,
         "skip_bad": "yes" if flags.skip_bad else None,
     }
 
@@ -287,7 +329,7 @@ def _partly_loaded(database: Database, source: Path, name: str | None, same: str
         return [
             run.identity
             for run in runs.in_states(connection, [RunState.LOADING])
-            if run.identity != same and (run.name == name or run.input_path == str(source.resolve()))
+            if run.identity != same and (run.stem == name or run.input_path == str(source.resolve()))
         ]
 
 
@@ -299,20 +341,15 @@ def _refuse_other_content(database: Database, source: Path, name: str | None, sh
             (named, f'the name "{name}"'),
             (runs.find_by_path(connection, str(source.resolve())), str(source)),
         )
-    for found, what in others:
-        if found is not None and found.input_sha256 != sha256:
-            raise UsageError(
-                f"{what} belongs to run {found.id}, which was loaded with other content; nothing was done",
-                where=(f"run {found.id}: {found.input_path}, {found.total:,} jobs, {found.state}",),
-                fix="start a fresh run with --new, or put the file back and run the same command to carry on",
-            )
+        for found, what in others:
+            if found is not None and found.input_sha256 != sha256:
+                raise other_content(connection, found, what)
 
 
 def _bad_file(source: Path, bad: list[Diagnostic], bad_total: int, good_total: int) -> JobFileError:
-    plural = "line" if bad_total == 1 else "lines"
     skip = f", or load the other {good_total:,} with --skip-bad" if good_total else ""
     return JobFileError(
-        f"{source} has {bad_total:,} bad {plural}; nothing was loaded",
+        f"{source} has {count(bad_total, 'bad line')}; nothing was loaded",
         where=bad_line_sentences(bad, bad_total),
         fix=f"correct these lines and run the same command again{skip}",
     )
@@ -320,14 +357,14 @@ def _bad_file(source: Path, bad: list[Diagnostic], bad_total: int, good_total: i
 
 def _strict(source: Path, warnings: list[Diagnostic], total: int) -> JobFileError:
     return JobFileError(
-        f"{source} has {total:,} warnings and --strict was given; nothing was loaded",
+        f"{source} has {count(total, 'warning')} and --strict was given; nothing was loaded",
         where=tuple(as_sentence(diagnostic) for diagnostic in warnings[:DIAGNOSTICS_SHOWN]),
         fix="correct these lines, or leave --strict away",
     )
 
 
 def _stem(source: Path) -> str:
-    return source.name.removesuffix(".gz").removesuffix(".jsonl")
+    return stem_of_file(source.name)
 
 
 def check_is_file(source: Path) -> None:

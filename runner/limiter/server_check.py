@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from redis import Redis
 from redis.exceptions import RedisError
 
+from runner import certificate_files
 from runner.limiter.store import LimiterUnavailable
 from runner.rules.advice import Advice
 
@@ -17,7 +18,11 @@ _TIMEOUT_S: Final = 5.0
 
 
 def inspect(redis_url: str) -> tuple[str, list[Advice]]:
-    """Return the server's version, and an advice for each unsafe setting. Raises LimiterUnavailable."""
+    """Return the server's version, and an advice for each unsafe setting. Raises LimiterUnavailable.
+
+    Raises UsageError for a file of certificates that cannot be used.
+    """
+    certificate_files.check_url("RUNNER_REDIS_URL", redis_url)
     try:
         with Redis.from_url(
             redis_url, socket_connect_timeout=_TIMEOUT_S, socket_timeout=_TIMEOUT_S

@@ -12,6 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from runner import certificate_files
 from runner.limiter.limits import BucketView
 from runner.rules.errors import Unreachable
 
@@ -35,7 +36,11 @@ class LimiterUnavailable(Unreachable):
 
 
 def connect(redis_url: str) -> Redis:
-    """Return a lazy connection pool that never repeats a command: a slot would be taken twice."""
+    """Return a lazy connection pool that never repeats a command: a slot would be taken twice.
+
+    Raises UsageError for a file of certificates that cannot be used.
+    """
+    certificate_files.check_url("RUNNER_REDIS_URL", redis_url)
     return Redis.from_url(
         redis_url,
         socket_timeout=TIMEOUT_S,

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from runner.rules.errors import UserError
+from runner.rules.occasion import file_stem, stem_of_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,7 +61,12 @@ def paths(output: Path) -> Paths:
 
 def default_output(source: Path) -> Path:
     """Return the default results path of a job file, in the current folder (reviews.results.jsonl)."""
-    return Path(source.name.removesuffix(".gz").removesuffix(".jsonl") + ".results.jsonl")
+    return Path(f"{stem_of_file(source.name)}.results.jsonl")
+
+
+def occasion_output(stem: str, run_name: str) -> Path:
+    """Return the default results path of a run of an occasion (reviews.2026-11-28.results.jsonl)."""
+    return Path(f"{file_stem(Path(stem).name, run_name)}.results.jsonl")
 
 
 def check_place(target: Path) -> None:

@@ -1,30 +1,23 @@
 """Builds one line of OUT.jsonl or OUT.errors.jsonl, as bytes. Pure.
 
-The result's bytes are inserted as they were received. Only line breaks between their tokens become spaces,
-so that the line stays one line; `show --raw` prints the original bytes.
+The result's bytes are inserted as they were received, as `rules.answer_json.json_line` makes a line of them;
+`show --raw` prints the original bytes.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
-import msgspec
 import orjson
 
+from runner.rules.answer_json import json_line, on_one_line
 from runner.rules.explain import explain
 from runner.rules.retry import is_retryable
 from runner.rules.states import JobState
 
-_LF: Final = 10
-_CR: Final = 13  # `in` finds a number in bytes six times as fast as a byte string
-_BREAKS: Final = bytes.maketrans(b"\r\n", b"  ")
-_WHITE: Final = b" \t\r\n"
 _ORDINALS: Final = 0xFFFFFFFF  # the low half of a job's id is its ordinal in the file
 _UNREADABLE: Final = "unreadable-result"
 _NO_JSON: Final = "(body is null because the answer is no JSON; show --raw prints its bytes)"
-
-
-_check_grammar: Final = msgspec.json.Decoder(msgspec.Raw).decode  # it builds no values
 _SUCCEEDED: Final = JobState.SUCCEEDED.value  # a plain string as in the row: faster to compare
 
 
@@ -41,6 +34,7 @@ class EndedJob(NamedTuple):
     error_message: str | None
     request_id: str | None
     body: bytes | None
+    set_model: str | None = None
 
 
 class OutputLine(NamedTuple):
@@ -53,33 +47,19 @@ class OutputLine(NamedTuple):
 def make_line(start: bytes, row: EndedJob) -> OutputLine:
     """Return the line of an ended or held job; `start` is the beginning of all lines of its run."""
     answer, metadata = row.body, row.metadata
-    body = on_one_line(answer) if answer is not None and is_json(answer) else None
+    body = json_line(answer) if answer is not None else None
     good = body is not None and row.state == _SUCCEEDED
     error = b"null" if good else orjson.dumps(_error(row, unreadable=answer is not None and body is None))
-    raw = b'%b%d","custom_id":%b,"response":%b,"error":%b,"metadata":%b}\n' % (
+    raw = b'%b%d","custom_id":%b,"response":%b,"error":%b,"metadata":%b%b}\n' % (
         start,
         (row.id & _ORDINALS) + 1,
         orjson.dumps(row.custom_id),
         _response(row, body),
         error,
         b"null" if metadata is None else on_one_line(metadata),
+        b"" if row.set_model is None else b',"set_model":%b' % orjson.dumps(row.set_model),
     )
     return OutputLine(good, raw)
-
-
-def is_json(raw: bytes) -> bool:
-    """Return whether the bytes are one JSON value in UTF-8 and nothing else (RFC 8259)."""
-    try:
-        _check_grammar(raw)
-        return raw.isascii() or bool(raw.decode())
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-
-
-def on_one_line(raw: bytes) -> bytes:
-    """Return JSON on one line: the line breaks between its tokens become spaces."""
-    raw = raw.strip(_WHITE)
-    return raw.translate(_BREAKS) if _LF in raw or _CR in raw else raw
 
 
 def _response(row: EndedJob, body: bytes | None) -> bytes:

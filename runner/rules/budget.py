@@ -7,11 +7,12 @@ State is plain floats and whole ticks, so that workers can share it through Redi
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Final
 
 from runner.rules.money import estimate_price
+from runner.rules.numbers import NumberError, parse_decimal
 from runner.rules.prices import TICKS_PER_USD
 from runner.rules.states import JobState
 
@@ -151,21 +152,13 @@ def used_ticks(counts: Mapping[str, int]) -> int:
     return sum(counts.get(key, 0) for key in ("reported", "estimated", "possible_extra", "unpriced"))
 
 
-def with_reserved_floor(possible_ticks: int | None, reserved_ticks: int | None) -> int | None:
-    """Return the larger of possible and reserved cost, so that an unknown bill never frees budget.
-
-    None if the possible cost is unknown; such attempts are counted separately.
-    """
-    return None if possible_ticks is None else max(possible_ticks, reserved_ticks or 0)
-
-
-def parse_usd(word: str) -> int | None:
-    """Return dollars such as `20`, `0.75` or `$1,250` as exact ticks; None for anything else, and for 0."""
-    try:
-        usd = Decimal(word.strip().removeprefix("$").replace(",", ""))
-    except InvalidOperation:
-        return None
-    if not usd.is_finite() or not 0 < usd <= USD_MAX:
-        return None
+def parse_usd(text: str) -> int:
+    """Return dollars above 0, such as `20`, `0.75` or `$1,250`, as exact ticks. Raises NumberError."""
+    word = re.sub(r"^\$(?=[0-9.])", "", text.strip())
+    usd = parse_decimal(word, "amount in US dollars", "20, 0.75 or 1,250")
+    if not 0 < usd <= USD_MAX:
+        raise NumberError(f"{word!r} is not more than 0 and at most {USD_MAX:,} US dollars")
     ticks = usd * TICKS_PER_USD
-    return int(ticks) if ticks == ticks.to_integral_value() else None
+    if ticks != ticks.to_integral_value():
+        raise NumberError(f"{word!r} has more than 10 digits after the point")
+    return int(ticks)

@@ -1,6 +1,6 @@
-"""Parsing of a stored answer (a chat completion): usable or not, its token usage, its reported cost.
+"""Parsing of the body of a 200 to a fetch: an answer or not, its token usage, its reported cost.
 
-Never raises.
+Never raises. An answer may be usable or not; a body that is no answer is unreadable (`Completion.is_final`).
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-import orjson
-
 from runner.rules import error_body
+from runner.rules.answer_json import read_json, without_surrogates
 from runner.rules.reply_table import FAILED, SAFETY
 
 TOKENS_MAX: Final = 10**9  # no answer has more; a larger number counts as absent
@@ -58,14 +57,16 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """One parsed answer.
+    """One parsed body.
 
-    If it is unusable, `error` is the reason in a sentence.
+    If it is unusable, `error` is the reason in a sentence. `is_final`: whether it is what the API has for
+    this request. A body that is not may come from a proxy in between, and the answer may still be there.
     `flaw` is set for good answers only; one that hit the token limit before its first word is LENGTH,
     not EMPTY.
     """
 
     kind: Kind
+    is_final: bool = True
     model: str | None = None
     finish_reason: str | None = None
     usage: Usage | None = None
@@ -75,29 +76,34 @@ class Completion:
 
 
 def read_completion(body: bytes) -> Completion:
-    """Parse the body of a 200 to a fetch. A choice with a message makes it good."""
+    """Parse the body of a 200 to a fetch. A choice with a message makes it good.
+
+    Final without one: an object with usage, or with the id and type of a completion, and the API's own words
+    for a failed generation or a refusal for safety.
+    """
     try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        return Completion(kind=Kind.NOT_JSON, error=f"the answer is not JSON: {error}"[:_ERROR_LENGTH_MAX])
+        value = read_json(body)
+    except ValueError as error:
+        return _not_json(f"the answer is not JSON: {error}"[:_ERROR_LENGTH_MAX])
     if not isinstance(value, dict):
-        return Completion(kind=Kind.NOT_JSON, error="the answer is JSON, but not an object")
-    model = _word(value.get("model"))
-    usage = read_usage(value.get("usage"))
-    service_tier = _word(value.get("service_tier"))
+        return _not_json("the answer is JSON, but not an object")
     choice = _first_choice(value.get("choices"))
-    if choice is None:
-        kind, reason = _why_unusable(value)
-        return Completion(kind=kind, model=model, usage=usage, service_tier=service_tier, error=reason)
-    finish_reason = _word(choice.get("finish_reason"))
+    kind, reason = (Kind.GOOD, None) if choice is not None else _why_unusable(value)
+    finish_reason = _word(choice.get("finish_reason")) if choice is not None else None
     return Completion(
-        kind=Kind.GOOD,
-        model=model,
+        kind=kind,
+        is_final=kind in (Kind.GOOD, Kind.SAFETY, Kind.GENERATION_FAILED) or _is_completion(value),
+        model=_word(value.get("model")),
         finish_reason=finish_reason,
-        usage=usage,
-        service_tier=service_tier,
-        flaw=_flaw(choice["message"], finish_reason),
+        usage=read_usage(value.get("usage")),
+        service_tier=_word(value.get("service_tier")),
+        error=reason,
+        flaw=_flaw(choice["message"], finish_reason) if choice is not None else None,
     )
+
+
+def _not_json(reason: str) -> Completion:
+    return Completion(kind=Kind.NOT_JSON, is_final=False, error=reason)
 
 
 def read_usage(value: object) -> Usage | None:
@@ -131,6 +137,13 @@ def _first_choice(choices: object) -> dict[str, Any] | None:
     return None
 
 
+def _is_completion(value: dict[str, Any]) -> bool:
+    """Return whether an object without usable choices is a completion all the same: it was generated."""
+    return isinstance(value.get("usage"), dict) or (
+        bool(value.get("id")) and value.get("object") == "chat.completion"
+    )
+
+
 def _flaw(message: dict[str, Any], finish_reason: str | None) -> Flaw | None:
     if _filled(message.get("refusal")) or finish_reason == "content_filter":
         return Flaw.REFUSAL
@@ -148,7 +161,7 @@ def _why_unusable(value: dict[str, Any]) -> tuple[Kind, str]:
         kind = Kind.SAFETY
     elif FAILED.search(error.code_and_text):
         kind = Kind.GENERATION_FAILED
-    return kind, error.text or "the answer holds an error without a word"
+    return kind, without_surrogates(error.text) or "the answer holds an error without a word"
 
 
 def _count(value: object, count_max: int = TOKENS_MAX) -> int | None:
@@ -161,7 +174,9 @@ def _details(value: object) -> dict[str, Any]:
 
 
 def _word(value: object) -> str | None:
-    return value if isinstance(value, str) and 0 < len(value) <= WORD_LENGTH_MAX else None
+    if isinstance(value, str) and 0 < len(value) <= WORD_LENGTH_MAX:
+        return without_surrogates(value)
+    return None
 
 
 def _filled(value: object) -> bool:

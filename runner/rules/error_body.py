@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any, Final
 
 import orjson
@@ -12,6 +13,22 @@ JSON_BYTES_MAX: Final = 1 << 20  # a longer body is not parsed: its start is tak
 TEXT_LENGTH_MAX: Final = 4 << 10
 _INVISIBLE: Final = re.compile(r"(?is)<(script|style)\b.*?</\1>")
 _TAG: Final = re.compile(r"<[!/a-zA-Z][^<>]{0,500}>")
+_PAGE: Final = re.compile(
+    r"(?is)\s*(<\?xml\b[^>]{0,200}>\s*)?(<!--.{0,2000}?-->\s*)*<(!doctype\s+html|html|head|title|body|script|meta)\b"
+)
+_CLOUDFLARE: Final = re.compile(r"error code: 1\d{3}\s*")  # its pages, for clients that accept no HTML
+# What a message quotes: names, values and addresses of the request it is about. An apostrophe is no quote.
+_QUOTED: Final = re.compile(
+    r"`[^`\n]*`|\"[^\"\n]*\"|“[^”\n]*”|(?<!\w)'[^'\n]*'(?!\w)|https?://[^\s<>\"']*|data:[^\s<>\"']*"
+)
+
+
+class BodyForm(StrEnum):
+    """Form of a body: it shows who answered, the API or something in front of it."""
+
+    OBJECT = "object"  # a JSON object: the API writes nothing else
+    PAGE = "page"  # a page of HTML: a firewall, a login page, a proxy, a web server
+    OTHER = "other"  # plain text, nothing, other JSON
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,11 +37,20 @@ class ErrorText:
 
     code: str = ""
     text: str = ""
+    form: BodyForm = BodyForm.OTHER
 
     @property
     def code_and_text(self) -> str:
-        """Code and message in lower case, for the patterns of the reply tables."""
+        """Code and message in lower case, a line each."""
         return f"{self.code}\n{self.text}".lower()
+
+    @property
+    def words(self) -> str:
+        """Code and message as above, for the patterns of the reply tables.
+
+        What the message quotes is an ellipsis: it may come from the request, and must not decide.
+        """
+        return f"{self.code}\n{_QUOTED.sub('…', self.text)}".lower()
 
 
 def load_json(body: bytes) -> object:
@@ -42,9 +68,14 @@ def error_text(body: bytes) -> ErrorText:
     value = load_json(body)
     if isinstance(value, dict):
         found = error_text_of_object(value)
-        if found.code or found.text:
-            return found
-    return ErrorText(text=_as_text(body))
+        return found if found.code or found.text else replace(found, text=_as_text(body))
+    return ErrorText(text=_as_text(body), form=BodyForm.PAGE if is_page(body) else BodyForm.OTHER)
+
+
+def is_page(body: bytes) -> bool:
+    """Return whether a body is a page for people, which the API never sends."""
+    start = body[:TEXT_LENGTH_MAX].decode("utf-8", "replace").removeprefix("\ufeff")
+    return _PAGE.match(start) is not None or _CLOUDFLARE.fullmatch(start) is not None
 
 
 def error_text_of_object(value: dict[str, Any]) -> ErrorText:
@@ -59,6 +90,7 @@ def error_text_of_object(value: dict[str, Any]) -> ErrorText:
     return ErrorText(
         code=_first_word(codes),
         text=_first_word(texts),
+        form=BodyForm.OBJECT,
     )
 
 

@@ -42,7 +42,7 @@ class Tally:
     """Sums over the requests of a file: a few numbers for each model, not for each line."""
 
     def __init__(self, at: date, own_prices: Mapping[str, PriceRow] | None = None) -> None:
-        self._at, self._own = at, own_prices
+        self.at, self._own = at, own_prices
         self.rows: dict[str, PriceRow | None] = {}
         self.sums: dict[tuple[str, bool, bool], _Sum] = {}  # by (model, is_priority, is_long)
 
@@ -50,7 +50,7 @@ class Tally:
         """Add one request."""
         model, prompt = request.model, request.prompt_tokens_estimate
         if model not in self.rows:
-            self.rows[model] = price_row(model, self._at, self._own)
+            self.rows[model] = price_row(model, self.at, self._own)
         row = self.rows[model]
         is_long = row is not None and row.long_from is not None and prompt >= row.long_from
         key = (model, request.is_priority, is_long)
@@ -169,15 +169,15 @@ def _estimate_model(
 
 
 class _Limits:
-    """Rate limits and the time they enforce. Aliases of a model share one limit."""
+    """Rate limits and the time they enforce: those of the model that serves; its names share one limit."""
 
     def __init__(
         self, tally: Tally, known: Mapping[str, OutputRange], rpm: int | None, tpm: int | None
     ) -> None:
-        self._rpm, self._tpm = rpm, tpm
+        self._at, self._rpm, self._tpm = tally.at, rpm, tpm
         self._sums: dict[str, _Sum] = {}
         for (model, _, _), part in tally.sums.items():
-            total = self._sums.setdefault(models.canonical(model), _Sum())
+            total = self._sums.setdefault(models.serving(model, self._at), _Sum())
             output = _output(part, known.get(model))
             total.jobs += part.jobs
             total.low += part.input + output.low
@@ -185,13 +185,13 @@ class _Limits:
 
     def of(self, model: str) -> tuple[int, int]:
         """Return requests and tokens a minute: the user's limits, else the catalogue's; 0 is no limit."""
-        facts = models.facts(model)
+        facts = models.facts(models.serving(model, self._at))
         rpm, tpm = (facts.rpm, facts.tpm) if facts else (RPM_UNKNOWN, TPM_UNKNOWN)
         return (rpm if self._rpm is None else self._rpm), (tpm if self._tpm is None else self._tpm)
 
     def duration_s(self, model: str) -> tuple[Span, Bound]:
         """Return the duration in seconds, rounded up, and the limit that binds at the high end."""
-        total, (rpm, tpm) = self._sums[models.canonical(model)], self.of(model)
+        total, (rpm, tpm) = self._sums[models.serving(model, self._at)], self.of(model)
         per_minute = min(rpm, 60 * max(_RPS_MIN, rpm // _RPM_PER_RPS))
         requests_s = total.jobs * 60 / per_minute if per_minute else 0.0
         low_s, high_s = ((tokens * 60 / tpm if tpm else 0.0) for tokens in (total.low, total.high))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from runner.rules.counted import count
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ def reason_to_pause(counts: Mapping[tuple[str, str], int], max_failures: int | N
     """Return why a run with these counters, by (kind, key), should pause; None if it should go on."""
     failed = counts.get(("state", JobState.FAILED), 0)
     if max_failures is not None and failed >= max_failures:
-        return FailurePause(text=f"{failed} jobs failed, --max-failures is {max_failures}", once=False)
+        return FailurePause(
+            text=f"{count(failed, 'job')} failed, --max-failures is {max_failures}", once=False
+        )
     others = sum(counts.get(("state", state), 0) for state in (JobState.SUCCEEDED, JobState.HELD))
     codes = {key: n for (kind, key), n in counts.items() if kind == "code"}
     code = common_failure_code(codes, others)

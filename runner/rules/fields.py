@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import orjson
 
+from runner.rules.connection_fields import connection_problems
 from runner.rules.diagnostics import Path, Problem
 from runner.rules.json_faults import shortened
 from runner.rules.schemas import schema_fault
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 Check: TypeAlias = "Callable[[str, Any], Iterator[Problem]]"
 
-_TOOLS_MAX: Final = 128
+_TOOLS_MAX: Final = 350  # ChatRequest of xAI's TypeScript SDK; 128 before
 _STOPS_MAX: Final = 4
 
 
@@ -31,7 +32,7 @@ def check_fields(settings: Mapping[str, Any], model: ModelFacts | None) -> Itera
         check = _CHECKS.get(name)
         if check is None:
             if name != "model":
-                yield _unknown_field(name)
+                yield from _undocumented(name, value)
         elif value is not None or name == "deferred":
             yield from check(name, value)
             if model is not None:
@@ -47,6 +48,8 @@ def _check_for_model(name: str, value: object, model: ModelFacts) -> Iterator[Pr
     if name in model.rejects:
         code = "stop-rejected" if name == "stop" else "penalty-rejected"
         yield _refuse(code, (name,), f"{model.name} rejects {name}", "remove the field")
+    elif name in model.ignores and value is not False:
+        yield _warn("ignored-field", name, f"{model.name} ignores {name}", "remove the field")
     elif name == "reasoning_effort" and model.efforts is not None and value not in model.efforts:
         shown = shortened(orjson.dumps(value).decode())
         if not model.efforts:
@@ -62,6 +65,12 @@ def _refuse(code: str, path: Path, reason: str, fix: str) -> Problem:
 
 def _warn(code: str, name: str, reason: str, fix: str) -> Problem:
     return Problem(code=code, path=(name,), reason=reason, fix=fix, severity="warning")
+
+
+def _undocumented(name: str, value: object) -> Iterator[Problem]:
+    looked_at = {name: None if name == "metadata" else value}  # metadata is the user's own
+    refusals = list(connection_problems((), looked_at))
+    yield from refusals or (_unknown_field(name),)
 
 
 def _unknown_field(name: str) -> Problem:
@@ -256,6 +265,7 @@ _CHECKS: Final[dict[str, Check]] = {
     "n": _choices,
     "parallel_tool_calls": _flag,
     "presence_penalty": _number(-2, 2),
+    "prompt_cache_key": _text,
     "reasoning_effort": _text,
     "response_format": _response_format,
     "safety_identifier": _text,

@@ -18,3 +18,8 @@ def identity(input_sha256: str, shaping: Mapping[str, str | None], name: str | N
     flags = {flag: value for flag, value in shaping.items() if value is not None}
     canonical = json.dumps(["runner-1", input_sha256, flags, name], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode("ascii")).hexdigest()
+
+
+def attempt_name(job: int, attempt: int) -> str:
+    """Return the name of an attempt for the API's support: the header `x-client-request-id`, and `show`."""
+    return f"{job}-{attempt}"

@@ -5,13 +5,17 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from runner.rules import error_body
+from runner.rules.explain import explain
 from runner.rules.reply import Outcome, Reply, classify_submit
+from runner.rules.reply_table import FIREWALL_PAGE
 from runner.rules.states import PauseReason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 NOT_IMPLEMENTED: Final = 501
+_BUSY: Final = (Outcome.REFUSED_FOR_NOW, Outcome.TRANSIENT, Outcome.AMBIGUOUS, Outcome.NOT_SENT)
 BLOCKED: Final = "the API says that the key or its team is blocked or disabled"
 
 
@@ -22,6 +26,7 @@ class KeyStatus(StrEnum):
     TEAM_UNKNOWN = "untold"  # the API does not name its team; only sending shows whether it works
     REFUSED = "refused"  # nothing can be sent with it
     RETRY_LATER = "later"  # the API is unavailable or busy: ask again
+    NO_ENDPOINT = "no endpoint"  # a gateway without it, or a wrong address: another endpoint shows which
 
 
 def key_status(
@@ -29,13 +34,20 @@ def key_status(
 ) -> tuple[KeyStatus, str]:
     """Return the key's status and a one-line message; `team_id` and `blocked` come from the reply's body."""
     if reply.status == 200:
-        if blocked:
-            return KeyStatus.REFUSED, BLOCKED
-        return (KeyStatus.TEAM_KNOWN if team_id else KeyStatus.TEAM_UNKNOWN), ""
+        return _status_of_success(reply.body, team_id=team_id, blocked=blocked)
     found = classify_submit(reply, now_s=0.0, secrets=secrets)
     if found.reason is PauseReason.KEY and found.code != "no-permission":
         return KeyStatus.REFUSED, found.message
-    is_busy = found.outcome in (Outcome.REFUSED_FOR_NOW, Outcome.AMBIGUOUS)
-    if is_busy and reply.status >= 300 and reply.status != NOT_IMPLEMENTED:
+    if found.reason is PauseReason.SETTING:
+        return KeyStatus.NO_ENDPOINT, found.message
+    if found.outcome in _BUSY and reply.status >= 300 and reply.status != NOT_IMPLEMENTED:
         return KeyStatus.RETRY_LATER, found.message
     return KeyStatus.TEAM_UNKNOWN, found.message
+
+
+def _status_of_success(body: bytes, *, team_id: str | None, blocked: bool) -> tuple[KeyStatus, str]:
+    if error_body.is_page(body):
+        return KeyStatus.RETRY_LATER, explain(FIREWALL_PAGE)
+    if blocked:
+        return KeyStatus.REFUSED, BLOCKED
+    return (KeyStatus.TEAM_KNOWN if team_id else KeyStatus.TEAM_UNKNOWN), ""

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from datetime import date
 
 
+DEFAULT: Final = "grok-4.3"  # for lines that name none; docs/decisions/0040
+EARLIER_DEFAULT: Final = "grok-4"  # served by the same model
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFacts:
     """One model of the catalogue."""
@@ -25,6 +29,7 @@ class ModelFacts:
     rpm: int  # requests a minute of a team at tier 0
     tpm: int  # tokens a minute of a team at tier 0
     rejects: frozenset[str]  # request fields
+    ignores: frozenset[str]  # request fields
     efforts: tuple[str, ...] | None  # None: unknown; empty: the model rejects `reasoning_effort`
     prompt_overhead_tokens: int  # billed in addition to the messages
     reasons: bool  # its answers have reasoning tokens
@@ -53,6 +58,13 @@ def facts(name: str) -> ModelFacts | None:
     return CATALOGUE.get(canonical(name))
 
 
+def names_in_answers(asked: str) -> frozenset[str]:
+    """Return the names under which answers to a model's name come: its own, and its successor's."""
+    found = facts(asked)
+    successor = {found.redirected_to} if found and found.redirected_to else set()
+    return frozenset({asked, canonical(asked), *successor})
+
+
 def is_unexpected(asked: str, returned: str) -> bool:
     """Return whether an answer came from another model than the requested one or its known successor."""
     found = facts(asked)
@@ -74,6 +86,7 @@ def _model(name: str, row: Mapping[str, Any]) -> ModelFacts:
         rpm=row["rpm"],
         tpm=row["tpm"],
         rejects=frozenset(row["rejects"]),
+        ignores=frozenset(row.get("ignores", ())),
         efforts=None if efforts is None else tuple(efforts),
         prompt_overhead_tokens=row.get("prompt_overhead_tokens", 0),
         reasons=row.get("reasons", True),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from runner.rules import models
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from runner.rules.models import ModelFacts
 
@@ -55,7 +55,11 @@ def assumed_output(body: Mapping[str, Any], facts: ModelFacts | None) -> OutputR
 
 
 def worst_output_tokens(model: str, output_tokens_max: int | None, learnt: OutputRange | None) -> int:
-    """Return an upper bound for an answer that could not be read: the larger of assumed and learnt."""
+    """Return an upper bound for an answer that could not be read: the larger of assumed and learnt.
+
+    Without a maximum the API allows 128,000 visible tokens (ChatRequest of xAI's TypeScript SDK). That is no
+    bound to go by: a budget would pause at the first lost answer (docs/decisions/0039).
+    """
     high = _assumed_by_size(model, output_tokens_max).high
     return high if learnt is None else max(high, learnt.high)
 
@@ -84,18 +88,22 @@ def learnt_output(
 
     A retired name is answered by the model it is redirected to, and counted under that name.
     """
-    facts = models.facts(model)
-    names = {model, models.canonical(model), facts.redirected_to if facts else None}
-    histogram: dict[int, int] = {}
+    found = histogram(counts, models.names_in_answers(model))
+    if sum(found.values()) < LEARNT_MIN:
+        return None
+    low, high = _quantile(found, _LOW_SHARE), _quantile(found, high_share)
+    return OutputRange(math.floor(_GROWTH ** (low - 1)), math.ceil(_GROWTH**high))
+
+
+def histogram(counts: Mapping[tuple[str, str], int], names: Collection[str]) -> dict[int, int]:
+    """Return the number of answers of some models by bucket of their output tokens."""
+    found: dict[int, int] = {}
     for (kind, key), n in counts.items():
         if kind == COUNTER_KIND and n > 0:
             name, _, bucket = key.rpartition("/")
             if name in names:
-                histogram[int(bucket)] = histogram.get(int(bucket), 0) + n
-    if sum(histogram.values()) < LEARNT_MIN:
-        return None
-    low, high = _quantile(histogram, _LOW_SHARE), _quantile(histogram, high_share)
-    return OutputRange(math.floor(_GROWTH ** (low - 1)), math.ceil(_GROWTH**high))
+                found[int(bucket)] = found.get(int(bucket), 0) + n
+    return found
 
 
 def _quantile(histogram: Mapping[int, int], share: float) -> int:

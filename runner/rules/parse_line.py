@@ -11,15 +11,16 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import orjson
 
+from runner.rules.connection_fields import connection_problem, is_connection_field
 from runner.rules.diagnostics import Problem
 from runner.rules.fields import is_body_field
 from runner.rules.json_faults import shortened
+from runner.rules.replace_model import replace_model
 
 API_PATH: Final = "/v1/chat/completions"
 _ID_CHARACTERS_MAX: Final = 512
 _BATCH_FIELDS: Final = frozenset({"custom_id", "id", "method", "url", "body", "metadata"})
 _NOT_IN_BODY: Final = frozenset({"custom_id", "id", "metadata", "prompt", "system", "messages", "model"})
-_CONNECTION: Final = ("headers", "host", "base_url", "api_key", "authorization")
 _spans_of: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -31,19 +32,28 @@ class ParsedLine(NamedTuple):
     body: dict[str, Any]  # for validation, with the model filled in
     is_batch_form: bool
     names_model: bool  # the line names its model itself
+    replaces_model: bool  # the run's model is sent instead
     problems: list[Problem]
 
 
-def parse_line(value: dict[str, Any], line: int, default_model: str) -> ParsedLine:
-    """Parse the object of line number `line`, in either form; `default_model` is used if it names none."""
+def parse_line(
+    value: dict[str, Any], line: int, default_model: str, model_for_all: str | None = None
+) -> ParsedLine:
+    """Parse the object of line number `line`, in either form.
+
+    `default_model` is used if the line names none, `model_for_all` whatever it names.
+    """
     problems: list[Problem] = []
     custom_id = _custom_id(value, line, problems)
     is_batch_form = "body" in value or "url" in value or "method" in value
     body = _batch_body(value, problems) if is_batch_form else _short_body(value, problems)
     names_model = "model" in body
-    if not names_model:
+    replaces_model = model_for_all is not None
+    if replaces_model:
+        body = {**body, "model": model_for_all}
+    elif not names_model:
         body = {"model": default_model, **body}
-    return ParsedLine(value, custom_id, body, is_batch_form, names_model, problems)
+    return ParsedLine(value, custom_id, body, is_batch_form, names_model, replaces_model, problems)
 
 
 def body_and_metadata(raw: bytes, line: ParsedLine) -> tuple[bytes, bytes | None]:
@@ -52,10 +62,9 @@ def body_and_metadata(raw: bytes, line: ParsedLine) -> tuple[bytes, bytes | None
     metadata = bytes(spans["metadata"]) if "metadata" in spans else None
     if not line.is_batch_form:
         return _short_bytes(spans, line.body["model"]), metadata
-    body = bytes(spans["body"])
-    if not line.names_model:
-        body = b'{"model":%b,%b' % (orjson.dumps(line.body["model"]), body[1:])
-    return body, metadata
+    if line.replaces_model or not line.names_model:
+        return replace_model(spans["body"], line.body["model"]), metadata
+    return bytes(spans["body"]), metadata
 
 
 def with_line_path(problem: Problem, line: ParsedLine) -> Problem:
@@ -136,8 +145,8 @@ def _wrong_url(url: object) -> Problem:
 
 def _outside(name: str) -> Problem:
     """Return the problem of a field beside the body of a batch line."""
-    if name.lower() in _CONNECTION:
-        return _connection(name)
+    if is_connection_field(name):
+        return connection_problem((name,))
     if name in ("prompt", "system") or is_body_field(name):
         reason = f"{name} stands beside the body, where it would not be sent"
         return Problem(code="misplaced-field", path=(name,), reason=reason, fix="move it into the body")
@@ -146,16 +155,9 @@ def _outside(name: str) -> Problem:
     return Problem(code="unknown-field", path=(name,), reason=reason, fix=fix, severity="warning")
 
 
-def _connection(name: str) -> Problem:
-    reason = f"{name} cannot be set by a job line"
-    fix = "remove it; the key and the address are settings of the program"
-    return Problem(code="headers-in-line", path=(name,), reason=reason, fix=fix)
-
-
 def _short_body(value: dict[str, Any], problems: list[Problem]) -> dict[str, Any]:
     """Build the body of a short line for validation. Its messages must equal those of `_short_bytes`."""
     body = {name: field for name, field in value.items() if name not in _NOT_IN_BODY}
-    problems.extend(_connection(name) for name in body if name.lower() in _CONNECTION)
     if "model" in value:
         body["model"] = value["model"]
     messages = _short_messages(value, problems)

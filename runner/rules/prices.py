@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runner.rules import models
 from runner.rules.errors import UsageError
+from runner.rules.numbers import NumberError, parse_decimal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +22,7 @@ _TICKS_PER_TOKEN: Final = TICKS_PER_USD // 10**6  # at 1 USD per million tokens
 _USD_MAX: Final = 10**6  # per million tokens; more is a typing error
 OWN: Final = "runner.toml"
 _DAY_MS: Final = 86_400_000
+_USD_FIX: Final = "give USD per million tokens, like 0.75"
 _OWN_FIELDS: Final = frozenset({"input", "cached", "output", "image", "long_from", "long"})
 
 
@@ -117,9 +119,11 @@ def _own_row(model: str, row: object) -> PriceRow:
     try:
         return _row(row, OWN)
     except KeyError as missing:
-        raise UsageError(f"{where} lacks {missing.args[0]}", fix="give USD per million tokens") from None
+        raise UsageError(f"{where} lacks {missing.args[0]}", fix=_USD_FIX) from None
+    except NumberError as error:
+        raise UsageError(f"{where}: {error}", fix=_USD_FIX) from None
     except (ValueError, TypeError, AttributeError, InvalidOperation):
-        raise UsageError(f"{where} has a price that is no number from 0 up") from None
+        raise UsageError(f"{where} has a price that is no number from 0 up", fix=_USD_FIX) from None
 
 
 def _row(row: Mapping[str, Any], as_of: str) -> PriceRow:
@@ -148,7 +152,10 @@ def _rates(row: Mapping[str, Any]) -> Rates:
 
 
 def _ticks_per_token(usd_per_million: object) -> int:
-    usd = Decimal(str(usd_per_million))
+    if isinstance(usd_per_million, str):
+        usd = parse_decimal(usd_per_million)
+    else:
+        usd = Decimal(str(usd_per_million))  # of TOML, which has a grammar of its own for numbers
     if not 0 <= usd <= _USD_MAX:
         raise ValueError(usd_per_million)
     return int((usd * _TICKS_PER_TOKEN).to_integral_value())

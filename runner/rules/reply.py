@@ -12,10 +12,11 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from runner.rules import error_body, reply_table
+from runner.rules import answer_json, chat_completion, error_body, reply_table
+from runner.rules.chat_completion import Kind
 from runner.rules.explain import explain
 from runner.rules.redact import one_line, redact
-from runner.rules.reply_table import RETRY_FORBIDDEN, Outcome, ReplyRule
+from runner.rules.reply_table import FIREWALL_PAGE, RETRY_FORBIDDEN, Outcome, ReplyRule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -35,6 +36,7 @@ __all__ = [
 
 RETRY_AFTER_S_MAX: Final = 120.0
 MESSAGE_LENGTH_MAX: Final = 500
+QUOTE_LENGTH_MAX: Final = 120
 REQUEST_ID_LENGTH_MAX: Final = 200
 _SECONDS: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
 
@@ -58,6 +60,7 @@ class Classification:
     reason: PauseReason | None = None  # set exactly if the run has to pause
     retry_after_s: float | None = None
     request_id: str | None = None  # set exactly if the job was accepted
+    may_cost: bool = False  # nothing was spent, but the API may have taken and billed the request
 
 
 class Fault(StrEnum):
@@ -71,9 +74,15 @@ class Fault(StrEnum):
 
 _READY: Final = Classification(outcome=Outcome.READY, code="ready")
 _NOT_READY: Final = Classification(outcome=Outcome.NOT_READY, code="not-ready")
-_NOT_DEFERRED: Final = Classification(
-    outcome=Outcome.AMBIGUOUS, code="not-deferred", message="the API answered at once instead of deferring"
+_ANSWERED: Final = Classification(
+    outcome=Outcome.ANSWERED, code="not-deferred", message=explain("not-deferred")
 )
+# Their words are not the API's, so our sentence comes first.
+_EXPLAINED: Final = frozenset(
+    {FIREWALL_PAGE, "redirected", "not-found", "wrong-method", "wrong-content-type", "origin-unreachable"}
+)
+_OF_A_COMPLETION: Final = frozenset({"choices", "usage", "object"})
+_ALWAYS_PASSES: Final = frozenset({"rate-limited", FIREWALL_PAGE, "redirected"})
 
 SUBMIT_FAULTS: Final = {
     Fault.NOT_SENT: (Outcome.NOT_SENT, "connect-failed"),
@@ -95,13 +104,12 @@ def classify_submit(reply: Reply, *, now_s: float, secrets: Iterable[str] = ()) 
     `secrets` are hidden in the message, since the API may repeat one. Never raises.
     """
     if 200 <= reply.status < 300:
-        value = error_body.load_json(reply.body)
-        fields = value if isinstance(value, dict) else {}
+        fields = _json_object(reply.body)
+        if _is_answer(fields, reply.body):  # also where a gateway adds a request_id: the answer is here
+            return _ANSWERED
         request_id = fields.get("request_id")
         if isinstance(request_id, str) and 0 < len(request_id) <= REQUEST_ID_LENGTH_MAX:
             return Classification(outcome=Outcome.ACCEPTED, code="accepted", request_id=request_id)
-        if fields.get("choices"):
-            return _NOT_DEFERRED
     found = _classify(reply_table.SUBMIT, reply, now_s, secrets)
     if reply.headers.get("x-should-retry", "").strip().lower() == "false":
         return _without_retry(found)
@@ -149,22 +157,47 @@ def _classify(
     table: tuple[ReplyRule, ...], reply: Reply, now_s: float, secrets: Iterable[str]
 ) -> Classification:
     error = error_body.error_text(reply.body)
-    row = next(row for row in table if row.matches(reply.status, error.code_and_text))
+    row = next(row for row in table if row.matches(reply.status, error))
+    words = error.text or error.code
+    if row.code in _EXPLAINED:
+        words = f"{explain(row.code)} {_quoted(words, reply.status)}"
     return Classification(
         outcome=row.outcome,
         code=row.code,
-        message=_message(error.text or error.code or explain(row.code), secrets),
+        message=_message(words or explain(row.code), secrets),
         reason=row.pauses,
         retry_after_s=retry_after_s(reply.headers.get("retry-after"), now_s=now_s),
+        may_cost=row.may_cost,
     )
 
 
+def _json_object(body: bytes) -> dict[str, object]:
+    try:
+        value = answer_json.read_json(body)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _is_answer(fields: dict[str, object], body: bytes) -> bool:
+    """Return whether a reply to a submit is the answer itself, generated and billed, as recovery reads it."""
+    if not _OF_A_COMPLETION & fields.keys():
+        return False
+    answer = chat_completion.read_completion(body)
+    return answer.is_final and answer.kind not in (Kind.GENERATION_FAILED, Kind.SAFETY)
+
+
+def _quoted(words: str, status: int) -> str:
+    words = one_line(words, QUOTE_LENGTH_MAX).strip(" .")
+    return f"(HTTP {status}: {words})" if words else f"(HTTP {status})"
+
+
 def _without_retry(found: Classification) -> Classification:
-    """Apply `x-should-retry: false` as xAI's own client does, but not to a rate limit, which passes."""
-    if found.code == "rate-limited":
+    """Apply `x-should-retry: false` as xAI's own client does, but not to what passes or is no job's fault."""
+    if found.code in _ALWAYS_PASSES:
         return found
     match found.outcome:
-        case Outcome.REFUSED_FOR_NOW:
+        case Outcome.REFUSED_FOR_NOW | Outcome.TRANSIENT:
             return replace(found, outcome=Outcome.REFUSED, code=RETRY_FORBIDDEN)
         case Outcome.AMBIGUOUS:
             return replace(found, code=RETRY_FORBIDDEN)

@@ -9,9 +9,10 @@ import msgspec
 
 from runner.rules.diagnostics import Diagnostic, Problem, has_refusal
 from runner.rules.json_faults import column_of
+from runner.rules.output_estimate import assumed_output
 from runner.rules.parse_line import body_and_metadata, parse_line, with_line_path
 from runner.rules.strict_json import parse_object
-from runner.rules.validate import validate
+from runner.rules.validate import Validation, validate
 
 if TYPE_CHECKING:
     from runner.rules.output_estimate import OutputRange
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
 class Defaults:
     """Settings of a run that apply to all its lines.
 
-    `model` is used for lines that name none. `tpm` is the user's limit of tokens a minute: None if not given
-    (the model's own limit applies), `math.inf` for no limit.
+    `model` is used for lines that name none, `model_for_all` for all lines. `tpm` is the user's limit of
+    tokens a minute: None if not given (the model's own limit applies), `math.inf` for no limit.
     """
 
     model: str
     tpm: float | None = None
+    model_for_all: str | None = None
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +46,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     max_output_tokens: int | None  # what the job sets, without reasoning
     outputs: OutputRange  # assumed output, with reasoning
     is_priority: bool  # asks for the priority service tier
+    names_model: bool = True  # the line names a model itself
 
 
 def read_request(raw: bytes, line: int, defaults: Defaults) -> tuple[Request | None, list[Diagnostic]]:
@@ -54,7 +57,7 @@ def read_request(raw: bytes, line: int, defaults: Defaults) -> tuple[Request | N
     value = parse_object(raw)
     if isinstance(value, Problem):
         return None, [value.at_line(line)]
-    parsed = parse_line(value, line, defaults.model)
+    parsed = parse_line(value, line, defaults.model, defaults.model_for_all)
     if has_refusal(parsed.problems):
         return None, _diagnostics(raw, line, parsed.problems)
     validation = validate(parsed.body, defaults.tpm)
@@ -76,9 +79,18 @@ def read_request(raw: bytes, line: int, defaults: Defaults) -> tuple[Request | N
             max_output_tokens=validation.max_output_tokens,
             outputs=validation.outputs,
             is_priority=validation.is_priority,
+            names_model=parsed.names_model,
         ),
         diagnostics,
     )
+
+
+def validate_with_model(body: bytes, model: str, tpm: float | None) -> Validation:
+    """Return what `validate` finds in a stored body with another model. `tpm`: as in `validate`."""
+    value = parse_object(body)
+    if isinstance(value, Problem):  # not by what is stored today; an older version may have stored it
+        return Validation([value], True, None, 0, None, assumed_output({}, None), False)
+    return validate({**value, "model": model}, tpm)
 
 
 def splice_deferred(body: bytes) -> bytes:

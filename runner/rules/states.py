@@ -46,6 +46,7 @@ class PauseReason(StrEnum):
     FAILURES = "failures"
     BUDGET = "budget"
     LIMIT = "limit"
+    SETTING = "setting"
     USER = "user"
 
 
@@ -60,7 +61,7 @@ JOB_MEANING: dict[JobState, str] = {
     JobState.STORED: "the answer's bytes are in `results`; not settled yet",
     JobState.SUCCEEDED: "ended with a usable answer",
     JobState.FAILED: "ended with an error",
-    JobState.HELD: "a person decides: sending it again might pay twice once more",
+    JobState.HELD: "a person decides: sending it again might pay twice once more, or its model is refused",
     JobState.CANCELLED: "ended by the user",
 }
 
@@ -72,11 +73,13 @@ class Event(StrEnum):
     NOT_SENT = "not_sent"
     REFUSED_FOR_NOW = "refused_for_now"
     REFUSED = "refused"
+    WITHHELD = "withheld"
     ACCEPTED = "accepted"
     AMBIGUOUS = "ambiguous"
     CLAIM = "claim"
     NOT_READY = "not_ready"
     LATER = "later"
+    UNREADABLE = "unreadable"
     STORED = "stored"
     SUCCEEDED = "succeeded"
     UNUSABLE = "unusable"
@@ -133,10 +136,24 @@ TRANSITIONS: dict[Event, Transition] = {
             Event.REFUSED_FOR_NOW,
             _s(_S),
             _s(_P),
-            "429, 503, or the account is refused: due again later; spends no attempt",
+            "429, 503, a firewall's page, or the account is refused: due again later; spends no attempt,"
+            " but for 409, 425, 499",
             fenced=True,
         ),
-        _row(Event.REFUSED, _s(_S), _s(_F), "the job's own fault", fenced=True),
+        _row(
+            Event.REFUSED,
+            _s(_S),
+            _s(_F, _H),
+            "the job's own fault; held where its model is refused: another one is the cure",
+            fenced=True,
+        ),
+        _row(
+            Event.WITHHELD,
+            _s(_P),
+            _s(_H),
+            "its model was refused several times in this run, so it was not sent",
+            fenced=True,
+        ),
         _row(Event.ACCEPTED, _s(_S), _s(_W), "the API gave a request_id; it is in the spool", fenced=True),
         _row(
             Event.AMBIGUOUS,
@@ -149,6 +166,13 @@ TRANSITIONS: dict[Event, Transition] = {
         _row(Event.NOT_READY, _s(_C), _s(_W), "202: not generated yet", fenced=True),
         _row(Event.LATER, _s(_C), _s(_W), "429, 5xx or no connection: attempts untouched", fenced=True),
         _row(
+            Event.UNREADABLE,
+            _s(_C),
+            _s(_W),
+            "a 200 that is no answer: asked again under the same request_id, never bought again for that",
+            fenced=True,
+        ),
+        _row(
             Event.STORED,
             OPEN | _s(_X),
             _s(_ST),
@@ -158,9 +182,9 @@ TRANSITIONS: dict[Event, Transition] = {
         _row(Event.SUCCEEDED, _s(_ST), _s(_OK), "settled: read, classified, priced", fenced=False),
         _row(
             Event.UNUSABLE,
-            _s(_ST),
+            _s(_C, _ST),
             _s(_P, _F, _H),
-            "not JSON, no choices, an error inside, or unreadable",
+            "a completion without a usable choice; or the same unreadable bytes again and again",
             fenced=False,
         ),
         _row(

@@ -8,6 +8,7 @@ The accounts balance; tests/db/test_accounting.py checks this with random histor
     usd                    = reported + estimated ticks of every collected answer, kept or not
     every attempt that may have been billed and is over is in exactly one of reported_ticks,
     estimated_ticks, possible_extra_ticks (a bound) and unknown_jobs (no price for a bound)
+    probable_extra_ticks <= possible_extra_ticks + what refusals (503) may hide, which is no cost of a budget
 
 `never known`: attempts with an unknown outcome and no request_id. `ended`: succeeded jobs, and failed ones
 whose last attempt was accepted. `out`: jobs in waiting, collecting or stored. `extra`: the sum over all
@@ -36,6 +37,7 @@ _ENDS: Final = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobStat
 _FINISH_ALWAYS: Final = ("stop", "length")
 _TOKENS: Final = ("prompt", "cached", "completion", "reasoning", "total")
 _ATTEMPTS: Final = ("accepted", "refused_for_now", "polls", "abandoned")
+_UNREAD: Final = ("answers", "refused_prompts", "unavailable")
 _EXTRAS: Final = ("ambiguous", "lost", "unusable", "generation_failed", "user_retry")
 
 
@@ -104,7 +106,12 @@ def _cost(kinds: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
         "usd": usd(known),
         "reported_ticks": ticks.get("reported", 0),
         "estimated_ticks": ticks.get("estimated", 0),
+        "probable_extra_ticks": ticks.get("probable_extra", 0),
         "possible_extra_ticks": ticks.get("possible_extra", 0),
+        "unread": {
+            **_pick(_UNREAD, kinds.get("unread", {})),
+            "unavailable_ticks": ticks.get("probable_unavailable", 0),
+        },
         "unknown_jobs": kinds.get("unknown", {}).get("jobs", 0),
         "by_model": {
             model: {

@@ -29,6 +29,11 @@ _CACHED_BYTES_MAX: Final = 128 * 1024
 _CONTEXT_MARGIN: Final = 4 / 3
 
 
+_UNKNOWN_FIX: Final = (
+    "check the name; it is sent as written, unless --model-for-all NAME replaces it on every line"
+)
+
+
 class Validation(NamedTuple):
     """Result of validating a body."""
 
@@ -94,6 +99,7 @@ def _compute_shared(encoded: bytes) -> _Shared:
     settings, leading = orjson.loads(encoded)
     name = settings["model"]
     facts = models.facts(name) if type(name) is str else None
+    serving = models.facts(facts.redirected_to) if facts and facts.redirected_to else facts
     problems = [*_check_model(name, facts), *check_fields(settings, facts)]
     tokens = check_messages(leading, problems)
     schemas = [settings[field] for field in ("tools", "response_format") if settings.get(field)]
@@ -108,8 +114,8 @@ def _compute_shared(encoded: bytes) -> _Shared:
         max_output_tokens=limit if type(limit) is int else None,
         outputs=assumed_output(settings, facts),
         is_priority=settings.get("service_tier") == PRIORITY,
-        context_tokens=facts.context_tokens if facts else float("inf"),
-        tpm=facts.tpm if facts else float("inf"),
+        context_tokens=serving.context_tokens if serving else float("inf"),
+        tpm=serving.tpm if serving else float("inf"),
     )
 
 
@@ -123,7 +129,7 @@ def _conv_id(name: object, leading: list[Any], schemas: list[Any]) -> str | None
 
 def _check_model(name: object, facts: models.ModelFacts | None) -> list[Problem]:
     if type(name) is not str or not name:
-        fix = 'write "model": "grok-4", or leave it out'
+        fix = f'write "model": "{models.DEFAULT}", or leave it out'
         return [Problem(code="bad-type", path=("model",), reason="model must be a name", fix=fix)]
     if facts is None:
         return [_unknown_model(name)]
@@ -143,7 +149,7 @@ def _unknown_model(name: str) -> Problem:
         code="unknown-model",
         path=("model",),
         reason=f'the model "{shortened(name)}" is not in the catalogue; its limits and prices are unknown',
-        fix=f'did you mean "{close[0]}"?' if close else "check the name; it is sent as written",
+        fix=f'did you mean "{close[0]}"?' if close else _UNKNOWN_FIX,
         severity="warning",
     )
 

@@ -15,7 +15,7 @@ from runner.simulator.chat import Chat, Clock, no_such_model, unavailable
 from runner.simulator.checks import parse
 from runner.simulator.faults import parse_rates
 from runner.simulator.models import Catalogue
-from runner.simulator.replies import Refusal, Reply, json_reply
+from runner.simulator.replies import CaptivePage, Refusal, Reply, json_reply
 from runner.simulator.switches import Switches
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ TOKENIZE = "/v1/tokenize-text"
 SWITCH = "/_switch"
 BOOKS = "/_books"  # served by the aiohttp server, in chunks: it may be large
 REFUSING_ERRORS = (Refusal, RecursionError, orjson.JSONEncodeError)  # the last two: bodies nested too deeply
+KEY_CARDS = {"/v1/api-key": lookups.key_card, "/v1/me": lookups.own_card}
 MODEL_LISTS = {"/v1/models": lookups.model_card, "/v1/language-models": lookups.language_card}
 
 
@@ -97,10 +98,10 @@ class Api:
         if path == TOKENIZE:
             _allow(request, "POST")
             return self._tokenize(request, self._team(request))
-        if path == "/v1/api-key":
+        if path in KEY_CARDS and not (path == "/v1/api-key" and self.switches.key_endpoint_gone):
             _allow(request, "GET")
             team = self._team(request)
-            return json_reply(lookups.key_card(request.headers["Authorization"].split()[-1], team))
+            return json_reply(KEY_CARDS[path](request.headers["Authorization"].split()[-1], team))
         place, _, slug = path.removeprefix("/v1/").partition("/")
         card = MODEL_LISTS.get(f"/v1/{place}") if path.startswith("/v1/") else None
         if card is None:
@@ -139,6 +140,8 @@ class Api:
     def _down(self) -> Reply:
         if self.switches.down == "reset":
             return Reply(delivery="reset")
+        if self.switches.down == "page":
+            raise CaptivePage
         raise unavailable()
 
     def _refused(self, path: str, error: Exception) -> Reply:

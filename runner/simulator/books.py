@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Outcome = Literal[
     "pending", "fetched", "cut", "garbage", "lost", "failed", "no_choices", "expired", "unanswered"
 ]
-SubmitReply = Literal["ok", "reset", "hang", "500"]
+SubmitReply = Literal["ok", "reset", "hang", "500", "answer"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 HANDED_OUT: tuple[Outcome, ...] = ("fetched", "cut", "garbage", "failed", "no_choices")
 USAGE_READABLE: tuple[Outcome, ...] = (
@@ -90,6 +90,11 @@ class Books:
             self._fetched[serial] = now
         if outcome in USAGE_READABLE:
             self._ticks_fetched += self._ticks[serial]
+
+    def note_answered(self, serial: int) -> None:
+        """Record that the reply to a submit is its answer, so the client gets no request id."""
+        self.faults["not_deferred"] += 1
+        self._reply[serial] = SUBMIT_REPLIES.index("answer")
 
     def settle_unanswered(self, serial: int, reply: SubmitReply, now: float) -> None:
         """Record that the client never got the request id, so it cannot fetch the result."""

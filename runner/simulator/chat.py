@@ -16,7 +16,16 @@ from runner.simulator.delayed import DelayedReply, run_after
 from runner.simulator.faults import Faults
 from runner.simulator.ids import Ids, is_uuid
 from runner.simulator.rate_limiter import RateLimiter
-from runner.simulator.replies import GARBAGE, JSON, HtmlRefusal, Refusal, Reply, completion, json_reply
+from runner.simulator.replies import (
+    GARBAGE,
+    JSON,
+    HtmlRefusal,
+    Refusal,
+    Reply,
+    completion,
+    json_reply,
+    not_the_result,
+)
 
 if TYPE_CHECKING:
     from runner.simulator.models import Catalogue
@@ -25,8 +34,26 @@ if TYPE_CHECKING:
 
 Clock = Callable[[], float]  # seconds, monotonic
 
-NOT_ACCEPTED = frozenset({"429", "500", "503", "520", "capacity", "safety", "reset_before", "hang_before"})
+NOT_ACCEPTED = frozenset(
+    {
+        *("409", "425", "429", "499", "500", "503", "520", "521", "529"),
+        *("403_page", "200_page", "capacity", "safety", "reset_before", "hang_before"),
+    }
+)
+REFUSALS_BY_FAULT: dict[str, tuple[type[Refusal], int, str, str]] = {
+    "409": (Refusal, 409, "conflict", "The request conflicts with another one. Please try again."),
+    "425": (Refusal, 425, "too-early", "The request came too early. Please try again."),
+    "499": (Refusal, 499, "cancelled", "The request was closed before it was processed."),
+    "520": (HtmlRefusal, 520, "", "Web server is returning an unknown error"),
+    "521": (HtmlRefusal, 521, "", "Web server is down"),
+    "529": (Refusal, 529, "overloaded", "The service is overloaded. Please try again later."),
+    "403_page": (HtmlRefusal, 403, "", "Sorry, you have been blocked"),
+    "200_page": (HtmlRefusal, 200, "", "Log in to the guest network"),
+}
+INSTEAD_OF_RESULT = frozenset({"empty200", "html200", "trunc200", "err200", "pending200"})  # it stays
+BOM = b"\xef\xbb\xbf"
 UNSAFE_MARKER = b"[simulate:safety]"  # anywhere in the request body
+FILTERED_MARKER = b"[simulate:firewall]"
 SUBMIT_REPLY_BY_FAULT: dict[str, SubmitReply] = {
     "reset_after": "reset",
     "hang_after": "hang",
@@ -59,17 +86,21 @@ class Chat:
     def _process(
         self, fault: str | None, team: str, content_type: str | None, raw: bytes
     ) -> Reply | DelayedReply:
+        if FILTERED_MARKER in raw:
+            fault = "403_page"
         if fault in NOT_ACCEPTED:
             return self._fail(fault, team)
         job, body = self._accept(team, content_type, raw)
         return run_after(self._half_submit_s, partial(self._reply, fault, job, body))
 
     def _reply(self, fault: str | None, job: Job, body: checks.Body) -> Reply | DelayedReply:
-        if fault is not None:
+        if fault == "not_deferred":
+            self.books.note_answered(job.serial)
+        elif fault is not None:
             self.books.settle_unanswered(job.serial, SUBMIT_REPLY_BY_FAULT[fault], self._clock())
             return self._fail(fault, job.team)
         headers = self._limiter.headers(job.model)
-        if body.get("deferred"):
+        if body.get("deferred") and fault is None:
             self._deferred.add(job)
             return json_reply({"request_id": self._ids.make(job.serial)}, headers)
         return run_after(job.ready_at - self._clock(), partial(self._complete, job, body, headers))
@@ -105,12 +136,19 @@ class Chat:
             raise _no_such_result(request_id)
         if now < job.ready_at:
             return Reply(status=202, headers=headers)
-        self._deferred.drop(job)
         fault = self._faults.draw("result")
-        if fault == "lost":
+        if fault is not None:
             self.books.faults[fault] += 1
+        if fault in INSTEAD_OF_RESULT:
+            return not_the_result(fault, self._completion(job, job.choices))
+        self._deferred.drop(job)
+        if fault == "lost":
             self.books.settle(job.serial, "lost", now)
             raise _no_such_result(request_id)
+        if fault in ("lone", "bom"):
+            reply = self._hand_out(job, "fetched", headers)
+            reply.body = _with_lone_surrogate(reply.body) if fault == "lone" else BOM + reply.body
+            return reply
         return self._hand_out(job, cast("Outcome", fault or "fetched"), headers)
 
     def adopt_switches(self) -> None:
@@ -167,28 +205,32 @@ class Chat:
         return self._switches.median_s * spread / self._options.clock_scale
 
     def _hand_out(self, job: Job, outcome: Outcome, headers: dict[str, str]) -> Reply:
-        if outcome != "fetched":
-            self.books.faults[outcome] += 1
         self.books.settle(job.serial, outcome, self._clock())
         if outcome == "garbage":
             return Reply(body=GARBAGE, headers=JSON | headers)
         if outcome == "failed":
             error = "The deferred generation failed: internal error."
             return json_reply({"code": "internal", "error": error}, headers)
-        body = completion(
+        body = self._completion(job, b"[]" if outcome == "no_choices" else job.choices)
+        return Reply(body=body, headers=JSON | headers, delivery="cut" if outcome == "cut" else "send")
+
+    def _completion(self, job: Job, choices: bytes) -> bytes:
+        return completion(
             completion_id=self._completion_ids.make(job.serial),
             created=int(time.time()),
             model=job.model,
-            choices=b"[]" if outcome == "no_choices" else job.choices,
+            choices=choices,
             usage=job.usage,
             ticks=not self._options.no_ticks,
         )
-        return Reply(body=body, headers=JSON | headers, delivery="cut" if outcome == "cut" else "send")
 
     def _fail(self, fault: str, team: str) -> Reply:
         """Return the reply of a fault, or raise it as a Refusal if the request is refused."""
         kind = "hang" if fault.startswith("hang") else fault
         self.books.faults[kind] += 1
+        if kind in REFUSALS_BY_FAULT:
+            refusal, status, code, text = REFUSALS_BY_FAULT[kind]
+            raise refusal(status, code, text)
         match kind:
             case "hang":
                 return Reply(delivery="hang")
@@ -199,8 +241,6 @@ class Chat:
             case "capacity":
                 text = "The model is currently at capacity due to high demand. Please try again later."
                 raise self._limiter.too_many(text)
-            case "520":
-                raise HtmlRefusal(520, "", "Web server is returning an unknown error")
             case "safety":
                 raise _unsafe(team)
             case "503":
@@ -210,6 +250,11 @@ class Chat:
                 return Refusal(500, "internal", "Internal error.").reply()
             case _:
                 raise Refusal(500, "internal", "Internal error.")
+
+
+def _with_lone_surrogate(body: bytes) -> bytes:
+    """Return a completion whose text begins with half an emoji, escaped; one without text as it is."""
+    return body.replace(b'"content":"', b'"content":"\\ud83d', 1)
 
 
 def unavailable() -> Refusal:

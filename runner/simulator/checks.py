@@ -24,7 +24,7 @@ ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 PARTS = {"text": ("text", str), "image_url": ("image_url", dict), "file": ("file", dict)}
 FORMATS = ("text", "json_object", "json_schema")
 TOOL_CHOICES = ("none", "auto", "required")
-TOOLS_MAX = 128
+TOOLS_MAX = 350
 CHOICES_MAX = 128
 STOPS_MAX = 4
 PENALTIES = {"presence_penalty": "presencePenalty", "frequency_penalty": "frequencyPenalty"}
@@ -59,6 +59,7 @@ _FIELDS: dict[str, _Field] = {
     "seed": _WHOLE,
     "stop": _Field("a string or a sequence", (str, list)),
     "user": _TEXT,
+    "prompt_cache_key": _TEXT,
     "reasoning_effort": _TEXT,
     "logprobs": _FLAG,
     "top_logprobs": _WHOLE._replace(least=0, most=8),

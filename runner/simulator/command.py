@@ -9,6 +9,7 @@ import click
 
 from runner.simulator.faults import KINDS, TRANSIENT, Rates, parse_rates
 from runner.simulator.limit_headers import HEADER_FORMS
+from runner.simulator.number_flags import Number, Whole, plain
 from runner.simulator.options import Options
 from runner.simulator.switches import Limit
 
@@ -29,7 +30,7 @@ class _LimitType(click.ParamType[Limit]):
         if value in ("none", "catalogue"):
             return "none" if value == "none" else "catalogue"
         try:
-            number = int(value)
+            number = int(plain(str(value)))
         except ValueError:
             number = 0
         if number < 1:
@@ -42,10 +43,8 @@ LIMIT = _LimitType()
 
 @click.command("simulate", context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
 @click.option("--host", default="127.0.0.1", help="Address to listen on.")
-@click.option(
-    "--port", type=click.IntRange(0, 65535), metavar="N", default=PORT, help="Port; 0 takes any free one."
-)
-@click.option("--seed", type=int, metavar="N", default=0, help="Seed of answers, latencies and faults.")
+@click.option("--port", type=Whole(0, 65535), metavar="N", default=PORT, help="Port; 0 takes any free one.")
+@click.option("--seed", type=Whole(0), metavar="N", default=0, help="Seed of answers, latencies and faults.")
 @click.option(
     "--key", "keys", multiple=True, help="Accept only this key (repeatable).  [default: any xai-...]"
 )
@@ -61,19 +60,19 @@ LIMIT = _LimitType()
 @click.option("--polls-count", is_flag=True, help="Count polls against the request limits as well.")
 @click.option(
     "--retry-after",
-    type=click.FloatRange(0),
+    type=Number(0),
     metavar="N",
     help="Send Retry-After with every 429, in seconds.",
 )
 @click.option(
     "--announce-rpm",
-    type=click.IntRange(1),
+    type=Whole(1),
     metavar="N",
     help="Announce this RPM in the headers, independent of the enforced limit.",
 )
 @click.option(
     "--announce-tpm",
-    type=click.IntRange(1),
+    type=Whole(1),
     metavar="N",
     help="Announce this TPM in the headers, independent of the enforced limit.",
 )
@@ -82,17 +81,15 @@ LIMIT = _LimitType()
 )
 @click.option(
     "--median-s",
-    type=click.FloatRange(0),
+    type=Number(0),
     metavar="N",
     default=1.0,
     help="Median latency (lognormal), in seconds.",
 )
-@click.option("--sigma", type=click.FloatRange(0), metavar="N", default=0.8, help="Spread of the latency.")
+@click.option("--sigma", type=Number(0), metavar="N", default=0.8, help="Spread of the latency.")
 @click.option("--instant", is_flag=True, help="Answers are ready at once (a median of 0).")
-@click.option(
-    "--submit-ms", type=click.FloatRange(0), metavar="N", default=0.0, help="Time a submission takes, in ms."
-)
-@click.option("--clock-scale", type=click.FloatRange(min=0, min_open=True), metavar="N", default=1.0,
+@click.option("--submit-ms", type=Number(0), metavar="N", default=0.0, help="Time a submission takes, in ms.")
+@click.option("--clock-scale", type=Number(min=0, min_open=True), metavar="N", default=1.0,
               help="Make latencies and the 24 hours N times shorter; limits do not change.")  # fmt: skip
 @click.option("--fault", "fault", multiple=True, metavar="KIND=RATE",
               help=f"Share of requests with this fault (repeatable): {', '.join(KINDS)}. "
@@ -100,12 +97,12 @@ LIMIT = _LimitType()
 @click.option(
     "--faults",
     "every_fault",
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     metavar="RATE",
-    help="Every fault except safety at this rate.",
+    help="Every fault except safety and not_deferred at this rate.",
 )
 @click.option(
-    "--hang-s", type=click.FloatRange(0), metavar="N", default=75.0, help="How long a hang lasts, in seconds."
+    "--hang-s", type=Number(0), metavar="N", default=75.0, help="How long a hang lasts, in seconds."
 )
 @click.option("--no-ticks", is_flag=True, help="Leave out cost_in_usd_ticks, as in old replies.")
 @click.option("--json", "as_json", is_flag=True, help="Print the address as JSON and nothing else.")
@@ -124,8 +121,8 @@ def command(
 
     GET /_books shows what was accepted, delivered and billed (?jobs=1: job by job). GET and POST
     /_switch show and change limits, latency, faults and outages while it runs. A prompt with
-    [simulate:safety] in it is refused by the safety check, one with [simulate:refusal] is declined by
-    the model, one with [simulate:empty] gets an empty answer.
+    [simulate:safety] in it is refused by the safety check, one with [simulate:firewall] by a firewall,
+    one with [simulate:refusal] is declined by the model, one with [simulate:empty] gets an empty answer.
     """
     if instant:
         flags["median_s"] = 0.0
@@ -140,7 +137,7 @@ def _rates(pairs: tuple[str, ...], every: float | None) -> Rates:
     for pair in pairs:
         kind, _, rate = pair.partition("=")
         try:
-            rates[kind] = float(rate)
+            rates[kind] = float(plain(rate))
         except ValueError:
             raise click.UsageError(f"--fault wants KIND=RATE, for example 429=0.02, not {pair}.") from None
     try:

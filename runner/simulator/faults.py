@@ -1,21 +1,33 @@
 """Seeded fault injection: decides which requests fail and how. Other modules make the replies.
 
     429, 500, 503   refused with this status; nothing is accepted, no result is consumed
+    409, 425, 499   a submit is refused with this status: a conflict, too early, closed
+    529             a submit is refused: the service is overloaded
     capacity        a submit is refused: 429, the model is at capacity
-    520             a submit is refused by a proxy in front of the API: an HTML page
+    520, 521        refused by a proxy in front of the API: an HTML page; 521: it did not reach the API
+    403_page        refused by a firewall in front of the API: an HTML page
+    200_page        a submit is answered by a login page, which did not reach the API: an HTML page
     safety          a submit is refused by the safety check: 403, also when it is repeated
     500_after       a submit is accepted, and answered with 500
     reset_before    the connection is reset; nothing is accepted, no result is consumed
     reset_after     a submit is accepted, and the connection is reset
+    not_deferred    a submit is accepted and answered at once, as by a gateway that drops `deferred`
     hang            a submit is accepted in half of the cases; no reply, then a reset
     garbage         the result is consumed: a 200 that is not JSON
     cut             the result is consumed: half of its bytes, then the connection closes
     lost            the result is gone: 404
     failed          the result is consumed: a 200 with {"code", "error"}, no choices, no usage
     no_choices      the result is consumed: a chat.completion with empty choices, and its usage
+    empty200        instead of the result a 200 without a body; the result stays and can be fetched
+    html200         the same, with the login page of a proxy
+    trunc200        the same, with the first half of the result, sent as if it were whole
+    err200          the same, with an error of a proxy as JSON
+    pending200      the same, with {"status":"pending"}
+    lone            the result, its text with half an emoji: a lone surrogate, escaped
+    bom             the result, after a byte order mark
 
-A rate is for submits and fetches, or for one of them: `submit:429`, `fetch:429`. The last five kinds are
-drawn when a ready result is handed out, so their rate is per result, not per poll.
+A rate is for submits and fetches, or for one of them: `submit:429`, `fetch:429`. The kinds from `garbage` on
+are drawn when a ready result is handed out, so their rate is per result, not per poll.
 """
 
 from __future__ import annotations
@@ -36,17 +48,22 @@ KINDS_BY_POINT: dict[FaultPoint, tuple[str, ...]] = {
         "500_after",
         "503",
         "capacity",
-        "520",
+        *("409", "425", "499", "520", "521", "529", "403_page", "200_page"),
         "safety",
+        "not_deferred",
         "reset_before",
         "reset_after",
         "hang",
     ),
-    "fetch": ("429", "500", "503", "reset_before"),
-    "result": ("garbage", "cut", "lost", "failed", "no_choices"),
+    "fetch": ("429", "500", "503", "521", "403_page", "reset_before"),
+    "result": (
+        *("garbage", "cut", "lost", "failed", "no_choices"),
+        *("empty200", "html200", "trunc200", "err200", "pending200", "lone", "bom"),
+    ),
 }
 KINDS = tuple(dict.fromkeys(kind for kinds in KINDS_BY_POINT.values() for kind in kinds))
-TRANSIENT = tuple(kind for kind in KINDS if kind != "safety")  # a retry may succeed
+LASTING = ("safety", "not_deferred")  # a retry does not help
+TRANSIENT = tuple(kind for kind in KINDS if kind not in LASTING)
 POINTS_BY_SCOPE: dict[str, tuple[FaultPoint, ...]] = {"submit": ("submit",), "fetch": ("fetch", "result")}
 
 

@@ -11,6 +11,7 @@ from runner.simulator.usage import split_tokens
 if TYPE_CHECKING:
     from runner.simulator.models import Model
 
+EFFORTS = ("none", "low", "medium", "high", "xhigh")
 KEY_CREATED_AT = "2026-01-05T09:00:00.000000Z"
 
 
@@ -23,6 +24,8 @@ def model_card(model: Model) -> dict[str, Any]:
         "owned_by": "xai",
         "aliases": list(model.aliases),
         "context_length": model.context,
+        **_prices(model),
+        "capabilities": _capabilities(model),
     }
 
 
@@ -37,13 +40,40 @@ def language_card(model: Model) -> dict[str, Any]:
         "version": "1.0.0",
         "input_modalities": ["text", "image"],
         "output_modalities": ["text"],
+        **_prices(model),
+        "search_price": 0,
+        "aliases": list(model.aliases),
+        "capabilities": _capabilities(model),
+    }
+
+
+def _prices(model: Model) -> dict[str, int]:
+    """Return the prices of a card, those of long prompts included (OpenAPI types of xAI's TypeScript SDK)."""
+    return {
         "prompt_text_token_price": model.price.fresh,
         "cached_prompt_text_token_price": model.price.cached,
         "prompt_image_token_price": model.price.fresh,
         "completion_text_token_price": model.price.output,
-        "search_price": 0,
-        "aliases": list(model.aliases),
+        "prompt_text_token_price_long_context": model.long_price.fresh,
+        "cached_prompt_text_token_price_long_context": model.long_price.cached,
+        "completion_text_token_price_long_context": model.long_price.output,
+        "long_context_threshold": model.long_from,
     }
+
+
+def _capabilities(model: Model) -> dict[str, Any]:
+    efforts = [effort for effort in EFFORTS if effort in model.efforts]
+    return {
+        "reasoning_effort": efforts,
+        "default_reasoning_effort": model.effort if efforts else None,
+    }
+
+
+def own_card(key: str, team: str) -> dict[str, Any]:
+    """Return the body of /v1/me: the team of a key, its blocks, and that its data is retained."""
+    card = key_card(key, team)
+    blocks = {name: card[name] for name in ("team_blocked", "api_key_blocked", "api_key_disabled")}
+    return {"user_id": card["user_id"], "team_id": team, "zdr_status": "no_zdr", **blocks}
 
 
 def key_card(key: str, team: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Delivery = Literal["send", "cut", "reset", "hang"]
 JSON = {"content-type": "application/json"}
+LOGIN_PAGE = b"<!DOCTYPE html><html><head><title>Hotel WiFi login</title></head><body>Room?</body></html>"
 GARBAGE = b'{"id":"\xff\xfe<html>upstream connect error</html>'
 
 
@@ -48,6 +49,37 @@ class HtmlRefusal(Refusal):
         """Return the reply with an HTML page."""
         body = f"<!DOCTYPE html><html><head><title>api.x.ai | {self.status}: {self}</title></head></html>"
         return Reply(status=self.status, body=body.encode(), headers={"content-type": "text/html"})
+
+
+def login_page() -> Reply:
+    """Return the login page of a network."""
+    return Reply(body=LOGIN_PAGE, headers={"content-type": "text/html"})
+
+
+def not_the_result(kind: str, result: bytes) -> Reply:
+    """Return what a proxy sends instead of a result, by the kind of fault."""
+    match kind:
+        case "empty200":
+            return Reply(headers=JSON)
+        case "html200":
+            return login_page()
+        case "trunc200":
+            return Reply(body=result[: len(result) // 2], headers=JSON)
+        case "err200":
+            return json_reply({"error": {"message": "upstream connect error", "code": 503}})
+        case _:
+            return json_reply({"status": "pending"})
+
+
+class CaptivePage(Refusal):
+    """A request that never reached the API: a network answers it with its login page, and 200."""
+
+    def __init__(self) -> None:
+        super().__init__(200, "", "the login page of a network")
+
+    def reply(self) -> Reply:
+        """Return the page."""
+        return login_page()
 
 
 def json_reply(value: Any, headers: dict[str, str] | None = None) -> Reply:

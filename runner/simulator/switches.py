@@ -21,17 +21,21 @@ RPS_LEAST = 2
 
 @dataclass(slots=True, kw_only=True)
 class Switches:
-    """The current switches. `down` answers all requests with 503, or resets all connections.
+    """The current switches. `down` answers all requests with 503, or resets all connections, or (`page`)
+    answers with a web page and 200, as the login page of a network does.
+
+    `key_endpoint_gone`: /v1/api-key is not there, as with a gateway that serves the models only.
 
     Set `announce_rpm` or `announce_tpm` to the old value to change a limit without announcing it.
     """
 
     key_revoked: bool = False
+    key_endpoint_gone: bool = False
     credits_gone: bool = False
     credits_status: int = 403
     permission_gone: bool = False
     model_gone: bool = False
-    down: bool | Literal["reset"] = False
+    down: bool | Literal["reset", "page"] = False
     rpm: Limit = "catalogue"
     tpm: Limit = "catalogue"
     rps: Limit = "catalogue"
@@ -70,8 +74,10 @@ def _flag(name: str, value: object) -> bool:
     return value
 
 
-def _down(name: str, value: object) -> bool | Literal["reset"]:
-    return "reset" if value == "reset" else _flag(name, value)
+def _down(name: str, value: object) -> bool | Literal["reset", "page"]:
+    if value == "reset":
+        return "reset"
+    return "page" if value == "page" else _flag(name, value)
 
 
 def _credits_status(name: str, value: object) -> int:
@@ -117,6 +123,7 @@ def _rates(name: str, value: object) -> Rates:
 
 _PARSERS: dict[str, Callable[[str, object], object]] = {
     "key_revoked": _flag,
+    "key_endpoint_gone": _flag,
     "credits_gone": _flag,
     "credits_status": _credits_status,
     "permission_gone": _flag,

@@ -24,12 +24,14 @@ def test_a_request_is_submitted_and_its_result_fetched() -> None:
     async def story() -> None:
         async with serving(sending(response(b"{}"))) as requests:
             api = XAIClient(settings(f"{requests.url}/v1"), connections=2)
-            await deferred.submit(api, b'{"deferred":true}', "conv")
+            await deferred.submit(api, b'{"deferred":true}', "conv", "4294967296-2")
             await deferred.submit(api, b'{"deferred":true}')
             await deferred.fetch(api, "3f6c-1")
             await api.close()
         assert requests[0].startswith(b"POST /v1/chat/completions HTTP/1.1\r\n")
         assert [b"x-grok-conv-id: conv" in request for request in requests] == [True, False, False]
+        named = [b"x-client-request-id: 4294967296-2\r\n" in request for request in requests]
+        assert named == [True, False, False]
         assert requests[2].startswith(b"GET /v1/chat/deferred-completion/3f6c-1 HTTP/1.1\r\n")
 
     asyncio.run(story())

@@ -24,7 +24,7 @@ from runner.db.outcomes import Accepted
 from runner.db.results import Received
 from runner.db.session import Database
 from runner.engine import record_attempts
-from runner.engine.collect import CollectedAnswer, store_and_settle
+from runner.engine.keep_answers import CollectedAnswer, store_and_settle
 from runner.engine.settle import Policy, StoredAnswer, settle
 from runner.engine.spool import AcceptedRecord, AnswerRecord, Spool
 from runner.intake.job_file import JobFileReader, LoadFlags

@@ -13,7 +13,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from runner.engine.submit import CHUNK_FIRST, CHUNK_MAX, UNREPLIED_PER_CONNECTION
+from runner.engine.leased_queue import CHUNK_FIRST, CHUNK_MAX
+from runner.engine.submit import UNREPLIED_PER_CONNECTION
 from runner.limiter.estimates import TokenRatio
 from runner.limiter.limiter import Limiter, RateLimits, Slot
 from runner.limiter.store import EPOCH_KEY, Store, script, state_and_log

@@ -74,7 +74,7 @@ def test_the_object_is_the_same_in_numbers(place: Place) -> None:
         "unpriced_jobs": 0,
     }
     (model,) = found["models"]
-    assert (model["limits"], model["bound_by"]) == ({"rpm": 1_776, "tpm": 10_000_000}, "requests")
+    assert (model["limits"], model["bound_by"]) == ({"rpm": 1_800, "tpm": 10_000_000}, "requests")
     assert (model["answered_by"], model["retired_on"]) == ("grok-4.3", None)
 
 

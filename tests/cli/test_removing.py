@@ -56,7 +56,7 @@ def test_a_removed_run_is_gone_and_its_files_stay(home: LiveRunner) -> None:
     assert "add --yes" in runner(home, "rm", str(run), code=2)
     assert run in runs(home)
     shown = json.loads(runner(home, "rm", str(run), "--yes", "--json"))
-    assert shown["removed"] == [{"run": run, "name": "jobs", "jobs": JOBS, "answers": JOBS}]
+    assert shown["removed"] == [{"run": run, "name": "jobs", "stem": "jobs", "jobs": JOBS, "answers": JOBS}]
 
     assert run not in runs(home)
     assert "there is no run" in runner(home, "rm", str(run), "--yes", code=2)
@@ -100,6 +100,47 @@ def test_prune_takes_what_is_old_and_keeps_what_was_asked_for(home: LiveRunner) 
     assert shown["files"] == [str(reports[0])]
     assert [report.exists() for report in reports] == [False, True]
     assert "removed 0 runs" in runner(home, "prune", "--keep", "1", "--yes")
+
+
+def test_prune_counts_the_nights_of_a_file_together(home: LiveRunner) -> None:
+    """--keep is by stem: the names all differ. Of another file's nights, and of plain runs, as many stay."""
+    night = ("run", "jobs.jsonl", "--rpm", "none", "--tpm", "none", "--name")
+    made = {"a@mon": ("a", "mon"), "a@tue": ("a", "tue"), "a@wed": ("a", "wed"), "b@mon": ("b", "mon")}
+    for name, occasion in made.values():
+        runner(home, *night, name, "--occasion", occasion, "-q")
+    ids = {run["name"]: run["run"] for run in json.loads(runner(home, "list", "--json"))["runs"]}
+    for name in made:
+        age(home, ids[name], days=40)
+
+    shown = runner(home, "prune", "--keep", "2", "--dry-run")
+    assert "a: 1 of 3 runs\n" in shown
+    assert f"  run {ids['a@mon']}, a@mon: {JOBS} jobs and {JOBS} answers, ended " in shown
+    assert "a@tue" not in shown
+    assert "b@mon" not in shown
+    would = json.loads(runner(home, "prune", "--keep", "1", "--dry-run", "--json"))
+    assert {(run["name"], run["stem"]) for run in would["runs"]} >= {("a@mon", "a"), ("a@tue", "a")}
+
+    runner(home, "prune", "--keep", "1", "--yes")
+    assert [name for name in made if ids[name] in runs(home)] == ["a@wed", "b@mon"]
+
+
+def test_prune_finishes_a_removal_that_was_interrupted(home: LiveRunner) -> None:
+    """Whatever its age, and it does not count among those that are kept."""
+    runner(home, *RUN, "--new", "--force")
+    runner(home, *RUN, "--new", "--force")
+    run, older, *_ = runs(home)
+    age(home, older, days=40)
+    with closing(sqlite3.connect(home.database, timeout=20)) as base:
+        base.execute("UPDATE runs SET state = 'removing', identity = 'removed' WHERE id = ?", (run,))
+        base.commit()
+
+    assert f"run {run}, jobs: {JOBS} jobs and {JOBS} answers, half removed" in runner(
+        home, "prune", "--keep", "1", "--dry-run"
+    )
+    runner(home, "prune", "--keep", "1", "--yes")
+
+    assert run not in runs(home)
+    assert older in runs(home)
 
 
 def test_a_run_at_work_is_refused(home: LiveRunner, tmp_path: Path) -> None:

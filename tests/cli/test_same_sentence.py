@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from live_runner import KEY, LiveRunner, Simulator, wait_until, write_jobs
 
+from runner.db import migrate
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -199,7 +201,7 @@ def test_a_database_that_is_not_there(shared: Place) -> None:
 def test_a_database_without_a_schema_and_a_redis_that_is_away(shared: Place) -> None:
     """One after the other, as a user would fix them."""
     what = shared.is_reported_by("database", "worker", code=2)
-    assert what.endswith("has no schema yet, and this version needs 0001")
+    assert what.endswith(f"has no schema yet, and this version needs {migrate.HEAD}")
     assert shared.call("db", "upgrade").returncode == 0
     assert shared.is_reported_by("redis", "worker", code=5).startswith("Redis does not answer: ")
 

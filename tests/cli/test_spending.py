@@ -80,9 +80,12 @@ def test_used_and_reserved_are_shown(database: Database) -> None:
     )
     driver.bring(JobState.WAITING)
     driver.in_transaction(lambda _, deltas: deltas.add(driver.run_id, "ticks", "possible_extra", USD))
+    driver.in_transaction(lambda _, deltas: deltas.add(driver.run_id, "ticks", "probable_extra", USD // 5))
     seen = read_snapshot(database, driver.run_id)
 
-    assert money_text(seen) == "$4.00 of $20.00 ($1.00 of it possible, and $2.00 reserved)"
+    assert money_text(seen) == (
+        "$4.00 of $20.00 ($1.00 of it possible, about $0.2000 probable, and $2.00 reserved)"
+    )
     shown = read_live_object(database, seen)
     assert shown["budget"]["used_ticks"] == 4 * USD
     assert shown["budget"]["reserved_ticks"] == 2 * USD
@@ -91,5 +94,5 @@ def test_used_and_reserved_are_shown(database: Database) -> None:
         "$4.00 of $20.00 used, possible costs included; $2.00 reserved for answers not collected yet" in lines
     )
     bare = replace(seen, run=replace(seen.run, options=RunOptions()))
-    assert money_text(bare) == "$3.00 (up to $1.00 more possible)"
+    assert money_text(bare) == "$3.00 (about $0.2000 more, at most $1.00)"
     assert "budget" not in "\n".join(summary_lines(read_summary(database, bare)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -99,7 +100,7 @@ def test_limits_given_later_are_adopted(workspace: Workspace) -> None:
 ANOTHER: Final = {
     "--new": ("jobs.jsonl --new", False),
     "a name": ("jobs.jsonl --name other", False),
-    "another model": ("jobs.jsonl --model grok-4.3", True),
+    "another model": ("jobs.jsonl --model grok-4.5", True),
     "other checks": ("jobs.jsonl --skip-bad", True),
 }
 
@@ -122,7 +123,9 @@ def test_a_changed_file_is_refused_with_the_choice(workspace: Workspace) -> None
     for command in ("load", "run"):
         workspace.run(f"{command} jobs.jsonl", code=2)
         assert "error: jobs.jsonl belongs to run 1, which was loaded with other content" in workspace.stderr
-        assert "fix: start a fresh run with --new, or put the file back" in workspace.stderr
+        assert re.search(r"  it has 1 succeeded, 1 unfinished; \$0\.\d+ spent\n", workspace.stderr)
+        assert "put the file back and run the same command, or runner start 1;" in workspace.stderr
+        assert "start a fresh run with --new" in workspace.stderr
     assert workspace.load("jobs.jsonl --new") == (2, True)
     (workspace.folder / "jobs.jsonl").write_bytes(old)
     workspace.run("run jobs.jsonl")
@@ -177,6 +180,81 @@ def test_the_files_of_an_older_run_are_foreign_too(workspace: Workspace) -> None
     workspace.run("run jobs.jsonl --new -o night-2.jsonl")
     assert "loaded 2 jobs as run 2" in workspace.stderr
     assert workspace.accepted() == 4
+
+
+def test_each_occasion_is_one_run_with_its_own_files(workspace: Workspace) -> None:
+    """The same line again costs nothing; another word sends the file again, --new too, with a number."""
+    for words, run in {
+        "--occasion mon": "jobs@mon",
+        "--occasion tue": "jobs@tue",
+        "--occasion tue --new": "jobs@tue.2",
+        "--occasion tue --name nightly": "nightly@tue",
+    }.items():
+        workspace.run(f"run jobs.jsonl {words}")
+        assert f"{run}: 2 of 2 done" in workspace.stderr
+        assert (workspace.folder / f"{run.replace('@', '.')}.results.jsonl").exists()
+        paid = workspace.accepted()
+        workspace.run(f"run jobs.jsonl {words.replace(' --new', '')}")
+        assert "is already finished; its files are written again" in workspace.stderr
+        assert workspace.accepted() == paid
+    assert paid == 8
+    assert b"jobs@mon: finished" in workspace.run("status jobs@mon")
+    workspace.run("status jobs", code=2)
+    assert 'did you mean "jobs@tue.2"?' in workspace.stderr
+    listed = json.loads(workspace.run("list --json"))["runs"]
+    assert [(run["stem"], run["occasion"]) for run in listed][:2] == [("nightly", "tue"), ("jobs", "tue")]
+
+
+def test_an_occasion_in_steps_and_from_stdin(workspace: Workspace) -> None:
+    """`load` makes the run that `start` finds by its name; stdin has its name, and may not change either."""
+    found = json.loads(workspace.run("load jobs.jsonl --occasion mon --json"))
+    assert (found["run"], found["name"]) == (1, "jobs@mon")
+    workspace.run("start jobs@mon -q")
+    jobs = (workspace.folder / "jobs.jsonl").read_bytes()
+    for words, name in {"--name pipe": "pipe", "": "stdin"}.items():
+        workspace.run(f"run - --occasion mon {words}", stdin=jobs)
+        assert (workspace.folder / f"{name}.mon.results.jsonl").exists()
+        workspace.run(f"run - --occasion mon {words}", stdin=jobs)
+        assert "is already finished" in workspace.stderr
+        workspace.run(f"run - --occasion mon {words}", code=2, stdin=jobs.splitlines(keepends=True)[0])
+        assert f"{name}@mon, run" in workspace.stderr
+    assert workspace.accepted() == 6
+
+
+def test_a_copied_file_is_the_same_run_within_an_occasion(workspace: Workspace) -> None:
+    """Each copy gets the files under its own name, every time."""
+    shutil.copy(workspace.folder / "jobs.jsonl", workspace.folder / "renamed.jsonl")
+    for name in ("jobs", "renamed", "renamed", "jobs"):
+        workspace.run(f"run {name}.jsonl --occasion mon")
+        assert (workspace.folder / f"{name}.mon.results.jsonl").exists()
+    assert workspace.accepted() == 2
+
+
+def test_an_output_of_another_night_is_kept(workspace: Workspace) -> None:
+    """A fixed -o is refused the next night, before anything is sent."""
+    workspace.run("run jobs.jsonl --occasion mon -o out.jsonl")
+    workspace.run("run jobs.jsonl --occasion tue -o out.jsonl", code=2)
+    assert "(of run 1, jobs@mon)" in workspace.stderr
+    workspace.run("run jobs.jsonl --occasion tue")
+    assert workspace.accepted() == 4
+
+
+@pytest.mark.parametrize("word", ["a/b", "a@b", "a%b", "x" * 65])
+def test_what_is_no_occasion_is_a_usage_error(word: str, workspace: Workspace) -> None:
+    """It says which words are."""
+    workspace.run(f"run jobs.jsonl --occasion {word}", code=2)
+    assert "is no word of 1 to 64 letters, digits, dots, _ and -" in workspace.stderr
+
+
+def test_the_command_that_carries_on_names_the_night(workspace: Workspace) -> None:
+    """`today` would be another run tomorrow."""
+    workspace.run("run jobs.jsonl --new --occasion today --limit 1", code=8)
+    workspace.run("run jobs.jsonl --occasion=today --budget 0.0000001", code=6)
+    (name,) = [run["name"] for run in json.loads(workspace.run("list --json"))["runs"]]
+    day = name.removeprefix("jobs@")
+    workspace.run("pause 1")
+    workspace.run("run jobs.jsonl --occasion today --timeout 0.001s", code=7)
+    assert f"runner run jobs.jsonl --occasion {day} --timeout 0.001s" in workspace.stderr
 
 
 def test_two_loads_at_once_make_one_run(workspace: Workspace) -> None:

@@ -41,7 +41,7 @@ def test_a_span_of_time_is_read(word: str, seconds: float) -> None:
 @pytest.mark.parametrize("word", ["", "0", "0s", "-1", "h", "1x", "1h 30", "nan", "inf", "1e9"])
 def test_what_is_no_span_of_time_is_refused(word: str) -> None:
     """The error has examples of valid values."""
-    with pytest.raises(click.BadParameter, match="90s, 15m or 1h30m"):
+    with pytest.raises(click.BadParameter, match=r"write 90s, 15m|at most 3650d"):
         Duration().convert(word, None, None)
 
 
@@ -49,7 +49,7 @@ def test_a_rate_is_a_number_or_none() -> None:
     """`none` is 0 inside: no limit."""
     assert (Rate().convert("none", None, None), Rate().convert("60", None, None)) == (0, 60)
     for word in ("0", "-1", "1.5", "many", "٣", "9" * 13):
-        with pytest.raises(click.BadParameter, match="nor none"):
+        with pytest.raises(click.BadParameter, match=r"none$"):
             Rate().convert(word, None, None)
 
 
@@ -163,6 +163,14 @@ def test_the_command_to_continue_never_contains_new() -> None:
     assert rerun_command(["run", "my jobs.jsonl", "--new", "-q"]) == "runner run 'my jobs.jsonl' -q"
 
 
+def test_a_command_that_is_run_again_names_its_occasion() -> None:
+    """In both spellings; nothing else that looks like it is touched."""
+    words = ["run", "--occasion", "today", "-o", "today", "--occasion=today"]
+    expected = "runner run --occasion 2026-11-28 -o today --occasion=2026-11-28"
+    assert rerun_command(words, "2026-11-28") == expected
+    assert rerun_command(words) == "runner run --occasion today -o today --occasion=today"
+
+
 def test_an_error_is_a_block_and_hostile_text_is_text() -> None:
     """What, where, fix; no escape reaches the terminal."""
     error = UserError("bad\x1b[31m file", where=("line 1: no\nnewline",), fix="repair it")
@@ -201,7 +209,12 @@ def test_the_summary_of_a_run_is_reported_in_full() -> None:
         ("code", "safety"): 2,
         ("ticks", "reported"): 2 * 10**10,
         ("ticks", "estimated"): 10**10,
+        ("ticks", "probable_extra"): 3 * 10**8 + 12,
+        ("ticks", "probable_unavailable"): 12,
         ("ticks", "possible_extra"): 10**9,
+        ("unread", "answers"): 3,
+        ("unread", "refused_prompts"): 1,
+        ("unread", "unavailable"): 2,
         ("extra", "ambiguous"): 3,
         ("unknown", "jobs"): 1,
         ("returned", "grok-4.3 -> gr\x1bok"): 2,
@@ -241,6 +254,10 @@ def test_the_summary_of_a_run_is_reported_in_full() -> None:
     ):
         assert words in shown
     on_one_line = " ".join(shown.split())
-    assert "$2.00 reported by the API, $1.00 estimated, up to $0.1000 more" in on_one_line
+    assert "$2.00 reported by the API, $1.00 estimated, unknown for 1 answer" in on_one_line
+    assert (
+        "about $0.0300 more, at most $0.1000, for 3 answers that nobody could read and fees for"
+        " 1 refused prompt about <$0.0001 more, if 2 replies of 503 hid a paid answer"
+    ) in on_one_line
     assert "unknown for 1 answer" in on_one_line
     assert explain("safety") in on_one_line

@@ -21,6 +21,7 @@ from run_driver import (
     received,
     requeue_row,
     settled,
+    unread,
 )
 
 from runner.db import job_moves, removal, result_costs, runs, user_moves
@@ -46,7 +47,7 @@ COSTS: Final = (
     COST,
     replace(COST, ticks=333, ticks_source="estimated", model="grok-4.5", finish_reason="length"),
     replace(
-        COST, ticks=None, ticks_source="possible", possible_ticks=50, prompt_tokens=None, total_tokens=None
+        COST, ticks=None, ticks_source="possible", unread=unread(50), prompt_tokens=None, total_tokens=None
     ),
     replace(COST, ticks=None, ticks_source="unknown", model="no-such-model"),
 )
@@ -117,7 +118,9 @@ class History:
         elif number == 13:
             self.driver.in_transaction(lambda c, d: user_moves.cancel(c, run, NOW_MS, d))
         else:
-            self.driver.in_transaction(lambda c, d: user_moves.abandon(c, run, NOW_MS, d, lambda _: ticks))
+            self.driver.in_transaction(
+                lambda c, d: user_moves.abandon(c, run, NOW_MS, d, lambda _: unread(ticks))
+            )
 
     def _reply(self, lease: Lease, number: int, ticks: int) -> None:
         if number > len(ENDS_OF_POST):
@@ -228,6 +231,9 @@ def _check_money(summary: dict[str, Any], tries: list[Row[Any]]) -> None:
     assert cost["usd"] == usd(sum(a.ticks or 0 for a in tries))
     assert sum(model["ticks"] for model in cost["by_model"].values()) == sum(by_source.values())
     assert cost["possible_extra_ticks"] == sum(a.possible_ticks or 0 for a in tries)
+    assert cost["probable_extra_ticks"] == sum(a.probable_ticks or 0 for a in tries)
+    assert cost["probable_extra_ticks"] <= cost["possible_extra_ticks"]
+    assert bool(cost["unread"]["answers"]) >= bool(cost["possible_extra_ticks"])
     assert cost["unknown_jobs"] == sum(a.ticks_source == "unknown" for a in tries)
     for a in tries:
         if a.outcome in (*GIVEN_UP, "succeeded"):  # it may have been billed: counted once, in one way

@@ -104,6 +104,8 @@ class Walk:
     def _count_extra(self, event: Event, moved: int) -> None:
         self.extras["extra", event] += moved
         self.extras["ticks", "possible_extra"] += 9 * moved
+        self.extras["ticks", "probable_extra"] += 3 * moved
+        self.extras["unread", "answers"] += moved
 
     def _any_lease(self) -> Lease | None:
         return self.random.choice(list(self.leases.values())) if self.leases else None
@@ -140,6 +142,35 @@ def test_drifted_states_are_corrected(database: Database) -> None:
         assert counters.recount(connection, driver.run_id) is False
 
     assert driver.counts() == {("state", "pending"): 5}
+
+
+def test_drifted_unread_costs_are_corrected(database: Database) -> None:
+    """The two numbers for what could not be read are those of the attempts."""
+    driver = new_run(database, 2)
+    lease = driver.bring(S.WAITING)
+    driver.change(lease.job_id, "due_at_ms = 0")
+    (claimed,) = driver.claim()
+    driver.apply(job_moves.lost, requeue_row(claimed.lease, S.HELD, 90))
+    driver.in_transaction(lambda _, deltas: deltas.add(driver.run_id, "ticks", "probable_extra", 7))
+
+    with database.write() as connection:
+        assert counters.recount(connection, driver.run_id) is True
+        assert counters.recount(connection, driver.run_id) is False
+
+    assert (driver.count("ticks", "probable_extra"), driver.count("ticks", "possible_extra")) == (30, 90)
+
+
+def test_a_maximum_is_raised_and_never_added_up(database: Database) -> None:
+    """The dearest answer of a model, over transactions and shards."""
+    driver = new_run(database, 1)
+    for shard, ticks in ((0, 5), (0, 9), (0, 7), (1, 8)):
+        with database.write() as connection:
+            deltas = Deltas(shard)
+            deltas.raise_to(driver.run_id, "dearest", "grok-4.3", ticks)
+            deltas.raise_to(driver.run_id, "dearest", "grok-4.3", ticks - 1)
+            deltas.write(connection)
+
+    assert driver.count("dearest", "grok-4.3") == 9
 
 
 def test_shards_are_summed_and_runs_kept_apart(database: Database) -> None:

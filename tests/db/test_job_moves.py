@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -45,15 +45,19 @@ MOVE_CASES = (
     _requeue_case(Event.NOT_SENT, job_moves.not_sent, S.PENDING),
     _requeue_case(Event.REFUSED_FOR_NOW, job_moves.refused_for_now, S.PENDING),
     _requeue_case(Event.REFUSED, job_moves.refused, S.FAILED),
+    _requeue_case(Event.REFUSED, job_moves.refused, S.HELD),
+    _requeue_case(Event.WITHHELD, job_moves.withheld, S.HELD),
     _requeue_case(Event.AMBIGUOUS, job_moves.ambiguous, S.PENDING),
     _requeue_case(Event.AMBIGUOUS, job_moves.ambiguous, S.HELD),
     MoveCase(Event.NOT_READY, S.WAITING, job_moves.not_ready, poll_again_row),
     MoveCase(Event.LATER, S.WAITING, job_moves.later, poll_again_row),
+    MoveCase(Event.UNREADABLE, S.WAITING, job_moves.unreadable, poll_again_row),
     MoveCase(Event.STORED, S.STORED, job_moves.stored, lambda lease: received(lease.job_id, 9)),
     _settled_case(Event.SUCCEEDED, S.SUCCEEDED),
     _settled_case(Event.UNUSABLE, S.PENDING),
     _settled_case(Event.UNUSABLE, S.FAILED),
     _settled_case(Event.UNUSABLE, S.HELD),
+    *(_requeue_case(Event.UNUSABLE, job_moves.unusable, target) for target in (S.PENDING, S.FAILED, S.HELD)),
     _requeue_case(Event.LOST, job_moves.lost, S.PENDING),
     _requeue_case(Event.LOST, job_moves.lost, S.HELD),
     _requeue_case(Event.GENERATION_FAILED, job_moves.generation_failed, S.PENDING),
@@ -67,8 +71,8 @@ def test_a_move_starts_only_from_the_sources_of_the_table(database: Database, ca
     driver = new_run(database, len(JobState))
     leases = {state: driver.bring(state) for state in JobState}
     sources = TRANSITIONS[case.event].sources
-    if case.event is Event.GENERATION_FAILED:  # of a fetch; that of a stored result is a settlement
-        leases.pop(S.STORED)
+    if case.event in (Event.GENERATION_FAILED, Event.UNUSABLE):  # either of a fetch or of a stored result
+        leases.pop(S.COLLECTING if case.move is job_moves.settled else S.STORED)
 
     for state, lease in leases.items():
         moved = driver.apply(case.move, case.row(lease))
@@ -111,6 +115,25 @@ def test_a_fenced_move_needs_the_lease_that_holds(database: Database, case: Move
     assert {k: n for k, n in driver.counts().items() if k[0] != "attempts"} == {
         k: n for k, n in counts.items() if k[0] != "attempts"
     }
+
+
+def test_a_job_is_held_for_its_model_without_an_attempt_and_without_an_extra(database: Database) -> None:
+    """Sent and refused, or not sent at all; a refusal of a moment spends one attempt."""
+    driver = new_run(database, 3)
+    refused, withheld, again = driver.lease(3)
+    driver.send(refused, again)
+
+    driver.apply(job_moves.refused, requeue_row(refused, S.HELD))
+    driver.apply(job_moves.withheld, requeue_row(withheld, S.HELD))
+    driver.apply(job_moves.refused_for_now, replace(requeue_row(again, S.PENDING), spent=1))
+
+    rows = [driver.row(lease.job_id) for lease in (refused, withheld, again)]
+    assert [(row.state, row.attempt, row.spent, row.extras) for row in rows] == [
+        ("held", 1, 0, 0),
+        ("held", 0, 0, 0),
+        ("pending", 1, 1, 0),
+    ]
+    assert driver.history(withheld.job_id) == []
 
 
 def test_only_leased_jobs_are_sent_and_only_once(database: Database) -> None:
@@ -316,3 +339,45 @@ def test_every_event_of_the_table_is_tested() -> None:
     tested_elsewhere: set[Event] = {Event.SEND, Event.CLAIM, Event.CANCEL, Event.ABANDON, Event.RETRY}
 
     assert {case.event for case in MOVE_CASES} | tested_elsewhere == set(Event)
+
+
+def test_unreadable_bytes_again_and_again_end_the_attempt_of_their_lease_only(database: Database) -> None:
+    """The move from a fetch is not fenced by the table, since that from a stored result is not."""
+    driver = new_run(database, 1)
+    lease = driver.bring(S.COLLECTING)
+    late = Lease(job_id=lease.job_id, gen=lease.gen - 1, attempt=lease.attempt)
+
+    assert driver.apply(job_moves.unusable, requeue_row(late, S.PENDING)) == set()
+    assert driver.apply(job_moves.unusable, requeue_row(lease, S.PENDING, 77)) == {lease.job_id}
+
+    row = driver.row(lease.job_id)
+    assert (row.spent, row.extras) == (1, 1)
+    assert driver.count("extra", "unusable") == 1
+    assert driver.count("ticks", "possible_extra") == 77
+
+
+def test_the_mark_of_a_fetch_that_died_stays_until_the_api_says_not_ready(database: Database) -> None:
+    """404, 5xx and pages of a proxy say nothing about where the answer went; a new attempt begins without."""
+    driver = new_run(database, 1)
+    lease = driver.bring(S.COLLECTING)
+
+    def mark_after(move: Callable[..., set[int]], lease: Lease, at_ms: int | None = None) -> int | None:
+        row = outcomes.PollAgain(lease=lease, due_at_ms=NOW_MS, misses=0, interrupted_at_ms=at_ms)
+        driver.apply(move, row)
+        mark: int | None = driver.row(lease.job_id).interrupted_at_ms
+        return mark
+
+    assert mark_after(job_moves.later, lease, NOW_MS) == NOW_MS
+    for move in (job_moves.later, job_moves.unreadable):
+        (claimed,) = driver.claim()
+        assert claimed.is_interrupted
+        assert mark_after(move, claimed.lease) == NOW_MS
+    (claimed,) = driver.claim()
+    assert mark_after(job_moves.not_ready, claimed.lease) is None
+
+    (claimed,) = driver.claim()
+    mark_after(job_moves.later, claimed.lease, NOW_MS)
+    (claimed,) = driver.claim()
+    driver.apply(job_moves.lost, requeue_row(claimed.lease, S.PENDING))
+    again = driver.bring(S.WAITING)
+    assert driver.row(again.job_id).interrupted_at_ms is None

@@ -24,6 +24,8 @@ from runner.rules.errors import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
+HEAD = migrate.HEAD  # before a test changes it
+
 
 def downgrade(database: Database) -> None:
     config = migrate._config()
@@ -107,7 +109,8 @@ def test_an_older_file_is_copied_first_and_two_copies_are_kept(
         connection.exec_driver_sql(
             "INSERT INTO workers (host, node, pid, started_at_ms, seen_at_ms) VALUES ('a', 'b', 1, 1, 1)"
         )
-    monkeypatch.setattr(migrate, "HEAD", "0002")
+    head = migrate.HEAD
+    monkeypatch.setattr(migrate, "HEAD", "9999")
     for number, name in enumerate(("before-a", "before-b")):
         old = tmp_path / f"runner.db.{name}"
         old.write_bytes(b"")
@@ -118,9 +121,9 @@ def test_an_older_file_is_copied_first_and_two_copies_are_kept(
 
     assert {path.name for path in tmp_path.glob("*.before-*")} == {
         "runner.db.before-b",
-        "runner.db.before-0001",
+        f"runner.db.before-{head}",
     }
-    copy = tmp_path / "runner.db.before-0001"
+    copy = tmp_path / f"runner.db.before-{head}"
     assert copy.stat().st_mode & 0o777 == 0o600
     with closing(sqlite3.connect(copy)) as connection:
         assert connection.execute("SELECT host FROM workers").fetchall() == [("a",)]
@@ -130,7 +133,7 @@ def test_without_a_copy_nothing_is_migrated(tmp_path: Path, monkeypatch: pytest.
     """Where the copy fails, no migration runs."""
     database = Database(f"sqlite:///{tmp_path / 'runner.db'}")
     migrate.upgrade(database, tmp_path)
-    monkeypatch.setattr(migrate, "HEAD", "0002")
+    monkeypatch.setattr(migrate, "HEAD", "9999")
 
     with pytest.raises(UsageError, match="no copy"):
         migrate.upgrade(database, tmp_path / "missing")
@@ -184,3 +187,53 @@ def test_an_embedded_database_is_not_changed_under_an_engine(
 
     assert migrate.revision(database) == migrate.HEAD
     database.close()
+
+
+OLD_ATTEMPTS = (  # job, outcome, ticks, possible_ticks
+    ((1 << 32) | 0, "succeeded", 100, None),
+    ((1 << 32) | 1, "succeeded", 300, None),
+    ((1 << 32) | 2, "lost", None, 9_000),
+    ((1 << 32) | 3, "ambiguous", None, 150),
+    ((1 << 32) | 4, "refused", None, 500),
+    ((1 << 32) | 5, "not_sent", None, 0),
+    ((2 << 32) | 0, "lost", None, 700),
+)
+
+
+def test_old_attempts_get_a_probable_cost(empty_database: Database) -> None:
+    """The mean of their run's answers, at most what was possible; without an answer all of that."""
+    config = migrate._config()
+    with empty_database.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        for job, outcome, ticks, possible in OLD_ATTEMPTS:
+            connection.exec_driver_sql(
+                "INSERT INTO attempts (job_id, attempt, lane, worker, outcome, marked_at_ms, polls, model,"
+                f" ticks, ticks_source, possible_ticks) VALUES ({job}, 1, 'deferred', 1, '{outcome}', 1, 0,"
+                f" {repr('grok-4.3') if ticks else 'NULL'}, {ticks or 'NULL'},"
+                f" {repr('reported') if ticks else 'NULL'}, {'NULL' if possible is None else possible})"
+            )
+        for key, n in (
+            ("ticks', 'reported", 400),
+            ("attempts', 'collected", 2),
+            ("ticks', 'possible_extra", 9),
+        ):
+            connection.exec_driver_sql(f"INSERT INTO run_counters VALUES (1, '{key}', 3, {n})")
+    migrate.run_migrations(empty_database)
+
+    with empty_database.read() as connection:
+        rows = (
+            connection.exec_driver_sql("SELECT probable_ticks FROM attempts ORDER BY job_id").scalars().all()
+        )
+        counted = connection.exec_driver_sql(
+            "SELECT run_id, kind, key, n FROM run_counters WHERE shard = 0 ORDER BY run_id, kind, key"
+        ).all()
+    assert list(rows) == [None, None, 200, 150, 0, 0, 700]
+    assert [tuple(row) for row in counted] == [
+        (1, "dearest", "grok-4.3", 300),
+        (1, "ticks", "probable_extra", 350),
+        (1, "unread", "answers", 2),
+        (1, "unread", "refused_prompts", 1),
+        (2, "ticks", "probable_extra", 700),
+        (2, "unread", "answers", 1),
+    ]

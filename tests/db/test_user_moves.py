@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from run_driver import NOW_MS, RunDriver, new_run, received, requeue_row, settled
+from run_driver import NOW_MS, RunDriver, new_run, received, requeue_row, settled, unread
 
 from runner.db import job_moves, runs, user_moves
 from runner.db.counters import Deltas
@@ -46,7 +46,7 @@ def cancel(driver: RunDriver, rows_max: int = 100) -> int:
 
 def abandon(driver: RunDriver) -> int:
     moved: int = driver.in_transaction(
-        lambda c, d: user_moves.abandon(c, driver.run_id, NOW_MS, d, lambda _: TICKS)
+        lambda c, d: user_moves.abandon(c, driver.run_id, NOW_MS, d, lambda _: unread(TICKS))
     )
     return moved
 
@@ -89,6 +89,8 @@ def test_abandon_leaves_the_answers_and_counts_what_they_may_have_cost(database:
         assert driver.state(ids[state]) is JobState.CANCELLED
         assert driver.history(ids[state])[-1].outcome == "abandoned"
     assert driver.count("ticks", "possible_extra") == 2 * TICKS
+    assert driver.count("ticks", "probable_extra") == 2 * (TICKS // 3)
+    assert driver.count("unread", "answers") == 3, "the held job has an unknown outcome"
     assert driver.count("attempts", "abandoned") == 2
     assert driver.recount().items() <= driver.counts().items()
 

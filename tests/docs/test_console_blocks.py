@@ -37,6 +37,11 @@ NOT_RUN_HERE = {  # what a newcomer types once, on a machine with a network and 
     "pip install .",
     "export XAI_API_KEY=xai-...",
     "runner run jobs/labels.jsonl -o out.jsonl",
+    # the jobs of a refused model: tests/cli/test_cures.py types them
+    "runner retry RUN --model gpt-4o-mini --set-model grok-4.3",
+    "runner retry RUN --set-model grok-4.3",
+    "runner cancel RUN --model gpt-4o-mini",
+    "runner start RUN",
 }
 
 

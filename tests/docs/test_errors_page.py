@@ -13,6 +13,7 @@ SOURCES = [
         for name in (
             "validate",
             "fields",
+            "connection_fields",
             "parse_line",
             "messages",
             "json_faults",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runner.db.leases import Lease, LeasedJob
-from runner.engine.submit import LeasedQueue
+from runner.engine.leased_queue import LeasedQueue
 
 
 def leased(job: int, gen: int) -> LeasedJob:
@@ -16,6 +16,7 @@ def leased(job: int, gen: int) -> LeasedJob:
         body_bytes=1,
         spent=0,
         extras=0,
+        due_at_ms=0,
     )
 
 

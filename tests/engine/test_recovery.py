@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from run_driver import FAR, NOW_MS, RunDriver, accepted, new_run, received, requeue_row, settled
 
-from runner.db import job_moves, workers
+from runner.db import job_moves, unreadables, workers
 from runner.db.runs import RunOptions
+from runner.db.unreadables import UnreadableReply
 from runner.engine.recovery import RecoveryCounts, recover_host
 from runner.engine.spool import AcceptedRecord, AnswerRecord, Spool
 from runner.rules.states import Event, JobState
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 S = JobState
 LATER_MS = NOW_MS + 60_000
+ANSWER = b'{"choices": [{"message": {"content": "the bytes"}}]}'
+PAGE = b"<html><title>Log in</title></html>"
 
 
 class Process:
@@ -45,14 +48,23 @@ class Process:
             )
         )
 
-    def answer(self, lease: Lease, body: bytes = b'{"the": "bytes"}', request_id: str = "the-id") -> None:
+    def answer(
+        self,
+        lease: Lease,
+        body: bytes = ANSWER,
+        request_id: str = "the-id",
+        *,
+        is_answer: bool = True,
+        at_ms: int = NOW_MS + 9,
+    ) -> None:
         self.spool.append_answer(
             AnswerRecord(
                 job_id=lease.job_id,
                 attempt=lease.attempt,
-                received_at_ms=NOW_MS + 9,
+                received_at_ms=at_ms,
                 request_id=request_id,
                 body=body,
+                is_answer=is_answer,
             )
         )
 
@@ -85,7 +97,7 @@ def test_bytes_in_the_spool_are_stored(process: Process) -> None:
     assert (row.state, row.answered_by, row.lease_owner) == (S.STORED, 1, None)
     (kept,) = process.driver.rows("SELECT * FROM results")
     assert (bytes(kept.body), kept.request_id, kept.received_at_ms) == (
-        b'{"the": "bytes"}',
+        ANSWER,
         "the-id",
         NOW_MS + 9,
     )
@@ -202,6 +214,54 @@ def test_what_was_being_fetched_is_asked_for_again(process: Process) -> None:
 
     row = process.driver.row(lease.job_id)
     assert (row.state, row.due_at_ms, row.misses) == (S.WAITING, LATER_MS, 1)
+    assert row.interrupted_at_ms == LATER_MS
+
+
+@pytest.mark.parametrize("is_answer", [False, True], ids=["a record of its own", "of an older version"])
+def test_bytes_that_are_no_answer_take_no_answers_place(process: Process, is_answer: bool) -> None:
+    """A page was fetched: it is counted and kept apart, the answer is asked for again after a while."""
+    lease = process.driver.bring(S.COLLECTING)
+    process.answer(lease, PAGE, is_answer=is_answer)
+    process.die()
+
+    assert process.recovered() == RecoveryCounts(workers=1, unreadable=1)
+
+    row = process.driver.row(lease.job_id)
+    assert (row.state, row.due_at_ms, row.extras) == (S.WAITING, LATER_MS + 1_000, 0)
+    assert row.interrupted_at_ms is None, "its reply came"
+    assert process.driver.rows("SELECT * FROM results") == []
+    (kept,) = process.driver.rows("SELECT * FROM unreadables")
+    assert (kept.replies, bytes(kept.first_body), kept.last_bytes) == (1, PAGE, len(PAGE))
+    process.driver.apply(job_moves.stored, received(lease.job_id, lease.attempt, ANSWER))
+    assert process.driver.state(lease.job_id) is S.STORED
+
+
+def test_an_unreadable_reply_that_was_counted_before_the_crash_is_not_counted_twice(process: Process) -> None:
+    """Its transaction was durable, its record is still there, and a second fetch died with the process."""
+    lease = process.driver.bring(S.COLLECTING)
+    process.answer(lease, PAGE, is_answer=False)
+    reply = UnreadableReply(job_id=lease.job_id, attempt=lease.attempt, received_at_ms=NOW_MS + 9, body=PAGE)
+    process.driver.in_transaction(lambda connection, _: unreadables.record(connection, [reply]))
+    process.die()
+
+    assert process.recovered() == RecoveryCounts(workers=1, collecting=1)
+
+    assert process.driver.row(lease.job_id).interrupted_at_ms == LATER_MS
+    assert [row.replies for row in process.driver.rows("SELECT * FROM unreadables")] == [1]
+
+
+def test_many_replies_to_one_attempt_are_counted_each(process: Process) -> None:
+    """A page, then an empty reply, both only in the spool."""
+    lease = process.driver.bring(S.COLLECTING)
+    process.answer(lease, PAGE, is_answer=False)
+    process.answer(lease, b"", is_answer=False, at_ms=NOW_MS + 20)
+    process.die()
+
+    assert process.recovered().unreadable == 1
+
+    (kept,) = process.driver.rows("SELECT * FROM unreadables")
+    assert (kept.replies, kept.same, bytes(kept.first_body), bytes(kept.last_body)) == (2, 1, PAGE, b"")
+    assert (kept.first_at_ms, kept.last_at_ms) == (NOW_MS + 9, NOW_MS + 20)
 
 
 def test_leased_jobs_are_free_at_once(process: Process) -> None:
@@ -256,9 +316,9 @@ def _die(*_: object) -> None:
 
 def test_an_answer_judged_before_is_not_judged_again(process: Process) -> None:
     """It was unusable and the job goes again; the same bytes are still in the spool of the dead."""
-    lease = process.driver.bring(S.COLLECTING)
-    process.answer(lease, b"not json")
-    process.driver.apply(job_moves.stored, received(lease.job_id, 1, b"not json", "the-id"))
+    lease, unusable = process.driver.bring(S.COLLECTING), b'{"usage": {}}'
+    process.answer(lease, unusable)
+    process.driver.apply(job_moves.stored, received(lease.job_id, 1, unusable, "the-id"))
     process.driver.apply(job_moves.settled, settled(lease.job_id, 1, Event.UNUSABLE, S.PENDING))
     counts = process.driver.counts()
     process.die()
@@ -288,7 +348,7 @@ def test_many_answers_come_in_parts(process: Process, monkeypatch: pytest.Monkey
     """However large a spool is, a transaction stays small."""
     monkeypatch.setattr("runner.engine.recovery.ANSWERS_PER_COMMIT", 2)
     monkeypatch.setattr("runner.engine.recovery.ANSWER_BYTES_PER_COMMIT", 30)
-    for number, body in enumerate((b"a", b"b" * 50, b"c")):
+    for number, body in enumerate((ANSWER, b" " * 50 + ANSWER, ANSWER)):
         process.answer(process.driver.bring(S.COLLECTING), body, f"id-{number}")
     process.die()
 

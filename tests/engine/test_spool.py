@@ -51,6 +51,7 @@ RECORDS = st.one_of(
         received_at_ms=NUMBERS,
         request_id=IDS,
         body=st.binary(max_size=80) | st.just(b"\ns 1 1\n"),
+        is_answer=st.booleans(),
     ),
 )
 SOME: tuple[Record, ...] = (
@@ -120,6 +121,7 @@ def test_a_tail_torn_at_any_byte_keeps_all_before_it(tmp_path: Path) -> None:
         b"\xff\xfe\n",
         b"r 1 1 1 id -5 0\n",
         b"r 1 1 1 id 99 0\n",
+        b"u 1 1 1 id 1 7\nx\n",
     ],
 )
 def test_garbage_ends_a_segment_and_nothing_worse(tmp_path: Path, garbage: bytes) -> None:

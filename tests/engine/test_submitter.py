@@ -10,7 +10,8 @@ from run_driver import new_run
 from runtimes import opened_station, refused
 from sqlalchemy.exc import DBAPIError
 
-from runner.engine.submit import LeasedQueue, Submitter
+from runner.engine.leased_queue import LeasedQueue
+from runner.engine.submit import Submitter
 from runner.limiter.slots import Slot
 from runner.rules.states import JobState
 

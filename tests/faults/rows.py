@@ -125,6 +125,18 @@ ROWS: Final = (
         },
     ),
     Row(
+        what="a nightly line killed five times, started twice at once, or started again after midnight",
+        means="one run a night; only requests in flight at a kill are paid twice, and are counted",
+        tests={
+            "faults/test_nights.py": (
+                "test_a_night_that_is_killed_five_times_is_paid_once",
+                "test_a_night_that_is_killed_before_midnight_goes_on_after_it",
+                "test_a_line_that_is_started_twice_at_once_is_one_run",
+            ),
+            "cli/test_run_choice.py": ("test_an_unfinished_night_is_carried_on_over_midnight",),
+        },
+    ),
+    Row(
         what="network: refused, reset before, during and after, no reply, single bytes, no DNS name, TLS",
         means="each phase has its own outcome; the total time limit holds",
         tests={
@@ -156,7 +168,44 @@ ROWS: Final = (
                 "test_no_redirect_is_followed",
                 "test_a_body_above_the_limit_is_not_taken",
             ),
-            "faults/test_every_fault.py": ("test_every_fault_at_three_percent_loses_nothing",),
+            "faults/test_every_fault.py": ("test_every_fault_at_two_percent_loses_nothing",),
+        },
+    ),
+    Row(
+        what="a 200 to a fetch that is no answer: empty, a web page, cut JSON, an error of a proxy, `null`",
+        means="asked for again at growing spaces, not bought again; its bytes take no answer's place",
+        tests={
+            "faults/test_garbled_fetches.py": (
+                "test_what_is_no_answer_is_asked_for_again",
+                "test_an_answer_that_a_garbled_reply_took_along_is_lost_and_bought_once",
+                "test_at_the_end_of_its_24_hours_a_job_is_held_and_offered",
+            ),
+            _LADDER: ("test_a_process_that_ends_at_an_unreadable_reply_costs_nothing",),
+            "engine/test_handling_unreadable.py": ("test_the_same_bytes_for_too_long_are_the_answer",),
+        },
+    ),
+    Row(
+        what="a network's login page instead of everything, for a time",
+        means="the run waits, says what came, asks for one answer at a time, goes on; nothing is paid twice",
+        tests={
+            "faults/test_garbled_fetches.py": ("test_a_page_instead_of_everything_is_waited_for",),
+            "engine/test_fetch_outage.py": ("test_probes_become_rare_and_stragglers_do_not_count",),
+        },
+    ),
+    Row(
+        what="answers with half an emoji, a byte order mark, NaN",
+        means="an answer; the output is strict JSON in UTF-8, `show --raw` has what came",
+        tests={
+            "faults/test_garbled_fetches.py": ("test_half_an_emoji_and_a_byte_order_mark_are_answers",),
+            "rules/test_answer_json.py": ("test_whatever_python_writes_is_read_and_is_a_strict_line",),
+        },
+    ),
+    Row(
+        what="kill -9 of everything four times at full speed",
+        means="the same command ends with 0; what the kills left is counted and pauses no run",
+        tests={
+            "faults/test_kills_at_full_speed.py": ("test_a_run_killed_four_times_ends_by_itself",),
+            "engine/test_fetch_failures.py": ("test_a_lost_answer_counts_unless_a_crash_took_it",),
         },
     ),
     Row(
@@ -168,6 +217,49 @@ ROWS: Final = (
                 "test_an_answer_judged_before_does_not_come_back",
             ),
             "faults/test_pauses.py": ("test_answers_that_expired_are_offered_and_not_bought_again",),
+        },
+    ),
+    Row(
+        what="a firewall, a login page, a wrong base URL, an origin that is down, in front of the API",
+        means="no job fails, nothing is spent; the run waits, or pauses and names the setting",
+        tests={
+            "faults/test_gateways.py": (
+                "test_what_did_not_reach_the_api_spends_nothing_and_leaves_no_doubt",
+                "test_a_firewall_before_the_fetch_keeps_paid_answers_waiting",
+                "test_a_wrong_base_url_pauses_and_fails_no_job",
+                "test_a_path_that_goes_wrong_in_the_middle_costs_no_answer",
+                "test_a_filter_that_refuses_one_prompt_holds_that_job",
+            ),
+            "limiter/test_team.py": ("test_a_wrong_address_has_no_name",),
+        },
+    ),
+    Row(
+        what="a gateway that answers at once although a deferred answer is asked for",
+        means="its answers are kept and priced; the run pauses after the third",
+        tests={
+            "faults/test_gateways.py": ("test_a_gateway_that_drops_deferred_is_paid_kept_and_told",),
+            _LADDER: ("test_some_rungs_with_answers_in_reply_to_submits",),
+        },
+    ),
+    Row(
+        what="one line whose model is refused; sentences of the API that quote a line's content",
+        means="that job is held or fails; the others go on; no account is blamed",
+        tests={
+            "faults/test_gateways.py": (
+                "test_one_line_with_a_refused_model_does_not_stop_the_others",
+                "test_a_refused_model_is_not_sent_for_ever",
+            ),
+            "rules/test_reply.py": ("test_a_line_cannot_make_its_words_the_accounts",),
+        },
+    ),
+    Row(
+        what="409, 425, 499: once, or for ever",
+        means="each spends an attempt; the job fails when its attempts are spent",
+        tests={
+            "faults/test_gateways.py": (
+                "test_a_refusal_of_a_moment_is_sent_again",
+                "test_a_refusal_of_a_moment_that_never_ends_fails_the_job",
+            )
         },
     ),
     Row(

@@ -89,7 +89,7 @@ def test_what_cannot_be_kept_is_refused_before_anything_is_sent(tmp_path: Path) 
     with Simulator(tmp_path, *NO_LIMITS, "--instant") as simulator, LiveRunner(tmp_path, simulator) as home:
         invalid = home.start(*RUN, "--budget", "0")
         assert invalid.wait() == 2
-        assert "neither an amount in US dollars" in invalid.output
+        assert "'0' is not more than 0 and at most 100,000,000 US dollars" in invalid.output
 
         unpriced = home.start("run", "unpriced.jsonl", "--budget", "5")
         assert unpriced.wait() == 2

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 JOBS = 350
 IN_FLIGHT = 8  # HTTP requests of the one worker process that so few jobs get
 Victim = Literal["worker", "engine", "command", "valkey", "all"]
-DELIVERED = ("fetched", "garbage", "no_choices", "failed")
+DELIVERED = ("fetched", "no_choices", "failed")
 QUICK = (4,)  # the others are for `make soak`
 VICTIMS: tuple[Victim, ...] = ("worker", "engine", "command", "valkey", "all")
 SEEDS = [

@@ -50,4 +50,4 @@ def test_a_prompt_refused_for_safety_fails_at_once_and_its_fee_is_told(tmp_path:
     assert summary["models_returned"] == {}
     assert explain("safety") in " ".join(command.output.split())
     assert explain("safety") in shown.output
-    assert "up to $0.1500 more" in command.output
+    assert "at most $0.1500 more" in command.output

@@ -27,13 +27,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from runner.db import counters, events, job_moves, leases, new_jobs, orphans, runs, workers
+from runner.db import counters, events, job_moves, leases, new_jobs, orphans, runs, unreadables, workers
 from runner.db.counters import Deltas
 from runner.db.outcomes import Accepted, Cause, PollAgain, Requeue
 from runner.db.results import Received
 from runner.db.session import Database
 from runner.db.tables import Base
-from runner.engine import reaper, record_attempts, recovery, settle
+from runner.engine import reaper, record_attempts, recovery, settle, unreadable_replies
 from runner.engine.spool import AcceptedRecord, AnswerRecord, Spool
 from runner.rules import retry
 from runner.rules.states import FINAL, TRANSITIONS, Event, JobState
@@ -52,7 +52,9 @@ GOOD = (
     b'{"role":"assistant","content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,'
     b'"completion_tokens":1,"total_tokens":2,"cost_in_usd_ticks":7}}'
 )
-GARBAGE, FAILED = b"<html>%d", b'{"code":"internal","error":"generation failed %d"}'
+UNUSABLE, FAILED = b'{"choices":[],"usage":{"n":%d}}', b'{"code":"internal","error":"generation failed %d"}'
+PAGE = b"<html>log in</html>"
+PAGES_MAX = 3  # of one attempt: with more the job is asked for later than `drain` waits
 EDGES = {(s, t) for row in TRANSITIONS.values() for s in row.sources for t in row.targets}
 UNTIL = st.sampled_from(["sent", "sent", "sent", "marked", "leased"])
 Crash = Literal["no", "before spool", "after spool"]
@@ -154,11 +156,11 @@ class JobsStateMachine(RuleBasedStateMachine):
     @rule(
         stages=st.one_of(st.just(STEPS), st.lists(st.sampled_from(STEPS), min_size=1, max_size=3)),
         which=st.integers(0, 9),
-        post=st.tuples(MOSTLY_TRUE, st.sampled_from([GOOD, GARBAGE, FAILED]), UNTIL),
+        post=st.tuples(MOSTLY_TRUE, st.sampled_from([GOOD, UNUSABLE, FAILED]), UNTIL),
         reply=st.tuples(
             MOSTLY_TRUE, st.sampled_from([job_moves.refused_for_now, job_moves.refused, job_moves.not_sent])
         ),
-        get=st.tuples(st.sampled_from(["ready", "ready", "ready", "not ready", "cut"]), MOSTLY_TRUE),
+        get=st.tuples(st.sampled_from(["ready", "ready", "ready", "not ready", "cut", "page"]), MOSTLY_TRUE),
         crash=st.tuples(CRASH, CRASH),
     )
     def work(
@@ -314,6 +316,8 @@ class JobsStateMachine(RuleBasedStateMachine):
         submission = self.api[job.request_id]
         if how == "not ready" and submission.is_available:
             self.fenced(job_moves.not_ready, self.not_yet(job, job.misses))
+        elif how == "page" and self.pages(job) < PAGES_MAX:
+            self.keep_page(process, job, crash)
         elif not submission.is_available:
             if job.misses == 0:
                 self.fenced(job_moves.later, self.not_yet(job, 1))
@@ -325,6 +329,46 @@ class JobsStateMachine(RuleBasedStateMachine):
         else:
             submission.is_available = False
             self.keep(process, job, submission.body, settles=settles, crash=crash)
+
+    def pages(self, job: ClaimedJob) -> int:
+        """Return how many unreadable replies of an attempt were counted."""
+        query = f"SELECT COALESCE(SUM(replies), 0) FROM unreadables WHERE job_id = {job.lease.job_id}"
+        return int(self.ask(f"{query} AND attempt = {job.lease.attempt}")[0][0])
+
+    def keep_page(self, process: WorkerDouble, job: ClaimedJob, crash: Crash) -> None:
+        """Count an unreadable reply as the collector does; the result stays where it is."""
+        lease = job.lease
+        self.now_ms += 1  # two replies have two times
+        if crash == "before spool":
+            self.kill(process)
+            return
+        process.spool.append_answer(
+            AnswerRecord(
+                job_id=lease.job_id,
+                attempt=lease.attempt,
+                received_at_ms=self.now_ms,
+                request_id=job.request_id,
+                body=PAGE,
+                is_answer=False,
+            )
+        )
+        if crash == "after spool":
+            self.kill(process)
+            self.recover()
+            return
+        reply = unreadables.UnreadableReply(
+            job_id=lease.job_id, attempt=lease.attempt, received_at_ms=self.now_ms, body=PAGE
+        )
+        row = unreadable_replies.UnreadableFetch(
+            reply=reply,
+            age_s=0.0,
+            rng_unit=0.5,
+            misses=job.misses,
+            given_up=self.back(lease, self.decide(Event.UNUSABLE, job)),
+        )
+        [(gen,)] = self.ask(f"SELECT lease_gen FROM jobs WHERE id = {lease.job_id}")
+        moved = self.write(unreadable_replies.record, row)
+        assert not moved or gen == lease.gen, "a late worker moved what is another's"
 
     def settle_stored(self) -> None:
         """Settle stored results that are not settled, as the reaper does."""

@@ -140,12 +140,25 @@ def test_flags_and_names_that_shape_a_run_make_another(database: Database, tmp_p
     source = file_of(tmp_path, line(1))
     found = [
         loaded(database, source),
-        loaded(database, source, flags=LoadFlags(model="grok-4.3")),
+        loaded(database, source, flags=LoadFlags(model="grok-4.5")),
         loaded(database, source, name="mine"),
     ]
 
     assert len({one.run_id for one in found}) == 3
     assert loaded(database, source, name="mine").run_id == found[2].run_id
+
+
+def test_a_run_of_the_earlier_default_model_is_carried_on(database: Database, tmp_path: Path) -> None:
+    """After an update the same command finds the run that it loaded before, and pays nothing again."""
+    source = tmp_path / "jobs.jsonl"
+    source.write_bytes(b'{"id":"a","prompt":"x"}\n')
+    before = loaded(database, source, flags=LoadFlags(model="grok-4"))
+
+    after = loaded(database, source)
+
+    assert (after.run_id, after.is_new) == (before.run_id, False)
+    other = loaded(database, source, new=True)
+    assert other.is_new
 
 
 def test_a_changed_file_is_refused_with_a_choice(database: Database, tmp_path: Path) -> None:

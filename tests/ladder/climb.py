@@ -20,7 +20,7 @@ import time
 import traceback
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
@@ -39,7 +39,7 @@ from valkey_server import valkey_server
 
 from runner import settings as settings_of
 from runner.api import deferred
-from runner.db import migrate, runs, workers
+from runner.db import job_moves, migrate, runs, workers
 from runner.db.counters import Deltas
 from runner.db.runs import RunOptions
 from runner.db.session import Database
@@ -47,6 +47,7 @@ from runner.engine import heartbeat, run_completion, shared_clock
 from runner.engine.collect import Collector
 from runner.engine.reaper import reap
 from runner.engine.runtime import Runtime
+from runner.engine.spool import Segment
 from runner.engine.submit import Submitter
 from runner.intake.job_file import LoadFlags
 from runner.intake.load import load
@@ -63,10 +64,13 @@ if TYPE_CHECKING:
     from runner.settings import Settings
 
 JOBS: Final = 20
+FEW_JOBS: Final = 2
 RPM: Final = 30_000
 PROCESS_S: Final = 40.0
 PERSISTS_S: Final = 0.6
 PROCESSES_MAX: Final = 8
+UNREADABLE_PLACES: Final = ("before its record", "after its record", "after its commit")
+EXIT_CODE: Final = 9
 POISON: Final = "j-0007"
 HELD_MAX: Final = (
     3  # the poison job, and unknown outcomes of a slow machine; without the guard eight were held
@@ -124,7 +128,12 @@ def _resume(database: Database, run_id: int) -> None:
 class Ladder:
     """Runs the points of one mode on one kind of database."""
 
-    def __init__(self, folder: Path, redis_url: str, server_url: str | None, mode: Mode) -> None:
+    def __init__(
+        self, folder: Path, redis_url: str, server_url: str | None, mode: Mode, *, at_once: bool = False
+    ) -> None:
+        """Make a ladder. `at_once`: two jobs, which the API answers instead of deferring them."""
+        self._jobs = FEW_JOBS if at_once else JOBS
+        self._faults = {"not_deferred": 1.0} if at_once else {}
         self._folder, self._redis_url, self._server_url, self._mode = folder, redis_url, server_url, mode
         self._template = folder / "template.db"
         if server_url is None:
@@ -136,9 +145,9 @@ class Ladder:
         """Run one point; return whether it was reached, what is wrong afterwards, and where it was."""
         folder = self._folder / f"{self._mode}-{point}"
         folder.mkdir()
-        write_jobs(folder / "jobs.jsonl", JOBS)
+        write_jobs(folder / "jobs.jsonl", self._jobs)
         port = free_port()
-        api = _fork(lambda: _simulate(port, folder), folder / "simulator.log")
+        api = _fork(lambda: _simulate(port, self._faults), folder / "simulator.log")
         settings = self._settings(folder, point, port)
         try:
             _wait_for_port(port)
@@ -190,7 +199,7 @@ class Ladder:
         folder.mkdir()
         write_jobs(folder / "jobs.jsonl", JOBS)
         port = free_port()
-        api = _fork(lambda: _simulate(port, folder), folder / "simulator.log")
+        api = _fork(lambda: _simulate(port, self._faults), folder / "simulator.log")
         settings = self._settings(folder, 0, port)
         try:
             _wait_for_port(port)
@@ -218,14 +227,49 @@ class Ladder:
         is_right = POISON in held and len(held) == len(not_succeeded) <= HELD_MAX
         return wrong + ([] if is_right else [f"not succeeded: {not_succeeded}"])
 
-    def _check(self, settings: Settings, folder: Path, port: int) -> list[str]:
+    def unreadable(self, place: str) -> list[str]:
+        """Answer the first fetches with pages, end the process at one, then hand out the answers.
+
+        Return what is wrong after the second process: every job succeeded, and nothing was bought again.
+        """
+        folder = self._folder / place.replace(" ", "-")
+        folder.mkdir()
+        write_jobs(folder / "jobs.jsonl", JOBS)
+        port = free_port()
+        api = _fork(lambda: _simulate(port, {}), folder / "simulator.log")
+        settings = self._settings(folder, UNREADABLE_PLACES.index(place), port)
+        try:
+            _wait_for_port(port)
+            _switch(port, {"faults": {"html200": 1.0}})
+            code = _wait(_fork(lambda: _garbled(settings, folder, place), folder / "1.log"), PROCESS_S)
+            wrong = [] if code == EXIT_CODE else [f"the process ended with {code}, not at the reply"]
+            _switch(port, {"faults": {}})
+            code = _wait(_fork(lambda: work(settings, folder), folder / "2.log"), PROCESS_S)
+            wrong += [] if code == 0 else [f"the second process ended with {code}"]
+            wrong += self._check(settings, folder, port)
+            wrong += [f"{n} submissions" for n in (self._books(port)["accepted"],) if n != JOBS]
+        finally:
+            os.kill(api, signal.SIGKILL)
+            os.waitpid(api, 0)
+        database = Database(settings.effective_database_url)
+        with database.read() as connection:
+            states = connection.execute(text("SELECT state, COUNT(*) FROM jobs GROUP BY state")).all()
+        database.close()
+        self._drop(UNREADABLE_PLACES.index(place))
+        return wrong + ([] if [tuple(row) for row in states] == [("succeeded", JOBS)] else [f"{states}"])
+
+    def _books(self, port: int) -> dict[str, Any]:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/_books?jobs=1", timeout=20) as reply:
-            books = json.load(reply)
+            books: dict[str, Any] = json.load(reply)
+        return books
+
+    def _check(self, settings: Settings, folder: Path, port: int) -> list[str]:
+        books = self._books(port)
         errors = ledger.check(
             settings.effective_database_url, folder / "out.jsonl", folder / "jobs.jsonl", books, crashed=True
         )
-        extra = books["accepted"] - JOBS
-        if extra > JOBS:
+        extra = books["accepted"] - self._jobs
+        if extra > self._jobs:
             errors.append(f"{extra} submissions too many")
         spools = [path for path in folder.glob("home/spool*/*.spool") if path.stat().st_size]
         remaining = [*folder.glob(".out.jsonl.*"), *spools]
@@ -253,18 +297,57 @@ def _poisoned(settings: Settings, folder: Path) -> None:
     """Work as usual, but exit at once when the poison job is sent, as after a segmentation fault."""
     submit = deferred.submit
 
-    async def submitting(api: XAIClient, body: bytes, conv_id: str | None = None) -> Reply:
+    async def submitting(api: XAIClient, body: bytes, *ids: str | None) -> Reply:
         if f'"{POISON}"'.encode() in body:
             os._exit(9)
-        return await submit(api, body, conv_id)
+        return await submit(api, body, *ids)
 
-    deferred.submit = submitting
+    deferred.submit = submitting  # type: ignore[assignment]
     work(settings, folder)
 
 
-def _simulate(port: int, folder: Path) -> None:
+def _garbled(settings: Settings, folder: Path, place: str) -> None:
+    """Work as usual, but exit around the spool record or the commit of the first unreadable reply."""
+    append, moved = Segment.append, job_moves.unreadable
+
+    def appending(self: Segment, record: bytes) -> None:
+        is_unreadable = record.startswith(b"u ")
+        if is_unreadable and place == "before its record":
+            os._exit(EXIT_CODE)
+        append(self, record)
+        if is_unreadable and place == "after its record":
+            os._exit(EXIT_CODE)
+
+    def acknowledging(self: Segment) -> None:
+        if counted:
+            os._exit(EXIT_CODE)
+        acknowledge(self)
+
+    def moving(*words: Any) -> set[int]:
+        found = moved(*words)
+        counted.extend(found)
+        return found
+
+    counted: list[int] = []
+    acknowledge = Segment.acknowledge
+    Segment.append = appending  # type: ignore[method-assign]
+    if place == "after its commit":
+        job_moves.unreadable = moving  # type: ignore[assignment]
+        Segment.acknowledge = acknowledging  # type: ignore[method-assign]
+    work(settings, folder)
+
+
+def _switch(port: int, changes: dict[str, object]) -> None:
+    """Change switches of the simulator."""
+    headers = {"Content-Type": "application/json"}
+    url = f"http://127.0.0.1:{port}/_switch"
+    request = urllib.request.Request(url, json.dumps(changes).encode(), headers)
+    urllib.request.urlopen(request, timeout=20).close()
+
+
+def _simulate(port: int, faults: dict[str, float]) -> None:
     limits = {"rpm": None, "tpm": None, "rps": None}
-    simulator.run(Options(port=port, median_s=0.03, submit_ms=5, **limits))  # type: ignore[arg-type]
+    simulator.run(Options(port=port, median_s=0.03, submit_ms=5, faults=faults, **limits))  # type: ignore[arg-type]
 
 
 def _fork(work: Callable[[], object], log: Path) -> int:
@@ -311,10 +394,11 @@ def _wait_for_port(port: int) -> None:
 def main() -> int:
     """Run the points from `--first` in steps of `--step`; print each; return 1 when anything was wrong."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("mode", choices=["exit", "raise", "persist", "poison"])
+    parser.add_argument("mode", choices=["exit", "raise", "persist", "poison", "unreadable"])
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--step", type=int, default=1)
     parser.add_argument("--server", help="a PostgreSQL with the database `migrated`  [default: SQLite]")
+    parser.add_argument("--at-once", action="store_true", help="two jobs, answered instead of deferred")
     given = parser.parse_args()
     asyncio.set_event_loop(None)
     heartbeat.HEARTBEAT_S, shared_clock.STEADY_AFTER_MS, workers.ALIVE_MS = 0.25, 0, 1_500  # type: ignore[misc]
@@ -323,9 +407,13 @@ def main() -> int:
         tempfile.TemporaryDirectory(prefix="ladder", ignore_cleanup_errors=True) as name,
         valkey_server() as valkey,
     ):
-        ladder = Ladder(Path(name), valkey.url, given.server, given.mode)
+        ladder = Ladder(Path(name), valkey.url, given.server, given.mode, at_once=given.at_once)
         if given.mode == "poison":
             errors = ladder.poison()
+            sys.stdout.writelines(f"{error}\n" for error in errors)
+            return 1 if errors else 0
+        if given.mode == "unreadable":
+            errors = [f"{place}: {e}" for place in UNREADABLE_PLACES for e in ladder.unreadable(place)]
             sys.stdout.writelines(f"{error}\n" for error in errors)
             return 1 if errors else 0
         point = given.first

@@ -19,16 +19,16 @@ STEP: Final = {"sqlite": 10, "postgres": 60}
 SLOW: Final = {"exit": 1, "raise": 3, "persist": 2}  # recovery within a process takes longer than a restart
 
 
-def climb(mode: str, first: int, step: int, server: str | None) -> None:
-    """Run a ladder in its own process; all points must be right, and there must be more than 250."""
-    words = [sys.executable, str(CLIMB), mode, "--first", str(first), "--step", str(step)]
+def climb(mode: str, first: int, step: int, server: str | None, *flags: str, more_than: int = 250) -> None:
+    """Run a ladder in its own process; all points must be right, and there must be `more_than` of them."""
+    words = [sys.executable, str(CLIMB), mode, "--first", str(first), "--step", str(step), *flags]
     words += ["--server", server] if server else []
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=3600)
     sys.stdout.write(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr
     rungs = done.stdout.splitlines()
     assert rungs[-1].endswith("no such point")
-    assert (len(rungs) - 1) * step > 250
+    assert (len(rungs) - 1) * step > more_than
 
 
 def server_of(form: str, request: pytest.FixtureRequest) -> str | None:
@@ -48,12 +48,30 @@ def test_some_rungs(mode: str, form: str, request: pytest.FixtureRequest) -> Non
     climb(mode, random.randint(1, step), step, server_of(form, request))
 
 
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("mode", ["exit", "raise"])
+def test_some_rungs_with_answers_in_reply_to_submits(mode: str) -> None:
+    """An answer that came is kept; one that was not on disk yet is an unknown outcome, and counted."""
+    climb(mode, random.randint(1, 7), 7, None, "--at-once", more_than=80)
+
+
 @pytest.mark.parametrize("form", STEP)
 def test_a_job_that_ends_every_process_that_sends_it_is_held(
     form: str, request: pytest.FixtureRequest
 ) -> None:
     """After two automatic extras the job is held; the other jobs succeed, and the crashes end."""
     words = [sys.executable, str(CLIMB), "poison"]
+    words += ["--server", server] if (server := server_of(form, request)) else []
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=170)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("form", STEP)
+def test_a_process_that_ends_at_an_unreadable_reply_costs_nothing(
+    form: str, request: pytest.FixtureRequest
+) -> None:
+    """A page came instead of the answer, the process was killed, and the answer is there: no extra."""
+    words = [sys.executable, str(CLIMB), "unreadable"]
     words += ["--server", server] if (server := server_of(form, request)) else []
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=170)
     assert done.returncode == 0, done.stdout + done.stderr

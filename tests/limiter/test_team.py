@@ -20,6 +20,7 @@ from runner.engine.consecutive_failures import UNAVAILABLE_AFTER
 from runner.engine.team import Team
 from runner.limiter.limiter import LimiterUnavailable
 from runner.rules import models
+from runner.rules.states import PauseReason
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -66,9 +67,12 @@ def test_two_keys_of_one_team_share_a_bucket(valkey: ValkeyServer, tmp_path: Pat
 def test_the_first_name_is_used_by_all_processes(valkey: ValkeyServer, tmp_path: Path) -> None:
     """Also a name chosen because the API named no team. It is written again after Redis was emptied."""
 
-    async def story(url: str) -> None:
-        async with team(valkey, f"{url}/no-such-place") as unnamed, team(valkey, url) as named:
+    async def story(simulator: Simulator) -> None:
+        url = simulator.url
+        async with team(valkey, url) as unnamed, team(valkey, url) as named:
+            simulator.switch(key_endpoint_gone=True)
             assert await unnamed.resolve() is None
+            simulator.switch(key_endpoint_gone=False)
             assert await named.resolve() is None
             assert named.name == unnamed.name
             assert named.name is not None
@@ -81,6 +85,21 @@ def test_the_first_name_is_used_by_all_processes(valkey: ValkeyServer, tmp_path:
                 assert late.name == unnamed.name
 
     with Simulator(tmp_path, "--team", "team-7") as simulator:
+        asyncio.run(story(simulator))
+
+
+def test_a_wrong_address_has_no_name(valkey: ValkeyServer, tmp_path: Path) -> None:
+    """Where no endpoint is known, the base URL is wrong; the runs have to pause for that setting."""
+
+    async def story(url: str) -> None:
+        async with team(valkey, url.removesuffix("/v1")) as lost:
+            problem = await lost.resolve()
+            assert problem is not None
+            assert problem.reason is PauseReason.SETTING
+            assert "XAI_BASE_URL should be like https://api.x.ai/v1" in problem.why
+            assert lost.name is None
+
+    with Simulator(tmp_path) as simulator:
         asyncio.run(story(simulator.url))
 
 
@@ -94,7 +113,7 @@ def test_an_api_that_is_unavailable_is_asked_again(valkey: ValkeyServer, tmp_pat
                 waiting._again_at = 0.0
                 problem = await waiting.resolve()
                 assert problem is not None
-                assert (problem.refused, problem.tries) == (False, tries)
+                assert (problem.reason, problem.tries) == (None, tries)
             waiting._again_at = asyncio.get_running_loop().time() + 60
             simulator.switch(down=False)
             assert await waiting.resolve() == problem

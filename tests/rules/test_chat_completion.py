@@ -69,9 +69,12 @@ def test_an_ordinary_answer_is_read_whole() -> None:
         (answer()[:-1], Kind.NOT_JSON),
         (b"[1]", Kind.NOT_JSON),
         (b"null", Kind.NOT_JSON),
-        (b'{"a":NaN}', Kind.NOT_JSON),
+        (b'{"a":NaN}', Kind.NO_CHOICES),
         (b'{"a":"\xff"}', Kind.NOT_JSON),
-        (b'{"a":"\\ud800"}', Kind.NOT_JSON),
+        (b'{"a":"\\ud800"}', Kind.NO_CHOICES),
+        (b"\xef\xbb\xbf" + answer(), Kind.GOOD),
+        (answer().replace(b'"4"', b'"a joke \\ud83d"'), Kind.GOOD),
+        (answer().replace(b'"total_tokens": 957', b'"total_tokens": NaN'), Kind.GOOD),
         (b'{"a":' + b"[" * 100_000, Kind.NOT_JSON),
         (b"{}", Kind.NO_CHOICES),
         (answer(choices=[]), Kind.NO_CHOICES),
@@ -94,6 +97,44 @@ def test_the_kind_of_an_answer(body: bytes, kind: Kind) -> None:
     read = read_completion(body)
     assert read.kind is kind
     assert (read.error is None) == (kind is Kind.GOOD)
+
+
+@pytest.mark.parametrize(
+    ("body", "is_final"),
+    [
+        (answer(), True),
+        (answer(choices=[]), True),
+        (b'{"choices":[],"usage":{}}', True),
+        (b'{"id":"x","object":"chat.completion"}', True),
+        (b'{"error":"boom","usage":{"cost_in_usd_ticks":7}}', True),
+        (b'{"code":"internal","error":"The deferred generation failed: boom"}', True),
+        (b'{"error":"Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_BIO"}', True),
+        (b"", False),
+        (b"\n", False),
+        (b"null", False),
+        (b"[1]", False),
+        (b"{}", False),
+        (answer()[:60], False),
+        (answer()[:-1], False),
+        (b"<html>the generation failed</html>", False),
+        (b'{"status":"pending"}', False),
+        (b'{"request_id":"x"}', False),
+        (b'{"error":{"message":"upstream connect error"}}', False),
+        (b'{"id":"x","object":"error"}', False),
+        (b'{"id":"","object":"chat.completion"}', False),
+        (b'{"usage":null,"choices":[]}', False),
+    ],
+)
+def test_what_is_final_and_what_is_asked_for_again(body: bytes, is_final: bool) -> None:
+    """Only the API itself writes usage, completions and failed generations; a proxy writes anything."""
+    assert read_completion(body).is_final is is_final
+
+
+def test_words_with_a_lone_surrogate_can_be_stored() -> None:
+    """Half an emoji in a name or an error: no UTF-8 text holds it, so U+FFFD stands for it."""
+    body = json.dumps({"error": "boom \ud83d", "model": "m\udc00"}).encode()
+    read = read_completion(body)
+    assert (read.error, read.model) == ("boom \ufffd", "m\ufffd")
 
 
 def test_an_error_inside_keeps_its_words_and_usage() -> None:

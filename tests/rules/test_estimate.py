@@ -109,6 +109,16 @@ def test_aliases_share_a_limit_and_models_run_beside_each_other() -> None:
     assert times == [60, 120, 60]
 
 
+def test_a_retired_name_takes_the_time_of_the_model_that_serves() -> None:
+    """520 rows of grok-4 go at the 1,800 requests a minute of grok-4.3, with which they share its limit."""
+    retired = of(*[request("grok-4", 100)] * 520)
+    assert retired.slowest is not None
+    assert (retired.slowest.rpm, retired.slowest.time_s) == (1_800, Span(low=18, high=18))
+    both = of(*[request("grok-4", 100), request("grok-4.3", 100)] * 520)
+    assert both.slowest is not None
+    assert both.slowest.time_s.low in (35, 36)
+
+
 @given(st.lists(st.tuples(NAMES, st.integers(1, 300_000), st.booleans()), min_size=1, max_size=30))
 def test_the_whole_is_the_sum_of_its_lines(lines: list[tuple[str, int, bool]]) -> None:
     """It does not depend on the grouping of lines; low is never above high."""

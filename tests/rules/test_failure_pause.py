@@ -39,6 +39,7 @@ def counts(*, failed: int, succeeded: int = 0, code: str = "bad-request") -> dic
         (counts(failed=20, succeeded=1), None, None),
         (counts(failed=5, succeeded=90), 5, "5 jobs failed, --max-failures is 5"),
         (counts(failed=4, succeeded=90), 5, None),
+        (counts(failed=1), 1, "1 job failed, --max-failures is 1"),
         (counts(failed=30), 10, "30 jobs failed, --max-failures is 10"),
         ({}, 1, None),
     ],

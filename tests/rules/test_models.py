@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from runner.rules import models
@@ -14,6 +16,9 @@ from runner.rules import models
         ("grok-4-latest", "grok-4-0709"),
         ("grok-4-0709", "grok-4-0709"),
         ("grok-4.20", "grok-4.20-0309-reasoning"),
+        ("grok-latest", "grok-4.7"),
+        ("grok-build-latest", "grok-4.5"),
+        ("grok-4.6-latest", "grok-4.6-latest"),
         ("a-model-of-tomorrow", "a-model-of-tomorrow"),
     ],
 )
@@ -48,6 +53,14 @@ def test_every_redirection_ends_at_a_model_that_is_not_retired() -> None:
             target = models.facts(model.redirected_to)
             assert target is not None
             assert target.retired_on is None
+
+
+def test_the_default_model_is_served_and_the_earlier_one_by_it() -> None:
+    """A greeting without a warning, and the same answers as before."""
+    facts = models.facts(models.DEFAULT)
+    assert facts is not None
+    assert facts.retired_on is None
+    assert models.serving(models.EARLIER_DEFAULT, date(2026, 11, 28)) == models.DEFAULT
 
 
 def test_nothing_is_known_of_an_unknown_model() -> None:

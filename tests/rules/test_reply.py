@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from email.utils import formatdate
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -23,6 +24,9 @@ from runner.rules.reply import (
     retry_after_s,
 )
 from runner.rules.states import PauseReason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NOW_S = 1_795_000_000.0
 ID = "5f2f2f0e-8d8e-4a55-9d7f-0a7b6a3a1f10"
@@ -71,6 +75,11 @@ NO_MODEL = flat(
     "The model grok-9 does not exist or your team 1b does not have access to it.",
 )
 NO_PATH = flat("not-found", "The requested resource was not found. Please check the URL and try again.")
+NO_MODEL_ACCESS = flat("permission-denied", "Your API key does not have access to the model grok-4.7.")
+LOGIN = b"\xef\xbb\xbf\n<!-- portal -->\n<!DOCTYPE HTML><HTML><title>Guest login</title></HTML>"
+XHTML = (
+    b'<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"><body>Accept the terms</body></html>'
+)
 HTML = b"<html><head><title>502 Bad Gateway</title><style>a{}</style></head><body>cloudflare</body></html>"
 
 SUBMITS = [
@@ -83,8 +92,21 @@ SUBMITS = [
     (200, b'["request_id"]', "ambiguous", "no-request-id", None),
     (200, b'{"request_id":"%s"' % ID.encode(), "ambiguous", "no-request-id", None),
     (200, flat("internal", "something broke"), "ambiguous", "no-request-id", None),
-    (200, HTML, "ambiguous", "no-request-id", None),
-    (200, b'{"choices":[{"message":{"content":"4"}}]}', "ambiguous", "not-deferred", None),
+    (200, HTML, "refused_for_now", "firewall-page", None),
+    (200, LOGIN, "refused_for_now", "firewall-page", None),
+    (203, XHTML, "refused_for_now", "firewall-page", None),
+    (200, b'{"choices":[{"message":{"content":"4"}}]}', "answered", "not-deferred", None),
+    (200, b'{"choices":[],"usage":{"total_tokens":9}}', "answered", "not-deferred", None),
+    (200, b'{"id":"a","object":"chat.completion"}', "answered", "not-deferred", None),
+    (200, b'{"object":"chat.completion"}', "ambiguous", "no-request-id", None),
+    (
+        200,
+        b'{"request_id":"r","choices":[{"message":{"content":"\\ud83d"}}]}',
+        "answered",
+        "not-deferred",
+        None,
+    ),
+    (200, b'{"choices":[{"text":"a"}]}', "ambiguous", "no-request-id", None),
     (302, b"", "refused_for_now", "redirected", None),
     (429, RATE, "refused_for_now", "rate-limited", None),
     (429, RATE_AND_ADVICE, "refused_for_now", "rate-limited", None),
@@ -106,24 +128,64 @@ SUBMITS = [
     ),
     (403, BLOCKED, "account", "team-blocked", "key"),
     (403, PERMISSION, "account", "no-permission", "key"),
-    (403, HTML, "account", "no-permission", "key"),
+    (403, HTML, "refused_for_now", "firewall-page", None),
+    (403, b"error code: 1020", "refused_for_now", "firewall-page", None),
+    (403, b"Access denied by policy", "refused_for_now", "firewall-page", None),
+    (403, b"", "refused_for_now", "firewall-page", None),
+    (407, b"", "refused_for_now", "firewall-page", None),
+    (401, HTML, "refused_for_now", "firewall-page", None),
+    (402, HTML, "refused_for_now", "firewall-page", None),
+    (511, HTML, "refused_for_now", "firewall-page", None),
+    (400, HTML, "refused_for_now", "firewall-page", None),
+    (403, NO_MODEL_ACCESS, "model_refused", "model-not-allowed", None),
+    (403, flat("permission-denied", "Your team may not use web search."), "refused", "not-allowed", None),
     (403, SAFETY, "refused", "safety", None),
     (403, nested("permission_denied", "Failed check: SAFETY_CHECK_TYPE_CSAM"), "refused", "safety", None),
     (400, SAFETY, "refused", "safety", None),
-    (404, NO_MODEL, "account", "model-gone", "model"),
-    (400, flat("invalid-argument", "Model not found: grok-9"), "account", "model-gone", "model"),
-    (404, NO_PATH, "refused", "not-found", None),
+    (404, NO_MODEL, "model_refused", "model-gone", None),
+    (
+        404,
+        nested("model_not_found", "The model `gpt 4o` does not exist"),
+        "model_refused",
+        "model-gone",
+        None,
+    ),
+    (404, b'{"error":"model \'grok-9\' not found"}', "model_refused", "model-gone", None),
+    (400, flat("invalid-argument", "Model not found: grok-9"), "model_refused", "model-gone", None),
+    (
+        400,
+        flat("invalid-argument", "The model grok-2 has been retired."),
+        "model_refused",
+        "model-gone",
+        None,
+    ),
+    (404, NO_PATH, "account", "not-found", "setting"),
+    (404, b'{"detail":"Not Found"}', "account", "not-found", "setting"),
+    (404, b"404 page not found", "account", "not-found", "setting"),
+    (404, b"", "account", "not-found", "setting"),
+    (404, flat("not-found", "/v1beta/models/chat/completions"), "account", "not-found", "setting"),
+    (404, flat("not-found", "The file file-7 was not found."), "refused", "reference-gone", None),
     (400, BAD_PARAMETER, "refused", "bad-request", None),
     (400, b"", "refused", "bad-request", None),
-    (405, b"", "refused", "wrong-method", None),
+    (405, b"", "account", "wrong-method", "setting"),
+    (409, flat("conflict", "Try again."), "transient", "conflict", None),
+    (425, b"", "transient", "too-early", None),
+    (499, b"", "transient", "closed-early", None),
     (408, b"", "ambiguous", "server-timeout", None),
     (410, flat("gone", "Live search is deprecated"), "refused", "feature-removed", None),
     (413, HTML, "refused", "request-too-large", None),
-    (415, b"", "refused", "wrong-content-type", None),
+    (415, b"", "account", "wrong-content-type", "setting"),
+    (415, flat("invalid-argument", "Unsupported type of image: image/tiff"), "refused", "bad-request", None),
     (422, flat("invalid", "messages: invalid type"), "refused", "bad-field", None),
     (422, b'{"detail":[{"loc":["body"],"msg":"field required"}]}', "refused", "bad-field", None),
     (403, b"Your spending limit is reached", "account", "credits-gone", "credits"),
-    (403, b"<html><p>Content violates usage guidelines.</p></html>", "refused", "safety", None),
+    (
+        403,
+        b"<html><p>Content violates usage guidelines.</p></html>",
+        "refused_for_now",
+        "firewall-page",
+        None,
+    ),
     (429, HTML, "refused_for_now", "rate-limited", None),
     (
         429,
@@ -133,7 +195,7 @@ SUBMITS = [
         None,
     ),
     (429, nested("insufficient_quota", "You have insufficient funds"), "account", "credits-gone", "credits"),
-    (404, HTML, "refused", "not-found", None),
+    (404, HTML, "account", "not-found", "setting"),
     (522, HTML, "ambiguous", "server-timeout", None),
     (418, b"", "refused", "refused", None),
     (500, flat("internal", "Internal error"), "ambiguous", "server-error", None),
@@ -143,8 +205,8 @@ SUBMITS = [
     (524, HTML, "ambiguous", "server-timeout", None),
     (503, b"upstream connect error", "refused_for_now", "unavailable", None),
     (503, CAPACITY, "refused_for_now", "at-capacity", None),
-    (525, HTML, "refused_for_now", "unavailable", None),
-    (526, HTML, "refused_for_now", "unavailable", None),
+    *((status, HTML, "not_sent", "origin-unreachable", None) for status in (521, 523, 525, 526, 530)),
+    (529, flat("overloaded", "Overloaded"), "ambiguous", "overloaded", None),
     (100, b"", "ambiguous", "odd-status", None),
     (999, b"", "ambiguous", "odd-status", None),
 ]
@@ -177,15 +239,26 @@ FETCHES = [
     (503, b"", "later", "unavailable", None),
     (504, b"", "later", "server-timeout", None),
     (408, b"", "later", "server-timeout", None),
-    (405, b"", "later", "odd-status", None),
+    (405, b"", "account", "wrong-method", "setting"),
+    (404, b"404 page not found", "account", "not-found", "setting"),
+    (404, NO_PATH, "gone", "result-gone", None),  # also how the API may say that an answer is gone
+    (403, HTML, "later", "firewall-page", None),
+    (403, b"error code: 1020", "later", "firewall-page", None),
+    (403, b"", "later", "firewall-page", None),
+    (407, b"", "later", "firewall-page", None),
+    (401, HTML, "later", "firewall-page", None),
+    (402, HTML, "later", "firewall-page", None),
+    (511, b"", "later", "firewall-page", None),
+    (409, b"", "later", "odd-status", None),
     (400, BLOCKED, "account", "team-blocked", "key"),
     (429, b"", "later", "rate-limited", None),
     (422, b"", "gone", "invalid-id", None),
-    (404, HTML, "gone", "result-gone", None),
+    (404, HTML, "later", "firewall-page", None),
     (404, b"", "gone", "result-gone", None),
     (522, HTML, "later", "server-timeout", None),
     (520, HTML, "later", "server-error", None),
-    (525, HTML, "later", "server-error", None),
+    *((status, HTML, "later", "origin-unreachable", None) for status in (521, 523, 525, 526, 530)),
+    (529, b"", "later", "overloaded", None),
     (99, b"", "later", "odd-status", None),
 ]
 
@@ -259,7 +332,10 @@ def test_any_reply_has_a_whole_verdict(status: int, headers: dict[str, str], bod
     reply = Reply(status=status, headers=headers, body=body)
     submit = classify_submit(reply, now_s=NOW_S)
     fetch = classify_fetch(reply, now_s=NOW_S)
-    assert submit.outcome in {"accepted", "refused_for_now", "refused", "account", "ambiguous"}
+    assert submit.outcome in {
+        *("accepted", "answered", "not_sent", "refused_for_now", "transient", "refused", "model_refused"),
+        *("account", "ambiguous"),
+    }
     assert fetch.outcome in {"ready", "not_ready", "later", "gone", "generation_failed", "account"}
     for found in (submit, fetch):
         assert (found.reason is not None) == (found.outcome is Outcome.ACCOUNT)
@@ -291,7 +367,7 @@ def test_only_a_2xx_is_accepted_and_only_a_200_is_ready(status: int, body: bytes
         (b'"a JSON string"', '"a JSON string"'),
         (b"plain\x1b[1m text\n", r"plain\x1b[1m text"),
         (b"\xff\xfe broken", "\ufffd\ufffd broken"),
-        (HTML, "502 Bad Gateway cloudflare"),
+        (HTML, f"{explain('firewall-page')} (HTTP 400: 502 Bad Gateway cloudflare)"),
         (b"", explain("bad-request")),
         (b"  <!-- --> ", explain("bad-request")),
         (b"x" * 3_000_000, "x" * 499 + "…"),
@@ -350,7 +426,7 @@ def test_every_row_of_the_tables_is_reached() -> None:
     """A row that no reply here matches would be untested."""
     for table, cases in ((reply_table.SUBMIT, SUBMITS), (reply_table.FETCH, FETCHES)):
         reached = {
-            next(row for row in table if row.matches(status, error_body.error_text(body).code_and_text))
+            next(row for row in table if row.matches(status, error_body.error_text(body)))
             for status, body, *_ in cases
         }
         assert [row for row in table if row not in reached] == []
@@ -375,6 +451,9 @@ def test_the_content_type_changes_nothing(content_type: str) -> None:
         (500, b"", "ambiguous", "told-not-to-retry"),
         (429, RATE, "refused_for_now", "rate-limited"),
         (429, CREDITS, "account", "credits-gone"),
+        (409, b"", "refused", "told-not-to-retry"),
+        (403, HTML, "refused_for_now", "firewall-page"),
+        (302, b"", "refused_for_now", "redirected"),
         (422, b"", "refused", "bad-field"),
     ],
 )
@@ -385,11 +464,78 @@ def test_a_reply_may_forbid_a_retry(status: int, body: bytes, outcome: str, code
     assert (found.outcome, found.code) == (outcome, code)
     allowed = Reply(status=status, headers={"x-should-retry": "true"}, body=body)
     assert classify_submit(allowed, now_s=NOW_S).code != "told-not-to-retry"
-    if status != 422:
+    if status not in (422, 302):
         assert classify_fetch(forbidden, now_s=NOW_S) == classify_fetch(allowed, now_s=NOW_S)
 
 
 def test_pause_reasons_are_those_of_the_states() -> None:
     """A run is paused for exactly these reasons by a reply."""
     reasons = {pauses for *_, pauses in (*SUBMITS, *FETCHES) if pauses}
-    assert reasons == {PauseReason.KEY, PauseReason.CREDITS, PauseReason.MODEL}
+    assert reasons == {PauseReason.KEY, PauseReason.CREDITS, PauseReason.SETTING}
+
+
+HOSTILE = [
+    # what one line's own content can make the API say: no account is at fault, and no other model
+    (400, "Image could not be fetched by the model: URL not found", "bad-request"),
+    (400, "The model could not fetch the image: 404 not found", "bad-request"),
+    (400, "Invalid value for tools[0].function.name: the model no longer supported", "bad-request"),
+    (400, 'Unknown role "The model grok-9 does not exist"', "bad-request"),
+    (400, "Argument not supported on this model: presencePenalty", "bad-request"),
+    (400, "tools.0.function.parameters.api_key: missing property", "bad-request"),
+    (400, "Invalid schema: property api_key is unknown", "bad-request"),
+    (400, "Missing required parameter: tools[0].mcp.api_key", "bad-request"),
+    (400, "Invalid API key for MCP server https://tools.example/mcp", "bad-request"),
+    (400, "Failed to download https://x.example/a.png: 401 unauthenticated", "bad-request"),
+    (400, "The API key of the tool search is invalid", "bad-request"),
+    (400, "Unknown message: 'Incorrect API key provided: xai-1'", "bad-request"),
+    (400, "Invalid enum value account: blocked", "bad-request"),
+    (400, "Schema of tool freeze: the account of a customer is disabled", "bad-request"),
+    (400, "Invalid image: you have used all available credits", "bad-request"),
+    (422, "messages[0]: unknown variant `your team is blocked`", "bad-field"),
+    (422, "Invalid API key", "bad-field"),
+    (403, "Access to the image 'out of credits.png' is refused", "not-allowed"),
+    (403, "The file https://x.example/your-team/spending-limit is not yours", "not-allowed"),
+    (404, "The document `model does not exist` was not found", "reference-gone"),
+    (404, "No such file: your model not found.txt", "reference-gone"),
+    (415, "Unsupported image: https://x.example/model", "bad-request"),
+    (429, "Too many requests. The prompt 'all available credits' was not read.", "rate-limited"),
+]
+
+
+@pytest.mark.parametrize(("status", "sentence", "code"), HOSTILE)
+@pytest.mark.parametrize("form", [flat, nested])
+def test_a_line_cannot_make_its_words_the_accounts(
+    form: Callable[[str, str], bytes], status: int, sentence: str, code: str
+) -> None:
+    """What the API echoes of a request decides over that job at most."""
+    found = classify_submit(Reply(status=status, headers={}, body=form("invalid", sentence)), now_s=NOW_S)
+    assert (found.code, found.reason) == (code, None)
+    assert found.outcome in (Outcome.REFUSED, Outcome.REFUSED_FOR_NOW)
+    fetched = classify_fetch(Reply(status=status, headers={}, body=form("invalid", sentence)), now_s=NOW_S)
+    assert fetched.reason is None or status == 403  # a fetch names no file or tool
+
+
+@given(st.text(max_size=60), st.sampled_from([400, 404, 409, 410, 413, 415, 422, 425]))
+def test_no_quoted_text_pauses_a_run(text: str, status: int) -> None:
+    """Whatever stands in quotation marks may come from the request."""
+    quoted = json.dumps(text.replace('"', "").replace("\n", " "))
+    for sentence in (f"Invalid value {quoted} of a field.", f"{quoted} is no known image"):
+        found = classify_submit(Reply(status=status, headers={}, body=flat("invalid", sentence)), now_s=NOW_S)
+        assert found.reason in (None, PauseReason.SETTING)
+        assert found.outcome is not Outcome.MODEL_REFUSED
+
+
+def test_only_a_503_may_have_cost_something_without_being_an_unknown_outcome() -> None:
+    """xAI's own client does not repeat a submit after it: it may hide an answer that was paid for."""
+    found = {
+        status: classify_submit(Reply(status=status, headers={}, body=b""), now_s=NOW_S).may_cost
+        for status in range(100, 600)
+    }
+    assert [status for status, may_cost in found.items() if may_cost] == [503]
+
+
+@pytest.mark.parametrize("status", [404, 405, 302, 521])
+def test_a_fault_of_the_address_is_said_in_our_words_first(status: int) -> None:
+    """The words of another server explain nothing."""
+    found = classify_submit(Reply(status=status, headers={}, body=HTML), now_s=NOW_S)
+    assert found.message == f"{explain(found.code)} (HTTP {status}: 502 Bad Gateway cloudflare)"

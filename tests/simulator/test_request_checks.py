@@ -53,7 +53,7 @@ REFUSED: list[tuple[str, int, dict[str, Any]]] = [
     ("five stop words", 400, {"model": "grok-4.20-non-reasoning", "stop": list("abcde")}),
     ("an effort on grok-4", 400, {"reasoning_effort": "low"}),
     ("an effort grok-4.5 lacks", 400, {"model": "grok-4.5", "reasoning_effort": "none"}),
-    ("129 tools", 400, {"tools": [TOOL] * 129}),
+    ("351 tools", 400, {"tools": [TOOL] * 351}),
     ("a tool of no type", 422, {"tools": [{"function": {"name": "x"}}]}),
     ("a tool without a name", 422, {"tools": [{"type": "function", "function": {}}]}),
     (
@@ -107,7 +107,7 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
         "an assistant that only called tools",
         {"messages": [*MESSAGES, {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}]},
     ),
-    ("128 tools", {"tools": [TOOL] * 128}),
+    ("350 tools", {"tools": [TOOL] * 350}),
     ("a schema of true", {"response_format": schema_format(True)}),
 ]
 
@@ -226,6 +226,14 @@ def test_the_catalogue_is_listed_with_aliases_and_prices(simulator: SimulatorThr
     prices = ("prompt_text_token_price", "cached_prompt_text_token_price", "completion_text_token_price")
     assert [card[name] for name in prices] == [30_000, 7_500, 150_000]
     assert card in simulator.call("GET", "/v1/language-models").json["models"]
+    assert card["long_context_threshold"] == 128_001
+    assert card["completion_text_token_price_long_context"] == 300_000
+    assert card["capabilities"] == {"reasoning_effort": [], "default_reasoning_effort": None}
+    newest = simulator.call("GET", "/v1/models/grok-latest").json
+    assert (newest["id"], newest["capabilities"]["default_reasoning_effort"]) == ("grok-4.7", "high")
+    for name in ("grok-4.7-latest", "grok-4.6-latest"):
+        assert simulator.call("GET", f"/v1/models/{name}").status == 404
+    assert simulator.call("GET", "/v1/models/grok-build-latest").json["id"] == "grok-4.5"
 
 
 def test_the_key_card_has_the_team_and_hides_the_key(simulator: SimulatorThread) -> None:
@@ -235,6 +243,8 @@ def test_the_key_card_has_the_team_and_hides_the_key(simulator: SimulatorThread)
     assert KEY not in json.dumps(card)
     assert card["acls"] == ["api-key:model:*", "api-key:endpoint:*"]
     assert not any(card[name] for name in ("team_blocked", "api_key_blocked", "api_key_disabled"))
+    own = simulator.call("GET", "/v1/me").json
+    assert (own["team_id"], own["zdr_status"]) == (card["team_id"], "no_zdr")
 
 
 def test_a_text_is_tokenized_to_its_own_bytes(simulator: SimulatorThread) -> None:

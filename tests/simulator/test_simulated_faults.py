@@ -17,7 +17,9 @@ from runner.simulator.faults import KINDS_BY_POINT, Faults, parse_rates
     ("kind", "status", "accepted"),
     [
         *[("429", 429, 0), ("500", 500, 0), ("503", 503, 0), ("500_after", 500, 1)],
-        *[("capacity", 429, 0), ("520", 520, 0), ("safety", 403, 0)],
+        *[("capacity", 429, 0), ("520", 520, 0), ("safety", 403, 0), ("403_page", 403, 0)],
+        *[(status, int(status), 0) for status in ("409", "425", "499", "521", "529")],
+        ("200_page", 200, 0),
     ],
 )
 def test_submits_that_are_answered_with_an_error(kind: str, status: int, accepted: int) -> None:
@@ -54,7 +56,10 @@ def test_a_hang_is_accepted_or_not_and_ends_without_a_reply() -> None:
         assert {job["reply"] for job in books["jobs"]} == {"hang"}
 
 
-@pytest.mark.parametrize(("kind", "status"), [("fetch:429", 429), ("fetch:500", 500), ("fetch:503", 503)])
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [("fetch:429", 429), ("fetch:500", 500), ("fetch:503", 503), ("fetch:521", 521), ("fetch:403_page", 403)],
+)
 def test_a_failed_fetch_does_not_consume_the_result(kind: str, status: int) -> None:
     """The next fetch gets the result."""
     with SimulatorThread(faults={kind: 1.0}) as simulator:
@@ -127,6 +132,43 @@ def test_a_completion_without_choices_still_bills() -> None:
         assert simulator.books()["ticks_fetched"] == reply.json["usage"]["cost_in_usd_ticks"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "beginning"),
+    [
+        ("empty200", b""),
+        ("html200", b"<!DOCTYPE html>"),
+        ("trunc200", b'{"id":'),
+        ("err200", b'{"error":{"message":"upstream connect error"'),
+        ("pending200", b'{"status":"pending"}'),
+    ],
+)
+def test_what_a_proxy_sends_instead_of_a_result_does_not_consume_it(kind: str, beginning: bytes) -> None:
+    """A 200, whole by its length, and no answer; the next fetch gets the result."""
+    with SimulatorThread(faults={kind: 1.0}) as simulator:
+        request_id = simulator.submit_id()
+        replies = [simulator.fetch(request_id) for _ in range(2)]
+        assert [reply.status for reply in replies] == [200, 200]
+        assert all(reply.raw.startswith(beginning) for reply in replies)
+        assert all(b"fingerprint" not in reply.raw for reply in replies), "never the whole result"
+        assert (simulator.books()["pending"], simulator.books()["faults"]) == (1, {kind: 2})
+        simulator.switch(faults={})
+        assert simulator.fetch(request_id).json["choices"]
+        assert simulator.fetch(request_id).status == 404
+
+
+@pytest.mark.parametrize(
+    ("kind", "part"), [("lone", rb'"content":"\ud83d'), ("bom", b'\xef\xbb\xbf{"id"')], ids=["lone", "bom"]
+)
+def test_an_odd_form_of_the_result_is_the_result(kind: str, part: bytes) -> None:
+    """Half an emoji in its text, or a byte order mark before it: handed out once, and billed."""
+    with SimulatorThread(faults={kind: 1.0}) as simulator:
+        request_id = simulator.submit_id()
+        reply = simulator.fetch(request_id)
+        assert part in reply.raw
+        assert simulator.books()["ticks_fetched"] == reply.json["usage"]["cost_in_usd_ticks"]
+        assert simulator.fetch(request_id).status == 404
+
+
 def test_result_faults_are_drawn_for_ready_results() -> None:
     """A poll of a pending job loses nothing: the rate is per result, not per poll."""
     with SimulatorThread(faults={"lost": 1.0}, median_s=5.0, sigma=0.0) as simulator:
@@ -154,6 +196,35 @@ def test_capacity_safety_and_proxy_errors_have_the_texts_of_the_api() -> None:
         reply = simulator.submit()
         assert reply.headers["content-type"].startswith("text/html")
         assert reply.raw.startswith(b"<!DOCTYPE html>")
+
+
+def test_a_prompt_with_the_marker_is_refused_by_a_firewall() -> None:
+    """The same page as the fault, at each try; other requests get through."""
+    with SimulatorThread() as simulator:
+        replies = [simulator.submit(prompt).status for prompt in ("a [simulate:firewall] b", "a b")]
+        assert replies == [403, 200]
+        assert simulator.books()["refused"] == {"403": 1}
+
+
+@pytest.mark.parametrize("kind", ["403_page", "200_page", "520", "521"])
+def test_what_stands_before_the_api_answers_with_a_page(kind: str) -> None:
+    """HTML with its own type, as firewalls, login pages and proxies send it."""
+    with SimulatorThread(faults={kind: 1.0}) as simulator:
+        reply = simulator.submit()
+        assert reply.headers["content-type"].startswith("text/html")
+        assert reply.raw.startswith(b"<!DOCTYPE html>")
+
+
+def test_a_gateway_that_drops_deferred_answers_at_once() -> None:
+    """The answer is billed and handed out; there is no request id to fetch it by."""
+    with SimulatorThread(faults={"not_deferred": 1.0}) as simulator:
+        reply = simulator.submit()
+        assert (reply.status, reply.json["object"]) == (200, "chat.completion")
+        books = simulator.books(jobs=True)
+        assert (books["accepted"], books["fetched"], books["pending"]) == (1, 1, 0)
+        assert books["ticks_fetched"] == reply.json["usage"]["cost_in_usd_ticks"]
+        assert [(job["outcome"], job["reply"]) for job in books["jobs"]] == [("fetched", "answer")]
+        assert books["faults"] == {"not_deferred": 1}
 
 
 def test_a_prompt_with_the_marker_is_refused_by_the_safety_check() -> None:

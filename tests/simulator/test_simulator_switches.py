@@ -99,7 +99,10 @@ def test_a_service_that_is_down_refuses_or_resets_everything_but_the_books() -> 
         simulator.switch(down="reset")
         with pytest.raises(ConnectionResetError):
             simulator.fetch(request_id)
-        assert simulator.books()["pending"] == 1
+        simulator.switch(down="page")
+        assert simulator.fetch(request_id).raw.startswith(b"<!DOCTYPE html>")
+        assert simulator.submit().status == 200
+        assert (simulator.books()["pending"], simulator.books()["accepted"]) == (1, 1)
         simulator.switch(down=False)
         assert simulator.fetch(request_id).status == 200
 

@@ -5,11 +5,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2] / "runner"
 LINES_MAX = 300
 LONGER = {
+    "cli/flags.py": "the flags that commands share, and their types; the types could stand alone",
     "db/job_moves.py": "every guarded move of a job, side by side; what is written with it could go apart",
     "db/runs.py": "every statement on runs; reading them and moving them could go apart",
-    "engine/collect.py": "claims, fetches, and decides what a reply means for its job: that could be a rule",
+    "db/tables.py": "the tables, one after another",
     "engine/runtime.py": "what a worker shares, its runs, its models: these could be three parts",
-    "engine/submit.py": "leases, plans what to send, and sends it; the plan could be a rule",
+    "engine/spool.py": "one file format: what writes it and what reads it",
+    "engine/submit.py": "the submit loop and how it leases jobs; leasing could stand alone",
     "intake/load.py": "reads in one thread and writes in another; the two are hard to follow apart",
     "settings.py": "the table of all settings and what reads them; the table could stand alone",
 }

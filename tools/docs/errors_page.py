@@ -36,7 +36,10 @@ LINES: Final = {
     "wrong-method": ("the method is not POST", 'write "POST", or leave it out'),
     "wrong-url": ("the url is not /v1/chat/completions", "write that, or leave it out"),
     "host-in-url": ("the url names a host", "write the path only: where it goes is a setting"),
-    "headers-in-line": ("the line sets headers", "leave them out: the key is a setting"),
+    "headers-in-line": (
+        "the line or its body sets headers, a key or an address",
+        "leave them out: these are settings",
+    ),
     "missing-body": ("the line has a url or method, but no body", "put the request into `body`"),
     "misplaced-field": ("a field of the body stands beside it", "move it into the body"),
     "prompt-and-messages": ("the line has `prompt` and `messages`", "keep one"),
@@ -55,7 +58,7 @@ LINES: Final = {
     "penalty-rejected": ("the model rejects penalties", "remove the field"),
     "stop-rejected": ("the model rejects stop", "remove the field"),
     "effort-rejected": ("the model rejects this reasoning_effort", "remove it, or give one that it takes"),
-    "too-many-tools": ("more than 128 tools", "give fewer tools"),
+    "too-many-tools": ("more than 350 tools", "give fewer tools"),
     "bad-tool": ("a tool that is none", "give it a type, and a function a name"),
     "bad-schema": ("a JSON schema that is none", "correct the schema"),
     "prompt-above-context": (
@@ -72,7 +75,10 @@ LINES: Final = {
     "deprecated-field": ("warning: the field is deprecated", "write the one that the message names"),
     "priority-price": ("warning: service_tier priority costs twice", "remove it if nobody waits"),
     "unknown-tool": ("warning: a type of tool that is not known", "see whether it is a typing error"),
-    "unknown-model": ("warning: the model is not in the catalogue", "check the name; it is sent as written"),
+    "unknown-model": (
+        "warning: the model is not in the catalogue",
+        "check the name; it is sent as written, unless `--model-for-all NAME` replaces it on every line",
+    ),
     "retired-model": (
         "warning: the model is retired, another one answers",
         "write the one that the message names",

@@ -69,7 +69,15 @@ _SUMMARY_PART = {
         usd=string("reported and estimated cost, US dollars with eight places"),
         reported_ticks=integer(f"as the API reported, {_MONEY}"),
         estimated_ticks=integer("by the price table, where the API reported nothing"),
+        probable_extra_ticks=integer("what answers nobody could read probably cost, beside that"),
         possible_extra_ticks=integer("what answers nobody could read may have cost at most, beside that"),
+        unread=record(
+            "what these two numbers stand for",
+            answers=integer("answers that nobody could read"),
+            refused_prompts=integer("refused prompts; xAI may charge a fee (possible)"),
+            unavailable=integer("replies of 503 that may hide a paid answer (probable only)"),
+            unavailable_ticks=integer("their part of probable_extra_ticks"),
+        ),
         unknown_jobs=integer("answers that nobody can price"),
         by_model=mapping(
             "by the model that answered",
@@ -213,6 +221,7 @@ LOAD: Final = record(
     "the loaded run",
     **_SCHEMA,
     run=integer("its id"),
+    name=string("its name"),
     total=integer("jobs"),
     created=of("boolean", "false where the file was loaded before"),
     bad=integer("lines skipped by --skip-bad"),
@@ -227,6 +236,8 @@ LIST: Final = record(
         record(
             "one run",
             **_RUN,
+            stem=string("its name without the occasion"),
+            occasion=or_null(string("which time of its file it is")),
             total=integer("jobs"),
             done=integer("with an end, or held"),
             failed=integer("jobs"),
@@ -256,6 +267,7 @@ SHOW: Final = record(
     request_id=or_null(string("of the answer that is out")),
     due_at=or_null(moment("when it is sent or asked for next")),
     finished_at=or_null(moment("its end")),
+    set_model=or_null(string("the model that `retry --set-model` set; null: that of the line")),
     attempts=array(
         "the oldest first",
         record(
@@ -278,12 +290,28 @@ SHOW: Final = record(
             total_tokens=_MAYBE_TOKENS,
             ticks=or_null(integer(f"cost, {_MONEY}")),
             ticks_source=or_null(one_of(("reported", "estimated", "possible", "unknown"), "of the cost")),
-            possible_ticks=or_null(integer("what it may have cost where nobody could read it")),
+            probable_ticks=or_null(integer("what it probably cost where nobody could read it")),
+            possible_ticks=or_null(integer("what it may have cost at most where nobody could read it")),
             prices_as_of=or_null(string("date of the price table, where it was used")),
             marked_at=or_null(moment("put on record, before it was sent")),
             sent_at=or_null(moment("sent")),
             accepted_at=or_null(moment("accepted by the API")),
             collected_at=or_null(moment("its end")),
+            client_request_id=string("the header x-client-request-id, for a question to xAI's support"),
+        ),
+    ),
+    unreadable=array(
+        "replies to fetches that were no answers, by attempt",
+        record(
+            "of one attempt",
+            attempt=integer("from 1"),
+            replies=integer("so many"),
+            first_at=moment("the first"),
+            last_at=moment("the last"),
+            what=string("what the last one was"),
+            first_body=string("the beginning of the first, as text"),
+            last_body=string("the beginning of the last, as text"),
+            last_bytes=integer("of the whole last one"),
         ),
     ),
     request=of("object", "the request body, as it was written"),
@@ -296,7 +324,10 @@ _SUMS = {
     "reported_ticks": integer(f"as the API reported, {_MONEY}"),
     "estimated_ticks": integer("by the price table, where the API reported nothing"),
     "ticks": integer("both"),
-    "usd": string("both, US dollars with eight places"),
+    "unread": integer("answers that nobody could read, and other attempts that may have cost something"),
+    "probable_extra_ticks": integer("what these probably cost, beside that"),
+    "possible_extra_ticks": integer("what these may have cost at most, beside that"),
+    "usd": string("reported and estimated ticks, US dollars with eight places"),
 }
 _COST_ROW = record("one group", **_SUMS)
 _COST_ROW["properties"] |= {  # those that were added up by
@@ -316,6 +347,7 @@ _GONE = record(
     "one run",
     run=integer("its id"),
     name=string("its name"),
+    stem=string("its name without the occasion"),
     jobs=integer("it had"),
     answers=integer("it had kept"),
 )
@@ -326,6 +358,13 @@ PRUNE: Final = record(
     removed=array("runs", _GONE),
     files=array("deleted from the state folder", string("path")),
     freed_bytes=integer("given back to the disk"),
+)
+WOULD_PRUNE: Final = record(
+    "what `prune --dry-run` found",
+    **_SCHEMA,
+    would=string("what would be done"),
+    runs=array("runs", _GONE),
+    files=array("in the state folder", string("path")),
 )
 DOCTOR: Final = {
     **record(
@@ -390,7 +429,7 @@ OF_COMMANDS: Final[dict[str, tuple[Shape, ...]]] = {
     "cancel": (LIVE, WOULD),
     "retry": (LIVE, WOULD),
     "rm": (RM, WOULD),
-    "prune": (PRUNE, WOULD),
+    "prune": (PRUNE, WOULD_PRUNE),
     "status": (LIVE,),
     "list": (LIST,),
     "show": (SHOW,),
@@ -413,6 +452,7 @@ TITLES: Final[dict[str, Shape]] = {
     "rm": RM,
     "prune": PRUNE,
     "would": WOULD,
+    "would_prune": WOULD_PRUNE,
     "doctor": DOCTOR,
     "simulate": SIMULATE,
     "worker": WORKER,

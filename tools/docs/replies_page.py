@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from runner.rules import reply_table
+from runner.rules.error_body import BodyForm
 from runner.rules.explain import SENTENCES
 from runner.rules.reply import FETCH_FAULTS, SUBMIT_FAULTS, Fault
 
@@ -18,11 +19,21 @@ _WORDS: Final = {
     reply_table.CAPACITY: "at capacity, overloaded",
     reply_table.CREDITS: "credits used up, spending limit",
     reply_table.SAFETY: "usage guidelines, safety check",
-    reply_table.KEY: "a bad API key",
-    reply_table.BLOCKED: "a blocked team or account",
+    reply_table.KEY: "starts with a bad API key",
+    reply_table.BLOCKED: "starts with a blocked team or account",
     reply_table.MODEL: "a model",
-    reply_table.MODEL_GONE: "a model that does not exist",
+    reply_table.MODEL_GONE: "starts with a model that does not exist",
+    reply_table.REFERENCE: "a file, image or tool that is not found",
+    reply_table.MEDIA: "an image, a file",
+    reply_table.LINE_FEATURE: "a file, an image, a tool",
+    reply_table.NO_ENDPOINT: "no such endpoint, route or page",
     reply_table.FAILED: "the generation failed",
+}
+_MAY_COST: Final = " (may cost)"
+_FORMS: Final = {
+    BodyForm.OBJECT: "a JSON object",
+    BodyForm.PAGE: "a page of HTML",
+    BodyForm.OTHER: "text, or nothing",
 }
 _FAULTS: Final = {
     Fault.NOT_SENT: "no connection: DNS, TCP or TLS failed",
@@ -39,20 +50,32 @@ def markdown() -> str:
         "",
         "Generated from the reply tables and sentences in `runner/rules` by `make docs`; do not edit.",
         "",
-        "The first row that fits counts; words are looked for in the reply's code and sentence.",
+        "The first row that fits counts. Words are looked for in the reply's code and sentence. What it",
+        "quotes does not count, since it may come from the job line. Who answered counts as well: the API",
+        "sends JSON objects.",
         "",
         "## To a submit",
         "",
         *_table(reply_table.SUBMIT, SUBMIT_FAULTS),
         "",
-        "A 2xx with a `request_id` is `accepted`, one with choices is `not-deferred`. With",
-        "`x-should-retry: false` what would be sent again is not, but for a rate limit: `told-not-to-retry`.",
+        "A 2xx with a `request_id` is `accepted`. One with a completion is `answered`: it is kept, with the",
+        "code `not-deferred`. `transient`: sent again within `--max-attempts`. `model_refused`: the job is",
+        "held; the run pauses (`model`) only if all of its jobs name refused models. `may cost`: nothing is",
+        "spent, but the API may have taken the request. With `x-should-retry: false` what would be sent",
+        "again is not, but for a rate limit or what is no job's fault: `told-not-to-retry`.",
         "",
         "## To a fetch",
         "",
         *_table(reply_table.FETCH, FETCH_FAULTS),
         "",
         "A fetch is free to repeat, so `x-should-retry` changes nothing: the answer may be paid for.",
+        "",
+        "A 200 is an answer if it has a choice with a message. Without one it is final if it has `usage`,",
+        "or an `id` and the type `chat.completion`, or the API's words for a failed generation or for",
+        "safety. Any other 200 (empty, a web page, cut JSON, `null`, an error of a proxy, a status) is",
+        "unreadable: the same answer is asked for again after 1 s, 2 s, 4 s … 10 min, and held as",
+        "`unreadable` when its 24 hours are over. The same bytes four times over ten minutes, while 20 other",
+        "answers of the run were read, are taken for the answer.",
         "",
         "## What the codes mean",
         "",
@@ -69,7 +92,7 @@ def _table(rows: tuple[ReplyRule, ...], faults: Mapping[Fault, tuple[Outcome, st
         "| status | words | outcome | code | pauses the run |",
         "|---|---|---|---|---|",
         *(
-            f"| {_status(row.statuses)} | {_WORDS[row.words] if row.words else ''} | {row.outcome} "
+            f"| {_status(row.statuses)} | {_words(row)} | {row.outcome}{_MAY_COST if row.may_cost else ''} "
             f"| `{row.code}` | {row.pauses or ''} |"
             for row in rows
         ),
@@ -78,6 +101,11 @@ def _table(rows: tuple[ReplyRule, ...], faults: Mapping[Fault, tuple[Outcome, st
             for fault, (outcome, code) in faults.items()
         ),
     ]
+
+
+def _words(row: ReplyRule) -> str:
+    parts = [_FORMS[row.form]] if row.form else []
+    return ": ".join([*parts, _WORDS[row.words]] if row.words else parts)
 
 
 def _status(statuses: Container[int] | None) -> str:

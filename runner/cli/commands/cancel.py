@@ -1,9 +1,9 @@
-"""`runner cancel RUN`: end a run; nothing more is sent."""
+"""`runner cancel RUN`: end a run, or some of its jobs; nothing more of them is sent."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
@@ -11,6 +11,7 @@ from runner.cli import flags
 from runner.cli.printing import print_json, print_note
 from runner.cli.render import text
 from runner.cli.render.ending_text import done_text
+from runner.cli.session.choose_jobs import choose_jobs, left_out_line, nothing_chosen
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, find_run, read_settings
 from runner.cli.session.ending import read_outstanding_lines
@@ -19,18 +20,30 @@ from runner.db import runs, user_moves
 from runner.db.counters import Deltas
 from runner.engine import cost_bounds, run_completion
 from runner.rules.errors import UsageError
-from runner.rules.states import JobState, RunState
+from runner.rules.states import FINAL, JobState, RunState
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from sqlalchemy import Connection, Row
 
+    from runner.cli.flags import JobFilter
     from runner.cli.snapshot import Snapshot
     from runner.db.session import Database
+    from runner.db.user_moves import JobSelection
     from runner.engine.cost_bounds import PriceBasis
+    from runner.rules.unread_cost import UnreadCost
+
+_WORDS: Final = {  # of jobs that fit in all but their state
+    **dict.fromkeys(FINAL, "ended already"),
+    **dict.fromkeys((JobState.SUBMITTING, JobState.STORED), "sent already; the answer is collected"),
+    **dict.fromkeys(user_moves.ABANDONABLE.states, "sent already; --now abandons the answer"),
+}
 
 
 @click.command("cancel", short_help="End a run: nothing more is sent.")
 @flags.run_argument
+@flags.selection_flags
 @click.option(
     "--now", is_flag=True, help="Also abandon answers that are not collected yet; they may be billed."
 )
@@ -38,39 +51,98 @@ if TYPE_CHECKING:
 @flags.yes_flag
 @flags.json_flag
 @flags.quiet_flag
-def command(run: str, *, now: bool, dry_run: bool, yes: bool, as_json: bool, quiet: bool) -> None:
+def command(
+    run: str, *, now: bool, dry_run: bool, yes: bool, as_json: bool, quiet: bool, **given: Any
+) -> None:
     """End RUN (an id or a name): jobs that were not sent, or are held, are cancelled.
 
-    Accepted requests are still collected, because they are paid; --now abandons them. `runner retry RUN
-    --cancelled` makes the cancelled jobs pending again.
+    With --id, --model, --code or --flaw only such jobs are, and the run goes on. Accepted requests are
+    still collected, because they are paid; --now abandons them. `runner retry RUN --cancelled` makes the
+    cancelled jobs pending again.
 
     \b
-    Example, look first:
+    Example, look first; then only two jobs:
       runner cancel reviews --dry-run
       runner cancel reviews --yes
+      runner cancel reviews --id r-4 --id r-9 --yes
     """
-    settings = read_settings()
+    typed = flags.JobFilter(**given)
+    settings, is_quiet = read_settings(), quiet or as_json
     with existing_database(settings) as database:
         with database.read() as connection:
             found = find_run(connection, run)
         snapshot = read_snapshot(database, found.id)
-        if found.is_over or found.state is RunState.LOADING:
-            raise UsageError(f"run {found.id} is {found.state}: there is nothing to cancel")
-        if not confirm(_question(snapshot, now=now), yes=yes, dry_run=dry_run, as_json=as_json):
+        plan = _plan(database, snapshot, typed, now=now)
+        _print_notes([plan.note], is_quiet=is_quiet)
+        if not confirm(plan.question, yes=yes, dry_run=dry_run, as_json=as_json):
             return
         pricing = cost_bounds.price_basis(settings.base_url, settings.prices)
-        _cancel(database, found.id, replace(pricing, counts=snapshot.counts), now=now)
+        cancelled = _cancel(database, found.id, replace(pricing, counts=snapshot.counts), plan)
         snapshot = read_snapshot(database, found.id)
         if as_json:
             print_json(read_live_object(database, snapshot))
-        elif not quiet:
-            print_note(f"run {found.id} is cancelled: {done_text(snapshot)}")
-            for line in read_outstanding_lines(database, snapshot):
-                print_note(line)
-            if not snapshot.run.is_over:
-                print_note(
-                    f"accepted requests are still collected while a worker runs: runner start {found.id}"
-                )
+        lines = _lines(database, snapshot) if plan.is_whole else _lines_of_some(snapshot, cancelled)
+        _print_notes(lines, is_quiet=is_quiet)
+
+
+class _CancelPlan(NamedTuple):
+    """What is to be cancelled: these jobs, or a whole run. `note` is printed before the question."""
+
+    selection: JobSelection
+    is_whole: bool
+    question: str
+    note: str = ""
+
+
+def _plan(database: Database, snapshot: Snapshot, typed: JobFilter, *, now: bool) -> _CancelPlan:
+    """Return what the flags ask for. Raises UsageError if there is nothing to cancel."""
+    run = snapshot.run
+    if run.state is RunState.LOADING or (run.is_over and not typed.is_given):
+        raise UsageError(f"run {run.id} is {run.state}: there is nothing to cancel")
+    states = user_moves.CANCELLABLE.states | (user_moves.ABANDONABLE.states if now else frozenset())
+    with database.read() as connection:
+        selection = choose_jobs(connection, run.id, states, typed)
+        if not typed.is_given:
+            return _CancelPlan(selection, is_whole=True, question=_question(snapshot, now=now))
+        chosen = user_moves.count_by_state(connection, run.id, selection)
+        if not chosen:
+            raise nothing_chosen(connection, run.id, selection, _WORDS)
+        note = left_out_line(connection, run.id, selection)
+    return _CancelPlan(selection, is_whole=False, question=_question_of_some(run.id, chosen), note=note)
+
+
+def _print_notes(lines: Sequence[str], *, is_quiet: bool) -> None:
+    for line in lines:
+        if line and not is_quiet:
+            print_note(line)
+
+
+def _lines(database: Database, snapshot: Snapshot) -> list[str]:
+    """Return what is to be known after a whole run was cancelled."""
+    run = snapshot.run
+    collected = f"accepted requests are still collected while a worker runs: runner start {run.id}"
+    return [
+        f"run {run.id} is cancelled: {done_text(snapshot)}",
+        *read_outstanding_lines(database, snapshot),
+        "" if run.is_over else collected,
+    ]
+
+
+def _lines_of_some(snapshot: Snapshot, cancelled: int) -> list[str]:
+    """Return what is to be known after some jobs of a run were cancelled."""
+    run = snapshot.run
+    lines = [f"{text.count(cancelled, 'job')} of run {run.id} cancelled: {done_text(snapshot)}"]
+    if run.is_over:
+        return [*lines, f"to write its files again: runner write {run.id}"]
+    is_at_work = run.state in (RunState.RUNNING, RunState.WAITING)
+    return lines if is_at_work else [*lines, f"to send the others: runner start {run.id}"]
+
+
+def _question_of_some(run_id: int, chosen: Mapping[JobState, int]) -> str:
+    abandoned = sum(n for state, n in chosen.items() if state in user_moves.ABANDONABLE.states)
+    ended = text.count(sum(chosen.values()) - abandoned, "job")
+    out = f" and abandon {text.count(abandoned, 'answer')}" if abandoned else ""
+    return f"cancel {ended} of run {run_id}{out}"
 
 
 def _question(snapshot: Snapshot, *, now: bool) -> str:
@@ -81,20 +153,24 @@ def _question(snapshot: Snapshot, *, now: bool) -> str:
     return f"cancel {ended} of run {snapshot.run.id} and {verb} {out} that are out"
 
 
-def _cancel(database: Database, run_id: int, pricing: PriceBasis, *, now: bool) -> None:
-    now_ms = database.now_ms()
-    with database.write() as connection:
-        runs.cancel(connection, run_id, now_ms)
+def _cancel(database: Database, run_id: int, pricing: PriceBasis, plan: _CancelPlan) -> int:
+    """Cancel the chosen jobs, and the run if it is the whole; return how many jobs."""
+    now_ms, cancelled = database.now_ms(), 0
+    if plan.is_whole:
+        with database.write() as connection:
+            runs.cancel(connection, run_id, now_ms)
 
-    def possible_ticks(row: Row[Any]) -> int | None:
-        return cost_bounds.possible_ticks(
-            row.model, row.prompt_tokens, row.output_tokens_max, now_ms, pricing
-        )
+    def unread_cost(row: Row[Any]) -> UnreadCost | None:
+        return cost_bounds.unread_cost(row.model, row.prompt_tokens, row.output_tokens_max, now_ms, pricing)
 
     def cancel_some(connection: Connection, deltas: Deltas) -> int:
-        moved = user_moves.cancel(connection, run_id, now_ms, deltas)
-        return moved + (user_moves.abandon(connection, run_id, now_ms, deltas, possible_ticks) if now else 0)
+        nonlocal cancelled
+        moved = user_moves.cancel(connection, run_id, now_ms, deltas, selection=plan.selection)
+        moved += user_moves.abandon(connection, run_id, now_ms, deltas, unread_cost, selection=plan.selection)
+        cancelled += moved
+        return moved
 
     user_moves.move_in_chunks(database, cancel_some)
     with database.write() as connection:
-        run_completion.complete_if_done(connection, run_id, now_ms, Deltas(0))
+        run_completion.complete_if_done(connection, run_id, now_ms, Deltas(0), pricing)
+    return cancelled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,12 +18,13 @@ from runner.rules.exit_codes import ExitCode
 
 @click.command("check", short_help="Show what a job file contains, costs and takes. Sends nothing.")
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True, readable=False))
-@click.option("--model", default="grok-4", show_default=True, help="Model for lines that name none.")
+@flags.model_flag
+@flags.model_for_all_flag
 @click.option("--rpm", type=flags.Rate(), help="Requests per minute.  [default: the model's]")
 @click.option("--tpm", type=flags.Rate(), help="Tokens per minute.  [default: the model's]")
 @click.option(
     "--expect-output",
-    type=click.IntRange(0, 10**9),
+    type=flags.Count(0, 10**9),
     metavar="N",
     help="Expected output tokens of each answer.",
 )
@@ -32,13 +34,11 @@ from runner.rules.exit_codes import ExitCode
 def command(
     file: Path,
     *,
-    model: str,
     rpm: int | None,
     tpm: int | None,
     expect_output: int | None,
-    skip_bad: bool,
-    strict: bool,
     as_json: bool,
+    **shaping: Any,
 ) -> int:
     """Read FILE and show its bad lines, warnings, models, tokens, cost and time. Nothing is stored or sent.
 
@@ -49,10 +49,12 @@ def command(
     Example, the highest cost of a file:
       runner check reviews.jsonl --json | jq -r .cost.usd.high
     """
+    load_flags = LoadFlags(**shaping, tpm=tpm or None, is_model_given=flags.is_model_given())
+    flags.refuse_two_models(load_flags.model_for_all)
     result = check_file(
         read_settings(),
         file,
-        LoadFlags(model=model, skip_bad=skip_bad, strict=strict, tpm=tpm or None),
+        load_flags,
         rpm=rpm,
         tpm=tpm,
         expected_output=expect_output,

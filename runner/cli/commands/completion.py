@@ -8,6 +8,9 @@ import click
 from click.shell_completion import get_completion_class
 
 _VARIABLE: Final = "_RUNNER_COMPLETE"
+_WHOLE_NAMES: Final = (
+    "COMP_WORDBREAKS=${COMP_WORDBREAKS//@/}  # else bash splits STEM@OCCASION; npm does so too"
+)
 _SHELLS: Final = ("bash", "zsh", "fish")
 
 
@@ -27,4 +30,6 @@ def command(ctx: click.Context, shell: str) -> None:
     assert found is not None  # noqa: S101 - click knows these shells
     # not `source()`: for bash it runs a bash to check its version, maybe another one than the user's
     source = found(ctx.find_root().command, {}, "runner", _VARIABLE)
+    if shell == "bash":
+        click.echo(_WHOLE_NAMES)
     click.echo(source.source_template % source.source_vars())

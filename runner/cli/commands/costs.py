@@ -30,8 +30,8 @@ _GROUPS: Final = ("run", "model", "day")
 def command(run: str | None, *, by: tuple[str, ...], as_csv: bool, as_json: bool) -> None:
     """Show what the answers of RUN (an id or a name), or of all runs, have cost, to the tick.
 
-    A day is the UTC day on which an answer arrived. The possible cost of answers that could not be read is
-    not included: `runner summary` shows it.
+    A day is the UTC day on which an answer arrived. What answers that nobody could read may have cost is
+    not in the sums; it stands beside them: probably (about), and at most.
 
     \b
     Example, the cost of each day, and a spreadsheet of everything:

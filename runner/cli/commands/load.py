@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +10,7 @@ from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.session.context import any_database, read_settings
 from runner.cli.session.loading import load_file, source_of
+from runner.cli.session.run_choice import choose_run
 from runner.db.runs import RunOptions
 from runner.intake.job_file import LoadFlags
 
@@ -26,15 +27,15 @@ def command(
     *,
     name: str | None,
     new: bool,
-    model: str,
-    skip_bad: bool,
-    strict: bool,
+    occasion: str | None,
     as_json: bool,
     quiet: bool,
+    **shaping: Any,
 ) -> None:
     """Read FILE into the database, all lines or none, and print the id of its run. Nothing is sent.
 
-    The same file again is the same run, unless --new is given. FILE may be - for stdin.
+    The same file again is the same run, unless --new or another --occasion is given. FILE may be - for
+    stdin.
 
     \b
     Example, in steps:
@@ -42,17 +43,20 @@ def command(
       runner start 1
       runner write 1 -o labels.jsonl
     """
+    load_flags = LoadFlags(**shaping, is_model_given=flags.is_model_given())
+    flags.refuse_two_models(load_flags.model_for_all)
     settings = read_settings()
-    source, name = source_of(file, name, settings)
-    shaping = LoadFlags(model=model, skip_bad=skip_bad, strict=strict)
+    source, name = source_of(file, name, settings, has_occasion=occasion is not None)
     with any_database(settings) as database:
+        choice = choose_run(
+            database, source, occasion, now_ms=database.now_ms(), name=name, new=new, quiet=quiet
+        )
         loaded = load_file(
             database,
             source,
             settings,
-            name=name,
-            new=new,
-            shaping=shaping,
+            choice,
+            shaping=load_flags,
             options=RunOptions(),
             quiet=quiet,
         )
@@ -61,6 +65,7 @@ def command(
             {
                 "schema": 1,
                 "run": loaded.run_id,
+                "name": loaded.name,
                 "total": loaded.total,
                 "created": loaded.is_new,
                 "bad": loaded.bad_total,

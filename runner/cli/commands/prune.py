@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from runner.cli import flags
 from runner.cli.printing import print_json, print_note
 from runner.cli.render import text
-from runner.cli.render.removal_lines import ended_run_line, file_line, removed_object, removed_text
+from runner.cli.render.removal_lines import file_line, old_run_lines, removed_object, removed_text
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, read_settings
 from runner.cli.session.remove_runs import find_old_data, remove_run
@@ -28,11 +28,12 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--keep",
-    type=click.IntRange(0),
+    type=flags.Count(0),
     default=0,
     show_default=True,
     metavar="N",
-    help="Keep the newest N runs of each name.",
+    help="Keep the newest N runs of each stem, however old. Runs of one file with --occasion share a stem;"
+    " another run's stem is its name.",
 )
 @flags.dry_run_flag
 @flags.yes_flag
@@ -45,7 +46,7 @@ def command(*, older_than: float, keep: int, dry_run: bool, yes: bool, as_json: 
     the space back. Your job files and the files that were written stay.
 
     \b
-    Example, once a month, keep the last seven nightly runs:
+    Example, once a month, keep the last seven runs of each nightly file:
       runner prune --older-than 30d --keep 7 --yes
     """
     settings = read_settings()
@@ -57,7 +58,7 @@ def command(*, older_than: float, keep: int, dry_run: bool, yes: bool, as_json: 
         if not as_json and not quiet:
             for line in _lines(old):
                 print_note(line)
-        if not confirm(_question(old), yes=yes, dry_run=dry_run, as_json=as_json):
+        if not confirm(_question(old), yes=yes, dry_run=dry_run, as_json=as_json, details=_details(old)):
             return
         for run, _ in old.runs:
             remove_run(settings, database, run)
@@ -75,9 +76,16 @@ def _question(old: OldData) -> str:
     return " and ".join(parts)
 
 
+def _details(old: OldData) -> dict[str, list[Any]]:
+    return {
+        "runs": [removed_object(run, holds) for run, holds in old.runs],
+        "files": [str(path) for path, _ in old.files],
+    }
+
+
 def _lines(old: OldData) -> list[str]:
     return [
-        *(ended_run_line(run, holds) for run, holds in old.runs),
+        *old_run_lines(old.runs, old.known),
         *(file_line(str(path), size) for path, size in old.files),
     ]
 
@@ -87,8 +95,8 @@ def _report(old: OldData, freed_bytes: int, *, as_json: bool, quiet: bool) -> No
         print_json(
             {
                 "schema": 1,
-                "removed": [removed_object(run, holds) for run, holds in old.runs],
-                "files": [str(path) for path, _ in old.files],
+                "removed": _details(old)["runs"],
+                "files": _details(old)["files"],
                 "freed_bytes": freed_bytes,
             }
         )

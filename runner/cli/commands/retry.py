@@ -1,8 +1,9 @@
-"""`runner retry RUN`: make failed, held or cancelled jobs pending again."""
+"""`runner retry RUN`: make failed, held or cancelled jobs pending again, with another model if wanted."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
@@ -10,21 +11,42 @@ from runner.cli import flags
 from runner.cli.printing import print_json, print_note
 from runner.cli.render import text
 from runner.cli.render.suggestions import retry_price
+from runner.cli.session import budget_prices, new_model
+from runner.cli.session.choose_jobs import choose_jobs, left_out_line, nothing_chosen
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, find_run, read_settings
 from runner.cli.session.ending import retry_cost
 from runner.cli.session.run_state import read_live_object, read_snapshot
-from runner.db import runs, user_moves
-from runner.db.user_moves import JobSelection
+from runner.db import model_moves, runs, user_moves
 from runner.engine.cost_bounds import price_basis
 from runner.rules.errors import UsageError
 from runner.rules.states import JobState, RunState
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Connection
 
+    from runner.cli.flags import RetryFlags
+    from runner.cli.render.suggestions import RetryCost
+    from runner.cli.snapshot import Snapshot
     from runner.db.counters import Deltas
+    from runner.db.runs import RunRow
     from runner.db.session import Database
+    from runner.db.user_moves import JobSelection
+    from runner.settings import Settings
+
+_IN_FLIGHT: Final = "sent already; the answer is awaited"
+_WORDS: Final = {  # of jobs that fit in all but their state
+    JobState.PENDING: "sent without a retry; --set-model NAME changes their model",
+    JobState.SUBMITTING: _IN_FLIGHT,
+    JobState.WAITING: _IN_FLIGHT,
+    JobState.COLLECTING: _IN_FLIGHT,
+    JobState.SUCCEEDED: "an answer that was kept is not replaced; a file of these lines asks again",
+    JobState.FAILED: "--failed chooses them",
+    JobState.HELD: "--held chooses them",
+    JobState.CANCELLED: "--cancelled chooses them",
+}
 
 
 @click.command("retry", short_help="Send failed or held jobs of a run again.")
@@ -33,8 +55,12 @@ if TYPE_CHECKING:
 @click.option("--held", is_flag=True, help="Jobs that are held and wait for your decision.")
 @click.option("--lost", is_flag=True, help="Held jobs whose answer is gone or has expired.")
 @click.option("--cancelled", is_flag=True, help="Jobs that were cancelled.")
-@click.option("--code", metavar="CODE", help="Only jobs with this error code.")
-@click.option("--id", "ids", multiple=True, metavar="ID", help="Only this job; can be given several times.")
+@flags.selection_flags
+@click.option(
+    "--set-model",
+    type=flags.ModelName(),
+    help="Send the chosen jobs with this model, pending ones too. Alone: those whose model the API refused.",
+)
 @flags.dry_run_flag
 @flags.yes_flag
 @flags.json_flag
@@ -42,80 +68,145 @@ if TYPE_CHECKING:
 def command(
     run: str,
     *,
-    code: str | None,
-    ids: tuple[str, ...],
+    set_model: str | None,
     dry_run: bool,
     yes: bool,
     as_json: bool,
     quiet: bool,
-    **kinds: bool,
+    **given: Any,
 ) -> None:
     """Make jobs of RUN (an id or a name) pending again. Their history stays.
 
     Sending them again may cost again. A run that has ended becomes ready again: `runner start` or the same
-    `runner run` sends the jobs.
+    `runner run` sends the jobs. Jobs that succeeded are never sent again.
 
     \b
-    Example, look first, then send again:
+    Example, look first, then send again; then another model:
       runner retry reviews --failed --code safety --dry-run
       runner retry reviews --failed --code safety --yes
+      runner retry reviews --model grok-3 --set-model grok-4.3 --yes
       runner start reviews
     """
-    chosen = _chosen(**kinds, code=code, ids=ids)
+    typed, is_quiet = flags.RetryFlags(**given), quiet or as_json
+    states = _states(typed, set_model)
     settings = read_settings()
     with existing_database(settings) as database:
-        with database.read() as connection:
-            found = find_run(connection, run)
-            groups = user_moves.matching_groups(connection, found.id, chosen)
-        n = sum(group.n for group in groups)
-        if found.state is RunState.LOADING or not n:
-            raise UsageError(f"run {found.id} has no such jobs", fix=f"runner summary {found.id} counts them")
-        pricing = price_basis(settings.base_url, settings.prices)
-        price = retry_price(retry_cost(groups, database.now_ms(), pricing))
-        again = "anew" if as_json else "again"  # the text of `would` in the JSON is frozen
-        if not confirm(
-            f"send {text.count(n, 'job')} of run {found.id} {again}, about {price}",
-            yes=yes,
-            dry_run=dry_run,
-            as_json=as_json,
-        ):
+        plan = _plan(settings, database, run, typed, states, set_model)
+        _print_notes(plan.notes, is_quiet=is_quiet)
+        question = _question(plan.run.id, plan.cost, set_model, as_json=as_json)
+        if not confirm(question, yes=yes, dry_run=dry_run, as_json=as_json):
             return
-        _retry(database, found.id, chosen)
-        snapshot = read_snapshot(database, found.id)
+        _retry(database, plan.run, plan.selection, set_model)
+        snapshot = read_snapshot(database, plan.run.id)
         if as_json:
             print_json(read_live_object(database, snapshot))
-        elif not quiet:
-            is_at_work = snapshot.run.state in (RunState.RUNNING, RunState.WAITING)
-            print_note(f"{text.count(n, 'job')} of run {found.id} will be sent again")
-            if not is_at_work:
-                print_note(f"to send them: runner start {found.id}")
+        _print_notes(_lines(snapshot, plan.cost.jobs, set_model), is_quiet=is_quiet)
 
 
-def _chosen(
-    *, failed: bool, held: bool, lost: bool, cancelled: bool, code: str | None, ids: tuple[str, ...]
-) -> JobSelection:
+class _RetryPlan(NamedTuple):
+    """What is to be sent again; `notes` are printed before the question."""
+
+    run: RunRow
+    selection: JobSelection
+    cost: RetryCost
+    notes: list[str]
+
+
+def _plan(
+    settings: Settings,
+    database: Database,
+    run: str,
+    typed: RetryFlags,
+    states: frozenset[JobState],
+    set_model: str | None,
+) -> _RetryPlan:
+    """Return what the flags ask for. Raises UsageError if there is no such job."""
+    with database.read() as connection:
+        found = find_run(connection, run)
+        chosen = choose_jobs(connection, found.id, states, typed, lost=typed.lost)
+        chosen = _of_refused_models(connection, found.id, chosen) if _is_alone(typed) else chosen
+        groups = user_moves.matching_groups(connection, found.id, chosen)
+        if found.state is RunState.LOADING or not groups:
+            raise nothing_chosen(connection, found.id, chosen, _WORDS)
+        note = left_out_line(connection, found.id, chosen)
+    pricing = price_basis(settings.base_url, settings.prices)
+    if set_model is None:
+        return _RetryPlan(found, chosen, retry_cost(groups, database.now_ms(), pricing), [note])
+    if found.options.budget_ticks is not None:
+        budget_prices.require_prices_of(database, settings, [set_model])
+    change = new_model.plan(database, found, chosen, set_model, pricing)
+    return _RetryPlan(found, chosen, change.cost, [note, *change.lines(set_model)])
+
+
+def _lines(snapshot: Snapshot, n: int, set_model: str | None) -> list[str]:
+    """Return what is to be known after jobs became pending."""
+    run = snapshot.run
+    sent = f"{text.count(n, 'job')} of run {run.id} will be sent again{_with(set_model)}"
+    is_at_work = run.state in (RunState.RUNNING, RunState.WAITING)
+    return [sent] if is_at_work else [sent, f"to send them: runner start {run.id}"]
+
+
+def _print_notes(lines: Sequence[str], *, is_quiet: bool) -> None:
+    for line in lines:
+        if line and not is_quiet:
+            print_note(line)
+
+
+def _states(given: RetryFlags, set_model: str | None) -> frozenset[JobState]:
+    """Return the states of the jobs to choose. Raises UsageError if nothing says which jobs."""
     wanted = {
-        JobState.FAILED: failed,
-        JobState.HELD: held or lost,
-        JobState.CANCELLED: cancelled,
+        JobState.FAILED: given.failed,
+        JobState.HELD: given.held or given.lost,
+        JobState.CANCELLED: given.cancelled,
     }
     states = frozenset(state for state, is_wanted in wanted.items() if is_wanted)
-    if lost and (failed or held or cancelled):
+    if given.lost and (given.failed or given.held or given.cancelled):
         raise UsageError("--lost stands alone", fix="give one command for each kind")
-    if not states and code is None and not ids:
-        fix = "add --failed, --held, --lost, --cancelled, --code CODE or --id ID"
+    if states:
+        return states
+    if not given.is_given and set_model is None:
+        fix = "add --failed, --held, --lost, --cancelled, --code CODE, --id ID, --model NAME or --flaw FLAW"
         raise UsageError("which jobs?", fix=fix)
-    retryable = frozenset({JobState.FAILED, JobState.HELD, *([JobState.CANCELLED] if ids else [])})
-    return JobSelection(states=states or retryable, lost=lost, code=code, custom_ids=ids)
+    more = {JobState.CANCELLED: bool(given.ids), JobState.PENDING: set_model is not None}
+    return frozenset({JobState.FAILED, JobState.HELD, *(state for state, is_so in more.items() if is_so)})
 
 
-def _retry(database: Database, run_id: int, chosen: JobSelection) -> None:
+def _is_alone(given: RetryFlags) -> bool:
+    """Return whether no flag chooses jobs: then --set-model means those whose model the API refuses."""
+    return not given.is_given and not (given.failed or given.held or given.lost or given.cancelled)
+
+
+def _of_refused_models(connection: Connection, run_id: int, chosen: JobSelection) -> JobSelection:
+    """Narrow a choice to the models that the API refused. Raises UsageError if there is none."""
+    models = model_moves.refused_models(connection, run_id)
+    if not models:
+        raise UsageError(
+            f"the API has refused no model of run {run_id}, so --set-model needs to know which jobs",
+            fix="add --model NAME, --held, --failed, --code CODE or --id ID",
+        )
+    return replace(chosen, models=tuple(models))
+
+
+def _question(run_id: int, cost: RetryCost, set_model: str | None, *, as_json: bool) -> str:
+    again = "anew" if as_json else "again"  # the text of `would` in the JSON is frozen
+    jobs, price = text.count(cost.jobs, "job"), retry_price(cost)
+    return f"send {jobs} of run {run_id} {again}{_with(set_model)}, about {price}"
+
+
+def _with(set_model: str | None) -> str:
+    return "" if set_model is None else f" with {set_model}"
+
+
+def _retry(database: Database, run: RunRow, chosen: JobSelection, set_model: str | None) -> None:
+    if set_model is not None:
+        new_model.send_again(database, run, chosen, set_model)
+        return
     now_ms = database.now_ms()
 
     def retry_some(connection: Connection, deltas: Deltas) -> int:
-        moved = user_moves.retry(connection, run_id, chosen, now_ms, deltas)
+        moved = user_moves.retry(connection, run.id, chosen, now_ms, deltas)
         if moved:
-            runs.reopen(connection, run_id, now_ms)
+            runs.reopen(connection, run.id, now_ms)
         return moved
 
     user_moves.move_in_chunks(database, retry_some)

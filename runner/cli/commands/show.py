@@ -12,8 +12,8 @@ from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.render.job_story import story_lines, story_object
 from runner.cli.session.context import existing_database, find_run, read_settings
-from runner.db import job_history, results
-from runner.output.output_line import is_json, on_one_line
+from runner.db import job_history, results, unreadables
+from runner.rules.answer_json import json_line, on_one_line
 from runner.rules.errors import UsageError
 from runner.rules.redact import one_line
 
@@ -49,12 +49,17 @@ def command(run: str, job_id: str, *, full: bool, raw: bool, as_json: bool) -> N
             sys.stdout.buffer.write(answer)
             return
         request = results.request_bodies(connection, [job.id])[job.id][0]
+        set_model = results.set_model(connection, job.id)
         attempts = job_history.attempts_of_job(connection, job.id)
+        unreadable = unreadables.of_job(connection, job.id)
         now_ms = database.now_ms()
     if as_json:
-        print_json(story_object(found, job, attempts, now_ms) | _bodies(request, answer))
+        print_json(
+            story_object(found, job, attempts, unreadable, now_ms, set_model) | _bodies(request, answer)
+        )
         return
-    for line in story_lines(found, job, attempts, request, answer, full=full):
+    lines = story_lines(found, job, attempts, unreadable, request, answer, full=full, set_model=set_model)
+    for line in lines:
         print_escaped(line)
 
 
@@ -75,7 +80,8 @@ def _answer(connection: Connection, job: Row[Any]) -> bytes | None:
 
 def _bodies(request: bytes, answer: bytes | None) -> dict[str, Any]:
     """Return the bodies unchanged; an answer that is not JSON is null here, --raw prints it."""
+    line = json_line(answer) if answer is not None else None
     return {
         "request": orjson.Fragment(on_one_line(request)),
-        "answer": orjson.Fragment(on_one_line(answer)) if answer is not None and is_json(answer) else None,
+        "answer": orjson.Fragment(line) if line is not None else None,
     }

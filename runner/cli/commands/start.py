@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.cli import flags
-from runner.cli.session.context import read_settings
+from runner.cli.session.context import check_connections, read_settings
 from runner.cli.session.engine_lease import engine_lease
 from runner.embedded.gc_pause import gc_paused
 
@@ -44,6 +44,7 @@ def start(run: str, changes: Mapping[str, int | None], given: flags.StartFlags) 
     settings = read_settings()
     with engine_lease(settings) as lease:
         if settings.api_key is not None and (settings.home / "runner.db").exists():
+            check_connections(settings)
             lease.start_early()
         with gc_paused():
             from runner.cli.session.start_run import start_run  # the engine starts while this is imported

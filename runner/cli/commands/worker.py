@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from runner import celery_variables
 from runner.cli import flags
 from runner.cli.printing import print_json, print_note
 from runner.cli.render import text
-from runner.cli.session.context import any_database, read_settings, require_key
+from runner.cli.session.context import any_database, read_settings, require_api
 from runner.cli.session.stop_signal import StopSignal
 from runner.embedded import processes
 from runner.limiter import server_check
@@ -28,7 +29,7 @@ _STDERR: Final = 2
 
 @click.command("worker", short_help="Work for runs on shared servers.")
 @click.option(
-    "--processes", "count", type=click.IntRange(1, 64), metavar="N", help="Worker processes.  [default: 1]"
+    "--processes", "count", type=flags.Count(1, 64), metavar="N", help="Worker processes.  [default: 1]"
 )
 @click.option(
     "--beat",
@@ -53,7 +54,7 @@ def command(*, count: int | None, beat: bool, as_json: bool) -> int:
             "worker is for shared servers; here, runs bring their own workers",
             fix="set RUNNER_DATABASE_URL and RUNNER_REDIS_URL, or just: runner run FILE",
         )
-    require_key(settings)
+    require_api(settings)
     with any_database(settings):
         server_check.inspect(settings.effective_redis_url)
     return _keep(settings.worker_processes or 1, beat=beat, as_json=as_json)
@@ -82,7 +83,11 @@ def _keep(count: int, *, beat: bool, as_json: bool) -> ExitCode:
 def _spawn(place: int, *, beat: bool) -> subprocess.Popen[bytes]:
     """Start a worker that dies with this process, under a name that no other on this machine has."""
     arguments = ["--node", f"w{os.getpid()}-{place + 1}", *(["--beat"] if beat and place == 0 else [])]
-    env = {**os.environ, **processes.MALLOC_ENV, processes.PARENT_ENV: str(os.getpid())}
+    env = {
+        **celery_variables.without(os.environ),
+        **processes.MALLOC_ENV,
+        processes.PARENT_ENV: str(os.getpid()),
+    }
     child = processes.spawn([*processes.WORKER_COMMAND, *arguments], env, log=_STDERR)
     processes.release(child)
     return child

@@ -32,7 +32,7 @@ NAMES: Final = tuple(name.replace(" ", "-") for name, _ in _CHECKS)
 
 def all_checks(settings: Settings, names: Collection[str] = ()) -> Iterator[Diagnosis]:
     """Run all checks, or only the named ones, and yield their outcomes."""
-    secrets = [settings.api_key.reveal()] if settings.api_key else []
+    secrets = settings.secrets
     for name, check in _CHECKS:
         if names and name.replace(" ", "-") not in names:
             continue

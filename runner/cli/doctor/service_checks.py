@@ -12,8 +12,8 @@ from runner.cli.doctor.diagnosis import Diagnosis, failed, ok, warning
 from runner.rules import clock_skew, models
 from runner.rules.advice import Advice
 from runner.rules.errors import UserError
-from runner.rules.key_status import KeyStatus, key_status
-from runner.rules.redact import redact
+from runner.rules.key_status import KeyStatus
+from runner.rules.server_url import shown_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from runner.settings import Settings
 
 _HEARTBEAT_MAX_AGE_MS: Final = 60_000
-_DEFAULT_MODEL: Final = "grok-4"
 
 
 def database(settings: Settings) -> Iterator[Diagnosis]:
@@ -35,7 +34,7 @@ def database(settings: Settings) -> Iterator[Diagnosis]:
         if opened is None:
             yield ok("database", f"SQLite {sqlite3.sqlite_version}, made by the first run")
             return
-        shown = opened.url.render_as_string(hide_password=True)
+        shown = opened.shown_url
         if settings.embedded and migrate.is_older(opened):
             yield ok("database", f"{shown}, brought to schema {migrate.HEAD} by the next command")
             return
@@ -73,7 +72,7 @@ def redis(settings: Settings) -> Iterator[Diagnosis]:
     for problem in advice:
         yield warning("redis", problem)
     if not advice:
-        yield ok("redis", f"{redact(url, ())}, {version}")
+        yield ok("redis", f"{shown_url(url)}, {version}")
 
 
 def workers(settings: Settings) -> Iterator[Diagnosis]:
@@ -102,13 +101,16 @@ def api(settings: Settings) -> Iterator[Diagnosis]:
     from runner.cli.session.context import require_key
 
     require_key(settings)
-    key, served, skew_s = asyncio.run(_fetch_facts(settings))
-    result, why = key_status(key.reply, team_id=key.team_id, blocked=key.blocked)
+    key, (result, why), served, skew_s = asyncio.run(_fetch_facts(settings))
     skew = clock_skew.skew_advice(skew_s)
     yield warning("clock", skew) if skew else ok("clock", "agrees with the API's")
     match result:
         case KeyStatus.REFUSED:
             yield failed("api key", Advice(why, "set XAI_API_KEY to a key that works"))
+            return
+        case KeyStatus.NO_ENDPOINT:
+            what = f"{settings.base_url}: {why}"
+            yield failed("api", Advice(what, "write XAI_BASE_URL like https://api.x.ai/v1"))
             return
         case KeyStatus.RETRY_LATER:
             yield failed("api", Advice(why, "see status.x.ai, or correct XAI_BASE_URL"))
@@ -122,14 +124,17 @@ def api(settings: Settings) -> Iterator[Diagnosis]:
         yield _model(name, served)
 
 
-async def _fetch_facts(settings: Settings) -> tuple[KeyInfo, frozenset[str], float]:
+async def _fetch_facts(
+    settings: Settings,
+) -> tuple[KeyInfo, tuple[KeyStatus, str], frozenset[str], float]:
     from runner.api import account
     from runner.api.client import XAIClient
 
     client = XAIClient(settings, connections=1)
     try:
         key = await account.api_key_info(client)
-        return key, await _served(client), client.clock_skew_s
+        status = await account.status_of_key(client, key)
+        return key, status, await _served(client), client.clock_skew_s
     finally:
         await client.close()
 
@@ -153,8 +158,8 @@ def _models_wanted(settings: Settings) -> list[str]:
         if opened is not None:
             migrate.need_head(opened)
             with opened.read() as connection:
-                return runs.models_of_pending_jobs(connection) or [_DEFAULT_MODEL]
-    return [_DEFAULT_MODEL]
+                return runs.models_of_pending_jobs(connection) or [models.DEFAULT]
+    return [models.DEFAULT]
 
 
 def _model(name: str, served: frozenset[str]) -> Diagnosis:

@@ -40,6 +40,7 @@ class CheckResult:
 
     `skips_bad`: bad lines are skipped and something is left. `bad_shown`, `warnings_shown`: the first of
     them. `bad_sentences`: the first bad lines as sentences, and how many more there are.
+    `other_model_note`: that --model does not hold for some lines.
     """
 
     file: str
@@ -56,6 +57,7 @@ class CheckResult:
     warnings_shown: Sequence[Diagnostic]
     estimate: Estimate
     output_source: OutputSource
+    other_model_note: str = ""
 
 
 def check_lines(result: CheckResult) -> list[str]:
@@ -63,6 +65,7 @@ def check_lines(result: CheckResult) -> list[str]:
     estimate = result.estimate
     jobs, size = text.count(estimate.jobs, "job"), text.size(result.size_bytes)
     lines = [*_wrapped(f"{plain(result.file)}: {jobs}, {size}"), *_bad(result), *_warnings(result)]
+    lines += _wrapped(result.other_model_note, "  ") if result.other_model_note else []
     if estimate.jobs:
         lines += ["", *layout.indented(_models(estimate)), "", *_facts(result)]
     return lines

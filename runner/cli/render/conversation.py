@@ -5,8 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import Any, Final
 
-import orjson
-
+from runner.rules.answer_json import read_json, without_surrogates
 from runner.rules.redact import plain
 
 _WIDTH: Final = 66  # beside the column of names, within 80
@@ -49,7 +48,7 @@ def folded(text: str, *, full: bool) -> list[str]:
     lines = [
         piece
         for line in shown.splitlines() or [""]
-        for piece in textwrap.wrap(plain(line), _WIDTH, break_on_hyphens=False) or [""]
+        for piece in textwrap.wrap(plain(without_surrogates(line)), _WIDTH, break_on_hyphens=False) or [""]
     ]
     if full or (len(lines) <= _LINES_MAX and len(shown) == len(text)):
         return lines
@@ -58,8 +57,8 @@ def folded(text: str, *, full: bool) -> list[str]:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        value = read_json(body)
+    except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
 

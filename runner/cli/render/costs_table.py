@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from runner.db.daily_costs import DailyCost
 
 _SUMS: Final = ("answers", "tokens", "reported_ticks", "estimated_ticks", "ticks")
+_UNREAD: Final = ("unread", "probable_extra_ticks", "possible_extra_ticks")
 _NAME_LENGTH: Final = 40
 
 
@@ -38,14 +39,17 @@ def grouped_costs(
 
 def total_costs(costs: Sequence[DailyCost]) -> dict[str, int]:
     """Return the sums over all costs."""
-    return {name: sum(getattr(cost, name) for cost in costs) for name in _SUMS}
+    return {name: sum(getattr(cost, name) for cost in costs) for name in (*_SUMS, *_UNREAD)}
 
 
 def costs_csv(rows: Sequence[dict[str, Any]], groups: Sequence[str]) -> str:
     """Return the rows as CSV with a heading."""
     headings = [*_headings(groups), *_SUMS]
-    cells = ([*(row[name] for name in headings), usd(row["ticks"])] for row in rows)
-    return csv_text([[*headings, "usd"], *cells])
+    cells = (
+        [*(row[name] for name in headings), usd(row["ticks"]), *(row[name] for name in _UNREAD)]
+        for row in rows
+    )
+    return csv_text([[*headings, "usd", *_UNREAD], *cells])
 
 
 def costs_table(rows: Sequence[dict[str, Any]], total: dict[str, int], groups: Sequence[str]) -> list[str]:
@@ -53,9 +57,18 @@ def costs_table(rows: Sequence[dict[str, Any]], total: dict[str, int], groups: S
     names = _headings(groups)
     shown = [(*(one_line(str(row[name]), _NAME_LENGTH) for name in names), *_numbers(row)) for row in rows]
     last = ("total", *[""] * (len(names) - 1), *_numbers(total))
-    first = (*names, "answers", "tokens", "cost", "estimated part" if total["estimated_ticks"] else "")
+    first = (
+        *(*names, "answers", "tokens", "cost"),
+        "estimated part" if total["estimated_ticks"] else "",
+        *(("+ about", "+ at most") if total["unread"] else ("", "")),
+    )
     right = frozenset(range(len(names), len(first)))
-    return layout.table([first, *shown, last], right=right)
+    return layout.table(_without_empty_columns([first, *shown, last]), right=right)
+
+
+def _without_empty_columns(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    shown = [column for column, cells in enumerate(zip(*rows, strict=True)) if any(cells)]
+    return [tuple(row[column] for column in shown) for row in rows]
 
 
 def _headings(groups: Sequence[str]) -> list[str]:
@@ -63,5 +76,9 @@ def _headings(groups: Sequence[str]) -> list[str]:
 
 
 def _numbers(sums: dict[str, Any]) -> tuple[str, ...]:
+    known = f"{sums['answers']:,}", f"{sums['tokens']:,}", text.dollars(sums["ticks"])
     part = text.dollars(sums["estimated_ticks"]) if sums["estimated_ticks"] else ""
-    return f"{sums['answers']:,}", f"{sums['tokens']:,}", text.dollars(sums["ticks"]), part
+    if not sums["unread"]:
+        return (*known, part, "", "")
+    probable, possible = sums["probable_extra_ticks"], sums["possible_extra_ticks"]
+    return (*known, part, text.dollars(probable), text.dollars(max(probable, possible)))

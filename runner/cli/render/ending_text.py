@@ -22,11 +22,12 @@ _REASON_LENGTH: Final = 240
 _REMEDY: Final[Mapping[str, str]] = {
     PauseReason.KEY: "set XAI_API_KEY to a key that works",
     PauseReason.CREDITS: "add credits or raise the spending limit at console.x.ai",
-    PauseReason.MODEL: "name a model that exists, in the file or with --model",
+    PauseReason.MODEL: "get access to the model, or name another: runner retry {run} --set-model NAME",
     PauseReason.BREAKER: "check whether the API (status.x.ai) and the network work",
     PauseReason.FAILURES: "look at one of the failed jobs, and fix the file if it is the cause",
     PauseReason.BUDGET: "set a larger budget, or none",
     PauseReason.LIMIT: "look at the results",
+    PauseReason.SETTING: "write XAI_BASE_URL like https://api.x.ai/v1",
 }
 _RAISE_BOUND: Final[Mapping[str, str]] = {  # the same command would stop at the same bound
     PauseReason.BUDGET: " --budget USD",
@@ -40,7 +41,7 @@ def paused_lines(snapshot: Snapshot, command: str) -> list[str]:
     if run.state is not RunState.PAUSED:
         return []
     why = one_line(run.pause_text or "", _CAUSE_LENGTH).rstrip(".") or str(run.pause_reason)
-    remedy = _REMEDY.get(run.pause_reason or "", "")
+    remedy = _remedy(run)
     command = _resume_command(run) if run.pause_reason in _RAISE_BOUND else command
     return [f"paused: {why}", f"fix: {remedy}, then: {command}" if remedy else f"to continue: {command}"]
 
@@ -52,7 +53,7 @@ def idle_reason(snapshot: Snapshot) -> str | None:
     if run.state is RunState.WAITING:
         return f"waiting: {why}; continues by itself" if why else "waiting; continues by itself"
     if run.state is RunState.PAUSED:
-        remedy = _REMEDY.get(run.pause_reason or "", "")
+        remedy = _remedy(run)
         collecting = f"{_collecting(snapshot)}; " if snapshot.unsettled else ""
         then = f"{remedy}, then " if remedy else ""
         return f"paused ({run.pause_reason}): {why}; {collecting}{then}{_resume_command(run)}"
@@ -79,14 +80,30 @@ def availability_text(workers: int) -> str:
     return f"{workers} worker{'s' * (workers > 1)} at work" if workers else NO_WORKERS
 
 
-def rerun_command(arguments: Sequence[str]) -> str:
-    """Return the command that was typed, quoted, without --new: that would load and pay again."""
+def rerun_command(arguments: Sequence[str], occasion: str | None = None) -> str:
+    """Return the command that was typed, quoted, without --new: that would load and pay again.
+
+    With `occasion` it names that one: `today` would be another run tomorrow.
+    """
     kept = [argument for argument in arguments if argument != "--new"]
+    if occasion is not None:
+        kept = [
+            occasion if before == "--occasion" else _fixed_day(argument, occasion)
+            for before, argument in zip(["", *kept], kept, strict=False)
+        ]
     return plain(shlex.join(["runner", *kept]))
+
+
+def _fixed_day(argument: str, occasion: str) -> str:
+    return f"--occasion={occasion}" if argument.startswith("--occasion=") else argument
 
 
 def _collecting(snapshot: Snapshot) -> str:
     return f"still collecting {text.count(snapshot.unsettled, 'answer')}"
+
+
+def _remedy(run: RunRow) -> str:
+    return _REMEDY.get(run.pause_reason or "", "").format(run=run.id)
 
 
 def _resume_command(run: RunRow) -> str:

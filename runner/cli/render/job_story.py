@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from runner.cli.render import conversation, layout, text
+from runner.cli.render.unread_text import amounts_more
 from runner.rules.explain import explain
+from runner.rules.identity import attempt_name
 from runner.rules.redact import one_line, plain
 from runner.rules.states import JOB_MEANING, JobState
+from runner.rules.unreadable import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from runner.db.runs import RunRow
 
@@ -24,14 +27,19 @@ _ATTEMPT_FACTS: Final = (
     *("attempt", "lane", "outcome", "http_status", "error_code", "error_message", "request_id", "polls"),
     *("model", "finish_reason", "flaw", "prompt_tokens", "cached_tokens", "completion_tokens"),
     "reasoning_tokens",
-    *("total_tokens", "ticks", "ticks_source", "possible_ticks", "prices_as_of"),
+    *("total_tokens", "ticks", "ticks_source", "probable_ticks", "possible_ticks", "prices_as_of"),
 )
 
 
 def story_object(
-    run: RunRow, job: DatabaseRow, attempts: Sequence[DatabaseRow], now_ms: int
+    run: RunRow,
+    job: DatabaseRow,
+    attempts: Sequence[DatabaseRow],
+    unreadable: Sequence[DatabaseRow],
+    now_ms: int,
+    set_model: str | None,
 ) -> dict[str, Any]:
-    """Return the object of `show --json` without the bodies."""
+    """Return the object of `show --json` without the bodies; `set_model`: by the user, or None."""
     return {
         "schema": 1,
         "as_of": text.iso(now_ms),
@@ -39,10 +47,25 @@ def story_object(
         **{name: getattr(job, name) for name in _JOB_FACTS},
         "due_at": text.iso(job.due_at_ms) if job.finished_at_ms is None else None,
         "finished_at": text.iso(job.finished_at_ms),
+        "set_model": set_model,
         "attempts": [
             {name: getattr(attempt, name) for name in _ATTEMPT_FACTS}
             | {name.removesuffix("_ms"): text.iso(getattr(attempt, name)) for name in _TIMES}
+            | {"client_request_id": attempt_name(attempt.job_id, attempt.attempt)}
             for attempt in attempts
+        ],
+        "unreadable": [
+            {
+                "attempt": row.attempt,
+                "replies": row.replies,
+                "first_at": text.iso(row.first_at_ms),
+                "last_at": text.iso(row.last_at_ms),
+                "what": describe(bytes(row.last_body)),
+                "first_body": bytes(row.first_body).decode("utf-8", "replace"),
+                "last_body": bytes(row.last_body).decode("utf-8", "replace"),
+                "last_bytes": row.last_bytes,
+            }
+            for row in unreadable
         ],
     }
 
@@ -51,31 +74,37 @@ def story_lines(
     run: RunRow,
     job: DatabaseRow,
     attempts: Sequence[DatabaseRow],
+    unreadable: Sequence[DatabaseRow],
     request: bytes,
     answer: bytes | None,
     *,
     full: bool,
+    set_model: str | None = None,
 ) -> list[str]:
-    """Return a job's state, prompt and answer, attempts, and the next step; `full`: the whole texts."""
+    """Return a job's state, prompt and answer, attempts, and the next step; `full`: the whole texts.
+
+    `set_model`: the model that the user set, or None.
+    """
     parts = conversation.request_parts(request)
     parts += conversation.answer_parts(answer) if answer is not None else []
     return [
-        *_head(run, job),
+        *_head(run, job, set_model),
         "",
         *_conversation(parts, full=full),
-        *_attempts(job, attempts),
+        *_attempts(job, attempts, {row.attempt: row for row in unreadable}),
         *_next(run, job),
     ]
 
 
-def _head(run: RunRow, job: DatabaseRow) -> list[str]:
+def _head(run: RunRow, job: DatabaseRow, set_model: str | None) -> list[str]:
+    by_user = ", set by retry --set-model" if set_model else ""
     why = f" ({plain(job.error_code)})" if job.error_code else ""
     meaning = explain(job.error_code) if job.error_code else JOB_MEANING[JobState(job.state)]
     return [
         f"job {plain(job.custom_id)} of run {run.id}, {plain(run.name)}: {job.state}{why}",
         f"  {meaning}",
         f"  line {job.line:,} of {plain(run.input_path)}",
-        f"  model {plain(job.model)}",
+        f"  model {plain(job.model)}{by_user}",
     ]
 
 
@@ -88,10 +117,14 @@ def _conversation(parts: list[tuple[str, str]], *, full: bool) -> list[str]:
     return layout.indented(layout.table(rows)) if rows else []
 
 
-def _attempts(job: DatabaseRow, attempts: Sequence[DatabaseRow]) -> list[str]:
+def _attempts(
+    job: DatabaseRow, attempts: Sequence[DatabaseRow], unreadable: Mapping[int, DatabaseRow]
+) -> list[str]:
     lines = []
     for attempt in attempts:
         rows = [row for row in _facts(attempt) if row != ("meaning", explain(job.error_code or ""))]
+        if attempt.attempt in unreadable:
+            rows += _no_answers(unreadable[attempt.attempt])
         lines += ["", *layout.indented(layout.facts(rows))]
     return lines
 
@@ -112,6 +145,8 @@ def _facts(attempt: DatabaseRow) -> list[tuple[str, str]]:
         (f"attempt {attempt.attempt}", f"{attempt.outcome}, {attempt.lane}, worker {attempt.worker}"),
         ("times", _times(attempt)),
     ]
+    if attempt.error_code and not attempt.request_id:
+        rows.append(("sent as", f"x-client-request-id {attempt_name(attempt.job_id, attempt.attempt)}"))
     if attempt.request_id:
         rows.append(("request_id", f"{plain(attempt.request_id)}, {text.count(attempt.polls, 'poll')}"))
     if attempt.error_code:
@@ -125,11 +160,30 @@ def _facts(attempt: DatabaseRow) -> list[tuple[str, str]]:
         rows.append(("tokens", _tokens(attempt)))
     if attempt.ticks is not None:
         rows.append(("cost", f"{text.dollars(attempt.ticks)} {attempt.ticks_source}"))
-    elif attempt.possible_ticks:
-        rows.append(("cost", f"up to {text.dollars(attempt.possible_ticks)}; the answer could not be read"))
+    elif attempt.possible_ticks or attempt.probable_ticks:
+        rows.append(("cost", _unread_cost(attempt)))
     elif attempt.ticks_source:
         rows.append(("cost", "unknown"))
     return rows
+
+
+def _unread_cost(attempt: DatabaseRow) -> str:
+    """Return what an attempt may have cost, and why it is not known."""
+    if attempt.outcome == "refused":
+        return f"at most {text.dollars(attempt.possible_ticks)}; a fee for the refused prompt"
+    if not attempt.possible_ticks:
+        return f"about {text.dollars(attempt.probable_ticks)}, if the refusal hid a paid answer"
+    amounts = amounts_more(attempt.probable_ticks or 0, attempt.possible_ticks).replace(" more", "")
+    return f"{amounts}; the answer could not be read"
+
+
+def _no_answers(row: DatabaseRow) -> list[tuple[str, str]]:
+    """Return what came for an attempt instead of its answer."""
+    replies = text.count(row.replies, "reply", "replies")
+    return [
+        ("no answer", f"{replies}, {text.timestamp(row.first_at_ms)} to {text.timestamp(row.last_at_ms)}"),
+        ("the last", describe(bytes(row.last_body))),
+    ]
 
 
 def _times(attempt: DatabaseRow) -> str:

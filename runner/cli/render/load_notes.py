@@ -16,8 +16,27 @@ def loading_line(lines: int, size_bytes: int) -> str:
     return f"loading: {lines:,} lines, {size_bytes / 1e6:,.0f} MB so far"
 
 
-def loaded_lines(loaded: LoadResult, *, is_other_path: bool) -> list[str]:
-    """Return what was loaded, skipped and warned of; `is_other_path`: the run has another input path."""
+def carried_on_line(name: str) -> str:
+    """Return that the run of another day is carried on, since it has not ended."""
+    return f"{plain(name)} has not ended yet: carrying it on"
+
+
+def other_model_line(lines: int, model: str | None) -> str:
+    """Return that so many lines name another model than --model; "" without such lines, or that flag."""
+    if not lines or model is None:
+        return ""
+    named, word = (
+        f"{text.count(lines, 'line')} {'names' if lines == 1 else 'name'} another model",
+        plain(model),
+    )
+    return f"note: {named}; --model {word} is for lines without one, --model-for-all {word} for all"
+
+
+def loaded_lines(loaded: LoadResult, *, is_other_path: bool, model: str | None) -> list[str]:
+    """Return what was loaded, skipped and warned of; `is_other_path`: the run has another input path.
+
+    `model`: the one that --model gives to lines without one, None without that flag.
+    """
     lines = []
     if loaded.is_new:
         lines.append(f"loaded {text.count(loaded.total, 'job')} as run {loaded.run_id}")
@@ -32,4 +51,6 @@ def loaded_lines(loaded: LoadResult, *, is_other_path: bool) -> list[str]:
     if loaded.bad_total:
         bad = text.count(loaded.bad_total, "bad line")
         lines.append(f"skipped {bad}; they are in the .bad.jsonl file beside the input")
+    if note := other_model_line(loaded.other_model_total, model):
+        lines.append(note)
     return [*lines, *text.warning_lines(loaded.warnings, loaded.warnings_total)]

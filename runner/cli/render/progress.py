@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runner.cli.render import text
 from runner.cli.render.ending_text import idle_reason
+from runner.cli.render.unread_text import amounts_more
 from runner.cli.snapshot import FETCHABLE_MS
 from runner.rules.redact import one_line, plain
 from runner.rules.states import JobState
@@ -91,15 +92,17 @@ def oldest_answer(snapshot: Snapshot) -> str | None:
 
 
 def money_text(snapshot: Snapshot) -> str:
-    """Return the known and the possible cost; with a budget what counts against it, and what is reserved."""
+    """Return what is spent and what may be; with a budget what counts against it, and what is reserved."""
     budget, possible = snapshot.run.options.budget_ticks, snapshot.used_ticks - snapshot.spent_ticks
+    probable = snapshot.probable_extra_ticks
     if budget is None:
         return text.dollars(snapshot.spent_ticks) + (
-            f" (up to {text.dollars(possible)} more possible)" if possible else ""
+            f" ({amounts_more(probable, possible)})" if possible or probable else ""
         )
     reserved = snapshot.total_of("ticks", "reserved")
     details = [
         *([f"{text.dollars(possible)} of it possible"] if possible else []),
+        *([f"about {text.dollars(probable)} probable"] if probable else []),
         *([f"and {text.dollars(reserved)} reserved"] if reserved else []),
     ]
     used = f"{text.dollars(snapshot.used_ticks)} of {text.dollars(budget)}"

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from runner.cli.render import text
+from runner.rules.occasion import short_name
 from runner.rules.redact import one_line, plain
+from runner.rules.states import RunState
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from runner.db.removal import RunContents
     from runner.db.runs import RunRow
 
@@ -17,12 +21,28 @@ _NAME_LENGTH: Final = 40
 def run_text(run: RunRow, holds: RunContents) -> str:
     """Return a run with the number of its jobs and answers."""
     what = f"{text.count(holds.jobs, 'job')} and {text.count(holds.answers, 'answer')}"
-    return f"run {run.id}, {one_line(run.name, _NAME_LENGTH)}: {what}"
+    name = short_name(one_line(run.name, len(run.name)), run.occasion, _NAME_LENGTH)
+    return f"run {run.id}, {name}: {what}"
 
 
-def ended_run_line(run: RunRow, holds: RunContents) -> str:
+def old_run_lines(old: Sequence[tuple[RunRow, RunContents]], known: Mapping[str, int]) -> list[str]:
+    """Return the runs to remove, by stem; `known` has the number of runs of each stem."""
+    by_stem: dict[str, list[str]] = {}
+    for run, holds in old:
+        by_stem.setdefault(run.stem, []).append(_ended_run_line(run, holds))
+    lines = []
+    for stem, ended in by_stem.items():
+        of = text.count(max(known.get(stem, 0), len(ended)), "run")
+        lines += [f"{one_line(stem, _NAME_LENGTH)}: {len(ended):,} of {of}", *ended]
+    return lines
+
+
+def _ended_run_line(run: RunRow, holds: RunContents) -> str:
     """Return an indented line: a run, what it holds and when it ended."""
-    return f"  {run_text(run, holds)}, ended {text.timestamp(run.finished_at_ms)}"
+    ended = (
+        "half removed" if run.state is RunState.REMOVING else f"ended {text.timestamp(run.finished_at_ms)}"
+    )
+    return f"  {run_text(run, holds)}, {ended}"
 
 
 def file_line(path: str, size_bytes: int) -> str:
@@ -38,4 +58,10 @@ def removed_text(runs: int, files: int, freed_bytes: int) -> str:
 
 def removed_object(run: RunRow, holds: RunContents) -> dict[str, Any]:
     """Return the JSON object of a removed run."""
-    return {"run": run.id, "name": run.name, "jobs": holds.jobs, "answers": holds.answers}
+    return {
+        "run": run.id,
+        "name": run.name,
+        "stem": run.stem,
+        "jobs": holds.jobs,
+        "answers": holds.answers,
+    }

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from runner.cli.render import text
+from runner.rules.redact import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_MODELS_SHOWN: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,15 +27,43 @@ class RetryCost:
     has_unknown: bool = False
 
 
-def suggestion_lines(run_id: int, *, lost: RetryCost, held: RetryCost) -> list[str]:
-    """Return a line for each command that would send held jobs again; the lost ones are part of the held."""
-    lines = []
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedModelJobs:
+    """The models that the API refused.
+
+    `held`: how many jobs are held for that. `instead`: a model to name in the command.
+    """
+
+    names: Sequence[str]
+    held: int
+    instead: str
+
+
+def suggestion_lines(
+    run_id: int, *, lost: RetryCost, held: RetryCost, refused: RefusedModelJobs | None = None
+) -> list[str]:
+    """Return what can be done about jobs that wait for a decision, each with its command.
+
+    The lost ones, and those whose model was refused, are part of the held; those of a paused run are pending.
+    """
+    lines = _of_refused_models(run_id, refused) if refused is not None else []
     if lost.jobs:
         word = "expired" if lost.expired == lost.jobs else "lost or expired"
         lines.append(f"{lost.jobs:,} {word}, about {retry_price(lost)}: runner retry {run_id} --lost")
-    if held.jobs > lost.jobs:
+    if held.jobs > lost.jobs + (refused.held if refused else 0):
         lines.append(f"{held.jobs:,} held, about {retry_price(held)}: runner retry {run_id} --held")
     return lines
+
+
+def _of_refused_models(run_id: int, refused: RefusedModelJobs) -> list[str]:
+    lines = []
+    for model in refused.names[:_MODELS_SHOWN]:
+        named = text.shell_word(plain(model))
+        retry = f"runner retry {run_id} --model {named} --set-model {text.shell_word(plain(refused.instead))}"
+        lines.append(f"the API refuses {plain(model)}: {retry}")
+        lines.append(f"  or without an answer: runner cancel {run_id} --model {named}")
+    more = len(refused.names) - _MODELS_SHOWN
+    return [*lines, f"… and {text.count(more, 'other model')} that the API refuses"] if more > 0 else lines
 
 
 def retry_price(cost: RetryCost) -> str:

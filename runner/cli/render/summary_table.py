@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from runner.cli.render import layout, text
+from runner.cli.render.unread_text import unread_sentences
 from runner.rules.explain import explain
 from runner.rules.redact import one_line, plain
 
@@ -53,7 +54,9 @@ def _counts(summary: Mapping[str, Any], folder: str) -> list[str]:
 def facts(summary: Mapping[str, Any]) -> list[str]:
     """Return cost, budget, tokens, attempts and latency, a line each."""
     tokens, attempts, timing = summary["tokens"], summary["attempts"], summary["timing"]
-    rows = [("cost", _cost(summary["cost"])), *_by_model(summary["cost"]["by_model"])]
+    cost = summary["cost"]
+    rows = [("cost", _cost(cost)), *(("", sentence) for sentence in unread_sentences(cost))]
+    rows += _by_model(cost["by_model"])
     if summary["budget"] is not None:
         rows.append(("budget", _budget(summary["budget"])))
     if tokens["total"]:
@@ -90,11 +93,6 @@ def _cost(cost: Mapping[str, Any]) -> str:
     parts = [f"{text.dollars(reported)} reported by the API"] if reported or not estimated else []
     if estimated:
         parts.append(f"{text.dollars(estimated)} estimated")
-    if cost["possible_extra_ticks"]:
-        possible = text.dollars(cost["possible_extra_ticks"])
-        parts.append(
-            f"up to {possible} more possible (fees for refused prompts, answers that could not be read)"
-        )
     if cost["unknown_jobs"]:
         parts.append(f"unknown for {text.count(cost['unknown_jobs'], 'answer')}")
     return ", ".join(parts)
@@ -139,7 +137,7 @@ def _failures(summary: Mapping[str, Any]) -> list[str]:
     rest = [f"… and {text.count(more, 'other cause')}"] if more > 0 else []
     example = next((summary["examples"][code] for code in by_code if code in summary["examples"]), None)
     if example is not None:
-        rest.append(f"to look at one: runner show {run} {text.shell_word(one_line(example, _ID_LENGTH))}")
+        rest.append(f"to look at one: runner show {run} {text.last_word(example)}")
     return ["", "failures", *layout.indented([*lines, *rest])]
 
 

@@ -6,7 +6,7 @@ import shlex
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from runner.rules import money
+from runner.rules import counted, money
 from runner.rules.prices import TICKS_PER_USD
 from runner.rules.redact import one_line, plain
 from runner.rules.states import RunState
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from runner.rules.estimate import Span
 
 _REASON_LENGTH: Final = 200
+_HALF_A_YEAR_MS: Final = 182 * 86_400_000
 
 dollars = money.dollars
+count = counted.count
 
 
 def error_block(error: UserError) -> str:
@@ -29,11 +31,6 @@ def error_block(error: UserError) -> str:
     if error.fix:
         lines.append(f"fix: {plain(error.fix)}")
     return "\n".join(lines)
-
-
-def count(n: int, one: str, many: str | None = None) -> str:
-    """Return a number of things: `1 job`, `2,000 jobs`."""
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
 def short_number(n: int) -> str:
@@ -48,6 +45,12 @@ def short_number(n: int) -> str:
 def shell_word(value: str) -> str:
     """Return a value quoted so that a shell reads it as one word."""
     return shlex.quote(value)
+
+
+def last_word(value: str) -> str:
+    """Return a value as the last argument of a printed command; one that begins with a dash is no flag."""
+    word = shell_word(plain(value))
+    return f"-- {word}" if value.startswith("-") else word
 
 
 def dollar_range(ticks: Span) -> str:
@@ -92,6 +95,17 @@ def timestamp(at_ms: int | None) -> str:
     return "-" if at_ms is None else _local(at_ms).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def listed_time(at_ms: int | None, now_ms: int) -> str:
+    """Return a time on the local clock in 12 characters, as `ls -l` shows it, or a dash.
+
+    `Nov 28 18:41`, or `Nov 28  2025` where it is more than half a year ago.
+    """
+    if at_ms is None:
+        return "-"
+    form = "%b %d %H:%M" if now_ms - at_ms < _HALF_A_YEAR_MS else "%b %d  %Y"
+    return _local(at_ms).strftime(form)
+
+
 def iso(at_ms: int | None) -> str | None:
     """Return a time for programs: UTC, milliseconds, `Z`."""
     if at_ms is None:
@@ -117,7 +131,7 @@ def warning_lines(warnings: Sequence[Diagnostic], total: int) -> list[str]:
         sentence = plain(f"{where}: {one_line(reason, _REASON_LENGTH)} [{code}]; {first.fix}")
         lines.append(f"warning: {sentence}")
     if total > len(warnings):
-        lines.append(f"warning: … and {total - len(warnings):,} more warnings")
+        lines.append(f"warning: … and {count(total - len(warnings), 'more warning')}")
     return lines
 
 

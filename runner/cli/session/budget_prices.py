@@ -9,6 +9,8 @@ from runner.rules.errors import UsageError
 from runner.rules.prices import day_of, parse_own_prices, price_row
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from runner.db.session import Database
     from runner.settings import Settings
 
@@ -24,11 +26,15 @@ def effective_budget(database: Database, run_id: int, given_ticks: int | None) -
 
 def require_prices(database: Database, settings: Settings, run_id: int) -> None:
     """Raise UsageError if a job of the run names a model without a known price."""
-    own, at = parse_own_prices(settings.prices), day_of(database.now_ms())
     with database.read() as connection:
-        unpriced = [
-            model for model in budget_account.models(connection, run_id) if price_row(model, at, own) is None
-        ]
+        names = budget_account.models(connection, run_id)
+    require_prices_of(database, settings, names)
+
+
+def require_prices_of(database: Database, settings: Settings, names: Sequence[str]) -> None:
+    """Raise UsageError if one of these models has no known price."""
+    own, at = parse_own_prices(settings.prices), day_of(database.now_ms())
+    unpriced = [model for model in names if price_row(model, at, own) is None]
     if unpriced:
         raise UsageError(
             f"a budget needs the price of every model, and nobody knows that of {', '.join(unpriced)}",

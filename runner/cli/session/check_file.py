@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from runner.cli.printing import print_note
 from runner.cli.render.check_report import CheckResult, OutputSource
+from runner.cli.render.load_notes import other_model_line
 from runner.engine.cost_bounds import price_basis
 from runner.intake.job_file import DIAGNOSTICS_SHOWN, JobFileReader, LoadFlags, bad_line_sentences
 from runner.intake.load import check_is_file
@@ -63,6 +64,7 @@ def check_file(
         warnings_shown=reading.warnings[:DIAGNOSTICS_SHOWN],
         estimate=estimate(tally, outputs=known, rpm=rpm, tpm=tpm, base_host=pricing.base_host),
         output_source=source,
+        other_model_note=other_model_line(reading.other_model_total, shaping.given_model),
     )
 
 

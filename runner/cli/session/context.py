@@ -42,6 +42,25 @@ def require_key(settings: Settings) -> None:
         )
 
 
+def require_api(settings: Settings) -> None:
+    """Raise UsageError where a setting keeps the API, or with shared servers Redis, from being reached.
+
+    Such are a missing key, a proxy that cannot be used, and files of certificates.
+    """
+    require_key(settings)
+    check_connections(settings)
+
+
+def check_connections(settings: Settings) -> None:
+    """Raise UsageError for a proxy or a file of certificates that cannot be used."""
+    from runner import certificate_files
+    from runner.api.environment import check_environment
+
+    check_environment(settings.base_url)
+    if settings.redis_url is not None:
+        certificate_files.check_url("RUNNER_REDIS_URL", settings.redis_url)
+
+
 @contextmanager
 def existing_database(settings: Settings) -> Iterator[Database]:
     """Open the database. Raises UsageError if there is none yet."""
@@ -81,7 +100,9 @@ def find_run(connection: Connection, word: str, *, removing: bool = False) -> Ru
     found = runs.find(connection, int(word)) if word.isascii() and word.isdigit() and len(word) < 10 else None
     found = found or runs.find_by_name(connection, word)
     if found is None:
-        near = difflib.get_close_matches(word, [run.name for run in runs.all_runs(connection)], n=1)
+        known = runs.all_runs(connection)
+        nights = [run.name for run in known if run.stem == word]  # the newest first
+        near = nights or difflib.get_close_matches(word, [run.name for run in known], n=1)
         meant = f'; did you mean "{near[0]}"?' if near else ""
         raise UsageError(f"there is no run {word}{meant}", fix="runner list shows the runs")
     if found.state is RunState.REMOVING and not removing:

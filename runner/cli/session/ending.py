@@ -6,15 +6,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from runner.cli.render import ending_text
-from runner.cli.render.suggestions import RetryCost, suggestion_lines
+from runner.cli.render.suggestions import RefusedModelJobs, RetryCost, suggestion_lines
 from runner.cli.session.run_state import fetchable_until_ms
-from runner.db import user_moves
+from runner.db import model_moves, user_moves
 from runner.db.user_moves import JobSelection
 from runner.engine import cost_bounds
-from runner.rules.states import JobState
+from runner.intake.job_file import LoadFlags
+from runner.rules import models
+from runner.rules.prices import day_of
+from runner.rules.replace_model import REFUSED_MODEL_CODES
+from runner.rules.states import JobState, PauseReason
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy import Row
 
@@ -41,17 +45,33 @@ def read_outstanding_lines(database: Database, snapshot: Snapshot) -> list[str]:
 
 
 def read_suggestions(database: Database, snapshot: Snapshot, settings: Settings) -> list[str]:
-    """Return what can be done about the held jobs of a run, in a line or two; [] if there is none."""
-    if not snapshot.jobs(JobState.HELD):
+    """Return what can be done about held jobs, and jobs whose model was refused; [] if there is none."""
+    if not snapshot.jobs(JobState.HELD) and snapshot.run.pause_reason != PauseReason.MODEL:
         return []
     pricing = replace(cost_bounds.price_basis(settings.base_url, settings.prices), counts=snapshot.counts)
     run_id, now_ms = snapshot.run.id, snapshot.as_of_ms
     with database.read() as connection:
         lost = user_moves.matching_groups(connection, run_id, JobSelection(states=_HELD, lost=True))
         held = user_moves.matching_groups(connection, run_id, JobSelection(states=_HELD))
+        refused = model_moves.refused_models(connection, run_id)
     return suggestion_lines(
-        run_id, lost=retry_cost(lost, now_ms, pricing), held=retry_cost(held, now_ms, pricing)
+        run_id,
+        lost=retry_cost(lost, now_ms, pricing),
+        held=retry_cost(held, now_ms, pricing),
+        refused=RefusedModelJobs(
+            names=refused,
+            held=sum(group.n for group in held if group.error_code in REFUSED_MODEL_CODES),
+            instead=_model_instead(snapshot, refused),
+        ),
     )
+
+
+def _model_instead(snapshot: Snapshot, refused: Collection[str]) -> str:
+    """Return a model to set: the one with the most answers in this run, else the one that serves grok-4."""
+    answered = {model: n for (kind, model), n in snapshot.counts.items() if kind == "model_jobs" and n}
+    default = models.serving(LoadFlags().model, day_of(snapshot.as_of_ms))
+    ordered = [*sorted(answered, key=lambda model: -answered[model]), default]
+    return next((model for model in ordered if model not in refused), "NAME")
 
 
 def retry_cost(groups: Sequence[Row[Any]], now_ms: int, pricing: PriceBasis) -> RetryCost:

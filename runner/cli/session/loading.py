@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import time
 from contextlib import contextmanager
@@ -13,15 +14,18 @@ import click
 from runner.cli.printing import print_note
 from runner.cli.render.load_notes import loaded_lines, loading_line
 from runner.cli.session.display import is_live_terminal
+from runner.db import new_jobs
 from runner.embedded.state_folder import StateFolder
 from runner.engine.cost_bounds import price_basis
 from runner.intake.load import load, save_stdin
 from runner.rules.estimate import Tally, estimate
+from runner.rules.occasion import stem_of_file
 from runner.rules.prices import day_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from runner.cli.session.run_choice import RunChoice
     from runner.db.runs import RunOptions
     from runner.db.session import Database
     from runner.intake.job_file import LoadFlags
@@ -32,23 +36,27 @@ _PROGRESS_EACH_S: Final = 5.0
 _HARMLESS: Final = frozenset({"retired-model"})  # other warnings may be typing errors
 
 
-def source_of(file: Path, name: str | None, settings: Settings) -> tuple[Path, str | None]:
-    """Return the file to read and the run's name; stdin is stored in the state folder first."""
+def source_of(
+    file: Path, name: str | None, settings: Settings, *, has_occasion: bool
+) -> tuple[Path, str | None]:
+    """Return the file to read and the run's name; stdin is stored in the state folder first.
+
+    Without a name stdin is named by its content, for an occasion just `stdin`: there it must not change.
+    """
     if str(file) != "-":
         return file, name
     home = StateFolder(settings.home)
     home.prepare()
     kept = save_stdin(sys.stdin.buffer, home.path / "stdin")
-    return kept, name or f"stdin-{kept.stem[:8]}"
+    return kept, name or ("stdin" if has_occasion else f"stdin-{kept.stem[:8]}")
 
 
 def load_file(
     database: Database,
     source: Path,
     settings: Settings,
+    choice: RunChoice,
     *,
-    name: str | None,
-    new: bool,
     shaping: LoadFlags,
     options: RunOptions,
     quiet: bool,
@@ -56,20 +64,22 @@ def load_file(
     """Load a file as a run, or find its run, and print which. Raises JobFileError and UsageError."""
     pricing = price_basis(settings.base_url, settings.prices)
     tally = Tally(day_of(database.now_ms()), pricing.prices)
-    loaded = load(
-        database,
-        source,
-        name=name,
-        new=new,
-        flags=shaping,
-        options=options,
-        lock=lambda sha256: loading_lock(settings, sha256),
-        progress=_no_progress if quiet else _LoadProgress(),
-        tally=tally,
-    )
+    with _occasion_lock(settings, database, choice, source):
+        loaded = load(
+            database,
+            source,
+            name=choice.name,
+            new=choice.new,
+            occasion=choice.occasion,
+            flags=shaping,
+            options=options,
+            lock=lambda sha256: loading_lock(settings, sha256),
+            progress=_no_progress if quiet else _LoadProgress(),
+            tally=tally,
+        )
     if not quiet:
         is_other_path = not loaded.is_new and Path(loaded.input_path) != source.resolve()
-        for line in loaded_lines(loaded, is_other_path=is_other_path):
+        for line in loaded_lines(loaded, is_other_path=is_other_path, model=shaping.given_model):
             print_note(line)
         if loaded.is_new and is_live_terminal():
             from runner.cli.render.check_report import estimate_line
@@ -102,6 +112,18 @@ def loading_lock(settings: Settings, sha256: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextmanager
+def _occasion_lock(settings: Settings, database: Database, choice: RunChoice, source: Path) -> Iterator[None]:
+    """Let one process at a time load runs of occasions of a stem, so that one decides which run is new."""
+    if choice.occasion is None:
+        yield
+        return
+    stem = choice.name or stem_of_file(source.name)
+    key = hashlib.sha256(f"occasions of {stem}".encode("utf-8", "surrogatepass")).hexdigest()
+    with loading_lock(settings, key), new_jobs.shared_lock(database, key):
+        yield
 
 
 class _LoadProgress:

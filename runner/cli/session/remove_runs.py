@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -13,7 +14,7 @@ from runner.rules.errors import UsageError
 from runner.rules.states import RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from runner.db.removal import RunContents
@@ -28,24 +29,32 @@ _IN_USE: Final = ("-wal", "-shm")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OldData:
-    """What `prune` removes: runs with what they hold, files with their size in bytes."""
+    """What `prune` removes: runs with what they hold, files with their size in bytes.
+
+    `known`: the number of runs of each stem, those that stay among them.
+    """
 
     runs: Sequence[tuple[RunRow, RunContents]]
     files: Sequence[tuple[Path, int]]
+    known: Mapping[str, int]
 
 
 def find_old_data(database: Database, settings: Settings, older_than_s: float, keep: int) -> OldData:
-    """Return runs and files older than `older_than_s`, except the newest `keep` runs of each name."""
+    """Return runs and files older than `older_than_s`, except the newest `keep` runs of each stem.
+
+    A run that an interrupted removal has left half removed is among them, whatever its age.
+    """
     before_ms = database.now_ms() - int(older_than_s * 1000)
     with database.read() as connection:
         known = runs.all_runs(connection)
-        chosen = [
-            run for run in _beyond(known, keep) if run.is_over and (run.finished_at_ms or 0) < before_ms
-        ]
+        whole = [run for run in known if run.state not in (RunState.LOADING, RunState.REMOVING)]
+        old = {run.id for run in _beyond(whole, keep) if _ended_before(run, before_ms)}
+        chosen = [run for run in known if run.id in old or run.state is RunState.REMOVING]
         old_runs = [(run, removal.count_contents(connection, run.id)) for run in chosen]
-    needed = {run.input_path for run in known if run not in chosen}
+    gone = {run.id for run in chosen}
+    needed = {run.input_path for run in known if run.id not in gone}
     files = _old_files(settings.home, needed, older_than_s) if settings.embedded else ()
-    return OldData(runs=old_runs, files=sorted(files))
+    return OldData(runs=old_runs, files=sorted(files), known=Counter(run.stem for run in whole))
 
 
 def remove_run(settings: Settings, database: Database, run: RunRow) -> None:
@@ -69,12 +78,16 @@ def at_work_error(run: RunRow) -> UsageError:
     )
 
 
+def _ended_before(run: RunRow, before_ms: int) -> bool:
+    return run.is_over and (run.finished_at_ms or 0) < before_ms
+
+
 def _beyond(newest_first: Sequence[RunRow], keep: int) -> Iterator[RunRow]:
-    """Yield the runs except the newest `keep` of each name."""
-    counts: dict[str, int] = {}
+    """Yield the runs except the newest `keep` of each stem."""
+    counts: Counter[str] = Counter()
     for run in newest_first:
-        counts[run.name] = counts.get(run.name, 0) + 1
-        if counts[run.name] > keep:
+        counts[run.stem] += 1
+        if counts[run.stem] > keep:
             yield run
 
 

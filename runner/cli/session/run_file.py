@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.cli.flags import is_model_given
 from runner.cli.printing import print_escaped, print_json, print_note
 from runner.cli.render.ending_text import rerun_command
 from runner.cli.render.summary_table import summary_lines
 from runner.cli.session import budget_prices, work
-from runner.cli.session.context import any_database, require_key
+from runner.cli.session.context import any_database, require_api
 from runner.cli.session.ending import ending_lines
 from runner.cli.session.loading import confirm_sending, load_file, source_of
+from runner.cli.session.run_choice import choose_run
 from runner.cli.session.run_state import read_snapshot
 from runner.db import runs
 from runner.db.runs import RunOptions
 from runner.intake.job_file import LoadFlags
 from runner.output.file_owner import refuse_foreign_files, run_tag
-from runner.output.files import check_place, default_output, paths
+from runner.output.files import check_place, default_output, occasion_output, paths
 from runner.output.write import write_run
 from runner.rules.errors import UsageError
 from runner.rules.exit_codes import ExitCode
+from runner.rules.occasion import stem_of_file
 
 if TYPE_CHECKING:
     from runner.cli.flags import RunFlags
     from runner.cli.session.engine_lease import EngineLease
+    from runner.cli.session.run_choice import RunChoice
     from runner.db.session import Database
     from runner.intake.load import LoadResult
     from runner.output.files import Paths
@@ -36,24 +40,39 @@ if TYPE_CHECKING:
 
 def run_file(settings: Settings, lease: EngineLease, file: Path, flags: RunFlags) -> int:
     """Load `file` ("-" is stdin), work until the run stops, write its files; return the exit code."""
-    source, name = source_of(file, flags.name, settings)
-    targets = paths(flags.output or default_output(source if str(file) != "-" else Path(name or "stdin")))
-    _check(source, targets)
-    if flags.new:  # it has no files yet, so these would be another run's: refused before anything is loaded
-        refuse_foreign_files(targets, tag="", force=flags.force)
+    source, name = source_of(file, flags.name, settings, has_occasion=flags.occasion is not None)
     with any_database(settings) as database:
+        choice = choose_run(
+            database,
+            source,
+            flags.occasion,
+            now_ms=database.now_ms(),
+            name=name,
+            new=flags.new,
+            quiet=flags.quiet,
+        )
+        targets = _targets(file, source, choice, flags)
+        if flags.new:  # it has no files yet, so these would be another run's: refused before loading
+            refuse_foreign_files(targets, tag="", force=flags.force)
         loaded = load_file(
             database,
             source,
             settings,
-            name=name,
-            new=flags.new,
+            choice,
             shaping=_shaping(flags),
             options=_options(flags, None),
             quiet=flags.quiet,
         )
+        if choice.occasion is not None and choice.run_name != loaded.name:
+            targets = _targets(file, source, replace(choice, run_name=loaded.name), flags)
         call = _RunCall(
-            settings=settings, database=database, lease=lease, targets=targets, flags=flags, file=str(file)
+            settings=settings,
+            database=database,
+            lease=lease,
+            targets=targets,
+            flags=flags,
+            file=str(file),
+            occasion=choice.occasion,
         )
         return call.work_and_write(loaded)
 
@@ -68,6 +87,7 @@ class _RunCall:
     targets: Paths
     flags: RunFlags
     file: str
+    occasion: str | None
 
     def work_and_write(self, loaded: LoadResult) -> int:
         """Work until the run stops, write its files, print its summary; return the exit code."""
@@ -77,7 +97,7 @@ class _RunCall:
             if not self.flags.quiet:
                 print_note(f"run {run.id} is already {run.state}; its files are written again")
             return self._write(run.id)
-        require_key(self.settings)
+        require_api(self.settings)
         if not confirm_sending(loaded, yes=self.flags.yes):
             print_note(f"nothing was sent; run {run.id} stays loaded")
             return ExitCode.USAGE
@@ -126,7 +146,9 @@ class _RunCall:
 
     def _continue_command(self, run_id: int) -> str:
         """Return the command that continues a run: the same one, or by id if the input was stdin."""
-        return f"runner start {run_id}" if self.file == "-" else rerun_command(sys.argv[1:])
+        if self.file == "-":
+            return f"runner start {run_id}"
+        return rerun_command(sys.argv[1:], self.occasion)
 
 
 def _folder_of(written: WrittenFiles) -> str:
@@ -135,16 +157,30 @@ def _folder_of(written: WrittenFiles) -> str:
     return "" if folder == "." else f"{folder}/"
 
 
-def _check(source: Path, targets: Paths) -> None:
-    """Raise UsageError for outputs that cannot be written, or that are the input."""
+def _targets(file: Path, source: Path, choice: RunChoice, flags: RunFlags) -> Paths:
+    """Return the paths of the output. Raises UsageError where one cannot be written, or is the input."""
+    if flags.output is not None:
+        targets = paths(flags.output)
+    elif choice.run_name is not None:
+        targets = paths(occasion_output(choice.name or stem_of_file(source.name), choice.run_name))
+    else:
+        targets = paths(default_output(source if str(file) != "-" else Path(choice.name or "stdin")))
     for target in targets:
         check_place(target)
         if source.exists() and target.exists() and target.samefile(source):
             raise UsageError(f"{target} is the job file itself", fix="name another output with -o")
+    return targets
 
 
 def _shaping(flags: RunFlags) -> LoadFlags:
-    return LoadFlags(model=flags.model, skip_bad=flags.skip_bad, strict=flags.strict, tpm=flags.tpm or None)
+    return LoadFlags(
+        model=flags.model,
+        model_for_all=flags.model_for_all,
+        skip_bad=flags.skip_bad,
+        strict=flags.strict,
+        tpm=flags.tpm or None,
+        is_model_given=is_model_given(),
+    )
 
 
 def _options(flags: RunFlags, budget_ticks: int | None) -> RunOptions:

@@ -8,7 +8,7 @@ from runner.cli.printing import print_escaped, print_json, print_note
 from runner.cli.render.ending_text import NO_WORKERS
 from runner.cli.render.summary_table import summary_lines
 from runner.cli.session import budget_prices, work
-from runner.cli.session.context import existing_database, find_run, require_key
+from runner.cli.session.context import existing_database, find_run, require_api
 from runner.cli.session.ending import ending_lines
 from runner.cli.session.fleet import count_live_workers
 from runner.cli.session.run_state import read_live_object, read_snapshot, read_summary
@@ -35,7 +35,7 @@ def start_run(
         if found.state is RunState.LOADING:
             raise UsageError(f"run {found.id} is still being loaded", fix="load its file again")
         if not found.is_over:
-            require_key(settings)
+            require_api(settings)
             _change(
                 settings,
                 database,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
+from runner import celery_variables
 from runner.cli.printing import print_json, print_note
 from runner.cli.render import ending_text
 from runner.cli.session.display import choose_display, is_live_terminal
@@ -110,6 +112,7 @@ def exit_code_of(snapshot: Snapshot) -> ExitCode:
 
 def _notify_workers(database: Database) -> None:
     """Notify the workers; without a notification they find the run a few seconds later."""
+    celery_variables.remove(os.environ)  # some are read when kombu is imported
     from kombu.exceptions import OperationalError
 
     from runner import notify

@@ -1,0 +1,91 @@
+"""Choose jobs of a run by the flags that `retry` and `cancel` share; name what does not fit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from runner.db import budget_account, job_history, user_moves
+from runner.db.user_moves import JobSelection
+from runner.rules.errors import UsageError
+from runner.rules.redact import one_line
+from runner.rules.states import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from sqlalchemy import Connection
+
+    from runner.cli.flags import JobFilter
+
+_NAMED_MAX: Final = 10
+_ID_LENGTH: Final = 60
+
+
+def choose_jobs(
+    connection: Connection,
+    run_id: int,
+    states: frozenset[JobState],
+    given: JobFilter,
+    *,
+    lost: bool = False,
+) -> JobSelection:
+    """Return the jobs in these states that fit the flags. Raises UsageError for an id that is not there."""
+    ids = job_history.find_ids(connection, run_id, set(given.ids))
+    missing = [word for word in dict.fromkeys(given.ids) if word not in ids]
+    if missing:
+        raise UsageError(
+            f"run {run_id} has no job {_listed(missing)}; nothing was done",
+            fix="an id is a custom_id of the job file, or line-N;"
+            f" runner summary {run_id} --ids CODE prints those with an error code or a flaw",
+        )
+    return JobSelection(
+        states=states,
+        lost=lost,
+        code=given.code,
+        job_ids=tuple(sorted(set(ids.values()))),
+        models=() if given.model is None else (given.model,),
+        flaw=given.flaw,
+    )
+
+
+def nothing_chosen(
+    connection: Connection, run_id: int, selection: JobSelection, words: Mapping[JobState, str]
+) -> UsageError:
+    """Return the error that no job is chosen; `words`: what to say of jobs that fit, in another state."""
+    others = _others(connection, run_id, selection)
+    names = budget_account.models(connection, run_id) if selection.models else []
+    if not set(selection.models) <= set(names):
+        return UsageError(
+            f"no job of run {run_id} names the model {_listed(selection.models)}",
+            fix=f"its jobs name {_listed(names)}",
+        )
+    fix = f"runner summary {run_id} counts them"
+    if selection.flaw is not None and JobState.SUCCEEDED in others:
+        fix = f"runner summary {run_id} --ids {selection.flaw} lists the jobs whose answer has this flaw"
+    return UsageError(
+        f"run {run_id} has no such jobs",
+        where=tuple(f"{n:,} {state}: {words[state]}" for state, n in others.items() if state in words),
+        fix=fix,
+    )
+
+
+def left_out_line(connection: Connection, run_id: int, selection: JobSelection) -> str:
+    """Return how many of the jobs named by id are in another state, so not chosen; "" if there is none."""
+    others = _others(connection, run_id, selection) if selection.job_ids else {}
+    listed = ", ".join(f"{n:,} {state}" for state, n in others.items())
+    return f"of the jobs named, these stay as they are: {listed}" if listed else ""
+
+
+def _others(connection: Connection, run_id: int, selection: JobSelection) -> dict[JobState, int]:
+    """Return by state the number of jobs that fit in all but their state."""
+    found = user_moves.count_by_state(
+        connection, run_id, replace(selection, states=frozenset(JobState) - selection.states, lost=False)
+    )
+    return {state: found[state] for state in JobState if state in found}
+
+
+def _listed(words: Iterable[str]) -> str:
+    shown = [one_line(word, _ID_LENGTH) for word in words]
+    more = f" and {len(shown) - _NAMED_MAX:,} more" if len(shown) > _NAMED_MAX else ""
+    return ", ".join(shown[:_NAMED_MAX]) + more

@@ -1,0 +1,116 @@
+"""Send jobs of a run again with another model: what it takes of them, what that costs, and the moves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from runner.cli.render import text
+from runner.cli.render.suggestions import RetryCost
+from runner.db import model_moves, runs
+from runner.db.counters import Deltas
+from runner.engine import cost_bounds
+from runner.rules.errors import UsageError
+from runner.rules.redact import one_line
+from runner.rules.request import validate_with_model
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runner.db.model_moves import Validate
+    from runner.db.runs import RunRow
+    from runner.db.session import Database
+    from runner.db.user_moves import JobSelection
+    from runner.engine.cost_bounds import PriceBasis
+    from runner.rules.diagnostics import Problem
+
+_SHOWN_MAX: Final = 5
+_ID_LENGTH: Final = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewModelPlan:
+    """What another model takes of the chosen jobs.
+
+    `cost` is of those that it takes. `refused_total`: the jobs that it does not take, and that stay as they
+    are; `refused` the first of them as sentences. `warnings`: of the model itself.
+    """
+
+    cost: RetryCost
+    refused_total: int
+    refused: tuple[str, ...]
+    warnings: tuple[Problem, ...]
+
+    def lines(self, model: str) -> list[str]:
+        """Return what is to be known before the jobs are sent."""
+        lines = [f"warning: {problem.reason} [{problem.code}]" for problem in self.warnings]
+        if self.refused_total:
+            stay = "stays as it is" if self.refused_total == 1 else "stay as they are"
+            lines.append(
+                f"{text.count(self.refused_total, 'job')} {stay}, since {model} does not take the body:"
+            )
+        return [*lines, *(f"  {sentence}" for sentence in self.refused)]
+
+
+def plan(
+    database: Database, run: RunRow, selection: JobSelection, model: str, pricing: PriceBasis
+) -> NewModelPlan:
+    """Read the chosen jobs and validate each with another model. Raises UsageError if it takes none."""
+    counts = {True: 0, False: 0}  # by whether it is refused
+    refused: list[str] = []
+    warnings: tuple[Problem, ...] = ()
+    known_ticks, has_unknown, now_ms = 0, False, database.now_ms()
+    with database.read() as connection:
+        for job, found in model_moves.check(connection, run.id, selection, _validate(run, model)):
+            counts[found.refused] += 1
+            if found.refused:
+                refused += [_sentence(job.custom_id, found.problems)] if len(refused) < _SHOWN_MAX else []
+                continue
+            warnings = warnings or tuple(problem for problem in found.problems if problem.path == ("model",))
+            ticks = cost_bounds.likely_ticks(
+                model, found.prompt_tokens, found.max_output_tokens, now_ms, pricing
+            )
+            known_ticks, has_unknown = known_ticks + (ticks or 0), has_unknown or ticks is None
+    if refused and not counts[False]:
+        raise UsageError(
+            f"{model} takes none of these {text.count(counts[True], 'job')}; nothing was done",
+            where=tuple(refused),
+            fix="name another model with --set-model",
+        )
+    return NewModelPlan(
+        cost=RetryCost(jobs=counts[False], known_ticks=known_ticks, has_unknown=has_unknown),
+        refused_total=counts[True],
+        refused=tuple(refused),
+        warnings=warnings,
+    )
+
+
+def send_again(database: Database, run: RunRow, selection: JobSelection, model: str) -> int:
+    """Set the model of the chosen jobs and make them pending, in chunks; return how many.
+
+    A crash leaves whole chunks: the same command again does the rest.
+    """
+    now_ms, sent = database.now_ms(), 0
+    after: int | None = None
+    while True:
+        with database.write() as connection:
+            deltas = Deltas(0)
+            moved, after = model_moves.retry_with_model(
+                connection, run.id, selection, model, _validate(run, model), now_ms, deltas, after
+            )
+            if moved:
+                runs.reopen(connection, run.id, now_ms)
+            deltas.write(connection)
+        sent += moved
+        if after is None:
+            return sent
+
+
+def _sentence(custom_id: str, problems: Sequence[Problem]) -> str:
+    first = next(problem for problem in problems if problem.severity == "refused")
+    return f"{one_line(custom_id, _ID_LENGTH)}: {first.reason} [{first.code}]"
+
+
+def _validate(run: RunRow, model: str) -> Validate:
+    return partial(validate_with_model, model=model, tpm=run.options.tpm or None)

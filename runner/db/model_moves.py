@@ -1,0 +1,130 @@
+"""Retries with another model: which jobs take it, and the move that sends them again with it.
+
+The stored body stays as it is. The new model is beside it (`payloads.set_model`) and is put into the body
+when that is read to be sent; `jobs.model`, by which limits, prices and budgets go, changes at once.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import text
+
+from runner.db import bulk, results, user_moves
+from runner.db.job_ids import JOBS_MAX, job_id
+from runner.rules.replace_model import REFUSED_MODEL_CODES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from sqlalchemy import Connection, Row
+
+    from runner.db.counters import Deltas
+    from runner.db.user_moves import JobSelection
+    from runner.rules.validate import Validation
+
+    Validate = Callable[[bytes], Validation]
+
+ROWS_MAX = 1_000
+BYTES_MAX = 16 << 20  # of the bodies that are in memory at the same time
+_PENDING_MAX = 10_000  # jobs leave in file order, so a refused one is among the first that are pending
+_REFUSED = ", ".join(f"'{code}'" for code in REFUSED_MODEL_CODES)
+_COLUMNS = (("id", "BIGINT"), ("model", "TEXT"), ("prompt", "INT"), ("output_max", "INT"), ("conv", "TEXT"))
+_SET_IN_JOBS = (
+    "UPDATE jobs SET model = v.model, prompt_tokens = v.prompt, output_tokens_max = v.output_max FROM v"
+    " WHERE jobs.id = v.id"
+)
+_SET_IN_PAYLOADS = (
+    "UPDATE payloads SET set_model = v.model, conv_id = v.conv FROM v WHERE payloads.job_id = v.id"
+)
+
+
+class Checked(NamedTuple):
+    """A chosen job, and what validating its body with the new model found."""
+
+    job: Row[Any]
+    validation: Validation
+
+
+def check(
+    connection: Connection, run_id: int, selection: JobSelection, validate: Validate
+) -> Iterator[Checked]:
+    """Yield the chosen jobs in file order, each validated with the new model; nothing is changed."""
+    after: int | None = None
+    while page := _page(connection, run_id, selection, validate, after, lock=False):
+        yield from page
+        after = page[-1].job.id
+
+
+def retry_with_model(
+    connection: Connection,
+    run_id: int,
+    selection: JobSelection,
+    model: str,
+    validate: Validate,
+    now_ms: int,
+    deltas: Deltas,
+    after: int | None = None,
+) -> tuple[int, int | None]:
+    """Send the next chosen jobs again with another model; jobs that it does not take stay as they are.
+
+    Jobs that are pending already stay so. `after`: the last job of the call before. Return how many jobs
+    were changed, and the last one that was looked at; None where there is none left.
+    """
+    page = _page(connection, run_id, selection, validate, after, lock=True)
+    taken = [checked for checked in page if not checked.validation.refused]
+    user_moves.requeue(connection, [checked.job for checked in taken], now_ms, deltas)
+    rows = [
+        (job.id, model, found.prompt_tokens, found.max_output_tokens, found.conv_id) for job, found in taken
+    ]
+    for change in (_SET_IN_JOBS, _SET_IN_PAYLOADS):
+        bulk.execute(connection, _COLUMNS, rows, change)
+    return len(taken), page[-1].job.id if page else None
+
+
+def refused_models(connection: Connection, run_id: int) -> list[str]:
+    """Return the models that the API refused to jobs that are held or pending, that of most jobs first.
+
+    Of pending jobs the first _PENDING_MAX of the file are looked at.
+    """
+    query = text(
+        "SELECT model FROM ("
+        f"SELECT model FROM jobs WHERE state = 'held' AND error_code IN ({_REFUSED})"
+        " AND id >= :first AND id < :last"
+        " UNION ALL SELECT p.model FROM (SELECT id, attempt, model FROM jobs WHERE state = 'pending'"
+        " AND run_id = :run AND id >= :first ORDER BY id LIMIT :pending) AS p"
+        " JOIN attempts a ON a.job_id = p.id AND a.attempt = p.attempt"
+        f" WHERE a.error_code IN ({_REFUSED})) AS refused GROUP BY model ORDER BY COUNT(*) DESC, model"
+    )
+    values = {
+        "run": run_id,
+        "first": job_id(run_id, 0),
+        "last": job_id(run_id, JOBS_MAX),
+        "pending": _PENDING_MAX,
+    }
+    return list(connection.execute(query, values).scalars())
+
+
+def _page(
+    connection: Connection,
+    run_id: int,
+    selection: JobSelection,
+    validate: Validate,
+    after: int | None,
+    *,
+    lock: bool,
+) -> list[Checked]:
+    """Return the next chosen jobs, at least one if there is one, with about BYTES_MAX of bodies."""
+    jobs = _fitting(user_moves.pick(connection, run_id, selection, ROWS_MAX, after, lock=lock))
+    bodies = results.request_bodies(connection, [job.id for job in jobs])
+    return [Checked(job, validate(bodies.pop(job.id)[0])) for job in jobs]
+
+
+def _fitting(jobs: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
+    sizes = accumulate(job.body_bytes for job in jobs)
+    return [
+        job
+        for number, (job, size) in enumerate(zip(jobs, sizes, strict=True))
+        if not number or size <= BYTES_MAX
+    ]

@@ -1,0 +1,136 @@
+"""Answers that come in reply to a submit: a gateway answers at once and drops `deferred`. They are paid.
+
+Such an answer is kept like a fetched one, under an id of our own, since the API gave none: the numbers of the
+job and the attempt. A run with ANSWERS_MAX of them pauses: its settings name the wrong address.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from runner.db import counters, job_moves, runs
+from runner.db.outcomes import Accepted
+from runner.db.results import Received
+from runner.engine import settle
+from runner.engine.keep_answers import CollectedAnswer, store_and_settle
+from runner.engine.spool import AcceptedRecord, AnswerRecord
+from runner.rules.identity import attempt_name
+from runner.rules.states import JobState, PauseReason
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from runner.db.counters import Deltas
+    from runner.db.leases import Lease, LeasedJob
+    from runner.engine.runtime import Runtime
+    from runner.engine.spool import Segment
+    from runner.limiter.limiter import Slot
+
+ANSWERS_MAX: Final = 3
+COUNTER: Final = "answered_at_once"
+WHY: Final = (
+    "answers come at once although deferred ones are asked for: a gateway at XAI_BASE_URL drops `deferred`;"
+    " the answers that came are kept"
+)
+
+log = logging.getLogger("runner.submit")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnsweredAttempt:
+    """An attempt that was answered at once: its acceptance, its answer, and how that was settled."""
+
+    accepted: Accepted
+    collected: CollectedAnswer
+
+
+def answer_id(lease: Lease) -> str:
+    """Return the id under which such an answer is stored; no request_id of the API looks like it."""
+    return attempt_name(lease.job_id, lease.attempt)
+
+
+def store_answered(connection: Connection, rows: Sequence[AnsweredAttempt], deltas: Deltas) -> set[int]:
+    """Store and settle such answers; pause runs with too many of them. Return the jobs that moved."""
+    job_moves.accepted(connection, [row.accepted for row in rows], deltas)
+    moved = store_and_settle(connection, [row.collected for row in rows], deltas)
+    for run_id in {row.accepted.lease.run_id for row in rows}:
+        new = sum(row.accepted.lease.run_id == run_id for row in rows)
+        before = counters.read(connection, run_id, "attempts").get(("attempts", COUNTER), 0)
+        deltas.add(run_id, "attempts", COUNTER, new)
+        if before + new >= ANSWERS_MAX:
+            runs.pause(connection, run_id, PauseReason.SETTING, WHY, rows[-1].collected.settled.at_ms)
+    return moved
+
+
+async def keep_answer(runtime: Runtime, job: LeasedJob, slot: Slot, body: bytes, sent_at_ms: int) -> None:
+    """Keep such an answer: in the spool at once, then in the database, priced and settled."""
+    lease, now_ms = job.lease, runtime.now_ms()
+    segment = _spool(runtime, lease, body, sent_at_ms, now_ms)
+    settled = settle.settle(
+        settle.StoredAnswer(
+            job_id=lease.job_id,
+            attempt=lease.attempt,
+            model=job.model,
+            prompt_tokens=job.prompt_tokens,
+            output_tokens_max=job.output_tokens_max,
+            spent=job.spent,
+            extras=job.extras,
+            accepted_at_ms=sent_at_ms,
+        ),
+        body,
+        policy=runtime.policy(lease.run_id),
+        now_ms=now_ms,
+    )
+    received = Received(
+        job_id=lease.job_id,
+        attempt=lease.attempt,
+        request_id=answer_id(lease),
+        body=body,
+        sha256=hashlib.sha256(body).hexdigest(),
+        received_at_ms=now_ms,
+    )
+    accepted = Accepted(
+        lease=lease,
+        request_id=answer_id(lease),
+        sent_at_ms=sent_at_ms,
+        accepted_at_ms=sent_at_ms,
+        due_at_ms=now_ms,
+    )
+    row = AnsweredAttempt(accepted=accepted, collected=CollectedAnswer(received=received, settled=settled))
+    await runtime.group_commit.write(store_answered, lease.job_id, row)
+    if segment is not None:
+        segment.acknowledge()
+    if settled.cost.total_tokens:
+        runtime.limiter.settle(slot.bucket, slot.id, settled.cost.total_tokens)
+    log.warning("answer.not_deferred run=%d job=%d", lease.run_id, lease.job_id)
+    await runtime.active_runs(fresh=True)  # it may be paused now: nothing more is sent
+    if settled.target is not JobState.PENDING:
+        runtime.run_monitor.note_ended(lease.run_id)
+
+
+def _spool(runtime: Runtime, lease: Lease, body: bytes, sent_at_ms: int, now_ms: int) -> Segment | None:
+    accepted = AcceptedRecord(
+        job_id=lease.job_id,
+        attempt=lease.attempt,
+        sent_at_ms=sent_at_ms,
+        accepted_at_ms=sent_at_ms,
+        request_id=answer_id(lease),
+    )
+    answer = AnswerRecord(
+        job_id=lease.job_id,
+        attempt=lease.attempt,
+        received_at_ms=now_ms,
+        request_id=answer_id(lease),
+        body=body,
+    )
+    try:
+        return runtime.spool.append_answered(accepted, answer)
+    except OSError as error:  # the database may still take what a full disk cannot
+        log.error("spool.failed cause=%s", error)
+        runtime.disk.write_failed(error)
+        return None

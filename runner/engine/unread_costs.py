@@ -1,0 +1,35 @@
+"""Restates what attempts without a result may have cost, once the run has learnt what its answers cost.
+
+An attempt that was lost before enough answers had come counts with a long answer; a budget would pay for it
+to the end of the run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from runner.db import counters, result_costs
+from runner.engine import cost_bounds
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from runner.db.counters import Deltas
+    from runner.engine.cost_bounds import PriceBasis
+
+
+def restate(connection: Connection, run_id: int, now_ms: int, prices: PriceBasis, deltas: Deltas) -> None:
+    """Lower the unread costs of a run to what is learnt from all its answers so far."""
+    counts = counters.read(connection, run_id)
+    if not counts.get(("unread", "answers")) and not counts.get(("unread", "unavailable")):
+        return
+    pricing = replace(prices, counts=counts)
+    result_costs.restate_unread_costs(
+        connection,
+        run_id,
+        lambda row: cost_bounds.unread_cost(
+            row.model, row.prompt_tokens, row.output_tokens_max, now_ms, pricing
+        ),
+        deltas,
+    )

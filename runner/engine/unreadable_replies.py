@@ -1,0 +1,75 @@
+"""What happens to jobs whose fetch brought bytes that are no answer: counted, kept, and asked for again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runner.db import job_moves, unreadables
+from runner.db.outcomes import PollAgain, Requeue
+from runner.rules import unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from runner.db.counters import Deltas
+    from runner.db.orphans import OrphanedJob
+    from runner.db.unreadables import Repeats, UnreadableReply
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadableFetch:
+    """An unreadable reply to the fetch of one job, received `age_s` seconds after the job was accepted.
+
+    `given_up` is the move of the job if this is what the API has for it, however often it is asked.
+    """
+
+    reply: UnreadableReply
+    age_s: float
+    rng_unit: float
+    misses: int
+    given_up: Requeue
+
+
+def record(connection: Connection, rows: Sequence[UnreadableFetch], deltas: Deltas) -> set[int]:
+    """Count unreadable replies and move their jobs on; return the ids of those that moved."""
+    repeats = unreadables.record(connection, [row.reply for row in rows])
+    again: list[PollAgain] = []
+    given_up: list[Requeue] = []
+    for row in rows:
+        reply = row.reply
+        counted = repeats.get((reply.job_id, reply.attempt))
+        if counted and unreadable.is_the_answer(counted.same, counted.same_for_s, counted.others_read):
+            given_up.append(row.given_up)
+            continue
+        wait_s = unreadable.wait_s(counted.replies if counted else 1, row.age_s, row.rng_unit)
+        again.append(
+            PollAgain(
+                lease=row.given_up.lease,
+                due_at_ms=reply.received_at_ms + int(wait_s * 1000),
+                misses=row.misses,
+            )
+        )
+    return job_moves.unreadable(connection, again, deltas) | job_moves.unusable(connection, given_up, deltas)
+
+
+def ask_later(
+    connection: Connection,
+    jobs: Sequence[OrphanedJob],
+    repeats: dict[tuple[int, int], Repeats],
+    now_ms: int,
+    deltas: Deltas,
+) -> None:
+    """Poll those orphaned jobs again, after a while, whose last fetch had brought an unreadable reply.
+
+    `repeats`: what was counted of them, by (job, attempt).
+    """
+    rows = []
+    for job in jobs:
+        counted = repeats.get((job.lease.job_id, job.lease.attempt))
+        if counted is not None:
+            due_at_ms = now_ms + int(unreadable.wait_s(counted.replies, age_s=0.0, rng_unit=0.5) * 1000)
+            rows.append(PollAgain(lease=job.lease, due_at_ms=due_at_ms, misses=job.misses))
+    job_moves.unreadable(connection, rows, deltas)

@@ -1,0 +1,108 @@
+"""Numbers as people write them: what is read, and what is refused with a sentence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.rules.budget import parse_usd
+from runner.rules.numbers import COUNT_MAX, NumberError, parse_count, parse_decimal, parse_span_s
+from runner.rules.prices import TICKS_PER_USD
+from runner.simulator.number_flags import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from decimal import Decimal
+
+PARSERS: tuple[Callable[[str], object], ...] = (parse_count, parse_decimal, parse_usd, parse_span_s, plain)
+HOSTILE = (
+    *("", " ", "-", "+5", "-5", "\u22125", "1_000", "1 000", "1\u00a0000", "1'000", "1\u202f000", "1\n0"),
+    *(
+        "\u0661\u0662",
+        "\uff11\uff12",
+        "\u0967",
+        "\u00b2",
+        "\u00bd",
+        "1e3",
+        "1E3",
+        "1e-3",
+        "0x10",
+        "0b1",
+        "0o7",
+    ),
+    *("nan", "NaN", "inf", "-inf", "Infinity", "true", "None", "5,50", "0,75", "1,5", "1,00,000", "1,0000"),
+    *("0,750", ",500", "1,", "1,000,", "1.000,50", "1.000.000", "1..5", ".", "5.", "5,000,00", "$", "$$5"),
+    *("20 USD", "20USD", "\u20ac20", "5%", "1/2", "1k", "9" * 40, "1\x00", "\u200b5", "5\u200b", "--5"),
+)
+
+
+@pytest.mark.parametrize("parse", PARSERS, ids=lambda parse: parse.__name__)
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_what_is_no_number_is_refused(parse: Callable[[str], object], text: str) -> None:
+    """For every parser, with a sentence that says how to write it."""
+    with pytest.raises(ValueError, match=r".") as refused:
+        parse(text)
+
+    if parse is not plain:
+        assert "write " in str(refused.value)
+        assert len(str(refused.value)) < 200
+
+
+@pytest.mark.parametrize(("text", "meant"), [("5,50", "5.50"), ("0,75", "0.75"), ("$5,5", "5.5")])
+def test_a_decimal_comma_is_shown_as_a_point(text: str, meant: str) -> None:
+    """The likeliest meaning of a comma with one or two digits after it."""
+    with pytest.raises(NumberError) as refused:
+        parse_usd(text)
+
+    assert str(refused.value).endswith(f"write {meant}")
+
+
+@given(st.integers(0, COUNT_MAX))
+def test_a_count_is_read_with_and_without_groups(number: int) -> None:
+    """Commas between groups of three, as this program prints numbers."""
+    assert parse_count(str(number)) == parse_count(f"{number:,}") == parse_count(f" {number}\n") == number
+
+
+@given(st.decimals(0, 10**8, places=4))
+def test_a_decimal_is_read_exactly(number: Decimal) -> None:
+    """There is no float in between."""
+    assert parse_decimal(f"{number:,f}") == number
+    if number:
+        assert parse_usd(f"{number:f}") == number * TICKS_PER_USD
+
+
+@given(st.text())
+def test_any_text_is_a_number_or_an_error(text: str) -> None:
+    """Whatever is read consists of the digits 0 to 9, points, commas, units and a dollar sign."""
+    for parse in PARSERS:
+        try:
+            parse(text)
+        except ValueError:
+            continue
+        assert set(text.strip()) <= set("0123456789.,$dhmsDHMS")
+
+
+@pytest.mark.parametrize(
+    ("text", "span_s"),
+    [
+        ("90", 90),
+        ("1,000s", 1000),
+        ("1.5h", 5400),
+        ("1d2h3m4.5s", 93784.5),
+        ("2H", 7200),
+        ("3650d", 315360000),
+    ],
+)
+def test_a_span_is_the_sum_of_its_parts(text: str, span_s: float) -> None:
+    """Days, hours, minutes and seconds, in this order and each at most once."""
+    assert parse_span_s(text) == span_s
+
+
+@pytest.mark.parametrize("text", ["1m1h", "1h1h", "1h 30m", "h", "1x", "1.h", "0", "0s", "3651d", "1e2s"])
+def test_what_is_no_span_is_refused(text: str) -> None:
+    """Also what is longer than ten years: timers cannot hold it."""
+    with pytest.raises(NumberError):
+        parse_span_s(text)
