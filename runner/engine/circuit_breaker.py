@@ -2,6 +2,9 @@
 
 All workers add to one window of outcomes per run in Redis, so that eight workers are as careful as one.
 While Redis is away each uses its own window.
+
+A lost answer is known to be lost later than its neighbours are read, so the last outcomes of a run can be its
+few losses alone. Fetches therefore trip it only if most answers of the same time are missing as well.
 """
 
 from __future__ import annotations
@@ -17,9 +20,12 @@ from runner.rules.breaker import WINDOW, is_tripped
 from runner.rules.states import PauseReason
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from runner.db.leases import Lease
 
 RECORD_EACH_S: Final = 0.5  # good outcomes are not urgent
+FAILED_KEPT: Final = 10  # fetches without an answer, of each worker: the answers of their time are counted
 
 
 class Endpoint(StrEnum):
@@ -36,11 +42,21 @@ _REASONS: Final = {
 
 
 class CircuitBreaker:
-    """Calls `pause(run_id, reason, why)` when it trips, then starts an empty window. Belongs to one loop."""
+    """Calls `pause(run_id, reason, why)` when it trips, then starts an empty window. Belongs to one loop.
 
-    def __init__(self, redis_url: str, pause: Callable[[int, PauseReason, str], Awaitable[None]]) -> None:
+    `are_most_missing` takes the last fetches that brought no answer, and returns whether most answers to
+    requests of the same time are missing.
+    """
+
+    def __init__(
+        self,
+        redis_url: str,
+        pause: Callable[[int, PauseReason, str], Awaitable[None]],
+        are_most_missing: Callable[[Sequence[Lease]], Awaitable[bool]],
+    ) -> None:
         self._recent = OutcomeWindow(redis_url, WINDOW)
-        self._pause = pause
+        self._pause, self._are_most_missing = pause, are_most_missing
+        self._failed: defaultdict[int, deque[Lease]] = defaultdict(lambda: deque(maxlen=FAILED_KEPT))
         self._seen: defaultdict[tuple[int, Endpoint], deque[bool]] = defaultdict(lambda: deque(maxlen=WINDOW))
         self._unrecorded: defaultdict[tuple[int, Endpoint], deque[bool]] = defaultdict(
             lambda: deque(maxlen=WINDOW)
@@ -49,9 +65,12 @@ class CircuitBreaker:
         self._order_lock = asyncio.Lock()
         self._recording: set[asyncio.Task[None]] = set()
 
-    def record(self, run_id: int, endpoint: Endpoint, *, bad: bool) -> None:
+    def record(self, lease: Lease, endpoint: Endpoint, *, bad: bool) -> None:
         """Note how a request ended; not for attempts that a crash left behind."""
+        run_id = lease.run_id
         key, loop = (run_id, endpoint), asyncio.get_running_loop()
+        if bad and endpoint is Endpoint.FETCH:
+            self._failed[run_id].append(lease)
         self._seen[key].append(bad)
         self._unrecorded[key].append(bad)
         if bad or loop.time() - self._recorded_at.get(key, 0.0) >= RECORD_EACH_S:
@@ -78,9 +97,12 @@ class CircuitBreaker:
             if not new:
                 return
             window = await self._recent.add(name, new) or list(self._seen[run_id, endpoint])
-        if is_tripped(window):
+        if is_tripped(window) and (
+            endpoint is Endpoint.SUBMIT or await self._are_most_missing(self._failed[run_id])
+        ):
             why = _REASONS[endpoint].format(bad=sum(window), all=len(window))
             await self._pause(run_id, PauseReason.BREAKER, why)  # first: if it fails, the next trips again
             self._seen.pop((run_id, endpoint), None)
             self._unrecorded.pop((run_id, endpoint), None)
+            self._failed.pop(run_id, None)
             await self._recent.forget(name)

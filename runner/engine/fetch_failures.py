@@ -96,7 +96,7 @@ class FetchFailures:
 
     async def answered(self, job: ClaimedJob) -> None:
         """The API handed out an answer."""
-        self._runtime.breaker.record(job.lease.run_id, Endpoint.FETCH, bad=False)
+        self._runtime.breaker.record(job.lease, Endpoint.FETCH, bad=False)
         await self._api_replied(job.lease.run_id)
 
     async def _api_replied(self, run_id: int) -> None:
@@ -108,7 +108,7 @@ class FetchFailures:
         self._failures.reset()
         was_outage = self.outage.is_on
         for lease in self.outage.record_reply():
-            runtime.breaker.record(lease.run_id, Endpoint.FETCH, bad=True)
+            runtime.breaker.record(lease, Endpoint.FETCH, bad=True)
         if was_outage:
             await self.end_outage()
         elif runtime.has_nothing_to_submit(run_id):
@@ -157,7 +157,7 @@ class FetchFailures:
         else:
             # If a crash took it, that says nothing about the API; if an unreadable reply did, it was counted.
             if not (job.is_interrupted or await self._had_unreadable_reply(job)):
-                self._runtime.breaker.record(job.lease.run_id, Endpoint.FETCH, bad=True)
+                self._runtime.breaker.record(job.lease, Endpoint.FETCH, bad=True)
             await self._move(job_moves.lost, self._given_up(job, Event.LOST, classification, status))
 
     async def _had_unreadable_reply(self, job: ClaimedJob) -> bool:

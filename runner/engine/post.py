@@ -140,7 +140,7 @@ class Poster:
         runtime = self._runtime
         self.failures_in_a_row.reset()
         self.refused_models.accepted(job)
-        runtime.breaker.record(job.lease.run_id, Endpoint.SUBMIT, bad=False)
+        runtime.breaker.record(job.lease, Endpoint.SUBMIT, bad=False)
 
     async def _accepted(
         self, job: LeasedJob, classification: Classification, sent_at_ms: int, segment: Segment

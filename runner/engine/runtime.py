@@ -18,7 +18,7 @@ import uvloop
 
 from runner.api import account
 from runner.api.client import XAIClient
-from runner.db import runs, workers
+from runner.db import missing_answers, runs, workers
 from runner.db.session import Database
 from runner.db.statement_timeout import ANSWER_TIMEOUT_S
 from runner.engine import active_runs
@@ -39,16 +39,16 @@ from runner.engine.supervisor import Supervisor
 from runner.engine.team import Team
 from runner.limiter.estimates import SharedEstimates
 from runner.limiter.limiter import Limiter, LimiterUnavailable, RateLimits
-from runner.rules import models, polling, tokens
+from runner.rules import breaker, models, polling, tokens
 from runner.rules.chat_completion import Flaw
 from runner.rules.prices import day_of
 from runner.rules.states import JobState, PauseReason, RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import Coroutine, Iterable, Sequence
     from datetime import date
 
-    from runner.db.leases import ClaimedJob, LeasedJob
+    from runner.db.leases import ClaimedJob, Lease, LeasedJob
     from runner.settings import Settings
 
 REFRESH_S = 0.3
@@ -106,7 +106,7 @@ class Runtime:
         )
         self.limiter = Limiter(settings.effective_redis_url, rebuild=recent_sends.read)
         self.estimates = SharedEstimates(settings.effective_redis_url)
-        self.breaker = CircuitBreaker(settings.effective_redis_url, self.pause)
+        self.breaker = CircuitBreaker(settings.effective_redis_url, self.pause, self._are_most_missing)
         self._start_supervised()
 
     def _start_supervised(self) -> None:
@@ -285,6 +285,12 @@ class Runtime:
         if await self.group_commit.execute(lambda c, _: runs.pause(c, run_id, reason, why, self.now_ms())):
             log.warning("run.paused run=%d reason=%s", run_id, reason)
         await self.active_runs(fresh=True)
+
+    async def _are_most_missing(self, failed: Sequence[Lease]) -> bool:
+        answered, missing = await self.group_commit.execute(
+            lambda connection, _: missing_answers.answered_and_missing(connection, failed)
+        )
+        return breaker.are_most_missing(answered, missing)
 
     async def set_waiting(self, run_id: int, why: str) -> None:
         """Record that a run waits for a service; submitting continues as rare probes."""

@@ -52,7 +52,7 @@ class SubmitFailures:
             case Outcome.TRANSIENT:
                 await self._transient(job, slot, classification, cause, sent_at_ms)
             case Outcome.MODEL_REFUSED:
-                runtime.breaker.record(lease.run_id, Endpoint.SUBMIT, bad=False)
+                runtime.breaker.record(lease, Endpoint.SUBMIT, bad=False)
                 await self._refused_models.handle(job, cause)
             case Outcome.ACCOUNT:
                 assert classification.reason is not None  # noqa: S101 - ACCOUNT means that there is one
@@ -61,7 +61,7 @@ class SubmitFailures:
             case Outcome.REFUSED:
                 await self._end(job, cause, JobState.FAILED)
             case _:
-                runtime.breaker.record(lease.run_id, Endpoint.SUBMIT, bad=True)
+                runtime.breaker.record(lease, Endpoint.SUBMIT, bad=True)
                 await self._pause_limiter(job, slot, classification, sent_at_ms)  # before the next one leaves
                 await self._unknown_outcome(job, cause)
 
@@ -100,7 +100,7 @@ class SubmitFailures:
     async def _end(self, job: LeasedJob, cause: Cause, target: JobState) -> None:
         """Fail or hold a job that was refused; a refusal may cost a fee."""
         runtime = self._runtime
-        runtime.breaker.record(job.lease.run_id, Endpoint.SUBMIT, bad=False)
+        runtime.breaker.record(job.lease, Endpoint.SUBMIT, bad=False)
         fee = cost_bounds.refusal_cost(cause.code)
         await self._requeue(job, job_moves.refused, cause, 0.0, target, fee)
         runtime.run_monitor.note_ended(job.lease.run_id)

@@ -20,3 +20,8 @@ def is_tripped(last: Sequence[bool]) -> bool:
     window = last[-WINDOW:]
     bad = sum(window)
     return bad >= BAD_MIN and 2 * bad > len(window)
+
+
+def are_most_missing(answered: int, missing: int) -> bool:
+    """Return whether to believe a tripped window of fetches: of the answers of its time most are missing."""
+    return missing > answered

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 import pytest
 from valkey_server import ValkeyServer, valkey_server
 
-from runner.engine.circuit_breaker import CircuitBreaker, Endpoint
+from runner.db.job_ids import job_id
+from runner.db.leases import Lease
+from runner.engine.circuit_breaker import FAILED_KEPT, CircuitBreaker, Endpoint
 from runner.rules.states import PauseReason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 RUN = 7
+LEASE = Lease(job_id=job_id(RUN, 0), gen=1, attempt=1)
 
 
 @pytest.fixture
@@ -33,11 +36,16 @@ class Pauses:
         self.told.append((run_id, reason, why))
 
 
+async def always(_: Sequence[Lease]) -> bool:
+    """Answer that most answers of that time are missing."""
+    return True
+
+
 async def see(breaker: CircuitBreaker, *ends: tuple[bool, int], door: Endpoint = Endpoint.SUBMIT) -> None:
     """Let a breaker see ends one after the other; (bad, how many) each."""
     for bad, n in ends:
         for _ in range(n):
-            breaker.record(RUN, door, bad=bad)
+            breaker.record(LEASE, door, bad=bad)
             await asyncio.sleep(0.001)
     await breaker.flush()
 
@@ -47,7 +55,10 @@ def test_two_workers_are_as_careful_as_one(valkey: ValkeyServer) -> None:
 
     async def story() -> Pauses:
         pauses = Pauses()
-        one, two = CircuitBreaker(valkey.url, pauses.pause), CircuitBreaker(valkey.url, pauses.pause)
+        one, two = (
+            CircuitBreaker(valkey.url, pauses.pause, always),
+            CircuitBreaker(valkey.url, pauses.pause, always),
+        )
         await see(one, (True, 10))
         assert pauses.told == []
         await see(two, (True, 10))
@@ -66,7 +77,10 @@ def test_good_ends_of_the_others_count(valkey: ValkeyServer) -> None:
 
     async def story() -> Pauses:
         pauses = Pauses()
-        one, two = CircuitBreaker(valkey.url, pauses.pause), CircuitBreaker(valkey.url, pauses.pause)
+        one, two = (
+            CircuitBreaker(valkey.url, pauses.pause, always),
+            CircuitBreaker(valkey.url, pauses.pause, always),
+        )
         await see(one, (True, 19))
         await see(two, (False, 20), (True, 1))
         await see(two, (True, 19), door=Endpoint.FETCH)
@@ -82,7 +96,7 @@ def test_after_it_tripped_it_begins_anew(valkey: ValkeyServer) -> None:
 
     async def story() -> Pauses:
         pauses = Pauses()
-        breaker = CircuitBreaker(valkey.url, pauses.pause)
+        breaker = CircuitBreaker(valkey.url, pauses.pause, always)
         await see(breaker, (True, 20))  # settled: what ends while it trips belongs to the old window
         await see(breaker, (True, 19))
         assert len(pauses.told) == 1
@@ -106,7 +120,7 @@ def test_a_pause_that_fails_is_tried_again_at_the_next_bad_end(
                 raise ValueError("the database refuses")
             await pauses.pause(run_id, reason, why)
 
-        breaker = CircuitBreaker(valkey.url, pause)
+        breaker = CircuitBreaker(valkey.url, pause, always)
         await see(breaker, (True, 20))
         assert pauses.told == []
         await see(breaker, (True, 1))
@@ -123,9 +137,35 @@ def test_without_redis_each_goes_by_its_own(valkey: ValkeyServer) -> None:
     async def story() -> Pauses:
         pauses = Pauses()
         valkey.stop()
-        breaker = CircuitBreaker(valkey.url, pauses.pause)
+        breaker = CircuitBreaker(valkey.url, pauses.pause, always)
         await see(breaker, (True, 20))
         await breaker.close()
         return pauses
 
     assert len(asyncio.run(story()).told) == 1
+
+
+def test_fetches_trip_it_only_if_most_answers_of_their_time_are_missing(valkey: ValkeyServer) -> None:
+    """At the end of a run its few losses can be all of the last outcomes; submits are told at once."""
+
+    async def story() -> tuple[Pauses, list[int], Pauses]:
+        asked: list[int] = []
+        of_fetches, of_submits = Pauses(), Pauses()
+
+        async def are_most_missing(failed: Sequence[Lease]) -> bool:
+            asked.append(len(failed))
+            return len(asked) > 2
+
+        breaker = CircuitBreaker(valkey.url, of_fetches.pause, are_most_missing)
+        await see(breaker, (False, 5), (True, 21), door=Endpoint.FETCH)
+        assert of_fetches.told == []
+        await see(breaker, (True, 1), door=Endpoint.FETCH)
+        await breaker.close()
+        submits = CircuitBreaker(valkey.url, of_submits.pause, are_most_missing)
+        await see(submits, (True, 20))
+        await submits.close()
+        return of_fetches, asked, of_submits
+
+    of_fetches, asked, of_submits = asyncio.run(story())
+    assert (len(of_fetches.told), asked) == (1, [FAILED_KEPT] * 3)
+    assert len(of_submits.told) == 1
