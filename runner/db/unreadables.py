@@ -63,6 +63,12 @@ def has_reply(connection: Connection, job_id: int, attempt: int) -> bool:
     return connection.execute(query, {"job": job_id, "attempt": attempt}).first() is not None
 
 
+def count_replies(connection: Connection, reply: UnreadableReply) -> int:
+    """Return how many replies were counted for the attempt of this one."""
+    query = text("SELECT replies FROM unreadables WHERE job_id = :job AND attempt = :attempt")
+    return connection.execute(query, {"job": reply.job_id, "attempt": reply.attempt}).scalar() or 0
+
+
 def of_job(connection: Connection, job_id: int) -> list[Row[Any]]:
     """Return what came for each attempt of a job, oldest attempt first."""
     return list(

@@ -34,6 +34,13 @@ class ActiveRun:
         return self.run.options.limit is None and moving > LONG_RUN_JOBS
 
     @property
+    def has_nothing_to_submit(self) -> bool:
+        """Return whether all pending jobs of the run, if any, are beyond its limit."""
+        limit = self.run.options.limit
+        beyond = 0 if limit is None else max(0, self.run.total - limit)
+        return self.states[JobState.PENDING] <= beyond
+
+    @property
     def can_submit(self) -> bool:
         """Return whether jobs of the run may be submitted now."""
         out = sum(self.states[s] for s in (JobState.SUBMITTING, JobState.WAITING, JobState.COLLECTING))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from runner.db import counters, job_moves, runs
+from runner.db.job_ids import run_of
 from runner.db.outcomes import Accepted
 from runner.db.results import Received
 from runner.engine import settle
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from runner.db.counters import Deltas
     from runner.db.leases import Lease, LeasedJob
+    from runner.db.outcomes import Settled
     from runner.engine.runtime import Runtime
     from runner.engine.spool import Segment
     from runner.limiter.limiter import Slot
@@ -43,10 +45,14 @@ log = logging.getLogger("runner.submit")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnsweredAttempt:
-    """An attempt that was answered at once: its acceptance, its answer, and how that was settled."""
+    """An attempt that was answered at once: its acceptance, its answer, and how that was settled.
+
+    `settled` is None if it could not be settled; the reaper tries again.
+    """
 
     accepted: Accepted
-    collected: CollectedAnswer
+    received: Received
+    settled: Settled | None
 
 
 def answer_id(lease: Lease) -> str:
@@ -57,35 +63,31 @@ def answer_id(lease: Lease) -> str:
 def store_answered(connection: Connection, rows: Sequence[AnsweredAttempt], deltas: Deltas) -> set[int]:
     """Store and settle such answers; pause runs with too many of them. Return the jobs that moved."""
     job_moves.accepted(connection, [row.accepted for row in rows], deltas)
-    moved = store_and_settle(connection, [row.collected for row in rows], deltas)
-    for run_id in {row.accepted.lease.run_id for row in rows}:
-        new = sum(row.accepted.lease.run_id == run_id for row in rows)
+    collected = [
+        CollectedAnswer(received=row.received, settled=row.settled) for row in rows if row.settled is not None
+    ]
+    moved = store_and_settle(connection, collected, deltas)
+    moved |= job_moves.stored(connection, [row.received for row in rows if row.settled is None], deltas)
+    count(connection, [row.received for row in rows], deltas)
+    return moved
+
+
+def count(connection: Connection, received: Sequence[Received], deltas: Deltas) -> None:
+    """Count those that are answers of this kind, and pause runs that have ANSWERS_MAX of them."""
+    at_once = [row for row in received if row.request_id == attempt_name(row.job_id, row.attempt)]
+    for run_id in {run_of(row.job_id) for row in at_once}:
+        new = sum(run_of(row.job_id) == run_id for row in at_once)
         before = counters.read(connection, run_id, "attempts").get(("attempts", COUNTER), 0)
         deltas.add(run_id, "attempts", COUNTER, new)
         if before + new >= ANSWERS_MAX:
-            runs.pause(connection, run_id, PauseReason.SETTING, WHY, rows[-1].collected.settled.at_ms)
-    return moved
+            runs.pause(connection, run_id, PauseReason.SETTING, WHY, at_once[-1].received_at_ms)
 
 
 async def keep_answer(runtime: Runtime, job: LeasedJob, slot: Slot, body: bytes, sent_at_ms: int) -> None:
     """Keep such an answer: in the spool at once, then in the database, priced and settled."""
     lease, now_ms = job.lease, runtime.now_ms()
     segment = _spool(runtime, lease, body, sent_at_ms, now_ms)
-    settled = settle.settle(
-        settle.StoredAnswer(
-            job_id=lease.job_id,
-            attempt=lease.attempt,
-            model=job.model,
-            prompt_tokens=job.prompt_tokens,
-            output_tokens_max=job.output_tokens_max,
-            spent=job.spent,
-            extras=job.extras,
-            accepted_at_ms=sent_at_ms,
-        ),
-        body,
-        policy=runtime.policy(lease.run_id),
-        now_ms=now_ms,
-    )
+    settled = _settled(runtime, job, body, sent_at_ms, now_ms)
     received = Received(
         job_id=lease.job_id,
         attempt=lease.attempt,
@@ -101,16 +103,36 @@ async def keep_answer(runtime: Runtime, job: LeasedJob, slot: Slot, body: bytes,
         accepted_at_ms=sent_at_ms,
         due_at_ms=now_ms,
     )
-    row = AnsweredAttempt(accepted=accepted, collected=CollectedAnswer(received=received, settled=settled))
+    row = AnsweredAttempt(accepted=accepted, received=received, settled=settled)
     await runtime.group_commit.write(store_answered, lease.job_id, row)
     if segment is not None:
         segment.acknowledge()
-    if settled.cost.total_tokens:
+    if settled is not None and settled.cost.total_tokens:
         runtime.limiter.settle(slot.bucket, slot.id, settled.cost.total_tokens)
     log.warning("answer.not_deferred run=%d job=%d", lease.run_id, lease.job_id)
     await runtime.active_runs(fresh=True)  # it may be paused now: nothing more is sent
-    if settled.target is not JobState.PENDING:
+    if settled is None or settled.target is not JobState.PENDING:
         runtime.run_monitor.note_ended(lease.run_id)
+
+
+def _settled(
+    runtime: Runtime, job: LeasedJob, body: bytes, accepted_at_ms: int, now_ms: int
+) -> Settled | None:
+    subject = settle.StoredAnswer(
+        job_id=job.lease.job_id,
+        attempt=job.lease.attempt,
+        model=job.model,
+        prompt_tokens=job.prompt_tokens,
+        output_tokens_max=job.output_tokens_max,
+        spent=job.spent,
+        extras=job.extras,
+        accepted_at_ms=accepted_at_ms,
+    )
+    try:
+        return settle.settle(subject, body, policy=runtime.policy(job.lease.run_id), now_ms=now_ms)
+    except Exception:  # the answer is kept all the same; the reaper tries to settle it again
+        log.exception("settle.failed job=%d", job.lease.job_id)
+        return None
 
 
 def _spool(runtime: Runtime, lease: Lease, body: bytes, sent_at_ms: int, now_ms: int) -> Segment | None:

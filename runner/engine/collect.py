@@ -85,8 +85,6 @@ class Collector:
         is_outage = self._failures.outage.is_on
         if is_outage and (self._pending_fetches or self._seconds_to_probe()):
             return False  # one probe at a time
-        if is_outage:
-            self._failures.outage.begin_probe(runtime.loop.time(), runtime.random.random())
         rows_max = CLAIM_ROWS if self._claim_ahead == CLAIM_AHEAD else CHARGED_CLAIM_MAX
         rows_max = 1 if is_outage else rows_max
         urgent = not is_outage and runtime.loop.time() >= self._urgent_at
@@ -125,7 +123,9 @@ class Collector:
             task.add_done_callback(self._fetches.discard)
             task.add_done_callback(log_failure)
         if is_outage:
-            if not claimed and runtime.next_due_ms is None:  # no answer is left that could show its end
+            if claimed:
+                self._failures.outage.begin_probe(runtime.loop.time(), runtime.random.random())
+            elif runtime.next_due_ms is None:  # no answer is left that could show its end
                 await self._failures.end_outage()
             return False
         if urgent and not is_full:
@@ -236,8 +236,8 @@ class Collector:
             await self._failures.answered(job)
         finally:
             await keep_answers.keep(runtime, job, body, answer, received_at_ms)
-        if segment is not None:
-            segment.acknowledge()
+            if segment is not None:
+                segment.acknowledge()
 
     async def _wait_for_slot(self, job: ClaimedJob, bucket: str, fetch_before_ms: int) -> Slot | None:
         """Wait for a slot without holding a connection; None if there is none in time."""

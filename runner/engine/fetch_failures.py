@@ -55,6 +55,7 @@ class FetchFailures:
             case Outcome.GONE:
                 await self._gone(job, classification, status, age_s)
             case Outcome.GENERATION_FAILED:
+                await self._api_replied(job.lease.run_id)
                 row = self._given_up(job, Event.GENERATION_FAILED, classification, status)
                 await self._move(job_moves.generation_failed, row)
             case _ if classification.code == NOT_ASKED:
@@ -72,23 +73,21 @@ class FetchFailures:
         runtime.fetch_outage = self.outage.is_on
         what = unreadable.describe(body)
         age_s = runtime.clock.since_s(job.accepted_at_ms)
-        if age_s > polling.EXPIRES_AFTER_S:
-            classification = Classification(outcome=Outcome.LATER, code=UNREADABLE, message=f"it was {what}")
-            await self._hold_for_person(job, classification, 200, code=UNREADABLE)
-        else:
-            final = Classification(outcome=Outcome.LATER, code=answer.kind, message=answer.error or "")
-            row = UnreadableFetch(
-                reply=UnreadableReply(
-                    job_id=lease.job_id, attempt=lease.attempt, received_at_ms=now_ms, body=body
-                ),
-                age_s=age_s,
-                rng_unit=runtime.random.random(),
-                misses=job.misses,
-                given_up=self._given_up(job, Event.UNUSABLE, final, 200),
-            )
-            await runtime.group_commit.write(unreadable_replies.record, lease.job_id, row)
-            runtime.submit_wakeup.set()  # it may be pending again, or have its end
-            runtime.run_monitor.note_ended(lease.run_id)
+        final = Classification(outcome=Outcome.LATER, code=answer.kind, message=answer.error or "")
+        expired = Classification(outcome=Outcome.LATER, code=UNREADABLE, message=f"it was {what}")
+        row = UnreadableFetch(
+            reply=UnreadableReply(
+                job_id=lease.job_id, attempt=lease.attempt, received_at_ms=now_ms, body=body
+            ),
+            age_s=age_s,
+            rng_unit=runtime.random.random(),
+            misses=job.misses,
+            given_up=self._given_up(job, Event.UNUSABLE, final, 200),
+            held=self._held(job, expired, 200) if age_s > polling.EXPIRES_AFTER_S else None,
+        )
+        await runtime.group_commit.write(unreadable_replies.record, lease.job_id, row)
+        runtime.submit_wakeup.set()  # it may be pending again, or have its end
+        runtime.run_monitor.note_ended(lease.run_id)
         if segment is not None:
             segment.acknowledge()
         if self.outage.is_on:
@@ -182,8 +181,7 @@ class FetchFailures:
         self, job: ClaimedJob, classification: Classification, status: int | None, *, code: str
     ) -> None:
         """Hold a job whose answer can no longer come; a person decides whether to pay again."""
-        row = self._given_up(job, Event.LOST, replace(classification, code=code), status)
-        await self._move(job_moves.lost, replace(row, target=JobState.HELD))
+        await self._move(job_moves.lost, self._held(job, replace(classification, code=code), status))
 
     async def _poll_again(
         self, job: ClaimedJob, move: job_moves.MoveFunction, wait_s: float, misses: int, *, asked: bool = True
@@ -192,6 +190,9 @@ class FetchFailures:
         row = PollAgain(lease=job.lease, due_at_ms=due_at_ms, misses=misses, was_asked=asked)
         await self._runtime.group_commit.write(move, job.lease.job_id, row)
         self._runtime.wake_collector_at(due_at_ms)
+
+    def _held(self, job: ClaimedJob, classification: Classification, status: int | None) -> Requeue:
+        return replace(self._given_up(job, Event.LOST, classification, status), target=JobState.HELD)
 
     def _given_up(
         self, job: ClaimedJob, event: Event, classification: Classification, status: int | None

@@ -42,7 +42,7 @@ from runner.limiter.limiter import Limiter, LimiterUnavailable, RateLimits
 from runner.rules import breaker, models, polling, tokens
 from runner.rules.chat_completion import Flaw
 from runner.rules.prices import day_of
-from runner.rules.states import JobState, PauseReason, RunState
+from runner.rules.states import PauseReason, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Sequence
@@ -306,8 +306,8 @@ class Runtime:
             await self.active_runs(fresh=True)
 
     def has_nothing_to_submit(self, run_id: int) -> bool:
-        """Return whether a run has no pending jobs, as of the last read."""
-        return any(a.run.id == run_id and not a.states[JobState.PENDING] for a in self._active)
+        """Return whether a run has no jobs that may be submitted, as of the last read."""
+        return any(a.run.id == run_id and a.has_nothing_to_submit for a in self._active)
 
     def wake_collector_at(self, due_at_ms: int) -> None:
         """Wake the collect loop if an answer is due earlier than what it waits for."""

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class UnreadableFetch:
     """An unreadable reply to the fetch of one job, received `age_s` seconds after the job was accepted.
 
-    `given_up` is the move of the job if this is what the API has for it, however often it is asked.
+    `given_up` is the move of the job if this is what the API has for it, however often it is asked; `held` is
+    its move if its result has expired.
     """
 
     reply: UnreadableReply
@@ -31,6 +32,7 @@ class UnreadableFetch:
     rng_unit: float
     misses: int
     given_up: Requeue
+    held: Requeue | None = None
 
 
 def record(connection: Connection, rows: Sequence[UnreadableFetch], deltas: Deltas) -> set[int]:
@@ -38,13 +40,19 @@ def record(connection: Connection, rows: Sequence[UnreadableFetch], deltas: Delt
     repeats = unreadables.record(connection, [row.reply for row in rows])
     again: list[PollAgain] = []
     given_up: list[Requeue] = []
+    held: list[Requeue] = []
     for row in rows:
         reply = row.reply
         counted = repeats.get((reply.job_id, reply.attempt))
+        if row.held is not None:
+            held.append(row.held)
+            continue
         if counted and unreadable.is_the_answer(counted.same, counted.same_for_s, counted.others_read):
             given_up.append(row.given_up)
             continue
-        wait_s = unreadable.wait_s(counted.replies if counted else 1, row.age_s, row.rng_unit)
+        # Nothing is counted of a reply that is older than the last one: the clock was set back.
+        replies = counted.replies if counted else unreadables.count_replies(connection, reply)
+        wait_s = unreadable.wait_s(replies, row.age_s, row.rng_unit)
         again.append(
             PollAgain(
                 lease=row.given_up.lease,
@@ -52,7 +60,11 @@ def record(connection: Connection, rows: Sequence[UnreadableFetch], deltas: Delt
                 misses=row.misses,
             )
         )
-    return job_moves.unreadable(connection, again, deltas) | job_moves.unusable(connection, given_up, deltas)
+    return (
+        job_moves.unreadable(connection, again, deltas)
+        | job_moves.unusable(connection, given_up, deltas)
+        | job_moves.lost(connection, held, deltas)
+    )
 
 
 def ask_later(

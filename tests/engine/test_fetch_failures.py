@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from runner.db.leases import ClaimedJob
+    from runner.db.leases import ClaimedJob, Lease
     from runner.db.session import Database
     from runner.engine.runtime import Runtime
 
@@ -40,7 +40,7 @@ def recorded(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Return the list of what the breaker gets: True is a bad fetch."""
     found: list[bool] = []
 
-    def record(_run_id: int, endpoint: Endpoint, *, bad: bool) -> None:
+    def record(_lease: Lease, endpoint: Endpoint, *, bad: bool) -> None:
         assert endpoint is Endpoint.FETCH
         found.append(bad)
 
@@ -106,6 +106,26 @@ def test_from_three_in_a_row_on_runs_wait_until_the_api_replies(
     runtime.run(failures.handle(jobs[3], NOT_READY, 202, 0))
     assert run_state(driver)[0] == RunState.RUNNING
     assert not runtime.fetch_outage
+    assert recorded == []
+
+
+def test_a_failed_generation_is_a_reply_of_the_api(
+    database: Database, runtime: Runtime, recorded: list[bool]
+) -> None:
+    """So it ends an outage, as any other does."""
+    driver = new_run(database, 4)
+    failures = FetchFailures(runtime)
+    jobs = [claimed(driver, runtime) for _ in range(4)]
+    runtime.run(runtime.active_runs(fresh=True))
+    for job in jobs[:3]:
+        page(failures, runtime, job)
+    assert failures.outage.is_on
+
+    failed = Classification(outcome=Outcome.GENERATION_FAILED, code="generation-failed")
+    runtime.run(failures.handle(jobs[3], failed, 500, 0))
+
+    assert not failures.outage.is_on
+    assert run_state(driver)[0] == RunState.RUNNING
     assert recorded == []
 
 

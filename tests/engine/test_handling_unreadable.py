@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -104,6 +105,33 @@ def test_without_one_of_the_three_it_is_asked_for_again(database: Database, miss
     driver.apply(unreadable_replies.record, replied(lease, last_ms))
 
     assert driver.state(lease.job_id) is S.WAITING
+
+
+def test_the_last_reply_before_a_result_expired_is_kept_and_its_job_held(database: Database) -> None:
+    """A person decides whether to pay again, and can see what came last."""
+    driver = new_run(database, 1)
+    lease = reply_and_claim(driver, driver.bring(S.COLLECTING), 0)
+    row = replace(replied(lease, 1_000, b"the last"), held=requeue_row(lease, S.HELD, 77))
+
+    assert driver.apply(unreadable_replies.record, row) == {lease.job_id}
+
+    assert driver.state(lease.job_id) is S.HELD
+    assert driver.history(lease.job_id)[0].outcome == "lost"
+    with database.read() as connection:
+        (kept,) = unreadables.of_job(connection, lease.job_id)
+    assert (kept.replies, bytes(kept.last_body)) == (2, b"the last")
+
+
+def test_a_clock_that_was_set_back_makes_no_space_shorter(database: Database) -> None:
+    """The reply is as old as none before: it is not counted, and the wait stays as long as the last."""
+    driver = new_run(database, 1)
+    lease = driver.bring(S.COLLECTING)
+    for minute in (10, 20, 30):
+        lease = reply_and_claim(driver, lease, minute * MINUTE_MS)
+
+    reply_and_claim(driver, lease, 5 * MINUTE_MS)
+
+    assert driver.row(lease.job_id).due_at_ms == NOW_MS + 5 * MINUTE_MS + 4_000
 
 
 def test_many_replies_of_one_transaction_move_their_jobs(database: Database) -> None:

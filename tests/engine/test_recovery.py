@@ -13,6 +13,7 @@ from runner.db.runs import RunOptions
 from runner.db.unreadables import UnreadableReply
 from runner.engine.recovery import RecoveryCounts, recover_host
 from runner.engine.spool import AcceptedRecord, AnswerRecord, Spool
+from runner.rules.identity import attempt_name
 from runner.rules.states import Event, JobState
 
 if TYPE_CHECKING:
@@ -262,6 +263,23 @@ def test_many_replies_to_one_attempt_are_counted_each(process: Process) -> None:
     (kept,) = process.driver.rows("SELECT * FROM unreadables")
     assert (kept.replies, kept.same, bytes(kept.first_body), bytes(kept.last_body)) == (2, 1, PAGE, b"")
     assert (kept.first_at_ms, kept.last_at_ms) == (NOW_MS + 9, NOW_MS + 20)
+
+
+def test_answers_that_came_at_once_are_counted_and_pause_the_run(process: Process) -> None:
+    """The third of them was only in the spool: the gateway at this address drops `deferred`."""
+    leases = [process.driver.bring(S.SUBMITTING) for _ in range(3)]
+    for lease in leases:
+        name = attempt_name(lease.job_id, lease.attempt)
+        process.taken(lease, name)
+        process.answer(lease, request_id=name)
+    process.die()
+
+    assert process.recovered().answers == 3
+
+    assert process.driver.count("attempts", "answered_at_once") == 3
+    (run,) = process.driver.rows("SELECT state, pause_reason FROM runs")
+    assert (run.state, run.pause_reason) == ("paused", "setting")
+    assert {process.driver.state(lease.job_id) for lease in leases} == {S.STORED}
 
 
 def test_leased_jobs_are_free_at_once(process: Process) -> None:
