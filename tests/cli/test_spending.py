@@ -66,7 +66,7 @@ def test_the_flag_takes_dollars(word: str, ticks: int) -> None:
 @pytest.mark.parametrize("word", ["0", "-3", "much", "nan", ""])
 def test_the_flag_takes_nothing_else(word: str) -> None:
     """Told with an example of what it takes."""
-    with pytest.raises(BadParameter, match=r"like 20 or 0\.75, nor none"):
+    with pytest.raises(BadParameter, match=r", or none$"):
         flags.Budget().convert(word, None, None)
 
 

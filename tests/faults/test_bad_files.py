@@ -27,7 +27,7 @@ BATCH = (
     b'{"custom_id": "b", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "grok-4.3", %s}}'
 )
 HELLO = b'"messages": [{"role": "user", "content": "hi"}]'
-TOOLS = b", ".join([b'{"type": "web_search"}'] * 129)
+TOOLS = b", ".join([b'{"type": "web_search"}'] * 351)
 BOMB = gzip.compress(b"0" * (80 << 20))
 
 
@@ -92,7 +92,7 @@ REFUSED = {
     "live search": body(HELLO + b', "search_parameters": {}', "search-parameters"),
     "a penalty": body(HELLO + b', "presence_penalty": 1', "penalty-rejected"),
     "stop": body(HELLO + b', "stop": ["x"]', "stop-rejected"),
-    "129 tools": body(HELLO + b', "tools": [' + TOOLS + b"]", "too-many-tools"),
+    "351 tools": body(HELLO + b', "tools": [' + TOOLS + b"]", "too-many-tools"),
     "another endpoint": between(b'{"url": "/v1/embeddings", "body": {}}', "wrong-url"),
     "another host": between(b'{"url": "https://evil.test/v1", "body": {}}', "host-in-url"),
     "another method": between(b'{"method": "GET", "body": {}}', "wrong-method"),
