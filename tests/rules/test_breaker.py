@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.breaker import is_tripped
+from runner.rules.breaker import are_most_missing, is_tripped
 
 BAD, GOOD = True, False
 
@@ -35,3 +35,14 @@ def test_the_breaker_looks_at_the_last_forty_only(last: list[bool]) -> None:
     """A shorter history trips it only with twenty bad requests."""
     window = last[-40:]
     assert is_tripped(last) == (window.count(True) >= 20 and window.count(True) > window.count(False))
+
+
+@pytest.mark.parametrize(
+    ("answered", "missing", "most"),
+    [(0, 0, False), (0, 1, True), (10, 10, False), (10, 11, True), (900, 60, False)],
+)
+def test_a_few_losses_among_many_answers_are_no_failure_of_the_api(
+    answered: int, missing: int, most: bool
+) -> None:
+    """More than half, of the requests of one time."""
+    assert are_most_missing(answered, missing) is most
