@@ -149,7 +149,7 @@ TRANSITIONS: dict[Event, Transition] = {
         ),
         _row(
             Event.WITHHELD,
-            _s(_P),
+            _s(_P, _S),
             _s(_H),
             "its model was refused several times in this run, so it was not sent",
             fenced=True,
