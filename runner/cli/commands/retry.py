@@ -17,7 +17,7 @@ from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, find_run, read_settings
 from runner.cli.session.retry_costs import read_retry_cost
 from runner.cli.session.run_state import read_live_object, read_snapshot
-from runner.db import counters, model_moves, runs, user_moves
+from runner.db import counters, models_of_run, runs, user_moves
 from runner.engine.cost_bounds import price_basis
 from runner.rules.errors import UsageError
 from runner.rules.states import JobState, RunState
@@ -178,7 +178,7 @@ def _is_alone(given: RetryFlags) -> bool:
 
 def _of_refused_models(connection: Connection, run_id: int, chosen: JobSelection) -> JobSelection:
     """Narrow a choice to the models that the API refused. Raises UsageError if there is none."""
-    models = model_moves.refused_models(connection, run_id)
+    models = models_of_run.refused(connection, run_id, of_pending=True)
     if not models:
         raise UsageError(
             f"the API has refused no model of run {run_id}, so --set-model needs to know which jobs",

@@ -8,7 +8,7 @@ from runner.cli.render import ending_text
 from runner.cli.render.suggestions import RefusedModelNames, suggestion_lines
 from runner.cli.session.retry_costs import read_retry_cost
 from runner.cli.session.run_state import fetchable_until_ms
-from runner.db import model_moves
+from runner.db import models_of_run
 from runner.db.user_moves import JobSelection
 from runner.engine import cost_bounds
 from runner.intake.job_file import LoadFlags
@@ -51,7 +51,7 @@ def read_suggestions(database: Database, snapshot: Snapshot, settings: Settings)
         lost, held = (
             read_retry_cost(connection, run_id, selection, now_ms, pricing) for selection in (_LOST, _HELD)
         )
-        refused = model_moves.refused_models(connection, run_id)
+        refused = models_of_run.refused(connection, run_id, of_pending=True)
     instead = _model_instead(snapshot, refused)
     return suggestion_lines(run_id, lost=lost, held=held, refused=RefusedModelNames(refused, instead))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from runner.cli.render.suggestions import RetryCost
 from runner.db import user_moves
 from runner.engine import cost_bounds
-from runner.rules.replace_model import REFUSED_MODEL_CODES
+from runner.rules.reply_table import MODEL_CODES
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -34,7 +34,7 @@ def read_retry_cost(
     return RetryCost(
         jobs=sum(group.n for group in groups),
         expired=sum(group.n for group in groups if group.error_code == "expired"),
-        model_refused=sum(group.n for group in groups if group.error_code in REFUSED_MODEL_CODES),
+        model_refused=sum(group.n for group in groups if group.error_code in MODEL_CODES),
         known_ticks=sum(
             group.n * each for group, each in zip(groups, ticks, strict=True) if each is not None
         ),
