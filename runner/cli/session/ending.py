@@ -57,7 +57,7 @@ def read_suggestions(database: Database, snapshot: Snapshot, settings: Settings)
 
 
 def _model_instead(snapshot: Snapshot, refused: Collection[str]) -> str:
-    """Return a model to set: the one with the most answers in this run, else the one that serves grok-4."""
+    """Return a model to set: the one with the most answers in this run, else the default."""
     answered = {model: n for (kind, model), n in snapshot.counts.items() if kind == "model_jobs" and n}
     default = models.serving(LoadFlags().model, day_of(snapshot.as_of_ms))
     ordered = [*sorted(answered, key=lambda model: -answered[model]), default]
