@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +20,7 @@ from run_driver import (
     requeue_row,
     settled,
 )
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 
 from runner.db import counters, job_moves, result_costs, runs, user_moves
 from runner.db.counters import Deltas
@@ -28,10 +29,6 @@ from runner.rules.states import Event, JobState
 from runner.rules.unread_cost import UnreadCost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sqlalchemy import Connection
-
     from runner.db.session import Database
 
 S = JobState
@@ -39,7 +36,7 @@ UNREAD: Final = UnreadCost(300, 900)
 HIDDEN: Final = UnreadCost(200, 0)  # behind a 503
 LEARNT: Final = UnreadCost(40, 50, is_learnt=True)
 COSTLESS: Final = replace(COST, ticks=None, ticks_source="possible", unread=UnreadCost(7, 70))
-Work = "Callable[[Connection, Deltas], object]"
+Work = Callable[[Connection, Deltas], object]
 
 
 def lost_and_answered(database: Database) -> RunDriver:
@@ -52,8 +49,8 @@ def lost_and_answered(database: Database) -> RunDriver:
     driver.send(*leases)
     lost, refused = leases[:3], leases[3]
     driver.apply(job_moves.accepted, *(accepted(lease) for lease in leases[:2]))
-    for lease in driver.claim(2):
-        driver.apply(job_moves.lost, replace(requeue_row(lease.lease, S.HELD), unread=UNREAD))
+    for job in driver.claim(2):
+        driver.apply(job_moves.lost, replace(requeue_row(job.lease, S.HELD), unread=UNREAD))
     driver.apply(job_moves.ambiguous, replace(requeue_row(lost[2], S.PENDING), unread=UNREAD))
     row = replace(requeue_row(refused, S.PENDING), unread=HIDDEN, cause=replace(CAUSE, http_status=503))
     driver.apply(job_moves.refused_for_now, row)

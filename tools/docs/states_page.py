@@ -44,7 +44,7 @@ def markdown() -> str:
         *(_line(row) for row in TRANSITIONS.values()),
         "",
         "*Unreadable* is a reply: the answer may still be at the API, so it is asked for again; nothing",
-        "is spent. *Unusable* is an answer: it was paid, and asking again brings the same; an attempt is spent.",
+        "is spent. *Unusable* is an answer: it was paid, asking again brings the same; an attempt is spent.",
         "",
         "```mermaid",
         "stateDiagram-v2",
