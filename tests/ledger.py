@@ -266,7 +266,7 @@ def _last_attempt(job: Row, mine: list[Row]) -> Iterator[str]:
         "stored": {"accepted", "ambiguous", "lost"},
         "succeeded": {"succeeded"},
         "failed": {"refused", "unusable", "generation_failed"},
-        "held": {"ambiguous", "lost", "unusable", "refused"},
+        "held": {"ambiguous", "lost", "unusable", "refused", "withheld"},
     }.get(job["state"])
     outcome = last["outcome"] if last else None
     never_sent = job["state"] == "pending" or job["error_code"] in MODEL_REFUSED

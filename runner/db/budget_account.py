@@ -23,11 +23,9 @@ _IN_FLIGHT: Final = (
 def lock_account(connection: Connection, run_id: int, deltas: Deltas) -> Account | None:
     """Lock a run until the transaction ends and return its account; None where it has no budget.
 
-    SQLite needs no lock: its writing transactions never overlap. `deltas`, the changes of this
-    transaction, are written first and so counted.
+    `deltas`, the changes of this transaction, are written first and so counted.
     """
-    lock = "" if connection.dialect.name == "sqlite" else " FOR UPDATE"
-    connection.execute(text(f"SELECT id FROM runs WHERE id = :id{lock}"), {"id": run_id})
+    runs.lock(connection, run_id)
     run = runs.find(connection, run_id)
     if run is None or run.options.budget_ticks is None:
         return None

@@ -32,7 +32,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
 
-from runner.db import bulk, unread_attempts
+from runner.db import bulk
+from runner.db.job_ids import job_id
+from runner.db.unread_attempts import UNREAD
 from runner.rules.states import JobState
 from runner.rules.unread_cost import DEAREST
 
@@ -42,7 +44,6 @@ if TYPE_CHECKING:
 SHARDS = 8
 MAXIMA = (DEAREST,)  # kinds of counters that are raised, not added to
 _LISTED_MAXIMA = ", ".join(f"'{kind}'" for kind in MAXIMA)
-_UNREAD = ("probable_extra", "possible_extra")  # keys of the kind "ticks"
 Key = tuple[int, str, str]  # run, kind, key
 
 
@@ -138,11 +139,8 @@ def recount(connection: Connection, run_id: int) -> bool:
 
     Counters that differ are corrected.
     """
-    counted = read(connection, run_id, "state", "ticks")
-    counted = {key: n for key, n in counted.items() if key[0] == "state" or key[1] in _UNREAD}
-    actual = {("state", state): n for state, n in _states(connection, run_id).items()}
-    actual |= {("ticks", key): n for key, n in unread_attempts.sums(connection, run_id).items()}
-    differences = {key: actual.get(key, 0) - counted.get(key, 0) for key in sorted({*actual, *counted})}
+    differences = {("state", state): n for state, n in _states_missing(connection, run_id).items()}
+    differences |= {("ticks", key): n for key, n in _unread_ticks_missing(connection, run_id).items()}
     if not any(differences.values()):
         return False
     deltas = Deltas(0)
@@ -152,7 +150,33 @@ def recount(connection: Connection, run_id: int) -> bool:
     return True
 
 
-def _states(connection: Connection, run_id: int) -> dict[str, int]:
-    each = ", ".join(f"COUNT(CASE WHEN state = '{state}' THEN 1 END) AS {state}" for state in JobState)
+def _states_missing(connection: Connection, run_id: int) -> dict[str, int]:
+    """Return by how many jobs each state's counter is too low."""
+    each = ", ".join(
+        f"COUNT(CASE WHEN state = '{state}' THEN 1 END) - {_counted('state', state)} AS {state}"
+        for state in JobState
+    )
     query = text(f"SELECT {each} FROM jobs WHERE run_id = :run")  # GROUP BY would sort a million rows
-    return dict(connection.execute(query, {"run": run_id}).mappings().one())
+    return {state: int(n) for state, n in connection.execute(query, {"run": run_id}).mappings().one().items()}
+
+
+def _unread_ticks_missing(connection: Connection, run_id: int) -> dict[str, int]:
+    """Return by how many ticks the two counters of unread costs are too low."""
+    each = ", ".join(
+        f"COALESCE(SUM({column}), 0) - {_counted('ticks', key)} AS {key}"
+        for column, key in (("probable_ticks", "probable_extra"), ("possible_ticks", "possible_extra"))
+    )
+    query = text(f"SELECT {each} FROM attempts WHERE {UNREAD} AND job_id >= :first AND job_id < :last")
+    values = {"run": run_id, "first": job_id(run_id, 0), "last": job_id(run_id + 1, 0)}
+    return {key: int(n) for key, n in connection.execute(query, values).mappings().one().items()}
+
+
+def _counted(kind: str, key: str) -> str:
+    """Return SQL for one counter of `:run`.
+
+    It stands in the statement that counts the rows: two statements would see what is committed in between.
+    """
+    return (
+        "(SELECT COALESCE(SUM(n), 0) FROM run_counters"
+        f" WHERE run_id = :run AND kind = '{kind}' AND key = '{key}')"
+    )

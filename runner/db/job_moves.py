@@ -170,7 +170,7 @@ def refused(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> 
 
 
 def withheld(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
-    """Hold leased jobs that are not sent, since their model was refused before in this run."""
+    """Hold jobs that are not sent, since their model was refused before in this run: leased, or on record."""
     return _requeue(connection, Event.WITHHELD, rows, deltas)
 
 

@@ -9,11 +9,7 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import text
-
 from runner.db import bulk, results, user_moves
-from runner.db.job_ids import JOBS_MAX, job_id
-from runner.rules.replace_model import REFUSED_MODEL_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,8 +24,6 @@ if TYPE_CHECKING:
 
 ROWS_MAX = 1_000
 BYTES_MAX = 16 << 20  # of the bodies that are in memory at the same time
-_PENDING_MAX = 10_000  # jobs leave in file order, so a refused one is among the first that are pending
-_REFUSED = ", ".join(f"'{code}'" for code in REFUSED_MODEL_CODES)
 _COLUMNS = (("id", "BIGINT"), ("model", "TEXT"), ("prompt", "INT"), ("output_max", "INT"), ("conv", "TEXT"))
 _SET_IN_JOBS = (
     "UPDATE jobs SET model = v.model, prompt_tokens = v.prompt, output_tokens_max = v.output_max FROM v"
@@ -81,29 +75,6 @@ def retry_with_model(
     for change in (_SET_IN_JOBS, _SET_IN_PAYLOADS):
         bulk.execute(connection, _COLUMNS, rows, change)
     return len(taken), page[-1].job.id if page else None
-
-
-def refused_models(connection: Connection, run_id: int) -> list[str]:
-    """Return the models that the API refused to jobs that are held or pending, that of most jobs first.
-
-    Of pending jobs the first _PENDING_MAX of the file are looked at.
-    """
-    query = text(
-        "SELECT model FROM ("
-        f"SELECT model FROM jobs WHERE state = 'held' AND error_code IN ({_REFUSED})"
-        " AND id >= :first AND id < :last"
-        " UNION ALL SELECT p.model FROM (SELECT id, attempt, model FROM jobs WHERE state = 'pending'"
-        " AND run_id = :run AND id >= :first ORDER BY id LIMIT :pending) AS p"
-        " JOIN attempts a ON a.job_id = p.id AND a.attempt = p.attempt"
-        f" WHERE a.error_code IN ({_REFUSED})) AS refused GROUP BY model ORDER BY COUNT(*) DESC, model"
-    )
-    values = {
-        "run": run_id,
-        "first": job_id(run_id, 0),
-        "last": job_id(run_id, JOBS_MAX),
-        "pending": _PENDING_MAX,
-    }
-    return list(connection.execute(query, values).scalars())
 
 
 def _page(

@@ -1,8 +1,8 @@
-"""The models of a run that the API refuses, as its held jobs show them."""
+"""The models that a run's jobs name: those that the API refuses, and one that it does not."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, bindparam, text
 
@@ -12,15 +12,29 @@ from runner.rules.reply_table import MODEL_CODES
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+_PENDING_MAX: Final = 10_000  # jobs leave in file order, so a refused one is among the first that are pending
+_OF_HELD: Final = (
+    "SELECT model FROM jobs WHERE state = 'held' AND error_code IN :codes AND id >= :first AND id < :last"
+)
+_OF_PENDING: Final = (
+    "SELECT p.model FROM (SELECT id, attempt, model FROM jobs WHERE state = 'pending'"
+    f" AND run_id = :run AND id >= :first ORDER BY id LIMIT {_PENDING_MAX}) AS p"
+    " JOIN attempts a ON a.job_id = p.id AND a.attempt = p.attempt WHERE a.error_code IN :codes"
+)
 
-def refused(connection: Connection, run_id: int) -> set[str]:
-    """Return the models of the run's jobs that are held since their model is refused."""
+
+def refused(connection: Connection, run_id: int, *, of_pending: bool) -> list[str]:
+    """Return the models that the API refused to jobs that are held for that, that of most jobs first.
+
+    `of_pending`: to pending jobs too, as a run that is paused for its models has them; the first
+    _PENDING_MAX of the file are looked at.
+    """
+    rows = f"{_OF_HELD} UNION ALL {_OF_PENDING}" if of_pending else _OF_HELD
     query = text(
-        "SELECT DISTINCT model FROM jobs WHERE state = 'held' AND id >= :first AND id < :last"
-        " AND error_code IN :codes"
+        f"SELECT model FROM ({rows}) AS refused GROUP BY model ORDER BY COUNT(*) DESC, model"
     ).bindparams(bindparam("codes", expanding=True))
     values = {"first": job_id(run_id, 0), "last": job_id(run_id, JOBS_MAX), "codes": sorted(MODEL_CODES)}
-    return set(connection.execute(query, values).scalars())
+    return list(connection.execute(query, values | ({"run": run_id} if of_pending else {})).scalars())
 
 
 def other_than(

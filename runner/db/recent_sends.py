@@ -27,7 +27,8 @@ def read(database: Database, now_ms: int) -> list[tuple[str, int, int]]:
                 "SELECT * FROM (SELECT j.model, a.slot, a.total_tokens, j.prompt_tokens, j.output_tokens_max,"
                 " COALESCE(a.accepted_at_ms, a.collected_at_ms, :now) AS at_ms"
                 " FROM attempts a JOIN jobs j ON j.id = a.job_id"
-                " WHERE a.marked_at_ms > :marked AND a.outcome <> 'not_sent') sent WHERE at_ms > :since"
+                " WHERE a.marked_at_ms > :marked AND a.outcome NOT IN ('not_sent', 'withheld')) sent"
+                " WHERE at_ms > :since"
             ),
             {"now": now_ms, "marked": now_ms - WINDOW_MS - POST_MS_MAX, "since": now_ms - WINDOW_MS},
         )

@@ -9,7 +9,14 @@ from runner.db import attempts, unread_attempts
 from runner.db.job_ids import run_of
 from runner.rules import output_estimate
 from runner.rules.states import JobState
-from runner.rules.unread_cost import DEAREST, MODEL_TICKS, NO_COST, UnreadCost, with_reserved_floor
+from runner.rules.unread_cost import (
+    DEAREST,
+    MODEL_TICKS,
+    NO_COST,
+    UnreadCost,
+    restated,
+    with_reserved_floor,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,7 +34,8 @@ def count_late_results(connection: Connection, rows: Sequence[Settled], deltas: 
     Results that were counted before, or that may still end their jobs, are skipped.
     """
     recorded = unread_attempts.of_late(connection, [(row.job_id, row.attempt) for row in rows])
-    late = [row for row in rows if (row.job_id, row.attempt) in recorded]
+    by_key = {(row.job_id, row.attempt): row for row in rows}
+    late = [by_key[key] for key in recorded]
     for row in late:
         count_unread_cost(run_of(row.job_id), recorded[row.job_id, row.attempt].cost, deltas, sign=-1)
     unread_attempts.clear(
@@ -130,22 +138,18 @@ def restate_unread_costs(
 
     `cost_of` takes a row with model, prompt_tokens and output_tokens_max.
     """
-    changes = []
+    changes: dict[tuple[int, int], tuple[UnreadCost, UnreadCost]] = {}
     for row in unread_attempts.of_run(connection, run_id):
-        old, learnt = UnreadCost(row.probable_ticks or 0, row.possible_ticks), cost_of(row)
-        if learnt is None or not learnt.is_learnt:
-            continue
-        if not old.possible_ticks:  # a refusal (503)
-            new = UnreadCost(learnt.probable_ticks, 0)
-            deltas.add(run_id, "ticks", "probable_unavailable", new.probable_ticks - old.probable_ticks)
-        elif learnt.possible_ticks < old.possible_ticks:
-            new = learnt
-        else:
-            continue
+        old = UnreadCost(row.probable_ticks or 0, row.possible_ticks or 0)
+        new = restated(old, cost_of(row))
+        if new != old:
+            changes[row.job_id, row.attempt] = old, new
+    for key in unread_attempts.replace(connection, changes):
+        old, new = changes[key]
         _add_ticks(run_id, old, deltas, -1)
         _add_ticks(run_id, new, deltas, 1)
-        changes.append((row.job_id, row.attempt, new))
-    unread_attempts.write(connection, changes)
+        if not old.possible_ticks:
+            deltas.add(run_id, "ticks", "probable_unavailable", new.probable_ticks - old.probable_ticks)
 
 
 def _add_ticks(run_id: int, cost: UnreadCost, deltas: Deltas, sign: int) -> None:

@@ -85,6 +85,15 @@ def find(connection: Connection, run_id: int) -> RunRow | None:
     return _run(row) if row else None
 
 
+def lock(connection: Connection, run_id: int) -> None:
+    """Lock a run's row until the transaction ends.
+
+    SQLite needs no lock: its writing transactions never overlap.
+    """
+    suffix = "" if connection.dialect.name == "sqlite" else " FOR UPDATE"
+    connection.execute(text(f"SELECT id FROM runs WHERE id = :id{suffix}"), {"id": run_id})
+
+
 def find_by_identity(connection: Connection, identity: str) -> RunRow | None:
     """Return the newest run of an identity, or None."""
     row = connection.execute(
@@ -303,12 +312,14 @@ def finish_if_done(connection: Connection, run_id: int, now_ms: int) -> bool:
     """Finish a run whose jobs have all ended or are held; return whether it finished now.
 
     A run with a limit pauses instead when the jobs within the limit are done and others are open. A
-    cancelled run stays cancelled and gets its `finished_at_ms`. The counters are checked first.
+    cancelled run stays cancelled and gets its `finished_at_ms`. The counters are checked first. Several
+    workers may see the end at the same time: one finishes the run.
     """
-    run = find(connection, run_id)
-    if run is None or run.is_over or run.state in (RunState.LOADING, RunState.READY):
+    if _done(connection, run_id) is None:
         return False
-    if not is_done(connection, run):
+    lock(connection, run_id)
+    run = _done(connection, run_id)
+    if run is None:
         return False
     if run.state is not RunState.CANCELLED and counters.count_open_jobs(connection, run_id):
         done = count(run.options.limit or 0, "job is done", "jobs are done")
@@ -328,6 +339,14 @@ def finish_if_done(connection: Connection, run_id: int, now_ms: int) -> bool:
     )
     events.note(connection, run_id, now_ms, "finished", "")
     return True
+
+
+def _done(connection: Connection, run_id: int) -> RunRow | None:
+    """Return a run at work of which no job is open any more; None otherwise."""
+    run = find(connection, run_id)
+    if run is None or run.is_over or run.state in (RunState.LOADING, RunState.READY):
+        return None
+    return run if is_done(connection, run) else None
 
 
 def has_stopped(run: RunRow, counts: Mapping[tuple[str, str], int]) -> bool:
@@ -364,7 +383,7 @@ def with_on_end(connection: Connection) -> list[RunRow]:
 
 def claim_on_end(connection: Connection, run_id: int, now_ms: int) -> bool:
     """Atomically claim the --on-end call of a run; False where it was claimed since the run last ended."""
-    connection.execute(text("UPDATE runs SET state = state WHERE id = :id"), {"id": run_id})  # locks the row
+    lock(connection, run_id)
     newest_ids = dict.fromkeys((True, False), 0)  # of the claims, and of the ends
     for event, is_claim in connection.execute(
         text(

@@ -1,4 +1,9 @@
-"""What attempts may have cost whose cost could not be read: two columns of the table `attempts`."""
+"""What attempts may have cost whose cost could not be read: two columns of the table `attempts`.
+
+Workers restate these costs, and replace them by real ones, at the same time. Each takes back from the
+counters what it replaced, so a row counts only for the one that changed it: `of_late` locks its rows, and
+`replace` changes only what is still as it was read.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,7 @@ from runner.rules.states import JobState
 from runner.rules.unread_cost import UnreadCost
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Connection, Row
 
@@ -37,19 +42,20 @@ def of_late(
     """Return what stands for those (job, attempt) without a cost whose job another attempt answered.
 
     It is in the attempt's own row where that attempt was given up, else in the row of the older attempt that
-    ended the job.
+    ended the job. Both rows stay locked until the transaction ends (SQLite has one writer, so it needs none).
     """
+    lock = "" if connection.dialect.name == "sqlite" else " FOR UPDATE OF a, b"
     found = bulk.execute(
         connection,
         _KEY,
-        keys,
+        sorted(set(keys)),
         "SELECT a.job_id, a.attempt, b.attempt AS recorded_at, b.probable_ticks, b.possible_ticks FROM v"
         " JOIN attempts a ON a.job_id = v.job_id AND a.attempt = v.attempt JOIN jobs j ON j.id = a.job_id"
         " JOIN attempts b ON b.job_id = a.job_id AND b.attempt ="
         " CASE WHEN a.outcome IN ('accepted', 'marked') THEN j.answered_by ELSE a.attempt END"
         f" WHERE j.state IN ('{JobState.STORED}', '{JobState.SUCCEEDED}', '{JobState.FAILED}')"
         " AND a.ticks_source IS NULL AND a.attempt <> COALESCE(j.answered_by, j.attempt)"
-        " AND (b.attempt = a.attempt OR b.ticks IS NOT NULL)",
+        f" AND (b.attempt = a.attempt OR b.ticks IS NOT NULL){lock}",
     )
     return {
         (row.job_id, row.attempt): RecordedUnreadCost(
@@ -58,17 +64,6 @@ def of_late(
         )
         for row in found
     }
-
-
-def sums(connection: Connection, run_id: int) -> dict[str, int]:
-    """Return the sums of a run's probable and possible ticks, by their names in the counters."""
-    query = text(
-        "SELECT COALESCE(SUM(probable_ticks), 0) AS probable_extra,"
-        " COALESCE(SUM(possible_ticks), 0) AS possible_extra FROM attempts"
-        f" WHERE {UNREAD} AND job_id >= :first AND job_id < :last"
-    )
-    values = {"first": job_id(run_id, 0), "last": job_id(run_id + 1, 0)}
-    return {key: int(n) for key, n in connection.execute(query, values).mappings().one().items()}
 
 
 def of_run(connection: Connection, run_id: int) -> list[Row[Any]]:
@@ -87,15 +82,24 @@ def of_run(connection: Connection, run_id: int) -> list[Row[Any]]:
     return list(connection.execute(query, values))
 
 
-def write(connection: Connection, rows: Sequence[tuple[int, int, UnreadCost]]) -> None:
-    """Write what some (job, attempt) may have cost."""
-    bulk.execute(
+def replace(
+    connection: Connection, changes: Mapping[tuple[int, int], tuple[UnreadCost, UnreadCost]]
+) -> set[tuple[int, int]]:
+    """Replace what some (job, attempt) may have cost, from an old to a new cost; return those replaced.
+
+    The others do not have the old cost any more: another transaction changed it since it was read.
+    """
+    found = bulk.execute(
         connection,
-        _COLUMNS,
-        [(job, attempt, cost.probable_ticks, cost.possible_ticks) for job, attempt, cost in rows],
+        [*_COLUMNS, ("old_probable", "BIGINT"), ("old_possible", "BIGINT")],
+        [(*key, *new[:2], *old[:2]) for key, (old, new) in sorted(changes.items())],
         "UPDATE attempts SET probable_ticks = v.probable, possible_ticks = v.possible FROM v"
-        " WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
+        " WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt"
+        " AND attempts.ticks_source IS NULL AND COALESCE(attempts.probable_ticks, 0) = v.old_probable"
+        " AND COALESCE(attempts.possible_ticks, 0) = v.old_possible"
+        " RETURNING attempts.job_id, attempts.attempt",
     )
+    return {(row.job_id, row.attempt) for row in found}
 
 
 def clear(connection: Connection, keys: Sequence[tuple[int, int]]) -> None:

@@ -6,7 +6,6 @@ from typing import Final
 
 UNAVAILABLE_AFTER: Final = 3
 CONCURRENT_FAILURES: Final = 3
-PROBE_WAIT_S_MAX: Final = 30.0  # an unavailable service is probed at least this often
 
 
 class ConsecutiveFailures:

@@ -41,13 +41,17 @@ class PriceBasis:
 TABLE_PRICES = PriceBasis()
 
 
-def price_basis(base_url: str, prices: Mapping[str, object]) -> PriceBasis:
+def price_basis(
+    base_url: str, prices: Mapping[str, object], counts: Mapping[tuple[str, str], int] | None = None
+) -> PriceBasis:
     """Return the basis that the settings give; `prices` is the table `[prices]` of runner.toml.
 
-    Raises UsageError for a price that cannot be read.
+    `counts`: the counters of the run that is priced. Raises UsageError for a price that cannot be read.
     """
     return PriceBasis(
-        base_host=urlsplit(base_url).hostname, prices=parse_own_prices(prices) if prices else None
+        base_host=urlsplit(base_url).hostname,
+        prices=parse_own_prices(prices) if prices else None,
+        counts=counts,
     )
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 NOT_FOUND_MAX = 2
 NOT_FOUND_WAIT_S = 2.0
-NOT_ASKED = "paused"  # the code of a poll that was not sent: a pause, the end of the process or of the lease
+NOT_ASKED = "not-asked"  # of a poll that was not sent: the limiter pauses, or the process or the lease ends
 ACCOUNT_WAIT_S = 30.0  # between polls while the account is refused
 UNREADABLE = "unreadable"  # the code of a job whose answer could not be read in 24 hours
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from runner.api import deferred
 from runner.api.client import RequestFailed
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from runner.engine.consecutive_failures import ConsecutiveFailures
     from runner.engine.runtime import Runtime
     from runner.limiter.limiter import Slot
-
-WITHHELD: Final = "withheld"  # the job's model was refused several times after the attempt was recorded
 
 log = logging.getLogger("runner.submit")
 
@@ -57,13 +55,17 @@ class Poster:
 
     async def send(
         self, job: LeasedJob, slot: Slot, body: bytes, conv_id: str | None, send_before_ms: int
-    ) -> Exchange | str:
-        """POST once, at the time of the slot; return what came back, or why nothing was sent."""
+    ) -> Exchange | Cause | str:
+        """POST once, at the time of the slot; return what came back, or why nothing was sent.
+
+        A cause: its model was refused several times after the attempt was recorded. A text: the code of what
+        passes.
+        """
         runtime = self._runtime
         await self._wait_for_slot(slot)
         async with runtime.http_slots:
-            if self.refused_models.is_withheld(job):
-                return WITHHELD
+            if cause := self.refused_models.withheld_for(job):
+                return cause
             sent_at_ms = runtime.now_ms()
             segment = self._record_send(job, slot, is_late=sent_at_ms > send_before_ms)
             if isinstance(segment, str):
@@ -75,15 +77,15 @@ class Poster:
                 self._sent -= 1
         return Exchange(segment=segment, sent_at_ms=sent_at_ms, classification=classification, reply=answer)
 
-    async def conclude(self, job: LeasedJob, slot: Slot, exchange: Exchange | str) -> None:
-        """Move the job by what came back, or requeue it by the code of why nothing was sent."""
+    async def conclude(self, job: LeasedJob, slot: Slot, exchange: Exchange | Cause | str) -> None:
+        """Move the job by what came back, or hold or requeue it by why nothing was sent."""
         runtime = self._runtime
-        if isinstance(exchange, str):
+        if not isinstance(exchange, Exchange):
             runtime.limiter.release(slot)
-            if exchange == WITHHELD:
-                await self.refused_models.hold_unsent(job)
-                return
-            await self._failures.requeue_not_sent(job, Cause(code=exchange))
+            if isinstance(exchange, Cause):
+                await self.refused_models.withhold_recorded(job, exchange)
+            else:
+                await self._failures.requeue_not_sent(job, Cause(code=exchange))
             return
         classification, answer = exchange.classification, exchange.reply
         if classification.outcome is Outcome.NOT_SENT:

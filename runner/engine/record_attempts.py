@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.db import budget_account, counters, job_moves, leases, results, runs
-from runner.rules.budget import PROBES, Account
 from runner.rules.money import dollars
+from runner.rules.probes import PROBES
 from runner.rules.states import PauseReason
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from runner.db.counters import Deltas
     from runner.db.leases import LeasedJob
     from runner.db.runs import RunOptions
+    from runner.rules.budget import Account
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +51,10 @@ def record_attempts(
 ) -> RecordedAttempts:
     """Move leased jobs of one run to `submitting`; release those that its bounds do not allow.
 
-    The bounds are `max_waiting`, against what is in flight now, and the budget. `scouts`: whether the cost
-    of these models' answers is still unknown. On PostgreSQL several processes may count at the same time:
-    without a budget each may exceed `max_waiting` by the jobs of one call.
+    The bounds are `max_waiting`, against what is in flight now, and the budget. `costs_unknown`: whether the
+    cost of these models' answers is still unknown; then only PROBES jobs of them may be in flight. On
+    PostgreSQL several processes may count at the same time: without a budget each may exceed `max_waiting`
+    by the jobs of one call.
     """
     capacity = max(
         0, options.max_waiting - counters.count_in_flight(connection, attempts[0].job.lease.run_id)

@@ -101,7 +101,7 @@ class RunMonitor:
     async def _restate_unread_costs(self, active_run: ActiveRun) -> None:
         """Restate what no one could read when another model's costs have been learnt."""
         run_id, counts = active_run.run.id, active_run.counts
-        if not counts.get(("unread", "answers")):
+        if not unread_cost.can_be_restated(counts):
             return
         learnt = unread_cost.learnt_models(counts)
         if learnt - self._learnt.get(run_id, frozenset()):

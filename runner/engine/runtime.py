@@ -39,9 +39,10 @@ from runner.engine.supervisor import Supervisor
 from runner.engine.team import Team
 from runner.limiter.estimates import SharedEstimates
 from runner.limiter.limiter import Limiter, LimiterUnavailable, RateLimits
-from runner.rules import breaker, models, polling, tokens
+from runner.rules import breaker, models, tokens
 from runner.rules.chat_completion import Flaw
 from runner.rules.prices import day_of
+from runner.rules.probes import PROBES
 from runner.rules.states import PauseReason, RunState
 
 if TYPE_CHECKING:
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
 REFRESH_S = 0.3
 IDLE_S = 0.5
 LOOP_ANSWERS_S = 2.0
-UNKNOWN_RPM, UNKNOWN_TPM = 120, 200_000  # of a model that the table does not know
 T = TypeVar("T")
 log = logging.getLogger("runner.runtime")
 
@@ -183,12 +183,9 @@ class Runtime:
         """
         asked = set(names)
         known = [
-            models.facts(name) for name in asked | {models.serving(name, self._today()) for name in asked}
+            models.limits(name) for name in asked | {models.serving(name, self._today()) for name in asked}
         ]
-        return RateLimits(
-            rpm=min(facts.rpm if facts else UNKNOWN_RPM for facts in known),
-            tpm=min(facts.tpm if facts else UNKNOWN_TPM for facts in known),
-        )
+        return RateLimits(rpm=min(rpm for rpm, _ in known), tpm=min(tpm for _, tpm in known))
 
     def polls_charged(self, model: str) -> bool:
         """Return whether a poll needs a slot; False until the team is known."""
@@ -317,10 +314,10 @@ class Runtime:
 
     def is_probe(self, model: str, job_id: int) -> bool:
         """Return whether a job is one of the first of its model here, whose polls measure the latency."""
-        scouting = self._probing[model]
-        if len(scouting) < polling.PROBES:
-            scouting.add(job_id)
-        return job_id in scouting
+        probes = self._probing[model]
+        if len(probes) < PROBES:
+            probes.add(job_id)
+        return job_id in probes
 
     def estimate_tokens(self, job: LeasedJob) -> int:
         """Estimate the tokens that an attempt counts against the TPM, by the ratio learned from answers."""

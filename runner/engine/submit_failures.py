@@ -13,8 +13,9 @@ from runner.db import job_moves
 from runner.db.outcomes import Cause, Requeue
 from runner.engine import cost_bounds
 from runner.engine.circuit_breaker import Endpoint
-from runner.engine.consecutive_failures import PROBE_WAIT_S_MAX, UNAVAILABLE_AFTER, ConsecutiveFailures
+from runner.engine.consecutive_failures import UNAVAILABLE_AFTER, ConsecutiveFailures
 from runner.rules import retry
+from runner.rules.probes import PROBE_WAIT_S_MAX
 from runner.rules.reply import Classification, Outcome
 from runner.rules.reply_table import FIREWALL_PAGE
 from runner.rules.states import Event, JobState

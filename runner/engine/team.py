@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 from runner.api import account
 from runner.api.request_failed import RequestFailed
-from runner.engine.consecutive_failures import PROBE_WAIT_S_MAX
 from runner.engine.supervisor import log_failure
 from runner.limiter.limiter import LimiterUnavailable
 from runner.limiter.team_names import TeamNames
 from runner.rules import retry
 from runner.rules.key_status import KeyStatus
+from runner.rules.probes import PROBE_WAIT_S_MAX
 from runner.rules.states import PauseReason
 
 if TYPE_CHECKING:

@@ -21,10 +21,7 @@ if TYPE_CHECKING:
 
 def restate(connection: Connection, run_id: int, now_ms: int, prices: PriceBasis, deltas: Deltas) -> None:
     """Lower the unread costs of a run to what is learnt from all its answers so far."""
-    counts = counters.read(connection, run_id)
-    if not counts.get(("unread", "answers")) and not counts.get(("unread", "unavailable")):
-        return
-    pricing = replace(prices, counts=counts)
+    pricing = replace(prices, counts=counters.read(connection, run_id))
     result_costs.restate_unread_costs(
         connection,
         run_id,

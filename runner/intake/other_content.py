@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from runner.db import counters, model_moves
+from runner.db import counters, models_of_run
 from runner.rules.errors import UsageError
 from runner.rules.money import dollars
 from runner.rules.states import JobState
@@ -47,6 +47,6 @@ def _done(counts: Mapping[tuple[str, str], int], total: int) -> str:
 def _keep(connection: Connection, found: RunRow) -> str:
     """Return how to go on with the run as it was loaded."""
     commands = [f"runner write {found.id}" if found.is_over else f"runner start {found.id}"]
-    if model_moves.refused_models(connection, found.id):
+    if models_of_run.refused(connection, found.id, of_pending=True):
         commands = [f"runner retry {found.id} --set-model NAME", f"runner start {found.id}"]
     return f"to keep what it has: put the file back and run the same command, or {', then '.join(commands)}"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from runner.rules.money import estimate_price
 from runner.rules.numbers import NumberError, parse_decimal
 from runner.rules.prices import TICKS_PER_USD
+from runner.rules.probes import PROBES
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from runner.rules.prices import PriceRow
 
-PROBES: Final = 8  # attempts in flight at a time while a model's costs are unknown
 RESERVING_STATES: Final = frozenset(  # states in which a job has an attempt whose cost is still to come
     {JobState.SUBMITTING, JobState.WAITING, JobState.COLLECTING, JobState.STORED}
 )

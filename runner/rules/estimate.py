@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from runner.rules.prices import PriceRow
     from runner.rules.request import Request
 
-RPM_UNKNOWN, TPM_UNKNOWN = 120, 200_000  # for a model that is not in the catalogue; as in the limiter
 _RPM_PER_RPS: Final = 48  # xAI's rate-limit page: requests a second are those a minute / 48, at least 2
 _RPS_MIN: Final = 2
 
@@ -185,8 +184,7 @@ class _Limits:
 
     def of(self, model: str) -> tuple[int, int]:
         """Return requests and tokens a minute: the user's limits, else the catalogue's; 0 is no limit."""
-        facts = models.facts(models.serving(model, self._at))
-        rpm, tpm = (facts.rpm, facts.tpm) if facts else (RPM_UNKNOWN, TPM_UNKNOWN)
+        rpm, tpm = models.limits(models.serving(model, self._at))
         return (rpm if self._rpm is None else self._rpm), (tpm if self._tpm is None else self._tpm)
 
     def duration_s(self, model: str) -> tuple[Span, Bound]:

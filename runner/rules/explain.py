@@ -15,11 +15,12 @@ SENTENCES: Final = {
     "accepted": "The API took the request; its answer is fetched later.",
     "ready": "The answer was handed out.",
     "not-ready": "The answer is not generated yet; it is asked for again.",
-    # a problem of the account or the model: the run pauses, no job fails
+    # a problem of the account: the run pauses, no job fails
     "key-refused": "The API refuses the key: set XAI_API_KEY to a valid one, then resume the run.",
     "team-blocked": "The team of this key is blocked: ask support@x.ai, then resume the run.",
     "no-permission": "The key may not do this: allow it the model at console.x.ai, then resume the run.",
     "credits-gone": "Credits or spending limit are used up: add some at console.x.ai, then resume the run.",
+    # a refused model: its jobs are held, or the run pauses where all of its jobs name refused models
     "model-gone": "The API does not serve this model: runner retry RUN --set-model NAME sends another one.",
     "model-not-allowed": "The key may not use this model: allow it, or runner retry RUN --set-model NAME.",
     # a problem of the address or the network: no job fails
@@ -58,7 +59,6 @@ SENTENCES: Final = {
     "reply-cut": "The reply broke off midway: what it said is unknown.",
     "reply-too-large": "The reply is larger than 64 MiB and was not kept: ask for less output.",
     "process-ended": "A process of runner ended in the middle of this attempt: another took the job over.",
-    "lease-expired": "The worker that had the job fell silent: another one took it over.",
     # of a lost or unusable answer
     "result-gone": "The API no longer has the answer: it was handed out before, or is older than 24 hours.",
     "expired": "The answer was not fetched within 24 hours: runner retry RUN --lost buys it again.",
@@ -75,7 +75,7 @@ SENTENCES: Final = {
     "length": "The answer stopped at the token limit: raise max_completion_tokens, or ask for less.",
     "refusal": "The model or its filter declined to answer: change the prompt.",
     "empty": "The answer holds neither text nor a tool call: change the prompt, or try once more.",
-    # of an attempt that was cancelled before it was sent
+    # of an attempt that was recorded and not sent
     "stopping": "The process was ending, so nothing was sent: the job goes with the next one.",
     "paused": "The run was paused, so nothing was sent: it goes on with runner resume RUN.",
     "too-late": "The machine was too busy to send in time, so nothing was sent: the job goes again.",

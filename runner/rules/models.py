@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 DEFAULT: Final = "grok-4.3"  # for lines that name none; docs/decisions/0040
 EARLIER_DEFAULT: Final = "grok-4"  # served by the same model
+UNKNOWN_RPM: Final = 120  # requests and tokens a minute of a model that is not in the catalogue: the lowest
+UNKNOWN_TPM: Final = 200_000  # of those that are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,12 @@ def serving(name: str, on: date) -> str:
 def facts(name: str) -> ModelFacts | None:
     """Return the catalogue's entry for a model name or alias; None if there is none."""
     return CATALOGUE.get(canonical(name))
+
+
+def limits(name: str) -> tuple[int, int]:
+    """Return the requests and tokens a minute of a model at tier 0; low ones for an unknown model."""
+    found = facts(name)
+    return (found.rpm, found.tpm) if found else (UNKNOWN_RPM, UNKNOWN_TPM)
 
 
 def names_in_answers(asked: str) -> frozenset[str]:

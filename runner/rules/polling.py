@@ -13,7 +13,6 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-PROBES: Final = 8  # number of probes: the first jobs of a model with unknown latency
 LEARNT_AFTER: Final = 4  # results
 LEARN_SHARE_MIN: Final = 0.02  # weight of one job: about the last 50 count
 PRIOR_LOG_S: Final = math.log(2.0)  # too low costs a few polls, too high costs time
@@ -21,7 +20,7 @@ SPREAD: Final = 0.8  # assumed standard deviation of log latency
 
 _PROBE_AGES_S: Final = (0.1, 0.25, 0.5, 1.0, 2.0)
 _PROBE_GROWTH: Final = 1.5
-_PROBE_WAIT_S_MAX: Final = 30.0
+_PROBE_POLL_S_MAX: Final = 30.0  # between two polls of a probe
 _FIRST_POLL_AGE_S: Final = 0.5  # of jobs that are no probes, until something is learnt
 
 _POSTPONE_GROWTH: Final = 1.5  # a postponed job is checked again at 1.5 times its age: more may be known then
@@ -119,7 +118,7 @@ def next_poll_s(
     elif is_probe:
         wait_s = _probe_wait_s(age_s)
     else:
-        wait_s = max(_FIRST_POLL_AGE_S, min(age_s, _PROBE_WAIT_S_MAX))
+        wait_s = max(_FIRST_POLL_AGE_S, min(age_s, _PROBE_POLL_S_MAX))
     return _bounded(wait_s, age_s, rng_unit)
 
 
@@ -187,4 +186,4 @@ def _probe_wait_s(age_s: float) -> float:
     for target_s in _PROBE_AGES_S:
         if age_s < target_s * _NEAR:
             return target_s - age_s
-    return min((_PROBE_GROWTH - 1) * age_s, _PROBE_WAIT_S_MAX)
+    return min((_PROBE_GROWTH - 1) * age_s, _PROBE_POLL_S_MAX)

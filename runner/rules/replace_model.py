@@ -8,7 +8,6 @@ from typing import Final
 import msgspec
 import orjson
 
-REFUSED_MODEL_CODES: Final = ("model-gone", "model-not-allowed")  # of jobs whose model the API refuses
 _spans_of: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _NAME: Final = re.compile(rb'[ \t\r\n]*"(?:[^"\\]|\\.)*"[ \t\r\n]*:[ \t\r\n]*')
 _COMMA: Final = re.compile(rb"[ \t\r\n]*,?")

@@ -61,7 +61,8 @@ JOB_MEANING: dict[JobState, str] = {
     JobState.STORED: "the answer's bytes are in `results`; not settled yet",
     JobState.SUCCEEDED: "ended with a usable answer",
     JobState.FAILED: "ended with an error",
-    JobState.HELD: "a person decides: sending it again might pay twice once more, or its model is refused",
+    JobState.HELD: "a person decides: its request or answer was lost, or its answers were unusable, more"
+    " often than it is sent again by itself; or its model is refused",
     JobState.CANCELLED: "ended by the user",
 }
 
@@ -149,7 +150,7 @@ TRANSITIONS: dict[Event, Transition] = {
         ),
         _row(
             Event.WITHHELD,
-            _s(_P),
+            _s(_P, _S),
             _s(_H),
             "its model was refused several times in this run, so it was not sent",
             fenced=True,
@@ -169,7 +170,8 @@ TRANSITIONS: dict[Event, Transition] = {
             Event.UNREADABLE,
             _s(_C),
             _s(_W),
-            "a 200 that is no answer: asked again under the same request_id, never bought again for that",
+            "the reply is no answer (a web page, an empty or cut body): asked for again under the same"
+            " request_id, never bought again for that",
             fenced=True,
         ),
         _row(
@@ -184,7 +186,8 @@ TRANSITIONS: dict[Event, Transition] = {
             Event.UNUSABLE,
             _s(_C, _ST),
             _s(_P, _F, _H),
-            "a completion without a usable choice; or the same unreadable bytes again and again",
+            "the answer has come, and nothing in it can be used (no choice, an error, a flaw of --fail-on);"
+            " or the same unreadable reply came for ten minutes while others were read, so it is the answer",
             fenced=False,
         ),
         _row(

@@ -89,3 +89,22 @@ def with_reserved_floor(cost: UnreadCost | None, reserved_ticks: int | None) -> 
     if cost is None or cost.is_learnt:
         return cost
     return cost._replace(possible_ticks=max(cost.possible_ticks, reserved_ticks or 0))
+
+
+def can_be_restated(counts: Mapping[tuple[str, str], int]) -> bool:
+    """Return whether a run has costs that what it learns may change: of unread answers, or behind a 503."""
+    return any(counts.get(("unread", kind)) for kind in ("answers", "unavailable"))
+
+
+def restated(old: UnreadCost, learnt: UnreadCost | None) -> UnreadCost:
+    """Return an unread cost by what is learnt since; the old one where nothing is, or it knows less.
+
+    No upper bound rises, so that no budget is exceeded afterwards. What a refusal (503) may hide has none.
+    """
+    if learnt is None or not learnt.is_learnt:
+        return old
+    if not old.possible_ticks:
+        return UnreadCost(learnt.probable_ticks, 0)
+    if learnt.possible_ticks < old.possible_ticks:
+        return UnreadCost(learnt.probable_ticks, learnt.possible_ticks)
+    return old

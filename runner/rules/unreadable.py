@@ -12,6 +12,7 @@ from typing import Final
 from runner.rules import error_body
 from runner.rules.answer_json import read_json, without_surrogates
 from runner.rules.polling import EXPIRES_AFTER_S
+from runner.rules.probes import PROBE_WAIT_S_MAX
 from runner.rules.redact import one_line, redact
 
 WAIT_S_MAX: Final = 600.0
@@ -20,7 +21,6 @@ SAME_MIN: Final = 4  # equal replies in a row ...
 SAME_FOR_S: Final = 600.0  # ... over at least this time ...
 OTHERS_READ_MIN: Final = 20  # ... while so many other answers of the run were read: then it is the answer
 OUTAGE_AFTER: Final = 3  # unreadable replies in a row, of whatever jobs
-PROBE_WAIT_S_MAX: Final = 30.0
 BODY_BYTES_KEPT: Final = 64 << 10  # of the first and of the last reply of an attempt
 _JITTER: Final = 0.1
 _TEXT_LENGTH: Final = 60

@@ -89,14 +89,20 @@ def test_a_move_starts_only_from_the_sources_of_the_table(database: Database, ca
 
 
 @pytest.mark.parametrize(
-    "case",
-    [case for case in MOVE_CASES if TRANSITIONS[case.event].fenced],
-    ids=lambda case: f"{case.event}-to-{case.target}",
+    ("case", "source"),
+    [
+        (case, source)
+        for case in MOVE_CASES
+        if TRANSITIONS[case.event].fenced
+        for source in sorted(TRANSITIONS[case.event].sources)
+    ],
+    ids=lambda of: str(of) if isinstance(of, JobState) else f"{of.event}-to-{of.target}-from",
 )
-def test_a_fenced_move_needs_the_lease_that_holds(database: Database, case: MoveCase) -> None:
+def test_a_fenced_move_needs_the_lease_that_holds(
+    database: Database, case: MoveCase, source: JobState
+) -> None:
     """A process whose lease has expired moves nothing, neither with an old generation nor with a guess."""
     driver = new_run(database, 1)
-    (source,) = TRANSITIONS[case.event].sources
     lease = driver.bring(source)
     before, counts = driver.row(lease.job_id), driver.counts()
     driver.change(lease.job_id, "lease_gen = lease_gen + 1")
@@ -119,21 +125,25 @@ def test_a_fenced_move_needs_the_lease_that_holds(database: Database, case: Move
 
 def test_a_job_is_held_for_its_model_without_an_attempt_and_without_an_extra(database: Database) -> None:
     """Sent and refused, or not sent at all; a refusal of a moment spends one attempt."""
-    driver = new_run(database, 3)
-    refused, withheld, again = driver.lease(3)
-    driver.send(refused, again)
+    driver = replace(new_run(database, 4), reserve_ticks=50)
+    refused, withheld, recorded, again = driver.lease(4)
+    driver.send(refused, recorded, again)
 
     driver.apply(job_moves.refused, requeue_row(refused, S.HELD))
-    driver.apply(job_moves.withheld, requeue_row(withheld, S.HELD))
+    driver.apply(job_moves.withheld, requeue_row(withheld, S.HELD), requeue_row(recorded, S.HELD))
     driver.apply(job_moves.refused_for_now, replace(requeue_row(again, S.PENDING), spent=1))
 
-    rows = [driver.row(lease.job_id) for lease in (refused, withheld, again)]
+    rows = [driver.row(lease.job_id) for lease in (refused, withheld, recorded, again)]
     assert [(row.state, row.attempt, row.spent, row.extras) for row in rows] == [
         ("held", 1, 0, 0),
         ("held", 0, 0, 0),
+        ("held", 1, 0, 0),
         ("pending", 1, 1, 0),
     ]
     assert driver.history(withheld.job_id) == []
+    assert [attempt.outcome for attempt in driver.history(refused.job_id)] == ["refused"]
+    assert [attempt.outcome for attempt in driver.history(recorded.job_id)] == ["withheld"]
+    assert driver.count("ticks", "reserved") == 0
 
 
 def test_only_leased_jobs_are_sent_and_only_once(database: Database) -> None:

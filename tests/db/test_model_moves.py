@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from run_driver import NOW_MS, RunDriver, new_job, new_run, requeue_row
 
-from runner.db import job_history, job_moves, model_moves, new_jobs, results, user_moves
+from runner.db import job_history, job_moves, model_moves, models_of_run, new_jobs, results, user_moves
 from runner.db.job_ids import job_id
 from runner.db.outcomes import Cause
 from runner.db.user_moves import JobSelection
@@ -146,13 +146,15 @@ def test_models_that_the_api_refused_are_known(database: Database, target: JobSt
     driver.send(lease)
     row = replace(requeue_row(lease, target), cause=GONE)
     driver.apply(job_moves.refused_for_now if target is JobState.PENDING else job_moves.ambiguous, row)
+    is_held = target is JobState.HELD
     with database.read() as connection:
-        assert model_moves.refused_models(connection, driver.run_id) == ["gone-1"]
-        assert model_moves.refused_models(connection, driver.run_id + 1) == []
+        assert models_of_run.refused(connection, driver.run_id, of_pending=True) == ["gone-1"]
+        assert models_of_run.refused(connection, driver.run_id, of_pending=False) == ["gone-1"] * is_held
+        assert models_of_run.refused(connection, driver.run_id + 1, of_pending=True) == []
     set_model(driver, "grok-4.3")
     driver.bring(JobState.HELD)
     with database.read() as connection:
-        assert model_moves.refused_models(connection, driver.run_id) == []
+        assert models_of_run.refused(connection, driver.run_id, of_pending=True) == []
 
 
 ODD = ["tab\tx", "tab\\tx", "\u202eabc", "a'b\"c\\", "größe", "-x"]

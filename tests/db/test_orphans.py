@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from run_driver import LEASE_MS, NOW_MS, RunDriver, accepted, new_run
+from run_driver import LEASE_MS, NOW_MS, RunDriver, accepted, new_run, requeue_row
 
 from runner.db import job_moves, orphans, recent_sends, workers
 from runner.rules.states import JobState
@@ -97,8 +97,12 @@ def test_workers_are_registered_until_their_end_is_recorded(database: Database) 
 
 
 def test_the_sends_of_the_last_minute_are_read(database: Database) -> None:
-    """The age of an attempt counts from its reply; without a reply it is 0."""
-    driver = new_run(database, 4)
+    """The age of an attempt counts from its reply; without a reply it is 0. What was not sent is left out."""
+    driver = new_run(database, 6)
+    for move, target in ((job_moves.withheld, JobState.HELD), (job_moves.not_sent, JobState.PENDING)):
+        (lease,) = driver.lease()
+        driver.send(lease)
+        driver.apply(move, requeue_row(lease, target))
     for age_ms, reply_age_ms in ((70_000, 61_000), (65_000, 5_000), (50_000, None), (200_000, None)):
         (lease,) = driver.lease()
         driver.send(lease, now_ms=NOW_MS - age_ms)

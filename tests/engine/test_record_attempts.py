@@ -15,7 +15,8 @@ from runner.db.counters import Deltas
 from runner.db.outcomes import Cause
 from runner.db.runs import RunOptions
 from runner.engine.record_attempts import AttemptToSend, record_attempts
-from runner.rules.budget import PROBES, Account
+from runner.rules.budget import Account
+from runner.rules.probes import PROBES
 from runner.rules.states import Event, JobState, RunState
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def go(
     taken: Sequence[LeasedJob],
     reserve: int | None,
     *,
-    scouts: bool = False,
+    costs_unknown: bool = False,
     worker: int = 7,
 ) -> int:
     """Mark leased jobs that reserve so much each; return how many the budget let go."""
@@ -50,7 +51,7 @@ def go(
             deltas,
             [AttemptToSend(job=job, reserve_ticks=reserve) for job in taken],
             options=RunOptions(budget_ticks=1),
-            costs_unknown=scouts,
+            costs_unknown=costs_unknown,
             worker=worker,
             now_ms=NOW_MS,
             until_ms=NOW_MS + LEASE_MS,
@@ -120,14 +121,14 @@ def test_few_go_while_nobody_knows_the_costs(database: Database) -> None:
     """A reserve that is too low cannot do much harm then."""
     driver = budgeted(database, 10**9, count=3 * PROBES)
 
-    assert go(driver, driver.leased(rows_max=PROBES - 2), 1, scouts=True) == PROBES - 2
-    assert go(driver, driver.leased(rows_max=9), 1, scouts=True) == 2
-    assert go(driver, driver.leased(rows_max=9), 1, scouts=True) == 0
+    assert go(driver, driver.leased(rows_max=PROBES - 2), 1, costs_unknown=True) == PROBES - 2
+    assert go(driver, driver.leased(rows_max=9), 1, costs_unknown=True) == 2
+    assert go(driver, driver.leased(rows_max=9), 1, costs_unknown=True) == 0
     assert run_of(driver).state is RunState.RUNNING
     assert go(driver, driver.leased(rows_max=9), 1) == 9
 
 
-def test_each_model_has_scouts_of_its_own(database: Database) -> None:
+def test_each_model_has_probes_of_its_own(database: Database) -> None:
     """What is out of a model whose costs are known keeps none of another's back."""
     driver = budgeted(database, 10**9, count=4 * PROBES)
     assert go(driver, driver.leased(rows_max=2 * PROBES), 1) == 2 * PROBES
@@ -136,7 +137,7 @@ def test_each_model_has_scouts_of_its_own(database: Database) -> None:
         connection.execute(
             text("UPDATE jobs SET model = 'grok-4.6' WHERE id >= :first"), {"first": others[0].lease.job_id}
         )
-    assert go(driver, [replace(job, model="grok-4.6") for job in others], 1, scouts=True) == PROBES
+    assert go(driver, [replace(job, model="grok-4.6") for job in others], 1, costs_unknown=True) == PROBES
 
 
 def test_another_budget_holds_at_once(database: Database) -> None:

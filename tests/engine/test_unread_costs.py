@@ -45,16 +45,29 @@ LEARNT: Final = (EACH, EACH * 5 // 4)
 def lost_early(database: Database, answers: int) -> tuple[RunDriver, int]:
     """Return a run with an unknown outcome and a 503 before so many answers; and the job of the first."""
     driver = new_run(database, answers + 2)
-    lease, refused = driver.lease(2)
-    driver.send(lease, refused)
+    (lease,) = driver.lease()
+    driver.send(lease)
     driver.apply(job_moves.ambiguous, replace(requeue_row(lease, S.HELD), unread=CAP))
+    refuse_for_now(driver)
+    answer(driver, answers)
+    return driver, lease.job_id
+
+
+def refuse_for_now(driver: RunDriver) -> None:
+    """Send the next job and let it meet a 503."""
+    (refused,) = driver.lease()
+    driver.send(refused)
     row = replace(
         requeue_row(refused, S.PENDING),
         unread=UnreadCost(CAP.probable_ticks, 0),
         cause=replace(CAUSE, http_status=503),
     )
     driver.apply(job_moves.refused_for_now, row)
-    for _ in range(answers):
+
+
+def answer(driver: RunDriver, count: int) -> None:
+    """Settle the next jobs, at EACH ticks."""
+    for _ in range(count):
         answered = driver.bring(S.STORED)
         driver.apply(
             job_moves.settled,
@@ -62,7 +75,6 @@ def lost_early(database: Database, answers: int) -> tuple[RunDriver, int]:
                 answered.job_id, answered.attempt, Event.SUCCEEDED, S.SUCCEEDED, replace(COST, ticks=EACH)
             ),
         )
-    return driver, lease.job_id
 
 
 def costs(driver: RunDriver) -> tuple[int, int, int]:
@@ -113,21 +125,20 @@ def test_a_run_that_ends_is_restated(database: Database) -> None:
 def test_the_monitor_restates_once_for_each_model_that_is_learnt(database: Database) -> None:
     """So that a budget does not pay for long answers to the end of the run."""
     driver, _ = lost_early(database, LEARNT_MIN)
-    group_commit = Commits(database)
-    active = [ActiveRun(run=_run(driver), counts=driver.counts())]
-    monitor = RunMonitor(
-        group_commit=group_commit,  # type: ignore[arg-type]
-        now_ms=lambda: NOW_MS,
-        active=lambda: active,
-        pause=_pause,
-        has_answers_due=lambda: False,
-        clock_skew_s=lambda: 0.0,
-    )
-    asyncio.run(monitor.look())
-    asyncio.run(monitor.look())
 
-    assert group_commit.count == 1
+    assert looked_at_twice(driver) == 1
     assert costs(driver) == (*LEARNT, EACH)
+
+
+def test_the_monitor_restates_what_refusals_alone_may_hide(database: Database) -> None:
+    """A run of which nothing was lost may have had a 503 before the first answer."""
+    driver = new_run(database, LEARNT_MIN + 1)
+    refuse_for_now(driver)
+    answer(driver, LEARNT_MIN)
+    assert costs(driver) == (0, 0, CAP.probable_ticks)
+
+    assert looked_at_twice(driver) == 1
+    assert costs(driver) == (0, 0, EACH)
 
 
 def test_a_late_result_takes_both_numbers_back(database: Database) -> None:
@@ -149,6 +160,23 @@ def test_a_late_result_takes_both_numbers_back(database: Database) -> None:
     assert driver.count("unread", "answers") == 0
     assert driver.count("ticks", "reported") == 4 * EACH
     assert driver.count("dearest", "grok-4.3") == 3 * EACH
+
+
+def looked_at_twice(driver: RunDriver) -> int:
+    """Let the monitor of a worker look at the run twice; return its number of transactions."""
+    group_commit = Commits(driver.database)
+    active = [ActiveRun(run=_run(driver), counts=driver.counts())]
+    monitor = RunMonitor(
+        group_commit=group_commit,  # type: ignore[arg-type]
+        now_ms=lambda: NOW_MS,
+        active=lambda: active,
+        pause=_pause,
+        has_answers_due=lambda: False,
+        clock_skew_s=lambda: 0.0,
+    )
+    asyncio.run(monitor.look())
+    asyncio.run(monitor.look())
+    return group_commit.count
 
 
 class Commits:

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.rules.budget import (
-    PROBES,
     Account,
     Costs,
     DayPrices,
@@ -23,6 +22,7 @@ from runner.rules.budget import (
 )
 from runner.rules.numbers import NumberError
 from runner.rules.prices import parse_own_prices
+from runner.rules.probes import PROBES
 
 MODEL: Final = "grok-4.3"
 PRICING: Final = DayPrices(at=date(2026, 11, 1))

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from runner.rules.polling import (
     EXPIRES_AFTER_S,
     LEARNT_AFTER,
-    PROBES,
     WAIT_S_MIN,
     Latency,
     last_poll_age_s,
     next_poll_s,
     postpone_s,
 )
+from runner.rules.probes import PROBES
 
 UNKNOWN = Latency()
 UNITS = st.floats(0, 1, exclude_max=True)

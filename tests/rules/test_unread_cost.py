@@ -14,9 +14,11 @@ from runner.rules import output_estimate
 from runner.rules.budget import used_ticks
 from runner.rules.unread_cost import (
     UnreadCost,
+    can_be_restated,
     combined,
     learnt_costs,
     learnt_models,
+    restated,
     with_reserved_floor,
 )
 
@@ -132,6 +134,34 @@ def test_a_reservation_is_the_floor_of_what_is_not_learnt(
 ) -> None:
     """An unknown bill frees no budget; a learnt bound knows more than the reservation did."""
     assert with_reserved_floor(cost, reserved) == floored
+
+
+@pytest.mark.parametrize(
+    ("old", "learnt", "new"),
+    [
+        (UnreadCost(30, 90), UnreadCost(40, 50, is_learnt=True), UnreadCost(40, 50)),
+        (UnreadCost(30, 90), UnreadCost(40, 90, is_learnt=True), UnreadCost(30, 90)),
+        (UnreadCost(30, 90), UnreadCost(40, 95, is_learnt=True), UnreadCost(30, 90)),
+        (UnreadCost(30, 90), UnreadCost(40, 50), UnreadCost(30, 90)),
+        (UnreadCost(30, 90), None, UnreadCost(30, 90)),
+        (UnreadCost(30, 0), UnreadCost(40, 50, is_learnt=True), UnreadCost(40, 0)),
+        (UnreadCost(30, 0), UnreadCost(40, 50), UnreadCost(30, 0)),
+    ],
+)
+def test_a_learnt_bound_takes_the_place_of_a_higher_one(
+    old: UnreadCost, learnt: UnreadCost | None, new: UnreadCost
+) -> None:
+    """What a 503 may hide keeps no bound."""
+    assert restated(old, learnt) == new
+
+
+@pytest.mark.parametrize(
+    ("counted", "is_so"), [("answers", True), ("unavailable", True), ("refused_prompts", False)]
+)
+def test_what_a_run_may_restate(counted: str, is_so: bool) -> None:
+    """Not the fee of a refused prompt: no answer of the model teaches that."""
+    assert can_be_restated({("unread", counted): 1}) is is_so
+    assert not can_be_restated({("unread", counted): 0})
 
 
 _TICKS = st.none() | st.integers(0, 10**12)

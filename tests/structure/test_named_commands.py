@@ -17,7 +17,7 @@ import pytest
 
 from runner.cli.main import ROWS, cli
 from runner.cli.render.ending_text import idle_reason, paused_lines
-from runner.cli.render.suggestions import RefusedModelJobs, RetryCost, suggestion_lines
+from runner.cli.render.suggestions import RefusedModelNames, RetryCost, suggestion_lines
 from runner.cli.snapshot import Snapshot
 from runner.db.runs import RunOptions, RunRow
 from runner.rules.explain import SENTENCES
@@ -214,8 +214,8 @@ def test_what_is_printed_of_held_jobs_can_be_typed() -> None:
     lines = suggestion_lines(
         3,
         lost=RetryCost(jobs=1, expired=1, known_ticks=5),
-        held=RetryCost(jobs=4, known_ticks=9),
-        refused=RefusedModelJobs(names=["gpt-4o", "a;b", "c", "d"], held=2, instead="grok-4.3"),
+        held=RetryCost(jobs=4, model_refused=2, known_ticks=9),
+        refused=RefusedModelNames(["gpt-4o", "a;b", "c", "d"], "grok-4.3"),
     )
 
     assert [words for line in lines for words in typed(line)] == [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
@@ -76,8 +75,8 @@ def command(
         _print_notes([plan.note], is_quiet=is_quiet)
         if not confirm(plan.question, yes=yes, dry_run=dry_run, as_json=as_json):
             return
-        pricing = cost_bounds.price_basis(settings.base_url, settings.prices)
-        cancelled = _cancel(database, found.id, replace(pricing, counts=snapshot.counts), plan)
+        pricing = cost_bounds.price_basis(settings.base_url, settings.prices, snapshot.counts)
+        cancelled = _cancel(database, found.id, pricing, plan)
         snapshot = read_snapshot(database, found.id)
         if as_json:
             print_json(read_live_object(database, snapshot))

@@ -15,9 +15,9 @@ from runner.cli.session import budget_prices, new_model
 from runner.cli.session.choose_jobs import choose_jobs, left_out_line, nothing_chosen
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, find_run, read_settings
-from runner.cli.session.ending import retry_cost
+from runner.cli.session.retry_costs import read_retry_cost
 from runner.cli.session.run_state import read_live_object, read_snapshot
-from runner.db import model_moves, runs, user_moves
+from runner.db import counters, models_of_run, runs, user_moves
 from runner.engine.cost_bounds import price_basis
 from runner.rules.errors import UsageError
 from runner.rules.states import JobState, RunState
@@ -125,13 +125,13 @@ def _plan(
         found = find_run(connection, run)
         chosen = choose_jobs(connection, found.id, states, typed, lost=typed.lost)
         chosen = _of_refused_models(connection, found.id, chosen) if _is_alone(typed) else chosen
-        groups = user_moves.matching_groups(connection, found.id, chosen)
-        if found.state is RunState.LOADING or not groups:
+        pricing = price_basis(settings.base_url, settings.prices, counters.read(connection, found.id))
+        cost = read_retry_cost(connection, found.id, chosen, database.now_ms(), pricing)
+        if found.state is RunState.LOADING or not cost.jobs:
             raise nothing_chosen(connection, found.id, chosen, _WORDS)
         note = left_out_line(connection, found.id, chosen)
-    pricing = price_basis(settings.base_url, settings.prices)
     if set_model is None:
-        return _RetryPlan(found, chosen, retry_cost(groups, database.now_ms(), pricing), [note])
+        return _RetryPlan(found, chosen, cost, [note])
     if found.options.budget_ticks is not None:
         budget_prices.require_prices_of(database, settings, [set_model])
     change = new_model.plan(database, found, chosen, set_model, pricing)
@@ -178,7 +178,7 @@ def _is_alone(given: RetryFlags) -> bool:
 
 def _of_refused_models(connection: Connection, run_id: int, chosen: JobSelection) -> JobSelection:
     """Narrow a choice to the models that the API refused. Raises UsageError if there is none."""
-    models = model_moves.refused_models(connection, run_id)
+    models = models_of_run.refused(connection, run_id, of_pending=True)
     if not models:
         raise UsageError(
             f"the API has refused no model of run {run_id}, so --set-model needs to know which jobs",

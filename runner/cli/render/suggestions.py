@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runner.cli.render import text
 from runner.rules.redact import plain
@@ -18,29 +18,26 @@ _MODELS_SHOWN: Final = 3
 class RetryCost:
     """Jobs that one command would send again, and the ticks that may cost.
 
-    `expired`: how many of them expired. `has_unknown`: some of them name a model without a price.
+    `expired`: how many of them expired. `model_refused`: how many are held since the API refuses their model.
+    `has_unknown`: some of them name a model without a price.
     """
 
     jobs: int = 0
     expired: int = 0
+    model_refused: int = 0
     known_ticks: int = 0
     has_unknown: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RefusedModelJobs:
-    """The models that the API refused.
-
-    `held`: how many jobs are held for that. `instead`: a model to name in the command.
-    """
+class RefusedModelNames(NamedTuple):
+    """The models that the API refused, and a model to name instead in the command."""
 
     names: Sequence[str]
-    held: int
     instead: str
 
 
 def suggestion_lines(
-    run_id: int, *, lost: RetryCost, held: RetryCost, refused: RefusedModelJobs | None = None
+    run_id: int, *, lost: RetryCost, held: RetryCost, refused: RefusedModelNames | None = None
 ) -> list[str]:
     """Return what can be done about jobs that wait for a decision, each with its command.
 
@@ -50,12 +47,12 @@ def suggestion_lines(
     if lost.jobs:
         word = "expired" if lost.expired == lost.jobs else "lost or expired"
         lines.append(f"{lost.jobs:,} {word}, about {retry_price(lost)}: runner retry {run_id} --lost")
-    if held.jobs > lost.jobs + (refused.held if refused else 0):
+    if held.jobs > lost.jobs + held.model_refused:
         lines.append(f"{held.jobs:,} held, about {retry_price(held)}: runner retry {run_id} --held")
     return lines
 
 
-def _of_refused_models(run_id: int, refused: RefusedModelJobs) -> list[str]:
+def _of_refused_models(run_id: int, refused: RefusedModelNames) -> list[str]:
     lines = []
     for model in refused.names[:_MODELS_SHOWN]:
         named = text.shell_word(plain(model))

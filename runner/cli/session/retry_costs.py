@@ -1,0 +1,42 @@
+"""What sending jobs of a run again may cost: one number for suggestions and for the question of `retry`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from runner.cli.render.suggestions import RetryCost
+from runner.db import user_moves
+from runner.engine import cost_bounds
+from runner.rules.reply_table import MODEL_CODES
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from runner.db.user_moves import JobSelection
+    from runner.engine.cost_bounds import PriceBasis
+
+
+def read_retry_cost(
+    connection: Connection, run_id: int, selection: JobSelection, now_ms: int, pricing: PriceBasis
+) -> RetryCost:
+    """Return what sending the chosen jobs again may cost; `pricing` has the run's counters."""
+    groups = user_moves.matching_groups(connection, run_id, selection)
+    ticks = [
+        cost_bounds.likely_ticks(
+            group.model,
+            round(group.prompt_tokens),
+            None if group.output_tokens_max is None else round(group.output_tokens_max),
+            now_ms,
+            pricing,
+        )
+        for group in groups
+    ]
+    return RetryCost(
+        jobs=sum(group.n for group in groups),
+        expired=sum(group.n for group in groups if group.error_code == "expired"),
+        model_refused=sum(group.n for group in groups if group.error_code in MODEL_CODES),
+        known_ticks=sum(
+            group.n * each for group, each in zip(groups, ticks, strict=True) if each is not None
+        ),
+        has_unknown=None in ticks,
+    )
