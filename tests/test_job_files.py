@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -60,6 +63,46 @@ def test_an_example_file_runs_to_its_end(simulator: Simulator, tmp_path: Path, n
         assert answer.get("metadata") == job.get("metadata")
         assert answer["error"] is None
         check_answer(body_of(job), answer["response"])
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_an_example_file_is_checked_without_a_warning(tmp_path: Path, name: str) -> None:
+    """No retired or unknown model, no ignored field: nothing on stderr, and `--strict` accepts it."""
+    done = call(tmp_path, sys.executable, "-m", "runner", "check", str(FOLDER / name), "--strict")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "no bad lines" in done.stdout
+    assert "warning" not in done.stdout
+
+
+def test_the_demo_greets_without_a_warning(tmp_path: Path) -> None:
+    """`make demo` as a newcomer calls it, without a key: nothing but progress and the result."""
+    done = call(tmp_path, sys.executable, str(FOLDER / "demo.py"))
+
+    assert done.returncode == 0, done.stderr
+    assert "succeeded  520  demo/labels.results.jsonl" in done.stdout
+    shown = [
+        line for line in done.stderr.splitlines() if not line.startswith(("labels: ", "loaded 520 jobs"))
+    ]
+    assert shown == []
+    assert "retired" not in done.stdout + done.stderr
+    assert len(lines(tmp_path / "demo" / "labels.results.jsonl")) == 520
+
+
+def call(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Call a command in an empty home of its own."""
+    outer = {name: value for name, value in os.environ.items() if not name.startswith(("RUNNER_", "XAI_"))}
+    env = outer | {"HOME": str(folder), "RUNNER_HOME": str(folder / "state")}
+    return subprocess.run(
+        words,
+        cwd=folder,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=150,
+    )
 
 
 def check_answer(request: dict[str, Any], response: dict[str, Any]) -> None:

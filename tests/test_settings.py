@@ -14,7 +14,7 @@ from runner import settings as settings_of
 from runner.rules import base_url
 from runner.rules.errors import UsageError
 from runner.rules.secret import Secret
-from runner.settings import TABLE, Settings, load, socket_path
+from runner.settings import TABLE, Setting, Settings, load, socket_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +88,7 @@ def test_pyproject_is_read_where_there_is_no_runner_toml(tmp_path: Path) -> None
 def test_the_ends_of_a_range_belong_to_it(tmp_path: Path) -> None:
     """Also where binary fractions are not exact: 0.1."""
     assert load({"RUNNER_CONNECT_TIMEOUT_S": "0.1"}, NOWHERE).connect_timeout_s == 0.1
-    assert load({"RUNNER_CONCURRENCY": " 512\n"}, NOWHERE).concurrency == 512
+    assert load({"RUNNER_CONCURRENCY": "512"}, NOWHERE).concurrency == 512
     (tmp_path / "runner.toml").write_text("turn_s = 6e1\nconcurrency = 5_0\n")
     assert (load({}, tmp_path).turn_s, load({}, tmp_path).concurrency) == (60, 50)
 
@@ -144,6 +144,43 @@ def test_a_wrong_value_is_refused_with_a_fix(env: dict[str, str], problem: str) 
         load(env, NOWHERE)
 
     assert refused.value.fix
+
+
+NUMBERS = [row for row in TABLE if row.env and isinstance(row.default, int | float) and row.name != "debug"]
+NUMBERS += [row for row in TABLE if row.name in ("worker_processes", "prompt_overhead_tokens")]
+NO_NUMBERS = (
+    *(
+        "1e1",
+        "+5",
+        "-0",
+        "0x10",
+        "5.",
+        "1,00",
+        "1,000,00",
+        "1.000,5",
+        "\u0661\u0662",
+        "\u00bd",
+        "\u221e",
+        "nan",
+    ),
+    *("1_0", "5 s", "$5", "10s", "1 h", " 5", "5 ", "5\n", "\u00a05", "true"),
+)
+
+
+@pytest.mark.parametrize("row", NUMBERS, ids=lambda row: row.name)
+def test_a_setting_takes_no_odd_number(row: Setting, tmp_path: Path) -> None:
+    """From the environment, and as text in runner.toml: an error that names where it stands."""
+    for text in NO_NUMBERS:
+        with pytest.raises(UsageError, match=row.env):
+            load({row.env: text}, NOWHERE)
+        (tmp_path / "runner.toml").write_text(f'{row.name} = "{text}"'.replace("\n", "\\n"))
+        with pytest.raises(UsageError, match=f"{row.name} in runner.toml"):
+            load({}, tmp_path)
+
+
+def test_an_empty_variable_is_not_set() -> None:
+    """As in a compose file that passes on what the host may have."""
+    assert load({row.env: "" for row in NUMBERS}, NOWHERE) == load({}, NOWHERE)
 
 
 @pytest.mark.parametrize(

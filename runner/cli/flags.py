@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -99,13 +100,16 @@ class Count(click.IntRange):
 
 
 class Duration(click.ParamType[float]):
-    """`90`, `90s`, `15m`, `1h30m`, `2d`: seconds as a float."""
+    """`90s`, `15m`, `1h30m`, `2d`: seconds as a float. A number alone is seconds, unless `needs_unit`."""
 
     name = "duration"
 
+    def __init__(self, *, needs_unit: bool = False) -> None:
+        self._parse = partial(parse_span_s, needs_unit=needs_unit)
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return seconds, more than 0."""
-        return float(_parsed(self, parse_span_s, value, param, ctx))
+        return float(_parsed(self, self._parse, value, param, ctx))
 
 
 class Rate(click.ParamType[int]):

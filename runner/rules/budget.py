@@ -154,7 +154,7 @@ def used_ticks(counts: Mapping[str, int]) -> int:
 
 def parse_usd(text: str) -> int:
     """Return dollars above 0, such as `20`, `0.75` or `$1,250`, as exact ticks. Raises NumberError."""
-    word = re.sub(r"^\$(?=[0-9.])", "", text.strip())
+    word = re.sub(r"^\$(?=[0-9.])", "", text)
     usd = parse_decimal(word, "amount in US dollars", "20, 0.75 or 1,250")
     if not 0 < usd <= USD_MAX:
         raise NumberError(f"{word!r} is not more than 0 and at most {USD_MAX:,} US dollars")

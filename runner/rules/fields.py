@@ -1,6 +1,7 @@
 """Checks of a request body's fields other than model and messages: one check for each documented field.
 
-Source: the API's OpenAPI description and its model pages, 2026. `null` counts as absent.
+Source: the API's OpenAPI description and its model pages, 2026; the types of xAI's TypeScript SDK for what is
+newer, such as `prompt_cache_key`. `null` counts as absent.
 """
 
 from __future__ import annotations
@@ -265,7 +266,7 @@ _CHECKS: Final[dict[str, Check]] = {
     "n": _choices,
     "parallel_tool_calls": _flag,
     "presence_penalty": _number(-2, 2),
-    "prompt_cache_key": _text,
+    "prompt_cache_key": _text,  # as the header x-grok-conv-id: ChatRequest of xAI's TypeScript SDK
     "reasoning_effort": _text,
     "response_format": _response_format,
     "safety_identifier": _text,

@@ -144,7 +144,8 @@ def _check_model(name: object, facts: models.ModelFacts | None) -> list[Problem]
 
 
 def _unknown_model(name: str) -> Problem:
-    close = get_close_matches(name.lower(), models.names(), n=1, cutoff=0.75)
+    stable = name.lower().removesuffix("-latest")  # some models have no such alias, as grok-4.6
+    close = [stable] if stable in models.names() else get_close_matches(name.lower(), models.names(), 1, 0.75)
     return Problem(
         code="unknown-model",
         path=("model",),

@@ -31,7 +31,6 @@ SWITCH = "/_switch"
 BOOKS = "/_books"  # served by the aiohttp server, in chunks: it may be large
 REFUSING_ERRORS = (Refusal, RecursionError, orjson.JSONEncodeError)  # the last two: bodies nested too deeply
 KEY_CARDS = {"/v1/api-key": lookups.key_card, "/v1/me": lookups.own_card}
-MODEL_LISTS = {"/v1/models": lookups.model_card, "/v1/language-models": lookups.language_card}
 
 
 class Request(NamedTuple):
@@ -103,18 +102,21 @@ class Api:
             team = self._team(request)
             return json_reply(KEY_CARDS[path](request.headers["Authorization"].split()[-1], team))
         place, _, slug = path.removeprefix("/v1/").partition("/")
-        card = MODEL_LISTS.get(f"/v1/{place}") if path.startswith("/v1/") else None
-        if card is None:
+        if not path.startswith("/v1/") or place not in lookups.MODEL_LISTS:
             raise Refusal(404, "not-found", f"There is no endpoint at {path}.")
         _allow(request, "GET")
-        team = self._team(request)
+        return self._models(place, slug, self._team(request))
+
+    def _models(self, place: str, slug: str, team: str) -> Reply:
+        cards, known = lookups.MODEL_LISTS[place], self._catalogue
         if not slug:
-            cards = [card(model) for model in self._catalogue.models]
-            return json_reply({"object": "list", "data": cards} if place == "models" else {"models": cards})
-        model = self._catalogue.find(slug)
-        if model is None:
+            listed = [model for model in (*known.models, *known.image_models) if type(model) in cards]
+            found = [cards[type(model)](model) for model in listed]
+            return json_reply({"object": "list", "data": found} if place == "models" else {"models": found})
+        model = known.find(slug) or known.find_image_model(slug)
+        if type(model) not in cards:
             raise no_such_model(slug, team)
-        return json_reply(card(model))
+        return json_reply(cards[type(model)](model))
 
     def _tokenize(self, request: Request, team: str) -> Reply:
         body = parse(request.headers.get("Content-Type"), request.body)

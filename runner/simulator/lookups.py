@@ -1,4 +1,7 @@
-"""Bodies of the read-only endpoints: models, prices, the API key, the tokens of a text."""
+"""Bodies of the read-only endpoints: models, prices, the API key, the tokens of a text.
+
+Source of the fields: the API's OpenAPI types in xAI's TypeScript SDK, 2026.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,11 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from runner.simulator.api_keys import UUID_NAMESPACE
+from runner.simulator.models import ImageModel, Model
 from runner.simulator.usage import split_tokens
 
 if TYPE_CHECKING:
-    from runner.simulator.models import Model
+    from collections.abc import Callable
 
 EFFORTS = ("none", "low", "medium", "high", "xhigh")
 KEY_CREATED_AT = "2026-01-05T09:00:00.000000Z"
@@ -48,7 +52,7 @@ def language_card(model: Model) -> dict[str, Any]:
 
 
 def _prices(model: Model) -> dict[str, int]:
-    """Return the prices of a card, those of long prompts included (OpenAPI types of xAI's TypeScript SDK)."""
+    """Return the prices of a card, those of long prompts included."""
     return {
         "prompt_text_token_price": model.price.fresh,
         "cached_prompt_text_token_price": model.price.cached,
@@ -69,11 +73,50 @@ def _capabilities(model: Model) -> dict[str, Any]:
     }
 
 
+def image_entry(model: ImageModel) -> dict[str, Any]:
+    """Return an image model's entry of /v1/models."""
+    return {
+        "id": model.id,
+        "created": model.created,
+        "object": "model",
+        "owned_by": "xai",
+        "aliases": list(model.aliases),
+    }
+
+
+def image_card(model: ImageModel) -> dict[str, Any]:
+    """Return an entry of /v1/image-generation-models. `image_price` is in cents, the tiers are in ticks."""
+    card = image_entry(model) | {
+        "fingerprint": model.fingerprint,
+        "version": "1.0.0",
+        "input_modalities": ["text", "image"],
+        "output_modalities": ["image"],
+        "image_price": model.image_price,
+        "max_prompt_length": 0,
+    }
+    tiers = [(*key.split(), ticks) for key, ticks in model.tiers.items()]
+    pricing = [{"quality": q, "resolution": r, "price_per_image": ticks} for q, r, ticks in tiers]
+    return card | ({"pricing": pricing} if pricing else {})
+
+
+MODEL_LISTS: dict[str, dict[type, Callable[[Any], dict[str, Any]]]] = {  # by path: an entry by kind of model
+    "models": {Model: model_card, ImageModel: image_entry},
+    "language-models": {Model: language_card},
+    "image-generation-models": {ImageModel: image_card},
+}
+
+
 def own_card(key: str, team: str) -> dict[str, Any]:
-    """Return the body of /v1/me: the team of a key, its blocks, and that its data is retained."""
+    """Return the body of /v1/me: the team and the key, whether they are blocked, that data is retained."""
     card = key_card(key, team)
-    blocks = {name: card[name] for name in ("team_blocked", "api_key_blocked", "api_key_disabled")}
-    return {"user_id": card["user_id"], "team_id": team, "zdr_status": "no_zdr", **blocks}
+    own = {"api_key_id": card["api_key_id"], "redacted_api_key": card["redacted_api_key"]}
+    return {
+        "user_id": card["user_id"],
+        "team_id": team,
+        "team_blocked": card["team_blocked"],
+        "zdr_status": "no_zdr",
+        "api_key": own | {"blocked": card["api_key_blocked"], "disabled": card["api_key_disabled"]},
+    }
 
 
 def key_card(key: str, team: str) -> dict[str, Any]:

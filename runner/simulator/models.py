@@ -39,21 +39,39 @@ class Model:
     effort: str = "medium"  # of requests that name none
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageModel:
+    """One model that makes images. It is listed, and serves no request here."""
+
+    id: str
+    aliases: tuple[str, ...]
+    created: int  # unix seconds
+    fingerprint: str
+    image_price: int  # USD cents, at medium quality and 1k
+    tiers: dict[str, int]  # ticks an image, by "quality resolution"
+
+
 def _price(row: list[int]) -> Price:
     return Price(fresh=row[0], cached=row[1], output=row[2])
 
 
 def _model(row: dict[str, Any]) -> Model:
-    day = dt.date.fromisoformat(row.pop("created"))
     return Model(
-        aliases=tuple(row.pop("aliases")),
-        created=int(dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC).timestamp()),
         price=_price(row.pop("price")),
         long_price=_price(row.pop("long_price")),
         efforts=frozenset(row.pop("efforts")),
-        fingerprint=f"fp_{zlib.crc32(row['id'].encode()):010x}",
-        **row,
+        **_named(row),
     )
+
+
+def _named(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with what every kind of model has, in the types of its fields."""
+    day = dt.date.fromisoformat(row["created"])
+    return row | {
+        "aliases": tuple(row["aliases"]),
+        "created": int(dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC).timestamp()),
+        "fingerprint": f"fp_{zlib.crc32(row['id'].encode()):010x}",
+    }
 
 
 class Catalogue:
@@ -73,7 +91,13 @@ class Catalogue:
             }
             models = [model for model in models if model.id not in data["retired"]]
         self.models = tuple(models)
+        self.image_models = tuple(ImageModel(**_named(row)) for row in data["image_models"])
+        self._images_by_slug = {slug: one for one in self.image_models for slug in (one.id, *one.aliases)}
 
     def find(self, slug: str) -> Model | None:
         """Return the model that serves `slug` (an id or an alias), or None."""
         return self._by_slug.get(slug)
+
+    def find_image_model(self, slug: str) -> ImageModel | None:
+        """Return the image model of `slug` (an id or an alias), or None."""
+        return self._images_by_slug.get(slug)

@@ -16,6 +16,22 @@ if TYPE_CHECKING:
 HOSTILE: Final = (
     *("", " ", "5,50", "1,00,000", "1_000", "1 000", "+5", "-5", "1e3", "0x10", "nan", "inf", "five"),
     *("\u0661\u0662", "\uff11\uff12", "\u00b2", "1.000,5", "1,", "5\u200b", "9" * 40),
+    *(
+        " 5",
+        "5 ",
+        "5\n",
+        "\u00a05",
+        "-0",
+        "5.",
+        "1,00",
+        "1,000,00",
+        "\u00bd",
+        "\u221e",
+        "5 USD",
+        "1h30",
+        "1 h",
+        "5M",
+    ),
 )
 NOT_NUMBERS: Final = (click.STRING, click.BOOL, click.UNPROCESSED)
 

@@ -1,10 +1,11 @@
-"""The cron line and the systemd unit of docs/operations.md, with the commands they name."""
+"""The cron lines and the systemd units of docs/operations.md, with the commands they name."""
 
 from __future__ import annotations
 
 import configparser
 import json
 import re
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
 GENEROUS = ("--rpm", "60000", "--tpm", "100000000", "--instant")
+PACE = ("--rpm", "none", "--tpm", "none", "--rps", "none", "--median-s", "0.4", "--submit-ms", "20")
+JOBS = 60
+IN_FLIGHT = 8
 
 
 def block(word: str, about: str = "") -> str:
@@ -37,13 +41,26 @@ def unit(file: str) -> configparser.ConfigParser:
     return parsed
 
 
+def cron_lines() -> list[tuple[str, str]]:
+    """Return the lines of the page's crontab: when they start, and what they run."""
+    lines = block("cron").splitlines()
+    parts = [line.split(None, 1 if line.startswith("@") else 5) for line in lines]
+    return [(" ".join(part[:-1]), part[-1]) for part in parts]
+
+
+def install(home: Path) -> None:
+    """Make the home of a user who installed runner there."""
+    (home / ".local" / "bin").mkdir(parents=True)
+    (home / ".local" / "bin" / "runner").symlink_to(Path(sys.executable).parent / "runner")
+    (home / ".config" / "runner").mkdir(parents=True)
+    (home / ".config" / "runner" / "key").write_text(f"{KEY}\n")
+    (home / "evals").mkdir()
+
+
 @pytest.fixture
 def user(tmp_path: Path) -> Iterator[tuple[Path, dict[str, str]]]:
-    """Give the home of a user who installed runner there, and the bare environment of a service."""
-    (tmp_path / ".local" / "bin").mkdir(parents=True)
-    (tmp_path / ".local" / "bin" / "runner").symlink_to(Path(sys.executable).parent / "runner")
-    (tmp_path / ".config" / "runner").mkdir(parents=True)
-    (tmp_path / ".config" / "runner" / "key").write_text(f"{KEY}\n")
+    """Give the home of such a user, and the bare environment of a service."""
+    install(tmp_path)
     with Simulator(tmp_path, *GENEROUS) as simulator, LiveRunner(tmp_path, simulator) as home:
         yield (
             tmp_path,
@@ -77,22 +94,44 @@ def books(environment: dict[str, str]) -> dict[str, int]:
     return found
 
 
-def test_the_cron_line_runs_as_cron_runs_it(user: tuple[Path, dict[str, str]]) -> None:
-    """With cron's environment; again that night it sends nothing, and prints nothing."""
+def test_the_cron_lines_run_as_cron_runs_them(user: tuple[Path, dict[str, str]]) -> None:
+    """With cron's environment; again that night they send nothing, and print nothing."""
     folder, environment = user
-    (folder / "evals").mkdir()
     write_jobs(folder / "evals" / "questions.jsonl", 3)
-    minutes, hours, day, month, weekday, command = block("cron").split(None, 5)
-    assert (minutes, day, month, weekday) == ("15", "*", "*", "*")
-    assert "%" not in command
+    (schedule, nightly), (reboot, at_boot) = cron_lines()
+    assert (schedule, reboot) == ("15 2,4,6 * * *", "@reboot")
+    assert nightly == at_boot
+    assert "%" not in nightly
 
-    for _ in hours.split(","):
+    for command in (nightly, nightly, at_boot, nightly):
         done = run(["/bin/sh", "-c", command], folder, environment)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
     assert books(environment)["accepted"] == 3
     (results,) = (folder / "evals").glob("questions.????-??-??.results.jsonl")
     assert len(results.read_bytes().splitlines()) == 3
+
+
+def test_a_night_that_a_reboot_interrupted_is_continued_at_boot(tmp_path: Path) -> None:
+    """All processes are gone at once; the line of boot ends the night, and the next hour's sends nothing."""
+    install(tmp_path)
+    write_jobs(tmp_path / "evals" / "questions.jsonl", JOBS)
+    bare = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    (_, nightly), (_, at_boot) = cron_lines()
+    with Simulator(tmp_path, *PACE) as simulator, LiveRunner(tmp_path, simulator, **bare) as home:
+        home.wait_for_accepted(JOBS // 3, home.start_command(["/bin/sh", "-c", nightly]))
+        home.kill()
+
+        command = home.start_command(["/bin/sh", "-c", at_boot])
+        assert (command.wait(), command.output) == (0, "")
+        accepted = simulator.books()["accepted"]
+        assert JOBS <= accepted <= JOBS + IN_FLIGHT
+        (results,) = (tmp_path / "evals").glob("questions.????-??-??.results.jsonl")
+        assert len(results.read_bytes().splitlines()) == JOBS
+
+        command = home.start_command(["/bin/sh", "-c", nightly])
+        assert (command.wait(), command.output) == (0, "")
+        assert simulator.books()["accepted"] == accepted
 
 
 def test_the_nightly_unit_runs_the_line_of_cron(user: tuple[Path, dict[str, str]]) -> None:
@@ -102,7 +141,6 @@ def test_the_nightly_unit_runs_the_line_of_cron(user: tuple[Path, dict[str, str]
         name: value.replace("%h", str(folder)) for name, value in unit("questions.service")["Service"].items()
     }
     at = Path(service["WorkingDirectory"])
-    at.mkdir()
     write_jobs(at / "questions.jsonl", 3)
     name, _, value = service["Environment"].partition("=")
 
@@ -117,6 +155,27 @@ def test_the_nightly_unit_runs_the_line_of_cron(user: tuple[Path, dict[str, str]
     )
     assert unit("questions.timer")["Install"]["WantedBy"] == "timers.target"
     assert unit("questions.timer")["Timer"].keys() == {"OnCalendar", "Persistent"}
+    assert unit("questions.service")["Install"]["WantedBy"] == "default.target"  # a timer misses a reboot
+    assert "Type" not in service  # a oneshot would keep default.target waiting until the night has ended
+    enabling = block("sh", "questions")
+    assert "enable --now questions.timer" in enabling
+    assert "enable questions.service" in enabling
+    assert "enable-linger" in enabling
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+@pytest.mark.parametrize("file", ["questions.service", "questions.timer", "labels.service"])
+def test_systemd_finds_no_fault_in_a_unit(tmp_path: Path, file: str) -> None:
+    """Unknown keys and values that it cannot read; `runner` is where the unit says."""
+    install(tmp_path)
+    at = tmp_path / "units"
+    at.mkdir()
+    for name in {file, file.replace("timer", "service")}:
+        text = block("ini", f"/{name}\n").replace("%h", str(tmp_path))
+        (at / name).write_text(text)
+    environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "XDG_RUNTIME_DIR": str(at)}
+    done = run(["systemd-analyze", "verify", "--user", str(at / file)], tmp_path, environment)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_the_unit_is_one_and_its_command_runs(user: tuple[Path, dict[str, str]]) -> None:

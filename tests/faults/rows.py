@@ -188,7 +188,10 @@ ROWS: Final = (
         what="a network's login page instead of everything, for a time",
         means="the run waits, says what came, asks for one answer at a time, goes on; nothing is paid twice",
         tests={
-            "faults/test_garbled_fetches.py": ("test_a_page_instead_of_everything_is_waited_for",),
+            "faults/test_garbled_fetches.py": (
+                "test_a_page_instead_of_everything_is_waited_for",
+                "test_ten_minutes_of_a_page_instead_of_everything_cost_nothing",
+            ),
             "engine/test_fetch_outage.py": ("test_probes_become_rare_and_stragglers_do_not_count",),
         },
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 PAGES = ("empty200", "html200", "trunc200", "err200", "pending200")
 IN_FLIGHT = 8  # HTTP requests of the one worker process that few jobs get
 PROBES = 3  # 1 s, 2 s and 4 s apart
+OUTAGE_S = 600.0
+PROBES_OF_OUTAGE = 6 + 600 // 20  # of a worker: 1, 2, 4 ... 30 s apart, up to a third less by jitter
 UNREADABLE = "SELECT SUM(replies) FROM unreadables"
 EVENTS = "SELECT kind, cause FROM run_events ORDER BY id"
 
@@ -136,6 +139,36 @@ def test_a_page_instead_of_everything_is_waited_for(tmp_path: Path) -> None:
         assert "paused" not in events
         assert events.index("waiting") < events.index("running")
         assert home.count(UNREADABLE) < before + 3 * PROBES
+        assert home.count("SELECT COUNT(*) FROM jobs WHERE extras > 0") == 0
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_ten_minutes_of_a_page_instead_of_everything_cost_nothing(tmp_path: Path) -> None:
+    """1,000 answers are out: the run waits all the time; afterwards all come, and none is bought again."""
+    jobs = 1_000
+    write_jobs(tmp_path / "jobs.jsonl", jobs)
+    with (
+        Simulator(tmp_path, *NO_LIMITS, "--median-s", "10", "--sigma", "0.05") as simulator,
+        LiveRunner(tmp_path, simulator) as home,
+    ):
+        command = home.start()
+        wait_until(lambda: simulator.books()["accepted"] == jobs, "all are out")
+        simulator.switch(down="page")
+        end = time.monotonic() + OUTAGE_S
+        wait_until(lambda: state(home) == "waiting", "the run waits")
+        shown = set()
+        while time.monotonic() < end:
+            shown.add(json.loads(runner(home, "status", "--json"))["state"])
+            time.sleep(5)
+        replies = home.count(UNREADABLE)
+        simulator.switch(down=False)
+        finished(home, simulator, command, jobs)
+
+        assert shown == {"waiting"}
+        assert replies <= 2 * (IN_FLIGHT + OUTAGE_AFTER + PROBES_OF_OUTAGE)
+        events = [kind for kind, _ in home.query(EVENTS)]
+        assert "paused" not in events
         assert home.count("SELECT COUNT(*) FROM jobs WHERE extras > 0") == 0
 
 

@@ -151,3 +151,22 @@ def test_a_line_that_is_started_twice_at_once_is_one_run(tmp_path: Path) -> None
             assert simulator.books()["accepted"] == JOBS  # the other one is refused
             assert nights.run(1).output.count("already") == 2
             assert simulator.books()["accepted"] == JOBS
+
+
+@pytest.mark.timeout(200)
+def test_a_night_that_is_unfinished_at_the_next_ends_beside_it(tmp_path: Path) -> None:
+    """24 hours later the line begins the new night; the engine that it starts finishes the older one too."""
+    write_jobs(tmp_path / "jobs.jsonl", JOBS)
+    with Simulator(tmp_path, *NO_LIMITS, *PACE) as simulator:
+        nights = Nights(tmp_path, simulator)
+        with nights.home:
+            at = tonight(2, 15) - DAY
+            nights.set_time(at)
+            nights.kill_at(JOBS // 3)
+            nights.set_time(at + DAY)
+            nights.run()
+            assert nights.home.start("start", "1").wait() == 0
+            days = [(at + n * DAY).date().isoformat() for n in range(2)]
+            assert nights.runs() == [(f"jobs@{day}", "finished") for day in days]
+            assert len(nights.output(days[1]).read_bytes().splitlines()) == JOBS
+            assert 2 * JOBS <= simulator.books()["accepted"] <= 2 * JOBS + IN_FLIGHT

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import tomllib
+from dataclasses import fields
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +46,20 @@ def test_grok_4_is_known_with_the_limits_of_its_page() -> None:
     assert facts.efforts == ()
     assert facts.rejects == {"presence_penalty", "frequency_penalty", "stop"}
     assert facts.redirected_to == "grok-4.3"
+
+
+def test_a_fact_has_a_known_name_and_batch_facts_are_those_that_others_saw() -> None:
+    """A fact with a typing error would be read as missing; of grok-4.7 and retired names nothing is known."""
+    rows = tomllib.loads(Path(models.__file__).with_name("models.toml").read_text("utf-8"))["models"]
+    known = {field.name for field in fields(models.ModelFacts)} | {"batch"}
+    assert {key for row in rows.values() for key in row} <= known
+
+    accepted = {name for name, row in rows.items() if row.get("batch")}
+    refused = {name for name, row in rows.items() if row.get("batch") is False}
+    assert refused == {"grok-4.6", "grok-4.5", "grok-build-0.1"}
+    assert accepted == {"grok-4.3"} | {name for name in rows if name.startswith("grok-4.20")}
+    prices = tomllib.loads(Path(models.__file__).with_name("prices.toml").read_text("utf-8"))["models"]
+    assert {name for name, (row,) in prices.items() if row.get("batch_discount") == 0.2} == accepted
 
 
 def test_every_redirection_ends_at_a_model_that_is_not_retired() -> None:

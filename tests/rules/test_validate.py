@@ -302,6 +302,7 @@ WARNED: list[tuple[Any, str, str, str]] = [
     ({"note": "x", **batch()}, "unknown-field", "it is not sent", "metadata"),
     (batch(model="grok-4"), "retired-model", "grok-4 (grok-4-0709) was retired on 2026-05-15", '"grok-4.3"'),
     (batch(model="grok-code-fast-1"), "retired-model", "grok-build-0.1 answers", '"grok-build-0.1"'),
+    (batch(model="grok-4.6-latest"), "unknown-model", "not in the catalogue", 'did you mean "grok-4.6"?'),
     (batch(model="grok4.3"), "unknown-model", "not in the catalogue", 'did you mean "grok-4.3"?'),
     (batch(model="llama"), "unknown-model", "unknown", "sent as written"),
     (batch(max_tokens=5), "deprecated-field", "max_tokens is deprecated", "max_completion_tokens"),

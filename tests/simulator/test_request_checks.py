@@ -180,6 +180,8 @@ def test_a_schema_too_deep_to_handle_is_refused(simulator: SimulatorThread) -> N
         ("GET", "/", 404),
         ("GET", "/v1/models/grok-99", 404),
         ("GET", "/v1/language-models/grok-99", 404),
+        ("GET", "/v1/language-models/grok-imagine-image", 404),
+        ("GET", "/v1/image-generation-models/grok-4.3", 404),
     ],
 )
 def test_wrong_methods_and_paths(simulator: SimulatorThread, method: str, path: str, status: int) -> None:
@@ -236,6 +238,22 @@ def test_the_catalogue_is_listed_with_aliases_and_prices(simulator: SimulatorThr
     assert simulator.call("GET", "/v1/models/grok-build-latest").json["id"] == "grok-4.5"
 
 
+def test_image_models_are_listed_with_the_price_of_an_image(simulator: SimulatorThread) -> None:
+    """In /v1/models without a price, in their own list with the default price in cents and tiers in ticks."""
+    listed = [card["id"] for card in simulator.call("GET", "/v1/models").json["data"]]
+    images = simulator.call("GET", "/v1/image-generation-models").json["models"]
+    assert {card["id"] for card in images} == {"grok-imagine-image", "grok-imagine-image-2.0"} <= set(listed)
+    card = simulator.call("GET", "/v1/image-generation-models/grok-imagine-image-2.0").json
+    assert card in images
+    assert card["image_price"] == 6
+    medium = {"quality": "medium", "resolution": "1k", "price_per_image": 6 * 10**8}
+    assert medium in card["pricing"]
+    cheapest = simulator.call("GET", "/v1/models/grok-imagine-image-2026-03-02").json
+    assert cheapest["id"] == "grok-imagine-image"
+    chat = [one["id"] for one in simulator.call("GET", "/v1/language-models").json["models"]]
+    assert not set(chat) & {one["id"] for one in images}
+
+
 def test_the_key_card_has_the_team_and_hides_the_key(simulator: SimulatorThread) -> None:
     """/v1/api-key has the fields of the real API, with the key redacted."""
     card = simulator.call("GET", "/v1/api-key").json
@@ -245,6 +263,12 @@ def test_the_key_card_has_the_team_and_hides_the_key(simulator: SimulatorThread)
     assert not any(card[name] for name in ("team_blocked", "api_key_blocked", "api_key_disabled"))
     own = simulator.call("GET", "/v1/me").json
     assert (own["team_id"], own["zdr_status"]) == (card["team_id"], "no_zdr")
+    assert own["api_key"] == {
+        "api_key_id": card["api_key_id"],
+        "redacted_api_key": card["redacted_api_key"],
+        "blocked": False,
+        "disabled": False,
+    }
 
 
 def test_a_text_is_tokenized_to_its_own_bytes(simulator: SimulatorThread) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.command("prune", short_help="Remove old runs, and old files of the state folder.")
 @click.option(
     "--older-than",
-    type=flags.Duration(),
+    type=flags.Duration(needs_unit=True),  # a number alone would be taken for days
     default="30d",
     show_default=True,
     help="Remove runs that ended, and files that were written, longer ago than this.",
