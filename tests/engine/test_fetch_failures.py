@@ -119,12 +119,12 @@ def test_a_failed_generation_is_a_reply_of_the_api(
     runtime.run(runtime.active_runs(fresh=True))
     for job in jobs[:3]:
         page(failures, runtime, job)
-    assert failures.outage.is_on
+    assert run_state(driver)[0] == RunState.WAITING
 
     failed = Classification(outcome=Outcome.GENERATION_FAILED, code="generation-failed")
     runtime.run(failures.handle(jobs[3], failed, 500, 0))
 
-    assert not failures.outage.is_on
+    assert not runtime.fetch_outage
     assert run_state(driver)[0] == RunState.RUNNING
     assert recorded == []
 
