@@ -26,7 +26,8 @@ _STRING_OR_CONSTANT: Final = re.compile(r'"(?:[^"\\]|\\.)*"|-?Infinity|NaN')
 def read_json(body: bytes) -> object:
     """Return the value of a body; raise ValueError for one that is not JSON.
 
-    Strings may hold lone surrogates, which no UTF-8 text can: see `without_surrogates`.
+    Strings may hold lone surrogates, which no UTF-8 text can: see `without_surrogates`. Integers
+    beyond 64 bits are read as floats.
     """
     try:
         return orjson.loads(body)

@@ -274,6 +274,7 @@ OFTEN = settings(
 SOMETIMES = settings(OFTEN, max_examples=15)
 
 
+@pytest.mark.timeout(500)  # thousands of commits, each to the disk
 @OFTEN
 @given(STEPS)
 def test_the_summary_adds_up_on_sqlite(sqlite_database: Database, steps: list[tuple[Any, ...]]) -> None:

@@ -40,8 +40,14 @@ def test_a_line_is_strict_json_with_the_bytes_as_they_are(body: bytes, line: byt
             read_json(body)
 
 
+def test_an_integer_beyond_64_bits_is_read_as_a_float() -> None:
+    """No count and no price is so large; the line keeps its digits."""
+    assert read_json(b"[-9223372036854775809]") == [-(2.0**63)]
+    assert json_line(b"[-9223372036854775809]") == b"[-9223372036854775809]"
+
+
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text(st.characters()),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters()), inner),
     max_leaves=8,
 )
