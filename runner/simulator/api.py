@@ -14,6 +14,7 @@ from runner.simulator.api_keys import ApiKeys
 from runner.simulator.chat import Chat, Clock, no_such_model, unavailable
 from runner.simulator.checks import parse
 from runner.simulator.faults import parse_rates
+from runner.simulator.gateway_faults import Echo
 from runner.simulator.models import Catalogue
 from runner.simulator.replies import CaptivePage, Refusal, Reply, json_reply
 from runner.simulator.switches import Switches
@@ -69,14 +70,14 @@ class Api:
         try:
             result = self._route(request)
         except REFUSING_ERRORS as error:
-            return self._refused(request.path, error)
-        return result if isinstance(result, Reply) else partial(self._await_reply, request.path, result)
+            return self._refused(request, error)
+        return result if isinstance(result, Reply) else partial(self._await_reply, request, result)
 
-    async def _await_reply(self, path: str, delayed: DelayedReply) -> Reply:
+    async def _await_reply(self, request: Request, delayed: DelayedReply) -> Reply:
         try:
             return await delayed()
         except REFUSING_ERRORS as error:
-            return self._refused(path, error)
+            return self._refused(request, error)
 
     def _route(self, request: Request) -> Reply | DelayedReply:
         path = request.path
@@ -144,8 +145,10 @@ class Api:
             raise CaptivePage
         raise unavailable()
 
-    def _refused(self, path: str, error: Exception) -> Reply:
-        refusal = error if isinstance(error, Refusal) else _too_deep()
+    def _refused(self, request: Request, error: Exception) -> Reply:
+        path, refusal = request.path, error if isinstance(error, Refusal) else _too_deep()
+        if isinstance(refusal, Echo):
+            refusal.repeated = f"{request.headers.get('Authorization')} {self.switches.echo}".rstrip()
         books = self.chat.books
         if path == CHAT:
             books.refused[str(refusal.status)] += 1

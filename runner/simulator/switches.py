@@ -26,6 +26,8 @@ class Switches:
 
     `key_endpoint_gone`: /v1/api-key is not there, as with a gateway that serves the models only.
 
+    `echo`: what the faults echo_… repeat beside the key, such as the password of a proxy.
+
     Set `announce_rpm` or `announce_tpm` to the old value to change a limit without announcing it.
     """
 
@@ -43,6 +45,7 @@ class Switches:
     announce_tpm: int | None = None
     headers: HeaderForm = "usual"
     median_s: float = 1.0
+    echo: str = ""
     faults: Rates
 
     def limits(self, model: Model) -> Limits:
@@ -115,6 +118,12 @@ def _seconds(name: str, value: object) -> float:
     return float(value)
 
 
+def _line(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{name} must be a text")  # noqa: TRY004 - one error for the caller
+    return value
+
+
 def _rates(name: str, value: object) -> Rates:
     if not isinstance(value, dict):
         raise ValueError(f"{name} must map kinds to rates")  # noqa: TRY004 - one error for the caller
@@ -136,5 +145,6 @@ _PARSERS: dict[str, Callable[[str, object], object]] = {
     "announce_tpm": _announced,
     "headers": _header_form,
     "median_s": _seconds,
+    "echo": _line,
     "faults": _rates,
 }
