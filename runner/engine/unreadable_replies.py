@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class UnreadableFetch:
     """An unreadable reply to the fetch of one job, received `age_s` seconds after the job was accepted.
 
-    `given_up` is the move of the job if this is what the API has for it, however often it is asked.
+    `given_up` is the move of the job if this is what the API has for it, however often it is asked. A reply
+    of another server (`is_foreign`) never is.
     """
 
     reply: UnreadableReply
@@ -31,6 +32,7 @@ class UnreadableFetch:
     rng_unit: float
     misses: int
     given_up: Requeue
+    is_foreign: bool = False
 
 
 def record(connection: Connection, rows: Sequence[UnreadableFetch], deltas: Deltas) -> set[int]:
@@ -41,7 +43,7 @@ def record(connection: Connection, rows: Sequence[UnreadableFetch], deltas: Delt
     for row in rows:
         reply = row.reply
         counted = repeats.get((reply.job_id, reply.attempt))
-        if counted and unreadable.is_the_answer(counted.same, counted.same_for_s, counted.others_read):
+        if counted and not row.is_foreign and _is_the_answer(counted):
             given_up.append(row.given_up)
             continue
         wait_s = unreadable.wait_s(counted.replies if counted else 1, row.age_s, row.rng_unit)
@@ -53,6 +55,10 @@ def record(connection: Connection, rows: Sequence[UnreadableFetch], deltas: Delt
             )
         )
     return job_moves.unreadable(connection, again, deltas) | job_moves.unusable(connection, given_up, deltas)
+
+
+def _is_the_answer(counted: Repeats) -> bool:
+    return unreadable.is_the_answer(counted.same, counted.same_for_s, counted.others_read)
 
 
 def ask_later(

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from runner.simulator.models import Model
 
 Limit = int | Literal["catalogue", "none"]  # catalogue: the limit of the model table
+DownWord = Literal["reset", "page", "posts", "text"]
+Down = bool | DownWord
+DOWN_WORDS: tuple[DownWord, ...] = ("reset", "page", "posts", "text")
 RPM_PER_RPS = 48
 RPS_LEAST = 2
 
@@ -22,7 +25,8 @@ RPS_LEAST = 2
 @dataclass(slots=True, kw_only=True)
 class Switches:
     """The current switches. `down` answers all requests with 503, or resets all connections, or (`page`)
-    answers with a web page and 200, as the login page of a network does.
+    answers with a web page and 200, as the login page of a network does; `posts` answers only POST so, with
+    the page of a firewall and 403; `text` answers all with plain text and 200.
 
     `key_endpoint_gone`: /v1/api-key is not there, as with a gateway that serves the models only.
 
@@ -37,7 +41,7 @@ class Switches:
     credits_status: int = 403
     permission_gone: bool = False
     model_gone: bool = False
-    down: bool | Literal["reset", "page"] = False
+    down: Down = False
     rpm: Limit = "catalogue"
     tpm: Limit = "catalogue"
     rps: Limit = "catalogue"
@@ -77,10 +81,11 @@ def _flag(name: str, value: object) -> bool:
     return value
 
 
-def _down(name: str, value: object) -> bool | Literal["reset", "page"]:
-    if value == "reset":
-        return "reset"
-    return "page" if value == "page" else _flag(name, value)
+def _down(name: str, value: object) -> Down:
+    for word in DOWN_WORDS:
+        if value == word:
+            return word
+    return _flag(name, value)
 
 
 def _credits_status(name: str, value: object) -> int:
