@@ -22,7 +22,7 @@ from runner.rules.numbers import NumberError, parse_count, parse_decimal
 from runner.rules.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 _SOCKET_BYTES_MAX: Final = 90  # the kernel allows 107, and a server may open a longer name beside it
 _FLUSH_S: Final = 10.0  # for the last writes of a worker that ends
@@ -214,6 +214,7 @@ class Settings:
     charge_polls: str
     prices: Mapping[str, object]
     debug: bool
+    secrets: tuple[str, ...] = field(repr=False)  # all that no output may show; for `redact.redact`
     sources: tuple[Source, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -221,13 +222,6 @@ class Settings:
     def embedded(self) -> bool:
         """Return whether the database and Valkey are private, in the state folder."""
         return self.database_url is None
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """Return all that no output may show; for `redact.redact`."""
-        urls = [url for url in (self.database_url, self.redis_url) if url]
-        key = (self.api_key.reveal(),) if self.api_key else ()
-        return (*key, *(secret for url in urls for secret in server_url.secrets_in_url(url)))
 
     @property
     def drain_s(self) -> float:
@@ -287,20 +281,25 @@ def load(env: Mapping[str, str], cwd: Path, flags: Mapping[str, object] | None =
         sources.append(Source(name=row.name, shown=_shown(row, values[row.name]), origin=its_origin))
     values["base_url"] = base_url.validate_base_url(values["base_url"], values["allow_http_hosts"])
     _check_combinations(values)
+    values["secrets"] = _secrets([values[row.name] for row in TABLE if row.secret], env)
     return Settings(**values, sources=tuple(sources), warnings=tuple(warnings))
 
 
 def known_secrets(env: Mapping[str, str], cwd: Path) -> tuple[str, ...]:
     """Return all that no output may show; also where the settings are wrong, as far as they can be read."""
-    secrets = [env[row.env].strip() for row in TABLE if row.secret and env.get(row.env, "").strip()]
-    proxies = [value for name, value in env.items() if name.lower().endswith("_proxy")]
-    secrets += [
-        secret for url in (*secrets, *proxies) if "://" in url for secret in server_url.secrets_in_url(url)
-    ]
     try:
-        return (*secrets, *load(env, cwd).secrets)
+        return load(env, cwd).secrets
     except (UsageError, OSError):
-        return tuple(secrets)
+        return _secrets([env.get(row.env) for row in TABLE if row.secret], env)
+
+
+def _secrets(values: Iterable[Secret | str | None], env: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the secrets in the values of secret settings, and in the proxies of the environment."""
+    texts = [value.reveal() if isinstance(value, Secret) else value or "" for value in values]
+    found = [secret for text in texts for secret in server_url.secrets_in_url(text.strip())]
+    proxies = [value for name, value in env.items() if re.fullmatch("(?i)(?!no_)[a-z]+_proxy", name)]
+    found += [secret for proxy in proxies for secret in server_url.secrets_in_proxy(proxy)]
+    return tuple(dict.fromkeys(found))
 
 
 def _pick(

@@ -56,7 +56,10 @@ DELIVERED = {  # outcome in the books of a result that was delivered whole: outc
 }
 GONE = ("cut", "garbage", "lost", "expired")
 PRICED = ("fetched", "no_choices")
-UNKNOWN_OUTCOME_FAULTS = ("500", "500_after", "520", "529", "reset_before", "reset_after", "hang")
+UNKNOWN_OUTCOME_FAULTS = (
+    *("500", "500_after", "520", "522", "524", "529", "reset_before", "reset_after", "hang"),
+    *("200_text", "200_status", "200_empty", "echo_500", "echo_text"),
+)
 BEFORE_NEXT = {
     *FAILED_OUTCOMES,
     "not_sent",

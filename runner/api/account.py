@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -51,11 +52,11 @@ async def status_of_key(api: XAIClient, info: KeyInfo) -> tuple[KeyStatus, str]:
 
     An API without `/api-key` serves its models all the same; then the team is unknown. Raises RequestFailed.
     """
-    status, why = key_status(info.reply, team_id=info.team_id, blocked=info.blocked)
+    status, why = key_status(info.reply, team_id=info.team_id, blocked=info.blocked, secrets=api.secrets)
     if status is not KeyStatus.NO_ENDPOINT:
         return status, why
     models = await api.get("/models")
-    found, words = key_status(models, team_id=None, blocked=False)
+    found, words = key_status(models, team_id=None, blocked=False, secrets=api.secrets)
     return (found, why) if found is KeyStatus.NO_ENDPOINT else (found, words)
 
 
@@ -66,6 +67,15 @@ async def answers(api: XAIClient) -> bool:
     except RequestFailed:
         return False
     return reply.status == 200 and isinstance(error_body.load_json(reply.body), dict)
+
+
+async def takes_posts(api: XAIClient, model: str) -> bool:
+    """Return whether a free POST reaches the API: its reply is an object, whatever that says."""
+    try:
+        reply = await api.post("/tokenize-text", json.dumps({"model": model, "text": "a"}).encode())
+    except RequestFailed:
+        return False
+    return isinstance(error_body.load_json(reply.body), dict)
 
 
 def _text(value: object) -> str | None:

@@ -43,11 +43,11 @@ class XAIClient:
 
     def __init__(self, settings: Settings, *, connections: int, body_bytes_max: int = BODY_BYTES_MAX) -> None:
         self._origin = Origin(settings.base_url, settings.allow_http_hosts)
-        self._key = settings.api_key
+        self._settings = settings
         self._body_bytes_max = body_bytes_max
         self.clock_skew_s = 0.0  # how far this machine's clock was last ahead of the API's
         self._clock_check_at_s = 0.0
-        self._headers = Secret(_lines(_common_headers(self._key)))
+        self._headers = Secret(_lines(_common_headers(settings.api_key)))
         self._proxy = check_environment(settings.base_url)
         self._transport = Transport(
             self._origin.base,
@@ -59,6 +59,11 @@ class XAIClient:
 
     def __repr__(self) -> str:
         return f"XAIClient({self._origin.base})"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Return what a reply or an error may repeat, and nothing may show."""
+        return self._settings.secrets
 
     async def close(self) -> None:
         """Close every connection."""
@@ -102,10 +107,9 @@ class XAIClient:
         raise failed  # outside of `except`, so that its context has no exception with the request's headers
 
     def _advice(self, error: Exception, phase: Fault) -> Advice:
-        secrets = [self._key.reveal()] if self._key is not None else []
         connecting_by = self._proxy if phase is Fault.NOT_SENT else None
         advice = network_errors.advice(error, self._origin.host_port, connecting_by)
-        return Advice(one_line(redact(advice.what, secrets), DETAIL_LENGTH_MAX), advice.fix)
+        return Advice(one_line(redact(advice.what, self.secrets), DETAIL_LENGTH_MAX), advice.fix)
 
     def _check_clock(self, date: str | None) -> None:
         now_s = time.monotonic()

@@ -15,6 +15,8 @@ from aiohttp.client_reqrep import ClientRequest
 from aiohttp.http import HttpProcessingError
 from yarl import URL
 
+from runner.rules.answer_json import is_whole_object
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -94,8 +96,8 @@ class Transport:
             raise
         finally:
             deadline.cancel()
-        if deadline.has_passed:  # a body without a length ends with its connection: this one looks whole
-            connection.close()
+        if deadline.has_passed and not (reply.body and is_whole_object(reply.body)):
+            connection.close()  # a body without a length ends with its connection: this one looks whole
             raise TimeoutError
         if reply.body is None:
             connection.close()
@@ -132,12 +134,18 @@ class Transport:
             while 100 <= message.code < 200 and message.code != _SWITCHING_PROTOCOLS:
                 message, payload = await protocol.read()
             replying()
-            pieces, size = [], 0
-            while piece := await payload.readany():
-                size += len(piece)
-                if size > body_bytes_max:
-                    return RawReply(message.code, message.headers, None)
-                pieces.append(piece)
+            pieces: list[bytes] = []
+            size = 0
+            try:
+                while piece := await payload.readany():
+                    size += len(piece)
+                    if size > body_bytes_max:
+                        return RawReply(message.code, message.headers, None)
+                    pieces.append(piece)
+            except NETWORK_ERRORS:
+                if not is_whole_object(b"".join(pieces)):
+                    raise
+                protocol.force_close()  # its length was wrong, but all of it is here
         finally:
             if body_task is not None:
                 if not body_task.done():  # the server replied before it had read the whole body

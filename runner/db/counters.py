@@ -8,6 +8,7 @@
 | flaw | length, refusal, empty | succeeded jobs whose result has it |
 | attempts | accepted, refused_for_now, polls, collected | submissions and fetches |
 | attempts | answered_at_once | submissions that were answered instead of deferred |
+| attempts | fetch_refused | 1 while what the run has out cannot be fetched either, else 0 |
 | extra | ambiguous, lost, unusable, generation_failed, user_retry | attempts that did not end their job |
 | tokens | prompt, cached, completion, reasoning, total | of every collected result |
 | ticks | reported, estimated | the cost of collected results |
@@ -28,7 +29,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, text
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 SHARDS = 8
 MAXIMA = (DEAREST,)  # kinds of counters that are raised, not added to
 _LISTED_MAXIMA = ", ".join(f"'{kind}'" for kind in MAXIMA)
+FETCH_REFUSED: Final = ("attempts", "fetch_refused")
 Key = tuple[int, str, str]  # run, kind, key
 
 
@@ -101,6 +103,12 @@ def read(connection: Connection, run_id: int, *kinds: str) -> dict[tuple[str, st
         {"run": run_id},
     )
     return {(kind, key): int(n) for kind, key, n in rows}
+
+
+def set_fetch_refused(connection: Connection, deltas: Deltas, run_id: int, *, is_refused: bool) -> None:
+    """Record whether the fetches of a run are refused, or answered by another server."""
+    before = read(connection, run_id, "attempts").get(FETCH_REFUSED, 0)
+    deltas.add(run_id, *FETCH_REFUSED, is_refused - before)
 
 
 def jobs_by_state(counts: Mapping[tuple[str, str], int]) -> dict[JobState, int]:

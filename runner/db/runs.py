@@ -352,8 +352,8 @@ def _done(connection: Connection, run_id: int) -> RunRow | None:
 def has_stopped(run: RunRow, counts: Mapping[tuple[str, str], int]) -> bool:
     """Return whether nothing more will happen: the run has ended, or it is paused with no job in flight.
 
-    A run paused for its API key or for a setting counts whatever is in flight: that cannot be fetched either.
-    But where a gateway answers at once, what is being sent still brings answers.
+    A run paused for its API key or for a setting has stopped as well once its fetches are refused too: what
+    is out waits at the API until a person has acted.
     """
     if run.is_over:
         return True
@@ -361,9 +361,10 @@ def has_stopped(run: RunRow, counts: Mapping[tuple[str, str], int]) -> bool:
     moving = sum(states[state] for state in _MOVING)
     if run.state is not RunState.PAUSED or not moving:
         return run.state is RunState.PAUSED
-    if run.pause_reason == PauseReason.SETTING:
-        return not states[JobState.SUBMITTING] and not states[JobState.STORED]
-    return run.pause_reason == PauseReason.KEY
+    if states[JobState.SUBMITTING] or states[JobState.STORED]:
+        return False
+    is_cut_off = counts.get(counters.FETCH_REFUSED, 0) > 0
+    return is_cut_off and run.pause_reason in (PauseReason.KEY, PauseReason.SETTING)
 
 
 def models_of_pending_jobs(connection: Connection) -> list[str]:

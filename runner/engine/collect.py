@@ -19,7 +19,7 @@ from runner.engine.fetch_failures import NOT_ASKED, FetchFailures
 from runner.engine.runtime import IDLE_S, Runtime
 from runner.engine.supervisor import log_failure
 from runner.limiter.limiter import LimiterUnavailable
-from runner.rules import polling, reply
+from runner.rules import kept_bytes, polling, reply
 from runner.rules.chat_completion import read_completion
 from runner.rules.reply import Classification, Outcome, Reply
 
@@ -206,10 +206,14 @@ class Collector:
                     )
                 else:
                     answer = await deferred.fetch(runtime.api, job.request_id)
-                    classification = reply.classify_fetch(answer, now_s=asked_at_ms / 1000)
+                    classification = reply.classify_fetch(
+                        answer, now_s=asked_at_ms / 1000, secrets=runtime.api.secrets
+                    )
                     runtime.limiter.record_poll(bucket, refused=classification.code == "rate-limited")
         except RequestFailed as failed:
-            classification = reply.classify_fetch_fault(failed.fault, failed.detail)
+            classification = reply.classify_fetch_fault(
+                failed.fault, failed.detail, secrets=runtime.api.secrets
+            )
         finally:
             self._pending_fetches -= 1
             self._fetch_ended.set()
@@ -221,15 +225,17 @@ class Collector:
         if answer is not None and classification.outcome is Outcome.READY:
             await self._received(job, answer.body)
         else:
-            await self._failures.handle(job, classification, answer.status if answer else None, asked_at_ms)
+            status, body = (None, b"") if answer is None else (answer.status, answer.body)
+            body = kept_bytes.without_secrets(body, runtime.api.secrets) if body else body
+            await self._failures.handle(job, classification, status, asked_at_ms, body)
 
     async def _received(self, job: ClaimedJob, body: bytes) -> None:
         """Keep the body of a 200: as an answer, or as an unreadable reply."""
-        answer = read_completion(body)
+        runtime = self._runtime
+        body, answer = kept_bytes.to_keep(body, read_completion(body), runtime.api.secrets)
         if not answer.is_final:
             await self._failures.handle_unreadable(job, body, answer)
             return
-        runtime = self._runtime
         received_at_ms = runtime.now_ms()
         segment = keep_answers.append_to_spool(runtime, job, body, received_at_ms, is_answer=True)
         try:

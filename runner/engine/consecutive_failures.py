@@ -16,6 +16,11 @@ class ConsecutiveFailures:
         self._failed_at_ms = 0
 
     @property
+    def has_failed(self) -> bool:
+        """Return whether the last one failed."""
+        return self._count > 0
+
+    @property
     def should_probe(self) -> bool:
         """Return whether to send one request at a time: after two failures, or several concurrent ones."""
         return self._count > 1 or self._concurrent >= CONCURRENT_FAILURES

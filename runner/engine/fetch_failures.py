@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from runner.db import job_moves, unreadables
+from runner.db import counters, events, job_moves, unreadables
+from runner.db.counters import FETCH_REFUSED
 from runner.db.outcomes import Cause, PollAgain, Requeue
 from runner.db.unreadables import UnreadableReply
 from runner.engine import cost_bounds, keep_answers, unreadable_replies
@@ -36,11 +37,18 @@ class FetchFailures:
         self._runtime = runtime
         self._failures = ConsecutiveFailures()
         self.outage = FetchOutage()
+        self._refused: dict[int, bool] = {}  # by run
+        self._warned: set[int] = set()  # runs that say that another server replies
 
     async def handle(
-        self, job: ClaimedJob, classification: Classification, status: int | None, asked_at_ms: int
+        self,
+        job: ClaimedJob,
+        classification: Classification,
+        status: int | None,
+        asked_at_ms: int,
+        body: bytes = b"",
     ) -> None:
-        """Move a job whose fetch brought no answer, by what the API replied."""
+        """Move a job whose fetch brought no answer, by what the API replied; `body`: without secrets."""
         runtime = self._runtime
         age_s = runtime.clock.since_s(job.accepted_at_ms)
         match classification.outcome:
@@ -51,9 +59,12 @@ class FetchFailures:
             case Outcome.ACCOUNT:
                 assert classification.reason is not None  # noqa: S101 - ACCOUNT means that there is one
                 await runtime.pause(job.lease.run_id, classification.reason, classification.message)
+                await self._set_refused(job.lease.run_id, is_refused=True)
                 await self._poll_again(job, job_moves.later, ACCOUNT_WAIT_S, job.misses)
             case Outcome.GONE:
                 await self._gone(job, classification, status, age_s)
+            case Outcome.FOREIGN:
+                await self._foreign(job, classification, status, body)
             case Outcome.GENERATION_FAILED:
                 await self._api_replied(job.lease.run_id)
                 row = self._given_up(job, Event.GENERATION_FAILED, classification, status)
@@ -67,14 +78,39 @@ class FetchFailures:
 
     async def handle_unreadable(self, job: ClaimedJob, body: bytes, answer: Completion) -> None:
         """Keep a 200 that is no answer and ask again later; from some in a row on the run waits."""
+        runtime = self._runtime
+        segment = keep_answers.append_to_spool(runtime, job, body, runtime.now_ms(), is_answer=False)
+        final = Classification(outcome=Outcome.LATER, code=answer.kind, message=answer.error or "")
+        await self._count_unreadable(job, body, final, 200, unreadable.describe(body))
+        if segment is not None:
+            segment.acknowledge()
+
+    async def _foreign(
+        self, job: ClaimedJob, classification: Classification, status: int | None, body: bytes
+    ) -> None:
+        """Ask again later, and tell: another server replied, or the API in words that are not known."""
+        runtime, run_id = self._runtime, job.lease.run_id
+        what = f"replies that are not the API's (HTTP {status}; check XAI_BASE_URL)"
+        if run_id not in self._warned:
+            self._warned.add(run_id)
+            await runtime.group_commit.execute(
+                lambda connection, _: events.note_once(
+                    connection, run_id, runtime.now_ms(), events.WARNING, classification.message
+                )
+            )
+        await self._count_unreadable(job, body, classification, status, what)
+
+    async def _count_unreadable(
+        self, job: ClaimedJob, body: bytes, final: Classification, status: int | None, what: str
+    ) -> None:
+        """Count a reply that is no answer, and ask again later or hold the job at the end of its 24 hours."""
         runtime, lease, now_ms = self._runtime, job.lease, self._runtime.now_ms()
-        segment = keep_answers.append_to_spool(runtime, job, body, now_ms, is_answer=False)
         self.outage.record_unreadable(lease, runtime.loop.time(), runtime.random.random())
         runtime.fetch_outage = self.outage.is_on
-        what = unreadable.describe(body)
         age_s = runtime.clock.since_s(job.accepted_at_ms)
-        final = Classification(outcome=Outcome.LATER, code=answer.kind, message=answer.error or "")
-        expired = Classification(outcome=Outcome.LATER, code=UNREADABLE, message=f"it was {what}")
+        expired = Classification(
+            outcome=Outcome.LATER, code=UNREADABLE, message=f"it was {unreadable.describe(body)}"
+        )
         row = UnreadableFetch(
             reply=UnreadableReply(
                 job_id=lease.job_id, attempt=lease.attempt, received_at_ms=now_ms, body=body
@@ -82,14 +118,13 @@ class FetchFailures:
             age_s=age_s,
             rng_unit=runtime.random.random(),
             misses=job.misses,
-            given_up=self._given_up(job, Event.UNUSABLE, final, 200),
-            held=self._held(job, expired, 200) if age_s > polling.EXPIRES_AFTER_S else None,
+            given_up=self._given_up(job, Event.UNUSABLE, final, status),
+            held=self._held(job, expired, status) if age_s > polling.EXPIRES_AFTER_S else None,
+            is_foreign=final.outcome is Outcome.FOREIGN,
         )
         await runtime.group_commit.write(unreadable_replies.record, lease.job_id, row)
         runtime.submit_wakeup.set()  # it may be pending again, or have its end
         runtime.run_monitor.note_ended(lease.run_id)
-        if segment is not None:
-            segment.acknowledge()
         if self.outage.is_on:
             await self._wait_for_answers(what)
 
@@ -105,6 +140,7 @@ class FetchFailures:
         """
         runtime = self._runtime
         self._failures.reset()
+        await self._set_refused(run_id, is_refused=False)
         was_outage = self.outage.is_on
         for lease in self.outage.record_reply():
             runtime.breaker.record(lease, Endpoint.FETCH, bad=True)
@@ -112,6 +148,19 @@ class FetchFailures:
             await self.end_outage()
         elif runtime.has_nothing_to_submit(run_id):
             await runtime.end_waiting(run_id)
+
+    async def _set_refused(self, run_id: int, *, is_refused: bool) -> None:
+        """Record whether the answers of a run cannot be fetched, where that has changed."""
+        runtime = self._runtime
+        known = any(a.run.id == run_id and a.counts.get(FETCH_REFUSED) for a in runtime.cached_active_runs)
+        if is_refused == self._refused.get(run_id, known):
+            return
+        self._refused[run_id] = is_refused
+        await runtime.group_commit.execute(
+            lambda connection, deltas: counters.set_fetch_refused(
+                connection, deltas, run_id, is_refused=is_refused
+            )
+        )
 
     async def end_outage(self) -> None:
         """End an outage, and the wait of all runs."""
@@ -127,6 +176,8 @@ class FetchFailures:
         runtime = self._runtime
         for active in runtime.cached_active_runs:
             is_out = active.states[JobState.WAITING] + active.states[JobState.COLLECTING]
+            if is_out:
+                await self._set_refused(active.run.id, is_refused=True)
             if active.run.state is RunState.RUNNING and is_out:
                 await runtime.set_waiting(active.run.id, f"fetches bring {what} instead of answers")
 
@@ -170,6 +221,8 @@ class FetchFailures:
         wait_s = retry.backoff_s(min(job.polls, 6), runtime.random.random(), classification.retry_after_s)
         await self._poll_again(job, job_moves.later, max(wait_s, 0.2), job.misses)
         in_a_row = self._failures.record_failure(asked_at_ms, runtime.now_ms())
+        if in_a_row >= UNAVAILABLE_AFTER and classification.code != "rate-limited":
+            await self._set_refused(job.lease.run_id, is_refused=True)
         if (
             in_a_row >= UNAVAILABLE_AFTER
             and classification.code != "rate-limited"

@@ -15,8 +15,9 @@ from runner.engine.answered_at_once import keep_answer
 from runner.engine.circuit_breaker import Endpoint
 from runner.engine.refused_models import RefusedModels
 from runner.engine.spool import AcceptedRecord, Segment
-from runner.engine.submit_failures import SubmitFailures
-from runner.rules import polling, reply
+from runner.engine.submit_failures import PATH_BLOCKED, SubmitFailures
+from runner.rules import kept_bytes, polling, reply
+from runner.rules.chat_completion import read_completion
 from runner.rules.identity import attempt_name
 from runner.rules.reply import Classification, Outcome, Reply
 
@@ -66,6 +67,8 @@ class Poster:
         async with runtime.http_slots:
             if cause := self.refused_models.withheld_for(job):
                 return cause
+            if not await self._failures.is_path_open():
+                return PATH_BLOCKED
             sent_at_ms = runtime.now_ms()
             segment = self._record_send(job, slot, is_late=sent_at_ms > send_before_ms)
             if isinstance(segment, str):
@@ -84,6 +87,8 @@ class Poster:
             runtime.limiter.release(slot)
             if isinstance(exchange, Cause):
                 await self.refused_models.withhold_recorded(job, exchange)
+            elif exchange == PATH_BLOCKED:
+                await self._failures.path_is_blocked(job, slot)
             else:
                 await self._failures.requeue_not_sent(job, Cause(code=exchange))
             return
@@ -97,7 +102,8 @@ class Poster:
             return
         if classification.outcome is Outcome.ANSWERED and answer is not None:
             self._got_through(job)
-            await keep_answer(runtime, job, slot, answer.body, exchange.sent_at_ms)
+            body, _ = kept_bytes.to_keep(answer.body, read_completion(answer.body), runtime.api.secrets)
+            await keep_answer(runtime, job, slot, body, exchange.sent_at_ms)
             await runtime.end_waiting(job.lease.run_id)
         else:
             status = answer.status if answer else None
@@ -113,11 +119,11 @@ class Poster:
             name = attempt_name(job.lease.job_id, job.lease.attempt)
             answer = await deferred.submit(runtime.api, body, conv_id, name)
         except RequestFailed as failed:
-            return reply.classify_submit_fault(failed.fault, failed.detail), None
+            return reply.classify_submit_fault(failed.fault, failed.detail, secrets=runtime.api.secrets), None
         limits = deferred.announced_limits(answer)
         runtime.limiter.announce(slot.bucket, *limits)
         runtime.run_monitor.note_limits(slot.bucket, *limits)
-        return reply.classify_submit(answer, now_s=sent_at_ms / 1000), answer
+        return reply.classify_submit(answer, now_s=sent_at_ms / 1000, secrets=runtime.api.secrets), answer
 
     async def _wait_for_slot(self, slot: Slot) -> None:
         delay_s = slot.fire_at - self._runtime.loop.time()
@@ -133,14 +139,14 @@ class Poster:
             return "paused"
         if is_late:
             return "too-late"
-        if not runtime.limiter.usable(slot) or (self.failures_in_a_row.should_probe and self._sent):
+        if not runtime.limiter.usable(slot) or (self._failures.is_one_at_a_time and self._sent):
             return "slot-passed"  # while probing, one request at a time is enough to lose
         return runtime.record_send(job.lease.job_id, job.lease.attempt) or "spool-failed"
 
     def _got_through(self, job: LeasedJob) -> None:
         """Reset what failures before this job had begun: the API took it."""
         runtime = self._runtime
-        self.failures_in_a_row.reset()
+        self._failures.accepted(job)
         self.refused_models.accepted(job)
         runtime.breaker.record(job.lease, Endpoint.SUBMIT, bad=False)
 

@@ -306,6 +306,10 @@ class Runtime:
         """Return whether a run has no jobs that may be submitted, as of the last read."""
         return any(a.run.id == run_id and a.has_nothing_to_submit for a in self._active)
 
+    def has_accepted(self, run_id: int) -> bool:
+        """Return whether the API took a submit of a run, as of the last read."""
+        return any(a.run.id == run_id and a.counts.get(("attempts", "accepted")) for a in self._active)
+
     def wake_collector_at(self, due_at_ms: int) -> None:
         """Wake the collect loop if an answer is due earlier than what it waits for."""
         if self.next_due_ms is None or due_at_ms < self.next_due_ms:

@@ -6,6 +6,7 @@ is `waiting` and says why; what a single job gets again and again ends that job.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from runner.api import account
@@ -14,11 +15,14 @@ from runner.db.outcomes import Cause, Requeue
 from runner.engine import cost_bounds
 from runner.engine.circuit_breaker import Endpoint
 from runner.engine.consecutive_failures import UNAVAILABLE_AFTER, ConsecutiveFailures
+from runner.engine.firewall_pages import FirewallPages
 from runner.rules import retry
+from runner.rules.explain import explain
+from runner.rules.failure_pause import ALIKE_MIN
 from runner.rules.probes import PROBE_WAIT_S_MAX
 from runner.rules.reply import Classification, Outcome
 from runner.rules.reply_table import FIREWALL_PAGE
-from runner.rules.states import Event, JobState
+from runner.rules.states import Event, JobState, PauseReason
 from runner.rules.unread_cost import NO_COST
 
 if TYPE_CHECKING:
@@ -28,7 +32,9 @@ if TYPE_CHECKING:
     from runner.limiter.limiter import Slot
     from runner.rules.unread_cost import UnreadCost
 
-PAGES_MAX: Final = 5  # sends of a job, after which a page may be for this job alone
+WITHOUT_ID_MAX: Final = 3  # submits in a row without a request_id, after which the run pauses
+PATH_BLOCKED: Final = "path-blocked"  # the code of an attempt that was not sent for that
+WITHOUT_ID: Final = "no-request-id"
 
 
 class SubmitFailures:
@@ -40,6 +46,34 @@ class SubmitFailures:
     def __init__(self, runtime: Runtime, refused_models: RefusedModels) -> None:
         self._runtime, self._refused_models = runtime, refused_models
         self.failures_in_a_row = ConsecutiveFailures()
+        self._held_in_a_row: dict[int, int] = {}  # by run
+        self._pages = FirewallPages()
+        self._without_id = ConsecutiveFailures()
+        self._asking = asyncio.Lock()
+
+    @property
+    def is_one_at_a_time(self) -> bool:
+        """Return whether only one request may be out: the last ones failed, or one without a request_id."""
+        return self.failures_in_a_row.should_probe or self._without_id.has_failed
+
+    async def is_path_open(self) -> bool:
+        """Return whether the API answers a free request; asked only after a submit without a request_id.
+
+        Such a submit may be paid, so the next one leaves only when the API itself is there.
+        """
+        if not self._without_id.has_failed:
+            return True
+        async with self._asking:
+            return await account.answers(self._runtime.api)
+
+    async def path_is_blocked(self, job: LeasedJob, slot: Slot) -> None:
+        """Requeue a job that was not sent since another server answers; the run waits."""
+        runtime = self._runtime
+        why = explain(PATH_BLOCKED)
+        blocked = Classification(outcome=Outcome.NOT_SENT, code=PATH_BLOCKED, message=why)
+        await self._pause_limiter(job, slot, blocked, runtime.now_ms())
+        await runtime.set_waiting(job.lease.run_id, why)
+        await self.requeue_not_sent(job, Cause(code=PATH_BLOCKED, message=why))
 
     async def handle(
         self, job: LeasedJob, slot: Slot, classification: Classification, status: int | None, sent_at_ms: int
@@ -61,8 +95,12 @@ class SubmitFailures:
                 await self._requeue(job, job_moves.refused_for_now, cause, 0.0)
             case Outcome.REFUSED:
                 await self._end(job, cause, JobState.FAILED)
+            case Outcome.VALUE_REFUSED:
+                await self._end(job, cause, JobState.HELD)
+                await self._pause_if_all_are_held(job, cause)
             case _:
                 runtime.breaker.record(lease, Endpoint.SUBMIT, bad=True)
+                await self._count_without_id(job, classification, status, sent_at_ms)
                 await self._pause_limiter(job, slot, classification, sent_at_ms)  # before the next one leaves
                 await self._unknown_outcome(job, cause)
 
@@ -92,11 +130,47 @@ class SubmitFailures:
         await self._requeue(job, job_moves.refused_for_now, cause, wait_s, spent=1)
 
     async def _is_for_this_job_alone(self, job: LeasedJob) -> bool:
-        """Return whether the API answers other requests: then a filter refuses what this job contains.
+        """Return whether a filter refuses what this job contains: it got pages while other jobs got through.
 
-        It is asked with a free request, once the job was sent PAGES_MAX times.
+        Where no other job is left to show that, a free POST shows whether the network is open.
         """
-        return job.lease.attempt >= PAGES_MAX and await account.answers(self._runtime.api)
+        runtime, job_id = self._runtime, job.lease.job_id
+        if (
+            not self._pages.record(job_id)
+            and self._pages.is_alone(job_id)
+            and runtime.has_accepted(job.lease.run_id)
+            and await account.takes_posts(runtime.api, job.model)
+        ):
+            self._pages.count(job_id)
+        return self._pages.is_filtered(job_id) and await account.answers(runtime.api)
+
+    async def _pause_if_all_are_held(self, job: LeasedJob, cause: Cause) -> None:
+        """Pause a run of whose jobs ALIKE_MIN in a row were held for a value of theirs, and none accepted."""
+        run_id = job.lease.run_id
+        held = self._held_in_a_row.get(run_id, 0) + 1
+        self._held_in_a_row[run_id] = held % ALIKE_MIN
+        if held >= ALIKE_MIN:
+            why = f"the last {held} jobs were all held with {cause.code}: {cause.message}"
+            await self._runtime.pause(run_id, PauseReason.FAILURES, why)
+
+    async def _count_without_id(
+        self, job: LeasedJob, classification: Classification, status: int | None, sent_at_ms: int
+    ) -> None:
+        """Pause a run whose submits bring no request_id although the API answers free requests."""
+        runtime = self._runtime
+        if classification.code != WITHOUT_ID:
+            return
+        if self._without_id.record_failure(sent_at_ms, runtime.now_ms()) >= WITHOUT_ID_MAX:
+            self._without_id.reset()
+            why = f"submits are answered without a request id (HTTP {status}: {classification.message})"
+            await runtime.pause(job.lease.run_id, PauseReason.SETTING, f"{why}; they may be paid")
+
+    def accepted(self, job: LeasedJob) -> None:
+        """Reset what failures before had begun: the API took a job."""
+        self.failures_in_a_row.reset()
+        self._without_id.reset()
+        self._pages.accepted(job.lease.job_id)
+        self._held_in_a_row.pop(job.lease.run_id, None)
 
     async def _end(self, job: LeasedJob, cause: Cause, target: JobState) -> None:
         """Fail or hold a job that was refused; a refusal may cost a fee."""

@@ -24,7 +24,8 @@ class UnreadableFetch:
     """An unreadable reply to the fetch of one job, received `age_s` seconds after the job was accepted.
 
     `given_up` is the move of the job if this is what the API has for it, however often it is asked; `held` is
-    its move if its result has expired.
+    its move if its result has expired. A reply of another server
+    (`is_foreign`) is never what the API has.
     """
 
     reply: UnreadableReply
@@ -33,6 +34,7 @@ class UnreadableFetch:
     misses: int
     given_up: Requeue
     held: Requeue | None = None
+    is_foreign: bool = False
 
 
 def record(connection: Connection, rows: Sequence[UnreadableFetch], deltas: Deltas) -> set[int]:
@@ -47,7 +49,7 @@ def record(connection: Connection, rows: Sequence[UnreadableFetch], deltas: Delt
         if row.held is not None:
             held.append(row.held)
             continue
-        if counted and unreadable.is_the_answer(counted.same, counted.same_for_s, counted.others_read):
+        if counted and not row.is_foreign and _is_the_answer(counted):
             given_up.append(row.given_up)
             continue
         # Nothing is counted of a reply that is older than the last one: the clock was set back.
@@ -65,6 +67,10 @@ def record(connection: Connection, rows: Sequence[UnreadableFetch], deltas: Delt
         | job_moves.unusable(connection, given_up, deltas)
         | job_moves.lost(connection, held, deltas)
     )
+
+
+def _is_the_answer(counted: Repeats) -> bool:
+    return unreadable.is_the_answer(counted.same, counted.same_for_s, counted.others_read)
 
 
 def ask_later(

@@ -61,6 +61,14 @@ def is_json(raw: bytes) -> bool:
         return False
 
 
+def is_whole_object(body: bytes) -> bool:
+    """Return whether a body is a JSON object up to its last brace: nothing of it is missing."""
+    try:
+        return body.lstrip(_BOM + _WHITE)[:1] == b"{" and isinstance(read_json(body), dict)
+    except ValueError:
+        return False
+
+
 def on_one_line(raw: bytes) -> bytes:
     """Return JSON on one line: the line breaks between its tokens become spaces."""
     raw = raw.strip(_WHITE)

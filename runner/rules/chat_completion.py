@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from runner.rules import error_body
 from runner.rules.answer_json import read_json, without_surrogates
-from runner.rules.reply_table import FAILED, SAFETY
+from runner.rules.reply_words import FAILED, SAFETY
 
 TOKENS_MAX: Final = 10**9  # no answer has more; a larger number counts as absent
 TICKS_MAX: Final = 10**14  # $10,000 for one answer; a larger number counts as absent
@@ -73,6 +73,11 @@ class Completion:
     service_tier: str | None = None
     error: str | None = None
     flaw: Flaw | None = None
+
+    @property
+    def is_verbatim(self) -> bool:
+        """Return whether the bytes are a model's answer, to be kept as they came; an error is none."""
+        return self.is_final and self.kind in (Kind.GOOD, Kind.NO_CHOICES)
 
 
 def read_completion(body: bytes) -> Completion:

@@ -36,11 +36,13 @@ SENTENCES: Final = {
     "bad-request": "The API does not take a parameter or value of this line: correct it and run it again.",
     "bad-field": "A field of this line is missing or has the wrong type: correct the line and run it again.",
     "reference-gone": "The line names something that the API does not have: correct the line.",
-    "not-allowed": "The key may not use a file or tool of this line: correct it, or allow that.",
+    "reference-refused": "The API cannot use an image, file or tool of this line: correct it, or try later.",
+    "not-allowed": "The API forbids something of this line, like a tool or file: change or allow it.",
     "feature-removed": "The line uses a feature that xAI removed, such as search_parameters: take it out.",
     "request-too-large": "The request is larger than the API takes: shorten the prompt or its images.",
     "refused": "The API refused the request with an unusual status: its words tell more.",
     "told-not-to-retry": "The API said not to try again (x-should-retry: false): its words tell why.",
+    "unknown-reply": "A fetch got a reply that is not in the API's words: it is asked again for 24 hours.",
     # temporary: the job is sent again by itself
     "rate-limited": "The team's rate limit was reached: the job waits and is sent again by itself.",
     "at-capacity": "The model has no capacity right now: the job waits and is sent again by itself.",
@@ -78,6 +80,7 @@ SENTENCES: Final = {
     # of an attempt that was recorded and not sent
     "stopping": "The process was ending, so nothing was sent: the job goes with the next one.",
     "paused": "The run was paused, so nothing was sent: it goes on with runner resume RUN.",
+    "path-blocked": "Another server answers instead of the API, so nothing was sent: look at the network.",
     "too-late": "The machine was too busy to send in time, so nothing was sent: the job goes again.",
     "slot-passed": "The time reserved under the rate limit had passed, so nothing was sent: it goes again.",
     "spool-failed": "The spool could not be written, so nothing was sent: look for a full disk.",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import orjson
 
-from runner.rules.connection_fields import connection_problems
+from runner.rules.connection_fields import connection_problems, tool_problems
 from runner.rules.diagnostics import Path, Problem
 from runner.rules.json_faults import shortened
 from runner.rules.schemas import schema_fault
@@ -199,6 +199,8 @@ def _tools(name: str, tools: object) -> Iterator[Problem]:
 
 def _tool(path: Path, tool: object) -> Iterator[Problem]:
     kind = tool.get("type") if type(tool) is dict else None
+    if type(tool) is dict:
+        yield from tool_problems(path, tool)
     if type(tool) is not dict or type(kind) is not str:
         yield _refuse("bad-tool", path, "a tool must be an object with a type", _TOOL_FIX)
     elif kind == "live_search":

@@ -30,7 +30,7 @@ class KeyStatus(StrEnum):
 
 
 def key_status(
-    reply: Reply, *, team_id: str | None, blocked: bool, secrets: Iterable[str] = ()
+    reply: Reply, *, team_id: str | None, blocked: bool, secrets: Iterable[str]
 ) -> tuple[KeyStatus, str]:
     """Return the key's status and a one-line message; `team_id` and `blocked` come from the reply's body."""
     if reply.status == 200:

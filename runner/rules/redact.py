@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import html
+import json
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -22,12 +24,24 @@ _KEPT: Final = frozenset("\u200c\u200d\u00a0\u3000")  # joiners and spaces that 
 def redact(text: str, secrets: Iterable[str]) -> str:
     """Return the text without secrets, xAI keys and passwords in URLs; each is replaced by HIDDEN.
 
-    Secrets are found as they are, url-encoded and in base64; those below SECRET_LENGTH_MIN are ignored.
+    Secrets are found as they are, url-encoded, in base64, and as JSON and HTML write them; those below
+    SECRET_LENGTH_MIN are ignored.
     """
-    pattern = _pattern(tuple(sorted({secret for secret in secrets if len(secret) >= SECRET_LENGTH_MIN})))
+    pattern = _pattern(_long_enough(secrets))
     if pattern is not None:
         text = pattern.sub(HIDDEN, text)
     return _URL_PASSWORD.sub(rf"\1{HIDDEN}@", _KEY.sub(HIDDEN, text))
+
+
+def redact_cut(text: str, secrets: Iterable[str]) -> str:
+    """Return what `redact` does, for a text that may be cut off: a secret may begin at its end."""
+    known = tuple(secrets)
+    text = redact(text, known)
+    for form in _all_forms(_long_enough(known)):
+        for length in range(min(len(form) - 1, len(text)), SECRET_LENGTH_MIN - 1, -1):
+            if text.endswith(form[:length]):
+                return text[:-length] + HIDDEN
+    return text
 
 
 def plain(text: str) -> str:
@@ -51,13 +65,21 @@ def one_line(text: str, limit: int) -> str:
     return line if len(line) <= limit else line[: max(limit - 1, 0)] + "…"[:limit]
 
 
+def _long_enough(secrets: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({secret for secret in secrets if len(secret) >= SECRET_LENGTH_MIN}))
+
+
 @lru_cache(maxsize=16)
 def _pattern(secrets: tuple[str, ...]) -> re.Pattern[str] | None:
+    forms = _all_forms(secrets)
+    return re.compile("|".join(_any_case_escapes(form) for form in forms)) if forms else None
+
+
+@lru_cache(maxsize=16)
+def _all_forms(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    """Return all forms of the secrets, the longest first."""
     forms = {form for secret in secrets for form in _forms(secret)}
-    if not forms:
-        return None
-    longest_first = sorted(forms, key=lambda form: (-len(form), form))
-    return re.compile("|".join(_any_case_escapes(form) for form in longest_first))
+    return tuple(sorted(forms, key=lambda form: (-len(form), form)))
 
 
 def _forms(secret: str) -> Iterator[str]:
@@ -66,6 +88,12 @@ def _forms(secret: str) -> Iterator[str]:
     yield quote(raw, safe="")
     yield quote(raw)
     yield quote_plus(raw)
+    yield html.escape(secret)
+    for is_ascii in (True, False):
+        written = json.dumps(secret, ensure_ascii=is_ascii)[1:-1]
+        yield written
+        yield written.replace("/", "\\/")
+        yield re.sub("[<>&']", lambda found: f"\\u{ord(found[0]):04x}", written)
     for shift in range(3):
         yield from _base64_cores(raw, shift)
 

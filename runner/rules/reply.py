@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from runner.rules import answer_json, chat_completion, error_body, reply_table
 from runner.rules.chat_completion import Kind
 from runner.rules.explain import explain
-from runner.rules.redact import one_line, redact
+from runner.rules.redact import one_line, redact_cut
 from runner.rules.reply_table import FIREWALL_PAGE, RETRY_FORBIDDEN, Outcome, ReplyRule
 
 if TYPE_CHECKING:
@@ -79,7 +79,15 @@ _ANSWERED: Final = Classification(
 )
 # Their words are not the API's, so our sentence comes first.
 _EXPLAINED: Final = frozenset(
-    {FIREWALL_PAGE, "redirected", "not-found", "wrong-method", "wrong-content-type", "origin-unreachable"}
+    {
+        FIREWALL_PAGE,
+        "unknown-reply",
+        "redirected",
+        "not-found",
+        "wrong-method",
+        "wrong-content-type",
+        "origin-unreachable",
+    }
 )
 _OF_A_COMPLETION: Final = frozenset({"choices", "usage", "object"})
 _ALWAYS_PASSES: Final = frozenset({"rate-limited", FIREWALL_PAGE, "redirected"})
@@ -98,7 +106,7 @@ FETCH_FAULTS: Final = {
 }
 
 
-def classify_submit(reply: Reply, *, now_s: float, secrets: Iterable[str] = ()) -> Classification:
+def classify_submit(reply: Reply, *, now_s: float, secrets: Iterable[str]) -> Classification:
     """Classify the reply to a submit. `now_s` is Unix time, for a Retry-After with a date.
 
     `secrets` are hidden in the message, since the API may repeat one. Never raises.
@@ -116,22 +124,28 @@ def classify_submit(reply: Reply, *, now_s: float, secrets: Iterable[str] = ()) 
     return found
 
 
-def classify_fetch(reply: Reply, *, now_s: float, secrets: Iterable[str] = ()) -> Classification:
-    """Classify the reply to a fetch; arguments as for `classify_submit`. The body of a 200 is not read."""
+def classify_fetch(reply: Reply, *, now_s: float, secrets: Iterable[str]) -> Classification:
+    """Classify the reply to a fetch; arguments as for `classify_submit`. The body of a 200 is not read.
+
+    An answer is handed out once, so it counts with any 2xx.
+    """
     if reply.status == 200:
         return _READY
-    if reply.status == 202 and "retry-after" not in reply.headers:
+    is_empty = not reply.body.strip()
+    if reply.status == 202 and is_empty and "retry-after" not in reply.headers:
         return _NOT_READY
+    if reply.status == 202 and not is_empty and chat_completion.read_completion(reply.body).is_verbatim:
+        return _READY
     return _classify(reply_table.FETCH, reply, now_s, secrets)
 
 
-def classify_submit_fault(fault: Fault, detail: str, *, secrets: Iterable[str] = ()) -> Classification:
+def classify_submit_fault(fault: Fault, detail: str, *, secrets: Iterable[str]) -> Classification:
     """Classify a submit without a whole reply; `detail` is the error in a sentence."""
     outcome, code = SUBMIT_FAULTS[fault]
     return Classification(outcome=outcome, code=code, message=_message(detail, secrets))
 
 
-def classify_fetch_fault(fault: Fault, detail: str, *, secrets: Iterable[str] = ()) -> Classification:
+def classify_fetch_fault(fault: Fault, detail: str, *, secrets: Iterable[str]) -> Classification:
     """Classify a fetch without a whole reply; `detail` is the error in a sentence."""
     outcome, code = FETCH_FAULTS[fault]
     return Classification(outcome=outcome, code=code, message=_message(detail, secrets))
@@ -158,7 +172,7 @@ def _classify(
 ) -> Classification:
     error = error_body.error_text(reply.body)
     row = next(row for row in table if row.matches(reply.status, error))
-    words = error.text or error.code
+    words = redact_cut(error.text or error.code, secrets)
     if row.code in _EXPLAINED:
         words = f"{explain(row.code)} {_quoted(words, reply.status)}"
     return Classification(
@@ -206,4 +220,4 @@ def _without_retry(found: Classification) -> Classification:
 
 
 def _message(text: str, secrets: Iterable[str]) -> str:
-    return one_line(redact(text, secrets), MESSAGE_LENGTH_MAX)
+    return one_line(redact_cut(text, secrets), MESSAGE_LENGTH_MAX)

@@ -4,22 +4,40 @@ The first row that matches counts. Credits and safety are recognised by the text
 as 403, and credits as 402, 403 and 429 (xAI's debugging page, and reports of 2026).
 
 One line's own content comes back in error messages: names of models and tools, addresses of images, parts of
-schemas. So what a message quotes does not count (`ErrorText.words`), and a pattern that pauses the whole run
-matches only where the API's own sentence begins. Who answered counts too: the API sends JSON objects, and a
-page of HTML is of a firewall, a login page or another server (docs/decisions/0032).
+schemas. So what a message quotes does not count (`ErrorText.words`), and the run pauses only for the API's
+own sentence about the account (reply_words.py); a refusal that names none is that job's. Who answered counts
+too: the API sends JSON objects, and a page of HTML is of a firewall, a login page or another server
+(docs/decisions/0032).
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from runner.rules.error_body import BodyForm
+from runner.rules.reply_words import (
+    BLOCKED,
+    CAPACITY,
+    CREDITS,
+    FAILED,
+    INVALID_ID,
+    KEY,
+    MODEL,
+    MODEL_GONE,
+    NO_ENDPOINT,
+    NO_PERMISSION,
+    RATE,
+    REFERENCE,
+    RESULT_GONE,
+    SAFETY,
+    THING,
+)
 from runner.rules.states import PauseReason
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Container
 
     from runner.rules.error_body import ErrorText
@@ -36,6 +54,7 @@ class Outcome(StrEnum):
     TRANSIENT = "transient"  # refused; sent again within the attempts
     REFUSED = "refused"
     MODEL_REFUSED = "model_refused"  # the model of this line: the job is held, others go on
+    VALUE_REFUSED = "value_refused"  # an image, a file or a tool of this line: held, others go on
     AMBIGUOUS = "ambiguous"
     # of either
     ACCOUNT = "account"  # the account's or a setting's: the run pauses, no job fails
@@ -44,6 +63,7 @@ class Outcome(StrEnum):
     NOT_READY = "not_ready"
     LATER = "later"
     GONE = "gone"
+    FOREIGN = "foreign"  # not in the API's words, as of another server: nothing is known of the answer
     GENERATION_FAILED = "generation_failed"
 
 
@@ -68,49 +88,6 @@ class ReplyRule:
         )
 
 
-RATE = re.compile(r"(requests|tokens) per (second|minute|hour|day)")
-CAPACITY = re.compile(r"at capacity|overloaded|high demand")
-SAFETY = re.compile(r"usage guidelines|safety_check|failed check|content (violates|policy)")
-FAILED = re.compile(r"\b(generation|completion)\b( has| was)? (failed|aborted)|failed to generate")
-
-# Patterns of the account and the model: from the start of the code, the message or a sentence of it.
-_SENTENCE = r"(?m)(?:^|[.!?] )"
-_LINE = r"(?m)^(?:error: )?"
-_OWNER = r"(?:(?:your|the|this) )?(?:\w+ ){0,3}?(?:team|account|organization|key)"
-_BAD = r"(?:incorrect|invalid|wrong|missing|blocked|disabled|revoked|expired|unknown|not valid)"
-CREDITS = re.compile(
-    rf"{_SENTENCE}(?:(?:your|you|{_OWNER})\b[^.\n]{{0,160}}?)?\b(?:"
-    r"(?:all|any|available|out of|no|not enough|insufficient|more|remaining)\b[^.\n]{0,40}\bcredits?\b"
-    r"|credits?\b[^.\n]{0,30}\b(?:exhausted|depleted|used up|expired)"
-    r"|spending[ -]limit|insufficient[ _](?:funds|balance|quota)|payment[ _]required)"
-)
-KEY = re.compile(
-    rf"{_LINE}(?:(?:no|{_BAD})[ _]api[ _-]?key(?:$|[.:,;]| provided| in (?:the )?(?:request|header))"
-    rf"|(?:the |your |this )?(?:provided )?api[ -]?key (?:provided |\S{{1,80}} )?"
-    rf"(?:is|was|has been) (?:\w+ ){{0,2}}?{_BAD}"
-    r"|unauthenticated\b|no authentication\b)"
-)
-BLOCKED = re.compile(
-    rf"{_LINE}(?:your |the |this )(?:team|account|organization)\b(?: \S{{1,80}})?"
-    r" (?:is|was|has been) (?:\w+ ){0,2}?(?:blocked|suspended|disabled)\b"
-)
-MODEL_GONE = re.compile(
-    rf"{_LINE}(?:model[_ -]not[_ -]found\b|(?:the |this |requested ){{0,2}}model:? \S{{1,200}}"
-    r" (?:does not exist|(?:is |was )?not found|is not (?:available|supported|served|enabled)"
-    r"|(?:is |has been |was )(?:no longer|retired|deprecated|removed)))"
-)
-MODEL = re.compile(r"\bmodels?\b")
-REFERENCE = re.compile(
-    r"\b(?:file|image|document|collection|attachment|vector store|assistant|tool)s?\b[^\n]{0,160}"
-    r"\b(?:not found|not exist|no longer|expired|deleted)\b"
-    r"|\bno (?:such )?(?:file|image|document|collection|attachment|vector store|assistant|tool)\b"
-)
-MEDIA = re.compile(r"\b(?:image|file|audio|video|document)s?\b")
-LINE_FEATURE = re.compile(r"\b(?:image|file|document|collection|tool|web search|x search)s?\b")
-NO_ENDPOINT = re.compile(
-    r"no (?:such )?(?:endpoint|route|page)\b|page not found|cannot (?:get|post)\b|unknown (?:path|url|route)"
-)
-
 RETRY_FORBIDDEN: Final = "told-not-to-retry"  # set by a header, for any status
 FIREWALL_PAGE: Final = "firewall-page"
 _CREDITS, _KEY, _SETTING = PauseReason.CREDITS, PauseReason.KEY, PauseReason.SETTING
@@ -119,6 +96,7 @@ _TIMEOUT = (504, 522, 524)
 _ORIGIN = (521, 523, 525, 526, 530)  # Cloudflare did not reach the API, so nothing was processed
 _NETWORK = (407, 511)  # a proxy or a network wants a login
 _SAFETY_AS = (400, 403, 422)  # observed as 403; with the others it must not be taken for a lost answer
+_AS_GONE = (400, 403, 404, 410, 422)
 _REDIRECT = range(300, 400)
 _4XX = range(400, 500)
 _2XX = range(200, 300)
@@ -133,13 +111,16 @@ SUBMIT: Final = (
     ReplyRule((401, 402), None, Outcome.REFUSED_FOR_NOW, FIREWALL_PAGE, form=_PAGE),
     ReplyRule((401,), None, Outcome.ACCOUNT, "key-refused", _KEY),
     ReplyRule((402,), None, Outcome.ACCOUNT, "credits-gone", _CREDITS),
-    ReplyRule((404,), MODEL_GONE, Outcome.MODEL_REFUSED, "model-gone", form=_OBJECT),
-    ReplyRule((404,), REFERENCE, Outcome.REFUSED, "reference-gone", form=_OBJECT),
+    ReplyRule((404,), NO_ENDPOINT, Outcome.ACCOUNT, "not-found", _SETTING),
+    ReplyRule((404,), None, Outcome.ACCOUNT, "not-found", _SETTING, form=_PAGE),
+    ReplyRule((404,), MODEL_GONE, Outcome.MODEL_REFUSED, "model-gone"),
+    ReplyRule((404,), REFERENCE, Outcome.VALUE_REFUSED, "reference-gone", form=_OBJECT),
+    ReplyRule((404,), MODEL, Outcome.MODEL_REFUSED, "model-gone", form=_OBJECT),
     ReplyRule((404,), None, Outcome.ACCOUNT, "not-found", _SETTING),
     ReplyRule((405,), None, Outcome.ACCOUNT, "wrong-method", _SETTING),
     ReplyRule((408,), None, Outcome.AMBIGUOUS, "server-timeout"),
+    ReplyRule((413, 415), THING, Outcome.VALUE_REFUSED, "reference-refused", form=_OBJECT),
     ReplyRule((413,), None, Outcome.REFUSED, "request-too-large"),
-    ReplyRule((415,), MEDIA, Outcome.REFUSED, "bad-request", form=_OBJECT),
     ReplyRule((415,), None, Outcome.ACCOUNT, "wrong-content-type", _SETTING),
     ReplyRule((429,), RATE, Outcome.REFUSED_FOR_NOW, "rate-limited"),
     ReplyRule((429,), CREDITS, Outcome.ACCOUNT, "credits-gone", _CREDITS),
@@ -151,10 +132,12 @@ SUBMIT: Final = (
     ReplyRule((400, 403), KEY, Outcome.ACCOUNT, "key-refused", _KEY),
     ReplyRule((400, 403), BLOCKED, Outcome.ACCOUNT, "team-blocked", _KEY),
     ReplyRule((403,), None, Outcome.REFUSED_FOR_NOW, FIREWALL_PAGE, form=_OTHER),
+    ReplyRule((403,), THING, Outcome.VALUE_REFUSED, "not-allowed"),
     ReplyRule((403,), MODEL, Outcome.MODEL_REFUSED, "model-not-allowed"),
-    ReplyRule((403,), LINE_FEATURE, Outcome.REFUSED, "not-allowed"),
-    ReplyRule((403,), None, Outcome.ACCOUNT, "no-permission", _KEY),
-    ReplyRule((400,), MODEL_GONE, Outcome.MODEL_REFUSED, "model-gone"),
+    ReplyRule((403,), NO_PERMISSION, Outcome.ACCOUNT, "no-permission", _KEY),
+    ReplyRule((403,), None, Outcome.VALUE_REFUSED, "not-allowed"),
+    ReplyRule((400, 410, 422), MODEL_GONE, Outcome.MODEL_REFUSED, "model-gone"),
+    ReplyRule((400, 422), REFERENCE, Outcome.VALUE_REFUSED, "reference-refused", form=_OBJECT),
     ReplyRule((400,), None, Outcome.REFUSED, "bad-request"),
     ReplyRule((409,), None, Outcome.TRANSIENT, "conflict"),
     ReplyRule((410,), None, Outcome.REFUSED, "feature-removed"),
@@ -171,13 +154,14 @@ SUBMIT: Final = (
     ReplyRule(None, None, Outcome.AMBIGUOUS, "odd-status"),
 )
 
+VALUE_CODES: Final = frozenset(row.code for row in SUBMIT if row.outcome is Outcome.VALUE_REFUSED)
 MODEL_CODES: Final = frozenset(row.code for row in SUBMIT if row.outcome is Outcome.MODEL_REFUSED)
 
 # A fetch may be repeated for free, so everything but a clear loss of the answer is LATER.
 FETCH: Final = (
-    ReplyRule((200,), None, Outcome.READY, "ready"),  # stored before it is parsed
+    ReplyRule((202,), None, Outcome.READY, "ready", form=_PAGE),  # no answer, as the same with 200
     ReplyRule((202,), None, Outcome.NOT_READY, "not-ready"),
-    ReplyRule(_2XX, None, Outcome.LATER, "odd-status"),
+    ReplyRule(_2XX, None, Outcome.READY, "ready"),  # handed out once, and kept before it is parsed
     ReplyRule(_REDIRECT, None, Outcome.LATER, "redirected"),
     ReplyRule(_NETWORK, None, Outcome.LATER, FIREWALL_PAGE),
     ReplyRule((401, 402), None, Outcome.LATER, FIREWALL_PAGE, form=_PAGE),
@@ -195,10 +179,11 @@ FETCH: Final = (
     ReplyRule((400, 403), KEY, Outcome.ACCOUNT, "key-refused", _KEY),
     ReplyRule((400, 403), BLOCKED, Outcome.ACCOUNT, "team-blocked", _KEY),
     ReplyRule((403,), None, Outcome.LATER, FIREWALL_PAGE, form=_OTHER),
-    ReplyRule((403,), None, Outcome.ACCOUNT, "no-permission", _KEY),
+    ReplyRule((403,), NO_PERMISSION, Outcome.ACCOUNT, "no-permission", _KEY),
     ReplyRule(range(400, 600), FAILED, Outcome.GENERATION_FAILED, "generation-failed", form=_OBJECT),
-    ReplyRule((400, 422), None, Outcome.GONE, "invalid-id"),
-    ReplyRule((404, 410), None, Outcome.GONE, "result-gone"),
+    ReplyRule((404, 410), RESULT_GONE, Outcome.GONE, "result-gone", form=_OBJECT),
+    ReplyRule((400, 422), INVALID_ID, Outcome.GONE, "invalid-id", form=_OBJECT),
+    ReplyRule(_AS_GONE, None, Outcome.FOREIGN, "unknown-reply"),
     ReplyRule((408,), None, Outcome.LATER, "server-timeout"),
     ReplyRule(_4XX, None, Outcome.LATER, "odd-status"),
     ReplyRule((503,), None, Outcome.LATER, "unavailable"),

@@ -59,10 +59,12 @@ def shown_url(url: str) -> str:
         return HIDDEN
     if parts.scheme.startswith("sqlite"):
         return url.partition("?")[0]
+    if _is_cut_by_password(parts):
+        return f"{parts.scheme}://{HIDDEN}"
     user = "" if parts.userinfo is None else f"{_shown_user(parts.scheme, parts.userinfo)}@"
     hosts = parts.hosts if _HOSTS.fullmatch(parts.hosts) else HIDDEN
     path = parts.path if _PLACE.fullmatch(parts.path) else f"/{HIDDEN}"
-    query = "&".join(_shown_parameter(name, value) for name, value in parts.parameters)
+    query = "&".join(_shown_parameters(parts.parameters))
     return f"{parts.scheme}://{user}{hosts}{path}{f'?{query}' if query else ''}"
 
 
@@ -74,6 +76,12 @@ def secrets_in_url(url: str) -> tuple[str, ...]:
     if parts.scheme.startswith("sqlite"):
         return ()
     return tuple(dict.fromkeys(secret for secret in _secrets(parts) if len(secret) >= SECRET_LENGTH_MIN))
+
+
+def secrets_in_proxy(value: str) -> tuple[str, ...]:
+    """Return the same for the address of a proxy, which may lack its scheme."""
+    word = value.strip()
+    return secrets_in_url(word if "://" in word else f"http://{word}")
 
 
 def redis_url_fault(url: str) -> str | None:
@@ -122,10 +130,22 @@ def _shown_user(scheme: str, userinfo: str) -> str:
     return f"{user if is_open or not user else HIDDEN}{f':{HIDDEN}' if colon else ''}"
 
 
-def _shown_parameter(name: str, value: str) -> str:
-    if name in _OPEN_PARAMETERS and _PLACE.fullmatch(value):
-        return f"{name}={value}"
-    return f"{name if _NAME.fullmatch(name) else HIDDEN}={HIDDEN}"
+def _is_cut_by_password(parts: _Parts) -> bool:
+    """Return whether a password with `?` and `=` in it was taken for the parameters: an @ stands in them."""
+    return parts.userinfo is None and any("@" in f"{name}{value}" for name, value in parts.parameters)
+
+
+def _shown_parameters(parameters: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Yield parameters as they may be shown. After a secret one, what is unknown may be the rest of it."""
+    after_secret = False
+    for name, value in parameters:
+        if name in _OPEN_PARAMETERS and _PLACE.fullmatch(value):
+            yield f"{name}={value}"
+        elif after_secret and name not in _OPEN_PARAMETERS:
+            yield HIDDEN
+        else:
+            yield f"{name if _NAME.fullmatch(name) else HIDDEN}={HIDDEN}"
+            after_secret = True
 
 
 def _secrets(parts: _Parts) -> Iterator[str]:
@@ -136,11 +156,19 @@ def _secrets(parts: _Parts) -> Iterator[str]:
     if not _HOSTS.fullmatch(parts.hosts):
         yield from _forms(parts.hosts)
         yield from _forms(parts.hosts.partition(":")[2])  # "user:password" without a host
-    for name, value in parts.parameters:
-        if name not in _OPEN_PARAMETERS or not _PLACE.fullmatch(value):
+    is_cut, after_secret = _is_cut_by_password(parts), False
+    for place, (name, value) in enumerate(parts.parameters):
+        if is_cut or name not in _OPEN_PARAMETERS or not _PLACE.fullmatch(value):
             yield from _forms(value)
+            if after_secret or is_cut:
+                yield from _forms(name)
+            elif not is_cut:  # an unescaped & cuts a password: all that follows may be its rest
+                after = parts.parameters[place + 1 :]
+                rest = "&".join(f"{named}={given}" if given else named for named, given in after)
+                yield from _forms(f"{value}&{rest}" if rest else value)
+            after_secret = True
 
 
 def _forms(secret: str) -> Iterable[str]:
     """Return a secret as written, decoded, and in the pieces that a driver may take it for."""
-    return (secret, unquote(secret), unquote_plus(secret), *re.split(r"[@/:?#&]", secret))
+    return (secret, unquote(secret), unquote_plus(secret), *re.split(r"[@/:?#&;]", secret))

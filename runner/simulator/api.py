@@ -14,8 +14,9 @@ from runner.simulator.api_keys import ApiKeys
 from runner.simulator.chat import Chat, Clock, no_such_model, unavailable
 from runner.simulator.checks import parse
 from runner.simulator.faults import parse_rates
+from runner.simulator.gateway_faults import Echo, gateway_refusal
 from runner.simulator.models import Catalogue
-from runner.simulator.replies import CaptivePage, Refusal, Reply, json_reply
+from runner.simulator.replies import CaptivePage, HtmlRefusal, Refusal, Reply, json_reply
 from runner.simulator.switches import Switches
 
 if TYPE_CHECKING:
@@ -68,19 +69,19 @@ class Api:
         try:
             result = self._route(request)
         except REFUSING_ERRORS as error:
-            return self._refused(request.path, error)
-        return result if isinstance(result, Reply) else partial(self._await_reply, request.path, result)
+            return self._refused(request, error)
+        return result if isinstance(result, Reply) else partial(self._await_reply, request, result)
 
-    async def _await_reply(self, path: str, delayed: DelayedReply) -> Reply:
+    async def _await_reply(self, request: Request, delayed: DelayedReply) -> Reply:
         try:
             return await delayed()
         except REFUSING_ERRORS as error:
-            return self._refused(path, error)
+            return self._refused(request, error)
 
     def _route(self, request: Request) -> Reply | DelayedReply:
         path = request.path
-        if self.switches.down:
-            return self._down()
+        if self.switches.down and (self.switches.down != "posts" or request.method == "POST"):
+            return self._down(path)
         if path == CHAT:
             _allow(request, "POST")
             return self.chat.submit(self._team(request), request.headers.get("Content-Type"), request.body)
@@ -139,15 +140,22 @@ class Api:
             self.chat.adopt_switches()
         return json_reply(asdict(self.switches))
 
-    def _down(self) -> Reply:
+    def _down(self, path: str) -> Reply:
         if self.switches.down == "reset":
             return Reply(delivery="reset")
         if self.switches.down == "page":
             raise CaptivePage
+        if self.switches.down == "posts":
+            raise HtmlRefusal(403, "", "Sorry, you have been blocked")
+        if self.switches.down == "text":
+            self.chat.books.faults["200_text"] += path == CHAT
+            raise gateway_refusal("200_text")
         raise unavailable()
 
-    def _refused(self, path: str, error: Exception) -> Reply:
-        refusal = error if isinstance(error, Refusal) else _too_deep()
+    def _refused(self, request: Request, error: Exception) -> Reply:
+        path, refusal = request.path, error if isinstance(error, Refusal) else _too_deep()
+        if isinstance(refusal, Echo):
+            refusal.repeated = f"{request.headers.get('Authorization')} {self.switches.echo}".rstrip()
         books = self.chat.books
         if path == CHAT:
             books.refused[str(refusal.status)] += 1

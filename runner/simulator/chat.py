@@ -14,6 +14,7 @@ from runner.simulator.books import Books, Outcome, SubmitReply
 from runner.simulator.deferred import DeferredJobs, Job
 from runner.simulator.delayed import DelayedReply, run_after
 from runner.simulator.faults import Faults
+from runner.simulator.gateway_faults import GATEWAY_KINDS, gateway_refusal
 from runner.simulator.ids import Ids, is_uuid
 from runner.simulator.rate_limiter import RateLimiter
 from runner.simulator.replies import (
@@ -38,6 +39,7 @@ NOT_ACCEPTED = frozenset(
     {
         *("409", "425", "429", "499", "500", "503", "520", "521", "529"),
         *("403_page", "200_page", "capacity", "safety", "reset_before", "hang_before"),
+        *GATEWAY_KINDS,
     }
 )
 REFUSALS_BY_FAULT: dict[str, tuple[type[Refusal], int, str, str]] = {
@@ -51,6 +53,7 @@ REFUSALS_BY_FAULT: dict[str, tuple[type[Refusal], int, str, str]] = {
     "200_page": (HtmlRefusal, 200, "", "Log in to the guest network"),
 }
 INSTEAD_OF_RESULT = frozenset({"empty200", "html200", "trunc200", "err200", "pending200"})  # it stays
+RESHAPED = frozenset({"lone", "bom", "201", "203", "wrong_length"})  # a whole result all the same
 BOM = b"\xef\xbb\xbf"
 UNSAFE_MARKER = b"[simulate:safety]"  # anywhere in the request body
 FILTERED_MARKER = b"[simulate:firewall]"
@@ -145,11 +148,7 @@ class Chat:
         if fault == "lost":
             self.books.settle(job.serial, "lost", now)
             raise _no_such_result(request_id)
-        if fault in ("lone", "bom"):
-            reply = self._hand_out(job, "fetched", headers)
-            reply.body = _with_lone_surrogate(reply.body) if fault == "lone" else BOM + reply.body
-            return reply
-        return self._hand_out(job, cast("Outcome", fault or "fetched"), headers)
+        return self._hand_out_as(fault, job, headers)
 
     def adopt_switches(self) -> None:
         """Apply changed switches. Call it after each change."""
@@ -204,6 +203,22 @@ class Chat:
         spread = math.exp(self._options.sigma * answer.latency_deviate())
         return self._switches.median_s * spread / self._options.clock_scale
 
+    def _hand_out_as(self, fault: str | None, job: Job, headers: dict[str, str]) -> Reply:
+        """Hand out the result of a job, in the form of a fault."""
+        if fault not in RESHAPED:
+            return self._hand_out(job, cast("Outcome", fault or "fetched"), headers)
+        reply = self._hand_out(job, "fetched", headers)
+        match fault:
+            case "lone":
+                reply.body = _with_lone_surrogate(reply.body)
+            case "bom":
+                reply.body = BOM + reply.body
+            case "wrong_length":
+                reply.delivery = "wrong_length"
+            case _:
+                reply.status = int(fault)
+        return reply
+
     def _hand_out(self, job: Job, outcome: Outcome, headers: dict[str, str]) -> Reply:
         self.books.settle(job.serial, outcome, self._clock())
         if outcome == "garbage":
@@ -231,6 +246,8 @@ class Chat:
         if kind in REFUSALS_BY_FAULT:
             refusal, status, code, text = REFUSALS_BY_FAULT[kind]
             raise refusal(status, code, text)
+        if kind in GATEWAY_KINDS:
+            raise gateway_refusal(kind)
         match kind:
             case "hang":
                 return Reply(delivery="hang")

@@ -99,7 +99,7 @@ LIMIT = _LimitType()
     "every_fault",
     type=Number(0, 1),
     metavar="RATE",
-    help="Every fault except safety and not_deferred at this rate.",
+    help="The faults up to bom, except safety and not_deferred, at this rate.",
 )
 @click.option(
     "--hang-s", type=Number(0), metavar="N", default=75.0, help="How long a hang lasts, in seconds."

@@ -25,6 +25,10 @@
     pending200      the same, with {"status":"pending"}
     lone            the result, its text with half an emoji: a lone surrogate, escaped
     bom             the result, after a byte order mark
+    201, 203        the result, with this status instead of 200
+    wrong_length    the result, with a Content-Length that is too large; then the connection closes
+
+Those of gateway_faults.py come by their names only, not with `--faults`; so do 201, 203 and wrong_length.
 
 A rate is for submits and fetches, or for one of them: `submit:429`, `fetch:429`. The kinds from `garbage` on
 are drawn when a ready result is handed out, so their rate is per result, not per poll.
@@ -34,6 +38,8 @@ from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING, Literal
+
+from runner.simulator.gateway_faults import BEFORE_THE_API, GATEWAY_KINDS, MODEL_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,16 +60,20 @@ KINDS_BY_POINT: dict[FaultPoint, tuple[str, ...]] = {
         "reset_before",
         "reset_after",
         "hang",
+        *BEFORE_THE_API,
+        MODEL_WORDS,
     ),
-    "fetch": ("429", "500", "503", "521", "403_page", "reset_before"),
+    "fetch": ("429", "500", "503", "521", "403_page", "reset_before", *BEFORE_THE_API),
     "result": (
         *("garbage", "cut", "lost", "failed", "no_choices"),
         *("empty200", "html200", "trunc200", "err200", "pending200", "lone", "bom"),
+        *("201", "203", "wrong_length"),
     ),
 }
 KINDS = tuple(dict.fromkeys(kind for kinds in KINDS_BY_POINT.values() for kind in kinds))
 LASTING = ("safety", "not_deferred")  # a retry does not help
-TRANSIENT = tuple(kind for kind in KINDS if kind not in LASTING)
+BY_NAME = (*GATEWAY_KINDS, "201", "203", "wrong_length")
+TRANSIENT = tuple(kind for kind in KINDS if kind not in (*LASTING, *BY_NAME))
 POINTS_BY_SCOPE: dict[str, tuple[FaultPoint, ...]] = {"submit": ("submit",), "fetch": ("fetch", "result")}
 
 

@@ -18,18 +18,28 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, for 0 s: closing sends
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
-def encode_head(reply: Reply, request_id: str) -> bytes:
-    """Return the status line and headers of a keep-alive reply, the same bytes that aiohttp writes."""
+def encode_head(reply: Reply, request_id: str, extra_bytes: int = 0) -> bytes:
+    """Return the status line and headers of a keep-alive reply, the same bytes that aiohttp writes.
+
+    `extra_bytes`: how many bytes more than the body has its Content-Length names.
+    """
     lines = "".join([f"{name}: {value}\r\n" for name, value in reply.headers.items()])
     return (
         f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, '')}\r\n{lines}x-request-id: {request_id}\r\n"
-        f"Content-Length: {len(reply.body)}\r\nDate: {rfc822_formatted_time()}\r\n"
+        f"Content-Length: {len(reply.body) + extra_bytes}\r\nDate: {rfc822_formatted_time()}\r\n"
         f"Server: {SERVER_SOFTWARE}\r\n\r\n"
     ).encode()
 
 
 async def send_broken(transport: asyncio.Transport, reply: Reply, request_id: str, *, hang_s: float) -> None:
-    """Send half of the body and close (`cut`), or reset the connection, for `hang` after `hang_s`."""
+    """Break a delivery, and close or reset the connection (for `hang` after `hang_s`).
+
+    `cut` sends half of the body, `wrong_length` all of it under a Content-Length that is too large.
+    """
+    if reply.delivery == "wrong_length":
+        transport.write(encode_head(reply, request_id, extra_bytes=10) + reply.body)
+        transport.close()
+        return
     if reply.delivery == "cut":
         transport.write(encode_head(reply, request_id) + reply.body[: len(reply.body) // 2])
         transport.close()

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from runner.simulator.models import Model
     from runner.simulator.usage import Usage
 
-Delivery = Literal["send", "cut", "reset", "hang"]
+Delivery = Literal["send", "cut", "wrong_length", "reset", "hang"]
 JSON = {"content-type": "application/json"}
 LOGIN_PAGE = b"<!DOCTYPE html><html><head><title>Hotel WiFi login</title></head><body>Room?</body></html>"
 GARBAGE = b'{"id":"\xff\xfe<html>upstream connect error</html>'
@@ -24,7 +24,7 @@ class Reply:
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
-    delivery: Delivery = "send"  # whole, cut in the middle, connection reset, or no byte and then a reset
+    delivery: Delivery = "send"  # whole, cut, whole with a larger length, reset, or no byte and then a reset
 
 
 class Refusal(Exception):  # noqa: N818 - the request is refused, the simulator is fine

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from runner.simulator.models import Model
 
 Limit = int | Literal["catalogue", "none"]  # catalogue: the limit of the model table
+DownWord = Literal["reset", "page", "posts", "text"]
+Down = bool | DownWord
+DOWN_WORDS: tuple[DownWord, ...] = ("reset", "page", "posts", "text")
 RPM_PER_RPS = 48
 RPS_LEAST = 2
 
@@ -22,9 +25,12 @@ RPS_LEAST = 2
 @dataclass(slots=True, kw_only=True)
 class Switches:
     """The current switches. `down` answers all requests with 503, or resets all connections, or (`page`)
-    answers with a web page and 200, as the login page of a network does.
+    answers with a web page and 200, as the login page of a network does; `posts` answers only POST so, with
+    the page of a firewall and 403; `text` answers all with plain text and 200.
 
     `key_endpoint_gone`: /v1/api-key is not there, as with a gateway that serves the models only.
+
+    `echo`: what the faults echo_… repeat beside the key, such as the password of a proxy.
 
     Set `announce_rpm` or `announce_tpm` to the old value to change a limit without announcing it.
     """
@@ -35,7 +41,7 @@ class Switches:
     credits_status: int = 403
     permission_gone: bool = False
     model_gone: bool = False
-    down: bool | Literal["reset", "page"] = False
+    down: Down = False
     rpm: Limit = "catalogue"
     tpm: Limit = "catalogue"
     rps: Limit = "catalogue"
@@ -43,6 +49,7 @@ class Switches:
     announce_tpm: int | None = None
     headers: HeaderForm = "usual"
     median_s: float = 1.0
+    echo: str = ""
     faults: Rates
 
     def limits(self, model: Model) -> Limits:
@@ -74,10 +81,11 @@ def _flag(name: str, value: object) -> bool:
     return value
 
 
-def _down(name: str, value: object) -> bool | Literal["reset", "page"]:
-    if value == "reset":
-        return "reset"
-    return "page" if value == "page" else _flag(name, value)
+def _down(name: str, value: object) -> Down:
+    for word in DOWN_WORDS:
+        if value == word:
+            return word
+    return _flag(name, value)
 
 
 def _credits_status(name: str, value: object) -> int:
@@ -115,6 +123,12 @@ def _seconds(name: str, value: object) -> float:
     return float(value)
 
 
+def _line(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{name} must be a text")  # noqa: TRY004 - one error for the caller
+    return value
+
+
 def _rates(name: str, value: object) -> Rates:
     if not isinstance(value, dict):
         raise ValueError(f"{name} must map kinds to rates")  # noqa: TRY004 - one error for the caller
@@ -136,5 +150,6 @@ _PARSERS: dict[str, Callable[[str, object], object]] = {
     "announce_tpm": _announced,
     "headers": _header_form,
     "median_s": _seconds,
+    "echo": _line,
     "faults": _rates,
 }

@@ -239,6 +239,46 @@ def test_a_body_without_a_length_that_never_ends_is_no_answer() -> None:
     asyncio.run(story())
 
 
+WHOLE = b'{"choices":[{"message":{"content":"4"}}]}'
+
+
+@pytest.mark.parametrize("tail", [b"", b"\n"])
+def test_a_whole_object_under_a_length_that_is_too_large_is_the_reply(tail: bytes) -> None:
+    """An answer is handed out once: what is whole up to its last brace is kept."""
+    sent = response(WHOLE + tail).replace(b"Content-Length: ", b"Content-Length: 1")
+
+    async def then_close(_requests: Requests, writer: asyncio.StreamWriter) -> None:
+        writer.write(sent)
+        await writer.drain()
+        writer.close()
+
+    async def story() -> None:
+        async with serving(then_close) as requests, open_client(requests.url) as api:
+            assert (await api.get("/x")).body == WHOLE + tail
+            assert (await api.get("/x")).body == WHOLE + tail
+            assert requests.connections == 2
+        async with serving(sending(sent)) as requests, open_impatient(requests.url) as api:
+            assert (await api.get("/x")).body == WHOLE + tail
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("missing", [1, 20, len(WHOLE)])
+def test_an_object_that_is_not_whole_is_cut(missing: int) -> None:
+    """Its length says so."""
+
+    async def then_close(_requests: Requests, writer: asyncio.StreamWriter) -> None:
+        writer.write(response(WHOLE)[:-missing])
+        await writer.drain()
+        writer.close()
+
+    async def story() -> None:
+        async with serving(then_close) as requests, open_client(requests.url) as api:
+            assert (await failure(api.get("/x"))).fault is Fault.CUT
+
+    asyncio.run(story())
+
+
 def test_a_long_body_arrives_whole_and_may_be_refused_before_its_end() -> None:
     """It is written in pieces; a reply that comes before the last piece is read."""
     body, ended = b"x" * 5_000_000, asyncio.Event()

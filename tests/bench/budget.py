@@ -107,7 +107,7 @@ async def _run_steps(folder: Path, job_file: Path, url: str, steps: Steps) -> No
                     for job in leased
                 )
             )
-            ids = [str(reply.classify_submit(each, now_s=0).request_id) for each in replies]
+            ids = [str(reply.classify_submit(each, now_s=0, secrets=()).request_id) for each in replies]
             steps.done("POST, and classify its reply")
             _accepted(database, spool, leased, ids, steps)
             with database.write() as connection:

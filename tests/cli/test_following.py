@@ -17,7 +17,8 @@ from runner.cli.session.ending import read_outstanding_lines
 from runner.cli.session.follow import FollowEnd, Follower, has_stopped
 from runner.cli.session.run_state import fetchable_until_ms, read_snapshot
 from runner.cli.session.stop_signal import StopSignal
-from runner.db import runs
+from runner.db import counters, runs
+from runner.db.counters import Deltas
 from runner.rules.exit_codes import ExitCode
 from runner.rules.states import JobState, PauseReason
 
@@ -76,13 +77,15 @@ def pause(driver: RunDriver, reason: PauseReason) -> None:
         (PauseReason.CREDITS, JobState.WAITING, False),
         (PauseReason.CREDITS, JobState.SUBMITTING, False),
         (PauseReason.CREDITS, JobState.FAILED, True),
-        (PauseReason.KEY, JobState.WAITING, True),
+        (PauseReason.KEY, JobState.WAITING, False),
+        (PauseReason.SETTING, JobState.WAITING, False),
+        (PauseReason.SETTING, JobState.FAILED, True),
     ],
 )
 def test_a_paused_run_has_stopped_when_accepted_requests_are_collected(
     database: Database, reason: PauseReason, state: JobState, stopped: bool
 ) -> None:
-    """But with a refused key nothing can be collected either."""
+    """Whatever it is paused for: the engine collects what is out."""
     driver = new_run(database, 3)
     driver.bring(state)
     assert not has_stopped(read_snapshot(database, driver.run_id))
@@ -93,6 +96,26 @@ def test_a_paused_run_has_stopped_when_accepted_requests_are_collected(
     assert stopped == has_stopped(seen)
     assert ["paused: because", f"fix: {paused_lines(seen, 'CMD')[1][5:]}"] == paused_lines(seen, "CMD")
     assert paused_lines(seen, "CMD")[1].endswith("then: CMD")
+
+
+@pytest.mark.parametrize(
+    ("reason", "stopped"),
+    [(PauseReason.KEY, True), (PauseReason.SETTING, True), (PauseReason.USER, False)],
+)
+def test_a_run_that_can_fetch_nothing_has_stopped(
+    database: Database, reason: PauseReason, stopped: bool
+) -> None:
+    """Its answers wait at the API until the key or the address is right."""
+    driver = new_run(database, 3)
+    driver.bring(JobState.WAITING)
+    pause(driver, reason)
+    for is_refused in (True, True, False, True):
+        with database.write() as connection:
+            deltas = Deltas(0)
+            counters.set_fetch_refused(connection, deltas, driver.run_id, is_refused=is_refused)
+            deltas.write(connection)
+        seen = has_stopped(read_snapshot(database, driver.run_id))
+        assert seen == (stopped and is_refused)
 
 
 def test_following_ends_when_the_run_ends(database: Database) -> None:

@@ -15,6 +15,8 @@ MESSAGES: Final = [
 ]
 NAMES: Final = (
     *("api_key", "apiKey", "API-KEY", "x-api-key", "X_API_Key", "authorization", "Authorization"),
+    *("xai_api_key", "OPENAI_API_KEY", "password", "secret", "cookie", "credentials", "Cookie"),
+    *("key", "token", "auth"),
     *("extra_headers", "headers", "default_headers", "base_url", "api_base", "host", "aws_secret_access_key"),
 )
 NESTED: Final = (
@@ -67,3 +69,25 @@ def test_texts_schemas_and_metadata_may_name_them(form: str) -> None:
     """Only fields of the request count."""
     metadata = {"metadata": {"host": "web-1", "api_key": "name of a column"}} if form == "batch" else {}
     assert refusals({"tools": [TOOL], **metadata}, form) == []
+
+
+@pytest.mark.parametrize("form", ["batch", "short"])
+@pytest.mark.parametrize("fields", [{"key": "row 17"}, {"token": "the"}, {"x": {"password": "of a row"}}])
+def test_a_name_that_is_no_secret_by_itself_is_only_warned_of(fields: dict[str, Any], form: str) -> None:
+    """It may be a row's key, or a word; deeper it may be data."""
+    assert refusals(fields, form) == []
+
+
+@pytest.mark.parametrize("name", ["authorization", "headers", "extra_headers"])
+def test_a_secret_of_an_mcp_tool_is_sent_with_a_warning(name: str) -> None:
+    """It is a field of such tools, and it is stored; a key is none."""
+    tool = {"type": "mcp", "server_url": "https://tools.example/mcp", name: SECRET}
+    line = {"id": "a", "model": "grok-4.3", "messages": MESSAGES, "tools": [tool]}
+    _, found = read_request(json.dumps(line).encode(), 1, Defaults(model="grok-4.3"))
+    (warned,) = [one for one in found if one.code == "secret-in-tool"]
+    assert warned.severity == "warning"
+    assert SECRET not in repr(found)
+    (refused,) = refusals({"tools": [{**tool, "api_key": SECRET}]}, "short")
+    assert refused.code == "headers-in-line"
+    (refused,) = refusals({"tools": [{**TOOL, name: SECRET}]}, "short")
+    assert refused.code == "headers-in-line"

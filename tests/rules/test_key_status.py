@@ -43,6 +43,8 @@ def test_the_reply_decides_the_status_of_the_key(
     status: int, body: bytes, team_id: str | None, blocked: bool, expected: KeyStatus
 ) -> None:
     """Only a clear refusal of the key stops the run; an API without the endpoint does not."""
-    found, message = key_status(Reply(status=status, headers={}, body=body), team_id=team_id, blocked=blocked)
+    found, message = key_status(
+        Reply(status=status, headers={}, body=body), team_id=team_id, blocked=blocked, secrets=()
+    )
     assert found is expected
     assert message or expected not in (KeyStatus.REFUSED, KeyStatus.RETRY_LATER)

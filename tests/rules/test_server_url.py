@@ -51,6 +51,21 @@ def test_what_a_driver_repeats_is_hidden(scheme: str, secret: str, place: str) -
     assert secret not in redact(f'connection to server failed: password "{secret}" for {url}', secrets)
 
 
+@pytest.mark.parametrize(
+    ("url", "parts"),
+    [
+        ("postgresql:///app?user=ann&password=hunter&twofold", ("hunter&twofold", "hunter", "twofold")),
+        ("postgresql:///app?password=hunter&twofold=three4", ("hunter&twofold=three4", "twofold", "three4")),
+        ("postgresql://ann:hunter;twofold@db/app", ("hunter;twofold", "hunter", "twofold")),
+        ("postgresql://ann:hunter?user=twofold&three4@db/app", ("hunter", "twofold")),
+    ],
+)
+def test_every_piece_of_a_password_is_known(url: str, parts: tuple[str, ...]) -> None:
+    """Where a driver cuts it at a letter that should have been encoded."""
+    shown = redact(f"it was {' and '.join(parts)}", secrets_in_url(url))
+    assert shown == "it was " + " and ".join(["***"] * len(parts))
+
+
 @given(st.text())
 def test_any_text_has_a_shown_form(text: str) -> None:
     """It never raises; what is no URL is hidden whole."""
@@ -80,6 +95,17 @@ def test_any_text_has_a_shown_form(text: str) -> None:
         ("sqlite:////home/ann/my folder/ä.db", "sqlite:////home/ann/my folder/ä.db"),
         ("hunter2", "***"),
         ("postgresql://ann:pw", "postgresql://***"),
+        ("postgresql://ann:p&a=ss@db/app", "postgresql://ann:***@db/app"),
+        ("postgresql://ann:p;ss@db/app", "postgresql://ann:***@db/app"),
+        ("postgresql://ann:p?user=hunter&more@db/app", "postgresql://***"),
+        ("postgresql:///app?user=ann&password=p&ss", "postgresql:///app?user=ann&password=***&***"),
+        (
+            "postgresql:///app?password=p&hunter=2&sslmode=require",
+            "postgresql:///app?password=***&***&sslmode=require",
+        ),
+        ("postgresql:///app?password=p#ss;x", "postgresql:///app?password=***"),
+        ("postgresql:///app;password=hunter2", "postgresql:///***"),
+        ("postgresql://db/app?pgbouncer=true", "postgresql://db/app?pgbouncer=***"),
     ],
 )
 def test_the_rest_is_shown(url: str, shown: str) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from simulator_thread import SimulatorThread
 
 from runner.simulator.faults import KINDS_BY_POINT, Faults, parse_rates
+from runner.simulator.gateway_faults import ECHOES
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,11 @@ from runner.simulator.faults import KINDS_BY_POINT, Faults, parse_rates
         *[("capacity", 429, 0), ("520", 520, 0), ("safety", 403, 0), ("403_page", 403, 0)],
         *[(status, int(status), 0) for status in ("409", "425", "499", "521", "529")],
         ("200_page", 200, 0),
+        *[(status, int(status), 0) for status in ("522", "523", "524", "525", "526", "530")],
+        *[("404_detail", 404, 0), ("404_empty", 404, 0), ("404_text", 404, 0), ("404_page", 404, 0)],
+        *[("200_text", 200, 0), ("200_status", 200, 0), ("200_empty", 200, 0), ("model-words", 400, 0)],
+        *[("echo_400", 400, 0), ("echo_403", 403, 0), ("echo_500", 500, 0), ("echo_page", 200, 0)],
+        ("echo_text", 200, 0),
     ],
 )
 def test_submits_that_are_answered_with_an_error(kind: str, status: int, accepted: int) -> None:
@@ -58,7 +64,17 @@ def test_a_hang_is_accepted_or_not_and_ends_without_a_reply() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "status"),
-    [("fetch:429", 429), ("fetch:500", 500), ("fetch:503", 503), ("fetch:521", 521), ("fetch:403_page", 403)],
+    [
+        ("fetch:429", 429),
+        ("fetch:500", 500),
+        ("fetch:503", 503),
+        ("fetch:521", 521),
+        ("fetch:403_page", 403),
+        *((f"fetch:{status}", status) for status in (522, 523, 524, 525, 526, 530)),
+        ("fetch:404_text", 404),
+        ("fetch:404_detail", 404),
+        ("fetch:echo_403", 403),
+    ],
 )
 def test_a_failed_fetch_does_not_consume_the_result(kind: str, status: int) -> None:
     """The next fetch gets the result."""
@@ -213,6 +229,26 @@ def test_what_stands_before_the_api_answers_with_a_page(kind: str) -> None:
         reply = simulator.submit()
         assert reply.headers["content-type"].startswith("text/html")
         assert reply.raw.startswith(b"<!DOCTYPE html>")
+
+
+@pytest.mark.parametrize("kind", ECHOES)
+def test_a_gateway_may_repeat_what_a_request_brought(kind: str) -> None:
+    """The key, and what the switch `echo` says."""
+    with SimulatorThread(faults={kind: 1.0}) as simulator:
+        simulator.switch(echo="hunter2")
+        raw = simulator.submit().raw.decode()
+        assert "Bearer xai-" in raw
+        assert "hunter2" in raw
+
+
+@pytest.mark.parametrize(("kind", "status"), [("201", 201), ("203", 203)])
+def test_a_result_may_come_with_another_status(kind: str, status: int) -> None:
+    """Whole, and consumed like any other."""
+    with SimulatorThread(faults={kind: 1.0}, median_s=0.0) as simulator:
+        request_id = simulator.submit().json["request_id"]
+        reply = simulator.fetch(request_id)
+        assert (reply.status, reply.json["object"]) == (status, "chat.completion")
+        assert simulator.fetch(request_id).status == 404
 
 
 def test_a_gateway_that_drops_deferred_answers_at_once() -> None:

@@ -75,6 +75,10 @@ LINES: Final = {
     "deprecated-field": ("warning: the field is deprecated", "write the one that the message names"),
     "priority-price": ("warning: service_tier priority costs twice", "remove it if nobody waits"),
     "unknown-tool": ("warning: a type of tool that is not known", "see whether it is a typing error"),
+    "secret-in-tool": (
+        "warning: the headers or the authorization of a tool are stored and sent",
+        "give a token that opens this tool alone",
+    ),
     "unknown-model": (
         "warning: the model is not in the catalogue",
         "check the name; it is sent as written, unless `--model-for-all NAME` replaces it on every line",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from runner.rules import reply_table
+from runner.rules import reply_table, reply_words
 from runner.rules.error_body import BodyForm
 from runner.rules.explain import SENTENCES
 from runner.rules.reply import FETCH_FAULTS, SUBMIT_FAULTS, Fault
@@ -15,19 +15,21 @@ if TYPE_CHECKING:
     from runner.rules.reply_table import Outcome, ReplyRule
 
 _WORDS: Final = {
-    reply_table.RATE: "requests or tokens per second, minute, …",
-    reply_table.CAPACITY: "at capacity, overloaded",
-    reply_table.CREDITS: "credits used up, spending limit",
-    reply_table.SAFETY: "usage guidelines, safety check",
-    reply_table.KEY: "starts with a bad API key",
-    reply_table.BLOCKED: "starts with a blocked team or account",
-    reply_table.MODEL: "a model",
-    reply_table.MODEL_GONE: "starts with a model that does not exist",
-    reply_table.REFERENCE: "a file, image or tool that is not found",
-    reply_table.MEDIA: "an image, a file",
-    reply_table.LINE_FEATURE: "a file, an image, a tool",
-    reply_table.NO_ENDPOINT: "no such endpoint, route or page",
-    reply_table.FAILED: "the generation failed",
+    reply_words.RATE: "requests or tokens per second, minute, …",
+    reply_words.CAPACITY: "at capacity, overloaded",
+    reply_words.CREDITS: "credits used up, spending limit",
+    reply_words.SAFETY: "usage guidelines, safety check",
+    reply_words.KEY: "starts with a bad API key",
+    reply_words.BLOCKED: "starts with a blocked team or account",
+    reply_words.NO_PERMISSION: "starts with a team, account or key that may not do this",
+    reply_words.MODEL: "a model",
+    reply_words.MODEL_GONE: "starts with a model that does not exist",
+    reply_words.REFERENCE: "an image, file or tool that is not found, too large, cannot be fetched, …",
+    reply_words.THING: "an image, a file, a tool",
+    reply_words.NO_ENDPOINT: "no such endpoint, route or page",
+    reply_words.FAILED: "the generation failed",
+    reply_words.RESULT_GONE: "a completion, result or request id that is not found, expired, …",
+    reply_words.INVALID_ID: "the request id",
 }
 _MAY_COST: Final = " (may cost)"
 _FORMS: Final = {
@@ -60,8 +62,9 @@ def markdown() -> str:
         "",
         "A 2xx with a `request_id` is `accepted`. One with a completion is `answered`: it is kept, with the",
         "code `not-deferred`. `transient`: sent again within `--max-attempts`. `model_refused`: the job is",
-        "held; the run pauses (`model`) only if all of its jobs name refused models. `may cost`: nothing is",
-        "spent, but the API may have taken the request. With `x-should-retry: false` what would be sent",
+        "held; the run pauses (`model`) only if all of its jobs name refused models. `value_refused`: the",
+        "job is held; after 20 in a row the run pauses (`failures`). `may cost`: nothing is spent, but the",
+        "API may have taken the request. With `x-should-retry: false` what would be sent",
         "again is not, but for a rate limit or what is no job's fault: `told-not-to-retry`.",
         "",
         "## To a fetch",
@@ -70,9 +73,13 @@ def markdown() -> str:
         "",
         "A fetch is free to repeat, so `x-should-retry` changes nothing: the answer may be paid for.",
         "",
-        "A 200 is an answer if it has a choice with a message. Without one it is final if it has `usage`,",
+        "`foreign`: the words are not the API's, as of another server. The answer is asked for again as",
+        "after an unreadable reply, and is not bought again for it before its 24 hours are over.",
+        "",
+        "A 2xx (a 202 with a completion too) is an answer if it has a choice with a message. Without one it",
+        "is final if it has `usage`,",
         "or an `id` and the type `chat.completion`, or the API's words for a failed generation or for",
-        "safety. Any other 200 (empty, a web page, cut JSON, `null`, an error of a proxy, a status) is",
+        "safety. Any other (empty, a web page, cut JSON, `null`, an error of a proxy, a status) is",
         "unreadable: the same answer is asked for again after 1 s, 2 s, 4 s … 10 min, and held as",
         "`unreadable` when its 24 hours are over. The same bytes four times over ten minutes, while 20 other",
         "answers of the run were read, are taken for the answer.",
