@@ -339,11 +339,11 @@ def _read(row: Setting, raw: object, origin: str) -> object:
     try:
         return row.read(raw)
     except NumberError as error:
-        raise UsageError(f"{origin}: {error}", fix=f"it says {row.meaning}") from None
+        raise UsageError(f"{origin}: {error}", fix=f"correct {origin}: {row.meaning}") from None
     except _WrongValueError as wrong:
         shown = "" if row.secret else f": {str(raw)[:80]!r}"
         holder = f"the file of {origin}" if origin == file_variable(row) else origin
-        raise UsageError(f"{holder} {wrong}{shown}", fix=f"it says {row.meaning}") from None
+        raise UsageError(f"{holder} {wrong}{shown}", fix=f"correct {holder}: {row.meaning}") from None
 
 
 def _shown(row: Setting, value: object) -> str:

@@ -207,6 +207,24 @@ def test_printed_ids_can_be_typed(workspace: Workspace) -> None:
     workspace.run(look)
 
 
+def test_show_names_the_cure_of_a_refused_model_and_no_time_that_never_was(workspace: Workspace) -> None:
+    """The command has another model, as the same one would be refused again; it works when it is typed."""
+    workspace.write(
+        {"id": "a", "model": "grok-4.3", "prompt": "hi"}, {"id": "b", "model": "gpt", "prompt": "hi"}
+    )
+    workspace.run("load jobs.jsonl")
+    assert "1970" not in workspace.run("show 1 a")
+    assert json.loads(workspace.run("show 1 a --json"))["due_at"] is None
+    workspace.run(RUN, 1)
+    story = workspace.run("show 1 b")
+    assert "runner retry 1 --set-model NAME" in " ".join(story.split())
+    assert all(len(line) <= 80 for line in story.splitlines() if "of /" not in line)
+    (retry,) = re.findall(r"to send it again: runner (.*)", story)
+    assert retry.endswith("--set-model grok-4.3")
+    workspace.run(f"{retry} --yes")
+    workspace.run(RUN)
+
+
 def test_what_is_not_in_the_run_or_in_another_state_is_named(workspace: Workspace) -> None:
     """Nothing is done then; of jobs named by id, those that fit are."""
     workspace.write(

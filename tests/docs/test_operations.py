@@ -16,6 +16,7 @@ import pytest
 from live_runner import KEY, LiveRunner, Simulator, write_jobs
 
 from runner.rules.exit_codes import ExitCode
+from runner.settings import TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -197,3 +198,12 @@ def test_the_unit_is_one_and_its_command_runs(user: tuple[Path, dict[str, str]])
     assert kept_down == {1, 2, 3, 4, 6, 8, 9}
     assert kept_down <= {int(code) for code in ExitCode}
     assert service["Restart"] == "on-failure"
+
+
+def test_the_table_of_settings_is_complete() -> None:
+    """Each variable that runner reads, and the one setting that only a file may have."""
+    table = PAGE.partition("| setting | meaning |")[2].partition("\n\n")[0]
+    named = set(re.findall(r"`(\w+)`", "".join(row.split("|")[1] for row in table.splitlines()[2:])))
+
+    assert named - {"XAI_API_KEY_FILE"} == {row.env for row in TABLE if row.env}
+    assert "`[prices]`" in table

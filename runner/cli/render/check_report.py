@@ -108,7 +108,7 @@ def estimate_line(estimate: Estimate) -> str:
     """Return an estimate in one line: jobs, money, time."""
     slowest = estimate.slowest
     time = f", {_time(slowest)}" if slowest and slowest.bound_by != "nothing" else ""
-    return f"about {text.count(estimate.jobs, 'job')}, {_cost(estimate)}{time}"
+    return f"{text.count(estimate.jobs, 'job')}, {_cost(estimate)}{time}"
 
 
 def assumption(source: OutputSource) -> str:

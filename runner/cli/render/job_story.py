@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from runner.cli.render import conversation, layout, text
 from runner.cli.render.unread_text import amounts_more
+from runner.rules import models
 from runner.rules.explain import explain
 from runner.rules.identity import attempt_name
 from runner.rules.redact import one_line, plain
+from runner.rules.replace_model import REFUSED_MODEL_CODES
 from runner.rules.states import JOB_MEANING, JobState
 from runner.rules.unreadable import describe
 
@@ -45,7 +48,7 @@ def story_object(
         "as_of": text.iso(now_ms),
         "run": run.id,
         **{name: getattr(job, name) for name in _JOB_FACTS},
-        "due_at": text.iso(job.due_at_ms) if job.finished_at_ms is None else None,
+        "due_at": text.iso(job.due_at_ms) if job.due_at_ms and job.finished_at_ms is None else None,
         "finished_at": text.iso(job.finished_at_ms),
         "set_model": set_model,
         "attempts": [
@@ -100,9 +103,11 @@ def _head(run: RunRow, job: DatabaseRow, set_model: str | None) -> list[str]:
     by_user = ", set by retry --set-model" if set_model else ""
     why = f" ({plain(job.error_code)})" if job.error_code else ""
     meaning = explain(job.error_code) if job.error_code else JOB_MEANING[JobState(job.state)]
+    meaning = meaning.replace(" RUN ID ", f" {run.id} {text.shell_word(plain(job.custom_id))} ")
+    meaning = re.sub(r"\brunner (\w+) RUN\b", rf"runner \1 {run.id}", meaning)  # as it can be typed
     return [
         f"job {plain(job.custom_id)} of run {run.id}, {plain(run.name)}: {job.state}{why}",
-        f"  {meaning}",
+        *layout.indented(layout.wrapped(meaning, layout.WIDTH - 2)),
         f"  line {job.line:,} of {plain(run.input_path)}",
         f"  model {plain(job.model)}{by_user}",
     ]
@@ -131,12 +136,17 @@ def _attempts(
 
 def _next(run: RunRow, job: DatabaseRow) -> list[str]:
     """Return when the job is sent or polled next, or the command that sends it again."""
+    if job.state == JobState.PENDING and not job.due_at_ms:
+        return ["", "  to be sent when the run is at work and the limit allows it"]
     if job.state == JobState.PENDING:
         return ["", f"  next attempt not before {text.timestamp(job.due_at_ms)}"]
     if job.state == JobState.WAITING:
         return ["", f"  next poll at {text.timestamp(job.due_at_ms)}"]
     if job.state in (JobState.FAILED, JobState.HELD, JobState.CANCELLED):
-        return ["", f"  to send it again: runner retry {run.id} --id {text.shell_word(plain(job.custom_id))}"]
+        retry = f"runner retry {run.id} --id {text.shell_word(plain(job.custom_id))}"
+        if job.error_code in REFUSED_MODEL_CODES and models.DEFAULT not in models.names_in_answers(job.model):
+            retry += f" --set-model {models.DEFAULT}"  # the same one would be refused again
+        return ["", f"  to send it again: {retry}"]
     return []
 
 
