@@ -1,7 +1,7 @@
 """Answers that come in reply to a submit: a gateway answers at once and drops `deferred`. They are paid.
 
 Such an answer is kept like a fetched one, under an id of our own, since the API gave none: the numbers of the
-job and the attempt. A run with ANSWERS_MAX of them pauses: its settings name the wrong address.
+job and the attempt. A run with too many of them pauses: its settings name the wrong address.
 """
 
 from __future__ import annotations
@@ -9,17 +9,16 @@ from __future__ import annotations
 import hashlib
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from runner.db import counters, job_moves, runs
-from runner.db.job_ids import run_of
+from runner.db import answers_at_once, job_moves
 from runner.db.outcomes import Accepted
 from runner.db.results import Received
 from runner.engine import settle
 from runner.engine.keep_answers import CollectedAnswer, store_and_settle
 from runner.engine.spool import AcceptedRecord, AnswerRecord
 from runner.rules.identity import attempt_name
-from runner.rules.states import JobState, PauseReason
+from runner.rules.states import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,13 +31,6 @@ if TYPE_CHECKING:
     from runner.engine.runtime import Runtime
     from runner.engine.spool import Segment
     from runner.limiter.limiter import Slot
-
-ANSWERS_MAX: Final = 3
-COUNTER: Final = "answered_at_once"
-WHY: Final = (
-    "answers come at once although deferred ones are asked for: a gateway at XAI_BASE_URL drops `deferred`;"
-    " the answers that came are kept"
-)
 
 log = logging.getLogger("runner.submit")
 
@@ -68,19 +60,8 @@ def store_answered(connection: Connection, rows: Sequence[AnsweredAttempt], delt
     ]
     moved = store_and_settle(connection, collected, deltas)
     moved |= job_moves.stored(connection, [row.received for row in rows if row.settled is None], deltas)
-    count(connection, [row.received for row in rows], deltas)
+    answers_at_once.count(connection, [row.received for row in rows], deltas)
     return moved
-
-
-def count(connection: Connection, received: Sequence[Received], deltas: Deltas) -> None:
-    """Count those that are answers of this kind, and pause runs that have ANSWERS_MAX of them."""
-    at_once = [row for row in received if row.request_id == attempt_name(row.job_id, row.attempt)]
-    for run_id in {run_of(row.job_id) for row in at_once}:
-        new = sum(run_of(row.job_id) == run_id for row in at_once)
-        before = counters.read(connection, run_id, "attempts").get(("attempts", COUNTER), 0)
-        deltas.add(run_id, "attempts", COUNTER, new)
-        if before + new >= ANSWERS_MAX:
-            runs.pause(connection, run_id, PauseReason.SETTING, WHY, at_once[-1].received_at_ms)
 
 
 async def keep_answer(runtime: Runtime, job: LeasedJob, slot: Slot, body: bytes, sent_at_ms: int) -> None:

@@ -13,13 +13,13 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from runner.db import counters, job_moves, orphans, result_costs, runs, unreadables, workers
+from runner.db import answers_at_once, counters, job_moves, orphans, result_costs, runs, unreadables, workers
 from runner.db.counters import Deltas
 from runner.db.leases import Lease
 from runner.db.outcomes import Accepted, Cause, PollAgain, Requeue
 from runner.db.results import Received
 from runner.db.unreadables import Repeats, UnreadableReply
-from runner.engine import answered_at_once, cost_bounds, settle, unreadable_replies
+from runner.engine import cost_bounds, settle, unreadable_replies
 from runner.engine.cost_bounds import TABLE_PRICES
 from runner.engine.settle import Policy
 from runner.engine.spool import (
@@ -111,7 +111,7 @@ def _recover_worker(
             deltas = Deltas(spool.worker)
             received = [_received(answer) for answer in answers]
             stored = job_moves.stored(connection, received, deltas)
-            answered_at_once.count(connection, [row for row in received if row.job_id in stored], deltas)
+            answers_at_once.count(connection, [row for row in received if row.job_id in stored], deltas)
             found.answers += len(stored)
             _count_late(connection, [a for a in answers if a.job_id not in stored], deltas, pricing)
             repeats |= unreadables.record(connection, [_unreadable(r) for r in others])

@@ -18,6 +18,7 @@ from runner.simulator.gateway_faults import GATEWAY_KINDS, gateway_refusal
 from runner.simulator.ids import Ids, is_uuid
 from runner.simulator.rate_limiter import RateLimiter
 from runner.simulator.replies import (
+    BOM,
     GARBAGE,
     JSON,
     HtmlRefusal,
@@ -54,7 +55,6 @@ REFUSALS_BY_FAULT: dict[str, tuple[type[Refusal], int, str, str]] = {
 }
 INSTEAD_OF_RESULT = frozenset({"empty200", "html200", "trunc200", "err200", "pending200"})  # it stays
 RESHAPED = frozenset({"lone", "bom", "201", "203", "wrong_length"})  # a whole result all the same
-BOM = b"\xef\xbb\xbf"
 UNSAFE_MARKER = b"[simulate:safety]"  # anywhere in the request body
 FILTERED_MARKER = b"[simulate:firewall]"
 SUBMIT_REPLY_BY_FAULT: dict[str, SubmitReply] = {

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 Delivery = Literal["send", "cut", "wrong_length", "reset", "hang"]
 JSON = {"content-type": "application/json"}
 LOGIN_PAGE = b"<!DOCTYPE html><html><head><title>Hotel WiFi login</title></head><body>Room?</body></html>"
+BOM = b"\xef\xbb\xbf"
 GARBAGE = b'{"id":"\xff\xfe<html>upstream connect error</html>'
 
 

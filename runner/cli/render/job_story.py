@@ -11,7 +11,7 @@ from runner.rules import models
 from runner.rules.explain import explain
 from runner.rules.identity import attempt_name
 from runner.rules.redact import one_line, plain
-from runner.rules.replace_model import REFUSED_MODEL_CODES
+from runner.rules.reply_table import MODEL_CODES
 from runner.rules.states import JOB_MEANING, JobState
 from runner.rules.unreadable import describe
 
@@ -144,7 +144,7 @@ def _next(run: RunRow, job: DatabaseRow) -> list[str]:
         return ["", f"  next poll at {text.timestamp(job.due_at_ms)}"]
     if job.state in (JobState.FAILED, JobState.HELD, JobState.CANCELLED):
         retry = f"runner retry {run.id} --id {text.shell_word(plain(job.custom_id))}"
-        if job.error_code in REFUSED_MODEL_CODES and models.DEFAULT not in models.names_in_answers(job.model):
+        if job.error_code in MODEL_CODES and models.DEFAULT not in models.names_in_answers(job.model):
             retry += f" --set-model {models.DEFAULT}"  # the same one would be refused again
         return ["", f"  to send it again: {retry}"]
     return []
