@@ -18,7 +18,7 @@ from runner.db.results import Received
 from runner.db.runs import RunOptions
 from runner.rules import output_estimate
 from runner.rules.states import Event, JobState
-from runner.rules.unread_cost import UnreadCost
+from runner.rules.uncertain_cost import UncertainCost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,13 +93,13 @@ def requeue_row(lease: Lease, target: JobState, possible_ticks: int | None = 0) 
         due_at_ms=NOW_MS,
         at_ms=NOW_MS + 3_000,
         cause=CAUSE,
-        unread=unread(possible_ticks),
+        uncertain=unread(possible_ticks),
     )
 
 
-def unread(possible_ticks: int | None) -> UnreadCost | None:
-    """Return an unread cost with this upper bound, a third of it probable."""
-    return None if possible_ticks is None else UnreadCost(possible_ticks // 3, possible_ticks)
+def unread(possible_ticks: int | None) -> UncertainCost | None:
+    """Return an uncertain cost with this upper bound, a third of it probable."""
+    return None if possible_ticks is None else UncertainCost(possible_ticks // 3, possible_ticks)
 
 
 def poll_again_row(lease: Lease, due_at_ms: int = NOW_MS, misses: int = 0) -> PollAgain:

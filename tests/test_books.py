@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 LONG_PROMPT: Final = "word " * 170_000  # over 200,000 tokens
 IMAGE: Final = {"type": "image_url", "image_url": {"url": "https://example.com/a.png", "detail": "high"}}
 RETRIED: Final = ("submit:429=0.1", "503=0.05", "submit:reset_before=0.03", "fetch:429=0.05")
-UNREAD: Final = (  # too few to trip the circuit breaker
+UNCERTAIN: Final = (  # too few to trip the circuit breaker
     *("lost=0.07", "cut=0.07", "garbage=0.08", "failed=0.1", "no_choices=0.06"),
     *("submit:500_after=0.07", "submit:reset_after=0.07"),
 )
@@ -82,7 +82,7 @@ def test_what_was_collected_costs_what_was_billed(tmp_path: Path, flags: tuple[s
 def test_what_nobody_could_read_is_covered(tmp_path: Path) -> None:
     """Lost, cut, garbage, failed or never answered: each billed submission has an upper bound of its cost."""
     write(tmp_path)
-    with simulator(tmp_path, UNREAD) as api, LiveRunner(tmp_path, api) as home:
+    with simulator(tmp_path, UNCERTAIN) as api, LiveRunner(tmp_path, api) as home:
         command = home.start()
         assert command.wait() in (0, 1), command.output
         assert home.ledger_errors(api) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from runner.db import bulk, unread_attempts
+from runner.db import bulk, uncertain_costs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -117,8 +117,8 @@ def record_ended(connection: Connection, event: Event, rows: Sequence[Requeue]) 
                 row.cause.code,
                 row.cause.message.replace("\0", "\ufffd"),
                 row.at_ms,
-                row.unread.probable_ticks if row.unread else None,
-                row.unread.possible_ticks if row.unread else None,
+                row.uncertain.probable_ticks if row.uncertain else None,
+                row.uncertain.possible_ticks if row.uncertain else None,
             )
             for row in rows
         ],
@@ -193,5 +193,7 @@ def _write(connection: Connection, rows: Sequence[Settled], change: str) -> None
         f"UPDATE attempts SET {change} FROM v"
         " WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
     )
-    unread = [(row.job_id, row.attempt, row.cost.unread) for row in rows if row.cost.unread is not None]
-    unread_attempts.add(connection, unread)
+    uncertain = [
+        (row.job_id, row.attempt, row.cost.uncertain) for row in rows if row.cost.uncertain is not None
+    ]
+    uncertain_costs.add(connection, uncertain)

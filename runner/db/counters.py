@@ -35,9 +35,9 @@ from sqlalchemy import Connection, text
 
 from runner.db import bulk
 from runner.db.job_ids import job_id
-from runner.db.unread_attempts import UNREAD
+from runner.db.uncertain_costs import UNCERTAIN
 from runner.rules.states import JobState
-from runner.rules.unread_cost import DEAREST
+from runner.rules.uncertain_cost import DEAREST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -143,12 +143,12 @@ def count_in_flight(connection: Connection, run_id: int) -> int:
 
 
 def recount(connection: Connection, run_id: int) -> bool:
-    """Count the jobs' states and sum the unread costs in the tables; return whether a counter differed.
+    """Count the jobs' states and sum the uncertain costs in the tables; return whether a counter differed.
 
     Counters that differ are corrected.
     """
     differences = {("state", state): n for state, n in _states_missing(connection, run_id).items()}
-    differences |= {("ticks", key): n for key, n in _unread_ticks_missing(connection, run_id).items()}
+    differences |= {("ticks", key): n for key, n in _uncertain_ticks_missing(connection, run_id).items()}
     if not any(differences.values()):
         return False
     deltas = Deltas(0)
@@ -168,13 +168,13 @@ def _states_missing(connection: Connection, run_id: int) -> dict[str, int]:
     return {state: int(n) for state, n in connection.execute(query, {"run": run_id}).mappings().one().items()}
 
 
-def _unread_ticks_missing(connection: Connection, run_id: int) -> dict[str, int]:
-    """Return by how many ticks the two counters of unread costs are too low."""
+def _uncertain_ticks_missing(connection: Connection, run_id: int) -> dict[str, int]:
+    """Return by how many ticks the two counters of uncertain costs are too low."""
     each = ", ".join(
         f"COALESCE(SUM({column}), 0) - {_counted('ticks', key)} AS {key}"
         for column, key in (("probable_ticks", "probable_extra"), ("possible_ticks", "possible_extra"))
     )
-    query = text(f"SELECT {each} FROM attempts WHERE {UNREAD} AND job_id >= :first AND job_id < :last")
+    query = text(f"SELECT {each} FROM attempts WHERE {UNCERTAIN} AND job_id >= :first AND job_id < :last")
     values = {"run": run_id, "first": job_id(run_id, 0), "last": job_id(run_id + 1, 0)}
     return {key: int(n) for key, n in connection.execute(query, values).mappings().one().items()}
 

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from sqlalchemy import Connection, text
 
 from runner.db.job_ids import JOB_ID_SHIFT, job_id
-from runner.db.unread_attempts import UNREAD
+from runner.db.uncertain_costs import UNCERTAIN
 
 _DAY_MS = 86_400_000
 _EPOCH = date(1970, 1, 1)
@@ -81,7 +81,7 @@ def _unread(connection: Connection, run_id: int | None) -> list[DailyCost]:
             f"SELECT a.job_id >> {JOB_ID_SHIFT} AS run, COALESCE(a.model, j.model) AS model,"
             f" COALESCE(a.collected_at_ms, a.marked_at_ms) / {_DAY_MS} AS day, COUNT(*) AS unread,"
             " SUM(COALESCE(probable_ticks, 0)) AS probable, SUM(COALESCE(possible_ticks, 0)) AS possible"
-            f" FROM attempts a JOIN jobs j ON j.id = a.job_id WHERE {UNREAD}"
+            f" FROM attempts a JOIN jobs j ON j.id = a.job_id WHERE {UNCERTAIN}"
             " AND a.job_id >= :first AND a.job_id < :last GROUP BY 1, 2, 3 ORDER BY 1, 3, 2"
         ),
         _range(run_id),

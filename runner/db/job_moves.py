@@ -20,7 +20,7 @@ from runner.db.job_ids import run_of
 from runner.rules.budget import RESERVING_STATES
 from runner.rules.errors import Bug
 from runner.rules.states import FINAL, TRANSITIONS, Event, JobState
-from runner.rules.unread_cost import with_reserved_floor
+from runner.rules.uncertain_cost import with_reserved_floor
 
 if TYPE_CHECKING:
     from runner.db.leases import Lease
@@ -162,7 +162,7 @@ def refused_for_now(connection: Connection, rows: Sequence[Requeue], deltas: Del
 
 
 def refused(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
-    """Fail jobs that the API refused for their own fault; `unread` may have a fee for the refusal.
+    """Fail jobs that the API refused for their own fault; `uncertain` may have a fee for the refusal.
 
     A job whose model is refused is held instead, and no attempt is spent.
     """
@@ -361,8 +361,10 @@ def _requeue(
         ended = _with_reserved_floor(connection, ended)
     attempts.record_ended(connection, event, ended)
     for row in ended:
-        count_cost = result_costs.count_unread_cost if event in _EXTRA_EVENTS else result_costs.count_refusal
-        count_cost(row.lease.run_id, row.unread, deltas)
+        count_cost = (
+            result_costs.count_uncertain_cost if event in _EXTRA_EVENTS else result_costs.count_refusal
+        )
+        count_cost(row.lease.run_id, row.uncertain, deltas)
         if row.target is JobState.FAILED:
             deltas.add(row.lease.run_id, "code", row.cause.code)
     return moved
@@ -372,7 +374,8 @@ def _with_reserved_floor(connection: Connection, rows: Sequence[Requeue]) -> lis
     """Return the rows with upper bounds raised to the reserved ticks of their attempts."""
     reserved = attempts.reserved_ticks(connection, [(row.lease.job_id, row.lease.attempt) for row in rows])
     return [
-        replace(row, unread=with_reserved_floor(row.unread, reserved.get(row.lease.job_id))) for row in rows
+        replace(row, uncertain=with_reserved_floor(row.uncertain, reserved.get(row.lease.job_id)))
+        for row in rows
     ]
 
 

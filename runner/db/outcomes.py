@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.rules.unread_cost import NO_COST
+from runner.rules.uncertain_cost import NO_COST
 
 if TYPE_CHECKING:
     from runner.db.leases import Lease
     from runner.rules.states import Event, JobState
-    from runner.rules.unread_cost import UnreadCost
+    from runner.rules.uncertain_cost import UncertainCost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +37,8 @@ class Accepted:
 class Requeue:
     """An attempt that ended without a result: the job goes to `target`, due at `due_at_ms`.
 
-    `unread` is what it may have cost; None where that is unknown. `spent`: the attempts that it spends beside
-    what its event spends.
+    `uncertain` is what it may have cost; None where that is unknown. `spent`: the attempts that it spends
+    beside what its event spends.
     """
 
     lease: Lease
@@ -46,7 +46,7 @@ class Requeue:
     due_at_ms: int
     at_ms: int
     cause: Cause
-    unread: UnreadCost | None = NO_COST
+    uncertain: UncertainCost | None = NO_COST
     spent: int = 0
 
 
@@ -70,7 +70,7 @@ class Cost:
     """The usage and cost of a result.
 
     `ticks_source` is "reported" or "estimated" where `ticks` is known; else "possible", with what it may have
-    cost in `unread`, or "unknown". `instead_of` is the requested model where the result is of another
+    cost in `uncertain`, or "unknown". `instead_of` is the requested model where the result is of another
     `model`. `flaw` is the flaw of a usable result: length, refusal or empty.
     """
 
@@ -86,7 +86,7 @@ class Cost:
     ticks: int | None = None
     ticks_source: str = "unknown"
     prices_as_of: str | None = None
-    unread: UnreadCost | None = None
+    uncertain: UncertainCost | None = None
 
     @property
     def output_tokens(self) -> int | None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from runner.db import attempts, unread_attempts
+from runner.db import attempts, uncertain_costs
 from runner.db.job_ids import run_of
 from runner.rules import output_estimate
 from runner.rules.states import JobState
-from runner.rules.unread_cost import (
+from runner.rules.uncertain_cost import (
     DEAREST,
     MODEL_TICKS,
     NO_COST,
-    UnreadCost,
+    UncertainCost,
     restated,
     with_reserved_floor,
 )
@@ -33,12 +33,12 @@ def count_late_results(connection: Connection, rows: Sequence[Settled], deltas: 
     Their attempts keep their outcomes; what stood for their cost is replaced by the real cost.
     Results that were counted before, or that may still end their jobs, are skipped.
     """
-    recorded = unread_attempts.of_late(connection, [(row.job_id, row.attempt) for row in rows])
+    recorded = uncertain_costs.of_late(connection, [(row.job_id, row.attempt) for row in rows])
     by_key = {(row.job_id, row.attempt): row for row in rows}
     late = [by_key[key] for key in recorded]
     for row in late:
-        count_unread_cost(run_of(row.job_id), recorded[row.job_id, row.attempt].cost, deltas, sign=-1)
-    unread_attempts.clear(
+        count_uncertain_cost(run_of(row.job_id), recorded[row.job_id, row.attempt].cost, deltas, sign=-1)
+    uncertain_costs.clear(
         connection, [(row.job_id, recorded[row.job_id, row.attempt].attempt) for row in late]
     )
     late = apply_reserved_floor(connection, late, deltas)
@@ -58,9 +58,9 @@ def apply_reserved_floor(connection: Connection, rows: Sequence[Settled], deltas
     floored = []
     for row in rows:
         reserved_ticks = reserved.get(row.job_id, 0)
-        if row.cost.unread is not None:
-            unread = with_reserved_floor(row.cost.unread, reserved_ticks)
-            row = replace(row, cost=replace(row.cost, unread=unread))  # noqa: PLW2901
+        if row.cost.uncertain is not None:
+            uncertain = with_reserved_floor(row.cost.uncertain, reserved_ticks)
+            row = replace(row, cost=replace(row.cost, uncertain=uncertain))  # noqa: PLW2901
         else:
             deltas.add(run_of(row.job_id), "ticks", "unpriced", reserved_ticks)
         floored.append(row)
@@ -103,14 +103,14 @@ def _count_cost(row: Settled, deltas: Deltas) -> None:
             run_id, output_estimate.COUNTER_KIND, output_estimate.counter_key(model, cost.output_tokens)
         )
     if cost.ticks is None:
-        count_unread_cost(run_id, cost.unread, deltas)
+        count_uncertain_cost(run_id, cost.uncertain, deltas)
     else:
         deltas.add(run_id, "ticks", cost.ticks_source, cost.ticks)
         deltas.add(run_id, MODEL_TICKS, model, cost.ticks)
         deltas.raise_to(run_id, DEAREST, model, cost.ticks)
 
 
-def count_unread_cost(run_id: int, cost: UnreadCost | None, deltas: Deltas, *, sign: int = 1) -> None:
+def count_uncertain_cost(run_id: int, cost: UncertainCost | None, deltas: Deltas, *, sign: int = 1) -> None:
     """Count an answer whose cost is unknown, or take it back: its two numbers; as unknown without them."""
     if cost is None:
         deltas.add(run_id, "unknown", "jobs", sign)
@@ -119,7 +119,7 @@ def count_unread_cost(run_id: int, cost: UnreadCost | None, deltas: Deltas, *, s
         deltas.add(run_id, "unread", "answers", sign)
 
 
-def count_refusal(run_id: int, cost: UnreadCost | None, deltas: Deltas) -> None:
+def count_refusal(run_id: int, cost: UncertainCost | None, deltas: Deltas) -> None:
     """Count what a refusal may have cost: a fee (possible), or an answer behind a 503 (probable only)."""
     if cost is None or cost == NO_COST:
         return
@@ -131,20 +131,20 @@ def count_refusal(run_id: int, cost: UnreadCost | None, deltas: Deltas) -> None:
         deltas.add(run_id, "ticks", "probable_unavailable", cost.probable_ticks)
 
 
-def restate_unread_costs(
-    connection: Connection, run_id: int, cost_of: Callable[[Row[Any]], UnreadCost | None], deltas: Deltas
+def restate_uncertain_costs(
+    connection: Connection, run_id: int, cost_of: Callable[[Row[Any]], UncertainCost | None], deltas: Deltas
 ) -> None:
     """Restate what attempts without a result may have cost by what is learnt now; no upper bound rises.
 
     `cost_of` takes a row with model, prompt_tokens and output_tokens_max.
     """
-    changes: dict[tuple[int, int], tuple[UnreadCost, UnreadCost]] = {}
-    for row in unread_attempts.of_run(connection, run_id):
-        old = UnreadCost(row.probable_ticks or 0, row.possible_ticks or 0)
+    changes: dict[tuple[int, int], tuple[UncertainCost, UncertainCost]] = {}
+    for row in uncertain_costs.of_run(connection, run_id):
+        old = UncertainCost(row.probable_ticks or 0, row.possible_ticks or 0)
         new = restated(old, cost_of(row))
         if new != old:
             changes[row.job_id, row.attempt] = old, new
-    for key in unread_attempts.replace(connection, changes):
+    for key in uncertain_costs.replace(connection, changes):
         old, new = changes[key]
         _add_ticks(run_id, old, deltas, -1)
         _add_ticks(run_id, new, deltas, 1)
@@ -152,6 +152,6 @@ def restate_unread_costs(
             deltas.add(run_id, "ticks", "probable_unavailable", new.probable_ticks - old.probable_ticks)
 
 
-def _add_ticks(run_id: int, cost: UnreadCost, deltas: Deltas, sign: int) -> None:
+def _add_ticks(run_id: int, cost: UncertainCost, deltas: Deltas, sign: int) -> None:
     deltas.add(run_id, "ticks", "probable_extra", sign * cost.probable_ticks)
     deltas.add(run_id, "ticks", "possible_extra", sign * cost.possible_ticks)

@@ -15,15 +15,15 @@ from sqlalchemy import Connection, Row, text
 from runner.db import bulk
 from runner.db.counters import Deltas
 from runner.db.job_ids import JOBS_MAX, job_id, run_of
-from runner.db.result_costs import count_unread_cost
+from runner.db.result_costs import count_uncertain_cost
 from runner.rules.states import TRANSITIONS, Event, JobState
-from runner.rules.unread_cost import with_reserved_floor
+from runner.rules.uncertain_cost import with_reserved_floor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from runner.db.session import Database
-    from runner.rules.unread_cost import UnreadCost
+    from runner.rules.uncertain_cost import UncertainCost
 
 ROWS_MAX = 5_000
 _ABANDONED = "abandoned"
@@ -86,13 +86,13 @@ def abandon(
     run_id: int,
     now_ms: int,
     deltas: Deltas,
-    unread_cost: Callable[[Row[Any]], UnreadCost | None],
+    cost_of: Callable[[Row[Any]], UncertainCost | None],
     rows_max: int = ROWS_MAX,
     selection: JobSelection = ABANDONABLE,
 ) -> int:
     """Cancel jobs whose results are not fetched yet, and do not fetch them; return how many.
 
-    `unread_cost` takes a job's row (model, prompt_tokens, output_tokens_max) and returns what its answer may
+    `cost_of` takes a job's row (model, prompt_tokens, output_tokens_max) and returns what its answer may
     cost, None where that is unknown.
     """
     moved = 0
@@ -100,7 +100,7 @@ def abandon(
         rows = pick(connection, run_id, _only(selection, source), rows_max - moved)
         change = f"{_FREE}, finished_at_ms = {int(now_ms)}"
         moved += _move(connection, rows, JobState.CANCELLED, change, deltas)
-        costs = [with_reserved_floor(unread_cost(row), row.reserved_ticks) for row in rows]
+        costs = [with_reserved_floor(cost_of(row), row.reserved_ticks) for row in rows]
         bulk.execute(
             connection,
             [
@@ -119,7 +119,7 @@ def abandon(
             " WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
         )
         for row, cost in zip(rows, costs, strict=True):
-            count_unread_cost(run_id, cost, deltas)
+            count_uncertain_cost(run_id, cost, deltas)
             deltas.add(run_id, "ticks", "reserved", -(row.reserved_ticks or 0))
         deltas.add(run_id, "attempts", _ABANDONED, len(rows))
     return moved

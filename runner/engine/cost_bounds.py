@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from runner.rules import models, money, output_estimate
 from runner.rules.prices import day_of, parse_own_prices
-from runner.rules.unread_cost import NO_COST, UnreadCost, combined, learnt_costs
+from runner.rules.uncertain_cost import NO_COST, UncertainCost, combined, learnt_costs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,9 +55,9 @@ def price_basis(
     )
 
 
-def unread_cost(
+def uncertain_cost(
     model: str, prompt_tokens: int, output_tokens_max: int | None, now_ms: int, pricing: PriceBasis
-) -> UnreadCost | None:
+) -> UncertainCost | None:
     """Return what such an attempt probably cost, and at most; None where neither a price nor a cost is known.
 
     The probable cost is the mean of the model's answers in the run, else an estimate. The bound is the price
@@ -92,12 +92,12 @@ def likely_ticks(
     return _price(model, prompt_tokens, output_tokens, now_ms, pricing)
 
 
-def refusal_cost(code: str) -> UnreadCost:
+def refusal_cost(code: str) -> UncertainCost:
     """Return what a refusal may have cost: xAI may charge a fee for what its safety check refused.
 
     The fee is documented for another API than the one that the runner uses, so it is possible, not probable.
     """
-    return UnreadCost(0, SAFETY_FEE_TICKS) if code == "safety" else NO_COST
+    return UncertainCost(0, SAFETY_FEE_TICKS) if code == "safety" else NO_COST
 
 
 def hidden_cost(
@@ -106,13 +106,13 @@ def hidden_cost(
     output_tokens_max: int | None,
     now_ms: int,
     pricing: PriceBasis,
-) -> UnreadCost:
+) -> UncertainCost:
     """Return what a refusal for now may have cost: a 503 may hide an answer that was generated and paid.
 
     xAI's own client repeats a request after a 429, which came before any generation, but not after a 503
     (the constants of the official TypeScript SDK). It counts as probable only: no budget pays for it.
     """
-    return UnreadCost(likely_ticks(model, prompt_tokens, output_tokens_max, now_ms, pricing) or 0, 0)
+    return UncertainCost(likely_ticks(model, prompt_tokens, output_tokens_max, now_ms, pricing) or 0, 0)
 
 
 def _cap_ticks(

@@ -267,7 +267,7 @@ class FetchFailures:
             due_at_ms=now_ms,
             at_ms=now_ms,
             cause=Cause(code=classification.code, message=classification.message, http_status=status),
-            unread=cost_bounds.unread_cost(
+            uncertain=cost_bounds.uncertain_cost(
                 job.model, job.prompt_tokens, job.output_tokens_max, now_ms, policy.pricing
             ),
         )

@@ -180,7 +180,7 @@ def requeue_unknown(
                 due_at_ms=now_ms,
                 at_ms=now_ms,
                 cause=Cause(code="process-ended", message="the process ended before the reply was on record"),
-                unread=cost_bounds.unread_cost(
+                uncertain=cost_bounds.uncertain_cost(
                     job.model, job.prompt_tokens, job.output_tokens_max, now_ms, basis[job.lease.run_id]
                 ),
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.db import runs, user_moves
-from runner.engine import unread_costs
+from runner.engine import restate_costs
 from runner.engine.cost_bounds import TABLE_PRICES
 from runner.rules.states import RunState
 
@@ -30,6 +30,6 @@ def complete_if_done(
     deltas.write(connection)  # the sums must include this transaction's own moves
     if not runs.finish_if_done(connection, run_id, now_ms):
         return False
-    unread_costs.restate(connection, run_id, now_ms, prices, deltas)
+    restate_costs.restate(connection, run_id, now_ms, prices, deltas)
     deltas.write(connection)
     return True

@@ -7,10 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from runner.db import events, runs
-from runner.engine import run_completion, unread_costs
+from runner.engine import restate_costs, run_completion
 from runner.engine.active_runs import SUBMITTING_STATES
 from runner.engine.cost_bounds import TABLE_PRICES
-from runner.rules import clock_skew, failure_pause, unread_cost
+from runner.rules import clock_skew, failure_pause, uncertain_cost
 from runner.rules.states import PauseReason
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class RunMonitor:
         run_ids = [active_run.run.id for active_run in active]
         await _each(
             *(partial(self._pause_if_failing, active_run) for active_run in active),
-            *(partial(self._restate_unread_costs, active_run) for active_run in active),
+            *(partial(self._restate_uncertain_costs, active_run) for active_run in active),
             partial(self._record_limits, run_ids),
             *(partial(self._warn_of_clock, run_id) for run_id in run_ids),
             *(partial(self._complete, run_id) for run_id in self._maybe_complete(active)),
@@ -98,15 +98,15 @@ class RunMonitor:
         else:
             await self._pause(run_id, PauseReason.FAILURES, why.text)
 
-    async def _restate_unread_costs(self, active_run: ActiveRun) -> None:
+    async def _restate_uncertain_costs(self, active_run: ActiveRun) -> None:
         """Restate what no one could read when another model's costs have been learnt."""
         run_id, counts = active_run.run.id, active_run.counts
-        if not unread_cost.can_be_restated(counts):
+        if not uncertain_cost.can_be_restated(counts):
             return
-        learnt = unread_cost.learnt_models(counts)
+        learnt = uncertain_cost.learnt_models(counts)
         if learnt - self._learnt.get(run_id, frozenset()):
             await self._group_commit.execute(
-                lambda c, d: unread_costs.restate(c, run_id, self._now_ms(), self._prices, d)
+                lambda c, d: restate_costs.restate(c, run_id, self._now_ms(), self._prices, d)
             )
             self._learnt[run_id] = learnt
 

@@ -15,7 +15,7 @@ from runner.rules.states import Event, JobState
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
-    from runner.rules.unread_cost import UnreadCost
+    from runner.rules.uncertain_cost import UncertainCost
 
 TRIES_MAX = 3
 UNREADABLE = "unreadable_result"
@@ -92,7 +92,7 @@ def settle_answer(subject: StoredAnswer, answer: Completion, *, policy: Policy, 
 
 def fail_unreadable(subject: StoredAnswer, *, policy: Policy, now_ms: int) -> Settled:
     """Return the failure of a job whose answer could not be settled in TRIES_MAX tries; its bytes stay."""
-    unread = _unread_cost(subject, policy.pricing, now_ms)
+    uncertain = _uncertain_cost(subject, policy.pricing, now_ms)
     return Settled(
         job_id=subject.job_id,
         attempt=subject.attempt,
@@ -102,8 +102,8 @@ def fail_unreadable(subject: StoredAnswer, *, policy: Policy, now_ms: int) -> Se
         due_at_ms=now_ms,
         latency_bucket=latency.bucket_of(0),
         cost=Cost(
-            ticks_source="unknown" if unread is None else "possible",
-            unread=unread,
+            ticks_source="unknown" if uncertain is None else "possible",
+            uncertain=uncertain,
         ),
         cause=Cause(
             code=UNREADABLE, message="the answer could not be read in three tries; its bytes are kept"
@@ -132,7 +132,7 @@ def _cost(answer: Completion, subject: StoredAnswer, pricing: cost_bounds.PriceB
         base_host=pricing.base_host,
         own_prices=pricing.prices,
     )
-    unread = _unread_cost(subject, pricing, now_ms) if usage is None else None
+    uncertain = _uncertain_cost(subject, pricing, now_ms) if usage is None else None
     return Cost(
         model=_column_text(model, MODEL_LENGTH_MAX),
         instead_of=subject.model if models.is_unexpected(subject.model, model) else None,
@@ -144,15 +144,17 @@ def _cost(answer: Completion, subject: StoredAnswer, pricing: cost_bounds.PriceB
         reasoning_tokens=usage.reasoning if usage else None,
         total_tokens=usage.total if usage else None,
         ticks=price.ticks,
-        ticks_source="possible" if unread is not None else price.source,
+        ticks_source="possible" if uncertain is not None else price.source,
         prices_as_of=price.as_of or None,
-        unread=unread,
+        uncertain=uncertain,
     )
 
 
-def _unread_cost(subject: StoredAnswer, pricing: cost_bounds.PriceBasis, now_ms: int) -> UnreadCost | None:
+def _uncertain_cost(
+    subject: StoredAnswer, pricing: cost_bounds.PriceBasis, now_ms: int
+) -> UncertainCost | None:
     """Return what an answer without usage may have cost: it was generated, so it was billed."""
-    return cost_bounds.unread_cost(
+    return cost_bounds.uncertain_cost(
         subject.model, subject.prompt_tokens, subject.output_tokens_max, now_ms, pricing
     )
 

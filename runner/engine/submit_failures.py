@@ -23,14 +23,14 @@ from runner.rules.probes import PROBE_WAIT_S_MAX
 from runner.rules.reply import Classification, Outcome
 from runner.rules.reply_table import FIREWALL_PAGE
 from runner.rules.states import Event, JobState, PauseReason
-from runner.rules.unread_cost import NO_COST
+from runner.rules.uncertain_cost import NO_COST
 
 if TYPE_CHECKING:
     from runner.db.leases import LeasedJob
     from runner.engine.refused_models import RefusedModels
     from runner.engine.runtime import Runtime
     from runner.limiter.limiter import Slot
-    from runner.rules.unread_cost import UnreadCost
+    from runner.rules.uncertain_cost import UncertainCost
 
 WITHOUT_ID_MAX: Final = 3  # submits in a row without a request_id, after which the run pauses
 PATH_BLOCKED: Final = "path-blocked"  # the code of an attempt that was not sent for that
@@ -114,8 +114,8 @@ class SubmitFailures:
         elif classification.code == FIREWALL_PAGE and await self._is_for_this_job_alone(job):
             await self._end(job, cause, JobState.HELD)
         else:
-            unread = cost_bounds.hidden_cost(*self._size(job)) if classification.may_cost else NO_COST
-            await self._requeue(job, job_moves.refused_for_now, cause, pause_s, unread=unread)
+            uncertain = cost_bounds.hidden_cost(*self._size(job)) if classification.may_cost else NO_COST
+            await self._requeue(job, job_moves.refused_for_now, cause, pause_s, uncertain=uncertain)
 
     async def _transient(
         self, job: LeasedJob, slot: Slot, classification: Classification, cause: Cause, sent_at_ms: int
@@ -210,8 +210,8 @@ class SubmitFailures:
             on_ambiguous=runtime.policy(lease.run_id).on_ambiguous,
             retry_helps=retry.is_retryable(cause.code),
         )
-        unread = cost_bounds.unread_cost(*self._size(job))
-        await self._requeue(job, job_moves.ambiguous, cause, 0.0, target, unread)
+        uncertain = cost_bounds.uncertain_cost(*self._size(job))
+        await self._requeue(job, job_moves.ambiguous, cause, 0.0, target, uncertain)
         if target is JobState.HELD:
             runtime.run_monitor.note_ended(lease.run_id)
 
@@ -232,7 +232,7 @@ class SubmitFailures:
         cause: Cause,
         wait_s: float,
         target: JobState = JobState.PENDING,
-        unread: UnreadCost | None = NO_COST,
+        uncertain: UncertainCost | None = NO_COST,
         spent: int = 0,
     ) -> None:
         now_ms = self._runtime.now_ms()
@@ -242,7 +242,7 @@ class SubmitFailures:
             due_at_ms=now_ms + int(wait_s * 1000),
             at_ms=now_ms,
             cause=cause,
-            unread=unread,
+            uncertain=uncertain,
             spent=spent,
         )
         await self._runtime.group_commit.write(move, job.lease.job_id, row)

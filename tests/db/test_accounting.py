@@ -47,7 +47,7 @@ COSTS: Final = (
     COST,
     replace(COST, ticks=333, ticks_source="estimated", model="grok-4.5", finish_reason="length"),
     replace(
-        COST, ticks=None, ticks_source="possible", unread=unread(50), prompt_tokens=None, total_tokens=None
+        COST, ticks=None, ticks_source="possible", uncertain=unread(50), prompt_tokens=None, total_tokens=None
     ),
     replace(COST, ticks=None, ticks_source="unknown", model="no-such-model"),
 )

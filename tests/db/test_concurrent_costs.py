@@ -26,16 +26,16 @@ from runner.db import counters, job_moves, result_costs, runs, user_moves
 from runner.db.counters import Deltas
 from runner.db.user_moves import JobSelection
 from runner.rules.states import Event, JobState
-from runner.rules.unread_cost import UnreadCost
+from runner.rules.uncertain_cost import UncertainCost
 
 if TYPE_CHECKING:
     from runner.db.session import Database
 
 S = JobState
-UNREAD: Final = UnreadCost(300, 900)
-HIDDEN: Final = UnreadCost(200, 0)  # behind a 503
-LEARNT: Final = UnreadCost(40, 50, is_learnt=True)
-COSTLESS: Final = replace(COST, ticks=None, ticks_source="possible", unread=UnreadCost(7, 70))
+UNCERTAIN: Final = UncertainCost(300, 900)
+HIDDEN: Final = UncertainCost(200, 0)  # behind a 503
+LEARNT: Final = UncertainCost(40, 50, is_learnt=True)
+COSTLESS: Final = replace(COST, ticks=None, ticks_source="possible", uncertain=UncertainCost(7, 70))
 Work = Callable[[Connection, Deltas], object]
 
 
@@ -50,9 +50,9 @@ def lost_and_answered(database: Database) -> RunDriver:
     lost, refused = leases[:3], leases[3]
     driver.apply(job_moves.accepted, *(accepted(lease) for lease in leases[:2]))
     for job in driver.claim(2):
-        driver.apply(job_moves.lost, replace(requeue_row(job.lease, S.HELD), unread=UNREAD))
-    driver.apply(job_moves.ambiguous, replace(requeue_row(lost[2], S.PENDING), unread=UNREAD))
-    row = replace(requeue_row(refused, S.PENDING), unread=HIDDEN, cause=replace(CAUSE, http_status=503))
+        driver.apply(job_moves.lost, replace(requeue_row(job.lease, S.HELD), uncertain=UNCERTAIN))
+    driver.apply(job_moves.ambiguous, replace(requeue_row(lost[2], S.PENDING), uncertain=UNCERTAIN))
+    row = replace(requeue_row(refused, S.PENDING), uncertain=HIDDEN, cause=replace(CAUSE, http_status=503))
     driver.apply(job_moves.refused_for_now, row)
     held = JobSelection(states=frozenset({S.HELD}))
     driver.in_transaction(lambda c, d: user_moves.retry(c, driver.run_id, held, NOW_MS, d))
@@ -67,7 +67,7 @@ def lost_and_answered(database: Database) -> RunDriver:
 
 def restate(driver: RunDriver) -> Work:
     """Return work that restates the run's costs by what it learnt."""
-    return lambda c, d: result_costs.restate_unread_costs(c, driver.run_id, lambda _: LEARNT, d)
+    return lambda c, d: result_costs.restate_uncertain_costs(c, driver.run_id, lambda _: LEARNT, d)
 
 
 def count_late(driver: RunDriver) -> Work:

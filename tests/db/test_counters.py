@@ -144,7 +144,7 @@ def test_drifted_states_are_corrected(database: Database) -> None:
     assert driver.counts() == {("state", "pending"): 5}
 
 
-def test_drifted_unread_costs_are_corrected(database: Database) -> None:
+def test_drifted_uncertain_costs_are_corrected(database: Database) -> None:
     """The two numbers for what could not be read are those of the attempts."""
     driver = new_run(database, 2)
     lease = driver.bring(S.WAITING)

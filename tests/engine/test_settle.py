@@ -138,7 +138,7 @@ def test_an_answer_nobody_can_read_fails_with_its_bytes_kept() -> None:
     assert found.cause is not None
     assert found.cause.code == "unreadable_result"
     assert found.cost.ticks is None
-    assert found.cost.unread
+    assert found.cost.uncertain
 
 
 def test_what_an_unreadable_answer_cost_is_bounded() -> None:
@@ -152,9 +152,9 @@ def test_what_an_unreadable_answer_cost_is_bounded() -> None:
     ).cost
 
     assert garbage.ticks is None
-    assert garbage.unread
-    assert strange.unread is None
-    assert (unpriced.ticks, unpriced.unread, unpriced.total_tokens) == (None, None, 115)
+    assert garbage.uncertain
+    assert strange.uncertain is None
+    assert (unpriced.ticks, unpriced.uncertain, unpriced.total_tokens) == (None, None, 115)
 
 
 def test_a_day_is_that_of_the_acceptance() -> None:

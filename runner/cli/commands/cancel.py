@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from runner.db.session import Database
     from runner.db.user_moves import JobSelection
     from runner.engine.cost_bounds import PriceBasis
-    from runner.rules.unread_cost import UnreadCost
+    from runner.rules.uncertain_cost import UncertainCost
 
 _WORDS: Final = {  # of jobs that fit in all but their state
     **dict.fromkeys(FINAL, "ended already"),
@@ -159,13 +159,15 @@ def _cancel(database: Database, run_id: int, pricing: PriceBasis, plan: _CancelP
         with database.write() as connection:
             runs.cancel(connection, run_id, now_ms)
 
-    def unread_cost(row: Row[Any]) -> UnreadCost | None:
-        return cost_bounds.unread_cost(row.model, row.prompt_tokens, row.output_tokens_max, now_ms, pricing)
+    def cost_of(row: Row[Any]) -> UncertainCost | None:
+        return cost_bounds.uncertain_cost(
+            row.model, row.prompt_tokens, row.output_tokens_max, now_ms, pricing
+        )
 
     def cancel_some(connection: Connection, deltas: Deltas) -> int:
         nonlocal cancelled
         moved = user_moves.cancel(connection, run_id, now_ms, deltas, selection=plan.selection)
-        moved += user_moves.abandon(connection, run_id, now_ms, deltas, unread_cost, selection=plan.selection)
+        moved += user_moves.abandon(connection, run_id, now_ms, deltas, cost_of, selection=plan.selection)
         cancelled += moved
         return moved
 

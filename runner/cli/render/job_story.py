@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from runner.cli.render import conversation, layout, text
-from runner.cli.render.unread_text import amounts_more
+from runner.cli.render.uncertain_cost_text import amounts_more
 from runner.rules import models
 from runner.rules.explain import explain
 from runner.rules.identity import attempt_name
@@ -171,13 +171,13 @@ def _facts(attempt: DatabaseRow) -> list[tuple[str, str]]:
     if attempt.ticks is not None:
         rows.append(("cost", f"{text.dollars(attempt.ticks)} {attempt.ticks_source}"))
     elif attempt.possible_ticks or attempt.probable_ticks:
-        rows.append(("cost", _unread_cost(attempt)))
+        rows.append(("cost", _uncertain_cost(attempt)))
     elif attempt.ticks_source:
         rows.append(("cost", "unknown"))
     return rows
 
 
-def _unread_cost(attempt: DatabaseRow) -> str:
+def _uncertain_cost(attempt: DatabaseRow) -> str:
     """Return what an attempt may have cost, and why it is not known."""
     if attempt.outcome == "refused":
         return f"at most {text.dollars(attempt.possible_ticks)}; a fee for the refused prompt"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from runner.cli.render import layout, text
-from runner.cli.render.unread_text import unread_sentences
+from runner.cli.render.uncertain_cost_text import uncertain_cost_sentences
 from runner.rules.explain import explain
 from runner.rules.redact import one_line, plain
 
@@ -55,7 +55,7 @@ def facts(summary: Mapping[str, Any]) -> list[str]:
     """Return cost, budget, tokens, attempts and latency, a line each."""
     tokens, attempts, timing = summary["tokens"], summary["attempts"], summary["timing"]
     cost = summary["cost"]
-    rows = [("cost", _cost(cost)), *(("", sentence) for sentence in unread_sentences(cost))]
+    rows = [("cost", _cost(cost)), *(("", sentence) for sentence in uncertain_cost_sentences(cost))]
     rows += _by_model(cost["by_model"])
     if summary["budget"] is not None:
         rows.append(("budget", _budget(summary["budget"])))

@@ -14,31 +14,31 @@ from sqlalchemy import text
 from runner.db import bulk
 from runner.db.job_ids import job_id
 from runner.rules.states import JobState
-from runner.rules.unread_cost import UnreadCost
+from runner.rules.uncertain_cost import UncertainCost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Connection, Row
 
-UNREAD = "(possible_ticks > 0 OR probable_ticks > 0)"  # the condition of an index of few rows
+UNCERTAIN = "(possible_ticks > 0 OR probable_ticks > 0)"  # the condition of an index of few rows
 _KEY = [("job_id", "BIGINT"), ("attempt", "INT")]
 _COLUMNS = [*_KEY, ("probable", "BIGINT"), ("possible", "BIGINT")]
 
 
-class RecordedUnreadCost(NamedTuple):
+class RecordedUncertainCost(NamedTuple):
     """The cost that stands for a result that was not read; `cost` is None where it is unknown.
 
     `attempt` is the number of the attempt whose row has it.
     """
 
     attempt: int
-    cost: UnreadCost | None
+    cost: UncertainCost | None
 
 
 def of_late(
     connection: Connection, keys: Sequence[tuple[int, int]]
-) -> dict[tuple[int, int], RecordedUnreadCost]:
+) -> dict[tuple[int, int], RecordedUncertainCost]:
     """Return what stands for those (job, attempt) without a cost whose job another attempt answered.
 
     It is in the attempt's own row where that attempt was given up, else in the row of the older attempt that
@@ -58,9 +58,11 @@ def of_late(
         f" AND (b.attempt = a.attempt OR b.ticks IS NOT NULL){lock}",
     )
     return {
-        (row.job_id, row.attempt): RecordedUnreadCost(
+        (row.job_id, row.attempt): RecordedUncertainCost(
             row.recorded_at,
-            None if row.possible_ticks is None else UnreadCost(row.probable_ticks or 0, row.possible_ticks),
+            None
+            if row.possible_ticks is None
+            else UncertainCost(row.probable_ticks or 0, row.possible_ticks),
         )
         for row in found
     }
@@ -74,7 +76,7 @@ def of_run(connection: Connection, run_id: int) -> list[Row[Any]]:
     """
     query = text(
         "SELECT a.job_id, a.attempt, a.probable_ticks, a.possible_ticks, j.model, j.prompt_tokens,"
-        f" j.output_tokens_max FROM attempts a JOIN jobs j ON j.id = a.job_id WHERE {UNREAD}"
+        f" j.output_tokens_max FROM attempts a JOIN jobs j ON j.id = a.job_id WHERE {UNCERTAIN}"
         " AND a.ticks_source IS NULL AND a.outcome <> 'refused'"
         " AND a.job_id >= :first AND a.job_id < :last"
     )
@@ -83,7 +85,7 @@ def of_run(connection: Connection, run_id: int) -> list[Row[Any]]:
 
 
 def replace(
-    connection: Connection, changes: Mapping[tuple[int, int], tuple[UnreadCost, UnreadCost]]
+    connection: Connection, changes: Mapping[tuple[int, int], tuple[UncertainCost, UncertainCost]]
 ) -> set[tuple[int, int]]:
     """Replace what some (job, attempt) may have cost, from an old to a new cost; return those replaced.
 
@@ -113,7 +115,7 @@ def clear(connection: Connection, keys: Sequence[tuple[int, int]]) -> None:
     )
 
 
-def add(connection: Connection, rows: Sequence[tuple[int, int, UnreadCost]]) -> None:
+def add(connection: Connection, rows: Sequence[tuple[int, int, UncertainCost]]) -> None:
     """Add what results without usage may have cost to what their (job, attempt) have."""
     bulk.execute(
         connection,

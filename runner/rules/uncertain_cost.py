@@ -18,7 +18,7 @@ MODEL_TICKS: Final = "model_ticks"  # kind of the counters; key: a returned mode
 MARGIN: Final = 1.25  # of the dearest answer
 
 
-class UnreadCost(NamedTuple):
+class UncertainCost(NamedTuple):
     """Ticks that an answer probably cost, and ticks that it cost at most.
 
     `is_learnt`: the upper bound comes from enough answers of the model, not from a long answer.
@@ -29,7 +29,7 @@ class UnreadCost(NamedTuple):
     is_learnt: bool = False
 
 
-NO_COST: Final = UnreadCost(0, 0)
+NO_COST: Final = UncertainCost(0, 0)
 
 
 class LearntCosts(NamedTuple):
@@ -67,7 +67,7 @@ def learnt_models(counts: Mapping[tuple[str, str], int]) -> frozenset[str]:
 
 def combined(
     probable_ticks: int | None, cap_ticks: int | None, learnt_ticks: int | None
-) -> UnreadCost | None:
+) -> UncertainCost | None:
     """Return both numbers; the bound is the smaller of a cap and what was learnt. None without any bound.
 
     `cap_ticks`: the price of a long answer to such a request. `learnt_ticks`: from other answers.
@@ -77,10 +77,10 @@ def combined(
         return None
     possible = min(bounds)
     probable = possible if probable_ticks is None else min(probable_ticks, possible)
-    return UnreadCost(probable, possible, is_learnt=learnt_ticks is not None)
+    return UncertainCost(probable, possible, is_learnt=learnt_ticks is not None)
 
 
-def with_reserved_floor(cost: UnreadCost | None, reserved_ticks: int | None) -> UnreadCost | None:
+def with_reserved_floor(cost: UncertainCost | None, reserved_ticks: int | None) -> UncertainCost | None:
     """Return a cost whose upper bound is at least what was reserved, so that no unknown bill frees budget.
 
     A learnt bound stands as it is: it knows more than the reservation did. None if the cost is unknown;
@@ -96,15 +96,15 @@ def can_be_restated(counts: Mapping[tuple[str, str], int]) -> bool:
     return any(counts.get(("unread", kind)) for kind in ("answers", "unavailable"))
 
 
-def restated(old: UnreadCost, learnt: UnreadCost | None) -> UnreadCost:
-    """Return an unread cost by what is learnt since; the old one where nothing is, or it knows less.
+def restated(old: UncertainCost, learnt: UncertainCost | None) -> UncertainCost:
+    """Return an uncertain cost by what is learnt since; the old one where nothing is, or it knows less.
 
     No upper bound rises, so that no budget is exceeded afterwards. What a refusal (503) may hide has none.
     """
     if learnt is None or not learnt.is_learnt:
         return old
     if not old.possible_ticks:
-        return UnreadCost(learnt.probable_ticks, 0)
+        return UncertainCost(learnt.probable_ticks, 0)
     if learnt.possible_ticks < old.possible_ticks:
-        return UnreadCost(learnt.probable_ticks, learnt.possible_ticks)
+        return UncertainCost(learnt.probable_ticks, learnt.possible_ticks)
     return old

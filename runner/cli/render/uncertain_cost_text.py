@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def unread_sentences(cost: Mapping[str, Any]) -> list[str]:
+def uncertain_cost_sentences(cost: Mapping[str, Any]) -> list[str]:
     """Return what may come on top of a summary's known cost; [] where all could be read."""
     unread, possible = cost["unread"], cost["possible_extra_ticks"]
     hidden = unread["unavailable_ticks"]

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def restate(connection: Connection, run_id: int, now_ms: int, prices: PriceBasis, deltas: Deltas) -> None:
-    """Lower the unread costs of a run to what is learnt from all its answers so far."""
+    """Lower the uncertain costs of a run to what is learnt from all its answers so far."""
     pricing = replace(prices, counts=counters.read(connection, run_id))
-    result_costs.restate_unread_costs(
+    result_costs.restate_uncertain_costs(
         connection,
         run_id,
-        lambda row: cost_bounds.unread_cost(
+        lambda row: cost_bounds.uncertain_cost(
             row.model, row.prompt_tokens, row.output_tokens_max, now_ms, pricing
         ),
         deltas,

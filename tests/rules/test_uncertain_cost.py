@@ -12,8 +12,8 @@ from runner.engine import cost_bounds
 from runner.engine.cost_bounds import PriceBasis
 from runner.rules import output_estimate
 from runner.rules.budget import used_ticks
-from runner.rules.unread_cost import (
-    UnreadCost,
+from runner.rules.uncertain_cost import (
+    UncertainCost,
     can_be_restated,
     combined,
     learnt_costs,
@@ -36,10 +36,10 @@ def counts(answers: int, *, each: int = EACH, dearest: int | None = None) -> dic
     }
 
 
-def unread(answers: int, prompt_tokens: int = 50, model: str = MODEL, **of: int) -> UnreadCost | None:
-    """Return the unread cost of a job after so many answers."""
+def unread(answers: int, prompt_tokens: int = 50, model: str = MODEL, **of: int) -> UncertainCost | None:
+    """Return the uncertain cost of a job after so many answers."""
     basis = PriceBasis(counts=counts(answers, **of))
-    return cost_bounds.unread_cost(model, prompt_tokens, None, NOW_MS, basis)
+    return cost_bounds.uncertain_cost(model, prompt_tokens, None, NOW_MS, basis)
 
 
 def test_from_twenty_answers_on_the_bound_is_the_dearest_with_a_margin() -> None:
@@ -49,7 +49,7 @@ def test_from_twenty_answers_on_the_bound_is_the_dearest_with_a_margin() -> None
     assert capped is not None
     assert (capped.probable_ticks, capped.is_learnt) == (EACH, False)
     assert capped.possible_ticks > 9 * EACH
-    assert learnt == UnreadCost(EACH, 5 * EACH // 2, is_learnt=True)
+    assert learnt == UncertainCost(EACH, 5 * EACH // 2, is_learnt=True)
 
 
 def test_the_first_answer_is_a_mean_already_and_none_is_an_estimate() -> None:
@@ -91,46 +91,46 @@ def test_one_very_dear_answer_does_not_lift_the_cap() -> None:
 def test_answers_of_the_successor_teach_what_a_retired_name_costs() -> None:
     """A retired name is answered, and counted, under the model that serves it."""
     cost = unread(30, model="grok-4")
-    assert cost == UnreadCost(EACH, 15_000_000, is_learnt=True)
+    assert cost == UncertainCost(EACH, 15_000_000, is_learnt=True)
 
 
 def test_a_model_without_a_price_is_learnt_or_unknown() -> None:
     """No number is invented; but what the API reported is known."""
-    assert cost_bounds.unread_cost("no-such", 50, None, NOW_MS, PriceBasis()) is None
+    assert cost_bounds.uncertain_cost("no-such", 50, None, NOW_MS, PriceBasis()) is None
     reported = {
         ("output", output_estimate.counter_key("no-such", 9)): 25,
         ("model_ticks", "no-such"): 25 * EACH,
         ("dearest", "no-such"): EACH,
     }
-    cost = cost_bounds.unread_cost("no-such", 50, None, NOW_MS, PriceBasis(counts=reported))
-    assert cost == UnreadCost(EACH, 15_000_000, is_learnt=True)
+    cost = cost_bounds.uncertain_cost("no-such", 50, None, NOW_MS, PriceBasis(counts=reported))
+    assert cost == UncertainCost(EACH, 15_000_000, is_learnt=True)
 
 
 def test_what_a_refusal_hides_is_probable_and_no_budget_pays_for_it() -> None:
     """Which refusals may hide a paid answer is said by the table of replies."""
     basis = PriceBasis(counts=counts(5))
-    assert cost_bounds.hidden_cost(MODEL, 50, None, NOW_MS, basis) == UnreadCost(EACH, 0)
+    assert cost_bounds.hidden_cost(MODEL, 50, None, NOW_MS, basis) == UncertainCost(EACH, 0)
     assert used_ticks({"probable_extra": 5, "probable_unavailable": 5, "possible_extra": 3}) == 3
 
 
 def test_a_fee_is_possible_and_not_probable() -> None:
     """It is documented for another API."""
-    assert cost_bounds.refusal_cost("safety") == UnreadCost(0, cost_bounds.SAFETY_FEE_TICKS)
-    assert cost_bounds.refusal_cost("bad-request") == UnreadCost(0, 0)
+    assert cost_bounds.refusal_cost("safety") == UncertainCost(0, cost_bounds.SAFETY_FEE_TICKS)
+    assert cost_bounds.refusal_cost("bad-request") == UncertainCost(0, 0)
 
 
 @pytest.mark.parametrize(
     ("cost", "reserved", "floored"),
     [
         (None, 90, None),
-        (UnreadCost(5, 10), None, UnreadCost(5, 10)),
-        (UnreadCost(5, 10), 90, UnreadCost(5, 90)),
-        (UnreadCost(5, 100), 90, UnreadCost(5, 100)),
-        (UnreadCost(5, 10, is_learnt=True), 90, UnreadCost(5, 10, is_learnt=True)),
+        (UncertainCost(5, 10), None, UncertainCost(5, 10)),
+        (UncertainCost(5, 10), 90, UncertainCost(5, 90)),
+        (UncertainCost(5, 100), 90, UncertainCost(5, 100)),
+        (UncertainCost(5, 10, is_learnt=True), 90, UncertainCost(5, 10, is_learnt=True)),
     ],
 )
 def test_a_reservation_is_the_floor_of_what_is_not_learnt(
-    cost: UnreadCost | None, reserved: int | None, floored: UnreadCost | None
+    cost: UncertainCost | None, reserved: int | None, floored: UncertainCost | None
 ) -> None:
     """An unknown bill frees no budget; a learnt bound knows more than the reservation did."""
     assert with_reserved_floor(cost, reserved) == floored
@@ -139,17 +139,17 @@ def test_a_reservation_is_the_floor_of_what_is_not_learnt(
 @pytest.mark.parametrize(
     ("old", "learnt", "new"),
     [
-        (UnreadCost(30, 90), UnreadCost(40, 50, is_learnt=True), UnreadCost(40, 50)),
-        (UnreadCost(30, 90), UnreadCost(40, 90, is_learnt=True), UnreadCost(30, 90)),
-        (UnreadCost(30, 90), UnreadCost(40, 95, is_learnt=True), UnreadCost(30, 90)),
-        (UnreadCost(30, 90), UnreadCost(40, 50), UnreadCost(30, 90)),
-        (UnreadCost(30, 90), None, UnreadCost(30, 90)),
-        (UnreadCost(30, 0), UnreadCost(40, 50, is_learnt=True), UnreadCost(40, 0)),
-        (UnreadCost(30, 0), UnreadCost(40, 50), UnreadCost(30, 0)),
+        (UncertainCost(30, 90), UncertainCost(40, 50, is_learnt=True), UncertainCost(40, 50)),
+        (UncertainCost(30, 90), UncertainCost(40, 90, is_learnt=True), UncertainCost(30, 90)),
+        (UncertainCost(30, 90), UncertainCost(40, 95, is_learnt=True), UncertainCost(30, 90)),
+        (UncertainCost(30, 90), UncertainCost(40, 50), UncertainCost(30, 90)),
+        (UncertainCost(30, 90), None, UncertainCost(30, 90)),
+        (UncertainCost(30, 0), UncertainCost(40, 50, is_learnt=True), UncertainCost(40, 0)),
+        (UncertainCost(30, 0), UncertainCost(40, 50), UncertainCost(30, 0)),
     ],
 )
 def test_a_learnt_bound_takes_the_place_of_a_higher_one(
-    old: UnreadCost, learnt: UnreadCost | None, new: UnreadCost
+    old: UncertainCost, learnt: UncertainCost | None, new: UncertainCost
 ) -> None:
     """What a 503 may hide keeps no bound."""
     assert restated(old, learnt) == new

@@ -21,13 +21,13 @@ from run_driver import (
 from runner.db import job_moves, result_costs, runs, user_moves
 from runner.db.counters import Deltas
 from runner.db.user_moves import JobSelection
-from runner.engine import run_completion, unread_costs
+from runner.engine import restate_costs, run_completion
 from runner.engine.active_runs import ActiveRun
 from runner.engine.cost_bounds import TABLE_PRICES
 from runner.engine.run_monitor import RunMonitor
 from runner.rules.output_estimate import LEARNT_MIN
 from runner.rules.states import Event, JobState, PauseReason
-from runner.rules.unread_cost import UnreadCost
+from runner.rules.uncertain_cost import UncertainCost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 S = JobState
 EACH: Final = 10_000_000  # ticks of an answer: $0.001
-CAP: Final = UnreadCost(20_000_000, 3_200_000_000)  # before anything was learnt
+CAP: Final = UncertainCost(20_000_000, 3_200_000_000)  # before anything was learnt
 LEARNT: Final = (EACH, EACH * 5 // 4)
 
 
@@ -47,7 +47,7 @@ def lost_early(database: Database, answers: int) -> tuple[RunDriver, int]:
     driver = new_run(database, answers + 2)
     (lease,) = driver.lease()
     driver.send(lease)
-    driver.apply(job_moves.ambiguous, replace(requeue_row(lease, S.HELD), unread=CAP))
+    driver.apply(job_moves.ambiguous, replace(requeue_row(lease, S.HELD), uncertain=CAP))
     refuse_for_now(driver)
     answer(driver, answers)
     return driver, lease.job_id
@@ -59,7 +59,7 @@ def refuse_for_now(driver: RunDriver) -> None:
     driver.send(refused)
     row = replace(
         requeue_row(refused, S.PENDING),
-        unread=UnreadCost(CAP.probable_ticks, 0),
+        uncertain=UncertainCost(CAP.probable_ticks, 0),
         cause=replace(CAUSE, http_status=503),
     )
     driver.apply(job_moves.refused_for_now, row)
@@ -90,7 +90,7 @@ def test_what_was_lost_before_is_restated_when_costs_are_learnt(database: Databa
     assert costs(driver) == (*CAP[:2], CAP.probable_ticks)
 
     for _ in range(2):
-        driver.in_transaction(lambda c, d: unread_costs.restate(c, driver.run_id, NOW_MS, TABLE_PRICES, d))
+        driver.in_transaction(lambda c, d: restate_costs.restate(c, driver.run_id, NOW_MS, TABLE_PRICES, d))
         assert costs(driver) == (*LEARNT, EACH)
         (attempt,) = driver.history(lost)
         assert (attempt.probable_ticks, attempt.possible_ticks) == LEARNT
@@ -102,7 +102,7 @@ def test_what_was_lost_before_is_restated_when_costs_are_learnt(database: Databa
 def test_too_few_answers_teach_no_bound(database: Database) -> None:
     """Nineteen may all have been short."""
     driver, _ = lost_early(database, LEARNT_MIN - 1)
-    driver.in_transaction(lambda c, d: unread_costs.restate(c, driver.run_id, NOW_MS, TABLE_PRICES, d))
+    driver.in_transaction(lambda c, d: restate_costs.restate(c, driver.run_id, NOW_MS, TABLE_PRICES, d))
 
     assert costs(driver) == (*CAP[:2], CAP.probable_ticks)
 
