@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from runner.cli.render import conversation, layout, text
@@ -103,8 +102,8 @@ def _head(run: RunRow, job: DatabaseRow, set_model: str | None) -> list[str]:
     by_user = ", set by retry --set-model" if set_model else ""
     why = f" ({plain(job.error_code)})" if job.error_code else ""
     meaning = explain(job.error_code) if job.error_code else JOB_MEANING[JobState(job.state)]
-    meaning = meaning.replace(" RUN ID ", f" {run.id} {text.shell_word(plain(job.custom_id))} ")
-    meaning = re.sub(r"\brunner (\w+) RUN\b", rf"runner \1 {run.id}", meaning)  # as it can be typed
+    meaning = meaning.replace(" RUN", f" {run.id}")  # so that its command can be typed
+    meaning = meaning.replace(" ID ", f" {text.shell_word(plain(job.custom_id))} ")
     return [
         f"job {plain(job.custom_id)} of run {run.id}, {plain(run.name)}: {job.state}{why}",
         *layout.indented(layout.wrapped(meaning, layout.WIDTH - 2)),
