@@ -87,7 +87,7 @@ class FetchFailures:
     async def _foreign(
         self, job: ClaimedJob, classification: Classification, status: int | None, body: bytes
     ) -> None:
-        """Ask again later, and tell: another server replied, or the API in words that are not known."""
+        """Ask again later and warn: another server replied, or the API in words that are not known."""
         runtime, run_id = self._runtime, job.lease.run_id
         what = f"replies that are not the API's (HTTP {status}; check XAI_BASE_URL)"
         if run_id not in self._warned:
