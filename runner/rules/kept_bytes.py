@@ -37,7 +37,8 @@ def without_secrets(body: bytes, secrets: Iterable[str]) -> bytes:
         hidden = _hidden(value, known)
     except (ValueError, RecursionError):
         return kept
-    return kept if hidden == value else json.dumps(hidden).encode()
+    is_same = repr(hidden) == repr(value)  # NaN equals nothing
+    return kept if is_same else json.dumps(hidden).encode()
 
 
 def _hidden(value: Any, secrets: tuple[str, ...]) -> Any:

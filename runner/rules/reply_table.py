@@ -154,7 +154,6 @@ SUBMIT: Final = (
     ReplyRule(None, None, Outcome.AMBIGUOUS, "odd-status"),
 )
 
-VALUE_CODES: Final = frozenset(row.code for row in SUBMIT if row.outcome is Outcome.VALUE_REFUSED)
 MODEL_CODES: Final = frozenset(row.code for row in SUBMIT if row.outcome is Outcome.MODEL_REFUSED)
 
 # A fetch may be repeated for free, so everything but a clear loss of the answer is LATER.

@@ -17,7 +17,7 @@ OnAmbiguous = Literal["resubmit", "hold"]
 
 _MAYBE_PAID: Final = (Event.AMBIGUOUS, Event.LOST)  # the answer may exist and be paid for
 _NOT_RETRYABLE: Final[Container[str]] = {
-    *(row.code for row in SUBMIT if row.outcome in (Outcome.REFUSED, Outcome.VALUE_REFUSED)),
+    *(row.code for row in SUBMIT if row.outcome is Outcome.REFUSED),
     "reply-too-large",
     RETRY_FORBIDDEN,
 }

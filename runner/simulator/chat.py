@@ -14,14 +14,13 @@ from runner.simulator.books import Books, Outcome, SubmitReply
 from runner.simulator.deferred import DeferredJobs, Job
 from runner.simulator.delayed import DelayedReply, run_after
 from runner.simulator.faults import Faults
-from runner.simulator.gateway_faults import GATEWAY_KINDS, gateway_refusal
+from runner.simulator.gateway_faults import GATEWAY_KINDS, REFUSALS_BY_FAULT, gateway_refusal
 from runner.simulator.ids import Ids, is_uuid
 from runner.simulator.rate_limiter import RateLimiter
 from runner.simulator.replies import (
     BOM,
     GARBAGE,
     JSON,
-    HtmlRefusal,
     Refusal,
     Reply,
     completion,
@@ -43,16 +42,6 @@ NOT_ACCEPTED = frozenset(
         *GATEWAY_KINDS,
     }
 )
-REFUSALS_BY_FAULT: dict[str, tuple[type[Refusal], int, str, str]] = {
-    "409": (Refusal, 409, "conflict", "The request conflicts with another one. Please try again."),
-    "425": (Refusal, 425, "too-early", "The request came too early. Please try again."),
-    "499": (Refusal, 499, "cancelled", "The request was closed before it was processed."),
-    "520": (HtmlRefusal, 520, "", "Web server is returning an unknown error"),
-    "521": (HtmlRefusal, 521, "", "Web server is down"),
-    "529": (Refusal, 529, "overloaded", "The service is overloaded. Please try again later."),
-    "403_page": (HtmlRefusal, 403, "", "Sorry, you have been blocked"),
-    "200_page": (HtmlRefusal, 200, "", "Log in to the guest network"),
-}
 INSTEAD_OF_RESULT = frozenset({"empty200", "html200", "trunc200", "err200", "pending200"})  # it stays
 RESHAPED = frozenset({"lone", "bom", "201", "203", "wrong_length"})  # a whole result all the same
 UNSAFE_MARKER = b"[simulate:safety]"  # anywhere in the request body

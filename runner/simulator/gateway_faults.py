@@ -36,6 +36,17 @@ OTHER_SERVERS: Final[dict[str, tuple[int, str, bytes]]] = {
     "200_empty": (200, "text/plain", b""),
 }
 ECHOES: Final = {"echo_400": 400, "echo_403": 403, "echo_500": 500, "echo_page": 200, "echo_text": 200}
+# Of the faults of faults.py that a server refuses with one reply.
+REFUSALS_BY_FAULT: dict[str, tuple[type[Refusal], int, str, str]] = {
+    "409": (Refusal, 409, "conflict", "The request conflicts with another one. Please try again."),
+    "425": (Refusal, 425, "too-early", "The request came too early. Please try again."),
+    "499": (Refusal, 499, "cancelled", "The request was closed before it was processed."),
+    "520": (HtmlRefusal, 520, "", "Web server is returning an unknown error"),
+    "521": (HtmlRefusal, 521, "", "Web server is down"),
+    "529": (Refusal, 529, "overloaded", "The service is overloaded. Please try again later."),
+    "403_page": (HtmlRefusal, 403, "", "Sorry, you have been blocked"),
+    "200_page": (HtmlRefusal, 200, "", "Log in to the guest network"),
+}
 MODEL_WORDS: Final = "model-words"
 BEFORE_THE_API: Final = (*CLOUDFLARE, *OTHER_SERVERS, *ECHOES)  # of submits and fetches
 GATEWAY_KINDS: Final = (*BEFORE_THE_API, MODEL_WORDS)

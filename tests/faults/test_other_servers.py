@@ -86,7 +86,8 @@ def test_a_firewall_against_posts_holds_no_job(jobs: int, tmp_path: Path) -> Non
         command = home.start()
         simulator.switch(down="posts")
         wait_until(lambda: simulator.books()["refused"].get("403", 0) >= 6, "six pages came")
-        assert home.query(STATE) == [("waiting", None)]
+        wait_until(lambda: home.query(STATE) == [("waiting", None)], "the run waits")
+        assert home.count("SELECT COUNT(*) FROM jobs WHERE state = 'held'") == 0
         simulator.switch(down=False)
         assert command.wait() == 0, command.output
         assert home.ledger_errors(simulator) == []
@@ -97,7 +98,7 @@ def test_an_image_that_cannot_be_fetched_holds_that_job(tmp_path: Path) -> None:
     """The model goes on answering the others."""
     write_jobs(tmp_path / "jobs.jsonl", 30)
     with (
-        Simulator(tmp_path, *NO_LIMITS, *AT_ONCE, "--fault", "model-words=0.1", seed=3) as simulator,
+        Simulator(tmp_path, *NO_LIMITS, *AT_ONCE, "--fault", "model-words=0.3", seed=3) as simulator,
         LiveRunner(tmp_path, simulator) as home,
     ):
         assert home.start().wait() == 1
