@@ -119,3 +119,36 @@ def test_a_run_whose_values_are_all_refused_pauses(tmp_path: Path) -> None:
         assert command.wait() == 8, command.output
         assert home.query(STATE) == [("paused", "failures")]
         assert home.count("SELECT COUNT(*) FROM jobs WHERE state = 'held'") < 60
+
+
+def test_a_run_paused_for_its_key_collects_what_it_has_paid_for(tmp_path: Path) -> None:
+    """As one that the user paused: the command ends after that, for fetches still work."""
+    write_jobs(tmp_path / "jobs.jsonl", 60)
+    pace = ("--median-s", "4", "--sigma", "0", "--submit-ms", "40")
+    with Simulator(tmp_path, *NO_LIMITS, *pace) as simulator, LiveRunner(tmp_path, simulator) as home:
+        command = home.start("run", "jobs.jsonl", "-o", "out.jsonl", "--rpm", "600", "--tpm", "none")
+        home.wait_for_accepted(10, command)
+        simulator.switch(permission_gone=True)
+        assert command.wait() == 4, command.output
+        assert home.query(STATE) == [("paused", "key")]
+        assert home.count("SELECT COUNT(*) FROM jobs WHERE state IN ('waiting', 'collecting')") == 0
+        assert simulator.books()["fetched"] == simulator.books()["accepted"] >= 10
+        simulator.switch(permission_gone=False)
+        assert home.start().wait() == 0
+        assert home.ledger_errors(simulator) == []
+
+
+def test_a_run_whose_key_is_refused_for_fetches_too_ends_and_says_what_waits(tmp_path: Path) -> None:
+    """The last lines name the answers, until when they wait, and the command that collects them."""
+    write_jobs(tmp_path / "jobs.jsonl", JOBS)
+    with Simulator(tmp_path, *NO_LIMITS, *SLOWLY) as simulator, LiveRunner(tmp_path, simulator) as home:
+        command = home.start()
+        home.wait_for_accepted(JOBS, command)
+        simulator.switch(key_revoked=True)
+        assert command.wait() == 4, command.output
+        assert "at xAI until" in command.output
+        assert "then: runner run jobs.jsonl" in command.output
+        simulator.switch(key_revoked=False)
+        assert home.start().wait() == 0
+        assert home.ledger_errors(simulator) == []
+        assert simulator.books()["accepted"] == JOBS
