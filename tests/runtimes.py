@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def opened_station(database: Database, database_url: str, folder: Path) -> Iterator[Runtime]:
-    """Open a real runtime; no Redis is there, and none is needed."""
+def opened_station(
+    database: Database, database_url: str, folder: Path, base_url: str = "http://127.0.0.1:1/v1"
+) -> Iterator[Runtime]:
+    """Open a real runtime; no Redis is there, and none is needed. Nothing is at the default `base_url`."""
     env = {
         "RUNNER_HOME": str(folder / "home"),
         "RUNNER_DATABASE_URL": database_url,
         "RUNNER_REDIS_URL": f"unix://{folder}/none.sock",
         "XAI_API_KEY": "xai-some-key",
+        "XAI_BASE_URL": base_url,
     }
     if database.is_sqlite:  # the state folder's own
         (folder / "home").mkdir()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from runner.api import account
 from runner.db import counters, events, job_moves, unreadables
 from runner.db.counters import FETCH_REFUSED
 from runner.db.outcomes import Cause, PollAgain, Requeue
@@ -14,7 +16,7 @@ from runner.engine.circuit_breaker import Endpoint
 from runner.engine.consecutive_failures import UNAVAILABLE_AFTER, ConsecutiveFailures
 from runner.engine.fetch_outage import FetchOutage
 from runner.engine.unreadable_replies import UnreadableFetch
-from runner.rules import polling, retry, unreadable
+from runner.rules import error_body, polling, retry, unreadable
 from runner.rules.reply import Classification, Outcome
 from runner.rules.states import Event, JobState, RunState
 
@@ -27,6 +29,7 @@ NOT_FOUND_MAX = 2
 NOT_FOUND_WAIT_S = 2.0
 NOT_ASKED = "not-asked"  # of a poll that was not sent: the limiter pauses, or the process or the lease ends
 ACCOUNT_WAIT_S = 30.0  # between polls while the account is refused
+GONE = "result-gone"
 UNREADABLE = "unreadable"  # the code of a job whose answer could not be read in 24 hours
 
 
@@ -63,6 +66,8 @@ class FetchFailures:
                 await self._poll_again(job, job_moves.later, ACCOUNT_WAIT_S, job.misses)
             case Outcome.GONE:
                 await self._gone(job, classification, status, age_s)
+            case Outcome.FOREIGN if status == HTTPStatus.NOT_FOUND and await self._is_of_the_api(body):
+                await self._gone(job, replace(classification, code=GONE), status, age_s)
             case Outcome.FOREIGN:
                 await self._foreign(job, classification, status, body)
             case Outcome.GENERATION_FAILED:
@@ -84,6 +89,10 @@ class FetchFailures:
         await self._count_unreadable(job, body, final, 200, unreadable.describe(body))
         if segment is not None:
             segment.acknowledge()
+
+    async def _is_of_the_api(self, body: bytes) -> bool:
+        """Return whether an error in unknown words is the API's: it has its form, at the API's path."""
+        return error_body.has_api_form(body) and await account.answers(self._runtime.api)
 
     async def _foreign(
         self, job: ClaimedJob, classification: Classification, status: int | None, body: bytes

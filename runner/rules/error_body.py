@@ -72,6 +72,12 @@ def error_text(body: bytes) -> ErrorText:
     return ErrorText(text=_as_text(body), form=BodyForm.PAGE if is_page(body) else BodyForm.OTHER)
 
 
+def has_api_form(body: bytes) -> bool:
+    """Return whether an error has the form of xAI's own: `code` and `error`, both texts."""
+    value = load_json(body)
+    return isinstance(value, dict) and all(isinstance(value.get(key), str) for key in ("code", "error"))
+
+
 def is_page(body: bytes) -> bool:
     """Return whether a body is a page for people, which the API never sends."""
     start = body[:TEXT_LENGTH_MAX].decode("utf-8", "replace").removeprefix("\ufeff")

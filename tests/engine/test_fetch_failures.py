@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 from run_driver import RunDriver, new_run
 from runtimes import opened_station
+from simulator_thread import SimulatorThread
 
 from runner.engine.circuit_breaker import Endpoint
 from runner.engine.fetch_failures import FetchFailures
+from runner.rules import reply
 from runner.rules.chat_completion import read_completion
-from runner.rules.reply import Classification, Outcome
+from runner.rules.reply import Classification, Outcome, Reply
 from runner.rules.states import JobState, RunState
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 S = JobState
 GONE = Classification(outcome=Outcome.GONE, code="result-gone")
 NOT_READY = Classification(outcome=Outcome.NOT_READY, code="not-ready")
+API_ERROR = b'{"code":"Some requested entity was not found","error":"Nothing here."}'
+OTHER_ERROR = b'{"error":{"message":"Nothing here.","code":"not_found"}}'
 PAGE = b"<html><title>Log in</title></html>"
 
 
@@ -170,3 +174,36 @@ def test_while_an_answer_is_due_an_outage_stops_sending(runtime: Runtime) -> Non
     assert runtime.run(runtime.can_send([])) is False
     runtime.next_due_ms = runtime.now_ms() + 60_000
     assert runtime._is_probing_fetches() is False
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "state"),
+    [
+        ("/v1", API_ERROR, S.PENDING),
+        ("/v1", OTHER_ERROR, S.WAITING),
+        ("", API_ERROR, S.WAITING),
+    ],
+    ids=["of the API", "of another server", "at a wrong path"],
+)
+def test_a_404_in_unknown_words_is_a_loss_only_if_it_is_the_apis(
+    database: Database, database_url: str, tmp_path: Path, path: str, body: bytes, state: JobState
+) -> None:
+    """xAI documents no words for a result that is gone: its form counts, where its models are listed."""
+    with (
+        SimulatorThread() as simulator,
+        opened_station(
+            database, database_url, tmp_path, f"{simulator.server.url.removesuffix('/v1')}{path}"
+        ) as runtime,
+    ):
+        driver = new_run(database, 1)
+        failures = FetchFailures(runtime)
+        job = claimed(driver, runtime)
+        driver.change(job.lease.job_id, "misses = 1, state = 'waiting', due_at_ms = 0")
+        (job,) = RunDriver(database, driver.run_id, runtime.worker).claim(now_ms=runtime.now_ms())
+        found = reply.classify_fetch(Reply(status=404, headers={}, body=body), now_s=0.0, secrets=())
+        assert found.outcome is Outcome.FOREIGN
+
+        runtime.run(failures.handle(job, found, 404, 0, body))
+
+        assert driver.state(job.lease.job_id) is state
+        assert driver.count("extra", "lost") == (state is S.PENDING)
