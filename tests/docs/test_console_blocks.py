@@ -42,6 +42,10 @@ NOT_RUN_HERE = {  # what a newcomer types once, on a machine with a network and 
     "runner retry RUN --set-model grok-4.3",
     "runner cancel RUN --model gpt-4o-mini",
     "runner start RUN",
+    # they need systemd for a user: tests/docs/test_operations.py reads them
+    "systemctl --user enable --now questions.timer",
+    "systemctl --user enable questions.service",
+    "loginctl enable-linger",
 }
 
 
