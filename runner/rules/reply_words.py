@@ -79,7 +79,7 @@ _FAULTY: Final = (
     r"|invalid(?=$|[.:;,]))"
 )
 _FAILED_TO: Final = r"\b(?:failed to|failure to|unable to|could not|couldn't|cannot|can't|error) (?:while )?"
-_FETCH: Final = r"(?:fetch|download|retriev|load|access|reach|connect|open|resolv|read)\w*"
+_FETCH: Final = r"(?:fetch|download|retrie\w*|load|access|reach|connect|open|resolv|read)\w*"
 REFERENCE: Final = re.compile(
     rf"{_THING}[^\n]{{0,160}}?{_FAULTY}"
     rf"|\b(?:no such|unknown|unsupported|invalid|corrupt\w*|missing)\b[^\n]{{0,40}}?{_THING}"
