@@ -232,7 +232,11 @@ def start(connection: Connection, run_id: int, now_ms: int) -> bool:
 
 
 def reopen(connection: Connection, run_id: int, now_ms: int) -> bool:
-    """Move an ended run to ready, after jobs of it became pending again; return whether it moved."""
+    """Move an ended run to ready, after jobs of it became pending again; return whether it moved.
+
+    Nobody finishes it before this transaction ends.
+    """
+    lock(connection, run_id)
     change = f"state = 'ready', finished_at_ms = NULL, {_NO_PAUSE}"
     return _move(connection, run_id, ("finished", "cancelled"), change, now_ms, "reopened")
 

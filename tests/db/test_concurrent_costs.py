@@ -181,6 +181,28 @@ def test_a_recount_mends_nothing_that_has_not_drifted(postgres_database: Databas
     check(driver)
 
 
+@pytest.mark.parametrize("retried_first", [True, False])
+def test_a_run_does_not_end_while_its_jobs_are_retried(database: Database, retried_first: bool) -> None:
+    """Else it would be finished, with a pending job that nobody sends."""
+    driver = new_run(database, 2)
+    driver.bring(S.FAILED)
+    driver.bring(S.SUCCEEDED)
+    failed = JobSelection(states=frozenset({S.FAILED}))
+
+    def retry(connection: Connection, deltas: Deltas) -> None:
+        assert user_moves.retry(connection, driver.run_id, failed, NOW_MS, deltas) == 1
+        runs.reopen(connection, driver.run_id, NOW_MS)
+
+    def finish(connection: Connection, _deltas: Deltas) -> None:
+        runs.finish_if_done(connection, driver.run_id, NOW_MS)
+
+    at_the_same_moment(driver, *((retry, finish) if retried_first else (finish, retry)))
+
+    assert driver.count("state", "pending") == 1
+    (run,) = driver.rows("SELECT state FROM runs")
+    assert run.state in ("ready", "running")
+
+
 def test_two_workers_that_see_the_end_finish_the_run_once(database: Database) -> None:
     """One of them records it."""
     driver = new_run(database, 1)
