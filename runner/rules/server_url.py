@@ -153,9 +153,9 @@ def _secrets(parts: _Parts) -> Iterator[str]:
         user, colon, password = parts.userinfo.partition(":")
         if colon or parts.scheme.startswith(("redis", "unix")):
             yield from _forms(password if colon else user)
-    if not _HOSTS.fullmatch(parts.hosts):
+    elif not _HOSTS.fullmatch(parts.hosts):  # "user:password" without a host
         yield from _forms(parts.hosts)
-        yield from _forms(parts.hosts.partition(":")[2])  # "user:password" without a host
+        yield from _forms(parts.hosts.partition(":")[2])
     is_cut, after_secret = _is_cut_by_password(parts), False
     for place, (name, value) in enumerate(parts.parameters):
         if is_cut or name not in _OPEN_PARAMETERS or not _PLACE.fullmatch(value):

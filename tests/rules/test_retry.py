@@ -90,7 +90,7 @@ def test_a_decision_is_always_a_move_of_the_table(
 
 def test_the_jobs_own_faults_are_not_worth_a_retry() -> None:
     """Everything else may end differently next time."""
-    own = {row.code for row in SUBMIT if row.outcome in (Outcome.REFUSED, Outcome.VALUE_REFUSED)}
+    own = {row.code for row in SUBMIT if row.outcome is Outcome.REFUSED}
     assert {"bad-request", "safety", "bad-field", "request-too-large"} <= own
     assert not any(is_retryable(code) for code in {*own, "reply-too-large"})
     others = {row.code for row in (*SUBMIT, *FETCH)} - own
