@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
 
 from runner.api.request_failed import RequestFailed
 from runner.rules import error_body
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from runner.api.client import XAIClient
     from runner.rules.reply import Reply
     from runner.settings import Settings
+
+
+_REFUSED: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +65,17 @@ async def status_of_key(api: XAIClient, info: KeyInfo) -> tuple[KeyStatus, str]:
 
 
 async def answers(api: XAIClient) -> bool:
-    """Return whether the API itself answers a free request, and nothing in front of it."""
+    """Return whether the API itself answers a free request, and nothing in front of it.
+
+    A key without the right to list models is refused in the form of the API's errors.
+    """
     try:
         reply = await api.get("/models")
     except RequestFailed:
         return False
-    return reply.status == 200 and isinstance(error_body.load_json(reply.body), dict)
+    if reply.status == HTTPStatus.OK:
+        return isinstance(error_body.load_json(reply.body), dict)
+    return reply.status in _REFUSED and error_body.has_api_form(reply.body)
 
 
 async def takes_posts(api: XAIClient, model: str) -> bool:

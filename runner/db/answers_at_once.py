@@ -26,11 +26,11 @@ WHY: Final = (
 
 
 def count(connection: Connection, received: Sequence[Received], deltas: Deltas) -> None:
-    """Count the new results that are such answers, and pause runs that have ANSWERS_MAX of them."""
+    """Count the new results that are such answers, and pause runs at every ANSWERS_MAX of them."""
     at_once = [row for row in received if row.request_id == attempt_name(row.job_id, row.attempt)]
     for run_id in {run_of(row.job_id) for row in at_once}:
         new = sum(run_of(row.job_id) == run_id for row in at_once)
         before = counters.read(connection, run_id, "attempts").get(("attempts", COUNTER), 0)
         deltas.add(run_id, "attempts", COUNTER, new)
-        if before + new >= ANSWERS_MAX:
+        if (before + new) // ANSWERS_MAX > before // ANSWERS_MAX:
             runs.pause(connection, run_id, PauseReason.SETTING, WHY, at_once[-1].received_at_ms)

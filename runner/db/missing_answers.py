@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from runner.db.leases import Lease
 
-ATTEMPTS_MAX = 2_000  # of these the counts are made: a sample where more were accepted in that time
+ATTEMPTS_MAX = 5_000  # of these the counts are made: the last ones, where more lie between the failed ones
 
 _ACCEPTED = text("SELECT job_id, attempt, accepted_at_ms FROM attempts WHERE job_id IN :jobs").bindparams(
     bindparam("jobs", expanding=True)
@@ -28,9 +28,9 @@ _MISSING = (
 _COUNTS = text(
     f"SELECT CASE WHEN {_MISSING} THEN 'missing' WHEN {_ANSWERED} THEN 'answered' ELSE 'out' END AS what,"
     " COUNT(*) AS n"
-    " FROM (SELECT job_id, attempt, outcome FROM attempts"
-    " WHERE job_id BETWEEN :first_job AND :last_job AND accepted_at_ms BETWEEN :from_ms AND :to_ms"
-    f" ORDER BY job_id DESC LIMIT {ATTEMPTS_MAX}) a GROUP BY 1"
+    " FROM (SELECT job_id, attempt, outcome, accepted_at_ms FROM attempts"
+    f" WHERE job_id BETWEEN :first_job AND :last_job ORDER BY job_id DESC LIMIT {ATTEMPTS_MAX}) a"
+    " WHERE accepted_at_ms BETWEEN :from_ms AND :to_ms GROUP BY 1"
 )
 
 

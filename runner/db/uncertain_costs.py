@@ -72,13 +72,14 @@ def of_run(connection: Connection, run_id: int) -> list[Row[Any]]:
     """Return the attempts of a run that ended without a result and may have cost something.
 
     Columns: job_id, attempt, probable_ticks, possible_ticks, and the job's model, prompt_tokens and
-    output_tokens_max.
+    output_tokens_max. Without jobs that got another model, which their earlier attempts did not have.
     """
     query = text(
         "SELECT a.job_id, a.attempt, a.probable_ticks, a.possible_ticks, j.model, j.prompt_tokens,"
         f" j.output_tokens_max FROM attempts a JOIN jobs j ON j.id = a.job_id WHERE {UNCERTAIN}"
         " AND a.ticks_source IS NULL AND a.outcome <> 'refused'"
-        " AND a.job_id >= :first AND a.job_id < :last"
+        " AND a.job_id >= :first AND a.job_id < :last AND NOT EXISTS"
+        " (SELECT 1 FROM payloads p WHERE p.job_id = a.job_id AND p.set_model IS NOT NULL)"
     )
     values = {"first": job_id(run_id, 0), "last": job_id(run_id + 1, 0)}
     return list(connection.execute(query, values))

@@ -57,12 +57,6 @@ def record(connection: Connection, rows: Sequence[UnreadableReply]) -> dict[tupl
     return found
 
 
-def has_reply(connection: Connection, job_id: int, attempt: int) -> bool:
-    """Return whether an unreadable reply came for an attempt."""
-    query = text("SELECT 1 FROM unreadables WHERE job_id = :job AND attempt = :attempt")
-    return connection.execute(query, {"job": job_id, "attempt": attempt}).first() is not None
-
-
 def count_replies(connection: Connection, reply: UnreadableReply) -> int:
     """Return how many replies were counted for the attempt of this one."""
     query = text("SELECT replies FROM unreadables WHERE job_id = :job AND attempt = :attempt")

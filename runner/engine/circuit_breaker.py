@@ -98,7 +98,7 @@ class CircuitBreaker:
                 return
             window = await self._recent.add(name, new) or list(self._seen[run_id, endpoint])
         if is_tripped(window) and (
-            endpoint is Endpoint.SUBMIT or await self._are_most_missing(self._failed[run_id])
+            endpoint is Endpoint.SUBMIT or await self._are_most_missing(list(self._failed[run_id]))
         ):
             why = _REASONS[endpoint].format(bad=sum(window), all=len(window))
             await self._pause(run_id, PauseReason.BREAKER, why)  # first: if it fails, the next trips again

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from runner.api import account
-from runner.db import counters, events, job_moves, unreadables
+from runner.db import counters, events, job_moves
 from runner.db.counters import FETCH_REFUSED
 from runner.db.outcomes import Cause, PollAgain, Requeue
 from runner.db.unreadables import UnreadableReply
@@ -214,15 +214,9 @@ class FetchFailures:
         elif job.misses + 1 < NOT_FOUND_MAX and retry.is_retryable(classification.code):
             await self._poll_again(job, job_moves.later, NOT_FOUND_WAIT_S, job.misses + 1)
         else:
-            # If a crash took it, that says nothing about the API; if an unreadable reply did, it was counted.
-            if not (job.is_interrupted or await self._had_unreadable_reply(job)):
+            if not job.is_interrupted:  # if a crash took it, that says nothing about the API
                 self._runtime.breaker.record(job.lease, Endpoint.FETCH, bad=True)
             await self._move(job_moves.lost, self._given_up(job, Event.LOST, classification, status))
-
-    async def _had_unreadable_reply(self, job: ClaimedJob) -> bool:
-        return await self._runtime.group_commit.execute(
-            lambda connection, _: unreadables.has_reply(connection, job.lease.job_id, job.lease.attempt)
-        )
 
     async def _retry_later(self, job: ClaimedJob, classification: Classification, asked_at_ms: int) -> None:
         """Poll again after a backoff; after UNAVAILABLE_AFTER failures a run that only collects waits."""

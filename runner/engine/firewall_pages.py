@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from runner.db.job_ids import run_of
+
 PAGES_MAX: Final = 5  # pages of one job, while others get through, after which the job is held
 
 
@@ -30,9 +32,9 @@ class FirewallPages:
         """Count a page against a job."""
         self._pages[job_id] = self._pages.get(job_id, 0) + 1
 
-    def is_alone(self, job_id: int) -> bool:
-        """Return whether no other job got a page since the API took a submit last."""
-        return self._since_accepted <= {job_id}
+    def jobs_of(self, run_id: int) -> int:
+        """Return how many jobs of a run got a page since the API took a submit last."""
+        return sum(run_of(job_id) == run_id for job_id in self._since_accepted)
 
     def is_filtered(self, job_id: int) -> bool:
         """Return whether so many pages came for this job alone that its content must be the cause."""

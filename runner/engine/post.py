@@ -64,11 +64,11 @@ class Poster:
         """
         runtime = self._runtime
         await self._wait_for_slot(slot)
+        if not await self._failures.is_path_open():
+            return PATH_BLOCKED
         async with runtime.http_slots:
             if cause := self.refused_models.withheld_for(job):
                 return cause
-            if not await self._failures.is_path_open():
-                return PATH_BLOCKED
             sent_at_ms = runtime.now_ms()
             segment = self._record_send(job, slot, is_late=sent_at_ms > send_before_ms)
             if isinstance(segment, str):

@@ -43,7 +43,7 @@ from runner.rules import breaker, models, tokens
 from runner.rules.chat_completion import Flaw
 from runner.rules.prices import day_of
 from runner.rules.probes import PROBES
-from runner.rules.states import PauseReason, RunState
+from runner.rules.states import JobState, PauseReason, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Sequence
@@ -309,6 +309,11 @@ class Runtime:
     def has_accepted(self, run_id: int) -> bool:
         """Return whether the API took a submit of a run, as of the last read."""
         return any(a.run.id == run_id and a.counts.get(("attempts", "accepted")) for a in self._active)
+
+    def unsent_jobs(self, run_id: int) -> int:
+        """Return how many jobs of a run are pending or being submitted, as of the last read."""
+        unsent = (JobState.PENDING, JobState.SUBMITTING)
+        return sum(a.states[state] for a in self._active if a.run.id == run_id for state in unsent)
 
     def wake_collector_at(self, due_at_ms: int) -> None:
         """Wake the collect loop if an answer is due earlier than what it waits for."""

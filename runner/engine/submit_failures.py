@@ -7,6 +7,8 @@ is `waiting` and says why; what a single job gets again and again ends that job.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from runner.api import account
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 WITHOUT_ID_MAX: Final = 3  # submits in a row without a request_id, after which the run pauses
 PATH_BLOCKED: Final = "path-blocked"  # the code of an attempt that was not sent for that
 WITHOUT_ID: Final = "no-request-id"
+REFERENCE_GONE: Final = "reference-gone"
 
 
 class SubmitFailures:
@@ -89,6 +92,11 @@ class SubmitFailures:
             case Outcome.MODEL_REFUSED:
                 runtime.breaker.record(lease, Endpoint.SUBMIT, bad=False)
                 await self._refused_models.handle(job, cause)
+            case Outcome.ACCOUNT if status == HTTPStatus.NOT_FOUND and await account.answers(runtime.api):
+                # The path is right, so something that this line names is missing.
+                gone = replace(cause, code=REFERENCE_GONE)
+                await self._end(job, gone, JobState.HELD)
+                await self._pause_if_all_are_held(job, gone)
             case Outcome.ACCOUNT:
                 assert classification.reason is not None  # noqa: S101 - ACCOUNT means that there is one
                 await runtime.pause(lease.run_id, classification.reason, classification.message)
@@ -132,13 +140,13 @@ class SubmitFailures:
     async def _is_for_this_job_alone(self, job: LeasedJob) -> bool:
         """Return whether a filter refuses what this job contains: it got pages while other jobs got through.
 
-        Where no other job is left to show that, a free POST shows whether the network is open.
+        Where no job is left without a page, a free POST shows whether the network is open.
         """
-        runtime, job_id = self._runtime, job.lease.job_id
+        runtime, job_id, run_id = self._runtime, job.lease.job_id, job.lease.run_id
         if (
             not self._pages.record(job_id)
-            and self._pages.is_alone(job_id)
-            and runtime.has_accepted(job.lease.run_id)
+            and self._pages.jobs_of(run_id) >= runtime.unsent_jobs(run_id)
+            and runtime.has_accepted(run_id)
             and await account.takes_posts(runtime.api, job.model)
         ):
             self._pages.count(job_id)

@@ -29,16 +29,16 @@ def to_keep(body: bytes, answer: Completion, secrets: Iterable[str]) -> tuple[by
 
 
 def without_secrets(body: bytes, secrets: Iterable[str]) -> bytes:
-    """Return a body without secrets: in its text, and in what the escapes of its JSON stand for."""
+    """Return a body without secrets: of text in the text, of JSON in its strings, so that it stays JSON."""
     known = tuple(secrets)
     kept = redact_cut(body.decode("utf-8", "surrogateescape"), known).encode("utf-8", "surrogateescape")
     try:
-        value = read_json(kept)
+        value = read_json(body)
         hidden = _hidden(value, known)
     except (ValueError, RecursionError):
         return kept
     is_same = repr(hidden) == repr(value)  # NaN equals nothing
-    return kept if is_same else json.dumps(hidden).encode()
+    return body if is_same and kept == body else json.dumps(hidden).encode()
 
 
 def _hidden(value: Any, secrets: tuple[str, ...]) -> Any:

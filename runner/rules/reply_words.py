@@ -83,7 +83,7 @@ _FETCH: Final = r"(?:fetch|download|retrie\w*|load|access|reach|connect|open|res
 REFERENCE: Final = re.compile(
     rf"{_THING}[^\n]{{0,160}}?{_FAULTY}"
     rf"|\b(?:no such|unknown|unsupported|invalid|corrupt\w*|missing)\b[^\n]{{0,40}}?{_THING}"
-    rf"|\bno {_THING}"
+    rf"|\bno (?!tools?\b){_THING}"
     rf"|{_FAILED_TO}{_FETCH}\b[^\n]{{0,60}}?(?:{_THING}|…)"
     rf"|{_FAILED_TO}(?:decod|process|pars)\w*[^\n]{{0,60}}?{_THING}"
     r"|\bbase64\b[^\n]{0,80}\b(?:decoded?|invalid)"
@@ -102,7 +102,9 @@ RESULT_GONE: Final = re.compile(
     rf"|\b(?:no(?: such)?|unknown|expired|not find|(?:fetched|retrieved|consumed) the)\b"
     rf"[^\n]{{0,60}}?{_RESULT}"
 )
-INVALID_ID: Final = re.compile(r"(?<![/\w-])(?:request[ _-]?id|uuid)\b")
+_ID: Final = r"(?<![/\w-])(?:request[ _-]?id|uuid)\b"
+_MALFORMED: Final = r"\b(?:invalid|malformed|not (?:a )?valid|cannot be parsed|failed to parse|must be)\b"
+INVALID_ID: Final = re.compile(rf"{_MALFORMED}[^\n:;.]{{0,40}}{_ID}|{_ID}[^\n:;.]{{0,60}}{_MALFORMED}")
 NO_ENDPOINT: Final = re.compile(
     r"no (?:such )?(?:endpoint|route|page)\b|page not found|cannot (?:get|post)\b|unknown (?:path|url|route)"
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from runner.db.job_ids import job_id
 from runner.engine.firewall_pages import PAGES_MAX, FirewallPages
 
 
@@ -25,13 +26,11 @@ def test_pages_of_one_job_add_up_while_others_get_through() -> None:
     assert not pages.is_filtered(1)
 
 
-def test_a_job_is_alone_until_another_gets_a_page() -> None:
-    """Two jobs with pages, and none accepted since: the network."""
+def test_jobs_with_pages_are_counted_by_run_until_one_is_accepted() -> None:
+    """If no other job of the run is left, none can show that the network is open."""
     pages = FirewallPages()
-    pages.record(1)
-    assert pages.is_alone(1)
-    pages.record(2)
-    assert not pages.is_alone(1)
-    pages.accepted(3)
-    pages.record(1)
-    assert pages.is_alone(1)
+    for job in (job_id(1, 0), job_id(1, 1), job_id(1, 1), job_id(2, 0)):
+        pages.record(job)
+    assert (pages.jobs_of(1), pages.jobs_of(2)) == (2, 1)
+    pages.accepted(job_id(2, 7))
+    assert (pages.jobs_of(1), pages.jobs_of(2)) == (0, 0)

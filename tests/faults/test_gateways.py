@@ -44,20 +44,38 @@ def test_what_did_not_reach_the_api_spends_nothing_and_leaves_no_doubt(kind: str
         assert summary_of(tmp_path)["cost"]["possible_extra_ticks"] == 0
 
 
-def test_a_filter_that_refuses_one_prompt_holds_that_job(tmp_path: Path) -> None:
+@pytest.mark.parametrize("filtered", [[3], [6, 7]], ids=["in the middle", "the last two"])
+def test_a_filter_that_refuses_a_prompt_holds_that_job(filtered: list[int], tmp_path: Path) -> None:
     """Sent five times, and the API answers other requests: it does not wait for ever, and costs nothing."""
     jobs = write_jobs(tmp_path / "jobs.jsonl", 8)
     lines = jobs.read_text().splitlines()
-    lines[3] = lines[3].replace("Tell of", "[simulate:firewall]")
+    for number in filtered:
+        lines[number] = lines[number].replace("Tell of", "[simulate:firewall]")
     jobs.write_text("\n".join(lines) + "\n")
     with Simulator(tmp_path, *NO_LIMITS, *AT_ONCE) as simulator, LiveRunner(tmp_path, simulator) as home:
         assert home.start().wait() == 1
         assert home.ledger_errors(simulator) == []
-        assert simulator.books()["accepted"] == 7
-        assert 5 <= simulator.books()["faults"]["403_page"] <= 7
-    (line,) = (tmp_path / "out.errors.jsonl").read_bytes().splitlines()
-    assert json.loads(line)["error"]["code"] == "held-firewall-page"
+        assert simulator.books()["accepted"] == 8 - len(filtered)
+        assert 5 <= simulator.books()["faults"]["403_page"] / len(filtered) <= 7
+    errors = (tmp_path / "out.errors.jsonl").read_bytes().splitlines()
+    assert {json.loads(line)["error"]["code"] for line in errors} == {"held-firewall-page"}
+    assert len(errors) == len(filtered)
     assert summary_of(tmp_path)["cost"]["possible_extra_ticks"] == 0
+
+
+def test_a_404_in_unknown_words_to_one_line_holds_its_job(tmp_path: Path) -> None:
+    """The API lists its models at this path, so something that the line names is missing."""
+    write_jobs(tmp_path / "jobs.jsonl", JOBS)
+    with (
+        Simulator(tmp_path, *NO_LIMITS, *AT_ONCE, "--fault", "submit:404_detail=0.1", seed=5) as simulator,
+        LiveRunner(tmp_path, simulator) as home,
+    ):
+        assert home.start().wait() == 1
+        assert home.ledger_errors(simulator) == []
+        held = home.count(IN_STATE.format("held"))
+        assert 0 < held == JOBS - simulator.books()["accepted"]
+        assert home.count(IN_STATE.format("succeeded")) == JOBS - held
+        assert home.query("SELECT kind FROM run_events WHERE kind = 'paused'") == []
 
 
 @pytest.mark.parametrize("kind", ["409", "425", "499"])
