@@ -24,7 +24,7 @@ _HAND_OVER_S = 0.0001  # a sleep that lets the reading thread send its query now
 
 
 def pages(connection: Connection, first: int, last: int, page: int = PAGE_MAX) -> Iterator[Page]:
-    """Yield the jobs of an id range in input order; the columns are those of `output.line.Ended`.
+    """Yield the jobs of an id range in input order; the columns are those of `EndedJob`.
 
     A page is a range of at most `page` ids (a plan that needs no statistics) and of about PAGE_BYTES of
     results. On PostgreSQL a thread reads the next page while the caller uses this one, so the connection

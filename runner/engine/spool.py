@@ -54,7 +54,10 @@ class AcceptedRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerRecord:
-    """A fetch brought these bytes; `is_answer`: they were an answer."""
+    """A fetch brought these bytes; `is_answer` says for readers of the file what they were.
+
+    Recovery classifies the bytes itself, since older versions wrote all of them as answers.
+    """
 
     job_id: int
     attempt: int

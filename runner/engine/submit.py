@@ -40,7 +40,7 @@ log = logging.getLogger("runner.submit")
 
 
 class Submitter:
-    """The submit loop of one process; a Celery task drives it for one time slice (`turn`) at a time."""
+    """The submit loop of one process; a Celery task drives it for one time slice at a time."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime

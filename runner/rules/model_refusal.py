@@ -1,7 +1,7 @@
 """When jobs of a refused model are held without being sent.
 
 A model that was refused REFUSALS_MAX times in a run is refused for its later jobs too. After REMEMBERED_MS
-one of them is sent to find out. A job that became pending after the last refusal is sent all the same: a
+the next ones are sent to find out. A job that became pending after the last refusal is sent all the same: a
 person sent it again, perhaps after a change.
 """
 

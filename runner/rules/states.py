@@ -62,7 +62,7 @@ JOB_MEANING: dict[JobState, str] = {
     JobState.SUCCEEDED: "ended with a usable answer",
     JobState.FAILED: "ended with an error",
     JobState.HELD: "a person decides: its request or answer was lost, or its answers were unusable, more"
-    " often than it is sent again by itself; or its model is refused",
+    " often than it is sent again by itself; or a value of its line is refused",
     JobState.CANCELLED: "ended by the user",
 }
 
@@ -145,7 +145,7 @@ TRANSITIONS: dict[Event, Transition] = {
             Event.REFUSED,
             _s(_S),
             _s(_F, _H),
-            "the job's own fault; held where its model is refused: another one is the cure",
+            "the job's own fault; held where its model, image, file or tool is the cause, or a firewall filters it",
             fenced=True,
         ),
         _row(
@@ -160,7 +160,7 @@ TRANSITIONS: dict[Event, Transition] = {
             Event.AMBIGUOUS,
             _s(_S),
             _s(_P, _H),
-            "timeout or reset after sending, 500, 502, 504, 52x, or a lease that ran out: counted as extra",
+            "timeout or reset after sending, 500, 502, 504, 520, 522, 524, or a lease that ran out: counted as extra",
             fenced=True,
         ),
         _row(Event.CLAIM, _s(_W), _s(_C), "due; one worker asks for the answer", fenced=False),
@@ -194,7 +194,7 @@ TRANSITIONS: dict[Event, Transition] = {
             Event.LOST,
             _s(_C),
             _s(_P, _H),
-            "two spaced 404s, or expired: counted as extra",
+            "gone by two spaced replies, expired, or unreadable for 24 hours: counted as extra",
             fenced=True,
         ),
         _row(
