@@ -27,7 +27,7 @@ class RunOptions:
     """The settings of a run that a user may change from one call to the next; stored with it as JSON.
 
     `rpm` and `tpm`: None is not given, 0 is no limit at all. `limit`: only the first jobs of the file, up to
-    this number. `budget_ticks`: None is no budget. `fail_on`: the flaws (rules.chat_completion) that fail a job.
+    this number. `budget_ticks`: None is no budget. `fail_on`: the flaws (chat_completion) that fail a job.
     `on_end`: the shell command to call when the run ends: by the engine where the run is detached, else by
     the command that follows the run.
     """

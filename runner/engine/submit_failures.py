@@ -1,7 +1,7 @@
 """What follows a POST that brought no request_id: the job is requeued, held or failed; the pace may slow.
 
-From UNAVAILABLE_AFTER failures in a row on the run is `waiting` and says why (the progress line shows a pause of
-the limiter after a 429); what a single job gets again and again ends that job.
+From UNAVAILABLE_AFTER failures in a row on the run is `waiting` and says why (after a 429 the progress line
+shows a pause of the limiter); what a single job gets again and again ends that job.
 """
 
 from __future__ import annotations

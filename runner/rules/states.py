@@ -145,7 +145,8 @@ TRANSITIONS: dict[Event, Transition] = {
             Event.REFUSED,
             _s(_S),
             _s(_F, _H),
-            "the job's own fault; held where its model, image, file or tool is the cause, or a firewall filters it",
+            "the job's own fault; held where its model, image, file or tool is the cause, or a firewall's"
+            " filter",
             fenced=True,
         ),
         _row(
@@ -160,7 +161,8 @@ TRANSITIONS: dict[Event, Transition] = {
             Event.AMBIGUOUS,
             _s(_S),
             _s(_P, _H),
-            "timeout or reset after sending, 500, 502, 504, 520, 522, 524, or a lease that ran out: counted as extra",
+            "timeout or reset after sending, 500, 502, 504, 520, 522, 524, or a lease that ran out: counted"
+            " as extra",
             fenced=True,
         ),
         _row(Event.CLAIM, _s(_W), _s(_C), "due; one worker asks for the answer", fenced=False),

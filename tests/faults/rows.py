@@ -231,7 +231,7 @@ ROWS: Final = (
                 "test_a_firewall_before_the_fetch_keeps_paid_answers_waiting",
                 "test_a_wrong_base_url_pauses_and_fails_no_job",
                 "test_a_path_that_goes_wrong_in_the_middle_costs_no_answer",
-                "test_a_filter_that_refuses_one_prompt_holds_that_job",
+                "test_a_filter_that_refuses_a_prompt_holds_that_job",
             ),
             "limiter/test_team.py": ("test_a_wrong_address_has_no_name",),
         },
