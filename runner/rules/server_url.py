@@ -35,6 +35,7 @@ _USER: Final = re.compile(r"[A-Za-z0-9._%+~-]+")
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])?(?::[0-9]{0,5})?")
 _HOSTS: Final = re.compile(rf"{_HOST.pattern}(?:,{_HOST.pattern})*")
 _PLACE: Final = re.compile(r"[A-Za-z0-9._%+~/:,-]*")
+_SEPARATORS: Final = frozenset("#;=&?@")
 _QUERY: Final = re.compile(r"\?(?=[A-Za-z_][A-Za-z0-9_.-]*=)")
 
 
@@ -63,7 +64,7 @@ def shown_url(url: str) -> str:
         return f"{parts.scheme}://{HIDDEN}"
     user = "" if parts.userinfo is None else f"{_shown_user(parts.scheme, parts.userinfo)}@"
     hosts = parts.hosts if _HOSTS.fullmatch(parts.hosts) else HIDDEN
-    path = parts.path if _PLACE.fullmatch(parts.path) else f"/{HIDDEN}"
+    path = parts.path if _is_plain(parts.path) else f"/{HIDDEN}"
     query = "&".join(_shown_parameters(parts.parameters))
     return f"{parts.scheme}://{user}{hosts}{path}{f'?{query}' if query else ''}"
 
@@ -124,6 +125,11 @@ def _split(url: str) -> _Parts | None:
     return _Parts(scheme.lower(), userinfo if at else None, hosts, slash + path, pairs)
 
 
+def _is_plain(text: str) -> bool:
+    """Return whether a path or value is no more than that: no parameter hides in it, escaped or not."""
+    return _PLACE.fullmatch(text) is not None and not _SEPARATORS & set(unquote(text))
+
+
 def _shown_user(scheme: str, userinfo: str) -> str:
     user, colon, _password = userinfo.partition(":")
     is_open = _USER.fullmatch(user) and (colon or not scheme.startswith(("redis", "unix")))
@@ -139,7 +145,7 @@ def _shown_parameters(parameters: Iterable[tuple[str, str]]) -> Iterator[str]:
     """Yield parameters as they may be shown. After a secret one, what is unknown may be the rest of it."""
     after_secret = False
     for name, value in parameters:
-        if name in _OPEN_PARAMETERS and _PLACE.fullmatch(value):
+        if name in _OPEN_PARAMETERS and _is_plain(value):
             yield f"{name}={value}"
         elif after_secret and name not in _OPEN_PARAMETERS:
             yield HIDDEN
@@ -156,9 +162,12 @@ def _secrets(parts: _Parts) -> Iterator[str]:
     elif not _HOSTS.fullmatch(parts.hosts):  # "user:password" without a host
         yield from _forms(parts.hosts)
         yield from _forms(parts.hosts.partition(":")[2])
+    if not _is_plain(parts.path):
+        yield from _forms(parts.path)
+        yield from _forms(parts.path.rpartition("=")[2])
     is_cut, after_secret = _is_cut_by_password(parts), False
     for place, (name, value) in enumerate(parts.parameters):
-        if is_cut or name not in _OPEN_PARAMETERS or not _PLACE.fullmatch(value):
+        if is_cut or name not in _OPEN_PARAMETERS or not _is_plain(value):
             yield from _forms(value)
             if after_secret or is_cut:
                 yield from _forms(name)

@@ -247,15 +247,19 @@ class Ladder:
             code = _wait(_fork(lambda: work(settings, folder), folder / "2.log"), PROCESS_S)
             wrong += [] if code == 0 else [f"the second process ended with {code}"]
             wrong += self._check(settings, folder, port)
-            wrong += [f"{n} submissions" for n in (self._books(port)["accepted"],) if n != JOBS]
+            accepted = self._books(port)["accepted"]
         finally:
             os.kill(api, signal.SIGKILL)
             os.waitpid(api, 0)
         database = Database(settings.effective_database_url)
         with database.read() as connection:
             states = connection.execute(text("SELECT state, COUNT(*) FROM jobs GROUP BY state")).all()
+            outcomes = connection.execute(text("SELECT outcome FROM attempts")).scalars().all()
         database.close()
         self._drop(UNREADABLE_PLACES.index(place))
+        in_flight = outcomes.count("ambiguous")  # submits that the end of the process cut off
+        if accepted > JOBS + in_flight or len(outcomes) != JOBS + in_flight:
+            wrong.append(f"{accepted} submissions, {len(outcomes)} attempts, {in_flight} of them in flight")
         return wrong + ([] if [tuple(row) for row in states] == [("succeeded", JOBS)] else [f"{states}"])
 
     def _books(self, port: int) -> dict[str, Any]:

@@ -79,6 +79,11 @@ def test_any_text_has_a_shown_form(text: str) -> None:
     ("url", "shown"),
     [
         ("postgresql://ann:pw@db:5432/app", "postgresql://ann:***@db:5432/app"),
+        ("postgresql://db/my%20app", "postgresql://db/my%20app"),
+        ("postgresql://db/app#password=hunter2", "postgresql://db/***"),
+        ("postgresql://db/app%23password%3Dhunter2", "postgresql://db/***"),
+        ("postgresql://db/app?user=ann;password=hunter2", "postgresql://db/app?user=***"),
+        ("postgresql://db/app?user=ann%3Bpassword%3Dhunter2", "postgresql://db/app?user=***"),
         ("postgresql://ann@/app?host=/run/pg", "postgresql://ann@/app?host=/run/pg"),
         (
             "postgresql:///app1?host=/run/pg&user=app&password=SECRET",
