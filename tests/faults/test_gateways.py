@@ -25,7 +25,7 @@ def summary_of(folder: Path) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("kind", ["521", "200_page", "403_page"])
+@pytest.mark.parametrize("kind", ["521", "403_page", pytest.param("200_page", marks=pytest.mark.soak)])
 def test_what_did_not_reach_the_api_spends_nothing_and_leaves_no_doubt(kind: str, tmp_path: Path) -> None:
     """All requests for a while: the run waits, says why, and goes on by itself."""
     write_jobs(tmp_path / "jobs.jsonl", JOBS)
@@ -78,7 +78,9 @@ def test_a_404_in_unknown_words_to_one_line_holds_its_job(tmp_path: Path) -> Non
         assert home.query("SELECT kind FROM run_events WHERE kind = 'paused'") == []
 
 
-@pytest.mark.parametrize("kind", ["409", "425", "499"])
+@pytest.mark.parametrize(
+    "kind", ["409", pytest.param("425", marks=pytest.mark.soak), pytest.param("499", marks=pytest.mark.soak)]
+)
 def test_a_refusal_of_a_moment_is_sent_again(kind: str, tmp_path: Path) -> None:
     """Each spends an attempt; the job succeeds when it is taken."""
     write_jobs(tmp_path / "jobs.jsonl", JOBS)

@@ -18,7 +18,16 @@ EXTRAS = "SELECT SUM(extras) FROM jobs"
 WITHOUT_ID_MOST = 8 + 2  # what leaves together, and two after it
 
 
-@pytest.mark.parametrize("kind", ["404_detail", "404_empty", "404_text", "404_page", "echo_403"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "404_detail",
+        "404_page",
+        pytest.param("404_empty", marks=pytest.mark.soak),
+        pytest.param("404_text", marks=pytest.mark.soak),
+        pytest.param("echo_403", marks=pytest.mark.soak),
+    ],
+)
 def test_a_404_of_another_server_loses_no_answer(kind: str, tmp_path: Path) -> None:
     """The run waits or pauses, says why, and every answer is fetched when the way is free again."""
     write_jobs(tmp_path / "jobs.jsonl", JOBS)
@@ -37,7 +46,7 @@ def test_a_404_of_another_server_loses_no_answer(kind: str, tmp_path: Path) -> N
         assert home.count(EXTRAS) == 0
 
 
-@pytest.mark.parametrize("kind", ["201", "203", "wrong_length"])
+@pytest.mark.parametrize("kind", ["203", "wrong_length", pytest.param("201", marks=pytest.mark.soak)])
 def test_an_answer_in_an_odd_form_is_kept(kind: str, tmp_path: Path) -> None:
     """It is handed out once."""
     write_jobs(tmp_path / "jobs.jsonl", JOBS)
@@ -63,7 +72,7 @@ def test_a_network_that_answers_all_with_text_costs_one_doubt_at_most(tmp_path: 
         assert home.count(EXTRAS) <= WITHOUT_ID_MOST
 
 
-@pytest.mark.parametrize("kind", ["200_status", "200_empty"])
+@pytest.mark.parametrize("kind", ["200_status", pytest.param("200_empty", marks=pytest.mark.soak)])
 def test_a_gateway_that_swallows_request_ids_pauses_the_run(kind: str, tmp_path: Path) -> None:
     """It answers free requests, so its submits may be paid: three in a row are enough."""
     write_jobs(tmp_path / "jobs.jsonl", JOBS)
@@ -78,7 +87,7 @@ def test_a_gateway_that_swallows_request_ids_pauses_the_run(kind: str, tmp_path:
         assert home.ledger_errors(simulator) == []
 
 
-@pytest.mark.parametrize("jobs", [1, 4])
+@pytest.mark.parametrize("jobs", [4, pytest.param(1, marks=pytest.mark.soak)])
 def test_a_firewall_against_posts_holds_no_job(jobs: int, tmp_path: Path) -> None:
     """However small the run: it is the network's fault."""
     write_jobs(tmp_path / "jobs.jsonl", jobs)
