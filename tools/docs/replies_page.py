@@ -29,7 +29,7 @@ _WORDS: Final = {
     reply_words.NO_ENDPOINT: "no such endpoint, route or page",
     reply_words.FAILED: "the generation failed",
     reply_words.RESULT_GONE: "a completion, result or request id that is not found, expired, …",
-    reply_words.INVALID_ID: "the request id",
+    reply_words.INVALID_ID: "a request id that is invalid",
 }
 _MAY_COST: Final = " (may cost)"
 _FORMS: Final = {
