@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,18 @@ class Received:
     body: bytes
     sha256: str
     received_at_ms: int
+
+
+def received(*, job_id: int, attempt: int, request_id: str, body: bytes, received_at_ms: int) -> Received:
+    """Return a fetched result with the checksum of its bytes."""
+    return Received(
+        job_id=job_id,
+        attempt=attempt,
+        request_id=request_id,
+        body=body,
+        sha256=hashlib.sha256(body).hexdigest(),
+        received_at_ms=received_at_ms,
+    )
 
 
 def insert(connection: Connection, rows: Sequence[Received]) -> set[tuple[int, int]]:

@@ -6,16 +6,18 @@ job and the attempt. A run with too many of them pauses: its settings name the w
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.db import answers_at_once, job_moves
+from runner.db import answers_at_once, job_moves, results
 from runner.db.outcomes import Accepted
-from runner.db.results import Received
-from runner.engine import settle
-from runner.engine.keep_answers import CollectedAnswer, store_and_settle
+from runner.engine.keep_answers import (
+    CollectedAnswer,
+    append_or_log,
+    settle_or_log,
+    store_and_settle,
+)
 from runner.engine.spool import AcceptedRecord, AnswerRecord
 from runner.rules.identity import attempt_name
 from runner.rules.states import JobState
@@ -27,24 +29,20 @@ if TYPE_CHECKING:
 
     from runner.db.counters import Deltas
     from runner.db.leases import Lease, LeasedJob
-    from runner.db.outcomes import Settled
     from runner.engine.runtime import Runtime
     from runner.engine.spool import Segment
     from runner.limiter.limiter import Slot
+    from runner.rules.chat_completion import Completion
 
 log = logging.getLogger("runner.submit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnsweredAttempt:
-    """An attempt that was answered at once: its acceptance, its answer, and how that was settled.
-
-    `settled` is None if it could not be settled; the reaper tries again.
-    """
+    """An attempt that was answered at once: its acceptance, and its answer."""
 
     accepted: Accepted
-    received: Received
-    settled: Settled | None
+    collected: CollectedAnswer
 
 
 def answer_id(lease: Lease) -> str:
@@ -55,26 +53,23 @@ def answer_id(lease: Lease) -> str:
 def store_answered(connection: Connection, rows: Sequence[AnsweredAttempt], deltas: Deltas) -> set[int]:
     """Store and settle such answers; pause runs with too many of them. Return the jobs that moved."""
     job_moves.accepted(connection, [row.accepted for row in rows], deltas)
-    collected = [
-        CollectedAnswer(received=row.received, settled=row.settled) for row in rows if row.settled is not None
-    ]
-    moved = store_and_settle(connection, collected, deltas)
-    moved |= job_moves.stored(connection, [row.received for row in rows if row.settled is None], deltas)
-    answers_at_once.count(connection, [row.received for row in rows], deltas)
+    moved = store_and_settle(connection, [row.collected for row in rows], deltas)
+    answers_at_once.count(connection, [row.collected.received for row in rows], deltas)
     return moved
 
 
-async def keep_answer(runtime: Runtime, job: LeasedJob, slot: Slot, body: bytes, sent_at_ms: int) -> None:
+async def keep_answer(
+    runtime: Runtime, job: LeasedJob, slot: Slot, body: bytes, answer: Completion, sent_at_ms: int
+) -> None:
     """Keep such an answer: in the spool at once, then in the database, priced and settled."""
     lease, now_ms = job.lease, runtime.now_ms()
     segment = _spool(runtime, lease, body, sent_at_ms, now_ms)
-    settled = _settled(runtime, job, body, sent_at_ms, now_ms)
-    received = Received(
+    settled = settle_or_log(runtime, job, answer, accepted_at_ms=sent_at_ms, received_at_ms=now_ms)
+    received = results.received(
         job_id=lease.job_id,
         attempt=lease.attempt,
         request_id=answer_id(lease),
         body=body,
-        sha256=hashlib.sha256(body).hexdigest(),
         received_at_ms=now_ms,
     )
     accepted = Accepted(
@@ -84,7 +79,8 @@ async def keep_answer(runtime: Runtime, job: LeasedJob, slot: Slot, body: bytes,
         accepted_at_ms=sent_at_ms,
         due_at_ms=now_ms,
     )
-    row = AnsweredAttempt(accepted=accepted, received=received, settled=settled)
+    collected = CollectedAnswer(received=received, settled=settled)
+    row = AnsweredAttempt(accepted=accepted, collected=collected)
     await runtime.group_commit.write(store_answered, lease.job_id, row)
     if segment is not None:
         segment.acknowledge()
@@ -94,26 +90,6 @@ async def keep_answer(runtime: Runtime, job: LeasedJob, slot: Slot, body: bytes,
     await runtime.active_runs(fresh=True)  # it may be paused now: nothing more is sent
     if settled is None or settled.target is not JobState.PENDING:
         runtime.run_monitor.note_ended(lease.run_id)
-
-
-def _settled(
-    runtime: Runtime, job: LeasedJob, body: bytes, accepted_at_ms: int, now_ms: int
-) -> Settled | None:
-    subject = settle.StoredAnswer(
-        job_id=job.lease.job_id,
-        attempt=job.lease.attempt,
-        model=job.model,
-        prompt_tokens=job.prompt_tokens,
-        output_tokens_max=job.output_tokens_max,
-        spent=job.spent,
-        extras=job.extras,
-        accepted_at_ms=accepted_at_ms,
-    )
-    try:
-        return settle.settle(subject, body, policy=runtime.policy(job.lease.run_id), now_ms=now_ms)
-    except Exception:  # the answer is kept all the same; the reaper tries to settle it again
-        log.exception("settle.failed job=%d", job.lease.job_id)
-        return None
 
 
 def _spool(runtime: Runtime, lease: Lease, body: bytes, sent_at_ms: int, now_ms: int) -> Segment | None:
@@ -131,9 +107,4 @@ def _spool(runtime: Runtime, lease: Lease, body: bytes, sent_at_ms: int, now_ms:
         request_id=answer_id(lease),
         body=body,
     )
-    try:
-        return runtime.spool.append_answered(accepted, answer)
-    except OSError as error:  # the database may still take what a full disk cannot
-        log.error("spool.failed cause=%s", error)
-        runtime.disk.write_failed(error)
-        return None
+    return append_or_log(runtime, lambda: runtime.spool.append_answered(accepted, answer))

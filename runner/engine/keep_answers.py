@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.db import job_moves, result_costs
-from runner.db.results import Received
+from runner.db import job_moves, result_costs, results
 from runner.engine import reservation, settle
 from runner.engine.spool import AnswerRecord, Segment
 from runner.rules import polling
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Connection
 
     from runner.db.counters import Deltas
-    from runner.db.leases import ClaimedJob
+    from runner.db.leases import ClaimedJob, LeasedJob
     from runner.db.outcomes import Settled
+    from runner.db.results import Received
     from runner.engine.runtime import Runtime
     from runner.rules.chat_completion import Completion
 
@@ -30,19 +29,25 @@ log = logging.getLogger("runner.collect")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CollectedAnswer:
-    """An answer and how it was settled, written in one transaction."""
+    """An answer and how it was settled, written in one transaction.
+
+    `settled` is None if it could not be settled; the reaper tries again.
+    """
 
     received: Received
-    settled: Settled
+    settled: Settled | None
 
 
 def store_and_settle(connection: Connection, rows: Sequence[CollectedAnswer], deltas: Deltas) -> set[int]:
     """Store answers, settle their jobs; return the ids of those that moved. Late results are only priced."""
-    moved = job_moves.stored_and_settled(connection, [(row.received, row.settled) for row in rows], deltas)
-    late = [row.settled for row in rows if (row.settled.job_id, row.settled.attempt) not in moved]
+    pairs = [(row.received, row.settled) for row in rows if row.settled is not None]
+    moved = job_moves.stored_and_settled(connection, pairs, deltas)
+    late = [settled for _, settled in pairs if (settled.job_id, settled.attempt) not in moved]
     if late:
         result_costs.count_late_results(connection, late, deltas)
-    return {job_id for job_id, _ in moved}
+    unsettled = [row.received for row in rows if row.settled is None]
+    stored = job_moves.stored(connection, unsettled, deltas) if unsettled else set()
+    return {job_id for job_id, _ in moved} | stored
 
 
 def append_to_spool(
@@ -57,8 +62,13 @@ def append_to_spool(
         body=body,
         is_answer=is_answer,
     )
+    return append_or_log(runtime, lambda: runtime.spool.append_answer(record))
+
+
+def append_or_log(runtime: Runtime, append: Callable[[], Segment]) -> Segment | None:
+    """Append to the spool; None if the disk does not take it: the database may still."""
     try:
-        return runtime.spool.append_answer(record)
+        return append()
     except OSError as error:
         log.error("spool.failed cause=%s", error)
         runtime.disk.write_failed(error)
@@ -69,39 +79,56 @@ async def keep(
     runtime: Runtime, job: ClaimedJob, body: bytes, answer: Completion, received_at_ms: int
 ) -> None:
     """Store and settle an answer, then wake the part of the worker that goes on with the job."""
-    lease, now_ms = job.lease, received_at_ms
-    subject = settle.StoredAnswer(
+    lease = job.lease
+    settled = settle_or_log(
+        runtime, job, answer, accepted_at_ms=job.accepted_at_ms, received_at_ms=received_at_ms
+    )
+    received = results.received(
         job_id=lease.job_id,
         attempt=lease.attempt,
+        request_id=job.request_id,
+        body=body,
+        received_at_ms=received_at_ms,
+    )
+    row = CollectedAnswer(received=received, settled=settled)
+    await runtime.group_commit.write(store_and_settle, lease.job_id, row)
+    if settled is None:
+        return
+    _observe(runtime, job, settled)
+    if settled.target is JobState.PENDING:
+        runtime.submit_wakeup.set()
+    else:
+        runtime.run_monitor.note_ended(lease.run_id)
+
+
+def settle_or_log(
+    runtime: Runtime,
+    job: ClaimedJob | LeasedJob,
+    answer: Completion,
+    *,
+    accepted_at_ms: int,
+    received_at_ms: int,
+) -> Settled | None:
+    """Return how the answer of a job is settled; None, with the error logged, if that fails.
+
+    Such an answer is kept all the same; the reaper tries to settle it again.
+    """
+    subject = settle.StoredAnswer(
+        job_id=job.lease.job_id,
+        attempt=job.lease.attempt,
         model=job.model,
         prompt_tokens=job.prompt_tokens,
         output_tokens_max=job.output_tokens_max,
         spent=job.spent,
         extras=job.extras,
-        accepted_at_ms=job.accepted_at_ms,
+        accepted_at_ms=accepted_at_ms,
     )
-    received = Received(
-        job_id=lease.job_id,
-        attempt=lease.attempt,
-        request_id=job.request_id,
-        body=body,
-        sha256=hashlib.sha256(body).hexdigest(),
-        received_at_ms=now_ms,
-    )
+    policy = runtime.policy(job.lease.run_id)
     try:
-        settled = settle.settle_answer(subject, answer, policy=runtime.policy(lease.run_id), now_ms=now_ms)
-    except Exception:  # the answer is kept all the same; the reaper tries to settle it again
-        log.exception("settle.failed job=%d", lease.job_id)
-        await runtime.group_commit.write(job_moves.stored, lease.job_id, received)
-    else:
-        await runtime.group_commit.write(
-            store_and_settle, lease.job_id, CollectedAnswer(received=received, settled=settled)
-        )
-        _observe(runtime, job, settled)
-        if settled.target is JobState.PENDING:
-            runtime.submit_wakeup.set()
-        else:
-            runtime.run_monitor.note_ended(lease.run_id)
+        return settle.settle_answer(subject, answer, policy=policy, now_ms=received_at_ms)
+    except Exception:
+        log.exception("settle.failed job=%d", job.lease.job_id)
+        return None
 
 
 def _observe(runtime: Runtime, job: ClaimedJob, settled: Settled) -> None:

@@ -102,8 +102,8 @@ class Poster:
             return
         if classification.outcome is Outcome.ANSWERED and answer is not None:
             self._got_through(job)
-            body, _ = kept_bytes.to_keep(answer.body, read_completion(answer.body), runtime.api.secrets)
-            await keep_answer(runtime, job, slot, body, exchange.sent_at_ms)
+            body, found = kept_bytes.to_keep(answer.body, read_completion(answer.body), runtime.api.secrets)
+            await keep_answer(runtime, job, slot, body, found, exchange.sent_at_ms)
             await runtime.end_waiting(job.lease.run_id)
         else:
             status = answer.status if answer else None

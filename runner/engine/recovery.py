@@ -8,16 +8,24 @@ After a loss of power the spool may lack records, so an attempt without any is a
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from runner.db import answers_at_once, counters, job_moves, orphans, result_costs, runs, unreadables, workers
+from runner.db import (
+    answers_at_once,
+    counters,
+    job_moves,
+    orphans,
+    result_costs,
+    results,
+    runs,
+    unreadables,
+    workers,
+)
 from runner.db.counters import Deltas
 from runner.db.leases import Lease
 from runner.db.outcomes import Accepted, Cause, PollAgain, Requeue
-from runner.db.results import Received
 from runner.db.unreadables import Repeats, UnreadableReply
 from runner.engine import cost_bounds, settle, unreadable_replies
 from runner.engine.cost_bounds import TABLE_PRICES
@@ -282,12 +290,11 @@ def _unreadable(record: AnswerRecord) -> UnreadableReply:
     )
 
 
-def _received(answer: AnswerRecord) -> Received:
-    return Received(
+def _received(answer: AnswerRecord) -> results.Received:
+    return results.received(
         job_id=answer.job_id,
         attempt=answer.attempt,
         request_id=answer.request_id,
         body=answer.body,
-        sha256=hashlib.sha256(answer.body).hexdigest(),
         received_at_ms=answer.received_at_ms,
     )

@@ -22,11 +22,7 @@ KEY_CREATED_AT = "2026-01-05T09:00:00.000000Z"
 def model_card(model: Model) -> dict[str, Any]:
     """Return an entry of /v1/models."""
     return {
-        "id": model.id,
-        "created": model.created,
-        "object": "model",
-        "owned_by": "xai",
-        "aliases": list(model.aliases),
+        **_entry(model),
         "context_length": model.context,
         **_prices(model),
         "capabilities": _capabilities(model),
@@ -75,6 +71,11 @@ def _capabilities(model: Model) -> dict[str, Any]:
 
 def image_entry(model: ImageModel) -> dict[str, Any]:
     """Return an image model's entry of /v1/models."""
+    return _entry(model)
+
+
+def _entry(model: Model | ImageModel) -> dict[str, Any]:
+    """Return what the entries of all models have."""
     return {
         "id": model.id,
         "created": model.created,
