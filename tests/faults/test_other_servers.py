@@ -119,15 +119,15 @@ def test_an_image_that_cannot_be_fetched_holds_that_job(tmp_path: Path) -> None:
 
 def test_a_run_whose_values_are_all_refused_pauses(tmp_path: Path) -> None:
     """After 20 in a row a person looks; the rest is not sent."""
-    write_jobs(tmp_path / "jobs.jsonl", 60)
+    write_jobs(tmp_path / "jobs.jsonl", 200)
     with (
         Simulator(tmp_path, *NO_LIMITS, *AT_ONCE, "--fault", "model-words=1") as simulator,
         LiveRunner(tmp_path, simulator, RUNNER_WORKERS="1") as home,
     ):
-        command = home.start()
+        command = home.start("run", "jobs.jsonl", "-o", "out.jsonl", "--rpm", "600", "--tpm", "none")
         assert command.wait() == 8, command.output
         assert home.query(STATE) == [("paused", "failures")]
-        assert home.count("SELECT COUNT(*) FROM jobs WHERE state = 'held'") < 60
+        assert home.count("SELECT COUNT(*) FROM jobs WHERE state = 'held'") < 200
 
 
 def test_a_run_paused_for_its_key_collects_what_it_has_paid_for(tmp_path: Path) -> None:

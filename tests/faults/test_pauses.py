@@ -19,7 +19,7 @@ JOBS = 200
 SOME = 60
 PACE = ("--median-s", "0.5", "--submit-ms", "40")
 FILE = ("run", "jobs.jsonl", "-o", "out.jsonl")
-SLOWLY = (*FILE, "--rpm", "900", "--tpm", "none")  # slow enough that another command comes in time
+SLOWLY = (*FILE, "--rpm", "300", "--tpm", "none")  # slow enough that another command comes in time
 EVENTS = "SELECT kind, cause FROM run_events ORDER BY id"
 MANY_IN_FLIGHT = 32  # HTTP requests of a worker
 
