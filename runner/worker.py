@@ -25,17 +25,15 @@ from celery.beat import EmbeddedService
 from celery.platforms import SecurityWarning
 from celery.signals import celeryd_after_setup, worker_ready, worker_shutdown, worker_shutting_down
 from celery.utils.nodenames import default_nodename, host_format
-from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
 from runner.db.driver_errors import first_line, is_unavailable
 from runner.embedded import bug_report, log_redaction, processes
-from runner.engine.collect import Collector
-from runner.engine.reaper import reap as run_reaper
-from runner.engine.runtime import Runtime
-from runner.engine.submit import Submitter
+from runner.engine.loop_thread import LoopThread
+from runner.engine.stages import open_stages
 from runner.engine.watchdog import Watchdog, end_process
+from runner.limiter.reaper_turn import ReaperTurn
 from runner.notify import COLLECT, REAP, SUBMIT, app, current_settings, notify_workers, queue_of
 from runner.output.finished_runs import FinishedRunWriter
 from runner.rules.errors import Unreachable
@@ -47,12 +45,8 @@ if TYPE_CHECKING:
     from runner.settings import Settings
 
 log = logging.getLogger("runner.worker")
-REDIS_S = 5.0
+ANSWERS_WITHIN_S = 10.0  # of Redis, asked through the event loop
 GARBAGE_AFTER = 20_000  # objects; jobs leave hardly any, and each collection looks at all that are in flight
-REAPED = "{runner}:reaped"  # set for a while after each round of the reaper, to notice a missing beat
-REAPED_S = 20
-REAPING = "{runner}:reaping"  # so that two beats start one round
-REAPING_MS = 2_000
 PING_EXPIRES_S = 20
 
 
@@ -88,67 +82,79 @@ def ping() -> None:
 
 
 class WorkerProcess:
-    """The runtime of this process, its submit and collect loops, the reaper and the watchdog."""
+    """An event loop with the stages of this worker, a watchdog, and whose turn it is to reap."""
 
     def __init__(self, settings: Settings, node: str) -> None:
-        self.runtime = Runtime(settings, node)
-        self._submit, self._collect = Submitter(self.runtime), Collector(self.runtime)
-        self._redis = Redis.from_url(settings.effective_redis_url, socket_timeout=REDIS_S)
+        self._settings, self.node = settings, node
+        self._loop = LoopThread()
+        self.stages = self._loop.run(open_stages(settings, node))
+        self._turn = ReaperTurn(self.stages.runtime.redis, node)
+        self._database = self.stages.runtime.database
         self._finished = (
-            FinishedRunWriter(self.runtime.database, settings.output_dir)
+            FinishedRunWriter(self._database, settings.output_dir)
             if settings.output_dir is not None
             else None
         )
-        self.watchdog = Watchdog(self.runtime.loop, self._ping, self.runtime.stuck, self._end)
+        self.watchdog = Watchdog(self._loop.loop, self._ping, self.stages.stuck, self._end)
         self.watchdog.start()
 
     def submit(self) -> None:
         """Run the submit loop for a time slice; queue the next one if work is left."""
-        if self._time_slice("submit", self._submit.run_slice(self.runtime.settings.turn_s)):
-            submit.apply_async(queue=queue_of(self.runtime.node))
+        if self._time_slice("submit", self.stages.submitter.run_slice(self._settings.turn_s)):
+            submit.apply_async(queue=queue_of(self.node))
 
     def collect(self) -> None:
         """Run the collect loop for a time slice; queue the next one if work is left."""
-        if self._time_slice("collect", self._collect.run_slice(self.runtime.settings.turn_s)):
-            collect.apply_async(queue=queue_of(self.runtime.node))
+        if self._time_slice("collect", self.stages.collector.run_slice(self._settings.turn_s)):
+            collect.apply_async(queue=queue_of(self.node))
 
     def reap(self) -> None:
         """Run the reaper, unless another worker just did; while a service is away, the next beat does."""
         try:
-            if not self._redis.set(REAPING, self.runtime.node, nx=True, px=REAPING_MS):
+            if not self._loop.run(self._turn.take(), ANSWERS_WITHIN_S):
                 return
             self._reap_and_notify()
             if self._finished is not None:
                 self._finished.write()
-            self._redis.set(REAPED, self.runtime.node, ex=REAPED_S)
+            self._loop.run(self._turn.note_done(), ANSWERS_WITHIN_S)
         except Exception as error:
             if not _is_service_away(error):
                 raise
             log.warning("reaper.postponed cause=%s", first_line(error))
 
+    def stop(self) -> None:
+        """Claim nothing more, so that the time slices end."""
+        self.watchdog.stop()
+        self.stages.stop()
+
+    def close(self) -> None:
+        """Finish what is in flight and close everything."""
+        self._loop.run(self.stages.close(self._settings.drain_s))
+        self._loop.stop()
+
     def _end(self, why: str) -> None:
         """End this process, after what is in flight where the event loop still runs."""
         log.error("worker.stopping cause=%s", why)
-        self.runtime.finish_in_flight(self.runtime.settings.drain_s)
+        self.stages.finish_in_flight(self._settings.drain_s)
         end_process(why)
 
     def _reap_and_notify(self) -> None:
         """Notify the workers unless no run is moving; also after an error: their loops may have ended."""
         is_moving = True
         try:
-            is_moving = bool(run_reaper(self.runtime))
+            is_moving = bool(self.stages.reaper.reap())
         finally:
             if is_moving:
-                notify_workers(self.runtime.database)
+                notify_workers(self._database)
 
     def _time_slice(self, name: str, time_slice: Coroutine[Any, Any, bool | None]) -> bool:
-        """Run a time slice in the runtime's loop; return whether it left work. A service may be away.
+        """Run a time slice in the event loop; return whether it left work. A service may be away.
 
         One that finds another at work returns None: it says nothing about the health of the loop.
         """
         began_s = time.monotonic()
         try:
-            has_more = self.runtime.run(time_slice)
+            has_more = self._loop.run(time_slice)
         except Exception as error:
             if not _is_service_away(error):
                 self.watchdog.slice_failed(name, time.monotonic() - began_s)
@@ -162,8 +168,8 @@ class WorkerProcess:
     def _ping(self) -> None:
         """Send this worker a message that only shows that messages arrive; reap if no beat asks for it."""
         try:
-            ping.apply_async(queue=queue_of(self.runtime.node), expires=PING_EXPIRES_S, retry=False)
-            if not self._redis.exists(REAPED):
+            ping.apply_async(queue=queue_of(self.node), expires=PING_EXPIRES_S, retry=False)
+            if self._loop.run(self._turn.is_missing(), ANSWERS_WITHIN_S):
                 reap.apply_async(expires=PING_EXPIRES_S, retry=False)
         except Exception as error:
             if not _is_service_away(error):
@@ -206,7 +212,7 @@ def _on_ready(**_: Any) -> None:
     gc.freeze()
     gc.set_threshold(GARBAGE_AFTER)
     try:
-        queue = queue_of(worker_process().runtime.node)
+        queue = queue_of(worker_process().node)
         for task in (reap, submit, collect):
             task.apply_async(queue=queue)
         if os.environ.get("RUNNER_BEAT") == "1":
@@ -219,19 +225,18 @@ def _on_ready(**_: Any) -> None:
 def _on_stop(**_: Any) -> None:
     """Claim nothing more, so that the time slices end; end the process within its drain time in any case."""
     if _process:
-        runtime, drain_s = _process[0].runtime, current_settings().drain_s
-        _process[0].watchdog.stop()
+        drain_s = current_settings().drain_s
         deadline = threading.Timer(drain_s, end_process, [f"it did not end within {drain_s:g} s"])
         deadline.daemon = True
         deadline.start()
-        runtime.stop()
+        _process[0].stop()
 
 
 @worker_shutdown.connect
 def _on_stopped(**_: Any) -> None:
     """Finish what is in flight and close everything."""
     if _process:
-        _process[0].runtime.close(current_settings().drain_s)
+        _process[0].close()
 
 
 def serve(node: str, *, beat: bool) -> None:

@@ -1,4 +1,4 @@
-"""A runtime on a test's database, and errors of that database that do not pass by themselves."""
+"""A worker's stages on a test's database, and errors of that database that do not pass by themselves."""
 
 from __future__ import annotations
 
@@ -6,37 +6,98 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from runner import settings
-from runner.engine.runtime import Runtime
+from runner.engine.fetch_failures import FetchFailures
+from runner.engine.fetch_health import FetchHealth
+from runner.engine.loop_thread import LoopThread
+from runner.engine.refused_models import RefusedModels
+from runner.engine.stages import open_stages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from runner.db.session import Database
+    from runner.engine.active_runs import ActiveRun
+    from runner.settings import Settings
+
+
+class OpenedWorker:
+    """The stages of a worker on a loop of their own; `run` runs a coroutine there."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._loop = LoopThread()
+        self.run = self._loop.run
+        self.loop = self._loop.loop
+        self.stages = self.run(open_stages(settings, "w1"))
+        self.runtime, self.shared = self.stages.runtime, self.stages.shared
+        self.runs = self.shared.runs
+        self.now_ms = self.runtime.now_ms
+
+    def read_runs(self) -> list[ActiveRun]:
+        """Let the worker read the runs at work, as its loops do."""
+        return self.run(self.runs.read(fresh=True))
+
+    def fetch_health(self) -> FetchHealth:
+        """Return another view on the health of fetches."""
+        return FetchHealth(
+            runs=self.runs,
+            outage=self.shared.outage,
+            breaker=self.shared.breaker,
+            group_commit=self.runtime.group_commit,
+            wakeups=self.shared.wakeups,
+            now_ms=self.now_ms,
+        )
+
+    def fetch_failures(self) -> FetchFailures:
+        """Return what handles fetches without an answer."""
+        return FetchFailures(
+            api=self.runtime.api,
+            runs=self.runs,
+            health=self.fetch_health(),
+            outage=self.shared.outage,
+            spool=self.shared.spool,
+            mover=self.shared.mover,
+            schedule=self.shared.schedule,
+            clock=self.runtime.clock,
+            random=self.runtime.random,
+        )
+
+    def refused_models(self) -> RefusedModels:
+        """Return what handles refused models."""
+        return RefusedModels(self.runtime.database, self.runs, self.shared.mover, self.now_ms)
+
+    def close(self, grace_s: float) -> None:
+        """End the worker in order."""
+        self.run(self.stages.close(grace_s))
+        self._loop.stop()
 
 
 @contextmanager
-def opened_station(
-    database: Database, database_url: str, folder: Path, base_url: str = "http://127.0.0.1:1/v1"
-) -> Iterator[Runtime]:
-    """Open a real runtime; no Redis is there, and none is needed. Nothing is at the default `base_url`."""
+def opened_worker(
+    database: Database,
+    database_url: str,
+    folder: Path,
+    base_url: str = "http://127.0.0.1:1/v1",
+    **variables: str,
+) -> Iterator[OpenedWorker]:
+    """Open a worker. Nothing is at the default `base_url`; without RUNNER_REDIS_URL there is no Redis."""
     env = {
         "RUNNER_HOME": str(folder / "home"),
         "RUNNER_DATABASE_URL": database_url,
         "RUNNER_REDIS_URL": f"unix://{folder}/none.sock",
         "XAI_API_KEY": "xai-some-key",
         "XAI_BASE_URL": base_url,
+        **variables,
     }
-    if database.is_sqlite:  # the state folder's own
+    if database.is_sqlite and "RUNNER_REDIS_URL" not in variables:  # the state folder's own
         (folder / "home").mkdir()
         (folder / "home" / "runner.db").symlink_to(folder / "runner.db")
         del env["RUNNER_DATABASE_URL"], env["RUNNER_REDIS_URL"]
-    runtime = Runtime(settings.load(env, folder), "w1")
+    worker = OpenedWorker(settings.load(env, folder))
     try:
-        yield runtime
+        yield worker
     finally:
-        runtime.close(1.0)
-        runtime.loop.close()
+        worker.close(1.0)
 
 
 def refusal(name: str, write: str, when: str, *, is_sqlite: bool) -> tuple[list[str], list[str]]:

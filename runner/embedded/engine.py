@@ -140,7 +140,7 @@ class Engine:
     def _recover(self) -> None:
         from runner.engine.cost_bounds import price_basis
         from runner.engine.host_id import EMBEDDED
-        from runner.engine.recovery import recover_host
+        from runner.engine.recovery.dead_workers import recover_host
 
         settings, now_ms = self._settings, self._database.now_ms()
         pricing = price_basis(settings.base_url, settings.prices)

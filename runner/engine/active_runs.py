@@ -1,19 +1,31 @@
-"""The runs at work as a worker last read them: their options and their job counts."""
+"""The runs at work as a worker last read them: their options, policies and counters; and their pauses."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+import asyncio
+import logging
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
 
 from runner.db import counters, runs
+from runner.engine.settle import Policy
+from runner.limiter.limits import RateLimits
+from runner.rules.chat_completion import Flaw
 from runner.rules.states import FINAL, JobState, RunState
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from runner.db.runs import RunRow
     from runner.db.session import Database
+    from runner.engine.cost_bounds import PriceBasis
+    from runner.engine.group_commit import GroupCommit
+    from runner.rules.states import PauseReason
 
-SUBMITTING_STATES = (RunState.RUNNING, RunState.WAITING)  # a waiting run probes
-LONG_RUN_JOBS = 1_000  # more than end between two refreshes
+SUBMITTING_STATES: Final = (RunState.RUNNING, RunState.WAITING)  # a waiting run probes
+LONG_RUN_JOBS: Final = 1_000  # more than end between two refreshes
+REFRESH_S: Final = 0.3
+log = logging.getLogger("runner.active_runs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,20 +53,148 @@ class ActiveRun:
         return self.states[JobState.PENDING] <= beyond
 
     @property
+    def is_submitting(self) -> bool:
+        """Return whether the run's state allows to submit."""
+        return self.run.state in SUBMITTING_STATES
+
+    @property
     def can_submit(self) -> bool:
         """Return whether jobs of the run may be submitted now."""
         out = sum(self.states[s] for s in (JobState.SUBMITTING, JobState.WAITING, JobState.COLLECTING))
-        return (
-            self.run.state in SUBMITTING_STATES
-            and self.states[JobState.PENDING] > 0
-            and out < self.run.options.max_waiting
+        return self.is_submitting and self.states[JobState.PENDING] > 0 and out < self.run.options.max_waiting
+
+    @property
+    def is_out(self) -> bool:
+        """Return whether answers to requests of the run are not fetched yet."""
+        return self.states[JobState.WAITING] + self.states[JobState.COLLECTING] > 0
+
+    @property
+    def unsent(self) -> int:
+        """Return how many of its jobs are pending or being submitted."""
+        return self.states[JobState.PENDING] + self.states[JobState.SUBMITTING]
+
+    @property
+    def has_accepted(self) -> bool:
+        """Return whether the API took a submit of the run."""
+        return bool(self.counts.get(("attempts", "accepted")))
+
+
+class ActiveRuns:
+    """Reads them at most every REFRESH_S. Belongs to one event loop; `policy` may be called in any thread."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        group_commit: GroupCommit,
+        now_ms: Callable[[], int],
+        prices: PriceBasis,
+    ) -> None:
+        self._database, self._group_commit = database, group_commit
+        self._now_ms, self._prices = now_ms, prices
+        self._runs: dict[int, ActiveRun] = {}
+        self._policies: dict[int, Policy] = {}  # as long as what is active is remembered
+        self._read_at = -1.0
+        self._reading = asyncio.Lock()
+
+    async def read(self, *, fresh: bool = False) -> list[ActiveRun]:
+        """Return the runs at work, read at most REFRESH_S ago; `fresh`: read now."""
+        loop = asyncio.get_running_loop()
+        async with self._reading:
+            if fresh or loop.time() - self._read_at > REFRESH_S:
+                found = await loop.run_in_executor(None, _read, self._database)
+                self._runs = {active_run.run.id: active_run for active_run in found}
+                self._read_at = loop.time()
+                self._policies.clear()
+        return self.cached
+
+    def expire(self) -> None:
+        """Make the next `read` a fresh one."""
+        self._read_at = -1.0
+
+    @property
+    def cached(self) -> list[ActiveRun]:
+        """Return the runs of the last read, however old it is."""
+        return list(self._runs.values())
+
+    def find(self, run_id: int) -> ActiveRun | None:
+        """Return a run of the last read; None if it is not at work."""
+        return self._runs.get(run_id)
+
+    def is_submitting(self, run_id: int) -> bool:
+        """Return whether a run may submit, as of the last read."""
+        found = self._runs.get(run_id)
+        return found is not None and found.is_submitting
+
+    def has_nothing_to_submit(self, run_id: int) -> bool:
+        """Return whether a run has no jobs that may be submitted, as of the last read."""
+        found = self._runs.get(run_id)
+        return found is not None and found.has_nothing_to_submit
+
+    def policy(self, run_id: int) -> Policy:
+        """Return a run's rules for attempts: how many, which answers fail, what they cost."""
+        known = self._policies.get(run_id)
+        if known is None:
+            known = self._policies[run_id] = self._policy(run_id)
+        return known
+
+    def _policy(self, run_id: int) -> Policy:
+        found = self._runs.get(run_id)
+        options = found.run.options if found is not None else runs.RunOptions()
+        return Policy(
+            max_attempts=options.max_attempts,
+            on_ambiguous="hold" if options.on_ambiguous == "hold" else "resubmit",
+            fail_on=frozenset(Flaw(word) for word in options.fail_on),
+            pricing=replace(self._prices, counts=found.counts if found is not None else None),
         )
 
+    def user_limits(self) -> RateLimits:
+        """Return the user's limits: the lowest among the runs that submit, or else that collect."""
+        submitting = [one.run.options for one in self._runs.values() if one.is_submitting]
+        options = submitting or [one.run.options for one in self._runs.values()]
+        return RateLimits(
+            rpm=_lowest([o.rpm for o in options]), tpm=_lowest([o.tpm for o in options]), rps=None
+        )
 
-def read(database: Database) -> list[ActiveRun]:
+    async def pause(self, run_id: int, reason: PauseReason, why: str) -> None:
+        """Pause submitting for a run until a person resumes it."""
+        if await self._group_commit.execute(lambda c, _: runs.pause(c, run_id, reason, why, self._now_ms())):
+            log.warning("run.paused run=%d reason=%s", run_id, reason)
+        await self.read(fresh=True)
+
+    async def set_waiting(self, run_id: int, why: str) -> None:
+        """Record that a run waits for a service; submitting continues as rare probes."""
+        if await self._group_commit.execute(lambda c, _: runs.wait(c, run_id, why, self._now_ms())):
+            log.warning("run.waiting run=%d cause=%s", run_id, why)
+
+    async def set_all_waiting(self, active_runs: Iterable[ActiveRun], why: str) -> None:
+        """Record it of those of some runs that are running, and read them again."""
+        running = [one.run.id for one in active_runs if one.run.state is RunState.RUNNING]
+        for run_id in running:
+            await self.set_waiting(run_id, why)
+        if running:
+            await self.read(fresh=True)
+
+    async def end_waiting(self, run_id: int) -> None:
+        """End such a wait, if there is one: the service works again."""
+        found = self._runs.get(run_id)
+        if found is not None and found.run.state is RunState.WAITING:
+            await self._group_commit.execute(lambda c, _: runs.end_wait(c, run_id, self._now_ms()))
+            await self.read(fresh=True)
+
+
+def _read(database: Database) -> list[ActiveRun]:
     """Return the runs at work, read in one snapshot."""
     with database.read() as connection:
         return [
             ActiveRun(run=run, counts=counters.read(connection, run.id))
             for run in runs.active_runs(connection)
         ]
+
+
+def _lowest(said: list[int | None]) -> int | None:
+    """Return the lowest limit that was set; 0 is `none`, which counts only if no run set a number."""
+    numbers = [n for n in said if n]
+    if numbers:
+        return min(numbers)
+    return 0 if said and all(n == 0 for n in said) else None

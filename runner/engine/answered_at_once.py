@@ -12,27 +12,25 @@ from typing import TYPE_CHECKING
 
 from runner.db import answers_at_once, job_moves, results
 from runner.db.outcomes import Accepted
-from runner.engine.keep_answers import (
-    CollectedAnswer,
-    append_or_log,
-    settle_or_log,
-    store_and_settle,
-)
+from runner.engine.keep_answers import CollectedAnswer, settle_or_log, store_and_settle
 from runner.engine.spool import AcceptedRecord, AnswerRecord
+from runner.rules import kept_bytes
+from runner.rules.chat_completion import read_completion
 from runner.rules.identity import attempt_name
-from runner.rules.states import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Connection
 
     from runner.db.counters import Deltas
-    from runner.db.leases import Lease, LeasedJob
-    from runner.engine.runtime import Runtime
+    from runner.db.leases import Lease
+    from runner.engine.active_runs import ActiveRuns
+    from runner.engine.move_jobs import JobMover
+    from runner.engine.sender import Attempt
     from runner.engine.spool import Segment
-    from runner.limiter.limiter import Slot
-    from runner.rules.chat_completion import Completion
+    from runner.engine.spool_writer import SpoolWriter
+    from runner.limiter.limiter import Limiter
 
 log = logging.getLogger("runner.submit")
 
@@ -58,53 +56,66 @@ def store_answered(connection: Connection, rows: Sequence[AnsweredAttempt], delt
     return moved
 
 
-async def keep_answer(
-    runtime: Runtime, job: LeasedJob, slot: Slot, body: bytes, answer: Completion, sent_at_ms: int
-) -> None:
-    """Keep such an answer: in the spool at once, then in the database, priced and settled."""
-    lease, now_ms = job.lease, runtime.now_ms()
-    segment = _spool(runtime, lease, body, sent_at_ms, now_ms)
-    settled = settle_or_log(runtime, job, answer, accepted_at_ms=sent_at_ms, received_at_ms=now_ms)
-    received = results.received(
-        job_id=lease.job_id,
-        attempt=lease.attempt,
-        request_id=answer_id(lease),
-        body=body,
-        received_at_ms=now_ms,
-    )
-    accepted = Accepted(
-        lease=lease,
-        request_id=answer_id(lease),
-        sent_at_ms=sent_at_ms,
-        accepted_at_ms=sent_at_ms,
-        due_at_ms=now_ms,
-    )
-    collected = CollectedAnswer(received=received, settled=settled)
-    row = AnsweredAttempt(accepted=accepted, collected=collected)
-    await runtime.group_commit.write(store_answered, lease.job_id, row)
-    if segment is not None:
-        segment.acknowledge()
-    if settled is not None and settled.cost.total_tokens:
-        runtime.limiter.settle(slot.bucket, slot.id, settled.cost.total_tokens)
-    log.warning("answer.not_deferred run=%d job=%d", lease.run_id, lease.job_id)
-    await runtime.active_runs(fresh=True)  # it may be paused now: nothing more is sent
-    if settled is None or settled.target is not JobState.PENDING:
-        runtime.run_monitor.note_ended(lease.run_id)
+class AnswersAtOnce:
+    """Keeps such answers. `secrets`: what a gateway may repeat in a body that is no answer."""
 
+    def __init__(
+        self,
+        *,
+        spool: SpoolWriter,
+        mover: JobMover,
+        runs: ActiveRuns,
+        limiter: Limiter,
+        secrets: tuple[str, ...],
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._spool, self._mover, self._runs = spool, mover, runs
+        self._limiter, self._secrets, self._now_ms = limiter, secrets, now_ms
 
-def _spool(runtime: Runtime, lease: Lease, body: bytes, sent_at_ms: int, now_ms: int) -> Segment | None:
-    accepted = AcceptedRecord(
-        job_id=lease.job_id,
-        attempt=lease.attempt,
-        sent_at_ms=sent_at_ms,
-        accepted_at_ms=sent_at_ms,
-        request_id=answer_id(lease),
-    )
-    answer = AnswerRecord(
-        job_id=lease.job_id,
-        attempt=lease.attempt,
-        received_at_ms=now_ms,
-        request_id=answer_id(lease),
-        body=body,
-    )
-    return append_or_log(runtime, lambda: runtime.spool.append_answered(accepted, answer))
+    async def keep(self, attempt: Attempt, body: bytes, sent_at_ms: int) -> None:
+        """Keep one: in the spool at once, then in the database, priced and settled."""
+        body, answer = kept_bytes.to_keep(body, read_completion(body), self._secrets)
+        job, slot, now_ms = attempt.job, attempt.slot, self._now_ms()
+        lease, policy = job.lease, self._runs.policy(job.lease.run_id)
+        segment = self._write_to_spool(lease, body, sent_at_ms, now_ms)
+        settled = settle_or_log(job, answer, policy, sent_at_ms, now_ms)
+        received = results.received(
+            job_id=lease.job_id,
+            attempt=lease.attempt,
+            request_id=answer_id(lease),
+            body=body,
+            received_at_ms=now_ms,
+        )
+        accepted = Accepted(
+            lease=lease,
+            request_id=answer_id(lease),
+            sent_at_ms=sent_at_ms,
+            accepted_at_ms=sent_at_ms,
+            due_at_ms=now_ms,
+        )
+        collected = CollectedAnswer(received=received, settled=settled)
+        row = AnsweredAttempt(accepted=accepted, collected=collected)
+        await self._mover.store(store_answered, lease.job_id, row, settled)
+        if segment is not None:
+            segment.acknowledge()
+        if settled is not None and settled.cost.total_tokens:
+            self._limiter.settle(slot.bucket, slot.id, settled.cost.total_tokens)
+        log.warning("answer.not_deferred run=%d job=%d", lease.run_id, lease.job_id)
+        await self._runs.read(fresh=True)  # it may be paused now: nothing more is sent
+
+    def _write_to_spool(self, lease: Lease, body: bytes, sent_at_ms: int, now_ms: int) -> Segment | None:
+        accepted = AcceptedRecord(
+            job_id=lease.job_id,
+            attempt=lease.attempt,
+            sent_at_ms=sent_at_ms,
+            accepted_at_ms=sent_at_ms,
+            request_id=answer_id(lease),
+        )
+        answer = AnswerRecord(
+            job_id=lease.job_id,
+            attempt=lease.attempt,
+            received_at_ms=now_ms,
+            request_id=answer_id(lease),
+            body=body,
+        )
+        return self._spool.answered(accepted, answer)

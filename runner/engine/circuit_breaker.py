@@ -15,7 +15,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from runner.engine.supervisor import log_failure
-from runner.limiter.outcome_window import OutcomeWindow
 from runner.rules.breaker import WINDOW, is_tripped
 from runner.rules.states import PauseReason
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from runner.db.leases import Lease
+    from runner.limiter.outcome_window import OutcomeWindow
 
 RECORD_EACH_S: Final = 0.5  # good outcomes are not urgent
 FAILED_KEPT: Final = 10  # fetches without an answer, of each worker: the answers of their time are counted
@@ -50,11 +50,11 @@ class CircuitBreaker:
 
     def __init__(
         self,
-        redis_url: str,
+        recent: OutcomeWindow,
         pause: Callable[[int, PauseReason, str], Awaitable[None]],
         are_most_missing: Callable[[Sequence[Lease]], Awaitable[bool]],
     ) -> None:
-        self._recent = OutcomeWindow(redis_url, WINDOW)
+        self._recent = recent
         self._pause, self._are_most_missing = pause, are_most_missing
         self._failed: defaultdict[int, deque[Lease]] = defaultdict(lambda: deque(maxlen=FAILED_KEPT))
         self._seen: defaultdict[tuple[int, Endpoint], deque[bool]] = defaultdict(lambda: deque(maxlen=WINDOW))
@@ -84,11 +84,6 @@ class CircuitBreaker:
         """Wait until all outcomes are recorded."""
         if self._recording:
             await asyncio.wait(self._recording)
-
-    async def close(self) -> None:
-        """Close the connection."""
-        await self.flush()
-        await self._recent.close()
 
     async def _record(self, run_id: int, endpoint: Endpoint) -> None:
         name = f"{run_id}:{endpoint}"

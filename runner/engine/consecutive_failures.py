@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-UNAVAILABLE_AFTER: Final = 3
 CONCURRENT_FAILURES: Final = 3
 
 

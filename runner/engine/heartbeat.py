@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.exc import DBAPIError
 
-from runner.db import leases, orphans, workers
+from runner.db import leases, workers
 from runner.db.driver_errors import first_line, is_unavailable
-from runner.engine import recovery
-from runner.rules.states import JobState
+from runner.engine.recovery import expired_leases
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,28 +82,4 @@ class Heartbeat:
             leases.make_all_due(connection, now_ms)
         if not self._clock.is_steady:
             return
-        overdue = orphans.expired_of_worker(connection, self._worker, now_ms)
-        reclaim(
-            connection,
-            [job for job in overdue if job.lease.job_id not in in_flight],
-            now_ms,
-            deltas,
-            self._pricing,
-        )
-
-
-def reclaim(
-    connection: Connection,
-    expired: list[orphans.OrphanedJob],
-    now_ms: int,
-    deltas: Deltas,
-    pricing: PriceBasis,
-) -> None:
-    """Requeue jobs whose leases ran out: those being sent as of unknown outcome, the others to be fetched."""
-    if not expired:
-        return
-    submitting = [job for job in expired if job.state is JobState.SUBMITTING]
-    collecting = [job for job in expired if job.state is JobState.COLLECTING]
-    unknown = recovery.requeue_unknown(connection, submitting, now_ms, deltas, pricing)
-    again = recovery.fetch_again(connection, collecting, now_ms, deltas)
-    log.warning("lease.expired submitting=%d collecting=%d", len(unknown), len(again))
+        expired_leases.reclaim_own(connection, deltas, self._worker, in_flight, now_ms, self._pricing)

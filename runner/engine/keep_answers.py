@@ -7,21 +7,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.db import job_moves, result_costs, results
-from runner.engine import reservation, settle
-from runner.engine.spool import AnswerRecord, Segment
-from runner.rules import polling
-from runner.rules.states import JobState
+from runner.engine import settle
+from runner.engine.spool import AnswerRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from sqlalchemy import Connection
 
     from runner.db.counters import Deltas
     from runner.db.leases import ClaimedJob, LeasedJob
-    from runner.db.outcomes import Settled
+    from runner.db.outcomes import Cost, Settled
     from runner.db.results import Received
-    from runner.engine.runtime import Runtime
+    from runner.engine.active_runs import ActiveRuns
+    from runner.engine.job_estimates import JobEstimates
+    from runner.engine.model_buckets import ModelBuckets
+    from runner.engine.move_jobs import JobMover
+    from runner.engine.poll_schedule import PollSchedule
+    from runner.engine.settle import Policy
+    from runner.engine.spool import Segment
+    from runner.engine.spool_writer import SpoolWriter
+    from runner.limiter.limiter import Limiter
     from runner.rules.chat_completion import Completion
 
 log = logging.getLogger("runner.collect")
@@ -50,11 +56,9 @@ def store_and_settle(connection: Connection, rows: Sequence[CollectedAnswer], de
     return {job_id for job_id, _ in moved} | stored
 
 
-def append_to_spool(
-    runtime: Runtime, job: ClaimedJob, body: bytes, received_at_ms: int, *, is_answer: bool
-) -> Segment | None:
-    """Append what a fetch brought to the spool; None if the disk does not take it: the database may still."""
-    record = AnswerRecord(
+def spool_record(job: ClaimedJob, body: bytes, received_at_ms: int, *, is_answer: bool) -> AnswerRecord:
+    """Return what a fetch brought as a record of the spool."""
+    return AnswerRecord(
         job_id=job.lease.job_id,
         attempt=job.lease.attempt,
         received_at_ms=received_at_ms,
@@ -62,52 +66,56 @@ def append_to_spool(
         body=body,
         is_answer=is_answer,
     )
-    return append_or_log(runtime, lambda: runtime.spool.append_answer(record))
 
 
-def append_or_log(runtime: Runtime, append: Callable[[], Segment]) -> Segment | None:
-    """Append to the spool; None if the disk does not take it: the database may still."""
-    try:
-        return append()
-    except OSError as error:
-        log.error("spool.failed cause=%s", error)
-        runtime.disk.write_failed(error)
-        return None
+class AnswerKeeper:
+    """Keeps the answers that this process fetches, and learns from them."""
 
+    def __init__(
+        self,
+        *,
+        spool: SpoolWriter,
+        mover: JobMover,
+        runs: ActiveRuns,
+        limiter: Limiter,
+        buckets: ModelBuckets,
+        estimates: JobEstimates,
+        schedule: PollSchedule,
+    ) -> None:
+        self._spool, self._mover, self._runs = spool, mover, runs
+        self._limiter, self._buckets = limiter, buckets
+        self._estimates, self._schedule = estimates, schedule
 
-async def keep(
-    runtime: Runtime, job: ClaimedJob, body: bytes, answer: Completion, received_at_ms: int
-) -> None:
-    """Store and settle an answer, then wake the part of the worker that goes on with the job."""
-    lease = job.lease
-    settled = settle_or_log(
-        runtime, job, answer, accepted_at_ms=job.accepted_at_ms, received_at_ms=received_at_ms
-    )
-    received = results.received(
-        job_id=lease.job_id,
-        attempt=lease.attempt,
-        request_id=job.request_id,
-        body=body,
-        received_at_ms=received_at_ms,
-    )
-    row = CollectedAnswer(received=received, settled=settled)
-    await runtime.group_commit.write(store_and_settle, lease.job_id, row)
-    if settled is None:
-        return
-    _observe(runtime, job, settled)
-    if settled.target is JobState.PENDING:
-        runtime.submit_wakeup.set()
-    else:
-        runtime.run_monitor.note_ended(lease.run_id)
+    def write_to_spool(self, job: ClaimedJob, body: bytes, received_at_ms: int) -> Segment | None:
+        """Write an answer to the spool; None if the disk does not take it: the database may still."""
+        return self._spool.answer(spool_record(job, body, received_at_ms, is_answer=True))
+
+    async def keep(self, job: ClaimedJob, body: bytes, answer: Completion, received_at_ms: int) -> None:
+        """Store and settle an answer, then wake the part of the worker that goes on with the job."""
+        lease, policy = job.lease, self._runs.policy(job.lease.run_id)
+        settled = settle_or_log(job, answer, policy, job.accepted_at_ms, received_at_ms)
+        received = results.received(
+            job_id=lease.job_id,
+            attempt=lease.attempt,
+            request_id=job.request_id,
+            body=body,
+            received_at_ms=received_at_ms,
+        )
+        row = CollectedAnswer(received=received, settled=settled)
+        await self._mover.store(store_and_settle, lease.job_id, row, settled)
+        if settled is not None:
+            self._observe(job, settled.cost)
+
+    def _observe(self, job: ClaimedJob, cost: Cost) -> None:
+        """Pass the real number of tokens to the limiter, whichever worker sent the job, and learn."""
+        if cost.total_tokens and job.slot:
+            self._limiter.settle(self._buckets.name(job.model), job.slot, cost.total_tokens)
+        self._schedule.observe(job, is_ready=True)
+        self._estimates.observe(job, cost.total_tokens, cost.ticks)
 
 
 def settle_or_log(
-    runtime: Runtime,
-    job: ClaimedJob | LeasedJob,
-    answer: Completion,
-    *,
-    accepted_at_ms: int,
-    received_at_ms: int,
+    job: ClaimedJob | LeasedJob, answer: Completion, policy: Policy, accepted_at_ms: int, received_at_ms: int
 ) -> Settled | None:
     """Return how the answer of a job is settled; None, with the error logged, if that fails.
 
@@ -123,30 +131,8 @@ def settle_or_log(
         extras=job.extras,
         accepted_at_ms=accepted_at_ms,
     )
-    policy = runtime.policy(job.lease.run_id)
     try:
         return settle.settle_answer(subject, answer, policy=policy, now_ms=received_at_ms)
     except Exception:
         log.exception("settle.failed job=%d", job.lease.job_id)
         return None
-
-
-def _observe(runtime: Runtime, job: ClaimedJob, settled: Settled) -> None:
-    """Update the estimates with a settled answer."""
-    cost = settled.cost
-    if cost.total_tokens:
-        runtime.settle_tokens(job, cost.total_tokens)
-    if not runtime.estimates.is_sampled(job.model, job.lease.job_id):
-        return
-    observe_latency(runtime, job, runtime.clock.since_s(job.accepted_at_ms), ready=True)
-    if cost.ticks:
-        reservation.observe_cost(runtime, job, cost.ticks)
-    if cost.total_tokens:
-        runtime.observe_tokens(job, cost.total_tokens)
-
-
-def observe_latency(runtime: Runtime, job: ClaimedJob, age_s: float, *, ready: bool) -> None:
-    """Update the latency with a poll of a job at `age_s`."""
-    learned, charged = runtime.estimates, runtime.polls_charged(job.model)
-    asked_s = polling.last_poll_age_s(age_s, job.polls, latency=learned.latency(job.model), charged=charged)
-    learned.observe_latency(job.model, asked_s, age_s, ready=ready)

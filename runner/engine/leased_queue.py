@@ -6,12 +6,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from runner.rules.submit_plan import CHUNK_FIRST
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runner.db.leases import LeasedJob
-
-CHUNK_FIRST, CHUNK_MAX = 16, 300
 
 
 @dataclass(slots=True)

@@ -8,49 +8,68 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from runner.db import job_moves, orphans, runs, workers
+from runner.db import job_moves, orphans, runs
 from runner.db.counters import Deltas
 from runner.db.driver_errors import first_line
 from runner.db.job_ids import run_of
-from runner.engine import recovery, run_completion, settle
+from runner.engine import run_completion, settle
 from runner.engine.cost_bounds import TABLE_PRICES
-from runner.engine.heartbeat import reclaim
+from runner.engine.recovery import dead_workers, expired_leases
 from runner.rules.states import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from sqlalchemy import Row
 
     from runner.db.outcomes import Settled
     from runner.db.session import Database
     from runner.engine.cost_bounds import PriceBasis
-    from runner.engine.runtime import Runtime
-    from runner.engine.settle import StoredAnswer
+    from runner.engine.settle import Policy, StoredAnswer
+    from runner.engine.shared_clock import SharedClock
 
 ROWS_MAX = 500
 log = logging.getLogger("runner.reaper")
 
 
-def reap(runtime: Runtime) -> list[int]:
-    """Do all of it once; return the ids of the runs that still have work.
+class Reaper:
+    """Belongs to one worker; `reap` may run in any thread, one round at a time. `policy`: a run's."""
 
-    Raises the first error after the other steps are done, and logs further ones: a spool that cannot be read
-    keeps no run from its end.
-    """
-    database, now_ms = runtime.database, runtime.now_ms()
-    steps: list[Callable[[], object]] = [
-        lambda: recovery.recover_host(
-            database, runtime.settings.spool_dir, runtime.host, now_ms, runtime.prices
-        )
-    ]
-    if runtime.clock.is_steady:  # else it says nothing about leases and heartbeats
-        steps.append(lambda: reclaim_expired_leases(database, now_ms, runtime.prices))
-    moving: list[int] = []
-    steps += [
-        lambda: settle_stored(runtime),
-        lambda: moving.extend(complete_runs(database, now_ms, runtime.prices)),
-    ]
+    def __init__(
+        self,
+        *,
+        database: Database,
+        spool_dir: Path,
+        host: str,
+        clock: SharedClock,
+        pricing: PriceBasis,
+        policy: Callable[[int], Policy],
+    ) -> None:
+        self._database, self._spool_dir, self._host = database, spool_dir, host
+        self._clock, self._pricing, self._policy = clock, pricing, policy
+
+    def reap(self) -> list[int]:
+        """Do all of it once; return the ids of the runs that still have work.
+
+        Raises the first error after the other steps are done, and logs further ones: a spool that cannot be
+        read keeps no run from its end.
+        """
+        database, now_ms, pricing = self._database, self._clock.now_ms(), self._pricing
+        moving: list[int] = []
+        steps: list[Callable[[], object]] = [
+            lambda: dead_workers.recover_host(database, self._spool_dir, self._host, now_ms, pricing),
+            lambda: settle_stored(database, self._policy),
+            lambda: moving.extend(complete_runs(database, now_ms, pricing)),
+        ]
+        if self._clock.is_steady:  # else it says nothing about leases and heartbeats
+            steps.insert(1, lambda: expired_leases.reclaim_of_dead_workers(database, now_ms, pricing))
+        _each(steps)
+        return moving
+
+
+def _each(steps: list[Callable[[], object]]) -> None:
+    """Do all steps; then raise the first error, and log the others."""
     failed: list[Exception] = []
     for step in steps:
         try:
@@ -61,30 +80,18 @@ def reap(runtime: Runtime) -> list[int]:
         log.error("reaper.failed cause=%s", first_line(other), exc_info=other)
     if failed:
         raise failed[0]
-    return moving
 
 
-def reclaim_expired_leases(database: Database, now_ms: int, pricing: PriceBasis = TABLE_PRICES) -> None:
-    """Reclaim jobs under expired leases of workers without a recent heartbeat."""
-    with database.write() as connection:
-        left = orphans.expired_of_dead_workers(
-            connection, now_ms, ROWS_MAX, alive_since_ms=now_ms - workers.ALIVE_MS
-        )
-        deltas = Deltas(0)
-        reclaim(connection, left, now_ms, deltas, pricing)
-        deltas.write(connection)
-
-
-def settle_stored(runtime: Runtime) -> None:
+def settle_stored(database: Database, policy: Callable[[int], Policy]) -> None:
     """Settle answers that were stored but not settled, one by one, each at most TRIES_MAX times."""
-    with runtime.database.read() as connection:
+    with database.read() as connection:
         rows = orphans.unsettled_results(connection, ROWS_MAX)
     for row in rows:
-        with runtime.database.write() as connection:
+        with database.write() as connection:
             orphans.count_settle_try(connection, row.id)
         try:
-            settled = _settle(runtime, settle.stored_answer_of(row), row)
-            with runtime.database.write() as connection:
+            settled = _settle(settle.stored_answer_of(row), row, policy(run_of(row.id)))
+            with database.write() as connection:
                 deltas = Deltas(0)
                 job_moves.settled(connection, [settled], deltas)
                 deltas.write(connection)
@@ -92,8 +99,7 @@ def settle_stored(runtime: Runtime) -> None:
             log.exception("settle.failed job=%d try=%d", row.id, row.settle_tries + 1)
 
 
-def _settle(runtime: Runtime, subject: StoredAnswer, row: Row[Any]) -> Settled:
-    policy = runtime.policy(run_of(subject.job_id))
+def _settle(subject: StoredAnswer, row: Row[Any], policy: Policy) -> Settled:
     if row.settle_tries >= settle.TRIES_MAX:
         return settle.fail_unreadable(subject, policy=policy, now_ms=row.received_at_ms)
     return settle.settle(subject, bytes(row.body), policy=policy, now_ms=row.received_at_ms)

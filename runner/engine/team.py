@@ -12,7 +12,6 @@ from runner.api import account
 from runner.api.request_failed import RequestFailed
 from runner.engine.supervisor import log_failure
 from runner.limiter.limiter import LimiterUnavailable
-from runner.limiter.team_names import TeamNames
 from runner.rules import retry
 from runner.rules.key_status import KeyStatus
 from runner.rules.probes import PROBE_WAIT_S_MAX
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from runner.api.client import XAIClient
+    from runner.limiter.team_names import TeamNames
 
 ANSWER_S: Final = 10.0  # the request is free, so it may be cut off
 REFUSED_S: Final = 0.5  # how long a refusal holds before the API is asked again
@@ -41,21 +41,26 @@ class TeamProblem:
 class Team:
     """Reads the name from Redis, else from the API, else uses the key's fingerprint. Belongs to one loop."""
 
-    def __init__(self, api: XAIClient, redis_url: str, fingerprint: str, random: Random) -> None:
+    def __init__(self, api: XAIClient, names: TeamNames, fingerprint: str, random: Random) -> None:
         self.name: str | None = None
         self._api, self._fingerprint, self._random = api, fingerprint, random
-        self._teams = TeamNames(redis_url)
+        self._names = names
         self._problem: TeamProblem | None = None
         self._again_at = 0.0
         self._tries = 0
         self._asking = asyncio.Lock()
-        self._early = asyncio.get_running_loop().create_task(self._resolve_early(), name="team")
+        self._early: asyncio.Task[None] | None = None
+
+    def resolve_early(self) -> None:
+        """Resolve while the rest of the worker opens; sending calls `resolve` again if this fails."""
+        self._early = asyncio.get_running_loop().create_task(self._try_to_resolve(), name="team")
         self._early.add_done_callback(log_failure)
 
     async def close(self) -> None:
-        """Stop the early request and close the connection."""
-        self._early.cancel()
-        await self._teams.close()
+        """Stop the early request."""
+        if self._early is not None:
+            self._early.cancel()
+            await asyncio.wait([self._early])
 
     async def resolve(self) -> TeamProblem | None:
         """Return None once the name is known, else why not. Raise LimiterUnavailable.
@@ -65,14 +70,14 @@ class Team:
         async with self._asking:
             loop = asyncio.get_running_loop()
             if self.name is None and (self._problem is None or loop.time() >= self._again_at):
-                self.name = await self._teams.name_of(self._fingerprint)
+                self.name = await self._names.name_of(self._fingerprint)
                 self._problem = None if self.name is not None else await self._ask()
             return self._problem
 
     async def record_again(self) -> None:
         """Record the name in a Redis that was emptied; take over another name that is there already."""
         if self.name is not None:
-            self.name = await self._teams.propose(self._fingerprint, self.name)
+            self.name = await self._names.propose(self._fingerprint, self.name)
 
     async def _ask(self) -> TeamProblem | None:
         try:
@@ -92,7 +97,7 @@ class Team:
             case KeyStatus.TEAM_UNKNOWN:
                 log.info("team.not_named status=%d", info.reply.status)
         name = info.team_id if status is KeyStatus.TEAM_KNOWN and info.team_id else self._fingerprint
-        self.name = await self._teams.propose(self._fingerprint, name)
+        self.name = await self._names.propose(self._fingerprint, name)
         return None
 
     def _away(self, why: str) -> TeamProblem:
@@ -101,7 +106,6 @@ class Team:
         self._again_at = asyncio.get_running_loop().time() + pause_s
         return TeamProblem(reason=None, why=why, tries=self._tries)
 
-    async def _resolve_early(self) -> None:
-        """Resolve while the rest of the worker opens; sending calls `resolve` again if this fails."""
+    async def _try_to_resolve(self) -> None:
         with suppress(LimiterUnavailable):
             await self.resolve()

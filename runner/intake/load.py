@@ -87,7 +87,7 @@ def save_stdin(stream: BinaryIO, folder: Path) -> Path:
     return saved
 
 
-def load(  # noqa: PLR0913 - each is one decision of the caller
+def load(
     database: Database,
     source: Path,
     *,

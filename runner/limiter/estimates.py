@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from redis.exceptions import RedisError
 
-from runner.limiter.store import connect, script
+from runner.limiter.store import script
 from runner.rules.budget import Costs
 from runner.rules.polling import Latency
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from redis.asyncio import Redis
 
 KEY: Final = "{runner}:learned"
 REFRESH_S: Final = 1.0
@@ -83,8 +85,8 @@ class SharedEstimates:
     Belongs to one event loop.
     """
 
-    def __init__(self, redis_url: str) -> None:
-        self._redis = connect(redis_url)
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
         self._swap = self._redis.register_script(script("compare_and_set"))
         self._stored: dict[str, bytes] = {}  # the record in Redis, as last read
         self._estimates: dict[str, ModelStatistics] = {}  # the same, with the local observations since
@@ -94,11 +96,10 @@ class SharedEstimates:
         self._sample_every: dict[str, int] = {}
 
     async def close(self) -> None:
-        """Share the last observations and close the connection."""
+        """Share the last observations."""
         if self._sharing is not None:
             await asyncio.wait([self._sharing])
         await self._share(list(self._unshared))
-        await self._redis.aclose()
 
     def latency(self, model: str) -> Latency:
         """Return a model's latency estimate; refreshes it from Redis in the background."""

@@ -20,6 +20,8 @@ from runner.limiter.store import LimiterUnavailable, Store
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from redis.asyncio import Redis
+
 __all__ = ["BucketView", "Grant", "Limiter", "LimiterUnavailable", "RateLimits", "Slot"]
 
 HORIZON_S: Final = 0.4  # slots are granted this far ahead
@@ -38,13 +40,13 @@ class Limiter:
 
     def __init__(
         self,
-        redis_url: str,
+        redis: Redis,
         *,
         rebuild: Callable[[], Awaitable[Mapping[str, Sequence[tuple[int, int]]]]],
         window_s: float = 60.0,
         second_s: float = 1.0,
     ) -> None:
-        self._store = Store(redis_url, window_s=window_s, second_s=second_s)
+        self._store = Store(redis, window_s=window_s, second_s=second_s)
         self._rebuild = rebuild
         self._rebuild_lock = asyncio.Lock()
         self._buckets: dict[str, Bucket] = {}
@@ -52,13 +54,12 @@ class Limiter:
         self._calls = itertools.count()
 
     async def close(self) -> None:
-        """Send the pending updates, for at most CLOSE_S, and close the connections."""
+        """Send the pending updates, for at most CLOSE_S."""
         finishing = [asyncio.ensure_future(bucket.flush()) for bucket in self._buckets.values()]
         if finishing:
             await asyncio.wait(finishing, timeout=CLOSE_S)
         for bucket in self._buckets.values():
             bucket.stop()
-        await self._store.close()
 
     async def reserve(
         self,

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 from redis.exceptions import RedisError
 
-from runner.limiter.store import connect, script
+from runner.limiter.store import script
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from redis.asyncio import Redis
 
 KEPT_MS: Final = 3_600_000  # after the last outcome
 
@@ -17,8 +19,8 @@ KEPT_MS: Final = 3_600_000  # after the last outcome
 class OutcomeWindow:
     """Windows of the last `length` outcomes, by name. Belongs to one event loop."""
 
-    def __init__(self, redis_url: str, length: int) -> None:
-        self._redis = connect(redis_url)
+    def __init__(self, redis: Redis, length: int) -> None:
+        self._redis = redis
         self._script = self._redis.register_script(script("outcome_window"))
         self._length = length
 
@@ -37,10 +39,6 @@ class OutcomeWindow:
             await self._redis.delete(_key(name))
         except (RedisError, OSError):
             return
-
-    async def close(self) -> None:
-        """Close the connection."""
-        await self._redis.aclose()
 
 
 def _key(name: str) -> str:

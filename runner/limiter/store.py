@@ -61,8 +61,8 @@ class Store:
     Each call raises LimiterUnavailable when Redis fails.
     """
 
-    def __init__(self, redis_url: str, *, window_s: float, second_s: float) -> None:
-        self._redis = connect(redis_url)
+    def __init__(self, redis: Redis, *, window_s: float, second_s: float) -> None:
+        self._redis = redis
         self._window_us = round(window_s * 1e6)
         self._second_us = round(second_s * 1e6)
         self._round_trip = self._redis.register_script(script("round_trip"))
@@ -93,10 +93,6 @@ class Store:
     async def view(self, bucket: str) -> BucketView:
         """Return a bucket's limits and usage."""
         return read_view(await self._execute(self._view(list(state_and_log(bucket)), [self._window_us])))
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._redis.aclose()
 
     async def _execute(self, answer: Awaitable[Any]) -> Any:
         try:

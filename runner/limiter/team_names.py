@@ -5,11 +5,14 @@ Limits apply to a team, so two processes with different names for it would each 
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from redis.exceptions import RedisError
 
-from runner.limiter.store import LimiterUnavailable, connect
+from runner.limiter.store import LimiterUnavailable
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
 
 KEY: Final = "{runner}:teams"  # a hash: fingerprint of an API key -> name of its team
 
@@ -17,12 +20,8 @@ KEY: Final = "{runner}:teams"  # a hash: fingerprint of an API key -> name of it
 class TeamNames:
     """The first name proposed for a key stays. Each call raises LimiterUnavailable when Redis fails."""
 
-    def __init__(self, redis_url: str) -> None:
-        self._redis = connect(redis_url)
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._redis.aclose()
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
 
     async def name_of(self, fingerprint: str) -> str | None:
         """Return the name of a key's team; None while there is none."""

@@ -13,11 +13,11 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from runner.engine.leased_queue import CHUNK_FIRST, CHUNK_MAX
-from runner.engine.submit import UNREPLIED_PER_CONNECTION
+from runner.engine.dispatch import UNREPLIED_PER_CONNECTION
 from runner.limiter.estimates import TokenRatio
 from runner.limiter.limiter import Limiter, RateLimits, Slot
-from runner.limiter.store import EPOCH_KEY, Store, script, state_and_log
+from runner.limiter.store import EPOCH_KEY, Store, connect, script, state_and_log
+from runner.rules.submit_plan import CHUNK_FIRST, CHUNK_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -121,7 +121,7 @@ class VirtualStore(Store):
     """A limiter store with real round trips that passes the virtual time to the script."""
 
     def __init__(self, valkey: Redis, talks: Talks) -> None:
-        super().__init__("redis://nowhere", window_s=WINDOW_S, second_s=SECOND_S)
+        super().__init__(connect("redis://nowhere"), window_s=WINDOW_S, second_s=SECOND_S)
         text = script("round_trip")
         assert REAL_CLOCK in text
         self._run = valkey.register_script(text.replace(REAL_CLOCK, VIRTUAL_CLOCK))
@@ -161,7 +161,7 @@ class Client:
 
     def __init__(self, shared: SharedState, store: Store) -> None:
         self._shared = shared
-        self._limiter = Limiter("redis://nowhere", rebuild=_no_history)
+        self._limiter = Limiter(connect("redis://nowhere"), rebuild=_no_history)
         self._limiter._store = store
         self._chunk = CHUNK_FIRST
         self._leased = 0  # jobs that wait for slots

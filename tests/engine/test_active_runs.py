@@ -8,7 +8,7 @@ import pytest
 from run_driver import new_run
 
 from runner.db.runs import RunOptions
-from runner.engine import active_runs
+from runner.engine.active_runs import _read
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
@@ -27,6 +27,6 @@ def test_jobs_beyond_the_limit_are_not_to_be_submitted(
     for _ in range(sent):
         driver.bring(JobState.WAITING)
 
-    (active,) = active_runs.read(database)
+    (active,) = _read(database)
 
     assert active.has_nothing_to_submit is nothing

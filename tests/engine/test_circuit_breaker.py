@@ -11,10 +11,13 @@ from valkey_server import ValkeyServer, valkey_server
 from runner.db.job_ids import job_id
 from runner.db.leases import Lease
 from runner.engine.circuit_breaker import FAILED_KEPT, CircuitBreaker, Endpoint
+from runner.limiter.outcome_window import OutcomeWindow
+from runner.limiter.store import connect
+from runner.rules.breaker import WINDOW
 from runner.rules.states import PauseReason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 RUN = 7
 LEASE = Lease(job_id=job_id(RUN, 0), gen=1, attempt=1)
@@ -24,6 +27,23 @@ LEASE = Lease(job_id=job_id(RUN, 0), gen=1, attempt=1)
 def valkey() -> Iterator[ValkeyServer]:
     with valkey_server() as running:
         yield running
+
+
+class OpenedBreaker(CircuitBreaker):
+    """The breaker of a process with a Redis client of its own."""
+
+    def __init__(
+        self,
+        url: str,
+        pause: Callable[[int, PauseReason, str], Awaitable[None]],
+        are_most_missing: Callable[[Sequence[Lease]], Awaitable[bool]],
+    ) -> None:
+        self._redis = connect(url)
+        super().__init__(OutcomeWindow(self._redis, WINDOW), pause, are_most_missing)
+
+    async def close(self) -> None:
+        await self.flush()
+        await self._redis.aclose()
 
 
 class Pauses:
@@ -56,8 +76,8 @@ def test_two_workers_are_as_careful_as_one(valkey: ValkeyServer) -> None:
     async def story() -> Pauses:
         pauses = Pauses()
         one, two = (
-            CircuitBreaker(valkey.url, pauses.pause, always),
-            CircuitBreaker(valkey.url, pauses.pause, always),
+            OpenedBreaker(valkey.url, pauses.pause, always),
+            OpenedBreaker(valkey.url, pauses.pause, always),
         )
         await see(one, (True, 10))
         assert pauses.told == []
@@ -78,8 +98,8 @@ def test_good_ends_of_the_others_count(valkey: ValkeyServer) -> None:
     async def story() -> Pauses:
         pauses = Pauses()
         one, two = (
-            CircuitBreaker(valkey.url, pauses.pause, always),
-            CircuitBreaker(valkey.url, pauses.pause, always),
+            OpenedBreaker(valkey.url, pauses.pause, always),
+            OpenedBreaker(valkey.url, pauses.pause, always),
         )
         await see(one, (True, 19))
         await see(two, (False, 20), (True, 1))
@@ -96,7 +116,7 @@ def test_after_it_tripped_it_begins_anew(valkey: ValkeyServer) -> None:
 
     async def story() -> Pauses:
         pauses = Pauses()
-        breaker = CircuitBreaker(valkey.url, pauses.pause, always)
+        breaker = OpenedBreaker(valkey.url, pauses.pause, always)
         await see(breaker, (True, 20))  # settled: what ends while it trips belongs to the old window
         await see(breaker, (True, 19))
         assert len(pauses.told) == 1
@@ -120,7 +140,7 @@ def test_a_pause_that_fails_is_tried_again_at_the_next_bad_end(
                 raise ValueError("the database refuses")
             await pauses.pause(run_id, reason, why)
 
-        breaker = CircuitBreaker(valkey.url, pause, always)
+        breaker = OpenedBreaker(valkey.url, pause, always)
         await see(breaker, (True, 20))
         assert pauses.told == []
         await see(breaker, (True, 1))
@@ -137,7 +157,7 @@ def test_without_redis_each_goes_by_its_own(valkey: ValkeyServer) -> None:
     async def story() -> Pauses:
         pauses = Pauses()
         valkey.stop()
-        breaker = CircuitBreaker(valkey.url, pauses.pause, always)
+        breaker = OpenedBreaker(valkey.url, pauses.pause, always)
         await see(breaker, (True, 20))
         await breaker.close()
         return pauses
@@ -156,12 +176,12 @@ def test_fetches_trip_it_only_if_most_answers_of_their_time_are_missing(valkey: 
             asked.append(len(failed))
             return len(asked) > 2
 
-        breaker = CircuitBreaker(valkey.url, of_fetches.pause, are_most_missing)
+        breaker = OpenedBreaker(valkey.url, of_fetches.pause, are_most_missing)
         await see(breaker, (False, 5), (True, 21), door=Endpoint.FETCH)
         assert of_fetches.told == []
         await see(breaker, (True, 1), door=Endpoint.FETCH)
         await breaker.close()
-        submits = CircuitBreaker(valkey.url, of_submits.pause, are_most_missing)
+        submits = OpenedBreaker(valkey.url, of_submits.pause, are_most_missing)
         await see(submits, (True, 20))
         await submits.close()
         return of_fetches, asked, of_submits

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from runner.db.leases import Lease
 from runner.engine.fetch_outage import FetchOutage
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 RUN, OTHER = Lease(job_id=7 << 32, gen=1, attempt=1), Lease(job_id=8 << 32, gen=1, attempt=1)
 
 
-def after(*replies: Lease) -> FetchOutage:
-    """Return what is known after unreadable replies to these jobs, at 100 s."""
-    outage = FetchOutage()
+def after(*replies: Lease, now_s: Callable[[], float] = lambda: 100.0) -> FetchOutage:
+    """Return what is known after unreadable replies to these jobs."""
+    outage = FetchOutage(now_s)
     for lease in replies:
-        outage.record_unreadable(lease, 100.0, 0.5)
+        outage.record_unreadable(lease, 0.5)
     return outage
 
 
@@ -24,19 +29,19 @@ def test_three_in_a_row_are_an_outage(replies: tuple[Lease, ...], is_on: bool) -
     outage = after(*replies)
 
     assert outage.is_on is is_on
-    assert outage.seconds_to_probe(100.0) == (1.0 if is_on else 0.0)
+    assert outage.seconds_to_probe == (1.0 if is_on else 0.0)
 
 
 def test_probes_become_rare_and_stragglers_do_not_count() -> None:
     """Replies that were in flight when it began change nothing."""
-    outage = after(*(RUN,) * 20)
+    now_s = [100.0]
+    outage = after(*(RUN,) * 20, now_s=lambda: now_s[0])
     waits = []
-    now = 100.0
     for _ in range(7):
-        waits.append(outage.seconds_to_probe(now))
-        now += waits[-1]
-        outage.begin_probe(now, 0.5)
-        outage.record_unreadable(RUN, now, 0.5)
+        waits.append(outage.seconds_to_probe)
+        now_s[0] += waits[-1]
+        outage.begin_probe(0.5)
+        outage.record_unreadable(RUN, 0.5)
 
     assert waits == [1, 2, 4, 8, 16, 30, 30]
 

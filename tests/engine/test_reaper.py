@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 from run_driver import LEASE_MS, NOW_MS, new_run, received, settled
-from runtimes import opened_station
+from runtimes import opened_worker
 from sqlalchemy import text
 
 from runner.db import job_moves, outcomes, runs, workers
 from runner.db.counters import Deltas
 from runner.db.runs import RunOptions
-from runner.engine import recovery, settle
+from runner.engine import settle
 from runner.engine.heartbeat import Heartbeat
-from runner.engine.reaper import complete_runs, reap, reclaim_expired_leases, settle_stored
+from runner.engine.reaper import Reaper, complete_runs, settle_stored
+from runner.engine.recovery import dead_workers
+from runner.engine.recovery.expired_leases import reclaim_of_dead_workers
 from runner.engine.shared_clock import STEADY_AFTER_MS, SharedClock
 from runner.rules.states import Event, JobState, RunState
 
@@ -24,9 +26,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from run_driver import RunDriver
+    from runtimes import OpenedWorker
 
     from runner.db.session import Database
-    from runner.engine.runtime import Runtime
     from runner.engine.spool import OrphanedSpool
 
 S = JobState
@@ -34,9 +36,9 @@ GOOD = orjson.dumps({"model": "grok-4.3", "choices": [{"message": {"content": "y
 
 
 @pytest.fixture
-def runtime(database: Database, database_url: str, tmp_path: Path) -> Iterator[Runtime]:
-    """Open a real runtime on the test's database."""
-    with opened_station(database, database_url, tmp_path) as opened:
+def worker(database: Database, database_url: str, tmp_path: Path) -> Iterator[OpenedWorker]:
+    """Open a worker's stages on the test's database."""
+    with opened_worker(database, database_url, tmp_path) as opened:
         yield opened
 
 
@@ -47,10 +49,10 @@ def test_expired_leases_are_taken_back(database: Database) -> None:
     fresh = driver.bring(S.SUBMITTING)
     driver.change(fresh.job_id, f"lease_until_ms = {NOW_MS + LEASE_MS * 2}")
 
-    reclaim_expired_leases(database, NOW_MS + LEASE_MS - 1)
+    reclaim_of_dead_workers(database, NOW_MS + LEASE_MS - 1)
     assert driver.count("extra", "ambiguous") == 0
-    reclaim_expired_leases(database, NOW_MS + LEASE_MS)
-    reclaim_expired_leases(database, NOW_MS + LEASE_MS)
+    reclaim_of_dead_workers(database, NOW_MS + LEASE_MS)
+    reclaim_of_dead_workers(database, NOW_MS + LEASE_MS)
 
     states = [driver.state(lease.job_id) for lease in (fetched, sent, fresh)]
     assert states == [S.WAITING, S.PENDING, S.SUBMITTING]
@@ -64,20 +66,23 @@ def stored(driver: RunDriver, body: bytes) -> int:
     return lease.job_id
 
 
-def test_stored_answers_are_judged(database: Database, runtime: Runtime) -> None:
+def test_stored_answers_are_judged(database: Database, worker: OpenedWorker) -> None:
     """A judge that died between storing and settling leaves work for the sweep, done once."""
     driver = new_run(database, 2)
     good, bad = stored(driver, GOOD), stored(driver, b"not json")
 
-    settle_stored(runtime)
-    settle_stored(runtime)
+    settle_stored(database, worker.runs.policy)
+    settle_stored(database, worker.runs.policy)
 
     assert (driver.state(good), driver.state(bad)) == (S.SUCCEEDED, S.PENDING)
     assert driver.count("attempts", "collected") == 2
 
 
 def test_an_answer_that_ends_its_judge_is_tried_three_times(
-    database: Database, runtime: Runtime, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    database: Database,
+    worker: OpenedWorker,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Then it has failed, with its bytes kept; its neighbours are judged at the first time."""
     driver = new_run(database, 2)
@@ -90,12 +95,12 @@ def test_an_answer_that_ends_its_judge_is_tried_three_times(
         return judge(subject, body, **rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(settle, "settle", dying)
-    settle_stored(runtime)
+    settle_stored(database, worker.runs.policy)
     assert driver.state(good) is S.SUCCEEDED
     for _ in range(2):
-        settle_stored(runtime)
+        settle_stored(database, worker.runs.policy)
         assert driver.state(poison) is S.STORED
-    settle_stored(runtime)
+    settle_stored(database, worker.runs.policy)
 
     row = driver.row(poison)
     assert (row.state, row.error_code) == (S.FAILED, "unreadable_result")
@@ -103,7 +108,7 @@ def test_an_answer_that_ends_its_judge_is_tried_three_times(
 
 
 def test_a_verdict_that_cannot_be_written_does_not_stop_the_others(
-    database: Database, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+    database: Database, worker: OpenedWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the database refuses counts as a try, too."""
     driver = new_run(database, 2)
@@ -117,12 +122,12 @@ def test_a_verdict_that_cannot_be_written_does_not_stop_the_others(
 
     monkeypatch.setattr(job_moves, "settled", refusing)
     for _ in range(4):
-        settle_stored(runtime)
+        settle_stored(database, worker.runs.policy)
 
     assert (driver.state(good), driver.state(poison)) == (S.SUCCEEDED, S.FAILED)
 
 
-def test_tries_of_one_attempt_do_not_count_against_the_next(database: Database, runtime: Runtime) -> None:
+def test_tries_of_one_attempt_do_not_count_against_the_next(database: Database, worker: OpenedWorker) -> None:
     """A job that goes again starts with three tries."""
     driver = new_run(database, 1)
     job = stored(driver, b"bad")
@@ -130,7 +135,7 @@ def test_tries_of_one_attempt_do_not_count_against_the_next(database: Database, 
     driver.apply(job_moves.settled, settled(job, 1, Event.UNUSABLE, S.PENDING))
     assert stored(driver, GOOD) == job
 
-    settle_stored(runtime)
+    settle_stored(database, worker.runs.policy)
 
     assert driver.state(job) is S.SUCCEEDED
 
@@ -153,22 +158,29 @@ def test_runs_that_are_done_are_finished(database: Database) -> None:
     }
 
 
-def test_a_sweep_does_all_of_it(database: Database, runtime: Runtime) -> None:
+def test_a_sweep_does_all_of_it(database: Database, worker: OpenedWorker) -> None:
     """Expired leases, stored answers, and the end of what is done; leases only with a steady clock."""
     driver = new_run(database, 2)
     job, sent = stored(driver, GOOD), driver.bring(S.SUBMITTING)
     driver.change(sent.job_id, "lease_until_ms = 0")
 
-    assert reap(runtime) == [driver.run_id]
+    assert worker.stages.reaper.reap() == [driver.run_id]
     assert (driver.state(job), driver.state(sent.job_id)) == (S.SUCCEEDED, S.SUBMITTING)
 
-    runtime.clock = SharedClock(database.now_ms, ticks(0, 0, STEADY_AFTER_MS))
-    assert reap(runtime) == [driver.run_id]
+    later = Reaper(
+        database=database,
+        spool_dir=worker.runtime.settings.spool_dir,
+        host=worker.runtime.host,
+        clock=SharedClock(database.now_ms, ticks(0, 0, STEADY_AFTER_MS)),
+        pricing=worker.runtime.prices,
+        policy=worker.runs.policy,
+    )
+    assert later.reap() == [driver.run_id]
     assert driver.state(sent.job_id) is S.PENDING
 
 
 def test_a_step_that_fails_does_not_stop_the_others(
-    database: Database, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+    database: Database, worker: OpenedWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A dead worker whose spool cannot be imported; its error is raised at the end."""
     done = new_run(database, 1)
@@ -177,25 +189,25 @@ def test_a_step_that_fails_does_not_stop_the_others(
     job = stored(answered, GOOD)
     with database.write() as connection:
         dead = [
-            workers.register(connection, host=runtime.host, node=f"d{n}", pid=n, now_ms=NOW_MS)
+            workers.register(connection, host=worker.runtime.host, node=f"d{n}", pid=n, now_ms=NOW_MS)
             for n in (1, 2)
         ]
-    recover = recovery._recover_worker
+    recover = dead_workers._recover_worker
 
     def refusing(database: Database, spool: OrphanedSpool, *rest: Any) -> None:
         if spool.worker == dead[0]:
             raise ValueError("this spool cannot be read")
         recover(database, spool, *rest)
 
-    monkeypatch.setattr(recovery, "_recover_worker", refusing)
+    monkeypatch.setattr(dead_workers, "_recover_worker", refusing)
     with pytest.raises(ValueError, match="this spool"):
-        reap(runtime)
+        worker.stages.reaper.reap()
 
     assert answered.state(job) is S.SUCCEEDED
     with database.read() as connection:
         assert {run.state for run in runs.all_runs(connection)} == {RunState.FINISHED}
-        assert dead[0] in workers.without_end(connection, runtime.host)
-        assert dead[1] not in workers.without_end(connection, runtime.host)
+        assert dead[0] in workers.without_end(connection, worker.runtime.host)
+        assert dead[1] not in workers.without_end(connection, worker.runtime.host)
 
 
 def ticks(*values: int) -> Callable[[], int]:
@@ -214,30 +226,30 @@ def test_a_worker_that_lives_keeps_its_leases(database: Database) -> None:
         workers.record_heartbeat(connection, mine, late_ms)
     driver.change(sent.job_id, f"lease_owner = {mine}")
 
-    reclaim_expired_leases(database, late_ms + workers.ALIVE_MS)
+    reclaim_of_dead_workers(database, late_ms + workers.ALIVE_MS)
     assert driver.state(sent.job_id) is S.SUBMITTING
-    reclaim_expired_leases(database, late_ms + workers.ALIVE_MS + 1)
+    reclaim_of_dead_workers(database, late_ms + workers.ALIVE_MS + 1)
     assert driver.state(sent.job_id) is S.PENDING
 
 
-def heartbeat_of(runtime: Runtime, clock: SharedClock) -> Heartbeat:
+def heartbeat_of(worker: OpenedWorker, clock: SharedClock) -> Heartbeat:
     return Heartbeat(
-        group_commit=runtime.group_commit,
+        group_commit=worker.runtime.group_commit,
         clock=clock,
-        worker=runtime.worker,
+        worker=worker.runtime.worker,
         jobs_in_flight=set,
-        pricing=runtime.prices,
+        pricing=worker.runtime.prices,
     )
 
 
-def test_a_worker_reclaims_its_own_expired_leases(database: Database, runtime: Runtime) -> None:
+def test_a_worker_reclaims_its_own_expired_leases(database: Database, worker: OpenedWorker) -> None:
     """A job that it is working on stays, whatever its lease says; the worker's row is renewed."""
     driver = new_run(database, 3)
     lost, held = driver.bring(S.SUBMITTING), driver.bring(S.SUBMITTING)
     others = driver.bring(S.COLLECTING)
     for lease in (lost, held):
-        driver.change(lease.job_id, f"lease_owner = {runtime.worker}, lease_until_ms = 0")
-    heartbeat = heartbeat_of(runtime, SharedClock(database.now_ms, ticks(0, 0, STEADY_AFTER_MS)))
+        driver.change(lease.job_id, f"lease_owner = {worker.runtime.worker}, lease_until_ms = 0")
+    heartbeat = heartbeat_of(worker, SharedClock(database.now_ms, ticks(0, 0, STEADY_AFTER_MS)))
     with database.write() as connection:
         connection.execute(text("UPDATE workers SET seen_at_ms = 0"))
         deltas = Deltas(0)
@@ -254,15 +266,15 @@ def test_a_worker_reclaims_its_own_expired_leases(database: Database, runtime: R
     assert seen.seen_at_ms > 0
 
 
-def test_a_clock_set_back_makes_nobody_wait(database: Database, runtime: Runtime) -> None:
+def test_a_clock_set_back_makes_nobody_wait(database: Database, worker: OpenedWorker) -> None:
     """What was to wait until a time that is now far off is due at once."""
     driver = new_run(database, 2)
     waiting = driver.bring(S.WAITING)
-    later_ms = runtime.now_ms() + 7_200_000
+    later_ms = worker.now_ms() + 7_200_000
     driver.change(waiting.job_id, f"due_at_ms = {later_ms}")
-    heartbeat = heartbeat_of(runtime, runtime.clock)
+    heartbeat = heartbeat_of(worker, worker.runtime.clock)
     for was_set_back in (False, True):
         with database.write() as connection:
             heartbeat.reclaim_expired(connection, Deltas(0), set(), was_set_back=was_set_back)
         (row,) = driver.rows(f"SELECT due_at_ms FROM jobs WHERE id = {waiting.job_id}")
-        assert (row.due_at_ms <= runtime.now_ms()) is was_set_back
+        assert (row.due_at_ms <= worker.now_ms()) is was_set_back

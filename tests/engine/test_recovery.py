@@ -11,7 +11,7 @@ from run_driver import FAR, NOW_MS, RunDriver, accepted, new_run, received, requ
 from runner.db import job_moves, unreadables, workers
 from runner.db.runs import RunOptions
 from runner.db.unreadables import UnreadableReply
-from runner.engine.recovery import RecoveryCounts, recover_host
+from runner.engine.recovery.dead_workers import RecoveryCounts, recover_host
 from runner.engine.spool import AcceptedRecord, AnswerRecord, Spool
 from runner.rules.identity import attempt_name
 from runner.rules.states import Event, JobState
@@ -364,7 +364,7 @@ def test_the_living_and_the_distant_are_not_touched(process: Process) -> None:
 
 def test_many_answers_come_in_parts(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
     """However large a spool is, a transaction stays small."""
-    monkeypatch.setattr("runner.engine.recovery.ANSWERS_PER_COMMIT", 2)
+    monkeypatch.setattr("runner.engine.recovery.dead_workers.ANSWERS_PER_COMMIT", 2)
     monkeypatch.setattr("runner.engine.recovery.ANSWER_BYTES_PER_COMMIT", 30)
     for number, body in enumerate((ANSWER, b" " * 50 + ANSWER, ANSWER)):
         process.answer(process.driver.bring(S.COLLECTING), body, f"id-{number}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from live_runner import wait_until
 from run_driver import FAR, new_run
-from runtimes import opened_station, refused
+from runtimes import opened_worker, refused
 
 from runner.db.runs import RunOptions
 from runner.engine import heartbeat, supervisor
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from run_driver import RunDriver
+    from runtimes import OpenedWorker
 
     from runner.db.session import Database
-    from runner.engine.runtime import Runtime
 
 
 @pytest.fixture
-def runtime(
+def worker(
     database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Runtime]:
-    """Open a real runtime whose heartbeats and restarts come quickly."""
+) -> Iterator[OpenedWorker]:
+    """Open a worker whose heartbeats and restarts come quickly."""
     monkeypatch.setattr(heartbeat, "HEARTBEAT_S", 0.02)
     monkeypatch.setattr(supervisor, "DELAY_S_MAX", 0.2)
-    with opened_station(database, database_url, tmp_path) as opened:
+    with opened_worker(database, database_url, tmp_path) as opened:
         yield opened
 
 
@@ -67,12 +67,12 @@ def seen_at_ms(hand: RunDriver) -> int:
     return int(row.seen_at_ms)
 
 
-def refresh(runtime: Runtime) -> None:
-    """Let the runtime read the runs at work, as its loops do."""
-    runtime.run(runtime.active_runs(fresh=True))
+def refresh(worker: OpenedWorker) -> None:
+    """Let the worker read the runs at work, as its loops do."""
+    worker.read_runs()
 
 
-def test_heartbeats(database: Database, runtime: Runtime, caplog: pytest.LogCaptureFixture) -> None:
+def test_heartbeats(database: Database, worker: OpenedWorker, caplog: pytest.LogCaptureFixture) -> None:
     """The worker's row is renewed again."""
     hand = new_run(database, 1)
     with refused(database, "UPDATE ON workers", "NEW.seen_at_ms > 0"):
@@ -83,76 +83,76 @@ def test_heartbeats(database: Database, runtime: Runtime, caplog: pytest.LogCapt
 
 
 def test_a_clock_that_was_set_back_during_the_error(
-    database: Database, runtime: Runtime, caplog: pytest.LogCaptureFixture
+    database: Database, worker: OpenedWorker, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The heartbeat finds the jump once; the due times that it put far off are mended all the same."""
     hand, ahead_ms = new_run(database, 1), [7_200_000]
     waiting = hand.bring(JobState.WAITING)
     clock = SharedClock(lambda: database.now_ms() + ahead_ms[0])
     other = Heartbeat(
-        group_commit=runtime.group_commit,
+        group_commit=worker.runtime.group_commit,
         clock=clock,
-        worker=runtime.worker,
+        worker=worker.runtime.worker,
         jobs_in_flight=set,
-        pricing=runtime.prices,
+        pricing=worker.runtime.prices,
     )
     with refused(database, "UPDATE ON jobs", "NEW.due_at_ms < OLD.due_at_ms"):
-        runtime.loop.call_soon_threadsafe(runtime.supervisor.start, "other heartbeat", other.run)
+        worker.loop.call_soon_threadsafe(worker.stages.supervisor.start, "other heartbeat", other.run)
         ahead_ms[0] = 0
         wait_for_failures(caplog, "other heartbeat")
         assert hand.row(waiting.job_id).due_at_ms == 2 * FAR
     wait_until(lambda: hand.row(waiting.job_id).due_at_ms < 2 * FAR, "the job is due again")
 
 
-def test_max_failures(database: Database, runtime: Runtime, caplog: pytest.LogCaptureFixture) -> None:
+def test_max_failures(database: Database, worker: OpenedWorker, caplog: pytest.LogCaptureFixture) -> None:
     """A run that fails too much is paused."""
     hand = new_run(database, 5, RunOptions(max_failures=2))
     for _ in range(2):
         hand.bring(JobState.FAILED)
     with refused(database, "UPDATE ON runs", "NEW.state = 'paused'"):
-        refresh(runtime)
+        refresh(worker)
         wait_for_failures(caplog, "run monitor")
         assert state(hand) == RunState.RUNNING
     wait_until(lambda: state(hand) == RunState.PAUSED, "the run is paused")
     assert len(events(hand, "paused")) == 1
 
 
-def test_limits_on_record(database: Database, runtime: Runtime, caplog: pytest.LogCaptureFixture) -> None:
+def test_limits_on_record(database: Database, worker: OpenedWorker, caplog: pytest.LogCaptureFixture) -> None:
     """What was announced during the error is put on record once; of later ones, too."""
     hand = new_run(database, 1)
-    refresh(runtime)
-    monitor = runtime.run_monitor
+    refresh(worker)
+    monitor = worker.shared.monitor
     with refused(database, "INSERT ON run_events", "NEW.kind = 'limits'"):
-        runtime.loop.call_soon_threadsafe(monitor.note_limits, "team:grok-4.3", 480, None)
+        worker.loop.call_soon_threadsafe(monitor.note_limits, "team:grok-4.3", 480, None)
         wait_for_failures(caplog, "run monitor")
         assert events(hand, "limits") == []
     wait_until(lambda: events(hand, "limits"), "the limits are on record")
-    runtime.loop.call_soon_threadsafe(monitor.note_limits, "team:grok-4.3", 600, None)
+    worker.loop.call_soon_threadsafe(monitor.note_limits, "team:grok-4.3", 600, None)
     wait_until(lambda: len(events(hand, "limits")) > 1, "the next ones are, too")
     assert events(hand, "limits") == ["grok-4.3: 480 requests a minute", "grok-4.3: 600 requests a minute"]
 
 
 def test_the_warning_of_a_clock(
-    database: Database, runtime: Runtime, caplog: pytest.LogCaptureFixture
+    database: Database, worker: OpenedWorker, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Each run is warned once."""
     hand = new_run(database, 1)
-    refresh(runtime)
+    refresh(worker)
     with refused(database, "INSERT ON run_events", "NEW.kind = 'warning'"):
-        runtime.api.clock_skew_s = 3_600.0
+        worker.runtime.api.clock_skew_s = 3_600.0
         wait_for_failures(caplog, "run monitor")
         assert events(hand, "warning") == []
     wait_until(lambda: events(hand, "warning"), "the warning is on record")
 
 
-def test_completion(database: Database, runtime: Runtime, caplog: pytest.LogCaptureFixture) -> None:
+def test_completion(database: Database, worker: OpenedWorker, caplog: pytest.LogCaptureFixture) -> None:
     """A run that cannot be completed keeps no other waiting, and is completed afterwards."""
     bad, good = new_run(database, 1), new_run(database, 1, identity="b")
     for hand in (bad, good):
         hand.bring(JobState.SUCCEEDED)
     with refused(database, "UPDATE ON runs", f"NEW.id = {bad.run_id} AND NEW.finished_at_ms > 0"):
         for hand in (bad, good):
-            runtime.loop.call_soon_threadsafe(runtime.run_monitor.note_ended, hand.run_id)
+            worker.loop.call_soon_threadsafe(worker.shared.monitor.note_ended, hand.run_id)
         wait_for_failures(caplog, "run monitor")
         wait_until(lambda: state(good) == RunState.FINISHED, "the good run is complete")
         assert state(bad) == RunState.RUNNING
@@ -160,17 +160,19 @@ def test_completion(database: Database, runtime: Runtime, caplog: pytest.LogCapt
     assert failures(caplog, "heartbeat") == 0
 
 
-def test_a_worker_without_its_group_commit_is_stuck(runtime: Runtime) -> None:
+def test_a_worker_without_its_group_commit_is_stuck(worker: OpenedWorker) -> None:
     """Nothing would be written any more; while it stops by itself, that is no fault."""
-    assert runtime.stuck() is None
-    runtime.group_commit.close()
-    assert runtime.stuck() == "the thread of the group commit has ended"
-    runtime.stopping = True
-    assert runtime.stuck() is None
-    runtime.group_commit = GroupCommit(runtime.database, runtime.loop, shard=runtime.worker)  # to be closed
+    group_commit = worker.runtime.group_commit
+    assert worker.stages.stuck() is None
+    group_commit.close()
+    assert worker.stages.stuck() == "the thread of the group commit has ended"
+    worker.shared.wakeups.is_stopping = True
+    assert worker.stages.stuck() is None
+    again = GroupCommit(worker.runtime.database, worker.loop, shard=worker.runtime.worker)
+    group_commit.__dict__.update(again.__dict__)  # to be closed
 
 
-def test_a_worker_that_has_to_end_waits_for_its_replies(runtime: Runtime) -> None:
+def test_a_worker_that_has_to_end_waits_for_its_replies(worker: OpenedWorker) -> None:
     """Its request would have an unknown outcome otherwise; the wait has an end."""
     replied = threading.Event()
 
@@ -178,30 +180,30 @@ def test_a_worker_that_has_to_end_waits_for_its_replies(runtime: Runtime) -> Non
         await asyncio.get_running_loop().run_in_executor(None, replied.wait)
 
     async def begin() -> None:
-        runtime.loop.create_task(post(), name="post 7")
+        worker.shared.in_flight.start("post", 7, post())
 
-    runtime.run(begin())
-    runtime.finish_in_flight(0.05)
-    assert runtime.jobs_in_flight() == {7}
-    assert runtime.stopping
+    worker.run(begin())
+    worker.stages.finish_in_flight(0.05)
+    assert worker.shared.in_flight.job_ids() == {7}
+    assert worker.shared.wakeups.is_stopping
 
     threading.Timer(0.05, replied.set).start()
-    runtime.finish_in_flight(60)
-    assert not runtime.has_jobs_in_flight()
+    worker.stages.finish_in_flight(60)
+    assert not worker.shared.in_flight.job_ids()
 
 
 def test_a_worker_whose_loop_stands_still_ends_at_once(
-    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+    worker: OpenedWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No reply can come there."""
-    monkeypatch.setattr("runner.engine.runtime.LOOP_ANSWERS_S", 0.05)
+    monkeypatch.setattr("runner.engine.stages.LOOP_ANSWERS_S", 0.05)
     blocked, returned = threading.Event(), threading.Event()
 
     def finish() -> None:
-        runtime.finish_in_flight(3600)
+        worker.stages.finish_in_flight(3600)
         returned.set()
 
-    runtime.loop.call_soon_threadsafe(blocked.wait)
+    worker.loop.call_soon_threadsafe(blocked.wait)
     threading.Thread(target=finish, daemon=True).start()
     assert returned.wait(60)
     blocked.set()

@@ -33,7 +33,8 @@ from runner.db.outcomes import Accepted, Cause, PollAgain, Requeue
 from runner.db.results import Received
 from runner.db.session import Database
 from runner.db.tables import Base
-from runner.engine import reaper, record_attempts, recovery, settle, unreadable_replies
+from runner.engine import record_attempts, settle, unreadable_replies
+from runner.engine.recovery import dead_workers, expired_leases
 from runner.engine.spool import AcceptedRecord, AnswerRecord, Spool
 from runner.rules import retry
 from runner.rules.states import FINAL, TRANSITIONS, Event, JobState
@@ -214,12 +215,12 @@ class JobsStateMachine(RuleBasedStateMachine):
 
     def recover(self) -> None:
         """Recover the spools and jobs of dead processes, as the engine and the reaper do."""
-        recovery.recover_host(self.database, self.folder / "spool", "h", self.now_ms)
+        dead_workers.recover_host(self.database, self.folder / "spool", "h", self.now_ms)
 
     def leases_run_out(self) -> None:
         """Let all leases expire and the reaper reclaim them, as if the processes had been frozen."""
         self.now_ms += LEASE_MS + 1
-        reaper.reclaim_expired_leases(self.database, self.now_ms)
+        expired_leases.reclaim_of_dead_workers(self.database, self.now_ms)
 
     # --- submit
 

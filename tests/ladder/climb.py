@@ -44,11 +44,9 @@ from runner.db.counters import Deltas
 from runner.db.runs import RunOptions
 from runner.db.session import Database
 from runner.engine import heartbeat, run_completion, shared_clock
-from runner.engine.collect import Collector
-from runner.engine.reaper import reap
-from runner.engine.runtime import Runtime
+from runner.engine.loop_thread import LoopThread
 from runner.engine.spool import Segment
-from runner.engine.submit import Submitter
+from runner.engine.stages import open_stages
 from runner.intake.job_file import LoadFlags
 from runner.intake.load import load
 from runner.output.write import write_run
@@ -92,13 +90,14 @@ def work(settings: Settings, folder: Path) -> None:
     with database.write() as connection:
         runs.start(connection, loaded.run_id, database.now_ms())
         run_completion.complete_if_done(connection, loaded.run_id, database.now_ms(), Deltas(0))
-    runtime = Runtime(settings, "w1")
+    loop = LoopThread()
+    stages = loop.run(open_stages(settings, "w1"))
     over = threading.Event()
-    for stage in (Submitter(runtime), Collector(runtime)):
-        threading.Thread(target=_drive, args=(runtime, stage.run_slice, over), daemon=True).start()
+    for stage in (stages.submitter, stages.collector):
+        threading.Thread(target=_drive, args=(loop, stage.run_slice, over), daemon=True).start()
     while not over.is_set():
         with suppress(Exception):  # the reaper runs again
-            reap(runtime)
+            stages.reaper.reap()
             with database.read() as connection:
                 run = runs.find(connection, loaded.run_id)
             if run is not None and run.state is RunState.PAUSED:
@@ -106,16 +105,17 @@ def work(settings: Settings, folder: Path) -> None:
             elif run is not None and run.is_over:
                 over.set()
         over.wait(0.03)
-    runtime.close(2.0)
+    loop.run(stages.close(2.0))
+    loop.stop()
     write_run(database, loaded.run_id, folder / "out.jsonl")
     database.close()
 
 
-def _drive(runtime: Runtime, run_slice: Callable[[float], object], over: threading.Event) -> None:
+def _drive(loop: LoopThread, run_slice: Callable[[float], object], over: threading.Event) -> None:
     """Run time slices of a worker loop until the run has ended, as its Celery tasks would."""
     while not over.is_set():
         with suppress(Exception):
-            runtime.run(run_slice(5.0))  # type: ignore[arg-type]
+            loop.run(run_slice(5.0))  # type: ignore[arg-type]
         over.wait(0.02)
 
 

@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 
 from runner.limiter.limiter import Limiter, RateLimits, Slot
 from runner.limiter.slots import tokens_of
+from runner.limiter.store import connect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,10 +75,14 @@ async def main(url: str, case: dict[str, Any], seed: int) -> None:
     async def rebuild() -> Mapping[str, Sequence[tuple[int, int]]]:
         return {}
 
-    limits = Limiter(url, rebuild=rebuild, window_s=case["window_us"] / 1e6, second_s=case["second_us"] / 1e6)
+    redis = connect(url)
+    limits = Limiter(
+        redis, rebuild=rebuild, window_s=case["window_us"] / 1e6, second_s=case["second_us"] / 1e6
+    )
     server = Redis.from_url(url, db=1)
     await Client(limits, server, case, seed).work()
     await limits.close()
+    await redis.aclose()
     await server.aclose()
 
 

@@ -10,10 +10,22 @@ import pytest
 from valkey_server import ValkeyServer, until, valkey_server
 
 from runner.limiter.estimates import FIRST_RATIO, SharedEstimates, TokenRatio
+from runner.limiter.store import connect
 from runner.rules.polling import Latency
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+class OpenedEstimates(SharedEstimates):
+    """Estimates of a process with a Redis client of its own."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(connect(url))
+
+    async def close(self) -> None:
+        await super().close()
+        await self._redis.aclose()
 
 
 @pytest.fixture
@@ -33,7 +45,7 @@ def test_an_unknown_model_has_the_defaults(valkey: ValkeyServer) -> None:
     """No latency, and twice the estimated tokens, since the first answers arrive late."""
 
     async def story() -> None:
-        estimates = SharedEstimates(valkey.url)
+        estimates = OpenedEstimates(valkey.url)
         assert estimates.latency("m") == Latency()
         assert estimates.token_ratio("m") == FIRST_RATIO
         assert not estimates.costs("m").is_learnt
@@ -46,7 +58,7 @@ def test_concurrent_observations_are_all_kept(valkey: ValkeyServer) -> None:
     """A third process reads the observations of two; other models are not changed."""
 
     async def story() -> None:
-        one, two = SharedEstimates(valkey.url), SharedEstimates(valkey.url)
+        one, two = OpenedEstimates(valkey.url), OpenedEstimates(valkey.url)
         for nth in range(40):
             observer = (one, two)[nth % 2]
             observer.observe_latency("m", 0, 20)
@@ -54,7 +66,7 @@ def test_concurrent_observations_are_all_kept(valkey: ValkeyServer) -> None:
             observer.observe_cost("m", 1_000, 2_000)
             await asyncio.sleep(0)
         await asyncio.gather(one.close(), two.close())
-        reader = SharedEstimates(valkey.url)
+        reader = OpenedEstimates(valkey.url)
         await wait_for_polls(reader, 40)
         assert reader.token_ratio("m") == pytest.approx(1.5, rel=0.06)
         costs = reader.costs("m")
@@ -70,7 +82,7 @@ def test_an_observation_is_visible_here_at_once_and_elsewhere_soon(valkey: Valke
     """Reading an estimate starts a refresh from Redis, at most once a second."""
 
     async def story() -> None:
-        here, there = SharedEstimates(valkey.url), SharedEstimates(valkey.url)
+        here, there = OpenedEstimates(valkey.url), OpenedEstimates(valkey.url)
         there.latency("m")
         here.observe_latency("m", 0, 3, ready=False)
         assert here.latency("m").seen == 1
@@ -84,7 +96,7 @@ def test_the_ratio_is_of_sums_and_follows_the_latest(valkey: ValkeyServer) -> No
     """A mean of ratios would be 1.25 in the first case; old answers decay."""
 
     async def story() -> None:
-        estimates = SharedEstimates(valkey.url)
+        estimates = OpenedEstimates(valkey.url)
         for estimated, actual in ((1000, 500), (10, 20)) * 300:
             estimates.observe_tokens("m", estimated, actual)
         assert estimates.token_ratio("m") == pytest.approx(0.515, abs=0.02)
@@ -110,7 +122,7 @@ def test_without_redis_a_process_uses_its_own_observations(valkey: ValkeyServer)
     """They are shared once Redis is back; an invalid record in Redis is replaced."""
 
     async def story() -> None:
-        estimates = SharedEstimates(valkey.url)
+        estimates = OpenedEstimates(valkey.url)
         valkey.stop()
         estimates.observe_latency("m", 0, 3)
         assert estimates.latency("m").results == 1
@@ -119,7 +131,7 @@ def test_without_redis_a_process_uses_its_own_observations(valkey: ValkeyServer)
         valkey.start()
         await estimates._redis.hset("{runner}:learned", "m", "garbage")
         await estimates.close()
-        reader = SharedEstimates(valkey.url)
+        reader = OpenedEstimates(valkey.url)
         await wait_for_polls(reader, 1)
         await reader.close()
 
@@ -130,7 +142,7 @@ def test_only_some_jobs_are_sampled_when_answers_are_many(valkey: ValkeyServer) 
     """Every second job above ENOUGH observations a refresh; all jobs again when they are few."""
 
     async def story() -> None:
-        estimates = SharedEstimates(valkey.url)
+        estimates = OpenedEstimates(valkey.url)
         jobs = range(1000)
         assert all(estimates.is_sampled("m", job) for job in jobs)
         for _ in range(300):

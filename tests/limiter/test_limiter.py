@@ -11,9 +11,10 @@ from redis import Redis
 from valkey_server import ValkeyServer, until, valkey_server
 
 from runner.limiter.limiter import Grant, Limiter, LimiterUnavailable, RateLimits, Slot
+from runner.limiter.store import connect
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 NOT_SET = RateLimits()
 NO_LIMIT = RateLimits(rpm=0, tpm=0)
@@ -35,6 +36,20 @@ def valkey(server: ValkeyServer) -> ValkeyServer:
     return server
 
 
+class OpenedLimiter(Limiter):
+    """The limiter of a process with a Redis client of its own."""
+
+    def __init__(
+        self, url: str, *, rebuild: Callable[[], Awaitable[dict[str, list[tuple[int, int]]]]]
+    ) -> None:
+        self._redis = connect(url)
+        super().__init__(self._redis, rebuild=rebuild)
+
+    async def close(self) -> None:
+        await super().close()
+        await self._redis.aclose()
+
+
 @asynccontextmanager
 async def limiter(
     valkey: ValkeyServer, sent: dict[str, list[tuple[int, int]]] | None = None
@@ -42,7 +57,7 @@ async def limiter(
     async def rebuild() -> dict[str, list[tuple[int, int]]]:
         return sent or {}
 
-    opened = Limiter(valkey.url, rebuild=rebuild)
+    opened = OpenedLimiter(valkey.url, rebuild=rebuild)
     try:
         yield opened
     finally:
@@ -297,7 +312,7 @@ def test_an_emptied_redis_is_rebuilt_before_anything_is_granted(valkey: ValkeySe
             await asyncio.sleep(0)
             return {"b": [(1_000_000, 50), (2_000_000, 60), (61_000_000, 70)], "c": []}
 
-        limits = Limiter(valkey.url, rebuild=rebuild)
+        limits = OpenedLimiter(valkey.url, rebuild=rebuild)
         two = RateLimits(rpm=2, tpm=0)
         grants = await asyncio.gather(*(limits.reserve(b, [1], two, NOT_SET) for b in ("b", "c", "d")))
         assert [len(grant.slots) for grant in grants] == [0, 1, 1]
@@ -319,7 +334,7 @@ def test_a_rebuild_that_fails_grants_nothing(valkey: ValkeyServer) -> None:
         async def rebuild() -> dict[str, list[tuple[int, int]]]:
             raise RuntimeError("no database")
 
-        limits = Limiter(valkey.url, rebuild=rebuild)
+        limits = OpenedLimiter(valkey.url, rebuild=rebuild)
         for _ in range(2):
             with pytest.raises(RuntimeError, match="no database"):
                 await limits.reserve("b", [1], FEW, NOT_SET)

@@ -16,10 +16,12 @@ from valkey_server import ValkeyServer, valkey_server
 from runner import settings as settings_of
 from runner.api import account
 from runner.api.client import XAIClient
-from runner.engine.consecutive_failures import UNAVAILABLE_AFTER
 from runner.engine.team import Team
 from runner.limiter.limiter import LimiterUnavailable
+from runner.limiter.store import connect
+from runner.limiter.team_names import TeamNames
 from runner.rules import models
+from runner.rules.probes import UNAVAILABLE_AFTER
 from runner.rules.states import PauseReason
 
 if TYPE_CHECKING:
@@ -38,11 +40,14 @@ def valkey() -> Iterator[ValkeyServer]:
 async def team(valkey: ValkeyServer, url: str, key: str = ONE) -> AsyncIterator[Team]:
     settings = settings_of.load({"XAI_API_KEY": key, "XAI_BASE_URL": url, "HOME": "/"}, Path("/"))
     api = XAIClient(settings, connections=2)
-    opened = Team(api, valkey.url, account.key_fingerprint(settings), random.Random(0))
+    redis = connect(valkey.url)
+    opened = Team(api, TeamNames(redis), account.key_fingerprint(settings), random.Random(0))
+    opened.resolve_early()
     try:
         yield opened
     finally:
         await opened.close()
+        await redis.aclose()
         await api.close()
 
 

@@ -1,4 +1,4 @@
-"""Recovery: read the spool of a dead worker and bring its jobs to a known state.
+"""Dead workers: read the spool of each and bring its jobs to a known state.
 
 The furthest record of an attempt decides. An answer is stored, and bytes that are none are counted: older
 versions wrote both alike, so they are classified here again. A request_id makes the job wait for its answer.
@@ -9,26 +9,17 @@ After a loss of power the spool may lack records, so an attempt without any is a
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from runner.db import (
-    answers_at_once,
-    counters,
-    job_moves,
-    orphans,
-    result_costs,
-    results,
-    runs,
-    unreadables,
-    workers,
-)
+from runner.db import answers_at_once, job_moves, orphans, result_costs, results, unreadables, workers
 from runner.db.counters import Deltas
 from runner.db.leases import Lease
-from runner.db.outcomes import Accepted, Cause, PollAgain, Requeue
+from runner.db.outcomes import Accepted, Cause, Requeue
 from runner.db.unreadables import Repeats, UnreadableReply
-from runner.engine import cost_bounds, settle, unreadable_replies
+from runner.engine import settle, unreadable_replies
 from runner.engine.cost_bounds import TABLE_PRICES
+from runner.engine.recovery.requeue import fetch_again, requeue_unknown
 from runner.engine.settle import Policy
 from runner.engine.spool import (
     AcceptedRecord,
@@ -38,9 +29,8 @@ from runner.engine.spool import (
     claim_orphaned,
     remove_stale,
 )
-from runner.rules import retry
 from runner.rules.chat_completion import read_completion
-from runner.rules.states import Event, JobState
+from runner.rules.states import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +45,18 @@ if TYPE_CHECKING:
 ANSWERS_PER_COMMIT = 200
 ANSWER_BYTES_PER_COMMIT = 32 << 20
 log = logging.getLogger("runner.recovery")
+
+
+@dataclass(slots=True)
+class _Records:
+    """What a spool says of its attempts but for the answers, by (job id, attempt).
+
+    `repeats`: what was counted of replies that were no answers.
+    """
+
+    sent: set[tuple[int, int]] = field(default_factory=set)
+    accepted: dict[tuple[int, int], AcceptedRecord] = field(default_factory=dict)
+    repeats: dict[tuple[int, int], Repeats] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -110,40 +112,44 @@ def recover_host(
 def _recover_worker(
     database: Database, spool: OrphanedSpool, now_ms: int, found: RecoveryCounts, pricing: PriceBasis
 ) -> None:
-    sent: set[tuple[int, int]] = set()
-    accepted: dict[tuple[int, int], AcceptedRecord] = {}
-    repeats: dict[tuple[int, int], Repeats] = {}
-    for batch in _answers_in_batches(spool, sent, accepted):
-        answers, others = _separated(batch)
+    """Import the answers in batches, then bring the jobs that are left to a known state, at once."""
+    records = _Records()
+    for batch in _answers_in_batches(spool, records):
         with database.write() as connection:
             deltas = Deltas(spool.worker)
-            received = [_received(answer) for answer in answers]
-            stored = job_moves.stored(connection, received, deltas)
-            answers_at_once.count(connection, [row for row in received if row.job_id in stored], deltas)
-            found.answers += len(stored)
-            _count_late(connection, [a for a in answers if a.job_id not in stored], deltas, pricing)
-            repeats |= unreadables.record(connection, [_unreadable(r) for r in others])
+            found.answers += _import_answers(connection, batch, records, deltas, pricing)
             deltas.write(connection)
-    found.unreadable += len(repeats)
+    found.unreadable += len(records.repeats)
     with database.write() as connection:
         deltas = Deltas(spool.worker)
         orphaned = orphans.of_worker(connection, spool.worker)
         submitting = [job for job in orphaned if job.state is JobState.SUBMITTING]
-        _accept(connection, submitting, accepted, now_ms, deltas, found)
-        without_id = [job for job in submitting if _key(job) not in accepted]
-        unknown = [job for job in without_id if _key(job) in sent or not spool.is_whole]
-        _requeue_not_sent(
-            connection, [job for job in without_id if job not in unknown], now_ms, deltas, found
-        )
+        found.accepted += _accept(connection, submitting, records.accepted, now_ms, deltas)
+        without_id = [job for job in submitting if _key(job) not in records.accepted]
+        unknown = [job for job in without_id if _key(job) in records.sent or not spool.is_whole]
+        not_sent = [job for job in without_id if job not in unknown]
+        found.not_sent += _requeue_not_sent(connection, not_sent, now_ms, deltas)
         found.ambiguous += len(requeue_unknown(connection, unknown, now_ms, deltas, pricing))
         collecting = [job for job in orphaned if job.state is JobState.COLLECTING]
-        unreadable_replies.ask_later(connection, collecting, repeats, now_ms, deltas)
-        found.collecting += len(
-            fetch_again(connection, [job for job in collecting if _key(job) not in repeats], now_ms, deltas)
-        )
+        unreadable_replies.ask_later(connection, collecting, records.repeats, now_ms, deltas)
+        unasked = [job for job in collecting if _key(job) not in records.repeats]
+        found.collecting += len(fetch_again(connection, unasked, now_ms, deltas))
         orphans.release_pending(connection, spool.worker)
         workers.record_end(connection, spool.worker, now_ms)
         deltas.write(connection)
+
+
+def _import_answers(
+    connection: Connection, batch: list[AnswerRecord], records: _Records, deltas: Deltas, pricing: PriceBasis
+) -> int:
+    """Store a batch of answers, and count the bytes that are none; return how many answers were stored."""
+    answers, others = _separated(batch)
+    received = [_received(answer) for answer in answers]
+    stored = job_moves.stored(connection, received, deltas)
+    answers_at_once.count(connection, [row for row in received if row.job_id in stored], deltas)
+    _count_late(connection, [a for a in answers if a.job_id not in stored], deltas, pricing)
+    records.repeats |= unreadables.record(connection, [_unreadable(r) for r in others])
+    return len(stored)
 
 
 def _count_late(
@@ -159,71 +165,16 @@ def _count_late(
     result_costs.count_late_results(connection, rows, deltas)
 
 
-def requeue_unknown(
-    connection: Connection, jobs_left: list[OrphanedJob], now_ms: int, deltas: Deltas, pricing: PriceBasis
-) -> set[int]:
-    """Requeue or hold jobs with an unknown outcome, as their run's policy says; return the ids that moved.
-
-    Each counts as an extra, with what it may have cost.
-    """
-    rows = []
-    basis = {
-        run_id: replace(pricing, counts=counters.read(connection, run_id))
-        for run_id in {job.lease.run_id for job in jobs_left}
-    }
-    for job in jobs_left:
-        run = runs.find(connection, job.lease.run_id)
-        options = run.options if run else runs.RunOptions()
-        target = retry.next_state(
-            Event.AMBIGUOUS,
-            attempts_spent=0,
-            extras=job.extras,
-            max_attempts=options.max_attempts,
-            on_ambiguous="hold" if options.on_ambiguous == "hold" else "resubmit",
-        )
-        rows.append(
-            Requeue(
-                lease=job.lease,
-                target=target,
-                due_at_ms=now_ms,
-                at_ms=now_ms,
-                cause=Cause(code="process-ended", message="the process ended before the reply was on record"),
-                uncertain=cost_bounds.uncertain_cost(
-                    job.model, job.prompt_tokens, job.output_tokens_max, now_ms, basis[job.lease.run_id]
-                ),
-            )
-        )
-    return job_moves.ambiguous(connection, rows, deltas)
-
-
-def fetch_again(connection: Connection, left: list[OrphanedJob], now_ms: int, deltas: Deltas) -> set[int]:
-    """Poll jobs again that a dead worker was fetching; return the ids that moved.
-
-    If that worker's fetch had taken the answer, the API answers 404 and the job counts as lost; by the mark
-    that it gets here, not as a failure of the API.
-    """
-    return job_moves.later(
-        connection,
-        [
-            PollAgain(lease=job.lease, due_at_ms=now_ms, misses=job.misses, interrupted_at_ms=now_ms)
-            for job in left
-        ],
-        deltas,
-    )
-
-
-def _answers_in_batches(
-    spool: OrphanedSpool, sent: set[tuple[int, int]], accepted: dict[tuple[int, int], AcceptedRecord]
-) -> Iterator[list[AnswerRecord]]:
-    """Yield the answers in batches bounded by bytes; fill `sent` and `accepted` by (job id, attempt)."""
+def _answers_in_batches(spool: OrphanedSpool, records: _Records) -> Iterator[list[AnswerRecord]]:
+    """Yield the answers in batches bounded by bytes; add all else to `records`."""
     batch: list[AnswerRecord] = []
     size = 0
     for record in spool.records():
         match record:
             case SentRecord():
-                sent.add((record.job_id, record.attempt))
+                records.sent.add((record.job_id, record.attempt))
             case AcceptedRecord():
-                accepted[(record.job_id, record.attempt)] = record
+                records.accepted[record.job_id, record.attempt] = record
             case AnswerRecord():
                 batch.append(record)
                 size += len(record.body)
@@ -240,9 +191,11 @@ def _accept(
     accepted: dict[tuple[int, int], AcceptedRecord],
     now_ms: int,
     deltas: Deltas,
-    found: RecoveryCounts,
-) -> None:
-    """Record the request ids of accepted attempts; of jobs that moved on since, only in their history."""
+) -> int:
+    """Record the request ids of accepted attempts; of jobs that moved on since, only in their history.
+
+    Return how many jobs moved.
+    """
     leases = {_key(job): job.lease for job in submitting}
     rows = [
         Accepted(
@@ -254,18 +207,16 @@ def _accept(
         )
         for key, record in accepted.items()
     ]
-    found.accepted += len(job_moves.accepted(connection, rows, deltas))
+    return len(job_moves.accepted(connection, rows, deltas))
 
 
-def _requeue_not_sent(
-    connection: Connection, left: list[OrphanedJob], now_ms: int, deltas: Deltas, found: RecoveryCounts
-) -> None:
+def _requeue_not_sent(connection: Connection, left: list[OrphanedJob], now_ms: int, deltas: Deltas) -> int:
     cause = Cause(code="process-ended", message="the process ended before it sent the job")
     rows = [
         Requeue(lease=job.lease, target=JobState.PENDING, due_at_ms=now_ms, at_ms=now_ms, cause=cause)
         for job in left
     ]
-    found.not_sent += len(job_moves.not_sent(connection, rows, deltas))
+    return len(job_moves.not_sent(connection, rows, deltas))
 
 
 def _key(job: OrphanedJob) -> tuple[int, int]:

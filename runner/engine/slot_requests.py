@@ -1,0 +1,63 @@
+"""Requests for slots of the limiter: what each attempt and each poll asks for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from runner.limiter.limiter import LimiterUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from runner.db.leases import LeasedJob
+    from runner.engine.active_runs import ActiveRuns
+    from runner.engine.job_estimates import JobEstimates
+    from runner.engine.model_buckets import ModelBuckets
+    from runner.limiter.limiter import Limiter
+    from runner.limiter.slots import Grant, Slot
+
+log = logging.getLogger("runner.collect")
+
+
+class SlotRequests:
+    """Asks with the limits of the runs at work, and the models' until the API has announced its own."""
+
+    def __init__(
+        self, limiter: Limiter, buckets: ModelBuckets, runs: ActiveRuns, estimates: JobEstimates
+    ) -> None:
+        self._limiter, self._buckets, self._runs, self._estimates = limiter, buckets, runs, estimates
+
+    async def for_attempts(self, bucket: str, jobs: Sequence[LeasedJob]) -> Grant:
+        """Ask for a slot for each job, once and in order. Raises LimiterUnavailable."""
+        return await self._limiter.reserve(
+            bucket,
+            [self._estimates.tokens(job) for job in jobs],
+            self._runs.user_limits(),
+            self._buckets.fallback_limits(job.model for job in jobs),
+        )
+
+    async def for_poll(self, model: str, may_wait: Callable[[], bool]) -> Slot | None:
+        """Return a slot for a poll at the time when it may be used; None if there is none in time.
+
+        `may_wait` returns whether there is time for another try.
+        """
+        bucket = self._buckets.name(model)
+        while may_wait():
+            try:
+                grant = await self._limiter.reserve(
+                    bucket,
+                    [0],
+                    self._runs.user_limits(),
+                    self._buckets.fallback_limits([model]),
+                    is_poll=True,
+                )
+            except LimiterUnavailable as error:
+                log.warning("limiter.unavailable cause=%s", error)
+                return None
+            if grant.slots:
+                await asyncio.sleep(grant.slots[0].fire_at - asyncio.get_running_loop().time())
+                return grant.slots[0]
+            await asyncio.sleep(grant.retry_after_s or 0.0)
+        return None
