@@ -306,7 +306,11 @@ def _recount_collected(found: Counter[tuple[str, str]], attempt: Row[Any]) -> No
 
 
 def new_run(
-    database: Database, count: int, options: RunOptions | None = None, identity: str = "identity"
+    database: Database,
+    count: int,
+    options: RunOptions | None = None,
+    identity: str = "identity",
+    body: bytes = b'{"model":"grok-4.3"}',
 ) -> RunDriver:
     """Load a run with `count` jobs and start it; return its driver."""
     with database.write() as connection:
@@ -319,7 +323,7 @@ def new_run(
             options=options or RunOptions(),
             now_ms=NOW_MS,
         )
-        new_jobs.insert(connection, run_id, 0, [new_job(number) for number in range(1, count + 1)])
+        new_jobs.insert(connection, run_id, 0, [new_job(number, body) for number in range(1, count + 1)])
         runs.set_ready(connection, run_id, count)
         runs.start(connection, run_id, NOW_MS)
     return RunDriver(database, run_id)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from runner.engine.fetch_outage import FetchOutage
     from runner.engine.model_buckets import ModelBuckets
     from runner.engine.shared_clock import SharedClock
-    from runner.engine.slot_requests import SlotRequests
+    from runner.engine.slot_reservations import SlotReservations
     from runner.engine.wakeups import Wakeups
     from runner.limiter.limiter import Limiter
     from runner.limiter.slots import Slot
@@ -52,7 +52,7 @@ class Fetcher:
         api: XAIClient,
         http_slots: asyncio.Semaphore,
         limiter: Limiter,
-        slots: SlotRequests,
+        slots: SlotReservations,
         buckets: ModelBuckets,
         disk: DiskSpace,
         outage: FetchOutage,

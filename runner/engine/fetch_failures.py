@@ -79,7 +79,7 @@ class FetchFailures:
         )
         is_of_the_api = after_fetch.needs_origin_check(found, status) and await self._is_of_the_api(body)
         step = after_fetch.after_fetch(found, fetched, is_of_the_api=is_of_the_api)
-        await self._tell_health(job, step, found)
+        await self._report_to_health(job, step, found)
         if step.move is FetchMove.UNREADABLE:
             await self._health.warn_once(job.lease.run_id, found.message)
             what = f"replies that are not the API's (HTTP {status}; check XAI_BASE_URL)"
@@ -99,8 +99,8 @@ class FetchFailures:
         if segment is not None:
             segment.acknowledge()
 
-    async def _tell_health(self, job: ClaimedJob, step: FetchStep, found: Classification) -> None:
-        """Tell what the reply says of the service, before the job moves."""
+    async def _report_to_health(self, job: ClaimedJob, step: FetchStep, found: Classification) -> None:
+        """Report what the reply says of the service, before the job moves."""
         if step.has_replied:
             await self._health.replied(job.lease.run_id)
         if step.pauses is not None:

@@ -96,20 +96,22 @@ def affordable_count(
     account = budget_account.lock_account(connection, run_id, deltas)
     if account is None:
         return len(wanted)
-    reserves = [one.reserve_ticks for one in wanted if one.reserve_ticks is not None]
-    if len(reserves) < len(wanted):
-        model = next(one.job.model for one in wanted if one.reserve_ticks is None)
-        runs.pause(connection, run_id, PauseReason.BUDGET, _no_price(model), now_ms)
+    unpriced = [one.job.model for one in wanted if one.reserve_ticks is None]
+    if unpriced:
+        runs.pause(connection, run_id, PauseReason.BUDGET, _no_price(unpriced[0]), now_ms)
         return 0
-    probes_left = None
-    if costs_unknown:
-        probes_left = PROBES - budget_account.count_in_flight(
-            connection, run_id, {one.job.model for one in wanted}
-        )
+    reserves = [one.reserve_ticks or 0 for one in wanted]
+    probes_left = _probes_left(connection, wanted) if costs_unknown else None
     count = account.count_fitting(reserves, probes_left)
     if count == 0 and account.in_flight == 0:
         runs.pause(connection, run_id, PauseReason.BUDGET, _used_up(account, reserves[0]), now_ms)
     return count
+
+
+def _probes_left(connection: Connection, wanted: Sequence[AttemptToSend]) -> int:
+    """Return how many more jobs of these models may be in flight while their cost is unknown."""
+    models = {one.job.model for one in wanted}
+    return PROBES - budget_account.count_in_flight(connection, wanted[0].job.lease.run_id, models)
 
 
 def _used_up(account: Account, next_ticks: int) -> str:

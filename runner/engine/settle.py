@@ -15,11 +15,13 @@ from runner.rules.states import Event, JobState
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
+    from runner.rules.chat_completion import Usage
     from runner.rules.uncertain_cost import UncertainCost
 
 TRIES_MAX = 3
 UNREADABLE = "unreadable_result"
 MODEL_LENGTH_MAX = 100
+_EVENTS = {Kind.GENERATION_FAILED: Event.GENERATION_FAILED, Kind.SAFETY: Event.GENERATION_FAILED}
 FINISH_REASON_LENGTH_MAX = 32  # the column's length; PostgreSQL refuses more, and a NUL
 
 
@@ -69,12 +71,7 @@ def settle(subject: StoredAnswer, body: bytes, *, policy: Policy, now_ms: int) -
 def settle_answer(subject: StoredAnswer, answer: Completion, *, policy: Policy, now_ms: int) -> Settled:
     """Return the job's next state with its event, cost and cause. `now_ms`: when the answer was received."""
     unwanted = answer.flaw if answer.flaw in policy.fail_on else None
-    good = answer.kind is Kind.GOOD and unwanted is None
-    failed = answer.kind in (Kind.GENERATION_FAILED, Kind.SAFETY)
-    event = Event.SUCCEEDED if good else Event.GENERATION_FAILED if failed else Event.UNUSABLE
-    target = JobState.FAILED if unwanted else JobState.SUCCEEDED
-    if answer.kind is not Kind.GOOD:
-        target = _next_state(event, answer.kind, subject, policy)
+    event, target = _next(answer.kind, subject, policy, is_unwanted=unwanted is not None)
     return Settled(
         job_id=subject.job_id,
         attempt=subject.attempt,
@@ -85,9 +82,17 @@ def settle_answer(subject: StoredAnswer, answer: Completion, *, policy: Policy, 
         latency_bucket=latency.bucket_of((now_ms - (subject.accepted_at_ms or now_ms)) / 1000),
         cost=_cost(answer, subject, policy.pricing, now_ms),
         cause=None
-        if good
+        if event is Event.SUCCEEDED
         else Cause(code=unwanted or answer.kind, message=answer.error or "", http_status=200),
     )
+
+
+def _next(kind: Kind, subject: StoredAnswer, policy: Policy, *, is_unwanted: bool) -> tuple[Event, JobState]:
+    """Return what the answer is to its job, and the job's next state."""
+    if kind is Kind.GOOD:
+        return (Event.UNUSABLE, JobState.FAILED) if is_unwanted else (Event.SUCCEEDED, JobState.SUCCEEDED)
+    event = _EVENTS.get(kind, Event.UNUSABLE)
+    return event, _next_state(event, kind, subject, policy)
 
 
 def fail_unreadable(subject: StoredAnswer, *, policy: Policy, now_ms: int) -> Settled:
@@ -124,6 +129,7 @@ def _next_state(event: Event, kind: Kind, subject: StoredAnswer, policy: Policy)
 
 def _cost(answer: Completion, subject: StoredAnswer, pricing: cost_bounds.PriceBasis, now_ms: int) -> Cost:
     usage, model = answer.usage, answer.model or subject.model
+    prompt, cached, completion, reasoning, total = _tokens(usage)
     price = money.price(
         usage,
         model,
@@ -138,16 +144,23 @@ def _cost(answer: Completion, subject: StoredAnswer, pricing: cost_bounds.PriceB
         instead_of=subject.model if models.is_unexpected(subject.model, model) else None,
         flaw=answer.flaw,
         finish_reason=_column_text(answer.finish_reason, FINISH_REASON_LENGTH_MAX),
-        prompt_tokens=usage.prompt if usage else None,
-        cached_tokens=usage.cached if usage else None,
-        completion_tokens=usage.completion if usage else None,
-        reasoning_tokens=usage.reasoning if usage else None,
-        total_tokens=usage.total if usage else None,
+        prompt_tokens=prompt,
+        cached_tokens=cached,
+        completion_tokens=completion,
+        reasoning_tokens=reasoning,
+        total_tokens=total,
         ticks=price.ticks,
         ticks_source="possible" if uncertain is not None else price.source,
         prices_as_of=price.as_of or None,
         uncertain=uncertain,
     )
+
+
+def _tokens(usage: Usage | None) -> tuple[int | None, ...]:
+    """Return the tokens of prompt, cached, completion, reasoning and total; None where they are unknown."""
+    if usage is None:
+        return (None,) * 5
+    return usage.prompt, usage.cached, usage.completion, usage.reasoning, usage.total
 
 
 def _uncertain_cost(

@@ -22,8 +22,6 @@ from runner.rules.states import RunState
 from runner.rules.submit_plan import CHUNK_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from runner.db.leases import LeasedJob
     from runner.engine.active_runs import ActiveRun, ActiveRuns
     from runner.engine.attempt_recorder import AttemptRecorder
@@ -33,10 +31,11 @@ if TYPE_CHECKING:
     from runner.engine.record_attempts import RecordedAttempts
     from runner.engine.refused_models import RefusedModels
     from runner.engine.send_gate import SendGate
-    from runner.engine.slot_requests import SlotRequests
+    from runner.engine.slot_reservations import SlotReservations
     from runner.engine.submit_health import SubmitHealth
     from runner.engine.wakeups import Wakeups
     from runner.limiter.slots import Grant, Slot
+    from runner.rules.submit_plan import Batch
 
 CHUNK_BYTES: Final = 32 << 20  # bodies leased in one call
 EXCLUSIVE_RETRY_WAIT_S: Final = 0.02
@@ -60,7 +59,7 @@ class Submitter(SlicedLoop):
         gate: SendGate,
         leaser: Leaser,
         attempts: AttemptRecorder,
-        slots: SlotRequests,
+        slots: SlotReservations,
         buckets: ModelBuckets,
         dispatcher: Dispatcher,
         health: SubmitHealth,
@@ -114,46 +113,58 @@ class Submitter(SlicedLoop):
         self._wait_s = min(self._wait_s, seconds)
 
     async def _submit_batch(self, active_run: ActiveRun, queue: LeasedQueue) -> bool:
-        """Send as many leased jobs of one run as have slots now; return whether any was recorded as sent.
-
-        Leases more where the queue is empty. While probing, one job that has no extras yet goes alone.
-        """
-        await self._dispatcher.wait_for_replies()
-        should_probe = active_run.run.state is RunState.WAITING or self._health.should_probe
-        state = self._dispatcher.state(should_probe=should_probe)
-        if state.must_wait:
-            self._wait_at_most(EXCLUSIVE_RETRY_WAIT_S if state.is_exclusive else IDLE_S)
-            return False
-        if queue.paused_until > _now_s():
-            self._wait_at_most(OVER_BUDGET_WAIT_S)
-            return False
-        if should_probe and all(job.extras for job in queue.jobs):  # a probe may be lost
-            await self._lease(active_run, queue, without_extras=True)
-        if not await self._fill(active_run, queue):
-            return False
-        buckets = {model: self._buckets.name(model) for model in {job.model for job in queue.jobs}}
-        batch = submit_plan.plan_batch(list(queue.jobs), buckets, state)
-        if not batch.jobs:
-            self._wait_at_most(EXCLUSIVE_RETRY_WAIT_S)
-            return False
-        grant = await self._reserve(active_run, queue, batch.bucket, batch.jobs)
-        if grant is None:
+        """Send as many leased jobs of one run as have slots now; return whether any was recorded as sent."""
+        batch = await self._plan(active_run, queue)
+        grant = await self._reserve(active_run, queue, batch) if batch is not None else None
+        if batch is None or grant is None:
             return False
         granted = list(batch.jobs[: len(grant.slots)])
         queue.remove(granted)
         _, recorded = await asyncio.gather(  # in one transaction
             self._lease_ahead(active_run, queue), self._send(granted, grant.slots, active_run, queue)
         )
-        if recorded is not None and recorded.is_over_budget:
+        if recorded is None:
+            return False
+        if recorded.is_over_budget:
             await self._release_queue(queue)
-        return recorded is not None and bool(recorded.bodies)
+        return bool(recorded.bodies)
+
+    async def _plan(self, active_run: ActiveRun, queue: LeasedQueue) -> Batch[LeasedJob] | None:
+        """Return the leased jobs of one run that may go now; lease more where the queue is empty.
+
+        While probing, one job that has no extras yet goes alone.
+        """
+        await self._dispatcher.wait_for_replies()
+        should_probe = active_run.run.state is RunState.WAITING or self._health.should_probe
+        state = self._dispatcher.state(should_probe=should_probe)
+        if state.must_wait:
+            self._wait_at_most(EXCLUSIVE_RETRY_WAIT_S if state.is_exclusive else IDLE_S)
+            return None
+        if queue.paused_until > _now_s():
+            self._wait_at_most(OVER_BUDGET_WAIT_S)
+            return None
+        if should_probe:
+            await self._lease_probe(active_run, queue)
+        if not await self._fill(active_run, queue):
+            return None
+        buckets = {model: self._buckets.name(model) for model in {job.model for job in queue.jobs}}
+        batch = submit_plan.plan_batch(list(queue.jobs), buckets, state)
+        if not batch.jobs:
+            self._wait_at_most(EXCLUSIVE_RETRY_WAIT_S)
+            return None
+        return batch
+
+    async def _lease_probe(self, active_run: ActiveRun, queue: LeasedQueue) -> None:
+        """Lease jobs without extras if the queue has none: a probe may be lost."""
+        if all(job.extras for job in queue.jobs):
+            await self._lease(active_run, queue, without_extras=True)
 
     async def _reserve(
-        self, active_run: ActiveRun, queue: LeasedQueue, bucket: str, jobs: Sequence[LeasedJob]
+        self, active_run: ActiveRun, queue: LeasedQueue, batch: Batch[LeasedJob]
     ) -> Grant | None:
         """Ask for slots; None while the limiter is unavailable."""
         try:
-            grant = await self._slots.for_attempts(bucket, jobs)
+            grant = await self._slots.for_attempts(batch.bucket, batch.jobs)
         except LimiterUnavailable as error:
             await self._gate.limiter_failed([active_run], error)
             return None

@@ -81,7 +81,7 @@ class SubmitHealth:
             await self._runs.end_waiting(run_id)
 
     def record(self, job: LeasedJob, *, is_bad: bool) -> None:
-        """Tell the circuit breaker how a submit ended; bad: nobody knows if it was paid."""
+        """Record at the circuit breaker how a submit ended; bad: it may be paid, or not."""
         self._breaker.record(job.lease, Endpoint.SUBMIT, bad=is_bad)
 
     def record_failure(self, sent_at_ms: int) -> int:

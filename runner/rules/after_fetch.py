@@ -58,14 +58,14 @@ def postponed_s(state: PollState) -> float | None:
         NO_SLOT_WAIT_S if state.needs_slot and not state.has_slot else 0.0,
         FULL_DISK_WAIT_S if state.is_disk_full else 0.0,
     )
-    must_wait = (
-        wait_s > 0
-        or (state.is_outage and not state.is_probe)
-        or (state.has_slot and not state.is_slot_usable)
-        or state.is_stopping
-        or state.is_lease_late
+    reasons = (
+        wait_s > 0,
+        state.is_outage and not state.is_probe,
+        state.has_slot and not state.is_slot_usable,
+        state.is_stopping,
+        state.is_lease_late,
     )
-    return max(wait_s, 0.0) if must_wait else None
+    return max(wait_s, 0.0) if any(reasons) else None
 
 
 class FetchMove(StrEnum):

@@ -365,7 +365,7 @@ def test_the_living_and_the_distant_are_not_touched(process: Process) -> None:
 def test_many_answers_come_in_parts(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
     """However large a spool is, a transaction stays small."""
     monkeypatch.setattr("runner.engine.recovery.dead_workers.ANSWERS_PER_COMMIT", 2)
-    monkeypatch.setattr("runner.engine.recovery.ANSWER_BYTES_PER_COMMIT", 30)
+    monkeypatch.setattr("runner.engine.recovery.dead_workers.ANSWER_BYTES_PER_COMMIT", 30)
     for number, body in enumerate((ANSWER, b" " * 50 + ANSWER, ANSWER)):
         process.answer(process.driver.bring(S.COLLECTING), body, f"id-{number}")
     process.die()

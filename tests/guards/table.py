@@ -37,10 +37,10 @@ GUARDS = (
     Guard(
         name="probes use jobs without an unknown outcome",
         without_it="the first job of a file is held because one outage hit it three times",
-        file="runner/engine/submit.py",
-        old="            await self._choose_probe(active_run, queue)\n",
-        new="            pass\n",
-        tests="tests/faults/test_switches.py -k reset",
+        file="runner/rules/submit_plan.py",
+        old="    ordered = by_extras(queued) if state.should_probe else queued\n",
+        new="    ordered = queued\n",
+        tests="tests/rules/test_submit_plan.py",
     ),
     Guard(
         name="the spool record before a POST",

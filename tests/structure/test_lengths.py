@@ -9,9 +9,7 @@ LONGER = {
     "db/job_moves.py": "every guarded move of a job, side by side; what is written with it could go apart",
     "db/runs.py": "every statement on runs; reading them and moving them could go apart",
     "db/tables.py": "the tables, one after another",
-    "engine/runtime.py": "what a worker shares, its runs, its models: these could be three parts",
     "engine/spool.py": "one file format: what writes it and what reads it",
-    "engine/submit.py": "the submit loop and how it leases jobs; leasing could stand alone",
     "intake/load.py": "reads in one thread and writes in another; the two are hard to follow apart",
     "settings.py": "the table of all settings and what reads them; the table could stand alone",
 }

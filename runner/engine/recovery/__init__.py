@@ -1,4 +1,4 @@
-"""Recovery: jobs that somebody held and does not work on any more come back, each exactly once.
+"""Recovery: jobs that a worker held and works on no more come back, each exactly once.
 
 A worker holds a job by a lease with an end and a generation (`db.leases`). Who holds none moves no row, so
 however often recovery runs, and whoever runs it, a job is moved once. It has four triggers:

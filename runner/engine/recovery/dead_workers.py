@@ -125,18 +125,36 @@ def _recover_worker(
         orphaned = orphans.of_worker(connection, spool.worker)
         submitting = [job for job in orphaned if job.state is JobState.SUBMITTING]
         found.accepted += _accept(connection, submitting, records.accepted, now_ms, deltas)
-        without_id = [job for job in submitting if _key(job) not in records.accepted]
-        unknown = [job for job in without_id if _key(job) in records.sent or not spool.is_whole]
-        not_sent = [job for job in without_id if job not in unknown]
+        not_sent, unknown = _without_id(submitting, records, is_whole=spool.is_whole)
         found.not_sent += _requeue_not_sent(connection, not_sent, now_ms, deltas)
         found.ambiguous += len(requeue_unknown(connection, unknown, now_ms, deltas, pricing))
         collecting = [job for job in orphaned if job.state is JobState.COLLECTING]
-        unreadable_replies.ask_later(connection, collecting, records.repeats, now_ms, deltas)
-        unasked = [job for job in collecting if _key(job) not in records.repeats]
-        found.collecting += len(fetch_again(connection, unasked, now_ms, deltas))
+        found.collecting += _poll_again(connection, collecting, records, now_ms, deltas)
         orphans.release_pending(connection, spool.worker)
         workers.record_end(connection, spool.worker, now_ms)
         deltas.write(connection)
+
+
+def _without_id(
+    submitting: list[OrphanedJob], records: _Records, *, is_whole: bool
+) -> tuple[list[OrphanedJob], list[OrphanedJob]]:
+    """Return the jobs without a request_id: those that were not sent, and those of unknown outcome.
+
+    `is_whole`: the spool lacks no record, so what is not in it was not sent.
+    """
+    left = [job for job in submitting if _key(job) not in records.accepted]
+    may_be_sent = [_key(job) in records.sent or not is_whole for job in left]
+    not_sent = [job for job, may_be in zip(left, may_be_sent, strict=True) if not may_be]
+    return not_sent, [job for job, may_be in zip(left, may_be_sent, strict=True) if may_be]
+
+
+def _poll_again(
+    connection: Connection, collecting: list[OrphanedJob], records: _Records, now_ms: int, deltas: Deltas
+) -> int:
+    """Ask again for answers that were being fetched: later, if what came was no answer. Return the others."""
+    unreadable_replies.ask_later(connection, collecting, records.repeats, now_ms, deltas)
+    unasked = [job for job in collecting if _key(job) not in records.repeats]
+    return len(fetch_again(connection, unasked, now_ms, deltas))
 
 
 def _import_answers(

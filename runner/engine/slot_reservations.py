@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("runner.collect")
 
 
-class SlotRequests:
+class SlotReservations:
     """Asks with the limits of the runs at work, and the models' until the API has announced its own."""
 
     def __init__(

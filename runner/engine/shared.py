@@ -1,0 +1,126 @@
+"""What the stages of one worker share: the runs at work, what is estimated per model, the ways to write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from runner.api import account
+from runner.db import missing_answers
+from runner.engine.active_runs import ActiveRuns
+from runner.engine.circuit_breaker import CircuitBreaker
+from runner.engine.fetch_outage import FetchOutage
+from runner.engine.in_flight import InFlight
+from runner.engine.job_estimates import JobEstimates
+from runner.engine.leaser import Leaser
+from runner.engine.model_buckets import ModelBuckets
+from runner.engine.move_jobs import JobMover
+from runner.engine.poll_schedule import PollSchedule
+from runner.engine.rebuild_limiter import RecentSends
+from runner.engine.run_monitor import RunMonitor
+from runner.engine.slot_reservations import SlotReservations
+from runner.engine.spool_writer import SpoolWriter
+from runner.engine.team import Team
+from runner.engine.wakeups import Wakeups
+from runner.limiter.estimates import SharedEstimates
+from runner.limiter.limiter import Limiter
+from runner.limiter.outcome_window import OutcomeWindow
+from runner.limiter.team_names import TeamNames
+from runner.rules import breaker as breaker_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runner.db.leases import Lease
+    from runner.engine.group_commit import GroupCommit
+    from runner.engine.runtime import Runtime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What several stages use: the runs at work, what is estimated per model, and who waits for whom."""
+
+    wakeups: Wakeups
+    runs: ActiveRuns
+    monitor: RunMonitor
+    mover: JobMover
+    team: Team
+    buckets: ModelBuckets
+    limiter: Limiter
+    learnt: SharedEstimates
+    estimates: JobEstimates
+    schedule: PollSchedule
+    slots: SlotReservations
+    breaker: CircuitBreaker
+    outage: FetchOutage
+    spool: SpoolWriter
+    leaser: Leaser
+    in_flight: InFlight
+
+
+def build_shared(runtime: Runtime) -> Shared:
+    """Build what the stages share."""
+    settings, redis, now_ms = runtime.settings, runtime.redis, runtime.now_ms
+    wakeups = Wakeups()
+    runs = ActiveRuns(
+        database=runtime.database, group_commit=runtime.group_commit, now_ms=now_ms, prices=runtime.prices
+    )
+    monitor = RunMonitor(
+        group_commit=runtime.group_commit,
+        now_ms=now_ms,
+        active=lambda: runs.cached,
+        pause=runs.pause,
+        has_answers_due=lambda: wakeups.next_due_ms is not None,
+        clock_skew_s=lambda: runtime.api.clock_skew_s,
+        prices=runtime.prices,
+    )
+    team = Team(runtime.api, TeamNames(redis), account.key_fingerprint(settings), runtime.random)
+    buckets = ModelBuckets(team, now_ms)
+    recent_sends = RecentSends(
+        database=runtime.database, now_ms=now_ms, worker=runtime.worker, team=team, bucket=buckets.name
+    )
+    limiter = Limiter(redis, rebuild=recent_sends.read)
+    learnt = SharedEstimates(redis)
+    estimates = JobEstimates(learnt, runtime.prices, now_ms, settings.prompt_overhead_tokens)
+    return Shared(
+        wakeups=wakeups,
+        runs=runs,
+        monitor=monitor,
+        mover=JobMover(runtime.group_commit, monitor, wakeups),
+        team=team,
+        buckets=buckets,
+        limiter=limiter,
+        learnt=learnt,
+        estimates=estimates,
+        schedule=PollSchedule(
+            charge_polls=settings.charge_polls,
+            team=team,
+            buckets=buckets,
+            limiter=limiter,
+            estimates=learnt,
+            clock=runtime.clock,
+            random=runtime.random,
+        ),
+        slots=SlotReservations(limiter, buckets, runs, estimates),
+        breaker=CircuitBreaker(
+            OutcomeWindow(redis, breaker_rules.WINDOW), runs.pause, MissingAnswers(runtime.group_commit).most
+        ),
+        outage=FetchOutage(runtime.loop.time),
+        spool=SpoolWriter(runtime.spool, runtime.disk),
+        leaser=Leaser(runtime.group_commit, runtime.worker, now_ms, settings.lease_s),
+        in_flight=InFlight(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MissingAnswers:
+    """Counts for the circuit breaker what came of the requests of the same time."""
+
+    group_commit: GroupCommit
+
+    async def most(self, failed: Sequence[Lease]) -> bool:
+        """Return whether most answers to requests of the same time as some failed fetches are missing."""
+        answered, missing = await self.group_commit.execute(
+            lambda connection, _: missing_answers.answered_and_missing(connection, failed)
+        )
+        return breaker_rules.are_most_missing(answered, missing)
