@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("runner.worker")
 ANSWERS_WITHIN_S = 10.0  # of Redis, asked through the event loop
+PING_ANSWERS_WITHIN_S = 3.0  # short beside the watchdog's interval: it asks while the loop may stand still
 GARBAGE_AFTER = 20_000  # objects; jobs leave hardly any, and each collection looks at all that are in flight
 PING_EXPIRES_S = 20
 
@@ -169,7 +170,7 @@ class WorkerProcess:
         """Send this worker a message that only shows that messages arrive; reap if no beat asks for it."""
         try:
             ping.apply_async(queue=queue_of(self.node), expires=PING_EXPIRES_S, retry=False)
-            if self._loop.run(self._turn.is_missing(), ANSWERS_WITHIN_S):
+            if self._loop.run(self._turn.is_missing(), PING_ANSWERS_WITHIN_S):
                 reap.apply_async(expires=PING_EXPIRES_S, retry=False)
         except Exception as error:
             if not _is_service_away(error):
