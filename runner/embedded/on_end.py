@@ -14,10 +14,10 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 import orjson
 
-from runner.db import counters, runs
+from runner.db import counters, run_snapshot, runs
+from runner.db.run_snapshot import Part
 from runner.output.file_owner import files_written, run_tag
 from runner.output.files import paths
-from runner.output.write import run_summary
 from runner.rules.exit_codes import run_exit_code
 from runner.rules.states import JobState
 
@@ -38,14 +38,15 @@ def call(database: Database, run_id: int, *, to: IO[Any]) -> str | None:
     None. A failure changes nothing in the run.
     """
     with database.write() as connection:
-        run, counts = runs.find(connection, run_id), counters.read(connection, run_id)
-        if run is None or not run.options.on_end or not runs.has_stopped(run, counts):
+        ended = run_snapshot.read(connection, run_id, Part.EXAMPLES)
+        command = ended.run.options.on_end if ended else None
+        if ended is None or not command or not ended.has_stopped:
             return None
-        if not runs.claim_on_end(connection, run_id, database.now_ms()):
+        if not runs.claim_on_end(connection, run_id, ended.as_of_ms):
             return None
-        summary = run_summary(connection, run, counts, _files(run))
-    variables = _variables(run, counters.jobs_by_state(counts))
-    return _run(run.options.on_end, orjson.dumps(summary), os.environ | variables, to)
+    run, summary = ended.run, ended.summary(_files(ended.run))
+    variables = _variables(run, counters.jobs_by_state(ended.counts))
+    return _run(command, orjson.dumps(summary), os.environ | variables, to)
 
 
 def call_for_detached(database: Database, *, to: IO[Any]) -> list[str]:

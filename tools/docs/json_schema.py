@@ -130,6 +130,13 @@ _FILES = {
         additionalProperties=False,
     )
 }
+_NO_WORKER = or_null(
+    record(
+        "where the run needs a worker and has none; else null",
+        since=moment("when one was last seen, or the run was started"),
+        command=string("what gives it one"),
+    )
+)
 _LIVE_PART = {
     "as_of": moment("when these numbers were true"),
     "reason": or_null(string("why it is paused or waits, in words")),
@@ -158,6 +165,7 @@ _LIVE_PART = {
             paused_s={**_NUMBER, "description": "for how long the API asked to wait"},
         )
     ),
+    "no_worker": _NO_WORKER,
 }
 SUMMARY: Final = record("a run's summary, and OUT.summary.json", **_SCHEMA, **_SUMMARY_PART, **_FILES)
 LIVE: Final = record("how a run stands right now", **_SCHEMA, **_SUMMARY_PART, **_LIVE_PART)
@@ -248,6 +256,7 @@ LIST: Final = record(
             finished_at=or_null(moment("end")),
             input=string("path of the job file"),
             output=or_null(string("path of the results file")),
+            no_worker=_NO_WORKER,
         ),
     ),
 )

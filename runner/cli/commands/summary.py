@@ -11,8 +11,9 @@ from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.render.summary_table import summary_lines
 from runner.cli.session.context import existing_database, find_run, read_settings
-from runner.cli.session.run_state import read_snapshot, read_summary
+from runner.cli.session.run_state import files_of, snapshot_of
 from runner.db import examples
+from runner.db.run_snapshot import Part
 from runner.rules.redact import plain
 
 if TYPE_CHECKING:
@@ -36,13 +37,14 @@ def command(run: str, *, ids: str | None, as_json: bool) -> None:
       runner summary reviews --json | jq -r .cost.usd
       runner summary reviews --ids length
     """
-    with existing_database(read_settings()) as database:
-        with database.read() as connection:
-            found = find_run(connection, run)
-            if ids is not None:
-                _print_ids(examples.ids(connection, found.id, ids), as_json=as_json)
-                return
-        summary = read_summary(database, read_snapshot(database, found.id))
+    settings = read_settings()
+    with existing_database(settings) as database, database.read() as connection:
+        found = find_run(connection, run)
+        if ids is not None:
+            _print_ids(examples.ids(connection, found.id, ids), as_json=as_json)
+            return
+        snapshot = snapshot_of(settings, connection, found.id, Part.EXAMPLES)
+    summary = snapshot.stored.summary(files_of(found))
     if as_json:
         print_json(summary)
         return

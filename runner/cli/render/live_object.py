@@ -5,40 +5,40 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from runner.cli.render import text
+from runner.cli.render.ending_text import worker_command
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from runner.cli.snapshot import Snapshot
     from runner.limiter.usage import BucketUsage
 
 
-def live_object(
-    summary: Mapping[str, Any],
-    snapshot: Snapshot,
-    *,
-    until_ms: int | None,
-    workers: int | None,
-    eta_s: tuple[int, int] | None,
-) -> dict[str, Any]:
+def live_object(snapshot: Snapshot, eta_s: tuple[int, int] | None = None) -> dict[str, Any]:
     """Return the summary without its files, and the present state of the run.
 
-    `until_ms`: until when the oldest outstanding answer can be fetched. `workers`: live workers of
-    shared servers; None without them. `eta_s`: seconds to go, lowest and highest.
+    `snapshot` needs the parts of Part.OBJECT. `eta_s`: seconds to go, lowest and highest.
     """
+    summary = snapshot.stored.summary({})
+    is_shared = snapshot.is_engine_alive is None
     return {
         **{key: value for key, value in summary.items() if key != "files"},
         "as_of": text.iso(snapshot.as_of_ms),
         "reason": snapshot.run.pause_text,
         "states": {str(state): snapshot.jobs(state) for state in JobState},
         "done": snapshot.done,
-        "out": {"answers": snapshot.outstanding, "until": text.iso(until_ms)},
+        "out": {"answers": snapshot.outstanding, "until": text.iso(snapshot.fetchable_until_ms)},
         "projected_ticks": snapshot.projected_ticks,
         "eta_s": None if eta_s is None else {"low": eta_s[0], "high": eta_s[1]},
-        "workers": workers,
+        "workers": snapshot.stored.heartbeats.alive if is_shared else None,
         "limit": _limit(snapshot.limit_usage) if snapshot.limit_usage is not None else None,
+        "no_worker": no_worker_object(snapshot),
     }
+
+
+def no_worker_object(snapshot: Snapshot) -> dict[str, Any] | None:
+    """Return since when a run that needs a worker has none, and the command that gives it one; else None."""
+    since_ms = snapshot.without_worker_since_ms
+    return None if since_ms is None else {"since": text.iso(since_ms), "command": worker_command(snapshot)}
 
 
 def _limit(usage: BucketUsage) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from runner.cli.render import layout, text
+from runner.cli.render import ending_text, layout, text
+from runner.cli.render.live_object import no_worker_object
 from runner.rules.occasion import short_name
 from runner.rules.redact import one_line
 from runner.rules.states import JobState
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _NAME_LENGTH_MIN: Final = 14  # also where the other columns leave less
 _NAME_LENGTH_MAX: Final = 40
+_NO_WORKER_SHOWN: Final = 3
 _HEADINGS: Final = ("run", "name", "state", "done", "of", "failed", "cost", "started")
 
 
@@ -25,6 +27,26 @@ def run_table(snapshots: Sequence[Snapshot]) -> list[str]:
     spare = layout.WIDTH - max(map(len, nameless)) + len("name")
     length = min(max(spare, _NAME_LENGTH_MIN), _NAME_LENGTH_MAX)
     return _table([_HEADINGS, *(_row(snapshot, _name(snapshot, length)) for snapshot in snapshots)])
+
+
+def no_worker_lines(snapshots: Sequence[Snapshot]) -> list[str]:
+    """Return which runs need a worker and have none, since when, and the command; [] if there is none.
+
+    A worker of shared servers is for all runs: one line then says it.
+    """
+    missing = [snapshot for snapshot in snapshots if snapshot.without_worker_since_ms is not None]
+    if missing and missing[0].is_engine_alive is None:
+        longest = min(missing, key=lambda snapshot: snapshot.without_worker_since_ms or 0)
+        return ["", *ending_text.no_worker_lines(longest)]
+    lines = [
+        f"run {snapshot.run.id}: no worker since"
+        f" {text.recent_time(snapshot.without_worker_since_ms or 0, snapshot.as_of_ms)};"
+        f" to continue: {ending_text.worker_command(snapshot)}"
+        for snapshot in missing
+    ]
+    more = len(lines) - _NO_WORKER_SHOWN
+    rest = [f"… and {text.count(more, 'other run')} without a worker"] if more > 0 else []
+    return ["", *lines[:_NO_WORKER_SHOWN], *rest] if lines else []
 
 
 def run_object(snapshot: Snapshot) -> dict[str, object]:
@@ -47,6 +69,7 @@ def run_object(snapshot: Snapshot) -> dict[str, object]:
         "finished_at": text.iso(run.finished_at_ms),
         "input": run.input_path,
         "output": run.output_path,
+        "no_worker": no_worker_object(snapshot),
     }
 
 
@@ -59,12 +82,17 @@ def _name(snapshot: Snapshot, length: int) -> str:
     return short_name(one_line(run.name, len(run.name)), run.occasion, length)
 
 
+def _state(snapshot: Snapshot) -> str:
+    state = text.state_words(snapshot.run.state, snapshot.run.pause_reason)
+    return state if snapshot.without_worker_since_ms is None else f"{state}, no worker"
+
+
 def _row(snapshot: Snapshot, name: str) -> tuple[str, ...]:
     run = snapshot.run
     return (
         str(run.id),
         name,
-        text.state_words(run.state, run.pause_reason),
+        _state(snapshot),
         f"{snapshot.done:,}",
         f"{run.total:,}",
         f"{snapshot.jobs(JobState.FAILED):,}",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from runner.rules.estimate import Span
 
 _REASON_LENGTH: Final = 200
+_HALF_A_DAY_MS: Final = 12 * 3_600_000
 _HALF_A_YEAR_MS: Final = 182 * 86_400_000
 
 dollars = money.dollars
@@ -88,6 +89,12 @@ def duration(seconds: float) -> str:
 def moment(at_ms: int) -> str:
     """Return a near time on the local clock: `Tue 14:03`."""
     return _local(at_ms).strftime("%a %H:%M")
+
+
+def recent_time(at_ms: int, now_ms: int) -> str:
+    """Return a time on the local clock: `14:03:12`, or with its date where it is half a day ago or more."""
+    form = "%H:%M:%S" if now_ms - at_ms < _HALF_A_DAY_MS else "%Y-%m-%d %H:%M"
+    return _local(at_ms).strftime(form)
 
 
 def timestamp(at_ms: int | None) -> str:
