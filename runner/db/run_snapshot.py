@@ -12,6 +12,7 @@ from runner.db.user_moves import JobSelection
 from runner.rules.prices import prices_as_of
 from runner.rules.states import JobState, PauseReason
 from runner.rules.summary import RunFacts, summarize
+from runner.rules.summary_object import NO_FILES, SummaryFiles
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from runner.db.runs import RunRow
     from runner.db.workers import Heartbeats
+    from runner.rules.summary_object import RunSummary
 
 EXAMPLES_MAX: Final = 10
 _OUTSTANDING: Final = (JobState.WAITING, JobState.COLLECTING)
@@ -79,14 +81,14 @@ class RunSnapshot:
         """Return whether workers have to do something for the run."""
         return runs.needs_worker(self.run, self.counts)
 
-    def summary(self, files: Mapping[str, Any]) -> dict[str, Any]:
+    def summary(self, files: SummaryFiles = NO_FILES) -> RunSummary:
         """Return the summary of the run; `files` is its part about written files."""
         run = self.run
         facts = RunFacts(
             id=run.id,
             name=run.name,
             state=run.state,
-            paused_by=run.pause_reason,
+            paused_by=None if run.pause_reason is None else PauseReason(run.pause_reason),
             started_at_s=_seconds(run.started_at_ms),
             finished_at_s=_seconds(run.finished_at_ms),
             prices_as_of=prices_as_of,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -12,9 +12,11 @@ from runner.db import ended_jobs, run_snapshot, runs
 from runner.db.job_ids import job_id
 from runner.db.run_snapshot import Part
 from runner.output.file_owner import line_start, refuse_foreign_files, run_tag
-from runner.output.files import DraftFile, FileFacts, Paths, paths, publish
+from runner.output.files import DraftFile, Paths, paths, publish
 from runner.output.output_line import EndedJob, make_line
 from runner.rules.errors import UsageError
+from runner.rules.json_object import encoded
+from runner.rules.summary_object import SummaryFiles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from runner.db.runs import RunRow
     from runner.db.session import Database
+    from runner.rules.summary_object import RunSummary, WrittenFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +33,9 @@ class WrittenFiles:
     """The written files: their paths, the facts of results and errors, and the content of the summary."""
 
     paths: Paths
-    results: FileFacts
-    errors: FileFacts
-    summary: dict[str, Any]
+    results: WrittenFile
+    errors: WrittenFile
+    summary: RunSummary
 
 
 def write_run(database: Database, run_id: int, output: Path, *, force: bool = False) -> WrittenFiles:
@@ -59,9 +62,9 @@ def _write(connection: Connection, run: RunRow, targets: Paths) -> WrittenFiles:
     ):
         _write_lines(connection, run, line_start(tag), good, bad)
         good_facts, bad_facts = good.finish(), bad.finish()
-        files = {"mark": tag, "results": asdict(good_facts), "errors": asdict(bad_facts)}
+        files = SummaryFiles(mark=tag, results=good_facts, errors=bad_facts)
         summary = run_snapshot.read_run(connection, run, Part.EXAMPLES).summary(files)
-        last.add(orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        last.add(encoded(summary, orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
         last.finish()
         publish([good, bad, last])
     return WrittenFiles(paths=targets, results=good_facts, errors=bad_facts, summary=summary)

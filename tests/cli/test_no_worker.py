@@ -69,12 +69,12 @@ def test_only_a_run_with_work_for_a_worker_misses_one(
     move(driver, state)
 
     seen = without_engine(driver)
-    found = live_object(seen)["no_worker"]
+    found = live_object(seen).no_worker
 
-    assert (found and found["command"]) == command
-    assert run_object(seen)["no_worker"] == found
+    assert (found and found.command) == command
+    assert run_object(seen).no_worker == found
     assert (no_worker_lines(seen) == []) == (command is None)
-    assert live_object(replace(seen, is_engine_alive=True))["no_worker"] is None
+    assert live_object(replace(seen, is_engine_alive=True)).no_worker is None
 
 
 def test_a_run_that_is_loaded_finished_or_opened_again_misses_none(database: Database) -> None:
@@ -130,7 +130,7 @@ def test_on_shared_servers_a_heartbeat_counts_and_the_command_is_a_worker(databa
         workers.register(connection, host="h", node="w1", pid=1, now_ms=database.now_ms())
 
     alive = replace(without_engine(driver), is_engine_alive=None)
-    assert live_object(alive)["workers"] == 1
+    assert live_object(alive).workers == 1
     assert no_worker_lines(alive) == []
 
 

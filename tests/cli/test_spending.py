@@ -87,14 +87,15 @@ def test_used_and_reserved_are_shown(database: Database) -> None:
     assert money_text(seen) == (
         "$4.00 of $20.00 ($1.00 of it possible, about $0.2000 probable, and $2.00 reserved)"
     )
-    shown = live_object(seen)
-    assert shown["budget"]["used_ticks"] == 4 * USD
-    assert shown["budget"]["reserved_ticks"] == 2 * USD
-    lines = " ".join(" ".join(summary_lines(seen.stored.summary({}))).split())
+    budget = live_object(seen).budget
+    assert budget is not None
+    assert budget.used_ticks == 4 * USD
+    assert budget.reserved_ticks == 2 * USD
+    lines = " ".join(" ".join(summary_lines(seen.stored.summary())).split())
     assert (
         "$4.00 of $20.00 used, possible costs included; $2.00 reserved for answers not collected yet" in lines
     )
     free = replace(seen.run, options=RunOptions())
     bare = replace(seen, stored=replace(seen.stored, run=free))
     assert money_text(bare) == "$3.00 (about $0.2000 more, at most $1.00)"
-    assert "budget" not in "\n".join(summary_lines(bare.stored.summary({})))
+    assert "budget" not in "\n".join(summary_lines(bare.stored.summary()))

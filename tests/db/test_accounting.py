@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import to_builtins
 from run_driver import (
     COST,
     NOW_MS,
@@ -170,7 +171,7 @@ class History:
         with self.driver.database.read() as connection:
             seen = run_snapshot.read(connection, self.driver.run_id, Part.EXAMPLES)
         assert seen is not None
-        summary = seen.summary({})
+        summary = to_builtins(seen.summary())
         rows = self.driver.rows("SELECT * FROM jobs WHERE run_id = :run", run=seen.run.id)
         tries = self._attempts("1 = 1")
         _check_attempts(summary, {row.id: row for row in rows}, tries, self.late)

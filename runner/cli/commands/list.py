@@ -6,8 +6,7 @@ import click
 
 from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json, print_note
-from runner.cli.render import text
-from runner.cli.render.run_list import no_worker_lines, run_object, run_table
+from runner.cli.render.run_list import list_object, no_worker_lines, run_table
 from runner.cli.session.context import existing_database, read_settings
 from runner.cli.session.run_state import snapshots_of_all
 from runner.db.session import clock_ms
@@ -27,8 +26,7 @@ def command(*, as_json: bool) -> None:
         now_ms = clock_ms(connection)
         snapshots = snapshots_of_all(settings, connection, now_ms)
     if as_json:
-        rows = [run_object(snapshot) for snapshot in snapshots]
-        print_json({"schema": 1, "as_of": text.iso(now_ms), "runs": rows})
+        print_json(list_object(snapshots, now_ms))
         return
     if not snapshots:
         print_note("there are no runs yet; runner run FILE starts the first one")

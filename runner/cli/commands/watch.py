@@ -19,11 +19,12 @@ from runner.cli.session.ending import ending_lines
 from runner.cli.session.engine_lease import engine_lease
 from runner.cli.session.follow import Follower
 from runner.cli.session.limit_usage import LimitUsageReader
-from runner.cli.session.run_state import files_of, read_snapshot, snapshot_of
+from runner.cli.session.run_state import read_snapshot, snapshot_of
 from runner.cli.session.stop_signal import StopSignal
 from runner.cli.session.throughput import ThroughputEstimator
 from runner.cli.session.work import exit_code_of
 from runner.db.run_snapshot import Part
+from runner.output.file_owner import files_of_run
 from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def _print_end(settings: Settings, end: FollowEnd, *, quiet: bool, exit_status: 
         print_note(f"stopped watching; {done_text(snapshot)}")
         return end.left_by
     if not quiet:
-        for line in summary_lines(snapshot.stored.summary(files_of(snapshot.run))):
+        for line in summary_lines(snapshot.stored.summary(files_of_run(snapshot.run))):
             print_escaped(line)
     for line in ending_lines(snapshot, f"runner resume {snapshot.run.id}", settings):
         print_note(line)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import to_builtins
+
 from runner.cli.render import ending_text, layout, progress
 from runner.cli.render.summary_table import facts, heading
 
@@ -15,11 +17,11 @@ if TYPE_CHECKING:
 
 def status_lines(snapshot: Snapshot, suggestions: Sequence[str]) -> list[str]:
     """Return the present state of a run as lines; `suggestions`: what can be done about held jobs."""
-    summary = snapshot.stored.summary({})
+    summary = snapshot.stored.summary()
     limit, reason = progress.limit_usage_text(snapshot), ending_text.idle_reason(snapshot)
     lines = [
         f"{', '.join(progress.job_counts(snapshot))} ({progress.percent_done(snapshot)} %)",
-        *facts(summary),
+        *facts(to_builtins(summary)),
         *([limit] if limit else []),
         *ending_text.outstanding_lines(snapshot),
         *suggestions,

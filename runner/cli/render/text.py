@@ -113,10 +113,13 @@ def listed_time(at_ms: int | None, now_ms: int) -> str:
     return _local(at_ms).strftime(form)
 
 
-def iso(at_ms: int | None) -> str | None:
+def iso_or_none(at_ms: int | None) -> str | None:
+    """Return a time for programs; None for None."""
+    return None if at_ms is None else iso(at_ms)
+
+
+def iso(at_ms: int) -> str:
     """Return a time for programs: UTC, milliseconds, `Z`."""
-    if at_ms is None:
-        return None
     at = datetime.fromtimestamp(at_ms / 1000, UTC)
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from runner.cli.snapshot import Snapshot
 from runner.db import run_snapshot
 from runner.db.run_snapshot import Part
 from runner.embedded.state_folder import StateFolder
-from runner.output.file_owner import files_written, run_tag
-from runner.output.files import paths
 from runner.rules.errors import Bug
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from runner.db.runs import RunRow
     from runner.db.session import Database
     from runner.settings import Settings
 
@@ -47,11 +43,6 @@ def snapshots_of_all(settings: Settings, connection: Connection, now_ms: int) ->
         Snapshot(stored=stored, is_engine_alive=is_engine_alive)
         for stored in run_snapshot.read_all(connection, now_ms)
     ]
-
-
-def files_of(run: RunRow) -> dict[str, Any]:
-    """Return the part of a summary about the files: those on disk that this run wrote."""
-    return dict(files_written(paths(Path(run.output_path)), run_tag(run))) if run.output_path else {}
 
 
 def _is_engine_alive(settings: Settings) -> bool | None:

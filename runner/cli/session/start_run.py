@@ -11,9 +11,10 @@ from runner.cli.render.summary_table import summary_lines
 from runner.cli.session import budget_prices, work
 from runner.cli.session.context import existing_database, find_run, require_api
 from runner.cli.session.ending import ending_lines
-from runner.cli.session.run_state import files_of, read_snapshot
+from runner.cli.session.run_state import read_snapshot
 from runner.db import runs
 from runner.db.run_snapshot import Part
+from runner.output.file_owner import files_of_run
 from runner.rules.errors import UsageError
 from runner.rules.states import RunState
 
@@ -91,7 +92,7 @@ def _print_end(settings: Settings, database: Database, run_id: int, *, as_json: 
     if as_json:
         print_json(live_object(snapshot))
     elif not quiet:
-        for line in summary_lines(snapshot.stored.summary(files_of(snapshot.run))):
+        for line in summary_lines(snapshot.stored.summary(files_of_run(snapshot.run))):
             print_escaped(line)
     for line in ending_lines(snapshot, f"runner resume {run_id}", settings):
         print_note(line)
