@@ -29,7 +29,7 @@ ROWS: Final = (
     ),
     Row(
         what="kill -9 of everything, or a reboot, and no command afterwards",
-        means="`status`, `list`, `watch`, JSON say so, with the command; none does while a worker is on its way",
+        means="`status`, `list`, `watch`, JSON say so; none does while a worker is on its way",
         tests={
             "cli/test_no_worker.py": ("test_after_kill_9_of_everything_each_view_says_so",),
             "rules/test_worker_presence.py": (
