@@ -178,9 +178,9 @@ def _report(error: UserError, arguments: Sequence[str]) -> int:
     print_note(error_block(error))
     if "--json" in arguments:
         from runner.cli.printing import print_json
+        from runner.cli.render.error_object import error_object
 
-        words = {"what": error.what, "where": list(error.where), "fix": error.fix or ""}
-        print_json({"schema": 1, "error": {"exit_code": int(error.exit_code), **words}})
+        print_json(error_object(error))
     return error.exit_code
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING
 
 from runner.rules.redact import plain
+
+if TYPE_CHECKING:
+    from runner.rules.json_object import JsonObject
 
 
 def print_escaped(lines: str = "") -> None:
@@ -24,11 +27,13 @@ def print_note(lines: str) -> None:
         sys.stderr.flush()
 
 
-def print_json(value: dict[str, Any]) -> None:
+def print_json(value: JsonObject) -> None:
     """Print one object to stdout as a line of its own, and flush."""
     import orjson  # most commands print text
 
-    sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE))
+    from runner.rules.json_object import encoded
+
+    sys.stdout.buffer.write(encoded(value, orjson.OPT_APPEND_NEWLINE))
     sys.stdout.buffer.flush()
 
 

@@ -1,4 +1,4 @@
-"""The numbers of a run at one moment: what `run`, `watch` and `status` show."""
+"""What `run`, `watch`, `status` and `list` show of a run at one moment."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from runner.rules.budget import used_ticks
 from runner.rules.states import JobState
+from runner.rules.worker_presence import WorkerPresence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from runner.db.run_snapshot import RunSnapshot
     from runner.db.runs import RunRow
     from runner.limiter.usage import BucketUsage
 
@@ -23,17 +25,55 @@ _UNSETTLED: Final = (*_OUTSTANDING, JobState.SUBMITTING, JobState.STORED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """A run and its counters, read in one transaction; the last two fields only if they were read as well.
+    """A run as one transaction saw it, and what is not in the database.
 
-    `limit_usage`: the bucket with the largest share in use. `oldest_out_ms`: when the oldest outstanding
-    answer was accepted.
+    `is_engine_alive`: whether the state folder has an engine; None with shared servers. `limit_usage`: the
+    bucket with the largest share in use; None where it was not read or is not known.
     """
 
-    as_of_ms: int
-    run: RunRow
-    counts: Mapping[tuple[str, str], int]
+    stored: RunSnapshot
+    is_engine_alive: bool | None
     limit_usage: BucketUsage | None = None
-    oldest_out_ms: int | None = None
+
+    @property
+    def as_of_ms(self) -> int:
+        """When these numbers were true, by the database's clock."""
+        return self.stored.as_of_ms
+
+    @property
+    def run(self) -> RunRow:
+        """The run."""
+        return self.stored.run
+
+    @property
+    def counts(self) -> Mapping[tuple[str, str], int]:
+        """Its counters, by kind and key."""
+        return self.stored.counts
+
+    @property
+    def has_stopped(self) -> bool:
+        """Whether nothing more will happen to the run without a user."""
+        return self.stored.has_stopped
+
+    @property
+    def without_worker_since_ms(self) -> int | None:
+        """Since when the run needs a worker and has none; None where one is there, or none is needed."""
+        stored = self.stored
+        if not stored.needs_worker:
+            return None
+        started_ms = max(stored.last_started_ms or 0, self.run.started_at_ms or 0)
+        presence = WorkerPresence(
+            alive=stored.heartbeats.alive,
+            seen_ms=stored.heartbeats.last_ms,
+            is_engine_alive=self.is_engine_alive,
+        )
+        return presence.missing_since_ms(started_ms, self.as_of_ms)
+
+    @property
+    def fetchable_until_ms(self) -> int | None:
+        """Until when the oldest outstanding answer can be fetched; None without one, or where not read."""
+        oldest_ms = self.stored.oldest_out_ms
+        return None if oldest_ms is None else oldest_ms + FETCHABLE_MS
 
     def jobs(self, *states: JobState) -> int:
         """Return the number of jobs in these states."""

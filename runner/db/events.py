@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, text
 
 WARNING: Final = "warning"  # the kind of an event that every watching command shows
+STARTED: Final = "started"  # the kind: a command started the run
 WRITTEN: Final = "written"  # the kind: a worker wrote the files of an ended run
 
 
@@ -42,6 +43,13 @@ def of_run(connection: Connection, run_id: int) -> list[Row[Any]]:
             text("SELECT at_ms, kind, cause FROM run_events WHERE run_id = :run ORDER BY id"), {"run": run_id}
         )
     )
+
+
+def last_ms(connection: Connection, run_id: int, kind: str) -> int | None:
+    """Return when the last event of a kind happened to a run; None if it never did."""
+    query = text("SELECT MAX(at_ms) FROM run_events WHERE run_id = :run AND kind = :kind")
+    found: int | None = connection.execute(query, {"run": run_id, "kind": kind}).scalar_one()
+    return found
 
 
 def without_nul(words: str) -> str:

@@ -228,7 +228,7 @@ def update_options(connection: Connection, run_id: int, **options: Any) -> None:
 def start(connection: Connection, run_id: int, now_ms: int) -> bool:
     """Move a ready, waiting or paused run to running; return whether it moved."""
     change = f"state = 'running', {_NO_PAUSE}, started_at_ms = COALESCE(started_at_ms, :now)"
-    return _move(connection, run_id, ("ready", "waiting", "paused"), change, now_ms, "started")
+    return _move(connection, run_id, ("ready", "waiting", "paused"), change, now_ms, events.STARTED)
 
 
 def reopen(connection: Connection, run_id: int, now_ms: int) -> bool:
@@ -369,6 +369,17 @@ def has_stopped(run: RunRow, counts: Mapping[tuple[str, str], int]) -> bool:
         return False
     is_cut_off = counts.get(counters.FETCH_REFUSED, 0) > 0
     return is_cut_off and run.pause_reason in (PauseReason.KEY, PauseReason.SETTING)
+
+
+def needs_worker(run: RunRow, counts: Mapping[tuple[str, str], int]) -> bool:
+    """Return whether workers have to do something: send, collect, or finish the run.
+
+    A paused or cancelled run needs them only until what is out is collected; one that was never started, or
+    was opened again, needs its user first.
+    """
+    if run.state in (RunState.RUNNING, RunState.WAITING):
+        return True
+    return run.state in (RunState.PAUSED, RunState.CANCELLED) and not has_stopped(run, counts)
 
 
 def models_of_pending_jobs(connection: Connection) -> list[str]:

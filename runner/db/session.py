@@ -90,10 +90,9 @@ class Database:
     def now_ms(self) -> int:
         """Return the database's wall clock in ms since 1970: the clock that all hosts share."""
         if self.is_sqlite:
-            return time.time_ns() // 1_000_000
+            return _local_clock_ms()
         with self.engine.connect() as connection:
-            seconds = connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one()
-        return int(seconds * 1000)
+            return clock_ms(connection)
 
     def check(self) -> None:
         """Raise Unreachable, with a sentence for the user, where the database does not answer."""
@@ -133,6 +132,18 @@ class Database:
         if self.statement_timeout is not None:
             self.statement_timeout.stop()
         self.engine.dispose()
+
+
+def clock_ms(connection: Connection) -> int:
+    """Return the clock of `Database.now_ms`, read within a transaction that is open already."""
+    if connection.dialect.name == "sqlite":
+        return _local_clock_ms()
+    seconds = connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one()
+    return int(seconds * 1000)
+
+
+def _local_clock_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _parse(url: str) -> URL:

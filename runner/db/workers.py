@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection, Row, text
 
 ALIVE_MS: Final = 30_000  # a worker counts as alive for this time after its last heartbeat
+
+
+class Heartbeats(NamedTuple):
+    """`alive`: workers that count as alive. `last_ms`: last heartbeat or end of any; None without workers."""
+
+    alive: int
+    last_ms: int | None
 
 
 def register(connection: Connection, *, host: str, node: str, pid: int, now_ms: int) -> int:
@@ -65,3 +72,12 @@ def alive(connection: Connection, since_ms: int) -> list[Row[Any]]:
             {"since": since_ms},
         )
     )
+
+
+def heartbeats(connection: Connection, now_ms: int) -> Heartbeats:
+    """Return how many workers count as alive, and when one of them all was last seen."""
+    query = text(
+        "SELECT COUNT(CASE WHEN ended_at_ms IS NULL AND seen_at_ms >= :since THEN 1 END),"
+        " MAX(COALESCE(ended_at_ms, seen_at_ms)) FROM workers"
+    )
+    return Heartbeats._make(connection.execute(query, {"since": now_ms - ALIVE_MS}).one())

@@ -35,6 +35,10 @@ class FileLock:
         self.release()
         return not is_free
 
+    def exists(self) -> bool:
+        """Return whether any process has used the lock before."""
+        return self._path.exists()
+
     def release(self) -> None:
         """Release the lock, if this object holds it."""
         if self._fd is not None:

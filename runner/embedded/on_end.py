@@ -9,16 +9,13 @@ import contextlib
 import os
 import signal
 import subprocess
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
-import orjson
-
-from runner.db import counters, runs
-from runner.output.file_owner import files_written, run_tag
-from runner.output.files import paths
-from runner.output.write import run_summary
+from runner.db import counters, run_snapshot, runs
+from runner.db.run_snapshot import Part
+from runner.output.file_owner import files_of_run
 from runner.rules.exit_codes import run_exit_code
+from runner.rules.json_object import encoded
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
@@ -38,14 +35,15 @@ def call(database: Database, run_id: int, *, to: IO[Any]) -> str | None:
     None. A failure changes nothing in the run.
     """
     with database.write() as connection:
-        run, counts = runs.find(connection, run_id), counters.read(connection, run_id)
-        if run is None or not run.options.on_end or not runs.has_stopped(run, counts):
+        ended = run_snapshot.read(connection, run_id, Part.EXAMPLES)
+        command = ended.run.options.on_end if ended else None
+        if ended is None or not command or not ended.has_stopped:
             return None
-        if not runs.claim_on_end(connection, run_id, database.now_ms()):
+        if not runs.claim_on_end(connection, run_id, ended.as_of_ms):
             return None
-        summary = run_summary(connection, run, counts, _files(run))
-    variables = _variables(run, counters.jobs_by_state(counts))
-    return _run(run.options.on_end, orjson.dumps(summary), os.environ | variables, to)
+    run, summary = ended.run, ended.summary(files_of_run(ended.run))
+    variables = _variables(run, counters.jobs_by_state(ended.counts))
+    return _run(command, encoded(summary), os.environ | variables, to)
 
 
 def call_for_detached(database: Database, *, to: IO[Any]) -> list[str]:
@@ -91,7 +89,3 @@ def _variables(run: RunRow, states: Mapping[JobState, int]) -> dict[str, str]:
         "RUN_OUTPUT": run.output_path or "",
     }
     return {name: value.replace("\0", "\ufffd") for name, value in variables.items()}
-
-
-def _files(run: RunRow) -> Mapping[str, Any]:
-    return files_written(paths(Path(run.output_path)), run_tag(run)) if run.output_path else {}

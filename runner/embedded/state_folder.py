@@ -101,6 +101,17 @@ class StateFolder:
         """Return the lock that a running engine holds exclusively."""
         return FileLock(self.locks / "engine.lock")
 
+    def has_engine(self) -> bool:
+        """Return whether a process holds the engine lock; True where that cannot be found out.
+
+        Creates no file.
+        """
+        lock = self.engine_lock()
+        try:
+            return lock.exists() and lock.is_locked_exclusively()
+        except OSError:
+            return True
+
     def attached_lock(self) -> FileLock:
         """Return the lock that commands hold shared; the engine takes it exclusively to end."""
         return FileLock(self.locks / "attached.lock")

@@ -7,16 +7,17 @@ folder. (In the summary's JSON the tag is called `mark`.)
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import orjson
 
+from runner.output.files import paths
 from runner.rules.errors import UsageError
+from runner.rules.summary_object import NO_FILES, SummaryFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
     from runner.db.runs import RunRow
     from runner.output.files import Paths
 
@@ -50,10 +51,23 @@ def refuse_foreign_files(targets: Paths, tag: str, *, force: bool = False) -> No
         )
 
 
-def files_written(targets: Paths, tag: str) -> Mapping[str, Any]:
+def files_of_run(run: RunRow) -> SummaryFiles:
+    """Return the part of a summary about the files: those on disk that this run wrote."""
+    return files_written(paths(Path(run.output_path)), run_tag(run)) if run.output_path else NO_FILES
+
+
+def files_written(targets: Paths, tag: str) -> SummaryFiles:
     """Return the `files` part of the summary on disk; empty where there is no summary of this run."""
+    files = _files(targets)
+    try:
+        return msgspec.convert(files, SummaryFiles) if files.get("mark") == tag else NO_FILES
+    except msgspec.ValidationError:  # of a version that writes more
+        return NO_FILES
+
+
+def _files(targets: Paths) -> dict[str, Any]:
     files = _summary(targets.summary).get("files")
-    return files if isinstance(files, dict) and files.get("mark") == tag else {}
+    return files if isinstance(files, dict) else {}
 
 
 def _is_free(target: Path, tag: str, targets: Paths) -> bool:
@@ -61,7 +75,7 @@ def _is_free(target: Path, tag: str, targets: Paths) -> bool:
         if target.stat().st_size == 0:
             return True
         if target == targets.summary:
-            return bool(files_written(targets, tag))
+            return bool(_files(targets).get("mark") == tag)
         with target.open("rb") as file:
             start = line_start(tag)
             return file.read(len(start)) == start

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from runner.rules.errors import UserError
 from runner.rules.occasion import file_stem, stem_of_file
+from runner.rules.summary_object import WrittenFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -85,16 +86,6 @@ def check_place(target: Path) -> None:
             raise UserError(f"{target} is not a plain file", fix="choose another name with -o")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileFacts:
-    """Facts of a written file: its name, digest, number of lines and size in bytes."""
-
-    name: str
-    sha256: str
-    lines: int
-    bytes: int
-
-
 class DraftFile:
     """A file being written: `publish` puts it in place; leaving the `with` block without it removes it.
 
@@ -137,13 +128,13 @@ class DraftFile:
         if self._buffer_bytes >= _BUFFER_BYTES:
             self._submit_buffer()
 
-    def finish(self) -> FileFacts:
+    def finish(self) -> WrittenFile:
         """Flush everything to the disk, still under the temporary name; return the facts of the file."""
         self._wait()
         self._write(self._take())
         with _user_errors(self.target):
             os.fsync(self._fd)
-        return FileFacts(
+        return WrittenFile(
             name=self.target.name, sha256=self._digest.hexdigest(), lines=self._lines, bytes=self._bytes
         )
 

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 import orjson
 
-from runner.db import counters, ended_jobs, examples, runs
+from runner.db import ended_jobs, run_snapshot, runs
 from runner.db.job_ids import job_id
+from runner.db.run_snapshot import Part
 from runner.output.file_owner import line_start, refuse_foreign_files, run_tag
-from runner.output.files import DraftFile, FileFacts, Paths, paths, publish
+from runner.output.files import DraftFile, Paths, paths, publish
 from runner.output.output_line import EndedJob, make_line
 from runner.rules.errors import UsageError
-from runner.rules.prices import prices_as_of
-from runner.rules.summary import RunFacts, summarize
+from runner.rules.json_object import encoded
+from runner.rules.summary_object import SummaryFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from sqlalchemy import Connection
 
     from runner.db.runs import RunRow
     from runner.db.session import Database
-
-EXAMPLES_MAX: Final = 10
+    from runner.rules.summary_object import RunSummary, WrittenFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +33,9 @@ class WrittenFiles:
     """The written files: their paths, the facts of results and errors, and the content of the summary."""
 
     paths: Paths
-    results: FileFacts
-    errors: FileFacts
-    summary: dict[str, Any]
+    results: WrittenFile
+    errors: WrittenFile
+    summary: RunSummary
 
 
 def write_run(database: Database, run_id: int, output: Path, *, force: bool = False) -> WrittenFiles:
@@ -54,25 +53,6 @@ def write_run(database: Database, run_id: int, output: Path, *, force: bool = Fa
         return _write(connection, run, targets)
 
 
-def run_summary(
-    connection: Connection, run: RunRow, counts: Mapping[tuple[str, str], int], files: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the summary of a run from its row and counters; `files` is its part about written files."""
-    facts = RunFacts(
-        id=run.id,
-        name=run.name,
-        state=run.state,
-        paused_by=run.pause_reason,
-        started_at_s=_seconds(run.started_at_ms),
-        finished_at_s=_seconds(run.finished_at_ms),
-        prices_as_of=prices_as_of,
-        files=files,
-        budget_ticks=run.options.budget_ticks,
-        examples=_examples(connection, run.id, counts),
-    )
-    return summarize(facts, counts)
-
-
 def _write(connection: Connection, run: RunRow, targets: Paths) -> WrittenFiles:
     tag = run_tag(run)
     with (
@@ -82,9 +62,9 @@ def _write(connection: Connection, run: RunRow, targets: Paths) -> WrittenFiles:
     ):
         _write_lines(connection, run, line_start(tag), good, bad)
         good_facts, bad_facts = good.finish(), bad.finish()
-        files = {"mark": tag, "results": asdict(good_facts), "errors": asdict(bad_facts)}
-        summary = run_summary(connection, run, counters.read(connection, run.id), files)
-        last.add(orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        files = SummaryFiles(mark=tag, results=good_facts, errors=bad_facts)
+        summary = run_snapshot.read_run(connection, run, Part.EXAMPLES).summary(files)
+        last.add(encoded(summary, orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
         last.finish()
         publish([good, bad, last])
     return WrittenFiles(paths=targets, results=good_facts, errors=bad_facts, summary=summary)
@@ -99,15 +79,3 @@ def _write_lines(connection: Connection, run: RunRow, start: bytes, good: DraftF
             add_good(line)
         else:
             add_bad(line)
-
-
-def _examples(connection: Connection, run_id: int, counts: Mapping[tuple[str, str], int]) -> dict[str, str]:
-    """Return the custom_id of one job for each of the commonest error codes and for each flaw."""
-    by_code = {key: n for (kind, key), n in counts.items() if kind == "code" and n}
-    codes = sorted(by_code, key=lambda code: (-by_code[code], code))[:EXAMPLES_MAX]
-    flaws = sorted(key for (kind, key), n in counts.items() if kind == "flaw" and n)
-    return examples.of_codes(connection, run_id, codes) | examples.of_flaws(connection, run_id, flaws)
-
-
-def _seconds(at_ms: int | None) -> float | None:
-    return None if at_ms is None else at_ms / 1000

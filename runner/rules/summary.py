@@ -21,18 +21,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from runner.rules.budget import used_ticks
 from runner.rules.chat_completion import Flaw
+from runner.rules.json_object import SCHEMA
 from runner.rules.latency import percentile_s
 from runner.rules.money import usd
-from runner.rules.states import JobState
+from runner.rules.states import JobState, PauseReason, RunState
+from runner.rules.summary_object import (
+    NO_FILES,
+    AttemptCounts,
+    BudgetUse,
+    ExtraCounts,
+    FailureCounts,
+    FlawCounts,
+    ModelCost,
+    RunCost,
+    RunCounts,
+    RunSummary,
+    RunTiming,
+    SummaryFiles,
+    TokenCounts,
+    UnreadCounts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-SCHEMA: Final = 1
 _ENDS: Final = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.HELD)
 _FINISH_ALWAYS: Final = ("stop", "length")
 _TOKENS: Final = ("prompt", "cached", "completion", "reasoning", "total")
@@ -46,43 +62,43 @@ class RunFacts:
     """Facts of a run that the summary needs beside its counters; times are Unix seconds."""
 
     id: int
-    name: str | None
-    state: str
-    paused_by: str | None
+    name: str
+    state: RunState
+    paused_by: PauseReason | None
     started_at_s: float | None
     finished_at_s: float | None
     prices_as_of: str
-    files: Mapping[str, Any]
+    files: SummaryFiles = NO_FILES
     budget_ticks: int | None = None
     examples: Mapping[str, str] = field(default_factory=dict)  # error code or flaw -> a custom_id
 
 
-def summarize(run: RunFacts, counters: Mapping[tuple[str, str], int]) -> dict[str, Any]:
+def summarize(run: RunFacts, counters: Mapping[tuple[str, str], int]) -> RunSummary:
     """Return the summary. `counters` are the sums over all shards, by (kind, key); missing ones are 0."""
     kinds = _by_kind(counters)
-    return {
-        "schema": SCHEMA,
-        "run": run.id,
-        "name": run.name,
-        "state": run.state,
-        "paused_by": run.paused_by,
-        "counts": _counts(kinds.get("state", {})),
-        "finish_reasons": _always(_FINISH_ALWAYS, kinds.get("finish", {})),
-        "answers": _pick(Flaw, kinds.get("flaw", {})),
-        "models_returned": _most_first(kinds.get("returned", {})),
-        "errors": {"by_code": _most_first(kinds.get("code", {}))},
-        "examples": dict(run.examples),
-        "tokens": _pick(_TOKENS, kinds.get("tokens", {})),
-        "cost": _cost(kinds),
-        "budget": _budget(run, kinds.get("ticks", {})),
-        "attempts": {
+    return RunSummary(
+        schema=SCHEMA,
+        run=run.id,
+        name=run.name,
+        state=run.state,
+        paused_by=run.paused_by,
+        counts=_counts(kinds.get("state", {})),
+        finish_reasons=_always(_FINISH_ALWAYS, kinds.get("finish", {})),
+        answers=FlawCounts(**_pick(Flaw, kinds.get("flaw", {}))),
+        models_returned=_most_first(kinds.get("returned", {})),
+        errors=FailureCounts(by_code=_most_first(kinds.get("code", {}))),
+        examples=dict(run.examples),
+        tokens=TokenCounts(**_pick(_TOKENS, kinds.get("tokens", {}))),
+        cost=_cost(kinds),
+        budget=_budget(run, kinds.get("ticks", {})),
+        attempts=AttemptCounts(
             **_pick(_ATTEMPTS, kinds.get("attempts", {})),
-            "extra": _pick(_EXTRAS, kinds.get("extra", {})),
-        },
-        "timing": _timing(run, kinds.get("latency", {})),
-        "prices_as_of": run.prices_as_of,
-        "files": dict(run.files),
-    }
+            extra=ExtraCounts(**_pick(_EXTRAS, kinds.get("extra", {}))),
+        ),
+        timing=_timing(run, kinds.get("latency", {})),
+        prices_as_of=run.prices_as_of,
+        files=run.files,
+    )
 
 
 def _by_kind(counters: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
@@ -92,62 +108,61 @@ def _by_kind(counters: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int
     return kinds
 
 
-def _counts(states: Mapping[str, int]) -> dict[str, int]:
+def _counts(states: Mapping[str, int]) -> RunCounts:
     total = sum(states.values())
-    ends = {str(state): states.get(state, 0) for state in _ENDS}
-    return {"total": total, **ends, "unfinished": total - sum(ends.values())}
+    ends = _pick(_ENDS, states)
+    return RunCounts(total=total, **ends, unfinished=total - sum(ends.values()))
 
 
-def _cost(kinds: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
-    ticks, jobs = kinds.get("ticks", {}), kinds.get("model_jobs", {})
-    by_model = kinds.get("model_ticks", {})
-    known = ticks.get("reported", 0) + ticks.get("estimated", 0)
-    return {
-        "usd": usd(known),
-        "reported_ticks": ticks.get("reported", 0),
-        "estimated_ticks": ticks.get("estimated", 0),
-        "probable_extra_ticks": ticks.get("probable_extra", 0),
-        "possible_extra_ticks": ticks.get("possible_extra", 0),
-        "unread": {
+def _cost(kinds: Mapping[str, Mapping[str, int]]) -> RunCost:
+    ticks = kinds.get("ticks", {})
+    reported, estimated = ticks.get("reported", 0), ticks.get("estimated", 0)
+    return RunCost(
+        usd=usd(reported + estimated),
+        reported_ticks=reported,
+        estimated_ticks=estimated,
+        probable_extra_ticks=ticks.get("probable_extra", 0),
+        possible_extra_ticks=ticks.get("possible_extra", 0),
+        unread=UnreadCounts(
             **_pick(_UNREAD, kinds.get("unread", {})),
-            "unavailable_ticks": ticks.get("probable_unavailable", 0),
-        },
-        "unknown_jobs": kinds.get("unknown", {}).get("jobs", 0),
-        "by_model": {
-            model: {
-                "jobs": jobs.get(model, 0),
-                "usd": usd(by_model.get(model, 0)),
-                "ticks": by_model.get(model, 0),
-            }
-            for model in sorted({*jobs, *by_model})
-            if jobs.get(model, 0) or by_model.get(model, 0)
-        },
+            unavailable_ticks=ticks.get("probable_unavailable", 0),
+        ),
+        unknown_jobs=kinds.get("unknown", {}).get("jobs", 0),
+        by_model=_by_model(kinds.get("model_jobs", {}), kinds.get("model_ticks", {})),
+    )
+
+
+def _by_model(jobs: Mapping[str, int], ticks: Mapping[str, int]) -> dict[str, ModelCost]:
+    return {
+        model: ModelCost(jobs=jobs.get(model, 0), usd=usd(ticks.get(model, 0)), ticks=ticks.get(model, 0))
+        for model in sorted({*jobs, *ticks})
+        if jobs.get(model, 0) or ticks.get(model, 0)
     }
 
 
-def _budget(run: RunFacts, ticks: Mapping[str, int]) -> dict[str, Any] | None:
+def _budget(run: RunFacts, ticks: Mapping[str, int]) -> BudgetUse | None:
     """Return the use of the budget, billed or possibly billed; None without a budget."""
     if run.budget_ticks is None:
         return None
-    return {
-        "usd": usd(run.budget_ticks),
-        "ticks": run.budget_ticks,
-        "used_ticks": used_ticks(ticks),
-        "reserved_ticks": ticks.get("reserved", 0),
-    }
+    return BudgetUse(
+        usd=usd(run.budget_ticks),
+        ticks=run.budget_ticks,
+        used_ticks=used_ticks(ticks),
+        reserved_ticks=ticks.get("reserved", 0),
+    )
 
 
-def _timing(run: RunFacts, latency: Mapping[str, int]) -> dict[str, Any]:
+def _timing(run: RunFacts, latency: Mapping[str, int]) -> RunTiming:
     wall_s = None
     if run.started_at_s is not None and run.finished_at_s is not None:
         wall_s = round(max(run.finished_at_s - run.started_at_s, 0.0), 3)
-    return {
-        "started_at": _timestamp(run.started_at_s),
-        "finished_at": _timestamp(run.finished_at_s),
-        "wall_s": wall_s,
-        "latency_p50_s": _rounded(percentile_s(latency, 0.50)),
-        "latency_p95_s": _rounded(percentile_s(latency, 0.95)),
-    }
+    return RunTiming(
+        started_at=_timestamp(run.started_at_s),
+        finished_at=_timestamp(run.finished_at_s),
+        wall_s=wall_s,
+        latency_p50_s=_rounded(percentile_s(latency, 0.50)),
+        latency_p95_s=_rounded(percentile_s(latency, 0.95)),
+    )
 
 
 def _pick(keys: Iterable[str], counts: Mapping[str, int]) -> dict[str, int]:

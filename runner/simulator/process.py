@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import click
-import orjson
+import msgspec
 import uvloop
+from msgspec import Meta
 
 from runner.simulator.server import SimulatorServer, serve
 
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.simulator.options import Options
+
+
+class ServerAddress(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the simulator prints when it listens."""
+
+    schema: Annotated[Literal[1], Meta(description="version of this shape: 1; keys may be added within it")]
+    url: Annotated[str, Meta(description="the base URL, for XAI_BASE_URL")]
+    seed: Annotated[int, Meta(description="of answers, latencies and faults")]
 
 
 def run(options: Options, *, as_json: bool = False) -> int:
@@ -40,7 +49,7 @@ async def _run(options: Options, *, as_json: bool) -> int:
         click.echo("fix: runner simulate --port 0 takes a free one", err=True)
         return 2
     if as_json:
-        click.echo(orjson.dumps({"schema": 1, "url": server.url, "seed": options.seed}))
+        click.echo(msgspec.json.encode(ServerAddress(schema=1, url=server.url, seed=options.seed)))
     else:
         click.echo(f"simulating https://api.x.ai/v1 at {server.url} (seed {options.seed})")
     await stop.wait()

@@ -5,20 +5,21 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 from run_driver import RunDriver, new_run
+from snapshots import snapshot_of_run
 
-from runner.cli.render.ending_text import paused_lines
+from runner.cli.render.ending_text import outstanding_lines, paused_lines
 from runner.cli.render.progress import Throughput, progress_line
 from runner.cli.session.display import PlainDisplay, is_live_terminal
-from runner.cli.session.ending import read_outstanding_lines
-from runner.cli.session.follow import FollowEnd, Follower, has_stopped
-from runner.cli.session.run_state import fetchable_until_ms, read_snapshot
+from runner.cli.session.follow import FollowEnd, Follower
 from runner.cli.session.stop_signal import StopSignal
 from runner.db import counters, runs
 from runner.db.counters import Deltas
+from runner.db.run_snapshot import Part
 from runner.rules.exit_codes import ExitCode
 from runner.rules.states import JobState, PauseReason
 
@@ -49,6 +50,10 @@ class Recorder:
     def __exit__(self, *about: object) -> None:
         """Do nothing."""
 
+    def parts(self) -> Part:
+        """Ask for the numbers only."""
+        return Part.NUMBERS
+
     def update(self, snapshot: Snapshot) -> None:
         """Keep how many were done."""
         self.done.append(snapshot.done)
@@ -61,7 +66,8 @@ class Recorder:
 def follow(driver: RunDriver, stop: StopSignal, **more: Any) -> tuple[FollowEnd, Recorder]:
     """Follow a run with a recorder; return how it ended and the recorder."""
     display = Recorder()
-    follower = Follower(database=driver.database, run_id=driver.run_id, display=display, stop=stop, **more)
+    read = partial(snapshot_of_run, driver.database, driver.run_id)
+    follower = Follower(read=read, display=display, stop=stop, **more)
     return follower.follow(), display
 
 
@@ -88,12 +94,12 @@ def test_a_paused_run_has_stopped_when_accepted_requests_are_collected(
     """Whatever it is paused for: the engine collects what is out."""
     driver = new_run(database, 3)
     driver.bring(state)
-    assert not has_stopped(read_snapshot(database, driver.run_id))
+    assert not snapshot_of_run(database, driver.run_id).has_stopped
 
     pause(driver, reason)
 
-    seen = read_snapshot(database, driver.run_id)
-    assert stopped == has_stopped(seen)
+    seen = snapshot_of_run(database, driver.run_id)
+    assert stopped == seen.has_stopped
     assert ["paused: because", f"fix: {paused_lines(seen, 'CMD')[1][5:]}"] == paused_lines(seen, "CMD")
     assert paused_lines(seen, "CMD")[1].endswith("then: CMD")
 
@@ -114,7 +120,7 @@ def test_a_run_that_can_fetch_nothing_has_stopped(
             deltas = Deltas(0)
             counters.set_fetch_refused(connection, deltas, driver.run_id, is_refused=is_refused)
             deltas.write(connection)
-        seen = has_stopped(read_snapshot(database, driver.run_id))
+        seen = snapshot_of_run(database, driver.run_id).has_stopped
         assert seen == (stopped and is_refused)
 
 
@@ -194,13 +200,13 @@ def test_the_first_signal_asks_the_second_stops(first: signal.Signals, name: str
 def test_what_is_out_is_reported_with_the_time_it_has_left(database: Database) -> None:
     """24 hours from the oldest acceptance."""
     driver = new_run(database, 3)
-    assert read_outstanding_lines(database, read_snapshot(database, driver.run_id)) == []
+    assert outstanding_lines(snapshot_of_run(database, driver.run_id)) == []
     driver.bring(JobState.WAITING)
     driver.bring(JobState.WAITING)
 
-    (line,) = read_outstanding_lines(database, read_snapshot(database, driver.run_id))
+    (line,) = outstanding_lines(snapshot_of_run(database, driver.run_id))
     assert line.startswith("2 answers wait at xAI until ")
-    assert fetchable_until_ms(database, driver.run_id) == 1_800_000_000_001 + 24 * 3600 * 1000
+    assert snapshot_of_run(database, driver.run_id).fetchable_until_ms == 1_800_000_000_001 + 24 * 3600 * 1000
 
 
 def test_a_plain_line_is_printed_when_it_is_due_and_not_at_every_look(
@@ -210,10 +216,10 @@ def test_a_plain_line_is_printed_when_it_is_due_and_not_at_every_look(
     driver = new_run(database, 100)
     lines = PlainDisplay()
     for _ in range(3):
-        lines.update(read_snapshot(database, driver.run_id))
+        lines.update(snapshot_of_run(database, driver.run_id))
     with database.write() as connection:
         runs.wait(connection, driver.run_id, "the API is away", 2)
-    lines.update(read_snapshot(database, driver.run_id))
+    lines.update(snapshot_of_run(database, driver.run_id))
 
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith("by-hand: 0 of 100 done (0 %), 0 waiting, 100 pending, $0.0000")
@@ -223,11 +229,11 @@ def test_a_plain_line_is_printed_when_it_is_due_and_not_at_every_look(
 def test_progress_names_what_went_wrong_only_where_something_did(database: Database) -> None:
     """And the time to go is unknown until it means something."""
     driver = new_run(database, 4)
-    assert "failed" not in progress_line(read_snapshot(database, driver.run_id), Throughput())
+    assert "failed" not in progress_line(snapshot_of_run(database, driver.run_id), Throughput())
     driver.bring(JobState.FAILED)
     driver.bring(JobState.HELD)
 
-    line = progress_line(read_snapshot(database, driver.run_id), Throughput())
+    line = progress_line(snapshot_of_run(database, driver.run_id), Throughput())
     assert "2 of 4 done (50 %), 1 failed, 1 held" in line
     assert "1 extra" in line
     assert "time to go unknown" in line

@@ -10,8 +10,8 @@ from sqlalchemy import text
 
 from runner.cli.render.run_list import run_table
 from runner.cli.render.text import listed_time
-from runner.cli.session.run_state import snapshot_of
-from runner.db import runs
+from runner.cli.snapshot import Snapshot
+from runner.db import run_snapshot
 
 if TYPE_CHECKING:
     from runner.db.session import Database
@@ -40,7 +40,8 @@ def table(database: Database, *names: tuple[str, str | None]) -> list[str]:
                 },
             )
     with database.read() as connection:
-        return run_table([snapshot_of(connection, run.id, NOW_MS) for run in runs.all_runs(connection)])
+        found = run_snapshot.read_all(connection, NOW_MS)
+    return run_table([Snapshot(stored=stored, is_engine_alive=True) for stored in found])
 
 
 def test_nights_fit_into_80_columns(database: Database) -> None:

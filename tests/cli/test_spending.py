@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 from click import BadParameter
 from run_driver import COST, new_run, settled
+from snapshots import snapshot_of_run
 
 from runner import settings
 from runner.cli import flags
+from runner.cli.render.live_object import live_object
 from runner.cli.render.progress import money_text
 from runner.cli.render.summary_table import summary_lines
 from runner.cli.session.budget_prices import effective_budget, require_prices
-from runner.cli.session.run_state import read_live_object, read_snapshot, read_summary
 from runner.db import job_moves, runs
 from runner.db.runs import RunOptions
 from runner.rules.errors import UsageError
@@ -42,7 +43,7 @@ def test_a_budget_is_kept_until_another_is_given(database: Database) -> None:
         with database.write() as connection:
             runs.update_options(connection, run_id, budget_ticks=budget_ticks)
         assert kept() == budget_ticks
-    assert read_snapshot(database, run_id).run.options.rpm == 7, "nothing else changes"
+    assert snapshot_of_run(database, run_id).run.options.rpm == 7, "nothing else changes"
 
 
 def test_a_budget_needs_the_price_of_every_model(database: Database, tmp_path: Path) -> None:
@@ -81,18 +82,20 @@ def test_used_and_reserved_are_shown(database: Database) -> None:
     driver.bring(JobState.WAITING)
     driver.in_transaction(lambda _, deltas: deltas.add(driver.run_id, "ticks", "possible_extra", USD))
     driver.in_transaction(lambda _, deltas: deltas.add(driver.run_id, "ticks", "probable_extra", USD // 5))
-    seen = read_snapshot(database, driver.run_id)
+    seen = snapshot_of_run(database, driver.run_id)
 
     assert money_text(seen) == (
         "$4.00 of $20.00 ($1.00 of it possible, about $0.2000 probable, and $2.00 reserved)"
     )
-    shown = read_live_object(database, seen)
-    assert shown["budget"]["used_ticks"] == 4 * USD
-    assert shown["budget"]["reserved_ticks"] == 2 * USD
-    lines = " ".join(" ".join(summary_lines(read_summary(database, seen))).split())
+    budget = live_object(seen).budget
+    assert budget is not None
+    assert budget.used_ticks == 4 * USD
+    assert budget.reserved_ticks == 2 * USD
+    lines = " ".join(" ".join(summary_lines(seen.stored.summary())).split())
     assert (
         "$4.00 of $20.00 used, possible costs included; $2.00 reserved for answers not collected yet" in lines
     )
-    bare = replace(seen, run=replace(seen.run, options=RunOptions()))
+    free = replace(seen.run, options=RunOptions())
+    bare = replace(seen, stored=replace(seen.stored, run=free))
     assert money_text(bare) == "$3.00 (about $0.2000 more, at most $1.00)"
-    assert "budget" not in "\n".join(summary_lines(read_summary(database, bare)))
+    assert "budget" not in "\n".join(summary_lines(bare.stored.summary()))

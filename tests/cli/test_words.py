@@ -17,8 +17,9 @@ from runner.rules.diagnostics import Diagnostic
 from runner.rules.errors import UserError
 from runner.rules.exit_codes import ExitCode, run_exit_code
 from runner.rules.explain import explain
-from runner.rules.states import RunState
+from runner.rules.states import PauseReason, RunState
 from runner.rules.summary import RunFacts, summarize
+from runner.rules.summary_object import SummaryFiles, WrittenFile
 
 
 @pytest.mark.parametrize(
@@ -227,12 +228,15 @@ def test_the_summary_of_a_run_is_reported_in_full() -> None:
     run = RunFacts(
         id=7,
         name="re\x1bviews",
-        state="paused",
-        paused_by="user",
+        state=RunState.PAUSED,
+        paused_by=PauseReason.USER,
         started_at_s=0.0,
         finished_at_s=None,
         prices_as_of="2026-09-29",
-        files={"results": {"name": "o.jsonl"}, "errors": {"name": "o.errors.jsonl"}},
+        files=SummaryFiles(
+            results=WrittenFile(name="o.jsonl", sha256="", lines=7, bytes=7),
+            errors=WrittenFile(name="o.errors.jsonl", sha256="", lines=2, bytes=2),
+        ),
         examples={"safety": "r-\x07", "length": "r-3"},
     )
     shown = "\n".join(summary_lines(summarize(run, counters), "out/"))

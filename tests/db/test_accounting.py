@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import to_builtins
 from run_driver import (
     COST,
     NOW_MS,
@@ -24,10 +25,10 @@ from run_driver import (
     unread,
 )
 
-from runner.db import job_moves, removal, result_costs, runs, user_moves
+from runner.db import job_moves, removal, result_costs, run_snapshot, user_moves
 from runner.db.job_ids import job_id
+from runner.db.run_snapshot import Part
 from runner.db.user_moves import JobSelection
-from runner.output.write import run_summary
 from runner.rules.money import usd
 from runner.rules.states import Event, JobState
 
@@ -168,10 +169,10 @@ class History:
     def check(self) -> None:
         """Compare the summary with the rows."""
         with self.driver.database.read() as connection:
-            run = runs.find(connection, self.driver.run_id)
-            assert run is not None
-            summary = run_summary(connection, run, self.driver.counts(), {})
-        rows = self.driver.rows("SELECT * FROM jobs WHERE run_id = :run", run=run.id)
+            seen = run_snapshot.read(connection, self.driver.run_id, Part.EXAMPLES)
+        assert seen is not None
+        summary = to_builtins(seen.summary())
+        rows = self.driver.rows("SELECT * FROM jobs WHERE run_id = :run", run=seen.run.id)
         tries = self._attempts("1 = 1")
         _check_attempts(summary, {row.id: row for row in rows}, tries, self.late)
         _check_money(summary, tries)

@@ -28,6 +28,17 @@ ROWS: Final = (
         },
     ),
     Row(
+        what="kill -9 of everything, or a reboot, and no command afterwards",
+        means="`status`, `list`, `watch`, JSON say so; none does while a worker is on its way",
+        tests={
+            "cli/test_no_worker.py": ("test_after_kill_9_of_everything_each_view_says_so",),
+            "rules/test_worker_presence.py": (
+                "test_a_worker_is_missing_only_where_none_is_there_or_on_its_way",
+            ),
+            "fleet/test_fleet.py": ("test_nobody_at_work_is_told",),
+        },
+    ),
+    Row(
         what="a process that ends, or an error, at any call to the outside: POST, fetch, load, write",
         means="one extra with its reason, or none; files are old or new, never mixed; nothing waits forever",
         tests={

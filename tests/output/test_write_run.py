@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import asdict
 from run_driver import COST, RunDriver, new_run, received, settled
 
 from runner.db import counters, ended_jobs, job_moves, runs
@@ -59,11 +60,11 @@ def test_every_line_is_in_one_file_or_only_counted(driver: RunDriver, tmp_path: 
     assert [line["custom_id"] for line in lines(out)] == ["r-1", "r-6", "r-7"]
     assert [line["custom_id"] for line in lines(tmp_path / "out.errors.jsonl")] == ["r-2", "r-3"]
     counts = json.loads((tmp_path / "out.summary.json").read_bytes())["counts"]
-    assert written.summary["counts"] == counts
+    assert asdict(written.summary.counts) == counts
     total = counts.pop("total")
     assert counts == {"succeeded": 3, "failed": 1, "cancelled": 1, "held": 1, "unfinished": 2}
     assert sum(counts.values()) == total == 8
-    assert written.summary["examples"] == {"some-cause": "r-2"}
+    assert written.summary.examples == {"some-cause": "r-2"}
 
 
 def test_the_answer_is_in_the_file_byte_for_byte_but_for_line_breaks(

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import to_builtins
 
+from runner.rules.json_object import encoded
 from runner.rules.latency import bucket_of
 from runner.rules.states import JobState
 from runner.rules.summary import RunFacts, summarize
+from runner.rules.summary_object import SummaryFiles
 
 
 def facts(**changes: Any) -> RunFacts:
@@ -23,7 +26,7 @@ def facts(**changes: Any) -> RunFacts:
         "started_at_s": 1_790_000_000.0,
         "finished_at_s": 1_790_000_061.2504,
         "prices_as_of": "2026-09-29",
-        "files": {"results": {"path": "out.jsonl", "lines": 5}},
+        "files": SummaryFiles(mark="0123456789ab"),
         "examples": {"safety": "r-1"},
     }
     return RunFacts(**{**known, **changes})
@@ -75,7 +78,7 @@ COUNTERS = {
 
 def test_a_summary_is_the_documented_object() -> None:
     """Every key has its place, because scripts read it."""
-    assert json.dumps(summarize(facts(), COUNTERS), indent=1) == json.dumps(
+    assert json.dumps(to_builtins(summarize(facts(), COUNTERS)), indent=1) == json.dumps(
         {
             "schema": 1,
             "run": 7,
@@ -118,7 +121,7 @@ def test_a_summary_is_the_documented_object() -> None:
                 "latency_p95_s": 41.9,
             },
             "prices_as_of": "2026-09-29",
-            "files": {"results": {"path": "out.jsonl", "lines": 5}},
+            "files": {"mark": "0123456789ab"},
         },
         indent=1,
     )
@@ -126,8 +129,8 @@ def test_a_summary_is_the_documented_object() -> None:
 
 def test_a_run_that_has_not_begun_has_every_key() -> None:
     """What is unknown is null; what was not spent is 0."""
-    summary = summarize(facts(state="ready", started_at_s=None, finished_at_s=None), {})
-    assert set(summary) == set(summarize(facts(), COUNTERS))
+    summary = to_builtins(summarize(facts(state="ready", started_at_s=None, finished_at_s=None), {}))
+    assert set(summary) == set(to_builtins(summarize(facts(), COUNTERS)))
     assert summary["counts"] == dict.fromkeys(summary["counts"], 0)
     assert summary["timing"] == dict.fromkeys(summary["timing"])
     assert summary["cost"]["usd"] == "0.00000000"
@@ -136,23 +139,24 @@ def test_a_run_that_has_not_begun_has_every_key() -> None:
 
 def test_a_clock_set_back_makes_no_negative_time() -> None:
     """A machine's clock may be set back during a run."""
-    assert summarize(facts(finished_at_s=1.0), {})["timing"]["wall_s"] == 0.0
+    assert summarize(facts(finished_at_s=1.0), {}).timing.wall_s == 0.0
 
 
 @given(st.dictionaries(st.sampled_from(list(JobState)), st.integers(0, 10**7)))
 def test_every_job_is_counted_in_exactly_one_place(states: dict[JobState, int]) -> None:
     """The counts of the states add up to the total."""
-    counts = summarize(facts(), {("state", str(state)): n for state, n in states.items()})["counts"]
+    summary = summarize(facts(), {("state", str(state)): n for state, n in states.items()})
+    counts = to_builtins(summary.counts)
     assert counts.pop("total") == sum(counts.values()) == sum(states.values())
 
 
 @given(st.permutations(list(COUNTERS.items())))
 def test_equal_counters_give_equal_bytes(shuffled: list[tuple[tuple[str, str], int]]) -> None:
     """The order in which the database returned them does not matter."""
-    assert json.dumps(summarize(facts(), dict(shuffled))) == json.dumps(summarize(facts(), COUNTERS))
+    assert encoded(summarize(facts(), dict(shuffled))) == encoded(summarize(facts(), COUNTERS))
 
 
 @pytest.mark.parametrize("paused_by", [None, "budget"])
 def test_the_summary_has_the_pause_reason(paused_by: str | None) -> None:
     """It is null if the run is not paused."""
-    assert summarize(facts(paused_by=paused_by), {})["paused_by"] == paused_by
+    assert summarize(facts(paused_by=paused_by), {}).paused_by == paused_by

@@ -19,7 +19,9 @@ from runner.cli.main import ROWS, cli
 from runner.cli.render.ending_text import idle_reason, paused_lines
 from runner.cli.render.suggestions import RefusedModelNames, RetryCost, suggestion_lines
 from runner.cli.snapshot import Snapshot
+from runner.db.run_snapshot import RunSnapshot
 from runner.db.runs import RunOptions, RunRow
+from runner.db.workers import Heartbeats
 from runner.rules.explain import SENTENCES
 from runner.rules.states import JobState, PauseReason, RunState
 
@@ -195,7 +197,9 @@ def paused(reason: PauseReason) -> Snapshot:
         pause_text="because", input_path="/r.jsonl", input_sha256="", output_path=None,
         options=RunOptions(), total=3, created_at_ms=0, started_at_ms=0, finished_at_ms=None,
     )  # fmt: skip
-    return Snapshot(as_of_ms=1, run=run, counts={("state", JobState.PENDING): 3})
+    counts: dict[tuple[str, str], int] = {("state", JobState.PENDING): 3}
+    stored = RunSnapshot(as_of_ms=1, run=run, counts=counts, heartbeats=Heartbeats(0, None))
+    return Snapshot(stored=stored, is_engine_alive=True)
 
 
 @pytest.mark.parametrize("reason", PauseReason)

@@ -9,14 +9,15 @@ import click
 from runner.cli import flags
 from runner.cli.printing import print_json, print_note
 from runner.cli.render import text
-from runner.cli.render.ending_text import done_text
+from runner.cli.render.ending_text import done_text, outstanding_lines
+from runner.cli.render.live_object import live_object
 from runner.cli.session.choose_jobs import choose_jobs, left_out_line, nothing_chosen
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, find_run, read_settings
-from runner.cli.session.ending import read_outstanding_lines
-from runner.cli.session.run_state import read_live_object, read_snapshot
+from runner.cli.session.run_state import read_snapshot, snapshot_of
 from runner.db import runs, user_moves
 from runner.db.counters import Deltas
+from runner.db.run_snapshot import Part
 from runner.engine import cost_bounds, run_completion
 from runner.rules.errors import UsageError
 from runner.rules.states import FINAL, JobState, RunState
@@ -70,17 +71,17 @@ def command(
     with existing_database(settings) as database:
         with database.read() as connection:
             found = find_run(connection, run)
-        snapshot = read_snapshot(database, found.id)
+            snapshot = snapshot_of(settings, connection, found.id)
         plan = _plan(database, snapshot, typed, now=now)
         _print_notes([plan.note], is_quiet=is_quiet)
         if not confirm(plan.question, yes=yes, dry_run=dry_run, as_json=as_json):
             return
         pricing = cost_bounds.price_basis(settings.base_url, settings.prices, snapshot.counts)
         cancelled = _cancel(database, found.id, pricing, plan)
-        snapshot = read_snapshot(database, found.id)
+        snapshot = read_snapshot(settings, database, found.id, Part.OBJECT)
         if as_json:
-            print_json(read_live_object(database, snapshot))
-        lines = _lines(database, snapshot) if plan.is_whole else _lines_of_some(snapshot, cancelled)
+            print_json(live_object(snapshot))
+        lines = _lines(snapshot) if plan.is_whole else _lines_of_some(snapshot, cancelled)
         _print_notes(lines, is_quiet=is_quiet)
 
 
@@ -116,13 +117,13 @@ def _print_notes(lines: Sequence[str], *, is_quiet: bool) -> None:
             print_note(line)
 
 
-def _lines(database: Database, snapshot: Snapshot) -> list[str]:
+def _lines(snapshot: Snapshot) -> list[str]:
     """Return what is to be known after a whole run was cancelled."""
     run = snapshot.run
     collected = f"accepted requests are still collected while a worker runs: runner start {run.id}"
     return [
         f"run {run.id} is cancelled: {done_text(snapshot)}",
-        *read_outstanding_lines(database, snapshot),
+        *outstanding_lines(snapshot),
         "" if run.is_over else collected,
     ]
 

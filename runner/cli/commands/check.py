@@ -9,7 +9,8 @@ import click
 
 from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json
-from runner.cli.render.check_report import check_lines, check_object
+from runner.cli.render.check_object import check_object
+from runner.cli.render.check_report import check_lines
 from runner.cli.session.check_file import check_file
 from runner.cli.session.context import read_settings
 from runner.intake.job_file import LoadFlags

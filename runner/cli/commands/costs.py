@@ -9,10 +9,11 @@ import click
 from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.render import text
-from runner.cli.render.costs_table import costs_csv, costs_table, grouped_costs, total_costs
+from runner.cli.render.costs_table import CostReport, costs_csv, costs_table, grouped_costs, total_costs
 from runner.cli.session.context import existing_database, find_run, read_settings
 from runner.db import daily_costs, runs
-from runner.rules.money import usd
+from runner.db.session import clock_ms
+from runner.rules.json_object import SCHEMA
 
 _GROUPS: Final = ("run", "model", "day")
 
@@ -41,19 +42,12 @@ def command(run: str | None, *, by: tuple[str, ...], as_csv: bool, as_json: bool
     with existing_database(read_settings()) as database, database.read() as connection:
         found = daily_costs.read(connection, find_run(connection, run).id if run else None)
         names = {row.id: row.name for row in runs.all_runs(connection)}
-        now_ms = database.now_ms()
+        now_ms = clock_ms(connection)
     groups = [name for name in _GROUPS if name in by] or list(_GROUPS)
     rows = grouped_costs(found, groups, names)
     total = total_costs(found)
     if as_json:
-        print_json(
-            {
-                "schema": 1,
-                "as_of": text.iso(now_ms),
-                "rows": [{**row, "usd": usd(row["ticks"])} for row in rows],
-                "total": {**total, "usd": usd(total["ticks"])},
-            }
-        )
+        print_json(CostReport(schema=SCHEMA, as_of=text.iso(now_ms), rows=rows, total=total))
     elif as_csv:
         print_escaped(costs_csv(rows, groups).removesuffix("\n"))
     else:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import click
 
 from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.session.context import read_settings
+from runner.rules.json_object import SCHEMA, JsonObject, Schema, about
+
+
+class UpgradedDatabase(JsonObject, frozen=True, kw_only=True):
+    """The database's schema."""
+
+    schema: Schema
+    revision: Annotated[str, about("now")]
+    before: Annotated[str | None, about("before; null: empty")]
 
 
 @click.group("db", short_help="Manage the database.")
@@ -50,7 +61,7 @@ def upgrade(*, as_json: bool) -> None:
     finally:
         database.close()
     if as_json:
-        print_json({"schema": 1, "revision": migrate.HEAD, "before": before})
+        print_json(UpgradedDatabase(schema=SCHEMA, revision=migrate.HEAD, before=before))
         return
     was = "already" if before == migrate.HEAD else f"now; it was {before or 'empty'}"
     print_escaped(f"the database is at schema {migrate.HEAD} {was}")

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import UNSET
 
 from runner.cli import flags
 from runner.cli.doctor.checks import NAMES, all_checks
 from runner.cli.doctor.diagnosis import Diagnosis, failed, ok
 from runner.cli.doctor.machine_checks import python
 from runner.cli.printing import print_escaped, print_json
-from runner.cli.render.doctor_lines import check_lines, settings_lines
+from runner.cli.render.doctor_lines import CheckOutcome, SetUp, ShownSetting, check_lines, settings_lines
 from runner.cli.session.context import read_settings
 from runner.rules.advice import Advice
 from runner.rules.errors import UserError
 from runner.rules.exit_codes import ExitCode
+from runner.rules.json_object import SCHEMA
 
 if TYPE_CHECKING:
     from runner.settings import Settings
@@ -50,8 +51,9 @@ def command(*, checks: tuple[str, ...], config: bool, as_json: bool) -> int:
             _print([check])
     sources = settings.sources if settings and config else ()
     if as_json:
-        shown = {"settings": [asdict(source) for source in sources]} if config else {}
-        print_json({"schema": 1, "checks": [_object(check) for check in done], **shown})
+        shown = [ShownSetting(name=each.name, shown=each.shown, origin=each.origin) for each in sources]
+        checked = [_outcome(check) for check in done]
+        print_json(SetUp(schema=SCHEMA, checks=checked, settings=shown if config else UNSET))
     else:
         for line in settings_lines([(source.name, source.shown, source.origin) for source in sources]):
             print_escaped(line)
@@ -74,8 +76,8 @@ def _exit_code(checks: list[Diagnosis]) -> ExitCode:
     return ExitCode.KEY_REFUSED if failed == {"api key"} else ExitCode.UNREACHABLE
 
 
-def _object(check: Diagnosis) -> dict[str, str]:
-    return {"name": check.name, "state": check.state, "told": check.result, "fix": check.fix}
+def _outcome(check: Diagnosis) -> CheckOutcome:
+    return CheckOutcome(name=check.name, state=check.state, result=check.result, fix=check.fix)
 
 
 def _print(checks: list[Diagnosis]) -> None:

@@ -6,11 +6,10 @@ import click
 
 from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json, print_note
-from runner.cli.render import text
-from runner.cli.render.run_list import run_object, run_table
+from runner.cli.render.run_list import list_object, no_worker_lines, run_table
 from runner.cli.session.context import existing_database, read_settings
-from runner.cli.session.run_state import snapshot_of
-from runner.db import runs
+from runner.cli.session.run_state import snapshots_of_all
+from runner.db.session import clock_ms
 
 
 @click.command("list", short_help="Show all runs.")
@@ -22,16 +21,15 @@ def command(*, as_json: bool) -> None:
     Example, the ids of those that wait for a person:
       runner list --json | jq '.runs[] | select(.state == "paused") | .run'
     """
-    with existing_database(read_settings()) as database:
-        now_ms = database.now_ms()
-        with database.read() as connection:
-            snapshots = [snapshot_of(connection, run.id, now_ms) for run in runs.all_runs(connection)]
+    settings = read_settings()
+    with existing_database(settings) as database, database.read() as connection:
+        now_ms = clock_ms(connection)
+        snapshots = snapshots_of_all(settings, connection, now_ms)
     if as_json:
-        rows = [run_object(snapshot) for snapshot in snapshots]
-        print_json({"schema": 1, "as_of": text.iso(now_ms), "runs": rows})
+        print_json(list_object(snapshots, now_ms))
         return
     if not snapshots:
         print_note("there are no runs yet; runner run FILE starts the first one")
         return
-    for line in run_table(snapshots):
+    for line in (*run_table(snapshots), *no_worker_lines(snapshots)):
         print_escaped(line)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 
@@ -13,9 +13,22 @@ from runner.cli.session.loading import load_file, source_of
 from runner.cli.session.run_choice import choose_run
 from runner.db.runs import RunOptions
 from runner.intake.job_file import LoadFlags
+from runner.rules.json_object import SCHEMA, JsonObject, Schema, about
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+class LoadedRun(JsonObject, frozen=True, kw_only=True):
+    """The loaded run."""
+
+    schema: Schema
+    run: Annotated[int, about("its id")]
+    name: Annotated[str, about("its name")]
+    total: Annotated[int, about("jobs")]
+    created: Annotated[bool, about("false where the file was loaded before")]
+    bad: Annotated[int, about("lines skipped by --skip-bad")]
+    warnings: Annotated[int, about("so many")]
 
 
 @click.command("load", short_help="Read a job file into the database; prints the run's id.")
@@ -62,15 +75,15 @@ def command(
         )
     if as_json:
         print_json(
-            {
-                "schema": 1,
-                "run": loaded.run_id,
-                "name": loaded.name,
-                "total": loaded.total,
-                "created": loaded.is_new,
-                "bad": loaded.bad_total,
-                "warnings": loaded.warnings_total,
-            }
+            LoadedRun(
+                schema=SCHEMA,
+                run=loaded.run_id,
+                name=loaded.name,
+                total=loaded.total,
+                created=loaded.is_new,
+                bad=loaded.bad_total,
+                warnings=loaded.warnings_total,
+            )
         )
     else:
         print_escaped(str(loaded.run_id))

@@ -7,10 +7,12 @@ import click
 from runner.cli import flags
 from runner.cli.printing import print_json, print_note
 from runner.cli.render import text
+from runner.cli.render.ending_text import outstanding_lines
+from runner.cli.render.live_object import live_object
 from runner.cli.session.context import existing_database, find_run, read_settings
-from runner.cli.session.ending import read_outstanding_lines
-from runner.cli.session.run_state import read_live_object, read_snapshot
+from runner.cli.session.run_state import read_snapshot
 from runner.db import runs
+from runner.db.run_snapshot import Part
 from runner.rules.errors import UsageError
 from runner.rules.states import PauseReason, RunState
 
@@ -29,7 +31,8 @@ def command(run: str, *, as_json: bool, quiet: bool) -> None:
       runner pause reviews
       runner resume reviews --detach
     """
-    with existing_database(read_settings()) as database:
+    settings = read_settings()
+    with existing_database(settings) as database:
         now_ms = database.now_ms()
         with database.write() as connection:
             found = find_run(connection, run)
@@ -37,11 +40,11 @@ def command(run: str, *, as_json: bool, quiet: bool) -> None:
             moved = runs.pause(connection, found.id, PauseReason.USER, why, now_ms)
         if not moved and found.state is not RunState.PAUSED:
             raise UsageError(f"run {found.id} is not at work, it is {found.state}")
-        snapshot = read_snapshot(database, found.id)
+        snapshot = read_snapshot(settings, database, found.id, Part.OBJECT)
         if as_json:
-            print_json(read_live_object(database, snapshot))
+            print_json(live_object(snapshot))
         elif not quiet:
             already = "" if moved else "already "
             print_note(f"run {found.id} is {already}paused; to continue: runner resume {found.id}")
-            for line in read_outstanding_lines(database, snapshot):
+            for line in outstanding_lines(snapshot):
                 print_note(line)

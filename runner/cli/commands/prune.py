@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from runner.cli import flags
 from runner.cli.printing import print_json, print_note
 from runner.cli.render import text
-from runner.cli.render.removal_lines import file_line, old_run_lines, removed_object, removed_text
+from runner.cli.render.removal_lines import (
+    PlannedPruning,
+    Pruning,
+    file_line,
+    old_run_lines,
+    removed_object,
+    removed_text,
+)
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, read_settings
 from runner.cli.session.remove_runs import find_old_data, remove_run
+from runner.rules.json_object import SCHEMA
 
 if TYPE_CHECKING:
+    from runner.cli.render.removal_lines import RemovedRun
     from runner.cli.session.remove_runs import OldData
 
 
@@ -58,7 +67,8 @@ def command(*, older_than: float, keep: int, dry_run: bool, yes: bool, as_json: 
         if not as_json and not quiet:
             for line in _lines(old):
                 print_note(line)
-        if not confirm(_question(old), yes=yes, dry_run=dry_run, as_json=as_json, details=_details(old)):
+        planned = PlannedPruning(schema=SCHEMA, would=_question(old), runs=_removed(old), files=_paths(old))
+        if not confirm(_question(old), yes=yes, dry_run=dry_run, as_json=as_json, planned=planned):
             return
         for run, _ in old.runs:
             remove_run(settings, database, run)
@@ -76,11 +86,12 @@ def _question(old: OldData) -> str:
     return " and ".join(parts)
 
 
-def _details(old: OldData) -> dict[str, list[Any]]:
-    return {
-        "runs": [removed_object(run, holds) for run, holds in old.runs],
-        "files": [str(path) for path, _ in old.files],
-    }
+def _removed(old: OldData) -> list[RemovedRun]:
+    return [removed_object(run, holds) for run, holds in old.runs]
+
+
+def _paths(old: OldData) -> list[str]:
+    return [str(path) for path, _ in old.files]
 
 
 def _lines(old: OldData) -> list[str]:
@@ -92,13 +103,6 @@ def _lines(old: OldData) -> list[str]:
 
 def _report(old: OldData, freed_bytes: int, *, as_json: bool, quiet: bool) -> None:
     if as_json:
-        print_json(
-            {
-                "schema": 1,
-                "removed": _details(old)["runs"],
-                "files": _details(old)["files"],
-                "freed_bytes": freed_bytes,
-            }
-        )
+        print_json(Pruning(schema=SCHEMA, removed=_removed(old), files=_paths(old), freed_bytes=freed_bytes))
     elif not quiet:
         print_note(removed_text(len(old.runs), len(old.files), freed_bytes))

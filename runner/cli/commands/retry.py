@@ -10,14 +10,16 @@ import click
 from runner.cli import flags
 from runner.cli.printing import print_json, print_note
 from runner.cli.render import text
+from runner.cli.render.live_object import live_object
 from runner.cli.render.suggestions import retry_price
 from runner.cli.session import budget_prices, new_model
 from runner.cli.session.choose_jobs import choose_jobs, left_out_line, nothing_chosen
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, find_run, read_settings
-from runner.cli.session.retry_costs import read_retry_cost
-from runner.cli.session.run_state import read_live_object, read_snapshot
+from runner.cli.session.retry_costs import retry_cost
+from runner.cli.session.run_state import read_snapshot
 from runner.db import counters, models_of_run, runs, user_moves
+from runner.db.run_snapshot import Part
 from runner.engine.cost_bounds import price_basis
 from runner.rules.errors import UsageError
 from runner.rules.states import JobState, RunState
@@ -97,9 +99,9 @@ def command(
         if not confirm(question, yes=yes, dry_run=dry_run, as_json=as_json):
             return
         _retry(database, plan.run, plan.selection, set_model)
-        snapshot = read_snapshot(database, plan.run.id)
+        snapshot = read_snapshot(settings, database, plan.run.id, Part.OBJECT)
         if as_json:
-            print_json(read_live_object(database, snapshot))
+            print_json(live_object(snapshot))
         _print_notes(_lines(snapshot, plan.cost.jobs, set_model), is_quiet=is_quiet)
 
 
@@ -126,7 +128,8 @@ def _plan(
         chosen = choose_jobs(connection, found.id, states, typed, lost=typed.lost)
         chosen = _of_refused_models(connection, found.id, chosen) if _is_alone(typed) else chosen
         pricing = price_basis(settings.base_url, settings.prices, counters.read(connection, found.id))
-        cost = read_retry_cost(connection, found.id, chosen, database.now_ms(), pricing)
+        groups = user_moves.matching_groups(connection, found.id, chosen)
+        cost = retry_cost(groups, database.now_ms(), pricing)
         if found.state is RunState.LOADING or not cost.jobs:
             raise nothing_chosen(connection, found.id, chosen, _WORDS)
         note = left_out_line(connection, found.id, chosen)

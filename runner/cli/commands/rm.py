@@ -6,11 +6,12 @@ import click
 
 from runner.cli import flags
 from runner.cli.printing import print_json, print_note
-from runner.cli.render.removal_lines import removed_object, run_text
+from runner.cli.render.removal_lines import Removal, removed_object, run_text
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, find_run, read_settings
 from runner.cli.session.remove_runs import at_work_error, remove_run
 from runner.db import removal
+from runner.rules.json_object import SCHEMA
 
 
 @click.command("rm", short_help="Remove a run from the database.")
@@ -41,6 +42,6 @@ def command(run: str, *, dry_run: bool, yes: bool, as_json: bool, quiet: bool) -
         if confirm(f"remove {description}", yes=yes, dry_run=dry_run, as_json=as_json):
             remove_run(settings, database, found)
             if as_json:
-                print_json({"schema": 1, "removed": [removed_object(found, holds)]})
+                print_json(Removal(schema=SCHEMA, removed=[removed_object(found, holds)]))
             elif not quiet:
                 print_note(f"removed {description}")

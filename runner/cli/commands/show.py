@@ -6,14 +6,14 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import click
-import orjson
 
 from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json
-from runner.cli.render.job_story import story_lines, story_object
+from runner.cli.render.job_object import story_object
+from runner.cli.render.job_story import story_lines
 from runner.cli.session.context import existing_database, find_run, read_settings
 from runner.db import job_history, results, unreadables
-from runner.rules.answer_json import json_line, on_one_line
+from runner.db.session import clock_ms
 from runner.rules.errors import UsageError
 from runner.rules.redact import one_line
 
@@ -52,11 +52,12 @@ def command(run: str, job_id: str, *, full: bool, raw: bool, as_json: bool) -> N
         set_model = results.set_model(connection, job.id)
         attempts = job_history.attempts_of_job(connection, job.id)
         unreadable = unreadables.of_job(connection, job.id)
-        now_ms = database.now_ms()
+        now_ms = clock_ms(connection)
     if as_json:
-        print_json(
-            story_object(found, job, attempts, unreadable, now_ms, set_model) | _bodies(request, answer)
+        story = story_object(
+            found, job, attempts, unreadable, request, answer, now_ms=now_ms, set_model=set_model
         )
+        print_json(story)
         return
     lines = story_lines(found, job, attempts, unreadable, request, answer, full=full, set_model=set_model)
     for line in lines:
@@ -76,12 +77,3 @@ def _answer(connection: Connection, job: Row[Any]) -> bytes | None:
     kept = results.of_job(connection, job.id)
     chosen = next((row for row in kept if row.attempt == job.answered_by), kept[-1] if kept else None)
     return None if chosen is None else bytes(chosen.body)
-
-
-def _bodies(request: bytes, answer: bytes | None) -> dict[str, Any]:
-    """Return the bodies unchanged; an answer that is not JSON is null here, --raw prints it."""
-    line = json_line(answer) if answer is not None else None
-    return {
-        "request": orjson.Fragment(on_one_line(request)),
-        "answer": orjson.Fragment(line) if line is not None else None,
-    }

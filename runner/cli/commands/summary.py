@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import click
 
@@ -11,12 +11,22 @@ from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.render.summary_table import summary_lines
 from runner.cli.session.context import existing_database, find_run, read_settings
-from runner.cli.session.run_state import read_snapshot, read_summary
+from runner.cli.session.run_state import snapshot_of
 from runner.db import examples
+from runner.db.run_snapshot import Part
+from runner.output.file_owner import files_of_run
+from runner.rules.json_object import SCHEMA, JsonObject, Schema, about
 from runner.rules.redact import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+class JobIds(JsonObject, frozen=True, kw_only=True):
+    """The jobs of `summary --ids`."""
+
+    schema: Schema
+    ids: Annotated[list[Annotated[str, about("custom_id")]], about("custom_ids in input order")]
 
 
 @click.command("summary", short_help="Show the results and the cost of a run.")
@@ -36,13 +46,14 @@ def command(run: str, *, ids: str | None, as_json: bool) -> None:
       runner summary reviews --json | jq -r .cost.usd
       runner summary reviews --ids length
     """
-    with existing_database(read_settings()) as database:
-        with database.read() as connection:
-            found = find_run(connection, run)
-            if ids is not None:
-                _print_ids(examples.ids(connection, found.id, ids), as_json=as_json)
-                return
-        summary = read_summary(database, read_snapshot(database, found.id))
+    settings = read_settings()
+    with existing_database(settings) as database, database.read() as connection:
+        found = find_run(connection, run)
+        if ids is not None:
+            _print_ids(examples.ids(connection, found.id, ids), as_json=as_json)
+            return
+        snapshot = snapshot_of(settings, connection, found.id, Part.EXAMPLES)
+    summary = snapshot.stored.summary(files_of_run(found))
     if as_json:
         print_json(summary)
         return
@@ -54,7 +65,7 @@ def command(run: str, *, ids: str | None, as_json: bool) -> None:
 def _print_ids(ids: Iterator[str], *, as_json: bool) -> None:
     """Print ids: unchanged as JSON, else one per line with control characters escaped."""
     if as_json:
-        print_json({"schema": 1, "ids": list(ids)})
+        print_json(JobIds(schema=SCHEMA, ids=list(ids)))
         return
     for custom_id in ids:
         print_escaped(plain(custom_id))

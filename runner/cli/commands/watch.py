@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -10,25 +11,26 @@ import click
 from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json, print_note
 from runner.cli.render.ending_text import done_text
+from runner.cli.render.live_object import live_object
 from runner.cli.render.summary_table import summary_lines
 from runner.cli.session.context import existing_database, find_run, read_settings
 from runner.cli.session.display import SilentDisplay, choose_display
 from runner.cli.session.ending import ending_lines
 from runner.cli.session.engine_lease import engine_lease
-from runner.cli.session.fleet import fleet_watch
-from runner.cli.session.follow import Follower, has_stopped
+from runner.cli.session.follow import Follower
 from runner.cli.session.limit_usage import LimitUsageReader
-from runner.cli.session.run_state import read_live_object, read_snapshot, read_summary
+from runner.cli.session.run_state import read_snapshot, snapshot_of
 from runner.cli.session.stop_signal import StopSignal
 from runner.cli.session.throughput import ThroughputEstimator
 from runner.cli.session.work import exit_code_of
+from runner.db.run_snapshot import Part
+from runner.output.file_owner import files_of_run
 from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from runner.cli.session.display import ProgressDisplay
     from runner.cli.session.follow import FollowEnd
     from runner.cli.snapshot import Snapshot
-    from runner.db.session import Database
     from runner.embedded.engine_client import EngineClient
     from runner.settings import Settings
 
@@ -66,43 +68,43 @@ def command(
     with engine_lease(settings) as lease, existing_database(settings) as database:
         with database.read() as connection:
             run_id = find_run(connection, run).id
-        if not quiet and not has_stopped(read_snapshot(database, run_id)):
-            print_note(_first_line(run_id, lease.engine))
+            first = snapshot_of(settings, connection, run_id)
+        if not quiet and not first.has_stopped:
+            print_note(_first_line(first, lease.engine))
         display: ProgressDisplay = choose_display(quiet=quiet, interval_s=interval)
         if as_json:
-            display = _JsonDisplay(database, interval or _JSON_LINE_S)
+            display = JsonDisplay(interval or _JSON_LINE_S)
         with StopSignal() as stop, display, LimitUsageReader(settings) as limit_usage:
             follower = Follower(
-                database=database,
-                run_id=run_id,
+                read=partial(read_snapshot, settings, database, run_id),
                 display=display,
                 stop=stop,
                 timeout_s=timeout,
                 limit_usage=None if quiet else limit_usage,
-                fleet=fleet_watch(settings, database),
                 verbose=verbose,
             )
             end = follower.follow()
-        return _print_end(settings, database, end, quiet=quiet or as_json, exit_status=exit_status)
+    return _print_end(settings, end, quiet=quiet or as_json, exit_status=exit_status)
 
 
-def _print_end(
-    settings: Settings, database: Database, end: FollowEnd, *, quiet: bool, exit_status: bool
-) -> int:
+def _print_end(settings: Settings, end: FollowEnd, *, quiet: bool, exit_status: bool) -> int:
     snapshot = end.snapshot
     if end.left_by is not None:
         print_note(f"stopped watching; {done_text(snapshot)}")
         return end.left_by
     if not quiet:
-        for line in summary_lines(read_summary(database, snapshot)):
+        for line in summary_lines(snapshot.stored.summary(files_of_run(snapshot.run))):
             print_escaped(line)
-    for line in ending_lines(database, snapshot, f"runner resume {snapshot.run.id}", settings):
+    for line in ending_lines(snapshot, f"runner resume {snapshot.run.id}", settings):
         print_note(line)
     return exit_code_of(snapshot) if exit_status else ExitCode.OK
 
 
-def _first_line(run_id: int, engine: EngineClient | None) -> str:
+def _first_line(snapshot: Snapshot, engine: EngineClient | None) -> str:
     """Return the first line: whether the work continues when this command is closed."""
+    run_id = snapshot.run.id
+    if snapshot.without_worker_since_ms is not None:
+        return f"watching run {run_id}"  # the next line says the rest
     if engine is None or engine.home.detached.exists() or engine.has_other_holders():
         return f"watching run {run_id}; closing this does not stop the work"
     if engine.is_engine_alive():
@@ -110,19 +112,24 @@ def _first_line(run_id: int, engine: EngineClient | None) -> str:
     return f"watching run {run_id}; no engine works on it now (runner start {run_id})"
 
 
-class _JsonDisplay(SilentDisplay):
+class JsonDisplay(SilentDisplay):
     """Prints one object per line on stdout, and a last one when the run has stopped."""
 
-    def __init__(self, database: Database, interval_s: float) -> None:
-        self._database, self._interval_s = database, interval_s
+    def __init__(self, interval_s: float) -> None:
+        self._interval_s = interval_s
         self._next_s = 0.0
+        self._is_due = True
         self._throughput = ThroughputEstimator()
+
+    def parts(self) -> Part:
+        """Return what an object needs when the next one is due."""
+        self._is_due = time.monotonic() >= self._next_s
+        return Part.OBJECT if self._is_due else Part.NUMBERS
 
     def update(self, snapshot: Snapshot) -> None:
         """Print the numbers when it is time to, and always the last ones."""
         now_s = time.monotonic()
         self._throughput.add(now_s, snapshot.done)
-        if now_s >= self._next_s or has_stopped(snapshot):
+        if self._is_due or snapshot.has_stopped:
             self._next_s = now_s + self._interval_s
-            eta_s = self._throughput.eta_s(snapshot.run.total - snapshot.done)
-            print_json(read_live_object(self._database, snapshot, eta_s))
+            print_json(live_object(snapshot, self._throughput.eta_s(snapshot.run.total - snapshot.done)))

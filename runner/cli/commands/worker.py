@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import click
 
@@ -17,6 +17,7 @@ from runner.cli.session.stop_signal import StopSignal
 from runner.embedded import processes
 from runner.limiter import server_check
 from runner.rules.errors import UsageError
+from runner.rules.json_object import SCHEMA, JsonObject, Schema, about
 
 if TYPE_CHECKING:
     import subprocess
@@ -25,6 +26,14 @@ if TYPE_CHECKING:
 
 _CHECK_S: Final = 1.0  # also the shortest time between two starts of a worker that dies immediately
 _STDERR: Final = 2
+
+
+class StartedWorkers(JsonObject, frozen=True, kw_only=True):
+    """Workers that are at work."""
+
+    schema: Schema
+    workers: Annotated[list[Annotated[int, about("one worker")]], about("process ids")]
+    beat: Annotated[bool, about("whether one of them runs the beat")]
 
 
 @click.command("worker", short_help="Work for runs on shared servers.")
@@ -66,7 +75,7 @@ def _keep(count: int, *, beat: bool, as_json: bool) -> ExitCode:
         workers = [_spawn(place, beat=beat) for place in range(count)]
         print_note(f"{text.count(count, 'worker')} at work; press Ctrl-C to stop")
         if as_json:
-            print_json({"schema": 1, "workers": [child.pid for child in workers], "beat": beat})
+            print_json(StartedWorkers(schema=SCHEMA, workers=[child.pid for child in workers], beat=beat))
         while (requested := stop.wait(_CHECK_S)) is None:
             for place, child in enumerate(workers):
                 if child.poll() is not None:

@@ -1,14 +1,13 @@
-"""The result of `runner check` as lines and as a JSON object; and an estimate in one line."""
+"""The result of `runner check` as lines, and an estimate in one line."""
 
 from __future__ import annotations
 
 import textwrap
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
 from runner.cli.render import layout, text
-from runner.rules import models, output_estimate
-from runner.rules.money import usd
+from runner.rules import output_estimate
 from runner.rules.prices import prices_as_of
 from runner.rules.redact import one_line, plain
 
@@ -16,10 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from runner.rules.diagnostics import Diagnostic
-    from runner.rules.estimate import Estimate, ModelEstimate, Span
+    from runner.rules.estimate import Estimate, ModelEstimate
     from runner.rules.output_estimate import OutputRange
 
-SCHEMA: Final = 1
 _MODEL_LENGTH: Final = 28
 _WARNINGS_SHOWN: Final = 10
 _REASON_LENGTH: Final = 300
@@ -69,39 +67,6 @@ def check_lines(result: CheckResult) -> list[str]:
     if estimate.jobs:
         lines += ["", *layout.indented(_models(estimate)), "", *_facts(result)]
     return lines
-
-
-def check_object(result: CheckResult) -> dict[str, Any]:
-    """Return the object of `check --json`. Keys are only ever added; what is unknown is null."""
-    estimate = result.estimate
-    slowest = estimate.slowest
-    return {
-        "schema": SCHEMA,
-        "file": result.file,
-        "bytes": result.size_bytes,
-        "sha256": result.sha256,
-        "lines": result.lines,
-        "jobs": estimate.jobs,
-        "accepted": result.is_accepted,
-        "bad": {
-            "total": result.bad_total,
-            "shown": [_diagnostic_object(diagnostic) for diagnostic in result.bad_shown],
-        },
-        "warnings": {
-            "total": result.warnings_total,
-            "shown": [_diagnostic_object(diagnostic) for diagnostic in result.warnings_shown],
-        },
-        "tokens": {"input": estimate.input_tokens, "output": asdict(estimate.output_tokens)},
-        "cost": {"usd": _usd(estimate.ticks), "unpriced_jobs": estimate.unpriced_jobs},
-        "time": {
-            "seconds": asdict(slowest.time_s) if slowest else None,
-            "model": slowest.model if slowest else None,
-            "bound_by": slowest.bound_by if slowest else None,
-        },
-        "models": [_model_object(model) for model in estimate.models],
-        "assumption": assumption(result.output_source),
-        "prices_as_of": prices_as_of,
-    }
 
 
 def estimate_line(estimate: Estimate) -> str:
@@ -205,29 +170,3 @@ def _wrapped(line: str, indent: str = "", following: str | None = None) -> list[
     return textwrap.wrap(
         line, layout.WIDTH, initial_indent=indent, subsequent_indent=rest, break_on_hyphens=False
     )
-
-
-def _model_object(model: ModelEstimate) -> dict[str, Any]:
-    facts = models.facts(model.model)
-    retired = facts is not None and facts.retired_on is not None
-    return {
-        "model": model.model,
-        "retired_on": facts.retired_on.isoformat() if facts and facts.retired_on else None,
-        "answered_by": facts.redirected_to if facts and retired else facts.name if facts else None,
-        "jobs": model.jobs,
-        "tokens": {"input": model.input_tokens, "output": asdict(model.output_tokens)},
-        "usd": _usd(model.ticks),
-        "limits": {"rpm": model.rpm or None, "tpm": model.tpm or None},
-        "seconds": asdict(model.time_s),
-        "bound_by": model.bound_by,
-    }
-
-
-def _usd(ticks: Span | None) -> dict[str, str] | None:
-    return None if ticks is None else {"low": usd(ticks.low), "high": usd(ticks.high)}
-
-
-def _diagnostic_object(diagnostic: Diagnostic) -> dict[str, Any]:
-    value = asdict(diagnostic)
-    del value["severity"]
-    return value

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from msgspec import UNSET, UnsetType
+from msgspec.structs import asdict
 
 from runner.cli.render import layout, text
+from runner.rules.json_object import MONEY, Date, JsonObject, Moment, Schema, about
 from runner.rules.money import usd
 from runner.rules.redact import one_line
 from runner.rules.spreadsheet import csv_text
@@ -20,47 +24,102 @@ _UNREAD: Final = ("unread", "probable_extra_ticks", "possible_extra_ticks")
 _NAME_LENGTH: Final = 40
 
 
+_Answers = Annotated[int, about("with a known cost")]
+_Tokens = Annotated[int, about("as the API counts")]
+_Reported = Annotated[int, about(f"as the API reported, {MONEY}")]
+_Estimated = Annotated[int, about("by the price table, where the API reported nothing")]
+_Ticks = Annotated[int, about("both")]
+_UnreadAnswers = Annotated[
+    int, about("answers that nobody could read, and other attempts that may have cost something")
+]
+_Probable = Annotated[int, about("what these probably cost, beside that")]
+_Possible = Annotated[int, about("what these may have cost at most, beside that")]
+_Usd = Annotated[str, about("reported and estimated ticks, US dollars with eight places")]
+
+
+class CostSums(JsonObject, frozen=True, kw_only=True):
+    """Sums of costs."""
+
+    answers: _Answers
+    tokens: _Tokens
+    reported_ticks: _Reported
+    estimated_ticks: _Estimated
+    ticks: _Ticks
+    unread: _UnreadAnswers
+    probable_extra_ticks: _Probable
+    possible_extra_ticks: _Possible
+    usd: _Usd
+
+
+class CostRow(JsonObject, frozen=True, kw_only=True):
+    """The costs of one group: by what they were added up (other keys are left out), then the sums."""
+
+    run: Annotated[int, about("id of the run")] | UnsetType = UNSET
+    model: Annotated[str, about("that answered")] | UnsetType = UNSET
+    day: Annotated[Date, about("on which the answers came in (UTC)")] | UnsetType = UNSET
+    name: Annotated[str, about("name of the run")] | UnsetType = UNSET
+    answers: _Answers
+    tokens: _Tokens
+    reported_ticks: _Reported
+    estimated_ticks: _Estimated
+    ticks: _Ticks
+    unread: _UnreadAnswers
+    probable_extra_ticks: _Probable
+    possible_extra_ticks: _Possible
+    usd: _Usd
+
+
+class CostReport(JsonObject, frozen=True, kw_only=True):
+    """What was spent."""
+
+    schema: Schema
+    as_of: Annotated[Moment, about("when this was true")]
+    rows: Annotated[list[CostRow], about("by run, model and day, or by what --by named")]
+    total: Annotated[CostSums, about("their sum")]
+
+
 def grouped_costs(
     costs: Sequence[DailyCost], groups: Sequence[str], names: Mapping[int, str]
-) -> list[dict[str, Any]]:
+) -> list[CostRow]:
     """Return a row with sums for each value of `groups` (run, model, day); `names`: run names by id."""
     parts: defaultdict[tuple[Any, ...], list[DailyCost]] = defaultdict(list)
     for cost in costs:
         parts[tuple(getattr(cost, name) for name in groups)].append(cost)
     rows = []
-    row: dict[str, Any]
+    group: dict[str, Any]
     for key in sorted(parts):
-        row = {name: str(value) if name == "day" else value for name, value in zip(groups, key, strict=True)}
-        if "run" in row:
-            row["name"] = names.get(row["run"], "")
-        rows.append({**row, **total_costs(parts[key])})
+        group = {
+            name: str(value) if name == "day" else value for name, value in zip(groups, key, strict=True)
+        }
+        if "run" in group:
+            group["name"] = names.get(group["run"], "")
+        rows.append(CostRow(**group, **asdict(total_costs(parts[key]))))
     return rows
 
 
-def total_costs(costs: Sequence[DailyCost]) -> dict[str, int]:
+def total_costs(costs: Sequence[DailyCost]) -> CostSums:
     """Return the sums over all costs."""
-    return {name: sum(getattr(cost, name) for cost in costs) for name in (*_SUMS, *_UNREAD)}
+    sums = {name: sum(getattr(cost, name) for cost in costs) for name in (*_SUMS, *_UNREAD)}
+    return CostSums(**sums, usd=usd(sums["ticks"]))
 
 
-def costs_csv(rows: Sequence[dict[str, Any]], groups: Sequence[str]) -> str:
+def costs_csv(rows: Sequence[CostRow], groups: Sequence[str]) -> str:
     """Return the rows as CSV with a heading."""
-    headings = [*_headings(groups), *_SUMS]
-    cells = (
-        [*(row[name] for name in headings), usd(row["ticks"]), *(row[name] for name in _UNREAD)]
-        for row in rows
-    )
-    return csv_text([[*headings, "usd", *_UNREAD], *cells])
+    headings = [*_headings(groups), *_SUMS, "usd", *_UNREAD]
+    return csv_text([headings, *([getattr(row, name) for name in headings] for row in rows)])
 
 
-def costs_table(rows: Sequence[dict[str, Any]], total: dict[str, int], groups: Sequence[str]) -> list[str]:
+def costs_table(rows: Sequence[CostRow], total: CostSums, groups: Sequence[str]) -> list[str]:
     """Return the rows as a table with a heading and the total."""
     names = _headings(groups)
-    shown = [(*(one_line(str(row[name]), _NAME_LENGTH) for name in names), *_numbers(row)) for row in rows]
+    shown = [
+        (*(one_line(str(getattr(row, name)), _NAME_LENGTH) for name in names), *_numbers(row)) for row in rows
+    ]
     last = ("total", *[""] * (len(names) - 1), *_numbers(total))
     first = (
         *(*names, "answers", "tokens", "cost"),
-        "estimated part" if total["estimated_ticks"] else "",
-        *(("+ about", "+ at most") if total["unread"] else ("", "")),
+        "estimated part" if total.estimated_ticks else "",
+        *(("+ about", "+ at most") if total.unread else ("", "")),
     )
     right = frozenset(range(len(names), len(first)))
     return layout.table(_without_empty_columns([first, *shown, last]), right=right)
@@ -75,10 +134,10 @@ def _headings(groups: Sequence[str]) -> list[str]:
     return [heading for name in groups for heading in ((name, "name") if name == "run" else (name,))]
 
 
-def _numbers(sums: dict[str, Any]) -> tuple[str, ...]:
-    known = f"{sums['answers']:,}", f"{sums['tokens']:,}", text.dollars(sums["ticks"])
-    part = text.dollars(sums["estimated_ticks"]) if sums["estimated_ticks"] else ""
-    if not sums["unread"]:
+def _numbers(sums: CostSums | CostRow) -> tuple[str, ...]:
+    known = f"{sums.answers:,}", f"{sums.tokens:,}", text.dollars(sums.ticks)
+    part = text.dollars(sums.estimated_ticks) if sums.estimated_ticks else ""
+    if not sums.unread:
         return (*known, part, "", "")
-    probable, possible = sums["probable_extra_ticks"], sums["possible_extra_ticks"]
+    probable, possible = sums.probable_extra_ticks, sums.possible_extra_ticks
     return (*known, part, text.dollars(probable), text.dollars(max(probable, possible)))

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from runner.db.runs import RunRow
 
 STOPPING: Final = "stopping; finished work is saved; press again to stop now"
-NO_WORKERS: Final = "no worker is alive: nothing is sent or fetched until one is; start one: runner worker"
 _CAUSE_LENGTH: Final = 300
 _REASON_LENGTH: Final = 240
 _REMEDY: Final[Mapping[str, str]] = {
@@ -51,7 +50,8 @@ def idle_reason(snapshot: Snapshot) -> str | None:
     run = snapshot.run
     why = one_line(run.pause_text or "", _REASON_LENGTH).rstrip(".")
     if run.state is RunState.WAITING:
-        return f"waiting: {why}; continues by itself" if why else "waiting; continues by itself"
+        then = "; continues by itself" if snapshot.without_worker_since_ms is None else ""
+        return f"waiting: {why}{then}" if why else f"waiting{then}"
     if run.state is RunState.PAUSED:
         remedy = _remedy(run)
         collecting = f"{_collecting(snapshot)}; " if snapshot.unsettled else ""
@@ -62,8 +62,9 @@ def idle_reason(snapshot: Snapshot) -> str | None:
     return None
 
 
-def outstanding_lines(snapshot: Snapshot, until_ms: int | None) -> list[str]:
-    """Return the number of outstanding answers and until when they can be fetched; [] without `until_ms`."""
+def outstanding_lines(snapshot: Snapshot) -> list[str]:
+    """Return the number of outstanding answers and until when they can be fetched; [] if there is none."""
+    until_ms = snapshot.fetchable_until_ms
     if until_ms is None:
         return []
     waits = "answer waits" if snapshot.outstanding == 1 else "answers wait"
@@ -75,9 +76,33 @@ def done_text(snapshot: Snapshot) -> str:
     return f"{snapshot.done:,} of {text.count(snapshot.run.total, 'job')} done"
 
 
-def availability_text(workers: int) -> str:
-    """Return how many workers are at work, or that none is alive."""
-    return f"{workers} worker{'s' * (workers > 1)} at work" if workers else NO_WORKERS
+def no_worker_lines(snapshot: Snapshot) -> list[str]:
+    """Return that the run needs a worker and has none, since when, and the command; [] where it has one."""
+    since_ms = snapshot.without_worker_since_ms
+    if since_ms is None:
+        return []
+    since = text.recent_time(since_ms, snapshot.as_of_ms)
+    is_shared = snapshot.is_engine_alive is None
+    whose = "no worker is alive" if is_shared else "no worker has this run"
+    then = "start one" if is_shared else "to continue"
+    return [f"{whose} since {since}: nothing is sent or fetched", f"{then}: {worker_command(snapshot)}"]
+
+
+def worker_command(snapshot: Snapshot) -> str:
+    """Return the command that gives a run a worker."""
+    run = snapshot.run
+    if snapshot.is_engine_alive is None:
+        return "runner worker"
+    return _resume_command(run) if run.state is RunState.PAUSED else f"runner start {run.id}"
+
+
+def availability_line(snapshot: Snapshot) -> str:
+    """Return that no worker is there, or what is."""
+    if snapshot.without_worker_since_ms is not None:
+        return "; ".join(no_worker_lines(snapshot))
+    if snapshot.is_engine_alive is not None:
+        return "an engine is at work"
+    return f"{text.count(snapshot.stored.heartbeats.alive, 'worker')} at work"
 
 
 def rerun_command(arguments: Sequence[str], occasion: str | None = None) -> str:
@@ -99,6 +124,8 @@ def _fixed_day(argument: str, occasion: str) -> str:
 
 
 def _collecting(snapshot: Snapshot) -> str:
+    if snapshot.without_worker_since_ms is not None:
+        return f"{text.count(snapshot.unsettled, 'answer is', 'answers are')} not collected"
     return f"still collecting {text.count(snapshot.unsettled, 'answer')}"
 
 

@@ -23,53 +23,6 @@ DatabaseRow: TypeAlias = Any  # of `db.stories`: its columns are attributes
 
 _MESSAGE_LENGTH: Final = 300
 _ROLE_LENGTH: Final = 12
-_TIMES: Final = ("marked_at_ms", "sent_at_ms", "accepted_at_ms", "collected_at_ms")
-_JOB_FACTS: Final = ("line", "custom_id", "model", "state", "error_code", "spent", "extras", "request_id")
-_ATTEMPT_FACTS: Final = (
-    *("attempt", "lane", "outcome", "http_status", "error_code", "error_message", "request_id", "polls"),
-    *("model", "finish_reason", "flaw", "prompt_tokens", "cached_tokens", "completion_tokens"),
-    "reasoning_tokens",
-    *("total_tokens", "ticks", "ticks_source", "probable_ticks", "possible_ticks", "prices_as_of"),
-)
-
-
-def story_object(
-    run: RunRow,
-    job: DatabaseRow,
-    attempts: Sequence[DatabaseRow],
-    unreadable: Sequence[DatabaseRow],
-    now_ms: int,
-    set_model: str | None,
-) -> dict[str, Any]:
-    """Return the object of `show --json` without the bodies; `set_model`: by the user, or None."""
-    return {
-        "schema": 1,
-        "as_of": text.iso(now_ms),
-        "run": run.id,
-        **{name: getattr(job, name) for name in _JOB_FACTS},
-        "due_at": text.iso(job.due_at_ms) if job.due_at_ms and job.finished_at_ms is None else None,
-        "finished_at": text.iso(job.finished_at_ms),
-        "set_model": set_model,
-        "attempts": [
-            {name: getattr(attempt, name) for name in _ATTEMPT_FACTS}
-            | {name.removesuffix("_ms"): text.iso(getattr(attempt, name)) for name in _TIMES}
-            | {"client_request_id": attempt_name(attempt.job_id, attempt.attempt)}
-            for attempt in attempts
-        ],
-        "unreadable": [
-            {
-                "attempt": row.attempt,
-                "replies": row.replies,
-                "first_at": text.iso(row.first_at_ms),
-                "last_at": text.iso(row.last_at_ms),
-                "what": describe(bytes(row.last_body)),
-                "first_body": bytes(row.first_body).decode("utf-8", "replace"),
-                "last_body": bytes(row.last_body).decode("utf-8", "replace"),
-                "last_bytes": row.last_bytes,
-            }
-            for row in unreadable
-        ],
-    }
 
 
 def story_lines(

@@ -2,53 +2,130 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec.structs import asdict
 
 from runner.cli.render import text
+from runner.cli.render.ending_text import worker_command
+from runner.rules.json_object import MONEY, JsonObject, Moment, about
 from runner.rules.states import JobState
+from runner.rules.summary_object import Jobs, RunNumbers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from runner.cli.snapshot import Snapshot
     from runner.limiter.usage import BucketUsage
 
 
-def live_object(
-    summary: Mapping[str, Any],
-    snapshot: Snapshot,
-    *,
-    until_ms: int | None,
-    workers: int | None,
-    eta_s: tuple[int, int] | None,
-) -> dict[str, Any]:
+class JobsByState(JsonObject, frozen=True, kw_only=True):
+    """Jobs by state."""
+
+    pending: Jobs
+    submitting: Jobs
+    waiting: Jobs
+    collecting: Jobs
+    stored: Jobs
+    succeeded: Jobs
+    failed: Jobs
+    held: Jobs
+    cancelled: Jobs
+
+
+class OutstandingAnswers(JsonObject, frozen=True, kw_only=True):
+    """Answers that wait at xAI."""
+
+    answers: Annotated[int, about("so many")]
+    until: Annotated[Moment | None, about("when the oldest can no longer be fetched")]
+
+
+class TimeToGo(JsonObject, frozen=True, kw_only=True):
+    """Seconds, from and to."""
+
+    low: Annotated[int, about("seconds")]
+    high: Annotated[int, about("seconds")]
+
+
+class LimitUse(JsonObject, frozen=True, kw_only=True):
+    """What the busiest bucket used within the last minute, and what it may use."""
+
+    model: Annotated[str, about("the limit's model")]
+    requests: Annotated[int, about("sent")]
+    requests_max: Annotated[int | None, about("allowed; null is no limit")]
+    tokens: Annotated[int, about("used")]
+    tokens_max: Annotated[int | None, about("allowed; null is no limit")]
+    paused_s: Annotated[float, about("for how long the API asked to wait")]
+
+
+class MissingWorker(JsonObject, frozen=True, kw_only=True):
+    """A run needs a worker and has none."""
+
+    since: Annotated[Moment, about("when one was last seen, or the run was started")]
+    command: Annotated[str, about("what gives it one")]
+
+
+NoWorker = Annotated[MissingWorker | None, about("where the run needs a worker and has none; else null")]
+
+
+class LiveRun(RunNumbers, frozen=True, kw_only=True):
+    """How a run stands right now."""
+
+    as_of: Annotated[Moment, about("when these numbers were true")]
+    reason: Annotated[str | None, about("why it is paused or waits, in words")]
+    states: Annotated[JobsByState, about("jobs by state (docs/states.md)")]
+    done: Annotated[int, about("jobs that have their end, or are held")]
+    out: Annotated[OutstandingAnswers, about("answers that wait at xAI")]
+    projected_ticks: Annotated[
+        int | None, about(f"what the whole run may cost, {MONEY}; null while that means nothing")
+    ]
+    eta_s: Annotated[TimeToGo | None, about("time to go, by `watch`; null while unknown")]
+    workers: Annotated[int | None, about("alive on shared servers; null where every run brings its own")]
+    limit: Annotated[
+        LimitUse | None, about("the busiest limit within the last minute; null where nobody knows")
+    ]
+    no_worker: NoWorker
+
+
+def live_object(snapshot: Snapshot, eta_s: tuple[int, int] | None = None) -> LiveRun:
     """Return the summary without its files, and the present state of the run.
 
-    `until_ms`: until when the oldest outstanding answer can be fetched. `workers`: live workers of
-    shared servers; None without them. `eta_s`: seconds to go, lowest and highest.
+    `snapshot` needs the parts of Part.OBJECT. `eta_s`: seconds to go, lowest and highest.
     """
-    return {
-        **{key: value for key, value in summary.items() if key != "files"},
-        "as_of": text.iso(snapshot.as_of_ms),
-        "reason": snapshot.run.pause_text,
-        "states": {str(state): snapshot.jobs(state) for state in JobState},
-        "done": snapshot.done,
-        "out": {"answers": snapshot.outstanding, "until": text.iso(until_ms)},
-        "projected_ticks": snapshot.projected_ticks,
-        "eta_s": None if eta_s is None else {"low": eta_s[0], "high": eta_s[1]},
-        "workers": workers,
-        "limit": _limit(snapshot.limit_usage) if snapshot.limit_usage is not None else None,
-    }
+    numbers = asdict(snapshot.stored.summary())
+    del numbers["files"]
+    usage, is_shared = snapshot.limit_usage, snapshot.is_engine_alive is None
+    return LiveRun(
+        **numbers,
+        as_of=text.iso(snapshot.as_of_ms),
+        reason=snapshot.run.pause_text,
+        states=JobsByState(**{str(state): snapshot.jobs(state) for state in JobState}),
+        done=snapshot.done,
+        out=OutstandingAnswers(
+            answers=snapshot.outstanding, until=text.iso_or_none(snapshot.fetchable_until_ms)
+        ),
+        projected_ticks=snapshot.projected_ticks,
+        eta_s=None if eta_s is None else TimeToGo(low=eta_s[0], high=eta_s[1]),
+        workers=snapshot.stored.heartbeats.alive if is_shared else None,
+        limit=None if usage is None else _limit(usage),
+        no_worker=no_worker_object(snapshot),
+    )
 
 
-def _limit(usage: BucketUsage) -> dict[str, Any]:
-    """Return what the busiest bucket used within the last minute and what it may use; null is no limit."""
+def no_worker_object(snapshot: Snapshot) -> MissingWorker | None:
+    """Return since when a run that needs a worker has none, and the command that gives it one; else None."""
+    since_ms = snapshot.without_worker_since_ms
+    if since_ms is None:
+        return None
+    return MissingWorker(since=text.iso(since_ms), command=worker_command(snapshot))
+
+
+def _limit(usage: BucketUsage) -> LimitUse:
+    """Return the use of one bucket."""
     view = usage.view
-    return {
-        "model": usage.model,
-        "requests": view.requests,
-        "requests_max": view.rpm,
-        "tokens": view.tokens,
-        "tokens_max": view.tpm,
-        "paused_s": round(view.paused_s, 1),
-    }
+    return LimitUse(
+        model=usage.model,
+        requests=view.requests,
+        requests_max=view.rpm,
+        tokens=view.tokens,
+        tokens_max=view.tpm,
+        paused_s=round(view.paused_s, 1),
+    )

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.cli.render import progress, text
-from runner.cli.render.ending_text import idle_reason
+from runner.cli.render.ending_text import idle_reason, no_worker_lines
 from runner.rules.redact import one_line
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def panel(snapshot: Snapshot, throughput: Throughput, recent_refusals: int) -> T
     body.add_row(head)
     body.add_row(facts)
     reason = idle_reason(snapshot)
-    if reason:
-        body.add_row(Text(reason, style="bold"))
+    for line in (*([reason] if reason else []), *no_worker_lines(snapshot)):
+        body.add_row(Text(line, style="bold"))
     return body
 
 

@@ -84,9 +84,10 @@ def limit_usage_text(snapshot: Snapshot) -> str | None:
 
 def oldest_answer(snapshot: Snapshot) -> str | None:
     """Return the age of the oldest outstanding answer and the time left to fetch it; None without one."""
-    if snapshot.oldest_out_ms is None:
+    oldest_ms = snapshot.stored.oldest_out_ms
+    if oldest_ms is None:
         return None
-    age_s = max(0, snapshot.as_of_ms - snapshot.oldest_out_ms) / 1000
+    age_s = max(0, snapshot.as_of_ms - oldest_ms) / 1000
     left_s = FETCHABLE_MS / 1000 - age_s
     return f"the oldest for {text.duration(age_s)}, {text.duration(left_s)} left to fetch it"
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from runner.cli.render import text
+from runner.rules.json_object import JsonObject, Schema, about
 from runner.rules.occasion import short_name
 from runner.rules.redact import one_line, plain
 from runner.rules.states import RunState
@@ -16,6 +17,44 @@ if TYPE_CHECKING:
     from runner.db.runs import RunRow
 
 _NAME_LENGTH: Final = 40
+
+
+class RemovedRun(JsonObject, frozen=True, kw_only=True):
+    """A run that was or would be removed."""
+
+    run: Annotated[int, about("its id")]
+    name: Annotated[str, about("its name")]
+    stem: Annotated[str, about("its name without the occasion")]
+    jobs: Annotated[int, about("it had")]
+    answers: Annotated[int, about("it had kept")]
+
+
+class Removal(JsonObject, frozen=True, kw_only=True):
+    """What `rm` removed."""
+
+    schema: Schema
+    removed: Annotated[list[RemovedRun], about("one run")]
+
+
+Path = Annotated[str, about("path")]
+
+
+class Pruning(JsonObject, frozen=True, kw_only=True):
+    """What `prune` removed."""
+
+    schema: Schema
+    removed: Annotated[list[RemovedRun], about("runs")]
+    files: Annotated[list[Path], about("deleted from the state folder")]
+    freed_bytes: Annotated[int, about("given back to the disk")]
+
+
+class PlannedPruning(JsonObject, frozen=True, kw_only=True):
+    """What `prune --dry-run` found."""
+
+    schema: Schema
+    would: Annotated[str, about("what would be done")]
+    runs: Annotated[list[RemovedRun], about("runs")]
+    files: Annotated[list[Path], about("in the state folder")]
 
 
 def run_text(run: RunRow, holds: RunContents) -> str:
@@ -56,12 +95,6 @@ def removed_text(runs: int, files: int, freed_bytes: int) -> str:
     return f"{removed}; {text.size(freed_bytes)} given back" if freed_bytes else removed
 
 
-def removed_object(run: RunRow, holds: RunContents) -> dict[str, Any]:
+def removed_object(run: RunRow, holds: RunContents) -> RemovedRun:
     """Return the JSON object of a removed run."""
-    return {
-        "run": run.id,
-        "name": run.name,
-        "stem": run.stem,
-        "jobs": holds.jobs,
-        "answers": holds.answers,
-    }
+    return RemovedRun(run=run.id, name=run.name, stem=run.stem, jobs=holds.jobs, answers=holds.answers)

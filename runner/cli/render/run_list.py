@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
-from runner.cli.render import layout, text
+from runner.cli.render import ending_text, layout, text
+from runner.cli.render.live_object import NoWorker, no_worker_object
+from runner.rules.json_object import MONEY, SCHEMA, JsonObject, Moment, Schema, about
 from runner.rules.occasion import short_name
 from runner.rules.redact import one_line
-from runner.rules.states import JobState
+from runner.rules.states import JobState, PauseReason, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +18,38 @@ if TYPE_CHECKING:
 
 _NAME_LENGTH_MIN: Final = 14  # also where the other columns leave less
 _NAME_LENGTH_MAX: Final = 40
+_NO_WORKER_SHOWN: Final = 3
 _HEADINGS: Final = ("run", "name", "state", "done", "of", "failed", "cost", "started")
+
+
+class ListedRun(JsonObject, frozen=True, kw_only=True):
+    """One run of a list."""
+
+    run: Annotated[int, about("id of the run")]
+    name: Annotated[str, about("name of the run")]
+    state: Annotated[RunState, about("see docs/states.md")]
+    paused_by: Annotated[PauseReason | None, about("why it is paused")]
+    stem: Annotated[str, about("its name without the occasion")]
+    occasion: Annotated[str | None, about("which time of its file it is")]
+    total: Annotated[int, about("jobs")]
+    done: Annotated[int, about("with an end, or held")]
+    failed: Annotated[int, about("jobs")]
+    held: Annotated[int, about("jobs")]
+    spent_ticks: Annotated[int, about(MONEY)]
+    created_at: Annotated[Moment, about("loaded")]
+    started_at: Annotated[Moment | None, about("first start")]
+    finished_at: Annotated[Moment | None, about("end")]
+    input: Annotated[str, about("path of the job file")]
+    output: Annotated[str | None, about("path of the results file")]
+    no_worker: NoWorker
+
+
+class RunList(JsonObject, frozen=True, kw_only=True):
+    """All runs."""
+
+    schema: Schema
+    as_of: Annotated[Moment, about("when these numbers were true")]
+    runs: Annotated[list[ListedRun], about("the newest first")]
 
 
 def run_table(snapshots: Sequence[Snapshot]) -> list[str]:
@@ -27,27 +60,53 @@ def run_table(snapshots: Sequence[Snapshot]) -> list[str]:
     return _table([_HEADINGS, *(_row(snapshot, _name(snapshot, length)) for snapshot in snapshots)])
 
 
-def run_object(snapshot: Snapshot) -> dict[str, object]:
+def no_worker_lines(snapshots: Sequence[Snapshot]) -> list[str]:
+    """Return which runs need a worker and have none, since when, and the command; [] if there is none.
+
+    A worker of shared servers is for all runs: one line then says it.
+    """
+    missing = [snapshot for snapshot in snapshots if snapshot.without_worker_since_ms is not None]
+    if missing and missing[0].is_engine_alive is None:
+        longest = min(missing, key=lambda snapshot: snapshot.without_worker_since_ms or 0)
+        return ["", *ending_text.no_worker_lines(longest)]
+    lines = [
+        f"run {snapshot.run.id}: no worker since"
+        f" {text.recent_time(snapshot.without_worker_since_ms or 0, snapshot.as_of_ms)};"
+        f" to continue: {ending_text.worker_command(snapshot)}"
+        for snapshot in missing
+    ]
+    more = len(lines) - _NO_WORKER_SHOWN
+    rest = [f"… and {text.count(more, 'other run')} without a worker"] if more > 0 else []
+    return ["", *lines[:_NO_WORKER_SHOWN], *rest] if lines else []
+
+
+def run_object(snapshot: Snapshot) -> ListedRun:
     """Return the object of `list --json` for a run."""
     run = snapshot.run
-    return {
-        "run": run.id,
-        "name": run.name,
-        "state": run.state,
-        "paused_by": run.pause_reason,
-        "stem": run.stem,
-        "occasion": run.occasion,
-        "total": run.total,
-        "done": snapshot.done,
-        "failed": snapshot.jobs(JobState.FAILED),
-        "held": snapshot.jobs(JobState.HELD),
-        "spent_ticks": snapshot.spent_ticks,
-        "created_at": text.iso(run.created_at_ms),
-        "started_at": text.iso(run.started_at_ms),
-        "finished_at": text.iso(run.finished_at_ms),
-        "input": run.input_path,
-        "output": run.output_path,
-    }
+    return ListedRun(
+        run=run.id,
+        name=run.name,
+        state=run.state,
+        paused_by=None if run.pause_reason is None else PauseReason(run.pause_reason),
+        stem=run.stem,
+        occasion=run.occasion,
+        total=run.total,
+        done=snapshot.done,
+        failed=snapshot.jobs(JobState.FAILED),
+        held=snapshot.jobs(JobState.HELD),
+        spent_ticks=snapshot.spent_ticks,
+        created_at=text.iso(run.created_at_ms),
+        started_at=text.iso_or_none(run.started_at_ms),
+        finished_at=text.iso_or_none(run.finished_at_ms),
+        input=run.input_path,
+        output=run.output_path,
+        no_worker=no_worker_object(snapshot),
+    )
+
+
+def list_object(snapshots: Sequence[Snapshot], now_ms: int) -> RunList:
+    """Return the object of `list --json`."""
+    return RunList(schema=SCHEMA, as_of=text.iso(now_ms), runs=[run_object(each) for each in snapshots])
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
@@ -59,12 +118,17 @@ def _name(snapshot: Snapshot, length: int) -> str:
     return short_name(one_line(run.name, len(run.name)), run.occasion, length)
 
 
+def _state(snapshot: Snapshot) -> str:
+    state = text.state_words(snapshot.run.state, snapshot.run.pause_reason)
+    return state if snapshot.without_worker_since_ms is None else f"{state}, no worker"
+
+
 def _row(snapshot: Snapshot, name: str) -> tuple[str, ...]:
     run = snapshot.run
     return (
         str(run.id),
         name,
-        text.state_words(run.state, run.pause_reason),
+        _state(snapshot),
         f"{snapshot.done:,}",
         f"{run.total:,}",
         f"{snapshot.jobs(JobState.FAILED):,}",

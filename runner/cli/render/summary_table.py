@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from msgspec import UNSET, to_builtins
+from msgspec.structs import asdict
+
 from runner.cli.render import layout, text
 from runner.cli.render.uncertain_cost_text import uncertain_cost_sentences
 from runner.rules.explain import explain
@@ -12,42 +15,49 @@ from runner.rules.redact import one_line, plain
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_ENDS: Final = ("succeeded", "failed", "held", "cancelled", "unfinished")
+    from runner.rules.summary_object import RunSummary
+
 _CODES_SHOWN: Final = 10
 _ID_LENGTH: Final = 60
 
 
-def summary_lines(summary: Mapping[str, Any], folder: str = "") -> list[str]:
+def summary_lines(summary: RunSummary, folder: str = "") -> list[str]:
     """Return a summary as lines; `folder` is put before the names of its files."""
     return [
         heading(summary),
         "",
         *layout.indented(_counts(summary, folder)),
         "",
-        *layout.indented(facts(summary)),
+        *layout.indented(facts(to_builtins(summary))),
         *_warnings(summary),
         *_flawed(summary),
         *_failures(summary),
     ]
 
 
-def heading(summary: Mapping[str, Any]) -> str:
+def heading(summary: RunSummary) -> str:
     """Return the run, its state and how long it took."""
-    paused = f" ({summary['paused_by']})" if summary["paused_by"] else ""
-    wall_s = summary["timing"]["wall_s"]
+    paused = f" ({summary.paused_by})" if summary.paused_by else ""
+    wall_s = summary.timing.wall_s
     took = f" in {text.duration(wall_s)}" if wall_s is not None else ""
-    return f"run {summary['run']}, {plain(summary['name'])}: {summary['state']}{paused}{took}"
+    return f"run {summary.run}, {plain(summary.name)}: {summary.state}{paused}{took}"
 
 
-def _counts(summary: Mapping[str, Any], folder: str) -> list[str]:
-    counts, files = summary["counts"], summary["files"]
-    places = {"succeeded": "results", "failed": "errors", "held": "errors"}
-    rows = []
-    for end in _ENDS:
-        if counts[end] or end == "succeeded":
-            file = files.get(places.get(end, ""))
-            rows.append((end, f"{counts[end]:,}", plain(f"{folder}{file['name']}") if file else ""))
-    rows.append(("total", f"{counts['total']:,}", ""))
+def _counts(summary: RunSummary, folder: str) -> list[str]:
+    counts, files = summary.counts, summary.files
+    places = (
+        ("succeeded", counts.succeeded, files.results),
+        ("failed", counts.failed, files.errors),
+        ("held", counts.held, files.errors),
+        ("cancelled", counts.cancelled, UNSET),
+        ("unfinished", counts.unfinished, UNSET),
+    )
+    rows = [
+        (end, f"{n:,}", "" if file is UNSET else plain(f"{folder}{file.name}"))
+        for end, n, file in places
+        if n or end == "succeeded"
+    ]
+    rows.append(("total", f"{counts.total:,}", ""))
     return layout.table(rows, right=frozenset({1}))
 
 
@@ -104,9 +114,9 @@ def _budget(budget: Mapping[str, Any]) -> str:
     return f"{line}; {text.dollars(reserved)} reserved for answers not collected yet" if reserved else line
 
 
-def _warnings(summary: Mapping[str, Any]) -> list[str]:
+def _warnings(summary: RunSummary) -> list[str]:
     """Return how many answers came from another model; the summary has them as "asked -> returned"."""
-    pairs: Mapping[str, int] = summary["models_returned"]
+    pairs = summary.models_returned
     lines = [
         f"warning: {text.count(n, 'answer')} came from another model than asked for: "
         f"{one_line(pair, 2 * _ID_LENGTH)}"
@@ -117,25 +127,25 @@ def _warnings(summary: Mapping[str, Any]) -> list[str]:
     return ["", *layout.indented(lines)] if lines else []
 
 
-def _flawed(summary: Mapping[str, Any]) -> list[str]:
+def _flawed(summary: RunSummary) -> list[str]:
     """Return the number of flawed answers by flaw, with an example each."""
-    found = {flaw: n for flaw, n in summary["answers"].items() if n}
+    found = {flaw: n for flaw, n in asdict(summary.answers).items() if n}
     if not found:
         return []
-    lines = _grouped(found, summary["examples"])
-    command = f"runner summary {summary['run']} --ids {next(iter(found))}"
+    lines = _grouped(found, summary.examples)
+    command = f"runner summary {summary.run} --ids {next(iter(found))}"
     return ["", "answers to look at", *layout.indented([*lines, f"to list them: {command}"])]
 
 
-def _failures(summary: Mapping[str, Any]) -> list[str]:
-    by_code: Mapping[str, int] = summary["errors"]["by_code"]
+def _failures(summary: RunSummary) -> list[str]:
+    by_code = summary.errors.by_code
     if not by_code:
         return []
-    run, shown = summary["run"], dict(list(by_code.items())[:_CODES_SHOWN])
-    lines = _grouped(shown, summary["examples"], f"runner retry {run} --failed --code ")
+    run, shown = summary.run, dict(list(by_code.items())[:_CODES_SHOWN])
+    lines = _grouped(shown, summary.examples, f"runner retry {run} --failed --code ")
     more = len(by_code) - len(shown)
     rest = [f"… and {text.count(more, 'other cause')}"] if more > 0 else []
-    example = next((summary["examples"][code] for code in by_code if code in summary["examples"]), None)
+    example = next((summary.examples[code] for code in by_code if code in summary.examples), None)
     if example is not None:
         rest.append(f"to look at one: runner show {run} {text.last_word(example)}")
     return ["", "failures", *layout.indented([*lines, *rest])]

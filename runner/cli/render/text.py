@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from runner.rules.estimate import Span
 
 _REASON_LENGTH: Final = 200
+_HALF_A_DAY_MS: Final = 12 * 3_600_000
 _HALF_A_YEAR_MS: Final = 182 * 86_400_000
 
 dollars = money.dollars
@@ -90,6 +91,12 @@ def moment(at_ms: int) -> str:
     return _local(at_ms).strftime("%a %H:%M")
 
 
+def recent_time(at_ms: int, now_ms: int) -> str:
+    """Return a time on the local clock: `14:03:12`, or with its date where it is half a day ago or more."""
+    form = "%H:%M:%S" if now_ms - at_ms < _HALF_A_DAY_MS else "%Y-%m-%d %H:%M"
+    return _local(at_ms).strftime(form)
+
+
 def timestamp(at_ms: int | None) -> str:
     """Return a time in full on the local clock, or a dash."""
     return "-" if at_ms is None else _local(at_ms).strftime("%Y-%m-%d %H:%M:%S")
@@ -106,10 +113,13 @@ def listed_time(at_ms: int | None, now_ms: int) -> str:
     return _local(at_ms).strftime(form)
 
 
-def iso(at_ms: int | None) -> str | None:
+def iso_or_none(at_ms: int | None) -> str | None:
+    """Return a time for programs; None for None."""
+    return None if at_ms is None else iso(at_ms)
+
+
+def iso(at_ms: int) -> str:
     """Return a time for programs: UTC, milliseconds, `Z`."""
-    if at_ms is None:
-        return None
     at = datetime.fromtimestamp(at_ms / 1000, UTC)
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 

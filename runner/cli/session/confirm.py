@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import sys
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import Annotated
 
 import click
 
 from runner.cli.printing import print_escaped, print_json
 from runner.rules.errors import UsageError
+from runner.rules.json_object import SCHEMA, JsonObject, Schema, about
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+
+class PlannedAction(JsonObject, frozen=True, kw_only=True):
+    """What --dry-run found."""
+
+    schema: Schema
+    would: Annotated[str, about("what would be done")]
 
 
 def confirm(
@@ -21,15 +25,15 @@ def confirm(
     yes: bool,
     dry_run: bool,
     as_json: bool,
-    details: Mapping[str, object] = MappingProxyType({}),
+    planned: JsonObject | None = None,
 ) -> bool:
-    """Return whether to do `what`; with `dry_run` print it, as JSON with `details`, and return False.
+    """Return whether to do `what`; with `dry_run` print it, as JSON with all of `planned`, and return False.
 
     Asks on a terminal; elsewhere raises UsageError unless --yes was given.
     """
     if dry_run:
         if as_json:
-            print_json({"schema": 1, "would": what, **details})
+            print_json(planned or PlannedAction(schema=SCHEMA, would=what))
         else:
             print_escaped(f"would {what}")
         return False

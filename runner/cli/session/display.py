@@ -11,6 +11,7 @@ from runner.cli.printing import print_note
 from runner.cli.render.ending_text import idle_reason
 from runner.cli.render.progress import progress_line
 from runner.cli.session.throughput import ThroughputEstimator
+from runner.db.run_snapshot import Part
 
 if TYPE_CHECKING:
     from runner.cli.snapshot import Snapshot
@@ -25,6 +26,9 @@ class ProgressDisplay(Protocol):
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *about: object) -> None: ...
+    def parts(self) -> Part:
+        """Return what the next snapshot must have beside its numbers."""
+
     def update(self, snapshot: Snapshot) -> None:
         """Take new numbers; draw them when it is time to."""
 
@@ -58,6 +62,10 @@ class SilentDisplay:
 
     def __exit__(self, *about: object) -> None:
         """Do nothing."""
+
+    def parts(self) -> Part:
+        """Return that the numbers are enough."""
+        return Part.NUMBERS
 
     def update(self, snapshot: Snapshot) -> None:
         """Show nothing."""

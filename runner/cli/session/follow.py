@@ -9,24 +9,25 @@ from typing import TYPE_CHECKING, Final, Protocol
 from sqlalchemy.exc import DBAPIError
 
 from runner.cli.render import text
-from runner.cli.session.run_state import oldest_out_ms, read_snapshot
-from runner.db import events, runs
+from runner.cli.render.ending_text import availability_line
+from runner.db import events
 from runner.db.driver_errors import is_unavailable
+from runner.db.run_snapshot import Part
 from runner.rules.errors import Unreachable
 from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from runner.cli.session.display import ProgressDisplay
-    from runner.cli.session.fleet import FleetWatch
     from runner.cli.session.limit_usage import LimitUsageReader
     from runner.cli.session.stop_signal import StopSignal
     from runner.cli.snapshot import Snapshot
-    from runner.db.session import Database
 
 _EAGER_S: Final = 2.0  # short runs end within it: read often
 _READ_EAGER_S: Final = 0.05
 _READ_S: Final = 0.25
-_OLDEST_EACH_S: Final = 5.0
+_SLOW_EACH_S: Final = 5.0
 _DATABASE_AWAY_MAX_S: Final = 600.0
 
 
@@ -42,7 +43,10 @@ class RestartableEngine(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowEnd:
-    """The last numbers, and what ended following: a signal or the time; None if the run has stopped."""
+    """What was read last, and what ended following: a signal or the time.
+
+    `left_by` None: the run has stopped, and the snapshot has all parts that are printed then.
+    """
 
     snapshot: Snapshot
     left_by: ExitCode | None = None
@@ -50,20 +54,22 @@ class FollowEnd:
 
 @dataclass(slots=True, kw_only=True)
 class Follower:
-    """Follows one run. `engine` None: another process runs the engine. `timeout_s` None: no limit."""
+    """Follows one run. `read` returns it with the parts named, each time from one transaction.
 
-    database: Database
-    run_id: int
+    `engine` None: another process runs the engine. `timeout_s` None: no limit.
+    """
+
+    read: Callable[[Part], Snapshot]
     display: ProgressDisplay
     stop: StopSignal
     engine: RestartableEngine | None = None
     timeout_s: float | None = None
     limit_usage: LimitUsageReader | None = None
-    fleet: FleetWatch | None = None
     verbose: bool = False
     events_printed: int = 0
+    slow_next_s: float = 0.0
     oldest_out_ms: int | None = None
-    oldest_next_s: float = 0.0
+    lacks_worker: bool = False
 
     def follow(self) -> FollowEnd:
         """Show the run until it stops, the time is up, or a signal requests a stop.
@@ -75,7 +81,7 @@ class Follower:
         while True:
             now_s = time.monotonic()
             try:
-                snapshot = self._read()
+                snapshot = self._read(now_s)
                 answered_s = now_s
             except DBAPIError as error:
                 if not is_unavailable(error):
@@ -83,8 +89,7 @@ class Follower:
                 self._wait_for_database(error, now_s - answered_s)
             if snapshot is not None:
                 self.display.update(snapshot)
-                if has_stopped(snapshot):
-                    self._print_events()
+                if snapshot.has_stopped:
                     return FollowEnd(snapshot=snapshot)
                 if self.stop.requested is not None:
                     return FollowEnd(snapshot=snapshot, left_by=self.stop.requested)
@@ -95,32 +100,46 @@ class Follower:
                 self.engine.restart()
             self.stop.wait(_READ_EAGER_S if now_s - began_s < _EAGER_S else _READ_S)
 
-    def _read(self) -> Snapshot:
-        if self.verbose:
-            self._print_events()
-        snapshot = read_snapshot(self.database, self.run_id)
-        now_s = time.monotonic()
-        if self.fleet is not None and (change := self.fleet.availability_change()):
-            self.display.print_line(change)
-        if now_s >= self.oldest_next_s:
-            self._print_events()
-            self.oldest_next_s = now_s + _OLDEST_EACH_S
-            self.oldest_out_ms = oldest_out_ms(self.database, self.run_id) if snapshot.outstanding else None
+    def _read(self, now_s: float) -> Snapshot:
+        """Read what the display needs, and print what happened; events and the oldest answer every 5 s.
+
+        A run that has stopped is read once more, with all parts that its end prints.
+        """
+        is_slow_due = now_s >= self.slow_next_s
+        parts = self.display.parts() | (Part.EVENTS if self.verbose or is_slow_due else Part.NUMBERS)
+        snapshot = self.read(parts | Part.OLDEST if is_slow_due else parts)
+        if snapshot.has_stopped:
+            snapshot = self.read(Part.ENDING | Part.EVENTS)
+        elif is_slow_due:
+            self.slow_next_s = now_s + _SLOW_EACH_S
+        self._print_events(snapshot)
+        self._print_availability(snapshot)
+        return self._with_kept(snapshot)
+
+    def _with_kept(self, snapshot: Snapshot) -> Snapshot:
+        """Return the snapshot with the usage of limits, and the oldest answer where that was not read now."""
+        stored = snapshot.stored
+        self.oldest_out_ms = (stored.oldest_out_ms or self.oldest_out_ms) if snapshot.outstanding else None
         return replace(
             snapshot,
+            stored=replace(stored, oldest_out_ms=self.oldest_out_ms),
             limit_usage=self.limit_usage.read() if self.limit_usage is not None else None,
-            oldest_out_ms=self.oldest_out_ms if snapshot.outstanding else None,
         )
 
-    def _print_events(self) -> None:
-        """Print what happened to the run since the last call; without `verbose`, warnings only."""
-        with self.database.read() as connection:
-            found = events.of_run(connection, self.run_id)
-        for event in found[self.events_printed :]:
+    def _print_events(self, snapshot: Snapshot) -> None:
+        """Print the events since the last call; without `verbose`, warnings only."""
+        for event in snapshot.stored.events[self.events_printed :]:
             if self.verbose or event.kind == events.WARNING:
                 line = f"{text.timestamp(event.at_ms)}  {event.kind}  {event.cause}"
                 self.display.print_line(line.rstrip())
-        self.events_printed = len(found)
+        self.events_printed = max(self.events_printed, len(snapshot.stored.events))
+
+    def _print_availability(self, snapshot: Snapshot) -> None:
+        """Print that the run has no worker, or has one again; not where this process keeps the engine."""
+        lacks_worker = self.engine is None and snapshot.without_worker_since_ms is not None
+        if lacks_worker != self.lacks_worker and not snapshot.has_stopped:
+            self.display.print_line(availability_line(snapshot))
+        self.lacks_worker = lacks_worker
 
     def _wait_for_database(self, error: DBAPIError, away_s: float) -> None:
         """Wait a second for the database. Raises Unreachable after ten minutes or a signal."""
@@ -129,8 +148,3 @@ class Follower:
             raise Unreachable("the database does not answer any more", where=tuple(why), fix="runner doctor")
         self.display.print_line("the database does not answer; trying again")
         self.stop.wait(1.0)
-
-
-def has_stopped(snapshot: Snapshot) -> bool:
-    """Return whether nothing more will happen to the run without a user."""
-    return runs.has_stopped(snapshot.run, snapshot.counts)

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from runner.cli.render.panel import panel
 from runner.cli.session.throughput import RecentGrowth, ThroughputEstimator
+from runner.db.run_snapshot import Part
 from runner.rules.redact import plain
 from runner.rules.states import RunState
 
@@ -36,6 +37,10 @@ class LiveDisplay:
 
     def __exit__(self, *about: object) -> None:
         self._live.stop()
+
+    def parts(self) -> Part:
+        """Return that the numbers are enough; the oldest answer comes every few seconds."""
+        return Part.NUMBERS
 
     def update(self, snapshot: Snapshot) -> None:
         """Redraw when it is time to, and always for the last numbers."""

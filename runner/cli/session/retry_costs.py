@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runner.cli.render.suggestions import RetryCost
-from runner.db import user_moves
 from runner.engine import cost_bounds
 from runner.rules.reply_table import MODEL_CODES
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from collections.abc import Sequence
 
-    from runner.db.user_moves import JobSelection
+    from sqlalchemy import Row
+
     from runner.engine.cost_bounds import PriceBasis
 
 
-def read_retry_cost(
-    connection: Connection, run_id: int, selection: JobSelection, now_ms: int, pricing: PriceBasis
-) -> RetryCost:
-    """Return what sending the chosen jobs again may cost; `pricing` has the run's counters."""
-    groups = user_moves.matching_groups(connection, run_id, selection)
+def retry_cost(groups: Sequence[Row[Any]], now_ms: int, pricing: PriceBasis) -> RetryCost:
+    """Return what sending jobs again may cost. `groups`: these jobs, as `user_moves.matching_groups` returns
+    them; `pricing` has the run's counters.
+    """
     ticks = [
         cost_bounds.likely_ticks(
             group.model,

@@ -18,6 +18,7 @@ from runner.cli.session.loading import confirm_sending, load_file, source_of
 from runner.cli.session.run_choice import choose_run
 from runner.cli.session.run_state import read_snapshot
 from runner.db import runs
+from runner.db.run_snapshot import Part
 from runner.db.runs import RunOptions
 from runner.intake.job_file import LoadFlags
 from runner.output.file_owner import refuse_foreign_files, run_tag
@@ -91,7 +92,7 @@ class _RunCall:
 
     def work_and_write(self, loaded: LoadResult) -> int:
         """Work until the run stops, write its files, print its summary; return the exit code."""
-        run = read_snapshot(self.database, loaded.run_id).run
+        run = read_snapshot(self.settings, self.database, loaded.run_id).run
         refuse_foreign_files(self.targets, run_tag(run), force=self.flags.force)
         if run.is_over:
             if not self.flags.quiet:
@@ -125,14 +126,14 @@ class _RunCall:
         if end.left_by is None:
             return self._write(run_id)
         command, as_json = self._continue_command(run_id), self.flags.as_json
-        work.leave_run(self.database, run_id, self.lease, command=command, as_json=as_json)
+        work.leave_run(self.settings, self.database, run_id, self.lease, command=command, as_json=as_json)
         return end.left_by
 
     def _write(self, run_id: int) -> int:
         written = write_run(self.database, run_id, self.targets.results, force=self.flags.force)
-        snapshot = read_snapshot(self.database, run_id)
+        snapshot = read_snapshot(self.settings, self.database, run_id, Part.ENDING)
         self._print_summary(written)
-        for line in ending_lines(self.database, snapshot, self._continue_command(run_id), self.settings):
+        for line in ending_lines(snapshot, self._continue_command(run_id), self.settings):
             print_note(line)
         work.call_on_end(self.database, run_id)
         return work.exit_code_of(snapshot)

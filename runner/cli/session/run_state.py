@@ -1,72 +1,53 @@
-"""Read the present state of a run: its snapshot, summary, and the object of `status` and `watch`."""
+"""Read the present state of a run: one transaction, one value."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from runner.cli.render.live_object import live_object
-from runner.cli.session.fleet import count_live_workers
-from runner.cli.snapshot import FETCHABLE_MS, Snapshot
-from runner.db import counters, job_history, runs
-from runner.output.file_owner import files_written, run_tag
-from runner.output.files import paths
-from runner.output.write import run_summary
+from runner.cli.snapshot import Snapshot
+from runner.db import run_snapshot
+from runner.db.run_snapshot import Part
+from runner.embedded.state_folder import StateFolder
 from runner.rules.errors import Bug
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from sqlalchemy import Connection
 
     from runner.db.session import Database
+    from runner.settings import Settings
 
 
-def read_snapshot(database: Database, run_id: int) -> Snapshot:
-    """Read a run's numbers in a transaction of its own."""
+def read_snapshot(
+    settings: Settings, database: Database, run_id: int, parts: Part = Part.NUMBERS
+) -> Snapshot:
+    """Read a run in a transaction of its own; the default are its numbers only."""
     with database.read() as connection:
-        return snapshot_of(connection, run_id, database.now_ms())
+        return snapshot_of(settings, connection, run_id, parts)
 
 
-def snapshot_of(connection: Connection, run_id: int, now_ms: int) -> Snapshot:
-    """Read a run's numbers on a connection."""
-    run = runs.find(connection, run_id)
-    if run is None:
+def snapshot_of(
+    settings: Settings, connection: Connection, run_id: int, parts: Part = Part.NUMBERS
+) -> Snapshot:
+    """Read a run in the transaction of a connection."""
+    is_engine_alive = _is_engine_alive(settings)
+    stored = run_snapshot.read(connection, run_id, parts)
+    if stored is None:
         raise Bug(f"run {run_id} is gone")
-    return Snapshot(as_of_ms=now_ms, run=run, counts=counters.read(connection, run_id))
+    return Snapshot(stored=stored, is_engine_alive=is_engine_alive)
 
 
-def oldest_out_ms(database: Database, run_id: int) -> int | None:
-    """Return when the oldest outstanding answer was accepted; None if there is none."""
-    with database.read() as connection:
-        return job_history.oldest_in_flight_ms(connection, run_id)
+def snapshots_of_all(settings: Settings, connection: Connection, now_ms: int) -> list[Snapshot]:
+    """Read the numbers of every run in the transaction of a connection, newest first."""
+    is_engine_alive = _is_engine_alive(settings)
+    return [
+        Snapshot(stored=stored, is_engine_alive=is_engine_alive)
+        for stored in run_snapshot.read_all(connection, now_ms)
+    ]
 
 
-def fetchable_until_ms(database: Database, run_id: int) -> int | None:
-    """Return until when the oldest outstanding answer can be fetched; None if there is none."""
-    accepted_ms = oldest_out_ms(database, run_id)
-    return None if accepted_ms is None else accepted_ms + FETCHABLE_MS
+def _is_engine_alive(settings: Settings) -> bool | None:
+    """Return whether the state folder has an engine, also one that starts or ends; None with shared servers.
 
-
-def read_summary(database: Database, snapshot: Snapshot) -> dict[str, Any]:
-    """Return the run's summary; its `files` are those on disk that this run wrote."""
-    files: Mapping[str, Any] = {}
-    if snapshot.run.output_path:
-        files = files_written(paths(Path(snapshot.run.output_path)), run_tag(snapshot.run))
-    with database.read() as connection:
-        return run_summary(connection, snapshot.run, snapshot.counts, files)
-
-
-def read_live_object(
-    database: Database, snapshot: Snapshot, eta_s: tuple[int, int] | None = None
-) -> dict[str, Any]:
-    """Return the object that `status` and `watch` print; `eta_s`: seconds to go, from and to."""
-    with database.read() as connection:
-        summary = run_summary(connection, snapshot.run, snapshot.counts, {})
-    return live_object(
-        summary,
-        snapshot,
-        until_ms=fetchable_until_ms(database, snapshot.run.id) if snapshot.outstanding else None,
-        workers=None if database.is_sqlite else count_live_workers(database),
-        eta_s=eta_s,
-    )
+    It is asked before the database is: an engine that ends in between has finished what it had to.
+    """
+    return StateFolder(settings.home).has_engine() if settings.embedded else None

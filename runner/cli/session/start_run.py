@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from runner.cli.printing import print_escaped, print_json, print_note
-from runner.cli.render.ending_text import NO_WORKERS
+from runner.cli.render.ending_text import availability_line
+from runner.cli.render.live_object import live_object
 from runner.cli.render.summary_table import summary_lines
 from runner.cli.session import budget_prices, work
 from runner.cli.session.context import existing_database, find_run, require_api
 from runner.cli.session.ending import ending_lines
-from runner.cli.session.fleet import count_live_workers
-from runner.cli.session.run_state import read_live_object, read_snapshot, read_summary
+from runner.cli.session.run_state import read_snapshot
 from runner.db import runs
+from runner.db.run_snapshot import Part
+from runner.output.file_owner import files_of_run
 from runner.rules.errors import UsageError
 from runner.rules.states import RunState
 
@@ -58,7 +60,7 @@ def start_run(
         )
         if end.left_by is not None:
             command = f"runner start {found.id}"
-            work.leave_run(database, found.id, lease, command=command, as_json=flags.as_json)
+            work.leave_run(settings, database, found.id, lease, command=command, as_json=flags.as_json)
             return end.left_by
         code = _print_end(settings, database, found.id, as_json=flags.as_json, quiet=flags.quiet)
         work.call_on_end(database, found.id)
@@ -74,23 +76,24 @@ def _change(settings: Settings, database: Database, run_id: int, changes: Mappin
 
 def _detach(settings: Settings, database: Database, run_id: int, flags: StartFlags) -> int:
     """Print that the run is at work, or that no worker is alive; return exit code 0."""
+    snapshot = read_snapshot(settings, database, run_id, Part.OBJECT)
     if not flags.quiet:
-        is_idle = not settings.embedded and not count_live_workers(database)
-        state = NO_WORKERS if is_idle else f"run {run_id} is at work"
+        is_missing = snapshot.without_worker_since_ms is not None
+        state = availability_line(snapshot) if is_missing else f"run {run_id} is at work"
         print_note(f"{state}; to watch it: runner watch {run_id}")
     if flags.as_json:
-        print_json(read_live_object(database, read_snapshot(database, run_id)))
+        print_json(live_object(snapshot))
     return 0
 
 
 def _print_end(settings: Settings, database: Database, run_id: int, *, as_json: bool, quiet: bool) -> int:
     """Print the summary of a run that has stopped; return the exit code."""
-    snapshot = read_snapshot(database, run_id)
+    snapshot = read_snapshot(settings, database, run_id, Part.ENDING)
     if as_json:
-        print_json(read_live_object(database, snapshot))
+        print_json(live_object(snapshot))
     elif not quiet:
-        for line in summary_lines(read_summary(database, snapshot)):
+        for line in summary_lines(snapshot.stored.summary(files_of_run(snapshot.run))):
             print_escaped(line)
-    for line in ending_lines(database, snapshot, f"runner resume {run_id}", settings):
+    for line in ending_lines(snapshot, f"runner resume {run_id}", settings):
         print_note(line)
     return work.exit_code_of(snapshot)

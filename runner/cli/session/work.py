@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from runner import celery_variables
 from runner.cli.printing import print_json, print_note
 from runner.cli.render import ending_text
+from runner.cli.render.live_object import live_object
 from runner.cli.session.display import choose_display, is_live_terminal
-from runner.cli.session.ending import read_outstanding_lines
-from runner.cli.session.fleet import count_live_workers, fleet_watch
 from runner.cli.session.follow import Follower
 from runner.cli.session.limit_usage import LimitUsageReader
-from runner.cli.session.run_state import read_live_object, read_snapshot
+from runner.cli.session.run_state import read_snapshot
 from runner.cli.session.stop_signal import StopSignal
-from runner.db import runs
+from runner.db import events, runs
 from runner.db.counters import Deltas
+from runner.db.run_snapshot import Part
 from runner.embedded import on_end
 from runner.engine import run_completion
 from runner.rules.exit_codes import ExitCode, run_exit_code
@@ -39,7 +40,9 @@ def activate_run(database: Database, run_id: int, lease: EngineLease) -> None:
     is_at_work = lease.is_at_work()  # before the change: it raises for an engine with another key
     now_ms = database.now_ms()
     with database.write() as connection:
-        runs.start(connection, run_id, now_ms)
+        is_moved = runs.start(connection, run_id, now_ms)
+        if not is_moved and not is_at_work:  # for those who look before the new engine is there
+            events.note(connection, run_id, now_ms, events.STARTED, "again")
         # its limit may be reached, or all its jobs done
         run_completion.complete_if_done(connection, run_id, now_ms, Deltas(0))
     if is_at_work:
@@ -65,14 +68,12 @@ def follow_run(
         LimitUsageReader(settings) as limit_usage,
     ):
         follower = Follower(
-            database=database,
-            run_id=run_id,
+            read=partial(read_snapshot, settings, database, run_id),
             display=display,
             stop=stop,
             engine=lease.engine,
             timeout_s=timeout_s,
             limit_usage=limit_usage if is_live_terminal() and not quiet else None,  # only the panel shows it
-            fleet=fleet_watch(settings, database),
             verbose=verbose,
         )
         end = follower.follow()
@@ -82,19 +83,22 @@ def follow_run(
     return end
 
 
-def leave_run(database: Database, run_id: int, lease: EngineLease, *, command: str, as_json: bool) -> None:
+def leave_run(
+    settings: Settings, database: Database, run_id: int, lease: EngineLease, *, command: str, as_json: bool
+) -> None:
     """Release the lease after a signal or a timeout; print the outstanding answers and how to continue."""
     continues = not lease.end()
-    snapshot = read_snapshot(database, run_id)
-    for line in (ending_text.done_text(snapshot), *read_outstanding_lines(database, snapshot)):
+    snapshot = read_snapshot(settings, database, run_id, Part.OBJECT)
+    for line in (ending_text.done_text(snapshot), *ending_text.outstanding_lines(snapshot)):
         print_note(line)
-    if continues and lease.engine is None and not count_live_workers(database):
-        print_note(ending_text.NO_WORKERS)
+    no_worker = ending_text.no_worker_lines(snapshot)
+    if continues and no_worker:
+        print_note("; ".join(no_worker))
     elif continues:
         print_note(f"the work continues without this command; to watch it: runner watch {run_id}")
     print_note(f"to continue: {command}")
     if as_json:
-        print_json(read_live_object(database, snapshot))
+        print_json(live_object(snapshot))
 
 
 def call_on_end(database: Database, run_id: int) -> None:

@@ -1,0 +1,187 @@
+"""The result of `runner check` as a JSON object."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from runner.cli.render.check_report import assumption
+from runner.rules import models
+from runner.rules.json_object import SCHEMA, Date, JsonObject, Schema, about
+from runner.rules.money import usd
+from runner.rules.prices import prices_as_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runner.cli.render.check_report import CheckResult
+    from runner.rules.diagnostics import Diagnostic
+    from runner.rules.estimate import ModelEstimate, Span
+
+BoundBy = Literal["requests", "tokens", "nothing"]
+
+
+class FoundFault(JsonObject, frozen=True, kw_only=True):
+    """One fault of a line."""
+
+    line: Annotated[int, about("from 1")]
+    column: Annotated[int | None, about("from 1, in characters")]
+    code: Annotated[str, about("stable name of the fault (docs/errors.md)")]
+    reason: Annotated[str, about("what is wrong")]
+    fix: Annotated[str, about("what to do")]
+
+
+class FoundFaults(JsonObject, frozen=True, kw_only=True):
+    """Faults of lines."""
+
+    total: Annotated[int, about("lines or warnings")]
+    shown: Annotated[list[FoundFault], about("the first 20")]
+
+
+class TokenSpan(JsonObject, frozen=True, kw_only=True):
+    """Tokens, from and to."""
+
+    low: Annotated[int, about("tokens")]
+    high: Annotated[int, about("tokens")]
+
+
+class DollarSpan(JsonObject, frozen=True, kw_only=True):
+    """US dollars, from and to."""
+
+    low: Annotated[str, about("US dollars")]
+    high: Annotated[str, about("US dollars")]
+
+
+class SecondSpan(JsonObject, frozen=True, kw_only=True):
+    """Seconds, from and to."""
+
+    low: Annotated[float, about("seconds")]
+    high: Annotated[float, about("seconds")]
+
+
+Dollars = Annotated[DollarSpan | None, about("US dollars; null where a price is unknown")]
+
+
+class EstimatedTokens(JsonObject, frozen=True, kw_only=True):
+    """Tokens of prompts and answers."""
+
+    input: Annotated[int, about("tokens of the prompts")]
+    output: Annotated[TokenSpan, about("tokens of the answers")]
+
+
+class FileCost(JsonObject, frozen=True, kw_only=True):
+    """What all jobs cost."""
+
+    usd: Dollars
+    unpriced_jobs: Annotated[int, about("jobs whose model has no price")]
+
+
+class FileTime(JsonObject, frozen=True, kw_only=True):
+    """How long all jobs take at the limits."""
+
+    seconds: Annotated[SecondSpan | None, about("seconds")]
+    model: Annotated[str | None, about("the model that takes longest")]
+    bound_by: Annotated[BoundBy | None, about("what binds")]
+
+
+class MinuteLimits(JsonObject, frozen=True, kw_only=True):
+    """Limits a minute."""
+
+    rpm: Annotated[int | None, about("requests")]
+    tpm: Annotated[int | None, about("tokens")]
+
+
+class CheckedModel(JsonObject, frozen=True, kw_only=True):
+    """The jobs of one model."""
+
+    model: Annotated[str, about("as the lines name it")]
+    retired_on: Annotated[Date | None, about("date of its retirement")]
+    answered_by: Annotated[str | None, about("the model that will answer")]
+    jobs: Annotated[int, about("so many")]
+    tokens: Annotated[EstimatedTokens, about("estimated")]
+    usd: Dollars
+    limits: Annotated[MinuteLimits, about("a minute")]
+    seconds: Annotated[SecondSpan, about("seconds")]
+    bound_by: Annotated[BoundBy, about("what binds")]
+
+
+class CheckedFile(JsonObject, frozen=True, kw_only=True):
+    """What a job file holds, costs and takes."""
+
+    schema: Schema
+    file: Annotated[str, about("as it was named")]
+    bytes: Annotated[int, about("read")]
+    sha256: Annotated[str, about("of these bytes")]
+    lines: Annotated[int, about("in the file")]
+    jobs: Annotated[int, about("good lines")]
+    accepted: Annotated[bool, about("whether `runner run` would take the file")]
+    bad: Annotated[FoundFaults, about("faults")]
+    warnings: Annotated[FoundFaults, about("faults")]
+    tokens: Annotated[EstimatedTokens, about("estimated")]
+    cost: Annotated[FileCost, about("of all jobs")]
+    time: Annotated[FileTime, about("at the limits")]
+    models: Annotated[list[CheckedModel], about("by model")]
+    assumption: Annotated[str, about("where the output tokens come from")]
+    prices_as_of: Annotated[str, about("date of the price table")]
+
+
+def check_object(result: CheckResult) -> CheckedFile:
+    """Return the object of `check --json`. Keys are only ever added; what is unknown is null."""
+    estimate = result.estimate
+    slowest = estimate.slowest
+    return CheckedFile(
+        schema=SCHEMA,
+        file=result.file,
+        bytes=result.size_bytes,
+        sha256=result.sha256,
+        lines=result.lines,
+        jobs=estimate.jobs,
+        accepted=result.is_accepted,
+        bad=_faults(result.bad_total, result.bad_shown),
+        warnings=_faults(result.warnings_total, result.warnings_shown),
+        tokens=_tokens(estimate.input_tokens, estimate.output_tokens),
+        cost=FileCost(usd=_dollars(estimate.ticks), unpriced_jobs=estimate.unpriced_jobs),
+        time=FileTime(
+            seconds=_seconds(slowest.time_s) if slowest else None,
+            model=slowest.model if slowest else None,
+            bound_by=slowest.bound_by if slowest else None,
+        ),
+        models=[_model(model) for model in estimate.models],
+        assumption=assumption(result.output_source),
+        prices_as_of=prices_as_of,
+    )
+
+
+def _model(model: ModelEstimate) -> CheckedModel:
+    facts = models.facts(model.model)
+    retired_on = facts.retired_on if facts else None
+    return CheckedModel(
+        model=model.model,
+        retired_on=retired_on.isoformat() if retired_on else None,
+        answered_by=None if facts is None else facts.redirected_to if retired_on else facts.name,
+        jobs=model.jobs,
+        tokens=_tokens(model.input_tokens, model.output_tokens),
+        usd=_dollars(model.ticks),
+        limits=MinuteLimits(rpm=model.rpm or None, tpm=model.tpm or None),
+        seconds=_seconds(model.time_s),
+        bound_by=model.bound_by,
+    )
+
+
+def _faults(total: int, shown: Sequence[Diagnostic]) -> FoundFaults:
+    faults = [
+        FoundFault(line=each.line, column=each.column, code=each.code, reason=each.reason, fix=each.fix)
+        for each in shown
+    ]
+    return FoundFaults(total=total, shown=faults)
+
+
+def _tokens(prompts: int, answers: Span) -> EstimatedTokens:
+    return EstimatedTokens(input=prompts, output=TokenSpan(low=answers.low, high=answers.high))
+
+
+def _dollars(ticks: Span | None) -> DollarSpan | None:
+    return None if ticks is None else DollarSpan(low=usd(ticks.low), high=usd(ticks.high))
+
+
+def _seconds(span: Span) -> SecondSpan:
+    return SecondSpan(low=span.low, high=span.high)

@@ -1,0 +1,161 @@
+"""A run at one moment: all that commands, files and `--on-end` show of it, read in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Flag, auto
+from typing import TYPE_CHECKING, Any, Final
+
+from runner.db import counters, events, examples, job_history, models_of_run, runs, user_moves, workers
+from runner.db.session import clock_ms
+from runner.db.user_moves import JobSelection
+from runner.rules.prices import prices_as_of
+from runner.rules.states import JobState, PauseReason
+from runner.rules.summary import RunFacts, summarize
+from runner.rules.summary_object import NO_FILES, SummaryFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import Connection, Row
+
+    from runner.db.runs import RunRow
+    from runner.db.workers import Heartbeats
+    from runner.rules.summary_object import RunSummary
+
+EXAMPLES_MAX: Final = 10
+_OUTSTANDING: Final = (JobState.WAITING, JobState.COLLECTING)
+_HELD: Final = JobSelection(states=frozenset({JobState.HELD}))
+_LOST: Final = JobSelection(states=frozenset({JobState.HELD}), lost=True)
+
+
+class Part(Flag):
+    """What to read beside the run, its counters and the heartbeats of workers."""
+
+    NUMBERS = 0  # nothing more
+    OLDEST = auto()  # when the oldest outstanding answer was accepted
+    EXAMPLES = auto()  # a job for each of the commonest error codes, and for each flaw
+    HELD = auto()  # what could be sent again, and the models that the API refuses
+    EVENTS = auto()
+    OBJECT = OLDEST | EXAMPLES  # of the JSON object of a run
+    ENDING = OBJECT | HELD  # what a command prints of a run that it leaves
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldJobs:
+    """Held jobs in groups, as `user_moves.matching_groups` returns them; the lost ones are part of the held.
+
+    `refused_models`: those that the API refused, also to pending jobs of a run that is paused for it.
+    """
+
+    lost: Sequence[Row[Any]] = ()
+    held: Sequence[Row[Any]] = ()
+    refused_models: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSnapshot:
+    """One run at `as_of_ms`, the database's clock; a part that was not asked for is empty.
+
+    `last_started_ms`: when a command last started the run. `oldest_out_ms`: when the oldest outstanding
+    answer was accepted. `examples`: a custom_id for each error code or flaw.
+    """
+
+    as_of_ms: int
+    run: RunRow
+    counts: Mapping[tuple[str, str], int]
+    heartbeats: Heartbeats
+    last_started_ms: int | None = None
+    oldest_out_ms: int | None = None
+    examples: Mapping[str, str] = field(default_factory=dict)
+    held: HeldJobs = field(default_factory=HeldJobs)
+    events: Sequence[Row[Any]] = ()
+
+    @property
+    def has_stopped(self) -> bool:
+        """Return whether nothing more will happen to the run without a user."""
+        return runs.has_stopped(self.run, self.counts)
+
+    @property
+    def needs_worker(self) -> bool:
+        """Return whether workers have to do something for the run."""
+        return runs.needs_worker(self.run, self.counts)
+
+    def summary(self, files: SummaryFiles = NO_FILES) -> RunSummary:
+        """Return the summary of the run; `files` is its part about written files."""
+        run = self.run
+        facts = RunFacts(
+            id=run.id,
+            name=run.name,
+            state=run.state,
+            paused_by=None if run.pause_reason is None else PauseReason(run.pause_reason),
+            started_at_s=_seconds(run.started_at_ms),
+            finished_at_s=_seconds(run.finished_at_ms),
+            prices_as_of=prices_as_of,
+            files=files,
+            budget_ticks=run.options.budget_ticks,
+            examples=self.examples,
+        )
+        return summarize(facts, self.counts)
+
+
+def read(connection: Connection, run_id: int, parts: Part) -> RunSnapshot | None:
+    """Return a run as the transaction of `connection` sees it; None if there is none."""
+    run = runs.find(connection, run_id)
+    return None if run is None else read_run(connection, run, parts)
+
+
+def read_run(connection: Connection, run: RunRow, parts: Part) -> RunSnapshot:
+    """Return the rest of a run whose row was read in the same transaction."""
+    now_ms = clock_ms(connection)
+    return _read(connection, run, now_ms, workers.heartbeats(connection, now_ms), parts)
+
+
+def read_all(connection: Connection, now_ms: int) -> list[RunSnapshot]:
+    """Return the numbers of every run, newest first; `now_ms`: the database's clock."""
+    heartbeats = workers.heartbeats(connection, now_ms)
+    return [_read(connection, run, now_ms, heartbeats, Part.NUMBERS) for run in runs.all_runs(connection)]
+
+
+def _read(
+    connection: Connection, run: RunRow, now_ms: int, heartbeats: Heartbeats, parts: Part
+) -> RunSnapshot:
+    counts = counters.read(connection, run.id)
+    states = counters.jobs_by_state(counts)
+    has_outstanding = any(states[state] for state in _OUTSTANDING)
+    has_held = states[JobState.HELD] > 0 or run.pause_reason == PauseReason.MODEL
+    return RunSnapshot(
+        as_of_ms=now_ms,
+        run=run,
+        counts=counts,
+        heartbeats=heartbeats,
+        last_started_ms=events.last_ms(connection, run.id, events.STARTED)
+        if runs.needs_worker(run, counts)
+        else None,
+        oldest_out_ms=job_history.oldest_in_flight_ms(connection, run.id)
+        if Part.OLDEST in parts and has_outstanding
+        else None,
+        examples=_examples(connection, run.id, counts) if Part.EXAMPLES in parts else {},
+        held=_held(connection, run.id) if Part.HELD in parts and has_held else HeldJobs(),
+        events=events.of_run(connection, run.id) if Part.EVENTS in parts else (),
+    )
+
+
+def _held(connection: Connection, run_id: int) -> HeldJobs:
+    return HeldJobs(
+        lost=user_moves.matching_groups(connection, run_id, _LOST),
+        held=user_moves.matching_groups(connection, run_id, _HELD),
+        refused_models=models_of_run.refused(connection, run_id, of_pending=True),
+    )
+
+
+def _examples(connection: Connection, run_id: int, counts: Mapping[tuple[str, str], int]) -> dict[str, str]:
+    """Return the custom_id of one job for each of the commonest error codes and for each flaw."""
+    by_code = {key: n for (kind, key), n in counts.items() if kind == "code" and n}
+    codes = sorted(by_code, key=lambda code: (-by_code[code], code))[:EXAMPLES_MAX]
+    flaws = sorted(key for (kind, key), n in counts.items() if kind == "flaw" and n)
+    return examples.of_codes(connection, run_id, codes) | examples.of_flaws(connection, run_id, flaws)
+
+
+def _seconds(at_ms: int | None) -> float | None:
+    return None if at_ms is None else at_ms / 1000
