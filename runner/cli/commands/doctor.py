@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import click
@@ -19,7 +20,9 @@ from runner.rules.errors import UserError
 from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from runner.settings import Settings
+    from collections.abc import Iterable, Iterator
+
+    from runner.settings import Settings, Source
 
 
 @click.command("doctor", short_help="Show what is set up, what is missing, and how to fix it.")
@@ -41,20 +44,14 @@ def command(*, checks: tuple[str, ...], config: bool, as_json: bool) -> int:
       runner doctor database redis
     """
     settings, found = _settings()
-    done = [python(), found]
-    if not as_json:
-        _print(done)
-    for check in all_checks(settings, checks) if settings else ():
-        done.append(check)
-        if not as_json:
-            _print([check])
+    outcomes = chain((python(), found), all_checks(settings, checks) if settings else ())
+    done = list(outcomes) if as_json else list(_printed(outcomes))
     sources = settings.sources if settings and config else ()
     if as_json:
         shown = {"settings": [asdict(source) for source in sources]} if config else {}
         print_json({"schema": 1, "checks": [_object(check) for check in done], **shown})
     else:
-        for line in settings_lines([(source.name, source.shown, source.origin) for source in sources]):
-            print_escaped(line)
+        _print_settings(sources)
     return _exit_code(done)
 
 
@@ -78,7 +75,14 @@ def _object(check: Diagnosis) -> dict[str, str]:
     return {"name": check.name, "state": check.state, "told": check.result, "fix": check.fix}
 
 
-def _print(checks: list[Diagnosis]) -> None:
-    for check in checks:
+def _printed(outcomes: Iterable[Diagnosis]) -> Iterator[Diagnosis]:
+    """Yield outcomes, each after it is printed: a check may take seconds."""
+    for check in outcomes:
         for line in check_lines(check.name, check.state, check.result, check.fix):
             print_escaped(line)
+        yield check
+
+
+def _print_settings(sources: Iterable[Source]) -> None:
+    for line in settings_lines([(source.name, source.shown, source.origin) for source in sources]):
+        print_escaped(line)
