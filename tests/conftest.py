@@ -16,21 +16,21 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import canary
-import psycopg
 import pytest
-from hosts import Fleet
 from hypothesis import HealthCheck, settings
-from servers import NOBODY, postgres_programs
 
-from runner.db import migrate
-from runner.db.session import Database
-
+# Clients of databases are imported where a fixture needs them: the pure tests need none.
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("busy")  # on a busy machine an example may take any time
+    from hosts import Fleet
+
+    from runner.db.session import Database
+
+BUSY: Final = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # examples take any time
+settings.register_profile("quick", BUSY, max_examples=15)  # others at each run
+settings.register_profile("thorough", BUSY, max_examples=1_000)  # `make soak`
+settings.load_profile("quick")
 signal.signal(
     signal.SIGINT, signal.default_int_handler
 )  # a background job of a shell inherits SIGINT ignored
@@ -54,6 +54,8 @@ class PostgresServer:
 
     def begin(self) -> None:
         """Create the data folder, start the server and wait until it answers."""
+        from servers import NOBODY
+
         if os.getuid() == 0:
             os.chown(self._folder, NOBODY, NOBODY)
         data, log = self._folder / "data", self._folder / "log"
@@ -91,10 +93,14 @@ class PostgresServer:
 
     def execute(self, command: str) -> None:
         """Execute one statement as the owner, outside of a transaction."""
+        import psycopg
+
         with psycopg.connect(host=str(self._folder), user="ann", dbname="postgres", autocommit=True) as owner:
             owner.execute(command.encode())
 
     def _answers(self) -> bool:
+        import psycopg
+
         with suppress(psycopg.OperationalError):
             self.execute("SELECT 1")
             return True
@@ -102,6 +108,8 @@ class PostgresServer:
 
     def _as_nobody(self, program: str, *words: str) -> list[str]:
         """Return a command line that ends with this process, and does not run as root."""
+        from servers import NOBODY
+
         user = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if os.getuid() == 0 else []
         return ["setpriv", *user, "--pdeathsig=QUIT", str(self._programs / program), *words]
 
@@ -109,6 +117,8 @@ class PostgresServer:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """Start the session's server, with the template database `migrated`."""
+    from servers import postgres_programs
+
     programs = postgres_programs()
     if programs is None:
         pytest.skip("PostgreSQL is not installed")
@@ -147,6 +157,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     """Yield a migrated database without rows, once for each kind."""
+    from runner.db.session import Database
+
     opened = Database(database_url)
     yield opened
     opened.close()
@@ -155,6 +167,8 @@ def database(database_url: str) -> Iterator[Database]:
 @pytest.fixture
 def postgres_database(postgres_server: PostgresServer) -> Iterator[Database]:
     """Yield a migrated database without rows on PostgreSQL alone."""
+    from runner.db.session import Database
+
     with postgres_server.fresh("migrated") as url:
         opened = Database(url)
         yield opened
@@ -164,6 +178,8 @@ def postgres_database(postgres_server: PostgresServer) -> Iterator[Database]:
 @pytest.fixture(params=KINDS)
 def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """Yield a database without tables, once for each kind."""
+    from runner.db.session import Database
+
     if request.param == "sqlite":
         opened = Database(f"sqlite:///{tmp_path / 'runner.db'}")
         yield opened
@@ -178,12 +194,17 @@ def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[D
 @pytest.fixture
 def fleet(postgres_server: PostgresServer, tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
     """Yield a function that starts a fleet on a new database; its arguments are the simulator's flags."""
+    from hosts import Fleet
+
     with ExitStack() as stack:
         url = stack.enter_context(postgres_server.fresh("migrated"))
         yield lambda *flags: Fleet(tmp_path, url, stack, *flags)
 
 
 def _migrate(url: str) -> None:
+    from runner.db import migrate
+    from runner.db.session import Database
+
     database = Database(url)
     migrate.upgrade(database, None)
     database.close()
@@ -192,6 +213,8 @@ def _migrate(url: str) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _no_file_holds_the_key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """After all tests of this process, search the files that they wrote for the API key."""
+    import canary
+
     yield
     found = [str(path) for path in canary.files_with_secret(tmp_path_factory.getbasetemp())]
     assert not found, f"these files hold the API key: {found}"

@@ -207,29 +207,35 @@ def answers(facts: Facts) -> Iterator[str]:
     """L5: each result that the API delivered is stored with the right outcome, or recorded as lost."""
     submitted = {entry["request_id"]: entry for entry in facts.books["jobs"]}
     for request_id, attempt in facts.known.items():
-        entry, outcome, job = submitted.get(request_id), attempt["outcome"], facts.job_of[attempt["job_id"]]
-        who = f"{job['custom_id']} attempt {attempt['attempt']}"
-        if entry is None:
+        who = f"{facts.job_of[attempt['job_id']]['custom_id']} attempt {attempt['attempt']}"
+        if request_id not in submitted:
             yield f"L5 {who}: the API never gave {request_id}"
-        elif entry["outcome"] in DELIVERED and request_id in facts.stored:
-            is_late_result = outcome in ("lost", "ambiguous") and facts.has_another_end(attempt)
-            if outcome not in (DELIVERED[entry["outcome"]], "accepted") and not is_late_result:
-                yield f"L5 {who}: the API delivered {entry['outcome']}, recorded is {outcome}"
-        elif entry["outcome"] in (*DELIVERED, *GONE):
-            if request_id in facts.stored:
-                yield f"L5 {who}: bytes are stored that the API never delivered whole ({entry['outcome']})"
-            elif outcome not in ("lost", "ambiguous"):
-                yield f"L5 {who}: its result is gone ({entry['outcome']}), recorded is {outcome}"
-            elif entry["outcome"] in DELIVERED and not facts.crashed:
-                yield f"L5 {who}: a result was delivered whole, without a crash, and is not stored"
-        elif request_id in facts.stored or outcome in ("succeeded", "unusable", "generation_failed", "lost"):
-            yield f"L5 {who}: {outcome}, but the API never delivered it"
+        else:
+            yield from _answer(facts, who, attempt, submitted[request_id]["outcome"])
     polls, in_books = facts.n("attempts", "polls"), facts.books["polls"]
     refused = sum(facts.books["polls_refused"].values())
     if polls < in_books or (polls > in_books + refused and not facts.crashed):
         yield f"L5 polls: the API counted {in_books}, the counter has {polls}"
     for request_id in set(facts.stored) - set(facts.known):
         yield f"L5 a result is stored for {request_id}, which no attempt has"
+
+
+def _answer(facts: Facts, who: str, attempt: Row, in_books: str) -> Iterator[str]:
+    """What is wrong with what is kept of one attempt, whose result the API's books call `in_books`."""
+    outcome, is_stored = attempt["outcome"], attempt["request_id"] in facts.stored
+    if in_books in DELIVERED and is_stored:
+        is_late_result = outcome in ("lost", "ambiguous") and facts.has_another_end(attempt)
+        if outcome not in (DELIVERED[in_books], "accepted") and not is_late_result:
+            yield f"L5 {who}: the API delivered {in_books}, recorded is {outcome}"
+    elif in_books in (*DELIVERED, *GONE):
+        if is_stored:
+            yield f"L5 {who}: bytes are stored that the API never delivered whole ({in_books})"
+        elif outcome not in ("lost", "ambiguous"):
+            yield f"L5 {who}: its result is gone ({in_books}), recorded is {outcome}"
+        elif in_books in DELIVERED and not facts.crashed:
+            yield f"L5 {who}: a result was delivered whole, without a crash, and is not stored"
+    elif is_stored or outcome in ("succeeded", "unusable", "generation_failed", "lost"):
+        yield f"L5 {who}: {outcome}, but the API never delivered it"
 
 
 def paths(facts: Facts) -> Iterator[str]:

@@ -16,27 +16,9 @@ def reference(raw: bytes) -> object:
     if text.startswith("\ufeff"):
         raise ValueError("byte order mark")
 
-    def no_constant(name: str) -> object:
-        raise ValueError(name)
-
-    def number(digits: str) -> float:
-        if sum(character.isdigit() for character in digits) > DIGITS_MAX or math.isinf(float(digits)):
-            raise ValueError("number")
-        return float(digits)
-
-    def whole(digits: str) -> int:
-        if len(digits.lstrip("-")) > DIGITS_MAX:
-            raise ValueError("number")
-        return int(digits)
-
-    def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
-        if len({name for name, _ in members}) < len(members):
-            raise ValueError("duplicate key")
-        return dict(members)
-
     try:
         value = json.loads(
-            text, object_pairs_hook=pairs, parse_constant=no_constant, parse_float=number, parse_int=whole
+            text, object_pairs_hook=_pairs, parse_constant=_no_constant, parse_float=_number, parse_int=_whole
         )
     except RecursionError:
         raise ValueError("depth") from None
@@ -52,3 +34,25 @@ def depth(value: object) -> int:
     if isinstance(value, list):
         return 1 + max(map(depth, value), default=0)
     return 0
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(name)
+
+
+def _number(digits: str) -> float:
+    if sum(character.isdigit() for character in digits) > DIGITS_MAX or math.isinf(float(digits)):
+        raise ValueError("number")
+    return float(digits)
+
+
+def _whole(digits: str) -> int:
+    if len(digits.lstrip("-")) > DIGITS_MAX:
+        raise ValueError("number")
+    return int(digits)
+
+
+def _pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({name for name, _ in members}) < len(members):
+        raise ValueError("duplicate key")
+    return dict(members)

@@ -20,8 +20,10 @@ from runner.rules.answer_json import is_whole_object
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from aiohttp import StreamReader
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
+    from aiohttp.http_parser import RawResponseMessage
 
     from runner.rules.proxy import Proxy
 
@@ -117,41 +119,23 @@ class Transport:
         head: bytes,
         body: bytes | None,
         body_bytes_max: int,
-        replying: Callable[[], None],
+        on_reply: Callable[[], None],
     ) -> RawReply:
         protocol = connection.protocol
         if protocol is None or protocol.transport is None:
             raise aiohttp.ClientConnectionError("the connection is closed")
         protocol.set_response_params(read_until_eof=True)
-        body_task: asyncio.Task[None] | None = None
-        if body is None or len(body) <= _WRITE_BYTES_MAX:
-            protocol.transport.write(head + body if body else head)
-        else:
-            protocol.transport.write(head)
-            body_task = asyncio.get_running_loop().create_task(_write_body(protocol, body))
+        body_task = _write_request(protocol, protocol.transport, head, body)
         try:
-            message, payload = await protocol.read()
-            while 100 <= message.code < 200 and message.code != _SWITCHING_PROTOCOLS:
-                message, payload = await protocol.read()
-            replying()
-            pieces: list[bytes] = []
-            size = 0
-            try:
-                while piece := await payload.readany():
-                    size += len(piece)
-                    if size > body_bytes_max:
-                        return RawReply(message.code, message.headers, None)
-                    pieces.append(piece)
-            except NETWORK_ERRORS:
-                if not is_whole_object(b"".join(pieces)):
-                    raise
-                protocol.force_close()  # its length was wrong, but all of it is here
+            message, payload = await _read_head(protocol)
+            on_reply()
+            received = await _read_body(protocol, payload, body_bytes_max)
         finally:
             if body_task is not None:
                 if not body_task.done():  # the server replied before it had read the whole body
                     protocol.force_close()
                 body_task.cancel()
-        return RawReply(message.code, message.headers, b"".join(pieces))
+        return RawReply(message.code, message.headers, received)
 
 
 class _Deadline:
@@ -171,6 +155,42 @@ class _Deadline:
 
     def cancel(self) -> None:
         self._timer.cancel()
+
+
+def _write_request(
+    protocol: ResponseHandler, transport: asyncio.WriteTransport, head: bytes, body: bytes | None
+) -> asyncio.Task[None] | None:
+    """Write a request; return the task that still writes its body if that is a long one."""
+    if body is None or len(body) <= _WRITE_BYTES_MAX:
+        transport.write(head + body if body else head)
+        return None
+    transport.write(head)
+    return asyncio.get_running_loop().create_task(_write_body(protocol, body))
+
+
+async def _read_head(protocol: ResponseHandler) -> tuple[RawResponseMessage, StreamReader]:
+    """Return the head of the final reply, and its body, unread; interim replies (1xx) are skipped."""
+    message, payload = await protocol.read()
+    while 100 <= message.code < 200 and message.code != _SWITCHING_PROTOCOLS:
+        message, payload = await protocol.read()
+    return message, payload
+
+
+async def _read_body(protocol: ResponseHandler, payload: StreamReader, bytes_max: int) -> bytes | None:
+    """Return the whole body, None if it is longer than allowed. Raises one of NETWORK_ERRORS if it is cut."""
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        while piece := await payload.readany():
+            size += len(piece)
+            if size > bytes_max:
+                return None
+            pieces.append(piece)
+    except NETWORK_ERRORS:
+        if not is_whole_object(b"".join(pieces)):
+            raise
+        protocol.force_close()  # its length was wrong, but all of it is here
+    return b"".join(pieces)
 
 
 async def _write_body(protocol: ResponseHandler, body: bytes) -> None:

@@ -6,7 +6,7 @@ process before; that is normal and no error.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from types import MappingProxyType
@@ -19,7 +19,7 @@ from runner.db.counters import Deltas
 from runner.db.job_ids import run_of
 from runner.rules.budget import RESERVING_STATES
 from runner.rules.errors import Bug
-from runner.rules.states import FINAL, TRANSITIONS, Event, JobState
+from runner.rules.states import FINAL, TRANSITIONS, Event, JobState, Transition
 from runner.rules.uncertain_cost import with_reserved_floor
 
 if TYPE_CHECKING:
@@ -360,14 +360,18 @@ def _requeue(
     if event in _EXTRA_EVENTS:
         ended = _with_reserved_floor(connection, ended)
     attempts.record_ended(connection, event, ended)
-    for row in ended:
-        count_cost = (
-            result_costs.count_uncertain_cost if event in _EXTRA_EVENTS else result_costs.count_refusal
-        )
+    _count_costs(event, ended, deltas)
+    return moved
+
+
+def _count_costs(event: Event, rows: Sequence[Requeue], deltas: Deltas) -> None:
+    """Count what ended attempts may have cost, and the codes of failed jobs."""
+    is_extra = event in _EXTRA_EVENTS
+    count_cost = result_costs.count_uncertain_cost if is_extra else result_costs.count_refusal
+    for row in rows:
         count_cost(row.lease.run_id, row.uncertain, deltas)
         if row.target is JobState.FAILED:
             deltas.add(row.lease.run_id, "code", row.cause.code)
-    return moved
 
 
 def _with_reserved_floor(connection: Connection, rows: Sequence[Requeue]) -> list[Requeue]:
@@ -403,17 +407,10 @@ def _guarded_update(
     `change` is the SET clause and `condition` a further condition, both in SQL. `via` is a transition that
     is made in the same step before: the jobs start from its source states.
     """
-    if (
-        not moves
-    ):  # two of the three events of most settled batches: putting a statement together takes longer
+    if not moves:  # two of the three events of most settled batches: a statement takes longer to make
         return set()
-    transition = TRANSITIONS[event]
-    if not {move.target for move in moves} <= transition.targets:
-        raise Bug(f"{event} does not lead to {sorted({move.target for move in moves})}")
+    start = _start(event, via, {move.target for move in moves})
     moved: set[int] = set()
-    start = TRANSITIONS[via] if via else transition
-    if via and not start.targets <= transition.sources:
-        raise Bug(f"{via} does not lead to {event}")
     for source in sorted(start.sources, key=_SOURCE_ORDER.index):
         guards = [
             bulk.unindexed("jobs.state", source),
@@ -425,21 +422,49 @@ def _guarded_update(
             f"UPDATE jobs SET {change} FROM v WHERE jobs.id = v.id AND {guard}"
             " RETURNING jobs.id, jobs.state, jobs.reserved_ticks"
         )
-        used = {name: column for name, column in _COLUMNS.items() if f"v.{name}" in statement}
-        values = attrgetter(*(attribute for _, attribute in used.values()))
-        found = bulk.execute(
-            connection,
-            [(name, kind) for name, (kind, _) in used.items()],
-            [values(move) for move in moves if move.job_id not in moved],
-            statement,
-        )
-        for job_id, target, reserved in (tuple(row) for row in found):
+        left = [move for move in moves if move.job_id not in moved]
+        for job_id, target, reserved in _execute(connection, left, statement):
             moved.add(job_id)
-            deltas.move_jobs(run_of(job_id), source, target)
-            if reserved and (target in RESERVING_STATES) != (source in RESERVING_STATES):
-                deltas.add(
-                    run_of(job_id), "ticks", "reserved", reserved if target in RESERVING_STATES else -reserved
-                )
+            _count_move(job_id, source, target, reserved, deltas)
         if len(moved) == len(moves):
             break
     return moved
+
+
+def _start(event: Event, via: Event | None, targets: set[JobState]) -> Transition:
+    """Return the transition whose source states and fence hold. Raises Bug if the table has no such move."""
+    transition = TRANSITIONS[event]
+    if not targets <= transition.targets:
+        raise Bug(f"{event} does not lead to {sorted(targets)}")
+    if via is None:
+        return transition
+    start = TRANSITIONS[via]
+    if not start.targets <= transition.sources:
+        raise Bug(f"{via} does not lead to {event}")
+    return start
+
+
+def _execute(
+    connection: Connection, moves: Sequence[_MoveRow], statement: str
+) -> Iterator[tuple[int, JobState, int | None]]:
+    """Run an UPDATE with the columns of `v` that it names; return id, state and reserved ticks of each."""
+    used = {name: column for name, column in _COLUMNS.items() if f"v.{name}" in statement}
+    values = attrgetter(*(attribute for _, attribute in used.values()))
+    found = bulk.execute(
+        connection,
+        [(name, kind) for name, (kind, _) in used.items()],
+        [values(move) for move in moves],
+        statement,
+    )
+    return (tuple(row) for row in found)
+
+
+def _count_move(
+    job_id: int, source: JobState, target: JobState, reserved: int | None, deltas: Deltas
+) -> None:
+    """Count a moved job by its states, and what it reserves by whether its state still does."""
+    run_id = run_of(job_id)
+    deltas.move_jobs(run_id, source, target)
+    is_reserving = target in RESERVING_STATES
+    if reserved and is_reserving != (source in RESERVING_STATES):
+        deltas.add(run_id, "ticks", "reserved", reserved if is_reserving else -reserved)

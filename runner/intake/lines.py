@@ -140,31 +140,48 @@ def _chunks(stored: io.BufferedReader) -> Iterator[bytes]:
 
 def _physical(chunks: Iterator[bytes], bytes_max: int) -> Iterator[bytes | None]:
     """Yield the lines of chunks; None for a line past the cap, once, as soon as it passes it."""
-    parts: list[bytes] = []  # of the line that has not ended yet
-    parts_bytes, is_reported = 0, False
+    open_line = _OpenLine(bytes_max)
     for chunk in chunks:
         *ended, rest = chunk.split(b"\n")
         if ended:
-            fits = parts_bytes + len(ended[0]) <= bytes_max
-            first = b"".join((*parts, ended[0])) if fits and not is_reported else None
-            parts.clear()  # before the caller works on the line: it may be large
-            if not is_reported:
-                yield first
-            del first
+            yield from open_line.end(ended[0])
             for raw in ended[1:]:
                 yield raw if len(raw) <= bytes_max else None
-            parts_bytes, is_reported = 0, False
-        parts.append(rest)
-        parts_bytes += len(rest)
-        if parts_bytes > LARGE_BYTES:
+        if open_line.add(rest):
+            yield None
+    if open_line.byte_count:
+        yield from open_line.end(b"")
+
+
+class _OpenLine:
+    """The line that has not ended yet, in pieces; none are kept once it is past the cap."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self._pieces: list[bytes] = []
+        self.byte_count = 0
+
+    def add(self, piece: bytes) -> bool:
+        """Add a piece; return whether the line passes the cap by it."""
+        was_too_long = self.byte_count > self._bytes_max
+        self._pieces.append(piece)
+        self.byte_count += len(piece)
+        if self.byte_count > LARGE_BYTES:
             return_large_blocks()
-        if parts_bytes > bytes_max:
-            parts.clear()
-            if not is_reported:
-                yield None
-                is_reported = True
-    if parts_bytes and not is_reported:
-        yield b"".join(parts)
+        if self.byte_count <= self._bytes_max:
+            return False
+        self._pieces.clear()
+        return not was_too_long
+
+    def end(self, last: bytes) -> Iterator[bytes | None]:
+        """Yield the whole line, None if the last piece takes it past the cap; nothing if it was before."""
+        was_too_long = self.byte_count > self._bytes_max
+        fits = self.byte_count + len(last) <= self._bytes_max
+        line = b"".join((*self._pieces, last)) if fits else None
+        self._pieces.clear()  # before the caller works on the line: it may be large
+        self.byte_count = 0
+        if not was_too_long:
+            yield line
 
 
 def _too_long(number: int, bytes_max: int) -> Diagnostic:

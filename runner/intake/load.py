@@ -7,9 +7,9 @@ import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -115,19 +115,10 @@ def load(
     with lock(same), new_jobs.shared_lock(database, same):
         found = _find_complete(database, same)
         if found is not None and not new:
-            return LoadResult(
-                run_id=found.id,
-                name=found.name,
-                total=found.total,
-                is_new=False,
-                input_path=found.input_path,
-            )
-        stem = name or _stem(source)
-        if not new and occasion is not None:
-            refuse_another_run(database, source, stem, name, occasion, sha256)
-        elif not new:
-            _refuse_other_content(database, source, name, sha256)
-        run_name = new_run_name(database, stem, name, occasion, new=new)
+            return _loaded_before(found)
+        if not new:
+            _refuse_conflict(database, source, name, occasion, sha256)
+        run_name = new_run_name(database, name or _stem(source), name, occasion, new=new)
         with database.read() as connection:
             twin = None if new or name or occasion else runs.find_by_sha256(connection, sha256)
         with database.write() as connection:
@@ -141,14 +132,11 @@ def load(
                 now_ms=database.now_ms(),
                 occasion=occasion,
             )
-        try:
+        with _removed_on_error(database, run_id):
             reading = JobFileReader(source, flags, tally or Tally(day_of(database.now_ms())))
             loading = _Loading(database, run_id, source, flags, reading, progress)
             loading.read(size_bytes)
             loading.check(sha256)
-        except BaseException:
-            removal.remove(database, run_id)
-            raise
         with database.write() as connection:
             runs.set_ready(connection, run_id, reading.total)
         return LoadResult(
@@ -163,6 +151,26 @@ def load(
             bad_total=reading.bad_total,
             other_model_total=reading.other_model_total,
         )
+
+
+def _loaded_before(found: RunRow) -> LoadResult:
+    return LoadResult(
+        run_id=found.id,
+        name=found.name,
+        total=found.total,
+        is_new=False,
+        input_path=found.input_path,
+    )
+
+
+@contextmanager
+def _removed_on_error(database: Database, run_id: int) -> Iterator[None]:
+    """Remove the run again where the block raises: all of its lines are loaded, or none."""
+    try:
+        yield
+    except BaseException:
+        removal.remove(database, run_id)
+        raise
 
 
 class _Loading:
@@ -331,6 +339,16 @@ def _partly_loaded(database: Database, source: Path, name: str | None, same: str
             for run in runs.in_states(connection, [RunState.LOADING])
             if run.identity != same and (run.stem == name or run.input_path == str(source.resolve()))
         ]
+
+
+def _refuse_conflict(
+    database: Database, source: Path, name: str | None, occasion: str | None, sha256: str
+) -> None:
+    """Raise UsageError where a run has the same name or path in this occasion, but other content or flags."""
+    if occasion is None:
+        _refuse_other_content(database, source, name, sha256)
+    else:
+        refuse_another_run(database, source, name or _stem(source), name, occasion, sha256)
 
 
 def _refuse_other_content(database: Database, source: Path, name: str | None, sha256: str) -> None:

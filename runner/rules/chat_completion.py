@@ -120,13 +120,12 @@ def read_usage(value: object) -> Usage | None:
     if ticks is None and (prompt is None or completion is None):
         return None
     prompt, completion = prompt or 0, completion or 0
-    prompt_details = _details(value.get("prompt_tokens_details"))
-    reasoning = _count(_details(value.get("completion_tokens_details")).get("reasoning_tokens")) or 0
+    reasoning = _detail(value, "completion_tokens_details", "reasoning_tokens")
     total = _count(value.get("total_tokens"))
     return Usage(
         prompt=prompt,
-        cached=_count(prompt_details.get("cached_tokens")) or 0,
-        image=_count(prompt_details.get("image_tokens")) or 0,
+        cached=_detail(value, "prompt_tokens_details", "cached_tokens"),
+        image=_detail(value, "prompt_tokens_details", "image_tokens"),
         completion=completion,
         reasoning=reasoning,
         total=prompt + completion + reasoning if total is None else total,
@@ -174,8 +173,10 @@ def _count(value: object, count_max: int = TOKENS_MAX) -> int | None:
     return value if type(value) is int and 0 <= value <= count_max else None
 
 
-def _details(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+def _detail(usage: dict[str, Any], details: str, name: str) -> int:
+    """Return a count among the details of a usage object; 0 if it is missing."""
+    of_these = usage.get(details)
+    return (_count(of_these.get(name)) or 0) if isinstance(of_these, dict) else 0
 
 
 def _word(value: object) -> str | None:

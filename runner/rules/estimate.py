@@ -117,6 +117,11 @@ def estimate(
     names = sorted({name for name, _, _ in tally.sums})
     limits = _Limits(tally, known, rpm, tpm)
     rows = tuple(_estimate_model(name, tally, known.get(name), limits, base_host) for name in names)
+    return _total(rows)
+
+
+def _total(rows: tuple[ModelEstimate, ...]) -> Estimate:
+    """Return the sums over the models, and the one that takes longest."""
     priced = [row.ticks for row in rows if row.ticks is not None]
     return Estimate(
         models=rows,

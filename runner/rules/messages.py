@@ -52,22 +52,27 @@ def check_messages(messages: list[Any], problems: list[Problem], *, first: int =
     """
     tokens = 0
     for place, message in enumerate(messages, first):
-        if type(message) is not dict:
+        if type(message) is dict:
+            tokens += _check_message(message, place, problems)
+        else:
             problems.append(_bad_type(("messages", place), "a message must be an object", _MESSAGE_FIX))
-            continue
-        role = message.get("role")
-        if role not in ROLES:
-            problems.append(_unknown_role(role, place))
-        content = message.get("content")
-        tokens += MESSAGE_TOKENS
-        if type(content) is str:
-            tokens += text_tokens(content)
-        elif type(content) is list and content:
-            tokens += _check_parts(content, place, problems)
-        elif content is not None or role != "assistant" or not message.get("tool_calls"):
-            problems.append(_no_content(content, place))
-        if "tool_calls" in message:
-            tokens += text_tokens(orjson.dumps(message["tool_calls"]).decode())
+    return tokens
+
+
+def _check_message(message: dict[str, Any], place: int, problems: list[Problem]) -> int:
+    """Append the problems of one message to `problems`; return its estimated tokens."""
+    role, content, calls = message.get("role"), message.get("content"), message.get("tool_calls")
+    if role not in ROLES:
+        problems.append(_unknown_role(role, place))
+    tokens = MESSAGE_TOKENS
+    if "tool_calls" in message:
+        tokens += text_tokens(orjson.dumps(calls).decode())
+    if type(content) is str:
+        return tokens + text_tokens(content)
+    if type(content) is list and content:
+        return tokens + _check_parts(content, place, problems)
+    if not (content is None and role == "assistant" and calls):
+        problems.append(_no_content(content, place))
     return tokens
 
 

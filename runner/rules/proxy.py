@@ -11,6 +11,8 @@ from runner.rules.errors import UsageError
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_BROKEN_PLACE: Final = "has a port that is none, or a broken host"
 _EXAMPLE: Final = "write it like http://proxy.example:3128"
 _LEAVE_OUT: Final = "or name the API's host in NO_PROXY"
 
@@ -51,22 +53,28 @@ def _parsed(variable: str, scheme: str, url: str) -> Proxy:
     userinfo, _, place = url.partition("://")[2].rpartition("@")
     if {"/", "?", "#"} & set(userinfo):
         raise ValueError("has a / or ? or # in its user or password; write them as %2F, %3F and %23")
-    if {"?", "#"} & set(place) or place.rstrip("/").count("/"):
+    host, port = _host_and_port(scheme, place)
+    user, _, password = userinfo.partition(":")
+    return Proxy(
+        variable=variable,
+        url=f"{scheme}://{host}:{port}",
+        user=unquote(user),
+        password=unquote(password),
+    )
+
+
+def _host_and_port(scheme: str, place: str) -> tuple[str, int]:
+    """Return the host as a URL writes it, and the port. Raises ValueError as `_parsed` does."""
+    place = place.rstrip("/")
+    if {"?", "#", "/"} & set(place):
         raise ValueError("has more than a host and a port")
     try:
         parts = urlsplit(f"{scheme}://{place}")
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise ValueError("has a port that is none, or a broken host") from None
+        raise ValueError(_BROKEN_PLACE) from None
     if not host or not _HOST.fullmatch(host):
         raise ValueError("names no host")
-    if port == 0 or place.rstrip("/").endswith(":"):
-        raise ValueError("has a port that is none, or a broken host")
-    shown_host = f"[{host}]" if ":" in host else host
-    user, _, password = userinfo.partition(":")
-    return Proxy(
-        variable=variable,
-        url=f"{scheme}://{shown_host}:{port or (443 if scheme == 'https' else 80)}",
-        user=unquote(user),
-        password=unquote(password),
-    )
+    if port == 0 or place.endswith(":"):
+        raise ValueError(_BROKEN_PLACE)
+    return f"[{host}]" if ":" in host else host, port or _DEFAULT_PORTS[scheme]

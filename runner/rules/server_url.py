@@ -9,7 +9,7 @@ from urllib.parse import unquote, unquote_plus, urlsplit
 from runner.rules.redact import HIDDEN, SECRET_LENGTH_MIN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 # Parameters whose values are no secrets; of libpq (PostgreSQL's manual, 34.1.2) and redis-py.
 _OPEN_PARAMETERS: Final = frozenset(
@@ -155,6 +155,12 @@ def _shown_parameters(parameters: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 
 def _secrets(parts: _Parts) -> Iterator[str]:
+    yield from _secrets_before_query(parts)
+    yield from _secrets_in_parameters(parts.parameters, is_cut=_is_cut_by_password(parts))
+
+
+def _secrets_before_query(parts: _Parts) -> Iterator[str]:
+    """Yield the password, and a host or path that is none."""
     if parts.userinfo is not None:
         user, colon, password = parts.userinfo.partition(":")
         if colon or parts.scheme.startswith(("redis", "unix")):
@@ -165,17 +171,28 @@ def _secrets(parts: _Parts) -> Iterator[str]:
     if not _is_plain(parts.path):
         yield from _forms(parts.path)
         yield from _forms(parts.path.rpartition("=")[2])
-    is_cut, after_secret = _is_cut_by_password(parts), False
-    for place, (name, value) in enumerate(parts.parameters):
-        if is_cut or name not in _OPEN_PARAMETERS or not _is_plain(value):
-            yield from _forms(value)
-            if after_secret or is_cut:
-                yield from _forms(name)
-            elif not is_cut:  # an unescaped & cuts a password: all that follows may be its rest
-                after = parts.parameters[place + 1 :]
-                rest = "&".join(f"{named}={given}" if given else named for named, given in after)
-                yield from _forms(f"{value}&{rest}" if rest else value)
-            after_secret = True
+
+
+def _secrets_in_parameters(parameters: Sequence[tuple[str, str]], *, is_cut: bool) -> Iterator[str]:
+    """Yield values that are not known to be harmless, and names that may be the rest of one.
+
+    `is_cut`: the parameters themselves are the rest of a password.
+    """
+    after_secret = is_cut
+    for place, (name, value) in enumerate(parameters):
+        if not is_cut and name in _OPEN_PARAMETERS and _is_plain(value):
+            continue
+        yield from _forms(value)
+        if after_secret:
+            yield from _forms(name)
+        else:
+            yield from _forms("&".join((value, *_joined(parameters[place + 1 :]))))
+        after_secret = True
+
+
+def _joined(parameters: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Yield parameters as written: an unescaped & cuts a password, and they may be its rest."""
+    return (f"{name}={value}" if value else name for name, value in parameters)
 
 
 def _forms(secret: str) -> Iterable[str]:

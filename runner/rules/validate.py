@@ -9,6 +9,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from functools import lru_cache
 from hashlib import blake2b
+from math import inf
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -99,24 +100,34 @@ def _compute_shared(encoded: bytes) -> _Shared:
     settings, leading = orjson.loads(encoded)
     name = settings["model"]
     facts = models.facts(name) if type(name) is str else None
-    serving = models.facts(facts.redirected_to) if facts and facts.redirected_to else facts
     problems = [*_check_model(name, facts), *check_fields(settings, facts)]
     tokens = check_messages(leading, problems)
     schemas = [settings[field] for field in ("tools", "response_format") if settings.get(field)]
     if schemas:
         tokens += text_tokens(orjson.dumps(schemas).decode())
-    limit = settings.get("max_completion_tokens") or settings.get("max_tokens")
+    context_tokens, tpm = _limits(facts)
     return _Shared(
         problems=problems,
         refused=has_refusal(problems),
         conv_id=_conv_id(name, leading, schemas),
         prompt_tokens=tokens + (facts.prompt_overhead_tokens if facts else 0),
-        max_output_tokens=limit if type(limit) is int else None,
+        max_output_tokens=_max_output_tokens(settings),
         outputs=assumed_output(settings, facts),
         is_priority=settings.get("service_tier") == PRIORITY,
-        context_tokens=serving.context_tokens if serving else float("inf"),
-        tpm=serving.tpm if serving else float("inf"),
+        context_tokens=context_tokens,
+        tpm=tpm,
     )
+
+
+def _limits(facts: models.ModelFacts | None) -> tuple[float, float]:
+    """Return context and tokens a minute of the model that answers; those of an unknown one are no limit."""
+    serving = models.facts(facts.redirected_to) if facts and facts.redirected_to else facts
+    return (serving.context_tokens, serving.tpm) if serving else (inf, inf)
+
+
+def _max_output_tokens(settings: dict[str, Any]) -> int | None:
+    limit = settings.get("max_completion_tokens") or settings.get("max_tokens")
+    return limit if type(limit) is int else None
 
 
 def _conv_id(name: object, leading: list[Any], schemas: list[Any]) -> str | None:

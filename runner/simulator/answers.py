@@ -65,18 +65,24 @@ def read_prompt(body: Body) -> Prompt:
     """Return the prompt with its tokens: texts, images, tools, schema and the hidden overhead."""
     text, image, last = OVERHEAD_TOKENS, 0, ""
     for message in body["messages"]:
-        content = message.get("content") or ""
-        text += MESSAGE_TOKENS
-        if isinstance(content, list):
-            image += sum(image_tokens(part["image_url"]) for part in content if part["type"] == "image_url")
-            content = "\n".join(part["text"] for part in content if part["type"] == "text")
-        text += count_tokens(content)
+        content, images = _read_content(message.get("content") or "")
+        text += MESSAGE_TOKENS + count_tokens(content)
+        image += images
         if message["role"] == "user":
             last = content
     for field in ("tools", "response_format"):
         if field in body:
             text += len(orjson.dumps(body[field])) // TOKEN_BYTES
     return Prompt(text=last, text_tokens=text, image_tokens=image)
+
+
+def _read_content(content: str | list[dict[str, Any]]) -> tuple[str, int]:
+    """Return the text of a message, and the tokens of its images."""
+    if isinstance(content, str):
+        return content, 0
+    texts = [part["text"] for part in content if part["type"] == "text"]
+    images = [image_tokens(part["image_url"]) for part in content if part["type"] == "image_url"]
+    return "\n".join(texts), sum(images)
 
 
 def compose_answer(body: Body, prompt: Prompt, model: Model, random_bytes: bytes) -> Answer:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from runner.simulator import lookups
+from runner.simulator import lookups, refusals
 from runner.simulator.api_keys import ApiKeys
-from runner.simulator.chat import Chat, Clock, no_such_model, unavailable
+from runner.simulator.chat import Chat, Clock
 from runner.simulator.checks import parse
 from runner.simulator.faults import parse_rates
 from runner.simulator.gateway_faults import Echo, gateway_refusal
@@ -116,7 +116,7 @@ class Api:
             return json_reply({"object": "list", "data": found} if place == "models" else {"models": found})
         model = known.find(slug) or known.find_image_model(slug)
         if type(model) not in cards:
-            raise no_such_model(slug, team)
+            raise refusals.no_such_model(slug, team)
         return json_reply(cards[type(model)](model))
 
     def _tokenize(self, request: Request, team: str) -> Reply:
@@ -125,7 +125,7 @@ class Api:
             if not isinstance(body.get(name), str):
                 raise Refusal(422, "invalid-argument", f"The field {name} is missing or no string.")
         if self._catalogue.find(body["model"]) is None:
-            raise no_such_model(body["model"], team)
+            raise refusals.no_such_model(body["model"], team)
         return json_reply(lookups.token_list(body["text"]))
 
     def _switch(self, request: Request) -> Reply:
@@ -150,7 +150,7 @@ class Api:
         if self.switches.down == "text":
             self.chat.books.faults["200_text"] += path == CHAT
             raise gateway_refusal("200_text")
-        raise unavailable()
+        raise refusals.unavailable()
 
     def _refused(self, request: Request, error: Exception) -> Reply:
         path, refusal = request.path, error if isinstance(error, Refusal) else _too_deep()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from runner.simulator import answers, checks, stream
+from runner.simulator import answers, checks, refusals, stream
 from runner.simulator.books import Books, Outcome, SubmitReply
 from runner.simulator.deferred import DeferredJobs, Job
 from runner.simulator.delayed import DelayedReply, run_after
@@ -21,6 +21,7 @@ from runner.simulator.replies import (
     BOM,
     GARBAGE,
     JSON,
+    Delivery,
     Refusal,
     Reply,
     completion,
@@ -50,6 +51,15 @@ SUBMIT_REPLY_BY_FAULT: dict[str, SubmitReply] = {
     "reset_after": "reset",
     "hang_after": "hang",
     "500_after": "500",
+}
+TOO_MANY_BY_FAULT = {
+    "429": "Too many requests for team {team}. Please slow down.",
+    "capacity": "The model is currently at capacity due to high demand. Please try again later.",
+}
+DELIVERY_BY_FAULT: dict[str, Delivery] = {
+    "hang": "hang",
+    "reset_before": "reset",
+    "reset_after": "reset",
 }
 
 
@@ -112,12 +122,7 @@ class Chat:
         fault = self._faults.draw("fetch")
         if fault is not None:
             return self._fail(fault, team)
-        serial = self._ids.parse(request_id)
-        if serial is None and not is_uuid(request_id):
-            raise Refusal(400, "invalid-argument", "The request id is not a valid UUID.")
-        job = None if serial is None else self._deferred.find(serial, team)
-        if job is None:
-            raise _no_such_result(request_id)
+        job = self._find(team, request_id)
         now = self._clock()
         headers = self._limiter.headers(job.model)
         if self._options.polls_count:
@@ -125,9 +130,23 @@ class Chat:
         if self._deferred.is_expired(job, now):
             self._deferred.drop(job)
             self.books.settle(job.serial, "expired", now)
-            raise _no_such_result(request_id)
+            raise refusals.no_such_result(request_id)
         if now < job.ready_at:
             return Reply(status=202, headers=headers)
+        return self._result(job, request_id, headers)
+
+    def _find(self, team: str, request_id: str) -> Job:
+        """Return the job of a request id. Raise Refusal if the team has none, or if it is no id at all."""
+        serial = self._ids.parse(request_id)
+        if serial is None and not is_uuid(request_id):
+            raise Refusal(400, "invalid-argument", "The request id is not a valid UUID.")
+        job = None if serial is None else self._deferred.find(serial, team)
+        if job is None:
+            raise refusals.no_such_result(request_id)
+        return job
+
+    def _result(self, job: Job, request_id: str, headers: dict[str, str]) -> Reply:
+        """Return the result of a ready job, or what a fault makes of it. Raise Refusal if it is lost."""
         fault = self._faults.draw("result")
         if fault is not None:
             self.books.faults[fault] += 1
@@ -135,8 +154,8 @@ class Chat:
             return not_the_result(fault, self._completion(job, job.choices))
         self._deferred.drop(job)
         if fault == "lost":
-            self.books.settle(job.serial, "lost", now)
-            raise _no_such_result(request_id)
+            self.books.settle(job.serial, "lost", self._clock())
+            raise refusals.no_such_result(request_id)
         return self._hand_out_as(fault, job, headers)
 
     def adopt_switches(self) -> None:
@@ -153,17 +172,17 @@ class Chat:
 
     def _accept(self, team: str, content_type: str | None, raw: bytes) -> tuple[Job, checks.Body]:
         if self._switches.credits_gone:
-            raise _no_credits(team, self._switches.credits_status)
+            raise refusals.no_credits(team, self._switches.credits_status)
         if self._switches.permission_gone:
             raise Refusal(403, "permission-denied", "Team is not authorized to perform this action.")
         body = checks.parse(content_type, raw)
         checks.check(body)
         model = None if self._switches.model_gone else self._catalogue.find(body["model"])
         if model is None:
-            raise no_such_model(body["model"], team)
+            raise refusals.no_such_model(body["model"], team)
         checks.check_for(model, body)
         if UNSAFE_MARKER in raw:
-            raise _unsafe(team)
+            raise refusals.unsafe(team)
         prompt = answers.read_prompt(body)
         checks.check_prompt(model, prompt.text_tokens + prompt.image_tokens)
         sha = hashlib.sha256(raw).digest()
@@ -232,60 +251,27 @@ class Chat:
         """Return the reply of a fault, or raise it as a Refusal if the request is refused."""
         kind = "hang" if fault.startswith("hang") else fault
         self.books.faults[kind] += 1
+        if kind in DELIVERY_BY_FAULT:
+            return Reply(delivery=DELIVERY_BY_FAULT[kind])
+        refusal = self._refusal(kind, team)
+        if kind == "500_after":
+            return refusal.reply()  # not raised: the job was accepted
+        raise refusal
+
+    def _refusal(self, kind: str, team: str) -> Refusal:
+        """Return the refusal of a fault; 500 for those that have none of their own."""
         if kind in REFUSALS_BY_FAULT:
             refusal, status, code, text = REFUSALS_BY_FAULT[kind]
-            raise refusal(status, code, text)
+            return refusal(status, code, text)
         if kind in GATEWAY_KINDS:
-            raise gateway_refusal(kind)
-        match kind:
-            case "hang":
-                return Reply(delivery="hang")
-            case "reset_before" | "reset_after":
-                return Reply(delivery="reset")
-            case "429":
-                raise self._limiter.too_many(f"Too many requests for team {team}. Please slow down.")
-            case "capacity":
-                text = "The model is currently at capacity due to high demand. Please try again later."
-                raise self._limiter.too_many(text)
-            case "safety":
-                raise _unsafe(team)
-            case "503":
-                raise unavailable()
-            case "500_after":
-                # A reply, not raised: the job was accepted.
-                return Refusal(500, "internal", "Internal error.").reply()
-            case _:
-                raise Refusal(500, "internal", "Internal error.")
+            return gateway_refusal(kind)
+        if kind in TOO_MANY_BY_FAULT:
+            return self._limiter.too_many(TOO_MANY_BY_FAULT[kind].format(team=team))
+        if kind == "safety":
+            return refusals.unsafe(team)
+        return refusals.unavailable() if kind == "503" else Refusal(500, "internal", "Internal error.")
 
 
 def _with_lone_surrogate(body: bytes) -> bytes:
     """Return a completion whose text begins with half an emoji, escaped; one without text as it is."""
     return body.replace(b'"content":"', b'"content":"\\ud83d', 1)
-
-
-def unavailable() -> Refusal:
-    """Return the 503 of a service that is down."""
-    return Refusal(503, "unavailable", "The service is temporarily unavailable.")
-
-
-def no_such_model(slug: str, team: str) -> Refusal:
-    """Return the 404 of an unknown model."""
-    return Refusal(404, "not-found", f"The model {slug} does not exist or your team {team} may not use it.")
-
-
-def _no_such_result(request_id: str) -> Refusal:
-    return Refusal(404, "not-found", f"No deferred completion found for request id {request_id}.")
-
-
-def _unsafe(team: str) -> Refusal:
-    message = f"Content violates usage guidelines. Team: {team}, Failed check: SAFETY_CHECK_TYPE_CYBER"
-    return Refusal(403, "permission-denied", message)
-
-
-def _no_credits(team: str, status: int) -> Refusal:
-    code = "permission-denied" if status == 403 else "resource-exhausted"
-    message = (
-        f"Your team {team} has either used all available credits or reached its monthly spending limit. "
-        "Purchase more credits or raise the limit to continue."
-    )
-    return Refusal(status, code, message)

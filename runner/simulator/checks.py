@@ -72,6 +72,15 @@ _FIELDS: dict[str, _Field] = {
 
 def parse(content_type: str | None, raw: bytes) -> Body:
     """Return the body as a dict without null fields. Raise Refusal if a known field has a wrong type."""
+    body = {name: field for name, field in _decode(content_type, raw).items() if field is not None}
+    for name, field in body.items():
+        rule = _FIELDS.get(name)
+        if rule is not None:
+            _check_field(name, field, rule)
+    return body
+
+
+def _decode(content_type: str | None, raw: bytes) -> Body:
     if content_type != JSON and not _is_json(content_type or ""):
         raise Refusal(415, "invalid-argument", "Expected a request with Content-Type: application/json")
     if not raw:
@@ -82,12 +91,7 @@ def parse(content_type: str | None, raw: bytes) -> Body:
         raise Refusal(400, "invalid-argument", f"Failed to parse the request body as JSON: {error}") from None
     if not isinstance(value, dict):
         raise _mistyped("the body", "a map")
-    body = {name: field for name, field in value.items() if field is not None}
-    for name, field in body.items():
-        rule = _FIELDS.get(name)
-        if rule is not None:
-            _check_field(name, field, rule)
-    return body
+    return value
 
 
 def check(body: Body) -> None:
@@ -97,10 +101,7 @@ def check(body: Body) -> None:
             raise Refusal(422, "invalid-argument", _DESERIALIZE + f"missing field `{name}`")
     if "search_parameters" in body:
         raise Refusal(410, "gone", "Live Search has been removed: use the server-side search tools instead.")
-    if not body["messages"]:
-        raise _invalid("messages must not be empty.")
-    for at, message in enumerate(body["messages"]):
-        _check_message(f"messages[{at}]", message)
+    _check_messages(body["messages"])
     if body.get("stream") and body.get("deferred"):
         raise _invalid("stream is not supported together with deferred.")
     if "stop" in body:
@@ -155,6 +156,13 @@ def _invalid(message: str) -> Refusal:
     return Refusal(400, "invalid-argument", message)
 
 
+def _check_messages(messages: list[object]) -> None:
+    if not messages:
+        raise _invalid("messages must not be empty.")
+    for at, message in enumerate(messages):
+        _check_message(f"messages[{at}]", message)
+
+
 def _check_message(where: str, message: object) -> None:
     if not isinstance(message, dict):
         raise _mistyped(where, "a map")
@@ -196,9 +204,11 @@ def _check_tools(body: Body) -> None:
     if len(tools) > TOOLS_MAX:
         raise _invalid(f"At most {TOOLS_MAX} tools are supported, the request has {len(tools)}.")
     names = [_tool_name(f"tools[{at}]", tool) for at, tool in enumerate(tools)]
-    choice = body.get("tool_choice")
-    if choice is None:
-        return
+    if "tool_choice" in body:
+        _check_tool_choice(body["tool_choice"], names)
+
+
+def _check_tool_choice(choice: str | Body, names: list[str]) -> None:
     if isinstance(choice, str):
         if choice not in TOOL_CHOICES:
             raise Refusal(422, "invalid-argument", f"{_DESERIALIZE}tool_choice: unknown variant")

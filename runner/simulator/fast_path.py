@@ -56,13 +56,18 @@ def _parse_headers(method: bytes, block: bytes) -> _Head | None:
     if not block.isascii():
         return None
     message = _parse_with_aiohttp(b"%b / HTTP/1.1\r\n%b" % (method, block))
-    if message is None or message.should_close or message.upgrade or message.chunked or message.compression:
+    if message is None or not _is_plain(message):
         return None
     headers: Mapping[str, str] = message.headers
     length = int(headers.get("Content-Length", "0"))  # the parser accepts digits only
     if "Expect" in headers or length > SIMPLE_BODY_BYTES_MAX or (length and method != b"POST"):
         return None
     return _Head(message.method, headers, length)
+
+
+def _is_plain(message: Any) -> bool:
+    """Return whether a connection stays open and as it is, and a body comes as one piece of known length."""
+    return not (message.should_close or message.upgrade or message.chunked or message.compression)
 
 
 def _parse_with_aiohttp(head: bytes) -> Any:

@@ -81,7 +81,7 @@ def parse_rates(raw: Mapping[str, object]) -> Rates:
     """Return the rates by kind. Raise ValueError for an unknown kind, a rate or a sum outside 0 to 1."""
     rates: Rates = {}
     for kind, rate in raw.items():
-        if not any(_applies(kind, point, name) for point, names in KINDS_BY_POINT.items() for name in names):
+        if not _is_known(kind):
             raise ValueError(f"no such fault: {kind} (there are {', '.join(KINDS)})")
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 1:
             raise ValueError(f"the rate of {kind} must be between 0 and 1")
@@ -118,6 +118,10 @@ class Faults:
             if draw < 0:
                 return kind
         return None
+
+
+def _is_known(kind: str) -> bool:
+    return any(_applies(kind, point, name) for point, names in KINDS_BY_POINT.items() for name in names)
 
 
 def _applies(kind: str, point: FaultPoint, name: str) -> bool:

@@ -7,7 +7,7 @@ import json
 import zlib
 from dataclasses import dataclass, replace
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +51,9 @@ class ImageModel:
     tiers: dict[str, int]  # ticks an image, by "quality resolution"
 
 
+_Listed = TypeVar("_Listed", bound=Model | ImageModel)
+
+
 def _price(row: list[int]) -> Price:
     return Price(fresh=row[0], cached=row[1], output=row[2])
 
@@ -74,6 +77,11 @@ def _named(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _by_slug(models: tuple[_Listed, ...]) -> dict[str, _Listed]:
+    """Return the models by their ids and aliases."""
+    return {slug: model for model in models for slug in (model.id, *model.aliases)}
+
+
 class Catalogue:
     """The models by slug. A retired slug is served by its successor, as at xAI since 2026-05-15.
 
@@ -82,17 +90,15 @@ class Catalogue:
 
     def __init__(self, *, keep_retired: bool = False) -> None:
         data = json.loads(resources.files(__package__).joinpath("models.json").read_bytes())
-        models = [_model(row) for row in data["models"]]
-        by_id = {model.id: model for model in models}
-        self._by_slug = {slug: model for model in models for slug in (model.id, *model.aliases)}
-        if not keep_retired:
-            self._by_slug |= {
-                slug: replace(by_id[to], effort=effort) for slug, (to, effort) in data["retired"].items()
-            }
-            models = [model for model in models if model.id not in data["retired"]]
-        self.models = tuple(models)
+        models = tuple(_model(row) for row in data["models"])
+        retired: dict[str, tuple[str, str]] = {} if keep_retired else data["retired"]
+        by_slug = _by_slug(models)
+        self._by_slug = by_slug | {
+            slug: replace(by_slug[successor], effort=effort) for slug, (successor, effort) in retired.items()
+        }
+        self.models = tuple(model for model in models if model.id not in retired)
         self.image_models = tuple(ImageModel(**_named(row)) for row in data["image_models"])
-        self._images_by_slug = {slug: one for one in self.image_models for slug in (one.id, *one.aliases)}
+        self._images_by_slug = _by_slug(self.image_models)
 
     def find(self, slug: str) -> Model | None:
         """Return the model that serves `slug` (an id or an alias), or None."""

@@ -120,29 +120,23 @@ class _Maker:
 
     def _enum_value(self, flat: Flat, name: str) -> Any:
         """Return a value of an enum: preferably one that fits the sentiment or occurs in the text."""
-        values = [
-            value
-            for value in flat["enum"]
-            if "type" not in flat or set(_json_types(value)) & set(types_of(flat))
-        ]
+        values = _of_its_types(flat)
         if not values:
             return None
-        numbers = [
-            value for value in values if isinstance(value, int | float) and not isinstance(value, bool)
-        ]
-        if len(numbers) == len(values) and _GRADE_NAME.search(name):
-            return sorted(numbers)[round((self._sentiment + 1) / 2 * (len(numbers) - 1))]
+        if _GRADE_NAME.search(name) and all(type(value) in (int, float) for value in values):
+            return sorted(values)[round((self._sentiment + 1) / 2 * (len(values) - 1))]
         if not self._plausible:
             return self._random.choice(values)
         words = set(_WORD.findall(self._text.lower()))
-        ranks = [
-            (sentiment.label_fit(value, self._sentiment), value.lower() in words)
-            if isinstance(value, str)
-            else (0, False)
-            for value in values
-        ]
+        ranks = [self._rank(value, words) for value in values]
         best = max(ranks)
         return self._random.choice([value for value, rank in zip(values, ranks, strict=True) if rank == best])
+
+    def _rank(self, value: Any, words: set[str]) -> tuple[float, bool]:
+        """Return how well a value fits the sentiment, and whether it occurs in the text."""
+        if not isinstance(value, str):
+            return 0, False
+        return sentiment.label_fit(value, self._sentiment), value.lower() in words
 
     def _object(self, flat: Flat, _name: str, depth: int) -> dict[str, Any]:
         properties, required = flat.get("properties", {}), flat.get("required", [])
@@ -191,23 +185,14 @@ class _Maker:
         return more
 
     def _array(self, flat: Flat, name: str, depth: int) -> list[Any]:
-        prefix, items = flat.get("prefixItems", []), flat.get("items", True)
-        least = max(
-            min(flat.get("minItems", 0), ITEMS_MAX), flat.get("minContains", 1) if "contains" in flat else 0
-        )
-        most = flat.get("maxItems", max(least, len(prefix)) + 2)
-        if items is False:
-            most = min(most, len(prefix))
-        count = min(
-            most, least if depth >= MINIMAL_DEPTH else max(least, 1, len(prefix)) + self._random.randint(0, 1)
-        )
+        least, most = _item_range(flat)
+        usual = max(least, 1, len(flat.get("prefixItems", [])))
+        count = min(most, least if depth >= MINIMAL_DEPTH else usual + self._random.randint(0, 1))
+        is_unique = flat.get("uniqueItems")
         made: list[Any] = []
         for at in range(count):
-            schema = prefix[at] if at < len(prefix) else items
-            if "contains" in flat and at >= len(prefix) and at - len(prefix) < flat.get("minContains", 1):
-                schema = {"allOf": [schema, flat["contains"]]}
-            made.append(self._next_item(schema, name, depth, made if flat.get("uniqueItems") else []))
-        return _distinct(made, least) if flat.get("uniqueItems") else made
+            made.append(self._next_item(_item_schema(flat, at), name, depth, made if is_unique else []))
+        return _distinct(made, least) if is_unique else made
 
     def _next_item(self, schema: Any, name: str, depth: int, taken: list[Any]) -> Any:
         for _ in range(TRIES):
@@ -215,6 +200,33 @@ class _Maker:
             if value not in taken:
                 break
         return value
+
+
+def _of_its_types(flat: Flat) -> list[Any]:
+    """Return the values of an enum that have one of the schema's types."""
+    if "type" not in flat:
+        return list(flat["enum"])
+    types = set(types_of(flat))
+    return [value for value in flat["enum"] if types.intersection(_json_types(value))]
+
+
+def _item_range(flat: Flat) -> tuple[int, int]:
+    """Return how many items an array has at least and at most."""
+    prefix = flat.get("prefixItems", [])
+    contained = flat.get("minContains", 1) if "contains" in flat else 0
+    least = max(min(flat.get("minItems", 0), ITEMS_MAX), contained)
+    most = flat.get("maxItems", max(least, len(prefix)) + 2)
+    return least, min(most, len(prefix)) if flat.get("items") is False else most
+
+
+def _item_schema(flat: Flat, at: int) -> Any:
+    """Return the schema of one item; the first after the prefix are also those that must be contained."""
+    prefix = flat.get("prefixItems", [])
+    if at < len(prefix):
+        return prefix[at]
+    schema = flat.get("items", True)
+    is_contained = "contains" in flat and at - len(prefix) < flat.get("minContains", 1)
+    return {"allOf": [schema, flat["contains"]]} if is_contained else schema
 
 
 def _matches(pattern: str, name: str) -> bool:

@@ -205,8 +205,8 @@ GUARDS = (
         name="one run of a file in an occasion",
         without_it="a line whose file was edited at night pays for all of it again",
         file="runner/intake/load.py",
-        old="            refuse_another_run(database, source, stem, name, occasion, sha256)\n",
-        new="            pass\n",
+        old="        refuse_another_run(database, source, name or _stem(source), name, occasion, sha256)\n",
+        new="        pass\n",
         tests="tests/intake/test_occasions.py -k sqlite",
     ),
     Guard(

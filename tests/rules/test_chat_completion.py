@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.rules.chat_completion import TICKS_MAX, Completion, Flaw, Kind, read_completion
@@ -228,7 +228,6 @@ VALUES = st.recursive(
 NAMES = ("choices", "usage", "model", "error", "code", "service_tier")
 
 
-@settings(max_examples=60)
 @given(
     st.binary(max_size=200)
     | st.dictionaries(st.sampled_from(NAMES), VALUES).map(lambda v: json.dumps(v).encode())

@@ -40,16 +40,21 @@ HOSTILE = (
 )
 
 
-@pytest.mark.parametrize("parse", PARSERS, ids=lambda parse: parse.__name__)
 @pytest.mark.parametrize("text", HOSTILE, ids=ascii)
-def test_what_is_no_number_is_refused(parse: Callable[[str], object], text: str) -> None:
+def test_what_is_no_number_is_refused(text: str) -> None:
     """For every parser, with a sentence that says how to write it."""
-    with pytest.raises(ValueError, match=r".") as refused:
-        parse(text)
+    assert {parse.__name__: fault(parse, text) for parse in PARSERS if not fault(parse, text)} == {}
 
-    if parse is not plain:
-        assert "write " in str(refused.value)
-        assert len(str(refused.value)) < 200
+
+def fault(parse: Callable[[str], object], text: str) -> str:
+    """Return the sentence of a refusal; "" if the text is taken, or the sentence does not help."""
+    try:
+        parse(text)
+    except ValueError as refused:
+        sentence = str(refused)
+        helps = parse is plain or ("write " in sentence and len(sentence) < 200)
+        return sentence if helps else ""
+    return ""
 
 
 @pytest.mark.parametrize(("text", "meant"), [("5,50", "5.50"), ("0,75", "0.75"), ("$5,5", "5.5")])

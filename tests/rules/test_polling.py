@@ -220,16 +220,19 @@ def simulate(
 @pytest.mark.parametrize(("median", "per_s"), [(1.0, 1_000.0), (20.0, 2.0)])
 def test_polls_and_lag_stay_within_the_bounds(median: float, per_s: float) -> None:
     """At most 3.0 polls a result and a mean lag of 0.35 medians, with nothing learnt before."""
-    measured = simulate(median, 0.8, per_s, 3_000)
+    measured = simulate(median, 0.8, per_s, 1_000)
     assert measured.polls <= 3.0
     assert measured.lag <= 0.35
     assert measured.median_s == pytest.approx(median, rel=0.35)
 
 
-@pytest.mark.parametrize("median", [3.0, 20.0, 120.0])
-def test_thousands_sent_at_once_stay_within_the_bounds(median: float) -> None:
+@pytest.mark.parametrize(
+    ("median", "jobs"),
+    [(20.0, 2_000), *(pytest.param(median, 5_000, marks=pytest.mark.soak) for median in (3.0, 20.0, 120.0))],
+)
+def test_thousands_sent_at_once_stay_within_the_bounds(median: float, jobs: int) -> None:
     """Nothing is learnt before all of them are in flight; a few are polled for all."""
-    measured = simulate(median, 0.8, 2_000.0, 5_000)
+    measured = simulate(median, 0.8, 2_000.0, jobs)
     assert measured.polls <= 3.0
     assert measured.lag <= 0.35
     assert measured.median_s == pytest.approx(median, rel=0.35)

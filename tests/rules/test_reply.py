@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from email.utils import formatdate
+from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.rules import error_body, reply_table
@@ -349,7 +350,6 @@ BODIES = st.binary(max_size=300) | ERRORS.map(lambda value: json.dumps(value).en
 HEADERS = st.dictionaries(st.sampled_from(["retry-after", "x-request-id"]), st.text(max_size=40))
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])  # busy machines
 @given(st.integers(-1, 1000), HEADERS, BODIES)
 def test_any_reply_has_a_whole_verdict(status: int, headers: dict[str, str], body: bytes) -> None:
     """Nothing raises; a pause has its reason, an accepted job its request_id, a message one short line."""
@@ -378,7 +378,6 @@ def test_any_reply_has_a_whole_verdict(status: int, headers: dict[str, str], bod
         assert found.message.isprintable() or "\u200d" in found.message or "\u200c" in found.message
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])  # busy machines
 @given(st.integers(100, 599).filter(lambda status: not 200 <= status < 300), BODIES)
 def test_only_a_2xx_is_accepted_or_ready(status: int, body: bytes) -> None:
     """No other reply is taken for a request_id or an answer."""
@@ -627,7 +626,6 @@ ACCOUNTS = [
 ]
 
 
-@pytest.mark.parametrize("form", [flat, nested])
 @pytest.mark.parametrize(
     ("statuses", "sentence", "outcome", "reason"),
     [
@@ -639,17 +637,13 @@ ACCOUNTS = [
     ],
 )
 def test_sentences_of_one_kind_have_one_meaning(
-    form: Callable[[str, str], bytes],
-    statuses: tuple[int, ...],
-    sentence: str,
-    outcome: Outcome,
-    reason: PauseReason | None,
+    statuses: tuple[int, ...], sentence: str, outcome: Outcome, reason: PauseReason | None
 ) -> None:
     """In other words too: a key stops the run, a model or a value of one line holds that job."""
-    for status in statuses:
+    for status, form in product(statuses, (flat, nested)):
         reply = Reply(status=status, headers={}, body=form("invalid", sentence))
         found = classify_submit(reply, now_s=NOW_S, secrets=())
-        assert (status, found.outcome, found.reason) == (status, outcome, reason)
+        assert (status, form, found.outcome, found.reason) == (status, form, outcome, reason)
 
 
 ELSEWHERE = [

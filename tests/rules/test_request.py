@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.rules.request import Defaults, Request, read_request, splice_deferred
@@ -77,7 +77,6 @@ TEXTS = st.lists(
 ).map("".join)
 
 
-@settings(deadline=None)
 @given(
     text=TEXTS.filter(bool),
     system=TEXTS.filter(bool) | st.none(),

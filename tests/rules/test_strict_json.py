@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from strict_reference import reference
 
@@ -121,7 +121,6 @@ def documents(draw: st.DrawFn, levels: int = 3) -> str:
     return "{" + f"{space},".join(members) + draw(st.sampled_from(["", "", "", "", ","])) + "}"
 
 
-@settings(deadline=None)
 @given(documents())
 @example('{"a":1,"a":2}')
 @example('{"a" :1,"a" :2}')
@@ -143,7 +142,6 @@ LINE = (
 )
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_a_line_with_changed_bytes_is_parsed_as_by_the_reference(data: st.DataObject) -> None:
     """Cut, doubled, swapped and foreign bytes in a real line: no exception, and the same result."""
@@ -158,7 +156,6 @@ def test_a_line_with_changed_bytes_is_parsed_as_by_the_reference(data: st.DataOb
     assert agrees_with_reference(bytes(line))
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=40) | st.text('{}[]":,\\0eE+-.tfnu aN ', max_size=40).map(str.encode))
 def test_any_bytes_are_parsed_without_raising(raw: bytes) -> None:
     """The result is always the reference's."""

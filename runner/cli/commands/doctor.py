@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import click
@@ -20,7 +21,9 @@ from runner.rules.exit_codes import ExitCode
 from runner.rules.json_object import SCHEMA
 
 if TYPE_CHECKING:
-    from runner.settings import Settings
+    from collections.abc import Iterable, Iterator
+
+    from runner.settings import Settings, Source
 
 
 @click.command("doctor", short_help="Show what is set up, what is missing, and how to fix it.")
@@ -42,21 +45,15 @@ def command(*, checks: tuple[str, ...], config: bool, as_json: bool) -> int:
       runner doctor database redis
     """
     settings, found = _settings()
-    done = [python(), found]
-    if not as_json:
-        _print(done)
-    for check in all_checks(settings, checks) if settings else ():
-        done.append(check)
-        if not as_json:
-            _print([check])
+    outcomes = chain((python(), found), all_checks(settings, checks) if settings else ())
+    done = list(outcomes) if as_json else list(_printed(outcomes))
     sources = settings.sources if settings and config else ()
     if as_json:
         shown = [ShownSetting(name=each.name, shown=each.shown, origin=each.origin) for each in sources]
         checked = [_outcome(check) for check in done]
         print_json(SetUp(schema=SCHEMA, checks=checked, settings=shown if config else UNSET))
     else:
-        for line in settings_lines([(source.name, source.shown, source.origin) for source in sources]):
-            print_escaped(line)
+        _print_settings(sources)
     return _exit_code(done)
 
 
@@ -80,7 +77,14 @@ def _outcome(check: Diagnosis) -> CheckOutcome:
     return CheckOutcome(name=check.name, state=check.state, result=check.result, fix=check.fix)
 
 
-def _print(checks: list[Diagnosis]) -> None:
-    for check in checks:
+def _printed(outcomes: Iterable[Diagnosis]) -> Iterator[Diagnosis]:
+    """Yield outcomes, each after it is printed: a check may take seconds."""
+    for check in outcomes:
         for line in check_lines(check.name, check.state, check.result, check.fix):
             print_escaped(line)
+        yield check
+
+
+def _print_settings(sources: Iterable[Source]) -> None:
+    for line in settings_lines([(source.name, source.shown, source.origin) for source in sources]):
+        print_escaped(line)

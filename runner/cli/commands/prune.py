@@ -25,6 +25,8 @@ from runner.rules.json_object import SCHEMA
 if TYPE_CHECKING:
     from runner.cli.render.removal_lines import RemovedRun
     from runner.cli.session.remove_runs import OldData
+    from runner.db.session import Database
+    from runner.settings import Settings
 
 
 @click.command("prune", short_help="Remove old runs, and old files of the state folder.")
@@ -70,12 +72,18 @@ def command(*, older_than: float, keep: int, dry_run: bool, yes: bool, as_json: 
         planned = PlannedPruning(schema=SCHEMA, would=_question(old), runs=_removed(old), files=_paths(old))
         if not confirm(_question(old), yes=yes, dry_run=dry_run, as_json=as_json, planned=planned):
             return
-        for run, _ in old.runs:
-            remove_run(settings, database, run)
-        freed_bytes = sum(size for _, size in old.files) + (database.compact() if old.runs else 0)
-        for path, _ in old.files:
-            path.unlink(missing_ok=True)
-        _report(old, freed_bytes, as_json=as_json, quiet=quiet)
+        _report(old, _remove(settings, database, old), as_json=as_json, quiet=quiet)
+
+
+def _remove(settings: Settings, database: Database, old: OldData) -> int:
+    """Remove runs and files; return the bytes that this freed."""
+    for run, _ in old.runs:
+        remove_run(settings, database, run)
+    freed_bytes = database.compact() if old.runs else 0
+    for path, size in old.files:
+        path.unlink(missing_ok=True)
+        freed_bytes += size
+    return freed_bytes
 
 
 def _question(old: OldData) -> str:

@@ -157,15 +157,9 @@ def _print_notes(lines: Sequence[str], *, is_quiet: bool) -> None:
 
 def _states(given: RetryFlags, set_model: str | None) -> frozenset[JobState]:
     """Return the states of the jobs to choose. Raises UsageError if nothing says which jobs."""
-    wanted = {
-        JobState.FAILED: given.failed,
-        JobState.HELD: given.held or given.lost,
-        JobState.CANCELLED: given.cancelled,
-    }
-    states = frozenset(state for state, is_wanted in wanted.items() if is_wanted)
     if given.lost and (given.failed or given.held or given.cancelled):
         raise UsageError("--lost stands alone", fix="give one command for each kind")
-    if states:
+    if states := _named_states(given):
         return states
     if not given.is_given and set_model is None:
         fix = "add --failed, --held, --lost, --cancelled, --code CODE, --id ID, --model NAME or --flaw FLAW"
@@ -174,9 +168,19 @@ def _states(given: RetryFlags, set_model: str | None) -> frozenset[JobState]:
     return frozenset({JobState.FAILED, JobState.HELD, *(state for state, is_so in more.items() if is_so)})
 
 
+def _named_states(given: RetryFlags) -> frozenset[JobState]:
+    """Return the states that flags name themselves."""
+    wanted = {
+        JobState.FAILED: given.failed,
+        JobState.HELD: given.held or given.lost,
+        JobState.CANCELLED: given.cancelled,
+    }
+    return frozenset(state for state, is_wanted in wanted.items() if is_wanted)
+
+
 def _is_alone(given: RetryFlags) -> bool:
     """Return whether no flag chooses jobs: then --set-model means those whose model the API refuses."""
-    return not given.is_given and not (given.failed or given.held or given.lost or given.cancelled)
+    return not given.is_given and not _named_states(given)
 
 
 def _of_refused_models(connection: Connection, run_id: int, chosen: JobSelection) -> JobSelection:

@@ -26,20 +26,26 @@ def request_parts(body: bytes) -> list[tuple[str, str]]:
 
 def answer_parts(body: bytes) -> list[tuple[str, str]]:
     """Return the parts of an answer: text, refusal, tool calls, and how it ended if that is not `stop`."""
-    value = _object(body)
-    choices = value.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices else None
-    message = choice.get("message") if isinstance(choice, dict) else None
-    if not isinstance(choice, dict) or not isinstance(message, dict):
+    choice = _first_choice(_object(body))
+    if choice is None:
         return [("answer", "not a completion; --raw prints its bytes")]
+    message = choice["message"]
     parts = [("answer", text)] if (text := _text(message)) else []
     if message.get("refusal"):
         parts.append(("refusal", str(message["refusal"])))
     calls = message.get("tool_calls")
-    parts += [("calls", _call(call)) for call in calls or () if isinstance(calls, list)]
+    parts += [("calls", _call(call)) for call in (calls if isinstance(calls, list) else [])]
     if choice.get("finish_reason") not in ("stop", "tool_calls"):
         parts.append(("ended by", str(choice.get("finish_reason"))))
     return parts or [("answer", "(empty)")]
+
+
+def _first_choice(value: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the first choice of a completion if it has a message, else None."""
+    choices = value.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    has_message = isinstance(choice, dict) and isinstance(choice.get("message"), dict)
+    return choice if has_message else None
 
 
 def folded(text: str, *, full: bool) -> list[str]:

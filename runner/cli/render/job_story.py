@@ -103,30 +103,43 @@ def _next(run: RunRow, job: DatabaseRow) -> list[str]:
 
 
 def _facts(attempt: DatabaseRow) -> list[tuple[str, str]]:
-    rows = [
+    return [
         (f"attempt {attempt.attempt}", f"{attempt.outcome}, {attempt.lane}, worker {attempt.worker}"),
         ("times", _times(attempt)),
+        *_id_facts(attempt),
+        *_error_facts(attempt),
+        *([("tokens", _tokens(attempt))] if attempt.total_tokens is not None else []),
+        *_cost_facts(attempt),
     ]
-    if attempt.error_code and not attempt.request_id:
-        rows.append(("sent as", f"x-client-request-id {attempt_name(attempt.job_id, attempt.attempt)}"))
+
+
+def _id_facts(attempt: DatabaseRow) -> list[tuple[str, str]]:
+    """Return the request id; for a failed attempt without one the id that it was sent with."""
     if attempt.request_id:
-        rows.append(("request_id", f"{plain(attempt.request_id)}, {text.count(attempt.polls, 'poll')}"))
+        return [("request_id", f"{plain(attempt.request_id)}, {text.count(attempt.polls, 'poll')}")]
     if attempt.error_code:
-        status = f"HTTP {attempt.http_status}, " if attempt.http_status else ""
-        words = one_line(attempt.error_message or "", _MESSAGE_LENGTH)
-        rows.append(("error", f"{status}{plain(attempt.error_code)}" + (f": {words}" if words else "")))
-        meaning = explain(attempt.error_code)
-        if meaning and meaning != attempt.error_message:
-            rows.append(("meaning", meaning))
-    if attempt.total_tokens is not None:
-        rows.append(("tokens", _tokens(attempt)))
+        return [("sent as", f"x-client-request-id {attempt_name(attempt.job_id, attempt.attempt)}")]
+    return []
+
+
+def _error_facts(attempt: DatabaseRow) -> list[tuple[str, str]]:
+    if not attempt.error_code:
+        return []
+    status = f"HTTP {attempt.http_status}, " if attempt.http_status else ""
+    words = one_line(attempt.error_message or "", _MESSAGE_LENGTH)
+    error = f"{status}{plain(attempt.error_code)}" + (f": {words}" if words else "")
+    meaning = explain(attempt.error_code)
+    if not meaning or meaning == attempt.error_message:
+        return [("error", error)]
+    return [("error", error), ("meaning", meaning)]
+
+
+def _cost_facts(attempt: DatabaseRow) -> list[tuple[str, str]]:
     if attempt.ticks is not None:
-        rows.append(("cost", f"{text.dollars(attempt.ticks)} {attempt.ticks_source}"))
-    elif attempt.possible_ticks or attempt.probable_ticks:
-        rows.append(("cost", _uncertain_cost(attempt)))
-    elif attempt.ticks_source:
-        rows.append(("cost", "unknown"))
-    return rows
+        return [("cost", f"{text.dollars(attempt.ticks)} {attempt.ticks_source}")]
+    if attempt.possible_ticks or attempt.probable_ticks:
+        return [("cost", _uncertain_cost(attempt))]
+    return [("cost", "unknown")] if attempt.ticks_source else []
 
 
 def _uncertain_cost(attempt: DatabaseRow) -> str:

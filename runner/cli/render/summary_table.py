@@ -63,28 +63,40 @@ def _counts(summary: RunSummary, folder: str) -> list[str]:
 
 def facts(summary: Mapping[str, Any]) -> list[str]:
     """Return cost, budget, tokens, attempts and latency, a line each."""
-    tokens, attempts, timing = summary["tokens"], summary["attempts"], summary["timing"]
-    cost = summary["cost"]
-    rows = [("cost", _cost(cost)), *(("", sentence) for sentence in uncertain_cost_sentences(cost))]
-    rows += _by_model(cost["by_model"])
-    if summary["budget"] is not None:
-        rows.append(("budget", _budget(summary["budget"])))
-    if tokens["total"]:
-        shown = (f"{name} {tokens[name]:,}" for name in ("prompt", "cached", "completion", "reasoning"))
-        rows.append(("tokens", f"{tokens['total']:,} ({', '.join(shown)})"))
-    extras = [f"{n:,} {reason.replace('_', ' ')}" for reason, n in attempts["extra"].items() if n]
-    rows.append(
-        (
-            "attempts",
-            f"{attempts['accepted']:,} accepted, {text.count(attempts['polls'], 'poll')}"
-            + (f", {attempts['refused_for_now']:,} refused for now" if attempts["refused_for_now"] else "")
-            + (f"; extra: {', '.join(extras)}" if extras else ""),
-        )
+    cost, budget = summary["cost"], summary["budget"]
+    return layout.facts(
+        [
+            ("cost", _cost(cost)),
+            *(("", sentence) for sentence in uncertain_cost_sentences(cost)),
+            *_by_model(cost["by_model"]),
+            *([("budget", _budget(budget))] if budget is not None else []),
+            *_tokens(summary["tokens"]),
+            ("attempts", _attempts(summary["attempts"])),
+            *_latency(summary["timing"]),
+        ]
     )
-    if timing["latency_p50_s"] is not None:
-        p50, p95 = (text.duration(timing[f"latency_{which}_s"]) for which in ("p50", "p95"))
-        rows.append(("latency", f"half within {p50}, 95 % within {p95}"))
-    return layout.facts(rows)
+
+
+def _tokens(tokens: Mapping[str, int]) -> list[tuple[str, str]]:
+    if not tokens["total"]:
+        return []
+    shown = (f"{name} {tokens[name]:,}" for name in ("prompt", "cached", "completion", "reasoning"))
+    return [("tokens", f"{tokens['total']:,} ({', '.join(shown)})")]
+
+
+def _attempts(attempts: Mapping[str, Any]) -> str:
+    line = f"{attempts['accepted']:,} accepted, {text.count(attempts['polls'], 'poll')}"
+    if attempts["refused_for_now"]:
+        line += f", {attempts['refused_for_now']:,} refused for now"
+    extras = [f"{n:,} {reason.replace('_', ' ')}" for reason, n in attempts["extra"].items() if n]
+    return f"{line}; extra: {', '.join(extras)}" if extras else line
+
+
+def _latency(timing: Mapping[str, float | None]) -> list[tuple[str, str]]:
+    half_s, most_s = timing["latency_p50_s"], timing["latency_p95_s"]
+    if half_s is None or most_s is None:
+        return []
+    return [("latency", f"half within {text.duration(half_s)}, 95 % within {text.duration(most_s)}")]
 
 
 def _by_model(by_model: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:

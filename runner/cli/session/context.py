@@ -14,7 +14,7 @@ from runner.rules.errors import UsageError
 from runner.rules.states import RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -97,17 +97,24 @@ def find_run(connection: Connection, word: str, *, removing: bool = False) -> Ru
     """
     from runner.db import runs
 
-    found = runs.find(connection, int(word)) if word.isascii() and word.isdigit() and len(word) < 10 else None
+    found = runs.find(connection, int(word)) if _is_run_id(word) else None
     found = found or runs.find_by_name(connection, word)
     if found is None:
-        known = runs.all_runs(connection)
-        nights = [run.name for run in known if run.stem == word]  # the newest first
-        near = nights or difflib.get_close_matches(word, [run.name for run in known], n=1)
-        meant = f'; did you mean "{near[0]}"?' if near else ""
-        raise UsageError(f"there is no run {word}{meant}", fix="runner list shows the runs")
+        raise _no_such_run(word, runs.all_runs(connection))
     if found.state is RunState.REMOVING and not removing:
         raise UsageError(f"run {found.id} is being removed", fix=f"runner rm {found.id} finishes that")
     return found
+
+
+def _is_run_id(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) < 10
+
+
+def _no_such_run(word: str, known: Sequence[RunRow]) -> UsageError:
+    nights = [run.name for run in known if run.stem == word]  # the newest first
+    near = nights or difflib.get_close_matches(word, [run.name for run in known], n=1)
+    meant = f'; did you mean "{near[0]}"?' if near else ""
+    return UsageError(f"there is no run {word}{meant}", fix="runner list shows the runs")
 
 
 def latest_run(connection: Connection) -> RunRow:

@@ -89,16 +89,26 @@ class Follower:
                 self._wait_for_database(error, now_s - answered_s)
             if snapshot is not None:
                 self.display.update(snapshot)
-                if snapshot.has_stopped:
-                    return FollowEnd(snapshot=snapshot)
-                if self.stop.requested is not None:
-                    return FollowEnd(snapshot=snapshot, left_by=self.stop.requested)
-                if self.timeout_s is not None and now_s - began_s >= self.timeout_s:
-                    return FollowEnd(snapshot=snapshot, left_by=ExitCode.TIMEOUT)
-            if self.engine is not None and not self.engine.is_engine_alive():
-                self.display.print_line("the engine ended unexpectedly; starting it again")
-                self.engine.restart()
+                if end := self._end_by(snapshot, now_s - began_s):
+                    return end
+            self._keep_engine()
             self.stop.wait(_READ_EAGER_S if now_s - began_s < _EAGER_S else _READ_S)
+
+    def _end_by(self, snapshot: Snapshot, followed_s: float) -> FollowEnd | None:
+        """Return what ends following after `followed_s` seconds; None if nothing does yet."""
+        if snapshot.has_stopped:
+            return FollowEnd(snapshot=snapshot)
+        if self.stop.requested is not None:
+            return FollowEnd(snapshot=snapshot, left_by=self.stop.requested)
+        if self.timeout_s is not None and followed_s >= self.timeout_s:
+            return FollowEnd(snapshot=snapshot, left_by=ExitCode.TIMEOUT)
+        return None
+
+    def _keep_engine(self) -> None:
+        """Start the engine again if it has ended. Raises Unreachable when it does not stay alive."""
+        if self.engine is not None and not self.engine.is_engine_alive():
+            self.display.print_line("the engine ended unexpectedly; starting it again")
+            self.engine.restart()
 
     def _read(self, now_s: float) -> Snapshot:
         """Read what the display needs, and print what happened; events and the oldest answer every 5 s.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -53,36 +53,56 @@ class NewModelPlan:
         return [*lines, *(f"  {sentence}" for sentence in self.refused)]
 
 
+@dataclass(slots=True)
+class _Sums:
+    """Jobs that the model takes, with their cost, and those that it refuses: the first as sentences."""
+
+    taken: int = 0
+    known_ticks: int = 0
+    has_unknown: bool = False
+    warnings: tuple[Problem, ...] = ()
+    refused_total: int = 0
+    refused: list[str] = field(default_factory=list)
+
+    def add_taken(self, problems: Sequence[Problem], ticks: int | None) -> None:
+        """Add a job; `ticks`: its likely cost, None if that is not known."""
+        self.taken += 1
+        self.known_ticks += ticks or 0
+        self.has_unknown = self.has_unknown or ticks is None
+        self.warnings = self.warnings or tuple(one for one in problems if one.path == ("model",))
+
+    def add_refused(self, custom_id: str, problems: Sequence[Problem]) -> None:
+        """Add a job that stays as it is."""
+        self.refused_total += 1
+        if len(self.refused) < _SHOWN_MAX:
+            self.refused.append(_sentence(custom_id, problems))
+
+
 def plan(
     database: Database, run: RunRow, selection: JobSelection, model: str, pricing: PriceBasis
 ) -> NewModelPlan:
     """Read the chosen jobs and validate each with another model. Raises UsageError if it takes none."""
-    counts = {True: 0, False: 0}  # by whether it is refused
-    refused: list[str] = []
-    warnings: tuple[Problem, ...] = ()
-    known_ticks, has_unknown, now_ms = 0, False, database.now_ms()
+    sums, now_ms = _Sums(), database.now_ms()
     with database.read() as connection:
         for job, found in model_moves.check(connection, run.id, selection, _validate(run, model)):
-            counts[found.refused] += 1
             if found.refused:
-                refused += [_sentence(job.custom_id, found.problems)] if len(refused) < _SHOWN_MAX else []
+                sums.add_refused(job.custom_id, found.problems)
                 continue
-            warnings = warnings or tuple(problem for problem in found.problems if problem.path == ("model",))
             ticks = cost_bounds.likely_ticks(
                 model, found.prompt_tokens, found.max_output_tokens, now_ms, pricing
             )
-            known_ticks, has_unknown = known_ticks + (ticks or 0), has_unknown or ticks is None
-    if refused and not counts[False]:
+            sums.add_taken(found.problems, ticks)
+    if sums.refused and not sums.taken:
         raise UsageError(
-            f"{model} takes none of these {text.count(counts[True], 'job')}; nothing was done",
-            where=tuple(refused),
+            f"{model} takes none of these {text.count(sums.refused_total, 'job')}; nothing was done",
+            where=tuple(sums.refused),
             fix="name another model with --set-model",
         )
     return NewModelPlan(
-        cost=RetryCost(jobs=counts[False], known_ticks=known_ticks, has_unknown=has_unknown),
-        refused_total=counts[True],
-        refused=tuple(refused),
-        warnings=warnings,
+        cost=RetryCost(jobs=sums.taken, known_ticks=sums.known_ticks, has_unknown=sums.has_unknown),
+        refused_total=sums.refused_total,
+        refused=tuple(sums.refused),
+        warnings=sums.warnings,
     )
 
 

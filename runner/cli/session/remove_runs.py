@@ -47,14 +47,28 @@ def find_old_data(database: Database, settings: Settings, older_than_s: float, k
     before_ms = database.now_ms() - int(older_than_s * 1000)
     with database.read() as connection:
         known = runs.all_runs(connection)
-        whole = [run for run in known if run.state not in (RunState.LOADING, RunState.REMOVING)]
-        old = {run.id for run in _beyond(whole, keep) if _ended_before(run, before_ms)}
-        chosen = [run for run in known if run.id in old or run.state is RunState.REMOVING]
+        chosen = _choose_runs(known, before_ms, keep)
         old_runs = [(run, removal.count_contents(connection, run.id)) for run in chosen]
-    gone = {run.id for run in chosen}
-    needed = {run.input_path for run in known if run.id not in gone}
-    files = _old_files(settings.home, needed, older_than_s) if settings.embedded else ()
-    return OldData(runs=old_runs, files=sorted(files), known=Counter(run.stem for run in whole))
+    files: list[tuple[Path, int]] = []
+    if settings.embedded:
+        gone = {run.id for run in chosen}
+        needed = {run.input_path for run in known if run.id not in gone}
+        files = sorted(_old_files(settings.home, needed, older_than_s))
+    return OldData(runs=old_runs, files=files, known=Counter(run.stem for run in known if _is_whole(run)))
+
+
+def _choose_runs(known: Sequence[RunRow], before_ms: int, keep: int) -> list[RunRow]:
+    """Return the runs that `prune` removes, of all that are known, the newest first."""
+    beyond = {run.id for run in _beyond([run for run in known if _is_whole(run)], keep)}
+    return [
+        run
+        for run in known
+        if run.state is RunState.REMOVING or (run.id in beyond and _ended_before(run, before_ms))
+    ]
+
+
+def _is_whole(run: RunRow) -> bool:
+    return run.state not in (RunState.LOADING, RunState.REMOVING)
 
 
 def remove_run(settings: Settings, database: Database, run: RunRow) -> None:

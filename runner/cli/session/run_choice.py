@@ -21,6 +21,9 @@ from runner.rules.occasion import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from sqlalchemy import Connection
+
+    from runner.db.runs import RunRow
     from runner.db.session import Database
 
 
@@ -56,15 +59,14 @@ def choose_run(
     if word is None:
         return RunChoice(name=name, new=new)
     stem, path = name or stem_of_file(source.name), None if name else str(source.resolve())
-    occasion = day_word(_local(now_ms)) if is_today(word) else word
+    occasion = _occasion(word, now_ms)
     with database.read() as connection:
         if new:
             fresh = occasions.next_name(connection, stem, occasion)
             return RunChoice(name=name, new=True, occasion=occasion, run_name=fresh)
         found = occasions.find_newest(connection, occasion, stem=stem, path=path)
         if found is None and is_today(word):
-            beside, since_ms = days_beside(occasion), now_ms - CARRY_ON_MS
-            found = occasions.find_unfinished(connection, beside, since_ms, stem=stem, path=path)
+            found = _find_beside(connection, occasion, now_ms, stem, path)
     if found is None:
         return RunChoice(name=name, new=False, occasion=occasion, run_name=run_name(stem, occasion))
     if found.occasion != occasion and not quiet:
@@ -72,6 +74,14 @@ def choose_run(
     return RunChoice(name=name, new=False, occasion=found.occasion, run_name=found.name)
 
 
-def _local(now_ms: int) -> datetime:
-    """Return a time, in ms since 1970 UTC, as the local time of this machine."""
-    return datetime.fromtimestamp(now_ms / 1000, tz=UTC).astimezone()
+def _find_beside(connection: Connection, day: str, now_ms: int, stem: str, path: str | None) -> RunRow | None:
+    """Return the unfinished run of the day before or after that was loaded within 20 hours, or None."""
+    since_ms = now_ms - CARRY_ON_MS
+    return occasions.find_unfinished(connection, days_beside(day), since_ms, stem=stem, path=path)
+
+
+def _occasion(word: str, now_ms: int) -> str:
+    """Return an occasion as written; `today` becomes the local date of this machine."""
+    if not is_today(word):
+        return word
+    return day_word(datetime.fromtimestamp(now_ms / 1000, tz=UTC).astimezone())
