@@ -33,6 +33,11 @@ class OpenedWorker:
         self.runs = self.shared.runs
         self.now_ms = self.runtime.now_ms
 
+    def set_team(self, name: str) -> None:
+        """Let the team be known, without asking the API."""
+        self.run(self.shared.team.close())
+        self.shared.team.name = name
+
     def read_runs(self) -> list[ActiveRun]:
         """Let the worker read the runs at work, as its loops do."""
         return self.run(self.runs.read(fresh=True))

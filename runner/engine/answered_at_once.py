@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from runner.db.leases import Lease
     from runner.engine.active_runs import ActiveRuns
     from runner.engine.move_jobs import JobMover
-    from runner.engine.sender import Attempt
+    from runner.engine.sender import ReadyAttempt
     from runner.engine.spool import Segment
     from runner.engine.spool_writer import SpoolWriter
     from runner.limiter.limiter import Limiter
@@ -72,7 +72,7 @@ class AnswersAtOnce:
         self._spool, self._mover, self._runs = spool, mover, runs
         self._limiter, self._secrets, self._now_ms = limiter, secrets, now_ms
 
-    async def keep(self, attempt: Attempt, body: bytes, sent_at_ms: int) -> None:
+    async def keep(self, attempt: ReadyAttempt, body: bytes, sent_at_ms: int) -> None:
         """Keep one: in the spool at once, then in the database, priced and settled."""
         body, answer = kept_bytes.to_keep(body, read_completion(body), self._secrets)
         job, slot, now_ms = attempt.job, attempt.slot, self._now_ms()

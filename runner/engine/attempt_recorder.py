@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from runner.engine.record_attempts import AttemptToSend
-from runner.engine.sender import Attempt
+from runner.engine.sender import ReadyAttempt
 from runner.rules import request
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class AttemptRecorder:
 
     async def record(
         self, granted: Sequence[LeasedJob], slots: Sequence[Slot], active_run: ActiveRun
-    ) -> tuple[RecordedAttempts, list[Attempt]]:
+    ) -> tuple[RecordedAttempts, list[ReadyAttempt]]:
         """Record the attempts of jobs of one run; return what was recorded, and what to send."""
         now_ms = self._now_ms()
         wanted = [
@@ -49,14 +49,14 @@ class AttemptRecorder:
             for slot in slots:
                 self._limiter.release(slot)
             raise
-        attempts: list[Attempt] = []
+        attempts: list[ReadyAttempt] = []
         for job, slot in zip(granted, slots, strict=True):
             if job.lease.job_id not in recorded.bodies:  # taken over, or refused by a bound of the run
                 self._limiter.release(slot)
                 continue
             body, conv_id = recorded.bodies[job.lease.job_id]
             attempts.append(
-                Attempt(
+                ReadyAttempt(
                     job=job,
                     slot=slot,
                     body=request.splice_deferred(body),  # here, so that the unspliced body can be freed

@@ -10,7 +10,7 @@ from runner.rules.submit_plan import SendState
 
 if TYPE_CHECKING:
     from runner.engine.in_flight import InFlight
-    from runner.engine.sender import Attempt, Sender
+    from runner.engine.sender import ReadyAttempt, Sender
     from runner.engine.submit_outcomes import SubmitOutcomes
 
 UNREPLIED_PER_CONNECTION: Final = 64
@@ -29,7 +29,7 @@ class Dispatcher:
         self._is_exclusive = False  # the one recorded attempt is an exclusive retry
         self._replied = asyncio.Event()
 
-    def start(self, attempt: Attempt) -> None:
+    def start(self, attempt: ReadyAttempt) -> None:
         """Start to send an attempt, at the time of its slot."""
         self._unreplied += 1
         self._unreplied_bytes += attempt.job.body_bytes
@@ -52,7 +52,7 @@ class Dispatcher:
             should_probe=should_probe,
         )
 
-    async def _send(self, attempt: Attempt) -> None:
+    async def _send(self, attempt: ReadyAttempt) -> None:
         try:
             exchange = await self._sender.send(attempt)
         finally:

@@ -38,7 +38,7 @@ SPOOL_FAILED: Final = "spool-failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class ReadyAttempt:
     """A recorded attempt with its slot and body. `send_before_ms`: while its lease surely holds."""
 
     job: LeasedJob
@@ -94,7 +94,7 @@ class Sender:
         self._wakeups, self._now_ms = wakeups, now_ms
         self._unreplied = 0  # POSTs that have left and have no reply yet
 
-    async def send(self, attempt: Attempt) -> Exchange | NotSent:
+    async def send(self, attempt: ReadyAttempt) -> Exchange | NotSent:
         """POST once, at the time of the slot; return what came back, or why nothing was sent.
 
         The slot is confirmed, or released if no byte can have left.
@@ -106,7 +106,7 @@ class Sender:
             self._limiter.confirm(attempt.slot)
         return sent
 
-    async def _send(self, attempt: Attempt) -> Exchange | NotSent:
+    async def _send(self, attempt: ReadyAttempt) -> Exchange | NotSent:
         await _wait_for(attempt.slot)
         if not await self._health.is_path_open():
             return NotSent(cause=Cause(code=PATH_BLOCKED))
@@ -126,7 +126,7 @@ class Sender:
                 self._unreplied -= 1
         return Exchange(segment=segment, sent_at_ms=sent_at_ms, classification=classification, reply=answer)
 
-    def _reason_to_stay(self, attempt: Attempt, now_ms: int) -> str | None:
+    def _reason_to_stay(self, attempt: ReadyAttempt, now_ms: int) -> str | None:
         """Return the code of why a POST must not leave now; None if it may."""
         if self._wakeups.is_stopping:
             return STOPPING
@@ -138,7 +138,7 @@ class Sender:
             return SLOT_PASSED
         return None if self._limiter.usable(attempt.slot) else SLOT_PASSED
 
-    async def _post(self, attempt: Attempt, sent_at_ms: int) -> tuple[Classification, Reply | None]:
+    async def _post(self, attempt: ReadyAttempt, sent_at_ms: int) -> tuple[Classification, Reply | None]:
         """POST once; return the classification, and the reply if there was one."""
         api, lease, slot = self._api, attempt.job.lease, attempt.slot
         try:

@@ -19,7 +19,7 @@ from runner.engine.keep_answers import AnswerKeeper
 from runner.engine.reaper import Reaper
 from runner.engine.refused_models import RefusedModels
 from runner.engine.runtime import open_runtime
-from runner.engine.send_gate import SendGate
+from runner.engine.send_checks import SendChecks
 from runner.engine.sender import Sender
 from runner.engine.shared import build_shared
 from runner.engine.submit import Submitter
@@ -156,7 +156,7 @@ def _submitter(runtime: Runtime, shared: Shared) -> Submitter:
     return Submitter(
         runs=shared.runs,
         wakeups=shared.wakeups,
-        gate=SendGate(
+        checks=SendChecks(
             disk=runtime.disk,
             runs=shared.runs,
             team=shared.team,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from runner.engine.model_buckets import ModelBuckets
     from runner.engine.record_attempts import RecordedAttempts
     from runner.engine.refused_models import RefusedModels
-    from runner.engine.send_gate import SendGate
+    from runner.engine.send_checks import SendChecks
     from runner.engine.slot_reservations import SlotReservations
     from runner.engine.submit_health import SubmitHealth
     from runner.engine.wakeups import Wakeups
@@ -56,7 +56,7 @@ class Submitter(SlicedLoop):
         *,
         runs: ActiveRuns,
         wakeups: Wakeups,
-        gate: SendGate,
+        checks: SendChecks,
         leaser: Leaser,
         attempts: AttemptRecorder,
         slots: SlotReservations,
@@ -66,7 +66,7 @@ class Submitter(SlicedLoop):
         refused_models: RefusedModels,
     ) -> None:
         super().__init__(runs, wakeups, wakeups.submit)
-        self._gate, self._leaser, self._attempts = gate, leaser, attempts
+        self._checks, self._leaser, self._attempts = checks, leaser, attempts
         self._slots, self._buckets, self._dispatcher = slots, buckets, dispatcher
         self._health, self._refused_models = health, refused_models
         self._queues: dict[int, LeasedQueue] = {}
@@ -81,7 +81,7 @@ class Submitter(SlicedLoop):
         self._wait_s, sent = IDLE_S, False
         failed: list[Exception] = []
         sending = [active_run for active_run in await self._runs.read() if active_run.can_submit]
-        if not sending or not await self._gate.is_open(sending):
+        if not sending or not await self._checks.may_send(sending):
             return False
         self._rounds += 1
         for active_run in sorted(sending, key=self._sent_in_round):
@@ -166,7 +166,7 @@ class Submitter(SlicedLoop):
         try:
             grant = await self._slots.for_attempts(batch.bucket, batch.jobs)
         except LimiterUnavailable as error:
-            await self._gate.limiter_failed([active_run], error)
+            await self._checks.limiter_failed([active_run], error)
             return None
         queue.chunk = submit_plan.next_chunk(
             queue.chunk, len(grant.slots), is_all=grant.retry_after_s is None

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from runner.engine.active_runs import ActiveRuns
     from runner.engine.move_jobs import JobMover
     from runner.engine.refused_models import RefusedModels
-    from runner.engine.sender import Attempt, Exchange, NotSent
+    from runner.engine.sender import Exchange, NotSent, ReadyAttempt
     from runner.engine.submit_health import SubmitHealth
     from runner.limiter.limiter import Limiter
     from runner.limiter.slots import Slot
@@ -60,7 +60,7 @@ class SubmitFailures:
         self._refused_models, self._mover = refused_models, mover
         self._now_ms, self._random = now_ms, random
 
-    async def not_sent(self, attempt: Attempt, why: NotSent) -> None:
+    async def not_sent(self, attempt: ReadyAttempt, why: NotSent) -> None:
         """Requeue or hold a job whose POST did not leave."""
         if why.is_withheld:
             await self._refused_models.withhold_recorded(attempt.job, why.cause)
@@ -69,7 +69,7 @@ class SubmitFailures:
         else:
             await self._move(attempt.job, SubmitStep(move=SubmitMove.NOT_SENT), why.cause)
 
-    async def handle(self, attempt: Attempt, exchange: Exchange) -> None:
+    async def handle(self, attempt: ReadyAttempt, exchange: Exchange) -> None:
         """Record the outcome and move the job; pause the limiter or the run where the outcome asks for it."""
         job, found = attempt.job, exchange.classification
         cause = Cause(code=found.code, message=found.message, http_status=exchange.status)
@@ -96,7 +96,7 @@ class SubmitFailures:
         if step.of_a_value:
             await self._pause_if_all_are_held(job.lease.run_id, cause)
 
-    async def _path_is_blocked(self, attempt: Attempt) -> None:
+    async def _path_is_blocked(self, attempt: ReadyAttempt) -> None:
         """Requeue a job that was not sent since another server answers; the run waits."""
         why = explain(PATH_BLOCKED)
         blocked = Classification(outcome=Outcome.NOT_SENT, code=PATH_BLOCKED, message=why)

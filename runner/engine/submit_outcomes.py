@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from runner.engine.move_jobs import JobMover
     from runner.engine.poll_schedule import PollSchedule
     from runner.engine.refused_models import RefusedModels
-    from runner.engine.sender import Attempt, Exchange
+    from runner.engine.sender import Exchange, ReadyAttempt
     from runner.engine.spool_writer import SpoolWriter
     from runner.engine.submit_failures import SubmitFailures
     from runner.engine.submit_health import SubmitHealth
@@ -43,7 +43,7 @@ class SubmitOutcomes:
         self._health, self._refused_models = health, refused_models
         self._spool, self._mover, self._schedule, self._now_ms = spool, mover, schedule, now_ms
 
-    async def conclude(self, attempt: Attempt, exchange: Exchange | NotSent) -> None:
+    async def conclude(self, attempt: ReadyAttempt, exchange: Exchange | NotSent) -> None:
         """Move the job by what came back, or by why nothing was sent."""
         if isinstance(exchange, NotSent):
             await self._failures.not_sent(attempt, exchange)

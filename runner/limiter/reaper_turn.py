@@ -1,4 +1,4 @@
-"""Whose turn it is to reap: one worker at a time, and any of them if nobody has for a while."""
+"""Whose turn it is to reap: one worker at a time, and any of them if none has for a while."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ReaperTurn:
         self._redis, self._node = redis, node
 
     async def take(self) -> bool:
-        """Return whether it is this worker's turn: nobody took it just now."""
+        """Return whether it is this worker's turn: no other took it just now."""
         return bool(await self._redis.set(TAKEN, self._node, nx=True, px=TAKEN_MS))
 
     async def note_done(self) -> None:

@@ -86,7 +86,7 @@ class SubmitStep:
 
 
 def is_counted(outcome: Outcome) -> bool:
-    """Return whether a submit with this outcome is a failure of the service, as opposed to a verdict."""
+    """Return whether a submit with this outcome is a failure of the service, not a refusal."""
     return outcome in _COUNTED
 
 

@@ -38,7 +38,7 @@ J = TypeVar("J", bound=QueuedJob)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendState:
-    """What one process has sent and not heard of yet.
+    """What one process has sent and has no reply to yet.
 
     `unreplied`, `unreplied_bytes`: recorded attempts without a reply, and the bytes of their bodies.
     `is_exclusive`: one of them has to be alone. `should_probe`: the last requests failed, or the run waits

@@ -180,13 +180,13 @@ def test_answers_that_an_outage_took_along_count(
 
 def test_while_an_answer_is_due_an_outage_stops_sending(worker: OpenedWorker) -> None:
     """With none due one job may go, so that one answer that can never be read stops no run."""
-    gate, outage = worker.stages.submitter._gate, worker.shared.outage
+    checks, outage = worker.stages.submitter._checks, worker.shared.outage
     for _ in range(OUTAGE_AFTER):
         outage.record_unreadable(Lease(job_id=1, gen=1, attempt=1), 0.5)
     worker.shared.wakeups.next_due_ms = worker.now_ms() - 1
-    assert worker.run(gate.is_open([])) is False
+    assert worker.run(checks.may_send([])) is False
     worker.shared.wakeups.next_due_ms = worker.now_ms() + 60_000
-    assert gate._is_probing_fetches() is False
+    assert checks._is_probing_fetches() is False
 
 
 @pytest.mark.parametrize(

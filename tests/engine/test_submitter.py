@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def worker(database: Database, database_url: str, tmp_path: Path) -> Iterator[OpenedWorker]:
     """Open a worker's stages on the test's database; its team is known."""
     with opened_worker(database, database_url, tmp_path) as opened:
-        opened.shared.team.name = "team"
+        opened.set_team("team")
         yield opened
 
 

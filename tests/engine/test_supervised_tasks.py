@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -169,7 +170,7 @@ def test_a_worker_without_its_group_commit_is_stuck(worker: OpenedWorker) -> Non
     worker.shared.wakeups.is_stopping = True
     assert worker.stages.stuck() is None
     again = GroupCommit(worker.runtime.database, worker.loop, shard=worker.runtime.worker)
-    group_commit.__dict__.update(again.__dict__)  # to be closed
+    worker.stages.runtime = replace(worker.runtime, group_commit=again)  # to be closed
 
 
 def test_a_worker_that_has_to_end_waits_for_its_replies(worker: OpenedWorker) -> None:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("runner.submit")
 
 
-class SendGate:
-    """`redis_is_ours`: the embedded engine restarts its own Redis, so nobody has to do it."""
+class SendChecks:
+    """`redis_is_ours`: the embedded engine restarts its own Redis, so no person has to."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class SendGate:
         self._disk, self._runs, self._team, self._outage = disk, runs, team, outage
         self._wakeups, self._now_ms, self._redis_is_ours = wakeups, now_ms, redis_is_ours
 
-    async def is_open(self, sending: Sequence[ActiveRun]) -> bool:
+    async def may_send(self, sending: Sequence[ActiveRun]) -> bool:
         """Return whether runs may send; else set them to waiting or paused."""
         if problem := self._disk.problem():
             await self._runs.set_all_waiting(sending, problem)

@@ -1,0 +1,98 @@
+"""What the limiter starts from when Redis was emptied: the recent attempts on record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from run_driver import RunDriver, new_run
+from runtimes import opened_worker
+from valkey_server import ValkeyServer, valkey_server
+
+from runner.db import workers
+from runner.engine import rebuild_limiter
+from runner.engine.rebuild_limiter import RecentSends
+from runner.limiter.limiter import LimiterUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from runtimes import OpenedWorker
+
+    from runner.db.session import Database
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ValkeyServer]:
+    with valkey_server() as running:
+        yield running
+
+
+@pytest.fixture
+def worker(
+    database: Database, database_url: str, tmp_path: Path, server: ValkeyServer
+) -> Iterator[OpenedWorker]:
+    """Open a worker whose team is known."""
+    with opened_worker(database, database_url, tmp_path, RUNNER_REDIS_URL=server.url) as opened:
+        opened.set_team("team")
+        yield opened
+
+
+def recent_sends(worker: OpenedWorker) -> RecentSends:
+    return RecentSends(
+        database=worker.runtime.database,
+        now_ms=worker.now_ms,
+        worker=worker.runtime.worker,
+        team=worker.shared.team,
+        bucket=worker.shared.buckets.name,
+    )
+
+
+def test_recent_attempts_count_in_their_buckets(database: Database, worker: OpenedWorker) -> None:
+    """Each with its age, and the tokens that its slot reserved."""
+    driver = RunDriver(database, new_run(database, 3).run_id, worker.runtime.worker)
+    (lease,) = driver.lease()
+    driver.send(lease, now_ms=worker.now_ms() - 5_000)
+
+    ((bucket, entries),) = worker.run(recent_sends(worker).read()).items()
+    assert bucket == "team:grok-4.3"
+    ((age_us, _),) = entries
+    assert 5_000_000 <= age_us < 60_000_000
+
+
+def test_slots_of_other_workers_are_waited_for(
+    database: Database, worker: OpenedWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may use them within a moment; the second read has these attempts."""
+    monkeypatch.setattr(rebuild_limiter, "HORIZON_S", 0.0)
+    with database.write() as connection:
+        workers.register(connection, host="h", node="other", pid=1, now_ms=worker.now_ms())
+    driver = new_run(database, 3)
+    first, second = driver.lease(2)
+    driver.send(first, now_ms=worker.now_ms())
+    reads = []
+    rows = RecentSends._rows
+
+    def reading(self: RecentSends) -> tuple[list[tuple[str, int, int]], bool]:
+        found = rows(self)
+        reads.append(len(found[0]))
+        if len(reads) == 1:
+            driver.send(second, now_ms=worker.now_ms())
+        return found
+
+    monkeypatch.setattr(RecentSends, "_rows", reading)
+    (entries,) = worker.run(recent_sends(worker).read()).values()
+    assert reads == [1, 2]
+    assert len(entries) == 2
+
+
+def test_without_the_database_nothing_is_granted(database: Database, worker: OpenedWorker) -> None:
+    """Slots without what was sent before would overrun the limit."""
+    sends = recent_sends(worker)
+    with database.write() as connection:
+        connection.exec_driver_sql("ALTER TABLE attempts RENAME TO attempts_gone")
+    with pytest.raises(LimiterUnavailable, match="the database does not answer"):
+        worker.run(sends.read())
+    with database.write() as connection:
+        connection.exec_driver_sql("ALTER TABLE attempts_gone RENAME TO attempts")
