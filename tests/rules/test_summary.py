@@ -156,3 +156,16 @@ def test_equal_counters_give_equal_bytes(shuffled: list[tuple[tuple[str, str], i
 def test_the_summary_has_the_pause_reason(paused_by: str | None) -> None:
     """It is null if the run is not paused."""
     assert summarize(facts(paused_by=paused_by), {})["paused_by"] == paused_by
+
+
+def test_the_budget_counts_what_may_have_been_billed() -> None:
+    """Null without one; else what is used, possible costs included, and what is reserved."""
+    counters = {("ticks", "reported"): 3, ("ticks", "possible_extra"): 4, ("ticks", "reserved"): 5}
+
+    assert summarize(facts(), counters)["budget"] is None
+    assert summarize(facts(budget_ticks=10**10), counters)["budget"] == {
+        "usd": "1.00000000",
+        "ticks": 10**10,
+        "used_ticks": 7,
+        "reserved_ticks": 5,
+    }
