@@ -73,11 +73,8 @@ def with_line_path(problem: Problem, line: ParsedLine) -> Problem:
         return replace(problem, path=("body", *problem.path))
     if problem.path[:1] != ("messages",) or len(problem.path) == 1:
         return problem
+    # A message of the line itself: `system` and `prompt` are texts by now, which have no problem.
     place = int(problem.path[1]) - ("system" in line.value)
-    if place < 0:
-        return replace(problem, path=("system",))
-    if "prompt" in line.value:
-        return replace(problem, path=("prompt",))
     return replace(problem, path=("messages", place, *problem.path[2:]))
 
 

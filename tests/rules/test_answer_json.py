@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.answer_json import json_line, read_json, without_surrogates
+from runner.rules.answer_json import is_whole_object, json_line, read_json, without_surrogates
 
 
 @pytest.mark.parametrize(
@@ -88,3 +88,22 @@ def _without_nan(value: object) -> object:
 def test_half_an_emoji_becomes_a_replacement_character() -> None:
     """A whole one stays."""
     assert without_surrogates("a \ud83d b \U0001f600") == "a \ufffd b \U0001f600"
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"a":{"b":1}}', True),
+        (b' \n{"a":1} ', True),
+        (b'\xef\xbb\xbf{"a":1}', True),
+        (b'{"a":{"b":1}', False),
+        (b'{"a":1}{', False),
+        (b'["a"]', False),
+        (b"{", False),
+        (b"", False),
+        (b"<html>{}", False),
+    ],
+)
+def test_a_whole_object_misses_nothing(body: bytes, expected: bool) -> None:
+    """It is kept where the connection ends without saying that the body is complete."""
+    assert is_whole_object(body) is expected

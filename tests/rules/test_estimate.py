@@ -14,6 +14,7 @@ from runner.rules.estimate import Estimate, Span, Tally, estimate
 from runner.rules.output_estimate import OutputRange
 from runner.rules.prices import parse_own_prices
 from runner.rules.request import Request
+from runner.rules.tokens import expected_tokens
 
 TODAY = date(2026, 11, 23)
 NAMES = st.sampled_from(["grok-4.3", "grok-4.5", "grok-4.20-non-reasoning", "no-such-model"])
@@ -180,3 +181,11 @@ def test_nothing_is_learnt_from_few_answers_or_from_other_models() -> None:
     assert output_estimate.learnt_output({key: output_estimate.LEARNT_MIN - 1}, "grok-4.3") is None
     assert output_estimate.learnt_output({key: output_estimate.LEARNT_MIN}, "grok-4.5") is None
     assert output_estimate.learnt_output({key: output_estimate.LEARNT_MIN}, "grok-3") is not None
+
+
+@pytest.mark.parametrize(
+    ("most", "expected"), [(None, 1_500), (0, 1_500), (100, 1_100), (500, 1_500), (9_000, 1_500)]
+)
+def test_a_request_is_expected_to_be_answered_shortly(most: int | None, expected: int) -> None:
+    """Until answers are known: 500 tokens, or fewer where the request says so."""
+    assert expected_tokens(1_000, most) == expected

@@ -7,7 +7,7 @@ import hashlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.identity import identity
+from runner.rules.identity import attempt_name, identity
 
 SHA = hashlib.sha256(b"input").hexdigest()
 WORDS = st.text(max_size=6)
@@ -45,3 +45,9 @@ def test_no_name_is_not_the_empty_name_and_odd_names_are_fine() -> None:
     """A lone surrogate, which a file name may have, is accepted in a name."""
     assert identity(SHA, {}, None) != identity(SHA, {}, "")
     assert len(identity(SHA, {}, "\ud800")) == 64
+
+
+@given(st.integers(1, 2**63), st.integers(1, 99))
+def test_an_attempt_is_named_by_its_job_and_number(job: int, attempt: int) -> None:
+    """The API's support can find it, and so can `show`."""
+    assert attempt_name(job, attempt).split("-") == [str(job), str(attempt)]

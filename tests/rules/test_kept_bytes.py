@@ -53,6 +53,24 @@ def test_an_answer_is_kept_byte_for_byte(fields: dict[str, object]) -> None:
     assert to_keep(body, read_completion(body), SECRETS) == (body, read_completion(body))
 
 
+@pytest.mark.parametrize(
+    ("body", "kept"),
+    [
+        (
+            {"error": [KEY, {KEY: 1}], "n": [1.5, None, True]},
+            {"error": ["***", {"***": 1}], "n": [1.5, None, True]},
+        ),
+        ([[KEY]], [["***"]]),
+        (KEY, "***"),
+    ],
+)
+def test_a_secret_is_hidden_at_any_depth(body: object, kept: object) -> None:
+    """In names and in texts, also where JSON writes it in another way; the rest stays."""
+    escaped = json.dumps(body).replace("x", "\\u0078")
+    for written in (json.dumps(body), escaped):
+        assert json.loads(without_secrets(written.encode(), SECRETS)) == kept
+
+
 @given(st.binary(max_size=200))
 def test_bytes_without_secrets_stay_as_they_are(body: bytes) -> None:
     """They are compared with those of the next reply."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from runner.rules import models
 from runner.rules.chat_completion import Usage
 from runner.rules.errors import UsageError
-from runner.rules.money import Price, estimate_price, price, usd
+from runner.rules.money import Price, dollars, estimate_price, price, usd
 from runner.rules.prices import parse_own_prices, price_row, prices_as_of
 
 BEFORE, AFTER = date(2026, 5, 14), date(2026, 5, 15)
@@ -217,3 +217,20 @@ def test_dollars_are_the_decimal_rounding(ticks: int) -> None:
     with localcontext(prec=60):
         rounded = Decimal(ticks).scaleb(-10).quantize(Decimal("1e-8"), rounding=ROUND_HALF_UP)
     assert Decimal(usd(ticks)) == rounded
+
+
+@pytest.mark.parametrize(
+    ("ticks", "shown"),
+    [
+        (0, "$0.0000"),
+        (1, "<$0.0001"),
+        (499_999, "<$0.0001"),
+        (500_000, "$0.0001"),
+        (9_999_000_000, "$0.9999"),
+        (10**10, "$1.00"),
+        (12_345 * 10**10, "$12,345.00"),
+    ],
+)
+def test_dollars_for_people_are_short(ticks: int, shown: str) -> None:
+    """Cents from one dollar on; a tiny amount is never shown as nothing."""
+    assert dollars(ticks) == shown

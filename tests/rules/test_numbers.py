@@ -66,6 +66,13 @@ def test_a_decimal_comma_is_shown_as_a_point(text: str, meant: str) -> None:
     assert str(refused.value).endswith(f"write {meant}")
 
 
+def test_a_count_has_an_end() -> None:
+    """Where numbers stop to be exact in other programs."""
+    assert parse_count(str(COUNT_MAX)) == COUNT_MAX
+    with pytest.raises(NumberError, match=f"is more than {COUNT_MAX:,}"):
+        parse_count(str(COUNT_MAX + 1))
+
+
 @given(st.integers(0, COUNT_MAX))
 def test_a_count_is_read_with_and_without_groups(number: int) -> None:
     """Commas between groups of three, as this program prints numbers."""

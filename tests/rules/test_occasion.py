@@ -100,3 +100,18 @@ def test_a_short_name_is_short(stem: str, word: str, length: int) -> None:
     assert len(shown) <= length or shown == name
     assert shown.endswith(f"@{word}")
     assert len(occasion.short_name(name, None, length)) <= length
+
+
+@pytest.mark.parametrize(
+    ("file", "stem"),
+    [
+        ("reviews.jsonl", "reviews"),
+        ("reviews.jsonl.gz", "reviews"),
+        ("reviews.2.jsonl", "reviews.2"),
+        ("reviews.json", "reviews.json"),
+        ("jsonl", "jsonl"),
+    ],
+)
+def test_the_stem_of_a_file_is_its_name_without_its_endings(file: str, stem: str) -> None:
+    """Only of those that a job file has."""
+    assert occasion.stem_of_file(file) == stem

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.rules import error_body, reply_table
+from runner.rules.advice import Advice
 from runner.rules.explain import explain
 from runner.rules.reply import (
     Classification,
@@ -713,3 +714,25 @@ def test_a_fault_of_the_address_is_said_in_our_words_first(status: int) -> None:
     """The words of another server explain nothing."""
     found = classify_submit(Reply(status=status, headers={}, body=HTML), now_s=NOW_S, secrets=())
     assert found.message == f"{explain(found.code)} (HTTP {status}: 502 Bad Gateway cloudflare)"
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"code":"internal","error":"Internal error."}', True),
+        (b'{"code":"internal","error":{"message":"x"}}', False),
+        (b'{"code":500,"error":"x"}', False),
+        (b'{"error":"x"}', False),
+        (b'["code","error"]', False),
+        (b"<html>", False),
+    ],
+)
+def test_the_form_of_the_apis_own_errors(body: bytes, expected: bool) -> None:
+    """Code and error, both texts; gateways have other forms."""
+    assert error_body.has_api_form(body) is expected
+
+
+def test_advice_without_a_fix_ends_with_the_problem() -> None:
+    """No dangling semicolon."""
+    assert str(Advice("the disk is full", "free some space")) == "the disk is full; free some space"
+    assert str(Advice("the disk is full")) == "the disk is full"

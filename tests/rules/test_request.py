@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.request import Defaults, Request, read_request, splice_deferred
+from runner.rules.request import Defaults, Request, read_request, splice_deferred, validate_with_model
 
 DEFAULTS = Defaults(model="grok-4.3")
 USER = '{"role": "user", "content": "hi"}'
@@ -199,3 +199,22 @@ def test_the_estimate_counts_what_the_model_adds_and_reads() -> None:
 def test_the_requested_output_length_is_read(fields: dict[str, int], tokens: int | None) -> None:
     """From the new field or the deprecated one; None if the job sets none."""
     assert request_of(json.dumps({"prompt": "hi", **fields})).max_output_tokens == tokens
+
+
+@pytest.mark.parametrize(
+    ("raw", "code"), [(b"{", "cut-line"), (b"{]", "invalid-json"), (b"[]", "not-an-object")]
+)
+def test_a_line_that_is_no_object_is_one_diagnostic(raw: bytes, code: str) -> None:
+    """With the number of the line; nothing else is looked at."""
+    request, diagnostics = read_request(raw, 7, DEFAULTS)
+
+    assert request is None
+    assert [(found.line, found.code) for found in diagnostics] == [(7, code)]
+
+
+def test_a_stored_body_that_cannot_be_read_is_refused_for_any_model() -> None:
+    """An older version may have stored it."""
+    found = validate_with_model(b'{"a":', "grok-4.3", None)
+
+    assert found.refused
+    assert [problem.code for problem in found.problems] == ["cut-line"]

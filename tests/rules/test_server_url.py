@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.rules.redact import redact
-from runner.rules.server_url import redis_url_fault, secrets_in_url, shown_url
+from runner.rules.server_url import redis_url_fault, secrets_in_proxy, secrets_in_url, shown_url
 
 SCHEMES: Final = st.sampled_from(["postgresql", "postgresql+psycopg", "postgres", "redis", "rediss", "http"])
 SECRETS: Final = st.text(
@@ -141,3 +141,30 @@ def test_a_redis_url_is_checked_before_it_is_used(url: str, fault: str | None) -
     found = redis_url_fault(url)
     assert (found is None) == (fault is None)
     assert fault is None or fault in str(found)
+
+
+@pytest.mark.parametrize(
+    ("url", "secrets"),
+    [
+        ("sqlite:////home/ann/canary.db", set()),
+        ("no-url-at-all", {"no-url-at-all"}),
+        ("abc", set()),
+        ("postgresql://ann@db/app", set()),
+        ("redis://canary-pass@cache", {"canary-pass"}),
+        ("postgresql://db/app;password=canary-pass", {"/app;password=canary-pass", "canary-pass"}),
+        ("postgresql://ann:canary-pass", {"ann:canary-pass", "canary-pass"}),
+    ],
+)
+def test_the_secrets_of_a_url(url: str, secrets: set[str]) -> None:
+    """A user alone is one only where servers take it for the password; a file's path is none."""
+    found = set(secrets_in_url(url))
+
+    assert secrets <= found
+    assert bool(found) == bool(secrets)
+    assert "ann" not in found
+
+
+@pytest.mark.parametrize("url", ["ann:canary-pass@proxy:3128", " http://ann:canary-pass@proxy:3128\n"])
+def test_a_proxy_may_lack_its_scheme(url: str) -> None:
+    """As HTTPS_PROXY often does."""
+    assert "canary-pass" in secrets_in_proxy(url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from strict_reference import reference
 
 from runner.rules.diagnostics import Problem
+from runner.rules.json_grammar import syntax_problem
 from runner.rules.strict_json import parse_object
 
 
@@ -214,6 +216,7 @@ REFUSED = [
     (b"[" * 200_000, "depth", None, "more than 100 levels", "flatten"),
     ('{"à":"é","b":"'.encode() + b'\xe9"}', "not-utf8", b"\xe9", "byte 0xe9", "UTF-8"),
     ('{"a":1}'.encode("utf-16"), "utf16", None, "UTF-16", "iconv"),
+    (b"9" * 400, "not-an-object", b"9", "the line is a number", "one object a line"),
 ]
 
 
@@ -233,6 +236,25 @@ def test_a_refused_line_names_what_is_wrong_and_where(
     if pointed_at is not None:
         text, wanted = raw.decode("utf-8", "surrogateescape"), pointed_at.decode("utf-8", "surrogateescape")
         assert text[problem.column - 1 :].startswith(wanted)
+
+
+def test_many_shallow_values_are_not_deep() -> None:
+    """Only brackets that are open at the same time count, also in a line with another fault."""
+    shallow = b'"a":[' + b",".join([b"[]"] * 200) + b"]"
+    faulty = parse_object(b'{"\\ud83d":1,' + shallow + b"}")
+
+    assert isinstance(parse_object(b"{" + shallow + b"}"), dict)
+    assert isinstance(faulty, Problem)
+    assert faulty.code == "lone-surrogate"
+
+
+def test_a_trailing_comma_is_found_by_every_python() -> None:
+    """Since 3.13 the decoder points at the comma, before it pointed behind it."""
+    text = '{"a":1, }'
+    here = syntax_problem(text, json.JSONDecodeError("Illegal trailing comma before end of object", text, 6))
+    before = syntax_problem(text, json.JSONDecodeError("Expecting property name", text, 8))
+
+    assert here == before
 
 
 ACCEPTED = [

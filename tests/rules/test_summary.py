@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -160,3 +161,17 @@ def test_equal_counters_give_equal_bytes(shuffled: list[tuple[tuple[str, str], i
 def test_the_summary_has_the_pause_reason(paused_by: str | None) -> None:
     """It is null if the run is not paused."""
     assert summarize(facts(paused_by=paused_by), {}).paused_by == paused_by
+
+
+def test_the_budget_counts_what_may_have_been_billed() -> None:
+    """Null without one; else what is used, possible costs included, and what is reserved."""
+    counters = {("ticks", "reported"): 3, ("ticks", "possible_extra"): 4, ("ticks", "reserved"): 5}
+
+    assert summarize(facts(), counters).budget is None
+    budget = summarize(facts(budget_ticks=10**10), counters).budget
+    assert msgspec.to_builtins(budget) == {
+        "usd": "1.00000000",
+        "ticks": 10**10,
+        "used_ticks": 7,
+        "reserved_ticks": 5,
+    }

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from runner.rules.messages import check_messages
 from runner.rules.request import Defaults, Request, read_request
+from runner.rules.validate import validate
 
 if TYPE_CHECKING:
     from runner.rules.diagnostics import Diagnostic, Problem
@@ -470,3 +471,15 @@ def test_any_object_is_validated_without_raising(line: dict[str, object]) -> Non
 
     assert (request is None) == any(found.severity == "refused" for found in diagnostics)
     assert all(found.reason and found.fix and found.line == 7 for found in diagnostics)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_large_shared_part_is_checked_on_every_line(count: int) -> None:
+    """It is too large to be remembered; its problems and tokens are the same each time."""
+    system = {"role": "system", "content": "a" * 200_000}
+    body = {"model": "grok-4.3", "messages": [system] * count, "temprature": 1}
+    first, again = validate(body, None), validate(body, None)
+
+    assert first == again
+    assert [problem.code for problem in first.problems] == ["unknown-field"]
+    assert count * 50_000 <= first.prompt_tokens <= count * 50_000 + 1_000

@@ -1,0 +1,52 @@
+"""A run's end as an exit code: one meaning each."""
+
+from __future__ import annotations
+
+import pytest
+
+from runner.rules.exit_codes import ExitCode, run_exit_code
+from runner.rules.states import PauseReason, RunState
+
+
+@pytest.mark.parametrize(
+    ("state", "paused_by", "failed", "held", "code"),
+    [
+        (RunState.FINISHED, None, 0, 0, ExitCode.OK),
+        (RunState.FINISHED, None, 1, 0, ExitCode.SOME_FAILED),
+        (RunState.FINISHED, None, 0, 1, ExitCode.SOME_FAILED),
+        (RunState.CANCELLED, None, 0, 0, ExitCode.CANCELLED),
+        (RunState.CANCELLED, None, 1, 1, ExitCode.CANCELLED),
+        (RunState.PAUSED, None, 0, 0, ExitCode.PAUSED),
+        (RunState.PAUSED, PauseReason.BUDGET, 1, 0, ExitCode.BUDGET),
+        (RunState.PAUSED, PauseReason.KEY, 1, 0, ExitCode.KEY_REFUSED),
+        *(
+            (RunState.PAUSED, reason, 0, 0, ExitCode.PAUSED)
+            for reason in PauseReason
+            if reason not in (PauseReason.BUDGET, PauseReason.KEY)
+        ),
+    ],
+)
+def test_the_end_of_a_run_has_one_code(
+    state: RunState, paused_by: str | None, failed: int, held: int, code: ExitCode
+) -> None:
+    """A pause and a cancellation go before failed jobs; budget and key have codes of their own."""
+    assert run_exit_code(state, paused_by, failed=failed, held=held) is code
+
+
+def test_the_codes_never_change() -> None:
+    """Scripts read them."""
+    assert {code.name: code.value for code in ExitCode} == {
+        "OK": 0,
+        "SOME_FAILED": 1,
+        "USAGE": 2,
+        "BAD_JOB_FILE": 3,
+        "KEY_REFUSED": 4,
+        "UNREACHABLE": 5,
+        "BUDGET": 6,
+        "TIMEOUT": 7,
+        "PAUSED": 8,
+        "CANCELLED": 9,
+        "BUG": 70,
+        "INTERRUPTED": 130,
+        "TERMINATED": 143,
+    }
