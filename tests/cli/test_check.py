@@ -185,6 +185,6 @@ def test_a_large_file_is_checked_in_flat_memory(place: Place) -> None:
         stdout=subprocess.DEVNULL,
         check=False,
     )
-    assert done.code == 3
+    assert done.returncode == 3
     (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", (place.folder / "status").read_text())
     assert int(peak) < MEMORY_MAX_KB
