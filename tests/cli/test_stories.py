@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cli_calls import run_command
 from live_runner import NO_LIMITS, LiveRunner, Simulator
 
 if TYPE_CHECKING:
@@ -41,9 +42,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRunner]:
 
 
 def output_of(home: LiveRunner, *words: str, code: int = 0) -> str:
-    command = home.start(*words)
-    assert command.wait() == code, command.output
-    return command.output
+    return run_command(words, home.folder, home.env, code).output
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

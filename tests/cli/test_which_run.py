@@ -11,7 +11,8 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from live_runner import KEY, Simulator, write_jobs
+from cli_calls import engine_kept, run_command
+from live_runner import KEY, LiveRunner, Simulator, write_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,10 +21,16 @@ if TYPE_CHECKING:
 RUNNER: Final = (sys.executable, "-m", "runner")
 
 
+class Nowhere:
+    """Replaces a simulator where nothing is sent."""
+
+    url = "http://127.0.0.1:9/v1"
+
+
 class Workspace:
     """A folder where commands run one after the other, with a simulator."""
 
-    def __init__(self, folder: Path, simulator: Simulator) -> None:
+    def __init__(self, folder: Path, simulator: Simulator | Nowhere) -> None:
         self.folder, self.simulator = folder, simulator
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("RUNNER_", "XAI_"))}
         home = str(folder / "home")
@@ -32,13 +39,9 @@ class Workspace:
 
     def run(self, words: str, code: int = 0, stdin: bytes = b"") -> bytes:
         """Run a command and check its exit code; keep its stderr and return its stdout."""
-        done = subprocess.run(
-            [*RUNNER, *words.split()],
-            cwd=self.folder, env=self.env, input=stdin, capture_output=True, check=False, timeout=120,
-        )  # fmt: skip
-        self.stderr = done.stderr.decode()
-        assert done.returncode == code, self.stderr
-        return done.stdout
+        done = run_command(words.split(), self.folder, self.env, code, stdin=stdin)
+        self.stderr = done.stderr
+        return done.raw
 
     def load(self, words: str, stdin: bytes = b"") -> tuple[int, bool]:
         """Load something; return the run and whether it is new."""
@@ -51,16 +54,29 @@ class Workspace:
 
     def accepted(self) -> int:
         """Return how many jobs were paid for in total."""
+        assert isinstance(self.simulator, Simulator)
         return int(self.simulator.books()["accepted"])
 
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Iterator[Workspace]:
     """Return a workspace with a job file of two jobs."""
-    with Simulator(tmp_path, "--instant") as simulator:
+    with (
+        Simulator(tmp_path, "--instant") as simulator,
+        LiveRunner(tmp_path, simulator) as home,
+        engine_kept(home.path),
+    ):
         workspace = Workspace(tmp_path, simulator)
         workspace.jobs()
         yield workspace
+
+
+@pytest.fixture
+def offline(tmp_path: Path) -> Workspace:
+    """Return a workspace with a job file of two jobs, where nothing can be sent."""
+    workspace = Workspace(tmp_path, Nowhere())
+    workspace.jobs()
+    return workspace
 
 
 def test_the_same_command_is_the_same_run_and_costs_nothing_more(workspace: Workspace) -> None:
@@ -106,13 +122,13 @@ ANOTHER: Final = {
 
 
 @pytest.mark.parametrize("case", ANOTHER)
-def test_another_run_of_the_same_content(case: str, workspace: Workspace) -> None:
+def test_another_run_of_the_same_content(case: str, offline: Workspace) -> None:
     """Wanted with --new or --name; if only a flag differs, a warning says that it costs again."""
     words, is_warned = ANOTHER[case]
-    assert workspace.load("jobs.jsonl") == (1, True)
-    assert workspace.load(words) == (2, True)
-    assert ("run 1 (jobs) has the same content with other flags" in workspace.stderr) is is_warned
-    assert workspace.load(words.replace(" --new", "")) == (2, False)
+    assert offline.load("jobs.jsonl") == (1, True)
+    assert offline.load(words) == (2, True)
+    assert ("run 1 (jobs) has the same content with other flags" in offline.stderr) is is_warned
+    assert offline.load(words.replace(" --new", "")) == (2, False)
 
 
 def test_a_changed_file_is_refused_with_the_choice(workspace: Workspace) -> None:
@@ -133,13 +149,13 @@ def test_a_changed_file_is_refused_with_the_choice(workspace: Workspace) -> None
     assert workspace.accepted() == 2
 
 
-def test_a_known_name_with_other_content_is_refused(workspace: Workspace) -> None:
+def test_a_known_name_with_other_content_is_refused(offline: Workspace) -> None:
     """The same choice."""
-    workspace.jobs("more.jsonl", count=3)
-    assert workspace.load("jobs.jsonl --name nightly") == (1, True)
-    workspace.run("load more.jsonl --name nightly", code=2)
-    assert 'error: the name "nightly" belongs to run 1' in workspace.stderr
-    assert workspace.load("more.jsonl --name nightly --new") == (2, True)
+    offline.jobs("more.jsonl", count=3)
+    assert offline.load("jobs.jsonl --name nightly") == (1, True)
+    offline.run("load more.jsonl --name nightly", code=2)
+    assert 'error: the name "nightly" belongs to run 1' in offline.stderr
+    assert offline.load("more.jsonl --name nightly --new") == (2, True)
 
 
 def test_stdin_is_known_by_its_content(workspace: Workspace) -> None:
@@ -154,17 +170,17 @@ def test_stdin_is_known_by_its_content(workspace: Workspace) -> None:
     assert workspace.accepted() == 2
 
 
-@pytest.mark.parametrize(
-    "which", ["jobs.results.jsonl", "jobs.results.errors.jsonl", "jobs.results.summary.json"]
-)
-def test_foreign_files_in_the_way_are_kept(which: str, workspace: Workspace) -> None:
-    """Refused before anything is sent; accepted with another output or --force."""
+def test_foreign_files_in_the_way_are_kept(workspace: Workspace) -> None:
+    """Refused before anything is sent, each of the three; accepted with another output or --force."""
+    for which in ("jobs.results.jsonl", "jobs.results.errors.jsonl", "jobs.results.summary.json"):
+        (workspace.folder / which).write_text("mine\n")
+        workspace.run("run jobs.jsonl", code=2)
+        assert "would replace a file that this run did not write" in workspace.stderr
+        assert f"  {which}" in workspace.stderr
+        assert "fix: name another output with -o, or replace what is there with --force" in workspace.stderr
+        assert (workspace.accepted(), (workspace.folder / which).read_text()) == (0, "mine\n")
+        (workspace.folder / which).unlink()
     (workspace.folder / which).write_text("mine\n")
-    workspace.run("run jobs.jsonl", code=2)
-    assert "would replace a file that this run did not write" in workspace.stderr
-    assert f"  {which}" in workspace.stderr
-    assert "fix: name another output with -o, or replace what is there with --force" in workspace.stderr
-    assert (workspace.accepted(), (workspace.folder / which).read_text()) == (0, "mine\n")
     workspace.run("run jobs.jsonl -o elsewhere.jsonl")
     workspace.run("run jobs.jsonl --force")
     assert (workspace.folder / which).read_text() != "mine\n"
@@ -239,11 +255,11 @@ def test_an_output_of_another_night_is_kept(workspace: Workspace) -> None:
     assert workspace.accepted() == 4
 
 
-@pytest.mark.parametrize("word", ["a/b", "a@b", "a%b", "x" * 65])
-def test_what_is_no_occasion_is_a_usage_error(word: str, workspace: Workspace) -> None:
+def test_what_is_no_occasion_is_a_usage_error(offline: Workspace) -> None:
     """It says which words are."""
-    workspace.run(f"run jobs.jsonl --occasion {word}", code=2)
-    assert "is no word of 1 to 64 letters, digits, dots, _ and -" in workspace.stderr
+    for word in ("a/b", "a@b", "a%b", "x" * 65):
+        offline.run(f"run jobs.jsonl --occasion {word}", code=2)
+        assert "is no word of 1 to 64 letters, digits, dots, _ and -" in offline.stderr
 
 
 def test_the_command_that_carries_on_names_the_night(workspace: Workspace) -> None:
@@ -258,14 +274,14 @@ def test_the_command_that_carries_on_names_the_night(workspace: Workspace) -> No
     assert f"runner run jobs.jsonl --occasion {day} {slow}" in " ".join(workspace.stderr.split())
 
 
-def test_two_loads_at_once_make_one_run(workspace: Workspace) -> None:
+def test_two_loads_at_once_make_one_run(offline: Workspace) -> None:
     """The second one waits, and finds the run."""
-    workspace.jobs(count=4_000)
+    offline.jobs(count=4_000)
     commands = [
         subprocess.Popen(
             [*RUNNER, "load", "jobs.jsonl", "--json"],
-            cwd=workspace.folder,
-            env=workspace.env,
+            cwd=offline.folder,
+            env=offline.env,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
@@ -275,4 +291,4 @@ def test_two_loads_at_once_make_one_run(workspace: Workspace) -> None:
     assert [command.returncode for command in commands] == [0, 0, 0]
     assert {one["run"] for one in found} == {1}
     assert sorted(one["created"] for one in found) == [False, False, True]
-    assert [run["total"] for run in json.loads(workspace.run("list --json"))["runs"]] == [4_000]
+    assert [run["total"] for run in json.loads(offline.run("list --json"))["runs"]] == [4_000]

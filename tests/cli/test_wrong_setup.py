@@ -6,14 +6,16 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from cli_calls import Called, run_command
 from live_runner import LiveRunner, wait_until, write_jobs
+
+from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,30 +50,21 @@ class Place:
         }
         self.env = kept | ours | env
 
-    def call(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run a command that ends by itself."""
-        return subprocess.run(
-            [*RUNNER, *words],
-            cwd=self.folder,
-            env=self.env,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=100,
-        )
+    def call(self, *words: str) -> Called:
+        """Run a command that ends by itself, with any exit code."""
+        return run_command(words, self.folder, self.env, *ExitCode)
 
     def failed_checks(self) -> list[dict[str, Any]]:
         """Run doctor; return the checks that failed."""
         done = self.call("doctor", "--json")
-        assert done.returncode != 0
+        assert done.code != 0
         return [check for check in json.loads(done.stdout)["checks"] if check["state"] == "failed"]
 
     def is_refused(self, words: str) -> str:
         """Assert that `run` ends at once with exit 2 and doctor prints the same; return what `run` prints."""
         done = self.call("run", "jobs.jsonl")
         shown = " ".join(done.stderr.split())
-        assert done.returncode == 2, shown
+        assert done.code == 2, shown
         assert words in shown
         assert "fix: " in shown
         (failed,) = self.failed_checks()
@@ -96,7 +89,7 @@ def test_a_proxy_that_cannot_be_used(case: str, tmp_path: Path) -> None:
 def test_commands_that_do_not_talk_to_the_api_do_not_mind(tmp_path: Path) -> None:
     """Nor do runs to this machine by plain http, such as those to the simulator."""
     place = Place(tmp_path, HTTPS_PROXY="socks5://127.0.0.1:1080", SSL_CERT_FILE="/nowhere.pem")
-    assert place.call("load", "jobs.jsonl").returncode == 0
+    assert place.call("load", "jobs.jsonl").code == 0
     for words in (
         ("list",),
         ("status",),
@@ -105,10 +98,10 @@ def test_commands_that_do_not_talk_to_the_api_do_not_mind(tmp_path: Path) -> Non
         ("check", "jobs.jsonl"),
     ):
         done = place.call(*words)
-        assert done.returncode == 0, done.stderr
+        assert done.code == 0, done.stderr
     for starting in (("start", "1"), ("resume", "1"), ("start", "1", "--detach")):
         done = place.call(*starting)
-        assert done.returncode == 2
+        assert done.code == 2
         assert "SSL_CERT_FILE" in done.stderr
 
 
@@ -182,7 +175,7 @@ def test_white_space_around_a_key_is_left_out_with_a_warning(tmp_path: Path) -> 
     """In a file a last line break is as it should be."""
     place = Place(tmp_path, XAI_API_KEY=f" {KEY}\r\n")
     done = place.call("doctor", "--config", "state-folder")
-    assert done.returncode == 0
+    assert done.code == 0
     assert "set (…wxyz)" in done.stdout
     assert "XAI_API_KEY has white space around the key" in done.stderr
     (tmp_path / "key").write_text(KEY + "\r\n")

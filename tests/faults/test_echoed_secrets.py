@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from cli_calls import run_command
 from live_runner import KEY, NO_LIMITS, LiveRunner, Simulator, wait_until, write_jobs
 
 from runner.simulator.gateway_faults import ECHOES
@@ -49,12 +50,12 @@ def test_what_a_gateway_repeats_of_a_request_is_hidden(point: str, tmp_path: Pat
             wait_until(lambda: home.count(KEPT), "what it said is kept")
         simulator.switch(faults={})
         assert command.wait() in (0, 1), command.output
-        shown = [command.output]
-        for (name,) in home.query(NAMES):
-            for flags in ((), ("--raw",), ("--json",)):
-                show = home.start("show", "1", name, *flags)
-                show.wait()
-                shown.append(show.output)
+        shown = [
+            run_command(["show", "1", name, *flags], tmp_path, home.env, 0, 2).output
+            for (name,) in home.query(NAMES)
+            for flags in ((), ("--raw",), ("--json",))
+        ]
+        shown.append(command.output)
         assert not [text for text in shown if KEY in text or PASSWORD in text]
         assert leaks(tmp_path) == []
         assert home.ledger_errors(simulator) == []

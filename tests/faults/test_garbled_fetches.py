@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cli_calls import run_command
 from live_runner import KEY, NO_LIMITS, LiveRunner, Simulator, wait_until, write_jobs
 
 from runner.rules.unreadable import OUTAGE_AFTER
@@ -27,9 +28,7 @@ EVENTS = "SELECT kind, cause FROM run_events ORDER BY id"
 
 def runner(home: LiveRunner, *words: str, code: int = 0) -> str:
     """Run one command to its end; return its output."""
-    command = home.start(*words)
-    assert command.wait() == code, command.output
-    return command.output
+    return run_command(words, home.folder, home.env, code).output
 
 
 def state(home: LiveRunner) -> str:

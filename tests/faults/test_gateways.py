@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cli_calls import run_command
 from live_runner import NO_LIMITS, LiveRunner, Simulator, wait_until, write_jobs
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ def summary_of(folder: Path) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("kind", ["521", "403_page", pytest.param("200_page", marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    "kind", ["521", *(pytest.param(kind, marks=pytest.mark.soak) for kind in ("403_page", "200_page"))]
+)
 def test_what_did_not_reach_the_api_spends_nothing_and_leaves_no_doubt(kind: str, tmp_path: Path) -> None:
     """All requests for a while: the run waits, says why, and goes on by itself."""
     write_jobs(tmp_path / "jobs.jsonl", JOBS)
@@ -44,7 +47,11 @@ def test_what_did_not_reach_the_api_spends_nothing_and_leaves_no_doubt(kind: str
         assert summary_of(tmp_path)["cost"]["possible_extra_ticks"] == 0
 
 
-@pytest.mark.parametrize("filtered", [[3], [6, 7]], ids=["in the middle", "the last two"])
+@pytest.mark.parametrize(
+    "filtered",
+    [pytest.param([3], marks=pytest.mark.soak), [6, 7]],
+    ids=["in the middle", "the last two"],
+)
 def test_a_filter_that_refuses_a_prompt_holds_that_job(filtered: list[int], tmp_path: Path) -> None:
     """Sent five times, and the API answers other requests: it does not wait for ever, and costs nothing."""
     jobs = write_jobs(tmp_path / "jobs.jsonl", 8)
@@ -135,8 +142,7 @@ def test_a_wrong_base_url_pauses_and_fails_no_job(tmp_path: Path) -> None:
     write_jobs(tmp_path / "jobs.jsonl", JOBS)
     with Simulator(tmp_path, *NO_LIMITS, *AT_ONCE) as simulator, LiveRunner(tmp_path, simulator) as home:
         home.env["XAI_BASE_URL"] = simulator.url.removesuffix("/v1")
-        doctor = home.start("doctor")
-        assert doctor.wait() == 5
+        doctor = run_command(["doctor"], tmp_path, home.env, 5)
         assert "write XAI_BASE_URL like https://api.x.ai/v1" in doctor.output
 
         command = home.start()
@@ -190,7 +196,11 @@ def test_a_gateway_that_drops_deferred_is_paid_kept_and_told(tmp_path: Path) -> 
         assert home.query(EXTRAS) == [(0, JOBS)]
 
 
-@pytest.mark.parametrize("at", [0, 4, 29], ids=["first", "middle", "last"])
+@pytest.mark.parametrize(
+    "at",
+    [*(pytest.param(at, marks=pytest.mark.soak) for at in (0, 4)), 29],
+    ids=["first", "middle", "last"],
+)
 def test_one_line_with_a_refused_model_does_not_stop_the_others(at: int, tmp_path: Path) -> None:
     """One call: the others succeed, that one is held with its code, wherever it stands in the file."""
     jobs = write_jobs(tmp_path / "jobs.jsonl", 30)

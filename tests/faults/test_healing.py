@@ -207,6 +207,10 @@ def of_valkey(
     return applied
 
 
+SAME_AS_SHARED = {
+    "valkey-out-of-memory",
+    "valkey-read-only",
+}  # for the limiter: only a test brings them about here
 EMBEDDED_FAULTS = {
     "valkey-emptied": of_valkey(emptied),
     "valkey-out-of-memory": of_valkey(out_of_memory),
@@ -215,7 +219,13 @@ EMBEDDED_FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", EMBEDDED_FAULTS.values(), ids=EMBEDDED_FAULTS)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(fault, id=name, marks=[pytest.mark.soak] if name in SAME_AS_SHARED else [])
+        for name, fault in EMBEDDED_FAULTS.items()
+    ],
+)
 def test_embedded_servers_come_back_and_work_goes_on(
     fault: Callable[[LiveRunner], contextlib.AbstractContextManager[None]], tmp_path: Path
 ) -> None:

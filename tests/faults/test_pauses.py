@@ -7,6 +7,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from cli_calls import run_command
 from live_runner import NO_LIMITS, LiveRunner, Simulator, wait_until, write_jobs
 
 from runner.rules.breaker import WINDOW
@@ -36,9 +37,7 @@ def at_work(
 
 def runner(home: LiveRunner, *words: str, code: int = 0) -> str:
     """Run one command to its end; return its output."""
-    command = home.start(*words)
-    assert command.wait() == code, command.output
-    return command.output
+    return run_command(words, home.folder, home.env, code).output
 
 
 def state(home: LiveRunner) -> tuple[Any, ...]:

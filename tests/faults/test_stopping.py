@@ -48,7 +48,10 @@ def test_a_signal_stops_in_good_order_and_nothing_is_paid_twice(
         assert simulator.books()["accepted"] == JOBS
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.soak)],
+)
 def test_a_second_signal_stops_at_once(number: signal.Signals, code: int, tmp_path: Path) -> None:
     """The command ends without waiting for a reply that hangs; the engine ends by itself."""
     write_jobs(tmp_path / "jobs.jsonl", 20)

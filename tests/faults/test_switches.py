@@ -26,7 +26,7 @@ PACE = ("--median-s", "0.3", "--submit-ms", "40")
     [
         ({"key_revoked": True}, 4, "key"),
         ({"credits_gone": True, "credits_status": 403}, 8, "credits"),
-        ({"credits_gone": True, "credits_status": 429}, 8, "credits"),
+        pytest.param({"credits_gone": True, "credits_status": 429}, 8, "credits", marks=pytest.mark.soak),
         ({"model_gone": True}, 8, "model"),
     ],
     ids=["key", "credits-403", "credits-429", "model"],

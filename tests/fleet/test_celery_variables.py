@@ -76,19 +76,6 @@ def test_only_these_are_removed() -> None:
     assert both == env
 
 
-@pytest.mark.parametrize("url", [NOWHERE, "amqp://guest@127.0.0.1:1//"])
-def test_a_broker_of_another_program_is_not_used(url: str, tmp_path: Path) -> None:
-    """By the command, the engine and its workers."""
-    with (
-        Simulator(tmp_path, *NO_LIMITS, "--instant") as simulator,
-        LiveRunner(tmp_path, simulator, CELERY_BROKER_URL=url) as home,
-    ):
-        write_jobs(tmp_path / "jobs.jsonl", 3)
-        command = home.start(*RUN)
-        assert command.wait() == 0, command.output
-        assert simulator.books()["accepted"] == 3
-
-
 def test_no_variable_reaches_the_embedded_workers(tmp_path: Path) -> None:
     """All hostile ones together."""
     with (

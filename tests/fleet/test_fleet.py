@@ -141,16 +141,15 @@ def test_without_any_beat_a_run_goes_on_and_ends(fleet: Callable[..., Fleet]) ->
     assert first.ledger_errors(made.simulator, crashed=True) == []
 
 
-@pytest.mark.parametrize("name", ["reviews", "../strange name\n"])
-def test_a_worker_writes_what_has_ended(fleet: Callable[..., Fleet], name: str) -> None:
-    """The files of a finished run are written once to RUNNER_OUTPUT_DIR, named by the run."""
+def test_a_worker_writes_what_has_ended(fleet: Callable[..., Fleet]) -> None:
+    """The files of a finished run are written once to RUNNER_OUTPUT_DIR, named by the run, never outside."""
     made = fleet("--median-s", "0.2")
     out = made.folder / "out"
     out.mkdir()
     host = made.host("a", RUNNER_OUTPUT_DIR=str(out))
     write_jobs(host.folder / "jobs.jsonl", 20)
     host.worker("--processes", "2", "--beat")
-    assert host.start("load", "jobs.jsonl", "--name", name).wait() == 0
+    assert host.start("load", "jobs.jsonl", "--name", "../strange name\n").wait() == 0
     assert host.start("start", "1").wait() == 0
 
     wait_until(lambda: [*out.glob("*.summary.json")], "the files are written")
@@ -158,7 +157,7 @@ def test_a_worker_writes_what_has_ended(fleet: Callable[..., Fleet], name: str) 
     assert json.loads(summary.read_text())["counts"]["succeeded"] == 20
     results = summary.with_name(summary.name.replace(".summary.json", ".jsonl"))
     assert len(results.read_text().splitlines()) == 20
-    assert summary.name == f"{'reviews' if name == 'reviews' else 'strange_name'}-1.results.summary.json"
+    assert summary.name == "strange_name-1.results.summary.json"
     wait_until(
         lambda: host.count("SELECT COUNT(*) FROM run_events WHERE kind = 'written'"), "the event is recorded"
     )
