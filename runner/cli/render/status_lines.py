@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec import to_builtins
-
 from runner.cli.render import ending_text, layout, progress
 from runner.cli.render.summary_table import facts, heading
 
@@ -21,7 +19,7 @@ def status_lines(snapshot: Snapshot, suggestions: Sequence[str]) -> list[str]:
     limit, reason = progress.limit_usage_text(snapshot), ending_text.idle_reason(snapshot)
     lines = [
         f"{', '.join(progress.job_counts(snapshot))} ({progress.percent_done(snapshot)} %)",
-        *facts(to_builtins(summary)),
+        *facts(summary),
         *([limit] if limit else []),
         *ending_text.outstanding_lines(snapshot),
         *suggestions,

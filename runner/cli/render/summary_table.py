@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from msgspec import UNSET, to_builtins
+from msgspec import UNSET
 from msgspec.structs import asdict
 
 from runner.cli.render import layout, text
@@ -15,7 +15,16 @@ from runner.rules.redact import one_line, plain
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runner.rules.summary_object import RunSummary
+    from runner.rules.summary_object import (
+        AttemptCounts,
+        BudgetUse,
+        ModelCost,
+        RunCost,
+        RunNumbers,
+        RunSummary,
+        RunTiming,
+        TokenCounts,
+    )
 
 _CODES_SHOWN: Final = 10
 _ID_LENGTH: Final = 60
@@ -28,7 +37,7 @@ def summary_lines(summary: RunSummary, folder: str = "") -> list[str]:
         "",
         *layout.indented(_counts(summary, folder)),
         "",
-        *layout.indented(facts(to_builtins(summary))),
+        *layout.indented(facts(summary)),
         *_warnings(summary),
         *_flawed(summary),
         *_failures(summary),
@@ -61,68 +70,68 @@ def _counts(summary: RunSummary, folder: str) -> list[str]:
     return layout.table(rows, right=frozenset({1}))
 
 
-def facts(summary: Mapping[str, Any]) -> list[str]:
+def facts(summary: RunNumbers) -> list[str]:
     """Return cost, budget, tokens, attempts and latency, a line each."""
-    cost, budget = summary["cost"], summary["budget"]
+    cost, budget = summary.cost, summary.budget
     return layout.facts(
         [
             ("cost", _cost(cost)),
             *(("", sentence) for sentence in uncertain_cost_sentences(cost)),
-            *_by_model(cost["by_model"]),
+            *_by_model(cost.by_model),
             *([("budget", _budget(budget))] if budget is not None else []),
-            *_tokens(summary["tokens"]),
-            ("attempts", _attempts(summary["attempts"])),
-            *_latency(summary["timing"]),
+            *_tokens(summary.tokens),
+            ("attempts", _attempts(summary.attempts)),
+            *_latency(summary.timing),
         ]
     )
 
 
-def _tokens(tokens: Mapping[str, int]) -> list[tuple[str, str]]:
-    if not tokens["total"]:
+def _tokens(tokens: TokenCounts) -> list[tuple[str, str]]:
+    if not tokens.total:
         return []
-    shown = (f"{name} {tokens[name]:,}" for name in ("prompt", "cached", "completion", "reasoning"))
-    return [("tokens", f"{tokens['total']:,} ({', '.join(shown)})")]
+    shown = (f"{name} {n:,}" for name, n in asdict(tokens).items() if name != "total")
+    return [("tokens", f"{tokens.total:,} ({', '.join(shown)})")]
 
 
-def _attempts(attempts: Mapping[str, Any]) -> str:
-    line = f"{attempts['accepted']:,} accepted, {text.count(attempts['polls'], 'poll')}"
-    if attempts["refused_for_now"]:
-        line += f", {attempts['refused_for_now']:,} refused for now"
-    extras = [f"{n:,} {reason.replace('_', ' ')}" for reason, n in attempts["extra"].items() if n]
+def _attempts(attempts: AttemptCounts) -> str:
+    line = f"{attempts.accepted:,} accepted, {text.count(attempts.polls, 'poll')}"
+    if attempts.refused_for_now:
+        line += f", {attempts.refused_for_now:,} refused for now"
+    extras = [f"{n:,} {reason.replace('_', ' ')}" for reason, n in asdict(attempts.extra).items() if n]
     return f"{line}; extra: {', '.join(extras)}" if extras else line
 
 
-def _latency(timing: Mapping[str, float | None]) -> list[tuple[str, str]]:
-    half_s, most_s = timing["latency_p50_s"], timing["latency_p95_s"]
+def _latency(timing: RunTiming) -> list[tuple[str, str]]:
+    half_s, most_s = timing.latency_p50_s, timing.latency_p95_s
     if half_s is None or most_s is None:
         return []
     return [("latency", f"half within {text.duration(half_s)}, 95 % within {text.duration(most_s)}")]
 
 
-def _by_model(by_model: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
+def _by_model(by_model: Mapping[str, ModelCost]) -> list[tuple[str, str]]:
     """Return a row for each model if there are several."""
     if len(by_model) < 2:
         return []
-    ordered = sorted(by_model.items(), key=lambda item: -item[1]["ticks"])[:_CODES_SHOWN]
+    ordered = sorted(by_model.items(), key=lambda item: -item[1].ticks)[:_CODES_SHOWN]
     return [
-        ("", f"{text.dollars(of['ticks'])} {one_line(model, _ID_LENGTH)}, {text.count(of['jobs'], 'answer')}")
+        ("", f"{text.dollars(of.ticks)} {one_line(model, _ID_LENGTH)}, {text.count(of.jobs, 'answer')}")
         for model, of in ordered
     ]
 
 
-def _cost(cost: Mapping[str, Any]) -> str:
-    reported, estimated = cost["reported_ticks"], cost["estimated_ticks"]
+def _cost(cost: RunCost) -> str:
+    reported, estimated = cost.reported_ticks, cost.estimated_ticks
     parts = [f"{text.dollars(reported)} reported by the API"] if reported or not estimated else []
     if estimated:
         parts.append(f"{text.dollars(estimated)} estimated")
-    if cost["unknown_jobs"]:
-        parts.append(f"unknown for {text.count(cost['unknown_jobs'], 'answer')}")
+    if cost.unknown_jobs:
+        parts.append(f"unknown for {text.count(cost.unknown_jobs, 'answer')}")
     return ", ".join(parts)
 
 
-def _budget(budget: Mapping[str, Any]) -> str:
-    used, reserved = text.dollars(budget["used_ticks"]), budget["reserved_ticks"]
-    line = f"{used} of {text.dollars(budget['ticks'])} used, possible costs included"
+def _budget(budget: BudgetUse) -> str:
+    used, reserved = text.dollars(budget.used_ticks), budget.reserved_ticks
+    line = f"{used} of {text.dollars(budget.ticks)} used, possible costs included"
     return f"{line}; {text.dollars(reserved)} reserved for answers not collected yet" if reserved else line
 
 
