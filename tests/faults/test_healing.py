@@ -207,10 +207,8 @@ def of_valkey(
     return applied
 
 
-SAME_AS_SHARED = {
-    "valkey-out-of-memory",
-    "valkey-read-only",
-}  # for the limiter: only a test brings them about here
+# The same code as with shared servers, and hardly ever met by a private one: for the soak.
+SAME_AS_SHARED = {"valkey-out-of-memory", "valkey-read-only"}
 EMBEDDED_FAULTS = {
     "valkey-emptied": of_valkey(emptied),
     "valkey-out-of-memory": of_valkey(out_of_memory),

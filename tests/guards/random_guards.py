@@ -54,8 +54,9 @@ class FoundGuard:
 
     @property
     def tests(self) -> str:
-        """Return the pytest arguments of its room; a test that hangs without the guard fails after 60 s."""
-        return f"tests/{Path(self.file).parent.name} -m 'not soak' -p no:randomly -o timeout=60"
+        """Return the pytest arguments of its room; a test that hangs without the guard fails after 120 s."""
+        flags = "-m 'not soak' -p no:randomly -n 2 --dist loadgroup -o timeout=120"
+        return f"tests/{Path(self.file).parent.name} {flags}"
 
     def without(self) -> str:
         """Return the file's text with a condition that is never true."""
@@ -110,14 +111,21 @@ def draw(guards: Sequence[FoundGuard], seed: int, count: int) -> list[FoundGuard
     return sorted(chosen, key=lambda guard: (guard.file, guard.start))
 
 
+def outcome_of(first: str | None) -> str:
+    """Return red when a test failed, green when all passed, and that there is no outcome otherwise."""
+    if first == altered_copy.HANGS:
+        return "none"
+    return "red" if first else "green"
+
+
 def part_of_page(seed: int, outcomes: Sequence[tuple[FoundGuard, str | None]]) -> str:
     """Return the part of docs/guards.md with the guards and the first test that failed without each."""
     rows = [
         f"| `{guard.file}` | {guard.line} | `{guards_page.cell(guard.text)}`"
-        f" | {'red' if first else 'green'} | {guards_page.test_name(first or 'none')} |\n"
+        f" | {outcome_of(first)} | {guards_page.test_name(first or 'none')} |\n"
         for guard, first in outcomes
     ]
-    red = sum(first is not None for _, first in outcomes)
+    red = sum(outcome_of(first) == "red" for _, first in outcomes)
     return HEAD.format(seed=seed, count=len(outcomes), red=red) + "".join(rows)
 
 
@@ -134,7 +142,7 @@ def main() -> int:
     for guard in chosen:
         first = altered_copy.first_failure(guard.file, guard.without(), guard.tests)
         outcomes.append((guard, first))
-        outcome = f"red, {first}" if first else "GREEN"
+        outcome = f"{outcome_of(first)}, {first}" if first else "GREEN"
         sys.stdout.write(f"{guard.file}:{guard.line}: if {guard.text}: {outcome}\n")
         sys.stdout.flush()
     if asked.count == COUNT:
