@@ -12,6 +12,7 @@ from simulator_thread import SimulatorThread
 from runner.engine import sender
 from runner.engine.sender import Exchange, NotSent, ReadyAttempt
 from runner.limiter.slots import Slot
+from runner.rules.model_refusal import REFUSALS_MAX, ModelRefusals
 from runner.rules.reply import Outcome
 
 if TYPE_CHECKING:
@@ -122,6 +123,37 @@ def test_a_post_that_must_stay(
     assert driver.state(kept.job.lease.job_id) == "pending"
     assert driver.history(kept.job.lease.job_id)[0].outcome == "not_sent"
     assert simulator.books()["accepted"] == 0
+
+
+def test_a_post_whose_model_was_refused_meanwhile_is_withheld(
+    worker: OpenedWorker, driver: RunDriver, simulator: SimulatorThread
+) -> None:
+    """Its attempt is on record already, so it is held there."""
+    kept, its = attempt(worker, driver), sender_of(worker)
+    refusals = ModelRefusals(count=REFUSALS_MAX, last_at_ms=worker.now_ms(), code="model-gone")
+    its._refused_models._refusals[driver.run_id, kept.job.model] = refusals
+    result = worker.run(its.send(kept))
+    assert isinstance(result, NotSent)
+    assert (result.cause.code, result.is_withheld) == ("model-gone", True)
+    worker.run(worker.stages.submitter._dispatcher._outcomes.conclude(kept, result))
+    assert driver.state(kept.job.lease.job_id) == "held"
+    assert simulator.books()["accepted"] == 0
+
+
+def test_a_path_that_another_server_answers_is_not_used(
+    worker: OpenedWorker, driver: RunDriver, simulator: SimulatorThread
+) -> None:
+    """After a submit without a request_id: the next one leaves only if the API itself is there."""
+    kept, its = attempt(worker, driver), sender_of(worker)
+    its._health.record_without_id(worker.now_ms())
+    simulator.switch(down="page")
+    result = worker.run(its.send(kept))
+    assert isinstance(result, NotSent)
+    assert result.cause.code == sender.PATH_BLOCKED
+    worker.run(worker.stages.submitter._dispatcher._outcomes.conclude(kept, result))
+    assert driver.state(kept.job.lease.job_id) == "pending"
+    (run,) = driver.rows("SELECT state FROM runs")
+    assert run.state == "waiting"
 
 
 def test_a_post_that_is_late_stays(
