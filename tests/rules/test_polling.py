@@ -226,10 +226,7 @@ def test_polls_and_lag_stay_within_the_bounds(median: float, per_s: float) -> No
     assert measured.median_s == pytest.approx(median, rel=0.35)
 
 
-@pytest.mark.parametrize(
-    ("median", "jobs"),
-    [(20.0, 2_000), *(pytest.param(median, 5_000, marks=pytest.mark.soak) for median in (3.0, 20.0, 120.0))],
-)
+@pytest.mark.parametrize(("median", "jobs"), [(3.0, 1_000), (20.0, 2_000)])
 def test_thousands_sent_at_once_stay_within_the_bounds(median: float, jobs: int) -> None:
     """Nothing is learnt before all of them are in flight; a few are polled for all."""
     measured = simulate(median, 0.8, 2_000.0, jobs)

@@ -153,6 +153,7 @@ def test_a_redis_url_is_checked_before_it_is_used(url: str, fault: str | None) -
         ("redis://canary-pass@cache", {"canary-pass"}),
         ("postgresql://db/app;password=canary-pass", {"/app;password=canary-pass", "canary-pass"}),
         ("postgresql://ann:canary-pass", {"ann:canary-pass", "canary-pass"}),
+        ("postgresql://ann:pass?canary-name=more-of-it@db/app", {"canary-name", "more-of-it"}),
     ],
 )
 def test_the_secrets_of_a_url(url: str, secrets: set[str]) -> None:
