@@ -162,14 +162,14 @@ def is_expired(age_s: float) -> bool:
 
 def _after_not_ready(job: FetchedJob) -> FetchStep:
     if job.age_s > polling.GIVE_UP_AFTER_S:
-        return _held(NEVER_READY, has_replied=False)
+        return _held(code=NEVER_READY, has_replied=False)
     return FetchStep(move=FetchMove.NOT_READY, misses=job.misses, has_replied=True)
 
 
 def _after_gone(code: str, job: FetchedJob) -> FetchStep:
     """The API does not have the answer: expired, or lost when it says so twice."""
     if is_expired(job.age_s):
-        return _held(EXPIRED, has_replied=True)
+        return _held(code=EXPIRED, has_replied=True)
     if job.misses + 1 < NOT_FOUND_MAX and retry.is_retryable(code):
         return FetchStep(
             move=FetchMove.LATER, wait_s=NOT_FOUND_WAIT_S, misses=job.misses + 1, has_replied=True
@@ -178,6 +178,6 @@ def _after_gone(code: str, job: FetchedJob) -> FetchStep:
     return FetchStep(move=FetchMove.LOST, code=code, has_replied=True, is_bad=not job.is_interrupted)
 
 
-def _held(code: str, *, has_replied: bool) -> FetchStep:
+def _held(*, code: str, has_replied: bool) -> FetchStep:
     """Hold a job whose answer can no longer come: a person decides whether to pay again."""
     return FetchStep(move=FetchMove.LOST, code=code, target=JobState.HELD, has_replied=has_replied)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PARTS = ("engine", "rules", "output")
-MADE_WITH_CODES = {"Cause", "Classification", "replace", "_hold_for_person"}
-LAST_CHECK = "_record_send"  # the last check before sending: it returns codes
+MADE_WITH_CODES = {"Cause", "Classification", "FetchStep", "_held", "_ended"}
+LAST_CHECK = "_reason_to_stay"  # the last check before sending: it returns codes
 
 
 def name_of(called: ast.expr) -> str:
@@ -61,7 +61,7 @@ def all_codes() -> set[str]:
         *(row.code for row in (*reply_table.SUBMIT, *reply_table.FETCH)),
         *(code for _, code in (*SUBMIT_FAULTS.values(), *FETCH_FAULTS.values())),
         *(str(kind) for kind in Kind if kind is not Kind.GOOD),
-        *(code for part in PARTS for file in (package / part).glob("*.py") for code in written_codes(file)),
+        *(code for part in PARTS for file in (package / part).rglob("*.py") for code in written_codes(file)),
         reply_table.RETRY_FORBIDDEN,
     }
 
