@@ -82,6 +82,34 @@ def test_a_run_that_failed_is_left_out_for_a_while(
     assert not queue.jobs
 
 
+class FewSlots:
+    """In place of the real batches: the first run of each round takes all slots."""
+
+    def __init__(self) -> None:
+        self.slots, self.sent = 0, list[int]()
+
+    async def submit(self, active_run: ActiveRun, _: LeasedQueue) -> bool:
+        if not self.slots:
+            return False
+        self.slots -= 1
+        self.sent.append(active_run.run.id)
+        return True
+
+
+def test_runs_take_turns_where_slots_are_scarce(
+    database: Database, worker: OpenedWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that sent last goes last: a small run does not wait behind a large one."""
+    runs = [new_run(database, 1, identity=name).run_id for name in ("a", "b", "c")]
+    submitter, batches = worker.stages.submitter, FewSlots()
+    monkeypatch.setattr(submitter, "_submit_batch", batches.submit)
+    for _ in range(2 * len(runs)):
+        batches.slots = 1
+        assert worker.run(submitter._round()) is True
+    assert batches.sent == [*batches.sent[:3]] * 2
+    assert sorted(batches.sent[:3]) == runs
+
+
 def test_jobs_that_could_not_be_recorded_wait_in_the_queue(database: Database, worker: OpenedWorker) -> None:
     """Left alone they would stay leased, unsent, until their leases run out."""
     driver = new_run(database, 2)

@@ -183,7 +183,7 @@ GUARDS = (
         file="runner/engine/submit.py",
         old="sorted(sending, key=self._sent_in_round)",
         new="sending",
-        tests="tests/fleet/test_fairness.py",
+        tests="tests/engine/test_submitter.py",
     ),
     Guard(
         name="supervision",
