@@ -227,7 +227,7 @@ def test_values_that_are_refused_hold_their_jobs_and_pause_at_last(opened: Opene
 @SQLITE
 def test_a_filter_that_refuses_one_job_holds_it(opened: Opened) -> None:
     """Its pages come while others get through."""
-    with opened(faults={"submit:403_page": 0.5}, seed=3) as stages:
+    with opened(faults={"submit:403_page": 0.4}, seed=3) as stages:
         driver = stages.load(8, FAST)
         stages.finish(driver)
         assert jobs_by_state(driver).get("succeeded", 0) >= 6
