@@ -14,6 +14,7 @@ from runner.api.client import RequestFailed
 from runner.rules import after_fetch, reply
 from runner.rules.after_fetch import NOT_ASKED, PollState
 from runner.rules.reply import Classification, Outcome
+from runner.rules.reply_table import RATE_LIMITED
 
 if TYPE_CHECKING:
     from runner.api.client import XAIClient
@@ -113,5 +114,5 @@ class Fetcher:
             return Fetched(classification=found, reply=None, asked_at_ms=asked_at_ms)
         found = reply.classify_fetch(answer, now_s=asked_at_ms / 1000, secrets=secrets)
         bucket = self._buckets.name(job.model)
-        self._limiter.record_poll(bucket, refused=found.code == "rate-limited")
+        self._limiter.record_poll(bucket, refused=found.code == RATE_LIMITED)
         return Fetched(classification=found, reply=answer, asked_at_ms=asked_at_ms)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from runner.rules import polling, retry
 from runner.rules.probes import UNAVAILABLE_AFTER
-from runner.rules.reply_table import Outcome
+from runner.rules.reply_table import RATE_LIMITED, Outcome
 from runner.rules.states import Event, JobState
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ GONE: Final = "result-gone"
 UNREADABLE: Final = "unreadable"  # the code of a job whose answer could not be read in 24 hours
 EXPIRED: Final = "expired"
 NEVER_READY: Final = "never-ready"
-_NOT_FOUND: Final = 404
 _POLLS_MAX: Final = 6  # of a job, that lengthen its backoff
 
 
@@ -142,7 +142,7 @@ def _poll_later(found: Classification, job: FetchedJob) -> FetchStep:
 
 def needs_origin_check(found: Classification, status: int | None) -> bool:
     """Return whether to find out who said 404: the API, or a server that knows nothing of the answer."""
-    return found.outcome is Outcome.FOREIGN and status == _NOT_FOUND
+    return found.outcome is Outcome.FOREIGN and status == HTTPStatus.NOT_FOUND
 
 
 def retry_wait_s(polls: int, rng_unit: float, retry_after_s: float | None) -> float:
@@ -152,7 +152,7 @@ def retry_wait_s(polls: int, rng_unit: float, retry_after_s: float | None) -> fl
 
 def is_unavailable(in_a_row: int, code: str) -> bool:
     """Return whether so many failures in a row mean that answers cannot be fetched."""
-    return in_a_row >= UNAVAILABLE_AFTER and code != "rate-limited"
+    return in_a_row >= UNAVAILABLE_AFTER and code != RATE_LIMITED
 
 
 def is_expired(age_s: float) -> bool:

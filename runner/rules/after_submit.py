@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from runner.rules import retry
 from runner.rules.probes import PROBE_WAIT_S_MAX, UNAVAILABLE_AFTER
-from runner.rules.reply_table import FIREWALL_PAGE, Outcome
+from runner.rules.reply_table import FIREWALL_PAGE, RATE_LIMITED, Outcome
 from runner.rules.states import Event, JobState
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 WITHOUT_ID_MAX: Final = 3  # submits in a row without a request_id, after which the run pauses
 WITHOUT_ID: Final = "no-request-id"  # the code of a reply that is neither an error nor an acceptance
 REFERENCE_GONE: Final = "reference-gone"
-RATE_LIMITED: Final = "rate-limited"
-_NOT_FOUND: Final = 404
 _COUNTED: Final = (Outcome.NOT_SENT, Outcome.REFUSED_FOR_NOW, Outcome.TRANSIENT, Outcome.AMBIGUOUS)
 _OF_A_MOMENT: Final = (Outcome.AMBIGUOUS, Outcome.TRANSIENT)
 
@@ -109,7 +108,7 @@ def pause_after(found: Classification, in_a_row: int, rng_unit: float, *, should
 
 def needs_path_check(found: Classification, status: int | None) -> bool:
     """Return whether to ask if the base URL is right: a 404 is the setting's fault, or this line's."""
-    return found.outcome is Outcome.ACCOUNT and status == _NOT_FOUND
+    return found.outcome is Outcome.ACCOUNT and status == HTTPStatus.NOT_FOUND
 
 
 def is_firewall_page(found: Classification) -> bool:

@@ -16,7 +16,7 @@ from runner.rules import answer_json, chat_completion, error_body, reply_table
 from runner.rules.chat_completion import Kind
 from runner.rules.explain import explain
 from runner.rules.redact import one_line, redact_cut
-from runner.rules.reply_table import FIREWALL_PAGE, RETRY_FORBIDDEN, Outcome, ReplyRule
+from runner.rules.reply_table import FIREWALL_PAGE, RATE_LIMITED, RETRY_FORBIDDEN, Outcome, ReplyRule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -90,7 +90,7 @@ _EXPLAINED: Final = frozenset(
     }
 )
 _OF_A_COMPLETION: Final = frozenset({"choices", "usage", "object"})
-_ALWAYS_PASSES: Final = frozenset({"rate-limited", FIREWALL_PAGE, "redirected"})
+_ALWAYS_PASSES: Final = frozenset({RATE_LIMITED, FIREWALL_PAGE, "redirected"})
 
 SUBMIT_FAULTS: Final = {
     Fault.NOT_SENT: (Outcome.NOT_SENT, "connect-failed"),

@@ -89,6 +89,7 @@ class ReplyRule:
 
 
 RETRY_FORBIDDEN: Final = "told-not-to-retry"  # set by a header, for any status
+RATE_LIMITED: Final = "rate-limited"  # the code of a refusal by the team's limits
 FIREWALL_PAGE: Final = "firewall-page"
 _CREDITS, _KEY, _SETTING = PauseReason.CREDITS, PauseReason.KEY, PauseReason.SETTING
 _SERVER = range(500, 600)
@@ -122,10 +123,10 @@ SUBMIT: Final = (
     ReplyRule((413, 415), THING, Outcome.VALUE_REFUSED, "reference-refused", form=_OBJECT),
     ReplyRule((413,), None, Outcome.REFUSED, "request-too-large"),
     ReplyRule((415,), None, Outcome.ACCOUNT, "wrong-content-type", _SETTING),
-    ReplyRule((429,), RATE, Outcome.REFUSED_FOR_NOW, "rate-limited"),
+    ReplyRule((429,), RATE, Outcome.REFUSED_FOR_NOW, RATE_LIMITED),
     ReplyRule((429,), CREDITS, Outcome.ACCOUNT, "credits-gone", _CREDITS),
     ReplyRule((429,), CAPACITY, Outcome.REFUSED_FOR_NOW, "at-capacity"),
-    ReplyRule((429,), None, Outcome.REFUSED_FOR_NOW, "rate-limited"),
+    ReplyRule((429,), None, Outcome.REFUSED_FOR_NOW, RATE_LIMITED),
     ReplyRule(_4XX, None, Outcome.REFUSED_FOR_NOW, FIREWALL_PAGE, form=_PAGE),
     ReplyRule(_SAFETY_AS, SAFETY, Outcome.REFUSED, "safety", form=_OBJECT),
     ReplyRule((403,), CREDITS, Outcome.ACCOUNT, "credits-gone", _CREDITS),
@@ -166,10 +167,10 @@ FETCH: Final = (
     ReplyRule((401, 402), None, Outcome.LATER, FIREWALL_PAGE, form=_PAGE),
     ReplyRule((401,), None, Outcome.ACCOUNT, "key-refused", _KEY),
     ReplyRule((402,), None, Outcome.ACCOUNT, "credits-gone", _CREDITS),
-    ReplyRule((429,), RATE, Outcome.LATER, "rate-limited"),
+    ReplyRule((429,), RATE, Outcome.LATER, RATE_LIMITED),
     ReplyRule((429,), CREDITS, Outcome.ACCOUNT, "credits-gone", _CREDITS),
     ReplyRule((429,), CAPACITY, Outcome.LATER, "at-capacity"),
-    ReplyRule((429,), None, Outcome.LATER, "rate-limited"),
+    ReplyRule((429,), None, Outcome.LATER, RATE_LIMITED),
     ReplyRule(_4XX, None, Outcome.LATER, FIREWALL_PAGE, form=_PAGE),
     ReplyRule((404,), NO_ENDPOINT, Outcome.ACCOUNT, "not-found", _SETTING),
     ReplyRule((405,), None, Outcome.ACCOUNT, "wrong-method", _SETTING),
