@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from runner.api import account
@@ -103,7 +104,9 @@ def build_shared(runtime: Runtime) -> Shared:
         ),
         slots=SlotReservations(limiter, buckets, runs, estimates),
         breaker=CircuitBreaker(
-            OutcomeWindow(redis, breaker_rules.WINDOW), runs.pause, MissingAnswers(runtime.group_commit).most
+            OutcomeWindow(redis, breaker_rules.WINDOW),
+            runs.pause,
+            partial(_are_most_missing, runtime.group_commit),
         ),
         outage=FetchOutage(runtime.loop.time),
         spool=SpoolWriter(runtime.spool, runtime.disk),
@@ -112,15 +115,9 @@ def build_shared(runtime: Runtime) -> Shared:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class MissingAnswers:
-    """Counts for the circuit breaker what came of the requests of the same time."""
-
-    group_commit: GroupCommit
-
-    async def most(self, failed: Sequence[Lease]) -> bool:
-        """Return whether most answers to requests of the same time as some failed fetches are missing."""
-        answered, missing = await self.group_commit.execute(
-            lambda connection, _: missing_answers.answered_and_missing(connection, failed)
-        )
-        return breaker_rules.are_most_missing(answered, missing)
+async def _are_most_missing(group_commit: GroupCommit, failed: Sequence[Lease]) -> bool:
+    """Return whether most answers to requests of the same time as some failed fetches are missing."""
+    answered, missing = await group_commit.execute(
+        lambda connection, _: missing_answers.answered_and_missing(connection, failed)
+    )
+    return breaker_rules.are_most_missing(answered, missing)
