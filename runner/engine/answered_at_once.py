@@ -10,9 +10,9 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.db import answers_at_once, job_moves, results
+from runner.db import answers_at_once, job_moves
 from runner.db.outcomes import Accepted
-from runner.engine.keep_answers import CollectedAnswer, settle_or_log, store_and_settle
+from runner.engine.keep_answers import CollectedAnswer, received_of, settle_or_log, store_and_settle
 from runner.engine.spool import AcceptedRecord, AnswerRecord
 from runner.rules import kept_bytes
 from runner.rules.chat_completion import read_completion
@@ -77,15 +77,15 @@ class AnswersAtOnce:
         body, answer = kept_bytes.to_keep(body, read_completion(body), self._secrets)
         job, slot, now_ms = attempt.job, attempt.slot, self._now_ms()
         lease, policy = job.lease, self._runs.policy(job.lease.run_id)
-        segment = self._write_to_spool(lease, body, sent_at_ms, now_ms)
-        settled = settle_or_log(job, answer, policy, sent_at_ms, now_ms)
-        received = results.received(
+        record = AnswerRecord(
             job_id=lease.job_id,
             attempt=lease.attempt,
+            received_at_ms=now_ms,
             request_id=answer_id(lease),
             body=body,
-            received_at_ms=now_ms,
         )
+        segment = self._write_to_spool(record, sent_at_ms)
+        settled = settle_or_log(job, answer, policy, sent_at_ms, now_ms)
         accepted = Accepted(
             lease=lease,
             request_id=answer_id(lease),
@@ -93,7 +93,7 @@ class AnswersAtOnce:
             accepted_at_ms=sent_at_ms,
             due_at_ms=now_ms,
         )
-        collected = CollectedAnswer(received=received, settled=settled)
+        collected = CollectedAnswer(received=received_of(record), settled=settled)
         row = AnsweredAttempt(accepted=accepted, collected=collected)
         await self._mover.store(store_answered, lease.job_id, row, settled)
         if segment is not None:
@@ -103,19 +103,12 @@ class AnswersAtOnce:
         log.warning("answer.not_deferred run=%d job=%d", lease.run_id, lease.job_id)
         await self._runs.read(fresh=True)  # it may be paused now: nothing more is sent
 
-    def _write_to_spool(self, lease: Lease, body: bytes, sent_at_ms: int, now_ms: int) -> Segment | None:
+    def _write_to_spool(self, answer: AnswerRecord, sent_at_ms: int) -> Segment | None:
         accepted = AcceptedRecord(
-            job_id=lease.job_id,
-            attempt=lease.attempt,
+            job_id=answer.job_id,
+            attempt=answer.attempt,
             sent_at_ms=sent_at_ms,
             accepted_at_ms=sent_at_ms,
-            request_id=answer_id(lease),
-        )
-        answer = AnswerRecord(
-            job_id=lease.job_id,
-            attempt=lease.attempt,
-            received_at_ms=now_ms,
-            request_id=answer_id(lease),
-            body=body,
+            request_id=answer.request_id,
         )
         return self._spool.answered(accepted, answer)

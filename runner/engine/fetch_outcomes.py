@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runner.engine.keep_answers import spool_record
 from runner.rules import kept_bytes
 from runner.rules.chat_completion import read_completion
 from runner.rules.reply import Outcome
@@ -51,11 +52,11 @@ class FetchOutcomes:
         if not answer.is_final:
             await self._failures.handle_unreadable(job, body, answer)
             return
-        received_at_ms = self._clock.now_ms()
-        segment = self._keeper.write_to_spool(job, body, received_at_ms)
+        record = spool_record(job, body, self._clock.now_ms(), is_answer=True)
+        segment = self._keeper.write_to_spool(record)
         try:
             await self._health.answered(job.lease)
         finally:
-            await self._keeper.keep(job, body, answer, received_at_ms)
+            await self._keeper.keep(job, record, answer)
             if segment is not None:
                 segment.acknowledge()

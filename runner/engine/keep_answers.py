@@ -68,6 +68,17 @@ def spool_record(job: ClaimedJob, body: bytes, received_at_ms: int, *, is_answer
     )
 
 
+def received_of(record: AnswerRecord) -> Received:
+    """Return the answer of a record of the spool as a row of the database."""
+    return results.received(
+        job_id=record.job_id,
+        attempt=record.attempt,
+        request_id=record.request_id,
+        body=record.body,
+        received_at_ms=record.received_at_ms,
+    )
+
+
 class AnswerKeeper:
     """Keeps the answers that this process fetches, and learns from them."""
 
@@ -86,23 +97,16 @@ class AnswerKeeper:
         self._limiter, self._buckets = limiter, buckets
         self._estimates, self._schedule = estimates, schedule
 
-    def write_to_spool(self, job: ClaimedJob, body: bytes, received_at_ms: int) -> Segment | None:
+    def write_to_spool(self, record: AnswerRecord) -> Segment | None:
         """Write an answer to the spool; None if the disk does not take it: the database may still."""
-        return self._spool.answer(spool_record(job, body, received_at_ms, is_answer=True))
+        return self._spool.answer(record)
 
-    async def keep(self, job: ClaimedJob, body: bytes, answer: Completion, received_at_ms: int) -> None:
+    async def keep(self, job: ClaimedJob, record: AnswerRecord, answer: Completion) -> None:
         """Store and settle an answer, then wake the part of the worker that goes on with the job."""
-        lease, policy = job.lease, self._runs.policy(job.lease.run_id)
-        settled = settle_or_log(job, answer, policy, job.accepted_at_ms, received_at_ms)
-        received = results.received(
-            job_id=lease.job_id,
-            attempt=lease.attempt,
-            request_id=job.request_id,
-            body=body,
-            received_at_ms=received_at_ms,
-        )
-        row = CollectedAnswer(received=received, settled=settled)
-        await self._mover.store(store_and_settle, lease.job_id, row, settled)
+        policy = self._runs.policy(job.lease.run_id)
+        settled = settle_or_log(job, answer, policy, job.accepted_at_ms, record.received_at_ms)
+        row = CollectedAnswer(received=received_of(record), settled=settled)
+        await self._mover.store(store_and_settle, record.job_id, row, settled)
         if settled is not None:
             self._observe(job, settled.cost)
 

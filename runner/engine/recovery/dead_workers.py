@@ -12,13 +12,14 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from runner.db import answers_at_once, job_moves, orphans, result_costs, results, unreadables, workers
+from runner.db import answers_at_once, job_moves, orphans, result_costs, unreadables, workers
 from runner.db.counters import Deltas
 from runner.db.leases import Lease
 from runner.db.outcomes import Accepted, Cause, Requeue
 from runner.db.unreadables import Repeats, UnreadableReply
 from runner.engine import settle, unreadable_replies
 from runner.engine.cost_bounds import TABLE_PRICES
+from runner.engine.keep_answers import received_of
 from runner.engine.recovery.requeue import fetch_again, requeue_unknown
 from runner.engine.settle import Policy
 from runner.engine.spool import (
@@ -162,7 +163,7 @@ def _import_answers(
 ) -> int:
     """Store a batch of answers, and count the bytes that are none; return how many answers were stored."""
     answers, others = _separated(batch)
-    received = [_received(answer) for answer in answers]
+    received = [received_of(answer) for answer in answers]
     stored = job_moves.stored(connection, received, deltas)
     answers_at_once.count(connection, [row for row in received if row.job_id in stored], deltas)
     _count_late(connection, [a for a in answers if a.job_id not in stored], deltas, pricing)
@@ -256,14 +257,4 @@ def _unreadable(record: AnswerRecord) -> UnreadableReply:
         attempt=record.attempt,
         received_at_ms=record.received_at_ms,
         body=record.body,
-    )
-
-
-def _received(answer: AnswerRecord) -> results.Received:
-    return results.received(
-        job_id=answer.job_id,
-        attempt=answer.attempt,
-        request_id=answer.request_id,
-        body=answer.body,
-        received_at_ms=answer.received_at_ms,
     )
