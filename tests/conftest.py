@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from hosts import Fleet
+    from runtimes import OpenedWorker
 
     from runner.db.session import Database
 
@@ -174,6 +175,15 @@ def database(database_url: str) -> Iterator[Database]:
     opened = Database(database_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def worker(database: Database, database_url: str, tmp_path: Path) -> Iterator[OpenedWorker]:
+    """Open a worker's stages on the test's database; there is no API and no Redis."""
+    from runtimes import opened_worker
+
+    with opened_worker(database, database_url, tmp_path) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ from runner.rules.states import JobState, RunState
 from runner.rules.unreadable import OUTAGE_AFTER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from runtimes import OpenedWorker
@@ -34,13 +33,6 @@ NOT_READY = Classification(outcome=Outcome.NOT_READY, code="not-ready")
 API_ERROR = b'{"code":"Some requested entity was not found","error":"Nothing here."}'
 OTHER_ERROR = b'{"error":{"message":"Nothing here.","code":"not_found"}}'
 PAGE = b"<html><title>Log in</title></html>"
-
-
-@pytest.fixture
-def worker(database: Database, database_url: str, tmp_path: Path) -> Iterator[OpenedWorker]:
-    """Open a worker's stages on the test's database."""
-    with opened_worker(database, database_url, tmp_path) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 from run_driver import LEASE_MS, NOW_MS, new_run, received, settled
-from runtimes import opened_worker
 from sqlalchemy import text
 
 from runner.db import job_moves, outcomes, runs, workers
@@ -22,8 +21,7 @@ from runner.engine.shared_clock import STEADY_AFTER_MS, SharedClock
 from runner.rules.states import Event, JobState, RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable
 
     from run_driver import RunDriver
     from runtimes import OpenedWorker
@@ -33,13 +31,6 @@ if TYPE_CHECKING:
 
 S = JobState
 GOOD = orjson.dumps({"model": "grok-4.3", "choices": [{"message": {"content": "yes"}}]})
-
-
-@pytest.fixture
-def worker(database: Database, database_url: str, tmp_path: Path) -> Iterator[OpenedWorker]:
-    """Open a worker's stages on the test's database."""
-    with opened_worker(database, database_url, tmp_path) as opened:
-        yield opened
 
 
 def test_expired_leases_are_taken_back(database: Database) -> None:
@@ -264,6 +255,22 @@ def test_a_worker_reclaims_its_own_expired_leases(database: Database, worker: Op
     ]
     (seen,) = driver.rows("SELECT seen_at_ms FROM workers")
     assert seen.seen_at_ms > 0
+
+
+def test_a_clock_that_jumped_expires_no_lease(database: Database, worker: OpenedWorker) -> None:
+    """For a while after a jump it says nothing about leases; then it does again."""
+    driver = new_run(database, 1)
+    sent = driver.bring(S.SUBMITTING)
+    driver.change(sent.job_id, f"lease_owner = {worker.runtime.worker}, lease_until_ms = 0")
+    states = []
+    for elapsed_ms in (STEADY_AFTER_MS - 1, STEADY_AFTER_MS):
+        heartbeat = heartbeat_of(worker, SharedClock(database.now_ms, ticks(0, 0, elapsed_ms)))
+        with database.write() as connection:
+            deltas = Deltas(0)
+            heartbeat.reclaim_expired(connection, deltas, set(), was_set_back=False)
+            deltas.write(connection)
+        states.append(driver.state(sent.job_id))
+    assert states == [S.SUBMITTING, S.PENDING]
 
 
 def test_a_clock_set_back_makes_nobody_wait(database: Database, worker: OpenedWorker) -> None:

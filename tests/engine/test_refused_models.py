@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from run_driver import NOW_MS, RunDriver, new_run
-from runtimes import opened_worker
 from sqlalchemy import event
 
 from runner.db.outcomes import Cause
 from runner.rules.model_refusal import REFUSALS_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from runtimes import OpenedWorker
 
@@ -25,13 +23,6 @@ if TYPE_CHECKING:
 
 GONE = Cause(code="model-gone", message="The model grok-9 does not exist", http_status=404)
 JOBS = 12
-
-
-@pytest.fixture
-def worker(database: Database, database_url: str, tmp_path: Path) -> Iterator[OpenedWorker]:
-    """Open a worker's stages on the test's database."""
-    with opened_worker(database, database_url, tmp_path) as opened:
-        yield opened
 
 
 @pytest.fixture
