@@ -1,0 +1,98 @@
+"""Whether a claimed answer is asked for, right before it would be. Nothing is at the API's address here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from runner.db.leases import ClaimedJob, Lease
+from runner.engine.fetch import FETCH_WITHIN_MS, Fetched, Fetcher
+from runner.rules.after_fetch import NOT_ASKED
+from runner.rules.unreadable import OUTAGE_AFTER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from runtimes import OpenedWorker
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+def claimed(job_id: int = 1) -> ClaimedJob:
+    """Return a job whose answer is due."""
+    return ClaimedJob(
+        lease=Lease(job_id=job_id, gen=1, attempt=1),
+        model="grok-4.3",
+        request_id="some-id",
+        accepted_at_ms=0,
+        polls=0,
+        misses=0,
+        spent=0,
+        extras=0,
+        prompt_tokens=10,
+        output_tokens_max=10,
+        slot=None,
+        is_interrupted=False,
+    )
+
+
+def fetch(
+    worker: OpenedWorker, *, is_probe: bool = False, is_charged: bool = False, ago_ms: int = 0
+) -> Fetched:
+    """Fetch an answer that was claimed `ago_ms` ago."""
+    runtime, shared = worker.runtime, worker.shared
+    fetcher = Fetcher(
+        api=runtime.api,
+        http_slots=runtime.http_slots,
+        limiter=shared.limiter,
+        slots=shared.slots,
+        buckets=shared.buckets,
+        disk=runtime.disk,
+        outage=shared.outage,
+        wakeups=shared.wakeups,
+        clock=runtime.clock,
+    )
+    at_ms = worker.now_ms() - ago_ms
+    return worker.run(fetcher.fetch(claimed(), at_ms, is_charged=is_charged, is_probe=is_probe))
+
+
+def stop(worker: OpenedWorker) -> None:
+    worker.shared.wakeups.is_stopping = True
+
+
+def fill_disk(worker: OpenedWorker) -> None:
+    worker.runtime.disk.write_failed(OSError(28, "no space left"))
+
+
+def begin_outage(worker: OpenedWorker) -> None:
+    for job_id in range(OUTAGE_AFTER):
+        worker.shared.outage.record_unreadable(claimed(job_id).lease, 0.5)
+
+
+@pytest.mark.parametrize("change", [stop, fill_disk, begin_outage])
+def test_an_answer_is_not_asked_for(worker: OpenedWorker, change: Callable[[OpenedWorker], None]) -> None:
+    """A fetch would take an answer that this worker may not keep, or hit a page in its place."""
+    change(worker)
+    fetched = fetch(worker)
+    assert (fetched.classification.code, fetched.reply) == (NOT_ASKED, None)
+
+
+def test_a_fetch_that_is_late_is_not_sent(worker: OpenedWorker) -> None:
+    """Its lease may not hold until the reply."""
+    assert fetch(worker, ago_ms=FETCH_WITHIN_MS + 1).classification.code == NOT_ASKED
+
+
+def test_a_charged_fetch_without_a_slot_is_not_sent(worker: OpenedWorker) -> None:
+    """There is no Redis that could give one."""
+    assert fetch(worker, is_charged=True).classification.code == NOT_ASKED
+
+
+@pytest.mark.parametrize("is_outage", [False, True])
+def test_an_answer_is_asked_for(worker: OpenedWorker, *, is_outage: bool) -> None:
+    """By the probe in an outage, too. Nobody replies."""
+    if is_outage:
+        begin_outage(worker)
+    fetched = fetch(worker, is_probe=is_outage)
+    assert fetched.classification.code != NOT_ASKED
+    assert fetched.reply is None
