@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Final
 from runner.db import counters, runs
 from runner.engine.settle import Policy
 from runner.limiter.limits import RateLimits
-from runner.rules.chat_completion import Flaw
 from runner.rules.states import FINAL, JobState, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from runner.db.runs import RunRow
+    from runner.db.runs import RunOptions, RunRow
     from runner.db.session import Database
     from runner.engine.cost_bounds import PriceBasis
     from runner.engine.group_commit import GroupCommit
@@ -80,7 +79,7 @@ class ActiveRun:
 
 
 class ActiveRuns:
-    """Reads them at most every REFRESH_S. Belongs to one event loop; `policy` may be called in any thread."""
+    """Reads them at most every REFRESH_S. Belongs to one event loop."""
 
     def __init__(
         self,
@@ -93,7 +92,8 @@ class ActiveRuns:
         self._database, self._group_commit = database, group_commit
         self._now_ms, self._prices = now_ms, prices
         self._runs: dict[int, ActiveRun] = {}
-        self._policies: dict[int, Policy] = {}  # as long as what is active is remembered
+        self._options: dict[int, RunOptions] = {}  # also of runs that ended since: their last answers come
+        self._policies: dict[int, Policy] = {}  # of the runs of the last read
         self._read_at = -1.0
         self._reading = asyncio.Lock()
 
@@ -104,6 +104,7 @@ class ActiveRuns:
             if fresh or loop.time() - self._read_at > REFRESH_S:
                 found = await loop.run_in_executor(None, _read, self._database)
                 self._runs = {active_run.run.id: active_run for active_run in found}
+                self._options |= {active_run.run.id: active_run.run.options for active_run in found}
                 self._read_at = loop.time()
                 self._policies.clear()
         return self.cached
@@ -140,13 +141,9 @@ class ActiveRuns:
 
     def _policy(self, run_id: int) -> Policy:
         found = self._runs.get(run_id)
-        options = found.run.options if found is not None else runs.RunOptions()
-        return Policy(
-            max_attempts=options.max_attempts,
-            on_ambiguous="hold" if options.on_ambiguous == "hold" else "resubmit",
-            fail_on=frozenset(Flaw(word) for word in options.fail_on),
-            pricing=replace(self._prices, counts=found.counts if found is not None else None),
-        )
+        counts = found.counts if found is not None else None
+        options = self._options.get(run_id, runs.RunOptions())
+        return Policy.of(options, replace(self._prices, counts=counts))
 
     def user_limits(self) -> RateLimits:
         """Return the user's limits: the lowest among the runs that submit, or else that collect."""

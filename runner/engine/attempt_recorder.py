@@ -43,7 +43,7 @@ class AttemptRecorder:
             recorded = await self._leaser.record_attempts(
                 wanted,
                 active_run.run.options,
-                are_costs_unknown=not self._estimates.is_cost_learnt(granted[0].model),
+                are_costs_unknown=not all(self._estimates.is_cost_learnt(job.model) for job in granted),
             )
         except Exception:
             for slot in slots:

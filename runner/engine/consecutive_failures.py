@@ -27,7 +27,7 @@ class ConsecutiveFailures:
     def record_failure(self, sent_at_ms: int, now_ms: int) -> int:
         """Count a failure; return how many are in a row. Requests in flight together count as one."""
         self._concurrent += 1
-        if sent_at_ms >= self._failed_at_ms:
+        if sent_at_ms >= self._failed_at_ms or now_ms < self._failed_at_ms:  # or the clock was set back
             self._count += 1
             self._concurrent = 1
             self._failed_at_ms = now_ms

@@ -94,8 +94,8 @@ class FetchFailures:
     async def handle_unreadable(self, job: ClaimedJob, body: bytes, answer: Completion) -> None:
         """Keep a 200 that is no answer and ask again later; from some in a row on the run waits."""
         segment = self._spool.answer(spool_record(job, body, self._clock.now_ms(), is_answer=False))
-        final = Classification(outcome=Outcome.LATER, code=answer.kind, message=answer.error or "")
-        await self._count_unreadable(job, body, final, 200, unreadable.describe(body))
+        found = Classification(outcome=Outcome.LATER, code=answer.kind, message=answer.error or "")
+        await self._count_unreadable(job, body, found, 200, unreadable.describe(body))
         if segment is not None:
             segment.acknowledge()
 
@@ -114,7 +114,7 @@ class FetchFailures:
         return error_body.has_api_form(body) and await account.answers(self._api)
 
     async def _count_unreadable(
-        self, job: ClaimedJob, body: bytes, final: Classification, status: int | None, what: str
+        self, job: ClaimedJob, body: bytes, found: Classification, status: int | None, what: str
     ) -> None:
         """Count a reply that is no answer, and ask again later or hold the job at the end of its 24 hours."""
         lease, age_s = job.lease, self._clock.since_s(job.accepted_at_ms)
@@ -129,9 +129,9 @@ class FetchFailures:
             age_s=age_s,
             rng_unit=self._random.random(),
             misses=job.misses,
-            given_up=self._given_up(job, Event.UNUSABLE, final, status),
+            given_up=self._given_up(job, Event.UNUSABLE, found, status),
             held=self._expired(job, body, status) if after_fetch.is_expired(age_s) else None,
-            is_foreign=final.outcome is Outcome.FOREIGN,
+            is_foreign=found.outcome is Outcome.FOREIGN,
         )
         await self._mover.count(unreadable_replies.record, lease.job_id, row)
         await self._health.unreadable(what)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runner.db.leases import Lease
-    from runner.engine.active_runs import ActiveRuns
+    from runner.engine.active_runs import ActiveRun, ActiveRuns
     from runner.engine.circuit_breaker import CircuitBreaker
     from runner.engine.fetch_outage import FetchOutage
     from runner.engine.group_commit import GroupCommit
@@ -39,7 +39,7 @@ class FetchHealth:
         self._runs, self._outage, self._breaker = runs, outage, breaker
         self._group_commit, self._wakeups, self._now_ms = group_commit, wakeups, now_ms
         self._failures = ConsecutiveFailures()
-        self._refused: dict[int, bool] = {}  # by run
+        self._written: dict[int, tuple[ActiveRun | None, bool]] = {}  # by run: as read when it was written
         self._warned: set[int] = set()  # runs that say that another server replies
 
     async def answered(self, lease: Lease) -> None:
@@ -107,9 +107,10 @@ class FetchHealth:
         """Record whether the answers of a run cannot be fetched, where that has changed."""
         active_run = self._runs.find(run_id)
         known = active_run is not None and bool(active_run.counts.get(FETCH_REFUSED))
-        if is_refused == self._refused.get(run_id, known):
+        as_read, written = self._written.get(run_id, (None, known))
+        if is_refused == (written if as_read is active_run else known):  # others may have written since
             return
-        self._refused[run_id] = is_refused
+        self._written[run_id] = active_run, is_refused
         await self._group_commit.execute(
             lambda connection, deltas: counters.set_fetch_refused(
                 connection, deltas, run_id, is_refused=is_refused

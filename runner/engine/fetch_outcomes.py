@@ -1,6 +1,7 @@
 """What became of a fetch: an answer, an unreadable reply, or none (`fetch_failures`).
 
-The bytes are in the spool before anything else happens to them, as an answer or as what is none.
+Its bytes are read and freed of secrets, then in the spool before anything else is waited for: as an answer,
+or as what is none.
 """
 
 from __future__ import annotations

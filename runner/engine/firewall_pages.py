@@ -43,4 +43,8 @@ class FirewallPages:
     def accepted(self, job_id: int) -> None:
         """The API took a submit: what is blocked from now on is not the network."""
         self._since_accepted.clear()
+        self.forget(job_id)
+
+    def forget(self, job_id: int) -> None:
+        """Count the pages of a job from zero."""
         self._pages.pop(job_id, None)

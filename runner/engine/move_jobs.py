@@ -26,13 +26,13 @@ class JobMover:
     async def requeue(self, move: MoveFunction, row: Requeue) -> None:
         """Move a job whose attempt ended without an answer: it is pending again, or has its end."""
         await self._group_commit.write(move, row.lease.job_id, row)
-        self._gone_on(row.lease.run_id, row.target)
+        self._wake_next(row.lease.run_id, row.target)
 
     async def requeue_all(self, move: MoveFunction, rows: Sequence[Requeue]) -> None:
         """Move some jobs of one run in one statement."""
         if rows:
             await self._group_commit.execute(lambda connection, deltas: move(connection, rows, deltas))
-            self._gone_on(rows[0].lease.run_id, rows[0].target)
+            self._wake_next(rows[0].lease.run_id, rows[0].target)
 
     async def poll_later(self, move: MoveFunction, row: PollAgain | Accepted) -> None:
         """Move a job whose answer is due at a later time."""
@@ -43,7 +43,7 @@ class JobMover:
         """Store an answer; `settled` is None if the reaper has to settle it."""
         await self._group_commit.write(write, job_id, row)
         if settled is not None:
-            self._gone_on(run_of(job_id), settled.target)
+            self._wake_next(run_of(job_id), settled.target)
 
     async def count(self, write: MoveFunction, job_id: int, row: Any) -> None:
         """Count an unreadable reply; its job waits, is pending again, or has its end."""
@@ -51,7 +51,7 @@ class JobMover:
         self._wakeups.submit.set()
         self._monitor.note_ended(run_of(job_id))
 
-    def _gone_on(self, run_id: int, target: JobState) -> None:
+    def _wake_next(self, run_id: int, target: JobState) -> None:
         if target is JobState.PENDING:
             self._wakeups.submit.set()
         else:

@@ -6,27 +6,29 @@ It runs every few seconds in one of the workers, by Celery beat.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from runner.db import job_moves, orphans, runs
+from runner.db import counters, job_moves, orphans, runs
 from runner.db.counters import Deltas
 from runner.db.driver_errors import first_line
 from runner.db.job_ids import run_of
 from runner.engine import run_completion, settle
 from runner.engine.cost_bounds import TABLE_PRICES
 from runner.engine.recovery import dead_workers, expired_leases
+from runner.engine.settle import Policy
 from runner.rules.states import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from sqlalchemy import Row
+    from sqlalchemy import Connection, Row
 
     from runner.db.outcomes import Settled
     from runner.db.session import Database
     from runner.engine.cost_bounds import PriceBasis
-    from runner.engine.settle import Policy, StoredAnswer
+    from runner.engine.settle import StoredAnswer
     from runner.engine.shared_clock import SharedClock
 
 ROWS_MAX = 500
@@ -34,7 +36,7 @@ log = logging.getLogger("runner.reaper")
 
 
 class Reaper:
-    """Belongs to one worker; `reap` may run in any thread, one round at a time. `policy`: a run's."""
+    """Belongs to one worker; `reap` may run in any thread, one round at a time."""
 
     def __init__(
         self,
@@ -44,10 +46,9 @@ class Reaper:
         host: str,
         clock: SharedClock,
         pricing: PriceBasis,
-        policy: Callable[[int], Policy],
     ) -> None:
         self._database, self._spool_dir, self._host = database, spool_dir, host
-        self._clock, self._pricing, self._policy = clock, pricing, policy
+        self._clock, self._pricing = clock, pricing
 
     def reap(self) -> list[int]:
         """Do all of it once; return the ids of the runs that still have work.
@@ -59,7 +60,7 @@ class Reaper:
         moving: list[int] = []
         steps: list[Callable[[], object]] = [
             lambda: dead_workers.recover_host(database, self._spool_dir, self._host, now_ms, pricing),
-            lambda: settle_stored(database, self._policy),
+            lambda: settle_stored(database, pricing),
             lambda: moving.extend(complete_runs(database, now_ms, pricing)),
         ]
         if self._clock.is_steady:  # else it says nothing about leases and heartbeats
@@ -82,21 +83,32 @@ def _each(steps: list[Callable[[], object]]) -> None:
         raise failed[0]
 
 
-def settle_stored(database: Database, policy: Callable[[int], Policy]) -> None:
+def settle_stored(database: Database, pricing: PriceBasis = TABLE_PRICES) -> None:
     """Settle answers that were stored but not settled, one by one, each at most TRIES_MAX times."""
     with database.read() as connection:
         rows = orphans.unsettled_results(connection, ROWS_MAX)
+        policies = {
+            run_id: _policy(connection, run_id, pricing) for run_id in {run_of(row.id) for row in rows}
+        }
     for row in rows:
         with database.write() as connection:
             orphans.count_settle_try(connection, row.id)
         try:
-            settled = _settle(settle.stored_answer_of(row), row, policy(run_of(row.id)))
+            settled = _settle(settle.stored_answer_of(row), row, policies[run_of(row.id)])
             with database.write() as connection:
                 deltas = Deltas(0)
                 job_moves.settled(connection, [settled], deltas)
                 deltas.write(connection)
         except Exception:  # the others go on, and this one is tried again
             log.exception("settle.failed job=%d try=%d", row.id, row.settle_tries + 1)
+
+
+def _policy(connection: Connection, run_id: int, pricing: PriceBasis) -> Policy:
+    """Return a run's rules. A run that is over sends nothing again: a late answer without use fails."""
+    run = runs.find(connection, run_id)
+    options = run.options if run is not None else runs.RunOptions()
+    policy = Policy.of(options, replace(pricing, counts=counters.read(connection, run_id)))
+    return replace(policy, max_attempts=0) if run is not None and run.is_over else policy
 
 
 def _settle(subject: StoredAnswer, row: Row[Any], policy: Policy) -> Settled:

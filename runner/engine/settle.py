@@ -1,4 +1,4 @@
-"""Settle: read, classify and price a stored answer. Checks of labels will join in here."""
+"""Settle: read, classify and price a stored answer."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from runner.rules.states import Event, JobState
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
+    from runner.db.runs import RunOptions
     from runner.rules.chat_completion import Usage
     from runner.rules.uncertain_cost import UncertainCost
 
@@ -33,6 +34,16 @@ class Policy:
     on_ambiguous: retry.OnAmbiguous = "resubmit"
     fail_on: frozenset[Flaw] = frozenset()
     pricing: cost_bounds.PriceBasis = cost_bounds.TABLE_PRICES
+
+    @classmethod
+    def of(cls, options: RunOptions, pricing: cost_bounds.PriceBasis) -> Policy:
+        """Return the rules that a run's options set."""
+        return cls(
+            max_attempts=options.max_attempts,
+            on_ambiguous="hold" if options.on_ambiguous == "hold" else "resubmit",
+            fail_on=frozenset(Flaw(word) for word in options.fail_on),
+            pricing=pricing,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

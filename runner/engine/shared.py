@@ -48,7 +48,7 @@ class Shared:
     team: Team
     buckets: ModelBuckets
     limiter: Limiter
-    learnt: SharedEstimates
+    shared_estimates: SharedEstimates
     estimates: JobEstimates
     schedule: PollSchedule
     slots: SlotReservations
@@ -81,8 +81,8 @@ def build_shared(runtime: Runtime) -> Shared:
         database=runtime.database, now_ms=now_ms, worker=runtime.worker, team=team, bucket=buckets.name
     )
     limiter = Limiter(redis, rebuild=recent_sends.read)
-    learnt = SharedEstimates(redis)
-    estimates = JobEstimates(learnt, runtime.prices, now_ms, settings.prompt_overhead_tokens)
+    shared_estimates = SharedEstimates(redis)
+    estimates = JobEstimates(shared_estimates, runtime.prices, now_ms, settings.prompt_overhead_tokens)
     return Shared(
         wakeups=wakeups,
         runs=runs,
@@ -91,14 +91,14 @@ def build_shared(runtime: Runtime) -> Shared:
         team=team,
         buckets=buckets,
         limiter=limiter,
-        learnt=learnt,
+        shared_estimates=shared_estimates,
         estimates=estimates,
         schedule=PollSchedule(
             charge_polls=settings.charge_polls,
             team=team,
             buckets=buckets,
             limiter=limiter,
-            estimates=learnt,
+            estimates=shared_estimates,
             clock=runtime.clock,
             random=runtime.random,
         ),

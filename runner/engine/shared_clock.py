@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 JUMP_MS: Final = 2_000  # more than clocks drift between two reads
 STEADY_AFTER_MS: Final = 15_000  # by then every living worker has sent a heartbeat with the new time
 SLOW_READ_MS: Final = 1_000
+OVERDUE_MS: Final = 20_000  # since the last resync: this process was frozen, or its machine slept
 _CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 OTHERS_RESYNC_MS: Final = 15_000  # until then other processes may record the time from before a jump
 
@@ -25,7 +26,7 @@ class SharedClock:
         self._read, self._tick = read, tick or _steady_ms
         self._offset_ms = read() - self._tick()
         self._last_ms = 0
-        self._jumped_at = self._tick()
+        self._jumped_at = self._resynced_at = self._tick()
         self._jumps: list[tuple[int, int]] = []  # (last time before the jump, its size)
 
     def now_ms(self) -> int:
@@ -38,6 +39,9 @@ class SharedClock:
         before = self._tick()
         found = self._read()
         after = self._tick()
+        if self._is_overdue(before):  # so may others be that live: they need time for a heartbeat
+            self._jumped_at = after
+        self._resynced_at = after
         if after - before > SLOW_READ_MS:  # too slow a reply to set a clock by
             return 0
         offset_ms = found - (before + after) // 2
@@ -57,8 +61,16 @@ class SharedClock:
 
     @property
     def is_steady(self) -> bool:
-        """Return whether heartbeats and leases can be compared with it: not soon after a jump or a start."""
-        return self._tick() - self._jumped_at >= STEADY_AFTER_MS
+        """Return whether heartbeats and leases can be compared with it.
+
+        Not soon after a start, a jump, a sleep of the machine or a freeze, which hold up the heartbeats of
+        workers that live.
+        """
+        now = self._tick()
+        return now - self._jumped_at >= STEADY_AFTER_MS and not self._is_overdue(now)
+
+    def _is_overdue(self, tick_ms: int) -> bool:
+        return tick_ms - self._resynced_at > OVERDUE_MS
 
 
 def _steady_ms() -> int:

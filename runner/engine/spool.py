@@ -227,7 +227,11 @@ def remove_stale(folder: Path, known: Iterable[int]) -> None:
     `known`: the ids of recorded workers, whose spools stay.
     """
     for lock in folder.glob("*.lock"):
-        worker, old_s = int(lock.stem), time.time() - lock.stat().st_mtime
+        worker = int(lock.stem)
+        try:
+            old_s = time.time() - lock.stat().st_mtime
+        except FileNotFoundError:  # its worker has just ended
+            continue
         if worker in known or old_s < STALE_S:
             continue
         spool = claim_orphaned(folder, worker)

@@ -49,7 +49,6 @@ class Stages:
             host=runtime.host,
             clock=runtime.clock,
             pricing=runtime.prices,
-            policy=shared.runs.policy,
         )
         self.heartbeat = Heartbeat(
             group_commit=runtime.group_commit,
@@ -85,7 +84,7 @@ class Stages:
         await self.shared.breaker.flush()
         await self.shared.team.close()
         await self.shared.limiter.close()
-        await self.shared.learnt.close()
+        await self.shared.shared_estimates.close()
         await self.runtime.close(is_done=not self.shared.in_flight.job_ids())
 
     def finish_in_flight(self, grace_s: float) -> None:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from runner.rules.submit_plan import Batch
 
 CHUNK_BYTES: Final = 32 << 20  # bodies leased in one call
-EXCLUSIVE_RETRY_WAIT_S: Final = 0.02
+LOOK_AGAIN_S: Final = 0.02  # after what ends soon: an exclusive retry, or a turn of other runs
 SLOT_WAIT_S_MIN: Final = 0.005
 WITHHELD_CHUNKS: Final = 10  # before other runs have their turn
 OVER_BUDGET_WAIT_S: Final = 0.2  # pause of a run whose whole budget is reserved
@@ -120,9 +120,15 @@ class Submitter(SlicedLoop):
             return False
         granted = list(batch.jobs[: len(grant.slots)])
         queue.remove(granted)
-        _, recorded = await asyncio.gather(  # in one transaction
-            self._lease_ahead(active_run, queue), self._send(granted, grant.slots, active_run, queue)
+        recorded, leased = await asyncio.gather(  # in one transaction; both end before an error of one counts
+            self._send(granted, grant.slots, active_run, queue),
+            self._lease_ahead(active_run, queue),
+            return_exceptions=True,
         )
+        if isinstance(recorded, BaseException):
+            raise recorded
+        if leased is not None:
+            raise leased
         if recorded is None:
             return False
         if recorded.is_over_budget:
@@ -135,10 +141,10 @@ class Submitter(SlicedLoop):
         While probing, one job that has no extras yet goes alone.
         """
         await self._dispatcher.wait_for_replies()
-        should_probe = active_run.run.state is RunState.WAITING or self._health.should_probe
+        should_probe = active_run.run.state is RunState.WAITING or self._health.is_one_at_a_time
         state = self._dispatcher.state(should_probe=should_probe)
         if state.must_wait:
-            self._wait_at_most(EXCLUSIVE_RETRY_WAIT_S if state.is_exclusive else IDLE_S)
+            self._wait_at_most(LOOK_AGAIN_S if state.is_exclusive else IDLE_S)
             return None
         if queue.paused_until > _now_s():
             self._wait_at_most(OVER_BUDGET_WAIT_S)
@@ -150,7 +156,7 @@ class Submitter(SlicedLoop):
         buckets = {model: self._buckets.name(model) for model in {job.model for job in queue.jobs}}
         batch = submit_plan.plan_batch(list(queue.jobs), buckets, state)
         if not batch.jobs:
-            self._wait_at_most(EXCLUSIVE_RETRY_WAIT_S)
+            self._wait_at_most(LOOK_AGAIN_S)
             return None
         return batch
 
@@ -185,7 +191,7 @@ class Submitter(SlicedLoop):
             if queue.jobs:
                 return True
             queue.chunk = min(CHUNK_MAX, queue.chunk * 2)
-        self._wait_at_most(EXCLUSIVE_RETRY_WAIT_S)
+        self._wait_at_most(LOOK_AGAIN_S)
         return False
 
     async def _lease_ahead(self, active_run: ActiveRun, queue: LeasedQueue) -> None:

@@ -45,23 +45,21 @@ class SubmitHealth:
 
     @property
     def should_probe(self) -> bool:
-        """Return whether to send one request at a time, after failures."""
+        """Return whether the last requests failed."""
         return self._failures.should_probe
 
     @property
     def is_one_at_a_time(self) -> bool:
         """Return whether only one request may be out: the last ones failed, or one without a request_id."""
-        return self._failures.should_probe or self._without_id.has_failed
+        return self.should_probe or self._without_id.has_failed
 
     async def is_path_open(self) -> bool:
         """Return whether the API answers a free request; asked only after a submit without a request_id.
 
         Such a submit may be paid, so the next one leaves only when the API itself is there.
         """
-        if not self._without_id.has_failed:
-            return True
-        async with self._asking:
-            return await self.is_path_right()
+        async with self._asking:  # one asks; the others may find then that a submit got through
+            return not self._without_id.has_failed or await self.is_path_right()
 
     async def is_path_right(self) -> bool:
         """Return whether the API itself answers at the base URL."""
@@ -119,4 +117,7 @@ class SubmitHealth:
             and await account.takes_posts(self._api, job.model)
         ):
             self._pages.count(job_id)
-        return self._pages.is_filtered(job_id) and await self.is_path_right()
+        if not self._pages.is_filtered(job_id) or not await self.is_path_right():
+            return False
+        self._pages.forget(job_id)  # it is held now; a person may have it sent again
+        return True

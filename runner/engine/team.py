@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from runner.limiter.team_names import TeamNames
 
 ANSWER_S: Final = 10.0  # the request is free, so it may be cut off
+RETRY_S: Final = 30.0  # where nothing is sent, which asks by itself
 REFUSED_S: Final = 0.5  # how long a refusal holds before the API is asked again
 
 log = logging.getLogger("runner.team")
@@ -50,14 +51,19 @@ class Team:
         self._tries = 0
         self._asking = asyncio.Lock()
         self._early: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
 
     def resolve_early(self) -> None:
-        """Resolve while the rest of the worker opens; sending calls `resolve` again if this fails."""
+        """Resolve while the rest of the worker opens, and again until the name is known.
+
+        Sending calls `resolve` as well; a worker that only collects needs the name for the slots of polls.
+        """
         self._early = asyncio.get_running_loop().create_task(self._try_to_resolve(), name="team")
         self._early.add_done_callback(log_failure)
 
     async def close(self) -> None:
-        """Stop the early request."""
+        """Ask no more."""
+        self._closing.set()  # a request that fails right now takes a cancellation with it
         if self._early is not None:
             self._early.cancel()
             await asyncio.wait([self._early])
@@ -107,5 +113,9 @@ class Team:
         return TeamProblem(reason=None, why=why, tries=self._tries)
 
     async def _try_to_resolve(self) -> None:
-        with suppress(LimiterUnavailable):
-            await self.resolve()
+        while not self._closing.is_set():
+            with suppress(LimiterUnavailable):
+                if await self.resolve() is None:
+                    return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), RETRY_S)

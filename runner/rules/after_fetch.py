@@ -90,7 +90,9 @@ class FetchedJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchStep:
-    """What to do about one fetch. `wait_s` None: by the poll schedule. `event`: for the job's next state.
+    """What to do about one fetch. `event`: for the job's next state.
+
+    `wait_s` None: NOT_READY waits by the poll schedule, LATER by a backoff.
 
     `target` None: as the run's policy says. `has_replied`: the API itself replied, which ends an outage.
     `is_bad`: the circuit breaker counts an answer that was paid and is gone.

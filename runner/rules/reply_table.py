@@ -161,7 +161,7 @@ MODEL_CODES: Final = frozenset(row.code for row in SUBMIT if row.outcome is Outc
 FETCH: Final = (
     ReplyRule((202,), None, Outcome.READY, "ready", form=_PAGE),  # no answer, as the same with 200
     ReplyRule((202,), None, Outcome.NOT_READY, "not-ready"),
-    ReplyRule(_2XX, None, Outcome.READY, "ready"),  # handed out once, and kept before it is parsed
+    ReplyRule(_2XX, None, Outcome.READY, "ready"),  # handed out once
     ReplyRule(_REDIRECT, None, Outcome.LATER, "redirected"),
     ReplyRule(_NETWORK, None, Outcome.LATER, FIREWALL_PAGE),
     ReplyRule((401, 402), None, Outcome.LATER, FIREWALL_PAGE, form=_PAGE),

@@ -35,3 +35,10 @@ def test_a_stray_failure_is_not_serious() -> None:
         CONCURRENT_FAILURES - 1
     ) + [True]
     assert seen((0, 100), (100, 200)) == [False, True]
+
+
+def test_failures_count_on_after_the_clock_was_set_back() -> None:
+    """Else they would wait until the clock is where it was."""
+    streak = ConsecutiveFailures()
+    assert streak.record_failure(7_200_000, 7_200_100) == 1
+    assert [streak.record_failure(0, 100), streak.record_failure(100, 200)] == [2, 3]

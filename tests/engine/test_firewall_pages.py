@@ -34,3 +34,13 @@ def test_jobs_with_pages_are_counted_by_run_until_one_is_accepted() -> None:
     assert (pages.jobs_of(1), pages.jobs_of(2)) == (2, 1)
     pages.accepted(job_id(2, 7))
     assert (pages.jobs_of(1), pages.jobs_of(2)) == (0, 0)
+
+
+def test_pages_of_a_job_that_was_held_are_forgotten() -> None:
+    """A person may have it sent again: one page is not enough to hold it anew."""
+    pages = FirewallPages()
+    for _ in range(PAGES_MAX):
+        pages.count(1)
+    pages.forget(1)
+    pages.count(1)
+    assert not pages.is_filtered(1)

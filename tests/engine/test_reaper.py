@@ -62,8 +62,8 @@ def test_stored_answers_are_judged(database: Database, worker: OpenedWorker) -> 
     driver = new_run(database, 2)
     good, bad = stored(driver, GOOD), stored(driver, b"not json")
 
-    settle_stored(database, worker.runs.policy)
-    settle_stored(database, worker.runs.policy)
+    settle_stored(database)
+    settle_stored(database)
 
     assert (driver.state(good), driver.state(bad)) == (S.SUCCEEDED, S.PENDING)
     assert driver.count("attempts", "collected") == 2
@@ -86,12 +86,12 @@ def test_an_answer_that_ends_its_judge_is_tried_three_times(
         return judge(subject, body, **rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(settle, "settle", dying)
-    settle_stored(database, worker.runs.policy)
+    settle_stored(database)
     assert driver.state(good) is S.SUCCEEDED
     for _ in range(2):
-        settle_stored(database, worker.runs.policy)
+        settle_stored(database)
         assert driver.state(poison) is S.STORED
-    settle_stored(database, worker.runs.policy)
+    settle_stored(database)
 
     row = driver.row(poison)
     assert (row.state, row.error_code) == (S.FAILED, "unreadable_result")
@@ -113,7 +113,7 @@ def test_a_verdict_that_cannot_be_written_does_not_stop_the_others(
 
     monkeypatch.setattr(job_moves, "settled", refusing)
     for _ in range(4):
-        settle_stored(database, worker.runs.policy)
+        settle_stored(database)
 
     assert (driver.state(good), driver.state(poison)) == (S.SUCCEEDED, S.FAILED)
 
@@ -126,7 +126,7 @@ def test_tries_of_one_attempt_do_not_count_against_the_next(database: Database, 
     driver.apply(job_moves.settled, settled(job, 1, Event.UNUSABLE, S.PENDING))
     assert stored(driver, GOOD) == job
 
-    settle_stored(database, worker.runs.policy)
+    settle_stored(database)
 
     assert driver.state(job) is S.SUCCEEDED
 
@@ -164,7 +164,6 @@ def test_a_sweep_does_all_of_it(database: Database, worker: OpenedWorker) -> Non
         host=worker.runtime.host,
         clock=SharedClock(database.now_ms, ticks(0, 0, STEADY_AFTER_MS)),
         pricing=worker.runtime.prices,
-        policy=worker.runs.policy,
     )
     assert later.reap() == [driver.run_id]
     assert driver.state(sent.job_id) is S.PENDING
@@ -185,10 +184,10 @@ def test_a_step_that_fails_does_not_stop_the_others(
         ]
     recover = dead_workers._recover_worker
 
-    def refusing(database: Database, spool: OrphanedSpool, *rest: Any) -> None:
+    def refusing(database: Database, spool: OrphanedSpool, *rest: Any) -> Any:
         if spool.worker == dead[0]:
             raise ValueError("this spool cannot be read")
-        recover(database, spool, *rest)
+        return recover(database, spool, *rest)
 
     monkeypatch.setattr(dead_workers, "_recover_worker", refusing)
     with pytest.raises(ValueError, match="this spool"):
@@ -285,3 +284,17 @@ def test_a_clock_set_back_makes_nobody_wait(database: Database, worker: OpenedWo
             heartbeat.reclaim_expired(connection, Deltas(0), set(), was_set_back=was_set_back)
         (row,) = driver.rows(f"SELECT due_at_ms FROM jobs WHERE id = {waiting.job_id}")
         assert (row.due_at_ms <= worker.now_ms()) is was_set_back
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+def test_stored_answers_are_settled_by_the_rules_of_their_run(database: Database, *, is_over: bool) -> None:
+    """Also by a worker that has not read the run; and a run that is over buys nothing again."""
+    driver = new_run(database, 1, RunOptions(max_attempts=5 if is_over else 1))
+    job = stored(driver, b"not json")
+    if is_over:
+        with database.write() as connection:
+            connection.exec_driver_sql("UPDATE runs SET state = 'finished', finished_at_ms = 1")
+
+    settle_stored(database)
+
+    assert driver.state(job) is S.FAILED

@@ -85,3 +85,20 @@ def test_how_long_ago_something_was_does_not_jump(jump_ms: int) -> None:
 
     assert world.clock.since_s(before_ms) == (40.0 if jump_ms > 0 else 0.0)
     assert world.clock.since_s(after_ms) == 10.0
+
+
+def test_after_a_freeze_nothing_is_compared_before_others_sent_a_heartbeat() -> None:
+    """This machine was asleep, say: all its workers missed their heartbeats, and all of them live."""
+    world = World()
+    world.wait(STEADY_AFTER_MS)
+    assert world.clock.resync() == 0
+    assert world.clock.is_steady
+    world.wait(180_000)
+
+    steady = [world.clock.is_steady]
+    assert world.clock.resync() == 0
+    steady.append(world.clock.is_steady)
+    world.wait(STEADY_AFTER_MS - 1)
+    steady.append(world.clock.is_steady)
+    world.wait(1)
+    assert [*steady, world.clock.is_steady] == [False, False, False, True]

@@ -284,3 +284,9 @@ def test_a_spool_that_never_got_on_record_goes_when_it_is_empty(tmp_path: Path) 
     remove_stale(tmp_path, known=[3])
     assert sorted(path.stem for path in tmp_path.glob("*.lock")) == ["2", "3", "4", "5"]
     alive.close()
+
+
+def test_a_spool_whose_worker_ends_meanwhile_is_passed_over(tmp_path: Path) -> None:
+    """Its lock was listed, and is gone."""
+    (tmp_path / "3.lock").symlink_to(tmp_path / "gone")
+    remove_stale(tmp_path, known=[])

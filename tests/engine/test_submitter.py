@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,15 +11,17 @@ from runtimes import opened_worker, refused
 from sqlalchemy.exc import DBAPIError
 
 from runner.engine.leased_queue import LeasedQueue
-from runner.limiter.slots import Slot
+from runner.limiter.slots import Grant, Slot
 from runner.rules.states import JobState
+from runner.rules.submit_plan import Batch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from runtimes import OpenedWorker
 
+    from runner.db.leases import LeasedJob
     from runner.db.session import Database
     from runner.engine.active_runs import ActiveRun
 
@@ -120,3 +123,54 @@ def test_jobs_that_could_not_be_recorded_wait_in_the_queue(database: Database, w
         worker.run(worker.stages.submitter._send(jobs, slots, active_run, queue))
     assert list(queue.jobs) == jobs
     assert {driver.state(job.lease.job_id) for job in jobs} == {JobState.PENDING}
+
+
+@pytest.mark.parametrize("failing", ["_send", "_lease_ahead"])
+def test_a_batch_ends_when_both_of_its_parts_have(
+    database: Database, worker: OpenedWorker, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    """An error of one leaves the other no task that goes on alone, with jobs that nobody has in a queue."""
+    new_run(database, 2)
+    (active_run,) = worker.read_runs()
+    submitter, ended = worker.stages.submitter, list[str]()
+    batch: Batch[LeasedJob] = Batch(jobs=(), bucket="b")
+
+    async def planned(*_: object) -> Batch[LeasedJob]:
+        return batch
+
+    async def reserved(*_: object) -> Grant:
+        return Grant(slots=[], retry_after_s=None)
+
+    async def fails(*_: object) -> None:
+        raise ValueError("this part fails")
+
+    async def takes_longer(*_: object) -> None:
+        await asyncio.sleep(0.05)
+        ended.append("both")
+
+    monkeypatch.setattr(submitter, "_plan", planned)
+    monkeypatch.setattr(submitter, "_reserve", reserved)
+    for part in ("_send", "_lease_ahead"):
+        monkeypatch.setattr(submitter, part, fails if part == failing else takes_longer)
+    with pytest.raises(ValueError, match="this part fails"):
+        worker.run(submitter._submit_batch(active_run, LeasedQueue()))
+    assert ended == ["both"]
+
+
+def test_after_a_submit_without_an_id_one_job_at_a_time_is_recorded(
+    database: Database, worker: OpenedWorker
+) -> None:
+    """The others stay pending: a recorded attempt that may not leave is a row for nothing."""
+    new_run(database, 5)
+    (active_run,) = worker.read_runs()
+    queue = LeasedQueue()
+    assert len(planned_jobs(worker, active_run, queue)) > 1
+    worker.stages.submitter._health.record_without_id(0)
+    assert len(planned_jobs(worker, active_run, queue)) == 1
+
+
+def planned_jobs(worker: OpenedWorker, active_run: ActiveRun, queue: LeasedQueue) -> Sequence[LeasedJob]:
+    """Return the jobs that would be sent together now."""
+    batch = worker.run(worker.stages.submitter._plan(active_run, queue))
+    assert batch is not None
+    return batch.jobs

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from live_runner import NO_LIMITS, RUN, LiveRunner, Simulator, write_jobs
+from live_runner import NO_LIMITS, RUN, LiveRunner, Simulator, wait_until, write_jobs
 from redis import Redis
 from valkey_server import ValkeyServer, valkey_server
 
 from runner import settings as settings_of
 from runner.api import account
 from runner.api.client import XAIClient
+from runner.engine import team as team_of_key
 from runner.engine.team import Team
 from runner.limiter.limiter import LimiterUnavailable
 from runner.limiter.store import connect
@@ -88,6 +89,24 @@ def test_the_first_name_is_used_by_all_processes(valkey: ValkeyServer, tmp_path:
             async with team(valkey, url) as late:
                 assert await late.resolve() is None
                 assert late.name == unnamed.name
+
+    with Simulator(tmp_path, "--team", "team-7") as simulator:
+        asyncio.run(story(simulator))
+
+
+def test_a_worker_that_sends_nothing_asks_again(
+    valkey: ValkeyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its polls need slots of the team's bucket as well."""
+    monkeypatch.setattr(team_of_key, "RETRY_S", 0.05)
+
+    async def story(simulator: Simulator) -> None:
+        simulator.switch(down=True)
+        async with team(valkey, simulator.url) as waiting:
+            await asyncio.to_thread(wait_until, lambda: waiting._tries > 0, "the API was asked")
+            simulator.switch(down=False)
+            waiting._again_at = 0.0
+            await asyncio.to_thread(wait_until, lambda: waiting.name, "the name is known")
 
     with Simulator(tmp_path, "--team", "team-7") as simulator:
         asyncio.run(story(simulator))

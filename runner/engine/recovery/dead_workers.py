@@ -9,7 +9,7 @@ After a loss of power the spool may lack records, so an attempt without any is a
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from runner.db import answers_at_once, job_moves, orphans, result_costs, unreadables, workers
@@ -75,6 +75,11 @@ class RecoveryCounts:
     collecting: int = 0
     unreadable: int = 0
 
+    def add(self, other: RecoveryCounts) -> None:
+        """Add what was found of another worker."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+
 
 def recover_host(
     database: Database, spool_dir: Path, host: str, now_ms: int, pricing: PriceBasis = TABLE_PRICES
@@ -92,7 +97,7 @@ def recover_host(
         if spool is None:
             continue
         try:
-            _recover_worker(database, spool, now_ms, found, pricing)
+            recovered = _recover_worker(database, spool, now_ms, pricing)
         except Exception as error:
             log.exception("worker.not_recovered worker=%d", worker)
             failed = error
@@ -102,8 +107,8 @@ def recover_host(
             raise
         else:
             spool.remove()
-            found.workers += 1
-            log.info("worker.recovered worker=%d %s", worker, found)
+            found.add(recovered)
+            log.info("worker.recovered worker=%d %s", worker, recovered)
     remove_stale(spool_dir, candidates)
     if failed is not None:
         raise failed
@@ -111,10 +116,10 @@ def recover_host(
 
 
 def _recover_worker(
-    database: Database, spool: OrphanedSpool, now_ms: int, found: RecoveryCounts, pricing: PriceBasis
-) -> None:
+    database: Database, spool: OrphanedSpool, now_ms: int, pricing: PriceBasis
+) -> RecoveryCounts:
     """Import the answers in batches, then bring the jobs that are left to a known state, at once."""
-    records = _Records()
+    records, found = _Records(), RecoveryCounts(workers=1)
     for batch in _answers_in_batches(spool, records):
         with database.write() as connection:
             deltas = Deltas(spool.worker)
@@ -134,6 +139,7 @@ def _recover_worker(
         orphans.release_pending(connection, spool.worker)
         workers.record_end(connection, spool.worker, now_ms)
         deltas.write(connection)
+    return found
 
 
 def _without_id(

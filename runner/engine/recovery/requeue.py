@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from runner.db import counters, job_moves, runs
 from runner.db.outcomes import Cause, PollAgain, Requeue
 from runner.engine import cost_bounds
+from runner.engine.settle import Policy
 from runner.rules import retry
 from runner.rules.states import Event
 
@@ -33,13 +34,13 @@ def requeue_unknown(
     }
     for job in left:
         run = runs.find(connection, job.lease.run_id)
-        options = run.options if run else runs.RunOptions()
+        policy = Policy.of(run.options if run else runs.RunOptions(), basis[job.lease.run_id])
         target = retry.next_state(
             Event.AMBIGUOUS,
             attempts_spent=0,
             extras=job.extras,
-            max_attempts=options.max_attempts,
-            on_ambiguous="hold" if options.on_ambiguous == "hold" else "resubmit",
+            max_attempts=policy.max_attempts,
+            on_ambiguous=policy.on_ambiguous,
         )
         rows.append(
             Requeue(
@@ -49,7 +50,7 @@ def requeue_unknown(
                 at_ms=now_ms,
                 cause=Cause(code="process-ended", message="the process ended before the reply was on record"),
                 uncertain=cost_bounds.uncertain_cost(
-                    job.model, job.prompt_tokens, job.output_tokens_max, now_ms, basis[job.lease.run_id]
+                    job.model, job.prompt_tokens, job.output_tokens_max, now_ms, policy.pricing
                 ),
             )
         )
