@@ -18,7 +18,7 @@ from live_runner import LiveRunner, Simulator, wait_until
 from masks import REFUSED, SERVING, WHILE_OUT, Masks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from live_runner import Command
 
@@ -211,12 +211,16 @@ def answers_out(story: Story) -> None:
     story.run("retry 1 --cancelled --dry-run")
 
 
-def shared_servers(story: Story) -> None:
-    """The same with shared PostgreSQL and Redis: upgrade, servers, status, doctor."""
+def shared_servers(story: Story, workers: Callable[[], int]) -> None:
+    """The same with shared PostgreSQL and Redis: upgrade, servers, status, doctor.
+
+    `workers` returns how many are on record.
+    """
     story.run("list", 2)
     story.look({"db upgrade": 0})
     story.look({"db upgrade": 0, "status": 2, "doctor redis": 0})
     simulator, worker = story.serve("simulate --port 0 --seed 7"), story.serve("worker --processes 2 --beat")
+    wait_until(lambda: workers() == 2, "both workers are on record", _WITHIN_S)  # one makes a server ready
     story.run("load one.jsonl")
     story.look({"status": 0, "doctor database workers": 0})
     for server in (simulator, worker):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 import stories
 from servers import RedisServer
+from sqlalchemy import create_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,8 +49,18 @@ def test_every_byte_of_servers_is_as_it_was(postgres_server: PostgresServer, tmp
     with postgres_server.fresh("template1") as url, RedisServer() as redis:
         shared = {"RUNNER_DATABASE_URL": url, "RUNNER_REDIS_URL": redis.url}
         with stories.begin("shared_servers", tmp_path, **shared) as story:
-            stories.shared_servers(story)
+            stories.shared_servers(story, lambda: workers_of(url))
     hold(story.files)
+
+
+def workers_of(url: str) -> int:
+    """Return how many workers a database has on record."""
+    engine = create_engine(url)
+    try:
+        with engine.connect() as connection:
+            return int(connection.exec_driver_sql("SELECT COUNT(*) FROM workers").scalar_one())
+    finally:
+        engine.dispose()
 
 
 def hold(files: dict[str, bytes]) -> None:
