@@ -54,8 +54,8 @@ class FoundGuard:
 
     @property
     def tests(self) -> str:
-        """Return the pytest arguments of its room; a test that hangs without the guard fails after 120 s."""
-        flags = "-m 'not soak' -p no:randomly -n 2 --dist loadgroup -o timeout=120"
+        """Return the pytest arguments of its room. A test that hangs without the guard ends its process."""
+        flags = "-m 'not soak' -p no:randomly -n 2 --dist loadgroup -o timeout=120 -o timeout_method=thread"
         return f"tests/{Path(self.file).parent.name} {flags}"
 
     def without(self) -> str:
