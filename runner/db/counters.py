@@ -107,6 +107,7 @@ def read(connection: Connection, run_id: int, *kinds: str) -> dict[tuple[str, st
 
 def set_fetch_refused(connection: Connection, deltas: Deltas, run_id: int, *, is_refused: bool) -> None:
     """Record whether the fetches of a run are refused, or answered by another server."""
+    deltas.write(connection)  # others of this transaction may have changed it
     before = read(connection, run_id, "attempts").get(FETCH_REFUSED, 0)
     deltas.add(run_id, *FETCH_REFUSED, is_refused - before)
 

@@ -8,7 +8,7 @@ import pytest
 from run_driver import new_run
 
 from runner.db import events
-from runner.db.counters import FETCH_REFUSED
+from runner.db.counters import FETCH_REFUSED, Deltas, set_fetch_refused
 
 if TYPE_CHECKING:
     from run_driver import RunDriver
@@ -71,3 +71,14 @@ def test_a_warning_is_written_once(driver: RunDriver, worker: OpenedWorker, data
         connection.exec_driver_sql("DELETE FROM run_events")
     worker.run(health.warn_once(driver.run_id, "another server replies"))
     assert not driver.rows("SELECT * FROM run_events")
+
+
+def test_many_refusals_in_one_transaction_set_the_flag_once(driver: RunDriver) -> None:
+    """Many fetches are refused at the same time; the last of them says what is so."""
+    for values in ((True, True), (True, True, True), (False, True), (True, False)):
+        with driver.database.write() as connection:
+            deltas = Deltas(0)
+            for value in values:
+                set_fetch_refused(connection, deltas, driver.run_id, is_refused=value)
+            deltas.write(connection)
+        assert driver.count(*FETCH_REFUSED) == values[-1]
