@@ -6,29 +6,27 @@ It runs every few seconds in one of the workers, by Celery beat.
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from runner.db import counters, job_moves, orphans, runs
+from runner.db import job_moves, orphans, runs
 from runner.db.counters import Deltas
 from runner.db.driver_errors import first_line
 from runner.db.job_ids import run_of
 from runner.engine import run_completion, settle
 from runner.engine.cost_bounds import TABLE_PRICES
 from runner.engine.recovery import dead_workers, expired_leases
-from runner.engine.settle import Policy
 from runner.rules.states import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Row
 
     from runner.db.outcomes import Settled
     from runner.db.session import Database
     from runner.engine.cost_bounds import PriceBasis
-    from runner.engine.settle import StoredAnswer
+    from runner.engine.settle import Policy, StoredAnswer
     from runner.engine.shared_clock import SharedClock
 
 ROWS_MAX = 500
@@ -88,7 +86,8 @@ def settle_stored(database: Database, pricing: PriceBasis = TABLE_PRICES) -> Non
     with database.read() as connection:
         rows = orphans.unsettled_results(connection, ROWS_MAX)
         policies = {
-            run_id: _policy(connection, run_id, pricing) for run_id in {run_of(row.id) for row in rows}
+            run_id: settle.policy_of_run(connection, run_id, pricing)
+            for run_id in {run_of(row.id) for row in rows}
         }
     for row in rows:
         with database.write() as connection:
@@ -101,14 +100,6 @@ def settle_stored(database: Database, pricing: PriceBasis = TABLE_PRICES) -> Non
                 deltas.write(connection)
         except Exception:  # the others go on, and this one is tried again
             log.exception("settle.failed job=%d try=%d", row.id, row.settle_tries + 1)
-
-
-def _policy(connection: Connection, run_id: int, pricing: PriceBasis) -> Policy:
-    """Return a run's rules. A run that is over sends nothing again: a late answer without use fails."""
-    run = runs.find(connection, run_id)
-    options = run.options if run is not None else runs.RunOptions()
-    policy = Policy.of(options, replace(pricing, counts=counters.read(connection, run_id)))
-    return replace(policy, max_attempts=0) if run is not None and run.is_over else policy
 
 
 def _settle(subject: StoredAnswer, row: Row[Any], policy: Policy) -> Settled:

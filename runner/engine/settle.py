@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from runner.db import counters, runs
 from runner.db.outcomes import Cause, Cost, Settled
 from runner.engine import cost_bounds
 from runner.rules import chat_completion, latency, models, money, retry
@@ -13,7 +14,7 @@ from runner.rules.prices import day_of
 from runner.rules.states import Event, JobState
 
 if TYPE_CHECKING:
-    from sqlalchemy import Row
+    from sqlalchemy import Connection, Row
 
     from runner.db.runs import RunOptions
     from runner.rules.chat_completion import Usage
@@ -44,6 +45,14 @@ class Policy:
             fail_on=frozenset(Flaw(word) for word in options.fail_on),
             pricing=pricing,
         )
+
+
+def policy_of_run(connection: Connection, run_id: int, pricing: cost_bounds.PriceBasis) -> Policy:
+    """Return a run's rules, read now. A run that is over sends nothing again: answers without use fail."""
+    run = runs.find(connection, run_id)
+    options = run.options if run is not None else runs.RunOptions()
+    policy = Policy.of(options, replace(pricing, counts=counters.read(connection, run_id)))
+    return replace(policy, max_attempts=0) if run is not None and run.is_over else policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

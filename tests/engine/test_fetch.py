@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runner.db.leases import ClaimedJob, Lease
-from runner.engine.fetch import FETCH_WITHIN_MS, Fetched, Fetcher
+from runner.engine.fetch import FETCH_WITHIN_MS, Fetched
 from runner.rules.after_fetch import NOT_ASKED
 from runner.rules.unreadable import OUTAGE_AFTER
 
@@ -41,18 +41,7 @@ def fetch(
     worker: OpenedWorker, *, is_probe: bool = False, is_charged: bool = False, ago_ms: int = 0
 ) -> Fetched:
     """Fetch an answer that was claimed `ago_ms` ago."""
-    runtime, shared = worker.runtime, worker.shared
-    fetcher = Fetcher(
-        api=runtime.api,
-        http_slots=runtime.http_slots,
-        limiter=shared.limiter,
-        slots=shared.slots,
-        buckets=shared.buckets,
-        disk=runtime.disk,
-        outage=shared.outage,
-        wakeups=shared.wakeups,
-        clock=runtime.clock,
-    )
+    fetcher = worker.stages.collector._fetches._fetcher
     at_ms = worker.now_ms() - ago_ms
     return worker.run(fetcher.fetch(claimed(), at_ms, is_charged=is_charged, is_probe=is_probe))
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from runner.db import counters, job_moves, runs
+from runner.db import job_moves
 from runner.db.outcomes import Cause, PollAgain, Requeue
 from runner.engine import cost_bounds
-from runner.engine.settle import Policy
+from runner.engine.settle import policy_of_run
 from runner.rules import retry
 from runner.rules.states import Event
 
@@ -28,13 +27,11 @@ def requeue_unknown(
     Each counts as an extra, with what it may have cost.
     """
     rows = []
-    basis = {
-        run_id: replace(pricing, counts=counters.read(connection, run_id))
-        for run_id in {job.lease.run_id for job in left}
+    policies = {
+        run_id: policy_of_run(connection, run_id, pricing) for run_id in {job.lease.run_id for job in left}
     }
     for job in left:
-        run = runs.find(connection, job.lease.run_id)
-        policy = Policy.of(run.options if run else runs.RunOptions(), basis[job.lease.run_id])
+        policy = policies[job.lease.run_id]
         target = retry.next_state(
             Event.AMBIGUOUS,
             attempts_spent=0,
