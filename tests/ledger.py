@@ -176,7 +176,10 @@ def reasons(facts: Facts) -> Iterator[str]:
         name = job["custom_id"]
         mine = [a for a in facts.by_job[job["id"]] if not facts.ended_its_job(a)]
         extras = [a["outcome"] for a in mine if a["outcome"] in FAILED_OUTCOMES]
-        superseded_here = sum(facts.is_superseded(a) and a["request_id"] is not None for a in mine)
+        replaced = [a for a in mine if facts.is_superseded(a)]
+        superseded_here = sum(a["request_id"] is not None for a in replaced)
+        if job["extras"] == len(extras) + len(replaced):  # one that was on its way may have been refused
+            superseded_here = len(replaced)
         superseded += superseded_here
         by_attempts.update(extras)
         if job["extras"] != len(extras) + superseded_here:

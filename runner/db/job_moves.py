@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from runner.db import attempts, bulk, result_costs, results
+from runner.db import attempts, bulk, given_up, result_costs, results
 from runner.db.counters import Deltas
 from runner.db.job_ids import run_of
 from runner.rules.budget import RESERVING_STATES
@@ -422,10 +422,14 @@ def _guarded_update(
             f"UPDATE jobs SET {change} FROM v WHERE jobs.id = v.id AND {guard}"
             " RETURNING jobs.id, jobs.state, jobs.reserved_ticks"
         )
-        left = [move for move in moves if move.job_id not in moved]
-        for job_id, target, reserved in _execute(connection, left, statement):
-            moved.add(job_id)
+        left = {move.job_id: move for move in moves if move.job_id not in moved}
+        moved_here = list(_execute(connection, list(left.values()), statement))
+        for job_id, target, reserved in moved_here:
             _count_move(job_id, source, target, reserved, deltas)
+        if Event.STORED in (event, via) and source in given_up.STATES:
+            keys = [(job_id, left[job_id].answered_by or 0) for job_id, _, _ in moved_here]
+            given_up.uncount(connection, keys, deltas)
+        moved.update(job_id for job_id, _, _ in moved_here)
         if len(moved) == len(moves):
             break
     return moved

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, text
 
 from runner.db import bulk
 from runner.db.counters import Deltas
+from runner.db.given_up import ABANDONED
 from runner.db.job_ids import JOBS_MAX, job_id, run_of
 from runner.db.result_costs import count_uncertain_cost
 from runner.rules.states import TRANSITIONS, Event, JobState
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from runner.rules.uncertain_cost import UncertainCost
 
 ROWS_MAX = 5_000
-_ABANDONED = "abandoned"
 _FREE = "lease_owner = NULL, lease_until_ms = NULL, lease_gen = jobs.lease_gen + 1"
 _RANGE = "id >= :first AND id < :last"
 # Condition on the last attempt `a` of a job: the one that answered it, else its newest.
@@ -114,14 +114,14 @@ def abandon(
                 )
                 for row, cost in zip(rows, costs, strict=True)
             ],
-            f"UPDATE attempts SET outcome = '{_ABANDONED}', collected_at_ms = v.at,"
+            f"UPDATE attempts SET outcome = '{ABANDONED}', collected_at_ms = v.at,"
             " probable_ticks = v.probable, possible_ticks = v.possible FROM v"
             " WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
         )
         for row, cost in zip(rows, costs, strict=True):
             count_uncertain_cost(run_id, cost, deltas)
             deltas.add(run_id, "ticks", "reserved", -(row.reserved_ticks or 0))
-        deltas.add(run_id, "attempts", _ABANDONED, len(rows))
+        deltas.add(run_id, "attempts", ABANDONED, len(rows))
     return moved
 
 

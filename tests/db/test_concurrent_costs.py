@@ -111,8 +111,7 @@ def check(driver: RunDriver) -> None:
     """Compare the counters of both numbers, and of what they stand for, with the attempts."""
     (row,) = driver.rows(
         "SELECT COALESCE(SUM(probable_ticks), 0) AS probable, COALESCE(SUM(possible_ticks), 0) AS possible,"
-        " COUNT(CASE WHEN possible_ticks > 0 THEN 1 END)"
-        " + COUNT(CASE WHEN ticks_source = 'possible' THEN 1 END) AS answers,"  # given up, then read
+        " COUNT(CASE WHEN possible_ticks > 0 THEN 1 END) AS answers,"
         " SUM(CASE WHEN outcome = 'refused_for_now' THEN probable_ticks END) AS hidden,"
         " COALESCE(SUM(ticks), 0) AS reported FROM attempts WHERE job_id >> 32 = :run",
         run=driver.run_id,

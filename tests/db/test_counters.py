@@ -87,7 +87,11 @@ class Walk:
                 self._keep(lease)
 
     def _keep(self, lease: Lease) -> None:
-        self.driver.apply(job_moves.stored, received(lease.job_id, lease.attempt))
+        job, last = self.driver.row(lease.job_id), self.driver.history(lease.job_id)[-1]
+        is_given_up = job.state in (S.PENDING, S.HELD) and last.outcome in (Event.LOST, Event.AMBIGUOUS)
+        moved = self.driver.apply(job_moves.stored, received(lease.job_id, lease.attempt))
+        if moved and is_given_up and last.attempt == lease.attempt:
+            self._count_extra(Event(last.outcome), -1)
         event, target = self.random.choice(
             [
                 (Event.SUCCEEDED, S.SUCCEEDED),

@@ -1,0 +1,61 @@
+"""An attempt was given up, and its answer comes before another attempt is sent: nothing was paid twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from runner.db import bulk, uncertain_costs
+from runner.db.job_ids import run_of
+from runner.db.result_costs import count_uncertain_cost
+from runner.rules.states import Event, JobState
+from runner.rules.uncertain_cost import UncertainCost
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from runner.db.counters import Deltas
+
+STATES: Final = (JobState.PENDING, JobState.HELD, JobState.CANCELLED)  # of a job whose last attempt has ended
+ABANDONED: Final = "abandoned"  # the outcome of an attempt that the user gave up
+_EXTRAS: Final = (Event.AMBIGUOUS, Event.LOST, Event.UNUSABLE)
+_OUTCOMES: Final = ", ".join(f"'{outcome}'" for outcome in (*_EXTRAS, ABANDONED))
+_KEY: Final = [("job_id", "BIGINT"), ("attempt", "INT")]
+
+
+def uncount(connection: Connection, keys: Sequence[tuple[int, int]], deltas: Deltas) -> None:
+    """Uncount what was counted when some (job, attempt) were given up: their outcome is `accepted` again.
+
+    That is the extra, or the abandoned answer, and what it may have cost. Attempts that another followed are
+    skipped: the money was spent. Their rows stay locked until the transaction ends.
+    """
+    lock = "" if connection.dialect.name == "sqlite" else " FOR UPDATE OF a"
+    found = bulk.execute(
+        connection,
+        _KEY,
+        sorted(keys),
+        "SELECT a.job_id, a.attempt, a.outcome, a.probable_ticks, a.possible_ticks FROM v JOIN attempts a"
+        " ON a.job_id = v.job_id AND a.attempt = v.attempt JOIN jobs ON jobs.id = a.job_id"
+        f" WHERE jobs.attempt = a.attempt AND a.outcome IN ({_OUTCOMES}){lock}",
+    )
+    given_up = [(row.job_id, row.attempt) for row in found]
+    bulk.execute(
+        connection,
+        _KEY,
+        given_up,
+        "UPDATE attempts SET outcome = 'accepted', error_code = NULL, error_message = NULL"
+        " FROM v WHERE attempts.job_id = v.job_id AND attempts.attempt = v.attempt",
+    )
+    uncertain_costs.clear(connection, given_up)
+    bulk.execute(
+        connection,
+        [("job_id", "BIGINT")],
+        [(row.job_id,) for row in found if row.outcome != ABANDONED],
+        "UPDATE jobs SET extras = extras - 1 FROM v WHERE jobs.id = v.job_id",
+    )
+    for row in found:
+        is_unknown = row.possible_ticks is None
+        cost = None if is_unknown else UncertainCost(row.probable_ticks or 0, row.possible_ticks)
+        count_uncertain_cost(run_of(row.job_id), cost, deltas, sign=-1)
+        deltas.add(run_of(row.job_id), "attempts" if row.outcome == ABANDONED else "extra", row.outcome, -1)
