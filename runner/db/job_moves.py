@@ -412,27 +412,48 @@ def _guarded_update(
     start = _start(event, via, {move.target for move in moves})
     moved: set[int] = set()
     for source in sorted(start.sources, key=_SOURCE_ORDER.index):
-        guards = [
-            bulk.unindexed("jobs.state", source),
-            "jobs.lease_gen = v.gen" if start.fenced else "",
-            condition,
-        ]
-        guard = " AND ".join(filter(None, guards))
-        statement = (
-            f"UPDATE jobs SET {change} FROM v WHERE jobs.id = v.id AND {guard}"
-            " RETURNING jobs.id, jobs.state, jobs.reserved_ticks"
-        )
-        left = {move.job_id: move for move in moves if move.job_id not in moved}
-        moved_here = list(_execute(connection, list(left.values()), statement))
-        for job_id, target, reserved in moved_here:
-            _count_move(job_id, source, target, reserved, deltas)
-        if Event.STORED in (event, via) and source in given_up.STATES:
-            keys = [(job_id, left[job_id].answered_by or 0) for job_id, _, _ in moved_here]
-            given_up.uncount(connection, keys, deltas)
-        moved.update(job_id for job_id, _, _ in moved_here)
+        left = [move for move in moves if move.job_id not in moved]
+        guard = _guard(source, condition, is_fenced=start.fenced)
+        here = _move_from(connection, source, left, change, guard, deltas)
+        if Event.STORED in (event, via):
+            _uncount(connection, source, [move for move in left if move.job_id in here], deltas)
+        moved |= here
         if len(moved) == len(moves):
             break
     return moved
+
+
+def _guard(source: JobState, condition: str, *, is_fenced: bool) -> str:
+    """Return the condition under which a job moves, in SQL."""
+    lease = "jobs.lease_gen = v.gen" if is_fenced else ""
+    return " AND ".join(filter(None, (bulk.unindexed("jobs.state", source), lease, condition)))
+
+
+def _move_from(
+    connection: Connection,
+    source: JobState,
+    moves: Sequence[_MoveRow],
+    change: str,
+    guard: str,
+    deltas: Deltas,
+) -> set[int]:
+    """Move jobs from one state where `guard` holds; count and return them."""
+    statement = (
+        f"UPDATE jobs SET {change} FROM v WHERE jobs.id = v.id AND {guard}"
+        " RETURNING jobs.id, jobs.state, jobs.reserved_ticks"
+    )
+    moved: set[int] = set()
+    for job_id, target, reserved in _execute(connection, moves, statement):
+        moved.add(job_id)
+        _count_move(job_id, source, target, reserved, deltas)
+    return moved
+
+
+def _uncount(connection: Connection, source: JobState, answered: Sequence[_MoveRow], deltas: Deltas) -> None:
+    """Uncount attempts that were given up in `source`, and have answers now."""
+    if source in given_up.STATES:
+        keys = [(move.job_id, move.answered_by or 0) for move in answered]
+        given_up.uncount(connection, keys, deltas)
 
 
 def _start(event: Event, via: Event | None, targets: set[JobState]) -> Transition:

@@ -22,7 +22,7 @@ GUARDS = (
         name="lease_gen in the WHERE clause",
         without_it="a late worker moves a job that another worker holds",
         file="runner/db/job_moves.py",
-        old='"jobs.lease_gen = v.gen" if start.fenced else ""',
+        old='"jobs.lease_gen = v.gen" if is_fenced else ""',
         new='""',
         tests="tests/db/test_job_moves.py",
     ),
