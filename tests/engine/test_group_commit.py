@@ -243,3 +243,18 @@ def test_closing_writes_what_is_at_hand(database: Database) -> None:
 
     assert asyncio.run(work())
     assert driver.state(row.lease.job_id) is JobState.WAITING
+
+
+def test_statements_run_where_they_hold_up_nobody(database: Database) -> None:
+    """On PostgreSQL beside the loop, which goes on meanwhile; on SQLite on its thread (`_run_on_loop`)."""
+
+    async def work() -> tuple[int, int]:
+        group_commit = GroupCommit(database, asyncio.get_running_loop(), shard=1)
+        try:
+            return threading.get_ident(), await group_commit.execute(lambda _, __: threading.get_ident())
+        finally:
+            await asyncio.to_thread(group_commit.close)
+
+    loops, statements = asyncio.run(work())
+
+    assert (loops == statements) is database.is_sqlite

@@ -10,7 +10,9 @@ from runtimes import opened_worker
 from simulator_thread import SimulatorThread
 from valkey_server import ValkeyServer, valkey_server
 
+from runner.db.leases import Lease
 from runner.rules.probes import UNAVAILABLE_AFTER
+from runner.rules.unreadable import OUTAGE_AFTER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,3 +89,20 @@ def test_a_full_disk_makes_running_runs_wait(
         assert look(worker, driver) == (False, "waiting", None)
         (row,) = driver.rows("SELECT pause_text FROM runs")
         assert row.pause_text == "the disk is full"
+
+
+def test_while_fetches_bring_no_answers_one_that_is_due_is_asked_for_first(
+    database: Database, worker: OpenedWorker
+) -> None:
+    """Else nothing shows when that is over; without one that is due, a new job does."""
+    worker.set_team("team")
+    driver = new_run(database, 1)
+    for _ in range(OUTAGE_AFTER):
+        worker.shared.outage.record_unreadable(Lease(job_id=1, gen=1, attempt=1), 0.5)
+
+    for next_due_ms, may_send in ((None, True), (worker.now_ms() + 60_000, True), (1, False)):
+        worker.shared.wakeups.next_due_ms = next_due_ms
+        assert look(worker, driver) == (may_send, "running", None)
+
+    worker.shared.outage.record_reply()
+    assert look(worker, driver) == (True, "running", None)

@@ -236,12 +236,14 @@ def test_a_filter_that_refuses_one_job_holds_it(opened: Opened) -> None:
 
 @SQLITE
 def test_a_safety_refusal_fails_the_job_with_its_possible_fee(opened: Opened) -> None:
-    """It is the prompt's."""
+    """It is the prompt's, so the others are not held back."""
     with opened(faults={"submit:safety": 1.0}) as stages:
-        driver = stages.load(2, FAST)
+        driver = stages.load(8, FAST)
         stages.finish(driver)
-        assert jobs_by_state(driver) == {"failed": 2}
+        assert jobs_by_state(driver) == {"failed": 8}
         assert driver.count("ticks", "possible_extra") > 0
+        shared = stages.worker.shared
+        assert shared.limiter.paused_until(shared.buckets.name("grok-4.3")) == 0.0
 
 
 @SQLITE
