@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 STRICT = Path(__file__).with_name("strict_window.lua").read_text("utf-8")
 KEYS = ["strict:log", "strict:books"]
+HELD_UP = "strict:held_up"  # requests that a busy machine delayed, and not the network
+TICK_S = 0.02
+DELAY_S = 0.1  # from here on a tick or a request was held up
 
 
 class Client:
@@ -34,6 +37,17 @@ class Client:
         self._case = case
         self._random = random.Random(seed)
         self._arguments = [case[name] for name in ("rpm", "tpm", "rps", "window_us", "second_us")]
+        self._held_up_at = 0.0  # when this process, or the server, last did nothing for DELAY_S
+        self.held_up = 0
+
+    async def watch(self) -> None:
+        """Record when this process was not run in time."""
+        loop = asyncio.get_running_loop()
+        while True:
+            before = loop.time()
+            await asyncio.sleep(TICK_S)
+            if loop.time() - before > DELAY_S:
+                self._held_up_at = loop.time()
 
     async def work(self) -> None:
         loop, case = asyncio.get_running_loop(), self._case
@@ -42,9 +56,10 @@ class Client:
         async with asyncio.TaskGroup() as posts:
             while loop.time() < ends:
                 sizes = [self._random.randint(1, 2 * case["size"] - 1) for _ in range(8)]
+                asked_at = loop.time()
                 grant = await self._limits.reserve("b", sizes, caps, RateLimits())
                 for slot in grant.slots:
-                    posts.create_task(self._post(slot))
+                    posts.create_task(self._post(slot, asked_at))
                 # Wait until the last slot, so that few requests are under way.
                 last = grant.slots[-1].fire_at if grant.slots else 0.0
                 wait_s = (
@@ -54,15 +69,19 @@ class Client:
                 )
                 await asyncio.sleep(wait_s)
 
-    async def _post(self, slot: Slot) -> None:
-        await asyncio.sleep(slot.fire_at - asyncio.get_running_loop().time())
+    async def _post(self, slot: Slot, asked_at: float) -> None:
+        now = asyncio.get_running_loop().time
+        await asyncio.sleep(slot.fire_at - now())
         if not self._limits.usable(slot):
             self._limits.release(slot)
             return
-        await asyncio.sleep(self._one_way_s())
+        there_s, back_s, sent_at = self._one_way_s(), self._one_way_s(), now()
+        await asyncio.sleep(there_s)
         taken = await self._arrive(KEYS, [slot.id, tokens_of(slot.id), *self._arguments])
-        await asyncio.sleep(self._one_way_s())
+        await asyncio.sleep(back_s)
         self._limits.confirm(slot)
+        took_s = now() - sent_at
+        self.held_up += took_s - there_s - back_s > DELAY_S or self._held_up_at > asked_at
         if not taken:
             self._limits.pause("b", 0.2, rate_limited=True)
 
@@ -80,7 +99,11 @@ async def main(url: str, case: dict[str, Any], seed: int) -> None:
         redis, rebuild=rebuild, window_s=case["window_us"] / 1e6, second_s=case["second_us"] / 1e6
     )
     server = Redis.from_url(url, db=1)
-    await Client(limits, server, case, seed).work()
+    client = Client(limits, server, case, seed)
+    watching = asyncio.create_task(client.watch())
+    await client.work()
+    watching.cancel()
+    await server.incrby(HELD_UP, client.held_up)
     await limits.close()
     await redis.aclose()
     await server.aclose()
