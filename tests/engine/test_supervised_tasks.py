@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -161,20 +162,9 @@ def test_completion(database: Database, worker: OpenedWorker, caplog: pytest.Log
     assert failures(caplog, "heartbeat") == 0
 
 
-def test_a_worker_without_its_group_commit_is_stuck(worker: OpenedWorker) -> None:
-    """Nothing would be written any more; while it stops by itself, that is no fault."""
-    group_commit = worker.runtime.group_commit
-    assert worker.stages.stuck() is None
-    group_commit.close()
-    assert worker.stages.stuck() == "the thread of the group commit has ended"
-    worker.shared.wakeups.is_stopping = True
-    assert worker.stages.stuck() is None
-    again = GroupCommit(worker.runtime.database, worker.loop, shard=worker.runtime.worker)
-    worker.stages.runtime = replace(worker.runtime, group_commit=again)  # to be closed
-
-
-def test_a_worker_that_has_to_end_waits_for_its_replies(worker: OpenedWorker) -> None:
-    """Its request would have an unknown outcome otherwise; the wait has an end."""
+@contextmanager
+def unreplied_post(worker: OpenedWorker) -> Iterator[threading.Event]:
+    """Let a POST of job 7 be in flight until the event is set, or the block ends."""
     replied = threading.Event()
 
     async def post() -> None:
@@ -184,13 +174,43 @@ def test_a_worker_that_has_to_end_waits_for_its_replies(worker: OpenedWorker) ->
         worker.shared.in_flight.start("post", 7, post())
 
     worker.run(begin())
-    worker.stages.finish_in_flight(0.05)
-    assert worker.shared.in_flight.job_ids() == {7}
-    assert worker.shared.wakeups.is_stopping
+    try:
+        yield replied
+    finally:
+        replied.set()
 
-    threading.Timer(0.05, replied.set).start()
-    worker.stages.finish_in_flight(60)
-    assert not worker.shared.in_flight.job_ids()
+
+def test_a_worker_without_its_group_commit_is_stuck(worker: OpenedWorker) -> None:
+    """Nothing would be written any more; while it stops by itself, that is no fault."""
+    group_commit = worker.runtime.group_commit
+    assert worker.stages.stuck() is None
+    group_commit.close()
+    assert worker.stages.stuck() == "the thread of the group commit has ended"
+    worker.shared.wakeups.is_stopping = True
+    assert worker.stages.stuck() is None
+    returned = threading.Event()
+    with unreplied_post(worker):
+
+        def finish() -> None:
+            worker.stages.finish_in_flight(3600)
+            returned.set()
+
+        threading.Thread(target=finish, daemon=True).start()
+        assert returned.wait(60), "no outcome could be written"
+    again = GroupCommit(worker.runtime.database, worker.loop, shard=worker.runtime.worker)
+    worker.stages.runtime = replace(worker.runtime, group_commit=again)  # to be closed
+
+
+def test_a_worker_that_has_to_end_waits_for_its_replies(worker: OpenedWorker) -> None:
+    """Its request would have an unknown outcome otherwise; the wait has an end."""
+    with unreplied_post(worker) as replied:
+        worker.stages.finish_in_flight(0.05)
+        assert worker.shared.in_flight.job_ids() == {7}
+        assert worker.shared.wakeups.is_stopping
+
+        threading.Timer(0.05, replied.set).start()
+        worker.stages.finish_in_flight(60)
+        assert not worker.shared.in_flight.job_ids()
 
 
 def test_a_worker_whose_loop_stands_still_ends_at_once(
