@@ -268,7 +268,7 @@ def _walk(database: Database, steps: list[tuple[Any, ...]]) -> None:
 
 
 OFTEN = settings(
-    max_examples=80,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

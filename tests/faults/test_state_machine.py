@@ -642,7 +642,7 @@ class JobsStateMachine(RuleBasedStateMachine):
 TestMachine = JobsStateMachine.TestCase  # the invariants hold in any sequence of steps, crashes and faults
 TestMachine.pytestmark = [pytest.mark.timeout(600)]  # type: ignore[attr-defined]
 TestMachine.settings = settings(
-    max_examples=60,  # `make soak` runs many more
+    max_examples=30,  # `make soak` runs many more
     stateful_step_count=30,
     deadline=None,
     phases=(
