@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from redis import Redis
 from redis.exceptions import RedisError
@@ -53,6 +53,13 @@ class ValkeyServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+
+def count_scripts(valkey: ValkeyServer) -> int:
+    """Return how many scripts the server has run since its statistics were reset."""
+    with Redis.from_url(valkey.url) as client:
+        stats: Any = client.info("commandstats")
+        return int(stats.get("cmdstat_evalsha", {"calls": 0})["calls"])
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:

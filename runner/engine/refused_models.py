@@ -65,8 +65,6 @@ class RefusedModels:
 
     async def withhold(self, jobs: Sequence[LeasedJob]) -> list[LeasedJob]:
         """Hold those of the leased jobs whose model was refused several times; return them."""
-        if not self._refusals:
-            return []
         causes = [(job, self.withheld_for(job)) for job in jobs]
         rows = [(job, self._row(job, cause, JobState.HELD)) for job, cause in causes if cause is not None]
         await self._mover.requeue_all(job_moves.withheld, [row for _, row in rows])

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from valkey_server import ValkeyServer, valkey_server
+from valkey_server import ValkeyServer, count_scripts, valkey_server
 
 from runner.db.job_ids import job_id
 from runner.db.leases import Lease
@@ -125,6 +125,21 @@ def test_after_it_tripped_it_begins_anew(valkey: ValkeyServer) -> None:
         return pauses
 
     assert len(asyncio.run(story()).told) == 2
+
+
+def test_ends_at_the_same_time_share_a_round_trip(valkey: ValkeyServer) -> None:
+    """The first to be recorded takes all of them along."""
+
+    async def story() -> int:
+        breaker = OpenedBreaker(valkey.url, Pauses().pause, always)
+        await see(breaker, (True, 1))
+        before = count_scripts(valkey)
+        for _ in range(5):
+            breaker.record(LEASE, Endpoint.SUBMIT, bad=True)
+        await breaker.close()
+        return count_scripts(valkey) - before
+
+    assert asyncio.run(story()) == 1
 
 
 def test_a_pause_that_fails_is_tried_again_at_the_next_bad_end(
