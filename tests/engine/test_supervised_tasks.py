@@ -162,6 +162,26 @@ def test_completion(database: Database, worker: OpenedWorker, caplog: pytest.Log
     assert failures(caplog, "heartbeat") == 0
 
 
+def test_a_long_run_is_completed_when_no_answer_is_due(
+    database: Database, worker: OpenedWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until then its end is not looked for after each job; what is known of it may be of before its last."""
+    monkeypatch.setattr("runner.engine.active_runs.LONG_RUN_JOBS", 1)
+    monitor, wakeups = worker.shared.monitor, worker.shared.wakeups
+    hand = new_run(database, 3)
+    worker.read_runs()
+    for _ in range(3):
+        hand.bring(JobState.SUCCEEDED)
+    wakeups.next_due_ms = FAR
+    worker.loop.call_soon_threadsafe(monitor.note_ended, hand.run_id)
+
+    worker.run(monitor.look())
+    assert state(hand) == RunState.RUNNING
+
+    wakeups.next_due_ms = None
+    wait_until(lambda: state(hand) == RunState.FINISHED, "the run is complete")
+
+
 @contextmanager
 def unreplied_post(worker: OpenedWorker) -> Iterator[threading.Event]:
     """Let a POST of job 7 be in flight until the event is set, or the block ends."""
