@@ -42,6 +42,7 @@ _SQLITE_ERRORS: Final = (
     ),
     ("disk i/o error", "cannot be read or written", "see whether its disk is well (dmesg)"),
 )
+_DEADLOCK: Final = "40P01"  # postgresql.org/docs/current/errcodes-appendix.html
 _ACCESS_DENIED: Final = (
     "authentication failed",
     "no pg_hba.conf entry",
@@ -92,6 +93,11 @@ def is_unavailable(error: DBAPIError) -> bool:
         return True
     is_own_fault = isinstance(error.orig, sqlite3.OperationalError) and str(error.orig).startswith("no such")
     return isinstance(error, (OperationalError, InterfaceError)) and not is_own_fault
+
+
+def is_deadlock(error: DBAPIError) -> bool:
+    """Return whether PostgreSQL ended the transaction since two waited for each other: it can be repeated."""
+    return getattr(error.orig, "sqlstate", None) == _DEADLOCK
 
 
 def first_line(error: BaseException) -> str:

@@ -21,23 +21,35 @@ STATES: Final = (JobState.PENDING, JobState.HELD, JobState.CANCELLED)  # of a jo
 ABANDONED: Final = "abandoned"  # the outcome of an attempt that the user gave up
 _EXTRAS: Final = (Event.AMBIGUOUS, Event.LOST, Event.UNUSABLE)
 _OUTCOMES: Final = ", ".join(f"'{outcome}'" for outcome in (*_EXTRAS, ABANDONED))
+# A job that failed and was retried by a user has its extra under another reason, and no spent attempt.
+_COUNTED_BY_OUTCOME: Final = f"(a.outcome <> '{Event.UNUSABLE}' OR jobs.spent > v.spent)"
+_NOT_SENT: Final = ", ".join(
+    f"'{event}'" for event in (Event.NOT_SENT, Event.REFUSED_FOR_NOW, Event.REFUSED, Event.WITHHELD)
+)
+_SENT_SINCE: Final = (
+    "SELECT 1 FROM attempts b WHERE b.job_id = a.job_id AND b.attempt > a.attempt"
+    f" AND b.outcome NOT IN ({_NOT_SENT})"
+)
 _KEY: Final = [("job_id", "BIGINT"), ("attempt", "INT")]
 
 
-def uncount(connection: Connection, keys: Sequence[tuple[int, int]], deltas: Deltas) -> None:
-    """Uncount what was counted when some (job, attempt) were given up: their outcome is `accepted` again.
+def uncount(connection: Connection, rows: Sequence[tuple[int, int, int]], deltas: Deltas) -> None:
+    """Uncount what was counted when some attempts were given up: their outcome is `accepted` again.
 
-    That is the extra, or the abandoned answer, and what it may have cost. Attempts that another followed are
-    skipped: the money was spent. Their rows stay locked until the transaction ends.
+    `rows` are (job, attempt, spent): an attempt whose answers were unusable counts only where its job has
+    spent more attempts than that.
+
+    That is the extra, or the abandoned answer, and what it may have cost. Attempts are skipped after which
+    another was sent: the money was spent. Their rows stay locked until the transaction ends.
     """
     lock = "" if connection.dialect.name == "sqlite" else " FOR UPDATE OF a"
     found = bulk.execute(
         connection,
-        _KEY,
-        sorted(keys),
+        [*_KEY, ("spent", "INT")],
+        sorted(rows),
         "SELECT a.job_id, a.attempt, a.outcome, a.probable_ticks, a.possible_ticks FROM v JOIN attempts a"
         " ON a.job_id = v.job_id AND a.attempt = v.attempt JOIN jobs ON jobs.id = a.job_id"
-        f" WHERE jobs.attempt = a.attempt AND a.outcome IN ({_OUTCOMES}){lock}",
+        f" WHERE a.outcome IN ({_OUTCOMES}) AND {_COUNTED_BY_OUTCOME} AND NOT EXISTS ({_SENT_SINCE}){lock}",
     )
     given_up = [(row.job_id, row.attempt) for row in found]
     bulk.execute(

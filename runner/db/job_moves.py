@@ -70,6 +70,8 @@ _COLUMNS = {  # of `v`: the type, and the attribute of _MoveRow with the value
     "reserve": ("BIGINT", "reserve"),
 }
 _EXTRA_EVENTS = frozenset({Event.AMBIGUOUS, Event.LOST, Event.GENERATION_FAILED, Event.UNUSABLE})
+_OF_THIS_LEASE = "jobs.lease_gen = v.gen"  # of events that are fenced after a fetch, and not after a result
+_CANCELLED = "cancelled"  # the code of a stored job that was cancelled before
 _NEW_RESULT = "lease_gen = lease_gen + 1, settle_tries = 0"
 # Of several source states the likeliest first: most jobs that get a result are collecting.
 _SOURCE_ORDER = sorted(JobState, key=lambda state: state is not JobState.COLLECTING)
@@ -170,8 +172,14 @@ def refused(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> 
 
 
 def withheld(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
-    """Hold jobs that are not sent, since their model was refused before in this run: leased, or on record."""
+    """Hold leased jobs that are not sent, since their model was refused before in this run."""
     return _requeue(connection, Event.WITHHELD, rows, deltas)
+
+
+def withheld_recorded(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
+    """Hold jobs, as `withheld`, whose attempts are on record; not those that were reclaimed since."""
+    condition = bulk.unindexed("jobs.state", JobState.SUBMITTING)
+    return _requeue(connection, Event.WITHHELD, rows, deltas, condition=condition)
 
 
 def ambiguous(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
@@ -186,7 +194,7 @@ def lost(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set
 
 def generation_failed(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
     """Requeue or fail jobs whose generation failed: an attempt is spent; a requeue makes it an extra."""
-    moved = _requeue(connection, Event.GENERATION_FAILED, rows, deltas, spent=1)
+    moved = _requeue(connection, Event.GENERATION_FAILED, rows, deltas, spent=1, condition=_OF_THIS_LEASE)
     for row in rows:
         if row.lease.job_id in moved and row.target is JobState.PENDING:
             deltas.add(row.lease.run_id, "extra", Event.GENERATION_FAILED)
@@ -210,7 +218,7 @@ def unreadable(connection: Connection, rows: Sequence[PollAgain], deltas: Deltas
 
 def unusable(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) -> set[int]:
     """Requeue, fail or hold jobs whose fetches bring the same unreadable bytes for too long."""
-    moved = _requeue(connection, Event.UNUSABLE, rows, deltas, spent=1, condition="jobs.lease_gen = v.gen")
+    moved = _requeue(connection, Event.UNUSABLE, rows, deltas, spent=1, condition=_OF_THIS_LEASE)
     for row in rows:
         if row.lease.job_id in moved and row.target is not JobState.FAILED:
             deltas.add(row.lease.run_id, "extra", Event.UNUSABLE)
@@ -221,16 +229,21 @@ def stored(connection: Connection, answers: Sequence[Received], deltas: Deltas) 
     """Store results and move their jobs to stored, from any source state of the table.
 
     A result that was stored before moves nothing: it was settled then, and its job may be in flight again.
+    That a job was cancelled is kept in its code until it is settled: it is not sent again, whatever the
+    answer is.
     """
     new = results.insert(connection, answers)
     moves = [_MoveRow(job_id, JobState.STORED, answered_by=attempt) for job_id, attempt in sorted(new)]
-    return _guarded_update(
+    moved = _guarded_update(
         connection,
         Event.STORED,
         moves,
-        f"{_MOVE_AND_RELEASE}, answered_by = v.answered_by, finished_at_ms = NULL, {_NEW_RESULT}",
+        f"{_MOVE_AND_RELEASE}, answered_by = v.answered_by, finished_at_ms = NULL, {_NEW_RESULT},"
+        f" error_code = CASE WHEN jobs.state = '{JobState.CANCELLED}' THEN '{_CANCELLED}' END",
         deltas,
     )
+    results.remove_without_job(connection, [key for key in new if key[0] not in moved])
+    return moved
 
 
 def stored_and_settled(
@@ -247,6 +260,7 @@ def stored_and_settled(
         if (row.job_id, row.attempt) in new:
             first.setdefault(row.job_id, row)
     moved = _settle(connection, list(first.values()), deltas, via=Event.STORED)
+    results.remove_without_job(connection, [key for key in new if key[0] not in moved])
     return {(job_id, first[job_id].attempt) for job_id in moved}
 
 
@@ -273,6 +287,7 @@ def _settle(
     )
     if via is Event.STORED:
         change += f", {_NEW_RESULT}"
+    rows = _without_more_asks(connection, sorted(rows, key=lambda row: row.job_id))
     moved: set[int] = set()
     for event in (Event.SUCCEEDED, Event.UNUSABLE, Event.GENERATION_FAILED):
         moves = [
@@ -297,6 +312,25 @@ def _settle(
     for row in ended:
         result_costs.count_result(row, deltas)
     return moved
+
+
+def _without_more_asks(connection: Connection, rows: Sequence[Settled]) -> list[Settled]:
+    """Return the rows, with FAILED for PENDING and HELD where the job was cancelled or the run is over.
+
+    These jobs stay locked until the transaction ends.
+    """
+    again = [row.job_id for row in rows if row.target not in FINAL]
+    lock = "" if connection.dialect.name == "sqlite" else " FOR UPDATE OF jobs"
+    found = bulk.execute(
+        connection,
+        [("id", "BIGINT")],
+        [(job_id,) for job_id in again],
+        "SELECT jobs.id FROM v JOIN jobs ON jobs.id = v.id JOIN runs ON runs.id = jobs.run_id"
+        f" WHERE jobs.state = '{JobState.CANCELLED}' OR jobs.error_code = '{_CANCELLED}'"
+        f" OR runs.finished_at_ms IS NOT NULL{lock}",
+    )
+    over = {row.id for row in found}
+    return [replace(row, target=JobState.FAILED) if row.job_id in over else row for row in rows]
 
 
 def _poll_again(connection: Connection, event: Event, rows: Sequence[PollAgain], deltas: Deltas) -> set[int]:
@@ -452,8 +486,9 @@ def _move_from(
 def _uncount(connection: Connection, source: JobState, answered: Sequence[_MoveRow], deltas: Deltas) -> None:
     """Uncount attempts that were given up in `source`, and have answers now."""
     if source in given_up.STATES:
-        keys = [(move.job_id, move.answered_by or 0) for move in answered]
-        given_up.uncount(connection, keys, deltas)
+        is_held = source is JobState.HELD  # nobody has retried it since
+        rows = [(move.job_id, move.answered_by or 0, -1 if is_held else move.spent) for move in answered]
+        given_up.uncount(connection, rows, deltas)
 
 
 def _start(event: Event, via: Event | None, targets: set[JobState]) -> Transition:

@@ -51,12 +51,26 @@ def insert(connection: Connection, rows: Sequence[Received]) -> set[tuple[int, i
             ("sha256", "TEXT"),
             ("at", "BIGINT"),
         ],
-        [(r.job_id, r.attempt, r.request_id, r.body, r.sha256, r.received_at_ms) for r in rows],
+        [
+            (r.job_id, r.attempt, r.request_id, r.body, r.sha256, r.received_at_ms)
+            for r in sorted(rows, key=lambda r: (r.job_id, r.attempt))  # in the order of all other locks
+        ],
         "INSERT INTO results (job_id, attempt, request_id, body, sha256, received_at_ms)"
         " SELECT job_id, attempt, request_id, body, sha256, at FROM v WHERE job_id IS NOT NULL"
         " ON CONFLICT DO NOTHING RETURNING job_id, attempt",
     )
     return {(row.job_id, row.attempt) for row in found}
+
+
+def remove_without_job(connection: Connection, keys: Sequence[tuple[int, int]]) -> None:
+    """Remove the results of some (job, attempt) whose job was removed with its run."""
+    bulk.execute(
+        connection,
+        [("job_id", "BIGINT"), ("attempt", "INT")],
+        sorted(keys),
+        "DELETE FROM results WHERE (job_id, attempt) IN (SELECT job_id, attempt FROM v)"
+        " AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.id = results.job_id)",
+    )
 
 
 def request_bodies(connection: Connection, job_ids: Sequence[int]) -> dict[int, tuple[bytes, str | None]]:

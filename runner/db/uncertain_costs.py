@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
 UNCERTAIN = "(possible_ticks > 0 OR probable_ticks > 0)"  # the condition of an index of few rows
+_ANSWERED_BEFORE = (
+    "SELECT MAX(o.attempt) FROM attempts o"
+    " WHERE o.job_id = a.job_id AND o.attempt < a.attempt AND o.ticks_source IS NOT NULL"
+)
 _KEY = [("job_id", "BIGINT"), ("attempt", "INT")]
 _COLUMNS = [*_KEY, ("probable", "BIGINT"), ("possible", "BIGINT")]
 
@@ -41,8 +45,9 @@ def of_late(
 ) -> dict[tuple[int, int], RecordedUncertainCost]:
     """Return what stands for those (job, attempt) without a cost whose job another attempt answered.
 
-    It is in the attempt's own row where that attempt was given up, else in the row of the older attempt that
-    ended the job. Both rows stay locked until the transaction ends (SQLite has one writer, so it needs none).
+    It is in the attempt's own row where that attempt was given up, else in the row of the older attempt whose
+    answer came while this one was in flight. Both rows stay locked until the transaction ends (SQLite has one
+    writer, so it needs none).
     """
     lock = "" if connection.dialect.name == "sqlite" else " FOR UPDATE OF a, b"
     found = bulk.execute(
@@ -52,7 +57,7 @@ def of_late(
         "SELECT a.job_id, a.attempt, b.attempt AS recorded_at, b.probable_ticks, b.possible_ticks FROM v"
         " JOIN attempts a ON a.job_id = v.job_id AND a.attempt = v.attempt JOIN jobs j ON j.id = a.job_id"
         " JOIN attempts b ON b.job_id = a.job_id AND b.attempt ="
-        " CASE WHEN a.outcome IN ('accepted', 'marked') THEN j.answered_by ELSE a.attempt END"
+        f" CASE WHEN a.outcome IN ('accepted', 'marked') THEN ({_ANSWERED_BEFORE}) ELSE a.attempt END"
         f" WHERE j.state IN ('{JobState.STORED}', '{JobState.SUCCEEDED}', '{JobState.FAILED}')"
         " AND a.ticks_source IS NULL AND a.attempt <> COALESCE(j.answered_by, j.attempt)"
         f" AND (b.attempt = a.attempt OR b.ticks IS NOT NULL){lock}",

@@ -11,12 +11,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, text
+from sqlalchemy.exc import DBAPIError
 
 from runner.db import bulk
 from runner.db.counters import Deltas
+from runner.db.driver_errors import is_deadlock
 from runner.db.given_up import ABANDONED
 from runner.db.job_ids import JOBS_MAX, job_id, run_of
 from runner.db.result_costs import count_uncertain_cost
+from runner.rules.errors import Bug
 from runner.rules.states import TRANSITIONS, Event, JobState
 from runner.rules.uncertain_cost import with_reserved_floor
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from runner.rules.uncertain_cost import UncertainCost
 
 ROWS_MAX = 5_000
+_DEADLOCKS_MAX = 10  # of one chunk; the worker's transaction goes on each time
 _FREE = "lease_owner = NULL, lease_until_ms = NULL, lease_gen = jobs.lease_gen + 1"
 _RANGE = "id >= :first AND id < :last"
 # Condition on the last attempt `a` of a job: the one that answered it, else its newest.
@@ -55,12 +59,24 @@ ABANDONABLE = JobSelection(states=TRANSITIONS[Event.ABANDON].sources)
 
 def move_in_chunks(database: Database, step: Callable[[Connection, Deltas], int]) -> None:
     """Call one of the moves below, each time in its own transaction, until it moves no job."""
-    moved = 1
-    while moved:
-        with database.write() as connection:
-            deltas = Deltas(0)
-            moved = step(connection, deltas)
-            deltas.write(connection)
+    while _move_chunk(database, step):
+        pass
+
+
+def _move_chunk(database: Database, step: Callable[[Connection, Deltas], int]) -> int:
+    """Do one transaction, again where a worker and this one waited for each other; return how many moved."""
+    for tries_left in reversed(range(_DEADLOCKS_MAX)):
+        try:
+            with database.write() as connection:
+                deltas = Deltas(0)
+                moved = step(connection, deltas)
+                deltas.write(connection)
+        except DBAPIError as error:
+            if not tries_left or not is_deadlock(error):
+                raise
+        else:
+            return moved
+    raise Bug("the last try returns or raises")
 
 
 def cancel(

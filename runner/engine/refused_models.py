@@ -72,7 +72,7 @@ class RefusedModels:
 
     async def withhold_recorded(self, job: LeasedJob, cause: Cause) -> None:
         """Hold a job whose attempt is recorded and was not sent."""
-        await self._mover.requeue_all(job_moves.withheld, [self._row(job, cause, JobState.HELD)])
+        await self._mover.requeue_all(job_moves.withheld_recorded, [self._row(job, cause, JobState.HELD)])
 
     def _count(self, job: LeasedJob, cause: Cause) -> None:
         active = {one.run.id for one in self._runs.cached}
