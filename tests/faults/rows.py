@@ -73,6 +73,20 @@ ROWS: Final = (
         },
     ),
     Row(
+        what="a late outcome: of an older attempt, of a cancelled job, of a run that is over or removed",
+        means="the newer attempt goes on; nothing is sent again; each answer is priced once",
+        tests={
+            "db/test_late_outcomes.py": (
+                "test_a_failed_generation_of_an_older_attempt_moves_nothing",
+                "test_a_cancelled_job_is_never_sent_again",
+                "test_a_run_that_is_over_sends_nothing_again",
+                "test_the_last_of_three_answers_takes_the_place_of_its_possible_cost",
+                "test_an_answer_of_a_removed_run_is_not_kept",
+            ),
+            "db/test_given_up.py": ("test_nothing_was_paid_twice",),
+        },
+    ),
+    Row(
         what="the same notification fifty times, or no notification at all",
         means="one claim succeeds; the others do nothing",
         tests={
@@ -111,7 +125,10 @@ ROWS: Final = (
             "engine/test_group_commit.py": (
                 "test_a_statement_that_is_cancelled_is_repeated",
                 "test_an_answer_and_its_state_are_written_together_or_not_at_all",
-            )
+            ),
+            "db/test_late_outcomes.py": (
+                "test_a_cancel_and_the_answers_of_a_worker_wait_for_each_other_and_go_on",
+            ),
         },
     ),
     Row(
