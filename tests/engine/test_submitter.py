@@ -85,6 +85,19 @@ def test_a_run_that_failed_is_left_out_for_a_while(
     assert not queue.jobs
 
 
+def test_while_one_attempt_has_to_be_alone_no_job_is_leased(database: Database, worker: OpenedWorker) -> None:
+    """Other workers may send them meanwhile."""
+    run = new_run(database, 2)
+    submitter, (active_run,) = worker.stages.submitter, worker.read_runs()
+    worker.stages.submitter._dispatcher._is_exclusive = True
+    queue = LeasedQueue()
+
+    assert worker.run(submitter._submit_batch(active_run, queue)) is False
+
+    assert not queue.jobs
+    assert run.rows("SELECT id FROM jobs WHERE lease_owner IS NOT NULL") == []
+
+
 class FewSlots:
     """In place of the real batches: the first run of each round takes all slots."""
 
