@@ -67,6 +67,22 @@ def test_a_run_that_cannot_be_sent_does_not_stop_the_others(
         worker.run(submitter._round())
 
 
+def test_nothing_is_sent_while_it_may_not_be(
+    database: Database, worker: OpenedWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as on a full disk, where an answer could not be kept."""
+    new_run(database, 1)
+    submitter, batches = worker.stages.submitter, Batches()
+    monkeypatch.setattr(submitter, "_submit_batch", batches.submit)
+    with monkeypatch.context() as patch:
+        patch.setattr(worker.runtime.disk, "problem", lambda: "the disk is full")
+        assert worker.run(submitter._round()) is False
+    assert batches.sent == []
+
+    worker.run(worker.runs.read(fresh=True))
+    assert worker.run(submitter._round()) is True
+
+
 def test_a_run_that_failed_is_left_out_for_a_while(
     database: Database, worker: OpenedWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
