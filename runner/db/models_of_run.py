@@ -17,9 +17,10 @@ _OF_HELD: Final = (
     "SELECT model FROM jobs WHERE state = 'held' AND error_code IN :codes AND id >= :first AND id < :last"
 )
 _OF_PENDING: Final = (
-    "SELECT p.model FROM (SELECT id, attempt, model FROM jobs WHERE state = 'pending'"
+    "SELECT p.model FROM (SELECT id, attempt, model, due_at_ms FROM jobs WHERE state = 'pending'"
     f" AND run_id = :run AND id >= :first ORDER BY id LIMIT {_PENDING_MAX}) AS p"
     " JOIN attempts a ON a.job_id = p.id AND a.attempt = p.attempt WHERE a.error_code IN :codes"
+    " AND a.collected_at_ms >= p.due_at_ms"  # of one moment where the job went back; a user's retry is later
 )
 
 

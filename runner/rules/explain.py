@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-_HELD: Final = "held-"  # prefix of a held job's code in the errors file
+HELD: Final = "held-"  # prefix of a held job's code in the errors file
 
 SENTENCES: Final = {
     # of an accepted submit and a successful fetch
@@ -88,6 +88,11 @@ SENTENCES: Final = {
 }
 
 
-def explain(code: str) -> str:
+def explain(word: str) -> str:
     """Return what a code means and what to do, in one line; "" for an unknown code."""
-    return SENTENCES.get(code.removeprefix(_HELD), "")
+    return SENTENCES.get(code_of(word), "")
+
+
+def code_of(word: str) -> str:
+    """Return an error code as the database has it; `word` may be that of a held job in the errors file."""
+    return word.removeprefix(HELD)

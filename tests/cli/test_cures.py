@@ -98,6 +98,17 @@ def test_the_printed_retry_ends_a_run_whose_model_was_refused(workspace: Workspa
     assert workspace.home.ledger_errors(workspace.simulator) == []
 
 
+def test_the_code_of_the_errors_file_chooses_its_job(workspace: Workspace) -> None:
+    """It has `held-` before the code that other commands print; both are taken."""
+    workspace.run(RUN, 1, 8)
+    code = workspace.lines("out.errors.jsonl")["r-4"]["error"]["code"]
+    assert code == "held-model-gone"
+    for word in (code, "model-gone"):
+        assert workspace.run(f"summary 1 --ids {word}") == "r-4\n"
+        assert "would send 1 job of run 1" in workspace.run(f"retry 1 --code {word} --dry-run")
+        assert "would cancel 1 job of run 1" in workspace.run(f"cancel 1 --code {word} --dry-run")
+
+
 @pytest.mark.parametrize(
     ("which", "then"),
     [("retry 1 --set-model grok-4.5", "start 1"), ("cancel 1 --id r-4", "resume 1"), ("printed", RUN)],

@@ -39,13 +39,18 @@ def loaded(database: Database, *bodies: bytes, model: str = "gone-1") -> RunDriv
 
 
 def set_model(
-    driver: RunDriver, model: str, chosen: JobSelection = ANY, after: int | None = None
+    driver: RunDriver,
+    model: str,
+    chosen: JobSelection = ANY,
+    after: int | None = None,
+    *,
+    now_ms: int = NOW_MS,
 ) -> tuple[int, int]:
     """Change one chunk; return how many jobs changed, and the last one that was looked at (0: none)."""
     moved, last = driver.in_transaction(
         lambda connection, deltas: model_moves.retry_with_model(
             connection, driver.run_id, chosen, model, partial(validate_with_model, model=model, tpm=None),
-            NOW_MS, deltas, after,
+            now_ms, deltas, after,
         )
     )  # fmt: skip
     return moved, last or 0
@@ -155,6 +160,33 @@ def test_models_that_the_api_refused_are_known(database: Database, target: JobSt
     driver.bring(JobState.HELD)
     with database.read() as connection:
         assert models_of_run.refused(connection, driver.run_id, of_pending=True) == []
+
+
+def test_a_model_that_was_set_later_is_not_the_refused_one(database: Database) -> None:
+    """The refusal on record is of the old model until the job is sent again, and refused again."""
+    driver = loaded(database, BODY, BODY)
+    leases = driver.lease(2)
+    driver.send(*leases)
+    at_ms = NOW_MS + 3_000
+    rows = [
+        replace(requeue_row(lease, JobState.PENDING), cause=GONE, due_at_ms=at_ms, at_ms=at_ms)
+        for lease in leases
+    ]
+    driver.apply(job_moves.refused_for_now, *rows)
+
+    def refused() -> list[str]:
+        with database.read() as connection:
+            return models_of_run.refused(connection, driver.run_id, of_pending=True)
+
+    assert refused() == ["gone-1"]
+    for nth, lease in enumerate(leases):
+        set_model(driver, "gone-2", replace(ANY, job_ids=(lease.job_id,)), now_ms=at_ms + 1)
+        assert refused() == ["gone-1"][nth:]
+    again = driver.lease(now_ms=at_ms + 1)
+    driver.send(*again)
+    row = replace(rows[0], lease=again[0], due_at_ms=at_ms + 2, at_ms=at_ms + 2)
+    driver.apply(job_moves.refused_for_now, row)
+    assert refused() == ["gone-2"]
 
 
 ODD = ["tab\tx", "tab\\tx", "\u202eabc", "a'b\"c\\", "größe", "-x"]

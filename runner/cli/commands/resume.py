@@ -35,6 +35,9 @@ def command(
 ) -> int:
     """Continue RUN (an id or a name), as `runner start` does. Limits given here replace those of the run.
 
+    Files that `runner run` wrote are written again when the run stops; a run that was only loaded has none
+    until `runner write`. With --detach none are written.
+
     \b
     Example, with a larger budget:
       runner resume reviews --budget 20

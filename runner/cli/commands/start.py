@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 def command(run: str, *, budget: int | None, **given: Any) -> int:
     """Start RUN (an id or a name) and wait until it has ended or is paused; a paused run continues.
 
-    With --detach the work continues in the background after this command, until the runs have ended. No
-    files are written: use `runner write`.
+    Files that `runner run` wrote are written again when the run stops; a run that was only loaded has none
+    until `runner write`.
+
+    With --detach the work continues in the background after this command, until the runs have ended, and no
+    files are written.
 
     \b
     Example, overnight:

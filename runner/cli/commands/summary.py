@@ -15,6 +15,7 @@ from runner.cli.session.run_state import snapshot_of
 from runner.db import examples
 from runner.db.run_snapshot import Part
 from runner.output.file_owner import files_of_run
+from runner.rules.explain import code_of
 from runner.rules.json_object import SCHEMA, JsonObject, Schema, about
 from runner.rules.redact import plain
 
@@ -50,7 +51,7 @@ def command(run: str, *, ids: str | None, as_json: bool) -> None:
     with existing_database(settings) as database, database.read() as connection:
         found = find_run(connection, run)
         if ids is not None:
-            _print_ids(examples.ids(connection, found.id, ids), as_json=as_json)
+            _print_ids(examples.ids(connection, found.id, code_of(ids)), as_json=as_json)
             return
         snapshot = snapshot_of(settings, connection, found.id, Part.EXAMPLES)
     summary = snapshot.stored.summary(files_of_run(found))

@@ -19,7 +19,7 @@ from runner.output.write import write_run
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Results file.  [default: the path of the last time]",
+    help="Results file.  [default: where `runner run` wrote it]",
 )
 @click.option("--force", is_flag=True, help="Replace output files that another run wrote.")
 @flags.json_flag

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         RunSummary,
         RunTiming,
         TokenCounts,
+        WrittenFile,
     )
 
 _CODES_SHOWN: Final = 10
@@ -53,21 +54,37 @@ def heading(summary: RunSummary) -> str:
 
 
 def _counts(summary: RunSummary, folder: str) -> list[str]:
+    """Return the jobs by where they ended, with the file of each; also where that file is older."""
     counts, files = summary.counts, summary.files
+    in_errors = counts.failed + counts.held
     places = (
-        ("succeeded", counts.succeeded, files.results),
-        ("failed", counts.failed, files.errors),
-        ("held", counts.held, files.errors),
-        ("cancelled", counts.cancelled, UNSET),
-        ("unfinished", counts.unfinished, UNSET),
+        ("succeeded", counts.succeeded, files.results, counts.succeeded),
+        ("failed", counts.failed, files.errors, in_errors),
+        ("held", counts.held, files.errors, in_errors),
+        ("cancelled", counts.cancelled, UNSET, 0),
+        ("unfinished", counts.unfinished, UNSET, 0),
     )
-    rows = [
-        (end, f"{n:,}", "" if file is UNSET else plain(f"{folder}{file.name}"))
-        for end, n, file in places
-        if n or end == "succeeded"
-    ]
+    shown = [place for place in places if place[1] or place[0] == "succeeded"]
+    names = max(len(name) for name, _, _, _ in shown)
+    width = layout.WIDTH - names - len(f"{counts.total:,}") - 6  # three gaps of two
+    rows = []
+    for name, n, file, expected in shown:
+        first, *more = [""] if file is UNSET else _place(file, folder, expected, summary.run, width)
+        rows += [(name, f"{n:,}", first), *(("", "", line) for line in more)]
     rows.append(("total", f"{counts.total:,}", ""))
     return layout.table(rows, right=frozenset({1}))
+
+
+def _place(file: WrittenFile, folder: str, expected: int, run: int, width: int) -> list[str]:
+    """Return the path of a file; behind it, or below where that is too long, that it is older than the run.
+
+    `expected`: the lines that it would have if it was written now.
+    """
+    path = plain(f"{folder}{file.name}")
+    if file.lines == expected:
+        return [path]
+    note = f"({text.count(file.lines, 'line')}, older: runner write {run})"
+    return [f"{path} {note}"] if len(path) + 1 + len(note) <= width else [path, note]
 
 
 def facts(summary: RunNumbers) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from runner.db import budget_account, job_history, user_moves
 from runner.db.user_moves import JobSelection
 from runner.rules.errors import UsageError
+from runner.rules.explain import code_of
 from runner.rules.redact import one_line
 from runner.rules.states import JobState
 
@@ -42,7 +43,7 @@ def choose_jobs(
     return JobSelection(
         states=states,
         lost=lost,
-        code=given.code,
+        code=None if given.code is None else code_of(given.code),
         job_ids=tuple(sorted(set(ids.values()))),
         models=() if given.model is None else (given.model,),
         flaw=given.flaw,

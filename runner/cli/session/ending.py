@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.cli.render import ending_text
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 
     from runner.cli.snapshot import Snapshot
     from runner.settings import Settings
+
+
+def folder_of(results: Path) -> str:
+    """Return the folder of a results file with a slash at its end; "" for the current one."""
+    folder = results.parent
+    return "" if folder.absolute() == Path.cwd() else f"{folder}/"
 
 
 def ending_lines(snapshot: Snapshot, command: str, settings: Settings) -> list[str]:

@@ -13,7 +13,7 @@ from runner.cli.render.ending_text import rerun_command
 from runner.cli.render.summary_table import summary_lines
 from runner.cli.session import budget_prices, work
 from runner.cli.session.context import any_database, require_api
-from runner.cli.session.ending import ending_lines
+from runner.cli.session.ending import ending_lines, folder_of
 from runner.cli.session.loading import confirm_sending, load_file, source_of
 from runner.cli.session.run_choice import choose_run
 from runner.cli.session.run_state import read_snapshot
@@ -142,7 +142,7 @@ class _RunCall:
         if self.flags.as_json:
             print_json(written.summary)
         elif not self.flags.quiet:
-            for line in summary_lines(written.summary, _folder_of(written)):
+            for line in summary_lines(written.summary, folder_of(written.paths.results)):
                 print_escaped(line)
 
     def _continue_command(self, run_id: int) -> str:
@@ -150,12 +150,6 @@ class _RunCall:
         if self.file == "-":
             return f"runner start {run_id}"
         return rerun_command(sys.argv[1:], self.occasion)
-
-
-def _folder_of(written: WrittenFiles) -> str:
-    """Return the folder of the written files with a slash at its end; "" for the current one."""
-    folder = str(written.paths.results.parent)
-    return "" if folder == "." else f"{folder}/"
 
 
 def _targets(file: Path, source: Path, choice: RunChoice, flags: RunFlags) -> Paths:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.cli.printing import print_escaped, print_json, print_note
@@ -10,20 +11,25 @@ from runner.cli.render.live_object import live_object
 from runner.cli.render.summary_table import summary_lines
 from runner.cli.session import budget_prices, work
 from runner.cli.session.context import existing_database, find_run, require_api
-from runner.cli.session.ending import ending_lines
+from runner.cli.session.ending import ending_lines, folder_of
 from runner.cli.session.run_state import read_snapshot
 from runner.db import runs
 from runner.db.run_snapshot import Part
 from runner.output.file_owner import files_of_run
-from runner.rules.errors import UsageError
+from runner.output.write import write_run
+from runner.rules.errors import UsageError, UserError
+from runner.rules.redact import plain
 from runner.rules.states import RunState
+from runner.rules.summary_object import NO_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runner.cli.flags import StartFlags
     from runner.cli.session.engine_lease import EngineLease
+    from runner.db.runs import RunRow
     from runner.db.session import Database
+    from runner.rules.summary_object import SummaryFiles
     from runner.settings import Settings
 
 
@@ -36,6 +42,7 @@ def start_run(
             found = find_run(connection, run)
         if found.state is RunState.LOADING:
             raise UsageError(f"run {found.id} is still being loaded", fix="load its file again")
+        has_work = False
         if not found.is_over:
             require_api(settings)
             _change(
@@ -46,8 +53,8 @@ def start_run(
             )
             if flags.detach and lease.engine is not None:
                 lease.engine.detach()
-            work.activate_run(database, found.id, lease)
-        if flags.detach:
+            has_work = work.activate_run(database, found.id, lease)
+        if flags.detach and has_work:
             return _detach(settings, database, found.id, flags)
         end = work.follow_run(
             settings,
@@ -87,13 +94,27 @@ def _detach(settings: Settings, database: Database, run_id: int, flags: StartFla
 
 
 def _print_end(settings: Settings, database: Database, run_id: int, *, as_json: bool, quiet: bool) -> int:
-    """Print the summary of a run that has stopped; return the exit code."""
+    """Write the files of a run that has stopped again, print its summary; return the exit code."""
     snapshot = read_snapshot(settings, database, run_id, Part.ENDING)
+    files = _write_again(database, snapshot.run)
     if as_json:
         print_json(live_object(snapshot))
     elif not quiet:
-        for line in summary_lines(snapshot.stored.summary(files_of_run(snapshot.run))):
+        folder = folder_of(Path(snapshot.run.output_path)) if snapshot.run.output_path else ""
+        for line in summary_lines(snapshot.stored.summary(files), folder):
             print_escaped(line)
     for line in ending_lines(snapshot, f"runner resume {run_id}", settings):
         print_note(line)
     return work.exit_code_of(snapshot)
+
+
+def _write_again(database: Database, run: RunRow) -> SummaryFiles:
+    """Write the files that this run wrote before; return the facts of those on disk. A failure is a note."""
+    files = files_of_run(run)
+    if run.output_path is None or files == NO_FILES:
+        return files
+    try:
+        return write_run(database, run.id, Path(run.output_path)).summary.files
+    except UserError as error:
+        print_note(f"warning: {plain(error.what)}; runner write {run.id} writes them")
+        return files

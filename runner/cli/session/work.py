@@ -16,7 +16,7 @@ from runner.cli.session.follow import Follower
 from runner.cli.session.limit_usage import LimitUsageReader
 from runner.cli.session.run_state import read_snapshot
 from runner.cli.session.stop_signal import StopSignal
-from runner.db import events, runs
+from runner.db import events, run_snapshot, runs
 from runner.db.counters import Deltas
 from runner.db.run_snapshot import Part
 from runner.embedded import on_end
@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from runner.settings import Settings
 
 
-def activate_run(database: Database, run_id: int, lease: EngineLease) -> None:
+def activate_run(database: Database, run_id: int, lease: EngineLease) -> bool:
     """Set a run to running, start an engine if needed, and notify the workers.
 
+    Return whether there is something to do: not where all jobs, or all within the limit, are done.
     Raises UsageError, Unreachable.
     """
     is_at_work = lease.is_at_work()  # before the change: it raises for an engine with another key
@@ -45,10 +46,12 @@ def activate_run(database: Database, run_id: int, lease: EngineLease) -> None:
             events.note(connection, run_id, now_ms, events.STARTED, "again")
         # its limit may be reached, or all its jobs done
         run_completion.complete_if_done(connection, run_id, now_ms, Deltas(0))
+        stored = run_snapshot.read(connection, run_id, Part.NUMBERS)
     if is_at_work:
         _notify_workers(database)
     else:
         lease.wait_ready()  # new workers look for work by themselves
+    return stored is not None and not stored.has_stopped
 
 
 def follow_run(
