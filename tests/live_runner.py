@@ -128,9 +128,11 @@ class Command:
 
     def wait(self, within_s: float = WITHIN_S) -> int:
         """Wait until the command has ended; return its exit code."""
-        wait_until(
-            lambda: self.process.poll() is not None, f"the command ends; its output:\n{self.output}", within_s
-        )
+        try:
+            wait_until(lambda: self.process.poll() is not None, "the command ends", within_s)
+        except AssertionError as error:
+            error.add_note(self.output)
+            raise
         return self.process.returncode
 
     @property
