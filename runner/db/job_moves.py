@@ -232,6 +232,7 @@ def stored(connection: Connection, answers: Sequence[Received], deltas: Deltas) 
     That a job was cancelled is kept in its code until it is settled: it is not sent again, whatever the
     answer is.
     """
+    _lock(connection, [answer.job_id for answer in answers])
     new = results.insert(connection, answers)
     moves = [_MoveRow(job_id, JobState.STORED, answered_by=attempt) for job_id, attempt in sorted(new)]
     moved = _guarded_update(
@@ -254,6 +255,7 @@ def stored_and_settled(
     Return the (job, attempt) that moved their jobs. A result that was stored before moves nothing, nor does
     a second result of the same job.
     """
+    _lock(connection, [row.job_id for _, row in answers])
     new = results.insert(connection, [received for received, _ in answers])
     first: dict[int, Settled] = {}
     for _, row in answers:
@@ -312,6 +314,17 @@ def _settle(
     for row in ended:
         result_costs.count_result(row, deltas)
     return moved
+
+
+def _lock(connection: Connection, jobs: Sequence[int]) -> None:
+    """Lock jobs until the transaction ends; SQLite has one writer.
+
+    Their source states are tried one after the other: a job that another process moves meanwhile would match
+    none of them.
+    """
+    if connection.dialect.name != "sqlite":
+        statement = "SELECT jobs.id FROM v JOIN jobs ON jobs.id = v.id ORDER BY jobs.id FOR UPDATE OF jobs"
+        bulk.execute(connection, [("id", "BIGINT")], [(job,) for job in sorted(set(jobs))], statement)
 
 
 def _without_more_asks(connection: Connection, rows: Sequence[Settled]) -> list[Settled]:

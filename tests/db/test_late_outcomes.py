@@ -19,8 +19,9 @@ from run_driver import (
     settled,
     unread,
 )
+from test_concurrent_costs import at_the_same_moment
 
-from runner.db import counters, job_moves, removal, runs, user_moves
+from runner.db import counters, job_moves, leases, removal, runs, user_moves
 from runner.db.user_moves import JobSelection
 from runner.engine import run_completion
 from runner.engine.keep_answers import CollectedAnswer, store_and_settle
@@ -28,7 +29,9 @@ from runner.rules.states import Event, JobState
 
 if TYPE_CHECKING:
     from run_driver import RunDriver
+    from sqlalchemy import Connection
 
+    from runner.db.counters import Deltas
     from runner.db.leases import Lease
     from runner.db.session import Database
 
@@ -161,6 +164,32 @@ def test_the_last_of_three_answers_takes_the_place_of_its_possible_cost(database
     money = ("possible_extra", "probable_extra", "reported")
     assert [driver.count("ticks", key) for key in money] == [0, 0, 21]
     assert driver.count("unknown", "jobs") == driver.count("unread", "answers") == 0
+
+
+def test_an_answer_that_meets_a_claim_moves_its_job(postgres_database: Database) -> None:
+    """The job goes from waiting to collecting between two statements: else it would match neither."""
+    driver = new_run(postgres_database, 1)
+    old = driver.bring(S.COLLECTING)
+    abandon(driver)
+    retry(driver, S.CANCELLED)
+    (lease,) = driver.lease()
+    driver.send(lease)
+    driver.apply(job_moves.accepted, accepted(lease))
+    moved: list[set[int]] = []
+
+    def claim(connection: Connection, deltas: Deltas) -> None:
+        leases.claim_waiting(
+            connection, worker=9, now_ms=NOW_MS, until_ms=NOW_MS + 1, rows_max=1, deltas=deltas
+        )
+
+    def keep(connection: Connection, deltas: Deltas) -> None:
+        moved.append(store_and_settle(connection, [answer(old, Event.SUCCEEDED, S.SUCCEEDED)], deltas))
+
+    at_the_same_moment(driver, claim, keep)
+
+    assert moved == [{old.job_id}]
+    assert driver.state(old.job_id) is S.SUCCEEDED
+    assert driver.count("ticks", "reported") == 7
 
 
 def test_an_answer_of_a_removed_run_is_not_kept(database: Database) -> None:
