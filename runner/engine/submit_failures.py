@@ -77,6 +77,7 @@ class SubmitFailures:
             self._health.record(job, is_bad=False)
             await self._refused_models.handle(job, cause)
             return
+        is_filtered = after_submit.is_firewall_page(found) and await self._health.is_content_filtered(job)
         pause_s = await self._pause_bucket(job, attempt.slot, found, exchange.sent_at_ms)
         step = after_submit.after_submit(
             found,
@@ -85,8 +86,7 @@ class SubmitFailures:
             rng_unit=self._random.random(),
             is_path_right=after_submit.needs_path_check(found, exchange.status)
             and await self._health.is_path_right(),
-            is_content_filtered=after_submit.is_firewall_page(found)
-            and await self._health.is_content_filtered(job),
+            is_content_filtered=is_filtered,
         )
         if step.is_bad is not None:
             self._health.record(job, is_bad=step.is_bad)

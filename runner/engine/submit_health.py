@@ -106,7 +106,8 @@ class SubmitHealth:
         """Count a firewall page; return whether a filter refuses what this job contains.
 
         It does if the job got pages while others got through. Where no job is left without a page, a free
-        POST shows whether the network is open.
+        POST shows whether the network is open; if it is, the failures before it count no more, so that the
+        waits do not grow.
         """
         job_id, active_run = job.lease.job_id, self._runs.find(job.lease.run_id)
         if (
@@ -117,6 +118,7 @@ class SubmitHealth:
             and await account.takes_posts(self._api, job.model)
         ):
             self._pages.count(job_id)
+            self._failures.reset()
         if not self._pages.is_filtered(job_id) or not await self.is_path_right():
             return False
         self._pages.forget(job_id)  # it is held now; a person may have it sent again

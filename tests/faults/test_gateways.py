@@ -53,14 +53,16 @@ def test_what_did_not_reach_the_api_spends_nothing_and_leaves_no_doubt(kind: str
     ids=["in the middle", "the last two"],
 )
 def test_a_filter_that_refuses_a_prompt_holds_that_job(filtered: list[int], tmp_path: Path) -> None:
-    """Sent five times, and the API answers other requests: it does not wait for ever, and costs nothing."""
+    """Sent five times, and the API answers others: the run never waits for it, and nothing is spent."""
     jobs = write_jobs(tmp_path / "jobs.jsonl", 8)
     lines = jobs.read_text().splitlines()
     for number in filtered:
         lines[number] = lines[number].replace("Tell of", "[simulate:firewall]")
     jobs.write_text("\n".join(lines) + "\n")
     with Simulator(tmp_path, *NO_LIMITS, *AT_ONCE) as simulator, LiveRunner(tmp_path, simulator) as home:
-        assert home.start().wait() == 1
+        command = home.start()
+        assert command.wait() == 1
+        assert "continues by itself" not in command.output
         assert home.ledger_errors(simulator) == []
         assert simulator.books()["accepted"] == 8 - len(filtered)
         assert 5 <= simulator.books()["faults"]["403_page"] / len(filtered) <= 7
@@ -177,7 +179,10 @@ def test_a_path_that_goes_wrong_in_the_middle_costs_no_answer(tmp_path: Path) ->
 def test_a_gateway_that_drops_deferred_is_paid_kept_and_told(tmp_path: Path) -> None:
     """Its answers are results like others; the run pauses after the third, and goes on elsewhere."""
     write_jobs(tmp_path / "jobs.jsonl", JOBS)
-    with Simulator(tmp_path, *NO_LIMITS, *AT_ONCE) as simulator, LiveRunner(tmp_path, simulator) as home:
+    with (
+        Simulator(tmp_path, *NO_LIMITS, *AT_ONCE) as simulator,
+        LiveRunner(tmp_path, simulator, RUNNER_WORKERS="1", RUNNER_CONCURRENCY=str(IN_FLIGHT)) as home,
+    ):
         simulator.switch(faults={"not_deferred": 1.0})
         command = home.start()
         assert command.wait() == 8
