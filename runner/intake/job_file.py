@@ -69,6 +69,21 @@ class JobFileReader:
         self._ids = UsedIds()
 
     @property
+    def line_count(self) -> int:
+        """Return the number of physical lines read so far."""
+        return self.lines.line_count
+
+    @property
+    def byte_count(self) -> int:
+        """Return the number of stored bytes read so far."""
+        return self.lines.byte_count
+
+    @property
+    def sha256(self) -> str:
+        """Return the hex digest of the stored bytes; of all of them at the end."""
+        return self.lines.sha256
+
+    @property
     def bad_total(self) -> int:
         """Return the number of bad lines."""
         return len(self.bad_lines)

@@ -48,6 +48,7 @@ from runner.engine.loop_thread import LoopThread
 from runner.engine.spool import Segment
 from runner.engine.stages import open_stages
 from runner.intake.job_file import LoadFlags
+from runner.intake.job_file_input import JobFile
 from runner.intake.load import load
 from runner.output.write import write_run
 from runner.rules.states import RunState
@@ -81,10 +82,9 @@ def work(settings: Settings, folder: Path) -> None:
     database = Database(settings.effective_database_url)
     loaded = load(
         database,
-        folder / "jobs.jsonl",
+        JobFile(folder / "jobs.jsonl", LoadFlags(model="grok-4.3")),
         name=None,
         new=False,
-        flags=LoadFlags(model="grok-4.3"),
         options=OPTIONS,
     )
     with database.write() as connection:

@@ -13,6 +13,7 @@ from runner.cli.session.loading import load_file, source_of
 from runner.cli.session.run_choice import choose_run
 from runner.db.runs import RunOptions
 from runner.intake.job_file import LoadFlags
+from runner.intake.job_file_input import JobFile
 from runner.rules.json_object import SCHEMA, JsonObject, Schema, about
 
 if TYPE_CHECKING:
@@ -66,10 +67,10 @@ def command(
         )
         loaded = load_file(
             database,
-            source,
+            JobFile(source, load_flags),
             settings,
             choice,
-            shaping=load_flags,
+            given_model=load_flags.given_model,
             options=RunOptions(),
             quiet=quiet,
         )

@@ -11,8 +11,8 @@ from runner.cli.printing import print_note
 from runner.cli.render.check_report import CheckResult, OutputSource
 from runner.cli.render.load_notes import other_model_line
 from runner.engine.cost_bounds import price_basis
+from runner.intake.input_file import check_is_file
 from runner.intake.job_file import DIAGNOSTICS_SHOWN, JobFileReader, LoadFlags, bad_line_sentences
-from runner.intake.load import check_is_file
 from runner.rules import output_estimate
 from runner.rules.errors import RunnerError, UsageError
 from runner.rules.estimate import Tally, estimate

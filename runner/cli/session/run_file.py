@@ -21,6 +21,7 @@ from runner.db import runs
 from runner.db.run_snapshot import Part
 from runner.db.runs import RunOptions
 from runner.intake.job_file import LoadFlags
+from runner.intake.job_file_input import JobFile
 from runner.output.file_owner import refuse_foreign_files, run_tag
 from runner.output.files import check_place, default_output, occasion_output, paths
 from runner.output.write import write_run
@@ -55,12 +56,13 @@ def run_file(settings: Settings, lease: EngineLease, file: Path, flags: RunFlags
         targets = _targets(file, source, choice, flags)
         if flags.new:  # it has no files yet, so these would be another run's: refused before loading
             refuse_foreign_files(targets, tag="", force=flags.force)
+        shaping = _shaping(flags)
         loaded = load_file(
             database,
-            source,
+            JobFile(source, shaping),
             settings,
             choice,
-            shaping=_shaping(flags),
+            given_model=shaping.given_model,
             options=_options(flags, None),
             quiet=flags.quiet,
         )
