@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from runner.rules.errors import UsageError
-from runner.tables.csv_quotes import allow_long_cells
+from runner.tables.csv_quotes import QUOTE, allow_long_cells
 
 _CANDIDATES: Final = ",;\t|"
 _ROWS_MAX: Final = 200
@@ -47,12 +47,21 @@ def find_dialect(text: str, given: str | None, *, is_whole: bool) -> CsvDialect:
 def _score(text: str, delimiter: str, *, is_whole: bool) -> tuple[float, int]:
     """Return the share of rows that are as long as the header, and that length; (0, 0) if there is none."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    lengths = [len(row) for row in islice(reader, _ROWS_MAX + 1) if row]
-    if not is_whole and len(lengths) > 1 and not next(reader, None):
-        lengths.pop()  # the last row may be cut
-    columns, rows = (lengths[0], lengths[1:]) if lengths else (1, [])
-    share = rows.count(columns) / len(rows) if rows else 1.0
-    return (share, columns) if columns > 1 and share else (0.0, 0)
+    rows = [row for row in islice(reader, _ROWS_MAX + 1) if row]
+    if not is_whole and len(rows) > 1 and not next(reader, None):
+        rows.pop()  # it may be cut
+    if not rows or len(rows[0]) == 1 or _is_torn(rows[0]):
+        return 0.0, 0
+    header, *others = rows
+    if not others:
+        return 1.0, len(header)
+    alike = sum(len(row) == len(header) and not _is_torn(row) for row in others)
+    return (alike / len(others), len(header)) if alike else (0.0, 0)
+
+
+def _is_torn(row: list[str]) -> bool:
+    """Return whether a delimiter in quotes was taken for one: half of the quotes stand in one cell."""
+    return any(cell.count(QUOTE) % 2 for cell in row)
 
 
 def _checked(given: str) -> str:
