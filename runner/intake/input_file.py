@@ -29,19 +29,19 @@ def save_stdin(stream: BinaryIO, folder: Path, ending: str = ".jsonl") -> Path:
     return saved
 
 
-def check_is_file(path: Path, what: str = "a file with jobs", command: str = "run") -> None:
+def check_is_file(path: Path, what: str = "file with jobs", command: str = "run") -> None:
     """Raise UsageError for a folder, a pipe or a device: those can be read once only, or have no end."""
     if path.exists() and not path.is_file():
         fix = f"name a plain file, or pipe it in: … | runner {command} -"
-        raise UsageError(f"{path} is not {what}", fix=fix)
+        raise UsageError(f"{path} is not a {what}", fix=fix)
 
 
-def digest(path: Path, what: str) -> tuple[str, int]:
-    """Return the sha256 of a file's bytes and their number. Raises UsageError; `what` names the file in it."""
-    if what == "table":
-        check_is_file(path, "a table", "label")
-    else:
-        check_is_file(path)
+def digest(path: Path, what: str, command: str) -> tuple[str, int]:
+    """Return the sha256 of a file's bytes and their number.
+
+    Raises UsageError, in which `what` names the file and `command` the one that reads it.
+    """
+    check_is_file(path, "table" if what == "table" else "file with jobs", command)
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()

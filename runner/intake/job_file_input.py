@@ -44,7 +44,7 @@ class JobFile:
 
     def digest(self) -> tuple[str, int]:
         """Return the sha256 of the file's bytes and their number. Raises UsageError."""
-        return digest(self.path, "job file")
+        return digest(self.path, "job file", "run")
 
     def read(self, tally: Tally) -> JobFilePass:
         """Return a new pass over the file; `tally` adds up its requests."""
