@@ -119,7 +119,9 @@ def recipe_faults(recipe: Recipe) -> list[RecipeFault]:
     """Return what is missing in a recipe, or contradicts itself; flags must have been applied."""
     faults = [*_prompt_faults(recipe.prompt), *_label_faults(recipe)]
     if recipe.table.seed is not None and recipe.table.sample is None:
-        faults.append(RecipeFault("table.seed", "there is a seed, but no sample", "give table.sample as well"))
+        faults.append(
+            RecipeFault("table.seed", "there is a seed, but no sample", "give table.sample as well")
+        )
     return faults
 
 

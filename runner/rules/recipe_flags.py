@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runner.rules.errors import UsageError
 from runner.rules.recipe import FILE_PREFIX, Ask, Out, Prompt, Recipe, TableChoice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _NAME_CHARACTERS_MAX: Final = 4_096  # no path is longer
 

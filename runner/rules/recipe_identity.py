@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from runner.rules.recipe import Recipe
+if TYPE_CHECKING:
+    from runner.rules.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""From the tables of a TOML file to a recipe: keys and types are checked, and all faults found in one pass."""
+"""From the tables of a TOML file to a recipe: keys and types are checked, all in one pass."""
 
 from __future__ import annotations
 
@@ -159,13 +159,17 @@ class _Reader:
         value = self._checked(path, lambda value: isinstance(value, bool), "true or false")
         return default if value is None else bool(value)
 
-    def _number(self, path: str, low: int, high: int = _INTEGER_MAX, default: int | None = None) -> int | None:
+    def _number(
+        self, path: str, low: int, high: int = _INTEGER_MAX, default: int | None = None
+    ) -> int | None:
         words = f"a whole number from {low}" + ("" if high == _INTEGER_MAX else f" to {high}")
         value = self._checked(path, lambda value: type(value) is int and low <= value <= high, words)
         return default if value is None else int(value)
 
     def _table_at(self, path: str) -> Mapping[str, Any]:
-        found: Mapping[str, Any] | None = self._checked(path, lambda value: isinstance(value, dict), "a table")
+        found: Mapping[str, Any] | None = self._checked(
+            path, lambda value: isinstance(value, dict), "a table"
+        )
         return found or {}
 
     def _constants(self) -> dict[str, Any]:
