@@ -57,8 +57,13 @@ class CompiledTable:
     the table is read twice.
     """
 
-    def __init__(self, plan: Plan, open_table: Callable[[], Table]) -> None:
-        """Read nothing yet; `open_table` opens the table from its beginning."""
+    def __init__(
+        self,
+        plan: Plan,
+        open_table: Callable[[], Table],
+        on_fault: Callable[[TableFault], None] = lambda _: None,
+    ) -> None:
+        """Read nothing yet; `open_table` opens the table from its beginning, `on_fault` gets every fault."""
         self.frame = plan.frame
         self.sha256 = ""  # of the table's bytes
         self.row_count = 0
@@ -69,6 +74,7 @@ class CompiledTable:
         self.is_incomplete = False  # the rest of the table cannot be read
         self._plan = plan
         self._open = open_table
+        self._on_fault = on_fault
         self._ids = UsedIds()
 
     @property
@@ -159,6 +165,7 @@ class CompiledTable:
 
     def _note(self, fault: TableFault) -> None:
         self.fault_count += 1
+        self._on_fault(fault)
         if len(self.faults) < FAULTS_KEPT:
             self.faults.append(fault)
         if fault.row is not None:

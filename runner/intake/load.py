@@ -94,6 +94,8 @@ def load(
                 options=options,
                 now_ms=database.now_ms(),
                 occasion=occasion,
+                recipe=source.recipe,
+                needs=source.needs,
             )
         with _removed_on_error(database, run_id):
             reading = source.read(tally or Tally(day_of(database.now_ms())))

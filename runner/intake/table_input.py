@@ -89,7 +89,7 @@ class TablePass:
         self._source, self._flags, self._tally = source, source.flags, tally
         self._table: Table | None = None
         self._skipped: list[SkippedRow] = []
-        self._is_incomplete = False
+        self._table_faults = 0  # of its header or its end: there is no row to skip
         self._compiled = CompiledTable(source.plan, self._open, self._note)
         defaults = Defaults(model=source.model, tpm=source.flags.tpm)
         self._framed = FramedRequests(source.plan.frame, defaults)
@@ -101,8 +101,8 @@ class TablePass:
 
     @property
     def bad_total(self) -> int:
-        """Return the number of bad rows so far, and of faults that end the table."""
-        return len(self.bad_rows) + self._is_incomplete
+        """Return the number of bad rows so far, and of faults of the table as a whole."""
+        return len(self.bad_rows) + self._table_faults
 
     @property
     def row_total(self) -> int:
@@ -127,7 +127,7 @@ class TablePass:
     @property
     def may_be_loaded(self) -> bool:
         """Return whether no row so far refuses the table."""
-        return not self._is_incomplete and (self._flags.skip_bad or not self.bad_rows)
+        return not self._table_faults and (self._flags.skip_bad or not self.bad_rows)
 
     @property
     def is_accepted(self) -> bool:
@@ -155,8 +155,10 @@ class TablePass:
         if self.is_accepted:
             return
         if self.bad_total:
-            can_skip = self.total and not self._is_incomplete
-            skip = f", or leave them out and label the other {self.total:,} with --skip-bad" if can_skip else ""
+            can_skip = self.total and not self._table_faults
+            skip = (
+                f", or leave them out and label the other {self.total:,} with --skip-bad" if can_skip else ""
+            )
             raise TableError(
                 f"{path} has {count(self.bad_total, 'bad row')}; nothing was loaded",
                 where=fault_sentences(self.faults, self.bad_total),
@@ -188,7 +190,7 @@ class TablePass:
         if len(self.faults) < KEPT:
             self.faults.append(fault)
         if fault.row is None:
-            self._is_incomplete = True
+            self._table_faults += 1
             return
         self.bad_rows.append(fault.row)
         if self._flags.skip_bad:

@@ -1,0 +1,79 @@
+"""The labels of a recipe as the schema that is sent, and the files that they name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from runner.rules.answer_schema import answer_schema, instructions, schema_bytes
+from runner.rules.errors import UserError
+from runner.rules.label_language import parse_labels
+from runner.rules.label_schema import read_label_schema
+from runner.rules.recipe import RecipeFault
+from runner.tables.open_table import format_by_ending, open_table
+from runner.tables.table import Format, ReadOptions, TableError
+from runner.rules.table_faults import TableFault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from runner.intake.recipe_file import RecipeFiles
+    from runner.rules.recipe import Recipe
+
+_NAMES: Final = ("name", "value", "label")
+_FIX: Final = "begin the file with a line name,description and write one label a line"
+
+
+class SentSchema(NamedTuple):
+    """What is sent of the labels. `schema` is None where `faults` are found; `warnings` are sentences."""
+
+    schema: bytes | None
+    instructions: str = ""
+    warnings: tuple[str, ...] = ()
+    faults: tuple[RecipeFault, ...] = ()
+
+
+def sent_schema(recipe: Recipe, files: RecipeFiles) -> SentSchema:
+    """Return the schema that the labels of a recipe make, or all their faults."""
+    if recipe.schema is not None:
+        return _of_file(recipe.schema, files)
+    if not recipe.labels:
+        return SentSchema(None)  # a fault of the recipe as a whole
+    fields, faults = parse_labels(recipe.labels_text, lambda name: values_of_file(name, files))
+    if faults:
+        return SentSchema(
+            None, faults=tuple(RecipeFault(f"labels.{one.field}", one.reason, one.fix) for one in faults)
+        )
+    return SentSchema(schema_bytes(answer_schema(fields)), instructions(fields))
+
+
+def values_of_file(name: str, files: RecipeFiles) -> Iterator[tuple[str, str | None]]:
+    """Yield the labels of a file with their descriptions: a table, or a text with one label a line.
+
+    A table has a column name, value or label, and may have one more with descriptions. Raises UserError.
+    """
+    key = "labels"
+    if format_by_ending(files.path(name, key)) is None:
+        for line in files.text(name, key).splitlines():
+            if line.strip():
+                yield line.strip(), None
+        return
+    files.read(name, key)  # for its size, and the list of files that were read
+    table = open_table(files.path(name, key), ReadOptions())
+    if table.format is Format.PARQUET or not table.columns or table.columns[0].strip().lower() not in _NAMES:
+        raise TableError(f"{name} has no column with labels", fix=_FIX)
+    for item in table.batches():
+        if isinstance(item, TableFault):
+            raise TableError(f"{name}: {item.reason}", fix=item.fix)
+        for cells in item.values(range(min(len(table.columns), 2))):
+            yield str(cells[0]), (str(cells[1]) or None) if len(cells) > 1 and cells[1] is not None else None
+
+
+def _of_file(written: str, files: RecipeFiles) -> SentSchema:
+    try:
+        found = read_label_schema(files.read(written, "schema"), written)
+    except UserError as error:
+        where = "; ".join(error.where)
+        reason = f"{error.what}: {where}" if where else error.what
+        return SentSchema(None, faults=(RecipeFault("schema", reason, error.fix or "correct the file"),))
+    warnings = tuple(f"{problem.reason}; {problem.fix}" for problem in found.warnings)
+    return SentSchema(found.schema, "", warnings)

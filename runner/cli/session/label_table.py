@@ -1,0 +1,105 @@
+"""A table with its recipe as the input of a run: what `label` loads, and `run`, `load` with a recipe."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runner.cli.flags import is_model_given
+from runner.cli.printing import print_note
+from runner.cli.session.prepare_table import prepare_table
+from runner.cli.session.recipe_source import is_recipe, recipe_origin, saved_recipe
+from runner.cli.session.run_input import NamedInput, run_input
+from runner.embedded.state_folder import StateFolder
+from runner.intake.input_file import save_stdin
+from runner.intake.table_input import RowFlags
+from runner.output.files import labeled_output, paths
+from runner.rules.errors import UsageError
+from runner.rules.occasion import file_stem, stem_of_file
+from runner.rules.recipe_flags import RecipeFlags
+from runner.rules.recipe_toml import recipe_toml
+
+if TYPE_CHECKING:
+    from runner.cli.flags import RunFlags
+    from runner.cli.session.engine_lease import EngineLease
+    from runner.cli.session.run_choice import RunChoice
+    from runner.settings import Settings
+
+_STDIN_ENDING = ".table"  # which is no format: the first bytes say it
+
+
+def label_recipe(settings: Settings, lease: EngineLease, file: Path, flags: RunFlags) -> int:
+    """Do what `run` does with a recipe file; return the exit code."""
+    named = named_table(settings, file, flags, RecipeFlags(model=_given_model(flags)))
+    return run_input(settings, lease, named, flags)
+
+
+def named_table(settings: Settings, file: Path, flags: RunFlags, recipe_flags: RecipeFlags) -> NamedInput:
+    """Return the input that a recipe file or a table ("-" is stdin) with flags makes; no row is read yet.
+
+    Raises UsageError, RecipeError and TableError.
+    """
+    kept = _keep_stdin(settings) if str(file) == "-" else None
+    name = flags.name
+    if kept is not None and name is None:
+        name = "stdin" if flags.occasion is not None else f"stdin-{kept.stem[:8]}"
+    origin = recipe_origin(kept or file, recipe_flags)
+    row_flags = RowFlags(skip_bad=flags.skip_bad, strict=flags.strict, tpm=flags.tpm or None)
+    prepared = prepare_table(origin, row_flags)
+    if not flags.quiet:
+        for warning in prepared.warnings:
+            print_note(f"warning: {warning}")
+    table = prepared.input.path
+    written = prepared.recipe.out.file
+
+    def output(choice: RunChoice) -> Path:
+        if written is not None:
+            return origin.files.folder / written
+        stem = choice.name or stem_of_file(table.name)
+        if choice.run_name is not None:
+            stem = file_stem(stem, choice.run_name)
+        typed = table if kept is None else Path(f"stdin.{prepared.input.read_options.format}")
+        return labeled_output(typed, stem)
+
+    return NamedInput(input=prepared.input, file=str(file), name=name, output=output)
+
+
+def save_recipe(file: Path, flags: RecipeFlags, target: Path, *, force: bool) -> None:
+    """Write what flags mean for a table as a recipe file. Raises UsageError."""
+    if is_recipe(file):
+        what = f"{file} is a recipe already; --save writes what flags mean for a table"
+        raise UsageError(what, fix="leave --save away, or name the table")
+    if str(file) == "-":
+        raise UsageError(
+            "--save needs a table in a file: a recipe names it", fix="save stdin in a file first"
+        )
+    if not is_recipe(target):
+        raise UsageError(f"{target} does not end with .toml", fix=f"name it {target.stem}.toml")
+    text = recipe_toml(saved_recipe(file, flags, target))
+    try:
+        if target.exists() and not force and target.read_text("utf-8") != text:
+            raise UsageError(
+                f"{target} is there already", fix="name another file, or replace it with --force"
+            )
+        target.write_text(text, "utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise UsageError(f"the recipe cannot be saved in {target}: {reason}", fix="check the path") from error
+
+
+def is_likely_new(named: NamedInput, flags: RunFlags) -> bool:
+    """Return whether there is probably work: the table is not tiny, and no summary of an earlier run exists."""
+    if flags.occasion is not None or flags.output is None:
+        return True
+    return not paths(flags.output).summary.exists()
+
+
+def _given_model(flags: RunFlags) -> str | None:
+    return flags.model_for_all or (flags.model if is_model_given() else None)
+
+
+def _keep_stdin(settings: Settings) -> Path:
+    home = StateFolder(settings.home)
+    home.prepare()
+    return save_stdin(sys.stdin.buffer, home.path / "stdin", _STDIN_ENDING)
