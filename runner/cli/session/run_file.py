@@ -22,9 +22,8 @@ from runner.db.run_snapshot import Part
 from runner.db.runs import RunOptions
 from runner.intake.job_file import LoadFlags
 from runner.output.file_owner import refuse_foreign_files, run_tag
-from runner.output.files import check_place, default_output, occasion_output, paths
+from runner.output.files import check_place, default_output, occasion_output, paths, refuse_input
 from runner.output.write import write_run
-from runner.rules.errors import UsageError
 from runner.rules.exit_codes import ExitCode
 from runner.rules.occasion import stem_of_file
 
@@ -162,8 +161,7 @@ def _targets(file: Path, source: Path, choice: RunChoice, flags: RunFlags) -> Pa
         targets = paths(default_output(source if str(file) != "-" else Path(choice.name or "stdin")))
     for target in targets:
         check_place(target)
-        if source.exists() and target.exists() and target.samefile(source):
-            raise UsageError(f"{target} is the job file itself", fix="name another output with -o")
+    refuse_input(targets, source)
     return targets
 
 
