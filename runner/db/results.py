@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, text
 
-from runner.db import bulk
+from runner.db import bulk, frames
+from runner.db.job_ids import run_of
 from runner.rules.replace_model import replace_model
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from runner.db.frames import Frame, FrameKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,15 +77,25 @@ def remove_without_job(connection: Connection, keys: Sequence[tuple[int, int]]) 
 
 
 def request_bodies(connection: Connection, job_ids: Sequence[int]) -> dict[int, tuple[bytes, str | None]]:
-    """Return (request body as it is sent, conversation id) by job; a model set by the user is in the body."""
+    """Return (request body as it is sent, conversation id) by job."""
+    return loaded_bodies(connection, job_ids)
+
+
+def loaded_bodies(connection: Connection, job_ids: Sequence[int]) -> dict[int, tuple[bytes, str | None]]:
+    """Return (request body as it was loaded, conversation id) by job; a model set by the user is in it.
+
+    This is the one place that reads the stored bytes of a body and puts its frame around them.
+    """
     rows = bulk.execute(
         connection,
         [("job_id", "BIGINT")],
         [(job_id,) for job_id in job_ids],
-        "SELECT payloads.job_id, payloads.body, payloads.conv_id, payloads.set_model"
+        "SELECT payloads.job_id, payloads.body, payloads.conv_id, payloads.set_model, payloads.frame"
         " FROM v JOIN payloads ON payloads.job_id = v.job_id",
     )
-    return {row.job_id: (_as_sent(row), row.conv_id) for row in rows}
+    keys = {(run_of(row.job_id), row.frame) for row in rows if row.frame is not None}
+    found = frames.read(connection, keys) if keys else {}
+    return {row.job_id: (_whole(row, found), row.conv_id) for row in rows}
 
 
 def set_model(connection: Connection, job_id: int) -> str | None:
@@ -92,8 +105,12 @@ def set_model(connection: Connection, job_id: int) -> str | None:
     return found
 
 
-def _as_sent(row: Row[Any]) -> bytes:
-    return bytes(row.body) if row.set_model is None else replace_model(bytes(row.body), row.set_model)
+def _whole(row: Row[Any], found: Mapping[FrameKey, Frame]) -> bytes:
+    """Return the whole body of a job, with the model that a user set."""
+    body = bytes(row.body)
+    if row.frame is not None:
+        body = found[run_of(row.job_id), row.frame].around(body)
+    return body if row.set_model is None else replace_model(body, row.set_model)
 
 
 def of_job(connection: Connection, job_id: int) -> list[Row[Any]]:

@@ -48,7 +48,7 @@ def command(run: str, job_id: str, *, full: bool, raw: bool, as_json: bool) -> N
                 raise UsageError(f"there is no answer of {shown} yet; it is {job.state}")
             sys.stdout.buffer.write(answer)
             return
-        request = results.request_bodies(connection, [job.id])[job.id][0]
+        request = results.loaded_bodies(connection, [job.id])[job.id][0]
         set_model = results.set_model(connection, job.id)
         attempts = job_history.attempts_of_job(connection, job.id)
         unreadable = unreadables.of_job(connection, job.id)
