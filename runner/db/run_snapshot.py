@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from runner.db.runs import RunRow
     from runner.db.workers import Heartbeats
+    from runner.rules.row_status import RowStatus
     from runner.rules.summary_object import RunSummary
 
 EXAMPLES_MAX: Final = 10
@@ -81,8 +82,13 @@ class RunSnapshot:
         """Return whether workers have to do something for the run."""
         return runs.needs_worker(self.run, self.counts)
 
-    def summary(self, files: SummaryFiles = NO_FILES) -> RunSummary:
-        """Return the summary of the run; `files` is its part about written files."""
+    def summary(
+        self, files: SummaryFiles = NO_FILES, rows: Mapping[RowStatus, int] | None = None
+    ) -> RunSummary:
+        """Return the summary of the run; `files` is its part about written files.
+
+        `rows` are those of its labeled table by status, where it was written just now.
+        """
         run = self.run
         facts = RunFacts(
             id=run.id,
@@ -95,6 +101,8 @@ class RunSnapshot:
             files=files,
             budget_ticks=run.options.budget_ticks,
             examples=self.examples,
+            has_labels=run.recipe is not None,
+            rows=rows,
         )
         return summarize(facts, self.counts)
 

@@ -21,7 +21,7 @@ _FLOAT: Final = 16
 _TEXTS: Final = 32
 _OTHER: Final = 64
 
-_SIMPLE: Final[Mapping[type, int]] = {type(None): 0, str: _TEXT, bool: _BOOLEAN, float: _FLOAT, dict: _OTHER}
+_SIMPLE: Final[Mapping[type, int]] = {type(None): 0, str: _TEXT, bool: _BOOLEAN, dict: _OTHER}
 _KINDS: Final[Mapping[int, Kind]] = {
     0: Kind.TEXT,  # null in every row
     _TEXT: Kind.TEXT,
@@ -60,9 +60,11 @@ class ColumnSurvey:
         return {name: _KINDS.get(found, Kind.JSON) for name, found in self._found.items()}
 
 
-def _kind_of(value: object) -> int:
+def _kind_of(value: Any) -> int:
     if isinstance(value, list):
         return _TEXTS if all(type(item) is str for item in value) else _OTHER
-    if not isinstance(value, int) or not -(2**63) <= value < 2**63:
-        return _OTHER
+    if not -(2**63) <= value < 2**63:
+        return _OTHER  # a float may be an integer of more digits, as fast parsers read it
+    if isinstance(value, float):
+        return _FLOAT
     return _INTEGER if abs(value) <= _DOUBLE_EXACT else _LONG_INTEGER

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 GROUP_ROWS: Final = 50_000
 GROUP_BYTES: Final = 16 << 20  # of Arrow values; a row group is in memory until it is written
+_MAGIC: Final = b"PAR1"
 _MARK_KEY: Final = b"runner"
 
 
@@ -87,12 +88,15 @@ class ParquetWriter:
 def mark_of(path: Path) -> str | None:
     """Return the mark that a ParquetWriter gave a file; None if there is none, or it is no Parquet.
 
-    Raise OSError where the file cannot be opened, TableError where pyarrow is missing.
+    Raise OSError where the file cannot be read, TableError where it is Parquet and pyarrow is missing.
     """
+    with path.open("rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            return None
     pa = import_pyarrow()
     try:
         metadata = pa.parquet.read_metadata(str(path)).metadata or {}
-    except pa.ArrowException:
+    except (OSError, pa.ArrowException):  # pyarrow raises a bare OSError for a damaged footer
         return None
     mark = metadata.get(_MARK_KEY)
     return None if mark is None else mark.decode("utf-8", "replace")

@@ -20,6 +20,7 @@ KINDS = [
     ([2**63 - 1, -(2**63)], Kind.INTEGER),
     ([2**63], Kind.JSON),
     ([1.5], Kind.NUMBER),
+    ([1.5, 1e19], Kind.JSON),
     ([1, 1.5], Kind.NUMBER),
     ([LONG, 1.5], Kind.JSON),
     ([-LONG, 1.5], Kind.JSON),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from msgspec.structs import asdict
 
 from runner.cli.render import layout, text
+from runner.cli.render.labels_table import by_status, label_lines, rows_without_labels
 from runner.cli.render.uncertain_cost_text import uncertain_cost_sentences
 from runner.rules.explain import explain
 from runner.rules.redact import one_line, plain
+from runner.rules.row_status import COMPLETE, RowStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,17 +20,20 @@ if TYPE_CHECKING:
     from runner.rules.summary_object import (
         AttemptCounts,
         BudgetUse,
+        LabeledRowCounts,
         ModelCost,
         RunCost,
         RunNumbers,
         RunSummary,
         RunTiming,
+        SummaryFiles,
         TokenCounts,
         WrittenFile,
     )
 
 _CODES_SHOWN: Final = 10
 _ID_LENGTH: Final = 60
+_Place: TypeAlias = "tuple[str, int, WrittenFile | UnsetType, int]"  # name, count, file, its lines
 
 
 def summary_lines(summary: RunSummary, folder: str = "") -> list[str]:
@@ -39,6 +44,7 @@ def summary_lines(summary: RunSummary, folder: str = "") -> list[str]:
         *layout.indented(_counts(summary, folder)),
         "",
         *layout.indented(facts(summary)),
+        *label_lines(summary),
         *_warnings(summary),
         *_flawed(summary),
         *_failures(summary),
@@ -55,24 +61,44 @@ def heading(summary: RunSummary) -> str:
 
 def _counts(summary: RunSummary, folder: str) -> list[str]:
     """Return the jobs by where they ended, with the file of each; also where that file is older."""
+    total, places = _places(summary)
+    shown = [place for place in places if place[1] or place == places[0]]
+    names = max(len(name) for name, _, _, _ in shown)
+    width = layout.WIDTH - names - len(f"{total:,}") - 6  # three gaps of two
+    rows = []
+    for name, n, file, expected in shown:
+        first, *more = [""] if file is UNSET else _place(file, folder, expected, summary.run, width)
+        rows += [(name, f"{n:,}", first), *(("", "", line) for line in more)]
+    rows.append(("total", f"{total:,}", ""))
+    return layout.table(rows, right=frozenset({1}))
+
+
+def _places(summary: RunSummary) -> tuple[int, list[_Place]]:
+    """Return the total, and for each outcome its count, its file, and how many lines that should have."""
     counts, files = summary.counts, summary.files
+    if summary.rows is not UNSET:
+        return summary.rows.total, _places_of_rows(summary.rows, files)
     in_errors = counts.failed + counts.held
-    places = (
+    return counts.total, [
         ("succeeded", counts.succeeded, files.results, counts.succeeded),
         ("failed", counts.failed, files.errors, in_errors),
         ("held", counts.held, files.errors, in_errors),
         ("cancelled", counts.cancelled, UNSET, 0),
         ("unfinished", counts.unfinished, UNSET, 0),
-    )
-    shown = [place for place in places if place[1] or place[0] == "succeeded"]
-    names = max(len(name) for name, _, _, _ in shown)
-    width = layout.WIDTH - names - len(f"{counts.total:,}") - 6  # three gaps of two
-    rows = []
-    for name, n, file, expected in shown:
-        first, *more = [""] if file is UNSET else _place(file, folder, expected, summary.run, width)
-        rows += [(name, f"{n:,}", first), *(("", "", line) for line in more)]
-    rows.append(("total", f"{counts.total:,}", ""))
-    return layout.table(rows, right=frozenset({1}))
+    ]
+
+
+def _places_of_rows(rows: LabeledRowCounts, files: SummaryFiles) -> list[_Place]:
+    """Return the places of a table with labels, which has all rows; it is as old as the errors file."""
+    in_errors = rows_without_labels(rows)
+    is_older = files.errors is not UNSET and files.errors.lines != in_errors
+    lines = files.results.lines if files.results is not UNSET and not is_older else -1
+    return [
+        (status.value, n, files.results, lines)
+        if status is RowStatus.OK
+        else (status.value, n, UNSET if status in COMPLETE else files.errors, in_errors)
+        for status, n in by_status(rows).items()
+    ]
 
 
 def _place(file: WrittenFile, folder: str, expected: int, run: int, width: int) -> list[str]:

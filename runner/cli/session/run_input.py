@@ -21,9 +21,8 @@ from runner.db.run_snapshot import Part
 from runner.db.runs import RunOptions
 from runner.engine import run_completion
 from runner.output.file_owner import refuse_foreign_files, run_tag
-from runner.output.files import check_place, paths
+from runner.output.files import check_place, paths, refuse_input
 from runner.output.write import write_run
-from runner.rules.errors import UsageError
 from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -184,13 +183,10 @@ class _RunCall:
 
 def _targets(named: NamedInput, choice: RunChoice, flags: RunFlags) -> Paths:
     """Return the paths of the output. Raises UsageError where one cannot be written, or is the input."""
-    source = named.input.path
     targets = paths(flags.output or named.output(choice))
     for target in targets:
         check_place(target)
-        if source.exists() and target.exists() and target.samefile(source):
-            what = "the job file" if named.input.recipe is None else "the table"
-            raise UsageError(f"{target} is {what} itself", fix="name another output with -o")
+    refuse_input(targets, named.input.path, "the job file" if named.input.recipe is None else "the table")
     return targets
 
 
