@@ -224,7 +224,9 @@ def test_a_condition_is_an_expression(source: str, holds: bool) -> None:
     assert found.holds(ROW) is holds
 
 
-@pytest.mark.parametrize("source", ["", "a b", "revie", "x %}{{ review }}{% if y", "review #", "'a' if", "1 }}"])
+@pytest.mark.parametrize(
+    "source", ["", "a b", "revie", "x %}{{ review }}{% if y", "review #", "'a' if", "1 }}"]
+)
 def test_what_is_no_expression_is_a_fault(source: str) -> None:
     """A condition cannot become statements."""
     assert isinstance(parse_condition(source, "where", NAMES), list)
