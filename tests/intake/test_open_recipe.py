@@ -11,6 +11,7 @@ from memory_table import SCHEMA, MemoryTable
 
 from runner.intake.open_recipe import LabelTexts, OpenedRecipe, open_recipe
 from runner.intake.recipe_file import RecipeFiles, read_recipe_file
+from runner.rules import models
 from runner.rules.recipe import Recipe, RecipeError
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def test_a_recipe_is_opened_and_compiled(folder: Path) -> None:
         '{"sentiment":"good"}',
         "Review: poor",
     ]
-    assert bodies[0]["model"] == "grok-4"
+    assert bodies[0]["model"] == models.DEFAULT
     assert {file.path.name for file in files.read_files} == {"examples.csv", "system.txt", "user.j2"}
 
 
