@@ -14,7 +14,7 @@ from datetime import date, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from jinja2 import StrictUndefined, nodes
+from jinja2 import StrictUndefined, nodes, pass_context
 from jinja2.exceptions import SecurityError, TemplateRuntimeError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
@@ -51,7 +51,7 @@ _OF_TEXT: Final = frozenset(  # filters that would read a null as the word None
 _WITH_NUMBERS: Final = frozenset({"batch", "center", "indent", "round", "slice", "tojson", "truncate"})
 _FORMATTING: Final = frozenset({"format", "format_map"})
 _TEXT_TYPES: Final = (str, int, float, Decimal, date, time)
-_TICK: Final = "_count_step"
+_STEP: Final = "_count_step"
 _CONCAT: Final = "_joined"
 
 
@@ -116,8 +116,9 @@ class SandboxEnvironment(ImmutableSandboxedEnvironment):
             del self.filters[name]
         for name in (*_OF_TEXT, *_WITH_NUMBERS, "join"):
             self.filters[name] = _bounded(name, self.filters[name])
-        self.globals[_TICK] = self._count_step
-        self.globals[_CONCAT] = _joined
+        # filters, because the sandbox takes thirty times as long to call a function
+        self.filters[_STEP] = self._count_step
+        self.filters[_CONCAT] = _joined
 
     def restart(self) -> None:
         """Count the steps of loops from zero."""
@@ -155,17 +156,17 @@ class SandboxEnvironment(ImmutableSandboxedEnvironment):
         """Parse, with a counted step in each loop, and `~` as a call that refuses nulls."""
         tree = super()._parse(source, name, filename)
         for loop in tree.find_all(nodes.For):
-            call = nodes.Call(nodes.Name(_TICK, "load"), [], [], None, None)
-            loop.body.insert(0, nodes.ExprStmt(call).set_lineno(loop.lineno))
+            count = nodes.Filter(nodes.Const(0), _STEP, [], [], None, None)
+            loop.body.insert(0, nodes.ExprStmt(count).set_lineno(loop.lineno))
         _Concats().visit(tree)
         tree.set_environment(self)
         return tree
 
-    def _count_step(self) -> str:
+    @pass_context  # so that it is not computed once, when the template is compiled
+    def _count_step(self, _context: Context, _value: int) -> None:
         self._steps += 1
         if self._steps > _STEPS_MAX:
             raise BoundError(f"the loops take more than {_STEPS_MAX:,} steps")
-        return ""
 
 
 class _Concats(NodeTransformer):
@@ -173,8 +174,9 @@ class _Concats(NodeTransformer):
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802 - Jinja's naming
         self.generic_visit(node)
-        call = nodes.Call(nodes.Name(_CONCAT, "load"), node.nodes, [], None, None)
-        return call.set_lineno(node.lineno, override=True)
+        first, *others = node.nodes
+        joined = nodes.Filter(first, _CONCAT, others, [], None, None)
+        return joined.set_lineno(node.lineno, override=True)
 
 
 def _joined(*values: Any) -> str:

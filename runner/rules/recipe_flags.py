@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -11,6 +12,7 @@ from runner.rules.recipe import FILE_PREFIX, Ask, Out, Prompt, Recipe, TableChoi
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_FIELD: Final = re.compile(r"[^;\n]+")  # as the label language separates fields
 _NAME_CHARACTERS_MAX: Final = 4_096  # no path is longer
 
 
@@ -130,9 +132,9 @@ def _file_or_text(given: str | None, paths: FlagPaths) -> str | None:
 
 def _pairs(texts: tuple[str, ...], mark: str, flag: str, example: str, faults: list[str]) -> dict[str, str]:
     """Return the names and values of a flag that may be given several times, and on several lines."""
-    lines = [line for text in texts for line in (text.split("\n") if mark == ":" else [text]) if line.strip()]
+    lines = [line for text in texts for line in (_FIELD.findall(text) if mark == ":" else [text])]
     found: dict[str, str] = {}
-    for line in lines:
+    for line in filter(str.strip, lines):
         name, is_pair, value = line.partition(mark)
         name = name.strip()
         if not is_pair or not name:

@@ -189,8 +189,9 @@ class _Reader:
             if not isinstance(value, str) or not value.strip():
                 fix = f'write {name} = "positive|neutral|negative"'
                 self._fault(f"labels.{name}", f"must be a text, not {_kind(value)}", fix)
-            elif "\n" in value or "\n" in name:
-                self._fault(f"labels.{name.strip()}", "has a line break", "write it on one line")
+            elif set("\n;") & set(name + value) or ":" in name:
+                fix = "write each field as a key of its own, on one line"
+                self._fault(f"labels.{name.strip()}", "has a line break, a semicolon or a colon", fix)
         return {name: value for name, value in found.items() if isinstance(value, str)}
 
     def _body(self) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from runner.rules.recipe import VERSION, Ask, Recipe
 
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
+_CLOSING: Final = re.compile(r'"(?="|\Z)')  # quotes that could end the text
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -82,9 +83,7 @@ def _text(text: str) -> str:
     """Return a text in quotes; one of several lines keeps them."""
     if "\n" not in text:
         return _quoted(text)
-    escaped = text.replace("\\", "\\\\").replace('"""', '""\\"')
-    if escaped.endswith('"'):
-        escaped = f'{escaped[:-1]}\\"'
+    escaped = _CLOSING.sub(r'\\"', text.replace("\\", "\\\\"))
     return f'"""\n{_CONTROL.sub(_escape, escaped)}"""'
 
 
