@@ -8,7 +8,7 @@ import orjson
 
 from runner.db.job_ids import run_of
 from runner.rules.answer_json import without_surrogates
-from runner.rules.chat_completion import Kind, read_completion
+from runner.rules.chat_completion import Kind, read_completion, read_content
 from runner.rules.contract import Contract
 from runner.rules.label_field import LabelKind
 from runner.rules.prices import TICKS_PER_USD
@@ -77,10 +77,10 @@ class RowValues:
         return self._without_labels(row, status, reason_of_job(status, row.error_code, row.error_message))
 
     def _of_answer(self, row: TableRow) -> LabeledRow:
-        completion = read_completion(row.body or b"")
-        if completion.kind is not Kind.GOOD:
+        content = read_content(row.body or b"")
+        if content is None and read_completion(row.body or b"").kind is not Kind.GOOD:
             return self._without_labels(row, RowStatus.INVALID, reason_unreadable())
-        found = self._contract.check(completion.content or "")
+        found = self._contract.check(content or "")
         if found.labels is None:
             return self._without_labels(row, RowStatus.INVALID, reason_of_answer(found.error or ""))
         labels = self._with_json(found.labels.values()) if self._json else found.labels.values()
@@ -129,5 +129,5 @@ def _asks(row: TableRow) -> int | None:
 def _answer(row: TableRow) -> str | None:
     if row.body is None:
         return None
-    content = read_completion(row.body).content
+    content = read_content(row.body)
     return None if content is None else without_surrogates(content)
