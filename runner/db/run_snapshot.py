@@ -95,6 +95,7 @@ class RunSnapshot:
             files=files,
             budget_ticks=run.options.budget_ticks,
             examples=self.examples,
+            has_labels=run.recipe is not None,
         )
         return summarize(facts, self.counts)
 

@@ -23,6 +23,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from runner.rules.budget import used_ticks
 from runner.rules.chat_completion import Flaw
 from runner.rules.json_object import SCHEMA
@@ -71,6 +73,7 @@ class RunFacts:
     files: SummaryFiles = NO_FILES
     budget_ticks: int | None = None
     examples: Mapping[str, str] = field(default_factory=dict)  # error code or flaw -> a custom_id
+    has_labels: bool = False  # whether its answers are judged, and asked again
 
 
 def summarize(run: RunFacts, counters: Mapping[tuple[str, str], int]) -> RunSummary:
@@ -93,7 +96,7 @@ def summarize(run: RunFacts, counters: Mapping[tuple[str, str], int]) -> RunSumm
         budget=_budget(run, kinds.get("ticks", {})),
         attempts=AttemptCounts(
             **_pick(_ATTEMPTS, kinds.get("attempts", {})),
-            extra=ExtraCounts(**_pick(_EXTRAS, kinds.get("extra", {}))),
+            extra=_extra(run, kinds.get("extra", {})),
         ),
         timing=_timing(run, kinds.get("latency", {})),
         prices_as_of=run.prices_as_of,
@@ -112,6 +115,12 @@ def _counts(states: Mapping[str, int]) -> RunCounts:
     total = sum(states.values())
     ends = _pick(_ENDS, states)
     return RunCounts(total=total, **ends, unfinished=total - sum(ends.values()))
+
+
+def _extra(run: RunFacts, extra: Mapping[str, int]) -> ExtraCounts:
+    """Return the extras by reason; that of asking again is left out of runs that cannot have it."""
+    counts = ExtraCounts(**_pick(_EXTRAS, extra))
+    return replace(counts, reask=extra.get("reask", 0)) if run.has_labels else counts
 
 
 def _cost(kinds: Mapping[str, Mapping[str, int]]) -> RunCost:
