@@ -1,4 +1,4 @@
-"""A run with labels for tests: a table on disk, and each of its rows brought to a status, without an engine."""
+"""Runs with labels for tests: a table on disk, each of its rows brought to a status, without an engine."""
 
 from __future__ import annotations
 

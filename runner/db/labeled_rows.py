@@ -35,7 +35,7 @@ class TableRow(NamedTuple):
     """One row, column by column. (A tuple is read ten times as fast as a Row.)
 
     `id` has the number of the row in its low half. A row without a job was skipped for its `fault`. `model`
-    is the one that answered, `ticks` what all answers of the job cost; both are None where they were not read.
+    is the one that answered, `ticks` what all answers of the job cost; both are None unless read.
     """
 
     id: int
@@ -93,10 +93,9 @@ class _Reader:
         last = self._connection.execute(highest, values).scalar_one()
         if last is None:
             return
-        query = (
-            f"SELECT j.id + 1, {self._columns('NULL')} FROM jobs j {self._joins(f' AND X.job_id {self._within}')}"
-            f" WHERE j.id {self._within} ORDER BY j.id"
-        )
+        joins = self._joins(f" AND X.job_id {self._within}")
+        query = f"SELECT j.id + 1, {self._columns('NULL')} FROM jobs j {joins}"
+        query += f" WHERE j.id {self._within} ORDER BY j.id"
         self._set_nested_loops("off")
         first, size = self._first, min(self._page, _PAGE_FIRST)
         while first <= last:
@@ -148,6 +147,6 @@ class _Reader:
         return max(1, min(self._page, size * 2, size * PAGE_BYTES // (body_bytes or 1)))
 
     def _set_nested_loops(self, word: str) -> None:
-        """Let PostgreSQL read ranges of each table and join them: it would look up each row, in twice the time."""
+        """Let PostgreSQL read ranges of each table and join them: it would look up each row otherwise."""
         if self._connection.dialect.name != "sqlite":
             self._connection.exec_driver_sql(f"SET LOCAL enable_nestloop = {word}")

@@ -97,8 +97,27 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What the contract of a run with labels found in an answer.
+
+    Of an invalid one: `is_first` says that its job was never asked again before, `ask_tokens` what asking
+    again adds to its prompt, `asks_max` how often the recipe allows that. Of a valid one: `repair` is the
+    kind of repair that it needed, `labels` are the words "field=value" to count.
+    """
+
+    is_first: bool = False
+    ask_tokens: int = 0
+    asks_max: int = 0
+    repair: str | None = None
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """A stored result that was classified: the job moves by `event` to `target`; its cost is counted."""
+    """A stored result that was classified: the job moves by `event` to `target`; its cost is counted.
+
+    `judgement` is set in runs with a contract, for answers that could be judged.
+    """
 
     job_id: int
     attempt: int
@@ -109,3 +128,4 @@ class Settled:
     latency_bucket: str
     cost: Cost
     cause: Cause | None = None
+    judgement: Judgement | None = None

@@ -18,6 +18,7 @@ from runner.db.counters import Deltas
 from runner.db.driver_errors import is_deadlock
 from runner.db.given_up import ABANDONED
 from runner.db.job_ids import JOBS_MAX, job_id, run_of
+from runner.db.leases import PROMPT_TOKENS
 from runner.db.result_costs import count_uncertain_cost
 from runner.rules.errors import Bug
 from runner.rules.states import TRANSITIONS, Event, JobState
@@ -151,7 +152,8 @@ def retry(
 ) -> int:
     """Make ended or held jobs pending again; return how many.
 
-    A failed job whose last attempt was accepted gets one more extra.
+    They are sent as they were loaded: what was asked again before counts no more. A failed job whose last
+    attempt was accepted gets one more extra.
     """
     return requeue(connection, pick(connection, run_id, selection, rows_max), now_ms, deltas)
 
@@ -160,7 +162,7 @@ def requeue(connection: Connection, rows: Sequence[Row[Any]], now_ms: int, delta
     """Make jobs of `pick` pending; return how many. A lease of one that is pending already is void then."""
     change = (
         f"{_FREE}, due_at_ms = {int(now_ms)}, finished_at_ms = NULL, error_code = NULL, answered_by = NULL,"
-        " spent = 0, extras = jobs.extras + v.extra"
+        " spent = 0, extras = jobs.extras + v.extra, asks = 0, asked_after = NULL, ask_tokens = 0"
     )
     moved = _move(connection, rows, JobState.PENDING, change, deltas)
     for row in rows:
@@ -237,7 +239,7 @@ def pick(
     condition, values = _condition(selection)
     locks = "FOR UPDATE OF jobs" if lock and connection.dialect.name != "sqlite" else ""
     query = text(
-        "SELECT id, state, error_code, attempt, model, prompt_tokens, output_tokens_max, reserved_ticks,"
+        f"SELECT id, state, error_code, attempt, model, {PROMPT_TOKENS}, output_tokens_max, reserved_ticks,"
         " custom_id, line, body_bytes,"
         f" EXISTS (SELECT 1 FROM attempts a WHERE {_LAST} AND a.request_id IS NOT NULL) AS was_accepted"
         f" FROM jobs WHERE {_RANGE} AND {condition} ORDER BY id LIMIT :rows {locks}"

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from runner.db.runs import RunRow
+    from runner.output.contents import TableOptions
     from runner.output.files import DraftFile, Paths
     from runner.output.labeling import Labeling
-    from runner.output.contents import TableOptions
     from runner.tables.table import Table, TableWriter
 
-_FORMATS: Final[Mapping[str, Format]] = {f".{format.value}": format for format in Format}
+_FORMATS: Final[Mapping[str, Format]] = {f".{kind.value}": kind for kind in Format}
 
 
 class LabeledFiles:
@@ -56,7 +56,8 @@ class LabeledFiles:
             opened_input(run, self._input, labeling.read) as table,
             closing(labeled_rows.pages(connection, run.id, _parts(labeling))) as pages,
         ):
-            joined = LabeledTable(table, pages, RowValues(labeling, run.id), line_start(run_tag(run)))
+            values = RowValues(labeling, run.id, has_json_text=self._format in (Format.CSV, Format.TSV))
+            joined = LabeledTable(table, pages, values, line_start(run_tag(run)))
             joined.write(self._writer(run, table, good), bad)
         return Contents(
             results=good.finish(joined.counts.written),

@@ -1,4 +1,4 @@
-"""Writes the rows of a table again with their labels: two streams in the table's order, joined by row number."""
+"""Writes a table again with labels: two streams in the table's order, joined by row number."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class _Numbered:
         self._next = next(rows, None)
 
     def take(self, first: int, count: int) -> list[TableRow | None]:
-        """Return the next `count` rows of the table from number `first` on; None for each that is not known."""
+        """Return the next `count` rows of the table from `first` on; None for each that is not known."""
         found: list[TableRow | None] = []
         row, rows = self._next, self._rows
         number_of_next = -1 if row is None else row.number

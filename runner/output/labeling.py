@@ -1,4 +1,4 @@
-"""What a run's stored recipe says about its labeled table: how the input is read, and which columns are added."""
+"""What a stored recipe says about a labeled table: how the input is read, and which columns are added."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ EXTRA_COLUMNS: Final[Mapping[str, AddedColumn]] = {  # by their words in `column
     "answer": AddedColumn("_answer", Kind.TEXT),  # the text of the last answer
 }
 
+_AS_FOUND: Final = ReadOptions()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labeling:
@@ -37,7 +39,7 @@ class Labeling:
     repair: bool = True
     extra: tuple[str, ...] = ()
     prefix: str = ""
-    read: ReadOptions = ReadOptions()
+    read: ReadOptions = _AS_FOUND
 
     @property
     def added(self) -> tuple[AddedColumn, ...]:

@@ -8,8 +8,9 @@ import orjson
 
 from runner.db.job_ids import run_of
 from runner.rules.answer_json import without_surrogates
-from runner.rules.chat_completion import Kind, read_completion
+from runner.rules.chat_completion import Kind, read_completion, read_content
 from runner.rules.contract import Contract
+from runner.rules.label_field import LabelKind
 from runner.rules.prices import TICKS_PER_USD
 from runner.rules.row_status import (
     RowReason,
@@ -23,11 +24,10 @@ from runner.rules.row_status import (
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from runner.db.labeled_rows import TableRow
     from runner.output.labeling import Labeling
-    from runner.rules.label_field import LabelField
 
 _SUCCEEDED: Final = JobState.SUCCEEDED.value  # a plain string as in the row: faster to compare
 _OK: Final = (RowStatus.OK.value, None)
@@ -44,16 +44,15 @@ class LabeledRow(NamedTuple):
 class RowValues:
     """Makes the added values of the rows of one run, in the table's order."""
 
-    def __init__(self, labeling: Labeling, run_id: int) -> None:
-        """Compile the contract. Each cost is on the first row of its job: rows must come in order."""
-        self._contract = Contract(orjson.dumps(labeling.schema), repair=labeling.repair)
-        self._fields = labeling.fields
-        self._names = (
-            None
-            if any(len(field.path) > 1 for field in labeling.fields)
-            else tuple(field.path[0] for field in labeling.fields)
-        )
-        self._no_labels = (None,) * len(labeling.fields)
+    def __init__(self, labeling: Labeling, run_id: int, *, has_json_text: bool = False) -> None:
+        """Compile the contract. Each cost is on the first row of its job: rows must come in order.
+
+        `has_json_text`: labels of Kind.JSON are their text, for a format that has only texts.
+        """
+        self._contract = Contract(orjson.dumps(labeling.schema), repairs=labeling.repair)
+        kinds = [field.kind for field in self._contract.fields]
+        self._no_labels = (None,) * len(kinds)
+        self._json = () if has_json_text else _places_of(LabelKind.JSON, kinds)
         makers: dict[str, Callable[[TableRow], Any]] = {
             "cost": self._cost_usd,
             "model": _model,
@@ -78,21 +77,23 @@ class RowValues:
         return self._without_labels(row, status, reason_of_job(status, row.error_code, row.error_message))
 
     def _of_answer(self, row: TableRow) -> LabeledRow:
-        completion = read_completion(row.body or b"")
-        if completion.kind is not Kind.GOOD:
+        content = read_content(row.body or b"")
+        if content is None and read_completion(row.body or b"").kind is not Kind.GOOD:
             return self._without_labels(row, RowStatus.INVALID, reason_unreadable())
-        found = self._contract.judge(completion.content or "")
+        found = self._contract.check(content or "")
         if found.labels is None:
             return self._without_labels(row, RowStatus.INVALID, reason_of_answer(found.error or ""))
-        labels = self._labels(found.labels)
+        labels = self._with_json(found.labels.values()) if self._json else found.labels.values()
         if not self._extra:
             return LabeledRow(RowStatus.OK, (*labels, *_OK))
         return LabeledRow(RowStatus.OK, (*labels, *_OK, *(make(row) for make in self._extra)))
 
-    def _labels(self, labels: dict[str, Any]) -> tuple[Any, ...]:
-        if self._names is not None:
-            return tuple(map(labels.get, self._names))
-        return tuple(_value_at(field, labels) for field in self._fields)
+    def _with_json(self, labels: Iterable[Any]) -> list[Any]:
+        values = list(labels)
+        for place in self._json:
+            if values[place] is not None:
+                values[place] = orjson.loads(values[place])
+        return values
 
     def _without_labels(self, row: TableRow, status: RowStatus, reason: RowReason) -> LabeledRow:
         extra = (make(row) for make in self._extra)
@@ -111,14 +112,8 @@ class RowValues:
         return (row.ticks or 0) / TICKS_PER_USD
 
 
-def _value_at(field: LabelField, labels: dict[str, Any]) -> Any:
-    """Return the value at a field's path; None where an object on the way is null or missing."""
-    value: Any = labels
-    for name in field.path:
-        if not isinstance(value, dict):
-            return None
-        value = value.get(name)
-    return value
+def _places_of(kind: LabelKind, kinds: Sequence[LabelKind]) -> tuple[int, ...]:
+    return tuple(place for place, found in enumerate(kinds) if found is kind)
 
 
 def _model(row: TableRow) -> str | None:
@@ -134,5 +129,5 @@ def _asks(row: TableRow) -> int | None:
 def _answer(row: TableRow) -> str | None:
     if row.body is None:
         return None
-    content = read_completion(row.body).content
+    content = read_content(row.body)
     return None if content is None else without_surrogates(content)

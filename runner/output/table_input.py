@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @contextmanager
 def opened_input(run: RunRow, path: Path, options: ReadOptions) -> Iterator[Table]:
-    """Open a run's table; at the end of the block all of it must have been read, and be the same as loaded.
+    """Open a run's table; at the end of the block all of it has been read, and must be the same as loaded.
 
-    Raises UsageError where the file is missing or has another content, also where that is why the block raises
-    TableError or Bug.
+    Raises UsageError where the file is missing or has another content, also in place of a TableError or Bug
+    of the block, which then has that cause.
     """
     _check_readable(run, path)
     from runner.tables.open_table import open_table  # with it the readers of all formats

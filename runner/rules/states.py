@@ -84,6 +84,7 @@ class Event(StrEnum):
     STORED = "stored"
     SUCCEEDED = "succeeded"
     UNUSABLE = "unusable"
+    INVALID = "invalid"
     LOST = "lost"
     GENERATION_FAILED = "generation_failed"
     CANCEL = "cancel"
@@ -190,6 +191,14 @@ TRANSITIONS: dict[Event, Transition] = {
             _s(_P, _F, _H),
             "the answer has come, and nothing in it can be used (no choice, an error, a flaw of --fail-on);"
             " or the same unreadable reply came for ten minutes while others were read, so it is the answer",
+            fenced=False,
+        ),
+        _row(
+            Event.INVALID,
+            _s(_ST),
+            _s(_P, _F),
+            "the answer does not fit the labels of the run: asked for again, with the answer and its fault,"
+            " as often as the recipe allows; spends no attempt and is no automatic extra",
             fenced=False,
         ),
         _row(

@@ -100,7 +100,7 @@ def summarize(run: RunFacts, counters: Mapping[tuple[str, str], int]) -> RunSumm
         budget=_budget(run, kinds.get("ticks", {})),
         attempts=AttemptCounts(
             **_pick(_ATTEMPTS, kinds.get("attempts", {})),
-            extra=ExtraCounts(**_pick(_EXTRAS, kinds.get("extra", {}))),
+            extra=_extra(run, kinds.get("extra", {})),
         ),
         timing=_timing(run, kinds.get("latency", {})),
         prices_as_of=run.prices_as_of,
@@ -123,6 +123,12 @@ def _counts(states: Mapping[str, int]) -> RunCounts:
     total = sum(states.values())
     ends = _pick(_ENDS, states)
     return RunCounts(total=total, **ends, unfinished=total - sum(ends.values()))
+
+
+def _extra(run: RunFacts, extra: Mapping[str, int]) -> ExtraCounts:
+    """Return the extras by reason; that of asking again is left out of runs that cannot have it."""
+    counts = ExtraCounts(**_pick(_EXTRAS, extra))
+    return replace(counts, reask=extra.get("reask", 0)) if run.has_labels else counts
 
 
 def _cost(kinds: Mapping[str, Mapping[str, int]]) -> RunCost:

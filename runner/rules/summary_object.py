@@ -96,6 +96,7 @@ class ExtraCounts(JsonObject, frozen=True, kw_only=True):
     unusable: Annotated[int, about("the answer could not be used")]
     generation_failed: Annotated[int, about("the API says so")]
     user_retry: Annotated[int, about("`runner retry`")]
+    reask: Annotated[int, about("its answer was invalid; in runs with labels")] | UnsetType = UNSET
 
 
 class AttemptCounts(JsonObject, frozen=True, kw_only=True):

@@ -58,6 +58,8 @@ MOVE_CASES = (
     _settled_case(Event.UNUSABLE, S.FAILED),
     _settled_case(Event.UNUSABLE, S.HELD),
     *(_requeue_case(Event.UNUSABLE, job_moves.unusable, target) for target in (S.PENDING, S.FAILED, S.HELD)),
+    _settled_case(Event.INVALID, S.PENDING),
+    _settled_case(Event.INVALID, S.FAILED),
     _requeue_case(Event.LOST, job_moves.lost, S.PENDING),
     _requeue_case(Event.LOST, job_moves.lost, S.HELD),
     _requeue_case(Event.GENERATION_FAILED, job_moves.generation_failed, S.PENDING),

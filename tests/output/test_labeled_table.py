@@ -1,4 +1,4 @@
-"""A table with labels: every row as it was and in its order, each with its own labels, the same bytes each time."""
+"""A table with labels: every row as it was, in its order, with its own labels, the same bytes each time."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import shutil
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +25,7 @@ from labeled_run import (
 )
 
 from runner.db import labeled_rows
+from runner.db.session import Database
 from runner.output.contents import TableOptions
 from runner.output.files import paths
 from runner.output.write import write_job_results, write_run
@@ -31,9 +33,8 @@ from runner.rules.errors import Bug, UsageError
 from runner.rules.row_status import COMPLETE, RowStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
-
-    from runner.db.session import Database
 
 ENDINGS: Final = (".csv", ".tsv", ".jsonl", ".parquet")
 PLAIN: Final = (  # row n is job n
@@ -55,6 +56,14 @@ ERRORS: Final = {
     RowStatus.UNFINISHED: "unfinished: There is no answer yet.",
     RowStatus.SKIPPED: f"skipped: {FAULT}",
 }
+
+
+@pytest.fixture
+def sqlite_database(migrated_file: Path, tmp_path: Path) -> Iterator[Database]:
+    """Yield a database without rows on SQLite alone: for what does not depend on it."""
+    opened = Database(f"sqlite:///{shutil.copy(migrated_file, tmp_path / 'runner.db')}")
+    yield opened
+    opened.close()
 
 
 def read_back(path: Path) -> list[dict[str, Any]]:
@@ -100,22 +109,22 @@ def test_every_row_is_there_with_its_labels_its_status_and_its_reason(
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_an_input_of_each_format_is_written_in_each_other(
-    database: Database, tmp_path: Path, ending: str
+    sqlite_database: Database, tmp_path: Path, ending: str
 ) -> None:
     """The ending of the output says its format."""
-    run = labeled_run(database, tmp_path / "reviews.csv", MAPPED)
+    run = labeled_run(sqlite_database, tmp_path / "reviews.csv", MAPPED)
 
-    write_run(database, run.run_id, tmp_path / f"labeled{ending}")
+    write_run(sqlite_database, run.run_id, tmp_path / f"labeled{ending}")
 
     assert read_back(tmp_path / f"labeled{ending}") == expected_rows(run)
 
 
 def test_the_errors_file_has_a_line_for_each_row_that_lacks_labels(
-    database: Database, tmp_path: Path
+    sqlite_database: Database, tmp_path: Path
 ) -> None:
     """With its number and its job; rows that are ok or excluded are not errors."""
-    run = labeled_run(database, tmp_path / "reviews.csv", MAPPED)
-    written = write_run(database, run.run_id, tmp_path / "labeled.csv")
+    run = labeled_run(sqlite_database, tmp_path / "reviews.csv", MAPPED)
+    written = write_run(sqlite_database, run.run_id, tmp_path / "labeled.csv")
 
     lines = [json.loads(line) for line in (tmp_path / "labeled.errors.jsonl").read_bytes().splitlines()]
     assert [(line["row"], line["status"]) for line in lines] == [
@@ -132,14 +141,16 @@ def test_the_errors_file_has_a_line_for_each_row_that_lacks_labels(
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_table_written_again_has_the_same_bytes(database: Database, tmp_path: Path, ending: str) -> None:
+def test_a_table_written_again_has_the_same_bytes(
+    sqlite_database: Database, tmp_path: Path, ending: str
+) -> None:
     """All three files, also over the old ones, which are known as this run's."""
-    run = labeled_run(database, tmp_path / "reviews.csv", MAPPED)
+    run = labeled_run(sqlite_database, tmp_path / "reviews.csv", MAPPED)
     (tmp_path / "b").mkdir()
     first, second = tmp_path / f"labeled{ending}", tmp_path / "b" / f"labeled{ending}"
 
     for out in (first, first, second):
-        write_run(database, run.run_id, out)
+        write_run(sqlite_database, run.run_id, out)
 
     for one, other in zip(paths(first), paths(second), strict=True):
         assert one.read_bytes() == other.read_bytes()
@@ -147,44 +158,44 @@ def test_a_table_written_again_has_the_same_bytes(database: Database, tmp_path: 
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_table_that_the_run_did_not_write_is_refused_and_stays(
-    database: Database, tmp_path: Path, ending: str
+    sqlite_database: Database, tmp_path: Path, ending: str
 ) -> None:
     """Also this run's own, edited since; --force replaces it, and an empty file may be replaced."""
-    run = labeled_run(database, tmp_path / "reviews.csv", PLAIN)
+    run = labeled_run(sqlite_database, tmp_path / "reviews.csv", PLAIN)
     out = tmp_path / f"labeled{ending}"
     out.touch()
-    write_run(database, run.run_id, out)
+    write_run(sqlite_database, run.run_id, out)
     edited = table_bytes(ending, [("1", "edited by hand")])
     out.write_bytes(edited)
 
     with pytest.raises(UsageError, match="did not write") as caught:
-        write_run(database, run.run_id, out)
+        write_run(sqlite_database, run.run_id, out)
     assert "--force" in caught.value.fix
     assert out.read_bytes() == edited
 
-    write_run(database, run.run_id, out, force=True)
+    write_run(sqlite_database, run.run_id, out, force=True)
     assert read_back(out) == expected_rows(run)
 
 
-def test_a_parquet_table_is_known_without_its_summary(database: Database, tmp_path: Path) -> None:
+def test_a_parquet_table_is_known_without_its_summary(sqlite_database: Database, tmp_path: Path) -> None:
     """Its metadata has the mark of the run; that of another run is refused."""
-    run = labeled_run(database, tmp_path / "reviews.csv", PLAIN)
-    other = labeled_run(database, tmp_path / "others.csv", PLAIN)
+    run = labeled_run(sqlite_database, tmp_path / "reviews.csv", PLAIN)
+    other = labeled_run(sqlite_database, tmp_path / "others.csv", PLAIN)
     out = tmp_path / "labeled.parquet"
     for target in paths(out):
-        write_run(database, run.run_id, out)
+        write_run(sqlite_database, run.run_id, out)
         target.unlink()
-    write_run(database, run.run_id, out)
+    write_run(sqlite_database, run.run_id, out)
     (tmp_path / "labeled.errors.jsonl").unlink()
     (tmp_path / "labeled.summary.json").unlink()
 
     with pytest.raises(UsageError, match="did not write"):
-        write_run(database, other.run_id, out)
+        write_run(sqlite_database, other.run_id, out)
 
 
-def test_the_input_is_never_the_output(database: Database, tmp_path: Path) -> None:
+def test_the_input_is_never_the_output(sqlite_database: Database, tmp_path: Path) -> None:
     """By any name, with --force, and none of the three files is."""
-    run = labeled_run(database, tmp_path / "reviews.csv", PLAIN)
+    run = labeled_run(sqlite_database, tmp_path / "reviews.csv", PLAIN)
     hard = tmp_path / "same.csv"
     hard.hardlink_to(run.table)
     moved = tmp_path / "moved.errors.jsonl"
@@ -197,7 +208,7 @@ def test_the_input_is_never_the_output(database: Database, tmp_path: Path) -> No
         (tmp_path / "moved.csv", TableOptions(input_path=moved)),
     ):
         with pytest.raises(UsageError, match="itself"):
-            write_run(database, run.run_id, out, force=True, table=options)
+            write_run(sqlite_database, run.run_id, out, force=True, table=options)
     assert run.table.read_bytes() == moved.read_bytes() == before
 
 
@@ -213,60 +224,62 @@ def test_the_input_is_never_the_output(database: Database, tmp_path: Path) -> No
     ids=["shorter", "longer", "empty", "header", "damaged"],
 )
 def test_an_input_that_has_changed_is_refused_before_anything_is_written(
-    database: Database, tmp_path: Path, content: bytes
+    sqlite_database: Database, tmp_path: Path, content: bytes
 ) -> None:
     """The sentence names --input; the old files stay."""
-    run = labeled_run(database, tmp_path / "reviews.csv", PLAIN)
+    run = labeled_run(sqlite_database, tmp_path / "reviews.csv", PLAIN)
     out = tmp_path / "labeled.csv"
-    write_run(database, run.run_id, out)
+    write_run(sqlite_database, run.run_id, out)
     before = [path.read_bytes() for path in paths(out)]
     kept = run.table.rename(tmp_path / "kept.csv")
     run.table.write_bytes(content)
 
     with pytest.raises(UsageError, match="content has changed") as caught:
-        write_run(database, run.run_id, out)
+        write_run(sqlite_database, run.run_id, out)
     assert "--input PATH" in caught.value.fix
     assert [path.read_bytes() for path in paths(out)] == before
 
-    write_run(database, run.run_id, out, table=TableOptions(input_path=kept))
+    write_run(sqlite_database, run.run_id, out, table=TableOptions(input_path=kept))
     assert [path.read_bytes() for path in paths(out)] == before
 
 
-def test_an_input_that_is_gone_is_refused(database: Database, tmp_path: Path) -> None:
+def test_an_input_that_is_gone_is_refused(sqlite_database: Database, tmp_path: Path) -> None:
     """The sentence names --input."""
-    run = labeled_run(database, tmp_path / "reviews.csv", PLAIN)
+    run = labeled_run(sqlite_database, tmp_path / "reviews.csv", PLAIN)
     run.table.unlink()
 
     with pytest.raises(UsageError, match="cannot be read: no such file") as caught:
-        write_run(database, run.run_id, tmp_path / "labeled.csv")
+        write_run(sqlite_database, run.run_id, tmp_path / "labeled.csv")
     assert "--input PATH" in caught.value.fix
 
 
-def test_a_row_of_the_run_that_its_own_table_lacks_is_a_bug(database: Database, tmp_path: Path) -> None:
+def test_a_row_of_the_run_that_its_own_table_lacks_is_a_bug(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
     """The digest says that the table is the same, so the run itself is wrong."""
-    run = labeled_run(database, tmp_path / "reviews.csv", PLAIN, content=csv_bytes([("1", "a")]))
+    run = labeled_run(sqlite_database, tmp_path / "reviews.csv", PLAIN, content=csv_bytes([("1", "a")]))
 
     with pytest.raises(Bug, match="row 2 of the run is not in its table"):
-        write_run(database, run.run_id, tmp_path / "labeled.csv")
+        write_run(sqlite_database, run.run_id, tmp_path / "labeled.csv")
 
 
 @pytest.mark.parametrize("name", ["labeled", "labeled.json", "labeled.csv.gz", "labeled.xlsx"])
 def test_an_output_whose_name_says_no_format_is_refused(
-    database: Database, tmp_path: Path, name: str
+    sqlite_database: Database, tmp_path: Path, name: str
 ) -> None:
     """With the endings that can be written."""
-    run = labeled_run(database, tmp_path / "reviews.csv", PLAIN)
+    run = labeled_run(sqlite_database, tmp_path / "reviews.csv", PLAIN)
 
     with pytest.raises(UsageError, match="does not say its format") as caught:
-        write_run(database, run.run_id, tmp_path / name)
+        write_run(sqlite_database, run.run_id, tmp_path / name)
     assert ".csv, .tsv, .jsonl, .parquet" in caught.value.fix
 
 
-def test_a_table_for_a_spreadsheet_runs_no_formula(database: Database, tmp_path: Path) -> None:
+def test_a_table_for_a_spreadsheet_runs_no_formula(sqlite_database: Database, tmp_path: Path) -> None:
     """Only where it is asked for, and only in CSV and TSV."""
     body = answer(json.dumps({"mood": "good", "mark": "=cmd()"}))
     run = labeled_run(
-        database,
+        sqlite_database,
         tmp_path / "reviews.csv",
         (RowStatus.OK,),
         content=csv_bytes([("1", "=1+1")]),
@@ -274,12 +287,12 @@ def test_a_table_for_a_spreadsheet_runs_no_formula(database: Database, tmp_path:
     )
     out = tmp_path / "labeled.csv"
 
-    write_run(database, run.run_id, out)
+    write_run(sqlite_database, run.run_id, out)
     assert {"text": "=1+1", "mark": "=cmd()"}.items() <= read_back(out)[0].items()
-    write_run(database, run.run_id, out, table=TableOptions(spreadsheet=True))
+    write_run(sqlite_database, run.run_id, out, table=TableOptions(spreadsheet=True))
     assert {"text": "'=1+1", "mark": "'=cmd()"}.items() <= read_back(out)[0].items()
     with pytest.raises(UsageError, match="does nothing for jsonl"):
-        write_run(database, run.run_id, tmp_path / "a.jsonl", table=TableOptions(spreadsheet=True))
+        write_run(sqlite_database, run.run_id, tmp_path / "a.jsonl", table=TableOptions(spreadsheet=True))
 
 
 def test_more_columns_are_written_where_the_recipe_asks_for_them(database: Database, tmp_path: Path) -> None:
@@ -308,7 +321,7 @@ def test_more_columns_are_written_where_the_recipe_asks_for_them(database: Datab
 
 
 def test_labels_have_the_types_of_the_schema_and_nested_ones_become_columns(
-    database: Database, tmp_path: Path
+    sqlite_database: Database, tmp_path: Path
 ) -> None:
     """Never those of the answers: a column without any value has its type too."""
     schema = {
@@ -338,14 +351,14 @@ def test_labels_have_the_types_of_the_schema_and_nested_ones_become_columns(
         "grid": [1, 2],
     }
     run = labeled_run(
-        database,
+        sqlite_database,
         tmp_path / "reviews.csv",
         (RowStatus.OK, RowStatus.FAILED),
         recipe=recipe_of(schema),
         bodies={1: answer(json.dumps(found))},
     )
-    write_run(database, run.run_id, tmp_path / "labeled.parquet")
-    write_run(database, run.run_id, tmp_path / "other.csv")
+    write_run(sqlite_database, run.run_id, tmp_path / "labeled.parquet")
+    write_run(sqlite_database, run.run_id, tmp_path / "other.csv")
 
     from pyarrow import parquet
 
@@ -373,12 +386,14 @@ def test_labels_have_the_types_of_the_schema_and_nested_ones_become_columns(
     ],
 )
 def test_a_stored_answer_that_does_not_fit_gives_no_label(
-    database: Database, tmp_path: Path, body: bytes, reason: str
+    sqlite_database: Database, tmp_path: Path, body: bytes, reason: str
 ) -> None:
     """Whatever its job's state: answers are read again when the table is written."""
-    run = labeled_run(database, tmp_path / "reviews.csv", (RowStatus.OK, RowStatus.OK), bodies={1: body})
+    run = labeled_run(
+        sqlite_database, tmp_path / "reviews.csv", (RowStatus.OK, RowStatus.OK), bodies={1: body}
+    )
 
-    written = write_run(database, run.run_id, tmp_path / "labeled.csv")
+    written = write_run(sqlite_database, run.run_id, tmp_path / "labeled.csv")
 
     bad, good = read_back(tmp_path / "labeled.csv")
     assert (bad["mood"], bad["_status"], good["_status"]) == (None, "invalid", "ok")
@@ -386,13 +401,15 @@ def test_a_stored_answer_that_does_not_fit_gives_no_label(
     assert written.rows == {RowStatus.INVALID: 1, RowStatus.OK: 1}
 
 
-def test_a_row_that_cannot_be_read_is_in_the_errors_file_alone(database: Database, tmp_path: Path) -> None:
+def test_a_row_that_cannot_be_read_is_in_the_errors_file_alone(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
     """It was skipped; rows after it keep their own labels."""
     content = b"id,text\n1,a\n2,b,too many\n3,c\n"
     statuses = (RowStatus.OK, RowStatus.SKIPPED, RowStatus.OK)
-    run = labeled_run(database, tmp_path / "reviews.csv", statuses, content=content)
+    run = labeled_run(sqlite_database, tmp_path / "reviews.csv", statuses, content=content)
 
-    written = write_run(database, run.run_id, tmp_path / "labeled.csv")
+    written = write_run(sqlite_database, run.run_id, tmp_path / "labeled.csv")
 
     assert [(row["id"], row["mark"]) for row in read_back(tmp_path / "labeled.csv")] == [
         ("1", "mark-1"),
@@ -402,22 +419,22 @@ def test_a_row_that_cannot_be_read_is_in_the_errors_file_alone(database: Databas
     assert written.rows == {RowStatus.OK: 2, RowStatus.SKIPPED: 1}
 
 
-def test_a_table_without_rows_is_written_with_its_header(database: Database, tmp_path: Path) -> None:
+def test_a_table_without_rows_is_written_with_its_header(sqlite_database: Database, tmp_path: Path) -> None:
     """And counts of 0."""
-    run = labeled_run(database, tmp_path / "reviews.csv", ())
+    run = labeled_run(sqlite_database, tmp_path / "reviews.csv", ())
 
-    written = write_run(database, run.run_id, tmp_path / "labeled.csv")
+    written = write_run(sqlite_database, run.run_id, tmp_path / "labeled.csv")
 
     assert (tmp_path / "labeled.csv").read_bytes() == b"id,text,mood,mark,_status,_error\n"
     assert (written.results.lines, written.rows) == (0, {})
 
 
 def test_the_summary_has_the_rows_by_status_and_the_digest_of_the_table(
-    database: Database, tmp_path: Path
+    sqlite_database: Database, tmp_path: Path
 ) -> None:
     """The counts add up to the rows of the table, which is more than the jobs."""
-    run = labeled_run(database, tmp_path / "reviews.csv", MAPPED)
-    write_run(database, run.run_id, tmp_path / "labeled.csv")
+    run = labeled_run(sqlite_database, tmp_path / "reviews.csv", MAPPED)
+    write_run(sqlite_database, run.run_id, tmp_path / "labeled.csv")
 
     summary = json.loads((tmp_path / "labeled.summary.json").read_bytes())
     rows = summary["rows"]
@@ -427,12 +444,14 @@ def test_the_summary_has_the_rows_by_status_and_the_digest_of_the_table(
     assert summary["files"]["results"]["sha256"] == digest
 
 
-def test_where_the_table_is_not_at_hand_the_jobs_are_written(database: Database, tmp_path: Path) -> None:
+def test_where_the_table_is_not_at_hand_the_jobs_are_written(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
     """As of any other run, whatever the input is now."""
-    run = labeled_run(database, tmp_path / "reviews.csv", PLAIN)
+    run = labeled_run(sqlite_database, tmp_path / "reviews.csv", PLAIN)
     run.table.unlink()
 
-    written = write_job_results(database, run.run_id, tmp_path / "jobs.jsonl")
+    written = write_job_results(sqlite_database, run.run_id, tmp_path / "jobs.jsonl")
 
     ids = [json.loads(line)["custom_id"] for line in (tmp_path / "jobs.jsonl").read_bytes().splitlines()]
     assert ids == ["row-1", "row-7"]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.chat_completion import TICKS_MAX, Completion, Flaw, Kind, read_completion
+from runner.rules.chat_completion import TICKS_MAX, Completion, Flaw, Kind, read_completion, read_content
 
 USAGE = {
     "prompt_tokens": 703,
@@ -241,6 +241,7 @@ def test_no_bytes_make_it_raise(body: bytes) -> None:
         for n in (read.usage.prompt, read.usage.cached, read.usage.completion, read.usage.total)
     )
     assert (read.kind is Kind.GOOD) == (read.error is None)
+    assert read_content(body) == read.content
 
 
 CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}
@@ -267,8 +268,9 @@ CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{
 def test_what_an_answer_says_is_its_text_or_its_only_call(
     fields: dict[str, Any], content: str | None
 ) -> None:
-    """A forced tool call has the answer in its arguments."""
-    assert read_completion(answer(choices=message(**fields))).content == content
+    """A forced tool call has the answer in its arguments. The short way finds the same."""
+    body = answer(choices=message(**fields))
+    assert read_completion(body).content == read_content(body) == content
 
 
 def test_a_body_that_is_no_answer_says_nothing() -> None:
