@@ -30,7 +30,7 @@ class RowMapping:
     def add(
         self, connection: Connection, first: int, jobs: Sequence[NewJob], skipped: Sequence[SkippedRow]
     ) -> None:
-        """Add a chunk of jobs, whose `line` is their row, from ordinal `first` on, and skipped rows among them."""
+        """Add jobs from ordinal `first` on, whose `line` is their row, and the skipped rows among them."""
         deviates = bool(skipped) or (bool(jobs) and jobs[-1].line != first + len(jobs))
         if deviates:
             self.map_from_begin(connection, first)

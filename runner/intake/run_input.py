@@ -82,7 +82,10 @@ class Reading(Protocol):
 class RunInput(Protocol):
     """An input that is not read yet."""
 
-    path: Path
+    @property
+    def path(self) -> Path:
+        """Return where it is."""
+        ...
 
     @property
     def shapings(self) -> Sequence[Mapping[str, str | None]]:

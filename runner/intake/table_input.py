@@ -10,10 +10,11 @@ from runner.intake.compile_table import CompiledTable
 from runner.intake.input_file import digest
 from runner.intake.run_input import SkippedRow
 from runner.rules.counted import count
-from runner.rules.fault_sentences import FAULTS_SHOWN, fault_of, fault_sentence, fault_sentences
 from runner.rules.framed_request import FramedRequests
 from runner.rules.needs import LABELS
 from runner.rules.request import Defaults
+from runner.rules.row_faults import SHOWN, row_fault_sentence, row_fault_sentences
+from runner.rules.table_faults import TableFault
 from runner.tables.lines import Line
 from runner.tables.open_table import open_table
 from runner.tables.table import TableError
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from runner.rules.estimate import Tally
     from runner.rules.request import Request
     from runner.rules.request_frame import Frame
-    from runner.rules.table_faults import TableFault
     from runner.tables.table import ReadOptions, Table
 
 KEPT: Final = 1_000  # faults and warnings
@@ -35,7 +35,7 @@ KEPT: Final = 1_000  # faults and warnings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowFlags:
-    """The flags that decide whether a table is loaded. `tpm`: tokens a minute that a request must fit into."""
+    """The flags that decide whether a table is loaded. `tpm`: tokens a minute that a request has to fit."""
 
     skip_bad: bool = False
     strict: bool = False
@@ -161,13 +161,13 @@ class TablePass:
             )
             raise TableError(
                 f"{path} has {count(self.bad_total, 'bad row')}; nothing was loaded",
-                where=fault_sentences(self.faults, self.bad_total),
+                where=row_fault_sentences(self.faults, self.bad_total),
                 fix=f"correct these rows and run the same command again{skip}",
             )
         raise TableError(
             f"{path} has {count(self.warnings_total, 'warning')} and --strict was given; nothing was loaded",
             where=tuple(
-                fault_sentence(fault_of(warning, warning.line)) for warning in self.warnings[:FAULTS_SHOWN]
+                row_fault_sentence(_fault_of(warning, warning.line)) for warning in self.warnings[:SHOWN]
             ),
             fix="correct the recipe or these rows, or leave --strict away",
         )
@@ -180,7 +180,7 @@ class TablePass:
         request, own = self._framed.request(row.custom_id, row.content, row.number)
         if request is None:
             refused = next(one for one in own if one.severity == "refused")
-            self._note(fault_of(refused, row.number))
+            self._note(_fault_of(refused, row.number))
         else:
             self.warnings_total += len(own)
             self.warnings += own[: max(0, KEPT - len(self.warnings))]
@@ -194,9 +194,14 @@ class TablePass:
             return
         self.bad_rows.append(fault.row)
         if self._flags.skip_bad:
-            self._skipped.append(SkippedRow(fault.row, fault_sentence(fault)))
+            self._skipped.append(SkippedRow(fault.row, row_fault_sentence(fault)))
 
     def _take_skipped(self) -> Iterator[tuple[Line, SkippedRow]]:
         skipped, self._skipped = self._skipped, []
         for row in skipped:
             yield Line(row.row, b""), row
+
+
+def _fault_of(diagnostic: Diagnostic, row: int) -> TableFault:
+    """Return what is wrong with the request of a row as a fault of that row."""
+    return TableFault(row=row, code=diagnostic.code, reason=diagnostic.reason, fix=diagnostic.fix)

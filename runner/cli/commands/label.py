@@ -46,6 +46,7 @@ def command(file: Path, save: Path | None, **given: Any) -> int:
     run_flags = flags.RunFlags(**given, model="", model_for_all=None)
     with gc_paused():
         from runner.cli.session import label_table
+        from runner.cli.session.run_input import run_input
 
         named = label_table.named_table(settings, file, run_flags, recipe_flags)
     if save is not None:
@@ -54,4 +55,4 @@ def command(file: Path, save: Path | None, **given: Any) -> int:
         if settings.api_key is not None and label_table.is_likely_new(named, run_flags):
             check_connections(settings)
             lease.start_early()
-        return label_table.run_input(settings, lease, named, run_flags)
+        return run_input(settings, lease, named, run_flags)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +14,9 @@ from runner.cli.session.run_options import run_options
 from runner.embedded.gc_pause import gc_paused
 from runner.output.files import default_output, occasion_output, paths
 from runner.rules.occasion import day_word, is_today, run_name, stem_of_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command("run", short_help="Load a file, send it, write the files, show the cost. Again: continue.")

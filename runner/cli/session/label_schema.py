@@ -9,9 +9,9 @@ from runner.rules.errors import UserError
 from runner.rules.label_language import parse_labels
 from runner.rules.label_schema import read_label_schema
 from runner.rules.recipe import RecipeFault
+from runner.rules.table_faults import TableFault
 from runner.tables.open_table import format_by_ending, open_table
 from runner.tables.table import Format, ReadOptions, TableError
-from runner.rules.table_faults import TableFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,6 +10,7 @@ from runner.cli.flags import is_model_given
 from runner.cli.printing import print_note
 from runner.cli.session.prepare_table import prepare_table
 from runner.cli.session.recipe_source import is_recipe, recipe_origin, saved_recipe
+from runner.cli.session.run_choice import RunChoice
 from runner.cli.session.run_input import NamedInput, run_input
 from runner.embedded.state_folder import StateFolder
 from runner.intake.input_file import save_stdin
@@ -23,7 +24,6 @@ from runner.rules.recipe_toml import recipe_toml
 if TYPE_CHECKING:
     from runner.cli.flags import RunFlags
     from runner.cli.session.engine_lease import EngineLease
-    from runner.cli.session.run_choice import RunChoice
     from runner.settings import Settings
 
 _STDIN_ENDING = ".table"  # which is no format: the first bytes say it
@@ -89,10 +89,11 @@ def save_recipe(file: Path, flags: RecipeFlags, target: Path, *, force: bool) ->
 
 
 def is_likely_new(named: NamedInput, flags: RunFlags) -> bool:
-    """Return whether there is probably work: the table is not tiny, and no summary of an earlier run exists."""
-    if flags.occasion is not None or flags.output is None:
+    """Return whether there is probably work: no summary of an earlier run is there."""
+    if flags.occasion is not None:
         return True
-    return not paths(flags.output).summary.exists()
+    output = flags.output or named.output(RunChoice(name=named.name, new=flags.new))
+    return not paths(output).summary.exists()
 
 
 def _given_model(flags: RunFlags) -> str | None:

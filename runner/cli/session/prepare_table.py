@@ -1,16 +1,15 @@
-"""From a recipe to a table that can be loaded: every fault that is known before a row is read, in one pass."""
+"""From a recipe to a table that can be loaded: all faults that are known before a row is read, at once."""
 
 from __future__ import annotations
 
 import difflib
 import hashlib
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from runner.cli.session.label_schema import sent_schema
 from runner.intake.input_file import check_is_file
-from runner.intake.plan_table import model_of, plan_table
+from runner.intake.plan_table import plan_table
 from runner.intake.table_input import RowFlags, TableInput
 from runner.output.labeling import EXTRA_COLUMNS, labeling_of
 from runner.rules import models
@@ -22,11 +21,10 @@ from runner.tables.open_table import open_table
 from runner.tables.table import ReadOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from pathlib import Path
 
     from runner.intake.compile_table import Plan
     from runner.intake.recipe_file import ReadFile, RecipeFiles
-    from runner.rules.recipe import RecipeFault
     from runner.tables.table import Table
 
 # In place of a schema that has a fault, so that faults of other parts are found as well.
@@ -67,7 +65,7 @@ class RecipeOrigin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedTable:
-    """A table that can be loaded, with what `check` shows of it. `warnings` are sentences about the recipe."""
+    """A table that can be loaded, with what `check` shows of it. `warnings` are sentences on the recipe."""
 
     input: TableInput
     recipe: Recipe
@@ -128,7 +126,7 @@ class _Preparation:
     def _texts(self, schema: bytes, instructions: str) -> RecipeTexts:
         prompt = self._recipe.prompt
         return RecipeTexts(
-            model=model_of(self._recipe, models.DEFAULT),
+            model=prompt.model or models.DEFAULT,
             system=self._text(prompt.system or "", "prompt.system"),
             user=None if prompt.user is None else self._text(prompt.user, "prompt.user"),
             schema=schema,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _REASK_MAX: Final = 5
-_NAMES: Final = (  # the parameters of the options below; with a recipe file, a given one replaces what it says
+_NAMES: Final = (  # the parameters of the options below; a given one replaces what a recipe file says
     "table", "id", "text", "user", "system", "labels", "schema", "examples", "image", "where", "sample",
     "seed", "constants", "model", "encoding", "delimiter", "reask", "repair", "columns", "prefix",
 )  # fmt: skip
@@ -42,7 +42,10 @@ class Words(click.ParamType[tuple[str, ...]]):
         return "WORD,…"
 
     def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+        self,
+        value: Any,
+        param: click.Parameter | None,  # noqa: ARG002 - click's signature
+        ctx: click.Context | None,  # noqa: ARG002
     ) -> tuple[str, ...]:
         """Return the words in their order, each once."""
         words = value.split(",") if isinstance(value, str) else value

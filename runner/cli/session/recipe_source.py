@@ -47,7 +47,7 @@ def recipe_origin(file: Path, flags: RecipeFlags | None = None) -> RecipeOrigin:
 
 
 def saved_recipe(table: Path, flags: RecipeFlags, target: Path) -> Recipe:
-    """Return the recipe of flags as a file at `target` says it: its paths begin at the folder of that file."""
+    """Return the recipe of flags as a file at `target` says it: paths begin at the folder of that file."""
     changed = replace(flags, table=str(table))
     return recipe_of_flags(changed, FlagPaths(_is_file, lambda path: os.path.relpath(path, target.parent)))
 
