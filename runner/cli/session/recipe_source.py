@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.cli.session.input_kind import is_recipe
 from runner.cli.session.prepare_table import RecipeOrigin
 from runner.intake.recipe_file import RecipeFiles, read_recipe_file
 from runner.rules.errors import UsageError
@@ -14,13 +15,6 @@ from runner.rules.recipe_flags import FlagPaths, RecipeFlags, recipe_of_flags
 
 if TYPE_CHECKING:
     from runner.rules.recipe import Recipe
-
-RECIPE_ENDING = ".toml"
-
-
-def is_recipe(file: Path) -> bool:
-    """Return whether a file is a recipe, by its name."""
-    return file.suffix.lower() == RECIPE_ENDING
 
 
 def recipe_origin(file: Path, flags: RecipeFlags | None = None) -> RecipeOrigin:
