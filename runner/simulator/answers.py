@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from runner.simulator.images import image_tokens
+from runner.simulator.label_marks import read_marks
+from runner.simulator.labelled_instances import make_labelled
 from runner.simulator.schema_instances import make_instance
 from runner.simulator.usage import (
     MESSAGE_TOKENS,
@@ -41,9 +43,15 @@ _NORMAL = NormalDist()
 
 @dataclass(slots=True, kw_only=True)
 class Prompt:
-    """The last user text of a request, and its prompt tokens."""
+    """The last user text of a request, its labels, and its prompt tokens.
+
+    `labels` are those of the last user text with marks, and `row` is that text without them. Where no text
+    has marks, `row` is the last user text.
+    """
 
     text: str
+    row: str
+    labels: dict[str, str]
     text_tokens: int
     image_tokens: int
 
@@ -63,17 +71,20 @@ class Answer:
 
 def read_prompt(body: Body) -> Prompt:
     """Return the prompt with its tokens: texts, images, tools, schema and the hidden overhead."""
-    text, image, last = OVERHEAD_TOKENS, 0, ""
+    text, image, last, marked = OVERHEAD_TOKENS, 0, "", None
     for message in body["messages"]:
         content, images = _read_content(message.get("content") or "")
         text += MESSAGE_TOKENS + count_tokens(content)
         image += images
         if message["role"] == "user":
             last = content
+            found = read_marks(content)
+            marked = found if found.labels else marked
     for field in ("tools", "response_format"):
         if field in body:
             text += len(orjson.dumps(body[field])) // TOKEN_BYTES
-    return Prompt(text=last, text_tokens=text, image_tokens=image)
+    row, labels = (last, {}) if marked is None else (marked.text, marked.labels)
+    return Prompt(text=last, row=row, labels=labels, text_tokens=text, image_tokens=image)
 
 
 def _read_content(content: str | list[dict[str, Any]]) -> tuple[str, int]:
@@ -147,11 +158,18 @@ def _tool(body: Body) -> dict[str, Any] | None:
 def _content(body: Body, prompt: Prompt, index: int, random_bytes: bytes) -> str:
     output = body.get("response_format", {}).get("type", "text")
     if output == "json_schema":
-        return _instance(body["response_format"]["json_schema"]["schema"], prompt, index, random_bytes)
+        return _structured(body["response_format"]["json_schema"]["schema"], prompt, index, random_bytes)
     phrase = _PHRASES[random_bytes[(14 + index) % 32] % len(_PHRASES)]
     echo = " ".join(prompt.text.split(None, ECHO_WORDS)[:ECHO_WORDS])
     sentence = f'{phrase}, this is an answer to "{echo}".'
     return orjson.dumps({"answer": sentence}).decode() if output == "json_object" else sentence
+
+
+def _structured(schema: Any, prompt: Prompt, index: int, random_bytes: bytes) -> str:
+    if not prompt.labels:
+        return _instance(schema, prompt, index, random_bytes)
+    random = Random(int.from_bytes(random_bytes[24:]) + index)
+    return orjson.dumps(make_labelled(schema, random, prompt.row, prompt.labels)).decode()
 
 
 def _instance(schema: Any, prompt: Prompt, index: int, random_bytes: bytes) -> str:

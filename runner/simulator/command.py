@@ -123,6 +123,10 @@ def command(
     /_switch show and change limits, latency, faults and outages while it runs. A prompt with
     [simulate:safety] in it is refused by the safety check, one with [simulate:firewall] by a firewall,
     one with [simulate:refusal] is declined by the model, one with [simulate:empty] gets an empty answer.
+
+    With [label:sentiment=negative] in a user message, the answer to a json_schema has this label. The
+    value is words or JSON: [label:topics=["price","quality"]]; a nested field is a.b. There may be several;
+    one that the schema does not allow is ignored. Of many messages the last one with a mark counts.
     """
     if instant:
         flags["median_s"] = 0.0
