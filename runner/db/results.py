@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, text
 
 from runner.db import bulk, frames
 from runner.db.job_ids import run_of
+from runner.rules.chat_completion import read_completion
+from runner.rules.follow_up import follow_up
 from runner.rules.replace_model import replace_model
 
 if TYPE_CHECKING:
@@ -76,9 +80,34 @@ def remove_without_job(connection: Connection, keys: Sequence[tuple[int, int]]) 
     )
 
 
-def request_bodies(connection: Connection, job_ids: Sequence[int]) -> dict[int, tuple[bytes, str | None]]:
-    """Return (request body as it is sent, conversation id) by job."""
-    return loaded_bodies(connection, job_ids)
+def request_bodies(
+    connection: Connection, job_ids: Sequence[int], asked_after: Mapping[int, int] = MappingProxyType({})
+) -> dict[int, tuple[bytes, str | None]]:
+    """Return (request body as it is sent, conversation id) by job.
+
+    `asked_after` has the jobs that are asked again, with the attempts whose answers were invalid: their body
+    is made of the loaded one, that answer and its fault, each time that it is sent. It is stored nowhere.
+    """
+    bodies = loaded_bodies(connection, job_ids)
+    asked = [(job_id, asked_after[job_id]) for job_id in job_ids if job_id in asked_after]
+    for row in _invalid_answers(connection, asked):
+        body, conv_id = bodies[row.job_id]
+        answer = read_completion(bytes(row.body)).content or ""
+        with suppress(ValueError):  # a body without messages goes as it is: a send must not fail for one job
+            bodies[row.job_id] = follow_up(body, answer, row.error_message or ""), conv_id
+    return bodies
+
+
+def _invalid_answers(connection: Connection, keys: Sequence[tuple[int, int]]) -> list[Row[Any]]:
+    """Return job_id, body and error_message of the answers of some (job, attempt)."""
+    return bulk.execute(
+        connection,
+        [("job_id", "BIGINT"), ("attempt", "INT")],
+        keys,
+        "SELECT r.job_id, r.body, a.error_message FROM v"
+        " JOIN results r ON r.job_id = v.job_id AND r.attempt = v.attempt"
+        " JOIN attempts a ON a.job_id = v.job_id AND a.attempt = v.attempt",
+    )
 
 
 def loaded_bodies(connection: Connection, job_ids: Sequence[int]) -> dict[int, tuple[bytes, str | None]]:
