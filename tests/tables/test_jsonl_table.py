@@ -46,7 +46,7 @@ def test_some_columns_may_be_taken_in_any_order(tmp_path: Path) -> None:
     assert list(batch.values([])) == [(), ()]
 
 
-@pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 10**30])
+@pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 10**30, 10**400])
 def test_long_integers_keep_their_digits(tmp_path: Path, number: int) -> None:
     """A prompt must not get 1e+30 for an id."""
     assert rows_of(opened(tmp_path, b'{"id": %d}' % number)) == [(number,)]
