@@ -18,6 +18,8 @@ from runner.rules.label_field import LabelKind
 from runner.rules.label_language import read_labels
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from runner.rules.label_field import LabelField
 
 
@@ -97,6 +99,7 @@ def test_a_good_answer_may_have_text_around_its_only_object(content: str, repair
         ('{"n": {"n": 1}}', "n: expected a number, got an object"),
         ("{}", "n is missing"),
         ('{"n": 1, "m": 2}', "m is not in the schema"),
+        ('{"n": 1, "\\ud83d": 2}', "\ufffd is not in the schema"),
         ('{"n":' + "[" * 101 + "]" * 101 + "}", "nested more than 100 levels deep"),
         ('so {"n":' + '{"m":' * 101 + "1" + "}" * 102, "nested more than 100 levels deep"),
         ('{"n": "\0"}', "the JSON object is not valid: "),
@@ -268,6 +271,7 @@ def test_without_repairs_an_answer_is_an_object_and_nothing_else(content: str) -
 
     assert strict.check(content) == CheckedAnswer(None, "there is other text around the JSON object")
     assert strict.check(GOOD).labels == {"n": 12.0}
+    assert (strict.check("{'n': 12}").error or "").startswith("the JSON object is not valid: ")
 
 
 @pytest.mark.parametrize(
@@ -285,6 +289,16 @@ def test_a_schema_that_cannot_be_used_is_an_error_of_the_user(schema: dict[str, 
         Contract(json.dumps(schema).encode())
 
     assert caught.value.fix
+
+
+def test_a_reference_to_a_file_is_not_followed(tmp_path: Path) -> None:
+    """A schema reads nothing from disk or network."""
+    outside = tmp_path / "outside.json"
+    outside.write_text('{"type": "string"}')
+    schema = {"properties": {"a": {"$ref": outside.as_uri()}}}
+
+    with pytest.raises(UsageError, match="cannot be used"):
+        Contract(json.dumps(schema).encode())
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,12 @@ def columns(described: object, **other: Any) -> list[LabelField]:
             None,
             False,
         ),
+        (
+            {"type": "object", "properties": {"b": TEXT}, "patternProperties": {"^x": TEXT}},
+            LabelKind.JSON,
+            None,
+            False,
+        ),
         ({"$ref": "#/$defs/nothing"}, LabelKind.JSON, None, False),
     ],
 )

@@ -55,3 +55,10 @@ def test_an_object_is_never_changed() -> None:
     """Also where it is no JSON: that is for the caller to see."""
     assert repaired("so {'a': 1,} ok") == RepairedAnswer("{'a': 1,}", PROSE)
     assert repaired("```\n{a}\n```") == RepairedAnswer("{a}", FENCE)
+
+
+def test_braces_without_end_are_given_up_early() -> None:
+    """Deeper than any label is: what follows is not read."""
+    assert repaired("so " + "{" * 100 + "}" * 100).text == "{" * 100 + "}" * 100
+    with pytest.raises(NoOneObject, match="more than 100 levels"):
+        repaired("so " + "{" * 102 + "}" * 102)
