@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
 from runner.intake.compile_table import SEED_DEFAULT, Plan
-from runner.intake.examples import read_examples
+from runner.intake.labeled_examples import read_examples
 from runner.intake.row_prompt import CellText, RowPrompt
 from runner.intake.template_source import CELL, Names, column_suggestion
 from runner.intake.templates import RenderError, parse_condition, parse_template
@@ -174,13 +174,3 @@ class _Planner:
         for one in refused:
             self._fault("the request", f"{one.reason} [{one.code}]", one.fix)
         return None if refused else frame
-
-
-def model_of(recipe: Recipe, default: str) -> str:
-    """Return the model of a recipe, or the default."""
-    return recipe.prompt.model or default
-
-
-def schema_bytes(schema: dict[str, Any]) -> bytes:
-    """Return a schema as it is sent, its keys in their order."""
-    return orjson.dumps(schema)

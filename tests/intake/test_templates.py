@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.intake import templates
 from runner.intake.sandbox import CHARACTERS_MAX
 from runner.intake.template_source import Names, SourceFault
 from runner.intake.templates import RenderError, RowCondition, RowTemplate, parse_condition, parse_template
@@ -78,7 +77,7 @@ def test_only_the_columns_that_are_named_are_read() -> None:
 @pytest.mark.parametrize(
     ("source", "line", "words"),
     [
-        ("{{ review }}\n{{ revew }}", 2, ('"revew"', 'mean "review"')),
+        ("{{ review }}\n{{ review_x }}", 2, ('"review_x"', 'mean "review"')),
         ("{{ prduct }}", 1, ('mean "product"',)),
         ("\n\n{{ cell['od name'] }}", 3, ('"od name"', 'mean "odd name"')),
         ("{% if x %}{% endif %}", 1, ("there are: review, stars",)),
@@ -156,8 +155,7 @@ def test_a_nan_is_a_fault_as_a_null_is(value: Any) -> None:
         "{% for a in range(99999) %}{{ 'b' * 1000 }}{% endfor %}",
         "{% set ns = namespace(x='aaaa') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
         "{% set ns = namespace(x='aaaa') %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}{% endfor %}",
-        "{% set ns = namespace(x='aaaa') %}{% for i in range(60) %}"
-        "{% set ns.x = ns.x.replace('a', 'aaaaaaaaaaaaaaaaaaaa') %}{% endfor %}",
+        "{{ ('a' * 9999).replace('a', 'b' * 9999) }}",
         "{{ '%99999d' % 1 }}",
         "{{ '%*d'|format(99999, 1) }}",
         "{{ review.ljust(99999) }}",
@@ -244,4 +242,3 @@ def test_a_condition_on_a_null_is_a_fault_of_the_row() -> None:
 def test_a_name_that_only_differs_in_case_is_suggested() -> None:
     """`Review` for `review`."""
     assert 'mean "review"' in str(source_faults("{{ REVIEW }}")[0])
-    assert templates.CELL == "cell"

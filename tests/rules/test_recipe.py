@@ -1,4 +1,4 @@
-"""Recipes: which keys and values they take, how flags change them, how they are written, what shapes requests."""
+"""Recipes: which keys and values they take, how flags change them, and what of them shapes requests."""
 
 from __future__ import annotations
 
@@ -87,9 +87,9 @@ def test_a_whole_recipe_is_read() -> None:
         ("", "recipe: the version is missing; write recipe = 1 on the first line"),
         ("recipe = 2", "recipe: version 2 is unknown; write recipe = 1"),
         ("recipe = true", "recipe: version True is unknown; write recipe = 1"),
-        ("schem = 'x'", 'schem: this key does not exist; did you mean "schema"?'),
-        ("[promt]", 'promt: this key does not exist; did you mean "prompt"?'),
-        ("[prompt]\nsytem = 'x'", 'prompt.sytem: this key does not exist; did you mean "system"?'),
+        ("schemaa = 'x'", 'schemaa: this key does not exist; did you mean "schema"?'),
+        ("[prmpt]", 'prmpt: this key does not exist; did you mean "prompt"?'),
+        ("[prompt]\nsystemm = 'x'", 'prompt.systemm: this key does not exist; did you mean "system"?'),
         ("[table]\nreask = 1", "table.reask: this key does not exist; it belongs to [ask]"),
         ("[ask]\nx = 1", "ask.x: this key does not exist; use one of: reask, repair"),
         ("table = 3", "table: must be a table; write [table], and its keys on the lines below"),
@@ -146,7 +146,7 @@ def test_all_faults_are_found_in_one_pass() -> None:
     ],
 )
 def test_what_is_missing_or_contradicts_itself(recipe: Recipe, keys: list[str]) -> None:
-    """It is judged after the flags were applied."""
+    """It is checked after the flags were applied."""
     assert [fault.key for fault in recipe_faults(recipe)] == keys
 
 
@@ -303,8 +303,11 @@ SHAPING: list[Recipe] = [
 
 def test_what_shapes_requests_is_in_the_identity() -> None:
     """Each of these is another run."""
-    changed = [{field: "x"} for field in ("model", "system", "user", "instructions", "examples_sha256")]
-    texts = [replace(TEXTS, **one) for one in changed] + [replace(TEXTS, schema=b'{"a":2,"b":1}')]
+    changed: list[dict[str, Any]] = [
+        *({field: "x"} for field in ("model", "system", "user", "instructions", "examples_sha256")),
+        {"schema": b'{"a":2,"b":1}'},
+    ]
+    texts = [replace(TEXTS, **one) for one in changed]
     found = [canonical_sha256(recipe, TEXTS) for recipe in (Recipe(), *SHAPING)]
     found += [canonical_sha256(Recipe(), one) for one in texts]
 

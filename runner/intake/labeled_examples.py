@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -74,25 +75,35 @@ def read_examples(
     """Return the examples of a table with the columns of the prompt and of the labels, and all its faults."""
     answers = Answers(schema)
     missing = [name for name in (*prompt.columns, *answers.required) if name not in table.columns]
-    faults = [
-        RecipeFault(_KEY, f'the examples have no column "{name}"', column_suggestion(name, table.columns))
-        for name in dict.fromkeys(missing)
-    ]
+    if missing:
+        return [], [_missing(name, table.columns) for name in dict.fromkeys(missing)]
     examples: list[Example] = []
-    for number, row in () if faults else _numbered(table):
+    faults: list[RecipeFault] = []
+    for number, row in islice(_numbered(table), _ROWS_MAX + 1):
         found = row if isinstance(row, TableFault) else _example(row, prompt, answers)
-        if len(examples) >= _ROWS_MAX:
-            reason = f"there are more than {_ROWS_MAX:,} examples, and each request has them all"
-            faults.append(RecipeFault(_KEY, reason, "keep the best ones"))
-            break
         if isinstance(found, Example):
             examples.append(found)
         else:
-            column = f", column {found.column}" if found.column else ""
-            faults.append(RecipeFault(_KEY, f"row {number}{column}: {found.reason}", found.fix))
-    if not examples and not faults:
-        faults.append(RecipeFault(_KEY, "the examples have no rows", "add rows, or leave the file out"))
-    return examples, faults
+            faults.append(_at_row(number, found))
+    return examples, faults or _count_faults(len(examples))
+
+
+def _count_faults(count: int) -> list[RecipeFault]:
+    if not count:
+        return [RecipeFault(_KEY, "the examples have no rows", "add rows, or leave the file out")]
+    if count > _ROWS_MAX:
+        reason = f"there are more than {_ROWS_MAX:,} examples, and each request has them all"
+        return [RecipeFault(_KEY, reason, "keep the best ones")]
+    return []
+
+
+def _missing(name: str, columns: Sequence[str]) -> RecipeFault:
+    return RecipeFault(_KEY, f'the examples have no column "{name}"', column_suggestion(name, columns))
+
+
+def _at_row(number: int, fault: TableFault) -> RecipeFault:
+    column = f", column {fault.column}" if fault.column else ""
+    return RecipeFault(_KEY, f"row {number}{column}: {fault.reason}", fault.fix)
 
 
 def _example(row: Mapping[str, Any], prompt: RowPrompt, answers: Answers) -> Example | TableFault:
