@@ -157,7 +157,7 @@ class _Preparation:
             if texts.examples_sha256 is not None:
                 path = self._origin.files.path(self._recipe.prompt.examples or "", "prompt.examples")
                 examples = open_table(path, ReadOptions())
-            return plan_table(self._recipe, texts, self._table.columns, examples=examples)
+            return plan_table(self._recipe, texts, self._table.columns, examples=examples, title="the recipe")
         except RecipeError as error:
             self._faults += error.where
         except UserError as error:
