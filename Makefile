@@ -31,7 +31,7 @@ test: $(READY) services check ## everything: style, types, structure, all tests 
 
 soak: $(READY) services ## the slow ones, hours: every rung, the limiter under load; then chaos for SECONDS (600), by SEED
 	$(BIN)/pytest -m soak
-	$(BIN)/pytest --hypothesis-profile=thorough tests/rules tests/intake tests/simulator tests/output
+	$(BIN)/pytest --hypothesis-profile=thorough tests/rules tests/tables tests/intake tests/simulator tests/output
 	$(BIN)/python tests/chaos/soak.py --seconds $(SECONDS) --seed $(SEED)
 
 bench: $(READY) services ## measure all of docs/benchmarks.md anew, half an hour; ONLY="throughput polls" for some of it

@@ -9,11 +9,11 @@ from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from runner.intake.lines import Line, LineReader
 from runner.intake.used_ids import UsedIds
 from runner.rules import models
 from runner.rules.diagnostics import Diagnostic
 from runner.rules.request import Defaults, Request, read_request
+from runner.tables.lines import Line, LineReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -23,7 +23,6 @@ from runner.intake.job_file import (
     as_sentence,
     bad_line_sentences,
 )
-from runner.intake.lines import Line, LineReader
 from runner.intake.new_run import new_run_name, refuse_another_run
 from runner.intake.other_content import other_content
 from runner.rules import models
@@ -34,6 +33,7 @@ from runner.rules.identity import identity
 from runner.rules.occasion import stem_of_file
 from runner.rules.prices import day_of
 from runner.rules.states import RunState
+from runner.tables.lines import Line, LineReader
 
 if TYPE_CHECKING:
     from runner.db.runs import RunOptions, RunRow
