@@ -19,6 +19,8 @@ SOURCES = [
             "json_faults",
             "strict_json",
             "json_grammar",
+            "schemas",
+            "xai_schema",
         )
     ),
     *(ROOT / "intake" / f"{name}.py" for name in ("lines", "used_ids", "job_file")),
