@@ -29,6 +29,7 @@ class CommandRow(NamedTuple):
 ROWS: Final = (
     CommandRow("All in one", "run", "Load a file, send it, write the files, show the cost. Again: continue."),
     CommandRow("In steps", "check", "Show what a job file contains, costs and takes. Sends nothing."),
+    CommandRow("In steps", "compile", "Print the job lines that a table makes. Sends nothing."),
     CommandRow("In steps", "load", "Read a job file into the database; prints the run's id."),
     CommandRow("In steps", "start", "Start a run; watch it, or leave it in the background."),
     CommandRow("In steps", "watch", "Show the progress of a run."),
