@@ -30,6 +30,7 @@ ROWS: Final = (
     CommandRow("All in one", "run", "Load a file, send it, write the files, show the cost. Again: continue."),
     CommandRow("All in one", "label", "Label the rows of a table; the same command again continues."),
     CommandRow("In steps", "check", "Show what a job file contains, costs and takes. Sends nothing."),
+    CommandRow("In steps", "compile", "Print the job lines that a table makes. Sends nothing."),
     CommandRow("In steps", "load", "Read a job file into the database; prints the run's id."),
     CommandRow("In steps", "start", "Start a run; watch it, or leave it in the background."),
     CommandRow("In steps", "watch", "Show the progress of a run."),
