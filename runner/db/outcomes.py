@@ -97,7 +97,7 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
+class LabelCheck:
     """What the contract of a run with labels found in an answer.
 
     Of an invalid one: `is_first` says that its job was never asked again before, `ask_tokens` what asking
@@ -116,7 +116,7 @@ class Judgement:
 class Settled:
     """A stored result that was classified: the job moves by `event` to `target`; its cost is counted.
 
-    `judgement` is set in runs with a contract, for answers that could be judged.
+    `label_check` is set in runs with a contract, for answers that could be checked.
     """
 
     job_id: int
@@ -128,4 +128,4 @@ class Settled:
     latency_bucket: str
     cost: Cost
     cause: Cause | None = None
-    judgement: Judgement | None = None
+    label_check: LabelCheck | None = None
