@@ -176,6 +176,17 @@ def test_a_table_that_the_run_did_not_write_is_refused_and_stays(
     assert read_back(out) == expected_rows(run)
 
 
+def test_an_edit_of_the_same_length_is_noticed(sqlite_database: Database, tmp_path: Path) -> None:
+    """The digest in the summary decides."""
+    run = labeled_run(sqlite_database, tmp_path / "reviews.csv", PLAIN)
+    out = tmp_path / "labeled.csv"
+    write_run(sqlite_database, run.run_id, out)
+    out.write_bytes(out.read_bytes().replace(b"good", b"evil"))
+
+    with pytest.raises(UsageError, match="did not write"):
+        write_run(sqlite_database, run.run_id, out)
+
+
 def test_a_parquet_table_is_known_without_its_summary(sqlite_database: Database, tmp_path: Path) -> None:
     """Its metadata has the mark of the run; that of another run is refused."""
     run = labeled_run(sqlite_database, tmp_path / "reviews.csv", PLAIN)
@@ -205,6 +216,7 @@ def test_the_input_is_never_the_output(sqlite_database: Database, tmp_path: Path
         (run.table, TableOptions()),
         (hard, TableOptions()),
         (tmp_path / "moved.csv", TableOptions(input_path=moved)),
+        (run.table, TableOptions(input_path=moved)),
     ):
         with pytest.raises(UsageError, match="itself"):
             write_run(sqlite_database, run.run_id, out, force=True, table=options)
@@ -414,6 +426,17 @@ def test_a_row_that_cannot_be_read_is_in_the_errors_file_alone(
     ]
     assert (written.results.lines, written.errors.lines) == (2, 1)
     assert written.rows == {RowStatus.OK: 2, RowStatus.SKIPPED: 1}
+
+
+def test_an_excluded_row_that_cannot_be_read_is_no_error(sqlite_database: Database, tmp_path: Path) -> None:
+    """It was not to be sent; it is counted."""
+    content = b"id,text\n1,a\n2,b,too many\n"
+    statuses = (RowStatus.OK, RowStatus.EXCLUDED)
+    run = labeled_run(sqlite_database, tmp_path / "reviews.csv", statuses, content=content)
+
+    written = write_run(sqlite_database, run.run_id, tmp_path / "labeled.csv")
+
+    assert (written.rows, written.errors.lines) == ({RowStatus.OK: 1, RowStatus.EXCLUDED: 1}, 0)
 
 
 def test_a_table_without_rows_is_written_with_its_header(sqlite_database: Database, tmp_path: Path) -> None:
