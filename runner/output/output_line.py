@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from runner.rules.answer_json import json_line, on_one_line
-from runner.rules.explain import HELD, explain
+from runner.rules.explain import HELD_PREFIX, explain
 from runner.rules.retry import is_retryable
 from runner.rules.states import JobState
 
@@ -76,7 +76,7 @@ def _error(row: EndedJob, *, unreadable: bool) -> dict[str, Any]:
     code = row.error_code or (_UNREADABLE if row.state == JobState.SUCCEEDED else "unknown")
     message = row.error_message or ("" if unreadable else explain(code))
     return {
-        "code": f"{HELD}{code}" if row.state == JobState.HELD else code,
+        "code": f"{HELD_PREFIX}{code}" if row.state == JobState.HELD else code,
         "message": f"{message} {_NO_JSON}".lstrip() if unreadable else message,
         "attempts": row.attempt,
         "retryable": row.state == JobState.HELD or is_retryable(code),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-HELD: Final = "held-"  # prefix of a held job's code in the errors file
+HELD_PREFIX: Final = "held-"  # prefix of a held job's code in the errors file
 
 SENTENCES: Final = {
     # of an accepted submit and a successful fetch
@@ -97,4 +97,4 @@ def explain(word: str) -> str:
 
 def code_of(word: str) -> str:
     """Return an error code as the database has it; `word` may be that of a held job in the errors file."""
-    return word.removeprefix(HELD)
+    return word.removeprefix(HELD_PREFIX)

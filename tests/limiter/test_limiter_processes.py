@@ -77,7 +77,7 @@ def test_two_processes_overrun_no_window(valkey: ValkeyServer) -> None:
     """With limits of requests a window and of requests a second."""
     case = Case(rpm=100, rps=60, window_us=2_000_000, run_s=6.0)
     found = arrivals(valkey, case, 2)
-    assert parts_used(found, case)[0] >= 0.85  # while other tests run; `make soak` measures it alone
+    assert parts_used(found, case)[0] >= 0.7  # while other tests run; `make soak` measures it alone
 
 
 def test_two_processes_overrun_no_tokens(valkey: ValkeyServer) -> None:

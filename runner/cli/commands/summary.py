@@ -11,6 +11,7 @@ from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.render.summary_table import summary_lines
 from runner.cli.session.context import existing_database, find_run, read_settings
+from runner.cli.session.ending import folder_of
 from runner.cli.session.run_state import snapshot_of
 from runner.db import examples
 from runner.db.run_snapshot import Part
@@ -58,7 +59,7 @@ def command(run: str, *, ids: str | None, as_json: bool) -> None:
     if as_json:
         print_json(summary)
         return
-    folder = f"{Path(found.output_path).parent}/" if found.output_path else ""
+    folder = folder_of(Path(found.output_path)) if found.output_path else ""
     for line in summary_lines(summary, folder):
         print_escaped(line)
 
