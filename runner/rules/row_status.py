@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runner.rules.explain import HELD, explain
+from runner.rules.explain import HELD_PREFIX, explain
 from runner.rules.redact import one_line
 from runner.rules.states import JobState
 
@@ -68,7 +68,7 @@ def reason_of_job(status: RowStatus, error_code: str | None, message: str | None
         return CANCELLED
     code = error_code or "unknown"
     words = one_line(message or explain(code), MESSAGE_LENGTH_MAX)
-    return RowReason(f"{HELD}{code}" if status is RowStatus.HELD else code, words)
+    return RowReason(f"{HELD_PREFIX}{code}" if status is RowStatus.HELD else code, words)
 
 
 def reason_of_answer(message: str) -> RowReason:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from runner.rules.errors import UserError
-from runner.rules.table_faults import TableFault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from runner.rules.table_faults import TableFault
 
 ROWS_PER_BATCH = 5_000
 

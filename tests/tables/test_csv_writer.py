@@ -141,7 +141,7 @@ class ValueTable:
     """A table of another format, in memory."""
 
     format = Format.JSONL
-    columns = ("a", "b,c")
+    columns: tuple[str, ...] = ("a", "b,c")
     sha256 = ""
     byte_count = 0
 
