@@ -92,7 +92,7 @@ def test_a_killed_command_carries_on(tmp_path: Path) -> None:
         command = home.start(*LABEL)
         home.wait_for_accepted(20, command)
         home.kill()
-        simulator.switch(instant=True)
+        simulator.switch(median_s=0)
 
         run(home)
 
