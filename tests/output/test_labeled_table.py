@@ -331,6 +331,27 @@ def test_more_columns_are_written_where_the_recipe_asks_for_them(database: Datab
     )
 
 
+def test_rows_that_share_a_job_share_its_labels_and_the_first_has_its_cost(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    """The column adds up to what the run cost."""
+    recipe = recipe_of(out={"columns": ["cost"]})
+    statuses = (RowStatus.OK, RowStatus.OK, RowStatus.SKIPPED)
+    run = labeled_run(sqlite_database, tmp_path / "reviews.csv", statuses, recipe=recipe)
+    with sqlite_database.write() as connection:
+        share = "UPDATE rows SET job_id = ?, fault = NULL WHERE job_id IS NULL"
+        connection.exec_driver_sql(share, (run.jobs[1],))
+
+    write_run(sqlite_database, run.run_id, tmp_path / "labeled.jsonl")
+
+    rows = read_back(tmp_path / "labeled.jsonl")
+    assert [(row["mark"], row["_cost_usd"]) for row in rows] == [
+        ("mark-1", 1e-7),
+        ("mark-2", 1e-7),
+        ("mark-1", 0.0),
+    ]
+
+
 def test_labels_have_the_types_of_the_schema_and_nested_ones_become_columns(
     sqlite_database: Database, tmp_path: Path
 ) -> None:
