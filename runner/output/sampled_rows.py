@@ -51,7 +51,7 @@ class SampledRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """The chosen rows in their order, how many fit the filter, and the columns of the table, if it was read."""
+    """The chosen rows in their order, how many fit, and the columns of the table, if it was read."""
 
     rows: tuple[SampledRow, ...]
     matching: int

@@ -20,7 +20,7 @@ _SHOWN: Final = 10  # names or values in an error
 
 @dataclass(frozen=True, slots=True)
 class RowFilter:
-    """`wanted`: the place of a label and the word that its value must be; `status`: None is any but excluded."""
+    """`wanted`: places of labels, with the words that their values must be. `status` None: all but excluded."""
 
     wanted: tuple[tuple[int, str], ...] = ()
     status: RowStatus | None = None

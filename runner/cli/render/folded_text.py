@@ -1,4 +1,4 @@
-"""Text folded into a column of a terminal: escaped, its white space joined, wide characters counted as two."""
+"""Text folded into a column of a terminal: escaped, its white space joined, wide characters as two cells."""
 
 from __future__ import annotations
 

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from runner.db.runs import RunRow
     from runner.output.labeling import Labeling
     from runner.output.sampled_rows import SampledRow
-    from runner.rules.row_filter import RowFilter
 
 ROWS_MAX: Final = 1_000  # rows are held in memory, with cells of any size
 
