@@ -65,7 +65,7 @@ def command(
     The same seed chooses the same rows each time. The table is read again; without it the prompts are shown.
 
     \b
-    Example, ten rows, then what the model calls negative, then what did not fit the labels:
+    Example, ten rows; others that are negative; rows without an answer that fits:
       runner sample reviews
       runner sample reviews --label sentiment=negative --seed 1
       runner sample reviews -n 50 --status invalid
