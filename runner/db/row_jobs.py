@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
-class RowJob(NamedTuple):
+class KnownJob(NamedTuple):
     """The job of a row; a job of another run may answer a row of this one."""
 
     job_id: int
     custom_id: str
 
 
-def jobs_of_rows(connection: Connection, run_id: int, numbers: Sequence[int]) -> dict[int, RowJob]:
+def jobs_of_rows(connection: Connection, run_id: int, numbers: Sequence[int]) -> dict[int, KnownJob]:
     """Return the jobs by the numbers of their rows, from 1; rows without a job are left out."""
     if is_mapped(connection, run_id):
         query = (
@@ -33,4 +33,4 @@ def jobs_of_rows(connection: Connection, run_id: int, numbers: Sequence[int]) ->
         query = "SELECT v.number, jobs.id, jobs.custom_id FROM v JOIN jobs ON jobs.id = v.id"
         keys = [(number, job_id(run_id, number - 1)) for number in numbers]
     found = bulk.execute(connection, [("number", "BIGINT"), ("id", "BIGINT")], keys, query)
-    return {row.number: RowJob(row.id, row.custom_id) for row in found}
+    return {row.number: KnownJob(row.id, row.custom_id) for row in found}

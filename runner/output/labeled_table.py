@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from runner.db.labeled_rows import TableRow
+from runner.db.labeled_rows import RowRecord
 from runner.rules.errors import Bug
 from runner.rules.row_status import COMPLETE, RowReason, RowStatus
 from runner.rules.table_faults import TableFault
@@ -39,7 +39,7 @@ class LabeledTable:
         self, table: Table, pages: Iterable[Sequence[Row[Any]]], values: RowValues, start: bytes
     ) -> None:
         self._table, self._values = table, values
-        self._rows = _Numbered(map(TableRow._make, chain.from_iterable(pages)))
+        self._rows = _Numbered(map(RowRecord._make, chain.from_iterable(pages)))
         self._start = start
         self.counts = RowCounts()
 
@@ -78,7 +78,7 @@ class LabeledTable:
         self._add_error(errors, fault.row, row, labeled.status, reason)
 
     def _add_error(
-        self, errors: Sink, number: int, row: TableRow | None, status: RowStatus, reason: RowReason
+        self, errors: Sink, number: int, row: RowRecord | None, status: RowStatus, reason: RowReason
     ) -> None:
         if status in COMPLETE:
             return
@@ -95,13 +95,13 @@ class LabeledTable:
 class _Numbered:
     """The rows that a run knows, to be taken by their numbers."""
 
-    def __init__(self, rows: Iterator[TableRow]) -> None:
+    def __init__(self, rows: Iterator[RowRecord]) -> None:
         self._rows = rows
         self._next = next(rows, None)
 
-    def take(self, first: int, count: int) -> list[TableRow | None]:
+    def take(self, first: int, count: int) -> list[RowRecord | None]:
         """Return the next `count` rows of the table from `first` on; None for each that is not known."""
-        found: list[TableRow | None] = []
+        found: list[RowRecord | None] = []
         row, rows = self._next, self._rows
         number_of_next = -1 if row is None else row.number
         for number in range(first, first + count):

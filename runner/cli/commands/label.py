@@ -48,7 +48,12 @@ def command(file: Path, save: Path | None, **given: Any) -> int:
         from runner.cli.session import label_table
         from runner.cli.session.run_input import run_input
 
-        named = label_table.named_table(settings, file, run_flags, recipe_flags)
+        naming = label_table.Naming(
+            name=run_flags.name, has_occasion=run_flags.occasion is not None, quiet=run_flags.quiet
+        )
+        named = label_table.named_table(
+            settings, file, label_table.row_flags(run_flags), recipe_flags, naming
+        )
     if save is not None:
         label_table.save_recipe(file, recipe_flags, save, force=run_flags.force)
     with engine_lease(settings) as lease:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.cli.flags import is_model_given
 from runner.cli.printing import print_note
+from runner.cli.session.input_kind import is_recipe
 from runner.cli.session.prepare_table import prepare_table
-from runner.cli.session.recipe_source import is_recipe, recipe_origin, saved_recipe
+from runner.cli.session.recipe_source import recipe_origin, saved_recipe
 from runner.cli.session.run_choice import RunChoice
 from runner.cli.session.run_input import NamedInput, run_input
 from runner.embedded.state_folder import StateFolder
@@ -31,23 +33,40 @@ _STDIN_ENDING = ".table"  # which is no format: the first bytes say it
 
 def label_recipe(settings: Settings, lease: EngineLease, file: Path, flags: RunFlags) -> int:
     """Do what `run` does with a recipe file; return the exit code."""
-    named = named_table(settings, file, flags, RecipeFlags(model=_given_model(flags)))
+    recipe_flags = RecipeFlags(model=flags.model_for_all or (flags.model if is_model_given() else None))
+    naming = Naming(name=flags.name, has_occasion=flags.occasion is not None, quiet=flags.quiet)
+    named = named_table(settings, file, row_flags(flags), recipe_flags, naming)
     return run_input(settings, lease, named, flags)
 
 
-def named_table(settings: Settings, file: Path, flags: RunFlags, recipe_flags: RecipeFlags) -> NamedInput:
+def row_flags(flags: RunFlags) -> RowFlags:
+    """Return the flags that decide whether a table is loaded."""
+    return RowFlags(skip_bad=flags.skip_bad, strict=flags.strict, tpm=flags.tpm or None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Naming:
+    """How the run is to be called: `name` is the flag. With `quiet` warnings are not printed."""
+
+    name: str | None
+    has_occasion: bool
+    quiet: bool
+
+
+def named_table(
+    settings: Settings, file: Path, flags: RowFlags, recipe_flags: RecipeFlags, naming: Naming
+) -> NamedInput:
     """Return the input that a recipe file or a table ("-" is stdin) with flags makes; no row is read yet.
 
     Raises UsageError, RecipeError and TableError.
     """
     kept = _keep_stdin(settings) if str(file) == "-" else None
-    name = flags.name
+    name = naming.name
     if kept is not None and name is None:
-        name = "stdin" if flags.occasion is not None else f"stdin-{kept.stem[:8]}"
+        name = "stdin" if naming.has_occasion else f"stdin-{kept.stem[:8]}"
     origin = recipe_origin(kept or file, recipe_flags)
-    row_flags = RowFlags(skip_bad=flags.skip_bad, strict=flags.strict, tpm=flags.tpm or None)
-    prepared = prepare_table(origin, row_flags)
-    if not flags.quiet:
+    prepared = prepare_table(origin, flags)
+    if not naming.quiet:
         for warning in prepared.warnings:
             print_note(f"warning: {warning}")
     table = prepared.input.path
@@ -94,10 +113,6 @@ def is_likely_new(named: NamedInput, flags: RunFlags) -> bool:
         return True
     output = flags.output or named.output(RunChoice(name=named.name, new=flags.new))
     return not paths(output).summary.exists()
-
-
-def _given_model(flags: RunFlags) -> str | None:
-    return flags.model_for_all or (flags.model if is_model_given() else None)
 
 
 def _keep_stdin(settings: Settings) -> Path:

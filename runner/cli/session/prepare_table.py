@@ -157,9 +157,8 @@ class _Preparation:
             if texts.examples_sha256 is not None:
                 path = self._origin.files.path(self._recipe.prompt.examples or "", "prompt.examples")
                 examples = open_table(path, ReadOptions())
-            return plan_table(self._recipe, texts, self._table.columns, examples=examples)
-        except RecipeError as error:
-            self._faults += error.where
+            title, columns = self._origin.title, self._table.columns
+            return plan_table(self._recipe, texts, columns, examples=examples, title=title)
         except UserError as error:
             self._note(error)
         return None

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.cli.flags import is_model_given
+from runner.cli.session.input_kind import is_recipe
 from runner.cli.session.loading import source_of
-from runner.cli.session.recipe_source import is_recipe
 from runner.cli.session.run_input import NamedInput, run_input
 from runner.intake.job_file import LoadFlags
 from runner.intake.job_file_input import JobFile

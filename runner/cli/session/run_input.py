@@ -23,6 +23,7 @@ from runner.engine import run_completion
 from runner.output.file_owner import refuse_foreign_files, run_tag
 from runner.output.files import check_place, paths, refuse_input
 from runner.output.write import write_run
+from runner.rules import stored_recipe
 from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ def run_input(settings: Settings, lease: EngineLease, named: NamedInput, flags: 
             options=_options(flags, None),
             quiet=flags.quiet,
         )
+        if not loaded.is_new and not flags.quiet:
+            _note_kept(database, loaded.run_id, named.input.recipe)
         if choice.occasion is not None and choice.run_name != loaded.name:
             targets = _targets(named, replace(choice, run_name=loaded.name), flags)
         call = _RunCall(
@@ -188,6 +191,16 @@ def _targets(named: NamedInput, choice: RunChoice, flags: RunFlags) -> Paths:
         check_place(target)
     refuse_input(targets, named.input.path, "the job file" if named.input.recipe is None else "the table")
     return targets
+
+
+def _note_kept(database: Database, run_id: int, wanted: str | None) -> None:
+    """Print what a run keeps of the recipe that it was loaded with, where this one says otherwise."""
+    with database.read() as connection:
+        run = runs.find(connection, run_id)
+    if run is None or run.recipe is None or wanted is None:
+        return
+    if kept := stored_recipe.differences(run.recipe, wanted):
+        print_note(f"note: run {run_id} keeps what it was loaded with: {', '.join(kept)}")
 
 
 def _options(flags: RunFlags, budget_ticks: int | None) -> RunOptions:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from runner.db.row_jobs import RowJob
+    from runner.db.row_jobs import KnownJob
     from runner.db.runs import RunRow
     from runner.output.labeling import Labeling
     from runner.output.sampled_rows import SampledRow
@@ -99,7 +99,7 @@ def _sample(
         return sampled_jobs(connection, run, labeling, choice), note
 
 
-def _prompts(connection: Connection, jobs: Mapping[int, RowJob]) -> dict[int, str]:
+def _prompts(connection: Connection, jobs: Mapping[int, KnownJob]) -> dict[int, str]:
     """Return the last user message of the job of each row, as it was loaded."""
     bodies = results.loaded_bodies(connection, [job.job_id for job in jobs.values()])
     return {number: _last_user_text(bodies[job.job_id][0]) for number, job in jobs.items()}
@@ -120,7 +120,7 @@ def _row(
     labeling: Labeling,
     found: Sample,
     columns: tuple[int, ...],
-    jobs: Mapping[int, RowJob],
+    jobs: Mapping[int, KnownJob],
     prompts: Mapping[int, str],
 ) -> SampledTableRow:
     job = jobs.get(row.number)
