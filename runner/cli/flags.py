@@ -89,6 +89,7 @@ class RetryFlags(JobFilter):
     held: bool
     lost: bool
     cancelled: bool
+    status: str | None
 
 
 class Count(click.IntRange):

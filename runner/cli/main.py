@@ -43,6 +43,7 @@ ROWS: Final = (
     CommandRow("Control", "prune", "Remove old runs, and old files of the state folder."),
     CommandRow("Inspect", "status", "Show the numbers of a run."),
     CommandRow("Inspect", "list", "Show all runs."),
+    CommandRow("Inspect", "sample", "Show some rows of a labeled table beside their labels."),
     CommandRow("Inspect", "show", "Show the history of one job."),
     CommandRow("Inspect", "summary", "Show the results and the cost of a run."),
     CommandRow("Inspect", "costs", "Show what was spent, by run, model and day."),

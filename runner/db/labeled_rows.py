@@ -66,11 +66,11 @@ def pages(
     while the caller uses this one, so the connection must not be used for anything else meanwhile.
     """
     reader = _PageReader(connection, run_id, parts, page)
-    found = reader.mapped() if _is_mapped(connection, run_id) else reader.plain()
+    found = reader.mapped() if is_mapped(connection, run_id) else reader.plain()
     yield from found if connection.dialect.name == "sqlite" else read_ahead(found)
 
 
-def _is_mapped(connection: Connection, run_id: int) -> bool:
+def is_mapped(connection: Connection, run_id: int) -> bool:
     """Return whether the run maps rows to jobs; else row n is job n."""
     query = text("SELECT 1 FROM rows WHERE id BETWEEN :first AND :last LIMIT 1")
     values = {"first": job_id(run_id, 0), "last": job_id(run_id, JOBS_MAX)}

@@ -42,13 +42,15 @@ _LAST = "a.job_id = jobs.id AND a.attempt = COALESCE(jobs.answered_by, jobs.atte
 class JobSelection:
     """Which jobs a user means: those in `states`, narrowed by the other fields where given.
 
-    `lost`: only those whose last attempt was lost. `code`: only those with this error code. `job_ids`: only
-    these jobs. `models`: only those that name one of these. `flaw`: only those whose last answer has it.
+    `lost`: only those whose last attempt was lost. `code`: only those with this error code, `not_code`: only
+    those without it. `job_ids`: only these jobs. `models`: only those that name one of these. `flaw`: only
+    those whose last answer has it.
     """
 
     states: frozenset[JobState]
     lost: bool = False
     code: str | None = None
+    not_code: str | None = None
     job_ids: tuple[int, ...] = ()
     models: tuple[str, ...] = ()
     flaw: str | None = None
@@ -210,6 +212,9 @@ def _condition(chosen: JobSelection) -> tuple[str, dict[str, Any]]:
     if chosen.code is not None:
         parts.append("error_code = :code")
         values["code"] = chosen.code
+    if chosen.not_code is not None:
+        parts.append("COALESCE(error_code, '') <> :not_code")
+        values["not_code"] = chosen.not_code
     if chosen.job_ids:
         parts.append(f"id IN ({', '.join(str(int(job)) for job in chosen.job_ids)})")
     if chosen.models:

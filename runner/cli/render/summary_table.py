@@ -8,9 +8,9 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import asdict
 
 from runner.cli.render import layout, text
+from runner.cli.render.failure_groups import FailureGroup, failure_lines, group_lines
 from runner.cli.render.labels_table import by_status, label_lines, rows_without_labels
 from runner.cli.render.uncertain_cost_text import uncertain_cost_sentences
-from runner.rules.explain import explain
 from runner.rules.redact import one_line, plain
 from runner.rules.row_status import COMPLETE, RowStatus
 
@@ -47,7 +47,7 @@ def summary_lines(summary: RunSummary, folder: str = "") -> list[str]:
         *label_lines(summary),
         *_warnings(summary),
         *_flawed(summary),
-        *_failures(summary),
+        *failure_lines(summary),
     ]
 
 
@@ -196,33 +196,7 @@ def _flawed(summary: RunSummary) -> list[str]:
     found = {flaw: n for flaw, n in asdict(summary.answers).items() if n}
     if not found:
         return []
-    lines = _grouped(found, summary.examples)
+    groups = [FailureGroup(flaw, n, summary.examples.get(flaw)) for flaw, n in found.items()]
     command = f"runner summary {summary.run} --ids {next(iter(found))}"
-    return ["", "answers to look at", *layout.indented([*lines, f"to list them: {command}"])]
-
-
-def _failures(summary: RunSummary) -> list[str]:
-    by_code = summary.errors.by_code
-    if not by_code:
-        return []
-    run, shown = summary.run, dict(list(by_code.items())[:_CODES_SHOWN])
-    lines = _grouped(shown, summary.examples, f"runner retry {run} --failed --code ")
-    more = len(by_code) - len(shown)
-    rest = [f"… and {text.count(more, 'other cause')}"] if more > 0 else []
-    example = next((summary.examples[code] for code in by_code if code in summary.examples), None)
-    if example is not None:
-        rest.append(f"to look at one: runner show {run} {text.last_word(example)}")
-    return ["", "failures", *layout.indented([*lines, *rest])]
-
-
-def _grouped(counts: Mapping[str, int], examples: Mapping[str, str], command: str = "") -> list[str]:
-    """Return each code or flaw with its count, an example, its meaning, and the command for only these."""
-    rows = [
-        (f"{n:,}", plain(word), f"such as {one_line(examples[word], _ID_LENGTH)}" if word in examples else "")
-        for word, n in counts.items()
-    ]
-    lines = []
-    for word, line in zip(counts, layout.table(rows, right=frozenset({0})), strict=True):
-        lines += [line, *(f"    {one}" for one in layout.wrapped(explain(word), layout.WIDTH - 6) if one)]
-        lines += [f"    {command}{text.shell_word(plain(word))}"] if command else []
-    return lines
+    lines = [*group_lines(groups, summary.run), f"to list them: {command}"]
+    return ["", "answers to look at", *layout.indented(lines)]
