@@ -176,6 +176,17 @@ def test_a_table_that_the_run_did_not_write_is_refused_and_stays(
     assert read_back(out) == expected_rows(run)
 
 
+def test_an_edit_of_the_same_length_is_noticed(sqlite_database: Database, tmp_path: Path) -> None:
+    """The digest in the summary decides."""
+    run = labeled_run(sqlite_database, tmp_path / "reviews.csv", PLAIN)
+    out = tmp_path / "labeled.csv"
+    write_run(sqlite_database, run.run_id, out)
+    out.write_bytes(out.read_bytes().replace(b"good", b"evil"))
+
+    with pytest.raises(UsageError, match="did not write"):
+        write_run(sqlite_database, run.run_id, out)
+
+
 def test_a_parquet_table_is_known_without_its_summary(sqlite_database: Database, tmp_path: Path) -> None:
     """Its metadata has the mark of the run; that of another run is refused."""
     run = labeled_run(sqlite_database, tmp_path / "reviews.csv", PLAIN)
@@ -205,6 +216,7 @@ def test_the_input_is_never_the_output(sqlite_database: Database, tmp_path: Path
         (run.table, TableOptions()),
         (hard, TableOptions()),
         (tmp_path / "moved.csv", TableOptions(input_path=moved)),
+        (run.table, TableOptions(input_path=moved)),
     ):
         with pytest.raises(UsageError, match="itself"):
             write_run(sqlite_database, run.run_id, out, force=True, table=options)
@@ -319,6 +331,27 @@ def test_more_columns_are_written_where_the_recipe_asks_for_them(database: Datab
     )
 
 
+def test_rows_that_share_a_job_share_its_labels_and_the_first_has_its_cost(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    """The column adds up to what the run cost."""
+    recipe = recipe_of(out={"columns": ["cost"]})
+    statuses = (RowStatus.OK, RowStatus.OK, RowStatus.SKIPPED)
+    run = labeled_run(sqlite_database, tmp_path / "reviews.csv", statuses, recipe=recipe)
+    with sqlite_database.write() as connection:
+        share = "UPDATE rows SET job_id = ?, fault = NULL WHERE job_id IS NULL"
+        connection.exec_driver_sql(share, (run.jobs[1],))
+
+    write_run(sqlite_database, run.run_id, tmp_path / "labeled.jsonl")
+
+    rows = read_back(tmp_path / "labeled.jsonl")
+    assert [(row["mark"], row["_cost_usd"]) for row in rows] == [
+        ("mark-1", 1e-7),
+        ("mark-2", 1e-7),
+        ("mark-1", 0.0),
+    ]
+
+
 def test_labels_have_the_types_of_the_schema_and_nested_ones_become_columns(
     sqlite_database: Database, tmp_path: Path
 ) -> None:
@@ -414,6 +447,17 @@ def test_a_row_that_cannot_be_read_is_in_the_errors_file_alone(
     ]
     assert (written.results.lines, written.errors.lines) == (2, 1)
     assert written.rows == {RowStatus.OK: 2, RowStatus.SKIPPED: 1}
+
+
+def test_an_excluded_row_that_cannot_be_read_is_no_error(sqlite_database: Database, tmp_path: Path) -> None:
+    """It was not to be sent; it is counted."""
+    content = b"id,text\n1,a\n2,b,too many\n"
+    statuses = (RowStatus.OK, RowStatus.EXCLUDED)
+    run = labeled_run(sqlite_database, tmp_path / "reviews.csv", statuses, content=content)
+
+    written = write_run(sqlite_database, run.run_id, tmp_path / "labeled.csv")
+
+    assert (written.rows, written.errors.lines) == ({RowStatus.OK: 1, RowStatus.EXCLUDED: 1}, 0)
 
 
 def test_a_table_without_rows_is_written_with_its_header(sqlite_database: Database, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from runner.db.runs import RunOptions
 from runner.intake import insert_jobs
 from runner.intake.load import LoadResult, load
 from runner.intake.plan_table import plan_table
-from runner.intake.table_input import RowFlags, TableInput
+from runner.intake.recipe_input import RowFlags, TableInput
 from runner.rules.errors import JobFileError, UsageError
 from runner.rules.recipe import Prompt, Recipe, TableChoice
 from runner.rules.recipe_identity import RecipeTexts, canonical_sha256
