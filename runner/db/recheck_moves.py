@@ -53,8 +53,9 @@ class Rechecked:
 
 
 class AnswerPage(NamedTuple):
-    """The answers of some jobs. Columns: job_id, attempt, finish_reason, body. `last` is the last of the jobs,
-    None where there are no more.
+    """The answers of some jobs; `last` is the last of these, None where there are no more jobs.
+
+    Columns: job_id, attempt, finish_reason, body.
     """
 
     answers: Sequence[Row[Any]]

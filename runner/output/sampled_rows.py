@@ -8,7 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from runner.db import labeled_rows
-from runner.db.labeled_rows import RowParts, TableRow
+from runner.db.labeled_rows import RowParts, RowRecord
 from runner.output.labeled_table import LabeledTable
 from runner.output.row_values import RowValues
 from runner.output.table_input import opened_input
@@ -81,7 +81,7 @@ def sampled_jobs(connection: Connection, run: RunRow, labeling: Labeling, choice
     values = RowValues(replace(labeling, extra=()), run.id)
     chosen = _ChosenRows(choice, label_count=len(labeling.fields), column_count=0)
     with closing(labeled_rows.pages(connection, run.id, RowParts())) as pages:
-        for row in map(TableRow._make, chain.from_iterable(pages)):
+        for row in map(RowRecord._make, chain.from_iterable(pages)):
             chosen.add_row(row.number, values.of(row).values)
     return chosen.sample(())
 

@@ -20,7 +20,7 @@ _SHOWN: Final = 10  # names or values in an error
 
 @dataclass(frozen=True, slots=True)
 class RowFilter:
-    """`wanted`: places of labels, with the words that their values must be. `status` None: all but excluded."""
+    """`wanted`: places of labels and the words for their values. `status` None: all but excluded."""
 
     wanted: tuple[tuple[int, str], ...] = ()
     status: RowStatus | None = None

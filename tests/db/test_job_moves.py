@@ -349,6 +349,7 @@ def test_of_two_answers_to_one_job_the_first_ends_it(database: Database) -> None
 def test_every_event_of_the_table_is_tested() -> None:
     """A new event needs a case here, or tests of its own like `send`, `claim` and the user's moves."""
     tested_elsewhere: set[Event] = {Event.SEND, Event.CLAIM, Event.CANCEL, Event.ABANDON, Event.RETRY}
+    tested_elsewhere |= {Event.REVALIDATED, Event.INVALIDATED}  # of stored answers, by the user
 
     assert {case.event for case in MOVE_CASES} | tested_elsewhere == set(Event)
 
