@@ -18,6 +18,7 @@ from runner.db.outcomes import Cause
 from runner.db.runs import RunOptions
 from runner.rules.row_status import RowStatus
 from runner.rules.states import Event, JobState
+from runner.tables.pyarrow_import import import_pyarrow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,12 +72,10 @@ def jsonl_bytes(rows: Sequence[Sequence[str]]) -> bytes:
 
 def parquet_bytes(rows: Sequence[Sequence[str]]) -> bytes:
     """Return rows as Parquet."""
-    import pyarrow as pa
-    from pyarrow import parquet
-
+    pa = import_pyarrow()
     sink = io.BytesIO()
     columns = {"id": [row[0] for row in rows], "text": [row[1] for row in rows]}
-    parquet.write_table(
+    pa.parquet.write_table(
         pa.table({name: pa.array(cells, pa.string()) for name, cells in columns.items()}), sink
     )
     return sink.getvalue()

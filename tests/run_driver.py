@@ -13,7 +13,7 @@ from runner.db import counters, job_moves, leases, new_jobs, runs
 from runner.db.counters import Deltas
 from runner.db.job_ids import job_id
 from runner.db.new_jobs import NewJob
-from runner.db.outcomes import Accepted, Cause, Cost, Judgement, PollAgain, Requeue, Settled
+from runner.db.outcomes import Accepted, Cause, Cost, LabelCheck, PollAgain, Requeue, Settled
 from runner.db.results import Received
 from runner.db.runs import RunOptions
 from runner.rules import output_estimate
@@ -113,7 +113,7 @@ def settled(
     event: Event,
     target: JobState,
     cost: Cost = COST,
-    judgement: Judgement | None = None,
+    label_check: LabelCheck | None = None,
 ) -> Settled:
     """Return the row that settles a stored result."""
     return Settled(
@@ -126,7 +126,7 @@ def settled(
         latency_bucket="1",
         cost=cost,
         cause=None if event is Event.SUCCEEDED else CAUSE,
-        judgement=judgement,
+        label_check=label_check,
     )
 
 

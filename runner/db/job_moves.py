@@ -323,7 +323,7 @@ def _settled_move(row: Settled) -> _MoveRow:
         spent=int(row.event is not Event.INVALID),
         extra=int(row.event is not Event.INVALID and row.target not in FINAL),
         answered_by=row.attempt,
-        ask_tokens=row.judgement.ask_tokens if row.judgement else 0,
+        ask_tokens=row.label_check.ask_tokens if row.label_check else 0,
     )
 
 
@@ -342,7 +342,7 @@ def _without_more_asks(connection: Connection, rows: Sequence[Settled]) -> list[
     """Return the rows, with FAILED for PENDING and HELD where the job was cancelled or the run is over.
 
     Also for PENDING after an invalid answer where the job was asked again as often as the recipe allows: a
-    late answer may have been judged by what was known before. These jobs stay locked until the transaction
+    late answer may have been checked by what was known before. These jobs stay locked until the transaction
     ends.
     """
     again = [(row.job_id, _asks_max(row)) for row in rows if row.target not in FINAL]
@@ -361,7 +361,7 @@ def _without_more_asks(connection: Connection, rows: Sequence[Settled]) -> list[
 
 def _asks_max(row: Settled) -> int | None:
     """Return how often the job of an invalid answer may be asked again; None for other answers."""
-    return row.judgement.asks_max if row.event is Event.INVALID and row.judgement else None
+    return row.label_check.asks_max if row.event is Event.INVALID and row.label_check else None
 
 
 def _poll_again(connection: Connection, event: Event, rows: Sequence[PollAgain], deltas: Deltas) -> set[int]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Page = Sequence[Row[Any]]
 
 _PAGE_FIRST: Final = 64  # rows of the first page
-_BODY: Final = 10  # the column with the bytes of the answer
+_BODY = 10  # the column with the bytes of the answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class RowParts:
     cost: bool = False
 
 
-class TableRow(NamedTuple):
+class RowRecord(NamedTuple):
     """One row, column by column. (A tuple is read ten times as fast as a Row.)
 
     `id` has the number of the row in its low half. A row without a job was skipped for its `fault`. `model`
@@ -60,12 +60,12 @@ class TableRow(NamedTuple):
 def pages(
     connection: Connection, run_id: int, parts: RowParts, page: int = PAGE_MAX
 ) -> Generator[Page, None, None]:
-    """Yield the rows of a run that have a job or a fault, in the table's order; the columns are TableRow's.
+    """Yield the rows of a run that have a job or a fault, in the table's order; the columns are RowRecord's.
 
     A page has at most `page` rows and about PAGE_BYTES of answers. On PostgreSQL a thread reads the next page
     while the caller uses this one, so the connection must not be used for anything else meanwhile.
     """
-    reader = _Reader(connection, run_id, parts, page)
+    reader = _PageReader(connection, run_id, parts, page)
     found = reader.mapped() if _is_mapped(connection, run_id) else reader.plain()
     yield from found if connection.dialect.name == "sqlite" else read_ahead(found)
 
@@ -77,7 +77,7 @@ def _is_mapped(connection: Connection, run_id: int) -> bool:
     return connection.execute(query, values).first() is not None
 
 
-class _Reader:
+class _PageReader:
     """Reads the pages of one run."""
 
     def __init__(self, connection: Connection, run_id: int, parts: RowParts, page: int) -> None:
@@ -119,7 +119,7 @@ class _Reader:
             size = self._next_size(size, rows)
 
     def _columns(self, fault: str) -> str:
-        """Return the columns of TableRow after its first one."""
+        """Return the columns of RowRecord after its first one."""
         ticks = "(SELECT CAST(SUM(t.ticks) AS BIGINT) FROM attempts t WHERE t.job_id = j.id)"
         return (
             "j.id, j.custom_id, j.state, j.error_code, a.error_message, j.attempt, j.asks,"

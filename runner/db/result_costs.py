@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
     from runner.db.counters import Deltas
-    from runner.db.outcomes import Judgement, Settled
+    from runner.db.outcomes import LabelCheck, Settled
 
 REASK: Final = "reask"  # the reason of an extra: its answer was invalid, and its job is asked again
 
@@ -83,19 +83,19 @@ def count_result(row: Settled, deltas: Deltas) -> None:
         deltas.add(run_id, "code", row.cause.code if row.cause else "unknown")
     else:
         deltas.add(run_id, "extra", REASK if row.event is Event.INVALID else row.event)
-    if row.judgement is not None:
-        _count_judgement(row, row.judgement, deltas)
+    if row.label_check is not None:
+        _count_label_check(row, row.label_check, deltas)
 
 
-def _count_judgement(row: Settled, judgement: Judgement, deltas: Deltas) -> None:
+def _count_label_check(row: Settled, label_check: LabelCheck, deltas: Deltas) -> None:
     """Count what the contract found: invalid answers, or the repair and the labels of a valid one."""
     run_id = run_of(row.job_id)
     if row.event is Event.INVALID:
-        deltas.add(run_id, "invalid", FIRST if judgement.is_first else "again")
+        deltas.add(run_id, "invalid", FIRST if label_check.is_first else "again")
     elif row.target is JobState.SUCCEEDED:
-        if judgement.repair:
-            deltas.add(run_id, "repaired", judgement.repair)
-        for word in judgement.labels:
+        if label_check.repair:
+            deltas.add(run_id, "repaired", label_check.repair)
+        for word in label_check.labels:
             deltas.add(run_id, "label", word)
 
 

@@ -195,7 +195,7 @@ class Payload(Base):
     frame: Mapped[int | None] = mapped_column(Integer)
 
 
-class Frame(Base):
+class BodyFrame(Base):
     """What stands before and after the bytes of many jobs of a run: the shared parts of their bodies."""
 
     __tablename__ = "frames"

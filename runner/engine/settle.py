@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from runner.db import counters, runs
 from runner.db.outcomes import Cause, Cost, Settled
 from runner.engine import cost_bounds
-from runner.engine.judge_answer import Verdict, judge_answer
+from runner.engine.check_labels import NextMove, check_answer
 from runner.rules import chat_completion, latency, models, money, retry
 from runner.rules.chat_completion import Completion, Flaw, Kind
 from runner.rules.label_rules import label_rules
@@ -98,34 +98,34 @@ def settle(subject: StoredAnswer, body: bytes, *, policy: Policy, now_ms: int) -
 def settle_answer(subject: StoredAnswer, answer: Completion, *, policy: Policy, now_ms: int) -> Settled:
     """Return the job's next state with its event, cost and cause. `now_ms`: when the answer was received.
 
-    The contract of a run's labels is made when its first answer is judged. A recipe that makes none raises
+    The contract of a run's labels is made when its first answer is checked. A recipe that makes none raises
     here, for each answer: it is kept unsettled, and no other run is held up.
     """
-    verdict = _verdict(answer, subject, policy)
+    move = _next_move(answer, subject, policy)
     return Settled(
         job_id=subject.job_id,
         attempt=subject.attempt,
-        event=verdict.event,
-        target=verdict.target,
+        event=move.event,
+        target=move.target,
         at_ms=now_ms,
         due_at_ms=now_ms,
         latency_bucket=latency.bucket_of((now_ms - (subject.accepted_at_ms or now_ms)) / 1000),
         cost=_cost(answer, subject, policy.pricing, now_ms),
-        cause=verdict.cause,
-        judgement=verdict.judgement,
+        cause=move.cause,
+        label_check=move.label_check,
     )
 
 
-def _verdict(answer: Completion, subject: StoredAnswer, policy: Policy) -> Verdict:
+def _next_move(answer: Completion, subject: StoredAnswer, policy: Policy) -> NextMove:
     """Return what the answer is to its job, and the job's next state."""
     if answer.kind is not Kind.GOOD:
         event = _EVENTS.get(answer.kind, Event.UNUSABLE)
-        return Verdict(event, _next_state(event, answer.kind, subject, policy), _cause(answer, answer.kind))
+        return NextMove(event, _next_state(event, answer.kind, subject, policy), _cause(answer, answer.kind))
     if answer.flaw in policy.fail_on:
-        return Verdict(Event.UNUSABLE, JobState.FAILED, _cause(answer, answer.flaw))
+        return NextMove(Event.UNUSABLE, JobState.FAILED, _cause(answer, answer.flaw))
     if policy.recipe is None:
-        return Verdict(Event.SUCCEEDED, JobState.SUCCEEDED)
-    return judge_answer(label_rules(policy.recipe), answer, subject.asks)
+        return NextMove(Event.SUCCEEDED, JobState.SUCCEEDED)
+    return check_answer(label_rules(policy.recipe), answer, subject.asks)
 
 
 def _cause(answer: Completion, code: str) -> Cause:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final, NamedTuple
 
 from runner.rules.errors import UsageError
 
@@ -29,23 +29,33 @@ def save_stdin(stream: BinaryIO, folder: Path, ending: str = ".jsonl") -> Path:
     return saved
 
 
-def check_is_file(path: Path, what: str = "file with jobs", command: str = "run") -> None:
+class FileKind(NamedTuple):
+    """What an input file is called in errors, and what to do instead of naming a pipe."""
+
+    name: str
+    description: str
+    cure: str
+
+
+JOB_FILE: Final = FileKind(
+    "job file", "a file with jobs", "name a plain file, or pipe it in: … | runner run -"
+)
+TABLE: Final = FileKind("table", "a table", "name a plain file, or pipe it in: … | runner label -")
+
+
+def check_is_file(path: Path, kind: FileKind = JOB_FILE) -> None:
     """Raise UsageError for a folder, a pipe or a device: those can be read once only, or have no end."""
     if path.exists() and not path.is_file():
-        fix = f"name a plain file, or pipe it in: … | runner {command} -"
-        raise UsageError(f"{path} is not a {what}", fix=fix)
+        raise UsageError(f"{path} is not {kind.description}", fix=kind.cure)
 
 
-def digest(path: Path, what: str, command: str) -> tuple[str, int]:
-    """Return the sha256 of a file's bytes and their number.
-
-    Raises UsageError, in which `what` names the file and `command` the one that reads it.
-    """
-    check_is_file(path, "table" if what == "table" else "file with jobs", command)
+def digest(path: Path, kind: FileKind) -> tuple[str, int]:
+    """Return the sha256 of a file's bytes and their number. Raises UsageError."""
+    check_is_file(path, kind)
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
     except OSError as error:
         raise UsageError(
-            f"the {what} cannot be read: {path}: {error.strerror}", fix="check the path"
+            f"the {kind.name} cannot be read: {path}: {error.strerror}", fix="check the path"
         ) from error

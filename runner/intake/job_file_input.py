@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from runner.intake.input_file import digest
+from runner.intake.input_file import JOB_FILE, digest
 from runner.intake.job_file import DIAGNOSTICS_SHOWN, JobFileReader, as_sentence, bad_line_sentences
 from runner.rules import models
 from runner.rules.counted import count
@@ -44,7 +44,7 @@ class JobFile:
 
     def digest(self) -> tuple[str, int]:
         """Return the sha256 of the file's bytes and their number. Raises UsageError."""
-        return digest(self.path, "job file", "run")
+        return digest(self.path, JOB_FILE)
 
     def read(self, tally: Tally) -> JobFilePass:
         """Return a new pass over the file; `tally` adds up its requests."""

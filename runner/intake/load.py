@@ -81,8 +81,7 @@ def load(
         if not new:
             _refuse_conflict(database, path, name, occasion, sha256)
         run_name = new_run_name(database, name or _stem(path), name, occasion, new=new)
-        with database.read() as connection:
-            twin = None if new or name or occasion else runs.find_by_sha256(connection, sha256)
+        twin = None if new or name or occasion else _same_content(database, sha256)
         with database.write() as connection:
             run_id = runs.begin(
                 connection,
@@ -116,6 +115,11 @@ def load(
             bad_total=reading.bad_total,
             other_model_total=reading.other_model_total,
         )
+
+
+def _same_content(database: Database, sha256: str) -> RunRow | None:
+    with database.read() as connection:
+        return runs.find_by_sha256(connection, sha256)
 
 
 def _loaded_before(found: RunRow) -> LoadResult:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from runner.intake.compile_table import CompiledTable
 from runner.intake.plan_table import plan_table
 from runner.rules import models
-from runner.rules.recipe import RecipeError, RecipeFault, recipe_faults
+from runner.rules.recipe import RecipeFault, error_of_faults, recipe_faults
 from runner.rules.recipe_identity import RecipeTexts, canonical_sha256
 from runner.tables.table import ReadOptions
 
@@ -58,22 +58,25 @@ def open_recipe(
     files: RecipeFiles,
     *,
     open_table: OpenTable,
-    read_labels: Callable[[Recipe, RecipeFiles], LabelTexts],
-    title: str,
+    read_labels: Callable[[Recipe, RecipeFiles], LabelTexts | list[RecipeFault]],
+    title: str | None,
 ) -> OpenedRecipe:
     """Read what a recipe names, and the header of its table; no row of it is read.
 
-    Raises RecipeError with all faults, TableError where a table cannot be read. `title` names the recipe.
+    Raises the error of `error_of_faults` with all faults, RecipeError or TableError where a file cannot be
+    read. `title` names the recipe's file; None is a recipe of flags alone.
     """
     faults = recipe_faults(recipe)
     if recipe.table.file is None:
         faults.append(RecipeFault("table.file", "there is no table", "name its file"))
     if faults or recipe.table.file is None:
-        raise RecipeError.of_faults(title, faults)
+        raise error_of_faults(title, faults)
     path = files.path(recipe.table.file, "table.file")
     options = ReadOptions(encoding=recipe.table.encoding, delimiter=recipe.table.delimiter)
     examples = _examples(recipe, files, open_table)
     prompt, labels = recipe.prompt, read_labels(recipe, files)
+    if isinstance(labels, list):
+        raise error_of_faults(title, labels)
     texts = RecipeTexts(
         model=prompt.model or models.DEFAULT,
         system=files.text_of(prompt.system or "", "prompt.system"),

@@ -11,7 +11,7 @@ from runner.intake.labeled_examples import read_examples
 from runner.intake.row_prompt import CellText, RowPrompt
 from runner.intake.template_source import CELL, Names, column_suggestion
 from runner.intake.templates import RenderError, parse_condition, parse_template
-from runner.rules.recipe import Recipe, RecipeError, RecipeFault, recipe_faults
+from runner.rules.recipe import Recipe, RecipeFault, error_of_faults, recipe_faults
 from runner.rules.request import Defaults, read_request
 from runner.rules.request_frame import Example, request_frame, row_content
 
@@ -33,16 +33,16 @@ def plan_table(
     columns: Sequence[str],
     *,
     examples: Table | None = None,
-    title: str = "the recipe",
+    title: str | None,
 ) -> Plan:
     """Return the plan for a table with these columns. `examples`: the opened table of `prompt.examples`.
 
-    Raises RecipeError with all faults that are known before a row is read; `title` names the recipe in it.
+    Raises the error of `error_of_faults`, which `title` is for, with all faults known before a row is read.
     """
     planner = _Planner(recipe, texts, tuple(columns))
     plan = planner.plan(examples)
     if plan is None or planner.faults:
-        raise RecipeError.of_faults(title, planner.faults)
+        raise error_of_faults(title, planner.faults)
     return plan
 
 

@@ -7,7 +7,7 @@ import tomllib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runner.rules.errors import UsageError
-from runner.rules.recipe import FILE_PREFIX, Recipe, RecipeError, RecipeFault
+from runner.rules.recipe import FILE_PREFIX, Recipe, RecipeError, RecipeFault, error_of_faults
 from runner.rules.recipe_table import read_recipe
 
 if TYPE_CHECKING:
@@ -102,10 +102,10 @@ def read_recipe_file(path: Path) -> Recipe:
         fault = RecipeFault(
             "", f"this is not TOML: {error}", 'texts stand in quotes, like model = "grok-4.3"'
         )
-        raise RecipeError.of_faults(str(path), [fault]) from error
+        raise error_of_faults(str(path), [fault]) from error
     recipe, faults = read_recipe(table)
     if faults:
-        raise RecipeError.of_faults(str(path), faults)
+        raise error_of_faults(str(path), faults)
     return recipe
 
 

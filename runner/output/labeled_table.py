@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from runner.db.labeled_rows import TableRow
+from runner.db.labeled_rows import RowRecord
 from runner.rules.errors import Bug
 from runner.rules.row_status import COMPLETE, RowReason, RowStatus
 from runner.rules.table_faults import TableFault
@@ -39,7 +39,7 @@ class LabeledTable:
         self, table: Table, pages: Iterable[Sequence[Row[Any]]], values: RowValues, start: bytes
     ) -> None:
         self._table, self._values = table, values
-        self._rows = _Numbered(map(TableRow._make, chain.from_iterable(pages)))
+        self._rows = _Numbered(map(RowRecord._make, chain.from_iterable(pages)))
         self._start = start
         self.counts = RowCounts()
 
@@ -58,27 +58,38 @@ class LabeledTable:
         self._rows.check_end()
 
     def _write_batch(self, batch: Batch, writer: TableWriter, errors: Sink) -> None:
-        rows = self._rows.take(batch.first, len(batch))
-        found = [self._values.of(row) for row in rows]
-        writer.write(batch, list(zip(*(labeled.values for labeled in found), strict=True)))
-        self.counts.written += len(found)
-        self.counts.by_status.update([labeled.status for labeled in found])
-        for number, (row, labeled) in enumerate(zip(rows, found, strict=True), batch.first):
+        """Write a batch.
+
+        Its values are in one flat list: the garbage collector would traverse a tuple for each row again and
+        again, which takes a third of the whole time.
+        """
+        values: list[Any] = []
+        statuses: list[RowStatus] = []
+        for number, row in self._rows.take(batch.first, len(batch)):
+            labeled = self._values.of(row)
+            values += labeled.values
+            statuses.append(labeled.status)
             if labeled.reason is not None:
                 self._add_error(errors, number, row, labeled.status, labeled.reason)
+        if not statuses:
+            return
+        width = len(values) // len(statuses)
+        writer.write(batch, [values[place::width] for place in range(width)])
+        self.counts.written += len(statuses)
+        self.counts.by_status.update(statuses)
 
     def _add_unreadable(self, fault: TableFault, errors: Sink) -> None:
         """Count a row that cannot be read, and so not be written: it is in the errors file alone."""
         if fault.row is None:
             raise TableError(fault.reason, fix=fault.fix)
-        (row,) = self._rows.take(fault.row, 1)
+        ((_, row),) = self._rows.take(fault.row, 1)
         labeled: LabeledRow = self._values.of(row)
         reason = labeled.reason or RowReason(fault.code, fault.reason)
         self.counts.by_status[labeled.status] += 1
         self._add_error(errors, fault.row, row, labeled.status, reason)
 
     def _add_error(
-        self, errors: Sink, number: int, row: TableRow | None, status: RowStatus, reason: RowReason
+        self, errors: Sink, number: int, row: RowRecord | None, status: RowStatus, reason: RowReason
     ) -> None:
         if status in COMPLETE:
             return
@@ -95,24 +106,21 @@ class LabeledTable:
 class _Numbered:
     """The rows that a run knows, to be taken by their numbers."""
 
-    def __init__(self, rows: Iterator[TableRow]) -> None:
+    def __init__(self, rows: Iterator[RowRecord]) -> None:
         self._rows = rows
         self._next = next(rows, None)
 
-    def take(self, first: int, count: int) -> list[TableRow | None]:
-        """Return the next `count` rows of the table from `first` on; None for each that is not known."""
-        found: list[TableRow | None] = []
+    def take(self, first: int, count: int) -> Iterator[tuple[int, RowRecord | None]]:
+        """Yield the next `count` numbers from `first` on, each with its row; None where that is not known."""
         row, rows = self._next, self._rows
         number_of_next = -1 if row is None else row.number
         for number in range(first, first + count):
             if number == number_of_next:
-                found.append(row)
-                row = next(rows, None)
+                yield number, row
+                row = self._next = next(rows, None)
                 number_of_next = -1 if row is None else row.number
             else:
-                found.append(None)
-        self._next = row
-        return found
+                yield number, None
 
     def check_end(self) -> None:
         """Raise Bug where a row was not taken."""

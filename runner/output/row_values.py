@@ -26,7 +26,7 @@ from runner.rules.states import JobState
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from runner.db.labeled_rows import TableRow
+    from runner.db.labeled_rows import RowRecord
     from runner.output.labeling import Labeling
 
 _SUCCEEDED: Final = JobState.SUCCEEDED.value  # a plain string as in the row: faster to compare
@@ -53,7 +53,7 @@ class RowValues:
         kinds = [field.kind for field in self._contract.fields]
         self._no_labels = (None,) * len(kinds)
         self._json = () if has_json_text else _places_of(LabelKind.JSON, kinds)
-        makers: dict[str, Callable[[TableRow], Any]] = {
+        makers: dict[str, Callable[[RowRecord], Any]] = {
             "cost": self._cost_usd,
             "model": _model,
             "asks": _asks,
@@ -64,7 +64,7 @@ class RowValues:
         nothing = (*self._no_labels, RowStatus.EXCLUDED.value, None, *(None for _ in self._extra))
         self._excluded = LabeledRow(RowStatus.EXCLUDED, nothing)
 
-    def of(self, row: TableRow | None) -> LabeledRow:
+    def of(self, row: RowRecord | None) -> LabeledRow:
         """Return the status and the values of a row; None is one that was not sent."""
         if row is None:
             return self._excluded
@@ -76,17 +76,18 @@ class RowValues:
         status = status_of_job(row.state, row.error_code)
         return self._without_labels(row, status, reason_of_job(status, row.error_code, row.error_message))
 
-    def _of_answer(self, row: TableRow) -> LabeledRow:
-        content = read_content(row.body or b"")
-        if content is None and read_completion(row.body or b"").kind is not Kind.GOOD:
+    def _of_answer(self, row: RowRecord) -> LabeledRow:
+        body = row.body or b""
+        content = read_content(body)
+        if content is None and read_completion(body).kind is not Kind.GOOD:
             return self._without_labels(row, RowStatus.INVALID, reason_unreadable())
-        found = self._contract.check(content or "")
-        if found.labels is None:
-            return self._without_labels(row, RowStatus.INVALID, reason_of_answer(found.error or ""))
-        labels = self._with_json(found.labels.values()) if self._json else found.labels.values()
+        labels, error, _ = self._contract.check(content or "")
+        if labels is None:
+            return self._without_labels(row, RowStatus.INVALID, reason_of_answer(error or ""))
+        values = self._with_json(labels.values()) if self._json else labels.values()
         if not self._extra:
-            return LabeledRow(RowStatus.OK, (*labels, *_OK))
-        return LabeledRow(RowStatus.OK, (*labels, *_OK, *(make(row) for make in self._extra)))
+            return LabeledRow(RowStatus.OK, (*values, *_OK))
+        return LabeledRow(RowStatus.OK, (*values, *_OK, *(make(row) for make in self._extra)))
 
     def _with_json(self, labels: Iterable[Any]) -> list[Any]:
         values = list(labels)
@@ -95,11 +96,11 @@ class RowValues:
                 values[place] = orjson.loads(values[place])
         return values
 
-    def _without_labels(self, row: TableRow, status: RowStatus, reason: RowReason) -> LabeledRow:
+    def _without_labels(self, row: RowRecord, status: RowStatus, reason: RowReason) -> LabeledRow:
         extra = (make(row) for make in self._extra)
         return LabeledRow(status, (*self._no_labels, status.value, str(reason), *extra), reason)
 
-    def _cost_usd(self, row: TableRow) -> float | None:
+    def _cost_usd(self, row: RowRecord) -> float | None:
         """Return what the answers of a row's job cost; 0 where an earlier row, or another run, has the cost.
 
         Jobs are in the order of the first rows that have them, so one with a lower id was priced before.
@@ -116,17 +117,17 @@ def _places_of(kind: LabelKind, kinds: Sequence[LabelKind]) -> tuple[int, ...]:
     return tuple(place for place, found in enumerate(kinds) if found is kind)
 
 
-def _model(row: TableRow) -> str | None:
+def _model(row: RowRecord) -> str | None:
     return row.model
 
 
-def _asks(row: TableRow) -> int | None:
+def _asks(row: RowRecord) -> int | None:
     if row.job_id is None:
         return None
     return 1 + (row.asks or 0) if row.attempt else 0
 
 
-def _answer(row: TableRow) -> str | None:
+def _answer(row: RowRecord) -> str | None:
     if row.body is None:
         return None
     content = read_content(row.body)

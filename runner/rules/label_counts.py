@@ -20,7 +20,7 @@ def counted_names(fields: Iterable[LabelField]) -> tuple[str, ...]:
 
 def counted_words(names: Iterable[str], labels: Mapping[str, Any]) -> tuple[str, ...]:
     """Return "field=value" for each counted field of a valid answer, by its labels."""
-    return tuple(f"{name}={_word(labels[name])}" for name in names)
+    return tuple([f"{name}={_word(labels[name])}" for name in names])
 
 
 def _is_counted(field: LabelField) -> bool:
@@ -35,6 +35,8 @@ def _is_counted(field: LabelField) -> bool:
 
 def _word(value: str | float | None) -> str:
     """Return how a value is written in a counter."""
+    if isinstance(value, str):
+        return value
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)

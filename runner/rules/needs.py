@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-LABELS: Final = "labels"  # judges answers by a contract, and asks again
+LABELS: Final = "labels"  # checks answers by the schema of the labels, and asks again
 KNOWN: Final = frozenset({LABELS})
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from runner.rules.errors import UserError
+from runner.rules.errors import UsageError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -105,14 +105,31 @@ class RecipeError(UserError):
 
     exit_code = 3
 
-    @classmethod
-    def of_faults(cls, name: str, faults: Sequence[RecipeFault]) -> RecipeError:
-        """Return the error of a recipe file with all its faults, the first ones in words."""
-        lines = [str(fault) for fault in faults[:FAULTS_SHOWN]]
-        if len(faults) > FAULTS_SHOWN:
-            lines.append(f"… and {len(faults) - FAULTS_SHOWN:,} more")
-        what = f"{name} is no recipe that can be used"
-        return cls(what, where=tuple(lines), fix="correct the recipe; nothing was sent")
+
+def error_of_faults(title: str | None, faults: Sequence[RecipeFault]) -> UserError:
+    """Return the error of a recipe with all its faults, the first ones in words.
+
+    `title` names the recipe's file; None is a recipe of flags alone, whose error names the flags (exit 2).
+    """
+    shown = faults[:FAULTS_SHOWN]
+    if title is None:
+        shown = [fault._replace(key=_flag_of(fault.key)) for fault in shown]
+    lines = [str(fault) for fault in shown]
+    if len(faults) > FAULTS_SHOWN:
+        lines.append(f"… and {len(faults) - FAULTS_SHOWN:,} more")
+    if title is None:
+        return UsageError("the flags make no requests", where=tuple(lines), fix="correct the flags")
+    what = f"{title} is no recipe that can be used"
+    return RecipeError(what, where=tuple(lines), fix="correct the recipe; nothing was sent")
+
+
+def _flag_of(key: str) -> str:
+    """Return the flag that means a key, such as --where for `table.where`; other keys stay."""
+    section, _, rest = key.partition(".")
+    if section in ("labels", "schema"):
+        return f"--{section}" + (f" {rest}" if rest else "")
+    name = rest.partition(".")[0]
+    return f"--{name}" if section in ("table", "prompt") and name else key
 
 
 def recipe_faults(recipe: Recipe) -> list[RecipeFault]:

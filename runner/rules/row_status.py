@@ -27,7 +27,7 @@ class RowStatus(StrEnum):
     CANCELLED = "cancelled"
     UNFINISHED = "unfinished"
     SKIPPED = "skipped"  # the row has a fault, and --skip-bad was given
-    EXCLUDED = "excluded"  # by --where, --sample or --limit
+    EXCLUDED = "excluded"  # not sent: left out by a condition, a sample or a limit
 
 
 COMPLETE: Final = frozenset({RowStatus.OK, RowStatus.EXCLUDED})  # nothing went wrong and nothing is to come

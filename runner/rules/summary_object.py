@@ -123,7 +123,7 @@ class LabeledRowCounts(JsonObject, frozen=True, kw_only=True):
     cancelled: Annotated[int, about("ended by the user")]
     unfinished: Annotated[int, about("still on their way")]
     skipped: Annotated[int, about("the row has a fault (`--skip-bad`)")]
-    excluded: Annotated[int, about("by `--where`, `--sample` or `--limit`")]
+    excluded: Annotated[int, about("not sent: left out by a condition, a sample or a limit")]
 
 
 class AskCounts(JsonObject, frozen=True, kw_only=True):

@@ -72,25 +72,29 @@ def _in_microseconds(kind: Any) -> Any:
 def _nested_in_microseconds(kind: Any) -> Any:
     pa = import_pyarrow()
     if pa.types.is_struct(kind):
-        fields = [kind.field(place) for place in range(kind.num_fields)]
-        inner = [_field_in_microseconds(field) for field in fields]
-        return pa.struct(inner) if _differ(inner, fields) else kind
-    if pa.types.is_map(kind):
-        key, item = _field_in_microseconds(kind.key_field), _field_in_microseconds(kind.item_field)
-        return pa.map_(key, item) if _differ((key, item), (kind.key_field, kind.item_field)) else kind
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        value = _field_in_microseconds(kind.value_field)
-        make = pa.list_ if pa.types.is_list(kind) else pa.large_list
-        return make(value) if _differ((value,), (kind.value_field,)) else kind
-    return kind
+        inner, make = [kind.field(place) for place in range(kind.num_fields)], _struct
+    elif pa.types.is_map(kind):
+        inner, make = [kind.key_field, kind.item_field], pa.map_
+    elif pa.types.is_list(kind):
+        inner, make = [kind.value_field], pa.list_
+    elif pa.types.is_large_list(kind):
+        inner, make = [kind.value_field], pa.large_list
+    else:
+        return kind
+    wanted = [_field_in_microseconds(field) for field in inner]
+    return make(*wanted) if any(map(_differ, wanted, inner)) else kind
+
+
+def _struct(*fields: Any) -> Any:
+    return import_pyarrow().struct(fields)
 
 
 def _field_in_microseconds(field: Any) -> Any:
     return field.with_type(_in_microseconds(field.type))
 
 
-def _differ(some: Sequence[Any], others: Sequence[Any]) -> bool:
-    return any(one.type != other.type for one, other in zip(some, others, strict=True))
+def _differ(one: Any, other: Any) -> bool:
+    return bool(one.type != other.type)
 
 
 def _value_or_text(single: Any) -> Any:

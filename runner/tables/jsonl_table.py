@@ -195,9 +195,7 @@ def _wrong_beginning(first: Line | Diagnostic) -> TableError | None:
 
 def _check_options(options: ReadOptions) -> None:
     if options.delimiter is not None:
-        raise TableError("JSONL has no delimiter", fix="leave out --delimiter, or say --format csv")
+        raise TableError("JSONL has no delimiter", fix="leave it out, or name CSV as the format")
     if options.encoding is not None and options.encoding.lower().replace("_", "-") not in _UTF8_NAMES:
         what = f"JSONL is UTF-8, not {options.encoding}"
-        raise TableError(
-            what, fix=f"iconv -f {options.encoding} -t UTF-8 FILE makes it so; leave out --encoding"
-        )
+        raise TableError(what, fix=f"make it UTF-8: iconv -f {options.encoding} -t UTF-8 FILE > NEW")

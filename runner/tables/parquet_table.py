@@ -54,7 +54,7 @@ class ParquetTable:
     def __init__(self, path: Path, options: ReadOptions) -> None:
         """Read the footer. Raise TableError if this is no readable Parquet, OSError if there is no file."""
         if options.encoding is not None or options.delimiter is not None:
-            raise TableError("Parquet has no encoding and no delimiter", fix="leave out both flags")
+            raise TableError("Parquet has no encoding and no delimiter", fix="leave out both")
         self._path = path
         self._file_state = _state_of(path)
         with _opened(path) as file:
@@ -126,7 +126,9 @@ def _unreadable(path: Path, error: Exception) -> TableError:
         return TableError("the file is gzip, not Parquet", fix="unpack it first: gunzip FILE")
     if beginning.startswith(b"PAR1"):
         return TableError(f"the Parquet file is cut short or damaged ({_line(error)})", fix=_COPY_AGAIN)
-    return TableError("this is no Parquet file", fix="name the format that it has, such as --format csv")
+    return TableError(
+        "this is no Parquet file", fix="name the format that it has, by the ending of its name or by the flag"
+    )
 
 
 def _check_columns(columns: Sequence[str]) -> None:

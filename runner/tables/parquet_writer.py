@@ -113,7 +113,6 @@ class _SinkFile:
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
-        self._byte_count = 0
         self._is_open = False
 
     @contextmanager
@@ -130,12 +129,7 @@ class _SinkFile:
         content = bytes(chunk)
         if self._is_open:
             self._sink.add(content)
-        self._byte_count += len(content)
         return len(content)
-
-    def tell(self) -> int:
-        """Return the number of bytes written."""
-        return self._byte_count
 
     def flush(self) -> None:
         """Do nothing: the sink has its own buffer."""

@@ -9,7 +9,7 @@ import pytest
 from run_driver import CAUSE, COST, NOW_MS, accepted, first_job, new_run, received, requeue_row, settled
 
 from runner.db import counters, job_moves, leases, orphans, result_costs, results, runs, user_moves
-from runner.db.outcomes import Judgement
+from runner.db.outcomes import LabelCheck
 from runner.db.user_moves import JobSelection
 from runner.rules.follow_up import follow_up
 from runner.rules.states import Event, JobState
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 S = JobState
 BODY = b'{"model":"grok-4.3","messages":[{"role":"user","content":"Good or bad?"}]}'
 TOKENS = 25  # what asking again adds to the prompt
-FIRST = Judgement(is_first=True, ask_tokens=TOKENS, asks_max=2)
-AGAIN = Judgement(ask_tokens=TOKENS, asks_max=2)
+FIRST = LabelCheck(is_first=True, ask_tokens=TOKENS, asks_max=2)
+AGAIN = LabelCheck(ask_tokens=TOKENS, asks_max=2)
 
 
 def answer(content: str) -> bytes:
@@ -46,10 +46,10 @@ def answered(driver: RunDriver, content: str = "bad") -> int:
     return lease.attempt
 
 
-def ask_again(driver: RunDriver, judgement: Judgement = FIRST, content: str = "bad") -> int:
+def ask_again(driver: RunDriver, label_check: LabelCheck = FIRST, content: str = "bad") -> int:
     """Send the next job and settle its answer as invalid; return the attempt."""
     attempt = answered(driver, content)
-    row = settled(first_job(driver), attempt, Event.INVALID, S.PENDING, judgement=judgement)
+    row = settled(first_job(driver), attempt, Event.INVALID, S.PENDING, label_check=label_check)
     assert driver.apply(job_moves.settled, row) == {first_job(driver)}
     return attempt
 
@@ -97,7 +97,7 @@ def test_a_job_that_was_asked_often_enough_fails(database: Database) -> None:
     attempt = answered(driver)
 
     driver.apply(
-        job_moves.settled, settled(first_job(driver), attempt, Event.INVALID, S.FAILED, judgement=AGAIN)
+        job_moves.settled, settled(first_job(driver), attempt, Event.INVALID, S.FAILED, label_check=AGAIN)
     )
 
     assert columns(driver) == (S.FAILED, 2, 2, TOKENS, 0, 0)
@@ -181,7 +181,7 @@ def test_a_user_that_retries_begins_with_the_loaded_body(database: Database) -> 
     ask_again(driver)
     attempt = answered(driver)
     job = first_job(driver)
-    driver.apply(job_moves.settled, settled(job, attempt, Event.INVALID, S.FAILED, judgement=AGAIN))
+    driver.apply(job_moves.settled, settled(job, attempt, Event.INVALID, S.FAILED, label_check=AGAIN))
 
     chosen = JobSelection(states=frozenset({S.FAILED}))
     driver.in_transaction(lambda c, d: user_moves.retry(c, driver.run_id, chosen, NOW_MS, d))
@@ -207,7 +207,7 @@ def test_some_jobs_are_not_asked_again(database: Database, change: str) -> None:
     with database.write() as connection:
         connection.exec_driver_sql(change)
 
-    row = settled(first_job(driver), attempt, Event.INVALID, S.PENDING, judgement=FIRST)
+    row = settled(first_job(driver), attempt, Event.INVALID, S.PENDING, label_check=FIRST)
     driver.apply(job_moves.settled, row)
 
     assert driver.state(first_job(driver)) is S.FAILED
@@ -228,7 +228,7 @@ def test_a_late_answer_to_the_first_ask_is_priced_and_ends_nothing(database: Dat
     job = first_job(driver)
     driver.apply(job_moves.settled, settled(job, attempt, Event.SUCCEEDED, S.SUCCEEDED))
 
-    row = settled(job, lost.attempt, Event.INVALID, S.PENDING, judgement=FIRST)
+    row = settled(job, lost.attempt, Event.INVALID, S.PENDING, label_check=FIRST)
     assert driver.apply(job_moves.stored, received(job, lost.attempt)) == set()
     driver.in_transaction(lambda c, d: result_costs.count_late_results(c, [row], d))
 
@@ -242,12 +242,12 @@ def test_a_late_answer_to_the_first_ask_is_priced_and_ends_nothing(database: Dat
 def test_labels_and_repairs_of_succeeded_jobs_are_counted(database: Database) -> None:
     """Those of answers that ended no job are not."""
     driver = new_run(database, 1, body=BODY)
-    found = Judgement(repair="fence", labels=("sentiment=good", "urgent=true"))
+    found = LabelCheck(repair="fence", labels=("sentiment=good", "urgent=true"))
     attempt = answered(driver)
 
     driver.apply(
         job_moves.settled,
-        settled(first_job(driver), attempt, Event.SUCCEEDED, S.SUCCEEDED, judgement=found),
+        settled(first_job(driver), attempt, Event.SUCCEEDED, S.SUCCEEDED, label_check=found),
     )
 
     counted = {key: n for key, n in driver.counts().items() if key[0] in ("label", "repaired", "invalid")}

@@ -264,9 +264,9 @@ def test_an_answer_that_fits_its_labels_succeeds_with_what_is_counted() -> None:
     )
 
     assert (found.event, found.target, found.cause) == (Event.SUCCEEDED, S.SUCCEEDED, None)
-    assert found.judgement is not None
-    assert found.judgement.labels == ("sentiment=good", "stars=3")
-    assert found.judgement.repair is None
+    assert found.label_check is not None
+    assert found.label_check.labels == ("sentiment=good", "stars=3")
+    assert found.label_check.repair is None
 
 
 def test_a_repair_is_counted_and_can_be_switched_off() -> None:
@@ -276,8 +276,8 @@ def test_a_repair_is_counted_and_can_be_switched_off() -> None:
 
     found = settle(subject(), body, policy=LABELED, now_ms=NOW_MS)
 
-    assert found.judgement is not None
-    assert (found.judgement.repair, found.judgement.labels) == ("fence", ("sentiment=bad", "stars=null"))
+    assert found.label_check is not None
+    assert (found.label_check.repair, found.label_check.labels) == ("fence", ("sentiment=bad", "stars=null"))
     assert settle(subject(), body, policy=strict, now_ms=NOW_MS).event is Event.INVALID
 
 
@@ -297,9 +297,9 @@ def test_an_invalid_answer_is_asked_for_again_as_often_as_the_recipe_says(
     assert found.cause is not None
     assert found.cause.code == "invalid"
     assert "sentiment" in found.cause.message
-    assert found.judgement is not None
-    assert (found.judgement.is_first, found.judgement.asks_max) == (asks == 0, ask.get("reask", 2))
-    assert found.judgement.ask_tokens > 0
+    assert found.label_check is not None
+    assert (found.label_check.is_first, found.label_check.asks_max) == (asks == 0, ask.get("reask", 2))
+    assert found.label_check.ask_tokens > 0
     assert found.cost == settle(subject(), saying("yes"), policy=Policy(), now_ms=NOW_MS).cost
 
 
@@ -318,7 +318,7 @@ def test_an_answer_that_was_cut_refused_or_empty_is_not_asked_for_again(body: by
     assert (found.event, found.target) == (Event.UNUSABLE, S.FAILED)
     assert found.cause is not None
     assert found.cause.code == code
-    assert found.judgement is None
+    assert found.label_check is None
 
 
 def test_an_answer_without_use_is_treated_as_in_any_run() -> None:

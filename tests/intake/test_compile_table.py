@@ -38,7 +38,7 @@ def compiled(
 ) -> tuple[CompiledTable, dict[int, bytes]]:
     """Return a table that was compiled to its end, and its lines by row."""
     recipe = recipe_with(choice=choice, **(prompt or {"text": "review"}))
-    plan = plan_table(recipe, texts_of(recipe), columns)
+    plan = plan_table(recipe, texts_of(recipe), columns, title=None)
     table = CompiledTable(plan, lambda: MemoryTable(columns, rows))
     return table, dict(table.lines())
 
@@ -80,7 +80,9 @@ def test_each_line_is_accepted_and_its_body_is_head_content_tail(
     """What is printed is what would be loaded; each row is compiled or faulty, once."""
     prompt = {"user": "{{ key }}: {{ review }}"} if has_template else {"text": "review"}
     recipe = recipe_with(choice=TableChoice(id="key" if has_ids else None), image="photo", **prompt)
-    table = CompiledTable(plan_table(recipe, texts_of(recipe), COLUMNS), lambda: MemoryTable(COLUMNS, rows))
+    table = CompiledTable(
+        plan_table(recipe, texts_of(recipe), COLUMNS, title=None), lambda: MemoryTable(COLUMNS, rows)
+    )
     found = list(table.rows())
 
     for row in found:
@@ -244,7 +246,7 @@ def test_faults_are_kept_in_part_and_counted() -> None:
 def test_a_table_that_changes_between_two_reads_is_refused() -> None:
     """A sample would be of rows that are gone."""
     recipe = recipe_with(choice=TableChoice(sample=1), text="review")
-    plan = plan_table(recipe, texts_of(recipe), COLUMNS)
+    plan = plan_table(recipe, texts_of(recipe), COLUMNS, title=None)
     tables = [MemoryTable(COLUMNS, reviews("a")), MemoryTable(COLUMNS, reviews("b"))]
     tables[0].sha256 = "1" * 64
     with pytest.raises(TableError, match="changed"):

@@ -42,7 +42,7 @@ def planned(
     schema: bytes = SCHEMA,
 ) -> Plan:
     """Return the plan of a recipe."""
-    return plan_table(recipe, texts_of(recipe, system, schema), columns, examples=examples)
+    return plan_table(recipe, texts_of(recipe, system, schema), columns, examples=examples, title="r.toml")
 
 
 def faults_of(recipe: Recipe, **other: Any) -> list[str]:

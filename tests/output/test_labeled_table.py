@@ -31,6 +31,7 @@ from runner.output.files import paths
 from runner.output.write import write_job_results, write_run
 from runner.rules.errors import Bug, UsageError
 from runner.rules.row_status import COMPLETE, RowStatus
+from runner.tables.pyarrow_import import import_pyarrow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,9 +72,7 @@ def read_back(path: Path) -> list[dict[str, Any]]:
     if path.suffix == ".jsonl":
         return [json.loads(line) for line in path.read_bytes().splitlines()]
     if path.suffix == ".parquet":
-        from pyarrow import parquet
-
-        rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
+        rows: list[dict[str, Any]] = import_pyarrow().parquet.read_table(path).to_pylist()
         return rows
     text = path.read_text("utf-8-sig")
     found = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if path.suffix == ".tsv" else ",")
@@ -177,6 +176,17 @@ def test_a_table_that_the_run_did_not_write_is_refused_and_stays(
     assert read_back(out) == expected_rows(run)
 
 
+def test_an_edit_of_the_same_length_is_noticed(sqlite_database: Database, tmp_path: Path) -> None:
+    """The digest in the summary decides."""
+    run = labeled_run(sqlite_database, tmp_path / "reviews.csv", PLAIN)
+    out = tmp_path / "labeled.csv"
+    write_run(sqlite_database, run.run_id, out)
+    out.write_bytes(out.read_bytes().replace(b"good", b"evil"))
+
+    with pytest.raises(UsageError, match="did not write"):
+        write_run(sqlite_database, run.run_id, out)
+
+
 def test_a_parquet_table_is_known_without_its_summary(sqlite_database: Database, tmp_path: Path) -> None:
     """Its metadata has the mark of the run; that of another run is refused."""
     run = labeled_run(sqlite_database, tmp_path / "reviews.csv", PLAIN)
@@ -206,6 +216,7 @@ def test_the_input_is_never_the_output(sqlite_database: Database, tmp_path: Path
         (run.table, TableOptions()),
         (hard, TableOptions()),
         (tmp_path / "moved.csv", TableOptions(input_path=moved)),
+        (run.table, TableOptions(input_path=moved)),
     ):
         with pytest.raises(UsageError, match="itself"):
             write_run(sqlite_database, run.run_id, out, force=True, table=options)
@@ -320,6 +331,27 @@ def test_more_columns_are_written_where_the_recipe_asks_for_them(database: Datab
     )
 
 
+def test_rows_that_share_a_job_share_its_labels_and_the_first_has_its_cost(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    """The column adds up to what the run cost."""
+    recipe = recipe_of(out={"columns": ["cost"]})
+    statuses = (RowStatus.OK, RowStatus.OK, RowStatus.SKIPPED)
+    run = labeled_run(sqlite_database, tmp_path / "reviews.csv", statuses, recipe=recipe)
+    with sqlite_database.write() as connection:
+        share = "UPDATE rows SET job_id = ?, fault = NULL WHERE job_id IS NULL"
+        connection.exec_driver_sql(share, (run.jobs[1],))
+
+    write_run(sqlite_database, run.run_id, tmp_path / "labeled.jsonl")
+
+    rows = read_back(tmp_path / "labeled.jsonl")
+    assert [(row["mark"], row["_cost_usd"]) for row in rows] == [
+        ("mark-1", 1e-7),
+        ("mark-2", 1e-7),
+        ("mark-1", 0.0),
+    ]
+
+
 def test_labels_have_the_types_of_the_schema_and_nested_ones_become_columns(
     sqlite_database: Database, tmp_path: Path
 ) -> None:
@@ -360,9 +392,7 @@ def test_labels_have_the_types_of_the_schema_and_nested_ones_become_columns(
     write_run(sqlite_database, run.run_id, tmp_path / "labeled.parquet")
     write_run(sqlite_database, run.run_id, tmp_path / "other.csv")
 
-    from pyarrow import parquet
-
-    table = parquet.read_table(tmp_path / "labeled.parquet")
+    table = import_pyarrow().parquet.read_table(tmp_path / "labeled.parquet")
     assert [str(kind) for kind in table.schema.types[2:9]] == [
         *("int64", "double", "bool", "list<element: string>", "int64", "string", "string")
     ]
@@ -419,6 +449,17 @@ def test_a_row_that_cannot_be_read_is_in_the_errors_file_alone(
     assert written.rows == {RowStatus.OK: 2, RowStatus.SKIPPED: 1}
 
 
+def test_an_excluded_row_that_cannot_be_read_is_no_error(sqlite_database: Database, tmp_path: Path) -> None:
+    """It was not to be sent; it is counted."""
+    content = b"id,text\n1,a\n2,b,too many\n"
+    statuses = (RowStatus.OK, RowStatus.EXCLUDED)
+    run = labeled_run(sqlite_database, tmp_path / "reviews.csv", statuses, content=content)
+
+    written = write_run(sqlite_database, run.run_id, tmp_path / "labeled.csv")
+
+    assert (written.rows, written.errors.lines) == ({RowStatus.OK: 1, RowStatus.EXCLUDED: 1}, 0)
+
+
 def test_a_table_without_rows_is_written_with_its_header(sqlite_database: Database, tmp_path: Path) -> None:
     """And counts of 0."""
     run = labeled_run(sqlite_database, tmp_path / "reviews.csv", ())
@@ -458,26 +499,26 @@ def test_where_the_table_is_not_at_hand_the_jobs_are_written(
     assert written.errors.lines == 3
 
 
-@pytest.mark.parametrize("page", [1, 3, 1000])
 @pytest.mark.parametrize("statuses", [PLAIN, MAPPED], ids=["plain", "mapped"])
 def test_rows_come_once_and_in_order_whatever_the_pages(
-    database: Database, tmp_path: Path, statuses: tuple[RowStatus, ...], page: int
+    database: Database, tmp_path: Path, statuses: tuple[RowStatus, ...]
 ) -> None:
     """Those with a job or a fault; other runs have none of them."""
-    labeled_run(database, tmp_path / "before.csv", MAPPED)
+    labeled_run(database, tmp_path / "before.csv", MAPPED[:3])
     run = labeled_run(database, tmp_path / "reviews.csv", statuses)
-    labeled_run(database, tmp_path / "after.csv", MAPPED)
+    labeled_run(database, tmp_path / "after.csv", MAPPED[:3])
     parts = labeled_rows.RowParts(every_answer=True, model=True, cost=True)
 
-    with database.read() as connection:
-        pages = labeled_rows.pages(connection, run.run_id, parts, page)
-        found = [labeled_rows.TableRow._make(row) for rows in pages for row in rows]
+    for page in (1, 3, 1000):
+        with database.read() as connection:
+            pages = labeled_rows.pages(connection, run.run_id, parts, page)
+            found = [labeled_rows.RowRecord._make(row) for rows in pages for row in rows]
 
-    assert [row.number for row in found] == [
-        number for number, status in enumerate(statuses, 1) if status is not RowStatus.EXCLUDED
-    ]
-    assert [row.job_id for row in found] == [run.jobs.get(row.number) for row in found]
-    assert {row.ticks for row in found if row.state == "succeeded"} == {1000}
+        assert [row.number for row in found] == [
+            number for number, status in enumerate(statuses, 1) if status is not RowStatus.EXCLUDED
+        ]
+        assert [row.job_id for row in found] == [run.jobs.get(row.number) for row in found]
+        assert {row.ticks for row in found if row.state == "succeeded"} == {1000}
 
 
 STATUSES: Final = st.lists(st.sampled_from([RowStatus.OK, RowStatus.OK, *RowStatus]), min_size=1, max_size=30)

@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.rules.errors import UsageError
-from runner.rules.recipe import Ask, Out, Prompt, Recipe, RecipeError, RecipeFault, TableChoice, recipe_faults
+from runner.rules.recipe import (
+    Ask,
+    Out,
+    Prompt,
+    Recipe,
+    RecipeFault,
+    TableChoice,
+    error_of_faults,
+    recipe_faults,
+)
 from runner.rules.recipe_flags import FlagPaths, RecipeFlags, recipe_of_flags
 from runner.rules.recipe_identity import RecipeTexts, canonical, canonical_sha256, stored_recipe
 from runner.rules.recipe_table import MADE_FIELDS, read_recipe
@@ -129,7 +138,7 @@ def test_a_wrong_value_is_named_with_its_key_and_its_cure(text: str, fault: str)
 def test_all_faults_are_found_in_one_pass() -> None:
     """The error shows twenty, and the number of the others."""
     _, faults = read_recipe({f"x{n}": 1 for n in range(30)})
-    error = RecipeError.of_faults("r.toml", faults)
+    error = error_of_faults("r.toml", faults)
 
     assert (len(faults), len(error.where), error.exit_code) == (31, 21, 3)
     assert error.where[-1] == "… and 11 more"
@@ -349,3 +358,23 @@ def test_what_a_run_keeps_of_its_recipe() -> None:
 def test_a_fault_without_a_key_is_a_sentence() -> None:
     """As for a file that is no TOML."""
     assert str(RecipeFault("", "this is not TOML", "write it")) == "this is not TOML; write it"
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("table.where", "--where: x; y"),
+        ("prompt.set.shop", "--set: x; y"),
+        ("labels.stars", "--labels stars: x; y"),
+        ("schema", "--schema: x; y"),
+        ("prompt", "prompt: x; y"),
+        ("the request", "the request: x; y"),
+        ("", "x; y"),
+    ],
+)
+def test_a_fault_of_a_recipe_of_flags_names_the_flag(key: str, words: str) -> None:
+    """It is a wrong flag, with exit code 2; in a file it is named by its key."""
+    fault = RecipeFault(key, "x", "y")
+    error = error_of_faults(None, [fault])
+    assert (error.where, error.exit_code) == ((words,), 2)
+    assert error_of_faults("r.toml", [fault]).where == (str(fault),)

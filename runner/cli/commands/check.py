@@ -58,7 +58,7 @@ def command(
     limits = {"rpm": rpm, "tpm": tpm, "expected_output": expect_output}
     if is_recipe(file):
         from runner.cli.session.check_recipe import check_recipe  # with the readers of tables
-        from runner.intake.table_input import RowFlags
+        from runner.intake.recipe_input import RowFlags
 
         row_flags = RowFlags(skip_bad=load_flags.skip_bad, strict=load_flags.strict, tpm=load_flags.tpm)
         model = load_flags.model_for_all or load_flags.given_model

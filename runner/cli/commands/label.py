@@ -46,7 +46,7 @@ def command(file: Path, save: Path | None, **given: Any) -> int:
     run_flags = flags.RunFlags(**given, model="", model_for_all=None)
     with gc_paused():
         from runner.cli.session import label_table
-        from runner.cli.session.run_input import run_input
+        from runner.cli.session.load_and_work import run_input
 
         naming = label_table.Naming(
             name=run_flags.name, has_occasion=run_flags.occasion is not None, quiet=run_flags.quiet

@@ -100,7 +100,7 @@ def _input_of(
     """Return the input that FILE is, the name of its run if it has one, and the model that lines may lack."""
     if is_recipe(file):
         from runner.cli.session.label_table import Naming, named_table  # with the readers of tables
-        from runner.intake.table_input import RowFlags
+        from runner.intake.recipe_input import RowFlags
         from runner.rules.recipe_flags import RecipeFlags
 
         naming = Naming(name=name, has_occasion=occasion is not None, quiet=quiet)

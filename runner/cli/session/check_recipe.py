@@ -19,7 +19,7 @@ from runner.rules.row_faults import SHOWN, row_fault_sentences
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from runner.intake.table_input import RowFlags
+    from runner.intake.recipe_input import RowFlags
     from runner.settings import Settings
 
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from runner.cli.flags import is_model_given
 from runner.cli.printing import print_note
 from runner.cli.session.input_kind import is_recipe
+from runner.cli.session.load_and_work import NamedInput, run_input
 from runner.cli.session.prepare_table import prepare_table
 from runner.cli.session.recipe_source import recipe_origin, saved_recipe
 from runner.cli.session.run_choice import RunChoice
-from runner.cli.session.run_input import NamedInput, run_input
 from runner.embedded.state_folder import StateFolder
 from runner.intake.input_file import save_stdin
-from runner.intake.table_input import RowFlags
+from runner.intake.recipe_input import RowFlags
 from runner.output.files import labeled_output, paths
 from runner.rules.errors import UsageError
 from runner.rules.occasion import file_stem, stem_of_file

@@ -7,10 +7,10 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from runner.cli.session.label_schema import sent_schema
-from runner.intake.input_file import check_is_file
+from runner.cli.session.recipe_labels import sent_schema
+from runner.intake.input_file import TABLE, check_is_file
 from runner.intake.plan_table import plan_table
-from runner.intake.table_input import RowFlags, TableInput
+from runner.intake.recipe_input import RowFlags, TableInput
 from runner.output.labeling import EXTRA_COLUMNS, labeling_of
 from runner.rules import models
 from runner.rules.errors import UsageError, UserError
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from runner.intake.compile_table import Plan
     from runner.intake.recipe_file import ReadFile, RecipeFiles
+    from runner.output.labeling import Labeling
     from runner.tables.table import Table
 
 # In place of a schema that has a fault, so that faults of other parts are found as well.
@@ -80,7 +81,7 @@ def prepare_table(origin: RecipeOrigin, flags: RowFlags, options: ReadOptions | 
 
     Raises UsageError or RecipeError with all faults of the recipe, TableError where the table has no columns.
     """
-    check_is_file(origin.table, "table", "label")
+    check_is_file(origin.table, TABLE)
     choice = origin.recipe.table
     read = options or ReadOptions(encoding=choice.encoding, delimiter=choice.delimiter)
     table = open_table(origin.table, read)
@@ -157,35 +158,34 @@ class _Preparation:
             if texts.examples_sha256 is not None:
                 path = self._origin.files.path(self._recipe.prompt.examples or "", "prompt.examples")
                 examples = open_table(path, ReadOptions())
-            return plan_table(self._recipe, texts, self._table.columns, examples=examples)
-        except RecipeError as error:
-            self._faults += error.where
+            title, columns = self._origin.title, self._table.columns
+            return plan_table(self._recipe, texts, columns, examples=examples, title=title)
         except UserError as error:
             self._note(error)
         return None
 
     def _check_added_columns(self, schema: bytes | None) -> None:
         """Note the added columns that the table has already, and words of `columns` that are none."""
-        out = self._recipe.out
-        for word in out.columns:
-            if word not in EXTRA_COLUMNS:
-                near = difflib.get_close_matches(word, EXTRA_COLUMNS, n=1)
-                fix = f'did you mean "{near[0]}"?' if near else f"use {', '.join(EXTRA_COLUMNS)}"
-                self._faults.append(f'out.columns: "{word}" is no column that can be added; {fix}')
-        stored = stored_recipe(
-            self._recipe, schema=schema or _ANY_SCHEMA, table_format=self._table.format.value
-        )
-        added = [column.name for column in labeling_of(stored).added]
-        if schema is None:
-            added = [name for name in added if name != f"{out.prefix or ''}label"]
-        taken = [name for name in added if name in self._table.columns]
-        if f"{out.prefix or ''}_status" in taken:
+        self._faults += [
+            f'out.columns: "{word}" is no column that can be added; {_suggestion(word)}'
+            for word in self._recipe.out.columns
+            if word not in EXTRA_COLUMNS
+        ]
+        prefix = self._recipe.out.prefix or ""
+        added = [column.name for column in self._labeling(schema or _ANY_SCHEMA).added]
+        known = added if schema is not None else added[1:]  # the first is that of the schema in its place
+        taken = [name for name in known if name in self._table.columns]
+        if f"{prefix}_status" in taken:
             names = ", ".join(taken)
             fix = "give another --prefix, such as --prefix second_, to add labels beside those"
             self._faults.append(f"out.prefix: the table has been labeled before, it has {names}; {fix}")
         elif taken:
             fix = "rename the label, or put a prefix before all added columns with --prefix"
             self._faults.append(f"out.prefix: the table has a column {', '.join(taken)} already; {fix}")
+
+    def _labeling(self, schema: bytes) -> Labeling:
+        format_word = self._table.format.value
+        return labeling_of(stored_recipe(self._recipe, schema=schema, table_format=format_word))
 
     def _note(self, error: UserError) -> None:
         self._faults += error.where or (error.what + (f"; {error.fix}" if error.fix else ""),)
@@ -204,6 +204,11 @@ class _Preparation:
 
 
 _FIX: Final = "nothing was loaded or sent; correct this and run the same command again"
+
+
+def _suggestion(word: str) -> str:
+    near = difflib.get_close_matches(word, EXTRA_COLUMNS, n=1)
+    return f'did you mean "{near[0]}"?' if near else f"use {', '.join(EXTRA_COLUMNS)}"
 
 
 def _with_flag(fault: str) -> str:

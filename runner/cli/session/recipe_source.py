@@ -41,9 +41,26 @@ def recipe_origin(file: Path, flags: RecipeFlags | None = None) -> RecipeOrigin:
 
 
 def saved_recipe(table: Path, flags: RecipeFlags, target: Path) -> Recipe:
-    """Return the recipe of flags as a file at `target` says it: paths begin at the folder of that file."""
-    changed = replace(flags, table=str(table))
-    return recipe_of_flags(changed, FlagPaths(_is_file, lambda path: os.path.relpath(path, target.parent)))
+    """Return the recipe of flags as a file at `target` says it: paths begin at the folder of that file.
+
+    Raises UsageError where a file that it names is outside of that folder: it could not be used.
+    """
+    outside: list[str] = []
+
+    def written(path: str) -> str:
+        found = os.path.relpath(path, target.parent)
+        if found.startswith(os.pardir):
+            outside.append(path)
+        return found
+
+    changed = replace(flags, table=str(table), output=None)
+    recipe = recipe_of_flags(changed, FlagPaths(_is_file, written))
+    if outside:
+        raise UsageError(
+            f"a recipe may only name files in its own folder, and {outside[0]} is outside of {target.parent}",
+            fix=f"save it beside that file: --save {Path(outside[0]).parent / target.name}",
+        )
+    return recipe
 
 
 def _table_of(recipe: Recipe, files: RecipeFiles, file: Path) -> Path:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from runner.cli.flags import is_model_given
 from runner.cli.session.input_kind import is_recipe
+from runner.cli.session.load_and_work import NamedInput, run_input
 from runner.cli.session.loading import source_of
-from runner.cli.session.run_input import NamedInput, run_input
 from runner.intake.job_file import LoadFlags
 from runner.intake.job_file_input import JobFile
 from runner.output.files import default_output, occasion_output

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from runner.intake.compile_table import CompiledTable
-from runner.intake.input_file import digest
+from runner.intake.input_file import TABLE, digest
 from runner.intake.run_input import SkippedRow
 from runner.rules.counted import count
 from runner.rules.framed_request import FramedRequests
@@ -65,7 +65,7 @@ class TableInput:
 
     def digest(self) -> tuple[str, int]:
         """Return the sha256 of the table's bytes and their number. Raises UsageError."""
-        return digest(self.path, "table", "label")
+        return digest(self.path, TABLE)
 
     def read(self, tally: Tally) -> TablePass:
         """Return a new pass over the table; `tally` adds up its requests."""

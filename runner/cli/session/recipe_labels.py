@@ -11,7 +11,7 @@ from runner.rules.label_schema import read_label_schema
 from runner.rules.recipe import RecipeFault
 from runner.rules.table_faults import TableFault
 from runner.tables.open_table import format_by_ending, open_table
-from runner.tables.table import Format, ReadOptions, TableError
+from runner.tables.table import ReadOptions, TableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from runner.intake.recipe_file import RecipeFiles
     from runner.rules.recipe import Recipe
 
+_KEY: Final = "labels"
 _NAMES: Final = ("name", "value", "label")
 _FIX: Final = "begin the file with a line name,description and write one label a line"
 
@@ -51,21 +52,20 @@ def values_of_file(name: str, files: RecipeFiles) -> Iterator[tuple[str, str | N
 
     A table has a column name, value or label, and may have one more with descriptions. Raises UserError.
     """
-    key = "labels"
-    if format_by_ending(files.path(name, key)) is None:
-        for line in files.text(name, key).splitlines():
-            if line.strip():
-                yield line.strip(), None
+    if format_by_ending(files.path(name, _KEY)) is None:
+        lines = (line.strip() for line in files.text(name, _KEY).splitlines())
+        yield from ((line, None) for line in lines if line)
         return
-    files.read(name, key)  # for its size, and the list of files that were read
-    table = open_table(files.path(name, key), ReadOptions())
-    if table.format is Format.PARQUET or not table.columns or table.columns[0].strip().lower() not in _NAMES:
+    files.read(name, _KEY)  # for its size, and the list of files that were read
+    table = open_table(files.path(name, _KEY), ReadOptions())
+    if not table.columns or table.columns[0].strip().lower() not in _NAMES:
         raise TableError(f"{name} has no column with labels", fix=_FIX)
+    columns = range(min(len(table.columns), 2))
     for item in table.batches():
         if isinstance(item, TableFault):
             raise TableError(f"{name}: {item.reason}", fix=item.fix)
-        for cells in item.values(range(min(len(table.columns), 2))):
-            yield str(cells[0]), (str(cells[1]) or None) if len(cells) > 1 and cells[1] is not None else None
+        for label, *description in item.values(columns):
+            yield str(label), str(description[0]) if description and description[0] else None
 
 
 def _of_file(written: str, files: RecipeFiles) -> SentSchema:
