@@ -185,8 +185,15 @@ class _RunCall:
 
 
 def _targets(named: NamedInput, choice: RunChoice, flags: RunFlags) -> Paths:
-    """Return the paths of the output. Raises UsageError where one cannot be written, or is the input."""
+    """Return the paths of the output. Raises UsageError where one cannot be written, or is the input.
+
+    Also where the name of a labeled table does not say its format: before anything is sent and paid for.
+    """
     targets = paths(flags.output or named.output(choice))
+    if named.input.recipe is not None:
+        from runner.output.labeled_files import output_format  # with it what labels need
+
+        output_format(targets.results)
     for target in targets:
         check_place(target)
     refuse_input(targets, named.input.path, "the job file" if named.input.recipe is None else "the table")
