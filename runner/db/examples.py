@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import Connection, text
 
 from runner.db.job_ids import job_id
-from runner.rules.explain import HELD
+from runner.rules.explain import HELD_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -43,7 +43,8 @@ def of_held(connection: Connection, run_id: int, codes_max: int) -> dict[str, st
         " AND id < :last GROUP BY error_code ORDER BY n DESC, id LIMIT :codes"
     )
     values = {"first": job_id(run_id, 0), "last": job_id(run_id + 1, 0), "codes": codes_max}
-    found = {row.id: f"{HELD}{row.error_code or 'unknown'}" for row in connection.execute(query, values)}
+    rows = connection.execute(query, values)
+    found = {row.id: f"{HELD_PREFIX}{row.error_code or 'unknown'}" for row in rows}
     names = text("SELECT custom_id FROM jobs WHERE id = :id")
     return {code: connection.execute(names, {"id": job}).scalar_one() for job, code in found.items()}
 

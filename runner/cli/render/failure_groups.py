@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from msgspec import UNSET
 
 from runner.cli.render import layout, text
-from runner.rules.explain import HELD, explain
+from runner.rules.explain import HELD_PREFIX, explain
 from runner.rules.failure_pause import INVALID
 from runner.rules.redact import one_line, plain
 from runner.rules.row_status import RowStatus
@@ -84,7 +84,7 @@ def _groups(summary: RunSummary) -> Iterator[FailureGroup]:
 def _other_rows(summary: RunSummary, rows: LabeledRowCounts) -> Iterator[FailureGroup]:
     """Yield the rows of a labeled table that are held or cancelled."""
     if rows.held:
-        code = next((code for code in summary.examples if code.startswith(HELD)), "")
+        code = next((code for code in summary.examples if code.startswith(HELD_PREFIX)), "")
         command = f"runner retry {summary.run} --status {RowStatus.HELD}"
         yield FailureGroup("held", rows.held, summary.examples.get(code), command, code)
     if rows.cancelled:
