@@ -80,6 +80,20 @@ def test_a_quote_fault_is_where_csv_stops(text: str) -> None:
             find_quote_fault(first, ",")
 
 
+@pytest.mark.parametrize(
+    ("record", "fault"),
+    [
+        ('"a""b"c\n', (0, 0, 0, "c\n")),
+        ('x,"a""\n""b', (1, 0, None, "")),
+        ('"x\ry","a\r\nb"" ""\n" z', (1, 1, 3, " z")),
+        ('"a","b"","c"', (1, 0, 0, 'c"')),
+    ],
+)
+def test_a_quote_fault_names_cell_and_lines(record: str, fault: tuple[int, int, int | None, str]) -> None:
+    """Cell and lines from 0, and what follows the closing quote."""
+    assert find_quote_fault(record, ",") == fault
+
+
 @pytest.mark.parametrize("block_bytes", [7, 64, 5_000])
 @pytest.mark.parametrize(
     "row",
