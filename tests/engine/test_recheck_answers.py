@@ -11,7 +11,7 @@ from labeled_run import INVALID, SCHEMA, answer, recipe_of
 from run_driver import COST, NOW_MS, RunDriver, accepted, new_run, received, settled
 
 from runner.db import counters, job_moves, recheck_moves, user_moves
-from runner.db.outcomes import Judgement
+from runner.db.outcomes import LabelCheck
 from runner.db.recheck_moves import Rechecked
 from runner.db.user_moves import JobSelection
 from runner.engine.recheck_answers import RecheckCounts, recheck_answers
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 GOOD = json.dumps({"mood": "good", "mark": "x"})
 PROSE, OTHER = f"Sure: {GOOD}", "no idea"
 ON, OFF = (recipe_of(SCHEMA, ask={"repair": is_on, "reask": 2}) for is_on in (True, False))
-ASKED = Judgement(is_first=True, ask_tokens=5, asks_max=2)
-COUNTED = Judgement(labels=("mood=good",))
-REPAIRED = replace(COUNTED, repair="prose")
+ASKED = LabelCheck(is_first=True, ask_tokens=5, asks_max=2)
+COUNTED = LabelCheck(labels=("mood=good",))
+REPAIRED = COUNTED._replace(repair="prose")
 
 
-def settle(driver: RunDriver, content: str, event: Event, target: JobState, judgement: Judgement) -> int:
+def settle(driver: RunDriver, content: str, event: Event, target: JobState, label_check: LabelCheck) -> int:
     """Send the next job and settle its answer; return the job."""
     (lease,) = driver.lease()
     driver.send(lease)
     driver.apply(job_moves.accepted, accepted(lease))
     driver.apply(job_moves.stored, received(lease.job_id, lease.attempt, answer(content)))
-    row = settled(lease.job_id, lease.attempt, event, target, COST, judgement)
+    row = settled(lease.job_id, lease.attempt, event, target, COST, label_check)
     driver.apply(job_moves.settled, row if event is Event.SUCCEEDED else replace(row, cause=INVALID))
     return lease.job_id
 
@@ -47,8 +47,8 @@ def invalid(driver: RunDriver, *contents: str) -> int:
     return settle(driver, contents[-1], Event.INVALID, JobState.FAILED, ASKED) or job
 
 
-def succeeded(driver: RunDriver, content: str, judgement: Judgement) -> int:
-    return settle(driver, content, Event.SUCCEEDED, JobState.SUCCEEDED, judgement)
+def succeeded(driver: RunDriver, content: str, label_check: LabelCheck) -> int:
+    return settle(driver, content, Event.SUCCEEDED, JobState.SUCCEEDED, label_check)
 
 
 def check(driver: RunDriver, recipe: str, *, dry_run: bool = False) -> tuple[int, int, int]:
