@@ -37,6 +37,12 @@ _RANGE = "id >= :first AND id < :last"
 # Condition on the last attempt `a` of a job: the one that answered it, else its newest.
 _LAST = "a.job_id = jobs.id AND a.attempt = COALESCE(jobs.answered_by, jobs.attempt)"
 
+_WORDS = {  # conditions on jobs, by the field of a selection that has their value
+    "code": "error_code = :code",
+    "not_code": "COALESCE(error_code, '') <> :not_code",
+    "flaw": f"EXISTS (SELECT 1 FROM attempts a WHERE {_LAST} AND a.flaw = :flaw)",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSelection:
@@ -209,21 +215,16 @@ def _condition(chosen: JobSelection) -> tuple[str, dict[str, Any]]:
     if chosen.lost:
         parts.append(f"EXISTS (SELECT 1 FROM attempts a WHERE {_LAST} AND a.outcome = '{Event.LOST}')")
     values: dict[str, Any] = {}
-    if chosen.code is not None:
-        parts.append("error_code = :code")
-        values["code"] = chosen.code
-    if chosen.not_code is not None:
-        parts.append("COALESCE(error_code, '') <> :not_code")
-        values["not_code"] = chosen.not_code
+    for name, condition in _WORDS.items():
+        if (word := getattr(chosen, name)) is not None:
+            parts.append(condition)
+            values[name] = word
     if chosen.job_ids:
         parts.append(f"id IN ({', '.join(str(int(job)) for job in chosen.job_ids)})")
     if chosen.models:
         names = {f"model_{n}": model for n, model in enumerate(chosen.models)}
         parts.append(f"model IN ({', '.join(f':{name}' for name in names)})")
         values |= names
-    if chosen.flaw is not None:
-        parts.append(f"EXISTS (SELECT 1 FROM attempts a WHERE {_LAST} AND a.flaw = :flaw)")
-        values["flaw"] = chosen.flaw
     return " AND ".join(parts), values
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.db import recheck_moves, user_moves
 from runner.db.recheck_moves import Rechecked
-from runner.rules.recheck import has_repair, recheck_of
+from runner.rules.recheck_rules import has_repair, recheck_of
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from runner.db.counters import Deltas
     from runner.db.session import Database
-    from runner.rules.recheck import Recheck
+    from runner.rules.recheck_rules import Recheck
 
 
 @dataclass(slots=True)

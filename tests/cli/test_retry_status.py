@@ -68,13 +68,13 @@ def test_the_rows_with_a_status_are_sent_again(home: Home, status: str, rows: li
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--status", "invlaid"], 'there is no status "invlaid"; did you mean "invalid"?'),
+        (["--status", "invalidd"], 'there is no status "invalidd"; did you mean "invalid"?'),
         (["--status", "ok"], "rows that are ok are not sent again: they have their labels"),
         (["--status", "excluded"], "rows that are excluded are not sent again: they were left out"),
         (["--status", "invalid", "--failed"], "--status stands alone"),
         (["--status", "invalid", "--lost"], "--status stands alone"),
         (["--status", "invalid", "--code", "length"], "rows that are invalid have the code invalid"),
-        (["--repair"], "--repair and --no-repair are for answers that are there"),
+        (["--repair"], "answers that are there are repaired, or not, where they are checked again"),
         (["--judge", "--failed"], "--judge checks the answers of all invalid rows"),
         (["--judge", "--status", "held"], "--judge checks the answers of all invalid rows"),
         (["--judge", "--code", "length"], "--judge checks the answers of all invalid rows"),

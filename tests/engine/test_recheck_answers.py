@@ -25,7 +25,7 @@ PROSE, OTHER = f"Sure: {GOOD}", "no idea"
 ON, OFF = (recipe_of(SCHEMA, ask={"repair": is_on, "reask": 2}) for is_on in (True, False))
 ASKED = LabelCheck(is_first=True, ask_tokens=5, asks_max=2)
 COUNTED = LabelCheck(labels=("mood=good",))
-REPAIRED = replace(COUNTED, repair="prose")
+REPAIRED = COUNTED._replace(repair="prose")
 
 
 def settle(driver: RunDriver, content: str, event: Event, target: JobState, label_check: LabelCheck) -> int:

@@ -102,7 +102,7 @@ def test_what_no_row_can_be_is_refused(word: str, message: str) -> None:
 def test_an_unknown_status_is_refused() -> None:
     """With the nearest one."""
     with pytest.raises(UsageError, match='did you mean "invalid"') as caught:
-        row_status("invlaid")
+        row_status("invalidd")
     assert "unfinished" in str(caught.value.fix)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
@@ -57,7 +56,7 @@ def sample_lines(sample: TableSample, chosen: str, width: int) -> list[str]:
     lines = [heading, "", _line(("row", "status", _text_heading(sample), "labels"), widths)]
     for nth, block in enumerate(blocks):
         lines += [*(gap if nth else []), *block]
-    return [*lines, *_hint(sample)]
+    return [*lines, *_command_line(sample)]
 
 
 def _widths(sample: TableSample, width: int) -> _Widths:
@@ -74,11 +73,11 @@ def _widths(sample: TableSample, width: int) -> _Widths:
 
 def _block(row: SampledTableRow, widths: _Widths) -> list[str]:
     """Return the lines of one row."""
-    pairs = zip_longest(_texts(row, widths.text), _beside(row, widths), fillvalue="")
-    return [
-        _line((f"{row.row:,}", row.status.value, left, right) if nth == 0 else ("", "", left, right), widths)
-        for nth, (left, right) in enumerate(pairs)
-    ]
+    texts, beside = _texts(row, widths.text), _beside(row, widths)
+    height = max(len(texts), len(beside), 1)
+    columns = ([f"{row.row:,}"], [row.status.value], texts, beside)
+    number, status, left, right = (lines + [""] * (height - len(lines)) for lines in columns)
+    return [_line(parts, widths) for parts in zip(number, status, left, right, strict=True)]
 
 
 def _line(parts: tuple[str, str, str, str], widths: _Widths) -> str:
@@ -92,7 +91,7 @@ def _texts(row: SampledTableRow, width: int) -> list[str]:
     if row.cells is None:
         return folded(row.prompt or "", width, _TEXT_LINES)
     if len(row.cells) == 1:
-        return folded(*row.cells.values(), width, _TEXT_LINES)
+        return folded(next(iter(row.cells.values())), width, _TEXT_LINES)
     lines = []
     for column, cell in row.cells.items():
         lines += folded(f"{one_line(column, _NAME_LENGTH)}: {cell}", width, _CELL_LINES)
@@ -120,7 +119,7 @@ def _text_heading(sample: TableSample) -> str:
     return one_line(next(iter(columns)), _NAME_LENGTH) if len(columns) == 1 else "columns"
 
 
-def _hint(sample: TableSample) -> list[str]:
+def _command_line(sample: TableSample) -> list[str]:
     """Return the command that shows one row in full: one without labels, if there is one."""
     known = [row for row in sample.rows if row.custom_id is not None]
     without = [row for row in known if row.status is not RowStatus.OK]

@@ -1,4 +1,4 @@
-"""`retry --judge`: check the stored answers of a run again, after its repair was switched on or off."""
+"""Stored answers of a run are checked again, after its repair was switched on or off; nothing is sent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runner.db.run_snapshot import Part
 from runner.engine.recheck_answers import recheck_answers
 from runner.rules.errors import UsageError
 from runner.rules.json_object import SCHEMA
-from runner.rules.recheck import has_repair, with_repair
+from runner.rules.recheck_rules import has_repair, with_repair
 from runner.rules.states import RunState
 
 if TYPE_CHECKING:

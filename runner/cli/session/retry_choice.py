@@ -33,12 +33,8 @@ _WHY_NOT: Final[Mapping[RowStatus, str]] = {
 
 def chosen_states(given: RetryFlags, set_model: str | None) -> frozenset[JobState]:
     """Return the states of the jobs to choose. Raises UsageError if nothing says which jobs."""
-    others = given.failed or given.held or given.cancelled
-    if given.lost and others:
-        raise UsageError("--lost stands alone", fix="give one command for each kind")
+    _check_one_kind(given)
     if given.status is not None:
-        if others or given.lost:
-            raise UsageError("--status stands alone", fix="give one command for each kind")
         return frozenset({_state_of(given.status)})
     if states := _named_states(given):
         return states
@@ -76,15 +72,24 @@ def without_other_flags(given: RetryFlags, set_model: str | None, *, is_recheck:
     """Raise UsageError unless the flags mean to check stored answers again, and nothing else."""
     if not is_recheck:
         raise UsageError(
-            "--repair and --no-repair are for answers that are there",
-            fix="add --judge to check them again; nothing is sent then",
+            "answers that are there are repaired, or not, where they are checked again",
+            fix="add --judge: they are checked, and nothing is sent",
         )
     is_other = given.status is not None and row_status(given.status) is not RowStatus.INVALID
     if is_other or set_model is not None or given.is_given or _named_states(given):
         raise UsageError(
             "--judge checks the answers of all invalid rows",
-            fix="runner retry RUN --status invalid --judge, with --repair, --no-repair or --dry-run",
+            fix="runner retry RUN --status invalid --judge, with --repair or --dry-run",
         )
+
+
+def _check_one_kind(given: RetryFlags) -> None:
+    """Raise UsageError where --lost or --status is given beside another kind of jobs."""
+    kinds = (given.failed, given.held, given.cancelled, given.lost, given.status is not None)
+    if given.status is not None and sum(kinds) > 1:
+        raise UsageError("--status stands alone", fix="give one command for each kind")
+    if given.lost and sum(kinds) > 1:
+        raise UsageError("--lost stands alone", fix="give one command for each kind")
 
 
 def _state_of(word: str) -> JobState:
