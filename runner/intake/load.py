@@ -81,7 +81,7 @@ def load(
         if not new:
             _refuse_conflict(database, path, name, occasion, sha256)
         run_name = new_run_name(database, name or _stem(path), name, occasion, new=new)
-        twin = None if new or name or occasion else _same_content(database, sha256)
+        twin = _same_content(database, sha256, is_expected=new or name or occasion)
         with database.write() as connection:
             run_id = runs.begin(
                 connection,
@@ -117,7 +117,10 @@ def load(
         )
 
 
-def _same_content(database: Database, sha256: str) -> RunRow | None:
+def _same_content(database: Database, sha256: str, *, is_expected: object) -> RunRow | None:
+    """Return an earlier run of the same content, unless the user has asked for another one."""
+    if is_expected:
+        return None
     with database.read() as connection:
         return runs.find_by_sha256(connection, sha256)
 

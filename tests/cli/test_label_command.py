@@ -43,10 +43,10 @@ def test_all_faults_are_named_at_once_by_their_flags(place: Place) -> None:
     """A template, a label, a column and a word for a column: one call shows them all, with suggestions."""
     words = refused(
         place,
-        "label reviews.csv --user '{{ reviw }}' --labels 'mood: good' --id idd --columns costs",
+        "label reviews.csv --user '{{ reviewz }}' --labels 'mood: good' --id idd --columns costs",
     )
 
-    assert 'there is no column "reviw"; did you mean "review"?' in words
+    assert 'there is no column "reviewz"; did you mean "review"?' in words
     assert "--user" in words
     assert "--labels mood: " in words
     assert '--id: there is no column "idd"; did you mean "id"?' in words
@@ -183,13 +183,15 @@ def test_bad_rows_are_named_by_check_and_refused_by_load(place: Place) -> None:
 
 def test_a_recipe_with_faults_exits_as_a_bad_job_file(place: Place) -> None:
     """Its keys are named."""
-    place.write("reviews.toml", RECIPE.replace('text = "review"', 'user = "{{ reviw }}"\nmodle = "grok-4.3"'))
-    assert "modle" in refused(place, "check reviews.toml", 3)
+    place.write(
+        "reviews.toml", RECIPE.replace('text = "review"', 'user = "{{ reviewz }}"\nmodell = "grok-4.3"')
+    )
+    assert "modell" in refused(place, "check reviews.toml", 3)
 
-    place.write("reviews.toml", RECIPE.replace('text = "review"', 'user = "{{ reviw }}"'))
+    place.write("reviews.toml", RECIPE.replace('text = "review"', 'user = "{{ reviewz }}"'))
     words = refused(place, "load reviews.toml", 3)
     assert "reviews.toml cannot be used for reviews.csv" in words
-    assert 'prompt.user: line 1: there is no column "reviw"' in words
+    assert 'prompt.user: line 1: there is no column "reviewz"' in words
 
 
 def test_a_row_is_shown_by_its_number(place: Place) -> None:
