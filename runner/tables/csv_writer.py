@@ -16,7 +16,7 @@ from runner.tables.text_encoding import UTF8_BOM
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from runner.tables.table import AddedColumn, Batch, Sink, Table
+    from runner.tables.table import AddedColumn, RowBatch, Sink, Table
 
 _LINE_END: Final = "\r\n"  # csv quotes cells that hold a character of it; it is cut off again
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -52,7 +52,7 @@ class CsvWriter:
         self._encoding = self._same.encoding if self._same else "utf-8"
         self._has_begun = False
 
-    def write(self, batch: Batch, added: Sequence[Sequence[Any]]) -> None:
+    def write(self, batch: RowBatch, added: Sequence[Sequence[Any]]) -> None:
         """Write a batch; `added` has a sequence of len(batch) values for each added column."""
         self._begin()
         columns = [cell_texts(values) for values in added]

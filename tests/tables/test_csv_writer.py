@@ -14,7 +14,7 @@ from csv_files import csv_table, written
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.tables.table import AddedColumn, Format, Kind
+from runner.tables.table import AddedColumn, CellKind, Format
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -110,7 +110,7 @@ def test_another_delimiter_is_written_in_full(tmp_path: Path) -> None:
 
 def test_several_columns_or_none(tmp_path: Path) -> None:
     """They follow one another; without any, the table is as before."""
-    two = [AddedColumn("l,1", Kind.TEXT), AddedColumn("l2", Kind.TEXT)]
+    two = [AddedColumn("l,1", CellKind.TEXT), AddedColumn("l2", CellKind.TEXT)]
     assert written(csv_table(tmp_path, b"a\n1\n"), added=two)[0] == b'a,"l,1",l2\n1,x,x\n'
     assert written(csv_table(tmp_path, b"a\n1\n"), added=[])[0] == b"a\n1\n"
 
@@ -141,7 +141,7 @@ class ValueTable:
     """A table of another format, in memory."""
 
     format = Format.JSONL
-    columns = ("a", "b,c")
+    columns: tuple[str, ...] = ("a", "b,c")
     sha256 = ""
     byte_count = 0
 
