@@ -21,7 +21,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --group dev
 	touch $(READY)
 
-demo: $(READY) ## label 520 reviews against the built-in simulator: no key, no services
+demo: $(READY) ## run 520 jobs, then label a table, against the built-in simulator: no key, no services
 	$(BIN)/python jobs/demo.py
 
 test: $(READY) services check ## everything: style, types, structure, all tests with real parts, and their coverage

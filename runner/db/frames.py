@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 FrameKey = tuple[int, int]  # the run, and the number of the frame in it
 
 
-class Frame(NamedTuple):
+class StoredFrame(NamedTuple):
     """The bytes before and after those of a job; `frame` is its number in the run."""
 
     frame: int
@@ -26,7 +26,7 @@ class Frame(NamedTuple):
         return b"".join((self.head, body, self.tail))
 
 
-def read(connection: Connection, keys: Collection[FrameKey]) -> dict[FrameKey, Frame]:
+def read(connection: Connection, keys: Collection[FrameKey]) -> dict[FrameKey, StoredFrame]:
     """Return some frames by (run, frame); without keys no query is made."""
     found = bulk.execute(
         connection,
@@ -35,4 +35,6 @@ def read(connection: Connection, keys: Collection[FrameKey]) -> dict[FrameKey, F
         "SELECT frames.run_id, frames.frame, frames.head, frames.tail FROM v"
         " JOIN frames ON frames.run_id = v.run_id AND frames.frame = v.frame",
     )
-    return {(row.run_id, row.frame): Frame(row.frame, bytes(row.head), bytes(row.tail)) for row in found}
+    return {
+        (row.run_id, row.frame): StoredFrame(row.frame, bytes(row.head), bytes(row.tail)) for row in found
+    }

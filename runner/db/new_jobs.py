@@ -18,7 +18,7 @@ from runner.rules.states import JobState
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from runner.db.frames import Frame
+    from runner.db.frames import StoredFrame
     from runner.db.session import Database
 
 # Columns, and their types as PostgreSQL calls them.
@@ -78,7 +78,7 @@ def insert(connection: Connection, run_id: int, first_ordinal: int, jobs: Sequen
     deltas.write(connection)
 
 
-def insert_frames(connection: Connection, run_id: int, frames: Sequence[Frame]) -> None:
+def insert_frames(connection: Connection, run_id: int, frames: Sequence[StoredFrame]) -> None:
     """Insert frames of a run, before the jobs that name them."""
     statement = text("INSERT INTO frames (run_id, frame, head, tail) VALUES (:run, :frame, :head, :tail)")
     for frame in frames:

@@ -19,7 +19,7 @@ from runner.rules.replace_model import replace_model
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from runner.db.frames import Frame, FrameKey
+    from runner.db.frames import FrameKey, StoredFrame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +134,7 @@ def set_model(connection: Connection, job_id: int) -> str | None:
     return found
 
 
-def _whole(row: Row[Any], found: Mapping[FrameKey, Frame]) -> bytes:
+def _whole(row: Row[Any], found: Mapping[FrameKey, StoredFrame]) -> bytes:
     """Return the whole body of a job, with the model that a user set."""
     body = bytes(row.body)
     if row.frame is not None:

@@ -77,11 +77,6 @@ class CompiledTable:
         self._on_fault = on_fault
         self._ids = UsedIds()
 
-    @property
-    def excluded_count(self) -> int:
-        """Return the number of rows that where, sample or limit left out."""
-        return self.row_count - self.compiled_count - len(self.faulty_rows)
-
     def lines(self) -> Iterator[tuple[int, bytes]]:
         """Yield the number of each compiled row, and its job line without a line end."""
         line = self.frame.line

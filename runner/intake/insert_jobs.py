@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from runner.db import new_jobs
-from runner.db.frames import Frame
+from runner.db.frames import StoredFrame
 from runner.db.new_jobs import NewJob
 from runner.intake.row_mapping import RowMapping
 from runner.intake.run_input import SkippedRow
@@ -115,7 +115,7 @@ class JobInserter:
         frame = self._reading.frame
         if frame is not None:
             with self._database.write() as connection:
-                stored = Frame(FRAME, frame.head, frame.tail)
+                stored = StoredFrame(FRAME, frame.head, frame.tail)
                 new_jobs.insert_frames(connection, self._run_id, [stored])
 
     def _end(self) -> None:

@@ -34,7 +34,6 @@ class Answers:
         import jsonschema_rs
 
         self._schema = schema
-        self._validator_for = jsonschema_rs.validator_for
         properties = schema.get("properties", {})
         shared = {name: schema[name] for name in ("$defs", "definitions") if name in schema}
         self.columns = tuple(properties)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
 
     from runner.output.row_values import LabeledRow, RowValues
-    from runner.tables.table import Batch, Sink, Table, TableWriter
+    from runner.tables.table import RowBatch, Sink, Table, TableWriter
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ class LabeledTable:
         writer.finish()
         self._rows.check_end()
 
-    def _write_batch(self, batch: Batch, writer: TableWriter, errors: Sink) -> None:
+    def _write_batch(self, batch: RowBatch, writer: TableWriter, errors: Sink) -> None:
         """Write a batch.
 
         Its values are in one flat list: the garbage collector would traverse a tuple for each row again and

@@ -9,20 +9,20 @@ import orjson
 
 from runner.rules.errors import Bug
 from runner.rules.label_columns import fields_of_schema
-from runner.tables.table import AddedColumn, Format, Kind, ReadOptions
+from runner.tables.table import AddedColumn, CellKind, Format, ReadOptions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runner.rules.label_field import LabelField
 
-STATUS: Final = AddedColumn("_status", Kind.TEXT)
-ERROR: Final = AddedColumn("_error", Kind.TEXT)
+STATUS: Final = AddedColumn("_status", CellKind.TEXT)
+ERROR: Final = AddedColumn("_error", CellKind.TEXT)
 EXTRA_COLUMNS: Final[Mapping[str, AddedColumn]] = {  # by their words in `columns`, in the order of the table
-    "cost": AddedColumn("_cost_usd", Kind.NUMBER),  # of all answers of the row's job
-    "model": AddedColumn("_model", Kind.TEXT),  # the one that answered
-    "asks": AddedColumn("_asks", Kind.INTEGER),  # how often an answer was asked for, the first time included
-    "answer": AddedColumn("_answer", Kind.TEXT),  # the text of the last answer
+    "cost": AddedColumn("_cost_usd", CellKind.NUMBER),  # of all answers of the row's job
+    "model": AddedColumn("_model", CellKind.TEXT),  # the one that answered
+    "asks": AddedColumn("_asks", CellKind.INTEGER),  # how often an answer was asked for, the first time too
+    "answer": AddedColumn("_answer", CellKind.TEXT),  # the text of the last answer
 }
 
 _AS_FOUND: Final = ReadOptions()
@@ -44,7 +44,7 @@ class Labeling:
     @property
     def added(self) -> tuple[AddedColumn, ...]:
         """Return the added columns in their order: the labels, status, error, and what else was asked for."""
-        labels = [AddedColumn(field.name, Kind(field.kind.value)) for field in self.fields]
+        labels = [AddedColumn(field.name, CellKind(field.kind.value)) for field in self.fields]
         columns = (*labels, STATUS, ERROR, *(EXTRA_COLUMNS[word] for word in self.extra))
         return tuple(column._replace(name=f"{self.prefix}{column.name}") for column in columns)
 

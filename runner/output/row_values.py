@@ -47,7 +47,7 @@ class RowValues:
     def __init__(self, labeling: Labeling, run_id: int, *, has_json_text: bool = False) -> None:
         """Compile the contract. Each cost is on the first row of its job: rows must come in order.
 
-        `has_json_text`: labels of Kind.JSON are their text, for a format that has only texts.
+        `has_json_text`: labels of CellKind.JSON are their text, for a format that has only texts.
         """
         self._contract = Contract(orjson.dumps(labeling.schema), repairs=labeling.repair)
         kinds = [field.kind for field in self._contract.fields]

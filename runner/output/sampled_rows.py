@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from runner.db.runs import RunRow
     from runner.output.labeling import Labeling
     from runner.rules.row_filter import RowFilter
-    from runner.tables.table import Batch
+    from runner.tables.table import RowBatch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +94,7 @@ class _ChosenRows:
         self._labels, self._columns = label_count, range(column_count)
         self._kept: RowReservoir[SampledRow] = RowReservoir(choice.size, choice.seed)
 
-    def write(self, batch: Batch, added: Sequence[Sequence[Any]]) -> None:
+    def write(self, batch: RowBatch, added: Sequence[Sequence[Any]]) -> None:
         """Look at the rows of a batch; cells are read only where a row is taken."""
         taken = [
             place

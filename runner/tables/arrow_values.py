@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from runner.tables.json_text import json_text, without_surrogates
 from runner.tables.pyarrow_import import import_pyarrow
-from runner.tables.table import Kind, TableError
+from runner.tables.table import CellKind, TableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,19 +27,19 @@ def python_values(column: Any) -> list[Any]:
         return [_value_or_text(column.slice(row, 1)) for row in range(len(column))]
 
 
-def arrow_type(kind: Kind) -> Any:
+def arrow_type(kind: CellKind) -> Any:
     """Return the Arrow type of a column of a kind; JSON is its text."""
     pa = import_pyarrow()
     types = {
-        Kind.INTEGER: pa.int64(),
-        Kind.NUMBER: pa.float64(),
-        Kind.BOOLEAN: pa.bool_(),
-        Kind.LIST: pa.list_(pa.field("element", pa.string())),
+        CellKind.INTEGER: pa.int64(),
+        CellKind.NUMBER: pa.float64(),
+        CellKind.BOOLEAN: pa.bool_(),
+        CellKind.LIST: pa.list_(pa.field("element", pa.string())),
     }
     return types.get(kind, pa.string())
 
 
-def arrow_column(name: str, kind: Kind, values: Sequence[Any]) -> Any:
+def arrow_column(name: str, kind: CellKind, values: Sequence[Any]) -> Any:
     """Return an Arrow array of values of a kind, None as null. Lone surrogates become U+FFFD.
 
     Raise TableError where an integer does not fit in 64 bits, or a value is of another kind.
@@ -136,8 +136,8 @@ def _encodable(value: Any) -> Any:
     return None if value is None else [_encodable(item) for item in value]
 
 
-_CONVERTED: dict[Kind, Callable[[Any], Any]] = {
-    Kind.INTEGER: _integer,
-    Kind.NUMBER: float,
-    Kind.JSON: _json,
+_CONVERTED: dict[CellKind, Callable[[Any], Any]] = {
+    CellKind.INTEGER: _integer,
+    CellKind.NUMBER: float,
+    CellKind.JSON: _json,
 }

@@ -16,14 +16,14 @@ from runner.tables.text_encoding import UTF8_BOM
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from runner.tables.table import AddedColumn, Batch, Sink, Table
+    from runner.tables.table import AddedColumn, RowBatch, Sink, Table
 
 _LINE_END: Final = "\r\n"  # csv quotes cells that hold a character of it; it is cut off again
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 class CsvWriter:
-    """Writes CSV or TSV. `replaced_total` counts the characters that became ? since the encoding lacks them.
+    """Writes CSV or TSV. Characters that the encoding lacks become ?.
 
     A CSV table of the same delimiter keeps its bytes: the added cells stand before the line end of each row,
     in the table's encoding. Any other, and one for spreadsheets, is written as UTF-8, with \\n, and quotes
@@ -40,7 +40,6 @@ class CsvWriter:
         format: Format = Format.CSV,  # noqa: A002 - the word for it
     ) -> None:
         """Write nothing yet. `format` is CSV or TSV; CSV keeps the delimiter of a CSV table."""
-        self.replaced_total = 0
         self._sink = sink
         self._table = table
         self._added = [column.name for column in added]
@@ -52,7 +51,7 @@ class CsvWriter:
         self._encoding = self._same.encoding if self._same else "utf-8"
         self._has_begun = False
 
-    def write(self, batch: Batch, added: Sequence[Sequence[Any]]) -> None:
+    def write(self, batch: RowBatch, added: Sequence[Sequence[Any]]) -> None:
         """Write a batch; `added` has a sequence of len(batch) values for each added column."""
         self._begin()
         columns = [cell_texts(values) for values in added]
@@ -104,8 +103,6 @@ class CsvWriter:
             return text.encode(self._encoding)
         except UnicodeEncodeError:
             text = _SURROGATE.sub("\ufffd", text)
-        lacking = [char for char in set(text) if not _is_in(char, self._encoding)]
-        self.replaced_total += sum(map(text.count, lacking))
         return text.encode(self._encoding, "replace")
 
 
@@ -119,11 +116,3 @@ def _delimiter(format: Format, table: Table) -> str:  # noqa: A002 - the word fo
     if format is Format.TSV:
         return "\t"
     return table.delimiter if isinstance(table, CsvTable) and table.format is Format.CSV else ","
-
-
-def _is_in(char: str, encoding: str) -> bool:
-    try:
-        char.encode(encoding)
-    except UnicodeEncodeError:
-        return False
-    return True

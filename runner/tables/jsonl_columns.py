@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from runner.tables.table import Kind, TableError
+from runner.tables.table import CellKind, TableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,16 +22,16 @@ _TEXTS: Final = 32
 _OTHER: Final = 64
 
 _SIMPLE: Final[Mapping[type, int]] = {type(None): 0, str: _TEXT, bool: _BOOLEAN, dict: _OTHER}
-_KINDS: Final[Mapping[int, Kind]] = {
-    0: Kind.TEXT,  # null in every row
-    _TEXT: Kind.TEXT,
-    _BOOLEAN: Kind.BOOLEAN,
-    _INTEGER: Kind.INTEGER,
-    _LONG_INTEGER: Kind.INTEGER,
-    _INTEGER | _LONG_INTEGER: Kind.INTEGER,
-    _FLOAT: Kind.NUMBER,
-    _INTEGER | _FLOAT: Kind.NUMBER,
-    _TEXTS: Kind.LIST,
+_KINDS: Final[Mapping[int, CellKind]] = {
+    0: CellKind.TEXT,  # null in every row
+    _TEXT: CellKind.TEXT,
+    _BOOLEAN: CellKind.BOOLEAN,
+    _INTEGER: CellKind.INTEGER,
+    _LONG_INTEGER: CellKind.INTEGER,
+    _INTEGER | _LONG_INTEGER: CellKind.INTEGER,
+    _FLOAT: CellKind.NUMBER,
+    _INTEGER | _FLOAT: CellKind.NUMBER,
+    _TEXTS: CellKind.LIST,
 }
 
 
@@ -55,9 +55,9 @@ class ColumnSurvey:
             )
 
     @property
-    def kinds(self) -> dict[str, Kind]:
+    def kinds(self) -> dict[str, CellKind]:
         """Return the columns and their types: JSON where no other type holds all values unchanged."""
-        return {name: _KINDS.get(found, Kind.JSON) for name, found in self._found.items()}
+        return {name: _KINDS.get(found, CellKind.JSON) for name, found in self._found.items()}
 
 
 def _kind_of(value: Any) -> int:

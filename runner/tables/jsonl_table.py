@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from runner.tables.table import Kind
+    from runner.tables.table import CellKind
 
 BATCH_BYTES_MAX: Final = 8 << 20  # so that long rows do not fill the memory
 _UTF8_NAMES: Final = frozenset({"utf-8", "utf8", "utf-8-sig"})
@@ -89,7 +89,7 @@ class JsonlTable:
         with closing(iter(LineReader(path))) as lines:
             if problem := _wrong_beginning(next(lines)):
                 raise problem
-        self.kinds: dict[str, Kind] = _kinds_of_columns(path)
+        self.kinds: dict[str, CellKind] = _kinds_of_columns(path)
         self.columns: tuple[str, ...] = tuple(self.kinds)
 
     @property
@@ -141,7 +141,7 @@ class JsonlTable:
                 yield _fault(item, number)
 
 
-def _kinds_of_columns(path: Path) -> dict[str, Kind]:
+def _kinds_of_columns(path: Path) -> dict[str, CellKind]:
     survey = ColumnSurvey()
     for item in LineReader(path):
         if isinstance(item, Line) and isinstance(members := _members(item.raw), dict):

@@ -12,7 +12,7 @@ from runner.tables.jsonl_table import JsonlBatch
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from runner.tables.table import AddedColumn, Batch, Sink, Table
+    from runner.tables.table import AddedColumn, RowBatch, Sink, Table
 
 
 class JsonlWriter:
@@ -21,7 +21,7 @@ class JsonlWriter:
     A row of a JSONL table keeps the text of its object, byte for byte; the added members stand before its
     closing brace. A row of another table becomes an object of its columns in their order: the cells of CSV as
     text, those of Parquet as `json_text` writes them. An added value is a Python value that JSON has, also of
-    a column of Kind.JSON; None becomes null. The added names must differ from the table's columns.
+    a column of CellKind.JSON; None becomes null. The added names must differ from the table's columns.
     """
 
     def __init__(self, sink: Sink, table: Table, added: Sequence[AddedColumn]) -> None:
@@ -30,7 +30,7 @@ class JsonlWriter:
         self._table = table
         self._added = tuple(column.name for column in added)
 
-    def write(self, batch: Batch, added: Sequence[Sequence[Any]]) -> None:
+    def write(self, batch: RowBatch, added: Sequence[Sequence[Any]]) -> None:
         """Write a batch; `added` has a sequence of len(batch) values for each added column."""
         rows = as_rows(added, len(batch))
         lines = self._extended(batch, rows) if isinstance(batch, JsonlBatch) else self._made(batch, rows)
@@ -48,7 +48,7 @@ class JsonlWriter:
                 text = b"".join((text[:-1], comma, members[1:]))
             yield text + b"\n"
 
-    def _made(self, batch: Batch, added: Iterator[tuple[Any, ...]]) -> Iterator[bytes]:
+    def _made(self, batch: RowBatch, added: Iterator[tuple[Any, ...]]) -> Iterator[bytes]:
         columns = self._table.columns
         names = (*columns, *self._added)
         for row, values in zip(batch.values(range(len(columns))), added, strict=True):

@@ -9,13 +9,13 @@ from runner.tables.arrow_values import arrow_column, arrow_type
 from runner.tables.jsonl_table import JsonlTable
 from runner.tables.parquet_table import ArrowBatch, ParquetTable
 from runner.tables.pyarrow_import import import_pyarrow
-from runner.tables.table import AddedColumn, Kind
+from runner.tables.table import AddedColumn, CellKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from runner.tables.table import Batch, Sink, Table
+    from runner.tables.table import RowBatch, Sink, Table
 
 GROUP_ROWS: Final = 50_000
 GROUP_BYTES: Final = 16 << 20  # of Arrow values; a row group is in memory until it is written
@@ -29,7 +29,7 @@ class ParquetWriter:
     The columns of a Parquet table pass through as Arrow has them: types, metadata and order stay. Those of
     CSV are strings. Those of JSONL have the type that holds all values of the input unchanged, and JSON text
     where no other does. The added columns may be null; their types depend on their kinds alone, never on
-    values, and a Python value of Kind.JSON is written as JSON text. `mark` stands in the file's metadata.
+    values, and a Python value of CellKind.JSON is written as JSON text. `mark` stands in the file's metadata.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class ParquetWriter:
         self._waiting: list[Any] = []
         self._waiting_rows = self._waiting_bytes = 0
 
-    def write(self, batch: Batch, added: Sequence[Sequence[Any]]) -> None:
+    def write(self, batch: RowBatch, added: Sequence[Sequence[Any]]) -> None:
         """Write a batch; `added` has a sequence of len(batch) values for each added column.
 
         Raise TableError where a value does not fit the column's type.
@@ -142,7 +142,7 @@ def _typed(table: Table) -> list[AddedColumn]:
     """Return the columns of a table that is not Parquet, with their types."""
     if isinstance(table, JsonlTable):
         return [AddedColumn(name, kind) for name, kind in table.kinds.items()]
-    return [AddedColumn(name, Kind.TEXT) for name in table.columns]
+    return [AddedColumn(name, CellKind.TEXT) for name in table.columns]
 
 
 def _fields(columns: Sequence[AddedColumn]) -> list[Any]:

@@ -25,7 +25,7 @@ class Format(StrEnum):
     PARQUET = "parquet"
 
 
-class Kind(StrEnum):
+class CellKind(StrEnum):
     """What an added column holds; None is allowed in each."""
 
     TEXT = "text"
@@ -40,7 +40,7 @@ class AddedColumn(NamedTuple):
     """A column that is written after those of the table."""
 
     name: str
-    kind: Kind
+    kind: CellKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ class TableError(UserError):
     exit_code = 3
 
 
-class Batch(Protocol):
+class RowBatch(Protocol):
     """Up to ROWS_PER_BATCH rows in their order."""
 
     first: int  # the number of its first row, from 1
@@ -88,7 +88,7 @@ class Table(Protocol):
         """Return the number of stored bytes that were read so far."""
         ...
 
-    def batches(self) -> Iterator[Batch | TableFault]:
+    def batches(self) -> Iterator[RowBatch | TableFault]:
         """Yield the rows, and a fault for each row that cannot be read (which is then in no batch)."""
         ...
 
@@ -104,7 +104,7 @@ class Sink(Protocol):
 class TableWriter(Protocol):
     """Writes the rows of a table again, with columns added: the same bytes each time."""
 
-    def write(self, batch: Batch, added: Sequence[Sequence[Any]]) -> None:
+    def write(self, batch: RowBatch, added: Sequence[Sequence[Any]]) -> None:
         """Write a batch; `added` has a sequence of len(batch) values for each added column."""
         ...
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from run_driver import NOW_MS, first_job, new_job, new_run
 
 from runner.db import frames, model_moves, new_jobs, new_rows, results
-from runner.db.frames import Frame
+from runner.db.frames import StoredFrame
 from runner.db.job_ids import job_id
 from runner.db.new_rows import NewRow
 from runner.db.user_moves import JobSelection
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 HEAD = b'{"model":"grok-4.3","messages":[{"role":"system","content":"Label it."},{"role":"user","content":'
 TAIL = b"}]}"
-FRAME = Frame(0, HEAD, TAIL)
+FRAME = StoredFrame(0, HEAD, TAIL)
 
 
-def add_framed(driver: RunDriver, bodies: list[bytes], frame: Frame = FRAME) -> list[int]:
+def add_framed(driver: RunDriver, bodies: list[bytes], frame: StoredFrame = FRAME) -> list[int]:
     """Add jobs in a frame after the one job of a run; return their ids."""
     jobs = [
         new_job(n, body)._replace(frame=frame.frame, custom_id=f"{frame.frame}-{n}")
@@ -78,8 +78,8 @@ def test_a_large_body_has_its_frame_too(database: Database) -> None:
 def test_each_run_has_frames_of_its_own(database: Database) -> None:
     """Two runs may give the same number to different frames."""
     drivers = [new_run(database, 1, identity=word) for word in "ab"]
-    first = add_framed(drivers[0], [b"1"], Frame(3, b"[", b"]"))
-    second = add_framed(drivers[1], [b"2"], Frame(3, b"<", b">"))
+    first = add_framed(drivers[0], [b"1"], StoredFrame(3, b"[", b"]"))
+    second = add_framed(drivers[1], [b"2"], StoredFrame(3, b"<", b">"))
 
     assert sent(database, [*first, *second]) == [b"[1]", b"<2>"]
 
@@ -133,7 +133,7 @@ def test_any_bytes_come_back(database: Database, parts: list[tuple[bytes, bytes,
     driver = new_run(database, 1, identity=hashlib.sha256(repr(parts).encode()).hexdigest())
     for number, (head, body, tail) in enumerate(parts):
         with database.write() as connection:
-            new_jobs.insert_frames(connection, driver.run_id, [Frame(number, head, tail)])
+            new_jobs.insert_frames(connection, driver.run_id, [StoredFrame(number, head, tail)])
             job = new_job(number + 2, body)._replace(frame=number)
             new_jobs.insert(connection, driver.run_id, number + 1, [job])
 

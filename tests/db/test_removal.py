@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from runner.db import migrate, new_jobs, new_rows, removal, runs, session
-from runner.db.frames import Frame
+from runner.db.frames import StoredFrame
 from runner.db.new_rows import NewRow
 from runner.rules.states import JobState, RunState
 
@@ -45,7 +45,7 @@ def set_state(driver: RunDriver, state: RunState, finished_at_ms: int | None = N
 def add_table(driver: RunDriver, rows: int) -> None:
     """Add a frame, and rows of a table that has more of them than jobs."""
     with driver.database.write() as connection:
-        new_jobs.insert_frames(connection, driver.run_id, [Frame(0, b"{", b"}")])
+        new_jobs.insert_frames(connection, driver.run_id, [StoredFrame(0, b"{", b"}")])
         new_rows.insert(connection, driver.run_id, [NewRow(row) for row in range(1, rows + 1)])
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from runner.rules.table_faults import TableFault
 from runner.tables.csv_table import CsvTable
 from runner.tables.csv_writer import CsvWriter
-from runner.tables.table import AddedColumn, Format, Kind, ReadOptions
+from runner.tables.table import AddedColumn, CellKind, Format, ReadOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,7 +50,7 @@ def written(
     table: Table,
     label: Callable[[int], Any] = lambda _: "x",
     *,
-    added: Sequence[AddedColumn] = (AddedColumn("label", Kind.TEXT),),
+    added: Sequence[AddedColumn] = (AddedColumn("label", CellKind.TEXT),),
     spreadsheet: bool = False,
     format: Format = Format.CSV,  # noqa: A002 - as in the writer
 ) -> tuple[bytes, CsvWriter]:

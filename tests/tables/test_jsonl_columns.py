@@ -8,33 +8,33 @@ import pytest
 
 from runner.tables import jsonl_columns
 from runner.tables.jsonl_columns import ColumnSurvey
-from runner.tables.table import Kind, TableError
+from runner.tables.table import CellKind, TableError
 
 LONG = 2**53 + 1
 KINDS = [
-    ([None], Kind.TEXT),
-    (["a", None], Kind.TEXT),
-    (["a", 1], Kind.JSON),
-    ([1, None], Kind.INTEGER),
-    ([LONG, 1], Kind.INTEGER),
-    ([2**63 - 1, -(2**63)], Kind.INTEGER),
-    ([2**63], Kind.JSON),
-    ([1.5], Kind.NUMBER),
-    ([1.5, 1e19], Kind.JSON),
-    ([1, 1.5], Kind.NUMBER),
-    ([LONG, 1.5], Kind.JSON),
-    ([-LONG, 1.5], Kind.JSON),
-    ([True, None], Kind.BOOLEAN),
-    ([True, 1], Kind.JSON),
-    ([[], ["a"]], Kind.LIST),
-    ([["a"], [None]], Kind.JSON),
-    ([["a"], "a"], Kind.JSON),
-    ([{}], Kind.JSON),
+    ([None], CellKind.TEXT),
+    (["a", None], CellKind.TEXT),
+    (["a", 1], CellKind.JSON),
+    ([1, None], CellKind.INTEGER),
+    ([LONG, 1], CellKind.INTEGER),
+    ([2**63 - 1, -(2**63)], CellKind.INTEGER),
+    ([2**63], CellKind.JSON),
+    ([1.5], CellKind.NUMBER),
+    ([1.5, 1e19], CellKind.JSON),
+    ([1, 1.5], CellKind.NUMBER),
+    ([LONG, 1.5], CellKind.JSON),
+    ([-LONG, 1.5], CellKind.JSON),
+    ([True, None], CellKind.BOOLEAN),
+    ([True, 1], CellKind.JSON),
+    ([[], ["a"]], CellKind.LIST),
+    ([["a"], [None]], CellKind.JSON),
+    ([["a"], "a"], CellKind.JSON),
+    ([{}], CellKind.JSON),
 ]
 
 
 @pytest.mark.parametrize(("values", "kind"), KINDS)
-def test_a_columns_type_holds_all_its_values(values: list[Any], kind: Kind) -> None:
+def test_a_columns_type_holds_all_its_values(values: list[Any], kind: CellKind) -> None:
     """Whatever comes first; where no type holds all of them it is JSON."""
     for order in (values, values[::-1]):
         survey = ColumnSurvey()

@@ -14,9 +14,9 @@ from written import TextTable, rows_of, written
 
 from runner.tables.jsonl_table import JsonlTable
 from runner.tables.jsonl_writer import JsonlWriter
-from runner.tables.table import AddedColumn, Kind, ReadOptions
+from runner.tables.table import AddedColumn, CellKind, ReadOptions
 
-ADDED = [AddedColumn("_label", Kind.TEXT), AddedColumn("_more", Kind.JSON)]
+ADDED = [AddedColumn("_label", CellKind.TEXT), AddedColumn("_more", CellKind.JSON)]
 NAMES = TEXTS.filter(lambda name: name not in {"_label", "_more"})
 ROWS = st.lists(st.dictionaries(NAMES, JSON_VALUES, max_size=3), min_size=1, max_size=3)
 SPACES = st.text(" \t", max_size=2)

@@ -18,14 +18,14 @@ from runner.tables import parquet_writer
 from runner.tables.jsonl_table import JsonlTable
 from runner.tables.parquet_table import ParquetTable
 from runner.tables.parquet_writer import ParquetWriter, mark_of
-from runner.tables.table import AddedColumn, Kind, ReadOptions, TableError
+from runner.tables.table import AddedColumn, CellKind, ReadOptions, TableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runner.tables.table import Sink, Table
 
-ADDED = [AddedColumn(f"_{kind}", kind) for kind in Kind]
+ADDED = [AddedColumn(f"_{kind}", kind) for kind in CellKind]
 TYPES = {
     "_text": pa.string(),
     "_integer": pa.int64(),
@@ -34,20 +34,20 @@ TYPES = {
     "_list": pa.list_(pa.string()),
     "_json": pa.string(),
 }
-VALUES: dict[Kind, list[Any]] = {
-    Kind.TEXT: ["x", "a\ud800", ""],
-    Kind.INTEGER: [1, 3.0, -(2**63)],
-    Kind.NUMBER: [1, 0.1, 2**60 + 1],
-    Kind.BOOLEAN: [True, False],
-    Kind.LIST: [[], ["a"], ["b\udfff", "c"]],
-    Kind.JSON: [{"a": [1, None]}, "text", 2**70],
+VALUES: dict[CellKind, list[Any]] = {
+    CellKind.TEXT: ["x", "a\ud800", ""],
+    CellKind.INTEGER: [1, 3.0, -(2**63)],
+    CellKind.NUMBER: [1, 0.1, 2**60 + 1],
+    CellKind.BOOLEAN: [True, False],
+    CellKind.LIST: [[], ["a"], ["b\udfff", "c"]],
+    CellKind.JSON: [{"a": [1, None]}, "text", 2**70],
 }
-STORED: dict[Kind, list[Any]] = {
+STORED: dict[CellKind, list[Any]] = {
     **VALUES,
-    Kind.TEXT: ["x", "a\N{REPLACEMENT CHARACTER}", ""],
-    Kind.NUMBER: [1.0, 0.1, float(2**60 + 1)],
-    Kind.LIST: [[], ["a"], ["b\N{REPLACEMENT CHARACTER}", "c"]],
-    Kind.JSON: ['{"a":[1,null]}', '"text"', str(2**70)],
+    CellKind.TEXT: ["x", "a\N{REPLACEMENT CHARACTER}", ""],
+    CellKind.NUMBER: [1.0, 0.1, float(2**60 + 1)],
+    CellKind.LIST: [[], ["a"], ["b\N{REPLACEMENT CHARACTER}", "c"]],
+    CellKind.JSON: ['{"a":[1,null]}', '"text"', str(2**70)],
 }
 
 
@@ -59,7 +59,7 @@ def read(content: bytes) -> Any:
 @given(arrow_tables(), st.data())
 def test_a_parquet_table_keeps_columns_types_and_metadata(table: Any, data: st.DataObject) -> None:
     """Arrow-equal; the added columns follow; written twice the bytes are the same."""
-    choices = [st.none() | st.sampled_from(VALUES[kind]) for kind in Kind]
+    choices = [st.none() | st.sampled_from(VALUES[kind]) for kind in CellKind]
     size = {"min_size": table.num_rows, "max_size": table.num_rows}
     values = [data.draw(st.lists(choice, **size)) for choice in choices]
     with TemporaryDirectory() as folder:
@@ -74,7 +74,7 @@ def test_a_parquet_table_keeps_columns_types_and_metadata(table: Any, data: st.D
     assert after.select(before.column_names).equals(before, check_metadata=True)
     assert str(after.schema).startswith(str(before.schema).partition("\n--")[0])
     assert {name: after.schema.field(name).type for name in TYPES} == TYPES
-    for column, kind, added in zip(TYPES, Kind, values, strict=True):
+    for column, kind, added in zip(TYPES, CellKind, values, strict=True):
         stored = [None if v is None else STORED[kind][VALUES[kind].index(v)] for v in added]
 
         assert after[column].to_pylist() == stored
@@ -131,9 +131,10 @@ def test_columns_of_jsonl_have_the_type_that_holds_all_values(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("kind", "value"), [(Kind.INTEGER, 2**63), (Kind.INTEGER, 3.5), (Kind.TEXT, 5), (Kind.NUMBER, "x")]
+    ("kind", "value"),
+    [(CellKind.INTEGER, 2**63), (CellKind.INTEGER, 3.5), (CellKind.TEXT, 5), (CellKind.NUMBER, "x")],
 )
-def test_a_value_that_does_not_fit_is_named(kind: Kind, value: Any) -> None:
+def test_a_value_that_does_not_fit_is_named(kind: CellKind, value: Any) -> None:
     """It is never cut or coerced."""
     with pytest.raises(TableError, match='column "label"') as caught:
         written(ParquetWriter, TextTable(["a"], [["x"]]), [AddedColumn("label", kind)], [[value]])
