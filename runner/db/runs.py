@@ -184,7 +184,7 @@ def begin(
     recipe: str | None = None,
     needs: str | None = None,
 ) -> int:
-    """Insert a run in state `loading`; return its id. `recipe` and `needs` never change."""
+    """Insert a run in state `loading`; return its id. `needs` never changes; see `recheck_moves.set_recipe`."""
     return int(
         connection.execute(
             text(
