@@ -184,7 +184,7 @@ def begin(
     recipe: str | None = None,
     needs: str | None = None,
 ) -> int:
-    """Insert a run in state `loading`; return its id. `needs` never changes; see `recheck_moves.set_recipe`."""
+    """Insert a run in state `loading`; return its id. Later only `set_recipe` changes `recipe`."""
     return int(
         connection.execute(
             text(
