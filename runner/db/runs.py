@@ -184,7 +184,7 @@ def begin(
     recipe: str | None = None,
     needs: str | None = None,
 ) -> int:
-    """Insert a run in state `loading`; return its id. `recipe` and `needs` never change."""
+    """Insert a run in state `loading`; return its id. Later only `set_recipe` changes `recipe`."""
     return int(
         connection.execute(
             text(

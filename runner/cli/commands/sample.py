@@ -5,15 +5,16 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
+from typing import Final
 
 import click
 
 from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json, print_note
 from runner.cli.render.layout import WIDTH
-from runner.cli.render.sample_lines import sample_lines
 from runner.cli.session.context import existing_database, find_run, read_settings
-from runner.cli.session.sample import ROWS_MAX, SampleFlags, chosen_rows, read_sample
+
+_ROWS_MAX: Final = 1_000  # they are held in memory, with cells of any size
 
 
 @click.command("sample", short_help="Show some rows of a labeled table beside their labels.")
@@ -22,7 +23,7 @@ from runner.cli.session.sample import ROWS_MAX, SampleFlags, chosen_rows, read_s
     "-n",
     "size",
     metavar="N",
-    type=flags.Count(1, ROWS_MAX),
+    type=flags.Count(1, _ROWS_MAX),
     default=10,
     show_default=True,
     help="So many rows.",
@@ -70,6 +71,9 @@ def command(
       runner sample reviews --label sentiment=negative --seed 1
       runner sample reviews -n 50 --status invalid
     """
+    from runner.cli.render.sample_lines import sample_lines
+    from runner.cli.session.sample import SampleFlags, chosen_rows, read_sample
+
     asked = SampleFlags(size=size, seed=seed, labels=labels, status=status, input_path=input_path)
     with existing_database(read_settings()) as database, database.read() as connection:
         sample, note = read_sample(connection, find_run(connection, run), asked)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from runner.cli.render.conversation import request_parts
 from runner.cli.render.sample_object import SampledTableRow, TableSample
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from runner.db.runs import RunRow
     from runner.output.labeling import Labeling
     from runner.output.sampled_rows import SampledRow
-
-ROWS_MAX: Final = 1_000  # rows are held in memory, with cells of any size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
