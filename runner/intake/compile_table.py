@@ -67,7 +67,6 @@ class CompiledTable:
         self.frame = plan.frame
         self.sha256 = ""  # of the table's bytes
         self.row_count = 0
-        self.compiled_count = 0
         self.faults: list[TableFault] = []
         self.fault_count = 0
         self.faulty_rows = array("Q")
@@ -99,7 +98,6 @@ class CompiledTable:
                 self._note(_fault_of(error, number))
                 continue
             if compiled is not None:
-                self.compiled_count += 1
                 yield compiled
         self.sha256 = table.sha256
         if sampled is not None and sha256 != self.sha256:

@@ -9,10 +9,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from runner.db import new_jobs
+from runner.db.counters import Deltas
 from runner.db.frames import StoredFrame
 from runner.db.new_jobs import NewJob
 from runner.intake.row_mapping import RowMapping
 from runner.intake.run_input import SkippedRow
+from runner.rules.row_status import RowStatus
 
 if TYPE_CHECKING:
     from runner.db.session import Database
@@ -53,7 +55,7 @@ class JobInserter:
         self._database, self._run_id, self._reading, self._progress = database, run_id, reading, progress
         self._frame = None if reading.frame is None else FRAME
         self._rows = None if reading.frame is None else RowMapping(run_id)
-        self._written = 0
+        self._written = self._skipped = 0
         self._writing: Future[None] | None = None
 
     def insert_all(self, size_bytes: int) -> None:
@@ -98,6 +100,7 @@ class JobInserter:
         if len(chunk) and self._reading.may_be_loaded:
             self._writing = writer.submit(self._insert, self._written, chunk)
         self._written += len(chunk.jobs)
+        self._skipped += len(chunk.skipped)
 
     def _wait(self) -> None:
         writing, self._writing = self._writing, None
@@ -119,14 +122,21 @@ class JobInserter:
                 new_jobs.insert_frames(connection, self._run_id, [stored])
 
     def _end(self) -> None:
-        """Map the rows where only the last ones have no job."""
+        """Count the rows that have no job, and map the others where only the last ones have none."""
+        row_total = self._reading.row_total
         if (
-            self._rows is not None
-            and self._reading.row_total != self._written
-            and self._reading.may_be_loaded
+            self._rows is None
+            or row_total is None
+            or row_total == self._written
+            or not self._reading.may_be_loaded
         ):
-            with self._database.write() as connection:
-                self._rows.map_from_begin(connection, self._written)
+            return
+        deltas = Deltas(0)
+        deltas.add(self._run_id, "rows", RowStatus.SKIPPED, self._skipped)
+        deltas.add(self._run_id, "rows", RowStatus.EXCLUDED, row_total - self._written - self._skipped)
+        with self._database.write() as connection:
+            self._rows.map_from_begin(connection, self._written)
+            deltas.write(connection)
 
 
 def _new_job(line: Line, request: Request, frame: int | None) -> NewJob:

@@ -184,9 +184,9 @@ def test_bad_rows_are_named_by_check_and_refused_by_load(place: Place) -> None:
 def test_a_recipe_with_faults_exits_as_a_bad_job_file(place: Place) -> None:
     """Its keys are named."""
     place.write(
-        "reviews.toml", RECIPE.replace('text = "review"', 'user = "{{ reviewz }}"\nmodell = "grok-4.3"')
+        "reviews.toml", RECIPE.replace('text = "review"', 'user = "{{ reviewz }}"\nmodle = "grok-4.3"')
     )
-    assert "modell" in refused(place, "check reviews.toml", 3)
+    assert "modle" in refused(place, "check reviews.toml", 3)
 
     place.write("reviews.toml", RECIPE.replace('text = "review"', 'user = "{{ reviewz }}"'))
     words = refused(place, "load reviews.toml", 3)
