@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class LoadResult:
     """The outcome of a load. `is_new` is False where the run existed already.
 
-    `total` is the number of jobs, `bad_total` that of skipped lines, or of rows where `is_table`. `input_path`
+    `total` is the number of jobs, `bad_total` that of skipped lines, or rows where `is_table`. `input_path`
     is where the run was loaded from. `same_content_run` is an earlier run of the same content with other
     flags. `warnings` are the first ones of `warnings_total`. `other_model_total`: lines that name another
     model than --model.
