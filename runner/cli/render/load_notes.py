@@ -32,10 +32,13 @@ def other_model_line(lines: int, model: str | None) -> str:
     return f"note: {named}; --model {word} is for lines without one, --model-for-all {word} for all"
 
 
-def loaded_lines(loaded: LoadResult, *, is_other_path: bool, model: str | None) -> list[str]:
+def loaded_lines(
+    loaded: LoadResult, *, is_other_path: bool, model: str | None, is_table: bool = False
+) -> list[str]:
     """Return what was loaded, skipped and warned of; `is_other_path`: the run has another input path.
 
-    `model`: the one that --model gives to lines without one, None without that flag.
+    `model`: the one that --model gives to lines without one, None without that flag. `is_table`: what was
+    skipped are rows of a table.
     """
     lines = []
     if loaded.is_new:
@@ -48,7 +51,10 @@ def loaded_lines(loaded: LoadResult, *, is_other_path: bool, model: str | None) 
         what = f"run {other.id} ({plain(other.name)}) has the same content with other flags"
         fix = f"runner start {other.id} continues that run"
         lines.append(f"warning: {what}, and this run is paid for separately; {fix}")
-    if loaded.bad_total:
+    if loaded.bad_total and is_table:
+        bad = text.count(loaded.bad_total, "bad row")
+        lines.append(f"skipped {bad}; the errors file says why")
+    elif loaded.bad_total:
         bad = text.count(loaded.bad_total, "bad line")
         lines.append(f"skipped {bad}; they are in the .bad.jsonl file beside the input")
     if note := other_model_line(loaded.other_model_total, model):
