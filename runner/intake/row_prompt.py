@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from runner.intake.sandbox import CHARACTERS_MAX, NotTextError, NullError, cell_text
+from runner.intake.sandbox import NotTextError, NullError, cell_text
+from runner.intake.template_bounds import CHARACTERS_MAX
 from runner.intake.templates import RenderError
 from runner.rules.request_frame import row_content
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import json
 import math
-import re
 from datetime import date, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -19,16 +18,28 @@ from jinja2.exceptions import SecurityError, TemplateRuntimeError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
+from runner.intake.template_bounds import (
+    BoundError,
+    check_arguments,
+    check_bits,
+    check_extent,
+    check_format,
+    check_joined,
+    check_method,
+    check_product,
+    check_replace,
+    check_size,
+    length,
+    length_or_number,
+    text_of,
+)
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from jinja2.runtime import Context
 
-CHARACTERS_MAX: Final = 16 << 20  # of a rendered text, and of each value on the way
 _STEPS_MAX: Final = 1_000_000  # of all loops of one rendering
-_ARGUMENT_MAX: Final = 10_000  # widths and counts
-_BITS_MAX: Final = 4_096  # of a computed integer
-_WIDTH: Final = re.compile(r"%[^a-zA-Z%]*(\d{4,}|\*)")
 _REMOVED_GLOBALS: Final = ("lipsum", "cycler", "joiner")
 _REMOVED_FILTERS: Final = ("random", "pprint", "urlize", "xmlattr")
 _OF_TEXT: Final = frozenset(  # filters that would read a null as the word None
@@ -53,10 +64,6 @@ _FORMATTING: Final = frozenset({"format", "format_map"})
 _TEXT_TYPES: Final = (str, int, float, Decimal, date, time)
 _STEP: Final = "_count_step"
 _CONCAT: Final = "_joined"
-
-
-class BoundError(TemplateRuntimeError):
-    """A template would make a value that is too large, or run for too long."""
 
 
 class NullError(TemplateRuntimeError):
@@ -88,6 +95,7 @@ def cell_text(value: Any) -> str:
 
 
 def _as_json(value: Any) -> str:
+    check_extent(value)
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, default=cell_text)
     except ValueError as error:
@@ -127,21 +135,20 @@ class SandboxEnvironment(ImmutableSandboxedEnvironment):
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Return the result of an operator. Raises BoundError if it would be too large."""
         if operator == "%" and isinstance(left, str):
-            _check_format(left)
+            check_format(left, right)
         elif operator == "+":
-            _check_size(_length(left) + _length(right))
+            check_size(length(left) + length(right))
         elif operator == "*":
-            _check_product(left, right)
+            check_product(left, right)
         elif operator == "**" and isinstance(left, int) and isinstance(right, int):
-            _check_bits(left.bit_length() * max(right, 0))
+            check_bits(left.bit_length() * max(right, 0))
         return super().call_binop(context, operator, left, right)
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805, PYI063 - Jinja's signature
         """Call a method or a function. Raises BoundError for a text's widths and counts if they are large."""
         if isinstance(getattr(__obj, "__self__", None), str):
-            _check_arguments(args)
-            if __obj.__name__ == "replace" and len(args) > 1:
-                _check_replace(__obj.__self__, *args[:2])
+            check_arguments(args)
+            check_method(__obj.__self__, __obj.__name__, args)
         return super().call(__context, __obj, *args, **kwargs)
 
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
@@ -181,7 +188,7 @@ class _Concats(NodeTransformer):
 
 def _joined(*values: Any) -> str:
     texts = [cell_text(value) for value in values]
-    _check_size(sum(map(len, texts)))
+    check_size(sum(map(len, texts)))
     return "".join(texts)
 
 
@@ -196,11 +203,18 @@ def _bounded(name: str, apply: Callable[..., Any]) -> Callable[..., Any]:
             cell_text(value)
         if name == "join":
             args = (*args[:passes], [_not_null(one) for one in value], *others)
+            check_joined(text_of(others[0]) if others else "", args[passes])
         elif name == "format":
-            _check_format(str(value))
+            check_format(str(value), others)
+        elif name == "indent":
+            check_size(str(value).count("\n") * max([0, *map(length_or_number, others)]))
+        elif name == "wordwrap":
+            check_size(len(str(value)) * max([1, *map(length, (*others, *kwargs.values()))]))
+        elif name == "tojson":
+            check_extent(value)
         elif name == "replace":
-            _check_replace(str(value), *others[:2])
-        _check_arguments((*others, *kwargs.values()))
+            check_replace(str(value), *others[:2])
+        check_arguments((*others, *kwargs.values()))
         return apply(*args, **kwargs)
 
     return checked
@@ -210,42 +224,3 @@ def _not_null(value: Any) -> Any:
     if value is None:
         raise NullError("a value of the list is null")
     return value
-
-
-def _check_arguments(arguments: Iterable[Any]) -> None:
-    for value in arguments:
-        if isinstance(value, int) and value > _ARGUMENT_MAX:
-            raise BoundError(f"the number {value:,} is too large here; {_ARGUMENT_MAX:,} is the most")
-
-
-def _check_format(text: str) -> None:
-    if _WIDTH.search(text):
-        raise BoundError("a format has a width of four digits or more")
-
-
-def _check_replace(text: str, old: Any = "", new: Any = "") -> None:
-    places = text.count(str(old)) if old else len(text) + 1
-    _check_size(len(text) + places * len(str(new)))
-
-
-def _check_product(left: Any, right: Any) -> None:
-    if isinstance(left, int) and isinstance(right, int):
-        _check_bits(left.bit_length() + right.bit_length())
-    elif isinstance(right, int):
-        _check_size(_length(left) * right)
-    elif isinstance(left, int):
-        _check_size(_length(right) * left)
-
-
-def _length(value: Any) -> int:
-    return len(value) if isinstance(value, str | list | tuple) else 0
-
-
-def _check_size(size: int) -> None:
-    if size > CHARACTERS_MAX:
-        raise BoundError(f"a value of more than {CHARACTERS_MAX >> 20} million characters would be made")
-
-
-def _check_bits(bits: int) -> None:
-    if bits > _BITS_MAX:
-        raise BoundError("a number of more than 1,200 digits would be computed")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jinja2 import nodes
 from jinja2.exceptions import TemplateError
 
-from runner.intake.sandbox import CHARACTERS_MAX, BoundError, NotTextError, NullError, cell_text
+from runner.intake.sandbox import NotTextError, NullError, cell_text
+from runner.intake.template_bounds import CHARACTERS_MAX, BoundError
 from runner.intake.template_source import (
     CELL,
     Names,

@@ -11,7 +11,7 @@ import orjson
 import pytest
 from sqlalchemy import text
 
-from runner.db import results, runs
+from runner.db import counters, results, runs
 from runner.db.runs import RunOptions
 from runner.intake import insert_jobs
 from runner.intake.load import LoadResult, load
@@ -112,6 +112,13 @@ def test_each_row_is_the_job_that_its_line_would_be(database: Database, tmp_path
         assert orjson.loads(body)["messages"][-1] == {"role": "user", "content": prompt}
 
 
+def left_out(database: Database, run_id: int) -> dict[str, int]:
+    """Return the counters of rows without a job that are not 0."""
+    with database.read() as connection:
+        found = counters.read(connection, run_id)
+    return {key: n for (kind, key), n in found.items() if kind == "rows" and n}
+
+
 def test_rows_that_are_left_out_shift_no_job(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,12 +129,14 @@ def test_rows_that_are_left_out_shift_no_job(
     found = loaded(database, source)
 
     assert found.total == 5
+    assert left_out(database, found.run_id) == {"excluded": 1}
     assert mapped(database, found.run_id) == [(n, f"r{n}", None) for n in (1, 2, 3, 4, 6)]
 
 
 def test_rows_after_a_limit_are_known_to_be_left_out(database: Database, tmp_path: Path) -> None:
     """Also where all jobs stand in the place of their rows: the others have none."""
     found = loaded(database, input_of(table_of(tmp_path, "a", "b", "c"), limit=2))
+    assert left_out(database, found.run_id) == {"excluded": 1}
 
     assert mapped(database, found.run_id) == [(1, "row-1", None), (2, "row-2", None)]
 
@@ -154,6 +163,7 @@ def test_skipped_rows_keep_their_fault(database: Database, tmp_path: Path) -> No
 
     found = loaded(database, source)
 
+    assert left_out(database, found.run_id) == {"skipped": 1}
     (first, skipped, third) = mapped(database, found.run_id)
     assert (found.total, found.bad_total) == (2, 1)
     assert (first[1], third) == ("row-1", (3, "row-3", None))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.intake.sandbox import CHARACTERS_MAX
+from runner.intake.template_bounds import CHARACTERS_MAX
 from runner.intake.template_source import Names, SourceFault
 from runner.intake.templates import RenderError, RowCondition, RowTemplate, parse_condition, parse_template
 

@@ -29,7 +29,7 @@ NAMES: Final = (  # odd names of columns
 )  # fmt: skip
 TEXTS: Final = (
     "", " ", "plain", "00002", "12345678901234567", "NA", "null", "1e5", "=cmd()", "+1", "-2", "@x", "a,b",
-    "a;b", 'say "hi"', '"', "two\nlines", "two\r\nlines", "cr\ralone", "tab\there", "{{7*7}}", "\\", "\\n", "'",
+    "a;b", 'say "hi"', '"', "two\nlines", "two\r\nlines", "cr\ralone", "tab\there", "{{7*7}}", "\\n", "'",
     "{% for x in y %}", "\x1b[31mred", '</row><row n="4">', "été 名前 🙂", "\u202eright", "\u2028line",
     "a\x00b", "long " * 4_000, "answer: bad",
 )  # fmt: skip

@@ -32,10 +32,13 @@ def other_model_line(lines: int, model: str | None) -> str:
     return f"note: {named}; --model {word} is for lines without one, --model-for-all {word} for all"
 
 
-def loaded_lines(loaded: LoadResult, *, is_other_path: bool, model: str | None) -> list[str]:
+def loaded_lines(
+    loaded: LoadResult, *, is_other_path: bool, model: str | None, is_table: bool = False
+) -> list[str]:
     """Return what was loaded, skipped and warned of; `is_other_path`: the run has another input path.
 
-    `model`: the one that --model gives to lines without one, None without that flag.
+    `model`: the one that --model gives to lines without one, None without that flag. `is_table`: what was
+    skipped are rows of a table.
     """
     lines = []
     if loaded.is_new:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runner.rules.answer_schema import answer_schema, instructions, schema_bytes
+from runner.rules.contract import Contract
 from runner.rules.errors import UserError
 from runner.rules.label_language import parse_labels
 from runner.rules.label_schema import read_label_schema
@@ -75,6 +76,7 @@ def _values_of_table(table: Table, name: str) -> Iterator[tuple[str, str | None]
 def _of_file(written: str, files: RecipeFiles) -> SentSchema:
     try:
         found = read_label_schema(files.read(written, "schema"), written)
+        Contract(found.schema)  # an answer to a schema that cannot be compiled is paid for and never read
     except UserError as error:
         where = "; ".join(error.where)
         reason = f"{error.what}: {where}" if where else error.what
