@@ -212,3 +212,23 @@ def test_stdin_is_kept_to_be_read_twice(place: Place) -> None:
     assert "no API key" in done.stderr
     assert len(list((place.home / "stdin").iterdir())) == 1
     assert "loaded 2 jobs as run 1" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "check", "load"])
+def test_a_table_without_a_recipe_is_for_label(place: Place, command: str) -> None:
+    """Not twenty lines that are no JSON; `label` is the cure."""
+    words = refused(place, f"{command} reviews.csv")
+
+    assert words.splitlines()[0] == "error: reviews.csv is a table, not a job file or a recipe"
+    assert "runner label" in words
+
+
+def test_a_skipped_row_is_said_to_be_in_the_output(place: Place) -> None:
+    """A table has no file of bad lines."""
+    place.write("gaps.toml", RECIPE.replace("reviews.csv", "gaps.csv"))
+    place.write("gaps.csv", "id,review\na,so good\nb,\n")
+    done = place.call("load gaps.toml --skip-bad")
+
+    assert done.code == 0, done.output
+    assert "skipped 1 bad row; the output says why: _status is skipped" in done.stderr
+    assert not list(place.folder.glob("*.bad.jsonl"))
