@@ -9,7 +9,10 @@ import pytest
 
 from runner.rules.stored_recipe import differences
 
-STORED = {"ask": {"reask": 2, "repair": True}, "out": {"columns": [], "prefix": ""}}
+STORED: dict[str, dict[str, Any]] = {
+    "ask": {"reask": 2, "repair": True},
+    "out": {"columns": [], "prefix": ""},
+}
 
 
 @pytest.mark.parametrize(
