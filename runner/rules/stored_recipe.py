@@ -39,4 +39,8 @@ def differences(stored: str, wanted: str) -> list[str]:
 
 
 def _shown(value: object) -> str:
-    return orjson.dumps(value).decode()
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, list):
+        return ",".join(value) or "none"
+    return str(value) or "none"

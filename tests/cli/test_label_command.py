@@ -199,7 +199,7 @@ def test_a_row_is_shown_by_its_number(place: Place) -> None:
     place.write("reviews.csv", "id,review\na,x\nb,\nc,so good\n")
     place.write("reviews.toml", RECIPE.replace("[prompt]", 'id = "id"\n[prompt]'))
     loaded = place.call("load reviews.toml --skip-bad")
-    assert "skipped 1 bad row; their status is skipped" in loaded.stderr
+    assert "skipped 1 bad row; the output says why: _status is skipped" in loaded.stderr
 
     assert json.loads(place.call("show 1 3 --json").stdout)["custom_id"] == "c"
     assert "row 2 was skipped: row 2, column review" in place.call("show 1 2").stderr
@@ -225,3 +225,23 @@ def test_another_prompt_over_the_same_table_is_said_to_be_another_run(place: Pla
 
     assert "run 1 (reviews) has the same table with another recipe" in other.stderr
     assert "note: run 1 keeps what it was loaded with: reask 2" in again.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "check", "load"])
+def test_a_table_without_a_recipe_is_for_label(place: Place, command: str) -> None:
+    """Not twenty lines that are no JSON; `label` is the cure."""
+    words = refused(place, f"{command} reviews.csv")
+
+    assert words.splitlines()[0] == "error: reviews.csv is a table, not a job file or a recipe"
+    assert "runner label" in words
+
+
+def test_a_skipped_row_is_said_to_be_in_the_output(place: Place) -> None:
+    """A table has no file of bad lines."""
+    place.write("gaps.toml", RECIPE.replace("reviews.csv", "gaps.csv"))
+    place.write("gaps.csv", "id,review\na,so good\nb,\n")
+    done = place.call("load gaps.toml --skip-bad")
+
+    assert done.code == 0, done.output
+    assert "skipped 1 bad row; the output says why: _status is skipped" in done.stderr
+    assert not list(place.folder.glob("*.bad.jsonl"))

@@ -125,3 +125,18 @@ def test_what_leaves_no_row_sends_nothing(home: LiveRunner, tmp_path: Path) -> N
     after = read_table(tmp_path / "labeled.csv")
     assert [(row["sentiment"], row["_status"]) for row in after] == [("", "excluded")] * 3
     assert home.accepted() == 0
+
+
+def test_a_copy_of_the_table_serves_where_the_first_one_changed(home: LiveRunner, tmp_path: Path) -> None:
+    """The copy is the same run; its rows are joined, and the old path is not read."""
+    write_table(tmp_path / "reviews.csv", 5)
+    run(home)
+    first = (tmp_path / "labeled.csv").read_bytes()
+    (tmp_path / "reviews.csv").rename(tmp_path / "copy.csv")
+    write_table(tmp_path / "reviews.csv", 6)
+
+    again = run(home, ("label", "copy.csv", *LABEL[2:]))
+
+    assert "already loaded as run 1, from " in again
+    assert (tmp_path / "labeled.csv").read_bytes() == first
+    assert home.accepted() == 5

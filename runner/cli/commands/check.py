@@ -13,7 +13,7 @@ from runner.cli.render.check_object import check_object
 from runner.cli.render.check_report import check_lines
 from runner.cli.session.check_file import check_file
 from runner.cli.session.context import read_settings
-from runner.cli.session.input_kind import is_recipe
+from runner.cli.session.input_kind import is_recipe_not_jobs
 from runner.intake.job_file import LoadFlags
 from runner.rules.exit_codes import ExitCode
 
@@ -56,7 +56,7 @@ def command(
     load_flags = LoadFlags(**shaping, tpm=tpm or None, is_model_given=flags.is_model_given())
     flags.refuse_two_models(load_flags.model_for_all)
     limits = {"rpm": rpm, "tpm": tpm, "expected_output": expect_output}
-    if is_recipe(file):
+    if is_recipe_not_jobs(file):
         from runner.cli.session.check_recipe import check_recipe  # with the readers of tables
         from runner.intake.recipe_input import RowFlags
 

@@ -36,10 +36,10 @@ def command(file: Path, save: Path | None, **given: Any) -> int:
 
     \b
     Example:
-      runner label reviews.csv --text review --labels "sentiment: positive|neutral|negative" -o labeled.csv
+      runner label reviews.csv --text review --labels "mood: good|bad" -o out.csv
     Example, keep the recipe, then use it:
-      runner label reviews.csv --text review --labels "stars: 1..5" --save reviews.toml --limit 20
-      runner label reviews.toml
+      runner label reviews.csv --text review --labels "stars: 1..5" --save r.toml
+      runner label r.toml
     """
     settings = read_settings()
     recipe_flags = take_recipe_flags(given)

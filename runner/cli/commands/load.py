@@ -9,7 +9,7 @@ import click
 from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.session.context import any_database, read_settings
-from runner.cli.session.input_kind import is_recipe
+from runner.cli.session.input_kind import is_recipe_not_jobs
 from runner.cli.session.loading import load_file, source_of
 from runner.cli.session.run_choice import choose_run
 from runner.db.runs import RunOptions
@@ -98,7 +98,7 @@ def _input_of(
     settings: Settings, file: Path, name: str | None, flags: LoadFlags, occasion: str | None, *, quiet: bool
 ) -> tuple[RunInput, str | None, str | None]:
     """Return the input that FILE is, the name of its run if it has one, and the model that lines may lack."""
-    if is_recipe(file):
+    if is_recipe_not_jobs(file):
         from runner.cli.session.label_table import Naming, named_table  # with the readers of tables
         from runner.intake.recipe_input import RowFlags
         from runner.rules.recipe_flags import RecipeFlags

@@ -27,7 +27,7 @@ def command(file: Path, **given: Any) -> int:
 
     The same command again continues where it stopped: nothing that was paid for is sent again. Flags such
     as --rpm, --limit and -o apply to this call only; without them the defaults apply. Only --budget is kept
-    with the run. FILE may be - for stdin.
+    with the run. FILE may be - for stdin, or a recipe (.toml) that names a table.
 
     \b
     Example, first 20 jobs, then the rest:

@@ -20,6 +20,7 @@ from runner.db.counters import Deltas
 from runner.db.run_snapshot import Part
 from runner.db.runs import RunOptions
 from runner.engine import run_completion
+from runner.output.contents import TableOptions
 from runner.output.file_owner import refuse_foreign_files, run_tag
 from runner.output.files import check_place, paths, refuse_input
 from runner.output.write import write_run
@@ -92,6 +93,7 @@ def run_input(settings: Settings, lease: EngineLease, named: NamedInput, flags: 
             targets=targets,
             flags=flags,
             file=named.file,
+            table=None if named.input.recipe is None else TableOptions(input_path=path),
             occasion=choice.occasion,
         )
         return call.work_and_write(loaded)
@@ -107,6 +109,7 @@ class _RunCall:
     targets: Paths
     flags: RunFlags
     file: str
+    table: TableOptions | None
     occasion: str | None
 
     def work_and_write(self, loaded: LoadResult) -> int:
@@ -162,7 +165,10 @@ class _RunCall:
             run_completion.complete_if_done(connection, run_id, now_ms, Deltas(0))
 
     def _write(self, run_id: int) -> int:
-        written = write_run(self.database, run_id, self.targets.results, force=self.flags.force)
+        # the table that was named has the run's content, also where the run was loaded from another path
+        written = write_run(
+            self.database, run_id, self.targets.results, force=self.flags.force, table=self.table
+        )
         snapshot = read_snapshot(self.settings, self.database, run_id, Part.ENDING)
         self._print_summary(written)
         for line in ending_lines(snapshot, self._continue_command(run_id), self.settings):

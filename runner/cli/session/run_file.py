@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.cli.flags import is_model_given
-from runner.cli.session.input_kind import is_recipe
+from runner.cli.session.input_kind import is_recipe_not_jobs
 from runner.cli.session.load_and_work import NamedInput, run_input
 from runner.cli.session.loading import source_of
 from runner.intake.job_file import LoadFlags
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def run_file(settings: Settings, lease: EngineLease, file: Path, flags: RunFlags) -> int:
     """Load `file` ("-" is stdin), work until the run stops, write its files; return the exit code."""
-    if is_recipe(file):
+    if is_recipe_not_jobs(file):
         from runner.cli.session.label_table import label_recipe  # with the readers of tables
 
         return label_recipe(settings, lease, file, flags)
