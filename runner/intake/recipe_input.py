@@ -67,6 +67,10 @@ class TableInput:
         """Return the sha256 of the table's bytes and their number. Raises UsageError."""
         return digest(self.path, TABLE)
 
+    def compile(self) -> CompiledTable:
+        """Return a pass over the table that makes job lines."""
+        return CompiledTable(self.plan, lambda: open_table(self.path, self.read_options))
+
     def read(self, tally: Tally) -> TablePass:
         """Return a new pass over the table; `tally` adds up its requests."""
         return TablePass(self, tally)

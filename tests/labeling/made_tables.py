@@ -115,7 +115,7 @@ def _write_text(table: MadeTable, cells: list[dict[str, Any]], chance: random.Ra
     table.line_end = chance.choice([b"\n", b"\r\n"])
     table.has_last_line_end = chance.random() < 0.8
     bom = BOM if chance.random() < 0.3 else b""
-    style = chance.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+    style: Any = chance.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
 
     def record(values: list[str]) -> bytes:
         text = io.StringIO()
@@ -134,7 +134,19 @@ def _write_jsonl(table: MadeTable, cells: list[dict[str, Any]], chance: random.R
     table.line_end = b"\n"
     separators = chance.choice([(",", ":"), (", ", ": ")])
     is_ascii = chance.random() < 0.5
-    odd = (None, True, -5, 2**60, 10**30, 3.5, 1.0, [], ["a", "b"], {"a": {"b": None}}, "\ud800 alone")
+    odd: tuple[Any, ...] = (
+        None,
+        True,
+        -5,
+        2**60,
+        10**30,
+        3.5,
+        1.0,
+        [],
+        ["a", "b"],
+        {"a": {"b": None}},
+        "\ud800 alone",
+    )
     for row, values in zip(table.rows, cells, strict=True):
         names = list(table.columns)
         for name in table.columns:
