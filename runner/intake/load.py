@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 class LoadResult:
     """The outcome of a load. `is_new` is False where the run existed already.
 
-    `total` is the number of jobs, `bad_total` that of skipped lines. `input_path` is where the run was loaded
-    from. `same_content_run` is an earlier run of the same content with other flags. `warnings` are the first
-    ones of `warnings_total`. `other_model_total`: lines that name another model than --model.
+    `total` is the number of jobs, `bad_total` that of skipped lines, or rows where `is_table`. `input_path`
+    is where the run was loaded from. `same_content_run` is an earlier run of the same content with other
+    flags. `warnings` are the first ones of `warnings_total`. `other_model_total`: lines that name another
+    model than --model.
     """
 
     run_id: int
@@ -47,6 +48,7 @@ class LoadResult:
     warnings_total: int = 0
     bad_total: int = 0
     other_model_total: int = 0
+    is_table: bool = False
 
 
 def load(
@@ -114,6 +116,7 @@ def load(
             warnings_total=reading.warnings_total,
             bad_total=reading.bad_total,
             other_model_total=reading.other_model_total,
+            is_table=source.recipe is not None,
         )
 
 

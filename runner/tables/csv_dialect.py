@@ -57,10 +57,11 @@ def _score(text: str, delimiter: str, *, is_whole: bool) -> tuple[float, int]:
 
 
 def _first_rows(text: str, delimiter: str, *, is_whole: bool) -> list[list[str]]:
+    """Return the header and up to _ROWS_MAX rows, without one that may be cut."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     rows = [row for row in islice(reader, _ROWS_MAX + 1) if row]
     if not is_whole and len(rows) > 1 and not next(reader, None):
-        rows.pop()  # it may be cut
+        rows.pop()
     return rows
 
 

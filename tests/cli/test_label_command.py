@@ -198,7 +198,8 @@ def test_a_row_is_shown_by_its_number(place: Place) -> None:
     """Also where rows were left out; a row without a job says why."""
     place.write("reviews.csv", "id,review\na,x\nb,\nc,so good\n")
     place.write("reviews.toml", RECIPE.replace("[prompt]", 'id = "id"\n[prompt]'))
-    assert place.call("load reviews.toml --skip-bad").code == 0
+    loaded = place.call("load reviews.toml --skip-bad")
+    assert "skipped 1 bad row; their status is skipped" in loaded.stderr
 
     assert json.loads(place.call("show 1 3 --json").stdout)["custom_id"] == "c"
     assert "row 2 was skipped: row 2, column review" in place.call("show 1 2").stderr
@@ -230,5 +231,17 @@ def test_a_skipped_row_is_said_to_be_in_the_output(place: Place) -> None:
     done = place.call("load gaps.toml --skip-bad")
 
     assert done.code == 0, done.output
-    assert "skipped 1 bad row; the output says why: _status is skipped" in done.stderr
+    assert "skipped 1 bad row; their status is skipped" in done.stderr
     assert not list(place.folder.glob("*.bad.jsonl"))
+
+
+def test_another_prompt_over_the_same_table_is_said_to_be_another_run(place: Place) -> None:
+    """It is paid for separately; what the first run was asked again stays as it was loaded."""
+    first = f"label reviews.csv --text review {MOOD}"
+    place.call(first)
+
+    other = place.call(f"{first} --system 'Be strict.'")
+    again = place.call(f"{first} --reask 0")
+
+    assert "run 1 (reviews) has the same table with another recipe" in other.stderr
+    assert "note: run 1 keeps what it was loaded with: reask 2" in again.stderr
