@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from runner.rules.label_field import LabelField, LabelKind
-from runner.rules.label_language import read_labels
+from runner.rules.label_language import parse_labels
 
 _NAMES = st.text(alphabet="abcxyzé_0", min_size=1, max_size=6).filter(lambda name: name[0] not in "_0")
 _VALUES = st.lists(
@@ -32,7 +32,7 @@ def label_fields(draw: st.DrawFn) -> list[LabelField]:
     """Return the fields of a text with every form of the language."""
     names = draw(st.lists(_NAMES, min_size=1, max_size=5, unique=True))
     lines = [f"{name}{draw(st.sampled_from(['', '?']))}: {draw(_TYPES)}" for name in names]
-    return read_labels("\n".join(lines), lambda _name: [])
+    return parse_labels("\n".join(lines), lambda _name: []).fields
 
 
 def _values(field: LabelField) -> st.SearchStrategy[Any]:

@@ -18,7 +18,6 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runner.rules.answer_json import without_surrogates
-from runner.rules.errors import UsageError
 from runner.rules.json_faults import shortened
 from runner.rules.label_field import LabelField, LabelKind
 from runner.rules.label_text import LabelFaultFound, TextPart
@@ -74,25 +73,12 @@ class ParsedLabels(NamedTuple):
     faults: list[LabelFault]
 
 
-def read_labels(text: str, read_values: ReadValues) -> list[LabelField]:
-    """Return the fields of a text. Raise UsageError with every fault and its place in the text.
+def parse_labels(text: str, read_values: ReadValues) -> ParsedLabels:
+    """Return the fields of a text and its faults.
 
     `read_values` returns the pairs (value, description or None) of the file of a name; a UserError that it
     raises becomes a fault of the field.
     """
-    fields, faults = parse_labels(text, read_values)
-    if faults:
-        count = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
-        raise UsageError(
-            f"the labels have {count}",
-            where=tuple(str(fault) for fault in faults),
-            fix=f"write fields as name: type, separated by ; or on lines of their own; a type is {_FORMS}",
-        )
-    return fields
-
-
-def parse_labels(text: str, read_values: ReadValues) -> ParsedLabels:
-    """Return the fields of a text and its faults; `read_values` as for `read_labels`."""
     parsed = ParsedLabels([], [])
     names: set[str] = set()
     for found in _FIELD.finditer(text):

@@ -133,10 +133,10 @@ def test_a_flag_may_name_a_file_outside_of_the_folder_of_a_recipe(place: Place) 
 def test_every_flag_shapes_the_lines(place: Place) -> None:
     """Examples, constants, a model, values of a file, a sample."""
     place.write("topics.csv", "name,meaning\nprice,what it costs\nservice,how people were\n")
-    place.write("examples.csv", "review,topic,stars\ntoo dear,price,1\n")
+    place.write("examples.csv", "review,topic,score\ntoo dear,price,1\n")
     done = place.call(
         "compile reviews.csv --user '{{ shop }}: {{ review }}' --system 'For {{ shop }}.' --set shop=north"
-        " --labels 'topic: @topics.csv; stars: 1..5' --examples examples.csv --model grok-4 --sample 1"
+        " --labels 'topic: @topics.csv; score: 1..5' --examples examples.csv --model grok-4 --sample 1"
         " --seed 5 --where review"
     )
     assert done.code == 0
@@ -145,7 +145,7 @@ def test_every_flag_shapes_the_lines(place: Place) -> None:
     assert body["model"] == "grok-4"
     assert system.startswith("For north.")
     assert "what it costs" in system
-    assert (user, assistant) == ("north: too dear", '{"topic":"price","stars":1}')
+    assert (user, assistant) == ("north: too dear", '{"topic":"price","score":1}')
     assert last.startswith("north: ")
 
 

@@ -9,7 +9,7 @@ from label_strategies import label_fields
 
 from runner.rules.answer_schema import answer_schema, instructions, schema_bytes
 from runner.rules.label_columns import closed_schema, fields_of_schema
-from runner.rules.label_language import read_labels
+from runner.rules.label_language import parse_labels
 from runner.rules.schemas import schema_problems
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def read_values(_name: str) -> list[tuple[str, str | None]]:
 
 def test_the_schema_has_every_field_in_order_and_no_other() -> None:
     """All are required, and what the API assumes is written out: the same bytes each time."""
-    fields = read_labels('s: b|a"\nstars?: 1..5\nt: [é]\nx: 0.5..1.0\nu: yes/no', read_values)
+    fields = parse_labels('s: b|a"\nstars?: 1..5\nt: [é]\nx: 0.5..1.0\nu: yes/no', read_values).fields
 
     assert schema_bytes(answer_schema(fields)).decode() == (
         '{"type":"object","properties":{'
@@ -69,7 +69,7 @@ def test_the_schema_has_every_field_in_order_and_no_other() -> None:
 
 def test_the_prompt_ends_with_what_each_field_may_hold() -> None:
     """Values with descriptions have a line each."""
-    assert instructions(read_labels(TEXT, read_values)) == PROMPT.strip()
+    assert instructions(parse_labels(TEXT, read_values).fields) == PROMPT.strip()
 
 
 @given(fields=label_fields())

@@ -15,7 +15,7 @@ from runner.rules.contract import CheckedAnswer, Contract
 from runner.rules.contract_errors import ERROR_CHARACTERS_MAX
 from runner.rules.errors import UsageError
 from runner.rules.label_field import LabelKind
-from runner.rules.label_language import read_labels
+from runner.rules.label_language import parse_labels
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def contract(text: str, *, repairs: bool = True) -> Contract:
     """Return the contract of labels in the short language."""
-    return Contract(schema_bytes(answer_schema(read_labels(text, lambda _name: []))), repairs=repairs)
+    return Contract(schema_bytes(answer_schema(parse_labels(text, lambda _name: []).fields)), repairs=repairs)
 
 
 N = contract("n: number")

@@ -24,6 +24,8 @@ def recipe_origin(file: Path, flags: RecipeFlags | None = None) -> RecipeOrigin:
     """
     flags = flags or RecipeFlags()
     if not is_recipe(file):
+        if flags.table is not None:
+            raise UsageError(f"--table was given, and {file} is a table too", fix="name one of them")
         files = RecipeFiles(Path(), is_restricted=False)
         recipe = recipe_of_flags(flags, FlagPaths(_is_file))
         return RecipeOrigin(recipe=recipe, table=file, files=files)
