@@ -14,19 +14,26 @@ VALUES_MAX: Final = 1_000  # of any field: the counters of a run are read severa
 
 
 def counted_names(fields: Iterable[LabelField]) -> tuple[str, ...]:
-    """Return the names of the fields that are counted: a choice of texts, boolean, few whole numbers."""
+    """Return the names of the fields that are counted: of a few texts, or lists of them, or whole numbers."""
     return tuple(field.name for field in fields if _is_counted(field))
 
 
 def counted_words(names: Iterable[str], labels: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return "field=value" for each counted field of a valid answer, by its labels."""
-    return tuple([f"{name}={_word(labels[name])}" for name in names])
+    """Return "field=value" for each counted field of a valid answer; of a list for each value in it."""
+    found: list[str] = []
+    for name in names:
+        value = labels[name]
+        if isinstance(value, list):
+            found += [f"{name}={_word(one)}" for one in dict.fromkeys(value)]
+        else:
+            found.append(f"{name}={_word(value)}")
+    return tuple(found)
 
 
 def _is_counted(field: LabelField) -> bool:
     if not _is_storable(field.name):
         return False
-    if field.kind is LabelKind.TEXT and field.values is not None:
+    if field.kind in (LabelKind.TEXT, LabelKind.LIST) and field.values is not None:
         return len(field.values) <= VALUES_MAX and all(map(_is_storable, field.values))
     if field.kind is LabelKind.INTEGER and field.low is not None and field.high is not None:
         return field.high - field.low < INTEGERS_MAX

@@ -35,7 +35,8 @@ def label(kind: LabelKind, **others: Any) -> LabelField:
         (label(LabelKind.INTEGER), False),
         (label(LabelKind.NUMBER, low=1, high=2), False),
         (label(LabelKind.BOOLEAN, is_nullable=True), True),
-        (label(LabelKind.LIST, values=("a", "b")), False),
+        (label(LabelKind.LIST, values=("a", "b")), True),
+        (label(LabelKind.LIST), False),
         (label(LabelKind.JSON), False),
     ],
 )
@@ -51,6 +52,13 @@ def test_only_fields_of_few_values_are_counted(field: LabelField, is_counted: bo
 def test_a_word_is_the_field_and_its_value(value: object, word: str) -> None:
     """As JSON writes it, and a text without quotes."""
     assert counted_words(["a"], {"a": value, "b": "not counted"}) == (word,)
+
+
+def test_a_list_counts_each_of_its_values_once() -> None:
+    """An answer that repeats one is one answer; an empty list counts nothing."""
+    labels = {"a": ["price", "quality", "price"], "b": [], "c": None}
+
+    assert counted_words(["a", "b", "c"], labels) == ("a=price", "a=quality", "c=null")
 
 
 @given(st.lists(st.integers(1, 5) | st.none(), min_size=1))

@@ -15,7 +15,7 @@ from runner.cli.session.ending import ending_lines, folder_of
 from runner.cli.session.loading import confirm_sending, load_file
 from runner.cli.session.run_choice import choose_run
 from runner.cli.session.run_state import read_snapshot
-from runner.db import runs
+from runner.db import removal, runs
 from runner.db.counters import Deltas
 from runner.db.run_snapshot import Part
 from runner.db.runs import RunOptions
@@ -25,6 +25,7 @@ from runner.output.file_owner import refuse_foreign_files, run_tag
 from runner.output.files import check_place, paths, refuse_input
 from runner.output.write import write_run
 from runner.rules import stored_recipe
+from runner.rules.errors import UsageError
 from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from runner.cli.flags import RunFlags
     from runner.cli.session.engine_lease import EngineLease
     from runner.cli.session.run_choice import RunChoice
+    from runner.db.runs import RunRow
     from runner.db.session import Database
     from runner.intake.load import LoadResult
     from runner.intake.run_input import RunInput
@@ -115,7 +117,7 @@ class _RunCall:
     def work_and_write(self, loaded: LoadResult) -> int:
         """Work until the run stops, write its files, print its summary; return the exit code."""
         run = read_snapshot(self.settings, self.database, loaded.run_id).run
-        refuse_foreign_files(self.targets, run_tag(run), force=self.flags.force)
+        self._refuse_foreign_files(run, loaded)
         if not loaded.total:
             self._complete_empty(run.id)
             return self._write(run.id)
@@ -128,6 +130,16 @@ class _RunCall:
             print_note(f"nothing was sent; run {run.id} stays loaded")
             return ExitCode.USAGE
         return self._work(run.id)
+
+    def _refuse_foreign_files(self, run: RunRow, loaded: LoadResult) -> None:
+        """Raise UsageError for files of others; a run that this call has loaded does not stay behind."""
+        try:
+            refuse_foreign_files(self.targets, run_tag(run), force=self.flags.force)
+        except UsageError:
+            if loaded.is_new:
+                removal.remove(self.database, run.id)
+                print_note(f"run {run.id} was removed again: nothing of it was sent")
+            raise
 
     def _work(self, run_id: int) -> int:
         budget_ticks = budget_prices.effective_budget(self.database, run_id, self.flags.budget)
