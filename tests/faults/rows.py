@@ -397,7 +397,7 @@ ROWS: Final = (
     ),
     Row(
         what="tables of any content and format, answers that do not fit, failed requests, and kill -9",
-        means="each row comes out once, in its place, unchanged, with its own label or a reason; money adds up",
+        means="each row comes out once, in place, unchanged, with its own label or a reason; money adds up",
         tests={
             "labeling/test_random_tables.py": ("test_each_row_has_its_own_label_or_a_reason",),
             "labeling/test_tables_under_way.py": (
@@ -422,7 +422,7 @@ ROWS: Final = (
         what="recipes, templates and schemas of others: private files, no bounds, what the API refuses",
         means="refused before anything is loaded or sent, with the place and the fix",
         tests={
-            "labeling/test_refusals.py": (
+            "labeling/test_refused_labeling.py": (
                 "test_a_recipe_that_reaches_too_far_is_refused",
                 "test_a_template_without_bounds_is_a_fault_of_its_rows",
                 "test_a_schema_that_the_api_refuses_is_refused_here",
