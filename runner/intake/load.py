@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 class LoadResult:
     """The outcome of a load. `is_new` is False where the run existed already.
 
-    `total` is the number of jobs, `bad_total` that of skipped lines. `input_path` is where the run was loaded
-    from. `same_content_run` is an earlier run of the same content with other flags. `warnings` are the first
-    ones of `warnings_total`. `other_model_total`: lines that name another model than --model.
+    `total` is the number of jobs, `bad_total` that of skipped lines, or rows where `is_table`. `input_path`
+    is where the run was loaded from. `same_content_run` is an earlier run of the same content with other
+    flags. `warnings` are the first ones of `warnings_total`. `other_model_total`: lines that name another
+    model than --model.
     """
 
     run_id: int
@@ -47,6 +48,7 @@ class LoadResult:
     warnings_total: int = 0
     bad_total: int = 0
     other_model_total: int = 0
+    is_table: bool = False
 
 
 def load(
@@ -81,7 +83,7 @@ def load(
         if not new:
             _refuse_conflict(database, path, name, occasion, sha256)
         run_name = new_run_name(database, name or _stem(path), name, occasion, new=new)
-        twin = None if new or name or occasion else _same_content(database, sha256)
+        twin = _same_content(database, sha256, is_expected=new or name or occasion)
         with database.write() as connection:
             run_id = runs.begin(
                 connection,
@@ -114,10 +116,14 @@ def load(
             warnings_total=reading.warnings_total,
             bad_total=reading.bad_total,
             other_model_total=reading.other_model_total,
+            is_table=source.recipe is not None,
         )
 
 
-def _same_content(database: Database, sha256: str) -> RunRow | None:
+def _same_content(database: Database, sha256: str, *, is_expected: object) -> RunRow | None:
+    """Return an earlier run of the same content, unless the user has asked for another one."""
+    if is_expected:
+        return None
     with database.read() as connection:
         return runs.find_by_sha256(connection, sha256)
 

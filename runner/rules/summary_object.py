@@ -191,11 +191,6 @@ class RunNumbers(JsonObject, frozen=True, kw_only=True):
     attempts: Annotated[AttemptCounts, about("what was sent")]
     timing: Annotated[RunTiming, about("when, and how long")]
     prices_as_of: Annotated[str, about("date of the price table")]
-
-
-class RunSummary(RunNumbers, frozen=True, kw_only=True):
-    """A run's summary, and OUT.summary.json."""
-
     rows: (
         Annotated[LabeledRowCounts, about("rows of the labeled table by status; only of runs with labels")]
         | UnsetType
@@ -208,4 +203,9 @@ class RunSummary(RunNumbers, frozen=True, kw_only=True):
         ]
         | UnsetType
     ) = UNSET
+
+
+class RunSummary(RunNumbers, frozen=True, kw_only=True):
+    """A run's summary, and OUT.summary.json."""
+
     files: Annotated[SummaryFiles, about("what was written; empty while nothing is")]

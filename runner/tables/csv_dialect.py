@@ -46,10 +46,7 @@ def find_dialect(text: str, given: str | None, *, is_whole: bool) -> CsvDialect:
 
 def _score(text: str, delimiter: str, *, is_whole: bool) -> tuple[float, int]:
     """Return the share of rows that are as long as the header, and that length; (0, 0) if there is none."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    rows = [row for row in islice(reader, _ROWS_MAX + 1) if row]
-    if not is_whole and len(rows) > 1 and not next(reader, None):
-        rows.pop()  # it may be cut
+    rows = _first_rows(text, delimiter, is_whole=is_whole)
     if not rows or len(rows[0]) == 1 or _is_torn(rows[0]):
         return 0.0, 0
     header, *others = rows
@@ -57,6 +54,15 @@ def _score(text: str, delimiter: str, *, is_whole: bool) -> tuple[float, int]:
         return 1.0, len(header)
     alike = sum(len(row) == len(header) and not _is_torn(row) for row in others)
     return (alike / len(others), len(header)) if alike else (0.0, 0)
+
+
+def _first_rows(text: str, delimiter: str, *, is_whole: bool) -> list[list[str]]:
+    """Return the header and up to _ROWS_MAX rows, without one that may be cut."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    rows = [row for row in islice(reader, _ROWS_MAX + 1) if row]
+    if not is_whole and len(rows) > 1 and not next(reader, None):
+        rows.pop()
+    return rows
 
 
 def _is_torn(row: list[str]) -> bool:

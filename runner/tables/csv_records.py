@@ -1,15 +1,15 @@
 """Reads the records of a CSV file, each with the bytes that it came from, and passes over broken ones.
 
 A record is one row, or a blank line; a quoted cell may take it over several lines. The file is read in blocks
-of whole lines. A record that is open at the end of a block is read again with the next one, which grows with
-it, so that also a long record is read in linear time.
+of whole lines. A record that is open at the end of a block is read again with the next one that has a
+quote; blocks grow with it, so that also a long record is read in linear time.
 """
 
 from __future__ import annotations
 
 import csv
 from contextlib import suppress
-from itertools import islice, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runner.rules.redact import plain
@@ -75,6 +75,7 @@ class RecordReader:
         self._block_bytes = block_bytes
         self._line = 1  # the number of the first line that is not yet passed on
         self._skipped_quotes: int | None = None  # modulo 2, of a record that is skipped; None: none is
+        self._open: QuoteFault | None = None  # at the end of the last block, without a quote after it
         self._has_multiline = False
         allow_long_cells()
 
@@ -93,17 +94,27 @@ class RecordReader:
             size = max(self._block_bytes, len(rest) // _GROWTH)
             block = self._stored.read(size)
             is_last = len(block) < size
-            lines = (rest + block).splitlines(keepends=True)
-            del rest, block  # a record may be large
-            partial = b"" if is_last or not lines or lines[-1].endswith(b"\n") else lines.pop()
-            if self._skipped_quotes is not None:
-                lines, partial = self._skip(lines, partial, self._skipped_quotes)
-            passed = yield from self._parse(lines, is_last=is_last)
-            rest = b"".join(lines[passed:]) + partial
+            rest += block
+            if self._open is None or _QUOTE in block:
+                rest = yield from self._read_block(rest, is_last=is_last)
+            elif is_last:
+                yield _broken(self._open, self._line, 1)
             if len(rest) > self._row_bytes_max:
                 yield too_long(self._line, self._row_bytes_max)
-                lines, partial = self._skip(lines[passed:], partial, 0)
-                rest = b"".join(lines) + partial
+                rest = self._begin_skip(rest)
+
+    def _read_block(self, block: bytes, *, is_last: bool) -> Generator[Records | BrokenRecord, None, bytes]:
+        """Yield the records of a block; return the bytes of the one that is open at its end."""
+        self._open = None
+        lines = block.splitlines(keepends=True)
+        del block  # a record may be large
+        partial = b"" if is_last or not lines or lines[-1].endswith(b"\n") else lines.pop()
+        if self._skipped_quotes is not None:
+            lines, partial = self._skip(lines, partial, self._skipped_quotes)
+        passed = yield from self._parse(lines, is_last=is_last)
+        if _QUOTE in partial:  # which may close the one that is open
+            self._open = None
+        return b"".join(lines[passed:]) + partial
 
     def _parse(self, lines: list[bytes], *, is_last: bool) -> Generator[Records | BrokenRecord, None, int]:
         """Yield the records of whole lines; return the number of lines before the one that is still open."""
@@ -122,6 +133,7 @@ class RecordReader:
             fault = find_quote_fault("".join(texts[start : parsed.failed_after]), self._delimiter)
             end = self._end_of_broken(lines, start, parsed.failed_after, fault, is_last=is_last)
             if end is None:
+                self._open = fault if fault.closed is None else None
                 break
             yield _broken(fault, self._line, end - start)
             self._line += end - start
@@ -161,7 +173,8 @@ class RecordReader:
         return _Parsed(cells, ends, None)
 
     def _reader(self, texts: list[str], start: int) -> CsvReader:
-        return csv.reader(islice(texts, start, None), delimiter=self._delimiter, strict=True)
+        lines = map(texts.__getitem__, range(start, len(texts))) if start else texts
+        return csv.reader(lines, delimiter=self._delimiter, strict=True)
 
     def _with_raws(self, parsed: _Parsed, lines: list[bytes], start: int, *, needs_check: bool) -> Records:
         cells, ends, _ = parsed
@@ -183,12 +196,20 @@ class RecordReader:
         if fault.closed is None:
             return len(lines) if is_last else None
         quotes = 0
-        for index, line in enumerate(islice(lines, start, None), start + 1):
-            quotes += line.count(_QUOTE)
-            if index >= failed_after and quotes % 2 == 0:
-                return index
-        may_grow = sum(map(len, islice(lines, start, None))) <= _BROKEN_BYTES_MAX
+        for index in range(start, len(lines)):
+            quotes += lines[index].count(_QUOTE)
+            if index + 1 >= failed_after and quotes % 2 == 0:
+                return index + 1
+        may_grow = sum(map(len, lines[start:])) <= _BROKEN_BYTES_MAX
         return None if may_grow and not is_last else failed_after
+
+    def _begin_skip(self, rest: bytes) -> bytes:
+        """Skip the beginning of a record that is too long; return its last byte, maybe half of a line end."""
+        skipped = rest[:-1]
+        self._open = None
+        self._skipped_quotes = skipped.count(_QUOTE) % 2
+        self._line += skipped.count(b"\n") + skipped.count(b"\r") - skipped.count(b"\r\n")
+        return rest[-1:]
 
     def _skip(self, lines: list[bytes], partial: bytes, quotes: int) -> tuple[list[bytes], bytes]:
         """Skip a record up to the line at whose end its quotes balance; return what follows it."""

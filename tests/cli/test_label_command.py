@@ -43,10 +43,10 @@ def test_all_faults_are_named_at_once_by_their_flags(place: Place) -> None:
     """A template, a label, a column and a word for a column: one call shows them all, with suggestions."""
     words = refused(
         place,
-        "label reviews.csv --user '{{ reviw }}' --labels 'mood: good' --id idd --columns costs",
+        "label reviews.csv --user '{{ reviewz }}' --labels 'mood: good' --id idd --columns costs",
     )
 
-    assert 'there is no column "reviw"; did you mean "review"?' in words
+    assert 'there is no column "reviewz"; did you mean "review"?' in words
     assert "--user" in words
     assert "--labels mood: " in words
     assert '--id: there is no column "idd"; did you mean "id"?' in words
@@ -183,20 +183,23 @@ def test_bad_rows_are_named_by_check_and_refused_by_load(place: Place) -> None:
 
 def test_a_recipe_with_faults_exits_as_a_bad_job_file(place: Place) -> None:
     """Its keys are named."""
-    place.write("reviews.toml", RECIPE.replace('text = "review"', 'user = "{{ reviw }}"\nmodle = "grok-4.3"'))
-    assert "modle" in refused(place, "check reviews.toml", 3)
+    place.write(
+        "reviews.toml", RECIPE.replace('text = "review"', 'user = "{{ reviewz }}"\nmodell = "grok-4.3"')
+    )
+    assert "modell" in refused(place, "check reviews.toml", 3)
 
-    place.write("reviews.toml", RECIPE.replace('text = "review"', 'user = "{{ reviw }}"'))
+    place.write("reviews.toml", RECIPE.replace('text = "review"', 'user = "{{ reviewz }}"'))
     words = refused(place, "load reviews.toml", 3)
     assert "reviews.toml cannot be used for reviews.csv" in words
-    assert 'prompt.user: line 1: there is no column "reviw"' in words
+    assert 'prompt.user: line 1: there is no column "reviewz"' in words
 
 
 def test_a_row_is_shown_by_its_number(place: Place) -> None:
     """Also where rows were left out; a row without a job says why."""
     place.write("reviews.csv", "id,review\na,x\nb,\nc,so good\n")
     place.write("reviews.toml", RECIPE.replace("[prompt]", 'id = "id"\n[prompt]'))
-    assert place.call("load reviews.toml --skip-bad").code == 0
+    loaded = place.call("load reviews.toml --skip-bad")
+    assert "skipped 1 bad row; their status is skipped" in loaded.stderr
 
     assert json.loads(place.call("show 1 3 --json").stdout)["custom_id"] == "c"
     assert "row 2 was skipped: row 2, column review" in place.call("show 1 2").stderr
@@ -210,3 +213,15 @@ def test_stdin_is_kept_to_be_read_twice(place: Place) -> None:
     assert "no API key" in done.stderr
     assert len(list((place.home / "stdin").iterdir())) == 1
     assert "loaded 2 jobs as run 1" in done.stderr
+
+
+def test_another_prompt_over_the_same_table_is_said_to_be_another_run(place: Place) -> None:
+    """It is paid for separately; what the first run was asked again stays as it was loaded."""
+    first = f"label reviews.csv --text review {MOOD}"
+    place.call(first)
+
+    other = place.call(f"{first} --system 'Be strict.'")
+    again = place.call(f"{first} --reask 0")
+
+    assert "run 1 (reviews) has the same table with another recipe" in other.stderr
+    assert "note: run 1 keeps what it was loaded with: reask 2" in again.stderr

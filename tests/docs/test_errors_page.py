@@ -23,7 +23,8 @@ SOURCES = [
             "xai_schema",
         )
     ),
-    *(ROOT / "intake" / f"{name}.py" for name in ("lines", "used_ids", "job_file")),
+    ROOT / "tables" / "lines.py",
+    *(ROOT / "intake" / f"{name}.py" for name in ("used_ids", "job_file")),
 ]
 
 

@@ -186,7 +186,7 @@ def test_the_same_table_and_recipe_are_the_same_run(database: Database, tmp_path
 
 @pytest.mark.parametrize("change", [{"system": "You label well."}, {"where": "text"}, {"id": "id"}])
 def test_another_prompt_is_another_run_and_is_said_to_be(
-    database: Database, tmp_path: Path, change: dict[str, str]
+    database: Database, tmp_path: Path, change: dict[str, Any]
 ) -> None:
     """The earlier run of the table is named."""
     path = table_of(tmp_path, "a")

@@ -15,7 +15,10 @@ from runner.rules.framed_request import FramedRequests
 from runner.rules.request import Defaults, read_request
 from runner.rules.request_frame import Example, Frame, request_frame, row_content
 
-SCHEMA = b'{"type":"object","properties":{"mood":{"type":"string"}},"required":["mood"],"additionalProperties":false}'
+SCHEMA = (
+    b'{"type":"object","properties":{"mood":{"type":"string"}},"required":["mood"],'
+    b'"additionalProperties":false}'
+)
 EXAMPLE = Example(b'"so good"', '{"mood":"good"}')
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 

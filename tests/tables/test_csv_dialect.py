@@ -26,6 +26,8 @@ from runner.tables.text_encoding import find_encoding
         ("a;b\n1\n1;2\n1;2\n", ";"),
         ("", ","),
         ("\n\n", ","),
+        ('id,"a;b;c"\n1,x;y;z\n', ","),
+        ('a;b;c,d\n1,"2;3;4"\n', ","),
         ('id;text\n1;"' + "x," * 100_000 + '"\n', ";"),
     ],
 )
@@ -35,10 +37,11 @@ def test_the_delimiter_is_found(text: str, delimiter: str) -> None:
 
 
 def test_a_row_that_is_cut_does_not_count() -> None:
-    """The beginning of a file ends anywhere: here the row that is cut would speak for the comma."""
-    text = "a;b,c\n1;2\n1;2,3"
+    """The beginning of a file ends anywhere: here before the comma of the last row."""
+    text = "x;y,b\n1;5,2\n3;4"
 
-    assert find_dialect(text, None, is_whole=False).delimiter == ";"
+    assert find_dialect(text, None, is_whole=False).delimiter == ","
+    assert find_dialect(text, None, is_whole=True).delimiter == ";"
 
 
 @pytest.mark.parametrize(

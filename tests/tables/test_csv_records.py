@@ -45,6 +45,7 @@ TEXT = st.text(st.sampled_from('ab,"\r\n é'), max_size=30)
 @example('"a\n\nb"\r\nc\r\n', 1)
 @example('"a"b"\nc",\n"d"\n', 4)
 @example("a\r\r\nb", 2)
+@example('"a\nb"\nc\nd\n', 3)
 def test_blocks_do_not_matter(tmp_path_factory: pytest.TempPathFactory, text: str, block_bytes: int) -> None:
     """The records of tiny blocks are those of one block; without a broken one, those of the csv module."""
     path = tmp_path_factory.mktemp("records") / "table.csv"
@@ -80,6 +81,20 @@ def test_a_quote_fault_is_where_csv_stops(text: str) -> None:
             find_quote_fault(first, ",")
 
 
+@pytest.mark.parametrize(
+    ("record", "fault"),
+    [
+        ('"a""b"c\n', (0, 0, 0, "c\n")),
+        ('x,"a""\n""b', (1, 0, None, "")),
+        ('"x\ry","a\r\nb"" ""\n" z', (1, 1, 3, " z")),
+        ('"a","b"","c"', (1, 0, 0, 'c"')),
+    ],
+)
+def test_a_quote_fault_names_cell_and_lines(record: str, fault: tuple[int, int, int | None, str]) -> None:
+    """Cell and lines from 0, and what follows the closing quote."""
+    assert find_quote_fault(record, ",") == fault
+
+
 @pytest.mark.parametrize("block_bytes", [7, 64, 5_000])
 @pytest.mark.parametrize(
     "row",
@@ -88,6 +103,7 @@ def test_a_quote_fault_is_where_csv_stops(text: str) -> None:
         b"x" * 2_000 + b",1\r\n",
         b'"' + b'x\n""' * 500 + b'",1\n',
         b'1,"' + b"1,2\n" * 500 + b'"\n',
+        b'1,"' + b"1,2\r\n" * 400 + b'"\n',
     ],
 )
 def test_a_row_that_is_too_long_is_passed_over(tmp_path: Path, row: bytes, block_bytes: int) -> None:
@@ -108,19 +124,25 @@ def test_a_row_that_is_too_long_is_passed_over(tmp_path: Path, row: bytes, block
     ]
 
 
-def test_a_quote_that_never_closes_does_not_fill_the_memory(tmp_path: Path) -> None:
-    """No more than a few times the longest row is held, and nothing after it is taken for a row."""
+@pytest.mark.parametrize(
+    ("row_bytes_max", "code", "peak_max"),
+    [(16_384, "row-too-long", 600_000), (10**6, "unclosed-quote", 1_200_000)],
+)
+def test_a_quote_that_never_closes_does_not_fill_the_memory(
+    tmp_path: Path, row_bytes_max: int, code: str, peak_max: int
+) -> None:
+    """Little more than the row is held, at most the longest one, and nothing after it is taken for a row."""
     content = b'1,2\n3,"4\n' + b"5,6\n" * 50_000
     path = tmp_path / "table.csv"
     path.write_bytes(content)
     tracemalloc.start()
-    records, broken = records_of(path, content, block_bytes=4_096, row_bytes_max=16_384)
+    records, broken = records_of(path, content, block_bytes=4_096, row_bytes_max=row_bytes_max)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
     assert records == [(1, ["1", "2"], b"1,2\n")]
-    assert broken == [(2, "row-too-long")]
-    assert peak < 2_000_000
+    assert broken == [(2, code)]
+    assert peak < peak_max
 
 
 def test_memory_is_flat(tmp_path: Path) -> None:

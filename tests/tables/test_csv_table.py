@@ -188,6 +188,19 @@ def test_gzip_that_is_cut_short_is_a_fault(tmp_path: Path) -> None:
     assert table.sha256 == hashlib.sha256(stored).hexdigest()
 
 
+def test_gzip_that_is_damaged_is_read_to_its_end(tmp_path: Path) -> None:
+    """The digest covers also what follows the damage."""
+    text = b"a,b\n" + b"".join(
+        b"%d,%s\n" % (n, Random(n).randbytes(200).hex().encode()) for n in range(6_000)
+    )
+    stored = gzip.compress(text)[:-8] + bytes(8) + bytes(1_000_000)
+    table = csv_table(tmp_path, stored)
+    _, (fault,) = rows_of(table)
+
+    assert (fault.row, fault.code) == (None, "bad-gzip")
+    assert table.sha256 == hashlib.sha256(stored).hexdigest()
+
+
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
 def test_the_digest_is_of_the_stored_bytes(tmp_path: Path, pack: Any) -> None:
     """Of all of them after the last batch."""

@@ -14,6 +14,7 @@ from csv_files import csv_table, written
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.tables.csv_records import BLOCK_BYTES
 from runner.tables.table import AddedColumn, Format, Kind
 
 if TYPE_CHECKING:
@@ -44,6 +45,15 @@ BOM = b"\xef\xbb\xbf"
 )
 def test_bytes_are_kept(tmp_path: Path, content: bytes, expected: bytes) -> None:
     """Quotes, line ends, blank lines, the mark at the beginning, the encoding."""
+    assert written(csv_table(tmp_path, content))[0] == expected
+
+
+def test_blank_lines_are_kept_between_blocks(tmp_path: Path) -> None:
+    """The last line of a block may be blank."""
+    rows = b"1,2\n" * ((BLOCK_BYTES - 5) // 4)
+    content = b"a,b\n" + rows + b"\n" * 9 + b"3,4\n" * 3
+    expected = b"a,b,label\n" + rows.replace(b"\n", b",x\n") + b"\n" * 9 + b"3,4,x\n" * 3
+
     assert written(csv_table(tmp_path, content))[0] == expected
 
 
@@ -141,7 +151,7 @@ class ValueTable:
     """A table of another format, in memory."""
 
     format = Format.JSONL
-    columns = ("a", "b,c")
+    columns: tuple[str, ...] = ("a", "b,c")
     sha256 = ""
     byte_count = 0
 

@@ -51,6 +51,7 @@ TITLES: Final[dict[str, Shape]] = {
 }
 OF_COMMANDS: Final[dict[str, tuple[str, ...]]] = {  # the titles of what a command may print
     "run": ("summary", "live"),
+    "label": ("summary", "live"),
     "check": ("check",),
     "load": ("load",),
     "start": ("live",),

@@ -32,13 +32,10 @@ def other_model_line(lines: int, model: str | None) -> str:
     return f"note: {named}; --model {word} is for lines without one, --model-for-all {word} for all"
 
 
-def loaded_lines(
-    loaded: LoadResult, *, is_other_path: bool, model: str | None, is_table: bool = False
-) -> list[str]:
+def loaded_lines(loaded: LoadResult, *, is_other_path: bool, model: str | None) -> list[str]:
     """Return what was loaded, skipped and warned of; `is_other_path`: the run has another input path.
 
-    `model`: the one that --model gives to lines without one, None without that flag. `is_table`: what was
-    skipped are rows of a table.
+    `model`: the one that --model gives to lines without one, None without that flag.
     """
     lines = []
     if loaded.is_new:
@@ -48,15 +45,20 @@ def loaded_lines(
         lines.append(f"already loaded as run {loaded.run_id}{origin}")
     if loaded.same_content_run is not None:
         other = loaded.same_content_run
-        what = f"run {other.id} ({plain(other.name)}) has the same content with other flags"
+        same = (
+            "the same table with another recipe" if loaded.is_table else "the same content with other flags"
+        )
+        what = f"run {other.id} ({plain(other.name)}) has {same}"
         fix = f"runner start {other.id} continues that run"
         lines.append(f"warning: {what}, and this run is paid for separately; {fix}")
-    if loaded.bad_total and is_table:
-        bad = text.count(loaded.bad_total, "bad row")
-        lines.append(f"skipped {bad}; the errors file says why")
-    elif loaded.bad_total:
-        bad = text.count(loaded.bad_total, "bad line")
-        lines.append(f"skipped {bad}; they are in the .bad.jsonl file beside the input")
+    if loaded.bad_total:
+        bad = text.count(loaded.bad_total, "bad row" if loaded.is_table else "bad line")
+        where = (
+            "their status is skipped"
+            if loaded.is_table
+            else "they are in the .bad.jsonl file beside the input"
+        )
+        lines.append(f"skipped {bad}; {where}")
     if note := other_model_line(loaded.other_model_total, model):
         lines.append(note)
     return [*lines, *text.warning_lines(loaded.warnings, loaded.warnings_total)]

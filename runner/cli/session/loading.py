@@ -79,8 +79,7 @@ def load_file(
         )
     if not quiet:
         is_other_path = not loaded.is_new and Path(loaded.input_path) != source.path.resolve()
-        is_table = source.recipe is not None
-        for line in loaded_lines(loaded, is_other_path=is_other_path, model=given_model, is_table=is_table):
+        for line in loaded_lines(loaded, is_other_path=is_other_path, model=given_model):
             print_note(line)
         if loaded.is_new and is_live_terminal():
             from runner.cli.render.check_report import estimate_line

@@ -103,6 +103,7 @@ class _Preparation:
         self._faults += map(str, sent.faults)
         texts = self._texts(sent.schema or _ANY_SCHEMA, sent.instructions)
         plan = self._plan(texts)
+        self._check_extra_columns()
         self._check_added_columns(sent.schema)
         if self._faults or plan is None or sent.schema is None:
             raise self._error()
@@ -164,13 +165,16 @@ class _Preparation:
             self._note(error)
         return None
 
-    def _check_added_columns(self, schema: bytes | None) -> None:
-        """Note the added columns that the table has already, and words of `columns` that are none."""
+    def _check_extra_columns(self) -> None:
+        """Note the words of `columns` that are none."""
         self._faults += [
             f'out.columns: "{word}" is no column that can be added; {_suggestion(word)}'
             for word in self._recipe.out.columns
             if word not in EXTRA_COLUMNS
         ]
+
+    def _check_added_columns(self, schema: bytes | None) -> None:
+        """Note the added columns that the table has already."""
         prefix = self._recipe.out.prefix or ""
         added = [column.name for column in self._labeling(schema or _ANY_SCHEMA).added]
         known = added if schema is not None else added[1:]  # the first is that of the schema in its place

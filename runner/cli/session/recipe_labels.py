@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from runner.intake.recipe_file import RecipeFiles
     from runner.rules.recipe import Recipe
+    from runner.tables.table import Table
 
 _KEY: Final = "labels"
 _NAMES: Final = ("name", "value", "label")
@@ -53,12 +54,15 @@ def values_of_file(name: str, files: RecipeFiles) -> Iterator[tuple[str, str | N
 
     A table has a column name, value or label, and may have one more with descriptions. Raises UserError.
     """
-    if format_by_ending(files.path(name, _KEY)) is None:
-        lines = (line.strip() for line in files.text(name, _KEY).splitlines())
-        yield from ((line, None) for line in lines if line)
+    if format_by_ending(files.path(name, _KEY)) is not None:
+        files.read(name, _KEY)  # for its size, and the list of files that were read
+        yield from _values_of_table(open_table(files.path(name, _KEY), ReadOptions()), name)
         return
-    files.read(name, _KEY)  # for its size, and the list of files that were read
-    table = open_table(files.path(name, _KEY), ReadOptions())
+    lines = (line.strip() for line in files.text(name, _KEY).splitlines())
+    yield from ((line, None) for line in lines if line)
+
+
+def _values_of_table(table: Table, name: str) -> Iterator[tuple[str, str | None]]:
     if not table.columns or table.columns[0].strip().lower() not in _NAMES:
         raise TableError(f"{name} has no column with labels", fix=_FIX)
     columns = range(min(len(table.columns), 2))
