@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def _write_text(table: MadeTable, cells: list[dict[str, Any]], chance: random.Ra
     table.line_end = chance.choice([b"\n", b"\r\n"])
     table.has_last_line_end = chance.random() < 0.8
     bom = BOM if chance.random() < 0.3 else b""
-    style: Any = chance.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
+    style: Literal[0, 1] = csv.QUOTE_ALL if chance.random() < 0.5 else csv.QUOTE_MINIMAL
 
     def record(values: list[str]) -> bytes:
         text = io.StringIO()
@@ -167,9 +168,8 @@ def _write_jsonl(table: MadeTable, cells: list[dict[str, Any]], chance: random.R
 
 
 def _write_parquet(table: MadeTable, cells: list[dict[str, Any]], chance: random.Random) -> None:
-    import pyarrow as pa
-    from pyarrow import parquet
-
+    pa: Any = import_module("pyarrow")
+    parquet: Any = import_module("pyarrow.parquet")
     zone = datetime(2026, 3, 1, 12, 0, 0, 123456, UTC)
     typed = (
         (pa.int8(), lambda: chance.randint(-128, 127)), (pa.uint64(), lambda: 2**64 - 1),
@@ -217,6 +217,8 @@ def _recipe(table: MadeTable, prompt: str, chance: random.Random, *, is_filtered
         sections["table"]["id"] = "key"
     if is_filtered:
         sections["table"]["where"] = "keep == 'y'"
+    if table.delimiter == b";":  # it is not always found out where cells hold single quotes
+        sections["table"]["delimiter"] = ";"
     if table.prefix:
         sections["out"]["prefix"] = table.prefix
     lines = ["recipe = 1"]

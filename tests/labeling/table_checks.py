@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections import Counter
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -126,8 +127,7 @@ def _of_jsonl(table: MadeTable) -> Iterator[dict[str, Any]]:
 
 
 def _of_parquet(table: MadeTable) -> Iterator[dict[str, Any]]:
-    from pyarrow import parquet
-
+    parquet: Any = import_module("pyarrow.parquet")
     before, after = parquet.read_table(table.path), parquet.read_table(table.output)
     width = len(table.columns)
     if after.column_names[:width] != table.columns:

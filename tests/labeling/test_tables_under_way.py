@@ -109,7 +109,7 @@ def test_another_prompt_is_another_run_and_said_so(home: LiveRunner, call: Call,
     refused = call(*words, codes=(2,))
 
     assert "would replace files that this run did not write" in refused.output
-    assert "has the same content with other flags" in refused.output
+    assert "has the same table with another recipe" in refused.output
     assert (tmp_path / "first.csv").read_bytes() == first
     call(*words[:-1], "second.csv", codes=(0, 1))
     assert home.count("SELECT COUNT(*) FROM runs WHERE name = 'prompts'") == 2
@@ -221,7 +221,7 @@ def test_bad_rows_are_refused_or_skipped(call: Call, tmp_path: Path) -> None:
     assert "row 2, column review" in " ".join(refused.output.split())
 
     done = call("label", "bad.csv", *LABELS, "--skip-bad", codes=(0, 1))
-    assert "skipped 1 bad row; the errors file says why" in done.output
+    assert "skipped 1 bad row; their status is skipped" in done.output
     assert statuses(tmp_path / "bad.labeled.csv")[1] == "skipped"
 
 
