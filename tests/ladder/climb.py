@@ -50,7 +50,7 @@ from runner.engine.stages import open_stages
 from runner.intake.job_file import LoadFlags
 from runner.intake.job_file_input import JobFile
 from runner.intake.load import load
-from runner.output.write import write_run
+from runner.output.write import write_job_results
 from runner.rules.states import RunState
 from runner.simulator import process as simulator
 from runner.simulator.options import Options
@@ -119,7 +119,7 @@ def work(settings: Settings, folder: Path, recipe: str | None = None) -> None:
         over.wait(0.03)
     loop.run(stages.close(2.0))
     loop.stop()
-    write_run(database, loaded.run_id, folder / "out.jsonl")
+    write_job_results(database, loaded.run_id, folder / "out.jsonl")
     database.close()
 
 
