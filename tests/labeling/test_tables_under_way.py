@@ -221,7 +221,7 @@ def test_bad_rows_are_refused_or_skipped(call: Call, tmp_path: Path) -> None:
     assert "row 2, column review" in " ".join(refused.output.split())
 
     done = call("label", "bad.csv", *LABELS, "--skip-bad", codes=(0, 1))
-    assert "skipped 1 bad row; their status is skipped" in done.output
+    assert "skipped 1 bad row; the output says why: _status is skipped" in done.output
     assert statuses(tmp_path / "bad.labeled.csv")[1] == "skipped"
 
 

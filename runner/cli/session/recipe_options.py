@@ -76,7 +76,7 @@ _OPTIONS: Final = (
     click.option("--model", type=flags.ModelName(), help=f"Model.  [default: {models.DEFAULT}]"),
     click.option(
         "--reask",
-        type=click.IntRange(0, _REASK_MAX),
+        type=flags.Count(0, _REASK_MAX),
         metavar="N",
         help="How often an answer that does not fit is asked for again.  [default: 2]",
     ),
