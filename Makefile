@@ -21,7 +21,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --group dev
 	touch $(READY)
 
-demo: $(READY) ## label 520 reviews against the built-in simulator: no key, no services
+demo: $(READY) ## run 520 jobs, then label a table, against the built-in simulator: no key, no services
 	$(BIN)/python jobs/demo.py
 
 test: $(READY) services check ## everything: style, types, structure, all tests with real parts, and their coverage
@@ -31,7 +31,7 @@ test: $(READY) services check ## everything: style, types, structure, all tests 
 
 soak: $(READY) services ## the slow ones, hours: every rung, the limiter under load; then chaos for SECONDS (600), by SEED
 	$(BIN)/pytest -m soak
-	$(BIN)/pytest --hypothesis-profile=thorough tests/rules tests/intake tests/simulator tests/output
+	$(BIN)/pytest --hypothesis-profile=thorough tests/rules tests/tables tests/intake tests/simulator tests/output
 	$(BIN)/python tests/chaos/soak.py --seconds $(SECONDS) --seed $(SEED)
 
 bench: $(READY) services ## measure all of docs/benchmarks.md anew, half an hour; ONLY="throughput polls" for some of it

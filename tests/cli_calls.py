@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-STARTERS: Final = {"run", "start", "resume", "worker", "simulate"}
+STARTERS: Final = {"run", "label", "start", "resume", "worker", "simulate"}
 REFUSED: Final = {2, 3}  # exit codes of a command that ends before it starts anything
 WITHIN_S: Final = 120.0
 

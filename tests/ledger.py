@@ -9,12 +9,14 @@ the run's counters, B for the books, and "unknown" for attempts with an unknown 
     B.accepted   = C.accepted + arrived,          B.unanswered <= arrived <= unknown attempts without an id
     a job:         its arrived <= its unknown attempts without an id; each attempt with an id ended its job,
                    is in flight, or has exactly one reason (ambiguous, lost, unusable, generation_failed,
-                   superseded)
+                   superseded, or reask: its answer was invalid, and the job was asked again)
     C.extra      = attempts unknown, lost, unusable or failed that did not end their job; a superseded attempt
                    (an older one ended its job) counts for the reason that the older one had before
     B.cut + B.garbage + B.lost + B.expired + delivered whole but not stored = attempts lost
-    B.fetched = succeeded,  B.no_choices = unusable,  B.failed = generation_failed, each as far
+    B.fetched = succeeded or invalid,  B.no_choices = unusable,  B.failed = generation_failed, each as far
                    as the result was stored; without a crash every result that was delivered whole is stored
+    a job:         it leaves at most 1 + its asks + 2 times by itself, and is asked again as often as its
+                   recipe allows at most
     no crash:      arrived = B.unanswered, and unknown attempts <= B's faults that leave an unknown outcome
     polls:         B.polls <= C.polls <= B.polls + B.polls_refused;  crashed: only B.polls <= C.polls
     budget:        C.reserved = reservations of jobs in flight; B.ticks <= budget + cost beyond reservations
@@ -48,11 +50,11 @@ FAILED_OUTCOMES = (
     "unusable",
     "generation_failed",
 )  # outcomes that may be an extra's reason
-REASONS = (*FAILED_OUTCOMES, "user_retry")
-DELIVERED = {  # outcome in the books of a result that was delivered whole: outcome of the stored attempt
-    "fetched": "succeeded",
-    "no_choices": "unusable",
-    "failed": "generation_failed",
+REASONS = (*FAILED_OUTCOMES, "reask", "user_retry")
+DELIVERED = {  # outcome in the books of a result that was delivered whole: outcomes of the stored attempt
+    "fetched": ("succeeded", "invalid"),
+    "no_choices": ("unusable",),
+    "failed": ("generation_failed",),
 }
 GONE = ("cut", "garbage", "lost", "expired")
 PRICED = ("fetched", "no_choices")
@@ -62,11 +64,14 @@ UNKNOWN_OUTCOME_FAULTS = (
 )
 BEFORE_NEXT = {
     *FAILED_OUTCOMES,
+    "invalid",
     "not_sent",
     "refused_for_now",
 }  # outcomes after which a job is sent again by itself
 MODEL_REFUSED = ("model-gone", "model-not-allowed")  # codes of jobs that may be held without being sent
+NEVER_LEFT = ("not_sent", "refused_for_now", "withheld")  # outcomes of attempts that bought nothing
 EXTRAS_MAX = 2
+REASK_DEFAULT = 2
 
 
 def loaded(facts: Facts) -> Iterator[str]:
@@ -142,11 +147,11 @@ def submissions(facts: Facts) -> Iterator[str]:
     for entry in facts.books["jobs"]:
         attempt = facts.known.get(entry["request_id"])
         if attempt is None:
-            arrived_by_job[entry["job"]] += 1
-        elif facts.job_of[attempt["job_id"]]["key"] != entry["job"]:
+            arrived_by_job[facts.asked_key(entry["job"])] += 1
+        elif facts.asked_key(entry["job"]) != facts.key_of_attempt(attempt):
             yield f"L4 {entry['request_id']} is recorded for another job than it was submitted for"
     unknown_by_job = Counter(
-        facts.job_of[attempt["job_id"]]["key"]
+        facts.key_of_attempt(attempt)
         for attempt in facts.attempts
         if attempt["outcome"] == "ambiguous" and not attempt["request_id"]
     )
@@ -182,12 +187,15 @@ def reasons(facts: Facts) -> Iterator[str]:
             superseded_here = len(replaced)
         superseded += superseded_here
         by_attempts.update(extras)
+        by_attempts["reask"] += sum(a["outcome"] == "invalid" for a in mine)
         if job["extras"] != len(extras) + superseded_here:
             yield f"L4 {name} counts {job['extras']} extras; its attempts have {extras} + {superseded_here}"
         for a in mine:
             in_flight = job["attempt"] == a["attempt"] and job["state"] in ("waiting", "collecting", "stored")
             is_abandoned = a["outcome"] == "abandoned" and job["state"] == "cancelled"
-            has_no_reason = a["outcome"] not in FAILED_OUTCOMES and not in_flight and not is_abandoned
+            has_no_reason = (
+                a["outcome"] not in (*FAILED_OUTCOMES, "invalid") and not in_flight and not is_abandoned
+            )
             if a["request_id"] and has_no_reason and not facts.is_superseded(a):
                 yield f"L4 {name}: attempt {a['attempt']} was accepted; no end, no reason: {a['outcome']}"
     counted = Counter({reason: facts.n("extra", reason) for reason in REASONS if facts.n("extra", reason)})
@@ -195,7 +203,7 @@ def reasons(facts: Facts) -> Iterator[str]:
     if superseded or by_user:
         are_equal = sum(counted.values()) + by_user == sum(by_attempts.values()) + superseded
     else:
-        are_equal = counted == by_attempts
+        are_equal = counted == +by_attempts
     if not are_equal:
         yield f"L4 extras: counted {dict(counted)}, by attempts {dict(by_attempts)}, superseded {superseded}"
     summary = {reason: n for reason, n in facts.summary["attempts"]["extra"].items() if n}
@@ -204,6 +212,17 @@ def reasons(facts: Facts) -> Iterator[str]:
     known = sum(a["accepted_at_ms"] is not None for a in facts.attempts)
     if not known == facts.n("attempts", "accepted") == facts.summary["attempts"]["accepted"]:
         yield f"L4 accepted: {known} attempts, counter {facts.n('attempts', 'accepted')}, or summary, differ"
+
+
+def asks(facts: Facts) -> Iterator[str]:
+    """L4: without a user a job is asked again once for each invalid answer that did not end it."""
+    if facts.n("extra", "user_retry"):
+        return
+    for job in facts.jobs:
+        mine = [a for a in facts.by_job[job["id"]] if a["outcome"] == "invalid"]
+        invalid = sum(not facts.ended_its_job(a) for a in mine)
+        if job["asks"] != invalid:
+            yield f"L4 {job['custom_id']} counts {job['asks']} asks, {invalid} of its answers were invalid"
 
 
 def answers(facts: Facts) -> Iterator[str]:
@@ -228,7 +247,7 @@ def _answer(facts: Facts, who: str, attempt: Row, in_books: str) -> Iterator[str
     outcome, is_stored = attempt["outcome"], attempt["request_id"] in facts.stored
     if in_books in DELIVERED and is_stored:
         is_late_result = outcome in ("lost", "ambiguous") and facts.has_another_end(attempt)
-        if outcome not in (DELIVERED[in_books], "accepted") and not is_late_result:
+        if outcome not in (*DELIVERED[in_books], "accepted") and not is_late_result:
             yield f"L5 {who}: the API delivered {in_books}, recorded is {outcome}"
     elif in_books in (*DELIVERED, *GONE):
         if is_stored:
@@ -237,7 +256,7 @@ def _answer(facts: Facts, who: str, attempt: Row, in_books: str) -> Iterator[str
             yield f"L5 {who}: its result is gone ({in_books}), recorded is {outcome}"
         elif in_books in DELIVERED and not facts.crashed:
             yield f"L5 {who}: a result was delivered whole, without a crash, and is not stored"
-    elif is_stored or outcome in ("succeeded", "unusable", "generation_failed", "lost"):
+    elif is_stored or outcome in ("succeeded", "invalid", "unusable", "generation_failed", "lost"):
         yield f"L5 {who}: {outcome}, but the API never delivered it"
 
 
@@ -279,7 +298,7 @@ def _last_attempt(job: Row, mine: list[Row]) -> Iterator[str]:
         "collecting": {"accepted"},
         "stored": {"accepted", "ambiguous", "lost"},
         "succeeded": {"succeeded"},
-        "failed": {"refused", "unusable", "generation_failed"},
+        "failed": {"refused", "unusable", "invalid", "generation_failed"},
         "held": {"ambiguous", "lost", "unusable", "refused", "withheld"},
     }.get(job["state"])
     outcome = last["outcome"] if last else None
@@ -294,6 +313,8 @@ def bounds(facts: Facts) -> Iterator[str]:
     for job in facts.jobs:
         if job["spent"] > allowed:
             yield f"L7 {job['custom_id']} has spent {job['spent']} attempts of {allowed}"
+        if not facts.n("extra", "user_retry"):
+            yield from _leaves(facts, job)
         again = job["extras"] - (job["state"] == "held")
         if again > EXTRAS_MAX and not facts.n("extra", "user_retry"):
             yield f"L7 {job['custom_id']} was sent again {again} times by itself"
@@ -301,6 +322,16 @@ def bounds(facts: Facts) -> Iterator[str]:
         for name, limit in facts.limits.items():
             if peaks[name] > limit:
                 yield f"L8 {model}: {peaks[name]} in one window, {name} allows {limit}"
+
+
+def _leaves(facts: Facts, job: Row) -> Iterator[str]:
+    """L7: without a user a job leaves once, once for each ask, and as an automatic extra."""
+    left = sum(a["outcome"] not in NEVER_LEFT for a in facts.by_job[job["id"]])
+    if left > 1 + job["asks"] + EXTRAS_MAX:
+        yield f"L7 {job['custom_id']} left {left} times by itself, with {job['asks']} asks"
+    asks_max = facts.recipe.get("ask", {}).get("reask", REASK_DEFAULT) if facts.recipe else 0
+    if job["asks"] > asks_max:
+        yield f"L7 {job['custom_id']} was asked again {job['asks']} times, its recipe allows {asks_max}"
 
 
 def drained(facts: Facts) -> Iterator[str]:
@@ -398,7 +429,7 @@ def budget(facts: Facts) -> Iterator[str]:
 
 
 LAWS = (
-    *(loaded, output_files, bytes_kept, submissions, reasons),
+    *(loaded, output_files, bytes_kept, submissions, reasons, asks),
     *(answers, paths, bounds, drained, money, budget),
 )
 

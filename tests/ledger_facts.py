@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Row = dict[str, Any]
+ASKED_AGAIN = "a body that asks again"  # in place of a key of the books
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,31 @@ class Facts:
         """Jobs by id."""
         return {job["id"]: job for job in self.jobs}
 
+    @cached_property
+    def recipe(self) -> Row:
+        """The run's recipe; {} of a run without labels."""
+        return json.loads(self.run["recipe"]) if self.run["recipe"] else {}
+
+    @cached_property
+    def keys(self) -> set[str]:
+        """The books' keys of all jobs, by their bodies as they were loaded."""
+        return {job["key"] for job in self.jobs}
+
+    def asked_key(self, key: str) -> str:
+        """Return a key of the books; ASKED_AGAIN for one of no loaded body, in a run that asks again.
+
+        Without a `user` in the body, the key is a digest of what was posted. A body that asks again is stored
+        nowhere, so it cannot be known here.
+        """
+        return key if key in self.keys or not self.recipe else ASKED_AGAIN
+
+    def key_of_attempt(self, attempt: Row) -> str:
+        """Return the key under which the books have an attempt."""
+        earlier = [a for a in self.by_job[attempt["job_id"]] if a["attempt"] < attempt["attempt"]]
+        job = self.job_of[attempt["job_id"]]
+        is_asked_again = any(a["outcome"] == "invalid" for a in earlier) and not job["has_user"]
+        return ASKED_AGAIN if is_asked_again else str(job["key"])
+
     def n(self, kind: str, key: str) -> int:
         """Return one counter."""
         return self.counters.get((kind, key), 0)
@@ -105,8 +131,13 @@ def read(
         mine = f"id >= {run['id'] << 32} AND id < {(run['id'] + 1) << 32}"
         of_jobs = mine.replace("id ", "job_id ")
         jobs = rows(connection, f"SELECT * FROM jobs WHERE {mine} ORDER BY id")
+        frames = {
+            row["frame"]: (bytes(row["head"]), bytes(row["tail"]))
+            for row in rows(connection, f"SELECT * FROM frames WHERE run_id = {run['id']}")
+        }
         bodies = {
-            row["job_id"]: row["body"] for row in rows(connection, f"SELECT * FROM payloads WHERE {of_jobs}")
+            row["job_id"]: bytes(row["body"]).join(frames.get(row["frame"], (b"", b"")))
+            for row in rows(connection, f"SELECT * FROM payloads WHERE {of_jobs}")
         }
         attempts = rows(connection, f"SELECT * FROM attempts WHERE {of_jobs} ORDER BY job_id, attempt")
         results = rows(connection, f"SELECT * FROM results WHERE {of_jobs} ORDER BY job_id, attempt")
@@ -116,7 +147,8 @@ def read(
         )
         events = rows(connection, f"SELECT * FROM run_events WHERE run_id = {run['id']} ORDER BY id")
     for job in jobs:
-        job["key"] = key_of(bytes(bodies.get(job["id"], b"{}")))
+        body = bodies.get(job["id"], b"{}")
+        job["key"], job["has_user"] = key_of(body), bool(json.loads(body).get("user"))
     for result in results:
         result["body"] = bytes(result["body"])
     errors = output.with_name(output.name.removesuffix(".jsonl") + ".errors.jsonl")

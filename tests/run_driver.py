@@ -13,7 +13,7 @@ from runner.db import counters, job_moves, leases, new_jobs, runs
 from runner.db.counters import Deltas
 from runner.db.job_ids import job_id
 from runner.db.new_jobs import NewJob
-from runner.db.outcomes import Accepted, Cause, Cost, PollAgain, Requeue, Settled
+from runner.db.outcomes import Accepted, Cause, Cost, LabelCheck, PollAgain, Requeue, Settled
 from runner.db.results import Received
 from runner.db.runs import RunOptions
 from runner.rules import output_estimate
@@ -107,7 +107,14 @@ def poll_again_row(lease: Lease, due_at_ms: int = NOW_MS, misses: int = 0) -> Po
     return PollAgain(lease=lease, due_at_ms=due_at_ms, misses=misses)
 
 
-def settled(job: int, attempt: int, event: Event, target: JobState, cost: Cost = COST) -> Settled:
+def settled(
+    job: int,
+    attempt: int,
+    event: Event,
+    target: JobState,
+    cost: Cost = COST,
+    label_check: LabelCheck | None = None,
+) -> Settled:
     """Return the row that settles a stored result."""
     return Settled(
         job_id=job,
@@ -119,6 +126,7 @@ def settled(job: int, attempt: int, event: Event, target: JobState, cost: Cost =
         latency_bucket="1",
         cost=cost,
         cause=None if event is Event.SUCCEEDED else CAUSE,
+        label_check=label_check,
     )
 
 
@@ -311,6 +319,8 @@ def new_run(
     options: RunOptions | None = None,
     identity: str = "identity",
     body: bytes = b'{"model":"grok-4.3"}',
+    recipe: str | None = None,
+    needs: str | None = None,
 ) -> RunDriver:
     """Load a run with `count` jobs and start it; return its driver."""
     with database.write() as connection:
@@ -322,6 +332,8 @@ def new_run(
             input_sha256="0" * 64,
             options=options or RunOptions(),
             now_ms=NOW_MS,
+            recipe=recipe,
+            needs=needs,
         )
         new_jobs.insert(connection, run_id, 0, [new_job(number, body) for number in range(1, count + 1)])
         runs.set_ready(connection, run_id, count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import subprocess
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 FOLDER: Final = Path(__file__).parents[1] / "jobs"
 FILES: Final = sorted(path.name for path in FOLDER.glob("*.jsonl"))
+RECIPE: Final = FOLDER / "reviews.toml"
 GENEROUS: Final = (
     *("--rpm", "none", "--tpm", "none", "--rps", "none"),
     *("--announce-rpm", "60000", "--announce-tpm", "200000000", "--median-s", "0.2"),
@@ -80,16 +82,65 @@ def test_an_example_file_is_checked_without_a_warning(tmp_path: Path, name: str)
     assert "warning" not in done.stdout
 
 
+def rows(path: Path) -> list[list[str]]:
+    """Return the records of a CSV, its header first."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_the_example_table_is_labeled(home: LiveRunner, tmp_path: Path) -> None:
+    """Exit 0; each row comes out in its place with its cells, the labels that its recipe names, and `ok`."""
+    run_command(["label", str(RECIPE), "-o", "labeled.csv", "-q"], tmp_path, home.env)
+
+    header, *labeled = rows(tmp_path / "labeled.csv")
+    summary = json.loads((tmp_path / "labeled.summary.json").read_text())
+    table = rows(FOLDER / "reviews.csv")
+    assert [header[: len(table[0])], *(row[: len(table[0])] for row in labeled)] == table
+    assert header[len(table[0]) :] == [
+        "sentiment", "topics", "rating", "urgent", "_status", "_error", "_cost_usd",
+    ]  # fmt: skip
+    added = [row[len(table[0]) :] for row in labeled]
+    assert len(added) == summary["rows"]["total"] == summary["rows"]["ok"] == 60
+    for sentiment, topics, rating, urgent, status, error, cost in added:
+        assert sentiment in ("positive", "neutral", "negative")
+        assert set(json.loads(topics)) <= {"price", "quality", "delivery", "service"}
+        assert rating in {*"12345"}
+        assert urgent in ("true", "false")
+        assert (status, error) == ("ok", "")
+        assert float(cost) > 0
+    assert (tmp_path / "labeled.errors.jsonl").read_bytes() == b""
+
+
+def test_the_example_table_has_what_tables_have() -> None:
+    """Commas, quotes and line breaks in cells, and other scripts: else the test above would show less."""
+    reviews = "".join(row[2] for row in rows(FOLDER / "reviews.csv"))
+
+    assert all(mark in reviews for mark in (",", '"', "\n", "é", "音"))
+
+
+def test_the_example_recipe_is_checked_without_a_warning(tmp_path: Path) -> None:
+    """As `check` is called on job files."""
+    env = {"HOME": str(tmp_path), "RUNNER_HOME": str(tmp_path / "state")}
+    done = run_command(["check", str(RECIPE), "--strict"], tmp_path, env)
+
+    assert done.stderr == ""
+    assert "no bad rows" in done.stdout
+    assert "warning" not in done.stdout
+
+
 def test_the_demo_greets_without_a_warning(tmp_path: Path) -> None:
-    """`make demo` as a newcomer calls it, without a key: nothing but progress and the result."""
+    """`make demo` as a newcomer calls it, without a key: nothing but progress and the results."""
     done = call(tmp_path, sys.executable, str(FOLDER / "demo.py"))
 
     assert done.returncode == 0, done.stderr
     assert "succeeded  520  demo/labels.results.jsonl" in done.stdout
-    shown = [
-        line for line in done.stderr.splitlines() if not line.startswith(("labels: ", "loaded 520 jobs"))
-    ]
-    assert shown == []
+    expected = ("labels: ", "reviews: ", "loaded 520 jobs", "loaded 60 jobs")
+    assert [line for line in done.stderr.splitlines() if not line.startswith(expected)] == []
+    assert (
+        "id,product,review,stars,sentiment,topics,rating,urgent,_status,_error,_cost_usd\nr-001,"
+        in done.stdout
+    )
+    assert len(rows(tmp_path / "demo" / "reviews.labeled.csv")) == 61
     assert "retired" not in done.stdout + done.stderr
     assert len(lines(tmp_path / "demo" / "labels.results.jsonl")) == 520
 

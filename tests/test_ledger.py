@@ -181,6 +181,21 @@ BY_SQL = {
     ),
     "too much was spent": ("L7", "UPDATE jobs SET spent = 6 WHERE id = (SELECT MAX(id) FROM jobs)"),
     "sent again too often": ("L7", "UPDATE jobs SET extras = 4 WHERE id = (SELECT MAX(id) FROM jobs)"),
+    "asked again without a recipe": (
+        "L7",
+        "UPDATE jobs SET asks = 1 WHERE id = (SELECT MAX(id) FROM jobs)",
+    ),
+    "asked again without an invalid answer": (
+        "L4",
+        "UPDATE jobs SET asks = 1 WHERE id = (SELECT MAX(id) FROM jobs)",
+    ),
+    "left again without an ask": (
+        "L7",
+        (
+            "INSERT INTO attempts (job_id, attempt, lane, worker, outcome, marked_at_ms, polls)"
+            " SELECT (SELECT MAX(id) FROM jobs), 90 + line, 'deferred', 1, 'unusable', 1, 0 FROM jobs LIMIT 4"
+        ),
+    ),
     "not at its end": ("L10", "UPDATE runs SET state = 'running'"),
     "a job is still in flight": (
         "L10",

@@ -89,6 +89,7 @@ class RetryFlags(JobFilter):
     held: bool
     lost: bool
     cancelled: bool
+    status: str | None
 
 
 class Count(click.IntRange):
@@ -296,16 +297,21 @@ def shaping_flags(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+name_flag: Final = click.option("--name", help="Name of the run.  [default: that of the file]")
+new_flag: Final = click.option(
+    "--new", is_flag=True, help="Start a fresh run, even if the file was run before."
+)
+occasion_flag: Final = click.option(
+    "--occasion",
+    type=Occasion(),
+    help="Word for this time, such as 2026-11-28, or today. The same word is the same run; another word"
+    " sends the file again.",
+)
 _SHAPING: Final = (
     click.argument("file", type=click.Path(path_type=Path, allow_dash=True, readable=False)),
-    click.option("--name", help="Name of the run.  [default: that of the file]"),
-    click.option("--new", is_flag=True, help="Start a fresh run, even if the file was run before."),
-    click.option(
-        "--occasion",
-        type=Occasion(),
-        help="Word for this time, such as 2026-11-28, or today. The same word is the same run; another word"
-        " sends the file again.",
-    ),
+    name_flag,
+    new_flag,
+    occasion_flag,
     model_flag,
     model_for_all_flag,
     click.option(

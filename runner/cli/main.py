@@ -28,7 +28,9 @@ class CommandRow(NamedTuple):
 
 ROWS: Final = (
     CommandRow("All in one", "run", "Load a file, send it, write the files, show the cost. Again: continue."),
+    CommandRow("All in one", "label", "Label the rows of a table; the same command again continues."),
     CommandRow("In steps", "check", "Show what a job file contains, costs and takes. Sends nothing."),
+    CommandRow("In steps", "compile", "Print the job lines that a table makes. Sends nothing."),
     CommandRow("In steps", "load", "Read a job file into the database; prints the run's id."),
     CommandRow("In steps", "start", "Start a run; watch it, or leave it in the background."),
     CommandRow("In steps", "watch", "Show the progress of a run."),
@@ -41,6 +43,7 @@ ROWS: Final = (
     CommandRow("Control", "prune", "Remove old runs, and old files of the state folder."),
     CommandRow("Inspect", "status", "Show the numbers of a run."),
     CommandRow("Inspect", "list", "Show all runs."),
+    CommandRow("Inspect", "sample", "Show some rows of a labeled table beside their labels."),
     CommandRow("Inspect", "show", "Show the history of one job."),
     CommandRow("Inspect", "summary", "Show the results and the cost of a run."),
     CommandRow("Inspect", "costs", "Show what was spent, by run, model and day."),

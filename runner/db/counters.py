@@ -10,6 +10,10 @@
 | attempts | answered_at_once | submissions that were answered instead of deferred |
 | attempts | fetch_refused | 1 while what the run has out cannot be fetched either, else 0 |
 | extra | ambiguous, lost, unusable, generation_failed, user_retry | attempts that did not end their job |
+| extra | reask | the same: their answers were invalid, and their jobs are asked again |
+| invalid | first, again | invalid answers of jobs that were asked once, or asked again before |
+| repaired | a kind of repair | succeeded jobs whose answer needed it to be valid |
+| label | field=value | succeeded jobs with this label, of fields with few values (`rules.label_counts`) |
 | tokens | prompt, cached, completion, reasoning, total | of every collected result |
 | ticks | reported, estimated | the cost of collected results |
 | ticks | possible_extra | an upper bound of the cost of results whose usage is unknown |

@@ -34,7 +34,7 @@ def pages(connection: Connection, first: int, last: int, page: int = PAGE_MAX) -
     last = connection.execute(highest, {"first": first, "last": last}).scalar_one() or first - 1
     if connection.dialect.name == "sqlite":
         return _pages(connection, first, last, page)
-    return _read_ahead(_by_ranges(connection, first, last, page))
+    return read_ahead(_by_ranges(connection, first, last, page))
 
 
 def _by_ranges(connection: Connection, first: int, last: int, page: int) -> Iterator[Page]:
@@ -72,7 +72,8 @@ def _pages(connection: Connection, first: int, last: int, page: int) -> Iterator
         size = max(1, min(page, size * 2, size * PAGE_BYTES // (body_bytes or 1)))
 
 
-def _read_ahead(pages: Iterator[Page]) -> Iterator[Page]:
+def read_ahead(pages: Iterator[Page]) -> Iterator[Page]:
+    """Yield pages; a thread reads the next one while the caller uses this one."""
     with ThreadPoolExecutor(1, "read") as reader:
         next_page = reader.submit(next, pages, None)
         while (page := next_page.result()) is not None:

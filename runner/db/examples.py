@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import Connection, text
 
 from runner.db.job_ids import job_id
+from runner.rules.explain import HELD_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,6 +31,22 @@ def of_codes(connection: Connection, run_id: int, codes: Iterable[str]) -> dict[
 def of_flaws(connection: Connection, run_id: int, flaws: Iterable[str]) -> dict[str, str]:
     """Return the custom_id of the first job that succeeded with each flaw, by flaw."""
     return _first_of_each(connection, run_id, flaws, _BY_FLAW)
+
+
+def of_held(connection: Connection, run_id: int, codes_max: int) -> dict[str, str]:
+    """Return the custom_id of the first held job of each error code, the commonest codes first.
+
+    The codes begin with `held-`, as in the errors file.
+    """
+    query = text(
+        "SELECT error_code, COUNT(*) AS n, MIN(id) AS id FROM jobs WHERE state = 'held' AND id >= :first"
+        " AND id < :last GROUP BY error_code ORDER BY n DESC, id LIMIT :codes"
+    )
+    values = {"first": job_id(run_id, 0), "last": job_id(run_id + 1, 0), "codes": codes_max}
+    rows = connection.execute(query, values)
+    found = {row.id: f"{HELD_PREFIX}{row.error_code or 'unknown'}" for row in rows}
+    names = text("SELECT custom_id FROM jobs WHERE id = :id")
+    return {code: connection.execute(names, {"id": job}).scalar_one() for job, code in found.items()}
 
 
 def ids(connection: Connection, run_id: int, word: str) -> Iterator[str]:

@@ -45,6 +45,7 @@ class _MoveRow:
     extra: int = 0  # extras to add
     answered_by: int | None = None  # the attempt whose result is stored
     reserve: int | None = None  # ticks
+    ask_tokens: int = 0  # that asking again adds to the prompt
     finished_at_ms: int | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -68,6 +69,7 @@ _COLUMNS = {  # of `v`: the type, and the attribute of _MoveRow with the value
     "extra": ("INT", "extra"),
     "answered_by": ("INT", "answered_by"),
     "reserve": ("BIGINT", "reserve"),
+    "ask_tokens": ("INT", "ask_tokens"),
 }
 _EXTRA_EVENTS = frozenset({Event.AMBIGUOUS, Event.LOST, Event.GENERATION_FAILED, Event.UNUSABLE})
 _OF_THIS_LEASE = "jobs.lease_gen = v.gen"  # of events that are fenced after a fetch, and not after a result
@@ -75,6 +77,14 @@ _CANCELLED = "cancelled"  # the code of a stored job that was cancelled before
 _NEW_RESULT = "lease_gen = lease_gen + 1, settle_tries = 0"
 # Of several source states the likeliest first: most jobs that get a result are collecting.
 _SOURCE_ORDER = sorted(JobState, key=lambda state: state is not JobState.COLLECTING)
+_SETTLED_EVENTS = (Event.SUCCEEDED, Event.UNUSABLE, Event.GENERATION_FAILED, Event.INVALID)
+# An invalid answer spends no attempt and is no extra; its job may be asked again.
+_SPEND = ", spent = jobs.spent + v.spent, extras = jobs.extras + v.extra"
+_ASK_AGAIN = (
+    f", asks = jobs.asks + CASE WHEN v.target = '{JobState.PENDING}' THEN 1 ELSE 0 END,"
+    f" asked_after = CASE WHEN v.target = '{JobState.PENDING}' THEN v.answered_by ELSE jobs.asked_after END,"
+    f" ask_tokens = CASE WHEN v.target = '{JobState.PENDING}' THEN v.ask_tokens ELSE jobs.ask_tokens END"
+)
 _MOVE_AND_RELEASE = "state = v.target, lease_owner = NULL, lease_until_ms = NULL"
 
 
@@ -284,29 +294,16 @@ def _settle(
 ) -> set[int]:
     change = (
         f"{_MOVE_AND_RELEASE}, due_at_ms = v.due, finished_at_ms = v.finished, error_code = v.code,"
-        " spent = jobs.spent + v.spent, extras = jobs.extras + v.extra,"
         " answered_by = CASE WHEN v.finished IS NULL THEN NULL ELSE v.answered_by END"
     )
     if via is Event.STORED:
         change += f", {_NEW_RESULT}"
     rows = _without_more_asks(connection, sorted(rows, key=lambda row: row.job_id))
     moved: set[int] = set()
-    for event in (Event.SUCCEEDED, Event.UNUSABLE, Event.GENERATION_FAILED):
-        moves = [
-            _MoveRow(
-                row.job_id,
-                row.target,
-                due_at_ms=row.due_at_ms,
-                at_ms=row.at_ms,
-                code=row.cause.code if row.cause else None,
-                spent=1,
-                extra=int(row.target in (JobState.PENDING, JobState.HELD)),
-                answered_by=row.attempt,
-            )
-            for row in rows
-            if row.event is event
-        ]
-        moved |= _guarded_update(connection, event, moves, change, deltas, condition, via)
+    for event in _SETTLED_EVENTS:
+        moves = [_settled_move(row) for row in rows if row.event is event]
+        also = _ASK_AGAIN if event is Event.INVALID else _SPEND
+        moved |= _guarded_update(connection, event, moves, change + also, deltas, condition, via)
     ended = result_costs.apply_reserved_floor(
         connection, [row for row in rows if row.job_id in moved], deltas
     )
@@ -314,6 +311,20 @@ def _settle(
     for row in ended:
         result_costs.count_result(row, deltas)
     return moved
+
+
+def _settled_move(row: Settled) -> _MoveRow:
+    return _MoveRow(
+        row.job_id,
+        row.target,
+        due_at_ms=row.due_at_ms,
+        at_ms=row.at_ms,
+        code=row.cause.code if row.cause else None,
+        spent=int(row.event is not Event.INVALID),
+        extra=int(row.event is not Event.INVALID and row.target not in FINAL),
+        answered_by=row.attempt,
+        ask_tokens=row.label_check.ask_tokens if row.label_check else 0,
+    )
 
 
 def _lock(connection: Connection, jobs: Sequence[int]) -> None:
@@ -330,20 +341,27 @@ def _lock(connection: Connection, jobs: Sequence[int]) -> None:
 def _without_more_asks(connection: Connection, rows: Sequence[Settled]) -> list[Settled]:
     """Return the rows, with FAILED for PENDING and HELD where the job was cancelled or the run is over.
 
-    These jobs stay locked until the transaction ends.
+    Also for PENDING after an invalid answer where the job was asked again as often as the recipe allows: a
+    late answer may have been checked by what was known before. These jobs stay locked until the transaction
+    ends.
     """
-    again = [row.job_id for row in rows if row.target not in FINAL]
+    again = [(row.job_id, _asks_max(row)) for row in rows if row.target not in FINAL]
     lock = "" if connection.dialect.name == "sqlite" else " FOR UPDATE OF jobs"
     found = bulk.execute(
         connection,
-        [("id", "BIGINT")],
-        [(job_id,) for job_id in again],
+        [("id", "BIGINT"), ("asks_max", "INT")],
+        again,
         "SELECT jobs.id FROM v JOIN jobs ON jobs.id = v.id JOIN runs ON runs.id = jobs.run_id"
         f" WHERE jobs.state = '{JobState.CANCELLED}' OR jobs.error_code = '{_CANCELLED}'"
-        f" OR runs.finished_at_ms IS NOT NULL{lock}",
+        f" OR jobs.asks >= v.asks_max OR runs.finished_at_ms IS NOT NULL{lock}",
     )
     over = {row.id for row in found}
     return [replace(row, target=JobState.FAILED) if row.job_id in over else row for row in rows]
+
+
+def _asks_max(row: Settled) -> int | None:
+    """Return how often the job of an invalid answer may be asked again; None for other answers."""
+    return row.label_check.asks_max if row.event is Event.INVALID and row.label_check else None
 
 
 def _poll_again(connection: Connection, event: Event, rows: Sequence[PollAgain], deltas: Deltas) -> set[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Row, text
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runner.db.counters import Deltas
+
+# Of the request that is sent next or is in flight: asking again adds the invalid answer and its fault.
+PROMPT_TOKENS: Final = "prompt_tokens + ask_tokens AS prompt_tokens"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +53,11 @@ class LeaseLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeasedJob:
-    """A pending job that this process has leased to send."""
+    """A pending job that this process has leased to send.
+
+    `prompt_tokens` are those of the request that is sent. A job that is asked again has the attempt whose
+    answer was invalid in `asked_after`; `asks` counts how often it was.
+    """
 
     lease: Lease
     model: str
@@ -60,6 +67,8 @@ class LeasedJob:
     spent: int
     extras: int
     due_at_ms: int  # since when it may be sent; 0: since it was loaded
+    asks: int = 0
+    asked_after: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +87,7 @@ class ClaimedJob:
     output_tokens_max: int | None
     slot: str | None
     is_interrupted: bool  # a fetch of it died with its process, and perhaps took the answer along
+    asks: int = 0  # how often it was asked again because an answer was invalid
 
 
 def lease_pending(
@@ -95,8 +105,8 @@ def lease_pending(
             f"{without_extras} ORDER BY id LIMIT :rows {_skip_locked(connection)})"
             " UPDATE jobs SET lease_owner = :worker, lease_until_ms = :until, lease_gen = lease_gen + 1"
             " WHERE id IN (SELECT id FROM c)"
-            " RETURNING id, lease_gen, attempt, model, prompt_tokens, output_tokens_max,"
-            " body_bytes, spent, extras, due_at_ms"
+            f" RETURNING id, lease_gen, attempt, model, {PROMPT_TOKENS}, output_tokens_max,"
+            " body_bytes, spent, extras, due_at_ms, asks, asked_after"
         ),
         {
             "run": run_id,
@@ -128,21 +138,24 @@ def claim_waiting(
     rows_max: int,
     deltas: Deltas,
     accepted_before_ms: int | None = None,
+    without_runs: Sequence[int] = (),
 ) -> list[ClaimedJob]:
     """Claim waiting jobs that are due (the move `claim`) and return them, the longest due first.
 
-    With `accepted_before_ms` only those that the API accepted before that time.
+    With `accepted_before_ms` only those that the API accepted before that time. `without_runs`: not those of
+    these runs.
     """
     accepted_before = "" if accepted_before_ms is None else " AND accepted_at_ms < :before"
     rows = connection.execute(
         text(
             "WITH c AS MATERIALIZED (SELECT id FROM jobs WHERE state = 'waiting' AND due_at_ms <= :now"
-            f"{accepted_before} ORDER BY due_at_ms LIMIT :rows {_skip_locked(connection)})"
+            f"{accepted_before}{not_of(without_runs)}"
+            f" ORDER BY due_at_ms LIMIT :rows {_skip_locked(connection)})"
             " UPDATE jobs SET state = 'collecting', lease_owner = :worker, lease_until_ms = :until,"
             " lease_gen = lease_gen + 1, polls = polls + 1"
             " WHERE id IN (SELECT id FROM c) AND state = 'waiting'"
             " RETURNING id, lease_gen, attempt, model, request_id, accepted_at_ms, polls, misses, spent,"
-            " extras, prompt_tokens, output_tokens_max, due_at_ms, interrupted_at_ms,"
+            f" extras, {PROMPT_TOKENS}, output_tokens_max, due_at_ms, interrupted_at_ms, asks,"
             " (SELECT a.slot FROM attempts a WHERE a.job_id = jobs.id AND a.attempt = jobs.attempt) AS slot"
         ),
         {"worker": worker, "now": now_ms, "until": until_ms, "rows": rows_max}
@@ -174,11 +187,19 @@ def make_all_due(connection: Connection, now_ms: int) -> None:
     )
 
 
-def next_due_ms(connection: Connection) -> int | None:
-    """Return the time at which the next waiting job is due, or None where no job is waiting."""
+def next_due_ms(connection: Connection, without_runs: Sequence[int] = ()) -> int | None:
+    """Return the time at which the next waiting job is due, or None where no job is waiting.
+
+    `without_runs`: jobs of these runs do not count.
+    """
     return connection.execute(
-        text("SELECT MIN(due_at_ms) FROM jobs WHERE state = 'waiting'")
+        text(f"SELECT MIN(due_at_ms) FROM jobs WHERE state = 'waiting'{not_of(without_runs)}")
     ).scalar_one_or_none()
+
+
+def not_of(run_ids: Sequence[int]) -> str:
+    """Return a condition, in SQL, that leaves out the jobs of some runs; "" without any."""
+    return f" AND run_id NOT IN ({', '.join(str(int(run_id)) for run_id in run_ids)})" if run_ids else ""
 
 
 def _skip_locked(connection: Connection) -> str:
@@ -195,6 +216,8 @@ def _leased(row: Row[Any]) -> LeasedJob:
         spent=row.spent,
         extras=row.extras,
         due_at_ms=row.due_at_ms,
+        asks=row.asks,
+        asked_after=row.asked_after,
     )
 
 
@@ -212,4 +235,5 @@ def _claimed(row: Row[Any]) -> ClaimedJob:
         output_tokens_max=row.output_tokens_max,
         slot=row.slot,
         is_interrupted=row.interrupted_at_ms is not None,
+        asks=row.asks,
     )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from runner.db.session import Database
 
-HEAD: Final = "0005"  # as in Alembic's scripts (a test compares them): so commands need not import Alembic
+HEAD: Final = "0006"  # as in Alembic's scripts (a test compares them): so commands need not import Alembic
 COPIES_KEPT: Final = 2
 _LOCK: Final = 7_203_114  # the number of a PostgreSQL advisory lock: an arbitrary one of our own
 

@@ -20,9 +20,10 @@ ATTEMPTS_MAX = 5_000  # of these the counts are made: the last ones, where more 
 _ACCEPTED = text("SELECT job_id, attempt, accepted_at_ms FROM attempts WHERE job_id IN :jobs").bindparams(
     bindparam("jobs", expanding=True)
 )
-_ANSWERED = f"outcome IN ('{Event.SUCCEEDED}', '{Event.UNUSABLE}', '{Event.GENERATION_FAILED}')"
+_READ = f"'{Event.SUCCEEDED}', '{Event.INVALID}'"
+_ANSWERED = f"outcome IN ({_READ}, '{Event.UNUSABLE}', '{Event.GENERATION_FAILED}')"
 _MISSING = (
-    f"outcome = '{Event.LOST}' OR outcome <> '{Event.SUCCEEDED}' AND EXISTS"
+    f"outcome = '{Event.LOST}' OR outcome NOT IN ({_READ}) AND EXISTS"
     " (SELECT 1 FROM unreadables WHERE job_id = a.job_id AND attempt = a.attempt)"
 )
 _COUNTS = text(

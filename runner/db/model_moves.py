@@ -88,7 +88,7 @@ def _page(
 ) -> list[Checked]:
     """Return the next chosen jobs, at least one if there is one, with about BYTES_MAX of bodies."""
     jobs = _fitting(user_moves.pick(connection, run_id, selection, ROWS_MAX, after, lock=lock))
-    bodies = results.request_bodies(connection, [job.id for job in jobs])
+    bodies = results.loaded_bodies(connection, [job.id for job in jobs])
     return [Checked(job, validate(bodies.pop(job.id)[0])) for job in jobs]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Row, text
 
 from runner.db import bulk
-from runner.db.leases import Lease
+from runner.db.leases import PROMPT_TOKENS, Lease, not_of
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ class OrphanedJob:
 
 
 _SELECT = (
-    "SELECT id, lease_gen, attempt, state, model, prompt_tokens, output_tokens_max, extras, misses FROM jobs"
+    f"SELECT id, lease_gen, attempt, state, model, {PROMPT_TOKENS}, output_tokens_max, extras, misses"
+    " FROM jobs"
 )
 
 
@@ -74,18 +75,24 @@ def expired_of_worker(connection: Connection, worker: int, now_ms: int) -> list[
     return [_orphan(row) for row in rows]
 
 
-def unsettled_results(connection: Connection, rows_max: int) -> list[Row[Any]]:
-    """Return stored results that were not settled, with their jobs, attempts and bytes."""
+def unsettled_results(
+    connection: Connection, rows_max: int, without_runs: Sequence[int] = ()
+) -> list[Row[Any]]:
+    """Return stored results that were not settled, with their jobs, attempts and bytes.
+
+    `without_runs`: not those of these runs.
+    """
     return list(
         connection.execute(
             text(
-                "SELECT j.id, j.answered_by AS attempt, j.model, j.prompt_tokens, j.output_tokens_max,"
-                " j.spent, j.extras, j.settle_tries, j.lease_until_ms,"
+                "SELECT j.id, j.answered_by AS attempt, j.model,"
+                " j.prompt_tokens + j.ask_tokens AS prompt_tokens, j.output_tokens_max,"
+                " j.spent, j.extras, j.asks, j.settle_tries, j.lease_until_ms,"
                 " r.body, r.received_at_ms, a.accepted_at_ms"
                 " FROM jobs j JOIN results r ON r.job_id = j.id AND r.attempt = j.answered_by"
                 " LEFT JOIN attempts a ON a.job_id = j.id AND a.attempt = j.answered_by"
                 " WHERE j.state IN ('submitting', 'collecting', 'stored') AND j.state = 'stored'"
-                " ORDER BY j.id LIMIT :rows"
+                f"{not_of(without_runs)} ORDER BY j.id LIMIT :rows"
             ),
             {"rows": rows_max},
         )
@@ -98,8 +105,9 @@ def jobs_of_attempts(connection: Connection, keys: Sequence[tuple[int, int]]) ->
         connection,
         [("job_id", "BIGINT"), ("attempt", "INT")],
         keys,
-        "SELECT j.id, a.attempt, j.model, j.prompt_tokens, j.output_tokens_max, j.spent, j.extras,"
-        " a.accepted_at_ms FROM v JOIN jobs j ON j.id = v.job_id"
+        "SELECT j.id, a.attempt, j.model, j.prompt_tokens + j.ask_tokens AS prompt_tokens,"
+        " j.output_tokens_max, j.spent, j.extras, j.asks, a.accepted_at_ms"
+        " FROM v JOIN jobs j ON j.id = v.job_id"
         " JOIN attempts a ON a.job_id = v.job_id AND a.attempt = v.attempt",
     )
 

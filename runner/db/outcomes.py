@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from runner.rules.uncertain_cost import NO_COST
 
@@ -96,9 +96,27 @@ class Cost:
         return max(self.completion_tokens or 0, self.total_tokens - self.prompt_tokens)
 
 
+class LabelCheck(NamedTuple):
+    """What the contract of a run with labels found in an answer. (A tuple: made in a third of the time.)
+
+    Of an invalid one: `is_first` says that its job was never asked again before, `ask_tokens` what asking
+    again adds to its prompt, `asks_max` how often the recipe allows that. Of a valid one: `repair` is the
+    kind of repair that it needed, `labels` are the words "field=value" to count.
+    """
+
+    is_first: bool = False
+    ask_tokens: int = 0
+    asks_max: int = 0
+    repair: str | None = None
+    labels: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """A stored result that was classified: the job moves by `event` to `target`; its cost is counted."""
+    """A stored result that was classified: the job moves by `event` to `target`; its cost is counted.
+
+    `label_check` is set in runs with a contract, for answers that could be checked.
+    """
 
     job_id: int
     attempt: int
@@ -109,3 +127,4 @@ class Settled:
     latency_bucket: str
     cost: Cost
     cause: Cause | None = None
+    label_check: LabelCheck | None = None

@@ -24,7 +24,8 @@ def read(database: Database, now_ms: int) -> list[tuple[str, int, int]]:
     with database.read() as connection:
         rows = connection.execute(
             text(
-                "SELECT * FROM (SELECT j.model, a.slot, a.total_tokens, j.prompt_tokens, j.output_tokens_max,"
+                "SELECT * FROM (SELECT j.model, a.slot, a.total_tokens,"
+                " j.prompt_tokens + j.ask_tokens AS prompt_tokens, j.output_tokens_max,"
                 " COALESCE(a.accepted_at_ms, a.collected_at_ms, :now) AS at_ms"
                 " FROM attempts a JOIN jobs j ON j.id = a.job_id"
                 " WHERE a.marked_at_ms > :marked AND a.outcome NOT IN ('not_sent', 'withheld')) sent"

@@ -29,7 +29,11 @@ _AT_REST: Final = (
 )
 _JOB_TABLES: Final = (
     *(("results", "job_id"), ("unreadables", "job_id"), ("attempts", "job_id")),
-    *(("payloads", "job_id"), ("jobs", "id")),
+    *(("payloads", "job_id"), ("jobs", "id"), ("rows", "id")),
+)
+_RUN_TABLES: Final = (
+    *((name, "run_id") for name in ("frames", "run_counters", "run_events")),
+    ("runs", "id"),
 )
 
 
@@ -85,21 +89,30 @@ def remove(database: Database, run_id: int, rows_max: int = ROWS_MAX) -> None:
 
 
 def _delete_chunk(connection: Connection, run_id: int, rows_max: int) -> bool:
-    """Delete the first `rows_max` jobs with their rows elsewhere; return False where there are no more."""
+    """Delete the first `rows_max` jobs with their rows elsewhere; return False where there are no more.
+
+    A run may have far more rows of its table than jobs: they bound a chunk, too.
+    """
     ids = _range(run_id)
-    bound = connection.execute(
-        text("SELECT id FROM jobs WHERE id >= :first AND id < :last ORDER BY id LIMIT 1 OFFSET :rows"),
-        {**ids, "rows": rows_max},
-    ).scalar_one_or_none()
-    if bound is None:
+    bounds = [
+        connection.execute(
+            text(
+                f"SELECT id FROM {table} WHERE id >= :first AND id < :last ORDER BY id LIMIT 1 OFFSET :rows"
+            ),
+            {**ids, "rows": rows_max},
+        ).scalar_one_or_none()
+        for table in ("jobs", "rows")
+    ]
+    found = [bound for bound in bounds if bound is not None]
+    if not found:
         return False
-    _delete(connection, {**ids, "last": bound})
+    _delete(connection, {**ids, "last": min(found)})
     return True
 
 
 def _delete_rest(connection: Connection, run_id: int) -> None:
     _delete(connection, _range(run_id))
-    for table, column in (("run_counters", "run_id"), ("run_events", "run_id"), ("runs", "id")):
+    for table, column in _RUN_TABLES:
         connection.execute(text(f"DELETE FROM {table} WHERE {column} = :id"), {"id": run_id})
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from runner.db import attempts, uncertain_costs
 from runner.db.job_ids import run_of
 from runner.rules import output_estimate
-from runner.rules.states import JobState
+from runner.rules.failure_pause import FIRST
+from runner.rules.states import Event, JobState
 from runner.rules.uncertain_cost import (
     DEAREST,
     MODEL_TICKS,
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
     from runner.db.counters import Deltas
-    from runner.db.outcomes import Settled
+    from runner.db.outcomes import LabelCheck, Settled
+
+REASK: Final = "reask"  # the reason of an extra: its answer was invalid, and its job is asked again
 
 
 def count_late_results(connection: Connection, rows: Sequence[Settled], deltas: Deltas) -> None:
@@ -79,7 +82,21 @@ def count_result(row: Settled, deltas: Deltas) -> None:
     elif row.target is JobState.FAILED:
         deltas.add(run_id, "code", row.cause.code if row.cause else "unknown")
     else:
-        deltas.add(run_id, "extra", row.event)
+        deltas.add(run_id, "extra", REASK if row.event is Event.INVALID else row.event)
+    if row.label_check is not None:
+        _count_label_check(row, row.label_check, deltas)
+
+
+def _count_label_check(row: Settled, label_check: LabelCheck, deltas: Deltas) -> None:
+    """Count what the contract found: invalid answers, or the repair and the labels of a valid one."""
+    run_id = run_of(row.job_id)
+    if row.event is Event.INVALID:
+        deltas.add(run_id, "invalid", FIRST if label_check.is_first else "again")
+    elif row.target is JobState.SUCCEEDED:
+        if label_check.repair:
+            deltas.add(run_id, "repaired", label_check.repair)
+        for word in label_check.labels:
+            deltas.add(run_id, "label", word)
 
 
 def _count_cost(row: Settled, deltas: Deltas) -> None:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, text
 
-from runner.db import bulk
+from runner.db import bulk, frames
+from runner.db.job_ids import run_of
+from runner.rules.chat_completion import read_completion
+from runner.rules.follow_up import follow_up
 from runner.rules.replace_model import replace_model
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from runner.db.frames import FrameKey, StoredFrame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,16 +80,51 @@ def remove_without_job(connection: Connection, keys: Sequence[tuple[int, int]]) 
     )
 
 
-def request_bodies(connection: Connection, job_ids: Sequence[int]) -> dict[int, tuple[bytes, str | None]]:
-    """Return (request body as it is sent, conversation id) by job; a model set by the user is in the body."""
+def request_bodies(
+    connection: Connection, job_ids: Sequence[int], asked_after: Mapping[int, int] = MappingProxyType({})
+) -> dict[int, tuple[bytes, str | None]]:
+    """Return (request body as it is sent, conversation id) by job.
+
+    `asked_after` has the jobs that are asked again, with the attempts whose answers were invalid: their body
+    is made of the loaded one, that answer and its fault, each time that it is sent. It is stored nowhere.
+    """
+    bodies = loaded_bodies(connection, job_ids)
+    asked = [(job_id, asked_after[job_id]) for job_id in job_ids if job_id in asked_after]
+    for row in _invalid_answers(connection, asked):
+        body, conv_id = bodies[row.job_id]
+        answer = read_completion(bytes(row.body)).content or ""
+        with suppress(ValueError):  # a body without messages goes as it is: a send must not fail for one job
+            bodies[row.job_id] = follow_up(body, answer, row.error_message or ""), conv_id
+    return bodies
+
+
+def _invalid_answers(connection: Connection, keys: Sequence[tuple[int, int]]) -> list[Row[Any]]:
+    """Return job_id, body and error_message of the answers of some (job, attempt)."""
+    return bulk.execute(
+        connection,
+        [("job_id", "BIGINT"), ("attempt", "INT")],
+        keys,
+        "SELECT r.job_id, r.body, a.error_message FROM v"
+        " JOIN results r ON r.job_id = v.job_id AND r.attempt = v.attempt"
+        " JOIN attempts a ON a.job_id = v.job_id AND a.attempt = v.attempt",
+    )
+
+
+def loaded_bodies(connection: Connection, job_ids: Sequence[int]) -> dict[int, tuple[bytes, str | None]]:
+    """Return (request body as it was loaded, conversation id) by job; a model set by the user is in it.
+
+    This is the one place that reads the stored bytes of a body and puts its frame around them.
+    """
     rows = bulk.execute(
         connection,
         [("job_id", "BIGINT")],
         [(job_id,) for job_id in job_ids],
-        "SELECT payloads.job_id, payloads.body, payloads.conv_id, payloads.set_model"
+        "SELECT payloads.job_id, payloads.body, payloads.conv_id, payloads.set_model, payloads.frame"
         " FROM v JOIN payloads ON payloads.job_id = v.job_id",
     )
-    return {row.job_id: (_as_sent(row), row.conv_id) for row in rows}
+    keys = {(run_of(row.job_id), row.frame) for row in rows if row.frame is not None}
+    found = frames.read(connection, keys) if keys else {}
+    return {row.job_id: (_whole(row, found), row.conv_id) for row in rows}
 
 
 def set_model(connection: Connection, job_id: int) -> str | None:
@@ -92,8 +134,12 @@ def set_model(connection: Connection, job_id: int) -> str | None:
     return found
 
 
-def _as_sent(row: Row[Any]) -> bytes:
-    return bytes(row.body) if row.set_model is None else replace_model(bytes(row.body), row.set_model)
+def _whole(row: Row[Any], found: Mapping[FrameKey, StoredFrame]) -> bytes:
+    """Return the whole body of a job, with the model that a user set."""
+    body = bytes(row.body)
+    if row.frame is not None:
+        body = found[run_of(row.job_id), row.frame].around(body)
+    return body if row.set_model is None else replace_model(body, row.set_model)
 
 
 def of_job(connection: Connection, job_id: int) -> list[Row[Any]]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from runner.db.runs import RunRow
     from runner.db.workers import Heartbeats
+    from runner.rules.row_status import RowStatus
     from runner.rules.summary_object import RunSummary
 
 EXAMPLES_MAX: Final = 10
@@ -81,8 +82,13 @@ class RunSnapshot:
         """Return whether workers have to do something for the run."""
         return runs.needs_worker(self.run, self.counts)
 
-    def summary(self, files: SummaryFiles = NO_FILES) -> RunSummary:
-        """Return the summary of the run; `files` is its part about written files."""
+    def summary(
+        self, files: SummaryFiles = NO_FILES, rows: Mapping[RowStatus, int] | None = None
+    ) -> RunSummary:
+        """Return the summary of the run; `files` is its part about written files.
+
+        `rows` are those of its labeled table by status, where it was written just now.
+        """
         run = self.run
         facts = RunFacts(
             id=run.id,
@@ -95,6 +101,8 @@ class RunSnapshot:
             files=files,
             budget_ticks=run.options.budget_ticks,
             examples=self.examples,
+            has_labels=run.recipe is not None,
+            rows=rows,
         )
         return summarize(facts, self.counts)
 
@@ -135,7 +143,7 @@ def _read(
         oldest_out_ms=job_history.oldest_in_flight_ms(connection, run.id)
         if Part.OLDEST in parts and has_outstanding
         else None,
-        examples=_examples(connection, run.id, counts) if Part.EXAMPLES in parts else {},
+        examples=_examples(connection, run, counts) if Part.EXAMPLES in parts else {},
         held=_held(connection, run.id) if Part.HELD in parts and has_held else HeldJobs(),
         events=events.of_run(connection, run.id) if Part.EVENTS in parts else (),
     )
@@ -149,12 +157,18 @@ def _held(connection: Connection, run_id: int) -> HeldJobs:
     )
 
 
-def _examples(connection: Connection, run_id: int, counts: Mapping[tuple[str, str], int]) -> dict[str, str]:
-    """Return the custom_id of one job for each of the commonest error codes and for each flaw."""
+def _examples(connection: Connection, run: RunRow, counts: Mapping[tuple[str, str], int]) -> dict[str, str]:
+    """Return the custom_id of one job for each of the commonest error codes and for each flaw.
+
+    Of a run with labels also for the codes of held jobs: its rows are explained whatever their status is.
+    """
     by_code = {key: n for (kind, key), n in counts.items() if kind == "code" and n}
     codes = sorted(by_code, key=lambda code: (-by_code[code], code))[:EXAMPLES_MAX]
     flaws = sorted(key for (kind, key), n in counts.items() if kind == "flaw" and n)
-    return examples.of_codes(connection, run_id, codes) | examples.of_flaws(connection, run_id, flaws)
+    found = examples.of_codes(connection, run.id, codes) | examples.of_flaws(connection, run.id, flaws)
+    if run.recipe is None or not counts.get(("state", JobState.HELD)):
+        return found
+    return found | examples.of_held(connection, run.id, EXAMPLES_MAX)
 
 
 def _seconds(at_ms: int | None) -> float | None:

@@ -47,7 +47,10 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRow:
-    """One row of the table `runs`. `repetition` numbers the runs of one identity, from 0."""
+    """One row of the table `runs`. `repetition` numbers the runs of one identity, from 0.
+
+    `recipe`: what a table is labeled by, as canonical JSON. `needs`: the words that a worker has to know.
+    """
 
     id: int
     identity: str
@@ -65,6 +68,8 @@ class RunRow:
     started_at_ms: int | None
     finished_at_ms: int | None
     occasion: str | None = None
+    recipe: str | None = None
+    needs: str | None = None
 
     @property
     def stem(self) -> str:
@@ -176,15 +181,17 @@ def begin(
     options: RunOptions,
     now_ms: int,
     occasion: str | None = None,
+    recipe: str | None = None,
+    needs: str | None = None,
 ) -> int:
-    """Insert a run in state `loading`; return its id."""
+    """Insert a run in state `loading`; return its id. Later only `set_recipe` changes `recipe`."""
     return int(
         connection.execute(
             text(
                 "INSERT INTO runs (identity, repetition, name, state, input_path, input_sha256, options,"
-                " total, created_at_ms, occasion) VALUES (:identity,"
+                " total, created_at_ms, occasion, recipe, needs) VALUES (:identity,"
                 " (SELECT COALESCE(MAX(repetition) + 1, 0) FROM runs WHERE identity = :same),"
-                " :name, 'loading', :path, :sha, :options, 0, :now, :occasion) RETURNING id"
+                " :name, 'loading', :path, :sha, :options, 0, :now, :occasion, :recipe, :needs) RETURNING id"
             ),
             {
                 "identity": identity,
@@ -195,6 +202,8 @@ def begin(
                 "options": json.dumps(asdict(options)),
                 "now": now_ms,
                 "occasion": occasion,
+                "recipe": recipe,
+                "needs": needs,
             },
         ).scalar_one()
     )

@@ -37,6 +37,14 @@ CREATE TABLE attempts (
 	CONSTRAINT pk_attempts PRIMARY KEY (job_id, attempt)
 )
 
+CREATE TABLE frames (
+	run_id INTEGER NOT NULL,
+	frame INTEGER NOT NULL,
+	head BLOB NOT NULL,
+	tail BLOB NOT NULL,
+	CONSTRAINT pk_frames PRIMARY KEY (run_id, frame)
+)
+
 CREATE TABLE jobs (
 	id INTEGER NOT NULL,
 	run_id INTEGER NOT NULL,
@@ -62,7 +70,7 @@ CREATE TABLE jobs (
 	accepted_at_ms BIGINT,
 	reserved_ticks BIGINT,
 	error_code VARCHAR(64),
-	finished_at_ms BIGINT, interrupted_at_ms BIGINT,
+	finished_at_ms BIGINT, interrupted_at_ms BIGINT, asks INTEGER DEFAULT '0' NOT NULL, asked_after INTEGER, ask_tokens INTEGER DEFAULT '0' NOT NULL,
 	CONSTRAINT pk_jobs PRIMARY KEY (id),
 	CONSTRAINT uq_jobs_run_id_custom_id UNIQUE (run_id, custom_id),
 	CONSTRAINT ck_jobs_state CHECK (state IN ('cancelled', 'collecting', 'failed', 'held', 'pending', 'stored', 'submitting', 'succeeded', 'waiting')),
@@ -74,7 +82,7 @@ CREATE TABLE payloads (
 	job_id INTEGER NOT NULL,
 	body BLOB NOT NULL,
 	metadata BLOB,
-	conv_id VARCHAR(64), set_model TEXT,
+	conv_id VARCHAR(64), set_model TEXT, frame INTEGER,
 	CONSTRAINT pk_payloads PRIMARY KEY (job_id)
 )
 
@@ -87,6 +95,13 @@ CREATE TABLE results (
 	received_at_ms BIGINT NOT NULL,
 	CONSTRAINT pk_results PRIMARY KEY (job_id, attempt),
 	CONSTRAINT uq_results_request_id UNIQUE (request_id)
+)
+
+CREATE TABLE rows (
+	id INTEGER NOT NULL,
+	job_id BIGINT,
+	fault TEXT,
+	CONSTRAINT pk_rows PRIMARY KEY (id)
 )
 
 CREATE TABLE run_counters (
@@ -122,7 +137,7 @@ CREATE TABLE runs (
 	total INTEGER NOT NULL,
 	created_at_ms BIGINT NOT NULL,
 	started_at_ms BIGINT,
-	finished_at_ms BIGINT, occasion VARCHAR(64),
+	finished_at_ms BIGINT, occasion VARCHAR(64), recipe TEXT, needs TEXT,
 	CONSTRAINT uq_runs_identity_repetition UNIQUE (identity, repetition),
 	CONSTRAINT ck_runs_state CHECK (state IN ('cancelled', 'finished', 'loading', 'paused', 'ready', 'removing', 'running', 'waiting'))
 )

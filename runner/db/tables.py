@@ -44,7 +44,11 @@ class Base(DeclarativeBase):
 
 
 class Run(Base):
-    """One loading of a job file with its settings."""
+    """One loading of a job file with its settings.
+
+    `recipe` is what a table was labeled by, as canonical JSON; it never changes. `needs` has the words of
+    `rules.needs` that a worker must know to work on the run, with spaces between them.
+    """
 
     __tablename__ = "runs"
     __table_args__ = (
@@ -69,6 +73,8 @@ class Run(Base):
     started_at_ms: Mapped[int | None] = mapped_column(BigInteger)
     finished_at_ms: Mapped[int | None] = mapped_column(BigInteger)
     occasion: Mapped[str | None] = mapped_column(String(64))
+    recipe: Mapped[str | None] = mapped_column(Text)
+    needs: Mapped[str | None] = mapped_column(Text)
 
 
 class RunEvent(Base):
@@ -92,6 +98,8 @@ class Job(Base):
     `misses` the 404 replies to polls, `settle_tries` the tries to settle a stored result, `reserved_ticks`
     the reservation of the attempt in flight. `interrupted_at_ms`: when a fetch of the attempt in flight was
     found to have died with its process; NULL again once the API says that the answer is not ready.
+    `asks` counts how often it was asked again because an answer was invalid, `asked_after` is the attempt of
+    the last such answer, and `ask_tokens` what asking again adds to `prompt_tokens`.
     """
 
     __tablename__ = "jobs"
@@ -165,12 +173,16 @@ class Job(Base):
     error_code: Mapped[str | None] = mapped_column(String(64))
     finished_at_ms: Mapped[int | None] = mapped_column(BigInteger)
     interrupted_at_ms: Mapped[int | None] = mapped_column(BigInteger)
+    asks: Mapped[int] = mapped_column(Integer, server_default="0")
+    asked_after: Mapped[int | None] = mapped_column(Integer)
+    ask_tokens: Mapped[int] = mapped_column(Integer, server_default="0")
 
 
 class Payload(Base):
     """The request body of a job, byte for byte as in the file.
 
-    `set_model` is the model that a user set afterwards: it is sent instead of the one in the body.
+    With a `frame`, `body` is only what stands between its head and its tail. `set_model` is the model that a
+    user set afterwards: it is sent instead of the one in the body.
     """
 
     __tablename__ = "payloads"
@@ -180,6 +192,32 @@ class Payload(Base):
     extra: Mapped[bytes | None] = mapped_column("metadata", LargeBinary)
     conv_id: Mapped[str | None] = mapped_column(String(64))
     set_model: Mapped[str | None] = mapped_column(Text)
+    frame: Mapped[int | None] = mapped_column(Integer)
+
+
+class BodyFrame(Base):
+    """What stands before and after the bytes of many jobs of a run: the shared parts of their bodies."""
+
+    __tablename__ = "frames"
+
+    run_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    frame: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    head: Mapped[bytes] = mapped_column(LargeBinary)
+    tail: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class TableRow(Base):
+    """One row of a run's table and its job, in runs whose rows and jobs do not correspond one to one.
+
+    `id` has the run and the number of the row, as a job's id has its place. A row without a job was skipped
+    for its `fault`; a row of such a run that is missing here was excluded.
+    """
+
+    __tablename__ = "rows"
+
+    id: Mapped[int] = mapped_column(_ROW_ID, primary_key=True, autoincrement=False)
+    job_id: Mapped[int | None] = mapped_column(BigInteger)
+    fault: Mapped[str | None] = mapped_column(Text)
 
 
 class Attempt(Base):

@@ -80,7 +80,8 @@ def of_run(connection: Connection, run_id: int) -> list[Row[Any]]:
     output_tokens_max. Without jobs that got another model, which their earlier attempts did not have.
     """
     query = text(
-        "SELECT a.job_id, a.attempt, a.probable_ticks, a.possible_ticks, j.model, j.prompt_tokens,"
+        "SELECT a.job_id, a.attempt, a.probable_ticks, a.possible_ticks, j.model,"
+        " j.prompt_tokens + j.ask_tokens AS prompt_tokens,"
         f" j.output_tokens_max FROM attempts a JOIN jobs j ON j.id = a.job_id WHERE {UNCERTAIN}"
         " AND a.ticks_source IS NULL AND a.outcome <> 'refused'"
         " AND a.job_id >= :first AND a.job_id < :last AND NOT EXISTS"

@@ -18,6 +18,7 @@ from runner.db.counters import Deltas
 from runner.db.driver_errors import is_deadlock
 from runner.db.given_up import ABANDONED
 from runner.db.job_ids import JOBS_MAX, job_id, run_of
+from runner.db.leases import PROMPT_TOKENS
 from runner.db.result_costs import count_uncertain_cost
 from runner.rules.errors import Bug
 from runner.rules.states import TRANSITIONS, Event, JobState
@@ -36,18 +37,26 @@ _RANGE = "id >= :first AND id < :last"
 # Condition on the last attempt `a` of a job: the one that answered it, else its newest.
 _LAST = "a.job_id = jobs.id AND a.attempt = COALESCE(jobs.answered_by, jobs.attempt)"
 
+_WORDS = {  # conditions on jobs, by the field of a selection that has their value
+    "code": "error_code = :code",
+    "not_code": "COALESCE(error_code, '') <> :not_code",
+    "flaw": f"EXISTS (SELECT 1 FROM attempts a WHERE {_LAST} AND a.flaw = :flaw)",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSelection:
     """Which jobs a user means: those in `states`, narrowed by the other fields where given.
 
-    `lost`: only those whose last attempt was lost. `code`: only those with this error code. `job_ids`: only
-    these jobs. `models`: only those that name one of these. `flaw`: only those whose last answer has it.
+    `lost`: only those whose last attempt was lost. `code`: only those with this error code, `not_code`: only
+    those without it. `job_ids`: only these jobs. `models`: only those that name one of these. `flaw`: only
+    those whose last answer has it.
     """
 
     states: frozenset[JobState]
     lost: bool = False
     code: str | None = None
+    not_code: str | None = None
     job_ids: tuple[int, ...] = ()
     models: tuple[str, ...] = ()
     flaw: str | None = None
@@ -151,7 +160,8 @@ def retry(
 ) -> int:
     """Make ended or held jobs pending again; return how many.
 
-    A failed job whose last attempt was accepted gets one more extra.
+    They are sent as they were loaded: what was asked again before counts no more. A failed job whose last
+    attempt was accepted gets one more extra.
     """
     return requeue(connection, pick(connection, run_id, selection, rows_max), now_ms, deltas)
 
@@ -160,7 +170,7 @@ def requeue(connection: Connection, rows: Sequence[Row[Any]], now_ms: int, delta
     """Make jobs of `pick` pending; return how many. A lease of one that is pending already is void then."""
     change = (
         f"{_FREE}, due_at_ms = {int(now_ms)}, finished_at_ms = NULL, error_code = NULL, answered_by = NULL,"
-        " spent = 0, extras = jobs.extras + v.extra"
+        " spent = 0, extras = jobs.extras + v.extra, asks = 0, asked_after = NULL, ask_tokens = 0"
     )
     moved = _move(connection, rows, JobState.PENDING, change, deltas)
     for row in rows:
@@ -205,18 +215,16 @@ def _condition(chosen: JobSelection) -> tuple[str, dict[str, Any]]:
     if chosen.lost:
         parts.append(f"EXISTS (SELECT 1 FROM attempts a WHERE {_LAST} AND a.outcome = '{Event.LOST}')")
     values: dict[str, Any] = {}
-    if chosen.code is not None:
-        parts.append("error_code = :code")
-        values["code"] = chosen.code
+    for name, condition in _WORDS.items():
+        if (word := getattr(chosen, name)) is not None:
+            parts.append(condition)
+            values[name] = word
     if chosen.job_ids:
         parts.append(f"id IN ({', '.join(str(int(job)) for job in chosen.job_ids)})")
     if chosen.models:
         names = {f"model_{n}": model for n, model in enumerate(chosen.models)}
         parts.append(f"model IN ({', '.join(f':{name}' for name in names)})")
         values |= names
-    if chosen.flaw is not None:
-        parts.append(f"EXISTS (SELECT 1 FROM attempts a WHERE {_LAST} AND a.flaw = :flaw)")
-        values["flaw"] = chosen.flaw
     return " AND ".join(parts), values
 
 
@@ -237,7 +245,7 @@ def pick(
     condition, values = _condition(selection)
     locks = "FOR UPDATE OF jobs" if lock and connection.dialect.name != "sqlite" else ""
     query = text(
-        "SELECT id, state, error_code, attempt, model, prompt_tokens, output_tokens_max, reserved_ticks,"
+        f"SELECT id, state, error_code, attempt, model, {PROMPT_TOKENS}, output_tokens_max, reserved_ticks,"
         " custom_id, line, body_bytes,"
         f" EXISTS (SELECT 1 FROM attempts a WHERE {_LAST} AND a.request_id IS NOT NULL) AS was_accepted"
         f" FROM jobs WHERE {_RANGE} AND {condition} ORDER BY id LIMIT :rows {locks}"

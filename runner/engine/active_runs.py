@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Final
 from runner.db import counters, runs
 from runner.engine.settle import Policy
 from runner.limiter.limits import RateLimits
+from runner.rules import needs
 from runner.rules.states import FINAL, JobState, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from runner.db.runs import RunOptions, RunRow
+    from runner.db.runs import RunRow
     from runner.db.session import Database
     from runner.engine.cost_bounds import PriceBasis
     from runner.engine.group_commit import GroupCommit
@@ -79,7 +80,10 @@ class ActiveRun:
 
 
 class ActiveRuns:
-    """Reads them at most every REFRESH_S. Belongs to one event loop."""
+    """Reads them at most every REFRESH_S. Belongs to one event loop.
+
+    Runs that need what this version does not know are left out; `left_alone` has their ids.
+    """
 
     def __init__(
         self,
@@ -92,8 +96,9 @@ class ActiveRuns:
         self._database, self._group_commit = database, group_commit
         self._now_ms, self._prices = now_ms, prices
         self._runs: dict[int, ActiveRun] = {}
-        self._options: dict[int, RunOptions] = {}  # also of runs that ended since: their last answers come
+        self._known: dict[int, RunRow] = {}  # also runs that ended since: their last answers come
         self._policies: dict[int, Policy] = {}  # of the runs of the last read
+        self.left_alone: tuple[int, ...] = ()
         self._read_at = -1.0
         self._reading = asyncio.Lock()
 
@@ -103,8 +108,9 @@ class ActiveRuns:
         async with self._reading:
             if fresh or loop.time() - self._read_at > REFRESH_S:
                 found = await loop.run_in_executor(None, _read, self._database)
-                self._runs = {active_run.run.id: active_run for active_run in found}
-                self._options |= {active_run.run.id: active_run.run.options for active_run in found}
+                self.left_alone = tuple(one.run.id for one in found if not needs.are_known(one.run.needs))
+                self._runs = {one.run.id: one for one in found if one.run.id not in self.left_alone}
+                self._known |= {active_run.run.id: active_run.run for active_run in found}
                 self._read_at = loop.time()
                 self._policies.clear()
         return self.cached
@@ -132,6 +138,20 @@ class ActiveRuns:
         found = self._runs.get(run_id)
         return found is not None and found.has_nothing_to_submit
 
+    async def settling_policy(self, run_id: int) -> Policy:
+        """Return a run's rules for its answers; a run that was never read before is read now.
+
+        Another worker may have sent jobs of a run that began after the last read. Without its recipe their
+        answers would count as good, whatever they are.
+        """
+        if run_id not in self._known:
+            loop = asyncio.get_running_loop()
+            run = await loop.run_in_executor(None, _read_one, self._database, run_id)
+            if run is not None:
+                self._known[run_id] = run
+                self._policies.pop(run_id, None)
+        return self.policy(run_id)
+
     def policy(self, run_id: int) -> Policy:
         """Return a run's rules for attempts: how many, which answers fail, what they cost."""
         known = self._policies.get(run_id)
@@ -142,8 +162,10 @@ class ActiveRuns:
     def _policy(self, run_id: int) -> Policy:
         found = self._runs.get(run_id)
         counts = found.counts if found is not None else None
-        options = self._options.get(run_id, runs.RunOptions())
-        return Policy.of(options, replace(self._prices, counts=counts))
+        run = self._known.get(run_id)
+        options = run.options if run is not None else runs.RunOptions()
+        recipe = run.recipe if run is not None else None
+        return Policy.of(options, replace(self._prices, counts=counts), recipe)
 
     def user_limits(self) -> RateLimits:
         """Return the user's limits: the lowest among the runs that submit, or else that collect."""
@@ -187,6 +209,11 @@ def _read(database: Database) -> list[ActiveRun]:
             ActiveRun(run=run, counts=counters.read(connection, run.id))
             for run in runs.active_runs(connection)
         ]
+
+
+def _read_one(database: Database, run_id: int) -> RunRow | None:
+    with database.read() as connection:
+        return runs.find(connection, run_id)
 
 
 def _lowest(said: list[int | None]) -> int | None:

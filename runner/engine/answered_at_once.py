@@ -76,7 +76,7 @@ class AnswersAtOnce:
         """Keep one: in the spool at once, then in the database, priced and settled."""
         body, answer = kept_bytes.to_keep(body, read_completion(body), self._secrets)
         job, slot, now_ms = attempt.job, attempt.slot, self._now_ms()
-        lease, policy = job.lease, self._runs.policy(job.lease.run_id)
+        lease, policy = job.lease, await self._runs.settling_policy(job.lease.run_id)
         record = AnswerRecord(
             job_id=lease.job_id,
             attempt=lease.attempt,

@@ -73,13 +73,18 @@ class Collector(SlicedLoop):
         They are searched for every URGENT_CHECK_S, and while there are more of them than one claim takes,
         nothing else is claimed.
         """
-        loop = asyncio.get_running_loop()
+        loop, left_alone = asyncio.get_running_loop(), self._runs.left_alone
         if is_urgent := loop.time() >= self._urgent_at:
             claimed = await self._leaser.claim_due(
-                self._fetches.rows_max, _now, accepted_before_ms=self._clock.now_ms() - URGENT_MS
+                self._fetches.rows_max,
+                _now,
+                accepted_before_ms=self._clock.now_ms() - URGENT_MS,
+                without_runs=left_alone,
             )
         else:
-            claimed = await self._leaser.claim_due(self._fetches.rows_max, self._schedule.postpone_s)
+            claimed = await self._leaser.claim_due(
+                self._fetches.rows_max, self._schedule.postpone_s, without_runs=left_alone
+            )
         self._wakeups.next_due_ms = claimed.next_due_ms
         for job in claimed.jobs:
             self._fetches.start(job, claimed.at_ms)
@@ -91,7 +96,7 @@ class Collector(SlicedLoop):
         """Fetch one answer to find out whether an outage is over, if it is time for that."""
         if self._fetches.pending or self._outage.seconds_to_probe:
             return
-        claimed = await self._leaser.claim_due(1, _now)
+        claimed = await self._leaser.claim_due(1, _now, without_runs=self._runs.left_alone)
         self._wakeups.next_due_ms = claimed.next_due_ms
         for job in claimed.jobs:
             self._fetches.start(job, claimed.at_ms, is_probe=True)

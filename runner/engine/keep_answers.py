@@ -103,7 +103,7 @@ class AnswerKeeper:
 
     async def keep(self, job: ClaimedJob, record: AnswerRecord, answer: Completion) -> None:
         """Store and settle an answer, then wake the part of the worker that goes on with the job."""
-        policy = self._runs.policy(job.lease.run_id)
+        policy = await self._runs.settling_policy(job.lease.run_id)
         settled = settle_or_log(job, answer, policy, job.accepted_at_ms, record.received_at_ms)
         row = CollectedAnswer(received=received_of(record), settled=settled)
         await self._mover.store(store_and_settle, record.job_id, row, settled)
@@ -134,6 +134,7 @@ def settle_or_log(
         spent=job.spent,
         extras=job.extras,
         accepted_at_ms=accepted_at_ms,
+        asks=job.asks,
     )
     try:
         return settle.settle_answer(subject, answer, policy=policy, now_ms=received_at_ms)

@@ -84,10 +84,12 @@ class Leaser:
         postpone_s: Callable[[ClaimedJob], float],
         *,
         accepted_before_ms: int | None = None,
+        without_runs: Sequence[int] = (),
     ) -> Claimed:
         """Claim jobs whose polls are due, and postpone some of them at once by `postpone_s` seconds.
 
-        `accepted_before_ms`: only jobs that were accepted before. `postpone_s` has to be safe on any thread.
+        `accepted_before_ms`: only jobs that were accepted before. `without_runs`: not those of these runs.
+        `postpone_s` has to be safe on any thread.
         """
         now_ms = self._now_ms()
 
@@ -100,6 +102,7 @@ class Leaser:
                 rows_max=rows_max,
                 deltas=deltas,
                 accepted_before_ms=accepted_before_ms,
+                without_runs=without_runs,
             )
             waits = [(job, postpone_s(job)) for job in found]
             postponed = [
@@ -118,7 +121,7 @@ class Leaser:
                 jobs=[job for job, wait_s in waits if not wait_s],
                 is_full=len(found) == rows_max,
                 at_ms=now_ms,
-                next_due_ms=leases.next_due_ms(connection),
+                next_due_ms=leases.next_due_ms(connection, without_runs),
             )
 
         return await self._group_commit.execute(claim)

@@ -15,6 +15,7 @@ from runner.db.job_ids import run_of
 from runner.engine import run_completion, settle
 from runner.engine.cost_bounds import TABLE_PRICES
 from runner.engine.recovery import dead_workers, expired_leases
+from runner.rules import needs
 from runner.rules.states import RunState
 
 if TYPE_CHECKING:
@@ -82,9 +83,13 @@ def _each(steps: list[Callable[[], object]]) -> None:
 
 
 def settle_stored(database: Database, pricing: PriceBasis = TABLE_PRICES) -> None:
-    """Settle answers that were stored but not settled, one by one, each at most TRIES_MAX times."""
+    """Settle answers that were stored but not settled, one by one, each at most TRIES_MAX times.
+
+    Runs that need what this version does not know are left alone.
+    """
     with database.read() as connection:
-        rows = orphans.unsettled_results(connection, ROWS_MAX)
+        left_alone = [run.id for run in runs.active_runs(connection) if not needs.are_known(run.needs)]
+        rows = orphans.unsettled_results(connection, ROWS_MAX, left_alone)
         policies = {
             run_id: settle.policy_of_run(connection, run_id, pricing)
             for run_id in {run_of(row.id) for row in rows}

@@ -75,9 +75,15 @@ def record_attempts(
         reserves={one.job.lease.job_id: one.reserve_ticks for one in allowed},
     )
     return RecordedAttempts(
-        bodies=results.request_bodies(connection, sorted(moved)),
+        bodies=results.request_bodies(connection, sorted(moved), _asked_after(allowed)),
         is_over_budget=len(allowed) < len(attempts[:capacity]),
     )
+
+
+def _asked_after(attempts: Sequence[AttemptToSend]) -> dict[int, int]:
+    """Return the attempts whose invalid answers jobs are asked again for, by job."""
+    jobs = (one.job for one in attempts)
+    return {job.lease.job_id: job.asked_after for job in jobs if job.asked_after is not None}
 
 
 def affordable_count(

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from runner.db import counters, runs
 from runner.db.outcomes import Cause, Cost, Settled
 from runner.engine import cost_bounds
+from runner.engine.check_labels import NextMove, check_answer
 from runner.rules import chat_completion, latency, models, money, retry
 from runner.rules.chat_completion import Completion, Flaw, Kind
+from runner.rules.label_rules import label_rules
 from runner.rules.prices import day_of
 from runner.rules.states import Event, JobState
 
@@ -29,21 +31,23 @@ FINISH_REASON_LENGTH_MAX = 32  # the column's length; PostgreSQL refuses more, a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """A run's rules for its attempts."""
+    """A run's rules for its attempts. With a `recipe`, a good answer has to fit the labels that it names."""
 
     max_attempts: int = 5
     on_ambiguous: retry.OnAmbiguous = "resubmit"
     fail_on: frozenset[Flaw] = frozenset()
     pricing: cost_bounds.PriceBasis = cost_bounds.TABLE_PRICES
+    recipe: str | None = None
 
     @classmethod
-    def of(cls, options: RunOptions, pricing: cost_bounds.PriceBasis) -> Policy:
-        """Return the rules that a run's options set."""
+    def of(cls, options: RunOptions, pricing: cost_bounds.PriceBasis, recipe: str | None = None) -> Policy:
+        """Return the rules that a run's options set; an answer with any flaw has no labels."""
         return cls(
             max_attempts=options.max_attempts,
             on_ambiguous="hold" if options.on_ambiguous == "hold" else "resubmit",
-            fail_on=frozenset(Flaw(word) for word in options.fail_on),
+            fail_on=frozenset(Flaw(word) for word in options.fail_on) if recipe is None else frozenset(Flaw),
             pricing=pricing,
+            recipe=recipe,
         )
 
 
@@ -51,7 +55,8 @@ def policy_of_run(connection: Connection, run_id: int, pricing: cost_bounds.Pric
     """Return a run's rules, read now. A run that is over sends nothing again: answers without use fail."""
     run = runs.find(connection, run_id)
     options = run.options if run is not None else runs.RunOptions()
-    policy = Policy.of(options, replace(pricing, counts=counters.read(connection, run_id)))
+    recipe = run.recipe if run is not None else None
+    policy = Policy.of(options, replace(pricing, counts=counters.read(connection, run_id)), recipe)
     return replace(policy, max_attempts=0) if run is not None and run.is_over else policy
 
 
@@ -67,6 +72,7 @@ class StoredAnswer:
     spent: int
     extras: int
     accepted_at_ms: int | None
+    asks: int = 0
 
 
 def stored_answer_of(row: Row[Any]) -> StoredAnswer:
@@ -80,39 +86,50 @@ def stored_answer_of(row: Row[Any]) -> StoredAnswer:
         spent=row.spent,
         extras=row.extras,
         accepted_at_ms=row.accepted_at_ms,
+        asks=row.asks,
     )
 
 
 def settle(subject: StoredAnswer, body: bytes, *, policy: Policy, now_ms: int) -> Settled:
-    """Read, classify and price one answer, as `settle_answer`; never raises, whatever the bytes are."""
+    """Read, classify and price one answer, as `settle_answer`; no bytes make it raise."""
     return settle_answer(subject, chat_completion.read_completion(body), policy=policy, now_ms=now_ms)
 
 
 def settle_answer(subject: StoredAnswer, answer: Completion, *, policy: Policy, now_ms: int) -> Settled:
-    """Return the job's next state with its event, cost and cause. `now_ms`: when the answer was received."""
-    unwanted = answer.flaw if answer.flaw in policy.fail_on else None
-    event, target = _next(answer.kind, subject, policy, is_unwanted=unwanted is not None)
+    """Return the job's next state with its event, cost and cause. `now_ms`: when the answer was received.
+
+    The contract of a run's labels is made when its first answer is checked. A recipe that makes none raises
+    here, for each answer: it is kept unsettled, and no other run is held up.
+    """
+    move = _next_move(answer, subject, policy)
     return Settled(
         job_id=subject.job_id,
         attempt=subject.attempt,
-        event=event,
-        target=target,
+        event=move.event,
+        target=move.target,
         at_ms=now_ms,
         due_at_ms=now_ms,
         latency_bucket=latency.bucket_of((now_ms - (subject.accepted_at_ms or now_ms)) / 1000),
         cost=_cost(answer, subject, policy.pricing, now_ms),
-        cause=None
-        if event is Event.SUCCEEDED
-        else Cause(code=unwanted or answer.kind, message=answer.error or "", http_status=200),
+        cause=move.cause,
+        label_check=move.label_check,
     )
 
 
-def _next(kind: Kind, subject: StoredAnswer, policy: Policy, *, is_unwanted: bool) -> tuple[Event, JobState]:
+def _next_move(answer: Completion, subject: StoredAnswer, policy: Policy) -> NextMove:
     """Return what the answer is to its job, and the job's next state."""
-    if kind is Kind.GOOD:
-        return (Event.UNUSABLE, JobState.FAILED) if is_unwanted else (Event.SUCCEEDED, JobState.SUCCEEDED)
-    event = _EVENTS.get(kind, Event.UNUSABLE)
-    return event, _next_state(event, kind, subject, policy)
+    if answer.kind is not Kind.GOOD:
+        event = _EVENTS.get(answer.kind, Event.UNUSABLE)
+        return NextMove(event, _next_state(event, answer.kind, subject, policy), _cause(answer, answer.kind))
+    if answer.flaw in policy.fail_on:
+        return NextMove(Event.UNUSABLE, JobState.FAILED, _cause(answer, answer.flaw))
+    if policy.recipe is None:
+        return NextMove(Event.SUCCEEDED, JobState.SUCCEEDED)
+    return check_answer(label_rules(policy.recipe), answer, subject.asks)
+
+
+def _cause(answer: Completion, code: str) -> Cause:
+    return Cause(code=code, message=answer.error or "", http_status=200)
 
 
 def fail_unreadable(subject: StoredAnswer, *, policy: Policy, now_ms: int) -> Settled:

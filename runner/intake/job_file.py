@@ -9,11 +9,11 @@ from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from runner.intake.lines import Line, LineReader
 from runner.intake.used_ids import UsedIds
 from runner.rules import models
 from runner.rules.diagnostics import Diagnostic
 from runner.rules.request import Defaults, Request, read_request
+from runner.tables.lines import Line, LineReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,6 +67,21 @@ class JobFileReader:
         self.warnings_total = 0
         self._flags, self._tally = flags, tally
         self._ids = UsedIds()
+
+    @property
+    def line_count(self) -> int:
+        """Return the number of physical lines read so far."""
+        return self.lines.line_count
+
+    @property
+    def byte_count(self) -> int:
+        """Return the number of stored bytes read so far."""
+        return self.lines.byte_count
+
+    @property
+    def sha256(self) -> str:
+        """Return the hex digest of the stored bytes; of all of them at the end."""
+        return self.lines.sha256
 
     @property
     def bad_total(self) -> int:

@@ -28,6 +28,11 @@ class UsedIds:
 
     def add(self, custom_id: str, line: int) -> Diagnostic | None:
         """Add the id that `line` uses; return a diagnostic where an earlier line uses it, else None."""
+        first = self.first_use(custom_id, line)
+        return None if first is None else _used_twice(custom_id, line, first)
+
+    def first_use(self, custom_id: str, line: int) -> int | None:
+        """Add the id that `line` (or row) uses; return the earlier one that uses it, else None."""
         digest = blake2b(custom_id.encode(), digest_size=2 + _HASH_BYTES).digest()
         index, hashed = digest[0] << 8 | digest[1], digest[2:]
         bucket = self._buckets[index]
@@ -39,9 +44,7 @@ class UsedIds:
         if at < 0:
             bucket += hashed + min(line, _LINE_MAX).to_bytes(_LINE_BYTES, "big")
             return None
-        return _used_twice(
-            custom_id, line, int.from_bytes(bucket[at + _HASH_BYTES : at + _ENTRY_BYTES], "big")
-        )
+        return int.from_bytes(bucket[at + _HASH_BYTES : at + _ENTRY_BYTES], "big")
 
 
 def _used_twice(custom_id: str, line: int, first_line: int) -> Diagnostic:

@@ -1,7 +1,8 @@
 """Which run wrote a file: the id of every line begins with the run's tag, so its first bytes are enough.
 
 That needs no list of written files, so it works after a write that was cut short, and from another state
-folder. (In the summary's JSON the tag is called `mark`.)
+folder. (In the summary's JSON the tag is called `mark`.) A table has no such lines: it is known by the
+summary beside it, which has its digest, or by the metadata of Parquet.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import orjson
+from msgspec import UNSET
 
 from runner.output.files import paths
 from runner.rules.errors import UsageError
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from runner.output.files import Paths
 
 _TAG_LENGTH: Final = 12
+_PARQUET: Final = b"PAR1"
 _SUMMARY_BYTES_MAX: Final = 4 * 1024 * 1024
 
 
@@ -78,11 +81,27 @@ def _is_free(target: Path, tag: str, targets: Paths) -> bool:
             return bool(_files(targets).get("mark") == tag)
         with target.open("rb") as file:
             start = line_start(tag)
-            return file.read(len(start)) == start
+            beginning = file.read(len(start))
+        return beginning == start or (
+            target == targets.results and _is_table_of(target, tag, targets, beginning)
+        )
     except FileNotFoundError:
         return True
     except OSError:
         return False
+
+
+def _is_table_of(target: Path, tag: str, targets: Paths, beginning: bytes) -> bool:
+    """Return whether a table is as the run wrote it: changed by others since, it is not replaced."""
+    if beginning.startswith(_PARQUET):
+        from runner.tables.parquet_writer import mark_of
+
+        return mark_of(target) == tag
+    results = files_written(targets, tag).results
+    if results is UNSET or results.name != target.name or results.bytes != target.stat().st_size:
+        return False
+    with target.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == results.sha256
 
 
 def _whose(targets: Paths) -> str:

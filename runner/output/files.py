@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from runner.rules.errors import UserError
+from runner.rules.errors import UsageError, UserError
 from runner.rules.occasion import file_stem, stem_of_file
 from runner.rules.summary_object import WrittenFile
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _SUFFIX: Final = ".runner-part"
+_ENDINGS: Final = (".jsonl", ".csv", ".tsv", ".parquet")  # left out of the names of the other two files
 _BUFFER_BYTES: Final = 1024 * 1024
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -45,14 +46,15 @@ class Paths:
 
 
 def paths(output: Path) -> Paths:
-    """Return the paths for `OUT.jsonl`: itself, OUT.errors.jsonl, OUT.summary.json.
+    """Return the paths for `OUT.jsonl`, or a table such as `OUT.csv`: OUT.errors.jsonl, OUT.summary.json.
 
     Raises UserError where `output` is a folder.
     """
     if not output.name or output.is_dir():
         inside = output / "results.jsonl"
         raise UserError(f"{output} is a folder, not a file", fix=f"name a file in it: -o {inside}")
-    stem = output.name.removesuffix(".jsonl")
+    ending = next((end for end in _ENDINGS if output.name.endswith(end)), "")
+    stem = output.name.removesuffix(ending)
     return Paths(
         results=output,
         errors=output.with_name(f"{stem}.errors.jsonl"),
@@ -70,6 +72,16 @@ def occasion_output(stem: str, run_name: str) -> Path:
     return Path(f"{file_stem(Path(stem).name, run_name)}.results.jsonl")
 
 
+def labeled_output(table: Path, run_name: str) -> Path:
+    """Return the default path of a table with labels, in the current folder (reviews.labeled.csv).
+
+    It has the table's format where its name says one that can be written, else that is CSV.
+    """
+    name = table.name.lower().removesuffix(".gz")
+    ending = next((end for end in _ENDINGS if name.endswith(end)), ".csv")
+    return Path(f"{Path(run_name).name}.labeled{ending}")
+
+
 def check_place(target: Path) -> None:
     """Raise UserError where a file cannot be written: no folder, no permission, a link, no regular file."""
     folder = target.absolute().parent
@@ -84,6 +96,14 @@ def check_place(target: Path) -> None:
             raise UserError(what, fix="name the real file with -o, or remove the link")
         if not stat.S_ISREG(mode):
             raise UserError(f"{target} is not a plain file", fix="choose another name with -o")
+
+
+def refuse_input(targets: Paths, source: Path, what: str = "the job file") -> None:
+    """Raise UsageError where a target is the input itself, by whatever name; `what` is what the input is."""
+    for target in targets:
+        with suppress(OSError):  # one of them is not there
+            if target.samefile(source):
+                raise UsageError(f"{target} is {what} itself", fix="name another output with -o")
 
 
 class DraftFile:
@@ -122,20 +142,26 @@ class DraftFile:
         os.close(self._fd)
 
     def add(self, line: bytes) -> None:
-        """Append one line, its line end included."""
+        """Append one line, its line end included; or any other part, where `finish` is given the lines."""
         self._buffer.append(line)
         self._buffer_bytes += len(line)
         if self._buffer_bytes >= _BUFFER_BYTES:
             self._submit_buffer()
 
-    def finish(self) -> WrittenFile:
-        """Flush everything to the disk, still under the temporary name; return the facts of the file."""
+    def finish(self, lines: int | None = None) -> WrittenFile:
+        """Flush everything to the disk, still under the temporary name; return the facts of the file.
+
+        `lines` are those in it; None for as many as were added.
+        """
         self._wait()
         self._write(self._take())
         with _user_errors(self.target):
             os.fsync(self._fd)
         return WrittenFile(
-            name=self.target.name, sha256=self._digest.hexdigest(), lines=self._lines, bytes=self._bytes
+            name=self.target.name,
+            sha256=self._digest.hexdigest(),
+            lines=self._lines if lines is None else lines,
+            bytes=self._bytes,
         )
 
     def _submit_buffer(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from runner.db import events, runs
-from runner.output.write import write_run
+from runner.output.write import write_job_results
 from runner.rules.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class FinishedRunWriter:
     def _write(self, run: RunRow) -> None:
         target = self._folder / file_name(run)
         try:
-            written = write_run(self._database, run.id, target)
+            written = write_job_results(self._database, run.id, target)
         except UserError as error:
             self._retry_at_s[run.id] = time.monotonic() + RETRY_AFTER_S
             log.warning("run.not_written run=%d cause=%s", run.id, error)

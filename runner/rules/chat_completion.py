@@ -5,7 +5,7 @@ Never raises. An answer may be usable or not; a body that is no answer is unread
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
@@ -62,7 +62,8 @@ class Completion:
     If it is unusable, `error` is the reason in a sentence. `is_final`: whether it is what the API has for
     this request. A body that is not may come from a proxy in between, and the answer may still be there.
     `flaw` is set for good answers only; one that hit the token limit before its first word is LENGTH,
-    not EMPTY.
+    not EMPTY. `content` is what a good answer says: the arguments of its only tool call, or else its text;
+    None where it has neither. It may hold lone surrogates.
     """
 
     kind: Kind
@@ -73,6 +74,7 @@ class Completion:
     service_tier: str | None = None
     error: str | None = None
     flaw: Flaw | None = None
+    content: str | None = field(default=None, repr=False)
 
     @property
     def is_verbatim(self) -> bool:
@@ -104,7 +106,18 @@ def read_completion(body: bytes) -> Completion:
         service_tier=_word(value.get("service_tier")),
         error=reason,
         flaw=_flaw(choice["message"], finish_reason) if choice is not None else None,
+        content=_content(choice["message"]) if choice is not None else None,
     )
+
+
+def read_content(body: bytes) -> str | None:
+    """Return `content` of what `read_completion` makes of a body, in a third of its time."""
+    try:
+        value = read_json(body)
+    except ValueError:
+        return None
+    choice = _first_choice(value.get("choices")) if isinstance(value, dict) else None
+    return None if choice is None else _content(choice["message"])
 
 
 def _not_json(reason: str) -> Completion:
@@ -139,6 +152,18 @@ def _first_choice(choices: object) -> dict[str, Any] | None:
         if isinstance(choice, dict) and isinstance(choice.get("message"), dict):
             return choice
     return None
+
+
+def _content(message: dict[str, Any]) -> str | None:
+    """Return what a message says; a forced tool call answers in its arguments, beside any text."""
+    calls = message.get("tool_calls")
+    if calls and isinstance(calls, list) and len(calls) == 1:
+        function = calls[0].get("function") if isinstance(calls[0], dict) else None
+        arguments = function.get("arguments") if isinstance(function, dict) else None
+        if isinstance(arguments, str):
+            return arguments
+    content = message.get("content")
+    return content if isinstance(content, str) else None
 
 
 def _is_completion(value: dict[str, Any]) -> bool:

@@ -77,6 +77,8 @@ SENTENCES: Final = {
     "length": "The answer stopped at the token limit: raise max_completion_tokens, or ask for less.",
     "refusal": "The model or its filter declined to answer: change the prompt.",
     "empty": "The answer holds neither text nor a tool call: change the prompt, or try once more.",
+    # of an answer that does not fit the labels of its run
+    "invalid": "No answer fits the labels, also after asking again: runner show RUN ID says what is wrong.",
     # of an attempt that was recorded and not sent
     "stopping": "The process was ending, so nothing was sent: the job goes with the next one.",
     "paused": "The run was paused, so nothing was sent: it goes on with runner resume RUN.",

@@ -1,4 +1,8 @@
-"""When a run pauses because of failed jobs: all of the first 20 with one code, or --max-failures reached."""
+"""When a run pauses because of failed jobs: all of the first 20 with one code, or --max-failures reached.
+
+A run with labels pauses as well when its first 20 answers were all invalid: that shows at their first ask, so
+a wrong schema costs 20 answers and not three times as many.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ALIKE_MIN: Final = 20
+INVALID: Final = "invalid"  # the code of jobs that failed for it, and the kind of counter of such answers
+FIRST: Final = "first"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +36,17 @@ def reason_to_pause(counts: Mapping[tuple[str, str], int], max_failures: int | N
             text=f"{count(failed, 'job')} failed, --max-failures is {max_failures}", once=False
         )
     others = sum(counts.get(("state", state), 0) for state in (JobState.SUCCEEDED, JobState.HELD))
-    codes = {key: n for (kind, key), n in counts.items() if kind == "code"}
+    codes = {key: n for (kind, key), n in counts.items() if kind == "code" and n}
+    text = _text(codes, others, failed, invalid=counts.get((INVALID, FIRST), 0))
+    return FailurePause(text=text, once=True) if text else None
+
+
+def _text(codes: Mapping[str, int], others: int, failed: int, *, invalid: int) -> str | None:
+    """Return what all of the first jobs had in common; `invalid` counts invalid answers to a first ask."""
+    if invalid >= ALIKE_MIN and not others and set(codes) <= {INVALID}:
+        return f"all of the first {invalid} answers were invalid: the schema or the prompt may be wrong"
     code = common_failure_code(codes, others)
-    return (
-        FailurePause(text=f"all of the first {failed} jobs failed with {code}", once=True) if code else None
-    )
+    return f"all of the first {failed} jobs failed with {code}" if code else None
 
 
 def common_failure_code(codes: Mapping[str, int], others: int) -> str | None:

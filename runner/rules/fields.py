@@ -14,7 +14,7 @@ import orjson
 from runner.rules.connection_fields import connection_problems, tool_problems
 from runner.rules.diagnostics import Path, Problem
 from runner.rules.json_faults import shortened
-from runner.rules.schemas import schema_fault
+from runner.rules.schemas import schema_problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -227,10 +227,8 @@ def _function(path: Path, function: object) -> Iterator[Problem]:
         fix = 'write {"type": "object", "properties": {...}}'
         reason = f'the function "{shortened(function["name"])}" has no parameters schema'
         yield _refuse("bad-schema", where, reason, fix)
-    elif fault := schema_fault(parameters):
-        yield _refuse(
-            "bad-schema", where, f"the parameters are no JSON schema: {fault}", "correct the schema"
-        )
+    else:
+        yield from schema_problems("the parameters are", parameters, where)
 
 
 def _response_format(name: str, value: object) -> Iterator[Problem]:
@@ -250,8 +248,8 @@ def _json_schema(name: str, described: object) -> Iterator[Problem]:
     if type(schema) is not dict:
         fix = 'write "json_schema": {"name": "...", "schema": {"type": "object", ...}}'
         yield _refuse("bad-schema", where, "response_format has no json_schema.schema object", fix)
-    elif fault := schema_fault(schema):
-        yield _refuse("bad-schema", where, f"the schema is no JSON schema: {fault}", "correct the schema")
+    else:
+        yield from schema_problems("the schema is", schema, where)
 
 
 _flag: Final = _of_type(bool, "true or false")

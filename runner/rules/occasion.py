@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 TODAY: Final = "today"
 CARRY_ON_MS: Final = 20 * 3600 * 1000  # less than a day, so that a night never takes the place of the next
 _OCCASION: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_ENDINGS: Final = (".jsonl", ".csv", ".tsv", ".tab", ".parquet")
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,8}")
 
 
@@ -60,8 +61,9 @@ def stem_of(name: str, occasion: str | None) -> str:
 
 
 def stem_of_file(file_name: str) -> str:
-    """Return the stem of the runs of a job file: its name without the endings."""
-    return file_name.removesuffix(".gz").removesuffix(".jsonl")
+    """Return the stem of the runs of a job file or a table: its name without the endings."""
+    name = file_name.removesuffix(".gz")
+    return next((name.removesuffix(end) for end in _ENDINGS if name.endswith(end)), name)
 
 
 def file_stem(stem: str, name: str) -> str:

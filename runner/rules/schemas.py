@@ -1,14 +1,36 @@
-"""Validation of JSON schemas, so that no job is sent with a schema that the API must refuse."""
+"""Validation of JSON schemas, so that no job is sent with a schema that the API must refuse.
+
+A schema must be one by its own metaschema, and have nothing that xAI refuses; what xAI reads otherwise is a
+warning.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from runner.rules.diagnostics import Path, Problem
+from runner.rules.xai_schema import differences, refusals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _CACHED: Final = 64
 _REASON_CHARACTERS_MAX: Final = 160
+
+
+def schema_problems(what: str, schema: dict[str, Any], where: Path) -> Iterator[Problem]:
+    """Yield the problems of a schema; `what` names it in a sentence, `where` is its path in the body."""
+    if fault := schema_fault(schema):
+        reason = f"{what} no JSON schema: {fault}"
+        yield Problem(code="bad-schema", path=where, reason=reason, fix="correct the schema")
+        return
+    refused = list(refusals(schema))
+    for problem in refused or differences(schema):
+        yield replace(problem, path=(*where, *problem.path))
 
 
 def schema_fault(schema: dict[str, Any]) -> str | None:

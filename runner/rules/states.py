@@ -84,11 +84,14 @@ class Event(StrEnum):
     STORED = "stored"
     SUCCEEDED = "succeeded"
     UNUSABLE = "unusable"
+    INVALID = "invalid"
     LOST = "lost"
     GENERATION_FAILED = "generation_failed"
     CANCEL = "cancel"
     ABANDON = "abandon"
     RETRY = "retry"
+    REVALIDATED = "revalidated"
+    INVALIDATED = "invalidated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +196,14 @@ TRANSITIONS: dict[Event, Transition] = {
             fenced=False,
         ),
         _row(
+            Event.INVALID,
+            _s(_ST),
+            _s(_P, _F),
+            "the answer does not fit the labels of the run: asked for again, with the answer and its fault,"
+            " as often as the recipe allows; spends no attempt and is no automatic extra",
+            fenced=False,
+        ),
+        _row(
             Event.LOST,
             _s(_C),
             _s(_P, _H),
@@ -215,5 +226,20 @@ TRANSITIONS: dict[Event, Transition] = {
         ),
         _row(Event.CANCEL, _s(_P, _H), _s(_X), "by the user; waiting ones are still collected", fenced=False),
         _row(Event.RETRY, _s(_F, _H, _X), _s(_P), "by the user; the history stays", fenced=False),
+        _row(
+            Event.REVALIDATED,
+            _s(_F),
+            _s(_OK),
+            "by the user, who changed how answers are repaired: a stored answer that did not fit the labels"
+            " does now; nothing is sent, and no cost is counted again",
+            fenced=False,
+        ),
+        _row(
+            Event.INVALIDATED,
+            _s(_OK),
+            _s(_F),
+            "the opposite: an answer that fits only after its repair does not fit without it",
+            fenced=False,
+        ),
     )
 }

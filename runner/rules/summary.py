@@ -23,9 +23,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from runner.rules.budget import used_ticks
 from runner.rules.chat_completion import Flaw
 from runner.rules.json_object import SCHEMA
+from runner.rules.labels_summary import ask_counts, label_counts, row_counts
 from runner.rules.latency import percentile_s
 from runner.rules.money import usd
 from runner.rules.states import JobState, PauseReason, RunState
@@ -49,6 +52,8 @@ from runner.rules.summary_object import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from runner.rules.row_status import RowStatus
+
 _ENDS: Final = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.HELD)
 _FINISH_ALWAYS: Final = ("stop", "length")
 _TOKENS: Final = ("prompt", "cached", "completion", "reasoning", "total")
@@ -71,12 +76,14 @@ class RunFacts:
     files: SummaryFiles = NO_FILES
     budget_ticks: int | None = None
     examples: Mapping[str, str] = field(default_factory=dict)  # error code or flaw -> a custom_id
+    has_labels: bool = False  # whether its answers are judged, and asked again
+    rows: Mapping[RowStatus, int] | None = None  # of the table with labels that was written
 
 
 def summarize(run: RunFacts, counters: Mapping[tuple[str, str], int]) -> RunSummary:
     """Return the summary. `counters` are the sums over all shards, by (kind, key); missing ones are 0."""
     kinds = _by_kind(counters)
-    return RunSummary(
+    summary = RunSummary(
         schema=SCHEMA,
         run=run.id,
         name=run.name,
@@ -93,12 +100,16 @@ def summarize(run: RunFacts, counters: Mapping[tuple[str, str], int]) -> RunSumm
         budget=_budget(run, kinds.get("ticks", {})),
         attempts=AttemptCounts(
             **_pick(_ATTEMPTS, kinds.get("attempts", {})),
-            extra=ExtraCounts(**_pick(_EXTRAS, kinds.get("extra", {}))),
+            extra=_extra(run, kinds.get("extra", {})),
         ),
         timing=_timing(run, kinds.get("latency", {})),
         prices_as_of=run.prices_as_of,
         files=run.files,
     )
+    if not run.has_labels:
+        return summary
+    rows = row_counts(kinds, run.rows)
+    return replace(summary, rows=rows, asks=ask_counts(kinds), labels=label_counts(kinds))
 
 
 def _by_kind(counters: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:
@@ -112,6 +123,12 @@ def _counts(states: Mapping[str, int]) -> RunCounts:
     total = sum(states.values())
     ends = _pick(_ENDS, states)
     return RunCounts(total=total, **ends, unfinished=total - sum(ends.values()))
+
+
+def _extra(run: RunFacts, extra: Mapping[str, int]) -> ExtraCounts:
+    """Return the extras by reason; that of asking again is left out of runs that cannot have it."""
+    counts = ExtraCounts(**_pick(_EXTRAS, extra))
+    return replace(counts, reask=extra.get("reask", 0)) if run.has_labels else counts
 
 
 def _cost(kinds: Mapping[str, Mapping[str, int]]) -> RunCost:

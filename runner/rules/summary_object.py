@@ -96,6 +96,7 @@ class ExtraCounts(JsonObject, frozen=True, kw_only=True):
     unusable: Annotated[int, about("the answer could not be used")]
     generation_failed: Annotated[int, about("the API says so")]
     user_retry: Annotated[int, about("`runner retry`")]
+    reask: Annotated[int, about("its answer was invalid; in runs with labels")] | UnsetType = UNSET
 
 
 class AttemptCounts(JsonObject, frozen=True, kw_only=True):
@@ -109,6 +110,29 @@ class AttemptCounts(JsonObject, frozen=True, kw_only=True):
         ExtraCounts,
         about("accepted attempts, or maybe so, that gave no job its end; each has one reason"),
     ]
+
+
+class LabeledRowCounts(JsonObject, frozen=True, kw_only=True):
+    """Rows of a labeled table by their status."""
+
+    total: Annotated[int, about("rows of the table")]
+    ok: Annotated[int, about("with labels")]
+    invalid: Annotated[int, about("no answer fits the labels")]
+    failed: Annotated[int, about("for another cause")]
+    held: Annotated[int, about("waiting for a person to decide")]
+    cancelled: Annotated[int, about("ended by the user")]
+    unfinished: Annotated[int, about("still on their way")]
+    skipped: Annotated[int, about("the row has a fault (`--skip-bad`)")]
+    excluded: Annotated[int, about("not sent: left out by a condition, a sample or a limit")]
+
+
+class AskCounts(JsonObject, frozen=True, kw_only=True):
+    """How often answers were asked for until they fit the labels."""
+
+    first: Annotated[int, about("jobs whose answers were judged to the end; each was asked once")]
+    again: Annotated[int, about("times that one of the jobs was asked again, its answer being invalid")]
+    repaired: Annotated[int, about("answers that fit after a repair")]
+    given_up: Annotated[int, about("jobs that are invalid after the last ask")]
 
 
 class RunTiming(JsonObject, frozen=True, kw_only=True):
@@ -126,7 +150,7 @@ class WrittenFile(JsonObject, frozen=True, kw_only=True):
 
     name: Annotated[str, about("its name, in the folder of the summary")]
     sha256: Annotated[str, about("of its bytes")]
-    lines: Annotated[int, about("in it")]
+    lines: Annotated[int, about("in it; of a labeled table its rows")]
     bytes: Annotated[int, about("in it")]
 
 
@@ -167,6 +191,18 @@ class RunNumbers(JsonObject, frozen=True, kw_only=True):
     attempts: Annotated[AttemptCounts, about("what was sent")]
     timing: Annotated[RunTiming, about("when, and how long")]
     prices_as_of: Annotated[str, about("date of the price table")]
+    rows: (
+        Annotated[LabeledRowCounts, about("rows of the labeled table by status; only of runs with labels")]
+        | UnsetType
+    ) = UNSET
+    asks: Annotated[AskCounts, about("asking for labels; only of runs with labels")] | UnsetType = UNSET
+    labels: (
+        Annotated[
+            dict[str, Annotated[dict[str, Jobs], about("by value, the commonest first")]],
+            about("labels of fields with few values, by field; only of runs with labels"),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class RunSummary(RunNumbers, frozen=True, kw_only=True):

@@ -84,6 +84,12 @@ def validate(body: dict[str, Any], tpm: float | None) -> Validation:
     )
 
 
+def tokens_unchecked(model: str, tpm: float | None) -> float:
+    """Return up to how many tokens `validate` accepts a prompt without looking further. `tpm`: as there."""
+    context_tokens, own_tpm = _limits(models.facts(model))
+    return min(context_tokens, own_tpm if tpm is None else tpm)
+
+
 def _validate_shared(settings: dict[str, Any], leading: list[Any]) -> _Shared:
     encoded = orjson.dumps((settings, leading))
     if len(encoded) > _CACHED_BYTES_MAX:

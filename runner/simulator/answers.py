@@ -6,11 +6,14 @@ import math
 from dataclasses import dataclass
 from random import Random
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
+from runner.simulator.answer_faults import spoil
 from runner.simulator.images import image_tokens
+from runner.simulator.label_marks import read_marks
+from runner.simulator.labelled_instances import make_labelled
 from runner.simulator.schema_instances import make_instance
 from runner.simulator.usage import (
     MESSAGE_TOKENS,
@@ -41,19 +44,26 @@ _NORMAL = NormalDist()
 
 @dataclass(slots=True, kw_only=True)
 class Prompt:
-    """The last user text of a request, and its prompt tokens."""
+    """The last user text of a request, its labels, and its prompt tokens.
+
+    `labels` are those of the last user text with marks, and `row` is that text without them. Where no text
+    has marks, `row` is the last user text.
+    """
 
     text: str
+    row: str
+    labels: dict[str, str]
     text_tokens: int
     image_tokens: int
 
 
 @dataclass(slots=True, kw_only=True)
 class Answer:
-    """The answer to one request. Its latency is drawn from `random_bytes`."""
+    """The answer to one request. Its latency is drawn from `random_bytes`. `fault`: of answer_faults.py."""
 
     choices: bytes  # JSON
     usage: Usage
+    fault: str | None
     random_bytes: bytes
 
     def latency_deviate(self) -> float:
@@ -63,17 +73,20 @@ class Answer:
 
 def read_prompt(body: Body) -> Prompt:
     """Return the prompt with its tokens: texts, images, tools, schema and the hidden overhead."""
-    text, image, last = OVERHEAD_TOKENS, 0, ""
+    text, image, last, marked = OVERHEAD_TOKENS, 0, "", None
     for message in body["messages"]:
         content, images = _read_content(message.get("content") or "")
         text += MESSAGE_TOKENS + count_tokens(content)
         image += images
         if message["role"] == "user":
             last = content
+            found = read_marks(content)
+            marked = found if found.labels else marked
     for field in ("tools", "response_format"):
         if field in body:
             text += len(orjson.dumps(body[field])) // TOKEN_BYTES
-    return Prompt(text=last, text_tokens=text, image_tokens=image)
+    row, labels = (last, {}) if marked is None else (marked.text, marked.labels)
+    return Prompt(text=last, row=row, labels=labels, text_tokens=text, image_tokens=image)
 
 
 def _read_content(content: str | list[dict[str, Any]]) -> tuple[str, int]:
@@ -85,47 +98,73 @@ def _read_content(content: str | list[dict[str, Any]]) -> tuple[str, int]:
     return "\n".join(texts), sum(images)
 
 
-def compose_answer(body: Body, prompt: Prompt, model: Model, random_bytes: bytes) -> Answer:
-    """Return the answer to a checked request. `random_bytes`: 32 bytes, a hash of seed and body."""
+class _Choice(NamedTuple):
+    """One choice as the reply has it, its tokens, and the fault of its text."""
+
+    fields: dict[str, Any]
+    tokens: int
+    fault: str | None = None
+
+
+def compose_answer(
+    body: Body, prompt: Prompt, model: Model, random_bytes: bytes, *, fault: str | None = None
+) -> Answer:
+    """Return the answer to a checked request. `random_bytes`: 32 bytes, a hash of seed and body.
+
+    `fault`, of answer_faults.py, is for an answer that follows a json_schema; any other stays as it is.
+    """
     count = body.get("n", 1)
-    made = [_choice(body, prompt, index, random_bytes) for index in range(count)]
+    made = [_choice(body, prompt, index, random_bytes, fault) for index in range(count)]
     reasoning = _reasoning_tokens(body, model, random_bytes) * count
     usage = price_usage(
         model,
         text=prompt.text_tokens,
         image=prompt.image_tokens,
         cached=OVERHEAD_CACHED if random_bytes[0] % CACHE_MISS_ONE_IN else 0,
-        completion=sum(tokens for _, tokens in made),
+        completion=sum(choice.tokens for choice in made),
         reasoning=reasoning,
     )
     choices = bytes(
-        memoryview(orjson.dumps([choice for choice, _ in made]))
+        memoryview(orjson.dumps([choice.fields for choice in made]))
     )  # a copy: orjson's bytes object keeps 4 kB
-    return Answer(choices=choices, usage=usage, random_bytes=random_bytes)
+    made_faults = [choice.fault for choice in made if choice.fault]
+    return Answer(
+        choices=choices,
+        usage=usage,
+        fault=made_faults[0] if made_faults else None,
+        random_bytes=random_bytes,
+    )
 
 
-def _choice(body: Body, prompt: Prompt, index: int, random_bytes: bytes) -> tuple[dict[str, Any], int]:
+def _choice(body: Body, prompt: Prompt, index: int, random_bytes: bytes, fault: str | None) -> _Choice:
     tool = _tool(body)
     if tool is not None:
-        arguments = _instance(tool.get("parameters") or {"type": "object"}, prompt, index, random_bytes)
-        call = {
-            "id": f"call_{int.from_bytes(random_bytes[20:24]) + index:08x}",
-            "type": "function",
-            "function": {"name": tool["name"], "arguments": arguments},
-        }
-        message = {"role": "assistant", "content": "", "refusal": None, "tool_calls": [call]}
-        return _make_choice(index, message, "tool_calls"), count_tokens(arguments) + count_tokens(
-            tool["name"]
-        )
+        return _tool_call(tool, prompt, index, random_bytes)
     if REFUSAL_MARKER in prompt.text:
         message = {"role": "assistant", "content": "", "refusal": REFUSAL}
-        return _make_choice(index, message, "stop"), count_tokens(REFUSAL)
-    text = "" if EMPTY_MARKER in prompt.text else _content(body, prompt, index, random_bytes)
+        return _Choice(_make_choice(index, message, "stop"), count_tokens(REFUSAL))
+    text, fault = _content(body, prompt, index, random_bytes, fault)
     tokens, finish = count_tokens(text), "stop"
     cap = body.get("max_completion_tokens", body.get("max_tokens"))
     if cap is not None and tokens > cap:
         text, tokens, finish = text.encode()[: cap * TOKEN_BYTES].decode(errors="ignore"), cap, "length"
-    return _make_choice(index, {"role": "assistant", "content": text, "refusal": None}, finish), tokens
+        fault = None  # the cap cut the text: what was wrong with it does not show
+    answer = {"role": "assistant", "content": text, "refusal": None}
+    return _Choice(_make_choice(index, answer, finish), tokens, fault)
+
+
+def _tool_call(tool: dict[str, Any], prompt: Prompt, index: int, random_bytes: bytes) -> _Choice:
+    random = _random(random_bytes, index)
+    instance = make_instance(tool.get("parameters") or {"type": "object"}, random, prompt.text)
+    arguments = orjson.dumps(instance).decode()
+    call = {
+        "id": f"call_{int.from_bytes(random_bytes[20:24]) + index:08x}",
+        "type": "function",
+        "function": {"name": tool["name"], "arguments": arguments},
+    }
+    message = {"role": "assistant", "content": "", "refusal": None, "tool_calls": [call]}
+    tokens = count_tokens(arguments) + count_tokens(tool["name"])
+    return _Choice(_make_choice(index, message, "tool_calls"), tokens)
 
 
 def _make_choice(index: int, message: dict[str, Any], reason: str) -> dict[str, Any]:
@@ -144,19 +183,37 @@ def _tool(body: Body) -> dict[str, Any] | None:
     return function
 
 
-def _content(body: Body, prompt: Prompt, index: int, random_bytes: bytes) -> str:
+def _content(
+    body: Body, prompt: Prompt, index: int, random_bytes: bytes, fault: str | None
+) -> tuple[str, str | None]:
+    """Return the text of an answer, and its fault if it has one."""
+    if EMPTY_MARKER in prompt.text:
+        return "", None
     output = body.get("response_format", {}).get("type", "text")
     if output == "json_schema":
-        return _instance(body["response_format"]["json_schema"]["schema"], prompt, index, random_bytes)
+        return _structured(
+            body["response_format"]["json_schema"]["schema"], prompt, index, random_bytes, fault
+        )
     phrase = _PHRASES[random_bytes[(14 + index) % 32] % len(_PHRASES)]
     echo = " ".join(prompt.text.split(None, ECHO_WORDS)[:ECHO_WORDS])
     sentence = f'{phrase}, this is an answer to "{echo}".'
-    return orjson.dumps({"answer": sentence}).decode() if output == "json_object" else sentence
+    return orjson.dumps({"answer": sentence}).decode() if output == "json_object" else sentence, None
 
 
-def _instance(schema: Any, prompt: Prompt, index: int, random_bytes: bytes) -> str:
-    random = Random(int.from_bytes(random_bytes[24:]) + index)
-    return orjson.dumps(make_instance(schema, random, prompt.text)).decode()
+def _structured(
+    schema: Any, prompt: Prompt, index: int, random_bytes: bytes, fault: str | None
+) -> tuple[str, str | None]:
+    random = _random(random_bytes, index)
+    if prompt.labels:
+        instance = make_labelled(schema, random, prompt.row, prompt.labels)
+    else:
+        instance = make_instance(schema, random, prompt.row)
+    spoiled = None if fault is None else spoil(fault, schema, instance, random)
+    return (orjson.dumps(instance).decode(), None) if spoiled is None else (spoiled, fault)
+
+
+def _random(random_bytes: bytes, index: int) -> Random:
+    return Random(int.from_bytes(random_bytes[24:]) + index)
 
 
 def _reasoning_tokens(body: Body, model: Model, random_bytes: bytes) -> int:

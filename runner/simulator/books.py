@@ -9,6 +9,8 @@ from array import array
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from runner.simulator.faults import ANSWER_KINDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -27,6 +29,7 @@ USAGE_READABLE: tuple[Outcome, ...] = (
     "no_choices",
 )  # the client can read the usage, so it knows the price
 SUBMIT_REPLIES: tuple[SubmitReply, ...] = get_args(SubmitReply)
+ANSWER_FAULTS: tuple[str | None, ...] = (None, *ANSWER_KINDS)
 PENDING, OK, NEVER = OUTCOMES.index("pending"), SUBMIT_REPLIES.index("ok"), -1.0
 
 
@@ -48,6 +51,7 @@ class Books:
         self._shas = bytearray()  # 32 bytes per job
         self._users: list[str | None] = []
         self._model, self._outcome, self._reply = array("B"), array("B"), array("B")
+        self._answer_fault = array("B")
         self._accepted, self._ready, self._fetched = array("d"), array("d"), array("d")
         self._ticks, self._total = array("q"), array("q")
 
@@ -56,7 +60,15 @@ class Books:
         return len(self._accepted)
 
     def accept(
-        self, *, sha: bytes, user: str | None, model: Model, usage: Usage, now: float, ready_at: float
+        self,
+        *,
+        sha: bytes,
+        user: str | None,
+        model: Model,
+        usage: Usage,
+        answer_fault: str | None,
+        now: float,
+        ready_at: float,
     ) -> int:
         """Record an accepted submission. Return its serial number."""
         serial, total = len(self._accepted), usage.total
@@ -65,6 +77,7 @@ class Books:
         self._model.append(self._models.setdefault(model.id, len(self._models)))
         self._outcome.append(PENDING)
         self._reply.append(OK)
+        self._answer_fault.append(ANSWER_FAULTS.index(answer_fault))
         self._accepted.append(now)
         self._ready.append(ready_at)
         self._fetched.append(NEVER)
@@ -82,7 +95,7 @@ class Books:
         return serial
 
     def settle(self, serial: int, outcome: Outcome, now: float) -> None:
-        """Record the outcome of a job's result."""
+        """Record the outcome of a job's result. A fault of its answer counts when it is fetched whole."""
         self._outcomes[OUTCOMES[self._outcome[serial]]] -= 1
         self._outcomes[outcome] += 1
         self._outcome[serial] = OUTCOMES.index(outcome)
@@ -90,6 +103,9 @@ class Books:
             self._fetched[serial] = now
         if outcome in USAGE_READABLE:
             self._ticks_fetched += self._ticks[serial]
+        fault = ANSWER_FAULTS[self._answer_fault[serial]]
+        if outcome == "fetched" and fault is not None:
+            self.faults[fault] += 1
 
     def note_answered(self, serial: int) -> None:
         """Record that the reply to a submit is its answer, so the client gets no request id."""
@@ -126,7 +142,10 @@ class Books:
         }
 
     def jobs(self) -> Iterator[dict[str, Any]]:
-        """Yield each accepted submission, in order. `job` is the body's `user`, else the hash of the body."""
+        """Yield each accepted submission, in order. `job` is the body's `user`, else the hash of the body.
+
+        `answer_fault` is what is wrong with the answer, fetched or not.
+        """
         models = list(self._models)
         for serial in range(len(self)):
             sha = self._shas[serial * 32 : serial * 32 + 32].hex()
@@ -141,6 +160,7 @@ class Books:
                 "fetched_at": None if fetched == NEVER else self._unix(fetched),
                 "outcome": OUTCOMES[self._outcome[serial]],
                 "reply": SUBMIT_REPLIES[self._reply[serial]],
+                "answer_fault": ANSWER_FAULTS[self._answer_fault[serial]],
                 "ticks": self._ticks[serial],
                 "tokens": self._total[serial],
             }

@@ -187,12 +187,19 @@ class Chat:
         checks.check_prompt(model, prompt.text_tokens + prompt.image_tokens)
         sha = hashlib.sha256(raw).digest()
         random_bytes = hashlib.blake2b(sha, key=self._seed, digest_size=32).digest()
-        answer = answers.compose_answer(body, prompt, model, random_bytes)
+        fault = self._faults.draw("answer")
+        answer = answers.compose_answer(body, prompt, model, random_bytes, fault=fault)
         now = self._clock()
         self._limiter.charge(team, model, answer.usage.total, now)
         ready_at = now + self._latency_s(answer)
         serial = self.books.accept(
-            sha=sha, user=body.get("user"), model=model, usage=answer.usage, now=now, ready_at=ready_at
+            sha=sha,
+            user=body.get("user"),
+            model=model,
+            usage=answer.usage,
+            answer_fault=answer.fault,
+            now=now,
+            ready_at=ready_at,
         )
         job = Job(
             serial=serial,

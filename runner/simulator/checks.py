@@ -7,12 +7,12 @@ values and for parameters that the model rejects. Unknown fields are ignored.
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
 from runner.simulator.replies import Refusal
+from runner.simulator.schema_checks import schema_error
 
 if TYPE_CHECKING:
     from runner.simulator.models import Model
@@ -245,17 +245,6 @@ def _check_format(response_format: Body) -> None:
 
 
 def _check_schema(where: str, schema: object) -> None:
-    error = _schema_error(orjson.dumps(schema))
+    error = schema_error(orjson.dumps(schema))
     if error:
         raise _invalid(f"Invalid JSON schema at {where}: {error}")
-
-
-@lru_cache(maxsize=1024)
-def _schema_error(raw: bytes) -> str:
-    import jsonschema  # slower to import than all the rest
-
-    try:
-        jsonschema.Draft202012Validator.check_schema(orjson.loads(raw))
-    except jsonschema.SchemaError as error:
-        return error.message
-    return ""

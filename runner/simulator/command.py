@@ -93,7 +93,8 @@ LIMIT = _LimitType()
               help="Make latencies and the 24 hours N times shorter; limits do not change.")  # fmt: skip
 @click.option("--fault", "fault", multiple=True, metavar="KIND=RATE",
               help=f"Share of requests with this fault (repeatable): {', '.join(KINDS)}. "
-                   "submit:KIND or fetch:KIND limits it to one of the two.")  # fmt: skip
+                   "submit:KIND or fetch:KIND limits it to one of the two; the last five are for answers "
+                   "to a json_schema.")  # fmt: skip
 @click.option(
     "--faults",
     "every_fault",
@@ -123,6 +124,13 @@ def command(
     /_switch show and change limits, latency, faults and outages while it runs. A prompt with
     [simulate:safety] in it is refused by the safety check, one with [simulate:firewall] by a firewall,
     one with [simulate:refusal] is declined by the model, one with [simulate:empty] gets an empty answer.
+
+    With [label:sentiment=negative] in a user message, the answer to a json_schema has this label. The
+    value is words or JSON: [label:topics=["price","quality"]]; a nested field is a.b. There may be several;
+    one that the schema does not allow is ignored. Of many messages the last one with a mark counts.
+
+    Answers to a json_schema can be wrong: invalid breaks the schema, fenced is in a code block, prose has
+    words around it, two_objects has two answers, cut_json ends in the middle.
     """
     if instant:
         flags["median_s"] = 0.0

@@ -28,10 +28,12 @@
     201, 203        the result, with this status instead of 200
     wrong_length    the result, with a Content-Length that is too large; then the connection closes
 
-Those of gateway_faults.py come by their names only, not with `--faults`; so do 201, 203 and wrong_length.
+Those of gateway_faults.py and answer_faults.py come by their names only, not with `--faults`; so do 201, 203
+and wrong_length.
 
 A rate is for submits and fetches, or for one of them: `submit:429`, `fetch:429`. The kinds from `garbage` on
-are drawn when a ready result is handed out, so their rate is per result, not per poll.
+are drawn when a ready result is handed out, so their rate is per result, not per poll. Those of
+answer_faults.py are drawn when an answer is made, change those to a json_schema, and have no scope.
 """
 
 from __future__ import annotations
@@ -45,7 +47,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Rates = dict[str, float]
-FaultPoint = Literal["submit", "fetch", "result"]  # where faults are drawn; result: a ready one is fetched
+ANSWER_KINDS = ("invalid", "fenced", "prose", "two_objects", "cut_json")
+# Where faults are drawn; result: a ready one is fetched; answer: an answer is made.
+FaultPoint = Literal["submit", "fetch", "result", "answer"]
 
 KINDS_BY_POINT: dict[FaultPoint, tuple[str, ...]] = {
     "submit": (
@@ -69,10 +73,11 @@ KINDS_BY_POINT: dict[FaultPoint, tuple[str, ...]] = {
         *("empty200", "html200", "trunc200", "err200", "pending200", "lone", "bom"),
         *("201", "203", "wrong_length"),
     ),
+    "answer": ANSWER_KINDS,
 }
 KINDS = tuple(dict.fromkeys(kind for kinds in KINDS_BY_POINT.values() for kind in kinds))
 LASTING = ("safety", "not_deferred")  # a retry does not help
-BY_NAME = (*GATEWAY_KINDS, "201", "203", "wrong_length")
+BY_NAME = (*GATEWAY_KINDS, "201", "203", "wrong_length", *ANSWER_KINDS)
 TRANSIENT = tuple(kind for kind in KINDS if kind not in (*LASTING, *BY_NAME))
 POINTS_BY_SCOPE: dict[str, tuple[FaultPoint, ...]] = {"submit": ("submit",), "fetch": ("fetch", "result")}
 

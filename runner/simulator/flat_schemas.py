@@ -45,7 +45,7 @@ class Flattener:
             key: value for key, value in schema.items() if key not in ("$ref", "allOf", "anyOf", "oneOf")
         }
         if "$ref" in schema:
-            result = merge(self.flatten(self._target(schema["$ref"]), depth + 1), result)
+            result = merge(self.flatten(find_target(self._root, schema["$ref"]), depth + 1), result)
         for part in schema.get("allOf", ()):
             result = merge(result, self.flatten(part, depth + 1))
         for keyword in ("anyOf", "oneOf"):
@@ -62,20 +62,21 @@ class Flattener:
             possible = [one for one in possible if not _is_null(one)]
         return self.flatten(self._random.choice(possible), depth + 1) if possible else IMPOSSIBLE
 
-    def _target(self, reference: str) -> Any:
-        """Return the target of a reference within the document; for any other reference a schema of true."""
-        if not reference.startswith("#"):
+
+def find_target(root: Any, reference: str) -> Any:
+    """Return the target of a reference within the document; for any other reference a schema of true."""
+    if not reference.startswith("#"):
+        return True
+    target = root
+    for step in filter(None, reference[1:].split("/")):
+        key = unquote(step).replace("~1", "/").replace("~0", "~")
+        if isinstance(target, dict) and key in target:
+            target = target[key]
+        elif isinstance(target, list) and key.isdecimal() and int(key) < len(target):
+            target = target[int(key)]
+        else:
             return True
-        target = self._root
-        for step in filter(None, reference[1:].split("/")):
-            key = unquote(step).replace("~1", "/").replace("~0", "~")
-            if isinstance(target, dict) and key in target:
-                target = target[key]
-            elif isinstance(target, list) and key.isdecimal() and int(key) < len(target):
-                target = target[int(key)]
-            else:
-                return True
-        return target
+    return target
 
 
 def merge(one: Flat, other: Flat) -> Flat:

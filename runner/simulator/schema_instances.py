@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -12,9 +12,9 @@ import orjson
 from runner.simulator import sentiment
 from runner.simulator.flat_schemas import MINIMAL_DEPTH, Flattener, types_of
 from runner.simulator.scalars import TRIES, make_matching, make_number, make_string
+from runner.simulator.schema_validation import accepts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from random import Random
 
     from runner.simulator.flat_schemas import Flat
@@ -34,38 +34,25 @@ _WORD = re.compile(r"\w+")
 _CONFIDENCE_NAME = re.compile(r"confidence|probability|certainty", re.IGNORECASE)
 # With one of these keywords a generated instance may be invalid, so it is checked.
 _NEEDS_CHECK = re.compile(
-    rb'"(?:oneOf|allOf|not|if|pattern|patternProperties|propertyNames|uniqueItems|contains|multipleOf|dependent\w+'
+    rb'"(?:allOf|not|if|pattern|patternProperties|propertyNames|uniqueItems|contains|multipleOf|dependent\w+'
     rb'|unevaluated\w+|minProperties|maxProperties|\$dynamicRef|\$anchor)":'
 )
 
 
-def make_instance(schema: Any, random: Random, text: str) -> Any:
-    """Return a value plausible for the text that satisfies the schema, or the last try if none does."""
+def make_instance(schema: Any, random: Random, text: str, *, plausible: bool = True) -> Any:
+    """Return a value that satisfies the schema, or the last try if none does.
+
+    The first try is plausible for the text, unless `plausible` is false; the others are random.
+    """
     raw = orjson.dumps(schema)
     for attempt in range(TRIES):
-        value = _Maker(schema, random, text, plausible=attempt == 0).make(schema)
-        if not _NEEDS_CHECK.search(raw) or _validator(raw)(value):
+        value = InstanceMaker(schema, random, text, plausible=plausible and attempt == 0).make(schema)
+        if not _NEEDS_CHECK.search(raw) or accepts(raw, value):
             break
     return value
 
 
-@lru_cache(maxsize=256)
-def _validator(raw: bytes) -> Callable[[Any], bool]:
-    import jsonschema  # slower to import than all the rest
-    from referencing.exceptions import Unresolvable
-
-    validator = jsonschema.Draft202012Validator(orjson.loads(raw))
-
-    def accepts(value: Any) -> bool:
-        try:
-            return bool(validator.is_valid(value))
-        except (Unresolvable, re.error):
-            return True  # cannot be checked: an outside reference, or a pattern that Python does not know
-
-    return accepts
-
-
-class _Maker:
+class InstanceMaker:
     """Makes one instance with words of the text. If `plausible`, with its sentiment, else at random."""
 
     def __init__(self, root: Any, random: Random, text: str, *, plausible: bool) -> None:
@@ -88,7 +75,7 @@ class _Maker:
         json_type = self._choose_type(types_of(flat), depth)
         make = {
             "object": self._object,
-            "array": self._array,
+            "array": self.make_array,
             "string": self._string,
             "boolean": self._boolean,
             "number": self._number,
@@ -150,7 +137,11 @@ class _Maker:
         names += self._more_names(flat, names)
         order = {name: at for at, name in enumerate(properties)}
         names.sort(key=lambda name: order.get(name, len(order)))
-        return {name: self.make(self._property(flat, name), name, depth + 1) for name in names}
+        return {name: self.make_property(self._property(flat, name), name, depth + 1) for name in names}
+
+    def make_property(self, schema: Any, name: str, depth: int) -> Any:
+        """Return the value of one property of an object."""
+        return self.make(schema, name, depth)
 
     def _property(self, flat: Flat, name: str) -> Any:
         parts = [
@@ -163,9 +154,11 @@ class _Maker:
         return parts[0] if len(parts) == 1 else {"allOf": parts}
 
     def _more_names(self, flat: Flat, names: list[str]) -> list[str]:
-        """Return invented names if the schema wants more properties than it names."""
+        """Return invented names if the schema wants, and allows, more properties than it names."""
         missing = flat.get("minProperties", 0) - len(names)
         patterns = list(flat.get("patternProperties", {}))
+        if not patterns and flat.get("additionalProperties", False) is False:  # as xAI reads its absence
+            return []
         named = flat.get("propertyNames")
         more: list[str] = []
         taken = {*names, ""}
@@ -184,7 +177,8 @@ class _Maker:
                 taken.add(name)
         return more
 
-    def _array(self, flat: Flat, name: str, depth: int) -> list[Any]:
+    def make_array(self, flat: Flat, name: str, depth: int) -> list[Any]:
+        """Return an array for a flat schema."""
         least, most = _item_range(flat)
         usual = max(least, 1, len(flat.get("prefixItems", [])))
         count = min(most, least if depth >= MINIMAL_DEPTH else usual + self._random.randint(0, 1))

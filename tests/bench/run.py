@@ -37,6 +37,7 @@ MEASURES: Final = (  # modules, in the order of the page; each has TITLE and mea
     "growth",
     "small",
     "fleet",
+    "label",
 )
 
 

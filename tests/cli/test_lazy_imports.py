@@ -16,7 +16,20 @@ if TYPE_CHECKING:
 
 ORM: Final = "sqlalchemy.orm"
 HEAVY: Final = frozenset(
-    {ORM, "aiohttp", "alembic", "celery", "jsonschema", "kombu", "psycopg", "redis", "rich"}
+    {
+        ORM,
+        "aiohttp",
+        "alembic",
+        "celery",
+        "jinja2",
+        "jsonschema",
+        "jsonschema_rs",
+        "kombu",
+        "psycopg",
+        "pyarrow",
+        "redis",
+        "rich",
+    }
 )
 SERVERS: Final = frozenset({"simulate", "worker"})
 PROGRAM: Final = """

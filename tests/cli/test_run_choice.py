@@ -12,6 +12,7 @@ from sqlalchemy import text
 from runner.cli.session.run_choice import RunChoice, choose_run
 from runner.db.runs import RunOptions
 from runner.intake.job_file import LoadFlags
+from runner.intake.job_file_input import JobFile
 from runner.intake.load import load
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ def begun(
     database: Database, source: Path, occasion: str, state: str = "running", hours: float = 0, **more: object
 ) -> int:
     """Load a run of an occasion as if at so many hours after STARTED_MS, and give it a state."""
-    given = {"name": None, "new": False, "flags": LoadFlags(), "options": RunOptions(), **more}
-    run = load(database, source, occasion=occasion, **given).run_id  # type: ignore[arg-type]
+    given = {"name": None, "new": False, "options": RunOptions(), **more}
+    run = load(database, JobFile(source, LoadFlags()), occasion=occasion, **given).run_id  # type: ignore[arg-type]
     with database.write() as connection:
         connection.execute(
             text("UPDATE runs SET state = :state, created_at_ms = :at WHERE id = :id"),

@@ -180,6 +180,8 @@ def test_foreign_files_in_the_way_are_kept(workspace: Workspace) -> None:
         assert "fix: name another output with -o, or replace what is there with --force" in workspace.stderr
         assert (workspace.accepted(), (workspace.folder / which).read_text()) == (0, "mine\n")
         (workspace.folder / which).unlink()
+        assert "was removed again: nothing of it was sent" in workspace.stderr
+        assert json.loads(workspace.run("list --json"))["runs"] == []
     (workspace.folder / which).write_text("mine\n")
     workspace.run("run jobs.jsonl -o elsewhere.jsonl")
     workspace.run("run jobs.jsonl --force")

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 S = JobState
 JOBS: Final = 3
 RESULT_NOT_READ: Final = ("ambiguous", "lost", "abandoned")
-GIVEN_UP: Final = ("ambiguous", "lost", "unusable", "generation_failed", "abandoned")
+GIVEN_UP: Final = ("ambiguous", "lost", "unusable", "generation_failed", "invalid", "abandoned")
 ENDED: Final = frozenset({S.FAILED, S.HELD, S.CANCELLED})
 COSTS: Final = (
     COST,
@@ -59,6 +59,8 @@ CLASSIFICATIONS: Final = (
     (Event.UNUSABLE, S.HELD),
     (Event.GENERATION_FAILED, S.PENDING),
     (Event.GENERATION_FAILED, S.FAILED),
+    (Event.INVALID, S.PENDING),
+    (Event.INVALID, S.FAILED),
 )
 ENDS_OF_POST: Final = (
     (job_moves.not_sent, S.PENDING),
@@ -206,7 +208,7 @@ def _check_attempts(summary: dict[str, Any], rows: dict[int, Any], tries: list[R
     assert sum(extras.values()) + summary["attempts"]["abandoned"] == reasons + late
     if not late and not extras["user_retry"]:
         assert {k: n for k, n in extras.items() if n} == {
-            outcome: n
+            "reask" if outcome == "invalid" else outcome: n
             for outcome in GIVEN_UP[:-1]
             if (
                 n := sum(
@@ -258,7 +260,7 @@ def _check_results(driver: RunDriver, rows: dict[int, Any], tries: list[Row[Any]
 
 
 def _walk(database: Database, steps: list[tuple[Any, ...]]) -> None:
-    history = History(new_run(database, JOBS))
+    history = History(new_run(database, JOBS, recipe="{}"))
     try:
         for step in steps:
             history.step(*step)

@@ -58,6 +58,8 @@ MOVE_CASES = (
     _settled_case(Event.UNUSABLE, S.FAILED),
     _settled_case(Event.UNUSABLE, S.HELD),
     *(_requeue_case(Event.UNUSABLE, job_moves.unusable, target) for target in (S.PENDING, S.FAILED, S.HELD)),
+    _settled_case(Event.INVALID, S.PENDING),
+    _settled_case(Event.INVALID, S.FAILED),
     _requeue_case(Event.LOST, job_moves.lost, S.PENDING),
     _requeue_case(Event.LOST, job_moves.lost, S.HELD),
     _requeue_case(Event.GENERATION_FAILED, job_moves.generation_failed, S.PENDING),
@@ -347,6 +349,7 @@ def test_of_two_answers_to_one_job_the_first_ends_it(database: Database) -> None
 def test_every_event_of_the_table_is_tested() -> None:
     """A new event needs a case here, or tests of its own like `send`, `claim` and the user's moves."""
     tested_elsewhere: set[Event] = {Event.SEND, Event.CLAIM, Event.CANCEL, Event.ABANDON, Event.RETRY}
+    tested_elsewhere |= {Event.REVALIDATED, Event.INVALIDATED}  # of stored answers, by the user
 
     assert {case.event for case in MOVE_CASES} | tested_elsewhere == set(Event)
 

@@ -15,7 +15,7 @@ from alembic import command
 from alembic.script import ScriptDirectory
 from schema_facts import differences
 
-from runner.db import migrate
+from runner.db import leases, migrate, results, runs
 from runner.db.session import Database
 from runner.embedded import upgrade
 from runner.embedded.state_folder import StateFolder
@@ -237,3 +237,45 @@ def test_old_attempts_get_a_probable_cost(empty_database: Database) -> None:
         (2, "ticks", "probable_extra", 700),
         (2, "unread", "answers", 1),
     ]
+
+
+OLD_JOBS = (  # ordinal, state, attempt, request_id
+    (0, "succeeded", 1, "'id-0'"),
+    (1, "waiting", 1, "'id-1'"),
+    (2, "pending", 0, "NULL"),
+)
+
+
+def test_a_half_finished_run_goes_on_after_the_upgrade(empty_database: Database) -> None:
+    """Its jobs have no frame and were never asked again; its bodies are those that were loaded."""
+    config = migrate._config()
+    braces = "X'7B7D'" if empty_database.is_sqlite else "'\\x7b7d'"
+    with empty_database.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0005")
+        connection.exec_driver_sql(
+            "INSERT INTO runs (id, identity, repetition, name, state, input_path, input_sha256, options,"
+            " total, created_at_ms) VALUES (1, 'a', 0, 'a', 'running', '/a.jsonl', '0', '{}', 3, 1)"
+        )
+        for ordinal, state, attempt, request_id in OLD_JOBS:
+            job, finished = (1 << 32) | ordinal, "1" if state == "succeeded" else "NULL"
+            connection.exec_driver_sql(
+                "INSERT INTO jobs (id, run_id, line, custom_id, model, prompt_tokens, body_bytes, state,"
+                " due_at_ms, lease_gen, attempt, spent, extras, polls, misses, settle_tries, request_id,"
+                f" accepted_at_ms, finished_at_ms) VALUES ({job}, 1, {ordinal}, 'r-{ordinal}', 'grok-4.3',"
+                f" 10, 2, '{state}', 0, 0, {attempt}, 0, 0, 0, 0, 0, {request_id}, 1, {finished})"
+            )
+            connection.exec_driver_sql(f"INSERT INTO payloads (job_id, body) VALUES ({job}, {braces})")
+    migrate.run_migrations(empty_database)
+
+    jobs = [(1 << 32) | ordinal for ordinal, *_ in OLD_JOBS]
+    with empty_database.write() as connection:
+        run = runs.find(connection, 1)
+        assert run is not None
+        assert (run.recipe, run.needs) == (None, None)
+        assert results.request_bodies(connection, jobs) == dict.fromkeys(jobs, (b"{}", None))
+        limits = leases.LeaseLimits(rows_max=9, bytes_max=99)
+        (leased,) = leases.lease_pending(connection, limits, run_id=1, worker=1, now_ms=1, until_ms=2)
+        assert (leased.lease.job_id, leased.prompt_tokens) == (jobs[2], 10)
+        asks = connection.exec_driver_sql("SELECT asks, asked_after, ask_tokens FROM jobs").all()
+    assert [tuple(row) for row in asks] == [(0, None, 0)] * 3

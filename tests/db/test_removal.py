@@ -11,7 +11,9 @@ from run_driver import new_run
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from runner.db import migrate, removal, runs, session
+from runner.db import migrate, new_jobs, new_rows, removal, runs, session
+from runner.db.frames import StoredFrame
+from runner.db.new_rows import NewRow
 from runner.rules.states import JobState, RunState
 
 if TYPE_CHECKING:
@@ -25,7 +27,9 @@ TABLES = {
     "runs": "id",
     "run_events": "run_id",
     "run_counters": "run_id",
+    "frames": "run_id",
     "jobs": "id >> 32",
+    "rows": "id >> 32",
     **dict.fromkeys(("payloads", "attempts", "results"), "job_id >> 32"),
 }
 
@@ -38,6 +42,13 @@ def set_state(driver: RunDriver, state: RunState, finished_at_ms: int | None = N
         )
 
 
+def add_table(driver: RunDriver, rows: int) -> None:
+    """Add a frame, and rows of a table that has more of them than jobs."""
+    with driver.database.write() as connection:
+        new_jobs.insert_frames(connection, driver.run_id, [StoredFrame(0, b"{", b"}")])
+        new_rows.insert(connection, driver.run_id, [NewRow(row) for row in range(1, rows + 1)])
+
+
 @pytest.mark.parametrize("rows_max", [1, 2, 5, 100])
 def test_removing_a_run_leaves_nothing_of_it_and_all_of_the_others(database: Database, rows_max: int) -> None:
     """The rows of every table are deleted, in chunks of any size; those of other runs stay."""
@@ -45,6 +56,7 @@ def test_removing_a_run_leaves_nothing_of_it_and_all_of_the_others(database: Dat
     for driver in hands:
         driver.bring(JobState.SUCCEEDED)
         driver.bring(JobState.FAILED)
+        add_table(driver, rows=9)
 
     removal.remove(database, hands[1].run_id, rows_max=rows_max)
 

@@ -19,9 +19,12 @@ SOURCES = [
             "json_faults",
             "strict_json",
             "json_grammar",
+            "schemas",
+            "xai_schema",
         )
     ),
-    *(ROOT / "intake" / f"{name}.py" for name in ("lines", "used_ids", "job_file")),
+    ROOT / "tables" / "lines.py",
+    *(ROOT / "intake" / f"{name}.py" for name in ("used_ids", "job_file")),
 ]
 
 

@@ -31,9 +31,18 @@ class StageDriver:
     def __init__(self, database: Database, worker: OpenedWorker, simulator: SimulatorThread) -> None:
         self.database, self.worker, self.simulator = database, worker, simulator
 
-    def load(self, count: int, options: RunOptions | None = None, identity: str = "a") -> RunDriver:
+    def load(
+        self,
+        count: int,
+        options: RunOptions | None = None,
+        identity: str = "a",
+        *,
+        body: bytes = BODY,
+        recipe: str | None = None,
+        needs: str | None = None,
+    ) -> RunDriver:
         """Load a run with jobs that the simulator takes, and start it."""
-        return new_run(self.database, count, options, identity, body=BODY)
+        return new_run(self.database, count, options, identity, body=body, recipe=recipe, needs=needs)
 
     def work(self, seconds: float = SLICE_S) -> None:
         """Work for one time slice, as the Celery tasks make a worker do."""

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from run_driver import NOW_MS, new_run
 
 from runner.db import job_moves
+from runner.db.runs import RunOptions
+from runner.engine import cost_bounds
 from runner.engine.settle import Policy, StoredAnswer, fail_unreadable, settle
 from runner.rules.chat_completion import Flaw
 from runner.rules.states import TRANSITIONS, Event, JobState
@@ -38,7 +40,26 @@ GOOD: dict[str, Any] = {
 FAILED = {"error": "Deferred chat completion generation failed."}
 
 
-def subject(job_id: int = 1, *, spent: int = 0, extras: int = 0) -> StoredAnswer:
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "sentiment": {"type": "string", "enum": ["good", "bad"]},
+        "stars": {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 5}, {"type": "null"}]},
+        "note": {"type": "string"},
+    },
+    "required": ["sentiment"],
+    "additionalProperties": False,
+}
+LABELED = Policy.of(RunOptions(), cost_bounds.TABLE_PRICES, json.dumps({"schema": SCHEMA}))
+
+
+def saying(content: str | None, **message: Any) -> bytes:
+    """Return a good answer with this text."""
+    said = {"message": {"role": "assistant", "content": content, **message}, "finish_reason": "stop"}
+    return orjson.dumps(GOOD | {"choices": [said]})
+
+
+def subject(job_id: int = 1, *, spent: int = 0, extras: int = 0, asks: int = 0) -> StoredAnswer:
     return StoredAnswer(
         job_id=job_id,
         attempt=1,
@@ -48,6 +69,7 @@ def subject(job_id: int = 1, *, spent: int = 0, extras: int = 0) -> StoredAnswer
         spent=spent,
         extras=extras,
         accepted_at_ms=NOW_MS - 2_000,
+        asks=asks,
     )
 
 
@@ -233,3 +255,80 @@ def test_what_an_answer_lacks_fails_its_job_only_where_that_is_asked_for(
     assert failed.cost == kept.cost
     assert failed.cost.flaw == flaw
     assert spared == kept
+
+
+def test_an_answer_that_fits_its_labels_succeeds_with_what_is_counted() -> None:
+    """Values of a schema only: a free text is no counter."""
+    found = settle(
+        subject(), saying('{"sentiment": "good", "stars": 3.0, "note": "x"}'), policy=LABELED, now_ms=NOW_MS
+    )
+
+    assert (found.event, found.target, found.cause) == (Event.SUCCEEDED, S.SUCCEEDED, None)
+    assert found.label_check is not None
+    assert found.label_check.labels == ("sentiment=good", "stars=3")
+    assert found.label_check.repair is None
+
+
+def test_a_repair_is_counted_and_can_be_switched_off() -> None:
+    """A fence around the object is no fault of the labels."""
+    body = saying('```json\n{"sentiment": "bad"}\n```')
+    strict = replace(LABELED, recipe=json.dumps({"schema": SCHEMA, "ask": {"repair": False}}))
+
+    found = settle(subject(), body, policy=LABELED, now_ms=NOW_MS)
+
+    assert found.label_check is not None
+    assert (found.label_check.repair, found.label_check.labels) == ("fence", ("sentiment=bad", "stars=null"))
+    assert settle(subject(), body, policy=strict, now_ms=NOW_MS).event is Event.INVALID
+
+
+@pytest.mark.parametrize(
+    ("asks", "ask", "target"),
+    [(0, {}, S.PENDING), (1, {}, S.PENDING), (2, {}, S.FAILED), (0, {"reask": 0}, S.FAILED)],
+)
+def test_an_invalid_answer_is_asked_for_again_as_often_as_the_recipe_says(
+    asks: int, ask: dict[str, int], target: JobState
+) -> None:
+    """Its cost is that of any answer; its fault is what the next request and a person read."""
+    policy = replace(LABELED, recipe=json.dumps({"schema": SCHEMA, "ask": ask}))
+
+    found = settle(subject(asks=asks), saying('{"sentiment": "so-so"}'), policy=policy, now_ms=NOW_MS)
+
+    assert (found.event, found.target) == (Event.INVALID, target)
+    assert found.cause is not None
+    assert found.cause.code == "invalid"
+    assert "sentiment" in found.cause.message
+    assert found.label_check is not None
+    assert (found.label_check.is_first, found.label_check.asks_max) == (asks == 0, ask.get("reask", 2))
+    assert found.label_check.ask_tokens > 0
+    assert found.cost == settle(subject(), saying("yes"), policy=Policy(), now_ms=NOW_MS).cost
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (saying("{", refusal="No."), "refusal"),
+        (saying(None), "empty"),
+        (saying("{").replace(b'"stop"', b'"length"'), "length"),
+    ],
+)
+def test_an_answer_that_was_cut_refused_or_empty_is_not_asked_for_again(body: bytes, code: str) -> None:
+    """An error text does not make it whole, and each would be paid."""
+    found = settle(subject(), body, policy=LABELED, now_ms=NOW_MS)
+
+    assert (found.event, found.target) == (Event.UNUSABLE, S.FAILED)
+    assert found.cause is not None
+    assert found.cause.code == code
+    assert found.label_check is None
+
+
+def test_an_answer_without_use_is_treated_as_in_any_run() -> None:
+    """It is no answer that could be judged."""
+    for body in (b"<html>", orjson.dumps(FAILED)):
+        labeled = settle(subject(), body, policy=LABELED, now_ms=NOW_MS)
+        assert labeled == settle(subject(), body, policy=Policy(), now_ms=NOW_MS)
+
+
+def test_a_recipe_that_makes_no_contract_fails_each_answer_by_itself() -> None:
+    """The caller keeps such an answer; no policy of another run is touched."""
+    with pytest.raises(KeyError):
+        settle(subject(), saying("{}"), policy=replace(LABELED, recipe="{}"), now_ms=NOW_MS)

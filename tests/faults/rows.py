@@ -395,4 +395,39 @@ ROWS: Final = (
             "embedded/test_stall_detection.py": ("test_only_who_gives_no_new_sign_for_long_is_silent",),
         },
     ),
+    Row(
+        what="tables of any content and format, answers that do not fit, failed requests, and kill -9",
+        means="each row comes out once, in place, unchanged, with its own label or a reason; money adds up",
+        tests={
+            "labeling/test_random_tables.py": ("test_each_row_has_its_own_label_or_a_reason",),
+            "labeling/test_tables_under_way.py": (
+                "test_rows_of_any_content_come_out_as_they_went_in",
+                "test_bad_rows_are_refused_or_skipped",
+            ),
+        },
+    ),
+    Row(
+        what="two `label` commands at once, `write` under way, Ctrl-C, a table or a template that changes",
+        means="one run and one payment; a changed table is refused at the end, and its labels are kept",
+        tests={
+            "labeling/test_tables_under_way.py": (
+                "test_two_terminals_label_once_while_another_writes",
+                "test_ctrl_c_keeps_what_is_done_and_the_same_command_ends_it",
+                "test_a_table_that_changes_under_way_is_refused_at_the_end",
+                "test_another_prompt_is_another_run_and_said_so",
+            ),
+        },
+    ),
+    Row(
+        what="recipes, templates and schemas of others: private files, no bounds, what the API refuses",
+        means="refused before anything is loaded or sent, with the place and the fix",
+        tests={
+            "labeling/test_refused_labeling.py": (
+                "test_a_recipe_that_reaches_too_far_is_refused",
+                "test_a_template_without_bounds_is_a_fault_of_its_rows",
+                "test_a_schema_that_the_api_refuses_is_refused_here",
+                "test_an_output_that_cannot_be_written_is_refused_before_loading",
+            ),
+        },
+    ),
 )

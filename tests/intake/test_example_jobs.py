@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.intake.lines import Line, LineReader
 from runner.intake.used_ids import UsedIds
 from runner.rules.request import Defaults, read_request
+from runner.tables.lines import Line, LineReader
 
 FOLDER = Path(__file__).parents[2] / "jobs"
 SIZES = {

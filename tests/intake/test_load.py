@@ -21,9 +21,11 @@ from runner.db import runs
 from runner.db.runs import RunOptions
 from runner.db.session import Database
 from runner.embedded.file_lock import FileLock
-from runner.intake import load as loading
+from runner.intake import insert_jobs
+from runner.intake.input_file import save_stdin
 from runner.intake.job_file import LoadFlags
-from runner.intake.load import LoadResult, load, save_stdin
+from runner.intake.job_file_input import JobFile
+from runner.intake.load import LoadResult, load
 from runner.rules.errors import JobFileError, UsageError
 from runner.rules.states import RunState
 
@@ -47,8 +49,9 @@ def file_of(folder: Path, *lines: bytes, name: str = "jobs.jsonl") -> Path:
 
 
 def loaded(database: Database, source: Path, **options: Any) -> LoadResult:
-    defaults: dict[str, Any] = {"name": None, "new": False, "flags": LoadFlags(), "options": RunOptions()}
-    return load(database, source, **defaults | options)
+    defaults: dict[str, Any] = {"name": None, "new": False, "options": RunOptions()}
+    flags = options.pop("flags", LoadFlags())
+    return load(database, JobFile(source, flags), **defaults | options)
 
 
 def tables(database: Database) -> dict[str, int]:
@@ -66,7 +69,7 @@ def assert_empty(database: Database) -> None:
 @contextmanager
 def small_chunks(monkeypatch: pytest.MonkeyPatch, rows: int = 2) -> Iterator[None]:
     with monkeypatch.context() as changed:
-        changed.setattr(loading, "ROWS_PER_COMMIT", rows)
+        changed.setattr(insert_jobs, "ROWS_PER_COMMIT", rows)
         yield
 
 
@@ -284,13 +287,16 @@ import os, sys
 from pathlib import Path
 from runner.db.runs import RunOptions
 from runner.db.session import Database
-from runner.intake import load as loading
-loading.ROWS_PER_COMMIT = 2
+from runner.intake import insert_jobs
+from runner.intake.job_file import LoadFlags
+from runner.intake.job_file_input import JobFile
+from runner.intake.load import load
+insert_jobs.ROWS_PER_COMMIT = 2
 def die(lines, size):
     if lines > 2:  # the first chunk is in the tables by now, the second maybe
         os.kill(os.getpid(), 9)
-loading.load(Database(sys.argv[1]), Path(sys.argv[2]), name=None, new=False,
-             flags=loading.LoadFlags(), options=RunOptions(), progress=die)
+load(Database(sys.argv[1]), JobFile(Path(sys.argv[2]), LoadFlags()), name=None, new=False,
+     options=RunOptions(), progress=die)
 """
 
 

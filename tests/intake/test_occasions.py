@@ -9,6 +9,7 @@ import pytest
 from runner.db import runs
 from runner.db.runs import RunOptions, RunRow
 from runner.intake.job_file import LoadFlags
+from runner.intake.job_file_input import JobFile
 from runner.intake.load import LoadResult, load
 from runner.rules.errors import UsageError
 
@@ -29,11 +30,11 @@ def loaded(database: Database, source: Path, occasion: str | None, **more: Any) 
     given: dict[str, Any] = {
         "name": None,
         "new": False,
-        "flags": LoadFlags(),
         "options": RunOptions(),
         **more,
     }
-    return load(database, source, occasion=occasion, **given)
+    flags = given.pop("flags", LoadFlags())
+    return load(database, JobFile(source, flags), occasion=occasion, **given)
 
 
 def row(database: Database, run_id: int) -> RunRow:

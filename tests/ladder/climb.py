@@ -43,13 +43,14 @@ from runner.db import job_moves, migrate, runs, workers
 from runner.db.counters import Deltas
 from runner.db.runs import RunOptions
 from runner.db.session import Database
-from runner.engine import heartbeat, run_completion, shared_clock
+from runner.engine import heartbeat, keep_answers, run_completion, shared_clock
 from runner.engine.loop_thread import LoopThread
 from runner.engine.spool import Segment
 from runner.engine.stages import open_stages
 from runner.intake.job_file import LoadFlags
+from runner.intake.job_file_input import JobFile
 from runner.intake.load import load
-from runner.output.write import write_run
+from runner.output.write import write_job_results
 from runner.rules.states import RunState
 from runner.simulator import process as simulator
 from runner.simulator.options import Options
@@ -73,21 +74,32 @@ POISON: Final = "j-0007"
 HELD_MAX: Final = (
     3  # the poison job, and unknown outcomes of a slow machine; without the guard eight were held
 )
+ASK_PLACES: Final = ("before its commit", "after its commit", "before the next request")
+REASK: Final = 1
+RECIPE: Final = (  # the answers of the simulator are prose: none fits
+    '{"schema":{"type":"object","properties":{"mood":{"type":"string"}},"required":["mood"]},'
+    f'"ask":{{"reask":{REASK}}}}}'
+)
 OPTIONS: Final = RunOptions(rpm=RPM, tpm=0, max_waiting=JOBS)
 
 
-def work(settings: Settings, folder: Path) -> None:
-    """Load, run and write one file, with one submit loop and one collect loop, as one worker process does."""
+def work(settings: Settings, folder: Path, recipe: str | None = None) -> None:
+    """Load, run and write one file, with one submit loop and one collect loop, as one worker process does.
+
+    With a `recipe` the answers have to fit its labels.
+    """
     database = Database(settings.effective_database_url)
     loaded = load(
         database,
-        folder / "jobs.jsonl",
+        JobFile(folder / "jobs.jsonl", LoadFlags(model="grok-4.3")),
         name=None,
         new=False,
-        flags=LoadFlags(model="grok-4.3"),
         options=OPTIONS,
     )
     with database.write() as connection:
+        connection.execute(
+            text("UPDATE runs SET recipe = :recipe WHERE id = :id"), {"recipe": recipe, "id": loaded.run_id}
+        )
         runs.start(connection, loaded.run_id, database.now_ms())
         run_completion.complete_if_done(connection, loaded.run_id, database.now_ms(), Deltas(0))
     loop = LoopThread()
@@ -107,7 +119,7 @@ def work(settings: Settings, folder: Path) -> None:
         over.wait(0.03)
     loop.run(stages.close(2.0))
     loop.stop()
-    write_run(database, loaded.run_id, folder / "out.jsonl")
+    write_job_results(database, loaded.run_id, folder / "out.jsonl")
     database.close()
 
 
@@ -263,17 +275,51 @@ class Ladder:
             wrong.append(f"{accepted} submissions, {sent} attempts, {in_flight} of them in flight")
         return wrong + ([] if [tuple(row) for row in states] == [("succeeded", JOBS)] else [f"{states}"])
 
+    def asks(self, place: str) -> list[str]:
+        """End the process between an invalid answer and the next ask; return what is wrong after the second.
+
+        Every job was asked once and REASK times again: no ask is made twice, and none is lost.
+        """
+        folder = self._folder / f"ask-{place.replace(' ', '-')}"
+        folder.mkdir()
+        write_jobs(folder / "jobs.jsonl", JOBS)
+        port = free_port()
+        api = _fork(lambda: _simulate(port, {}), folder / "simulator.log")
+        settings = self._settings(folder, ASK_PLACES.index(place), port)
+        try:
+            _wait_for_port(port)
+            code = _wait(_fork(lambda: _asking(settings, folder, place), folder / "1.log"), PROCESS_S)
+            wrong = [] if code == EXIT_CODE else [f"the process ended with {code}, not at the answer"]
+            code = _wait(_fork(lambda: work(settings, folder, RECIPE), folder / "2.log"), PROCESS_S)
+            wrong += [] if code == 0 else [f"the second process ended with {code}"]
+            books = self._books(port)
+            wrong += self._check(settings, folder, port, asks=REASK)
+        finally:
+            os.kill(api, signal.SIGKILL)
+            os.waitpid(api, 0)
+        database = Database(settings.effective_database_url)
+        with database.read() as connection:
+            jobs = connection.execute(text("SELECT state, error_code, asks, extras FROM jobs")).all()
+        database.close()
+        self._drop(ASK_PLACES.index(place))
+        in_flight = sum(job.extras for job in jobs)  # submits that the end of the process cut off
+        most = JOBS * (1 + REASK) + in_flight
+        if not JOBS * (1 + REASK) <= books["accepted"] <= most:
+            wrong.append(f"{books['accepted']} submissions, {in_flight} of them in flight at the end")
+        ends = {tuple(job)[:3] for job in jobs}
+        return wrong + ([] if ends == {("failed", "invalid", REASK)} else [f"the jobs ended as {ends}"])
+
     def _books(self, port: int) -> dict[str, Any]:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/_books?jobs=1", timeout=20) as reply:
             books: dict[str, Any] = json.load(reply)
         return books
 
-    def _check(self, settings: Settings, folder: Path, port: int) -> list[str]:
+    def _check(self, settings: Settings, folder: Path, port: int, asks: int = 0) -> list[str]:
         books = self._books(port)
         errors = ledger.check(
             settings.effective_database_url, folder / "out.jsonl", folder / "jobs.jsonl", books, crashed=True
         )
-        extra = books["accepted"] - self._jobs
+        extra = books["accepted"] - self._jobs * (1 + asks)
         if extra > self._jobs:
             errors.append(f"{extra} submissions too many")
         spools = [path for path in folder.glob("home/spool*/*.spool") if path.stat().st_size]
@@ -342,6 +388,34 @@ def _garbled(settings: Settings, folder: Path, place: str) -> None:
     work(settings, folder)
 
 
+def _asking(settings: Settings, folder: Path, place: str) -> None:
+    """Work as usual, but exit around the commit of the first invalid answer, or before the next request."""
+    write, acknowledge, submit = keep_answers.store_and_settle, Segment.acknowledge, deferred.submit
+    invalid: list[int] = []
+
+    def writing(connection: Any, rows: Any, deltas: Any) -> set[int]:
+        moved = write(connection, rows, deltas)
+        invalid.extend(row.settled.job_id for row in rows if row.settled and row.settled.event == "invalid")
+        if invalid and place == "before its commit":
+            os._exit(EXIT_CODE)
+        return moved
+
+    def acknowledging(self: Segment) -> None:
+        if invalid and place == "after its commit":
+            os._exit(EXIT_CODE)
+        acknowledge(self)
+
+    async def submitting(api: XAIClient, body: bytes, *ids: str | None) -> Reply:
+        if b"does not fit the schema" in body and place == "before the next request":
+            os._exit(EXIT_CODE)
+        return await submit(api, body, *ids)
+
+    keep_answers.store_and_settle = writing
+    Segment.acknowledge = acknowledging  # type: ignore[method-assign]
+    deferred.submit = submitting  # type: ignore[assignment]
+    work(settings, folder, RECIPE)
+
+
 def _switch(port: int, changes: dict[str, object]) -> None:
     """Change switches of the simulator."""
     headers = {"Content-Type": "application/json"}
@@ -399,7 +473,7 @@ def _wait_for_port(port: int) -> None:
 def main() -> int:
     """Run the points from `--first` in steps of `--step`; print each; return 1 when anything was wrong."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("mode", choices=["exit", "raise", "persist", "poison", "unreadable"])
+    parser.add_argument("mode", choices=["exit", "raise", "persist", "poison", "unreadable", "asks"])
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--step", type=int, default=1)
     parser.add_argument("--server", help="a PostgreSQL with the database `migrated`  [default: SQLite]")
@@ -419,6 +493,10 @@ def main() -> int:
             return 1 if errors else 0
         if given.mode == "unreadable":
             errors = [f"{place}: {e}" for place in UNREADABLE_PLACES for e in ladder.unreadable(place)]
+            sys.stdout.writelines(f"{error}\n" for error in errors)
+            return 1 if errors else 0
+        if given.mode == "asks":
+            errors = [f"{place}: {e}" for place in ASK_PLACES for e in ladder.asks(place)]
             sys.stdout.writelines(f"{error}\n" for error in errors)
             return 1 if errors else 0
         point = given.first

@@ -77,6 +77,17 @@ def test_a_process_that_ends_at_an_unreadable_reply_costs_nothing(
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("form", STEP)
+def test_a_process_that_ends_at_an_invalid_answer_asks_neither_twice_nor_never(
+    form: str, request: pytest.FixtureRequest
+) -> None:
+    """Before or after the commit of what was found, or before the request that asks again."""
+    words = [sys.executable, str(CLIMB), "asks"]
+    words += ["--server", server] if (server := server_of(form, request)) else []
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=170)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize("form", STEP)

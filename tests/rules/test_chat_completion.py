@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.chat_completion import TICKS_MAX, Completion, Flaw, Kind, read_completion
+from runner.rules.chat_completion import TICKS_MAX, Completion, Flaw, Kind, read_completion, read_content
 
 USAGE = {
     "prompt_tokens": 703,
@@ -53,7 +53,7 @@ def test_an_ordinary_answer_is_read_whole() -> None:
         "stop",
         "default",
     )
-    assert (read.flaw, read.error) == (None, None)
+    assert (read.flaw, read.error, read.content) == (None, None, "4")
     usage = read.usage
     assert usage is not None
     assert (usage.prompt, usage.cached, usage.image) == (703, 679, 3)
@@ -241,3 +241,39 @@ def test_no_bytes_make_it_raise(body: bytes) -> None:
         for n in (read.usage.prompt, read.usage.cached, read.usage.completion, read.usage.total)
     )
     assert (read.kind is Kind.GOOD) == (read.error is None)
+    assert read_content(body) == read.content
+
+
+CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "content"),
+    [
+        ({"content": "yes"}, "yes"),
+        ({"content": " "}, " "),
+        ({"content": "half \ud83d"}, "half \ud83d"),
+        ({"content": None}, None),
+        ({"content": [{"type": "text", "text": "yes"}]}, None),
+        ({"content": None, "tool_calls": [CALL]}, '{"a":1}'),
+        ({"content": "I call f", "tool_calls": [CALL]}, '{"a":1}'),
+        ({"content": "yes", "tool_calls": []}, "yes"),
+        ({"content": "yes", "tool_calls": [CALL, CALL]}, "yes"),
+        ({"content": None, "tool_calls": [CALL, CALL]}, None),
+        ({"content": "yes", "tool_calls": [{"function": {"arguments": {"a": 1}}}]}, "yes"),
+        ({"content": "yes", "tool_calls": [1]}, "yes"),
+        ({"content": "yes", "tool_calls": {"0": CALL}}, "yes"),
+    ],
+)
+def test_what_an_answer_says_is_its_text_or_its_only_call(
+    fields: dict[str, Any], content: str | None
+) -> None:
+    """A forced tool call has the answer in its arguments. The short way finds the same."""
+    body = answer(choices=message(**fields))
+    assert read_completion(body).content == read_content(body) == content
+
+
+def test_a_body_that_is_no_answer_says_nothing() -> None:
+    """Nor is what an answer said written out in a log of it."""
+    assert read_completion(b'{"error":"x"}').content is None
+    assert "secret" not in repr(read_completion(answer(choices=message(content="secret"))))

@@ -53,6 +53,32 @@ def test_the_reason_is_the_sentence_the_user_reads(
     assert (reason.text if reason else None) == text
 
 
+ALL_INVALID = "all of the first 20 answers were invalid: the schema or the prompt may be wrong"
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({}, ALL_INVALID),
+        ({("invalid", "first"): 19}, None),
+        ({("invalid", "first"): 19, ("invalid", "again"): 30}, None),
+        ({("invalid", "again"): 12, ("code", "invalid"): 3, ("state", "failed"): 3}, ALL_INVALID),
+        ({("state", "succeeded"): 1}, None),
+        ({("state", "held"): 1}, None),
+        ({("code", "length"): 1, ("state", "failed"): 1}, None),
+        ({("code", "length"): 0}, ALL_INVALID),
+    ],
+)
+def test_twenty_invalid_answers_at_the_start_are_one_mistake(
+    changes: dict[tuple[str, str], int], text: str | None
+) -> None:
+    """Seen at the first ask of each job: one answer that was good, or failed otherwise, rules that out."""
+    reason = failure_pause.reason_to_pause({("invalid", "first"): 20, **changes}, None)
+
+    assert (reason.text if reason else None) == text
+    assert reason is None or reason.once
+
+
 def test_only_our_own_rule_applies_once() -> None:
     """The user's limit applies until the user changes it."""
     ours, theirs = (

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.spreadsheet import csv_text
+from runner.rules.spreadsheet import csv_text, without_formula
 
 FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "=cmd|'/c calc'!A1", "\uff1d1+1")
 
@@ -33,3 +33,17 @@ def test_every_cell_comes_back(rows: list[list[str | int]]) -> None:
         for cell, value in zip(cells, row, strict=True):
             assert isinstance(value, str) or cell == str(value)
             assert isinstance(value, int) or not cell.startswith(("=", "+", "-", "@"))
+
+
+@pytest.mark.parametrize("text", [*FORMULAS[:1], *FORMULAS[3:], "-1+1", "+49 12", "\n=1", "\ufeff=1", "- a"])
+def test_a_formula_becomes_text_and_keeps_its_characters(text: str) -> None:
+    """A leading ', and nothing else, line ends included."""
+    assert without_formula(text) == f"'{text}"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a", "a=1", "-1", "+1", "-1.5", "-1,5", "-2e5", "-3%", "two\nlines", "'=1"]
+)
+def test_other_text_stays(text: str) -> None:
+    """Numbers too: a spreadsheet does not run them."""
+    assert without_formula(text) == text

@@ -128,6 +128,18 @@ def test_a_summary_is_the_documented_object() -> None:
     )
 
 
+def test_asking_again_is_a_reason_in_runs_with_labels_only() -> None:
+    """The object of any other run is what it always was; 0 is a number of a run with labels."""
+    counters = {("extra", "reask"): 4}
+
+    plain = to_builtins(summarize(facts(), counters))["attempts"]["extra"]
+    labeled = to_builtins(summarize(facts(has_labels=True), counters))["attempts"]["extra"]
+    none_yet = to_builtins(summarize(facts(has_labels=True), {}))["attempts"]["extra"]
+
+    assert "reask" not in plain
+    assert (labeled["reask"], none_yet["reask"]) == (4, 0)
+
+
 def test_a_run_that_has_not_begun_has_every_key() -> None:
     """What is unknown is null; what was not spent is 0."""
     summary = to_builtins(summarize(facts(state="ready", started_at_s=None, finished_at_s=None), {}))

@@ -61,7 +61,12 @@ HARD_SCHEMAS: list[Any] = [
     {"type": "integer", "multipleOf": 7, "minimum": 50, "maximum": 60},
     {"type": "integer", "exclusiveMinimum": -3, "exclusiveMaximum": -1},
     {"type": "number", "maximum": -1000.5},
-    {"type": "object", "minProperties": 3, "propertyNames": {"pattern": "^[a-z]{3,8}$"}},
+    {
+        "type": "object",
+        "minProperties": 3,
+        "propertyNames": {"pattern": "^[a-z]{3,8}$"},
+        "additionalProperties": True,
+    },
     {"type": "object", "patternProperties": {"^x-": {"type": "boolean"}}, "minProperties": 2},
     {"type": "object", "required": ["unnamed"], "additionalProperties": {"type": "integer"}},
     {"type": "object", "properties": {"a": {}, "b": {}, "c": {}}, "required": ["c"], "maxProperties": 2},
@@ -95,6 +100,26 @@ def test_an_instance_satisfies_its_schema(schema: Any) -> None:
         for text in ("I love it, great!", "not good, broke at once", ""):
             value = make_instance(schema, Random(seed), text)
             assert is_valid(schema, value), value
+
+
+def test_an_absent_additional_properties_means_that_there_are_none() -> None:
+    """As xAI reads it: no name is invented, even where the schema wants more properties."""
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "minProperties": 3}
+    for seed in range(5):
+        assert list(make_instance(schema, Random(seed), "text")) == ["a"]
+        assert len(make_instance(schema | {"additionalProperties": True}, Random(seed), "text")) == 3
+
+
+def test_one_of_is_read_as_any_of() -> None:
+    """As xAI reads it: an instance may satisfy more than one branch, and each branch is made."""
+    schema = {"oneOf": [{"type": "integer"}, {"type": "number", "minimum": 1000, "maximum": 1001}]}
+    made = [make_instance(schema, Random(seed), "text") for seed in range(40)]
+    assert made == [make_instance({"anyOf": schema["oneOf"]}, Random(seed), "text") for seed in range(40)]
+    both = {"oneOf": [{"type": "integer"}, {"minimum": 0}], "allOf": [{"type": "integer"}]}
+    values = [make_instance(both, Random(seed), "text") for seed in range(20)]
+    assert all(type(value) is int for value in values)
+    assert {is_valid({**both, "anyOf": both["oneOf"], "oneOf": [True]}, value) for value in values} == {True}
+    assert False in {is_valid(both, value) for value in values}
 
 
 def bounded(kind: str, least: str, most: str, values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:

@@ -300,6 +300,8 @@ def test_faults_come_at_their_rate_and_the_same_for_a_seed(seed: int, rate: floa
         {"429": 0.6, "500": 0.6},
         {"fetch:hang": 0.1},
         {"x:429": 0.1},
+        {"submit:invalid": 0.1},
+        {"invalid": 0.6, "prose": 0.6},
         {"429": True},
     ],
 )
@@ -310,9 +312,9 @@ def test_invalid_rates_are_refused(rates: dict[str, object]) -> None:
 
 
 def test_every_kind_can_be_set_for_submits_or_fetches() -> None:
-    """submit:KIND and fetch:KIND exist for each kind of that endpoint."""
+    """submit:KIND and fetch:KIND exist for each kind of that endpoint; faults of answers have no scope."""
     for point, names in KINDS_BY_POINT.items():
-        for name in names:
+        for name in () if point == "answer" else names:
             scope = "submit" if point == "submit" else "fetch"
             faults = Faults(1, parse_rates({f"{scope}:{name}": 1.0}))
             drawn = faults.draw(point) or ""

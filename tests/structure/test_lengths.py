@@ -10,7 +10,6 @@ LONGER = {
     "db/runs.py": "every statement on runs; reading them and moving them could go apart",
     "db/tables.py": "the tables, one after another",
     "engine/spool.py": "one file format: what writes it and what reads it",
-    "intake/load.py": "reads in one thread and writes in another; the two are hard to follow apart",
     "settings.py": "the table of all settings and what reads them; the table could stand alone",
 }
 

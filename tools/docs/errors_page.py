@@ -61,6 +61,7 @@ LINES: Final = {
     "too-many-tools": ("more than 350 tools", "give fewer tools"),
     "bad-tool": ("a tool that is none", "give it a type, and a function a name"),
     "bad-schema": ("a JSON schema that is none", "correct the schema"),
+    "schema-rejected": ("a JSON schema with something that the API refuses", "write it as the message says"),
     "prompt-above-context": (
         "the prompt is longer than the model's window",
         "shorten it, or name a larger model",
@@ -74,6 +75,10 @@ LINES: Final = {
     "ignored-field": ("warning: the API ignores the field", "remove it"),
     "deprecated-field": ("warning: the field is deprecated", "write the one that the message names"),
     "priority-price": ("warning: service_tier priority costs twice", "remove it if nobody waits"),
+    "schema-differs": (
+        "warning: the API reads a part of the JSON schema otherwise",
+        "write it as the message says, or check the answers for it",
+    ),
     "unknown-tool": ("warning: a type of tool that is not known", "see whether it is a typing error"),
     "secret-in-tool": (
         "warning: the headers or the authorization of a tool are stored and sent",

@@ -22,6 +22,7 @@ from runner.cli.render.job_object import JobStory
 from runner.cli.render.live_object import LiveRun
 from runner.cli.render.removal_lines import PlannedPruning, Pruning, Removal
 from runner.cli.render.run_list import RunList
+from runner.cli.render.sample_object import TableSample
 from runner.cli.session.confirm import PlannedAction
 from runner.rules.summary_object import RunSummary
 from runner.simulator.process import ServerAddress
@@ -36,6 +37,7 @@ TITLES: Final[dict[str, Shape]] = {
     "check": CheckedFile,
     "load": LoadedRun,
     "list": RunList,
+    "sample": TableSample,
     "show": JobStory,
     "ids": JobIds,
     "costs": CostReport,
@@ -51,6 +53,7 @@ TITLES: Final[dict[str, Shape]] = {
 }
 OF_COMMANDS: Final[dict[str, tuple[str, ...]]] = {  # the titles of what a command may print
     "run": ("summary", "live"),
+    "label": ("summary", "live"),
     "check": ("check",),
     "load": ("load",),
     "start": ("live",),
@@ -64,6 +67,7 @@ OF_COMMANDS: Final[dict[str, tuple[str, ...]]] = {  # the titles of what a comma
     "prune": ("prune", "would_prune"),
     "status": ("live",),
     "list": ("list",),
+    "sample": ("sample",),
     "show": ("show",),
     "summary": ("summary", "ids"),
     "costs": ("costs",),

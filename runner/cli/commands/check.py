@@ -13,6 +13,7 @@ from runner.cli.render.check_object import check_object
 from runner.cli.render.check_report import check_lines
 from runner.cli.session.check_file import check_file
 from runner.cli.session.context import read_settings
+from runner.cli.session.input_kind import is_recipe_not_jobs
 from runner.intake.job_file import LoadFlags
 from runner.rules.exit_codes import ExitCode
 
@@ -43,6 +44,8 @@ def command(
 ) -> int:
     """Read FILE and show its bad lines, warnings, models, tokens, cost and time. Nothing is stored or sent.
 
+    FILE is a job file, or a recipe (.toml) that names a table.
+
     Output tokens come from --expect-output, else from earlier runs of the file, else from an assumption,
     which is printed. Exit 3 when `runner run` would refuse the file. FILE may be - for stdin.
 
@@ -52,14 +55,16 @@ def command(
     """
     load_flags = LoadFlags(**shaping, tpm=tpm or None, is_model_given=flags.is_model_given())
     flags.refuse_two_models(load_flags.model_for_all)
-    result = check_file(
-        read_settings(),
-        file,
-        load_flags,
-        rpm=rpm,
-        tpm=tpm,
-        expected_output=expect_output,
-    )
+    limits = {"rpm": rpm, "tpm": tpm, "expected_output": expect_output}
+    if is_recipe_not_jobs(file):
+        from runner.cli.session.check_recipe import check_recipe  # with the readers of tables
+        from runner.intake.recipe_input import RowFlags
+
+        row_flags = RowFlags(skip_bad=load_flags.skip_bad, strict=load_flags.strict, tpm=load_flags.tpm)
+        model = load_flags.model_for_all or load_flags.given_model
+        result = check_recipe(read_settings(), file, row_flags, model=model, **limits)
+    else:
+        result = check_file(read_settings(), file, load_flags, **limits)
     if as_json:
         print_json(check_object(result))
     else:

@@ -9,14 +9,19 @@ import click
 from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.session.context import any_database, read_settings
+from runner.cli.session.input_kind import is_recipe_not_jobs
 from runner.cli.session.loading import load_file, source_of
 from runner.cli.session.run_choice import choose_run
 from runner.db.runs import RunOptions
 from runner.intake.job_file import LoadFlags
+from runner.intake.job_file_input import JobFile
 from runner.rules.json_object import SCHEMA, JsonObject, Schema, about
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from runner.intake.run_input import RunInput
+    from runner.settings import Settings
 
 
 class LoadedRun(JsonObject, frozen=True, kw_only=True):
@@ -48,7 +53,7 @@ def command(
     """Read FILE into the database, all lines or none, and print the id of its run. Nothing is sent.
 
     The same file again is the same run, unless --new or another --occasion is given. FILE may be - for
-    stdin.
+    stdin, or a recipe (.toml) that names a table.
 
     \b
     Example, in steps:
@@ -59,17 +64,17 @@ def command(
     load_flags = LoadFlags(**shaping, is_model_given=flags.is_model_given())
     flags.refuse_two_models(load_flags.model_for_all)
     settings = read_settings()
-    source, name = source_of(file, name, settings, has_occasion=occasion is not None)
+    source, name, given_model = _input_of(settings, file, name, load_flags, occasion, quiet=quiet)
     with any_database(settings) as database:
         choice = choose_run(
-            database, source, occasion, now_ms=database.now_ms(), name=name, new=new, quiet=quiet
+            database, source.path, occasion, now_ms=database.now_ms(), name=name, new=new, quiet=quiet
         )
         loaded = load_file(
             database,
             source,
             settings,
             choice,
-            shaping=load_flags,
+            given_model=given_model,
             options=RunOptions(),
             quiet=quiet,
         )
@@ -87,3 +92,21 @@ def command(
         )
     else:
         print_escaped(str(loaded.run_id))
+
+
+def _input_of(
+    settings: Settings, file: Path, name: str | None, flags: LoadFlags, occasion: str | None, *, quiet: bool
+) -> tuple[RunInput, str | None, str | None]:
+    """Return the input that FILE is, the name of its run if it has one, and the model that lines may lack."""
+    if is_recipe_not_jobs(file):
+        from runner.cli.session.label_table import Naming, named_table  # with the readers of tables
+        from runner.intake.recipe_input import RowFlags
+        from runner.rules.recipe_flags import RecipeFlags
+
+        naming = Naming(name=name, has_occasion=occasion is not None, quiet=quiet)
+        rows = RowFlags(skip_bad=flags.skip_bad, strict=flags.strict)
+        recipe_flags = RecipeFlags(model=flags.model_for_all or flags.given_model)
+        named = named_table(settings, file, rows, recipe_flags, naming)
+        return named.input, named.name, None
+    source, name = source_of(file, name, settings, has_occasion=occasion is not None)
+    return JobFile(source, flags), name, flags.given_model

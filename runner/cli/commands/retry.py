@@ -16,6 +16,8 @@ from runner.cli.session import budget_prices, new_model
 from runner.cli.session.choose_jobs import choose_jobs, left_out_line, nothing_chosen
 from runner.cli.session.confirm import confirm
 from runner.cli.session.context import existing_database, find_run, read_settings
+from runner.cli.session.recheck import recheck
+from runner.cli.session.retry_choice import chosen_states, is_alone, of_status, without_other_flags
 from runner.cli.session.retry_costs import retry_cost
 from runner.cli.session.run_state import read_snapshot
 from runner.db import counters, models_of_run, runs, user_moves
@@ -57,11 +59,25 @@ _WORDS: Final = {  # of jobs that fit in all but their state
 @click.option("--held", is_flag=True, help="Jobs that are held and wait for your decision.")
 @click.option("--lost", is_flag=True, help="Held jobs whose answer is gone or has expired.")
 @click.option("--cancelled", is_flag=True, help="Jobs that were cancelled.")
+@click.option(
+    "--status", metavar="STATUS", help="Rows of a labeled table: invalid, failed, held or cancelled."
+)
 @flags.selection_flags
 @click.option(
     "--set-model",
     type=flags.ModelName(),
     help="Send the chosen jobs with this model, pending ones too. Alone: those whose model the API refused.",
+)
+@click.option(
+    "--judge",
+    "is_recheck",
+    is_flag=True,
+    help="Check the stored answers of invalid rows again, and send nothing.",
+)
+@click.option(
+    "--repair/--no-repair",
+    default=None,
+    help="With --judge: from now on take the only object out of an answer with words around, or do not.",
 )
 @flags.dry_run_flag
 @flags.yes_flag
@@ -71,6 +87,8 @@ def command(
     run: str,
     *,
     set_model: str | None,
+    is_recheck: bool,
+    repair: bool | None,
     dry_run: bool,
     yes: bool,
     as_json: bool,
@@ -88,9 +106,16 @@ def command(
       runner retry reviews --failed --code safety --yes
       runner retry reviews --model grok-3 --set-model grok-4.3 --yes
       runner start reviews
+    Example, rows of a labeled table whose answers do not fit: check these again, then ask for others:
+      runner retry reviews --status invalid --judge --repair
+      runner retry reviews --status invalid --yes
     """
     typed, is_quiet = flags.RetryFlags(**given), quiet or as_json
-    states = _states(typed, set_model)
+    if is_recheck or repair is not None:
+        without_other_flags(typed, set_model, is_recheck=is_recheck)
+        recheck(run, repair=repair, dry_run=dry_run, as_json=as_json, is_quiet=is_quiet)
+        return
+    states = chosen_states(typed, set_model)
     settings = read_settings()
     with existing_database(settings) as database:
         plan = _plan(settings, database, run, typed, states, set_model)
@@ -125,8 +150,8 @@ def _plan(
     """Return what the flags ask for. Raises UsageError if there is no such job."""
     with database.read() as connection:
         found = find_run(connection, run)
-        chosen = choose_jobs(connection, found.id, states, typed, lost=typed.lost)
-        chosen = _of_refused_models(connection, found.id, chosen) if _is_alone(typed) else chosen
+        chosen = of_status(choose_jobs(connection, found.id, states, typed, lost=typed.lost), typed.status)
+        chosen = _of_refused_models(connection, found.id, chosen) if is_alone(typed) else chosen
         pricing = price_basis(settings.base_url, settings.prices, counters.read(connection, found.id))
         groups = user_moves.matching_groups(connection, found.id, chosen)
         cost = retry_cost(groups, database.now_ms(), pricing)
@@ -153,34 +178,6 @@ def _print_notes(lines: Sequence[str], *, is_quiet: bool) -> None:
     for line in lines:
         if line and not is_quiet:
             print_note(line)
-
-
-def _states(given: RetryFlags, set_model: str | None) -> frozenset[JobState]:
-    """Return the states of the jobs to choose. Raises UsageError if nothing says which jobs."""
-    if given.lost and (given.failed or given.held or given.cancelled):
-        raise UsageError("--lost stands alone", fix="give one command for each kind")
-    if states := _named_states(given):
-        return states
-    if not given.is_given and set_model is None:
-        fix = "add --failed, --held, --lost, --cancelled, --code CODE, --id ID, --model NAME or --flaw FLAW"
-        raise UsageError("which jobs?", fix=fix)
-    more = {JobState.CANCELLED: bool(given.ids), JobState.PENDING: set_model is not None}
-    return frozenset({JobState.FAILED, JobState.HELD, *(state for state, is_so in more.items() if is_so)})
-
-
-def _named_states(given: RetryFlags) -> frozenset[JobState]:
-    """Return the states that flags name themselves."""
-    wanted = {
-        JobState.FAILED: given.failed,
-        JobState.HELD: given.held or given.lost,
-        JobState.CANCELLED: given.cancelled,
-    }
-    return frozenset(state for state, is_wanted in wanted.items() if is_wanted)
-
-
-def _is_alone(given: RetryFlags) -> bool:
-    """Return whether no flag chooses jobs: then --set-model means those whose model the API refuses."""
-    return not given.is_given and not _named_states(given)
 
 
 def _of_refused_models(connection: Connection, run_id: int, chosen: JobSelection) -> JobSelection:

@@ -12,7 +12,7 @@ from runner.cli.printing import print_escaped, print_json
 from runner.cli.render.job_object import story_object
 from runner.cli.render.job_story import story_lines
 from runner.cli.session.context import existing_database, find_run, read_settings
-from runner.db import job_history, results, unreadables
+from runner.db import job_history, job_of_row, results, unreadables
 from runner.db.session import clock_ms
 from runner.rules.errors import UsageError
 from runner.rules.redact import one_line
@@ -20,7 +20,11 @@ from runner.rules.redact import one_line
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
+    from runner.db.runs import RunRow
+
 _ID_LENGTH = 80
+_FAULT_LENGTH = 400
+_DIGITS_MAX = 10
 
 
 @click.command("show", short_help="Show the history of one job.")
@@ -32,13 +36,15 @@ _ID_LENGTH = 80
 def command(run: str, job_id: str, *, full: bool, raw: bool, as_json: bool) -> None:
     """Show the history of the job with the custom_id ID of RUN: prompt, answer, every attempt, cost.
 
+    In a labeled table ID may also be the number of a row.
+
     \b
     Example, the answer itself:
       runner show reviews r-17 --raw | jq -r '.choices[0].message.content'
     """
     with existing_database(read_settings()) as database, database.read() as connection:
         found = find_run(connection, run)
-        job = job_history.find_job(connection, found.id, job_id)
+        job = job_history.find_job(connection, found.id, job_id) or _job_of_row(connection, found, job_id)
         if job is None:
             raise _unknown(connection, found.id, job_id)
         answer = _answer(connection, job)
@@ -48,7 +54,7 @@ def command(run: str, job_id: str, *, full: bool, raw: bool, as_json: bool) -> N
                 raise UsageError(f"there is no answer of {shown} yet; it is {job.state}")
             sys.stdout.buffer.write(answer)
             return
-        request = results.request_bodies(connection, [job.id])[job.id][0]
+        request = results.loaded_bodies(connection, [job.id])[job.id][0]
         set_model = results.set_model(connection, job.id)
         attempts = job_history.attempts_of_job(connection, job.id)
         unreadable = unreadables.of_job(connection, job.id)
@@ -62,6 +68,21 @@ def command(run: str, job_id: str, *, full: bool, raw: bool, as_json: bool) -> N
     lines = story_lines(found, job, attempts, unreadable, request, answer, full=full, set_model=set_model)
     for line in lines:
         print_escaped(line)
+
+
+def _job_of_row(connection: Connection, run: RunRow, word: str) -> Row[Any] | None:
+    """Return the job of the row with this number, in a run with a recipe; raise UsageError if it has none."""
+    if run.recipe is None or not (word.isascii() and word.isdigit() and len(word) <= _DIGITS_MAX):
+        return None
+    found = job_of_row.find(connection, run.id, int(word))
+    if found.custom_id is not None:
+        return job_history.find_job(connection, run.id, found.custom_id)
+    if found.fault is not None:
+        raise UsageError(f"row {word} was skipped: {one_line(found.fault, _FAULT_LENGTH)}")
+    raise UsageError(
+        f"row {word} of run {run.id} has no job",
+        fix="the table has no such row, or where, sample or limit left it out",
+    )
 
 
 def _unknown(connection: Connection, run_id: int, job_id: str) -> UsageError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,7 +11,12 @@ from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.render import text
 from runner.cli.session.context import existing_database, find_run, read_settings
+from runner.output.contents import TableOptions
+from runner.output.files import labeled_output
 from runner.output.write import write_run
+
+if TYPE_CHECKING:
+    from runner.db.runs import RunRow
 
 
 @click.command("write", short_help="Write a run's files, any number of times.")
@@ -22,25 +28,57 @@ from runner.output.write import write_run
     help="Results file.  [default: where `runner run` wrote it]",
 )
 @click.option("--force", is_flag=True, help="Replace output files that another run wrote.")
+@click.option(
+    "--input",
+    "input_path",
+    metavar="PATH",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The table that was labeled, if it has moved; its content must be the same.",
+)
+@click.option(
+    "--spreadsheet",
+    is_flag=True,
+    help="Make a labeled CSV safe to open in a spreadsheet: no cell is run as a formula.",
+)
 @flags.json_flag
 @flags.quiet_flag
-def command(run: str, *, output: Path | None, force: bool, as_json: bool, quiet: bool) -> None:
+def command(
+    run: str,
+    *,
+    output: Path | None,
+    force: bool,
+    input_path: Path | None,
+    spreadsheet: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
     """Write the results, errors and summary of RUN (an id or a name) in its present state.
 
-    The lines are in the order of the input; jobs that have not ended are only counted.
+    The lines are in the order of the input; jobs that have not ended are only counted. The results of a table
+    with labels are all of its rows, in the format that the output ends with: .csv, .tsv, .jsonl or .parquet.
 
     \b
-    Example, the results so far:
+    Example, the results so far, and a labeled table in another format:
       runner write reviews -o so-far.jsonl
+      runner write reviews -o labeled.parquet --input moved/reviews.csv
     """
+    table = TableOptions(input_path=input_path, spreadsheet=spreadsheet)
     with existing_database(read_settings()) as database:
         with database.read() as connection:
             found = find_run(connection, run)
-        target = output or Path(found.output_path or f"{Path(found.name).name}.results.jsonl")
-        written = write_run(database, found.id, target, force=force)
+        written = write_run(database, found.id, output or _default_output(found), force=force, table=table)
     if as_json:
         print_json(written.summary)
     elif not quiet:
         for file in (written.results, written.errors):
             print_escaped(f"{written.paths.results.parent / file.name}: {text.count(file.lines, 'line')}")
         print_escaped(str(written.paths.summary))
+
+
+def _default_output(run: RunRow) -> Path:
+    """Return where `runner run` wrote the results; else a name in the current folder."""
+    if run.output_path:
+        return Path(run.output_path)
+    if run.recipe is None:
+        return Path(f"{Path(run.name).name}.results.jsonl")
+    return labeled_output(Path(run.input_path), run.name)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from msgspec import UNSET, UnsetType
+
 from runner.cli.render.check_report import assumption
+from runner.cli.render.checked_table import CheckedTable, table_object
 from runner.rules import models
 from runner.rules.json_object import SCHEMA, Date, JsonObject, Schema, about
 from runner.rules.money import usd
@@ -122,6 +125,7 @@ class CheckedFile(JsonObject, frozen=True, kw_only=True):
     models: Annotated[list[CheckedModel], about("by model")]
     assumption: Annotated[str, about("where the output tokens come from")]
     prices_as_of: Annotated[str, about("date of the price table")]
+    table: Annotated[CheckedTable, about("that of a recipe")] | UnsetType = UNSET
 
 
 def check_object(result: CheckResult) -> CheckedFile:
@@ -148,6 +152,7 @@ def check_object(result: CheckResult) -> CheckedFile:
         models=[_model(model) for model in estimate.models],
         assumption=assumption(result.output_source),
         prices_as_of=prices_as_of,
+        table=UNSET if result.table is None else table_object(result.table, result.bad_total),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from runner.cli.render import layout, text
+from runner.cli.render.checked_table import table_lines
 from runner.rules import output_estimate
 from runner.rules.prices import prices_as_of
 from runner.rules.redact import one_line, plain
@@ -14,6 +15,7 @@ from runner.rules.redact import one_line, plain
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from runner.cli.render.checked_table import CheckedRows
     from runner.rules.diagnostics import Diagnostic
     from runner.rules.estimate import Estimate, ModelEstimate
     from runner.rules.output_estimate import OutputRange
@@ -38,7 +40,7 @@ class CheckResult:
 
     `skips_bad`: bad lines are skipped and something is left. `bad_shown`, `warnings_shown`: the first of
     them. `bad_sentences`: the first bad lines as sentences, and how many more there are.
-    `other_model_note`: that --model does not hold for some lines.
+    `other_model_note`: that --model does not hold for some lines. `table`: that of a recipe.
     """
 
     file: str
@@ -56,6 +58,7 @@ class CheckResult:
     estimate: Estimate
     output_source: OutputSource
     other_model_note: str = ""
+    table: CheckedRows | None = None
 
 
 def check_lines(result: CheckResult) -> list[str]:
@@ -64,6 +67,9 @@ def check_lines(result: CheckResult) -> list[str]:
     jobs, size = text.count(estimate.jobs, "job"), text.size(result.size_bytes)
     lines = [*_wrapped(f"{plain(result.file)}: {jobs}, {size}"), *_bad(result), *_warnings(result)]
     lines += _wrapped(result.other_model_note, "  ") if result.other_model_note else []
+    if result.table is not None:
+        for line in table_lines(result.table, result.bad_total):
+            lines += _wrapped(line, "  ", "          ")
     if estimate.jobs:
         lines += ["", *layout.indented(_models(estimate)), "", *_facts(result)]
     return lines
@@ -87,11 +93,12 @@ def assumption(source: OutputSource) -> str:
 
 
 def _bad(result: CheckResult) -> list[str]:
+    unit = "line" if result.table is None else "row"
     if not result.bad_total:
-        return ["  no bad lines"]
+        return [f"  no bad {unit}s"]
     then = "they will be skipped" if result.skips_bad else "run would refuse the file"
     return [
-        f"  {text.count(result.bad_total, 'bad line')}; {then}",
+        f"  {text.count(result.bad_total, f'bad {unit}')}; {then}",
         *(
             line
             for sentence in result.bad_sentences

@@ -77,7 +77,7 @@ class JobStory(JsonObject, frozen=True, kw_only=True):
     schema: Schema
     as_of: Annotated[Moment, about("when this was true")]
     run: Annotated[int, about("id of its run")]
-    line: Annotated[int, about("in the job file")]
+    line: Annotated[int, about("in the job file; of a labeled table the row")]
     custom_id: Annotated[str, about("its id in the job file")]
     model: Annotated[str, about("asked for")]
     state: Annotated[JobState, about("see docs/states.md")]

@@ -57,10 +57,11 @@ def _head(run: RunRow, job: DatabaseRow, set_model: str | None) -> list[str]:
     meaning = explain(job.error_code) if job.error_code else JOB_MEANING[JobState(job.state)]
     meaning = meaning.replace(" RUN", f" {run.id}")  # so that its command can be typed
     meaning = meaning.replace(" ID ", f" {text.shell_word(plain(job.custom_id))} ")
+    place = "line" if run.recipe is None else "row"
     return [
         f"job {plain(job.custom_id)} of run {run.id}, {plain(run.name)}: {job.state}{why}",
         *layout.indented(layout.wrapped(meaning, layout.WIDTH - 2)),
-        f"  line {job.line:,} of {plain(run.input_path)}",
+        f"  {place} {job.line:,} of {plain(run.input_path)}",
         f"  model {plain(job.model)}{by_user}",
     ]
 

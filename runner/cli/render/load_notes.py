@@ -45,12 +45,20 @@ def loaded_lines(loaded: LoadResult, *, is_other_path: bool, model: str | None) 
         lines.append(f"already loaded as run {loaded.run_id}{origin}")
     if loaded.same_content_run is not None:
         other = loaded.same_content_run
-        what = f"run {other.id} ({plain(other.name)}) has the same content with other flags"
+        same = (
+            "the same table with another recipe" if loaded.is_table else "the same content with other flags"
+        )
+        what = f"run {other.id} ({plain(other.name)}) has {same}"
         fix = f"runner start {other.id} continues that run"
         lines.append(f"warning: {what}, and this run is paid for separately; {fix}")
     if loaded.bad_total:
-        bad = text.count(loaded.bad_total, "bad line")
-        lines.append(f"skipped {bad}; they are in the .bad.jsonl file beside the input")
+        lines.append(_skipped_line(loaded.bad_total, is_table=loaded.is_table))
     if note := other_model_line(loaded.other_model_total, model):
         lines.append(note)
     return [*lines, *text.warning_lines(loaded.warnings, loaded.warnings_total)]
+
+
+def _skipped_line(bad: int, *, is_table: bool) -> str:
+    if is_table:
+        return f"skipped {text.count(bad, 'bad row')}; the output says why: _status is skipped"
+    return f"skipped {text.count(bad, 'bad line')}; they are in the .bad.jsonl file beside the input"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from msgspec.structs import asdict
 
 from runner.cli.render import layout, text
+from runner.cli.render.failure_groups import FailureGroup, failure_lines, group_lines
+from runner.cli.render.labels_table import by_status, label_lines, rows_without_labels
 from runner.cli.render.uncertain_cost_text import uncertain_cost_sentences
-from runner.rules.explain import explain
 from runner.rules.redact import one_line, plain
+from runner.rules.row_status import COMPLETE, RowStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,17 +20,20 @@ if TYPE_CHECKING:
     from runner.rules.summary_object import (
         AttemptCounts,
         BudgetUse,
+        LabeledRowCounts,
         ModelCost,
         RunCost,
         RunNumbers,
         RunSummary,
         RunTiming,
+        SummaryFiles,
         TokenCounts,
         WrittenFile,
     )
 
 _CODES_SHOWN: Final = 10
 _ID_LENGTH: Final = 60
+_Place: TypeAlias = "tuple[str, int, WrittenFile | UnsetType, int]"  # name, count, file, its lines
 
 
 def summary_lines(summary: RunSummary, folder: str = "") -> list[str]:
@@ -39,9 +44,10 @@ def summary_lines(summary: RunSummary, folder: str = "") -> list[str]:
         *layout.indented(_counts(summary, folder)),
         "",
         *layout.indented(facts(summary)),
+        *label_lines(summary),
         *_warnings(summary),
         *_flawed(summary),
-        *_failures(summary),
+        *failure_lines(summary),
     ]
 
 
@@ -55,24 +61,44 @@ def heading(summary: RunSummary) -> str:
 
 def _counts(summary: RunSummary, folder: str) -> list[str]:
     """Return the jobs by where they ended, with the file of each; also where that file is older."""
+    total, places = _places(summary)
+    shown = [place for place in places if place[1] or place == places[0]]
+    names = max(len(name) for name, _, _, _ in shown)
+    width = layout.WIDTH - names - len(f"{total:,}") - 6  # three gaps of two
+    rows = []
+    for name, n, file, expected in shown:
+        first, *more = [""] if file is UNSET else _place(file, folder, expected, summary.run, width)
+        rows += [(name, f"{n:,}", first), *(("", "", line) for line in more)]
+    rows.append(("total", f"{total:,}", ""))
+    return layout.table(rows, right=frozenset({1}))
+
+
+def _places(summary: RunSummary) -> tuple[int, list[_Place]]:
+    """Return the total, and for each outcome its count, its file, and how many lines that should have."""
     counts, files = summary.counts, summary.files
+    if summary.rows is not UNSET:
+        return summary.rows.total, _places_of_rows(summary.rows, files)
     in_errors = counts.failed + counts.held
-    places = (
+    return counts.total, [
         ("succeeded", counts.succeeded, files.results, counts.succeeded),
         ("failed", counts.failed, files.errors, in_errors),
         ("held", counts.held, files.errors, in_errors),
         ("cancelled", counts.cancelled, UNSET, 0),
         ("unfinished", counts.unfinished, UNSET, 0),
-    )
-    shown = [place for place in places if place[1] or place[0] == "succeeded"]
-    names = max(len(name) for name, _, _, _ in shown)
-    width = layout.WIDTH - names - len(f"{counts.total:,}") - 6  # three gaps of two
-    rows = []
-    for name, n, file, expected in shown:
-        first, *more = [""] if file is UNSET else _place(file, folder, expected, summary.run, width)
-        rows += [(name, f"{n:,}", first), *(("", "", line) for line in more)]
-    rows.append(("total", f"{counts.total:,}", ""))
-    return layout.table(rows, right=frozenset({1}))
+    ]
+
+
+def _places_of_rows(rows: LabeledRowCounts, files: SummaryFiles) -> list[_Place]:
+    """Return the places of a table with labels, which has all rows; it is as old as the errors file."""
+    in_errors = rows_without_labels(rows)
+    is_older = files.errors is not UNSET and files.errors.lines != in_errors
+    lines = files.results.lines if files.results is not UNSET and not is_older else -1
+    return [
+        (status.value, n, files.results, lines)
+        if status is RowStatus.OK
+        else (status.value, n, UNSET if status in COMPLETE else files.errors, in_errors)
+        for status, n in by_status(rows).items()
+    ]
 
 
 def _place(file: WrittenFile, folder: str, expected: int, run: int, width: int) -> list[str]:
@@ -170,33 +196,7 @@ def _flawed(summary: RunSummary) -> list[str]:
     found = {flaw: n for flaw, n in asdict(summary.answers).items() if n}
     if not found:
         return []
-    lines = _grouped(found, summary.examples)
+    groups = [FailureGroup(flaw, n, summary.examples.get(flaw)) for flaw, n in found.items()]
     command = f"runner summary {summary.run} --ids {next(iter(found))}"
-    return ["", "answers to look at", *layout.indented([*lines, f"to list them: {command}"])]
-
-
-def _failures(summary: RunSummary) -> list[str]:
-    by_code = summary.errors.by_code
-    if not by_code:
-        return []
-    run, shown = summary.run, dict(list(by_code.items())[:_CODES_SHOWN])
-    lines = _grouped(shown, summary.examples, f"runner retry {run} --failed --code ")
-    more = len(by_code) - len(shown)
-    rest = [f"… and {text.count(more, 'other cause')}"] if more > 0 else []
-    example = next((summary.examples[code] for code in by_code if code in summary.examples), None)
-    if example is not None:
-        rest.append(f"to look at one: runner show {run} {text.last_word(example)}")
-    return ["", "failures", *layout.indented([*lines, *rest])]
-
-
-def _grouped(counts: Mapping[str, int], examples: Mapping[str, str], command: str = "") -> list[str]:
-    """Return each code or flaw with its count, an example, its meaning, and the command for only these."""
-    rows = [
-        (f"{n:,}", plain(word), f"such as {one_line(examples[word], _ID_LENGTH)}" if word in examples else "")
-        for word, n in counts.items()
-    ]
-    lines = []
-    for word, line in zip(counts, layout.table(rows, right=frozenset({0})), strict=True):
-        lines += [line, *(f"    {one}" for one in layout.wrapped(explain(word), layout.WIDTH - 6) if one)]
-        lines += [f"    {command}{text.shell_word(plain(word))}"] if command else []
-    return lines
+    lines = [*group_lines(groups, summary.run), f"to list them: {command}"]
+    return ["", "answers to look at", *layout.indented(lines)]

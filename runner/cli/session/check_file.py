@@ -11,8 +11,8 @@ from runner.cli.printing import print_note
 from runner.cli.render.check_report import CheckResult, OutputSource
 from runner.cli.render.load_notes import other_model_line
 from runner.engine.cost_bounds import price_basis
+from runner.intake.input_file import check_is_file
 from runner.intake.job_file import DIAGNOSTICS_SHOWN, JobFileReader, LoadFlags, bad_line_sentences
-from runner.intake.load import check_is_file
 from runner.rules import output_estimate
 from runner.rules.errors import RunnerError, UsageError
 from runner.rules.estimate import Tally, estimate
@@ -48,7 +48,7 @@ def check_file(
     except OSError as error:
         what = f"the job file cannot be read: {file}: {error.strerror}"
         raise UsageError(what, fix="check the path") from error
-    known, source = _outputs(tally, reading, settings, file, expected_output)
+    known, source = known_outputs(tally, reading.sha256, settings, file, expected_output)
     return CheckResult(
         file=str(file),
         size_bytes=reading.lines.byte_count,
@@ -68,15 +68,18 @@ def check_file(
     )
 
 
-def _outputs(
-    tally: Tally, reading: JobFileReader, settings: Settings, file: Path, expected: int | None
+def known_outputs(
+    tally: Tally, sha256: str, settings: Settings, file: Path, expected: int | None
 ) -> tuple[dict[str, output_estimate.OutputRange], OutputSource]:
-    """Return the tokens of an answer by model as far as they are known, and where they come from."""
+    """Return the tokens of an answer by model as far as they are known, and where they come from.
+
+    `sha256` is that of the input `file`, `expected` the tokens that the user gave.
+    """
     names = {name for name, _, _ in tally.sums}
     if expected is not None:
         known = dict.fromkeys(names, output_estimate.OutputRange(expected, expected))
         return known, OutputSource(expected=expected)
-    earlier = _earlier(settings, reading.lines.sha256, file) if names else None
+    earlier = _earlier(settings, sha256, file) if names else None
     if earlier is None:
         return {}, OutputSource()
     learnt = {

@@ -17,7 +17,8 @@ from runner.cli.session.display import is_live_terminal
 from runner.db import new_jobs
 from runner.embedded.state_folder import StateFolder
 from runner.engine.cost_bounds import price_basis
-from runner.intake.load import load, save_stdin
+from runner.intake.input_file import save_stdin
+from runner.intake.load import load
 from runner.rules.estimate import Tally, estimate
 from runner.rules.occasion import stem_of_file
 from runner.rules.prices import day_of
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from runner.cli.session.run_choice import RunChoice
     from runner.db.runs import RunOptions
     from runner.db.session import Database
-    from runner.intake.job_file import LoadFlags
     from runner.intake.load import LoadResult
+    from runner.intake.run_input import RunInput
     from runner.settings import Settings
 
 _PROGRESS_EACH_S: Final = 5.0
@@ -53,33 +54,32 @@ def source_of(
 
 def load_file(
     database: Database,
-    source: Path,
+    source: RunInput,
     settings: Settings,
     choice: RunChoice,
     *,
-    shaping: LoadFlags,
+    given_model: str | None,
     options: RunOptions,
     quiet: bool,
 ) -> LoadResult:
     """Load a file as a run, or find its run, and print which. Raises JobFileError and UsageError."""
     pricing = price_basis(settings.base_url, settings.prices)
     tally = Tally(day_of(database.now_ms()), pricing.prices)
-    with _occasion_lock(settings, database, choice, source):
+    with _occasion_lock(settings, database, choice, source.path):
         loaded = load(
             database,
             source,
             name=choice.name,
             new=choice.new,
             occasion=choice.occasion,
-            flags=shaping,
             options=options,
             lock=lambda sha256: loading_lock(settings, sha256),
             progress=_no_progress if quiet else _LoadProgress(),
             tally=tally,
         )
     if not quiet:
-        is_other_path = not loaded.is_new and Path(loaded.input_path) != source.resolve()
-        for line in loaded_lines(loaded, is_other_path=is_other_path, model=shaping.given_model):
+        is_other_path = not loaded.is_new and Path(loaded.input_path) != source.path.resolve()
+        for line in loaded_lines(loaded, is_other_path=is_other_path, model=given_model):
             print_note(line)
         if loaded.is_new and is_live_terminal():
             from runner.cli.render.check_report import estimate_line

@@ -1,174 +1,34 @@
-"""Load a job file as a run, follow it, write its files: what `run` does."""
+"""The input that `run` is given: a job file, or a recipe with its table."""
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.cli.flags import is_model_given
-from runner.cli.printing import print_escaped, print_json, print_note
-from runner.cli.render.ending_text import rerun_command
-from runner.cli.render.summary_table import summary_lines
-from runner.cli.session import budget_prices, work
-from runner.cli.session.context import any_database, require_api
-from runner.cli.session.ending import ending_lines, folder_of
-from runner.cli.session.loading import confirm_sending, load_file, source_of
-from runner.cli.session.run_choice import choose_run
-from runner.cli.session.run_state import read_snapshot
-from runner.db import runs
-from runner.db.run_snapshot import Part
-from runner.db.runs import RunOptions
+from runner.cli.session.input_kind import is_recipe_not_jobs
+from runner.cli.session.load_and_work import NamedInput, run_input
+from runner.cli.session.loading import source_of
 from runner.intake.job_file import LoadFlags
-from runner.output.file_owner import refuse_foreign_files, run_tag
-from runner.output.files import check_place, default_output, occasion_output, paths
-from runner.output.write import write_run
-from runner.rules.errors import UsageError
-from runner.rules.exit_codes import ExitCode
+from runner.intake.job_file_input import JobFile
+from runner.output.files import default_output, occasion_output
 from runner.rules.occasion import stem_of_file
 
 if TYPE_CHECKING:
     from runner.cli.flags import RunFlags
     from runner.cli.session.engine_lease import EngineLease
     from runner.cli.session.run_choice import RunChoice
-    from runner.db.session import Database
-    from runner.intake.load import LoadResult
-    from runner.output.files import Paths
-    from runner.output.write import WrittenFiles
     from runner.settings import Settings
 
 
 def run_file(settings: Settings, lease: EngineLease, file: Path, flags: RunFlags) -> int:
     """Load `file` ("-" is stdin), work until the run stops, write its files; return the exit code."""
+    if is_recipe_not_jobs(file):
+        from runner.cli.session.label_table import label_recipe  # with the readers of tables
+
+        return label_recipe(settings, lease, file, flags)
     source, name = source_of(file, flags.name, settings, has_occasion=flags.occasion is not None)
-    with any_database(settings) as database:
-        choice = choose_run(
-            database,
-            source,
-            flags.occasion,
-            now_ms=database.now_ms(),
-            name=name,
-            new=flags.new,
-            quiet=flags.quiet,
-        )
-        targets = _targets(file, source, choice, flags)
-        if flags.new:  # it has no files yet, so these would be another run's: refused before loading
-            refuse_foreign_files(targets, tag="", force=flags.force)
-        loaded = load_file(
-            database,
-            source,
-            settings,
-            choice,
-            shaping=_shaping(flags),
-            options=_options(flags, None),
-            quiet=flags.quiet,
-        )
-        if choice.occasion is not None and choice.run_name != loaded.name:
-            targets = _targets(file, source, replace(choice, run_name=loaded.name), flags)
-        call = _RunCall(
-            settings=settings,
-            database=database,
-            lease=lease,
-            targets=targets,
-            flags=flags,
-            file=str(file),
-            occasion=choice.occasion,
-        )
-        return call.work_and_write(loaded)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _RunCall:
-    """One call of the command, from the loaded run to its exit code."""
-
-    settings: Settings
-    database: Database
-    lease: EngineLease
-    targets: Paths
-    flags: RunFlags
-    file: str
-    occasion: str | None
-
-    def work_and_write(self, loaded: LoadResult) -> int:
-        """Work until the run stops, write its files, print its summary; return the exit code."""
-        run = read_snapshot(self.settings, self.database, loaded.run_id).run
-        refuse_foreign_files(self.targets, run_tag(run), force=self.flags.force)
-        if run.is_over:
-            if not self.flags.quiet:
-                print_note(f"run {run.id} is already {run.state}; its files are written again")
-            return self._write(run.id)
-        require_api(self.settings)
-        if not confirm_sending(loaded, yes=self.flags.yes):
-            print_note(f"nothing was sent; run {run.id} stays loaded")
-            return ExitCode.USAGE
-        return self._work(run.id)
-
-    def _work(self, run_id: int) -> int:
-        budget_ticks = budget_prices.effective_budget(self.database, run_id, self.flags.budget)
-        if budget_ticks is not None:
-            budget_prices.require_prices(self.database, self.settings, run_id)
-        with self.database.write() as connection:
-            output = str(self.targets.results.absolute())
-            runs.replace_options(
-                connection, run_id, options=_options(self.flags, budget_ticks), output_path=output
-            )
-        work.activate_run(self.database, run_id, self.lease)
-        end = work.follow_run(
-            self.settings,
-            self.database,
-            run_id,
-            self.lease,
-            quiet=self.flags.quiet,
-            verbose=self.flags.verbose,
-            timeout_s=self.flags.timeout,
-        )
-        if end.left_by is None:
-            return self._write(run_id)
-        command, as_json = self._continue_command(run_id), self.flags.as_json
-        work.leave_run(self.settings, self.database, run_id, self.lease, command=command, as_json=as_json)
-        return end.left_by
-
-    def _write(self, run_id: int) -> int:
-        written = write_run(self.database, run_id, self.targets.results, force=self.flags.force)
-        snapshot = read_snapshot(self.settings, self.database, run_id, Part.ENDING)
-        self._print_summary(written)
-        for line in ending_lines(snapshot, self._continue_command(run_id), self.settings):
-            print_note(line)
-        work.call_on_end(self.database, run_id)
-        return work.exit_code_of(snapshot)
-
-    def _print_summary(self, written: WrittenFiles) -> None:
-        if self.flags.as_json:
-            print_json(written.summary)
-        elif not self.flags.quiet:
-            for line in summary_lines(written.summary, folder_of(written.paths.results)):
-                print_escaped(line)
-
-    def _continue_command(self, run_id: int) -> str:
-        """Return the command that continues a run: the same one, or by id if the input was stdin."""
-        if self.file == "-":
-            return f"runner start {run_id}"
-        return rerun_command(sys.argv[1:], self.occasion)
-
-
-def _targets(file: Path, source: Path, choice: RunChoice, flags: RunFlags) -> Paths:
-    """Return the paths of the output. Raises UsageError where one cannot be written, or is the input."""
-    if flags.output is not None:
-        targets = paths(flags.output)
-    elif choice.run_name is not None:
-        targets = paths(occasion_output(choice.name or stem_of_file(source.name), choice.run_name))
-    else:
-        targets = paths(default_output(source if str(file) != "-" else Path(choice.name or "stdin")))
-    for target in targets:
-        check_place(target)
-        if source.exists() and target.exists() and target.samefile(source):
-            raise UsageError(f"{target} is the job file itself", fix="name another output with -o")
-    return targets
-
-
-def _shaping(flags: RunFlags) -> LoadFlags:
-    return LoadFlags(
+    shaping = LoadFlags(
         model=flags.model,
         model_for_all=flags.model_for_all,
         skip_bad=flags.skip_bad,
@@ -177,17 +37,16 @@ def _shaping(flags: RunFlags) -> LoadFlags:
         is_model_given=is_model_given(),
     )
 
+    def output(choice: RunChoice) -> Path:
+        if choice.run_name is not None:
+            return occasion_output(choice.name or stem_of_file(source.name), choice.run_name)
+        return default_output(source if str(file) != "-" else Path(choice.name or "stdin"))
 
-def _options(flags: RunFlags, budget_ticks: int | None) -> RunOptions:
-    return RunOptions(
-        rpm=flags.rpm,
-        tpm=flags.tpm,
-        max_attempts=flags.max_attempts,
-        on_ambiguous=flags.on_ambiguous,
-        max_waiting=flags.max_waiting,
-        limit=flags.limit,
-        max_failures=flags.max_failures,
-        fail_on=flags.fail_on,
-        on_end=flags.on_end,
-        budget_ticks=budget_ticks,
+    named = NamedInput(
+        input=JobFile(source, shaping),
+        file=str(file),
+        name=name,
+        output=output,
+        given_model=shaping.given_model,
     )
+    return run_input(settings, lease, named, flags)

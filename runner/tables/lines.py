@@ -12,12 +12,12 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
-from runner.intake.large_blocks import LARGE_BYTES, return_large_blocks
 from runner.rules.diagnostics import Diagnostic
 from runner.rules.json_faults import utf16_problem
+from runner.tables.large_blocks import LARGE_BYTES, return_large_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from _typeshed import WriteableBuffer
 
@@ -66,7 +66,7 @@ class LineReader:
         """Return the number of physical lines yielded so far, blank ones included."""
         return self._line_count
 
-    def __iter__(self) -> Iterator[Line | Diagnostic]:
+    def __iter__(self) -> Generator[Line | Diagnostic]:
         """Yield the lines of the input from its current position to its end."""
         if isinstance(self._source, Path):
             with self._source.open("rb", buffering=0) as file:

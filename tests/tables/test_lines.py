@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.intake.lines import Line, LineReader
 from runner.rules.diagnostics import Diagnostic
+from runner.tables.lines import Line, LineReader
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,31 @@
+"""What a file of the command line is, by its name: a recipe, a table for `label`, or else a job file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from runner.rules.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_RECIPE_ENDING: Final = ".toml"
+_TABLE_ENDINGS: Final = (".csv", ".tsv", ".tab", ".parquet")  # .jsonl may be a table as well as a job file
+
+
+def is_recipe(file: Path) -> bool:
+    """Return whether a file is a recipe, by its name."""
+    return file.suffix.lower() == _RECIPE_ENDING
+
+
+def is_recipe_not_jobs(file: Path) -> bool:
+    """Return whether a file is a recipe, where a job file or a recipe is wanted.
+
+    Raises UsageError for a table: it says nothing of prompt and labels.
+    """
+    if file.name.lower().removesuffix(".gz").endswith(_TABLE_ENDINGS):
+        raise UsageError(
+            f"{file} is a table, not a job file or a recipe",
+            fix="label it with runner label; runner label --help shows what it takes",
+        )
+    return is_recipe(file)

@@ -1,0 +1,86 @@
+"""The flags of commands that load and work: how a run is sent, watched and written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runner.cli import flags
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def run_options(
+    output_default: str, unit: str = "jobs of the file"
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a decorator that adds the flags of `run` after those that shape the run.
+
+    `output_default` describes where results go without -o, `unit` what --limit counts.
+    """
+    options = (
+        click.option(
+            "-o",
+            "--output",
+            type=click.Path(path_type=Path),
+            help=f"Results file.  [default: {output_default}]",
+        ),
+        click.option("--force", is_flag=True, help="Replace output files that another run wrote."),
+        click.option("--limit", type=flags.Count(1), metavar="N", help=f"Send at most N {unit}."),
+        *_WORK,
+    )
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+_WORK = (
+    flags.budget_flag,
+    click.option(
+        "--rpm", type=flags.Rate(), help="Requests per minute; the API's own limit applies as well."
+    ),
+    click.option("--tpm", type=flags.Rate(), help="Tokens per minute; the API's own limit applies as well."),
+    click.option(
+        "--max-attempts",
+        type=flags.Count(1, 100),
+        metavar="N",
+        default=5,
+        show_default=True,
+        help="Attempts of a job before it fails.",
+    ),
+    click.option(
+        "--on-ambiguous",
+        type=click.Choice(["resubmit", "hold"]),
+        default="resubmit",
+        show_default=True,
+        help="What to do when it is unknown whether a request arrived.",
+    ),
+    click.option(
+        "--max-waiting",
+        type=flags.Count(1),
+        metavar="N",
+        default=50_000,
+        show_default=True,
+        help="Accepted requests that may wait for their answers at the same time.",
+    ),
+    click.option("--max-failures", type=flags.Count(1), metavar="N", help="Pause when N jobs have failed."),
+    click.option(
+        "--fail-on",
+        type=flags.Flaws(),
+        default=(),
+        help="Fail jobs whose answer is cut off (length), declined (refusal) or empty; checked when the"
+        " answer arrives.",
+    ),
+    click.option("--timeout", type=flags.Duration(), help="Stop waiting after this time (90s, 2h); exit 7."),
+    flags.on_end_flag,
+    flags.yes_flag,
+    flags.json_flag,
+    flags.quiet_flag,
+    flags.verbose_flag,
+)

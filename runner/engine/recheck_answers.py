@@ -1,0 +1,92 @@
+"""Checks the stored answers of a run with labels again, by its rules as they are now. Nothing is sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from runner.db import recheck_moves, user_moves
+from runner.db.recheck_moves import Rechecked
+from runner.rules.recheck_rules import has_repair, recheck_of
+from runner.rules.states import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy import Connection, Row
+
+    from runner.db.counters import Deltas
+    from runner.db.session import Database
+    from runner.rules.recheck_rules import Recheck
+
+
+@dataclass(slots=True)
+class RecheckCounts:
+    """Jobs: those whose answers were checked, those that fit now, and those that do not fit any more."""
+
+    checked: int = 0
+    valid: int = 0
+    invalid: int = 0
+
+
+def recheck_answers(database: Database, run_id: int, recipe: str, *, dry_run: bool) -> RecheckCounts:
+    """Move the jobs whose stored answers are another thing by `recipe`, page by page; return how many.
+
+    Invalid rows are checked, and without repair those that are ok, too. With `dry_run` nothing is moved.
+    Killed midway it can be called again: what was moved is not checked a second time.
+    """
+    rules, counts = recheck_of(recipe), RecheckCounts()
+    states = (JobState.FAILED,) if has_repair(recipe) else (JobState.FAILED, JobState.SUCCEEDED)
+    for state in states:
+        for page in _pages(database, run_id, state):
+            changed = _changed(page, state, rules, counts)
+            if changed and not dry_run:
+                user_moves.move_in_chunks(database, partial(_move, changed))
+    return counts
+
+
+def _pages(database: Database, run_id: int, state: JobState) -> Iterator[Sequence[Row[Any]]]:
+    after = None
+    while True:
+        with database.read() as connection:
+            page = recheck_moves.answers_to_check(connection, run_id, state, after)
+        if page.last is None:
+            return
+        yield page.answers
+        after = page.last
+
+
+def _changed(
+    page: Sequence[Row[Any]], state: JobState, rules: Recheck, counts: RecheckCounts
+) -> list[Rechecked]:
+    """Return for each job the newest answer that changes it, if there is one; count them."""
+    changed = []
+    for _, answers in groupby(page, key=lambda row: row.job_id):
+        counts.checked += 1
+        found = next(filter(None, (_rechecked(row, state, rules) for row in answers)), None)
+        if found is not None:
+            changed.append(found)
+            counts.valid += found.error is None
+            counts.invalid += found.error is not None
+    return changed
+
+
+def _rechecked(row: Row[Any], state: JobState, rules: Recheck) -> Rechecked | None:
+    check = rules.newly_valid if state is JobState.FAILED else rules.newly_invalid
+    found = check(bytes(row.body))
+    if found is None:
+        return None
+    return Rechecked(
+        job_id=row.job_id,
+        attempt=row.attempt,
+        finish_reason=row.finish_reason,
+        labels=found.labels,
+        repair=found.repair,
+        error=found.error,
+    )
+
+
+def _move(changed: Sequence[Rechecked], connection: Connection, deltas: Deltas) -> int:
+    return len(recheck_moves.move(connection, changed, deltas))

@@ -1,0 +1,127 @@
+"""A job file as the input of a run: its identity, what refuses it, and where its bad lines are put."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from runner.intake.input_file import JOB_FILE, digest
+from runner.intake.job_file import DIAGNOSTICS_SHOWN, JobFileReader, as_sentence, bad_line_sentences
+from runner.rules import models
+from runner.rules.counted import count
+from runner.rules.errors import JobFileError, UsageError
+from runner.rules.occasion import stem_of_file
+from runner.tables.lines import Line, LineReader
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from runner.intake.job_file import LoadFlags
+    from runner.rules.diagnostics import Diagnostic
+    from runner.rules.estimate import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class JobFile:
+    """A job file with the flags that decide which requests it becomes."""
+
+    path: Path
+    flags: LoadFlags
+    recipe: None = None
+    needs: None = None
+
+    @property
+    def shapings(self) -> Sequence[Mapping[str, str | None]]:
+        """Return the flags that shape requests; then, for the default model, those of older versions.
+
+        A run that an older version loaded with its default model keeps its identity: else it would be paid
+        again after an update. The model that serves both defaults is the same.
+        """
+        if self.flags.model != models.DEFAULT:
+            return (_shaping(self.flags),)
+        return (_shaping(self.flags), _shaping(replace(self.flags, model=models.EARLIER_DEFAULT)))
+
+    def digest(self) -> tuple[str, int]:
+        """Return the sha256 of the file's bytes and their number. Raises UsageError."""
+        return digest(self.path, JOB_FILE)
+
+    def read(self, tally: Tally) -> JobFilePass:
+        """Return a new pass over the file; `tally` adds up its requests."""
+        return JobFilePass(self.path, self.flags, tally)
+
+
+class JobFilePass(JobFileReader):
+    """One pass over a job file that is loaded: it also refuses the file, and puts bad lines aside."""
+
+    row_total = None
+    frame = None
+
+    def __init__(self, path: Path, flags: LoadFlags, tally: Tally) -> None:
+        """Read nothing yet."""
+        super().__init__(path, flags, tally)
+        self._path, self._skip_bad = path, flags.skip_bad
+
+    @property
+    def may_be_loaded(self) -> bool:
+        """Return whether no line so far refuses the file."""
+        return self._skip_bad or not self.bad_total
+
+    def accept(self) -> None:
+        """Raise JobFileError where the file must not be loaded; else write bad lines into FILE.bad.jsonl."""
+        if self.bad_total and not (self._skip_bad and self.can_skip_bad):
+            good_total = self.total if self.can_skip_bad else 0
+            raise _bad_file(self._path, self.bad_diagnostics, self.bad_total, good_total)
+        if not self.is_accepted:
+            raise _strict(self._path, self.warnings, self.warnings_total)
+        if self.bad_total:
+            self._write_bad_lines()
+
+    def _write_bad_lines(self) -> None:
+        """Write the skipped lines, unchanged; lines that are too long are left out."""
+        bad_lines = iter(self.bad_lines)
+        next_bad = next(bad_lines)
+        target = self._path.with_name(f"{stem_of_file(self._path.name)}.bad.jsonl")
+        part = target.with_suffix(".part")
+        try:
+            with part.open("wb") as file:
+                for item in LineReader(self._path):
+                    number = item.number if isinstance(item, Line) else item.line
+                    if number != next_bad:
+                        continue
+                    if isinstance(item, Line):
+                        file.write(item.raw + b"\n")
+                    next_bad = next(bad_lines, 0)
+            part.replace(target)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise UsageError(
+                f"the bad lines cannot be put aside in {target}: {error.strerror}; nothing was loaded",
+                fix="copy the job file to a folder where you may write",
+            ) from error
+
+
+def _shaping(flags: LoadFlags) -> dict[str, str | None]:
+    """Return the flags that shape requests; without a model it is the default of the first versions."""
+    return {
+        "model": flags.model if flags.model != models.EARLIER_DEFAULT else None,
+        "model_for_all": flags.model_for_all,
+        "skip_bad": "yes" if flags.skip_bad else None,
+    }
+
+
+def _bad_file(path: Path, bad: list[Diagnostic], bad_total: int, good_total: int) -> JobFileError:
+    skip = f", or load the other {good_total:,} with --skip-bad" if good_total else ""
+    return JobFileError(
+        f"{path} has {count(bad_total, 'bad line')}; nothing was loaded",
+        where=bad_line_sentences(bad, bad_total),
+        fix=f"correct these lines and run the same command again{skip}",
+    )
+
+
+def _strict(path: Path, warnings: list[Diagnostic], total: int) -> JobFileError:
+    return JobFileError(
+        f"{path} has {count(total, 'warning')} and --strict was given; nothing was loaded",
+        where=tuple(as_sentence(diagnostic) for diagnostic in warnings[:DIAGNOSTICS_SHOWN]),
+        fix="correct these lines, or leave --strict away",
+    )

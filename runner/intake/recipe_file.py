@@ -1,0 +1,114 @@
+"""Reads a recipe file, and the files that a recipe names."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from runner.rules.errors import UsageError
+from runner.rules.recipe import FILE_PREFIX, Recipe, RecipeError, RecipeFault, error_of_faults
+from runner.rules.recipe_table import read_recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+_BYTES_MAX: Final = 16 << 20
+_BOM: Final = "\ufeff"
+
+
+class ReadFile(NamedTuple):
+    """A file that was read for a recipe."""
+
+    path: Path
+    sha256: str
+
+
+class RecipeFiles:
+    """The files that a recipe may name, by paths from `folder`, and the list of those that were read.
+
+    With `is_restricted` a file outside of the folder is refused unless its path is one of `allowed`, those
+    that flags named: a recipe of another person must not put private files into requests.
+    """
+
+    def __init__(self, folder: Path, *, is_restricted: bool, allowed: Collection[str] = ()) -> None:
+        """Read nothing yet."""
+        self.folder = folder
+        self.read_files: list[ReadFile] = []
+        self._is_restricted = is_restricted
+        self._allowed = frozenset(allowed)
+
+    def path(self, written: str, key: str) -> Path:
+        """Return the path of a file as written in a recipe; `key` names the place. Raises RecipeError."""
+        path = self.folder / written
+        if self._is_restricted and written not in self._allowed:
+            try:
+                inside = path.resolve().is_relative_to(self.folder.resolve())
+            except (OSError, RuntimeError, ValueError) as error:
+                raise _unreadable(written, key, error) from error
+            if not inside:
+                where = (f"{key}: {written} is outside of {self.folder}",)
+                fix = "move it beside the recipe, or name it with the flag on the command line"
+                raise RecipeError("a recipe may only name files in its own folder", where=where, fix=fix)
+        return path
+
+    def read(self, written: str, key: str) -> bytes:
+        """Return the bytes of a file, at most 16 MiB. Raises RecipeError."""
+        path = self.path(written, key)
+        try:
+            with path.open("rb") as file:
+                content = file.read(_BYTES_MAX + 1)
+        except (OSError, ValueError) as error:
+            raise _unreadable(written, key, error) from error
+        if len(content) > _BYTES_MAX:
+            raise RecipeError(f"{key}: {written} is larger than 16 MiB", fix="name a smaller file")
+        self.note(path, hashlib.sha256(content).hexdigest())
+        return content
+
+    def note(self, path: Path, sha256: str) -> None:
+        """Put a file on the list that another reader has read."""
+        self.read_files.append(ReadFile(path, sha256))
+
+    def text(self, written: str, key: str) -> str:
+        """Return a file as text, without a byte order mark. Raises RecipeError where it is not UTF-8."""
+        try:
+            return self.read(written, key).decode().removeprefix(_BOM)
+        except UnicodeDecodeError as error:
+            line = error.object[: error.start].count(b"\n") + 1
+            what = f"{key}: {written} is not UTF-8 on line {line}"
+            raise RecipeError(what, fix="save it in UTF-8") from error
+
+    def text_of(self, value: str, key: str) -> str:
+        """Return a text of a recipe: itself, or the content of the file that `file:NAME` names."""
+        if not value.startswith(FILE_PREFIX):
+            return value
+        return self.text(value.removeprefix(FILE_PREFIX).strip(), key)
+
+
+def read_recipe_file(path: Path) -> Recipe:
+    """Return the recipe of a file. Raises RecipeError with all faults, UsageError if it cannot be read."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"the recipe cannot be read: {path}: {error.strerror}", fix="check the path"
+        ) from error
+    try:
+        table = tomllib.loads(content.decode().removeprefix(_BOM))
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"{path} is not UTF-8", fix="save it in UTF-8") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        fault = RecipeFault(
+            "", f"this is not TOML: {error}", 'texts stand in quotes, like model = "grok-4.3"'
+        )
+        raise error_of_faults(str(path), [fault]) from error
+    recipe, faults = read_recipe(table)
+    if faults:
+        raise error_of_faults(str(path), faults)
+    return recipe
+
+
+def _unreadable(written: str, key: str, error: Exception) -> RecipeError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return RecipeError(f"{key}: {written} cannot be read: {reason}", fix="check the path")

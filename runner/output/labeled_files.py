@@ -1,0 +1,90 @@
+"""The results and the errors file of a run with a recipe: its table with labels, and the rows without."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from runner.db import labeled_rows
+from runner.db.labeled_rows import RowParts
+from runner.output.contents import Contents
+from runner.output.file_owner import line_start, run_tag
+from runner.output.files import refuse_input
+from runner.output.labeled_table import LabeledTable
+from runner.output.labeling import labeling_of
+from runner.output.row_values import RowValues
+from runner.output.table_input import opened_input
+from runner.rules.errors import UsageError
+from runner.rules.states import RunState
+from runner.tables.table import Format
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy import Connection
+
+    from runner.db.runs import RunRow
+    from runner.output.contents import TableOptions
+    from runner.output.files import DraftFile, Paths
+    from runner.output.labeling import Labeling
+    from runner.tables.table import Table, TableWriter
+
+_FORMATS: Final[Mapping[str, Format]] = {f".{kind.value}": kind for kind in Format}
+
+
+class LabeledFiles:
+    """What is written of one run; made before anything is, so that wrong options are refused first."""
+
+    def __init__(self, run: RunRow, targets: Paths, options: TableOptions) -> None:
+        """Raise UsageError for an unknown ending, an option that does not fit it, or the input as output."""
+        if run.state is RunState.LOADING:
+            raise UsageError(f"run {run.id} is still being loaded", fix="load its table again")
+        self._format = output_format(targets.results)
+        self._is_for_spreadsheet = options.spreadsheet
+        if options.spreadsheet and self._format not in (Format.CSV, Format.TSV):
+            what = f"--spreadsheet does nothing for {self._format.value}"
+            raise UsageError(what, fix="write a file that ends with .csv or .tsv")
+        self._input = options.input_path or Path(run.input_path)
+        refuse_input(targets, self._input, "the table")
+        self._labeling = labeling_of(run.recipe or "")
+
+    def write(self, connection: Connection, run: RunRow, good: DraftFile, bad: DraftFile) -> Contents:
+        """Write both files; return their facts and the rows by status."""
+        labeling = self._labeling
+        with (
+            opened_input(run, self._input, labeling.read) as table,
+            closing(labeled_rows.pages(connection, run.id, _parts(labeling))) as pages,
+        ):
+            values = RowValues(labeling, run.id, has_json_text=self._format in (Format.CSV, Format.TSV))
+            joined = LabeledTable(table, pages, values, line_start(run_tag(run)))
+            joined.write(self._writer(run, table, good), bad)
+        return Contents(
+            results=good.finish(joined.counts.written),
+            errors=bad.finish(),
+            rows=joined.counts.by_status,
+        )
+
+    def _writer(self, run: RunRow, table: Table, sink: DraftFile) -> TableWriter:
+        added = self._labeling.added
+        if self._format is Format.PARQUET:
+            from runner.tables.parquet_writer import ParquetWriter
+
+            return ParquetWriter(sink, table, added, mark=run_tag(run))
+        from runner.tables.make_writer import make_writer
+
+        return make_writer(self._format, sink, table, added, spreadsheet=self._is_for_spreadsheet)
+
+
+def output_format(output: Path) -> Format:
+    """Return the format that the name of an output says. Raises UsageError where it says none."""
+    found = _FORMATS.get(output.suffix.lower())
+    if found is None:
+        what = f"{output.name} does not say its format"
+        raise UsageError(what, fix=f"end the name with {', '.join(_FORMATS)}")
+    return found
+
+
+def _parts(labeling: Labeling) -> RowParts:
+    extra = labeling.extra
+    return RowParts(every_answer="answer" in extra, model="model" in extra, cost="cost" in extra)

@@ -1,0 +1,54 @@
+"""Which labels of a run are counted by their value: those that can have only a few values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from runner.rules.label_field import LabelField, LabelKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+INTEGERS_MAX: Final = 100  # of a field of whole numbers
+VALUES_MAX: Final = 1_000  # of any field: the counters of a run are read several times a second
+
+
+def counted_names(fields: Iterable[LabelField]) -> tuple[str, ...]:
+    """Return the names of the fields that are counted: of a few texts, or lists of them, or whole numbers."""
+    return tuple(field.name for field in fields if _is_counted(field))
+
+
+def counted_words(names: Iterable[str], labels: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return "field=value" for each counted field of a valid answer; of a list for each value in it."""
+    found: list[str] = []
+    for name in names:
+        value = labels[name]
+        if isinstance(value, list):
+            found += [f"{name}={_word(one)}" for one in dict.fromkeys(value)]
+        else:
+            found.append(f"{name}={_word(value)}")
+    return tuple(found)
+
+
+def _is_counted(field: LabelField) -> bool:
+    if not _is_storable(field.name):
+        return False
+    if field.kind in (LabelKind.TEXT, LabelKind.LIST) and field.values is not None:
+        return len(field.values) <= VALUES_MAX and all(map(_is_storable, field.values))
+    if field.kind is LabelKind.INTEGER and field.low is not None and field.high is not None:
+        return field.high - field.low < INTEGERS_MAX
+    return field.kind is LabelKind.BOOLEAN
+
+
+def _word(value: str | float | None) -> str:
+    """Return how a value is written in a counter."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _is_storable(text: str) -> bool:
+    """Return whether PostgreSQL can store a text: no NUL and no half of a character."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)

@@ -1,0 +1,47 @@
+"""A user's schema file for labels: read, checked, and brought into the form in which it is sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from runner.rules.answer_schema import schema_bytes
+from runner.rules.diagnostics import Problem
+from runner.rules.errors import UsageError
+from runner.rules.json_faults import column_of
+from runner.rules.label_columns import closed_schema, fields_of_schema
+from runner.rules.schemas import schema_problems
+from runner.rules.strict_json import parse_object
+
+if TYPE_CHECKING:
+    from runner.rules.label_field import LabelField
+
+
+class LabelSchema(NamedTuple):
+    """A schema that can be sent: its bytes, its columns, and warnings of what the API reads otherwise."""
+
+    schema: bytes
+    fields: list[LabelField]
+    warnings: list[Problem]
+
+
+def read_label_schema(raw: bytes, source: str) -> LabelSchema:
+    """Return the schema of a file's bytes. Raise UsageError for one that the API or a table cannot take.
+
+    `source` is the file's name, for the message.
+    """
+    value = parse_object(raw)
+    if isinstance(value, Problem):
+        spot = "" if value.column is None else f" (character {value.column})"
+        raise UsageError(f"{source} is no JSON schema{spot}: {value.reason}", fix=value.fix)
+    problems = list(schema_problems("it is", value, ()))
+    refused = [problem for problem in problems if problem.severity == "refused"]
+    if refused:
+        where = tuple(_placed(raw, problem) for problem in refused)
+        raise UsageError(f"{source} cannot be used as the schema of labels", where=where, fix=refused[0].fix)
+    return LabelSchema(schema_bytes(closed_schema(value)), fields_of_schema(value), problems)
+
+
+def _placed(raw: bytes, problem: Problem) -> str:
+    column = column_of(raw, problem.path)
+    spot = "/".join(map(str, problem.path)) or "the schema"
+    return f"{spot} (character {column}): {problem.reason}" if column else f"{spot}: {problem.reason}"

@@ -1,0 +1,85 @@
+"""Requests of a frame: those of whole job lines, without reading the shared part again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.rules import models
+from runner.rules.framed_request import FramedRequests
+from runner.rules.request import Defaults, read_request
+from runner.rules.request_frame import Example, Frame, request_frame, row_content
+
+SCHEMA = (
+    b'{"type":"object","properties":{"mood":{"type":"string"}},"required":["mood"],'
+    b'"additionalProperties":false}'
+)
+EXAMPLE = Example(b'"so good"', '{"mood":"good"}')
+texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
+
+
+def framed(model: str = "grok-4.3", tpm: float | None = None, **body: Any) -> tuple[Frame, FramedRequests]:
+    frame = request_frame(model, "You label reviews.", [EXAMPLE], SCHEMA, body)
+    return frame, FramedRequests(frame, Defaults(model=model, tpm=tpm))
+
+
+@given(
+    texts,
+    st.one_of(st.none(), st.sampled_from(["https://a.test/1.png", "ftp://a.test", "data:image/png;base64,"])),
+    st.sampled_from(["grok-4.3", "grok-4-0709", "a-model-of-tomorrow"]),
+    st.sampled_from([None, 400.0, 100_000.0]),
+    st.sampled_from([{}, {"max_completion_tokens": 20}, {"service_tier": "priority", "seed": 1}]),
+)
+def test_a_request_is_that_of_its_job_line(
+    text: str, image: str | None, model: str, tpm: float | None, body: dict[str, Any]
+) -> None:
+    """Every field is equal; the body is the row's own part, and its own problems are those of the line."""
+    frame, requests = framed(model, tpm, **body)
+    content = row_content(text, image)
+
+    found, own = requests.request("row-7", content, 7)
+    expected, diagnostics = read_request(frame.line("row-7", content), 7, Defaults(model=model, tpm=tpm))
+
+    if expected is None:
+        assert found is None
+        assert own
+    else:
+        assert found is not None
+        assert msgspec.structs.replace(found, body=frame.body(found.body)) == expected
+    shared = {(one.code, one.reason) for one in requests.diagnostics}
+    assert {(one.code, one.reason) for one in diagnostics} <= shared | {(one.code, one.reason) for one in own}
+
+
+def test_the_warnings_of_the_frame_are_given_once() -> None:
+    """A model that is unknown is one warning, not one for each row."""
+    _, requests = framed("a-model-of-tomorrow")
+
+    assert [one.code for one in requests.diagnostics] == ["unknown-model"]
+    assert requests.request("row-1", b'"hello"', 1)[1] == []
+
+
+def test_a_frame_that_is_refused_makes_no_request() -> None:
+    """A field that no request may have is found before a row is read."""
+    _, requests = framed(stream=True)
+
+    assert requests.is_refused
+    assert requests.diagnostics[0].severity == "refused"
+    assert requests.request("row-1", b'"hello"', 1)[0] is None
+
+
+@pytest.mark.parametrize(("factor", "code"), [(1.1, "prompt-near-context"), (1.5, "prompt-above-context")])
+def test_a_row_that_is_too_long_is_found_by_itself(factor: float, code: str) -> None:
+    """A row above the context window is refused, one near it warned of."""
+    facts = models.facts("grok-4.3")
+    assert facts is not None
+    _, requests = framed(tpm=float("inf"))
+
+    found, own = requests.request("row-3", orjson.dumps("abcd" * int(facts.context_tokens * factor)), 3)
+
+    assert [one.code for one in own] == [code]
+    assert (found is None) == (code == "prompt-above-context")
