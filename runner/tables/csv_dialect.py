@@ -47,27 +47,43 @@ def find_dialect(text: str, given: str | None, *, is_whole: bool) -> CsvDialect:
 def _score(text: str, delimiter: str, *, is_whole: bool) -> tuple[float, int]:
     """Return the share of rows that are as long as the header, and that length; (0, 0) if there is none."""
     rows = _first_rows(text, delimiter, is_whole=is_whole)
-    if not rows or len(rows[0]) == 1 or _is_torn(rows[0]):
+    if not rows or len(rows[0].cells) == 1 or rows[0].is_torn:
         return 0.0, 0
-    header, *others = rows
+    length, others = len(rows[0].cells), rows[1:]
     if not others:
-        return 1.0, len(header)
-    alike = sum(len(row) == len(header) and not _is_torn(row) for row in others)
-    return (alike / len(others), len(header)) if alike else (0.0, 0)
+        return 1.0, length
+    alike = sum(len(row.cells) == length and not row.is_torn for row in others)
+    return (alike / len(others), length) if alike else (0.0, 0)
 
 
-def _first_rows(text: str, delimiter: str, *, is_whole: bool) -> list[list[str]]:
+class _Row(NamedTuple):
+    """The cells of a row by one delimiter; torn: a delimiter in quotes was taken for one."""
+
+    cells: list[str]
+    is_torn: bool
+
+
+def _first_rows(text: str, delimiter: str, *, is_whole: bool) -> list[_Row]:
     """Return the header and up to _ROWS_MAX rows, without one that may be cut."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    rows = [row for row in islice(reader, _ROWS_MAX + 1) if row]
+    lines = list(io.StringIO(text, newline=""))
+    reader = csv.reader(iter(lines), delimiter=delimiter)
+    rows, begin = [], 0
+    for cells in islice(reader, _ROWS_MAX + 1):
+        if cells:
+            rows.append(_Row(cells, _is_torn(cells, "".join(lines[begin : reader.line_num]), delimiter)))
+        begin = reader.line_num
     if not is_whole and len(rows) > 1 and not next(reader, None):
         rows.pop()
     return rows
 
 
-def _is_torn(row: list[str]) -> bool:
-    """Return whether a delimiter in quotes was taken for one: half of the quotes stand in one cell."""
-    return any(cell.count(QUOTE) % 2 for cell in row)
+def _is_torn(cells: list[str], raw: str, delimiter: str) -> bool:
+    """Return whether half of the quotes stand in one cell, and that cell in the file as it is.
+
+    A cell of one quote mark is written with four, so it does not stand there as it is.
+    """
+    within = delimiter + raw.rstrip("\r\n") + delimiter
+    return any(cell.count(QUOTE) % 2 and f"{delimiter}{cell}{delimiter}" in within for cell in cells)
 
 
 def _checked(given: str) -> str:

@@ -28,6 +28,8 @@ from runner.tables.text_encoding import find_encoding
         ("\n\n", ","),
         ('id,"a;b;c"\n1,x;y;z\n', ","),
         ('a;b;c,d\n1,"2;3;4"\n', ","),
+        ('a;b\n"""";x\n"""";y\n', ";"),
+        ('a;b\n"5"" disk";1,5\n"""";2,5\n', ";"),
         ('id;text\n1;"' + "x," * 100_000 + '"\n', ";"),
     ],
 )
