@@ -219,7 +219,7 @@ def test_the_job_file_is_never_written_over(place: Place) -> None:
 
 
 def test_a_foreign_output_is_refused_before_anything_is_sent(place: Place) -> None:
-    """At the start of a run, not after it was paid for."""
+    """At the start of a run, not after it was paid for; the run does not stay behind."""
     place.write("jobs.jsonl", GOOD % (1, 1))
     place.write("jobs.results.jsonl", "precious\n")
     done = place.call("run jobs.jsonl", XAI_API_KEY=KEY, XAI_BASE_URL="http://127.0.0.1:9/v1")
@@ -227,7 +227,7 @@ def test_a_foreign_output_is_refused_before_anything_is_sent(place: Place) -> No
     assert done.code == 2
     assert "did not write" in done.stderr
     assert (place.folder / "jobs.results.jsonl").read_text() == "precious\n"
-    assert '"state":"ready"' in place.call("status --json").stdout
+    assert "there are no runs yet" in place.call("status --json").stdout
 
 
 def test_watching_is_left_by_the_time_or_a_signal(answered: Place) -> None:
