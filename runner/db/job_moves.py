@@ -298,7 +298,7 @@ def _settle(
     )
     if via is Event.STORED:
         change += f", {_NEW_RESULT}"
-    rows = _without_more_asks(connection, sorted(rows, key=lambda row: row.job_id))
+    rows = _failed_where_over(connection, sorted(rows, key=lambda row: row.job_id))
     moved: set[int] = set()
     for event in _SETTLED_EVENTS:
         moves = [_settled_move(row) for row in rows if row.event is event]
@@ -338,7 +338,7 @@ def _lock(connection: Connection, jobs: Sequence[int]) -> None:
         bulk.execute(connection, [("id", "BIGINT")], [(job,) for job in sorted(set(jobs))], statement)
 
 
-def _without_more_asks(connection: Connection, rows: Sequence[Settled]) -> list[Settled]:
+def _failed_where_over(connection: Connection, rows: Sequence[Settled]) -> list[Settled]:
     """Return the rows, with FAILED for PENDING and HELD where the job was cancelled or the run is over.
 
     Also for PENDING after an invalid answer where the job was asked again as often as the recipe allows: a

@@ -6,23 +6,18 @@ stored nowhere. Only the last answer is shown: with all of them, the cost of n a
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 import orjson
 
 from runner.rules.answer_json import without_surrogates
+from runner.rules.json_members import json_members
 from runner.rules.tokens import MESSAGE_TOKENS, text_tokens
 
 if TYPE_CHECKING:
     from runner.rules.chat_completion import Flaw
 
 ANSWER_CHARACTERS_MAX: Final = 4_000  # of the invalid answer that are shown to the model again
-
-_spans_of: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_NAME: Final = re.compile(rb'[ \t\r\n]*"(?:[^"\\]|\\.)*"[ \t\r\n]*:[ \t\r\n]*')
-_COMMA: Final = re.compile(rb"[ \t\r\n]*,?")
 
 
 def is_asked_again(flaw: Flaw | None, asks: int, asks_max: int) -> bool:
@@ -40,9 +35,9 @@ def follow_up(body: bytes, answer: str, error: str) -> bytes:
     `body` is the text of a JSON object without duplicate names and with messages, at least one; `answer` is
     the text of the last invalid answer, `error` why it is invalid. Raises ValueError for another body.
     """
-    end = _messages_end(body)
-    added = b"".join(b"," + orjson.dumps(message) for message in _messages(answer, error))
     view = memoryview(body)  # a body may have an image: one copy is made
+    end = _messages_end(view)
+    added = b"".join(b"," + orjson.dumps(message) for message in _messages(answer, error))
     return b"".join((view[:end], added, view[end:]))
 
 
@@ -65,19 +60,9 @@ def _messages(answer: str, error: str) -> list[dict[str, str]]:
     return [*said, {"role": "user", "content": wish}]
 
 
-def _messages_end(body: bytes) -> int:
+def _messages_end(body: memoryview) -> int:
     """Return the offset of the bracket that closes the messages. Raises ValueError if there is none."""
-    place = 1  # after the brace
-    for name, value in _spans_of(body).items():
-        place += _length(_NAME, body, place)
-        place += len(memoryview(value))
-        if name == "messages" and body[place - 1 : place] == b"]":
-            return place - 1
-        place += _length(_COMMA, body, place)
+    for member in json_members(body):
+        if member.name == "messages" and body[member.end - 1] == ord("]"):
+            return member.end - 1
     raise ValueError("the body has no list of messages")
-
-
-def _length(pattern: re.Pattern[bytes], body: bytes, place: int) -> int:
-    """Return how many bytes a pattern matches at a place of the body."""
-    found = pattern.match(body, place)
-    return found.end() - place if found else 0
