@@ -14,7 +14,7 @@ import tempfile
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,9 +22,12 @@ from hypothesis import HealthCheck, settings
 # Clients of databases are imported where a fixture needs them: the pure tests need none.
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from hosts import Fleet
     from runtimes import OpenedWorker
+    from stage_driver import Opened, StageDriver
+    from valkey_server import ValkeyServer
 
     from runner.db.session import Database
 
@@ -184,6 +187,30 @@ def worker(database: Database, database_url: str, tmp_path: Path) -> Iterator[Op
 
     with opened_worker(database, database_url, tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ValkeyServer]:
+    """Yield one Valkey for all tests of a module."""
+    from valkey_server import valkey_server
+
+    with valkey_server() as running:
+        yield running
+
+
+@pytest.fixture
+def opened(database: Database, database_url: str, tmp_path: Path, server: ValkeyServer) -> Opened:
+    """Return a function that opens the stages of a worker with a simulator of its own, on an empty Valkey."""
+    from redis import Redis
+    from stage_driver import stage_driver
+
+    with Redis.from_url(server.url) as client:
+        client.flushall()
+
+    def opening(**options: Any) -> AbstractContextManager[StageDriver]:
+        return stage_driver(database, database_url, tmp_path, server, **options)
+
+    return opening
 
 
 @pytest.fixture

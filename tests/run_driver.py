@@ -12,6 +12,7 @@ from sqlalchemy import text
 from runner.db import counters, job_moves, leases, new_jobs, runs
 from runner.db.counters import Deltas
 from runner.db.job_ids import job_id
+from runner.db.leases import ClaimedJob, Lease
 from runner.db.new_jobs import NewJob
 from runner.db.outcomes import Accepted, Cause, Cost, LabelCheck, PollAgain, Requeue, Settled
 from runner.db.results import Received
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
-    from runner.db.leases import Lease
     from runner.db.session import Database
 
 Moved = TypeVar("Moved")
@@ -82,6 +82,24 @@ def accepted(lease: Lease, request_id: str | None = None, due_at_ms: int = NOW_M
         sent_at_ms=NOW_MS,
         accepted_at_ms=NOW_MS + 1,
         due_at_ms=due_at_ms,
+    )
+
+
+def claimed_job(job: int, accepted_at_ms: int = NOW_MS) -> ClaimedJob:
+    """Return an accepted job whose answer is due, of which nothing is in the database."""
+    return ClaimedJob(
+        lease=Lease(job_id=job, gen=1, attempt=1),
+        model="grok-4.3",
+        request_id=f"id-{job}-1",
+        accepted_at_ms=accepted_at_ms,
+        polls=1,
+        misses=0,
+        spent=0,
+        extras=0,
+        prompt_tokens=1_000,
+        output_tokens_max=100,
+        slot=None,
+        is_interrupted=False,
     )
 
 

@@ -13,12 +13,15 @@ from simulator_thread import SimulatorThread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from valkey_server import ValkeyServer
 
     from runner.db.runs import RunOptions
     from runner.db.session import Database
+
+    Opened = Callable[..., AbstractContextManager["StageDriver"]]  # the fixture `opened`
 
 BODY = b'{"model":"grok-4.3","messages":[{"role":"user","content":"one word"}]}'
 SLICE_S = 0.25

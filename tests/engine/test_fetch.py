@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from run_driver import claimed_job
 
-from runner.db.leases import ClaimedJob, Lease
 from runner.engine.fetch import FETCH_WITHIN_MS, Fetched
 from runner.rules.after_fetch import NOT_ASKED
 from runner.rules.unreadable import OUTAGE_AFTER
@@ -19,31 +19,13 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
-def claimed(job_id: int = 1) -> ClaimedJob:
-    """Return a job whose answer is due."""
-    return ClaimedJob(
-        lease=Lease(job_id=job_id, gen=1, attempt=1),
-        model="grok-4.3",
-        request_id="some-id",
-        accepted_at_ms=0,
-        polls=0,
-        misses=0,
-        spent=0,
-        extras=0,
-        prompt_tokens=10,
-        output_tokens_max=10,
-        slot=None,
-        is_interrupted=False,
-    )
-
-
 def fetch(
     worker: OpenedWorker, *, is_probe: bool = False, is_charged: bool = False, ago_ms: int = 0
 ) -> Fetched:
     """Fetch an answer that was claimed `ago_ms` ago."""
     fetcher = worker.stages.collector._fetches._fetcher
     at_ms = worker.now_ms() - ago_ms
-    return worker.run(fetcher.fetch(claimed(), at_ms, is_charged=is_charged, is_probe=is_probe))
+    return worker.run(fetcher.fetch(claimed_job(1, 0), at_ms, is_charged=is_charged, is_probe=is_probe))
 
 
 def stop(worker: OpenedWorker) -> None:
@@ -56,7 +38,7 @@ def fill_disk(worker: OpenedWorker) -> None:
 
 def begin_outage(worker: OpenedWorker) -> None:
     for job_id in range(OUTAGE_AFTER):
-        worker.shared.outage.record_unreadable(claimed(job_id).lease, 0.5)
+        worker.shared.outage.record_unreadable(claimed_job(job_id).lease, 0.5)
 
 
 @pytest.mark.parametrize("change", [stop, fill_disk, begin_outage])

@@ -6,8 +6,9 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from run_driver import claimed_job
 
-from runner.db.leases import ClaimedJob, Lease, LeasedJob
+from runner.db.leases import Lease, LeasedJob
 from runner.engine.cost_bounds import TABLE_PRICES
 from runner.engine.job_estimates import JobEstimates
 from runner.limiter.estimates import FIRST_RATIO, SharedEstimates
@@ -25,20 +26,7 @@ JOB = LeasedJob(
     extras=0,
     due_at_ms=0,
 )
-CLAIMED = ClaimedJob(
-    lease=LEASE,
-    model="grok-4.3",
-    request_id="id",
-    accepted_at_ms=NOW_MS,
-    polls=1,
-    misses=0,
-    spent=0,
-    extras=0,
-    prompt_tokens=1_000,
-    output_tokens_max=100,
-    slot=None,
-    is_interrupted=False,
-)
+CLAIMED = claimed_job(LEASE.job_id, NOW_MS)
 
 
 def estimates(overhead_tokens: int | None = None) -> tuple[JobEstimates, SharedEstimates]:

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from redis import Redis
 from sqlalchemy import text
-from stage_driver import StageDriver, stage_driver
-from valkey_server import ValkeyServer, valkey_server
 
 from runner.db.runs import RunOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
     from run_driver import RunDriver
-
-    from runner.db.session import Database
-
-    Opened = Callable[..., AbstractContextManager[StageDriver]]
+    from stage_driver import Opened
 
 FAST = RunOptions(rpm=0, tpm=0)
 SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -54,27 +43,6 @@ BODY = json.dumps(
 ).encode()
 HALF: Final = json.dumps({"schema": schema_of("north"), "ask": {"reask": REASK}})  # the API may say more
 NONE: Final = json.dumps({"schema": schema_of("never"), "ask": {"reask": REASK}})
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ValkeyServer]:
-    """Start one Valkey for all tests."""
-    with valkey_server() as running:
-        yield running
-
-
-@pytest.fixture
-def opened(database: Database, database_url: str, tmp_path: Path, server: ValkeyServer) -> Opened:
-    """Return a function that opens a worker with a simulator of its own."""
-    with Redis.from_url(server.url) as client:
-        client.flushall()
-
-    @contextmanager
-    def opening(**options: Any) -> Iterator[StageDriver]:
-        with stage_driver(database, database_url, tmp_path, server, **options) as stages:
-            yield stages
-
-    return opening
 
 
 def states(driver: RunDriver) -> dict[str, int]:

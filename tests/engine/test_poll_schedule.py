@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from run_driver import claimed_job
 
-from runner.db.leases import ClaimedJob, Lease
 from runner.rules.probes import PROBES
 
 if TYPE_CHECKING:
     from runtimes import OpenedWorker
+
+    from runner.db.leases import ClaimedJob
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -22,20 +24,7 @@ MANY: Final = 100  # observations: more than an estimate needs to move
 
 def job(worker: OpenedWorker, job_id: int = FIRST, age_s: float = AGE_S) -> ClaimedJob:
     """Return a claimed job that was accepted so long ago."""
-    return ClaimedJob(
-        lease=Lease(job_id=job_id, gen=1, attempt=1),
-        model=MODEL,
-        request_id="id",
-        accepted_at_ms=worker.now_ms() - int(age_s * 1000),
-        polls=1,
-        misses=0,
-        spent=0,
-        extras=0,
-        prompt_tokens=1,
-        output_tokens_max=None,
-        slot=None,
-        is_interrupted=False,
-    )
+    return claimed_job(job_id, worker.now_ms() - int(age_s * 1000))
 
 
 def observe_ready(worker: OpenedWorker, claimed: ClaimedJob) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 from run_driver import RunDriver, new_run
 from runtimes import opened_worker
-from valkey_server import ValkeyServer, valkey_server
 
 from runner.db import workers
 from runner.engine import rebuild_limiter
@@ -19,14 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from runtimes import OpenedWorker
+    from valkey_server import ValkeyServer
 
     from runner.db.session import Database
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ValkeyServer]:
-    with valkey_server() as running:
-        yield running
 
 
 @pytest.fixture

@@ -8,29 +8,21 @@ import pytest
 from run_driver import new_run
 from runtimes import opened_worker
 from simulator_thread import SimulatorThread
-from valkey_server import ValkeyServer, valkey_server
 
 from runner.db.leases import Lease
 from runner.rules.probes import UNAVAILABLE_AFTER
 from runner.rules.unreadable import OUTAGE_AFTER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from run_driver import RunDriver
     from runtimes import OpenedWorker
+    from valkey_server import ValkeyServer
 
     from runner.db.session import Database
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ValkeyServer]:
-    """Start one Valkey for all tests."""
-    with valkey_server() as running:
-        yield running
 
 
 def look(worker: OpenedWorker, driver: RunDriver) -> tuple[bool, str, str | None]:

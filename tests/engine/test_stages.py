@@ -5,51 +5,20 @@ The simulator's books say what was bought; the counters have to agree.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from redis import Redis
-from stage_driver import StageDriver, stage_driver
-from valkey_server import ValkeyServer, valkey_server
 
 from runner.db.runs import RunOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
     from run_driver import RunDriver
-
-    from runner.db.session import Database
-
-    Opened = Callable[..., AbstractContextManager[StageDriver]]
+    from stage_driver import Opened, StageDriver
+    from valkey_server import ValkeyServer
 
 FAST = RunOptions(rpm=0, tpm=0)
 WITHOUT_ID_MOST = 8 + 2  # what leaves together, and two after it
 SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ValkeyServer]:
-    """Start one Valkey for all tests."""
-    with valkey_server() as running:
-        yield running
-
-
-@pytest.fixture
-def opened(database: Database, database_url: str, tmp_path: Path, server: ValkeyServer) -> Opened:
-    """Return a function that opens a worker with a simulator of its own."""
-    with Redis.from_url(server.url) as client:
-        client.flushall()
-
-    @contextmanager
-    def opening(**options: Any) -> Iterator[StageDriver]:
-        with stage_driver(database, database_url, tmp_path, server, **options) as stages:
-            yield stages
-
-    return opening
 
 
 def jobs_by_state(driver: RunDriver) -> dict[str, int]:

@@ -14,18 +14,12 @@ from runner.limiter.limiter import Grant, Limiter, LimiterUnavailable, RateLimit
 from runner.limiter.store import connect
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 NOT_SET = RateLimits()
 NO_LIMIT = RateLimits(rpm=0, tpm=0)
 FEW = RateLimits(rpm=120, tpm=0)
 MANY = RateLimits(rpm=60_000, tpm=0)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ValkeyServer]:
-    with valkey_server() as running:
-        yield running
 
 
 @pytest.fixture
