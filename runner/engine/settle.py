@@ -52,12 +52,11 @@ class Policy:
 
 
 def policy_of_run(connection: Connection, run_id: int, pricing: cost_bounds.PriceBasis) -> Policy:
-    """Return a run's rules, read now. A run that is over sends nothing again: answers without use fail."""
+    """Return a run's rules, read now; those without options if it is gone."""
     run = runs.find(connection, run_id)
     options = run.options if run is not None else runs.RunOptions()
     recipe = run.recipe if run is not None else None
-    policy = Policy.of(options, replace(pricing, counts=counters.read(connection, run_id)), recipe)
-    return replace(policy, max_attempts=0) if run is not None and run.is_over else policy
+    return Policy.of(options, replace(pricing, counts=counters.read(connection, run_id)), recipe)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from runner.engine.reaper import Reaper, complete_runs, settle_stored
 from runner.engine.recovery import dead_workers
 from runner.engine.recovery.expired_leases import reclaim_of_dead_workers
 from runner.engine.shared_clock import STEADY_AFTER_MS, SharedClock
+from runner.rules.retry import AUTOMATIC_EXTRAS_MAX
 from runner.rules.states import Event, JobState, RunState
 
 if TYPE_CHECKING:
@@ -286,11 +287,15 @@ def test_a_clock_set_back_makes_nobody_wait(database: Database, worker: OpenedWo
         assert (row.due_at_ms <= worker.now_ms()) is was_set_back
 
 
+@pytest.mark.parametrize("extras", [0, AUTOMATIC_EXTRAS_MAX])
 @pytest.mark.parametrize("is_over", [False, True])
-def test_stored_answers_are_settled_by_the_rules_of_their_run(database: Database, *, is_over: bool) -> None:
-    """Also by a worker that has not read the run; and a run that is over buys nothing again."""
+def test_stored_answers_are_settled_by_the_rules_of_their_run(
+    database: Database, *, is_over: bool, extras: int
+) -> None:
+    """Also by a worker that has not read the run; a run that is over buys nothing again and holds nothing."""
     driver = new_run(database, 1, RunOptions(max_attempts=5 if is_over else 1))
     job = stored(driver, b"not json")
+    driver.change(job, f"extras = {extras}")
     if is_over:
         with database.write() as connection:
             connection.exec_driver_sql("UPDATE runs SET state = 'finished', finished_at_ms = 1")
