@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import DBAPIError
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from runner.db.session import Database
     from runner.rules.uncertain_cost import UncertainCost
 
+Result = TypeVar("Result")
 ROWS_MAX = 5_000
 _DEADLOCKS_MAX = 10  # of one chunk; the worker's transaction goes on each time
 _FREE = "lease_owner = NULL, lease_until_ms = NULL, lease_gen = jobs.lease_gen + 1"
@@ -68,23 +69,26 @@ ABANDONABLE = JobSelection(states=TRANSITIONS[Event.ABANDON].sources)
 
 def move_in_chunks(database: Database, step: Callable[[Connection, Deltas], int]) -> None:
     """Call one of the moves below, each time in its own transaction, until it moves no job."""
-    while _move_chunk(database, step):
+    while move_chunk(database, step):
         pass
 
 
-def _move_chunk(database: Database, step: Callable[[Connection, Deltas], int]) -> int:
-    """Do one transaction, again where a worker and this one waited for each other; return how many moved."""
+def move_chunk(database: Database, step: Callable[[Connection, Deltas], Result]) -> Result:
+    """Return what a step returns that is done in its own transaction, with its deltas.
+
+    It is done again where a worker and this transaction waited for each other.
+    """
     for tries_left in reversed(range(_DEADLOCKS_MAX)):
         try:
             with database.write() as connection:
                 deltas = Deltas(0)
-                moved = step(connection, deltas)
+                result = step(connection, deltas)
                 deltas.write(connection)
         except DBAPIError as error:
             if not tries_left or not is_deadlock(error):
                 raise
         else:
-            return moved
+            return result
     raise Bug("the last try returns or raises")
 
 

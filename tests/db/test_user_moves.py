@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 from run_driver import NOW_MS, RunDriver, new_run, received, requeue_row, settled, unread
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
+from runner.cli.session import new_model
 from runner.db import job_moves, runs, user_moves
 from runner.db.counters import Deltas
 from runner.db.user_moves import JobSelection
@@ -195,3 +201,45 @@ def test_each_call_moves_no_more_than_it_may(database: Database, rows_max: int) 
     assert max(moved) <= rows_max
     assert retry(driver, JobSelection(states=frozenset({JobState.CANCELLED})), 5) == 5
     assert driver.recount().items() <= driver.counts().items()
+
+
+def test_a_retry_with_another_model_that_crosses_a_worker_is_done_again(postgres_database: Database) -> None:
+    """Each holds what the other needs: PostgreSQL ends the user's transaction, which waited first."""
+    body = b'{"model":"grok-4.3","messages":[{"role":"user","content":"hi"}]}'
+    driver = new_run(postgres_database, 2, body=body)
+    job = driver.bring(JobState.HELD).job_id
+    with postgres_database.write() as connection:
+        name = connection.execute(text("SELECT current_database()")).scalar_one()
+        connection.execute(text(f"ALTER DATABASE {name} SET deadlock_timeout = '2s'"))
+        run = runs.find(connection, driver.run_id)
+    assert run is not None
+    postgres_database.engine.dispose()
+    user = threading.Thread(target=new_model.send_again, args=(postgres_database, run, HELD, "grok-4.5"))
+    with postgres_database.engine.connect() as worker:
+        worker.execute(text("SET deadlock_timeout = '60s'"))
+        worker.execute(text("SELECT 1 FROM runs FOR UPDATE"))
+        user.start()
+        wait_for_a_waiting_one(postgres_database)
+        with contextlib.suppress(
+            OperationalError
+        ):  # after a stall of seconds here it is the worker's that ends
+            worker.execute(text(f"UPDATE jobs SET misses = misses WHERE id = {job}"))
+        worker.rollback()
+    user.join(60)
+
+    assert (driver.state(job), driver.row(job).model) == (JobState.PENDING, "grok-4.5")
+    assert not driver.recount().items() - driver.counts().items()
+
+
+def wait_for_a_waiting_one(database: Database) -> None:
+    """Wait until a statement waits for a lock."""
+    waiting = text(
+        "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    until = time.monotonic() + 60
+    while True:
+        with database.read() as connection:
+            if connection.execute(waiting).first():
+                return
+        assert time.monotonic() < until, "no statement waits for a lock"
+        time.sleep(0.01)

@@ -129,6 +129,7 @@ ROWS: Final = (
             "db/test_late_outcomes.py": (
                 "test_a_cancel_and_the_answers_of_a_worker_wait_for_each_other_and_go_on",
             ),
+            "db/test_user_moves.py": ("test_a_retry_with_another_model_that_crosses_a_worker_is_done_again",),
         },
     ),
     Row(

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from runner.cli.render import text
 from runner.cli.render.suggestions import RetryCost
-from runner.db import model_moves, runs
-from runner.db.counters import Deltas
+from runner.db import model_moves, runs, user_moves
 from runner.engine import cost_bounds
 from runner.rules.errors import UsageError
 from runner.rules.redact import one_line
@@ -18,6 +17,9 @@ from runner.rules.request import validate_with_model
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy import Connection
+
+    from runner.db.counters import Deltas
     from runner.db.model_moves import Validate
     from runner.db.runs import RunRow
     from runner.db.session import Database
@@ -106,25 +108,25 @@ def plan(
     )
 
 
-def send_again(database: Database, run: RunRow, selection: JobSelection, model: str) -> int:
-    """Set the model of the chosen jobs and make them pending, in chunks; return how many.
+def send_again(database: Database, run: RunRow, selection: JobSelection, model: str) -> None:
+    """Set the model of the chosen jobs and make them pending, in chunks.
 
     A crash leaves whole chunks: the same command again does the rest.
     """
-    now_ms, sent = database.now_ms(), 0
-    after: int | None = None
-    while True:
-        with database.write() as connection:
-            deltas = Deltas(0)
-            moved, after = model_moves.retry_with_model(
-                connection, run.id, selection, model, _validate(run, model), now_ms, deltas, after
-            )
-            if moved:
-                runs.reopen(connection, run.id, now_ms)
-            deltas.write(connection)
-        sent += moved
-        if after is None:
-            return sent
+    now_ms, validate = database.now_ms(), _validate(run, model)
+
+    def send_some(after: int | None, connection: Connection, deltas: Deltas) -> int | None:
+        """Return the last job that was looked at, None where there is none left."""
+        moved, last = model_moves.retry_with_model(
+            connection, run.id, selection, model, validate, now_ms, deltas, after
+        )
+        if moved:
+            runs.reopen(connection, run.id, now_ms)
+        return last
+
+    last = user_moves.move_chunk(database, partial(send_some, None))
+    while last is not None:
+        last = user_moves.move_chunk(database, partial(send_some, last))
 
 
 def _sentence(custom_id: str, problems: Sequence[Problem]) -> str:
