@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from run_driver import COST, NOW_MS, RunDriver, new_job, received, settled
 
-from runner.db import job_moves, new_jobs, new_rows, runs
+from runner.db import new_jobs, new_rows, result_moves, runs
 from runner.db.job_ids import job_id
 from runner.db.new_rows import NewRow
 from runner.db.outcomes import Cause
@@ -144,11 +144,11 @@ def bring(driver: RunDriver, status: RowStatus, body: bytes) -> int:
         return driver.bring(STATES[status]).job_id
     (lease,) = driver.lease()
     driver.send(lease)
-    driver.apply(job_moves.stored, received(lease.job_id, body=body))
+    driver.apply(result_moves.stored, received(lease.job_id, body=body))
     is_ok = status is RowStatus.OK
     event, target = (Event.SUCCEEDED, JobState.SUCCEEDED) if is_ok else (Event.INVALID, JobState.FAILED)
     row = settled(lease.job_id, lease.attempt, event, target, COST)
-    driver.apply(job_moves.settled, row if is_ok else replace(row, cause=INVALID))
+    driver.apply(result_moves.settled, row if is_ok else replace(row, cause=INVALID))
     return lease.job_id
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import text
 
-from runner.db import counters, job_moves, leases, new_jobs, runs
+from runner.db import counters, job_moves, leases, new_jobs, result_moves, runs
 from runner.db.counters import Deltas
 from runner.db.job_ids import job_id
 from runner.db.leases import ClaimedJob, Lease
@@ -254,9 +254,9 @@ class RunDriver:
             (claimed,) = self.claim()
             assert claimed.lease.job_id == lease.job_id
             return claimed.lease
-        self.apply(job_moves.stored, received(lease.job_id, lease.attempt))
+        self.apply(result_moves.stored, received(lease.job_id, lease.attempt))
         if state is JobState.SUCCEEDED:
-            self.apply(job_moves.settled, settled(lease.job_id, lease.attempt, Event.SUCCEEDED, state))
+            self.apply(result_moves.settled, settled(lease.job_id, lease.attempt, Event.SUCCEEDED, state))
         return lease
 
     def _cancel(self, job: int) -> None:

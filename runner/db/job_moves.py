@@ -1,91 +1,34 @@
-"""The moves of jobs: one function for each event of `rules.states`, each a guarded UPDATE of many rows.
+"""The moves of jobs with their attempts, one function for each event of `rules.states`: guarded UPDATEs.
 
 Every function returns the ids of the jobs that it moved. A job that is missing there was moved by another
-process before; that is normal and no error.
+process before; that is normal and no error. What a result does to its job stands in `result_moves`, what a
+user asks for in `user_moves`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from operator import attrgetter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from runner.db import attempts, bulk, given_up, result_costs, results
+from runner.db import attempts, bulk, result_costs
 from runner.db.counters import Deltas
+from runner.db.guarded_update import MOVE_AND_RELEASE, MoveRow, guarded_update
 from runner.db.job_ids import run_of
-from runner.rules.budget import RESERVING_STATES
-from runner.rules.errors import Bug
-from runner.rules.states import FINAL, TRANSITIONS, Event, JobState, Transition
+from runner.rules.states import Event, JobState
 from runner.rules.uncertain_cost import with_reserved_floor
 
 if TYPE_CHECKING:
     from runner.db.leases import Lease
-    from runner.db.outcomes import Accepted, PollAgain, Requeue, Settled
-    from runner.db.results import Received
-
-
-@dataclass(slots=True)
-class _MoveRow:
-    """The values of one row of a guarded UPDATE; each statement uses some of them."""
-
-    job_id: int
-    target: JobState
-    gen: int = 0  # of the lease
-    due_at_ms: int = 0
-    at_ms: int | None = None
-    code: str | None = None
-    request_id: str | None = None
-    misses: int = 0
-    unasked: int = 0  # polls that the claim counted and that were not sent
-    spent: int = 0  # attempts to add
-    extra: int = 0  # extras to add
-    answered_by: int | None = None  # the attempt whose result is stored
-    reserve: int | None = None  # ticks
-    ask_tokens: int = 0  # that asking again adds to the prompt
-    finished_at_ms: int | None = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.finished_at_ms = self.at_ms if self.target in FINAL else None
-
+    from runner.db.outcomes import Accepted, PollAgain, Requeue
 
 MoveFunction = Callable[[Connection, Sequence[Any], Deltas], set[int]]
 
-_COLUMNS = {  # of `v`: the type, and the attribute of _MoveRow with the value
-    "id": ("BIGINT", "job_id"),
-    "gen": ("INT", "gen"),
-    "target": ("TEXT", "target.value"),
-    "due": ("BIGINT", "due_at_ms"),
-    "finished": ("BIGINT", "finished_at_ms"),
-    "code": ("TEXT", "code"),
-    "request_id": ("TEXT", "request_id"),
-    "at": ("BIGINT", "at_ms"),
-    "misses": ("INT", "misses"),
-    "unasked": ("INT", "unasked"),
-    "spent": ("INT", "spent"),
-    "extra": ("INT", "extra"),
-    "answered_by": ("INT", "answered_by"),
-    "reserve": ("BIGINT", "reserve"),
-    "ask_tokens": ("INT", "ask_tokens"),
-}
 _EXTRA_EVENTS = frozenset({Event.AMBIGUOUS, Event.LOST, Event.GENERATION_FAILED, Event.UNUSABLE})
 _OF_THIS_LEASE = "jobs.lease_gen = v.gen"  # of events that are fenced after a fetch, and not after a result
-_CANCELLED = "cancelled"  # the code of a stored job that was cancelled before
-_NEW_RESULT = "lease_gen = lease_gen + 1, settle_tries = 0"
-# Of several source states the likeliest first: most jobs that get a result are collecting.
-_SOURCE_ORDER = sorted(JobState, key=lambda state: state is not JobState.COLLECTING)
-_SETTLED_EVENTS = (Event.SUCCEEDED, Event.UNUSABLE, Event.GENERATION_FAILED, Event.INVALID)
-# An invalid answer spends no attempt and is no extra; its job may be asked again.
-_SPEND = ", spent = jobs.spent + v.spent, extras = jobs.extras + v.extra"
-_ASK_AGAIN = (
-    f", asks = jobs.asks + CASE WHEN v.target = '{JobState.PENDING}' THEN 1 ELSE 0 END,"
-    f" asked_after = CASE WHEN v.target = '{JobState.PENDING}' THEN v.answered_by ELSE jobs.asked_after END,"
-    f" ask_tokens = CASE WHEN v.target = '{JobState.PENDING}' THEN v.ask_tokens ELSE jobs.ask_tokens END"
-)
-_MOVE_AND_RELEASE = "state = v.target, lease_owner = NULL, lease_until_ms = NULL"
 
 
 def send(
@@ -105,10 +48,10 @@ def send(
     unused tokens of the slot. `reserves` are the ticks that the attempts reserve, by job id.
     """
     moves = [
-        _MoveRow(lease.job_id, JobState.SUBMITTING, lease.gen, reserve=reserves.get(lease.job_id))
+        MoveRow(lease.job_id, JobState.SUBMITTING, lease.gen, reserve=reserves.get(lease.job_id))
         for lease in leases
     ]
-    moved = _guarded_update(
+    moved = guarded_update(
         connection,
         Event.SEND,
         moves,
@@ -134,7 +77,7 @@ def accepted(connection: Connection, rows: Sequence[Accepted], deltas: Deltas) -
     The attempt gets its request id even where its job has moved on, and stays in the history.
     """
     moves = [
-        _MoveRow(
+        MoveRow(
             row.lease.job_id,
             JobState.WAITING,
             row.lease.gen,
@@ -144,11 +87,11 @@ def accepted(connection: Connection, rows: Sequence[Accepted], deltas: Deltas) -
         )
         for row in rows
     ]
-    moved = _guarded_update(
+    moved = guarded_update(
         connection,
         Event.ACCEPTED,
         moves,
-        f"{_MOVE_AND_RELEASE}, request_id = v.request_id, accepted_at_ms = v.at, due_at_ms = v.due",
+        f"{MOVE_AND_RELEASE}, request_id = v.request_id, accepted_at_ms = v.at, due_at_ms = v.due",
         deltas,
     )
     first = attempts.record_accepted(
@@ -235,138 +178,9 @@ def unusable(connection: Connection, rows: Sequence[Requeue], deltas: Deltas) ->
     return moved
 
 
-def stored(connection: Connection, answers: Sequence[Received], deltas: Deltas) -> set[int]:
-    """Store results and move their jobs to stored, from any source state of the table.
-
-    A result that was stored before moves nothing: it was settled then, and its job may be in flight again.
-    That a job was cancelled is kept in its code until it is settled: it is not sent again, whatever the
-    answer is.
-    """
-    _lock(connection, [answer.job_id for answer in answers])
-    new = results.insert(connection, answers)
-    moves = [_MoveRow(job_id, JobState.STORED, answered_by=attempt) for job_id, attempt in sorted(new)]
-    moved = _guarded_update(
-        connection,
-        Event.STORED,
-        moves,
-        f"{_MOVE_AND_RELEASE}, answered_by = v.answered_by, finished_at_ms = NULL, {_NEW_RESULT},"
-        f" error_code = CASE WHEN jobs.state = '{JobState.CANCELLED}' THEN '{_CANCELLED}' END",
-        deltas,
-    )
-    results.remove_without_job(connection, [key for key in new if key[0] not in moved])
-    return moved
-
-
-def stored_and_settled(
-    connection: Connection, answers: Sequence[tuple[Received, Settled]], deltas: Deltas
-) -> set[tuple[int, int]]:
-    """Store results and settle them in one move, as `stored` and then `settled` would.
-
-    Return the (job, attempt) that moved their jobs. A result that was stored before moves nothing, nor does
-    a second result of the same job.
-    """
-    _lock(connection, [row.job_id for _, row in answers])
-    new = results.insert(connection, [received for received, _ in answers])
-    first: dict[int, Settled] = {}
-    for _, row in answers:
-        if (row.job_id, row.attempt) in new:
-            first.setdefault(row.job_id, row)
-    moved = _settle(connection, list(first.values()), deltas, via=Event.STORED)
-    results.remove_without_job(connection, [key for key in new if key[0] not in moved])
-    return {(job_id, first[job_id].attempt) for job_id in moved}
-
-
-def settled(connection: Connection, rows: Sequence[Settled], deltas: Deltas) -> set[int]:
-    """Move stored jobs to their end, or requeue them, as their results were classified; count the costs.
-
-    A settlement of another result than the one that is stored now is too late and moves nothing.
-    """
-    return _settle(connection, rows, deltas, condition="jobs.answered_by = v.answered_by")
-
-
-def _settle(
-    connection: Connection,
-    rows: Sequence[Settled],
-    deltas: Deltas,
-    *,
-    condition: str = "",
-    via: Event | None = None,
-) -> set[int]:
-    change = (
-        f"{_MOVE_AND_RELEASE}, due_at_ms = v.due, finished_at_ms = v.finished, error_code = v.code,"
-        " answered_by = CASE WHEN v.finished IS NULL THEN NULL ELSE v.answered_by END"
-    )
-    if via is Event.STORED:
-        change += f", {_NEW_RESULT}"
-    rows = _failed_where_over(connection, sorted(rows, key=lambda row: row.job_id))
-    moved: set[int] = set()
-    for event in _SETTLED_EVENTS:
-        moves = [_settled_move(row) for row in rows if row.event is event]
-        also = _ASK_AGAIN if event is Event.INVALID else _SPEND
-        moved |= _guarded_update(connection, event, moves, change + also, deltas, condition, via)
-    ended = result_costs.apply_reserved_floor(
-        connection, [row for row in rows if row.job_id in moved], deltas
-    )
-    attempts.record_settled(connection, ended)
-    for row in ended:
-        result_costs.count_result(row, deltas)
-    return moved
-
-
-def _settled_move(row: Settled) -> _MoveRow:
-    return _MoveRow(
-        row.job_id,
-        row.target,
-        due_at_ms=row.due_at_ms,
-        at_ms=row.at_ms,
-        code=row.cause.code if row.cause else None,
-        spent=int(row.event is not Event.INVALID),
-        extra=int(row.event is not Event.INVALID and row.target not in FINAL),
-        answered_by=row.attempt,
-        ask_tokens=row.label_check.ask_tokens if row.label_check else 0,
-    )
-
-
-def _lock(connection: Connection, jobs: Sequence[int]) -> None:
-    """Lock jobs until the transaction ends; SQLite has one writer.
-
-    Their source states are tried one after the other: a job that another process moves meanwhile would match
-    none of them.
-    """
-    if connection.dialect.name != "sqlite":
-        statement = "SELECT jobs.id FROM v JOIN jobs ON jobs.id = v.id ORDER BY jobs.id FOR UPDATE OF jobs"
-        bulk.execute(connection, [("id", "BIGINT")], [(job,) for job in sorted(set(jobs))], statement)
-
-
-def _failed_where_over(connection: Connection, rows: Sequence[Settled]) -> list[Settled]:
-    """Return the rows, with FAILED for PENDING and HELD where the job was cancelled or the run is over.
-
-    Also for PENDING after an invalid answer where the job was asked again as often as the recipe allows: a
-    late answer may have been checked by what was known before. These jobs stay locked until the transaction
-    ends.
-    """
-    again = [(row.job_id, _asks_max(row)) for row in rows if row.target not in FINAL]
-    lock = "" if connection.dialect.name == "sqlite" else " FOR UPDATE OF jobs"
-    found = bulk.execute(
-        connection,
-        [("id", "BIGINT"), ("asks_max", "INT")],
-        again,
-        "SELECT jobs.id FROM v JOIN jobs ON jobs.id = v.id JOIN runs ON runs.id = jobs.run_id"
-        f" WHERE jobs.state = '{JobState.CANCELLED}' OR jobs.error_code = '{_CANCELLED}'"
-        f" OR jobs.asks >= v.asks_max OR runs.finished_at_ms IS NOT NULL{lock}",
-    )
-    over = {row.id for row in found}
-    return [replace(row, target=JobState.FAILED) if row.job_id in over else row for row in rows]
-
-
-def _asks_max(row: Settled) -> int | None:
-    """Return how often the job of an invalid answer may be asked again; None for other answers."""
-    return row.label_check.asks_max if row.event is Event.INVALID and row.label_check else None
-
-
 def _poll_again(connection: Connection, event: Event, rows: Sequence[PollAgain], deltas: Deltas) -> set[int]:
     moves = [
-        _MoveRow(
+        MoveRow(
             row.lease.job_id,
             JobState.WAITING,
             row.lease.gen,
@@ -380,10 +194,10 @@ def _poll_again(connection: Connection, event: Event, rows: Sequence[PollAgain],
     # A 202 says that the answer is still there; until then a fetch that died may have taken it along.
     interrupted = "v.at" if event is Event.NOT_READY else "COALESCE(v.at, jobs.interrupted_at_ms)"
     change = (
-        f"{_MOVE_AND_RELEASE}, due_at_ms = v.due, misses = v.misses, polls = jobs.polls - v.unasked,"
+        f"{MOVE_AND_RELEASE}, due_at_ms = v.due, misses = v.misses, polls = jobs.polls - v.unasked,"
         f" interrupted_at_ms = {interrupted}"
     )
-    moved = _guarded_update(connection, event, moves, change, deltas)
+    moved = guarded_update(connection, event, moves, change, deltas)
     for row in rows:
         if row.lease.job_id in moved and not row.was_asked:  # the claim has counted a poll
             deltas.add(row.lease.run_id, "attempts", "polls", -1)
@@ -400,7 +214,7 @@ def _requeue(
     condition: str = "",
 ) -> set[int]:
     moves = [
-        _MoveRow(
+        MoveRow(
             row.lease.job_id,
             row.target,
             row.lease.gen,
@@ -412,11 +226,11 @@ def _requeue(
         )
         for row in rows
     ]
-    moved = _guarded_update(
+    moved = guarded_update(
         connection,
         event,
         moves,
-        f"{_MOVE_AND_RELEASE}, due_at_ms = v.due, finished_at_ms = v.finished, error_code = v.code,"
+        f"{MOVE_AND_RELEASE}, due_at_ms = v.due, finished_at_ms = v.finished, error_code = v.code,"
         " spent = jobs.spent + v.spent, extras = jobs.extras + v.extra",
         deltas,
         condition,
@@ -456,106 +270,3 @@ def _requeue_as_extra(
         if row.lease.job_id in moved:
             deltas.add(row.lease.run_id, "extra", event)
     return moved
-
-
-def _guarded_update(
-    connection: Connection,
-    event: Event,
-    moves: Sequence[_MoveRow],
-    change: str,
-    deltas: Deltas,
-    condition: str = "",
-    via: Event | None = None,
-) -> set[int]:
-    """Move jobs along the transition of `event`, where their state and lease are still as expected.
-
-    `change` is the SET clause and `condition` a further condition, both in SQL. `via` is a transition that
-    is made in the same step before: the jobs start from its source states.
-    """
-    if not moves:  # two of the three events of most settled batches: a statement takes longer to make
-        return set()
-    start = _start(event, via, {move.target for move in moves})
-    moved: set[int] = set()
-    for source in sorted(start.sources, key=_SOURCE_ORDER.index):
-        left = [move for move in moves if move.job_id not in moved]
-        guard = _guard(source, condition, is_fenced=start.fenced)
-        here = _move_from(connection, source, left, change, guard, deltas)
-        if Event.STORED in (event, via):
-            _uncount(connection, source, [move for move in left if move.job_id in here], deltas)
-        moved |= here
-        if len(moved) == len(moves):
-            break
-    return moved
-
-
-def _guard(source: JobState, condition: str, *, is_fenced: bool) -> str:
-    """Return the condition under which a job moves, in SQL."""
-    lease = "jobs.lease_gen = v.gen" if is_fenced else ""
-    return " AND ".join(filter(None, (bulk.unindexed("jobs.state", source), lease, condition)))
-
-
-def _move_from(
-    connection: Connection,
-    source: JobState,
-    moves: Sequence[_MoveRow],
-    change: str,
-    guard: str,
-    deltas: Deltas,
-) -> set[int]:
-    """Move jobs from one state where `guard` holds; count and return them."""
-    statement = (
-        f"UPDATE jobs SET {change} FROM v WHERE jobs.id = v.id AND {guard}"
-        " RETURNING jobs.id, jobs.state, jobs.reserved_ticks"
-    )
-    moved: set[int] = set()
-    for job_id, target, reserved in _execute(connection, moves, statement):
-        moved.add(job_id)
-        _count_move(job_id, source, target, reserved, deltas)
-    return moved
-
-
-def _uncount(connection: Connection, source: JobState, answered: Sequence[_MoveRow], deltas: Deltas) -> None:
-    """Uncount attempts that were given up in `source`, and have answers now."""
-    if source in given_up.STATES:
-        is_held = source is JobState.HELD  # nobody has retried it since
-        rows = [(move.job_id, move.answered_by or 0, -1 if is_held else move.spent) for move in answered]
-        given_up.uncount(connection, rows, deltas)
-
-
-def _start(event: Event, via: Event | None, targets: set[JobState]) -> Transition:
-    """Return the transition whose source states and fence hold. Raises Bug if the table has no such move."""
-    transition = TRANSITIONS[event]
-    if not targets <= transition.targets:
-        raise Bug(f"{event} does not lead to {sorted(targets)}")
-    if via is None:
-        return transition
-    start = TRANSITIONS[via]
-    if not start.targets <= transition.sources:
-        raise Bug(f"{via} does not lead to {event}")
-    return start
-
-
-def _execute(
-    connection: Connection, moves: Sequence[_MoveRow], statement: str
-) -> Iterator[tuple[int, JobState, int | None]]:
-    """Run an UPDATE with the columns of `v` that it names; return id, state and reserved ticks of each."""
-    used = {name: column for name, column in _COLUMNS.items() if f"v.{name}" in statement}
-    values = attrgetter(*(attribute for _, attribute in used.values()))
-    found = bulk.execute(
-        connection,
-        [(name, kind) for name, (kind, _) in used.items()],
-        [values(move) for move in moves],
-        statement,
-    )
-    return (tuple(row) for row in found)
-
-
-def _count_move(
-    job_id: int, source: JobState, target: JobState, reserved: int | None, deltas: Deltas
-) -> None:
-    """Count a moved job by its states, and what it reserves by whether its state still does."""
-    run_id = run_of(job_id)
-    deltas.move_jobs(run_id, source, target)
-    is_reserving = target in RESERVING_STATES
-    if reserved and is_reserving != (source in RESERVING_STATES):
-        deltas.add(run_id, "ticks", "reserved", reserved if is_reserving else -reserved)

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.db import job_moves, result_costs, results
+from runner.db import result_costs, result_moves, results
 from runner.engine import settle
 from runner.engine.spool import AnswerRecord
 
@@ -47,12 +47,12 @@ class CollectedAnswer:
 def store_and_settle(connection: Connection, rows: Sequence[CollectedAnswer], deltas: Deltas) -> set[int]:
     """Store answers, settle their jobs; return the ids of those that moved. Late results are only priced."""
     pairs = [(row.received, row.settled) for row in rows if row.settled is not None]
-    moved = job_moves.stored_and_settled(connection, pairs, deltas)
+    moved = result_moves.stored_and_settled(connection, pairs, deltas)
     late = [settled for _, settled in pairs if (settled.job_id, settled.attempt) not in moved]
     if late:
         result_costs.count_late_results(connection, late, deltas)
     unsettled = [row.received for row in rows if row.settled is None]
-    stored = job_moves.stored(connection, unsettled, deltas) if unsettled else set()
+    stored = result_moves.stored(connection, unsettled, deltas) if unsettled else set()
     return {job_id for job_id, _ in moved} | stored
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from runner.db import job_moves, orphans, runs
+from runner.db import orphans, result_moves, runs
 from runner.db.counters import Deltas
 from runner.db.driver_errors import first_line
 from runner.db.job_ids import run_of
@@ -101,7 +101,7 @@ def settle_stored(database: Database, pricing: PriceBasis = TABLE_PRICES) -> Non
             settled = _settle(settle.stored_answer_of(row), row, policies[run_of(row.id)])
             with database.write() as connection:
                 deltas = Deltas(0)
-                job_moves.settled(connection, [settled], deltas)
+                result_moves.settled(connection, [settled], deltas)
                 deltas.write(connection)
         except Exception:  # the others go on, and this one is tried again
             log.exception("settle.failed job=%d try=%d", row.id, row.settle_tries + 1)

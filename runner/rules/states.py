@@ -1,6 +1,6 @@
 """States of jobs and runs, and the transition table of jobs.
 
-The guarded UPDATEs of `db.job_moves`, `docs/states.md` and the stateful tests are generated from TRANSITIONS.
+The guarded UPDATEs of `runner.db`, `docs/states.md` and the stateful tests are generated from TRANSITIONS.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import pytest
 from run_driver import COST, RunDriver, received, settled
 from test_commands import Place
 
-from runner.db import job_moves, runs
+from runner.db import result_moves, runs
 from runner.db.session import Database
 from runner.rules.states import Event, JobState
 
@@ -154,8 +154,10 @@ def test_earlier_runs_of_the_file_give_the_output_tokens(place: Place) -> None:
     cost = replace(COST, prompt_tokens=700, completion_tokens=40, total_tokens=1_000)
     for lease in driver.lease(40):
         driver.send(lease)
-        driver.apply(job_moves.stored, received(lease.job_id))
-        driver.apply(job_moves.settled, settled(lease.job_id, 1, Event.SUCCEEDED, JobState.SUCCEEDED, cost))
+        driver.apply(result_moves.stored, received(lease.job_id))
+        driver.apply(
+            result_moves.settled, settled(lease.job_id, 1, Event.SUCCEEDED, JobState.SUCCEEDED, cost)
+        )
     before = driver.counts()
     found = json_of(place)
 

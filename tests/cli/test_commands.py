@@ -18,7 +18,7 @@ import pytest
 from cli_calls import Called, run_command
 from run_driver import RunDriver, received, settled
 
-from runner.db import job_moves, runs
+from runner.db import result_moves, runs
 from runner.db.session import Database
 from runner.rules.exit_codes import ExitCode
 from runner.rules.states import Event, JobState
@@ -56,8 +56,8 @@ class Place:
         driver = RunDriver(database, 1)
         (lease,) = driver.lease()
         driver.send(lease)
-        driver.apply(job_moves.stored, received(lease.job_id, body=ANSWER))
-        driver.apply(job_moves.settled, settled(lease.job_id, 1, Event.SUCCEEDED, JobState.SUCCEEDED))
+        driver.apply(result_moves.stored, received(lease.job_id, body=ANSWER))
+        driver.apply(result_moves.settled, settled(lease.job_id, 1, Event.SUCCEEDED, JobState.SUCCEEDED))
         driver.bring(JobState.FAILED)
         driver.bring(JobState.WAITING)
         database.close()

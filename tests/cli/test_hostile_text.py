@@ -16,7 +16,7 @@ from test_commands import Place
 from test_no_escapes import at_a_terminal
 
 from runner.cli.main import call
-from runner.db import events, job_moves, runs
+from runner.db import events, job_moves, result_moves, runs
 from runner.db.session import Database
 from runner.rules.states import Event, JobState
 
@@ -85,11 +85,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
         driver.apply(job_moves.accepted, accepted(lease, request_id=f"{nth}{text}"))
         body = answer(text)
         driver.apply(
-            job_moves.stored, received(lease.job_id, lease.attempt, body=body, request_id=f"{nth}{text}")
+            result_moves.stored, received(lease.job_id, lease.attempt, body=body, request_id=f"{nth}{text}")
         )
         cost = replace(COST, model=text, finish_reason=text[:32])
         driver.apply(
-            job_moves.settled, settled(lease.job_id, lease.attempt, Event.SUCCEEDED, JobState.SUCCEEDED, cost)
+            result_moves.settled,
+            settled(lease.job_id, lease.attempt, Event.SUCCEEDED, JobState.SUCCEEDED, cost),
         )
     for text in HOSTILE.values():
         (lease,) = driver.lease()

@@ -11,7 +11,7 @@ from run_driver import COST, NOW_MS, accepted, new_run, received, requeue_row, s
 from sqlalchemy import text
 
 from runner.cli.main import cli
-from runner.db import job_moves, migrate
+from runner.db import job_moves, migrate, result_moves
 from runner.db.session import Database
 from runner.rules.states import Event, JobState
 
@@ -43,9 +43,9 @@ def test_retry_asks_with_the_price_of_the_suggestion(tmp_path: Path, monkeypatch
     driver.apply(job_moves.accepted, accepted(lost, due_at_ms=NOW_MS))
     (claimed,) = driver.claim()
     driver.apply(job_moves.lost, requeue_row(claimed.lease, JobState.HELD, 9))
-    driver.apply(job_moves.stored, received(answered.job_id))
+    driver.apply(result_moves.stored, received(answered.job_id))
     row = settled(answered.job_id, 1, Event.SUCCEEDED, JobState.SUCCEEDED, replace(COST, ticks=EACH))
-    driver.apply(job_moves.settled, row)
+    driver.apply(result_moves.settled, row)
     with database.write() as connection:
         connection.execute(text("UPDATE payloads SET body = :body"), {"body": BODY})
     database.close()

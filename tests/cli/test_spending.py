@@ -16,7 +16,7 @@ from runner.cli.render.live_object import live_object
 from runner.cli.render.progress import money_text
 from runner.cli.render.summary_table import summary_lines
 from runner.cli.session.budget_prices import effective_budget, require_prices
-from runner.db import job_moves, runs
+from runner.db import result_moves, runs
 from runner.db.runs import RunOptions
 from runner.rules.errors import UsageError
 from runner.rules.states import Event, JobState
@@ -76,7 +76,7 @@ def test_used_and_reserved_are_shown(database: Database) -> None:
     driver = replace(new_run(database, 2, RunOptions(budget_ticks=20 * USD)), reserve_ticks=2 * USD)
     lease = driver.bring(JobState.STORED)
     driver.apply(
-        job_moves.settled,
+        result_moves.settled,
         settled(lease.job_id, 1, Event.SUCCEEDED, JobState.SUCCEEDED, replace(COST, ticks=3 * USD)),
     )
     driver.bring(JobState.WAITING)

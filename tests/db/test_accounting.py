@@ -25,7 +25,7 @@ from run_driver import (
     unread,
 )
 
-from runner.db import job_moves, removal, result_costs, run_snapshot, user_moves
+from runner.db import job_moves, removal, result_costs, result_moves, run_snapshot, user_moves
 from runner.db.job_ids import job_id
 from runner.db.run_snapshot import Part
 from runner.db.user_moves import JobSelection
@@ -139,7 +139,7 @@ class History:
         elif number == 5:
             self.driver.apply(job_moves.not_ready, poll_again_row(lease))
         else:
-            self.driver.apply(job_moves.stored, received(lease.job_id, lease.attempt))
+            self.driver.apply(result_moves.stored, received(lease.job_id, lease.attempt))
 
     def _late_result(self, row: Row[Any], cost: Cost) -> None:
         """Deliver the result of the job's first attempt that was given up without one."""
@@ -148,7 +148,7 @@ class History:
             lease = self.leases[row.id, a.attempt]
             if a.request_id is None:
                 self.driver.apply(job_moves.accepted, accepted(lease))
-            if not self.driver.apply(job_moves.stored, received(row.id, a.attempt)):
+            if not self.driver.apply(result_moves.stored, received(row.id, a.attempt)):
                 self._count_late_result(settled(row.id, a.attempt, *CLASSIFICATIONS[0], cost))
 
     def _count_late_result(self, row: Settled) -> None:
@@ -156,7 +156,9 @@ class History:
 
     def _settle(self, row: Row[Any], classification: tuple[Event, JobState], cost: Cost) -> None:
         (attempt,) = self._attempts(f"job_id = {row.id} AND attempt = {row.answered_by}")
-        moved = self.driver.apply(job_moves.settled, settled(row.id, row.answered_by, *classification, cost))
+        moved = self.driver.apply(
+            result_moves.settled, settled(row.id, row.answered_by, *classification, cost)
+        )
         self.late += bool(moved) and attempt.outcome in GIVEN_UP
 
     def _remember(self, found: list[Lease]) -> None:

@@ -8,7 +8,17 @@ import orjson
 import pytest
 from run_driver import CAUSE, COST, NOW_MS, accepted, first_job, new_run, received, requeue_row, settled
 
-from runner.db import counters, job_moves, leases, orphans, result_costs, results, runs, user_moves
+from runner.db import (
+    counters,
+    job_moves,
+    leases,
+    orphans,
+    result_costs,
+    result_moves,
+    results,
+    runs,
+    user_moves,
+)
 from runner.db.outcomes import LabelCheck
 from runner.db.user_moves import JobSelection
 from runner.rules.follow_up import follow_up
@@ -42,7 +52,7 @@ def answered(driver: RunDriver, content: str = "bad") -> int:
     lease = leased(driver).lease
     driver.send(lease)
     driver.apply(job_moves.accepted, accepted(lease))
-    driver.apply(job_moves.stored, received(lease.job_id, lease.attempt, answer(content)))
+    driver.apply(result_moves.stored, received(lease.job_id, lease.attempt, answer(content)))
     return lease.attempt
 
 
@@ -50,7 +60,7 @@ def ask_again(driver: RunDriver, label_check: LabelCheck = FIRST, content: str =
     """Send the next job and settle its answer as invalid; return the attempt."""
     attempt = answered(driver, content)
     row = settled(first_job(driver), attempt, Event.INVALID, S.PENDING, label_check=label_check)
-    assert driver.apply(job_moves.settled, row) == {first_job(driver)}
+    assert driver.apply(result_moves.settled, row) == {first_job(driver)}
     return attempt
 
 
@@ -97,7 +107,7 @@ def test_a_job_that_was_asked_often_enough_fails(database: Database) -> None:
     attempt = answered(driver)
 
     driver.apply(
-        job_moves.settled, settled(first_job(driver), attempt, Event.INVALID, S.FAILED, label_check=AGAIN)
+        result_moves.settled, settled(first_job(driver), attempt, Event.INVALID, S.FAILED, label_check=AGAIN)
     )
 
     assert columns(driver) == (S.FAILED, 2, 2, TOKENS, 0, 0)
@@ -157,7 +167,7 @@ def test_limits_and_budgets_see_the_longer_prompt(database: Database) -> None:
     driver.apply(job_moves.accepted, accepted(job.lease))
     (claimed,) = driver.claim()
     assert (claimed.prompt_tokens, claimed.asks) == (prompt + TOKENS, 1)
-    driver.apply(job_moves.stored, received(job.lease.job_id, job.lease.attempt))
+    driver.apply(result_moves.stored, received(job.lease.job_id, job.lease.attempt))
     with database.read() as connection:
         (unsettled,) = orphans.unsettled_results(connection, 9)
     assert (unsettled.prompt_tokens, unsettled.asks) == (prompt + TOKENS, 1)
@@ -181,7 +191,7 @@ def test_a_user_that_retries_begins_with_the_loaded_body(database: Database) -> 
     ask_again(driver)
     attempt = answered(driver)
     job = first_job(driver)
-    driver.apply(job_moves.settled, settled(job, attempt, Event.INVALID, S.FAILED, label_check=AGAIN))
+    driver.apply(result_moves.settled, settled(job, attempt, Event.INVALID, S.FAILED, label_check=AGAIN))
 
     chosen = JobSelection(states=frozenset({S.FAILED}))
     driver.in_transaction(lambda c, d: user_moves.retry(c, driver.run_id, chosen, NOW_MS, d))
@@ -208,7 +218,7 @@ def test_some_jobs_are_not_asked_again(database: Database, change: str) -> None:
         connection.exec_driver_sql(change)
 
     row = settled(first_job(driver), attempt, Event.INVALID, S.PENDING, label_check=FIRST)
-    driver.apply(job_moves.settled, row)
+    driver.apply(result_moves.settled, row)
 
     assert driver.state(first_job(driver)) is S.FAILED
     assert driver.count("extra", "reask") == 0
@@ -226,10 +236,10 @@ def test_a_late_answer_to_the_first_ask_is_priced_and_ends_nothing(database: Dat
     ask_again(driver)
     attempt = answered(driver, "good")
     job = first_job(driver)
-    driver.apply(job_moves.settled, settled(job, attempt, Event.SUCCEEDED, S.SUCCEEDED))
+    driver.apply(result_moves.settled, settled(job, attempt, Event.SUCCEEDED, S.SUCCEEDED))
 
     row = settled(job, lost.attempt, Event.INVALID, S.PENDING, label_check=FIRST)
-    assert driver.apply(job_moves.stored, received(job, lost.attempt)) == set()
+    assert driver.apply(result_moves.stored, received(job, lost.attempt)) == set()
     driver.in_transaction(lambda c, d: result_costs.count_late_results(c, [row], d))
 
     assert driver.state(job) is S.SUCCEEDED
@@ -246,7 +256,7 @@ def test_labels_and_repairs_of_succeeded_jobs_are_counted(database: Database) ->
     attempt = answered(driver)
 
     driver.apply(
-        job_moves.settled,
+        result_moves.settled,
         settled(first_job(driver), attempt, Event.SUCCEEDED, S.SUCCEEDED, label_check=found),
     )
 

@@ -22,7 +22,7 @@ from run_driver import (
 )
 from sqlalchemy import Connection, event
 
-from runner.db import counters, job_moves, result_costs, runs, user_moves
+from runner.db import counters, job_moves, result_costs, result_moves, runs, user_moves
 from runner.db.counters import Deltas
 from runner.db.user_moves import JobSelection
 from runner.rules.states import Event, JobState
@@ -60,8 +60,8 @@ def lost_and_answered(database: Database) -> RunDriver:
     driver.send(*again)
     driver.apply(job_moves.accepted, *(accepted(lease) for lease in again))
     for lease in again:
-        driver.apply(job_moves.stored, received(lease.job_id, lease.attempt))
-        driver.apply(job_moves.settled, settled(lease.job_id, lease.attempt, Event.SUCCEEDED, S.SUCCEEDED))
+        driver.apply(result_moves.stored, received(lease.job_id, lease.attempt))
+        driver.apply(result_moves.settled, settled(lease.job_id, lease.attempt, Event.SUCCEEDED, S.SUCCEEDED))
     return driver
 
 
@@ -81,7 +81,7 @@ def settle_without_usage(driver: RunDriver) -> Work:
     """Return work that stores and settles the late result of job 2, which is still to be sent again."""
     (job,) = (row.job_id for row in driver.rows("SELECT job_id FROM attempts WHERE outcome = 'ambiguous'"))
     row = settled(job, 1, Event.SUCCEEDED, S.SUCCEEDED, COSTLESS)
-    return lambda c, d: job_moves.stored_and_settled(c, [(received(job, 1), row)], d)
+    return lambda c, d: result_moves.stored_and_settled(c, [(received(job, 1), row)], d)
 
 
 def at_the_same_moment(driver: RunDriver, first: Work, second: Work) -> None:

@@ -21,7 +21,7 @@ from run_driver import (
 )
 from sqlalchemy import text
 
-from runner.db import counters, job_moves
+from runner.db import counters, job_moves, result_moves
 from runner.db.counters import SHARDS, Deltas
 from runner.rules.states import Event, JobState
 
@@ -89,7 +89,7 @@ class Walk:
     def _keep(self, lease: Lease) -> None:
         job, last = self.driver.row(lease.job_id), self.driver.history(lease.job_id)[-1]
         is_given_up = job.state in (S.PENDING, S.HELD) and last.outcome in (Event.LOST, Event.AMBIGUOUS)
-        moved = self.driver.apply(job_moves.stored, received(lease.job_id, lease.attempt))
+        moved = self.driver.apply(result_moves.stored, received(lease.job_id, lease.attempt))
         if moved and is_given_up and last.attempt == lease.attempt:
             self._count_extra(Event(last.outcome), -1)
         event, target = self.random.choice(
@@ -101,7 +101,7 @@ class Walk:
         )
         cost = self.random.choice([COST, UNKNOWN])
         moved = self.driver.apply(
-            job_moves.settled, settled(lease.job_id, lease.attempt, event, target, cost)
+            result_moves.settled, settled(lease.job_id, lease.attempt, event, target, cost)
         )
         self.extras["extra", Event.UNUSABLE] += len(moved) if event is Event.UNUSABLE else 0
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from run_driver import COST, NOW_MS, new_run, received, requeue_row, settled
 
-from runner.db import job_moves, user_moves
+from runner.db import job_moves, result_moves, user_moves
 from runner.rules.states import Event, JobState
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def test_nothing_was_paid_twice(database: Database, event: Event, target: JobSta
 
     answer = received(lease.job_id, 1)
     end = settled(lease.job_id, 1, Event.SUCCEEDED, S.SUCCEEDED, replace(COST, ticks=7))
-    assert driver.apply(job_moves.stored_and_settled, (answer, end)) == {(lease.job_id, 1)}
+    assert driver.apply(result_moves.stored_and_settled, (answer, end)) == {(lease.job_id, 1)}
 
     assert counted(driver) == {}
     assert driver.row(lease.job_id).extras == 0
@@ -64,7 +64,7 @@ def test_an_answer_of_a_cancelled_job(database: Database) -> None:
     assert counted(driver) == {("attempts", "abandoned"): 1}
     assert driver.count("unknown", "jobs") == 1
 
-    assert driver.apply(job_moves.stored, received(lease.job_id, 1)) == {lease.job_id}
+    assert driver.apply(result_moves.stored, received(lease.job_id, 1)) == {lease.job_id}
 
     assert counted(driver) == {}
     assert driver.count("unknown", "jobs") == 0
@@ -79,7 +79,7 @@ def test_after_another_attempt_it_counts(database: Database) -> None:
     again = driver.bring(S.COLLECTING)
     give_up(driver, again, Event.LOST, S.PENDING)
 
-    assert driver.apply(job_moves.stored, received(lease.job_id, 1)) == {lease.job_id}
+    assert driver.apply(result_moves.stored, received(lease.job_id, 1)) == {lease.job_id}
 
     assert counted(driver)["extra", Event.LOST] == 2
     assert counted(driver)["ticks", "possible_extra"] == 2 * POSSIBLE_TICKS
@@ -90,10 +90,10 @@ def test_a_job_that_was_never_sent_has_nothing_to_take_back(database: Database) 
     """A result of a job that is pending with an accepted attempt before: its extras stay."""
     driver = new_run(database, 1)
     lease = driver.bring(S.STORED)
-    driver.apply(job_moves.settled, settled(lease.job_id, 1, Event.UNUSABLE, S.PENDING))
+    driver.apply(result_moves.settled, settled(lease.job_id, 1, Event.UNUSABLE, S.PENDING))
     before = counted(driver)
 
-    assert driver.apply(job_moves.stored, received(lease.job_id, 1)) == set()
+    assert driver.apply(result_moves.stored, received(lease.job_id, 1)) == set()
 
     assert counted(driver) == before
     assert driver.row(lease.job_id).extras == 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from run_driver import CAUSE, NOW_MS, accepted, new_run, poll_again_row, received, requeue_row, settled
 
-from runner.db import job_moves, outcomes
+from runner.db import job_moves, outcomes, result_moves
 from runner.db.counters import Deltas
 from runner.db.leases import Lease
 from runner.rules.errors import Bug
@@ -37,7 +37,9 @@ def _requeue_case(event: Event, move: Callable[..., set[int]], target: JobState)
 
 
 def _settled_case(event: Event, target: JobState) -> MoveCase:
-    return MoveCase(event, target, job_moves.settled, lambda lease: settled(lease.job_id, 1, event, target))
+    return MoveCase(
+        event, target, result_moves.settled, lambda lease: settled(lease.job_id, 1, event, target)
+    )
 
 
 MOVE_CASES = (
@@ -52,7 +54,7 @@ MOVE_CASES = (
     MoveCase(Event.NOT_READY, S.WAITING, job_moves.not_ready, poll_again_row),
     MoveCase(Event.LATER, S.WAITING, job_moves.later, poll_again_row),
     MoveCase(Event.UNREADABLE, S.WAITING, job_moves.unreadable, poll_again_row),
-    MoveCase(Event.STORED, S.STORED, job_moves.stored, lambda lease: received(lease.job_id, 9)),
+    MoveCase(Event.STORED, S.STORED, result_moves.stored, lambda lease: received(lease.job_id, 9)),
     _settled_case(Event.SUCCEEDED, S.SUCCEEDED),
     _settled_case(Event.UNUSABLE, S.PENDING),
     _settled_case(Event.UNUSABLE, S.FAILED),
@@ -74,7 +76,7 @@ def test_a_move_starts_only_from_the_sources_of_the_table(database: Database, ca
     leases = {state: driver.bring(state) for state in JobState}
     sources = TRANSITIONS[case.event].sources
     if case.event in (Event.GENERATION_FAILED, Event.UNUSABLE):  # either of a fetch or of a stored result
-        leases.pop(S.COLLECTING if case.move is job_moves.settled else S.STORED)
+        leases.pop(S.COLLECTING if case.move is result_moves.settled else S.STORED)
 
     for state, lease in leases.items():
         moved = driver.apply(case.move, case.row(lease))
@@ -204,8 +206,8 @@ def test_the_history_has_each_attempt(database: Database) -> None:
         driver.send(lease)
         driver.apply(job_moves.accepted, accepted(lease))
         (claimed,) = driver.claim()
-        driver.apply(job_moves.stored, received(lease.job_id, claimed.lease.attempt))
-        driver.apply(job_moves.settled, settled(lease.job_id, claimed.lease.attempt, event, target))
+        driver.apply(result_moves.stored, received(lease.job_id, claimed.lease.attempt))
+        driver.apply(result_moves.settled, settled(lease.job_id, claimed.lease.attempt, event, target))
 
     history = driver.history(lease.job_id)
 
@@ -228,11 +230,11 @@ def test_an_answer_is_kept_once_a_request_id(database: Database) -> None:
     driver = new_run(database, 2)
     first, second = driver.bring(S.WAITING), driver.bring(S.WAITING)
 
-    assert driver.apply(job_moves.stored, received(first.job_id, body=b"first", request_id="x")) == {
+    assert driver.apply(result_moves.stored, received(first.job_id, body=b"first", request_id="x")) == {
         first.job_id
     }
-    assert driver.apply(job_moves.stored, received(first.job_id, body=b"again", request_id="x")) == set()
-    assert driver.apply(job_moves.stored, received(second.job_id, body=b"twin", request_id="x")) == set()
+    assert driver.apply(result_moves.stored, received(first.job_id, body=b"again", request_id="x")) == set()
+    assert driver.apply(result_moves.stored, received(second.job_id, body=b"twin", request_id="x")) == set()
 
     assert [bytes(r.body) for r in driver.rows("SELECT body FROM results")] == [b"first"]
     assert driver.state(second.job_id) is S.WAITING, "a job without bytes is not stored"
@@ -242,11 +244,11 @@ def test_an_answer_judged_before_does_not_come_back(database: Database) -> None:
     """An old spool that is read again neither takes a job from its next attempt nor counts twice."""
     driver = new_run(database, 1)
     lease = driver.bring(S.STORED)
-    driver.apply(job_moves.settled, settled(lease.job_id, 1, Event.UNUSABLE, S.PENDING))
+    driver.apply(result_moves.settled, settled(lease.job_id, 1, Event.UNUSABLE, S.PENDING))
     again = driver.bring(S.WAITING)
     counts = driver.counts()
 
-    assert driver.apply(job_moves.stored, received(lease.job_id, 1)) == set()
+    assert driver.apply(result_moves.stored, received(lease.job_id, 1)) == set()
 
     assert again.attempt == 2
     assert driver.state(lease.job_id) is S.WAITING
@@ -257,11 +259,11 @@ def test_a_late_settlement_of_an_earlier_answer_moves_nothing(database: Database
     """A delayed process must not end a job by a result that was settled and replaced."""
     driver = new_run(database, 1)
     lease = driver.bring(S.STORED)
-    driver.apply(job_moves.settled, settled(lease.job_id, 1, Event.UNUSABLE, S.PENDING))
+    driver.apply(result_moves.settled, settled(lease.job_id, 1, Event.UNUSABLE, S.PENDING))
     driver.bring(S.STORED)
 
-    assert driver.apply(job_moves.settled, settled(lease.job_id, 1, Event.UNUSABLE, S.FAILED)) == set()
-    assert driver.apply(job_moves.settled, settled(lease.job_id, 2, Event.SUCCEEDED, S.SUCCEEDED)) == {
+    assert driver.apply(result_moves.settled, settled(lease.job_id, 1, Event.UNUSABLE, S.FAILED)) == set()
+    assert driver.apply(result_moves.settled, settled(lease.job_id, 2, Event.SUCCEEDED, S.SUCCEEDED)) == {
         lease.job_id
     }
 
@@ -314,13 +316,13 @@ def test_an_answer_stored_and_settled_in_one_move_ends_its_job(database: Databas
         answer = received(lease.job_id, lease.attempt)
         settlement = settled(lease.job_id, lease.attempt, Event.SUCCEEDED, S.SUCCEEDED)
         if driver is in_two:
-            driver.apply(job_moves.stored, answer)
-            driver.apply(job_moves.settled, settlement)
+            driver.apply(result_moves.stored, answer)
+            driver.apply(result_moves.settled, settlement)
             continue
-        assert driver.apply(job_moves.stored_and_settled, (answer, settlement)) == {
+        assert driver.apply(result_moves.stored_and_settled, (answer, settlement)) == {
             (lease.job_id, lease.attempt)
         }
-        assert driver.apply(job_moves.stored_and_settled, (answer, settlement)) == set()
+        assert driver.apply(result_moves.stored_and_settled, (answer, settlement)) == set()
         assert driver.state(lease.job_id) is S.SUCCEEDED
 
     assert at_once.counts() == in_two.counts()
@@ -338,7 +340,7 @@ def test_of_two_answers_to_one_job_the_first_ends_it(database: Database) -> None
     ]
     with database.write() as connection:
         deltas = Deltas(0)
-        moved = job_moves.stored_and_settled(connection, pairs, deltas)
+        moved = result_moves.stored_and_settled(connection, pairs, deltas)
         deltas.write(connection)
 
     assert moved == {(again.job_id, 1)}

@@ -21,7 +21,7 @@ from run_driver import (
 )
 from test_concurrent_costs import at_the_same_moment
 
-from runner.db import counters, job_moves, leases, removal, runs, user_moves
+from runner.db import counters, job_moves, leases, removal, result_moves, runs, user_moves
 from runner.db.user_moves import JobSelection
 from runner.engine import run_completion
 from runner.engine.keep_answers import CollectedAnswer, store_and_settle
@@ -106,8 +106,8 @@ def test_a_cancelled_job_is_never_sent_again(
 
     found = answer(lease, Event.UNUSABLE, target)
     if is_settled_later:
-        assert driver.apply(job_moves.stored, found.received) == {lease.job_id}
-        assert driver.apply(job_moves.settled, found.settled) == {lease.job_id}
+        assert driver.apply(result_moves.stored, found.received) == {lease.job_id}
+        assert driver.apply(result_moves.settled, found.settled) == {lease.job_id}
     else:
         assert driver.apply(store_and_settle, found) == {lease.job_id}
 
@@ -200,7 +200,7 @@ def test_an_answer_of_a_removed_run_is_not_kept(database: Database) -> None:
     removal.remove(database, driver.run_id)
 
     assert driver.apply(store_and_settle, answer(lease, Event.SUCCEEDED, S.SUCCEEDED)) == set()
-    assert driver.apply(job_moves.stored, received(lease.job_id, 2)) == set()
+    assert driver.apply(result_moves.stored, received(lease.job_id, 2)) == set()
 
     assert driver.rows("SELECT * FROM results") == []
 

@@ -8,7 +8,7 @@ import pytest
 from run_driver import NOW_MS, first_job, new_run, received, requeue_row, settled
 from sqlalchemy import text
 
-from runner.db import events, job_moves, runs
+from runner.db import events, job_moves, result_moves, runs
 from runner.db.runs import RunOptions
 from runner.rules.states import Event, JobState, PauseReason, RunState
 
@@ -122,9 +122,9 @@ def test_a_run_finishes_when_nothing_moves_by_itself(database: Database) -> None
     last = driver.bring(JobState.COLLECTING)
 
     assert not finish(driver)
-    driver.apply(job_moves.stored, received(last.job_id))
+    driver.apply(result_moves.stored, received(last.job_id))
     assert not finish(driver), "a stored result is not settled yet"
-    driver.apply(job_moves.settled, settled(last.job_id, 1, Event.UNUSABLE, JobState.FAILED))
+    driver.apply(result_moves.settled, settled(last.job_id, 1, Event.UNUSABLE, JobState.FAILED))
     assert finish(driver)
     assert not finish(driver)
 

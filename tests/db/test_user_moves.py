@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from runner.cli.session import new_model
-from runner.db import job_moves, runs, user_moves
+from runner.db import job_moves, result_moves, runs, user_moves
 from runner.db.counters import Deltas
 from runner.db.user_moves import JobSelection
 from runner.engine import run_completion
@@ -107,8 +107,10 @@ def test_an_abandoned_answer_that_still_comes_is_kept(database: Database) -> Non
     lease = driver.bring(JobState.COLLECTING)
     abandon(driver)
 
-    assert driver.apply(job_moves.stored, received(lease.job_id, lease.attempt)) == {lease.job_id}
-    driver.apply(job_moves.settled, settled(lease.job_id, lease.attempt, Event.SUCCEEDED, JobState.SUCCEEDED))
+    assert driver.apply(result_moves.stored, received(lease.job_id, lease.attempt)) == {lease.job_id}
+    driver.apply(
+        result_moves.settled, settled(lease.job_id, lease.attempt, Event.SUCCEEDED, JobState.SUCCEEDED)
+    )
     assert driver.state(lease.job_id) is JobState.SUCCEEDED
     assert driver.recount().items() <= driver.counts().items()
 
@@ -148,7 +150,7 @@ def test_a_failed_job_whose_attempt_was_accepted_has_one_extra_more(database: Da
     refused = driver.bring(JobState.FAILED)
     unusable = driver.bring(JobState.STORED)
     driver.apply(
-        job_moves.settled, settled(unusable.job_id, unusable.attempt, Event.UNUSABLE, JobState.FAILED)
+        result_moves.settled, settled(unusable.job_id, unusable.attempt, Event.UNUSABLE, JobState.FAILED)
     )
 
     assert retry(driver, FAILED) == 2

@@ -12,7 +12,7 @@ from run_driver import RunDriver, accepted, new_run, received
 from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 
-from runner.db import job_moves
+from runner.db import job_moves, result_moves
 from runner.engine.group_commit import GroupCommit
 from runner.rules.states import JobState
 
@@ -166,7 +166,7 @@ def test_an_answer_and_its_state_are_written_together_or_not_at_all(database: Da
     tries: list[int] = []
 
     def storing(connection: Connection, some: Sequence[Any], deltas: Deltas) -> set[int]:
-        moved = job_moves.stored(connection, some, deltas)
+        moved = result_moves.stored(connection, some, deltas)
         tries.append(1)
         if len(tries) == 1:
             raise OperationalError("struck", {}, Exception("server closed the connection"))

@@ -9,7 +9,7 @@ import pytest
 from run_driver import LEASE_MS, NOW_MS, new_run, received, settled
 from sqlalchemy import text
 
-from runner.db import job_moves, outcomes, runs, workers
+from runner.db import outcomes, result_moves, runs, workers
 from runner.db.counters import Deltas
 from runner.db.runs import RunOptions
 from runner.engine import settle
@@ -54,7 +54,7 @@ def test_expired_leases_are_taken_back(database: Database) -> None:
 
 def stored(driver: RunDriver, body: bytes) -> int:
     lease = driver.bring(S.COLLECTING)
-    driver.apply(job_moves.stored, received(lease.job_id, lease.attempt, body))
+    driver.apply(result_moves.stored, received(lease.job_id, lease.attempt, body))
     return lease.job_id
 
 
@@ -105,14 +105,14 @@ def test_a_verdict_that_cannot_be_written_does_not_stop_the_others(
     """What the database refuses counts as a try, too."""
     driver = new_run(database, 2)
     poison, good = stored(driver, b"poison"), stored(driver, GOOD)
-    write = job_moves.settled
+    write = result_moves.settled
 
     def refusing(connection: object, rows: list[outcomes.Settled], deltas: object) -> set[int]:
         if rows[0].job_id == poison and rows[0].target is not S.FAILED:
             raise ValueError("refused")
         return write(connection, rows, deltas)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(job_moves, "settled", refusing)
+    monkeypatch.setattr(result_moves, "settled", refusing)
     for _ in range(4):
         settle_stored(database)
 
@@ -124,7 +124,7 @@ def test_tries_of_one_attempt_do_not_count_against_the_next(database: Database, 
     driver = new_run(database, 1)
     job = stored(driver, b"bad")
     driver.change(job, "settle_tries = 3")
-    driver.apply(job_moves.settled, settled(job, 1, Event.UNUSABLE, S.PENDING))
+    driver.apply(result_moves.settled, settled(job, 1, Event.UNUSABLE, S.PENDING))
     assert stored(driver, GOOD) == job
 
     settle_stored(database)

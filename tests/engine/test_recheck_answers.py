@@ -10,7 +10,7 @@ import pytest
 from labeled_run import INVALID, SCHEMA, answer, recipe_of
 from run_driver import COST, NOW_MS, RunDriver, accepted, new_run, received, settled
 
-from runner.db import counters, job_moves, recheck_moves, user_moves
+from runner.db import counters, job_moves, recheck_moves, result_moves, user_moves
 from runner.db.outcomes import LabelCheck
 from runner.db.recheck_moves import Rechecked
 from runner.db.user_moves import JobSelection
@@ -33,9 +33,9 @@ def settle(driver: RunDriver, content: str, event: Event, target: JobState, labe
     (lease,) = driver.lease()
     driver.send(lease)
     driver.apply(job_moves.accepted, accepted(lease))
-    driver.apply(job_moves.stored, received(lease.job_id, lease.attempt, answer(content)))
+    driver.apply(result_moves.stored, received(lease.job_id, lease.attempt, answer(content)))
     row = settled(lease.job_id, lease.attempt, event, target, COST, label_check)
-    driver.apply(job_moves.settled, row if event is Event.SUCCEEDED else replace(row, cause=INVALID))
+    driver.apply(result_moves.settled, row if event is Event.SUCCEEDED else replace(row, cause=INVALID))
     return lease.job_id
 
 

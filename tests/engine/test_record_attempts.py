@@ -10,7 +10,7 @@ import pytest
 from run_driver import COST, LEASE_MS, NOW_MS, RunDriver, accepted, new_run, received, requeue_row, settled
 from sqlalchemy import text
 
-from runner.db import budget_account, job_moves, runs
+from runner.db import budget_account, job_moves, result_moves, runs
 from runner.db.counters import Deltas
 from runner.db.outcomes import Cause
 from runner.db.runs import RunOptions
@@ -90,9 +90,9 @@ def test_room_comes_back_with_what_settles_cheaper(database: Database) -> None:
     assert go(driver, [first], 1_100) == 1
     assert go(driver, driver.leased(rows_max=1), 100) == 0
     driver.apply(job_moves.accepted, accepted(first.lease))
-    driver.apply(job_moves.stored, received(first.lease.job_id))
+    driver.apply(result_moves.stored, received(first.lease.job_id))
     cost = replace(COST, ticks=1_000)
-    driver.apply(job_moves.settled, settled(first.lease.job_id, 1, Event.SUCCEEDED, S.SUCCEEDED, cost))
+    driver.apply(result_moves.settled, settled(first.lease.job_id, 1, Event.SUCCEEDED, S.SUCCEEDED, cost))
 
     assert driver.count("ticks", "reserved") == 0
     assert go(driver, driver.leased(rows_max=2), 100) == 1
@@ -167,12 +167,12 @@ def test_another_budget_holds_at_once(database: Database) -> None:
         (S.COLLECTING, lambda lease: (job_moves.lost, requeue_row(lease, S.HELD, 50)), 0, 100),
         (S.COLLECTING, lambda lease: (job_moves.generation_failed, requeue_row(lease, S.PENDING)), 0, 100),
         (S.COLLECTING, lambda lease: (job_moves.generation_failed, requeue_row(lease, S.FAILED)), 0, 100),
-        (S.COLLECTING, lambda lease: (job_moves.stored, received(lease.job_id)), 100, 0),
-        (S.STORED, lambda lease: (job_moves.settled, classification(lease, S.SUCCEEDED, 30)), 0, 30),
-        (S.STORED, lambda lease: (job_moves.settled, classification(lease, S.PENDING, 30)), 0, 30),
-        (S.STORED, lambda lease: (job_moves.settled, classification(lease, S.FAILED, None)), 0, 100),
-        (S.STORED, lambda lease: (job_moves.settled, classification(lease, S.PENDING, None)), 0, 100),
-        (S.HELD, lambda lease: (job_moves.stored, received(lease.job_id)), 100, 0),  # it is there after all
+        (S.COLLECTING, lambda lease: (result_moves.stored, received(lease.job_id)), 100, 0),
+        (S.STORED, lambda lease: (result_moves.settled, classification(lease, S.SUCCEEDED, 30)), 0, 30),
+        (S.STORED, lambda lease: (result_moves.settled, classification(lease, S.PENDING, 30)), 0, 30),
+        (S.STORED, lambda lease: (result_moves.settled, classification(lease, S.FAILED, None)), 0, 100),
+        (S.STORED, lambda lease: (result_moves.settled, classification(lease, S.PENDING, None)), 0, 100),
+        (S.HELD, lambda lease: (result_moves.stored, received(lease.job_id)), 100, 0),  # there after all
     ],
 )  # fmt: skip
 def test_every_end_of_an_attempt_settles_its_reserve(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from run_driver import FAR, NOW_MS, RunDriver, accepted, new_run, received, requeue_row, settled
 
-from runner.db import job_moves, unreadables, workers
+from runner.db import job_moves, result_moves, unreadables, workers
 from runner.db.runs import RunOptions
 from runner.db.unreadables import UnreadableReply
 from runner.engine.recovery.dead_workers import RecoveryCounts, recover_host
@@ -233,7 +233,7 @@ def test_bytes_that_are_no_answer_take_no_answers_place(process: Process, is_ans
     assert process.driver.rows("SELECT * FROM results") == []
     (kept,) = process.driver.rows("SELECT * FROM unreadables")
     assert (kept.replies, bytes(kept.first_body), kept.last_bytes) == (1, PAGE, len(PAGE))
-    process.driver.apply(job_moves.stored, received(lease.job_id, lease.attempt, ANSWER))
+    process.driver.apply(result_moves.stored, received(lease.job_id, lease.attempt, ANSWER))
     assert process.driver.state(lease.job_id) is S.STORED
 
 
@@ -336,8 +336,8 @@ def test_an_answer_judged_before_is_not_judged_again(process: Process) -> None:
     """It was unusable and the job goes again; the same bytes are still in the spool of the dead."""
     lease, unusable = process.driver.bring(S.COLLECTING), b'{"usage": {}}'
     process.answer(lease, unusable)
-    process.driver.apply(job_moves.stored, received(lease.job_id, 1, unusable, "the-id"))
-    process.driver.apply(job_moves.settled, settled(lease.job_id, 1, Event.UNUSABLE, S.PENDING))
+    process.driver.apply(result_moves.stored, received(lease.job_id, 1, unusable, "the-id"))
+    process.driver.apply(result_moves.settled, settled(lease.job_id, 1, Event.UNUSABLE, S.PENDING))
     counts = process.driver.counts()
     process.die()
 

@@ -18,7 +18,7 @@ from run_driver import (
     settled,
 )
 
-from runner.db import job_moves, result_costs, runs, user_moves
+from runner.db import job_moves, result_costs, result_moves, runs, user_moves
 from runner.db.counters import Deltas
 from runner.db.user_moves import JobSelection
 from runner.engine import restate_costs, run_completion
@@ -70,7 +70,7 @@ def answer(driver: RunDriver, count: int) -> None:
     for _ in range(count):
         answered = driver.bring(S.STORED)
         driver.apply(
-            job_moves.settled,
+            result_moves.settled,
             settled(
                 answered.job_id, answered.attempt, Event.SUCCEEDED, S.SUCCEEDED, replace(COST, ticks=EACH)
             ),
@@ -112,7 +112,7 @@ def test_a_run_that_ends_is_restated(database: Database) -> None:
     driver, _ = lost_early(database, LEARNT_MIN)
     last = driver.bring(S.STORED)
     driver.apply(
-        job_moves.settled,
+        result_moves.settled,
         settled(last.job_id, last.attempt, Event.SUCCEEDED, S.SUCCEEDED, replace(COST, ticks=EACH)),
     )
 
@@ -150,10 +150,12 @@ def test_a_late_result_takes_both_numbers_back(database: Database) -> None:
     again = next(lease for lease in driver.lease(9) if lease.job_id == lost)
     driver.send(again)
     driver.apply(job_moves.accepted, accepted(again))
-    driver.apply(job_moves.stored, received(lost, 2))
-    driver.apply(job_moves.settled, settled(lost, 2, Event.SUCCEEDED, S.SUCCEEDED, replace(COST, ticks=EACH)))
+    driver.apply(result_moves.stored, received(lost, 2))
+    driver.apply(
+        result_moves.settled, settled(lost, 2, Event.SUCCEEDED, S.SUCCEEDED, replace(COST, ticks=EACH))
+    )
     late = settled(lost, 1, Event.SUCCEEDED, S.SUCCEEDED, replace(COST, ticks=3 * EACH))
-    driver.apply(job_moves.stored, received(lost, 1))
+    driver.apply(result_moves.stored, received(lost, 1))
     driver.in_transaction(lambda c, d: result_costs.count_late_results(c, [late], d))
 
     assert costs(driver) == (0, 0, CAP.probable_ticks)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from run_driver import NOW_MS, new_run
 
-from runner.db import job_moves
+from runner.db import result_moves
 from runner.db.runs import RunOptions
 from runner.engine import cost_bounds
 from runner.engine.settle import Policy, StoredAnswer, fail_unreadable, settle
@@ -116,7 +116,7 @@ def test_an_answer_of_another_model_is_a_success_priced_by_it_and_counted(databa
         lease = driver.bring(S.STORED)
         classification = settle(subject(lease.job_id), orjson.dumps(body), policy=Policy(), now_ms=NOW_MS)
         assert classification.target is S.SUCCEEDED
-        assert driver.apply(job_moves.settled, classification) == {lease.job_id}
+        assert driver.apply(result_moves.settled, classification) == {lease.job_id}
 
     told = driver.counts()
     assert {key: n for (kind, key), n in told.items() if kind == "returned"} == {"grok-4.3 -> grok-4.6": 1}
@@ -225,7 +225,7 @@ def test_odd_words_of_the_api_can_be_written(database: Database, odd: str) -> No
 
     classification = settle(subject(lease.job_id), body, policy=Policy(), now_ms=NOW_MS)
 
-    assert driver.apply(job_moves.settled, classification) == {lease.job_id}
+    assert driver.apply(result_moves.settled, classification) == {lease.job_id}
     assert driver.state(lease.job_id) is S.SUCCEEDED
 
 

@@ -27,7 +27,18 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from runner.db import counters, events, job_moves, leases, new_jobs, orphans, runs, unreadables, workers
+from runner.db import (
+    counters,
+    events,
+    job_moves,
+    leases,
+    new_jobs,
+    orphans,
+    result_moves,
+    runs,
+    unreadables,
+    workers,
+)
 from runner.db.counters import Deltas
 from runner.db.outcomes import Accepted, Cause, PollAgain, Requeue
 from runner.db.results import Received
@@ -558,7 +569,7 @@ class JobsStateMachine(RuleBasedStateMachine):
             sha256=hashlib.sha256(body).hexdigest(),
             received_at_ms=self.now_ms,
         )
-        moved = self.write(job_moves.stored, received)
+        moved = self.write(result_moves.stored, received)
         self.kept[job.request_id] = body
         if settles and moved:
             self.settle(lease.job_id, lease.attempt, job.spent, job.extras, body)
@@ -576,7 +587,7 @@ class JobsStateMachine(RuleBasedStateMachine):
             accepted_at_ms=None,
         )
         policy = settle.Policy(max_attempts=self.options.max_attempts, on_ambiguous=self.on_ambiguous)
-        self.write(job_moves.settled, settle.settle(subject, body, policy=policy, now_ms=self.now_ms))
+        self.write(result_moves.settled, settle.settle(subject, body, policy=policy, now_ms=self.now_ms))
 
     @property
     def on_ambiguous(self) -> retry.OnAmbiguous:

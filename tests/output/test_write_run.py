@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import asdict
 from run_driver import COST, RunDriver, new_run, received, settled
 
-from runner.db import counters, ended_jobs, job_moves, runs
+from runner.db import counters, ended_jobs, result_moves, runs
 from runner.db.job_ids import job_id
 from runner.output.file_owner import run_tag
 from runner.output.files import paths
@@ -42,8 +42,8 @@ def driver(database: Database) -> RunDriver:
         driver.bring(state)
     (lease,) = driver.lease()
     driver.send(lease)
-    driver.apply(job_moves.stored, received(lease.job_id, body=ANSWER))
-    driver.apply(job_moves.settled, settled(lease.job_id, 1, Event.SUCCEEDED, JobState.SUCCEEDED, COST))
+    driver.apply(result_moves.stored, received(lease.job_id, body=ANSWER))
+    driver.apply(result_moves.settled, settled(lease.job_id, 1, Event.SUCCEEDED, JobState.SUCCEEDED, COST))
     return driver
 
 

@@ -6,7 +6,6 @@ ROOT = Path(__file__).parents[2] / "runner"
 LINES_MAX = 300
 LONGER = {
     "cli/flags.py": "the flags that commands share, and their types; the types could stand alone",
-    "db/job_moves.py": "every guarded move of a job, side by side; what is written with it could go apart",
     "db/runs.py": "every statement on runs; reading them and moving them could go apart",
     "db/tables.py": "the tables, one after another",
     "engine/spool.py": "one file format: what writes it and what reads it",

@@ -12,7 +12,7 @@ import logging
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
-from runner.db import answers_at_once, job_moves, orphans, result_costs, unreadables, workers
+from runner.db import answers_at_once, job_moves, orphans, result_costs, result_moves, unreadables, workers
 from runner.db.counters import Deltas
 from runner.db.leases import Lease
 from runner.db.outcomes import Accepted, Cause, Requeue
@@ -170,7 +170,7 @@ def _import_answers(
     """Store a batch of answers, and count the bytes that are none; return how many answers were stored."""
     answers, others = _separated(batch)
     received = [received_of(answer) for answer in answers]
-    stored = job_moves.stored(connection, received, deltas)
+    stored = result_moves.stored(connection, received, deltas)
     answers_at_once.count(connection, [row for row in received if row.job_id in stored], deltas)
     _count_late(connection, [a for a in answers if a.job_id not in stored], deltas, pricing)
     records.repeats |= unreadables.record(connection, [_unreadable(r) for r in others])
