@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Raw, UnsetType
 
 from runner.cli.render.check_report import assumption
-from runner.cli.render.checked_table import CheckedTable, table_object
 from runner.rules import models
 from runner.rules.json_object import SCHEMA, Date, JsonObject, Schema, about
 from runner.rules.money import usd
@@ -16,7 +16,7 @@ from runner.rules.prices import prices_as_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.cli.render.check_report import CheckResult
+    from runner.cli.render.check_report import CheckedRows, CheckResult
     from runner.rules.diagnostics import Diagnostic
     from runner.rules.estimate import ModelEstimate, Span
 
@@ -107,6 +107,36 @@ class CheckedModel(JsonObject, frozen=True, kw_only=True):
     bound_by: Annotated[BoundBy, about("what binds")]
 
 
+class RowFault(JsonObject, frozen=True, kw_only=True):
+    """One fault of a row."""
+
+    row: Annotated[int | None, about("from 1; null for a fault of the table as a whole")]
+    line: Annotated[int | None, about("line of the file, from 1")]
+    column: Annotated[str | None, about("name of the column")]
+    code: Annotated[str, about("stable name of the fault")]
+    reason: Annotated[str, about("what is wrong")]
+    fix: Annotated[str, about("what to do")]
+
+
+class RecipeFile(JsonObject, frozen=True, kw_only=True):
+    """A file that was read."""
+
+    path: Annotated[str, about("where it is")]
+    sha256: Annotated[str, about("of its bytes")]
+
+
+class CheckedTable(JsonObject, frozen=True, kw_only=True):
+    """The table of a recipe."""
+
+    path: Annotated[str, about("where it is")]
+    rows: Annotated[int, about("in the table")]
+    sent: Annotated[int, about("rows that have a request")]
+    excluded: Annotated[int, about("rows that where, sample or limit leave out")]
+    bad: Annotated[list[RowFault], about("the first 20")]
+    files: Annotated[list[RecipeFile], about("files that were read beside the recipe and the table")]
+    schema: Annotated[Raw, about("the JSON schema of an answer, as it is sent")]
+
+
 class CheckedFile(JsonObject, frozen=True, kw_only=True):
     """What a job file holds, costs and takes."""
 
@@ -152,7 +182,19 @@ def check_object(result: CheckResult) -> CheckedFile:
         models=[_model(model) for model in estimate.models],
         assumption=assumption(result.output_source),
         prices_as_of=prices_as_of,
-        table=UNSET if result.table is None else table_object(result.table, result.bad_total),
+        table=UNSET if result.table is None else _table(result.table),
+    )
+
+
+def _table(table: CheckedRows) -> CheckedTable:
+    return CheckedTable(
+        path=table.path,
+        rows=table.rows,
+        sent=table.sent,
+        excluded=table.excluded,
+        bad=[RowFault(**asdict(fault)) for fault in table.faults],
+        files=[RecipeFile(path=file.path, sha256=file.sha256) for file in table.files],
+        schema=Raw(table.schema),
     )
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runner.cli.render import layout, text
-from runner.cli.render.checked_table import table_lines
 from runner.rules import output_estimate
 from runner.rules.prices import prices_as_of
 from runner.rules.redact import one_line, plain
@@ -15,10 +14,10 @@ from runner.rules.redact import one_line, plain
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from runner.cli.render.checked_table import CheckedRows
     from runner.rules.diagnostics import Diagnostic
     from runner.rules.estimate import Estimate, ModelEstimate
     from runner.rules.output_estimate import OutputRange
+    from runner.rules.table_faults import TableFault
 
 _MODEL_LENGTH: Final = 28
 _WARNINGS_SHOWN: Final = 10
@@ -34,9 +33,34 @@ class OutputSource:
     learnt: Mapping[str, OutputRange] = field(default_factory=dict)
 
 
+class ReadFileFacts(NamedTuple):
+    """A file that was read for a recipe."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedRows:
+    """The table of a recipe. `sent` are the rows with a request, `excluded` those left out by where, sample
+    or limit, `faults` the first bad rows.
+
+    `schema` is the JSON schema as it is sent, `warnings` are sentences about the recipe.
+    """
+
+    path: str
+    rows: int
+    sent: int
+    excluded: int
+    faults: Sequence[TableFault]
+    files: Sequence[ReadFileFacts]
+    schema: bytes
+    warnings: Sequence[str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """What a job file contains.
+    """What a job file, or the table of a recipe, contains.
 
     `skips_bad`: bad lines are skipped and something is left. `bad_shown`, `warnings_shown`: the first of
     them. `bad_sentences`: the first bad lines as sentences, and how many more there are.
@@ -68,8 +92,7 @@ def check_lines(result: CheckResult) -> list[str]:
     lines = [*_wrapped(f"{plain(result.file)}: {jobs}, {size}"), *_bad(result), *_warnings(result)]
     lines += _wrapped(result.other_model_note, "  ") if result.other_model_note else []
     if result.table is not None:
-        for line in table_lines(result.table, result.bad_total):
-            lines += _wrapped(line, "  ", "          ")
+        lines += _table(result.table)
     if estimate.jobs:
         lines += ["", *layout.indented(_models(estimate)), "", *_facts(result)]
     return lines
@@ -105,6 +128,17 @@ def _bad(result: CheckResult) -> list[str]:
             for line in _wrapped(plain(one_line(sentence, _REASON_LENGTH)), "    ")
         ),
     ]
+
+
+def _table(table: CheckedRows) -> list[str]:
+    """Return the rows by what becomes of them, the files that were read, and the schema."""
+    parts = [text.count(table.rows, "row"), f"{table.sent:,} to send"]
+    parts += [f"{table.excluded:,} excluded"] if table.excluded else []
+    lines = [f"table   {plain(table.path)}: {', '.join(parts)}"]
+    lines += [f"read    {plain(one.path)}, sha256 {one.sha256[:12]}…" for one in table.files]
+    lines += [f"warning: {plain(one)}" for one in table.warnings]
+    lines += [f"schema  {plain(table.schema.decode())}"]
+    return [part for line in lines for part in _wrapped(line, "  ", "          ")]
 
 
 def _warnings(result: CheckResult) -> list[str]:

@@ -6,8 +6,7 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from runner.cli.render.check_report import CheckResult
-from runner.cli.render.checked_table import CheckedRows, ReadFileFacts
+from runner.cli.render.check_report import CheckedRows, CheckResult, ReadFileFacts
 from runner.cli.session.check_file import known_outputs
 from runner.cli.session.prepare_table import prepare_table
 from runner.cli.session.recipe_source import recipe_origin
@@ -63,6 +62,7 @@ def check_recipe(
             path=str(table),
             rows=reading.row_total,
             sent=reading.total,
+            excluded=max(0, reading.row_total - reading.total - reading.bad_total),
             faults=reading.faults[:SHOWN],
             files=[ReadFileFacts(str(one.path), one.sha256) for one in prepared.read_files],
             schema=prepared.schema,
