@@ -76,8 +76,13 @@ def on_one_line(raw: bytes) -> bytes:
 
 
 def without_surrogates(text: str) -> str:
-    """Return the text with U+FFFD for each lone surrogate, so that it can be written as UTF-8."""
-    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+    """Return the text with U+FFFD for each lone surrogate, so that it can be written as UTF-8.
+
+    Two halves side by side become their character.
+    """
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _slowly(body: bytes) -> tuple[str, object]:

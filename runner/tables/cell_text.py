@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-import base64
-import json
-from datetime import date, time
-from typing import TYPE_CHECKING, Any, Final
+import math
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from runner.tables.json_text import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
 def cell_text(value: object) -> str:
-    """Return a value as a cell: text as it is, None empty, true and false, numbers as JSON writes them.
+    """Return a value as a cell: text as it is, None empty, any other as `json_text` writes it, unquoted.
 
-    Lists and objects are JSON text; dates and times ISO 8601; bytes Base64; NaN and infinity NaN, Infinity.
+    NaN and infinity are NaN, Infinity, -Infinity: the null that they are in JSON would be an empty cell, as
+    if there was no value. Inside of lists and objects they are null.
     """
     if isinstance(value, str):
         return value
     if value is None:
         return ""
-    if isinstance(value, (bool, int, float, list, tuple, dict)):
-        return _JSON.encode(value)
-    return _other(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    text = json_text(value)
+    return str(orjson.loads(text)) if text.startswith(b'"') else text.decode()
 
 
 def cell_texts(values: Sequence[Any]) -> list[str]:
     """Return the values as cells."""
     return [value if type(value) is str else cell_text(value) for value in values]
-
-
-def _other(value: object) -> str:
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return base64.b64encode(value).decode()
-    if isinstance(value, (date, time)):
-        return value.isoformat()
-    return str(value)
-
-
-_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_other)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-import re
 from typing import TYPE_CHECKING, Any, Final
 
+from runner.rules.answer_json import without_surrogates
 from runner.rules.spreadsheet import without_formula
 from runner.tables.cell_text import cell_texts
 from runner.tables.csv_rows import TextBatch
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from runner.tables.table import AddedColumn, RowBatch, Sink, Table
 
 _LINE_END: Final = "\r\n"  # csv quotes cells that hold a character of it; it is cut off again
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 class CsvWriter:
@@ -102,8 +101,7 @@ class CsvWriter:
         try:
             return text.encode(self._encoding)
         except UnicodeEncodeError:
-            text = _SURROGATE.sub("\ufffd", text)
-        return text.encode(self._encoding, "replace")
+            return without_surrogates(text).encode(self._encoding, "replace")
 
 
 class _Texts(list[str]):

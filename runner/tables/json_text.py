@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from runner.rules.answer_json import without_surrogates
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -22,14 +24,9 @@ def json_text(value: object) -> bytes:
     U+FFFD; any other object its str(). Integers beyond 64 bits keep their digits.
     """
     try:
-        return orjson.dumps(value, default=_other)
+        return orjson.dumps(value, default=_other, option=orjson.OPT_PASSTHROUGH_DATETIME)
     except TypeError:  # a large integer, a lone surrogate, or a key that is no text
         return json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def without_surrogates(text: str) -> str:
-    """Return the text with U+FFFD for each half of a surrogate pair; two halves become their character."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _other(value: object) -> object:

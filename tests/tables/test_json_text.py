@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.tables.json_text import json_text, without_surrogates
+from runner.rules.answer_json import without_surrogates
+from runner.tables.cell_text import cell_text
+from runner.tables.json_text import json_text
 
 TEXTS = st.text(max_size=8)
 JSON_VALUES = st.recursive(
@@ -30,6 +32,10 @@ def test_a_json_value_comes_back(value: object) -> None:
 OTHERS = [
     (dt.datetime.fromisoformat("2026-01-02T03:04:05.000006"), '"2026-01-02T03:04:05.000006"'),
     (dt.datetime(2026, 1, 2, tzinfo=dt.timezone(dt.timedelta(hours=2))), '"2026-01-02T00:00:00+02:00"'),
+    (
+        dt.datetime(1890, 1, 2, tzinfo=dt.timezone(dt.timedelta(seconds=-75))),
+        '"1890-01-02T00:00:00-00:01:15"',
+    ),
     (dt.date(2026, 1, 2), '"2026-01-02"'),
     (dt.time(3, 4), '"03:04:00"'),
     (dt.timedelta(days=1, microseconds=5), "86400.000005"),
@@ -52,6 +58,21 @@ def test_other_values_have_one_text(value: object, text: str, beside: object) ->
 
     assert json_text(value).decode() == text
     assert with_other.startswith(f"[{text},")
+
+
+def test_a_cell_has_the_same_text_without_quotes() -> None:
+    """But for NaN and infinity, whose null would be an empty cell."""
+    cells = [cell_text(value) for value, _ in OTHERS]
+    unquoted = [text.strip('"') for _, text in OTHERS]
+
+    assert [(c, u) for c, u in zip(cells, unquoted, strict=True) if c != u] == [
+        ("NaN", "null"),
+        ("-Infinity", "null"),
+        ("a\ud800", "a\N{REPLACEMENT CHARACTER}"),  # the writer replaces it
+    ]
+    assert [cell_text(value) for value in (None, True, 1, 2**80, 0.1, "a", [1, None, float("nan")])] == [
+        *("", "true", "1", str(2**80), "0.1", "a", "[1,null,null]")
+    ]
 
 
 @given(st.text(st.characters(exclude_categories=()), max_size=20))
