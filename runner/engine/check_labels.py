@@ -31,8 +31,8 @@ def check_answer(rules: LabelRules, answer: Completion, asks: int) -> NextMove:
     if checked.labels is not None:
         found = LabelCheck(repair=checked.repair, labels=counted_words(rules.counted, checked.labels))
         return NextMove(Event.SUCCEEDED, JobState.SUCCEEDED, label_check=found)
-    error = checked.error or "it does not fit"
-    found = LabelCheck(is_first=asks == 0, ask_tokens=follow_up_tokens(text, error), asks_max=rules.asks_max)
+    ask_tokens = follow_up_tokens(text, checked.error)
+    found = LabelCheck(is_first=asks == 0, ask_tokens=ask_tokens, asks_max=rules.asks_max)
     is_open = is_asked_again(answer.flaw, asks, rules.asks_max)
     target = JobState.PENDING if is_open else JobState.FAILED
-    return NextMove(Event.INVALID, target, Cause(code=INVALID, message=error, http_status=200), found)
+    return NextMove(Event.INVALID, target, Cause(code=INVALID, message=checked.error, http_status=200), found)

@@ -83,7 +83,7 @@ class RowValues:
             return self._without_labels(row, RowStatus.INVALID, reason_unreadable())
         labels, error, _ = self._contract.check(content or "")
         if labels is None:
-            return self._without_labels(row, RowStatus.INVALID, reason_of_answer(error or ""))
+            return self._without_labels(row, RowStatus.INVALID, reason_of_answer(error))
         values = self._with_json(labels.values()) if self._json else labels.values()
         if not self._extra:
             return LabeledRow(RowStatus.OK, (*values, *_OK))

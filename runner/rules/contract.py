@@ -22,14 +22,14 @@ _Convert: TypeAlias = Callable[[Any], Any]
 
 
 class CheckedAnswer(NamedTuple):
-    """The labels of an answer that fits, by column and in the order of the schema; else why it does not.
+    """The labels of an answer that fits, by column and in the order of the schema; else None and an `error`.
 
-    `error` is one short sentence for the model and for people, without more of the answer than a few words.
+    This is one short sentence for the model and for people, without more of the answer than a few words.
     `repair` names what was done to a valid answer to find its object, None if nothing was.
     """
 
     labels: dict[str, Any] | None
-    error: str | None = None
+    error: str = ""
     repair: str | None = None
 
 
@@ -65,7 +65,7 @@ class Contract:
         try:
             answer, repair = answer_object(content, repairs=self._repairs)
             if self._validator.is_valid(answer):
-                return CheckedAnswer(self._labels(answer), None, repair)
+                return CheckedAnswer(self._labels(answer), repair=repair)
         except InvalidAnswer as fault:
             return CheckedAnswer(None, cut(str(fault)))
         return CheckedAnswer(None, schema_error(self._validator.iter_errors(answer), answer))

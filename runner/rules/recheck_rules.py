@@ -12,7 +12,6 @@ from runner.rules.label_counts import counted_words
 from runner.rules.label_rules import label_rules
 
 if TYPE_CHECKING:
-    from runner.rules.contract import CheckedAnswer
     from runner.rules.label_rules import LabelRules
 
 
@@ -71,7 +70,7 @@ def _checked(rules: LabelRules, body: bytes) -> CheckedBody | None:
     answer = read_completion(body)
     if answer.kind is not Kind.GOOD or answer.flaw is not None:
         return None
-    found: CheckedAnswer = rules.contract.check(answer.content or "")
+    found = rules.contract.check(answer.content or "")
     if found.labels is None:
-        return CheckedBody(error=found.error or "it does not fit")
+        return CheckedBody(error=found.error)
     return CheckedBody(labels=counted_words(rules.counted, found.labels), repair=found.repair)
