@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from runner.db import attempts, uncertain_costs
 from runner.db.job_ids import run_of
 from runner.rules import output_estimate
-from runner.rules.failure_pause import FIRST
+from runner.rules.failure_pause import FIRST, INVALID
 from runner.rules.states import Event, JobState
 from runner.rules.uncertain_cost import (
     DEAREST,
@@ -91,7 +91,7 @@ def _count_label_check(row: Settled, label_check: LabelCheck, deltas: Deltas) ->
     """Count what the contract found: invalid answers, or the repair and the labels of a valid one."""
     run_id = run_of(row.job_id)
     if row.event is Event.INVALID:
-        deltas.add(run_id, "invalid", FIRST if label_check.is_first else "again")
+        deltas.add(run_id, INVALID, FIRST if label_check.is_first else "again")
     elif row.target is JobState.SUCCEEDED:
         if label_check.repair:
             deltas.add(run_id, "repaired", label_check.repair)

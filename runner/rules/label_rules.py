@@ -10,8 +10,8 @@ import orjson
 
 from runner.rules.contract import Contract
 from runner.rules.label_counts import counted_names
+from runner.rules.recipe import REASK_DEFAULT
 
-REASK_DEFAULT: Final = 2
 _RUNS_KEPT: Final = 16  # a contract takes milliseconds to make, and each answer of its run needs it
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from runner.rules.failure_pause import INVALID
 from runner.rules.row_status import RowStatus, rows_by_status
 from runner.rules.summary_object import AskCounts, LabeledRowCounts
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def row_counts(kinds: Kinds, joined: Mapping[RowStatus, int] | None) -> LabeledRowCounts:
     """Return the rows by status: as they were joined with their table, else as the counters have them."""
-    invalid = kinds.get("code", {}).get("invalid", 0)
+    invalid = kinds.get("code", {}).get(INVALID, 0)
     known = rows_by_status(kinds.get("state", {}), kinds.get("rows", {}), invalid)
     found = known if joined is None else joined
     counts = {status.value: found.get(status, 0) for status in RowStatus}
@@ -24,7 +25,7 @@ def row_counts(kinds: Kinds, joined: Mapping[RowStatus, int] | None) -> LabeledR
 
 def ask_counts(kinds: Kinds) -> AskCounts:
     """Return how often answers were asked for."""
-    given_up = kinds.get("code", {}).get("invalid", 0)
+    given_up = kinds.get("code", {}).get(INVALID, 0)
     return AskCounts(
         first=kinds.get("state", {}).get("succeeded", 0) + given_up,
         again=kinds.get("extra", {}).get("reask", 0),

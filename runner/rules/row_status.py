@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runner.rules.explain import HELD_PREFIX, explain
+from runner.rules.failure_pause import INVALID
 from runner.rules.redact import one_line
 from runner.rules.states import JobState
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MESSAGE_LENGTH_MAX: Final = 400  # characters of a reason
-_INVALID: Final = "invalid"  # the code of a job whose last answer broke the contract
 _UNREADABLE: Final = "unreadable-result"
 
 
@@ -55,7 +55,7 @@ CANCELLED: Final = RowReason("cancelled", "The user cancelled it before it had a
 
 def status_of_job(state: str, error_code: str | None) -> RowStatus:
     """Return the status of a row whose job is in a state; a job that succeeded is ok if its answer fits."""
-    if error_code == _INVALID and state == JobState.FAILED:
+    if error_code == INVALID and state == JobState.FAILED:
         return RowStatus.INVALID
     return _BY_STATE.get(state, RowStatus.UNFINISHED)
 
@@ -73,7 +73,7 @@ def reason_of_job(status: RowStatus, error_code: str | None, message: str | None
 
 def reason_of_answer(message: str) -> RowReason:
     """Return why a row has no labels whose answer is there and does not fit them."""
-    return RowReason(_INVALID, one_line(message, MESSAGE_LENGTH_MAX))
+    return RowReason(INVALID, one_line(message, MESSAGE_LENGTH_MAX))
 
 
 def reason_unreadable() -> RowReason:

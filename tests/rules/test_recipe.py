@@ -22,7 +22,7 @@ from runner.rules.recipe import (
     recipe_faults,
 )
 from runner.rules.recipe_flags import FlagPaths, RecipeFlags, recipe_of_flags
-from runner.rules.recipe_identity import RecipeTexts, canonical, canonical_sha256, stored_recipe
+from runner.rules.recipe_identity import RecipeTexts, canonical, canonical_sha256
 from runner.rules.recipe_table import MADE_FIELDS, read_recipe
 from runner.rules.recipe_toml import recipe_toml
 
@@ -346,13 +346,6 @@ def test_the_order_of_constants_does_not_matter() -> None:
     )
     assert canonical(one, TEXTS) == canonical(two, TEXTS)
     assert canonical(one, TEXTS).isascii()
-
-
-def test_what_a_run_keeps_of_its_recipe() -> None:
-    """The schema in its order, and what answers are held against."""
-    stored = stored_recipe(Recipe(ask=Ask(reask=1), out=Out(prefix="p")), TEXTS)
-    assert '"schema":{"b":1,"a":2},"ask":{"reask":1,"repair":true}' in stored
-    assert canonical_sha256(Recipe(), TEXTS) in stored
 
 
 def test_a_fault_without_a_key_is_a_sentence() -> None:

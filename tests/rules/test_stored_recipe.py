@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from runner.rules.stored_recipe import differences
+from runner.rules.recipe import Ask, Out, Recipe
+from runner.rules.stored_recipe import differences, stored_recipe
 
 STORED: dict[str, dict[str, Any]] = {
     "ask": {"reask": 2, "repair": True},
@@ -37,3 +38,13 @@ def test_what_is_kept_is_said_in_words(
         return json.dumps({**STORED, section: {**STORED[section], name: value}})
 
     assert differences(recipe(stored), recipe(wanted)) == words
+
+
+def test_a_run_keeps_what_its_answers_are_held_against() -> None:
+    """The schema in its order, since that is the order of the columns."""
+    recipe = Recipe(ask=Ask(reask=1), out=Out(columns=("cost",), prefix="p"))
+    stored = stored_recipe(recipe, schema=b'{"b":1,"a":2}', table_format="csv")
+
+    assert '"schema":{"b":1,"a":2},"ask":{"reask":1,"repair":true}' in stored
+    assert json.loads(stored)["out"] == {"columns": ["cost"], "prefix": "p"}
+    assert json.loads(stored)["table"] == {"format": "csv", "encoding": None, "delimiter": None}
