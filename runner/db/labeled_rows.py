@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from runner.db.ended_jobs import PAGE_BYTES, PAGE_MAX, read_ahead
 from runner.db.job_ids import JOBS_MAX, job_id
+from runner.db.row_jobs import is_mapped
 from runner.db.session import BINARY_BYTEA
 
 if TYPE_CHECKING:
@@ -68,13 +69,6 @@ def pages(
     reader = _PageReader(connection, run_id, parts, page)
     found = reader.mapped() if is_mapped(connection, run_id) else reader.plain()
     yield from found if connection.dialect.name == "sqlite" else read_ahead(found)
-
-
-def is_mapped(connection: Connection, run_id: int) -> bool:
-    """Return whether the run maps rows to jobs; else row n is job n."""
-    query = text("SELECT 1 FROM rows WHERE id BETWEEN :first AND :last LIMIT 1")
-    values = {"first": job_id(run_id, 0), "last": job_id(run_id, JOBS_MAX)}
-    return connection.execute(query, values).first() is not None
 
 
 class _PageReader:

@@ -12,7 +12,8 @@ from runner.cli.printing import print_escaped, print_json
 from runner.cli.render.job_object import story_object
 from runner.cli.render.job_story import story_lines
 from runner.cli.session.context import existing_database, find_run, read_settings
-from runner.db import job_history, job_of_row, results, unreadables
+from runner.db import job_history, results, unreadables
+from runner.db.row_jobs import job_of_row
 from runner.db.session import clock_ms
 from runner.rules.errors import UsageError
 from runner.rules.redact import one_line
@@ -74,7 +75,7 @@ def _job_of_row(connection: Connection, run: RunRow, word: str) -> Row[Any] | No
     """Return the job of the row with this number, in a run with a recipe; raise UsageError if it has none."""
     if run.recipe is None or not (word.isascii() and word.isdigit() and len(word) <= _DIGITS_MAX):
         return None
-    found = job_of_row.find(connection, run.id, int(word))
+    found = job_of_row(connection, run.id, int(word))
     if found.custom_id is not None:
         return job_history.find_job(connection, run.id, found.custom_id)
     if found.fault is not None:
