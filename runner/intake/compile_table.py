@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from runner.intake.templates import RenderError
 from runner.intake.used_ids import UsedIds
 from runner.rules.row_ids import IdFault, cell_id, numbered_id
-from runner.rules.row_sample import RowSample
+from runner.rules.row_reservoir import RowReservoir
 from runner.rules.table_faults import TableFault
 from runner.tables.table import TableError
 
@@ -84,7 +84,8 @@ class CompiledTable:
 
     def rows(self) -> Iterator[CompiledRow]:
         """Yield the compiled rows in order. Raises TableError if the table changes while it is read twice."""
-        sampled = None if self._plan.sample is None else self._sampled_rows()
+        size = self._plan.sample
+        sampled = None if size is None else self._sampled_rows(size)
         sha256 = self.sha256
         table = self._open()
         chosen_count = 0
@@ -103,21 +104,21 @@ class CompiledTable:
         if sampled is not None and sha256 != self.sha256:
             raise TableError("the table changed while it was read", fix="run the command again")
 
-    def _sampled_rows(self) -> frozenset[int]:
-        """Return the numbers of the sampled rows; rows with a fault are not among them."""
+    def _sampled_rows(self, size: int) -> frozenset[int]:
+        """Return the numbers of `size` sampled rows, or of all; rows with a fault are not among them."""
         plan = self._plan
-        sample = RowSample(plan.sample or 0, plan.seed)
+        sample: RowReservoir[None] = RowReservoir(size, plan.seed)
         table = self._open()
         for number, row in _rows_of(table, plan.columns):
             if isinstance(row, TableFault):
                 continue
             try:
-                if plan.where is None or plan.where.holds(row):
-                    sample.add(number)
+                if (plan.where is None or plan.where.holds(row)) and sample.takes(number):
+                    sample.put(number, None)
             except RenderError:
                 continue
         self.sha256 = table.sha256
-        return frozenset(sample.rows())
+        return frozenset(row for row, _ in sample.items())
 
     def _numbered(self, table: Table) -> Iterator[tuple[int, Mapping[str, Any]]]:
         """Yield the readable rows, counting all."""

@@ -17,9 +17,9 @@ class RowReservoir(Generic[Item]):
     """
 
     def __init__(self, size: int, seed: int) -> None:
-        """`size` is at least 1, `seed` from 0 up."""
+        """`size` is at least 1, `seed` from 0 and below 2**64."""
         self._size = size
-        self._key = str(seed).encode()[-blake2b.MAX_KEY_SIZE :]
+        self._key = seed.to_bytes(_RANK_BYTES, "big")
         self._heap: list[tuple[int, int, Item]] = []  # (-rank, row, item), the highest rank first
         self.seen = 0  # rows that were asked for
 
