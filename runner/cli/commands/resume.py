@@ -17,7 +17,7 @@ from runner.cli.commands.start import start
 @click.option("--tpm", type=flags.Rate(), help="Tokens per minute.")
 @click.option("--max-failures", type=flags.Rate(), help="Pause when N jobs have failed.")
 @flags.budget_flag
-@click.option("--detach", is_flag=True, help="Return at once; the work continues in the background.")
+@click.option("--detach", is_flag=True, help="Return at once; work in the background, write no files.")
 @click.option("--timeout", type=flags.Duration(), help="Stop waiting after this time (90s, 2h); exit 7.")
 @flags.on_end_flag
 @flags.json_flag
@@ -35,8 +35,8 @@ def command(
 ) -> int:
     """Continue RUN (an id or a name), as `runner start` does. Limits given here replace those of the run.
 
-    Files that `runner run` wrote are written again when the run stops; a run that was only loaded has none
-    until `runner write`. With --detach none are written.
+    Files that `runner run` or `runner label` wrote are written again when the run stops; a run that was only
+    loaded has none until `runner write`. With --detach this command writes none either.
 
     \b
     Example, with a larger budget:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command("start", short_help="Start a run; watch it, or leave it in the background.")
 @flags.run_argument
-@click.option("--detach", is_flag=True, help="Return at once; the work continues in the background.")
+@click.option("--detach", is_flag=True, help="Return at once; work in the background, write no files.")
 @click.option("--timeout", type=flags.Duration(), help="Stop waiting after this time (90s, 2h); exit 7.")
 @flags.budget_flag
 @flags.on_end_flag
@@ -27,16 +27,17 @@ if TYPE_CHECKING:
 def command(run: str, *, budget: int | None, **given: Any) -> int:
     """Start RUN (an id or a name) and wait until it has ended or is paused; a paused run continues.
 
-    Files that `runner run` wrote are written again when the run stops; a run that was only loaded has none
-    until `runner write`.
+    Files that `runner run` or `runner label` wrote are written again when the run stops; a run that was only
+    loaded has none until `runner write`.
 
-    With --detach the work continues in the background after this command, until the runs have ended, and no
-    files are written.
+    With --detach the command returns at once and writes no file; the work continues in the background until
+    the run has ended or is paused. `runner write` writes the files then.
 
     \b
     Example, overnight:
       runner start reviews --detach
       runner watch reviews
+      runner write reviews -o out.jsonl
     """
     changes = {} if budget is None else {"budget_ticks": budget or None}
     return start(run, changes, flags.StartFlags(**given))
