@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -52,9 +51,8 @@ class Plan:
 class CompiledTable:
     """One pass over a table: iterate over `rows` or `lines` to the end, then read the other fields.
 
-    Each row of the table is compiled, excluded (by where, sample or limit) or faulty. Memory stays flat: of
-    `faults` it keeps FAULTS_KEPT; `faulty_rows` has the numbers of all faulty rows, ascending. With a sample
-    the table is read twice.
+    Each row of the table is compiled, excluded (by where, sample or limit) or faulty. Memory stays flat: it
+    keeps the first FAULTS_KEPT of `fault_count` faults. With a sample the table is read twice.
     """
 
     def __init__(
@@ -69,7 +67,6 @@ class CompiledTable:
         self.row_count = 0
         self.faults: list[TableFault] = []
         self.fault_count = 0
-        self.faulty_rows = array("Q")
         self.is_incomplete = False  # the rest of the table cannot be read
         self._plan = plan
         self._open = open_table
@@ -162,8 +159,6 @@ class CompiledTable:
         self._on_fault(fault)
         if len(self.faults) < FAULTS_KEPT:
             self.faults.append(fault)
-        if fault.row is not None:
-            self.faulty_rows.append(fault.row)
 
 
 def _rows_of(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -87,12 +86,12 @@ class TablePass:
         self.total = 0
         self.other_model_total = 0
         self.faults: list[TableFault] = []
-        self.bad_rows = array("Q")  # all their numbers, ascending; 8 bytes each
         self.warnings: list[Diagnostic] = list(source.plan.warnings)
         self.warnings_total = len(self.warnings)
         self._source, self._flags, self._tally = source, source.flags, tally
         self._table: Table | None = None
         self._skipped: list[SkippedRow] = []
+        self._bad_rows = 0
         self._table_faults = 0  # of its header or its end: there is no row to skip
         self._compiled = CompiledTable(source.plan, self._open, self._note)
         defaults = Defaults(model=source.model, tpm=source.flags.tpm)
@@ -106,7 +105,7 @@ class TablePass:
     @property
     def bad_total(self) -> int:
         """Return the number of bad rows so far, and of faults of the table as a whole."""
-        return len(self.bad_rows) + self._table_faults
+        return self._bad_rows + self._table_faults
 
     @property
     def row_total(self) -> int:
@@ -131,12 +130,12 @@ class TablePass:
     @property
     def may_be_loaded(self) -> bool:
         """Return whether no row so far refuses the table."""
-        return not self._table_faults and (self._flags.skip_bad or not self.bad_rows)
+        return not self._table_faults and (self._flags.skip_bad or not self._bad_rows)
 
     @property
     def is_accepted(self) -> bool:
         """Return whether the table may be loaded, by its rows and the flags."""
-        can_skip = self.may_be_loaded and (bool(self.total) or not self.bad_rows)
+        can_skip = self.may_be_loaded and (bool(self.total) or not self._bad_rows)
         return can_skip and not (self._flags.strict and self.warnings_total)
 
     def requests(self) -> Iterator[tuple[Line, Request | SkippedRow]]:
@@ -196,7 +195,7 @@ class TablePass:
         if fault.row is None:
             self._table_faults += 1
             return
-        self.bad_rows.append(fault.row)
+        self._bad_rows += 1
         if self._flags.skip_bad:
             self._skipped.append(SkippedRow(fault.row, row_fault_sentence(fault)))
 

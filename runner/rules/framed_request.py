@@ -38,11 +38,6 @@ class FramedRequests:
         self._unchecked = 0.0 if probe is None else tokens_unchecked(probe.model, defaults.tpm)
         self._known = {(one.code, one.reason) for one in self.diagnostics}
 
-    @property
-    def is_refused(self) -> bool:
-        """Return whether the frame makes no valid request, whatever stands in it."""
-        return self._shared is None
-
     def request(self, custom_id: str, content: bytes, row: int) -> tuple[Request | None, list[Diagnostic]]:
         """Return a row's request and its own warnings, or None and at least one refusal.
 

@@ -67,7 +67,6 @@ def test_a_frame_that_is_refused_makes_no_request() -> None:
     """A field that no request may have is found before a row is read."""
     _, requests = framed(stream=True)
 
-    assert requests.is_refused
     assert requests.diagnostics[0].severity == "refused"
     assert requests.request("row-1", b'"hello"', 1)[0] is None
 
