@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     Page = Sequence[Row[Any]]
 
 _PAGE_FIRST: Final = 64  # rows of the first page
-_BODY = 10  # the column with the bytes of the answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +55,9 @@ class RowRecord(NamedTuple):
     def number(self) -> int:
         """Return the number of the row, from 1."""
         return self.id & JOBS_MAX
+
+
+_BODY: Final = RowRecord._fields.index("body")
 
 
 def pages(
