@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _FIELD: Final = re.compile(r"[^;\n]+")  # as the label language separates fields
+_WITHOUT_COLON: Final = re.compile(r"([^\W_]\w*\??)(?:\s*[=\uff1a]\s*|\s+)(\S.*)")
 _NAME_CHARACTERS_MAX: Final = 4_096  # no path is longer
 
 
@@ -137,13 +138,23 @@ def _pairs(texts: tuple[str, ...], mark: str, flag: str, example: str, faults: l
     for line in filter(str.strip, lines):
         name, is_pair, value = line.partition(mark)
         name = name.strip()
-        if not is_pair or not name:
-            faults.append(f'{flag} "{line}" has no name before "{mark}"; write {flag} {example}')
+        if not is_pair:
+            cure = _with_colon(line) if mark == ":" else ""
+            cure = f'did you mean {flag} "{cure}"?' if cure else f"write {flag} {example}"
+            faults.append(f'{flag} "{line.strip()}" has no "{mark}" after its name; {cure}')
+        elif not name:
+            faults.append(f'{flag} "{line.strip()}" has no name before its "{mark}"; write {flag} {example}')
         elif name in found:
             faults.append(f'{flag} gives "{name}" twice; keep one of them')
         else:
             found[name] = value.strip() if mark == ":" else value
     return found
+
+
+def _with_colon(line: str) -> str:
+    """Return a label whose colon is missing, or is another mark, as it was probably meant; else ""."""
+    found = _WITHOUT_COLON.fullmatch(line.strip())
+    return f"{found[1]}: {found[2]}" if found else ""
 
 
 def _exclusive(flags: RecipeFlags, faults: list[str]) -> None:

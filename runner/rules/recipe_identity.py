@@ -51,18 +51,6 @@ def canonical(recipe: Recipe, texts: RecipeTexts) -> bytes:
     return json.dumps(shaping, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
-def stored_recipe(recipe: Recipe, texts: RecipeTexts) -> str:
-    """Return JSON of what a run needs of its recipe later: schema, ask, out; and its identity."""
-    stored = {
-        "recipe": 1,
-        "sha256": canonical_sha256(recipe, texts),
-        "schema": json.loads(texts.schema),
-        "ask": {"reask": recipe.ask.reask, "repair": recipe.ask.repair},
-        "out": {"columns": recipe.out.columns, "prefix": recipe.out.prefix},
-    }
-    return json.dumps(stored, separators=(",", ":"))
-
-
 def canonical_sha256(recipe: Recipe, texts: RecipeTexts) -> str:
     """Return the sha256 of `canonical` in hex: the recipe's part of a run's identity."""
     return hashlib.sha256(canonical(recipe, texts)).hexdigest()

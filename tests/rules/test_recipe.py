@@ -22,7 +22,7 @@ from runner.rules.recipe import (
     recipe_faults,
 )
 from runner.rules.recipe_flags import FlagPaths, RecipeFlags, recipe_of_flags
-from runner.rules.recipe_identity import RecipeTexts, canonical, canonical_sha256, stored_recipe
+from runner.rules.recipe_identity import RecipeTexts, canonical, canonical_sha256
 from runner.rules.recipe_table import MADE_FIELDS, read_recipe
 from runner.rules.recipe_toml import recipe_toml
 
@@ -270,9 +270,23 @@ def test_a_flag_replaces_what_the_recipe_says() -> None:
     [
         (RecipeFlags(text="a", user="b"), "--text and --user exclude each other"),
         (RecipeFlags(labels=("a: b",), schema="s"), "--labels and --schema exclude each other"),
-        (RecipeFlags(labels=("positive|negative",)), '--labels "positive|negative" has no name before ":"'),
+        (
+            RecipeFlags(labels=("positive|negative",)),
+            '--labels "positive|negative" has no ":" after its name; write --labels "sentiment: positive|',
+        ),
+        (RecipeFlags(labels=(" : a|b",)), '--labels ": a|b" has no name before its ":"; write --labels'),
+        (
+            RecipeFlags(labels=("mood good|bad",)),
+            '--labels "mood good|bad" has no ":" after its name; did you mean --labels "mood: good|bad"?',
+        ),
+        (RecipeFlags(labels=("mood = good|bad",)), 'did you mean --labels "mood: good|bad"?'),
+        (RecipeFlags(labels=("mood?\uff1agood|bad",)), 'did you mean --labels "mood?: good|bad"?'),
         (RecipeFlags(labels=("a: b", "a: c")), '--labels gives "a" twice'),
-        (RecipeFlags(constants=("shop",)), '--set "shop" has no name before "="'),
+        (
+            RecipeFlags(constants=("shop",)),
+            '--set "shop" has no "=" after its name; write --set product=lamp',
+        ),
+        (RecipeFlags(constants=("=lamp",)), '--set "=lamp" has no name before its "="'),
         (RecipeFlags(user="caf\udce9"), "the value of --user is not UTF-8"),
         (RecipeFlags(constants=("a=\udce9",)), "the value of --set is not UTF-8"),
     ],
@@ -346,13 +360,6 @@ def test_the_order_of_constants_does_not_matter() -> None:
     )
     assert canonical(one, TEXTS) == canonical(two, TEXTS)
     assert canonical(one, TEXTS).isascii()
-
-
-def test_what_a_run_keeps_of_its_recipe() -> None:
-    """The schema in its order, and what answers are held against."""
-    stored = stored_recipe(Recipe(ask=Ask(reask=1), out=Out(prefix="p")), TEXTS)
-    assert '"schema":{"b":1,"a":2},"ask":{"reask":1,"repair":true}' in stored
-    assert canonical_sha256(Recipe(), TEXTS) in stored
 
 
 def test_a_fault_without_a_key_is_a_sentence() -> None:

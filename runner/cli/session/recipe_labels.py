@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runner.rules.answer_schema import answer_schema, instructions, schema_bytes
 from runner.rules.contract import Contract
-from runner.rules.errors import UserError
+from runner.rules.errors import UsageError, UserError
 from runner.rules.label_language import parse_labels
 from runner.rules.label_schema import read_label_schema
 from runner.rules.recipe import RecipeFault
@@ -41,12 +41,25 @@ def sent_schema(recipe: Recipe, files: RecipeFiles) -> SentSchema:
         return _of_file(recipe.schema, files)
     if not recipe.labels:
         return SentSchema(None)  # a fault of the recipe as a whole
-    fields, faults = parse_labels(recipe.labels_text, lambda name: values_of_file(name, files))
+    fields, faults = parse_labels(recipe.labels_text, lambda name: _values(name, files))
     if faults:
         return SentSchema(
             None, faults=tuple(RecipeFault(f"labels.{one.field}", one.reason, one.fix) for one in faults)
         )
     return SentSchema(schema_bytes(answer_schema(fields)), instructions(fields))
+
+
+def _values(name: str, files: RecipeFiles) -> Iterator[tuple[str, str | None]]:
+    """Yield what `values_of_file` does. The fault of a file names no key: the field that it is in does."""
+    try:
+        yield from values_of_file(name, files)
+    except UserError as error:
+        raise UsageError(_reason(error, _KEY), fix=error.fix) from error
+
+
+def _reason(error: UserError, key: str) -> str:
+    """Return what is wrong and where, without the key of the recipe that leads to it."""
+    return ": ".join(text.removeprefix(f"{key}: ") for text in (error.what, *error.where[:1]))
 
 
 def values_of_file(name: str, files: RecipeFiles) -> Iterator[tuple[str, str | None]]:
@@ -78,8 +91,7 @@ def _of_file(written: str, files: RecipeFiles) -> SentSchema:
         found = read_label_schema(files.read(written, "schema"), written)
         Contract(found.schema)  # an answer to a schema that cannot be compiled is paid for and never read
     except UserError as error:
-        where = "; ".join(error.where)
-        reason = f"{error.what}: {where}" if where else error.what
+        reason = "; ".join((_reason(error, "schema"), *error.where[1:]))
         return SentSchema(None, faults=(RecipeFault("schema", reason, error.fix or "correct the file"),))
     warnings = tuple(f"{problem.reason}; {problem.fix}" for problem in found.warnings)
     return SentSchema(found.schema, "", warnings)
