@@ -6,7 +6,7 @@ as a template. Unknown names, filters and syntax errors are found before a row i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from jinja2 import nodes
 from jinja2.exceptions import TemplateError
@@ -29,6 +29,9 @@ from runner.intake.template_source import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import TracebackType
+
+
+BOUND: Final = "template-bound"  # the code of a row for which a template would compute too much
 
 
 class RenderError(Exception):
@@ -95,7 +98,7 @@ class RowTemplate:
             fix = f'write {{{{ {_as_name(column or "value")} or "" }}}} if an empty text is meant'
             return RenderError("null-cell", f"{place}: {error}", fix, column)
         if isinstance(error, BoundError):
-            return RenderError("template-bound", f"{place}: {error}", "make the template smaller")
+            return RenderError(BOUND, f"{place}: {error}", "make the template smaller")
         if isinstance(error, NotTextError):
             return RenderError("not-text", f"{place}: {error}", "print a value")
         reason = f"{place}: {short_message(error)}"
