@@ -215,6 +215,20 @@ def test_stdin_is_kept_to_be_read_twice(place: Place) -> None:
     assert "loaded 2 jobs as run 1" in done.stderr
 
 
+def test_a_run_is_the_same_whether_encoding_and_delimiter_were_found_or_given(place: Place) -> None:
+    """And by any name of the encoding; read otherwise it is another run."""
+    (place.folder / "reviews.csv").write_bytes("id;review\na;très bon\n".encode("cp1252"))
+    place.write("reviews.toml", RECIPE)
+
+    def loaded(*lines: str) -> int:
+        place.write("reviews.toml", RECIPE.replace("[prompt]", "\n".join((*lines, "[prompt]"))))
+        return int(place.call("load reviews.toml").stdout)
+
+    same = [(), ('encoding = "cp1252"',), ('encoding = "windows-1252"', 'delimiter = ";"')]
+    assert [loaded(*lines) for lines in same] == [1, 1, 1]
+    assert loaded('encoding = "latin-1"') == 2
+
+
 def test_another_prompt_over_the_same_table_is_said_to_be_another_run(place: Place) -> None:
     """It is paid for separately; what the first run was asked again stays as it was loaded."""
     first = f"label reviews.csv --text review {MOOD}"

@@ -21,6 +21,7 @@ from runner.tables.open_table import open_table
 from runner.tables.table import ReadOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from runner.intake.compile_table import Plan
@@ -84,16 +85,24 @@ def prepare_table(origin: RecipeOrigin, flags: RowFlags, options: ReadOptions | 
     check_is_file(origin.table, TABLE)
     choice = origin.recipe.table
     read = options or ReadOptions(encoding=choice.encoding, delimiter=choice.delimiter)
-    table = open_table(origin.table, read)
-    return _Preparation(origin, table, replace(read, format=table.format)).prepared(flags)
+    return _Preparation(origin, open_table(origin.table, read)).prepared(flags)
+
+
+def _as_read(recipe: Recipe, reading: ReadOptions) -> Recipe:
+    """Return a recipe with the encoding and the delimiter of its table.
+
+    A run is the same whether they were given or found out.
+    """
+    choice = replace(recipe.table, encoding=reading.encoding, delimiter=reading.delimiter)
+    return replace(recipe, table=choice)
 
 
 class _Preparation:
     """Collects the faults of a recipe, part by part."""
 
-    def __init__(self, origin: RecipeOrigin, table: Table, read: ReadOptions) -> None:
-        self._origin, self._table, self._read = origin, table, read
-        self._recipe = origin.recipe
+    def __init__(self, origin: RecipeOrigin, table: Table) -> None:
+        self._origin, self._table = origin, table
+        self._recipe = _as_read(origin.recipe, table.reading)
         self._faults: list[str] = []
 
     def prepared(self, flags: RowFlags) -> PreparedTable:
@@ -107,11 +116,11 @@ class _Preparation:
         self._check_added_columns(sent.schema)
         if self._faults or plan is None or sent.schema is None:
             raise self._error()
-        stored = stored_recipe(recipe, schema=sent.schema, table_format=self._table.format.value)
+        stored = self._stored(sent.schema, plan.prompt.columns)
         return PreparedTable(
             input=TableInput(
                 path=self._origin.table,
-                read_options=self._read,
+                read_options=self._table.reading,
                 plan=plan,
                 model=texts.model,
                 recipe=stored,
@@ -188,8 +197,15 @@ class _Preparation:
             self._faults.append(f"out.prefix: the table has a column {', '.join(taken)} already; {fix}")
 
     def _labeling(self, schema: bytes) -> Labeling:
-        format_word = self._table.format.value
-        return labeling_of(stored_recipe(self._recipe, schema=schema, table_format=format_word))
+        return labeling_of(self._stored(schema))
+
+    def _stored(self, schema: bytes, prompt_columns: Sequence[str] = ()) -> str:
+        return stored_recipe(
+            self._recipe,
+            schema=schema,
+            table_format=self._table.format.value,
+            prompt_columns=prompt_columns,
+        )
 
     def _note(self, error: UserError) -> None:
         self._faults += error.where or (error.what + (f"; {error.fix}" if error.fix else ""),)
