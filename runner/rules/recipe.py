@@ -71,8 +71,8 @@ class Out:
 class Recipe:
     """A whole recipe; paths are as written. One of `labels` and `schema` is given, and one of user and text.
 
-    `labels` maps fields to their definitions in the label language, in their order; `schema` is a path;
-    `body` has further fields of the request.
+    `labels` maps fields to their definitions in the label language, in their order; `schema` is a path, or
+    `module:Class`; `body` has further fields of the request.
     """
 
     table: TableChoice = TableChoice()
@@ -104,6 +104,12 @@ class RecipeError(UserError):
     """A recipe, or a file that it names, cannot be used (exit 3)."""
 
     exit_code = 3
+
+
+def is_code(schema: str) -> bool:
+    """Return whether a schema is `module:Class`, a class of code, and no path of a file."""
+    module, colon, name = schema.partition(":")
+    return bool(colon) and all(part.isidentifier() for part in (*module.split("."), *name.split(".")))
 
 
 def error_of_faults(title: str | None, faults: Sequence[RecipeFault]) -> UserError:
@@ -158,6 +164,6 @@ def _label_faults(recipe: Recipe) -> list[RecipeFault]:
         reason = "labels and schema are both given"
         return [RecipeFault("schema", reason, "keep one of them")]
     if not recipe.labels and recipe.schema is None:
-        fix = "give labels, like sentiment: positive|neutral|negative, or schema with a file"
+        fix = "give labels, like sentiment: positive|neutral|negative, or schema with a file or module:Class"
         return [RecipeFault("labels", "there are no labels", fix)]
     return []

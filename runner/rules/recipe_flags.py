@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runner.rules.errors import UsageError
-from runner.rules.recipe import FILE_PREFIX, Ask, Out, Prompt, Recipe, TableChoice
+from runner.rules.recipe import FILE_PREFIX, Ask, Out, Prompt, Recipe, TableChoice, is_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,10 @@ _NAME_CHARACTERS_MAX: Final = 4_096  # no path is longer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeFlags:
-    """The flags that make a recipe, as typed; None and () are not given."""
+    """The flags that make a recipe, as typed; None and () are not given.
+
+    `trust_code`: run the code that a recipe file names.
+    """
 
     table: str | None = None
     id: str | None = None
@@ -43,6 +46,7 @@ class RecipeFlags:
     output: str | None = None
     columns: tuple[str, ...] = ()
     prefix: str | None = None
+    trust_code: bool = False
 
 
 class FlagPaths(NamedTuple):
@@ -70,7 +74,7 @@ def recipe_of_flags(flags: RecipeFlags, paths: FlagPaths, base: Recipe | None = 
         table=_table(base.table, flags, paths),
         prompt=_prompt(base.prompt, flags, paths, constants),
         labels=labels or ({} if flags.schema is not None else base.labels),
-        schema=_written(flags.schema, paths) or (None if labels else base.schema),
+        schema=_schema(flags.schema, paths) or (None if labels else base.schema),
         ask=_ask(base.ask, flags),
         out=_out(base.out, flags, paths),
     )
@@ -117,6 +121,10 @@ def _out(base: Out, flags: RecipeFlags, paths: FlagPaths) -> Out:
     )
 
 
+def _schema(given: str | None, paths: FlagPaths) -> str | None:
+    return given if given is None or is_code(given) else paths.written(given)
+
+
 def _written(path: str | None, paths: FlagPaths) -> str | None:
     return None if path is None else paths.written(path)
 
@@ -138,12 +146,8 @@ def _pairs(texts: tuple[str, ...], mark: str, flag: str, example: str, faults: l
     for line in filter(str.strip, lines):
         name, is_pair, value = line.partition(mark)
         name = name.strip()
-        if not is_pair:
-            cure = _with_colon(line) if mark == ":" else ""
-            cure = f'did you mean {flag} "{cure}"?' if cure else f"write {flag} {example}"
-            faults.append(f'{flag} "{line.strip()}" has no "{mark}" after its name; {cure}')
-        elif not name:
-            faults.append(f'{flag} "{line.strip()}" has no name before its "{mark}"; write {flag} {example}')
+        if not is_pair or not name:
+            faults.append(_no_pair(line.strip(), mark, flag, example))
         elif name in found:
             faults.append(f'{flag} gives "{name}" twice; keep one of them')
         else:
@@ -151,9 +155,18 @@ def _pairs(texts: tuple[str, ...], mark: str, flag: str, example: str, faults: l
     return found
 
 
+def _no_pair(line: str, mark: str, flag: str, example: str) -> str:
+    """Return what is wrong with a text that has no mark, or no name before it."""
+    if mark in line:
+        return f'{flag} "{line}" has no name before its "{mark}"; write {flag} {example}'
+    meant = _with_colon(line) if mark == ":" else ""
+    cure = f'did you mean {flag} "{meant}"?' if meant else f"write {flag} {example}"
+    return f'{flag} "{line}" has no "{mark}" after its name; {cure}'
+
+
 def _with_colon(line: str) -> str:
     """Return a label whose colon is missing, or is another mark, as it was probably meant; else ""."""
-    found = _WITHOUT_COLON.fullmatch(line.strip())
+    found = _WITHOUT_COLON.fullmatch(line)
     return f"{found[1]}: {found[2]}" if found else ""
 
 

@@ -28,7 +28,8 @@ class ReadFileFacts(NamedTuple):
 class CheckedRows:
     """The table of a recipe. `sent` are the rows with a request, `faults` the first bad rows.
 
-    `schema` is the JSON schema as it is sent, `warnings` are sentences about the recipe.
+    `schema` is the JSON schema as it is sent, None where code would have to be run for it; `warnings` are
+    sentences about the recipe.
     """
 
     path: str
@@ -36,7 +37,7 @@ class CheckedRows:
     sent: int
     faults: Sequence[TableFault]
     files: Sequence[ReadFileFacts]
-    schema: bytes
+    schema: bytes | None
     warnings: Sequence[str]
 
 
@@ -67,7 +68,10 @@ class CheckedTable(JsonObject, frozen=True, kw_only=True):
     excluded: Annotated[int, about("rows that where, sample or limit leave out")]
     bad: Annotated[list[RowFault], about("the first 20")]
     files: Annotated[list[RecipeFile], about("files that were read beside the recipe and the table")]
-    schema: Annotated[msgspec.Raw, about("the JSON schema of an answer, as it is sent")]
+    schema: Annotated[
+        msgspec.Raw,
+        about("the JSON schema of an answer, as it is sent; null where it is that of code that was not run"),
+    ]
 
 
 def table_object(rows: CheckedRows, bad_total: int) -> CheckedTable:
@@ -84,7 +88,7 @@ def table_object(rows: CheckedRows, bad_total: int) -> CheckedTable:
             for one in rows.faults
         ],
         files=[RecipeFile(path=one.path, sha256=one.sha256) for one in rows.files],
-        schema=msgspec.Raw(rows.schema),
+        schema=msgspec.Raw(rows.schema or b"null"),
     )
 
 
@@ -96,7 +100,7 @@ def table_lines(rows: CheckedRows, bad_total: int) -> list[str]:
     lines = [f"table   {plain(rows.path)}: {', '.join(parts)}"]
     lines += [f"read    {plain(one.path)}, sha256 {one.sha256[:12]}…" for one in rows.files]
     lines += [f"warning: {plain(one)}" for one in rows.warnings]
-    return [*lines, f"schema  {plain(rows.schema.decode())}"]
+    return lines if rows.schema is None else [*lines, f"schema  {plain(rows.schema.decode())}"]
 
 
 def _excluded(rows: CheckedRows, bad_total: int) -> int:

@@ -33,7 +33,8 @@ _STDIN_ENDING = ".table"  # which is no format: the first bytes say it
 
 def label_recipe(settings: Settings, lease: EngineLease, file: Path, flags: RunFlags) -> int:
     """Do what `run` does with a recipe file; return the exit code."""
-    recipe_flags = RecipeFlags(model=flags.model_for_all or (flags.model if is_model_given() else None))
+    model = flags.model_for_all or (flags.model if is_model_given() else None)
+    recipe_flags = RecipeFlags(model=model, trust_code=flags.trust_code)
     naming = Naming(name=flags.name, has_occasion=flags.occasion is not None, quiet=flags.quiet)
     named = named_table(settings, file, row_flags(flags), recipe_flags, naming)
     return run_input(settings, lease, named, flags)
