@@ -67,22 +67,29 @@ def _check_values_of_file(part: TextPart, name: str, values: list[str]) -> None:
 
 def _check_marks(part: TextPart, values: list[str]) -> None:
     """Raise LabelFaultFound for brackets around all values, quotes around each, and a comma for a `;`."""
-    first, last = values[0], values[-1]
     for opening, closing in _BRACKETS:
-        begins = first.startswith(opening) and closing not in first
-        ends = last.endswith(closing) and opening not in last
-        if (begins and ends) or (ends and closing == "]"):
+        if _are_bracketed(values[0], values[-1], opening, closing):
             meant = part.text.removeprefix(opening).removesuffix(closing).strip()
             fix = f"write them without it, or for a list of them [{shortened(meant)}]"
             raise LabelFaultFound(part.offset, f"the values have {closing} at their end", fix)
-    for quote in _QUOTES:
-        if all(len(value) > 1 and value[0] == value[-1] == quote for value in values):
-            meant = shortened("|".join(value[1:-1] for value in values))
-            raise LabelFaultFound(part.offset, "the values have quotes around them", f"write {meant}")
+    if any(all(_is_quoted(value, quote) for value in values) for quote in _QUOTES):
+        meant = shortened("|".join(value[1:-1] for value in values))
+        raise LabelFaultFound(part.offset, "the values have quotes around them", f"write {meant}")
     if found := _NEXT_FIELD.search(part.text):
         fix = f'begin another field with "; {found[1]}:"; a value like this can stand in a @FILE'
         reason = f'a value has ", {found[1]}:" in it'
         raise LabelFaultFound(part.offset + found.start(), reason, fix)
+
+
+def _are_bracketed(first: str, last: str, opening: str, closing: str) -> bool:
+    """Return whether a bracket ends the values that none of the last one opens; for a list that is enough."""
+    begins = first.startswith(opening) and closing not in first
+    ends = last.endswith(closing) and opening not in last
+    return ends and (begins or closing == "]")
+
+
+def _is_quoted(value: str, quote: str) -> bool:
+    return len(value) > 1 and value[0] == value[-1] == quote
 
 
 def _check_value(value: TextPart, seen: set[str]) -> None:
