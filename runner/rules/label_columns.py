@@ -54,12 +54,14 @@ def without_outer_reference(schema: dict[str, Any]) -> dict[str, Any]:
     if "$ref" not in schema or not isinstance(found, dict):
         return schema
     groups = {name: dict(value) for name, value in schema.items() if name in DEFINITIONS}
-    inlined = {**found, **groups}
-    references = {one.schema.get("$ref") for one in subschemas(inlined) if isinstance(one.schema, dict)}
     group, _, name = schema["$ref"].removeprefix("#/").partition("/")
-    if schema["$ref"] not in references and group in groups:
+    if group in groups and schema["$ref"] not in _references({**found, **groups}):
         groups[group].pop(name, None)
     return {**found, **{name: value for name, value in groups.items() if value}}
+
+
+def _references(schema: dict[str, Any]) -> set[Any]:
+    return {one.schema.get("$ref") for one in subschemas(schema) if isinstance(one.schema, dict)}
 
 
 def closed_schema(schema: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runner.rules.answer_schema import schema_bytes
 from runner.rules.diagnostics import Problem
@@ -14,6 +14,15 @@ from runner.rules.strict_json import parse_object
 
 if TYPE_CHECKING:
     from runner.rules.label_field import LabelField
+
+
+_EXAMPLE: Final = 'write {"type": "object", "properties": {"label": {"type": "string"}}}'
+# Faults of a file, in words for schemas; the parser's own are for job lines.
+_WORDS: Final = {
+    "cut-line": ("the file ends before its object does", "close each { and [ that is opened"),
+    "invalid-json": ("it is not valid JSON there", _EXAMPLE),
+    "not-an-object": ("it is JSON, but not an object", _EXAMPLE),
+}
 
 
 class LabelSchema(NamedTuple):
@@ -34,7 +43,8 @@ def read_label_schema(raw: bytes, source: str, *, is_file: bool = True) -> Label
         value = without_outer_reference(value)
     if isinstance(value, Problem):
         spot = "" if value.column is None else f" (character {value.column})"
-        raise UsageError(f"{source} is no JSON schema{spot}: {value.reason}", fix=value.fix)
+        reason, fix = _WORDS.get(value.code, (value.reason, value.fix))
+        raise UsageError(f"{source} is no JSON schema{spot}: {reason}", fix=fix)
     problems = list(schema_problems("it is", value, ()))
     refused = [problem for problem in problems if problem.severity == "refused"]
     if refused:

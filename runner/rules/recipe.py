@@ -134,8 +134,10 @@ def _flag_of(key: str) -> str:
     section, _, rest = key.partition(".")
     if section in ("labels", "schema"):
         return f"--{section}" + (f" {rest}" if rest else "")
-    name = rest.partition(".")[0]
-    return f"--{name}" if section in ("table", "prompt") and name else key
+    name, _, inner = rest.partition(".")
+    if section not in ("table", "prompt") or not name:
+        return key
+    return f"--{name} {inner}" if inner else f"--{name}"
 
 
 def recipe_faults(recipe: Recipe) -> list[RecipeFault]:
@@ -143,7 +145,7 @@ def recipe_faults(recipe: Recipe) -> list[RecipeFault]:
     faults = [*_prompt_faults(recipe.prompt), *_label_faults(recipe)]
     if recipe.table.seed is not None and recipe.table.sample is None:
         faults.append(
-            RecipeFault("table.seed", "there is a seed, but no sample", "give table.sample as well")
+            RecipeFault("table.seed", "there is a seed, but no sample", "give a sample as well, or no seed")
         )
     return faults
 
@@ -154,7 +156,7 @@ def _prompt_faults(prompt: Prompt) -> list[RecipeFault]:
         return [RecipeFault("prompt.user", reason, "keep user for a template, or text for a column")]
     if prompt.user is None and prompt.text is None:
         reason = "there is no prompt"
-        fix = "give text for a column that holds the prompt, or user for a template like {{ review }}"
+        fix = "text names a column that holds the prompt, user is a template like {{ review }}"
         return [RecipeFault("prompt", reason, fix)]
     return []
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _FIELD: Final = re.compile(r"[^;\n]+")  # as the label language separates fields
+_FILE_NAME: Final = re.compile(r"[^\s{}]+\.(?:j2|jinja2?|md|prompt|te?xt|tmpl)", re.IGNORECASE)
 _WITHOUT_COLON: Final = re.compile(r"([^\W_]\w*\??)(?:\s*[=\uff1a]\s*|\s+)(\S.*)")
 _NAME_CHARACTERS_MAX: Final = 4_096  # no path is longer
 
@@ -65,6 +66,7 @@ def recipe_of_flags(flags: RecipeFlags, paths: FlagPaths, base: Recipe | None = 
     labels = _pairs(flags.labels, ":", "--labels", '"sentiment: positive|neutral|negative"', faults)
     constants = _pairs(flags.constants, "=", "--set", "product=lamp", faults)
     _exclusive(flags, faults)
+    faults += _missing_files(flags, paths)
     if faults:
         what = faults[0] if len(faults) == 1 else "some flags cannot be used together or are not readable"
         raise UsageError(what, where=tuple(faults[1:] and faults), fix="correct them; nothing was sent")
@@ -168,6 +170,19 @@ def _with_colon(line: str) -> str:
     """Return a label whose colon is missing, or is another mark, as it was probably meant; else ""."""
     found = _WITHOUT_COLON.fullmatch(line)
     return f"{found[1]}: {found[2]}" if found else ""
+
+
+def _missing_files(flags: RecipeFlags, paths: FlagPaths) -> list[str]:
+    """Return a sentence for each text that is the name of a file which is not there."""
+    given = (("--user", flags.user), ("--system", flags.system))
+    return [
+        f"{flag}: there is no file {text}; a text of its own would be more than the name of a file"
+        for flag, text in given
+        if text is not None
+        and _FILE_NAME.fullmatch(text)
+        and not text.startswith(FILE_PREFIX)  # it says so when it is read
+        and not paths.is_file(text)
+    ]
 
 
 def _exclusive(flags: RecipeFlags, faults: list[str]) -> None:

@@ -138,6 +138,12 @@ def test_a_fault_of_a_row_names_row_and_column(
     assert (list(lines), list(table.faulty_rows), table.fault_count) == ([1, 3], [2], 1)
 
 
+def test_a_number_of_a_csv_is_text_and_the_fault_says_how_to_compare_it() -> None:
+    """Python's words alone help nobody who has not read the page on templates."""
+    table, _ = compiled(reviews("5"), choice=TableChoice(where="review < 3"))
+    assert table.faults[0].fix == "a cell of a CSV is text: write NAME|int or NAME|float for its number"
+
+
 ENDLESS = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
 
 

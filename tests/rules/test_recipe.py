@@ -287,6 +287,8 @@ def test_a_flag_replaces_what_the_recipe_says() -> None:
             '--set "shop" has no "=" after its name; write --set product=lamp',
         ),
         (RecipeFlags(constants=("=lamp",)), '--set "=lamp" has no name before its "="'),
+        (RecipeFlags(user="prompts/new.j2"), "--user: there is no file prompts/new.j2; a text"),
+        (RecipeFlags(system="You.TXT"), "--system: there is no file You.TXT; a text of its own"),
         (RecipeFlags(user="caf\udce9"), "the value of --user is not UTF-8"),
         (RecipeFlags(constants=("a=\udce9",)), "the value of --set is not UTF-8"),
     ],
@@ -371,7 +373,7 @@ def test_a_fault_without_a_key_is_a_sentence() -> None:
     ("key", "words"),
     [
         ("table.where", "--where: x; y"),
-        ("prompt.set.shop", "--set: x; y"),
+        ("prompt.set.shop", "--set shop: x; y"),
         ("labels.stars", "--labels stars: x; y"),
         ("schema", "--schema: x; y"),
         ("prompt", "prompt: x; y"),

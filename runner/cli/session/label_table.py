@@ -22,6 +22,7 @@ from runner.rules.errors import UsageError
 from runner.rules.occasion import file_stem, stem_of_file
 from runner.rules.recipe_flags import RecipeFlags
 from runner.rules.recipe_toml import recipe_toml
+from runner.tables.table import TableError
 
 if TYPE_CHECKING:
     from runner.cli.flags import RunFlags
@@ -119,4 +120,8 @@ def is_likely_new(named: NamedInput, flags: RunFlags) -> bool:
 def _keep_stdin(settings: Settings) -> Path:
     home = StateFolder(settings.home)
     home.prepare()
-    return save_stdin(sys.stdin.buffer, home.path / "stdin", _STDIN_ENDING)
+    kept = save_stdin(sys.stdin.buffer, home.path / "stdin", _STDIN_ENDING)
+    if not kept.stat().st_size:
+        kept.unlink()
+        raise TableError("stdin is empty", fix="pipe a table in: … | runner label -")
+    return kept

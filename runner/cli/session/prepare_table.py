@@ -48,6 +48,7 @@ _FLAG_OF: Final = {
     "prompt.image": "--image",
     "prompt.examples": "--examples",
     "prompt.set": "--set",
+    "prompt": "--text or --user",
     "out.columns": "--columns",
     "out.prefix": "--prefix",
 }
