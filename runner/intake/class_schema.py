@@ -117,19 +117,19 @@ def _refused(name: str, folder: Path, answer: Mapping[str, Any]) -> UsageError:
     """Return the error that a fault found by the process is for people."""
     module, _, class_name = name.partition(":")
     text, where = answer.get("text", ""), answer.get("where", "")
-    told = f"{text} ({where})" if where else text
+    what_failed = f"{text} ({where})" if where else text
     match answer["fault"]:
         case "no-module":
             return UsageError(f"there is no module {module} in {folder}", fix=_module_fix(module, class_name))
         case "import":
-            return UsageError(f"importing {module} failed: {told}", fix=_import_fix(answer))
+            return UsageError(f"importing {module} failed: {what_failed}", fix=_import_fix(answer))
         case "no-class":
             what = f"{module} has no class {class_name}"
             return UsageError(what, fix=_class_fix(class_name, answer["classes"]))
         case "not-a-class":
             return UsageError(f"{name} is no class: it is of the type {text}", fix=f"name {_KINDS}")
         case _:
-            return UsageError(f"no schema can be made of {name}: {told}", fix=f"name {_KINDS}")
+            return UsageError(f"no schema can be made of {name}: {what_failed}", fix=f"name {_KINDS}")
 
 
 def _module_fix(module: str, class_name: str) -> str:

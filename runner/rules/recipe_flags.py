@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _FIELD: Final = re.compile(r"[^;\n]+")  # as the label language separates fields
-_FILE_NAME: Final = re.compile(r"[^\s{}]+\.(?:j2|jinja2?|md|prompt|te?xt|tmpl)", re.IGNORECASE)
+_FILE_NAME: Final = re.compile(r"[^\s{}]+\.(?:j2|jinja2?|md|prompt|text|txt|tmpl)", re.IGNORECASE)
 _WITHOUT_COLON: Final = re.compile(r"([^\W_]\w*\??)(?:\s*[=\uff1a]\s*|\s+)(\S.*)")
 _NAME_CHARACTERS_MAX: Final = 4_096  # no path is longer
 
