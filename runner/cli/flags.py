@@ -64,6 +64,7 @@ class RunFlags:
     as_json: bool
     quiet: bool
     verbose: bool
+    trust_code: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,6 +308,9 @@ occasion_flag: Final = click.option(
     help="Word for this time, such as 2026-11-28, or today. The same word is the same run; another word"
     " sends the file again.",
 )
+trust_code_flag: Final = click.option(
+    "--trust-code", is_flag=True, help="Run the code that a recipe names as its schema."
+)
 _SHAPING: Final = (
     click.argument("file", type=click.Path(path_type=Path, allow_dash=True, readable=False)),
     name_flag,
@@ -318,4 +322,5 @@ _SHAPING: Final = (
         "--skip-bad", is_flag=True, help="Load the good lines, write the bad ones to FILE.bad.jsonl."
     ),
     click.option("--strict", is_flag=True, help="Refuse the file for warnings as well."),
+    trust_code_flag,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from runner.intake.templates import RenderError
+from runner.intake.templates import BOUND, RenderError
 from runner.intake.used_ids import UsedIds
 from runner.rules.row_ids import IdFault, cell_id, numbered_id
 from runner.rules.row_reservoir import RowReservoir
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from runner.tables.table import Table
 
 FAULTS_KEPT: Final = 1_000
+BOUND_ROWS_MAX: Final = 3  # that may reach a bound of a template one after another, before any is rendered
 SEED_DEFAULT: Final = 0
 
 
@@ -52,7 +53,8 @@ class CompiledTable:
     """One pass over a table: iterate over `rows` or `lines` to the end, then read the other fields.
 
     Each row of the table is compiled, excluded (by where, sample or limit) or faulty. Memory stays flat: it
-    keeps the first FAULTS_KEPT of `fault_count` faults. With a sample the table is read twice.
+    keeps the first FAULTS_KEPT of `fault_count` faults. With a sample the table is read twice. A table whose
+    first rows all reach the same bound of a template is refused, since each further row would take as long.
     """
 
     def __init__(
@@ -80,12 +82,16 @@ class CompiledTable:
             yield number, line(custom_id, content)
 
     def rows(self) -> Iterator[CompiledRow]:
-        """Yield the compiled rows in order. Raises TableError if the table changes while it is read twice."""
+        """Yield the compiled rows in order.
+
+        Raises TableError if the table changes while it is read twice, or its template is without bounds.
+        """
         size = self._plan.sample
         sampled = None if size is None else self._sampled_rows(size)
         sha256 = self.sha256
         table = self._open()
         chosen_count = 0
+        bounds = _BoundFaults()
         for number, row in self._numbered(table):
             try:
                 if not self._is_chosen(number, row, sampled, chosen_count):
@@ -93,8 +99,10 @@ class CompiledTable:
                 chosen_count += 1
                 compiled = self._compile(number, row)
             except RenderError as error:
+                bounds.add(number, error)
                 self._note(_fault_of(error, number))
                 continue
+            bounds.end()
             if compiled is not None:
                 yield compiled
         self.sha256 = table.sha256
@@ -106,14 +114,16 @@ class CompiledTable:
         plan = self._plan
         sample: RowReservoir[None] = RowReservoir(size, plan.seed)
         table = self._open()
+        bounds = _BoundFaults()
         for number, row in _rows_of(table, plan.columns):
             if isinstance(row, TableFault):
                 continue
             try:
                 if (plan.where is None or plan.where.holds(row)) and sample.takes(number):
                     sample.put(number, None)
-            except RenderError:
-                continue
+                bounds.end()
+            except RenderError as error:
+                bounds.add(number, error)
         self.sha256 = table.sha256
         return frozenset(row for row, _ in sample.items())
 
@@ -159,6 +169,31 @@ class CompiledTable:
         self._on_fault(fault)
         if len(self.faults) < FAULTS_KEPT:
             self.faults.append(fault)
+
+
+class _BoundFaults:
+    """The rows that reached a bound of a template before any row was rendered."""
+
+    def __init__(self) -> None:
+        self._is_over = False
+        self._rows: dict[str, list[int]] = {}  # by the reason, which names template and line
+
+    def end(self) -> None:
+        """Note that a row was rendered: it is not the template alone."""
+        self._is_over = True
+
+    def add(self, number: int, error: RenderError) -> None:
+        """Add a fault of a row. Raises TableError where it is the last of BOUND_ROWS_MAX."""
+        if self._is_over or error.code != BOUND or error.column is not None:
+            return
+        rows = self._rows.setdefault(error.reason, [])
+        rows.append(number)
+        if len(rows) == BOUND_ROWS_MAX:
+            raise TableError(
+                "the template asks too much of each row; nothing was loaded",
+                where=(f"rows {', '.join(map(str, rows))}: {error.reason} [{BOUND}]",),
+                fix="make its loops or its text smaller; the other rows were not tried",
+            )
 
 
 def _rows_of(

@@ -130,6 +130,9 @@ class _Planner:
         if isinstance(found, list):
             self._source_faults("prompt.user", found)
             return None
+        if not found.columns and self._recipe.prompt.image is None:
+            fix = "write a column into it, as {{ NAME }}"
+            self._fault("prompt.user", "it has no column, so that it is the same for all rows", fix)
         return found
 
     def _system(self) -> str:

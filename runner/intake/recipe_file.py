@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runner.rules.errors import UsageError
@@ -12,7 +13,6 @@ from runner.rules.recipe_table import read_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from pathlib import Path
 
 _BYTES_MAX: Final = 16 << 20
 _BOM: Final = "\ufeff"
@@ -29,20 +29,40 @@ class RecipeFiles:
     """The files that a recipe may name, by paths from `folder`, and the list of those that were read.
 
     With `is_restricted` a file outside of the folder is refused unless its path is one of `allowed`, those
-    that flags named: a recipe of another person must not put private files into requests.
+    that flags named: a recipe of another person must not put private files into requests. Neither is code
+    run, unless it was named by a flag or `trusts_code`.
     """
 
-    def __init__(self, folder: Path, *, is_restricted: bool, allowed: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        is_restricted: bool,
+        allowed: Collection[str] = (),
+        trusts_code: bool = False,
+    ) -> None:
         """Read nothing yet."""
         self.folder = folder
         self.read_files: list[ReadFile] = []
         self._is_restricted = is_restricted
         self._allowed = frozenset(allowed)
+        self._trusts_code = trusts_code
+
+    def may_run(self, code: str) -> bool:
+        """Return whether `module:Class` may be imported."""
+        return self._trusts_code or self._is_of_flag(code)
+
+    def code_folder(self, code: str) -> Path:
+        """Return where its module is looked for: the current folder for a flag, else that of the recipe."""
+        return Path() if self._is_of_flag(code) else self.folder
+
+    def _is_of_flag(self, written: str) -> bool:
+        return not self._is_restricted or written in self._allowed
 
     def path(self, written: str, key: str) -> Path:
         """Return the path of a file as written in a recipe; `key` names the place. Raises RecipeError."""
         path = self.folder / written
-        if self._is_restricted and written not in self._allowed:
+        if not self._is_of_flag(written):
             try:
                 inside = path.resolve().is_relative_to(self.folder.resolve())
             except (OSError, RuntimeError, ValueError) as error:
@@ -63,12 +83,12 @@ class RecipeFiles:
             raise _unreadable(written, key, error) from error
         if len(content) > _BYTES_MAX:
             raise RecipeError(f"{key}: {written} is larger than 16 MiB", fix="name a smaller file")
-        self.note(path, hashlib.sha256(content).hexdigest())
+        self.note(path, content)
         return content
 
-    def note(self, path: Path, sha256: str) -> None:
-        """Put a file on the list that another reader has read."""
-        self.read_files.append(ReadFile(path, sha256))
+    def note(self, path: Path, content: bytes) -> None:
+        """Put a file on the list of those that were read."""
+        self.read_files.append(ReadFile(path, hashlib.sha256(content).hexdigest()))
 
     def text(self, written: str, key: str) -> str:
         """Return a file as text, without a byte order mark. Raises RecipeError where it is not UTF-8."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from runner.intake.sandbox import NotTextError, NullError, cell_text
 from runner.intake.template_bounds import CHARACTERS_MAX
-from runner.intake.templates import RenderError
+from runner.intake.templates import BOUND, RenderError
 from runner.rules.request_frame import row_content
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class CellText:
             raise RenderError("not-text", str(error), "name a column of texts", column) from error
         if len(text) > CHARACTERS_MAX:
             reason = f"the cell is longer than {CHARACTERS_MAX >> 20} million characters"
-            raise RenderError("template-bound", reason, "split it into several rows", column)
+            raise RenderError(BOUND, reason, "split it into several rows", column)
         return text
 
 

@@ -6,7 +6,7 @@ as a template. Unknown names, filters and syntax errors are found before a row i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from jinja2 import nodes
 from jinja2.exceptions import TemplateError
@@ -29,6 +29,9 @@ from runner.intake.template_source import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import TracebackType
+
+
+BOUND: Final = "template-bound"  # the code of a row for which a template would compute too much
 
 
 class RenderError(Exception):
@@ -95,11 +98,11 @@ class RowTemplate:
             fix = f'write {{{{ {_as_name(column or "value")} or "" }}}} if an empty text is meant'
             return RenderError("null-cell", f"{place}: {error}", fix, column)
         if isinstance(error, BoundError):
-            return RenderError("template-bound", f"{place}: {error}", "make the template smaller")
+            return RenderError(BOUND, f"{place}: {error}", "make the template smaller")
         if isinstance(error, NotTextError):
             return RenderError("not-text", f"{place}: {error}", "print a value")
         reason = f"{place}: {short_message(error)}"
-        return RenderError("template-error", reason, "correct the template, or the cells that it reads")
+        return RenderError("template-error", reason, _cure(error))
 
     def _line_of(self, traceback: TracebackType | None) -> int:
         line = 1
@@ -161,11 +164,25 @@ def parse_condition(source: str, title: str, names: Names) -> RowCondition | lis
     try:
         environment.compile_expression(source)
     except TemplateError as error:
-        return [syntax_fault(error)]
+        return [_as_condition(syntax_fault(error))]
     except RecursionError:
         return [SourceFault(1, "it is nested too deeply", "make it simpler")]
     found = parse_template(f"{{% if {source}\n%}}1{{% endif %}}", title, names)
     return found if isinstance(found, list) else RowCondition(found)
+
+
+def _cure(error: Exception) -> str:
+    message = str(error)
+    if isinstance(error, TypeError) and "'str'" in message and ("'int'" in message or "'float'" in message):
+        return "a cell of a CSV is text: write NAME|int or NAME|float for its number"
+    return "correct the template, or the cells that it reads"
+
+
+def _as_condition(fault: SourceFault) -> SourceFault:
+    """Return a syntax error in words for an expression, which is not a template to people."""
+    reason = fault.reason.replace("chunk after expression", "there is more after its end")
+    reason = reason.replace("end of template", "end of the expression")
+    return fault._replace(reason=reason, fix="write it like stars|int < 3, with == for equal")
 
 
 def _joined(parts: Iterator[str]) -> str:

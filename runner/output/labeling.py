@@ -31,7 +31,8 @@ _AS_FOUND: Final = ReadOptions()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labeling:
     """How a labeled table is made. `schema` is the JSON schema of the answers, `extra` are the words of
-    EXTRA_COLUMNS; `prefix` begins the name of each added column.
+    EXTRA_COLUMNS; `prefix` begins the name of each added column. `prompt_columns` are those of the table that
+    the prompts read.
     """
 
     schema: Mapping[str, Any]
@@ -40,6 +41,7 @@ class Labeling:
     extra: tuple[str, ...] = ()
     prefix: str = ""
     read: ReadOptions = _AS_FOUND
+    prompt_columns: tuple[str, ...] = ()
 
     @property
     def added(self) -> tuple[AddedColumn, ...]:
@@ -52,8 +54,8 @@ class Labeling:
 def labeling_of(recipe: str) -> Labeling:
     """Return what `runs.recipe` says.
 
-    Its keys are `schema`, `ask.repair`, `out.columns`, `out.prefix` and `table.format`, `.encoding` and
-    `.delimiter`. Raises Bug where it is no recipe: it was checked before it was stored.
+    Its keys are `schema`, `ask.repair`, `out.columns`, `out.prefix`, `prompt.columns` and `table.format`,
+    `.encoding` and `.delimiter`. Raises Bug where it is no recipe: it was checked before it was stored.
     """
     try:
         return _labeling(orjson.loads(recipe))
@@ -62,7 +64,7 @@ def labeling_of(recipe: str) -> Labeling:
 
 
 def _labeling(stored: Mapping[str, Any]) -> Labeling:
-    ask, out, table = (stored.get(section) or {} for section in ("ask", "out", "table"))
+    ask, out, table, prompt = (stored.get(section) or {} for section in ("ask", "out", "table", "prompt"))
     wanted = frozenset(out.get("columns") or ())
     kind = table.get("format")
     return Labeling(
@@ -76,4 +78,5 @@ def _labeling(stored: Mapping[str, Any]) -> Labeling:
             encoding=table.get("encoding"),
             delimiter=table.get("delimiter"),
         ),
+        prompt_columns=tuple(prompt.get("columns") or ()),
     )

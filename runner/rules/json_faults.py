@@ -143,6 +143,7 @@ def _duplicate(token: _Token) -> Problem:
     return Problem(
         code="duplicate-key",
         column=token.start + 1,
+        path=token.path,
         reason=f'the key "{name}" is written twice in the same object',
         fix="remove one of the two; readers disagree on which one counts",
     )
@@ -155,6 +156,7 @@ def _string_fault(token: _Token) -> Problem | None:
         return Problem(
             code="lone-surrogate",
             column=token.start + 1,
+            path=token.path,
             reason="this string has half of a surrogate pair, which is no character",
             fix="write both halves, as in \\ud83d\\ude00, or the character itself",
         )
@@ -167,6 +169,7 @@ def _number_fault(token: _Token) -> Problem | None:
         return Problem(
             code="not-finite",
             column=token.start + 1,
+            path=token.path,
             reason=f"{shortened(text)} is no number in JSON",
             fix="write null, or a number below 1.8e308",
         )
@@ -174,6 +177,7 @@ def _number_fault(token: _Token) -> Problem | None:
         return Problem(
             code="long-number",
             column=token.start + 1,
+            path=token.path,
             reason=f"a number of more than {DIGITS_MAX:,} digits",
             fix="write it as a string",
         )

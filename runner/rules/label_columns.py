@@ -9,7 +9,7 @@ import orjson
 from runner.rules.errors import UsageError
 from runner.rules.json_faults import shortened
 from runner.rules.label_field import LabelField, LabelKind
-from runner.rules.schema_walk import followed, subschemas
+from runner.rules.schema_walk import DEFINITIONS, followed, subschemas
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +43,25 @@ def fields_of_schema(schema: dict[str, Any]) -> list[LabelField]:
     fields = list(_columns(schema, schema, (), is_nullable=False))
     _check_names([field.name for field in fields])
     return fields
+
+
+def without_outer_reference(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the definition that a schema refers to as a whole, in place of the reference.
+
+    Generators of schemas write such ones. The other definitions stay.
+    """
+    found = followed(schema, schema)
+    if "$ref" not in schema or not isinstance(found, dict):
+        return schema
+    groups = {name: dict(value) for name, value in schema.items() if name in DEFINITIONS}
+    group, _, name = schema["$ref"].removeprefix("#/").partition("/")
+    if group in groups and schema["$ref"] not in _references({**found, **groups}):
+        groups[group].pop(name, None)
+    return {**found, **{name: value for name, value in groups.items() if value}}
+
+
+def _references(schema: dict[str, Any]) -> set[Any]:
+    return {one.schema.get("$ref") for one in subschemas(schema) if isinstance(one.schema, dict)}
 
 
 def closed_schema(schema: dict[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,10 @@ _NAME: Final = re.compile(r"[^\W_]\w*")
 _NUMBER: Final = r"[+-]?[0-9]+(?:\.[0-9]+)?"
 _RANGE: Final = re.compile(rf"({_NUMBER}) *\.\. *({_NUMBER})")
 _NEAR_RANGE: Final = re.compile(rf"({_NUMBER}) *(?:-|to|\.+|\u2013|\u2026) *({_NUMBER})")
+_RANGE_AND_MORE: Final = re.compile(rf"({_NUMBER}) *\.\. *({_NUMBER})\b.*")
+_LISTED: Final = re.compile(r"(?:[a-z]+ *)?[({](.*)[)}]")  # as other languages write an enum
+_BAR: Final = re.compile(r" *[,/\\|\u2502\u00a6] *| +or +")  # what is written in place of one
+_MEANT_CHARACTERS_MAX: Final = 200  # of a suggestion
 _DIGITS_MAX: Final = 15  # more are not exact in every reader of JSON
 
 _WORDS: Final = {
@@ -47,6 +51,8 @@ _OTHER_WORDS: Final = {
     "bool": "yes/no",
     "boolean": "yes/no",
     "true/false": "yes/no",
+    "yes": "yes/no",
+    "y/n": "yes/no",
     "list": "[a|b|c]",
 }
 _FORMS: Final = "a|b|c, [a|b|c], 1..5, yes/no, text, integer, number or @FILE.csv"
@@ -200,13 +206,21 @@ def _range(offset: int, low_text: str, high_text: str) -> tuple[LabelKind, int |
 
 
 def _unknown_word(part: TextPart) -> LabelFaultFound:
-    """Return the fault of a type that is none, with the word that was probably meant."""
-    word = part.text.lower()
-    near_range = _NEAR_RANGE.fullmatch(word)
-    if near_range:
-        meant = f"{near_range[1]}..{near_range[2]}"
-    else:
-        close = get_close_matches(word, [*_WORDS, *_OTHER_WORDS], n=1, cutoff=0.75)
-        meant = _OTHER_WORDS.get(close[0], close[0]) if close else ""
+    """Return the fault of a type that is none, with what was probably meant."""
+    meant = _meant(part.text)
     fix = f"did you mean {meant}?" if meant else f"write {_FORMS}"
     return LabelFaultFound(part.offset, f'"{shortened(part.text)}" is no type', fix)
+
+
+def _meant(text: str) -> str:
+    """Return the type that a text was probably meant as, or ""."""
+    near_range = _NEAR_RANGE.fullmatch(text.lower()) or _RANGE_AND_MORE.fullmatch(text)
+    if near_range:
+        return f"{near_range[1]}..{near_range[2]}"
+    close = get_close_matches(text.lower(), [*_WORDS, *_OTHER_WORDS], n=1, cutoff=0.75)
+    if close:
+        return _OTHER_WORDS.get(close[0], close[0])
+    listed = _LISTED.fullmatch(text)
+    values = _BAR.split(listed[1] if listed else text)
+    is_list = len(values) > 1 and all(values) and ".." not in text
+    return "|".join(values) if is_list and len(text) <= _MEANT_CHARACTERS_MAX else ""

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runner.rules.answer_schema import schema_bytes
 from runner.rules.diagnostics import Problem
 from runner.rules.errors import UsageError
 from runner.rules.json_faults import column_of
-from runner.rules.label_columns import closed_schema, fields_of_schema
+from runner.rules.label_columns import closed_schema, fields_of_schema, without_outer_reference
 from runner.rules.schemas import schema_problems
 from runner.rules.strict_json import parse_object
 
 if TYPE_CHECKING:
     from runner.rules.label_field import LabelField
+
+
+_EXAMPLE: Final = 'write {"type": "object", "properties": {"label": {"type": "string"}}}'
+# Faults of a file, in words for schemas; the parser's own are for job lines.
+_WORDS: Final = {
+    "cut-line": ("the file ends before its object does", "close each { and [ that is opened"),
+    "invalid-json": ("it is not valid JSON there", _EXAMPLE),
+    "not-an-object": ("it is JSON, but not an object", _EXAMPLE),
+}
 
 
 class LabelSchema(NamedTuple):
@@ -24,19 +33,22 @@ class LabelSchema(NamedTuple):
     warnings: list[Problem]
 
 
-def read_label_schema(raw: bytes, source: str) -> LabelSchema:
+def read_label_schema(raw: bytes, source: str, *, is_file: bool = True) -> LabelSchema:
     """Return the schema of a file's bytes. Raise UsageError for one that the API or a table cannot take.
 
-    `source` is the file's name, for the message.
+    `source` is the file's name, for the message, which then has the place in it; else that of a class.
     """
     value = parse_object(raw)
+    if isinstance(value, dict):
+        value = without_outer_reference(value)
     if isinstance(value, Problem):
         spot = "" if value.column is None else f" (character {value.column})"
-        raise UsageError(f"{source} is no JSON schema{spot}: {value.reason}", fix=value.fix)
+        reason, fix = _WORDS.get(value.code, (value.reason, value.fix))
+        raise UsageError(f"{source} is no JSON schema{spot}: {reason}", fix=fix)
     problems = list(schema_problems("it is", value, ()))
     refused = [problem for problem in problems if problem.severity == "refused"]
     if refused:
-        where = tuple(_placed(raw, problem) for problem in refused)
+        where = tuple(_placed(raw if is_file else b"", problem) for problem in refused)
         raise UsageError(f"{source} cannot be used as the schema of labels", where=where, fix=refused[0].fix)
     return LabelSchema(schema_bytes(closed_schema(value)), fields_of_schema(value), problems)
 

@@ -71,8 +71,8 @@ class Out:
 class Recipe:
     """A whole recipe; paths are as written. One of `labels` and `schema` is given, and one of user and text.
 
-    `labels` maps fields to their definitions in the label language, in their order; `schema` is a path;
-    `body` has further fields of the request.
+    `labels` maps fields to their definitions in the label language, in their order; `schema` is a path, or
+    `module:Class`; `body` has further fields of the request.
     """
 
     table: TableChoice = TableChoice()
@@ -106,6 +106,12 @@ class RecipeError(UserError):
     exit_code = 3
 
 
+def is_code(schema: str) -> bool:
+    """Return whether a schema is `module:Class`, a class of code, and no path of a file."""
+    module, colon, name = schema.partition(":")
+    return bool(colon) and all(part.isidentifier() for part in (*module.split("."), *name.split(".")))
+
+
 def error_of_faults(title: str | None, faults: Sequence[RecipeFault]) -> UserError:
     """Return the error of a recipe with all its faults, the first ones in words.
 
@@ -128,8 +134,10 @@ def _flag_of(key: str) -> str:
     section, _, rest = key.partition(".")
     if section in ("labels", "schema"):
         return f"--{section}" + (f" {rest}" if rest else "")
-    name = rest.partition(".")[0]
-    return f"--{name}" if section in ("table", "prompt") and name else key
+    name, _, inner = rest.partition(".")
+    if section not in ("table", "prompt") or not name:
+        return key
+    return f"--{name} {inner}" if inner else f"--{name}"
 
 
 def recipe_faults(recipe: Recipe) -> list[RecipeFault]:
@@ -137,7 +145,7 @@ def recipe_faults(recipe: Recipe) -> list[RecipeFault]:
     faults = [*_prompt_faults(recipe.prompt), *_label_faults(recipe)]
     if recipe.table.seed is not None and recipe.table.sample is None:
         faults.append(
-            RecipeFault("table.seed", "there is a seed, but no sample", "give table.sample as well")
+            RecipeFault("table.seed", "there is a seed, but no sample", "give a sample as well, or no seed")
         )
     return faults
 
@@ -148,7 +156,7 @@ def _prompt_faults(prompt: Prompt) -> list[RecipeFault]:
         return [RecipeFault("prompt.user", reason, "keep user for a template, or text for a column")]
     if prompt.user is None and prompt.text is None:
         reason = "there is no prompt"
-        fix = "give text for a column that holds the prompt, or user for a template like {{ review }}"
+        fix = "text names a column that holds the prompt, user is a template like {{ review }}"
         return [RecipeFault("prompt", reason, fix)]
     return []
 
@@ -158,6 +166,6 @@ def _label_faults(recipe: Recipe) -> list[RecipeFault]:
         reason = "labels and schema are both given"
         return [RecipeFault("schema", reason, "keep one of them")]
     if not recipe.labels and recipe.schema is None:
-        fix = "give labels, like sentiment: positive|neutral|negative, or schema with a file"
+        fix = "give labels, like sentiment: positive|neutral|negative, or schema with a file or module:Class"
         return [RecipeFault("labels", "there are no labels", fix)]
     return []

@@ -7,18 +7,23 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runner.rules.errors import UsageError
-from runner.rules.recipe import FILE_PREFIX, Ask, Out, Prompt, Recipe, TableChoice
+from runner.rules.recipe import FILE_PREFIX, Ask, Out, Prompt, Recipe, TableChoice, is_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _FIELD: Final = re.compile(r"[^;\n]+")  # as the label language separates fields
+_FILE_NAME: Final = re.compile(r"[^\s{}]+\.(?:j2|jinja2?|md|prompt|text|txt|tmpl)", re.IGNORECASE)
+_WITHOUT_COLON: Final = re.compile(r"([^\W_]\w*\??)(?:\s*[=\uff1a]\s*|\s+)(\S.*)")
 _NAME_CHARACTERS_MAX: Final = 4_096  # no path is longer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeFlags:
-    """The flags that make a recipe, as typed; None and () are not given."""
+    """The flags that make a recipe, as typed; None and () are not given.
+
+    `trust_code`: run the code that a recipe file names.
+    """
 
     table: str | None = None
     id: str | None = None
@@ -42,6 +47,7 @@ class RecipeFlags:
     output: str | None = None
     columns: tuple[str, ...] = ()
     prefix: str | None = None
+    trust_code: bool = False
 
 
 class FlagPaths(NamedTuple):
@@ -60,6 +66,7 @@ def recipe_of_flags(flags: RecipeFlags, paths: FlagPaths, base: Recipe | None = 
     labels = _pairs(flags.labels, ":", "--labels", '"sentiment: positive|neutral|negative"', faults)
     constants = _pairs(flags.constants, "=", "--set", "product=lamp", faults)
     _exclusive(flags, faults)
+    faults += _missing_files(flags, paths)
     if faults:
         what = faults[0] if len(faults) == 1 else "some flags cannot be used together or are not readable"
         raise UsageError(what, where=tuple(faults[1:] and faults), fix="correct them; nothing was sent")
@@ -69,7 +76,7 @@ def recipe_of_flags(flags: RecipeFlags, paths: FlagPaths, base: Recipe | None = 
         table=_table(base.table, flags, paths),
         prompt=_prompt(base.prompt, flags, paths, constants),
         labels=labels or ({} if flags.schema is not None else base.labels),
-        schema=_written(flags.schema, paths) or (None if labels else base.schema),
+        schema=_schema(flags.schema, paths) or (None if labels else base.schema),
         ask=_ask(base.ask, flags),
         out=_out(base.out, flags, paths),
     )
@@ -116,6 +123,10 @@ def _out(base: Out, flags: RecipeFlags, paths: FlagPaths) -> Out:
     )
 
 
+def _schema(given: str | None, paths: FlagPaths) -> str | None:
+    return given if given is None or is_code(given) else paths.written(given)
+
+
 def _written(path: str | None, paths: FlagPaths) -> str | None:
     return None if path is None else paths.written(path)
 
@@ -138,12 +149,40 @@ def _pairs(texts: tuple[str, ...], mark: str, flag: str, example: str, faults: l
         name, is_pair, value = line.partition(mark)
         name = name.strip()
         if not is_pair or not name:
-            faults.append(f'{flag} "{line}" has no name before "{mark}"; write {flag} {example}')
+            faults.append(_no_pair(line.strip(), mark, flag, example))
         elif name in found:
             faults.append(f'{flag} gives "{name}" twice; keep one of them')
         else:
             found[name] = value.strip() if mark == ":" else value
     return found
+
+
+def _no_pair(line: str, mark: str, flag: str, example: str) -> str:
+    """Return what is wrong with a text that has no mark, or no name before it."""
+    if mark in line:
+        return f'{flag} "{line}" has no name before its "{mark}"; write {flag} {example}'
+    meant = _with_colon(line) if mark == ":" else ""
+    cure = f'did you mean {flag} "{meant}"?' if meant else f"write {flag} {example}"
+    return f'{flag} "{line}" has no "{mark}" after its name; {cure}'
+
+
+def _with_colon(line: str) -> str:
+    """Return a label whose colon is missing, or is another mark, as it was probably meant; else ""."""
+    found = _WITHOUT_COLON.fullmatch(line)
+    return f"{found[1]}: {found[2]}" if found else ""
+
+
+def _missing_files(flags: RecipeFlags, paths: FlagPaths) -> list[str]:
+    """Return a sentence for each text that is the name of a file which is not there."""
+    given = (("--user", flags.user), ("--system", flags.system))
+    return [
+        f"{flag}: there is no file {text}; a text of its own would be more than the name of a file"
+        for flag, text in given
+        if text is not None
+        and _FILE_NAME.fullmatch(text)
+        and not text.startswith(FILE_PREFIX)  # it says so when it is read
+        and not paths.is_file(text)
+    ]
 
 
 def _exclusive(flags: RecipeFlags, faults: list[str]) -> None:

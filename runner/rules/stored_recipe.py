@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING
 import orjson
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from runner.rules.recipe import Recipe
 
 
-def stored_recipe(recipe: Recipe, *, schema: bytes, table_format: str) -> str:
+def stored_recipe(
+    recipe: Recipe, *, schema: bytes, table_format: str, prompt_columns: Sequence[str] = ()
+) -> str:
     """Return the JSON of what a run keeps of a recipe: its schema, asks, output, reading and choice of rows.
 
     `schema` is the JSON as it is sent; the order of its properties is that of the label columns.
+    `prompt_columns` are those that the prompt reads: they are shown beside the labels.
     """
     table, out = recipe.table, recipe.out
     stored = {
@@ -24,6 +29,7 @@ def stored_recipe(recipe: Recipe, *, schema: bytes, table_format: str) -> str:
         "table": {"format": table_format, "encoding": table.encoding, "delimiter": table.delimiter},
         "rows": {"where": table.where, "sample": table.sample, "seed": table.seed, "limit": table.limit},
         "id": table.id,
+        "prompt": {"columns": list(prompt_columns)},
     }
     return orjson.dumps(stored).decode()
 

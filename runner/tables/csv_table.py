@@ -59,6 +59,7 @@ class CsvTable:
         dialect = find_dialect(text, given, is_whole=is_whole)
         self.encoding = encoding.name
         self.delimiter = dialect.delimiter
+        self.reading = ReadOptions(format=self.format, encoding=self.encoding, delimiter=self.delimiter)
         self._preamble = encoding.bom + dialect.preamble.encode(encoding.name)
 
     @property

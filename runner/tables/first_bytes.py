@@ -8,6 +8,9 @@ from runner.tables.table import Format, TableError
 
 _PARQUET: Final = b"PAR1"
 _WORKBOOK_FIX: Final = "save the sheet as CSV UTF-8 in the spreadsheet program, and give that file"
+_ZIP_FIX: Final = (
+    "if it is an Excel workbook, save the sheet as CSV UTF-8 in the spreadsheet program; else unpack it"
+)
 _UNPACK_FIX: Final = "unpack it first (only gzip is read as it is)"
 _UTF8_FIX: Final = "save it as UTF-8: iconv -f {0} -t UTF-8 TABLE > NEW"
 _ZIP: Final = b"PK\x03\x04"
@@ -74,7 +77,7 @@ def _in_zip(head: bytes) -> tuple[str, str]:
         return "an Excel workbook (.xlsx)", _WORKBOOK_FIX
     if b"opendocument.spreadsheet" in head:
         return "an OpenDocument spreadsheet (.ods)", _WORKBOOK_FIX
-    return "a ZIP archive", _UNPACK_FIX
+    return "a ZIP archive or an Excel workbook", _ZIP_FIX  # as the parts of some are named later on
 
 
 def _wide_text(head: bytes) -> str:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
+from runner.rules.answer_json import without_surrogates
 from runner.rules.diagnostics import Diagnostic, Problem
 from runner.rules.strict_json import parse_object
 from runner.rules.table_faults import TableFault
@@ -78,6 +79,7 @@ class JsonlTable:
     """
 
     format: Format = Format.JSONL
+    reading: ReadOptions = ReadOptions(format=Format.JSONL)
 
     def __init__(self, path: Path, options: ReadOptions) -> None:
         """Read the file once for its columns.
@@ -131,7 +133,7 @@ class JsonlTable:
                 number += 1
                 members = _parsed(item.raw)
                 if isinstance(members, Problem):
-                    yield _fault(members.at_line(item.number), number)
+                    yield replace(_fault(members.at_line(item.number), number), column=_column_of(members))
                 else:
                     yield JsonlRow(item.raw, members)
             elif item.code in _WHOLE_TABLE:
@@ -166,6 +168,12 @@ def _parsed(raw: bytes) -> dict[str, Any] | Problem:
         exact: dict[str, Any] = json.loads(raw)
         return exact
     return members
+
+
+def _column_of(problem: Problem) -> str | None:
+    """Return the column that a value with a problem is in, or None: a name of half a character is none."""
+    name = problem.path[0] if problem.path else None
+    return name if isinstance(name, str) and without_surrogates(name) == name else None
 
 
 def _fault(item: Diagnostic, row: int | None) -> TableFault:

@@ -50,6 +50,7 @@ class ParquetTable:
     """
 
     format: Format = Format.PARQUET
+    reading: ReadOptions = ReadOptions(format=Format.PARQUET)
 
     def __init__(self, path: Path, options: ReadOptions) -> None:
         """Read the footer. Raise TableError if this is no readable Parquet, OSError if there is no file."""

@@ -73,10 +73,14 @@ class RowBatch(Protocol):
 
 
 class Table(Protocol):
-    """A table that is read once from its beginning to its end, in flat memory."""
+    """A table that is read once from its beginning to its end, in flat memory.
+
+    `reading` says how: its encoding and delimiter as they were found out, None where its format has none.
+    """
 
     format: Format
     columns: tuple[str, ...]
+    reading: ReadOptions
 
     @property
     def sha256(self) -> str:

@@ -5,6 +5,7 @@ Only encodings are read in which each ASCII byte stands for itself: lines and de
 
 from __future__ import annotations
 
+import codecs
 from typing import Final, NamedTuple
 
 from runner.rules.errors import UsageError
@@ -85,4 +86,4 @@ def _checked(given: str) -> str:
             f"a table in the encoding {given!r} cannot be read as it is",
             fix=f"convert it first: iconv -f {given.upper()} -t UTF-8 TABLE > NEW",
         )
-    return given
+    return codecs.lookup(given).name  # one name for cp1252 and windows-1252: it is part of the identity

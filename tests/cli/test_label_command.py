@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from test_commands import Place
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from cli_calls import Called
 
 TABLE = "id,review\na,so good\nb,so bad\n"
 MOOD = '--labels "mood: good|bad"'
@@ -213,6 +214,127 @@ def test_stdin_is_kept_to_be_read_twice(place: Place) -> None:
     assert "no API key" in done.stderr
     assert len(list((place.home / "stdin").iterdir())) == 1
     assert "loaded 2 jobs as run 1" in done.stderr
+
+
+def test_a_run_is_the_same_whether_encoding_and_delimiter_were_found_or_given(place: Place) -> None:
+    """And by any name of the encoding; read otherwise it is another run."""
+    (place.folder / "reviews.csv").write_bytes("id;review\na;très bon\n".encode("cp1252"))
+    place.write("reviews.toml", RECIPE)
+
+    def loaded(*lines: str) -> int:
+        place.write("reviews.toml", RECIPE.replace("[prompt]", "\n".join((*lines, "[prompt]"))))
+        return int(place.call("load reviews.toml").stdout)
+
+    same = [(), ('encoding = "cp1252"',), ('encoding = "windows-1252"', 'delimiter = ";"')]
+    assert [loaded(*lines) for lines in same] == [1, 1, 1]
+    assert loaded('encoding = "latin-1"') == 2
+
+
+CLASS = "import msgspec, typing\nclass Review(msgspec.Struct):\n    mood: typing.Literal['good', 'bad']\n"
+CODE_RECIPE = RECIPE.replace("recipe = 1\n", 'recipe = 1\nschema = "labels:Review"\n').partition("[labels]")[
+    0
+]
+RAN = "open('ran', 'w').close()\n"
+
+
+def run_of(called: Called) -> int:
+    """Return the run that `load --json` names."""
+    return int(json.loads(called.stdout)["run"])
+
+
+def test_a_class_that_a_flag_names_is_run(place: Place) -> None:
+    """It was typed by the user; the schema goes the way of a file's."""
+    place.write("labels.py", CLASS)
+    lines = place.call("compile reviews.csv --text review --schema labels:Review").stdout.splitlines()
+
+    sent = json.loads(lines[0])["body"]["response_format"]["json_schema"]["schema"]
+    assert sent["properties"]["mood"]["enum"] == ["bad", "good"]
+    assert sent["additionalProperties"] is False
+
+    place.call("label reviews.csv --text review --schema labels:Review --save reviews.toml")
+    assert 'schema = "labels:Review"' in (place.folder / "reviews.toml").read_text()
+    assert run_of(place.call("load reviews.toml --trust-code --json")) == 1
+
+
+def test_the_code_of_a_recipe_runs_only_when_it_is_trusted(place: Place) -> None:
+    """A recipe may be another person's. Its folder is where the module is."""
+    (place.folder / "jobs").mkdir()
+    place.write("jobs/reviews.csv", TABLE)
+    place.write("jobs/reviews.toml", CODE_RECIPE)
+    place.write("jobs/labels.py", CLASS + RAN)
+
+    for command in ("load", "run", "label", "compile"):
+        words = " ".join(refused(place, f"{command} jobs/reviews.toml", 3).split())
+        assert "schema: labels:Review is code, and a recipe's code is not run; read the code" in words
+        assert "add --trust-code" in words
+    assert not (place.folder / "jobs" / "ran").exists()
+
+    assert run_of(place.call("load jobs/reviews.toml --trust-code --json")) == 1
+    assert (place.folder / "jobs" / "ran").exists()
+
+
+def test_check_of_a_recipe_runs_no_code_and_checks_the_rest(place: Place) -> None:
+    """It says so; trusted, the code is run, and is one of the files that were read."""
+    place.write("reviews.toml", CODE_RECIPE)
+    place.write("labels.py", CLASS + RAN)
+
+    done = place.call("check reviews.toml")
+    found = json.loads(place.call("check reviews.toml --json").stdout)
+    assert done.code == 0
+    assert "2 rows, 2 to send" in done.stdout
+    assert "labels:Review is code, which was not run" in " ".join(done.stdout.split())
+    assert (found["jobs"], found["table"]["schema"]) == (2, None)
+    place.write("reviews.csv", "id,review\na,\n")
+    assert "[empty-prompt]" in place.call("check reviews.toml").stdout
+    assert not (place.folder / "ran").exists()
+
+    place.write("reviews.csv", TABLE)
+    found = json.loads(place.call("check reviews.toml --trust-code --json").stdout)
+    assert list(found["table"]["schema"]["properties"]) == ["mood"]
+    assert [Path(file["path"]).name for file in found["table"]["files"]] == ["labels.py"]
+
+
+def test_a_class_that_changed_makes_another_run(place: Place) -> None:
+    """And one that is written otherwise, with the same schema, does not."""
+    place.write("reviews.toml", CODE_RECIPE)
+
+    def loaded(text: str) -> int:
+        place.write("labels.py", text)
+        return run_of(place.call("load reviews.toml --trust-code --json"))
+
+    assert loaded(CLASS) == loaded(f"# the same\n{CLASS}") == 1
+    assert loaded(CLASS.replace("'bad'", "'bad', 'mixed'")) == 2
+
+    (place.folder / "labels.py").unlink()
+    stored = json.loads(place.call("show 1 1 --json").stdout)
+    assert "good" in json.dumps(stored)
+
+
+def test_a_class_that_has_no_schema_is_told_by_its_flag(place: Place) -> None:
+    """As a schema file with the same fault would be; no place of a file that is none."""
+    place.write(
+        "labels.py", "class Review:\n    schema = staticmethod(lambda: {'properties': {'a': True}})\n"
+    )
+    words = " ".join(refused(place, "label reviews.csv --text review --schema labels:Review").split())
+    assert "--schema: labels:Review cannot be used as the schema of labels: properties/a: " in words
+
+    words = " ".join(refused(place, "label reviews.csv --text review --schema label:Review").split())
+    assert "--schema: there is no module label in " in words
+
+    words = " ".join(refused(place, "label reviews.csv --text review --schema labels.Review").split())
+    assert "--schema: labels.Review cannot be read" in words
+    assert "a class is written with a colon: labels:Review" in words
+
+
+def test_a_recipe_with_a_class_is_saved_beside_its_module(place: Place) -> None:
+    """Where it is looked for."""
+    place.write("labels.py", CLASS)
+    (place.folder / "jobs").mkdir()
+    place.write("jobs/reviews.csv", TABLE)
+    words = refused(
+        place, "label jobs/reviews.csv --text review --schema labels:Review --save jobs/reviews.toml"
+    )
+    assert "labels.py is outside of jobs" in words
 
 
 def test_another_prompt_over_the_same_table_is_said_to_be_another_run(place: Place) -> None:

@@ -72,7 +72,12 @@ def prompt(home: Home, run: LabeledRun, number: int, content: str) -> None:
 
 def loaded(home: Home, statuses: tuple[RowStatus, ...] = STATUSES, ending: str = ".csv") -> LabeledRun:
     """Load a run whose prompts are the cells of the column `text`."""
-    run = labeled_run(home.database, home.folder / f"reviews{ending}", statuses)
+    run = labeled_run(
+        home.database,
+        home.folder / f"reviews{ending}",
+        statuses,
+        recipe=recipe_of(prompt={"columns": ["text"]}),
+    )
     for number in run.jobs:
         prompt(home, run, number, f"text {number}")
     return run
@@ -201,6 +206,7 @@ def test_a_hostile_cell_stays_text(home: Home) -> None:
         home.folder / "reviews.csv",
         (S.OK,),
         content=content.getvalue().encode(),
+        recipe=recipe_of(prompt={"columns": ["text"]}),
         bodies={1: answer(json.dumps({"mood": "good", "mark": "\x1b]0;x\x07" + "y" * 500}))},
     )
     prompt(home, run, 1, text)

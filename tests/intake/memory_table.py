@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runner.rules.recipe import Prompt, Recipe, TableChoice
 from runner.rules.recipe_identity import RecipeTexts
-from runner.tables.table import Format
+from runner.tables.table import Format, ReadOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,6 +39,7 @@ class MemoryTable:
 
     def __init__(self, columns: Sequence[str], rows: Sequence[tuple[Any, ...] | TableFault]) -> None:
         self.format = Format.JSONL
+        self.reading = ReadOptions(format=Format.JSONL)
         self.columns = tuple(columns)
         self.rows = rows
         self.sha256 = "0" * 64

@@ -143,6 +143,42 @@ def test_a_fault_of_a_row_names_row_and_column(
     assert (list(lines), faulty_rows(table), table.fault_count) == ([1, 3], [2], 1)
 
 
+def test_a_number_of_a_csv_is_text_and_the_fault_says_how_to_compare_it() -> None:
+    """Python's words alone help nobody who has not read the page on templates."""
+    table, _ = compiled(reviews("5"), choice=TableChoice(where="review < 3"))
+    assert table.faults[0].fix == "a cell of a CSV is text: write NAME|int or NAME|float for its number"
+
+
+ENDLESS = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"user": ENDLESS + "{{ review }}"},
+        {"text": "review", "choice": TableChoice(where="review * 99999999 == ''")},
+        {"text": "review", "choice": TableChoice(where="('x' * 99999999) == review", sample=1)},
+    ],
+    ids=["prompt", "where", "sample"],
+)
+def test_a_template_that_asks_too_much_of_the_first_rows_refuses_the_table(parts: dict[str, Any]) -> None:
+    """Each of a million rows would take that time again."""
+    with pytest.raises(TableError, match="asks too much of each row") as raised:
+        compiled(reviews(*"abcd"), **parts)
+
+    assert raised.value.where[0].startswith("rows 1, 2, 3: ")
+    assert "[template-bound]" in raised.value.where[0]
+
+
+def test_a_bound_that_some_rows_reach_is_a_fault_of_these() -> None:
+    """One row was rendered, so it is the cells: the others are left to --skip-bad."""
+    template = "{% if review == 'b' %}" + ENDLESS + "{% endif %}{{ review }}"
+    table, lines = compiled(reviews(*"abbbb"), user=template)
+
+    assert list(lines) == [1]
+    assert [fault.code for fault in table.faults] == ["template-bound"] * 4
+
+
 def test_ids_come_from_a_column() -> None:
     """Without one they are row-N; repeats are refused with both rows."""
     rows = [("a", "x", None), (17, "x", None), ("a", "y", None), ("", "x", None), ("row-2", "x", None)]

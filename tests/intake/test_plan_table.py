@@ -59,7 +59,10 @@ def faults_of(recipe: Recipe, **other: Any) -> list[str]:
         ({"text": "review", "image": "photo"}, {}, 'prompt.image: there is no column "photo"; there are: id'),
         ({"text": "review"}, {"id": "ID"}, 'table.id: there is no column "ID"; did you mean "id"?'),
         ({"text": "review"}, {"where": "revie"}, 'table.where: line 1: there is no column "revie"; did you'),
-        ({"text": "review"}, {"where": "a b"}, "table.where: line 1: "),
+        ({"text": "review"}, {"where": "a b"}, "table.where: line 1: there is more after its end; write it"),
+        ({"text": "review"}, {"where": "a = 3"}, "with == for equal"),
+        ({"text": "review"}, {"where": "a <"}, "unexpected 'end of the expression'"),
+        ({"user": "review"}, {}, "prompt.user: it has no column, so that it is the same for all rows"),
         ({"user": "\n{{ x y }}"}, {}, "prompt.user: line 2: "),
         (
             {"user": "{{ review }}", "constants": {"review": "x"}},

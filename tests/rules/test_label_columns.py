@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runner.rules.errors import UsageError
-from runner.rules.label_columns import closed_schema, fields_of_schema
+from runner.rules.label_columns import closed_schema, fields_of_schema, without_outer_reference
 from runner.rules.label_field import LabelField, LabelKind
 from runner.rules.label_schema import read_label_schema
 
@@ -164,11 +164,27 @@ def test_a_schema_file_becomes_what_is_sent() -> None:
     assert [problem.code for problem in read.warnings] == ["schema-differs"]
 
 
+@pytest.mark.parametrize("with_another", [False, True])
+def test_a_schema_that_is_one_reference_is_the_definition(with_another: bool) -> None:
+    """As msgspec and others write it; the other definitions stay, and so does one that is used again."""
+    review = {"type": "object", "properties": {"mood": {"$ref": "#/$defs/Mood"}}, "required": ["mood"]}
+    mood: dict[str, Any] = {"enum": ["good", "bad"]}
+    if with_another:
+        mood = {"anyOf": [{"enum": ["good"]}, {"$ref": "#/$defs/Review"}]}
+    schema = {"$ref": "#/$defs/Review", "$defs": {"Mood": mood, "Review": review}}
+
+    kept = {"Mood": mood, "Review": review} if with_another else {"Mood": mood}
+    assert without_outer_reference(schema) == {**review, "$defs": kept}
+    assert without_outer_reference(review) is review
+    assert without_outer_reference({"$ref": "#/$defs/None"}) == {"$ref": "#/$defs/None"}
+
+
 @pytest.mark.parametrize(
     ("raw", "said"),
     [
         (b'{"properties": {"a": {"type": "string"}}', "label.json is no JSON schema (character "),
-        (b"[]", "label.json is no JSON schema (character 1)"),
+        (b"[]", "label.json is no JSON schema (character 1): it is JSON, but not an object"),
+        (b"label: text", "label.json is no JSON schema (character 1): it is not valid JSON there"),
         (b'{"properties": {"a": true}}', 'properties/a (character 22): the property "a" is true'),
         (b'{"properties": {"a": {"$ref": "#"}}}', "leads back to itself"),
         (b'{"type": "objekt"}', "it is no JSON schema: type"),

@@ -270,9 +270,25 @@ def test_a_flag_replaces_what_the_recipe_says() -> None:
     [
         (RecipeFlags(text="a", user="b"), "--text and --user exclude each other"),
         (RecipeFlags(labels=("a: b",), schema="s"), "--labels and --schema exclude each other"),
-        (RecipeFlags(labels=("positive|negative",)), '--labels "positive|negative" has no name before ":"'),
+        (
+            RecipeFlags(labels=("positive|negative",)),
+            '--labels "positive|negative" has no ":" after its name; write --labels "sentiment: positive|',
+        ),
+        (RecipeFlags(labels=(" : a|b",)), '--labels ": a|b" has no name before its ":"; write --labels'),
+        (
+            RecipeFlags(labels=("mood good|bad",)),
+            '--labels "mood good|bad" has no ":" after its name; did you mean --labels "mood: good|bad"?',
+        ),
+        (RecipeFlags(labels=("mood = good|bad",)), 'did you mean --labels "mood: good|bad"?'),
+        (RecipeFlags(labels=("mood?\uff1agood|bad",)), 'did you mean --labels "mood?: good|bad"?'),
         (RecipeFlags(labels=("a: b", "a: c")), '--labels gives "a" twice'),
-        (RecipeFlags(constants=("shop",)), '--set "shop" has no name before "="'),
+        (
+            RecipeFlags(constants=("shop",)),
+            '--set "shop" has no "=" after its name; write --set product=lamp',
+        ),
+        (RecipeFlags(constants=("=lamp",)), '--set "=lamp" has no name before its "="'),
+        (RecipeFlags(user="prompts/new.j2"), "--user: there is no file prompts/new.j2; a text"),
+        (RecipeFlags(system="You.TXT"), "--system: there is no file You.TXT; a text of its own"),
         (RecipeFlags(user="caf\udce9"), "the value of --user is not UTF-8"),
         (RecipeFlags(constants=("a=\udce9",)), "the value of --set is not UTF-8"),
     ],
@@ -357,7 +373,7 @@ def test_a_fault_without_a_key_is_a_sentence() -> None:
     ("key", "words"),
     [
         ("table.where", "--where: x; y"),
-        ("prompt.set.shop", "--set: x; y"),
+        ("prompt.set.shop", "--set shop: x; y"),
         ("labels.stars", "--labels stars: x; y"),
         ("schema", "--schema: x; y"),
         ("prompt", "prompt: x; y"),

@@ -65,8 +65,9 @@ def test_a_blank_line_is_an_empty_cell_in_a_table_of_one_column(tmp_path: Path) 
     [
         (b"a,b\n\xc3\xa9,1\n", {}, "utf-8", "é"),
         (b"a,b\n\xe9\x80,1\n", {}, "cp1252", "é€"),
-        (b"a,b\n\xe9,1\n", {"encoding": "latin-1"}, "latin-1", "é"),
+        (b"a,b\n\xe9,1\n", {"encoding": "latin-1"}, "iso8859-1", "é"),
         (b"a,b\n\xc3\xa9,1\n", {"encoding": "cp1252"}, "cp1252", "Ã©"),
+        (b"a,b\n\xc3\xa9,1\n", {"encoding": "Windows-1252"}, "cp1252", "Ã©"),
         (b"a,b\n\x82\xa0,1\n", {"encoding": "shift_jis"}, "shift_jis", "あ"),
         (BOM + b"a,b\n\xc3\xa9,1\n", {"encoding": "utf-8-sig"}, "utf-8", "é"),
         (BOM + b"a,b\n\xc3\xa9,1\n", {"encoding": "UTF8"}, "utf-8", "é"),

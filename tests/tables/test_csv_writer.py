@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.tables.csv_records import BLOCK_BYTES
-from runner.tables.table import AddedColumn, CellKind, Format
+from runner.tables.table import AddedColumn, CellKind, Format, ReadOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -147,6 +147,7 @@ class ValueTable:
     """A table of another format, in memory."""
 
     format = Format.JSONL
+    reading = ReadOptions(format=Format.JSONL)
     columns: tuple[str, ...] = ("a", "b,c")
     sha256 = ""
     byte_count = 0

@@ -88,6 +88,24 @@ def test_a_bad_row_is_named_and_the_others_read(tmp_path: Path, line: bytes, cod
     assert "job" not in f"{first.reason} {first.fix}"
 
 
+@pytest.mark.parametrize(
+    ("line", "column"),
+    [
+        (b'{"a": 1, "b": {"c": ["\\ud83d"]}}', "b"),
+        (b'{"a": 1, "b": [1e999]}', "b"),
+        (b'{"a": 1, "b": 2, "a": 3}', "a"),
+        (b'{"\\ud83d": 1}', None),
+        (b'{"a": 1', None),
+    ],
+)
+def test_a_bad_row_names_the_column_of_its_fault(tmp_path: Path, line: bytes, column: str | None) -> None:
+    """Where it is a value; half of a character is no name that could be shown."""
+    (fault,) = parts_of(opened(tmp_path, line + b"\n"))
+
+    assert isinstance(fault, TableFault)
+    assert (fault.row, fault.line, fault.column) == (1, 1, column)
+
+
 def test_a_line_past_the_cap_is_a_bad_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rows after it keep their numbers."""
     monkeypatch.setattr("runner.tables.lines.LineReader.__init__.__kwdefaults__", {"line_bytes_max": 10})

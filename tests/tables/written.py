@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from runner.rules.table_faults import TableFault
-from runner.tables.table import Format
+from runner.tables.table import Format, ReadOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,6 +62,7 @@ class TextTable:
     def __init__(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Keep the rows."""
         self.format = Format.CSV
+        self.reading = ReadOptions(format=Format.CSV)
         self.columns = tuple(columns)
         self.rows = rows
         self.sha256 = ""

@@ -32,6 +32,7 @@ from runner.rules.exit_codes import ExitCode
 )
 @click.option("--skip-bad", is_flag=True, help="Do not refuse the file for bad lines.")
 @click.option("--strict", is_flag=True, help="Refuse the file for warnings as well.")
+@flags.trust_code_flag
 @flags.json_flag
 def command(
     file: Path,
@@ -39,6 +40,7 @@ def command(
     rpm: int | None,
     tpm: int | None,
     expect_output: int | None,
+    trust_code: bool,
     as_json: bool,
     **shaping: Any,
 ) -> int:
@@ -59,10 +61,12 @@ def command(
     if is_recipe_not_jobs(file):
         from runner.cli.session.check_recipe import check_recipe  # with the readers of tables
         from runner.intake.recipe_input import RowFlags
+        from runner.rules.recipe_flags import RecipeFlags
 
         row_flags = RowFlags(skip_bad=load_flags.skip_bad, strict=load_flags.strict, tpm=load_flags.tpm)
         model = load_flags.model_for_all or load_flags.given_model
-        result = check_recipe(read_settings(), file, row_flags, model=model, **limits)
+        recipe_flags = RecipeFlags(model=model, trust_code=trust_code)
+        result = check_recipe(read_settings(), file, row_flags, recipe_flags, **limits)
     else:
         result = check_file(read_settings(), file, load_flags, **limits)
     if as_json:

@@ -46,6 +46,7 @@ def command(
     name: str | None,
     new: bool,
     occasion: str | None,
+    trust_code: bool,
     as_json: bool,
     quiet: bool,
     **shaping: Any,
@@ -64,7 +65,9 @@ def command(
     load_flags = LoadFlags(**shaping, is_model_given=flags.is_model_given())
     flags.refuse_two_models(load_flags.model_for_all)
     settings = read_settings()
-    source, name, given_model = _input_of(settings, file, name, load_flags, occasion, quiet=quiet)
+    source, name, given_model = _input_of(
+        settings, file, name, load_flags, occasion, trust_code=trust_code, quiet=quiet
+    )
     with any_database(settings) as database:
         choice = choose_run(
             database, source.path, occasion, now_ms=database.now_ms(), name=name, new=new, quiet=quiet
@@ -95,7 +98,14 @@ def command(
 
 
 def _input_of(
-    settings: Settings, file: Path, name: str | None, flags: LoadFlags, occasion: str | None, *, quiet: bool
+    settings: Settings,
+    file: Path,
+    name: str | None,
+    flags: LoadFlags,
+    occasion: str | None,
+    *,
+    trust_code: bool,
+    quiet: bool,
 ) -> tuple[RunInput, str | None, str | None]:
     """Return the input that FILE is, the name of its run if it has one, and the model that lines may lack."""
     if is_recipe_not_jobs(file):
@@ -105,7 +115,8 @@ def _input_of(
 
         naming = Naming(name=name, has_occasion=occasion is not None, quiet=quiet)
         rows = RowFlags(skip_bad=flags.skip_bad, strict=flags.strict)
-        recipe_flags = RecipeFlags(model=flags.model_for_all or flags.given_model)
+        model = flags.model_for_all or flags.given_model
+        recipe_flags = RecipeFlags(model=model, trust_code=trust_code)
         named = named_table(settings, file, rows, recipe_flags, naming)
         return named.input, named.name, None
     source, name = source_of(file, name, settings, has_occasion=occasion is not None)

@@ -134,7 +134,10 @@ class CheckedTable(JsonObject, frozen=True, kw_only=True):
     excluded: Annotated[int, about("rows that where, sample or limit leave out")]
     bad: Annotated[list[RowFault], about("the first 20")]
     files: Annotated[list[RecipeFile], about("files that were read beside the recipe and the table")]
-    schema: Annotated[Raw, about("the JSON schema of an answer, as it is sent")]
+    schema: Annotated[
+        Raw,
+        about("the JSON schema of an answer, as it is sent; null where it is that of code that was not run"),
+    ]
 
 
 class CheckedFile(JsonObject, frozen=True, kw_only=True):
@@ -194,7 +197,7 @@ def _table(table: CheckedRows) -> CheckedTable:
         excluded=table.excluded,
         bad=[RowFault(**asdict(fault)) for fault in table.faults],
         files=[RecipeFile(path=file.path, sha256=file.sha256) for file in table.files],
-        schema=Raw(table.schema),
+        schema=Raw(table.schema or b"null"),
     )
 
 

@@ -45,7 +45,8 @@ class CheckedRows:
     """The table of a recipe. `sent` are the rows with a request, `excluded` those left out by where, sample
     or limit, `faults` the first bad rows.
 
-    `schema` is the JSON schema as it is sent, `warnings` are sentences about the recipe.
+    `schema` is the JSON schema as it is sent, None where code would have to be run for it; `warnings` are
+    sentences about the recipe.
     """
 
     path: str
@@ -54,7 +55,7 @@ class CheckedRows:
     excluded: int
     faults: Sequence[TableFault]
     files: Sequence[ReadFileFacts]
-    schema: bytes
+    schema: bytes | None
     warnings: Sequence[str]
 
 
@@ -137,7 +138,7 @@ def _table(table: CheckedRows) -> list[str]:
     lines = [f"table   {plain(table.path)}: {', '.join(parts)}"]
     lines += [f"read    {plain(one.path)}, sha256 {one.sha256[:12]}…" for one in table.files]
     lines += [f"warning: {plain(one)}" for one in table.warnings]
-    lines += [f"schema  {plain(table.schema.decode())}"]
+    lines += [] if table.schema is None else [f"schema  {plain(table.schema.decode())}"]
     return [part for line in lines for part in _wrapped(line, "  ", "          ")]
 
 

@@ -12,13 +12,13 @@ from runner.cli.session.prepare_table import prepare_table
 from runner.cli.session.recipe_source import recipe_origin
 from runner.engine.cost_bounds import price_basis
 from runner.rules.estimate import Tally, estimate
-from runner.rules.recipe_flags import RecipeFlags
 from runner.rules.row_faults import SHOWN, row_fault_sentences
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from runner.intake.recipe_input import RowFlags
+    from runner.rules.recipe_flags import RecipeFlags
     from runner.settings import Settings
 
 
@@ -26,17 +26,18 @@ def check_recipe(
     settings: Settings,
     file: Path,
     row_flags: RowFlags,
+    recipe_flags: RecipeFlags,
     *,
-    model: str | None,
     rpm: int | None,
     tpm: int | None,
     expected_output: int | None,
 ) -> CheckResult:
     """Read the table of a recipe file to its end and estimate its requests.
 
-    `model` replaces that of the recipe. Raises UsageError, RecipeError and TableError.
+    `recipe_flags` replace what the recipe says. Code that it names is skipped, unless they trust it.
+    Raises UsageError, RecipeError and TableError.
     """
-    prepared = prepare_table(recipe_origin(file, RecipeFlags(model=model)), row_flags)
+    prepared = prepare_table(recipe_origin(file, recipe_flags), row_flags, skips_code=True)
     pricing = price_basis(settings.base_url, settings.prices)
     tally = Tally(datetime.now(UTC).date(), pricing.prices)
     reading = prepared.input.read(tally)

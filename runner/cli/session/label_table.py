@@ -22,6 +22,7 @@ from runner.rules.errors import UsageError
 from runner.rules.occasion import file_stem, stem_of_file
 from runner.rules.recipe_flags import RecipeFlags
 from runner.rules.recipe_toml import recipe_toml
+from runner.tables.table import TableError
 
 if TYPE_CHECKING:
     from runner.cli.flags import RunFlags
@@ -33,7 +34,8 @@ _STDIN_ENDING = ".table"  # which is no format: the first bytes say it
 
 def label_recipe(settings: Settings, lease: EngineLease, file: Path, flags: RunFlags) -> int:
     """Do what `run` does with a recipe file; return the exit code."""
-    recipe_flags = RecipeFlags(model=flags.model_for_all or (flags.model if is_model_given() else None))
+    model = flags.model_for_all or (flags.model if is_model_given() else None)
+    recipe_flags = RecipeFlags(model=model, trust_code=flags.trust_code)
     naming = Naming(name=flags.name, has_occasion=flags.occasion is not None, quiet=flags.quiet)
     named = named_table(settings, file, row_flags(flags), recipe_flags, naming)
     return run_input(settings, lease, named, flags)
@@ -118,4 +120,8 @@ def is_likely_new(named: NamedInput, flags: RunFlags) -> bool:
 def _keep_stdin(settings: Settings) -> Path:
     home = StateFolder(settings.home)
     home.prepare()
-    return save_stdin(sys.stdin.buffer, home.path / "stdin", _STDIN_ENDING)
+    kept = save_stdin(sys.stdin.buffer, home.path / "stdin", _STDIN_ENDING)
+    if not kept.stat().st_size:
+        kept.unlink()
+        raise TableError("stdin is empty", fix="pipe a table in: … | runner label -")
+    return kept

@@ -21,8 +21,10 @@ from runner.tables.open_table import open_table
 from runner.tables.table import ReadOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from runner.cli.session.recipe_labels import SentSchema
     from runner.intake.compile_table import Plan
     from runner.intake.recipe_file import ReadFile, RecipeFiles
     from runner.output.labeling import Labeling
@@ -46,6 +48,7 @@ _FLAG_OF: Final = {
     "prompt.image": "--image",
     "prompt.examples": "--examples",
     "prompt.set": "--set",
+    "prompt": "--text or --user",
     "out.columns": "--columns",
     "out.prefix": "--prefix",
 }
@@ -66,52 +69,65 @@ class RecipeOrigin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedTable:
-    """A table that can be loaded, with what `check` shows of it. `warnings` are sentences on the recipe."""
+    """A table that can be loaded, with what `check` shows of it. `warnings` are sentences on the recipe.
+
+    `schema` is None where it is that of code that was skipped: such a table is for `check` alone.
+    """
 
     input: TableInput
     recipe: Recipe
-    schema: bytes
+    schema: bytes | None
     columns: tuple[str, ...]
     read_files: tuple[ReadFile, ...]
     warnings: tuple[str, ...]
 
 
-def prepare_table(origin: RecipeOrigin, flags: RowFlags, options: ReadOptions | None = None) -> PreparedTable:
+def prepare_table(origin: RecipeOrigin, flags: RowFlags, *, skips_code: bool = False) -> PreparedTable:
     """Return the table of a recipe, ready to be loaded; no row of it is read.
 
+    With `skips_code`, labels of code that may not be run are left out and warned of, instead of refused.
     Raises UsageError or RecipeError with all faults of the recipe, TableError where the table has no columns.
     """
     check_is_file(origin.table, TABLE)
     choice = origin.recipe.table
-    read = options or ReadOptions(encoding=choice.encoding, delimiter=choice.delimiter)
+    read = ReadOptions(encoding=choice.encoding, delimiter=choice.delimiter)
     table = open_table(origin.table, read)
-    return _Preparation(origin, table, replace(read, format=table.format)).prepared(flags)
+    sent = sent_schema(origin.recipe, origin.files, skips_code=skips_code)
+    return _Preparation(origin, table, sent).prepared(flags)
+
+
+def _as_read(recipe: Recipe, reading: ReadOptions) -> Recipe:
+    """Return a recipe with the encoding and the delimiter of its table.
+
+    A run is the same whether they were given or found out.
+    """
+    choice = replace(recipe.table, encoding=reading.encoding, delimiter=reading.delimiter)
+    return replace(recipe, table=choice)
 
 
 class _Preparation:
     """Collects the faults of a recipe, part by part."""
 
-    def __init__(self, origin: RecipeOrigin, table: Table, read: ReadOptions) -> None:
-        self._origin, self._table, self._read = origin, table, read
-        self._recipe = origin.recipe
-        self._faults: list[str] = []
+    def __init__(self, origin: RecipeOrigin, table: Table, sent: SentSchema) -> None:
+        self._origin, self._table, self._sent = origin, table, sent
+        self._recipe = _as_read(origin.recipe, table.reading)
+        self._faults = [str(fault) for fault in sent.faults]
 
     def prepared(self, flags: RowFlags) -> PreparedTable:
         """Return the table with its plan. Raises UsageError or RecipeError."""
-        recipe, files = self._recipe, self._origin.files
-        sent = sent_schema(recipe, files)
-        self._faults += map(str, sent.faults)
-        texts = self._texts(sent.schema or _ANY_SCHEMA, sent.instructions)
+        recipe, sent = self._recipe, self._sent
+        schema = sent.schema or _ANY_SCHEMA
+        texts = self._texts(schema, sent.instructions)
         plan = self._plan(texts)
         self._check_extra_columns()
         self._check_added_columns(sent.schema)
-        if self._faults or plan is None or sent.schema is None:
+        if self._faults or plan is None or (sent.schema is None and not sent.is_unknown):
             raise self._error()
-        stored = stored_recipe(recipe, schema=sent.schema, table_format=self._table.format.value)
+        stored = self._stored(schema, plan.prompt.columns)
         return PreparedTable(
             input=TableInput(
                 path=self._origin.table,
-                read_options=self._read,
+                read_options=self._table.reading,
                 plan=plan,
                 model=texts.model,
                 recipe=stored,
@@ -121,7 +137,7 @@ class _Preparation:
             recipe=recipe,
             schema=sent.schema,
             columns=self._table.columns,
-            read_files=tuple(files.read_files),
+            read_files=tuple(self._origin.files.read_files),
             warnings=sent.warnings,
         )
 
@@ -156,7 +172,7 @@ class _Preparation:
     def _plan(self, texts: RecipeTexts) -> Plan | None:
         examples = None
         try:
-            if texts.examples_sha256 is not None:
+            if texts.examples_sha256 is not None and self._sent.schema is not None:
                 path = self._origin.files.path(self._recipe.prompt.examples or "", "prompt.examples")
                 examples = open_table(path, ReadOptions())
             title, columns = self._origin.title, self._table.columns
@@ -188,8 +204,15 @@ class _Preparation:
             self._faults.append(f"out.prefix: the table has a column {', '.join(taken)} already; {fix}")
 
     def _labeling(self, schema: bytes) -> Labeling:
-        format_word = self._table.format.value
-        return labeling_of(stored_recipe(self._recipe, schema=schema, table_format=format_word))
+        return labeling_of(self._stored(schema))
+
+    def _stored(self, schema: bytes, prompt_columns: Sequence[str] = ()) -> str:
+        return stored_recipe(
+            self._recipe,
+            schema=schema,
+            table_format=self._table.format.value,
+            prompt_columns=prompt_columns,
+        )
 
     def _note(self, error: UserError) -> None:
         self._faults += error.where or (error.what + (f"; {error.fix}" if error.fix else ""),)

@@ -17,6 +17,7 @@ _REASK_MAX: Final = 5
 _NAMES: Final = (  # the parameters of the options below; a given one replaces what a recipe file says
     "table", "id", "text", "user", "system", "labels", "schema", "examples", "image", "where", "sample",
     "seed", "constants", "model", "encoding", "delimiter", "reask", "repair", "columns", "prefix",
+    "trust_code",
 )  # fmt: skip
 
 
@@ -63,7 +64,12 @@ _OPTIONS: Final = (
         help='Fields of an answer: "sentiment: positive|neutral|negative", "stars: 1..5",'
         ' "topics: [price|quality]", "urgent: yes/no", "note: text"; can be given several times.',
     ),
-    click.option("--schema", metavar="FILE", help="JSON schema of an answer, instead of --labels."),
+    click.option(
+        "--schema",
+        metavar="FILE|MODULE:CLASS",
+        help="JSON schema of an answer, or a class of your code that makes one, instead of --labels.",
+    ),
+    flags.trust_code_flag,
     click.option("--id", metavar="COL", help="Column with the ids of the rows.  [default: row-N]"),
     click.option("--examples", metavar="FILE", help="Table of labeled rows to show to the model."),
     click.option("--image", metavar="COL", help="Column with addresses of images."),

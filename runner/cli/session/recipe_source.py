@@ -11,6 +11,7 @@ from runner.cli.session.input_kind import is_recipe
 from runner.cli.session.prepare_table import RecipeOrigin
 from runner.intake.recipe_file import RecipeFiles, read_recipe_file
 from runner.rules.errors import UsageError
+from runner.rules.recipe import is_code
 from runner.rules.recipe_flags import FlagPaths, RecipeFlags, recipe_of_flags
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ def recipe_origin(file: Path, flags: RecipeFlags | None = None) -> RecipeOrigin:
         return found
 
     recipe = recipe_of_flags(flags, FlagPaths(_is_file, written), base)
-    files = RecipeFiles(file.parent, is_restricted=True, allowed=allowed)
+    if flags.schema is not None and is_code(flags.schema):
+        allowed.add(flags.schema)
+    files = RecipeFiles(file.parent, is_restricted=True, allowed=allowed, trusts_code=flags.trust_code)
     return RecipeOrigin(recipe=recipe, table=_table_of(recipe, files, file), files=files, title=str(file))
 
 
@@ -55,6 +58,10 @@ def saved_recipe(table: Path, flags: RecipeFlags, target: Path) -> Recipe:
             outside.append(path)
         return found
 
+    if flags.schema is not None and is_code(flags.schema):
+        module = _module_file(flags.schema)
+        if module is not None and target.parent.resolve() != Path.cwd():
+            outside.append(str(module))
     changed = replace(flags, table=str(table), output=None)
     recipe = recipe_of_flags(changed, FlagPaths(_is_file, written))
     if outside:
@@ -63,6 +70,12 @@ def saved_recipe(table: Path, flags: RecipeFlags, target: Path) -> Recipe:
             fix=f"save it beside that file: --save {Path(outside[0]).parent / target.name}",
         )
     return recipe
+
+
+def _module_file(code: str) -> Path | None:
+    """Return the file or the folder in the current folder that a module is in; None where it is installed."""
+    name = code.partition(":")[0].partition(".")[0]
+    return next((path for path in (Path(f"{name}.py"), Path(name)) if path.exists()), None)
 
 
 def _table_of(recipe: Recipe, files: RecipeFiles, file: Path) -> Path:

@@ -15,14 +15,13 @@ from runner.output.sampled_rows import Choice, Sample, sampled_jobs, sampled_tab
 from runner.rules.answer_json import without_surrogates
 from runner.rules.errors import UsageError
 from runner.rules.json_object import SCHEMA
-from runner.rules.prompt_columns import columns_in_prompts
 from runner.rules.row_filter import row_filter
 from runner.rules.row_status import RowStatus
 from runner.rules.states import RunState
 from runner.tables.cell_text import cell_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -55,7 +54,7 @@ def read_sample(connection: Connection, run: RunRow, flags: SampleFlags) -> tupl
     found, note = _sample(connection, run, labeling, choice, flags.input_path)
     jobs = jobs_of_rows(connection, run.id, [row.number for row in found.rows])
     prompts = _prompts(connection, jobs)
-    columns = _columns(found, prompts)
+    columns = _columns(found.columns, labeling.prompt_columns)
     sample = TableSample(
         schema=SCHEMA,
         run=run.id,
@@ -108,9 +107,10 @@ def _last_user_text(body: bytes) -> str:
     return texts[-1] if texts else ""
 
 
-def _columns(found: Sample, prompts: Mapping[int, str]) -> tuple[int, ...]:
-    rows = [[cell_text(cell) for cell in row.cells] for row in found.rows]
-    return columns_in_prompts(found.columns, rows, [prompts.get(row.number) for row in found.rows])
+def _columns(columns: Sequence[str], in_prompts: Sequence[str]) -> tuple[int, ...]:
+    """Return the places of the columns to show: all of them where a prompt reads none."""
+    shown = tuple(place for place, name in enumerate(columns) if name in in_prompts)
+    return shown or tuple(range(len(columns)))
 
 
 def _row(
