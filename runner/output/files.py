@@ -148,6 +148,16 @@ class DraftFile:
         if self._buffer_bytes >= _BUFFER_BYTES:
             self._submit_buffer()
 
+    def restart(self) -> None:
+        """Drop all that was added, so that other content can be."""
+        self._wait()
+        self._take()
+        self._digest = hashlib.sha256()
+        self._lines = self._bytes = 0
+        with _user_errors(self.target):
+            os.ftruncate(self._fd, 0)
+            os.lseek(self._fd, 0, os.SEEK_SET)
+
     def finish(self, lines: int | None = None) -> WrittenFile:
         """Flush everything to the disk, still under the temporary name; return the facts of the file.
 

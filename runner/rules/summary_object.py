@@ -145,6 +145,14 @@ class RunTiming(JsonObject, frozen=True, kw_only=True):
     latency_p95_s: Annotated[float | None, about("95 % of them")]
 
 
+class RecodedFile(JsonObject, frozen=True, kw_only=True):
+    """Why a labeled CSV or TSV is not in the encoding of its table."""
+
+    encoding: Annotated[str, about("of the file")]
+    table_encoding: Annotated[str, about("of the table")]
+    cells: Annotated[int, about("added cells with characters that the table's encoding lacks")]
+
+
 class WrittenFile(JsonObject, frozen=True, kw_only=True):
     """One file that was written."""
 

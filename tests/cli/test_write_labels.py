@@ -5,30 +5,39 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from typing import TYPE_CHECKING
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cli_calls import Called, run_command
-from labeled_run import LabeledRun, labeled_run
+from labeled_run import LabeledRun, answer, labeled_run
 
 from runner.db.session import Database
 from runner.rules.row_status import RowStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 STATUSES = (RowStatus.OK, RowStatus.UNFINISHED, RowStatus.INVALID, RowStatus.EXCLUDED)
 
 
+@contextmanager
+def labeled(
+    migrated_file: Path, folder: Path, statuses: Sequence[RowStatus], **others: Any
+) -> Iterator[LabeledRun]:
+    """Load a run into a new state folder."""
+    home = folder / "home"
+    home.mkdir(mode=0o700)
+    with closing(Database(f"sqlite:///{shutil.copy(migrated_file, home / 'runner.db')}")) as database:
+        yield labeled_run(database, folder / "reviews.csv", statuses, **others)
+
+
 @pytest.fixture
 def run(migrated_file: Path, tmp_path: Path) -> Iterator[LabeledRun]:
     """Load a run of four rows into a state folder."""
-    home = tmp_path / "home"
-    home.mkdir(mode=0o700)
-    database = Database(f"sqlite:///{shutil.copy(migrated_file, home / 'runner.db')}")
-    yield labeled_run(database, tmp_path / "reviews.csv", STATUSES)
-    database.close()
+    with labeled(migrated_file, tmp_path, STATUSES) as found:
+        yield found
 
 
 def write(run: LabeledRun, *words: str, code: int = 0) -> Called:
@@ -86,3 +95,31 @@ def test_flags_of_tables_are_refused_for_a_run_without_a_table(run: LabeledRun) 
 
     assert "has no table" in write(run, "-o", "out.jsonl", "--spreadsheet", code=2).stderr
     write(run, "-o", "out.jsonl")
+
+
+def test_labels_that_the_encoding_lacks_make_the_table_utf8(migrated_file: Path, tmp_path: Path) -> None:
+    """No label becomes a question mark; the end and the summary say so, and it is the same each time."""
+    rows = b"id,text\n00001,caf\xe9\n00002,na\xefve\n00003,x\n"
+    bodies = {
+        1: answer(json.dumps({"mood": "good", "mark": "café"})),
+        2: answer(json.dumps({"mood": "bad", "mark": "→ 名前"})),
+    }
+    statuses = (RowStatus.OK, RowStatus.OK, RowStatus.INVALID)
+    with labeled(migrated_file, tmp_path, statuses, content=rows, bodies=bodies) as run:
+        called = write(run, "-o", "labeled.csv")
+        content = (tmp_path / "labeled.csv").read_bytes()
+        again = write(run, "-o", "labeled.csv", "--json")
+
+    assert content.decode().splitlines()[:3] == [
+        "\ufeffid,text,mood,mark,_status,_error",
+        "00001,café,good,café,ok,",
+        "00002,naïve,bad,→ 名前,ok,",
+    ]
+    assert called.stdout.splitlines()[-1] == (
+        "note: labeled.csv is in UTF-8: 1 cell has characters that cp1252 lacks"
+    )
+    assert (tmp_path / "labeled.csv").read_bytes() == content
+    assert len((tmp_path / "labeled.errors.jsonl").read_bytes().splitlines()) == 1
+    results = json.loads(again.stdout)["files"]["results"]
+    assert results["bytes"] == len(content)
+    assert results["recoded"] == {"encoding": "utf-8", "table_encoding": "cp1252", "cells": 1}

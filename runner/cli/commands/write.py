@@ -10,6 +10,7 @@ import click
 from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.render import text
+from runner.cli.render.summary_table import recoded_note
 from runner.cli.session.context import existing_database, find_run, read_settings
 from runner.output.contents import TableOptions
 from runner.output.files import labeled_output
@@ -73,6 +74,8 @@ def command(
         for file in (written.results, written.errors):
             print_escaped(f"{written.paths.results.parent / file.name}: {text.count(file.lines, 'line')}")
         print_escaped(str(written.paths.summary))
+        if note := recoded_note(written.results):
+            print_escaped(note)
 
 
 def _default_output(run: RunRow) -> Path:
