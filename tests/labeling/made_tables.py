@@ -217,8 +217,6 @@ def _recipe(table: MadeTable, prompt: str, chance: random.Random, *, is_filtered
         sections["table"]["id"] = "key"
     if is_filtered:
         sections["table"]["where"] = "keep == 'y'"
-    if table.delimiter == b";":  # it is not always found out where cells hold single quotes
-        sections["table"]["delimiter"] = ";"
     if table.prefix:
         sections["out"]["prefix"] = table.prefix
     lines = ["recipe = 1"]
