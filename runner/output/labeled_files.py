@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,7 +15,7 @@ from runner.output.contents import Contents
 from runner.output.file_owner import line_start, run_tag
 from runner.output.files import refuse_input
 from runner.output.labeled_table import LabeledTable
-from runner.output.labeling import labeling_of
+from runner.output.labeling import chosen_columns, labeling_of
 from runner.output.row_values import RowValues
 from runner.output.table_input import opened_input
 from runner.rules.errors import UsageError
@@ -50,7 +51,12 @@ class LabeledFiles:
             raise UsageError(what, fix="write a file that ends with .csv or .tsv")
         self._input = options.input_path or Path(run.input_path)
         refuse_input(targets, self._input, "the table")
-        self._labeling = labeling_of(run.recipe or "")
+        labeling = labeling_of(run.recipe or "")
+        self._labeling = dataclasses.replace(
+            labeling,
+            extra=labeling.extra if options.columns is None else chosen_columns(options.columns),
+            prefix=labeling.prefix if options.prefix is None else options.prefix,
+        )
 
     def write(self, connection: Connection, run: RunRow, good: DraftFile, bad: DraftFile) -> Contents:
         """Write both files; return their facts and the rows by status.
@@ -72,6 +78,7 @@ class LabeledFiles:
             opened_input(run, self._input, labeling.read) as table,
             closing(labeled_rows.pages(connection, run.id, _parts(labeling))) as pages,
         ):
+            _check_added(labeling, table)
             values = RowValues(labeling, run.id, has_json_text=self._format in (Format.CSV, Format.TSV))
             joined = LabeledTable(table, pages, values, line_start(run_tag(run)))
             writer = self._writer(run, table, good, as_utf8=as_utf8)
@@ -95,6 +102,14 @@ class LabeledFiles:
         return make_writer(
             self._format, sink, table, added, spreadsheet=self._is_for_spreadsheet, as_utf8=as_utf8
         )
+
+
+def _check_added(labeling: Labeling, table: Table) -> None:
+    """Raise UsageError where the table has a column of the name of an added one."""
+    taken = [column.name for column in labeling.added if column.name in table.columns]
+    if taken:
+        what = f"the table has a column {', '.join(taken)} already"
+        raise UsageError(what, fix="put a prefix before all added columns with --prefix")
 
 
 def _recoded(writer: TableWriter) -> RecodedFile | None:

@@ -96,8 +96,8 @@ def _writable_run(connection: Connection, run_id: int, targets: Paths, *, force:
 
 def _check_no_table(run: RunRow, options: TableOptions) -> None:
     if options != TableOptions():
-        what = f"run {run.id} has no table: --input and --spreadsheet are for runs of runner label"
-        raise UsageError(what, fix="leave both out")
+        what = f"run {run.id} has no table: it is no run of runner label"
+        raise UsageError(what, fix="leave out --input, --spreadsheet, --columns and --prefix")
 
 
 def _write(

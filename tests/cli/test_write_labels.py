@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -57,7 +58,7 @@ def test_an_unfinished_run_is_written_with_all_of_its_rows(run: LabeledRun) -> N
         "00002,text 2,,,unfinished,unfinished: There is no answer yet.",
     ]
     assert called.stdout.splitlines() == [
-        "labeled.csv: 4 lines",
+        "labeled.csv: 4 rows",
         "labeled.errors.jsonl: 2 lines",
         "labeled.summary.json",
     ]
@@ -95,6 +96,33 @@ def test_flags_of_tables_are_refused_for_a_run_without_a_table(run: LabeledRun) 
 
     assert "has no table" in write(run, "-o", "out.jsonl", "--spreadsheet", code=2).stderr
     write(run, "-o", "out.jsonl")
+
+
+def test_further_columns_and_a_prefix_cost_nothing(run: LabeledRun) -> None:
+    """Of this file alone; the run keeps its own."""
+    write(run, "-o", "labeled.csv", "--columns", "model, cost", "--prefix", "x_")
+    wide = (run.table.parent / "labeled.csv").read_text().splitlines()
+    write(run, "-o", "labeled.csv")
+
+    assert wide[0] == "id,text,x_mood,x_mark,x__status,x__error,x__cost_usd,x__model"
+    assert wide[1].startswith("00001,text 1,good,mark-1,ok,,1e-07,")
+    assert wide[1].endswith(",grok-4.3")
+    first = (run.table.parent / "labeled.csv").read_text().splitlines()[0]
+    assert first == "id,text,mood,mark,_status,_error"
+
+
+def test_columns_that_cannot_be_added_are_refused(run: LabeledRun) -> None:
+    """A word that is none, and a name that the table has; nothing is written."""
+    refused = write(run, "-o", "labeled.csv", "--columns", "price", code=2)
+    assert 'error: "price" is no column that can be added' in refused.stderr
+    labeled = run.table.read_bytes().replace(b"text", b"x_mood", 1)
+    assert not (run.table.parent / "labeled.csv").exists()
+    run.table.write_bytes(labeled)
+    with run.database.write() as connection:
+        sha256 = hashlib.sha256(labeled).hexdigest()
+        connection.exec_driver_sql("UPDATE runs SET input_sha256 = ?", (sha256,))
+    refused = write(run, "-o", "labeled.csv", "--prefix", "x_", code=2)
+    assert "the table has a column x_mood already" in refused.stderr
 
 
 def test_labels_that_the_encoding_lacks_make_the_table_utf8(migrated_file: Path, tmp_path: Path) -> None:

@@ -95,9 +95,13 @@ def confirm_sending(loaded: LoadResult, *, yes: bool) -> bool:
     Without a terminal return True.
     """
     unusual = [warning for warning in loaded.warnings if warning.code not in _HARMLESS]
-    if yes or not (unusual or loaded.same_content_run) or not is_live_terminal() or not sys.stdin.isatty():
+    other = loaded.same_content_run
+    is_doubtful = other is not None and not (loaded.is_table and other.is_over)
+    if yes or not (unusual or is_doubtful) or not is_live_terminal() or not sys.stdin.isatty():
         return True
-    return click.confirm("send the jobs as they are?", default=True, err=True)
+    return click.confirm(
+        f"send the {'rows' if loaded.is_table else 'jobs'} as they are?", default=True, err=True
+    )
 
 
 @contextmanager
