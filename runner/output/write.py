@@ -110,7 +110,7 @@ def _write(
     with (
         DraftFile(targets.results) as good,
         DraftFile(targets.errors) as bad,
-        DraftFile(targets.summary) as last,
+        DraftFile(targets.summary, keeps_stale=True) as last,
     ):
         contents = write(connection, run, good, bad)
         files = SummaryFiles(mark=tag, results=contents.results, errors=contents.errors)

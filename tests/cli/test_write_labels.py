@@ -151,3 +151,19 @@ def test_labels_that_the_encoding_lacks_make_the_table_utf8(migrated_file: Path,
     results = json.loads(again.stdout)["files"]["results"]
     assert results["bytes"] == len(content)
     assert results["recoded"] == {"encoding": "utf-8", "table_encoding": "cp1252", "cells": 1}
+
+
+def test_a_write_that_died_before_its_summary_is_carried_on(run: LabeledRun) -> None:
+    """Its summary is there as a draft, which says whose the table is; without it the table is kept."""
+    folder = run.table.parent
+    write(run, "-o", "labeled.csv")
+    table, summary = (folder / "labeled.csv").read_bytes(), folder / "labeled.summary.json"
+    summary.rename(folder / ".labeled.summary.json.0123abcd.runner-part")
+
+    write(run, "-o", "labeled.csv", "--columns", "cost")
+    assert b"_cost_usd" in (folder / "labeled.csv").read_bytes()
+    assert not list(folder.glob(".*"))
+
+    (folder / "labeled.csv").write_bytes(table)
+    refused = write(run, "-o", "labeled.csv", code=2)
+    assert "labeled.csv (changed since this run wrote it)" in refused.stderr
