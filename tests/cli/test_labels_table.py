@@ -91,9 +91,9 @@ def test_of_many_values_the_ten_commonest_are_shown() -> None:
     assert lines[11] == "    … 4 other values  4"
 
 
-def test_asks_are_shown_where_a_job_was_asked_again() -> None:
+def test_asks_are_shown_where_a_row_was_asked_again() -> None:
     """In one line."""
-    assert "asks: 7 jobs, 6 again, 2 given up" in shown()
+    assert "asks: 7 rows, 6 again, 2 given up" in shown()
 
 
 def test_a_cause_of_failure_has_a_row_as_its_example() -> None:

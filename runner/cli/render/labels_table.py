@@ -14,7 +14,7 @@ from runner.rules.row_status import COMPLETE, RowStatus
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runner.rules.summary_object import LabeledRowCounts, RunSummary
+    from runner.rules.summary_object import AskCounts, LabeledRowCounts, RunSummary
 
 VALUES_SHOWN: Final = 10  # of one field
 _NAME_LENGTH: Final = 40
@@ -46,11 +46,16 @@ def label_lines(summary: RunSummary) -> list[str]:
         ]
     heading = f"labels, as shares of {text.count(summary.rows.ok, 'ok row')}"
     blocks = ["", heading, *layout.indented(lines)] if lines else []
-    asks = {name: n for name, n in asdict(summary.asks).items() if n and name != "first"}
-    if asks:
-        shown = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in asks.items())
-        blocks += ["", f"asks: {text.count(summary.asks.first, 'row')}, {shown}"]
-    return blocks
+    return [*blocks, *_ask_lines(summary.asks)]
+
+
+def _ask_lines(asks: AskCounts) -> list[str]:
+    """Return how often answers were asked for; [] where each was asked for once."""
+    found = {name: n for name, n in asdict(asks).items() if n and name != "first"}
+    if not found:
+        return []
+    shown = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in found.items())
+    return ["", f"asks: {text.count(asks.first, 'row')}, {shown}"]
 
 
 def _value_rows(values: Mapping[str, int], ok_rows: int) -> list[tuple[str, str, str]]:
