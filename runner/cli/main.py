@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from importlib import import_module
@@ -134,11 +133,15 @@ class Terminated(BaseException):
 def main() -> None:
     """Run the command line and leave with its exit code."""
     signal.signal(signal.SIGTERM, _terminate)
+    from runner.cli import printing
+
+    printing.open_closed_streams()
     code = call(sys.argv[1:])
     try:
-        sys.stdout.flush()
-    except BrokenPipeError:  # the reader has closed the pipe: no error from Python at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with printing.stdout_errors():
+            sys.stdout.flush()
+    except UserError as error:
+        code = code or _report(error, ())
     sys.exit(code)
 
 

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 from runner.db import counters, events, examples, job_history, models_of_run, runs, user_moves, workers
 from runner.db.session import clock_ms
 from runner.db.user_moves import JobSelection
+from runner.rules.exit_codes import ExitCode, run_exit_code
 from runner.rules.prices import prices_as_of
+from runner.rules.row_status import RowStatus
 from runner.rules.states import JobState, PauseReason
+from runner.rules.stored_recipe import label_fields
 from runner.rules.summary import RunFacts, summarize
 from runner.rules.summary_object import NO_FILES, SummaryFiles
 
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
 
     from runner.db.runs import RunRow
     from runner.db.workers import Heartbeats
-    from runner.rules.row_status import RowStatus
     from runner.rules.summary_object import RunSummary
 
 EXAMPLES_MAX: Final = 10
@@ -82,6 +84,19 @@ class RunSnapshot:
         """Return whether workers have to do something for the run."""
         return runs.needs_worker(self.run, self.counts)
 
+    @property
+    def exit_code(self) -> ExitCode:
+        """Return the exit code of a command that waited for the run to stop."""
+        states = counters.jobs_by_state(self.counts)
+        left_out = states[JobState.CANCELLED] + self.counts.get(("rows", RowStatus.SKIPPED.value), 0)
+        return run_exit_code(
+            self.run.state,
+            self.run.pause_reason,
+            failed=states[JobState.FAILED],
+            held=states[JobState.HELD],
+            left_out=0 if self.run.recipe is None else left_out,
+        )
+
     def summary(
         self, files: SummaryFiles = NO_FILES, rows: Mapping[RowStatus, int] | None = None
     ) -> RunSummary:
@@ -102,6 +117,7 @@ class RunSnapshot:
             budget_ticks=run.options.budget_ticks,
             examples=self.examples,
             has_labels=run.recipe is not None,
+            fields=label_fields(run.recipe) if run.recipe is not None else (),
             rows=rows,
         )
         return summarize(facts, self.counts)

@@ -72,6 +72,18 @@ class RunRow:
     needs: str | None = None
 
     @property
+    def unit(self) -> str:
+        """Return what one job of the run is to a person: a row of a table that is labeled, or a job."""
+        return "job" if self.recipe is None else "row"
+
+    @property
+    def ids_text(self) -> str:
+        """Return in words what an id of a job of the run is."""
+        if self.recipe is None:
+            return "a custom_id of the job file, or line-N"
+        return "an id of the column that --id named, or row-N"
+
+    @property
     def stem(self) -> str:
         """Return the name without the occasion."""
         return stem_of(self.name, self.occasion)
@@ -119,8 +131,13 @@ def find_by_path(connection: Connection, path: str) -> RunRow | None:
 
 
 def find_by_sha256(connection: Connection, sha256: str) -> RunRow | None:
-    """Return the newest run whose input has this sha256, or None; not one in state `removing`."""
-    return _newest_by(connection, "input_sha256", sha256)
+    """Return a run with jobs whose input has this sha256, or None; not one in state `removing`.
+
+    One that has not ended goes before those that have, then the newest.
+    """
+    return _newest_by(
+        connection, "input_sha256", sha256, "AND total > 0", first="state IN ('finished', 'cancelled'), "
+    )
 
 
 def ended_without_files(connection: Connection, *, since_ms: int) -> list[RunRow]:
@@ -133,10 +150,12 @@ def ended_without_files(connection: Connection, *, since_ms: int) -> list[RunRow
     return [_run(row) for row in connection.execute(query, {"since": since_ms, "written": events.WRITTEN})]
 
 
-def _newest_by(connection: Connection, column: str, word: str, also: str = "") -> RunRow | None:
+def _newest_by(
+    connection: Connection, column: str, word: str, also: str = "", first: str = ""
+) -> RunRow | None:
     query = text(
         f"SELECT * FROM runs WHERE {column} = :word AND state <> '{RunState.REMOVING}' {also}"
-        " ORDER BY id DESC LIMIT 1"
+        f" ORDER BY {first}id DESC LIMIT 1"
     )
     row = connection.execute(query, {"word": word}).one_or_none()
     return _run(row) if row else None
@@ -335,7 +354,7 @@ def finish_if_done(connection: Connection, run_id: int, now_ms: int) -> bool:
     if run is None:
         return False
     if run.state is not RunState.CANCELLED and counters.count_open_jobs(connection, run_id):
-        done = count(run.options.limit or 0, "job is done", "jobs are done")
+        done = count(run.options.limit or 0, f"{run.unit} is done", f"{run.unit}s are done")
         pause(connection, run_id, PauseReason.LIMIT, f"the first {done}", now_ms)
         return False
     if counters.recount(connection, run_id):

@@ -11,17 +11,15 @@ import signal
 import subprocess
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from runner.db import counters, run_snapshot, runs
+from runner.db import run_snapshot, runs
 from runner.db.run_snapshot import Part
 from runner.output.file_owner import files_of_run
-from runner.rules.exit_codes import run_exit_code
 from runner.rules.json_object import encoded
-from runner.rules.states import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runner.db.runs import RunRow
+    from runner.db.run_snapshot import RunSnapshot
     from runner.db.session import Database
 
 TIMEOUT_S: Final = 60.0
@@ -41,9 +39,8 @@ def call(database: Database, run_id: int, *, to: IO[Any]) -> str | None:
             return None
         if not runs.claim_on_end(connection, run_id, ended.as_of_ms):
             return None
-    run, summary = ended.run, ended.summary(files_of_run(ended.run))
-    variables = _variables(run, counters.jobs_by_state(ended.counts))
-    return _run(command, encoded(summary), os.environ | variables, to)
+    summary = ended.summary(files_of_run(ended.run))
+    return _run(command, encoded(summary), os.environ | _variables(ended), to)
 
 
 def call_for_detached(database: Database, *, to: IO[Any]) -> list[str]:
@@ -76,16 +73,14 @@ def _run(command: str, stdin: bytes, environment: Mapping[str, str], to: IO[Any]
     return f"--on-end ended with exit code {process.returncode}" if process.returncode else None
 
 
-def _variables(run: RunRow, states: Mapping[JobState, int]) -> dict[str, str]:
-    code = run_exit_code(
-        run.state, run.pause_reason, failed=states[JobState.FAILED], held=states[JobState.HELD]
-    )
+def _variables(ended: RunSnapshot) -> dict[str, str]:
+    run = ended.run
     variables = {
         "RUN_ID": str(run.id),
         "RUN_NAME": run.name,
         "RUN_STATE": str(run.state),
         "RUN_PAUSED_BY": run.pause_reason or "",
-        "RUN_EXIT_CODE": str(code.value),
+        "RUN_EXIT_CODE": str(ended.exit_code.value),
         "RUN_OUTPUT": run.output_path or "",
     }
     return {name: value.replace("\0", "\ufffd") for name, value in variables.items()}

@@ -83,7 +83,7 @@ class RunMonitor:
     async def _pause_if_failing(self, active_run: ActiveRun) -> None:
         """Pause a run that fails too much."""
         run_id, options = active_run.run.id, active_run.run.options
-        why = failure_pause.reason_to_pause(active_run.counts, options.max_failures)
+        why = failure_pause.reason_to_pause(active_run.counts, options.max_failures, active_run.run.unit)
         if (
             active_run.run.state not in SUBMITTING_STATES
             or why is None

@@ -68,9 +68,9 @@ class RecipeFiles:
             except (OSError, RuntimeError, ValueError) as error:
                 raise _unreadable(written, key, error) from error
             if not inside:
-                where = (f"{key}: {written} is outside of {self.folder}",)
+                what = f"{key}: {written} is outside of the recipe's folder, {self.folder}"
                 fix = "move it beside the recipe, or name it with the flag on the command line"
-                raise RecipeError("a recipe may only name files in its own folder", where=where, fix=fix)
+                raise RecipeError(what, fix=fix)
         return path
 
     def read(self, written: str, key: str) -> bytes:

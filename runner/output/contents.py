@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 class TableOptions:
     """How to write a labeled table. `input_path`: where the input is, None for where it was loaded from.
 
-    `spreadsheet` makes a CSV or TSV safe to open in a spreadsheet.
+    `spreadsheet` makes a CSV or TSV safe to open in a spreadsheet. `columns` are words of EXTRA_COLUMNS, and
+    `prefix` begins the name of each added column; None for those of the run.
     """
 
     input_path: Path | None = None
     spreadsheet: bool = False
+    columns: tuple[str, ...] | None = None
+    prefix: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 That needs no list of written files, so it works after a write that was cut short, and from another state
 folder. (In the summary's JSON the tag is called `mark`.) A table has no such lines: it is known by the
-summary beside it, which has its digest, or by the metadata of Parquet.
+summary beside it, which has its digest, or by the metadata of Parquet. A process that died between putting
+the table and the summary in place has left the summary as a draft.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import msgspec
 import orjson
 from msgspec import UNSET
 
-from runner.output.files import paths
+from runner.output.files import drafts_of, paths
 from runner.rules.errors import UsageError
 from runner.rules.summary_object import NO_FILES, SummaryFiles
 
@@ -49,7 +50,7 @@ def refuse_foreign_files(targets: Paths, tag: str, *, force: bool = False) -> No
         there = "files" if len(foreign) > 1 else "a file"
         raise UsageError(
             f"{targets.results.name} would replace {there} that this run did not write",
-            where=tuple(f"{target} ({_whose(targets)})" for target in foreign),
+            where=tuple(f"{target} ({_whose(targets, tag)})" for target in foreign),
             fix="name another output with -o, or replace what is there with --force",
         )
 
@@ -61,15 +62,19 @@ def files_of_run(run: RunRow) -> SummaryFiles:
 
 def files_written(targets: Paths, tag: str) -> SummaryFiles:
     """Return the `files` part of the summary on disk; empty where there is no summary of this run."""
-    files = _files(targets)
+    return _files_of(targets.summary, tag)
+
+
+def _files_of(summary: Path, tag: str) -> SummaryFiles:
+    files = _files(summary)
     try:
         return msgspec.convert(files, SummaryFiles) if files.get("mark") == tag else NO_FILES
     except msgspec.ValidationError:  # of a version that writes more
         return NO_FILES
 
 
-def _files(targets: Paths) -> dict[str, Any]:
-    files = _summary(targets.summary).get("files")
+def _files(summary: Path) -> dict[str, Any]:
+    files = _summary(summary).get("files")
     return files if isinstance(files, dict) else {}
 
 
@@ -78,7 +83,7 @@ def _is_free(target: Path, tag: str, targets: Paths) -> bool:
         if target.stat().st_size == 0:
             return True
         if target == targets.summary:
-            return bool(_files(targets).get("mark") == tag)
+            return bool(_files(target).get("mark") == tag)
         with target.open("rb") as file:
             start = line_start(tag)
             beginning = file.read(len(start))
@@ -97,14 +102,23 @@ def _is_table_of(target: Path, tag: str, targets: Paths, beginning: bytes) -> bo
         from runner.tables.parquet_writer import mark_of
 
         return mark_of(target) == tag
-    results = files_written(targets, tag).results
-    if results is UNSET or results.name != target.name or results.bytes != target.stat().st_size:
+    summaries = (targets.summary, *drafts_of(targets.summary))
+    written = [_files_of(summary, tag).results for summary in summaries]
+    size = target.stat().st_size
+    known = {
+        file.sha256
+        for file in written
+        if file is not UNSET and file.name == target.name and file.bytes == size
+    }
+    if not known:
         return False
     with target.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == results.sha256
+        return hashlib.file_digest(file, "sha256").hexdigest() in known
 
 
-def _whose(targets: Paths) -> str:
+def _whose(targets: Paths, tag: str) -> str:
+    if _files(targets.summary).get("mark") == tag:
+        return "changed since this run wrote it"
     summary = _summary(targets.summary)
     run, name = summary.get("run"), summary.get("name")
     return f"of run {run}, {name}" if isinstance(run, int) and isinstance(name, str) else "of unknown origin"

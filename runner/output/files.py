@@ -114,8 +114,10 @@ class DraftFile:
     Raises UserError where the disk is full or a write fails; the old file then stays as it was.
     """
 
-    def __init__(self, target: Path) -> None:
+    def __init__(self, target: Path, *, keeps_stale: bool = False) -> None:
+        """Write nothing yet. With `keeps_stale` the stale drafts of the target are left until `publish`."""
         self.target = target
+        self._keeps_stale = keeps_stale
         self._digest = hashlib.sha256()
         self._lines = self._bytes = 0
         self._buffer: list[bytes] = []
@@ -126,7 +128,8 @@ class DraftFile:
     def __enter__(self) -> Self:
         with _user_errors(self.target):
             check_place(self.target)
-            _remove_stale(self.target)
+            if not self._keeps_stale:
+                _remove_stale(self.target)
             self._part, self._fd = _open_part(self.target)
             with suppress(FileNotFoundError):
                 os.fchmod(self._fd, stat.S_IMODE(self.target.lstat().st_mode))
@@ -147,6 +150,16 @@ class DraftFile:
         self._buffer_bytes += len(line)
         if self._buffer_bytes >= _BUFFER_BYTES:
             self._submit_buffer()
+
+    def restart(self) -> None:
+        """Drop all that was added, so that other content can be."""
+        self._wait()
+        self._take()
+        self._digest = hashlib.sha256()
+        self._lines = self._bytes = 0
+        with _user_errors(self.target):
+            os.ftruncate(self._fd, 0)
+            os.lseek(self._fd, 0, os.SEEK_SET)
 
     def finish(self, lines: int | None = None) -> WrittenFile:
         """Flush everything to the disk, still under the temporary name; return the facts of the file.
@@ -198,6 +211,12 @@ class DraftFile:
         with _user_errors(self.target):
             self._part.replace(self.target)
 
+    def remove_stale(self) -> None:
+        """Remove the stale drafts of the target that were kept until it was published."""
+        if self._keeps_stale:
+            with _user_errors(self.target):
+                _remove_stale(self.target)
+
 
 def publish(drafts: Sequence[DraftFile]) -> None:
     """Publish finished drafts of one folder in this order, and flush the folder to the disk."""
@@ -209,6 +228,8 @@ def publish(drafts: Sequence[DraftFile]) -> None:
             os.fsync(folder)
         finally:
             os.close(folder)
+    for draft in drafts:
+        draft.remove_stale()
 
 
 def write_whole(target: Path, text: str) -> None:
@@ -231,11 +252,18 @@ def _open_part(target: Path) -> tuple[Path, int]:
         os.close(fd)
 
 
+def drafts_of(target: Path) -> list[Path]:
+    """Return the drafts of a file: of processes that write it now, and of those that died before the end."""
+    try:
+        beside = list(target.absolute().parent.iterdir())
+    except OSError:
+        return []
+    return [part for part in beside if part.name.startswith(f".{target.name}.") and part.suffix == _SUFFIX]
+
+
 def _remove_stale(target: Path) -> None:
     """Remove the stale drafts of this target: those that no process has locked."""
-    for part in target.absolute().parent.iterdir():
-        if not (part.name.startswith(f".{target.name}.") and part.name.endswith(_SUFFIX)):
-            continue
+    for part in drafts_of(target):
         with suppress(OSError):
             fd = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:

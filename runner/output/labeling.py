@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from runner.rules.errors import Bug
+from runner.rules.errors import Bug, UsageError
 from runner.rules.label_columns import fields_of_schema
 from runner.tables.table import AddedColumn, CellKind, Format, ReadOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from runner.rules.label_field import LabelField
 
@@ -61,6 +61,15 @@ def labeling_of(recipe: str) -> Labeling:
         return _labeling(orjson.loads(recipe))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise Bug(f"the stored recipe cannot be read: {error!r}") from error
+
+
+def chosen_columns(words: Collection[str]) -> tuple[str, ...]:
+    """Return the words of EXTRA_COLUMNS in their order. Raises UsageError for one that is none."""
+    unknown = [word for word in words if word not in EXTRA_COLUMNS]
+    if unknown:
+        what = f'"{unknown[0]}" is no column that can be added'
+        raise UsageError(what, fix=f"use {', '.join(EXTRA_COLUMNS)}, with commas between them")
+    return tuple(word for word in EXTRA_COLUMNS if word in words)
 
 
 def _labeling(stored: Mapping[str, Any]) -> Labeling:

@@ -96,8 +96,8 @@ def _writable_run(connection: Connection, run_id: int, targets: Paths, *, force:
 
 def _check_no_table(run: RunRow, options: TableOptions) -> None:
     if options != TableOptions():
-        what = f"run {run.id} has no table: --input and --spreadsheet are for runs of runner label"
-        raise UsageError(what, fix="leave both out")
+        what = f"run {run.id} has no table: it is no run of runner label"
+        raise UsageError(what, fix="leave out --input, --spreadsheet, --columns and --prefix")
 
 
 def _write(
@@ -110,7 +110,7 @@ def _write(
     with (
         DraftFile(targets.results) as good,
         DraftFile(targets.errors) as bad,
-        DraftFile(targets.summary) as last,
+        DraftFile(targets.summary, keeps_stale=True) as last,
     ):
         contents = write(connection, run, good, bad)
         files = SummaryFiles(mark=tag, results=contents.results, errors=contents.errors)

@@ -35,10 +35,15 @@ _BY_REASON: Final[Mapping[str, ExitCode]] = {
 }
 
 
-def run_exit_code(state: RunState, paused_by: str | None, *, failed: int, held: int) -> ExitCode:
-    """Return the exit code for a run that is finished, cancelled or paused (`paused_by`: its reason)."""
+def run_exit_code(
+    state: RunState, paused_by: str | None, *, failed: int, held: int, left_out: int = 0
+) -> ExitCode:
+    """Return the exit code for a run that is finished, cancelled or paused (`paused_by`: its reason).
+
+    `left_out`: rows of a labeled table that were skipped or cancelled; 0 for a job file.
+    """
     if state is RunState.CANCELLED:
         return ExitCode.CANCELLED
     if state is RunState.PAUSED:
         return _BY_REASON.get(paused_by or "", ExitCode.PAUSED)
-    return ExitCode.SOME_FAILED if failed or held else ExitCode.OK
+    return ExitCode.SOME_FAILED if failed or held or left_out else ExitCode.OK

@@ -28,25 +28,33 @@ class FailurePause:
     once: bool  # do not pause for it a second time, if the user resumes the run
 
 
-def reason_to_pause(counts: Mapping[tuple[str, str], int], max_failures: int | None) -> FailurePause | None:
-    """Return why a run with these counters, by (kind, key), should pause; None if it should go on."""
+def reason_to_pause(
+    counts: Mapping[tuple[str, str], int], max_failures: int | None, unit: str = "job"
+) -> FailurePause | None:
+    """Return why a run with these counters, by (kind, key), should pause; None if it should go on.
+
+    `unit` is what a job is called: a row where the run labels a table.
+    """
     failed = counts.get(("state", JobState.FAILED), 0)
     if max_failures is not None and failed >= max_failures:
         return FailurePause(
-            text=f"{count(failed, 'job')} failed, --max-failures is {max_failures}", once=False
+            text=f"{count(failed, unit)} failed, --max-failures is {max_failures}", once=False
         )
     others = sum(counts.get(("state", state), 0) for state in (JobState.SUCCEEDED, JobState.HELD))
     codes = {key: n for (kind, key), n in counts.items() if kind == "code" and n}
-    text = _text(codes, others, failed, invalid=counts.get((INVALID, FIRST), 0))
+    text = _text(codes, others, count(failed, unit), invalid=counts.get((INVALID, FIRST), 0))
     return FailurePause(text=text, once=True) if text else None
 
 
-def _text(codes: Mapping[str, int], others: int, failed: int, *, invalid: int) -> str | None:
-    """Return what all of the first jobs had in common; `invalid` counts invalid answers to a first ask."""
+def _text(codes: Mapping[str, int], others: int, failed: str, *, invalid: int) -> str | None:
+    """Return what all of the first jobs had in common.
+
+    `failed` is how many failed, in words; `invalid` counts invalid answers to a first ask.
+    """
     if invalid >= ALIKE_MIN and not others and set(codes) <= {INVALID}:
         return f"all of the first {invalid} answers were invalid: the schema or the prompt may be wrong"
     code = common_failure_code(codes, others)
-    return f"all of the first {failed} jobs failed with {code}" if code else None
+    return f"all of the first {failed} failed with {code}" if code else None
 
 
 def common_failure_code(codes: Mapping[str, int], others: int) -> str | None:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 INTEGERS_MAX: Final = 100  # of a field of whole numbers
 VALUES_MAX: Final = 1_000  # of any field: the counters of a run are read several times a second
+_NULL: Final = "null"
+_TRUTHS: Final = ("true", "false")
 
 
 def counted_names(fields: Iterable[LabelField]) -> tuple[str, ...]:
@@ -30,6 +32,21 @@ def counted_words(names: Iterable[str], labels: Mapping[str, Any]) -> tuple[str,
     return tuple(found)
 
 
+def in_order(field: LabelField, counts: Mapping[str, int]) -> dict[str, int]:
+    """Return the counts of a field's values in the order of its definition, numbers ascending.
+
+    What the definition does not name, such as null, comes last, the commonest first.
+    """
+    named = _TRUTHS if field.kind is LabelKind.BOOLEAN else field.values or ()
+    places: dict[str, float] = {value: place for place, value in enumerate(named)}
+    if field.kind is LabelKind.INTEGER:
+        places = {value: float(value) for value in counts if value != _NULL}
+    others = sorted(counts.keys() - places.keys(), key=lambda value: (-counts[value], value))
+    return {
+        value: counts[value] for value in [*sorted(counts.keys() & places, key=places.__getitem__), *others]
+    }
+
+
 def _is_counted(field: LabelField) -> bool:
     if not _is_storable(field.name):
         return False
@@ -45,7 +62,7 @@ def _word(value: str | float | None) -> str:
     if isinstance(value, str):
         return value
     if value is None:
-        return "null"
+        return _NULL
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.rules.failure_pause import INVALID
+from runner.rules.label_counts import in_order
 from runner.rules.row_status import RowStatus, rows_by_status
 from runner.rules.summary_object import AskCounts, LabeledRowCounts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from runner.rules.label_field import LabelField
 
     Kinds = Mapping[str, Mapping[str, int]]
 
@@ -34,11 +37,12 @@ def ask_counts(kinds: Kinds) -> AskCounts:
     )
 
 
-def label_counts(kinds: Kinds) -> dict[str, dict[str, int]]:
-    """Return how often each field has each value, the fields by name and the commonest value first."""
+def label_counts(kinds: Kinds, fields: Sequence[LabelField]) -> dict[str, dict[str, int]]:
+    """Return how often each field has each value: fields and values in the order of the schema."""
     found: dict[str, dict[str, int]] = {}
-    for word, n in sorted(kinds.get("label", {}).items(), key=lambda item: (-item[1], item[0])):
+    for word, n in kinds.get("label", {}).items():
         field, _, value = word.partition("=")
         if n:
             found.setdefault(field, {})[value] = n
-    return dict(sorted(found.items()))
+    ordered = {field.name: in_order(field, found.pop(field.name)) for field in fields if field.name in found}
+    return ordered | dict(sorted(found.items()))

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from runner.rules.label_columns import fields_of_schema
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from runner.rules.label_field import LabelField
     from runner.rules.recipe import Recipe
 
 
@@ -34,19 +37,27 @@ def stored_recipe(
     return orjson.dumps(stored).decode()
 
 
+def label_fields(stored: str) -> tuple[LabelField, ...]:
+    """Return the labels of a stored recipe, in the order of its schema."""
+    return tuple(fields_of_schema(orjson.loads(stored)["schema"]))
+
+
+def with_output(stored: str, wanted: str) -> str:
+    """Return a stored recipe with the columns and the prefix of another one; nothing else changes."""
+    return orjson.dumps(orjson.loads(stored) | {"out": orjson.loads(wanted)["out"]}).decode()
+
+
 def differences(stored: str, wanted: str) -> list[str]:
-    """Return in words what a stored recipe says otherwise than another one that makes the same requests."""
+    """Return in words what a run keeps of how it asks, where a recipe of the same requests differs."""
     kept, other = orjson.loads(stored), orjson.loads(wanted)
     return [
-        f"{name} {_shown(kept[section][name])}"
-        for section, name in (("ask", "reask"), ("ask", "repair"), ("out", "columns"), ("out", "prefix"))
-        if kept.get(section, {}).get(name) != other[section][name]
+        f"{name} {_shown(kept['ask'][name])}"
+        for name in ("reask", "repair")
+        if kept.get("ask", {}).get(name) != other["ask"][name]
     ]
 
 
 def _shown(value: object) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
-    if isinstance(value, list):
-        return ",".join(value) or "none"
-    return str(value) or "none"
+    return str(value)

@@ -50,8 +50,9 @@ from runner.rules.summary_object import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from runner.rules.label_field import LabelField
     from runner.rules.row_status import RowStatus
 
 _ENDS: Final = (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED, JobState.HELD)
@@ -77,6 +78,7 @@ class RunFacts:
     budget_ticks: int | None = None
     examples: Mapping[str, str] = field(default_factory=dict)  # error code or flaw -> a custom_id
     has_labels: bool = False  # whether its answers are judged, and asked again
+    fields: Sequence[LabelField] = ()  # the labels in their order
     rows: Mapping[RowStatus, int] | None = None  # of the table with labels that was written
 
 
@@ -109,7 +111,7 @@ def summarize(run: RunFacts, counters: Mapping[tuple[str, str], int]) -> RunSumm
     if not run.has_labels:
         return summary
     rows = row_counts(kinds, run.rows)
-    return replace(summary, rows=rows, asks=ask_counts(kinds), labels=label_counts(kinds))
+    return replace(summary, rows=rows, asks=ask_counts(kinds), labels=label_counts(kinds, run.fields))
 
 
 def _by_kind(counters: Mapping[tuple[str, str], int]) -> dict[str, dict[str, int]]:

@@ -145,6 +145,14 @@ class RunTiming(JsonObject, frozen=True, kw_only=True):
     latency_p95_s: Annotated[float | None, about("95 % of them")]
 
 
+class RecodedFile(JsonObject, frozen=True, kw_only=True):
+    """Why a labeled CSV or TSV is not in the encoding of its table."""
+
+    encoding: Annotated[str, about("of the file")]
+    table_encoding: Annotated[str, about("of the table")]
+    cells: Annotated[int, about("added cells with characters that the table's encoding lacks")]
+
+
 class WrittenFile(JsonObject, frozen=True, kw_only=True):
     """One file that was written."""
 
@@ -152,6 +160,10 @@ class WrittenFile(JsonObject, frozen=True, kw_only=True):
     sha256: Annotated[str, about("of its bytes")]
     lines: Annotated[int, about("in it; of a labeled table its rows")]
     bytes: Annotated[int, about("in it")]
+    recoded: (
+        Annotated[RecodedFile, about("only of a labeled table whose labels its encoding cannot hold")]
+        | UnsetType
+    ) = UNSET
 
 
 class SummaryFiles(JsonObject, frozen=True, kw_only=True):
@@ -198,8 +210,11 @@ class RunNumbers(JsonObject, frozen=True, kw_only=True):
     asks: Annotated[AskCounts, about("asking for labels; only of runs with labels")] | UnsetType = UNSET
     labels: (
         Annotated[
-            dict[str, Annotated[dict[str, Jobs], about("by value, the commonest first")]],
-            about("labels of fields with few values, by field; only of runs with labels"),
+            dict[str, Annotated[dict[str, Jobs], about("jobs by value, as the schema orders them")]],
+            about(
+                "labels of fields with few values, by field in the order of the schema; a list counts for"
+                " each of its values; only of runs with labels"
+            ),
         ]
         | UnsetType
     ) = UNSET

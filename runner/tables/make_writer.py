@@ -20,16 +20,17 @@ def make_writer(
     added: Sequence[AddedColumn],
     *,
     spreadsheet: bool,
+    as_utf8: bool = False,
 ) -> TableWriter:
     """Return what writes the rows of a table in a format, with columns added.
 
-    `spreadsheet` makes CSV and TSV safe to open in a spreadsheet. Raise UsageError where it is set for
-    another format.
+    `spreadsheet` makes CSV and TSV safe to open in a spreadsheet; `as_utf8` writes them in UTF-8 whatever
+    the table's encoding is. Raise UsageError where `spreadsheet` is set for another format.
     """
     if format in (Format.CSV, Format.TSV):
         from runner.tables.csv_writer import CsvWriter
 
-        return CsvWriter(sink, table, added, spreadsheet=spreadsheet, format=format)
+        return CsvWriter(sink, table, added, spreadsheet=spreadsheet, format=format, as_utf8=as_utf8)
     if spreadsheet:
         raise UsageError(
             f"--spreadsheet does nothing for {format.value}", fix="write a file that ends with .csv or .tsv"

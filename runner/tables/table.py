@@ -58,6 +58,10 @@ class TableError(UserError):
     exit_code = 3
 
 
+class UnencodableError(Exception):
+    """A table cannot be written in its encoding, which lacks a character of an added cell."""
+
+
 class RowBatch(Protocol):
     """Up to ROWS_PER_BATCH rows in their order."""
 

@@ -55,6 +55,15 @@ def is_readable(raw: bytes, encoding: str) -> bool:
     return True
 
 
+def is_encodable(text: str, encoding: str) -> bool:
+    """Return whether an encoding has all characters of a text."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _name_of(lines: list[tuple[int, bytes]]) -> str:
     """Return the encoding of numbered lines that are not ASCII."""
     if not lines or any(is_readable(line, _UTF8) for _, line in lines):

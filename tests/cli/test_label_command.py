@@ -213,7 +213,7 @@ def test_stdin_is_kept_to_be_read_twice(place: Place) -> None:
 
     assert "no API key" in done.stderr
     assert len(list((place.home / "stdin").iterdir())) == 1
-    assert "loaded 2 jobs as run 1" in done.stderr
+    assert "loaded 2 rows as run 1" in done.stderr
 
 
 def test_a_run_is_the_same_whether_encoding_and_delimiter_were_found_or_given(place: Place) -> None:
@@ -345,8 +345,36 @@ def test_another_prompt_over_the_same_table_is_said_to_be_another_run(place: Pla
     other = place.call(f"{first} --system 'Be strict.'")
     again = place.call(f"{first} --reask 0")
 
-    assert "run 1 (reviews) has the same table with another recipe" in other.stderr
+    assert "warning: run 1 (reviews) has the same table with another recipe" in other.stderr
+    assert "runner start 1 continues that run" in other.stderr
     assert "note: run 1 keeps what it was loaded with: reask 2" in again.stderr
+
+
+def test_of_runs_over_the_same_table_the_one_to_continue_is_named(place: Place) -> None:
+    """One that has ended needs no warning: trying another recipe is usual. One without rows is not named."""
+    first = f"label reviews.csv --text review {MOOD}"
+    place.call(f"{first} -o 1.csv --where 'review == \"\"'")
+    second = place.call(f"{first} -o 2.csv")
+    place.call("cancel 2 --yes")
+    third = place.call(f"{first} -o 3.csv --system 'Be strict.'")
+    fourth = place.call(f"{first} -o 4.csv --system 'Be kind.'")
+
+    assert "same table" not in second.stderr
+    assert "note: run 2 (reviews) has the same table with another recipe" in third.stderr
+    assert "runner write 2 writes that run's files" in third.stderr
+    assert "warning: run 3 (reviews) has the same table with another recipe" in fourth.stderr
+
+
+def test_columns_and_prefix_of_the_last_command_are_those_of_the_run(place: Place) -> None:
+    """They cost nothing: the labels are there."""
+    first = f"label reviews.csv --text review {MOOD}"
+    place.call(first)
+    again = place.call(f"{first} --columns cost --prefix x_")
+    place.call("write 1 -o labeled.csv")
+
+    assert "keeps what it was loaded with" not in again.stderr
+    written = (place.folder / "labeled.csv").read_text().splitlines()[0]
+    assert written == "id,review,x_mood,x__status,x__error,x__cost_usd"
 
 
 @pytest.mark.parametrize("command", ["run", "check", "load"])

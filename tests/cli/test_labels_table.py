@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from runner.cli.render.summary_table import summary_lines
+from runner.rules.label_field import LabelField, LabelKind
 from runner.rules.row_status import RowStatus
 from runner.rules.states import RunState
 from runner.rules.summary import RunFacts, summarize
@@ -16,10 +17,15 @@ COUNTERS = {
     ("code", "invalid"): 2,
     ("code", "safety"): 1,
     ("extra", "reask"): 6,
-    ("label", "mood=good"): 2,
     ("label", "mood=bad"): 3,
-    **{("label", f"topic=t{number:02}"): 1 for number in range(14)},
+    ("label", "mood=good"): 1,
+    ("label", "mood=null"): 1,
+    **{("label", f"topic=t{number:02}"): 1 + (number > 3) for number in range(14)},
 }
+MOOD = LabelField(name="mood", kind=LabelKind.TEXT, path=("mood",), values=("good", "mixed", "bad"))
+TOPIC = LabelField(
+    name="topic", kind=LabelKind.LIST, path=("topic",), values=tuple(f"t{number:02}" for number in range(14))
+)
 
 
 def shown(*, errors: int = 3) -> list[str]:
@@ -33,6 +39,7 @@ def shown(*, errors: int = 3) -> list[str]:
         finished_at_s=None,
         prices_as_of="2026-09-29",
         has_labels=True,
+        fields=(TOPIC, MOOD),
         rows={RowStatus.OK: 5, RowStatus.INVALID: 2, RowStatus.FAILED: 1, RowStatus.EXCLUDED: 2},
         examples={"invalid": "row-17", "safety": "row-4"},
         files=SummaryFiles(
@@ -68,19 +75,25 @@ def test_files_that_are_older_than_the_run_are_marked() -> None:
     ]
 
 
-def test_labels_are_shown_by_field_the_ten_commonest_values_of_each() -> None:
-    """With their share; the others are counted together."""
-    lines = block(shown(), "labels")
+def test_labels_are_shown_in_the_order_of_the_schema() -> None:
+    """Fields and values; what the schema does not name comes last. The shares are of the rows with labels."""
+    lines = block(shown(), "labels, as shares of 5 ok rows")
 
-    assert lines[:3] == ["  mood", "    bad   3  60.0 %", "    good  2  40.0 %"]
-    assert lines[3:5] == ["  topic", "    t00               1   7.1 %"]
-    assert lines[-1] == "    … 4 other values  4  28.6 %"
-    assert len(lines) == 3 + 1 + 11
+    assert lines[-4:] == ["  mood", "    good  1  20.0 %", "    bad   3  60.0 %", "    null  1  20.0 %"]
+    assert lines[:2] == ["  topic", "    t04               2  40.0 %"]
 
 
-def test_asks_are_shown_where_a_job_was_asked_again() -> None:
+def test_of_many_values_the_ten_commonest_are_shown() -> None:
+    """The others are counted together, without a share: a row may have several."""
+    lines = block(shown(), "labels, as shares of 5 ok rows")
+
+    assert lines[1:11] == [f"    t{number:02}               2  40.0 %" for number in range(4, 14)]
+    assert lines[11] == "    … 4 other values  4"
+
+
+def test_asks_are_shown_where_a_row_was_asked_again() -> None:
     """In one line."""
-    assert "asks: 7 jobs, 6 again, 2 given up" in shown()
+    assert "asks: 7 rows, 6 again, 2 given up" in shown()
 
 
 def test_a_cause_of_failure_has_a_row_as_its_example() -> None:
@@ -108,4 +121,4 @@ def test_a_run_without_any_label_yet_has_no_block_of_labels() -> None:
 
     lines = summary_lines(replace(summary, files=SummaryFiles()))
     assert lines[2:5] == ["  ok          0", "  unfinished  4", "  total       4"]
-    assert not {"labels", "asks"} & {line.partition(":")[0] for line in lines}
+    assert not any(line.startswith(("labels", "asks")) for line in lines)

@@ -58,7 +58,7 @@ def test_the_rows_with_a_status_are_sent_again(home: Home, status: str, rows: li
     run = loaded(home)
 
     planned = home.output("retry", "1", "--status", status, "--dry-run")
-    assert planned.startswith(f"would send {len(rows)} job")
+    assert planned.startswith(f"would send {len(rows)} row")
     home.output("retry", "1", "--status", status, "--yes")
 
     pending = [row for row, job in run.jobs.items() if run.driver.state(job) == "pending"]

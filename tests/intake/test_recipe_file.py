@@ -45,7 +45,7 @@ def test_a_file_outside_of_the_folder_is_refused(tmp_path: Path, written: str) -
 
     with pytest.raises(RecipeError) as raised:
         restricted(folder).text(written, "prompt.user")
-    assert raised.value.where == (f"prompt.user: {written} is outside of {folder}",)
+    assert raised.value.what == f"prompt.user: {written} is outside of the recipe's folder, {folder}"
     assert restricted(folder, written).text(written, "prompt.user") == "secret"
     assert RecipeFiles(folder, is_restricted=False).text(written, "prompt.user") == "secret"
 

@@ -72,7 +72,17 @@ class MadeTable:
 
 
 def make_table(folder: Path, name: str, chance: random.Random, kind: Kind) -> MadeTable:
-    """Write a random table of a kind and its recipe into a folder; return what must come out."""
+    """Write a random table of a kind and its recipe into a folder; return what must come out.
+
+    At least one of its rows is to be sent: else the table is refused, or nothing is done.
+    """
+    while True:
+        table = _written_table(folder, name, chance, kind)
+        if any(row.fate == "sent" for row in table.rows):
+            return table
+
+
+def _written_table(folder: Path, name: str, chance: random.Random, kind: Kind) -> MadeTable:
     table = MadeTable(
         name=name,
         kind=kind,
@@ -217,8 +227,6 @@ def _recipe(table: MadeTable, prompt: str, chance: random.Random, *, is_filtered
         sections["table"]["id"] = "key"
     if is_filtered:
         sections["table"]["where"] = "keep == 'y'"
-    if table.delimiter == b";":  # it is not always found out where cells hold single quotes
-        sections["table"]["delimiter"] = ";"
     if table.prefix:
         sections["out"]["prefix"] = table.prefix
     lines = ["recipe = 1"]

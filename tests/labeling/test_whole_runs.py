@@ -127,6 +127,19 @@ def test_what_leaves_no_row_sends_nothing(home: LiveRunner, tmp_path: Path) -> N
     assert home.accepted() == 0
 
 
+def test_a_table_with_a_row_left_out_is_no_full_success(home: LiveRunner, tmp_path: Path) -> None:
+    """Exit code 1 for a skipped row, here and from those who watch; 0 where a condition excludes it."""
+    (tmp_path / "reviews.csv").write_text("code,review\n1,fine\n2,\n")
+
+    run(home, (*LABEL, "--skip-bad"), code=1)
+    run(home, ("watch", "1", "--exit-status"), code=1)
+    run(home, ("write", "1"))
+    run(home, (*LABEL[:6], "-o", "other.csv", *NO_LIMITS, "--where", "code == '1'"))
+
+    statuses = [row["_status"] for row in read_table(tmp_path / "labeled.csv")]
+    assert statuses == ["ok", "skipped"]
+
+
 def test_a_copy_of_the_table_serves_where_the_first_one_changed(home: LiveRunner, tmp_path: Path) -> None:
     """The copy is the same run; its rows are joined, and the old path is not read."""
     write_table(tmp_path / "reviews.csv", 5)

@@ -89,3 +89,12 @@ def test_only_our_own_rule_applies_once() -> None:
     assert ours is not None
     assert theirs is not None
     assert (ours.once, theirs.once) == (True, False)
+
+
+@pytest.mark.parametrize("max_failures", [None, 20])
+def test_in_a_table_rows_have_failed(max_failures: int | None) -> None:
+    """A person who labels a table knows no jobs."""
+    reason = failure_pause.reason_to_pause(counts(failed=20), max_failures, "row")
+
+    assert reason is not None
+    assert "20 rows failed" in reason.text

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.label_counts import INTEGERS_MAX, VALUES_MAX, counted_names, counted_words
+from runner.rules.label_counts import INTEGERS_MAX, VALUES_MAX, counted_names, counted_words, in_order
 from runner.rules.label_field import LabelField, LabelKind
+
+if TYPE_CHECKING:
+    import random
 
 MANY = tuple(str(n) for n in range(VALUES_MAX + 1))
 
@@ -69,3 +72,24 @@ def test_there_are_no_more_counters_than_values(values: list[int | None]) -> Non
     words = {word for value in values for word in counted_words(names, {"a": value})}
 
     assert len(words) == len(set(values)) <= 6
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        (label(LabelKind.TEXT, values=("z", "a", "m")), ["z", "m", "null"]),
+        (label(LabelKind.LIST, values=("z", "a", "m")), ["z", "a", "m"]),
+        (label(LabelKind.INTEGER, low=-1, high=10), ["-1", "2", "9", "10", "null"]),
+        (label(LabelKind.BOOLEAN), ["true", "false", "null"]),
+        (label(LabelKind.TEXT, values=("a",)), ["a", "often", "an odd one", "null"]),
+    ],
+)
+@given(st.randoms())
+def test_counts_are_in_the_order_of_the_definition(
+    field: LabelField, values: list[str], chance: random.Random
+) -> None:
+    """What it does not name comes last, the commonest first, whatever order they came in."""
+    counts = dict.fromkeys(values, 1) | ({"often": 5} if "often" in values else {})
+    shuffled = chance.sample(values, len(values))
+
+    assert list(in_order(field, {value: counts[value] for value in shuffled})) == values

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET, to_builtins
 
 from runner.rules.explain import explain
+from runner.rules.label_field import LabelField, LabelKind
 from runner.rules.row_status import (
     COMPLETE,
     RowStatus,
@@ -32,6 +33,12 @@ MOVING = (
 )
 
 
+FIELDS = (
+    LabelField(name="mood", kind=LabelKind.TEXT, path=("mood",), values=("odd", "good", "bad")),
+    LabelField(name="formula", kind=LabelKind.TEXT, path=("formula",), values=("a=b",)),
+)
+
+
 def facts(*, has_labels: bool = True, rows: dict[RowStatus, int] | None = None) -> RunFacts:
     """Return the facts of a run."""
     return RunFacts(
@@ -43,6 +50,7 @@ def facts(*, has_labels: bool = True, rows: dict[RowStatus, int] | None = None) 
         finished_at_s=None,
         prices_as_of="2026-09-29",
         has_labels=has_labels,
+        fields=FIELDS,
         rows=rows,
     )
 
@@ -138,7 +146,7 @@ COUNTERS = {
 
 
 def test_the_summary_of_a_run_with_labels_has_rows_asks_and_labels() -> None:
-    """The commonest value of a field comes first; a value may hold an equals sign."""
+    """Fields and values are in the order of the schema; a value may hold an equals sign."""
     found = to_builtins(summarize(facts(), COUNTERS))
 
     assert found["rows"] == {
@@ -153,7 +161,7 @@ def test_the_summary_of_a_run_with_labels_has_rows_asks_and_labels() -> None:
         "excluded": 4,
     }
     assert found["asks"] == {"first": 7, "again": 6, "repaired": 3, "given_up": 2}
-    assert json.dumps(found["labels"]) == json.dumps({"formula": {"a=b": 5}, "mood": {"bad": 3, "good": 2}})
+    assert json.dumps(found["labels"]) == json.dumps({"mood": {"good": 2, "bad": 3}, "formula": {"a=b": 5}})
     assert list(found)[-1] == "files"
 
 

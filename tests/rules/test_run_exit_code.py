@@ -33,6 +33,19 @@ def test_the_end_of_a_run_has_one_code(
     assert run_exit_code(state, paused_by, failed=failed, held=held) is code
 
 
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [
+        (RunState.FINISHED, ExitCode.SOME_FAILED),
+        (RunState.CANCELLED, ExitCode.CANCELLED),
+        (RunState.PAUSED, ExitCode.PAUSED),
+    ],
+)
+def test_a_row_that_was_left_out_is_not_a_success(state: RunState, code: ExitCode) -> None:
+    """A table is labeled when each of its rows is ok or excluded."""
+    assert run_exit_code(state, None, failed=0, held=0, left_out=1) is code
+
+
 def test_the_codes_never_change() -> None:
     """Scripts read them."""
     assert {code.name: code.value for code in ExitCode} == {

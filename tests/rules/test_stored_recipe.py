@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from runner.rules.recipe import Ask, Out, Recipe
-from runner.rules.stored_recipe import differences, stored_recipe
+from runner.rules.stored_recipe import differences, stored_recipe, with_output
 
 STORED: dict[str, dict[str, Any]] = {
     "ask": {"reask": 2, "repair": True},
@@ -22,17 +22,14 @@ STORED: dict[str, dict[str, Any]] = {
         ("ask", "reask", 0, 2, ["reask 0"]),
         ("ask", "repair", True, False, ["repair on"]),
         ("ask", "repair", False, True, ["repair off"]),
-        ("out", "columns", [], ["cost"], ["columns none"]),
-        ("out", "columns", ["cost", "asks"], [], ["columns cost,asks"]),
-        ("out", "prefix", "", "llm_", ["prefix none"]),
-        ("out", "prefix", "llm_", "", ["prefix llm_"]),
         ("ask", "reask", 2, 2, []),
+        ("out", "columns", [], ["cost"], []),
     ],
 )
 def test_what_is_kept_is_said_in_words(
     section: str, name: str, stored: Any, wanted: Any, words: list[str]
 ) -> None:
-    """A list, a switch and an empty text are not shown as JSON."""
+    """A switch is not shown as JSON. Columns and prefix are not kept: the last command says them."""
 
     def recipe(value: Any) -> str:
         return json.dumps({**STORED, section: {**STORED[section], name: value}})
@@ -48,3 +45,12 @@ def test_a_run_keeps_what_its_answers_are_held_against() -> None:
     assert '"schema":{"b":1,"a":2},"ask":{"reask":1,"repair":true}' in stored
     assert json.loads(stored)["out"] == {"columns": ["cost"], "prefix": "p"}
     assert json.loads(stored)["table"] == {"format": "csv", "encoding": None, "delimiter": None}
+
+
+def test_columns_and_prefix_of_another_recipe_replace_those_of_a_stored_one() -> None:
+    """What is asked, and how it is judged, stays."""
+    wanted = {"ask": {"reask": 5, "repair": False}, "out": {"columns": ["cost"], "prefix": "llm_"}}
+
+    found = json.loads(with_output(json.dumps(STORED), json.dumps(wanted)))
+
+    assert found == {"ask": STORED["ask"], "out": wanted["out"]}

@@ -52,11 +52,12 @@ def written(
     *,
     added: Sequence[AddedColumn] = (AddedColumn("label", CellKind.TEXT),),
     spreadsheet: bool = False,
+    as_utf8: bool = False,
     format: Format = Format.CSV,  # noqa: A002 - as in the writer
 ) -> tuple[bytes, CsvWriter]:
     """Return the table written as CSV with a label, which is made of each row's number, and its writer."""
     sink = Bytes()
-    writer = CsvWriter(sink, table, added, spreadsheet=spreadsheet, format=format)
+    writer = CsvWriter(sink, table, added, spreadsheet=spreadsheet, format=format, as_utf8=as_utf8)
     for batch in table.batches():
         assert not isinstance(batch, TableFault)
         numbers = range(batch.first, batch.first + len(batch))

@@ -14,8 +14,9 @@ from csv_files import csv_table, written
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.rules.summary_object import RecodedFile
 from runner.tables.csv_records import BLOCK_BYTES
-from runner.tables.table import AddedColumn, CellKind, Format, ReadOptions
+from runner.tables.table import AddedColumn, CellKind, Format, ReadOptions, UnencodableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -97,11 +98,29 @@ def test_values_become_cells(tmp_path: Path, value: object, cell: str) -> None:
     assert content.decode() == f"a,b,label\n1,2,{cell}\n"
 
 
-def test_what_the_encoding_lacks_is_a_question_mark(tmp_path: Path) -> None:
-    """The input's own cells stay as they are."""
-    content, _ = written(csv_table(tmp_path, b"a,b\n\xe9,2\n\xe8,3\n"), lambda n: "é→→…" if n == 1 else "ok")
+@pytest.mark.parametrize("label", ["→", "\ud83d"])
+def test_what_the_encoding_lacks_is_refused(tmp_path: Path, label: str) -> None:
+    """A question mark in its place would be another label."""
+    with pytest.raises(UnencodableError):
+        written(csv_table(tmp_path, b"a,b\n\xe9,2\n"), lambda _: label)
 
-    assert content == b"a,b,label\n\xe9,2,\xe9??\x85\n\xe8,3,ok\n"
+
+def test_a_table_can_be_written_in_utf8_instead(tmp_path: Path) -> None:
+    """With a mark at its beginning; everything else stays, and the cells that need it are counted."""
+    content = b'\na;"b\xdf"\r\n\xe9;"2\r\n"\r\n\r\n\xe8;3\r\n\n'
+    found, writer = written(csv_table(tmp_path, content), lambda n: "é→→…" if n == 1 else "ok…", as_utf8=True)
+
+    assert found == BOM + '\na;"bß";label\r\né;"2\r\n";é→→…\r\n\r\nè;3;ok…\r\n\n'.encode()
+    assert writer.recoded == RecodedFile(encoding="utf-8", table_encoding="cp1252", cells=1)
+
+
+def test_the_name_of_a_label_counts_as_a_cell(tmp_path: Path) -> None:
+    """It may be in no encoding but UTF-8."""
+    name = (AddedColumn("оценка", CellKind.TEXT),)
+    found, writer = written(csv_table(tmp_path, b"\xe9\n1\n"), added=name, as_utf8=True)
+
+    assert found == BOM + "é,оценка\n1,x\n".encode()
+    assert writer.recoded == RecodedFile(encoding="utf-8", table_encoding="cp1252", cells=1)
 
 
 def test_another_delimiter_is_written_in_full(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 _WIDTH: Final = 80
 MEANINGS: Final[Mapping[ExitCode, str]] = {
     ExitCode.OK: "all jobs succeeded; or the command did its work",
-    ExitCode.SOME_FAILED: "the run has finished, some jobs failed or are held",
+    ExitCode.SOME_FAILED: "the run has finished, some jobs failed or are held;"
+    " or rows of a table have no labels",
     ExitCode.USAGE: "a flag, an argument or a setting is wrong, or a confirmation was needed and could not"
     " be asked for",
     ExitCode.BAD_JOB_FILE: "the job file has bad lines; nothing was loaded",

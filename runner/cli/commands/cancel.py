@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from runner.cli.flags import JobFilter
     from runner.cli.snapshot import Snapshot
+    from runner.db.runs import RunRow
     from runner.db.session import Database
     from runner.db.user_moves import JobSelection
     from runner.engine.cost_bounds import PriceBasis
@@ -101,14 +102,14 @@ def _plan(database: Database, snapshot: Snapshot, typed: JobFilter, *, now: bool
         raise UsageError(f"run {run.id} is {run.state}: there is nothing to cancel")
     states = user_moves.CANCELLABLE.states | (user_moves.ABANDONABLE.states if now else frozenset())
     with database.read() as connection:
-        selection = choose_jobs(connection, run.id, states, typed)
+        selection = choose_jobs(connection, run, states, typed)
         if not typed.is_given:
             return _CancelPlan(selection, is_whole=True, question=_question(snapshot, now=now))
         chosen = user_moves.count_by_state(connection, run.id, selection)
         if not chosen:
-            raise nothing_chosen(connection, run.id, selection, _WORDS)
+            raise nothing_chosen(connection, run, selection, _WORDS)
         note = left_out_line(connection, run.id, selection)
-    return _CancelPlan(selection, is_whole=False, question=_question_of_some(run.id, chosen), note=note)
+    return _CancelPlan(selection, is_whole=False, question=_question_of_some(run, chosen), note=note)
 
 
 def _print_notes(lines: Sequence[str], *, is_quiet: bool) -> None:
@@ -131,22 +132,22 @@ def _lines(snapshot: Snapshot) -> list[str]:
 def _lines_of_some(snapshot: Snapshot, cancelled: int) -> list[str]:
     """Return what is to be known after some jobs of a run were cancelled."""
     run = snapshot.run
-    lines = [f"{text.count(cancelled, 'job')} of run {run.id} cancelled: {done_text(snapshot)}"]
+    lines = [f"{text.count(cancelled, run.unit)} of run {run.id} cancelled: {done_text(snapshot)}"]
     if run.is_over:
         return [*lines, f"to write its files again: runner write {run.id}"]
     is_at_work = run.state in (RunState.RUNNING, RunState.WAITING)
     return lines if is_at_work else [*lines, f"to send the others: runner start {run.id}"]
 
 
-def _question_of_some(run_id: int, chosen: Mapping[JobState, int]) -> str:
+def _question_of_some(run: RunRow, chosen: Mapping[JobState, int]) -> str:
     abandoned = sum(n for state, n in chosen.items() if state in user_moves.ABANDONABLE.states)
-    ended = text.count(sum(chosen.values()) - abandoned, "job")
+    ended = text.count(sum(chosen.values()) - abandoned, run.unit)
     out = f" and abandon {text.count(abandoned, 'answer')}" if abandoned else ""
-    return f"cancel {ended} of run {run_id}{out}"
+    return f"cancel {ended} of run {run.id}{out}"
 
 
 def _question(snapshot: Snapshot, *, now: bool) -> str:
-    ended = text.count(snapshot.jobs(JobState.PENDING, JobState.HELD), "job")
+    ended = text.count(snapshot.jobs(JobState.PENDING, JobState.HELD), snapshot.run.unit)
     if not snapshot.outstanding:
         return f"cancel {ended} of run {snapshot.run.id}"
     verb, out = "abandon" if now else "still collect", text.count(snapshot.outstanding, "answer")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.cli import flags
-from runner.cli.printing import print_note
+from runner.cli.printing import print_note, stdout_errors
 from runner.cli.render.text import count, warning_lines
 from runner.cli.session.recipe_options import recipe_options, take_recipe_flags
 from runner.rules.exit_codes import ExitCode
@@ -46,9 +46,10 @@ def command(file: Path, *, line_count: int | None, skip_bad: bool, **given: Any)
         print_note(line)
     compiled = prepared.input.compile()
     write = sys.stdout.buffer.write
-    for _, job_line in islice(compiled.lines(), line_count):
-        write(job_line + b"\n")
-    sys.stdout.buffer.flush()
+    with stdout_errors():
+        for _, job_line in islice(compiled.lines(), line_count):
+            write(job_line + b"\n")
+        sys.stdout.buffer.flush()
     _refuse_faults(compiled, skip_bad=skip_bad)
     return ExitCode.OK
 

@@ -120,7 +120,7 @@ def command(
     with existing_database(settings) as database:
         plan = _plan(settings, database, run, typed, states, set_model)
         _print_notes(plan.notes, is_quiet=is_quiet)
-        question = _question(plan.run.id, plan.cost, set_model, as_json=as_json)
+        question = _question(plan.run, plan.cost, set_model, as_json=as_json)
         if not confirm(question, yes=yes, dry_run=dry_run, as_json=as_json):
             return
         _retry(database, plan.run, plan.selection, set_model)
@@ -150,26 +150,26 @@ def _plan(
     """Return what the flags ask for. Raises UsageError if there is no such job."""
     with database.read() as connection:
         found = find_run(connection, run)
-        chosen = of_status(choose_jobs(connection, found.id, states, typed, lost=typed.lost), typed.status)
+        chosen = of_status(choose_jobs(connection, found, states, typed, lost=typed.lost), typed.status)
         chosen = _of_refused_models(connection, found.id, chosen) if is_alone(typed) else chosen
         pricing = price_basis(settings.base_url, settings.prices, counters.read(connection, found.id))
         groups = user_moves.matching_groups(connection, found.id, chosen)
         cost = retry_cost(groups, database.now_ms(), pricing)
         if found.state is RunState.LOADING or not cost.jobs:
-            raise nothing_chosen(connection, found.id, chosen, _WORDS)
+            raise nothing_chosen(connection, found, chosen, _WORDS)
         note = left_out_line(connection, found.id, chosen)
     if set_model is None:
         return _RetryPlan(found, chosen, cost, [note])
     if found.options.budget_ticks is not None:
         budget_prices.require_prices_of(database, settings, [set_model])
     change = new_model.plan(database, found, chosen, set_model, pricing)
-    return _RetryPlan(found, chosen, change.cost, [note, *change.lines(set_model)])
+    return _RetryPlan(found, chosen, change.cost, [note, *change.lines(set_model, found.unit)])
 
 
 def _lines(snapshot: Snapshot, n: int, set_model: str | None) -> list[str]:
     """Return what is to be known after jobs became pending."""
     run = snapshot.run
-    sent = f"{text.count(n, 'job')} of run {run.id} will be sent again{_with(set_model)}"
+    sent = f"{text.count(n, run.unit)} of run {run.id} will be sent again{_with(set_model)}"
     is_at_work = run.state in (RunState.RUNNING, RunState.WAITING)
     return [sent] if is_at_work else [sent, f"to send them: runner start {run.id}"]
 
@@ -191,10 +191,10 @@ def _of_refused_models(connection: Connection, run_id: int, chosen: JobSelection
     return replace(chosen, models=tuple(models))
 
 
-def _question(run_id: int, cost: RetryCost, set_model: str | None, *, as_json: bool) -> str:
+def _question(run: RunRow, cost: RetryCost, set_model: str | None, *, as_json: bool) -> str:
     again = "anew" if as_json else "again"  # the text of `would` in the JSON is frozen
-    jobs, price = text.count(cost.jobs, "job"), retry_price(cost)
-    return f"send {jobs} of run {run_id} {again}{_with(set_model)}, about {price}"
+    jobs, price = text.count(cost.jobs, run.unit), retry_price(cost)
+    return f"send {jobs} of run {run.id} {again}{_with(set_model)}, about {price}"
 
 
 def _with(set_model: str | None) -> str:

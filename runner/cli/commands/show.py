@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.cli import flags
-from runner.cli.printing import print_escaped, print_json
+from runner.cli.printing import print_escaped, print_json, stdout_errors
 from runner.cli.render.job_object import story_object
 from runner.cli.render.job_story import story_lines
 from runner.cli.session.context import existing_database, find_run, read_settings
@@ -47,13 +47,14 @@ def command(run: str, job_id: str, *, full: bool, raw: bool, as_json: bool) -> N
         found = find_run(connection, run)
         job = job_history.find_job(connection, found.id, job_id) or _job_of_row(connection, found, job_id)
         if job is None:
-            raise _unknown(connection, found.id, job_id)
+            raise _unknown(connection, found, job_id)
         answer = _answer(connection, job)
         if raw:
             if answer is None:
                 shown = one_line(job.custom_id, _ID_LENGTH)
                 raise UsageError(f"there is no answer of {shown} yet; it is {job.state}")
-            sys.stdout.buffer.write(answer)
+            with stdout_errors():
+                sys.stdout.buffer.write(answer)
             return
         request = results.loaded_bodies(connection, [job.id])[job.id][0]
         set_model = results.set_model(connection, job.id)
@@ -86,12 +87,12 @@ def _job_of_row(connection: Connection, run: RunRow, word: str) -> Row[Any] | No
     )
 
 
-def _unknown(connection: Connection, run_id: int, job_id: str) -> UsageError:
-    near = [one_line(name, _ID_LENGTH) for name in job_history.similar_ids(connection, run_id, job_id)]
+def _unknown(connection: Connection, run: RunRow, job_id: str) -> UsageError:
+    near = [one_line(name, _ID_LENGTH) for name in job_history.similar_ids(connection, run.id, job_id)]
     meant = f"; did you mean {' or '.join(near)}?" if near else ""
     return UsageError(
-        f"run {run_id} has no job {one_line(job_id, _ID_LENGTH)}{meant}",
-        fix="ID is a custom_id of the job file, or line-N",
+        f"run {run.id} has no {run.unit} {one_line(job_id, _ID_LENGTH)}{meant}",
+        fix=f"ID is {run.ids_text}",
     )
 
 

@@ -22,7 +22,6 @@ from runner.cli.session.limit_usage import LimitUsageReader
 from runner.cli.session.run_state import read_snapshot, snapshot_of
 from runner.cli.session.stop_signal import StopSignal
 from runner.cli.session.throughput import ThroughputEstimator
-from runner.cli.session.work import exit_code_of
 from runner.db.run_snapshot import Part
 from runner.output.file_owner import files_of_run
 from runner.rules.exit_codes import ExitCode
@@ -97,7 +96,7 @@ def _print_end(settings: Settings, end: FollowEnd, *, quiet: bool, exit_status: 
             print_escaped(line)
     for line in ending_lines(snapshot, f"runner resume {snapshot.run.id}", settings):
         print_note(line)
-    return exit_code_of(snapshot) if exit_status else ExitCode.OK
+    return snapshot.stored.exit_code if exit_status else ExitCode.OK
 
 
 def _first_line(snapshot: Snapshot, engine: EngineClient | None) -> str:

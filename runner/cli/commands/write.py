@@ -10,6 +10,7 @@ import click
 from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.render import text
+from runner.cli.render.summary_table import recoded_note
 from runner.cli.session.context import existing_database, find_run, read_settings
 from runner.output.contents import TableOptions
 from runner.output.files import labeled_output
@@ -40,6 +41,14 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Make a labeled CSV safe to open in a spreadsheet: no cell is run as a formula.",
 )
+@click.option(
+    "--columns",
+    metavar="WORD,…",
+    help="Columns to add to the labels: cost, model, asks, answer, or none.  [default: those of the run]",
+)
+@click.option(
+    "--prefix", metavar="TEXT", help="What the name of every added column begins with.  [default: the run's]"
+)
 @flags.json_flag
 @flags.quiet_flag
 def command(
@@ -49,6 +58,8 @@ def command(
     force: bool,
     input_path: Path | None,
     spreadsheet: bool,
+    columns: str | None,
+    prefix: str | None,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -62,7 +73,9 @@ def command(
       runner write reviews -o so-far.jsonl
       runner write reviews -o labeled.parquet --input moved/reviews.csv
     """
-    table = TableOptions(input_path=input_path, spreadsheet=spreadsheet)
+    table = TableOptions(
+        input_path=input_path, spreadsheet=spreadsheet, columns=_words(columns), prefix=prefix
+    )
     with existing_database(read_settings()) as database:
         with database.read() as connection:
             found = find_run(connection, run)
@@ -70,9 +83,18 @@ def command(
     if as_json:
         print_json(written.summary)
     elif not quiet:
-        for file in (written.results, written.errors):
-            print_escaped(f"{written.paths.results.parent / file.name}: {text.count(file.lines, 'line')}")
+        unit = "line" if found.recipe is None else "row"
+        for file, one in ((written.results, unit), (written.errors, "line")):
+            print_escaped(f"{written.paths.results.parent / file.name}: {text.count(file.lines, one)}")
         print_escaped(str(written.paths.summary))
+        if note := recoded_note(written.results):
+            print_escaped(note)
+
+
+def _words(columns: str | None) -> tuple[str, ...] | None:
+    if columns is None:
+        return None
+    return () if columns == "none" else tuple(word.strip() for word in columns.split(","))
 
 
 def _default_output(run: RunRow) -> Path:

@@ -23,7 +23,7 @@ _REMEDY: Final[Mapping[str, str]] = {
     PauseReason.CREDITS: "add credits or raise the spending limit at console.x.ai",
     PauseReason.MODEL: "get access to the model, or name another: runner retry {run} --set-model NAME",
     PauseReason.BREAKER: "check whether the API (status.x.ai) and the network work",
-    PauseReason.FAILURES: "look at one of the failed jobs, and fix the file if it is the cause",
+    PauseReason.FAILURES: "look at one of the failed {unit}s, and fix the {file} if it is the cause",
     PauseReason.BUDGET: "set a larger budget, or none",
     PauseReason.LIMIT: "look at the results",
     PauseReason.SETTING: "write XAI_BASE_URL like https://api.x.ai/v1",
@@ -73,7 +73,7 @@ def outstanding_lines(snapshot: Snapshot) -> list[str]:
 
 def done_text(snapshot: Snapshot) -> str:
     """Return how much of a run is done."""
-    return f"{snapshot.done:,} of {text.count(snapshot.run.total, 'job')} done"
+    return f"{snapshot.done:,} of {text.count(snapshot.run.total, snapshot.run.unit)} done"
 
 
 def no_worker_lines(snapshot: Snapshot) -> list[str]:
@@ -130,7 +130,8 @@ def _collecting(snapshot: Snapshot) -> str:
 
 
 def _remedy(run: RunRow) -> str:
-    return _REMEDY.get(run.pause_reason or "", "").format(run=run.id)
+    file = "file" if run.recipe is None else "table or the prompt"
+    return _REMEDY.get(run.pause_reason or "", "").format(run=run.id, unit=run.unit, file=file)
 
 
 def _resume_command(run: RunRow) -> str:

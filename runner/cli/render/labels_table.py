@@ -14,7 +14,7 @@ from runner.rules.row_status import COMPLETE, RowStatus
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from runner.rules.summary_object import LabeledRowCounts, RunSummary
+    from runner.rules.summary_object import AskCounts, LabeledRowCounts, RunSummary
 
 VALUES_SHOWN: Final = 10  # of one field
 _NAME_LENGTH: Final = 40
@@ -31,33 +31,42 @@ def by_status(rows: LabeledRowCounts) -> dict[RowStatus, int]:
 
 
 def label_lines(summary: RunSummary) -> list[str]:
-    """Return the commonest values of each counted field, and how often answers were asked for."""
-    if summary.labels is UNSET or summary.asks is UNSET:
+    """Return the commonest values of each counted field, and how often answers were asked for.
+
+    A row counts once for each of its values, so the shares of a list add up to more or less than 100 %.
+    """
+    if summary.labels is UNSET or summary.asks is UNSET or summary.rows is UNSET:
         return []
     lines = []
     for field, values in summary.labels.items():
-        rows = _value_rows(values)
+        rows = _value_rows(values, summary.rows.ok)
         lines += [
             one_line(field, _NAME_LENGTH),
             *layout.indented(layout.table(rows, right=frozenset({1, 2}))),
         ]
-    blocks = ["", "labels", *layout.indented(lines)] if lines else []
-    asks = {name: n for name, n in asdict(summary.asks).items() if n and name != "first"}
-    if asks:
-        shown = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in asks.items())
-        blocks += ["", f"asks: {text.count(summary.asks.first, 'job')}, {shown}"]
-    return blocks
+    heading = f"labels, as shares of {text.count(summary.rows.ok, 'ok row')}"
+    blocks = ["", heading, *layout.indented(lines)] if lines else []
+    return [*blocks, *_ask_lines(summary.asks)]
 
 
-def _value_rows(values: Mapping[str, int]) -> list[tuple[str, str, str]]:
-    total = sum(values.values())
-    ordered = list(values.items())
+def _ask_lines(asks: AskCounts) -> list[str]:
+    """Return how often answers were asked for; [] where each was asked for once."""
+    found = {name: n for name, n in asdict(asks).items() if n and name != "first"}
+    if not found:
+        return []
+    shown = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in found.items())
+    return ["", f"asks: {text.count(asks.first, 'row')}, {shown}"]
+
+
+def _value_rows(values: Mapping[str, int], ok_rows: int) -> list[tuple[str, str, str]]:
+    commonest = sorted(values, key=lambda value: -values[value])
+    shown, others = set(commonest[:VALUES_SHOWN]), commonest[VALUES_SHOWN:]
     rows = [
-        (one_line(value, _NAME_LENGTH), f"{n:,}", f"{100 * n / total:.1f} %")
-        for value, n in ordered[:VALUES_SHOWN]
+        (one_line(value, _NAME_LENGTH), f"{n:,}", f"{100 * n / max(ok_rows, 1):.1f} %")
+        for value, n in values.items()
+        if value in shown
     ]
-    more = ordered[VALUES_SHOWN:]
-    if more:
-        n = sum(n for _, n in more)
-        rows.append((f"… {text.count(len(more), 'other value')}", f"{n:,}", f"{100 * n / total:.1f} %"))
+    if others:  # a row may have several of them, so they have no share
+        n = sum(values[value] for value in others)
+        rows.append((f"… {text.count(len(others), 'other value')}", f"{n:,}", ""))
     return rows

@@ -8,6 +8,7 @@ from runner.cli.render import text
 from runner.rules.redact import plain
 
 if TYPE_CHECKING:
+    from runner.db.runs import RunRow
     from runner.intake.load import LoadResult
 
 
@@ -39,23 +40,30 @@ def loaded_lines(loaded: LoadResult, *, is_other_path: bool, model: str | None) 
     """
     lines = []
     if loaded.is_new:
-        lines.append(f"loaded {text.count(loaded.total, 'job')} as run {loaded.run_id}")
+        unit = "row" if loaded.is_table else "job"
+        lines.append(f"loaded {text.count(loaded.total, unit)} as run {loaded.run_id}")
     else:
         origin = f", from {plain(loaded.input_path)}" if is_other_path else ""
         lines.append(f"already loaded as run {loaded.run_id}{origin}")
     if loaded.same_content_run is not None:
-        other = loaded.same_content_run
-        same = (
-            "the same table with another recipe" if loaded.is_table else "the same content with other flags"
-        )
-        what = f"run {other.id} ({plain(other.name)}) has {same}"
-        fix = f"runner start {other.id} continues that run"
-        lines.append(f"warning: {what}, and this run is paid for separately; {fix}")
+        lines.append(_same_content_line(loaded.same_content_run, is_table=loaded.is_table))
     if loaded.bad_total:
         lines.append(_skipped_line(loaded.bad_total, is_table=loaded.is_table))
     if note := other_model_line(loaded.other_model_total, model):
         lines.append(note)
     return [*lines, *text.warning_lines(loaded.warnings, loaded.warnings_total)]
+
+
+def _same_content_line(other: RunRow, *, is_table: bool) -> str:
+    """Return which run has the same content, and what may have been meant instead.
+
+    Another recipe over a table that has been labeled is the usual way to try one, so that is but a note.
+    """
+    same = "the same table with another recipe" if is_table else "the same content with other flags"
+    what = f"run {other.id} ({plain(other.name)}) has {same}, and this run is paid for separately"
+    if other.is_over:
+        return f"{'note' if is_table else 'warning'}: {what}; runner write {other.id} writes that run's files"
+    return f"warning: {what}; runner start {other.id} continues that run"
 
 
 def _skipped_line(bad: int, *, is_table: bool) -> str:

@@ -46,7 +46,7 @@ def panel(snapshot: Snapshot, throughput: Throughput, recent_refusals: int) -> T
 
 def _facts(snapshot: Snapshot, throughput: Throughput, recent_refusals: int) -> Iterator[tuple[str, str]]:
     """Yield label and value of each line of the panel; empty ones are left out."""
-    yield "jobs", ", ".join(progress.job_counts(snapshot))
+    yield f"{snapshot.run.unit}s", ", ".join(progress.job_counts(snapshot))
     limit = progress.limit_usage_text(snapshot)
     if limit:
         yield "limit", limit
@@ -68,4 +68,4 @@ def _times(snapshot: Snapshot, throughput: Throughput) -> Iterator[str]:
     if snapshot.run.total > snapshot.done:
         yield progress.time_to_go(throughput.eta_s)
     if throughput.jobs_per_s is not None:
-        yield f"{throughput.jobs_per_s:.1f} jobs/s"
+        yield f"{throughput.jobs_per_s:.1f} {snapshot.run.unit}s/s"

@@ -59,7 +59,7 @@ class PlannedPruning(JsonObject, frozen=True, kw_only=True):
 
 def run_text(run: RunRow, holds: RunContents) -> str:
     """Return a run with the number of its jobs and answers."""
-    what = f"{text.count(holds.jobs, 'job')} and {text.count(holds.answers, 'answer')}"
+    what = f"{text.count(holds.jobs, run.unit)} and {text.count(holds.answers, 'answer')}"
     name = short_name(one_line(run.name, len(run.name)), run.occasion, _NAME_LENGTH)
     return f"run {run.id}, {name}: {what}"
 

@@ -45,6 +45,7 @@ def summary_lines(summary: RunSummary, folder: str = "") -> list[str]:
         "",
         *layout.indented(facts(summary)),
         *label_lines(summary),
+        *_recoded(summary.files.results),
         *_warnings(summary),
         *_flawed(summary),
         *failure_lines(summary),
@@ -176,6 +177,22 @@ def _budget(budget: BudgetUse) -> str:
     used, reserved = text.dollars(budget.used_ticks), budget.reserved_ticks
     line = f"{used} of {text.dollars(budget.ticks)} used, possible costs included"
     return f"{line}; {text.dollars(reserved)} reserved for answers not collected yet" if reserved else line
+
+
+def _recoded(results: WrittenFile | UnsetType) -> list[str]:
+    note = None if results is UNSET else recoded_note(results)
+    return ["", *layout.indented([note])] if note else []
+
+
+def recoded_note(file: WrittenFile) -> str | None:
+    """Return why a labeled table is not in the encoding of its input; None where it is."""
+    if file.recoded is UNSET:
+        return None
+    cells = text.count(file.recoded.cells, "cell has", "cells have")
+    return (
+        f"note: {plain(file.name)} is in {file.recoded.encoding.upper()}:"
+        f" {cells} characters that {file.recoded.table_encoding} lacks"
+    )
 
 
 def _warnings(summary: RunSummary) -> list[str]:

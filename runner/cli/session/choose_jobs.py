@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from runner.cli.flags import JobFilter
+    from runner.db.runs import RunRow
 
 _NAMED_MAX: Final = 10
 _ID_LENGTH: Final = 60
@@ -25,20 +26,20 @@ _ID_LENGTH: Final = 60
 
 def choose_jobs(
     connection: Connection,
-    run_id: int,
+    run: RunRow,
     states: frozenset[JobState],
     given: JobFilter,
     *,
     lost: bool = False,
 ) -> JobSelection:
     """Return the jobs in these states that fit the flags. Raises UsageError for an id that is not there."""
-    ids = job_history.find_ids(connection, run_id, set(given.ids))
+    ids = job_history.find_ids(connection, run.id, set(given.ids))
     missing = [word for word in dict.fromkeys(given.ids) if word not in ids]
     if missing:
         raise UsageError(
-            f"run {run_id} has no job {_listed(missing)}; nothing was done",
-            fix="an id is a custom_id of the job file, or line-N;"
-            f" runner summary {run_id} --ids CODE prints those with an error code or a flaw",
+            f"run {run.id} has no {run.unit} {_listed(missing)}; nothing was done",
+            fix=f"an id is {run.ids_text};"
+            f" runner summary {run.id} --ids CODE prints those with an error code or a flaw",
         )
     return JobSelection(
         states=states,
@@ -51,21 +52,23 @@ def choose_jobs(
 
 
 def nothing_chosen(
-    connection: Connection, run_id: int, selection: JobSelection, words: Mapping[JobState, str]
+    connection: Connection, run: RunRow, selection: JobSelection, words: Mapping[JobState, str]
 ) -> UsageError:
     """Return the error that no job is chosen; `words`: what to say of jobs that fit, in another state."""
-    others = _others(connection, run_id, selection)
-    names = budget_account.models(connection, run_id) if selection.models else []
+    others = _others(connection, run.id, selection)
+    names = budget_account.models(connection, run.id) if selection.models else []
     if not set(selection.models) <= set(names):
         return UsageError(
-            f"no job of run {run_id} names the model {_listed(selection.models)}",
-            fix=f"its jobs name {_listed(names)}",
+            f"no {run.unit} of run {run.id} names the model {_listed(selection.models)}",
+            fix=f"its {run.unit}s name {_listed(names)}",
         )
-    fix = f"runner summary {run_id} counts them"
+    fix = f"runner summary {run.id} counts them"
     if selection.flaw is not None and JobState.SUCCEEDED in others:
-        fix = f"runner summary {run_id} --ids {selection.flaw} lists the jobs whose answer has this flaw"
+        fix = (
+            f"runner summary {run.id} --ids {selection.flaw} lists the {run.unit}s whose answer has this flaw"
+        )
     return UsageError(
-        f"run {run_id} has no such jobs",
+        f"run {run.id} has no such {run.unit}s",
         where=tuple(f"{n:,} {state}: {words[state]}" for state, n in others.items() if state in words),
         fix=fix,
     )

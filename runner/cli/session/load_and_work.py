@@ -15,7 +15,7 @@ from runner.cli.session.ending import ending_lines, folder_of
 from runner.cli.session.loading import confirm_sending, load_file
 from runner.cli.session.run_choice import choose_run
 from runner.cli.session.run_state import read_snapshot
-from runner.db import removal, runs
+from runner.db import recheck_moves, removal, runs
 from runner.db.counters import Deltas
 from runner.db.run_snapshot import Part
 from runner.db.runs import RunOptions
@@ -84,8 +84,8 @@ def run_input(settings: Settings, lease: EngineLease, named: NamedInput, flags: 
             options=_options(flags, None),
             quiet=flags.quiet,
         )
-        if not loaded.is_new and not flags.quiet:
-            _note_kept(database, loaded.run_id, named.input.recipe)
+        if not loaded.is_new and named.input.recipe is not None:
+            _take_output(database, loaded.run_id, named.input.recipe, quiet=flags.quiet)
         if choice.occasion is not None and choice.run_name != loaded.name:
             targets = _targets(named, replace(choice, run_name=loaded.name), flags)
         call = _RunCall(
@@ -186,7 +186,7 @@ class _RunCall:
         for line in ending_lines(snapshot, self._continue_command(run_id), self.settings):
             print_note(line)
         work.call_on_end(self.database, run_id)
-        return work.exit_code_of(snapshot)
+        return snapshot.stored.exit_code
 
     def _print_summary(self, written: WrittenFiles) -> None:
         if self.flags.as_json:
@@ -218,13 +218,18 @@ def _targets(named: NamedInput, choice: RunChoice, flags: RunFlags) -> Paths:
     return targets
 
 
-def _note_kept(database: Database, run_id: int, wanted: str | None) -> None:
-    """Print what a run keeps of the recipe that it was loaded with, where this one says otherwise."""
-    with database.read() as connection:
+def _take_output(database: Database, run_id: int, wanted: str, *, quiet: bool) -> None:
+    """Let a run have the columns and the prefix of this recipe; print what else it keeps of its own."""
+    with database.write() as connection:
+        runs.lock(connection, run_id)
         run = runs.find(connection, run_id)
-    if run is None or run.recipe is None or wanted is None:
-        return
-    if kept := stored_recipe.differences(run.recipe, wanted):
+        if run is None or run.recipe is None:
+            return
+        recipe = stored_recipe.with_output(run.recipe, wanted)
+        if recipe != run.recipe:
+            recheck_moves.set_recipe(connection, run_id, recipe)
+    kept = stored_recipe.differences(run.recipe, wanted)
+    if kept and not quiet:
         print_note(f"note: run {run_id} keeps what it was loaded with: {', '.join(kept)}")
 
 

@@ -94,10 +94,18 @@ def confirm_sending(loaded: LoadResult, *, yes: bool) -> bool:
 
     Without a terminal return True.
     """
-    unusual = [warning for warning in loaded.warnings if warning.code not in _HARMLESS]
-    if yes or not (unusual or loaded.same_content_run) or not is_live_terminal() or not sys.stdin.isatty():
+    if yes or not _is_unusual(loaded) or not is_live_terminal() or not sys.stdin.isatty():
         return True
-    return click.confirm("send the jobs as they are?", default=True, err=True)
+    unit = "rows" if loaded.is_table else "jobs"
+    return click.confirm(f"send the {unit} as they are?", default=True, err=True)
+
+
+def _is_unusual(loaded: LoadResult) -> bool:
+    """Return whether a person may have meant something else."""
+    other = loaded.same_content_run
+    if other is not None and not (loaded.is_table and other.is_over):
+        return True
+    return any(warning.code not in _HARMLESS for warning in loaded.warnings)
 
 
 @contextmanager

@@ -44,13 +44,13 @@ class NewModelPlan:
     refused: tuple[str, ...]
     warnings: tuple[Problem, ...]
 
-    def lines(self, model: str) -> list[str]:
-        """Return what is to be known before the jobs are sent."""
+    def lines(self, model: str, unit: str) -> list[str]:
+        """Return what is to be known before the jobs are sent; `unit` is what one is called."""
         lines = [f"warning: {problem.reason} [{problem.code}]" for problem in self.warnings]
         if self.refused_total:
             stay = "stays as it is" if self.refused_total == 1 else "stay as they are"
             lines.append(
-                f"{text.count(self.refused_total, 'job')} {stay}, since {model} does not take the body:"
+                f"{text.count(self.refused_total, unit)} {stay}, since {model} does not take the body:"
             )
         return [*lines, *(f"  {sentence}" for sentence in self.refused)]
 
@@ -96,7 +96,7 @@ def plan(
             sums.add_taken(found.problems, ticks)
     if sums.refused and not sums.taken:
         raise UsageError(
-            f"{model} takes none of these {text.count(sums.refused_total, 'job')}; nothing was done",
+            f"{model} takes none of these {text.count(sums.refused_total, run.unit)}; nothing was done",
             where=tuple(sums.refused),
             fix="name another model with --set-model",
         )

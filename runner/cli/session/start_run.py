@@ -105,7 +105,7 @@ def _print_end(settings: Settings, database: Database, run_id: int, *, as_json: 
             print_escaped(line)
     for line in ending_lines(snapshot, f"runner resume {run_id}", settings):
         print_note(line)
-    return work.exit_code_of(snapshot)
+    return snapshot.stored.exit_code
 
 
 def _write_again(database: Database, run: RunRow) -> SummaryFiles:

@@ -21,13 +21,11 @@ from runner.db.counters import Deltas
 from runner.db.run_snapshot import Part
 from runner.embedded import on_end
 from runner.engine import run_completion
-from runner.rules.exit_codes import ExitCode, run_exit_code
-from runner.rules.states import JobState
+from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from runner.cli.session.engine_lease import EngineLease
     from runner.cli.session.follow import FollowEnd
-    from runner.cli.snapshot import Snapshot
     from runner.db.session import Database
     from runner.settings import Settings
 
@@ -109,12 +107,6 @@ def call_on_end(database: Database, run_id: int) -> None:
     problem = on_end.call(database, run_id, to=sys.stderr)
     if problem:
         print_note(f"warning: {problem}")
-
-
-def exit_code_of(snapshot: Snapshot) -> ExitCode:
-    """Return the exit code of a run that has stopped."""
-    failed, held = snapshot.jobs(JobState.FAILED), snapshot.jobs(JobState.HELD)
-    return run_exit_code(snapshot.run.state, snapshot.run.pause_reason, failed=failed, held=held)
 
 
 def _notify_workers(database: Database) -> None:
