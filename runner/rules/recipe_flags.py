@@ -176,7 +176,7 @@ def _missing_files(flags: RecipeFlags, paths: FlagPaths) -> list[str]:
     """Return a sentence for each text that is the name of a file which is not there."""
     given = (("--user", flags.user), ("--system", flags.system))
     return [
-        f"{flag}: there is no file {text}; a text of its own would be more than the name of a file"
+        f"{flag}: there is no file {text}; check the path, or write the text itself"
         for flag, text in given
         if text is not None
         and _FILE_NAME.fullmatch(text)
