@@ -26,6 +26,11 @@ class ValkeyServer:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def patient_url(self) -> str:
+        """Return the URL for a client that waits for a server whose turn does not come on a busy machine."""
+        return f"{self.url}?socket_timeout=100&socket_connect_timeout=100"
+
     def start(self) -> None:
         command = [
             get_binary_path(),
@@ -47,6 +52,12 @@ class ValkeyServer:
                     return
                 time.sleep(0.005)
         raise AssertionError("Valkey does not start")
+
+    @property
+    def pid(self) -> int:
+        """Return the server's pid."""
+        assert self._process is not None
+        return self._process.pid
 
     def stop(self) -> None:
         if self._process is not None:

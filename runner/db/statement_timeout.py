@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import event
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy import Connection, Engine
 
 ANSWER_TIMEOUT_S: Final = 45.0  # longer than any lock is held on purpose
@@ -30,9 +32,9 @@ class StatementTimeout:
     it ends with `stop`, or when this object is collected.
     """
 
-    def __init__(self, engine: Engine, limit_s: float) -> None:
+    def __init__(self, engine: Engine, limit_s: float, clock_s: Callable[[], float] = time.monotonic) -> None:
         """Listen to the engine's events and start the thread."""
-        self._limit_s = limit_s
+        self._limit_s, self._clock_s = limit_s, clock_s
         self._active_at: dict[int, tuple[float, Any]] = {}  # by the driver connection's id
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -60,7 +62,7 @@ class StatementTimeout:
 
     def _note_activity(self, driver: Any) -> None:
         with self._lock:
-            self._active_at[id(driver)] = time.monotonic(), driver
+            self._active_at[id(driver)] = self._clock_s(), driver
 
     def _forget(self, driver: Any) -> None:
         with self._lock:
@@ -68,7 +70,7 @@ class StatementTimeout:
 
     def cut_overdue(self) -> bool:
         """Cut the connections without activity for too long, then wait; return False once stopped."""
-        limit_at_s = time.monotonic() - self._limit_s
+        limit_at_s = self._clock_s() - self._limit_s
         with self._lock:
             overdue = [key for key, (active_at_s, _) in self._active_at.items() if active_at_s < limit_at_s]
             drivers = [self._active_at.pop(key)[1] for key in overdue]

@@ -38,7 +38,7 @@ def make_certificates(folder: Path) -> None:
         "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -extfile san -out cert.pem",
     ):
         subprocess.run(
-            ["openssl", *arguments.split()], cwd=folder, check=True, capture_output=True, timeout=60
+            ["openssl", *arguments.split()], cwd=folder, check=True, capture_output=True, timeout=200
         )
 
 
@@ -101,7 +101,7 @@ def serving(folder: Path) -> Iterator[Servers]:
 
     thread = threading.Thread(target=lambda: asyncio.run(story()))
     thread.start()
-    assert ready.wait(20)
+    assert ready.wait(120)
     try:
         yield servers
     finally:
@@ -132,7 +132,7 @@ def doctor(folder: Path, url: str, **environment: str) -> dict[str, Any]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=200,
     )
     (found,) = [check for check in json.loads(done.stdout)["checks"] if check["name"].startswith("api")]
     return dict(found)

@@ -95,7 +95,7 @@ def at_the_same_moment(driver: RunDriver, first: Work, second: Work) -> None:
         other.start()
         if not database.is_sqlite:  # there the other one waits for the whole database
             wait_until(lambda: _is_waiting(database) or not other.is_alive(), "the other one has begun")
-    other.join(40)
+    other.join(120)
     assert not other.is_alive()
 
 

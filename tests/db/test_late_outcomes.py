@@ -19,9 +19,11 @@ from run_driver import (
     settled,
     unread,
 )
+from sqlalchemy.exc import DBAPIError
 from test_concurrent_costs import at_the_same_moment
 
 from runner.db import counters, job_moves, leases, removal, result_moves, runs, user_moves
+from runner.db.driver_errors import is_deadlock
 from runner.db.user_moves import JobSelection
 from runner.engine import run_completion
 from runner.engine.keep_answers import CollectedAnswer, store_and_settle
@@ -218,7 +220,7 @@ def test_a_cancel_and_the_answers_of_a_worker_wait_for_each_other_and_go_on(
     start, cancelled = threading.Barrier(2), list[int]()
 
     def cancel() -> None:
-        start.wait(20)
+        start.wait(120)
         user_moves.move_in_chunks(
             postgres_database,
             lambda c, d: user_moves.abandon(c, run, NOW_MS, d, lambda _: unread(1), rows_max=50),
@@ -227,20 +229,32 @@ def test_a_cancel_and_the_answers_of_a_worker_wait_for_each_other_and_go_on(
 
     user = threading.Thread(target=cancel)
     user.start()
-    start.wait(20)
+    start.wait(120)
     for lease in out[:100]:  # later ids hold up the user's, who goes by id
-        with postgres_database.write() as connection:
-            runs.find(connection, run)
-            deltas = counters.Deltas(driver.worker)
-            store_and_settle(connection, [answer(lease, Event.SUCCEEDED, S.SUCCEEDED)], deltas)
-            deltas.write(connection)
-    user.join(60)
+        store_answer(driver, lease)
+    user.join(120)
 
     assert cancelled == [1]
     states = Counter(row.state for row in driver.rows("SELECT state FROM jobs"))
     assert set(states) <= {"succeeded", "cancelled"}
     assert states["succeeded"] == 100
     assert not is_recounted(driver)
+
+
+def store_answer(driver: RunDriver, lease: Lease) -> None:
+    """Store an answer as a worker does: again, where PostgreSQL ended its transaction and not the user's."""
+    while True:
+        try:
+            with driver.database.write() as connection:
+                runs.find(connection, driver.run_id)
+                deltas = counters.Deltas(driver.worker)
+                store_and_settle(connection, [answer(lease, Event.SUCCEEDED, S.SUCCEEDED)], deltas)
+                deltas.write(connection)
+        except DBAPIError as error:
+            if not is_deadlock(error):
+                raise
+        else:
+            return
 
 
 def _leases(driver: RunDriver) -> list[Lease]:

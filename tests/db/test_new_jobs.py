@@ -110,7 +110,7 @@ def test_hosts_share_the_lock_of_a_name(postgres_database: Database) -> None:
     thread = threading.Thread(target=second)
     with new_jobs.shared_lock(database, "same"):
         thread.start()
-        assert entered.wait(10)
+        assert entered.wait(120)
         order.append("first")
     thread.join()
 

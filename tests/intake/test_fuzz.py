@@ -19,7 +19,7 @@ def test_no_bytes_break_the_line_reader(tmp_path: Path) -> None:
     corpus.mkdir()
     done = subprocess.run(
         [sys.executable, str(FUZZER), "-runs=10000", "-seed=7", str(corpus)],
-        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=150,
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=280,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     assert "Done 10000 runs" in done.stderr

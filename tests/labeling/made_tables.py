@@ -111,10 +111,10 @@ def _cells(
     mark, mood = f"{table.name}m{number:04d}", chance.choice(MOODS)
     marks = f"[label:mark={mark}] [label:mood={mood}]"
     text = f"{chance.choice(TEXTS)} {marks}{chance.choice(TEXTS)}"
-    fate: Fate = "sent"
-    if is_filtered and chance.random() < 0.4:
+    fate: Fate = "sent"  # always of the first row: a table without a good one is refused
+    if is_filtered and chance.random() < 0.4 and number:
         fate = "excluded"
-    elif chance.random() < 0.08:
+    elif chance.random() < 0.08 and number:
         fate, text = "skipped", ""
     table.rows.append(MadeRow(number=number + 1, raw=b"", prompt=text, mark=mark, mood=mood, fate=fate))
     cells: dict[str, Any] = {name: chance.choice(TEXTS) for name in table.columns}
@@ -156,13 +156,13 @@ def _write_jsonl(table: MadeTable, cells: list[dict[str, Any]], chance: random.R
         [],
         ["a", "b"],
         {"a": {"b": None}},
-        "\ud800 alone",
     )
+    torn = (*odd, "\ud800 alone")
     for row, values in zip(table.rows, cells, strict=True):
         names = list(table.columns)
         for name in table.columns:
             if name not in ("key", "keep") and values[name] != row.prompt:
-                values[name] = chance.choice([values[name], chance.choice(odd)])
+                values[name] = chance.choice([values[name], chance.choice(odd if row.number == 1 else torn)])
                 if chance.random() < 0.1:
                     names.remove(name)
         text = json.dumps(

@@ -8,7 +8,8 @@ import json
 import os
 import shutil
 import signal
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from cli_calls import Called, engine_kept, run_command
@@ -21,14 +22,26 @@ if TYPE_CHECKING:
     Call = Callable[..., Called]
 
 LABELS = ("--text", "review", "--labels", "mark: text", "--labels", "mood: good|bad", *NO_LIMITS)
+FAULTS: Final = {"invalid": 0.1}
 
 
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
     """Start a simulator for all tests here; each counts what it sends by its own `books`."""
     folder = tmp_path_factory.mktemp("simulator")
-    with Simulator(folder, *NO_LIMITS, "--median-s", "0.1", "--fault", "invalid=0.1") as started:
+    with Simulator(folder, *NO_LIMITS, "--median-s", "0.1") as started:
+        started.switch(faults=FAULTS)
         yield started
+
+
+@contextmanager
+def held_back(simulator: Simulator) -> Iterator[None]:
+    """Hand out no answer until the end of the block: what is under way cannot end within it."""
+    simulator.switch(faults={**FAULTS, "fetch:503": 1.0})
+    try:
+        yield
+    finally:
+        simulator.switch(faults=FAULTS)
 
 
 @pytest.fixture(scope="module")
@@ -78,20 +91,23 @@ def asked_again(home: LiveRunner, run: int) -> int:
     return home.count(f"SELECT SUM(asks) FROM jobs WHERE id >> 32 = {run}")
 
 
-def test_two_terminals_label_once_while_another_writes(home: LiveRunner, call: Call, tmp_path: Path) -> None:
-    """One run, one set of submissions; a file written under way has each row, unfinished where it is."""
+def test_two_terminals_label_once_while_another_writes(
+    simulator: Simulator, home: LiveRunner, call: Call, tmp_path: Path
+) -> None:
+    """One run, one set of submissions; a file written under way has each row, unfinished as it is."""
     table = write_table(tmp_path / "twice.csv", 150, "t")
     words = ("label", str(table), *LABELS, "-o", str(tmp_path / "twice.out.csv"))
     before = home.accepted()
-    both = home.start(*words), home.start(*words)
-    wait_until(lambda: home.accepted() > before, "it has begun")
-    call("write", "twice", "-o", "part.csv")
+    with held_back(simulator):
+        both = home.start(*words), home.start(*words)
+        wait_until(lambda: home.accepted() > before, "it has begun")
+        call("write", "twice", "-o", "part.csv")
     assert [command.wait() in (0, 1) for command in both] == [True, True], both[0].output
 
     part, whole = table_of(tmp_path / "part.csv"), table_of(tmp_path / "twice.out.csv")
     assert [row["id"] for row in part] == [row["id"] for row in whole] == [str(n) for n in range(150)]
-    assert {row["_status"] for row in part} <= {"ok", "invalid", "unfinished"}
-    assert all(row["mark"] == f"t{row['id']}" for row in [*part, *whole] if row["_status"] == "ok")
+    assert {row["_status"] for row in part} == {"unfinished"}
+    assert all(row["mark"] == f"t{row['id']}" for row in whole if row["_status"] == "ok")
     run = run_id(home, "twice")
     assert home.count("SELECT COUNT(*) FROM runs WHERE name = 'twice'") == 1
     assert submissions(home, run) == 150 + asked_again(home, run)
@@ -118,16 +134,17 @@ def test_another_prompt_is_another_run_and_said_so(home: LiveRunner, call: Call,
 
 
 def test_a_table_that_changes_under_way_is_refused_at_the_end(
-    home: LiveRunner, call: Call, tmp_path: Path
+    simulator: Simulator, home: LiveRunner, call: Call, tmp_path: Path
 ) -> None:
     """The labels are kept: they are joined with the table as it was, wherever that lies."""
     table = write_table(tmp_path / "changes.csv", 60, "c")
     shutil.copy(table, tmp_path / "kept.csv")
     before = home.accepted()
-    command = home.start("label", str(table), *LABELS, "-o", str(tmp_path / "changes.out.csv"))
-    wait_until(lambda: home.accepted() > before, "it has begun")
-    with table.open("a") as file:
-        file.write("60,one more\n")
+    with held_back(simulator):
+        command = home.start("label", str(table), *LABELS, "-o", str(tmp_path / "changes.out.csv"))
+        wait_until(lambda: home.accepted() > before, "it has begun")
+        with table.open("a") as file:
+            file.write("60,one more\n")
 
     assert command.wait() == 2
     assert "is not the table that run" in command.output
@@ -136,15 +153,19 @@ def test_a_table_that_changes_under_way_is_refused_at_the_end(
     assert len(statuses(tmp_path / "changes.out.csv")) == 60
 
 
-def test_ctrl_c_keeps_what_is_done_and_the_same_command_ends_it(home: LiveRunner, tmp_path: Path) -> None:
+def test_ctrl_c_keeps_what_is_done_and_the_same_command_ends_it(
+    simulator: Simulator, home: LiveRunner, tmp_path: Path
+) -> None:
     """Nothing is asked twice."""
     table = write_table(tmp_path / "stopped.csv", 200, "s")
     words = ("label", str(table), *LABELS, "-o", str(tmp_path / "stopped.out.csv"))
-    command, before = home.start(*words), home.accepted()
-    home.wait_for_accepted(before + 10, command)
-    os.kill(command.pid, signal.SIGINT)
-
-    assert command.wait() == 130
+    before = home.accepted()
+    with held_back(simulator):
+        command = home.start(*words)
+        home.wait_for_accepted(before + 10, command)
+        wait_until(lambda: " waiting, " in command.output, "the command follows the run")
+        os.kill(command.pid, signal.SIGINT)
+        assert command.wait() == 130
     assert "to continue: runner label" in command.output
     again = home.start(*words)
     assert again.wait() in (0, 1), again.output

@@ -7,6 +7,7 @@ import random
 import shutil
 from collections import Counter
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Final
 
 import ledger
@@ -27,7 +28,6 @@ CALL_FAULTS: Final = (
     "submit:429", "submit:503", "submit:500_after", "submit:reset_after", "fetch:cut", "fetch:lost",
     "fetch:html200", "fetch:trunc200", "failed", "no_choices",
 )  # fmt: skip
-TIMES: Final = {"RUNNER_LEASE_S": "8", "RUNNER_READ_TIMEOUT_S": "3", "RUNNER_CONNECT_TIMEOUT_S": "1"}
 # Of other laws than these, the output of a job file is part.
 LAWS: Final = tuple(law for law in ledger.LAWS if law not in (ledger.output_files, ledger.bytes_kept))
 
@@ -135,9 +135,10 @@ class World:
                 head, tail = frames.get(frame, (b"", b""))
                 sent.append(json.loads(head + bytes(body) + tail)["messages"][-1]["content"])
             expected = [row.prompt for row in table.rows if row.fate == "sent"]
-            if sent != expected:
-                differ = next(pair for pair in zip(sent, expected, strict=False) if pair[0] != pair[1])
-                yield f"{table.name}: sent was {differ[0][:90]!r}, not {differ[1][:90]!r}"
+            for nth, (found, wanted) in enumerate(zip_longest(sent, expected)):
+                if found != wanted:
+                    yield f"{table.name}: job {nth} of {len(expected)} is {found!r:.90}, not {wanted!r:.90}"
+                    break
 
 
 def label_world(folder: Path, seed: int, *, count: int, kills: int) -> list[str]:
@@ -152,7 +153,7 @@ def label_world(folder: Path, seed: int, *, count: int, kills: int) -> list[str]
     flags = [word for fault in faults for word in ("--fault", fault)]
     with (
         Simulator(folder, *NO_LIMITS, "--median-s", "0.15", *flags, seed=seed) as simulator,
-        LiveRunner(folder, simulator, **TIMES) as home,
+        LiveRunner(folder, simulator) as home,
     ):
         world = World(folder=folder, tables=tables, simulator=simulator, home=home, chance=chance)
         world.label_all(kills=kills)

@@ -1,5 +1,6 @@
-"""A worker process of the limiter tests: sends as many requests as the limiter allows, for `run_s` seconds.
+"""A worker process of the limiter tests: sends as many requests as the limiter allows.
 
+It ends after `run_s` seconds, and not before `requests_min` requests of all processes have arrived.
 Arguments: URL of the Redis of limiter and strict server, JSON of the case, seed.
 """
 
@@ -33,6 +34,7 @@ class Client:
 
     def __init__(self, limits: Limiter, server: Redis, case: dict[str, Any], seed: int) -> None:
         self._limits = limits
+        self._server = server
         self._arrive = server.register_script(STRICT)
         self._case = case
         self._random = random.Random(seed)
@@ -54,7 +56,7 @@ class Client:
         ends = loop.time() + case["run_s"]
         caps = RateLimits(rpm=case["rpm"], tpm=case["tpm"], rps=case["rps"])
         async with asyncio.TaskGroup() as posts:
-            while loop.time() < ends:
+            while loop.time() < ends or await self._arrived() < case["requests_min"]:
                 sizes = [self._random.randint(1, 2 * case["size"] - 1) for _ in range(8)]
                 asked_at = loop.time()
                 grant = await self._limits.reserve("b", sizes, caps, RateLimits())
@@ -68,6 +70,9 @@ class Client:
                     else max(0.0, last - loop.time() - 0.2)
                 )
                 await asyncio.sleep(wait_s)
+
+    async def _arrived(self) -> int:
+        return int(await self._server.llen(KEYS[1]))
 
     async def _post(self, slot: Slot, asked_at: float) -> None:
         now = asyncio.get_running_loop().time

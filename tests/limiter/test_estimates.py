@@ -45,7 +45,7 @@ def test_an_unknown_model_has_the_defaults(valkey: ValkeyServer) -> None:
     """No latency, and twice the estimated tokens, since the first answers arrive late."""
 
     async def story() -> None:
-        estimates = OpenedEstimates(valkey.url)
+        estimates = OpenedEstimates(valkey.patient_url)
         assert estimates.latency("m") == Latency()
         assert estimates.token_ratio("m") == FIRST_RATIO
         assert not estimates.costs("m").is_learnt
@@ -58,7 +58,7 @@ def test_concurrent_observations_are_all_kept(valkey: ValkeyServer) -> None:
     """A third process reads the observations of two; other models are not changed."""
 
     async def story() -> None:
-        one, two = OpenedEstimates(valkey.url), OpenedEstimates(valkey.url)
+        one, two = OpenedEstimates(valkey.patient_url), OpenedEstimates(valkey.patient_url)
         for nth in range(40):
             observer = (one, two)[nth % 2]
             observer.observe_latency("m", 0, 20)
@@ -66,7 +66,7 @@ def test_concurrent_observations_are_all_kept(valkey: ValkeyServer) -> None:
             observer.observe_cost("m", 1_000, 2_000)
             await asyncio.sleep(0)
         await asyncio.gather(one.close(), two.close())
-        reader = OpenedEstimates(valkey.url)
+        reader = OpenedEstimates(valkey.patient_url)
         await wait_for_polls(reader, 40)
         assert reader.token_ratio("m") == pytest.approx(1.5, rel=0.06)
         costs = reader.costs("m")
@@ -82,7 +82,7 @@ def test_an_observation_is_visible_here_at_once_and_elsewhere_soon(valkey: Valke
     """Reading an estimate starts a refresh from Redis, at most once a second."""
 
     async def story() -> None:
-        here, there = OpenedEstimates(valkey.url), OpenedEstimates(valkey.url)
+        here, there = OpenedEstimates(valkey.patient_url), OpenedEstimates(valkey.patient_url)
         there.latency("m")
         here.observe_latency("m", 0, 3, ready=False)
         assert here.latency("m").seen == 1
@@ -96,7 +96,7 @@ def test_the_ratio_is_of_sums_and_follows_the_latest(valkey: ValkeyServer) -> No
     """A mean of ratios would be 1.25 in the first case; old answers decay."""
 
     async def story() -> None:
-        estimates = OpenedEstimates(valkey.url)
+        estimates = OpenedEstimates(valkey.patient_url)
         for estimated, actual in ((1000, 500), (10, 20)) * 300:
             estimates.observe_tokens("m", estimated, actual)
         assert estimates.token_ratio("m") == pytest.approx(0.515, abs=0.02)
@@ -122,7 +122,7 @@ def test_without_redis_a_process_uses_its_own_observations(valkey: ValkeyServer)
     """They are shared once Redis is back; an invalid record in Redis is replaced."""
 
     async def story() -> None:
-        estimates = OpenedEstimates(valkey.url)
+        estimates = OpenedEstimates(valkey.patient_url)
         valkey.stop()
         estimates.observe_latency("m", 0, 3)
         assert estimates.latency("m").results == 1
@@ -131,7 +131,7 @@ def test_without_redis_a_process_uses_its_own_observations(valkey: ValkeyServer)
         valkey.start()
         await estimates._redis.hset("{runner}:learned", "m", "garbage")
         await estimates.close()
-        reader = OpenedEstimates(valkey.url)
+        reader = OpenedEstimates(valkey.patient_url)
         await wait_for_polls(reader, 1)
         await reader.close()
 
@@ -142,7 +142,7 @@ def test_only_some_jobs_are_sampled_when_answers_are_many(valkey: ValkeyServer) 
     """Every second job above ENOUGH observations a refresh; all jobs again when they are few."""
 
     async def story() -> None:
-        estimates = OpenedEstimates(valkey.url)
+        estimates = OpenedEstimates(valkey.patient_url)
         jobs = range(1000)
         assert all(estimates.is_sampled("m", job) for job in jobs)
         for _ in range(300):

@@ -26,7 +26,7 @@ def valkey() -> Iterator[ValkeyServer]:
 def test_buckets_are_read_while_the_logs_are_complete(valkey: ValkeyServer) -> None:
     """After Redis was emptied a log has only what came since: nothing is told until it is rebuilt."""
     state, log = state_and_log(BUCKET)
-    reader = UsageReader(valkey.url, None)
+    reader = UsageReader(valkey.patient_url, None)
     with Redis.from_url(valkey.url) as client:
         now_s, now_us = client.time()
         client.zadd(log, {"a:1:50": now_s * 1_000_000 + now_us})
@@ -41,7 +41,7 @@ def test_buckets_are_read_while_the_logs_are_complete(valkey: ValkeyServer) -> N
 
 def test_without_redis_it_says_so(valkey: ValkeyServer) -> None:
     """The status goes on without these lines."""
-    reader = UsageReader(valkey.url, "a fingerprint")
+    reader = UsageReader(valkey.patient_url, "a fingerprint")
     valkey.stop()
     with pytest.raises(LimiterUnavailable):
         reader.read()

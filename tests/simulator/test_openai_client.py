@@ -9,7 +9,7 @@ import openai
 import pytest
 from openai import OpenAI
 from pydantic import BaseModel
-from simulator_thread import KEY, SimulatorThread
+from simulator_thread import KEY, TIMEOUT_S, SimulatorThread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +50,7 @@ def simulator() -> Iterator[SimulatorThread]:
 
 @pytest.fixture
 def client(simulator: SimulatorThread) -> Iterator[OpenAI]:
-    with OpenAI(base_url=simulator.server.url, api_key=KEY, max_retries=0, timeout=20) as made:
+    with OpenAI(base_url=simulator.server.url, api_key=KEY, max_retries=0, timeout=TIMEOUT_S) as made:
         yield made
 
 

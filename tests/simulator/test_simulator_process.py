@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-TIMEOUT_S = 60
+TIMEOUT_S = 200
 BODY = b'{"model": "grok-4", "deferred": true, "messages": [{"role": "user", "content": "x"}]}'
 HEAD = "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer xai-a\r\n"
 HANGING = f"{HEAD}Content-Type: application/json\r\nContent-Length: {len(BODY)}\r\n\r\n".encode() + BODY
