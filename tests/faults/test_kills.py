@@ -15,7 +15,7 @@ import pytest
 from live_runner import NO_LIMITS, LiveRunner, Simulator, wait_until, write_jobs
 
 if TYPE_CHECKING:
-    from live_runner import Command
+    from live_runner import Command, Role
 
 JOBS = 350
 IN_FLIGHT = 8  # HTTP requests of the one worker process that so few jobs get
@@ -64,10 +64,11 @@ def carry_out(
     """Wait for the point, kill, and start the same command again if it was killed."""
     home.hold_above(kill.accepted, simulator)
     home.wait_for_accepted(kill.accepted, command)
+    roles: tuple[Role, ...] = () if kill.victim == "all" else (kill.victim,)
+    wait_until(lambda: home.pids(*roles), f"a {kill.victim} is there, maybe a new one")
     time.sleep(kill.after_s)  # so that some points are between two commits
     at_ms = time.time_ns() // 1_000_000
-    killed = home.kill() if kill.victim == "all" else home.kill(kill.victim)
-    assert killed or kill.victim == "valkey", f"there was no {kill.victim}"
+    home.kill(*roles)
     if kill.victim in ("command", "all"):
         command = home.start()
     return DoneKill(kill=kill, at_ms=at_ms), command

@@ -34,11 +34,10 @@ class Network:
     """A network namespace with two links to this machine: `db` to the servers, `api` to the simulator."""
 
     def __init__(self, number: int) -> None:
-        self.name, self._links = (
-            f"rn{os.getpid() % 30_000}-{number}",
-            {"db": number * 2, "api": number * 2 + 1},
-        )
-        self._net = 10 + os.getpid() % 200
+        of_process, net = divmod(os.getpid() % 5_000, 200)  # beside the same test in another clone
+        self._net = 10 + net
+        self.name = f"rn{os.getpid() % 30_000}-{number}"
+        self._links = {link: 10 * of_process + 2 * number + n for n, link in enumerate(("db", "api"))}
 
     def local_address(self, link: str) -> str:
         """Return this machine's address on a link."""
