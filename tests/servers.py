@@ -130,7 +130,7 @@ class Postgres:
         """Return a connection as the database's owner."""
         return psycopg.connect(
             host=LOOPBACK, port=self.port, user="ann", password="secret-of-ann", dbname=database,
-            autocommit=True, connect_timeout=5,
+            autocommit=True, connect_timeout=round(WITHIN_S),
         )  # fmt: skip
 
     def execute(self, command: str, database: str = "fleet") -> list[tuple[Any, ...]]:
