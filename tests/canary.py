@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import contextlib
 import mmap
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
@@ -12,7 +14,6 @@ from live_runner import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 ALLOWED_FILES: Final = {"key", "holds-the-key", "xai_api_key"}  # files that a test wrote for XAI_API_KEY_FILE
 _BASE64_PIECE: Final = 12  # the search uses a multiple of so many base64 letters
@@ -34,7 +35,8 @@ def encodings(secret: str) -> set[bytes]:
 def files_with_secret(folder: Path, secret: str = KEY) -> Iterator[Path]:
     """Yield the files below a folder that contain the secret in one of its encodings."""
     wanted = encodings(secret)
-    for path in folder.rglob("*"):
+    found = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)  # some may vanish
+    for path in found:
         with contextlib.suppress(OSError, ValueError):  # removed in the meantime, no regular file, or empty
             if path.name in ALLOWED_FILES or path.is_symlink() or not path.is_file():
                 continue

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import ledger
 import psycopg
-from live_runner import NO_LIMITS, LiveRunner, Simulator, wait_until
+from live_runner import NO_LIMITS, WITHIN_S, LiveRunner, Simulator, wait_until
 from servers import RedisServer
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ class Host(LiveRunner):
         return self.count("SELECT COUNT(*) FROM workers")
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
-        """Return the rows of a query; [] while the database does not answer."""
+        """Return the rows of a query; [] while the database takes no connection."""
         with contextlib.suppress(psycopg.OperationalError, psycopg.errors.UndefinedTable):
             url = self.database_url.replace("+psycopg", "")
-            with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+            with psycopg.connect(url, autocommit=True, connect_timeout=round(WITHIN_S)) as connection:
                 return connection.execute(sql.encode()).fetchall()
         return []
 

@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 KEY: Final = "xai-canary-5b1e0c7f93a24d68"
-WITHIN_S: Final = 80.0
+WITHIN_S: Final = 240.0  # long: it matters only when a test fails
 STEP_S: Final = 0.01
+STEP_MAX_S: Final = 0.05  # a look at all processes costs as much as some of them
+IN_FLIGHT: Final = 16  # of two workers; one has 8
 RUN: Final = ("run", "jobs.jsonl", "-o", "out.jsonl", "--rpm", "none", "--tpm", "none")
 NO_LIMITS: Final = ("--rpm", "none", "--tpm", "none")
 
@@ -44,10 +46,11 @@ ROLES: Final[Mapping[str, Role]] = {  # a part of the command line and its role;
 
 def wait_until(condition: Callable[[], object], what: str, within_s: float = WITHIN_S) -> None:
     """Wait until a condition holds; fail with `what` after `within_s` seconds."""
-    deadline = time.monotonic() + within_s
+    deadline, step_s = time.monotonic() + within_s, STEP_S
     while not condition():
         assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}"
-        time.sleep(STEP_S)
+        time.sleep(step_s)
+        step_s = min(step_s * 1.1, STEP_MAX_S)
 
 
 def write_jobs(path: Path, count: int, **fields: object) -> Path:
@@ -92,7 +95,7 @@ class Simulator:
 
     def books(self) -> dict[str, Any]:
         """Return the simulator's books, with an entry for each job."""
-        with urllib.request.urlopen(self._address("/_books?jobs=1"), timeout=20) as reply:
+        with urllib.request.urlopen(self._address("/_books?jobs=1"), timeout=WITHIN_S) as reply:
             books: dict[str, Any] = json.load(reply)
         return books
 
@@ -100,7 +103,7 @@ class Simulator:
         """Change switches of the simulator, such as `faults`, while it runs."""
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(self._address("/_switch"), json.dumps(switches).encode(), headers)
-        urllib.request.urlopen(request, timeout=20).close()
+        urllib.request.urlopen(request, timeout=WITHIN_S).close()
 
     def _address(self, path: str) -> str:
         return self.url.removesuffix("/v1") + path
@@ -202,7 +205,10 @@ class LiveRunner:
         return found
 
     def kill(self, *roles: Role) -> int:
-        """kill -9 all processes of these roles (all roles when none is named); return how many."""
+        """kill -9 all processes of these roles; return how many.
+
+        When no role is named: all, and what these have started meanwhile.
+        """
         found = self.pids(*roles)
         for pid in found:
             with contextlib.suppress(ProcessLookupError):
@@ -210,14 +216,14 @@ class LiveRunner:
         wait_until(lambda: not set(found) & set(self.pids()), f"{roles or 'all'} are gone")
         for command in self._started:
             command.process.poll()
-        return len(found)
+        return len(found) + (self.kill() if found and not roles else 0)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Return the rows of a query, read only; [] while database or table do not exist."""
         if not self.database.exists():
             return []
         with contextlib.closing(
-            sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=20)
+            sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=WITHIN_S)
         ) as connection:
             try:
                 return connection.execute(sql).fetchall()
@@ -228,7 +234,7 @@ class LiveRunner:
 
     def change(self, sql: str) -> None:
         """Execute a statement in the database. No process of this state folder may run."""
-        with contextlib.closing(sqlite3.connect(self.database, timeout=20)) as connection, connection:
+        with contextlib.closing(sqlite3.connect(self.database, timeout=WITHIN_S)) as connection, connection:
             connection.execute(sql)
 
     def count(self, sql: str) -> int:
@@ -240,12 +246,26 @@ class LiveRunner:
         """Return the number of accepted submissions by the counters of the database."""
         return self.count("SELECT SUM(n) FROM run_counters WHERE kind = 'attempts' AND key = 'accepted'")
 
+    def hold_above(self, accepted: int, simulator: Simulator) -> None:
+        """Let the simulator hold submissions once the database counts that many accepted, or IN_FLIGHT more.
+
+        So no run ends by itself before the switch `hold_after` is null. What was accepted and the database
+        does not know of, as after a kill, comes on top.
+        """
+        unknown = simulator.books()["accepted"] - self.accepted()
+        simulator.switch(hold_after=accepted + unknown + IN_FLIGHT)
+
     def wait_for_accepted(self, accepted: int, command: Command) -> None:
-        """Wait until the database counts that many accepted submissions; the command must not end before."""
+        """Wait until the database counts that many accepted submissions; the command must not end before.
+
+        A test that needs the run unfinished then calls `hold_above` before.
+        """
 
         def is_reached() -> bool:
-            assert command.process.poll() is None, f"the command has ended before:\n{command.output}"
-            return self.accepted() >= accepted
+            has_ended = command.process.poll() is not None
+            is_there = self.accepted() >= accepted
+            assert is_there or not has_ended, f"the command has ended before:\n{command.output}"
+            return is_there
 
         wait_until(is_reached, f"{accepted} submissions are accepted")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -24,15 +25,27 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 NOBODY: Final = 65534
-WITHIN_S: Final = 60.0
+WITHIN_S: Final = 120.0
 LOOPBACK: Final = "127.0.0.1"
+PORTS: Final = range(12_000, 32_000)
+_claims: Final[list[socket.socket]] = []
 
 
 def free_port() -> int:
-    """Return a free port of the loopback address."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+    """Return a free port of the loopback address that stays free for the caller while this process lives.
+
+    No connection takes it meanwhile: it is below the ports that the kernel gives to those. No other test
+    takes it: a socket whose name has its number is held.
+    """
+    while True:
+        port = secrets.choice(PORTS)
+        claim = socket.socket(socket.AF_UNIX)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            claim.bind(f"\0port {port} of a test")
+            probe.bind((LOOPBACK, port))
+            _claims.append(claim)
+            return port
+        claim.close()
 
 
 def postgres_programs() -> Path | None:
@@ -102,21 +115,22 @@ class Postgres:
             )
         deadline = time.monotonic() + WITHIN_S
         while not self._answers():
-            assert time.monotonic() < deadline, (self.folder / "log").read_text()[-2000:]
+            is_starting = self._process.poll() is None and time.monotonic() < deadline
+            assert is_starting, (self.folder / "log").read_text()[-2000:]
             time.sleep(0.02)
 
     def stop(self, how: str = "fast") -> None:
         """Stop the server `fast` (ends its sessions) or `immediate` (as in a crash)."""
         if self._process is not None:
             self._process.send_signal(signal.SIGINT if how == "fast" else signal.SIGQUIT)
-            self._process.wait(20)
+            self._process.wait(WITHIN_S)
             self._process = None
 
     def connect(self, database: str = "fleet") -> psycopg.Connection[Any]:
         """Return a connection as the database's owner."""
         return psycopg.connect(
             host=LOOPBACK, port=self.port, user="ann", password="secret-of-ann", dbname=database,
-            autocommit=True, connect_timeout=5,
+            autocommit=True, connect_timeout=round(WITHIN_S),
         )  # fmt: skip
 
     def execute(self, command: str, database: str = "fleet") -> list[tuple[Any, ...]]:
@@ -185,7 +199,8 @@ class RedisServer:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
         deadline = time.monotonic() + WITHIN_S
         while not self._answers():
-            assert time.monotonic() < deadline, (self.folder / "log").read_text()[-2000:]
+            is_starting = self._process.poll() is None and time.monotonic() < deadline
+            assert is_starting, (self.folder / "log").read_text()[-2000:]
             time.sleep(0.01)
 
     def kill(self) -> None:

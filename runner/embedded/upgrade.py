@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from runner.db.session import Database
     from runner.embedded.state_folder import StateFolder
 
-_WAIT_S: Final = 15.0
+_WAIT_S: Final = 60.0  # as long as an engine may take to start
 _STEP_S: Final = 0.02
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from runner.embedded.state_folder import StateFolder
 
-READY_S: Final = 5.0
+READY_S: Final = 20.0  # a server that cannot read its data ends at once; one that is only slow keeps them
 STEP_S: Final = 0.01
 _VERSION: Final = re.compile(r"v=(\d+)\.(\d+)")
 _VERSION_MIN: Final = (6, 2)  # kombu reads its queues with ZRANGE … BYSCORE REV
@@ -120,7 +120,7 @@ def _is_usable(path: Path) -> bool:
         return False
     try:
         output = subprocess.run(  # noqa: S603 - the packaged binary, or one of the system
-            [path, "--version"], capture_output=True, text=True, timeout=5, check=False
+            [path, "--version"], capture_output=True, text=True, timeout=READY_S, check=False
         ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return False

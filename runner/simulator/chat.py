@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from runner.simulator import answers, checks, refusals, stream
 from runner.simulator.books import Books, Outcome, SubmitReply
 from runner.simulator.deferred import DeferredJobs, Job
-from runner.simulator.delayed import DelayedReply, run_after
+from runner.simulator.delayed import DelayedReply, run_after, run_unless
 from runner.simulator.faults import Faults
 from runner.simulator.gateway_faults import GATEWAY_KINDS, REFUSALS_BY_FAULT, gateway_refusal
 from runner.simulator.ids import Ids, is_uuid
@@ -82,8 +82,13 @@ class Chat:
 
     def submit(self, team: str, content_type: str | None, raw: bytes) -> Reply | DelayedReply:
         """Accept the request after half of `submit_ms` and reply after the rest, or raise Refusal."""
-        fault = self._faults.draw("submit")
-        return run_after(self._half_submit_s, partial(self._process, fault, team, content_type, raw))
+        process = partial(self._process, self._faults.draw("submit"), team, content_type, raw)
+        return run_after(self._half_submit_s, partial(run_unless, self._is_held, process))
+
+    def _is_held(self) -> bool:
+        """Return whether as many submissions are accepted as the switch `hold_after` allows."""
+        held_after = self._switches.hold_after
+        return held_after is not None and len(self.books) >= held_after
 
     def _process(
         self, fault: str | None, team: str, content_type: str | None, raw: bytes

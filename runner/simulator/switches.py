@@ -30,6 +30,9 @@ class Switches:
 
     `key_endpoint_gone`: /v1/api-key is not there, as with a gateway that serves the models only.
 
+    `hold_after`: while so many submissions are accepted, further ones wait for their reply. They go on when
+    it is raised, or null; a client that has gone meanwhile has submitted all the same.
+
     `echo`: what the faults echo_… repeat beside the key, such as the password of a proxy.
 
     Set `announce_rpm` or `announce_tpm` to the old value to change a limit without announcing it.
@@ -49,6 +52,7 @@ class Switches:
     announce_tpm: int | None = None
     headers: HeaderForm = "usual"
     median_s: float = 1.0
+    hold_after: int | None = None
     echo: str = ""
     faults: Rates
 
@@ -110,6 +114,12 @@ def _announced(name: str, value: object) -> int | None:
     return value
 
 
+def _count_or_none(name: str, value: object) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+        raise ValueError(f"{name} must be a whole number from 0 up, or null")
+    return value
+
+
 def _header_form(name: str, value: object) -> HeaderForm:
     for form in HEADER_FORMS:
         if form == value:
@@ -150,6 +160,7 @@ _PARSERS: dict[str, Callable[[str, object], object]] = {
     "announce_tpm": _announced,
     "headers": _header_form,
     "median_s": _seconds,
+    "hold_after": _count_or_none,
     "echo": _line,
     "faults": _rates,
 }

@@ -52,7 +52,7 @@ def finish(home: LiveRunner, simulator: Simulator) -> None:
     """Resume the run; expired jobs are offered with their price; retry them; check the output."""
     shutil.copy(HERE / "jobs.jsonl", home.folder / "jobs.jsonl")
     command = home.start(*RUN, "--budget", "5.00", "--force")
-    assert command.wait(90) == 1, command.output
+    assert command.wait() == 1, command.output
     assert home.count("SELECT COUNT(*) FROM runs") == 1
     states = dict(home.query("SELECT state, COUNT(*) FROM jobs GROUP BY state"))
     expired = home.count("SELECT COUNT(*) FROM jobs WHERE state = 'held' AND error_code = 'expired'")
@@ -63,7 +63,7 @@ def finish(home: LiveRunner, simulator: Simulator) -> None:
     again = home.start("retry", "1", "--lost", "--yes")
     assert again.wait() == 0, again.output
     last = home.start(*RUN, "--budget", "5.00")
-    assert last.wait(90) == 0, last.output
+    assert last.wait() == 0, last.output
     lines = [json.loads(line) for line in (home.folder / "out.jsonl").read_text().splitlines()]
     assert [line["custom_id"] for line in lines] == [f"j-{n:04d}" for n in range(JOBS)]
     assert simulator.books()["accepted"] == JOBS - DONE

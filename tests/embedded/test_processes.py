@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -63,13 +64,13 @@ def test_a_worker_without_an_engine_does_not_wait(monkeypatch: pytest.MonkeyPatc
 
 def test_orphans_are_found_by_their_token() -> None:
     """Of two equal processes only the one with the dead engine's token is killed."""
-    command = ["sleep", "60"]
-    ours = subprocess.Popen(command, env={**os.environ, processes.TOKEN_ENV: "abc"})
-    other = subprocess.Popen(command, env={**os.environ, processes.TOKEN_ENV: "abcd"})
+    command, token = ["sleep", "3600"], secrets.token_hex(16)  # no other process of this machine has it
+    ours = subprocess.Popen(command, env={**os.environ, processes.TOKEN_ENV: token})
+    other = subprocess.Popen(command, env={**os.environ, processes.TOKEN_ENV: f"{token}d"})
     try:
-        assert processes.kill_orphans("abc") == 1
+        assert processes.kill_orphans(token) == 1
 
-        assert ours.wait(timeout=5) == -9
+        assert ours.wait() == -9
         assert other.poll() is None
     finally:
         for process in (ours, other):

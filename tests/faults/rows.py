@@ -56,7 +56,7 @@ ROWS: Final = (
                 "test_a_second_signal_stops_at_once",
             ),
             "fleet/test_fleet.py": (
-                "test_a_worker_ends_within_its_drain_time",
+                "test_a_worker_ends_in_order_although_nothing_answers",
                 "test_a_worker_process_ends_in_order_by_any_signal",
             ),
         },

@@ -68,8 +68,10 @@ def test_doubts_and_a_crash_count_against_the_budget(tmp_path: Path) -> None:
         Simulator(tmp_path, *NO_LIMITS, *PACE, *faults, seed=5) as simulator,
         LiveRunner(tmp_path, simulator) as home,
     ):
+        home.hold_above(30, simulator)
         home.wait_for_accepted(30, home.start(*RUN, "--budget", "0.09"))
         home.kill()
+        simulator.switch(hold_after=None)
 
         command = home.start(*RUN, "--budget", "0.09")
         assert command.wait() == 6, command.output

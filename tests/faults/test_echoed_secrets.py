@@ -50,6 +50,7 @@ def test_what_a_gateway_repeats_of_a_request_is_hidden(point: str, tmp_path: Pat
             wait_until(lambda: home.count(KEPT), "what it said is kept")
         simulator.switch(faults={})
         assert command.wait() in (0, 1), command.output
+        wait_until(home.has_no_processes, "nobody writes its files any more")
         shown = [
             run_command(["show", "1", name, *flags], tmp_path, home.env, 0, 2).output
             for (name,) in home.query(NAMES)

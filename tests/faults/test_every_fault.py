@@ -18,9 +18,9 @@ def test_every_fault_at_two_percent_loses_nothing(tmp_path: Path) -> None:
     flags = ("--median-s", "0.1", "--submit-ms", "20", "--faults", "0.02", "--hang-s", "1")
     with (
         Simulator(tmp_path, *NO_LIMITS, *flags, seed=7) as simulator,
-        LiveRunner(tmp_path, simulator, RUNNER_READ_TIMEOUT_S="2") as home,
+        LiveRunner(tmp_path, simulator) as home,
     ):
-        code = home.start().wait(within_s=120)
+        code = home.start().wait()
         books = simulator.books()
 
         assert home.ledger_errors(simulator) == []

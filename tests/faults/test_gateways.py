@@ -126,9 +126,8 @@ def test_a_firewall_before_the_fetch_keeps_paid_answers_waiting(tmp_path: Path) 
     write_jobs(tmp_path / "jobs.jsonl", JOBS)
     pace = ("--median-s", "1", "--sigma", "0")
     with Simulator(tmp_path, *NO_LIMITS, *pace) as simulator, LiveRunner(tmp_path, simulator) as home:
-        command = home.start()
-        home.wait_for_accepted(JOBS, command)
         simulator.switch(faults={"fetch:403_page": 1.0})
+        command = home.start()
         wait_until(lambda: home.query("SELECT state FROM runs") == [("waiting",)], "the run waits")
         assert "A firewall or login page" in str(home.query("SELECT pause_text FROM runs"))
         simulator.switch(faults={})
@@ -163,9 +162,10 @@ def test_a_path_that_goes_wrong_in_the_middle_costs_no_answer(tmp_path: Path) ->
     write_jobs(tmp_path / "jobs.jsonl", JOBS)
     pace = ("--median-s", "2", "--sigma", "0", "--submit-ms", "40")
     with Simulator(tmp_path, *NO_LIMITS, *pace) as simulator, LiveRunner(tmp_path, simulator) as home:
-        command = home.start("run", "jobs.jsonl", "-o", "out.jsonl", "--rpm", "900", "--tpm", "none")
-        home.wait_for_accepted(10, command)
+        home.hold_above(10, simulator)
+        home.wait_for_accepted(10, home.start())
         home.kill()
+        simulator.switch(hold_after=None)
         home.env["XAI_BASE_URL"] = simulator.url.removesuffix("/v1")
         assert home.start().wait() == 8
         assert home.count(IN_STATE.format("failed")) == 0

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 import ledger
-import pytest
 from live_runner import NO_LIMITS, LiveRunner, Simulator, write_jobs
 from test_clocks import by_the_clock_in, set_clock
 from test_kills import IN_FLIGHT
@@ -47,8 +46,10 @@ class Nights:
 
     def kill_at(self, accepted: int) -> None:
         """Start the line, and kill -9 command, engine, workers and Valkey at a number of acceptances."""
+        self.home.hold_above(accepted, self.simulator)
         self.home.wait_for_accepted(accepted, self.home.start(*NIGHT))
         self.home.kill()
+        self.simulator.switch(hold_after=None)
 
     def runs(self) -> list[tuple[str, str]]:
         """Return the names and states of all runs, the oldest first."""
@@ -75,7 +76,6 @@ def tonight(hour: int, minute: int) -> datetime:
     return datetime(real.year, real.month, real.day, hour, minute) + DAY  # noqa: DTZ001 - of the other zone
 
 
-@pytest.mark.timeout(300)
 def test_a_night_that_is_killed_five_times_is_paid_once(tmp_path: Path) -> None:
     """One run, and each request that was in flight at a kill is counted; afterwards nothing is sent."""
     write_jobs(tmp_path / "jobs.jsonl", JOBS)
@@ -111,7 +111,6 @@ def test_a_night_that_is_killed_five_times_is_paid_once(tmp_path: Path) -> None:
             assert len(nights.output(next_day).read_bytes().splitlines()) == JOBS + 1
 
 
-@pytest.mark.timeout(200)
 def test_a_night_that_is_killed_before_midnight_goes_on_after_it(tmp_path: Path) -> None:
     """It keeps its date, and says so; when it has ended, the line begins the new day's."""
     write_jobs(tmp_path / "jobs.jsonl", JOBS)
@@ -134,7 +133,6 @@ def test_a_night_that_is_killed_before_midnight_goes_on_after_it(tmp_path: Path)
             assert nights.runs()[1:] == [(f"jobs@{next_day}", "finished")]
 
 
-@pytest.mark.timeout(200)
 def test_a_line_that_is_started_twice_at_once_is_one_run(tmp_path: Path) -> None:
     """As by two crontabs at the same second: both wait for its end, and end with its exit code."""
     write_jobs(tmp_path / "jobs.jsonl", JOBS)
@@ -153,7 +151,6 @@ def test_a_line_that_is_started_twice_at_once_is_one_run(tmp_path: Path) -> None
             assert simulator.books()["accepted"] == JOBS
 
 
-@pytest.mark.timeout(200)
 def test_a_night_that_is_unfinished_at_the_next_ends_beside_it(tmp_path: Path) -> None:
     """24 hours later the line begins the new night; the engine that it starts finishes the older one too."""
     write_jobs(tmp_path / "jobs.jsonl", JOBS)

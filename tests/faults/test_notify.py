@@ -6,7 +6,7 @@ import random
 from typing import TYPE_CHECKING
 
 from kombu import Connection
-from live_runner import RUN, write_jobs
+from live_runner import RUN, wait_until, write_jobs
 
 from runner.notify import queue_of
 
@@ -22,6 +22,8 @@ def test_the_same_message_fifty_times_and_messages_of_older_versions(fleet: Call
     host = its.host("a")
     write_jobs(host.folder / "jobs.jsonl", 150)
     worker_log = host.worker("--processes", "2", "--beat").err
+    wait_until(lambda: host.workers() == 2, "both workers have started")
+    host.hold_above(5, its.simulator)
     command = host.start(*RUN)
     host.wait_for_accepted(5, command)
     nodes = [node for (node,) in host.query("SELECT node FROM workers")]
@@ -39,6 +41,7 @@ def test_the_same_message_fifty_times_and_messages_of_older_versions(fleet: Call
             queue[node].put([given, {}, embed], headers=headers, serializer="json")
         strange = broker.SimpleQueue("reaper")
         strange.put({"not": "a task"}, serializer="json")
+    its.simulator.switch(hold_after=None)
 
     assert command.wait() == 0
     assert "TypeError" not in worker_log.read_text()

@@ -15,7 +15,9 @@ AT_ONCE = ("--median-s", "0", "--submit-ms", "10")
 SLOWLY = ("--median-s", "1", "--sigma", "0")
 STATE = "SELECT state, pause_reason FROM runs"
 EXTRAS = "SELECT SUM(extras) FROM jobs"
-WITHOUT_ID_MOST = 8 + 2  # what leaves together, and two after it
+SENDING = "SELECT COUNT(*) FROM jobs WHERE state = 'submitting'"
+IN_FLIGHT = 8  # HTTP requests of the one worker
+WITHOUT_ID_MOST = IN_FLIGHT + 2  # what leaves together, and two after it
 
 
 @pytest.mark.parametrize(
@@ -32,10 +34,10 @@ def test_a_404_of_another_server_loses_no_answer(kind: str, tmp_path: Path) -> N
     """The run waits or pauses, says why, and every answer is fetched when the way is free again."""
     write_jobs(tmp_path / "jobs.jsonl", JOBS)
     with Simulator(tmp_path, *NO_LIMITS, *SLOWLY) as simulator, LiveRunner(tmp_path, simulator) as home:
-        command = home.start()
-        home.wait_for_accepted(JOBS, command)
         simulator.switch(faults={f"fetch:{kind}": 1.0})
-        wait_until(lambda: home.query(STATE)[0][0] in ("waiting", "paused"), "the run stops")
+        command = home.start()
+        stopped = f"SELECT COUNT(*) FROM ({STATE}) WHERE state IN ('waiting', 'paused')"
+        wait_until(lambda: home.count(stopped), "the run stops")
         simulator.switch(faults={})
 
         if command.wait() == 8:
@@ -92,8 +94,8 @@ def test_a_firewall_against_posts_holds_no_job(jobs: int, tmp_path: Path) -> Non
     """However small the run: it is the network's fault."""
     write_jobs(tmp_path / "jobs.jsonl", jobs)
     with Simulator(tmp_path, *NO_LIMITS, *AT_ONCE) as simulator, LiveRunner(tmp_path, simulator) as home:
-        command = home.start()
         simulator.switch(down="posts")
+        command = home.start()
         wait_until(lambda: simulator.books()["refused"].get("403", 0) >= 6, "six pages came")
         wait_until(lambda: home.query(STATE) == [("waiting", None)], "the run waits")
         assert home.count("SELECT COUNT(*) FROM jobs WHERE state = 'held'") == 0
@@ -133,11 +135,11 @@ def test_a_run_whose_values_are_all_refused_pauses(tmp_path: Path) -> None:
 def test_a_run_paused_for_its_key_collects_what_it_has_paid_for(tmp_path: Path) -> None:
     """As one that the user paused: the command ends after that, for fetches still work."""
     write_jobs(tmp_path / "jobs.jsonl", 60)
-    pace = ("--median-s", "4", "--sigma", "0", "--submit-ms", "40")
-    with Simulator(tmp_path, *NO_LIMITS, *pace) as simulator, LiveRunner(tmp_path, simulator) as home:
-        command = home.start("run", "jobs.jsonl", "-o", "out.jsonl", "--rpm", "600", "--tpm", "none")
+    with Simulator(tmp_path, *NO_LIMITS, *SLOWLY) as simulator, LiveRunner(tmp_path, simulator) as home:
+        home.hold_above(10, simulator)
+        command = home.start()
         home.wait_for_accepted(10, command)
-        simulator.switch(permission_gone=True)
+        simulator.switch(permission_gone=True, hold_after=None)
         assert command.wait() == 4, command.output
         assert home.query(STATE) == [("paused", "key")]
         assert home.count("SELECT COUNT(*) FROM jobs WHERE state IN ('waiting', 'collecting')") == 0
@@ -149,15 +151,20 @@ def test_a_run_paused_for_its_key_collects_what_it_has_paid_for(tmp_path: Path) 
 
 def test_a_run_whose_key_is_refused_for_fetches_too_ends_and_says_what_waits(tmp_path: Path) -> None:
     """The last lines name the answers, until when they wait, and the command that collects them."""
-    write_jobs(tmp_path / "jobs.jsonl", JOBS)
+    jobs = 3 * IN_FLIGHT
+    write_jobs(tmp_path / "jobs.jsonl", jobs)
     with Simulator(tmp_path, *NO_LIMITS, *SLOWLY) as simulator, LiveRunner(tmp_path, simulator) as home:
+        simulator.switch(hold_after=IN_FLIGHT)
         command = home.start()
-        home.wait_for_accepted(JOBS, command)
-        simulator.switch(key_revoked=True)
+        wait_until(
+            lambda: home.accepted() == IN_FLIGHT <= home.count(SENDING),
+            "answers are out, and all connections wait for others",
+        )
+        simulator.switch(key_revoked=True, hold_after=None)
         assert command.wait() == 4, command.output
         assert "at xAI until" in command.output
         assert "then: runner run jobs.jsonl" in command.output
         simulator.switch(key_revoked=False)
         assert home.start().wait() == 0
         assert home.ledger_errors(simulator) == []
-        assert simulator.books()["accepted"] == JOBS
+        assert simulator.books()["accepted"] == jobs

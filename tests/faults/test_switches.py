@@ -37,9 +37,10 @@ def test_the_accounts_trouble_pauses_the_run_and_fails_no_job(
     """The command prints why and the fix; after it the same command resumes, and no job is paid twice."""
     write_jobs(tmp_path / "jobs.jsonl", JOBS)
     with Simulator(tmp_path, *NO_LIMITS, *PACE) as simulator, LiveRunner(tmp_path, simulator) as home:
+        simulator.switch(hold_after=SOME)
         command = home.start()
         home.wait_for_accepted(SOME, command)
-        simulator.switch(**switches)
+        simulator.switch(**switches, hold_after=None)
 
         assert command.wait() == code
         assert home.query("SELECT state, pause_reason FROM runs") == [("paused", reason)]
@@ -62,9 +63,10 @@ def test_an_api_that_is_down_is_waited_for(kind: object, tmp_path: Path) -> None
     """
     write_jobs(tmp_path / "jobs.jsonl", JOBS)
     with Simulator(tmp_path, *NO_LIMITS, *PACE) as simulator, LiveRunner(tmp_path, simulator) as home:
+        simulator.switch(hold_after=SOME)
         command = home.start()
         home.wait_for_accepted(SOME, command)
-        simulator.switch(down=kind)
+        simulator.switch(down=kind, hold_after=None)
         wait_until(lambda: home.query("SELECT state FROM runs") == [("waiting",)], "the run waits")
         if kind == "reset":
             before = home.count(LOST)

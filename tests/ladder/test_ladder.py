@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from conftest import PostgresServer
 
 CLIMB: Final = Path(__file__).with_name("climb.py")
+WITHIN_S: Final = 550.0
 MODES: Final = ("exit", "raise", "persist")
 STEP: Final = {"sqlite": 30, "postgres": 60}
 SLOW: Final = {"exit": 1, "raise": 3, "persist": 2}  # recovery within a process takes longer than a restart
@@ -39,7 +40,6 @@ def server_of(form: str, request: pytest.FixtureRequest) -> str | None:
     return server.url("migrated")
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("form", STEP)
 @pytest.mark.parametrize("mode", MODES)
 def test_some_rungs(mode: str, form: str, request: pytest.FixtureRequest) -> None:
@@ -48,7 +48,6 @@ def test_some_rungs(mode: str, form: str, request: pytest.FixtureRequest) -> Non
     climb(mode, random.randint(1, step), step, server_of(form, request))
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("mode", ["exit", "raise"])
 def test_some_rungs_with_answers_in_reply_to_submits(mode: str) -> None:
     """An answer that came is kept; one that was not on disk yet is an unknown outcome, and counted."""
@@ -62,7 +61,7 @@ def test_a_job_that_ends_every_process_that_sends_it_is_held(
     """After two automatic extras the job is held; the other jobs succeed, and the crashes end."""
     words = [sys.executable, str(CLIMB), "poison"]
     words += ["--server", server] if (server := server_of(form, request)) else []
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=170)
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=WITHIN_S)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -73,7 +72,7 @@ def test_a_process_that_ends_at_an_unreadable_reply_costs_nothing(
     """A page came instead of the answer, the process was killed, and the answer is there: no extra."""
     words = [sys.executable, str(CLIMB), "unreadable"]
     words += ["--server", server] if (server := server_of(form, request)) else []
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=170)
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=WITHIN_S)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -84,7 +83,7 @@ def test_a_process_that_ends_at_an_invalid_answer_asks_neither_twice_nor_never(
     """Before or after the commit of what was found, or before the request that asks again."""
     words = [sys.executable, str(CLIMB), "asks"]
     words += ["--server", server] if (server := server_of(form, request)) else []
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=170)
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=WITHIN_S)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

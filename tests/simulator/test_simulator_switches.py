@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+
 import pytest
 from simulator_thread import SimulatorThread
 
@@ -121,6 +123,22 @@ def test_limits_pace_and_faults_change_live() -> None:
         assert (shown["rpm"], shown["median_s"], shown["faults"]) == ("none", 30.0, {"503": 1.0})
 
 
+def test_submissions_above_a_number_are_held_until_it_is_raised() -> None:
+    """No more is accepted than asked for, whoever is late; held ones go on in full."""
+    with SimulatorThread(submit_ms=1) as simulator, ThreadPoolExecutor(4) as clients:
+        simulator.switch(hold_after=2)
+        replies = [clients.submit(simulator.submit) for _ in range(4)]
+        done, held = wait(replies, timeout=20, return_when=FIRST_COMPLETED)
+        simulator.switch(hold_after=3)
+        while len(done) < 3:
+            new, held = wait(held, timeout=20, return_when=FIRST_COMPLETED)
+            done |= new
+        assert (len(held), simulator.books()["accepted"]) == (1, 3)
+        simulator.switch(hold_after=None)
+        assert {reply.result().status for reply in replies} == {200}
+        assert simulator.books()["accepted"] == 4
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -130,6 +148,7 @@ def test_limits_pace_and_faults_change_live() -> None:
         {"down": "maybe"},
         {"key_revoked": 1},
         {"median_s": -1},
+        {"hold_after": -1},
         {"faults": {"x": 1}},
         {"faults": []},
         {"credits_status": 500},
