@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
 GENEROUS = ("--rpm", "60000", "--tpm", "100000000", "--instant")
 PACE = ("--rpm", "none", "--tpm", "none", "--rps", "none", "--median-s", "0.4", "--submit-ms", "20")
+HANGS = ("--fault", "submit:hang=0.1", "--hang-s", "3600")  # so that the night cannot end by itself
 JOBS = 60
 IN_FLIGHT = 8
 
@@ -83,7 +84,7 @@ def run(words: list[str], folder: Path, environment: dict[str, str]) -> subproce
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=240,
     )
 
 
@@ -119,9 +120,10 @@ def test_a_night_that_a_reboot_interrupted_is_continued_at_boot(tmp_path: Path) 
     write_jobs(tmp_path / "evals" / "questions.jsonl", JOBS)
     bare = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
     (_, nightly), (_, at_boot) = cron_lines()
-    with Simulator(tmp_path, *PACE) as simulator, LiveRunner(tmp_path, simulator, **bare) as home:
+    with Simulator(tmp_path, *PACE, *HANGS) as simulator, LiveRunner(tmp_path, simulator, **bare) as home:
         home.wait_for_accepted(JOBS // 3, home.start_command(["/bin/sh", "-c", nightly]))
         home.kill()
+        simulator.switch(faults={})
 
         command = home.start_command(["/bin/sh", "-c", at_boot])
         assert (command.wait(), command.output) == (0, "")
