@@ -37,16 +37,18 @@ class Story(NamedTuple):
     meanwhile: str = ""  # a signal, or a command
 
 
+LONG: Final = ("One.",) * 6  # five minutes at one request a minute
+
 STORIES: Final = {
     "all succeed": Story(0, True),
     "one fails": Story(1, True, ("One.", "[simulate:safety]")),
     "the key is refused": Story(4, True, simulator="--key xai-another-key-1"),
     "the budget is used": Story(6, True, flags="--budget 0.0001"),
     "the time is up": Story(7, False, flags="--timeout 0.2s", simulator="--median-s 600 --sigma 0"),
-    "paused by hand": Story(8, True, simulator="--rpm 1", meanwhile="pause jobs"),
-    "cancelled": Story(9, True, simulator="--rpm 1", meanwhile="cancel jobs --now --yes"),
-    "Ctrl-C": Story(130, False, simulator="--rpm 1", meanwhile="SIGINT"),
-    "SIGTERM": Story(143, False, simulator="--rpm 1", meanwhile="SIGTERM"),
+    "paused by hand": Story(8, True, LONG, simulator="--rpm 1", meanwhile="pause jobs"),
+    "cancelled": Story(9, True, LONG, simulator="--rpm 1", meanwhile="cancel jobs --now --yes"),
+    "Ctrl-C": Story(130, False, LONG, simulator="--rpm 1", meanwhile="SIGINT"),
+    "SIGTERM": Story(143, False, LONG, simulator="--rpm 1", meanwhile="SIGTERM"),
 }
 
 

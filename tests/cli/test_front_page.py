@@ -36,7 +36,7 @@ def commands() -> dict[str, click.Command]:
 def call(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the real command."""
     return subprocess.run(
-        [sys.executable, "-m", "runner", *arguments], capture_output=True, text=True, check=False, timeout=30
+        [sys.executable, "-m", "runner", *arguments], capture_output=True, text=True, check=False, timeout=120
     )
 
 

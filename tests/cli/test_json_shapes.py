@@ -139,14 +139,14 @@ def test_a_run_from_its_file_to_its_removal(place: tuple[Simulator, LiveRunner])
 def test_a_run_that_is_paused_resumed_and_cancelled(place: tuple[Simulator, LiveRunner]) -> None:
     """Live numbers while answers are outstanding, and the object of a command that ends before the run."""
     simulator, home = place
-    simulator.switch(median_s=30)
-    assert json_of(home, "run", "slow.jsonl", "-o", "slow.out.jsonl", "--timeout", "3s", code=7)
+    simulator.switch(median_s=3600)
+    assert json_of(home, "run", "slow.jsonl", "-o", "slow.out.jsonl", "--timeout", "1s", code=7)
     run = "slow"
     json_of(home, "start", run, "--detach")
     wait_until(lambda: json_of(home, "status", run)[-1]["out"]["answers"], "answers are outstanding")
     json_of(home, "pause", run)
     json_of(home, "resume", run, "--detach", "--rpm", "600")
-    lines = json_of(home, "watch", run, "--timeout", "3s", "--interval", "1s", "--exit-status", code=7)
+    lines = json_of(home, "watch", run, "--timeout", "1s", "--interval", "0.5s", "--exit-status", code=7)
     assert len(lines) > 1
     json_of(home, "cancel", run, "--now", "--yes")
     assert json_of(home, "status", run)[0]["state"] == "cancelled"

@@ -49,7 +49,7 @@ def at_a_terminal(place: Place, command: str, **env: str) -> bytes:
         pass
     finally:
         os.close(ours)
-        process.wait(60)
+        process.wait(120)
     return got
 
 

@@ -289,7 +289,7 @@ def test_two_loads_at_once_make_one_run(offline: Workspace) -> None:
         )
         for _ in range(3)
     ]
-    found = [json.loads(command.communicate(timeout=120)[0]) for command in commands]
+    found = [json.loads(command.communicate(timeout=240)[0]) for command in commands]
     assert [command.returncode for command in commands] == [0, 0, 0]
     assert {one["run"] for one in found} == {1}
     assert sorted(one["created"] for one in found) == [False, False, True]

@@ -100,7 +100,7 @@ def test_the_blocks_of_a_page_do_what_they_show(page: Path, tmp_path: Path) -> N
                 capture_output=True,
                 text=True,
                 check=False,
-                timeout=120,
+                timeout=240,
             )
             said = f"$ {step.command}\n{done.stdout}\n{done.stderr}"
             assert done.returncode == step.code, said
