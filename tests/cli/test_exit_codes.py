@@ -72,7 +72,7 @@ def test_each_end_has_its_code(name: str, command: str, tmp_path: Path) -> None:
         LiveRunner(tmp_path, simulator) as home,
     ):
         if command != "run":
-            assert home.start("load", "jobs.jsonl").wait() == 0
+            run_command(["load", "jobs.jsonl"], tmp_path, home.env)
         stayed = home.start(*COMMANDS[command].split(), *story.flags.split())
         if story.meanwhile:
             home.wait_for_accepted(1, stayed)
@@ -89,7 +89,7 @@ def _interfere(home: LiveRunner, stayed: Command, meanwhile: str) -> None:
     if meanwhile.startswith("SIG"):
         os.kill(stayed.pid, signal.Signals[meanwhile])
     else:
-        assert home.start(*meanwhile.split()).wait() == 0
+        run_command(meanwhile.split(), home.folder, home.env)
 
 
 def test_a_limit_that_is_reached_pauses(tmp_path: Path) -> None:

@@ -152,7 +152,8 @@ def test_a_run_at_work_is_refused(home: LiveRunner, tmp_path: Path) -> None:
     run = int(runner(home, "load", str(tmp_path / "other.jsonl"), "-q"))
     with closing(sqlite3.connect(home.database, timeout=60)) as base:
         base.execute("UPDATE runs SET state = 'paused', pause_reason = 'user' WHERE id = ?", (run,))
-        base.execute("UPDATE jobs SET state = 'waiting', due_at_ms = 1 << 42 WHERE id >> 32 = ?", (run,))
+        out = "state = 'waiting', request_id = 'some-id', due_at_ms = 1 << 42"
+        base.execute(f"UPDATE jobs SET {out} WHERE id >> 32 = ?", (run,))
         base.commit()
 
     printed = runner(home, "rm", str(run), "--yes", code=2)

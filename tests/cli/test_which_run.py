@@ -271,7 +271,9 @@ def test_the_command_that_carries_on_names_the_night(workspace: Workspace) -> No
     (name,) = [run["name"] for run in json.loads(workspace.run("list --json"))["runs"]]
     day = name.removeprefix("jobs@")
     workspace.run("pause 1")
-    slow = "--budget none --rpm 1 --timeout 0.001s"  # the first job took the slot of this minute
+    assert isinstance(workspace.simulator, Simulator)
+    workspace.simulator.switch(median_s=3600)
+    slow = "--budget none --rpm 1 --timeout 0.001s"
     workspace.run(f"run jobs.jsonl --occasion today {slow}", code=7)
     assert f"runner run jobs.jsonl --occasion {day} {slow}" in " ".join(workspace.stderr.split())
 
