@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -49,6 +50,17 @@ class Watched:
         self.loop, self.is_blocked = loop, False
         self.dog = Watchdog(loop, ping, lambda: None, now_s=lambda: self.now_s)
 
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Let the loop answer nothing in the block."""
+        goes_on = threading.Event()
+        self.loop.call_soon_threadsafe(goes_on.wait)
+        self.is_blocked = True
+        try:
+            yield
+        finally:
+            goes_on.set()
+
     def look(self, for_s: float = LONG_S) -> str | None:
         """Let time go by with a look every EACH_S; return why the process has to end, at the first time."""
         until_s = self.now_s + for_s
@@ -83,23 +95,19 @@ def test_a_process_whose_pings_come_back_goes_on(loop: asyncio.AbstractEventLoop
 
 def test_a_loop_that_stands_still_ends_the_process(loop: asyncio.AbstractEventLoop) -> None:
     """Something blocks it; a moment is no reason."""
-    watched, blocked = Watched(loop), threading.Event()
-    loop.call_soon_threadsafe(blocked.wait)
-    watched.is_blocked = True
-    assert watched.look(LOOP_PATIENCE_S) is None
-    assert "event loop" in (watched.look() or "")
-    blocked.set()
+    watched = Watched(loop)
+    with watched.standing_still():
+        assert watched.look(LOOP_PATIENCE_S) is None
+        assert "event loop" in (watched.look() or "")
 
 
 def test_a_process_that_was_frozen_is_asked_again(loop: asyncio.AbstractEventLoop) -> None:
     """As a whole, with its loop and its consumer: neither could answer."""
-    watched, blocked = Watched(loop, lost), threading.Event()
-    loop.call_soon_threadsafe(blocked.wait)
-    watched.is_blocked = True
-    assert watched.look(EACH_S) is None
-    watched.now_s += LONG_S
-    assert watched.look(EACH_S) is None
-    blocked.set()
+    watched = Watched(loop, lost)
+    with watched.standing_still():
+        assert watched.look(EACH_S) is None
+        watched.now_s += LONG_S
+        assert watched.look(EACH_S) is None
 
 
 def test_time_slices_of_a_loop_that_only_fail_end_the_process(loop: asyncio.AbstractEventLoop) -> None:
