@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 STARTERS: Final = {"run", "label", "start", "resume", "worker", "simulate"}
 REFUSED: Final = {2, 3}  # exit codes of a command that ends before it starts anything
-WITHIN_S: Final = 120.0
+WITHIN_S: Final = 240.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from redis import Redis
 from redis.exceptions import AuthenticationError, RedisError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
 NOBODY: Final = 65534
@@ -46,6 +47,29 @@ def free_port() -> int:
             _claims.append(claim)
             return port
         claim.close()
+
+
+@contextlib.contextmanager
+def taken_port(port: int) -> Iterator[None]:
+    """Listen on a port of the loopback address in the block; wait while another process listens there."""
+    deadline = time.monotonic() + 4 * WITHIN_S
+    while (listener := _listener(port)) is None:
+        assert time.monotonic() < deadline, f"port {port} does not get free"
+        time.sleep(0.05)
+    with listener:
+        yield
+
+
+def _listener(port: int) -> socket.socket | None:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((LOOPBACK, port))
+        listener.listen()
+    except OSError:
+        listener.close()
+        return None
+    return listener
 
 
 def postgres_programs() -> Path | None:

@@ -22,7 +22,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with good and bad files."""
     folder = tmp_path_factory.mktemp("certificates")
     words = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=a -keyout key.pem -out ca.pem"
-    subprocess.run(["openssl", *words.split()], cwd=folder, check=True, capture_output=True, timeout=60)
+    subprocess.run(["openssl", *words.split()], cwd=folder, check=True, capture_output=True, timeout=240)
     (folder / "empty").touch()
     (folder / "garbage").write_bytes(b"\x00\x01 no certificate")
     (folder / "cut.pem").write_bytes((folder / "ca.pem").read_bytes()[:300])

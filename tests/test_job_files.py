@@ -157,7 +157,7 @@ def call(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=150,
+        timeout=280,
     )
 
 

@@ -323,7 +323,7 @@ def test_it_is_a_program(case: Case) -> None:
     ]
 
     def call(*more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*program, *more], capture_output=True, text=True, timeout=30, check=False)
+        return subprocess.run([*program, *more], capture_output=True, text=True, timeout=120, check=False)
 
     assert (call(*words).returncode, call(*words).stdout) == (0, "the ledger is in order\n")
     assert call(*words, "--rpm", "1").returncode == 1

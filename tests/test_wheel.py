@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 CHECKOUT: Final = Path(__file__).parents[1]
 LEFT_OUT: Final = ("docs", "jobs", "tools")
-WITHIN_S: Final = 90
+WITHIN_S: Final = 240
 
 
 def call(*words: object, cwd: Path, env: dict[str, str] | None = None) -> str:

@@ -50,7 +50,7 @@ class _FailingSlices:
 class Watchdog:
     """`ping` sends this process a message that calls `ping_came`; it raises UserError while Redis is away.
 
-    `stuck` returns which supervised task cannot run, None when all can.
+    `stuck` returns which supervised task cannot run, None when all can. `now_s` is a steady clock.
     """
 
     def __init__(
@@ -60,12 +60,14 @@ class Watchdog:
         stuck: Callable[[], str | None],
         end: Callable[[str], None] | None = None,
         each_s: float = EACH_S,
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._loop, self._ping, self._stuck = loop, ping, stuck
-        self._end, self._each_s = end or end_process, each_s
+        self._end, self._each_s, self._now_s = end or end_process, each_s, now_s
         self._answers = LivenessProbe("the event loop does not answer", LOOP_PATIENCE_S)
         self._pings = LivenessProbe("pings that Redis took do not come back", PING_PATIENCE_S)
         self._slices: dict[str, _FailingSlices] = {}
+        self._looked_s = now_s()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
@@ -83,7 +85,7 @@ class Watchdog:
 
     def slice_failed(self, name: str, ran_s: float) -> None:
         """Note that a time slice of a loop ended with an error after `ran_s`."""
-        failing, now_s = self._slices.get(name), time.monotonic()
+        failing, now_s = self._slices.get(name), self._now_s()
         if failing is None or ran_s >= HEALTHY_SLICE_S:
             failing = self._slices[name] = _FailingSlices(name, since_s=now_s)
         failing.last_s = now_s
@@ -92,19 +94,23 @@ class Watchdog:
         """Note that a time slice of a loop ended well, or because a service is away."""
         self._slices.pop(name, None)
 
+    def look(self) -> str | None:
+        """Ask once whether all goes on; return why the process has to end, None if it has not."""
+        now_s = self._now_s()
+        if now_s - self._looked_s > 3 * self._each_s:  # the whole process was frozen: no answer was possible
+            self._answers.answer()
+            self._pings.answer()
+        self._looked_s = now_s
+        try:
+            self._ask(now_s)
+            return self._overdue(self._now_s()) or self._stuck()
+        except Exception as error:  # noqa: BLE001 - a thread that watches no more must not go unnoticed
+            return f"the watchdog itself failed: {error}"
+
     def _watch(self) -> None:
-        looked_s = time.monotonic()
+        self._looked_s = self._now_s()
         while not self._stopped.wait(self._each_s):
-            now_s = time.monotonic()
-            if now_s - looked_s > 3 * self._each_s:  # the whole process was frozen: no answer was possible
-                self._answers.answer()
-                self._pings.answer()
-            looked_s = now_s
-            try:
-                self._ask(now_s)
-                why = self._overdue(time.monotonic()) or self._stuck()
-            except Exception as error:  # noqa: BLE001 - a thread that watches no more must not go unnoticed
-                why = f"the watchdog itself failed: {error}"
+            why = self.look()
             if why is not None and not self._stopped.is_set():
                 try:
                     self._end(why)

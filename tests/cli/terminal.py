@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from live_runner import wait_until
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
+
+WITHIN_S: Final = 120.0
 
 
 class Terminal:
@@ -43,16 +45,17 @@ class Terminal:
         """Return the visible lines."""
         return self._tmux("capture-pane", "-p").rstrip("\n").split("\n")
 
-    def shows(self, words: str, within_s: float = 40.0) -> list[str]:
-        """Wait until the screen contains `words`; return its lines."""
+    def shows(self, *words: str) -> list[str]:
+        """Wait until the screen contains all of `words` at once; return its lines."""
         found: list[str] = []
 
         def seen() -> bool:
             found[:] = self.screen()
-            return words in "\n".join(found)
+            shown = "\n".join(found)
+            return all(word in shown for word in words)
 
         try:
-            wait_until(seen, f"the screen shows {words!r}", within_s)
+            wait_until(seen, f"the screen shows {words!r}", WITHIN_S)
         except AssertionError as late:
             raise AssertionError("\n".join([str(late), *found])) from late
         return found
@@ -67,6 +70,10 @@ class Terminal:
 
     def _tmux(self, *words: str) -> str:
         done = subprocess.run(
-            ["tmux", "-S", str(self._socket), *words], capture_output=True, text=True, check=True, timeout=20
+            ["tmux", "-S", str(self._socket), *words],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=WITHIN_S,
         )
         return done.stdout

@@ -37,16 +37,18 @@ class Story(NamedTuple):
     meanwhile: str = ""  # a signal, or a command
 
 
+LONG: Final = ("One.",) * 6  # five minutes at one request a minute
+
 STORIES: Final = {
     "all succeed": Story(0, True),
     "one fails": Story(1, True, ("One.", "[simulate:safety]")),
     "the key is refused": Story(4, True, simulator="--key xai-another-key-1"),
     "the budget is used": Story(6, True, flags="--budget 0.0001"),
     "the time is up": Story(7, False, flags="--timeout 0.2s", simulator="--median-s 600 --sigma 0"),
-    "paused by hand": Story(8, True, simulator="--rpm 1", meanwhile="pause jobs"),
-    "cancelled": Story(9, True, simulator="--rpm 1", meanwhile="cancel jobs --now --yes"),
-    "Ctrl-C": Story(130, False, simulator="--rpm 1", meanwhile="SIGINT"),
-    "SIGTERM": Story(143, False, simulator="--rpm 1", meanwhile="SIGTERM"),
+    "paused by hand": Story(8, True, LONG, simulator="--rpm 1", meanwhile="pause jobs"),
+    "cancelled": Story(9, True, LONG, simulator="--rpm 1", meanwhile="cancel jobs --now --yes"),
+    "Ctrl-C": Story(130, False, LONG, simulator="--rpm 1", meanwhile="SIGINT"),
+    "SIGTERM": Story(143, False, LONG, simulator="--rpm 1", meanwhile="SIGTERM"),
 }
 
 
@@ -70,7 +72,7 @@ def test_each_end_has_its_code(name: str, command: str, tmp_path: Path) -> None:
         LiveRunner(tmp_path, simulator) as home,
     ):
         if command != "run":
-            assert home.start("load", "jobs.jsonl").wait() == 0
+            run_command(["load", "jobs.jsonl"], tmp_path, home.env)
         stayed = home.start(*COMMANDS[command].split(), *story.flags.split())
         if story.meanwhile:
             home.wait_for_accepted(1, stayed)
@@ -87,7 +89,7 @@ def _interfere(home: LiveRunner, stayed: Command, meanwhile: str) -> None:
     if meanwhile.startswith("SIG"):
         os.kill(stayed.pid, signal.Signals[meanwhile])
     else:
-        assert home.start(*meanwhile.split()).wait() == 0
+        run_command(meanwhile.split(), home.folder, home.env)
 
 
 def test_a_limit_that_is_reached_pauses(tmp_path: Path) -> None:

@@ -92,11 +92,14 @@ def test_a_run_in_the_background_leaves_older_files_and_the_summary_says_so(
 def test_nothing_is_left_in_the_background_where_nothing_is_left_to_do(call: Call) -> None:
     """`--detach` on a run that is over, or whose limit is reached, is like the command without it."""
     call("run jobs.jsonl -o s.jsonl --limit 2", 8)
-    for words, code in (("start 1", 8), ("resume 1 --limit none", 0), ("start 1", 0), ("resume 1", 0)):
-        if "none" in words:
-            call(words)
-            continue
-        ended = call(f"{words} --detach", code)
-        assert "is at work" not in ended.stderr
-        assert ended.stdout == call(words, code).stdout
-        assert ended.stdout.startswith("run 1, jobs: ")
+    assert_alike(call, "start 1", 8)
+    call("resume 1 --limit none")
+    assert_alike(call, "resume 1", 0)
+
+
+def assert_alike(call: Call, words: str, code: int) -> None:
+    """Call a command with and without --detach; compare what both print."""
+    ended = call(f"{words} --detach", code)
+    assert "is at work" not in ended.stderr
+    assert ended.stdout == call(words, code).stdout
+    assert ended.stdout.startswith("run 1, jobs: ")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
@@ -12,7 +13,9 @@ import pytest
 from run_driver import RunDriver, new_run
 from snapshots import snapshot_of_run
 
+from runner.cli.printing import print_json
 from runner.cli.render.ending_text import outstanding_lines, paused_lines
+from runner.cli.render.live_object import live_object
 from runner.cli.render.progress import Throughput, progress_line
 from runner.cli.session.display import PlainDisplay, is_live_terminal
 from runner.cli.session.follow import FollowEnd, Follower
@@ -20,6 +23,8 @@ from runner.cli.session.stop_signal import StopSignal
 from runner.db import counters, runs
 from runner.db.counters import Deltas
 from runner.db.run_snapshot import Part
+from runner.limiter.limits import BucketView
+from runner.limiter.usage import BucketUsage
 from runner.rules.exit_codes import ExitCode
 from runner.rules.states import JobState, PauseReason
 
@@ -32,7 +37,7 @@ import sys
 from runner.cli.session.stop_signal import StopSignal
 with StopSignal() as stop:
     print("ready", flush=True)
-    print(stop.wait(30).name, flush=True)
+    print(stop.wait(600).name, flush=True)
     sys.stdin.read()
 """
 
@@ -160,18 +165,18 @@ def test_a_dead_engine_is_started_again(database: Database) -> None:
     """The work continues without the user."""
 
     class Engine:
-        def __init__(self) -> None:
-            self.restarts = 0
+        restarts = 0
 
         def is_engine_alive(self) -> bool:
             return self.restarts > 0
 
         def restart(self) -> None:
             self.restarts += 1
+            signal.raise_signal(signal.SIGINT)  # one more look, then it is left
 
     driver, engine = new_run(database, 1), Engine()
     with StopSignal() as stop:
-        _, show = follow(driver, stop, engine=engine, timeout_s=0.1)
+        _, show = follow(driver, stop, engine=engine)
 
     assert 1 == engine.restarts == len(show.lines)
 
@@ -237,6 +242,23 @@ def test_progress_names_what_went_wrong_only_where_something_did(database: Datab
     assert "2 of 4 done (50 %), 1 failed, 1 held" in line
     assert "1 extra" in line
     assert "time to go unknown" in line
+
+
+def test_the_use_of_the_busiest_limit_is_in_the_object(
+    database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With what is allowed; null where nobody knows."""
+    seen = snapshot_of_run(database, new_run(database, 1).run_id)
+    view = BucketView(rpm=1_800, tpm=10_000_000, rps=None, requests=3, tokens=3_054, paused_s=0.04, share=1.0)
+    print_json(live_object(replace(seen, limit_usage=BucketUsage("grok-4.3", view))))
+    print_json(live_object(seen))
+
+    used, unknown = capsys.readouterr().out.splitlines()
+    assert (
+        '"limit":{"model":"grok-4.3","requests":3,"requests_max":1800,"tokens":3054,"tokens_max":10000000,'
+        '"paused_s":0.0}'
+    ) in used
+    assert '"limit":null' in unknown
 
 
 @pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"CI": "1"}, {"TERM": "dumb"}, {"TERM": ""}], ids=str)

@@ -50,7 +50,7 @@ NAME: Final = "na\x1b[2Jme\u202e [red]=1"
 SEQUENCE: Final = b"\x1b[2J"
 SCREENS: Final = (
     "list", "status", "status 1", "summary 1", "summary 1 --ids safety", "show 1",
-    "costs", "costs --csv", "check jobs.jsonl", "watch 1 --timeout 1s", "watch 1 --timeout 1s -v",
+    "costs", "costs --csv", "check jobs.jsonl", "watch 1 --timeout 0.1s", "watch 1 --timeout 0.1s -v",
     "retry 1 --failed --dry-run", "cancel 1 --dry-run", "rm 1 --dry-run", "write 1 -o out.jsonl", "doctor",
     "doctor --config",
 )  # fmt: skip
@@ -176,7 +176,7 @@ def test_the_csv_of_costs_contains_no_formula(place: Place) -> None:
         assert not row["name"].startswith(("=", "+", "-", "@"))
 
 
-@pytest.mark.parametrize("screen", ["watch 1 --timeout 1s", "status 1", "summary 1", "list"])
+@pytest.mark.parametrize("screen", ["watch 1 --timeout 0.1s", "status 1", "summary 1", "list"])
 def test_a_terminal_is_given_no_foreign_sequence(screen: str, place: Place) -> None:
     """The panel draws with its own sequences; those of the texts are not printed."""
     got = at_a_terminal(place, screen)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import jsonschema
 import pytest
-from cli_calls import run_command
+from cli_calls import engine_kept, run_command
 from live_runner import NO_LIMITS, LiveRunner, Simulator, wait_until, write_jobs
 from test_front_page import commands
 from valkey_server import valkey_server
@@ -38,7 +38,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Simulator,
         file.write('{"id": "cut", "model": "grok-4.6", "prompt": "x", "max_completion_tokens": 2}\n')
     (folder / "bad.jsonl").write_text('{"id": "a"}\n{"id": "b", "prompt": "x", "temprature": 1}\n')
     write_jobs(folder / "slow.jsonl", 40)
-    with Simulator(folder, *NO_LIMITS, "--instant") as simulator, LiveRunner(folder, simulator) as made:
+    with (
+        Simulator(folder, *NO_LIMITS, "--instant") as simulator,
+        LiveRunner(folder, simulator) as made,
+        engine_kept(made.path),
+    ):
         yield simulator, made
 
 
@@ -98,7 +102,7 @@ def test_servers_print_one_object_when_they_are_ready(
                 _validate(json.loads(line), words[0])
 
 
-@pytest.mark.timeout(400)  # some thirty commands, each a process of its own
+@pytest.mark.timeout(600)  # some thirty commands
 def test_a_run_from_its_file_to_its_removal(place: tuple[Simulator, LiveRunner]) -> None:
     """Check, load, run, every reading command, retry, remove."""
     _, home = place
@@ -139,14 +143,14 @@ def test_a_run_from_its_file_to_its_removal(place: tuple[Simulator, LiveRunner])
 def test_a_run_that_is_paused_resumed_and_cancelled(place: tuple[Simulator, LiveRunner]) -> None:
     """Live numbers while answers are outstanding, and the object of a command that ends before the run."""
     simulator, home = place
-    simulator.switch(median_s=30)
-    assert json_of(home, "run", "slow.jsonl", "-o", "slow.out.jsonl", "--timeout", "3s", code=7)
+    simulator.switch(median_s=3600)
+    assert json_of(home, "run", "slow.jsonl", "-o", "slow.out.jsonl", "--timeout", "1s", code=7)
     run = "slow"
     json_of(home, "start", run, "--detach")
     wait_until(lambda: json_of(home, "status", run)[-1]["out"]["answers"], "answers are outstanding")
     json_of(home, "pause", run)
     json_of(home, "resume", run, "--detach", "--rpm", "600")
-    lines = json_of(home, "watch", run, "--timeout", "3s", "--interval", "1s", "--exit-status", code=7)
+    lines = json_of(home, "watch", run, "--timeout", "1s", "--interval", "0.5s", "--exit-status", code=7)
     assert len(lines) > 1
     json_of(home, "cancel", run, "--now", "--yes")
     assert json_of(home, "status", run)[0]["state"] == "cancelled"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 COMMANDS = (
     "status", "status 1", "list", "show 1 r-1", "show 1 r-2 --full", "summary 1", "check jobs.jsonl",
-    "watch 1 --timeout 1s", "doctor", "--help", "run --help", "nonsense", "show 1 r-9",
+    "watch 1 --timeout 0.1s", "doctor", "--help", "run --help", "nonsense", "show 1 r-9",
 )  # fmt: skip
 PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "CI": "1"}
 
@@ -49,7 +49,7 @@ def at_a_terminal(place: Place, command: str, **env: str) -> bytes:
         pass
     finally:
         os.close(ours)
-        process.wait(60)
+        process.wait(120)
     return got
 
 
@@ -73,9 +73,9 @@ def test_a_terminal_that_is_to_stay_plain_gets_no_escape_byte(place: Place, comm
 @pytest.mark.parametrize("name", PLAIN)
 def test_each_variable_alone_disables_the_panel(place: Place, name: str) -> None:
     """With `watch`, which else draws the panel."""
-    assert b"\x1b" not in at_a_terminal(place, "watch 1 --timeout 1s", **{name: PLAIN[name]})
+    assert b"\x1b" not in at_a_terminal(place, "watch 1 --timeout 0.1s", **{name: PLAIN[name]})
 
 
 def test_a_terminal_without_these_variables_gets_the_panel(place: Place) -> None:
     """Without this the tests above would prove nothing."""
-    assert b"\x1b" in at_a_terminal(place, "watch 1 --timeout 1s")
+    assert b"\x1b" in at_a_terminal(place, "watch 1 --timeout 0.1s")

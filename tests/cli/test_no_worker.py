@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from cli_calls import run_command
 from live_runner import LiveRunner, Simulator, wait_until, write_jobs
 from run_driver import NOW_MS, RunDriver, new_run
 from snapshots import snapshot_of_run
@@ -16,6 +17,7 @@ from runner.cli.render.ending_text import idle_reason, no_worker_lines
 from runner.cli.render.live_object import live_object
 from runner.cli.render.run_list import run_object
 from runner.cli.render.status_lines import status_lines
+from runner.cli.session.work import activate_run
 from runner.db import runs, workers
 from runner.rules.states import JobState, PauseReason
 
@@ -136,17 +138,14 @@ def test_on_shared_servers_a_heartbeat_counts_and_the_command_is_a_worker(databa
 
 def json_of(home: LiveRunner, *words: str) -> dict[str, Any]:
     """Return the object that a command prints."""
-    command = home.start(*words, "--json")
-    assert command.wait() == 0, command.output
-    found: dict[str, Any] = json.loads(command.out.read_text().splitlines()[-1])
+    called = run_command([*words, "--json"], home.folder, home.env)
+    found: dict[str, Any] = json.loads(called.stdout.splitlines()[-1])
     return found
 
 
 def text_of(home: LiveRunner, *words: str, code: int = 0) -> str:
     """Return what a command prints on both streams."""
-    command = home.start(*words)
-    assert command.wait() == code, command.output
-    return command.output
+    return run_command(words, home.folder, home.env, code).output
 
 
 def test_after_kill_9_of_everything_each_view_says_so(tmp_path: Path) -> None:
@@ -177,12 +176,26 @@ def test_after_kill_9_of_everything_each_view_says_so(tmp_path: Path) -> None:
         assert "run 1: no worker since " in table
         assert "no worker has this run since " in watched
 
-        start = home.start("start", "1", "--detach", "--json")
-        assert start.wait() == 0, start.output
-        assert json.loads(start.out.read_text())["no_worker"] is None
+        assert json_of(home, "start", "1", "--detach")["no_worker"] is None
         assert json_of(home, "status")["no_worker"] is None
-        starts = home.query("SELECT cause FROM run_events WHERE kind = 'started'")
-        assert starts == [("",), ("again",)], "so that nothing is missing while the engine is on its way"
+
+
+def test_a_start_while_no_engine_is_there_is_on_record(database: Database) -> None:
+    """So that nothing is missing while the engine is on its way."""
+
+    class Starting:
+        def is_at_work(self) -> bool:
+            return False
+
+        def wait_ready(self) -> None:
+            """Be ready at once."""
+
+    driver = new_run(database, 1)
+
+    assert activate_run(database, driver.run_id, Starting())  # type: ignore[arg-type]
+
+    starts = driver.rows("SELECT cause FROM run_events WHERE kind = 'started' ORDER BY id")
+    assert [row.cause for row in starts] == ["", "again"]
 
 
 def test_a_watcher_sees_the_engine_go_and_come_back(tmp_path: Path) -> None:

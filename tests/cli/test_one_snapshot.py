@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import signal
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from runner.cli.session.follow import Follower
 from runner.cli.session.run_state import read_snapshot
 from runner.cli.session.stop_signal import StopSignal
 from runner.db import runs
+from runner.db.run_snapshot import Part
 from runner.db.runs import RunOptions
 from runner.embedded import on_end
 from runner.rules.states import JobState, PauseReason
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from runner.cli.snapshot import Snapshot
     from runner.db.session import Database
 
 
@@ -106,24 +108,27 @@ def paused(driver: RunDriver) -> RunDriver:
 
 def followed(driver: RunDriver, home: Path, display: Recorder | JsonDisplay) -> list[list[str]]:
     """Follow a run for two looks or until it has stopped; return the transactions."""
-    settings = load({"RUNNER_HOME": str(home)}, home)
+    settings, looks = load({"RUNNER_HOME": str(home)}, home), list[Part]()
+
+    def read(parts: Part) -> Snapshot:
+        looks.append(parts)
+        if len(looks) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return read_snapshot(settings, driver.database, driver.run_id, parts)
+
     with StopSignal() as stop, transactions() as found:
-        Follower(
-            read=partial(read_snapshot, settings, driver.database, driver.run_id),
-            display=display,
-            stop=stop,
-            timeout_s=0.01,
-        ).follow()
+        Follower(read=read, display=display, stop=stop).follow()
     return found
 
 
 def test_each_look_of_a_follower_reads_once(
-    driver: RunDriver, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    driver: RunDriver, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first one with events, the oldest answer and what an object needs; the next ones without."""
+    monkeypatch.setattr("runner.cli.session.follow._SLOW_EACH_S", 3_600.0)
     show = Recorder()
     found = followed(driver, tmp_path, show)
-    assert len(found) == len(show.done) >= 2
+    assert len(found) == len(show.done) == 2
     assert len(found[0]) > len(found[1])
 
     found = followed(driver, tmp_path, JsonDisplay(3_600.0))

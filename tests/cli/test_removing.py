@@ -42,7 +42,7 @@ def runs(home: LiveRunner) -> list[Any]:
 
 
 def age(home: LiveRunner, run: int, days: int) -> None:
-    with closing(sqlite3.connect(home.database, timeout=20)) as base:
+    with closing(sqlite3.connect(home.database, timeout=60)) as base:
         base.execute("UPDATE runs SET finished_at_ms = finished_at_ms - ? WHERE id = ?", (days * DAY_MS, run))
         base.commit()
 
@@ -72,7 +72,7 @@ def test_only_rm_accepts_a_half_removed_run(home: LiveRunner) -> None:
     """As after a crash in the middle: other commands refuse it, and `rm` finishes it."""
     runner(home, *RUN, "--new", "--force")
     (run, *_) = runs(home)
-    with closing(sqlite3.connect(home.database, timeout=20)) as base:
+    with closing(sqlite3.connect(home.database, timeout=60)) as base:
         base.execute("UPDATE runs SET state = 'removing', identity = 'removed' WHERE id = ?", (run,))
         base.execute("DELETE FROM payloads WHERE job_id >> 32 = ?", (run,))
         base.commit()
@@ -133,7 +133,7 @@ def test_prune_finishes_a_removal_that_was_interrupted(home: LiveRunner) -> None
     runner(home, *RUN, "--new", "--force")
     run, older, *_ = runs(home)
     age(home, older, days=40)
-    with closing(sqlite3.connect(home.database, timeout=20)) as base:
+    with closing(sqlite3.connect(home.database, timeout=60)) as base:
         base.execute("UPDATE runs SET state = 'removing', identity = 'removed' WHERE id = ?", (run,))
         base.commit()
 
@@ -147,14 +147,16 @@ def test_prune_finishes_a_removal_that_was_interrupted(home: LiveRunner) -> None
 
 
 def test_a_run_at_work_is_refused(home: LiveRunner, tmp_path: Path) -> None:
-    """The error names the command that ends it."""
+    """The error names the command that ends it. Paused, with an answer out that is due in many years."""
     write_jobs(tmp_path / "other.jsonl", 2)
-    run = runner(home, "load", str(tmp_path / "other.jsonl"), "-q").strip()
-    with closing(sqlite3.connect(home.database, timeout=20)) as base:
-        base.execute("UPDATE runs SET state = 'running' WHERE id = ?", (run,))
+    run = int(runner(home, "load", str(tmp_path / "other.jsonl"), "-q"))
+    with closing(sqlite3.connect(home.database, timeout=60)) as base:
+        base.execute("UPDATE runs SET state = 'paused', pause_reason = 'user' WHERE id = ?", (run,))
+        out = "state = 'waiting', request_id = 'some-id', due_at_ms = 1 << 42"
+        base.execute(f"UPDATE jobs SET {out} WHERE id >> 32 = ?", (run,))
         base.commit()
 
-    printed = runner(home, "rm", run, "--yes", code=2)
+    printed = runner(home, "rm", str(run), "--yes", code=2)
 
     assert f"runner cancel {run}" in printed
 

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from cli_calls import Called, run_command
 from live_runner import KEY, LiveRunner, Simulator, wait_until, write_jobs
+from servers import taken_port
 
 from runner.db import migrate
 from runner.rules.exit_codes import ExitCode
+from runner.simulator.command import PORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,16 +163,9 @@ def test_an_old_sqlite(place: Place) -> None:
 
 
 def test_the_port_is_taken(tmp_path: Path) -> None:
-    """By this test's simulator or by another process."""
-    place = Place(tmp_path)
-    with subprocess.Popen(
-        [*RUNNER, "simulate"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as first:
-        try:
-            wait_until(lambda: "port" in {one["name"] for one in place.problems()}, "the port is taken")
-            place.is_reported_by("port", "simulate", code=2)
-        finally:
-            first.kill()
+    """By another process, as by another simulator."""
+    with taken_port(PORT):
+        Place(tmp_path).is_reported_by("port", "simulate", code=2)
 
 
 @pytest.fixture
@@ -250,7 +245,9 @@ def test_a_clock_that_is_off(tmp_path: Path) -> None:
     lie = "import time\nreal = time.time\ntime.time = lambda: real() + 7260\n"
     (tmp_path / "sitecustomize.py").write_text(lie)
     with ExitStack() as stack:
-        simulator = stack.enter_context(Simulator(tmp_path, "--instant", env={"PYTHONPATH": str(tmp_path)}))
+        # a second until the answer: the warning is on record by then, whichever process ends the run
+        slow, lying = ("--median-s", "1", "--sigma", "0"), {"PYTHONPATH": str(tmp_path)}
+        simulator = stack.enter_context(Simulator(tmp_path, *slow, env=lying))
         home = stack.enter_context(LiveRunner(tmp_path, simulator))
         place = Place(tmp_path, simulator.url)
         (found,) = [one for one in place.problems() if one["name"] == "clock"]

@@ -30,7 +30,7 @@ def completed(home: Path, *words: str) -> list[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=120,
         env=os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "RUNNER_HOME": str(home)},
     )
     assert done.stderr == ""
@@ -100,7 +100,7 @@ def test_other_shells_get_their_own_script(shell: str, words: str) -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=120,
     )
     assert words in done.stdout
     assert "_RUNNER_COMPLETE" in done.stdout

@@ -271,7 +271,9 @@ def test_the_command_that_carries_on_names_the_night(workspace: Workspace) -> No
     (name,) = [run["name"] for run in json.loads(workspace.run("list --json"))["runs"]]
     day = name.removeprefix("jobs@")
     workspace.run("pause 1")
-    slow = "--budget none --rpm 1 --timeout 0.001s"  # the first job took the slot of this minute
+    assert isinstance(workspace.simulator, Simulator)
+    workspace.simulator.switch(median_s=3600)
+    slow = "--budget none --rpm 1 --timeout 0.001s"
     workspace.run(f"run jobs.jsonl --occasion today {slow}", code=7)
     assert f"runner run jobs.jsonl --occasion {day} {slow}" in " ".join(workspace.stderr.split())
 
@@ -289,7 +291,7 @@ def test_two_loads_at_once_make_one_run(offline: Workspace) -> None:
         )
         for _ in range(3)
     ]
-    found = [json.loads(command.communicate(timeout=120)[0]) for command in commands]
+    found = [json.loads(command.communicate(timeout=240)[0]) for command in commands]
     assert [command.returncode for command in commands] == [0, 0, 0]
     assert {one["run"] for one in found} == {1}
     assert sorted(one["created"] for one in found) == [False, False, True]

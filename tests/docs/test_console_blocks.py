@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from cli_calls import engine_kept
 from live_runner import KEY, LiveRunner, Simulator
 
 if TYPE_CHECKING:
@@ -79,11 +80,16 @@ def pattern(shown: str) -> re.Pattern[str]:
     return re.compile("".join(parts))
 
 
+@pytest.mark.timeout(900)  # a page has up to ten runs, each a process of its own
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_blocks_of_a_page_do_what_they_show(page: Path, tmp_path: Path) -> None:
     """In order, as a reader would type them."""
     shutil.copytree(ROOT / "jobs", tmp_path / "jobs")
-    with Simulator(tmp_path, *GENEROUS) as simulator, LiveRunner(tmp_path, simulator) as home:
+    with (
+        Simulator(tmp_path, *GENEROUS) as simulator,
+        LiveRunner(tmp_path, simulator) as home,
+        engine_kept(home.path),
+    ):
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("RUNNER_", "XAI_"))}
         environment = kept | {
             "PATH": f"{BIN}:{os.environ['PATH']}",
@@ -100,7 +106,7 @@ def test_the_blocks_of_a_page_do_what_they_show(page: Path, tmp_path: Path) -> N
                 capture_output=True,
                 text=True,
                 check=False,
-                timeout=120,
+                timeout=240,
             )
             said = f"$ {step.command}\n{done.stdout}\n{done.stderr}"
             assert done.returncode == step.code, said

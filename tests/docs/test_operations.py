@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
 GENEROUS = ("--rpm", "60000", "--tpm", "100000000", "--instant")
 PACE = ("--rpm", "none", "--tpm", "none", "--rps", "none", "--median-s", "0.4", "--submit-ms", "20")
+HANGS = ("--fault", "submit:hang=0.1", "--hang-s", "3600")  # so that the night cannot end by itself
 JOBS = 60
 IN_FLIGHT = 8
 
@@ -83,7 +85,7 @@ def run(words: list[str], folder: Path, environment: dict[str, str]) -> subproce
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=240,
     )
 
 
@@ -119,9 +121,10 @@ def test_a_night_that_a_reboot_interrupted_is_continued_at_boot(tmp_path: Path) 
     write_jobs(tmp_path / "evals" / "questions.jsonl", JOBS)
     bare = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
     (_, nightly), (_, at_boot) = cron_lines()
-    with Simulator(tmp_path, *PACE) as simulator, LiveRunner(tmp_path, simulator, **bare) as home:
+    with Simulator(tmp_path, *PACE, *HANGS) as simulator, LiveRunner(tmp_path, simulator, **bare) as home:
         home.wait_for_accepted(JOBS // 3, home.start_command(["/bin/sh", "-c", nightly]))
         home.kill()
+        simulator.switch(faults={})
 
         command = home.start_command(["/bin/sh", "-c", at_boot])
         assert (command.wait(), command.output) == (0, "")
@@ -174,8 +177,9 @@ def test_systemd_finds_no_fault_in_a_unit(tmp_path: Path, file: str) -> None:
     for name in {file, file.replace("timer", "service")}:
         text = block("ini", f"/{name}\n").replace("%h", str(tmp_path))
         (at / name).write_text(text)
-    environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "XDG_RUNTIME_DIR": str(at)}
-    done = run(["systemd-analyze", "verify", "--user", str(at / file)], tmp_path, environment)
+    with tempfile.TemporaryDirectory(dir="/tmp") as runtime:  # short: for the paths of other units' sockets
+        environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "XDG_RUNTIME_DIR": runtime}
+        done = run(["systemd-analyze", "verify", "--user", str(at / file)], tmp_path, environment)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 

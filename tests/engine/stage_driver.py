@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 BODY = b'{"model":"grok-4.3","messages":[{"role":"user","content":"one word"}]}'
 SLICE_S = 0.25
-PATIENCE_S = 90.0
+PATIENCE_S = 240.0
 
 
 class StageDriver:
@@ -63,6 +63,12 @@ class StageDriver:
         while not is_reached():
             assert time.monotonic() < until, f"not reached: {what}"
             self.work()
+
+    def wait_for_replies(self) -> None:
+        """Wait until nothing is in flight: a time slice ends without waiting for what it has sent."""
+        in_flight = self.worker.shared.in_flight
+        self.worker.run(in_flight.wait_until_none(PATIENCE_S))
+        assert not in_flight.job_ids()
 
     def finish(self, driver: RunDriver) -> None:
         """Work until a run is finished."""

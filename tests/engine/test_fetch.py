@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,9 +21,9 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def fetch(
-    worker: OpenedWorker, *, is_probe: bool = False, is_charged: bool = False, ago_ms: int = 0
+    worker: OpenedWorker, *, is_probe: bool = False, is_charged: bool = False, ago_ms: int = -3_600_000
 ) -> Fetched:
-    """Fetch an answer that was claimed `ago_ms` ago."""
+    """Fetch an answer that was claimed `ago_ms` ago; by default its lease holds, however long this takes."""
     fetcher = worker.stages.collector._fetches._fetcher
     at_ms = worker.now_ms() - ago_ms
     return worker.run(fetcher.fetch(claimed_job(1, 0), at_ms, is_charged=is_charged, is_probe=is_probe))
@@ -34,6 +35,7 @@ def stop(worker: OpenedWorker) -> None:
 
 def fill_disk(worker: OpenedWorker) -> None:
     worker.runtime.disk.write_failed(OSError(28, "no space left"))
+    worker.runtime.disk._failed_until_s = math.inf  # however long the test takes
 
 
 def begin_outage(worker: OpenedWorker) -> None:

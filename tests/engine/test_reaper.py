@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 from run_driver import LEASE_MS, NOW_MS, new_run, received, settled
+from runtimes import opened_worker
 from sqlalchemy import text
 
 from runner.db import outcomes, result_moves, runs, workers
@@ -22,7 +23,8 @@ from runner.rules.retry import AUTOMATIC_EXTRAS_MAX
 from runner.rules.states import Event, JobState, RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from run_driver import RunDriver
     from runtimes import OpenedWorker
@@ -32,6 +34,14 @@ if TYPE_CHECKING:
 
 S = JobState
 GOOD = orjson.dumps({"model": "grok-4.3", "choices": [{"message": {"content": "yes"}}]})
+
+
+@pytest.fixture
+def worker(database: Database, database_url: str, tmp_path: Path) -> Iterator[OpenedWorker]:
+    """Open a worker without its background tasks: its own heartbeat would reclaim what a test expires."""
+    with opened_worker(database, database_url, tmp_path) as opened:
+        opened.run(opened.stages.supervisor.close())
+        yield opened
 
 
 def test_expired_leases_are_taken_back(database: Database) -> None:
@@ -156,17 +166,19 @@ def test_a_sweep_does_all_of_it(database: Database, worker: OpenedWorker) -> Non
     job, sent = stored(driver, GOOD), driver.bring(S.SUBMITTING)
     driver.change(sent.job_id, "lease_until_ms = 0")
 
-    assert worker.stages.reaper.reap() == [driver.run_id]
+    def reap(elapsed_ms: int) -> list[int]:
+        return Reaper(
+            database=database,
+            spool_dir=worker.runtime.settings.spool_dir,
+            host=worker.runtime.host,
+            clock=SharedClock(database.now_ms, ticks(0, 0, elapsed_ms)),
+            pricing=worker.runtime.prices,
+        ).reap()
+
+    assert reap(STEADY_AFTER_MS - 1) == [driver.run_id]
     assert (driver.state(job), driver.state(sent.job_id)) == (S.SUCCEEDED, S.SUBMITTING)
 
-    later = Reaper(
-        database=database,
-        spool_dir=worker.runtime.settings.spool_dir,
-        host=worker.runtime.host,
-        clock=SharedClock(database.now_ms, ticks(0, 0, STEADY_AFTER_MS)),
-        pricing=worker.runtime.prices,
-    )
-    assert later.reap() == [driver.run_id]
+    assert reap(STEADY_AFTER_MS) == [driver.run_id]
     assert driver.state(sent.job_id) is S.PENDING
 
 

@@ -217,14 +217,14 @@ def test_two_workers_do_not_both_take_the_last_room(postgres_database: Database)
     let_go: list[int] = []
 
     def work(number: int) -> None:
-        start.wait(20)
+        start.wait(120)
         let_go.append(go(driver, [taken[number]], 100, worker=number))
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(40)
+        thread.join(120)
 
     assert sorted(let_go) == [0] * 5 + [1] * 3
     assert driver.count("ticks", "reserved") == 300

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import pytest
@@ -89,11 +90,12 @@ def fail(worker: OpenedWorker) -> None:
 
 
 def pause_limiter(worker: OpenedWorker) -> None:
-    worker.loop.call_soon_threadsafe(lambda: worker.shared.limiter.pause("b", 60.0, rate_limited=False))
+    worker.loop.call_soon_threadsafe(lambda: worker.shared.limiter.pause("b", 3600.0, rate_limited=False))
 
 
 def fill_disk(worker: OpenedWorker) -> None:
     worker.runtime.disk.write_failed(OSError(28, "no space left"))
+    worker.runtime.disk._failed_until_s = math.inf  # however long the test takes
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,7 @@ def test_a_write_that_fails_is_reported_to_the_disk_check(
         raise OSError(28, "no space left")
 
     writer = SpoolWriter(spool, disk)
+    monkeypatch.setattr("runner.engine.disk_space._FAILED_WRITE_S", 3600.0)
     with monkeypatch.context() as patch:
         patch.setattr(Segment, "append", full)
         assert writer.answer(ANSWER) is None

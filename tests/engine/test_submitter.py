@@ -87,6 +87,7 @@ def test_a_run_that_failed_is_left_out_for_a_while(
     database: Database, worker: OpenedWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It takes no slots meanwhile."""
+    monkeypatch.setattr("runner.engine.submit.FAILED_WAIT_S", 3600.0)
     bad = new_run(database, 1)
     new_run(database, 1, identity="b")
     submitter = worker.stages.submitter

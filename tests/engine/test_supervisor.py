@@ -58,7 +58,7 @@ class Work:
 
 async def until(fact: Callable[[], object]) -> None:
     """Let the loop run until a fact holds."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while not fact():  # noqa: ASYNC110 - a fact of many kinds
             await asyncio.sleep(0)
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.engine import watchdog
-from runner.engine.watchdog import Watchdog
+from runner.engine.watchdog import EACH_S, HEALTHY_SLICE_S, LOOP_PATIENCE_S, SLICE_PATIENCE_S, Watchdog
 from runner.rules.errors import Unreachable
 from runner.rules.liveness import LivenessProbe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-EACH_S = 0.01
+LONG_S = 600.0  # more than any patience
 
 
 @pytest.fixture
@@ -33,118 +33,137 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
     running.close()
 
 
-class Watched:
-    """A watchdog with patience for a moment, and what it did."""
-
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        ping: Callable[[Watched], None],
-        stuck: Callable[[], str | None] = lambda: None,
-    ) -> None:
-        self.pings = 0
-        self.ended_for = ""
-        self.over = threading.Event()
-        self.pinged = threading.Event()
-        self._ping = ping
-        self.dog = Watchdog(loop, self._pings, stuck, self._end, EACH_S)
-        self.dog.start()
-
-    def _pings(self) -> None:
-        self.pings += 1
-        if self.pings == 30:
-            self.pinged.set()
-        self._ping(self)
-
-    def _end(self, why: str) -> None:
-        self.ended_for = why
-        self.over.set()
-
-
-def away(_: Watched) -> None:
+def away() -> None:
     """Be a Redis that is not there."""
     raise Unreachable("Redis does not answer", fix="")
 
 
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("LOOP_PATIENCE_S", "PING_PATIENCE_S", "SLICE_PATIENCE_S"):
-        monkeypatch.setattr(watchdog, name, 0.2)
+def lost() -> None:
+    """Be a Redis that takes pings, and no consumer gets them."""
+
+
+class Watched:
+    """A process with a watchdog whose clock moves by hand."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, ping: Callable[[], None] = away) -> None:
+        self.now_s = 1000.0
+        self.loop, self.is_blocked = loop, False
+        self.dog = Watchdog(loop, ping, lambda: None, now_s=lambda: self.now_s)
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Let the loop answer nothing in the block."""
+        goes_on = threading.Event()
+        self.loop.call_soon_threadsafe(goes_on.wait)
+        self.is_blocked = True
+        try:
+            yield
+        finally:
+            goes_on.set()
+
+    def look(self, for_s: float = LONG_S) -> str | None:
+        """Let time go by with a look every EACH_S; return why the process has to end, at the first time."""
+        until_s = self.now_s + for_s
+        while self.now_s < until_s:
+            self.now_s += EACH_S
+            if why := self.dog.look():
+                return why
+            if not self.is_blocked:  # what it was asked was answered
+                asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self.loop).result()
+        return None
 
 
 def test_pings_that_never_come_back_end_the_process(loop: asyncio.AbstractEventLoop) -> None:
     """Redis takes them, and the consumer hangs."""
-    watched = Watched(loop, lambda _: None)
-    assert watched.over.wait(10)
-    assert "pings" in watched.ended_for
+    assert "pings" in (Watched(loop, lost).look() or "")
 
 
-@pytest.mark.parametrize("ping", [away, lambda watched: watched.dog.ping_came()], ids=["away", "well"])
-def test_a_process_that_is_well_or_waits_for_redis_goes_on(
-    loop: asyncio.AbstractEventLoop, ping: Callable[[Watched], None]
-) -> None:
+def test_a_process_that_waits_for_redis_goes_on(loop: asyncio.AbstractEventLoop) -> None:
     """No ping can come back while Redis is away."""
-    watched = Watched(loop, ping)
-    assert watched.pinged.wait(10)
-    watched.dog.stop()
-    assert not watched.over.is_set()
+    assert Watched(loop, away).look() is None
+
+
+def test_a_process_whose_pings_come_back_goes_on(loop: asyncio.AbstractEventLoop) -> None:
+    """Each before the next one is sent."""
+
+    def comes_back() -> None:
+        watched.dog.ping_came()
+
+    watched = Watched(loop, comes_back)
+    assert watched.look() is None
 
 
 def test_a_loop_that_stands_still_ends_the_process(loop: asyncio.AbstractEventLoop) -> None:
-    """Something blocks it."""
-    blocked = threading.Event()
-    loop.call_soon_threadsafe(blocked.wait)
-    watched = Watched(loop, away)
-    assert watched.over.wait(10)
-    blocked.set()
-    assert "event loop" in watched.ended_for
+    """Something blocks it; a moment is no reason."""
+    watched = Watched(loop)
+    with watched.standing_still():
+        assert watched.look(LOOP_PATIENCE_S) is None
+        assert "event loop" in (watched.look() or "")
+
+
+def test_a_process_that_was_frozen_is_asked_again(loop: asyncio.AbstractEventLoop) -> None:
+    """As a whole, with its loop and its consumer: neither could answer."""
+    watched = Watched(loop, lost)
+    with watched.standing_still():
+        assert watched.look(EACH_S) is None
+        watched.now_s += LONG_S
+        assert watched.look(EACH_S) is None
 
 
 def test_time_slices_of_a_loop_that_only_fail_end_the_process(loop: asyncio.AbstractEventLoop) -> None:
     """Those of the other loop do not count; one that ended well in between does."""
-    watched = Watched(loop, away)
-    watched.dog.slice_failed("submit", 0.0)
-    watched.dog.slice_ended("submit")
-    assert watched.pinged.wait(10)
-    assert not watched.over.is_set()
-    watched.dog.slice_failed("submit", 0.0)
-    watched.dog.slice_ended("collect")
-    assert watched.over.wait(10)
-    assert "submit" in watched.ended_for
+    watched = Watched(loop)
+    for ended, why in (("submit", None), ("collect", "every submit time slice fails")):
+        watched.dog.slice_failed("submit", 0.0)
+        watched.dog.slice_ended(ended)
+        watched.now_s += SLICE_PATIENCE_S
+        if why is not None:
+            watched.dog.slice_failed("submit", 0.0)
+        assert watched.look(EACH_S) == why
 
 
+@pytest.mark.parametrize(("ran_s", "is_ended"), [(HEALTHY_SLICE_S - 0.1, True), (HEALTHY_SLICE_S, False)])
 def test_a_time_slice_that_failed_late_made_progress(
-    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+    loop: asyncio.AbstractEventLoop, ran_s: float, is_ended: bool
 ) -> None:
     """Patience begins again with it."""
-    monkeypatch.setattr(watchdog, "SLICE_PATIENCE_S", 0.0)
-    watched = Watched(loop, away)
-    watched.dog.stop()
+    watched = Watched(loop)
     watched.dog.slice_failed("submit", 0.0)
-    first = watched.dog._slices["submit"].since_s
-    watched.dog.slice_failed("submit", watchdog.HEALTHY_SLICE_S - 0.1)
-    assert watched.dog._slices["submit"].since_s == first
-    watched.dog.slice_failed("submit", watchdog.HEALTHY_SLICE_S)
-    assert watched.dog._slices["submit"].since_s != first
+    watched.now_s += SLICE_PATIENCE_S
+    watched.dog.slice_failed("submit", ran_s)
+    assert (watched.look(EACH_S) is not None) is is_ended
 
 
-def test_a_loop_that_runs_again_is_not_ended_for_an_old_failure(
-    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_loop_that_runs_again_is_not_ended_for_an_old_failure(loop: asyncio.AbstractEventLoop) -> None:
     """A time slice may run for longer than the patience with failing ones."""
-    monkeypatch.setattr(watchdog, "SLICE_PATIENCE_S", 0.0)
-    monkeypatch.setattr(watchdog, "HEALTHY_SLICE_S", 0.0)
-    watched = Watched(loop, away)
-    watched.dog.slice_failed("submit", -1.0)
-    assert watched.pinged.wait(10)
-    assert not watched.over.is_set()
+    watched = Watched(loop)
+    watched.dog.slice_failed("submit", 0.0)
+    assert watched.look() is None
 
 
 def test_a_supervised_task_that_cannot_run_ends_the_process(loop: asyncio.AbstractEventLoop) -> None:
-    """The supervisor says which."""
-    watched = Watched(loop, away, lambda: "the task heartbeat keeps failing")
-    assert watched.over.wait(10)
-    assert watched.ended_for == "the task heartbeat keeps failing"
+    """The supervisor says which, and the thread of the watchdog does it."""
+    ended_for, over = list[str](), threading.Event()
+
+    def end(why: str) -> None:
+        ended_for.append(why)
+        over.set()
+
+    why = "the task heartbeat keeps failing"
+    dog = Watchdog(loop, away, lambda: why, end, each_s=0.01)
+    dog.start()
+    assert over.wait(120)
+    dog.stop()
+    assert ended_for[0] == why
+
+
+def test_a_watchdog_that_fails_itself_ends_the_process(loop: asyncio.AbstractEventLoop) -> None:
+    """Else nobody would notice that nothing is watched."""
+
+    def broken() -> None:
+        raise RuntimeError("no thread left")
+
+    assert Watched(loop, broken).look() == "the watchdog itself failed: no thread left"
 
 
 @given(

@@ -41,7 +41,9 @@ _PARTS: Final[tuple[tuple[re.Pattern[bytes], bytes], ...]] = tuple(
         (rb'"private Valkey, [^"]+"', b'"private Valkey, PATH"'),
     )
 )
+_LIMIT: Final = (r'"limit":\{"model":[^}]*\}', '"limit":null')  # of the last minute, and of a living engine
 WHILE_OUT: Final[tuple[tuple[str, str], ...]] = (  # while answers are out, polls go on
+    _LIMIT,
     (r'("polls":)\d+', r"\g<1>0"),
     (r'("waiting":)\d+(,"collecting":)\d+', r"\g<1>0\g<2>0"),
     (r'"state":"collecting"', '"state":"waiting"'),
@@ -50,7 +52,7 @@ WHILE_OUT: Final[tuple[tuple[str, str], ...]] = (  # while answers are out, poll
 REFUSED: Final[tuple[tuple[str, str], ...]] = (  # the pause may be seen before the refusal is counted
     (r'("refused_for_now":)\d+', r"\g<1>0"),
     (r'"pending":0,"submitting":1', '"pending":1,"submitting":0'),
-    (r'"limit":\{"model":[^}]*\}', '"limit":null'),  # the engine of the command before may still be ending
+    _LIMIT,  # the engine of the command before may still be ending
 )
 SERVING: Final[tuple[tuple[str, str], ...]] = ((r'"workers":\[\d+,\d+\]', '"workers":[0,0]'),)  # process ids
 

@@ -16,6 +16,8 @@ from runner.rules.redact import plain
 from runner.rules.states import RunState
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from runner.cli.snapshot import Snapshot
 
 _REDRAW_S: Final = 0.5
@@ -23,9 +25,10 @@ _AT_WORK: Final = (RunState.RUNNING, RunState.WAITING)
 
 
 class LiveDisplay:
-    """Shows a run on stderr; used as a context manager."""
+    """Shows a run on stderr; used as a context manager. `now_s` is a steady clock."""
 
-    def __init__(self, interval_s: float | None) -> None:
+    def __init__(self, interval_s: float | None, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._now_s = now_s
         self._redraw_s = max(interval_s or 0.0, _REDRAW_S)
         self._throughput, self._refusals = ThroughputEstimator(), RecentGrowth()
         self._next_s = 0.0
@@ -44,7 +47,7 @@ class LiveDisplay:
 
     def update(self, snapshot: Snapshot) -> None:
         """Redraw when it is time to, and always for the last numbers."""
-        now_s = time.monotonic()
+        now_s = self._now_s()
         self._throughput.add(now_s, snapshot.done)
         refusals = self._refusals.add(now_s, snapshot.refused_for_now)
         if now_s >= self._next_s or snapshot.run.state not in _AT_WORK:
