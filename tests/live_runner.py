@@ -53,6 +53,19 @@ def wait_until(condition: Callable[[], object], what: str, within_s: float = WIT
         step_s = min(step_s * 1.1, STEP_MAX_S)
 
 
+def has_ended(pid: int) -> bool:
+    """Return whether a killed process holds no lock any more: it is gone, or a zombie without threads.
+
+    Its environment is gone before its locks are.
+    """
+    folder = Path(f"/proc/{pid}")
+    try:
+        is_zombie = (folder / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        return is_zombie and len([*(folder / "task").iterdir()]) <= 1
+    except OSError:
+        return True
+
+
 def write_jobs(path: Path, count: int, **fields: object) -> Path:
     """Write a job file in the short form; each body has the job's id as `user`: the books name it by that."""
     with path.open("w", encoding="utf-8") as file:
@@ -213,7 +226,7 @@ class LiveRunner:
         for pid in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not set(found) & set(self.pids()), f"{roles or 'all'} are gone")
+        wait_until(lambda: all(map(has_ended, found)), f"{roles or 'all'} are gone")
         for command in self._started:
             command.process.poll()
         return len(found) + (self.kill() if found and not roles else 0)
