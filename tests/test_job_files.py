@@ -134,7 +134,7 @@ def test_the_demo_greets_without_a_warning(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     assert "succeeded  520  demo/labels.results.jsonl" in done.stdout
-    expected = ("labels: ", "reviews: ", "loaded 520 jobs", "loaded 60 jobs")
+    expected = ("labels: ", "reviews: ", "loaded 520 jobs", "loaded 60 rows")
     assert [line for line in done.stderr.splitlines() if not line.startswith(expected)] == []
     assert (
         "id,product,review,stars,sentiment,topics,rating,urgent,_status,_error,_cost_usd\nr-001,"

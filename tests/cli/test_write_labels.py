@@ -105,7 +105,7 @@ def test_further_columns_and_a_prefix_cost_nothing(run: LabeledRun) -> None:
     write(run, "-o", "labeled.csv")
 
     assert wide[0] == "id,text,x_mood,x_mark,x__status,x__error,x__cost_usd,x__model"
-    assert wide[1].startswith("00001,text 1,good,mark-1,ok,,1e-07,")
+    assert wide[1].startswith("00001,text 1,good,mark-1,ok,,1e-7,")
     assert wide[1].endswith(",grok-4.3")
     first = (run.table.parent / "labeled.csv").read_text().splitlines()[0]
     assert first == "id,text,mood,mark,_status,_error"
