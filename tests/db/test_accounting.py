@@ -261,8 +261,11 @@ def _check_results(driver: RunDriver, rows: dict[int, Any], tries: list[Row[Any]
     assert driver.count("attempts", "collected") == len(priced)
 
 
+RECIPE = '{"schema": {"type": "object", "properties": {"mood": {"enum": ["good", "bad"]}}}}'
+
+
 def _walk(database: Database, steps: list[tuple[Any, ...]]) -> None:
-    history = History(new_run(database, JOBS, recipe='{"schema": {"properties": {}}}'))
+    history = History(new_run(database, JOBS, recipe=RECIPE))
     try:
         for step in steps:
             history.step(*step)
