@@ -24,6 +24,8 @@ from runner.rules.secret import Secret
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+_START_WITHIN_MS_MAX: Final = 30_000
+_START_WITHIN_S_MIN: Final = 0.5  # a claim that leaves no time to send its request would be useless
 _SOCKET_BYTES_MAX: Final = 90  # the kernel allows 107, and a server may open a longer name beside it
 _FLUSH_S: Final = 10.0  # for the last writes of a worker that ends
 _PLAIN_PATH: Final = re.compile(r"[A-Za-z0-9/._+-]+")  # needs no quoting in any URL
@@ -237,6 +239,12 @@ class Settings:
         return self.home / f"spool-{name}"
 
     @property
+    def start_within_ms(self) -> int:
+        """Return how long after a claim a request may be started, so that it ends while the claim holds."""
+        left_s = self.lease_s - self.connect_timeout_s - self.read_timeout_s
+        return min(_START_WITHIN_MS_MAX, int(left_s * 1000))
+
+    @property
     def effective_database_url(self) -> str:
         """Return the URL of the shared database, else of the private one."""
         return self.database_url or f"sqlite:///{self.home / 'runner.db'}"
@@ -422,6 +430,7 @@ def _check_combinations(values: Mapping[str, Any]) -> None:
         there, missing = names if values["redis_url"] is None else names[::-1]
         what = f"{there} is set, {missing} is not: servers are shared both or not at all"
         raise UsageError(what, fix=f"set {missing} too, or neither of them")
-    if values["read_timeout_s"] + values["connect_timeout_s"] >= values["lease_s"]:
+    request_s = values["read_timeout_s"] + values["connect_timeout_s"]
+    if request_s + _START_WITHIN_S_MIN > values["lease_s"]:
         what = "one request may take longer than a claim lasts, so two workers could send the same job"
-        raise UsageError(what, fix="make RUNNER_LEASE_S longer than both timeouts together")
+        raise UsageError(what, fix="make RUNNER_LEASE_S a second longer than both timeouts together")

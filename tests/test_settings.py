@@ -49,6 +49,12 @@ def test_the_defaults_without_any_source() -> None:
     assert found.warnings == ()
 
 
+@pytest.mark.parametrize(("lease", "within_ms"), [("120", 30_000), ("90", 20_000), ("70.5", 500)])
+def test_a_request_is_started_so_that_it_ends_before_its_claim(lease: str, within_ms: int) -> None:
+    """By default it may take 70 s."""
+    assert load({"RUNNER_LEASE_S": lease}, NOWHERE).start_within_ms == within_ms
+
+
 @pytest.mark.parametrize(
     ("flags", "env", "toml", "value", "origin"),
     [
@@ -136,6 +142,7 @@ def test_a_folder_of_two_names_is_one_home(tmp_path: Path) -> None:
         ({"RUNNER_REDIS_URL": SERVERS["RUNNER_REDIS_URL"]}, "RUNNER_DATABASE_URL is not"),
         ({**SERVERS, "RUNNER_REDIS_URL": "http://redis"}, "no Redis URL"),
         ({"RUNNER_LEASE_S": "60"}, "two workers could send the same job"),
+        ({"RUNNER_LEASE_S": "70.4"}, "two workers could send the same job"),
     ],
 )
 def test_a_wrong_value_is_refused_with_a_fix(env: dict[str, str], problem: str) -> None:

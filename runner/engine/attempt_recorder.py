@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from runner.engine.record_attempts import AttemptToSend
 from runner.engine.sender import ReadyAttempt
@@ -19,16 +19,24 @@ if TYPE_CHECKING:
     from runner.limiter.limiter import Limiter
     from runner.limiter.slots import Slot
 
-SEND_WITHIN_MS: Final = 30_000  # of the lease; POST and its timeouts fit into what is left
-
 
 class AttemptRecorder:
-    """Gives back the slots of attempts that could not be recorded."""
+    """Gives back the slots of attempts that could not be recorded.
+
+    `start_within_ms`: how long after it was recorded an attempt may be sent.
+    """
 
     def __init__(
-        self, leaser: Leaser, limiter: Limiter, estimates: JobEstimates, now_ms: Callable[[], int]
+        self,
+        leaser: Leaser,
+        limiter: Limiter,
+        estimates: JobEstimates,
+        *,
+        now_ms: Callable[[], int],
+        start_within_ms: int,
     ) -> None:
-        self._leaser, self._limiter, self._estimates, self._now_ms = leaser, limiter, estimates, now_ms
+        self._leaser, self._limiter, self._estimates = leaser, limiter, estimates
+        self._now_ms, self._start_within_ms = now_ms, start_within_ms
 
     async def record(
         self, granted: Sequence[LeasedJob], slots: Sequence[Slot], active_run: ActiveRun
@@ -61,7 +69,7 @@ class AttemptRecorder:
                     slot=slot,
                     body=request.splice_deferred(body),  # here, so that the unspliced body can be freed
                     conv_id=conv_id,
-                    send_before_ms=now_ms + SEND_WITHIN_MS,
+                    send_before_ms=now_ms + self._start_within_ms,
                 )
             )
         return recorded, attempts

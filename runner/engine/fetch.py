@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from runner.api import deferred
 from runner.api.client import RequestFailed
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from runner.limiter.slots import Slot
     from runner.rules.reply import Reply
 
-FETCH_WITHIN_MS: Final = 30_000  # of the lease; GET and its timeouts fit into what is left
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
@@ -44,7 +42,8 @@ class Fetched:
 class Fetcher:
     """Sends the fetches of one process, each when a connection is free and while its lease surely holds.
 
-    In an outage only its probe is sent; what was claimed before goes back.
+    In an outage only its probe is sent; what was claimed before goes back. `start_within_ms`: how long after
+    its claim a fetch may be sent.
     """
 
     def __init__(
@@ -59,10 +58,12 @@ class Fetcher:
         outage: FetchOutage,
         wakeups: Wakeups,
         clock: SharedClock,
+        start_within_ms: int,
     ) -> None:
         self._api, self._http_slots, self._limiter = api, http_slots, limiter
         self._slots, self._buckets, self._disk = slots, buckets, disk
         self._outage, self._wakeups, self._clock = outage, wakeups, clock
+        self._start_within_ms = start_within_ms
 
     async def fetch(
         self, job: ClaimedJob, claimed_at_ms: int, *, is_charged: bool, is_probe: bool
@@ -71,7 +72,7 @@ class Fetcher:
 
         `is_charged`: it needs a slot of the limiter. `is_probe`: it finds out whether an outage is over.
         """
-        before_ms = claimed_at_ms + FETCH_WITHIN_MS
+        before_ms = claimed_at_ms + self._start_within_ms
         slot = None
         if is_charged:  # without holding a connection
             slot = await self._slots.for_poll(job.model, lambda: self._has_time(before_ms))

@@ -165,7 +165,13 @@ def _submitter(runtime: Runtime, shared: Shared) -> Submitter:
             redis_is_ours=runtime.settings.embedded,
         ),
         leaser=shared.leaser,
-        attempts=AttemptRecorder(shared.leaser, shared.limiter, shared.estimates, now_ms),
+        attempts=AttemptRecorder(
+            shared.leaser,
+            shared.limiter,
+            shared.estimates,
+            now_ms=now_ms,
+            start_within_ms=runtime.settings.start_within_ms,
+        ),
         slots=shared.slots,
         buckets=shared.buckets,
         dispatcher=Dispatcher(shared.in_flight, sender, outcomes, runtime.settings.concurrency),
@@ -218,6 +224,7 @@ def _collector(runtime: Runtime, shared: Shared) -> Collector:
         outage=shared.outage,
         wakeups=shared.wakeups,
         clock=runtime.clock,
+        start_within_ms=runtime.settings.start_within_ms,
     )
     return Collector(
         runs=shared.runs,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 from run_driver import claimed_job
 
-from runner.engine.fetch import FETCH_WITHIN_MS, Fetched
 from runner.rules.after_fetch import NOT_ASKED
 from runner.rules.unreadable import OUTAGE_AFTER
 
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runtimes import OpenedWorker
+
+    from runner.engine.fetch import Fetched
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -53,7 +54,8 @@ def test_an_answer_is_not_asked_for(worker: OpenedWorker, change: Callable[[Open
 
 def test_a_fetch_that_is_late_is_not_sent(worker: OpenedWorker) -> None:
     """Its lease may not hold until the reply."""
-    assert fetch(worker, ago_ms=FETCH_WITHIN_MS + 1).classification.code == NOT_ASKED
+    late_ms = worker.runtime.settings.start_within_ms + 1
+    assert fetch(worker, ago_ms=late_ms).classification.code == NOT_ASKED
 
 
 def test_a_charged_fetch_without_a_slot_is_not_sent(worker: OpenedWorker) -> None:

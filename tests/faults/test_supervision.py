@@ -24,7 +24,7 @@ ANNOUNCED = ("--rpm", "60000")
 FILE = ("run", "jobs.jsonl", "-o", "out.jsonl")
 SLOWLY = (*FILE, "--rpm", "480", "--tpm", "none", "--max-failures", "5")
 RESUME = ("resume", "jobs", "--rpm", "none", "--max-failures", "none")
-TIMES = {"RUNNER_LEASE_S": "20", "RUNNER_READ_TIMEOUT_S": "14", "RUNNER_CONNECT_TIMEOUT_S": "5"}
+TIMES = {"RUNNER_LEASE_S": "24", "RUNNER_READ_TIMEOUT_S": "14", "RUNNER_CONNECT_TIMEOUT_S": "5"}
 
 
 class Place:
