@@ -16,6 +16,8 @@ from proxy import Proxy
 from redis import Redis
 from servers import Postgres, RedisServer
 
+from runner.settings import socket_path
+
 if TYPE_CHECKING:
     import random
     from types import TracebackType
@@ -92,7 +94,7 @@ class EmbeddedSetup:
 
     def redis_client(self) -> Redis:
         """Return a client of the Redis or Valkey in use."""
-        return Redis.from_url(f"unix://{self.home.path}/valkey.sock")
+        return Redis.from_url(f"unix://{socket_path(self.home.path)}")
 
     def run(self) -> Command:
         """Start the run command, the same each time."""
