@@ -81,7 +81,7 @@ class RunRow:
         """Return in words what an id of a job of the run is."""
         if self.recipe is None:
             return "a custom_id of the job file, or line-N"
-        return "an id of the column that --id named, or row-N"
+        return "one of the column that --id named, without --id row-N"
 
     @property
     def stem(self) -> str:

@@ -122,7 +122,8 @@ def output_format(output: Path) -> Format:
     """Return the format that the name of an output says. Raises UsageError where it says none."""
     found = _FORMATS.get(output.suffix.lower())
     if found is None:
-        what = f"{output.name} does not say its format"
+        ending = output.suffix
+        what = f"{ending} files cannot be written" if ending else f"{output.name} does not say its format"
         raise UsageError(what, fix=f"end the name with {', '.join(_FORMATS)}")
     return found
 

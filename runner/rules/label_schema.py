@@ -25,6 +25,9 @@ _WORDS: Final = {
 }
 
 
+_CODE_FIX: Final = "to use a class of it, write module:Class as Python imports it, such as labels:Review"
+
+
 class LabelSchema(NamedTuple):
     """A schema that can be sent: its bytes, its columns, and warnings of what the API reads otherwise."""
 
@@ -44,6 +47,8 @@ def read_label_schema(raw: bytes, source: str, *, is_file: bool = True) -> Label
     if isinstance(value, Problem):
         spot = "" if value.column is None else f" (character {value.column})"
         reason, fix = _WORDS.get(value.code, (value.reason, value.fix))
+        if source.endswith(".py"):
+            fix = _CODE_FIX
         raise UsageError(f"{source} is no JSON schema{spot}: {reason}", fix=fix)
     problems = list(schema_problems("it is", value, ()))
     refused = [problem for problem in problems if problem.severity == "refused"]

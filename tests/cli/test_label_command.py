@@ -203,8 +203,12 @@ def test_a_row_is_shown_by_its_number(place: Place) -> None:
     assert "skipped 1 bad row; the output says why: _status is skipped" in loaded.stderr
 
     assert json.loads(place.call("show 1 3 --json").stdout)["custom_id"] == "c"
-    assert "row 2 was skipped: row 2, column review" in place.call("show 1 2").stderr
+    skipped = place.call("show 1 2").stderr.splitlines()
+    assert skipped[0] == "error: row 2 of run 1 was skipped, so it has no job"
+    assert skipped[1].startswith("  row 2, column review: the prompt is empty")
+    assert skipped[2].startswith("fix: correct it")
     assert "row 9 of run 1 has no job" in place.call("show 1 9").stderr
+    assert "without --id row-N; or the number of a row\n" in place.call("show 1 b").stderr
 
 
 def test_stdin_is_kept_to_be_read_twice(place: Place) -> None:
@@ -384,6 +388,7 @@ def test_a_table_without_a_recipe_is_for_label(place: Place, command: str) -> No
 
     assert words.splitlines()[0] == "error: reviews.csv is a table, not a job file or a recipe"
     assert "runner label" in words
+    assert "runner compile" in words
 
 
 def test_a_skipped_row_is_said_to_be_in_the_output(place: Place) -> None:

@@ -54,7 +54,7 @@ def write_recipe(folder: Path, **sections: Mapping[str, Any]) -> str:
         ("reviews.csv", "is the table itself"),
         ("link.csv", "is a symbolic link"),
         ("hard.csv", "is the table itself"),
-        ("out.xlsx", "does not say its format"),
+        ("out.xlsx", ".xlsx files cannot be written"),
         ("out", "does not say its format"),
         ("no/out.csv", "does not exist"),
         ("home.csv", "is a folder"),

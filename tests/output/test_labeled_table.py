@@ -274,15 +274,24 @@ def test_a_row_of_the_run_that_its_own_table_lacks_is_a_bug(
         write_run(sqlite_database, run.run_id, tmp_path / "labeled.csv")
 
 
-@pytest.mark.parametrize("name", ["labeled", "labeled.json", "labeled.csv.gz", "labeled.xlsx"])
-def test_an_output_whose_name_says_no_format_is_refused(
-    sqlite_database: Database, tmp_path: Path, name: str
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("labeled", "labeled does not say its format"),
+        ("labeled.json", ".json files cannot be written"),
+        ("labeled.csv.gz", ".gz files cannot be written"),
+        ("labeled.xlsx", ".xlsx files cannot be written"),
+    ],
+)
+def test_an_output_of_no_format_that_can_be_written_is_refused(
+    sqlite_database: Database, tmp_path: Path, name: str, said: str
 ) -> None:
     """With the endings that can be written."""
     run = labeled_run(sqlite_database, tmp_path / "reviews.csv", PLAIN)
 
-    with pytest.raises(UsageError, match="does not say its format") as caught:
+    with pytest.raises(UsageError) as caught:
         write_run(sqlite_database, run.run_id, tmp_path / name)
+    assert caught.value.what == said
     assert ".csv, .tsv, .jsonl, .parquet" in caught.value.fix
 
 

@@ -198,3 +198,11 @@ def test_a_schema_file_that_cannot_be_used_is_refused(raw: bytes, said: str) -> 
 
     assert said in "\n".join([caught.value.what, *caught.value.where])
     assert caught.value.fix
+
+
+def test_a_file_of_code_is_answered_with_how_a_class_is_named() -> None:
+    """Not with how a schema looks."""
+    with pytest.raises(UsageError) as caught:
+        read_label_schema(b"import enum\n", "forms/reviews.py")
+
+    assert caught.value.fix.startswith("to use a class of it, write module:Class")

@@ -80,7 +80,11 @@ def _job_of_row(connection: Connection, run: RunRow, word: str) -> Row[Any] | No
     if found.custom_id is not None:
         return job_history.find_job(connection, run.id, found.custom_id)
     if found.fault is not None:
-        raise UsageError(f"row {word} was skipped: {one_line(found.fault, _FAULT_LENGTH)}")
+        raise UsageError(
+            f"row {word} of run {run.id} was skipped, so it has no job",
+            where=(one_line(found.fault, _FAULT_LENGTH),),
+            fix="correct it and put it in a table of its own; or label the whole table again with --new",
+        )
     raise UsageError(
         f"row {word} of run {run.id} has no job",
         fix="the table has no such row, or where, sample or limit left it out",
@@ -92,7 +96,7 @@ def _unknown(connection: Connection, run: RunRow, job_id: str) -> UsageError:
     meant = f"; did you mean {' or '.join(near)}?" if near else ""
     return UsageError(
         f"run {run.id} has no {run.unit} {one_line(job_id, _ID_LENGTH)}{meant}",
-        fix=f"ID is {run.ids_text}",
+        fix=f"ID is {run.ids_text}{'' if run.recipe is None else '; or the number of a row'}",
     )
 
 

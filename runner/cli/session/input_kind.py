@@ -26,6 +26,6 @@ def is_recipe_not_jobs(file: Path) -> bool:
     if file.name.lower().removesuffix(".gz").endswith(_TABLE_ENDINGS):
         raise UsageError(
             f"{file} is a table, not a job file or a recipe",
-            fix="label it with runner label; runner label --help shows what it takes",
+            fix="runner label labels it, runner compile prints what would be sent; see their --help",
         )
     return is_recipe(file)

@@ -18,14 +18,14 @@ def run_options(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return a decorator that adds the flags of `run` after those that shape the run.
 
-    `output_default` describes where results go without -o, `unit` what --limit counts.
+    `output_default` names the file of results without -o, `unit` what --limit counts.
     """
     options = (
         click.option(
             "-o",
             "--output",
             type=click.Path(path_type=Path),
-            help=f"Results file.  [default: {output_default}]",
+            help=f"Results file.  [default: {output_default}, in this folder]",
         ),
         click.option("--force", is_flag=True, help="Replace output files that another run wrote."),
         click.option("--limit", type=flags.Count(1), metavar="N", help=f"Send at most N {unit}."),
