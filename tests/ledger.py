@@ -148,7 +148,7 @@ def submissions(facts: Facts) -> Iterator[str]:
         attempt = facts.known.get(entry["request_id"])
         if attempt is None:
             arrived_by_job[facts.asked_key(entry["job"])] += 1
-        elif facts.asked_key(entry["job"]) != facts.key_of_attempt(attempt):
+        elif not facts.has_key(attempt, entry["job"]):
             yield f"L4 {entry['request_id']} is recorded for another job than it was submitted for"
     unknown_by_job = Counter(
         facts.key_of_attempt(attempt)
@@ -187,8 +187,10 @@ def reasons(facts: Facts) -> Iterator[str]:
             superseded_here = len(replaced)
         superseded += superseded_here
         by_attempts.update(extras)
-        by_attempts["reask"] += sum(a["outcome"] == "invalid" for a in mine)
-        if job["extras"] != len(extras) + superseded_here:
+        invalid = sum(a["outcome"] == "invalid" for a in mine)
+        by_attempts["reask"] += invalid
+        retried_max = invalid if facts.n("extra", "user_retry") else 0  # invalid rows that a user sent again
+        if not 0 <= job["extras"] - len(extras) - superseded_here <= retried_max:
             yield f"L4 {name} counts {job['extras']} extras; its attempts have {extras} + {superseded_here}"
         for a in mine:
             in_flight = job["attempt"] == a["attempt"] and job["state"] in ("waiting", "collecting", "stored")

@@ -87,10 +87,21 @@ class Facts:
 
     def key_of_attempt(self, attempt: Row) -> str:
         """Return the key under which the books have an attempt."""
-        earlier = [a for a in self.by_job[attempt["job_id"]] if a["attempt"] < attempt["attempt"]]
         job = self.job_of[attempt["job_id"]]
-        is_asked_again = any(a["outcome"] == "invalid" for a in earlier) and not job["has_user"]
+        is_asked_again = self._follows_an_invalid_one(attempt) and not job["has_user"]
         return ASKED_AGAIN if is_asked_again else str(job["key"])
+
+    def has_key(self, attempt: Row, key: str) -> bool:
+        """Return whether the books may have an attempt under a key.
+
+        One that follows an invalid one may be the first after `runner retry`: that sends the loaded body.
+        """
+        is_first_again = self.n("extra", "user_retry") and key == self.job_of[attempt["job_id"]]["key"]
+        return self.asked_key(key) == self.key_of_attempt(attempt) or bool(is_first_again)
+
+    def _follows_an_invalid_one(self, attempt: Row) -> bool:
+        mine = self.by_job[attempt["job_id"]]
+        return any(a["outcome"] == "invalid" for a in mine if a["attempt"] < attempt["attempt"])
 
     def n(self, kind: str, key: str) -> int:
         """Return one counter."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from runner.db import recheck_moves, user_moves
+from runner.db import recheck_moves, runs, user_moves
 from runner.db.recheck_moves import Rechecked
+from runner.rules.errors import UsageError
 from runner.rules.recheck_rules import has_repair, recheck_of
 from runner.rules.states import JobState
 
@@ -30,12 +31,19 @@ class RecheckCounts:
     valid: int = 0
     invalid: int = 0
 
+    def add(self, changed: Sequence[Rechecked]) -> None:
+        """Count answers that are another thing to their jobs now."""
+        invalid = sum(row.error is not None for row in changed)
+        self.valid += len(changed) - invalid
+        self.invalid += invalid
+
 
 def recheck_answers(database: Database, run_id: int, recipe: str, *, dry_run: bool) -> RecheckCounts:
     """Move the jobs whose stored answers are another thing by `recipe`, page by page; return how many.
 
     Invalid rows are checked, and without repair those that are ok, too. With `dry_run` nothing is moved.
-    Killed midway it can be called again: what was moved is not checked a second time.
+    Killed midway it can be called again: what was moved is not checked a second time. Raises UsageError where
+    another command has switched the repair since: the run has one rule at a time.
     """
     rules, counts = recheck_of(recipe), RecheckCounts()
     states = (JobState.FAILED,) if has_repair(recipe) else (JobState.FAILED, JobState.SUCCEEDED)
@@ -43,7 +51,9 @@ def recheck_answers(database: Database, run_id: int, recipe: str, *, dry_run: bo
         for page in _pages(database, run_id, state):
             changed = _changed(page, state, rules, counts)
             if changed and not dry_run:
-                user_moves.move_in_chunks(database, partial(_move, changed))
+                moved = user_moves.move_chunk(database, partial(_move, run_id, recipe, changed))
+                changed = [row for row in changed if row.job_id in moved]
+            counts.add(changed)
     return counts
 
 
@@ -61,15 +71,13 @@ def _pages(database: Database, run_id: int, state: JobState) -> Iterator[Sequenc
 def _changed(
     page: Sequence[Row[Any]], state: JobState, rules: Recheck, counts: RecheckCounts
 ) -> list[Rechecked]:
-    """Return for each job the newest answer that changes it, if there is one; count them."""
+    """Return for each job the newest answer that changes it, if there is one; count the jobs."""
     changed = []
     for _, answers in groupby(page, key=lambda row: row.job_id):
         counts.checked += 1
         found = next(filter(None, (_rechecked(row, state, rules) for row in answers)), None)
         if found is not None:
             changed.append(found)
-            counts.valid += found.error is None
-            counts.invalid += found.error is not None
     return changed
 
 
@@ -88,5 +96,19 @@ def _rechecked(row: Row[Any], state: JobState, rules: Recheck) -> Rechecked | No
     )
 
 
-def _move(changed: Sequence[Rechecked], connection: Connection, deltas: Deltas) -> int:
-    return len(recheck_moves.move(connection, changed, deltas))
+def _move(
+    run_id: int, recipe: str, changed: Sequence[Rechecked], connection: Connection, deltas: Deltas
+) -> set[int]:
+    """Move jobs; return those that moved. The run is locked after them, as a retry does."""
+    moved = recheck_moves.move(connection, changed, deltas)
+    runs.lock(connection, run_id)
+    run = runs.find(connection, run_id)
+    if run is not None and run.recipe is not None and has_repair(run.recipe) != has_repair(recipe):
+        _refuse_switched(run_id, is_on=has_repair(run.recipe))
+    return moved
+
+
+def _refuse_switched(run_id: int, *, is_on: bool) -> NoReturn:
+    now, wanted = ("on", "--no-repair") if is_on else ("off", "--repair")
+    what = f"another command has switched the repair of run {run_id} {now}, and checks its answers"
+    raise UsageError(what, fix=f"let it end; to switch again: runner retry {run_id} --judge {wanted}")

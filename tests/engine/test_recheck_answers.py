@@ -15,6 +15,7 @@ from runner.db.outcomes import LabelCheck
 from runner.db.recheck_moves import Rechecked
 from runner.db.user_moves import JobSelection
 from runner.engine.recheck_answers import RecheckCounts, recheck_answers
+from runner.rules.errors import UsageError
 from runner.rules.states import Event, JobState
 
 if TYPE_CHECKING:
@@ -52,7 +53,9 @@ def succeeded(driver: RunDriver, content: str, label_check: LabelCheck) -> int:
 
 
 def check(driver: RunDriver, recipe: str, *, dry_run: bool = False) -> tuple[int, int, int]:
-    """Check all answers; return how many were checked, fit now, do not fit any more."""
+    """Check all answers by a recipe that becomes the run's; return how many were checked, fit now, do not."""
+    if not dry_run:
+        driver.in_transaction(lambda c, _: recheck_moves.set_recipe(c, driver.run_id, recipe))
     found = recheck_answers(driver.database, driver.run_id, recipe, dry_run=dry_run)
     assert isinstance(found, RecheckCounts)
     return found.checked, found.valid, found.invalid
@@ -176,6 +179,34 @@ def test_jobs_whose_answers_are_gone_hold_nothing_up(
 
     assert check(driver, ON) == (1, 1, 0)
     assert driver.state(second) is JobState.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("now", "wanted", "said"),
+    [(OFF, ON, "switched the repair of run 1 off"), (ON, OFF, "switched the repair of run 1 on")],
+)
+def test_nothing_is_moved_by_a_repair_that_was_switched_since(
+    database: Database, now: str, wanted: str, said: str
+) -> None:
+    """Else two commands leave rows by the one rule and rows by the other, and the run names just one."""
+    driver = new_run(database, 1, recipe=now)
+    job = invalid(driver, PROSE) if now == OFF else succeeded(driver, PROSE, REPAIRED)
+    before, counts = columns(driver, job), driver.counts()
+
+    with pytest.raises(UsageError, match=said):
+        recheck_answers(driver.database, driver.run_id, wanted, dry_run=False)
+
+    assert columns(driver, job) == before
+    assert driver.counts() == counts
+
+
+def test_a_switched_output_is_no_other_repair(database: Database) -> None:
+    """The same command with other columns may come in between."""
+    driver = new_run(database, 1, recipe=recipe_of(SCHEMA, ask={"repair": True}, out={"columns": ["cost"]}))
+    job = invalid(driver, PROSE)
+
+    assert recheck_answers(driver.database, driver.run_id, ON, dry_run=False).valid == 1
+    assert driver.state(job) is JobState.SUCCEEDED
 
 
 def test_a_job_that_moved_meanwhile_stays(database: Database) -> None:

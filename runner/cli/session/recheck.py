@@ -37,7 +37,7 @@ def recheck(run: str, *, repair: bool | None, dry_run: bool, as_json: bool, is_q
             found = find_run(connection, run)
             recipe = _recipe(connection, found, repair)
         if not dry_run and recipe != found.recipe:
-            _switch(database, found.id, repair, recipe)
+            recipe = _switch(database, found, repair)
         counts = recheck_answers(database, found.id, recipe, dry_run=dry_run)
         if dry_run:
             _print_plan(found, counts, as_json=as_json)
@@ -60,16 +60,18 @@ def _recipe(connection: Connection, run: RunRow, repair: bool | None) -> str:
     return run.recipe if repair in (None, has_repair(run.recipe)) else with_repair(run.recipe, is_on=repair)
 
 
-def _switch(database: Database, run_id: int, repair: bool | None, recipe: str) -> None:
-    """Store the recipe, unless the run was started since. Raises UsageError then."""
+def _switch(database: Database, found: RunRow, repair: bool | None) -> str:
+    """Store the recipe as it is now with its repair switched; return it.
+
+    Raises UsageError where the run was started since.
+    """
     now_ms = database.now_ms()
     with database.write() as connection:
-        runs.lock(connection, run_id)
-        run = runs.find(connection, run_id)
-        if run is not None:
-            _recipe(connection, run, repair)
-        recheck_moves.set_recipe(connection, run_id, recipe)
-        events.note(connection, run_id, now_ms, "repair", "on" if repair else "off")
+        runs.lock(connection, found.id)
+        recipe = _recipe(connection, runs.find(connection, found.id) or found, repair)
+        recheck_moves.set_recipe(connection, found.id, recipe)
+        events.note(connection, found.id, now_ms, "repair", "on" if repair else "off")
+    return recipe
 
 
 def _print_plan(run: RunRow, counts: RecheckCounts, *, as_json: bool) -> None:
