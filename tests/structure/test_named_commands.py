@@ -131,7 +131,8 @@ def all_flags() -> set[str]:
     for name in COMMANDS:
         command = command_of(name)
         inner = list(command.commands.values()) if isinstance(command, click.Group) else []
-        found |= {flag for one in (command, *inner) for param in one.params for flag in param.opts}
+        params = [param for one in (command, *inner) for param in one.params]
+        found |= {flag for param in params for flag in (*param.opts, *param.secondary_opts)}
     return found
 
 
