@@ -60,11 +60,10 @@ def retry_with_model(
     now_ms: int,
     deltas: Deltas,
     after: int | None = None,
-) -> tuple[int, int | None]:
+) -> user_moves.Walked:
     """Send the next chosen jobs again with another model; jobs that it does not take stay as they are.
 
-    Jobs that are pending already stay so. `after`: the last job of the call before. Return how many jobs
-    were changed, and the last one that was looked at; None where there is none left.
+    Jobs that are pending already stay so. `after`: the last job of the call before.
     """
     page = _page(connection, run_id, selection, validate, after, lock=True)
     taken = [checked for checked in page if not checked.validation.refused]
@@ -74,7 +73,7 @@ def retry_with_model(
     ]
     for change in (_SET_IN_JOBS, _SET_IN_PAYLOADS):
         bulk.execute(connection, _COLUMNS, rows, change)
-    return len(taken), page[-1].job.id if page else None
+    return user_moves.Walked(len(taken), page[-1].job.id if page else None)
 
 
 def _page(

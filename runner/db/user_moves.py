@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import DBAPIError
@@ -45,6 +46,13 @@ _WORDS = {  # conditions on jobs, by the field of a selection that has their val
 }
 
 
+class Walked(NamedTuple):
+    """How many jobs were moved, and the last one that was looked at; None where there is none left."""
+
+    moved: int
+    last: int | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSelection:
     """Which jobs a user means: those in `states`, narrowed by the other fields where given.
@@ -71,6 +79,19 @@ def move_in_chunks(database: Database, step: Callable[[Connection, Deltas], int]
     """Call one of the moves below, each time in its own transaction, until it moves no job."""
     while move_chunk(database, step):
         pass
+
+
+def walk_in_chunks(database: Database, step: Callable[[int | None, Connection, Deltas], Walked]) -> int:
+    """Call a step, each time in its own transaction, after the last job of the call before; return the moves.
+
+    It looks at no job twice: one that was sent again may have failed again meanwhile.
+    """
+    total, after = 0, None
+    while True:
+        walked = move_chunk(database, partial(step, after))
+        total, after = total + walked.moved, walked.last
+        if after is None:
+            return total
 
 
 def move_chunk(database: Database, step: Callable[[Connection, Deltas], Result]) -> Result:
@@ -161,13 +182,15 @@ def retry(
     now_ms: int,
     deltas: Deltas,
     rows_max: int = ROWS_MAX,
-) -> int:
-    """Make ended or held jobs pending again; return how many.
+    after: int | None = None,
+) -> Walked:
+    """Make the next ended or held jobs pending again. `after`: only those with larger ids.
 
     They are sent as they were loaded: what was asked again before counts no more. A failed job whose last
     attempt was accepted gets one more extra.
     """
-    return requeue(connection, pick(connection, run_id, selection, rows_max), now_ms, deltas)
+    rows = pick(connection, run_id, selection, rows_max, after)
+    return Walked(requeue(connection, rows, now_ms, deltas), rows[-1].id if rows else None)
 
 
 def requeue(connection: Connection, rows: Sequence[Row[Any]], now_ms: int, deltas: Deltas) -> int:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
 from labeled_run import answer, labeled_run, labels_of, recipe_of
 from run_driver import NOW_MS
+from terminal import Terminal
 from test_sample import Home
 
 from runner.db import runs
@@ -15,7 +18,6 @@ from runner.rules.row_status import RowStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from labeled_run import LabeledRun
 
@@ -23,6 +25,9 @@ S = RowStatus
 STATUSES: Final = (S.OK, S.INVALID, S.FAILED, S.HELD, S.CANCELLED, S.INVALID)
 PROSE: Final = answer(f"Sure: {json.dumps(labels_of(2))}")
 OFF: Final = recipe_of(ask={"repair": False})
+FAILS_AGAIN: Final = """CREATE TRIGGER fails_again AFTER UPDATE OF state ON jobs
+    WHEN NEW.state = 'pending' AND NEW.lease_gen < 9 BEGIN UPDATE jobs
+    SET state = 'failed', error_code = 'invalid', finished_at_ms = 1 WHERE id = NEW.id; END"""
 
 
 @pytest.fixture
@@ -185,3 +190,30 @@ def test_the_summary_names_the_command_of_each_failure(home: Home) -> None:
     assert "runner show 1 row-2 says what is wrong." in " ".join(map(str.strip, failures))
     assert "  to look at some: runner sample 1 --status invalid" in failures
     assert all(len(line) <= 80 for line in failures)
+
+
+def test_a_row_that_fails_again_at_once_is_sent_once(home: Home) -> None:
+    """A worker may be as fast as the command: what was asked of the user was one request."""
+    run = loaded(home, statuses=(S.INVALID,))
+    (job,) = run.jobs.values()
+    before = run.driver.row(job).lease_gen
+    with home.database.write() as connection:
+        connection.exec_driver_sql(FAILS_AGAIN)
+
+    shown = home.output("retry", "1", "--status", "invalid", "--yes")
+
+    assert "1 row of run 1 will be sent again" in shown
+    assert run.driver.row(job).lease_gen == before + 1
+
+
+def test_rows_that_another_command_sends_again_meanwhile_are_not_counted(home: Home) -> None:
+    """Two persons are asked; one of them answers first."""
+    loaded(home)
+    words = [sys.executable, "-m", "runner", "retry", "1", "--status", "invalid"]
+    with Terminal(home.folder, words, home.env | {"PYTHONPATH": str(Path(__file__).parents[2])}) as terminal:
+        terminal.shows("send 2 rows of run 1 again", "[y/N]")
+        home.output("retry", "1", "--status", "invalid", "--yes")
+        terminal.press("y")
+        terminal.press("Enter")
+
+        terminal.shows("no row of run 1 is left to send again: another command was faster", "exit code 0")

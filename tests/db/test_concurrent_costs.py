@@ -189,7 +189,7 @@ def test_a_run_does_not_end_while_its_jobs_are_retried(database: Database, retri
     failed = JobSelection(states=frozenset({S.FAILED}))
 
     def retry(connection: Connection, deltas: Deltas) -> None:
-        assert user_moves.retry(connection, driver.run_id, failed, NOW_MS, deltas) == 1
+        assert user_moves.retry(connection, driver.run_id, failed, NOW_MS, deltas).moved == 1
         runs.reopen(connection, driver.run_id, NOW_MS)
 
     def finish(connection: Connection, _deltas: Deltas) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from runner.cli.session import new_model
 from runner.db import job_moves, result_moves, runs, user_moves
 from runner.db.counters import Deltas
-from runner.db.user_moves import JobSelection
+from runner.db.user_moves import JobSelection, Walked
 from runner.engine import run_completion
 from runner.rules.states import Event, JobState, RunState
 
@@ -58,10 +58,10 @@ def abandon(driver: RunDriver) -> int:
 
 
 def retry(driver: RunDriver, chosen: JobSelection, rows_max: int = 100) -> int:
-    moved: int = driver.in_transaction(
+    walked: Walked = driver.in_transaction(
         lambda c, d: user_moves.retry(c, driver.run_id, chosen, NOW_MS, d, rows_max)
     )
-    return moved
+    return walked.moved
 
 
 def test_cancel_ends_what_was_not_sent_and_what_is_held(database: Database) -> None:

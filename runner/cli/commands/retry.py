@@ -123,11 +123,11 @@ def command(
         question = _question(plan.run, plan.cost, set_model, as_json=as_json)
         if not confirm(question, yes=yes, dry_run=dry_run, as_json=as_json):
             return
-        _retry(database, plan.run, plan.selection, set_model)
+        moved = _retry(database, plan.run, plan.selection, set_model)
         snapshot = read_snapshot(settings, database, plan.run.id, Part.OBJECT)
         if as_json:
             print_json(live_object(snapshot))
-        _print_notes(_lines(snapshot, plan.cost.jobs, set_model), is_quiet=is_quiet)
+        _print_notes(_lines(snapshot, moved, set_model), is_quiet=is_quiet)
 
 
 class _RetryPlan(NamedTuple):
@@ -167,8 +167,10 @@ def _plan(
 
 
 def _lines(snapshot: Snapshot, n: int, set_model: str | None) -> list[str]:
-    """Return what is to be known after jobs became pending."""
+    """Return what is to be known after `n` jobs became pending."""
     run = snapshot.run
+    if not n:
+        return [f"no {run.unit} of run {run.id} is left to send again: another command was faster"]
     sent = f"{text.count(n, run.unit)} of run {run.id} will be sent again{_with(set_model)}"
     is_at_work = run.state in (RunState.RUNNING, RunState.WAITING)
     return [sent] if is_at_work else [sent, f"to send them: runner start {run.id}"]
@@ -201,16 +203,16 @@ def _with(set_model: str | None) -> str:
     return "" if set_model is None else f" with {set_model}"
 
 
-def _retry(database: Database, run: RunRow, chosen: JobSelection, set_model: str | None) -> None:
+def _retry(database: Database, run: RunRow, chosen: JobSelection, set_model: str | None) -> int:
+    """Make the chosen jobs pending; return how many: another command may have moved some of them since."""
     if set_model is not None:
-        new_model.send_again(database, run, chosen, set_model)
-        return
+        return new_model.send_again(database, run, chosen, set_model)
     now_ms = database.now_ms()
 
-    def retry_some(connection: Connection, deltas: Deltas) -> int:
-        moved = user_moves.retry(connection, run.id, chosen, now_ms, deltas)
-        if moved:
+    def retry_some(after: int | None, connection: Connection, deltas: Deltas) -> user_moves.Walked:
+        walked = user_moves.retry(connection, run.id, chosen, now_ms, deltas, after=after)
+        if walked.moved:
             runs.reopen(connection, run.id, now_ms)
-        return moved
+        return walked
 
-    user_moves.move_in_chunks(database, retry_some)
+    return user_moves.walk_in_chunks(database, retry_some)

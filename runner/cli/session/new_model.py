@@ -108,25 +108,22 @@ def plan(
     )
 
 
-def send_again(database: Database, run: RunRow, selection: JobSelection, model: str) -> None:
-    """Set the model of the chosen jobs and make them pending, in chunks.
+def send_again(database: Database, run: RunRow, selection: JobSelection, model: str) -> int:
+    """Set the model of the chosen jobs and make them pending, in chunks; return how many.
 
     A crash leaves whole chunks: the same command again does the rest.
     """
     now_ms, validate = database.now_ms(), _validate(run, model)
 
-    def send_some(after: int | None, connection: Connection, deltas: Deltas) -> int | None:
-        """Return the last job that was looked at, None where there is none left."""
-        moved, last = model_moves.retry_with_model(
+    def send_some(after: int | None, connection: Connection, deltas: Deltas) -> user_moves.Walked:
+        walked = model_moves.retry_with_model(
             connection, run.id, selection, model, validate, now_ms, deltas, after
         )
-        if moved:
+        if walked.moved:
             runs.reopen(connection, run.id, now_ms)
-        return last
+        return walked
 
-    last = user_moves.move_chunk(database, partial(send_some, None))
-    while last is not None:
-        last = user_moves.move_chunk(database, partial(send_some, last))
+    return user_moves.walk_in_chunks(database, send_some)
 
 
 def _sentence(custom_id: str, problems: Sequence[Problem]) -> str:
