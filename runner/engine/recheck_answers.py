@@ -109,8 +109,8 @@ def _move(
 
 
 def _refuse_switched(run_id: int, *, is_on: bool) -> NoReturn:
-    now, command = "off", f"runner retry {run_id} --judge --repair"
-    if is_on:
-        now, command = "on", f"runner retry {run_id} --judge --no-repair"
-    what = f"another command has switched the repair of run {run_id} {now}, and checks its answers"
-    raise UsageError(what, fix=f"let it end; to switch again: {command}")
+    what = f"another command has switched the repair of run {run_id} {'on' if is_on else 'off'} meanwhile"
+    cure = (
+        f"runner retry {run_id} --judge --no-repair" if is_on else f"runner retry {run_id} --judge --repair"
+    )
+    raise UsageError(what, fix=f"let that one end; to switch again: {cure}")
