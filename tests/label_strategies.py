@@ -11,7 +11,9 @@ from runner.rules.label_language import parse_labels
 
 _NAMES = st.text(alphabet="abcxyzé_0", min_size=1, max_size=6).filter(lambda name: name[0] not in "_0")
 _VALUES = st.lists(
-    st.text(alphabet='ab ."{}\\é€😀:', min_size=1, max_size=8).map(str.strip).filter(bool),
+    st.text(alphabet='ab ."{}\\é€😀:', min_size=1, max_size=8)
+    .map(str.strip)
+    .filter(lambda value: value and value[0] not in '"{' and value[-1] not in '"}'),  # these are refused
     min_size=2,
     max_size=4,
     unique=True,
@@ -32,7 +34,9 @@ def label_fields(draw: st.DrawFn) -> list[LabelField]:
     """Return the fields of a text with every form of the language."""
     names = draw(st.lists(_NAMES, min_size=1, max_size=5, unique=True))
     lines = [f"{name}{draw(st.sampled_from(['', '?']))}: {draw(_TYPES)}" for name in names]
-    return parse_labels("\n".join(lines), lambda _name: []).fields
+    parsed = parse_labels("\n".join(lines), lambda _name: [])
+    assert not parsed.faults
+    return parsed.fields
 
 
 def _values(field: LabelField) -> st.SearchStrategy[Any]:
