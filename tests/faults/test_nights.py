@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 import ledger
-from live_runner import NO_LIMITS, LiveRunner, Simulator, write_jobs
+from live_runner import NO_LIMITS, LiveRunner, Simulator, wait_until, write_jobs
 from test_clocks import by_the_clock_in, set_clock
 from test_kills import IN_FLIGHT
 
@@ -45,11 +45,18 @@ class Nights:
         return command
 
     def kill_at(self, accepted: int) -> None:
-        """Start the line, and kill -9 command, engine, workers and Valkey at a number of acceptances."""
+        """Start the line, and kill -9 command, engine, workers and Valkey at a number of acceptances.
+
+        Then wait until the answers are ready: when hours have passed here, they have in the simulator's time.
+        """
         self.home.hold_above(accepted, self.simulator)
         self.home.wait_for_accepted(accepted, self.home.start(*NIGHT))
         self.home.kill()
         self.simulator.switch(hold_after=None)
+        wait_until(self._are_answers_ready, "all accepted answers are ready")
+
+    def _are_answers_ready(self) -> bool:
+        return all(job["ready_at"] <= time.time() for job in self.simulator.books()["jobs"])
 
     def runs(self) -> list[tuple[str, str]]:
         """Return the names and states of all runs, the oldest first."""
