@@ -164,6 +164,26 @@ def _parsed(
         kind.fail(f"{error}{f', or {other}' if other else ''}", param, ctx)
 
 
+class Words(click.ParamType[tuple[str, ...]]):
+    """Words with commas between them."""
+
+    name = "words"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:  # noqa: ARG002
+        """Return how a user types it."""
+        return "WORD,…"
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,  # noqa: ARG002 - click's signature
+        ctx: click.Context | None,  # noqa: ARG002
+    ) -> tuple[str, ...]:
+        """Return the words in their order, each once."""
+        words = value.split(",") if isinstance(value, str) else value
+        return tuple(dict.fromkeys(word.strip() for word in words))
+
+
 class Flaws(click.ParamType[tuple[str, ...]]):
     """Words of `length`, `refusal` and `empty`, with commas between them."""
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--columns",
-    metavar="WORD,…",
+    type=flags.Words(),
     help="Columns to add to the labels: cost, model, asks, answer, or none.  [default: those of the run]",
 )
 @click.option(
@@ -58,7 +58,7 @@ def command(
     force: bool,
     input_path: Path | None,
     spreadsheet: bool,
-    columns: str | None,
+    columns: tuple[str, ...] | None,
     prefix: str | None,
     as_json: bool,
     quiet: bool,
@@ -74,7 +74,10 @@ def command(
       runner write reviews -o labeled.parquet --input moved/reviews.csv
     """
     table = TableOptions(
-        input_path=input_path, spreadsheet=spreadsheet, columns=_words(columns), prefix=prefix
+        input_path=input_path,
+        spreadsheet=spreadsheet,
+        columns=() if columns == ("none",) else columns,
+        prefix=prefix,
     )
     with existing_database(read_settings()) as database:
         with database.read() as connection:
@@ -89,12 +92,6 @@ def command(
         print_escaped(str(written.paths.summary))
         if note := recoded_note(written.results):
             print_escaped(note)
-
-
-def _words(columns: str | None) -> tuple[str, ...] | None:
-    if columns is None:
-        return None
-    return () if columns == "none" else tuple(word.strip() for word in columns.split(","))
 
 
 def _default_output(run: RunRow) -> Path:

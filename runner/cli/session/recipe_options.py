@@ -33,26 +33,6 @@ def take_recipe_flags(given: dict[str, Any]) -> RecipeFlags:
     return RecipeFlags(**{name: given.pop(name) for name in _NAMES})
 
 
-class Words(click.ParamType[tuple[str, ...]]):
-    """Words with commas between them."""
-
-    name = "words"
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:  # noqa: ARG002
-        """Return how a user types it."""
-        return "WORD,…"
-
-    def convert(
-        self,
-        value: Any,
-        param: click.Parameter | None,  # noqa: ARG002 - click's signature
-        ctx: click.Context | None,  # noqa: ARG002
-    ) -> tuple[str, ...]:
-        """Return the words in their order, each once."""
-        words = value.split(",") if isinstance(value, str) else value
-        return tuple(dict.fromkeys(word.strip() for word in words))
-
-
 _OPTIONS: Final = (
     click.option("--text", metavar="COL", help="Column whose cells are the prompts."),
     click.option("--user", metavar="TEMPLATE", help="Prompt with {{ column }}s, or a file that holds it."),
@@ -90,7 +70,7 @@ _OPTIONS: Final = (
         "--repair/--no-repair", default=None, help="Take the only object out of an answer with words around."
     ),
     click.option(
-        "--columns", type=Words(), default=(), help="Further columns to add: cost, model, asks, answer."
+        "--columns", type=flags.Words(), default=(), help="Further columns to add: cost, model, asks, answer."
     ),
     click.option("--prefix", metavar="TEXT", help="What the name of every added column begins with."),
     click.option("--table", metavar="PATH", help="Table for a recipe, instead of the one it names."),
