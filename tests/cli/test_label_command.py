@@ -322,8 +322,8 @@ def test_a_class_that_has_no_schema_is_told_by_its_flag(place: Place) -> None:
     words = " ".join(refused(place, "label reviews.csv --text review --schema labels:Review").split())
     assert "--schema: labels:Review cannot be used as the schema of labels: properties/a: " in words
 
-    words = " ".join(refused(place, "label reviews.csv --text review --schema label:Review").split())
-    assert "--schema: there is no module label in " in words
+    words = " ".join(refused(place, "label reviews.csv --text review --schema reviewlabels:Review").split())
+    assert "--schema: there is no module reviewlabels in " in words
 
     words = " ".join(refused(place, "label reviews.csv --text review --schema labels.Review").split())
     assert "--schema: labels.Review cannot be read" in words
