@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from runner.tables.lines import Line
 
 ROWS_PER_COMMIT = 5_000
-BYTES_PER_COMMIT = 16 << 20
+BYTES_PER_COMMIT = 4 << 20  # a chunk may exceed it by one line, and lines may be large
+LARGE_CHUNK_BYTES = 16 << 20  # of such a chunk only one is in memory
 FRAME = 0  # the number of the only frame of a run
 _SWITCH_S = 0.0005  # the thread switch interval: at 5 ms the writing thread waits that long, twice a chunk
 
@@ -85,8 +86,8 @@ class JobInserter:
             del line, request  # they may be large, and the next ones are built before these would be freed
             if len(chunk) >= ROWS_PER_COMMIT or chunk.size_bytes >= BYTES_PER_COMMIT:
                 self._write(chunk, writer)
-                if chunk.size_bytes >= BYTES_PER_COMMIT:
-                    self._wait()  # two such chunks in memory would be too much
+                if chunk.size_bytes >= LARGE_CHUNK_BYTES:
+                    self._wait()
                 gc.collect(0)
                 self._progress(reading.line_count, reading.byte_count)
                 chunk = _Chunk()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-BATCH_BYTES: Final = 4 << 20  # about, uncompressed; a batch of long rows has fewer of them
+BATCH_BYTES: Final = 1 << 20  # about, uncompressed; a batch of long rows has fewer of them
 _READ_BYTES: Final = 1 << 20
 _COPY_AGAIN: Final = "copy or make the file again; another Parquet reader can test it"
 _MAGICS: Final = {  # how a file ends that is no plain Parquet

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from runner.tables.table import RowBatch, Sink, Table
 
 GROUP_ROWS: Final = 50_000
-GROUP_BYTES: Final = 16 << 20  # of Arrow values; a row group is in memory until it is written
+GROUP_BYTES: Final = 4 << 20  # of Arrow values; a row group is in memory until it is written
 _MAGIC: Final = b"PAR1"
 _MARK_KEY: Final = b"runner"
 

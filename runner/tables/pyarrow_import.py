@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import Any
 
@@ -9,7 +10,11 @@ from runner.tables.table import TableError
 
 
 def import_pyarrow() -> Any:
-    """Return the module pyarrow, with `parquet` in it. Raise TableError where it is not installed."""
+    """Return the module pyarrow, with `parquet` in it. Raise TableError where it is not installed.
+
+    Its memory comes from malloc: the pool that pyarrow brings keeps more of long rows.
+    """
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # read at the first import
     try:
         import_module("pyarrow.parquet")
     except ImportError as error:
