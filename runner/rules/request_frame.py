@@ -69,5 +69,5 @@ def row_content(text: str, image_url: str | None) -> bytes:
 
 
 def _trimmed(content: bytes) -> bytes:
-    """Return a copy of exactly its size, since rows wait in thousands: orjson leaves room for 9 x the text."""
+    """Return a copy of its own size, since thousands of rows wait: orjson leaves room for 9 x as much."""
     return bytes(memoryview(content))
