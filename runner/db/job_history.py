@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Row, text
 
 from runner.db import bulk
-from runner.rules.redact import from_plain
+from runner.rules.printed_id import read_id
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -24,12 +24,12 @@ def find_job(connection: Connection, run_id: int, custom_id: str) -> Row[Any] | 
 def find_ids(connection: Connection, run_id: int, custom_ids: Collection[str]) -> dict[str, int]:
     """Return the ids of a run's jobs by their custom_ids; those that are not in the run are left out.
 
-    A custom_id with control characters is found by its printed form, too, unless another job has that name.
+    A word is first taken as an id is printed, so that printed ones are never another job; then as it is.
     """
-    found = _ids(connection, run_id, custom_ids)
-    printed = {word: from_plain(word) for word in custom_ids if word not in found}
-    meant = _ids(connection, run_id, set(printed.values()) - set(printed))
-    return found | {word: meant[name] for word, name in printed.items() if name in meant}
+    meant = {word: read_id(word) for word in custom_ids}
+    found = _ids(connection, run_id, {*meant, *meant.values()})
+    ids = {word: found.get(name, found.get(word)) for word, name in meant.items()}
+    return {word: job for word, job in ids.items() if job is not None}
 
 
 def _ids(connection: Connection, run_id: int, custom_ids: Collection[str]) -> dict[str, int]:
@@ -72,6 +72,7 @@ def oldest_in_flight_ms(connection: Connection, run_id: int) -> int | None:
 
 def similar_ids(connection: Connection, run_id: int, word: str, rows_max: int = 3) -> list[str]:
     """Return up to `rows_max` custom_ids of a run that begin like `word`, or differ only by case."""
+    word = read_id(word)
     prefix = word[: max(1, len(word) - 1)]
     query = text(
         "SELECT custom_id FROM jobs WHERE run_id = :run AND custom_id >= :begin AND custom_id < :end"

@@ -228,6 +228,16 @@ def begin(
     )
 
 
+def give_back_id(connection: Connection, run_id: int) -> None:
+    """Let the next run have the id of one that was removed before it was ready, if it is the newest.
+
+    PostgreSQL keeps its gaps: its sequence cannot be set back safely while others load.
+    """
+    if connection.dialect.name == "sqlite":
+        query = text("UPDATE sqlite_sequence SET seq = seq - 1 WHERE name = 'runs' AND seq = :id")
+        connection.execute(query, {"id": run_id})
+
+
 def set_ready(connection: Connection, run_id: int, total: int) -> None:
     """Move a run from `loading` to `ready`, with the number of its jobs."""
     connection.execute(
@@ -236,10 +246,14 @@ def set_ready(connection: Connection, run_id: int, total: int) -> None:
     )
 
 
-def replace_options(connection: Connection, run_id: int, *, options: RunOptions, output_path: str) -> None:
-    """Replace the options and the output path of a run."""
+def replace_options(
+    connection: Connection, run_id: int, *, options: RunOptions, output_path: str | None
+) -> None:
+    """Replace the options of a run, and its output path unless that is None."""
     connection.execute(
-        text("UPDATE runs SET options = :options, output_path = :output WHERE id = :id"),
+        text(
+            "UPDATE runs SET options = :options, output_path = COALESCE(:output, output_path) WHERE id = :id"
+        ),
         {"id": run_id, "options": json.dumps(asdict(options)), "output": output_path},
     )
 

@@ -194,7 +194,7 @@ def test_two_models_exclude_each_other(workspace: Workspace) -> None:
         assert "is no name of a model, like grok-4.3" in workspace.stderr
 
 
-ODD: Final = ["-dash", "tab\tx", "\u202eright", "it's", "x" * 300]
+ODD: Final = ["-dash", "tab\tx", r"tab\tx", r"\x5c", "two  \n lines", "\u202eright", "it's", "x" * 300]
 
 
 def test_printed_ids_can_be_typed(workspace: Workspace) -> None:
@@ -205,7 +205,7 @@ def test_printed_ids_can_be_typed(workspace: Workspace) -> None:
     printed = workspace.run("summary 1 --ids safety").splitlines()
     assert len(printed) == len(ODD)
     chosen = [word for name in printed for word in ("--id", name)]
-    assert "would send 5 jobs" in workspace.run(["retry", "1", *chosen, "--dry-run"])
+    assert f"would send {len(ODD)} jobs" in workspace.run(["retry", "1", *chosen, "--dry-run"])
     for name, custom_id in zip(printed, ODD, strict=True):
         story = workspace.run(["show", "1", "--", name])
         (retry,) = re.findall(r"to send it again: runner (.*)", story)

@@ -349,7 +349,7 @@ def test_another_prompt_over_the_same_table_is_said_to_be_another_run(place: Pla
     other = place.call(f"{first} --system 'Be strict.'")
     again = place.call(f"{first} --reask 0")
 
-    assert "warning: run 1 (reviews) has the same table with another recipe" in other.stderr
+    assert "warning: run 1 (reviews) has the same table with another prompt or labels" in other.stderr
     assert "runner start 1 continues that run" in other.stderr
     assert "note: run 1 keeps what it was loaded with: reask 2" in again.stderr
 
@@ -364,9 +364,9 @@ def test_of_runs_over_the_same_table_the_one_to_continue_is_named(place: Place) 
     fourth = place.call(f"{first} -o 4.csv --system 'Be kind.'")
 
     assert "same table" not in second.stderr
-    assert "note: run 2 (reviews) has the same table with another recipe" in third.stderr
+    assert "note: run 2 (reviews) has the same table with another prompt or labels" in third.stderr
     assert "runner write 2 writes that run's files" in third.stderr
-    assert "warning: run 3 (reviews) has the same table with another recipe" in fourth.stderr
+    assert "warning: run 3 (reviews) has the same table with another prompt or labels" in fourth.stderr
 
 
 def test_columns_and_prefix_of_the_last_command_are_those_of_the_run(place: Place) -> None:

@@ -13,6 +13,7 @@ from runner.cli.session import budget_prices, work
 from runner.cli.session.context import any_database, require_api
 from runner.cli.session.ending import ending_lines, folder_of
 from runner.cli.session.loading import confirm_sending, load_file
+from runner.cli.session.results_to_stdout import print_results, refuse_bytes_on_terminal
 from runner.cli.session.run_choice import choose_run
 from runner.cli.session.run_state import read_snapshot
 from runner.db import recheck_moves, removal, runs
@@ -22,7 +23,9 @@ from runner.db.runs import RunOptions
 from runner.engine import run_completion
 from runner.output.contents import TableOptions
 from runner.output.file_owner import refuse_foreign_files, run_tag
-from runner.output.files import check_place, paths, refuse_input
+from runner.output.files import STDOUT, check_places, paths, refuse_input
+from runner.output.labeling import labeling_of
+from runner.output.output_name import check_lines_name, table_format
 from runner.output.write import write_run
 from runner.rules import stored_recipe
 from runner.rules.errors import UsageError
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from runner.cli.flags import RunFlags
     from runner.cli.session.engine_lease import EngineLease
     from runner.cli.session.run_choice import RunChoice
+    from runner.cli.session.saved_recipe import SavedRecipe
     from runner.db.runs import RunRow
     from runner.db.session import Database
     from runner.intake.load import LoadResult
@@ -49,7 +53,8 @@ class NamedInput:
     """An input as a command was given it.
 
     `file` is what was typed, `name` the run's name if one is given, `output` where its results are written by
-    default, from the name of its run. `given_model` is that of --model where lines may name another.
+    default, from the name of its run. `given_model` is that of --model where lines may name another. `saved`
+    is the recipe file that is written once the table is loaded.
     """
 
     input: RunInput
@@ -57,6 +62,7 @@ class NamedInput:
     name: str | None
     output: Callable[[RunChoice], Path]
     given_model: str | None = None
+    saved: SavedRecipe | None = None
 
 
 def run_input(settings: Settings, lease: EngineLease, named: NamedInput, flags: RunFlags) -> int:
@@ -73,7 +79,9 @@ def run_input(settings: Settings, lease: EngineLease, named: NamedInput, flags: 
             quiet=flags.quiet,
         )
         targets = _targets(named, choice, flags)
-        if flags.new:  # it has no files yet, so these would be another run's: refused before loading
+        if (
+            flags.new and targets is not None
+        ):  # it has no files yet, so these would be another run's: refused before loading
             refuse_foreign_files(targets, tag="", force=flags.force)
         loaded = load_file(
             database,
@@ -98,17 +106,23 @@ def run_input(settings: Settings, lease: EngineLease, named: NamedInput, flags: 
             table=None if named.input.recipe is None else TableOptions(input_path=path),
             occasion=choice.occasion,
         )
+        call.refuse_foreign_files(loaded)
+        if named.saved is not None:
+            named.saved.write()
         return call.work_and_write(loaded)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _RunCall:
-    """One call of the command, from the loaded run to its exit code."""
+    """One call of the command, from the loaded run to its exit code.
+
+    Without `targets` the results go to stdout.
+    """
 
     settings: Settings
     database: Database
     lease: EngineLease
-    targets: Paths
+    targets: Paths | None
     flags: RunFlags
     file: str
     table: TableOptions | None
@@ -116,14 +130,14 @@ class _RunCall:
 
     def work_and_write(self, loaded: LoadResult) -> int:
         """Work until the run stops, write its files, print its summary; return the exit code."""
-        run = read_snapshot(self.settings, self.database, loaded.run_id).run
-        self._refuse_foreign_files(run, loaded)
+        run = self._run(loaded.run_id)
         if not loaded.total:
             self._complete_empty(run.id)
             return self._write(run.id)
         if run.is_over:
             if not self.flags.quiet:
-                print_note(f"run {run.id} is already {run.state}; its files are written again")
+                what = "results" if self.targets is None else "files"
+                print_note(f"run {run.id} is already {run.state}; its {what} are written again")
             return self._write(run.id)
         require_api(self.settings)
         if not confirm_sending(loaded, yes=self.flags.yes):
@@ -131,8 +145,11 @@ class _RunCall:
             return ExitCode.USAGE
         return self._work(run.id)
 
-    def _refuse_foreign_files(self, run: RunRow, loaded: LoadResult) -> None:
+    def refuse_foreign_files(self, loaded: LoadResult) -> None:
         """Raise UsageError for files of others; a run that this call has loaded does not stay behind."""
+        if self.targets is None:
+            return
+        run = self._run(loaded.run_id)
         try:
             refuse_foreign_files(self.targets, run_tag(run), force=self.flags.force)
         except UsageError:
@@ -146,9 +163,11 @@ class _RunCall:
         if budget_ticks is not None:
             budget_prices.require_prices(self.database, self.settings, run_id)
         with self.database.write() as connection:
-            output = str(self.targets.results.absolute())
             runs.replace_options(
-                connection, run_id, options=_options(self.flags, budget_ticks), output_path=output
+                connection,
+                run_id,
+                options=_options(self.flags, budget_ticks),
+                output_path=self._output_path,
             )
         work.activate_run(self.database, run_id, self.lease)
         end = work.follow_run(
@@ -169,24 +188,38 @@ class _RunCall:
     def _complete_empty(self, run_id: int) -> None:
         """Complete a run without jobs: there is nothing to send, so no engine is needed."""
         now_ms = self.database.now_ms()
-        output = str(self.targets.results.absolute())
         with self.database.write() as connection:
             options = _options(self.flags, self.flags.budget or None)
-            runs.replace_options(connection, run_id, options=options, output_path=output)
+            runs.replace_options(connection, run_id, options=options, output_path=self._output_path)
             runs.start(connection, run_id, now_ms)
             run_completion.complete_if_done(connection, run_id, now_ms, Deltas(0))
 
     def _write(self, run_id: int) -> int:
-        # the table that was named has the run's content, also where the run was loaded from another path
-        written = write_run(
-            self.database, run_id, self.targets.results, force=self.flags.force, table=self.table
-        )
-        snapshot = read_snapshot(self.settings, self.database, run_id, Part.ENDING)
-        self._print_summary(written)
-        for line in ending_lines(snapshot, self._continue_command(run_id), self.settings):
-            print_note(line)
-        work.call_on_end(self.database, run_id)
+        """Write what the run has, print its summary and how it ended; return its exit code."""
+        written = None
+        if self.targets is not None:
+            # the table that was named has the run's content, also where the run was loaded from another path
+            written = write_run(
+                self.database, run_id, self.targets.results, force=self.flags.force, table=self.table
+            )
+        try:
+            if written is None:
+                self._print_results(run_id)
+            else:
+                self._print_summary(written)
+            snapshot = read_snapshot(self.settings, self.database, run_id, Part.ENDING)
+            for line in ending_lines(snapshot, self._continue_command(run_id), self.settings):
+                print_note(line)
+        finally:  # also where stdout is full
+            work.call_on_end(self.database, run_id)
         return snapshot.stored.exit_code
+
+    def _print_results(self, run_id: int) -> None:
+        """Print the results to stdout, and the summary to stderr."""
+        quiet = self.flags.quiet
+        summary = print_results(self.database, run_id, self.table, quiet=quiet)
+        for line in [] if quiet else summary_lines(summary):
+            print_note(line)
 
     def _print_summary(self, written: WrittenFiles) -> None:
         if self.flags.as_json:
@@ -195,6 +228,13 @@ class _RunCall:
             for line in summary_lines(written.summary, folder_of(written.paths.results)):
                 print_escaped(line)
 
+    @property
+    def _output_path(self) -> str | None:
+        return None if self.targets is None else str(self.targets.results.absolute())
+
+    def _run(self, run_id: int) -> RunRow:
+        return read_snapshot(self.settings, self.database, run_id).run
+
     def _continue_command(self, run_id: int) -> str:
         """Return the command that continues a run: the same one, or by id if the input was stdin."""
         if self.file == "-":
@@ -202,19 +242,23 @@ class _RunCall:
         return rerun_command(sys.argv[1:], self.occasion)
 
 
-def _targets(named: NamedInput, choice: RunChoice, flags: RunFlags) -> Paths:
-    """Return the paths of the output. Raises UsageError where one cannot be written, or is the input.
+def _targets(named: NamedInput, choice: RunChoice, flags: RunFlags) -> Paths | None:
+    """Return the paths of the output, None for stdout; all that refuses them is found before a line is sent.
 
-    Also where the name of a labeled table does not say its format: before anything is sent and paid for.
+    Raises UserError where one cannot be written, is the input, or would not be what its name says.
     """
-    targets = paths(flags.output or named.output(choice))
-    if named.input.recipe is not None:
-        from runner.output.labeled_files import output_format  # with it what labels need
-
-        output_format(targets.results)
-    for target in targets:
-        check_place(target)
-    refuse_input(targets, named.input.path, "the job file" if named.input.recipe is None else "the table")
+    output = flags.output or named.output(choice)
+    recipe = named.input.recipe
+    if output == STDOUT:
+        refuse_bytes_on_terminal(None if recipe is None else labeling_of(recipe).read.format)
+        return None
+    targets = paths(output)
+    if recipe is None:
+        check_lines_name(output)
+    else:
+        table_format(output)
+    check_places(targets)
+    refuse_input(targets, named.input.path, "the job file" if recipe is None else "the table")
     return targets
 
 

@@ -69,9 +69,10 @@ def start_run(
             command = f"runner start {found.id}"
             work.leave_run(settings, database, found.id, lease, command=command, as_json=flags.as_json)
             return end.left_by
-        code = _print_end(settings, database, found.id, as_json=flags.as_json, quiet=flags.quiet)
-        work.call_on_end(database, found.id)
-        return code
+        try:
+            return _print_end(settings, database, found.id, as_json=flags.as_json, quiet=flags.quiet)
+        finally:  # also where stdout is full
+            work.call_on_end(database, found.id)
 
 
 def _change(settings: Settings, database: Database, run_id: int, changes: Mapping[str, Any]) -> None:

@@ -88,8 +88,12 @@ def leave_run(
     settings: Settings, database: Database, run_id: int, lease: EngineLease, *, command: str, as_json: bool
 ) -> None:
     """Release the lease after a signal or a timeout; print the outstanding answers and how to continue."""
-    continues = not lease.end()
-    snapshot = read_snapshot(settings, database, run_id, Part.OBJECT)
+    try:
+        continues = not lease.end()
+        snapshot = read_snapshot(settings, database, run_id, Part.OBJECT)
+    except BaseException:  # a second signal; the work that was done is saved all the same
+        print_note(f"to continue: {command}")
+        raise
     for line in (ending_text.done_text(snapshot), *ending_text.outstanding_lines(snapshot)):
         print_note(line)
     no_worker = ending_text.no_worker_lines(snapshot)
