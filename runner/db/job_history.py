@@ -36,7 +36,7 @@ def _ids(connection: Connection, run_id: int, custom_ids: Collection[str]) -> di
     rows = bulk.execute(
         connection,
         [("run_id", "INT"), ("word", "TEXT")],
-        [(run_id, word) for word in custom_ids if word.isascii() or _is_storable(word)],
+        [(run_id, word) for word in custom_ids if _is_storable(word)],
         "SELECT jobs.custom_id, jobs.id FROM v JOIN jobs"
         " ON jobs.run_id = v.run_id AND jobs.custom_id = v.word",
     )
@@ -44,8 +44,11 @@ def _ids(connection: Connection, run_id: int, custom_ids: Collection[str]) -> di
 
 
 def _is_storable(word: str) -> bool:
-    """Return whether a word of the command line is Unicode; bytes that are not come as lone surrogates."""
-    return not any("\ud800" <= char <= "\udfff" for char in word)
+    """Return whether a word can be in the database: Unicode without NUL.
+
+    Bytes of the command line that are not UTF-8 come as lone surrogates.
+    """
+    return "\0" not in word and not any("\ud800" <= char <= "\udfff" for char in word)
 
 
 def attempts_of_job(connection: Connection, job_id: int) -> list[Row[Any]]:
@@ -73,6 +76,8 @@ def oldest_in_flight_ms(connection: Connection, run_id: int) -> int | None:
 def similar_ids(connection: Connection, run_id: int, word: str, rows_max: int = 3) -> list[str]:
     """Return up to `rows_max` custom_ids of a run that begin like `word`, or differ only by case."""
     word = read_id(word)
+    if not _is_storable(word):
+        return []
     prefix = word[: max(1, len(word) - 1)]
     query = text(
         "SELECT custom_id FROM jobs WHERE run_id = :run AND custom_id >= :begin AND custom_id < :end"

@@ -228,16 +228,6 @@ def begin(
     )
 
 
-def give_back_id(connection: Connection, run_id: int) -> None:
-    """Let the next run have the id of one that was removed before it was ready, if it is the newest.
-
-    PostgreSQL keeps its gaps: its sequence cannot be set back safely while others load.
-    """
-    if connection.dialect.name == "sqlite":
-        query = text("UPDATE sqlite_sequence SET seq = seq - 1 WHERE name = 'runs' AND seq = :id")
-        connection.execute(query, {"id": run_id})
-
-
 def set_ready(connection: Connection, run_id: int, total: int) -> None:
     """Move a run from `loading` to `ready`, with the number of its jobs."""
     connection.execute(

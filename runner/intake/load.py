@@ -146,9 +146,7 @@ def _removed_on_error(database: Database, run_id: int) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        removal.remove(database, run_id)
-        with database.write() as connection:
-            runs.give_back_id(connection, run_id)
+        removal.remove_unsent(database, run_id)
         raise
 
 
@@ -176,7 +174,7 @@ def _find_complete(database: Database, same: str) -> RunRow | None:
         found = runs.find_by_identity(connection, same)
     if found is None or found.state is not RunState.LOADING:
         return found
-    removal.remove(database, found.id)
+    removal.remove_unsent(database, found.id)
     return _find_complete(database, same)
 
 

@@ -154,7 +154,7 @@ class _RunCall:
             refuse_foreign_files(self.targets, run_tag(run), force=self.flags.force)
         except UsageError:
             if loaded.is_new:
-                removal.remove(self.database, run.id)
+                removal.remove_unsent(self.database, run.id)
                 print_note(f"run {run.id} was removed again: nothing of it was sent")
             raise
 
@@ -169,21 +169,29 @@ class _RunCall:
                 options=_options(self.flags, budget_ticks),
                 output_path=self._output_path,
             )
-        work.activate_run(self.database, run_id, self.lease)
-        end = work.follow_run(
-            self.settings,
-            self.database,
-            run_id,
-            self.lease,
-            quiet=self.flags.quiet,
-            verbose=self.flags.verbose,
-            timeout_s=self.flags.timeout,
-        )
-        if end.left_by is None:
-            return self._write(run_id)
-        command, as_json = self._continue_command(run_id), self.flags.as_json
-        work.leave_run(self.settings, self.database, run_id, self.lease, command=command, as_json=as_json)
-        return end.left_by
+        command = self._continue_command(run_id)
+        with work.named_when_stopped(command):
+            work.activate_run(self.database, run_id, self.lease)
+            end = work.follow_run(
+                self.settings,
+                self.database,
+                run_id,
+                self.lease,
+                quiet=self.flags.quiet,
+                verbose=self.flags.verbose,
+                timeout_s=self.flags.timeout,
+            )
+            if end.left_by is not None:
+                work.leave_run(
+                    self.settings,
+                    self.database,
+                    run_id,
+                    self.lease,
+                    command=command,
+                    as_json=self.flags.as_json,
+                )
+                return end.left_by
+        return self._write(run_id)
 
     def _complete_empty(self, run_id: int) -> None:
         """Complete a run without jobs: there is nothing to send, so no engine is needed."""

@@ -30,7 +30,7 @@ def print_results(database: Database, run_id: int, table: TableOptions | None, *
     """
     with temporary_results(database, run_id, table) as written:
         with written.paths.results.open("rb") as file:
-            _copy(file)
+            print_file(file)
         if not quiet and (note := recoded_note(replace(written.results, name="stdout"))):
             print_note(note)
     if not quiet:
@@ -48,8 +48,8 @@ def refuse_bytes_on_terminal(format: Format | None) -> None:  # noqa: A002 - the
         )
 
 
-def _copy(file: BinaryIO) -> None:
-    """Copy a file to stdout as it is; on a terminal with every control character escaped."""
+def print_file(file: BinaryIO) -> None:
+    """Print a file to stdout as it is; on a terminal with control characters escaped. Raises UserError."""
     if sys.stdout.isatty():
         for line in file:
             print_escaped(line.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -24,10 +25,24 @@ from runner.engine import run_completion
 from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from runner.cli.session.engine_lease import EngineLease
     from runner.cli.session.follow import FollowEnd
     from runner.db.session import Database
     from runner.settings import Settings
+
+
+@contextmanager
+def named_when_stopped(command: str) -> Iterator[None]:
+    """Print the command that continues where a signal ends the block at once, as a second Ctrl-C does."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException:
+        print_note(f"to continue: {command}")
+        raise
 
 
 def activate_run(database: Database, run_id: int, lease: EngineLease) -> bool:
@@ -88,12 +103,8 @@ def leave_run(
     settings: Settings, database: Database, run_id: int, lease: EngineLease, *, command: str, as_json: bool
 ) -> None:
     """Release the lease after a signal or a timeout; print the outstanding answers and how to continue."""
-    try:
-        continues = not lease.end()
-        snapshot = read_snapshot(settings, database, run_id, Part.OBJECT)
-    except BaseException:  # a second signal; the work that was done is saved all the same
-        print_note(f"to continue: {command}")
-        raise
+    continues = not lease.end()
+    snapshot = read_snapshot(settings, database, run_id, Part.OBJECT)
     for line in (ending_text.done_text(snapshot), *ending_text.outstanding_lines(snapshot)):
         print_note(line)
     no_worker = ending_text.no_worker_lines(snapshot)
