@@ -30,13 +30,16 @@ LABEL = ("label", "reviews.csv", "--text", "review", "--labels", "mood: good|bad
 
 
 class LiveFolder:
-    """A folder with two jobs, a table and a simulator, in which commands run."""
+    """A folder with a simulator, two jobs (run 1) and a table (run 2), whose results went to stdout."""
 
     def __init__(self, path: Path, home: LiveRunner) -> None:
         self.path, self._home = path, home
         (path / "reviews.csv").write_text(TABLE, newline="")
         lines = [{"id": f"r-{n}", "model": "grok-4.3", "prompt": f"Say {n}"} for n in range(2)]
         (path / "jobs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        self.answers = self.call("run", "jobs.jsonl", "-o", "-")
+        self.labels = self.call(*LABEL, "--columns", "none", "-o", "-", "-q")
+        self.written = {path.name for path in path.glob("*.*")}
 
     def call(self, *words: str, code: int = 0) -> Called:
         """Run a command; fail where it ends with another exit code."""
@@ -56,11 +59,6 @@ class LiveFolder:
                 timeout=240,
             )
 
-    def names(self) -> set[str]:
-        """Return the files of the folder that commands have written."""
-        known = {"home", "jobs.jsonl", "reviews.csv", "simulator.out"}
-        return {path.name for path in self.path.iterdir()} - known
-
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveFolder]:
@@ -76,11 +74,11 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveFolder]:
 
 def test_the_results_are_those_of_a_file(live: LiveFolder) -> None:
     """Of `run`, again of `run`, and of `write`; the rest is on stderr, and no file is left."""
-    first = live.call("run", "jobs.jsonl", "-o", "-")
+    first = live.answers
     assert [json.loads(line)["custom_id"] for line in first.raw.splitlines()] == ["r-0", "r-1"]
     assert "succeeded  2\n" in first.stderr
     assert "runner write 1 writes them, the errors and the summary" in first.stderr
-    assert live.names() == set()
+    assert live.written == {"jobs.jsonl", "reviews.csv", "simulator.out"}
     assert live.call("write", "1", "-o", "-", "-q").raw == first.raw
 
     live.call("write", "1", "-o", "out.jsonl.gz", "-q")
@@ -91,11 +89,11 @@ def test_the_results_are_those_of_a_file(live: LiveFolder) -> None:
 
 def test_a_table_has_the_format_of_its_input(live: LiveFolder) -> None:
     """With its line ends."""
-    done = live.call(*LABEL, "--columns", "none", "-o", "-", "-q")
+    done = live.labels
     rows = done.raw.split(b"\r\n")
     assert (rows[0], len(rows), done.stderr) == (b"id,review,mood,_status,_error", 4, "")
     assert live.call(*LABEL, "-o", "-").raw == done.raw
-    written = live.call("write", "reviews", "-o", "-", "--columns", "model")
+    written = live.call("write", "2", "-o", "-", "--columns", "model")
     assert written.raw.startswith(b"id,review,mood,_status,_error,_model\r\n")
 
 
@@ -127,7 +125,7 @@ def test_what_cannot_be_written_is_refused_before_it_is_loaded(live: LiveFolder)
         "/dev/null": "is a device or a pipe",
         ".": "is a folder",
         "nowhere/x.jsonl": "does not exist",
-        "x" * 250: "is too long: 263 bytes",
+        "x" * 225: "is too long: 238 bytes",
     }.items():
         assert said in live.call("run", "jobs.jsonl", "--new", "-o", output, code=2).stderr
     (live.path / f"{'y' * 225}.jsonl").write_text('{"id": "a", "prompt": "Hi"}\n')

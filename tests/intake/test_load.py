@@ -270,7 +270,7 @@ def test_a_refused_file_uses_up_no_number(database: Database, tmp_path: Path) ->
     first = loaded(database, file_of(tmp_path, line(1)))
     assert first.run_id == 1 or not database.is_sqlite
     removal.remove_unsent(database, first.run_id - 1)
-    second = loaded(database, file_of(tmp_path, line(2)), name="b")
+    second = loaded(database, file_of(tmp_path, line(2), name="b.jsonl"))
     assert second.run_id == first.run_id + 1
 
 
