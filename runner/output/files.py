@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from runner.rules.errors import UsageError, UserError
 from runner.rules.occasion import file_stem, stem_of_file
-from runner.tables.draft_file import check_place, is_gzip_name
+from runner.tables.draft_file import is_gzip_name
+from runner.tables.file_place import check_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,8 +10,6 @@ import errno
 import fcntl
 import hashlib
 import os
-import secrets
-import shlex
 import stat
 import zlib
 from contextlib import contextmanager, suppress
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from runner.rules.errors import UserError
 from runner.rules.summary_object import WrittenFile
+from runner.tables.file_place import DRAFT_SUFFIX, check_place, draft_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,71 +25,14 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-_SUFFIX: Final = ".runner-part"
 _BUFFER_BYTES: Final = 1024 * 1024
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _GZIP: Final = 16 + zlib.MAX_WBITS
-_NAME_BYTES_MAX: Final = 255
-_PATH_BYTES_MAX: Final = 4_095
-_SHOWN: Final = 60
 
 
 def is_gzip_name(path: Path) -> bool:
     """Return whether a file is compressed with gzip, by its name."""
     return path.suffix.lower() == ".gz"
-
-
-def check_place(target: Path, flag: str = "-o") -> None:
-    """Raise UserError where a file cannot be written.
-
-    That is: its name is too long, there is no such folder, it may not be written to, or the name is that of a
-    folder, a link, a device or a pipe. `flag` names the file on the command line.
-    """
-    _check_length(target, flag)
-    folder = target.absolute().parent
-    if not folder.is_dir():
-        fix = f"make it: mkdir -p {shlex.quote(str(folder))}"
-        raise UserError(f"the folder {folder} does not exist", fix=fix)
-    with suppress(FileNotFoundError):
-        _check_kind(target, flag)
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise UserError(f"the folder {folder} may not be written to", fix=f"choose another place with {flag}")
-
-
-def _check_length(target: Path, flag: str) -> None:
-    """Raise UserError where the path, or the name of the draft beside it, is longer than the system takes."""
-    *folders, name = target.absolute().parts
-    longer = len(_draft_name(""))
-    names = [(one, len(os.fsencode(one)), _NAME_BYTES_MAX) for one in folders]
-    names.append((name, len(os.fsencode(name)), _NAME_BYTES_MAX - longer))
-    path_bytes = len(os.fsencode(target.absolute()))
-    names.append((str(target.absolute()), path_bytes, _PATH_BYTES_MAX - longer))
-    for text, found, most in names:
-        if found > most:
-            raise UserError(
-                f"{text[:_SHOWN]}… is too long: {found:,} bytes, at most {most:,} fit",
-                fix=f"give a shorter name with {flag}",
-            )
-
-
-def _check_kind(target: Path, flag: str) -> None:
-    kind = target.lstat().st_mode
-    is_link = stat.S_ISLNK(kind)
-    if is_link:
-        with suppress(OSError):  # it leads nowhere
-            kind = target.stat().st_mode
-    is_on_disk = stat.S_ISREG(kind) or stat.S_ISDIR(kind) or stat.S_ISLNK(kind)
-    if is_link and is_on_disk:
-        what = f"{target} is a symbolic link; runner does not write through links"
-        real = shlex.quote(os.path.realpath(target))
-        raise UserError(what, fix=f"name the real file: {flag} {real}; or remove the link")
-    if stat.S_ISDIR(kind):
-        inside = shlex.quote(str(target / "results.jsonl"))
-        raise UserError(f"{target} is a folder, not a file", fix=f"name a file in it: {flag} {inside}")
-    if not stat.S_ISREG(kind):
-        stdout = f", or write to stdout: -o - > {shlex.quote(str(target))}" if flag == "-o" else ""
-        what = f"{target} is a device or a pipe, not a plain file"
-        raise UserError(what, fix=f"choose another name with {flag}{stdout}")
 
 
 class DraftFile:
@@ -252,7 +194,7 @@ def write_whole(target: Path, text: str, flag: str = "-o") -> None:
 def _open_part(target: Path) -> tuple[Path, int]:
     """Create a draft and lock it; try again where `_remove_stale` removed it before it was locked."""
     while True:
-        part = target.with_name(_draft_name(target.name))
+        part = target.with_name(draft_name(target.name))
         fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         with suppress(OSError):  # some network file systems have no locks; there no draft is removed either
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -261,17 +203,15 @@ def _open_part(target: Path) -> tuple[Path, int]:
         os.close(fd)
 
 
-def _draft_name(name: str) -> str:
-    return f".{name}.{secrets.token_hex(4)}{_SUFFIX}"
-
-
 def drafts_of(target: Path) -> list[Path]:
     """Return the drafts of a file: of processes that write it now, and of those that died before the end."""
     try:
         beside = list(target.absolute().parent.iterdir())
     except OSError:
         return []
-    return [part for part in beside if part.name.startswith(f".{target.name}.") and part.suffix == _SUFFIX]
+    return [
+        part for part in beside if part.name.startswith(f".{target.name}.") and part.suffix == DRAFT_SUFFIX
+    ]
 
 
 def _remove_stale(target: Path) -> None:

@@ -138,7 +138,7 @@ def test_what_cannot_be_written_is_refused_before_it_is_loaded(live: LiveFolder)
 
 def test_a_minus_is_stdout_and_a_path_to_one_is_a_file() -> None:
     """As for other programs."""
-    convert = OutputPath().convert
+    convert = OutputPath(path_type=Path).convert
     assert convert("-", None, None) == STDOUT
     assert convert("./-", None, None) == Path("-")
     assert any(param.name == "output" for param in write_command.params)

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec.structs import asdict
 from run_driver import COST, RunDriver, new_run, received, settled
+from sqlalchemy import text
 
 from runner.db import counters, ended_jobs, result_moves, runs
 from runner.db.job_ids import job_id
 from runner.output.file_owner import run_tag
 from runner.output.files import paths
+from runner.output.finished_runs import file_name
 from runner.output.write import temporary_results, write_run
 from runner.rules.errors import UsageError, UserError
 from runner.rules.states import Event, JobState
@@ -222,3 +224,16 @@ def test_all_files_are_of_one_snapshot_while_the_run_goes_on(database: Database)
         counted = counters.read(connection, driver.run_id)["state", "succeeded"]
 
     assert (len(rest), counted) == (0, 1)
+
+
+@pytest.mark.parametrize("letter", ["x", "日", "😀"])
+def test_workers_give_a_run_of_any_name_a_file(driver: RunDriver, tmp_path: Path, letter: str) -> None:
+    """Its name is cut by bytes: letters have up to four."""
+    with driver.database.write() as connection:
+        connection.execute(text("UPDATE runs SET name = :name"), {"name": f"a{letter * 200}"})
+        run = runs.find(connection, driver.run_id)
+    assert run is not None
+    name = file_name(run)
+    write_run(driver.database, driver.run_id, tmp_path / name)
+    assert name.startswith("a")
+    assert name.endswith(f"-{driver.run_id}.results.jsonl")

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from runner.rules.errors import UserError
-from runner.tables.draft_file import DraftFile, check_place, publish, write_whole
+from runner.tables.draft_file import DraftFile, publish, write_whole
+from runner.tables.file_place import check_place
 
 HANGS_IN_A_DRAFT = """
 import sys, time
@@ -124,6 +125,7 @@ def test_a_place_that_is_no_place_for_a_file_is_refused(tmp_path: Path) -> None:
         (pipe, "not a plain file"),
         (Path("/dev/null"), "not a plain file"),
         (tmp_path / "missing" / "out.jsonl", "does not exist"),
+        (real / "out.jsonl", "is a file, not a folder"),
     ):
         with pytest.raises(UserError, match=words):
             check_place(target)

@@ -14,19 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class OutputPath(click.ParamType[Path]):
+class OutputPath(click.Path):
     """A path; `-` is STDOUT, and `./-` a file of that name."""
 
-    name = "file"
-
-    def convert(
-        self,
-        value: Any,
-        param: click.Parameter | None,  # noqa: ARG002 - click's signature
-        ctx: click.Context | None,  # noqa: ARG002
-    ) -> Path:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path."""
-        return STDOUT if value == "-" else Path(value)
+        return STDOUT if value == "-" else super().convert(value, param, ctx)
 
 
 def output_flag(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -35,7 +28,7 @@ def output_flag(default: str) -> Callable[[Callable[..., Any]], Callable[..., An
         "-o",
         "--output",
         metavar="FILE",
-        type=OutputPath(),
+        type=OutputPath(path_type=Path),
         help=f"Results file; compressed if it ends with .gz; - for stdout.  [default: {default}]",
     )
 

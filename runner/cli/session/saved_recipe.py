@@ -9,7 +9,8 @@ from runner.cli.session.input_kind import is_recipe
 from runner.cli.session.recipe_source import saved_recipe
 from runner.rules.errors import UsageError
 from runner.rules.recipe_toml import recipe_toml
-from runner.tables.draft_file import check_place, write_whole
+from runner.tables.draft_file import write_whole
+from runner.tables.file_place import check_place
 
 if TYPE_CHECKING:
     from pathlib import Path
