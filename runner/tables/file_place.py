@@ -1,4 +1,4 @@
-"""Where a file may be written: what the system, or we, would refuse is refused before there is work to lose."""
+"""Where a file may be written; what could not be is refused before there is work to lose."""
 
 from __future__ import annotations
 
