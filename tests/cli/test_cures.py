@@ -213,6 +213,11 @@ def test_printed_ids_can_be_typed(workspace: Workspace) -> None:
         assert json.loads(workspace.run(["show", "1", "--json", "--", name]))["custom_id"] == custom_id
     (look,) = re.findall(r"to look at one: runner (.*)", workspace.run("summary 1"))
     workspace.run(look)
+    for typed, printed_word in (("tab\tz", r"tab\tz"), (r"tab\tz", r"tab\tz"), ("\udcff", r"\udcff")):
+        workspace.run(["retry", "1", "--id", typed, "--dry-run"], 2)
+        assert f"run 1 has no job {printed_word}; nothing was done" in workspace.stderr
+        workspace.run(["show", "1", typed], 2)
+        assert f"run 1 has no job {printed_word}" in workspace.stderr
 
 
 def test_show_names_the_cure_of_a_refused_model_and_no_time_that_never_was(workspace: Workspace) -> None:

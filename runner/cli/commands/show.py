@@ -17,7 +17,7 @@ from runner.db.row_jobs import job_of_row
 from runner.db.session import clock_ms
 from runner.rules.counted import count
 from runner.rules.errors import UsageError
-from runner.rules.printed_id import short_id
+from runner.rules.printed_id import read_id, short_id
 from runner.rules.redact import one_line
 from runner.rules.row_status import RowStatus
 
@@ -98,7 +98,7 @@ def _unknown(connection: Connection, run: RunRow, job_id: str) -> UsageError:
     near = [short_id(name, _ID_LENGTH) for name in job_history.similar_ids(connection, run.id, job_id)]
     meant = f"; did you mean {' or '.join(near)}?" if near else ""
     return UsageError(
-        f"run {run.id} has no {run.unit} {one_line(job_id, _ID_LENGTH)}{meant}",
+        f"run {run.id} has no {run.unit} {short_id(read_id(job_id), _ID_LENGTH)}{meant}",
         where=_skipped(connection, run),
         fix=f"ID is {run.ids_text}{'' if run.recipe is None else '; or the number of a row'}",
     )
