@@ -184,6 +184,18 @@ class Words(click.ParamType[tuple[str, ...]]):
         return tuple(dict.fromkeys(word.strip() for word in words))
 
 
+class Columns(Words):
+    """Words with commas between them, or `none`, which is no word."""
+
+    name = "columns"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Return the words in their order, each once."""
+        return () if value == "none" else super().convert(value, param, ctx)
+
+
 class Flaws(click.ParamType[tuple[str, ...]]):
     """Words of `length`, `refusal` and `empty`, with commas between them."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Row, text
 
 from runner.db import bulk
-from runner.rules.redact import from_plain
+from runner.rules.printed_id import read_id
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -24,19 +24,19 @@ def find_job(connection: Connection, run_id: int, custom_id: str) -> Row[Any] | 
 def find_ids(connection: Connection, run_id: int, custom_ids: Collection[str]) -> dict[str, int]:
     """Return the ids of a run's jobs by their custom_ids; those that are not in the run are left out.
 
-    A custom_id with control characters is found by its printed form, too, unless another job has that name.
+    A word is first taken as an id is printed, so that printed ones are never another job; then as it is.
     """
-    found = _ids(connection, run_id, custom_ids)
-    printed = {word: from_plain(word) for word in custom_ids if word not in found}
-    meant = _ids(connection, run_id, set(printed.values()) - set(printed))
-    return found | {word: meant[name] for word, name in printed.items() if name in meant}
+    meant = {word: read_id(word) for word in custom_ids}
+    found = _ids(connection, run_id, {*meant, *meant.values()})
+    ids = {word: found.get(name, found.get(word)) for word, name in meant.items()}
+    return {word: job for word, job in ids.items() if job is not None}
 
 
 def _ids(connection: Connection, run_id: int, custom_ids: Collection[str]) -> dict[str, int]:
     rows = bulk.execute(
         connection,
         [("run_id", "INT"), ("word", "TEXT")],
-        [(run_id, word) for word in custom_ids if word.isascii() or _is_storable(word)],
+        [(run_id, word) for word in custom_ids if _is_storable(word)],
         "SELECT jobs.custom_id, jobs.id FROM v JOIN jobs"
         " ON jobs.run_id = v.run_id AND jobs.custom_id = v.word",
     )
@@ -44,8 +44,11 @@ def _ids(connection: Connection, run_id: int, custom_ids: Collection[str]) -> di
 
 
 def _is_storable(word: str) -> bool:
-    """Return whether a word of the command line is Unicode; bytes that are not come as lone surrogates."""
-    return not any("\ud800" <= char <= "\udfff" for char in word)
+    """Return whether a word can be in the database: Unicode without NUL.
+
+    Bytes of the command line that are not UTF-8 come as lone surrogates.
+    """
+    return "\0" not in word and not any("\ud800" <= char <= "\udfff" for char in word)
 
 
 def attempts_of_job(connection: Connection, job_id: int) -> list[Row[Any]]:
@@ -72,6 +75,9 @@ def oldest_in_flight_ms(connection: Connection, run_id: int) -> int | None:
 
 def similar_ids(connection: Connection, run_id: int, word: str, rows_max: int = 3) -> list[str]:
     """Return up to `rows_max` custom_ids of a run that begin like `word`, or differ only by case."""
+    word = read_id(word)
+    if not _is_storable(word):
+        return []
     prefix = word[: max(1, len(word) - 1)]
     query = text(
         "SELECT custom_id FROM jobs WHERE run_id = :run AND custom_id >= :begin AND custom_id < :end"

@@ -88,6 +88,18 @@ def remove(database: Database, run_id: int, rows_max: int = ROWS_MAX) -> None:
                 return
 
 
+def remove_unsent(database: Database, run_id: int) -> None:
+    """Remove a run of which nothing was ever sent, and let the next run have its id if it is the newest.
+
+    PostgreSQL keeps its gaps: its sequence cannot be set back safely while others load.
+    """
+    remove(database, run_id)
+    if database.is_sqlite:
+        with database.write() as connection:
+            query = text("UPDATE sqlite_sequence SET seq = seq - 1 WHERE name = 'runs' AND seq = :id")
+            connection.execute(query, {"id": run_id})
+
+
 def _delete_chunk(connection: Connection, run_id: int, rows_max: int) -> bool:
     """Delete the first `rows_max` jobs with their rows elsewhere; return False where there are no more.
 

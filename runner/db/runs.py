@@ -236,10 +236,14 @@ def set_ready(connection: Connection, run_id: int, total: int) -> None:
     )
 
 
-def replace_options(connection: Connection, run_id: int, *, options: RunOptions, output_path: str) -> None:
-    """Replace the options and the output path of a run."""
+def replace_options(
+    connection: Connection, run_id: int, *, options: RunOptions, output_path: str | None
+) -> None:
+    """Replace the options of a run, and its output path unless that is None."""
     connection.execute(
-        text("UPDATE runs SET options = :options, output_path = :output WHERE id = :id"),
+        text(
+            "UPDATE runs SET options = :options, output_path = COALESCE(:output, output_path) WHERE id = :id"
+        ),
         {"id": run_id, "options": json.dumps(asdict(options)), "output": output_path},
     )
 

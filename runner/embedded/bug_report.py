@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from runner import __version__
 from runner import settings as settings_of
-from runner.output.files import write_whole
 from runner.rules.errors import UserError
 from runner.rules.redact import one_line, redact
+from runner.tables.draft_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from runner.intake.bad_lines import put_aside
 from runner.intake.input_file import JOB_FILE, digest
 from runner.intake.job_file import DIAGNOSTICS_SHOWN, JobFileReader, as_sentence, bad_line_sentences
 from runner.rules import models
 from runner.rules.counted import count
-from runner.rules.errors import JobFileError, UsageError
-from runner.rules.occasion import stem_of_file
-from runner.tables.lines import Line, LineReader
+from runner.rules.errors import JobFileError, UsageError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,37 +66,21 @@ class JobFilePass(JobFileReader):
         """Return whether no line so far refuses the file."""
         return self._skip_bad or not self.bad_total
 
-    def accept(self) -> None:
-        """Raise JobFileError where the file must not be loaded; else write bad lines into FILE.bad.jsonl."""
+    def accept(self) -> Path | None:
+        """Raise JobFileError where the file must not be loaded; else put bad lines aside, return where."""
         if self.bad_total and not (self._skip_bad and self.can_skip_bad):
             good_total = self.total if self.can_skip_bad else 0
             raise _bad_file(self._path, self.bad_diagnostics, self.bad_total, good_total)
         if not self.is_accepted:
             raise _strict(self._path, self.warnings, self.warnings_total)
-        if self.bad_total:
-            self._write_bad_lines()
-
-    def _write_bad_lines(self) -> None:
-        """Write the skipped lines, unchanged; lines that are too long are left out."""
-        bad_lines = iter(self.bad_lines)
-        next_bad = next(bad_lines)
-        target = self._path.with_name(f"{stem_of_file(self._path.name)}.bad.jsonl")
-        part = target.with_suffix(".part")
+        if not self.bad_total:
+            return None
         try:
-            with part.open("wb") as file:
-                for item in LineReader(self._path):
-                    number = item.number if isinstance(item, Line) else item.line
-                    if number != next_bad:
-                        continue
-                    if isinstance(item, Line):
-                        file.write(item.raw + b"\n")
-                    next_bad = next(bad_lines, 0)
-            part.replace(target)
-        except OSError as error:
-            part.unlink(missing_ok=True)
+            return put_aside(self._path, self.bad_lines)
+        except UserError as error:
             raise UsageError(
-                f"the bad lines cannot be put aside in {target}: {error.strerror}; nothing was loaded",
-                fix="copy the job file to a folder where you may write",
+                f"the bad lines cannot be put aside: {error.what}; nothing was loaded",
+                fix="copy the job file to a folder with room where you may write, under a short name",
             ) from error
 
 

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 class LoadResult:
     """The outcome of a load. `is_new` is False where the run existed already.
 
-    `total` is the number of jobs, `bad_total` that of skipped lines, or rows where `is_table`. `input_path`
-    is where the run was loaded from. `same_content_run` is an earlier run of the same content with other
-    flags. `warnings` are the first ones of `warnings_total`. `other_model_total`: lines that name another
-    model than --model.
+    `total` is the number of jobs, `bad_total` that of skipped lines, or rows where `is_table`; the lines are
+    in the file `bad_path`. `input_path` is where the run was loaded from. `same_content_run` is an earlier
+    run of the same content with other flags. `warnings` are the first ones of `warnings_total`.
+    `other_model_total`: lines that name another model than --model.
     """
 
     run_id: int
@@ -47,6 +47,7 @@ class LoadResult:
     warnings: list[Diagnostic] = field(default_factory=list)
     warnings_total: int = 0
     bad_total: int = 0
+    bad_path: Path | None = None
     other_model_total: int = 0
     is_table: bool = False
 
@@ -102,7 +103,7 @@ def load(
             JobInserter(database, run_id, reading, progress).insert_all(size_bytes)
             if reading.sha256 != sha256:
                 raise _changed(path)
-            reading.accept()
+            bad_path = reading.accept()
         with database.write() as connection:
             runs.set_ready(connection, run_id, reading.total)
         return LoadResult(
@@ -115,6 +116,7 @@ def load(
             warnings=reading.warnings,
             warnings_total=reading.warnings_total,
             bad_total=reading.bad_total,
+            bad_path=bad_path,
             other_model_total=reading.other_model_total,
             is_table=source.recipe is not None,
         )
@@ -144,7 +146,7 @@ def _removed_on_error(database: Database, run_id: int) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        removal.remove(database, run_id)
+        removal.remove_unsent(database, run_id)
         raise
 
 
@@ -172,7 +174,7 @@ def _find_complete(database: Database, same: str) -> RunRow | None:
         found = runs.find_by_identity(connection, same)
     if found is None or found.state is not RunState.LOADING:
         return found
-    removal.remove(database, found.id)
+    removal.remove_unsent(database, found.id)
     return _find_complete(database, same)
 
 

@@ -74,8 +74,11 @@ class Reading(Protocol):
         """Yield the good lines or rows with their requests, in order; and the skipped rows of a table."""
         ...
 
-    def accept(self) -> None:
-        """Raise UserError where the input must not be loaded; else put aside what was skipped."""
+    def accept(self) -> Path | None:
+        """Raise UserError where the input must not be loaded; else put skipped lines aside, return where.
+
+        None where there are none, and for a table: its output has the skipped rows.
+        """
         ...
 
 

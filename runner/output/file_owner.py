@@ -16,9 +16,11 @@ import msgspec
 import orjson
 from msgspec import UNSET
 
-from runner.output.files import drafts_of, paths
+from runner.output.files import paths
 from runner.rules.errors import UsageError
 from runner.rules.summary_object import NO_FILES, SummaryFiles
+from runner.tables.draft_file import drafts_of
+from runner.tables.stored_file import GZIP_ERRORS, StoredFile
 
 if TYPE_CHECKING:
     from runner.db.runs import RunRow
@@ -43,7 +45,7 @@ def line_start(tag: str) -> bytes:
 def refuse_foreign_files(targets: Paths, tag: str, *, force: bool = False) -> None:
     """Raise UsageError where one of the files exists and this run did not write it, unless `force`.
 
-    An empty file may be replaced.
+    An empty file may be replaced, also one that is compressed.
     """
     foreign = [target for target in targets if not force and not _is_free(target, tag, targets)]
     if foreign:
@@ -80,19 +82,17 @@ def _files(summary: Path) -> dict[str, Any]:
 
 def _is_free(target: Path, tag: str, targets: Paths) -> bool:
     try:
-        if target.stat().st_size == 0:
-            return True
-        if target == targets.summary:
-            return bool(_files(target).get("mark") == tag)
-        with target.open("rb") as file:
-            start = line_start(tag)
+        start = line_start(tag)
+        with StoredFile(target) as file:
             beginning = file.read(len(start))
-        return beginning == start or (
+        if target == targets.summary:
+            return not beginning or bool(_files(target).get("mark") == tag)
+        return beginning in (b"", start) or (
             target == targets.results and _is_table_of(target, tag, targets, beginning)
         )
     except FileNotFoundError:
         return True
-    except OSError:
+    except (OSError, *GZIP_ERRORS):
         return False
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MAX_AGE_MS: Final = 24 * 3600 * 1000  # runs that ended earlier are from before the setting was made
 RETRY_AFTER_S: Final = 60.0
+_STEM_BYTES: Final = 80
 _NOT_IN_NAMES: Final = re.compile(r"[^\w.+-]+")
 log = logging.getLogger("runner.output")
 
@@ -64,5 +65,6 @@ class FinishedRunWriter:
 
 def file_name(run: RunRow) -> str:
     """Return the name of a run's results file: the run's name with safe characters only, and its id."""
-    stem = _NOT_IN_NAMES.sub("_", Path(run.name).name).strip("._")[:80] or "run"
+    safe = _NOT_IN_NAMES.sub("_", Path(run.name).name).strip("._")
+    stem = safe.encode()[:_STEM_BYTES].decode(errors="ignore") or "run"
     return f"{stem}-{run.id}.results.jsonl"

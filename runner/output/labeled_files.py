@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -16,6 +16,7 @@ from runner.output.file_owner import line_start, run_tag
 from runner.output.files import refuse_input
 from runner.output.labeled_table import LabeledTable
 from runner.output.labeling import chosen_columns, labeling_of
+from runner.output.output_name import table_format
 from runner.output.row_values import RowValues
 from runner.output.table_input import opened_input
 from runner.rules.errors import UsageError
@@ -23,18 +24,15 @@ from runner.rules.states import RunState
 from runner.tables.table import Format, UnencodableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from sqlalchemy import Connection
 
     from runner.db.runs import RunRow
     from runner.output.contents import TableOptions
-    from runner.output.files import DraftFile, Paths
+    from runner.output.files import Paths
     from runner.output.labeling import Labeling
     from runner.rules.summary_object import RecodedFile
+    from runner.tables.draft_file import DraftFile
     from runner.tables.table import Table, TableWriter
-
-_FORMATS: Final[Mapping[str, Format]] = {f".{kind.value}": kind for kind in Format}
 
 
 class LabeledFiles:
@@ -44,7 +42,7 @@ class LabeledFiles:
         """Raise UsageError for an unknown ending, an option that does not fit it, or the input as output."""
         if run.state is RunState.LOADING:
             raise UsageError(f"run {run.id} is still being loaded", fix="load its table again")
-        self._format = output_format(targets.results)
+        self._format = table_format(targets.results)
         self._is_for_spreadsheet = options.spreadsheet
         if options.spreadsheet and self._format not in (Format.CSV, Format.TSV):
             what = f"--spreadsheet does nothing for {self._format.value}"
@@ -116,16 +114,6 @@ def _recoded(writer: TableWriter) -> RecodedFile | None:
     from runner.tables.csv_writer import CsvWriter
 
     return writer.recoded if isinstance(writer, CsvWriter) else None
-
-
-def output_format(output: Path) -> Format:
-    """Return the format that the name of an output says. Raises UsageError where it says none."""
-    found = _FORMATS.get(output.suffix.lower())
-    if found is None:
-        ending = output.suffix
-        what = f"{ending} files cannot be written" if ending else f"{output.name} does not say its format"
-        raise UsageError(what, fix=f"end the name with {', '.join(_FORMATS)}")
-    return found
 
 
 def _parts(labeling: Labeling) -> RowParts:

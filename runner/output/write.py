@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -14,14 +16,18 @@ from runner.db.job_ids import job_id
 from runner.db.run_snapshot import Part
 from runner.output.contents import Contents, TableOptions
 from runner.output.file_owner import line_start, refuse_foreign_files, run_tag
-from runner.output.files import DraftFile, Paths, paths, publish, refuse_input
+from runner.output.files import Paths, check_places, paths, refuse_input
+from runner.output.labeling import labeling_of
 from runner.output.output_line import EndedJob, make_line
-from runner.rules.errors import UsageError
+from runner.output.output_name import check_lines_name
+from runner.rules.errors import UsageError, UserError
 from runner.rules.json_object import encoded
 from runner.rules.summary_object import SummaryFiles
+from runner.tables.draft_file import DraftFile, publish
+from runner.tables.table import Format
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from sqlalchemy import Connection
 
@@ -67,11 +73,41 @@ def write_run(
     with database.read() as connection:
         run = _writable_run(connection, run_id, targets, force=force)
         if run.recipe is None:
+            check_lines_name(output)
             _check_no_table(run, options)
             return _write(connection, run, targets, _write_lines)
         from runner.output.labeled_files import LabeledFiles  # its parts are slow to import
 
         return _write(connection, run, targets, LabeledFiles(run, targets, options).write)
+
+
+@contextmanager
+def temporary_results(
+    database: Database, run_id: int, table: TableOptions | None = None
+) -> Iterator[WrittenFiles]:
+    """Write the files of a run into a temporary folder, which goes at the end of the block.
+
+    A labeled table is written in the format that it was read in. Raises what `write_run` does, and UserError
+    where there is no place for temporary files.
+    """
+    with database.read() as connection:
+        run = runs.find(connection, run_id)
+    name = "results.jsonl"
+    if run is not None and run.recipe is not None:
+        name = f"results.{labeling_of(run.recipe).read.format or Format.CSV}"
+    with _temporary_folder() as folder:
+        yield write_run(database, run_id, folder / name, table=table)
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="runner-")
+    except OSError as error:
+        what = f"there is no place for temporary files: {(error.strerror or str(error)).lower()}"
+        raise UserError(what, fix="set TMPDIR to a folder with room") from error
+    with folder as path:
+        yield Path(path)
 
 
 def write_job_results(database: Database, run_id: int, output: Path) -> WrittenFiles:
@@ -89,6 +125,7 @@ def _writable_run(connection: Connection, run_id: int, targets: Paths, *, force:
     run = runs.find(connection, run_id)
     if run is None:
         raise UsageError(f"there is no run {run_id}", fix="runner list shows the runs")
+    check_places(targets)
     refuse_input(targets, Path(run.input_path), f"the input of run {run.id}")
     refuse_foreign_files(targets, run_tag(run), force=force)
     return run

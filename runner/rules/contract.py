@@ -5,7 +5,7 @@ Built once a run; a check of a good answer takes a few microseconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import orjson
@@ -58,7 +58,7 @@ class Contract:
                 fix="correct the schema; its references must stay within it",
             ) from None
         self._repairs = repairs
-        self._columns = [(field.name, field.path, _CONVERT.get(field.kind)) for field in self.fields]
+        self._columns = [(field.name, field.path, _conversion(field)) for field in self.fields]
 
     def check(self, content: str) -> CheckedAnswer:
         """Return the labels of an answer's text, or why it is invalid. Never raises."""
@@ -84,6 +84,17 @@ class Contract:
                     raise InvalidAnswer(f"{name}: expected a whole number of at most 64 bits") from None
             labels[name] = value
         return labels
+
+
+def _conversion(field: LabelField) -> _Convert | None:
+    """Return what makes the value of a column; a list of known texts is a set: each is in it once."""
+    if field.kind is LabelKind.LIST and field.values is not None:
+        return _distinct
+    return _CONVERT.get(field.kind)
+
+
+def _distinct(values: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(values))
 
 
 def _integer(value: Any) -> int:

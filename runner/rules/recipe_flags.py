@@ -45,7 +45,7 @@ class RecipeFlags:
     reask: int | None = None
     repair: bool | None = None
     output: str | None = None
-    columns: tuple[str, ...] = ()
+    columns: tuple[str, ...] | None = None
     prefix: str | None = None
     trust_code: bool = False
 
@@ -118,7 +118,7 @@ def _ask(base: Ask, flags: RecipeFlags) -> Ask:
 def _out(base: Out, flags: RecipeFlags, paths: FlagPaths) -> Out:
     return Out(
         file=_written(flags.output, paths) or base.file,
-        columns=flags.columns or base.columns,
+        columns=base.columns if flags.columns is None else flags.columns,
         prefix=base.prefix if flags.prefix is None else flags.prefix,
     )
 

@@ -17,7 +17,6 @@ HIDDEN: Final = "***"
 SECRET_LENGTH_MIN: Final = 4  # hiding "a" would destroy the text
 _KEY: Final = re.compile(r"xai-[A-Za-z0-9]{8,}")
 _URL_PASSWORD: Final = re.compile(r"(://[^\s:/@]*:)[^\s/]+@")
-_ESCAPE_OF: Final = re.compile(r"\\(?:[tnr]|x[0-9a-f]{2}|u[0-9a-f]{4}|U000[0-9a-f]{5}|U0010[0-9a-f]{4})")
 _KEPT: Final = frozenset("\u200c\u200d\u00a0\u3000")  # joiners and spaces that ordinary text has
 
 
@@ -49,11 +48,6 @@ def plain(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() or char in _KEPT else _escape(char) for char in text)
-
-
-def from_plain(text: str) -> str:
-    r"""Return the text that `plain` shows so: its escapes of control and direction characters are undone."""
-    return _ESCAPE_OF.sub(_unescape, text)
 
 
 def one_line(text: str, limit: int) -> str:
@@ -111,11 +105,6 @@ def _base64_cores(raw: bytes, shift: int) -> Iterator[str]:
 def _any_case_escapes(form: str) -> str:
     """Return a pattern for the text that accepts `%2f` as well as `%2F`."""
     return re.sub(r"%[0-9A-F]{2}", lambda found: f"(?i:{found.group()})", re.escape(form))
-
-
-def _unescape(found: re.Match[str]) -> str:
-    char = found.group().encode("ascii").decode("unicode_escape")
-    return char if plain(char) == found.group() else found.group()
 
 
 def _escape(char: str) -> str:

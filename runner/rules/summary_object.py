@@ -157,9 +157,9 @@ class WrittenFile(JsonObject, frozen=True, kw_only=True):
     """One file that was written."""
 
     name: Annotated[str, about("its name, in the folder of the summary")]
-    sha256: Annotated[str, about("of its bytes")]
-    lines: Annotated[int, about("in it; of a labeled table its rows")]
-    bytes: Annotated[int, about("in it")]
+    sha256: Annotated[str, about("of its bytes on the disk; compressed ones where the name ends with .gz")]
+    lines: Annotated[int, about("in it, uncompressed; of a labeled table its rows")]
+    bytes: Annotated[int, about("of it on the disk")]
     recoded: (
         Annotated[RecodedFile, about("only of a labeled table whose labels its encoding cannot hold")]
         | UnsetType

@@ -194,7 +194,7 @@ def test_two_models_exclude_each_other(workspace: Workspace) -> None:
         assert "is no name of a model, like grok-4.3" in workspace.stderr
 
 
-ODD: Final = ["-dash", "tab\tx", "\u202eright", "it's", "x" * 300]
+ODD: Final = ["-dash", "tab\tx", r"tab\tx", r"\x5c", "two  \n lines", "\u202eright", "it's", "x" * 300]
 
 
 def test_printed_ids_can_be_typed(workspace: Workspace) -> None:
@@ -205,7 +205,7 @@ def test_printed_ids_can_be_typed(workspace: Workspace) -> None:
     printed = workspace.run("summary 1 --ids safety").splitlines()
     assert len(printed) == len(ODD)
     chosen = [word for name in printed for word in ("--id", name)]
-    assert "would send 5 jobs" in workspace.run(["retry", "1", *chosen, "--dry-run"])
+    assert f"would send {len(ODD)} jobs" in workspace.run(["retry", "1", *chosen, "--dry-run"])
     for name, custom_id in zip(printed, ODD, strict=True):
         story = workspace.run(["show", "1", "--", name])
         (retry,) = re.findall(r"to send it again: runner (.*)", story)
@@ -213,6 +213,11 @@ def test_printed_ids_can_be_typed(workspace: Workspace) -> None:
         assert json.loads(workspace.run(["show", "1", "--json", "--", name]))["custom_id"] == custom_id
     (look,) = re.findall(r"to look at one: runner (.*)", workspace.run("summary 1"))
     workspace.run(look)
+    for typed, printed_word in (("tab\tz", r"tab\tz"), (r"tab\tz", r"tab\tz"), ("\udcff", r"\udcff")):
+        workspace.run(["retry", "1", "--id", typed, "--dry-run"], 2)
+        assert f"run 1 has no job {printed_word}; nothing was done" in workspace.stderr
+        workspace.run(["show", "1", typed], 2)
+        assert f"run 1 has no job {printed_word}" in workspace.stderr
 
 
 def test_show_names_the_cure_of_a_refused_model_and_no_time_that_never_was(workspace: Workspace) -> None:

@@ -144,6 +144,33 @@ def test_a_saved_recipe_can_be_used(place: Place) -> None:
     assert "other.toml is there already" in words
 
 
+def test_a_recipe_is_saved_once_its_table_is_loaded(place: Place) -> None:
+    """Not where the table is refused, or the files of the run; what is at its path stays."""
+    place.write("bad.csv", "id,review\na,so good\nb,\n")
+    assert place.call(f"label bad.csv --text review {MOOD} --save r.toml").code == 3
+    place.write("mine.csv", "mine")
+    taken = place.call(f"label reviews.csv --text review {MOOD} -o mine.csv --save r.toml")
+    assert "would replace a file" in taken.stderr
+    assert not (place.folder / "r.toml").exists()
+
+    (place.folder / "r.toml").symlink_to(place.folder / "nowhere.toml")
+    linked = place.call(f"label reviews.csv --text review {MOOD} --save r.toml")
+    assert "is a symbolic link" in linked.stderr
+    assert f"--save {place.folder / 'nowhere.toml'}" in linked.stderr
+    assert not place.call("list").stdout  # nothing was loaded
+
+
+def test_no_further_columns_is_a_word_of_label_too(place: Place) -> None:
+    """It holds also where the recipe names some; they are no part of the run."""
+    place.write("reviews.toml", RECIPE + '[out]\ncolumns = ["cost"]\n')
+    place.call("label reviews.toml --columns none --name none")
+    place.call("label reviews.toml --name some")
+    for name, header in (("none", "_error"), ("some", "_error,_cost_usd")):
+        place.call(f"write {name} -o {name}.csv")
+        written = (place.folder / f"{name}.csv").read_text().splitlines()
+        assert written[0] == f"id,review,mood,_status,{header}"
+
+
 def test_a_recipe_is_checked_and_loaded_as_a_job_file_is(place: Place) -> None:
     """Rows, cost, files that were read, the schema as sent; the same recipe again is the same run."""
     place.write("reviews.toml", RECIPE.replace('text = "review"', 'user = "file:prompt.txt"'))
@@ -208,7 +235,12 @@ def test_a_row_is_shown_by_its_number(place: Place) -> None:
     assert skipped[1].startswith("  row 2, column review: the prompt is empty")
     assert skipped[2].startswith("fix: correct it")
     assert "row 9 of run 1 has no job" in place.call("show 1 9").stderr
-    assert "without --id row-N; or the number of a row\n" in place.call("show 1 b").stderr
+    unknown = place.call("show 1 b").stderr
+    assert "without --id row-N; or the number of a row\n" in unknown
+    assert (
+        "1 row was skipped at loading and kept by number alone: runner sample 1 --status skipped" in unknown
+    )
+    assert place.call("sample 1 --status skipped").code == 0
 
 
 def test_stdin_is_kept_to_be_read_twice(place: Place) -> None:
@@ -288,6 +320,8 @@ def test_check_of_a_recipe_runs_no_code_and_checks_the_rest(place: Place) -> Non
     assert "2 rows, 2 to send" in done.stdout
     assert "labels:Review is code, which was not run" in " ".join(done.stdout.split())
     assert (found["jobs"], found["table"]["schema"]) == (2, None)
+    (warning,) = found["table"]["warnings"]
+    assert "labels:Review is code, which was not run" in warning
     place.write("reviews.csv", "id,review\na,\n")
     assert "[empty-prompt]" in place.call("check reviews.toml").stdout
     assert not (place.folder / "ran").exists()
@@ -349,7 +383,7 @@ def test_another_prompt_over_the_same_table_is_said_to_be_another_run(place: Pla
     other = place.call(f"{first} --system 'Be strict.'")
     again = place.call(f"{first} --reask 0")
 
-    assert "warning: run 1 (reviews) has the same table with another recipe" in other.stderr
+    assert "warning: run 1 (reviews) has the same table with another prompt or labels" in other.stderr
     assert "runner start 1 continues that run" in other.stderr
     assert "note: run 1 keeps what it was loaded with: reask 2" in again.stderr
 
@@ -364,9 +398,9 @@ def test_of_runs_over_the_same_table_the_one_to_continue_is_named(place: Place) 
     fourth = place.call(f"{first} -o 4.csv --system 'Be kind.'")
 
     assert "same table" not in second.stderr
-    assert "note: run 2 (reviews) has the same table with another recipe" in third.stderr
+    assert "note: run 2 (reviews) has the same table with another prompt or labels" in third.stderr
     assert "runner write 2 writes that run's files" in third.stderr
-    assert "warning: run 3 (reviews) has the same table with another recipe" in fourth.stderr
+    assert "warning: run 3 (reviews) has the same table with another prompt or labels" in fourth.stderr
 
 
 def test_columns_and_prefix_of_the_last_command_are_those_of_the_run(place: Place) -> None:

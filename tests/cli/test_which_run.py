@@ -149,6 +149,16 @@ def test_a_changed_file_is_refused_with_the_choice(workspace: Workspace) -> None
     assert workspace.accepted() == 2
 
 
+def test_skipped_lines_of_stdin_are_where_the_command_says(offline: Workspace) -> None:
+    """In the state folder; the JSON has the path as well."""
+    bad = b'{"id": "b"}\n'
+    found = json.loads(offline.run("load - --skip-bad --json", stdin=b'{"id": "a", "prompt": "Hi"}\n' + bad))
+    (path,) = re.findall(r"skipped 1 bad line; unchanged in (.*)\n", offline.stderr)
+    assert (found["bad"], found["bad_file"]) == (1, path)
+    assert (offline.folder / path).read_bytes() == bad
+    assert json.loads(offline.run("load jobs.jsonl --json"))["bad_file"] is None
+
+
 def test_a_known_name_with_other_content_is_refused(offline: Workspace) -> None:
     """The same choice."""
     offline.jobs("more.jsonl", count=3)

@@ -162,6 +162,7 @@ def test_a_forecast_is_never_negative(steps: list[tuple[float, int]], left: int)
 def test_the_command_to_continue_never_contains_new() -> None:
     """--new would pay again; the command is quoted, so that it can be pasted."""
     assert rerun_command(["run", "my jobs.jsonl", "--new", "-q"]) == "runner run 'my jobs.jsonl' -q"
+    assert rerun_command(["run", "a\nb"]) == r"runner run $'a\x0ab'"
 
 
 def test_a_command_that_is_run_again_names_its_occasion() -> None:

@@ -137,7 +137,7 @@ ROWS: Final = (
         means="old files stay intact; nothing is fetched; work continues when there is space",
         tests={
             "faults/test_full_disk.py": ("test_nothing_is_fetched_that_could_not_be_kept",),
-            "output/test_output_files.py": ("test_a_full_disk_is_told_in_a_sentence_and_the_old_file_stays",),
+            "tables/test_draft_file.py": ("test_a_full_disk_is_told_in_a_sentence_and_the_old_file_stays",),
             "engine/test_spool.py": ("test_without_room_a_record_is_refused_whole",),
         },
     ),

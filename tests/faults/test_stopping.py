@@ -74,6 +74,7 @@ def test_a_second_signal_stops_at_once(number: signal.Signals, code: int, tmp_pa
         os.kill(command.pid, number)
 
         assert command.wait() == code
+        assert "to continue: runner run jobs.jsonl" in command.output
         assert home.pids("engine"), "the command has waited for the replies"
         simulator.switch(hold_after=None)
         wait_until(home.has_no_processes, "the engine ends after its last reply")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from sqlalchemy import text
 
-from runner.db import runs
+from runner.db import removal, runs
 from runner.db.runs import RunOptions
 from runner.db.session import Database
 from runner.embedded.file_lock import FileLock
@@ -228,15 +228,52 @@ def test_a_broken_file_is_refused_even_where_bad_lines_are_skipped(
     assert [path.name for path in tmp_path.glob("jobs*")] == ["jobs.jsonl"]
 
 
-def test_bad_lines_that_cannot_be_put_aside_load_nothing(database: Database, tmp_path: Path) -> None:
-    """A folder is in their place: the error is a sentence."""
-    source = file_of(tmp_path, line(1), b"{\n")
-    (tmp_path / "jobs.bad.jsonl").mkdir()
+@pytest.mark.parametrize("kind", ["notes", "folder", "link"])
+def test_bad_lines_replace_nothing(database: Database, tmp_path: Path, kind: str) -> None:
+    """What has the name stays, such as bad lines that a person has corrected; the next free name is taken."""
+    source, there = file_of(tmp_path, line(1), b"{\n"), tmp_path / "jobs.bad.jsonl"
+    if kind == "notes":
+        there.write_text("mine")
+    elif kind == "folder":
+        there.mkdir()
+    else:
+        there.symlink_to(tmp_path / "nowhere")
 
-    with pytest.raises(UsageError, match="put aside"):
+    found = loaded(database, source, flags=SKIP)
+
+    assert found.bad_path == tmp_path / "jobs.bad.2.jsonl"
+    assert found.bad_path.read_bytes() == b"{\n"
+    assert kind != "notes" or there.read_text() == "mine"
+    again = loaded(database, source, flags=SKIP, new=True)
+    assert again.bad_path == found.bad_path  # they are there already
+    assert len([*tmp_path.glob("*.bad*")]) == 2
+
+
+def test_bad_lines_of_no_good_name_load_nothing(database: Database, tmp_path: Path) -> None:
+    """The error says what is too long, and what to do."""
+    source = file_of(tmp_path, line(1), b"{\n", name="j" * 230 + ".jsonl")
+
+    with pytest.raises(
+        UsageError, match=r"cannot be put aside: .* is too long: 240 bytes, at most 233"
+    ) as caught:
         loaded(database, source, flags=SKIP)
 
+    assert "under a short name" in caught.value.fix
     assert_empty(database)
+    assert [path.name for path in tmp_path.glob("j*")] == [source.name]
+
+
+def test_a_refused_file_uses_up_no_number(database: Database, tmp_path: Path) -> None:
+    """The next run has the id that was not used, in SQLite; one that was given since is never given again."""
+    with pytest.raises(JobFileError):
+        loaded(database, file_of(tmp_path, line(1), b"{\n"))
+    first = loaded(database, file_of(tmp_path, line(1)))
+    assert first.run_id == 1 or not database.is_sqlite
+    second = loaded(database, file_of(tmp_path, line(2), name="b.jsonl"))
+    removal.remove(database, second.run_id)  # it may have been sent: its id stays used
+    removal.remove_unsent(database, first.run_id)
+    third = loaded(database, file_of(tmp_path, line(3), name="c.jsonl"))
+    assert third.run_id == first.run_id + 2
 
 
 def test_warnings_load_unless_strict(database: Database, tmp_path: Path) -> None:

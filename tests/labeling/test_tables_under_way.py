@@ -125,7 +125,7 @@ def test_another_prompt_is_another_run_and_said_so(home: LiveRunner, call: Call,
     refused = call(*words, codes=(2,))
 
     assert "would replace files that this run did not write" in refused.output
-    assert "has the same table with another recipe" in refused.output
+    assert "has the same table with another prompt or labels" in refused.output
     assert (tmp_path / "first.csv").read_bytes() == first
     call(*words[:-1], "second.csv", codes=(0, 1))
     assert home.count("SELECT COUNT(*) FROM runs WHERE name = 'prompts'") == 2

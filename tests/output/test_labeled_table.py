@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import hashlib
 import io
 import json
@@ -279,7 +280,7 @@ def test_a_row_of_the_run_that_its_own_table_lacks_is_a_bug(
     [
         ("labeled", "labeled does not say its format"),
         ("labeled.json", ".json files cannot be written"),
-        ("labeled.csv.gz", ".gz files cannot be written"),
+        ("labeled.csv.zst", ".zst files cannot be written; gzip is the only compression"),
         ("labeled.xlsx", ".xlsx files cannot be written"),
     ],
 )
@@ -292,7 +293,28 @@ def test_an_output_of_no_format_that_can_be_written_is_refused(
     with pytest.raises(UsageError) as caught:
         write_run(sqlite_database, run.run_id, tmp_path / name)
     assert caught.value.what == said
-    assert ".csv, .tsv, .jsonl, .parquet" in caught.value.fix
+    assert ".csv" in caught.value.fix
+
+
+@pytest.mark.parametrize("name", ["labeled.csv.gz", "labeled.tsv.gz", "labeled.jsonl.gz"])
+def test_a_table_is_compressed_where_its_name_says_so(
+    sqlite_database: Database, tmp_path: Path, name: str
+) -> None:
+    """With the content that it has without; the run may replace it, not what a person has made of it."""
+    run = labeled_run(sqlite_database, tmp_path / "reviews.csv", PLAIN)
+    out, unpacked = tmp_path / name, tmp_path / name.removesuffix(".gz")
+    written = write_run(sqlite_database, run.run_id, out)
+    write_run(sqlite_database, run.run_id, unpacked, force=True)
+
+    assert gzip.decompress(out.read_bytes()) == unpacked.read_bytes()
+    assert hashlib.sha256(out.read_bytes()).hexdigest() == written.results.sha256
+    again = write_run(sqlite_database, run.run_id, out, force=True)
+    assert (again.results, again.errors) == (written.results, written.errors)
+    write_run(sqlite_database, run.run_id, out)
+
+    out.write_bytes(gzip.compress(b"mine"))
+    with pytest.raises(UsageError, match="did not write"):
+        write_run(sqlite_database, run.run_id, out)
 
 
 def test_a_table_for_a_spreadsheet_runs_no_formula(sqlite_database: Database, tmp_path: Path) -> None:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec.structs import asdict
 from run_driver import COST, RunDriver, new_run, received, settled
+from sqlalchemy import text
 
 from runner.db import counters, ended_jobs, result_moves, runs
 from runner.db.job_ids import job_id
 from runner.output.file_owner import run_tag
 from runner.output.files import paths
-from runner.output.write import write_run
-from runner.rules.errors import UsageError
+from runner.output.finished_runs import file_name
+from runner.output.write import temporary_results, write_run
+from runner.rules.errors import UsageError, UserError
 from runner.rules.states import Event, JobState
 
 if TYPE_CHECKING:
@@ -118,6 +122,47 @@ def test_a_file_that_the_run_did_not_write_is_refused_and_stays(
     assert foreign.read_text() != '{"id": "of somebody else"}\n'
 
 
+def test_compressed_results_are_replaced_by_their_run_alone(driver: RunDriver, tmp_path: Path) -> None:
+    """Known by what is in them; the errors are compressed as well, the summary is not."""
+    out, errors = tmp_path / "out.jsonl.gz", tmp_path / "out.errors.jsonl.gz"
+    write_run(driver.database, driver.run_id, tmp_path / "plain.jsonl")
+    for _ in range(2):
+        written = write_run(driver.database, driver.run_id, out)
+        assert gzip.decompress(out.read_bytes()) == (tmp_path / "plain.jsonl").read_bytes()
+        assert gzip.decompress(errors.read_bytes()) == (tmp_path / "plain.errors.jsonl").read_bytes()
+    files = json.loads((tmp_path / "out.summary.json").read_bytes())["files"]
+    assert files["results"]["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
+    assert files["results"]["bytes"] == out.stat().st_size
+    assert files["results"]["lines"] == written.results.lines == 3
+
+    out.write_bytes(gzip.compress(b""))  # as of a run without results
+    write_run(driver.database, driver.run_id, out)
+    for foreign in (gzip.compress(b"mine"), out.read_bytes()[:15]):
+        out.write_bytes(foreign)
+        with pytest.raises(UsageError, match="did not write"):
+            write_run(driver.database, driver.run_id, out)
+        assert out.read_bytes() == foreign
+
+
+def test_results_in_a_temporary_folder_leave_nothing(driver: RunDriver, tmp_path: Path) -> None:
+    """For stdout: the same bytes as in a file."""
+    write_run(driver.database, driver.run_id, tmp_path / "out.jsonl")
+    with temporary_results(driver.database, driver.run_id) as written:
+        assert written.paths.results.read_bytes() == (tmp_path / "out.jsonl").read_bytes()
+    assert not written.paths.results.parent.exists()
+
+
+def test_no_place_for_temporary_files_is_an_error_with_its_cure(
+    driver: RunDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TMPDIR says where they go."""
+    monkeypatch.setattr(tempfile, "tempdir", "/proc")
+    with pytest.raises(UserError, match="no place for temporary files") as caught:  # noqa: SIM117
+        with temporary_results(driver.database, driver.run_id):
+            pass
+    assert "TMPDIR" in caught.value.fix
+
+
 def test_another_run_of_the_same_file_is_another_run(driver: RunDriver, tmp_path: Path) -> None:
     """A repetition does not replace the results of the run before."""
     write_run(driver.database, driver.run_id, tmp_path / "out.jsonl")
@@ -179,3 +224,16 @@ def test_all_files_are_of_one_snapshot_while_the_run_goes_on(database: Database)
         counted = counters.read(connection, driver.run_id)["state", "succeeded"]
 
     assert (len(rest), counted) == (0, 1)
+
+
+@pytest.mark.parametrize("letter", ["x", "日", "😀"])
+def test_workers_give_a_run_of_any_name_a_file(driver: RunDriver, tmp_path: Path, letter: str) -> None:
+    """Its name is cut by bytes: letters have up to four."""
+    with driver.database.write() as connection:
+        connection.execute(text("UPDATE runs SET name = :name"), {"name": f"a{letter * 200}"})
+        run = runs.find(connection, driver.run_id)
+    assert run is not None
+    name = file_name(run)
+    write_run(driver.database, driver.run_id, tmp_path / name)
+    assert name.startswith("a")
+    assert name.endswith(f"-{driver.run_id}.results.jsonl")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.redact import HIDDEN, from_plain, one_line, plain, redact
+from runner.rules.redact import HIDDEN, one_line, plain, redact
 
 KEY = "xai-Zm9v/YmFy+QUJD9012"
 SECRETS = st.text(st.characters(codec="utf-8", exclude_characters="*"), min_size=6, max_size=40)
@@ -118,26 +118,3 @@ def test_a_cut_line_ends_in_an_ellipsis() -> None:
     """It shows that the text was longer."""
     assert one_line("one  two\n three", 9) == "one two …"
     assert one_line("one  two\n three", 13) == "one two three"
-
-
-@given(st.text())
-def test_what_plain_shows_is_read_back(text: str) -> None:
-    """Unless the text itself has what looks like an escape."""
-    if "\\" not in text:
-        assert from_plain(plain(text)) == text
-    assert plain(from_plain(text)) == plain(text)
-
-
-@pytest.mark.parametrize(
-    ("shown", "meant"),
-    [
-        (r"tab\tx", "tab\tx"),
-        (r"\u202eabc", "\u202eabc"),
-        (r"C:\data\x41", r"C:\data\x41"),
-        (r"\U00110000 \x4", r"\U00110000 \x4"),
-        ("plain", "plain"),
-    ],
-)
-def test_only_escapes_of_what_is_never_shown_are_undone(shown: str, meant: str) -> None:
-    """A backslash in a path stays."""
-    assert from_plain(shown) == meant

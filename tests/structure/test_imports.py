@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "intake": {"rules", "settings", "tables", *DOORS},
     "engine": {"rules", "settings", *DOORS},
     "output": {"rules", "settings", "tables", *DOORS},
-    "embedded": {"rules", "settings", "celery_variables", *DOORS, *STAGES},
+    "embedded": {"rules", "settings", "celery_variables", "tables", *DOORS, *STAGES},
     "notify": {"rules", "settings", "celery_variables", "db"},
     "worker": {"rules", "settings", "notify", "embedded", *DOORS, *STAGES},
     "cli": {

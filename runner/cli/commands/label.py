@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 from runner.cli import flags
 from runner.cli.session.context import check_connections, read_settings
 from runner.cli.session.engine_lease import engine_lease
+from runner.cli.session.output_flag import refuse_json_beside_results
 from runner.cli.session.recipe_options import recipe_options, take_recipe_flags
 from runner.cli.session.run_options import run_options
 from runner.embedded.gc_pause import gc_paused
@@ -44,6 +46,7 @@ def command(file: Path, save: Path | None, **given: Any) -> int:
     settings = read_settings()
     recipe_flags = take_recipe_flags(given)
     run_flags = flags.RunFlags(**given, model="", model_for_all=None)
+    refuse_json_beside_results(run_flags.output, as_json=run_flags.as_json)
     with gc_paused():
         from runner.cli.session import label_table
         from runner.cli.session.load_and_work import run_input
@@ -55,7 +58,9 @@ def command(file: Path, save: Path | None, **given: Any) -> int:
             settings, file, label_table.row_flags(run_flags), recipe_flags, naming
         )
     if save is not None:
-        label_table.save_recipe(file, recipe_flags, save, force=run_flags.force)
+        from runner.cli.session.saved_recipe import recipe_to_save
+
+        named = replace(named, saved=recipe_to_save(file, recipe_flags, save, force=run_flags.force))
     with engine_lease(settings) as lease:
         if settings.api_key is not None and label_table.is_likely_new(named, run_flags):
             check_connections(settings)

@@ -34,6 +34,7 @@ class LoadedRun(JsonObject, frozen=True, kw_only=True):
     created: Annotated[bool, about("false where the file was loaded before")]
     bad: Annotated[int, about("lines skipped by --skip-bad")]
     warnings: Annotated[int, about("so many")]
+    bad_file: Annotated[str | None, about("path of the file with the skipped lines, where there are any")]
 
 
 @click.command("load", short_help="Read a job file into the database; prints the run's id.")
@@ -90,6 +91,7 @@ def command(
                 total=loaded.total,
                 created=loaded.is_new,
                 bad=loaded.bad_total,
+                bad_file=None if loaded.bad_path is None else str(loaded.bad_path.absolute()),
                 warnings=loaded.warnings_total,
             )
         )

@@ -10,9 +10,10 @@ import click
 from runner.cli import flags
 from runner.cli.session.context import check_connections, read_settings
 from runner.cli.session.engine_lease import engine_lease
+from runner.cli.session.output_flag import refuse_json_beside_results
 from runner.cli.session.run_options import run_options
 from runner.embedded.gc_pause import gc_paused
-from runner.output.files import default_output, occasion_output, paths
+from runner.output.files import STDOUT, default_output, has_summary, occasion_output
 from runner.rules.occasion import day_word, is_today, run_name, stem_of_file
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def command(file: Path, **given: Any) -> int:
     settings = read_settings()
     run_flags = flags.RunFlags(**given)
     flags.refuse_two_models(run_flags.model_for_all)
+    refuse_json_beside_results(run_flags.output, as_json=run_flags.as_json)
     with engine_lease(settings) as lease:
         if is_likely_new(file, run_flags) and settings.api_key is not None:
             check_connections(settings)
@@ -52,7 +54,7 @@ def command(file: Path, **given: Any) -> int:
 def is_likely_new(file: Path, given: flags.RunFlags) -> bool:
     """Return whether there is probably work: the file exists, and no summary of an earlier run does."""
     output = given.output or _likely_output(file, given.name, given.occasion)
-    return file.is_file() and not paths(output).summary.exists()
+    return file.is_file() and (output == STDOUT or not has_summary(output))
 
 
 def _likely_output(file: Path, name: str | None, occasion: str | None) -> Path:

@@ -12,11 +12,14 @@ from runner.cli.printing import print_escaped, print_json, stdout_errors
 from runner.cli.render.job_object import story_object
 from runner.cli.render.job_story import story_lines
 from runner.cli.session.context import existing_database, find_run, read_settings
-from runner.db import job_history, results, unreadables
+from runner.db import counters, job_history, results, unreadables
 from runner.db.row_jobs import job_of_row
 from runner.db.session import clock_ms
+from runner.rules.counted import count
 from runner.rules.errors import UsageError
+from runner.rules.printed_id import read_id, short_id
 from runner.rules.redact import one_line
+from runner.rules.row_status import RowStatus
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
@@ -51,7 +54,7 @@ def command(run: str, job_id: str, *, full: bool, raw: bool, as_json: bool) -> N
         answer = _answer(connection, job)
         if raw:
             if answer is None:
-                shown = one_line(job.custom_id, _ID_LENGTH)
+                shown = short_id(job.custom_id, _ID_LENGTH)
                 raise UsageError(f"there is no answer of {shown} yet; it is {job.state}")
             with stdout_errors():
                 sys.stdout.buffer.write(answer)
@@ -92,12 +95,22 @@ def _job_of_row(connection: Connection, run: RunRow, word: str) -> Row[Any] | No
 
 
 def _unknown(connection: Connection, run: RunRow, job_id: str) -> UsageError:
-    near = [one_line(name, _ID_LENGTH) for name in job_history.similar_ids(connection, run.id, job_id)]
+    near = [short_id(name, _ID_LENGTH) for name in job_history.similar_ids(connection, run.id, job_id)]
     meant = f"; did you mean {' or '.join(near)}?" if near else ""
     return UsageError(
-        f"run {run.id} has no {run.unit} {one_line(job_id, _ID_LENGTH)}{meant}",
+        f"run {run.id} has no {run.unit} {short_id(read_id(job_id), _ID_LENGTH)}{meant}",
+        where=_skipped(connection, run),
         fix=f"ID is {run.ids_text}{'' if run.recipe is None else '; or the number of a row'}",
     )
+
+
+def _skipped(connection: Connection, run: RunRow) -> tuple[str, ...]:
+    """Return that the run does not know the ids of rows that were skipped, where there are any."""
+    skipped = counters.read(connection, run.id, "rows").get(("rows", RowStatus.SKIPPED), 0)
+    if not skipped:
+        return ()
+    rows = count(skipped, "row was", "rows were")
+    return (f"{rows} skipped at loading and kept by number alone: runner sample {run.id} --status skipped",)
 
 
 def _answer(connection: Connection, job: Row[Any]) -> bytes | None:

@@ -18,7 +18,7 @@ from runner.db.run_snapshot import Part
 from runner.output.file_owner import files_of_run
 from runner.rules.explain import code_of
 from runner.rules.json_object import SCHEMA, JsonObject, Schema, about
-from runner.rules.redact import plain
+from runner.rules.printed_id import printed_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,9 +65,9 @@ def command(run: str, *, ids: str | None, as_json: bool) -> None:
 
 
 def _print_ids(ids: Iterator[str], *, as_json: bool) -> None:
-    """Print ids: unchanged as JSON, else one per line with control characters escaped."""
+    """Print ids: unchanged as JSON, else one per line, so that `--id` takes them back."""
     if as_json:
         print_json(JobIds(schema=SCHEMA, ids=list(ids)))
         return
     for custom_id in ids:
-        print_escaped(plain(custom_id))
+        print_escaped(printed_id(custom_id))

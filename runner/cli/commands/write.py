@@ -12,8 +12,11 @@ from runner.cli.printing import print_escaped, print_json
 from runner.cli.render import text
 from runner.cli.render.summary_table import recoded_note
 from runner.cli.session.context import existing_database, find_run, read_settings
+from runner.cli.session.output_flag import output_flag, refuse_json_beside_results
+from runner.cli.session.results_to_stdout import print_results, refuse_bytes_on_terminal
 from runner.output.contents import TableOptions
-from runner.output.files import labeled_output
+from runner.output.files import STDOUT, labeled_output
+from runner.output.labeling import labeling_of
 from runner.output.write import write_run
 
 if TYPE_CHECKING:
@@ -22,12 +25,7 @@ if TYPE_CHECKING:
 
 @click.command("write", short_help="Write a run's files, any number of times.")
 @flags.run_argument
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    help="Results file.  [default: where `runner run` wrote it]",
-)
+@output_flag("where `runner run` wrote it")
 @click.option("--force", is_flag=True, help="Replace output files that another run wrote.")
 @click.option(
     "--input",
@@ -43,7 +41,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--columns",
-    type=flags.Words(),
+    type=flags.Columns(),
     help="Columns to add to the labels: cost, model, asks, answer, or none.  [default: those of the run]",
 )
 @click.option(
@@ -67,6 +65,7 @@ def command(
 
     The lines are in the order of the input; jobs that have not ended are only counted. The results of a table
     with labels are all of its rows, in the format that the output ends with: .csv, .tsv, .jsonl or .parquet.
+    -o - writes the results alone, to stdout; those of a table in the format of the table.
 
     \b
     Example, the results so far, and a labeled table in another format:
@@ -76,12 +75,18 @@ def command(
     table = TableOptions(
         input_path=input_path,
         spreadsheet=spreadsheet,
-        columns=() if columns == ("none",) else columns,
+        columns=columns,
         prefix=prefix,
     )
+    refuse_json_beside_results(output, as_json=as_json)
     with existing_database(read_settings()) as database:
         with database.read() as connection:
             found = find_run(connection, run)
+        if output == STDOUT:
+            if found.recipe is not None:
+                refuse_bytes_on_terminal(labeling_of(found.recipe).read.format)
+            print_results(database, found.id, table, quiet=quiet)
+            return
         written = write_run(database, found.id, output or _default_output(found), force=force, table=table)
     if as_json:
         print_json(written.summary)

@@ -138,6 +138,9 @@ class CheckedTable(JsonObject, frozen=True, kw_only=True):
         Raw,
         about("the JSON schema of an answer, as it is sent; null where it is that of code that was not run"),
     ]
+    warnings: Annotated[
+        list[Annotated[str, about("a sentence")]], about("about the recipe; those of rows are in `warnings`")
+    ]
 
 
 class CheckedFile(JsonObject, frozen=True, kw_only=True):
@@ -198,6 +201,7 @@ def _table(table: CheckedRows) -> CheckedTable:
         bad=[RowFault(**asdict(fault)) for fault in table.faults],
         files=[RecipeFile(path=file.path, sha256=file.sha256) for file in table.files],
         schema=Raw(table.schema or b"null"),
+        warnings=list(table.warnings),
     )
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING, Final
 
 from runner.cli.render import text
-from runner.rules.redact import one_line, plain
+from runner.rules.redact import one_line
 from runner.rules.states import PauseReason, RunState
 
 if TYPE_CHECKING:
@@ -116,7 +115,7 @@ def rerun_command(arguments: Sequence[str], occasion: str | None = None) -> str:
             occasion if before == "--occasion" else _fixed_day(argument, occasion)
             for before, argument in zip(["", *kept], kept, strict=False)
         ]
-    return plain(shlex.join(["runner", *kept]))
+    return " ".join(["runner", *map(text.shell_word, kept)])
 
 
 def _fixed_day(argument: str, occasion: str) -> str:

@@ -9,7 +9,8 @@ from msgspec import UNSET
 from runner.cli.render import layout, text
 from runner.rules.explain import HELD_PREFIX, explain
 from runner.rules.failure_pause import INVALID
-from runner.rules.redact import one_line, plain
+from runner.rules.printed_id import printed_id, short_id
+from runner.rules.redact import plain
 from runner.rules.row_status import RowStatus
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def failure_lines(summary: RunSummary) -> list[str]:
     groups = groups[:GROUPS_SHOWN]
     example = next((group.example for group in groups if group.example is not None), None)
     if example is not None:
-        rest.append(f"to look at one: runner show {summary.run} {text.last_word(example)}")
+        rest.append(f"to look at one: runner show {summary.run} {text.last_word(printed_id(example))}")
     if summary.rows is not UNSET and summary.rows.invalid:
         rest.append(f"to look at some: runner sample {summary.run} --status {RowStatus.INVALID}")
     return ["", "failures", *layout.indented([*group_lines(groups, summary.run), *rest])]
@@ -58,7 +59,7 @@ def group_lines(groups: Sequence[FailureGroup], run_id: int) -> list[str]:
         (
             f"{group.n:,}",
             plain(group.name),
-            f"such as {one_line(group.example, _ID_LENGTH)}" if group.example is not None else "",
+            f"such as {short_id(group.example, _ID_LENGTH)}" if group.example is not None else "",
         )
         for group in groups
     ]
@@ -95,4 +96,6 @@ def _other_rows(summary: RunSummary, rows: LabeledRowCounts) -> Iterator[Failure
 def _typeable(meaning: str, run_id: int, example: str | None) -> str:
     """Return a sentence with the run and the example in place of RUN and ID in its commands."""
     meaning = meaning.replace(" RUN", f" {run_id}")
-    return meaning if example is None else meaning.replace(" ID ", f" {text.shell_word(plain(example))} ")
+    return (
+        meaning if example is None else meaning.replace(" ID ", f" {text.shell_word(printed_id(example))} ")
+    )

@@ -9,6 +9,7 @@ from runner.cli.render.uncertain_cost_text import amounts_more
 from runner.rules import models
 from runner.rules.explain import explain
 from runner.rules.identity import attempt_name
+from runner.rules.printed_id import printed_id
 from runner.rules.redact import one_line, plain
 from runner.rules.reply_table import MODEL_CODES
 from runner.rules.states import JOB_MEANING, JobState
@@ -56,10 +57,10 @@ def _head(run: RunRow, job: DatabaseRow, set_model: str | None) -> list[str]:
     why = f" ({plain(job.error_code)})" if job.error_code else ""
     meaning = explain(job.error_code) if job.error_code else JOB_MEANING[JobState(job.state)]
     meaning = meaning.replace(" RUN", f" {run.id}")  # so that its command can be typed
-    meaning = meaning.replace(" ID ", f" {text.shell_word(plain(job.custom_id))} ")
+    meaning = meaning.replace(" ID ", f" {text.shell_word(printed_id(job.custom_id))} ")
     place = "line" if run.recipe is None else "row"
     return [
-        f"job {plain(job.custom_id)} of run {run.id}, {plain(run.name)}: {job.state}{why}",
+        f"job {printed_id(job.custom_id)} of run {run.id}, {plain(run.name)}: {job.state}{why}",
         *layout.indented(layout.wrapped(meaning, layout.WIDTH - 2)),
         f"  {place} {job.line:,} of {plain(run.input_path)}",
         f"  model {plain(job.model)}{by_user}",
@@ -96,7 +97,7 @@ def _next(run: RunRow, job: DatabaseRow) -> list[str]:
     if job.state == JobState.WAITING:
         return ["", f"  next poll at {text.timestamp(job.due_at_ms)}"]
     if job.state in (JobState.FAILED, JobState.HELD, JobState.CANCELLED):
-        retry = f"runner retry {run.id} --id {text.shell_word(plain(job.custom_id))}"
+        retry = f"runner retry {run.id} --id {text.shell_word(printed_id(job.custom_id))}"
         if job.error_code in MODEL_CODES and models.DEFAULT not in models.names_in_answers(job.model):
             retry += f" --set-model {models.DEFAULT}"  # the same one would be refused again
         return ["", f"  to send it again: {retry}"]

@@ -48,7 +48,7 @@ def loaded_lines(loaded: LoadResult, *, is_other_path: bool, model: str | None) 
     if loaded.same_content_run is not None:
         lines.append(_same_content_line(loaded.same_content_run, is_table=loaded.is_table))
     if loaded.bad_total:
-        lines.append(_skipped_line(loaded.bad_total, is_table=loaded.is_table))
+        lines.append(_skipped_line(loaded))
     if note := other_model_line(loaded.other_model_total, model):
         lines.append(note)
     return [*lines, *text.warning_lines(loaded.warnings, loaded.warnings_total)]
@@ -57,16 +57,17 @@ def loaded_lines(loaded: LoadResult, *, is_other_path: bool, model: str | None) 
 def _same_content_line(other: RunRow, *, is_table: bool) -> str:
     """Return which run has the same content, and what may have been meant instead.
 
-    Another recipe over a table that has been labeled is the usual way to try one, so that is but a note.
+    Another prompt over a table that has been labeled is the usual way to try one, so that is but a note.
     """
-    same = "the same table with another recipe" if is_table else "the same content with other flags"
+    same = "the same table with another prompt or labels" if is_table else "the same content with other flags"
     what = f"run {other.id} ({plain(other.name)}) has {same}, and this run is paid for separately"
     if other.is_over:
         return f"{'note' if is_table else 'warning'}: {what}; runner write {other.id} writes that run's files"
     return f"warning: {what}; runner start {other.id} continues that run"
 
 
-def _skipped_line(bad: int, *, is_table: bool) -> str:
-    if is_table:
-        return f"skipped {text.count(bad, 'bad row')}; the output says why: _status is skipped"
-    return f"skipped {text.count(bad, 'bad line')}; they are in the .bad.jsonl file beside the input"
+def _skipped_line(loaded: LoadResult) -> str:
+    if loaded.is_table:
+        return f"skipped {text.count(loaded.bad_total, 'bad row')}; the output says why: _status is skipped"
+    skipped = text.count(loaded.bad_total, "bad line")
+    return f"skipped {skipped}; unchanged in {plain(str(loaded.bad_path))}"

@@ -9,6 +9,7 @@ from rich.cells import cell_len
 
 from runner.cli.render import text
 from runner.cli.render.folded_text import folded, padded
+from runner.rules.printed_id import printed_id
 from runner.rules.redact import one_line, plain
 from runner.rules.row_status import RowStatus
 
@@ -124,7 +125,7 @@ def _command_line(sample: TableSample) -> list[str]:
     known = [row for row in sample.rows if row.custom_id is not None]
     without = [row for row in known if row.status is not RowStatus.OK]
     for row in (without or known)[:1]:
-        return ["", f"in full: runner show {sample.run} {text.last_word(row.custom_id or '')}"]
+        return ["", f"in full: runner show {sample.run} {text.last_word(printed_id(row.custom_id or ''))}"]
     return []
 
 

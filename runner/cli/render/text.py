@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from runner.rules import counted, money
+from runner.rules import counted, money, shell_words
 from runner.rules.prices import TICKS_PER_USD
 from runner.rules.redact import one_line, plain
 from runner.rules.states import RunState
@@ -23,6 +22,7 @@ _HALF_A_DAY_MS: Final = 12 * 3_600_000
 _HALF_A_YEAR_MS: Final = 182 * 86_400_000
 
 dollars = money.dollars
+shell_word = shell_words.shell_word
 count = counted.count
 
 
@@ -41,11 +41,6 @@ def short_number(n: int) -> str:
     if n < 10**6:
         return f"{n / 1_000:.0f}k"
     return f"{n / 10**6:,.1f}M" if n < 10**9 else f"{n / 10**9:,.1f}G"
-
-
-def shell_word(value: str) -> str:
-    """Return a value quoted so that a shell reads it as one word."""
-    return shlex.quote(value)
 
 
 def last_word(value: str) -> str:

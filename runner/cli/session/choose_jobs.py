@@ -9,11 +9,12 @@ from runner.db import budget_account, job_history, user_moves
 from runner.db.user_moves import JobSelection
 from runner.rules.errors import UsageError
 from runner.rules.explain import code_of
+from runner.rules.printed_id import read_id, short_id
 from runner.rules.redact import one_line
 from runner.rules.states import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from sqlalchemy import Connection
 
@@ -34,10 +35,10 @@ def choose_jobs(
 ) -> JobSelection:
     """Return the jobs in these states that fit the flags. Raises UsageError for an id that is not there."""
     ids = job_history.find_ids(connection, run.id, set(given.ids))
-    missing = [word for word in dict.fromkeys(given.ids) if word not in ids]
+    missing = [read_id(word) for word in dict.fromkeys(given.ids) if word not in ids]
     if missing:
         raise UsageError(
-            f"run {run.id} has no {run.unit} {_listed(missing)}; nothing was done",
+            f"run {run.id} has no {run.unit} {_listed(missing, short_id)}; nothing was done",
             fix=f"an id is {run.ids_text};"
             f" runner summary {run.id} --ids CODE prints those with an error code or a flaw",
         )
@@ -89,7 +90,7 @@ def _others(connection: Connection, run_id: int, selection: JobSelection) -> dic
     return {state: found[state] for state in JobState if state in found}
 
 
-def _listed(words: Iterable[str]) -> str:
-    shown = [one_line(word, _ID_LENGTH) for word in words]
+def _listed(words: Iterable[str], shortened: Callable[[str, int], str] = one_line) -> str:
+    shown = [shortened(word, _ID_LENGTH) for word in words]
     more = f" and {len(shown) - _NAMED_MAX:,} more" if len(shown) > _NAMED_MAX else ""
     return ", ".join(shown[:_NAMED_MAX]) + more

@@ -9,19 +9,16 @@ from typing import TYPE_CHECKING
 
 from runner.cli.flags import is_model_given
 from runner.cli.printing import print_note
-from runner.cli.session.input_kind import is_recipe
 from runner.cli.session.load_and_work import NamedInput, run_input
 from runner.cli.session.prepare_table import prepare_table
-from runner.cli.session.recipe_source import recipe_origin, saved_recipe
+from runner.cli.session.recipe_source import recipe_origin
 from runner.cli.session.run_choice import RunChoice
 from runner.embedded.state_folder import StateFolder
 from runner.intake.input_file import save_stdin
 from runner.intake.recipe_input import RowFlags
-from runner.output.files import labeled_output, paths
-from runner.rules.errors import UsageError
+from runner.output.files import STDOUT, has_summary, labeled_output
 from runner.rules.occasion import file_stem, stem_of_file
 from runner.rules.recipe_flags import RecipeFlags
-from runner.rules.recipe_toml import recipe_toml
 from runner.tables.table import TableError
 
 if TYPE_CHECKING:
@@ -86,35 +83,12 @@ def named_table(
     return NamedInput(input=prepared.input, file=str(file), name=name, output=output)
 
 
-def save_recipe(file: Path, flags: RecipeFlags, target: Path, *, force: bool) -> None:
-    """Write what flags mean for a table as a recipe file. Raises UsageError."""
-    if is_recipe(file):
-        what = f"{file} is a recipe already; --save writes what flags mean for a table"
-        raise UsageError(what, fix="leave --save away, or name the table")
-    if str(file) == "-":
-        raise UsageError(
-            "--save needs a table in a file: a recipe names it", fix="save stdin in a file first"
-        )
-    if not is_recipe(target):
-        raise UsageError(f"{target} does not end with .toml", fix=f"name it {target.stem}.toml")
-    text = recipe_toml(saved_recipe(file, flags, target))
-    try:
-        if target.exists() and not force and target.read_text("utf-8") != text:
-            raise UsageError(
-                f"{target} is there already", fix="name another file, or replace it with --force"
-            )
-        target.write_text(text, "utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise UsageError(f"the recipe cannot be saved in {target}: {reason}", fix="check the path") from error
-
-
 def is_likely_new(named: NamedInput, flags: RunFlags) -> bool:
     """Return whether there is probably work: no summary of an earlier run is there."""
     if flags.occasion is not None:
         return True
     output = flags.output or named.output(RunChoice(name=named.name, new=flags.new))
-    return not paths(output).summary.exists()
+    return output == STDOUT or not has_summary(output)
 
 
 def _keep_stdin(settings: Settings) -> Path:

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from runner.cli.printing import print_escaped, print_json, print_note
-from runner.cli.render.ending_text import rerun_command
-from runner.cli.render.summary_table import summary_lines
-from runner.cli.session import budget_prices, work
-from runner.cli.session.context import any_database, require_api
-from runner.cli.session.ending import ending_lines, folder_of
-from runner.cli.session.loading import confirm_sending, load_file
+from runner.cli.printing import print_note
+from runner.cli.session.context import any_database
+from runner.cli.session.loading import load_file
+from runner.cli.session.results_to_stdout import refuse_bytes_on_terminal
+from runner.cli.session.run_call import RunCall, options_of
 from runner.cli.session.run_choice import choose_run
-from runner.cli.session.run_state import read_snapshot
-from runner.db import recheck_moves, removal, runs
-from runner.db.counters import Deltas
-from runner.db.run_snapshot import Part
-from runner.db.runs import RunOptions
-from runner.engine import run_completion
+from runner.db import recheck_moves, runs
 from runner.output.contents import TableOptions
-from runner.output.file_owner import refuse_foreign_files, run_tag
-from runner.output.files import check_place, paths, refuse_input
-from runner.output.write import write_run
+from runner.output.file_owner import refuse_foreign_files
+from runner.output.files import STDOUT, check_places, paths, refuse_input
+from runner.output.labeling import labeling_of
+from runner.output.output_name import check_lines_name, table_format
 from runner.rules import stored_recipe
-from runner.rules.errors import UsageError
-from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,12 +26,10 @@ if TYPE_CHECKING:
     from runner.cli.flags import RunFlags
     from runner.cli.session.engine_lease import EngineLease
     from runner.cli.session.run_choice import RunChoice
-    from runner.db.runs import RunRow
+    from runner.cli.session.saved_recipe import SavedRecipe
     from runner.db.session import Database
-    from runner.intake.load import LoadResult
     from runner.intake.run_input import RunInput
     from runner.output.files import Paths
-    from runner.output.write import WrittenFiles
     from runner.settings import Settings
 
 
@@ -49,7 +38,8 @@ class NamedInput:
     """An input as a command was given it.
 
     `file` is what was typed, `name` the run's name if one is given, `output` where its results are written by
-    default, from the name of its run. `given_model` is that of --model where lines may name another.
+    default, from the name of its run. `given_model` is that of --model where lines may name another. `saved`
+    is the recipe file that is written once the table is loaded.
     """
 
     input: RunInput
@@ -57,6 +47,7 @@ class NamedInput:
     name: str | None
     output: Callable[[RunChoice], Path]
     given_model: str | None = None
+    saved: SavedRecipe | None = None
 
 
 def run_input(settings: Settings, lease: EngineLease, named: NamedInput, flags: RunFlags) -> int:
@@ -73,7 +64,7 @@ def run_input(settings: Settings, lease: EngineLease, named: NamedInput, flags: 
             quiet=flags.quiet,
         )
         targets = _targets(named, choice, flags)
-        if flags.new:  # it has no files yet, so these would be another run's: refused before loading
+        if flags.new and targets is not None:  # its run has no files yet, so these are of others
             refuse_foreign_files(targets, tag="", force=flags.force)
         loaded = load_file(
             database,
@@ -81,14 +72,14 @@ def run_input(settings: Settings, lease: EngineLease, named: NamedInput, flags: 
             settings,
             choice,
             given_model=named.given_model,
-            options=_options(flags, None),
+            options=options_of(flags, None),
             quiet=flags.quiet,
         )
         if not loaded.is_new and named.input.recipe is not None:
             _take_output(database, loaded.run_id, named.input.recipe, quiet=flags.quiet)
         if choice.occasion is not None and choice.run_name != loaded.name:
             targets = _targets(named, replace(choice, run_name=loaded.name), flags)
-        call = _RunCall(
+        call = RunCall(
             settings=settings,
             database=database,
             lease=lease,
@@ -98,123 +89,29 @@ def run_input(settings: Settings, lease: EngineLease, named: NamedInput, flags: 
             table=None if named.input.recipe is None else TableOptions(input_path=path),
             occasion=choice.occasion,
         )
+        call.refuse_foreign_files(loaded)
+        if named.saved is not None:
+            named.saved.write()
         return call.work_and_write(loaded)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _RunCall:
-    """One call of the command, from the loaded run to its exit code."""
+def _targets(named: NamedInput, choice: RunChoice, flags: RunFlags) -> Paths | None:
+    """Return the paths of the output, None for stdout; all that refuses them is found before a line is sent.
 
-    settings: Settings
-    database: Database
-    lease: EngineLease
-    targets: Paths
-    flags: RunFlags
-    file: str
-    table: TableOptions | None
-    occasion: str | None
-
-    def work_and_write(self, loaded: LoadResult) -> int:
-        """Work until the run stops, write its files, print its summary; return the exit code."""
-        run = read_snapshot(self.settings, self.database, loaded.run_id).run
-        self._refuse_foreign_files(run, loaded)
-        if not loaded.total:
-            self._complete_empty(run.id)
-            return self._write(run.id)
-        if run.is_over:
-            if not self.flags.quiet:
-                print_note(f"run {run.id} is already {run.state}; its files are written again")
-            return self._write(run.id)
-        require_api(self.settings)
-        if not confirm_sending(loaded, yes=self.flags.yes):
-            print_note(f"nothing was sent; run {run.id} stays loaded")
-            return ExitCode.USAGE
-        return self._work(run.id)
-
-    def _refuse_foreign_files(self, run: RunRow, loaded: LoadResult) -> None:
-        """Raise UsageError for files of others; a run that this call has loaded does not stay behind."""
-        try:
-            refuse_foreign_files(self.targets, run_tag(run), force=self.flags.force)
-        except UsageError:
-            if loaded.is_new:
-                removal.remove(self.database, run.id)
-                print_note(f"run {run.id} was removed again: nothing of it was sent")
-            raise
-
-    def _work(self, run_id: int) -> int:
-        budget_ticks = budget_prices.effective_budget(self.database, run_id, self.flags.budget)
-        if budget_ticks is not None:
-            budget_prices.require_prices(self.database, self.settings, run_id)
-        with self.database.write() as connection:
-            output = str(self.targets.results.absolute())
-            runs.replace_options(
-                connection, run_id, options=_options(self.flags, budget_ticks), output_path=output
-            )
-        work.activate_run(self.database, run_id, self.lease)
-        end = work.follow_run(
-            self.settings,
-            self.database,
-            run_id,
-            self.lease,
-            quiet=self.flags.quiet,
-            verbose=self.flags.verbose,
-            timeout_s=self.flags.timeout,
-        )
-        if end.left_by is None:
-            return self._write(run_id)
-        command, as_json = self._continue_command(run_id), self.flags.as_json
-        work.leave_run(self.settings, self.database, run_id, self.lease, command=command, as_json=as_json)
-        return end.left_by
-
-    def _complete_empty(self, run_id: int) -> None:
-        """Complete a run without jobs: there is nothing to send, so no engine is needed."""
-        now_ms = self.database.now_ms()
-        output = str(self.targets.results.absolute())
-        with self.database.write() as connection:
-            options = _options(self.flags, self.flags.budget or None)
-            runs.replace_options(connection, run_id, options=options, output_path=output)
-            runs.start(connection, run_id, now_ms)
-            run_completion.complete_if_done(connection, run_id, now_ms, Deltas(0))
-
-    def _write(self, run_id: int) -> int:
-        # the table that was named has the run's content, also where the run was loaded from another path
-        written = write_run(
-            self.database, run_id, self.targets.results, force=self.flags.force, table=self.table
-        )
-        snapshot = read_snapshot(self.settings, self.database, run_id, Part.ENDING)
-        self._print_summary(written)
-        for line in ending_lines(snapshot, self._continue_command(run_id), self.settings):
-            print_note(line)
-        work.call_on_end(self.database, run_id)
-        return snapshot.stored.exit_code
-
-    def _print_summary(self, written: WrittenFiles) -> None:
-        if self.flags.as_json:
-            print_json(written.summary)
-        elif not self.flags.quiet:
-            for line in summary_lines(written.summary, folder_of(written.paths.results)):
-                print_escaped(line)
-
-    def _continue_command(self, run_id: int) -> str:
-        """Return the command that continues a run: the same one, or by id if the input was stdin."""
-        if self.file == "-":
-            return f"runner start {run_id}"
-        return rerun_command(sys.argv[1:], self.occasion)
-
-
-def _targets(named: NamedInput, choice: RunChoice, flags: RunFlags) -> Paths:
-    """Return the paths of the output. Raises UsageError where one cannot be written, or is the input.
-
-    Also where the name of a labeled table does not say its format: before anything is sent and paid for.
+    Raises UserError where one cannot be written, is the input, or would not be what its name says.
     """
-    targets = paths(flags.output or named.output(choice))
-    if named.input.recipe is not None:
-        from runner.output.labeled_files import output_format  # with it what labels need
-
-        output_format(targets.results)
-    for target in targets:
-        check_place(target)
-    refuse_input(targets, named.input.path, "the job file" if named.input.recipe is None else "the table")
+    output = flags.output or named.output(choice)
+    recipe = named.input.recipe
+    if output == STDOUT:
+        refuse_bytes_on_terminal(None if recipe is None else labeling_of(recipe).read.format)
+        return None
+    targets = paths(output)
+    if recipe is None:
+        check_lines_name(output)
+    else:
+        table_format(output)
+    check_places(targets)
+    refuse_input(targets, named.input.path, "the job file" if recipe is None else "the table")
     return targets
 
 
@@ -231,18 +128,3 @@ def _take_output(database: Database, run_id: int, wanted: str, *, quiet: bool) -
     kept = stored_recipe.differences(run.recipe, wanted)
     if kept and not quiet:
         print_note(f"note: run {run_id} keeps what it was loaded with: {', '.join(kept)}")
-
-
-def _options(flags: RunFlags, budget_ticks: int | None) -> RunOptions:
-    return RunOptions(
-        rpm=flags.rpm,
-        tpm=flags.tpm,
-        max_attempts=flags.max_attempts,
-        on_ambiguous=flags.on_ambiguous,
-        max_waiting=flags.max_waiting,
-        limit=flags.limit,
-        max_failures=flags.max_failures,
-        fail_on=flags.fail_on,
-        on_end=flags.on_end,
-        budget_ticks=budget_ticks,
-    )

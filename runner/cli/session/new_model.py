@@ -11,7 +11,7 @@ from runner.cli.render.suggestions import RetryCost
 from runner.db import model_moves, runs, user_moves
 from runner.engine import cost_bounds
 from runner.rules.errors import UsageError
-from runner.rules.redact import one_line
+from runner.rules.printed_id import short_id
 from runner.rules.request import validate_with_model
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def send_again(database: Database, run: RunRow, selection: JobSelection, model: 
 
 def _sentence(custom_id: str, problems: Sequence[Problem]) -> str:
     first = next(problem for problem in problems if problem.severity == "refused")
-    return f"{one_line(custom_id, _ID_LENGTH)}: {first.reason} [{first.code}]"
+    return f"{short_id(custom_id, _ID_LENGTH)}: {first.reason} [{first.code}]"
 
 
 def _validate(run: RunRow, model: str) -> Validate:

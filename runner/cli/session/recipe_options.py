@@ -70,7 +70,7 @@ _OPTIONS: Final = (
         "--repair/--no-repair", default=None, help="Take the only object out of an answer with words around."
     ),
     click.option(
-        "--columns", type=flags.Words(), default=(), help="Further columns to add: cost, model, asks, answer."
+        "--columns", type=flags.Columns(), help="Further columns to add: cost, model, asks, answer, or none."
     ),
     click.option("--prefix", metavar="TEXT", help="What the name of every added column begins with."),
     click.option("--table", metavar="PATH", help="Table for a recipe, instead of the one it names."),

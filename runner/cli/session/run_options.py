@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from runner.cli import flags
+from runner.cli.session.output_flag import output_flag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,12 +21,7 @@ def run_options(
     `output_default` names the file of results without -o, `unit` what --limit counts.
     """
     options = (
-        click.option(
-            "-o",
-            "--output",
-            type=click.Path(path_type=Path),
-            help=f"Results file.  [default: {output_default}, in this folder]",
-        ),
+        output_flag(f"{output_default}, in this folder"),
         click.option("--force", is_flag=True, help="Replace output files that another run wrote."),
         click.option("--limit", type=flags.Count(1), metavar="N", help=f"Send at most N {unit}."),
         *_WORK,

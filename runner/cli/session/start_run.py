@@ -56,22 +56,24 @@ def start_run(
             has_work = work.activate_run(database, found.id, lease)
         if flags.detach and has_work:
             return _detach(settings, database, found.id, flags)
-        end = work.follow_run(
-            settings,
-            database,
-            found.id,
-            lease,
-            quiet=flags.quiet,
-            verbose=flags.verbose,
-            timeout_s=flags.timeout,
-        )
-        if end.left_by is not None:
-            command = f"runner start {found.id}"
-            work.leave_run(settings, database, found.id, lease, command=command, as_json=flags.as_json)
-            return end.left_by
-        code = _print_end(settings, database, found.id, as_json=flags.as_json, quiet=flags.quiet)
-        work.call_on_end(database, found.id)
-        return code
+        command = f"runner start {found.id}"
+        with work.named_when_stopped(command):
+            end = work.follow_run(
+                settings,
+                database,
+                found.id,
+                lease,
+                quiet=flags.quiet,
+                verbose=flags.verbose,
+                timeout_s=flags.timeout,
+            )
+            if end.left_by is not None:
+                work.leave_run(settings, database, found.id, lease, command=command, as_json=flags.as_json)
+                return end.left_by
+        try:
+            return _print_end(settings, database, found.id, as_json=flags.as_json, quiet=flags.quiet)
+        finally:  # also where stdout is full
+            work.call_on_end(database, found.id)
 
 
 def _change(settings: Settings, database: Database, run_id: int, changes: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -24,10 +25,24 @@ from runner.engine import run_completion
 from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from runner.cli.session.engine_lease import EngineLease
     from runner.cli.session.follow import FollowEnd
     from runner.db.session import Database
     from runner.settings import Settings
+
+
+@contextmanager
+def named_when_stopped(command: str) -> Iterator[None]:
+    """Print the command that continues where a signal ends the block at once, as a second Ctrl-C does."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException:
+        print_note(f"to continue: {command}")
+        raise
 
 
 def activate_run(database: Database, run_id: int, lease: EngineLease) -> bool:
