@@ -96,6 +96,29 @@ def test_a_field_is_sent_as_the_model_takes_it(model: str, field: str, given_val
     assert body_of(chat(**{field: given_value}), model).get(field) == sent
 
 
+@pytest.mark.parametrize(
+    ("fields", "name", "sent"),
+    [
+        ({"thinking": {"type": "disabled"}}, "reasoning_effort", "none"),
+        ({"thinking": {"type": "enabled"}}, "reasoning_effort", None),
+        ({"reasoning": {"effort": "high"}}, "reasoning_effort", "high"),
+        ({"reasoning": {"max_tokens": 2_000}}, "reasoning_effort", "low"),
+        ({"reasoning": {"enabled": False}}, "reasoning_effort", "none"),
+        ({"reasoning": {"effort": "low"}, "reasoning_effort": "high"}, "reasoning_effort", "high"),
+        ({"response_format": {"type": "json_object"}}, "response_format", {"type": "json_object"}),
+        (
+            {"response_format": {"type": "json_object", "schema": {"type": "object"}}},
+            "response_format",
+            {"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "object"}}},
+        ),
+        ({"guided_json": {"type": "object"}}, "guided_json", None),
+    ],
+)
+def test_words_of_services_with_openais_form(fields: dict[str, Any], name: str, sent: Any) -> None:
+    """Such as OpenRouter, DeepSeek, Together and vLLM."""
+    assert body_of(chat(**fields)).get(name) == sent
+
+
 def test_what_has_no_effect_is_no_change() -> None:
     """One answer, not streamed, no probabilities: so it is anyway. The line keeps its bytes."""
     raw = (
@@ -188,6 +211,8 @@ def test_a_model_of_another_service_needs_one_of_xai() -> None:
         (chat(tools=[{"type": "custom", "custom": {"name": "x"}}]), "built-in-tool"),
         (chat(messages=[{"role": "function", "name": "f", "content": "1"}]), "missing-call"),
         (chat(response_format={"type": "grammar"}), "no-counterpart"),
+        (chat(plugins=[{"id": "web"}]), "built-in-tool"),
+        ({"recordId": "a", "modelInput": {"prompt": "[INST] x [/INST]"}}, "prompt-template"),
         ({"custom_id": "a", "url": "/v1/completions", "body": {"prompt": "x"}}, "wrong-url"),
         ({"custom_id": "a", "method": "GET", "url": "/v1/chat/completions", "body": {}}, "wrong-method"),
         ({"custom_id": "a", "url": "/v1/chat/completions"}, "missing-body"),
@@ -222,6 +247,18 @@ def test_results_of_tools_keep_their_place() -> None:
     assert [message["role"] for message in messages] == ["user", "tool", "tool", "user"]
     assert messages[1]["content"] == "1"
     assert messages[3]["content"][1]["image_url"]["url"] == f"data:image/png;base64,{PNG}"
+
+
+def test_text_before_a_result_stays_before_it() -> None:
+    """Nothing changes its place in the conversation."""
+    content = [
+        {"type": "text", "text": "First."},
+        {"type": "tool_result", "tool_use_id": "t", "content": "1"},
+        {"type": "text", "text": "Last."},
+    ]
+    messages = body_of(claude(messages=[{"role": "user", "content": content}]))["messages"]
+
+    assert [message["content"] for message in messages] == ["First.", "1", "Last."]
 
 
 def test_calls_of_responses_stand_in_one_message() -> None:

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 _OF_ANTHROPIC: Final = frozenset(
     {"anthropic_version", "anthropic_beta", "stop_sequences", "thinking", "system"}
 )
-_TEMPLATES: Final = ("<|begin_of_text|>", "<|start_header_id|>", "[INST]", "<|im_start|>", "\n\nHuman:")
+_TEMPLATES: Final = (  # marks of Llama, Mistral, Qwen, Gemma, DeepSeek and Claude 2
+    *("<|begin_of_text|>", "<|start_header_id|>", "[INST]", "<|im_start|>", "<start_of_turn>"),
+    *("<\uff5cUser\uff5c>", "\n\nHuman:"),
+)
 _PROMPTS: Final = ("prompt", "inputText", "message")  # of Llama and Mistral, of Titan, of Cohere
 _NAMES: Final = {  # of settings, as chat completions call them
     "max_gen_len": "max_completion_tokens",

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 from runner.rules import models
 from runner.rules.connection_fields import is_connection_field, is_secret_field
 from runner.rules.fields import is_body_field
-from runner.rules.foreign.changes import refusal, stored_elsewhere
+from runner.rules.foreign.changes import stored_elsewhere
 from runner.rules.foreign.chat_messages import with_chat_messages
-from runner.rules.foreign.efforts import nearest_effort
+from runner.rules.foreign.chat_reasoning import fit_format, fit_reasoning
 from runner.rules.foreign.tool_choices import built_in_tool, with_chat_tools
-from runner.rules.foreign.typed import text_of, without_nulls
+from runner.rules.foreign.typed import without_nulls
 
 if TYPE_CHECKING:
     from runner.rules.foreign.changes import Changes
@@ -26,12 +26,18 @@ Body = dict[str, Any]
 _STOPS_MAX: Final = 4
 _NO_LOGPROBS: Final = "answers have no probabilities of their tokens"
 _CACHES: Final = "xAI caches equal beginnings of prompts by itself"
+_UNGUIDED: Final = "answers need not have this form; response_format holds them to a schema"
 _KNOWS_NOT: Final = "the API does not know the field; it would ignore it"
 _DROPPED: Final = {  # fields of other services, and what their loss may change
     "audio": "answers are text",
     "background": "every job is sent deferred",
     "cache_control": _CACHES,
     "context_management": "a prompt above the model's window fails, none of it is left out",
+    "enable_thinking": "the model reasons as much as it does by default",
+    "guided_choice": _UNGUIDED,
+    "guided_grammar": _UNGUIDED,
+    "guided_json": _UNGUIDED,
+    "guided_regex": _UNGUIDED,
     "include": "answers come without what it asks for",
     "inference_geo": "where an answer is made is a setting of the account",
     "logit_bias": "no word is made likelier or less likely",
@@ -70,7 +76,8 @@ _DEFAULTS: Final[tuple[tuple[str, object], ...]] = (
     ("logprobs", False),
     ("stop", []),
 )  # so it is anyway
-OTHER_FIELDS: Final = frozenset((*_DROPPED, *_STORED, "functions", "function_call", "web_search_options"))
+_TRANSLATED: Final = ("functions", "function_call", "reasoning", "thinking")
+OTHER_FIELDS: Final = frozenset((*_DROPPED, *_STORED, *_TRANSLATED, "web_search_options", "plugins"))
 
 
 def body_for_xai(body: Body, model: str | None, changes: Changes, *, of_other_model: bool) -> Body:
@@ -85,7 +92,8 @@ def body_for_xai(body: Body, model: str | None, changes: Changes, *, of_other_mo
     _rename_limit(body, changes, is_new=of_other_model)
     body = with_chat_tools(body, changes)
     body = with_chat_messages(body, changes, of_other_model=of_other_model)
-    _fit_effort(body, facts, changes)
+    fit_reasoning(body, facts, changes)
+    fit_format(body, changes)
     kept = {name: field for name, field in body.items() if not _drop(name, field, facts, changes)}
     _fit_stop(kept, changes)
     return kept if model is None else {"model": model, **kept}
@@ -97,10 +105,8 @@ def _refuse_what_is_elsewhere(body: Body) -> None:
             raise stored_elsewhere(name, "the other service")
     if "web_search_options" in body:
         raise built_in_tool("web_search")
-    kind = body["response_format"].get("type") if isinstance(body.get("response_format"), dict) else None
-    if kind in ("grammar", "python", "regex"):
-        fix = "describe the form in the prompt, or give a JSON schema"
-        raise refusal("no-counterpart", f"xAI has no response_format of the type {kind}", fix)
+    if body.get("plugins"):  # OpenRouter's
+        raise built_in_tool("plugins")
 
 
 def _rename_limit(body: Body, changes: Changes, *, is_new: bool) -> None:
@@ -111,21 +117,6 @@ def _rename_limit(body: Body, changes: Changes, *, is_new: bool) -> None:
         changes.translated("max_tokens", "written as max_completion_tokens")
     if is_new and "max_completion_tokens" in body:
         changes.translated("max_completion_tokens", "limits the text of an answer at xAI, not its reasoning")
-
-
-def _fit_effort(body: Body, facts: ModelFacts | None, changes: Changes) -> None:
-    """Write the effort as one that the model takes; drop it where the model takes none."""
-    if "reasoning_effort" not in body:
-        return
-    given = text_of(body["reasoning_effort"], "reasoning_effort")
-    accepted = facts.efforts if facts else None
-    effort = nearest_effort(given, accepted)
-    if effort is None:
-        del body["reasoning_effort"]
-        changes.dropped("reasoning_effort", "the model reasons as much as it does by default")
-    elif effort != given:
-        body["reasoning_effort"] = effort
-        changes.translated("reasoning_effort", f"{given} is written as {effort}")
 
 
 def _fit_stop(body: Body, changes: Changes) -> None:
