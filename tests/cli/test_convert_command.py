@@ -67,6 +67,17 @@ def test_a_refused_line_keeps_all_from_being_written(place: Place) -> None:
     assert len((place.folder / "jobs.jsonl").read_bytes().splitlines()) == 1
 
 
+def test_refusals_with_the_same_words_are_one(place: Place) -> None:
+    """A file of another service does not fill the screen; each line is still in the object."""
+    place.write("many.jsonl", "".join(json.dumps({**CLAUDE, "custom_id": str(n)}) + "\n" for n in range(30)))
+    done = place.call("convert many.jsonl -o jobs.jsonl")
+
+    assert done.stderr.count("foreign-model") == 1
+    assert "line 1 and 29 more: " in done.stderr
+    found = object_of(place.call("convert many.jsonl -o jobs.jsonl --json"))
+    assert (found["refused"]["total"], len(found["refused"]["shown"])) == (30, 20)
+
+
 def test_nothing_is_left_to_write_without_a_good_line(place: Place) -> None:
     """--skip-bad does not make an empty file."""
     place.write("bad.jsonl", json.dumps(CLAUDE) + "\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -136,3 +137,36 @@ def test_the_kinds_of_changes_that_are_kept_are_bounded(tmp_path: Path) -> None:
 
     assert len(list(reader.job_lines())) == 1_005
     assert (len(reader.changes), reader.other_changes) == (1_000, 5)
+
+
+class _Endless(io.RawIOBase):
+    """Lines of 10,000 bytes, made as they are read."""
+
+    def __init__(self, count: int) -> None:
+        self._left = count
+        self._buffer = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while self._left and len(self._buffer) < len(buffer):
+            self._left -= 1
+            self._buffer += line({**request(str(self._left)), "note": "x" * 10_000})
+        size = min(len(buffer), len(self._buffer))
+        buffer[:size], self._buffer = self._buffer[:size], self._buffer[size:]
+        return size
+
+
+def test_memory_is_flat() -> None:
+    """Thirty megabytes of lines are converted within a few."""
+    reader = ForeignFileReader(io.BufferedReader(_Endless(3_000)), None)
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in reader.job_lines())
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert count == 3_000
+    assert peak < 12 * 1024 * 1024

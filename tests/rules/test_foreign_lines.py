@@ -249,6 +249,30 @@ def test_results_of_tools_keep_their_place() -> None:
     assert messages[3]["content"][1]["image_url"]["url"] == f"data:image/png;base64,{PNG}"
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"custom_id": "a", "url": "/v1/messages", "body": {"system": "Be brief.", "messages": HELLO}},
+        {"id": "a", "system": [{"type": "text", "text": "Be brief."}], "messages": HELLO},
+        {"id": "a", "system": "Be brief.", "stop_sequences": ["x"], "messages": HELLO},
+    ],
+)
+def test_bodies_of_anthropic_are_known_in_other_frames(line: Any) -> None:
+    """By what their form alone has: the system prompt is never lost."""
+    made = convert(line)
+
+    assert made.form == "anthropic"
+    assert json.loads(made.raw)["body"]["messages"][0] == {"role": "system", "content": "Be brief."}
+
+
+def test_a_tool_of_anthropic_keeps_its_schema_in_a_bare_line() -> None:
+    """It would be a function without parameters otherwise."""
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    line = {"id": "a", "messages": HELLO, "tools": [{"name": "f", "input_schema": schema}]}
+
+    assert body_of(line)["tools"][0]["function"]["parameters"] == schema
+
+
 def test_text_before_a_result_stays_before_it() -> None:
     """Nothing changes its place in the conversation."""
     content = [

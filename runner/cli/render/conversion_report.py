@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from runner.rules.foreign.changes import Change, ChangeKind
 
 _CHANGES_SHOWN: Final = 30
+_KINDS_SHOWN: Final = 20  # of refusals, and of warnings
 _REASON_LENGTH: Final = 300
 _FORM_WORDS: Final = {"job-line": "already job lines"}
 
@@ -40,8 +41,8 @@ class Conversion:
     warnings: Sequence[Diagnostic]
     warnings_shown: Sequence[Diagnostic]
     refused_total: int
+    refused: Sequence[Diagnostic]
     refused_shown: Sequence[Diagnostic]
-    refused_sentences: Sequence[str]
     can_skip_bad: bool
 
     @property
@@ -62,12 +63,8 @@ def conversion_lines(result: Conversion) -> list[str]:
         *_changes(result, "translated"),
         *_changes(result, "dropped"),
         *(_wrapped(f"… and {result.other_changes:,} more changes", "  ") if result.other_changes else []),
-        *(
-            line
-            for one in text.warning_lines(result.warnings, result.warnings_total)
-            for line in _wrapped(one)
-        ),
-        *_refused(result),
+        *_diagnostics(result, "warnings", result.warnings, result.warnings_total),
+        *_diagnostics(result, _refused_words(result), result.refused, result.refused_total),
         *_wrapped(_ending(result)),
     ]
 
@@ -84,15 +81,25 @@ def _changes(result: Conversion, kind: ChangeKind) -> list[str]:
     return lines + (_wrapped(f"… and {more:,} more, with --json", "    ") if more > 0 else [])
 
 
-def _refused(result: Conversion) -> list[str]:
-    if not result.refused_total:
-        return []
+def _refused_words(result: Conversion) -> str:
     left_out = "left out" if result.output is not None else "so nothing was written"
-    lines = [f"  {text.count(result.refused_total, result.unit)} refused, {left_out}:"]
-    for sentence in result.refused_sentences:
-        shown = plain(one_line(sentence, _REASON_LENGTH))
-        lines += _wrapped(shown.replace("line ", "request ", 1) if result.in_document else shown, "    ")
-    return lines
+    return f"{text.count(result.refused_total, result.unit)} refused, {left_out}"
+
+
+def _diagnostics(result: Conversion, head: str, kept: Sequence[Diagnostic], total: int) -> list[str]:
+    """Return the diagnostics under a heading; those with the same words are one, with their number."""
+    if not kept:
+        return []
+    groups: dict[tuple[str, str, str], list[Diagnostic]] = {}
+    for one in kept:
+        groups.setdefault((one.code, one.reason, one.fix), []).append(one)
+    lines = [f"  {head}:"]
+    for (code, reason, fix), group in list(groups.items())[:_KINDS_SHOWN]:
+        more = f" and {len(group) - 1:,} more" if len(group) > 1 else ""
+        sentence = f"{result.unit} {group[0].line}{more}: {one_line(reason, _REASON_LENGTH)} [{code}]; {fix}"
+        lines += _wrapped(plain(sentence), "    ")
+    rest = total - sum(len(group) for group in list(groups.values())[:_KINDS_SHOWN])
+    return lines + (_wrapped(f"… and {rest:,} more", "    ") if rest > 0 else [])
 
 
 def _ending(result: Conversion) -> str:

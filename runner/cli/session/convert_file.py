@@ -12,7 +12,7 @@ from runner.cli.printing import stdout_errors
 from runner.cli.render.conversion_report import Conversion
 from runner.intake.foreign_file import ForeignFileReader
 from runner.intake.input_file import check_is_file
-from runner.intake.job_file import DIAGNOSTICS_SHOWN, bad_line_sentences
+from runner.intake.job_file import DIAGNOSTICS_SHOWN
 from runner.output.file_owner import refuse_other_content
 from runner.output.files import DraftFile, check_place, paths, publish, refuse_input
 from runner.rules.errors import UsageError
@@ -55,8 +55,8 @@ def convert_file(file: Path, target: Path, model: str | None, *, skip_bad: bool,
         warnings=reader.warnings,
         warnings_shown=reader.warnings[:DIAGNOSTICS_SHOWN],
         refused_total=reader.refused_total,
+        refused=reader.refusals,
         refused_shown=reader.refusals[:DIAGNOSTICS_SHOWN],
-        refused_sentences=bad_line_sentences(reader.refusals, reader.refused_total),
         can_skip_bad=reader.can_skip_bad,
     )
 

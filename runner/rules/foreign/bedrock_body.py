@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from runner.rules.foreign.anthropic_body import chat_of_anthropic
+from runner.rules.foreign.anthropic_body import chat_of_anthropic, is_anthropic
 from runner.rules.foreign.changes import refusal
 from runner.rules.foreign.converse_body import chat_of_converse, is_converse
 from runner.rules.foreign.typed import list_of, object_of, text_of, without_nulls
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from runner.rules.foreign.changes import Changes
     from runner.rules.foreign.content_parts import Message
 
-_OF_ANTHROPIC: Final = frozenset(
-    {"anthropic_version", "anthropic_beta", "stop_sequences", "thinking", "system"}
-)
 _TEMPLATES: Final = (  # marks of Llama, Mistral, Qwen, Gemma, DeepSeek and Claude 2
     *("<|begin_of_text|>", "<|start_header_id|>", "[INST]", "<|im_start|>", "<start_of_turn>"),
     *("<\uff5cUser\uff5c>", "\n\nHuman:"),
@@ -44,7 +41,7 @@ def chat_of_bedrock(model_input: dict[str, Any], changes: Changes) -> dict[str, 
     if isinstance(body.get("messages"), list):
         if is_converse(body):
             return chat_of_converse(body, changes)
-        return chat_of_anthropic(body, changes) if _is_of_anthropic(body) else body
+        return chat_of_anthropic(body, changes) if is_anthropic(body) else body
     name = next((name for name in _PROMPTS if name in body), None)
     if name is None:
         fix = "leave the line out, or write its prompt as messages"
@@ -57,20 +54,6 @@ def chat_of_bedrock(model_input: dict[str, Any], changes: Changes) -> dict[str, 
     earlier = _chat_history(body, changes)
     settings = _renamed(body, changes)
     return {**settings, "messages": [*earlier, {"role": "user", "content": prompt}]}
-
-
-def _is_of_anthropic(body: dict[str, Any]) -> bool:
-    """Return whether a body with messages is Anthropic's; those of OpenAI's open models are chat already."""
-    if _OF_ANTHROPIC & body.keys():
-        return True
-    kinds = {
-        block.get("type")
-        for message in body["messages"]
-        if isinstance(message, dict) and isinstance(message.get("content"), list)
-        for block in message["content"]
-        if isinstance(block, dict) and isinstance(block.get("type"), str)
-    }
-    return bool(kinds & {"image", "document", "tool_use", "tool_result", "thinking"})
 
 
 def _chat_history(body: dict[str, Any], changes: Changes) -> list[Message]:

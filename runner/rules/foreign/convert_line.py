@@ -10,7 +10,7 @@ import msgspec
 
 from runner.rules import models
 from runner.rules.diagnostics import Diagnostic, Problem
-from runner.rules.foreign.anthropic_body import chat_of_anthropic
+from runner.rules.foreign.anthropic_body import chat_of_anthropic, is_anthropic
 from runner.rules.foreign.bedrock_body import chat_of_bedrock
 from runner.rules.foreign.changes import CannotConvert, Change, Changes, refusal
 from runner.rules.foreign.chat_body import body_for_xai
@@ -58,7 +58,7 @@ def convert_line(raw: bytes, number: int, model: str | None) -> ConvertedLine | 
         return [value.at_line(number)]
     changes = Changes()
     try:
-        form = recognised(value)
+        form = _form_of(value)
         line = _job_line(json.loads(raw.decode()), form, number, model, changes)
     except CannotConvert as found:
         return [found.problem.at_line(number)]
@@ -88,6 +88,21 @@ def _job_line(
     body = body_for_xai(envelope.body, chosen.name, changes, of_other_model=is_other)
     made = {"custom_id": envelope.custom_id, "method": "POST", "url": API_PATH, "body": body}
     return json_text(made | ({} if envelope.metadata is None else {"metadata": envelope.metadata})).encode()
+
+
+def _form_of(line: dict[str, Any]) -> ForeignForm | None:
+    """Return the form of a line; None for a job line. Bodies of Anthropic come in other frames, too.
+
+    `system` as text is a field of short job lines as well.
+    """
+    form = recognised(line)
+    if form is not None:
+        return form
+    if isinstance(line.get("body"), dict):
+        return ForeignForm.ANTHROPIC if is_anthropic(line["body"]) else None
+    is_short = isinstance(line.get("system"), str)
+    bare = {name: field for name, field in line.items() if not (is_short and name == "system")}
+    return ForeignForm.ANTHROPIC if is_anthropic(bare) else None
 
 
 def _unknown_form(line: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _ID_NAMES: Final = ("custom_id", "id", "key", "recordId", "batch_request_id")
 _BODY_NAMES: Final = {
     ForeignForm.XAI_INLINE: ("batch_request",),
-    ForeignForm.ANTHROPIC: ("params", "request"),
+    ForeignForm.ANTHROPIC: ("params", "request", "body"),
     ForeignForm.GEMINI: ("request",),
     ForeignForm.BEDROCK: ("modelInput",),
     ForeignForm.OPENAI_RESPONSES: ("body",),
