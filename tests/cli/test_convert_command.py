@@ -74,6 +74,7 @@ def test_refusals_with_the_same_words_are_one(place: Place) -> None:
 
     assert done.stderr.count("foreign-model") == 1
     assert "line 1 and 29 more: " in done.stderr
+    assert "fix: give one for all lines: --model grok-4.3" in done.stderr
     found = object_of(place.call("convert many.jsonl -o jobs.jsonl --json"))
     assert (found["refused"]["total"], len(found["refused"]["shown"])) == (30, 20)
 

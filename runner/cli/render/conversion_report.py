@@ -105,7 +105,9 @@ def _diagnostics(result: Conversion, head: str, kept: Sequence[Diagnostic], tota
 def _ending(result: Conversion) -> str:
     if result.output is None:
         skip = ", or leave these out with --skip-bad" if result.can_skip_bad else ""
-        return f"fix: correct the input and run the same command again{skip}"
+        fixes = {one.fix for one in result.refused}
+        cure = plain(fixes.pop()) if len(fixes) == 1 else "correct the input and run the same command again"
+        return f"fix: {cure}{skip}"
     written = text.count(result.written, "job line")
     if result.output == "-":
         return f"{written} written to stdout"
