@@ -334,17 +334,19 @@ def test_a_schema_of_gemini_becomes_json_schema() -> None:
             "a": {"type": "STRING", "nullable": True, "enum": ["x"], "format": "enum"},
             "b": {"type": "ARRAY", "minItems": "1", "items": {"anyOf": [{"type": "INTEGER"}]}},
             "c": {"type": "OBJECT"},
+            "d": {"type": "TYPE_UNSPECIFIED", "description": "any"},
         },
     }
     made = json_schema_of(schema, "schema", Changes())
 
-    assert list(made["properties"]) == ["b", "a", "c"]
+    assert list(made["properties"]) == ["b", "a", "c", "d"]
     assert made["properties"]["a"] == {"type": ["string", "null"], "enum": ["x", None]}
     assert made["properties"]["b"] == {
         "type": "array",
         "minItems": 1,
         "items": {"anyOf": [{"type": "integer"}]},
     }
+    assert made["properties"]["d"] == {"description": "any"}
     assert made["properties"]["c"] == {"type": "object", "additionalProperties": True}
 
 

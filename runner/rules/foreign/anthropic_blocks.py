@@ -40,7 +40,7 @@ class AnthropicBlocks:
     def messages(self, message: Message, where: str) -> list[Message]:
         """Return the messages that one becomes: results of tools are messages of their own."""
         role, content = message.get("role"), message.get("content")
-        if not isinstance(content, list):
+        if not isinstance(content, list) or not content:
             return [{"role": role, "content": content}]
         made: list[Message] = []
         parts: list[Part] = []
@@ -57,7 +57,7 @@ class AnthropicBlocks:
                 parts += self._parts(given, at)
         if role == "assistant":
             return [*made, assistant_message(parts, calls)]
-        return [*made, *_flushed(role, parts)] or [{"role": role, "content": ""}]
+        return [*made, *_flushed(role, parts)]
 
     def content(self, content: object, where: str) -> str | list[Part]:
         """Return the content of a text or of blocks without calls."""

@@ -109,12 +109,11 @@ class _Messages:
         if kind in ("refusal", "input_text", "output_text"):
             self._changes.translated(f"content.{kind}", "sent as text")
             return text_part(text_of(part.get("refusal" if kind == "refusal" else "text"), where))
-        if kind in ("input_audio", "audio", "video_url", "input_video"):
-            raise no_counterpart(f"input of the type {kind} ({where})")
-        known = _OF_PART.get(kind) if isinstance(kind, str) else None
-        if known is None:
+        if not isinstance(kind, str):
             return part
-        for name in unknown_names(part, known):
+        if kind not in _OF_PART:
+            raise no_counterpart(f"input of the type {shortened(kind)} ({where})")
+        for name in unknown_names(part, _OF_PART[kind]):
             effect = CACHE_EFFECT if name in _CACHE_FIELDS else "xAI's parts do not have it"
             self._changes.dropped(f"content.{name}", effect)
         return self._known_part(part, where)

@@ -149,13 +149,10 @@ class _Contents:
         return content_of([part for part in made if part is not None])
 
     def messages(self, contents: object) -> list[Message]:
-        """Return the messages of `contents`: a list, or a single content as the client takes it."""
-        if isinstance(contents, str):
-            return [{"role": "user", "content": contents}]
-        listed = [contents] if isinstance(contents, dict) else list_of(contents, "contents")
+        """Return the messages of `contents`."""
         return [
             message
-            for place, content in enumerate(listed)
+            for place, content in enumerate(list_of(contents, "contents"))
             for message in self._messages(content, f"contents[{place}]")
         ]
 

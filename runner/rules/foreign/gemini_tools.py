@@ -55,9 +55,10 @@ def _with_choice(made: dict[str, Any], config: object, changes: Changes) -> dict
     )
     mode = _mode(calling.get("mode", "AUTO"))
     names = list_of(calling.get("allowedFunctionNames", []), "toolConfig.allowedFunctionNames")
-    changes.translated("toolConfig", "written as tool_choice")
     if not made:
+        changes.dropped("toolConfig", "the request has no tools")
         return made
+    changes.translated("toolConfig", "written as tool_choice")
     if names and mode != "NONE":
         allowed = [tool for tool in made["tools"] if tool["function"]["name"] in names]
         made = {**made, "tools": allowed}

@@ -81,7 +81,10 @@ def _text(body: dict[str, Any], chat: dict[str, Any], changes: Changes) -> None:
         chat["response_format"] = form
     if "response_format" in chat:
         changes.translated("text.format", "written as response_format")
-    chat |= text
+    for name in text:
+        changes.dropped(
+            f"text.{name}", "answers may be longer or shorter; ask for their length in the prompt"
+        )
 
 
 class _Input:
