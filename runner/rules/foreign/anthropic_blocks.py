@@ -14,7 +14,7 @@ from runner.rules.foreign.content_parts import (
     text_part,
     tool_call,
 )
-from runner.rules.foreign.typed import json_text, list_of, object_of, text_of, unknown_names
+from runner.rules.foreign.typed import drop_unknown, json_text, list_of, object_of, text_of, unknown_names
 from runner.rules.json_faults import shortened
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class AnthropicBlocks:
 
     def messages(self, message: Message, where: str) -> list[Message]:
         """Return the messages that one becomes: results of tools are messages of their own."""
+        drop_unknown(message, ("role", "content"), "messages", self._changes)
         role, content = message.get("role"), message.get("content")
         if not isinstance(content, list) or not content:
             return [{"role": role, "content": content}]

@@ -19,7 +19,7 @@ from runner.rules.foreign.content_parts import (
     tool_call,
 )
 from runner.rules.foreign.tool_choices import built_in_tool
-from runner.rules.foreign.typed import json_text, list_of, object_of, text_of, unknown_names
+from runner.rules.foreign.typed import drop_unknown, json_text, list_of, object_of, text_of, unknown_names
 from runner.rules.json_faults import shortened
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ class _Converse:
 
     def messages(self, message: Message, where: str) -> list[Message]:
         """Return the messages that one becomes: results of tools are messages of their own."""
+        drop_unknown(message, ("role", "content"), "messages", self._changes)
         content = message.get("content")
         if isinstance(content, str):
             return [{"role": message.get("role"), "content": content}]

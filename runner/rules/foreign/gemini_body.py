@@ -20,7 +20,7 @@ from runner.rules.foreign.content_parts import (
 from runner.rules.foreign.efforts import effort_of_budget
 from runner.rules.foreign.gemini_schema import camel_keys, json_schema_of
 from runner.rules.foreign.gemini_tools import gemini_tools
-from runner.rules.foreign.typed import json_text, list_of, object_of, text_of, unknown_names
+from runner.rules.foreign.typed import drop_unknown, json_text, list_of, object_of, text_of, unknown_names
 from runner.rules.json_faults import shortened
 
 if TYPE_CHECKING:
@@ -158,6 +158,7 @@ class _Contents:
 
     def _messages(self, content: object, where: str) -> list[Message]:
         given = camel_keys(object_of(content, where))
+        drop_unknown(given, ("role", "parts"), "contents", self._changes)
         role = given.get("role")
         if role is not None and not (isinstance(role, str) and role in _ROLES):
             raise refusal(
@@ -195,6 +196,9 @@ class _Contents:
         given = {"text": part} if isinstance(part, str) else camel_keys(object_of(part, where))
         for name in unknown_names(given, (*_OF_PART, *_SIGNED)):
             raise no_counterpart(f"part {shortened(name)} ({where})")
+        if sum(name in given for name in _OF_PART) > 1:
+            fix = "write a part for each"
+            raise refusal("bad-value", f"a part has more than one of {', '.join(_OF_PART)} ({where})", fix)
         for name in ("thoughtSignature", "partMetadata", "mediaResolution"):
             if name in given:
                 self._changes.dropped(f"contents.{name}", "it has no meaning outside the Gemini API")

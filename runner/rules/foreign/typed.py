@@ -10,6 +10,8 @@ from runner.rules.foreign.changes import refusal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from runner.rules.foreign.changes import Changes
+
 
 def object_of(value: object, where: str) -> dict[str, Any]:
     """Return an object. Raises CannotConvert for any other value; `where` names the place."""
@@ -39,6 +41,12 @@ def without_nulls(value: Mapping[str, Any]) -> dict[str, Any]:
 def unknown_names(value: Mapping[str, Any], known: Iterable[str]) -> list[str]:
     """Return the names of an object that are not known and have a value."""
     return [name for name, field in value.items() if field is not None and name not in known]
+
+
+def drop_unknown(value: Mapping[str, Any], known: Iterable[str], place: str, changes: Changes) -> None:
+    """Report the fields of an object that are left out: those that are not known and have a value."""
+    for name in unknown_names(value, known):
+        changes.dropped(f"{place}.{name}", "xAI's messages do not have it")
 
 
 def _mistyped(where: str, wanted: str) -> NoReturn:
