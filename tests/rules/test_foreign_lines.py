@@ -400,8 +400,37 @@ def with_value(value: Any, path: tuple[Any, ...], new: Any) -> Any:
     if not path:
         return new
     copied = dict(value) if isinstance(value, dict) else list(value)
-    copied[path[0]] = with_value(value[path[0]], path[1:], new)
+    inner = copied[path[0]] if isinstance(copied, list) else copied.get(path[0])
+    copied[path[0]] = with_value(inner, path[1:], new)
     return copied
+
+
+LEFT_OUT = ("thinking", "redacted_thinking", "reasoning")  # as a whole, which is reported: earlier reasoning
+CHOICE = ("tool_choice", "toolChoice")  # of a tool: it has nothing beside its kind and names
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: str(next(iter(sample.values())))[:20])
+def test_no_field_is_lost_in_silence(sample: Any) -> None:
+    """A field that no service has, in any object of a sample: it is sent, kept, reported, or refused."""
+    for path in [(), *places(sample)]:
+        inner = at(sample, path)
+        if not isinstance(inner, dict) or set(CHOICE) & set(path) or inner.get("type") in LEFT_OUT:
+            continue
+        if path[-1:] == ("format",) and inner.get("type") == "text":
+            continue
+        line = with_value(sample, (*path, "zzMarker"), "zz") if path else {**sample, "zzMarker": "zz"}
+        made = convert_line(json.dumps(line).encode(), 1, "grok-4.3")
+        if isinstance(made, ConvertedLine) and b"zzMarker" not in made.raw:
+            dropped = {change.field.rpartition(".")[2] for change in made.changes if change.kind == "dropped"}
+            steps = {name for step in path for name in (str(step), camel(str(step)))}
+            assert "zzMarker" in dropped or dropped & steps, path
+
+
+def at(value: Any, path: tuple[Any, ...]) -> Any:
+    """Return the value at a path."""
+    for step in path:
+        value = value[step]
+    return value
 
 
 @given(st.data())

@@ -28,6 +28,7 @@ OF_BLOCK: Final = {  # fields of the kinds of blocks
     "tool_use": ("id", "name", "input"),
     "tool_result": ("tool_use_id", "content"),
 }
+_OF_SOURCE: Final = ("type", "media_type", "data", "url", "content", "file_id")
 
 
 class AnthropicBlocks:
@@ -73,7 +74,7 @@ class AnthropicBlocks:
         if kind == "text":
             return [text_part(text_of(block.get("text"), f"{where}.text"))]
         if kind == "image":
-            return [_image(object_of(block.get("source"), f"{where}.source"), where)]
+            return [_image(self._source(block, where), where)]
         if kind == "document":
             return self._document(block, where)
         if kind in ("thinking", "redacted_thinking"):
@@ -81,8 +82,13 @@ class AnthropicBlocks:
             return []
         raise no_counterpart(f"content block of the type {shortened(str(kind))} ({where})")
 
-    def _document(self, block: dict[str, Any], where: str) -> list[Part]:
+    def _source(self, block: dict[str, Any], where: str) -> dict[str, Any]:
         source = object_of(block.get("source"), f"{where}.source")
+        drop_unknown(source, _OF_SOURCE, f"{where}.source", self._changes)
+        return source
+
+    def _document(self, block: dict[str, Any], where: str) -> list[Part]:
+        source = self._source(block, where)
         heads = [text_part(text_of(block[name], where)) for name in ("title", "context") if block.get(name)]
         if source.get("type") == "text":
             self._changes.translated("messages.document", "sent as text, after its title and context")

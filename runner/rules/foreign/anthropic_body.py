@@ -12,7 +12,7 @@ from runner.rules.foreign.changes import no_counterpart, refusal
 from runner.rules.foreign.content_parts import CACHE_EFFECT, function_tool, named_choice
 from runner.rules.foreign.efforts import effort_of_budget
 from runner.rules.foreign.tool_choices import built_in_tool
-from runner.rules.foreign.typed import list_of, object_of, text_of, unknown_names, without_nulls
+from runner.rules.foreign.typed import drop_unknown, list_of, object_of, text_of, unknown_names, without_nulls
 from runner.rules.json_faults import shortened
 
 if TYPE_CHECKING:
@@ -90,6 +90,8 @@ def _effort(body: dict[str, Any], chat: dict[str, Any], changes: Changes) -> Non
     """Write `thinking` as an effort; a word for the effort counts before a budget."""
     thinking = object_of(body.get("thinking", {}), "thinking")
     config = object_of(body.get("output_config", {}), "output_config")
+    drop_unknown(thinking, ("type", "budget_tokens"), "thinking", changes)
+    drop_unknown(config, ("effort", "format"), "output_config", changes)
     kind, budget, word = thinking.get("type"), thinking.get("budget_tokens"), config.get("effort")
     if kind == "disabled":
         chat["reasoning_effort"] = "none"
@@ -112,7 +114,9 @@ def _format(body: dict[str, Any], chat: dict[str, Any], changes: Changes) -> Non
     if form is None:
         return
     where = "output_config.format"
-    schema = object_of(object_of(form, where).get("schema"), f"{where}.schema")
+    given = object_of(form, where)
+    drop_unknown(given, ("type", "schema"), where, changes)
+    schema = object_of(given.get("schema"), f"{where}.schema")
     chat["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
     changes.translated(where, "written as response_format")
 
@@ -134,6 +138,7 @@ def _tools(body: dict[str, Any], chat: dict[str, Any], changes: Changes) -> None
     if "tool_choice" not in body:
         return
     choice = object_of(body["tool_choice"], "tool_choice")
+    drop_unknown(choice, ("type", "name", "disable_parallel_tool_use"), "tool_choice", changes)
     kind = choice.get("type")
     if kind == "tool":
         chat["tool_choice"] = named_choice(text_of(choice.get("name"), "tool_choice.name"))

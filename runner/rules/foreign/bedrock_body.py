@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from runner.rules.foreign.anthropic_body import chat_of_anthropic, is_anthropic
 from runner.rules.foreign.changes import refusal
 from runner.rules.foreign.converse_body import chat_of_converse, is_converse
-from runner.rules.foreign.typed import list_of, object_of, text_of, without_nulls
+from runner.rules.foreign.typed import drop_unknown, list_of, object_of, text_of, without_nulls
 
 if TYPE_CHECKING:
     from runner.rules.foreign.changes import Changes
@@ -64,6 +64,7 @@ def _chat_history(body: dict[str, Any], changes: Changes) -> list[Message]:
         changes.translated("preamble", "sent as the first message, of the role system")
     for turn in list_of(body.pop("chat_history", []), "chat_history"):
         given = object_of(turn, "chat_history")
+        drop_unknown(given, ("role", "message"), "chat_history", changes)
         role = given.get("role")
         if not isinstance(role, str) or role not in _COHERE_ROLES:
             raise refusal(

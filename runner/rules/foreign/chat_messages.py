@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runner.rules.foreign.changes import no_counterpart, refusal, stored_elsewhere
 from runner.rules.foreign.content_parts import CACHE_EFFECT, image_part, text_part, tool_call
-from runner.rules.foreign.typed import json_text, list_of, object_of, text_of, unknown_names
+from runner.rules.foreign.typed import drop_unknown, json_text, list_of, object_of, text_of, unknown_names
 from runner.rules.json_faults import shortened
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ class _Messages:
         """Write the calls and results that chat completions had before tools."""
         if message.get("function_call") is not None:
             call = object_of(message["function_call"], f"{where}.function_call")
+            drop_unknown(call, ("name", "arguments"), "messages.function_call", self._changes)
             self._call_id = f"call-{place}"
             arguments = text_of(call.get("arguments"), f"{where}.function_call.arguments")
             name = text_of(call.get("name"), f"{where}.function_call.name")
@@ -92,6 +93,7 @@ class _Messages:
             kind = shortened(str(given["type"]))
             raise no_counterpart(f"call of a tool of the type {kind} ({where})")
         function = object_of(given.get("function"), f"{where}.function")
+        drop_unknown(function, ("name", "arguments"), f"{where}.function", self._changes)
         for name in unknown_names(given, _OF_CALL):
             self._changes.dropped(f"messages.tool_calls.{name}", "xAI's calls do not have it")
         arguments = function.get("arguments")
@@ -107,6 +109,7 @@ class _Messages:
             return part
         kind = part.get("type")
         if kind in ("refusal", "input_text", "output_text"):
+            drop_unknown(part, ("type", "text", "refusal"), "content", self._changes)
             self._changes.translated(f"content.{kind}", "sent as text")
             return text_part(text_of(part.get("refusal" if kind == "refusal" else "text"), where))
         if not isinstance(kind, str):

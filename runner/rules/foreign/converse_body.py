@@ -61,9 +61,7 @@ def chat_of_converse(body: dict[str, Any], changes: Changes) -> dict[str, Any]:
     blocks = _Converse(changes)
     messages: list[Message] = []
     if "system" in body:
-        system = list_of(body["system"], "system")
-        content = [part for block in system for part in blocks.parts(object_of(block, "system"), "system")]
-        messages.append({"role": "system", "content": content_of(content)})
+        messages.append({"role": "system", "content": content_of(blocks.all_parts(body["system"], "system"))})
         changes.translated("system", "sent as the first message, of the role system")
     for place, message in enumerate(body["messages"]):
         messages += blocks.messages(object_of(message, f"messages[{place}]"), f"messages[{place}]")
@@ -82,12 +80,13 @@ def _settings(config: object, changes: Changes) -> dict[str, Any]:
 
 def _tools(config: object, changes: Changes) -> dict[str, Any]:
     given = object_of(config, "toolConfig")
+    drop_unknown(given, ("tools", "toolChoice"), "toolConfig", changes)
     tools = []
     for place, tool in enumerate(list_of(given.get("tools", []), "toolConfig.tools")):
         tools += _tool(object_of(tool, f"toolConfig.tools[{place}]"), f"toolConfig.tools[{place}]", changes)
     made: dict[str, Any] = {"tools": tools} if tools else {}
     if tools and given.get("toolChoice") is not None:
-        made["tool_choice"] = _choice(object_of(given["toolChoice"], "toolConfig.toolChoice"))
+        made["tool_choice"] = _choice(object_of(given["toolChoice"], "toolConfig.toolChoice"), changes)
     if given:
         changes.translated("toolConfig", "written as tools and tool_choice")
     return made
@@ -95,18 +94,24 @@ def _tools(config: object, changes: Changes) -> dict[str, Any]:
 
 def _tool(tool: dict[str, Any], where: str, changes: Changes) -> list[dict[str, Any]]:
     if "cachePoint" in tool:
+        drop_unknown(tool, ("cachePoint",), where, changes)
         changes.dropped("cachePoint", CACHE_EFFECT)
         return []
     for name in unknown_names(tool, ("toolSpec",)):
         raise built_in_tool(name)
     given = object_of(tool.get("toolSpec"), f"{where}.toolSpec")
-    schema = object_of(given.get("inputSchema", {}), f"{where}.inputSchema").get("json")
+    drop_unknown(given, ("name", "description", "inputSchema"), f"{where}.toolSpec", changes)
+    schema = object_of(given.get("inputSchema", {}), f"{where}.inputSchema")
+    drop_unknown(schema, ("json",), f"{where}.inputSchema", changes)
     return [
-        function_tool(text_of(given.get("name"), f"{where}.name"), given.get("description"), schema, changes)
+        function_tool(
+            text_of(given.get("name"), f"{where}.name"), given.get("description"), schema.get("json"), changes
+        )
     ]
 
 
-def _choice(choice: dict[str, Any]) -> object:
+def _choice(choice: dict[str, Any], changes: Changes) -> object:
+    drop_unknown(choice, ("auto", "any", "tool"), "toolConfig.toolChoice", changes)
     if "tool" in choice:
         return named_choice(
             text_of(object_of(choice["tool"], "toolChoice.tool").get("name"), "toolChoice.tool")
@@ -134,6 +139,7 @@ class _Converse:
         for place, block in enumerate(list_of(content, f"{where}.content")):
             at = f"{where}.content[{place}]"
             given = object_of(block, at)
+            drop_unknown(given, list(given)[:1], at, self._changes)  # a block has one kind
             if "toolUse" in given:
                 calls.append(self._call(object_of(given["toolUse"], at), at))
             elif "toolResult" in given:
@@ -145,13 +151,22 @@ class _Converse:
         rest = [{"role": message.get("role"), "content": content_of(parts)}] if parts or not results else []
         return [*results, *rest]
 
+    def all_parts(self, blocks: object, where: str) -> list[Part]:
+        """Return the parts of a list of blocks without calls."""
+        made: list[Part] = []
+        for block in list_of(blocks, where):
+            given = object_of(block, where)
+            drop_unknown(given, list(given)[:1], where, self._changes)
+            made += self.parts(given, where)
+        return made
+
     def parts(self, block: dict[str, Any], where: str) -> list[Part]:
         """Return the parts of a block of text or an image; none for one that only marks the cache."""
         if "text" in block:
             return [text_part(text_of(block["text"], f"{where}.text"))]
         if "image" in block:
             self._changes.translated("messages.image", "written as data URLs")
-            return [_image(object_of(block["image"], where), where)]
+            return [self._image(object_of(block["image"], where), where)]
         if "cachePoint" in block:
             self._changes.dropped("cachePoint", CACHE_EFFECT)
             return []
@@ -163,6 +178,7 @@ class _Converse:
 
     def _call(self, call: dict[str, Any], where: str) -> dict[str, Any]:
         self._changes.translated("messages.toolUse", "written as a tool call")
+        drop_unknown(call, ("toolUseId", "name", "input"), f"{where}.toolUse", self._changes)
         call_id = text_of(call.get("toolUseId"), f"{where}.toolUseId")
         return tool_call(
             call_id, text_of(call.get("name"), f"{where}.name"), json_text(call.get("input", {}))
@@ -172,17 +188,20 @@ class _Converse:
         if result.get("status") == "error":
             self._changes.dropped("messages.toolResult.status", "the model sees only the text of the failure")
         self._changes.translated("messages.toolResult", "written as a message of the role tool")
+        drop_unknown(result, ("toolUseId", "content", "status"), f"{where}.toolResult", self._changes)
         parts: list[Part] = []
         for block in list_of(result.get("content", []), f"{where}.content"):
             given = object_of(block, f"{where}.content")
+            drop_unknown(given, list(given)[:1], f"{where}.content", self._changes)
             parts += [text_part(json_text(given["json"]))] if "json" in given else self.parts(given, where)
         call_id = text_of(result.get("toolUseId"), f"{where}.toolUseId")
         return {"role": "tool", "tool_call_id": call_id, "content": content_of(parts)}
 
-
-def _image(image: dict[str, Any], where: str) -> Part:
-    source = object_of(image.get("source"), f"{where}.image.source")
-    if source.get("bytes") is None:
-        raise stored_elsewhere(f"{where}.image.source", "Amazon S3")
-    form = text_of(image.get("format"), f"{where}.image.format")
-    return embedded_image(f"image/{form}", text_of(source["bytes"], f"{where}.image.source.bytes"), where)
+    def _image(self, image: dict[str, Any], where: str) -> Part:
+        source = object_of(image.get("source"), f"{where}.image.source")
+        drop_unknown(image, ("format", "source"), f"{where}.image", self._changes)
+        drop_unknown(source, ("bytes", "s3Location"), f"{where}.image.source", self._changes)
+        if source.get("bytes") is None:
+            raise stored_elsewhere(f"{where}.image.source", "Amazon S3")
+        form = text_of(image.get("format"), f"{where}.image.format")
+        return embedded_image(f"image/{form}", text_of(source["bytes"], f"{where}.image.source.bytes"), where)

@@ -18,7 +18,7 @@ from runner.rules.foreign.gemini_body import chat_of_gemini
 from runner.rules.foreign.line_envelope import Envelope, add_body_metadata, open_envelope
 from runner.rules.foreign.line_model import line_model
 from runner.rules.foreign.responses_body import chat_of_responses
-from runner.rules.foreign.typed import json_text, object_of, text_of
+from runner.rules.foreign.typed import drop_unknown, json_text, object_of, text_of
 from runner.rules.foreign_form import ForeignForm, recognised
 from runner.rules.json_faults import shortened
 from runner.rules.parse_line import API_PATH
@@ -132,6 +132,7 @@ def _chat_body(envelope: Envelope, form: ForeignForm | None, changes: Changes) -
             raise refusal(
                 "wrong-url", f"requests of the kind {kind} cannot be converted", "leave the line out"
             )
+        drop_unknown(body, (name,), "batch_request", changes)
         changes.translated("batch_request", "written as a body")
         body, form = object_of(body[name], f"batch_request.{name}"), _BODY_OF_INLINE[name]
     if form is not None:

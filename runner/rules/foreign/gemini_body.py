@@ -117,6 +117,8 @@ def _format(config: dict[str, Any], changes: Changes) -> dict[str, Any]:
 
 def _effort(config: dict[str, Any], changes: Changes) -> dict[str, Any]:
     thinking = camel_keys(object_of(config.get("thinkingConfig", {}), "generationConfig.thinkingConfig"))
+    known = ("thinkingLevel", "thinkingBudget", "includeThoughts")
+    drop_unknown(thinking, known, "thinkingConfig", changes)
     level, budget = thinking.get("thinkingLevel"), thinking.get("thinkingBudget")
     if thinking.get("includeThoughts"):
         changes.dropped("thinkingConfig.includeThoughts", "answers have the reasoning that xAI shows")
@@ -142,9 +144,9 @@ class _Contents:
         """Return the content of the system message."""
         if isinstance(content, str):
             return content
-        parts = list_of(
-            camel_keys(object_of(content, "systemInstruction")).get("parts"), "systemInstruction.parts"
-        )
+        given = camel_keys(object_of(content, "systemInstruction"))
+        drop_unknown(given, ("role", "parts"), "systemInstruction", self._changes)
+        parts = list_of(given.get("parts"), "systemInstruction.parts")
         made = [self._part(self._read(part, "systemInstruction"), "systemInstruction") for part in parts]
         return content_of([part for part in made if part is not None])
 
@@ -213,14 +215,18 @@ class _Contents:
             return text_part(text_of(part["text"], f"{where}.text"))
         if "inlineData" in part:
             data = camel_keys(object_of(part["inlineData"], f"{where}.inlineData"))
+            drop_unknown(data, ("mimeType", "data"), f"{where}.inlineData", self._changes)
             self._changes.translated("contents.inlineData", "images are written as data URLs")
             media_type = text_of(data.get("mimeType"), f"{where}.inlineData.mimeType")
             return embedded_image(media_type, text_of(data.get("data"), f"{where}.inlineData.data"), where)
         if "fileData" in part:
-            return _file(camel_keys(object_of(part["fileData"], f"{where}.fileData")), where)
+            file = camel_keys(object_of(part["fileData"], f"{where}.fileData"))
+            drop_unknown(file, ("mimeType", "fileUri"), f"{where}.fileData", self._changes)
+            return _file(file, where)
         raise no_counterpart(f"part without text or image ({where})")
 
     def _call(self, call: dict[str, Any], where: str) -> dict[str, Any]:
+        drop_unknown(call, ("id", "name", "args"), f"{where}.functionCall", self._changes)
         name = text_of(call.get("name"), f"{where}.functionCall.name")
         self._call_count += 1
         call_id = text_of(call.get("id") or f"call-{self._call_count}", f"{where}.functionCall.id")
@@ -229,6 +235,8 @@ class _Contents:
         return tool_call(call_id, name, json_text(call.get("args", {})))
 
     def _result(self, result: dict[str, Any], where: str) -> Message:
+        known = ("id", "name", "response", "parts")
+        drop_unknown(result, known, f"{where}.functionResponse", self._changes)
         name = text_of(result.get("name"), f"{where}.functionResponse.name")
         call_id = result.get("id") or next((one for called, one in self._open_calls if called == name), None)
         if call_id is None:

@@ -8,7 +8,7 @@ from runner.rules.foreign.changes import refusal
 from runner.rules.foreign.content_parts import function_tool, named_choice
 from runner.rules.foreign.gemini_schema import camel_keys, json_schema_of
 from runner.rules.foreign.tool_choices import built_in_tool
-from runner.rules.foreign.typed import list_of, object_of, text_of, unknown_names
+from runner.rules.foreign.typed import drop_unknown, list_of, object_of, text_of, unknown_names
 
 if TYPE_CHECKING:
     from runner.rules.foreign.changes import Changes
@@ -53,6 +53,7 @@ def _with_choice(made: dict[str, Any], config: object, changes: Changes) -> dict
     calling = camel_keys(
         object_of(given.get("functionCallingConfig", {}), "toolConfig.functionCallingConfig")
     )
+    drop_unknown(calling, ("mode", "allowedFunctionNames"), "toolConfig", changes)
     mode = _mode(calling.get("mode", "AUTO"))
     names = list_of(calling.get("allowedFunctionNames", []), "toolConfig.allowedFunctionNames")
     if not made:

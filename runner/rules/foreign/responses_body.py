@@ -155,6 +155,7 @@ class _Input:
             self._drop_unknown(given, _OF_TEXT)
             return text_part(text_of(given.get("text"), f"{where}.text"))
         if kind == "refusal":
+            self._drop_unknown(given, ("type", "refusal"))
             return text_part(text_of(given.get("refusal"), f"{where}.refusal"))
         if kind == "input_image":
             self._drop_unknown(given, _OF_IMAGE)

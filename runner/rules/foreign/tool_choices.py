@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runner.rules.foreign.changes import refusal
 from runner.rules.foreign.content_parts import function_tool, named_choice
-from runner.rules.foreign.typed import list_of, object_of, text_of, unknown_names, without_nulls
+from runner.rules.foreign.typed import drop_unknown, list_of, object_of, text_of, unknown_names, without_nulls
 from runner.rules.json_faults import shortened
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def _with_functions_as_tools(body: dict[str, Any], changes: Changes) -> dict[str
         changes.translated("functions", "written as tools")
     if "function_call" in body:
         choice = body.pop("function_call")
+        if isinstance(choice, dict):
+            drop_unknown(choice, ("name",), "function_call", changes)
         body["tool_choice"] = named_choice(choice["name"]) if _is_named(choice) else choice
         changes.translated("function_call", "written as tool_choice")
     return body
@@ -94,6 +96,7 @@ def _with_choice(body: dict[str, Any], changes: Changes) -> dict[str, Any]:
     if kind not in ("function", None):
         raise built_in_tool(str(kind))
     if "function" not in choice and _is_named(choice):
+        drop_unknown(choice, ("type", "name"), "tool_choice", changes)
         changes.translated("tool_choice", "the name of the function stands under function")
         return {**body, "tool_choice": named_choice(choice["name"])}
     return body
@@ -101,6 +104,7 @@ def _with_choice(body: dict[str, Any], changes: Changes) -> dict[str, Any]:
 
 def _with_allowed_tools(body: dict[str, Any], allowed: dict[str, Any], changes: Changes) -> dict[str, Any]:
     """Return a body with the allowed tools only: xAI has no list beside the tools."""
+    drop_unknown(allowed, ("type", "mode", "tools"), "tool_choice", changes)
     names = set()
     for tool in list_of(allowed.get("tools"), "tool_choice.tools"):
         given = object_of(tool, "tool_choice.tools")

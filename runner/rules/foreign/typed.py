@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NoReturn
+import re
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from runner.rules.foreign.changes import refusal
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from runner.rules.foreign.changes import Changes
+
+_PLACES: Final = re.compile(r"\[\d+\]")
 
 
 def object_of(value: object, where: str) -> dict[str, Any]:
@@ -43,10 +46,11 @@ def unknown_names(value: Mapping[str, Any], known: Iterable[str]) -> list[str]:
     return [name for name, field in value.items() if field is not None and name not in known]
 
 
-def drop_unknown(value: Mapping[str, Any], known: Iterable[str], place: str, changes: Changes) -> None:
+def drop_unknown(value: Mapping[str, Any], known: Iterable[str], where: str, changes: Changes) -> None:
     """Report the fields of an object that are left out: those that are not known and have a value."""
+    place = _PLACES.sub("", where)
     for name in unknown_names(value, known):
-        changes.dropped(f"{place}.{name}", "xAI's messages do not have it")
+        changes.dropped(f"{place}.{name}", "chat completions of xAI do not have it")
 
 
 def _mistyped(where: str, wanted: str) -> NoReturn:
