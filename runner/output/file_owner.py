@@ -9,6 +9,7 @@ the table and the summary in place has left the summary as a draft.
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +26,7 @@ from runner.tables.stored_file import GZIP_ERRORS, StoredFile
 if TYPE_CHECKING:
     from runner.db.runs import RunRow
     from runner.output.files import Paths
+    from runner.rules.summary_object import WrittenFile
 
 _TAG_LENGTH: Final = 12
 _PARQUET: Final = b"PAR1"
@@ -53,6 +55,24 @@ def refuse_foreign_files(targets: Paths, tag: str, *, force: bool = False) -> No
         raise UsageError(
             f"{targets.results.name} would replace {there} that this run did not write",
             where=tuple(f"{target} ({_whose(targets, tag)})" for target in foreign),
+            fix="name another output with -o, or replace what is there with --force",
+        )
+
+
+def refuse_other_content(target: Path, written: WrittenFile, *, force: bool = False) -> None:
+    """Raise UsageError where a file exists that differs from the one that would replace it, unless `force`.
+
+    For files without a tag: the same command again may write the same bytes. An empty file may be replaced.
+    """
+    with suppress(FileNotFoundError):
+        size = target.stat().st_size
+        if force or not size:
+            return
+        with target.open("rb") as file:
+            if size == written.bytes and hashlib.file_digest(file, "sha256").hexdigest() == written.sha256:
+                return
+        raise UsageError(
+            f"{target} exists, and its content is another",
             fix="name another output with -o, or replace what is there with --force",
         )
 

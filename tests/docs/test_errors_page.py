@@ -6,7 +6,7 @@ from pathlib import Path
 from tools.docs.errors_page import LINES
 
 ROOT = Path(__file__).parents[2] / "runner"
-MAKERS = {"_refuse", "_warn", "Problem", "Diagnostic", "_refused", "_effort", "_fault"}
+MAKERS = {"_refuse", "_warn", "Problem", "Diagnostic", "_refused", "_effort", "_fault", "refusal"}
 SOURCES = [
     *(
         ROOT / "rules" / f"{name}.py"
@@ -23,8 +23,9 @@ SOURCES = [
             "xai_schema",
         )
     ),
+    *sorted((ROOT / "rules" / "foreign").glob("*.py")),
     ROOT / "tables" / "lines.py",
-    *(ROOT / "intake" / f"{name}.py" for name in ("used_ids", "job_file")),
+    *(ROOT / "intake" / f"{name}.py" for name in ("used_ids", "job_file", "foreign_entries")),
 ]
 
 

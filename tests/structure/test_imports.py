@@ -89,7 +89,7 @@ def test_a_file_imports_only_rooms_below_its_own(path: Path) -> None:
     assert rooms & set(MAY_IMPORT) <= MAY_IMPORT[own]
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "rules").glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted((ROOT / "rules").rglob("*.py")), ids=lambda path: path.name)
 def test_the_rules_reach_nothing_outside(path: Path) -> None:
     """No I/O, clock, chance or environment in rules/."""
     assert not {name.split(".")[0] for name in imported(path)} & set(PURE)

@@ -67,6 +67,34 @@ LINES: Final = {
         "shorten it, or name a larger model",
     ),
     "prompt-above-tpm": ("the prompt has more tokens than a minute allows", "shorten it, or give --tpm"),
+    # what `runner convert` cannot make a job line of
+    "unknown-form": (
+        "the line has the form of no batch service that is known",
+        "see `runner convert --help`",
+    ),
+    "foreign-model": ("the model is not one of xAI", "give one for all lines: `--model NAME`"),
+    "stored-elsewhere": (
+        "a field names something that is stored at another service: an earlier response, a file, a prompt",
+        "write its content into the line",
+    ),
+    "built-in-tool": (
+        "a tool that the other service runs itself, as a search of the web",
+        "remove the tool: the model then answers from what it knows",
+    ),
+    "no-counterpart": ("chat completions of xAI do not have this: sound, PDF, other tools", "remove it"),
+    "missing-call": ("the result of a function that no message before it calls", "add that message"),
+    "prompt-template": (
+        "the prompt is written in the template of another model",
+        "write it as messages, without the marks of the template",
+    ),
+    "document-too-large": (
+        "a JSON document of more than 64 MiB",
+        "write each request on a line: `jq -c '.requests[]'`",
+    ),
+    "bad-document": (
+        "the file is neither lines of JSON nor one JSON document",
+        "`jq . FILE` shows where it is broken",
+    ),
     # warnings
     "unknown-field": (
         "warning: the API does not know the field and ignores it",

@@ -15,6 +15,7 @@ from runner.cli.commands.load import LoadedRun
 from runner.cli.commands.summary import JobIds
 from runner.cli.commands.worker import StartedWorkers
 from runner.cli.render.check_object import CheckedFile
+from runner.cli.render.conversion_object import ConvertedFile
 from runner.cli.render.costs_table import CostReport
 from runner.cli.render.doctor_lines import SetUp
 from runner.cli.render.error_object import FailedCommand
@@ -35,6 +36,7 @@ TITLES: Final[dict[str, Shape]] = {
     "summary": RunSummary,
     "live": LiveRun,
     "check": CheckedFile,
+    "convert": ConvertedFile,
     "load": LoadedRun,
     "list": RunList,
     "sample": TableSample,
@@ -55,6 +57,7 @@ OF_COMMANDS: Final[dict[str, tuple[str, ...]]] = {  # the titles of what a comma
     "run": ("summary", "live"),
     "label": ("summary", "live"),
     "check": ("check",),
+    "convert": ("convert",),
     "load": ("load",),
     "start": ("live",),
     "watch": ("live",),

@@ -176,8 +176,8 @@ def check_object(result: CheckResult) -> CheckedFile:
         lines=result.lines,
         jobs=estimate.jobs,
         accepted=result.is_accepted,
-        bad=_faults(result.bad_total, result.bad_shown),
-        warnings=_faults(result.warnings_total, result.warnings_shown),
+        bad=found_faults(result.bad_total, result.bad_shown),
+        warnings=found_faults(result.warnings_total, result.warnings_shown),
         tokens=_tokens(estimate.input_tokens, estimate.output_tokens),
         cost=FileCost(usd=_dollars(estimate.ticks), unpriced_jobs=estimate.unpriced_jobs),
         time=FileTime(
@@ -221,7 +221,8 @@ def _model(model: ModelEstimate) -> CheckedModel:
     )
 
 
-def _faults(total: int, shown: Sequence[Diagnostic]) -> FoundFaults:
+def found_faults(total: int, shown: Sequence[Diagnostic]) -> FoundFaults:
+    """Return diagnostics with their number; `total` counts those that are not shown, too."""
     faults = [
         FoundFault(line=each.line, column=each.column, code=each.code, reason=each.reason, fix=each.fix)
         for each in shown

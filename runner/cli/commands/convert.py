@@ -1,0 +1,58 @@
+"""`runner convert FILE`: job lines made of the batch file of another service. Sends nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from runner.cli import flags
+from runner.cli.printing import print_json, print_note
+from runner.cli.render.conversion_report import conversion_lines
+from runner.rules.errors import UsageError
+from runner.rules.exit_codes import ExitCode
+
+
+@click.command("convert", short_help="Write job lines from the batch file of another service.")
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True, readable=False))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="Job file to write; - is stdout.  [default: FILE.jobs.jsonl, of stdin stdout]",
+)
+@click.option("--model", type=flags.ModelName(), help="Model for every line, whatever it names.")
+@click.option("--skip-bad", is_flag=True, help="Leave out lines that cannot be converted.")
+@click.option("--force", is_flag=True, help="Replace an output file that has other content.")
+@flags.json_flag
+def command(
+    file: Path, *, output: Path | None, model: str | None, skip_bad: bool, force: bool, as_json: bool
+) -> int:
+    """Write the requests of FILE, the input of another service's batch, as job lines.
+
+    Read are lines for OpenAI's chat completions and responses, xAI's batches, Anthropic, Gemini and Bedrock,
+    mixed as they come; and a JSON document with a list of them. FILE may be compressed with gzip, or - for
+    stdin. Ids, order and metadata stay.
+
+    What was translated, what was left out, and what that may change, is printed on stderr. Lines that name a
+    model of another service need --model. Exit 3 when a line cannot be converted: nothing is written then,
+    except with --skip-bad.
+
+    \b
+    Example, a batch that was written for another service:
+      runner convert batch.jsonl -o jobs.jsonl --model grok-4.3
+    """
+    from runner.cli.session.convert_file import STREAM, convert_file, default_target
+
+    target = output or default_target(file)
+    if as_json and target == STREAM:
+        what = "the job lines and the object of --json both go to stdout"
+        raise UsageError(what, fix="name a file with -o, or leave --json out")
+    result = convert_file(file, target, model, skip_bad=skip_bad, force=force)
+    for line in conversion_lines(result):
+        print_note(line)
+    if as_json:
+        from runner.cli.render.conversion_object import conversion_object
+
+        print_json(conversion_object(result))
+    return ExitCode.BAD_JOB_FILE if result.refused_total and not (skip_bad and result.output) else ExitCode.OK

@@ -1,0 +1,107 @@
+"""Convert a file of another batch service, for `convert`: the job lines are written whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from runner.cli.printing import stdout_errors
+from runner.cli.render.conversion_report import Conversion
+from runner.intake.foreign_file import ForeignFileReader
+from runner.intake.input_file import check_is_file
+from runner.intake.job_file import DIAGNOSTICS_SHOWN
+from runner.output.file_owner import refuse_other_content
+from runner.output.files import DraftFile, check_place, paths, publish, refuse_input
+from runner.rules.errors import UsageError
+from runner.rules.occasion import stem_of_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STREAM: Final = Path("-")  # stdin as the input, stdout as the output
+_COMPRESSED: Final = (".gz", ".bz2", ".xz", ".zst", ".zip", ".7z")
+
+
+def default_target(file: Path) -> Path:
+    """Return where the job lines of a file go: reviews.jobs.jsonl in the current folder; stdin to stdout."""
+    return STREAM if file == STREAM else Path(f"{stem_of_file(file.name).removesuffix('.json')}.jobs.jsonl")
+
+
+def convert_file(file: Path, target: Path, model: str | None, *, skip_bad: bool, force: bool) -> Conversion:
+    """Write the job lines of `file` to `target`, nothing if a line is refused and `skip_bad` is not set.
+
+    Raises UserError where a file cannot be read or written, or would be replaced without `force`.
+    """
+    if file != STREAM:
+        check_is_file(file)
+    reader = ForeignFileReader(sys.stdin.buffer if file == STREAM else file, model)
+    if target == STREAM:
+        is_written = _to_stdout(reader, file, skip_bad=skip_bad)
+    else:
+        is_written = _to_file(reader, file, target, skip_bad=skip_bad, force=force)
+    return Conversion(
+        file=str(file),
+        output=str(target) if is_written else None,
+        in_document=reader.in_document,
+        read=reader.read_total,
+        written=reader.written_total if is_written else 0,
+        forms=reader.forms,
+        changes=[(change, count.lines, count.first) for change, count in reader.changes.items()],
+        other_changes=reader.other_changes,
+        warnings_total=reader.warnings_total,
+        warnings=reader.warnings,
+        warnings_shown=reader.warnings[:DIAGNOSTICS_SHOWN],
+        refused_total=reader.refused_total,
+        refused=reader.refusals,
+        refused_shown=reader.refusals[:DIAGNOSTICS_SHOWN],
+        can_skip_bad=reader.can_skip_bad,
+    )
+
+
+def _may_be_written(reader: ForeignFileReader, *, skip_bad: bool) -> bool:
+    return not reader.refused_total or (skip_bad and reader.can_skip_bad)
+
+
+def _to_file(reader: ForeignFileReader, file: Path, target: Path, *, skip_bad: bool, force: bool) -> bool:
+    """Write the file; return whether it was."""
+    if target.name.endswith(_COMPRESSED):
+        fix = "write it without that ending; gzip compresses it, and runner reads it either way"
+        raise UsageError(f"{target} would be compressed, which this command does not do", fix=fix)
+    targets = paths(target)  # of these only the first is written; a folder is refused here
+    check_place(target)
+    if file != STREAM:
+        refuse_input(targets, file, "the input")
+    with DraftFile(target) as draft:
+        for line in _job_lines(reader, file):
+            draft.add(line + b"\n")
+        if not _may_be_written(reader, skip_bad=skip_bad):
+            return False
+        refuse_other_content(target, draft.finish(), force=force)
+        publish([draft])
+    return True
+
+
+def _to_stdout(reader: ForeignFileReader, file: Path, *, skip_bad: bool) -> bool:
+    """Print the lines; return whether they were. They wait in a file first: a later one may be refused."""
+    with tempfile.TemporaryFile() as held:
+        for line in _job_lines(reader, file):
+            held.write(line + b"\n")
+        if not _may_be_written(reader, skip_bad=skip_bad):
+            return False
+        held.seek(0)
+        with stdout_errors():
+            shutil.copyfileobj(held, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+    return True
+
+
+def _job_lines(reader: ForeignFileReader, file: Path) -> Iterator[bytes]:
+    """Yield the job lines; raise an OSError of the reading as a UsageError."""
+    try:
+        yield from reader.job_lines()
+    except OSError as error:
+        what = f"the file cannot be read: {file}: {error.strerror}"
+        raise UsageError(what, fix="check the path") from error
