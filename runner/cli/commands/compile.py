@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -21,21 +21,25 @@ if TYPE_CHECKING:
     from runner.intake.compile_table import CompiledTable
 
 
-@click.command("compile", short_help="Print the job lines that a table makes. Sends nothing.")
+_HELP: Final = """\
+Print the requests of FILE, a table (CSV, TSV, JSONL, Parquet) or a recipe (.toml), as job lines.
+
+Columns are variables of the templates; cell["any name"] reaches each. Exit 3 when a row has a fault:
+the lines of the others are printed all the same.
+
+\b
+Example, the first request of a table:
+  runner compile reviews.csv --text review --labels "sentiment: positive|negative" -n 1
+"""
+
+
+@click.command("compile", short_help="Print the job lines that a table makes. Sends nothing.", help=_HELP)
 @click.argument("file", type=click.Path(path_type=Path, readable=False))
 @recipe_options
 @click.option("-n", "line_count", type=flags.Count(1, 10**12), metavar="N", help="Print only the first N.")
 @click.option("--skip-bad", is_flag=True, help="Leave rows with a fault out.")
 def command(file: Path, *, line_count: int | None, skip_bad: bool, **given: Any) -> int:
-    """Print the requests of FILE, a table (CSV, TSV, JSONL, Parquet) or a recipe (.toml), as job lines.
-
-    Columns are variables of the templates; cell["any name"] reaches each. Exit 3 when a row has a fault:
-    the lines of the others are printed all the same.
-
-    \b
-    Example, the first request of a table:
-      runner compile reviews.csv --text review --labels "sentiment: positive|negative" -n 1
-    """
+    """Print the requests of FILE, a table (CSV, TSV, JSONL, Parquet) or a recipe (.toml), as job lines."""
     from runner.cli.session.prepare_table import prepare_table  # it imports jinja2
     from runner.cli.session.recipe_source import recipe_origin
     from runner.intake.recipe_input import RowFlags
