@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -10,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from runner.cli import flags
-from runner.cli.printing import print_note, stdout_errors
+from runner.cli.printing import print_bytes, print_note
 from runner.cli.render.text import count, warning_lines
 from runner.cli.session.recipe_options import recipe_options, take_recipe_flags
+from runner.cli.streams import is_stdout_lost
 from runner.rules.exit_codes import ExitCode
 from runner.rules.row_faults import row_fault_sentences
 from runner.tables.table import TableError
@@ -49,11 +49,10 @@ def command(file: Path, *, line_count: int | None, skip_bad: bool, **given: Any)
     for line in (*(f"warning: {one}" for one in prepared.warnings), *warning_lines(warnings, len(warnings))):
         print_note(line)
     compiled = prepared.input.compile()
-    write = sys.stdout.buffer.write
-    with stdout_errors():
-        for _, job_line in islice(compiled.lines(), line_count):
-            write(job_line + b"\n")
-        sys.stdout.buffer.flush()
+    for _, job_line in islice(compiled.lines(), line_count):
+        print_bytes(job_line + b"\n")
+        if is_stdout_lost():
+            break
     _refuse_faults(compiled, skip_bad=skip_bad)
     return ExitCode.OK
 

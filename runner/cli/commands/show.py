@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from runner.cli import flags
-from runner.cli.printing import print_escaped, print_json, stdout_errors
+from runner.cli.printing import print_bytes, print_escaped, print_json
 from runner.cli.render.job_object import story_object
 from runner.cli.render.job_story import story_lines
 from runner.cli.session.context import existing_database, find_run, read_settings
@@ -57,8 +56,7 @@ def command(run: str, job_id: str, *, full: bool, raw: bool, as_json: bool) -> N
             if answer is None:
                 shown = one_line(job.custom_id, _ID_LENGTH)
                 raise UsageError(f"there is no answer of {shown} yet; it is {job.state}")
-            with stdout_errors():
-                sys.stdout.buffer.write(answer)
+            print_bytes(answer)
             return
         request = results.loaded_bodies(connection, [job.id])[job.id][0]
         set_model = results.set_model(connection, job.id)

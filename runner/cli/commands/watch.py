@@ -22,6 +22,7 @@ from runner.cli.session.limit_usage import LimitUsageReader
 from runner.cli.session.run_state import read_snapshot, snapshot_of
 from runner.cli.session.stop_signal import StopSignal
 from runner.cli.session.throughput import ThroughputEstimator
+from runner.cli.streams import has_reader
 from runner.db.run_snapshot import Part
 from runner.output.file_owner import files_of_run
 from runner.rules.exit_codes import ExitCode
@@ -82,6 +83,7 @@ def command(
                 read=partial(read_snapshot, settings, database, run_id),
                 display=display,
                 stop=stop,
+                has_reader=has_reader,
                 timeout_s=timeout,
                 limit_usage=None if quiet else limit_usage,
                 verbose=verbose,
