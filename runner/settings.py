@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from runner.rules import api_key, base_url, server_url
 from runner.rules.errors import UsageError
 from runner.rules.numbers import NumberError, parse_count, parse_decimal
+from runner.rules.os_text import is_text
 from runner.rules.secret import Secret
 
 if TYPE_CHECKING:
@@ -247,7 +248,8 @@ class Settings:
     @property
     def effective_database_url(self) -> str:
         """Return the URL of the shared database, else of the private one."""
-        return self.database_url or f"sqlite:///{self.home / 'runner.db'}"
+        path = str(self.home / "runner.db").replace("%", "%25")  # SQLAlchemy decodes it
+        return self.database_url or f"sqlite:///{path}"
 
     @property
     def effective_redis_url(self) -> str:
@@ -345,13 +347,19 @@ def _secret_file(row: Setting, path: Path) -> str:
 
 def _read(row: Setting, raw: object, origin: str) -> object:
     try:
-        return row.read(raw)
+        return row.read(raw) if row.read is _path else row.read(_checked_text(raw))
     except NumberError as error:
         raise UsageError(f"{origin}: {error}", fix=f"correct {origin}: {row.meaning}") from None
     except _WrongValueError as wrong:
         shown = "" if row.secret else f": {str(raw)[:80]!r}"
         holder = f"the file of {origin}" if origin == file_variable(row) else origin
         raise UsageError(f"{holder} {wrong}{shown}", fix=f"correct {holder}: {row.meaning}") from None
+
+
+def _checked_text(raw: object) -> object:
+    if isinstance(raw, str) and not is_text(raw):
+        raise _WrongValueError("has bytes that are no text")
+    return raw
 
 
 def _shown(row: Setting, value: object) -> str:

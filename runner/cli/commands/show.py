@@ -40,7 +40,7 @@ Example, the answer itself:
 
 @click.command("show", short_help="Show the history of one job.", help=_HELP)
 @flags.run_argument
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", type=flags.Text(), metavar="ID")
 @click.option("--full", is_flag=True, help="Show the whole prompt and answer.")
 @click.option("--raw", is_flag=True, help="Print only the bytes of the last answer, exactly as received.")
 @flags.json_flag
