@@ -188,8 +188,9 @@ def call(arguments: Sequence[str]) -> int:
 
 def _report_crash(error: Exception, arguments: Sequence[str]) -> int:
     from runner.cli import crash
+    from runner.embedded import system_errors
 
-    known = crash.known(error)
+    known = system_errors.known(error)
     if known is not None:
         return _report(known, arguments)
     crash.report(error)
