@@ -84,5 +84,5 @@ def has_reader() -> bool:
 
 
 def _error() -> OSError | None:
-    raw = getattr(sys.stdout.buffer, "raw", None)
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)  # Celery puts a stream of its own there
     return raw.error if isinstance(raw, _Output) else None
