@@ -28,9 +28,11 @@ def stdout_at(monkeypatch: pytest.MonkeyPatch, descriptor: int, encoding: str = 
         for name in ("stdout", "stderr"):
             given = io.TextIOWrapper(io.FileIO(descriptor, "wb", closefd=False), encoding=encoding)
             patch.setattr(sys, name, streams.safe_output(given))
-        yield
-        sys.stdout.flush()
-        os.close(descriptor)
+        try:
+            yield
+            sys.stdout.flush()
+        finally:
+            os.close(descriptor)  # also after a failure: a thread may read until then
 
 
 def pipe_without_reader() -> int:
@@ -84,7 +86,7 @@ def test_a_slow_reader_of_a_pipe_that_must_not_block_gets_everything(monkeypatch
         while chunk := os.read(reader, 1 << 16):
             came.append(chunk)
 
-    thread = threading.Thread(target=read_all)
+    thread = threading.Thread(target=read_all, daemon=True)
     sent = os.urandom(1 << 20)
     with stdout_at(monkeypatch, writer):
         thread.start()
