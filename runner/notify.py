@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from celery import Celery
@@ -30,7 +29,7 @@ SUBMIT, COLLECT, REAP = "runner.submit", "runner.collect", "runner.reap"
 @cache
 def current_settings() -> Settings:
     """Return this process's settings, read once."""
-    return settings_of.load(os.environ, Path.cwd())
+    return settings_of.load_here()
 
 
 celery_variables.remove(os.environ)

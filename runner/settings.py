@@ -16,9 +16,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from runner import home_folder, settings_file
 from runner.rules import api_key, base_url, server_url
 from runner.rules.errors import UsageError
 from runner.rules.numbers import NumberError, parse_count, parse_decimal
+from runner.rules.os_text import is_text
 from runner.rules.secret import Secret
 
 if TYPE_CHECKING:
@@ -83,7 +85,15 @@ def _within(low: float, high: float, value: Any) -> float:
 def _path(value: object) -> Path:
     if {"\0", "?"} & set(str(value)):
         raise _WrongValueError("has a character that no path may have here (? or NUL)")
-    return Path(str(value)).expanduser()
+    return _expanded(str(value))
+
+
+def _expanded(path: str) -> Path:
+    """Return a path with its ~ replaced. Raises _WrongValueError where that home folder is not known."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise _WrongValueError("begins with ~ for a home folder that is not known") from None
 
 
 def _redis_url(value: object) -> str:
@@ -247,7 +257,8 @@ class Settings:
     @property
     def effective_database_url(self) -> str:
         """Return the URL of the shared database, else of the private one."""
-        return self.database_url or f"sqlite:///{self.home / 'runner.db'}"
+        path = str(self.home / "runner.db").replace("%", "%25")  # SQLAlchemy decodes it
+        return self.database_url or f"sqlite:///{path}"
 
     @property
     def effective_redis_url(self) -> str:
@@ -272,20 +283,26 @@ def socket_path(home: Path) -> Path:
     return Path("/tmp") / name / "valkey.sock"  # noqa: S108
 
 
-def load(env: Mapping[str, str], cwd: Path, flags: Mapping[str, object] | None = None) -> Settings:
+def load_here(flags: Mapping[str, object] | None = None) -> Settings:
+    """Return the settings of this process: `load` with its environment and its current folder."""
+    return load(os.environ, home_folder.current_folder(), flags)
+
+
+def load(env: Mapping[str, str], cwd: Path | None, flags: Mapping[str, object] | None = None) -> Settings:
     """Return the settings in force. Raises UsageError with a fix for a wrong value.
 
     `flags`: values by setting name; None: not given. Unknown names in `env` and files become `warnings`.
+    Without a current folder (`cwd` None) there is no file, and a relative path is a wrong value.
     """
     given = {name: value for name, value in (flags or {}).items() if value is not None}
-    file, origin, warnings = _read_file(cwd)
+    file, origin, warnings = settings_file.read(cwd) if cwd is not None else ({}, "", [])
     warnings += [*_blank_around_key(env), *_unknown_in_env(env), *_unknown_in_file(file, origin)]
-    values: dict[str, Any] = {"home": _default_home(env)}
+    values: dict[str, Any] = {}
     sources = []
     for row in TABLE:
         raw, its_origin = _pick(row, given, env, file, origin)
-        value: Any = values.get(row.name, row.default) if raw is None else _read(row, raw, its_origin)
-        values[row.name] = Path(os.path.realpath(cwd / value)) if isinstance(value, Path) else value
+        value: Any = _default(row, env) if raw is None else _read(row, raw, its_origin)
+        values[row.name] = _absolute(value, cwd, its_origin) if isinstance(value, Path) else value
         sources.append(Source(name=row.name, shown=_shown(row, values[row.name]), origin=its_origin))
     values["base_url"] = base_url.validate_base_url(values["base_url"], values["allow_http_hosts"])
     _check_combinations(values)
@@ -293,12 +310,21 @@ def load(env: Mapping[str, str], cwd: Path, flags: Mapping[str, object] | None =
     return Settings(**values, sources=tuple(sources), warnings=tuple(warnings))
 
 
-def known_secrets(env: Mapping[str, str], cwd: Path) -> tuple[str, ...]:
+def known_secrets() -> tuple[str, ...]:
     """Return all that no output may show; also where the settings are wrong, as far as they can be read."""
     try:
-        return load(env, cwd).secrets
-    except (UsageError, OSError):
-        return _secrets([env.get(row.env) for row in TABLE if row.secret], env)
+        return load_here().secrets
+    except Exception:  # noqa: BLE001 - a report of a bug asks, which may be one of reading the settings
+        return _secrets([os.environ.get(row.env) for row in TABLE if row.secret], os.environ)
+
+
+def known_home() -> Path | None:
+    """Return the state folder; also where other settings are wrong. None where it cannot be found out."""
+    try:
+        return load_here().home
+    except Exception:  # noqa: BLE001 - as above
+        home = Path(os.environ.get("RUNNER_HOME", ""))
+        return home if home.is_absolute() else None
 
 
 def _secrets(values: Iterable[Secret | str | None], env: Mapping[str, str]) -> tuple[str, ...]:
@@ -319,7 +345,7 @@ def _pick(
     if env.get(row.env, "").strip():
         return env[row.env], row.env
     if row.secret and env.get(file_variable(row), "").strip():
-        return _secret_file(row, Path(env[file_variable(row)]).expanduser()), file_variable(row)
+        return _secret_file(row, env[file_variable(row)]), file_variable(row)
     if row.toml and row.name in file:
         return file[row.name], f"{row.name} in {origin}"
     return None, "default"
@@ -330,12 +356,12 @@ def file_variable(row: Setting) -> str:
     return f"{row.env}_FILE"
 
 
-def _secret_file(row: Setting, path: Path) -> str:
+def _secret_file(row: Setting, path: str) -> str:
     what = row.meaning.replace("the xAI API", "the API")
     try:
-        secret = path.read_text(encoding="utf-8-sig").strip(api_key.BLANK)
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        secret = _expanded(path).read_text(encoding="utf-8-sig").strip(api_key.BLANK)
+    except (OSError, UnicodeDecodeError, _WrongValueError) as error:
+        why = "it is no text" if isinstance(error, UnicodeDecodeError) else error.args[-1]
         problem = f"the file of {what} cannot be read: {path}: {why}"
         raise UsageError(problem, fix=f"correct {file_variable(row)}") from None
     if not secret:
@@ -345,13 +371,19 @@ def _secret_file(row: Setting, path: Path) -> str:
 
 def _read(row: Setting, raw: object, origin: str) -> object:
     try:
-        return row.read(raw)
+        return row.read(raw) if row.read is _path else row.read(_checked_text(raw))
     except NumberError as error:
         raise UsageError(f"{origin}: {error}", fix=f"correct {origin}: {row.meaning}") from None
     except _WrongValueError as wrong:
         shown = "" if row.secret else f": {str(raw)[:80]!r}"
         holder = f"the file of {origin}" if origin == file_variable(row) else origin
         raise UsageError(f"{holder} {wrong}{shown}", fix=f"correct {holder}: {row.meaning}") from None
+
+
+def _checked_text(raw: object) -> object:
+    if isinstance(raw, str) and not is_text(raw):
+        raise _WrongValueError("has bytes that are no text")
+    return raw
 
 
 def _shown(row: Setting, value: object) -> str:
@@ -363,35 +395,15 @@ def _shown(row: Setting, value: object) -> str:
     return f"{shown} {row.unit}".rstrip()
 
 
-def _default_home(env: Mapping[str, str]) -> Path:
-    state = Path(env.get("XDG_STATE_HOME", ""))
-    if state.is_absolute():  # a relative one is ignored, by the XDG base directory specification
-        return state / "runner"
-    return Path(env["HOME"] if env.get("HOME") else "~").expanduser() / ".local" / "state" / "runner"
+def _default(row: Setting, env: Mapping[str, str]) -> object:
+    return home_folder.default_home(env) if row.name == "home" else row.default
 
 
-def _read_file(cwd: Path) -> tuple[dict[str, Any], str, list[str]]:
-    """Return the values of the toml file, its name, and warnings."""
-    for name in ("runner.toml", "pyproject.toml"):
-        path = cwd / name
-        try:
-            text = path.read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError as error:
-            raise UsageError(f"{path} cannot be read: {error.strerror}", fix="make it readable") from None
-        import tomllib
-
-        try:
-            table = tomllib.loads(text.decode())
-        except ValueError as error:
-            if name == "runner.toml":
-                raise UsageError(f"{path} is not valid TOML: {error}", fix="correct it") from None
-            return {}, "", [f"{path} is not valid TOML, so [tool.runner] was not looked for: {error}"]
-        if name == "runner.toml":
-            return table, name, []
-        return table.get("tool", {}).get("runner", {}), f"[tool.runner] of {name}", []
-    return {}, "", []
+def _absolute(path: Path, cwd: Path | None, origin: str) -> Path:
+    if cwd is None and not path.is_absolute():
+        what = f"{origin} is relative to the current folder, which was removed: {path}"
+        raise UsageError(what, fix="go to a folder that exists, or write the whole path")
+    return Path(os.path.realpath(cwd / path if cwd else path))
 
 
 def _blank_around_key(env: Mapping[str, str]) -> Iterator[str]:

@@ -29,7 +29,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
 from runner.db.driver_errors import first_line, is_unavailable
-from runner.embedded import bug_report, log_redaction, processes
+from runner.embedded import bug_report, log_redaction, processes, system_errors
 from runner.engine.loop_thread import LoopThread
 from runner.engine.stages import open_stages
 from runner.engine.watchdog import Watchdog, end_process
@@ -268,5 +268,9 @@ def main() -> None:
     try:
         serve(arguments.node, beat=arguments.beat)
     except Exception as error:  # noqa: BLE001 - the outermost frame: a bug is logged, its report kept
+        known = system_errors.known(error)
+        if known is not None:
+            log.error("%s; %s", known.what, known.fix)
+            sys.exit(known.exit_code)
         log.error("worker.bug cause=%s report=%s", *bug_report.write(error))
         sys.exit(ExitCode.BUG)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.engine import make_url
 
 from runner import settings as settings_of
 from runner.rules import base_url
@@ -343,3 +346,84 @@ def test_the_socket_path_is_short_and_plain_for_every_home(name: str) -> None:
     assert str(path) == str(path).encode("ascii").decode()
     assert not set(str(path)) & set(" ?#%@:&")
     assert path == settings_of.socket_path(Path("/srv") / name)
+
+
+@pytest.mark.parametrize(
+    ("env", "home"),
+    [
+        ({"HOME": "/home/ann"}, "/home/ann/.local/state/runner"),
+        ({"HOME": "/home/ann", "XDG_STATE_HOME": "/state"}, "/state/runner"),
+        ({"HOME": "/home/ann", "XDG_STATE_HOME": "state"}, "/home/ann/.local/state/runner"),
+        ({"HOME": "/"}, "/.local/state/runner"),
+        ({"HOME": ""}, None),
+        ({"HOME": "ann"}, None),
+        ({}, None),
+    ],
+)
+def test_the_default_state_folder_is_at_the_user_s_home(env: dict[str, str], home: str | None) -> None:
+    """A relative HOME would be another folder after each cd, so it counts as none."""
+    own = f"{pwd.getpwuid(os.getuid()).pw_dir}/.local/state/runner"
+    assert load(env, NOWHERE).home == Path(os.path.realpath(home or own))
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container may run under an id that nobody has."""
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    with pytest.raises(UsageError, match="user 54321 has no home folder") as told:
+        load({}, NOWHERE)
+    assert "RUNNER_HOME" in told.value.fix
+    assert load({"RUNNER_HOME": "/state"}, NOWHERE).home == Path("/state")
+    assert load({"XDG_STATE_HOME": "/state"}, NOWHERE).home == Path("/state/runner")
+
+
+def test_without_a_current_folder_only_relative_paths_are_wrong() -> None:
+    """It may have been removed."""
+    assert load({"RUNNER_HOME": "/state"}, None).home == Path("/state")
+    with pytest.raises(UsageError, match="RUNNER_OUTPUT_DIR is relative to the current folder"):
+        load({"RUNNER_HOME": "/state", "RUNNER_OUTPUT_DIR": "out"}, None)
+
+
+@pytest.mark.parametrize("name", ["RUNNER_HOME", "RUNNER_OUTPUT_DIR", "XAI_API_KEY_FILE"])
+def test_the_home_of_an_unknown_user_is_a_wrong_value(name: str) -> None:
+    """It names the setting."""
+    with pytest.raises(UsageError, match=f"{name}|~nobody-of-that-name"):
+        load({name: "~nobody-of-that-name/x"}, NOWHERE)
+
+
+@pytest.mark.parametrize("row", [row for row in TABLE if row.env], ids=lambda row: row.name)
+def test_bytes_that_are_no_text_are_a_path_or_a_wrong_value(row: Setting) -> None:
+    """They can be in any variable."""
+    raw = "/state/\udce9"
+    if row.name in {"home", "output_dir"}:
+        assert getattr(load({row.env: raw}, NOWHERE), row.name) == Path(raw)
+    else:
+        with pytest.raises(UsageError, match=row.env):
+            load({row.env: raw}, NOWHERE)
+
+
+def test_a_percent_sign_in_the_state_folder_leads_to_the_same_database() -> None:
+    """SQLAlchemy decodes the path of a URL."""
+    url = load({"RUNNER_HOME": "/100%41"}, NOWHERE).effective_database_url
+    assert make_url(url).database == "/100%41/runner.db"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pyproject.toml", "[tool]\nrunner = 1"),
+        ("pyproject.toml", "[tool]\nrunner = []"),
+        ("runner.toml", "a = " + "[" * 5000),
+    ],
+)
+def test_a_file_of_another_shape_is_an_error(name: str, text: str, tmp_path: Path) -> None:
+    """It names the file."""
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UsageError, match=name):
+        load({}, tmp_path)
+
+
+@pytest.mark.parametrize("text", ["tool = 1", "a = " + "[" * 5000, "[tool]", ""])
+def test_a_project_of_others_has_no_settings(text: str, tmp_path: Path) -> None:
+    """Whatever its pyproject.toml holds; what cannot be read is told."""
+    (tmp_path / "pyproject.toml").write_text(text)
+    assert len(load({}, tmp_path).warnings) == text.startswith("a")

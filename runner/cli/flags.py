@@ -16,6 +16,7 @@ from runner.rules.chat_completion import Flaw
 from runner.rules.errors import UsageError
 from runner.rules.numbers import NumberError, parse_count, parse_span_s
 from runner.rules.occasion import TODAY, is_occasion, is_today
+from runner.rules.os_text import as_text
 from runner.rules.redact import plain
 
 if TYPE_CHECKING:
@@ -91,6 +92,21 @@ class RetryFlags(JobFilter):
     lost: bool
     cancelled: bool
     status: str | None
+
+
+class Text(click.ParamType[str]):
+    """A name or an id. Bytes that are no text are read as the escapes that `list` and `show` print."""
+
+    name = "text"
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,  # noqa: ARG002 - click's signature
+        ctx: click.Context | None,  # noqa: ARG002
+    ) -> str:
+        """Return the text."""
+        return as_text(str(value))
 
 
 class Count(click.IntRange):
@@ -270,8 +286,8 @@ def _complete_runs(_ctx: click.Context, _parameter: click.Parameter, incomplete:
     return complete_runs(incomplete)
 
 
-run_argument: Final = click.argument("run", shell_complete=_complete_runs)
-maybe_run_argument: Final = click.argument("run", required=False, shell_complete=_complete_runs)
+run_argument: Final = click.argument("run", type=Text(), shell_complete=_complete_runs)
+maybe_run_argument: Final = click.argument("run", type=Text(), required=False, shell_complete=_complete_runs)
 budget_flag: Final = click.option(
     "--budget",
     type=Budget(),
@@ -310,9 +326,14 @@ def selection_flags(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _SELECTION: Final = (
-    click.option("--code", metavar="CODE", help="Only jobs with this error code."),
+    click.option("--code", type=Text(), metavar="CODE", help="Only jobs with this error code."),
     click.option(
-        "--id", "ids", multiple=True, metavar="ID", help="Only this job; can be given several times."
+        "--id",
+        "ids",
+        type=Text(),
+        multiple=True,
+        metavar="ID",
+        help="Only this job; can be given several times.",
     ),
     click.option("--model", type=ModelName(), help="Only jobs that name this model."),
     click.option(
@@ -330,7 +351,7 @@ def shaping_flags(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-name_flag: Final = click.option("--name", help="Name of the run.  [default: that of the file]")
+name_flag: Final = click.option("--name", type=Text(), help="Name of the run.  [default: that of the file]")
 new_flag: Final = click.option(
     "--new", is_flag=True, help="Start a fresh run, even if the file was run before."
 )

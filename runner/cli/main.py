@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from importlib import import_module
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
@@ -12,7 +13,7 @@ import click
 from runner import __version__
 from runner.embedded.gc_pause import gc_paused
 from runner.rules.errors import UserError
-from runner.rules.exit_codes import ExitCode
+from runner.rules.exit_codes import ExitCode, printed_exit_code
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +54,8 @@ ROWS: Final = (
     CommandRow("Set up", "completion", "Make your shell complete commands, flags and runs."),
     CommandRow("Set up", "db", "Manage the database."),
 )
+_ONLY_PRINT: Final = frozenset({"check", "compile", "convert", "watch", "doctor", "completion"})  # beside Inspect
+_TO_STDOUT: Final = frozenset({"-o-", "--output=-"})
 _FRONT_PAGE: Final = """\
 runner: batch jobs for the xAI API that can be killed at any moment and continue.
 
@@ -134,16 +137,39 @@ class Terminated(BaseException):
 def main() -> None:
     """Run the command line and leave with its exit code."""
     signal.signal(signal.SIGTERM, _terminate)
-    from runner.cli import printing
+    from runner.cli import streams
 
-    printing.open_closed_streams()
-    code = call(sys.argv[1:])
-    try:
-        with printing.stdout_errors():
-            sys.stdout.flush()
-    except UserError as error:
-        code = code or _report(error, ())
-    sys.exit(code)
+    streams.open_streams()
+    arguments = sys.argv[1:]
+    code = call(arguments)
+    sys.exit(_after_printing(code, streams.stdout_error(), arguments))
+
+
+def _after_printing(code: int, error: OSError | None, arguments: Sequence[str]) -> int:
+    """Return the exit code of a command whose stdout may have failed; print why, save for a broken pipe."""
+    if error is None:
+        return code
+    ended = printed_exit_code(code, error, only_prints=_only_prints(arguments))
+    if ended != ExitCode.BROKEN_PIPE:
+        from runner.cli.printing import print_note
+
+        kind = "error" if ended == ExitCode.UNREACHABLE else "warning"
+        why = (error.strerror or "the system gave no reason").lower()
+        print_note(f"{kind}: stdout cannot be written: {why}\nfix: print it somewhere else")
+    return ended
+
+
+def _only_prints(arguments: Sequence[str]) -> bool:
+    """Return whether what a command prints is all that it does, or the results of it."""
+    if not {"--help", "-h", "--dry-run"}.isdisjoint(arguments):
+        return True
+    if any(flag in ("-o", "--output") and file == "-" for flag, file in pairwise(arguments)):
+        return True
+    if not _TO_STDOUT.isdisjoint(arguments):
+        return True
+    name = next((word for word in arguments if not word.startswith("-")), "")
+    stage = next((row.stage for row in ROWS if row.name == name), "Inspect")
+    return stage == "Inspect" or name in _ONLY_PRINT
 
 
 def call(arguments: Sequence[str]) -> int:
@@ -169,8 +195,9 @@ def call(arguments: Sequence[str]) -> int:
 
 def _report_crash(error: Exception, arguments: Sequence[str]) -> int:
     from runner.cli import crash
+    from runner.embedded import system_errors
 
-    known = crash.known(error)
+    known = system_errors.known(error)
     if known is not None:
         return _report(known, arguments)
     crash.report(error)

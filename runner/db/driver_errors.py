@@ -56,13 +56,14 @@ def as_unreachable(error: DBAPIError, url: URL) -> Unreachable | None:
 
     `url` is the database's.
     """
-    written = url.render_as_string(hide_password=False)
-    message = redact(str(error.orig), secrets_in_url(written)).strip().splitlines()[:1]
     if url.get_backend_name() == "sqlite":
+        message = str(error.orig).strip().splitlines()[:1]
         for part, state, fix in _SQLITE_ERRORS:
             if part in str(error.orig).lower():
                 return Unreachable(f"the database {url.database} {state}", where=tuple(message), fix=fix)
         return None
+    written = url.render_as_string(hide_password=False)
+    message = redact(str(error.orig), secrets_in_url(written)).strip().splitlines()[:1]
     if not isinstance(error.orig, _connection_errors()):
         return None
     shown = shown_url(written)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import text
 
+from runner.db.stored_text import stored_path
 from runner.rules import output_estimate
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def read(connection: Connection, input_sha256: str, path: Path | None) -> Earlie
         {
             "kind": output_estimate.COUNTER_KIND,
             "sha": input_sha256,
-            "path": str(path.resolve()) if path else "",
+            "path": stored_path(str(path.resolve())) if path else "",
         },
     ).all()
     newest = max((row.run_id for row in rows), default=None)

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
+from runner.db.stored_text import stored_text
+
 WARNING: Final = "warning"  # the kind of an event that every watching command shows
 STARTED: Final = "started"  # the kind: a command started the run
 WRITTEN: Final = "written"  # the kind: a worker wrote the files of an ended run
@@ -15,7 +17,7 @@ def note(connection: Connection, run_id: int, at_ms: int, kind: str, cause: str)
     """Record an event of a run."""
     connection.execute(
         text("INSERT INTO run_events (run_id, at_ms, kind, cause) VALUES (:run, :at, :kind, :cause)"),
-        {"run": run_id, "at": at_ms, "kind": kind, "cause": without_nul(cause)},
+        {"run": run_id, "at": at_ms, "kind": kind, "cause": stored_text(cause)},
     )
 
 
@@ -24,7 +26,7 @@ def note_once(connection: Connection, run_id: int, at_ms: int, kind: str, cause:
 
     A cause like `grok-4.3: …` is compared with the last cause of the same model only.
     """
-    prefix = f"{without_nul(cause).partition(': ')[0]}: " if ": " in cause else ""
+    prefix = f"{stored_text(cause).partition(': ')[0]}: " if ": " in cause else ""
     last = connection.execute(
         text(
             "SELECT cause FROM run_events WHERE run_id = :run AND kind = :kind"
@@ -32,7 +34,7 @@ def note_once(connection: Connection, run_id: int, at_ms: int, kind: str, cause:
         ),
         {"run": run_id, "kind": kind, "length": len(prefix), "about": prefix},
     ).scalar_one_or_none()
-    if last != without_nul(cause):
+    if last != stored_text(cause):
         note(connection, run_id, at_ms, kind, cause)
 
 
@@ -50,8 +52,3 @@ def last_ms(connection: Connection, run_id: int, kind: str) -> int | None:
     query = text("SELECT MAX(at_ms) FROM run_events WHERE run_id = :run AND kind = :kind")
     found: int | None = connection.execute(query, {"run": run_id, "kind": kind}).scalar_one()
     return found
-
-
-def without_nul(words: str) -> str:
-    """Return a text without NUL, which PostgreSQL cannot store."""
-    return words.replace("\0", "\ufffd")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from runner.db import driver_errors
 from runner.db.copy_rows import copy_rows
-from runner.db.events import without_nul
 from runner.db.job_ids import job_id
+from runner.db.stored_text import stored_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +31,6 @@ class NewRow(NamedTuple):
 
 def insert(connection: Connection, run_id: int, rows: Sequence[NewRow]) -> None:
     """Insert rows of a run. Raises SQLAlchemy's DBAPIError, as any other statement does."""
-    found = [(job_id(run_id, row.row), row.job_id, row.fault and without_nul(row.fault)) for row in rows]
+    found = [(job_id(run_id, row.row), row.job_id, row.fault and stored_text(row.fault)) for row in rows]
     with driver_errors.as_dbapi_error(connection.dialect):
         copy_rows(connection, "rows", _ROWS, found)

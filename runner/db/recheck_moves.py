@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import text
 
-from runner.db import bulk, events
+from runner.db import bulk
 from runner.db.job_ids import job_id, run_of
+from runner.db.stored_text import stored_text
 from runner.rules.failure_pause import INVALID
 from runner.rules.states import TRANSITIONS, Event, JobState
 
@@ -133,7 +134,7 @@ def _record(connection: Connection, rows: Sequence[Rechecked], *, outcome: Event
     bulk.execute(
         connection,
         [*_KEY, ("error", "TEXT")],
-        [(row.job_id, row.attempt, row.error and events.without_nul(row.error)) for row in rows],
+        [(row.job_id, row.attempt, row.error and stored_text(row.error)) for row in rows],
         f"UPDATE attempts SET outcome = '{outcome}', error_code = {code}, error_message = v.error FROM v"
         " WHERE attempts.job_id = v.id AND attempts.attempt = v.attempt",
     )

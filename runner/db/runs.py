@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, text
 
 from runner.db import counters, events
 from runner.db.job_ids import job_id
+from runner.db.stored_text import path_of, stored_path, stored_text
 from runner.rules.counted import count
 from runner.rules.occasion import stem_of
 from runner.rules.states import JobState, PauseReason, RunState
@@ -127,7 +128,7 @@ def find_by_name(connection: Connection, name: str) -> RunRow | None:
 
 def find_by_path(connection: Connection, path: str) -> RunRow | None:
     """Return the newest run of no occasion that was loaded from a path; not one in state `removing`."""
-    return _newest_by(connection, "input_path", path, "AND occasion IS NULL")
+    return _newest_by(connection, "input_path", stored_path(path), "AND occasion IS NULL")
 
 
 def find_by_sha256(connection: Connection, sha256: str) -> RunRow | None:
@@ -216,7 +217,7 @@ def begin(
                 "identity": identity,
                 "same": identity,  # PostgreSQL gives a parameter one type only
                 "name": name,
-                "path": input_path,
+                "path": stored_path(input_path),
                 "sha": input_sha256,
                 "options": json.dumps(asdict(options)),
                 "now": now_ms,
@@ -244,7 +245,11 @@ def replace_options(
         text(
             "UPDATE runs SET options = :options, output_path = COALESCE(:output, output_path) WHERE id = :id"
         ),
-        {"id": run_id, "options": json.dumps(asdict(options)), "output": output_path},
+        {
+            "id": run_id,
+            "options": json.dumps(asdict(options)),
+            "output": None if output_path is None else stored_path(output_path),
+        },
     )
 
 
@@ -282,7 +287,7 @@ def cancel(connection: Connection, run_id: int, now_ms: int) -> bool:
 def pause(connection: Connection, run_id: int, reason: PauseReason, why: str, now_ms: int) -> bool:
     """Pause a run until a person starts it again; it is still collected. Return whether it moved."""
     change = "state = 'paused', pause_reason = :reason, pause_text = :why"
-    values = {"reason": reason, "why": events.without_nul(why)}
+    values = {"reason": reason, "why": stored_text(why)}
     return _move(
         connection, run_id, ("running", "waiting"), change, now_ms, "paused", f"{reason}: {why}", values
     )
@@ -291,9 +296,7 @@ def pause(connection: Connection, run_id: int, reason: PauseReason, why: str, no
 def wait(connection: Connection, run_id: int, why: str, now_ms: int) -> bool:
     """Move a running run to waiting for a service; it continues by itself. Return whether it moved."""
     change = "state = 'waiting', pause_text = :why"
-    return _move(
-        connection, run_id, ("running",), change, now_ms, "waiting", why, {"why": events.without_nul(why)}
-    )
+    return _move(connection, run_id, ("running",), change, now_ms, "waiting", why, {"why": stored_text(why)})
 
 
 def end_wait(connection: Connection, run_id: int, now_ms: int) -> bool:
@@ -457,9 +460,10 @@ def was_paused_for(connection: Connection, run_id: int, reason: PauseReason) -> 
 
 def _run(row: Row[Any]) -> RunRow:
     fields = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented name
-    options = json.loads(fields.pop("options"))
+    options, output = json.loads(fields.pop("options")), fields.pop("output_path")
     return RunRow(
-        **{**fields, "state": RunState(fields["state"])},
+        **{**fields, "state": RunState(fields["state"]), "input_path": path_of(fields["input_path"])},
+        output_path=None if output is None else path_of(output),
         options=_options(options),
     )
 

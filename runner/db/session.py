@@ -70,6 +70,8 @@ class Database:
     @property
     def shown_url(self) -> str:
         """Return the URL as it may be shown, without secrets."""
+        if self.is_sqlite:  # a path may be no text, which cannot be rendered
+            return f"sqlite:///{self.url.database or ''}"
         return server_url.shown_url(self.url.render_as_string(hide_password=False))
 
     @contextmanager

@@ -1,10 +1,11 @@
-"""Bug reports: traceback and versions, without secrets, in the `logs` folder of the state folder."""
+"""Bug reports: traceback and versions, without secrets."""
 
 from __future__ import annotations
 
 import os
 import platform
 import sys
+import tempfile
 import time
 import traceback
 from pathlib import Path
@@ -23,16 +24,18 @@ _MESSAGE_LENGTH = 300
 
 
 def write(error: BaseException) -> tuple[str, Path | None]:
-    """Write the report; return the error as one line, and the report's path or None if writing failed."""
-    secrets, folder = _secrets(), _folder()
-    message = one_line(redact(f"{type(error).__name__}: {error}", secrets), _MESSAGE_LENGTH)
-    path = folder / f"bug-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}.txt"
+    """Write the report; return the error as one line, and the report's path or None if writing failed.
+
+    It lies in the logs of the state folder; where that is not known or takes no file, in a temporary folder.
+    Raises nothing: what reports a bug must not fail for another one.
+    """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_whole(path, redact("\n".join(_lines(error)), secrets))
-    except (OSError, UserError):
-        return message, None
-    return message, path
+        secrets = settings_of.known_secrets()
+        message = one_line(redact(f"{type(error).__name__}: {error}", secrets), _MESSAGE_LENGTH)
+        text = redact("\n".join(_lines(error)), secrets)
+    except Exception:  # noqa: BLE001 - the text of an error is made by code that may have bugs too
+        return type(error).__name__, None
+    return message, next((path for make in (_in_logs, _in_temporary_folder) if (path := make(text))), None)
 
 
 def of_process(logs: Path, pid: int) -> Path | None:
@@ -48,16 +51,30 @@ def _lines(error: BaseException) -> Iterator[str]:
     yield from traceback.format_exception(error)
 
 
-def _secrets() -> tuple[str, ...]:
+def _in_logs(text: str) -> Path | None:
+    """Write the report into the state folder; return its path, None where that cannot be done."""
     try:
-        cwd = Path.cwd()
-    except OSError:
-        cwd = Path("/")
-    return settings_of.known_secrets(os.environ, cwd)
+        home = settings_of.known_home()
+        if home is None:
+            return None
+        folder = home / "logs"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = folder / _file_name()
+        write_whole(path, text)
+    except (OSError, UserError):
+        return None
+    return path
 
 
-def _folder() -> Path:
+def _in_temporary_folder(text: str) -> Path | None:
+    """Write the report into a new folder that only this user can read; return its path, None as above."""
     try:
-        return settings_of.load(os.environ, Path.cwd()).home / "logs"
-    except (UserError, OSError):
-        return Path.home() / ".local" / "state" / "runner" / "logs"
+        path = Path(tempfile.mkdtemp(prefix="runner-")) / _file_name()
+        write_whole(path, text)
+    except (OSError, UserError):
+        return None
+    return path
+
+
+def _file_name() -> str:
+    return f"bug-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}.txt"

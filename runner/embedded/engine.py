@@ -17,11 +17,10 @@ import sys
 import threading
 import time
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from runner import settings as settings_of
-from runner.embedded import bug_report, engine_record, log_redaction, processes, valkey
+from runner.embedded import bug_report, engine_record, log_redaction, processes, system_errors, valkey
 from runner.embedded.children import ChildProcesses
 from runner.embedded.gc_pause import gc_paused
 from runner.embedded.stall_detection import StallDetector
@@ -234,13 +233,26 @@ def main() -> int:
     os.umask(0o077)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)  # its INFO lines are of no use here
-    settings = settings_of.load(os.environ, Path.cwd())
+    try:
+        _run()
+    except Exception as error:  # noqa: BLE001 - top of the process: log what happened, a bug with its report
+        known = error if isinstance(error, UserError) else system_errors.known(error)
+        if known is None:
+            log.error("engine.bug cause=%s report=%s", *bug_report.write(error))
+            return ExitCode.BUG
+        log.error("%s; %s", known.what, known.fix)
+        return known.exit_code
+    return ExitCode.OK
+
+
+def _run() -> None:
+    settings = settings_of.load_here()
     log_redaction.install(settings.secrets)
     home = StateFolder(settings.home)
     home.prepare()
     lock = home.engine_lock()
     if not _try_lock(lock):
-        return 0
+        return
     rotate_logs(home)
     engine = Engine(settings, home, sys.argv[1:] or processes.WORKER_COMMAND)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -249,15 +261,8 @@ def main() -> int:
     try:
         engine.begin()
         engine.work()
-    except UserError as error:
-        log.error("%s; %s", error.what, error.fix)
-        return error.exit_code
-    except Exception as error:  # noqa: BLE001 - top of the process: log the bug and write its report
-        log.error("engine.bug cause=%s report=%s", *bug_report.write(error))
-        return ExitCode.BUG
     finally:
         engine.end()
-    return 0
 
 
 def _try_lock(lock: FileLock) -> bool:

@@ -12,13 +12,16 @@ from runner.rules.errors import UsageError
 
 
 def save_stdin(stream: BinaryIO, folder: Path, ending: str = ".jsonl") -> Path:
-    """Save stdin in a file of `folder` named by its sha256, so that it can be read twice; return the path."""
+    """Save stdin in a file of `folder` named by its sha256, so that it can be read twice; return the path.
+
+    Raises UsageError where stdin cannot be read.
+    """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle, name = tempfile.mkstemp(dir=folder, suffix=".part")
     digest = hashlib.sha256()
     try:
         with os.fdopen(handle, "wb") as file:
-            while chunk := stream.read(1 << 20):
+            while chunk := _read(stream):
                 digest.update(chunk)
                 file.write(chunk)
         saved = folder / f"{digest.hexdigest()}{ending}"
@@ -27,6 +30,14 @@ def save_stdin(stream: BinaryIO, folder: Path, ending: str = ".jsonl") -> Path:
         Path(name).unlink(missing_ok=True)
         raise
     return saved
+
+
+def _read(stream: BinaryIO) -> bytes:
+    try:
+        return stream.read(1 << 20)
+    except OSError as error:
+        what = f"stdin cannot be read: {(error.strerror or 'the system gave no reason').lower()}"
+        raise UsageError(what, fix="pipe the input in, or name its file") from None
 
 
 class FileKind(NamedTuple):

@@ -13,7 +13,7 @@ from runner.intake.other_content import other_content
 from runner.rules.errors import JobFileError
 from runner.rules.estimate import Tally
 from runner.rules.identity import identity
-from runner.rules.occasion import stem_of_file
+from runner.rules.occasion import stem_of_run
 from runner.rules.prices import day_of
 from runner.rules.states import RunState
 
@@ -212,7 +212,7 @@ def _refuse_other_content(database: Database, source: Path, name: str | None, sh
 
 
 def _stem(source: Path) -> str:
-    return stem_of_file(source.name)
+    return stem_of_run(source.name)
 
 
 def _changed(path: Path) -> JobFileError:

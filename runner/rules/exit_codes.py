@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
@@ -26,9 +27,11 @@ class ExitCode(IntEnum):
     CANCELLED = 9
     BUG = 70
     INTERRUPTED = 130
+    BROKEN_PIPE = 141
     TERMINATED = 143
 
 
+_NEVER_HIDDEN: Final = frozenset({ExitCode.BUG, ExitCode.INTERRUPTED, ExitCode.TERMINATED})
 _BY_REASON: Final[Mapping[str, ExitCode]] = {
     PauseReason.BUDGET: ExitCode.BUDGET,
     PauseReason.KEY: ExitCode.KEY_REFUSED,
@@ -47,3 +50,16 @@ def run_exit_code(
     if state is RunState.PAUSED:
         return _BY_REASON.get(paused_by or "", ExitCode.PAUSED)
     return ExitCode.SOME_FAILED if failed or held or left_out else ExitCode.OK
+
+
+def printed_exit_code(code: int, error: OSError | None, *, only_prints: bool) -> int:
+    """Return the exit code of a command that ended with `code`, given the first error of its stdout.
+
+    A pipe that lost its reader has a code of its own. What else fails is the failure of a command that only
+    prints; other work keeps its code.
+    """
+    if error is None or code in _NEVER_HIDDEN:
+        return code
+    if error.errno == errno.EPIPE:
+        return ExitCode.BROKEN_PIPE
+    return ExitCode.UNREACHABLE if only_prints and code in (ExitCode.OK, ExitCode.BROKEN_PIPE) else code

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Final, Literal
 import orjson
 from msgspec import UNSET, Meta, Raw, Struct
 
+from runner.rules.os_text import as_text
+
 SCHEMA: Final = 1
 Schema = Annotated[Literal[1], Meta(description="version of this shape: 1; keys may be added within it")]
 Date = Annotated[str, Meta(extra_json_schema={"format": "date"})]
@@ -24,8 +26,28 @@ def about(meaning: str) -> Meta:
 
 
 def encoded(value: JsonObject, option: int = 0) -> bytes:
-    """Return an object as JSON; `option`: orjson's, such as OPT_INDENT_2."""
-    return orjson.dumps(value, default=_builtin, option=option)
+    """Return an object as JSON; `option`: orjson's, such as OPT_INDENT_2.
+
+    Names of files may be no text: then they have escapes.
+    """
+    try:
+        return orjson.dumps(value, default=_builtin, option=option)
+    except TypeError:
+        return orjson.dumps(_all_text(value), default=_builtin, option=option)
+
+
+def _all_text(value: Any) -> Any:
+    """Return a value in which all strings are text."""
+    match value:
+        case str():
+            return as_text(value)
+        case Struct():
+            return _all_text(_builtin(value))
+        case dict():
+            return {_all_text(key): _all_text(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_all_text(item) for item in value]
+    return value
 
 
 def _builtin(value: object) -> Any:

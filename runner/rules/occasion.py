@@ -10,6 +10,8 @@ import re
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from runner.rules.os_text import as_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -61,9 +63,14 @@ def stem_of(name: str, occasion: str | None) -> str:
 
 
 def stem_of_file(file_name: str) -> str:
-    """Return the stem of the runs of a job file or a table: its name without the endings."""
+    """Return the name of a job file or a table without the endings."""
     name = file_name.removesuffix(".gz")
     return next((name.removesuffix(end) for end in _ENDINGS if name.endswith(end)), name)
+
+
+def stem_of_run(file_name: str) -> str:
+    """Return the stem of the names of a file's runs: its name without the endings, as text."""
+    return as_text(stem_of_file(file_name))
 
 
 def file_stem(stem: str, name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -41,7 +41,31 @@ class _LimitType(click.ParamType[Limit]):
 LIMIT = _LimitType()
 
 
-@click.command("simulate", context_settings={"show_default": True, "help_option_names": ["-h", "--help"]})
+_HELP: Final = """\
+The xAI API on localhost: strict limits, one-shot results, faults on demand. No key, no cost.
+
+\b
+Example, low limits and some faults:
+  runner simulate --rpm 480 --median-s 3 --fault 429=0.02 --fault cut=0.01
+  XAI_BASE_URL=http://127.0.0.1:8787/v1 XAI_API_KEY=xai-any runner run jobs.jsonl
+
+GET /_books shows what was accepted, delivered and billed (?jobs=1: job by job). GET and POST
+/_switch show and change limits, latency, faults and outages while it runs. A prompt with
+[simulate:safety] in it is refused by the safety check, one with [simulate:firewall] by a firewall,
+one with [simulate:refusal] is declined by the model, one with [simulate:empty] gets an empty answer.
+
+With [label:sentiment=negative] in a user message, the answer to a json_schema has this label. The
+value is words or JSON: [label:topics=["price","quality"]]; a nested field is a.b. There may be several;
+one that the schema does not allow is ignored. Of many messages the last one with a mark counts.
+
+Answers to a json_schema can be wrong: invalid breaks the schema, fenced is in a code block, prose has
+words around it, two_objects has two answers, cut_json ends in the middle.
+"""
+
+
+@click.command(
+    "simulate", context_settings={"show_default": True, "help_option_names": ["-h", "--help"]}, help=_HELP
+)
 @click.option("--host", default="127.0.0.1", help="Address to listen on.")
 @click.option("--port", type=Whole(0, 65535), metavar="N", default=PORT, help="Port; 0 takes any free one.")
 @click.option("--seed", type=Whole(0), metavar="N", default=0, help="Seed of answers, latencies and faults.")
@@ -113,25 +137,7 @@ LIMIT = _LimitType()
 def command(
     *, instant: bool, fault: tuple[str, ...], every_fault: float | None, as_json: bool, **flags: Any
 ) -> None:
-    """The xAI API on localhost: strict limits, one-shot results, faults on demand. No key, no cost.
-
-    \b
-    Example, low limits and some faults:
-      runner simulate --rpm 480 --median-s 3 --fault 429=0.02 --fault cut=0.01
-      XAI_BASE_URL=http://127.0.0.1:8787/v1 XAI_API_KEY=xai-any runner run jobs.jsonl
-
-    GET /_books shows what was accepted, delivered and billed (?jobs=1: job by job). GET and POST
-    /_switch show and change limits, latency, faults and outages while it runs. A prompt with
-    [simulate:safety] in it is refused by the safety check, one with [simulate:firewall] by a firewall,
-    one with [simulate:refusal] is declined by the model, one with [simulate:empty] gets an empty answer.
-
-    With [label:sentiment=negative] in a user message, the answer to a json_schema has this label. The
-    value is words or JSON: [label:topics=["price","quality"]]; a nested field is a.b. There may be several;
-    one that the schema does not allow is ignored. Of many messages the last one with a mark counts.
-
-    Answers to a json_schema can be wrong: invalid breaks the schema, fenced is in a code block, prose has
-    words around it, two_objects has two answers, cut_json ends in the middle.
-    """
+    """The xAI API on localhost: strict limits, one-shot results, faults on demand. No key, no cost."""
     if instant:
         flags["median_s"] = 0.0
     options = Options(faults=_rates(fault, every_fault), **flags)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -101,15 +103,19 @@ class ParquetTable:
             yield _changed()
 
 
-def _opened(path: Path) -> Any:
-    """Return a ParquetFile that reads with little memory: buffered, and no column chunk ahead of time."""
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a ParquetFile that reads with little memory: buffered, and no column chunk ahead of time."""
     pa = import_pyarrow()
     try:
-        return pa.parquet.ParquetFile(str(path), buffer_size=_READ_BYTES, pre_buffer=False)
+        source = pa.OSFile(os.fsencode(path))  # a str would be taken for a URI, and has to be text
+        file = pa.parquet.ParquetFile(source, buffer_size=_READ_BYTES, pre_buffer=False)
     except FileNotFoundError:
         raise
     except (OSError, pa.ArrowException) as error:
         raise _unreadable(path, error) from None
+    with source:
+        yield file
 
 
 def _unreadable(path: Path, error: Exception) -> TableError:

@@ -151,6 +151,15 @@ def test_following_ends_when_the_time_is_up(database: Database) -> None:
     assert ending.left_by == ExitCode.TIMEOUT
 
 
+def test_following_ends_when_no_one_reads(database: Database) -> None:
+    """What is printed is all that watching is for."""
+    driver = new_run(database, 1)
+    with StopSignal() as stop:
+        ending, show = follow(driver, stop, has_reader=lambda: False)
+
+    assert (ending.left_by, show.done) == (ExitCode.BROKEN_PIPE, [0])
+
+
 def test_following_ends_at_the_first_signal(database: Database) -> None:
     """After one more look, so that the last numbers are right."""
     driver = new_run(database, 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
@@ -17,6 +16,7 @@ from runner.embedded import bug_report, log_redaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 DATABASES: Final = (
     "postgresql://ann:{secret}@127.0.0.1:9/app",
@@ -106,7 +106,7 @@ def test_logs_and_bug_reports_hide_what_drivers_repeat(
     monkeypatch.setenv(name, written)
     from runner.settings import known_secrets
 
-    log_redaction.install(known_secrets(os.environ, Path.cwd()))
+    log_redaction.install(known_secrets())
     message, path = _log_and_report(written)
     assert path is not None
     assert "hunter2-of-mine" not in caplog.text + message + path.read_text()

@@ -423,3 +423,13 @@ def test_an_interrupted_stdin_leaves_nothing(tmp_path: Path) -> None:
         save_stdin(Interrupted(), tmp_path / "stdin")
 
     assert list((tmp_path / "stdin").iterdir()) == []
+
+
+def test_a_stdin_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    """As one that was opened for writing only; nothing stays behind."""
+    with (
+        os.fdopen(os.open(os.devnull, os.O_WRONLY), "rb") as stream,
+        pytest.raises(UsageError, match="stdin cannot be read: bad file descriptor"),
+    ):
+        save_stdin(stream, tmp_path / "stdin")
+    assert not [*(tmp_path / "stdin").iterdir()]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
-from runner.rules.exit_codes import ExitCode, run_exit_code
+from runner.rules.exit_codes import ExitCode, printed_exit_code, run_exit_code
 from runner.rules.states import PauseReason, RunState
 
 
@@ -61,5 +63,31 @@ def test_the_codes_never_change() -> None:
         "CANCELLED": 9,
         "BUG": 70,
         "INTERRUPTED": 130,
+        "BROKEN_PIPE": 141,
         "TERMINATED": 143,
     }
+
+
+BROKEN, FULL = OSError(errno.EPIPE, "broken pipe"), OSError(errno.ENOSPC, "no space left on device")
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "only_prints", "ended"),
+    [
+        (ExitCode.OK, None, True, ExitCode.OK),
+        (ExitCode.OK, BROKEN, True, ExitCode.BROKEN_PIPE),
+        (ExitCode.SOME_FAILED, BROKEN, False, ExitCode.BROKEN_PIPE),
+        (ExitCode.INTERRUPTED, BROKEN, True, ExitCode.INTERRUPTED),
+        (ExitCode.BUG, BROKEN, True, ExitCode.BUG),
+        (ExitCode.OK, FULL, True, ExitCode.UNREACHABLE),
+        (ExitCode.BROKEN_PIPE, FULL, True, ExitCode.UNREACHABLE),  # of `watch`, which found no reader
+        (ExitCode.OK, FULL, False, ExitCode.OK),
+        (ExitCode.BAD_JOB_FILE, FULL, True, ExitCode.BAD_JOB_FILE),
+        (ExitCode.SOME_FAILED, FULL, False, ExitCode.SOME_FAILED),
+    ],
+)
+def test_what_cannot_be_printed_has_a_code(
+    code: int, error: OSError | None, only_prints: bool, ended: ExitCode
+) -> None:
+    """Never 1, which says that some jobs failed; a bug and a signal are told in any case."""
+    assert printed_exit_code(code, error, only_prints=only_prints) == ended

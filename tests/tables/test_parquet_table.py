@@ -8,7 +8,8 @@ import io
 import subprocess
 import sys
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -21,9 +22,6 @@ from runner.rules.table_faults import TableFault
 from runner.tables import parquet_table
 from runner.tables.parquet_table import ParquetTable
 from runner.tables.table import ReadOptions, TableError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CUT = dt.datetime.fromisoformat("2001-09-09T01:46:40.123456")  # nanoseconds are cut
 VALUES = {
@@ -79,6 +77,23 @@ def test_a_table_has_columns_digest_and_progress(tmp_path: Path) -> None:
     ]
     assert table.byte_count == len(content)
     assert table.sha256 == hashlib.sha256(content).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "name", ["t\udce9.parquet", "file:t.parquet", "s3:t", "t%41?.parquet", "日本.parquet"]
+)
+def test_a_table_may_have_any_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is no text, and one that looks like a URI; also where it is missing or something else."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        ParquetTable(Path(name), ReadOptions())
+    Path(name).write_bytes(b"PAR1 cut short")
+    with pytest.raises(TableError, match="cut short"):
+        ParquetTable(Path(name), ReadOptions())
+    with Path(name).open("wb") as file:
+        pq.write_table(pa.table({"n": [1, 2]}), file)
+
+    assert rows_of(ParquetTable(Path(name), ReadOptions())) == [(1,), (2,)]
 
 
 def test_some_columns_may_be_taken_in_any_order(tmp_path: Path) -> None:

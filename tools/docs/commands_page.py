@@ -22,15 +22,25 @@ MEANINGS: Final[Mapping[ExitCode, str]] = {
     " be asked for",
     ExitCode.BAD_JOB_FILE: "the job file has bad lines; nothing was loaded",
     ExitCode.KEY_REFUSED: "the API refuses the key",
-    ExitCode.UNREACHABLE: "a service, or the state folder, cannot be reached",
+    ExitCode.UNREACHABLE: "a service, or the state folder, cannot be reached; or a command that only prints"
+    " could not print",
     ExitCode.BUDGET: "the run is paused: its budget is used",
     ExitCode.TIMEOUT: "--timeout was reached; the work may continue",
     ExitCode.PAUSED: "the run is paused for another reason",
     ExitCode.CANCELLED: "the run was cancelled",
     ExitCode.BUG: "a bug of runner; a report was written",
     ExitCode.INTERRUPTED: "Ctrl-C",
+    ExitCode.BROKEN_PIPE: "nothing reads stdout any more, as when it is piped into `head`",
     ExitCode.TERMINATED: "SIGTERM",
 }
+_STREAMS: Final = (
+    "What cannot be printed stops no work: files are written and runs go on. When nothing reads stdout any",
+    "more, a command ends with 141, once its work is done; `watch`, which only shows, at once. When stdout",
+    "takes nothing for another reason, such as a full disk, a command that only prints (`list`, `status`,",
+    "`check` …) ends with 5; others warn and keep their code. What stderr does not take is lost, and so is",
+    "what goes to a closed stream. Bytes of names that are no text, and characters that the terminal lacks,",
+    "are printed as escapes (`\\udce9`, `\\u65e5`).",
+)
 
 
 def markdown() -> str:
@@ -48,7 +58,7 @@ def markdown() -> str:
                 lines += ["", f"### {path}", "", "```text", _help(path, command), "```"]
     lines += ["", "## Exit codes", "", "| code | meaning |", "|---|---|"]
     lines += [f"| {code.value} | {meaning} |" for code, meaning in MEANINGS.items()]
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, "", *_STREAMS, ""])
 
 
 def _with_subcommands(name: str) -> Iterator[tuple[str, click.Command]]:

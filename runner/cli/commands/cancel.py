@@ -42,7 +42,22 @@ _WORDS: Final = {  # of jobs that fit in all but their state
 }
 
 
-@click.command("cancel", short_help="End a run: nothing more is sent.")
+_HELP: Final = """\
+End RUN (an id or a name): jobs that were not sent, or are held, are cancelled.
+
+With --id, --model, --code or --flaw only such jobs are, and the run goes on. Accepted requests are
+still collected, because they are paid; --now abandons them. `runner retry RUN --cancelled` makes the
+cancelled jobs pending again.
+
+\b
+Example, look first; then only two jobs:
+  runner cancel reviews --dry-run
+  runner cancel reviews --yes
+  runner cancel reviews --id r-4 --id r-9 --yes
+"""
+
+
+@click.command("cancel", short_help="End a run: nothing more is sent.", help=_HELP)
 @flags.run_argument
 @flags.selection_flags
 @click.option(
@@ -55,18 +70,7 @@ _WORDS: Final = {  # of jobs that fit in all but their state
 def command(
     run: str, *, now: bool, dry_run: bool, yes: bool, as_json: bool, quiet: bool, **given: Any
 ) -> None:
-    """End RUN (an id or a name): jobs that were not sent, or are held, are cancelled.
-
-    With --id, --model, --code or --flaw only such jobs are, and the run goes on. Accepted requests are
-    still collected, because they are paid; --now abandons them. `runner retry RUN --cancelled` makes the
-    cancelled jobs pending again.
-
-    \b
-    Example, look first; then only two jobs:
-      runner cancel reviews --dry-run
-      runner cancel reviews --yes
-      runner cancel reviews --id r-4 --id r-9 --yes
-    """
+    """End RUN (an id or a name): jobs that were not sent, or are held, are cancelled."""
     typed = flags.JobFilter(**given)
     settings, is_quiet = read_settings(), quiet or as_json
     with existing_database(settings) as database:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -17,8 +17,23 @@ from runner.cli.session.input_kind import is_recipe_not_jobs
 from runner.intake.job_file import LoadFlags
 from runner.rules.exit_codes import ExitCode
 
+_HELP: Final = """\
+Read FILE and show its bad lines, warnings, models, tokens, cost and time. Nothing is stored or sent.
 
-@click.command("check", short_help="Show what a job file contains, costs and takes. Sends nothing.")
+FILE is a job file, or a recipe (.toml) that names a table.
+
+Output tokens come from --expect-output, else from earlier runs of the file, else from an assumption,
+which is printed. Exit 3 when `runner run` would refuse the file. FILE may be - for stdin.
+
+\b
+Example, the highest cost of a file:
+  runner check reviews.jsonl --json | jq -r .cost.usd.high
+"""
+
+
+@click.command(
+    "check", short_help="Show what a job file contains, costs and takes. Sends nothing.", help=_HELP
+)
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True, readable=False))
 @flags.model_flag
 @flags.model_for_all_flag
@@ -44,17 +59,7 @@ def command(
     as_json: bool,
     **shaping: Any,
 ) -> int:
-    """Read FILE and show its bad lines, warnings, models, tokens, cost and time. Nothing is stored or sent.
-
-    FILE is a job file, or a recipe (.toml) that names a table.
-
-    Output tokens come from --expect-output, else from earlier runs of the file, else from an assumption,
-    which is printed. Exit 3 when `runner run` would refuse the file. FILE may be - for stdin.
-
-    \b
-    Example, the highest cost of a file:
-      runner check reviews.jsonl --json | jq -r .cost.usd.high
-    """
+    """Read FILE and show its bad lines, warnings, models, tokens, cost and time."""
     load_flags = LoadFlags(**shaping, tpm=tpm or None, is_model_given=flags.is_model_given())
     flags.refuse_two_models(load_flags.model_for_all)
     limits = {"rpm": rpm, "tpm": tpm, "expected_output": expect_output}

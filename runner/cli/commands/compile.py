@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from runner.cli import flags
-from runner.cli.printing import print_note, stdout_errors
+from runner.cli.printing import print_bytes, print_note
 from runner.cli.render.text import count, warning_lines
 from runner.cli.session.recipe_options import recipe_options, take_recipe_flags
+from runner.cli.streams import is_stdout_lost
 from runner.rules.exit_codes import ExitCode
 from runner.rules.row_faults import row_fault_sentences
 from runner.tables.table import TableError
@@ -21,21 +21,25 @@ if TYPE_CHECKING:
     from runner.intake.compile_table import CompiledTable
 
 
-@click.command("compile", short_help="Print the job lines that a table makes. Sends nothing.")
+_HELP: Final = """\
+Print the requests of FILE, a table (CSV, TSV, JSONL, Parquet) or a recipe (.toml), as job lines.
+
+Columns are variables of the templates; cell["any name"] reaches each. Exit 3 when a row has a fault:
+the lines of the others are printed all the same.
+
+\b
+Example, the first request of a table:
+  runner compile reviews.csv --text review --labels "sentiment: positive|negative" -n 1
+"""
+
+
+@click.command("compile", short_help="Print the job lines that a table makes. Sends nothing.", help=_HELP)
 @click.argument("file", type=click.Path(path_type=Path, readable=False))
 @recipe_options
 @click.option("-n", "line_count", type=flags.Count(1, 10**12), metavar="N", help="Print only the first N.")
 @click.option("--skip-bad", is_flag=True, help="Leave rows with a fault out.")
 def command(file: Path, *, line_count: int | None, skip_bad: bool, **given: Any) -> int:
-    """Print the requests of FILE, a table (CSV, TSV, JSONL, Parquet) or a recipe (.toml), as job lines.
-
-    Columns are variables of the templates; cell["any name"] reaches each. Exit 3 when a row has a fault:
-    the lines of the others are printed all the same.
-
-    \b
-    Example, the first request of a table:
-      runner compile reviews.csv --text review --labels "sentiment: positive|negative" -n 1
-    """
+    """Print the requests of FILE, a table (CSV, TSV, JSONL, Parquet) or a recipe (.toml), as job lines."""
     from runner.cli.session.prepare_table import prepare_table  # it imports jinja2
     from runner.cli.session.recipe_source import recipe_origin
     from runner.intake.recipe_input import RowFlags
@@ -45,11 +49,10 @@ def command(file: Path, *, line_count: int | None, skip_bad: bool, **given: Any)
     for line in (*(f"warning: {one}" for one in prepared.warnings), *warning_lines(warnings, len(warnings))):
         print_note(line)
     compiled = prepared.input.compile()
-    write = sys.stdout.buffer.write
-    with stdout_errors():
-        for _, job_line in islice(compiled.lines(), line_count):
-            write(job_line + b"\n")
-        sys.stdout.buffer.flush()
+    for _, job_line in islice(compiled.lines(), line_count):
+        print_bytes(job_line + b"\n")
+        if is_stdout_lost():
+            break
     _refuse_faults(compiled, skip_bad=skip_bad)
     return ExitCode.OK
 

@@ -14,18 +14,22 @@ _WHOLE_NAMES: Final = (
 _SHELLS: Final = ("bash", "zsh", "fish")
 
 
-@click.command("completion", short_help="Make your shell complete commands, flags and runs.")
+_HELP: Final = """\
+Print the script that makes SHELL complete commands, flags and the names of runs.
+
+\b
+Example, for every new shell:
+  echo 'eval "$(runner completion bash)"' >> ~/.bashrc
+  echo 'eval "$(runner completion zsh)"' >> ~/.zshrc
+  runner completion fish > ~/.config/fish/completions/runner.fish
+"""
+
+
+@click.command("completion", short_help="Make your shell complete commands, flags and runs.", help=_HELP)
 @click.argument("shell", type=click.Choice(_SHELLS))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
-    """Print the script that makes SHELL complete commands, flags and the names of runs.
-
-    \b
-    Example, for every new shell:
-      echo 'eval "$(runner completion bash)"' >> ~/.bashrc
-      echo 'eval "$(runner completion zsh)"' >> ~/.zshrc
-      runner completion fish > ~/.config/fish/completions/runner.fish
-    """
+    """Print the script that makes SHELL complete commands, flags and the names of runs."""
     found = get_completion_class(shell)
     assert found is not None  # noqa: S101 - click knows these shells
     # not `source()`: for bash it runs a bash to check its version, maybe another one than the user's

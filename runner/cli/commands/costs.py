@@ -18,7 +18,20 @@ from runner.rules.json_object import SCHEMA
 _GROUPS: Final = ("run", "model", "day")
 
 
-@click.command("costs", short_help="Show what was spent, by run, model and day.")
+_HELP: Final = """\
+Show what the answers of RUN (an id or a name), or of all runs, have cost, to the tick.
+
+A day is the UTC day on which an answer arrived. What answers that nobody could read may have cost is
+not in the sums; it stands beside them: probably (about), and at most.
+
+\b
+Example, the cost of each day, and a spreadsheet of everything:
+  runner costs --by day
+  runner costs --csv > costs.csv
+"""
+
+
+@click.command("costs", short_help="Show what was spent, by run, model and day.", help=_HELP)
 @flags.maybe_run_argument
 @click.option(
     "--by",
@@ -29,16 +42,7 @@ _GROUPS: Final = ("run", "model", "day")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV that is safe to open in a spreadsheet.")
 @flags.json_flag
 def command(run: str | None, *, by: tuple[str, ...], as_csv: bool, as_json: bool) -> None:
-    """Show what the answers of RUN (an id or a name), or of all runs, have cost, to the tick.
-
-    A day is the UTC day on which an answer arrived. What answers that nobody could read may have cost is
-    not in the sums; it stands beside them: probably (about), and at most.
-
-    \b
-    Example, the cost of each day, and a spreadsheet of everything:
-      runner costs --by day
-      runner costs --csv > costs.csv
-    """
+    """Show what the answers of RUN (an id or a name), or of all runs, have cost, to the tick."""
     with existing_database(read_settings()) as database, database.read() as connection:
         found = daily_costs.read(connection, find_run(connection, run).id if run else None)
         names = {row.id: row.name for row in runs.all_runs(connection)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import click
 
@@ -20,28 +20,38 @@ class UpgradedDatabase(JsonObject, frozen=True, kw_only=True):
     before: Annotated[str | None, about("before; null: empty")]
 
 
-@click.group("db", short_help="Manage the database.")
+_COMMAND_HELP: Final = """\
+Manage the database.
+
+\b
+Example, after installing a new version on shared servers:
+  runner db upgrade
+"""
+
+
+@click.group("db", short_help="Manage the database.", help=_COMMAND_HELP)
 def command() -> None:
-    """Manage the database.
-
-    \b
-    Example, after installing a new version on shared servers:
-      runner db upgrade
-    """
+    """Manage the database."""
 
 
-@command.command("upgrade", short_help="Bring the database to the schema of this version.")
+_UPGRADE_HELP: Final = """\
+Bring the database to the schema of this version. Does nothing when it is up to date.
+
+The database of a state folder is upgraded automatically, after a copy. A shared database needs this
+command.
+
+\b
+Example:
+  RUNNER_DATABASE_URL=postgresql://… runner db upgrade
+"""
+
+
+@command.command(
+    "upgrade", short_help="Bring the database to the schema of this version.", help=_UPGRADE_HELP
+)
 @flags.json_flag
 def upgrade(*, as_json: bool) -> None:
-    """Bring the database to the schema of this version. Does nothing when it is up to date.
-
-    The database of a state folder is upgraded automatically, after a copy. A shared database needs this
-    command.
-
-    \b
-    Example:
-      RUNNER_DATABASE_URL=postgresql://… runner db upgrade
-    """
+    """Bring the database to the schema of this version. Does nothing when it is up to date."""
     from runner.db import migrate
     from runner.db.session import Database
     from runner.embedded import upgrade

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 from msgspec import UNSET
@@ -26,24 +26,28 @@ if TYPE_CHECKING:
     from runner.settings import Settings, Source
 
 
-@click.command("doctor", short_help="Show what is set up, what is missing, and how to fix it.")
+_HELP: Final = """\
+Show what is set up, what is missing, and how to fix it. Changes nothing, costs nothing.
+
+With CHECKs, only these: state-folder, open-files, port, database, redis, workers, api.
+
+Exit 0 when all is well (warnings included), 4 when the API key is missing or refused, else 5.
+
+\b
+Example, every setting with its source:
+  runner doctor --config
+\b
+Example, check that a container reaches its servers:
+  runner doctor database redis
+"""
+
+
+@click.command("doctor", short_help="Show what is set up, what is missing, and how to fix it.", help=_HELP)
 @click.argument("checks", nargs=-1, type=click.Choice(NAMES), metavar="[CHECK]...")
 @click.option("--config", is_flag=True, help="Also show every setting and where it comes from.")
 @flags.json_flag
 def command(*, checks: tuple[str, ...], config: bool, as_json: bool) -> int:
-    """Show what is set up, what is missing, and how to fix it. Changes nothing, costs nothing.
-
-    With CHECKs, only these: state-folder, open-files, port, database, redis, workers, api.
-
-    Exit 0 when all is well (warnings included), 4 when the API key is missing or refused, else 5.
-
-    \b
-    Example, every setting with its source:
-      runner doctor --config
-    \b
-    Example, check that a container reaches its servers:
-      runner doctor database redis
-    """
+    """Show what is set up, what is missing, and how to fix it. Changes nothing, costs nothing."""
     settings, found = _settings()
     outcomes = chain((python(), found), all_checks(settings, checks) if settings else ())
     done = list(outcomes) if as_json else list(_printed(outcomes))

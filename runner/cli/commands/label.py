@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -16,8 +16,23 @@ from runner.cli.session.recipe_options import recipe_options, take_recipe_flags
 from runner.cli.session.run_options import run_options
 from runner.embedded.gc_pause import gc_paused
 
+_HELP: Final = """\
+Label each row of TABLE (CSV, TSV, JSONL or Parquet), and write the table with the labels added.
 
-@click.command("label", short_help="Label the rows of a table; the same command again continues.")
+Every row comes out once and in its place, with a _status. An answer that does not fit the labels is
+asked for again. The same command again continues where it stopped; other flags such as --rpm are those
+of `runner run`. A recipe file says the same as the flags. TABLE may be - for stdin.
+
+\b
+Example:
+  runner label reviews.csv --text review --labels "mood: good|bad" -o out.csv
+Example, keep the recipe, then use it:
+  runner label reviews.csv --text review --labels "stars: 1..5" --save r.toml
+  runner label r.toml
+"""
+
+
+@click.command("label", short_help="Label the rows of a table; the same command again continues.", help=_HELP)
 @click.argument("file", metavar="TABLE|RECIPE.toml", type=click.Path(path_type=Path, allow_dash=True))
 @recipe_options
 @click.option(
@@ -30,19 +45,7 @@ from runner.embedded.gc_pause import gc_paused
 @click.option("--strict", is_flag=True, help="Refuse the table for warnings as well.")
 @run_options("TABLE.labeled with the ending of TABLE", "rows")
 def command(file: Path, save: Path | None, **given: Any) -> int:
-    """Label each row of TABLE (CSV, TSV, JSONL or Parquet), and write the table with the labels added.
-
-    Every row comes out once and in its place, with a _status. An answer that does not fit the labels is
-    asked for again. The same command again continues where it stopped; other flags such as --rpm are those
-    of `runner run`. A recipe file says the same as the flags. TABLE may be - for stdin.
-
-    \b
-    Example:
-      runner label reviews.csv --text review --labels "mood: good|bad" -o out.csv
-    Example, keep the recipe, then use it:
-      runner label reviews.csv --text review --labels "stars: 1..5" --save r.toml
-      runner label r.toml
-    """
+    """Label each row of TABLE (CSV, TSV, JSONL or Parquet), and write the table with the labels added."""
     settings = read_settings()
     recipe_flags = take_recipe_flags(given)
     run_flags = flags.RunFlags(**given, model="", model_for_all=None)

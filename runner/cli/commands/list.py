@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import click
 
 from runner.cli import flags
@@ -11,16 +13,19 @@ from runner.cli.session.context import existing_database, read_settings
 from runner.cli.session.run_state import snapshots_of_all
 from runner.db.session import clock_ms
 
+_HELP: Final = """\
+Show all runs, the newest first.
 
-@click.command("list", short_help="Show all runs.")
+\b
+Example, the ids of those that wait for a person:
+  runner list --json | jq '.runs[] | select(.state == "paused") | .run'
+"""
+
+
+@click.command("list", short_help="Show all runs.", help=_HELP)
 @flags.json_flag
 def command(*, as_json: bool) -> None:
-    """Show all runs, the newest first.
-
-    \b
-    Example, the ids of those that wait for a person:
-      runner list --json | jq '.runs[] | select(.state == "paused") | .run'
-    """
+    """Show all runs, the newest first."""
     settings = read_settings()
     with existing_database(settings) as database, database.read() as connection:
         now_ms = clock_ms(connection)

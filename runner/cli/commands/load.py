@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import click
 
@@ -37,7 +37,21 @@ class LoadedRun(JsonObject, frozen=True, kw_only=True):
     bad_file: Annotated[str | None, about("path of the file with the skipped lines, where there are any")]
 
 
-@click.command("load", short_help="Read a job file into the database; prints the run's id.")
+_HELP: Final = """\
+Read FILE into the database, all lines or none, and print the id of its run. Nothing is sent.
+
+The same file again is the same run, unless --new or another --occasion is given. FILE may be - for
+stdin, or a recipe (.toml) that names a table.
+
+\b
+Example, in steps:
+  runner load reviews.jsonl
+  runner start 1
+  runner write 1 -o labels.jsonl
+"""
+
+
+@click.command("load", short_help="Read a job file into the database; prints the run's id.", help=_HELP)
 @flags.shaping_flags
 @flags.json_flag
 @flags.quiet_flag
@@ -52,17 +66,7 @@ def command(
     quiet: bool,
     **shaping: Any,
 ) -> None:
-    """Read FILE into the database, all lines or none, and print the id of its run. Nothing is sent.
-
-    The same file again is the same run, unless --new or another --occasion is given. FILE may be - for
-    stdin, or a recipe (.toml) that names a table.
-
-    \b
-    Example, in steps:
-      runner load reviews.jsonl
-      runner start 1
-      runner write 1 -o labels.jsonl
-    """
+    """Read FILE into the database, all lines or none, and print the id of its run. Nothing is sent."""
     load_flags = LoadFlags(**shaping, is_model_given=flags.is_model_given())
     flags.refuse_two_models(load_flags.model_for_all)
     settings = read_settings()

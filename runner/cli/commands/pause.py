@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import click
 
 from runner.cli import flags
@@ -16,21 +18,26 @@ from runner.db.run_snapshot import Part
 from runner.rules.errors import UsageError
 from runner.rules.states import PauseReason, RunState
 
+_HELP: Final = """\
+Stop sending jobs of RUN (an id or a name).
 
-@click.command("pause", short_help="Stop sending jobs of a run; accepted requests are still collected.")
+Accepted requests are still collected, because they are paid.
+
+\b
+Example, let an urgent run go first:
+  runner pause reviews
+  runner resume reviews --detach
+"""
+
+
+@click.command(
+    "pause", short_help="Stop sending jobs of a run; accepted requests are still collected.", help=_HELP
+)
 @flags.run_argument
 @flags.json_flag
 @flags.quiet_flag
 def command(run: str, *, as_json: bool, quiet: bool) -> None:
-    """Stop sending jobs of RUN (an id or a name).
-
-    Accepted requests are still collected, because they are paid.
-
-    \b
-    Example, let an urgent run go first:
-      runner pause reviews
-      runner resume reviews --detach
-    """
+    """Stop sending jobs of RUN (an id or a name)."""
     settings = read_settings()
     with existing_database(settings) as database:
         now_ms = database.now_ms()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -29,7 +29,19 @@ if TYPE_CHECKING:
     from runner.settings import Settings
 
 
-@click.command("prune", short_help="Remove old runs, and old files of the state folder.")
+_HELP: Final = """\
+Remove runs that ended long ago, with their jobs and answers. It cannot be undone.
+
+Also removes old bug reports, database copies and stored stdin inputs of the state folder; SQLite gives
+the space back. Your job files and the files that were written stay.
+
+\b
+Example, once a month, keep the last seven runs of each nightly file:
+  runner prune --older-than 30d --keep 7 --yes
+"""
+
+
+@click.command("prune", short_help="Remove old runs, and old files of the state folder.", help=_HELP)
 @click.option(
     "--older-than",
     type=flags.Duration(needs_unit=True),  # a number alone would be taken for days
@@ -51,15 +63,7 @@ if TYPE_CHECKING:
 @flags.json_flag
 @flags.quiet_flag
 def command(*, older_than: float, keep: int, dry_run: bool, yes: bool, as_json: bool, quiet: bool) -> None:
-    """Remove runs that ended long ago, with their jobs and answers. It cannot be undone.
-
-    Also removes old bug reports, database copies and stored stdin inputs of the state folder; SQLite gives
-    the space back. Your job files and the files that were written stay.
-
-    \b
-    Example, once a month, keep the last seven runs of each nightly file:
-      runner prune --older-than 30d --keep 7 --yes
-    """
+    """Remove runs that ended long ago, with their jobs and answers. It cannot be undone."""
     settings = read_settings()
     with existing_database(settings) as database:
         old = find_old_data(database, settings, older_than, keep)

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from runner.cli import flags
 from runner.cli.commands.start import start
 
+_HELP: Final = """\
+Continue RUN (an id or a name), as `runner start` does. Limits given here replace those of the run.
 
-@click.command("resume", short_help="Continue a paused run, with other limits if you want.")
+Files that `runner run` or `runner label` wrote are written again when the run stops; a run that was only
+loaded has none until `runner write`. With --detach this command writes none either.
+
+\b
+Example, with a larger budget:
+  runner resume reviews --budget 20
+"""
+
+
+@click.command("resume", short_help="Continue a paused run, with other limits if you want.", help=_HELP)
 @flags.run_argument
 @click.option("--limit", type=flags.Rate(), help="Send at most N jobs of the file.")
 @click.option("--rpm", type=flags.Rate(), help="Requests per minute.")
@@ -33,15 +44,7 @@ def command(
     budget: int | None,
     **given: Any,
 ) -> int:
-    """Continue RUN (an id or a name), as `runner start` does. Limits given here replace those of the run.
-
-    Files that `runner run` or `runner label` wrote are written again when the run stops; a run that was only
-    loaded has none until `runner write`. With --detach this command writes none either.
-
-    \b
-    Example, with a larger budget:
-      runner resume reviews --budget 20
-    """
+    """Continue RUN (an id or a name), as `runner start` does."""
     rates = {"rpm": rpm, "tpm": tpm}  # 0 means no limit
     bounds = {"limit": limit, "max_failures": max_failures, "budget_ticks": budget}  # None means no limit
     changes: dict[str, int | None] = {name: value for name, value in rates.items() if value is not None}

@@ -53,7 +53,25 @@ _WORDS: Final = {  # of jobs that fit in all but their state
 }
 
 
-@click.command("retry", short_help="Send failed or held jobs of a run again.")
+_HELP: Final = """\
+Make jobs of RUN (an id or a name) pending again. Their history stays.
+
+Sending them again may cost again. A run that has ended becomes ready again: `runner start` or the same
+`runner run` sends the jobs. Jobs that succeeded are never sent again.
+
+\b
+Example, look first, then send again; then another model:
+  runner retry reviews --failed --code safety --dry-run
+  runner retry reviews --failed --code safety --yes
+  runner retry reviews --model grok-3 --set-model grok-4.3 --yes
+  runner start reviews
+Example, rows of a labeled table whose answers do not fit: check these again, then ask for others:
+  runner retry reviews --status invalid --judge --repair
+  runner retry reviews --status invalid --yes
+"""
+
+
+@click.command("retry", short_help="Send failed or held jobs of a run again.", help=_HELP)
 @flags.run_argument
 @click.option("--failed", is_flag=True, help="Jobs that failed.")
 @click.option("--held", is_flag=True, help="Jobs that are held and wait for your decision.")
@@ -95,21 +113,7 @@ def command(
     quiet: bool,
     **given: Any,
 ) -> None:
-    """Make jobs of RUN (an id or a name) pending again. Their history stays.
-
-    Sending them again may cost again. A run that has ended becomes ready again: `runner start` or the same
-    `runner run` sends the jobs. Jobs that succeeded are never sent again.
-
-    \b
-    Example, look first, then send again; then another model:
-      runner retry reviews --failed --code safety --dry-run
-      runner retry reviews --failed --code safety --yes
-      runner retry reviews --model grok-3 --set-model grok-4.3 --yes
-      runner start reviews
-    Example, rows of a labeled table whose answers do not fit: check these again, then ask for others:
-      runner retry reviews --status invalid --judge --repair
-      runner retry reviews --status invalid --yes
-    """
+    """Make jobs of RUN (an id or a name) pending again. Their history stays."""
     typed, is_quiet = flags.RetryFlags(**given), quiet or as_json
     if is_recheck or repair is not None:
         without_other_flags(typed, set_model, is_recheck=is_recheck)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import click
 
 from runner.cli import flags
@@ -13,24 +15,27 @@ from runner.cli.session.remove_runs import at_work_error, remove_run
 from runner.db import removal
 from runner.rules.json_object import SCHEMA
 
+_HELP: Final = """\
+Remove RUN (an id or a name) with its jobs and answers from the database. It cannot be undone.
 
-@click.command("rm", short_help="Remove a run from the database.")
+Your job file and the files that were written stay. A run with answers that are not collected yet must be
+cancelled first, because they are paid.
+
+\b
+Example, look first:
+  runner rm reviews --dry-run
+  runner rm reviews --yes
+"""
+
+
+@click.command("rm", short_help="Remove a run from the database.", help=_HELP)
 @flags.run_argument
 @flags.dry_run_flag
 @flags.yes_flag
 @flags.json_flag
 @flags.quiet_flag
 def command(run: str, *, dry_run: bool, yes: bool, as_json: bool, quiet: bool) -> None:
-    """Remove RUN (an id or a name) with its jobs and answers from the database. It cannot be undone.
-
-    Your job file and the files that were written stay. A run with answers that are not collected yet must be
-    cancelled first, because they are paid.
-
-    \b
-    Example, look first:
-      runner rm reviews --dry-run
-      runner rm reviews --yes
-    """
+    """Remove RUN (an id or a name) with its jobs and answers from the database. It cannot be undone."""
     settings = read_settings()
     with existing_database(settings) as database:
         with database.read() as connection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -20,23 +20,29 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@click.command("run", short_help="Load a file, send it, write the files, show the cost. Again: continue.")
+_HELP: Final = """\
+Load FILE, send its jobs, collect the answers, write three files and show the cost.
+
+The same command again continues where it stopped: nothing that was paid for is sent again. Flags such
+as --rpm, --limit and -o apply to this call only; without them the defaults apply. Only --budget is kept
+with the run. FILE may be - for stdin, or a recipe (.toml) that names a table.
+
+\b
+Example, first 20 jobs, then the rest:
+  runner run reviews.jsonl --limit 20
+  runner run reviews.jsonl
+Example, every night; started again in the same night it carries on:
+  runner run questions.jsonl --occasion today
+"""
+
+
+@click.command(
+    "run", short_help="Load a file, send it, write the files, show the cost. Again: continue.", help=_HELP
+)
 @flags.shaping_flags
 @run_options("FILE.results.jsonl, or FILE.WORD.results.jsonl with --occasion")
 def command(file: Path, **given: Any) -> int:
-    """Load FILE, send its jobs, collect the answers, write three files and show the cost.
-
-    The same command again continues where it stopped: nothing that was paid for is sent again. Flags such
-    as --rpm, --limit and -o apply to this call only; without them the defaults apply. Only --budget is kept
-    with the run. FILE may be - for stdin, or a recipe (.toml) that names a table.
-
-    \b
-    Example, first 20 jobs, then the rest:
-      runner run reviews.jsonl --limit 20
-      runner run reviews.jsonl
-    Example, every night; started again in the same night it carries on:
-      runner run questions.jsonl --occasion today
-    """
+    """Load FILE, send its jobs, collect the answers, write three files and show the cost."""
     settings = read_settings()
     run_flags = flags.RunFlags(**given)
     flags.refuse_two_models(run_flags.model_for_all)

@@ -17,7 +17,20 @@ from runner.cli.session.context import existing_database, find_run, read_setting
 _ROWS_MAX: Final = 1_000  # they are held in memory, with cells of any size
 
 
-@click.command("sample", short_help="Show some rows of a labeled table beside their labels.")
+_HELP: Final = """\
+Show some rows of RUN (an id or a name) beside their labels, chosen at random.
+
+The same seed chooses the same rows each time. The table is read again; without it the prompts are shown.
+
+\b
+Example, ten rows; others that are negative; rows without an answer that fits:
+  runner sample reviews
+  runner sample reviews --label sentiment=negative --seed 1
+  runner sample reviews -n 50 --status invalid
+"""
+
+
+@click.command("sample", short_help="Show some rows of a labeled table beside their labels.", help=_HELP)
 @flags.run_argument
 @click.option(
     "-n",
@@ -61,16 +74,7 @@ def command(
     input_path: Path | None,
     as_json: bool,
 ) -> None:
-    """Show some rows of RUN (an id or a name) beside their labels, chosen at random.
-
-    The same seed chooses the same rows each time. The table is read again; without it the prompts are shown.
-
-    \b
-    Example, ten rows; others that are negative; rows without an answer that fits:
-      runner sample reviews
-      runner sample reviews --label sentiment=negative --seed 1
-      runner sample reviews -n 50 --status invalid
-    """
+    """Show some rows of RUN (an id or a name) beside their labels, chosen at random."""
     from runner.cli.render.sample_lines import sample_lines
     from runner.cli.session.sample import SampleFlags, chosen_rows, read_sample
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from runner.cli import flags
-from runner.cli.printing import print_escaped, print_json, stdout_errors
+from runner.cli.printing import print_bytes, print_escaped, print_json
 from runner.cli.render.job_object import story_object
 from runner.cli.render.job_story import story_lines
 from runner.cli.session.context import existing_database, find_run, read_settings
@@ -31,21 +30,25 @@ _FAULT_LENGTH = 400
 _DIGITS_MAX = 10
 
 
-@click.command("show", short_help="Show the history of one job.")
+_HELP: Final = """\
+Show the history of the job with the custom_id ID of RUN: prompt, answer, every attempt, cost.
+
+In a labeled table ID may also be the number of a row.
+
+\b
+Example, the answer itself:
+  runner show reviews r-17 --raw | jq -r '.choices[0].message.content'
+"""
+
+
+@click.command("show", short_help="Show the history of one job.", help=_HELP)
 @flags.run_argument
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", type=flags.Text(), metavar="ID")
 @click.option("--full", is_flag=True, help="Show the whole prompt and answer.")
 @click.option("--raw", is_flag=True, help="Print only the bytes of the last answer, exactly as received.")
 @flags.json_flag
 def command(run: str, job_id: str, *, full: bool, raw: bool, as_json: bool) -> None:
-    """Show the history of the job with the custom_id ID of RUN: prompt, answer, every attempt, cost.
-
-    In a labeled table ID may also be the number of a row.
-
-    \b
-    Example, the answer itself:
-      runner show reviews r-17 --raw | jq -r '.choices[0].message.content'
-    """
+    """Show the history of the job with the custom_id ID of RUN: prompt, answer, every attempt, cost."""
     with existing_database(read_settings()) as database, database.read() as connection:
         found = find_run(connection, run)
         job = job_history.find_job(connection, found.id, job_id) or _job_of_row(connection, found, job_id)
@@ -56,8 +59,7 @@ def command(run: str, job_id: str, *, full: bool, raw: bool, as_json: bool) -> N
             if answer is None:
                 shown = short_id(job.custom_id, _ID_LENGTH)
                 raise UsageError(f"there is no answer of {shown} yet; it is {job.state}")
-            with stdout_errors():
-                sys.stdout.buffer.write(answer)
+            print_bytes(answer)
             return
         request = results.loaded_bodies(connection, [job.id])[job.id][0]
         set_model = results.set_model(connection, job.id)

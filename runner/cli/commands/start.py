@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -15,7 +15,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@click.command("start", short_help="Start a run; watch it, or leave it in the background.")
+_HELP: Final = """\
+Start RUN (an id or a name) and wait until it has ended or is paused; a paused run continues.
+
+Files that `runner run` or `runner label` wrote are written again when the run stops; a run that was only
+loaded has none until `runner write`.
+
+With --detach the command returns at once and writes no file; the work continues in the background until
+the run has ended or is paused. `runner write` writes the files then.
+
+\b
+Example, overnight:
+  runner start reviews --detach
+  runner watch reviews
+  runner write reviews -o out.jsonl
+"""
+
+
+@click.command("start", short_help="Start a run; watch it, or leave it in the background.", help=_HELP)
 @flags.run_argument
 @click.option("--detach", is_flag=True, help="Return at once; work in the background, write no files.")
 @click.option("--timeout", type=flags.Duration(), help="Stop waiting after this time (90s, 2h); exit 7.")
@@ -25,20 +42,7 @@ if TYPE_CHECKING:
 @flags.quiet_flag
 @flags.verbose_flag
 def command(run: str, *, budget: int | None, **given: Any) -> int:
-    """Start RUN (an id or a name) and wait until it has ended or is paused; a paused run continues.
-
-    Files that `runner run` or `runner label` wrote are written again when the run stops; a run that was only
-    loaded has none until `runner write`.
-
-    With --detach the command returns at once and writes no file; the work continues in the background until
-    the run has ended or is paused. `runner write` writes the files then.
-
-    \b
-    Example, overnight:
-      runner start reviews --detach
-      runner watch reviews
-      runner write reviews -o out.jsonl
-    """
+    """Start RUN (an id or a name) and wait until it has ended or is paused; a paused run continues."""
     changes = {} if budget is None else {"budget_ticks": budget or None}
     return start(run, changes, flags.StartFlags(**given))
 

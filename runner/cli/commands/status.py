@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 import click
 
@@ -16,17 +17,20 @@ from runner.cli.session.limit_usage import LimitUsageReader
 from runner.cli.session.run_state import snapshot_of
 from runner.db.run_snapshot import Part
 
+_HELP: Final = """\
+Show the numbers of RUN (an id or a name). Without RUN: the run at work, else the newest run.
 
-@click.command("status", short_help="Show the numbers of a run.")
+\b
+Example, how many are done:
+  runner status reviews --json | jq .done
+"""
+
+
+@click.command("status", short_help="Show the numbers of a run.", help=_HELP)
 @flags.maybe_run_argument
 @flags.json_flag
 def command(run: str | None, *, as_json: bool) -> None:
-    """Show the numbers of RUN (an id or a name). Without RUN: the run at work, else the newest run.
-
-    \b
-    Example, how many are done:
-      runner status reviews --json | jq .done
-    """
+    """Show the numbers of RUN (an id or a name). Without RUN: the run at work, else the newest run."""
     settings = read_settings()
     with existing_database(settings) as database, LimitUsageReader(settings) as reader:
         limit_usage = reader.read()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import click
 
@@ -31,7 +31,17 @@ class JobIds(JsonObject, frozen=True, kw_only=True):
     ids: Annotated[list[Annotated[str, about("custom_id")]], about("custom_ids in input order")]
 
 
-@click.command("summary", short_help="Show the results and the cost of a run.")
+_HELP: Final = """\
+Show counts, tokens, cost, attempts and failures of RUN (an id or a name).
+
+\b
+Example, the bill, and the answers that were cut off:
+  runner summary reviews --json | jq -r .cost.usd
+  runner summary reviews --ids length
+"""
+
+
+@click.command("summary", short_help="Show the results and the cost of a run.", help=_HELP)
 @flags.run_argument
 @click.option(
     "--ids",
@@ -41,13 +51,7 @@ class JobIds(JsonObject, frozen=True, kw_only=True):
 )
 @flags.json_flag
 def command(run: str, *, ids: str | None, as_json: bool) -> None:
-    """Show counts, tokens, cost, attempts and failures of RUN (an id or a name).
-
-    \b
-    Example, the bill, and the answers that were cut off:
-      runner summary reviews --json | jq -r .cost.usd
-      runner summary reviews --ids length
-    """
+    """Show counts, tokens, cost, attempts and failures of RUN (an id or a name)."""
     settings = read_settings()
     with existing_database(settings) as database, database.read() as connection:
         found = find_run(connection, run)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -22,6 +22,7 @@ from runner.cli.session.limit_usage import LimitUsageReader
 from runner.cli.session.run_state import read_snapshot, snapshot_of
 from runner.cli.session.stop_signal import StopSignal
 from runner.cli.session.throughput import ThroughputEstimator
+from runner.cli.streams import has_reader
 from runner.db.run_snapshot import Part
 from runner.output.file_owner import files_of_run
 from runner.rules.exit_codes import ExitCode
@@ -36,7 +37,19 @@ if TYPE_CHECKING:
 _JSON_LINE_S = 2.0
 
 
-@click.command("watch", short_help="Show the progress of a run.")
+_HELP: Final = """\
+Show the progress of RUN (an id or a name) until it has ended or is paused.
+
+You can start and stop watching at any time. --json prints one object per line; the last one has the
+final state.
+
+\b
+Example, a message when it is done:
+  runner watch reviews --exit-status && notify-send "reviews are done"
+"""
+
+
+@click.command("watch", short_help="Show the progress of a run.", help=_HELP)
 @flags.run_argument
 @click.option("--exit-status", is_flag=True, help="Exit with the code that `runner run` would give.")
 @click.option("--timeout", type=flags.Duration(), help="Stop watching after this time (90s, 2h); exit 7.")
@@ -54,15 +67,7 @@ def command(
     quiet: bool,
     verbose: bool,
 ) -> int:
-    """Show the progress of RUN (an id or a name) until it has ended or is paused.
-
-    You can start and stop watching at any time. --json prints one object per line; the last one has the
-    final state.
-
-    \b
-    Example, a message when it is done:
-      runner watch reviews --exit-status && notify-send "reviews are done"
-    """
+    """Show the progress of RUN (an id or a name) until it has ended or is paused."""
     settings = read_settings()
     with engine_lease(settings) as lease, existing_database(settings) as database:
         with database.read() as connection:
@@ -78,6 +83,7 @@ def command(
                 read=partial(read_snapshot, settings, database, run_id),
                 display=display,
                 stop=stop,
+                has_reader=has_reader,
                 timeout_s=timeout,
                 limit_usage=None if quiet else limit_usage,
                 verbose=verbose,

@@ -36,7 +36,20 @@ class StartedWorkers(JsonObject, frozen=True, kw_only=True):
     beat: Annotated[bool, about("whether one of them runs the beat")]
 
 
-@click.command("worker", short_help="Work for runs on shared servers.")
+_HELP: Final = """\
+Work for the runs of the shared database until Ctrl-C or SIGTERM.
+
+Requests in flight are finished first. Needs RUNNER_DATABASE_URL and RUNNER_REDIS_URL; without them a run
+starts its own workers. --json prints one object when the workers have started.
+
+\b
+Example, on the first machine and on each other one:
+  runner worker --processes 2 --beat
+  runner worker --processes 2
+"""
+
+
+@click.command("worker", short_help="Work for runs on shared servers.", help=_HELP)
 @click.option(
     "--processes", "count", type=flags.Count(1, 64), metavar="N", help="Worker processes.  [default: 1]"
 )
@@ -47,16 +60,7 @@ class StartedWorkers(JsonObject, frozen=True, kw_only=True):
 )
 @flags.json_flag
 def command(*, count: int | None, beat: bool, as_json: bool) -> int:
-    """Work for the runs of the shared database until Ctrl-C or SIGTERM.
-
-    Requests in flight are finished first. Needs RUNNER_DATABASE_URL and RUNNER_REDIS_URL; without them a run
-    starts its own workers. --json prints one object when the workers have started.
-
-    \b
-    Example, on the first machine and on each other one:
-      runner worker --processes 2 --beat
-      runner worker --processes 2
-    """
+    """Work for the runs of the shared database until Ctrl-C or SIGTERM."""
     settings = read_settings({"worker_processes": count})
     if settings.embedded:
         raise UsageError(

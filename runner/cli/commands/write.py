@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -23,7 +23,21 @@ if TYPE_CHECKING:
     from runner.db.runs import RunRow
 
 
-@click.command("write", short_help="Write a run's files, any number of times.")
+_HELP: Final = """\
+Write the results, errors and summary of RUN (an id or a name) in its present state.
+
+The lines are in the order of the input; jobs that have not ended are only counted. The results of a table
+with labels are all of its rows, in the format that the output ends with: .csv, .tsv, .jsonl or .parquet.
+-o - writes the results alone, to stdout; those of a table in the format of the table.
+
+\b
+Example, the results so far, and a labeled table in another format:
+  runner write reviews -o so-far.jsonl
+  runner write reviews -o labeled.parquet --input moved/reviews.csv
+"""
+
+
+@click.command("write", short_help="Write a run's files, any number of times.", help=_HELP)
 @flags.run_argument
 @output_flag("where `runner run` wrote it")
 @click.option("--force", is_flag=True, help="Replace output files that another run wrote.")
@@ -61,17 +75,7 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Write the results, errors and summary of RUN (an id or a name) in its present state.
-
-    The lines are in the order of the input; jobs that have not ended are only counted. The results of a table
-    with labels are all of its rows, in the format that the output ends with: .csv, .tsv, .jsonl or .parquet.
-    -o - writes the results alone, to stdout; those of a table in the format of the table.
-
-    \b
-    Example, the results so far, and a labeled table in another format:
-      runner write reviews -o so-far.jsonl
-      runner write reviews -o labeled.parquet --input moved/reviews.csv
-    """
+    """Write the results, errors and summary of RUN (an id or a name) in its present state."""
     table = TableOptions(
         input_path=input_path,
         spreadsheet=spreadsheet,

@@ -47,7 +47,9 @@ def all_checks(settings: Settings, names: Collection[str] = ()) -> Iterator[Diag
 def _advice(error: Exception) -> Advice:
     """Return what happened and the fix, as the command that meets the error prints them."""
     from runner.api.request_failed import RequestFailed
+    from runner.embedded import system_errors
 
+    error = system_errors.known(error) or error
     if isinstance(error, UserError):
         return Advice("; ".join((error.what, *error.where)), error.fix)
     if isinstance(error, RequestFailed):

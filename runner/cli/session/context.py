@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import os
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner import settings as settings_of
@@ -27,7 +25,7 @@ _AT_WORK = (RunState.RUNNING, RunState.WAITING, RunState.PAUSED, RunState.LOADIN
 
 def read_settings(flags: Mapping[str, object] | None = None) -> Settings:
     """Return the settings in force; print a warning for unknown names."""
-    settings = settings_of.load(os.environ, Path.cwd(), flags)
+    settings = settings_of.load_here(flags)
     for warning in settings.warnings:
         print_note(f"warning: {warning}")
     return settings

@@ -9,6 +9,7 @@ from runner.cli.render import ending_text
 from runner.cli.render.suggestions import RefusedModelNames, suggestion_lines
 from runner.cli.session.retry_costs import retry_cost
 from runner.engine import cost_bounds
+from runner.home_folder import current_folder
 from runner.intake.job_file import LoadFlags
 from runner.rules import models
 from runner.rules.prices import day_of
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 def folder_of(results: Path) -> str:
     """Return the folder of a results file with a slash at its end; "" for the current one."""
     folder = results.parent
-    return "" if folder.absolute() == Path.cwd() else f"{folder}/"
+    return "" if folder in (Path(), current_folder()) else f"{folder}/"
 
 
 def ending_lines(snapshot: Snapshot, command: str, settings: Settings) -> list[str]:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from runner.embedded.engine_client import connect_engine
-from runner.rules.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +23,7 @@ class EngineLease:
     def __init__(self, engine: EngineClient | None) -> None:
         self.engine = engine
         self._starting: threading.Thread | None = None
-        self._error: UserError | None = None
+        self._error: Exception | None = None
 
     def start_early(self) -> None:
         """Start an engine in a thread if none is alive; do not wait for it."""
@@ -63,7 +62,7 @@ class EngineLease:
         try:
             if self.engine is not None:
                 self.engine.start()
-        except UserError as error:
+        except Exception as error:  # noqa: BLE001 - `wait_ready` raises it in the main thread
             self._error = error
 
 

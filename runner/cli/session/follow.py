@@ -43,7 +43,7 @@ class RestartableEngine(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowEnd:
-    """What was read last, and what ended following: a signal or the time.
+    """What was read last, and what ended following: a signal, the time, or a lost reader.
 
     `left_by` None: the run has stopped, and the snapshot has all parts that are printed then.
     """
@@ -56,13 +56,15 @@ class FollowEnd:
 class Follower:
     """Follows one run. `read` returns it with the parts named, each time from one transaction.
 
-    `engine` None: another process runs the engine. `timeout_s` None: no limit.
+    `engine` None: another process runs the engine. `has_reader` returns False where no one reads what is
+    printed, so that following is of no use. `timeout_s` None: no limit.
     """
 
     read: Callable[[Part], Snapshot]
     display: ProgressDisplay
     stop: StopSignal
     engine: RestartableEngine | None = None
+    has_reader: Callable[[], bool] = lambda: True
     timeout_s: float | None = None
     limit_usage: LimitUsageReader | None = None
     verbose: bool = False
@@ -100,6 +102,8 @@ class Follower:
             return FollowEnd(snapshot=snapshot)
         if self.stop.requested is not None:
             return FollowEnd(snapshot=snapshot, left_by=self.stop.requested)
+        if not self.has_reader():
+            return FollowEnd(snapshot=snapshot, left_by=ExitCode.BROKEN_PIPE)
         if self.timeout_s is not None and followed_s >= self.timeout_s:
             return FollowEnd(snapshot=snapshot, left_by=ExitCode.TIMEOUT)
         return None

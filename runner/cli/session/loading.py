@@ -20,7 +20,7 @@ from runner.engine.cost_bounds import price_basis
 from runner.intake.input_file import save_stdin
 from runner.intake.load import load
 from runner.rules.estimate import Tally, estimate
-from runner.rules.occasion import stem_of_file
+from runner.rules.occasion import stem_of_run
 from runner.rules.prices import day_of
 
 if TYPE_CHECKING:
@@ -128,8 +128,8 @@ def _occasion_lock(settings: Settings, database: Database, choice: RunChoice, so
     if choice.occasion is None:
         yield
         return
-    stem = choice.name or stem_of_file(source.name)
-    key = hashlib.sha256(f"occasions of {stem}".encode("utf-8", "surrogatepass")).hexdigest()
+    stem = choice.name or stem_of_run(source.name)
+    key = hashlib.sha256(f"occasions of {stem}".encode()).hexdigest()
     with loading_lock(settings, key), new_jobs.shared_lock(database, key):
         yield
 

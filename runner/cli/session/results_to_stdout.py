@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from msgspec.structs import replace
 
-from runner.cli.printing import print_escaped, print_note, stdout_errors
+from runner.cli.printing import print_escaped, print_note
 from runner.cli.render.summary_table import recoded_note
 from runner.output.write import temporary_results
 from runner.rules.errors import UsageError
@@ -26,7 +26,7 @@ _CHUNK_BYTES: Final = 1 << 20
 def print_results(database: Database, run_id: int, table: TableOptions | None, *, quiet: bool) -> RunSummary:
     """Print the results of a run to stdout; return its summary, which names no file.
 
-    With `quiet` the notes are left out. Raises what `write_run` does, and UserError where stdout is full.
+    With `quiet` the notes are left out. Raises what `write_run` does.
     """
     with temporary_results(database, run_id, table) as written:
         with written.paths.results.open("rb") as file:
@@ -49,11 +49,10 @@ def refuse_bytes_on_terminal(format: Format | None) -> None:  # noqa: A002 - the
 
 
 def print_file(file: BinaryIO) -> None:
-    """Print a file to stdout as it is; on a terminal with control characters escaped. Raises UserError."""
+    """Print a file to stdout as it is; on a terminal with control characters escaped."""
     if sys.stdout.isatty():
         for line in file:
             print_escaped(line.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r"))
         return
-    with stdout_errors():
-        copyfileobj(file, sys.stdout.buffer, _CHUNK_BYTES)
-        sys.stdout.buffer.flush()
+    copyfileobj(file, sys.stdout.buffer, _CHUNK_BYTES)
+    sys.stdout.buffer.flush()

@@ -15,7 +15,7 @@ from runner.rules.occasion import (
     days_beside,
     is_today,
     run_name,
-    stem_of_file,
+    stem_of_run,
 )
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def choose_run(
     """
     if word is None:
         return RunChoice(name=name, new=new)
-    stem, path = name or stem_of_file(source.name), None if name else str(source.resolve())
+    stem, path = name or stem_of_run(source.name), None if name else str(source.resolve())
     occasion = _occasion(word, now_ms)
     with database.read() as connection:
         if new:

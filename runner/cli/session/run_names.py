@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from click.shell_completion import CompletionItem
@@ -35,7 +33,7 @@ def _runs() -> list[tuple[int, str, str]]:
     """Return id, name and state of all runs; creates nothing."""
     from runner import settings as settings_of
 
-    settings: Settings = settings_of.load(os.environ, Path.cwd())
+    settings: Settings = settings_of.load_here()
     if settings.embedded and not (settings.home / "runner.db").exists():
         return []
     from runner.db import runs
