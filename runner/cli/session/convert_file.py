@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from runner.cli.printing import stdout_errors
 from runner.cli.render.conversion_report import Conversion
 from runner.intake.foreign_file import ForeignFileReader
 from runner.intake.input_file import check_is_file
@@ -91,8 +92,9 @@ def _to_stdout(reader: ForeignFileReader, file: Path, *, skip_bad: bool) -> bool
         if not _may_be_written(reader, skip_bad=skip_bad):
             return False
         held.seek(0)
-        shutil.copyfileobj(held, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
+        with stdout_errors():
+            shutil.copyfileobj(held, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
     return True
 
 
