@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Check: TypeAlias = "Callable[[str, Any], Iterator[Problem]]"
 
 _TOOLS_MAX: Final = 350  # ChatRequest of xAI's TypeScript SDK; 128 before
+_TOOLS_NAMED: Final = 5
 _STOPS_MAX: Final = 4
 
 
@@ -38,6 +39,7 @@ def check_fields(settings: Mapping[str, Any], model: ModelFacts | None) -> Itera
             yield from check(name, value)
             if model is not None:
                 yield from _check_for_model(name, value, model)
+    yield from _choice_without_tool(settings.get("tool_choice"), settings.get("tools"))
 
 
 def is_body_field(name: str) -> bool:
@@ -186,6 +188,27 @@ def _tool_choice(name: str, value: object) -> Iterator[Problem]:
         yield _refuse("bad-type", (name,), reason, fix)
 
 
+def _choice_without_tool(choice: object, tools: object) -> Iterator[Problem]:
+    """Yield the refusal of a choice that no tool of the body can fulfil."""
+    names = [tool_name for tool in (tools if type(tools) is list else []) if (tool_name := _name_of(tool))]
+    wanted = _name_of(choice)
+    given = ", ".join(shortened(one) for one in names[:_TOOLS_NAMED])
+    if choice == "required" and not names:
+        reason, fix = "tool_choice is required, but there are no tools", "give tools, or remove tool_choice"
+        yield _refuse("tool-choice", ("tool_choice",), reason, fix)
+    elif wanted is not None and wanted not in names:
+        reason = f'tool_choice names "{shortened(wanted)}", which is not among the tools'
+        fix = f"name one of them: {given}" if names else "give this tool, or remove tool_choice"
+        yield _refuse("tool-choice", ("tool_choice",), reason, fix)
+
+
+def _name_of(value: object) -> str | None:
+    """Return the name of the function of a tool or a choice; None where it has none."""
+    function = value.get("function") if type(value) is dict else None
+    name = function.get("name") if type(function) is dict else None
+    return name if type(name) is str else None
+
+
 def _tools(name: str, tools: object) -> Iterator[Problem]:
     if type(tools) is not list:
         yield _bad_type(name, "a list")
@@ -208,8 +231,11 @@ def _tool(path: Path, tool: object) -> Iterator[Problem]:
             "search-parameters", path, "the API removed Live Search; it answers 410", "remove the tool"
         )
     elif kind != "function":
-        reason = f'the tool type "{shortened(kind)}" is documented for the Responses API only'
-        yield Problem(code="unknown-tool", path=path, reason=reason, fix=_TOOL_FIX, severity="warning")
+        reason = f'chat completions take no tool of the type "{shortened(kind)}"; it is of the Responses API'
+        yield _refuse("unknown-tool", path, reason, f"remove the tool, or {_TOOL_FIX}")
+    elif "function" not in tool and type(tool.get("name")) is str:
+        reason = "the function stands beside its type, as in the Responses API"
+        yield _refuse("bad-tool", path, reason, f'move it into "function": {_TOOL_FIX}')
     else:
         yield from _function((*path, "function"), tool.get("function"))
 

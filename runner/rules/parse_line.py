@@ -73,7 +73,7 @@ def with_line_path(problem: Problem, line: ParsedLine) -> Problem:
         return replace(problem, path=("body", *problem.path))
     if problem.path[:1] != ("messages",) or len(problem.path) == 1:
         return problem
-    # A message of the line itself: `system` and `prompt` are texts by now, which have no problem.
+    # A message of the line itself: `system` and `prompt` are texts by now, which have no refusal.
     place = int(problem.path[1]) - ("system" in line.value)
     return replace(problem, path=("messages", place, *problem.path[2:]))
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
+from runner.simulator.images import image_error
 from runner.simulator.replies import Refusal
 from runner.simulator.schema_checks import schema_error
 
@@ -169,13 +170,16 @@ def _check_message(where: str, message: object) -> None:
     role = message.get("role")
     if not isinstance(role, str) or role not in ROLES:
         raise Refusal(422, "invalid-argument", f"{_DESERIALIZE}{where}.role: unknown or missing role")
-    content = message.get("content")
+    content, calls = message.get("content"), message.get("tool_calls")
+    if calls is not None:
+        _check_tool_calls(f"{where}.tool_calls", calls)
+    if content is None and not (role == "assistant" and calls):
+        raise Refusal(422, "invalid-argument", f"{_DESERIALIZE}{where}: missing field `content`")
+    if content is None or content == []:
+        raise _invalid("Each message must have at least one content element.")
     if isinstance(content, list):
         for at, part in enumerate(content):
             _check_part(f"{where}.content[{at}]", part)
-    elif content is None:
-        if role != "assistant" or not message.get("tool_calls"):
-            raise Refusal(422, "invalid-argument", f"{_DESERIALIZE}{where}: missing field `content`")
     elif not isinstance(content, str):
         raise _mistyped(f"{where}.content", "a string or a sequence")
 
@@ -187,8 +191,32 @@ def _check_part(where: str, part: object) -> None:
     field, kind = rule
     if not isinstance(part.get(field), kind):
         raise _mistyped(f"{where}.{field}", "a string" if kind is str else "a map")
-    if field == "image_url" and not isinstance(part[field].get("url"), str):
-        raise _mistyped(f"{where}.image_url.url", "a string")
+    if field == "image_url":
+        _check_image(f"{where}.image_url", part[field])
+
+
+def _check_image(where: str, image: Body) -> None:
+    if image.get("url") is None and isinstance(image.get("file_id"), str):
+        return
+    if not isinstance(image.get("url"), str):
+        raise _mistyped(f"{where}.url", "a string")
+    if error := image_error(image["url"]):
+        raise _invalid(error)
+
+
+def _check_tool_calls(where: str, calls: object) -> None:
+    if not isinstance(calls, list):
+        raise _mistyped(where, "a sequence")
+    for at, call in enumerate(calls):
+        function = call.get("function") if isinstance(call, dict) else None
+        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+            raise _mistyped(f"{where}[{at}].function.name", "a string")
+        if not isinstance(function.get("arguments"), str):
+            raise _mistyped(f"{where}[{at}].function.arguments", "a string")
+        try:
+            orjson.loads(function["arguments"])
+        except orjson.JSONDecodeError:
+            raise _invalid(f"{where}[{at}].function.arguments is not valid JSON.") from None
 
 
 def _check_stop(stop: str | list[object]) -> None:
