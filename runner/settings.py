@@ -375,16 +375,23 @@ def _read_file(cwd: Path) -> tuple[dict[str, Any], str, list[str]]:
     for name in ("runner.toml", "pyproject.toml"):
         path = cwd / name
         try:
-            text = path.read_bytes()
+            content = path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
             raise UsageError(f"{path} cannot be read: {error.strerror}", fix="make it readable") from None
         import tomllib
 
+        from runner.rules.binary_files import HEAD_BYTES, binary_file
+        from runner.rules.other_file import cure_for
+
         try:
-            table = tomllib.loads(text.decode())
+            table = tomllib.loads(content.decode("utf-8-sig"))
         except ValueError as error:
+            other = binary_file(content[:HEAD_BYTES])
+            if other is not None and name == "runner.toml":
+                fix = cure_for(other.fix, str(path), ".toml")
+                raise UsageError(f"{path} is {other.what}", fix=fix) from None
             if name == "runner.toml":
                 raise UsageError(f"{path} is not valid TOML: {error}", fix="correct it") from None
             return {}, "", [f"{path} is not valid TOML, so [tool.runner] was not looked for: {error}"]

@@ -6,7 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from runner.intake.input_file import JOB_FILE, digest
-from runner.intake.job_file import DIAGNOSTICS_SHOWN, JobFileReader, as_sentence, bad_line_sentences
+from runner.intake.job_file import (
+    DIAGNOSTICS_SHOWN,
+    JobFileReader,
+    as_finding,
+    as_sentence,
+    bad_line_sentences,
+)
 from runner.rules import models
 from runner.rules.counted import count
 from runner.rules.errors import JobFileError, UsageError
@@ -70,6 +76,8 @@ class JobFilePass(JobFileReader):
     def accept(self) -> None:
         """Raise JobFileError where the file must not be loaded; else write bad lines into FILE.bad.jsonl."""
         if self.bad_total and not (self._skip_bad and self.can_skip_bad):
+            if self.is_no_job_file:
+                raise _no_job_file(self._path, self.bad_diagnostics[0])
             good_total = self.total if self.can_skip_bad else 0
             raise _bad_file(self._path, self.bad_diagnostics, self.bad_total, good_total)
         if not self.is_accepted:
@@ -108,6 +116,12 @@ def _shaping(flags: LoadFlags) -> dict[str, str | None]:
         "model_for_all": flags.model_for_all,
         "skip_bad": "yes" if flags.skip_bad else None,
     }
+
+
+def _no_job_file(path: Path, found: Diagnostic) -> JobFileError:
+    return JobFileError(
+        f"{path} is not a job file; nothing was loaded", where=(as_finding(found),), fix=found.fix
+    )
 
 
 def _bad_file(path: Path, bad: list[Diagnostic], bad_total: int, good_total: int) -> JobFileError:

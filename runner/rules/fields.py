@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import orjson
 
-from runner.rules.connection_fields import connection_problems, tool_problems
+from runner.rules.connection_fields import connection_problems
 from runner.rules.diagnostics import Path, Problem
 from runner.rules.json_faults import shortened
 from runner.rules.schemas import schema_problems
+from runner.rules.tool_definitions import choice_form_problems, choice_problems, tools_problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 Check: TypeAlias = "Callable[[str, Any], Iterator[Problem]]"
 
-_TOOLS_MAX: Final = 350  # ChatRequest of xAI's TypeScript SDK; 128 before
-_TOOLS_NAMED: Final = 5
 _STOPS_MAX: Final = 4
 
 
@@ -39,7 +38,7 @@ def check_fields(settings: Mapping[str, Any], model: ModelFacts | None) -> Itera
             yield from check(name, value)
             if model is not None:
                 yield from _check_for_model(name, value, model)
-    yield from _choice_without_tool(settings.get("tool_choice"), settings.get("tools"))
+    yield from choice_problems(settings.get("tool_choice"), settings.get("tools"))
 
 
 def is_body_field(name: str) -> bool:
@@ -178,85 +177,6 @@ def _service_tier(name: str, value: object) -> Iterator[Problem]:
         yield _warn("priority-price", name, reason, "remove the field if nobody waits for the answer")
 
 
-def _tool_choice(name: str, value: object) -> Iterator[Problem]:
-    if type(value) is str and value in ("none", "auto", "required"):
-        return
-    function = value.get("function") if type(value) is dict else None
-    if type(function) is not dict or type(function.get("name")) is not str:
-        fix = 'write {"type": "function", "function": {"name": "..."}}'
-        reason = "tool_choice must be none, auto, required or a named function"
-        yield _refuse("bad-type", (name,), reason, fix)
-
-
-def _choice_without_tool(choice: object, tools: object) -> Iterator[Problem]:
-    """Yield the refusal of a choice that no tool of the body can fulfil."""
-    names = [tool_name for tool in (tools if type(tools) is list else []) if (tool_name := _name_of(tool))]
-    wanted = _name_of(choice)
-    given = ", ".join(shortened(one) for one in names[:_TOOLS_NAMED])
-    if choice == "required" and not names:
-        reason, fix = "tool_choice is required, but there are no tools", "give tools, or remove tool_choice"
-        yield _refuse("tool-choice", ("tool_choice",), reason, fix)
-    elif wanted is not None and wanted not in names:
-        reason = f'tool_choice names "{shortened(wanted)}", which is not among the tools'
-        fix = f"name one of them: {given}" if names else "give this tool, or remove tool_choice"
-        yield _refuse("tool-choice", ("tool_choice",), reason, fix)
-
-
-def _name_of(value: object) -> str | None:
-    """Return the name of the function of a tool or a choice; None where it has none."""
-    function = value.get("function") if type(value) is dict else None
-    name = function.get("name") if type(function) is dict else None
-    return name if type(name) is str else None
-
-
-def _tools(name: str, tools: object) -> Iterator[Problem]:
-    if type(tools) is not list:
-        yield _bad_type(name, "a list")
-        return
-    if len(tools) > _TOOLS_MAX:
-        reason = f"{len(tools)} tools; the API takes {_TOOLS_MAX}"
-        yield _refuse("too-many-tools", (name,), reason, "give fewer tools")
-    for place, tool in enumerate(tools):
-        yield from _tool((name, place), tool)
-
-
-def _tool(path: Path, tool: object) -> Iterator[Problem]:
-    kind = tool.get("type") if type(tool) is dict else None
-    if type(tool) is dict:
-        yield from tool_problems(path, tool)
-    if type(tool) is not dict or type(kind) is not str:
-        yield _refuse("bad-tool", path, "a tool must be an object with a type", _TOOL_FIX)
-    elif kind == "live_search":
-        yield _refuse(
-            "search-parameters", path, "the API removed Live Search; it answers 410", "remove the tool"
-        )
-    elif kind != "function":
-        reason = f'chat completions take no tool of the type "{shortened(kind)}"; it is of the Responses API'
-        yield _refuse("unknown-tool", path, reason, f"remove the tool, or {_TOOL_FIX}")
-    elif "function" not in tool and type(tool.get("name")) is str:
-        reason = "the function stands beside its type, as in the Responses API"
-        yield _refuse("bad-tool", path, reason, f'move it into "function": {_TOOL_FIX}')
-    else:
-        yield from _function((*path, "function"), tool.get("function"))
-
-
-_TOOL_FIX: Final = 'write {"type": "function", "function": {"name": "...", "parameters": {...}}}'
-
-
-def _function(path: Path, function: object) -> Iterator[Problem]:
-    if type(function) is not dict or type(function.get("name")) is not str or not function["name"]:
-        yield _refuse("bad-tool", path, "a function must have a name", _TOOL_FIX)
-        return
-    parameters = function.get("parameters")
-    where: Path = (*path, "parameters")
-    if type(parameters) is not dict:
-        fix = 'write {"type": "object", "properties": {...}}'
-        reason = f'the function "{shortened(function["name"])}" has no parameters schema'
-        yield _refuse("bad-schema", where, reason, fix)
-    else:
-        yield from schema_problems("the parameters are", parameters, where)
-
-
 def _response_format(name: str, value: object) -> Iterator[Problem]:
     kind = value.get("type") if type(value) is dict else None
     if type(value) is not dict or kind not in ("text", "json_object", "json_schema"):
@@ -303,8 +223,8 @@ _CHECKS: Final[dict[str, Check]] = {
     "stream": _stream,
     "stream_options": _ignored,
     "temperature": _number(0, 2),
-    "tool_choice": _tool_choice,
-    "tools": _tools,
+    "tool_choice": choice_form_problems,
+    "tools": tools_problems,
     "top_logprobs": _whole(0, 8),
     "top_p": _number(0, 1),
     "user": _text,

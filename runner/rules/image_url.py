@@ -26,7 +26,6 @@ _OTHER_IMAGES: Final = {  # how the bytes of other formats begin in base64
     "JVBERi": "PDF",
     "PHN2Zy": "SVG",
 }
-_TYPE_FIX: Final = "convert it: the API takes PNG and JPEG"
 
 
 def is_web_address(url: str) -> bool:
@@ -56,13 +55,10 @@ def _data_url_problems(url: str, path: Path) -> list[Problem]:
     if comma < 0 or not data_length or not head.startswith("data:image/") or not head.endswith(";base64"):
         reason = "the data URL is not data:image/...;base64, followed by data"
         return [_bad_url(path, reason, "write data:image/png;base64, and the image in base64")]
-    begin = url[comma + 1 : comma + 17]
-    if head not in _TYPES:
-        reason = f"the API takes no images of the type {shortened(head[5:-7])}"
-        return [_bad_url(path, reason, _TYPE_FIX)]
-    for prefix, name in _OTHER_IMAGES.items():
-        if begin.startswith(prefix):
-            return [_bad_url(path, f"the image is {name}; the API takes PNG and JPEG", _TYPE_FIX)]
+    if other := _other_type(head, url[comma + 1 : comma + 17]):
+        return [
+            _bad_url(path, f"the image is {other}; the API takes PNG and JPEG", "convert it to one of these")
+        ]
     if data_length % 4 or not _BASE64.fullmatch(url, comma + 1):
         return [_bad_url(path, *_fault_of_base64(url, comma + 1))]
     if data_length * 3 // 4 > _IMAGE_BYTES_MAX:
@@ -75,6 +71,13 @@ def _data_url_problems(url: str, path: Path) -> list[Problem]:
             )
         ]
     return []
+
+
+def _other_type(head: str, data: str) -> str | None:
+    """Return the type of an image that the API does not take, by what is said or by its first bytes."""
+    if head not in _TYPES:
+        return f"of the type {shortened(head[len('data:') : -len(';base64')])}"
+    return next((name for begin, name in _OTHER_IMAGES.items() if data.startswith(begin)), None)
 
 
 def _fault_of_base64(url: str, start: int) -> tuple[str, str]:

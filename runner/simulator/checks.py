@@ -170,18 +170,23 @@ def _check_message(where: str, message: object) -> None:
     role = message.get("role")
     if not isinstance(role, str) or role not in ROLES:
         raise Refusal(422, "invalid-argument", f"{_DESERIALIZE}{where}.role: unknown or missing role")
-    content, calls = message.get("content"), message.get("tool_calls")
+    calls = message.get("tool_calls")
     if calls is not None:
         _check_tool_calls(f"{where}.tool_calls", calls)
-    if content is None and not (role == "assistant" and calls):
-        raise Refusal(422, "invalid-argument", f"{_DESERIALIZE}{where}: missing field `content`")
-    if content is None or content == []:
+    is_call = role == "assistant" and bool(calls)
+    _check_content(f"{where}.content", message.get("content"), is_call=is_call)
+
+
+def _check_content(where: str, content: object, *, is_call: bool) -> None:
+    if content == [] or (content is None and is_call):
         raise _invalid("Each message must have at least one content element.")
+    if content is None:
+        raise Refusal(422, "invalid-argument", f"{_DESERIALIZE}{where}: missing field `content`")
     if isinstance(content, list):
         for at, part in enumerate(content):
-            _check_part(f"{where}.content[{at}]", part)
+            _check_part(f"{where}[{at}]", part)
     elif not isinstance(content, str):
-        raise _mistyped(f"{where}.content", "a string or a sequence")
+        raise _mistyped(where, "a string or a sequence")
 
 
 def _check_part(where: str, part: object) -> None:

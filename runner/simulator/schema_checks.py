@@ -84,8 +84,7 @@ def _own_error(schema: dict[str, Any], where: str) -> str:
     for keyword in _UNSUPPORTED:
         if keyword in schema:
             return f"{where}/{keyword}: this keyword is not supported."
-    pattern = schema.get("pattern")
-    if isinstance(pattern, str) and not _compiles(pattern):
+    if not _compiles(schema.get("pattern")):
         return f"{where}/pattern: the regular expression cannot be compiled."
     if isinstance(schema.get("items"), list):
         return f"{where}/items: a list of schemas is not supported, use prefixItems."
@@ -97,8 +96,10 @@ def _own_error(schema: dict[str, Any], where: str) -> str:
     return ""
 
 
-def _compiles(pattern: str) -> bool:
-    """Return whether a regular expression is one, whatever its escapes and names of groups are."""
+def _compiles(pattern: object) -> bool:
+    """Return whether a pattern, if it is a text, is one, whatever its escapes and names of groups are."""
+    if not isinstance(pattern, str):
+        return True
     bare = re.sub(r"\\.", ESCAPED, pattern, flags=re.DOTALL).replace("[^]", ".").replace("[]", "a")
     try:
         with warnings.catch_warnings():

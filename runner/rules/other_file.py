@@ -1,0 +1,51 @@
+"""What a file is that is neither a job file nor a table, and the cure for it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Final
+
+from runner.rules.diagnostics import Diagnostic
+from runner.rules.occasion import stem_of_file
+
+_PLACEHOLDER: Final = re.compile(r"\b(FILE|NEW)\b")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherFile:
+    """What a file is: `what` follows "the file is". `code` is stable kebab-case.
+
+    The cure of a job file is `fix`, that of a table is `table_fix` where it differs. In both FILE stands for
+    the file, and NEW for the one that a command writes.
+    """
+
+    code: str
+    what: str
+    fix: str
+    table_fix: str | None = None
+
+    def diagnostic(self, line: int = 1) -> Diagnostic:
+        """Return the diagnostic that refuses the whole file."""
+        return Diagnostic(
+            line=line,
+            column=None,
+            code=self.code,
+            reason=f"the file is {self.what}",
+            fix=self.fix,
+            severity="refused",
+        )
+
+
+def cure_for(fix: str, file: str, ending: str = ".jsonl") -> str:
+    """Return a cure that can be typed: `file` is put for FILE, and for NEW a name that is not its own.
+
+    A name that cannot be printed as it is leaves FILE and NEW as they are.
+    """
+    if not file.isprintable():
+        return fix
+    new = f"{stem_of_file(PurePath(file).name)}.new{ending}"
+    names = {"FILE": shlex.quote(file), "NEW": shlex.quote(new)}
+    return _PLACEHOLDER.sub(lambda found: names[found[0]], fix)
