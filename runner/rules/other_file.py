@@ -9,7 +9,6 @@ from pathlib import PurePath
 from typing import Final
 
 from runner.rules.diagnostics import Diagnostic
-from runner.rules.occasion import stem_of_file
 
 _PLACEHOLDER: Final = re.compile(r"\b(FILE|NEW)\b")
 
@@ -26,6 +25,11 @@ class OtherFile:
     what: str
     fix: str
     table_fix: str | None = None
+
+    @property
+    def fix_of_table(self) -> str:
+        """Return the cure where a table is wanted."""
+        return self.fix if self.table_fix is None else self.table_fix
 
     def diagnostic(self, line: int = 1) -> Diagnostic:
         """Return the diagnostic that refuses the whole file."""
@@ -46,6 +50,7 @@ def cure_for(fix: str, file: str, ending: str = ".jsonl") -> str:
     """
     if not file.isprintable():
         return fix
-    new = f"{stem_of_file(PurePath(file).name)}.new{ending}"
-    names = {"FILE": shlex.quote(file), "NEW": shlex.quote(new)}
+    stem = PurePath(PurePath(file).name.removesuffix(".gz")).stem
+    typed = f"./{file}" if file.startswith("-") else file  # which would be read as a flag
+    names = {"FILE": shlex.quote(typed), "NEW": shlex.quote(f"{stem}.new{ending}")}
     return _PLACEHOLDER.sub(lambda found: names[found[0]], fix)

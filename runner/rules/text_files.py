@@ -15,7 +15,7 @@ _CSV_TO_JOBS: Final = (
     "write its rows as jobs: python3 -c 'import csv, json, sys; "
     '[print(json.dumps(row)) for row in csv.DictReader(open(sys.argv[1], newline=""))]\' FILE > NEW'
 )
-_LABEL: Final = "name it with .csv at its end; runner label labels the rows of a table"
+_LABEL: Final = "its name has to end with .csv: cp -n FILE table.csv; runner label labels the rows of a table"
 _JOBS: Final = "give the job file: one JSON object a line"
 _RECIPE: Final = "if it is a recipe, its name has to end with .toml; a job file has one JSON object a line"
 _UNFENCE: Final = "leave the fences out: sed '/^```/d' FILE > NEW"
@@ -84,7 +84,8 @@ def _table(lines: list[str]) -> OtherFile | None:
         if len(rows) > 1 and len(widths) == 1 and widths != {1}:
             is_of_jobs = delimiter == "," and not _JOB_COLUMNS.isdisjoint(rows[0])
             what = "TSV, a table" if delimiter == "\t" else "CSV, a table"
-            return _text(what, _CSV_TO_JOBS if is_of_jobs else _LABEL)
+            fix = _CSV_TO_JOBS if is_of_jobs else _LABEL
+            return OtherFile(code="text-file", what=what, fix=fix, table_fix=_LABEL)
     return None
 
 

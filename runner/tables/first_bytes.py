@@ -19,9 +19,8 @@ def refuse_other_files(head: bytes, path: Path) -> None:
         return
     other = binary_file(head) or page_or_pointer(head.decode("utf-8", "replace"))
     if other is not None:
-        fix = other.fix if other.table_fix is None else other.table_fix
         what = f"{path.name} is {other.what}, which cannot be read as a table"
-        raise TableError(what, fix=cure_for(fix, str(path), _ending(path)))
+        raise TableError(what, fix=cure_for(other.fix_of_table, str(path), _ending(path)))
 
 
 def format_by_content(head: bytes, path: Path) -> Format:

@@ -196,7 +196,8 @@ def _wrong_beginning(first: Line | Diagnostic, head: bytes, path: Path) -> Table
     other = None if isinstance(parse_object(first.raw), dict) else not_jobs(first.raw, head)
     if other is None or other.code in _GOOD_ROWS:
         return None
-    return TableError(f"the file is {other.what}, not JSONL", where=where, fix=cure_for(other.fix, str(path)))
+    fix = cure_for(other.fix_of_table, str(path))
+    return TableError(f"the file is {other.what}, not JSONL", where=where, fix=fix)
 
 
 def _check_options(options: ReadOptions) -> None:

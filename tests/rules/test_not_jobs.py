@@ -82,6 +82,8 @@ def test_one_bad_line_first_does_not_make_another_file(first: bytes) -> None:
     [
         ("jobs.jsonl", "jq -c . jobs.jsonl > jobs.new.jsonl"),
         ("/data/my jobs.jsonl.gz", "jq -c . '/data/my jobs.jsonl.gz' > 'my jobs.new.jsonl'"),
+        ("data.json", "jq -c . data.json > data.new.jsonl"),
+        ("-r.jsonl", "jq -c . ./-r.jsonl > -r.new.jsonl"),
         ("$(rm x).jsonl", "jq -c . '$(rm x).jsonl' > '$(rm x).new.jsonl'"),
         ("a\nb.jsonl", "jq -c . FILE > NEW"),
     ],
@@ -97,5 +99,5 @@ def test_a_cure_never_overwrites_its_file(file: str) -> None:
     words = cure_for("cat FILE > NEW", file)
     if file.isprintable():
         _, read, _, written = shlex.split(words)
-        assert read == file
+        assert read.removeprefix("./") == file.removeprefix("./")
         assert written != file
