@@ -155,25 +155,24 @@ class JobFileReader:
     def _note(self, diagnostics: Sequence[Diagnostic]) -> None:
         refused = [diagnostic for diagnostic in diagnostics if diagnostic.severity == "refused"]
         if refused:
-            refused = [_with_command(diagnostic, self._file) for diagnostic in refused]
+            refused = [self._with_command(diagnostic) for diagnostic in refused]
             self.bad_lines.append(refused[0].line)
             self.bad_diagnostics += refused[: max(0, DIAGNOSTICS_KEPT - len(self.bad_diagnostics))]
         else:
             self.warnings_total += len(diagnostics)
             self.warnings += diagnostics[: max(0, DIAGNOSTICS_KEPT - len(self.warnings))]
 
+    def _with_command(self, diagnostic: Diagnostic) -> Diagnostic:
+        """Return a diagnostic whose cure names the file, where it is a command."""
+        if not self._file or diagnostic.code not in _CURED_BY_COMMAND:
+            return diagnostic
+        return replace(diagnostic, fix=cure_for(diagnostic.fix, self._file, is_gzip=self.lines.is_gzip))
+
 
 def bad_line_sentences(bad: Sequence[Diagnostic], total: int) -> tuple[str, ...]:
     """Return a sentence for each of the first bad lines, and one with the number of the others."""
     lines = tuple(as_sentence(diagnostic) for diagnostic in bad[:DIAGNOSTICS_SHOWN])
     return lines if total <= DIAGNOSTICS_SHOWN else (*lines, f"… and {total - DIAGNOSTICS_SHOWN:,} more")
-
-
-def _with_command(diagnostic: Diagnostic, file: str) -> Diagnostic:
-    """Return a diagnostic whose cure names the file, where it is a command."""
-    if not file or diagnostic.code not in _CURED_BY_COMMAND:
-        return diagnostic
-    return replace(diagnostic, fix=cure_for(diagnostic.fix, file))
 
 
 def as_sentence(diagnostic: Diagnostic) -> str:

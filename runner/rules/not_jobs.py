@@ -12,6 +12,8 @@ from runner.rules.strict_json import parse_object
 from runner.rules.text_files import text_file
 
 _UTF8_BOM: Final = b"\xef\xbb\xbf"
+_CONTROLS: Final = bytes({*range(32), 127} - {9, 10, 12, 13, 27})
+_TEXT_SHARE: Final = 0.98
 _CR: Final = OtherFile(
     code="cr-line-ends",
     what="written with carriage returns as its line ends, as of an old Mac",
@@ -38,9 +40,14 @@ def not_jobs(first: bytes, head: bytes) -> OtherFile | None:
         text = head.removeprefix(_UTF8_BOM).decode()
     except UnicodeDecodeError as error:
         if error.start < len(head) - 4:  # else the last character is cut
-            return None
+            return UNKNOWN if _has_controls(head) else None
         text = head[: error.start].decode()
     return text_file(text)
+
+
+def _has_controls(head: bytes) -> bool:
+    """Return whether a beginning has control characters that no text has: it is data of some kind."""
+    return len(head.translate(None, _CONTROLS)) < _TEXT_SHARE * len(head)
 
 
 def _of_lines(first: bytes) -> OtherFile | None:

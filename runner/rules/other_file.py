@@ -11,6 +11,7 @@ from typing import Final
 from runner.rules.diagnostics import Diagnostic
 
 _PLACEHOLDER: Final = re.compile(r"\b(FILE|NEW)\b")
+_READ_GZIP: Final = ("gzip ", "runner ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +44,23 @@ class OtherFile:
         )
 
 
-def cure_for(fix: str, file: str, ending: str = ".jsonl") -> str:
+def cure_for(fix: str, file: str, ending: str = ".jsonl", *, is_gzip: bool = False) -> str:
     """Return a cure that can be typed: `file` is put for FILE, and for NEW a name that is not its own.
 
-    A name that cannot be printed as it is leaves FILE and NEW as they are.
+    `is_gzip`: the cure is for what is in the file. A name that cannot be printed leaves FILE and NEW.
     """
+    fix = _for_content(fix) if is_gzip else fix
     if not file.isprintable():
         return fix
     stem = PurePath(PurePath(file).name.removesuffix(".gz")).stem
     typed = f"./{file}" if file.startswith("-") else file  # which would be read as a flag
     names = {"FILE": shlex.quote(typed), "NEW": shlex.quote(f"{stem}.new{ending}")}
     return _PLACEHOLDER.sub(lambda found: names[found[0]], fix)
+
+
+def _for_content(fix: str) -> str:
+    """Return a cure whose command reads the content of a gzip file instead of the file."""
+    words, colon, command = fix.partition(": ")
+    if "NEW" not in command or command.startswith(_READ_GZIP):
+        return fix
+    return f"{words}{colon}gzip -dc < FILE | {command.replace('FILE', '/dev/stdin')}"

@@ -28,6 +28,7 @@ _PAGE: Final = re.compile(r"<(?:!doctype html|html|head|\?xml)\b", re.IGNORECASE
 _TITLE: Final = re.compile(r"<title[^>]*>\s*([^<]{1,60})", re.IGNORECASE)
 _HEADING: Final = re.compile(r"#{1,6} \S|\|.*\|\s*$")
 _EVENT: Final = re.compile(r"data: ?[{\[]|event: ")
+_ARMOUR: Final = re.compile(r"-----BEGIN [A-Z0-9 ]+-----")
 _TOML: Final = re.compile(r"\[\[?[A-Za-z][\w.-]*\]\]?\s*$|[\w.-]+ *= *\S")
 _JSON_LINE: Final = re.compile(rf"(?!{_TOML.pattern})\s*[{{\[]")
 _YAML: Final = re.compile(r"---\s*$|(?:- )?[\w-]+:(?: \S.*)?$|- |\s")
@@ -108,6 +109,8 @@ def _settings(lines: list[str]) -> OtherFile | None:
 def _prose(lines: list[str]) -> OtherFile:
     if _EVENT.match(lines[0]):
         return _text("a stream of answers, not jobs", "give the file with the jobs themselves")
+    if _ARMOUR.match(lines[0]):
+        return _text("encrypted or signed", "decrypt it, and give the job file in it")
     if _HEADING.match(lines[0]):
         return _text("Markdown")
     if lines[0].startswith('"') and lines[0].rstrip().endswith('"'):

@@ -58,7 +58,9 @@ _FIELDS: dict[str, _Field] = {
     "presence_penalty": _NUMBER,
     "frequency_penalty": _NUMBER,
     "seed": _WHOLE,
-    "stop": _Field("a string or a sequence", (str, list)),
+    "stop": _LIST,
+    "service_tier": _TEXT,
+    "safety_identifier": _TEXT,
     "user": _TEXT,
     "prompt_cache_key": _TEXT,
     "reasoning_effort": _TEXT,
@@ -224,12 +226,11 @@ def _check_tool_calls(where: str, calls: object) -> None:
             raise _invalid(f"{where}[{at}].function.arguments is not valid JSON.") from None
 
 
-def _check_stop(stop: str | list[object]) -> None:
-    if isinstance(stop, list):
-        if any(not isinstance(word, str) for word in stop):
-            raise _mistyped("stop", "strings")
-        if len(stop) > STOPS_MAX:
-            raise _invalid(f"At most {STOPS_MAX} stop sequences are supported.")
+def _check_stop(stop: list[object]) -> None:
+    if any(not isinstance(word, str) for word in stop):
+        raise _mistyped("stop", "strings")
+    if len(stop) > STOPS_MAX:
+        raise _invalid(f"At most {STOPS_MAX} stop sequences are supported.")
 
 
 def _check_tools(body: Body) -> None:
@@ -261,8 +262,9 @@ def _tool_name(where: str, tool: object) -> str:
     function = tool.get("function")
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
         raise _mistyped(f"{where}.function.name", "a string")
-    if function.get("parameters") is not None:
-        _check_schema(f"{where}.function.parameters", function["parameters"])
+    if not isinstance(function.get("parameters"), dict):
+        raise _mistyped(f"{where}.function.parameters", "a map")
+    _check_schema(f"{where}.function.parameters", function["parameters"])
     return str(function["name"])
 
 

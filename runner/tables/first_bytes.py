@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def refuse_other_files(head: bytes, path: Path) -> None:
-    """Raise TableError where a file that begins with `head` is of a kind that is not read."""
+def refuse_other_files(head: bytes, path: Path, *, is_gzip: bool) -> None:
+    """Raise TableError where a file whose content begins with `head` is of a kind that is not read."""
     if head.startswith(PARQUET):
         return
     other = binary_file(head) or page_or_pointer(head.decode("utf-8", "replace"))
     if other is not None:
         what = f"{path.name} is {other.what}, which cannot be read as a table"
-        raise TableError(what, fix=cure_for(other.fix_of_table, str(path), _ending(path)))
+        raise TableError(what, fix=cure_for(other.fix_of_table, str(path), _ending(path), is_gzip=is_gzip))
 
 
 def format_by_content(head: bytes, path: Path) -> Format:

@@ -90,7 +90,7 @@ class JsonlTable:
         self._lines = LineReader(path)
         reader = LineReader(path)
         with closing(iter(reader)) as lines:
-            if problem := _wrong_beginning(next(lines), reader.head, path):
+            if problem := _wrong_beginning(next(lines), reader, path):
                 raise problem
         self.kinds: dict[str, CellKind] = _kinds_of_columns(path)
         self.columns: tuple[str, ...] = tuple(self.kinds)
@@ -185,19 +185,20 @@ def _fault(item: Diagnostic, row: int | None) -> TableFault:
     return TableFault(row=row, line=item.line, code=item.code, reason=reason, fix=fix)
 
 
-def _wrong_beginning(first: Line | Diagnostic, head: bytes, path: Path) -> TableError | None:
+def _wrong_beginning(first: Line | Diagnostic, reader: LineReader, path: Path) -> TableError | None:
     """Return the error of a file that is no JSONL, by its first line and its beginning."""
     where = (f"line {first.line if isinstance(first, Diagnostic) else first.number}",)
     if isinstance(first, Diagnostic):
         if first.code not in WHOLE_FILE - {"bad-gzip"}:
             return None
         fault = _fault(first, None)
-        return TableError(fault.reason, where=where, fix=cure_for(fault.fix, str(path)))
-    other = None if isinstance(parse_object(first.raw), dict) else not_jobs(first.raw, head)
-    if other is None or other.code in _GOOD_ROWS:
-        return None
-    fix = cure_for(other.fix_of_table, str(path))
-    return TableError(f"the file is {other.what}, not JSONL", where=where, fix=fix)
+        reason, fix = fault.reason, fault.fix
+    else:
+        other = None if isinstance(parse_object(first.raw), dict) else not_jobs(first.raw, reader.head)
+        if other is None or other.code in _GOOD_ROWS:
+            return None
+        reason, fix = f"the file is {other.what}, not JSONL", other.fix_of_table
+    return TableError(reason, where=where, fix=cure_for(fix, str(path), is_gzip=reader.is_gzip))
 
 
 def _check_options(options: ReadOptions) -> None:

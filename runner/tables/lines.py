@@ -45,7 +45,8 @@ class LineReader:
     Yields a `Line` for each line that is not blank, and a diagnostic where bytes are not one:
     line-too-long (as soon as the cap is passed; the rest of the line is skipped), or one of WHOLE_FILE. gzip
     is detected by its first bytes, whatever the name. Raises OSError where the source cannot be opened or
-    read. A source that is a file object is left open. `head` is the beginning of the content once it is read.
+    read. A source that is a file object is left open. From the first item on `head` is the beginning of the
+    content, and `is_gzip` says whether the source is compressed.
     """
 
     def __init__(self, source: Path | BinaryIO, *, line_bytes_max: int = LINE_BYTES_MAX) -> None:
@@ -55,6 +56,7 @@ class LineReader:
         self._stored: _Stored | None = None
         self._line_count = 0
         self.head = b""
+        self.is_gzip = False
 
     @property
     def sha256(self) -> str:
@@ -96,7 +98,8 @@ class LineReader:
 
     def _numbered(self, stored: io.BufferedReader) -> Iterator[Line | Diagnostic]:
         self._line_count = 0
-        beginning, chunks = _beginning(_chunks(stored))
+        self.is_gzip = stored.peek(len(_GZIP_MAGIC)).startswith(_GZIP_MAGIC)
+        beginning, chunks = _beginning(_chunks(stored, is_gzip=self.is_gzip))
         self.head = beginning[:HEAD_BYTES]
         if other := binary_file(self.head):
             yield other.diagnostic()
@@ -138,9 +141,8 @@ class _Stored(io.RawIOBase):
             pass
 
 
-def _chunks(stored: io.BufferedReader) -> Iterator[bytes]:
-    zipped = stored.peek(len(_GZIP_MAGIC)).startswith(_GZIP_MAGIC)
-    source = gzip.GzipFile(fileobj=stored) if zipped else stored
+def _chunks(stored: io.BufferedReader, *, is_gzip: bool) -> Iterator[bytes]:
+    source = gzip.GzipFile(fileobj=stored) if is_gzip else stored
     while chunk := source.read1(_CHUNK_BYTES):
         yield chunk
 

@@ -278,7 +278,12 @@ TEXTS: Final = {
         JOBS.replace(b"\n", b"\r"), "cr-line-ends", "carriage returns", "tr '\\r' '\\n' < ", True
     ),
 }
-ALL: Final = BINARY | JSON_FILES | TEXTS
+PACKED: Final = {
+    f"{name}, in gzip": wrong._replace(content=gzip.compress(wrong.content), name="in.jsonl.gz")
+    for name, wrong in (JSON_FILES | TEXTS | BINARY).items()
+    if wrong.mends and wrong.code not in ("archive", "compressed-file")
+}
+ALL: Final = BINARY | JSON_FILES | TEXTS | PACKED
 
 
 @pytest.fixture
@@ -305,7 +310,7 @@ def test_a_wrong_file_is_named_once_with_a_cure_that_works(
     first = found["shown"][0]
     assert (found["total"], first["code"]) == (1, wrong.code), found
     assert wrong.what in first["reason"]
-    assert wrong.cure in first["fix"]
+    assert wrong.cure in first["fix"] or name in PACKED
     assert call(["load", wrong.name]) == 3
     told = capsys.readouterr().err
     assert "nothing was loaded" in told

@@ -139,6 +139,14 @@ CASES: Final = {
     "web search": Case({"tools": [{"type": "web_search"}]}, "unknown-tool", 422),
     "a tool server": Case({"tools": [{"type": "mcp", "server_url": "https://e.com"}]}, "unknown-tool", 422),
     "a function in the flat form": Case({"tools": [{"type": "function", **FUNCTION}]}, "bad-tool", 422),
+    "a function without parameters": Case(
+        {"tools": [{"type": "function", "function": {"name": "f"}}]}, "bad-schema", 422
+    ),
+    # fields of their types
+    "stop as a text": Case({"model": "grok-4.20-non-reasoning", "stop": "x"}, "bad-type", 422),
+    "stop as a list": Case({"model": "grok-4.20-non-reasoning", "stop": ["x"]}, "", 200),
+    "a number as the tier": Case({"service_tier": 1}, "bad-type", 422),
+    "a number as the user": Case({"user": 1}, "bad-type", 422),
     # patterns of schemas
     "a pattern": Case(schema(r"^\p{L}+(?<n>\d)$"), "", 200),
     "a bracket left open": Case(schema("^(a$"), "schema-rejected", 400),

@@ -79,7 +79,7 @@ REFUSED: list[tuple[str, int, dict[str, Any]]] = [
 ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ("unknown fields", {"top_k": 5, "whatever": {"a": 1}}),
     ("null for absent", {"stop": None, "temperature": None, "presence_penalty": None}),
-    ("stop where the model takes it", {"model": "grok-4.20-non-reasoning", "stop": "x"}),
+    ("stop where the model takes it", {"model": "grok-4.20-non-reasoning", "stop": ["x"]}),
     ("an effort the model takes", {"model": "grok-4.3", "reasoning_effort": "xhigh"}),
     (
         "every role in any order",
