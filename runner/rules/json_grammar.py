@@ -78,7 +78,7 @@ def _no_colon(text: str, at: int) -> tuple[str, str]:
 
 def _extra(text: str, at: int) -> tuple[str, str]:
     if text[at] == "{":
-        if "\r" in text[text.rindex("}", 0, at) : at]:
+        if "\r" in text[len(text[:at].rstrip()) : at]:
             return "a carriage return ends the object", "write line feeds: tr '\\r' '\\n' < FILE > NEW"
         return "a second object follows on the same line", "put each job on its own line"
     if text[at] == ",":

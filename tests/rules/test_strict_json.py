@@ -220,6 +220,7 @@ REFUSED = [
     (b'{"a": "b\0\0', "nul-bytes", b"\0", "2 NUL bytes are in the line, from byte 9", "complete the line"),
     (b'\0{"a":1}', "nul-bytes", b"\0", "1 NUL byte is in the line, from byte 1", "tr -d"),
     (b'{"a":1}\r{"a":2}', "invalid-json", b'{"a":2', "a carriage return ends", "tr '\\r' '\\n' < FILE"),
+    (b'3{"a":1}', "invalid-json", b"{", "a second object follows", "its own line"),
     (b"9" * 400, "not-an-object", b"9", "the line is a number", "one object a line"),
 ]
 
