@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from runner.intake.input_file import JOB_FILE, digest
 from runner.intake.job_file import (
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from runner.intake.job_file import LoadFlags
     from runner.rules.diagnostics import Diagnostic
     from runner.rules.estimate import Tally
+
+
+_BAD_ENDING: Final = ".bad.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ class JobFilePass(JobFileReader):
         """Write the skipped lines, unchanged; lines that are too long are left out."""
         bad_lines = iter(self.bad_lines)
         next_bad = next(bad_lines)
-        target = self._path.with_name(f"{stem_of_file(self._path.name)}.bad.jsonl")
+        target = self._path.with_name(f"{stem_of_file(self._path.name)}{_BAD_ENDING}")
         part = target.with_suffix(".part")
         try:
             with part.open("wb") as file:
@@ -126,8 +129,9 @@ def _no_job_file(path: Path, found: Diagnostic) -> JobFileError:
 
 def _bad_file(path: Path, bad: list[Diagnostic], bad_total: int, good_total: int) -> JobFileError:
     skip = f", or load the other {good_total:,} with --skip-bad" if good_total else ""
+    aside = ", which --skip-bad left out of another file" if path.name.endswith(_BAD_ENDING) else ""
     return JobFileError(
-        f"{path} has {count(bad_total, 'bad line')}; nothing was loaded",
+        f"{path} has {count(bad_total, 'bad line')}{aside}; nothing was loaded",
         where=bad_line_sentences(bad, bad_total),
         fix=f"correct these lines and run the same command again{skip}",
     )

@@ -36,19 +36,24 @@ _SERVICES: Final = {
     ForeignForm.BEDROCK: "Amazon Bedrock's batch inference",
 }
 
+_BY_KEY: Final = {
+    "batch_request": ForeignForm.XAI_INLINE,
+    "modelInput": ForeignForm.BEDROCK,
+    "params": ForeignForm.ANTHROPIC,
+}
+
 
 def recognised(line: Mapping[str, Any]) -> ForeignForm | None:
     """Return the form of a line of another service; None for a job line, and for what is unknown."""
-    if _is_object(line, "batch_request"):
-        return ForeignForm.XAI_INLINE
-    if _is_object(line, "modelInput"):
-        return ForeignForm.BEDROCK
-    if _is_object(line, "params"):
-        return ForeignForm.ANTHROPIC
+    if "prompt" in line or "messages" in line:
+        return None
+    for key, form in _BY_KEY.items():
+        if _is_object(line, key):
+            return form
     request = line["request"] if _is_object(line, "request") else line
     if isinstance(request.get("contents"), list):
         return ForeignForm.GEMINI
-    if request is not line and isinstance(request.get("messages"), list):
+    if isinstance(request.get("messages"), list):
         return ForeignForm.ANTHROPIC
     return ForeignForm.OPENAI_RESPONSES if _is_for_responses(line) else None
 
@@ -61,7 +66,7 @@ def _is_for_responses(line: Mapping[str, Any]) -> bool:
     is_for_chat = url is None or (isinstance(url, str) and url.rstrip("/").endswith("/chat/completions"))
     body = line["body"] if _is_object(line, "body") else line
     has_input = isinstance(body.get("input"), str | list)
-    return is_for_chat and has_input and not {"messages", "prompt"} & body.keys()
+    return is_for_chat and has_input and "messages" not in body
 
 
 def _is_object(line: Mapping[str, Any], name: str) -> bool:

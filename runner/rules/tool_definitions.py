@@ -70,8 +70,9 @@ def _tool(path: Path, tool: object) -> Iterator[Problem]:
             "search-parameters", path, "the API removed Live Search; it answers 410", "remove the tool"
         )
     elif kind != "function":
-        reason = f'chat completions take no tool of the type "{shortened(kind)}"; it is of the Responses API'
-        yield _refuse("unknown-tool", path, reason, f"remove the tool, or {_TOOL_FIX}")
+        reason = f'chat completions take functions only, no tool of the type "{shortened(kind)}"'
+        fix = "remove it (web_search and the like are of the Responses API), or write a function"
+        yield _refuse("unknown-tool", path, reason, fix)
     elif "function" not in tool and type(tool.get("name")) is str:
         reason = "the function stands beside its type, as in the Responses API"
         yield _refuse("bad-tool", path, reason, f'move it into "function": {_TOOL_FIX}')

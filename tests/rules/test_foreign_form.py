@@ -44,6 +44,7 @@ def test_a_line_of_another_service_is_recognised(line: dict[str, Any], form: For
         {"id": "x", "prompt": "Say A", "input": "a field of the user"},
         {"custom_id": "x", "url": "/v1/chat/completions", "body": {"messages": _MESSAGES}},
         {"model": "grok-4.3", "messages": _MESSAGES, "metadata": {"row": 1}},
+        {"prompt": "Say A", "params": {"temperature": 1}},
         {"custom_id": "x", "url": "/v1/embeddings", "body": {"input": "hi"}},
         {"params": "text", "request": 5, "modelInput": None, "batch_request": [], "contents": "c"},
     ],

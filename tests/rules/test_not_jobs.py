@@ -56,7 +56,7 @@ def test_the_beginning_of_a_document_is_read_as_far_as_it_goes(
     "first",
     [
         b'{"id": "a"}',
-        b'{"id": "a", "promt": "x"}',
+        b'{"id": "a", "question": "x"}',
         b'{"id": "a", "prompt": "x"',
         b'{"id": "a", "prompt": "x',
         b'{"id": "a",',
