@@ -181,6 +181,6 @@ def as_sentence(diagnostic: Diagnostic) -> str:
     return f"{place}: {diagnostic.reason} [{diagnostic.code}]; {diagnostic.fix}"
 
 
-def as_finding(diagnostic: Diagnostic) -> str:
+def as_kind_sentence(diagnostic: Diagnostic) -> str:
     """Return what a file is, as a sentence without its cure."""
     return f"{diagnostic.reason} [{diagnostic.code}]"

@@ -9,7 +9,7 @@ from runner.intake.input_file import JOB_FILE, digest
 from runner.intake.job_file import (
     DIAGNOSTICS_SHOWN,
     JobFileReader,
-    as_finding,
+    as_kind_sentence,
     as_sentence,
     bad_line_sentences,
 )
@@ -123,7 +123,7 @@ def _shaping(flags: LoadFlags) -> dict[str, str | None]:
 
 def _no_job_file(path: Path, found: Diagnostic) -> JobFileError:
     return JobFileError(
-        f"{path} is not a job file; nothing was loaded", where=(as_finding(found),), fix=found.fix
+        f"{path} is not a job file; nothing was loaded", where=(as_kind_sentence(found),), fix=found.fix
     )
 
 

@@ -70,7 +70,7 @@ _MAGIC: Final = (
     _Magic(b"\x1f\x8b", OtherFile(code="compressed-file", what="compressed with gzip twice", fix=_TWICE)),
     _Magic(b"\x1f\x9d", _packed("compress", "gzip")),
     _Magic(b"\xfd7zXZ\x00", _packed("xz", "xz")),
-    _Magic(b"\x5d\x00\x00\x80\x00", _packed("LZMA", "xz --format=lzma")),
+    _Magic(b"\x5d\x00\x00\x80\x00", _packed("LZMA", "xz")),
     _Magic(b"LZIP\x01", _packed("lzip", "lzip")),
     _Magic(b"\x28\xb5\x2f\xfd", _packed("Zstandard", "zstd")),
     _Magic(b"\x04\x22\x4d\x18", _packed("LZ4", "lz4")),
@@ -93,6 +93,11 @@ _MAGIC: Final = (
     _Magic(b"MM\x00*", _data("a TIFF image", _PICTURE)),
     _Magic(b"ftyp", _data("an image or a video (HEIC, AVIF, MP4)", _PICTURE), 4),
     _Magic(b"\x7fELF", _data("a program")),
+    _Magic(
+        b"\x00\x05\x16\x07", _data("what macOS keeps beside a file", "give the file without ._ before it")
+    ),
+    _Magic(b"\x00\x00\x00\x01Bud1", _data("a .DS_Store of macOS")),
+    _Magic(b"L\x00\x00\x00\x01\x14\x02\x00", _data("a shortcut of Windows", "give the file it leads to")),
     _Magic(b"\xff\xfe\x00\x00", _wide("UTF-32")),
     _Magic(b"\x00\x00\xfe\xff", _wide("UTF-32")),
     _Magic(b"\xff\xfe", _wide("UTF-16")),
@@ -104,7 +109,15 @@ _PATTERNS: Final = (
 )
 _ZIP: Final = b"PK\x03\x04"
 _OFFICE_PARTS: Final = (b"[Content_Types].xml", b"_rels/", b"docProps/")
-_PLAIN_NAME: Final = re.compile(r"[\w. /+=@-]+")
+_TEXT_MEMBER: Final = re.compile(r"(?!-)[\w. /+=@-]+\.(?:jsonl?|ndjson|csv|tsv|txt)", re.IGNORECASE)
+
+
+_WIDE_ASCII: Final = (  # the first two characters
+    ("UTF-32LE", re.compile(rb"(?:[\t\n\r -~]\0\0\0){2}")),
+    ("UTF-32BE", re.compile(rb"(?:\0\0\0[\t\n\r -~]){2}")),
+    ("UTF-16LE", re.compile(rb"(?:[\t\n\r -~]\0){2}")),
+    ("UTF-16BE", re.compile(rb"(?:\0[\t\n\r -~]){2}")),
+)
 
 
 def binary_file(head: bytes) -> OtherFile | None:
@@ -131,7 +144,7 @@ def _in_zip(head: bytes) -> OtherFile:
         is_word = b"word/" in head
         return _data("a Word document") if is_word else _sheet("an Excel workbook or another Office document")
     member = name.decode("utf-8", "replace")
-    if _PLAIN_NAME.fullmatch(member) and not member.startswith("-") and not member.endswith("/"):
+    if _TEXT_MEMBER.fullmatch(member):
         fix = f"unpack it: unzip -p FILE {shlex.quote(member)} > NEW"
         return OtherFile(code="archive", what="a ZIP archive", fix=fix)
     return _archive("a ZIP archive", "unzip FILE")
@@ -139,10 +152,9 @@ def _in_zip(head: bytes) -> OtherFile:
 
 def _wide_text(head: bytes) -> str:
     """Return the name of the encoding of text without a mark: ASCII characters in it have bytes of 0."""
-    if len(head) >= 4:
-        zeros = tuple(byte == 0 for byte in head[:4])
-        if zeros in _ZEROS_OF_ASCII:
-            return _ZEROS_OF_ASCII[zeros]
+    for name, pattern in _WIDE_ASCII:
+        if pattern.match(head):
+            return name
     half = len(head) // 2
     if half < 2:
         return ""
@@ -150,11 +162,3 @@ def _wide_text(head: bytes) -> str:
         if zero.count(0) > 0.7 * half and others.count(0) < 0.1 * half:
             return name
     return ""
-
-
-_ZEROS_OF_ASCII: Final = {  # which of the first four bytes are 0
-    (False, True, True, True): "UTF-32LE",
-    (True, True, True, False): "UTF-32BE",
-    (False, True, False, True): "UTF-16LE",
-    (True, False, True, False): "UTF-16BE",
-}

@@ -44,7 +44,8 @@ def json_document(value: object, *, has_lines: bool) -> OtherFile | None:
         return _over_lines(recognised(value)) if has_lines and found.code == "foreign-form" else found
     jobs = None if _OF_A_JOB & value.keys() else _jobs_in(value, of_any_kind=has_lines)
     if jobs is not None:
-        return _list(jobs, f"one JSON document, with its jobs in {_filter_of(jobs.path)}")
+        held = "its jobs" if _is_like_a_job(jobs.items[0]) else "a list"
+        return _list(jobs, f"one JSON document, with {held} in {_filter_of(jobs.path)}")
     return _over_lines(None) if has_lines else None
 
 
@@ -95,9 +96,13 @@ def _jobs_in(document: dict[str, Any], *, of_any_kind: bool) -> _Jobs | None:
     """Return the first list of jobs in a document, those near its top first; else, if asked, of objects."""
     lists = list(_lists_in(document))
     for found in lists:
-        if _OF_A_JOB & found.items[0].keys() or other_line(found.items[0]):
+        if _is_like_a_job(found.items[0]):
             return found
     return lists[0] if lists and of_any_kind else None
+
+
+def _is_like_a_job(item: dict[str, Any]) -> bool:
+    return bool(_OF_A_JOB & item.keys()) or other_line(item) is not None
 
 
 def _lists_in(document: dict[str, Any]) -> Iterator[_Jobs]:

@@ -30,7 +30,7 @@ class _StopError(Exception):
 
 def read_prefix(text: str) -> Prefix:
     """Return the first value of a text that begins with an object or an array."""
-    reader = _Reader(text)
+    reader = _PrefixReader(text)
     root: list[Any] = []
     try:
         reader.read_into(root, 0)
@@ -40,7 +40,7 @@ def read_prefix(text: str) -> Prefix:
     return Prefix(root[0], reader.at, is_cut=False, is_broken=False)
 
 
-class _Reader:
+class _PrefixReader:
     """A place in a text; values are put into their parents before they are complete."""
 
     def __init__(self, text: str) -> None:

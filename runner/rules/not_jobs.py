@@ -1,4 +1,4 @@
-"""Recognises by its beginning a text file that holds no jobs: one finding for the file, not one a line."""
+"""Recognises by its beginning a text file that holds no jobs: one diagnostic for it, not one a line."""
 
 from __future__ import annotations
 

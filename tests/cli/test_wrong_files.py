@@ -121,6 +121,11 @@ BINARY: Final = {
     "jpeg": Wrong(b"\xff\xd8\xff\xe0" + bytes(40), "binary-file", "a JPEG image", "image_url"),
     "webp": Wrong(b"RIFF\x20\0\0\0WEBPVP8 " + bytes(20), "binary-file", "a WebP image", "image_url"),
     "unknown": Wrong(b"\x01\x02model\0\0\xff\n" * 9, "binary-file", "binary, not text", "one JSON object"),
+    "a shortcut": Wrong(b"L\0\0\0\x01\x14\x02\0" + bytes(40), "binary-file", "a shortcut", "it leads to"),
+    "beside a file": Wrong(b"\0\5\x16\7" + bytes(40), "binary-file", "macOS keeps", "without ._"),
+    "weights in zip": Wrong(
+        zipped(("archive/data.pkl", b"\x80")), "archive", "a ZIP archive", "unzip in.jsonl"
+    ),
     "UTF-16 with a mark": Wrong(WIDE.encode("utf-16"), "utf16", "UTF-16 text", "iconv -f UTF-16 ", True),
     "UTF-16 of Windows": Wrong(
         WIDE.encode("utf-16-le"), "utf16", "UTF-16LE text", "iconv -f UTF-16LE ", True
@@ -213,6 +218,19 @@ JSON_FILES: Final = {
     ),
     "results of Bedrock": Wrong(
         document({"recordId": "x", "modelInput": {}, "modelOutput": {}}), "results-file", "answers", ""
+    ),
+    "an error": Wrong(document({"error": {"message": "no"}}), "results-file", "an error of an API", "again"),
+    "a batch": Wrong(
+        document({"id": "b", "object": "batch", "input_file_id": "f"}, 2),
+        "results-file",
+        "the description of a batch",
+        "was made from",
+    ),
+    "a notebook": Wrong(
+        document({"cells": [{"cell_type": "code"}], "nbformat": 4}, 1),
+        "json-document",
+        "with a list in .cells",
+        "jq -c '.cells[]' ",
     ),
     "answers": Wrong(
         document({"id": "x", "object": "chat.completion", "choices": []}), "results-file", "answers", ""

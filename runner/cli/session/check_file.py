@@ -12,7 +12,13 @@ from runner.cli.render.check_report import CheckResult, OutputSource
 from runner.cli.render.load_notes import other_model_line
 from runner.engine.cost_bounds import price_basis
 from runner.intake.input_file import check_is_file
-from runner.intake.job_file import DIAGNOSTICS_SHOWN, JobFileReader, LoadFlags, as_finding, bad_line_sentences
+from runner.intake.job_file import (
+    DIAGNOSTICS_SHOWN,
+    JobFileReader,
+    LoadFlags,
+    as_kind_sentence,
+    bad_line_sentences,
+)
 from runner.rules import output_estimate
 from runner.rules.errors import RunnerError, UsageError
 from runner.rules.estimate import Tally, estimate
@@ -71,7 +77,7 @@ def check_file(
 
 def _sentences(reading: JobFileReader) -> tuple[str, ...]:
     if reading.is_no_job_file:
-        return (as_finding(reading.bad_diagnostics[0]),)
+        return (as_kind_sentence(reading.bad_diagnostics[0]),)
     return bad_line_sentences(reading.bad_diagnostics, reading.bad_total)
 
 
