@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from runner.intake.used_ids import UsedIds
 from runner.rules import models
+from runner.rules.counted import count
 from runner.rules.diagnostics import Diagnostic
 from runner.rules.not_jobs import not_jobs
 from runner.rules.other_file import cure_for
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 DIAGNOSTICS_KEPT: Final = 1_000
 DIAGNOSTICS_SHOWN: Final = 20
+_MENDED_AT_ONCE: Final = frozenset({"not-utf8", "nul-bytes", "foreign-form"})
 _CURED_BY_COMMAND: Final = WHOLE_FILE | {
     *("nul-bytes", "not-utf8", "invalid-json", "cut-line", "json-document", "text-file", "lfs-pointer"),
     *("results-file", "foreign-form", "cr-line-ends"),
@@ -111,7 +114,7 @@ class JobFileReader:
         """Yield the good lines with their requests, in order."""
         flags = self._flags
         defaults = Defaults(model=flags.model, tpm=flags.tpm, model_for_all=flags.model_for_all)
-        count = self._tally.add
+        add_to_tally = self._tally.add
         for item in self.lines:
             if self.is_no_job_file:
                 continue  # to the end, for the digest
@@ -129,7 +132,7 @@ class JobFileReader:
                 continue
             self.total += 1
             self.other_model_total += request.names_model and request.model != flags.model
-            count(request)
+            add_to_tally(request)
             yield item, request
             del item, request  # they may be large, and the next ones are built now
 
@@ -170,15 +173,28 @@ class JobFileReader:
 
 
 def bad_line_sentences(bad: Sequence[Diagnostic], total: int) -> tuple[str, ...]:
-    """Return a sentence for each of the first bad lines, and one with the number of the others."""
-    lines = tuple(as_sentence(diagnostic) for diagnostic in bad[:DIAGNOSTICS_SHOWN])
-    return lines if total <= DIAGNOSTICS_SHOWN else (*lines, f"… and {total - DIAGNOSTICS_SHOWN:,} more")
+    """Return a sentence for each of the first bad lines, and one with the number of the others.
+
+    What one command mends in the whole file is said of its first line, with the number of lines like it.
+    """
+    counts = Counter(diagnostic.code for diagnostic in bad if diagnostic.code in _MENDED_AT_ONCE)
+    seen: set[str] = set()
+    lines: list[str] = []
+    for diagnostic in bad:
+        if diagnostic.code not in seen:
+            lines.append(as_sentence(diagnostic, alike=counts[diagnostic.code] - 1))
+            seen |= _MENDED_AT_ONCE & {diagnostic.code}
+        if len(lines) == DIAGNOSTICS_SHOWN:
+            break
+    more = total - DIAGNOSTICS_SHOWN - sum(counts[code] - 1 for code in seen)
+    return (*lines, f"… and {more:,} more") if more > 0 else tuple(lines)
 
 
-def as_sentence(diagnostic: Diagnostic) -> str:
-    """Return a diagnostic as a sentence: where, why, its code, and the fix."""
+def as_sentence(diagnostic: Diagnostic, alike: int = 0) -> str:
+    """Return a diagnostic as a sentence: where, why, its code, and the fix; `alike` are more such lines."""
     place = f"line {diagnostic.line}" + (f", column {diagnostic.column}" if diagnostic.column else "")
-    return f"{place}: {diagnostic.reason} [{diagnostic.code}]; {diagnostic.fix}"
+    others = f", as on {count(alike, 'other line')}" if alike > 0 else ""
+    return f"{place}: {diagnostic.reason}{others} [{diagnostic.code}]; {diagnostic.fix}"
 
 
 def as_kind_sentence(diagnostic: Diagnostic) -> str:

@@ -37,6 +37,23 @@ BROKEN: Final = {
 }
 
 
+def test_many_lines_with_one_cure_are_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file in Windows-1252: the first line, how many are like it, and what is wrong elsewhere."""
+    monkeypatch.setenv("RUNNER_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    lines = [A.replace(b"hi", b"caf\xe9"), *(b'{"prompt": "\xe9%d"}' % n for n in range(40)), b"{oops"]
+    (tmp_path / "in.jsonl").write_bytes(b"\n".join(lines))
+
+    assert call(["load", "in.jsonl"]) == 3
+    told = capsys.readouterr().err
+    assert "42 bad lines" in told
+    assert told.count("[not-utf8]") == told.count("[invalid-json]") == 1
+    assert "does not fit there, as on 40 other lines [not-utf8]; " in told
+    assert "… and" not in told
+
+
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_file_is_mended_by_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
