@@ -35,7 +35,7 @@ class _Token(NamedTuple):
 
 def parse_exactly(raw: bytes) -> object:
     """Return the value of `raw`, or the `Problem` that refuses it. Never raises."""
-    if raw.startswith(_UTF16_MARKS):
+    if _is_utf16(raw):
         return _utf16()
     if b"\0" in (raw[:1], raw.rstrip()[-1:]):
         return _nul_bytes(raw)
@@ -97,9 +97,15 @@ def _not_utf8(raw: bytes, error: UnicodeDecodeError) -> Problem:
     )
 
 
+def _is_utf16(raw: bytes) -> bool:
+    """Return whether a line begins as UTF-16 does, or has a NUL beside most characters."""
+    is_wide = len(raw) > 2 and b"\0\0" not in raw and raw.count(b"\0") * 3 > len(raw)
+    return is_wide or raw.startswith(_UTF16_MARKS)
+
+
 def _utf16() -> Problem:
     """Return the problem of a line in UTF-16, as where files are joined."""
-    reason = "from here on the file is UTF-16, not UTF-8"
+    reason = "the line is UTF-16, not UTF-8"
     fix = "join the files again when each is UTF-8: iconv -f UTF-16 -t UTF-8"
     return Problem(code="utf16", column=1, reason=reason, fix=fix)
 

@@ -216,6 +216,7 @@ REFUSED = [
     (b"[" * 200_000, "depth", None, "more than 100 levels", "flatten"),
     ('{"à":"é","b":"'.encode() + b'\xe9"}', "not-utf8", b"\xe9", "byte 0xe9", "UTF-8"),
     ('{"a":1}'.encode("utf-16"), "utf16", None, "UTF-16", "iconv"),
+    ('\n{"a":1}'.encode("utf-16-le")[1:], "utf16", None, "the line is UTF-16", "iconv"),
     (b"\0" * 512, "nul-bytes", b"\0", "512 NUL bytes are in the place of text", "tr -d '\\000' < FILE"),
     (b'{"a": "b\0\0', "nul-bytes", b"\0", "2 NUL bytes are in the line, from byte 9", "complete the line"),
     (b'\0{"a":1}', "nul-bytes", b"\0", "1 NUL byte is in the line, from byte 1", "tr -d"),
