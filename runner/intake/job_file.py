@@ -27,10 +27,12 @@ if TYPE_CHECKING:
 
 DIAGNOSTICS_KEPT: Final = 1_000
 DIAGNOSTICS_SHOWN: Final = 20
-_MENDED_AT_ONCE: Final = frozenset({"not-utf8", "utf16", "nul-bytes", "foreign-form"})
+_MENDED_AT_ONCE: Final = frozenset(
+    {"not-utf8", "utf16", "nul-bytes", "foreign-form", "wrong-url", "host-in-url"}
+)
 _CURED_BY_COMMAND: Final = WHOLE_FILE | {
     *("nul-bytes", "not-utf8", "invalid-json", "cut-line", "json-document", "text-file", "lfs-pointer"),
-    *("results-file", "foreign-form", "cr-line-ends"),
+    *("results-file", "foreign-form", "cr-line-ends", "wrong-url", "host-in-url"),
 }
 
 

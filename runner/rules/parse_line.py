@@ -15,6 +15,7 @@ from runner.rules.connection_fields import connection_problem, is_connection_fie
 from runner.rules.diagnostics import Problem
 from runner.rules.fields import is_body_field
 from runner.rules.json_faults import shortened
+from runner.rules.other_line import CONVERT
 from runner.rules.replace_model import replace_model
 
 API_PATH: Final = "/v1/chat/completions"
@@ -132,6 +133,8 @@ def _batch_body(value: dict[str, Any], problems: list[Problem]) -> dict[str, Any
 
 def _wrong_url(url: object) -> Problem:
     fix = f'write "url": "{API_PATH}"'
+    if type(url) is str and url.endswith("/chat/completions"):
+        fix += f"; on all lines: {CONVERT}"
     if type(url) is str and ("//" in url or url.startswith("api.")):
         reason = "the url names a host; a job line cannot choose where it is sent"
         return Problem(code="host-in-url", path=("url",), reason=reason, fix=fix)

@@ -154,6 +154,13 @@ REFUSED: list[tuple[Any, str, str, str, str]] = [
         "cannot choose where",
         "/v1/chat",
     ),
+    (
+        {"url": "/chat/completions", "body": {}},
+        "wrong-url",
+        '"/chat',
+        '"/chat/completions" is not',
+        "on all lines: runner convert FILE",
+    ),
     ({"url": "//evil.test", "body": {}}, "host-in-url", '"//evil', "names a host", "/v1/chat"),
     ({"method": "GET", "body": {}}, "wrong-method", '"GET"', "method must be POST", '"POST"'),
     (
