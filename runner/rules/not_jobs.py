@@ -34,15 +34,15 @@ def not_jobs(first: bytes, head: bytes) -> OtherFile | None:
     begin = first.lstrip()[:1]
     if begin in (b"{", b"["):
         return _of_lines(first) or _of_document(head)
-    if b"\0" in head:
-        return None if head.startswith(b"\0") else UNKNOWN
+    if b"\0" in first:
+        return None if first.startswith(b"\0") else UNKNOWN
     try:
         text = head.removeprefix(_UTF8_BOM).decode()
     except UnicodeDecodeError as error:
         if error.start < len(head) - 4:  # else the last character is cut
             return UNKNOWN if _has_controls(head) else None
         text = head[: error.start].decode()
-    return text_file(text)
+    return None if "\0" in text else text_file(text)
 
 
 def _has_controls(head: bytes) -> bool:

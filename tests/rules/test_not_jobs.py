@@ -77,6 +77,11 @@ def test_one_bad_line_first_does_not_make_another_file(first: bytes) -> None:
     assert not_jobs(first, first + b"\n" + GOOD + b"\n") is None
 
 
+def test_a_tail_of_nul_bytes_makes_no_text_binary() -> None:
+    """The first line is a comment, the last one was never written."""
+    assert not_jobs(b"# the first night", b"# the first night\n" + GOOD + b"\n" + bytes(512)) is None
+
+
 @pytest.mark.parametrize(
     ("file", "cure"),
     [
