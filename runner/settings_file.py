@@ -15,7 +15,7 @@ def read(cwd: Path) -> tuple[dict[str, Any], str, list[str]]:
     for name in ("runner.toml", "pyproject.toml"):
         path = cwd / name
         try:
-            text = path.read_bytes()
+            content = path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
@@ -23,15 +23,25 @@ def read(cwd: Path) -> tuple[dict[str, Any], str, list[str]]:
         import tomllib
 
         try:
-            table = tomllib.loads(text.decode())
+            table = tomllib.loads(content.decode("utf-8-sig"))
         except (ValueError, RecursionError) as error:
             if name == "runner.toml":
-                raise UsageError(f"{path} is not valid TOML: {error}", fix="correct it") from None
+                raise _no_toml(path, content, error) from None
             return {}, "", [f"{path} is not valid TOML, so [tool.runner] was not looked for: {error}"]
         if name == "runner.toml":
             return table, name, []
         return _tool_runner(table), f"[tool.runner] of {name}", []
     return {}, "", []
+
+
+def _no_toml(path: Path, content: bytes, error: Exception) -> UsageError:
+    from runner.rules.binary_files import HEAD_BYTES, binary_file
+    from runner.rules.other_file import cure_for
+
+    other = binary_file(content[:HEAD_BYTES])
+    if other is None:
+        return UsageError(f"{path} is not valid TOML: {error}", fix="correct it")
+    return UsageError(f"{path} is {other.what}", fix=cure_for(other.fix, str(path), ".toml"))
 
 
 def _tool_runner(project: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 JOBS = 40
-REFUSED = ("r-1", "r-2", "r-3")  # ids of jobs that the API refuses: `tool_choice` without tools
+REFUSED = ("r-1", "r-2", "r-3")  # ids of jobs that the API refuses: an effort that the model does not take
 FAULTS = ("garbage=0.1", "lost=0.1", "failed=0.05", "500_after=0.1", "no_choices=0.05")
 A_LOST_ONE = "(SELECT job_id FROM attempts WHERE outcome = 'lost' LIMIT 1)"
 
@@ -69,7 +69,8 @@ def good_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_jobs(folder / "jobs.jsonl", JOBS)
     with (folder / "jobs.jsonl").open("a") as file:
         for name in REFUSED:  # so that the errors file has lines with any seed
-            line = {"id": name, "model": "grok-4.3", "prompt": name, "user": name, "tool_choice": "required"}
+            line = {"id": name, "model": "grok-build-0.1", "prompt": name, "user": name}
+            line["reasoning_effort"] = "low"
             file.write(json.dumps(line) + "\n")
     flags = ("--instant", *(word for fault in FAULTS for word in ("--fault", fault)))
     with Simulator(folder, *NO_LIMITS, *flags, seed=3) as simulator, LiveRunner(folder, simulator) as home:

@@ -84,6 +84,18 @@ def test_flag_beats_environment_beats_file_beats_default(
     assert origin == next(source.origin for source in found.sources if source.name == "worker_processes")
 
 
+def test_a_file_of_windows_is_read_or_named(tmp_path: Path) -> None:
+    """Notepad writes a byte order mark, PowerShell UTF-16."""
+    text = "concurrency = 3\n"
+    (tmp_path / "runner.toml").write_bytes(text.encode("utf-8-sig"))
+    assert load({"HOME": "/home/ann"}, tmp_path).concurrency == 3
+
+    (tmp_path / "runner.toml").write_bytes(text.encode("utf-16"))
+    with pytest.raises(UsageError, match=r"runner\.toml is UTF-16 text") as caught:
+        load({"HOME": "/home/ann"}, tmp_path)
+    assert "iconv -f UTF-16 " in caught.value.fix
+
+
 def test_pyproject_is_read_where_there_is_no_runner_toml(tmp_path: Path) -> None:
     """Only one file is read: runner.toml where there is one."""
     (tmp_path / "pyproject.toml").write_text("[tool.runner]\nconcurrency = 3\n")

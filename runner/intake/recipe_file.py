@@ -7,7 +7,9 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from runner.rules.binary_files import HEAD_BYTES, binary_file
 from runner.rules.errors import UsageError
+from runner.rules.other_file import cure_for
 from runner.rules.recipe import FILE_PREFIX, Recipe, RecipeError, RecipeFault, error_of_faults
 from runner.rules.recipe_table import read_recipe
 
@@ -117,7 +119,9 @@ def read_recipe_file(path: Path) -> Recipe:
     try:
         table = tomllib.loads(content.decode().removeprefix(_BOM))
     except UnicodeDecodeError as error:
-        raise RecipeError(f"{path} is not UTF-8", fix="save it in UTF-8") from error
+        other = binary_file(content[:HEAD_BYTES])
+        what, fix = (other.what, other.fix) if other else ("not UTF-8", "save it in UTF-8")
+        raise RecipeError(f"{path} is {what}", fix=cure_for(fix, str(path), ".toml")) from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         fault = RecipeFault(
             "", f"this is not TOML: {error}", 'texts stand in quotes, like model = "grok-4.3"'

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from runner.intake.sandbox import NotTextError, NullError, cell_text
 from runner.intake.template_bounds import CHARACTERS_MAX
 from runner.intake.templates import BOUND, RenderError
+from runner.rules.image_url import is_web_address
 from runner.rules.request_frame import row_content
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _image_url(cell: Any, column: str) -> str | None:
     """Return the address in a cell; None for an empty one. Raises RenderError for what is no address."""
     if cell is None or cell == "":
         return None
-    if isinstance(cell, str) and cell.startswith(("https://", "http://")) and cell.isprintable():
+    if isinstance(cell, str) and is_web_address(cell) and cell.isprintable():
         return cell
     shown = cell if isinstance(cell, str) else type(cell).__name__
     fix = "give an https:// address, or leave the cell empty; images are not read from disk"

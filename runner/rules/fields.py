@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import orjson
 
-from runner.rules.connection_fields import connection_problems, tool_problems
+from runner.rules.connection_fields import connection_problems
 from runner.rules.diagnostics import Path, Problem
 from runner.rules.json_faults import shortened
 from runner.rules.schemas import schema_problems
+from runner.rules.tool_definitions import choice_form_problems, choice_problems, tools_problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 Check: TypeAlias = "Callable[[str, Any], Iterator[Problem]]"
 
-_TOOLS_MAX: Final = 350  # ChatRequest of xAI's TypeScript SDK; 128 before
 _STOPS_MAX: Final = 4
 
 
@@ -38,6 +38,7 @@ def check_fields(settings: Mapping[str, Any], model: ModelFacts | None) -> Itera
             yield from check(name, value)
             if model is not None:
                 yield from _check_for_model(name, value, model)
+    yield from choice_problems(settings.get("tool_choice"), settings.get("tools"))
 
 
 def is_body_field(name: str) -> bool:
@@ -176,61 +177,6 @@ def _service_tier(name: str, value: object) -> Iterator[Problem]:
         yield _warn("priority-price", name, reason, "remove the field if nobody waits for the answer")
 
 
-def _tool_choice(name: str, value: object) -> Iterator[Problem]:
-    if type(value) is str and value in ("none", "auto", "required"):
-        return
-    function = value.get("function") if type(value) is dict else None
-    if type(function) is not dict or type(function.get("name")) is not str:
-        fix = 'write {"type": "function", "function": {"name": "..."}}'
-        reason = "tool_choice must be none, auto, required or a named function"
-        yield _refuse("bad-type", (name,), reason, fix)
-
-
-def _tools(name: str, tools: object) -> Iterator[Problem]:
-    if type(tools) is not list:
-        yield _bad_type(name, "a list")
-        return
-    if len(tools) > _TOOLS_MAX:
-        reason = f"{len(tools)} tools; the API takes {_TOOLS_MAX}"
-        yield _refuse("too-many-tools", (name,), reason, "give fewer tools")
-    for place, tool in enumerate(tools):
-        yield from _tool((name, place), tool)
-
-
-def _tool(path: Path, tool: object) -> Iterator[Problem]:
-    kind = tool.get("type") if type(tool) is dict else None
-    if type(tool) is dict:
-        yield from tool_problems(path, tool)
-    if type(tool) is not dict or type(kind) is not str:
-        yield _refuse("bad-tool", path, "a tool must be an object with a type", _TOOL_FIX)
-    elif kind == "live_search":
-        yield _refuse(
-            "search-parameters", path, "the API removed Live Search; it answers 410", "remove the tool"
-        )
-    elif kind != "function":
-        reason = f'the tool type "{shortened(kind)}" is documented for the Responses API only'
-        yield Problem(code="unknown-tool", path=path, reason=reason, fix=_TOOL_FIX, severity="warning")
-    else:
-        yield from _function((*path, "function"), tool.get("function"))
-
-
-_TOOL_FIX: Final = 'write {"type": "function", "function": {"name": "...", "parameters": {...}}}'
-
-
-def _function(path: Path, function: object) -> Iterator[Problem]:
-    if type(function) is not dict or type(function.get("name")) is not str or not function["name"]:
-        yield _refuse("bad-tool", path, "a function must have a name", _TOOL_FIX)
-        return
-    parameters = function.get("parameters")
-    where: Path = (*path, "parameters")
-    if type(parameters) is not dict:
-        fix = 'write {"type": "object", "properties": {...}}'
-        reason = f'the function "{shortened(function["name"])}" has no parameters schema'
-        yield _refuse("bad-schema", where, reason, fix)
-    else:
-        yield from schema_problems("the parameters are", parameters, where)
-
-
 def _response_format(name: str, value: object) -> Iterator[Problem]:
     kind = value.get("type") if type(value) is dict else None
     if type(value) is not dict or kind not in ("text", "json_object", "json_schema"):
@@ -277,8 +223,8 @@ _CHECKS: Final[dict[str, Check]] = {
     "stream": _stream,
     "stream_options": _ignored,
     "temperature": _number(0, 2),
-    "tool_choice": _tool_choice,
-    "tools": _tools,
+    "tool_choice": choice_form_problems,
+    "tools": tools_problems,
     "top_logprobs": _whole(0, 8),
     "top_p": _number(0, 1),
     "user": _text,

@@ -21,6 +21,7 @@ DIGITS_MAX: Final = 4_000
 
 _TOKEN: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[{}\[\]:,]|[^\s"{}\[\]:,]+', re.DOTALL)
 _NOT_FINITE: Final = frozenset({"NaN", "Infinity", "-Infinity"})
+_UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 _SHOWN_CHARACTERS: Final = 40
 _KINDS: Final = {list: "an array", str: "a string", bool: "true or false", type(None): "null"}
 
@@ -34,6 +35,10 @@ class _Token(NamedTuple):
 
 def parse_exactly(raw: bytes) -> object:
     """Return the value of `raw`, or the `Problem` that refuses it. Never raises."""
+    if _is_utf16(raw):
+        return _utf16()
+    if b"\0" in (raw[:1], raw.rstrip()[-1:]):
+        return _nul_bytes(raw)
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -83,24 +88,41 @@ def _integer(text: str) -> int | float:
 
 
 def _not_utf8(raw: bytes, error: UnicodeDecodeError) -> Problem:
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return utf16_problem()
     column = len(raw[: error.start].decode("utf-8")) + 1
     return Problem(
         code="not-utf8",
         column=column,
         reason=f"not UTF-8: byte 0x{raw[error.start]:02x} does not fit there",
-        fix="save the file as UTF-8; from Windows-1252: iconv -f WINDOWS-1252 -t UTF-8",
+        fix="save the file as UTF-8; from Windows-1252: iconv -f WINDOWS-1252 -t UTF-8 < FILE > NEW",
     )
 
 
-def utf16_problem() -> Problem:
-    """Return the problem of a UTF-16 file, which some spreadsheets and shells write."""
+def _is_utf16(raw: bytes) -> bool:
+    """Return whether a line begins as UTF-16 does, or has a NUL beside most characters."""
+    is_wide = len(raw) > 2 and b"\0\0" not in raw and raw.count(b"\0") * 3 > len(raw)
+    return is_wide or raw.startswith(_UTF16_MARKS)
+
+
+def _utf16() -> Problem:
+    """Return the problem of a line in UTF-16, as where files are joined."""
+    reason = "the line is UTF-16, not UTF-8"
+    fix = "join the files again when each is UTF-8: iconv -f UTF-16 -t UTF-8"
+    return Problem(code="utf16", column=1, reason=reason, fix=fix)
+
+
+def _nul_bytes(raw: bytes) -> Problem:
+    """Return the problem of bytes that were never written, as a crash or a full disk leaves them."""
+    first, total = raw.index(b"\0"), raw.count(b"\0")
+    what = "1 NUL byte is" if total == 1 else f"{total:,} NUL bytes are"
+    rest = raw.replace(b"\0", b"").strip()
+    is_cut = bool(rest) and not rest.endswith(b"}")
+    where = f"in the line, from byte {first + 1:,} of it on" if rest else "in the place of text"
+    mend = "complete the line or remove it, and take" if is_cut else "make the file again, or take"
     return Problem(
-        code="utf16",
-        column=1,
-        reason="the file is UTF-16, not UTF-8",
-        fix="save it as UTF-8: iconv -f UTF-16 -t UTF-8",
+        code="nul-bytes",
+        column=len(raw[:first].decode("utf-8", "replace")) + 1,
+        reason=f"{what} {where}: the file was not written whole",
+        fix=f"{mend} the NUL bytes out: tr -d '\\000' < FILE > NEW",
     )
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _STRING: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"')
 _SHOWN_CHARACTERS: Final = 40
 _WORD: Final = re.compile(r"[^\s,:\[\]{}\"]{1,30}")
-_CUT_FIX: Final = "write each job on one line; jq -c . does it for a file of objects or arrays"
+_CUT_FIX: Final = "complete it; what is over several lines comes on one line with jq -c . FILE > NEW"
 _CUT_STRING_FIX: Final = "close the string; a line break inside one is written \\n"
 _FOREIGN_WORDS: Final = {
     "True": "true",
@@ -51,7 +51,8 @@ def _explain(text: str, at: int, message: str) -> tuple[str, str]:
 
 
 def _byte_order_mark(_text: str, _at: int) -> tuple[str, str]:
-    return "a byte order mark stands before the object", "remove the mark; files were probably joined"
+    fix = "files were joined; remove the mark: perl -pe 's/^\\xEF\\xBB\\xBF//' FILE > NEW"
+    return "a byte order mark stands before the object", fix
 
 
 def _control_character(text: str, at: int) -> tuple[str, str]:
@@ -77,6 +78,8 @@ def _no_colon(text: str, at: int) -> tuple[str, str]:
 
 def _extra(text: str, at: int) -> tuple[str, str]:
     if text[at] == "{":
+        if "\r" in text[len(text[:at].rstrip()) : at]:
+            return "a carriage return ends the object", "write line feeds: tr '\\r' '\\n' < FILE > NEW"
         return "a second object follows on the same line", "put each job on its own line"
     if text[at] == ",":
         return "a comma follows the object", "end the line at }, without a comma"

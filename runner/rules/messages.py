@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from runner.rules.diagnostics import Path, Problem
+from runner.rules.image_url import PART_FIX, image_problems
 from runner.rules.json_faults import shortened
 from runner.rules.tokens import IMAGE_TOKENS, MESSAGE_TOKENS, text_tokens
+from runner.rules.tool_calls import tool_call_problems
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROLES: Final = ("system", "developer", "user", "assistant", "tool")
 LEADING_ROLES: Final = ("system", "developer")
-_IMAGE_BYTES_MAX: Final = 20 * 1024 * 1024
 _PART_TYPES: Final = ("text", "image_url", "file")
 
 
@@ -67,13 +71,28 @@ def _check_message(message: dict[str, Any], place: int, problems: list[Problem])
     tokens = MESSAGE_TOKENS
     if "tool_calls" in message:
         tokens += text_tokens(orjson.dumps(calls).decode())
+        problems.extend(tool_call_problems(calls, ("messages", place, "tool_calls")))
     if type(content) is str:
+        if not content or content.isspace():
+            problems.extend(_blank(content, role, ("messages", place, "content")))
         return tokens + text_tokens(content)
     if type(content) is list and content:
-        return tokens + _check_parts(content, place, problems)
-    if not (content is None and role == "assistant" and calls):
-        problems.append(_no_content(content, place))
+        return tokens + _check_parts(content, role, place, problems)
+    problems.append(_no_content(content, place, has_calls=role == "assistant" and bool(calls)))
     return tokens
+
+
+def _blank(text: str, role: object, path: Path) -> Iterator[Problem]:
+    """Yield what is wrong with a text of nothing or white space; answers and results of tools may be so."""
+    if role == "user" and not text:
+        fix = "write what the model should answer, or remove the message"
+        yield Problem(
+            code="empty-prompt", path=path, reason="the content of a user's message is empty", fix=fix
+        )
+    elif role in ("user", *LEADING_ROLES):
+        reason = "the content of a message is " + ("white space only" if text else "empty")
+        fix = "see whether a column or a file was empty; it is sent as written"
+        yield Problem(code="blank-content", path=path, reason=reason, fix=fix, severity="warning")
 
 
 _MESSAGE_FIX: Final = 'write {"role": "user", "content": "..."}'
@@ -94,9 +113,12 @@ def _unknown_role(role: object, place: int) -> Problem:
     )
 
 
-def _no_content(content: object, place: int) -> Problem:
+def _no_content(content: object, place: int, *, has_calls: bool) -> Problem:
     path: Path = ("messages", place, "content")
     fix = 'write text as "content": "...", or a list of parts'
+    if content is None and has_calls:
+        reason = "a message with tool_calls has no content; the API refuses null"
+        return Problem(code="missing-content", path=path, reason=reason, fix='write "content": ""')
     if content is None:
         return Problem(code="missing-content", path=path, reason="a message has no content", fix=fix)
     if content == []:
@@ -106,82 +128,48 @@ def _no_content(content: object, place: int) -> Problem:
     return _bad_type(path, "the content of a message must be text or a list of parts", fix)
 
 
-def _check_parts(parts: list[Any], place: int, problems: list[Problem]) -> int:
-    tokens = 0
+def _check_parts(parts: list[Any], role: object, place: int, problems: list[Problem]) -> int:
+    tokens, texts = 0, []
     for index, part in enumerate(parts):
         path: Path = ("messages", place, "content", index)
         kind = part.get("type") if type(part) is dict else None
         if kind == "text" and type(part.get("text")) is str:
+            texts.append(part["text"])
             tokens += text_tokens(part["text"])
         elif kind == "image_url":
             tokens += IMAGE_TOKENS
-            problems.extend(_image_problems(part.get("image_url"), (*path, "image_url")))
-        elif type(kind) is not str or kind == "text":
-            problems.append(
-                _bad_type(path, "a content part must have a type and its value", _PART_FIX),
-            )
-        elif kind not in _PART_TYPES:
-            problems.append(_unknown_part(kind, path))
+            problems.extend(image_problems(part.get("image_url"), (*path, "image_url")))
+        else:
+            problems.extend(_other_part_problems(kind, part, path))
+    if len(texts) == len(parts) and not (joined := "".join(texts)).strip():
+        problems.extend(_blank(joined, role, ("messages", place, "content")))
     return tokens
 
 
-_PART_FIX: Final = (
-    'write {"type": "text", "text": "..."} or {"type": "image_url", "image_url": {"url": "..."}}'
-)
+def _other_part_problems(kind: object, part: Any, path: Path) -> Iterator[Problem]:
+    """Yield the problems of a part that is no good text and no image."""
+    if type(kind) is not str or kind == "text":
+        yield _bad_type(path, "a content part must have a type and its value", PART_FIX)
+    elif kind == "file":
+        if type(part.get("file")) is not dict:
+            fix = 'write {"type": "file", "file": {"file_id": "..."}}'
+            yield _bad_type((*path, "file"), "file must be an object", fix)
+    else:
+        reason = f'chat completions take no part of the type "{shortened(kind)}"'
+        fix = _OTHER_PARTS.get(kind, f"the API takes {', '.join(_PART_TYPES)}")
+        yield Problem(code="unknown-part", path=path, reason=reason, fix=fix)
 
 
-def _unknown_part(kind: str, path: Path) -> Problem:
-    return Problem(
-        code="unknown-part",
-        path=path,
-        reason=f'the content type "{shortened(kind)}" is not known',
-        fix=f"the API documents {', '.join(_PART_TYPES)}",
-        severity="warning",
-    )
-
-
-def _image_problems(image: object, path: Path) -> list[Problem]:
-    url = image.get("url") if type(image) is dict else None
-    if type(image) is dict and url is None and type(image.get("file_id")) is str:
-        return []
-    if type(url) is not str or not url:
-        return [_bad_type(path, "image_url must be an object with a url", _PART_FIX)]
-    if url.startswith("data:"):
-        return _data_url_problems(url, (*path, "url"))
-    if url.startswith(("https://", "http://")):
-        return []
-    return [
-        Problem(
-            code="bad-image-url",
-            path=(*path, "url"),
-            reason=f'"{shortened(url)}" is no address of an image',
-            fix="give an https:// address or a data:image/png;base64,... URL; files are not read from disk",
-        )
-    ]
-
-
-def _data_url_problems(url: str, path: Path) -> list[Problem]:
-    comma = url.find(",")  # not partition: an image must not be copied
-    head, data_length = url[: max(comma, 0)], len(url) - comma - 1
-    if comma < 0 or not data_length or not head.startswith("data:image/") or not head.endswith(";base64"):
-        return [
-            Problem(
-                code="bad-image-url",
-                path=path,
-                reason="the data URL is not data:image/...;base64, followed by data",
-                fix="write data:image/png;base64, and the image in base64",
-            )
-        ]
-    if data_length * 3 // 4 > _IMAGE_BYTES_MAX:
-        return [
-            Problem(
-                code="image-too-large",
-                path=path,
-                reason=f"the image is {data_length * 3 // 4 / 2**20:.1f} MiB; the API takes 20 MiB",
-                fix="make it smaller; more than 6 tiles of 448 x 448 add no detail",
-            )
-        ]
-    return []
+_OTHER_PARTS: Final = {  # of the Responses API and of Anthropic's
+    "input_text": 'write {"type": "text", "text": "..."}',
+    "output_text": 'write {"type": "text", "text": "..."}',
+    "input_image": 'write {"type": "image_url", "image_url": {"url": "..."}}',
+    "image": 'write {"type": "image_url", "image_url": {"url": "data:image/png;base64,..."}}',
+    "input_file": 'write {"type": "file", "file": {"file_id": "..."}}',
+    "input_audio": "remove it, and write what is said as text: these models hear nothing",
+    "tool_use": 'write it as "tool_calls" beside the content',
+    "tool_result": 'write a message of its own: {"role": "tool", "tool_call_id": "...", "content": "..."}',
+}
 
 
 def _bad_type(path: Path, reason: str, fix: str) -> Problem:

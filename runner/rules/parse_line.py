@@ -15,6 +15,7 @@ from runner.rules.connection_fields import connection_problem, is_connection_fie
 from runner.rules.diagnostics import Problem
 from runner.rules.fields import is_body_field
 from runner.rules.json_faults import shortened
+from runner.rules.other_line import CONVERT
 from runner.rules.replace_model import replace_model
 
 API_PATH: Final = "/v1/chat/completions"
@@ -73,7 +74,7 @@ def with_line_path(problem: Problem, line: ParsedLine) -> Problem:
         return replace(problem, path=("body", *problem.path))
     if problem.path[:1] != ("messages",) or len(problem.path) == 1:
         return problem
-    # A message of the line itself: `system` and `prompt` are texts by now, which have no problem.
+    # A message of the line itself: `system` and `prompt` are texts by now, which have no refusal.
     place = int(problem.path[1]) - ("system" in line.value)
     return replace(problem, path=("messages", place, *problem.path[2:]))
 
@@ -132,6 +133,8 @@ def _batch_body(value: dict[str, Any], problems: list[Problem]) -> dict[str, Any
 
 def _wrong_url(url: object) -> Problem:
     fix = f'write "url": "{API_PATH}"'
+    if type(url) is str and url.endswith("/chat/completions"):
+        fix += f"; on all lines: {CONVERT}"
     if type(url) is str and ("//" in url or url.startswith("api.")):
         reason = "the url names a host; a job line cannot choose where it is sent"
         return Problem(code="host-in-url", path=("url",), reason=reason, fix=fix)

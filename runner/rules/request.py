@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from runner.rules.diagnostics import Diagnostic, Problem, has_refusal
+from runner.rules.foreign_form import recognised
 from runner.rules.json_faults import column_of
+from runner.rules.other_line import CONVERT
 from runner.rules.output_estimate import assumed_output
 from runner.rules.parse_line import body_and_metadata, parse_line, with_line_path
 from runner.rules.strict_json import parse_object
@@ -59,14 +61,14 @@ def read_request(raw: bytes, line: int, defaults: Defaults) -> tuple[Request | N
         return None, [value.at_line(line)]
     parsed = parse_line(value, line, defaults.model, defaults.model_for_all)
     if has_refusal(parsed.problems):
-        return None, _diagnostics(raw, line, parsed.problems)
+        return None, _of_other_service(value, line) or _diagnostics(raw, line, parsed.problems)
     validation = validate(parsed.body, defaults.tpm)
     diagnostics: list[Diagnostic] = []
     if parsed.problems or validation.problems:
         problems = [*parsed.problems, *(with_line_path(problem, parsed) for problem in validation.problems)]
         diagnostics = _diagnostics(raw, line, problems)
     if validation.refused:
-        return None, diagnostics
+        return None, _of_other_service(value, line) or diagnostics
     body, metadata = body_and_metadata(raw, parsed)
     return (
         Request(
@@ -96,6 +98,15 @@ def validate_with_model(body: bytes, model: str, tpm: float | None) -> Validatio
 def splice_deferred(body: bytes) -> bytes:
     """Return the body as it is sent: `deferred` first, then the rest of `body` unchanged."""
     return b"".join((b'{"deferred":true,', memoryview(body)[1:]))  # one copy: a body may have an image
+
+
+def _of_other_service(value: dict[str, Any], line: int) -> list[Diagnostic]:
+    """Return the one diagnostic of a line for another service, which explains all others; else none."""
+    form = recognised(value)
+    if form is None:
+        return []
+    reason, fix = f"the line is written for {form.service}", f"convert the file: {CONVERT}"
+    return [Problem(code="foreign-form", column=1, reason=reason, fix=fix).at_line(line)]
 
 
 def _diagnostics(raw: bytes, line: int, problems: list[Problem]) -> list[Diagnostic]:

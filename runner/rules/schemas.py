@@ -49,7 +49,7 @@ def _fault(encoded: bytes) -> str | None:
     if type(schema.get("$schema")) is str:
         validator = validator_for(schema, default=Draft202012Validator)
     try:
-        # Patterns are not checked: they are ECMA regular expressions, which Python cannot parse.
+        # Patterns are checked elsewhere: they are ECMA regular expressions, which Python cannot parse.
         validator.check_schema(schema, format_checker=FormatChecker(formats=()))
     except SchemaError as error:
         where = "/".join(str(step) for step in error.absolute_path)

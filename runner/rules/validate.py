@@ -148,6 +148,10 @@ def _check_model(name: object, facts: models.ModelFacts | None) -> list[Problem]
     if type(name) is not str or not name:
         fix = f'write "model": "{models.DEFAULT}", or leave it out'
         return [Problem(code="bad-type", path=("model",), reason="model must be a name", fix=fix)]
+    if not name.isprintable():
+        shown = shortened(orjson.dumps(name).decode())
+        reason = f"the model {shown} holds a character that cannot be printed"
+        return [Problem(code="bad-value", path=("model",), reason=reason, fix="write the name without it")]
     if facts is None:
         return [_unknown_model(name)]
     if facts.retired_on is None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runner.rules.diagnostics import Path, Problem
 from runner.rules.json_faults import shortened
+from runner.rules.pattern_fault import pattern_fault
 from runner.rules.schema_walk import Subschema, followed, referenced, subschemas
 
 if TYPE_CHECKING:
@@ -69,6 +70,9 @@ def _refused_keywords(path: Path, schema: dict[str, Any]) -> Iterator[Problem]:
     for name in ("minContains", "maxContains"):
         if name in schema:
             yield _refused((*path, name), f"the API does not take {name}", f"remove {name}")
+    if isinstance(schema.get("pattern"), str) and (fault := pattern_fault(schema["pattern"])):
+        reason = f'the pattern "{shortened(schema["pattern"])}" cannot be compiled: {fault}'
+        yield _refused((*path, "pattern"), reason, "correct the regular expression")
     if isinstance(schema.get("items"), list):
         fix = "write one schema for all items, or prefixItems"
         yield _refused((*path, "items"), "items is a list; the API takes one schema", fix)

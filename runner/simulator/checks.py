@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
+from runner.simulator.images import image_error
 from runner.simulator.replies import Refusal
 from runner.simulator.schema_checks import schema_error
 
@@ -57,7 +58,9 @@ _FIELDS: dict[str, _Field] = {
     "presence_penalty": _NUMBER,
     "frequency_penalty": _NUMBER,
     "seed": _WHOLE,
-    "stop": _Field("a string or a sequence", (str, list)),
+    "stop": _LIST,
+    "service_tier": _TEXT,
+    "safety_identifier": _TEXT,
     "user": _TEXT,
     "prompt_cache_key": _TEXT,
     "reasoning_effort": _TEXT,
@@ -169,15 +172,23 @@ def _check_message(where: str, message: object) -> None:
     role = message.get("role")
     if not isinstance(role, str) or role not in ROLES:
         raise Refusal(422, "invalid-argument", f"{_DESERIALIZE}{where}.role: unknown or missing role")
-    content = message.get("content")
+    calls = message.get("tool_calls")
+    if calls is not None:
+        _check_tool_calls(f"{where}.tool_calls", calls)
+    is_call = role == "assistant" and bool(calls)
+    _check_content(f"{where}.content", message.get("content"), is_call=is_call)
+
+
+def _check_content(where: str, content: object, *, is_call: bool) -> None:
+    if content == [] or (content is None and is_call):
+        raise _invalid("Each message must have at least one content element.")
+    if content is None:
+        raise Refusal(422, "invalid-argument", f"{_DESERIALIZE}{where}: missing field `content`")
     if isinstance(content, list):
         for at, part in enumerate(content):
-            _check_part(f"{where}.content[{at}]", part)
-    elif content is None:
-        if role != "assistant" or not message.get("tool_calls"):
-            raise Refusal(422, "invalid-argument", f"{_DESERIALIZE}{where}: missing field `content`")
+            _check_part(f"{where}[{at}]", part)
     elif not isinstance(content, str):
-        raise _mistyped(f"{where}.content", "a string or a sequence")
+        raise _mistyped(where, "a string or a sequence")
 
 
 def _check_part(where: str, part: object) -> None:
@@ -187,16 +198,39 @@ def _check_part(where: str, part: object) -> None:
     field, kind = rule
     if not isinstance(part.get(field), kind):
         raise _mistyped(f"{where}.{field}", "a string" if kind is str else "a map")
-    if field == "image_url" and not isinstance(part[field].get("url"), str):
-        raise _mistyped(f"{where}.image_url.url", "a string")
+    if field == "image_url":
+        _check_image(f"{where}.image_url", part[field])
 
 
-def _check_stop(stop: str | list[object]) -> None:
-    if isinstance(stop, list):
-        if any(not isinstance(word, str) for word in stop):
-            raise _mistyped("stop", "strings")
-        if len(stop) > STOPS_MAX:
-            raise _invalid(f"At most {STOPS_MAX} stop sequences are supported.")
+def _check_image(where: str, image: Body) -> None:
+    if image.get("url") is None and isinstance(image.get("file_id"), str):
+        return
+    if not isinstance(image.get("url"), str):
+        raise _mistyped(f"{where}.url", "a string")
+    if error := image_error(image["url"]):
+        raise _invalid(error)
+
+
+def _check_tool_calls(where: str, calls: object) -> None:
+    if not isinstance(calls, list):
+        raise _mistyped(where, "a sequence")
+    for at, call in enumerate(calls):
+        function = call.get("function") if isinstance(call, dict) else None
+        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+            raise _mistyped(f"{where}[{at}].function.name", "a string")
+        if not isinstance(function.get("arguments"), str):
+            raise _mistyped(f"{where}[{at}].function.arguments", "a string")
+        try:
+            orjson.loads(function["arguments"])
+        except orjson.JSONDecodeError:
+            raise _invalid(f"{where}[{at}].function.arguments is not valid JSON.") from None
+
+
+def _check_stop(stop: list[object]) -> None:
+    if any(not isinstance(word, str) for word in stop):
+        raise _mistyped("stop", "strings")
+    if len(stop) > STOPS_MAX:
+        raise _invalid(f"At most {STOPS_MAX} stop sequences are supported.")
 
 
 def _check_tools(body: Body) -> None:
@@ -228,8 +262,9 @@ def _tool_name(where: str, tool: object) -> str:
     function = tool.get("function")
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
         raise _mistyped(f"{where}.function.name", "a string")
-    if function.get("parameters") is not None:
-        _check_schema(f"{where}.function.parameters", function["parameters"])
+    if not isinstance(function.get("parameters"), dict):
+        raise _mistyped(f"{where}.function.parameters", "a map")
+    _check_schema(f"{where}.function.parameters", function["parameters"])
     return str(function["name"])
 
 

@@ -1,11 +1,14 @@
 """Checks of JSON schemas: the draft's own rules, and what xAI does not support.
 
 xAI refuses an `enum`, `anyOf` or `oneOf` without variants, a property whose schema is true or false,
-`minContains`, `maxContains`, `items` as a list, and references that lead back to themselves.
+`minContains`, `maxContains`, `items` as a list, a `pattern` that cannot be compiled, and references that lead
+back to themselves.
 """
 
 from __future__ import annotations
 
+import re
+import warnings
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +26,7 @@ _PARTS: Final = (
 _LISTS_OF_PARTS: Final = ("allOf", "anyOf", "oneOf", "prefixItems")
 _MAPS_OF_PARTS: Final = ("properties", "patternProperties", "dependentSchemas", "$defs", "definitions")
 _VARIANTS: Final = ("enum", "anyOf", "oneOf")
+ESCAPED: Final = "\ue000"  # stands for what is escaped in a pattern
 _UNSUPPORTED: Final = ("minContains", "maxContains")
 
 
@@ -36,7 +40,8 @@ def schema_error(raw: bytes) -> str:
     if unsupported:
         return unsupported
     try:
-        jsonschema.Draft202012Validator.check_schema(schema)
+        validator = jsonschema.Draft202012Validator
+        validator.check_schema(schema, format_checker=jsonschema.FormatChecker(formats=()))
     except jsonschema.SchemaError as error:
         return error.message
     return ""
@@ -79,6 +84,8 @@ def _own_error(schema: dict[str, Any], where: str) -> str:
     for keyword in _UNSUPPORTED:
         if keyword in schema:
             return f"{where}/{keyword}: this keyword is not supported."
+    if not _compiles(schema.get("pattern")):
+        return f"{where}/pattern: the regular expression cannot be compiled."
     if isinstance(schema.get("items"), list):
         return f"{where}/items: a list of schemas is not supported, use prefixItems."
     properties = schema.get("properties")
@@ -87,6 +94,20 @@ def _own_error(schema: dict[str, Any], where: str) -> str:
             if isinstance(part, bool):
                 return f"{where}/properties/{name}: a boolean is not supported as a schema of a property."
     return ""
+
+
+def _compiles(pattern: object) -> bool:
+    """Return whether a pattern, if it is a text, is one, whatever its escapes and names of groups are."""
+    if not isinstance(pattern, str):
+        return True
+    bare = re.sub(r"\\.", ESCAPED, pattern, flags=re.DOTALL).replace("[^]", ".").replace("[]", "a")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            re.compile(re.sub(r"\(\?<\w+>", "(", bare))
+    except re.error as error:
+        return error.msg.startswith("look-behind") or ESCAPED in error.msg  # what ECMA may take
+    return True
 
 
 def _parts(schema: dict[str, Any], where: str) -> Iterator[tuple[Any, str]]:

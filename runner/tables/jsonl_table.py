@@ -15,10 +15,12 @@ import orjson
 
 from runner.rules.answer_json import without_surrogates
 from runner.rules.diagnostics import Diagnostic, Problem
+from runner.rules.not_jobs import not_jobs
+from runner.rules.other_file import cure_for
 from runner.rules.strict_json import parse_object
 from runner.rules.table_faults import TableFault
 from runner.tables.jsonl_columns import ColumnSurvey
-from runner.tables.lines import Line, LineReader
+from runner.tables.lines import WHOLE_FILE, Line, LineReader
 from runner.tables.table import ROWS_PER_BATCH, Format, ReadOptions, TableError
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 BATCH_BYTES_MAX: Final = 8 << 20  # so that long rows do not fill the memory
 _UTF8_NAMES: Final = frozenset({"utf-8", "utf8", "utf-8-sig"})
 _ONE_OBJECT_A_LINE: Final = "write one JSON object a line, as `jq -c '.[]' FILE` does with an array"
+_GOOD_ROWS: Final = frozenset({"results-file", "foreign-form"})  # no jobs, but a table
 _LONG_INTEGER_DIGITS: Final = 19  # an integer beyond 64 bits has at least so many
 _DIGITS_AS_ZERO: Final = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x20 for byte in range(256))
 _LONG_RUN: Final = b"0" * _LONG_INTEGER_DIGITS
@@ -40,9 +43,6 @@ _WORDS: Final = {
     "line-too-long": (None, "leave out the long values, or put them into files of their own"),
     "not-an-object": ("the line is JSON, but not an object", _ONE_OBJECT_A_LINE),
 }
-_WHOLE_TABLE: Final = frozenset(
-    {"bad-gzip", "utf16", "empty-file"}
-)  # what follows is missing: no row to skip
 
 
 class JsonlRow(NamedTuple):
@@ -88,8 +88,9 @@ class JsonlTable:
         """
         _check_options(options)
         self._lines = LineReader(path)
-        with closing(iter(LineReader(path))) as lines:
-            if problem := _wrong_beginning(next(lines)):
+        reader = LineReader(path)
+        with closing(iter(reader)) as lines:
+            if problem := _wrong_beginning(next(lines), reader, path):
                 raise problem
         self.kinds: dict[str, CellKind] = _kinds_of_columns(path)
         self.columns: tuple[str, ...] = tuple(self.kinds)
@@ -136,7 +137,7 @@ class JsonlTable:
                     yield replace(_fault(members.at_line(item.number), number), column=_column_of(members))
                 else:
                     yield JsonlRow(item.raw, members)
-            elif item.code in _WHOLE_TABLE:
+            elif item.code in WHOLE_FILE:
                 yield _fault(item, None)
             else:
                 number += 1
@@ -184,21 +185,20 @@ def _fault(item: Diagnostic, row: int | None) -> TableFault:
     return TableFault(row=row, line=item.line, code=item.code, reason=reason, fix=fix)
 
 
-def _wrong_beginning(first: Line | Diagnostic) -> TableError | None:
-    """Return the error of a file that is no JSONL, by its first line."""
+def _wrong_beginning(first: Line | Diagnostic, reader: LineReader, path: Path) -> TableError | None:
+    """Return the error of a file that is no JSONL, by its first line and its beginning."""
     where = (f"line {first.line if isinstance(first, Diagnostic) else first.number}",)
     if isinstance(first, Diagnostic):
-        if first.code not in {"empty-file", "utf16"}:
+        if first.code not in WHOLE_FILE - {"bad-gzip"}:
             return None
         fault = _fault(first, None)
-        return TableError(fault.reason, where=where, fix=fault.fix)
-    text = first.raw.strip()
-    if text.startswith(b"[") and text[1:].lstrip()[:1] in {b"", b"{"}:
-        return TableError("the file is one JSON array, not JSONL", where=where, fix=_ONE_OBJECT_A_LINE)
-    if text == b"{":
-        what = "the file has an object over several lines, not one a line"
-        return TableError(what, where=where, fix="make it JSONL: jq -c . FILE")
-    return None
+        reason, fix = fault.reason, fault.fix
+    else:
+        other = None if isinstance(parse_object(first.raw), dict) else not_jobs(first.raw, reader.head)
+        if other is None or other.code in _GOOD_ROWS:
+            return None
+        reason, fix = f"the file is {other.what}, not JSONL", other.fix_of_table
+    return TableError(reason, where=where, fix=cure_for(fix, str(path), is_gzip=reader.is_gzip))
 
 
 def _check_options(options: ReadOptions) -> None:

@@ -9,11 +9,12 @@ import gzip
 import hashlib
 import io
 import zlib
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
+from runner.rules.binary_files import HEAD_BYTES, binary_file
 from runner.rules.diagnostics import Diagnostic
-from runner.rules.json_faults import utf16_problem
 from runner.tables.large_blocks import LARGE_BYTES, return_large_blocks
 
 if TYPE_CHECKING:
@@ -25,7 +26,10 @@ LINE_BYTES_MAX: Final = 64 * 1024 * 1024
 _CHUNK_BYTES: Final = 1024 * 1024
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _UTF8_BOM: Final = b"\xef\xbb\xbf"
-_UTF16_BOMS: Final = (b"\xff\xfe", b"\xfe\xff")
+_GZIP_ERRORS: Final = (EOFError, gzip.BadGzipFile, zlib.error)
+# Codes that end the reading: what follows is missing or no text.
+OTHER_FILE: Final = frozenset({"utf16", "utf32", "archive", "compressed-file", "binary-file"})
+WHOLE_FILE: Final = OTHER_FILE | {"bad-gzip", "empty-file"}
 
 
 class Line(NamedTuple):
@@ -39,9 +43,10 @@ class LineReader:
     """The lines of one input, read once: iterate over it, then read the digest.
 
     Yields a `Line` for each line that is not blank, and a diagnostic where bytes are not one:
-    line-too-long (as soon as the cap is passed; the rest of the line is skipped), utf16, bad-gzip,
-    empty-file. gzip is detected by its first bytes, whatever the name. Raises OSError where the source
-    cannot be opened or read. A source that is a file object is left open.
+    line-too-long (as soon as the cap is passed; the rest of the line is skipped), or one of WHOLE_FILE. gzip
+    is detected by its first bytes, whatever the name. Raises OSError where the source cannot be opened or
+    read. A source that is a file object is left open. From the first item on `head` is the beginning of the
+    content, and `is_gzip` says whether the source is compressed.
     """
 
     def __init__(self, source: Path | BinaryIO, *, line_bytes_max: int = LINE_BYTES_MAX) -> None:
@@ -50,6 +55,8 @@ class LineReader:
         self._line_bytes_max = line_bytes_max
         self._stored: _Stored | None = None
         self._line_count = 0
+        self.head = b""
+        self.is_gzip = False
 
     @property
     def sha256(self) -> str:
@@ -82,7 +89,7 @@ class LineReader:
                 is_empty = False
                 yield item
                 del item  # here and below: a line may be large, and the next one is built now
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        except _GZIP_ERRORS as error:
             is_empty = False
             yield _bad_gzip(self._line_count + 1, error)
         self._stored.drain()
@@ -91,15 +98,18 @@ class LineReader:
 
     def _numbered(self, stored: io.BufferedReader) -> Iterator[Line | Diagnostic]:
         self._line_count = 0
-        for raw in _physical(_chunks(stored), self._line_bytes_max):
+        self.is_gzip = stored.peek(len(_GZIP_MAGIC)).startswith(_GZIP_MAGIC)
+        beginning, chunks = _beginning(_chunks(stored, is_gzip=self.is_gzip))
+        self.head = beginning[:HEAD_BYTES]
+        if other := binary_file(self.head):
+            yield other.diagnostic()
+            return
+        for raw in _physical(chain([beginning], chunks), self._line_bytes_max):
             self._line_count = number = self._line_count + 1
             if raw is None:
                 yield _too_long(number, self._line_bytes_max)
                 continue
             if number == 1:
-                if raw.startswith(_UTF16_BOMS) or b"\0" in raw[:4]:
-                    yield utf16_problem().at_line(number)
-                    return
                 raw = raw.removeprefix(_UTF8_BOM)  # noqa: PLW2901 - it is no part of the line
             if raw and not raw.isspace():
                 yield Line(number, raw[:-1] if raw.endswith(b"\r") else raw)
@@ -131,11 +141,31 @@ class _Stored(io.RawIOBase):
             pass
 
 
-def _chunks(stored: io.BufferedReader) -> Iterator[bytes]:
-    zipped = stored.peek(len(_GZIP_MAGIC)).startswith(_GZIP_MAGIC)
-    source = gzip.GzipFile(fileobj=stored) if zipped else stored
+def _chunks(stored: io.BufferedReader, *, is_gzip: bool) -> Iterator[bytes]:
+    source = gzip.GzipFile(fileobj=stored) if is_gzip else stored
     while chunk := source.read1(_CHUNK_BYTES):
         yield chunk
+
+
+def _beginning(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """Return the first HEAD_BYTES or more of chunks, fewer at their end, and the chunks after them.
+
+    An error is raised by the chunks after them, so that the lines before it are read.
+    """
+    read: list[bytes] = []
+    byte_count = 0
+    try:
+        while byte_count < HEAD_BYTES and (chunk := next(chunks, b"")):
+            read.append(chunk)
+            byte_count += len(chunk)
+    except _GZIP_ERRORS as error:
+        return b"".join(read), _after(chunks, error)
+    return b"".join(read), chunks
+
+
+def _after(chunks: Iterator[bytes], error: Exception) -> Iterator[bytes]:
+    yield from chunks  # none: the error has ended them
+    raise error
 
 
 def _physical(chunks: Iterator[bytes], bytes_max: int) -> Iterator[bytes | None]:

@@ -53,10 +53,10 @@ def _open(path: Path, options: ReadOptions) -> Table:
         raise TableError(f"{path.name}: {fault.reason}", fix=fault.fix) from None
     if not head:
         raise TableError(f"{path.name} is empty", fix="give a table; without rows, it has at least a header")
-    refuse_other_files(head, path.name)
+    refuse_other_files(head, path, is_gzip=is_gzip)
     is_stored_parquet = is_parquet(head) and options.format is None
     format = Format.PARQUET if is_stored_parquet else options.format or format_by_ending(path)  # noqa: A001
-    options = replace(options, format=format or format_by_content(head))
+    options = replace(options, format=format or format_by_content(head, path))
     if options.format is Format.PARQUET:
         if is_gzip:
             raise TableError(

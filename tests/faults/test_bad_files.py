@@ -143,7 +143,10 @@ def row_counts(folder: Path) -> dict[str, int]:
 def diagnostics_in(output: str) -> set[tuple[int, int, str]]:
     """Return the diagnostics that a command printed, as (line, column or 0, code)."""
     found = re.findall(r"line (\d+)(?:, column (\d+))?: .*? \[([a-z0-9-]+)\]; \w", " ".join(output.split()))
-    return {(int(line), int(column or 0), code) for line, column, code in found}
+    of_files = re.findall(r"the file is [^\[]*? \[([a-z0-9-]+)\] fix: \w", " ".join(output.split()))
+    return {(int(line), int(column or 0), code) for line, column, code in found} | {
+        (1, 0, code) for code in of_files
+    }
 
 
 @pytest.mark.parametrize("name", REFUSED)

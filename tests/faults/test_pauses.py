@@ -73,7 +73,7 @@ def test_the_breaker_stops_a_run_that_pays_for_nothing(tmp_path: Path) -> None:
 
 def test_twenty_failures_alike_stop_a_run_once(tmp_path: Path) -> None:
     """Equal failures are one mistake; a run that the user resumes is not paused for it again."""
-    with at_work(tmp_path, jobs=120, tool_choice="required") as (simulator, home):
+    with at_work(tmp_path, jobs=120, model="grok-build-0.1", reasoning_effort="low") as (simulator, home):
         command = home.start(*SLOWLY)
 
         assert command.wait() == 8
@@ -88,7 +88,7 @@ def test_twenty_failures_alike_stop_a_run_once(tmp_path: Path) -> None:
 
 def test_max_failures_holds_until_it_is_raised(tmp_path: Path) -> None:
     """The limit is the user's, so the same command pauses again at once."""
-    with at_work(tmp_path, jobs=100, tool_choice="required") as (simulator, home):
+    with at_work(tmp_path, jobs=100, model="grok-build-0.1", reasoning_effort="low") as (simulator, home):
         runner(home, *SLOWLY, "--max-failures", "5", code=8)
         runner(home, *SLOWLY, "--max-failures", "5", code=8)
         assert "--max-failures is 5" in str(home.query(EVENTS))

@@ -34,7 +34,7 @@ class Place:
         self.home, self.simulator, self._logs = home, simulator, logs
         lines = write_jobs(home.folder / "jobs.jsonl", MANY).read_text().splitlines(keepends=True)
         for place in range(0, MANY, 2):  # these fail
-            lines[place] = lines[place].replace("{", '{"tool_choice": "required", ', 1)
+            lines[place] = lines[place].replace('"grok-4.3"', '"grok-build-0.1", "reasoning_effort": "low"')
         (home.folder / "jobs.jsonl").write_text("".join(lines))
 
     def failures(self, name: str) -> int:

@@ -87,7 +87,8 @@ def test_a_secret_of_an_mcp_tool_is_sent_with_a_warning(name: str) -> None:
     (warned,) = [one for one in found if one.code == "secret-in-tool"]
     assert warned.severity == "warning"
     assert SECRET not in repr(found)
-    (refused,) = refusals({"tools": [{**tool, "api_key": SECRET}]}, "short")
+    found = refusals({"tools": [{**tool, "api_key": SECRET}]}, "short")
+    (refused,) = [one for one in found if one.code != "unknown-tool"]
     assert refused.code == "headers-in-line"
     (refused,) = refusals({"tools": [{**TOOL, name: SECRET}]}, "short")
     assert refused.code == "headers-in-line"

@@ -190,7 +190,7 @@ REFUSED = [
     (b'{"a":1},', "invalid-json", b",", "a comma follows the object", "without a comma"),
     (b'{"a":1} tail', "invalid-json", b"tail", "something follows after its end: tail", "end the line"),
     (b"hello world", "invalid-json", b"hello", "begins with hello, not with {", "one JSON object a line"),
-    ("\ufeff{}".encode(), "invalid-json", "\ufeff".encode(), "a byte order mark", "remove the mark"),
+    ("\ufeff{}".encode(), "invalid-json", "\ufeff".encode(), "a byte order mark", "perl -pe"),
     (b'{"a":"b', "cut-line", b'"b', "ends inside the string", "\\n"),
     (b'{"a":[1,2', "cut-line", b"", "ends before its object does", "on one line"),
     (b"[", "cut-line", b"", "ends before its object does", "jq -c"),
@@ -216,6 +216,12 @@ REFUSED = [
     (b"[" * 200_000, "depth", None, "more than 100 levels", "flatten"),
     ('{"à":"é","b":"'.encode() + b'\xe9"}', "not-utf8", b"\xe9", "byte 0xe9", "UTF-8"),
     ('{"a":1}'.encode("utf-16"), "utf16", None, "UTF-16", "iconv"),
+    ('\n{"a":1}'.encode("utf-16-le")[1:], "utf16", None, "the line is UTF-16", "iconv"),
+    (b"\0" * 512, "nul-bytes", b"\0", "512 NUL bytes are in the place of text", "tr -d '\\000' < FILE"),
+    (b'{"a": "b\0\0', "nul-bytes", b"\0", "2 NUL bytes are in the line, from byte 9", "complete the line"),
+    (b'\0{"a":1}', "nul-bytes", b"\0", "1 NUL byte is in the line, from byte 1", "tr -d"),
+    (b'{"a":1}\r{"a":2}', "invalid-json", b'{"a":2', "a carriage return ends", "tr '\\r' '\\n' < FILE"),
+    (b'3{"a":1}', "invalid-json", b"{", "a second object follows", "its own line"),
     (b"9" * 400, "not-an-object", b"9", "the line is a number", "one object a line"),
 ]
 

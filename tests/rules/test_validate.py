@@ -40,6 +40,8 @@ def tool(**function: object) -> dict[str, Any]:
     return {"type": "function", "function": {**TOOL["function"], **function}}  # type: ignore[dict-item]
 
 
+CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+FILE = {"type": "file", "file": {"file_id": "f"}}
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
 
 REFUSED: list[tuple[Any, str, str, str, str]] = [
@@ -151,6 +153,13 @@ REFUSED: list[tuple[Any, str, str, str, str]] = [
         '"https://',
         "cannot choose where",
         "/v1/chat",
+    ),
+    (
+        {"url": "/chat/completions", "body": {}},
+        "wrong-url",
+        '"/chat',
+        '"/chat/completions" is not',
+        "on all lines: runner convert FILE",
     ),
     ({"url": "//evil.test", "body": {}}, "host-in-url", '"//evil', "names a host", "/v1/chat"),
     ({"method": "GET", "body": {}}, "wrong-method", '"GET"', "method must be POST", '"POST"'),
@@ -331,13 +340,8 @@ WARNED: list[tuple[Any, str, str, str]] = [
         "reads oneOf as anyOf",
         "anyOf",
     ),
-    (batch(tools=[{"type": "web_search"}]), "unknown-tool", "Responses API", "function"),
-    (
-        batch(messages=[{"role": "user", "content": [{"type": "audio"}]}]),
-        "unknown-part",
-        '"audio"',
-        "image_url",
-    ),
+    ({"prompt": " \n"}, "blank-content", "white space only", "was empty"),
+    (batch(messages=[{"role": "system", "content": ""}, USER]), "blank-content", "is empty", "was empty"),
     (batch(messages=[{**USER, "content": "long " * 900_000}]), "prompt-near-context", "1,000,000", "shorten"),
 ]
 
@@ -377,14 +381,14 @@ CLEAN: list[dict[str, object]] = [
     },
     {"response_format": schema_format({"type": "string", "pattern": "^\\p{L}+$"})},
     {"model": "grok-4.20-non-reasoning", "stop": ["a", "b"]},
-    {"messages": [USER, {"role": "assistant", "content": None, "tool_calls": [{"id": "c"}]}]},
+    {"messages": [USER, {"role": "assistant", "content": "", "tool_calls": [CALL]}]},
     {
         "messages": [
-            {"role": "developer", "content": ""},
+            {"role": "developer", "content": "Be brief."},
             {"role": "tool", "content": "x", "tool_call_id": "c"},
         ]
     },
-    {"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}, IMAGE, {"type": "file"}]}]},
+    {"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}, IMAGE, FILE]}]},
     {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"file_id": "f"}}]}]},
     {
         "messages": [

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MESSAGES = [{"role": "user", "content": "hello"}]
+CALL = {"id": "1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
 
 
@@ -78,7 +79,7 @@ REFUSED: list[tuple[str, int, dict[str, Any]]] = [
 ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ("unknown fields", {"top_k": 5, "whatever": {"a": 1}}),
     ("null for absent", {"stop": None, "temperature": None, "presence_penalty": None}),
-    ("stop where the model takes it", {"model": "grok-4.20-non-reasoning", "stop": "x"}),
+    ("stop where the model takes it", {"model": "grok-4.20-non-reasoning", "stop": ["x"]}),
     ("an effort the model takes", {"model": "grok-4.3", "reasoning_effort": "xhigh"}),
     (
         "every role in any order",
@@ -105,7 +106,7 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ),
     (
         "an assistant that only called tools",
-        {"messages": [*MESSAGES, {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}]},
+        {"messages": [*MESSAGES, {"role": "assistant", "content": "", "tool_calls": [CALL]}]},
     ),
     ("350 tools", {"tools": [TOOL] * 350}),
     ("a schema of true", {"response_format": schema_format(True)}),

@@ -239,7 +239,7 @@ def test_tools_are_called_by_tool_choice() -> None:
     city = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
     tools = [
         {"type": "function", "function": {"name": "weather", "parameters": city}},
-        {"type": "function", "function": {"name": "clock"}},
+        {"type": "function", "function": {"name": "clock", "parameters": {"type": "object"}}},
     ]
     with SimulatorThread() as simulator:
         for choice in ({}, {"tool_choice": "auto"}, {"tool_choice": "required"}):

@@ -1,4 +1,4 @@
-"""Image tokens, from the headers of PNG, JPEG and WebP."""
+"""Image tokens, from the headers of PNG and JPEG."""
 
 from __future__ import annotations
 
@@ -24,29 +24,7 @@ def jpeg(wide: int, high: int) -> bytes:
     return b"\xff\xd8" + preview + b"\xff\xc2" + struct.pack(">HBHHB", 11, 8, high, wide, 1) + bytes(3)
 
 
-def webp(wide: int, high: int) -> bytes:
-    box = b"VP8X" + struct.pack("<I", 10) + bytes(4)
-    return (
-        b"RIFF"
-        + bytes(4)
-        + b"WEBP"
-        + box
-        + (wide - 1).to_bytes(3, "little")
-        + (high - 1).to_bytes(3, "little")
-    )
-
-
-def webp_lossless(wide: int, high: int) -> bytes:
-    bits = (wide - 1) | (high - 1) << 14
-    return b"RIFF" + bytes(4) + b"WEBPVP8L" + bytes(4) + b"\x2f" + struct.pack("<I", bits) + bytes(8)
-
-
-def webp_lossy(wide: int, high: int) -> bytes:
-    frame = bytes(3) + b"\x9d\x01\x2a" + struct.pack("<HH", wide, high)
-    return b"RIFF" + bytes(4) + b"WEBPVP8 " + bytes(4) + frame
-
-
-FORMATS = {"png": png, "jpeg": jpeg, "webp": webp, "lossless webp": webp_lossless, "lossy webp": webp_lossy}
+FORMATS = {"png": png, "jpeg": jpeg}
 
 
 def data_url(image: bytes) -> str:

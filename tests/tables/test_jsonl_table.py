@@ -134,7 +134,24 @@ NOT_JSONL = [
     (b'[{"a": 1}, {"a": 2}]', "one JSON array"),
     (b'{\n  "a": 1\n}\n', "over several lines"),
     ('{"a": 1}\n'.encode("utf-16"), "UTF-16"),
+    (b"a,b\n1,2\n", "CSV, a table"),
+    (b"<!DOCTYPE html><title>Sign in</title>", "a web page"),
+    (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS"),
+    (b'{"a": 1}\r{"a": 2}\r', "carriage returns"),
 ]
+
+
+ROWS_ALL_THE_SAME = [
+    b'{"id": "1", "custom_id": "r", "response": {}, "error": null}',
+    b'{"custom_id": "x", "params": {"messages": []}}',
+    b'{"object": "chat.completion"}',
+]
+
+
+@pytest.mark.parametrize("line", ROWS_ALL_THE_SAME)
+def test_what_is_no_job_may_be_a_row(tmp_path: Path, line: bytes) -> None:
+    """Results and the lines of other services are tables like others."""
+    assert len(rows_of(opened(tmp_path, line + b"\n"))) == 1
 
 
 @pytest.mark.parametrize(("content", "words"), NOT_JSONL)

@@ -10,6 +10,38 @@ LINES: Final = {
     # the file as a whole, and the bytes of a line
     "empty-file": ("the file holds no job", "write one JSON object a line"),
     "utf16": ("the file is UTF-16", "save it as UTF-8: `iconv -f UTF-16 -t UTF-8`"),
+    "utf32": ("the file is UTF-32", "save it as UTF-8: `iconv -f UTF-32 -t UTF-8`"),
+    "archive": ("the file is an archive: ZIP, tar, 7-Zip, RAR", "unpack it, and give the file in it"),
+    "compressed-file": (
+        "the file is compressed, but not with gzip, or with gzip twice",
+        "unpack it with the command of the message",
+    ),
+    "binary-file": (
+        "the file is a workbook, Parquet, a PDF, an image or other data",
+        "give the job file; `runner label` takes tables",
+    ),
+    "json-document": (
+        "the file is a JSON array, or has objects over several lines",
+        "write one object a line with the command of the message",
+    ),
+    "text-file": (
+        "the file is text, but not JSON: CSV, a web page, Markdown, settings",
+        "do as the message says; `runner label` takes tables",
+    ),
+    "lfs-pointer": ("the file is a pointer of Git LFS", "`git lfs pull` fetches its content"),
+    "results-file": (
+        "the file holds results, errors or a summary, not jobs",
+        "give the file with the jobs themselves",
+    ),
+    "foreign-form": (
+        "the file, or a line, is written for another service's batches",
+        "`runner convert FILE -o jobs.jsonl`",
+    ),
+    "cr-line-ends": ("the lines end with carriage returns", "`tr '\\r' '\\n' < FILE > NEW`"),
+    "nul-bytes": (
+        "a line begins or ends with NUL bytes: it was not written whole",
+        "make the file again, or remove them: `tr -d '\\000' < FILE > NEW`",
+    ),
     "bad-gzip": (
         "the compressed file is broken or cut off",
         "copy or make it again; `gzip -t FILE` tests it",
@@ -48,8 +80,15 @@ LINES: Final = {
     "empty-messages": ("messages is an empty list", "give at least one message"),
     "unknown-role": ("a message has a role that does not exist", "use system, user, assistant or tool"),
     "missing-content": ("a message has no content", "give a text, or a list of parts"),
-    "unknown-part": ("a part of a type that is not known", "use text or image_url"),
-    "bad-image-url": ("no address of an image", "give an https:// address or a data: URL in base64"),
+    "unknown-part": ("a part of a type that chat completions do not take", "use text or image_url"),
+    "bad-tool-call": (
+        "a tool call without a function, or whose arguments are no JSON in a string",
+        "write them as the model gave them",
+    ),
+    "bad-image-url": (
+        "no address of an image, base64 that cannot be decoded, or another type than PNG and JPEG",
+        "give an https:// address or a data: URL in base64",
+    ),
     "image-too-large": ("an image above 20 MiB", "make it smaller"),
     # what the API or the model does not take
     "deferred-in-body": ("the body says `deferred` or `stream`", "leave it out: runner says it"),
@@ -60,6 +99,8 @@ LINES: Final = {
     "effort-rejected": ("the model rejects this reasoning_effort", "remove it, or give one that it takes"),
     "too-many-tools": ("more than 350 tools", "give fewer tools"),
     "bad-tool": ("a tool that is none", "give it a type, and a function a name"),
+    "unknown-tool": ("a tool of another type than function", "remove it: chat completions take functions"),
+    "tool-choice": ("tool_choice asks for a tool that is not there", "name one of the tools, or remove it"),
     "bad-schema": ("a JSON schema that is none", "correct the schema"),
     "schema-rejected": ("a JSON schema with something that the API refuses", "write it as the message says"),
     "prompt-above-context": (
@@ -107,7 +148,7 @@ LINES: Final = {
         "warning: the API reads a part of the JSON schema otherwise",
         "write it as the message says, or check the answers for it",
     ),
-    "unknown-tool": ("warning: a type of tool that is not known", "see whether it is a typing error"),
+    "blank-content": ("warning: a message of nothing or white space", "see whether a column was empty"),
     "secret-in-tool": (
         "warning: the headers or the authorization of a tool are stored and sent",
         "give a token that opens this tool alone",

@@ -64,7 +64,8 @@ class CheckResult:
     """What a job file, or the table of a recipe, contains.
 
     `skips_bad`: bad lines are skipped and something is left. `bad_shown`, `warnings_shown`: the first of
-    them. `bad_sentences`: the first bad lines as sentences, and how many more there are.
+    them. `bad_sentences`: the first bad lines as sentences, and how many more there are. `cure`: that of a
+    file that is no job file; "" for a job file.
     `other_model_note`: that --model does not hold for some lines. `table`: that of a recipe.
     """
 
@@ -83,6 +84,7 @@ class CheckResult:
     estimate: Estimate
     output_source: OutputSource
     other_model_note: str = ""
+    cure: str = ""
     table: CheckedRows | None = None
 
 
@@ -121,13 +123,16 @@ def _bad(result: CheckResult) -> list[str]:
     if not result.bad_total:
         return [f"  no bad {unit}s"]
     then = "they will be skipped" if result.skips_bad else "run would refuse the file"
+    if result.cure:
+        return ["  not a job file; run would refuse it", *_sentences(result), f"  fix: {plain(result.cure)}"]
+    return [f"  {text.count(result.bad_total, f'bad {unit}')}; {then}", *_sentences(result)]
+
+
+def _sentences(result: CheckResult) -> list[str]:
     return [
-        f"  {text.count(result.bad_total, f'bad {unit}')}; {then}",
-        *(
-            line
-            for sentence in result.bad_sentences
-            for line in _wrapped(plain(one_line(sentence, _REASON_LENGTH)), "    ")
-        ),
+        line
+        for sentence in result.bad_sentences
+        for line in _wrapped(plain(one_line(sentence, _REASON_LENGTH)), "    ")
     ]
 
 
