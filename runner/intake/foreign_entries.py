@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from runner.rules.diagnostics import Diagnostic
 from runner.rules.foreign.document import entries_of_document, holds_requests, is_whole
+from runner.rules.not_jobs import not_jobs
 from runner.tables.lines import LINE_BYTES_MAX, Line, LineReader
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 DOCUMENT_BYTES_MAX: Final = LINE_BYTES_MAX
+_OPENING: Final = (b"{", b"[")
 
 
 class ForeignEntries:
@@ -29,12 +31,22 @@ class ForeignEntries:
         self._document_bytes_max = document_bytes_max
         self.in_document = False
 
+    @property
+    def is_gzip(self) -> bool:
+        """Return whether the input is compressed; known once it is read."""
+        return self._lines.is_gzip
+
     def __iter__(self) -> Iterator[Line | Diagnostic]:
         """Yield each entry with its number, and a refusal for what is none. Raises OSError."""
         items = iter(self._lines)
         first = next(items, None)
         if first is None:
             return
+        if isinstance(first, Line) and not first.raw.lstrip().startswith(_OPENING):
+            other = not_jobs(first.raw, self._lines.head)
+            if other is not None:
+                yield other.diagnostic()
+                return
         if isinstance(first, Diagnostic) or not _may_begin_document(first.raw):
             yield first
             yield from items

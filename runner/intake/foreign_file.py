@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from runner.intake.foreign_entries import ForeignEntries
@@ -11,10 +12,10 @@ from runner.intake.job_file import DIAGNOSTICS_KEPT
 from runner.intake.used_ids import UsedIds
 from runner.rules.diagnostics import Diagnostic
 from runner.rules.foreign.convert_line import convert_line
+from runner.rules.other_file import cure_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
     from typing import BinaryIO
 
     from runner.rules.foreign.changes import Change
@@ -43,6 +44,7 @@ class ForeignFileReader:
     def __init__(self, source: Path | BinaryIO, model: str | None) -> None:
         """Read nothing yet; `model` is the one for all lines, None for those that the lines name."""
         self._entries, self._model = ForeignEntries(source), model
+        self._file = str(source) if isinstance(source, Path) else "FILE"
         self._ids = UsedIds()
         self.read_total = 0
         self.written_total = 0
@@ -70,7 +72,9 @@ class ForeignFileReader:
         for item in self._entries:
             if isinstance(item, Diagnostic):
                 self.is_incomplete |= item.code != _OF_ONE_LINE
-                self._refuse([item])
+                self._refuse(
+                    [replace(item, fix=cure_for(item.fix, self._file, is_gzip=self._entries.is_gzip))]
+                )
                 continue
             self.read_total += 1
             made = convert_line(item.raw, item.number, self._model)

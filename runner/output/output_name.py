@@ -19,13 +19,13 @@ _OTHER_PACKERS: Final = (
 )
 
 
-def check_lines_name(output: Path) -> None:
-    """Raise UsageError where the results of jobs, which are JSON lines, would not be what the name says."""
+def check_lines_name(output: Path, what: str = "the results of jobs") -> None:
+    """Raise UsageError where JSON lines would not be what the name says; `what` is what they are."""
     _check_packer(output)
     ending = _unpacked(output).suffix.lower()
     if ending in (*_OTHER_FORMATS, *_OTHER_PACKERS):
         raise UsageError(
-            f"{output} would not be what its name says: the results of jobs are JSON lines",
+            f"{output} would not be what its name says: {what} are JSON lines",
             fix="end the name with .jsonl or .jsonl.gz",
         )
 

@@ -55,7 +55,7 @@ def _is_answer(line: Mapping[str, Any]) -> bool:
         line.get("object") == "chat.completion"
         or "batch_result" in line
         or "modelOutput" in line
-        or (isinstance(result, dict) and result.get("type") in _RESULT_TYPES)
+        or (isinstance(result, dict) and str(result.get("type")) in _RESULT_TYPES)
         or (isinstance(response, dict) and "candidates" in response)
     )
 

@@ -83,6 +83,8 @@ def test_lines_have_the_numbers_of_their_lines() -> None:
         (json.dumps({"requests": TWO}, indent=2).encode()[:-4], [(1, "bad-document")]),
         (b"", [(1, "empty-file")]),
         (gzip.compress(line(TWO[0]), mtime=0)[:-9], [(1, "a"), (2, "bad-gzip")]),
+        (b"id,prompt\n1,hello\n2,there\n", [(1, "text-file")]),
+        (b"PK\x03\x04 and so on", [(1, "archive")]),
     ],
 )
 def test_what_is_no_document_is_read_as_lines(content: bytes, found: list[tuple[int, str]]) -> None:

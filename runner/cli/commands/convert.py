@@ -9,6 +9,8 @@ import click
 from runner.cli import flags
 from runner.cli.printing import print_json, print_note
 from runner.cli.render.conversion_report import conversion_lines
+from runner.cli.session.output_flag import OutputPath
+from runner.output.files import STDOUT
 from runner.rules.errors import UsageError
 from runner.rules.exit_codes import ExitCode
 
@@ -18,8 +20,10 @@ from runner.rules.exit_codes import ExitCode
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, allow_dash=True),
-    help="Job file to write; - is stdout.  [default: FILE.jobs.jsonl, of stdin stdout]",
+    metavar="FILE",
+    type=OutputPath(path_type=Path),
+    help="Job file to write; compressed if it ends with .gz; - for stdout."
+    "  [default: FILE.jobs.jsonl, of stdin stdout]",
 )
 @click.option("--model", type=flags.ModelName(), help="Model for every line, whatever it names.")
 @click.option("--skip-bad", is_flag=True, help="Leave out lines that cannot be converted.")
@@ -42,10 +46,10 @@ def command(
     Example, a batch that was written for another service:
       runner convert batch.jsonl -o jobs.jsonl --model grok-4.3
     """
-    from runner.cli.session.convert_file import STREAM, convert_file, default_target
+    from runner.cli.session.convert_file import convert_file, default_target
 
     target = output or default_target(file)
-    if as_json and target == STREAM:
+    if as_json and target == STDOUT:
         what = "the job lines and the object of --json both go to stdout"
         raise UsageError(what, fix="name a file with -o, or leave --json out")
     result = convert_file(file, target, model, skip_bad=skip_bad, force=force)

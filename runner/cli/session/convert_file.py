@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from runner.cli.printing import stdout_errors
 from runner.cli.render.conversion_report import Conversion
+from runner.cli.session.results_to_stdout import print_file
 from runner.intake.foreign_file import ForeignFileReader
 from runner.intake.input_file import check_is_file
 from runner.intake.job_file import DIAGNOSTICS_SHOWN
 from runner.output.file_owner import refuse_other_content
-from runner.output.files import DraftFile, check_place, paths, publish, refuse_input
+from runner.output.files import STDOUT, paths, refuse_input
+from runner.output.output_name import check_lines_name
 from runner.rules.errors import UsageError
 from runner.rules.occasion import stem_of_file
+from runner.tables.draft_file import DraftFile, publish
+from runner.tables.file_place import check_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-STREAM: Final = Path("-")  # stdin as the input, stdout as the output
-_COMPRESSED: Final = (".gz", ".bz2", ".xz", ".zst", ".zip", ".7z")
+STDIN: Final = Path("-")
 
 
 def default_target(file: Path) -> Path:
     """Return where the job lines of a file go: reviews.jobs.jsonl in the current folder; stdin to stdout."""
-    return STREAM if file == STREAM else Path(f"{stem_of_file(file.name).removesuffix('.json')}.jobs.jsonl")
+    return STDOUT if file == STDIN else Path(f"{stem_of_file(file.name).removesuffix('.json')}.jobs.jsonl")
 
 
 def convert_file(file: Path, target: Path, model: str | None, *, skip_bad: bool, force: bool) -> Conversion:
@@ -35,16 +36,16 @@ def convert_file(file: Path, target: Path, model: str | None, *, skip_bad: bool,
 
     Raises UserError where a file cannot be read or written, or would be replaced without `force`.
     """
-    if file != STREAM:
+    if file != STDIN:
         check_is_file(file)
-    reader = ForeignFileReader(sys.stdin.buffer if file == STREAM else file, model)
-    if target == STREAM:
+    reader = ForeignFileReader(sys.stdin.buffer if file == STDIN else file, model)
+    if target == STDOUT:
         is_written = _to_stdout(reader, file, skip_bad=skip_bad)
     else:
         is_written = _to_file(reader, file, target, skip_bad=skip_bad, force=force)
     return Conversion(
         file=str(file),
-        output=str(target) if is_written else None,
+        output=("-" if target == STDOUT else str(target)) if is_written else None,
         in_document=reader.in_document,
         read=reader.read_total,
         written=reader.written_total if is_written else 0,
@@ -67,13 +68,10 @@ def _may_be_written(reader: ForeignFileReader, *, skip_bad: bool) -> bool:
 
 def _to_file(reader: ForeignFileReader, file: Path, target: Path, *, skip_bad: bool, force: bool) -> bool:
     """Write the file; return whether it was."""
-    if target.name.endswith(_COMPRESSED):
-        fix = "write it without that ending; gzip compresses it, and runner reads it either way"
-        raise UsageError(f"{target} would be compressed, which this command does not do", fix=fix)
-    targets = paths(target)  # of these only the first is written; a folder is refused here
+    check_lines_name(target, "job lines")
     check_place(target)
-    if file != STREAM:
-        refuse_input(targets, file, "the input")
+    if file != STDIN:
+        refuse_input(paths(target), file, "the input")
     with DraftFile(target) as draft:
         for line in _job_lines(reader, file):
             draft.add(line + b"\n")
@@ -92,9 +90,7 @@ def _to_stdout(reader: ForeignFileReader, file: Path, *, skip_bad: bool) -> bool
         if not _may_be_written(reader, skip_bad=skip_bad):
             return False
         held.seek(0)
-        with stdout_errors():
-            shutil.copyfileobj(held, sys.stdout.buffer)
-            sys.stdout.buffer.flush()
+        print_file(held)
     return True
 
 

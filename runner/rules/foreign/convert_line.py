@@ -21,6 +21,7 @@ from runner.rules.foreign.responses_body import chat_of_responses
 from runner.rules.foreign.typed import drop_unknown, json_text, object_of, text_of
 from runner.rules.foreign_form import ForeignForm, recognised
 from runner.rules.json_faults import shortened
+from runner.rules.other_line import other_line
 from runner.rules.parse_line import API_PATH
 from runner.rules.request import Defaults, read_request
 from runner.rules.strict_json import parse_object
@@ -95,6 +96,9 @@ def _form_of(line: dict[str, Any]) -> ForeignForm | None:
 
     `system` as text is a field of short job lines as well.
     """
+    found = other_line(line)
+    if found is not None and found.code == "results-file":
+        raise refusal(found.code, f"these are {found.what}", found.fix)
     form = recognised(line)
     if form is not None:
         return form
