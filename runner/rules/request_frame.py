@@ -69,5 +69,5 @@ def row_content(text: str, image_url: str | None) -> bytes:
 
 
 def _trimmed(content: bytes) -> bytes:
-    """Return a copy of its own size, since thousands of rows wait: orjson leaves room for 9 x as much."""
+    """Return a copy of its own size, since thousands of rows wait: orjson's is nine times as large."""
     return bytes(memoryview(content))
