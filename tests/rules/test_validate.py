@@ -179,6 +179,8 @@ REFUSED: list[tuple[Any, str, str, str, str]] = [
     ({"id": None, "prompt": "a"}, "bad-type", "null", "id must be a string", "r-1"),
     ({"id": "", "prompt": "a"}, "bad-id", '""', "id is empty", "line-N"),
     ({"id": "a\0b", "prompt": "a"}, "bad-id", '"a\\u0000', "NUL", "remove it"),
+    ({"id": "a", "model": "grok-4.3\0", "prompt": "a"}, "bad-model", '"grok-4.3\\u0000"', "NUL", "remove it"),
+    ({"id": "a", "model": "x" * 201, "prompt": "a"}, "bad-model", '"xxx', "201 characters", "200"),
     ({"id": "x" * 513, "prompt": "a"}, "bad-id", '"xxx', "513 characters", "512"),
     ({"id": "a", "custom_id": "b", "prompt": "c"}, "two-ids", '"a"', "they differ", "keep one"),
     (batch(deferred=False), "deferred-in-body", "false", "not for the job to set", "remove"),

@@ -42,7 +42,7 @@ def upgrade(*, as_json: bool) -> None:
     Example:
       RUNNER_DATABASE_URL=postgresql://… runner db upgrade
     """
-    from runner.db import migrate
+    from runner.db import database_checks, migrate
     from runner.db.session import Database
     from runner.embedded import upgrade
     from runner.embedded.state_folder import StateFolder
@@ -58,6 +58,7 @@ def upgrade(*, as_json: bool) -> None:
             upgrade.upgrade_if_needed(home, database)
         else:
             migrate.upgrade(database, None)
+        database_checks.check(database)
     finally:
         database.close()
     if as_json:

@@ -14,6 +14,7 @@ from runner.cli.printing import print_json, print_note
 from runner.cli.render import text
 from runner.cli.session.context import any_database, read_settings, require_api
 from runner.cli.session.stop_signal import StopSignal
+from runner.db import database_checks
 from runner.embedded import processes
 from runner.limiter import server_check
 from runner.rules.errors import UsageError
@@ -64,7 +65,8 @@ def command(*, count: int | None, beat: bool, as_json: bool) -> int:
             fix="set RUNNER_DATABASE_URL and RUNNER_REDIS_URL, or just: runner run FILE",
         )
     require_api(settings)
-    with any_database(settings):
+    with any_database(settings) as database:
+        database_checks.check(database)
         server_check.inspect(settings.effective_redis_url)
     return _keep(settings.worker_processes or 1, beat=beat, as_json=as_json)
 

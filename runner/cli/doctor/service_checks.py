@@ -27,8 +27,8 @@ _HEARTBEAT_MAX_AGE_MS: Final = 60_000
 
 
 def database(settings: Settings) -> Iterator[Diagnosis]:
-    """Check whether the database answers and has the schema of this version."""
-    from runner.db import migrate
+    """Check whether the database answers, has the schema of this version, and can be worked with."""
+    from runner.db import database_checks, migrate
 
     with _opened(settings) as opened:
         if opened is None:
@@ -39,6 +39,7 @@ def database(settings: Settings) -> Iterator[Diagnosis]:
             yield ok("database", f"{shown}, brought to schema {migrate.HEAD} by the next command")
             return
         migrate.need_head(opened)
+        database_checks.check(opened)
         yield ok("database", f"{shown}, schema {migrate.HEAD}")
 
 
