@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 SQLITE_MIN: Final = (3, 35, 0)  # RETURNING
 DRIVER_ERRORS: Final = (DatabaseError, InterfaceError)
 
+_GONE: Final = (
+    "was removed or replaced while it was in use",
+    "put it back, or give the same command again: it begins with what is there now",
+)
 FILE_GONE: Final = "the file was removed or replaced"  # a message of our own (session.py)
 
 SQLITE_INCOMPLETE: Final = (
@@ -52,11 +56,7 @@ _SQLITE_ERRORS: Final = (
         "end what holds it (a backup, a database browser), then give the same command again",
     ),
     ("disk i/o error", "cannot be read or written", "see whether its disk is well (dmesg)"),
-    (
-        FILE_GONE,
-        "was removed or replaced while it was in use",
-        "put it back, or give the same command again: it begins with what is there now",
-    ),
+    (FILE_GONE, *_GONE),
     ("no such table", *SQLITE_INCOMPLETE),
     ("no such column", *SQLITE_INCOMPLETE),
 )
@@ -93,6 +93,12 @@ def schema_of(url: URL) -> str | None:
     return found if found is None or isinstance(found, str) else found[-1]
 
 
+def file_gone(url: URL) -> Unreachable:
+    """Return the error for a file of SQLite that was removed or replaced while it was open."""
+    state, fix = _GONE
+    return Unreachable(f"the database {url.database} {state}", fix=fix)
+
+
 def state_of(error: DBAPIError) -> str:
     """Return what is wrong with the database, to end a sentence "the database …"."""
     fault = _fault(error.orig)
@@ -123,6 +129,11 @@ def is_unavailable(error: DBAPIError) -> bool:
         return isinstance(error, (OperationalError, InterfaceError)) and not is_own_fault
     fault = _fault(error.orig)
     return fault is not None and fault.passes
+
+
+def is_file_gone(error: DBAPIError) -> bool:
+    """Return whether the file of SQLite was removed or replaced: waiting does not bring it back."""
+    return FILE_GONE in str(error.orig)
 
 
 def is_missing_table(error: DBAPIError) -> bool:

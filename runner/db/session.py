@@ -14,7 +14,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from runner.db import driver_errors
 from runner.db.postgres_engine import postgres_engine
-from runner.db.sqlite_engine import sqlite_engine
+from runner.db.sqlite_engine import DatabaseFile, sqlite_engine
 from runner.db.statement_timeout import StatementTimeout
 from runner.rules import server_url
 from runner.rules.errors import UsageError
@@ -31,7 +31,11 @@ class Database:
         parsed = parse_url(url)
         self.url = parsed
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        self.engine = sqlite_engine(parsed) if self.is_sqlite else postgres_engine(parsed, pool_size)
+        is_file = self.is_sqlite and parsed.database not in {None, ":memory:"}
+        self._file = DatabaseFile(Path(str(parsed.database))) if is_file else None
+        self.engine = (
+            sqlite_engine(parsed, self._file) if self.is_sqlite else postgres_engine(parsed, pool_size)
+        )
         is_watched = answer_timeout_s is not None and not self.is_sqlite
         self.statement_timeout = (
             StatementTimeout(self.engine, answer_timeout_s) if is_watched and answer_timeout_s else None
@@ -67,6 +71,11 @@ class Database:
     def explained(self, error: DBAPIError) -> Exception:
         """Return a driver's error as a UserError; itself where it can only be a bug."""
         return driver_errors.as_user_error(error, self.url) or error
+
+    def check_file(self) -> None:
+        """Raise Unreachable where the file of SQLite was removed or replaced since it was opened."""
+        if self._file is not None and self._file.is_gone():
+            raise driver_errors.file_gone(self.url)
 
     def check(self) -> None:
         """Raise UserError, with a sentence for the user, where the database does not answer."""

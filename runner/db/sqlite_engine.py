@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -12,6 +11,8 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from runner.db import driver_errors
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sqlalchemy.engine import URL
 
 SQLITE_BUSY_MS: Final = 30_000
@@ -22,7 +23,7 @@ _POOL: Final[dict[str, Any]] = {"pool_size": 2, "max_overflow": 12, "pool_use_li
 _STATEMENTS_KEPT: Final = 160  # prepared; each kind has the lengths of `bulk`, and a long one takes 200 kB
 
 
-class _SameFile:
+class DatabaseFile:
     """Refuses connections to a file that was removed or replaced since the first one was opened.
 
     What is written to a removed file is lost, and a new connection would make an empty one in its place.
@@ -37,9 +38,13 @@ class _SameFile:
         if self._identity is None:
             self._identity = self._found()
 
+    def is_gone(self) -> bool:
+        """Return whether another file is there now, or none."""
+        return self._identity is not None and self._found() != self._identity
+
     def check(self, *_: object) -> None:
         """Raise sqlite3.OperationalError where another file is there, or none."""
-        if self._identity is not None and self._found() != self._identity:
+        if self.is_gone():
             raise sqlite3.OperationalError(driver_errors.FILE_GONE)
 
     def _found(self) -> tuple[int, int] | None:
@@ -50,13 +55,15 @@ class _SameFile:
         return found.st_dev, found.st_ino
 
 
-def sqlite_engine(url: URL) -> Engine:
-    """Return the engine of a file's URL. Raises UsageError where Python's SQLite is too old."""
+def sqlite_engine(url: URL, file: DatabaseFile | None) -> Engine:
+    """Return the engine of a file's URL; `file` None: of a database in memory.
+
+    Raises UsageError where Python's SQLite is too old.
+    """
     driver_errors.check_sqlite_version()
-    is_file = url.database not in {None, ":memory:"}  # a database in memory has one connection
     engine = create_engine(
         url,
-        **(_POOL if is_file else {}),
+        **(_POOL if file is not None else {}),  # a database in memory has one connection
         connect_args={
             "timeout": SQLITE_BUSY_MS / 1000,
             "check_same_thread": False,
@@ -64,7 +71,6 @@ def sqlite_engine(url: URL) -> Engine:
         },
     )
 
-    file = _SameFile(Path(str(url.database))) if is_file else None
     if file is not None:
         event.listen(engine, "do_connect", file.check)
         event.listen(engine, "checkout", file.check)

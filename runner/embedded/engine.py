@@ -25,7 +25,7 @@ from runner.embedded import bug_report, engine_record, log_redaction, processes,
 from runner.embedded.children import ChildProcesses
 from runner.embedded.gc_pause import gc_paused
 from runner.embedded.stall_detection import StallDetector
-from runner.embedded.state_folder import StateFolder
+from runner.embedded.state_folder import ENGINE_READY, StateFolder
 from runner.rules.errors import UserError
 from runner.rules.exit_codes import ExitCode
 
@@ -88,17 +88,18 @@ class Engine:
         self._children.wait_for_valkey()
         self._children.release_workers()
         self._write_record()
-        log.info("engine.ready pid=%d", os.getpid())
+        log.info("%s pid=%d", ENGINE_READY, os.getpid())
 
     def work(self) -> None:
         """Replace child processes that die, until `stop` is called or no command needs the engine.
 
-        Raises UserError when child processes die too often.
+        Raises UserError when child processes die too often, or the database is removed or replaced.
         """
         while not self._is_stopped and not self._can_end():
             select.select([self._wakeup_read_fd], [], [], TICK_S)
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wakeup_read_fd, 512)
+            self._database.check_file()
             self._replace_dead()
             if time.monotonic() - self._checked_at > CHECK_S:
                 self._check()
@@ -108,14 +109,36 @@ class Engine:
 
     def end(self) -> None:
         """Let the workers finish what is in flight, then end all child processes."""
-        self._home.engine_json.unlink(missing_ok=True)
-        with contextlib.suppress(Exception):  # without a database nothing can be finished: end at once
-            self._check()
-        is_idle = self._workload is None or not self._workload.has_work
-        self._children.end(IDLE_DRAIN_S if is_idle else DRAIN_S)
-        self._home.engine_token.unlink(missing_ok=True)
+        self._remove_record()
+        self._children.end(DRAIN_S if self._can_finish_work() else IDLE_DRAIN_S)
+        self._remove_token()
         self._database.close()
         log.info("engine.ended pid=%d", os.getpid())
+
+    def _can_finish_work(self) -> bool:
+        """Return whether there is work in flight, and a database for it."""
+        try:
+            self._check()
+        except Exception:  # noqa: BLE001 - without a database nothing can be finished
+            return False
+        return self._workload is not None and self._workload.has_work
+
+    def explained(self, error: Exception) -> Exception:
+        """Return an error of the database as a UserError; any other as it is."""
+        from sqlalchemy.exc import DBAPIError
+
+        return self._database.explained(error) if isinstance(error, DBAPIError) else error
+
+    def _remove_record(self) -> None:
+        """Remove engine.json, unless another engine wrote it: the state folder may have been made anew."""
+        record = engine_record.read(self._home.engine_json)
+        if record is None or record.token == self._token:
+            self._home.engine_json.unlink(missing_ok=True)
+
+    def _remove_token(self) -> None:
+        with contextlib.suppress(OSError):
+            if self._home.engine_token.read_text(encoding="ascii") == self._token:
+                self._home.engine_token.unlink()
 
     def _kill_orphans(self) -> None:
         self._home.engine_json.unlink(missing_ok=True)
@@ -249,15 +272,20 @@ def main() -> int:
     try:
         engine.begin()
         engine.work()
-    except UserError as error:
-        log.error("%s; %s", error.what, error.fix)
-        return error.exit_code
-    except Exception as error:  # noqa: BLE001 - top of the process: log the bug and write its report
-        log.error("engine.bug cause=%s report=%s", *bug_report.write(error))
-        return ExitCode.BUG
+    except Exception as error:  # noqa: BLE001 - top of the process
+        return _log_error(engine.explained(error))
     finally:
         engine.end()
     return 0
+
+
+def _log_error(error: Exception) -> int:
+    """Log why the engine ends, for a bug with a report; return its exit code."""
+    if isinstance(error, UserError):
+        log.error("%s; %s", "; ".join((error.what, *error.where)), error.fix)
+        return error.exit_code
+    log.error("engine.bug cause=%s report=%s", *bug_report.write(error))
+    return ExitCode.BUG
 
 
 def _try_lock(lock: FileLock) -> bool:

@@ -19,6 +19,7 @@ from runner.cli.session.ending import ending_lines
 from runner.cli.session.engine_lease import engine_lease
 from runner.cli.session.follow import Follower
 from runner.cli.session.limit_usage import LimitUsageReader
+from runner.cli.session.refused_commits import RefusedCommitsReader
 from runner.cli.session.run_state import read_snapshot, snapshot_of
 from runner.cli.session.stop_signal import StopSignal
 from runner.cli.session.throughput import ThroughputEstimator
@@ -80,6 +81,7 @@ def command(
                 stop=stop,
                 timeout_s=timeout,
                 limit_usage=None if quiet else limit_usage,
+                refused_commits=RefusedCommitsReader(settings),
                 verbose=verbose,
             )
             end = follower.follow()

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from runner.cli.doctor.diagnosis import Diagnosis, failed, ok, warning
+from runner.cli.session.context import LOST_FIX, had_database, lost_database
 from runner.rules import clock_skew, models
 from runner.rules.advice import Advice
 from runner.rules.errors import UserError
@@ -31,6 +32,9 @@ def database(settings: Settings) -> Iterator[Diagnosis]:
     from runner.db import database_checks, migrate
 
     with _opened(settings) as opened:
+        if opened is None and had_database(settings):
+            yield warning("database", Advice(lost_database(settings), LOST_FIX))
+            return
         if opened is None:
             yield ok("database", f"SQLite {sqlite3.sqlite_version}, made by the first run")
             return
