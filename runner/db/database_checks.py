@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sqlalchemy import inspect, text
 
-from runner.db.driver_errors import SQLITE_INCOMPLETE, SQLITE_READ_ONLY, postgres_error
-from runner.rules.errors import Unreachable
+from runner.db.driver_errors import database_error
+from runner.rules import sqlite_errors
 from runner.rules.postgres_errors import INCOMPLETE, NO_SCHEMA, READ_ONLY, missing_rights
 
 if TYPE_CHECKING:
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
 
     from runner.db.session import Database
-    from runner.rules.postgres_errors import DatabaseFault
+    from runner.rules.database_fault import DatabaseFault
+
+    _Found: TypeAlias = tuple[DatabaseFault, tuple[str, ...]] | None
 
 _SHOWN: Final = 3
 _RIGHTS: Final = text(
@@ -39,13 +41,11 @@ def check(database: Database) -> None:
     """
     with database.read() as connection:
         missing = missing_parts(connection)
-        if database.is_sqlite:
-            _check_file(str(database.url.database), missing)
-            return
-        found = _fault(connection, missing)
+        find = _fault_of_file if database.is_sqlite else _fault_of_server
+        found = find(database, connection, missing)
     if found is not None:
         fault, where = found
-        raise postgres_error(fault, database.url, where)
+        raise database_error(fault, database.url, where)
 
 
 def check_schema_rights(database: Database) -> None:
@@ -57,7 +57,7 @@ def check_schema_rights(database: Database) -> None:
         may_make = connection.execute(query).scalar_one()
     if not may_make:
         fault = NO_SCHEMA if may_make is None else missing_rights("schema")
-        raise postgres_error(fault, database.url)
+        raise database_error(fault, database.url)
 
 
 def missing_parts(connection: Connection) -> list[str]:
@@ -79,7 +79,7 @@ def _own_tables() -> Sequence[Table]:
     return Base.metadata.sorted_tables
 
 
-def _fault(connection: Connection, missing: Sequence[str]) -> tuple[DatabaseFault, tuple[str, ...]] | None:
+def _fault_of_server(_database: Database, connection: Connection, missing: Sequence[str]) -> _Found:
     if missing:
         return INCOMPLETE, (_listed("it lacks", missing),)
     # of the session, as this transaction itself may be read-only
@@ -92,13 +92,11 @@ def _fault(connection: Connection, missing: Sequence[str]) -> tuple[DatabaseFaul
     return (missing_rights(""), (_listed("its user lacks", forbidden),)) if forbidden else None
 
 
-def _check_file(path: str, missing: Sequence[str]) -> None:
+def _fault_of_file(database: Database, _connection: Connection, missing: Sequence[str]) -> _Found:
     if missing:
-        state, fix = SQLITE_INCOMPLETE
-        raise Unreachable(f"the database {path} {state}", where=(_listed("it lacks", missing),), fix=fix)
-    if not os.access(path, os.W_OK):
-        state, fix = SQLITE_READ_ONLY
-        raise Unreachable(f"the database {path} {state}", fix=fix)
+        return sqlite_errors.INCOMPLETE, (_listed("it lacks", missing),)
+    is_writable = os.access(str(database.url.database), os.W_OK)
+    return None if is_writable else (sqlite_errors.READ_ONLY, ())
 
 
 def _listed(begin: str, names: Sequence[str]) -> str:

@@ -8,58 +8,24 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
 
+from runner.rules import postgres_errors, sqlite_errors
 from runner.rules.errors import Unreachable, UsageError
-from runner.rules.postgres_errors import DatabaseFault, fault_of
 from runner.rules.postgres_url import SCHEMA, quoted
 from runner.rules.redact import redact
 from runner.rules.server_url import secrets_in_url, shown_url
+from runner.rules.sqlite_errors import FILE_GONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy.engine import URL, Dialect
 
+    from runner.rules.database_fault import DatabaseFault
     from runner.rules.errors import UserError
 
 SQLITE_MIN: Final = (3, 35, 0)  # RETURNING
 DRIVER_ERRORS: Final = (DatabaseError, InterfaceError)
 
-_GONE: Final = (
-    "was removed or replaced while it was in use",
-    "put it back, or give the same command again: it begins with what is there now",
-)
-FILE_GONE: Final = "the file was removed or replaced"  # a message of our own (session.py)
-
-SQLITE_INCOMPLETE: Final = (
-    "lacks a part of its schema",
-    "put a copy of it back, or move it away and load the job files anew",
-)
-SQLITE_READ_ONLY: Final = (
-    "may not be written to",
-    "make it and its folder writable, or name another folder with RUNNER_HOME",
-)
-
-# (part of SQLite's message, what the database is, fix); messages as in sqlite.org/rescode.html.
-_SQLITE_ERRORS: Final = (
-    ("disk is full", "has no room left on its disk", "make room there, then give the same command again"),
-    ("readonly database", *SQLITE_READ_ONLY),
-    ("unable to open", "cannot be opened", "look whether you may read and write it and its folder"),
-    (
-        "not a database",
-        "is damaged, or no database",
-        "put a copy of it back, or move it away and load the job files anew",
-    ),
-    ("malformed", "is damaged", "put a copy of it back, or move it away and load the job files anew"),
-    (
-        "locked",
-        "is kept busy by another program",
-        "end what holds it (a backup, a database browser), then give the same command again",
-    ),
-    ("disk i/o error", "cannot be read or written", "see whether its disk is well (dmesg)"),
-    (FILE_GONE, *_GONE),
-    ("no such table", *SQLITE_INCOMPLETE),
-    ("no such column", *SQLITE_INCOMPLETE),
-)
 _UNDEFINED_TABLE: Final = "42P01"
 _DEADLOCK: Final = "40P01"  # postgresql.org/docs/current/errcodes-appendix.html
 
@@ -69,21 +35,18 @@ def as_user_error(error: DBAPIError, url: URL) -> UserError | None:
 
     `url` is the database's.
     """
-    written = url.render_as_string(hide_password=False)
-    message = redact(str(error.orig), secrets_in_url(written)).strip().splitlines()[:1]
-    fault = _fault(error.orig)
-    if fault is None:
-        return None
-    if isinstance(error.orig, sqlite3.Error):
-        return Unreachable(f"the database {url.database} {fault.state}", where=tuple(message), fix=fault.fix)
-    return postgres_error(fault, url, tuple(message))
+    message = redact(str(error.orig), secrets_in_url(_written(url))).strip().splitlines()[:1]
+    fault = _fault(error)
+    return None if fault is None else database_error(fault, url, tuple(message))
 
 
-def postgres_error(fault: DatabaseFault, url: URL, where: tuple[str, ...] = ()) -> UserError:
-    """Return a fault of a PostgreSQL database as an error; `where`: in the words of the driver."""
+def database_error(fault: DatabaseFault, url: URL, where: tuple[str, ...] = ()) -> UserError:
+    """Return a fault of a database as an error; `where`: in the words of the driver."""
+    if url.get_backend_name() == "sqlite":
+        return Unreachable(f"the database {url.database} {fault.state}", where=where, fix=fault.fix)
     kind = UsageError if fault.is_setting else Unreachable
-    what = f"the database {fault.state}: {shown_url(url.render_as_string(hide_password=False))}"
     names = {"user": quoted(url.username or "USER"), "schema": quoted(schema_of(url) or "public")}
+    what = f"the database {fault.state}: {shown_url(_written(url))}"
     return kind(what, where=where, fix=fault.fix.format_map(names))
 
 
@@ -93,15 +56,9 @@ def schema_of(url: URL) -> str | None:
     return found if found is None or isinstance(found, str) else found[-1]
 
 
-def file_gone(url: URL) -> Unreachable:
-    """Return the error for a file of SQLite that was removed or replaced while it was open."""
-    state, fix = _GONE
-    return Unreachable(f"the database {url.database} {state}", fix=fix)
-
-
 def state_of(error: DBAPIError) -> str:
     """Return what is wrong with the database, to end a sentence "the database …"."""
-    fault = _fault(error.orig)
+    fault = _fault(error)
     return "does not answer" if fault is None else fault.state
 
 
@@ -127,7 +84,7 @@ def is_unavailable(error: DBAPIError) -> bool:
     if isinstance(error.orig, sqlite3.Error):
         is_own_fault = str(error.orig).startswith("no such")
         return isinstance(error, (OperationalError, InterfaceError)) and not is_own_fault
-    fault = _fault(error.orig)
+    fault = _fault(error)
     return fault is not None and fault.passes
 
 
@@ -166,12 +123,16 @@ def check_sqlite_version(version: tuple[int, ...] = sqlite3.sqlite_version_info)
         )
 
 
-def _fault(error: BaseException | None) -> DatabaseFault | None:
-    """Return what an error of a driver means; None for a fault of the statement."""
-    if isinstance(error, sqlite3.Error):
-        found = ((state, fix) for part, state, fix in _SQLITE_ERRORS if part in str(error).lower())
-        return next((DatabaseFault(state, fix) for state, fix in found), None)
-    import psycopg
+def _fault(error: DBAPIError) -> DatabaseFault | None:
+    """Return what an error means; None for a fault of the statement."""
+    if isinstance(error.orig, sqlite3.Error):
+        return sqlite_errors.fault_of(str(error.orig))
+    return postgres_errors.fault_of(
+        getattr(error.orig, "sqlstate", None),
+        str(error.orig),
+        is_connection=isinstance(error, (OperationalError, InterfaceError)),
+    )
 
-    is_connection = isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
-    return fault_of(getattr(error, "sqlstate", None), str(error), is_connection=is_connection)
+
+def _written(url: URL) -> str:
+    return url.render_as_string(hide_password=False)

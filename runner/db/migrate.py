@@ -13,8 +13,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from runner.db import database_checks, driver_errors
-from runner.db.driver_errors import postgres_error
-from runner.rules.errors import Unreachable, UsageError
+from runner.db.driver_errors import database_error
+from runner.rules.database_fault import DatabaseFault
+from runner.rules.errors import UsageError
 from runner.rules.postgres_errors import INCOMPLETE, missing_rights
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _revision_of_tables(database: Database) -> str | None:
     with database.read() as connection:
         is_seen = _tables(connection)
         if not all(is_seen.values()):
-            raise postgres_error(missing_rights("schema"), database.url)
+            raise database_error(missing_rights("schema"), database.url)
         found = connection.execute(_REVISION).scalar_one_or_none() if _VERSIONS in is_seen else None
         if found is None and _OWN in is_seen:
             raise _without_revision(database, connection)
@@ -109,15 +110,16 @@ def _tables(connection: Connection) -> dict[str, bool]:
 
 def _without_revision(database: Database, connection: Connection) -> UserError:
     """Return the error for tables without a revision, as a backup leaves them that was restored in part."""
-    what = f"the database {database.shown_url} has tables of runner, and no schema number in {_VERSIONS}"
+    state = f"has tables of runner, and no schema number in {_VERSIONS}"
     if database_checks.missing_parts(connection):
-        return Unreachable(what, fix=INCOMPLETE.fix)
+        return database_error(DatabaseFault(state, INCOMPLETE.fix), database.url)
     where = f"sqlite3 {database.url.database}" if database.is_sqlite else "psql"
     statements = (
         f"CREATE TABLE IF NOT EXISTS {_VERSIONS} (version_num VARCHAR(32) PRIMARY KEY);"
         f" INSERT INTO {_VERSIONS} VALUES ('{HEAD}')"
     )
-    return Unreachable(what, fix=f"its tables are those of schema {HEAD}; in {where}: {statements}")
+    fix = f"its tables are those of schema {HEAD}; in {where}: {statements}"
+    return database_error(DatabaseFault(state, fix), database.url)
 
 
 def is_older(database: Database) -> bool:

@@ -17,7 +17,7 @@ from runner.rules.postgres_errors import POOLER_FULL, TRANSACTION_MODE
 if TYPE_CHECKING:
     import psycopg
 
-    from runner.rules.postgres_errors import DatabaseFault
+    from runner.rules.database_fault import DatabaseFault
 
 _ANSWERS_WITHIN_S: Final = 10.0  # a pooler that has a connection left
 _ROUNDS: Final = 3  # another client may take or return a server process in between

@@ -12,9 +12,9 @@ from sqlalchemy import Connection, Engine, create_engine, event
 
 from runner import certificate_files
 from runner.db import pooler_mode
-from runner.db.driver_errors import postgres_error, schema_of
+from runner.db.driver_errors import database_error, schema_of
+from runner.rules.database_fault import DatabaseFault
 from runner.rules.errors import UsageError
-from runner.rules.postgres_errors import DatabaseFault
 from runner.rules.postgres_url import OF_OTHER_CLIENTS, SCHEMA, parameter_fix, quoted
 from runner.rules.server_url import shown_url
 
@@ -87,7 +87,7 @@ class _Sessions:
     def _set_up(self, driver: psycopg.Connection[Any]) -> None:
         encoding = driver.info.parameter_status("server_encoding")
         if encoding != _ENCODING:
-            raise postgres_error(_wrong_encoding(encoding), self.url)
+            raise database_error(_wrong_encoding(encoding), self.url)
         driver.autocommit = True
         calls = ", ".join("set_config(%s, %s, false)" for _ in self.settings)
         words = [word for setting in self.settings.items() for word in setting]
@@ -99,7 +99,7 @@ class _Sessions:
     def _check_pooler(self, driver: psycopg.Connection[Any]) -> None:
         fault = pooler_mode.fault_behind_pooler(driver)
         if fault is not None:
-            raise postgres_error(fault, self.url)
+            raise database_error(fault, self.url)
         self.is_pooler_known = True
 
 

@@ -18,6 +18,7 @@ from runner.db.sqlite_engine import DatabaseFile, sqlite_engine
 from runner.db.statement_timeout import StatementTimeout
 from runner.rules import server_url
 from runner.rules.errors import UsageError
+from runner.rules.sqlite_errors import GONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +76,7 @@ class Database:
     def check_file(self) -> None:
         """Raise Unreachable where the file of SQLite was removed or replaced since it was opened."""
         if self._file is not None and self._file.is_gone():
-            raise driver_errors.file_gone(self.url)
+            raise driver_errors.database_error(GONE, self.url)
 
     def check(self) -> None:
         """Raise UserError, with a sentence for the user, where the database does not answer."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Connection, Engine, create_engine, event
 
 from runner.db import driver_errors
+from runner.rules.sqlite_errors import FILE_GONE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +46,7 @@ class DatabaseFile:
     def check(self, *_: object) -> None:
         """Raise sqlite3.OperationalError where another file is there, or none."""
         if self.is_gone():
-            raise sqlite3.OperationalError(driver_errors.FILE_GONE)
+            raise sqlite3.OperationalError(FILE_GONE)
 
     def _found(self) -> tuple[int, int] | None:
         try:

@@ -6,8 +6,9 @@ was refused has words only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from runner.rules.database_fault import DatabaseFault
 
 _GRANT_SCHEMA: Final = (
     "as the owner of the database, in psql: GRANT USAGE, CREATE ON SCHEMA {schema} TO {user}"
@@ -20,19 +21,6 @@ _BE_OWNER: Final = "name the owner of the tables as the user in RUNNER_DATABASE_
 _LOGIN_FIX: Final = "correct user, password and database in RUNNER_DATABASE_URL"
 _START_FIX: Final = "start it, or correct RUNNER_DATABASE_URL"
 _AGAIN: Final = "give the same command again in a moment"
-
-
-@dataclass(frozen=True, slots=True)
-class DatabaseFault:
-    """What is wrong with a database. `state` ends the sentence "the database …".
-
-    `passes`: it may be mended while workers wait for it. `is_setting`: RUNNER_DATABASE_URL has to change.
-    """
-
-    state: str
-    fix: str
-    passes: bool = True
-    is_setting: bool = False
 
 
 NO_RIGHTS: Final = "does not give its user the rights that are needed"
