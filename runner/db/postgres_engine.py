@@ -47,7 +47,7 @@ _ENCODING: Final = "UTF8"
 
 
 def postgres_engine(url: URL, pool_size: int) -> Engine:
-    """Return the engine of a PostgreSQL URL. Raises UsageError for a parameter that nobody knows."""
+    """Return the engine of a PostgreSQL URL. Raises UsageError for an unknown parameter."""
     from psycopg import pq  # slow to import; only PostgreSQL needs it
 
     schema = schema_of(url)

@@ -25,7 +25,7 @@ from runner.embedded import bug_report, engine_record, log_redaction, processes,
 from runner.embedded.children import ChildProcesses
 from runner.embedded.gc_pause import gc_paused
 from runner.embedded.stall_detection import StallDetector
-from runner.embedded.state_folder import ENGINE_READY, StateFolder
+from runner.embedded.state_folder import StateFolder
 from runner.rules.errors import UserError
 from runner.rules.exit_codes import ExitCode
 
@@ -88,7 +88,7 @@ class Engine:
         self._children.wait_for_valkey()
         self._children.release_workers()
         self._write_record()
-        log.info("%s pid=%d", ENGINE_READY, os.getpid())
+        log.info("engine.ready pid=%d", os.getpid())
 
     def work(self) -> None:
         """Replace child processes that die, until `stop` is called or no command needs the engine.
@@ -109,9 +109,9 @@ class Engine:
 
     def end(self) -> None:
         """Let the workers finish what is in flight, then end all child processes."""
-        self._remove_record()
+        engine_record.remove(self._home.engine_json, self._token)
         self._children.end(DRAIN_S if self._can_finish_work() else IDLE_DRAIN_S)
-        self._remove_token()
+        engine_record.remove_token(self._home.engine_token, self._token)
         self._database.close()
         log.info("engine.ended pid=%d", os.getpid())
 
@@ -128,17 +128,6 @@ class Engine:
         from sqlalchemy.exc import DBAPIError
 
         return self._database.explained(error) if isinstance(error, DBAPIError) else error
-
-    def _remove_record(self) -> None:
-        """Remove engine.json, unless another engine wrote it: the state folder may have been made anew."""
-        record = engine_record.read(self._home.engine_json)
-        if record is None or record.token == self._token:
-            self._home.engine_json.unlink(missing_ok=True)
-
-    def _remove_token(self) -> None:
-        with contextlib.suppress(OSError):
-            if self._home.engine_token.read_text(encoding="ascii") == self._token:
-                self._home.engine_token.unlink()
 
     def _kill_orphans(self) -> None:
         self._home.engine_json.unlink(missing_ok=True)
@@ -266,8 +255,8 @@ def main() -> int:
         return 0
     rotate_logs(home)
     engine = Engine(settings, home, sys.argv[1:] or processes.WORKER_COMMAND)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: engine.stop())
+    signal.signal(signal.SIGTERM, lambda *_: engine.stop())
+    signal.signal(signal.SIGINT, lambda *_: engine.stop())
     signal.signal(signal.SIGCHLD, lambda *_: None)  # a handler, so that a child's death wakes the loop
     try:
         engine.begin()

@@ -15,7 +15,7 @@ from runner.settings import socket_path
 if TYPE_CHECKING:
     from pathlib import Path
 
-ENGINE_READY: Final = "engine.ready"  # what an engine logs when it has opened its database
+ENGINE_READY: Final = "engine.ready"  # what engine.py logs when it has opened its database
 _FIX = "name another folder with RUNNER_HOME"
 _REASONS = {
     errno.ENOSPC: "its disk is full",

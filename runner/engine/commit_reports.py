@@ -29,7 +29,7 @@ class CommitReports:
     ) -> None:
         self._redis, self._node, self._refusal, self._now_ms = redis, node, refusal, now_ms
         self._since_ms: int | None = None  # None: not refused at the last look
-        self._is_reported = False
+        self._is_reported = True  # perhaps by the process before this one, which could not start
 
     async def run(self) -> None:
         """Look every EACH_S, until cancelled or an error."""

@@ -46,21 +46,33 @@ async def withdraw(redis: AsyncRedis, node: str) -> None:
         raise LimiterUnavailable(error) from error
 
 
+def report_start(redis_url: str, node: str, refusal: CommitRefusal) -> None:
+    """Report the same of a worker that could not start; its first report stays. Raises LimiterUnavailable."""
+    try:
+        with _client(redis_url) as redis:
+            redis.hsetnx(KEY, node, _written(refusal))
+            redis.pexpire(KEY, KEPT_MS)
+    except (RedisError, OSError) as error:
+        raise LimiterUnavailable(error) from error
+
+
 def read(redis_url: str) -> CommitRefusal | None:
     """Return the oldest refusal that is reported, with the number of workers; None without one.
 
     Raises LimiterUnavailable.
     """
     try:
-        with Redis.from_url(
-            redis_url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, retry=None
-        ) as redis:
+        with _client(redis_url) as redis:
             reports: Any = redis.hgetall(KEY)
     except (RedisError, OSError) as error:
         raise LimiterUnavailable(error) from error
     found = [CommitRefusal(*json.loads(report)) for report in reports.values()]
     oldest = min(found, key=lambda refusal: refusal.since_ms, default=None)
     return None if oldest is None else oldest._replace(workers=len(found))
+
+
+def _client(redis_url: str) -> Redis:
+    return Redis.from_url(redis_url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S, retry=None)
 
 
 def _written(refusal: CommitRefusal) -> str:

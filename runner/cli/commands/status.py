@@ -10,10 +10,10 @@ from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.render.live_object import live_object
 from runner.cli.render.status_lines import status_lines
+from runner.cli.session.commit_refusals import RefusedCommitsReader
 from runner.cli.session.context import existing_database, find_run, latest_run, read_settings
 from runner.cli.session.ending import suggestions
 from runner.cli.session.limit_usage import LimitUsageReader
-from runner.cli.session.refused_commits import RefusedCommitsReader
 from runner.cli.session.run_state import snapshot_of
 from runner.db.run_snapshot import Part
 

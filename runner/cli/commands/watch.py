@@ -13,13 +13,13 @@ from runner.cli.printing import print_escaped, print_json, print_note
 from runner.cli.render.ending_text import done_text
 from runner.cli.render.live_object import live_object
 from runner.cli.render.summary_table import summary_lines
+from runner.cli.session.commit_refusals import RefusedCommitsReader
 from runner.cli.session.context import existing_database, find_run, read_settings
 from runner.cli.session.display import SilentDisplay, choose_display
 from runner.cli.session.ending import ending_lines
 from runner.cli.session.engine_lease import engine_lease
 from runner.cli.session.follow import Follower
 from runner.cli.session.limit_usage import LimitUsageReader
-from runner.cli.session.refused_commits import RefusedCommitsReader
 from runner.cli.session.run_state import read_snapshot, snapshot_of
 from runner.cli.session.stop_signal import StopSignal
 from runner.cli.session.throughput import ThroughputEstimator

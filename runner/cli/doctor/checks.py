@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from runner.cli import crash
 from runner.cli.doctor import machine_checks, service_checks
 from runner.cli.doctor.diagnosis import Diagnosis, failed
 from runner.rules.advice import Advice
@@ -49,7 +48,6 @@ def _advice(error: Exception) -> Advice:
     """Return what happened and the fix, as the command that meets the error prints them."""
     from runner.api.request_failed import RequestFailed
 
-    error = crash.known(error) or error
     if isinstance(error, UserError):
         return Advice("; ".join((error.what, *error.where)), error.fix)
     if isinstance(error, RequestFailed):

@@ -49,7 +49,8 @@ def database(settings: Settings) -> Iterator[Diagnosis]:
 
 @contextmanager
 def _opened(settings: Settings) -> Iterator[Database | None]:
-    """Open the database and check that it answers; yield None if an embedded one does not exist yet."""
+    """Open the database; yield None if an embedded one does not exist yet. Raises UserError."""
+    from runner.db.driver_errors import DRIVER_ERRORS
     from runner.db.session import Database
 
     database = Database(settings.effective_database_url)
@@ -57,8 +58,9 @@ def _opened(settings: Settings) -> Iterator[Database | None]:
         if settings.embedded and not (settings.home / "runner.db").exists():
             yield None
         else:
-            database.check()
             yield database
+    except DRIVER_ERRORS as error:
+        raise database.explained(error) from error
     finally:
         database.close()
 

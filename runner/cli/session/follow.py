@@ -19,9 +19,9 @@ from runner.rules.exit_codes import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from runner.cli.session.commit_refusals import RefusedCommitsReader
     from runner.cli.session.display import ProgressDisplay
     from runner.cli.session.limit_usage import LimitUsageReader
-    from runner.cli.session.refused_commits import RefusedCommitsReader
     from runner.cli.session.stop_signal import StopSignal
     from runner.cli.snapshot import Snapshot
 

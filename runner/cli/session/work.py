@@ -11,10 +11,10 @@ from runner import celery_variables
 from runner.cli.printing import print_json, print_note
 from runner.cli.render import ending_text
 from runner.cli.render.live_object import live_object
+from runner.cli.session.commit_refusals import RefusedCommitsReader
 from runner.cli.session.display import choose_display, is_live_terminal
 from runner.cli.session.follow import Follower
 from runner.cli.session.limit_usage import LimitUsageReader
-from runner.cli.session.refused_commits import RefusedCommitsReader
 from runner.cli.session.run_state import read_snapshot
 from runner.cli.session.stop_signal import StopSignal
 from runner.db import events, run_snapshot, runs
