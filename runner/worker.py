@@ -223,20 +223,21 @@ def _on_ready(**_: Any) -> None:
         if os.environ.get("RUNNER_BEAT") == "1":
             EmbeddedService(app, thread=True, scheduler_cls=app.conf.beat_scheduler).start()
     except Exception as error:  # noqa: BLE001 - Celery would only log it, and this process would idle for ever
-        _report_refusal(error)
-        end_process(f"it could not start: {first_line(error)}")
+        end_process(f"it could not start: {first_line(error)}", _report_refusal(error))
 
 
-def _report_refusal(error: Exception) -> None:
-    """Report a database that refuses this worker at its start, for `runner status`."""
+def _report_refusal(error: Exception) -> int:
+    """Report a database that refuses this worker at its start, for `runner status`; return the exit code."""
     if not isinstance(error, DBAPIError):
-        return
+        return ExitCode.BUG
     settings = current_settings()
     explained = as_user_error(error, parse_url(settings.effective_database_url))
-    if explained is not None:
-        refusal = CommitRefusal(explained.what, explained.fix, time.time_ns() // 1_000_000)
-        with suppress(Unreachable):
-            refused_commits.report_start(settings.effective_redis_url, _node[0], refusal)
+    if explained is None:
+        return ExitCode.BUG
+    refusal = CommitRefusal(explained.what, explained.fix, time.time_ns() // 1_000_000)
+    with suppress(Unreachable):
+        refused_commits.report_start(settings.effective_redis_url, _node[0], refusal)
+    return explained.exit_code
 
 
 @worker_shutting_down.connect

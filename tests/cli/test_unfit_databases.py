@@ -14,6 +14,8 @@ from cli_calls import run_command
 from live_runner import KEY, write_jobs
 
 from runner.db import migrate
+from runner.limiter import refused_commits
+from runner.limiter.refused_commits import CommitRefusal
 from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from cli_calls import Called
     from conftest import PostgresServer
+    from valkey_server import ValkeyServer
 
 LOAD: Final = ("load", "jobs.jsonl", "--new")
 GRANT_ALL: Final = (
@@ -44,12 +47,12 @@ class Shop:
             for statement in statements:
                 owner.execute(statement.encode())
 
-    def call(self, *words: str, url: str | None = None) -> Called:
+    def call(self, *words: str, url: str | None = None, redis_url: str = "redis://127.0.0.1:9/0") -> Called:
         """Run a command as the user app."""
         ours = {
             "RUNNER_HOME": str(self.folder / "home"),
             "RUNNER_DATABASE_URL": url or self.user_url,
-            "RUNNER_REDIS_URL": "redis://127.0.0.1:9/0",
+            "RUNNER_REDIS_URL": redis_url,
             "XAI_API_KEY": KEY,
         }
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("RUNNER_", "XAI_"))}
@@ -201,3 +204,15 @@ def test_a_database_of_another_encoding(
         assert shop.diagnosis(shop.url) == shop.refusal("list", code=2, url=shop.url) == found
     finally:
         postgres_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_doctor_names_what_workers_report(full: Shop, server: ValkeyServer) -> None:
+    """Their user may be another one, or it is their network: this command itself can write."""
+    refusal = CommitRefusal("the database is read-only: url", "name the primary", 1)
+    refused_commits.report_start(server.url, "w1@a", refusal)
+
+    done = full.call("doctor", "--json", "workers", redis_url=server.url)
+    check = json.loads(done.stdout)["checks"][-1]
+    assert check["state"] == "failed"
+    assert check["told"] == "1 worker cannot write: the database is read-only: url"
+    assert check["fix"] == "name the primary"

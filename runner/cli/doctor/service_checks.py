@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from runner.cli.doctor.diagnosis import Diagnosis, failed, ok, warning
+from runner.cli.render.text import count
 from runner.cli.session.context import LOST_FIX, had_database, lost_database
 from runner.rules import clock_skew, models
 from runner.rules.advice import Advice
@@ -83,9 +84,10 @@ def redis(settings: Settings) -> Iterator[Diagnosis]:
 
 
 def workers(settings: Settings) -> Iterator[Diagnosis]:
-    """Check whether a worker sent a heartbeat within the last minute."""
+    """Check whether a worker sent a heartbeat within the last minute, and whether workers can write."""
     from runner.db import migrate
     from runner.db import workers as worker_rows
+    from runner.limiter import refused_commits
 
     if settings.embedded:
         yield ok("workers", "every run brings its own")
@@ -97,7 +99,13 @@ def workers(settings: Settings) -> Iterator[Diagnosis]:
         since_ms = opened.now_ms() - _HEARTBEAT_MAX_AGE_MS
         with opened.read() as connection:
             alive = len(worker_rows.alive(connection, since_ms))
-    if alive:
+    refusal = None
+    with suppress(UserError):  # the check of Redis says it
+        refusal = refused_commits.read(settings.effective_redis_url)
+    if refusal is not None:
+        what = f"{count(refusal.workers, 'worker')} cannot write: {refusal.what}"
+        yield failed("workers", Advice(what, refusal.fix))
+    elif alive:
         yield ok("workers", f"{alive} seen within the last minute")
     else:
         yield warning("workers", Advice("none was seen within the last minute", "runner worker --beat"))
