@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from sqlalchemy import inspect, text
+from sqlalchemy.exc import DBAPIError
 
 from runner.db.driver_errors import database_error
 from runner.rules import sqlite_errors
@@ -39,10 +40,12 @@ def check(database: Database) -> None:
 
     The schema must be at head. The sentences are those of the statements that would fail.
     """
-    with database.read() as connection:
-        missing = missing_parts(connection)
-        find = _fault_of_file if database.is_sqlite else _fault_of_server
-        found = find(database, connection, missing)
+    find = _fault_of_file if database.is_sqlite else _fault_of_server
+    try:
+        with database.read() as connection:
+            found = find(database, connection, missing_parts(connection))
+    except DBAPIError as error:
+        raise database.explained(error) from error
     if found is not None:
         fault, where = found
         raise database_error(fault, database.url, where)

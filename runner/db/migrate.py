@@ -70,13 +70,19 @@ def revision(database: Database) -> str | None:
     Raises Unreachable where the database cannot be read, or has tables of runner and no revision.
     """
     try:
-        with database.read() as connection:
-            found = connection.execute(_REVISION).scalar_one_or_none()
+        return _written_revision(database) or _revision_of_tables(database)
     except DBAPIError as error:
-        if not driver_errors.is_missing_table(error):
-            raise database.explained(error) from error
-        found = None
-    return found or _revision_of_tables(database)
+        raise database.explained(error) from error
+
+
+def _written_revision(database: Database) -> str | None:
+    try:
+        with database.read() as connection:
+            return connection.execute(_REVISION).scalar_one_or_none()
+    except DBAPIError as error:
+        if driver_errors.is_missing_table(error):
+            return None
+        raise
 
 
 def _revision_of_tables(database: Database) -> str | None:

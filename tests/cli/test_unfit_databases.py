@@ -13,6 +13,8 @@ import pytest
 from cli_calls import run_command
 from live_runner import KEY, write_jobs
 
+from runner import settings as settings_of
+from runner.cli.commands.worker import print_trouble
 from runner.db import migrate
 from runner.limiter import refused_commits
 from runner.limiter.refused_commits import CommitRefusal
@@ -49,6 +51,10 @@ class Shop:
 
     def call(self, *words: str, url: str | None = None, redis_url: str = "redis://127.0.0.1:9/0") -> Called:
         """Run a command as the user app."""
+        return run_command(words, self.folder, self.env(redis_url, url), *ExitCode)
+
+    def env(self, redis_url: str, url: str | None = None) -> dict[str, str]:
+        """Return the environment of a command."""
         ours = {
             "RUNNER_HOME": str(self.folder / "home"),
             "RUNNER_DATABASE_URL": url or self.user_url,
@@ -56,7 +62,7 @@ class Shop:
             "XAI_API_KEY": KEY,
         }
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("RUNNER_", "XAI_"))}
-        return run_command(words, self.folder, kept | ours, *ExitCode)
+        return kept | ours
 
     def refusal(self, *words: str, code: int = 5, url: str | None = None) -> tuple[str, str]:
         """Run a command that is refused; return its sentence, without the URL, and its cure."""
@@ -216,3 +222,18 @@ def test_doctor_names_what_workers_report(full: Shop, server: ValkeyServer) -> N
     assert check["state"] == "failed"
     assert check["told"] == "1 worker cannot write: the database is read-only: url"
     assert check["fix"] == "name the primary"
+
+
+def test_a_worker_that_keeps_ending_has_its_reason_printed_once(
+    full: Shop, server: ValkeyServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the command that starts it again and again; nothing while the servers are as they should be."""
+    env = full.env(server.url)
+    settings = settings_of.load(env, full.folder)
+    assert print_trouble(settings, "") == ""
+    full.execute("REVOKE INSERT ON payloads FROM app")
+
+    trouble = print_trouble(settings, "")
+    assert print_trouble(settings, trouble) == trouble
+    assert f"error: the database {RIGHTS}" in trouble
+    assert capsys.readouterr().err.count(RIGHTS) == 1
