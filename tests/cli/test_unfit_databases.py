@@ -14,7 +14,7 @@ from cli_calls import run_command
 from live_runner import KEY, write_jobs
 
 from runner import settings as settings_of
-from runner.cli.commands.worker import print_trouble
+from runner.cli.commands.worker import print_problem
 from runner.db import migrate
 from runner.limiter import refused_commits
 from runner.limiter.refused_commits import CommitRefusal
@@ -227,13 +227,13 @@ def test_doctor_names_what_workers_report(full: Shop, server: ValkeyServer) -> N
 def test_a_worker_that_keeps_ending_has_its_reason_printed_once(
     full: Shop, server: ValkeyServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By the command that starts it again and again; nothing while the servers are as they should be."""
+    """By the command that starts it each time; nothing while the servers are as they should be."""
     env = full.env(server.url)
     settings = settings_of.load(env, full.folder)
-    assert print_trouble(settings, "") == ""
+    assert print_problem(settings, "") == ""
     full.execute("REVOKE INSERT ON payloads FROM app")
 
-    trouble = print_trouble(settings, "")
-    assert print_trouble(settings, trouble) == trouble
-    assert f"error: the database {RIGHTS}" in trouble
+    problem = print_problem(settings, "")
+    assert print_problem(settings, problem) == problem
+    assert f"error: the database {RIGHTS}" in problem
     assert capsys.readouterr().err.count(RIGHTS) == 1

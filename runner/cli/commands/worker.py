@@ -79,7 +79,7 @@ def _check_servers(settings: Settings) -> None:
 
 def _keep(settings: Settings, *, beat: bool, as_json: bool) -> ExitCode:
     """Keep the workers alive until a signal, then let them finish."""
-    count, trouble = settings.worker_processes or 1, ""
+    count, problem = settings.worker_processes or 1, ""
     with StopSignal() as stop:
         workers = [_spawn(place, beat=beat) for place in range(count)]
         print_note(f"{text.count(count, 'worker')} at work; press Ctrl-C to stop")
@@ -89,7 +89,7 @@ def _keep(settings: Settings, *, beat: bool, as_json: bool) -> ExitCode:
             for place, child in enumerate(workers):
                 if child.poll() is not None:
                     print_note(f"worker {place + 1} ended with {child.returncode}; starting it again")
-                    trouble = print_trouble(settings, trouble)
+                    problem = print_problem(settings, problem)
                     workers[place] = _spawn(place, beat=beat)
         print_note("stopping; requests in flight are finished first; press again to stop now")
         for child in workers:
@@ -99,16 +99,16 @@ def _keep(settings: Settings, *, beat: bool, as_json: bool) -> ExitCode:
         return requested
 
 
-def print_trouble(settings: Settings, before: str) -> str:
+def print_problem(settings: Settings, before: str) -> str:
     """Print what keeps workers from their work, unless that was printed before; return it, "" for nothing."""
-    trouble = ""
+    problem = ""
     try:
         _check_servers(settings)
     except UserError as error:
-        trouble = text.error_block(error)
-    if trouble not in {"", before}:
-        print_note(trouble)
-    return trouble
+        problem = text.error_block(error)
+    if problem not in {"", before}:
+        print_note(problem)
+    return problem
 
 
 def _spawn(place: int, *, beat: bool) -> subprocess.Popen[bytes]:
