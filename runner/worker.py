@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 import warnings
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import kombu.exceptions
@@ -28,12 +29,15 @@ from celery.utils.nodenames import default_nodename, host_format
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
-from runner.db.driver_errors import first_line, is_unavailable
+from runner.db.driver_errors import as_user_error, first_line, is_unavailable
+from runner.db.session import parse_url
 from runner.embedded import bug_report, log_redaction, processes, system_errors
 from runner.engine.loop_thread import LoopThread
 from runner.engine.stages import open_stages
 from runner.engine.watchdog import Watchdog, end_process
+from runner.limiter import refused_commits
 from runner.limiter.reaper_turn import ReaperTurn
+from runner.limiter.refused_commits import CommitRefusal
 from runner.notify import COLLECT, REAP, SUBMIT, app, current_settings, notify_workers, queue_of
 from runner.output.finished_runs import FinishedRunWriter
 from runner.rules.errors import Unreachable
@@ -219,7 +223,21 @@ def _on_ready(**_: Any) -> None:
         if os.environ.get("RUNNER_BEAT") == "1":
             EmbeddedService(app, thread=True, scheduler_cls=app.conf.beat_scheduler).start()
     except Exception as error:  # noqa: BLE001 - Celery would only log it, and this process would idle for ever
-        end_process(f"it could not start: {first_line(error)}")
+        end_process(f"it could not start: {first_line(error)}", _report_refusal(error))
+
+
+def _report_refusal(error: Exception) -> int:
+    """Report a database that refuses this worker at its start, for `runner status`; return the exit code."""
+    if not isinstance(error, DBAPIError):
+        return ExitCode.BUG
+    settings = current_settings()
+    explained = as_user_error(error, parse_url(settings.effective_database_url))
+    if explained is None:
+        return ExitCode.BUG
+    refusal = CommitRefusal(explained.what, explained.fix, time.time_ns() // 1_000_000)
+    with suppress(Unreachable):
+        refused_commits.report_start(settings.effective_redis_url, _node[0], refusal)
+    return explained.exit_code
 
 
 @worker_shutting_down.connect

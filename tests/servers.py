@@ -174,12 +174,69 @@ class Postgres:
         return str(self.folder / "data")
 
     def _command(self, program: str, *words: str) -> list[str]:
-        user = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if os.getuid() == 0 else []
-        return ["setpriv", *user, "--pdeathsig=QUIT", str(self._programs / program), *words]
+        return [*_unprivileged("QUIT"), str(self._programs / program), *words]
 
     def _as_nobody(self, program: str, *words: str) -> None:
         with (self.folder / "log").open("ab") as log:
             subprocess.run(self._command(program, *words), check=True, stdout=log, stderr=log, cwd="/")
+
+
+def pgbouncer_program() -> str | None:
+    """Return the path of pgbouncer, else None; a user's PATH often lacks its folder."""
+    return shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+
+
+class PgBouncer:
+    """A pooler before a PostgreSQL server, in a pool mode; `settings` are further lines of its file."""
+
+    def __init__(self, postgres: Postgres, mode: str, *settings: str) -> None:
+        program = pgbouncer_program()
+        assert program is not None, "PgBouncer is not installed; make services"
+        self._program, self._postgres = program, postgres
+        self._lines = (f"pool_mode = {mode}", *settings)
+        self.port = free_port()
+        self.url = postgres.url.replace(f":{postgres.port}/", f":{self.port}/")
+        self.folder = Path(tempfile.mkdtemp(prefix="pb", dir="/tmp"))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.folder.chmod(0o755)
+        users, config = self.folder / "users", self.folder / "pgbouncer.ini"
+        users.write_text('"ann" "secret-of-ann"\n')
+        server = f"host={LOOPBACK} port={self._postgres.port}"
+        config.write_text(
+            f"[databases]\n* = {server}\n[pgbouncer]\nlisten_addr = {LOOPBACK}\nlisten_port = {self.port}\n"
+            f"unix_socket_dir =\nauth_type = plain\nauth_file = {users}\n" + "\n".join(self._lines) + "\n"
+        )
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*_unprivileged("TERM"), self._program, str(config)], stdout=log, stderr=log, cwd="/"
+            )
+        deadline = time.monotonic() + WITHIN_S
+        while not self._answers():
+            is_starting = self._process.poll() is None and time.monotonic() < deadline
+            assert is_starting, (self.folder / "log").read_text()[-2000:]
+            time.sleep(0.02)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(WITHIN_S)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, self.port), WITHIN_S):
+            return True
+        return False
+
+
+def _unprivileged(signal_name: str) -> list[str]:
+    """Return the start of a command line that ends with this process and does not run as root."""
+    user = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"] if os.getuid() == 0 else []
+    return ["setpriv", *user, f"--pdeathsig={signal_name}"]
 
 
 class RedisServer:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from runner.db.run_snapshot import RunSnapshot
     from runner.db.runs import RunRow
+    from runner.limiter.refused_commits import CommitRefusal
     from runner.limiter.usage import BucketUsage
 
 FETCHABLE_MS: Final = 24 * 3600 * 1000  # xAI keeps a result for 24 hours
@@ -27,13 +28,16 @@ _UNSETTLED: Final = (*_OUTSTANDING, JobState.SUBMITTING, JobState.STORED)
 class Snapshot:
     """A run as one transaction saw it, and what is not in the database.
 
-    `is_engine_alive`: whether the state folder has an engine; None with shared servers. `limit_usage`: the
-    bucket with the largest share in use; None where it was not read or is not known.
+    `is_engine_alive`: whether the state folder has an engine; None with shared servers. `is_engine_ending`:
+    it only finishes what is in flight. `limit_usage`: the bucket with the largest share in use; None where it
+    was not read or is not known. `refused_commits`: that the database refuses what workers write.
     """
 
     stored: RunSnapshot
     is_engine_alive: bool | None
+    is_engine_ending: bool = False
     limit_usage: BucketUsage | None = None
+    refused_commits: CommitRefusal | None = None
 
     @property
     def as_of_ms(self) -> int:
@@ -57,15 +61,19 @@ class Snapshot:
 
     @property
     def without_worker_since_ms(self) -> int | None:
-        """Since when the run needs a worker and has none; None where one is there, or none is needed."""
+        """Since when the run needs a worker and has none; None where one is there, or none is needed.
+
+        A worker whose writes are refused is there, although its heartbeat is refused too.
+        """
         stored = self.stored
-        if not stored.needs_worker:
+        if not stored.needs_worker or self.refused_commits is not None:
             return None
         started_ms = max(stored.last_started_ms or 0, self.run.started_at_ms or 0)
         presence = WorkerPresence(
             alive=stored.heartbeats.alive,
             seen_ms=stored.heartbeats.last_ms,
             is_engine_alive=self.is_engine_alive,
+            is_engine_ending=self.is_engine_ending,
         )
         return presence.missing_since_ms(started_ms, self.as_of_ms)
 

@@ -8,70 +8,58 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
 
+from runner.rules import postgres_errors, sqlite_errors
 from runner.rules.errors import Unreachable, UsageError
+from runner.rules.postgres_url import SCHEMA, quoted
 from runner.rules.redact import redact
 from runner.rules.server_url import secrets_in_url, shown_url
+from runner.rules.sqlite_errors import FILE_GONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy.engine import URL, Dialect
 
+    from runner.rules.database_fault import DatabaseFault
+    from runner.rules.errors import UserError
+
 SQLITE_MIN: Final = (3, 35, 0)  # RETURNING
 DRIVER_ERRORS: Final = (DatabaseError, InterfaceError)
 
-# (part of SQLite's message, what the database is, fix); messages as in sqlite.org/rescode.html.
-_SQLITE_ERRORS: Final = (
-    ("disk is full", "has no room left on its disk", "make room there, then give the same command again"),
-    (
-        "readonly database",
-        "may not be written to",
-        "make it and its folder writable, or name another folder with RUNNER_HOME",
-    ),
-    ("unable to open", "cannot be opened", "look whether you may read and write it and its folder"),
-    (
-        "not a database",
-        "is damaged, or no database",
-        "put a copy of it back, or move it away and load the job files anew",
-    ),
-    ("malformed", "is damaged", "put a copy of it back, or move it away and load the job files anew"),
-    (
-        "locked",
-        "is kept busy by another program",
-        "end what holds it (a backup, a database browser), then give the same command again",
-    ),
-    ("disk i/o error", "cannot be read or written", "see whether its disk is well (dmesg)"),
-)
+_UNDEFINED_TABLE: Final = "42P01"
 _DEADLOCK: Final = "40P01"  # postgresql.org/docs/current/errcodes-appendix.html
-_ACCESS_DENIED: Final = (
-    "authentication failed",
-    "no pg_hba.conf entry",
-    "does not exist",
-    "permission denied",
-)
 
 
-def as_unreachable(error: DBAPIError, url: URL) -> Unreachable | None:
+def as_user_error(error: DBAPIError, url: URL) -> UserError | None:
     """Return an error with a driver error's meaning for the user; None where it can only be a bug.
 
     `url` is the database's.
     """
+    message = redact(str(error.orig), secrets_in_url(_written(url))).strip().splitlines()[:1]
+    fault = _fault(error)
+    return None if fault is None else database_error(fault, url, tuple(message))
+
+
+def database_error(fault: DatabaseFault, url: URL, where: tuple[str, ...] = ()) -> UserError:
+    """Return a fault of a database as an error; `where`: in the words of the driver."""
     if url.get_backend_name() == "sqlite":
-        message = str(error.orig).strip().splitlines()[:1]
-        for part, state, fix in _SQLITE_ERRORS:
-            if part in str(error.orig).lower():
-                return Unreachable(f"the database {url.database} {state}", where=tuple(message), fix=fix)
-        return None
-    written = url.render_as_string(hide_password=False)
-    message = redact(str(error.orig), secrets_in_url(written)).strip().splitlines()[:1]
-    if not isinstance(error.orig, _connection_errors()):
-        return None
-    shown = shown_url(written)
-    if any(part in str(error.orig) for part in _ACCESS_DENIED):
-        what, fix = "does not let us in", "correct user, password and database in RUNNER_DATABASE_URL"
-    else:
-        what, fix = "does not answer", "start it, or correct RUNNER_DATABASE_URL"
-    return Unreachable(f"the database {what}: {shown}", where=tuple(message), fix=fix)
+        return Unreachable(f"the database {url.database} {fault.state}", where=where, fix=fault.fix)
+    kind = UsageError if fault.is_setting else Unreachable
+    names = {"user": quoted(url.username or "USER"), "schema": quoted(schema_of(url) or "public")}
+    what = f"the database {fault.state}: {shown_url(_written(url))}"
+    return kind(what, where=where, fix=fault.fix.format_map(names))
+
+
+def schema_of(url: URL) -> str | None:
+    """Return the schema that a PostgreSQL URL names; None for that of the search path."""
+    found = url.query.get(SCHEMA)
+    return found if found is None or isinstance(found, str) else found[-1]
+
+
+def state_of(error: DBAPIError) -> str:
+    """Return what is wrong with the database, to end a sentence "the database …"."""
+    fault = _fault(error)
+    return "does not answer" if fault is None else fault.state
 
 
 @contextmanager
@@ -86,14 +74,28 @@ def as_dbapi_error(dialect: Dialect) -> Iterator[None]:
 
 
 def is_unavailable(error: DBAPIError) -> bool:
-    """Return whether a statement failed because the database is unavailable, not by its own fault.
+    """Return whether a statement failed because of the database, which may be mended, not by its own fault.
 
-    SQLite reports a missing table or column with the same class as a locked file.
+    So it is with a database that is away, full or read-only, or whose user lost a right. SQLite reports a
+    missing table or column with the same class as a locked file.
     """
     if error.connection_invalidated:
         return True
-    is_own_fault = isinstance(error.orig, sqlite3.OperationalError) and str(error.orig).startswith("no such")
-    return isinstance(error, (OperationalError, InterfaceError)) and not is_own_fault
+    if isinstance(error.orig, sqlite3.Error):
+        is_own_fault = str(error.orig).startswith("no such")
+        return isinstance(error, (OperationalError, InterfaceError)) and not is_own_fault
+    fault = _fault(error)
+    return fault is not None and fault.passes
+
+
+def is_file_gone(error: DBAPIError) -> bool:
+    """Return whether the file of SQLite was removed or replaced: waiting does not bring it back."""
+    return FILE_GONE in str(error.orig)
+
+
+def is_missing_table(error: DBAPIError) -> bool:
+    """Return whether a statement failed because a table is missing."""
+    return getattr(error.orig, "sqlstate", None) == _UNDEFINED_TABLE or "no such table" in str(error.orig)
 
 
 def is_deadlock(error: DBAPIError) -> bool:
@@ -121,7 +123,16 @@ def check_sqlite_version(version: tuple[int, ...] = sqlite3.sqlite_version_info)
         )
 
 
-def _connection_errors() -> tuple[type[BaseException], ...]:
-    import psycopg
+def _fault(error: DBAPIError) -> DatabaseFault | None:
+    """Return what an error means; None for a fault of the statement."""
+    if isinstance(error.orig, sqlite3.Error):
+        return sqlite_errors.fault_of(str(error.orig))
+    return postgres_errors.fault_of(
+        getattr(error.orig, "sqlstate", None),
+        str(error.orig),
+        is_connection=isinstance(error, (OperationalError, InterfaceError)),
+    )
 
-    return (psycopg.OperationalError, psycopg.InterfaceError)
+
+def _written(url: URL) -> str:
+    return url.render_as_string(hide_password=False)

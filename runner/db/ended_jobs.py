@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
-from runner.db.session import BINARY_BYTEA
+from runner.db.postgres_engine import BINARY_BYTEA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

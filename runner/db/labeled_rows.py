@@ -9,8 +9,8 @@ from sqlalchemy import text
 
 from runner.db.ended_jobs import PAGE_BYTES, PAGE_MAX, read_ahead
 from runner.db.job_ids import JOBS_MAX, job_id
+from runner.db.postgres_engine import BINARY_BYTEA
 from runner.db.row_jobs import is_mapped
-from runner.db.session import BINARY_BYTEA
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence

@@ -10,17 +10,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError
 
+from runner.db import database_checks, driver_errors
+from runner.db.driver_errors import database_error
+from runner.rules.database_fault import DatabaseFault
 from runner.rules.errors import UsageError
+from runner.rules.postgres_errors import INCOMPLETE, missing_rights
 
 if TYPE_CHECKING:
     from alembic.config import Config
+    from sqlalchemy import Connection
 
     from runner.db.session import Database
+    from runner.rules.errors import UserError
 
 HEAD: Final = "0006"  # as in Alembic's scripts (a test compares them): so commands need not import Alembic
 COPIES_KEPT: Final = 2
+_VERSIONS: Final = "alembic_version"
+_REVISION: Final = text(f"SELECT version_num FROM {_VERSIONS}")
+_OWN: Final = "run_counters"  # a table that no other program has
 _LOCK: Final = 7_203_114  # the number of a PostgreSQL advisory lock: an arbitrary one of our own
 
 
@@ -56,13 +65,67 @@ def run_migrations(database: Database) -> None:
 
 
 def revision(database: Database) -> str | None:
-    """Return the schema's revision; None for an empty database. Raises Unreachable."""
+    """Return the schema's revision; None for an empty database.
+
+    Raises Unreachable where the database cannot be read, or has tables of runner and no revision.
+    """
+    try:
+        return _written_revision(database) or _revision_of_tables(database)
+    except DBAPIError as error:
+        raise database.explained(error) from error
+
+
+def _written_revision(database: Database) -> str | None:
     try:
         with database.read() as connection:
-            return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
-    except (OperationalError, ProgrammingError):  # a missing table, on SQLite and on PostgreSQL
-        database.check()  # raises where the cause is that the database cannot be reached
-        return None
+            return connection.execute(_REVISION).scalar_one_or_none()
+    except DBAPIError as error:
+        if driver_errors.is_missing_table(error):
+            return None
+        raise
+
+
+def _revision_of_tables(database: Database) -> str | None:
+    """Return the revision after all, if another process upgrades the database just now; None without tables.
+
+    Reads all in one transaction.
+    """
+    with database.read() as connection:
+        is_seen = _tables(connection)
+        if not all(is_seen.values()):
+            raise database_error(missing_rights("schema"), database.url)
+        found = connection.execute(_REVISION).scalar_one_or_none() if _VERSIONS in is_seen else None
+        if found is None and _OWN in is_seen:
+            raise _without_revision(database, connection)
+        return found
+
+
+def _tables(connection: Connection) -> dict[str, bool]:
+    """Return which of two tables are there, and whether their schema may be looked into."""
+    if connection.dialect.name == "sqlite":
+        query = "SELECT name, 1 FROM sqlite_master WHERE name IN (:versions, :own)"
+    else:
+        query = (
+            "SELECT relname, has_schema_privilege(relnamespace, 'USAGE') FROM pg_class WHERE relkind = 'r'"
+            " AND relname IN (:versions, :own) AND (pg_table_is_visible(oid)"
+            " OR NOT has_schema_privilege(relnamespace, 'USAGE'))"
+        )
+    rows = connection.execute(text(query), {"versions": _VERSIONS, "own": _OWN})
+    return {name: bool(is_seen) for name, is_seen in rows}
+
+
+def _without_revision(database: Database, connection: Connection) -> UserError:
+    """Return the error for tables without a revision, as a backup leaves them that was restored in part."""
+    state = f"has tables of runner, and no schema number in {_VERSIONS}"
+    if database_checks.missing_parts(connection):
+        return database_error(DatabaseFault(state, INCOMPLETE.fix), database.url)
+    where = f"sqlite3 {database.url.database}" if database.is_sqlite else "psql"
+    statements = (
+        f"CREATE TABLE IF NOT EXISTS {_VERSIONS} (version_num VARCHAR(32) PRIMARY KEY);"
+        f" INSERT INTO {_VERSIONS} VALUES ('{HEAD}')"
+    )
+    fix = f"its tables are those of schema {HEAD}; in {where}: {statements}"
+    return database_error(DatabaseFault(state, fix), database.url)
 
 
 def is_older(database: Database) -> bool:
@@ -80,6 +143,8 @@ def need_head(database: Database) -> None:
         return
     if found is not None:
         _refuse_newer(found)
+    else:
+        database_checks.check_schema_rights(database)
     is_at = f"is at schema {found}" if found else "has no schema yet"
     raise UsageError(
         f"the database {database.shown_url} {is_at}, and this version needs {HEAD}", fix="runner db upgrade"

@@ -3,54 +3,25 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from runner import certificate_files
 from runner.db import driver_errors
+from runner.db.postgres_engine import postgres_engine
+from runner.db.sqlite_engine import DatabaseFile, sqlite_engine
 from runner.db.statement_timeout import StatementTimeout
 from runner.rules import server_url
 from runner.rules.errors import UsageError
+from runner.rules.sqlite_errors import GONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-SQLITE_BUSY_MS = 30_000
-SQLITE_CACHE_KIB = 8_192  # of each connection
-_RETRY_S = 0.005
-# Each connection has a page cache of its own: few are kept, and the last one used is used first.
-_SQLITE_POOL: dict[str, Any] = {"pool_size": 2, "max_overflow": 12, "pool_use_lifo": True}
-_STATEMENTS_KEPT = 160  # prepared; each kind has the lengths of `bulk`, and a long one takes 200 kB
-BINARY_BYTEA = (
-    "runner_as_bytes"  # an execution option: PostgreSQL sends BYTEA in binary, not as hex (twice that)
-)
-_OVERFLOW = 2  # connections beyond the pool's size, for a moment
-_POSTGRES = {
-    "connect_timeout": 10,
-    "options": " ".join(
-        f"-c {setting}"
-        for setting in (
-            "synchronous_commit=on",
-            "timezone=UTC",
-            # A process that is frozen within a transaction must not lock out the others for ever.
-            "idle_in_transaction_session_timeout=20s",
-            # A plan that was made while a table was small must not read it whole when it is large.
-            "enable_seqscan=off",
-            "jit=off",  # without sequential scans, queries on small tables look costly enough to compile
-        )
-    ),
-    "keepalives_idle": 10,  # with the next three: a vanished server is noticed within half a minute
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 30_000,
-}
 
 
 class Database:
@@ -58,10 +29,14 @@ class Database:
 
     def __init__(self, url: str, *, pool_size: int = 4, answer_timeout_s: float | None = None) -> None:
         """Open no connection yet. `answer_timeout_s`: the statement timeout on PostgreSQL; None: none."""
-        parsed = _parse(url)
+        parsed = parse_url(url)
         self.url = parsed
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        self.engine = _sqlite(parsed) if self.is_sqlite else _postgres(parsed, pool_size)
+        is_file = self.is_sqlite and parsed.database not in {None, ":memory:"}
+        self._file = DatabaseFile(Path(str(parsed.database))) if is_file else None
+        self.engine = (
+            sqlite_engine(parsed, self._file) if self.is_sqlite else postgres_engine(parsed, pool_size)
+        )
         is_watched = answer_timeout_s is not None and not self.is_sqlite
         self.statement_timeout = (
             StatementTimeout(self.engine, answer_timeout_s) if is_watched and answer_timeout_s else None
@@ -96,16 +71,22 @@ class Database:
         with self.engine.connect() as connection:
             return clock_ms(connection)
 
+    def explained(self, error: DBAPIError) -> Exception:
+        """Return a driver's error as a UserError; itself where it can only be a bug."""
+        return driver_errors.as_user_error(error, self.url) or error
+
+    def check_file(self) -> None:
+        """Raise Unreachable where the file of SQLite was removed or replaced since it was opened."""
+        if self._file is not None and self._file.is_gone():
+            raise driver_errors.database_error(GONE, self.url)
+
     def check(self) -> None:
-        """Raise Unreachable, with a sentence for the user, where the database does not answer."""
+        """Raise UserError, with a sentence for the user, where the database does not answer."""
         try:
             with self.engine.connect() as connection:
                 connection.execute(text("SELECT 1 FROM sqlite_master" if self.is_sqlite else "SELECT 1"))
         except driver_errors.DRIVER_ERRORS as error:
-            unreachable = driver_errors.as_unreachable(error, self.url)
-            if unreachable is None:
-                raise
-            raise unreachable from error
+            raise self.explained(error) from error
 
     def compact(self) -> int:
         """Return the space of removed rows to the disk (SQLite's VACUUM); return how many bytes.
@@ -148,7 +129,8 @@ def _local_clock_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _parse(url: str) -> URL:
+def parse_url(url: str) -> URL:
+    """Return a database's URL with the driver that is used. Raises UsageError for what is none."""
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
@@ -156,7 +138,7 @@ def _parse(url: str) -> URL:
             "RUNNER_DATABASE_URL is not a database URL",
             fix="write it as postgresql+psycopg://user:password@host/name or sqlite:////path/to/file.db",
         ) from None  # its text may hold the password
-    if parsed.get_backend_name() == "postgresql":
+    if parsed.get_backend_name() in {"postgresql", "postgres"}:
         if "@" in (parsed.host or ""):
             raise UsageError(
                 "RUNNER_DATABASE_URL has an @ in its user or password", fix="write it there as %40"
@@ -168,93 +150,3 @@ def _parse(url: str) -> URL:
             fix="use PostgreSQL (postgresql+psycopg://…) or SQLite (sqlite:///…)",
         )
     return parsed
-
-
-def _sqlite(url: URL) -> Engine:
-    driver_errors.check_sqlite_version()
-    is_file = url.database not in {None, ":memory:"}  # a database in memory has one connection
-    engine = create_engine(
-        url,
-        **(_SQLITE_POOL if is_file else {}),
-        connect_args={
-            "timeout": SQLITE_BUSY_MS / 1000,
-            "check_same_thread": False,
-            "cached_statements": _STATEMENTS_KEPT,
-        },
-    )
-
-    @event.listens_for(engine, "connect")
-    def _configure(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # the driver sends no BEGIN; _begin below does
-        cursor = connection.cursor()
-        _write_ahead(cursor)
-        for pragma in (
-            "synchronous=FULL",
-            f"busy_timeout={SQLITE_BUSY_MS}",
-            f"cache_size=-{SQLITE_CACHE_KIB}",
-            "temp_store=MEMORY",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        # A transaction that begins as a reader and then writes can fail at once with "database is locked".
-        reading = connection.get_execution_options().get("runner_read", False)
-        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
-
-    return engine
-
-
-def _write_ahead(cursor: sqlite3.Cursor) -> None:
-    """Switch the file to a write-ahead log.
-
-    Where two processes do so on a new file at once, SQLite fails one of them with "locked" without waiting:
-    both have read and neither can write. So this retries for the busy timeout.
-    """
-    deadline_s = time.monotonic() + SQLITE_BUSY_MS / 1000
-    while True:
-        try:
-            cursor.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > deadline_s:
-                raise
-            time.sleep(_RETRY_S)
-        else:
-            return
-
-
-def _check_parameters(url: URL) -> None:
-    """Raise UsageError for a parameter that libpq does not know: every statement would fail for it."""
-    from psycopg import ProgrammingError, conninfo
-
-    for name in url.query:
-        try:
-            conninfo.make_conninfo(**{name: ""})
-        except ProgrammingError:
-            shown = server_url.shown_url(f"postgresql:///?{name}=").partition("?")[2].partition("=")[0]
-            what = f"RUNNER_DATABASE_URL has a parameter that PostgreSQL does not know: {shown}"
-            raise UsageError(what, fix="take it out of the URL") from None
-
-
-def _postgres(url: URL, pool_size: int) -> Engine:
-    from psycopg import pq  # slow to import; only PostgreSQL needs it
-
-    _check_parameters(url)
-    certificate_files.check_url("RUNNER_DATABASE_URL", url.render_as_string(hide_password=False))
-
-    engine = create_engine(
-        url,
-        pool_size=pool_size,
-        max_overflow=_OVERFLOW,
-        connect_args=_POSTGRES,
-    )
-
-    @event.listens_for(engine, "before_cursor_execute")
-    def _format(
-        _connection: Connection, cursor: Any, _statement: str, _parameters: Any, context: Any, _many: bool
-    ) -> None:
-        if context.execution_options.get(BINARY_BYTEA):
-            cursor.format = pq.Format.BINARY
-
-    return engine

@@ -75,7 +75,7 @@ class StatementTimeout:
             overdue = [key for key, (active_at_s, _) in self._active_at.items() if active_at_s < limit_at_s]
             drivers = [self._active_at.pop(key)[1] for key in overdue]
         for driver in drivers:
-            _cut(driver)
+            cut(driver)
         return not self._stopped.wait(_CHECK_EVERY_S)
 
 
@@ -84,7 +84,7 @@ def _watch(reference: weakref.ref[StatementTimeout]) -> None:
         del stopwatch
 
 
-def _cut(driver: Any) -> None:
+def cut(driver: Any) -> None:
     """Shut down a connection's socket: a thread that waits for it fails as if the server had closed it."""
     with contextlib.suppress(Exception):  # the connection may have ended in this moment
         duplicate = socket.socket(fileno=os.dup(driver.pgconn.socket))

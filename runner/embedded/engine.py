@@ -92,12 +92,13 @@ class Engine:
     def work(self) -> None:
         """Replace child processes that die, until `stop` is called or no command needs the engine.
 
-        Raises UserError when child processes die too often.
+        Raises UserError when child processes die too often, or the database is removed or replaced.
         """
         while not self._is_stopped and not self._can_end():
             select.select([self._wakeup_read_fd], [], [], TICK_S)
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wakeup_read_fd, 512)
+            self._database.check_file()
             self._replace_dead()
             if time.monotonic() - self._checked_at > CHECK_S:
                 self._check()
@@ -107,14 +108,25 @@ class Engine:
 
     def end(self) -> None:
         """Let the workers finish what is in flight, then end all child processes."""
-        self._home.engine_json.unlink(missing_ok=True)
-        with contextlib.suppress(Exception):  # without a database nothing can be finished: end at once
-            self._check()
-        is_idle = self._workload is None or not self._workload.has_work
-        self._children.end(IDLE_DRAIN_S if is_idle else DRAIN_S)
-        self._home.engine_token.unlink(missing_ok=True)
+        engine_record.remove(self._home.engine_json, self._token)
+        self._children.end(DRAIN_S if self._can_finish_work() else IDLE_DRAIN_S)
+        engine_record.remove_token(self._home.engine_token, self._token)
         self._database.close()
         log.info("engine.ended pid=%d", os.getpid())
+
+    def _can_finish_work(self) -> bool:
+        """Return whether there is work in flight, and a database for it."""
+        try:
+            self._check()
+        except Exception:  # noqa: BLE001 - without a database nothing can be finished
+            return False
+        return self._workload is not None and self._workload.has_work
+
+    def explained(self, error: Exception) -> Exception:
+        """Return an error of the database as a UserError; any other as it is."""
+        from sqlalchemy.exc import DBAPIError
+
+        return self._database.explained(error) if isinstance(error, DBAPIError) else error
 
     def _kill_orphans(self) -> None:
         self._home.engine_json.unlink(missing_ok=True)
@@ -240,7 +252,7 @@ def main() -> int:
         if known is None:
             log.error("engine.bug cause=%s report=%s", *bug_report.write(error))
             return ExitCode.BUG
-        log.error("%s; %s", known.what, known.fix)
+        log.error("%s; %s", "; ".join((known.what, *known.where)), known.fix)
         return known.exit_code
     return ExitCode.OK
 
@@ -255,12 +267,17 @@ def _run() -> None:
         return
     rotate_logs(home)
     engine = Engine(settings, home, sys.argv[1:] or processes.WORKER_COMMAND)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: engine.stop())
+    signal.signal(signal.SIGTERM, lambda *_: engine.stop())
+    signal.signal(signal.SIGINT, lambda *_: engine.stop())
     signal.signal(signal.SIGCHLD, lambda *_: None)  # a handler, so that a child's death wakes the loop
     try:
         engine.begin()
         engine.work()
+    except Exception as error:
+        explained = engine.explained(error)
+        if explained is error:
+            raise
+        raise explained from error
     finally:
         engine.end()
 

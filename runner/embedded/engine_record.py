@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -43,3 +44,17 @@ def read(path: Path) -> EngineRecord | None:
         return EngineRecord(**{**fields, "workers": tuple(fields["workers"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def remove(path: Path, token: str) -> None:
+    """Remove the record, unless another engine wrote it since the state folder was made again."""
+    record = read(path)
+    if record is None or record.token == token:
+        path.unlink(missing_ok=True)
+
+
+def remove_token(path: Path, token: str) -> None:
+    """Remove the file of the engine's token, unless it holds that of another engine."""
+    with suppress(OSError):
+        if path.read_text(encoding="ascii") == token:
+            path.unlink()

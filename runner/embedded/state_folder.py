@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from runner.embedded.file_lock import FileLock
 from runner.embedded.file_system import network_file_system
@@ -15,6 +15,7 @@ from runner.settings import socket_path
 if TYPE_CHECKING:
     from pathlib import Path
 
+ENGINE_READY: Final = "engine.ready"  # what engine.py logs when it has opened its database
 _FIX = "name another folder with RUNNER_HOME"
 _REASONS = {
     errno.ENOSPC: "its disk is full",
@@ -111,6 +112,14 @@ class StateFolder:
             return lock.exists() and lock.is_locked_exclusively()
         except OSError:
             return True
+
+    def is_engine_ending(self) -> bool:
+        """Return whether the engine has no command and no detached run left. Creates no file."""
+        lock = self.attached_lock()
+        try:
+            return lock.exists() and lock.is_locked_exclusively() and not self.detached.exists()
+        except OSError:
+            return False
 
     def attached_lock(self) -> FileLock:
         """Return the lock that commands hold shared; the engine takes it exclusively to end."""

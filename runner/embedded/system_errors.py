@@ -57,14 +57,13 @@ def _of_the_system(error: OSError) -> UserError | None:
 
 
 def _of_the_database(error: Exception) -> UserError | None:
-    from sqlalchemy.engine import make_url
-
     from runner.db import driver_errors
+    from runner.db.session import parse_url
 
     if not isinstance(error, driver_errors.DRIVER_ERRORS):
         return None
     try:
-        url = make_url(settings_of.load_here().effective_database_url)
+        url = parse_url(settings_of.load_here().effective_database_url)
     except (UserError, OSError):
         return None
-    return driver_errors.as_unreachable(error, url)
+    return driver_errors.as_user_error(error, url)

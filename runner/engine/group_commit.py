@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 
 from runner.db.counters import Deltas
 from runner.db.driver_errors import first_line, is_unavailable
+from runner.rules.errors import UserError
 
 if TYPE_CHECKING:
     import asyncio
@@ -57,6 +58,7 @@ class GroupCommit:
         self._condition = threading.Condition()
         self._ending = False
         self._was_busy = False
+        self.refusal: UserError | None = None  # why the last transaction was refused, if it was
         self._thread = threading.Thread(target=self._flush_forever, name="group-commit", daemon=True)
         self._thread.start()
 
@@ -127,6 +129,7 @@ class GroupCommit:
             try:
                 results = self._transaction(batch)
             except Exception as error:  # noqa: BLE001 - one bad row must not stop the others
+                self._note_refusal(error)
                 if not (isinstance(error, DBAPIError) and is_unavailable(error)):
                     self._one_by_one(batch, error)
                     return
@@ -134,8 +137,13 @@ class GroupCommit:
                 time.sleep(pause_s)
                 pause_s = min(pause_s * 2, RETRY_S_MAX)
             else:
+                self.refusal = None
                 self._loop.call_soon_threadsafe(_resolve, results)
                 return
+
+    def _note_refusal(self, error: Exception) -> None:
+        explained = self._database.explained(error) if isinstance(error, DBAPIError) else error
+        self.refusal = explained if isinstance(explained, UserError) else None
 
     def _transaction(self, batch: _Batch) -> list[tuple[asyncio.Future[Any], Any]]:
         """Write a batch. It may run again after an error: every move is guarded."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from runner.engine.answered_at_once import AnswersAtOnce
 from runner.engine.attempt_recorder import AttemptRecorder
 from runner.engine.collect import Collector, FetchStarter
+from runner.engine.commit_reports import CommitReports
 from runner.engine.dispatch import Dispatcher
 from runner.engine.fetch import Fetcher
 from runner.engine.fetch_failures import FetchFailures
@@ -57,6 +58,12 @@ class Stages:
             jobs_in_flight=shared.in_flight.job_ids,
             pricing=runtime.prices,
         )
+        self.commit_reports = CommitReports(
+            redis=runtime.redis,
+            node=runtime.node,
+            refusal=lambda: runtime.group_commit.refusal,
+            now_ms=runtime.now_ms,
+        )
         self.supervisor = Supervisor()
 
     def start(self) -> None:
@@ -64,6 +71,7 @@ class Stages:
         self.shared.team.resolve_early()
         self.supervisor.start("heartbeat", self.heartbeat.run)
         self.supervisor.start("run monitor", self.shared.monitor.run)
+        self.supervisor.start("commit reports", self.commit_reports.run)
 
     def stuck(self) -> str | None:
         """Return why a part of this worker cannot run, as a sentence; None while all can. For any thread."""

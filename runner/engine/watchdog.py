@@ -131,9 +131,9 @@ class Watchdog:
             self._pings.answer()
 
 
-def end_process(why: str) -> None:
-    """End this process at once; its parent or service manager starts another."""
+def end_process(why: str, code: int = ExitCode.BUG) -> None:
+    """End this process at once with an exit code; its parent or service manager starts another."""
     log.error("worker.stuck cause=%s", why)
     for handler in logging.getLogger().handlers:
         handler.flush()
-    os._exit(ExitCode.BUG)
+    os._exit(code)

@@ -2,36 +2,107 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from runner import certificate_files
 from runner.limiter.store import LimiterUnavailable
 from runner.rules.advice import Advice
+from runner.rules.errors import UsageError
+from runner.rules.redis_errors import CLUSTER, NO_RIGHTS, REPLICA, SENTINEL, fault_of
+from runner.rules.server_url import shown_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from runner.rules.redis_errors import RedisFault
+
 _TIMEOUT_S: Final = 5.0
+_SHOWN: Final = 4  # commands
+# What the limiter's scripts, the reaper and Celery's transport call, each with one of its keys.
+_NEEDED: Final = (
+    *("INFO", "TIME", "SCRIPT LOAD x", "EVALSHA x 1 {runner}:epoch", "SCAN 0"),
+    *("EXISTS {runner}:x", "GET {runner}:x", "SET {runner}:x x", "DEL {runner}:x", "PEXPIRE {runner}:x 1"),
+    *("HGET {runner}:x x", "HMGET {runner}:x x", "HGETALL {runner}:x", "HDEL {runner}:x x"),
+    *("HSET {runner}:x x x", "HSETNX {runner}:x x x"),
+    *("ZADD {runner}:x 1 x", "ZCARD {runner}:x", "ZRANGE {runner}:x 0 1", "ZRANGEBYSCORE {runner}:x 0 1"),
+    *("ZREM {runner}:x x", "ZREMRANGEBYSCORE {runner}:x 0 1", "ZSCORE {runner}:x x"),
+    *("BRPOP reaper 1", "LPUSH notify.x x", "RPUSH notify.x x", "LLEN reaper"),
+    *("SADD _kombu.binding.x x", "SMEMBERS _kombu.binding.x"),
+    *("HSET unacked x x", "HGET unacked x", "HDEL unacked x", "ZADD unacked_index 1 x"),
+    *("ZREM unacked_index x", "ZREVRANGEBYSCORE unacked_index 1 0", "SET unacked_mutex x"),
+)
 
 
 def inspect(redis_url: str) -> tuple[str, list[Advice]]:
-    """Return the server's version, and an advice for each unsafe setting. Raises LimiterUnavailable.
+    """Return the server's version, and an advice for each unsafe setting.
 
-    Raises UsageError for a file of certificates that cannot be used.
+    Raises LimiterUnavailable where it cannot be worked with: it does not answer, takes no writes, or its user
+    lacks rights. Raises UsageError for a cluster or sentinel, and for a file of certificates that cannot be
+    used.
     """
     certificate_files.check_url("RUNNER_REDIS_URL", redis_url)
     try:
         with Redis.from_url(
             redis_url, socket_connect_timeout=_TIMEOUT_S, socket_timeout=_TIMEOUT_S
         ) as client:
-            info: Any = client.info("server", "memory", "persistence", "replication")
+            missing = _missing_rights(client)
+            if missing:
+                raise LimiterUnavailable(_refusal(missing), _grant_to(redis_url))
+            info: Any = client.info()
+            _check_role(info, redis_url)
             save: Any = _config(client, "save")
     except (RedisError, OSError) as error:
         raise LimiterUnavailable(error) from error
     return str(info.get("redis_version", "version unknown")), list(_advice(info, save))
+
+
+def _check_role(info: dict[str, Any], redis_url: str) -> None:
+    """Raise UsageError for a cluster or sentinel, LimiterUnavailable for a replica."""
+    wrong = {"cluster": CLUSTER, "sentinel": SENTINEL}.get(info.get("redis_mode", ""))
+    if wrong is not None:
+        raise UsageError(f"Redis {wrong.state}: {shown_url(redis_url)}", fix=wrong.fix)
+    if info.get("role") == "slave":
+        raise LimiterUnavailable(shown_url(redis_url), REPLICA)
+
+
+def _refusal(missing: list[str]) -> str:
+    more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+    return f"it refuses {', '.join(missing[:_SHOWN])}{more}"
+
+
+def _grant_to(redis_url: str) -> RedisFault:
+    user = urlsplit(redis_url).username or "default"
+    return replace(NO_RIGHTS, fix=NO_RIGHTS.fix.format(user=user))
+
+
+def _missing_rights(client: Redis) -> list[str]:
+    """Return the commands that the user of the connection may not give, in lower case.
+
+    They are queued in a transaction, where rights are checked, and then discarded: nothing is executed.
+    """
+    connection = client.connection_pool.get_connection()
+    try:
+        if _is_refused(connection, "MULTI"):
+            return ["multi"]
+        refused = [words.split()[0] for words in _NEEDED if _is_refused(connection, *words.split())]
+        _is_refused(connection, "DISCARD")
+    finally:
+        client.connection_pool.release(connection)
+    return [name.lower() for name in dict.fromkeys(refused)]
+
+
+def _is_refused(connection: Any, *words: str) -> bool:
+    connection.send_command(*words)
+    try:
+        connection.read_response()
+    except ResponseError as error:
+        return isinstance(error, NoPermissionError) or fault_of(str(error)) is NO_RIGHTS
+    return False
 
 
 def _config(client: Redis, name: str) -> str | None:
@@ -44,8 +115,6 @@ def _config(client: Redis, name: str) -> str | None:
 
 
 def _advice(info: dict[str, Any], save: str | None) -> Iterator[Advice]:
-    if info.get("role") == "slave":
-        yield Advice("it is a replica, which takes no writes", "name the primary in RUNNER_REDIS_URL")
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         yield Advice(

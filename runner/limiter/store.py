@@ -15,9 +15,12 @@ from redis.exceptions import RedisError
 from runner import certificate_files
 from runner.limiter.limits import BucketView
 from runner.rules.errors import Unreachable
+from runner.rules.redis_errors import fault_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
+
+    from runner.rules.redis_errors import RedisFault
 
 Entries: TypeAlias = "Mapping[str, Sequence[tuple[int, int]]]"  # per bucket (age_us, tokens)
 
@@ -28,11 +31,11 @@ TIMEOUT_S: Final = 5.0
 class LimiterUnavailable(Unreachable):
     """Redis cannot be reached or cannot answer: nothing may be sent."""
 
-    def __init__(self, cause: str | Exception) -> None:
-        reason = str(cause) or type(cause).__name__
-        super().__init__(
-            f"Redis does not answer: {reason.rstrip('.')}", fix="start it, or correct RUNNER_REDIS_URL"
-        )
+    def __init__(self, cause: str | Exception, fault: RedisFault | None = None) -> None:
+        """Take what is wrong from the words of `cause`, unless `fault` says it."""
+        reason = (str(cause) or type(cause).__name__).rstrip(".")
+        found = fault or fault_of(reason)
+        super().__init__(f"Redis {found.state}: {reason}", fix=found.fix.format(user="USER"))
 
 
 def connect(redis_url: str) -> Redis:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from runner.rules.label_field import LabelField, LabelKind
+from runner.rules.storable_text import is_storable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,10 +49,10 @@ def in_order(field: LabelField, counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def _is_counted(field: LabelField) -> bool:
-    if not _is_storable(field.name):
+    if not is_storable(field.name):
         return False
     if field.kind in (LabelKind.TEXT, LabelKind.LIST) and field.values is not None:
-        return len(field.values) <= VALUES_MAX and all(map(_is_storable, field.values))
+        return len(field.values) <= VALUES_MAX and all(map(is_storable, field.values))
     if field.kind is LabelKind.INTEGER and field.low is not None and field.high is not None:
         return field.high - field.low < INTEGERS_MAX
     return field.kind is LabelKind.BOOLEAN
@@ -64,8 +65,3 @@ def _word(value: str | float | None) -> str:
     if value is None:
         return _NULL
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _is_storable(text: str) -> bool:
-    """Return whether PostgreSQL can store a text: no NUL and no half of a character."""
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)

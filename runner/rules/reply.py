@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from runner.rules.states import PauseReason
+from runner.rules.storable_text import is_storable
 
 __all__ = [
     "Classification",
@@ -116,7 +117,7 @@ def classify_submit(reply: Reply, *, now_s: float, secrets: Iterable[str]) -> Cl
         if _is_answer(fields, reply.body):  # also where a gateway adds a request_id: the answer is here
             return _ANSWERED
         request_id = fields.get("request_id")
-        if isinstance(request_id, str) and 0 < len(request_id) <= REQUEST_ID_LENGTH_MAX:
+        if isinstance(request_id, str) and _is_request_id(request_id):
             return Classification(outcome=Outcome.ACCEPTED, code="accepted", request_id=request_id)
     found = _classify(reply_table.SUBMIT, reply, now_s, secrets)
     if reply.headers.get("x-should-retry", "").strip().lower() == "false":
@@ -191,6 +192,11 @@ def _json_object(body: bytes) -> dict[str, object]:
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _is_request_id(text: str) -> bool:
+    """Return whether a text can be kept and asked for; any other is a gateway's, not xAI's."""
+    return 0 < len(text) <= REQUEST_ID_LENGTH_MAX and is_storable(text)
 
 
 def _is_answer(fields: dict[str, object], body: bytes) -> bool:

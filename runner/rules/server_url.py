@@ -26,6 +26,7 @@ _OPEN_PARAMETERS: Final = frozenset(
         ),
         *("connect_timeout", "application_name", "client_encoding", "target_session_attrs"),
         *("load_balance_hosts", "channel_binding", "gssencmode", "tcp_user_timeout"),
+        *("schema", "pgbouncer", "connection_limit", "pool_timeout"),  # of Prisma
         *("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"),
     )
 )

@@ -24,6 +24,7 @@ from runner.rules.output_estimate import OutputRange, assumed_output
 from runner.rules.tokens import text_tokens
 
 _CACHED: Final = 64
+_MODEL_CHARACTERS_MAX: Final = 200  # the key of a counter, in an index
 _CACHED_BYTES_MAX: Final = 128 * 1024
 # The estimate can be a third too high for plain English. A prompt is refused only if it is certainly above
 # the window, and warned of in between.
@@ -148,10 +149,8 @@ def _check_model(name: object, facts: models.ModelFacts | None) -> list[Problem]
     if type(name) is not str or not name:
         fix = f'write "model": "{models.DEFAULT}", or leave it out'
         return [Problem(code="bad-type", path=("model",), reason="model must be a name", fix=fix)]
-    if not name.isprintable():
-        shown = shortened(orjson.dumps(name).decode())
-        reason = f"the model {shown} holds a character that cannot be printed"
-        return [Problem(code="bad-value", path=("model",), reason=reason, fix="write the name without it")]
+    if not name.isprintable() or len(name) > _MODEL_CHARACTERS_MAX:
+        return [_bad_model(name)]
     if facts is None:
         return [_unknown_model(name)]
     if facts.retired_on is None:
@@ -162,6 +161,17 @@ def _check_model(name: object, facts: models.ModelFacts | None) -> list[Problem]
     )
     fix = f'name "{facts.redirected_to}" if that is the model you want'
     return [Problem(code="retired-model", path=("model",), reason=reason, fix=fix, severity="warning")]
+
+
+def _bad_model(name: str) -> Problem:
+    """Return the problem of a name that no database can keep, or no index, or that nobody can read."""
+    if name.isprintable():
+        reason, fix = f"model has {len(name):,} characters", f"use at most {_MODEL_CHARACTERS_MAX}"
+    else:
+        shown = shortened(orjson.dumps(name).decode())
+        reason = f"the model {shown} holds a character that cannot be printed"
+        fix = "write the name without it"
+    return Problem(code="bad-model", path=("model",), reason=reason, fix=fix)
 
 
 def _unknown_model(name: str) -> Problem:

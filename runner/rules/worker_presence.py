@@ -14,12 +14,14 @@ class WorkerPresence:
 
     `alive`: workers that have not ended and had a heartbeat lately. `seen_ms`: the last heartbeat or end of
     any worker; None where there never was one. `is_engine_alive`: of a state folder, whose engine starts and
-    replaces the workers; None with shared servers, which have no engine.
+    replaces the workers; None with shared servers, which have no engine. `is_engine_ending`: it has no
+    command left, finishes what is in flight, and begins nothing.
     """
 
     alive: int
     seen_ms: int | None
     is_engine_alive: bool | None = None
+    is_engine_ending: bool = False
 
     def missing_since_ms(self, started_ms: int, now_ms: int) -> int | None:
         """Return since when a run that needs a worker has none; None where one is there, or on its way.
@@ -30,9 +32,11 @@ class WorkerPresence:
         On shared servers workers are started by people, so there is nothing to wait for.
         """
         is_there = self.alive > 0 if self.is_engine_alive is None else self.is_engine_alive
+        since_ms = max(started_ms, self.seen_ms or 0)
+        if self.is_engine_ending:
+            return min(since_ms, now_ms)
         if is_there:
             return None
-        since_ms = max(started_ms, self.seen_ms or 0)
         if self.is_engine_alive is not None and 0 <= now_ms - since_ms < ENGINE_START_MS:
             return None
         return min(since_ms, now_ms)  # a clock that was set back

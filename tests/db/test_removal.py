@@ -11,17 +11,16 @@ from run_driver import new_run
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from runner.db import migrate, new_jobs, new_rows, removal, runs, session
+from runner.db import migrate, new_jobs, new_rows, removal, runs, sqlite_engine
 from runner.db.frames import StoredFrame
 from runner.db.new_rows import NewRow
+from runner.db.session import Database
 from runner.rules.states import JobState, RunState
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from run_driver import RunDriver
-
-    from runner.db.session import Database
 
 TABLES = {
     "runs": "id",
@@ -139,9 +138,9 @@ def test_compacting_a_locked_file_raises_an_error_of_sqlalchemy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It uses the driver directly; its errors are those of any other statement."""
-    monkeypatch.setattr(session, "SQLITE_BUSY_MS", 20)
+    monkeypatch.setattr(sqlite_engine, "SQLITE_BUSY_MS", 20)
     file = tmp_path / "runner.db"
-    with closing(session.Database(f"sqlite:///{file}")) as database:
+    with closing(Database(f"sqlite:///{file}")) as database:
         migrate.upgrade(database, None)
         with closing(sqlite3.connect(file)) as other:
             other.execute("BEGIN IMMEDIATE")

@@ -406,3 +406,39 @@ def test_logs_are_rotated_while_the_engine_works(
         os.kill(engine_of(client.home).valkey, signal.SIGTERM)  # makes a line in both logs
         wait_for(lambda: log.stat().st_size > 0)
         assert b"once upon a time" not in log.read_bytes()
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced"])
+def test_an_engine_ends_when_its_database_is_gone(
+    settings: Settings, worker: tuple[str, ...], how: str
+) -> None:
+    """What its workers wrote would be lost. Its log says why, and no empty file takes the place."""
+    home = StateFolder(settings.home)
+    path = home.path / "runner.db"
+    with connect_engine(settings, worker_command=worker) as client:
+        engine = engine_of(home)
+        if how == "replaced":
+            (home.path / "copy").write_bytes(path.read_bytes())
+            (home.path / "copy").replace(path)
+        else:
+            path.unlink()
+        wait_for(lambda: not client.is_engine_alive())
+
+    assert not any(map(is_alive, children(engine)))
+    assert path.exists() == (how == "replaced")
+    assert f"the database {path} was removed or replaced while it was in use" in home.engine_log.read_text()
+
+
+def test_an_engine_leaves_the_records_of_another_one(settings: Settings, worker: tuple[str, ...]) -> None:
+    """Its state folder was removed, and the next command made it anew."""
+    home = StateFolder(settings.home)
+    with connect_engine(settings, worker_command=worker) as client:
+        record = home.engine_json.read_text().replace(engine_of(home).token, "another")
+        home.engine_json.write_text(record)
+        home.engine_token.write_text("another")
+        (home.path / "runner.db").unlink()
+        wait_for(lambda: not client.is_engine_alive())
+
+    assert home.engine_json.read_text() == record
+    assert home.engine_token.read_text() == "another"
+    home.engine_json.unlink()

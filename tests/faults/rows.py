@@ -35,6 +35,7 @@ ROWS: Final = (
             "rules/test_worker_presence.py": (
                 "test_a_worker_is_missing_only_where_none_is_there_or_on_its_way",
             ),
+            "cli/test_lost_database.py": ("test_nobody_works_on_the_run_of_a_killed_command",),
             "fleet/test_fleet.py": ("test_nobody_at_work_is_told",),
         },
     ),
@@ -116,6 +117,45 @@ ROWS: Final = (
                 "test_embedded_servers_come_back_and_work_goes_on",
             ),
             "db/test_statement_timeout.py": ("test_a_way_that_swallows_everything_is_given_up",),
+        },
+    ),
+    Row(
+        what="PostgreSQL read-only or full, or without a right, a table, its revision, UTF8",
+        means="a sentence with its cure from every command; work continues by itself when it is mended",
+        tests={
+            _HEALING: ("test_shared_servers_come_back_and_work_goes_on",),
+            "cli/test_unfit_databases.py": (
+                "test_a_user_without_a_right",
+                "test_a_read_only_database",
+                "test_a_database_restored_without_its_revision",
+                "test_a_database_that_lacks_a_table",
+                "test_a_database_of_another_encoding",
+            ),
+            "engine/test_commit_reports.py": ("test_the_group_commit_knows_why_it_waits",),
+        },
+    ),
+    Row(
+        what="PgBouncer before PostgreSQL; a Redis cluster or replica, a Redis user without rights",
+        means="session mode works; anything else is refused by name before work begins",
+        tests={
+            "faults/test_poolers.py": (
+                "test_a_whole_run_through_session_mode",
+                "test_a_mode_without_sessions_is_refused",
+            ),
+            "limiter/test_server_check.py": (
+                "test_missing_rights_are_named",
+                "test_a_replica_takes_no_writes",
+                "test_a_cluster_is_refused",
+            ),
+        },
+    ),
+    Row(
+        what="`runner.db` or the state folder removed or replaced during a run",
+        means="engine and commands end and say so; no empty file takes the place",
+        tests={
+            "cli/test_lost_database.py": ("test_a_database_that_is_removed_during_a_run",),
+            "embedded/test_engine.py": ("test_an_engine_ends_when_its_database_is_gone",),
+            "db/test_same_file.py": ("test_a_removed_file_is_not_made_again",),
         },
     ),
     Row(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from hosts import Host
-from live_runner import NO_LIMITS, LiveRunner, Simulator, write_jobs
+from live_runner import NO_LIMITS, LiveRunner, Simulator, wait_until, write_jobs
 from proxy import Proxy
 from redis import Redis
 from servers import Postgres, RedisServer
@@ -146,6 +146,27 @@ def table_locked(setup: SharedSetup) -> Iterator[None]:
         time.sleep(LOCK_S)
 
 
+@contextmanager
+def postgres_read_only(setup: SharedSetup) -> Iterator[None]:
+    """New sessions may only read, and the open ones end; `status` says so, from Redis."""
+
+    def switch(change: str) -> None:
+        setup.postgres.execute(f"ALTER DATABASE fleet {change}", database="postgres")
+        setup.postgres.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'fleet'",
+            database="postgres",
+        )
+
+    def is_shown() -> bool:
+        status = setup.host.start("status")
+        return status.wait() == 0 and "1 worker cannot write since " in status.output
+
+    switch("SET default_transaction_read_only = on")
+    yield
+    wait_until(is_shown, "status says that the worker cannot write")
+    switch("RESET default_transaction_read_only")
+
+
 if TYPE_CHECKING:
     Fault = Callable[[SharedSetup], contextlib.AbstractContextManager[None]]
 SHARED_FAULTS = {
@@ -158,6 +179,7 @@ SHARED_FAULTS = {
     "postgres-backends-killed": backends_killed,
     "postgres-connections-exhausted": connections_exhausted,
     "postgres-locked-for-30-s": table_locked,
+    "postgres-read-only": postgres_read_only,
 }
 
 

@@ -104,7 +104,7 @@ def test_a_worker_that_cannot_open_its_database_ends(fleet: Callable[..., Fleet]
 
     worker = host.start_command([*celery, "worker", "-n", "late@%h", "--loglevel", "WARNING"])
 
-    assert worker.wait() == 70
+    assert worker.wait() == 5
     assert "worker.stuck cause=it could not start" in worker.output
 
 

@@ -91,6 +91,8 @@ SUBMITS = [
     (200, b"", "ambiguous", "no-request-id", None),
     (200, b'{"request_id":17}', "ambiguous", "no-request-id", None),
     (200, b'{"request_id":""}', "ambiguous", "no-request-id", None),
+    (200, b'{"request_id":"a\\u0000"}', "ambiguous", "no-request-id", None),
+    (200, b'{"request_id":"a\\ud83d"}', "ambiguous", "no-request-id", None),
     (200, b'["request_id"]', "ambiguous", "no-request-id", None),
     (200, b'{"request_id":"%s"' % ID.encode(), "ambiguous", "no-request-id", None),
     (200, flat("internal", "something broke"), "ambiguous", "no-request-id", None),

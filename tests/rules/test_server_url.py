@@ -110,7 +110,7 @@ def test_any_text_has_a_shown_form(text: str) -> None:
         ),
         ("postgresql:///app?password=p#ss;x", "postgresql:///app?password=***"),
         ("postgresql:///app;password=hunter2", "postgresql:///***"),
-        ("postgresql://db/app?pgbouncer=true", "postgresql://db/app?pgbouncer=***"),
+        ("postgresql://db/app?pgbouncer=true&a=b", "postgresql://db/app?pgbouncer=true&a=***"),
     ],
 )
 def test_the_rest_is_shown(url: str, shown: str) -> None:

@@ -54,3 +54,10 @@ def test_a_worker_is_missing_only_where_none_is_there_or_on_its_way(
     found = presence.missing_since_ms(NOW - started_ago, NOW)
 
     assert found == (None if missing_ago is None else NOW - missing_ago)
+
+
+def test_an_engine_without_a_command_begins_nothing_more() -> None:
+    """Its workers are alive for a minute and finish what is in flight; nobody works on the run."""
+    presence = WorkerPresence(alive=1, seen_ms=NOW - 50, is_engine_alive=True, is_engine_ending=True)
+
+    assert presence.missing_since_ms(NOW - HOUR, NOW) == NOW - 50

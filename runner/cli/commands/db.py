@@ -52,7 +52,7 @@ Example:
 @flags.json_flag
 def upgrade(*, as_json: bool) -> None:
     """Bring the database to the schema of this version. Does nothing when it is up to date."""
-    from runner.db import migrate
+    from runner.db import database_checks, migrate
     from runner.db.session import Database
     from runner.embedded import upgrade
     from runner.embedded.state_folder import StateFolder
@@ -68,6 +68,7 @@ def upgrade(*, as_json: bool) -> None:
             upgrade.upgrade_if_needed(home, database)
         else:
             migrate.upgrade(database, None)
+        database_checks.check(database)
     finally:
         database.close()
     if as_json:

@@ -8,7 +8,8 @@ import click
 
 from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json, print_note
-from runner.cli.render.run_list import list_object, no_worker_lines, run_table
+from runner.cli.render.run_list import list_object, no_worker_lines, refused_commits_lines, run_table
+from runner.cli.session.commit_refusals import RefusedCommitsReader
 from runner.cli.session.context import existing_database, read_settings
 from runner.cli.session.run_state import snapshots_of_all
 from runner.db.session import clock_ms
@@ -30,11 +31,13 @@ def command(*, as_json: bool) -> None:
     with existing_database(settings) as database, database.read() as connection:
         now_ms = clock_ms(connection)
         snapshots = snapshots_of_all(settings, connection, now_ms)
+    reports = RefusedCommitsReader(settings)
+    snapshots = [reports.added_to(snapshot) for snapshot in snapshots]
     if as_json:
         print_json(list_object(snapshots, now_ms))
         return
     if not snapshots:
         print_note("there are no runs yet; runner run FILE starts the first one")
         return
-    for line in (*run_table(snapshots), *no_worker_lines(snapshots)):
+    for line in (*run_table(snapshots), *no_worker_lines(snapshots), *refused_commits_lines(snapshots)):
         print_escaped(line)

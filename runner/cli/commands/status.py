@@ -11,6 +11,7 @@ from runner.cli import flags
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.render.live_object import live_object
 from runner.cli.render.status_lines import status_lines
+from runner.cli.session.commit_refusals import RefusedCommitsReader
 from runner.cli.session.context import existing_database, find_run, latest_run, read_settings
 from runner.cli.session.ending import suggestions
 from runner.cli.session.limit_usage import LimitUsageReader
@@ -37,7 +38,7 @@ def command(run: str | None, *, as_json: bool) -> None:
         with database.read() as connection:
             found = find_run(connection, run) if run else latest_run(connection)
             snapshot = snapshot_of(settings, connection, found.id, Part.OBJECT if as_json else Part.ENDING)
-    snapshot = replace(snapshot, limit_usage=limit_usage)
+    snapshot = RefusedCommitsReader(settings).added_to(replace(snapshot, limit_usage=limit_usage))
     if as_json:
         print_json(live_object(snapshot))
         return

@@ -13,6 +13,7 @@ from runner.cli.printing import print_escaped, print_json, print_note
 from runner.cli.render.ending_text import done_text
 from runner.cli.render.live_object import live_object
 from runner.cli.render.summary_table import summary_lines
+from runner.cli.session.commit_refusals import RefusedCommitsReader
 from runner.cli.session.context import existing_database, find_run, read_settings
 from runner.cli.session.display import SilentDisplay, choose_display
 from runner.cli.session.ending import ending_lines
@@ -86,6 +87,7 @@ def command(
                 has_reader=has_reader,
                 timeout_s=timeout,
                 limit_usage=None if quiet else limit_usage,
+                refused_commits=RefusedCommitsReader(settings),
                 verbose=verbose,
             )
             end = follower.follow()

@@ -14,15 +14,17 @@ from runner.cli.printing import print_json, print_note
 from runner.cli.render import text
 from runner.cli.session.context import any_database, read_settings, require_api
 from runner.cli.session.stop_signal import StopSignal
+from runner.db import database_checks
 from runner.embedded import processes
 from runner.limiter import server_check
-from runner.rules.errors import UsageError
+from runner.rules.errors import UsageError, UserError
 from runner.rules.json_object import SCHEMA, JsonObject, Schema, about
 
 if TYPE_CHECKING:
     import subprocess
 
     from runner.rules.exit_codes import ExitCode
+    from runner.settings import Settings
 
 _CHECK_S: Final = 1.0  # also the shortest time between two starts of a worker that dies immediately
 _STDERR: Final = 2
@@ -68,13 +70,20 @@ def command(*, count: int | None, beat: bool, as_json: bool) -> int:
             fix="set RUNNER_DATABASE_URL and RUNNER_REDIS_URL, or just: runner run FILE",
         )
     require_api(settings)
-    with any_database(settings):
-        server_check.inspect(settings.effective_redis_url)
-    return _keep(settings.worker_processes or 1, beat=beat, as_json=as_json)
+    _check_servers(settings)
+    return _keep(settings, beat=beat, as_json=as_json)
 
 
-def _keep(count: int, *, beat: bool, as_json: bool) -> ExitCode:
-    """Keep that many workers alive until a signal, then let them finish."""
+def _check_servers(settings: Settings) -> None:
+    """Raise UserError where the database or Redis keeps workers from their work."""
+    with any_database(settings) as database:
+        database_checks.check(database)
+    server_check.inspect(settings.effective_redis_url)
+
+
+def _keep(settings: Settings, *, beat: bool, as_json: bool) -> ExitCode:
+    """Keep the workers alive until a signal, then let them finish."""
+    count, problem = settings.worker_processes or 1, ""
     with StopSignal() as stop:
         workers = [_spawn(place, beat=beat) for place in range(count)]
         print_note(f"{text.count(count, 'worker')} at work; press Ctrl-C to stop")
@@ -84,6 +93,7 @@ def _keep(count: int, *, beat: bool, as_json: bool) -> ExitCode:
             for place, child in enumerate(workers):
                 if child.poll() is not None:
                     print_note(f"worker {place + 1} ended with {child.returncode}; starting it again")
+                    problem = print_problem(settings, problem)
                     workers[place] = _spawn(place, beat=beat)
         print_note("stopping; requests in flight are finished first; press again to stop now")
         for child in workers:
@@ -91,6 +101,18 @@ def _keep(count: int, *, beat: bool, as_json: bool) -> ExitCode:
         for child in workers:
             child.wait()
         return requested
+
+
+def print_problem(settings: Settings, before: str) -> str:
+    """Print what keeps workers from their work, unless that was printed before; return it, "" for nothing."""
+    problem = ""
+    try:
+        _check_servers(settings)
+    except UserError as error:
+        problem = text.error_block(error)
+    if problem not in {"", before}:
+        print_note(problem)
+    return problem
 
 
 def _spawn(place: int, *, beat: bool) -> subprocess.Popen[bytes]:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from runner.cli.doctor.diagnosis import Diagnosis, failed, ok, warning
+from runner.cli.render.text import count
+from runner.cli.session.context import LOST_FIX, had_database, lost_database
 from runner.rules import clock_skew, models
 from runner.rules.advice import Advice
 from runner.rules.errors import UserError
@@ -27,10 +29,13 @@ _HEARTBEAT_MAX_AGE_MS: Final = 60_000
 
 
 def database(settings: Settings) -> Iterator[Diagnosis]:
-    """Check whether the database answers and has the schema of this version."""
-    from runner.db import migrate
+    """Check whether the database answers, has the schema of this version, and can be worked with."""
+    from runner.db import database_checks, migrate
 
     with _opened(settings) as opened:
+        if opened is None and had_database(settings):
+            yield warning("database", Advice(lost_database(settings), LOST_FIX))
+            return
         if opened is None:
             yield ok("database", f"SQLite {sqlite3.sqlite_version}, made by the first run")
             return
@@ -39,12 +44,14 @@ def database(settings: Settings) -> Iterator[Diagnosis]:
             yield ok("database", f"{shown}, brought to schema {migrate.HEAD} by the next command")
             return
         migrate.need_head(opened)
+        database_checks.check(opened)
         yield ok("database", f"{shown}, schema {migrate.HEAD}")
 
 
 @contextmanager
 def _opened(settings: Settings) -> Iterator[Database | None]:
-    """Open the database and check that it answers; yield None if an embedded one does not exist yet."""
+    """Open the database; yield None if an embedded one does not exist yet. Raises UserError."""
+    from runner.db.driver_errors import DRIVER_ERRORS
     from runner.db.session import Database
 
     database = Database(settings.effective_database_url)
@@ -52,8 +59,9 @@ def _opened(settings: Settings) -> Iterator[Database | None]:
         if settings.embedded and not (settings.home / "runner.db").exists():
             yield None
         else:
-            database.check()
             yield database
+    except DRIVER_ERRORS as error:
+        raise database.explained(error) from error
     finally:
         database.close()
 
@@ -76,9 +84,10 @@ def redis(settings: Settings) -> Iterator[Diagnosis]:
 
 
 def workers(settings: Settings) -> Iterator[Diagnosis]:
-    """Check whether a worker sent a heartbeat within the last minute."""
+    """Check whether a worker sent a heartbeat within the last minute, and whether workers can write."""
     from runner.db import migrate
     from runner.db import workers as worker_rows
+    from runner.limiter import refused_commits
 
     if settings.embedded:
         yield ok("workers", "every run brings its own")
@@ -90,7 +99,13 @@ def workers(settings: Settings) -> Iterator[Diagnosis]:
         since_ms = opened.now_ms() - _HEARTBEAT_MAX_AGE_MS
         with opened.read() as connection:
             alive = len(worker_rows.alive(connection, since_ms))
-    if alive:
+    refusal = None
+    with suppress(UserError):  # the check of Redis says it
+        refusal = refused_commits.read(settings.effective_redis_url)
+    if refusal is not None:
+        what = f"{count(refusal.workers, 'worker')} cannot write: {refusal.what}"
+        yield failed("workers", Advice(what, refusal.fix))
+    elif alive:
         yield ok("workers", f"{alive} seen within the last minute")
     else:
         yield warning("workers", Advice("none was seen within the last minute", "runner worker --beat"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from runner.cli.render import text
-from runner.rules.redact import one_line
+from runner.rules.redact import one_line, plain
 from runner.rules.states import PauseReason, RunState
 
 if TYPE_CHECKING:
@@ -87,6 +87,18 @@ def no_worker_lines(snapshot: Snapshot) -> list[str]:
     return [f"{whose} since {since}: nothing is sent or fetched", f"{then}: {worker_command(snapshot)}"]
 
 
+def refused_commits_lines(snapshot: Snapshot) -> list[str]:
+    """Return that workers cannot write, since when and why, and the cure; [] where they can."""
+    refusal = snapshot.refused_commits
+    if refusal is None:
+        return []
+    since = text.recent_time(refusal.since_ms, snapshot.as_of_ms)
+    return [
+        f"{text.count(refusal.workers, 'worker')} cannot write since {since}: {plain(refusal.what)}",
+        f"fix: {plain(refusal.fix)}; then the work continues by itself",
+    ]
+
+
 def worker_command(snapshot: Snapshot) -> str:
     """Return the command that gives a run a worker."""
     run = snapshot.run
@@ -96,7 +108,9 @@ def worker_command(snapshot: Snapshot) -> str:
 
 
 def availability_line(snapshot: Snapshot) -> str:
-    """Return that no worker is there, or what is."""
+    """Return that no worker is there or can write, or what is there."""
+    if snapshot.refused_commits is not None:
+        return "; ".join(refused_commits_lines(snapshot))
     if snapshot.without_worker_since_ms is not None:
         return "; ".join(no_worker_lines(snapshot))
     if snapshot.is_engine_alive is not None:

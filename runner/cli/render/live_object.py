@@ -63,6 +63,18 @@ class MissingWorker(JsonObject, frozen=True, kw_only=True):
     command: Annotated[str, about("what gives it one")]
 
 
+class RefusedCommits(JsonObject, frozen=True, kw_only=True):
+    """The database refuses what workers write."""
+
+    since: Annotated[Moment, about("when a worker met it first")]
+    workers: Annotated[int, about("workers that report it")]
+    reason: Annotated[str, about("what is wrong with the database")]
+    fix: Annotated[str, about("how to mend it")]
+
+
+WorkersRefused = Annotated[
+    RefusedCommits | None, about("where the database refuses what workers write; else null")
+]
 NoWorker = Annotated[MissingWorker | None, about("where the run needs a worker and has none; else null")]
 
 
@@ -83,6 +95,7 @@ class LiveRun(RunNumbers, frozen=True, kw_only=True):
         LimitUse | None, about("the busiest limit within the last minute; null where nobody knows")
     ]
     no_worker: NoWorker
+    refused_commits: WorkersRefused
 
 
 def live_object(snapshot: Snapshot, eta_s: tuple[int, int] | None = None) -> LiveRun:
@@ -107,6 +120,7 @@ def live_object(snapshot: Snapshot, eta_s: tuple[int, int] | None = None) -> Liv
         workers=snapshot.stored.heartbeats.alive if is_shared else None,
         limit=None if usage is None else _limit(usage),
         no_worker=no_worker_object(snapshot),
+        refused_commits=refused_commits_object(snapshot),
     )
 
 
@@ -116,6 +130,16 @@ def no_worker_object(snapshot: Snapshot) -> MissingWorker | None:
     if since_ms is None:
         return None
     return MissingWorker(since=text.iso(since_ms), command=worker_command(snapshot))
+
+
+def refused_commits_object(snapshot: Snapshot) -> RefusedCommits | None:
+    """Return why the database refuses what workers write; None where it does not."""
+    refusal = snapshot.refused_commits
+    if refusal is None:
+        return None
+    return RefusedCommits(
+        since=text.iso(refusal.since_ms), workers=refusal.workers, reason=refusal.what, fix=refusal.fix
+    )
 
 
 def _limit(usage: BucketUsage) -> LimitUse:

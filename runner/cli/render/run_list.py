@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Final
 
 from runner.cli.render import ending_text, layout, text
-from runner.cli.render.live_object import NoWorker, no_worker_object
+from runner.cli.render.live_object import NoWorker, WorkersRefused, no_worker_object, refused_commits_object
 from runner.rules.json_object import MONEY, SCHEMA, JsonObject, Moment, Schema, about
 from runner.rules.occasion import short_name
 from runner.rules.redact import one_line
@@ -42,6 +42,7 @@ class ListedRun(JsonObject, frozen=True, kw_only=True):
     input: Annotated[str, about("path of the job file")]
     output: Annotated[str | None, about("path of the results file")]
     no_worker: NoWorker
+    refused_commits: WorkersRefused
 
 
 class RunList(JsonObject, frozen=True, kw_only=True):
@@ -80,6 +81,12 @@ def no_worker_lines(snapshots: Sequence[Snapshot]) -> list[str]:
     return ["", *lines[:_NO_WORKER_SHOWN], *rest] if lines else []
 
 
+def refused_commits_lines(snapshots: Sequence[Snapshot]) -> list[str]:
+    """Return that workers cannot write, which holds for all runs; [] where they can."""
+    refused = next((snapshot for snapshot in snapshots if snapshot.refused_commits is not None), None)
+    return [] if refused is None else ["", *ending_text.refused_commits_lines(refused)]
+
+
 def run_object(snapshot: Snapshot) -> ListedRun:
     """Return the object of `list --json` for a run."""
     run = snapshot.run
@@ -101,6 +108,7 @@ def run_object(snapshot: Snapshot) -> ListedRun:
         input=run.input_path,
         output=run.output_path,
         no_worker=no_worker_object(snapshot),
+        refused_commits=refused_commits_object(snapshot),
     )
 
 

@@ -25,5 +25,6 @@ def status_lines(snapshot: Snapshot, suggestions: Sequence[str]) -> list[str]:
         *suggestions,
         *([reason] if reason else []),
         *ending_text.no_worker_lines(snapshot),
+        *ending_text.refused_commits_lines(snapshot),
     ]
     return [heading(summary), *layout.indented(lines)]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from runner import settings as settings_of
 from runner.cli.printing import print_note
-from runner.rules.errors import UsageError
+from runner.embedded.state_folder import ENGINE_READY, StateFolder
+from runner.rules.errors import Unreachable, UsageError
 from runner.rules.states import RunState
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from runner.db.session import Database
     from runner.settings import Settings
 
+LOST_FIX: Final = "put it back, or begin anew: runner run FILE"
 _AT_WORK = (RunState.RUNNING, RunState.WAITING, RunState.PAUSED, RunState.LOADING)
 
 
@@ -63,6 +65,8 @@ def check_connections(settings: Settings) -> None:
 def existing_database(settings: Settings) -> Iterator[Database]:
     """Open the database. Raises UsageError if there is none yet."""
     if settings.embedded and not (settings.home / "runner.db").exists():
+        if had_database(settings):
+            raise Unreachable(lost_database(settings), fix=LOST_FIX)
         raise UsageError("there are no runs yet", fix="runner run FILE starts the first one")
     with any_database(settings) as database:
         yield database
@@ -75,8 +79,9 @@ def any_database(settings: Settings) -> Iterator[Database]:
     from runner.db.session import Database
     from runner.db.statement_timeout import ANSWER_TIMEOUT_S
     from runner.embedded import upgrade
-    from runner.embedded.state_folder import StateFolder
 
+    if had_database(settings):
+        print_note(f"warning: {lost_database(settings)}; this command begins with an empty one")
     database = Database(settings.effective_database_url, answer_timeout_s=ANSWER_TIMEOUT_S)
     try:
         if settings.embedded:
@@ -86,6 +91,21 @@ def any_database(settings: Settings) -> Iterator[Database]:
         yield database
     finally:
         database.close()
+
+
+def had_database(settings: Settings) -> bool:
+    """Return whether an engine worked with a database of the state folder that is not there any more."""
+    if not settings.embedded or (settings.home / "runner.db").exists():
+        return False
+    try:
+        return ENGINE_READY.encode() in StateFolder(settings.home).engine_log.read_bytes()
+    except OSError:
+        return False
+
+
+def lost_database(settings: Settings) -> str:
+    """Return that the database of the state folder is gone, as a sentence."""
+    return f"the database {settings.home / 'runner.db'} is gone: it was removed since an engine last used it"
 
 
 def find_run(connection: Connection, word: str, *, removing: bool = False) -> RunRow:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from runner.cli.render import text
 from runner.cli.render.ending_text import availability_line
 from runner.db import events
-from runner.db.driver_errors import is_unavailable
+from runner.db.driver_errors import is_file_gone, is_unavailable, state_of
 from runner.db.run_snapshot import Part
 from runner.rules.errors import Unreachable
 from runner.rules.exit_codes import ExitCode
@@ -19,6 +19,7 @@ from runner.rules.exit_codes import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from runner.cli.session.commit_refusals import RefusedCommitsReader
     from runner.cli.session.display import ProgressDisplay
     from runner.cli.session.limit_usage import LimitUsageReader
     from runner.cli.session.stop_signal import StopSignal
@@ -67,11 +68,13 @@ class Follower:
     has_reader: Callable[[], bool] = lambda: True
     timeout_s: float | None = None
     limit_usage: LimitUsageReader | None = None
+    refused_commits: RefusedCommitsReader | None = None
     verbose: bool = False
     events_printed: int = 0
     slow_next_s: float = 0.0
     oldest_out_ms: int | None = None
     lacks_worker: bool = False
+    is_refused: bool = False
 
     def follow(self) -> FollowEnd:
         """Show the run until it stops, the time is up, or a signal requests a stop.
@@ -86,7 +89,7 @@ class Follower:
                 snapshot = self._read(now_s)
                 answered_s = now_s
             except DBAPIError as error:
-                if not is_unavailable(error):
+                if is_file_gone(error) or not is_unavailable(error):
                     raise
                 self._wait_for_database(error, now_s - answered_s)
             if snapshot is not None:
@@ -126,13 +129,16 @@ class Follower:
             snapshot = self.read(Part.ENDING | Part.EVENTS)
         elif is_slow_due:
             self.slow_next_s = now_s + _SLOW_EACH_S
+        snapshot = self._with_kept(snapshot)
         self._print_events(snapshot)
         self._print_availability(snapshot)
-        return self._with_kept(snapshot)
+        return snapshot
 
     def _with_kept(self, snapshot: Snapshot) -> Snapshot:
         """Return the snapshot with the usage of limits, and the oldest answer where that was not read now."""
         stored = snapshot.stored
+        if self.refused_commits is not None:
+            snapshot = self.refused_commits.added_to(snapshot)
         self.oldest_out_ms = (stored.oldest_out_ms or self.oldest_out_ms) if snapshot.outstanding else None
         return replace(
             snapshot,
@@ -149,16 +155,21 @@ class Follower:
         self.events_printed = max(self.events_printed, len(snapshot.stored.events))
 
     def _print_availability(self, snapshot: Snapshot) -> None:
-        """Print that the run has no worker, or has one again; not where this process keeps the engine."""
+        """Print that the run has no worker or none that can write, or has one again.
+
+        Where this process keeps the engine, a missing worker is on its way.
+        """
         lacks_worker = self.engine is None and snapshot.without_worker_since_ms is not None
-        if lacks_worker != self.lacks_worker and not snapshot.has_stopped:
+        is_refused = snapshot.refused_commits is not None
+        has_changed = (lacks_worker, is_refused) != (self.lacks_worker, self.is_refused)
+        if has_changed and not snapshot.has_stopped:
             self.display.print_line(availability_line(snapshot))
-        self.lacks_worker = lacks_worker
+        self.lacks_worker, self.is_refused = lacks_worker, is_refused
 
     def _wait_for_database(self, error: DBAPIError, away_s: float) -> None:
         """Wait a second for the database. Raises Unreachable after ten minutes or a signal."""
         if away_s > _DATABASE_AWAY_MAX_S or self.stop.requested is not None:
             why = str(error.orig).strip().splitlines()[:1]
-            raise Unreachable("the database does not answer any more", where=tuple(why), fix="runner doctor")
-        self.display.print_line("the database does not answer; trying again")
+            raise Unreachable(f"the database {state_of(error)}", where=tuple(why), fix="runner doctor")
+        self.display.print_line(f"the database {state_of(error)}; trying again")
         self.stop.wait(1.0)

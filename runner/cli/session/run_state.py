@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from runner.cli.snapshot import Snapshot
 from runner.db import run_snapshot
@@ -29,25 +29,31 @@ def snapshot_of(
     settings: Settings, connection: Connection, run_id: int, parts: Part = Part.NUMBERS
 ) -> Snapshot:
     """Read a run in the transaction of a connection."""
-    is_engine_alive = _is_engine_alive(settings)
+    engine = _engine_facts(settings)
     stored = run_snapshot.read(connection, run_id, parts)
     if stored is None:
         raise Bug(f"run {run_id} is gone")
-    return Snapshot(stored=stored, is_engine_alive=is_engine_alive)
+    return Snapshot(stored=stored, **engine)
 
 
 def snapshots_of_all(settings: Settings, connection: Connection, now_ms: int) -> list[Snapshot]:
     """Read the numbers of every run in the transaction of a connection, newest first."""
-    is_engine_alive = _is_engine_alive(settings)
-    return [
-        Snapshot(stored=stored, is_engine_alive=is_engine_alive)
-        for stored in run_snapshot.read_all(connection, now_ms)
-    ]
+    engine = _engine_facts(settings)
+    return [Snapshot(stored=stored, **engine) for stored in run_snapshot.read_all(connection, now_ms)]
 
 
-def _is_engine_alive(settings: Settings) -> bool | None:
-    """Return whether the state folder has an engine, also one that starts or ends; None with shared servers.
+class _EngineFacts(TypedDict):
+    is_engine_alive: bool | None
+    is_engine_ending: bool
+
+
+def _engine_facts(settings: Settings) -> _EngineFacts:
+    """Return whether the state folder has an engine, also one that starts, and whether it is ending.
 
     It is asked before the database is: an engine that ends in between has finished what it had to.
     """
-    return StateFolder(settings.home).has_engine() if settings.embedded else None
+    if not settings.embedded:
+        return {"is_engine_alive": None, "is_engine_ending": False}
+    home = StateFolder(settings.home)
+    is_alive = home.has_engine()
+    return {"is_engine_alive": is_alive, "is_engine_ending": is_alive and home.is_engine_ending()}

@@ -6,12 +6,13 @@ import os
 import sys
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from runner import celery_variables
 from runner.cli.printing import print_json, print_note
 from runner.cli.render import ending_text
 from runner.cli.render.live_object import live_object
+from runner.cli.session.commit_refusals import RefusedCommitsReader
 from runner.cli.session.display import choose_display, is_live_terminal
 from runner.cli.session.follow import Follower
 from runner.cli.session.limit_usage import LimitUsageReader
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from runner.cli.session.follow import FollowEnd
     from runner.db.session import Database
     from runner.settings import Settings
+
+
+_REFUSALS_AFTER_S: Final = 5.0  # short runs are over by then
 
 
 @contextmanager
@@ -90,6 +94,7 @@ def follow_run(
             engine=lease.engine,
             timeout_s=timeout_s,
             limit_usage=limit_usage if is_live_terminal() and not quiet else None,  # only the panel shows it
+            refused_commits=RefusedCommitsReader(settings, first_after_s=_REFUSALS_AFTER_S),
             verbose=verbose,
         )
         end = follower.follow()

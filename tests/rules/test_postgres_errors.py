@@ -1,0 +1,80 @@
+"""What an error of PostgreSQL or a pooler means: a state and a cure; a fault of the statement has none."""
+
+from __future__ import annotations
+
+import pytest
+
+from runner.rules.postgres_errors import (
+    INCOMPLETE,
+    NO_RIGHTS,
+    POOLER_FULL,
+    READ_ONLY,
+    fault_of,
+    missing_rights,
+)
+
+STATEMENTS = (  # SQLSTATE, message, state, whether workers wait for it
+    ("42501", "permission denied for table jobs", NO_RIGHTS, True),
+    ("42501", "Keine Berechtigung für Tabelle jobs", NO_RIGHTS, True),
+    ("25006", "cannot execute INSERT in a read-only transaction", READ_ONLY.state, True),
+    (
+        "53100",
+        "could not extend file: No space left",
+        "has no room left on its disk",
+        True,
+    ),
+    ("42P01", 'relation "payloads" does not exist', INCOMPLETE.state, False),
+    ("42703", 'column "asks" does not exist', INCOMPLETE.state, False),
+    ("XX001", "invalid page in block 7", "is damaged", False),
+    (
+        "57014",
+        "canceling statement due to statement timeout",
+        "cuts statements off (statement_timeout)",
+        True,
+    ),
+)
+CONNECTIONS = (  # part of what libpq says, state
+    ("FATAL: password authentication failed for user", "does not let us in"),
+    ('FATAL: no pg_hba.conf entry for host "1.2.3.4", no encryption', "does not let us in without TLS"),
+    ("fe_sendauth: no password supplied", "asks for a password"),
+    ("server does not support SSL, but SSL was required", "does not speak TLS"),
+    ("FATAL: sorry, too many clients already", "has no connection left"),
+    ("FATAL: the database system is starting up", "is starting or stopping"),
+    ("failed to resolve host 'db': Name or service not known", "is not found: its host has no address"),
+    ("FATAL: query_wait_timeout", POOLER_FULL.state),
+    ("FATAL: unsupported startup parameter: options", "is behind a pooler that takes no such parameter"),
+    ("connection refused", "does not answer"),
+)
+
+
+@pytest.mark.parametrize(("sqlstate", "message", "state", "passes"), STATEMENTS)
+def test_a_refused_statement(sqlstate: str, message: str, state: str, passes: bool) -> None:
+    """By its code, in whatever language the server speaks."""
+    found = fault_of(sqlstate, message, is_connection=False)
+
+    assert found is not None
+    assert (found.state, found.passes) == (state, passes)
+    assert found.fix
+
+
+@pytest.mark.parametrize(("message", "state"), CONNECTIONS)
+def test_a_refused_connection(message: str, state: str) -> None:
+    """By its words: libpq gives no code."""
+    found = fault_of(None, message, is_connection=True)
+
+    assert found is not None
+    assert found.state == state
+    assert not found.is_setting
+
+
+@pytest.mark.parametrize(("sqlstate", "message"), [("42601", "syntax error"), ("23505", "does not exist")])
+def test_the_fault_of_a_statement_is_nobody_elses(sqlstate: str, message: str) -> None:
+    """It can only be a bug."""
+    assert fault_of(sqlstate, message, is_connection=False) is None
+
+
+def test_the_cure_of_missing_rights_fits_what_is_refused() -> None:
+    """A schema, a table or sequence, or what only its owner may do."""
+    assert "ON SCHEMA {schema}" in missing_rights("permission denied for schema public").fix
+    assert "ON ALL SEQUENCES" in missing_rights("permission denied for sequence runs_id_seq").fix
+    assert "owner" in missing_rights("must be owner of table jobs").fix
