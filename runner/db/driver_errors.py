@@ -135,4 +135,5 @@ def _fault(error: DBAPIError) -> DatabaseFault | None:
 
 
 def _written(url: URL) -> str:
-    return url.render_as_string(hide_password=False)
+    """Return the URL with its password; that of SQLite has none, and is a path that may be no text."""
+    return "" if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=False)
