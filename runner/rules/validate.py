@@ -164,7 +164,7 @@ def _check_model(name: object, facts: models.ModelFacts | None) -> list[Problem]
 
 
 def _bad_model(name: str) -> Problem:
-    """Return the problem of a name that no database can keep, or no index, or that nobody can read."""
+    """Return the problem of a name that cannot be read, or that no index can keep."""
     if name.isprintable():
         reason, fix = f"model has {len(name):,} characters", f"use at most {_MODEL_CHARACTERS_MAX}"
     else:
