@@ -269,7 +269,7 @@ def test_the_key_is_in_no_output(place: Place) -> None:
 
 
 def break_table(place: Place, table: str) -> None:
-    """Let each read of a table fail as no database does by itself: the closest thing to a bug from outside."""
+    """Let each read of a table fail as it never does by itself: the closest thing to a bug from outside."""
     with closing(sqlite3.connect(place.home / "runner.db")) as database:
         database.execute(f"ALTER TABLE {table} RENAME TO elsewhere")
         fails = "abs(-9223372036854775807 - 1) > 0"
