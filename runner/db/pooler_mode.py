@@ -31,13 +31,17 @@ def fault_behind_pooler(first: psycopg.Connection[Any]) -> DatabaseFault | None:
     import psycopg
 
     own = _server_process(first)
+    try:
+        second = psycopg.connect(
+            first.info.dsn,
+            password=first.info.password,
+            autocommit=True,
+            connect_timeout=round(_ANSWERS_WITHIN_S),
+        )
+    except psycopg.errors.ConnectionTimeout:  # it has just answered the first one
+        return POOLER_FULL
     limit = threading.Timer(_ANSWERS_WITHIN_S, lambda: cut(second))
-    with psycopg.connect(
-        first.info.dsn,
-        password=first.info.password,
-        autocommit=True,
-        connect_timeout=round(_ANSWERS_WITHIN_S),
-    ) as second:
+    with second:
         limit.start()
         try:
             is_shared = any(_is_shared(first, second, own) for _ in range(_ROUNDS))
