@@ -10,7 +10,7 @@ import click
 from runner.cli import flags
 from runner.cli.printing import print_json, print_note
 from runner.cli.render.conversion_report import conversion_lines
-from runner.cli.session.output_flag import OutputPath
+from runner.cli.session.output_flag import output_flag
 from runner.output.files import STDOUT
 from runner.rules.errors import UsageError
 from runner.rules.exit_codes import ExitCode
@@ -34,14 +34,7 @@ Example, a batch that was written for another service:
 
 @click.command("convert", short_help="Write job lines from the batch file of another service.", help=_HELP)
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True, readable=False))
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    type=OutputPath(path_type=Path),
-    help="Job file to write; compressed if it ends with .gz; - for stdout."
-    "  [default: FILE.jobs.jsonl, of stdin stdout]",
-)
+@output_flag("FILE.jobs.jsonl, of stdin stdout", what="Job file to write")
 @click.option("--model", type=flags.ModelName(), help="Model for every line, whatever it names.")
 @click.option("--skip-bad", is_flag=True, help="Leave out lines that cannot be converted.")
 @click.option("--force", is_flag=True, help="Replace an output file that has other content.")

@@ -22,14 +22,16 @@ class OutputPath(click.Path):
         return STDOUT if value == "-" else super().convert(value, param, ctx)
 
 
-def output_flag(default: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Return the option -o; `default` says where the results go without it."""
+def output_flag(
+    default: str, *, what: str = "Results file"
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the option -o for `what`; `default` says where that goes without the flag."""
     return click.option(
         "-o",
         "--output",
         metavar="FILE",
         type=OutputPath(path_type=Path),
-        help=f"Results file; compressed if it ends with .gz; - for stdout.  [default: {default}]",
+        help=f"{what}; compressed if it ends with .gz; - for stdout.  [default: {default}]",
     )
 
 
