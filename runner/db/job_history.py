@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, text
 
 from runner.db import bulk
 from runner.rules.printed_id import read_id
+from runner.rules.storable_text import is_storable
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -36,19 +37,11 @@ def _ids(connection: Connection, run_id: int, custom_ids: Collection[str]) -> di
     rows = bulk.execute(
         connection,
         [("run_id", "INT"), ("word", "TEXT")],
-        [(run_id, word) for word in custom_ids if _is_storable(word)],
+        [(run_id, word) for word in custom_ids if is_storable(word)],
         "SELECT jobs.custom_id, jobs.id FROM v JOIN jobs"
         " ON jobs.run_id = v.run_id AND jobs.custom_id = v.word",
     )
     return {row.custom_id: row.id for row in rows}
-
-
-def _is_storable(word: str) -> bool:
-    """Return whether a word can be in the database: Unicode without NUL.
-
-    Bytes of the command line that are not UTF-8 come as lone surrogates.
-    """
-    return "\0" not in word and not any("\ud800" <= char <= "\udfff" for char in word)
 
 
 def attempts_of_job(connection: Connection, job_id: int) -> list[Row[Any]]:
@@ -76,7 +69,7 @@ def oldest_in_flight_ms(connection: Connection, run_id: int) -> int | None:
 def similar_ids(connection: Connection, run_id: int, word: str, rows_max: int = 3) -> list[str]:
     """Return up to `rows_max` custom_ids of a run that begin like `word`, or differ only by case."""
     word = read_id(word)
-    if not _is_storable(word):
+    if not is_storable(word):
         return []
     prefix = word[: max(1, len(word) - 1)]
     query = text(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runner.rules.errors import UsageError
+from runner.rules.os_text import is_text
 from runner.rules.recipe import FILE_PREFIX, Ask, Out, Prompt, Recipe, TableChoice, is_code
 
 if TYPE_CHECKING:
@@ -198,11 +199,7 @@ def _unreadable(flags: RecipeFlags) -> list[str]:
     for name in RecipeFlags.__dataclass_fields__:
         value = getattr(flags, name)
         for text in value if isinstance(value, tuple) else (value,):
-            if isinstance(text, str) and not text.isascii() and _has_surrogate(text):
+            if isinstance(text, str) and not is_text(text):
                 flag = {"constants": "set", "output": "output", "table": "table"}.get(name, name)
                 faults.append(f"the value of --{flag} is not UTF-8; write it in UTF-8, or put it into a file")
     return faults
-
-
-def _has_surrogate(text: str) -> bool:
-    return any("\ud800" <= char <= "\udfff" for char in text)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final, NamedTuple
 
+from runner.rules.os_text import is_text
+
 CHARACTERS_MAX: Final = 512
 _RESERVED: Final = re.compile(r"row-[0-9]+|rows-[0-9]+-[0-9]+")
 
@@ -41,7 +43,7 @@ def _text_fault(text: str) -> IdFault | None:
         return IdFault("bad-id", reason, f"use at most {CHARACTERS_MAX}")
     if "\0" in text:
         return IdFault("bad-id", "the id holds the character NUL", "remove it; a database cannot keep it")
-    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+    if not is_text(text):
         return IdFault("bad-id", "the id is no valid Unicode", "save the table in UTF-8")
     if _RESERVED.fullmatch(text):
         reason = f'the id "{text}" is reserved for rows without an id'
