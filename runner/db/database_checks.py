@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from runner.db.driver_errors import database_error
 from runner.rules import sqlite_errors
+from runner.rules.counted import listed
 from runner.rules.postgres_errors import INCOMPLETE, NO_SCHEMA, READ_ONLY, missing_rights
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _own_tables() -> Sequence[Table]:
 
 def _fault_of_server(_database: Database, connection: Connection, missing: Sequence[str]) -> _Found:
     if missing:
-        return INCOMPLETE, (_listed("it lacks", missing),)
+        return INCOMPLETE, (f"it lacks {listed(missing, _SHOWN)}",)
     # of the session, as this transaction itself may be read-only
     if connection.execute(
         text("SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::bool")
@@ -92,16 +93,11 @@ def _fault_of_server(_database: Database, connection: Connection, missing: Seque
         return READ_ONLY, ()
     tables = [table.name for table in _own_tables()]
     forbidden = connection.execute(_RIGHTS, {"tables": tables}).scalars().all()
-    return (missing_rights(""), (_listed("its user lacks", forbidden),)) if forbidden else None
+    return (missing_rights(""), (f"its user lacks {listed(forbidden, _SHOWN)}",)) if forbidden else None
 
 
 def _fault_of_file(database: Database, _connection: Connection, missing: Sequence[str]) -> _Found:
     if missing:
-        return sqlite_errors.INCOMPLETE, (_listed("it lacks", missing),)
+        return sqlite_errors.INCOMPLETE, (f"it lacks {listed(missing, _SHOWN)}",)
     is_writable = os.access(str(database.url.database), os.W_OK)
     return None if is_writable else (sqlite_errors.READ_ONLY, ())
-
-
-def _listed(begin: str, names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{begin} {', '.join(names[:_SHOWN])}{more}"

@@ -9,6 +9,7 @@ from jinja2 import meta, nodes
 from jinja2.exceptions import TemplateError, TemplateSyntaxError
 
 from runner.intake.sandbox import SandboxEnvironment
+from runner.rules.counted import listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -123,8 +124,7 @@ def column_suggestion(name: str, columns: Sequence[str]) -> str:
     near = get_close_matches(name, columns, n=1) or [one for one in columns if one.lower() == name.lower()]
     if near:
         return f'did you mean "{near[0]}"?'
-    more = f" and {len(columns) - _LISTED:,} more" if len(columns) > _LISTED else ""
-    return f"there are: {', '.join(columns[:_LISTED])}{more}" if columns else "the table has no columns"
+    return f"there are: {listed(columns, _LISTED)}" if columns else "the table has no columns"
 
 
 def syntax_fault(error: TemplateError) -> SourceFault:

@@ -12,6 +12,7 @@ from redis.exceptions import NoPermissionError, RedisError, ResponseError
 from runner import certificate_files
 from runner.limiter.store import LimiterUnavailable
 from runner.rules.advice import Advice
+from runner.rules.counted import listed
 from runner.rules.errors import UsageError
 from runner.rules.redis_errors import CLUSTER, NO_RIGHTS, REPLICA, SENTINEL, fault_of
 from runner.rules.server_url import shown_url
@@ -52,7 +53,7 @@ def inspect(redis_url: str) -> tuple[str, list[Advice]]:
         ) as client:
             missing = _missing_rights(client)
             if missing:
-                raise LimiterUnavailable(_refusal(missing), _grant_to(redis_url))
+                raise LimiterUnavailable(f"it refuses {listed(missing, _SHOWN)}", _grant_to(redis_url))
             info: Any = client.info()
             _check_role(info, redis_url)
             save: Any = _config(client, "save")
@@ -68,11 +69,6 @@ def _check_role(info: dict[str, Any], redis_url: str) -> None:
         raise UsageError(f"Redis {wrong.state}: {shown_url(redis_url)}", fix=wrong.fix)
     if info.get("role") == "slave":
         raise LimiterUnavailable(shown_url(redis_url), REPLICA)
-
-
-def _refusal(missing: list[str]) -> str:
-    more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
-    return f"it refuses {', '.join(missing[:_SHOWN])}{more}"
 
 
 def _grant_to(redis_url: str) -> RedisFault:

@@ -6,6 +6,7 @@ import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from runner.rules.counted import listed
 from runner.rules.errors import UsageError
 from runner.rules.label_field import LabelField, LabelKind
 from runner.rules.row_status import RowStatus
@@ -109,5 +110,6 @@ def _words(value: Any) -> Sequence[str]:
 def _unknown(what: str, word: str, known: Iterable[str]) -> UsageError:
     names = list(known)
     near = difflib.get_close_matches(word, names, n=1)
-    listed = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN:,} more" if names[_SHOWN:] else "")
-    return UsageError(what + (f'; did you mean "{near[0]}"?' if near else ""), fix=f"known are: {listed}")
+    return UsageError(
+        what + (f'; did you mean "{near[0]}"?' if near else ""), fix=f"known are: {listed(names, _SHOWN)}"
+    )

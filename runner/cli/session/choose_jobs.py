@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from runner.db import budget_account, job_history, user_moves
 from runner.db.user_moves import JobSelection
+from runner.rules.counted import listed
 from runner.rules.errors import UsageError
 from runner.rules.explain import code_of
 from runner.rules.printed_id import read_id, short_id
@@ -91,6 +92,4 @@ def _others(connection: Connection, run_id: int, selection: JobSelection) -> dic
 
 
 def _listed(words: Iterable[str], shortened: Callable[[str, int], str] = one_line) -> str:
-    shown = [shortened(word, _ID_LENGTH) for word in words]
-    more = f" and {len(shown) - _NAMED_MAX:,} more" if len(shown) > _NAMED_MAX else ""
-    return ", ".join(shown[:_NAMED_MAX]) + more
+    return listed([shortened(word, _ID_LENGTH) for word in words], _NAMED_MAX)
