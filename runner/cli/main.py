@@ -154,10 +154,10 @@ def _after_printing(code: int, error: OSError | None, arguments: Sequence[str]) 
     ended = printed_exit_code(code, error, only_prints=_only_prints(arguments))
     if ended != ExitCode.BROKEN_PIPE:
         from runner.cli.printing import print_note
+        from runner.rules.os_text import reason_of
 
         kind = "error" if ended == ExitCode.UNREACHABLE else "warning"
-        why = (error.strerror or "the system gave no reason").lower()
-        print_note(f"{kind}: stdout cannot be written: {why}\nfix: print it somewhere else")
+        print_note(f"{kind}: stdout cannot be written: {reason_of(error)}\nfix: print it somewhere else")
     return ended
 
 

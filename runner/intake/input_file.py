@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
 from runner.rules.errors import UsageError
+from runner.rules.os_text import reason_of
 
 
 def save_stdin(stream: BinaryIO, folder: Path, ending: str = ".jsonl") -> Path:
@@ -36,7 +37,7 @@ def _read(stream: BinaryIO) -> bytes:
     try:
         return stream.read(1 << 20)
     except OSError as error:
-        what = f"stdin cannot be read: {(error.strerror or 'the system gave no reason').lower()}"
+        what = f"stdin cannot be read: {reason_of(error)}"
         raise UsageError(what, fix="pipe the input in, or name its file") from None
 
 

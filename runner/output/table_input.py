@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from runner.rules.errors import Bug, UsageError
+from runner.rules.os_text import reason_of
 from runner.tables.table import TableError
 
 if TYPE_CHECKING:
@@ -43,8 +44,7 @@ def _check_readable(run: RunRow, path: Path) -> None:
         with path.open("rb"):
             pass
     except OSError as error:
-        words = (error.strerror or "the system gave no reason").lower()
-        raise UsageError(f"the table {path} cannot be read: {words}", fix=_fix(run)) from error
+        raise UsageError(f"the table {path} cannot be read: {reason_of(error)}", fix=_fix(run)) from error
 
 
 def _changed(run: RunRow, path: Path) -> UsageError:

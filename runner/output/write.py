@@ -22,6 +22,7 @@ from runner.output.output_line import EndedJob, make_line
 from runner.output.output_name import check_lines_name
 from runner.rules.errors import UsageError, UserError
 from runner.rules.json_object import encoded
+from runner.rules.os_text import reason_of
 from runner.rules.summary_object import SummaryFiles
 from runner.tables.draft_file import DraftFile, publish
 from runner.tables.table import Format
@@ -104,7 +105,7 @@ def _temporary_folder() -> Iterator[Path]:
     try:
         folder = tempfile.TemporaryDirectory(prefix="runner-")
     except OSError as error:
-        what = f"there is no place for temporary files: {(error.strerror or str(error)).lower()}"
+        what = f"there is no place for temporary files: {reason_of(error)}"
         raise UserError(what, fix="set TMPDIR to a folder with room") from error
     with folder as path:
         yield Path(path)

@@ -1,7 +1,7 @@
-"""Text from the operating system: arguments, names of files, variables. They are bytes, and may be no text.
+"""Text from the operating system: arguments, names of files, variables, and why it refused something.
 
-Python gives them with a lone surrogate for each byte that its encoding lacks (PEP 383), which no database,
-no JSON and no UTF-8 file takes.
+Names and the like are bytes, and may be no text. Python gives them with a lone surrogate for each byte that
+its encoding lacks (PEP 383), which no database, no JSON and no UTF-8 file takes.
 """
 
 from __future__ import annotations
@@ -28,3 +28,9 @@ def as_text(words: str) -> str:
     with suppress(UnicodeEncodeError):  # a surrogate that stands for no byte
         words = words.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
     return words.encode("utf-8", "backslashreplace").decode()
+
+
+def reason_of(error: OSError) -> str:
+    """Return why the system refused something, as the end of a sentence."""
+    words = error.strerror or "the system gave no reason"
+    return words[:1].lower() + words[1:]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.os_text import as_text, is_text
+from runner.rules.os_text import as_text, is_text, reason_of
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,19 @@ def test_any_name_of_a_file_becomes_the_same_text_in_each_locale(name: bytes) ->
     """A run is found again by its name from a cron job too."""
     read = {as_text(name.decode(encoding, "surrogateescape")) for encoding in ("utf-8", "ascii")}
     assert len(read) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(5, "Input/output error"), "input/output error"),
+        (
+            OSError(2, "No usable folder in ['/Data']"),
+            "no usable folder in ['/Data']",
+        ),  # names stay as they are
+        (OSError(), "the system gave no reason"),
+    ],
+)
+def test_a_refusal_of_the_system_ends_a_sentence(error: OSError, reason: str) -> None:
+    """Also where the system has no words for it."""
+    assert reason_of(error) == reason
