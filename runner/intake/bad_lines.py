@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from itertools import count, islice, takewhile
 from typing import TYPE_CHECKING
 
 from runner.rules.occasion import stem_of_file
-from runner.tables.draft_file import DraftFile
+from runner.tables.draft_file import DraftFile, is_same_file
 from runner.tables.lines import Line, LineReader
 
 if TYPE_CHECKING:
@@ -62,9 +61,6 @@ def _lines(source: Path, numbers: Iterable[int]) -> Iterator[bytes]:
 
 def _has_content(path: Path, written: WrittenFile) -> bool:
     try:
-        if not path.is_file() or path.stat().st_size != written.bytes:
-            return False
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == written.sha256
+        return path.is_file() and is_same_file(path, written)
     except OSError:
         return False

@@ -18,9 +18,10 @@ import orjson
 from msgspec import UNSET
 
 from runner.output.files import paths
+from runner.rules.binary_files import PARQUET
 from runner.rules.errors import UsageError
 from runner.rules.summary_object import NO_FILES, SummaryFiles
-from runner.tables.draft_file import drafts_of
+from runner.tables.draft_file import drafts_of, is_same_file
 from runner.tables.stored_file import GZIP_ERRORS, StoredFile
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from runner.rules.summary_object import WrittenFile
 
 _TAG_LENGTH: Final = 12
-_PARQUET: Final = b"PAR1"
 _SUMMARY_BYTES_MAX: Final = 4 * 1024 * 1024
 
 
@@ -65,12 +65,8 @@ def refuse_other_content(target: Path, written: WrittenFile, *, force: bool = Fa
     For files without a tag: the same command again may write the same bytes. An empty file may be replaced.
     """
     with suppress(FileNotFoundError):
-        size = target.stat().st_size
-        if force or not size:
+        if force or not target.stat().st_size or is_same_file(target, written):
             return
-        with target.open("rb") as file:
-            if size == written.bytes and hashlib.file_digest(file, "sha256").hexdigest() == written.sha256:
-                return
         raise UsageError(
             f"{target} exists, and its content is another",
             fix="name another output with -o, or replace what is there with --force",
@@ -118,7 +114,7 @@ def _is_free(target: Path, tag: str, targets: Paths) -> bool:
 
 def _is_table_of(target: Path, tag: str, targets: Paths, beginning: bytes) -> bool:
     """Return whether a table is as the run wrote it: changed by others since, it is not replaced."""
-    if beginning.startswith(_PARQUET):
+    if beginning.startswith(PARQUET):
         from runner.tables.parquet_writer import mark_of
 
         return mark_of(target) == tag

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
@@ -58,7 +59,7 @@ def load_json(body: bytes) -> object:
     if len(body) > JSON_BYTES_MAX:
         return None
     try:
-        return orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
+        return orjson.loads(body.removeprefix(BOM_UTF8))
     except orjson.JSONDecodeError:
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from typing import Final
 
 from runner.rules.binary_files import UNKNOWN
@@ -11,7 +12,6 @@ from runner.rules.other_file import OtherFile
 from runner.rules.strict_json import parse_object
 from runner.rules.text_files import text_file
 
-_UTF8_BOM: Final = b"\xef\xbb\xbf"
 _CONTROLS: Final = bytes({*range(32), 127} - {9, 10, 12, 13, 27})
 _TEXT_SHARE: Final = 0.98
 _CR: Final = OtherFile(
@@ -37,7 +37,7 @@ def not_jobs(first: bytes, head: bytes) -> OtherFile | None:
     if b"\0" in first:
         return None if first.startswith(b"\0") else UNKNOWN
     try:
-        text = head.removeprefix(_UTF8_BOM).decode()
+        text = head.removeprefix(BOM_UTF8).decode()
     except UnicodeDecodeError as error:
         if error.start < len(head) - 4:  # else the last character is cut
             return UNKNOWN if _has_controls(head) else None
@@ -62,7 +62,7 @@ def _of_lines(first: bytes) -> OtherFile | None:
 
 
 def _of_document(head: bytes) -> OtherFile | None:
-    text = head.removeprefix(_UTF8_BOM).decode("utf-8", "ignore").lstrip()
+    text = head.removeprefix(BOM_UTF8).decode("utf-8", "ignore").lstrip()
     found = read_prefix(text)
     if found.is_broken or b"\0" in head:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from codecs import BOM_UTF8
 from typing import TYPE_CHECKING, Any, Final
 
 from runner.rules.answer_json import without_surrogates
@@ -12,7 +13,7 @@ from runner.tables.cell_text import cell_texts
 from runner.tables.csv_rows import TextBatch
 from runner.tables.csv_table import CsvTable
 from runner.tables.table import Format, UnencodableError
-from runner.tables.text_encoding import UTF8_BOM, is_encodable
+from runner.tables.text_encoding import is_encodable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -90,11 +91,11 @@ class CsvWriter:
             return
         self._has_begun = True
         if self._same:
-            mark = UTF8_BOM if self._recoded_from else b""
+            mark = BOM_UTF8 if self._recoded_from else b""
             self._sink.add(mark + b"".join(self._extended([self._same.header], [self._added])))
             return
         header = "".join(self._lines([(*self._table.columns, *self._added)]))
-        self._sink.add((UTF8_BOM if self._spreadsheet else b"") + self._encoded(header))
+        self._sink.add((BOM_UTF8 if self._spreadsheet else b"") + self._encoded(header))
 
     def _extended(self, raws: list[bytes], added: Iterable[Sequence[str]]) -> Iterator[bytes]:
         """Yield each row's bytes with the added cells before its line end."""

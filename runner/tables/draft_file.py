@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, Self
 
 from runner.rules.errors import UserError
+from runner.rules.os_text import reason_of
 from runner.rules.summary_object import WrittenFile
 from runner.tables.file_place import DRAFT_SUFFIX, check_place, draft_name
 
@@ -203,6 +204,14 @@ def _open_part(target: Path) -> tuple[Path, int]:
         os.close(fd)
 
 
+def is_same_file(path: Path, written: WrittenFile) -> bool:
+    """Return whether a file has the content of the one that `written` describes. Raises OSError."""
+    if path.stat().st_size != written.bytes:
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == written.sha256
+
+
 def drafts_of(target: Path) -> list[Path]:
     """Return the drafts of a file: of processes that write it now, and of those that died before the end."""
     try:
@@ -235,11 +244,7 @@ def _user_errors(target: Path, flag: str) -> Iterator[None]:
         fix = f"choose another place with {flag}"
         if error.errno in _FULL:
             fix = "make room on that disk and write the files again; every answer is kept in the database"
-        raise UserError(f"{target} cannot be written: {_lowered(error.strerror)}", fix=fix) from error
-
-
-def _lowered(words: str | None) -> str:
-    return words[:1].lower() + words[1:] if words else "the system gave no reason"
+        raise UserError(f"{target} cannot be written: {reason_of(error)}", fix=fix) from error
 
 
 def _packer(target: Path) -> zlib._Compress | None:

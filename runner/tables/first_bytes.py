@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from typing import TYPE_CHECKING
 
 from runner.rules.binary_files import PARQUET, binary_file
@@ -27,7 +28,7 @@ def format_by_content(head: bytes, path: Path) -> Format:
     """Return the format of a file that begins with `head`. Raise TableError where it is a JSON array."""
     if head.startswith(PARQUET):
         return Format.PARQUET
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    text = head.removeprefix(BOM_UTF8).lstrip()
     if text.startswith((b"[{", b"[\n", b"[\r\n", b"[ ")):
         fix = cure_for("write one object a line: jq -c '.[]' FILE > NEW", str(path))
         raise TableError("the table is one JSON array", fix=fix)

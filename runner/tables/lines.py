@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import io
 import zlib
+from codecs import BOM_UTF8
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 LINE_BYTES_MAX: Final = 64 * 1024 * 1024
 _CHUNK_BYTES: Final = 1024 * 1024
 _GZIP_MAGIC: Final = b"\x1f\x8b"
-_UTF8_BOM: Final = b"\xef\xbb\xbf"
 _GZIP_ERRORS: Final = (EOFError, gzip.BadGzipFile, zlib.error)
 # Codes that end the reading: what follows is missing or no text.
 OTHER_FILE: Final = frozenset({"utf16", "utf32", "archive", "compressed-file", "binary-file"})
@@ -110,7 +110,7 @@ class LineReader:
                 yield _too_long(number, self._line_bytes_max)
                 continue
             if number == 1:
-                raw = raw.removeprefix(_UTF8_BOM)  # noqa: PLW2901 - it is no part of the line
+                raw = raw.removeprefix(BOM_UTF8)  # noqa: PLW2901 - it is no part of the line
             if raw and not raw.isspace():
                 yield Line(number, raw[:-1] if raw.endswith(b"\r") else raw)
             del raw

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from runner.rules.binary_files import PARQUET
 from runner.rules.table_faults import TableFault
 from runner.tables.arrow_values import python_values
 from runner.tables.cells import as_rows
@@ -131,7 +132,7 @@ def _unreadable(path: Path, error: Exception) -> TableError:
             return TableError(what, fix=fix)
     if beginning.startswith(b"\x1f\x8b"):
         return TableError("the file is gzip, not Parquet", fix="unpack it first: gunzip FILE")
-    if beginning.startswith(b"PAR1"):
+    if beginning.startswith(PARQUET):
         return TableError(f"the Parquet file is cut short or damaged ({_line(error)})", fix=_COPY_AGAIN)
     return TableError(
         "this is no Parquet file", fix="name the format that it has, by the ending of its name or by the flag"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from runner.rules.binary_files import PARQUET
 from runner.tables.arrow_values import arrow_column, arrow_type
 from runner.tables.jsonl_table import JsonlTable
 from runner.tables.parquet_table import ArrowBatch, ParquetTable
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 GROUP_ROWS: Final = 50_000
 GROUP_BYTES: Final = 4 << 20  # of Arrow values; a row group is in memory until it is written
-_MAGIC: Final = b"PAR1"
 _MARK_KEY: Final = b"runner"
 
 
@@ -91,7 +91,7 @@ def mark_of(path: Path) -> str | None:
     Raise OSError where the file cannot be read, TableError where it is Parquet and pyarrow is missing.
     """
     with path.open("rb") as file:
-        if file.read(len(_MAGIC)) != _MAGIC:
+        if file.read(len(PARQUET)) != PARQUET:
             return None
     pa = import_pyarrow()
     try:

@@ -6,12 +6,12 @@ Only encodings are read in which each ASCII byte stands for itself: lines and de
 from __future__ import annotations
 
 import codecs
+from codecs import BOM_UTF8
 from typing import Final, NamedTuple
 
 from runner.rules.errors import UsageError
 from runner.tables.table import TableError
 
-UTF8_BOM: Final = b"\xef\xbb\xbf"
 _UTF8: Final = "utf-8"
 _WINDOWS: Final = "cp1252"
 
@@ -35,9 +35,9 @@ def find_encoding(head: bytes, given: str | None, *, is_whole: bool) -> TextEnco
     """
     if given is not None:
         name = _checked(given)
-        return TextEncoding(name, UTF8_BOM if name == _UTF8 and head.startswith(UTF8_BOM) else b"")
-    if head.startswith(UTF8_BOM):
-        return TextEncoding(_UTF8, UTF8_BOM)
+        return TextEncoding(name, BOM_UTF8 if name == _UTF8 and head.startswith(BOM_UTF8) else b"")
+    if head.startswith(BOM_UTF8):
+        return TextEncoding(_UTF8, BOM_UTF8)
     if head.isascii():
         return TextEncoding(_UTF8, b"")
     lines = head.splitlines()
