@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from runner.db.driver_errors import database_error
 from runner.rules import sqlite_errors
 from runner.rules.counted import listed
-from runner.rules.postgres_errors import INCOMPLETE, NO_SCHEMA, READ_ONLY, missing_rights
+from runner.rules.postgres_errors import INCOMPLETE, NO_SCHEMA, NO_SCHEMA_RIGHTS, NO_TABLE_RIGHTS, READ_ONLY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +60,7 @@ def check_schema_rights(database: Database) -> None:
         query = text("SELECT has_schema_privilege(current_schema(), 'CREATE')")
         may_make = connection.execute(query).scalar_one()
     if not may_make:
-        fault = NO_SCHEMA if may_make is None else missing_rights("schema")
+        fault = NO_SCHEMA if may_make is None else NO_SCHEMA_RIGHTS
         raise database_error(fault, database.url)
 
 
@@ -93,7 +93,7 @@ def _fault_of_server(_database: Database, connection: Connection, missing: Seque
         return READ_ONLY, ()
     tables = [table.name for table in _own_tables()]
     forbidden = connection.execute(_RIGHTS, {"tables": tables}).scalars().all()
-    return (missing_rights(""), (f"its user lacks {listed(forbidden, _SHOWN)}",)) if forbidden else None
+    return (NO_TABLE_RIGHTS, (f"its user lacks {listed(forbidden, _SHOWN)}",)) if forbidden else None
 
 
 def _fault_of_file(database: Database, _connection: Connection, missing: Sequence[str]) -> _Found:

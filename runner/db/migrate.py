@@ -16,7 +16,7 @@ from runner.db import database_checks, driver_errors
 from runner.db.driver_errors import database_error
 from runner.rules.database_fault import DatabaseFault
 from runner.rules.errors import UsageError
-from runner.rules.postgres_errors import INCOMPLETE, missing_rights
+from runner.rules.postgres_errors import INCOMPLETE, NO_SCHEMA_RIGHTS
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -93,7 +93,7 @@ def _revision_of_tables(database: Database) -> str | None:
     with database.read() as connection:
         is_seen = _tables(connection)
         if not all(is_seen.values()):
-            raise database_error(missing_rights("schema"), database.url)
+            raise database_error(NO_SCHEMA_RIGHTS, database.url)
         found = connection.execute(_REVISION).scalar_one_or_none() if _VERSIONS in is_seen else None
         if found is None and _OWN in is_seen:
             raise _without_revision(database, connection)

@@ -21,12 +21,13 @@ _BE_OWNER: Final = "name the owner of the tables as the user in RUNNER_DATABASE_
 _LOGIN_FIX: Final = "correct user, password and database in RUNNER_DATABASE_URL"
 _START_FIX: Final = "start it, or correct RUNNER_DATABASE_URL"
 _AGAIN: Final = "give the same command again in a moment"
-
-
-NO_RIGHTS: Final = "does not give its user the rights that are needed"
+_NO_RIGHTS: Final = "does not give its user the rights that are needed"
 _SESSION_FIX: Final = (
     "set pool_mode = session there, or name the address of PostgreSQL itself in RUNNER_DATABASE_URL"
 )
+_NOT_OWNER: Final = DatabaseFault(_NO_RIGHTS, _BE_OWNER)
+NO_SCHEMA_RIGHTS: Final = DatabaseFault(_NO_RIGHTS, _GRANT_SCHEMA)
+NO_TABLE_RIGHTS: Final = DatabaseFault(_NO_RIGHTS, _GRANT_TABLES)
 TRANSACTION_MODE: Final = DatabaseFault(
     "is behind a pooler (PgBouncer) in transaction mode, which gives each transaction another session",
     _SESSION_FIX,
@@ -55,7 +56,7 @@ INCOMPLETE: Final = DatabaseFault(
     "restore the whole backup into an empty database, its table alembic_version too",
     passes=False,
 )
-_UNDER_REPAIR: Final = DatabaseFault("is starting or stopping", _AGAIN)
+_STARTING: Final = DatabaseFault("is starting or stopping", _AGAIN)
 _FULL: Final = DatabaseFault(
     "has no connection left", "raise its max_connections, or a CONNECTION LIMIT, or run fewer workers"
 )
@@ -82,9 +83,9 @@ _STATES: Final = {
         "cuts statements off (statement_timeout)",
         "as the owner of the database, in psql: ALTER ROLE {user} SET statement_timeout = 0",
     ),
-    "57P01": _UNDER_REPAIR,
-    "57P02": _UNDER_REPAIR,
-    "57P03": _UNDER_REPAIR,
+    "57P01": _STARTING,
+    "57P02": _STARTING,
+    "57P03": _STARTING,
     "58030": DatabaseFault("cannot read or write its files", "see its log, and whether its disk is well"),
     "58P01": DatabaseFault("lacks files", "see its log, and restore a backup"),
     "XX001": DatabaseFault("is damaged", "see its log, and restore a backup", passes=False),
@@ -109,10 +110,10 @@ _WORDS: Final = (  # (part of the message, what it means); the first that is the
     ("too many clients", _FULL),
     ("too many connections", _FULL),
     ("connection slots are reserved", _FULL),
-    ("starting up", _UNDER_REPAIR),
-    ("shutting down", _UNDER_REPAIR),
-    ("recovery mode", _UNDER_REPAIR),
-    ("not yet accepting connections", _UNDER_REPAIR),
+    ("starting up", _STARTING),
+    ("shutting down", _STARTING),
+    ("recovery mode", _STARTING),
+    ("not yet accepting connections", _STARTING),
     (
         "not currently accepting connections",
         DatabaseFault("takes no connections", "in psql: ALTER DATABASE … WITH ALLOW_CONNECTIONS true"),
@@ -174,7 +175,7 @@ def fault_of(sqlstate: str | None, message: str, *, is_connection: bool) -> Data
     `is_connection`: the driver counts it to those of the connection or the server.
     """
     if sqlstate == _RIGHTS:
-        return missing_rights(message)
+        return _missing_rights(message)
     if sqlstate in _STATES:
         return _STATES[sqlstate]
     found = next((fault for part, fault in _WORDS if part in message), None)
@@ -183,8 +184,8 @@ def fault_of(sqlstate: str | None, message: str, *, is_connection: bool) -> Data
     return _AWAY if is_connection else None
 
 
-def missing_rights(message: str) -> DatabaseFault:
+def _missing_rights(message: str) -> DatabaseFault:
     """Return the fault of a user without the right that the message names."""
     if "must be owner" in message:
-        return DatabaseFault(NO_RIGHTS, _BE_OWNER)
-    return DatabaseFault(NO_RIGHTS, _GRANT_SCHEMA if "schema" in message else _GRANT_TABLES)
+        return _NOT_OWNER
+    return NO_SCHEMA_RIGHTS if "schema" in message else NO_TABLE_RIGHTS

@@ -8,14 +8,10 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class RedisFault:
-    """What is wrong with a Redis server. `state` ends the sentence "Redis …".
-
-    `is_setting`: RUNNER_REDIS_URL has to change.
-    """
+    """What is wrong with a Redis server. `state` ends the sentence "Redis …"."""
 
     state: str
     fix: str
-    is_setting: bool = False
 
 
 # The rights that runner and Celery need. INFO is among the dangerous commands.
@@ -25,11 +21,8 @@ REPLICA: Final = RedisFault("is a replica, which takes no writes", "name the pri
 CLUSTER: Final = RedisFault(
     "is a cluster, and one server is needed: the queues of workers lie in several slots",
     "name a server with cluster-enabled no in RUNNER_REDIS_URL",
-    is_setting=True,
 )
-SENTINEL: Final = RedisFault(
-    "is a sentinel, which keeps no data", "name the primary in RUNNER_REDIS_URL", is_setting=True
-)
+SENTINEL: Final = RedisFault("is a sentinel, which keeps no data", "name the primary in RUNNER_REDIS_URL")
 _AWAY: Final = RedisFault("does not answer", "start it, or correct RUNNER_REDIS_URL")
 _LOGIN: Final = RedisFault("does not let us in", "correct user and password in RUNNER_REDIS_URL")
 _WORDS: Final = (  # (part of the message in lower case, what it means); the first that is there holds

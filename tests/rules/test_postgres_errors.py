@@ -6,16 +6,15 @@ import pytest
 
 from runner.rules.postgres_errors import (
     INCOMPLETE,
-    NO_RIGHTS,
+    NO_TABLE_RIGHTS,
     POOLER_FULL,
     READ_ONLY,
     fault_of,
-    missing_rights,
 )
 
 STATEMENTS = (  # SQLSTATE, message, state, whether workers wait for it
-    ("42501", "permission denied for table jobs", NO_RIGHTS, True),
-    ("42501", "Keine Berechtigung für Tabelle jobs", NO_RIGHTS, True),
+    ("42501", "permission denied for table jobs", NO_TABLE_RIGHTS.state, True),
+    ("42501", "Keine Berechtigung für Tabelle jobs", NO_TABLE_RIGHTS.state, True),
     ("25006", "cannot execute INSERT in a read-only transaction", READ_ONLY.state, True),
     (
         "53100",
@@ -75,6 +74,11 @@ def test_the_fault_of_a_statement_is_nobody_elses(sqlstate: str, message: str) -
 
 def test_the_cure_of_missing_rights_fits_what_is_refused() -> None:
     """A schema, a table or sequence, or what only its owner may do."""
-    assert "ON SCHEMA {schema}" in missing_rights("permission denied for schema public").fix
-    assert "ON ALL SEQUENCES" in missing_rights("permission denied for sequence runs_id_seq").fix
-    assert "owner" in missing_rights("must be owner of table jobs").fix
+    for message, fix in (
+        ("permission denied for schema public", "ON SCHEMA {schema}"),
+        ("permission denied for sequence runs_id_seq", "ON ALL SEQUENCES"),
+        ("must be owner of table jobs", "owner"),
+    ):
+        fault = fault_of("42501", message, is_connection=False)
+        assert fault is not None
+        assert fix in fault.fix
