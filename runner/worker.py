@@ -29,8 +29,7 @@ from celery.utils.nodenames import default_nodename, host_format
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
-from runner.db.driver_errors import as_user_error, first_line, is_unavailable
-from runner.db.session import parse_url
+from runner.db.driver_errors import first_line, is_unavailable
 from runner.embedded import bug_report, log_redaction, processes, system_errors
 from runner.engine.loop_thread import LoopThread
 from runner.engine.stages import open_stages
@@ -228,16 +227,13 @@ def _on_ready(**_: Any) -> None:
 
 def _report_refusal(error: Exception) -> int:
     """Report a database that refuses this worker at its start, for `runner status`; return the exit code."""
-    if not isinstance(error, DBAPIError):
+    known = system_errors.known(error) if isinstance(error, DBAPIError) else None
+    if known is None:
         return ExitCode.BUG
-    settings = current_settings()
-    explained = as_user_error(error, parse_url(settings.effective_database_url))
-    if explained is None:
-        return ExitCode.BUG
-    refusal = CommitRefusal(explained.what, explained.fix, time.time_ns() // 1_000_000)
+    refusal = CommitRefusal(known.what, known.fix, time.time_ns() // 1_000_000)
     with suppress(Unreachable):
-        refused_commits.report_start(settings.effective_redis_url, _node[0], refusal)
-    return explained.exit_code
+        refused_commits.report_start(current_settings().effective_redis_url, _node[0], refusal)
+    return known.exit_code
 
 
 @worker_shutting_down.connect
