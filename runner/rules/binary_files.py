@@ -6,18 +6,17 @@ Sources: the public descriptions of the formats, and the magic numbers of file(1
 from __future__ import annotations
 
 import re
-import shlex
 from itertools import chain
 from typing import Final, NamedTuple
 
-from runner.rules.other_file import OtherFile
+from runner.rules.other_file import JOBS_FIX, OtherFile
+from runner.rules.shell_words import shell_word
 
 HEAD_BYTES: Final = 64 * 1024  # what is enough to recognise a file
 
 PARQUET: Final = b"PAR1"
 _WIDE_BYTES: Final = 4_096
 _SHEET: Final = "save the sheet as CSV UTF-8 in the spreadsheet program"
-_JOBS: Final = "give the job file: one JSON object a line"
 _EXPORT: Final = "export the table as CSV from the program that made it"
 _LABEL: Final = "runner label FILE labels the rows of a table"
 _ROWS: Final = "write its rows as CSV, JSONL or Parquet; runner label labels the rows of a table"
@@ -36,7 +35,7 @@ def _archive(what: str, command: str) -> OtherFile:
     return OtherFile(code="archive", what=what, fix=f"unpack it, and give the file in it: {command}")
 
 
-def _data(what: str, fix: str = _JOBS, table_fix: str = _EXPORT) -> OtherFile:
+def _data(what: str, fix: str = JOBS_FIX, table_fix: str = _EXPORT) -> OtherFile:
     return OtherFile(code="binary-file", what=what, fix=fix, table_fix=table_fix)
 
 
@@ -145,7 +144,7 @@ def _in_zip(head: bytes) -> OtherFile:
         return _data("a Word document") if is_word else _sheet("an Excel workbook or another Office document")
     member = name.decode("utf-8", "replace")
     if _TEXT_MEMBER.fullmatch(member):
-        fix = f"unpack it: unzip -p FILE {shlex.quote(member)} > NEW"
+        fix = f"unpack it: unzip -p FILE {shell_word(member)} > NEW"
         return OtherFile(code="archive", what="a ZIP archive", fix=fix)
     return _archive("a ZIP archive", "unzip FILE")
 

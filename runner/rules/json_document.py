@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runner.rules.foreign_form import recognised
 from runner.rules.other_file import OtherFile
 from runner.rules.other_line import CONVERT, other_line
+from runner.rules.shell_words import shell_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +85,7 @@ def _over_lines(form: ForeignForm | None) -> OtherFile:
 
 def _written(what: str, jq_filter: str, form: ForeignForm | None) -> OtherFile:
     """Return a file whose cure is to write one object a line, and to convert it where it is of a service."""
-    command = f"jq -c {shlex.quote(jq_filter)} FILE"
+    command = f"jq -c {shell_word(jq_filter)} FILE"
     if form is None:
         return OtherFile(code="json-document", what=what, fix=f"write one object a line: {command} > NEW")
     fix = f"convert it: {command} | runner convert - -o NEW"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final
 
 from runner.rules.diagnostics import Diagnostic
+from runner.rules.shell_words import shell_word
 
+JOBS_FIX: Final = "give the job file: one JSON object a line"  # where nothing can be made of the file
 _PLACEHOLDER: Final = re.compile(r"\b(FILE|NEW)\b")
 _READ_GZIP: Final = ("gzip ", "runner ")
 
@@ -47,14 +48,12 @@ class OtherFile:
 def cure_for(fix: str, file: str, ending: str = ".jsonl", *, is_gzip: bool = False) -> str:
     """Return a cure that can be typed: `file` is put for FILE, and for NEW a name that is not its own.
 
-    `is_gzip`: the cure is for what is in the file. A name that cannot be printed leaves FILE and NEW.
+    `is_gzip`: the cure is for what is in the file.
     """
     fix = _for_content(fix) if is_gzip else fix
-    if not file.isprintable():
-        return fix
     stem = PurePath(PurePath(file).name.removesuffix(".gz")).stem
     typed = f"./{file}" if file.startswith("-") else file  # which would be read as a flag
-    names = {"FILE": shlex.quote(typed), "NEW": shlex.quote(f"{stem}.new{ending}")}
+    names = {"FILE": shell_word(typed), "NEW": shell_word(f"{stem}.new{ending}")}
     return _PLACEHOLDER.sub(lambda found: names[found[0]], fix)
 
 

@@ -17,7 +17,6 @@ def _escaped(char: str) -> str:
         return f"\\{char}"
     if char.isprintable():
         return char
-    errors = (
-        "surrogateescape" if "\udc80" <= char <= "\udcff" else "surrogatepass"
-    )  # a byte that is not UTF-8
-    return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", errors))
+    is_byte = "\udc80" <= char <= "\udcff"  # one that is not UTF-8
+    encoded = char.encode("utf-8", "surrogateescape" if is_byte else "surrogatepass")
+    return "".join(f"\\x{byte:02x}" for byte in encoded)

@@ -6,7 +6,7 @@ import csv
 import re
 from typing import Final
 
-from runner.rules.other_file import OtherFile
+from runner.rules.other_file import JOBS_FIX, OtherFile
 
 _LINES: Final = 20  # of the beginning
 _CSV_DELIMITERS: Final = ",\t;|"
@@ -16,7 +16,6 @@ _CSV_TO_JOBS: Final = (
     '[print(json.dumps(row)) for row in csv.DictReader(open(sys.argv[1], newline=""))]\' FILE > NEW'
 )
 _LABEL: Final = "its name has to end with .csv: cp -n FILE table.csv; runner label labels the rows of a table"
-_JOBS: Final = "give the job file: one JSON object a line"
 _RECIPE: Final = "if it is a recipe, its name has to end with .toml; a job file has one JSON object a line"
 _UNFENCE: Final = "leave the fences out: sed '/^```/d' FILE > NEW"
 _PROMPTS: Final = "if each line is a prompt: jq -cR '{prompt: .}' FILE > NEW"
@@ -40,7 +39,7 @@ _POINTER: Final = OtherFile(
 )
 
 
-def _text(what: str, fix: str = _JOBS) -> OtherFile:
+def _text(what: str, fix: str = JOBS_FIX) -> OtherFile:
     return OtherFile(code="text-file", what=what, fix=fix)
 
 

@@ -90,7 +90,7 @@ def test_a_tail_of_nul_bytes_makes_no_text_binary() -> None:
         ("data.json", "jq -c . data.json > data.new.jsonl"),
         ("-r.jsonl", "jq -c . ./-r.jsonl > -r.new.jsonl"),
         ("$(rm x).jsonl", "jq -c . '$(rm x).jsonl' > '$(rm x).new.jsonl'"),
-        ("a\nb.jsonl", "jq -c . FILE > NEW"),
+        ("a\nb.jsonl", r"jq -c . $'a\x0ab.jsonl' > $'a\x0ab.new.jsonl'"),
     ],
 )
 def test_a_cure_names_the_file_as_a_shell_reads_it(file: str, cure: str) -> None:

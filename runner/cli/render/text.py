@@ -45,7 +45,7 @@ def short_number(n: int) -> str:
 
 def last_word(value: str) -> str:
     """Return a value as the last argument of a printed command; one that begins with a dash is no flag."""
-    word = shell_word(plain(value))
+    word = shell_word(value)
     return f"-- {word}" if value.startswith("-") else word
 
 
