@@ -11,6 +11,8 @@ from typing import BinaryIO, Final, NamedTuple
 from runner.rules.errors import UsageError
 from runner.rules.os_text import reason_of
 
+STDIN: Final = Path("-")  # as an input
+
 
 def save_stdin(stream: BinaryIO, folder: Path, ending: str = ".jsonl") -> Path:
     """Save stdin in a file of `folder` named by its sha256, so that it can be read twice; return the path.

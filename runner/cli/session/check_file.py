@@ -11,7 +11,7 @@ from runner.cli.printing import print_note
 from runner.cli.render.check_report import CheckResult, OutputSource
 from runner.cli.render.load_notes import other_model_line
 from runner.engine.cost_bounds import price_basis
-from runner.intake.input_file import check_is_file
+from runner.intake.input_file import STDIN, check_is_file
 from runner.intake.job_file import (
     DIAGNOSTICS_SHOWN,
     JobFileReader,
@@ -43,11 +43,11 @@ def check_file(
 
     `expected_output`: tokens of an answer as given by the user; None is not given.
     """
-    if str(file) != "-":
+    if file != STDIN:
         check_is_file(file)
     pricing = price_basis(settings.base_url, settings.prices)
     tally = Tally(datetime.now(UTC).date(), pricing.prices)
-    reading = JobFileReader(file if str(file) != "-" else sys.stdin.buffer, shaping, tally)
+    reading = JobFileReader(file if file != STDIN else sys.stdin.buffer, shaping, tally)
     try:
         # not a loop: its variable would keep one large line in memory while the next is read
         deque(reading.requests(), maxlen=0)
@@ -118,7 +118,7 @@ def _earlier(settings: Settings, sha256: str, file: Path) -> EarlierAnswers | No
             if migrate.revision(database) != migrate.HEAD:
                 return None
             with database.read() as connection:
-                return earlier_answers.read(connection, sha256, None if str(file) == "-" else file)
+                return earlier_answers.read(connection, sha256, None if file == STDIN else file)
         finally:
             database.close()
     except (RunnerError, SQLAlchemyError) as error:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from runner.cli.render.conversion_report import Conversion
 from runner.cli.session.results_to_stdout import print_file
 from runner.intake.foreign_file import ForeignFileReader
-from runner.intake.input_file import check_is_file
+from runner.intake.input_file import STDIN, check_is_file
 from runner.intake.job_file import DIAGNOSTICS_SHOWN
 from runner.output.file_owner import refuse_other_content
 from runner.output.files import STDOUT, paths, refuse_input
@@ -22,8 +22,6 @@ from runner.tables.file_place import check_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-STDIN: Final = Path("-")
 
 
 def default_target(file: Path) -> Path:

@@ -14,7 +14,7 @@ from runner.cli.session.prepare_table import prepare_table
 from runner.cli.session.recipe_source import recipe_origin
 from runner.cli.session.run_choice import RunChoice
 from runner.embedded.state_folder import StateFolder
-from runner.intake.input_file import save_stdin
+from runner.intake.input_file import STDIN, save_stdin
 from runner.intake.recipe_input import RowFlags
 from runner.output.files import STDOUT, has_summary, labeled_output
 from runner.rules.occasion import file_stem, stem_of_file
@@ -59,7 +59,7 @@ def named_table(
 
     Raises UsageError, RecipeError and TableError.
     """
-    kept = _keep_stdin(settings) if str(file) == "-" else None
+    kept = _keep_stdin(settings) if file == STDIN else None
     name = naming.name
     if kept is not None and name is None:
         name = "stdin" if naming.has_occasion else f"stdin-{kept.stem[:8]}"

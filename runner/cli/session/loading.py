@@ -17,7 +17,7 @@ from runner.cli.session.display import is_live_terminal
 from runner.db import new_jobs
 from runner.embedded.state_folder import StateFolder
 from runner.engine.cost_bounds import price_basis
-from runner.intake.input_file import save_stdin
+from runner.intake.input_file import STDIN, save_stdin
 from runner.intake.load import load
 from runner.rules.estimate import Tally, estimate
 from runner.rules.occasion import stem_of_run
@@ -44,7 +44,7 @@ def source_of(
 
     Without a name stdin is named by its content, for an occasion just `stdin`: there it must not change.
     """
-    if str(file) != "-":
+    if file != STDIN:
         return file, name
     home = StateFolder(settings.home)
     home.prepare()

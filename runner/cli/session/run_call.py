@@ -20,6 +20,7 @@ from runner.db.counters import Deltas
 from runner.db.run_snapshot import Part
 from runner.db.runs import RunOptions
 from runner.engine import run_completion
+from runner.intake.input_file import STDIN
 from runner.output.file_owner import refuse_foreign_files, run_tag
 from runner.output.write import write_run
 from runner.rules.errors import UsageError
@@ -170,7 +171,7 @@ class RunCall:
 
     def _continue_command(self, run_id: int) -> str:
         """Return the command that continues a run: the same one, or by id if the input was stdin."""
-        if self.file == "-":
+        if self.file == str(STDIN):
             return f"runner start {run_id}"
         return rerun_command(sys.argv[1:], self.occasion)
 

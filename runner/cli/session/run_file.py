@@ -9,6 +9,7 @@ from runner.cli.flags import is_model_given
 from runner.cli.session.input_kind import is_recipe_not_jobs
 from runner.cli.session.load_and_work import NamedInput, run_input
 from runner.cli.session.loading import source_of
+from runner.intake.input_file import STDIN
 from runner.intake.job_file import LoadFlags
 from runner.intake.job_file_input import JobFile
 from runner.output.files import default_output, occasion_output
@@ -40,7 +41,7 @@ def run_file(settings: Settings, lease: EngineLease, file: Path, flags: RunFlags
     def output(choice: RunChoice) -> Path:
         if choice.run_name is not None:
             return occasion_output(choice.name or stem_of_file(source.name), choice.run_name)
-        return default_output(source if str(file) != "-" else Path(choice.name or "stdin"))
+        return default_output(source if file != STDIN else Path(choice.name or "stdin"))
 
     named = NamedInput(
         input=JobFile(source, shaping),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from runner.cli.session.input_kind import is_recipe
 from runner.cli.session.recipe_source import saved_recipe
+from runner.intake.input_file import STDIN
 from runner.rules.errors import UsageError
 from runner.rules.recipe_toml import recipe_toml
 from runner.tables.draft_file import write_whole
@@ -37,7 +38,7 @@ def recipe_to_save(file: Path, flags: RecipeFlags, target: Path, *, force: bool)
     if is_recipe(file):
         what = f"{file} is a recipe already; --save writes what flags mean for a table"
         raise UsageError(what, fix="leave --save away, or name the table")
-    if str(file) == "-":
+    if file == STDIN:
         raise UsageError(
             "--save needs a table in a file: a recipe names it", fix="save stdin in a file first"
         )
