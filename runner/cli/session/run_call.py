@@ -98,26 +98,8 @@ class RunCall:
         command = self._continue_command(run_id)
         with work.named_when_stopped(command):
             work.activate_run(self.database, run_id, self.lease)
-            end = work.follow_run(
-                self.settings,
-                self.database,
-                run_id,
-                self.lease,
-                quiet=self.flags.quiet,
-                verbose=self.flags.verbose,
-                timeout_s=self.flags.timeout,
-            )
-            if end.left_by is not None:
-                work.leave_run(
-                    self.settings,
-                    self.database,
-                    run_id,
-                    self.lease,
-                    command=command,
-                    as_json=self.flags.as_json,
-                )
-                return end.left_by
-        return self._write(run_id)
+            left_by = work.follow_run(self.settings, self.database, run_id, self.lease, self.flags, command)
+        return self._write(run_id) if left_by is None else left_by
 
     def _complete_empty(self, run_id: int) -> None:
         """Complete a run without jobs: there is nothing to send, so no engine is needed."""

@@ -58,18 +58,9 @@ def start_run(
             return _detach(settings, database, found.id, flags)
         command = f"runner start {found.id}"
         with work.named_when_stopped(command):
-            end = work.follow_run(
-                settings,
-                database,
-                found.id,
-                lease,
-                quiet=flags.quiet,
-                verbose=flags.verbose,
-                timeout_s=flags.timeout,
-            )
-            if end.left_by is not None:
-                work.leave_run(settings, database, found.id, lease, command=command, as_json=flags.as_json)
-                return end.left_by
+            left_by = work.follow_run(settings, database, found.id, lease, flags, command)
+        if left_by is not None:
+            return left_by
         try:
             return _print_end(settings, database, found.id, as_json=flags.as_json, quiet=flags.quiet)
         finally:  # also where stdout is full

@@ -28,8 +28,8 @@ from runner.rules.exit_codes import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from runner.cli.flags import RunFlags, StartFlags
     from runner.cli.session.engine_lease import EngineLease
-    from runner.cli.session.follow import FollowEnd
     from runner.db.session import Database
     from runner.settings import Settings
 
@@ -76,15 +76,17 @@ def follow_run(
     database: Database,
     run_id: int,
     lease: EngineLease,
-    *,
-    quiet: bool,
-    verbose: bool,
-    timeout_s: float | None,
-) -> FollowEnd:
-    """Show a run until it stops, the time is up or a signal requests a stop."""
+    flags: RunFlags | StartFlags,
+    command: str,
+) -> ExitCode | None:
+    """Show a run until it stops, and return None; else leave it: return why: the time is up, or a signal.
+
+    `command` is the one that continues the run.
+    """
+    has_panel = is_live_terminal() and not flags.quiet  # which alone shows the use of limits
     with (
         StopSignal() as stop,
-        choose_display(quiet=quiet) as display,
+        choose_display(quiet=flags.quiet) as display,
         LimitUsageReader(settings) as limit_usage,
     ):
         follower = Follower(
@@ -92,19 +94,20 @@ def follow_run(
             display=display,
             stop=stop,
             engine=lease.engine,
-            timeout_s=timeout_s,
-            limit_usage=limit_usage if is_live_terminal() and not quiet else None,  # only the panel shows it
+            timeout_s=flags.timeout,
+            limit_usage=limit_usage if has_panel else None,
             refused_commits=RefusedCommitsReader(settings, first_after_s=_REFUSALS_AFTER_S),
-            verbose=verbose,
+            verbose=flags.verbose,
         )
-        end = follower.follow()
-    if end.left_by is not None:
-        in_time = end.left_by is not ExitCode.TIMEOUT
+        left_by = follower.follow().left_by
+    if left_by is not None:
+        in_time = left_by is not ExitCode.TIMEOUT
         print_note(ending_text.STOPPING if in_time else "the time is up; finished work is saved")
-    return end
+        _leave_run(settings, database, run_id, lease, command=command, as_json=flags.as_json)
+    return left_by
 
 
-def leave_run(
+def _leave_run(
     settings: Settings, database: Database, run_id: int, lease: EngineLease, *, command: str, as_json: bool
 ) -> None:
     """Release the lease after a signal or a timeout; print the outstanding answers and how to continue."""
