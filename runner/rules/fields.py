@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Check: TypeAlias = "Callable[[str, Any], Iterator[Problem]]"
 
-_STOPS_MAX: Final = 4
+STOPS_MAX: Final = 4
 
 
 def check_fields(settings: Mapping[str, Any], model: ModelFacts | None) -> Iterator[Problem]:
@@ -165,8 +165,8 @@ def _max_tokens(name: str, value: object) -> Iterator[Problem]:
 def _stop(name: str, value: object) -> Iterator[Problem]:
     if type(value) is not list or any(type(text) is not str for text in value):
         yield _bad_type(name, "a list of strings")
-    elif len(value) > _STOPS_MAX:
-        yield _refuse("bad-value", (name,), f"stop has {len(value)} strings", f"give at most {_STOPS_MAX}")
+    elif len(value) > STOPS_MAX:
+        yield _refuse("bad-value", (name,), f"stop has {len(value)} strings", f"give at most {STOPS_MAX}")
 
 
 def _service_tier(name: str, value: object) -> Iterator[Problem]:

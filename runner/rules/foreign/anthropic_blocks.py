@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runner.rules.foreign.changes import no_counterpart, stored_elsewhere
 from runner.rules.foreign.content_parts import (
-    CACHE_EFFECT,
     assistant_message,
     content_of,
     embedded_image,
@@ -14,6 +13,7 @@ from runner.rules.foreign.content_parts import (
     text_part,
     tool_call,
 )
+from runner.rules.foreign.effects import CACHED, NO_EARLIER_REASONING
 from runner.rules.foreign.typed import drop_unknown, json_text, list_of, object_of, text_of, unknown_names
 from runner.rules.json_faults import shortened
 
@@ -78,7 +78,7 @@ class AnthropicBlocks:
         if kind == "document":
             return self._document(block, where)
         if kind in ("thinking", "redacted_thinking"):
-            self._changes.dropped(f"messages.{kind}", "the model does not see its earlier reasoning")
+            self._changes.dropped(f"messages.{kind}", NO_EARLIER_REASONING)
             return []
         raise no_counterpart(f"content block of the type {shortened(str(kind))} ({where})")
 
@@ -130,7 +130,7 @@ class AnthropicBlocks:
         kind = block.get("type")
         known = OF_BLOCK.get(kind) if isinstance(kind, str) else None
         for name in unknown_names(block, ("type", *known)) if known else ():
-            effect = CACHE_EFFECT if name == "cache_control" else "xAI's content does not have it"
+            effect = CACHED if name == "cache_control" else "xAI's content does not have it"
             self._changes.dropped(f"messages.{kind}.{name}", effect)
 
 

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runner.rules.foreign.anthropic_blocks import OF_BLOCK, AnthropicBlocks
 from runner.rules.foreign.changes import no_counterpart, refusal
-from runner.rules.foreign.content_parts import CACHE_EFFECT, function_tool, named_choice
+from runner.rules.foreign.content_parts import function_tool, named_choice
+from runner.rules.foreign.effects import (
+    AS_FIRST_MESSAGE,
+    CACHED,
+    DEFAULT_REASONING,
+    NOT_OF_FUNCTIONS,
+    OTHER_VERSION,
+)
 from runner.rules.foreign.efforts import effort_of_budget
 from runner.rules.foreign.tool_choices import built_in_tool
 from runner.rules.foreign.typed import drop_unknown, list_of, object_of, text_of, unknown_names, without_nulls
@@ -71,7 +78,7 @@ def chat_of_anthropic(body: dict[str, Any], changes: Changes) -> dict[str, Any]:
         raise no_counterpart("prefill", "write the beginning as the last message, of the role assistant")
     for name in ("anthropic_version", "anthropic_beta", "betas"):
         if name in body:
-            changes.dropped(name, "it names a version of the other service")
+            changes.dropped(name, OTHER_VERSION)
     _stops(body, chat, changes)
     _effort(body, chat, changes)
     _format(body, chat, changes)
@@ -105,7 +112,7 @@ def _effort(body: dict[str, Any], chat: dict[str, Any], changes: Changes) -> Non
         effort = shortened(chat["reasoning_effort"])
         changes.translated("thinking", f"written as reasoning_effort {effort}")
     elif thinking:
-        changes.dropped("thinking", "the model reasons as much as it does by default")
+        changes.dropped("thinking", DEFAULT_REASONING)
 
 
 def _format(body: dict[str, Any], chat: dict[str, Any], changes: Changes) -> None:
@@ -159,7 +166,7 @@ def _tool(tool: object, where: str, changes: Changes) -> dict[str, Any]:
     if kind != "custom":
         raise built_in_tool(text_of(kind, f"{where}.type"))
     for name in unknown_names(given, _OF_TOOL):
-        effect = CACHE_EFFECT if name == "cache_control" else "xAI's functions do not have it"
+        effect = CACHED if name == "cache_control" else NOT_OF_FUNCTIONS
         changes.dropped(f"tools.{name}", effect)
     name = text_of(given.get("name"), f"{where}.name")
     made = function_tool(name, given.get("description"), given.get("input_schema"), changes)
@@ -173,7 +180,7 @@ def _messages(body: dict[str, Any], changes: Changes) -> list[Message]:
     blocks = AnthropicBlocks(changes)
     if "system" in body:
         made.append({"role": "system", "content": blocks.content(body["system"], "system")})
-        changes.translated("system", "sent as the first message, of the role system")
+        changes.translated("system", AS_FIRST_MESSAGE)
     messages = list_of(body.get("messages"), "messages")
     for place, message in enumerate(messages):
         made += blocks.messages(object_of(message, f"messages[{place}]"), f"messages[{place}]")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from runner.rules.foreign.anthropic_body import chat_of_anthropic, is_anthropic
 from runner.rules.foreign.changes import refusal
 from runner.rules.foreign.converse_body import chat_of_converse, is_converse
+from runner.rules.foreign.effects import AS_FIRST_MESSAGE
 from runner.rules.foreign.typed import drop_unknown, list_of, object_of, text_of, without_nulls
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _chat_history(body: dict[str, Any], changes: Changes) -> list[Message]:
     made: list[Message] = []
     if "preamble" in body:
         made.append({"role": "system", "content": text_of(body.pop("preamble"), "preamble")})
-        changes.translated("preamble", "sent as the first message, of the role system")
+        changes.translated("preamble", AS_FIRST_MESSAGE)
     for turn in list_of(body.pop("chat_history", []), "chat_history"):
         given = object_of(turn, "chat_history")
         drop_unknown(given, ("role", "message"), "chat_history", changes)

@@ -10,10 +10,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runner.rules import models
 from runner.rules.connection_fields import is_connection_field, is_secret_field
-from runner.rules.fields import is_body_field
+from runner.rules.fields import STOPS_MAX, is_body_field
 from runner.rules.foreign.changes import stored_elsewhere
 from runner.rules.foreign.chat_messages import with_chat_messages
 from runner.rules.foreign.chat_reasoning import fit_format, fit_reasoning
+from runner.rules.foreign.effects import (
+    CACHED,
+    DEFAULT_REASONING,
+    NO_LOGPROBS,
+    OF_ANY_LENGTH,
+    OWN_ADDRESS,
+    UNKNOWN_FIELD,
+)
 from runner.rules.foreign.tool_choices import built_in_tool, with_chat_tools
 from runner.rules.foreign.typed import without_nulls
 
@@ -23,17 +31,13 @@ if TYPE_CHECKING:
 
 Body = dict[str, Any]
 
-_STOPS_MAX: Final = 4
-_NO_LOGPROBS: Final = "answers have no probabilities of their tokens"
-_CACHES: Final = "xAI caches equal beginnings of prompts by itself"
 _UNGUIDED: Final = "answers need not have this form; response_format holds them to a schema"
-_KNOWS_NOT: Final = "the API does not know the field; it would ignore it"
 _DROPPED: Final = {  # fields of other services, and what their loss may change
     "audio": "answers are text",
     "background": "every job is sent deferred",
-    "cache_control": _CACHES,
+    "cache_control": CACHED,
     "context_management": "a prompt above the model's window fails, none of it is left out",
-    "enable_thinking": "the model reasons as much as it does by default",
+    "enable_thinking": DEFAULT_REASONING,
     "guided_choice": _UNGUIDED,
     "guided_grammar": _UNGUIDED,
     "guided_json": _UNGUIDED,
@@ -41,15 +45,15 @@ _DROPPED: Final = {  # fields of other services, and what their loss may change
     "include": "answers come without what it asks for",
     "inference_geo": "where an answer is made is a setting of the account",
     "logit_bias": "no word is made likelier or less likely",
-    "logprobs": _NO_LOGPROBS,
+    "logprobs": NO_LOGPROBS,
     "max_tool_calls": "the number of calls is not limited",
     "min_p": "answers may vary more",
     "moderation": "xAI moderates by its own rules",
     "modalities": "answers are text",
     "n": "one answer a line; write the line several times, with other ids, for more",
     "prediction": "answers are the same, only slower",
-    "prompt_cache_options": _CACHES,
-    "prompt_cache_retention": _CACHES,
+    "prompt_cache_options": CACHED,
+    "prompt_cache_retention": CACHED,
     "repetition_penalty": "answers may repeat themselves more",
     "safetySettings": "xAI moderates by its own rules",
     "service_tier": "every job has the default tier; priority costs twice at xAI",
@@ -57,9 +61,9 @@ _DROPPED: Final = {  # fields of other services, and what their loss may change
     "stream": "every answer comes whole",
     "stream_options": "every answer comes whole",
     "top_k": "answers may vary more",
-    "top_logprobs": _NO_LOGPROBS,
+    "top_logprobs": NO_LOGPROBS,
     "truncation": "a prompt above the model's window fails, none of it is left out",
-    "verbosity": "answers may be longer or shorter; ask for their length in the prompt",
+    "verbosity": OF_ANY_LENGTH,
 }
 _STORED: Final = ("previous_response_id", "conversation", "cachedContent", "container", "prompt")
 _PENALTIES: Final = "answers may repeat themselves more"
@@ -67,8 +71,8 @@ _OF_MODEL: Final = {
     "frequency_penalty": _PENALTIES,
     "presence_penalty": _PENALTIES,
     "stop": "answers do not end at these texts, and may be longer",
-    "logprobs": _NO_LOGPROBS,
-    "top_logprobs": _NO_LOGPROBS,
+    "logprobs": NO_LOGPROBS,
+    "top_logprobs": NO_LOGPROBS,
 }
 _DEFAULTS: Final[tuple[tuple[str, object], ...]] = (
     ("stream", False),
@@ -123,9 +127,9 @@ def _fit_stop(body: Body, changes: Changes) -> None:
     if isinstance(body.get("stop"), str):
         body["stop"] = [body["stop"]]
         changes.translated("stop", "written as a list")
-    if isinstance(body.get("stop"), list) and len(body["stop"]) > _STOPS_MAX:
-        body["stop"] = body["stop"][:_STOPS_MAX]
-        changes.dropped("stop", f"only the first {_STOPS_MAX} texts are sent, as many as xAI takes")
+    if isinstance(body.get("stop"), list) and len(body["stop"]) > STOPS_MAX:
+        body["stop"] = body["stop"][:STOPS_MAX]
+        changes.dropped("stop", f"only the first {STOPS_MAX} texts are sent, as many as xAI takes")
 
 
 def _drop(name: str, field: object, facts: ModelFacts | None, changes: Changes) -> bool:
@@ -145,7 +149,7 @@ def _effect_of_loss(name: str, field: object, facts: ModelFacts | None) -> str |
     if facts is not None and name in _OF_MODEL:
         return None
     if is_connection_field(name) or is_secret_field(name, field):
-        return "the key and the address are settings of runner"
+        return OWN_ADDRESS
     if name in _DROPPED:
         return _DROPPED[name]
-    return None if is_body_field(name) else _KNOWS_NOT
+    return None if is_body_field(name) else UNKNOWN_FIELD

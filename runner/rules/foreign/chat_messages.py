@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from runner.rules.foreign.changes import no_counterpart, refusal, stored_elsewhere
-from runner.rules.foreign.content_parts import CACHE_EFFECT, image_part, text_part, tool_call
+from runner.rules.foreign.content_parts import image_part, text_part, tool_call
+from runner.rules.foreign.effects import CACHED
 from runner.rules.foreign.typed import drop_unknown, json_text, list_of, object_of, text_of, unknown_names
 from runner.rules.json_faults import shortened
 
@@ -64,7 +65,7 @@ class _Messages:
 
     def _drop_unknown(self, message: Message) -> None:
         for name in unknown_names(message, (*_OF_MESSAGE, *_HANDLED)):
-            effect = CACHE_EFFECT if name in _CACHE_FIELDS else "xAI's messages do not have it"
+            effect = CACHED if name in _CACHE_FIELDS else "xAI's messages do not have it"
             self._changes.dropped(f"messages.{name}", effect)
 
     def _function_call(self, message: Message, made: Message, where: str, place: int) -> None:
@@ -117,7 +118,7 @@ class _Messages:
         if kind not in _OF_PART:
             raise no_counterpart(f"input of the type {shortened(kind)} ({where})")
         for name in unknown_names(part, _OF_PART[kind]):
-            effect = CACHE_EFFECT if name in _CACHE_FIELDS else "xAI's parts do not have it"
+            effect = CACHED if name in _CACHE_FIELDS else "xAI's parts do not have it"
             self._changes.dropped(f"content.{name}", effect)
         return self._known_part(part, where)
 

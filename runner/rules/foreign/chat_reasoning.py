@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from runner.rules.foreign.changes import refusal
+from runner.rules.foreign.effects import DEFAULT_REASONING
 from runner.rules.foreign.efforts import effort_of_budget, nearest_effort
 from runner.rules.foreign.typed import object_of, text_of
 
@@ -24,7 +25,7 @@ def fit_reasoning(body: dict[str, Any], facts: ModelFacts | None, changes: Chang
         if name in body:
             effort = _effort(object_of(body.pop(name), name))
             if effort is None or "reasoning_effort" in body:
-                changes.dropped(name, "the model reasons as much as it does by default")
+                changes.dropped(name, DEFAULT_REASONING)
             else:
                 body["reasoning_effort"] = effort
                 changes.translated(name, "written as reasoning_effort")
@@ -65,7 +66,7 @@ def _fit_effort(body: dict[str, Any], facts: ModelFacts | None, changes: Changes
     effort = nearest_effort(given, facts.efforts if facts else None)
     if effort is None:
         del body["reasoning_effort"]
-        changes.dropped("reasoning_effort", "the model reasons as much as it does by default")
+        changes.dropped("reasoning_effort", DEFAULT_REASONING)
     elif effort != given:
         body["reasoning_effort"] = effort
         changes.translated("reasoning_effort", f"{given} is written as {effort}")

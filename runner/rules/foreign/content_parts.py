@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 Part = dict[str, Any]
 Message = dict[str, Any]
 
-CACHE_EFFECT: Final = "xAI caches equal beginnings of prompts by itself"
 _IMAGE: Final = "image/"
 
 

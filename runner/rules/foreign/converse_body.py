@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runner.rules.foreign.changes import no_counterpart, refusal, stored_elsewhere
 from runner.rules.foreign.content_parts import (
-    CACHE_EFFECT,
     assistant_message,
     content_of,
     embedded_image,
@@ -18,6 +17,7 @@ from runner.rules.foreign.content_parts import (
     text_part,
     tool_call,
 )
+from runner.rules.foreign.effects import AS_FIRST_MESSAGE, CACHED, NO_EARLIER_REASONING, OTHER_VERSION
 from runner.rules.foreign.tool_choices import built_in_tool
 from runner.rules.foreign.typed import drop_unknown, json_text, list_of, object_of, text_of, unknown_names
 from runner.rules.json_faults import shortened
@@ -55,14 +55,14 @@ def chat_of_converse(body: dict[str, Any], changes: Changes) -> dict[str, Any]:
     """Return the body of chat completions that asks for the same. Raises CannotConvert."""
     chat = {name: field for name, field in body.items() if name not in _MOVED}
     if "schemaVersion" in body:
-        changes.dropped("schemaVersion", "it names a version of the other service")
+        changes.dropped("schemaVersion", OTHER_VERSION)
     if "modelId" in body:
         chat["model"] = body["modelId"]
     blocks = _Converse(changes)
     messages: list[Message] = []
     if "system" in body:
         messages.append({"role": "system", "content": content_of(blocks.all_parts(body["system"], "system"))})
-        changes.translated("system", "sent as the first message, of the role system")
+        changes.translated("system", AS_FIRST_MESSAGE)
     for place, message in enumerate(body["messages"]):
         messages += blocks.messages(object_of(message, f"messages[{place}]"), f"messages[{place}]")
     chat |= _settings(body.get("inferenceConfig", {}), changes)
@@ -95,7 +95,7 @@ def _tools(config: object, changes: Changes) -> dict[str, Any]:
 def _tool(tool: dict[str, Any], where: str, changes: Changes) -> list[dict[str, Any]]:
     if "cachePoint" in tool:
         drop_unknown(tool, ("cachePoint",), where, changes)
-        changes.dropped("cachePoint", CACHE_EFFECT)
+        changes.dropped("cachePoint", CACHED)
         return []
     for name in unknown_names(tool, ("toolSpec",)):
         raise built_in_tool(name)
@@ -168,10 +168,10 @@ class _Converse:
             self._changes.translated("messages.image", "written as data URLs")
             return [self._image(object_of(block["image"], where), where)]
         if "cachePoint" in block:
-            self._changes.dropped("cachePoint", CACHE_EFFECT)
+            self._changes.dropped("cachePoint", CACHED)
             return []
         if "reasoningContent" in block:
-            self._changes.dropped("messages.reasoningContent", "the model does not see its earlier reasoning")
+            self._changes.dropped("messages.reasoningContent", NO_EARLIER_REASONING)
             return []
         kind = shortened(next(iter(block), "empty"))
         raise no_counterpart(f"content block of the type {kind} ({where})")

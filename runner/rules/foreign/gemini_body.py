@@ -17,10 +17,12 @@ from runner.rules.foreign.content_parts import (
     text_part,
     tool_call,
 )
+from runner.rules.foreign.effects import AS_FIRST_MESSAGE, NO_EARLIER_REASONING, NO_LOGPROBS, UNKNOWN_FIELD
 from runner.rules.foreign.efforts import effort_of_budget
 from runner.rules.foreign.gemini_schema import camel_keys, json_schema_of
 from runner.rules.foreign.gemini_tools import gemini_tools
 from runner.rules.foreign.typed import drop_unknown, json_text, list_of, object_of, text_of, unknown_names
+from runner.rules.image_url import is_web_address
 from runner.rules.json_faults import shortened
 
 if TYPE_CHECKING:
@@ -41,8 +43,8 @@ _PLAIN_NAMES: Final = {  # of generationConfig, as chat completions call them
     "seed": "seed",
 }
 _LOST: Final = {
-    "responseLogprobs": "answers have no probabilities of their tokens",
-    "logprobs": "answers have no probabilities of their tokens",
+    "responseLogprobs": NO_LOGPROBS,
+    "logprobs": NO_LOGPROBS,
     "mediaResolution": "images are sent as they are",
     "speechConfig": "answers are text",
     "imageConfig": "answers are text",
@@ -66,7 +68,7 @@ def chat_of_gemini(request: dict[str, Any], changes: Changes) -> dict[str, Any]:
     messages: list[Message] = []
     if "systemInstruction" in given:
         messages.append({"role": "system", "content": reader.system(given["systemInstruction"])})
-        changes.translated("systemInstruction", "sent as the first message, of the role system")
+        changes.translated("systemInstruction", AS_FIRST_MESSAGE)
     messages += reader.messages(given.get("contents"))
     changes.translated("contents", "written as messages")
     if "generationConfig" in given:
@@ -85,7 +87,7 @@ def _settings(config: object, changes: Changes) -> dict[str, Any]:
         elif name == "responseModalities":
             _check_modalities(field)
         elif name not in _HANDLED:
-            effect = _LOST.get(name, "the API does not know the field")
+            effect = _LOST.get(name, UNKNOWN_FIELD)
             changes.dropped(f"generationConfig.{name}", effect)
     made |= _format(given, changes)
     return made | _effort(given, changes)
@@ -209,7 +211,7 @@ class _Contents:
     def _part(self, part: dict[str, Any], where: str) -> Part | None:
         """Return a part of text or an image; None for earlier reasoning."""
         if part.get("thought"):
-            self._changes.dropped("contents.thought", "the model does not see its earlier reasoning")
+            self._changes.dropped("contents.thought", NO_EARLIER_REASONING)
             return None
         if "text" in part:
             return text_part(text_of(part["text"], f"{where}.text"))
@@ -261,6 +263,6 @@ def _file(file: dict[str, Any], where: str) -> Part:
     media_type = file.get("mimeType") or "image/"
     if not str(media_type).startswith("image/"):
         raise no_counterpart(f"input of the type {shortened(str(media_type))} ({where})")
-    if not uri.lower().startswith(("https://", "http://")) or "generativelanguage.googleapis.com" in uri:
+    if not is_web_address(uri) or "generativelanguage.googleapis.com" in uri:
         raise stored_elsewhere(f"{where}.fileData", "Google")
     return image_part(uri)

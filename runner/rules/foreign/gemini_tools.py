@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runner.rules.foreign.changes import refusal
 from runner.rules.foreign.content_parts import function_tool, named_choice
+from runner.rules.foreign.effects import NOT_OF_FUNCTIONS
 from runner.rules.foreign.gemini_schema import camel_keys, json_schema_of
 from runner.rules.foreign.tool_choices import built_in_tool
 from runner.rules.foreign.typed import drop_unknown, list_of, object_of, text_of, unknown_names
@@ -37,7 +38,7 @@ def gemini_tools(request: dict[str, Any], changes: Changes) -> dict[str, Any]:
 def _function(function: object, where: str, changes: Changes) -> dict[str, Any]:
     given = camel_keys(object_of(function, where))
     for name in unknown_names(given, _OF_FUNCTION):
-        changes.dropped(f"tools.{name}", "xAI's functions do not have it")
+        changes.dropped(f"tools.{name}", NOT_OF_FUNCTIONS)
     parameters = given.get("parametersJsonSchema")
     if "parameters" in given:
         parameters = json_schema_of(given["parameters"], f"{where}.parameters", changes)
@@ -49,7 +50,7 @@ def _function(function: object, where: str, changes: Changes) -> dict[str, Any]:
 def _with_choice(made: dict[str, Any], config: object, changes: Changes) -> dict[str, Any]:
     given = camel_keys(object_of(config, "toolConfig"))
     for name in unknown_names(given, ("functionCallingConfig",)):
-        changes.dropped(f"toolConfig.{name}", "xAI's functions do not have it")
+        changes.dropped(f"toolConfig.{name}", NOT_OF_FUNCTIONS)
     calling = camel_keys(
         object_of(given.get("functionCallingConfig", {}), "toolConfig.functionCallingConfig")
     )

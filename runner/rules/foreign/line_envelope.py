@@ -9,6 +9,7 @@ from runner.rules.connection_fields import is_connection_field, is_secret_field
 from runner.rules.fields import is_body_field
 from runner.rules.foreign.changes import refusal
 from runner.rules.foreign.chat_body import OTHER_FIELDS
+from runner.rules.foreign.effects import OWN_ADDRESS
 from runner.rules.foreign.typed import object_of
 from runner.rules.foreign_form import ForeignForm
 
@@ -111,7 +112,7 @@ def _harmless(around: dict[str, Any], changes: Changes) -> dict[str, Any]:
     kept = {}
     for name, field in around.items():
         if is_connection_field(name) or is_secret_field(name, field):
-            changes.dropped(name, "the key and the address are settings of runner")
+            changes.dropped(name, OWN_ADDRESS)
         elif field is not None:
             kept[name] = field
     return kept

@@ -15,6 +15,7 @@ from runner.rules.foreign.content_parts import (
     text_part,
     tool_call,
 )
+from runner.rules.foreign.effects import AS_FIRST_MESSAGE, NO_EARLIER_REASONING, OF_ANY_LENGTH
 from runner.rules.foreign.typed import object_of, text_of, unknown_names, without_nulls
 from runner.rules.json_faults import shortened
 
@@ -38,7 +39,7 @@ def chat_of_responses(body: dict[str, Any], changes: Changes) -> dict[str, Any]:
     messages: list[Message] = []
     if "instructions" in body:
         messages.append({"role": "system", "content": text_of(body["instructions"], "instructions")})
-        changes.translated("instructions", "sent as the first message, of the role system")
+        changes.translated("instructions", AS_FIRST_MESSAGE)
     if "input" in body:
         messages += _Input(changes).messages(body["input"])
         changes.translated("input", "written as messages")
@@ -82,9 +83,7 @@ def _text(body: dict[str, Any], chat: dict[str, Any], changes: Changes) -> None:
     if "response_format" in chat:
         changes.translated("text.format", "written as response_format")
     for name in text:
-        changes.dropped(
-            f"text.{name}", "answers may be longer or shorter; ask for their length in the prompt"
-        )
+        changes.dropped(f"text.{name}", OF_ANY_LENGTH)
 
 
 class _Input:
@@ -113,7 +112,7 @@ class _Input:
         elif kind == "function_call_output":
             self._result(item, where)
         elif kind == "reasoning":
-            self._changes.dropped("input.reasoning", "the model does not see its earlier reasoning")
+            self._changes.dropped("input.reasoning", NO_EARLIER_REASONING)
         elif kind in ("item_reference", "compaction"):
             raise stored_elsewhere(f"{where} ({kind})", "the other service")
         else:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runner.rules.foreign.changes import refusal
 from runner.rules.foreign.content_parts import function_tool, named_choice
+from runner.rules.foreign.effects import NOT_OF_FUNCTIONS
 from runner.rules.foreign.typed import drop_unknown, list_of, object_of, text_of, unknown_names, without_nulls
 from runner.rules.json_faults import shortened
 
@@ -76,7 +77,7 @@ def _tool(tool: object, where: str, changes: Changes) -> dict[str, Any]:
         function = {name: field for name, field in given.items() if name != "type"}
         changes.translated("tools", "the name and parameters of a function stand under function")
     for name in (*unknown_names(function, _OF_FUNCTION), *unknown_names(given, _OF_TOOL)):
-        changes.dropped(f"tools.{name}", "xAI's functions do not have it")
+        changes.dropped(f"tools.{name}", NOT_OF_FUNCTIONS)
     name = text_of(function.get("name"), f"{where}.name")
     made = function_tool(name, function.get("description"), function.get("parameters"), changes)
     if function.get("strict") is not None:
