@@ -7,6 +7,7 @@ import re
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from runner.rules.foreign.document import REQUESTS_AT
 from runner.rules.foreign_form import recognised
 from runner.rules.other_file import OtherFile
 from runner.rules.other_line import CONVERT, other_line
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _NAME: Final = re.compile(r"[A-Za-z_]\w*")
 _OF_A_JOB: Final = frozenset({"custom_id", "prompt", "messages", "body"})
 _OF_A_MESSAGE: Final = frozenset({"role", "content"})
-_CONVERTED_WHOLE: Final = frozenset({(), ("requests",)})  # `convert` reads documents with jobs there
+_CONVERTED_WHOLE: Final = frozenset({(), *REQUESTS_AT})  # `convert` reads documents with jobs there
 _LISTS_MAX: Final = 200
 
 

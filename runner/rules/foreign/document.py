@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-_PATHS: Final = (
+REQUESTS_AT: Final = (
     ("requests",),  # Anthropic
     ("batch_requests",),  # xAI
     ("batch", "input_config", "requests", "requests"),  # Gemini
@@ -67,7 +67,7 @@ def _entries(value: bytes) -> list[bytes]:
 
 def _requests(value: bytes | msgspec.Raw) -> msgspec.Raw | None:
     """Return the list of requests of an object, as written; None if it has none."""
-    return next((found for path in _PATHS if (found := _at(value, path)) is not None), None)
+    return next((found for path in REQUESTS_AT if (found := _at(value, path)) is not None), None)
 
 
 def _at(value: bytes | msgspec.Raw, path: tuple[str, ...]) -> msgspec.Raw | None:
