@@ -112,6 +112,14 @@ class JobFileReader:
         bad = self.bad_total and not (self._flags.skip_bad and self.can_skip_bad)
         return not bad and not (self._flags.strict and self.warnings_total)
 
+    @property
+    def bad_sentences(self) -> tuple[str, ...]:
+        """Return as sentences what the file is instead of a job file; else its first bad lines."""
+        if self.is_no_job_file:
+            kind = self.bad_diagnostics[0]
+            return (f"{kind.reason} [{kind.code}]",)
+        return _bad_line_sentences(self.bad_diagnostics, self.bad_total)
+
     def requests(self) -> Iterator[tuple[Line, Request]]:
         """Yield the good lines with their requests, in order."""
         flags = self._flags
@@ -174,7 +182,7 @@ class JobFileReader:
         return replace(diagnostic, fix=cure_for(diagnostic.fix, self._file, is_gzip=self.lines.is_gzip))
 
 
-def bad_line_sentences(bad: Sequence[Diagnostic], total: int) -> tuple[str, ...]:
+def _bad_line_sentences(bad: Sequence[Diagnostic], total: int) -> tuple[str, ...]:
     """Return a sentence for each of the first bad lines, and one with the number of the others.
 
     What one command mends in the whole file is said of its first line, with the number of lines like it.
@@ -197,8 +205,3 @@ def as_sentence(diagnostic: Diagnostic, alike: int = 0) -> str:
     place = f"line {diagnostic.line}" + (f", column {diagnostic.column}" if diagnostic.column else "")
     others = f", as on {count(alike, 'other line')}" if alike > 0 else ""
     return f"{place}: {diagnostic.reason}{others} [{diagnostic.code}]; {diagnostic.fix}"
-
-
-def as_kind_sentence(diagnostic: Diagnostic) -> str:
-    """Return what a file is, as a sentence without its cure."""
-    return f"{diagnostic.reason} [{diagnostic.code}]"

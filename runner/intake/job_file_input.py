@@ -7,13 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from runner.intake.bad_lines import put_aside
 from runner.intake.input_file import JOB_FILE, digest
-from runner.intake.job_file import (
-    DIAGNOSTICS_SHOWN,
-    JobFileReader,
-    as_kind_sentence,
-    as_sentence,
-    bad_line_sentences,
-)
+from runner.intake.job_file import DIAGNOSTICS_SHOWN, JobFileReader, as_sentence
 from runner.rules import models
 from runner.rules.counted import count
 from runner.rules.errors import JobFileError, UsageError, UserError
@@ -78,10 +72,7 @@ class JobFilePass(JobFileReader):
     def accept(self) -> Path | None:
         """Raise JobFileError where the file must not be loaded; else put bad lines aside, return where."""
         if self.bad_total and not (self._skip_bad and self.can_skip_bad):
-            if self.is_no_job_file:
-                raise _no_job_file(self._path, self.bad_diagnostics[0])
-            good_total = self.total if self.can_skip_bad else 0
-            raise _bad_file(self._path, self.bad_diagnostics, self.bad_total, good_total)
+            raise _refusal(self._path, self)
         if not self.is_accepted:
             raise _strict(self._path, self.warnings, self.warnings_total)
         if not self.bad_total:
@@ -104,20 +95,15 @@ def _shaping(flags: LoadFlags) -> dict[str, str | None]:
     }
 
 
-def _no_job_file(path: Path, found: Diagnostic) -> JobFileError:
-    return JobFileError(
-        f"{path} is not a job file; nothing was loaded", where=(as_kind_sentence(found),), fix=found.fix
-    )
-
-
-def _bad_file(path: Path, bad: list[Diagnostic], bad_total: int, good_total: int) -> JobFileError:
-    skip = f", or load the other {good_total:,} with --skip-bad" if good_total else ""
-    aside = ", which --skip-bad left out of another file" if _BAD_PART in path.name else ""
-    return JobFileError(
-        f"{path} has {count(bad_total, 'bad line')}{aside}; nothing was loaded",
-        where=bad_line_sentences(bad, bad_total),
-        fix=f"correct these lines and run the same command again{skip}",
-    )
+def _refusal(path: Path, reading: JobFileReader) -> JobFileError:
+    if reading.is_no_job_file:
+        what, fix = "is not a job file", reading.bad_diagnostics[0].fix
+    else:
+        aside = ", which --skip-bad left out of another file" if _BAD_PART in path.name else ""
+        skip = f", or load the other {reading.total:,} with --skip-bad" if reading.can_skip_bad else ""
+        what = f"has {count(reading.bad_total, 'bad line')}{aside}"
+        fix = f"correct these lines and run the same command again{skip}"
+    return JobFileError(f"{path} {what}; nothing was loaded", where=reading.bad_sentences, fix=fix)
 
 
 def _strict(path: Path, warnings: list[Diagnostic], total: int) -> JobFileError:

@@ -12,13 +12,7 @@ from runner.cli.render.check_report import CheckResult, OutputSource
 from runner.cli.render.load_notes import other_model_line
 from runner.engine.cost_bounds import price_basis
 from runner.intake.input_file import STDIN, check_is_file
-from runner.intake.job_file import (
-    DIAGNOSTICS_SHOWN,
-    JobFileReader,
-    LoadFlags,
-    as_kind_sentence,
-    bad_line_sentences,
-)
+from runner.intake.job_file import DIAGNOSTICS_SHOWN, JobFileReader, LoadFlags
 from runner.rules import output_estimate
 from runner.rules.errors import RunnerError, UsageError
 from runner.rules.estimate import Tally, estimate
@@ -64,7 +58,7 @@ def check_file(
         skips_bad=shaping.skip_bad and reading.can_skip_bad,
         bad_total=reading.bad_total,
         bad_shown=reading.bad_diagnostics[:DIAGNOSTICS_SHOWN],
-        bad_sentences=_sentences(reading),
+        bad_sentences=reading.bad_sentences,
         cure=reading.bad_diagnostics[0].fix if reading.is_no_job_file else "",
         warnings_total=reading.warnings_total,
         warnings=reading.warnings,
@@ -73,12 +67,6 @@ def check_file(
         output_source=source,
         other_model_note=other_model_line(reading.other_model_total, shaping.given_model),
     )
-
-
-def _sentences(reading: JobFileReader) -> tuple[str, ...]:
-    if reading.is_no_job_file:
-        return (as_kind_sentence(reading.bad_diagnostics[0]),)
-    return bad_line_sentences(reading.bad_diagnostics, reading.bad_total)
 
 
 def known_outputs(
