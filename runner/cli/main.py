@@ -54,10 +54,11 @@ ROWS: Final = (
     CommandRow("Set up", "completion", "Make your shell complete commands, flags and runs."),
     CommandRow("Set up", "db", "Manage the database."),
 )
-_ONLY_PRINT: Final = frozenset(
-    {"check", "compile", "convert", "watch", "doctor", "completion"}
-)  # beside Inspect
-_PRINTING_FLAGS: Final = frozenset({"--help", "-h", "--dry-run", "-o-", "--output=-"})
+# Commands that only print, beside those of the stage Inspect, and flags with which others only do that.
+_ONLY_PRINT: Final = frozenset({"check", "compile", "convert", "watch", "doctor", "completion"})
+_PRINTING_FLAGS: Final = frozenset(
+    {"--help", "-h", "--dry-run", "-o-", "--output=-", ("-o", "-"), ("--output", "-")}
+)
 _FRONT_PAGE: Final = """\
 runner: batch jobs for the xAI API that can be killed at any moment and continue.
 
@@ -163,7 +164,7 @@ def _after_printing(code: int, error: OSError | None, arguments: Sequence[str]) 
 
 def _only_prints(arguments: Sequence[str]) -> bool:
     """Return whether what a command prints is all that it does, or the results of it."""
-    if not _PRINTING_FLAGS.isdisjoint(arguments) or ("-o", "-") in pairwise(arguments):
+    if not _PRINTING_FLAGS.isdisjoint((*arguments, *pairwise(arguments))):
         return True
     name = next((word for word in arguments if not word.startswith("-")), "")
     stage = next((row.stage for row in ROWS if row.name == name), "Inspect")
