@@ -51,7 +51,7 @@ class DraftFile:
         `flag` is the one that errors name as the cure.
         """
         self.target = target
-        self._flag = flag
+        self.flag = flag
         self._keeps_stale = keeps_stale
         self._digest = hashlib.sha256()
         self._packer = _packer(target)
@@ -62,8 +62,8 @@ class DraftFile:
         self._writing: Future[None] | None = None
 
     def __enter__(self) -> Self:
-        with _user_errors(self.target, self._flag):
-            check_place(self.target, self._flag)
+        with _user_errors(self.target, self.flag):
+            check_place(self.target, self.flag)
             if not self._keeps_stale:
                 _remove_stale(self.target)
             self._part, self._fd = _open_part(self.target)
@@ -94,7 +94,7 @@ class DraftFile:
         self._digest = hashlib.sha256()
         self._packer = _packer(self.target)
         self._lines = self._bytes = 0
-        with _user_errors(self.target, self._flag):
+        with _user_errors(self.target, self.flag):
             os.ftruncate(self._fd, 0)
             os.lseek(self._fd, 0, os.SEEK_SET)
 
@@ -107,7 +107,7 @@ class DraftFile:
         self._write(self._take())
         if self._packer is not None:
             self._store(self._packer.flush())
-        with _user_errors(self.target, self._flag):
+        with _user_errors(self.target, self.flag):
             os.fsync(self._fd)
         return WrittenFile(
             name=self.target.name,
@@ -144,18 +144,18 @@ class DraftFile:
         self._digest.update(chunk)
         self._bytes += len(chunk)
         rest = memoryview(chunk)
-        with _user_errors(self.target, self._flag):
+        with _user_errors(self.target, self.flag):
             while rest:
                 rest = rest[os.write(self._fd, rest) :]
 
     def publish(self) -> None:
         """Rename the finished draft over its target."""
-        with _user_errors(self.target, self._flag):
+        with _user_errors(self.target, self.flag):
             self._part.replace(self.target)
 
     def publish_new(self, target: Path) -> bool:
         """Give the finished draft a name of its folder that is free; return False where it is not."""
-        with _user_errors(target, self._flag):
+        with _user_errors(target, self.flag):
             try:
                 target.touch(exist_ok=False)  # whoever makes it has the name
             except FileExistsError:
@@ -166,7 +166,7 @@ class DraftFile:
     def remove_stale(self) -> None:
         """Remove the stale drafts of the target that were kept until it was published."""
         if self._keeps_stale:
-            with _user_errors(self.target, self._flag):
+            with _user_errors(self.target, self.flag):
                 _remove_stale(self.target)
 
 
@@ -174,7 +174,7 @@ def publish(drafts: Sequence[DraftFile]) -> None:
     """Publish finished drafts of one folder in this order, and flush the folder to the disk."""
     for draft in drafts:
         draft.publish()
-    with _user_errors(drafts[0].target, "-o"):
+    with _user_errors(drafts[0].target, drafts[0].flag):
         folder = os.open(drafts[0].target.absolute().parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(folder)
