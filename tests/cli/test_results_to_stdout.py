@@ -102,10 +102,12 @@ def test_a_full_stdout_keeps_no_command_from_being_called(live: LiveFolder) -> N
 
     Only where the results were to go there is the command said to have failed.
     """
-    for number, (output, kind, code) in enumerate((("-", b"error", 5), ("full.jsonl", b"warning", 0))):
+    to_stdout = (b"error", 5)
+    cases = (("-o", "-", *to_stdout), ("--output", "-", *to_stdout), ("-o", "full.jsonl", b"warning", 0))
+    for number, (flag, output, kind, code) in enumerate(cases):
         (live.path / "one.jsonl").write_text(json.dumps({"id": f"o-{number}", "prompt": "Hi"}) + "\n")
         on_end = f"echo ended > ended-{number}"
-        done = live.call_full("run", "one.jsonl", "--new", "-o", output, "--on-end", on_end)
+        done = live.call_full("run", "one.jsonl", "--new", flag, output, "--on-end", on_end)
         assert kind + b": stdout cannot be written: no space left on device" in done.stderr
         assert done.returncode == code
         assert (live.path / f"ended-{number}").read_text() == "ended\n"

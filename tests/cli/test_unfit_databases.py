@@ -126,7 +126,7 @@ def test_a_user_that_may_make_no_tables(empty: Shop, revoked: str) -> None:
     assert fix.startswith(
         'as the owner of the database, in psql: GRANT USAGE, CREATE ON SCHEMA "public" TO "app"'
     )
-    assert what == "has no schema that its user may make tables in" if revoked else RIGHTS
+    assert what == ("has no schema that its user may make tables in" if revoked else RIGHTS)
     assert empty.refusal("list") == empty.diagnosis() == (what, fix)
 
     empty.execute(fix.partition("psql: ")[2].partition(" (")[0])

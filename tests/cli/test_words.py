@@ -1,4 +1,4 @@
-"""Small pure parts of the command line: durations, money, exit codes, throughput, ending texts."""
+"""Small pure parts of the command line: durations, money, throughput, ending texts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from runner.cli.render.text import warning_lines
 from runner.cli.session.throughput import RecentGrowth, ThroughputEstimator
 from runner.rules.diagnostics import Diagnostic
 from runner.rules.errors import UserError
-from runner.rules.exit_codes import ExitCode, run_exit_code
 from runner.rules.explain import explain
 from runner.rules.states import PauseReason, RunState
 from runner.rules.summary import RunFacts, summarize
@@ -78,31 +77,6 @@ def test_money_is_reported_in_cents_from_a_dollar_on(ticks: int, expected: str) 
 def test_money_is_never_shown_as_zero(ticks: int) -> None:
     """However small it is."""
     assert text.dollars(ticks) != "$0.0000"
-
-
-@pytest.mark.parametrize(
-    ("state", "reason", "failed", "held", "code"),
-    [
-        (RunState.FINISHED, None, 0, 0, ExitCode.OK),
-        (RunState.FINISHED, None, 1, 0, ExitCode.SOME_FAILED),
-        (RunState.FINISHED, None, 0, 1, ExitCode.SOME_FAILED),
-        (RunState.PAUSED, "key", 1, 0, ExitCode.KEY_REFUSED),
-        (RunState.PAUSED, "budget", 0, 0, ExitCode.BUDGET),
-        (RunState.PAUSED, "credits", 0, 0, ExitCode.PAUSED),
-        (RunState.PAUSED, "user", 0, 0, ExitCode.PAUSED),
-        (RunState.CANCELLED, None, 5, 5, ExitCode.CANCELLED),
-    ],
-)
-def test_an_exit_code_follows_from_the_state_of_a_run(
-    state: RunState, reason: str | None, failed: int, held: int, code: ExitCode
-) -> None:
-    """The table of the README."""
-    assert code == run_exit_code(state, reason, failed=failed, held=held)
-
-
-def test_exit_codes_are_frozen() -> None:
-    """Scripts rely on them."""
-    assert [int(code) for code in ExitCode] == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 70, 130, 141, 143]
 
 
 def test_a_forecast_is_unknown_until_it_means_something() -> None:

@@ -6,9 +6,8 @@ from pathlib import Path
 from tools.docs.errors_page import LINES
 
 ROOT = Path(__file__).parents[2] / "runner"
-MAKERS = {"_refuse", "_warn", "Problem", "Diagnostic", "_refused", "_effort", "_fault"} | {
-    "refusal",
-    "OtherFile",
+MAKERS = {
+    *("_refuse", "_warn", "Problem", "Diagnostic", "_refused", "_effort", "_fault", "refusal", "OtherFile")
 }
 SOURCES = [
     *(

@@ -43,13 +43,10 @@ def test_any_name_of_a_file_becomes_the_same_text_in_each_locale(name: bytes) ->
     ("error", "reason"),
     [
         (OSError(5, "Input/output error"), "input/output error"),
-        (
-            OSError(2, "No usable folder in ['/Data']"),
-            "no usable folder in ['/Data']",
-        ),  # names stay as they are
+        (OSError(2, "No usable folder in ['/Data']"), "no usable folder in ['/Data']"),
         (OSError(), "the system gave no reason"),
     ],
 )
 def test_a_refusal_of_the_system_ends_a_sentence(error: OSError, reason: str) -> None:
-    """Also where the system has no words for it."""
+    """Names in it stay as they are; there may be no words at all."""
     assert reason_of(error) == reason
