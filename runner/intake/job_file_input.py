@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from runner.rules.diagnostics import Diagnostic
     from runner.rules.estimate import Tally
 
-
-_BAD_PART: Final = ".bad."
+_BAD_PART: Final = ".bad."  # of the names that `put_aside` gives
 
 
 @dataclass(frozen=True, slots=True)

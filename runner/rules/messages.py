@@ -19,6 +19,17 @@ if TYPE_CHECKING:
 ROLES: Final = ("system", "developer", "user", "assistant", "tool")
 LEADING_ROLES: Final = ("system", "developer")
 _PART_TYPES: Final = ("text", "image_url", "file")
+_MESSAGE_FIX: Final = 'write {"role": "user", "content": "..."}'
+_OTHER_PARTS: Final = {  # of the Responses API and of Anthropic's
+    "input_text": 'write {"type": "text", "text": "..."}',
+    "output_text": 'write {"type": "text", "text": "..."}',
+    "input_image": 'write {"type": "image_url", "image_url": {"url": "..."}}',
+    "image": 'write {"type": "image_url", "image_url": {"url": "data:image/png;base64,..."}}',
+    "input_file": 'write {"type": "file", "file": {"file_id": "..."}}',
+    "input_audio": "remove it, and write what is said as text: these models hear nothing",
+    "tool_use": 'write it as "tool_calls" beside the content',
+    "tool_result": 'write a message of its own: {"role": "tool", "tool_call_id": "...", "content": "..."}',
+}
 
 
 def message_list_problem(messages: object) -> Problem | None:
@@ -95,9 +106,6 @@ def _blank(text: str, role: object, path: Path) -> Iterator[Problem]:
         yield Problem(code="blank-content", path=path, reason=reason, fix=fix, severity="warning")
 
 
-_MESSAGE_FIX: Final = 'write {"role": "user", "content": "..."}'
-
-
 def _unknown_role(role: object, place: int) -> Problem:
     if role is None:
         return Problem(
@@ -158,18 +166,6 @@ def _other_part_problems(kind: object, part: Any, path: Path) -> Iterator[Proble
         reason = f'chat completions take no part of the type "{shortened(kind)}"'
         fix = _OTHER_PARTS.get(kind, f"the API takes {', '.join(_PART_TYPES)}")
         yield Problem(code="unknown-part", path=path, reason=reason, fix=fix)
-
-
-_OTHER_PARTS: Final = {  # of the Responses API and of Anthropic's
-    "input_text": 'write {"type": "text", "text": "..."}',
-    "output_text": 'write {"type": "text", "text": "..."}',
-    "input_image": 'write {"type": "image_url", "image_url": {"url": "..."}}',
-    "image": 'write {"type": "image_url", "image_url": {"url": "data:image/png;base64,..."}}',
-    "input_file": 'write {"type": "file", "file": {"file_id": "..."}}',
-    "input_audio": "remove it, and write what is said as text: these models hear nothing",
-    "tool_use": 'write it as "tool_calls" beside the content',
-    "tool_result": 'write a message of its own: {"role": "tool", "tool_call_id": "...", "content": "..."}',
-}
 
 
 def _bad_type(path: Path, reason: str, fix: str) -> Problem:

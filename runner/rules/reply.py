@@ -17,12 +17,12 @@ from runner.rules.chat_completion import Kind
 from runner.rules.explain import explain
 from runner.rules.redact import one_line, redact_cut
 from runner.rules.reply_table import FIREWALL_PAGE, RATE_LIMITED, RETRY_FORBIDDEN, Outcome, ReplyRule
+from runner.rules.storable_text import is_storable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from runner.rules.states import PauseReason
-from runner.rules.storable_text import is_storable
 
 __all__ = [
     "Classification",

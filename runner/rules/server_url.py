@@ -6,12 +6,13 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote, unquote_plus, urlsplit
 
+from runner.rules.postgres_url import OF_OTHER_CLIENTS, SCHEMA
 from runner.rules.redact import HIDDEN, SECRET_LENGTH_MIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-# Parameters whose values are no secrets; of libpq (PostgreSQL's manual, 34.1.2) and redis-py.
+# Parameters whose values are no secrets; of libpq (PostgreSQL's manual, 34.1.2), redis-py and others.
 _OPEN_PARAMETERS: Final = frozenset(
     (
         *("host", "hostaddr", "port", "user", "dbname", "db", "virtual_host"),
@@ -26,7 +27,7 @@ _OPEN_PARAMETERS: Final = frozenset(
         ),
         *("connect_timeout", "application_name", "client_encoding", "target_session_attrs"),
         *("load_balance_hosts", "channel_binding", "gssencmode", "tcp_user_timeout"),
-        *("schema", "pgbouncer", "connection_limit", "pool_timeout"),  # of Prisma
+        *(SCHEMA, *OF_OTHER_CLIENTS),
         *("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"),
     )
 )

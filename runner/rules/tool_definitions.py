@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _TOOLS_MAX: Final = 350  # ChatRequest of xAI's TypeScript SDK; 128 before
 _TOOLS_NAMED: Final = 5
+_TOOL_FIX: Final = 'write {"type": "function", "function": {"name": "...", "parameters": {...}}}'
 
 
 def choice_form_problems(name: str, value: object) -> Iterator[Problem]:
@@ -78,9 +79,6 @@ def _tool(path: Path, tool: object) -> Iterator[Problem]:
         yield _refuse("bad-tool", path, reason, f'move it into "function": {_TOOL_FIX}')
     else:
         yield from _function((*path, "function"), tool.get("function"))
-
-
-_TOOL_FIX: Final = 'write {"type": "function", "function": {"name": "...", "parameters": {...}}}'
 
 
 def _function(path: Path, function: object) -> Iterator[Problem]:

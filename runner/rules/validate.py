@@ -29,8 +29,6 @@ _CACHED_BYTES_MAX: Final = 128 * 1024
 # The estimate can be a third too high for plain English. A prompt is refused only if it is certainly above
 # the window, and warned of in between.
 _CONTEXT_MARGIN: Final = 4 / 3
-
-
 _UNKNOWN_FIX: Final = (
     "check the name; it is sent as written, unless --model-for-all NAME replaces it on every line"
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from codecs import BOM_UTF8
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from runner.rules.binary_files import PARQUET, binary_file
 from runner.rules.other_file import cure_for
@@ -12,6 +12,8 @@ from runner.tables.table import Format, TableError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_ENDINGS: Final = frozenset({".csv", ".tsv", ".jsonl", ".ndjson"})
 
 
 def refuse_other_files(head: bytes, path: Path, *, is_gzip: bool) -> None:
@@ -43,6 +45,3 @@ def is_parquet(head: bytes) -> bool:
 def _ending(path: Path) -> str:
     """Return the ending of the table that a cure writes: that of the file, without those of compressions."""
     return next((end for end in reversed(path.suffixes) if end in _ENDINGS), ".csv")
-
-
-_ENDINGS = frozenset({".csv", ".tsv", ".jsonl", ".ndjson"})

@@ -8,7 +8,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import zlib
 from codecs import BOM_UTF8
 from itertools import chain
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 from runner.rules.binary_files import HEAD_BYTES, binary_file
 from runner.rules.diagnostics import Diagnostic
 from runner.tables.large_blocks import LARGE_BYTES, return_large_blocks
+from runner.tables.stored_file import GZIP_ERRORS, GZIP_MAGIC
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 LINE_BYTES_MAX: Final = 64 * 1024 * 1024
 _CHUNK_BYTES: Final = 1024 * 1024
-_GZIP_MAGIC: Final = b"\x1f\x8b"
-_GZIP_ERRORS: Final = (EOFError, gzip.BadGzipFile, zlib.error)
 # Codes that end the reading: what follows is missing or no text.
 OTHER_FILE: Final = frozenset({"utf16", "utf32", "archive", "compressed-file", "binary-file"})
 WHOLE_FILE: Final = OTHER_FILE | {"bad-gzip", "empty-file"}
@@ -89,7 +87,7 @@ class LineReader:
                 is_empty = False
                 yield item
                 del item  # here and below: a line may be large, and the next one is built now
-        except _GZIP_ERRORS as error:
+        except GZIP_ERRORS as error:
             is_empty = False
             yield _bad_gzip(self._line_count + 1, error)
         self._stored.drain()
@@ -98,7 +96,7 @@ class LineReader:
 
     def _numbered(self, stored: io.BufferedReader) -> Iterator[Line | Diagnostic]:
         self._line_count = 0
-        self.is_gzip = stored.peek(len(_GZIP_MAGIC)).startswith(_GZIP_MAGIC)
+        self.is_gzip = stored.peek(len(GZIP_MAGIC)).startswith(GZIP_MAGIC)
         beginning, chunks = _beginning(_chunks(stored, is_gzip=self.is_gzip))
         self.head = beginning[:HEAD_BYTES]
         if other := binary_file(self.head):
@@ -158,7 +156,7 @@ def _beginning(chunks: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
         while byte_count < HEAD_BYTES and (chunk := next(chunks, b"")):
             read.append(chunk)
             byte_count += len(chunk)
-    except _GZIP_ERRORS as error:
+    except GZIP_ERRORS as error:
         return b"".join(read), _after(chunks, error)
     return b"".join(read), chunks
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 GZIP_ERRORS: Final = (EOFError, gzip.BadGzipFile, zlib.error)
-_GZIP_MAGIC: Final = b"\x1f\x8b"
+GZIP_MAGIC: Final = b"\x1f\x8b"
 _CHUNK_BYTES: Final = 256 * 1024
 
 
@@ -31,7 +31,7 @@ class StoredFile:
         self._file = path.open("rb", buffering=0)
         self._hashing = _Hashing(self._file)
         self._stored = io.BufferedReader(self._hashing, _CHUNK_BYTES)
-        self.is_gzip = self._stored.peek(len(_GZIP_MAGIC)).startswith(_GZIP_MAGIC)
+        self.is_gzip = self._stored.peek(len(GZIP_MAGIC)).startswith(GZIP_MAGIC)
         self._content = gzip.GzipFile(fileobj=self._stored) if self.is_gzip else self._stored
 
     def __enter__(self) -> Self:

@@ -16,6 +16,7 @@ Part = dict[str, Any]
 Message = dict[str, Any]
 
 _IMAGE: Final = "image/"
+_PLAIN_BASE64: Final = str.maketrans("-_", "+/")
 
 
 def text_part(text: str) -> Part:
@@ -37,9 +38,6 @@ def embedded_image(media_type: str, data: str, where: str) -> Part:
         raise no_counterpart(f"input of the type {shortened(media_type)} ({where})")
     plain = data.translate(_PLAIN_BASE64) if "-" in data or "_" in data else data
     return image_part(f"data:{media_type};base64,{plain}{'=' * (-len(plain) % 4)}")
-
-
-_PLAIN_BASE64: Final = str.maketrans("-_", "+/")
 
 
 def content_of(parts: Sequence[Part]) -> str | list[Part]:
