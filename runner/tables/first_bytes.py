@@ -18,7 +18,7 @@ _ENDINGS: Final = frozenset({".csv", ".tsv", ".jsonl", ".ndjson"})
 
 def refuse_other_files(head: bytes, path: Path, *, is_gzip: bool) -> None:
     """Raise TableError where a file whose content begins with `head` is of a kind that is not read."""
-    if head.startswith(PARQUET):
+    if is_parquet(head):
         return
     other = binary_file(head) or page_or_pointer(head.decode("utf-8", "replace"))
     if other is not None:
@@ -28,7 +28,7 @@ def refuse_other_files(head: bytes, path: Path, *, is_gzip: bool) -> None:
 
 def format_by_content(head: bytes, path: Path) -> Format:
     """Return the format of a file that begins with `head`. Raise TableError where it is a JSON array."""
-    if head.startswith(PARQUET):
+    if is_parquet(head):
         return Format.PARQUET
     text = head.removeprefix(BOM_UTF8).lstrip()
     if text.startswith((b"[{", b"[\n", b"[\r\n", b"[ ")):
