@@ -56,4 +56,4 @@ def command(
         from runner.cli.render.conversion_object import conversion_object
 
         print_json(conversion_object(result))
-    return ExitCode.BAD_JOB_FILE if result.refused_total and not (skip_bad and result.output) else ExitCode.OK
+    return ExitCode.BAD_JOB_FILE if result.output is None else ExitCode.OK
