@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from runner.rules.foreign.anthropic_blocks import OF_BLOCK, AnthropicBlocks
 from runner.rules.foreign.changes import no_counterpart, refusal
-from runner.rules.foreign.content_parts import function_tool, named_choice
+from runner.rules.foreign.content_parts import function_tool, named_choice, schema_format
 from runner.rules.foreign.effects import (
     AS_FIRST_MESSAGE,
     CACHED,
@@ -124,7 +124,7 @@ def _format(body: dict[str, Any], chat: dict[str, Any], changes: Changes) -> Non
     given = object_of(form, where)
     drop_unknown(given, ("type", "schema"), where, changes)
     schema = object_of(given.get("schema"), f"{where}.schema")
-    chat["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+    chat["response_format"] = schema_format(schema)
     changes.translated(where, "written as response_format")
 
 

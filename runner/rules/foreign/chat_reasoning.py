@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from runner.rules.foreign.changes import refusal
+from runner.rules.foreign.content_parts import schema_format
 from runner.rules.foreign.effects import DEFAULT_REASONING
 from runner.rules.foreign.efforts import effort_of_budget, nearest_effort
 from runner.rules.foreign.typed import object_of, text_of
@@ -46,8 +47,7 @@ def fit_format(body: dict[str, Any], changes: Changes) -> None:
         fix = "describe the form in the prompt, or give a JSON schema"
         raise refusal("no-counterpart", f"xAI has no response_format of the type {kind}", fix)
     if kind == "json_object" and isinstance(form.get("schema"), dict):
-        named = {"name": "answer", "schema": form["schema"]}
-        body["response_format"] = {"type": "json_schema", "json_schema": named}
+        body["response_format"] = schema_format(form["schema"])
         changes.translated("response_format", "the schema of json_object is written as json_schema")
 
 

@@ -1,4 +1,4 @@
-"""Content parts and tool calls as chat completions have them, made of those of other services."""
+"""Parts, calls, tools and formats as chat completions have them, made of those of other services."""
 
 from __future__ import annotations
 
@@ -72,3 +72,8 @@ def function_tool(name: str, description: object, parameters: object, changes: C
 def named_choice(name: str) -> dict[str, Any]:
     """Return the choice of one function."""
     return {"type": "function", "function": {"name": name}}
+
+
+def schema_format(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the `response_format` that holds answers to a schema."""
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}

@@ -14,6 +14,7 @@ from runner.rules.foreign.content_parts import (
     content_of,
     embedded_image,
     image_part,
+    schema_format,
     text_part,
     tool_call,
 )
@@ -108,9 +109,7 @@ def _format(config: dict[str, Any], changes: Changes) -> dict[str, Any]:
         schema = json_schema_of(config["responseSchema"], "generationConfig.responseSchema", changes)
     if schema is not None:
         changes.translated("generationConfig.responseSchema", "written as response_format")
-        return {
-            "response_format": {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
-        }
+        return {"response_format": schema_format(schema)}
     if media_type == _JSON:
         changes.translated("generationConfig.responseMimeType", "written as response_format json_object")
         return {"response_format": {"type": "json_object"}}
