@@ -108,7 +108,7 @@ def test_stdout_gets_the_lines_and_nothing_else(place: Place) -> None:
 
     assert [json.loads(line)["custom_id"] for line in done.stdout.splitlines()] == ["b", "a"]
     assert named.stdout == done.stdout
-    assert "2 job lines written to stdout" in done.stderr
+    assert "2 job lines made" in done.stderr
     refused = place.call("convert - ", stdin=batch)
     assert (refused.code, refused.stdout) == (3, "")
     assert place.call("convert batch.jsonl -o - --json").code == 2

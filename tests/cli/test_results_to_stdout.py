@@ -111,6 +111,13 @@ def test_a_full_stdout_keeps_no_command_from_being_called(live: LiveFolder) -> N
         assert (live.path / f"ended-{number}").read_text() == "ended\n"
 
 
+def test_results_that_stdout_did_not_take_are_a_failure(live: LiveFolder) -> None:
+    """However stdout was named; no note says that they were written."""
+    for words in (("-o", "/dev/stdout"), ("--output", "-"), ("-qo", "-")):
+        done = live.call_full("run", "jobs.jsonl", *words)
+        assert (done.returncode, b"only the results" in done.stderr) == (5, False)
+
+
 def test_json_and_results_exclude_each_other(live: LiveFolder) -> None:
     """Before anything is loaded: both would be on stdout."""
     for words in (("run", "jobs.jsonl", "--new"), (*LABEL, "--new"), ("write", "1")):

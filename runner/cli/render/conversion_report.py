@@ -110,7 +110,7 @@ def _ending(result: Conversion) -> str:
         return f"fix: {cure}{skip}"
     written = text.count(result.written, "job line")
     if result.output == "-":
-        return f"{written} written to stdout"
+        return f"{written} made"
     next_step = f"runner check {text.last_word(result.output)}"
     return f"{written} written to {plain(result.output)}; {next_step} shows cost and time"
 
