@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from runner.cli import flags
+from runner.cli.path_types import InputPath, OutputPath
 from runner.cli.printing import print_json, print_note
 from runner.cli.render.conversion_report import conversion_lines
-from runner.cli.session.output_flag import OutputPath
 from runner.output.files import STDOUT
 from runner.rules.errors import UsageError
 from runner.rules.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _HELP: Final = """\
 Write the requests of FILE, the input of another service's batch, as job lines.
@@ -33,12 +35,12 @@ Example, a batch that was written for another service:
 
 
 @click.command("convert", short_help="Write job lines from the batch file of another service.", help=_HELP)
-@click.argument("file", type=click.Path(path_type=Path, allow_dash=True, readable=False))
+@click.argument("file", type=InputPath())
 @click.option(
     "-o",
     "--output",
     metavar="FILE",
-    type=OutputPath(path_type=Path),
+    type=OutputPath(),
     help="Job file to write; compressed if it ends with .gz; - for stdout."
     "  [default: FILE.jobs.jsonl, of stdin stdout]",
 )
