@@ -334,7 +334,7 @@ _SELECTION: Final = (
         type=Text(),
         multiple=True,
         metavar="ID",
-        help="Only this job; can be given several times.",
+        help="Only this job, or those of a list with one per line; can be given several times.",
     ),
     click.option("--model", type=ModelName(), help="Only jobs that name this model."),
     click.option(

@@ -33,10 +33,10 @@ def print_results(database: Database, run_id: int, table: TableOptions | None, *
     with temporary_results(database, run_id, table) as written:
         with written.paths.results.open("rb") as file:
             print_file(file)
-        is_told = not quiet and not streams.is_stdout_lost()
-        if is_told and (note := recoded_note(replace(written.results, name="stdout"))):
+        shows_notes = not quiet and not streams.is_stdout_lost()
+        if shows_notes and (note := recoded_note(replace(written.results, name="stdout"))):
             print_note(note)
-    if is_told:
+    if shows_notes:
         print_note(
             f"only the results were written; runner write {run_id} writes them, the errors and the summary"
         )
