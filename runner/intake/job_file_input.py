@@ -80,8 +80,7 @@ class JobFilePass(JobFileReader):
         if self.bad_total and not (self._skip_bad and self.can_skip_bad):
             if self.is_no_job_file:
                 raise _no_job_file(self._path, self.bad_diagnostics[0])
-            good_total = self.total if self.can_skip_bad else 0
-            raise _bad_file(self._path, self.bad_diagnostics, self.bad_total, good_total)
+            raise _bad_file(self._path, self.bad_diagnostics, self.bad_total, self._cure)
         if not self.is_accepted:
             raise _strict(self._path, self.warnings, self.warnings_total)
         if not self.bad_total:
@@ -93,6 +92,14 @@ class JobFilePass(JobFileReader):
                 f"the bad lines cannot be put aside: {error.what}; nothing was loaded",
                 fix="copy the job file to a folder with room where you may write, under a short name",
             ) from error
+
+    @property
+    def _cure(self) -> str:
+        """Return what to do about bad lines; lines of a damaged file are not what has to be corrected."""
+        if self.is_incomplete:
+            return self.bad_diagnostics[0].fix
+        skip = f", or load the other {self.total:,} with --skip-bad" if self.can_skip_bad else ""
+        return f"correct these lines and run the same command again{skip}"
 
 
 def _shaping(flags: LoadFlags) -> dict[str, str | None]:
@@ -110,13 +117,12 @@ def _no_job_file(path: Path, found: Diagnostic) -> JobFileError:
     )
 
 
-def _bad_file(path: Path, bad: list[Diagnostic], bad_total: int, good_total: int) -> JobFileError:
-    skip = f", or load the other {good_total:,} with --skip-bad" if good_total else ""
+def _bad_file(path: Path, bad: list[Diagnostic], bad_total: int, cure: str) -> JobFileError:
     aside = ", which --skip-bad left out of another file" if _BAD_PART in path.name else ""
     return JobFileError(
         f"{path} has {count(bad_total, 'bad line')}{aside}; nothing was loaded",
         where=bad_line_sentences(bad, bad_total),
-        fix=f"correct these lines and run the same command again{skip}",
+        fix=cure,
     )
 
 
