@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 from click.core import ParameterSource
 
+from runner.cli.path_types import InputPath
 from runner.rules import models
 from runner.rules.budget import parse_usd
 from runner.rules.chat_completion import Flaw
@@ -21,6 +21,7 @@ from runner.rules.redact import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from click.shell_completion import CompletionItem
 
@@ -333,7 +334,7 @@ _SELECTION: Final = (
         type=Text(),
         multiple=True,
         metavar="ID",
-        help="Only this job; can be given several times.",
+        help="Only this job, or those of a list with one per line; can be given several times.",
     ),
     click.option("--model", type=ModelName(), help="Only jobs that name this model."),
     click.option(
@@ -365,7 +366,7 @@ trust_code_flag: Final = click.option(
     "--trust-code", is_flag=True, help="Run the code that a recipe names as its schema."
 )
 _SHAPING: Final = (
-    click.argument("file", type=click.Path(path_type=Path, allow_dash=True, readable=False)),
+    click.argument("file", type=InputPath()),
     name_flag,
     new_flag,
     occasion_flag,

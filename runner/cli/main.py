@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import sys
 from importlib import import_module
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
@@ -56,9 +55,7 @@ ROWS: Final = (
 )
 # Commands that only print, beside those of the stage Inspect, and flags with which others only do that.
 _ONLY_PRINT: Final = frozenset({"check", "compile", "convert", "watch", "doctor", "completion"})
-_PRINTING_FLAGS: Final = frozenset(
-    {"--help", "-h", "--dry-run", "-o-", "--output=-", ("-o", "-"), ("--output", "-")}
-)
+_PRINTING_FLAGS: Final = frozenset({"--help", "-h", "--dry-run"})
 _FRONT_PAGE: Final = """\
 runner: batch jobs for the xAI API that can be killed at any moment and continue.
 
@@ -145,14 +142,15 @@ def main() -> None:
     streams.open_streams()
     arguments = sys.argv[1:]
     code = call(arguments)
-    sys.exit(_after_printing(code, streams.stdout_error(), arguments))
+    only_prints = streams.has_results() or _only_prints(arguments)
+    sys.exit(_after_printing(code, streams.stdout_error(), only_prints=only_prints))
 
 
-def _after_printing(code: int, error: OSError | None, arguments: Sequence[str]) -> int:
+def _after_printing(code: int, error: OSError | None, *, only_prints: bool) -> int:
     """Return the exit code of a command whose stdout may have failed; print why, save for a broken pipe."""
     if error is None:
         return code
-    ended = printed_exit_code(code, error, only_prints=_only_prints(arguments))
+    ended = printed_exit_code(code, error, only_prints=only_prints)
     if ended != ExitCode.BROKEN_PIPE:
         from runner.cli.printing import print_note
         from runner.rules.os_text import reason_of
@@ -163,8 +161,8 @@ def _after_printing(code: int, error: OSError | None, arguments: Sequence[str]) 
 
 
 def _only_prints(arguments: Sequence[str]) -> bool:
-    """Return whether what a command prints is all that it does, or the results of it."""
-    if not _PRINTING_FLAGS.isdisjoint((*arguments, *pairwise(arguments))):
+    """Return whether what a command prints is all that it does."""
+    if not _PRINTING_FLAGS.isdisjoint(arguments):
         return True
     name = next((word for word in arguments if not word.startswith("-")), "")
     stage = next((row.stage for row in ROWS if row.name == name), "Inspect")

@@ -6,6 +6,7 @@ all that follows. The error of stdout is kept, for the exit code.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import select
@@ -21,6 +22,8 @@ class _Output(io.FileIO):
     def __init__(self, descriptor: int) -> None:
         super().__init__(descriptor, "wb", closefd=False)
         self.error: OSError | None = None
+        self.is_closed_by_caller = False
+        self.has_results = False
 
     def write(self, data: Any, /) -> int:
         """Write, and return how many bytes are dealt with. Wait where another process forbade blocking."""
@@ -42,6 +45,7 @@ def open_streams() -> None:
     What the caller has closed (`>&-`) is opened on the null device. A character that the encoding of a stream
     lacks is printed as an escape, and read as `?`.
     """
+    is_stdout_closed = sys.stdout is None
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             null = os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8")
@@ -50,6 +54,8 @@ def open_streams() -> None:
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")
     sys.stdout, sys.stderr = safe_output(sys.stdout), safe_output(sys.stderr)
+    if (output := _stdout()) is not None:
+        output.is_closed_by_caller = is_stdout_closed
 
 
 def safe_output(stream: io.TextIOWrapper | object) -> io.TextIOWrapper:
@@ -69,6 +75,20 @@ def stdout_error() -> OSError | None:
     return _error()
 
 
+def expect_results() -> None:
+    """Note that what is printed to stdout are the results of a run: it is an error that it was closed."""
+    if (output := _stdout()) is not None:
+        output.has_results = True
+        if output.is_closed_by_caller:
+            output.error = output.error or OSError(errno.EBADF, "it is closed")
+
+
+def has_results() -> bool:
+    """Return whether results were printed to stdout, all of them or what it took."""
+    output = _stdout()
+    return output is not None and output.has_results
+
+
 def is_stdout_lost() -> bool:
     """Return whether a write to stdout has failed, so that nothing more is printed."""
     return _error() is not None
@@ -84,5 +104,10 @@ def has_reader() -> bool:
 
 
 def _error() -> OSError | None:
+    output = _stdout()
+    return None if output is None else output.error
+
+
+def _stdout() -> _Output | None:
     raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)  # Celery puts a stream of its own there
-    return raw.error if isinstance(raw, _Output) else None
+    return raw if isinstance(raw, _Output) else None

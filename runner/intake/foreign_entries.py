@@ -8,9 +8,10 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from runner.rules.diagnostics import Diagnostic
+from runner.rules.diagnostics import Diagnostic, Problem
 from runner.rules.foreign.document import entries_of_document, holds_requests, is_whole
 from runner.rules.not_jobs import not_jobs
+from runner.rules.strict_json import parse_object
 from runner.tables.lines import LINE_BYTES_MAX, Line, LineReader
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class ForeignEntries:
             self.in_document = True
             yield from (Line(number, raw) for number, raw in enumerate(found, 1))
         elif len(lines) > 1 and not is_whole(lines[1]):
-            yield _bad_document() if is_whole_file else _too_large(self._document_bytes_max)
+            yield _bad_document(held) if is_whole_file else _too_large(self._document_bytes_max)
         else:
             yield from held
             yield from items
@@ -104,9 +105,23 @@ def _too_large(bytes_max: int) -> Diagnostic:
     return _refused("document-too-large", reason, "write a line for each request: jq -c '.requests[]' FILE")
 
 
-def _bad_document() -> Diagnostic:
+def _bad_document(held: Iterable[Line | Diagnostic]) -> Diagnostic:
+    """Return why these lines are no document; jq reads other encodings than UTF-8 without a word."""
+    for line in held:
+        if isinstance(line, Line) and not _is_utf8(line.raw):
+            problem = parse_object(line.raw)
+            assert isinstance(problem, Problem)  # noqa: S101 - JSON is UTF-8
+            return problem.at_line(line.number)
     reason = "the file is neither lines of JSON nor one JSON document"
     return _refused("bad-document", reason, "jq . FILE shows where it is broken")
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _refused(code: str, reason: str, fix: str) -> Diagnostic:

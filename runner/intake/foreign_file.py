@@ -72,9 +72,7 @@ class ForeignFileReader:
         for item in self._entries:
             if isinstance(item, Diagnostic):
                 self.is_incomplete |= item.code != _OF_ONE_LINE
-                self._refuse(
-                    [replace(item, fix=cure_for(item.fix, self._file, is_gzip=self._entries.is_gzip))]
-                )
+                self._refuse([item])
                 continue
             self.read_total += 1
             made = convert_line(item.raw, item.number, self._model)
@@ -91,7 +89,11 @@ class ForeignFileReader:
 
     def _refuse(self, refusals: list[Diagnostic]) -> None:
         self.refused_total += 1
-        self.refusals += refusals[: max(0, DIAGNOSTICS_KEPT - len(self.refusals))]
+        is_gzip = self._entries.is_gzip
+        self.refusals += [
+            replace(found, fix=cure_for(found.fix, self._file, is_gzip=is_gzip))
+            for found in refusals[: max(0, DIAGNOSTICS_KEPT - len(self.refusals))]
+        ]
 
     def _count(self, line: ConvertedLine, number: int) -> None:
         self.written_total += 1

@@ -170,7 +170,10 @@ class JobFileReader:
         if refused:
             refused = [self._with_command(diagnostic) for diagnostic in refused]
             self.bad_lines.append(refused[0].line)
-            self.bad_diagnostics += refused[: max(0, DIAGNOSTICS_KEPT - len(self.bad_diagnostics))]
+            if self.is_incomplete:  # the file is damaged, and bad lines before this one may come of that
+                self.bad_diagnostics = refused + self.bad_diagnostics
+            else:
+                self.bad_diagnostics += refused[: max(0, DIAGNOSTICS_KEPT - len(self.bad_diagnostics))]
         else:
             self.warnings_total += len(diagnostics)
             self.warnings += diagnostics[: max(0, DIAGNOSTICS_KEPT - len(self.warnings))]

@@ -71,7 +71,7 @@ class JobFilePass(JobFileReader):
     def accept(self) -> Path | None:
         """Raise JobFileError where the file must not be loaded; else put bad lines aside, return where."""
         if self.bad_total and not (self._skip_bad and self.can_skip_bad):
-            raise _refusal(self._path, self)
+            raise _refusal(self._path, self, self._cure)
         if not self.is_accepted:
             raise _strict(self._path, self.warnings, self.warnings_total)
         if not self.bad_total:
@@ -84,6 +84,14 @@ class JobFilePass(JobFileReader):
                 fix="copy the job file to a folder with room where you may write, under a short name",
             ) from error
 
+    @property
+    def _cure(self) -> str:
+        """Return what to do about bad lines; lines of a damaged file are not what has to be corrected."""
+        if self.is_incomplete:
+            return self.bad_diagnostics[0].fix
+        skip = f", or load the other {self.total:,} with --skip-bad" if self.can_skip_bad else ""
+        return f"correct these lines and run the same command again{skip}"
+
 
 def _shaping(flags: LoadFlags) -> dict[str, str | None]:
     """Return the flags that shape requests; without a model it is the default of the first versions."""
@@ -94,15 +102,11 @@ def _shaping(flags: LoadFlags) -> dict[str, str | None]:
     }
 
 
-def _refusal(path: Path, reading: JobFileReader) -> JobFileError:
-    if reading.is_no_job_file:
-        what, fix = "is not a job file", reading.bad_diagnostics[0].fix
-    else:
-        aside = ", which --skip-bad left out of another file" if _BAD_PART in path.name else ""
-        skip = f", or load the other {reading.total:,} with --skip-bad" if reading.can_skip_bad else ""
-        what = f"has {count(reading.bad_total, 'bad line')}{aside}"
-        fix = f"correct these lines and run the same command again{skip}"
-    return JobFileError(f"{path} {what}; nothing was loaded", where=reading.bad_sentences, fix=fix)
+def _refusal(path: Path, reading: JobFileReader, cure: str) -> JobFileError:
+    aside = ", which --skip-bad left out of another file" if _BAD_PART in path.name else ""
+    what = f"has {count(reading.bad_total, 'bad line')}{aside}"
+    what = "is not a job file" if reading.is_no_job_file else what
+    return JobFileError(f"{path} {what}; nothing was loaded", where=reading.bad_sentences, fix=cure)
 
 
 def _strict(path: Path, warnings: list[Diagnostic], total: int) -> JobFileError:

@@ -32,6 +32,7 @@ class ExitCode(IntEnum):
 
 
 _NEVER_HIDDEN: Final = frozenset({ExitCode.BUG, ExitCode.INTERRUPTED, ExitCode.TERMINATED})
+_LESS_THAN_UNPRINTED: Final = frozenset({ExitCode.OK, ExitCode.SOME_FAILED, ExitCode.BROKEN_PIPE})
 _BY_REASON: Final[Mapping[str, ExitCode]] = {
     PauseReason.BUDGET: ExitCode.BUDGET,
     PauseReason.KEY: ExitCode.KEY_REFUSED,
@@ -56,10 +57,10 @@ def printed_exit_code(code: int, error: OSError | None, *, only_prints: bool) ->
     """Return the exit code of a command that ended with `code`, given the first error of its stdout.
 
     A pipe that lost its reader has a code of its own. What else fails is the failure of a command that only
-    prints; other work keeps its code.
+    prints, and worse than some failed jobs; other work keeps its code.
     """
     if error is None or code in _NEVER_HIDDEN:
         return code
     if error.errno == errno.EPIPE:
         return ExitCode.BROKEN_PIPE
-    return ExitCode.UNREACHABLE if only_prints and code in (ExitCode.OK, ExitCode.BROKEN_PIPE) else code
+    return ExitCode.UNREACHABLE if only_prints and code in _LESS_THAN_UNPRINTED else code

@@ -59,13 +59,16 @@ def recognised(line: Mapping[str, Any]) -> ForeignForm | None:
 
 
 def _is_for_responses(line: Mapping[str, Any]) -> bool:
-    """Return whether a line is for `/v1/responses`, by its url, or by `input` in the place of messages."""
+    """Return whether a line is for `/v1/responses`, by its url, or by `input` in the place of messages.
+
+    A line without a body is one only with a `model`: rows of datasets have a column `input` as well.
+    """
     url = line.get("url")
     if isinstance(url, str) and url.rstrip("/").endswith("/responses"):
         return True
     is_for_chat = url is None or (isinstance(url, str) and url.rstrip("/").endswith("/chat/completions"))
     body = line["body"] if _is_object(line, "body") else line
-    has_input = isinstance(body.get("input"), str | list)
+    has_input = isinstance(body.get("input"), str | list) and (body is not line or "model" in line)
     return is_for_chat and has_input and "messages" not in body
 
 

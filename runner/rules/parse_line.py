@@ -19,6 +19,9 @@ from runner.rules.other_line import CONVERT
 from runner.rules.replace_model import replace_model
 
 API_PATH: Final = "/v1/chat/completions"
+_OTHER_PURPOSES: Final = frozenset(  # the last parts of urls of OpenAI's API
+    {"embeddings", "moderations", "generations", "edits", "speech", "transcriptions", "translations"}
+)
 _ID_CHARACTERS_MAX: Final = 512
 _BATCH_FIELDS: Final = frozenset({"custom_id", "id", "method", "url", "body", "metadata"})
 _NOT_IN_BODY: Final = frozenset({"custom_id", "id", "metadata", "prompt", "system", "messages", "model"})
@@ -140,6 +143,8 @@ def _wrong_url(url: object) -> Problem:
         return Problem(code="host-in-url", path=("url",), reason=reason, fix=fix)
     shown = shortened(orjson.dumps(url).decode())
     reason = f"the url {shown} is not one this program sends to"
+    if type(url) is str and url.rstrip("/").rpartition("/")[2] in _OTHER_PURPOSES:
+        fix = "leave the line out: it asks for no chat completion"
     return Problem(code="wrong-url", path=("url",), reason=reason, fix=fix)
 
 

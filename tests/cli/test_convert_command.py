@@ -79,6 +79,19 @@ def test_refusals_with_the_same_words_are_one(place: Place) -> None:
     assert (found["refused"]["total"], len(found["refused"]["shown"])) == (30, 20)
 
 
+def test_a_wrong_file_is_named_once_with_its_cure(place: Place) -> None:
+    """As `check` does: not as a bad line, and the cure of a table is no other name for it."""
+    (place.folder / "wide.jsonl").write_bytes(json.dumps(CLAUDE).encode("utf-16"))
+    done = place.call("convert wide.jsonl -o jobs.jsonl")
+    assert (done.code, done.stderr.count("UTF-16 text")) == (3, 1)
+    assert "line 1" not in done.stderr
+    assert done.stderr.endswith("iconv -f UTF-16 -t UTF-8 < wide.jsonl > wide.new.jsonl\n")
+    place.write("rows.csv", "id,prompt\n1,Hi\n")
+    table = place.call("convert rows.csv")
+    assert table.code == 2
+    assert "runner label labels it" in table.stderr
+
+
 def test_nothing_is_left_to_write_without_a_good_line(place: Place) -> None:
     """--skip-bad does not make an empty file."""
     place.write("bad.jsonl", json.dumps(CLAUDE) + "\n")
@@ -108,7 +121,7 @@ def test_stdout_gets_the_lines_and_nothing_else(place: Place) -> None:
 
     assert [json.loads(line)["custom_id"] for line in done.stdout.splitlines()] == ["b", "a"]
     assert named.stdout == done.stdout
-    assert "2 job lines written to stdout" in done.stderr
+    assert "2 job lines made" in done.stderr
     refused = place.call("convert - ", stdin=batch)
     assert (refused.code, refused.stdout) == (3, "")
     assert place.call("convert batch.jsonl -o - --json").code == 2

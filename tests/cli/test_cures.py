@@ -206,6 +206,10 @@ def test_printed_ids_can_be_typed(workspace: Workspace) -> None:
     assert len(printed) == len(ODD)
     chosen = [word for name in printed for word in ("--id", name)]
     assert f"would send {len(ODD)} jobs" in workspace.run(["retry", "1", *chosen, "--dry-run"])
+    as_list = ["retry", "1", "--id", "\n".join(printed), "--id", ODD[0], "--dry-run"]
+    assert f"would send {len(ODD)} jobs" in workspace.run(as_list)
+    workspace.run(["retry", "1", "--id", f"{printed[0]}\nnone such", "--dry-run"], 2)
+    assert "run 1 has no job none such; nothing was done" in workspace.stderr
     for name, custom_id in zip(printed, ODD, strict=True):
         story = workspace.run(["show", "1", "--", name])
         (retry,) = re.findall(r"to send it again: runner (.*)", story)

@@ -16,7 +16,7 @@ from cli_calls import Called, engine_kept, run_command
 from live_runner import NO_LIMITS, LiveRunner, Simulator
 
 from runner.cli.commands.write import command as write_command
-from runner.cli.session.output_flag import OutputPath
+from runner.cli.path_types import OutputPath
 from runner.cli.session.results_to_stdout import print_file, refuse_bytes_on_terminal
 from runner.output.files import STDOUT
 from runner.rules.errors import UsageError
@@ -113,6 +113,13 @@ def test_a_full_stdout_keeps_no_command_from_being_called(live: LiveFolder) -> N
         assert (live.path / f"ended-{number}").read_text() == "ended\n"
 
 
+def test_results_that_stdout_did_not_take_are_a_failure(live: LiveFolder) -> None:
+    """However stdout was named; no note says that they were written."""
+    for words in (("-o", "/dev/stdout"), ("--output", "-"), ("-qo", "-")):
+        done = live.call_full("run", "jobs.jsonl", *words)
+        assert (done.returncode, b"only the results" in done.stderr) == (5, False)
+
+
 def test_json_and_results_exclude_each_other(live: LiveFolder) -> None:
     """Before anything is loaded: both would be on stdout."""
     for words in (("run", "jobs.jsonl", "--new"), (*LABEL, "--new"), ("write", "1")):
@@ -143,7 +150,7 @@ def test_what_cannot_be_written_is_refused_before_it_is_loaded(live: LiveFolder)
 
 def test_a_minus_is_stdout_and_a_path_to_one_is_a_file() -> None:
     """As for other programs."""
-    convert = OutputPath(path_type=Path).convert
+    convert = OutputPath().convert
     assert convert("-", None, None) == STDOUT
     assert convert("./-", None, None) == Path("-")
     assert any(param.name == "output" for param in write_command.params)

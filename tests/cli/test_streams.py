@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import subprocess
 import sys
 import threading
 from contextlib import contextmanager
@@ -65,6 +66,25 @@ def test_a_write_that_fails_is_kept_as_an_error(
         error = streams.stdout_error()
         assert (error.errno if error else None) == number
         assert streams.is_stdout_lost() == (number is not None)
+
+
+_PRINT_RESULTS = """
+from runner.cli import streams
+
+streams.open_streams()
+print("a line", flush=True)
+assert streams.stdout_error() is None and not streams.has_results()
+streams.expect_results()
+assert streams.has_results()
+sys.exit(0 if streams.stdout_error() is None else streams.stdout_error().errno)
+"""
+
+
+@pytest.mark.parametrize(("stdout", "number"), [(">&-", errno.EBADF), ("> /dev/null", 0)])
+def test_a_stdout_that_was_closed_takes_no_results(stdout: str, number: int) -> None:
+    """Other lines may be lost."""
+    command = ["sh", "-c", f'exec "$0" -c "$1" {stdout}', sys.executable, f"import sys\n{_PRINT_RESULTS}"]
+    assert subprocess.run(command, check=False, timeout=120).returncode == number
 
 
 def test_a_pipe_is_watched_without_a_write(monkeypatch: pytest.MonkeyPatch) -> None:

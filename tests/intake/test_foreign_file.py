@@ -81,6 +81,8 @@ def test_lines_have_the_numbers_of_their_lines() -> None:
         (line(TWO[0])[:20] + b"\n" + line(TWO[1]), [(1, "no JSON"), (2, "b")]),
         (line(TWO[0])[:20], [(1, "no JSON")]),
         (json.dumps({"requests": TWO}, indent=2).encode()[:-4], [(1, "bad-document")]),
+        ('{"custom_id": "\xe9"}\n{"custom_id": "\xfc"}\n'.encode("latin-1"), [(1, "not-utf8")]),
+        (json.dumps(["a", "\xe9"], indent=1, ensure_ascii=False).encode("latin-1"), [(3, "not-utf8")]),
         (b"", [(1, "empty-file")]),
         (gzip.compress(line(TWO[0]), mtime=0)[:-9], [(1, "a"), (2, "bad-gzip")]),
         (b"id,prompt\n1,hello\n2,there\n", [(1, "text-file")]),

@@ -228,6 +228,21 @@ def test_a_broken_file_is_refused_even_where_bad_lines_are_skipped(
     assert [path.name for path in tmp_path.glob("jobs*")] == ["jobs.jsonl"]
 
 
+def test_a_damaged_file_is_named_before_the_lines_that_come_of_it(database: Database, tmp_path: Path) -> None:
+    """Its check sum, at the end, is what tells; to correct the lines would be no cure."""
+    bad = b"".join(b'{"id": "r-%d"\n' % n for n in range(1_100))
+    whole = gzip.compress(line(1) + bad)
+    source = file_of(tmp_path, whole[:-8] + bytes(8))
+
+    with pytest.raises(JobFileError) as refused:
+        loaded(database, source, flags=SKIP)
+
+    assert refused.value.what.endswith("has 1,101 bad lines; nothing was loaded")
+    assert "line 1102: the gzip file is damaged" in refused.value.where[0]
+    assert "[cut-line]" in refused.value.where[1]
+    assert refused.value.fix.startswith("copy or make the file again")
+
+
 @pytest.mark.parametrize("kind", ["notes", "folder", "link"])
 def test_bad_lines_replace_nothing(database: Database, tmp_path: Path, kind: str) -> None:
     """What has the name stays, such as bad lines that a person has corrected; the next free name is taken."""

@@ -46,6 +46,8 @@ def test_a_line_of_another_service_is_recognised(line: dict[str, Any], form: For
         {"model": "grok-4.3", "messages": _MESSAGES, "metadata": {"row": 1}},
         {"prompt": "Say A", "params": {"temperature": 1}},
         {"custom_id": "x", "url": "/v1/embeddings", "body": {"input": "hi"}},
+        {"instruction": "Translate", "input": "Hello", "output": "Hallo"},
+        {"id": "x", "input": "2 + 2?", "target": "4"},
         {"params": "text", "request": 5, "modelInput": None, "batch_request": [], "contents": "c"},
     ],
 )

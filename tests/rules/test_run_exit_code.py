@@ -84,6 +84,8 @@ BROKEN, FULL = OSError(errno.EPIPE, "broken pipe"), OSError(errno.ENOSPC, "no sp
         (ExitCode.OK, FULL, False, ExitCode.OK),
         (ExitCode.BAD_JOB_FILE, FULL, True, ExitCode.BAD_JOB_FILE),
         (ExitCode.SOME_FAILED, FULL, False, ExitCode.SOME_FAILED),
+        (ExitCode.SOME_FAILED, FULL, True, ExitCode.UNREACHABLE),
+        (ExitCode.PAUSED, FULL, True, ExitCode.PAUSED),
     ],
 )
 def test_what_cannot_be_printed_has_a_code(

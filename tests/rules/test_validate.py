@@ -145,8 +145,9 @@ REFUSED: list[tuple[Any, str, str, str, str]] = [
         "wrong-url",
         '"/v1/emb',
         '"/v1/embeddings" is not',
-        "/v1/chat/compl",
+        "asks for no chat completion",
     ),
+    ({"url": "/v1/chat", "body": {}}, "wrong-url", '"/v1/chat"', '"/v1/chat" is not', "/v1/chat/compl"),
     (
         {"url": "https://evil.test/v1", "body": {}},
         "host-in-url",

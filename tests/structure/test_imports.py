@@ -58,7 +58,7 @@ CLI_MAY_IMPORT: dict[str, set[str]] = {  # rooms and top files of runner/cli; ea
 }
 RENDER_MAY_RUN = {"runner.rules", "runner.cli.render", "runner.cli.snapshot", "rich", "orjson", "msgspec"}
 RENDER_MAY_NAME = {"runner.db", "runner.limiter", "runner.intake"}  # their value types, for type hints only
-STANDARD = {"__future__", "collections", "dataclasses", "datetime", "shlex", "textwrap", "typing"}
+STANDARD = {"__future__", "collections", "dataclasses", "datetime", "shlex", "re", "textwrap", "typing"}
 PURE = ("os", "time", "random", "socket", "sqlalchemy", "redis", "aiohttp", "celery", "click", "asyncio")
 
 

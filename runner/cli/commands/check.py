@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from runner.cli import flags
+from runner.cli.path_types import InputPath
 from runner.cli.printing import print_escaped, print_json
 from runner.cli.render.check_object import check_object
 from runner.cli.render.check_report import check_lines
@@ -16,6 +16,9 @@ from runner.cli.session.context import read_settings
 from runner.cli.session.input_kind import is_recipe_not_jobs
 from runner.intake.job_file import LoadFlags
 from runner.rules.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _HELP: Final = """\
 Read FILE and show its bad lines, warnings, models, tokens, cost and time. Nothing is stored or sent.
@@ -34,7 +37,7 @@ Example, the highest cost of a file:
 @click.command(
     "check", short_help="Show what a job file contains, costs and takes. Sends nothing.", help=_HELP
 )
-@click.argument("file", type=click.Path(path_type=Path, allow_dash=True, readable=False))
+@click.argument("file", type=InputPath())
 @flags.model_flag
 @flags.model_for_all_flag
 @click.option("--rpm", type=flags.Rate(), help="Requests per minute.  [default: the model's]")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from runner.cli import flags
+from runner.cli.path_types import InputPath
 from runner.cli.printing import print_bytes, print_note
 from runner.cli.render.text import count, warning_lines
 from runner.cli.session.recipe_options import recipe_options, take_recipe_flags
@@ -18,6 +18,8 @@ from runner.rules.row_faults import row_fault_sentences
 from runner.tables.table import TableError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from runner.intake.compile_table import CompiledTable
 
 
@@ -34,7 +36,7 @@ Example, the first request of a table:
 
 
 @click.command("compile", short_help="Print the job lines that a table makes. Sends nothing.", help=_HELP)
-@click.argument("file", type=click.Path(path_type=Path, readable=False))
+@click.argument("file", type=InputPath(allow_dash=False))
 @recipe_options
 @click.option("-n", "line_count", type=flags.Count(1, 10**12), metavar="N", help="Print only the first N.")
 @click.option("--skip-bad", is_flag=True, help="Leave rows with a fault out.")

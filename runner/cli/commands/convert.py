@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from runner.cli import flags
+from runner.cli.path_types import InputPath
 from runner.cli.printing import print_json, print_note
 from runner.cli.render.conversion_report import conversion_lines
 from runner.cli.session.output_flag import output_flag
 from runner.output.files import STDOUT
 from runner.rules.errors import UsageError
 from runner.rules.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _HELP: Final = """\
 Write the requests of FILE, the input of another service's batch, as job lines.
@@ -33,7 +36,7 @@ Example, a batch that was written for another service:
 
 
 @click.command("convert", short_help="Write job lines from the batch file of another service.", help=_HELP)
-@click.argument("file", type=click.Path(path_type=Path, allow_dash=True, readable=False))
+@click.argument("file", type=InputPath())
 @output_flag("FILE.jobs.jsonl, of stdin stdout", what="Job file to write")
 @click.option("--model", type=flags.ModelName(), help="Model for every line, whatever it names.")
 @click.option("--skip-bad", is_flag=True, help="Leave out lines that cannot be converted.")

@@ -9,6 +9,7 @@ from typing import Any, Final
 import click
 
 from runner.cli import flags
+from runner.cli.path_types import InputPath
 from runner.cli.session.context import check_connections, read_settings
 from runner.cli.session.engine_lease import engine_lease
 from runner.cli.session.output_flag import refuse_json_beside_results
@@ -33,7 +34,7 @@ Example, keep the recipe, then use it:
 
 
 @click.command("label", short_help="Label the rows of a table; the same command again continues.", help=_HELP)
-@click.argument("file", metavar="TABLE|RECIPE.toml", type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("file", metavar="TABLE|RECIPE.toml", type=InputPath())
 @recipe_options
 @click.option(
     "--save", type=click.Path(path_type=Path), help="Also write what the flags mean as a recipe file."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 _MODEL_LENGTH: Final = 28
 _WARNINGS_SHOWN: Final = 10
-_REASON_LENGTH: Final = 300
+_SENTENCE_LENGTH: Final = 2_000  # with a command that names long paths twice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +131,7 @@ def _sentences(result: CheckResult) -> list[str]:
     return [
         line
         for sentence in result.bad_sentences
-        for line in _wrapped(plain(one_line(sentence, _REASON_LENGTH)), "    ")
+        for line in _wrapped(plain(one_line(sentence, _SENTENCE_LENGTH)), "    ")
     ]
 
 
@@ -214,6 +213,4 @@ def _cost(estimate: Estimate) -> str:
 
 def _wrapped(line: str, indent: str = "", following: str | None = None) -> list[str]:
     rest = f"{indent}  " if following is None else following
-    return textwrap.wrap(
-        line, layout.WIDTH, initial_indent=indent, subsequent_indent=rest, break_on_hyphens=False
-    )
+    return layout.wrapped(line, layout.WIDTH, indent, rest)

@@ -82,6 +82,8 @@ def _changes(result: Conversion, kind: ChangeKind) -> list[str]:
 
 
 def _refused_words(result: Conversion) -> str:
+    if not result.read:
+        return "nothing was written"
     left_out = "left out" if result.output is not None else "so nothing was written"
     return f"{text.count(result.refused_total, result.unit)} refused, {left_out}"
 
@@ -96,7 +98,9 @@ def _diagnostics(result: Conversion, head: str, kept: Sequence[Diagnostic], tota
     lines = [f"  {head}:"]
     for (code, reason, fix), group in list(groups.items())[:_KINDS_SHOWN]:
         more = f" and {len(group) - 1:,} more" if len(group) > 1 else ""
-        sentence = f"{result.unit} {group[0].line}{more}: {one_line(reason, _REASON_LENGTH)} [{code}]; {fix}"
+        what = f"{one_line(reason, _REASON_LENGTH)} [{code}]"
+        place = f"{result.unit} {group[0].line}{more}"
+        sentence = f"{place}: {what}; {fix}" if result.read else what  # else it is about the whole file
         lines += _wrapped(plain(sentence), "    ")
     rest = total - sum(len(group) for group in list(groups.values())[:_KINDS_SHOWN])
     return lines + (_wrapped(f"… and {rest:,} more", "    ") if rest > 0 else [])
@@ -104,17 +108,16 @@ def _diagnostics(result: Conversion, head: str, kept: Sequence[Diagnostic], tota
 
 def _ending(result: Conversion) -> str:
     if result.output is None:
-        skip = ", or leave these out with --skip-bad" if result.can_skip_bad else ""
+        skip = "leave these out with --skip-bad, or " if result.can_skip_bad else ""
         fixes = {one.fix for one in result.refused}
         cure = plain(fixes.pop()) if len(fixes) == 1 else "correct the input and run the same command again"
-        return f"fix: {cure}{skip}"
+        return f"fix: {skip}{cure}"
     written = text.count(result.written, "job line")
     if result.output == "-":
-        return f"{written} written to stdout"
+        return f"{written} made"
     next_step = f"runner check {text.last_word(result.output)}"
     return f"{written} written to {plain(result.output)}; {next_step} shows cost and time"
 
 
 def _wrapped(line: str, indent: str = "  ") -> list[str]:
-    first, *rest = layout.wrapped(line, layout.WIDTH - len(indent) - 2)
-    return [f"{indent}{first}", *(f"{indent}  {one}" for one in rest)]
+    return layout.wrapped(line, layout.WIDTH, indent, f"{indent}  ")

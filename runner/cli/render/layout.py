@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import TYPE_CHECKING, Final
 
@@ -9,6 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WIDTH: Final = 80
+_COMMAND: Final = re.compile(
+    r": ((?:[a-z][a-z0-9]* (?=[-'<])|runner ).*)$"
+)  # as in "unpack it: xz -dc < a > b"
 _GAP: Final = 2  # between columns, and before them where a block is indented
 
 
@@ -36,9 +40,23 @@ def facts(rows: Sequence[tuple[str, str]]) -> list[str]:
     )
 
 
-def wrapped(sentence: str, width: int) -> list[str]:
-    """Return a sentence as lines, never broken within a word, so that commands can be copied."""
-    return textwrap.wrap(sentence, width, break_long_words=False, break_on_hyphens=False) or [""]
+def wrapped(sentence: str, width: int, indent: str = "", rest: str = "") -> list[str]:
+    """Return a sentence as lines, the first behind `indent`, the others behind `rest`.
+
+    No word is broken, and a command at its end stands on one line, so that it can be copied.
+    """
+    is_long = len(indent) + len(sentence) > width
+    command = _COMMAND.search(sentence) if is_long else None
+    words = sentence if command is None else sentence[: command.start(1)].rstrip()
+    lines = textwrap.wrap(
+        words,
+        width,
+        initial_indent=indent,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [""]
+    return lines if command is None else [*lines, f"{rest}{command[1]}"]
 
 
 def indented(lines: Sequence[str]) -> list[str]:

@@ -34,9 +34,14 @@ def choose_jobs(
     *,
     lost: bool = False,
 ) -> JobSelection:
-    """Return the jobs in these states that fit the flags. Raises UsageError for an id that is not there."""
+    """Return the jobs in these states that fit the flags. Raises UsageError for an id that is not there.
+
+    An id may be a list of them, one per line, as `summary --ids` prints it.
+    """
     ids = job_history.find_ids(connection, run.id, set(given.ids))
-    missing = [read_id(word) for word in dict.fromkeys(given.ids) if word not in ids]
+    words = [line for word in given.ids for line in ([word] if word in ids else word.split("\n"))]
+    ids |= job_history.find_ids(connection, run.id, set(words) - ids.keys())
+    missing = [read_id(word) for word in dict.fromkeys(words) if word not in ids]
     if missing:
         raise UsageError(
             f"run {run.id} has no {run.unit} {_listed(missing, short_id)}; nothing was done",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.cli.render.conversion_report import Conversion
+from runner.cli.session.input_kind import refuse_table
 from runner.cli.session.results_to_stdout import print_file
 from runner.intake.foreign_file import ForeignFileReader
 from runner.intake.input_file import STDIN, check_is_file
@@ -35,6 +36,7 @@ def convert_file(file: Path, target: Path, model: str | None, *, skip_bad: bool,
     Raises UserError where a file cannot be read or written, or would be replaced without `force`.
     """
     if file != STDIN:
+        refuse_table(file)
         check_is_file(file)
     reader = ForeignFileReader(sys.stdin.buffer if file == STDIN else file, model)
     if target == STDOUT:

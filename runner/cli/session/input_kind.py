@@ -19,13 +19,15 @@ def is_recipe(file: Path) -> bool:
 
 
 def is_recipe_not_jobs(file: Path) -> bool:
-    """Return whether a file is a recipe, where a job file or a recipe is wanted.
+    """Return whether a file is a recipe, not a job file. Raises UsageError for a table."""
+    refuse_table(file)
+    return is_recipe(file)
 
-    Raises UsageError for a table: it says nothing of prompt and labels.
-    """
+
+def refuse_table(file: Path) -> None:
+    """Raise UsageError for a table, by its name: it says nothing of prompt and labels."""
     if file.name.lower().removesuffix(".gz").endswith(_TABLE_ENDINGS):
         raise UsageError(
             f"{file} is a table, not a job file or a recipe",
             fix="runner label labels it, runner compile prints what would be sent; see their --help",
         )
-    return is_recipe(file)

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from runner.cli.path_types import OutputPath
 from runner.output.files import STDOUT
 from runner.rules.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-class OutputPath(click.Path):
-    """A path; `-` is STDOUT, and `./-` a file of that name."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the path."""
-        return STDOUT if value == "-" else super().convert(value, param, ctx)
+    from pathlib import Path
 
 
 def output_flag(
@@ -30,7 +23,7 @@ def output_flag(
         "-o",
         "--output",
         metavar="FILE",
-        type=OutputPath(path_type=Path),
+        type=OutputPath(),
         help=f"{what}; compressed if it ends with .gz; - for stdout.  [default: {default}]",
     )
 

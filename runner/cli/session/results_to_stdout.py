@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from msgspec.structs import replace
 
+from runner.cli import streams
 from runner.cli.printing import print_escaped, print_note
 from runner.cli.render.summary_table import recoded_note
 from runner.output.write import temporary_results
@@ -26,14 +27,16 @@ _CHUNK_BYTES: Final = 1 << 20
 def print_results(database: Database, run_id: int, table: TableOptions | None, *, quiet: bool) -> RunSummary:
     """Print the results of a run to stdout; return its summary, which names no file.
 
-    With `quiet` the notes are left out. Raises what `write_run` does.
+    With `quiet` the notes are left out, and where stdout did not take the results. Raises what `write_run`
+    does.
     """
     with temporary_results(database, run_id, table) as written:
         with written.paths.results.open("rb") as file:
             print_file(file)
-        if not quiet and (note := recoded_note(replace(written.results, name="stdout"))):
+        shows_notes = not quiet and not streams.is_stdout_lost()
+        if shows_notes and (note := recoded_note(replace(written.results, name="stdout"))):
             print_note(note)
-    if not quiet:
+    if shows_notes:
         print_note(
             f"only the results were written; runner write {run_id} writes them, the errors and the summary"
         )
@@ -50,6 +53,7 @@ def refuse_bytes_on_terminal(format: Format | None) -> None:  # noqa: A002 - the
 
 def print_file(file: BinaryIO) -> None:
     """Print a file to stdout as it is; on a terminal with control characters escaped."""
+    streams.expect_results()
     if sys.stdout.isatty():
         for line in file:
             print_escaped(line.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r"))
