@@ -61,7 +61,10 @@ LINES: Final = {
     "long-number": ("a number of more than 4,000 digits", "write it as a string"),
     # the form of a line
     "duplicate-id": ("the id was used on an earlier line", "give each job an id of its own"),
-    "bad-model": ("the model's name cannot be printed, or is too long", "write the name as the catalogue has it"),
+    "bad-model": (
+        "the model's name cannot be printed, or is too long",
+        "write the name as the catalogue has it",
+    ),
     "bad-id": ("the id is empty, too long or no string", "write a string of 1 to 512 characters"),
     "two-ids": ("the line has `id` and `custom_id`", "keep one"),
     "bad-type": ("a field has a value of the wrong type", "write the type that the message names"),
