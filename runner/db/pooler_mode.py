@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from runner.db.statement_timeout import answers_within
-from runner.rules.postgres_errors import TRANSACTION_MODE
+from runner.rules.postgres_errors import POOLER_FULL, TRANSACTION_MODE
 
 if TYPE_CHECKING:
     import psycopg
@@ -30,15 +30,16 @@ def fault_behind_pooler(first: psycopg.Connection[Any]) -> DatabaseFault | None:
     import psycopg
 
     own = _server_process(first)
-    with (
-        psycopg.connect(
+    try:
+        second = psycopg.connect(
             first.info.dsn,
             password=first.info.password,
             autocommit=True,
             connect_timeout=round(ANSWERS_WITHIN_S),
-        ) as second,
-        answers_within(second, ANSWERS_WITHIN_S),
-    ):
+        )
+    except psycopg.errors.ConnectionTimeout:  # it has just answered the first one
+        return POOLER_FULL
+    with second, answers_within(second, ANSWERS_WITHIN_S):
         is_shared = any(_is_shared(first, second, own) for _ in range(_ROUNDS))
     return TRANSACTION_MODE if is_shared else None
 

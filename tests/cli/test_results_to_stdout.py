@@ -121,13 +121,16 @@ def test_a_table_has_the_format_of_its_input(live: LiveFolder) -> None:
 
 
 def test_a_full_stdout_keeps_no_command_from_being_called(live: LiveFolder) -> None:
-    """`--on-end` is about the run, which has ended; so with files as with results on stdout."""
-    for number, output in enumerate(("-", "full.jsonl")):
+    """`--on-end` is about the run, which has ended; so with files as with results on stdout.
+
+    Only where the results were to go there is the command said to have failed.
+    """
+    for number, (output, kind, code) in enumerate((("-", b"error", 5), ("full.jsonl", b"warning", 0))):
         (live.path / "one.jsonl").write_text(json.dumps({"id": f"o-{number}", "prompt": "Hi"}) + "\n")
         on_end = f"echo ended > ended-{number}"
         done = live.call_full("run", "one.jsonl", "--new", "-o", output, "--on-end", on_end)
-        assert b"error: stdout cannot be written: no space left on device" in done.stderr
-        assert done.returncode
+        assert kind + b": stdout cannot be written: no space left on device" in done.stderr
+        assert done.returncode == code
         assert (live.path / f"ended-{number}").read_text() == "ended\n"
 
 

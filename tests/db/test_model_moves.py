@@ -193,7 +193,7 @@ ODD = ["tab\tx", "tab\\tx", "\u202eabc", "a'b\"c\\", "größe", "-x"]
 
 
 def test_ids_are_found_as_they_are_and_as_they_are_printed(database: Database) -> None:
-    """An id that is spelled like an escape goes before one that is printed so."""
+    """An id that is printed as the word goes before one that is spelled so, which is printed otherwise."""
     driver = new_run(database, 0)
     rows = [new_job(number)._replace(custom_id=name) for number, name in enumerate(ODD, 1)]
     with database.write() as connection:
@@ -201,9 +201,10 @@ def test_ids_are_found_as_they_are_and_as_they_are_printed(database: Database) -
     first = job_id(driver.run_id, 0)
     with database.read() as connection:
         found = job_history.find_ids(
-            connection, driver.run_id, [*ODD, r"\u202eabc", "none", "\udcff", r"\udcff"]
+            connection, driver.run_id, [*ODD, r"\u202eabc", r"tab\x5ctx", "none", "\udcff", r"\udcff"]
         )
-        assert found == {name: first + number for number, name in enumerate(ODD)} | {r"\u202eabc": first + 2}
+        as_printed = {r"tab\tx": first, r"tab\x5ctx": first + 1, r"\u202eabc": first + 2}
+        assert found == {name: first + number for number, name in enumerate(ODD)} | as_printed
         job = job_history.find_job(connection, driver.run_id, r"\u202eabc")
         assert job is not None
         assert job.custom_id == "\u202eabc"

@@ -69,7 +69,7 @@ def test_a_mode_without_sessions_is_refused(postgres: Postgres, mode: str, setti
 
 def test_a_pooler_without_a_connection_left(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     """In session mode each connection of runner takes one of the server."""
-    monkeypatch.setattr(pooler_mode, "ANSWERS_WITHIN_S", 1.0)
+    monkeypatch.setattr(pooler_mode, "ANSWERS_WITHIN_S", 5.0)
     with (
         PgBouncer(postgres, "session", "default_pool_size = 1") as pooler,
         closing(Database(pooler.url)) as database,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -14,8 +15,24 @@ from runner.output.files import STDOUT
 from runner.rules.errors import UsageError
 from runner.rules.exit_codes import ExitCode
 
+_HELP: Final = """\
+Write the requests of FILE, the input of another service's batch, as job lines.
 
-@click.command("convert", short_help="Write job lines from the batch file of another service.")
+Read are lines for OpenAI's chat completions and responses, xAI's batches, Anthropic, Gemini and Bedrock,
+mixed as they come; and a JSON document with a list of them. FILE may be compressed with gzip, or - for
+stdin. Ids, order and metadata stay.
+
+What was translated, what was left out, and what that may change, is printed on stderr. Lines that name a
+model of another service need --model. Exit 3 when a line cannot be converted: nothing is written then,
+except with --skip-bad.
+
+\b
+Example, a batch that was written for another service:
+  runner convert batch.jsonl -o jobs.jsonl --model grok-4.3
+"""
+
+
+@click.command("convert", short_help="Write job lines from the batch file of another service.", help=_HELP)
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True, readable=False))
 @click.option(
     "-o",
@@ -32,20 +49,7 @@ from runner.rules.exit_codes import ExitCode
 def command(
     file: Path, *, output: Path | None, model: str | None, skip_bad: bool, force: bool, as_json: bool
 ) -> int:
-    """Write the requests of FILE, the input of another service's batch, as job lines.
-
-    Read are lines for OpenAI's chat completions and responses, xAI's batches, Anthropic, Gemini and Bedrock,
-    mixed as they come; and a JSON document with a list of them. FILE may be compressed with gzip, or - for
-    stdin. Ids, order and metadata stay.
-
-    What was translated, what was left out, and what that may change, is printed on stderr. Lines that name a
-    model of another service need --model. Exit 3 when a line cannot be converted: nothing is written then,
-    except with --skip-bad.
-
-    \b
-    Example, a batch that was written for another service:
-      runner convert batch.jsonl -o jobs.jsonl --model grok-4.3
-    """
+    """Write the requests of FILE, the input of another service's batch, as job lines."""
     from runner.cli.session.convert_file import convert_file, default_target
 
     target = output or default_target(file)
