@@ -29,7 +29,7 @@ from celery.utils.nodenames import default_nodename, host_format
 from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
-from runner.db.driver_errors import first_line, is_unavailable
+from runner.db.driver_errors import as_user_error, first_line, is_refused, is_unavailable
 from runner.embedded import bug_report, log_redaction, processes, system_errors
 from runner.engine.loop_thread import LoopThread
 from runner.engine.stages import open_stages
@@ -164,6 +164,8 @@ class WorkerProcess:
                 self.watchdog.slice_failed(name, time.monotonic() - began_s)
                 raise
             log.warning("time_slice.ended name=%s cause=%s", name, first_line(error))
+            if isinstance(error, DBAPIError) and is_refused(error):
+                self.stages.commit_reports.note_read(as_user_error(error, self._database.url))
             has_more = False
         if has_more is not None:
             self.watchdog.slice_ended(name)

@@ -88,6 +88,12 @@ def is_unavailable(error: DBAPIError) -> bool:
     return fault is not None and fault.passes
 
 
+def is_refused(error: DBAPIError) -> bool:
+    """Return whether the database answers and refuses the statement, until it is mended."""
+    is_lost = error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
+    return not is_lost and is_unavailable(error)
+
+
 def is_file_gone(error: DBAPIError) -> bool:
     """Return whether the file of SQLite was removed or replaced: waiting does not bring it back."""
     return FILE_GONE in str(error.orig)

@@ -44,7 +44,7 @@ def upgrade(database: Database, home: Path | None) -> bool:
     if found == HEAD:
         return False
     if found is not None:
-        _refuse_newer(found)
+        _refuse_unknown(database, found)
         if home is not None and database.is_sqlite:
             _copy(Path(str(database.url.database)), home, found)
     if not (found is None and database.is_sqlite and _make(database)):
@@ -105,10 +105,12 @@ def _tables(connection: Connection) -> dict[str, bool]:
     if connection.dialect.name == "sqlite":
         query = "SELECT name, 1 FROM sqlite_master WHERE name IN (:versions, :own)"
     else:
-        query = (
-            "SELECT relname, has_schema_privilege(relnamespace, 'USAGE') FROM pg_class WHERE relkind = 'r'"
-            " AND relname IN (:versions, :own) AND (pg_table_is_visible(oid)"
-            " OR NOT has_schema_privilege(relnamespace, 'USAGE'))"
+        query = (  # of the search path, also where its schemas may not be looked into
+            "SELECT relname, bool_or(has_schema_privilege(relnamespace, 'USAGE')) FROM pg_class"
+            " JOIN pg_namespace n ON n.oid = relnamespace"
+            " WHERE relkind = 'r' AND relname IN (:versions, :own) AND nspname IN"
+            " (SELECT replace(btrim(word, ' \"'), '$user', current_user)"
+            " FROM unnest(string_to_array(current_setting('search_path'), ',')) word) GROUP BY relname"
         )
     rows = connection.execute(text(query), {"versions": _VERSIONS, "own": _OWN})
     return {name: bool(is_seen) for name, is_seen in rows}
@@ -132,7 +134,7 @@ def is_older(database: Database) -> bool:
     """Return whether `upgrade` would change something. Raises UsageError when a newer version made it."""
     found = revision(database)
     if found is not None:
-        _refuse_newer(found)
+        _refuse_unknown(database, found)
     return found != HEAD
 
 
@@ -142,7 +144,7 @@ def need_head(database: Database) -> None:
     if found == HEAD:
         return
     if found is not None:
-        _refuse_newer(found)
+        _refuse_unknown(database, found)
     else:
         database_checks.check_schema_rights(database)
     is_at = f"is at schema {found}" if found else "has no schema yet"
@@ -179,17 +181,35 @@ def _config() -> Config:
     return config
 
 
-def _refuse_newer(found: str) -> None:
+def _refuse_unknown(database: Database, found: str) -> None:
+    """Raise UsageError for a revision that is not among ours: of a newer version, or of another program."""
     from alembic.script import ScriptDirectory
     from alembic.util import CommandError
 
     try:
         ScriptDirectory.from_config(_config()).get_revision(found)
     except CommandError:
-        raise UsageError(
-            f"the database was made by a newer runner (its schema is {found}, this one knows {HEAD})",
-            fix="update runner, or name another state folder with RUNNER_HOME",
-        ) from None
+        with database.read() as connection:
+            is_ours = _OWN in _tables(connection)
+        raise _newer(database, found) if is_ours else _of_another_program(database, found) from None
+
+
+def _newer(database: Database, found: str) -> UserError:
+    other = (
+        "another state folder with RUNNER_HOME" if database.is_sqlite else "another in RUNNER_DATABASE_URL"
+    )
+    return UsageError(
+        f"the database was made by a newer runner (its schema is {found}, this one knows {HEAD})",
+        fix=f"update runner, or name {other}",
+    )
+
+
+def _of_another_program(database: Database, found: str) -> UserError:
+    state = f"belongs to another program: its {_VERSIONS} has {found}, and no table is one of runner's"
+    fix = "make one for runner alone (CREATE DATABASE, or CREATE SCHEMA and schema=NAME in the URL)"
+    if database.is_sqlite:
+        fix = "name another file in RUNNER_DATABASE_URL"
+    return database_error(DatabaseFault(state, fix, is_setting=True), database.url)
 
 
 def _copy(file: Path, home: Path, found: str) -> None:

@@ -8,10 +8,9 @@ of the first, or the first one another than before, there is no session.
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from runner.db.statement_timeout import cut
+from runner.db.statement_timeout import answers_within
 from runner.rules.postgres_errors import POOLER_FULL, TRANSACTION_MODE
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from runner.rules.database_fault import DatabaseFault
 
-_ANSWERS_WITHIN_S: Final = 10.0  # a pooler that has a connection left
+ANSWERS_WITHIN_S: Final = 10.0  # a pooler that has a connection left
 _ROUNDS: Final = 3  # another client may take or return a server process in between
 
 
@@ -36,21 +35,12 @@ def fault_behind_pooler(first: psycopg.Connection[Any]) -> DatabaseFault | None:
             first.info.dsn,
             password=first.info.password,
             autocommit=True,
-            connect_timeout=round(_ANSWERS_WITHIN_S),
+            connect_timeout=round(ANSWERS_WITHIN_S),
         )
     except psycopg.errors.ConnectionTimeout:  # it has just answered the first one
         return POOLER_FULL
-    limit = threading.Timer(_ANSWERS_WITHIN_S, lambda: cut(second))
-    with second:
-        limit.start()
-        try:
-            is_shared = any(_is_shared(first, second, own) for _ in range(_ROUNDS))
-        except psycopg.OperationalError:
-            if limit.is_alive():
-                raise
-            return POOLER_FULL
-        finally:
-            limit.cancel()
+    with second, answers_within(second, ANSWERS_WITHIN_S):
+        is_shared = any(_is_shared(first, second, own) for _ in range(_ROUNDS))
     return TRANSACTION_MODE if is_shared else None
 
 

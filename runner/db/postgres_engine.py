@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from runner import certificate_files
 from runner.db import pooler_mode
 from runner.db.driver_errors import database_error, schema_of
+from runner.db.statement_timeout import answers_within
 from runner.rules.database_fault import DatabaseFault
 from runner.rules.errors import UsageError
 from runner.rules.postgres_url import OF_OTHER_CLIENTS, SCHEMA, parameter_fix, quoted
@@ -56,7 +57,8 @@ def postgres_engine(url: URL, pool_size: int) -> Engine:
     certificate_files.check_url("RUNNER_DATABASE_URL", url.render_as_string(hide_password=False))
     engine = create_engine(url, pool_size=pool_size, max_overflow=_OVERFLOW, connect_args=_CONNECT)
     sessions = _Sessions(url=url, settings=_SETTINGS | ({"search_path": quoted(schema)} if schema else {}))
-    event.listen(engine, "connect", sessions.set_up)
+    # inserted: before SQLAlchemy's own first statements, which would wait for an answer without a limit
+    event.listen(engine, "connect", sessions.set_up, insert=True)
 
     @event.listens_for(engine, "before_cursor_execute")
     def _format(
@@ -91,7 +93,8 @@ class _Sessions:
         driver.autocommit = True
         calls = ", ".join("set_config(%s, %s, false)" for _ in self.settings)
         words = [word for setting in self.settings.items() for word in setting]
-        row = driver.execute(f"SELECT pg_backend_pid(), {calls}", words).fetchone()
+        with answers_within(driver, pooler_mode.ANSWERS_WITHIN_S):
+            row = driver.execute(f"SELECT pg_backend_pid(), {calls}", words).fetchone()
         if not self.is_pooler_known and row is not None and row[0] != driver.info.backend_pid:
             self._check_pooler(driver)
         driver.autocommit = False

@@ -18,6 +18,7 @@ from runner.db.sqlite_engine import DatabaseFile, sqlite_engine
 from runner.db.statement_timeout import StatementTimeout
 from runner.rules import server_url
 from runner.rules.errors import UsageError
+from runner.rules.postgres_url import with_host_parameters
 from runner.rules.sqlite_errors import GONE
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def _local_clock_ms() -> int:
 def parse_url(url: str) -> URL:
     """Return a database's URL with the driver that is used. Raises UsageError for what is none."""
     try:
-        parsed = make_url(url)
+        parsed = make_url(with_host_parameters(url))
     except (ArgumentError, ValueError):
         raise UsageError(
             "RUNNER_DATABASE_URL is not a database URL",

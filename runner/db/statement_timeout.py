@@ -12,12 +12,15 @@ import socket
 import threading
 import time
 import weakref
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import event
 
+from runner.rules.postgres_errors import SILENT
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy import Connection, Engine
 
@@ -82,6 +85,27 @@ class StatementTimeout:
 def _watch(reference: weakref.ref[StatementTimeout]) -> None:
     while (stopwatch := reference()) is not None and stopwatch.cut_overdue():
         del stopwatch
+
+
+@contextmanager
+def answers_within(driver: Any, limit_s: float) -> Iterator[None]:
+    """Cut a connection of psycopg that answers no statement of the block in time.
+
+    Raises psycopg.OperationalError with the words SILENT then.
+    """
+    import psycopg
+
+    limit = threading.Timer(limit_s, lambda: cut(driver))
+    limit.daemon = True
+    limit.start()
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        if limit.finished.is_set():
+            raise psycopg.OperationalError(f"{SILENT} within {limit_s:g} s") from error
+        raise
+    finally:
+        limit.cancel()
 
 
 def cut(driver: Any) -> None:

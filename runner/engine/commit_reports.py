@@ -1,4 +1,4 @@
-"""Reports in Redis that the database refuses what this worker writes, for `runner status`."""
+"""Reports in Redis that the database refuses what this worker writes or reads, for `runner status`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from runner.rules.errors import UserError
 
 EACH_S: Final = 2.0  # a refusal that is over by then is not reported
+READ_AGAIN_MS: Final = 12_000  # a loop whose read was refused has read again by then: the reaper starts it
 log = logging.getLogger("runner.commit_reports")
 
 
@@ -29,7 +30,12 @@ class CommitReports:
     ) -> None:
         self._redis, self._node, self._refusal, self._now_ms = redis, node, refusal, now_ms
         self._since_ms: int | None = None  # None: not refused at the last look
+        self._read: tuple[int, UserError] | None = None
         self._is_reported = True  # perhaps by the process before this one, which could not start
+
+    def note_read(self, refusal: UserError | None) -> None:
+        """Note why the database refused a time slice what it reads; None: nothing. For any thread."""
+        self._read = None if refusal is None else (self._now_ms(), refusal)
 
     async def run(self) -> None:
         """Look every EACH_S, until cancelled or an error."""
@@ -42,7 +48,7 @@ class CommitReports:
 
     async def look(self) -> None:
         """Report a refusal that lasts since the last look, or withdraw it. Raises LimiterUnavailable."""
-        refusal = self._refusal()
+        refusal = self._refusal() or self._refused_read()
         if refusal is None:
             self._since_ms = None
             if self._is_reported:
@@ -55,3 +61,9 @@ class CommitReports:
             await refused_commits.report(
                 self._redis, self._node, CommitRefusal(refusal.what, refusal.fix, self._since_ms)
             )
+
+    def _refused_read(self) -> UserError | None:
+        if self._read is None:
+            return None
+        at_ms, refusal = self._read
+        return refusal if self._now_ms() - at_ms < READ_AGAIN_MS else None

@@ -8,9 +8,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.exc import DBAPIError
+
 from runner.db import orphans, result_moves, runs
 from runner.db.counters import Deltas
-from runner.db.driver_errors import first_line
+from runner.db.driver_errors import first_line, is_unavailable
 from runner.db.job_ids import run_of
 from runner.engine import run_completion, settle
 from runner.engine.cost_bounds import TABLE_PRICES
@@ -77,7 +79,10 @@ def _each(steps: list[Callable[[], object]]) -> None:
         except Exception as error:  # noqa: BLE001 - raised below
             failed.append(error)
     for other in failed[1:]:
-        log.error("reaper.failed cause=%s", first_line(other), exc_info=other)
+        is_mended_elsewhere = isinstance(other, DBAPIError) and is_unavailable(other)
+        log.error(
+            "reaper.failed cause=%s", first_line(other), exc_info=None if is_mended_elsewhere else other
+        )
     if failed:
         raise failed[0]
 

@@ -7,20 +7,18 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from redis import Redis
-from redis.exceptions import NoPermissionError, RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from runner import certificate_files
 from runner.limiter.store import LimiterUnavailable
 from runner.rules.advice import Advice
 from runner.rules.counted import listed
 from runner.rules.errors import UsageError
-from runner.rules.redis_errors import CLUSTER, NO_RIGHTS, REPLICA, SENTINEL, fault_of
+from runner.rules.redis_errors import AWAY, CLUSTER, NO_RIGHTS, RENAMED, REPLICA, SENTINEL, fault_of
 from runner.rules.server_url import shown_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from runner.rules.redis_errors import RedisFault
+    from collections.abc import Iterator, Mapping
 
 _TIMEOUT_S: Final = 5.0
 _SHOWN: Final = 4  # commands
@@ -42,20 +40,20 @@ _NEEDED: Final = (
 def inspect(redis_url: str) -> tuple[str, list[Advice]]:
     """Return the server's version, and an advice for each unsafe setting.
 
-    Raises LimiterUnavailable where it cannot be worked with: it does not answer, takes no writes, or its user
-    lacks rights. Raises UsageError for a cluster or sentinel, and for a file of certificates that cannot be
-    used.
+    Raises LimiterUnavailable where it cannot be worked with: it does not answer, takes no writes, is full, or
+    its user lacks rights. Raises UsageError for a cluster or sentinel, and for a file of certificates that
+    cannot be used.
     """
     certificate_files.check_url("RUNNER_REDIS_URL", redis_url)
     try:
         with Redis.from_url(
             redis_url, socket_connect_timeout=_TIMEOUT_S, socket_timeout=_TIMEOUT_S
         ) as client:
-            missing = _missing_rights(client)
-            if missing:
-                raise LimiterUnavailable(f"it refuses {listed(missing, _SHOWN)}", _grant_to(redis_url))
+            refusals = _refusals(client)
+            _check_rights(refusals, redis_url)
             info: Any = client.info()
             _check_role(info, redis_url)
+            _check_state(refusals)
             save: Any = _config(client, "save")
     except (RedisError, OSError) as error:
         raise LimiterUnavailable(error) from error
@@ -71,34 +69,47 @@ def _check_role(info: dict[str, Any], redis_url: str) -> None:
         raise LimiterUnavailable(shown_url(redis_url), REPLICA)
 
 
-def _grant_to(redis_url: str) -> RedisFault:
-    user = urlsplit(redis_url).username or "default"
-    return replace(NO_RIGHTS, fix=NO_RIGHTS.fix.format(user=user))
+def _check_rights(refusals: Mapping[str, ResponseError], redis_url: str) -> None:
+    """Raise LimiterUnavailable where commands were renamed, or the user may not give them."""
+    for fault in (RENAMED, NO_RIGHTS):
+        names = [name for name, error in refusals.items() if fault_of(str(error)) is fault]
+        if names:
+            user = urlsplit(redis_url).username or "default"
+            cured = replace(fault, fix=fault.fix.format(user=user))
+            raise LimiterUnavailable(f"it refuses {listed(names, _SHOWN)}", cured)
 
 
-def _missing_rights(client: Redis) -> list[str]:
-    """Return the commands that the user of the connection may not give, in lower case.
+def _check_state(refusals: Mapping[str, ResponseError]) -> None:
+    """Raise LimiterUnavailable where it takes no writes now: it is full, or cannot save its data."""
+    for error in refusals.values():
+        if fault_of(str(error)) is not AWAY:
+            raise LimiterUnavailable(error)
 
-    They are queued in a transaction, where rights are checked, and then discarded: nothing is executed.
+
+def _refusals(client: Redis) -> dict[str, ResponseError]:
+    """Return the commands that are refused now, in lower case, each with its error.
+
+    They are queued in a transaction, where rights and room are checked, and then discarded: nothing is
+    executed.
     """
     connection = client.connection_pool.get_connection()
     try:
-        if _is_refused(connection, "MULTI"):
-            return ["multi"]
-        refused = [words.split()[0] for words in _NEEDED if _is_refused(connection, *words.split())]
-        _is_refused(connection, "DISCARD")
+        if error := _refusal(connection, "MULTI"):
+            return {"multi": error}
+        tried = [(words.split()[0].lower(), _refusal(connection, *words.split())) for words in _NEEDED]
+        _refusal(connection, "DISCARD")
     finally:
         client.connection_pool.release(connection)
-    return [name.lower() for name in dict.fromkeys(refused)]
+    return {name: error for name, error in tried if error is not None}
 
 
-def _is_refused(connection: Any, *words: str) -> bool:
+def _refusal(connection: Any, *words: str) -> ResponseError | None:
     connection.send_command(*words)
     try:
         connection.read_response()
     except ResponseError as error:
-        return isinstance(error, NoPermissionError) or fault_of(str(error)) is NO_RIGHTS
-    return False
+        return error
+    return None
 
 
 def _config(client: Redis, name: str) -> str | None:

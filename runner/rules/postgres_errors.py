@@ -21,6 +21,7 @@ _BE_OWNER: Final = "name the owner of the tables as the user in RUNNER_DATABASE_
 _LOGIN_FIX: Final = "correct user, password and database in RUNNER_DATABASE_URL"
 _START_FIX: Final = "start it, or correct RUNNER_DATABASE_URL"
 _AGAIN: Final = "give the same command again in a moment"
+SILENT: Final = "logged in, and the first statement was not answered"  # a message of our own
 _NO_RIGHTS: Final = "does not give its user the rights that are needed"
 _SESSION_FIX: Final = (
     "set pool_mode = session there, or name the address of PostgreSQL itself in RUNNER_DATABASE_URL"
@@ -100,7 +101,9 @@ _WORDS: Final = (  # (part of the message, what it means); the first that is the
             "take it out of RUNNER_DATABASE_URL (or PGOPTIONS), or set ignore_startup_parameters there",
         ),
     ),
+    (SILENT, POOLER_FULL),
     ("query_wait_timeout", POOLER_FULL),
+    ("session is read-only", READ_ONLY),  # of the last host that was tried, with target_session_attrs
     ("no more connections allowed", POOLER_FULL),
     (
         "server_login_retry",
@@ -117,6 +120,13 @@ _WORDS: Final = (  # (part of the message, what it means); the first that is the
     (
         "not currently accepting connections",
         DatabaseFault("takes no connections", "in psql: ALTER DATABASE … WITH ALLOW_CONNECTIONS true"),
+    ),
+    *(
+        (part, DatabaseFault("has an address that cannot be used", "correct RUNNER_DATABASE_URL"))
+        for part in (
+            *("connection is bad: invalid", "definition of service", "service file", "could not match"),
+            "unrecognized configuration parameter",  # in `options`
+        )
     ),
     ("translate host name", _NO_HOST),
     ("resolve host", _NO_HOST),

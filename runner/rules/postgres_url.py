@@ -1,8 +1,10 @@
-"""Parameters of a PostgreSQL URL that belong to other clients: which mean nothing here, and what to write."""
+"""PostgreSQL URLs as other clients write them: what they mean here, and what to write instead."""
 
 from __future__ import annotations
 
+import re
 from typing import Final
+from urllib.parse import quote, unquote
 
 # Prisma's and Supabase's words about their own pool or driver: they choose no data and protect nothing.
 OF_OTHER_CLIENTS: Final = frozenset(
@@ -21,6 +23,27 @@ _INSTEAD: Final = {
     "database": "write it as postgresql://host/name",
     "pool_size": "take it out of the URL",
 }
+
+_HOST: Final = re.compile(r"[A-Za-z0-9._%-]*(?::[0-9]+)?")
+
+
+def with_host_parameters(url: str) -> str:
+    """Return a URL of libpq in the form that SQLAlchemy reads; others as they are.
+
+    Several hosts (`h1:5432,h2:5432`) and the folder of a socket (`%2Frun%2Fpg`) become parameters.
+    """
+    head, _, query = url.partition("?")
+    scheme, separator, rest = head.partition("://")
+    userinfo, at, place = rest.rpartition("@")
+    hosts, slash, path = place.partition("/")
+    pairs = [name.partition(":") for name in hosts.split(",")]
+    is_special = scheme.startswith("postgres") and ("," in hosts or "%" in hosts)
+    is_cut = not at and "@" in query  # by a ? in the password
+    if is_cut or not is_special or not all(map(_HOST.fullmatch, hosts.split(","))):
+        return url
+    names, ports = ",".join(unquote(name) for name, _, _ in pairs), ",".join(port for _, _, port in pairs)
+    parameters = [query, f"host={quote(names, safe=',')}", f"port={ports}" if ports.strip(",") else ""]
+    return f"{scheme}{separator}{userinfo}{at}{slash}{path}?{'&'.join(filter(None, parameters))}"
 
 
 def parameter_fix(name: str) -> str:

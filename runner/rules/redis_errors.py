@@ -17,18 +17,23 @@ class RedisFault:
 # The rights that runner and Celery need. INFO is among the dangerous commands.
 _GRANT: Final = "in redis-cli: ACL SETUSER {user} ~* +@all -@admin -@dangerous +info"
 NO_RIGHTS: Final = RedisFault("does not give its user the rights that are needed", _GRANT)
+RENAMED: Final = RedisFault(
+    "lacks a command that is needed",
+    "take its rename-command out of the configuration of the server, or name another one in RUNNER_REDIS_URL",
+)
 REPLICA: Final = RedisFault("is a replica, which takes no writes", "name the primary in RUNNER_REDIS_URL")
 CLUSTER: Final = RedisFault(
     "is a cluster, and one server is needed: the queues of workers lie in several slots",
     "name a server with cluster-enabled no in RUNNER_REDIS_URL",
 )
 SENTINEL: Final = RedisFault("is a sentinel, which keeps no data", "name the primary in RUNNER_REDIS_URL")
-_AWAY: Final = RedisFault("does not answer", "start it, or correct RUNNER_REDIS_URL")
+AWAY: Final = RedisFault("does not answer", "start it, or correct RUNNER_REDIS_URL")
 _LOGIN: Final = RedisFault("does not let us in", "correct user and password in RUNNER_REDIS_URL")
 _WORDS: Final = (  # (part of the message in lower case, what it means); the first that is there holds
     ("no permissions", NO_RIGHTS),
     ("can't run this command", NO_RIGHTS),  # of a script
-    ("unknown command", NO_RIGHTS),  # renamed in the server's configuration
+    ("unknown command", RENAMED),
+    ("unknown redis command", RENAMED),  # of a script
     ("noperm", NO_RIGHTS),
     ("read only replica", REPLICA),
     ("readonly", REPLICA),
@@ -71,4 +76,4 @@ _WORDS: Final = (  # (part of the message in lower case, what it means); the fir
 def fault_of(message: str) -> RedisFault:
     """Return what the message of an error means."""
     lower = message.lower()
-    return next((fault for part, fault in _WORDS if part in lower), _AWAY)
+    return next((fault for part, fault in _WORDS if part in lower), AWAY)

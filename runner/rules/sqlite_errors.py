@@ -7,7 +7,10 @@ from typing import Final
 from runner.rules.database_fault import DatabaseFault
 
 FILE_GONE: Final = "the file was removed or replaced"  # a message of our own (runner.db.sqlite_engine)
-_PUT_BACK: Final = "put a copy of it back, or move it away and load the job files anew"
+_PUT_BACK: Final = (  # SQLite would apply a log that belongs to another file, and damage a copy with it
+    "move it away, and its -wal and -shm beside it too; then put a whole copy there, or load the job files"
+    " anew"
+)
 INCOMPLETE: Final = DatabaseFault("lacks a part of its schema", _PUT_BACK, passes=False)
 READ_ONLY: Final = DatabaseFault(
     "may not be written to", "make it and its folder writable, or name another folder with RUNNER_HOME"

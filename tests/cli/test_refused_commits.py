@@ -24,7 +24,7 @@ FIX = "fix: name the primary; then the work continues by itself"
 
 
 def refused(database: Database) -> Snapshot:
-    """Return a running run of shared servers whose workers cannot write, not even their heartbeats."""
+    """Return a running run of shared servers whose workers cannot work, not even their heartbeats."""
     driver = new_run(database, 3)
     with database.write() as connection:
         runs.start(connection, driver.run_id, NOW_MS)
@@ -37,7 +37,7 @@ def test_status_and_watch_print_it_instead_of_a_missing_worker(database: Databas
     snapshot = refused(database)
 
     *_, what, fix = (line.strip() for line in status_lines(snapshot, ()))
-    assert what.startswith("2 workers cannot write since ")
+    assert what.startswith("2 workers cannot work since ")
     assert what.endswith(": the database is read-only: url")
     assert fix == FIX
     assert availability_line(snapshot) == f"{what}; {fix}"

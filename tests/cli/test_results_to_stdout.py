@@ -45,6 +45,13 @@ class LiveFolder:
         """Run a command; fail where it ends with another exit code."""
         return run_command(words, self.path, self._home.env, code)
 
+    def start(self, *words: str, **env: str) -> subprocess.Popen[bytes]:
+        """Start a command whose stdout is a pipe."""
+        command = [sys.executable, "-m", "runner", *words]
+        return subprocess.Popen(
+            command, cwd=self.path, env=self._home.env | env, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
+        )
+
     def call_full(self, *words: str) -> subprocess.CompletedProcess[bytes]:
         """Run a command whose stdout is a full disk."""
         command = [sys.executable, "-m", "runner", *words]
@@ -85,6 +92,22 @@ def test_the_results_are_those_of_a_file(live: LiveFolder) -> None:
     assert gzip.decompress((live.path / "out.jsonl.gz").read_bytes()) == first.raw
     again = live.call("run", "jobs.jsonl", "-o", "/dev/stdout", "-q")
     assert (again.raw, again.stderr) == (first.raw, "")
+
+
+def test_nothing_is_left_of_a_command_that_is_killed_while_it_prints(live: LiveFolder) -> None:
+    """A slow reader sets the pace, so that is where most are killed."""
+    lines = [
+        {"id": f"k-{n}", "model": "grok-4.3", "prompt": "Hi", "metadata": "x" * 1000} for n in range(200)
+    ]
+    (live.path / "long.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    live.call("run", "long.jsonl", "-q", "--rpm", "none", "--tpm", "none")
+    place = live.path / "place"
+    place.mkdir()
+    with live.start("write", "long", "-o", "-", "-q", TMPDIR=str(place)) as printing:
+        assert printing.stdout is not None
+        assert printing.stdout.read(1)  # more than a pipe holds is still to come
+        printing.kill()
+    assert [*place.iterdir()] == []
 
 
 def test_a_table_has_the_format_of_its_input(live: LiveFolder) -> None:
@@ -163,7 +186,12 @@ def test_a_terminal_obeys_nothing_of_the_results(tmp_path: Path, monkeypatch: py
     found: list[bytes] = []
     with os.fdopen(theirs, "w") as terminal:
         monkeypatch.setattr(sys, "stdout", terminal)
-        reader = threading.Thread(target=lambda: found.append(os.read(ours, 1 << 16)))
+
+        def read() -> None:
+            while b"last" not in b"".join(found):  # a terminal may give it in parts
+                found.append(os.read(ours, 1 << 16))
+
+        reader = threading.Thread(target=read)
         with (tmp_path / "out").open("rb") as file:
             print_file(file)
         with pytest.raises(UsageError, match="cannot show Parquet"):
@@ -173,4 +201,4 @@ def test_a_terminal_obeys_nothing_of_the_results(tmp_path: Path, monkeypatch: py
         reader.start()
         reader.join(60)
     os.close(ours)
-    assert found[0].decode().splitlines() == [r"a\x1b[31mb", "\ufffd", "last"]
+    assert b"".join(found).decode().splitlines() == [r"a\x1b[31mb", "\ufffd", "last"]

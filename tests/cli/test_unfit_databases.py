@@ -187,6 +187,34 @@ def test_a_database_restored_without_its_revision(full: Shop, lost: str) -> None
     assert "restore the whole backup" in full.refusal("db", "upgrade", url=full.url)[1]
 
 
+def test_a_schema_of_another_program_is_no_matter(empty: Shop) -> None:
+    """It may keep its revision where the user may not look: the search path does not lead there."""
+    empty.execute(
+        "GRANT CREATE ON SCHEMA public TO app",
+        "CREATE SCHEMA other",
+        "CREATE TABLE other.alembic_version (version_num text)",
+    )
+
+    assert "has no schema yet" in empty.call("list").stderr
+    assert empty.call("db", "upgrade").code == 0
+    assert empty.call(*LOAD).code == 0
+
+
+def test_a_database_of_another_program(empty: Shop) -> None:
+    """It is not one of a newer runner, which an update would cure."""
+    empty.execute(
+        "CREATE TABLE alembic_version (version_num text)",
+        "INSERT INTO alembic_version VALUES ('3f2a')",
+        "GRANT SELECT ON alembic_version TO app",
+    )
+
+    found = empty.refusal("db", "upgrade", code=2)
+    assert found[0].startswith("belongs to another program: its alembic_version has 3f2a")
+    assert empty.diagnosis() == empty.refusal("list", code=2) == found
+    empty.execute("CREATE SCHEMA own AUTHORIZATION app")
+    assert empty.call("db", "upgrade", url=f"{empty.user_url}&schema=own").code == 0
+
+
 def test_a_database_that_lacks_a_table(full: Shop) -> None:
     """It is named by doctor, by the upgrade and by the command that needs it."""
     full.execute("DROP TABLE payloads")
@@ -220,7 +248,7 @@ def test_doctor_names_what_workers_report(full: Shop, server: ValkeyServer) -> N
     done = full.call("doctor", "--json", "workers", redis_url=server.url)
     check = json.loads(done.stdout)["checks"][-1]
     assert check["state"] == "failed"
-    assert check["told"] == "1 worker cannot write: the database is read-only: url"
+    assert check["told"] == "1 worker cannot work: the database is read-only: url"
     assert check["fix"] == "name the primary"
 
 

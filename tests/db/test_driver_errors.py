@@ -6,9 +6,11 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy.exc import DBAPIError, OperationalError
+from psycopg.errors import InsufficientPrivilege
+from psycopg.errors import SyntaxError as WrongSyntax
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
-from runner.db.driver_errors import first_line, is_unavailable
+from runner.db.driver_errors import first_line, is_refused, is_unavailable
 
 if TYPE_CHECKING:
     from runner.db.session import Database
@@ -32,3 +34,12 @@ def test_the_first_line_of_a_group_is_that_of_its_first_error() -> None:
     """The message of the group has only their number."""
     inner = ExceptionGroup("inner", [ValueError("the cause\nand more")])
     assert first_line(ExceptionGroup("outer", [inner, KeyError("b")])) == "the cause"
+
+
+def test_a_refused_statement_is_no_lost_connection() -> None:
+    """The database answers, so that others can be told what it refuses."""
+    refused = ProgrammingError(None, None, InsufficientPrivilege("permission denied for table runs"))
+    lost = OperationalError(None, None, sqlite3.OperationalError("disk I/O error"))
+    assert is_refused(refused)
+    assert not is_refused(lost)
+    assert not is_refused(ProgrammingError(None, None, WrongSyntax("syntax error")))

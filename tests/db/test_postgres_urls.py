@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from contextlib import closing
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 from sqlalchemy import text
 
 from runner.db.session import Database
 from runner.rules.errors import UsageError
+from runner.rules.postgres_url import with_host_parameters
 
 if TYPE_CHECKING:
     from conftest import PostgresServer
@@ -30,6 +32,33 @@ def test_other_spellings_are_understood(
     url = postgres_server.url("migrated").replace("postgresql+psycopg", scheme) + parameters
 
     assert value(url, "SELECT current_database()") == "migrated"
+
+
+def test_the_folder_of_a_socket_as_host(postgres_server: PostgresServer) -> None:
+    """As libpq has it in the place of a host."""
+    with closing(Database(postgres_server.url("migrated"))) as database:
+        folder = quote(str(database.url.query["host"]), safe="")
+    assert value(f"postgresql://ann@{folder}/migrated", "SELECT current_database()") == "migrated"
+    assert value(f"postgresql://ann@{folder}:5432/migrated", "SELECT current_database()") == "migrated"
+
+
+@pytest.mark.parametrize(
+    ("url", "read"),
+    [
+        (
+            "postgresql://u:p@a:1,b:2/db?sslmode=require",
+            "postgresql://u:p@/db?sslmode=require&host=a,b&port=1,2",
+        ),
+        ("postgresql://u@a,b:2/db", "postgresql://u@/db?host=a,b&port=,2"),
+        ("postgresql://a,b", "postgresql://?host=a,b"),
+        ("postgresql://u:p@a:1/db", "postgresql://u:p@a:1/db"),
+        ("postgresql://u:1,x?w@a/db", "postgresql://u:1,x?w@a/db"),
+        ("sqlite:///a,b%20c", "sqlite:///a,b%20c"),
+    ],
+)
+def test_several_hosts_become_parameters(url: str, read: str) -> None:
+    """As SQLAlchemy reads them; what may be a password is left alone."""
+    assert with_host_parameters(url) == read
 
 
 def test_a_schema_is_the_search_path(postgres_server: PostgresServer) -> None:

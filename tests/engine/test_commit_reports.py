@@ -11,7 +11,7 @@ from redis import Redis
 from sqlalchemy import text
 
 from runner.db.session import Database
-from runner.engine.commit_reports import CommitReports
+from runner.engine.commit_reports import READ_AGAIN_MS, CommitReports
 from runner.engine.group_commit import GroupCommit
 from runner.limiter import refused_commits
 from runner.limiter.refused_commits import CommitRefusal
@@ -45,6 +45,28 @@ def test_a_refusal_is_reported_at_the_second_look_and_withdrawn(server: ValkeySe
         await reports.look()
         assert refused_commits.read(server.url) == CommitRefusal(REFUSAL.what, REFUSAL.fix, NOW_MS)
         found[0] = None
+        await reports.look()
+        assert refused_commits.read(server.url) is None
+        await redis.aclose()
+
+    asyncio.run(story())
+
+
+def test_a_refused_read_is_reported_while_it_is_repeated(server: ValkeyServer) -> None:
+    """A loop that reads well says nothing: its note is too old then."""
+    now_ms = [NOW_MS]
+
+    async def story() -> None:
+        redis = connect(server.url)
+        reports = CommitReports(redis=redis, node="w1@a", refusal=lambda: None, now_ms=lambda: now_ms[0])
+        for _ in range(3):
+            now_ms[0] += READ_AGAIN_MS // 2
+            reports.note_read(REFUSAL)
+            await reports.look()
+        found = refused_commits.read(server.url)
+        assert found is not None
+        assert found.what == REFUSAL.what
+        now_ms[0] += READ_AGAIN_MS
         await reports.look()
         assert refused_commits.read(server.url) is None
         await redis.aclose()

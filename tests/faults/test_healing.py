@@ -159,11 +159,11 @@ def postgres_read_only(setup: SharedSetup) -> Iterator[None]:
 
     def is_shown() -> bool:
         status = setup.host.start("status")
-        return status.wait() == 0 and "1 worker cannot write since " in status.output
+        return status.wait() == 0 and "1 worker cannot work since " in status.output
 
     switch("SET default_transaction_read_only = on")
     yield
-    wait_until(is_shown, "status says that the worker cannot write")
+    wait_until(is_shown, "status says that the worker cannot work")
     switch("RESET default_transaction_read_only")
 
 

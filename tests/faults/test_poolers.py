@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 from hosts import Host
 from live_runner import NO_LIMITS, RUN, Simulator, write_jobs
@@ -68,10 +69,26 @@ def test_a_mode_without_sessions_is_refused(postgres: Postgres, mode: str, setti
 
 def test_a_pooler_without_a_connection_left(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     """In session mode each connection of runner takes one of the server."""
-    monkeypatch.setattr(pooler_mode, "_ANSWERS_WITHIN_S", 5.0)
+    monkeypatch.setattr(pooler_mode, "ANSWERS_WITHIN_S", 5.0)
     with (
         PgBouncer(postgres, "session", "default_pool_size = 1") as pooler,
         closing(Database(pooler.url)) as database,
         pytest.raises(Unreachable, match="has no connection left"),
     ):
         database.check()
+
+
+def test_a_pooler_whose_connections_others_hold(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It lets the client log in and then keeps it waiting: a command must not wait as long as it likes."""
+    monkeypatch.setattr(pooler_mode, "ANSWERS_WITHIN_S", 1.0)
+    with (
+        PgBouncer(postgres, "session", "default_pool_size = 1", "query_wait_timeout = 0") as pooler,
+        closing(psycopg.connect(pooler.url.replace("+psycopg", ""), autocommit=True)) as other,
+        closing(Database(pooler.url)) as database,
+    ):
+        other.execute("SELECT 1")
+        with pytest.raises(Unreachable, match="has no connection left"):
+            database.check()
+        other.close()
+        with pytest.raises(Unreachable, match="has no connection left"):  # it needs two to know the mode
+            database.check()

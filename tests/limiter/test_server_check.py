@@ -71,6 +71,30 @@ def test_a_replica_takes_no_writes(redis_server: RedisServer) -> None:
             client.replicaof("NO", "ONE")
 
 
+def test_a_full_server_takes_no_writes(redis_server: RedisServer) -> None:
+    """Whoever asks learns it before a worker ends of it."""
+    with redis_server.client() as client:
+        client.config_set("maxmemory", "1")
+        try:
+            with pytest.raises(LimiterUnavailable, match="Redis is full") as raised:
+                server_check.inspect(redis_server.url)
+        finally:
+            client.config_set("maxmemory", "0")
+    assert raised.value.fix == "raise its maxmemory"
+
+
+def test_a_command_that_was_renamed() -> None:
+    """No right brings it back, so the cure is another one."""
+    with (
+        RedisServer("--rename-command", "EVALSHA", "other") as renamed,
+        pytest.raises(
+            LimiterUnavailable, match="lacks a command that is needed: it refuses evalsha"
+        ) as raised,
+    ):
+        server_check.inspect(renamed.url)
+    assert raised.value.fix.startswith("take its rename-command out of the configuration")
+
+
 def test_a_cluster_is_refused() -> None:
     """Also one of a single server: its keys lie in several slots."""
     with (

@@ -42,6 +42,10 @@ CONNECTIONS = (  # part of what libpq says, state
     ("failed to resolve host 'db': Name or service not known", "is not found: its host has no address"),
     ("FATAL: query_wait_timeout", POOLER_FULL.state),
     ("FATAL: unsupported startup parameter: options", "is behind a pooler that takes no such parameter"),
+    ("logged in, and the first statement was not answered within 10 s", POOLER_FULL.state),
+    ('connection to server at "::1", port 5432 failed: session is read-only', READ_ONLY.state),
+    ('connection is bad: invalid sslmode value: "silly"', "has an address that cannot be used"),
+    ('connection is bad: definition of service "r" not found', "has an address that cannot be used"),
     ("connection refused", "does not answer"),
 )
 

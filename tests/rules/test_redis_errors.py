@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from runner.rules.redis_errors import CLUSTER, NO_RIGHTS, REPLICA, fault_of
+from runner.rules.redis_errors import CLUSTER, NO_RIGHTS, RENAMED, REPLICA, fault_of
 
 MESSAGES = (
     ("this user has no permissions to run the 'evalsha' command", NO_RIGHTS.state),
-    ("unknown command 'EVALSHA', with args beginning with:", NO_RIGHTS.state),
+    ("unknown command 'EVALSHA', with args beginning with:", RENAMED.state),
+    ("Unknown Redis command called from script script: 1f, on @user_script:1.", RENAMED.state),
     ("You can't write against a read only replica.", REPLICA.state),
     ("CROSSSLOT Keys in request don't hash to the same slot", CLUSTER.state),
     ("invalid username-password pair or user is disabled.", "does not let us in"),

@@ -103,7 +103,7 @@ def workers(settings: Settings) -> Iterator[Diagnosis]:
     with suppress(UserError):  # the check of Redis says it
         refusal = refused_commits.read(settings.effective_redis_url)
     if refusal is not None:
-        what = f"{count(refusal.workers, 'worker')} cannot write: {refusal.what}"
+        what = f"{count(refusal.workers, 'worker')} cannot work: {refusal.what}"
         yield failed("workers", Advice(what, refusal.fix))
     elif alive:
         yield ok("workers", f"{alive} seen within the last minute")

@@ -88,13 +88,13 @@ def no_worker_lines(snapshot: Snapshot) -> list[str]:
 
 
 def refused_commits_lines(snapshot: Snapshot) -> list[str]:
-    """Return that workers cannot write, since when and why, and the cure; [] where they can."""
+    """Return that workers cannot work, since when and why, and the cure; [] where they can."""
     refusal = snapshot.refused_commits
     if refusal is None:
         return []
     since = text.recent_time(refusal.since_ms, snapshot.as_of_ms)
     return [
-        f"{text.count(refusal.workers, 'worker')} cannot write since {since}: {plain(refusal.what)}",
+        f"{text.count(refusal.workers, 'worker')} cannot work since {since}: {plain(refusal.what)}",
         f"fix: {plain(refusal.fix)}; then the work continues by itself",
     ]
 

@@ -64,7 +64,7 @@ class MissingWorker(JsonObject, frozen=True, kw_only=True):
 
 
 class RefusedCommits(JsonObject, frozen=True, kw_only=True):
-    """The database refuses what workers write."""
+    """The database refuses what workers write or read."""
 
     since: Annotated[Moment, about("when a worker met it first")]
     workers: Annotated[int, about("workers that report it")]
@@ -73,7 +73,7 @@ class RefusedCommits(JsonObject, frozen=True, kw_only=True):
 
 
 WorkersRefused = Annotated[
-    RefusedCommits | None, about("where the database refuses what workers write; else null")
+    RefusedCommits | None, about("where the database refuses what workers write or read; else null")
 ]
 NoWorker = Annotated[MissingWorker | None, about("where the run needs a worker and has none; else null")]
 
@@ -133,7 +133,7 @@ def no_worker_object(snapshot: Snapshot) -> MissingWorker | None:
 
 
 def refused_commits_object(snapshot: Snapshot) -> RefusedCommits | None:
-    """Return why the database refuses what workers write; None where it does not."""
+    """Return why the database refuses what workers write or read; None where it does not."""
     refusal = snapshot.refused_commits
     if refusal is None:
         return None

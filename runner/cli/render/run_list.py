@@ -82,7 +82,7 @@ def no_worker_lines(snapshots: Sequence[Snapshot]) -> list[str]:
 
 
 def refused_commits_lines(snapshots: Sequence[Snapshot]) -> list[str]:
-    """Return that workers cannot write, which holds for all runs; [] where they can."""
+    """Return that workers cannot work, which holds for all runs; [] where they can."""
     refused = next((snapshot for snapshot in snapshots if snapshot.refused_commits is not None), None)
     return [] if refused is None else ["", *ending_text.refused_commits_lines(refused)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from shutil import copyfileobj
 from typing import TYPE_CHECKING, BinaryIO, Final
 
@@ -30,9 +31,11 @@ def print_results(database: Database, run_id: int, table: TableOptions | None, *
     With `quiet` the notes are left out, and where stdout did not take the results. Raises what `write_run`
     does.
     """
-    with temporary_results(database, run_id, table) as written:
-        with written.paths.results.open("rb") as file:
-            print_file(file)
+    with ExitStack() as stack:
+        with temporary_results(database, run_id, table) as written:
+            file = stack.enter_context(written.paths.results.open("rb"))
+        # the folder is gone before the reader of stdout sets the pace: it could not outlive a kill -9
+        print_file(file)
         shows_notes = not quiet and not streams.is_stdout_lost()
         if shows_notes and (note := recoded_note(replace(written.results, name="stdout"))):
             print_note(note)
