@@ -224,12 +224,14 @@ def _on_ready(**_: Any) -> None:
         if os.environ.get("RUNNER_BEAT") == "1":
             EmbeddedService(app, thread=True, scheduler_cls=app.conf.beat_scheduler).start()
     except Exception as error:  # noqa: BLE001 - Celery would only log it, and this process would idle for ever
-        end_process(f"it could not start: {first_line(error)}", _report_refusal(error))
+        end_process(f"it could not start: {first_line(error)}", report_failed_start(error))
 
 
-def _report_refusal(error: Exception) -> int:
-    """Report a database that refuses this worker at its start, for `runner status`; return the exit code."""
-    known = system_errors.known(error) if isinstance(error, DBAPIError) else None
+def report_failed_start(error: Exception) -> int:
+    """Return the exit code of a worker that could not start; report a database that refuses it (`status`)."""
+    if not isinstance(error, DBAPIError):
+        return ExitCode.UNREACHABLE if _is_service_away(error) else ExitCode.BUG
+    known = system_errors.known(error)
     if known is None:
         return ExitCode.BUG
     refusal = CommitRefusal(known.what, known.fix, time.time_ns() // 1_000_000)

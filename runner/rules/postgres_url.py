@@ -24,7 +24,11 @@ _INSTEAD: Final = {
     "pool_size": "take it out of the URL",
 }
 
-_HOST: Final = re.compile(r"[A-Za-z0-9._%-]*(?::[0-9]+)?")
+_HOST: Final = r"[A-Za-z0-9._%-]*(?::[0-9]+)?"
+_WITH_HOSTS: Final = re.compile(  # without a user no @ may follow: it would be that of a password with a ?
+    r"(?P<start>postgres[a-z0-9+]*://(?:[^?]*@|(?!.*@)))"
+    rf"(?P<hosts>(?=[^/?]*[,%]){_HOST}(?:,{_HOST})*)(?P<path>(?:/[^?]*)?)(?:\?(?P<query>.*))?"
+)
 
 
 def with_host_parameters(url: str) -> str:
@@ -32,18 +36,17 @@ def with_host_parameters(url: str) -> str:
 
     Several hosts (`h1:5432,h2:5432`) and the folder of a socket (`%2Frun%2Fpg`) become parameters.
     """
-    head, _, query = url.partition("?")
-    scheme, separator, rest = head.partition("://")
-    userinfo, at, place = rest.rpartition("@")
-    hosts, slash, path = place.partition("/")
-    pairs = [name.partition(":") for name in hosts.split(",")]
-    is_special = scheme.startswith("postgres") and ("," in hosts or "%" in hosts)
-    is_cut = not at and "@" in query  # by a ? in the password
-    if is_cut or not is_special or not all(map(_HOST.fullmatch, hosts.split(","))):
+    found = _WITH_HOSTS.fullmatch(url)
+    if found is None:
         return url
+    pairs = [host.partition(":") for host in found["hosts"].split(",")]
     names, ports = ",".join(unquote(name) for name, _, _ in pairs), ",".join(port for _, _, port in pairs)
-    parameters = [query, f"host={quote(names, safe=',')}", f"port={ports}" if ports.strip(",") else ""]
-    return f"{scheme}{separator}{userinfo}{at}{slash}{path}?{'&'.join(filter(None, parameters))}"
+    parameters = [
+        found["query"],
+        f"host={quote(names, safe=',')}",
+        f"port={ports}" if ports.strip(",") else "",
+    ]
+    return f"{found['start']}{found['path']}?{'&'.join(filter(None, parameters))}"
 
 
 def parameter_fix(name: str) -> str:
