@@ -47,6 +47,7 @@ ROWS: Final = (
     CommandRow("Inspect", "show", "Show the history of one job."),
     CommandRow("Inspect", "summary", "Show the results and the cost of a run."),
     CommandRow("Inspect", "costs", "Show what was spent, by run, model and day."),
+    CommandRow("Inspect", "compare", "Compare scores: did they get worse, or is it noise?"),
     CommandRow("Set up", "doctor", "Show what is set up, what is missing, and how to fix it."),
     CommandRow("Set up", "simulate", "The xAI API on localhost: strict limits, no key, no cost."),
     CommandRow("Set up", "worker", "Work for runs on shared servers."),

@@ -25,6 +25,8 @@ class ExitCode(IntEnum):
     TIMEOUT = 7
     PAUSED = 8
     CANCELLED = 9
+    REGRESSED = 10
+    NO_VERDICT = 11
     BUG = 70
     INTERRUPTED = 130
     BROKEN_PIPE = 141

@@ -28,6 +28,8 @@ MEANINGS: Final[Mapping[ExitCode, str]] = {
     ExitCode.TIMEOUT: "--timeout was reached; the work may continue",
     ExitCode.PAUSED: "the run is paused for another reason",
     ExitCode.CANCELLED: "the run was cancelled",
+    ExitCode.REGRESSED: "`compare`: the scores got worse",
+    ExitCode.NO_VERDICT: "`compare`: no verdict yet",
     ExitCode.BUG: "a bug of runner; a report was written",
     ExitCode.INTERRUPTED: "Ctrl-C",
     ExitCode.BROKEN_PIPE: "nothing reads stdout any more, as when it is piped into `head`",

@@ -15,6 +15,7 @@ from runner.cli.commands.load import LoadedRun
 from runner.cli.commands.summary import JobIds
 from runner.cli.commands.worker import StartedWorkers
 from runner.cli.render.check_object import CheckedFile
+from runner.cli.render.comparison_object import Comparison
 from runner.cli.render.conversion_object import ConvertedFile
 from runner.cli.render.costs_table import CostReport
 from runner.cli.render.doctor_lines import SetUp
@@ -43,6 +44,7 @@ TITLES: Final[dict[str, Shape]] = {
     "show": JobStory,
     "ids": JobIds,
     "costs": CostReport,
+    "compare": Comparison,
     "rm": Removal,
     "prune": Pruning,
     "would": PlannedAction,
@@ -74,6 +76,7 @@ OF_COMMANDS: Final[dict[str, tuple[str, ...]]] = {  # the titles of what a comma
     "show": ("show",),
     "summary": ("summary", "ids"),
     "costs": ("costs",),
+    "compare": ("compare",),
     "doctor": ("doctor",),
     "simulate": ("simulate",),
     "worker": ("worker",),

@@ -1,0 +1,93 @@
+"""A comparison of scores as lines of text, at most 80 columns wide."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from runner.cli.render import text
+from runner.rules.night_gate import Verdict
+from runner.rules.redact import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from runner.rules.night_gate import GateOutcome
+    from runner.rules.scores import Coverage, Pairing
+    from runner.rules.statistics.comparison import Difference, Paired
+
+_ITEMS_SHOWN: Final = 5
+_NAME_LENGTH: Final = 30
+_P_SHOWN: Final = 0.001
+_VERDICTS: Final[Mapping[Verdict, str]] = {
+    Verdict.PASSED: "PASSED",
+    Verdict.IMPROVED: "IMPROVED",
+    Verdict.REGRESSED: "REGRESSED",
+    Verdict.NO_BASELINE: "NO BASELINE YET",
+    Verdict.MEASURE_AGAIN: "NO VERDICT YET",
+}
+
+
+def verdict_line(name: str, nights: int, outcome: GateOutcome) -> str:
+    """Return the line that names the verdict."""
+    words = (
+        f"{one_line(name, _NAME_LENGTH)} against {text.count(nights, 'night')}: {_VERDICTS[outcome.verdict]}"
+    )
+    notes = ["measured twice"] * outcome.is_repeated + ["provisional: few nights"] * outcome.is_provisional
+    return f"{words} ({', '.join(notes)})" if notes else words
+
+
+def comparison_lines(found: Difference, pairing: Pairing, sides: Mapping[str, Coverage]) -> Iterator[str]:
+    """Yield the lines of a comparison; `sides` are the coverages of both by the names of their files."""
+    first, second = sides
+    low, high = found.interval()
+    yield f"  score     {_percent(found.mean)}, was {_percent(found.base_mean)}"
+    yield f"  change    {_points(found.delta)} points ({_points(low)} to {_points(high)}); {_chance(found)}"
+    yield f"  items     {found.items:,} in both; {_moved(pairing.pairs)}"
+    for name, only in ((first, pairing.only_first), (second, pairing.only_second)):
+        if only:
+            yield f"            {len(only):,} only in {one_line(name, _NAME_LENGTH)}"
+    for name, side in sides.items():
+        if side.measured < side.answers:
+            yield from _unmeasured(name, side)
+    worst = sorted(pairing.pairs.items(), key=lambda pair: pair[1].delta)[:_ITEMS_SHOWN]
+    for item, pair in worst:
+        if pair.delta < 0:
+            yield f"  worse     {one_line(item, _NAME_LENGTH)}: {_mean(pair)}, was {_base_mean(pair)}"
+
+
+def _unmeasured(name: str, side: Coverage) -> Iterator[str]:
+    yield f"  measured  {side.measured:,} of {side.answers:,} answers of {one_line(name, _NAME_LENGTH)};"
+    yield f"            with the others {_percent(side.low)} if wrong, {_percent(side.high)} if right"
+
+
+def _chance(found: Difference) -> str:
+    """Return how often a change like this comes by chance alone."""
+    p, word = (found.tails.lower, "a drop") if found.delta < 0 else (found.tails.upper, "a rise")
+    shown = "< 0.001" if p < _P_SHOWN else f"{p:.3f}"
+    return f"{word} like this by chance: p {shown}"
+
+
+def _moved(pairs: Mapping[str, Paired]) -> str:
+    worse = sum(pair.delta < 0 for pair in pairs.values())
+    better = sum(pair.delta > 0 for pair in pairs.values())
+    return f"{worse:,} worse, {better:,} better"
+
+
+def _mean(pair: Paired) -> str:
+    return _share(pair.score_sum, pair.answers)
+
+
+def _base_mean(pair: Paired) -> str:
+    return _share(pair.base_score_sum, pair.base_answers)
+
+
+def _share(total: float, answers: int) -> str:
+    return f"{total}/{answers}" if isinstance(total, int) else f"{total / answers:.2f}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _points(difference: float) -> str:
+    return f"{100 * difference:+.1f}"

@@ -1,0 +1,1 @@
+"""Evaluations: scores of answers, compared item by item. Knows no database and no API."""

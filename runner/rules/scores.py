@@ -1,0 +1,84 @@
+"""Scores of answers by item: how many were measured, and the items that two sides have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import fsum
+from statistics import fmean
+
+from runner.rules.statistics.comparison import Paired
+
+Score = float | None  # 0 to 1; None where the answer was not scored
+Scores = Mapping[str, Sequence[Score]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """The answers of one side. `mean` is over the items that have a score; `low` and `high` are the means
+    where each answer without a score counts as 0, and as 1.
+    """
+
+    answers: int
+    measured: int
+    mean: float | None
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairing:
+    """Two sides: `pairs` of the items that both have a score of, by id, and the items of one side alone."""
+
+    pairs: Mapping[str, Paired]
+    only_first: tuple[str, ...]
+    only_second: tuple[str, ...]
+
+
+def coverage(scores: Scores) -> Coverage:
+    """Return how many answers of a side have a score, and its mean; there is at least one item."""
+    known = {item: _known(found) for item, found in scores.items()}
+    means = [fmean(found) for found in known.values() if found]
+    return Coverage(
+        answers=sum(map(len, scores.values())),
+        measured=sum(map(len, known.values())),
+        mean=fmean(means) if means else None,
+        low=fmean(sum(found) / len(scores[item]) for item, found in known.items()),
+        high=fmean(1 - sum(1 - one for one in found) / len(scores[item]) for item, found in known.items()),
+    )
+
+
+def paired(first: Scores, second: Scores) -> Pairing:
+    """Return what two sides have in common. Sums of scores are of type int where all scores are 0 or 1."""
+    total = sum if _is_binary(first) and _is_binary(second) else fsum
+    known = {item: (_known(first[item]), _known(second[item])) for item in first if item in second}
+    return Pairing(
+        pairs={
+            item: Paired(len(ours), total(ours), len(theirs), total(theirs))
+            for item, (ours, theirs) in known.items()
+            if ours and theirs
+        },
+        only_first=_only(first, second),
+        only_second=_only(second, first),
+    )
+
+
+def pooled(nights: Iterable[Scores]) -> Scores:
+    """Return the scores of several nights together."""
+    pool: dict[str, list[Score]] = {}
+    for night in nights:
+        for item, found in night.items():
+            pool.setdefault(item, []).extend(found)
+    return pool
+
+
+def _only(first: Scores, second: Scores) -> tuple[str, ...]:
+    return tuple(item for item in first if item not in second)
+
+
+def _known(found: Sequence[Score]) -> list[float]:
+    return [one for one in found if one is not None]
+
+
+def _is_binary(scores: Scores) -> bool:
+    return all(one is None or one in (0, 1) for found in scores.values() for one in found)
