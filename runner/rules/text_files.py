@@ -60,8 +60,10 @@ def text_file(text: str) -> OtherFile | None:
     lines = [line for line in text.splitlines()[:_LINES] if line.strip()]
     if not lines or any(map(_JSON_LINE.match, lines)):
         return None
-    if _MARKUP.match(text):
-        return _markup(text)
+    return _markup(text) if _MARKUP.match(text) else _by_lines(lines)
+
+
+def _by_lines(lines: Sequence[str]) -> OtherFile | None:
     return _of_json(lines) or _table(lines) or _settings(lines) or _prose(lines)
 
 
