@@ -63,7 +63,7 @@ def text_file(text: str) -> OtherFile | None:
     return _markup(text) if _MARKUP.match(text) else _by_lines(lines)
 
 
-def _by_lines(lines: Sequence[str]) -> OtherFile | None:
+def _by_lines(lines: list[str]) -> OtherFile | None:
     return _of_json(lines) or _table(lines) or _settings(lines) or _prose(lines)
 
 

@@ -139,11 +139,11 @@ def _table(table: CheckedRows) -> list[str]:
     """Return the rows by what becomes of them, the files that were read, and the schema."""
     parts = [text.count(table.rows, "row"), f"{table.sent:,} to send"]
     parts += [f"{table.excluded:,} excluded"] if table.excluded else []
-    lines = [f"table   {plain(table.path)}: {', '.join(parts)}"]
-    lines += [f"read    {plain(one.path)}, sha256 {one.sha256[:12]}…" for one in table.files]
-    lines += [f"warning: {plain(one)}" for one in table.warnings]
-    lines += [] if table.schema is None else [f"schema  {plain(table.schema.decode())}"]
-    return [part for line in lines for part in _wrapped(line, "  ", "          ")]
+    rows = [("table", f"{plain(table.path)}: {', '.join(parts)}")]
+    rows += [("read", f"{plain(one.path)}, sha256 {one.sha256[:12]}…") for one in table.files]
+    rows += [("warning:", f" {plain(one)}") for one in table.warnings]
+    rows += [] if table.schema is None else [("schema", plain(table.schema.decode()))]
+    return _named(rows)
 
 
 def _warnings(result: CheckResult) -> list[str]:
@@ -191,7 +191,7 @@ def _facts(result: CheckResult) -> list[str]:
         alone = f" (model {one_line(slowest.model, _MODEL_LENGTH)})" if len(estimate.models) > 1 else ""
         binds = "no limit is set" if slowest.bound_by == "nothing" else _time(slowest)
         rows.append(("time", f"{binds}{alone}; then the last answers' latency"))
-    return [line for name, value in rows for line in _wrapped(f"{name:<8}{value}", "  ", "          ")]
+    return _named(rows)
 
 
 def _time(slowest: ModelEstimate) -> str:
@@ -209,6 +209,11 @@ def _cost(estimate: Estimate) -> str:
         if estimate.unpriced_jobs
         else known
     )
+
+
+def _named(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """Return values behind their names; a value of one long word stands beside its name."""
+    return [line for name, value in rows for line in _wrapped(value, f"  {name:<8}", "          ")]
 
 
 def _wrapped(line: str, indent: str = "", following: str | None = None) -> list[str]:
