@@ -66,7 +66,7 @@ _MAGIC: Final = (
     _Magic(b"PK\x05\x06", _data("an empty ZIP archive", _AGAIN, _AGAIN)),
     _Magic(b"7z\xbc\xaf\x27\x1c", _archive("a 7-Zip archive", "7z x FILE")),
     _Magic(b"Rar!\x1a\x07", _archive("a RAR archive", "unrar x FILE")),
-    _Magic(b"ustar", _archive("a tar archive", "tar -xf FILE"), 257),
+    _Magic(b"ustar", _archive("a tar archive", "tar -xkf FILE"), 257),
     _Magic(b"\x1f\x8b", OtherFile(code="compressed-file", what="compressed with gzip twice", fix=_TWICE)),
     _Magic(b"\x1f\x9d", _packed("compress", "gzip")),
     _Magic(b"\xfd7zXZ\x00", _packed("xz", "xz")),
@@ -109,7 +109,8 @@ _PATTERNS: Final = (
 )
 _ZIP: Final = b"PK\x03\x04"
 _OFFICE_PARTS: Final = (b"[Content_Types].xml", b"_rels/", b"docProps/")
-_TEXT_MEMBER: Final = re.compile(r"(?!-)[\w. /+=@-]+\.(?:jsonl?|ndjson|csv|tsv|txt)", re.IGNORECASE)
+_MEMBER: Final = re.compile(rb"PK\x03\x04.{26}(?!__MACOSX/)", re.DOTALL)  # macOS adds some of its own
+_TEXT_MEMBER: Final = re.compile(r"(?!-|__MACOSX/)[\w. /+=@-]+\.(?:jsonl?|ndjson|csv|tsv|txt)", re.IGNORECASE)
 
 
 _WIDE_ASCII: Final = (  # the first two characters
@@ -144,7 +145,7 @@ def _in_zip(head: bytes) -> OtherFile:
         is_word = b"word/" in head
         return _data("a Word document") if is_word else _sheet("an Excel workbook or another Office document")
     member = name.decode("utf-8", "replace")
-    if _TEXT_MEMBER.fullmatch(member):
+    if _TEXT_MEMBER.fullmatch(member) and len(_MEMBER.findall(head)) == 1:
         fix = f"unpack it: unzip -p FILE {shlex.quote(member)} > NEW"
         return OtherFile(code="archive", what="a ZIP archive", fix=fix)
     return _archive("a ZIP archive", "unzip FILE")

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from runner.rules.diagnostics import Problem
+from runner.rules.redact import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -135,7 +136,7 @@ def _after_value(text: str, at: int) -> str:
 
 def _shown(text: str, at: int) -> str:
     word = _WORD.match(text, at)
-    return word[0] if word else text[at]
+    return plain(word[0] if word else text[at])
 
 
 _SENTENCES: Final[dict[str, Callable[[str, int], tuple[str, str]]]] = {

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final
 
 from runner.rules.diagnostics import Diagnostic
+from runner.rules.shell_words import shell_word
 
 _PLACEHOLDER: Final = re.compile(r"\b(FILE|NEW)\b")
 _READ_GZIP: Final = ("gzip ", "runner ")
@@ -54,7 +54,7 @@ def cure_for(fix: str, file: str, ending: str = ".jsonl", *, is_gzip: bool = Fal
         return fix
     stem = PurePath(PurePath(file).name.removesuffix(".gz")).stem
     typed = f"./{file}" if file.startswith("-") else file  # which would be read as a flag
-    names = {"FILE": shlex.quote(typed), "NEW": shlex.quote(f"{stem}.new{ending}")}
+    names = {"FILE": shell_word(typed), "NEW": shell_word(f"{stem}.new{ending}")}
     return _PLACEHOLDER.sub(lambda found: names[found[0]], fix)
 
 

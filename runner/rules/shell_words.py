@@ -8,7 +8,8 @@ import shlex
 def shell_word(value: str) -> str:
     """Return a value as one word, printable whatever is in it: a line break is `$'\\x0a'`."""
     if value.isprintable():
-        return shlex.quote(value)
+        quoted = shlex.quote(value)
+        return f"'{value}'" if quoted.startswith("=") else quoted  # zsh looks for a command of that name
     return f"$'{''.join(map(_escaped, value))}'"
 
 

@@ -19,7 +19,12 @@ _LABEL: Final = "its name has to end with .csv: cp -n FILE table.csv; runner lab
 _JOBS: Final = "give the job file: one JSON object a line"
 _RECIPE: Final = "if it is a recipe, its name has to end with .toml; a job file has one JSON object a line"
 _UNFENCE: Final = "leave the fences out: sed '/^```/d' FILE > NEW"
-_PROMPTS: Final = "if each line is a prompt: jq -cR '{prompt: .}' FILE > NEW"
+_PROMPTS: Final = (
+    "if each line is a prompt: "
+    """jq -cR 'select(test("\\\\S")) | {prompt: rtrimstr("\\r")}' FILE > NEW"""
+)
+_ENCODED_TWICE: Final = "decode them once more: jq -c fromjson FILE > NEW"
+_CUT_BEGINNINGS: Final = "leave out what stands before: sed 's/^[^{]*//' FILE > NEW"
 _STRINGS: Final = "if each is a prompt: jq -c '{prompt: .}' FILE > NEW"
 _LFS: Final = "version https://git-lfs.github.com/spec/"
 
@@ -31,6 +36,8 @@ _EVENT: Final = re.compile(r"data: ?[{\[]|event: ")
 _ARMOUR: Final = re.compile(r"-----BEGIN [A-Z0-9 ]+-----")
 _TOML: Final = re.compile(r"\[\[?[A-Za-z][\w.-]*\]\]?\s*$|[\w.-]+ *= *\S")
 _JSON_LINE: Final = re.compile(rf"(?!{_TOML.pattern})\s*[{{\[]")
+_TEXT_OF_OBJECT: Final = re.compile(r'"\s*\{\s*\\"')
+_OBJECT_BEHIND_WORDS: Final = re.compile(r'[^"{}]+\{\s*"[^"]+"\s*:.*\}\s*$')
 _YAML: Final = re.compile(r"---\s*$|(?:- )?[\w-]+:(?: \S.*)?$|- |\s")
 
 _POINTER: Final = OtherFile(
@@ -56,7 +63,11 @@ def text_file(text: str) -> OtherFile | None:
         return None
     if _MARKUP.match(text):
         return _markup(text)
-    return _table(lines) or _settings(lines) or _prose(lines)
+    return _of_lines(lines)
+
+
+def _of_lines(lines: list[str]) -> OtherFile:
+    return _of_json(lines) or _table(lines) or _settings(lines) or _prose(lines)
 
 
 def page_or_pointer(text: str) -> OtherFile | None:
@@ -74,6 +85,16 @@ def _markup(text: str) -> OtherFile:
     title = _TITLE.search(text)
     named = f' ("{" ".join(title[1].split())}")' if title else ""
     return _text(f"a web page{named}", "download the file again; it may need a login")
+
+
+def _of_json(lines: list[str]) -> OtherFile | None:
+    """Return objects that were encoded a second time, as texts, or that stand behind other words."""
+    whole = lines[:-1] or lines  # the last may be cut
+    if all(map(_TEXT_OF_OBJECT.match, whole)):
+        return _text("JSON that was encoded twice: each line is a text with an object in it", _ENCODED_TWICE)
+    if all(map(_OBJECT_BEHIND_WORDS.match, whole)) and not _EVENT.match(lines[0]):
+        return _text("JSON behind other words, as a log has it", _CUT_BEGINNINGS)
+    return None
 
 
 def _table(lines: list[str]) -> OtherFile | None:

@@ -75,6 +75,16 @@ BINARY: Final = {
     "zip": Wrong(
         zipped(("batch.jsonl", JOBS)), "archive", "a ZIP archive", "unzip -p in.jsonl batch.jsonl", True
     ),
+    "zip of a Mac": Wrong(
+        zipped(("batch.jsonl", JOBS), ("__MACOSX/._batch.jsonl", b"x")),
+        "archive",
+        "a ZIP archive",
+        "unzip -p in.jsonl batch.jsonl",
+        True,
+    ),
+    "zip with two files": Wrong(
+        zipped(("a.jsonl", JOBS), ("b.jsonl", JOBS)), "archive", "a ZIP archive", ": unzip in.jsonl"
+    ),
     "zip with a strange name": Wrong(
         zipped(("$(x).jsonl", JOBS)), "archive", "a ZIP archive", "unzip in.jsonl"
     ),
@@ -90,8 +100,8 @@ BINARY: Final = {
         "a Word document",
         "one JSON object a line",
     ),
-    "tar": Wrong(tarred(JOBS), "archive", "a tar archive", "tar -xf in.jsonl"),
-    "tar in gzip": Wrong(gzip.compress(tarred(JOBS)), "archive", "a tar archive", "tar -xf in.jsonl"),
+    "tar": Wrong(tarred(JOBS), "archive", "a tar archive", "tar -xkf in.jsonl"),
+    "tar in gzip": Wrong(gzip.compress(tarred(JOBS)), "archive", "a tar archive", "tar -xkf in.jsonl"),
     "7z": Wrong(b"7z\xbc\xaf\x27\x1c\0\4" + bytes(40), "archive", "a 7-Zip archive", "7z x in.jsonl"),
     "rar": Wrong(b"Rar!\x1a\x07\x01\0" + bytes(40), "archive", "a RAR archive", "unrar x in.jsonl"),
     "gzip twice": Wrong(
@@ -290,7 +300,21 @@ TEXTS: Final = {
         b"# jobs\n- id: a\n  prompt: hi\n", "text-file", "YAML", "one JSON object a line"
     ),
     "TOML": Wrong(b'# a recipe\n[prompt]\nuser = "{{ a }}"\n', "text-file", "TOML", "end with .toml"),
-    "prompts": Wrong(b"Say hi\nSay, ho\n", "text-file", "plain text", "jq -cR '{prompt: .}' ", True),
+    "prompts": Wrong(b"Say hi\r\n\r\nSay, \\ ho\r\n", "text-file", "plain text", "| {prompt: rtrimstr", True),
+    "encoded twice": Wrong(
+        document(document({"prompt": "a, b"}).decode()) * 2,
+        "text-file",
+        "encoded twice",
+        "jq -c fromjson ",
+        True,
+    ),
+    "a log": Wrong(
+        b'2026-11-30 INFO {"prompt": "a"}\n2026-11-30 INFO {"prompt": "{b}, c"}\n',
+        "text-file",
+        "JSON behind other words",
+        "sed 's/",
+        True,
+    ),
     "a stream": Wrong(b'data: {"id": 1}\n\ndata: [DONE]\n', "text-file", "a stream of answers", ""),
     "carriage returns": Wrong(
         JOBS.replace(b"\n", b"\r"), "cr-line-ends", "carriage returns", "tr '\\r' '\\n' < ", True

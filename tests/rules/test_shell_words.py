@@ -33,7 +33,13 @@ def test_bash_reads_each_word_as_it_was() -> None:
 
 @pytest.mark.parametrize(
     ("value", "word"),
-    [("a.jsonl", "a.jsonl"), ("my a", "'my a'"), ("a\nb", r"$'a\x0ab'"), ("\ud800", r"$'\xed\xa0\x80'")],
+    [
+        ("a.jsonl", "a.jsonl"),
+        ("my a", "'my a'"),
+        ("=a", "'=a'"),
+        ("a\nb", r"$'a\x0ab'"),
+        ("\ud800", r"$'\xed\xa0\x80'"),
+    ],
 )
 def test_a_word_is_quoted_no_more_than_needed(value: str, word: str) -> None:
     """What is plain stays plain."""

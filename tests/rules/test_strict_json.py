@@ -189,6 +189,7 @@ REFUSED = [
     (b'{"a":1}{"a":2}', "invalid-json", b'{"a":2}', "a second object follows", "own line"),
     (b'{"a":1},', "invalid-json", b",", "a comma follows the object", "without a comma"),
     (b'{"a":1} tail', "invalid-json", b"tail", "something follows after its end: tail", "end the line"),
+    (b"\x1e{}", "invalid-json", b"\x1e", r"begins with \x1e, not with {", "one JSON object a line"),
     (b"hello world", "invalid-json", b"hello", "begins with hello, not with {", "one JSON object a line"),
     ("\ufeff{}".encode(), "invalid-json", "\ufeff".encode(), "a byte order mark", "perl -pe"),
     (b'{"a":"b', "cut-line", b'"b', "ends inside the string", "\\n"),
