@@ -95,13 +95,19 @@ def answers_within(driver: Any, limit_s: float) -> Iterator[None]:
     """
     import psycopg
 
-    limit = threading.Timer(limit_s, lambda: cut(driver))
+    is_over = threading.Event()
+
+    def end() -> None:
+        is_over.set()  # first: the cut wakes the thread that looks
+        cut(driver)
+
+    limit = threading.Timer(limit_s, end)
     limit.daemon = True
     limit.start()
     try:
         yield
     except psycopg.OperationalError as error:
-        if limit.finished.is_set():
+        if is_over.is_set():
             raise psycopg.OperationalError(f"{SILENT} within {limit_s:g} s") from error
         raise
     finally:
