@@ -61,6 +61,8 @@ def test_the_codes_never_change() -> None:
         "TIMEOUT": 7,
         "PAUSED": 8,
         "CANCELLED": 9,
+        "REGRESSED": 10,
+        "NO_VERDICT": 11,
         "BUG": 70,
         "INTERRUPTED": 130,
         "BROKEN_PIPE": 141,
