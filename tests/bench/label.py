@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TITLE: Final = "Labels: a table of 80 bytes a row, with a frame of 1.4 KB"
 ROWS: Final = 100_000  # loaded
 FEW_ROWS: Final = 6_000  # labeled
-LOAD_PAIRS, CHECK_PAIRS = 1, 4  # of checks an even number: what goes first alternates
+LOAD_PAIRS, CHECK_PAIRS = 1, 8  # of checks an even number: what goes first alternates
 ROW_BYTES: Final = 80
 FRAME_BYTES: Final = 1_400
 LOAD_RATIO, LOADED_BYTES, LABELED_BYTES, MEMORY_BYTES = 0.8, 600, 1_700, 150e6
