@@ -85,6 +85,12 @@ def test_too_few_nights_are_no_baseline(folder: Path) -> None:
     assert "(provisional: few nights)" in compared(folder, "same.csv", *nights(folder, 4))
 
 
+def test_a_file_and_itself(folder: Path) -> None:
+    """Nothing has changed, and both sides are there."""
+    assert "change    +0.0 points" in compared(folder, "same.csv", "same.csv")
+    assert len(as_object(folder, "same.csv", "same.csv")["sides"]) == 2
+
+
 def test_files_without_an_item_in_common(folder: Path) -> None:
     (folder / "other.csv").write_text("id,score\nx,1\n")
 

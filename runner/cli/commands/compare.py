@@ -72,7 +72,7 @@ def _compare(first: Path, scores: Scores, second: Path, base: Scores, *, as_json
     from runner.rules.statistics.comparison import difference
 
     pairing = paired(scores, base)
-    sides = {str(first): coverage(scores), f"{second}": coverage(base)}
+    sides = ((str(first), coverage(scores)), (str(second), coverage(base)))
     found = difference(list(pairing.pairs.values())) if pairing.pairs else None
     if as_json:
         print_json(comparison_object(found, pairing, sides, None, 1))
@@ -95,7 +95,7 @@ def _compare_night(
     from runner.rules.scores import coverage, pooled
 
     outcome, pairing, pool_nights = night_result(tonight, again, nights, alpha=alpha)
-    sides = {str(first): coverage(tonight), "the nights": coverage(pooled(nights[-pool_nights:]))}
+    sides = ((str(first), coverage(tonight)), ("the nights", coverage(pooled(nights[-pool_nights:]))))
     if as_json:
         print_json(comparison_object(outcome.difference, pairing, sides, outcome, pool_nights))
     else:

@@ -9,7 +9,7 @@ from runner.rules.night_gate import Verdict
 from runner.rules.redact import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from runner.rules.night_gate import GateOutcome
     from runner.rules.scores import Coverage, Pairing
@@ -36,9 +36,11 @@ def verdict_line(name: str, nights: int, outcome: GateOutcome) -> str:
     return f"{words} ({', '.join(notes)})" if notes else words
 
 
-def comparison_lines(found: Difference, pairing: Pairing, sides: Mapping[str, Coverage]) -> Iterator[str]:
-    """Yield the lines of a comparison; `sides` are the coverages of both by the names of their files."""
-    first, second = sides
+def comparison_lines(
+    found: Difference, pairing: Pairing, sides: Sequence[tuple[str, Coverage]]
+) -> Iterator[str]:
+    """Yield the lines of a comparison; `sides` are both, each with its name and its coverage."""
+    (first, _), (second, _) = sides
     low, high = found.interval()
     yield f"  score     {_percent(found.mean)}, was {_percent(found.base_mean)}"
     yield f"  change    {_points(found.delta)} points ({_points(low)} to {_points(high)}); {_chance(found)}"
@@ -46,7 +48,7 @@ def comparison_lines(found: Difference, pairing: Pairing, sides: Mapping[str, Co
     for name, only in ((first, pairing.only_first), (second, pairing.only_second)):
         if only:
             yield f"            {len(only):,} only in {one_line(name, _NAME_LENGTH)}"
-    for name, side in sides.items():
+    for name, side in sides:
         if side.measured < side.answers:
             yield from _unmeasured(name, side)
     worst = sorted(pairing.pairs.items(), key=lambda pair: pair[1].delta)[:_ITEMS_SHOWN]

@@ -9,7 +9,7 @@ from runner.rules.json_object import SCHEMA, JsonObject, Schema, about
 from runner.rules.night_gate import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
     from runner.rules.night_gate import GateOutcome
     from runner.rules.scores import Coverage, Pairing
@@ -70,7 +70,7 @@ class Comparison(JsonObject, frozen=True, kw_only=True):
 def comparison_object(
     found: Difference | None,
     pairing: Pairing,
-    sides: Mapping[str, Coverage],
+    sides: Sequence[tuple[str, Coverage]],
     outcome: GateOutcome | None,
     nights: int,
 ) -> Comparison:
@@ -86,7 +86,7 @@ def comparison_object(
             ComparedSide(
                 answers=side.answers, measured=side.measured, mean=side.mean, low=side.low, high=side.high
             )
-            for side in sides.values()
+            for _, side in sides
         ],
         only_first=len(pairing.only_first),
         only_second=len(pairing.only_second),
