@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from runner.rules import night_gate
-from runner.rules.night_gate import POOL_LEAST, POOL_MOST, GateOutcome
-from runner.rules.scores import Pairing, paired, pooled
+from runner.rules.evaluation import night_gate
+from runner.rules.evaluation.night_gate import POOL_LEAST, POOL_MOST, GateOutcome
+from runner.rules.evaluation.scores import Pairing, paired, pooled
 from runner.rules.statistics.comparison import difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from runner.rules.scores import Scores
+    from runner.rules.evaluation.scores import Scores
 
 
 class NightResult(NamedTuple):

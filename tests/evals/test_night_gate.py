@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from runner.rules.night_gate import POOL_LEAST, POOL_MOST, Verdict, night_noise, no_drop
+from runner.rules.evaluation.night_gate import POOL_LEAST, POOL_MOST, Verdict, night_noise, no_drop
 from runner.rules.statistics.comparison import Paired, difference
 
 ALPHA: Final = 1 / 90

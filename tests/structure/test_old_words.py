@@ -99,7 +99,8 @@ OLD_WORDS: Final = {
 ALLOWED_NAMES: Final[frozenset[str]] = frozenset({"NO_VERDICT"})
 # A gate and its verdict are the field's words for an evaluation.
 _EVALUATIONS: Final = re.compile(
-    r"runner/(evals/|rules/night_gate\.|cli/commands/compare\.|cli/render/comparison_)"
+    r"runner/(evals/|rules/evaluation/|db/evaluation/"
+    r"|cli/commands/(eval|regrade|history|baseline|compare)\.|cli/render/(night_|comparison_))"
 )
 _EVALUATION_WORDS: Final = frozenset({"gate", "verdict"})
 _OLD: Final = re.compile(rf"(?<![a-z])({'|'.join(OLD_WORDS)})(?![a-z])")

@@ -12,7 +12,7 @@ from runner.cli.printing import print_escaped, print_json, print_note
 from runner.rules.errors import UsageError
 
 if TYPE_CHECKING:
-    from runner.rules.scores import Scores
+    from runner.rules.evaluation.scores import Scores
 
 _HELP: Final = """\
 Compare the scores in A with those in B, item by item. Needs no key, no database and no engine.
@@ -68,7 +68,7 @@ def command(
 def _compare(first: Path, scores: Scores, second: Path, base: Scores, *, as_json: bool) -> None:
     from runner.cli.render.comparison_lines import comparison_lines
     from runner.cli.render.comparison_object import comparison_object
-    from runner.rules.scores import coverage, paired
+    from runner.rules.evaluation.scores import coverage, paired
     from runner.rules.statistics.comparison import difference
 
     pairing = paired(scores, base)
@@ -90,9 +90,9 @@ def _compare_night(
     from runner.cli.render.comparison_lines import comparison_lines, verdict_line
     from runner.cli.render.comparison_object import VERDICT_CODES, comparison_object
     from runner.evals.night import night_result
+    from runner.rules.evaluation.night_gate import POOL_LEAST, Verdict
+    from runner.rules.evaluation.scores import coverage, pooled
     from runner.rules.exit_codes import ExitCode
-    from runner.rules.night_gate import POOL_LEAST, Verdict
-    from runner.rules.scores import coverage, pooled
 
     outcome, pairing, pool_nights = night_result(tonight, again, nights, alpha=alpha)
     sides = ((str(first), coverage(tonight)), ("the nights", coverage(pooled(nights[-pool_nights:]))))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from runner.cli.render import text
-from runner.rules.night_gate import Verdict
+from runner.rules.evaluation.night_gate import Verdict
 from runner.rules.redact import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from runner.rules.night_gate import GateOutcome
-    from runner.rules.scores import Coverage, Pairing
+    from runner.rules.evaluation.night_gate import GateOutcome
+    from runner.rules.evaluation.scores import Coverage, Pairing
     from runner.rules.statistics.comparison import Difference, Paired
 
 _ITEMS_SHOWN: Final = 5

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from runner.rules.evaluation.night_gate import Verdict
 from runner.rules.exit_codes import ExitCode
 from runner.rules.json_object import SCHEMA, JsonObject, Schema, about
-from runner.rules.night_gate import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from runner.rules.night_gate import GateOutcome
-    from runner.rules.scores import Coverage, Pairing
+    from runner.rules.evaluation.night_gate import GateOutcome
+    from runner.rules.evaluation.scores import Coverage, Pairing
     from runner.rules.statistics.comparison import Difference
 
 VerdictWord = Literal["passed", "improved", "regressed", "no_baseline", "measure_again"]

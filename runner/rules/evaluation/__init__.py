@@ -1,0 +1,1 @@
+"""Evaluations: suites, items, graders, scores of nights, and what a gate says of them. Pure."""

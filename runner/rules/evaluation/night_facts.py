@@ -1,0 +1,126 @@
+"""What is known about a night and the nights before it: from this alone its report is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from runner.rules.evaluation.scores import Scores
+    from runner.rules.evaluation.suite import Suite
+
+
+class Column(NamedTuple):
+    """What scores are of: the answers of one variant by one grader."""
+
+    variant: str
+    grader: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A returned model and fingerprint, with the answers that came from it. Times are ms since 1970."""
+
+    model: str | None
+    fingerprint: str | None
+    answers: int
+    first_at_ms: int
+    last_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerCounts:
+    """The answers of a measurement: `expected` are items x epochs x variants.
+
+    `refused`, `cut` and `empty` are answers and are graded; `lost` are none, counted by their error code or
+    state. `redrawn`: answers that came later than the first readable one of their epoch, and do not count.
+    """
+
+    expected: int
+    answered: int
+    refused: int = 0
+    cut: int = 0
+    empty: int = 0
+    lost: Mapping[str, int] = field(default_factory=dict)
+    redrawn: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """What the answers of a night cost, in ticks; `uncertain_ticks` may come on top."""
+
+    ticks: int
+    uncertain_ticks: int = 0
+    requests: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """All items answered and graded once. `scores` has every column, and there every item of the night."""
+
+    scores: Mapping[Column, Scores]
+    answers: AnswerCounts
+    services: Sequence[Service]
+    run: int  # its id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """Hashes of what a night was made of, to say what has changed. `prompts` are by variant."""
+
+    prompts: Mapping[str, str]
+    models: Mapping[str, str]
+    graders: Mapping[str, str]  # by name
+    items: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastNight:
+    """A night before this one that has a valid measurement.
+
+    `first` is its first measurement, `scores` all of its measurements together. Both are only of items
+    that are the same tonight, by graders that are the same. Only an accepted night is in the pool.
+    """
+
+    name: str
+    occasion: str
+    first: Mapping[Column, Scores]
+    scores: Mapping[Column, Scores]
+    is_accepted: bool
+    pinned_as: str | None
+    content: Content
+    answers: AnswerCounts
+    services: Sequence[Service]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemChanges:
+    """Items beside those of the newest night in the pool, by id; `changed` ones are not compared."""
+
+    same: int
+    added: Sequence[str] = ()
+    removed: Sequence[str] = ()
+    changed: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NightFacts:
+    """A night. `again` is its repeated measurement; `past` are the nights before, oldest first.
+
+    `cannot_remeasure`: why it cannot be measured again, such as the budget; else None. `clusters` maps items
+    to their clusters where the suite names them.
+    """
+
+    suite: Suite
+    night: str
+    occasion: str
+    first: Measurement
+    again: Measurement | None
+    past: Sequence[PastNight]
+    content: Content
+    item_changes: ItemChanges
+    costs: Costs
+    cannot_remeasure: str | None = None
+    clusters: Mapping[str, str] = field(default_factory=dict)

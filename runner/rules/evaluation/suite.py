@@ -1,0 +1,77 @@
+"""A suite: the items of a nightly evaluation, what answers them, how answers are graded, when to alarm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+GateRule = Literal["no-drop", "no-worse", "at-least", "measured"]
+MEASURED_DEFAULT: Final = 0.98  # of the answers; a night with fewer has no verdict
+FALSE_ALARM_NIGHTS: Final = 90  # one false alarm in so many unchanged nights
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What answers the items. `name` tells variants apart; it is "" where a suite has one subject.
+
+    `user` is a template around the item's text, `{{ input }}`; None sends the item's messages as they are.
+    `body` has further fields of the request. Texts are those of files where the suite names files.
+    """
+
+    name: str = ""
+    model: str
+    system: str | None = None
+    user: str | None = None
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraderSpec:
+    """One grader as the suite has it. `options` are its keys beside name, type and primary.
+
+    The primary grader is the one that the default gate is for; a suite has exactly one.
+    """
+
+    name: str
+    type: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    is_primary: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateSpec:
+    """When a night has regressed.
+
+    `no-drop`: the score of a grader fell against the nights of the baseline more than chance explains; alarms
+    falsely once in `false_alarm_nights` unchanged nights. `no-worse`: it has to be shown that it fell by less
+    than `margin` (0 to 1). `at-least`: the mean is `at_least` or more. `measured`: so many of the answers
+    have a score. `grader` is None for `measured`. `baseline`: `rolling:N`, or `pinned:NAME`.
+    """
+
+    rule: GateRule
+    grader: str | None = None
+    false_alarm_nights: int = FALSE_ALARM_NIGHTS
+    baseline: str = "rolling:14"
+    remeasure: bool = True
+    at_least: float | None = None
+    margin: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """A suite without its items. `timezone` is the IANA name by which a night has its date."""
+
+    name: str
+    subjects: tuple[Subject, ...]
+    graders: tuple[GraderSpec, ...]
+    gates: tuple[GateSpec, ...]
+    epochs: int = 1
+    timezone: str | None = None
+
+    @property
+    def primary(self) -> GraderSpec:
+        """Return the primary grader."""
+        return next(grader for grader in self.graders if grader.is_primary)
