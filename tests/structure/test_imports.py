@@ -25,10 +25,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "intake": {"rules", "settings", "tables", *DOORS},
     "engine": {"rules", "settings", *DOORS},
     "output": {"rules", "settings", "tables", *DOORS},
-    "evals": {"rules", "tables"},
+    "evals": {"rules", "settings", "tables", "intake", "output", "embedded", *DOORS},
     "embedded": {"rules", "settings", "home_folder", "celery_variables", "tables", *DOORS, *STAGES},
     "notify": {"rules", "settings", "celery_variables", "db"},
-    "worker": {"rules", "settings", "notify", "embedded", *DOORS, *STAGES},
+    "worker": {"rules", "settings", "notify", "embedded", "evals", *DOORS, *STAGES},
     "cli": {
         "rules",
         "settings",

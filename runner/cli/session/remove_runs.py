@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from runner.cli.session.loading import loading_lock
 from runner.db import new_jobs, removal, runs
+from runner.embedded.loading_lock import loading_lock
 from runner.rules.errors import UsageError
 from runner.rules.states import RunState
 

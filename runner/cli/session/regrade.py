@@ -1,0 +1,66 @@
+"""Grade nights again by the graders and gates that their suite's file has now: what `regrade` does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from runner.cli.printing import print_escaped, print_json, print_note
+from runner.cli.render.night_lines import regraded_line
+from runner.cli.render.regraded_object import Regrading, regraded_night
+from runner.db.evaluation import nights
+from runner.evals import decide_night
+from runner.evals.read_suite import read_suite_alone
+from runner.evals.regrade_nights import adopt_graders, regrade
+from runner.rules.errors import UsageError
+from runner.rules.json_object import SCHEMA
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from runner.db.evaluation.nights import NightRow
+    from runner.db.session import Database
+
+
+def regrade_suite(
+    database: Database,
+    file: Path,
+    names: Sequence[str],
+    *,
+    trust_code: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Grade nights of a suite again and decide them again, the oldest first; print what changed."""
+    read = read_suite_alone(file)
+    rows = _chosen(database, read.suite.name, names)
+    grader_ids = adopt_graders(database, rows, read.suite)
+    without = regrade(
+        database, rows, read.suite, grader_ids, read.folder, trusts_code=trust_code, again=True
+    )
+    results = []
+    for row in rows:
+        if row.name in without:
+            print_note(f"{row.name}: its run was removed; it keeps its grades")
+            continue
+        report = decide_night.decide_again(database, row)
+        results.append(regraded_night(row, report))
+        if not as_json and not quiet:
+            print_escaped(regraded_line(row.name, row.verdict, report))
+    if as_json:
+        print_json(Regrading(schema=SCHEMA, suite=read.suite.name, nights=results, without_answers=without))
+
+
+def _chosen(database: Database, suite: str, names: Sequence[str]) -> list[NightRow]:
+    """Return the nights that have ended, of those that are named or all; oldest first. Raises UsageError."""
+    with database.read() as connection:
+        ended = [row for row in nights.of_suite(connection, suite) if row.verdict is not None]
+    unknown = [name for name in names if name not in {row.name for row in ended}]
+    if unknown:
+        raise UsageError(
+            f'{suite} has no night "{unknown[0]}" that has ended', fix=f"runner history {suite} shows them"
+        )
+    if not ended:
+        raise UsageError(f"{suite} has no nights yet", fix="runner eval SUITE measures the first one")
+    return [row for row in ended if not names or row.name in names]

@@ -1,0 +1,75 @@
+"""Begins a night: from its first moment it is in the database, whole, and needs its files no more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from runner.db.evaluation import nights
+from runner.evals.content import content_json, content_of, differences
+from runner.evals.suite_json import suite_json
+from runner.rules.evaluation.graders import grader_sha256
+from runner.rules.evaluation.night_facts import Content
+from runner.rules.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from runner.db.evaluation.nights import NightRow
+    from runner.db.session import Database
+    from runner.evals.night_options import NightOptions
+    from runner.rules.evaluation.item import Item
+    from runner.rules.evaluation.suite import Suite
+
+
+def begin_night(
+    database: Database,
+    suite: Suite,
+    items: Sequence[Item],
+    occasion: str,
+    options: NightOptions,
+    *,
+    new: bool,
+) -> tuple[NightRow, bool]:
+    """Return the night of a suite and an occasion, and whether it was begun now; its options are taken.
+
+    The caller holds the lock of the suite's occasions. Raises UsageError where the night was begun with other
+    content: what was paid for is not mixed.
+    """
+    content = content_of(suite, items)
+    with database.write() as connection:
+        found = None if new else nights.find(connection, suite.name, occasion)
+        if found is not None:
+            _refuse_other(found, content, suite)
+            nights.set_options(connection, found.id, options.encoded())
+            return found, False
+        specs = {
+            spec.name: (grader_sha256(spec), msgspec.json.encode(spec, order="sorted"))
+            for spec in suite.graders
+        }
+        night = nights.begin(
+            connection,
+            suite=suite.name,
+            occasion=occasion,
+            new=new,
+            spec=suite_json(suite),
+            content=content_json(content),
+            options=options.encoded(),
+            items=items,
+            graders=specs,
+            now_ms=database.now_ms(),
+        )
+    return night, True
+
+
+def _refuse_other(found: NightRow, content: Content, suite: Suite) -> None:
+    changed = differences(msgspec.json.decode(found.content, type=Content), content)
+    if not changed and found.spec != suite_json(suite):
+        changed = ["other epochs, gates or settings"]
+    if changed:
+        raise UsageError(
+            f"{found.name} was begun with {', '.join(changed)}; nothing was done",
+            fix="put the suite back to carry it on, or pay for a night of its own: --new, or another"
+            " --occasion",
+        )

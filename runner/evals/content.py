@@ -1,0 +1,48 @@
+"""What a night is made of, as hashes: the prompt, the models, the graders, the items."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from runner.evals.suite_json import prompt_sha256
+from runner.rules.evaluation.graders import grader_sha256
+from runner.rules.evaluation.night_facts import Content
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from runner.rules.evaluation.item import Item
+    from runner.rules.evaluation.suite import Suite
+
+_NAMES: Final = ("prompts", "models", "graders", "items")
+
+
+def content_of(suite: Suite, items: Iterable[Item]) -> Content:
+    """Return the hashes of a suite and its items."""
+    return Content(
+        prompts={subject.name: prompt_sha256(subject) for subject in suite.subjects},
+        models={subject.name: subject.model for subject in suite.subjects},
+        graders={spec.name: grader_sha256(spec) for spec in suite.graders},
+        items=items_sha256(items),
+    )
+
+
+def items_sha256(items: Iterable[Item]) -> str:
+    """Return the hash of items: their order does not matter."""
+    lines = sorted(f"{item.id}\t{item.sha256}\n" for item in items)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def content_json(content: Content) -> bytes:
+    """Return the hashes as JSON."""
+    return msgspec.json.encode({name: getattr(content, name) for name in _NAMES}, order="sorted")
+
+
+def differences(one: Content, other: Content) -> list[str]:
+    """Return what differs, in words."""
+    words = {"prompts": "another prompt", "models": "another model", "graders": "other graders"}
+    changed = [word for name, word in words.items() if getattr(one, name) != getattr(other, name)]
+    return changed + ["other items"] * (one.items != other.items)

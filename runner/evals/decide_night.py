@@ -1,0 +1,103 @@
+"""Decides a night whose answers are graded: its report, and the end that follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from runner.db import counters, runs
+from runner.db.evaluation import facts, nights
+from runner.db.evaluation.measurements import measurements
+from runner.db.evaluation.nights import NightState
+from runner.rules.evaluation.report import night_report
+from runner.rules.exit_codes import ExitCode
+from runner.rules.json_object import encoded
+from runner.rules.money import usd
+from runner.rules.states import RunState
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from runner.db.session import Database
+    from runner.evals.stored_night import StoredNight
+    from runner.rules.evaluation.night_report import NightReport
+
+_NOT_ACCEPTED: Final = ("regressed", "no_verdict")
+_SPENT: Final = ("reported", "estimated", "possible_extra", "unpriced")
+
+
+def decide(database: Database, night: StoredNight) -> NightReport:
+    """Return the report of a night; store it and end the night, unless it has to be measured again."""
+    with database.read() as connection:
+        report = report_of(connection, night)
+    if report.verdict != "measure_again":
+        end(database, night, report)
+    return report
+
+
+def report_of(connection: Connection, night: StoredNight) -> NightReport:
+    """Return the report of a night from what is stored of it and of the nights before."""
+    known = facts.read_facts(connection, night.row, night.suite)
+    report = night_report(replace(known, cannot_remeasure=_why_not_again(connection, night)))
+    if _is_cancelled(connection, night):
+        report = msgspec.structs.replace(
+            report,
+            verdict="no_verdict",
+            exit_code=ExitCode.CANCELLED.value,
+            reason="its run was cancelled before all answers had come",
+        )
+    return report
+
+
+def end(database: Database, night: StoredNight, report: NightReport, *, keeps_accepted: bool = False) -> None:
+    """Store a report and end its night. A valid night that has not regressed enters the pool.
+
+    `keeps_accepted`: a night that is in the pool stays there.
+    """
+    is_valid = all(gate.verdict == "passed" for gate in report.gates if gate.rule == "measured")
+    is_accepted = is_valid and report.verdict not in _NOT_ACCEPTED
+    with database.write() as connection:
+        nights.end(
+            connection,
+            night.row.id,
+            verdict=report.verdict,
+            exit_code=report.exit_code,
+            is_valid=is_valid,
+            is_accepted=is_accepted or (keeps_accepted and night.row.is_accepted),
+            report=encoded(report),
+            now_ms=database.now_ms(),
+            is_regrade=night.row.state is NightState.ENDED,
+        )
+
+
+def remaining_ticks(connection: Connection, night: StoredNight) -> int | None:
+    """Return what the budget leaves for a further measurement; None without a budget."""
+    budget = night.options.budget_ticks
+    return None if budget is None else budget - sum(_spent_ticks(connection, night))
+
+
+def _why_not_again(connection: Connection, night: StoredNight) -> str | None:
+    """Return why the budget does not allow a second measurement; None where it does."""
+    spent = _spent_ticks(connection, night)
+    budget = night.options.budget_ticks
+    if budget is None or len(spent) != 1 or budget - spent[0] >= spent[0]:
+        return None
+    return (
+        f"the budget leaves {usd(max(0, budget - spent[0]))}, and a second measurement costs about"
+        f" {usd(spent[0])}"
+    )
+
+
+def _spent_ticks(connection: Connection, night: StoredNight) -> list[int]:
+    """Return what each measurement cost so far, possible costs included."""
+    measured = measurements(connection, night.row.id)
+    counts = [counters.read(connection, one.run_id) for one in measured]
+    return [sum(found.get(("ticks", key), 0) for key in _SPENT) for found in counts]
+
+
+def _is_cancelled(connection: Connection, night: StoredNight) -> bool:
+    measured = measurements(connection, night.row.id)
+    found = runs.find(connection, measured[-1].run_id) if measured else None
+    return found is not None and found.state is RunState.CANCELLED

@@ -1,0 +1,106 @@
+"""Grades the stored answers of earlier nights by the graders of today; nothing is sent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from runner.db import runs
+from runner.db.evaluation import grades, nights
+from runner.db.evaluation.measurements import measurements
+from runner.evals.grade_measurement import GradedNight, grade_run
+from runner.evals.grading import open_graders
+from runner.evals.stored_night import read_night
+from runner.rules.evaluation.night_gate import POOL_MOST
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from runner.db.evaluation.measurements import MeasurementRow
+    from runner.db.evaluation.nights import NightRow
+    from runner.db.session import Database
+    from runner.evals.stored_night import StoredNight
+    from runner.rules.evaluation.suite import Suite
+
+
+def regrade_pool(database: Database, night: StoredNight, folder: Path) -> None:
+    """Grade what the newest accepted nights lack of the graders of a night, so that both can be compared."""
+    with database.read() as connection:
+        before = [
+            row
+            for row in nights.of_suite(connection, night.suite.name)
+            if row.id < night.row.id and row.is_accepted
+        ]
+    regrade(
+        database,
+        before[-POOL_MOST:],
+        night.suite,
+        night.grader_ids,
+        folder,
+        trusts_code=night.options.trusts_code,
+    )
+
+
+def regrade(
+    database: Database,
+    rows: Sequence[NightRow],
+    suite: Suite,
+    grader_ids: Mapping[str, int],
+    folder: Path,
+    *,
+    trusts_code: bool,
+    again: bool = False,
+) -> list[str]:
+    """Grade the stored answers of nights by these graders; return the names of nights without answers.
+
+    What a grader has graded already is left as it is, unless `again`.
+    """
+    without: list[str] = []
+    for row in rows:
+        with database.read() as connection:
+            night = read_night(connection, row)
+            for one in measurements(connection, row.id):
+                lacking = {
+                    name: grader
+                    for name, grader in grader_ids.items()
+                    if again or not grades.has_grades(connection, one.id, grader)
+                }
+                if not lacking or not one.is_graded:
+                    continue
+                if runs.find(connection, one.run_id) is None:
+                    without.append(row.name)
+                    continue
+                _regrade(database, night, one, _only(suite, lacking), lacking, folder, trusts_code)
+    return without
+
+
+def _only(suite: Suite, grader_ids: Mapping[str, int]) -> Suite:
+    """Return the suite with these graders only."""
+    return replace(suite, graders=tuple(spec for spec in suite.graders if spec.name in grader_ids))
+
+
+def _regrade(
+    database: Database,
+    night: StoredNight,
+    measurement: MeasurementRow,
+    suite: Suite,
+    grader_ids: Mapping[str, int],
+    folder: Path,
+    trusts_code: bool,
+) -> None:
+    by_id = {stored.item.id: stored for stored in night.items}
+    graded = GradedNight(night.suite, by_id, grader_ids)
+    with open_graders(suite, folder, trusts_code=trusts_code) as graders:
+        grade_run(database, measurement.id, measurement.run_id, graded, graders, with_answers=False)
+
+
+def adopt_graders(database: Database, rows: Sequence[NightRow], suite: Suite) -> dict[str, int]:
+    """Let nights have the graders and gates of a suite; return the ids of the graders by name."""
+    specs = {spec.name: (grader_sha256(spec), grader_json(spec)) for spec in suite.graders}
+    with database.write() as connection:
+        for row in rows:
+            own = replace(suite_of_json(row.spec), graders=suite.graders, gates=suite.gates)
+            content = replace(content_of_json(row.content), graders={name: sha for name, (sha, _) in specs.items()})
+            nights.set_spec(connection, row.id, spec=suite_json(own), content=content_json(content))
+        return grades.put_graders(connection, rows[0].suite_id, specs)
