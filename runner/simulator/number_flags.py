@@ -37,6 +37,18 @@ class Number(click.FloatRange):
         return float(super().convert(_checked(self, value, param, ctx), param, ctx))
 
 
+class SignedNumber(click.FloatRange):
+    """A number within a range, with a minus sign if it is below 0."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number. Raise click.BadParameter."""
+        if not isinstance(value, str):
+            return float(super().convert(value, param, ctx))
+        sign = "-" if value.startswith("-") else ""
+        number = _checked(self, value.removeprefix("-"), param, ctx)
+        return float(super().convert(sign + number, param, ctx))
+
+
 def _checked(
     kind: click.ParamType[Any], value: Any, param: click.Parameter | None, ctx: click.Context | None
 ) -> Any:
