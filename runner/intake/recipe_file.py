@@ -42,13 +42,15 @@ class RecipeFiles:
         is_restricted: bool,
         allowed: Collection[str] = (),
         trusts_code: bool = False,
+        owner: str = "recipe",
     ) -> None:
-        """Read nothing yet."""
+        """Read nothing yet. `owner`: what names the files, for errors."""
         self.folder = folder
         self.read_files: list[ReadFile] = []
         self._is_restricted = is_restricted
         self._allowed = frozenset(allowed)
         self._trusts_code = trusts_code
+        self._owner = owner
 
     def may_run(self, code: str) -> bool:
         """Return whether `module:Class` may be imported."""
@@ -70,8 +72,10 @@ class RecipeFiles:
             except (OSError, RuntimeError, ValueError) as error:
                 raise _unreadable(written, key, error) from error
             if not inside:
-                what = f"{key}: {written} is outside of the recipe's folder, {self.folder}"
-                fix = "move it beside the recipe, or name it with the flag on the command line"
+                what = f"{key}: {written} is outside of the {self._owner}'s folder, {self.folder}"
+                fix = f"move it beside the {self._owner}"
+                if self._owner == "recipe":
+                    fix += ", or name it with the flag on the command line"
                 raise RecipeError(what, fix=fix)
         return path
 
