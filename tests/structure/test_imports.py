@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "intake": {"rules", "settings", "tables", *DOORS},
     "engine": {"rules", "settings", *DOORS},
     "output": {"rules", "settings", "tables", *DOORS},
-    "evals": {"rules", "tables"},
+    "evals": {"rules", "tables", "embedded"},
     "embedded": {"rules", "settings", "home_folder", "celery_variables", "tables", *DOORS, *STAGES},
     "notify": {"rules", "settings", "celery_variables", "db"},
     "worker": {"rules", "settings", "notify", "embedded", *DOORS, *STAGES},
