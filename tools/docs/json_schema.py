@@ -22,10 +22,12 @@ from runner.cli.render.doctor_lines import SetUp
 from runner.cli.render.error_object import FailedCommand
 from runner.cli.render.job_object import JobStory
 from runner.cli.render.live_object import LiveRun
+from runner.cli.render.night_items_object import NightItems
 from runner.cli.render.removal_lines import PlannedPruning, Pruning, Removal
 from runner.cli.render.run_list import RunList
 from runner.cli.render.sample_object import TableSample
 from runner.cli.session.confirm import PlannedAction
+from runner.rules.evaluation.night_report import NightReport
 from runner.rules.summary_object import RunSummary
 from runner.simulator.process import ServerAddress
 
@@ -45,6 +47,8 @@ TITLES: Final[dict[str, Shape]] = {
     "ids": JobIds,
     "costs": CostReport,
     "compare": Comparison,
+    "night_items": NightItems,
+    "eval": NightReport,
     "rm": Removal,
     "prune": Pruning,
     "would": PlannedAction,

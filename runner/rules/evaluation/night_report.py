@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from msgspec import UNSET, UnsetType
+
 from runner.rules.json_object import MONEY, JsonObject, Moment, Schema, about
 
 NightVerdict = Literal[
@@ -148,3 +150,6 @@ class NightReport(JsonObject, frozen=True, kw_only=True):
     services: list[ServiceReport]
     changes: Annotated[list[ChangeReport], about("what may be the cause; empty: nothing is known to differ")]
     cost: NightCost
+    mark: Annotated[str | UnsetType, about("in a file: of the night; files of others are not replaced")] = (
+        UNSET
+    )
