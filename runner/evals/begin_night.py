@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
+import orjson
 
 from runner.db.evaluation import nights
-from runner.evals.content import content_json, content_of, differences
-from runner.evals.suite_json import suite_json
+from runner.evals.content import content_of, differences
 from runner.rules.evaluation.graders import grader_sha256
-from runner.rules.evaluation.night_facts import Content
+from runner.rules.evaluation.stored_json import decode_content, encode_content
+from runner.rules.evaluation.suite_json import suite_json
 from runner.rules.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def begin_night(
             nights.set_options(connection, found.id, options.encoded())
             return found, False
         specs = {
-            spec.name: (grader_sha256(spec), msgspec.json.encode(spec, order="sorted"))
+            spec.name: (grader_sha256(spec), orjson.dumps(spec))
             for spec in suite.graders
         }
         night = nights.begin(
@@ -54,7 +54,7 @@ def begin_night(
             occasion=occasion,
             new=new,
             spec=suite_json(suite),
-            content=content_json(content),
+            content=encode_content(content),
             options=options.encoded(),
             items=items,
             graders=specs,
@@ -64,7 +64,7 @@ def begin_night(
 
 
 def _refuse_other(found: NightRow, content: Content, suite: Suite) -> None:
-    changed = differences(msgspec.json.decode(found.content, type=Content), content)
+    changed = differences(decode_content(found.content), content)
     if not changed and found.spec != suite_json(suite):
         changed = ["other epochs, gates or settings"]
     if changed:

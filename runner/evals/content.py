@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-import msgspec
 
-from runner.evals.suite_json import prompt_sha256
+from runner.rules.evaluation.suite_json import prompt_sha256
 from runner.rules.evaluation.graders import grader_sha256
 from runner.rules.evaluation.night_facts import Content
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from runner.rules.evaluation.item import Item
     from runner.rules.evaluation.suite import Suite
 
-_NAMES: Final = ("prompts", "models", "graders", "items")
 
 
 def content_of(suite: Suite, items: Iterable[Item]) -> Content:
@@ -34,11 +32,6 @@ def items_sha256(items: Iterable[Item]) -> str:
     """Return the hash of items: their order does not matter."""
     lines = sorted(f"{item.id}\t{item.sha256}\n" for item in items)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def content_json(content: Content) -> bytes:
-    """Return the hashes as JSON."""
-    return msgspec.json.encode({name: getattr(content, name) for name in _NAMES}, order="sorted")
 
 
 def differences(one: Content, other: Content) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import fsum
 from typing import TYPE_CHECKING
 
-from runner.evals.report_files import ItemLine
+from runner.rules.evaluation.forms.items_csv import ItemLine
 from runner.rules.evaluation.night_gate import POOL_MOST
 from runner.rules.evaluation.scores import pooled
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -9,19 +10,18 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from runner.db.evaluation import facts, nights
-from runner.evals import on_end
+from runner.evals import night_on_end
 from runner.evals.item_lines import item_lines
 from runner.evals.night_options import read_options
-from runner.evals.report_files import write_report_files
-from runner.evals.suite_json import suite_of_json
+from runner.evals.report_files import report_paths, write_report_files
+from runner.rules.evaluation.suite_json import suite_of_json
 from runner.rules.errors import Bug
 from runner.rules.evaluation.night_report import NightReport
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from runner.db.evaluation.nights import NightRow
     from runner.db.session import Database
+    from runner.evals.report_files import ReportPaths
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +32,14 @@ class EndedNight:
     report: NightReport
 
     @property
-    def output(self) -> Path | None:
-        """Return the stem of its files, where it has any."""
-        written = read_options(self.row.options).output
-        return None if written is None else Path(written)
+    def output(self) -> Path:
+        """Return the folder of its files, or their name without endings."""
+        return Path(read_options(self.row.options).output)
+
+    @property
+    def files(self) -> ReportPaths:
+        """Return where its files are."""
+        return report_paths(self.report, self.output)
 
 
 def read_end(database: Database, night_id: int) -> EndedNight:
@@ -47,13 +51,18 @@ def read_end(database: Database, night_id: int) -> EndedNight:
     return EndedNight(row=row, report=msgspec.json.decode(report, type=NightReport))
 
 
-def write_files(database: Database, ended: EndedNight, *, force: bool) -> Sequence[Path]:
-    """Write the report files of a night; return their paths. Raises UsageError for files of others."""
-    if ended.output is None:
-        return ()
+def write_files(database: Database, ended: EndedNight, *, force: bool) -> None:
+    """Write the report files of a night. Raises UsageError for files of others."""
     with database.read() as connection:
         known = facts.read_facts(connection, ended.row, suite_of_json(ended.row.spec))
-    return write_report_files(ended.output, ended.report, item_lines(known), force=force)
+    write_report_files(
+        ended.output, ended.report, item_lines(known), night_tag=night_tag(ended.row), force=force
+    )
+
+
+def night_tag(row: NightRow) -> str:
+    """Return what marks the files of a night as its own: 12 hex digits."""
+    return hashlib.sha256(f"{row.name}:{row.id}:{row.created_at_ms}".encode()).hexdigest()[:12]
 
 
 def call_on_end(database: Database, ended: EndedNight, *, to: IO[Any]) -> str | None:
@@ -64,4 +73,4 @@ def call_on_end(database: Database, ended: EndedNight, *, to: IO[Any]) -> str | 
     with database.write() as connection:
         if not nights.claim_on_end(connection, ended.row.id, database.now_ms()):
             return None
-    return on_end.call(command, ended.report, ended.output, to=to)
+    return night_on_end.call(command, ended.report, output=ended.files.report, to=to)

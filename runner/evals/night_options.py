@@ -8,13 +8,13 @@ import msgspec
 class NightOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The options of a night, stored with it as JSON.
 
-    `folder` is that of the suite file, where graders in Python are looked for. `output` is the stem of the
-    report files, `None` for none. `rpm`, `tpm`: None is not given, 0 is no limit. With `is_detached` workers
+    `folder` is that of the suite file, where graders in Python are looked for. `output` is the folder of
+    the report files, or their name without endings. `rpm`, `tpm`: None is not given, 0 is no limit. With `is_detached` workers
     take the steps after the answers; `problem` is why they could not, and a command has to.
     """
 
     folder: str
-    output: str | None = None
+    output: str
     trusts_code: bool = False
     budget_ticks: int | None = None
     rpm: int | None = None

@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import orjson
+
 from runner.db import runs
 from runner.db.evaluation import grades, nights
 from runner.db.evaluation.measurements import measurements
 from runner.evals.grade_measurement import GradedNight, grade_run
 from runner.evals.grading import open_graders
 from runner.evals.stored_night import read_night
+from runner.rules.evaluation.graders import grader_sha256
 from runner.rules.evaluation.night_gate import POOL_MOST
+from runner.rules.evaluation.stored_json import decode_content, encode_content
+from runner.rules.evaluation.suite_json import suite_json, suite_of_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -97,10 +102,14 @@ def _regrade(
 
 def adopt_graders(database: Database, rows: Sequence[NightRow], suite: Suite) -> dict[str, int]:
     """Let nights have the graders and gates of a suite; return the ids of the graders by name."""
-    specs = {spec.name: (grader_sha256(spec), grader_json(spec)) for spec in suite.graders}
+    shas = {spec.name: grader_sha256(spec) for spec in suite.graders}
+    specs = {spec.name: (shas[spec.name], orjson.dumps(spec)) for spec in suite.graders}
+    ids: dict[str, int] = {}
     with database.write() as connection:
         for row in rows:
             own = replace(suite_of_json(row.spec), graders=suite.graders, gates=suite.gates)
-            content = replace(content_of_json(row.content), graders={name: sha for name, (sha, _) in specs.items()})
-            nights.set_spec(connection, row.id, spec=suite_json(own), content=content_json(content))
-        return grades.put_graders(connection, rows[0].suite_id, specs)
+            content = replace(decode_content(row.content), graders=shas)
+            ids = nights.set_graders(
+                connection, row, specs, spec=suite_json(own), content=encode_content(content)
+            )
+    return ids

@@ -9,7 +9,7 @@ from runner.db.evaluation.graders import grader_ids
 from runner.db.evaluation.items import items_of
 from runner.evals.grade_measurement import GradedNight, StoredItem
 from runner.evals.night_options import read_options
-from runner.evals.suite_json import suite_of_json
+from runner.rules.evaluation.suite_json import suite_of_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -21,12 +21,14 @@ from runner.cli.session.run_state import read_snapshot
 from runner.db.evaluation import nights
 from runner.db.run_snapshot import Part
 from runner.embedded.loading_lock import occasion_lock
-from runner.evals import night_files, on_end, tonight
+from runner.cli.flags import StartFlags
+from runner.evals import night_end, tonight
 from runner.evals.advance_night import NightSteps
 from runner.evals.begin_night import begin_night
 from runner.evals.github import is_in_actions, write_step_summary
 from runner.evals.night_options import NightOptions, read_options
 from runner.evals.read_suite import read_suite, refuse_faults
+from runner.rules.evaluation.forms.night_markdown import night_markdown
 from runner.rules.evaluation.workflow_commands import annotations
 from runner.rules.exit_codes import ExitCode
 
@@ -86,7 +88,7 @@ def eval_suite(settings: Settings, lease: EngineLease, file: Path, flags: EvalFl
                 read.suite,
                 read.items,
                 chosen.occasion,
-                _options(read, flags, output),
+                _options(read, flags),
                 new=flags.new,
             )
         return calls.measure(night, is_new=is_new)
@@ -183,18 +185,16 @@ class _NightCalls:
 
     def _report(self, night: NightRow) -> int:
         """Write the files of a night that has ended, print its report, call its command; return its code."""
-        stored = night_files.read(self.database, night.id)
-        if stored.options.output is not None:
-            night_files.write(self.database, stored, force=self.flags.force)
-        report = stored.report
+        ended = night_end.read_end(self.database, night.id)
         try:
-            self._print(report)
-            self._tell_github(report)
-        finally:  # also where stdout is full
-            problem = on_end.call_once(self.database, stored.row, report, to=sys.stderr)
+            night_end.write_files(self.database, ended, force=self.flags.force)
+            self._print(ended.report)
+            self._add_to_workflow(ended.report)
+        finally:  # also where a file cannot be written, or stdout is full
+            problem = night_end.call_on_end(self.database, ended, to=sys.stderr)
             if problem:
                 print_note(f"warning: {problem}")
-        return report.exit_code
+        return ended.report.exit_code
 
     def _print(self, report: NightReport) -> None:
         if self.flags.as_json:
@@ -203,7 +203,7 @@ class _NightCalls:
             for line in night_lines(report):
                 print_escaped(line)
 
-    def _tell_github(self, report: NightReport) -> None:
+    def _add_to_workflow(self, report: NightReport) -> None:
         """Add the report to the summary of a workflow's step, and its verdict as an annotation."""
         problem = write_step_summary(night_markdown(report), os.environ)
         if problem:
@@ -237,11 +237,11 @@ class _NightCalls:
                 print_note(line)
 
 
-def _options(read: ReadSuite, flags: EvalFlags, output: Path) -> NightOptions:
+def _options(read: ReadSuite, flags: EvalFlags) -> NightOptions:
     """Return the options of tonight; its command for the end is kept where this call names none."""
     return NightOptions(
         folder=str(read.folder.absolute()),
-        output=str(output.absolute()),
+        output=str((flags.output or Path()).absolute()),
         trusts_code=flags.trust_code,
         budget_ticks=flags.budget or None,
         rpm=flags.rpm,
