@@ -1,0 +1,1 @@
+"""The tables of evaluations: nights of suites, their items, answers, grades and verdicts."""

@@ -1,0 +1,72 @@
+"""Reads the grades of many measurements as scores by item."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from sqlalchemy import Connection, Row
+
+    from runner.rules.evaluation.scores import Score
+
+ScoresByItem = dict[str, list["Score"]]
+_SIDE: Final = itemgetter(0, 1, 2)
+
+
+class Side(NamedTuple):
+    """Grades of one measurement by one grader for one variant: ids, and the place of the variant."""
+
+    measurement_id: int
+    grader_id: int
+    variant: int
+
+
+def same_graders(connection: Connection, suite_id: int, graders: Mapping[str, int]) -> dict[str, list[int]]:
+    """Return ids of the graders of a suite with the same rules as those given (by name, with their ids).
+
+    A grader keeps its scores under another name; the given id comes first.
+    """
+    query = f"SELECT id, sha256 FROM eval_graders WHERE suite_id = {suite_id} ORDER BY id"
+    sha_of = {row.id: row.sha256 for row in connection.exec_driver_sql(query)}
+    return {
+        name: sorted(
+            (other for other, sha in sha_of.items() if sha == sha_of[own]), key=lambda id_: id_ != own
+        )
+        for name, own in graders.items()
+    }
+
+
+def read_scores(
+    connection: Connection,
+    measurement_ids: Collection[int],
+    grader_ids: Collection[int],
+    names: Mapping[int, str],
+) -> dict[Side, ScoresByItem]:
+    """Return the scores of measurements by graders, only of the items in `names` (by id), in epoch order."""
+    if not measurement_ids or not grader_ids:
+        return {}
+    query = (
+        "SELECT measurement_id, grader_id, variant, item_id, value FROM eval_grades"
+        f" WHERE measurement_id IN ({listed(measurement_ids)}) AND grader_id IN ({listed(grader_ids)})"
+        " ORDER BY measurement_id, grader_id, variant, item_id, epoch"
+    )
+    rows = connection.exec_driver_sql(query).all()
+    return {Side(*side): _by_item(list(found), names) for side, found in groupby(rows, _SIDE)}
+
+
+def listed(ids: Collection[int]) -> str:
+    """Return ids as a list in SQL."""
+    return ", ".join(str(int(one)) for one in ids)
+
+
+def _by_item(rows: Sequence[Row[Any]], names: Mapping[int, str]) -> ScoresByItem:
+    found: defaultdict[str, list[Score]] = defaultdict(list)
+    for _, _, _, item_id, value in map(tuple, rows):
+        if (name := names.get(item_id)) is not None:
+            found[name].append(value)
+    return found

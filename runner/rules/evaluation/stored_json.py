@@ -1,0 +1,81 @@
+"""The JSON that is stored with a night, and what the database reads of it."""
+
+from __future__ import annotations
+
+import msgspec
+import orjson
+from msgspec import Struct
+
+from runner.rules.evaluation.night_facts import Content
+
+
+class _Subject(Struct):
+    name: str = ""
+
+
+class _Suite(Struct):
+    subjects: list[_Subject] = []
+
+
+class _Grader(Struct):
+    is_primary: bool
+    measured: int
+    answers: int
+    mean: float | None
+
+
+class _Cost(Struct, frozen=True):
+    ticks: int = 0
+
+
+class _Service(Struct):
+    model: str | None
+    fingerprint: str | None
+    answers: int
+
+
+class _Report(Struct):
+    graders: list[_Grader] = []
+    services: list[_Service] = []
+    cost: _Cost = _Cost()
+
+
+class NightSummary(Struct, frozen=True, kw_only=True):
+    """`mean` is that of the primary grader for the first variant; `measured` of its `answers` have a grade.
+
+    `services` are (model, fingerprint, answers).
+    """
+
+    mean: float | None
+    measured: int
+    answers: int
+    ticks: int
+    services: list[tuple[str | None, str | None, int]]
+
+
+def summarize(report: bytes) -> NightSummary:
+    """Return the numbers of a NightReport that is given as JSON."""
+    found = msgspec.json.decode(report, type=_Report)
+    primary = next((grader for grader in found.graders if grader.is_primary), None)
+    return NightSummary(
+        mean=primary.mean if primary else None,
+        measured=primary.measured if primary else 0,
+        answers=primary.answers if primary else 0,
+        ticks=found.cost.ticks,
+        services=[(one.model, one.fingerprint, one.answers) for one in found.services],
+    )
+
+
+def suite_variants(spec: bytes) -> list[str]:
+    """Return the names of the subjects of a Suite that is given as JSON, in their order."""
+    return [subject.name for subject in msgspec.json.decode(spec, type=_Suite).subjects] or [""]
+
+
+def encode_content(content: Content) -> bytes:
+    """Return the hashes of a night as JSON."""
+    return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+
+
+def decode_content(stored: bytes) -> Content:
+    """Return the hashes that `encode_content` made the JSON of."""
+    return Content(**orjson.loads(stored))
