@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -16,9 +17,6 @@ from simulator_thread import CHAT, KEY, SimulatorThread
 from runner.simulator.answer_draws import random_bytes
 from runner.simulator.answer_file import AnswerFile, AnswerFileError, PossibleAnswers, read_answer_file
 from runner.simulator.command import command
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SUM: dict[str, Any] = {"text": "How much is 2 + 3?", "answers": {"five": 0.8, "six": 0.15, "seven": 0.05}}
 HARD: dict[str, Any] = {"text": "How much is 2 + 3? Show each step.", "answers": {"long": 0.3, "short": 0.7}}
@@ -68,6 +66,15 @@ def test_a_question_is_found_exactly_or_as_the_longest_within_the_message(answer
         )
     }
     assert list(found.values()) == ["five", "five", "long", "five", "yes", None]
+
+
+def test_the_example_of_the_page_is_an_answer_file(tmp_path: Path) -> None:
+    """docs/simulator.md, and the line in the help."""
+    page = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8")
+    example = page.split("```\n")[1]
+    assert read_answer_file(write(tmp_path, example)).find("Q: How much is 2 + 3?") is not None
+    line = next(line for line in CliRunner().invoke(command, "-h").output.splitlines() if '{"text"' in line)
+    assert read_answer_file(write(tmp_path, line)).find("How much is 2 + 3?") is not None
 
 
 def test_the_same_request_gets_each_answer_with_its_probability(answers: AnswerFile) -> None:
