@@ -8,10 +8,10 @@ import orjson
 
 from runner.db.evaluation import nights
 from runner.evals.content import content_of, differences
+from runner.rules.errors import UsageError
 from runner.rules.evaluation.graders import grader_sha256
 from runner.rules.evaluation.stored_json import decode_content, encode_content
 from runner.rules.evaluation.suite_json import suite_json
-from runner.rules.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from runner.db.session import Database
     from runner.evals.night_options import NightOptions
     from runner.rules.evaluation.item import Item
+    from runner.rules.evaluation.night_facts import Content
     from runner.rules.evaluation.suite import Suite
 
 
@@ -44,10 +45,7 @@ def begin_night(
             _refuse_other(found, content, suite)
             nights.set_options(connection, found.id, options.encoded())
             return found, False
-        specs = {
-            spec.name: (grader_sha256(spec), orjson.dumps(spec))
-            for spec in suite.graders
-        }
+        specs = {spec.name: (grader_sha256(spec), orjson.dumps(spec)) for spec in suite.graders}
         night = nights.begin(
             connection,
             suite=suite.name,

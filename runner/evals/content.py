@@ -5,17 +5,15 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-
-from runner.rules.evaluation.suite_json import prompt_sha256
 from runner.rules.evaluation.graders import grader_sha256
 from runner.rules.evaluation.night_facts import Content
+from runner.rules.evaluation.suite_json import prompt_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from runner.rules.evaluation.item import Item
     from runner.rules.evaluation.suite import Suite
-
 
 
 def content_of(suite: Suite, items: Iterable[Item]) -> Content:

@@ -11,6 +11,8 @@ from runner.db import counters, runs
 from runner.db.evaluation import facts, nights
 from runner.db.evaluation.measurements import measurements
 from runner.db.evaluation.nights import NightState
+from runner.evals.stored_night import StoredNight, read_night
+from runner.rules.errors import Bug
 from runner.rules.evaluation.report import night_report
 from runner.rules.exit_codes import ExitCode
 from runner.rules.json_object import encoded
@@ -20,8 +22,8 @@ from runner.rules.states import RunState
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from runner.db.evaluation.nights import NightRow
     from runner.db.session import Database
-    from runner.evals.stored_night import StoredNight
     from runner.rules.evaluation.night_report import NightReport
 
 _NOT_ACCEPTED: Final = ("regressed", "no_verdict")
@@ -37,10 +39,25 @@ def decide(database: Database, night: StoredNight) -> NightReport:
     return report
 
 
-def report_of(connection: Connection, night: StoredNight) -> NightReport:
+def decide_again(database: Database, row: NightRow) -> NightReport:
+    """Return the report of a night that has ended by its present grades, and store it beside the earlier one.
+
+    It does not ask for a second measurement: what it would need has not been answered.
+    """
+    with database.read() as connection:
+        night = read_night(connection, _found(nights.find_by_id(connection, row.id)))
+        report = report_of(connection, night, cannot_remeasure="its answers are from the past")
+    end(database, night, report, keeps_accepted=True)
+    return report
+
+
+def report_of(
+    connection: Connection, night: StoredNight, *, cannot_remeasure: str | None = None
+) -> NightReport:
     """Return the report of a night from what is stored of it and of the nights before."""
     known = facts.read_facts(connection, night.row, night.suite)
-    report = night_report(replace(known, cannot_remeasure=_why_not_again(connection, night)))
+    why_not = cannot_remeasure or _why_not_again(connection, night)
+    report = night_report(replace(known, cannot_remeasure=why_not))
     if _is_cancelled(connection, night):
         report = msgspec.structs.replace(
             report,
@@ -70,6 +87,12 @@ def end(database: Database, night: StoredNight, report: NightReport, *, keeps_ac
             now_ms=database.now_ms(),
             is_regrade=night.row.state is NightState.ENDED,
         )
+
+
+def _found(row: NightRow | None) -> NightRow:
+    if row is None:
+        raise Bug("the night is gone")
+    return row
 
 
 def remaining_ticks(connection: Connection, night: StoredNight) -> int | None:

@@ -59,7 +59,11 @@ class DetachedNights:
                 runs.start(connection, run_id, self._database.now_ms())
             return
         log.info("night.ended night=%s", night.name)
-        night_end.call_on_end(self._database, night.id, to=sys.stderr)
+        problem = night_end.call_on_end(
+            self._database, night_end.read_end(self._database, night.id), to=sys.stderr
+        )
+        if problem:
+            log.warning("on_end.failed cause=%s", problem)
 
     def _leave(self, night: NightRow, problem: str) -> None:
         with self._database.write() as connection:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from runner.db.evaluation.first_answers import JobResults, StoredResult
     from runner.db.session import Database
     from runner.evals.grading import GradeBatch
-    from runner.rules.evaluation.grade import Answer, Grade
+    from runner.rules.evaluation.grade import Grade
     from runner.rules.evaluation.item import Item
     from runner.rules.evaluation.read_answer import ReadAnswer
     from runner.rules.evaluation.suite import Suite
@@ -65,43 +65,43 @@ def grade_run(
     names = [subject.name for subject in night.suite.subjects]
     with database.read() as connection:
         for page in first_answers.pages(connection, job_id(run_id, 0), job_id(run_id, JOBS_MAX)):
-            read = [(_place(job, names, night.items), job, _first_readable(job)) for job in page]
+            read = [_read(job, names, night.items) for job in page]
+            answered = [(one.place, one.read.answer) for one in read if one.read is not None]
+            marks = graders.grade([(place.item.item, answer) for place, answer in answered])
             with database.write() as writing:
                 if with_answers:
-                    grades.put_answers(writing, measurement_id, [_answer_row(*one) for one in read])
-                answered = [(place, first.read.answer) for place, _, first in read if first.read is not None]
-                marks = graders.grade([(place.item.item, answer, place.epoch) for place, answer in answered])
+                    grades.put_answers(writing, measurement_id, [_answer_row(one) for one in read])
                 for name, grader_id in night.graders.items():
                     rows = [
-                        _grade_row(place, mark)
-                        for (place, _), mark in zip(answered, marks[name], strict=True)
+                        _grade_row(place, grade)
+                        for (place, _), grade in zip(answered, marks[name], strict=True)
                     ]
                     grades.put_grades(writing, measurement_id, grader_id, rows)
 
 
-class FirstAnswer(NamedTuple):
-    """The first readable result of a job, and how many more came after it."""
+class ReadJob(NamedTuple):
+    """A job with the first of its results that can be read, if any, and how many came after it."""
 
-    stored: StoredResult | None
-    read: ReadAnswer | None
-    redrawn: int
-
-
-def _first_readable(job: JobResults) -> FirstAnswer:
-    for number, stored in enumerate(job.results, 1):
-        read = read_answer(stored.body)
-        if read is not None:
-            return FirstAnswer(stored, read, len(job.results) - number)
-    return FirstAnswer(None, None, 0)
+    place: AnswerPlace
+    job: JobResults
+    stored: StoredResult | None = None
+    read: ReadAnswer | None = None
+    redrawn: int = 0
 
 
-def _place(job: JobResults, variants: Sequence[str], items: Mapping[str, StoredItem]) -> AnswerPlace:
+def _read(job: JobResults, variants: Sequence[str], items: Mapping[str, StoredItem]) -> ReadJob:
+    """Return a job with the first of its results that can be read."""
     variant, item_id, epoch = parse_custom_id(job.custom_id)
-    return AnswerPlace(variants.index(variant), items[item_id], epoch)
+    place = AnswerPlace(variants.index(variant), items[item_id], epoch)
+    for number, stored in enumerate(job.results, 1):
+        read = read_answer(stored.body, epoch=epoch, latency_ms=_latency_ms(stored))
+        if read is not None:
+            return ReadJob(place, job, stored, read, len(job.results) - number)
+    return ReadJob(place, job)
 
 
-def _answer_row(place: AnswerPlace, job: JobResults, first: FirstAnswer) -> AnswerRow:
-    stored, read, redrawn = first
+def _answer_row(one: ReadJob) -> AnswerRow:
+    place, job, stored, read, redrawn = one
     if stored is None or read is None:
         code = job.error_code or job.state
         return AnswerRow(place.variant, place.item.id, place.epoch, "lost", code=code)
@@ -110,13 +110,12 @@ def _answer_row(place: AnswerPlace, job: JobResults, first: FirstAnswer) -> Answ
         item_id=place.item.id,
         epoch=place.epoch,
         state="answered",
-        code=None,
         flaw=read.answer.flaw,
         model=read.model,
         fingerprint=read.fingerprint,
         completion_tokens=read.answer.completion_tokens,
         ticks=stored.ticks,
-        latency_ms=_latency_ms(stored),
+        latency_ms=read.answer.latency_ms,
         received_at_ms=stored.received_at_ms,
         redrawn=redrawn,
         sha256=stored.sha256,

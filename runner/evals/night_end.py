@@ -9,14 +9,14 @@ from typing import IO, TYPE_CHECKING, Any
 
 import msgspec
 
-from runner.db.evaluation import facts, nights
+from runner.db.evaluation import nights
 from runner.evals import night_on_end
 from runner.evals.item_lines import item_lines
 from runner.evals.night_options import read_options
 from runner.evals.report_files import report_paths, write_report_files
-from runner.rules.evaluation.suite_json import suite_of_json
 from runner.rules.errors import Bug
 from runner.rules.evaluation.night_report import NightReport
+from runner.rules.evaluation.suite_json import suite_of_json
 
 if TYPE_CHECKING:
     from runner.db.evaluation.nights import NightRow
@@ -54,10 +54,8 @@ def read_end(database: Database, night_id: int) -> EndedNight:
 def write_files(database: Database, ended: EndedNight, *, force: bool) -> None:
     """Write the report files of a night. Raises UsageError for files of others."""
     with database.read() as connection:
-        known = facts.read_facts(connection, ended.row, suite_of_json(ended.row.spec))
-    write_report_files(
-        ended.output, ended.report, item_lines(known), night_tag=night_tag(ended.row), force=force
-    )
+        lines = item_lines(connection, ended.row, suite_of_json(ended.row.spec))
+        write_report_files(ended.output, ended.report, lines, night_tag=night_tag(ended.row), force=force)
 
 
 def night_tag(row: NightRow) -> str:

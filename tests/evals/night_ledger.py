@@ -1,11 +1,11 @@
 """The ledger of a night: what was asked, answered, graded, paid and written agrees. Shares no code with runner.
 
-    jobs of the first run = items x epochs; each has one row of answers, and one grade by each grader or none
-    an answer         = the first result of its job that is a completion; its row has that result's sha256
-    a grade           = what this file finds by its own rules in the stored bytes
-    the report        = means, counts and money recounted from rows and bytes
-    items.csv         = the same sums, line by line
-    the books         : accepted = attempts that left; ticks fetched = ticks of the stored results
+jobs of the first run = items x epochs; each has one row of answers, and one grade by each grader or none
+an answer         = the first result of its job that is a completion; its row has that result's sha256
+a grade           = what this file finds by its own rules in the stored bytes
+the report        = means, counts and money recounted from rows and bytes
+items.csv         = the same sums, line by line
+the books         : accepted = attempts that left; ticks fetched = ticks of the stored results
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def _wrong(
     ticks = 0
     for run in runs:
         jobs = db.execute(
-            "SELECT * FROM jobs WHERE id BETWEEN ? AND ? ORDER BY id", (run["id"] << 32, (run["id"] + 1 << 32) - 1)
+            "SELECT * FROM jobs WHERE id BETWEEN ? AND ? ORDER BY id",
+            (run["id"] << 32, (run["id"] + 1 << 32) - 1),
         ).fetchall()
         if len(jobs) != len(items) * epochs:
             yield f"run {run['id']} has {len(jobs)} jobs, not {len(items)} x {epochs}"
@@ -85,7 +86,9 @@ def _graders(
             yield f"{name}: {grader['measured']} measured"
 
 
-def _items(path: Path, sums: dict[tuple[str, str], float], counts: dict[tuple[str, str], int]) -> Iterator[str]:
+def _items(
+    path: Path, sums: dict[tuple[str, str], float], counts: dict[tuple[str, str], int]
+) -> Iterator[str]:
     with path.open(newline="") as file:
         lines = {(line["grader"], line["id"]): line for line in csv.DictReader(file)}
     if set(lines) != set(counts):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runner.cli.flags import StartFlags
 from runner.cli.printing import print_escaped, print_json, print_note
 from runner.cli.render.ending_text import rerun_command
 from runner.cli.render.load_notes import loaded_lines
@@ -21,7 +22,6 @@ from runner.cli.session.run_state import read_snapshot
 from runner.db.evaluation import nights
 from runner.db.run_snapshot import Part
 from runner.embedded.loading_lock import occasion_lock
-from runner.cli.flags import StartFlags
 from runner.evals import night_end, tonight
 from runner.evals.advance_night import NightSteps
 from runner.evals.begin_night import begin_night
@@ -29,7 +29,7 @@ from runner.evals.github import is_in_actions, write_step_summary
 from runner.evals.night_options import NightOptions, read_options
 from runner.evals.read_suite import read_suite, refuse_faults
 from runner.rules.evaluation.forms.night_markdown import night_markdown
-from runner.rules.evaluation.workflow_commands import annotations
+from runner.rules.evaluation import workflow_commands
 from runner.rules.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ class _NightCalls:
         if problem:
             print_note(f"warning: {problem}")
         if is_in_actions(os.environ):
-            for line in annotations(report):
+            for line in workflow_commands.annotations(report):
                 print_note(line)
 
     def _following(self) -> StartFlags:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from runner.cli.printing import print_escaped, print_json, print_note
-from runner.cli.render.night_lines import regraded_line
-from runner.cli.render.regraded_object import Regrading, regraded_night
+from runner.cli.render.night_regraded import Regrading, regraded_line, regraded_night
 from runner.db.evaluation import nights
 from runner.evals import decide_night
 from runner.evals.read_suite import read_suite_alone
@@ -36,18 +34,16 @@ def regrade_suite(
     read = read_suite_alone(file)
     rows = _chosen(database, read.suite.name, names)
     grader_ids = adopt_graders(database, rows, read.suite)
-    without = regrade(
-        database, rows, read.suite, grader_ids, read.folder, trusts_code=trust_code, again=True
-    )
+    without = regrade(database, rows, read.suite, grader_ids, read.folder, trusts_code=trust_code, again=True)
     results = []
     for row in rows:
         if row.name in without:
             print_note(f"{row.name}: its run was removed; it keeps its grades")
             continue
         report = decide_night.decide_again(database, row)
-        results.append(regraded_night(row, report))
+        results.append(regraded_night(row.verdict or "", report))
         if not as_json and not quiet:
-            print_escaped(regraded_line(row.name, row.verdict, report))
+            print_escaped(regraded_line(results[-1]))
     if as_json:
         print_json(Regrading(schema=SCHEMA, suite=read.suite.name, nights=results, without_answers=without))
 

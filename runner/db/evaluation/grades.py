@@ -92,6 +92,13 @@ def put_grades(connection: Connection, measurement_id: int, grader_id: int, rows
     _upsert(connection, "eval_grades", [*_KEY, ("grader_id", "INT")], _GRADE, values)
 
 
+def has_grades(connection: Connection, measurement_id: int, grader_id: int) -> bool:
+    """Return whether a grader has graded answers of a measurement."""
+    query = text("SELECT 1 FROM eval_grades WHERE measurement_id = :id AND grader_id = :grader LIMIT 1")
+    found = connection.execute(query, {"id": measurement_id, "grader": grader_id})
+    return found.one_or_none() is not None
+
+
 def ungraded(connection: Connection, measurement_id: int, grader_sha: str) -> list[AnswerKey]:
     """Return the answers of a measurement without a grade by a grader with this sha256, in order."""
     query = text(

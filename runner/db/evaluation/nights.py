@@ -118,6 +118,11 @@ def find(connection: Connection, suite: str, occasion: str) -> NightRow | None:
     return _first(connection, condition, "n.repetition DESC", suite=suite, occasion=occasion)
 
 
+def find_by_id(connection: Connection, night_id: int) -> NightRow | None:
+    """Return a night, or None."""
+    return _first(connection, "n.id = :night", "n.id", night=night_id)
+
+
 def find_by_name(connection: Connection, name: str) -> NightRow | None:
     """Return the night with a name, SUITE@OCCASION or SUITE@OCCASION.2, or None."""
     return _first(connection, "n.name = :name", "n.id", name=name)
@@ -142,6 +147,21 @@ def of_suite(connection: Connection, suite: str) -> list[NightRow]:
     return _all(connection, "s.name = :suite", "n.id", suite=suite)
 
 
+def waiting_detached(connection: Connection) -> list[NightRow]:
+    """Return the open nights in the background whose newest run is over, oldest first.
+
+    Those with a problem are left out: a command has to see it.
+    """
+    condition = (
+        "n.state = 'open' AND EXISTS (SELECT 1 FROM eval_measurements m JOIN runs r ON r.id = m.run_id"
+        " WHERE m.night_id = n.id AND (r.state = 'finished' OR (r.state = 'cancelled' AND"
+        " r.finished_at_ms IS NOT NULL)) AND NOT EXISTS (SELECT 1 FROM eval_measurements later"
+        " WHERE later.night_id = n.id AND later.number > m.number))"
+    )
+    found = [(night, orjson.loads(night.options)) for night in _all(connection, condition, "n.id")]
+    return [night for night, given in found if given.get("is_detached") and given.get("problem") is None]
+
+
 def suite_names(connection: Connection) -> list[str]:
     """Return the names of all suites, sorted."""
     return sorted(connection.execute(text("SELECT name FROM eval_suites")).scalars())
@@ -153,10 +173,15 @@ def set_options(connection: Connection, night_id: int, options: bytes) -> None:
 
 
 def set_graders(
-    connection: Connection, night: NightRow, graders: Mapping[str, tuple[str, bytes]], content: bytes
+    connection: Connection,
+    night: NightRow,
+    graders: Mapping[str, tuple[str, bytes]],
+    *,
+    spec: bytes,
+    content: bytes,
 ) -> dict[str, int]:
     """Replace what a night is graded by, before it is graded again; return the graders' ids by name."""
-    _update(connection, night.id, "content = :content", content=content)
+    _update(connection, night.id, "spec = :spec, content = :content", spec=spec, content=content)
     return grader_rows.put(connection, night.suite_id, night.id, graders)
 
 
