@@ -245,7 +245,13 @@ def test_a_screen_needs_no_characters_beside_ascii(name: str) -> None:
                 "  cost      $0.6310 for 240 requests; up to $0.0026 more is uncertain",
             ],
         ),
-        ("passed", ["            no change seen; 4.1 points would have been"]),
+        (
+            "passed",
+            [
+                "            no change seen; 4.1 points would have been",
+                "  measured  120 of 120 answers; 1 cut",
+            ],
+        ),
         ("outage", ["  measured  96 of 120 answers; 24 lost (service_unavailable 23, expired 1); 1"]),
         (
             "below the floor",
