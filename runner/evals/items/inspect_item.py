@@ -1,4 +1,4 @@
-"""Reads samples of Inspect: `input`, `target`, `id`, `choices` and `metadata`, in JSON or in cells of a CSV."""
+"""Reads samples of Inspect: `input`, `target`, `id`, `choices`, `metadata`, in JSON or cells of a CSV."""
 
 from __future__ import annotations
 

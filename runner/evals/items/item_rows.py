@@ -63,7 +63,9 @@ class ItemRows:
         begin = head.removeprefix(_BOM).lstrip()[:1]
         ending = format_by_ending(path)
         self._is_array = begin == b"[" and ending in (None, Format.JSONL)
-        self.is_of_lines = not self._is_array and (ending is Format.JSONL or (begin == b"{" and ending is None))
+        self.is_of_lines = not self._is_array and (
+            ending is Format.JSONL or (begin == b"{" and ending is None)
+        )
 
     def __iter__(self) -> Iterator[ItemRow | TableFault]:
         """Yield the rows in their order."""

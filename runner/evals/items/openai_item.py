@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runner.evals.items.item_draft import BadRow, ItemDraft, cluster_of, id_of, input_messages, target_of, value_at
+from runner.evals.items.item_draft import (
+    BadRow,
+    ItemDraft,
+    cluster_of,
+    id_of,
+    input_messages,
+    target_of,
+    value_at,
+)
 from runner.evals.items.other_fields import choices_in, metadata_in, value_in
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import orjson
 from runner.evals.items.inspect_item import inspect_item
 from runner.evals.items.item_draft import BadRow, ItemDraft, has_field, value_at, with_system
 from runner.evals.items.item_form import form_of, refuse_programs
-from runner.evals.items.item_ids import with_ids
+from runner.evals.items.item_ids import ids_of
 from runner.evals.items.item_rows import ItemRow, ItemRows, Place
 from runner.evals.items.job_item import job_item
 from runner.evals.items.openai_item import openai_item
@@ -41,7 +41,7 @@ _READERS: Final[dict[ItemForm, Callable[[Mapping[str, Any], FieldMap], ItemDraft
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadItems:
-    """The items of a suite, in the order of the file, each with its place; and the first FAULTS_KEPT bad rows.
+    """The items of a suite in the order of the file, their places, and the first FAULTS_KEPT bad rows.
 
     `path` is the file with the rows. `sha256` is that of the items: it does not change with their order.
     """
@@ -103,7 +103,7 @@ def _add(collected: Collected, row: ItemRow, form: ItemForm, fields: FieldMap) -
     try:
         draft = _READERS[form](row.members, fields)
         if fields.system is not None:
-            messages = with_system(list(draft.messages), value_at(row.members, fields.system), fields.system)
+            messages = with_system(draft.messages, value_at(row.members, fields.system), fields.system)
             draft = draft._replace(messages=messages)
     except BadRow as bad:
         collected.note(
@@ -127,7 +127,7 @@ class Collected:
         """`path`: the file with the rows, for errors."""
         self.rows = 0  # good and bad ones
         self._path = path
-        self._items: list[Item] = []
+        self._drafts: list[ItemDraft] = []
         self._places: list[Place] = []
         self._faults: list[TableFault] = []
         self._bad_rows = 0
@@ -148,25 +148,14 @@ class Collected:
                 self.note(_repeated(draft.id, place, first))
                 return
         self.rows += 1
-        self._items.append(
-            Item(
-                id=draft.id or "",
-                messages=draft.messages,
-                target=draft.target,
-                choices=draft.choices,
-                body=draft.body,
-                cluster=draft.cluster,
-                metadata=draft.metadata,
-            )
-        )
+        self._drafts.append(draft)
         self._places.append(place)
 
     def items(self, form: ItemForm, read_files: Sequence[ReadFile], byte_count: int) -> ReadItems:
         """Return what was collected, with an id for each item. Raises TableError where there is no row."""
         if not self.rows:
             raise TableError(f"{self._path} has no items", fix="give it at least one row")
-        fresh = iter(with_ids([item for item in self._items if not item.id], self._given))
-        found = [item if item.id else next(fresh) for item in self._items]
+        found = [_item(*pair) for pair in zip(ids_of(self._drafts), self._drafts, strict=True)]
         return ReadItems(
             form=form,
             path=self._path,
@@ -179,6 +168,18 @@ class Collected:
             sha256=items_sha256(found),
             byte_count=byte_count,
         )
+
+
+def _item(item_id: str, draft: ItemDraft) -> Item:
+    return Item(
+        id=item_id,
+        messages=draft.messages,
+        target=draft.target,
+        choices=draft.choices,
+        body=draft.body,
+        cluster=draft.cluster,
+        metadata=draft.metadata,
+    )
 
 
 class _NamedFields:
