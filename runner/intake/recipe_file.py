@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from runner.rules.binary_files import HEAD_BYTES, binary_file
 from runner.rules.errors import UsageError
@@ -114,27 +114,34 @@ class RecipeFiles:
 
 def read_recipe_file(path: Path) -> Recipe:
     """Return the recipe of a file. Raises RecipeError with all faults, UsageError if it cannot be read."""
+    recipe, faults = read_recipe(read_toml(path, "recipe"))
+    if faults:
+        raise error_of_faults(str(path), faults)
+    return recipe
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """Return the tables of a TOML file. `what` it is, such as a recipe, is for errors.
+
+    Raises RecipeError where it is no TOML, UsageError where it cannot be read.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise UsageError(
-            f"the recipe cannot be read: {path}: {error.strerror}", fix="check the path"
+            f"the {what} cannot be read: {path}: {error.strerror}", fix="check the path"
         ) from error
     try:
-        table = tomllib.loads(content.decode().removeprefix(_BOM))
+        return tomllib.loads(content.decode().removeprefix(_BOM))
     except UnicodeDecodeError as error:
         other = binary_file(content[:HEAD_BYTES])
-        what, fix = (other.what, other.fix) if other else ("not UTF-8", "save it in UTF-8")
-        raise RecipeError(f"{path} is {what}", fix=cure_for(fix, str(path), ".toml")) from error
+        found, fix = (other.what, other.fix) if other else ("not UTF-8", "save it in UTF-8")
+        raise RecipeError(f"{path} is {found}", fix=cure_for(fix, str(path), ".toml")) from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         fault = RecipeFault(
             "", f"this is not TOML: {error}", 'texts stand in quotes, like model = "grok-4.3"'
         )
-        raise error_of_faults(str(path), [fault]) from error
-    recipe, faults = read_recipe(table)
-    if faults:
-        raise error_of_faults(str(path), faults)
-    return recipe
+        raise error_of_faults(str(path), [fault], what) from error
 
 
 def _unreadable(written: str, key: str, error: Exception) -> RecipeError:

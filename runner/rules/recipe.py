@@ -112,10 +112,10 @@ def is_code(schema: str) -> bool:
     return bool(colon) and all(part.isidentifier() for part in (*module.split("."), *name.split(".")))
 
 
-def error_of_faults(title: str | None, faults: Sequence[RecipeFault]) -> UserError:
-    """Return the error of a recipe with all its faults, the first ones in words.
+def error_of_faults(title: str | None, faults: Sequence[RecipeFault], kind: str = "recipe") -> UserError:
+    """Return the error of a recipe, or a file of another kind, with all its faults, the first ones in words.
 
-    `title` names the recipe's file; None is a recipe of flags alone, whose error names the flags (exit 2).
+    `title` names the file; None is a recipe of flags alone, whose error names the flags (exit 2).
     """
     shown = faults[:FAULTS_SHOWN]
     if title is None:
@@ -125,8 +125,8 @@ def error_of_faults(title: str | None, faults: Sequence[RecipeFault]) -> UserErr
         lines.append(f"… and {len(faults) - FAULTS_SHOWN:,} more")
     if title is None:
         return UsageError("the flags make no requests", where=tuple(lines), fix="correct the flags")
-    what = f"{title} is no recipe that can be used"
-    return RecipeError(what, where=tuple(lines), fix="correct the recipe; nothing was sent")
+    what = f"{title} is no {kind} that can be used"
+    return RecipeError(what, where=tuple(lines), fix=f"correct the {kind}; nothing was sent")
 
 
 def _flag_of(key: str) -> str:

@@ -1,4 +1,4 @@
-"""Reads one table of a TOML file by its keys: a value of a wrong type becomes a fault and counts as absent."""
+"""Reads a table of a TOML file by its keys; a value of a wrong type becomes a fault and counts as absent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DEPTH_MAX: Final = 20
 
 
 class TomlSection:
-    """A table of a TOML file, or the whole file. Faults are appended to `faults`, with the path of the key."""
+    """A table of a TOML file, or the whole file. Faults go to `faults`, with the path of the key."""
 
     def __init__(self, table: Mapping[str, Any], faults: list[RecipeFault], path: str = "") -> None:
         """`path` leads to the table, such as `prompt`; "" is the whole file."""

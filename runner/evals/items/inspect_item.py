@@ -1,4 +1,4 @@
-"""Reads samples of Inspect: `input`, `target`, `id`, `choices` and `metadata`, in JSON or in cells of a CSV."""
+"""Reads samples of Inspect: `input`, `target`, `id`, `choices`, `metadata`, in JSON or cells of a CSV."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ def inspect_item(row: Mapping[str, Any], fields: FieldMap) -> ItemDraft:
         if row.get(name):
             fix = "remove the row: here an answer is one completion, without tools that run"
             raise BadRow("needs-sandbox", f"the sample needs a sandbox: it has {name}", fix, name)
-    target, choices = fields.target or "target", fields.choices or "choices"
-    id_field = fields.id or "id"
+    question, target = fields.input or "input", fields.target or "target"
+    choices, id_field = fields.choices or "choices", fields.id or "id"
     return ItemDraft(
-        messages=input_messages(_messages(json_in(row.get("input"))), "input"),
+        messages=input_messages(_messages(json_in(value_at(row, question))), question),
         target=_target(json_in(value_at(row, target)), target),
         id=id_of(value_at(row, id_field), id_field),
         choices=_choices(json_in(value_at(row, choices)), choices),
         cluster=cluster_of(value_in(row, fields.cluster), fields.cluster or ""),
-        metadata=_metadata(row, fields, {"input", target, choices, id_field, *_NEEDS_SANDBOX}),
+        metadata=_metadata(row, fields, {question, target, choices, id_field, *_NEEDS_SANDBOX}),
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import orjson
 
-from runner.rules.messages import check_messages, message_list_problem
+from runner.rules.messages import ROLES, check_messages, message_list_problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,6 +76,8 @@ def checked_messages(messages: Any, field: str | None = None) -> list[dict[str, 
     """Return a list of messages as it is. Raises BadRow where the API would refuse it."""
     if (problem := message_list_problem(messages)) is not None:
         raise bad_row_of(problem, field)
+    if all(map(_is_plain, messages)):
+        return list(messages)
     problems: list[Problem] = []
     check_messages(messages, problems)
     for found in problems:
@@ -84,12 +86,22 @@ def checked_messages(messages: Any, field: str | None = None) -> list[dict[str, 
     return list(messages)
 
 
+def _is_plain(message: Any) -> bool:
+    """Return whether a message is a role and a text, which is never refused; most are."""
+    if type(message) is not dict or message.get("role") not in ROLES or "tool_calls" in message:
+        return False
+    content = message.get("content")
+    return type(content) is str and bool(content)
+
+
 def bad_row_of(problem: Problem, field: str | None = None) -> BadRow:
     """Return a problem of a job line as what is wrong with a row."""
     return BadRow(problem.code, problem.reason, problem.fix, field)
 
 
-def with_system(messages: list[dict[str, Any]], system: Any, field: str) -> list[dict[str, Any]]:
+def with_system(
+    messages: Sequence[Mapping[str, Any]], system: Any, field: str
+) -> Sequence[Mapping[str, Any]]:
     """Return messages with a system message before them where there is one. Raises BadRow."""
     if system is None or system == "":
         return messages

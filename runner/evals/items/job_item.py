@@ -30,7 +30,7 @@ def job_item(row: Mapping[str, Any], fields: FieldMap) -> ItemDraft:
     """Return the item of a job line; the model that it names is left out. Raises BadRow."""
     target, choices = fields.target or "target", fields.choices or "choices"
     cluster = fields.cluster or "cluster"
-    own = {name for name in (target, choices, cluster, fields.id) if name is not None}
+    own = {name for name in (target, choices, cluster, fields.id, fields.system) if name is not None}
     line = {name: value for name, value in row.items() if name not in own}
     parsed = parse_line(line, 1, _MODEL)
     for problem in parsed.problems:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from runner.evals.items.item_draft import BadRow, ItemDraft, cluster_of, id_of, input_messages, target_of
+from runner.evals.items.item_draft import (
+    BadRow,
+    ItemDraft,
+    cluster_of,
+    id_of,
+    input_messages,
+    target_of,
+    value_at,
+)
 from runner.evals.items.other_fields import choices_in, metadata_in, value_in
 
 if TYPE_CHECKING:
@@ -15,15 +23,15 @@ if TYPE_CHECKING:
 
 def openai_item(row: Mapping[str, Any], fields: FieldMap) -> ItemDraft:
     """Return the item of a sample; what else it has is metadata. Raises BadRow."""
-    ideal = fields.target or "ideal"
+    question, ideal = fields.input or "input", fields.target or "ideal"
     target = target_of(value_in(row, ideal), ideal)
     if target is None:
         raise BadRow("missing-target", f"the row has no {ideal}", "write what is right", ideal)
     return ItemDraft(
-        messages=input_messages(row.get("input"), "input"),
+        messages=input_messages(value_at(row, question), question),
         target=target,
         id=id_of(value_in(row, fields.id), fields.id or ""),
         choices=choices_in(row, fields.choices),
         cluster=cluster_of(value_in(row, fields.cluster), fields.cluster or ""),
-        metadata=metadata_in(row, fields, used={"input", ideal}),
+        metadata=metadata_in(row, fields, used={question, ideal}),
     )

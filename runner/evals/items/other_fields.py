@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from runner.evals.items.item_draft import choices_of, json_in, value_at
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Set
+    from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
 
     from runner.rules.evaluation.suite_items import FieldMap
 
@@ -22,7 +23,7 @@ def choices_in(row: Mapping[str, Any], name: str | None) -> tuple[str, ...]:
     return choices_of(json_in(value_in(row, name)), name or "")
 
 
-def metadata_in(row: Mapping[str, Any], fields: FieldMap, used: Set[str]) -> dict[str, Any]:
+def metadata_in(row: Mapping[str, Any], fields: FieldMap, used: AbstractSet[str]) -> dict[str, Any]:
     """Return the fields that the suite keeps beside an item; all that are not used if it names none."""
     if fields.metadata is not None:
         return {name: value_at(row, name) for name in fields.metadata}

@@ -11,7 +11,6 @@ from runner.evals.items.item_draft import (
     input_messages,
     target_of,
     value_at,
-    with_system,
 )
 from runner.evals.items.other_fields import choices_in, metadata_in, value_in
 
@@ -24,9 +23,8 @@ if TYPE_CHECKING:
 def table_item(row: Mapping[str, Any], fields: FieldMap) -> ItemDraft:
     """Return the item of a row. Raises BadRow."""
     column = fields.input or "input"
-    messages = input_messages(value_at(row, column), column)
     return ItemDraft(
-        messages=with_system(messages, value_in(row, fields.system), fields.system or ""),
+        messages=input_messages(value_at(row, column), column),
         target=target_of(value_in(row, fields.target), fields.target or ""),
         id=id_of(value_in(row, fields.id), fields.id or ""),
         choices=choices_in(row, fields.choices),
