@@ -1,0 +1,116 @@
+"""Grades the answers of a suite: pure graders here, those that may hang in processes of their own."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from runner.evals.grader_process import GraderLimits, GraderProcess
+from runner.evals.score_file import read_epoch_scores
+from runner.rules.errors import UsageError
+from runner.rules.evaluation.graders import make_grader, may_hang, runs_code
+from runner.rules.evaluation.graders.code_grader import CodeGrader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from runner.rules.evaluation.grade import Answer, Grade, Grader
+    from runner.rules.evaluation.item import Item
+    from runner.rules.evaluation.suite import GraderSpec, Suite
+
+_LIMITS: Final = GraderLimits()
+
+
+class AnswerGrader(Protocol):
+    """Grades many answers by one grader."""
+
+    def grade(self, answers: Sequence[tuple[Item, Answer]]) -> list[Grade]:
+        """Return a grade for each answer."""
+        ...
+
+
+class GradeBatch:
+    """The graders of a suite, ready to be used."""
+
+    def __init__(self, graders: Mapping[str, AnswerGrader]) -> None:
+        self._graders = graders
+
+    def grade(self, answers: Sequence[tuple[Item, Answer]]) -> dict[str, list[Grade]]:
+        """Return the grades by the name of the grader, each in the order of the answers."""
+        return {name: grader.grade(answers) for name, grader in self._graders.items()}
+
+
+@contextmanager
+def open_graders(
+    suite: Suite, folder: Path, *, trusts_code: bool, limits: GraderLimits = _LIMITS
+) -> Iterator[GradeBatch]:
+    """Give the graders of a suite that is in `folder`; their processes end with the block.
+
+    Without `trusts_code`, graders that are code of the suite grade nothing. Raises UsageError where a grader
+    cannot be made, TableError where a file of scores is none.
+    """
+    processes: list[GraderProcess] = []
+    graders: dict[str, AnswerGrader] = {}
+    try:
+        for written in suite.graders:
+            spec = resolved_grader(written, folder)
+            grader = make_grader(spec)  # where it has faults, before anything is started
+            if runs_code(spec) and not trusts_code:
+                graders[spec.name] = _InProcess(CodeGrader(None))
+            elif may_hang(spec):
+                processes.append(GraderProcess(spec, folder, limits))
+                graders[spec.name] = processes[-1]
+            else:
+                graders[spec.name] = _InProcess(grader)
+        yield GradeBatch(graders)
+    finally:
+        for process in processes:
+            process.close()
+
+
+def resolved_grader(spec: GraderSpec, folder: Path) -> GraderSpec:
+    """Return a grader with what its options name: the scores of a file, and the hash of a module's source.
+
+    The scores are not part of `grader_sha256`, the hash is. A file of scores that is not there has none.
+    """
+    return replace(spec, options=_resolved(spec.type, spec.options, folder))
+
+
+class _InProcess:
+    def __init__(self, grader: Grader) -> None:
+        self._grader = grader
+
+    def grade(self, answers: Sequence[tuple[Item, Answer]]) -> list[Grade]:
+        """Return a grade for each answer."""
+        grade = self._grader.grade
+        return [grade(item, answer) for item, answer in answers]
+
+
+def _resolved(type_name: str, options: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    if isinstance(parts := options.get("graders"), list | tuple):
+        made = [
+            _resolved(str(part.get("type")), part, folder) if isinstance(part, dict) else part
+            for part in parts
+        ]
+        return {**options, "graders": made}
+    if type_name == "scores" and isinstance(file := options.get("file"), str) and "scores" not in options:
+        path = (folder / file).resolve()
+        if not path.is_relative_to(folder.resolve()):
+            raise UsageError(f"{file} is outside the suite's folder", fix="put the scores beside the suite")
+        return {**options, "scores": read_epoch_scores(path) if path.exists() else {}}
+    if type_name == "python" and isinstance(function := options.get("function"), str):
+        source = _module_source(function.partition(":")[0], folder)
+        return options if source is None else {**options, "module_sha256": hashlib.sha256(source).hexdigest()}
+    return options
+
+
+def _module_source(module: str, folder: Path) -> bytes | None:
+    """Return the source of a module in the folder; None where it is elsewhere."""
+    path = folder.joinpath(*module.split("."))
+    for file in (path.with_suffix(".py"), path / "__init__.py"):
+        if file.is_file():
+            return file.read_bytes()
+    return None
