@@ -88,11 +88,11 @@ def _compare_night(
     first: Path, tonight: Scores, again: Scores | None, nights: list[Scores], *, alpha: float, as_json: bool
 ) -> None:
     from runner.cli.render.comparison_lines import comparison_lines, verdict_line
-    from runner.cli.render.comparison_object import VERDICT_CODES, comparison_object
-    from runner.evals.night import night_result
+    from runner.cli.render.comparison_object import comparison_object
     from runner.rules.evaluation.night_gate import POOL_LEAST, Verdict
+    from runner.rules.evaluation.scored_night import night_result
     from runner.rules.evaluation.scores import coverage, pooled
-    from runner.rules.exit_codes import ExitCode
+    from runner.rules.evaluation.verdicts import EXIT_CODES
 
     outcome, pairing, pool_nights = night_result(tonight, again, nights, alpha=alpha)
     sides = ((str(first), coverage(tonight)), ("the nights", coverage(pooled(nights[-pool_nights:]))))
@@ -107,4 +107,4 @@ def _compare_night(
         print_note(f"measure all items of {first.name} once more, and add the result with --again FILE")
     if outcome.verdict is Verdict.NO_BASELINE and not as_json:
         print_note(f"a verdict needs {POOL_LEAST} nights with the same items")
-    click.get_current_context().exit(VERDICT_CODES.get(outcome.verdict, ExitCode.OK))
+    click.get_current_context().exit(EXIT_CODES[outcome.verdict])

@@ -42,7 +42,7 @@ class ScoreChange(JsonObject, frozen=True, kw_only=True):
     p_drop: Annotated[float, about("how probable a drop as large is by chance")]
     p_rise: Annotated[float, about("how probable a rise as large is by chance")]
     p_adjusted: Annotated[
-        float | None, about("the smaller of both, corrected for the number of graders (Holm)")
+        float | None, about("the smaller of both, doubled, and corrected for the number of graders (Holm)")
     ]
     detectable: Annotated[float | None, about("the drop that would be found in 8 of 10 nights")]
     nights: Annotated[int, about("of the baseline")]
@@ -74,6 +74,10 @@ class ItemReport(JsonObject, frozen=True, kw_only=True):
     score: Annotated[float, about("sum over its answers")]
     base_answers: int
     base_score: Annotated[float, about("sum over its answers in the baseline")]
+    p_adjusted: Annotated[
+        float | None,
+        about("how probable this is by chance, corrected for the number of items (Benjamini-Hochberg)"),
+    ] = None
 
 
 class ItemsReport(JsonObject, frozen=True, kw_only=True):

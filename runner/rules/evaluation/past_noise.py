@@ -1,0 +1,43 @@
+"""How far earlier nights were from the nights before them: what the noise of nights is learned from."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
+
+from runner.rules.evaluation.night_gate import POOL_LEAST, POOL_MOST
+from runner.rules.evaluation.tallies import Tallies, added, paired_items
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator, Sequence
+
+
+class PastScores(NamedTuple):
+    """An earlier night: its first measurement, all of its measurements together, and whether it is accepted.
+
+    `subject` says what was asked, such as a hash of the prompt.
+    """
+
+    first: Tallies
+    together: Tallies
+    is_accepted: bool = True
+    subject: Hashable = None
+
+
+def past_z(nights: Sequence[PastScores], clusters: Sequence[Hashable] | None = None) -> Iterator[float]:
+    """Yield how far each night was from its own pool, in standard deviations, as far as it had one.
+
+    `nights` are the valid ones, oldest first. Of nights in a row that are not accepted only the first counts:
+    a drop that stays is no noise. Nor is the effect of another prompt than that of the pool.
+    """
+    pool: deque[PastScores] = deque(maxlen=POOL_MOST)
+    after_accepted = True
+    for night in nights:
+        counts = night.is_accepted or after_accepted
+        if counts and len(pool) >= POOL_LEAST and all(one.subject == night.subject for one in pool):
+            items = paired_items(night.first, added([one.together for one in pool]), clusters)
+            if items.pairs:
+                yield items.difference().tails.z
+        if night.is_accepted:
+            pool.append(night)
+        after_accepted = night.is_accepted
