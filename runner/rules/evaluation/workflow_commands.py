@@ -31,7 +31,7 @@ _IS_FINE: Final = frozenset({"passed", "improved", "no_baseline"})
 _DATA: Final = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
 _PROPERTY: Final = _DATA | str.maketrans({":": "%3A", ",": "%2C"})
 # Each of the two may have characters without a width before or within it: GitHub may overlook them.
-_START: Final = re.compile(r"([^!-~]*:)(?=[^!-~]*:)")
+_START: Final = re.compile(r"([^!-~]*:)(?=[^ -~]*:)")
 _OLD_START: Final = re.compile(r"(#[^ -~]*#)(?=[^ -~]*\[)")
 
 
