@@ -454,3 +454,18 @@ REPORTS: Final = {
     "10,000 items": many_items(),
     "hostile": hostile(),
 }
+
+
+def dated(night: NightReport, occasion: str) -> NightReport:
+    """Return a night as that of another date."""
+    return replace(night, night=f"{night.suite}@{occasion}", occasion=occasion)
+
+
+# The nights that docs/evals.md shows, in its order.
+WEEK: Final = [
+    first_night(),
+    report(),
+    dated(regressed(), "2026-12-01"),
+    dated(outage(), "2026-12-02"),
+    dated(changed_prompt(), "2026-12-03"),
+]
