@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from runner.db.evaluation.nights import NightRow
     from runner.db.evaluation.stored_scores import ScoresByItem
     from runner.rules.evaluation.item import Item
+    from runner.rules.evaluation.scores import Scores
     from runner.rules.evaluation.suite import Suite
 
 _NIGHTS_MAX: Final = 90
@@ -171,13 +172,18 @@ def _past(stored: _Stored, row: Row[Any], rows: Sequence[MeasurementRow]) -> Pas
         name=row.name,
         occasion=row.occasion,
         first=each[0],
-        scores={column: pooled(scores[column] for scores in each) for column in each[0]},
+        scores=each[0] if len(each) == 1 else _together(each),
         is_accepted=bool(row.is_accepted),
         pinned_as=row.pinned_as,
         content=decode_content(row.content),
         answers=answer_groups.answer_counts(groups),
         services=answer_groups.services(groups),
     )
+
+
+def _together(each: Sequence[Mapping[Column, ScoresByItem]]) -> Mapping[Column, Scores]:
+    """Return the scores of all measurements of a night."""
+    return {column: pooled(scores[column] for scores in each) for column in each[0]}
 
 
 def _changes(connection: Connection, night: NightRow, past: Sequence[Row[Any]]) -> ItemChanges:

@@ -67,7 +67,7 @@ class AnswerKey(NamedTuple):
 
 def put_answers(connection: Connection, measurement_id: int, rows: Sequence[AnswerRow]) -> None:
     """Write answers of a measurement; those of equal keys are replaced."""
-    services = [(row.model or "", row.fingerprint or "") for row in rows]
+    services = [interned.stored_service(row.model, row.fingerprint) for row in rows]
     ids = interned.service_ids(connection, services)
     values = [
         (

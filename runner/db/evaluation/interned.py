@@ -14,17 +14,26 @@ if TYPE_CHECKING:
 
 Pair = tuple[str, str]
 NO_LABEL: Final[Pair] = ("", "")
-_LABEL_MAX, _REASON_MAX = 100, 500  # characters: both are in an index, and PostgreSQL bounds its entries
+_NAME_MAX, _LABEL_MAX, _REASON_MAX = (
+    200,
+    100,
+    500,
+)  # characters: both are in an index, and PostgreSQL bounds its entries
 
 
 def service_ids(connection: Connection, services: Iterable[Pair]) -> dict[Pair, int]:
-    """Return ids of pairs of a model and a fingerprint ("" for none); new ones are stored."""
+    """Return ids of pairs that `stored_service` made; new ones are stored."""
     return _ids(connection, "eval_services", ("model", "fingerprint"), services)
 
 
 def label_ids(connection: Connection, labels: Iterable[Pair]) -> dict[Pair, int]:
     """Return ids of pairs that `stored_label` made; new ones are stored. NO_LABEL has no id."""
     return _ids(connection, "eval_labels", ("label", "reason"), {*labels} - {NO_LABEL})
+
+
+def stored_service(model: str | None, fingerprint: str | None) -> Pair:
+    """Return what a server named, as it is stored: cut to a length, without what is no text."""
+    return _cut(model or "", _NAME_MAX), _cut(fingerprint or "", _NAME_MAX)
 
 
 def stored_label(label: str, reason: str | None) -> Pair:

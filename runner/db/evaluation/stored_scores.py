@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection
 
     from runner.rules.evaluation.scores import Score
 
 ScoresByItem = dict[str, list["Score"]]
-_SIDE: Final = itemgetter(0, 1, 2)
+_SIDE, _ITEM, _VALUE = itemgetter(0, 1, 2), itemgetter(3), 4  # of the columns that are read
 
 
 class Side(NamedTuple):
@@ -55,8 +54,10 @@ def read_scores(
         f" WHERE measurement_id IN ({listed(measurement_ids)}) AND grader_id IN ({listed(grader_ids)})"
         " ORDER BY measurement_id, grader_id, variant, item_id, epoch"
     )
-    rows = connection.exec_driver_sql(query).all()
-    return {Side(*side): _by_item(list(found), names) for side, found in groupby(rows, _SIDE)}
+    driver = connection.connection.driver_connection
+    assert driver is not None  # noqa: S101 - an open connection has one
+    rows = driver.execute(query)  # SQLAlchemy's rows would take twice the time
+    return {Side(*side): _by_item(found, names) for side, found in groupby(rows, _SIDE)}
 
 
 def listed(ids: Collection[int]) -> str:
@@ -64,9 +65,9 @@ def listed(ids: Collection[int]) -> str:
     return ", ".join(str(int(one)) for one in ids)
 
 
-def _by_item(rows: Sequence[Row[Any]], names: Mapping[int, str]) -> ScoresByItem:
-    found: defaultdict[str, list[Score]] = defaultdict(list)
-    for _, _, _, item_id, value in map(tuple, rows):
-        if (name := names.get(item_id)) is not None:
-            found[name].append(value)
-    return found
+def _by_item(rows: Iterable[tuple[Any, ...]], names: Mapping[int, str]) -> ScoresByItem:
+    return {
+        names[item_id]: [row[_VALUE] for row in found]
+        for item_id, found in groupby(rows, _ITEM)
+        if item_id in names
+    }
