@@ -28,6 +28,7 @@ class CommandRow(NamedTuple):
 ROWS: Final = (
     CommandRow("All in one", "run", "Load a file, send it, write the files, show the cost. Again: continue."),
     CommandRow("All in one", "label", "Label the rows of a table; the same command again continues."),
+    CommandRow("All in one", "eval", "Measure a suite tonight: did it get worse? Again: continue."),
     CommandRow("In steps", "convert", "Write job lines from the batch file of another service."),
     CommandRow("In steps", "check", "Show what a job file contains, costs and takes. Sends nothing."),
     CommandRow("In steps", "compile", "Print the job lines that a table makes. Sends nothing."),
@@ -47,6 +48,7 @@ ROWS: Final = (
     CommandRow("Inspect", "show", "Show the history of one job."),
     CommandRow("Inspect", "summary", "Show the results and the cost of a run."),
     CommandRow("Inspect", "costs", "Show what was spent, by run, model and day."),
+    CommandRow("Control", "regrade", "Grade stored answers of a suite again. Sends nothing."),
     CommandRow("Inspect", "compare", "Compare scores: did they get worse, or is it noise?"),
     CommandRow("Set up", "doctor", "Show what is set up, what is missing, and how to fix it."),
     CommandRow("Set up", "simulate", "The xAI API on localhost: strict limits, no key, no cost."),

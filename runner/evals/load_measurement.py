@@ -88,6 +88,6 @@ def _write(path: Path, lines: Iterable[bytes]) -> None:
     """Write job lines to a file, whole or not at all; the same lines again change nothing."""
     with DraftFile(path, flag="RUNNER_HOME") as draft:
         for line in lines:
-            draft.add(line)
+            draft.add(line + b"\n")
         draft.finish()
         draft.publish()

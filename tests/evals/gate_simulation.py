@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from runner.rules.evaluation.night_gate import POOL_LEAST, POOL_MOST, GateOutcome, Verdict, no_drop
-from runner.rules.evaluation.tallies import PairedItems, Tallies, paired_items
+from runner.rules.evaluation.tallies import Tallies, paired_items
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -175,7 +175,9 @@ def main(words: list[str]) -> None:
     parser.add_argument("--write", action="store_true")
     flags = parser.parse_args(words)
     rates = json.loads(RATES_FILE.read_text("utf-8")) if RATES_FILE.exists() else {}
-    runs = {cell.name: (lambda count, cell=cell: unchanged(cell, count)) for cell in CELLS} | {"drop": dropped}
+    runs = {cell.name: (lambda count, cell=cell: unchanged(cell, count)) for cell in CELLS} | {
+        "drop": dropped
+    }
     for name, run in runs.items():
         if flags.cell is None or name in flags.cell:
             rates[name] = {key: round(number, 4) for key, number in run(flags.histories).items()}

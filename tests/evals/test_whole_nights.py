@@ -27,9 +27,12 @@ def report_of(folder: Path, occasion: str) -> dict[str, Any]:
 def test_a_quiet_night_is_measured_graded_and_told(tmp_path: Path) -> None:
     """The first nights have no baseline; the ledger of each agrees; the same command again sends nothing."""
     write_suite(tmp_path)
-    with Simulator(
-        tmp_path, *NO_LIMITS, "--instant", "--answers", str(tmp_path / "answers.jsonl")
-    ) as simulator, LiveRunner(tmp_path, simulator) as home:
+    with (
+        Simulator(
+            tmp_path, *NO_LIMITS, "--instant", "--answers", str(tmp_path / "answers.jsonl")
+        ) as simulator,
+        LiveRunner(tmp_path, simulator) as home,
+    ):
         command = home.start(*EVAL, "--occasion", "n1")
         assert command.wait() == 0, command.output
         books = simulator.books()

@@ -22,15 +22,21 @@ from runner.cli.session.run_state import read_snapshot
 from runner.db.evaluation import nights
 from runner.db.run_snapshot import Part
 from runner.embedded.loading_lock import occasion_lock
+from runner.engine.cost_bounds import price_basis
 from runner.evals import night_end, tonight
 from runner.evals.advance_night import NightSteps
 from runner.evals.begin_night import begin_night
-from runner.evals.github import is_in_actions, write_step_summary
+from runner.evals.github import is_github_actions, write_step_summary
 from runner.evals.night_options import NightOptions, read_options
-from runner.evals.read_suite import read_suite, refuse_faults
-from runner.rules.evaluation.forms.night_markdown import night_markdown
+from runner.evals.read_suite import read_suite
+from runner.rules.counted import count
+from runner.rules.estimate import Tally
 from runner.rules.evaluation import workflow_commands
+from runner.rules.evaluation.forms.night_markdown import night_markdown
 from runner.rules.exit_codes import ExitCode
+from runner.rules.prices import day_of
+from runner.rules.row_faults import row_fault_sentences
+from runner.tables.table import TableError
 
 if TYPE_CHECKING:
     from runner.cli.session.engine_lease import EngineLease
@@ -69,9 +75,10 @@ class EvalFlags:
 
 def eval_suite(settings: Settings, lease: EngineLease, file: Path, flags: EvalFlags) -> int:
     """Finish the unfinished nights of a suite, then measure tonight; return the exit code of the last."""
-    read = read_suite(file)
-    refuse_faults(read)
+    pricing = price_basis(settings.base_url, settings.prices)
     with any_database(settings) as database:
+        read = read_suite(file, Tally(day_of(database.now_ms()), pricing.prices), tpm=flags.tpm or None)
+        _refuse_bad_items(read)
         calls = _NightCalls(settings=settings, database=database, lease=lease, flags=flags)
         now_ms = database.now_ms()
         with database.read() as connection:
@@ -208,8 +215,8 @@ class _NightCalls:
         problem = write_step_summary(night_markdown(report), os.environ)
         if problem:
             print_note(f"warning: {problem}")
-        if is_in_actions(os.environ):
-            for line in workflow_commands.annotations(report):
+        if is_github_actions(os.environ):
+            for line in workflow_commands.night_annotations(report):
                 print_note(line)
 
     def _following(self) -> StartFlags:
@@ -240,7 +247,7 @@ class _NightCalls:
 def _options(read: ReadSuite, flags: EvalFlags) -> NightOptions:
     """Return the options of tonight; its command for the end is kept where this call names none."""
     return NightOptions(
-        folder=str(read.folder.absolute()),
+        folder=str(read.suite_folder.absolute()),
         output=str((flags.output or Path()).absolute()),
         trusts_code=flags.trust_code,
         budget_ticks=flags.budget or None,
@@ -253,3 +260,13 @@ def _options(read: ReadSuite, flags: EvalFlags) -> NightOptions:
         on_end=flags.on_end,
         is_detached=flags.detach,
     )
+
+
+def _refuse_bad_items(read: ReadSuite) -> None:
+    """Raise TableError where an item is bad: a night without it would measure something else."""
+    if read.fault_count:
+        raise TableError(
+            f"{read.read_items.path} has {count(read.fault_count, 'bad item')}; nothing was sent",
+            where=row_fault_sentences(read.faults, read.fault_count),
+            fix="correct these items and run the same command again",
+        )

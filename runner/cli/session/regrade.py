@@ -8,8 +8,9 @@ from runner.cli.printing import print_escaped, print_json, print_note
 from runner.cli.render.night_regraded import Regrading, regraded_line, regraded_night
 from runner.db.evaluation import nights
 from runner.evals import decide_night
-from runner.evals.read_suite import read_suite_alone
 from runner.evals.regrade_nights import adopt_graders, regrade
+from runner.evals.suite_file import KIND, read_suite_file
+from runner.intake.recipe_file import RecipeFiles
 from runner.rules.errors import UsageError
 from runner.rules.json_object import SCHEMA
 
@@ -31,10 +32,10 @@ def regrade_suite(
     quiet: bool,
 ) -> None:
     """Grade nights of a suite again and decide them again, the oldest first; print what changed."""
-    read = read_suite_alone(file)
-    rows = _chosen(database, read.suite.name, names)
-    grader_ids = adopt_graders(database, rows, read.suite)
-    without = regrade(database, rows, read.suite, grader_ids, read.folder, trusts_code=trust_code, again=True)
+    suite, _ = read_suite_file(file, RecipeFiles(file.parent, is_restricted=True, owner=KIND))
+    rows = _chosen(database, suite.name, names)
+    grader_ids = adopt_graders(database, rows, suite)
+    without = regrade(database, rows, suite, grader_ids, file.parent, trusts_code=trust_code, again=True)
     results = []
     for row in rows:
         if row.name in without:
@@ -45,7 +46,7 @@ def regrade_suite(
         if not as_json and not quiet:
             print_escaped(regraded_line(results[-1]))
     if as_json:
-        print_json(Regrading(schema=SCHEMA, suite=read.suite.name, nights=results, without_answers=without))
+        print_json(Regrading(schema=SCHEMA, suite=suite.name, nights=results, without_answers=without))
 
 
 def _chosen(database: Database, suite: str, names: Sequence[str]) -> list[NightRow]:
