@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 TIMEOUT_S: Final = 60.0
 
 
-def call_on_end(command: str, stdin: bytes, variables: Mapping[str, str], *, to: IO[Any]) -> str | None:
+def call_on_end(command: str, stdin: bytes, variables: Mapping[str, str], *, to: IO[Any] | int) -> str | None:
     """Call an --on-end command; its environment is ours and `variables`, its output goes to `to`.
 
     Return what went wrong, else None. After TIMEOUT_S it is killed with all that it started.

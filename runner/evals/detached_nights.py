@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,9 +60,8 @@ class DetachedNights:
                 runs.start(connection, run_id, self._database.now_ms())
             return
         log.info("night.ended night=%s", night.name)
-        problem = night_end.call_on_end(
-            self._database, night_end.read_end(self._database, night.id), to=sys.stderr
-        )
+        ended = night_end.read_end(self._database, night.id)
+        problem = night_end.call_on_end(self._database, ended, to=sys.__stderr__ or subprocess.DEVNULL)
         if problem:
             log.warning("on_end.failed cause=%s", problem)
 

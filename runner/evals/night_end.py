@@ -63,7 +63,7 @@ def night_tag(row: NightRow) -> str:
     return hashlib.sha256(f"{row.name}:{row.id}:{row.created_at_ms}".encode()).hexdigest()[:12]
 
 
-def call_on_end(database: Database, ended: EndedNight, *, to: IO[Any]) -> str | None:
+def call_on_end(database: Database, ended: EndedNight, *, to: IO[Any] | int) -> str | None:
     """Call the night's --on-end command, unless it was called for this end; return what went wrong."""
     command = read_options(ended.row.options).on_end
     if command is None:

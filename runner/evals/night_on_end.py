@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from runner.rules.evaluation.night_report import NightReport
 
 
-def call(command: str, report: NightReport, *, output: Path | None, to: IO[Any]) -> str | None:
+def call(command: str, report: NightReport, *, output: Path | None, to: IO[Any] | int) -> str | None:
     """Call the command once; the caller has claimed that.
 
     It runs in the shell, with RUN_ID (the ids of the night's runs, with spaces between them), RUN_NAME (the

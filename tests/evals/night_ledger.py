@@ -22,16 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def check(database: Path, suite: str, occasion: str, stem: Path, books: dict[str, Any]) -> list[str]:
-    """Return what is wrong with a night of the suite of `suite_folder`."""
+def check(database: Path, stem: Path, books: dict[str, Any], *, crashed: bool = False) -> list[str]:
+    """Return what is wrong with the only night of a database; `stem` is that of its files."""
     with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
         connection.row_factory = sqlite3.Row
-        return list(_wrong(connection, suite, occasion, stem, books))
+        return list(_wrong(connection, stem, books, crashed=crashed))
 
 
-def _wrong(
-    db: sqlite3.Connection, suite: str, occasion: str, stem: Path, books: dict[str, Any]
-) -> Iterator[str]:
+def _wrong(db: sqlite3.Connection, stem: Path, books: dict[str, Any], *, crashed: bool) -> Iterator[str]:
     report = json.loads(Path(f"{stem}.eval.json").read_text())
     items = [json.loads(line) for line in (stem.parent / "items.jsonl").read_text().splitlines()]
     targets = {item["id"]: item["target"] for item in items}
@@ -66,7 +64,7 @@ def _wrong(
     yield from _graders(report, sums, counts, targets)
     yield from _items(Path(f"{stem}.items.csv"), sums, counts)
     fetched = sum(job["ticks"] for job in books["jobs"] if job["outcome"] == "fetched")
-    if not ticks == report["cost"]["ticks"] == fetched:
+    if ticks != report["cost"]["ticks"] or (ticks > fetched if crashed else ticks != fetched):
         yield f"ticks: stored {ticks}, report {report['cost']['ticks']}, books {fetched}"
 
 

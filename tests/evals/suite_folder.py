@@ -25,6 +25,7 @@ type = "exact"
 [[grader]]
 name = "short"
 type = "length"
+unit = "characters"
 at_most = 12
 """
 

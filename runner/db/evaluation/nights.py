@@ -221,7 +221,7 @@ def end(
     """
     change = (
         "state = 'ended', verdict = :verdict, exit_code = :exit_code, is_valid = :is_valid,"
-        " is_accepted = :is_accepted, ended_at_ms = COALESCE(ended_at_ms, :now)"
+        " is_accepted = :is_accepted, ended_at_ms = :now"
     )
     given: dict[str, Any] = {"verdict": verdict, "exit_code": exit_code, "now": now_ms}
     state = NightState.ENDED if is_regrade else NightState.OPEN
