@@ -186,7 +186,18 @@ def report(verdict: NightVerdict = "passed", exit_code: int = 0, **changes: Any)
         changes=[],
         cost=NightCost(ticks=3_120_000_000, uncertain_ticks=0, requests=120),
     )
-    return replace(made, **changes)
+    night = replace(made, **changes)
+    return night if "reason" in changes else replace(night, reason=reason(night))
+
+
+def reason(night: NightReport) -> str:
+    """Return the sentence of the gate that decides, with what it is for."""
+    alike = [one for one in night.gates if one.verdict == night.verdict]
+    deciding = next(
+        (one for one in alike if one.rule == "measured" and one.verdict == "no_verdict"), alike[0]
+    )
+    names = ", ".join(name for name in (deciding.variant, deciding.grader) if name)
+    return f"{names}: {deciding.text}" if names else deciding.text
 
 
 def first_night() -> NightReport:
@@ -194,7 +205,6 @@ def first_night() -> NightReport:
     why = "0 of 3 nights that a verdict needs"
     return report(
         "no_baseline",
-        reason=why,
         runs=[1],
         baseline=[],
         night=f"{SUITE}@2026-11-14",
@@ -218,7 +228,6 @@ def provisional() -> NightReport:
     """Return a night with four before it."""
     why = f"{QUIET.replace('14', '4')}; provisional: few nights"
     return report(
-        reason=why,
         baseline=nights(4),
         gates=[gate(is_provisional=True, baseline=nights(4), text=why), measured_gate()],
         graders=[grader(change=change(nights=4, detectable=0.052)), brief()],
@@ -231,7 +240,6 @@ def improved() -> NightReport:
     up = change(mean=0.933, change=0.079, low=0.041, high=0.117, p_drop=0.999, p_rise=0.0004)
     return report(
         "improved",
-        reason=why,
         gates=[gate("improved", text=why, p=0.999), measured_gate()],
         graders=[grader(mean=0.933, low=0.874, high=0.966, change=up), brief()],
         items=items(worse=1, better=14, changes=items().changes[1:]),
@@ -251,7 +259,6 @@ def regressed() -> NightReport:
     return report(
         "regressed",
         10,
-        reason=why,
         runs=[41, 42],
         gates=[
             gate("regressed", text=why, is_repeated=True, p=0.0017, z=-2.4, noise=1.1),
@@ -289,7 +296,6 @@ def measure_again() -> NightReport:
     return report(
         "measure_again",
         11,
-        reason=why,
         gates=[gate("measure_again", text=why, p=0.021), measured_gate()],
         graders=[grader(change=change(change=-0.051, low=-0.093, high=-0.009, p_drop=0.018)), brief()],
     )
@@ -302,7 +308,6 @@ def outage() -> NightReport:
     return report(
         "no_verdict",
         11,
-        reason=why,
         gates=[gate("no_verdict", text=invalid), measured_gate("no_verdict", text=why)],
         graders=[
             grader(measured=96, mean=0.84, low=0.754, high=0.9, worst=0.672, best=0.872),
@@ -318,7 +323,6 @@ def not_proven() -> NightReport:
     return report(
         "not_proven",
         11,
-        reason=why,
         gates=[gate("not_proven", rule="no-worse", text=why, p=0.08), gate(), measured_gate()],
     )
 
@@ -330,7 +334,6 @@ def below_the_floor() -> NightReport:
     return report(
         "regressed",
         10,
-        reason=why,
         gates=[
             gate("regressed", rule="at-least", text=why, baseline=[], p=None),
             gate("not_proven", rule="no-worse", grader="brief", text=other),
@@ -347,7 +350,6 @@ def two_variants() -> NightReport:
     return report(
         "regressed",
         10,
-        reason=why,
         gates=[
             gate(variant="long"),
             gate("regressed", variant="short", text=why, is_repeated=True, p=0.004),
@@ -391,9 +393,7 @@ def no_budget() -> NightReport:
         "-5.1 points (-9.3 to -0.9) against 14 nights; p 0.021, but it could not be measured once more:"
         " the budget is too small"
     )
-    return report(
-        "no_verdict", 11, reason=why, gates=[gate("no_verdict", text=why, p=0.021), measured_gate()]
-    )
+    return report("no_verdict", 11, gates=[gate("no_verdict", text=why, p=0.021), measured_gate()])
 
 
 def many_items() -> NightReport:

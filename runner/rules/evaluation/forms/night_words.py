@@ -171,8 +171,14 @@ def _span(names: Sequence[str]) -> str:
 
 def _deciding_gate(report: NightReport) -> GateReport | None:
     """Return the gate whose verdict and sentence are those of the night."""
-    found = (report.verdict, report.reason)
-    return next((gate for gate in report.gates if (gate.verdict, gate.text) == found), None)
+    alike = (gate for gate in report.gates if gate.verdict == report.verdict)
+    return next((gate for gate in alike if report.reason in (gate.text, _named_text(gate))), None)
+
+
+def _named_text(gate: GateReport) -> str:
+    """Return the sentence of a gate as that of the night: with its variant and its grader."""
+    names = ", ".join(name for name in (gate.variant, gate.grader) if name)
+    return f"{names}: {gate.text}"
 
 
 def _gates_of_scores(report: NightReport) -> list[GateReport]:
