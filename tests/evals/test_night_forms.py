@@ -208,6 +208,20 @@ def inert_source(text: str) -> str:
     )
 
 
+def test_ordinary_names_stay_readable() -> None:
+    """Also in the file itself."""
+    assert inert("fp_9c1 of grok-4.3, 81.2 % (77.6 to 84.4)") == "fp_9c1 of grok-4.3, 81.2 % (77.6 to 84.4)"
+    assert inert("_a_b_ __init__ a__b") == "&#95;a_b&#95; &#95;&#95;init&#95;&#95; a&#95;&#95;b"
+
+
+def test_a_cause_is_looked_for_where_a_score_fell() -> None:
+    """That nothing is known to differ is said then, and not where a mean is below its floor."""
+    assert any(
+        line.startswith("  cause?    nothing is known") for line in night_lines(REPORTS["two variants"])
+    )
+    assert not any("cause?" in line for line in night_lines(REPORTS["below the floor"]))
+
+
 @given(TEXTS)
 def test_code_is_shown_as_it_is(text: str) -> None:
     """Backticks in it do not end it."""

@@ -130,10 +130,10 @@ def services_words(report: NightReport) -> list[str]:
 
 
 def causes_words(report: NightReport) -> list[str]:
-    """Return what differs from the newest night of the baseline; that nothing does, where scores fell."""
+    """Return what differs from the newest night of the baseline; that nothing does, where a score fell."""
     if report.changes:
         return [sentence(change.text) for change in report.changes]
-    if report.verdict == "regressed" and report.baseline:
+    if any(gate.verdict == "regressed" for gate in _gates_of_scores(report)):
         return ["nothing is known to differ: model, fingerprint, prompt, items and graders are as before"]
     return []
 
