@@ -21,6 +21,7 @@ from runner.rules.evaluation.night_report import (
 )
 
 SUITE: Final = "support-answers"
+QUIET: Final = "-0.4 points (-3.1 to +2.3) against 14 nights; a drop this large by chance: once in 2 nights"
 HOSTILE: Final = (
     "\x1b[2J<img src=x onerror=alert(1)>|a `b` [c](javascript:d) @everyone #12 https://evil.example"
     " www.evil.example a@evil.example ::error::x %0A =1+1 \x00\ud800\u202e\ufffe ~~s~~ *b* _i_ \\ ]]>"
@@ -35,7 +36,7 @@ def gate(verdict: NightVerdict = "passed", **changes: Any) -> GateReport:
         grader="correct",
         rule="no-drop",
         verdict=verdict,
-        text="correct did not drop more than chance explains",
+        text=QUIET,
         baseline=nights(14),
         is_provisional=False,
         is_repeated=False,
@@ -54,7 +55,7 @@ def measured_gate(verdict: NightVerdict = "passed", **changes: Any) -> GateRepor
         **{
             "grader": None,
             "rule": "measured",
-            "text": "100.0 % of the answers have a score, 98.0 % are asked for",
+            "text": "120 of 120 answers have a score (100.0 %)",
             "baseline": [],
             "p": None,
             "alpha": None,
@@ -173,7 +174,7 @@ def report(verdict: NightVerdict = "passed", exit_code: int = 0, **changes: Any)
         occasion="2026-11-28",
         verdict=verdict,
         exit_code=exit_code,
-        reason="correct did not drop more than chance explains",
+        reason=QUIET,
         runs=[41],
         epochs=3,
         baseline=nights(14),
@@ -185,15 +186,25 @@ def report(verdict: NightVerdict = "passed", exit_code: int = 0, **changes: Any)
         changes=[],
         cost=NightCost(ticks=3_120_000_000, uncertain_ticks=0, requests=120),
     )
-    return replace(made, **changes)
+    night = replace(made, **changes)
+    return night if "reason" in changes else replace(night, reason=reason(night))
+
+
+def reason(night: NightReport) -> str:
+    """Return the sentence of the gate that decides, with what it is for."""
+    alike = [one for one in night.gates if one.verdict == night.verdict]
+    deciding = next(
+        (one for one in alike if one.rule == "measured" and one.verdict == "no_verdict"), alike[0]
+    )
+    names = ", ".join(name for name in (deciding.variant, deciding.grader) if name)
+    return f"{names}: {deciding.text}" if names else deciding.text
 
 
 def first_night() -> NightReport:
     """Return a night with none before it."""
-    why = "there is no night to compare with yet: 3 are needed"
+    why = "0 of 3 nights that a verdict needs"
     return report(
         "no_baseline",
-        reason=why,
         runs=[1],
         baseline=[],
         night=f"{SUITE}@2026-11-14",
@@ -215,20 +226,21 @@ def brief_without_change() -> GraderReport:
 
 def provisional() -> NightReport:
     """Return a night with four before it."""
+    why = f"{QUIET.replace('14', '4')}; provisional: few nights"
     return report(
         baseline=nights(4),
-        gates=[gate(is_provisional=True, baseline=nights(4)), measured_gate()],
+        gates=[gate(is_provisional=True, baseline=nights(4), text=why), measured_gate()],
         graders=[grader(change=change(nights=4, detectable=0.052)), brief()],
     )
 
 
 def improved() -> NightReport:
     """Return a night that is better than chance explains."""
+    why = "+7.9 points (+4.1 to +11.7) against 14 nights; a rise this large by chance: once in 2,500 nights"
     up = change(mean=0.933, change=0.079, low=0.041, high=0.117, p_drop=0.999, p_rise=0.0004)
     return report(
         "improved",
-        reason="correct rose by 7.9 points",
-        gates=[gate("improved", text="correct rose by 7.9 points", p=0.999), measured_gate()],
+        gates=[gate("improved", text=why, p=0.999), measured_gate()],
         graders=[grader(mean=0.933, low=0.874, high=0.966, change=up), brief()],
         items=items(worse=1, better=14, changes=items().changes[1:]),
     )
@@ -236,7 +248,10 @@ def improved() -> NightReport:
 
 def regressed() -> NightReport:
     """Return a night that was measured twice, with another fingerprint since its middle."""
-    why = "correct dropped by 9.2 points, which chance makes once in 588 nights"
+    why = (
+        "-9.2 points (-14.1 to -4.3) against 14 nights; measured twice;"
+        " a drop this large by chance: once in 590 nights"
+    )
     down = change(
         mean=0.762, change=-0.092, low=-0.141, high=-0.043, p_drop=0.0012, p_rise=0.999, detectable=0.033
     )
@@ -244,7 +259,6 @@ def regressed() -> NightReport:
     return report(
         "regressed",
         10,
-        reason=why,
         runs=[41, 42],
         gates=[
             gate("regressed", text=why, is_repeated=True, p=0.0017, z=-2.4, noise=1.1),
@@ -268,7 +282,9 @@ def regressed() -> NightReport:
             service("fp_9c1", answers=188, first_at="2026-11-28T02:14:02.000Z", is_new=True),
         ],
         changes=[
-            ChangeReport(what="service", text="answers come as fp_9c1 since 02:14 UTC (before: fp_7aa)")
+            ChangeReport(
+                what="service", text="188 of 240 answers come as fp_9c1 since 02:14 UTC (before: fp_7aa)"
+            )
         ],
         cost=NightCost(ticks=6_310_000_000, uncertain_ticks=26_000_000, requests=240),
     )
@@ -276,11 +292,10 @@ def regressed() -> NightReport:
 
 def measure_again() -> NightReport:
     """Return a night that looks worse and was measured once."""
-    why = "correct looks worse (p 0.021): all of it is to be measured again"
+    why = "-5.1 points (-9.3 to -0.9) against 14 nights; p 0.021: all of it is to be measured once more"
     return report(
         "measure_again",
         11,
-        reason=why,
         gates=[gate("measure_again", text=why, p=0.021), measured_gate()],
         graders=[grader(change=change(change=-0.051, low=-0.093, high=-0.009, p_drop=0.018)), brief()],
     )
@@ -288,12 +303,12 @@ def measure_again() -> NightReport:
 
 def outage() -> NightReport:
     """Return a night in which a fifth of the answers was lost."""
-    why = "80.0 % of the answers have a score, 98.0 % are asked for"
+    why = "96 of 120 answers have a score (80.0 %), 98 % are needed; lost: service_unavailable 23, expired 1"
+    invalid = "too few answers were measured"
     return report(
         "no_verdict",
         11,
-        reason=why,
-        gates=[gate(), measured_gate("no_verdict", text=why)],
+        gates=[gate("no_verdict", text=invalid), measured_gate("no_verdict", text=why)],
         graders=[
             grader(measured=96, mean=0.84, low=0.754, high=0.9, worst=0.672, best=0.872),
             brief(measured=96, mean=0.94, low=0.89, high=0.97, worst=0.752, best=0.952),
@@ -304,23 +319,21 @@ def outage() -> NightReport:
 
 def not_proven() -> NightReport:
     """Return a night for which it could not be shown that it is no worse."""
-    why = "correct may be worse by 3.1 points, and 2.0 are allowed"
+    why = "-0.4 points (-3.1 to +2.3) against 14 nights; at worst -2.7, not within 2 points"
     return report(
         "not_proven",
         11,
-        reason=why,
         gates=[gate("not_proven", rule="no-worse", text=why, p=0.08), gate(), measured_gate()],
     )
 
 
 def below_the_floor() -> NightReport:
     """Return a night with two gates by which it did not pass."""
-    why = "correct is 85.0 %, 5.0 points below the 90.0 % asked for"
-    other = "brief may be worse by 2.4 points, and 2.0 are allowed"
+    why = "85.0 %, 5.0 points below the least of 90 %"
+    other = "+0.6 points (-1.2 to +2.4) against 14 nights; at worst -0.9, not within 0.5 points"
     return report(
         "regressed",
         10,
-        reason=why,
         gates=[
             gate("regressed", rule="at-least", text=why, baseline=[], p=None),
             gate("not_proven", rule="no-worse", grader="brief", text=other),
@@ -332,12 +345,11 @@ def below_the_floor() -> NightReport:
 
 def two_variants() -> NightReport:
     """Return a night of two prompts, one of which got worse."""
-    why = "correct of short dropped by 6.0 points"
+    why = "-6.0 points (-10.0 to -2.0) against 14 nights; a drop this large by chance: once in 250 nights"
     down = change(change=-0.06, low=-0.1, high=-0.02, p_drop=0.003)
     return report(
         "regressed",
         10,
-        reason=why,
         gates=[
             gate(variant="long"),
             gate("regressed", variant="short", text=why, is_repeated=True, p=0.004),
@@ -364,8 +376,8 @@ def changed_prompt() -> NightReport:
     return report(
         items=items(same=37, added=["refund-41", "refund-42"], removed=["refund-03"], changed=["tax-01"]),
         changes=[
-            ChangeReport(what="prompt", text="the prompt is another one than on 2026-11-27"),
-            ChangeReport(what="items", text="2 items were added, 1 was removed, 1 has other content"),
+            ChangeReport(what="prompt", text=f"the prompt is not that of {nights(1)[0]}"),
+            ChangeReport(what="items", text="items: 1 changed, 2 added, 1 removed"),
         ],
     )
 
@@ -377,10 +389,11 @@ def new_fingerprint() -> NightReport:
 
 def no_budget() -> NightReport:
     """Return a night that looks worse and cannot be measured again."""
-    why = "correct looks worse (p 0.021), and the budget is too small to measure again"
-    return report(
-        "no_verdict", 11, reason=why, gates=[gate("no_verdict", text=why, p=0.021), measured_gate()]
+    why = (
+        "-5.1 points (-9.3 to -0.9) against 14 nights; p 0.021, but it could not be measured once more:"
+        " the budget is too small"
     )
+    return report("no_verdict", 11, gates=[gate("no_verdict", text=why, p=0.021), measured_gate()])
 
 
 def many_items() -> NightReport:

@@ -13,6 +13,7 @@ from runner.rules.evaluation.forms.night_words import (
     cost_words,
     gate_name,
     headline,
+    is_said_by_scores,
     items_words,
     night_date,
     reason_words,
@@ -42,12 +43,14 @@ _INDENT: Final = 2
 _BEGIN: Final = 12  # cells, with the label
 _LINES_MAX: Final = 12
 _WORST_SHOWN: Final = 5
+_MOVED: Final = ("regressed", "improved")  # verdicts that are about the change of a score
 
 
 def night_lines(report: NightReport) -> list[str]:
     """Return the screen of a night: verdict and exit code, scores, what was measured, causes, items, cost."""
     head = f"{short_name(report.suite)}, night {night_date(report)}: {headline(report)}"
-    parts = [("why", reason_words(report)), *_scores(report)]
+    parts = [] if is_said_by_scores(report) else [("why", reason_words(report))]
+    parts += _scores(report)
     parts.append(("measured", answers_words(report)))
     parts += _labeled("service", services_words(report))
     parts += _labeled("cause?", causes_words(report))
@@ -93,9 +96,10 @@ def _scores_of(variant: str, report: NightReport) -> Iterator[tuple[str, str]]:
 
 
 def _score(grader: GraderReport, report: NightReport) -> str:
-    chance = chance_words(grader.change, gate_of(grader, report.gates))
-    score = f"{score_words(grader)}, {change_words(grader.change)}"
-    return "; ".join(filter(None, (score, chance, unscored_words(grader))))
+    gate = gate_of(grader, report.gates)
+    verdict = f"{VERDICT_WORDS[gate.verdict]}: " if gate is not None and gate.verdict in _MOVED else ""
+    score = f"{verdict}{score_words(grader)}, {change_words(grader.change)}"
+    return "; ".join(filter(None, (score, chance_words(grader.change, gate), unscored_words(grader))))
 
 
 def _items(report: NightReport) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from runner.rules.redact import plain
 # not hide them: they are parted by a space without width.
 _BREAK: Final = "&#8203;"
 _ADDRESS: Final = r"@|#(?=\w)|:(?=//)|(?i:(?<=www)\.)"
-_MARKUP: Final = r"[&<>|`*_\[\]\\~!$\"^{}#]"
+_MARKUP: Final = r"[&<>|`*\[\]\\~!$\"^{}#]|(?<![^\W_])_|_(?![^\W_])"  # inside of a word `_` is none
 _ACTIVE: Final = re.compile(f"(?P<address>{_ADDRESS})|{_MARKUP}")
 _TICKS: Final = re.compile("`+")
 

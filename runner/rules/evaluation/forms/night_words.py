@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from runner.rules.counted import count, listed
-from runner.rules.evaluation.night_gate import SURE_FROM
+from runner.rules.evaluation.forms.score_words import gate_of
 from runner.rules.money import dollars
 from runner.rules.redact import one_line
 
@@ -34,6 +34,8 @@ VERDICT_WORDS: Final[Mapping[NightVerdict, str]] = {
 STOPPING: Final[frozenset[NightVerdict]] = frozenset(
     {"regressed", "not_proven", "no_verdict", "measure_again"}
 )
+_SAID_BY_SCORES: Final[frozenset[NightVerdict]] = frozenset({"passed", "improved", "regressed"})
+_MEASURED: Final = "measured"  # the rule of the gate for all answers
 _NAME_LENGTH: Final = 40
 _SENTENCE_LENGTH: Final = 500
 _CODES_SHOWN: Final = 4
@@ -61,12 +63,17 @@ def night_date(report: NightReport) -> str:
 
 
 def reason_words(report: NightReport) -> str:
-    """Return why the night has its verdict, and whether that rests on few nights."""
-    reason = sentence(report.reason)
-    if not any(gate.is_provisional for gate in report.gates):
-        return reason
-    nights = count(len(report.baseline), "night")
-    return f"{reason} (provisional: compared with {nights}, {SURE_FROM} are wanted)"
+    """Return why the night has its verdict: the gate that decided, and what it says."""
+    gate = _deciding_gate(report)
+    if gate is None:
+        return sentence(report.reason)
+    variant = f" ({short_name(gate.variant)})" if gate.variant else ""
+    return f"{gate_name(gate)}{variant}: {sentence(gate.text)}"
+
+
+def is_said_by_scores(report: NightReport) -> bool:
+    """Return whether the line of a score says already why the night has its verdict."""
+    return _deciding_gate(report) in _gates_of_scores(report)
 
 
 def gate_name(gate: GateReport) -> str:
@@ -75,8 +82,15 @@ def gate_name(gate: GateReport) -> str:
 
 
 def stopping_gates(report: NightReport) -> list[GateReport]:
-    """Return the gates by which the night did not pass, save the one whose sentence is the night's."""
-    return [gate for gate in report.gates if gate.verdict in STOPPING and gate.text != report.reason]
+    """Return the other gates by which the night did not pass, save those that the line of a score shows.
+
+    There are none where too little was measured, as that is what all of them say then.
+    """
+    deciding = _deciding_gate(report)
+    if deciding is not None and deciding.rule == _MEASURED:
+        return []
+    shown = [deciding, *_gates_of_scores(report)]
+    return [gate for gate in report.gates if gate.verdict in STOPPING and gate not in shown]
 
 
 def variants(report: NightReport) -> list[str]:
@@ -116,10 +130,10 @@ def services_words(report: NightReport) -> list[str]:
 
 
 def causes_words(report: NightReport) -> list[str]:
-    """Return what differs from the newest night of the baseline; that nothing does, where scores fell."""
+    """Return what differs from the newest night of the baseline; that nothing does, where a score fell."""
     if report.changes:
         return [sentence(change.text) for change in report.changes]
-    if report.verdict == "regressed" and report.baseline:
+    if any(gate.verdict == "regressed" for gate in _gates_of_scores(report)):
         return ["nothing is known to differ: model, fingerprint, prompt, items and graders are as before"]
     return []
 
@@ -153,6 +167,24 @@ def runs_words(report: NightReport) -> str:
 def _span(names: Sequence[str]) -> str:
     first, last = _date(names[0]), _date(names[-1])
     return first if len(names) == 1 else f"{len(names):,} nights, {first} to {last}"
+
+
+def _deciding_gate(report: NightReport) -> GateReport | None:
+    """Return the gate whose verdict and sentence are those of the night."""
+    alike = (gate for gate in report.gates if gate.verdict == report.verdict)
+    return next((gate for gate in alike if report.reason in (gate.text, _named_text(gate))), None)
+
+
+def _named_text(gate: GateReport) -> str:
+    """Return the sentence of a gate as that of the night: with its variant and its grader."""
+    names = ", ".join(name for name in (gate.variant, gate.grader) if name)
+    return f"{names}: {gate.text}"
+
+
+def _gates_of_scores(report: NightReport) -> list[GateReport]:
+    """Return the gates that the lines of scores have all about."""
+    gates = (gate_of(grader, report.gates) for grader in report.graders if grader.change is not None)
+    return [gate for gate in gates if gate is not None and gate.verdict in _SAID_BY_SCORES]
 
 
 def _date(night: str) -> str:

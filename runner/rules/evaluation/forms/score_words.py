@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from runner.rules.counted import count
-from runner.rules.evaluation.night_gate import REMEASURE_BELOW
+from runner.rules.evaluation.night_gate import REMEASURE_BELOW, SURE_FROM
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,16 +50,19 @@ def chance_words(change: ScoreChange | None, gate: GateReport | None) -> str:
     """
     if change is None:
         return ""
-    twice = ["measured twice"] if gate is not None and gate.is_repeated else []
+    parts = ["measured twice"] if gate is not None and gate.is_repeated else []
     p = _p(change, gate)
-    if p >= REMEASURE_BELOW:
-        seen = "no change seen"
+    if p < REMEASURE_BELOW:
+        word = "drop" if change.change < 0 else "rise"
+        shown = f"p {p:.3f}" if p >= _P_SHOWN else f"p < {_P_SHOWN}"
+        parts = [", ".join([shown, *parts]), f"a {word} this large by chance: {_once(p)}"]
+    else:
+        parts.append("no change seen")
         if change.detectable is not None:
-            seen += f"; {100 * change.detectable:.1f} points would have been"
-        return ", ".join([*twice, seen])
-    word = "drop" if change.change < 0 else "rise"
-    shown = f"p {p:.3f}" if p >= _P_SHOWN else f"p < {_P_SHOWN}"
-    return f"{', '.join([shown, *twice])}; a {word} this large by chance: {_once(p)}"
+            parts.append(f"{100 * change.detectable:.1f} points would have been")
+    if gate is not None and gate.is_provisional:
+        parts.append(f"provisional with fewer than {count(SURE_FROM, 'night')}")
+    return "; ".join(parts)
 
 
 def gate_of(grader: GraderReport, gates: Sequence[GateReport]) -> GateReport | None:
@@ -92,9 +95,11 @@ def _p(change: ScoreChange, gate: GateReport | None) -> float:
 
 
 def _once(p: float) -> str:
+    """Return a probability as nights, with two digits: `once in 250 nights`."""
     if p * _NIGHTS_SHOWN < 1:
         return f"less than once in {_NIGHTS_SHOWN:,} nights"
-    return f"once in {round(1 / p):,} nights"
+    nights = round(1 / p)
+    return f"once in {round(nights, 2 - len(str(nights))):,} nights"
 
 
 def _percent(share: float) -> str:
