@@ -48,7 +48,7 @@ def _trial(spec: GraderSpec, items: Sequence[Item]) -> GraderTrial:
 
     if may_hang(spec):
         return GraderTrial(
-            grader=spec, not_tried="it runs in a process of its own, which check does not start"
+            grader=spec, not_tried="it needs a process of its own"
         )
     if not _compares(spec.type, spec.options):
         return GraderTrial(grader=spec, not_tried="it does not compare answers with the items' targets")
