@@ -102,5 +102,5 @@ def _grader(grader: GraderFacts) -> str:
 def _detectable(suite: SuiteFacts) -> str:
     return (
         f"a drop of {100 * (suite.detectable or 0):.1f} points, 8 times in 10, after {suite.nights} nights"
-        f" and if {suite.assumed_score:.0%} is right; more epochs or items find a smaller one"
+        f" and if {100 * suite.assumed_score:.0f} % is right; more epochs or items find a smaller one"
     )
