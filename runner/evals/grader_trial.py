@@ -47,9 +47,7 @@ def _trial(spec: GraderSpec, items: Sequence[Item]) -> GraderTrial:
     from runner.rules.evaluation.graders import make_grader, may_hang
 
     if may_hang(spec):
-        return GraderTrial(
-            grader=spec, not_tried="it needs a process of its own"
-        )
+        return GraderTrial(grader=spec, not_tried="it needs a process of its own")
     if not _compares(spec.type, spec.options):
         return GraderTrial(grader=spec, not_tried="it does not compare answers with the items' targets")
     grader: Grader = make_grader(spec)

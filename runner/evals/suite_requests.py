@@ -64,7 +64,7 @@ class SuiteRequests:
                 try:
                     line = job_line(custom_id(prompt.subject.name, item.id, 1), prompt.body(item))
                 except RenderError as error:
-                    self._refuse(number, error.code, error.reason, error.fix)
+                    self._refuse(number, error.code, error.reason, error.fix, error.column)
                     break
                 request, diagnostics = read_request(line, number, defaults)
                 if request is None:
@@ -76,11 +76,13 @@ class SuiteRequests:
                 for _ in range(self._suite.epochs):
                     tally.add(request)
 
-    def _refuse(self, number: int, code: str, reason: str, fix: str) -> None:
+    def _refuse(self, number: int, code: str, reason: str, fix: str, column: str | None = None) -> None:
         self.fault_count += 1
         place = self._found.places[number - 1]
         if len(self.faults) < FAULTS_KEPT:
-            self.faults.append(TableFault(line=place.line, row=place.row, code=code, reason=reason, fix=fix))
+            self.faults.append(
+                TableFault(line=place.line, row=place.row, column=column, code=code, reason=reason, fix=fix)
+            )
 
 
 def _body_faults(subject: Subject, key: str) -> Iterator[RecipeFault]:
