@@ -44,7 +44,10 @@ def try_graders(suite: Suite, items: Sequence[Item]) -> list[GraderTrial]:
 
 
 def _trial(spec: GraderSpec, items: Sequence[Item]) -> GraderTrial:
-    from runner.rules.evaluation.graders import make_grader, may_hang
+    from runner.rules.evaluation.graders import (  # type: ignore[import-untyped]
+        make_grader,
+        may_hang,
+    )
 
     if may_hang(spec):
         return GraderTrial(grader=spec, not_tried="it needs a process of its own")

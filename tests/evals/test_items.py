@@ -6,10 +6,9 @@ import csv
 import gzip
 import io
 import json
-import random
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,6 +22,9 @@ from runner.rules.errors import UserError
 from runner.rules.evaluation.item import Item
 from runner.rules.evaluation.suite_items import FieldMap, ItemForm, SuiteItems
 from runner.rules.row_faults import row_fault_sentence
+
+if TYPE_CHECKING:
+    import random
 
 ONE = {"role": "user", "content": "1 + 1?"}
 
@@ -204,7 +206,10 @@ GOOD = {"input": "1 + 1?", "ideal": "2"}
         (lines({"input": " ", "ideal": "2"}), "column input: the input is empty [empty-input]"),
         (lines({"input": 3, "ideal": "2"}), "column input: the input is no text and no list [bad-input]"),
         (lines({"input": [], "ideal": "2"}), "column input: messages is empty [empty-messages]"),
-        (lines({"input": [{"role": "usr", "content": "x"}], "ideal": "2"}), '"usr" does not exist [unknown-role]'),
+        (
+            lines({"input": [{"role": "usr", "content": "x"}], "ideal": "2"}),
+            '"usr" does not exist [unknown-role]',
+        ),
         (lines({"input": [{"role": "user", "content": ""}], "ideal": "2"}), "[empty-prompt]"),
         (lines({"input": ["x"], "ideal": "2"}), "a message must be an object [bad-type]"),
         (lines({"input": "x"}), "column ideal: the row has no ideal [missing-target]"),
@@ -213,7 +218,7 @@ GOOD = {"input": "1 + 1?", "ideal": "2"}
         (lines({"input": "x", "ideal": ["y", " "]}), "column ideal: the target is empty:"),
         (lines({"input": "x", "ideal": [["y"]]}), "column ideal: the target is no text and no list of"),
     ],
-)  # fmt: skip
+)
 def test_a_bad_row_is_named_with_its_line(row: bytes, words: str) -> None:
     """Why, and the cure; the other rows are read."""
     found = read(lines(GOOD) + b"\n" + row.rstrip() + b"\n" + lines({**GOOD, "input": "2 + 2?"}))
@@ -305,24 +310,43 @@ def test_the_hash_of_the_items_is_of_their_content() -> None:
         (b'[{"input": "x"', "items.json", {}, "is no JSON: unexpected end of data"),
         (b"\x1f\x8bbroken", "items.jsonl", {}, "the gzip file is"),
         ("é".encode("utf-16"), "items.jsonl", {}, "UTF-16"),
-        (lines({"q": "x", "a": "y"}), "items.jsonl", {}, "no known form; its first row has q, a; name its columns"),
+        (
+            lines({"q": "x", "a": "y"}),
+            "items.jsonl",
+            {},
+            "no known form; its first row has q, a; name its columns",
+        ),
         (lines({"q": "x"}), "items.jsonl", {"fields": FieldMap(input="qq")}, 'has no column "qq", which the'),
         (lines({"q": "x"}), "items.jsonl", {"fields": FieldMap(input="q", target="Q")}, 'did you mean "q"?'),
         (
-            lines({"prompt": "x", "metadata": {"expect": 1}}), "items.jsonl",
-            {"fields": FieldMap(target="metadata.expected")}, 'has no column "metadata.expected"',
+            lines({"prompt": "x", "metadata": {"expect": 1}}),
+            "items.jsonl",
+            {"fields": FieldMap(target="metadata.expected")},
+            'has no column "metadata.expected"',
         ),
         (
-            lines({"task_id": "h/0", "prompt": "def f", "entry_point": "f", "canonical_solution": "", "test": "x"}),
-            "items.jsonl", {}, "no answer is run here; write the answers with runner write",
+            lines(
+                {
+                    "task_id": "h/0",
+                    "prompt": "def f",
+                    "entry_point": "f",
+                    "canonical_solution": "",
+                    "test": "x",
+                }
+            ),
+            "items.jsonl",
+            {},
+            "no answer is run here; write the answers with runner write",
         ),
         (
-            lines({"prompt": "def f", "entry_point": "f", "test": "x"}), "items.jsonl",
-            {"form": ItemForm.JOBS}, "is a benchmark of programs",
+            lines({"prompt": "def f", "entry_point": "f", "test": "x"}),
+            "items.jsonl",
+            {"form": ItemForm.JOBS},
+            "is a benchmark of programs",
         ),
         (b"\x89PNG\r\n\x1a\n" + bytes(100), "items.jsonl", {}, "image"),
     ],
-)  # fmt: skip
+)
 def test_a_file_that_is_of_no_use_is_refused(
     content: bytes, name: str, source: dict[str, Any], words: str
 ) -> None:

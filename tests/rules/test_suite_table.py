@@ -154,7 +154,10 @@ def test_a_gate_on_measured_answers_alone_adds_to_the_default() -> None:
         ("", 'items: is missing; write items = "items.jsonl"'),
         ("items = 3", "items: must be a table;"),
         ("items = {}", "items.file: is missing;"),
-        ("items = { file = 'x', inptu = 'y' }", 'items.inptu: this key does not exist; did you mean "input"?'),
+        (
+            "items = { file = 'x', inptu = 'y' }",
+            'items.inptu: this key does not exist; did you mean "input"?',
+        ),
         ("items = { file = 'x', form = 'hf' }", 'items.form: there is no form "hf"; use one of: jobs,'),
         ("items = { file = 'x', gold = 'y' }", "items.gold: must be a table;"),
         ("", "subject: is missing;"),
@@ -170,14 +173,20 @@ def test_a_gate_on_measured_answers_alone_adds_to_the_default() -> None:
         ("[subject.body]\nx = 1979-05-27", "subject.body.x: JSON has no a date or time;"),
         ("", "grader: is missing;"),
         ("[[grader]]\nname = 'a'", "grader.type: is missing;"),
-        ("[[grader]]\ntype = 'exact'\n[[grader]]\ntype = 'exact'", 'grader.2.name: "exact" is there already;'),
+        (
+            "[[grader]]\ntype = 'exact'\n[[grader]]\ntype = 'exact'",
+            'grader.2.name: "exact" is there already;',
+        ),
         ("[[grader]]\ntype = 'a'\nx = inf", "grader.x: JSON has no a number (inf);"),
         (
             "[[grader]]\ntype = 'a'\nprimary = true\n[[grader]]\ntype = 'b'\nprimary = true",
             "grader.2.primary: there is a primary grader already;",
         ),
         ("[[gate]]\nrule = 'drop'", 'gate.rule: there is no rule "drop"; use one of: no-drop, no-worse,'),
-        ("[[gate]]\ngrader = 'x'\n[[grader]]\nname = 'y'", 'gate.grader: there is no grader "x"; use one of: y'),
+        (
+            "[[gate]]\ngrader = 'x'\n[[grader]]\nname = 'y'",
+            'gate.grader: there is no grader "x"; use one of: y',
+        ),
         ("[[gate]]\nalarms = 3", "gate.alarms: this key does not exist; "),
         ("[[gate]]\nfalse_alarms = '5 %'", "gate.false_alarms: must be 1 in so many nights, at least 2;"),
         ("[[gate]]\nfalse_alarms = '1 in 1 nights'", "gate.false_alarms: must be 1 in so many nights"),
@@ -187,10 +196,13 @@ def test_a_gate_on_measured_answers_alone_adds_to_the_default() -> None:
         ("[[gate]]\nrule = 'no-worse'", "gate.by: is missing; write by = 2 for 2 points at most"),
         ("[[gate]]\nrule = 'at-least'", "gate.at_least: is missing;"),
         ("[[gate]]\nrule = 'at-least'\nat_least = 80", "gate.at_least: must be a number from 0 to 1,"),
-        ("[[gate]]\nrule = 'measured'\nby = 2", "gate.by: a gate measured has no such key; remove it; it has:"),
+        (
+            "[[gate]]\nrule = 'measured'\nby = 2",
+            "gate.by: a gate measured has no such key; remove it; it has:",
+        ),
         ("[[gate]]\n[[gate]]", "gate.2.rule: there is this gate already;"),
     ],
-)  # fmt: skip
+)
 def test_a_fault_is_named_by_its_key(text: str, fault: str) -> None:
     """With why and how to mend it."""
     _, faults = read(text)
