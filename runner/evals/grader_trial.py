@@ -70,9 +70,11 @@ def _compares(type_name: str, options: Mapping[str, Any]) -> bool:
 
 def _right_answer(spec: GraderSpec, target: JsonValue) -> str:
     """Return an answer that says the target: of several right texts the first, else JSON."""
-    one = target[0] if isinstance(target, list | tuple) and target else target
-    if spec.type == "field" and not isinstance(one, dict):
-        one = {spec.options["field"]: one}
+    one: Any = target[0] if isinstance(target, list | tuple) and target else target
+    if spec.type == "field" and not isinstance(target, dict):
+        one = target
+        for name in reversed(spec.options["field"].split(".")):
+            one = {name: one}
     return one if isinstance(one, str) else orjson.dumps(one).decode()
 
 
