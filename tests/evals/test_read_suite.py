@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -27,10 +27,10 @@ model = "grok-4.3"
 [[grader]]
 type = "exact"
 """
-ITEMS = ({"input": "1 + 1?", "target": "2"}, {"input": "2 + 2?", "target": "4"})
+ITEMS: tuple[dict[str, Any], ...] = ({"input": "1 + 1?", "target": "2"}, {"input": "2 + 2?", "target": "4"})
 
 
-def write(folder: Path, suite: str = SUITE, *items: dict[str, object]) -> Path:
+def write(folder: Path, suite: str = SUITE, *items: dict[str, Any]) -> Path:
     """Write a suite and its items; return the path of the suite."""
     (folder / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items or ITEMS))
     path = folder / "sums.suite.toml"
@@ -44,7 +44,7 @@ def read(path: Path) -> tuple[ReadSuite, Tally]:
     return read_suite(path, tally), tally
 
 
-def faults_of(folder: Path, suite: str, *items: dict[str, object]) -> tuple[str, ...]:
+def faults_of(folder: Path, suite: str, *items: dict[str, Any]) -> tuple[str, ...]:
     """Return the faults of a suite that cannot be used."""
     path = write(folder, suite, *items)
     with pytest.raises(UserError) as raised:
@@ -116,7 +116,7 @@ def test_texts_of_files_are_read(tmp_path: Path) -> None:
         (("grok-4.3", "a\\u0007b"), "subject.model: the model"),
         (('type = "exact"', 'type = "exactly"'), "grader.exactly.type: there is no grader"),
         (('type = "exact"', 'type = "humaneval"'), "grader.humaneval.type: "),
-        (('type = "exact"', 'type = "exact"\nigore = ["case"]'), "grader.exact.igore: "),
+        (('type = "exact"', 'type = "exact"\nignr = ["case"]'), "grader.exact.ignr: "),
     ],
 )
 def test_a_fault_of_the_suite_is_named(tmp_path: Path, change: tuple[str, str], fault: str) -> None:
