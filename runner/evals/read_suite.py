@@ -74,11 +74,7 @@ def read_suite(path: Path, tally: Tally, *, tpm: float | None = None) -> ReadSui
 
 
 def _grader_faults(suite: Suite) -> list[RecipeFault]:
-    """Return what is wrong with the options of the graders, with the keys of the suite file."""
+    """Return what is wrong with the options of the graders."""
     from runner.rules.evaluation.graders import grader_faults  # type: ignore[import-untyped]
 
-    faults: list[RecipeFault] = []
-    for place, grader in enumerate(suite.graders, 1):
-        key = "grader" if len(suite.graders) == 1 else f"grader.{place}"
-        faults += [one._replace(key=f"{key}.{one.key}" if one.key else key) for one in grader_faults(grader)]
-    return faults
+    return [fault for grader in suite.graders for fault in grader_faults(grader)]

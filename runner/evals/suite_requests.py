@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from runner.evals.items.read_items import ReadItems
     from runner.rules.diagnostics import Diagnostic
     from runner.rules.estimate import Tally
+    from runner.rules.evaluation.item import Item
     from runner.rules.evaluation.suite import Subject, Suite
+    from runner.rules.request import Request
 
 _PROBE: Final = {"role": "user", "content": "x"}
 
@@ -61,26 +63,38 @@ class SuiteRequests:
         defaults = Defaults(model=DEFAULT, tpm=tpm)
         for number, item in enumerate(self._found.items, 1):
             for prompt in prompts:
-                try:
-                    line = job_line(custom_id(prompt.subject.name, item.id, 1), prompt.body(item))
-                except RenderError as error:
-                    self._refuse(number, error.code, error.reason, error.fix)
+                request = self._request(prompt, item, number, defaults)
+                if isinstance(request, TableFault):
+                    self.fault_count += 1
+                    self.faults += [request] if len(self.faults) < FAULTS_KEPT else []
                     break
-                request, diagnostics = read_request(line, number, defaults)
-                if request is None:
-                    refused = next(one for one in diagnostics if one.severity == "refused")
-                    self._refuse(number, refused.code, refused.reason, refused.fix)
-                    break
-                self.warning_count += len(diagnostics)
-                self.warnings += diagnostics[: max(0, FAULTS_KEPT - len(self.warnings))]
                 for _ in range(self._suite.epochs):
                     tally.add(request)
 
-    def _refuse(self, number: int, code: str, reason: str, fix: str) -> None:
-        self.fault_count += 1
+    def _request(
+        self, prompt: ItemPrompt, item: Item, number: int, defaults: Defaults
+    ) -> Request | TableFault:
+        """Return the request of an item, and note its warnings; or what is wrong with it."""
         place = self._found.places[number - 1]
-        if len(self.faults) < FAULTS_KEPT:
-            self.faults.append(TableFault(line=place.line, row=place.row, code=code, reason=reason, fix=fix))
+        try:
+            line = job_line(custom_id(prompt.subject.name, item.id, 1), prompt.body(item))
+        except RenderError as bad:
+            return TableFault(
+                line=place.line,
+                row=place.row,
+                column=bad.column,
+                code=bad.code,
+                reason=bad.reason,
+                fix=bad.fix,
+            )
+        request, diagnostics = read_request(line, number, defaults)
+        if request is None:
+            refused = next(one for one in diagnostics if one.severity == "refused")
+            code, reason, fix = refused.code, refused.reason, refused.fix
+            return TableFault(line=place.line, row=place.row, code=code, reason=reason, fix=fix)
+        self.warning_count += len(diagnostics)
+        self.warnings += diagnostics[: max(0, FAULTS_KEPT - len(self.warnings))]
+        return request
 
 
 def _body_faults(subject: Subject, key: str) -> Iterator[RecipeFault]:

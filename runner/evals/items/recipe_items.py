@@ -85,7 +85,7 @@ class RecipeRows:
         return open_table(self.path, self._read)
 
     def _gold_rows(self) -> Iterator[tuple[int, Mapping[str, Any] | TableFault | None]]:
-        """Yield the number of each readable row, and its target. It goes over the table beside the prompts."""
+        """Yield the number and target of each readable row, beside the prompts in the same order."""
         gold = self._gold
         table = self._open()
         places = [table.columns.index(column) for column in gold.columns]

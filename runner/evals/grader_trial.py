@@ -1,0 +1,83 @@
+"""Tries the graders of a suite on the items' own targets: what is right must be graded 1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from runner.rules.evaluation.grade import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from runner.rules.evaluation.grade import Grade, Grader
+    from runner.rules.evaluation.item import Item, JsonValue
+    from runner.rules.evaluation.suite import GraderSpec, Suite
+
+_COMPARING: Final = frozenset(
+    {"exact", "includes", "begins", "ends", "choice", "number", "field", "fields", "similarity"}
+)
+_COMBINING: Final = frozenset({"all", "any"})
+_SHOWN_MAX: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraderTrial:
+    """What a grader says of the targets.
+
+    `tried` items have a target, `wrong` of them were not graded 1, and `examples` are the first of these.
+    `not_tried` is why nothing was tried, else None.
+    """
+
+    grader: GraderSpec
+    tried: int = 0
+    wrong: int = 0
+    examples: Sequence[str] = ()
+    not_tried: str | None = None
+
+
+def try_graders(suite: Suite, items: Sequence[Item]) -> list[GraderTrial]:
+    """Return a trial of each grader; no code of the suite is run."""
+    return [_trial(spec, items) for spec in suite.graders]
+
+
+def _trial(spec: GraderSpec, items: Sequence[Item]) -> GraderTrial:
+    from runner.rules.evaluation.graders import (  # type: ignore[import-untyped]
+        make_grader,
+        may_hang,
+    )
+
+    if may_hang(spec):
+        return GraderTrial(grader=spec, not_tried="it needs a process of its own")
+    if not _compares(spec.type, spec.options):
+        return GraderTrial(grader=spec, not_tried="it does not compare answers with the items' targets")
+    grader: Grader = make_grader(spec)
+    tried = [item for item in items if item.target is not None]
+    graded = [(item, grader.grade(item, Answer(text=_right_answer(spec, item.target)))) for item in tried]
+    wrong = [(item, grade) for item, grade in graded if grade.value != 1]
+    examples = tuple(_sentence(item, grade) for item, grade in wrong[:_SHOWN_MAX])
+    return GraderTrial(grader=spec, tried=len(tried), wrong=len(wrong), examples=examples)
+
+
+def _compares(type_name: str, options: Mapping[str, Any]) -> bool:
+    """Return whether a grader looks at the target of an item, in all of its parts."""
+    if type_name in _COMBINING:
+        return all(_compares(part["type"], part) for part in options["graders"])
+    return type_name in _COMPARING and "target" not in options
+
+
+def _right_answer(spec: GraderSpec, target: JsonValue) -> str:
+    """Return an answer that says the target: of several right texts the first, else JSON."""
+    one: Any = target[0] if isinstance(target, list | tuple) and target else target
+    if spec.type == "field" and not isinstance(target, dict):
+        one = target
+        for name in reversed(spec.options["field"].split(".")):
+            one = {name: one}
+    return one if isinstance(one, str) else orjson.dumps(one).decode()
+
+
+def _sentence(item: Item, grade: Grade) -> str:
+    said = grade.reason or grade.label or ("" if grade.value is None else f"graded {grade.value:g}")
+    return f"{item.id:.60}: {said}"
