@@ -63,6 +63,7 @@ def _serve(lines: Iterator[bytes], replies: int, grader: Grader, alarm_s: float)
     for number, line in enumerate(lines):
         signal.setitimer(signal.ITIMER_REAL, alarm_s)  # for where the parent is gone, and cannot end this
         grade = _grade(grader, line)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         if os.getpid() != own:
             break
         _reply(replies, [number, *grade])
@@ -95,12 +96,14 @@ def _own(descriptor: int) -> int:
 
 
 def _lines(descriptor: int) -> Iterator[bytes]:
-    """Yield the lines of a pipe; its timer does not run while there is none."""
-    rest = b""
+    """Yield the lines of a pipe, without their ends."""
+    parts: list[bytes] = []
     while chunk := os.read(descriptor, _CHUNK):
-        *lines, rest = (rest + chunk).split(b"\n")
-        yield from lines
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        rest, *beginnings = chunk.split(b"\n")
+        parts.append(rest)
+        for beginning in beginnings:
+            yield b"".join(parts)
+            parts = [beginning]
 
 
 def _reply(descriptor: int, value: Any) -> None:

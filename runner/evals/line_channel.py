@@ -40,7 +40,7 @@ class LineChannel:
         Raises ChannelClosed, NoReply where the next reply takes longer than `reply_s` seconds, ValueError
         where one is too long. What came before has been yielded then.
         """
-        unsent = b""
+        unsent = memoryview(b"")
         deadline = time.monotonic() + reply_s
         while replies:
             unsent = _filled(unsent, requests)
@@ -50,7 +50,7 @@ class LineChannel:
                 replies -= 1
                 yield line
 
-    def _move(self, unsent: bytes, deadline: float) -> bytes:
+    def _move(self, unsent: memoryview, deadline: float) -> memoryview:
         """Write and read what can be without waiting longer than the deadline; return what is unsent."""
         poll = select.poll()
         poll.register(self._input, select.POLLIN)
@@ -83,12 +83,12 @@ class LineChannel:
         yield from lines
 
 
-def _filled(unsent: bytes, requests: Iterator[bytes]) -> bytes:
+def _filled(unsent: memoryview, requests: Iterator[bytes]) -> memoryview:
     """Return what is unsent with further requests, up to a bound."""
     if len(unsent) > _CHUNK:
         return unsent
-    parts, size = [unsent], len(unsent)
+    parts, size = [bytes(unsent)], len(unsent)
     while size < _AHEAD_BYTES and (line := next(requests, None)) is not None:
         parts.append(line)
         size += len(line)
-    return b"".join(parts)
+    return memoryview(b"".join(parts))

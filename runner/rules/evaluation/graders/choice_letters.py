@@ -22,7 +22,7 @@ _MARKER: Final = re.compile(
 )
 _AFTER_MARKER: Final = 300  # characters that are looked at
 _JOINT: Final = r"[ \t]*(?:,[ \t]*(?:and|or)\b|[,;/&+]|\b(?:and|or)\b)[ \t]*"
-_CHOICES_CACHED: Final = 4096
+_CACHED: Final = 4096  # targets, and lists of choices
 _fold = fold_of(("case", "space", "punctuation"))
 
 
@@ -54,6 +54,7 @@ def answer_letters(text: str, choices: tuple[str, ...]) -> str:
     )
 
 
+@lru_cache(maxsize=_CACHED)
 def named_letters(text: str, choices: tuple[str, ...]) -> str:
     """Return the letters that a text is, or those of the choice whose text it is; "" for any other text."""
     return _whole(_plain(text), _letters_of(choices))
@@ -64,7 +65,7 @@ def ordered(letters: str) -> str:
     return "".join(sorted(set(letters)))
 
 
-@lru_cache(maxsize=_CHOICES_CACHED)
+@lru_cache(maxsize=_CACHED)
 def _letters_of(choices: tuple[str, ...]) -> _Letters:
     upper = ascii_uppercase[: len(choices)] if choices else ascii_uppercase
     one = rf"\({{0,3}}(?:[{upper.replace('I', '')}]"

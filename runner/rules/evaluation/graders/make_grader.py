@@ -10,7 +10,6 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from runner.rules.errors import UsageError
-from runner.rules.evaluation.grade import Grade
 from runner.rules.evaluation.graders import option_checks as check
 from runner.rules.evaluation.graders.code_grader import GradeFunction
 from runner.rules.evaluation.graders.combined_graders import Part
@@ -27,7 +26,7 @@ from runner.rules.recipe import RecipeFault
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.rules.evaluation.grade import Answer, Grader
+    from runner.rules.evaluation.grade import Answer, Grade, Grader
     from runner.rules.evaluation.item import Item
     from runner.rules.evaluation.suite import GraderSpec
 
@@ -51,12 +50,12 @@ class _WholeGrader:
 
     def grade(self, item: Item, answer: Answer) -> Grade:
         """Return the grade."""
-        value, label, reason = self.grader.grade(item, answer)
-        if answer.flaw is not None:
-            label = _FLAWS.get(answer.flaw, answer.flaw)
-        elif not label and reason is None:
-            return Grade(value)
-        return Grade(value, label and printable(label), reason)
+        grade = self.grader.grade(item, answer)
+        flaw = answer.flaw
+        if flaw is None and not grade.label:
+            return grade
+        label = printable(grade.label) if flaw is None else _FLAWS.get(flaw, flaw)
+        return grade._replace(label=label)
 
 
 def make_grader(spec: GraderSpec, load_function: LoadFunction | None = None) -> Grader:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from runner.rules.evaluation.graders.number_text import EXACT, ReadNumber, last_number
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from runner.rules.evaluation.grade import Answer, Grade
     from runner.rules.evaluation.item import Item
 
+_target_number = lru_cache(maxsize=4096)(last_number)  # each is read for many answers
+
 
 @dataclass(frozen=True, slots=True)
 class NumberGrader:
@@ -33,7 +36,7 @@ class NumberGrader:
     def grade(self, item: Item, answer: Answer) -> Grade:
         """Return 1 or 0; unscored where a target has no number."""
         target = target_of(item, self.own_target)
-        wanted = [last_number(text) for text in target_texts(target)]
+        wanted = [_target_number(text) for text in target_texts(target)]
         if not wanted or isinstance(target, bool):
             return unscored_target(target, "a number")
         found = last_number(answer.text)

@@ -47,6 +47,8 @@ def unscored_target(target: object, wanted: str) -> Grade:
 
 def printable(text: str) -> str:
     """Return a text as a label or reason that can be stored and shown: on one line, short, no controls."""
+    if text.isalnum() and len(text) <= LABEL_CHARACTERS_MAX:
+        return text
     cut = text[: LABEL_CHARACTERS_MAX * 4]
     line = " ".join("".join(one if one.isprintable() else " " for one in cut).split())
     return line if len(line) <= LABEL_CHARACTERS_MAX else line[: LABEL_CHARACTERS_MAX - 1] + "…"

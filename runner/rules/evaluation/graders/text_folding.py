@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 from unicodedata import category, normalize
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     Fold: TypeAlias = Callable[[str], str]
 
 FOLDS: Final = ("case", "space", "punctuation")
+_REMEMBERED: Final = 4096  # texts
 DEFAULT_FOLDS: Final = ("case", "space")
 
 # Characters without a width; those that join letters (U+200C, U+200D) have a meaning.
@@ -34,9 +35,12 @@ def fold_of(ignored: Iterable[str]) -> Fold:
     is between words. Ignored punctuation does not touch that of numbers: -5 is not 5, and 3.5 is not 35.
     """
     ways = frozenset(ignored)
-    if ways == {"case", "space"}:
-        return _case_and_space
-    return partial(_folded, ways=ways)
+    return _case_and_space if ways == {"case", "space"} else partial(_folded, ways=ways)
+
+
+def remembering(fold: Fold) -> Fold:
+    """Return a fold that remembers the last texts, for targets: each is folded for many answers."""
+    return lru_cache(maxsize=_REMEMBERED)(fold)
 
 
 def stands_alone(text: str, start: int, end: int) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from runner.rules.evaluation.graders.targets import RIGHT, WRONG, target_of, target_texts, unscored_target
-from runner.rules.evaluation.graders.text_folding import DEFAULT_FOLDS, fold_of, stands_alone
+from runner.rules.evaluation.graders.text_folding import DEFAULT_FOLDS, fold_of, remembering, stands_alone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,6 +21,7 @@ class ExactGrader:
     """1 where the answer is one of the targets."""
 
     fold: Fold
+    fold_target: Fold
     own_target: object
 
     def grade(self, item: Item, answer: Answer) -> Grade:
@@ -32,7 +33,7 @@ class ExactGrader:
         found = self.fold(answer.text)
         for text in texts:
             # where nothing is left of both, such as of "?" without punctuation, they are compared as they are
-            if found == self.fold(text) and (found or text.strip() == answer.text.strip()):
+            if found == self.fold_target(text) and (found or text.strip() == answer.text.strip()):
                 return RIGHT
         return WRONG
 
@@ -42,13 +43,14 @@ class PartGrader:
     """1 where a part of the answer is a target; `is_at(text, part)` says whether it is in its place."""
 
     fold: Fold
+    fold_target: Fold
     is_at: Callable[[str, str], bool]
     own_target: object
 
     def grade(self, item: Item, answer: Answer) -> Grade:
         """Return 1 or 0; unscored without a target, or with an empty one: every text has that."""
         target = target_of(item, self.own_target)
-        texts = [folded for text in target_texts(target) if (folded := self.fold(text))]
+        texts = [folded for text in target_texts(target) if (folded := self.fold_target(text))]
         if not texts:
             return unscored_target(target, "a text")
         found = self.fold(answer.text)
@@ -60,7 +62,8 @@ class PartGrader:
 
 def exact(options: Mapping[str, Any]) -> ExactGrader:
     """Make the grader `exact`."""
-    return ExactGrader(_fold(options), options.get("target"))
+    fold = _fold(options)
+    return ExactGrader(fold, remembering(fold), options.get("target"))
 
 
 def includes(options: Mapping[str, Any]) -> PartGrader:
@@ -82,7 +85,8 @@ def _part(
     options: Mapping[str, Any], words: Callable[[str, str], bool], characters: Callable[[str, str], bool]
 ) -> PartGrader:
     is_at = words if options.get("whole_words", True) else characters
-    return PartGrader(_fold(options), is_at, options.get("target"))
+    fold = _fold(options)
+    return PartGrader(fold, remembering(fold), is_at, options.get("target"))
 
 
 def _fold(options: Mapping[str, Any]) -> Fold:
