@@ -43,7 +43,7 @@ _NIGHTS_MAX: Final = 90
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Stored:
+class _NightData:
     """Scores and counts of answers of all measurements that are read."""
 
     graders: Mapping[str, Sequence[int]]  # ids of those with equal rules, by the name of tonight's
@@ -128,12 +128,12 @@ def _read(
     night: NightRow,
     items: Sequence[tuple[int, Item]],
     rows: Sequence[MeasurementRow],
-) -> _Stored:
+) -> _NightData:
     ids = [row.id for row in rows]
     graders = stored_scores.same_graders(connection, night.suite_id, grader_ids(connection, night.id))
     names = {item_id: item.id for item_id, item in items}
     wanted = sorted({grader for same in graders.values() for grader in same})
-    return _Stored(
+    return _NightData(
         graders=graders,
         scores=stored_scores.read_scores(connection, ids, wanted, names),
         groups=answer_groups.read_groups(connection, ids),
@@ -141,7 +141,7 @@ def _read(
 
 
 def _measurement(
-    stored: _Stored,
+    stored: _NightData,
     row: MeasurementRow,
     night: NightRow,
     suite: Suite,
@@ -164,7 +164,7 @@ def _of_all_epochs(found: Sequence[float | None], epochs: int) -> Sequence[float
     return [*found, *([None] * (epochs - len(found)))]
 
 
-def _past(stored: _Stored, row: Row[Any], rows: Sequence[MeasurementRow]) -> PastNight:
+def _past(stored: _NightData, row: Row[Any], rows: Sequence[MeasurementRow]) -> PastNight:
     variants = orjson.loads(row.variants)
     each = [stored.scores_of(one.id, variants) for one in rows]
     groups = [group for one in rows for group in stored.groups.get(one.id, [])]
