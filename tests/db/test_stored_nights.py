@@ -78,8 +78,8 @@ def test_a_night_ends_once(database: Database) -> None:
 
     other = orjson.dumps(REPORT | {"reason": "graded again"})
     assert driver.end(night, "regressed", exit_code=10, is_accepted=False, report=other, is_regrade=True)
-    regraded = driver.read(nights.find_by_name, night.name)
-    assert (regraded.verdict, regraded.is_accepted, regraded.ended_at_ms) == ("regressed", False, NOW_MS + 5)
+    newer = driver.read(nights.find_by_name, night.name)
+    assert (newer.verdict, newer.is_accepted, newer.ended_at_ms) == ("regressed", False, NOW_MS + 5)
     assert driver.read(nights.report, night.id) == other
     count = text("SELECT COUNT(*) FROM eval_verdicts")
     assert driver.read(lambda connection: connection.execute(count).scalar_one()) == 2

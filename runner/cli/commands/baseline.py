@@ -72,8 +72,7 @@ def command(
 def _check_words(suite: str, action: str, night: str | None, name: str | None) -> None:
     """Raise UsageError where a night is missing or not wanted, or --as is."""
     if action != "show" and night is None:
-        fix = f"runner baseline {suite} {action} NIGHT; runner history {suite} shows the nights"
-        raise UsageError(f"{action} needs a night", fix=fix)
+        raise UsageError(f"{action} needs a night", fix=f"name one that runner history {suite} shows")
     if action == "show" and night is not None:
         raise UsageError("show takes no night", fix=f"runner history {suite} shows the nights")
     if name is not None and (action != "pin" or not is_occasion(name)):
@@ -111,6 +110,6 @@ def _need_valid(connection: Connection, action: str, night: NightRow) -> None:
     if not night.is_valid:
         raise UsageError(
             f"night {night.name} was not measured enough, so nothing can be compared with it",
-            where=(reason_of(nights.report(connection, night.id) or b"{}"),),
+            where=tuple(filter(None, [reason_of(nights.report(connection, night.id) or b"{}")])),
             fix=f"{action} another night; runner history {night.suite} shows them",
         )

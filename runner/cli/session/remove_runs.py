@@ -64,16 +64,14 @@ def find_old_data(database: Database, settings: Settings, older_than_s: float, k
         nights = night_runs.read(connection)
         old = _choose_runs(known, before_ms, keep)
         kept = list(_kept_runs(old, nights))
-        chosen = [run for run in old if run.id not in {one.run.id for one in kept}]
+        chosen = _without(old, kept)
         old_runs = [(run, removal.count_contents(connection, run.id)) for run in chosen]
-    files: list[tuple[Path, int]] = []
-    if settings.embedded:
-        gone = {run.id for run in chosen}
-        needed = {run.input_path for run in known if run.id not in gone}
-        files = sorted(_old_files(settings.home, needed, older_than_s))
+    gone = {run.id for run in chosen}
+    needed = {run.input_path for run in known if run.id not in gone}
+    files = _old_files(settings.home, needed, older_than_s) if settings.embedded else ()
     return OldData(
         runs=old_runs,
-        files=files,
+        files=sorted(files),
         known=Counter(run.stem for run in known if _is_whole(run)),
         kept=kept,
         nights=nights,
@@ -96,6 +94,11 @@ def _kept_runs(old: Sequence[RunRow], nights: Mapping[int, NightRun]) -> Iterato
         night = nights.get(run.id)
         if night is not None and night.kept is not None and run.state is not RunState.REMOVING:
             yield KeptNightRun(run, night.night, night.kept)
+
+
+def _without(old: Sequence[RunRow], kept: Sequence[KeptNightRun]) -> list[RunRow]:
+    stay = {one.run.id for one in kept}
+    return [run for run in old if run.id not in stay]
 
 
 def _is_whole(run: RunRow) -> bool:

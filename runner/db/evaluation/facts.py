@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -78,24 +79,33 @@ def read_facts(
     `costs` None: as the counters of the runs say.
     """
     past = _past_nights(connection, night, nights_max)
-    own = [row for row in measurements(connection, night.id) if row.is_graded or row.number == 1]
     before = measurements_of(connection, [row.id for row in past])
+    own = _own_measurements(connection, night)
     items = items_of(connection, night.id)
-    stored = _read(connection, night, items, [*own, *(row for rows in before.values() for row in rows)])
+    stored = _read(connection, night, items, [*own, *chain.from_iterable(before.values())])
     first, *again = [_measurement(stored, row, night, suite, items) for row in own]
     return NightFacts(
         suite=suite,
         night=night.name,
         occasion=night.occasion,
         first=first,
-        again=again[0] if again else None,
+        again=next(iter(again), None),
         past=[_past(stored, row, before[row.id]) for row in past if before[row.id]],
         content=decode_content(night.content),
         item_changes=_changes(connection, night, past),
         costs=costs or run_costs(connection, [row.run_id for row in own]),
         cannot_remeasure=cannot_remeasure,
-        clusters={item.id: item.cluster for _, item in items if item.cluster is not None},
+        clusters=_clusters(items),
     )
+
+
+def _own_measurements(connection: Connection, night: NightRow) -> list[MeasurementRow]:
+    """Return the first measurement of a night, and the second where it is graded."""
+    return [row for row in measurements(connection, night.id) if row.is_graded or row.number == 1]
+
+
+def _clusters(items: Sequence[tuple[int, Item]]) -> dict[str, str]:
+    return {item.id: item.cluster for _, item in items if item.cluster is not None}
 
 
 def run_costs(connection: Connection, run_ids: Sequence[int]) -> Costs:
