@@ -70,10 +70,9 @@ def _array(kind: str, values: Sequence[Any]) -> str:
         items = ['"\\\\x' + value.hex() + '"' if value is not None else "NULL" for value in values]
     elif kind == "TEXT":
         items = ['"' + value.translate(_ESCAPED) + '"' if value is not None else "NULL" for value in values]
-    elif kind == "FLOAT8":
-        items = [repr(float(value)) if value is not None else "NULL" for value in values]
     else:
-        items = [str(int(value)) if value is not None else "NULL" for value in values]
+        number = float if kind == "FLOAT8" else int
+        items = [str(number(value)) if value is not None else "NULL" for value in values]
     return "{" + ",".join(items) + "}"
 
 

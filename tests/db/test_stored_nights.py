@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 from night_driver import REPORT, NightDriver, item, suite_of
-from run_driver import NOW_MS
+from run_driver import NOW_MS, new_run
 from sqlalchemy import text
 
 from runner.db.evaluation import measurements, nights
@@ -78,8 +78,8 @@ def test_a_night_ends_once(database: Database) -> None:
 
     other = orjson.dumps(REPORT | {"reason": "graded again"})
     assert driver.end(night, "regressed", exit_code=10, is_accepted=False, report=other, is_regrade=True)
-    regraded = driver.read(nights.find_by_name, night.name)
-    assert (regraded.verdict, regraded.is_accepted, regraded.ended_at_ms) == ("regressed", False, NOW_MS + 5)
+    newer = driver.read(nights.find_by_name, night.name)
+    assert (newer.verdict, newer.is_accepted, newer.ended_at_ms) == ("regressed", False, NOW_MS + 5)
     assert driver.read(nights.report, night.id) == other
     count = text("SELECT COUNT(*) FROM eval_verdicts")
     assert driver.read(lambda connection: connection.execute(count).scalar_one()) == 2
@@ -138,15 +138,28 @@ def test_a_measurement_is_added_once(database: Database) -> None:
     """The run of a number stays the one that was added first; runs lead to their night."""
     driver = NightDriver(database)
     night = driver.begin()
-    first = driver.write(measurements.add_measurement, night.id, 1, 11)
-    assert driver.write(measurements.add_measurement, night.id, 1, 12) == first
-    driver.write(measurements.add_measurement, night.id, 2, 13)
+    run_id = new_run(database, 1).run_id
+    first = driver.write(measurements.add_measurement, night.id, 1, run_id)
+    assert driver.write(measurements.add_measurement, night.id, 1, 98) == first
+    driver.write(measurements.add_measurement, night.id, 2, 99)
     driver.write(measurements.set_graded, first.id)
 
     found = driver.read(measurements.measurements, night.id)
-    assert [(row.number, row.run_id, row.is_graded) for row in found] == [(1, 11, True), (2, 13, False)]
-    assert driver.read(nights.of_run, 13) == night
-    assert driver.read(nights.of_run, 12) is None
+    assert [(row.number, row.run_id, row.is_graded) for row in found] == [(1, run_id, True), (2, 99, False)]
+    assert driver.read(nights.of_run, 99) == night
+    assert driver.read(nights.of_run, 98) is None
+
+
+def test_a_run_that_was_removed_is_replaced_until_it_is_graded(database: Database) -> None:
+    """Its night is measured by another run then; a graded one has its scores, and stays."""
+    driver = NightDriver(database)
+    night = driver.begin()
+    driver.write(measurements.add_measurement, night.id, 1, 98)
+    newer = driver.write(measurements.add_measurement, night.id, 1, 99)
+    driver.write(measurements.set_graded, newer.id)
+
+    assert newer.run_id == 99
+    assert driver.write(measurements.add_measurement, night.id, 1, 100).run_id == 99
 
 
 def test_items_are_stored_by_version(database: Database) -> None:

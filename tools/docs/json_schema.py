@@ -22,6 +22,8 @@ from runner.cli.render.doctor_lines import SetUp
 from runner.cli.render.error_object import FailedCommand
 from runner.cli.render.job_object import JobStory
 from runner.cli.render.live_object import LiveRun
+from runner.cli.render.night_baseline import SuiteBaseline
+from runner.cli.render.night_history import NightHistory
 from runner.cli.render.night_items_object import NightItems
 from runner.cli.render.removal_lines import PlannedPruning, Pruning, Removal
 from runner.cli.render.run_list import RunList
@@ -49,6 +51,8 @@ TITLES: Final[dict[str, Shape]] = {
     "compare": Comparison,
     "night_items": NightItems,
     "eval": NightReport,
+    "history": NightHistory,
+    "baseline": SuiteBaseline,
     "rm": Removal,
     "prune": Pruning,
     "would": PlannedAction,
@@ -81,6 +85,8 @@ OF_COMMANDS: Final[dict[str, tuple[str, ...]]] = {  # the titles of what a comma
     "summary": ("summary", "ids"),
     "costs": ("costs",),
     "compare": ("compare",),
+    "history": ("history",),
+    "baseline": ("baseline",),
     "doctor": ("doctor",),
     "simulate": ("simulate",),
     "worker": ("worker",),

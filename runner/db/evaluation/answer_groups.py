@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from runner.db.evaluation.stored_scores import listed
@@ -60,20 +61,19 @@ def answer_counts(groups: Iterable[Row[Any]], expected: int | None = None) -> An
 
 def services(groups: Iterable[Row[Any]]) -> list[Service]:
     """Return the services that answered, in the order of their first answers."""
-    found: dict[tuple[str, str], list[Row[Any]]] = defaultdict(list)
+    found: dict[tuple[str, str], Groups] = defaultdict(list)
     for row in groups:
         if row.is_answered:
             found[row.model or "", row.fingerprint or ""].append(row)
-    return sorted(
-        (
-            Service(
-                model=model or None,
-                fingerprint=fingerprint or None,
-                answers=sum(row.n for row in rows),
-                first_at_ms=min(row.first_at_ms or 0 for row in rows),
-                last_at_ms=max(row.last_at_ms or 0 for row in rows),
-            )
-            for (model, fingerprint), rows in found.items()
-        ),
-        key=lambda service: (service.first_at_ms, service.model or "", service.fingerprint or ""),
+    by_name = [_service(*names, rows) for names, rows in sorted(found.items())]
+    return sorted(by_name, key=attrgetter("first_at_ms"))
+
+
+def _service(model: str, fingerprint: str, rows: Groups) -> Service:
+    return Service(
+        model=model or None,
+        fingerprint=fingerprint or None,
+        answers=sum(row.n for row in rows),
+        first_at_ms=min(row.first_at_ms or 0 for row in rows),
+        last_at_ms=max(row.last_at_ms or 0 for row in rows),
     )

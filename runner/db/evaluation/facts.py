@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -43,7 +44,7 @@ _NIGHTS_MAX: Final = 90
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Stored:
+class _NightData:
     """Scores and counts of answers of all measurements that are read."""
 
     graders: Mapping[str, Sequence[int]]  # ids of those with equal rules, by the name of tonight's
@@ -78,24 +79,33 @@ def read_facts(
     `costs` None: as the counters of the runs say.
     """
     past = _past_nights(connection, night, nights_max)
-    own = [row for row in measurements(connection, night.id) if row.is_graded or row.number == 1]
     before = measurements_of(connection, [row.id for row in past])
+    own = _own_measurements(connection, night)
     items = items_of(connection, night.id)
-    stored = _read(connection, night, items, [*own, *(row for rows in before.values() for row in rows)])
+    stored = _read(connection, night, items, [*own, *chain.from_iterable(before.values())])
     first, *again = [_measurement(stored, row, night, suite, items) for row in own]
     return NightFacts(
         suite=suite,
         night=night.name,
         occasion=night.occasion,
         first=first,
-        again=again[0] if again else None,
+        again=next(iter(again), None),
         past=[_past(stored, row, before[row.id]) for row in past if before[row.id]],
         content=decode_content(night.content),
         item_changes=_changes(connection, night, past),
         costs=costs or run_costs(connection, [row.run_id for row in own]),
         cannot_remeasure=cannot_remeasure,
-        clusters={item.id: item.cluster for _, item in items if item.cluster is not None},
+        clusters=_clusters(items),
     )
+
+
+def _own_measurements(connection: Connection, night: NightRow) -> list[MeasurementRow]:
+    """Return the first measurement of a night, and the second where it is graded."""
+    return [row for row in measurements(connection, night.id) if row.is_graded or row.number == 1]
+
+
+def _clusters(items: Sequence[tuple[int, Item]]) -> dict[str, str]:
+    return {item.id: item.cluster for _, item in items if item.cluster is not None}
 
 
 def run_costs(connection: Connection, run_ids: Sequence[int]) -> Costs:
@@ -128,12 +138,12 @@ def _read(
     night: NightRow,
     items: Sequence[tuple[int, Item]],
     rows: Sequence[MeasurementRow],
-) -> _Stored:
+) -> _NightData:
     ids = [row.id for row in rows]
     graders = stored_scores.same_graders(connection, night.suite_id, grader_ids(connection, night.id))
     names = {item_id: item.id for item_id, item in items}
     wanted = sorted({grader for same in graders.values() for grader in same})
-    return _Stored(
+    return _NightData(
         graders=graders,
         scores=stored_scores.read_scores(connection, ids, wanted, names),
         groups=answer_groups.read_groups(connection, ids),
@@ -141,7 +151,7 @@ def _read(
 
 
 def _measurement(
-    stored: _Stored,
+    stored: _NightData,
     row: MeasurementRow,
     night: NightRow,
     suite: Suite,
@@ -164,7 +174,7 @@ def _of_all_epochs(found: Sequence[float | None], epochs: int) -> Sequence[float
     return [*found, *([None] * (epochs - len(found)))]
 
 
-def _past(stored: _Stored, row: Row[Any], rows: Sequence[MeasurementRow]) -> PastNight:
+def _past(stored: _NightData, row: Row[Any], rows: Sequence[MeasurementRow]) -> PastNight:
     variants = orjson.loads(row.variants)
     each = [stored.scores_of(one.id, variants) for one in rows]
     groups = [group for one in rows for group in stored.groups.get(one.id, [])]

@@ -28,11 +28,16 @@ class MeasurementRow:
 
 
 def add_measurement(connection: Connection, night_id: int, number: int, run_id: int) -> MeasurementRow:
-    """Add a measurement; return the one of this number as it is where there is one."""
+    """Add a measurement; return the one of this number as it is where there is one.
+
+    Where the run of that one was removed before it was graded, this run takes its place.
+    """
     connection.execute(
         text(
             "INSERT INTO eval_measurements (night_id, number, run_id, is_graded)"
-            " VALUES (:night, :number, :run, 0) ON CONFLICT (night_id, number) DO NOTHING"
+            " VALUES (:night, :number, :run, 0) ON CONFLICT (night_id, number) DO UPDATE"
+            " SET run_id = excluded.run_id WHERE eval_measurements.is_graded = 0"
+            " AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.id = eval_measurements.run_id)"
         ),
         {"night": night_id, "number": number, "run": run_id},
     )

@@ -79,3 +79,12 @@ def encode_content(content: Content) -> bytes:
 def decode_content(stored: bytes) -> Content:
     """Return the hashes that `encode_content` made the JSON of."""
     return Content(**orjson.loads(stored))
+
+
+class _Reason(Struct):
+    reason: str = ""
+
+
+def reason_of(report: bytes) -> str:
+    """Return why a NightReport that is given as JSON has its verdict, in a sentence."""
+    return msgspec.json.decode(report, type=_Reason).reason
