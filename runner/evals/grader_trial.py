@@ -44,7 +44,7 @@ def try_graders(suite: Suite, items: Sequence[Item]) -> list[GraderTrial]:
 
 
 def _trial(spec: GraderSpec, items: Sequence[Item]) -> GraderTrial:
-    from runner.rules.evaluation.graders import (  # type: ignore[import-untyped]
+    from runner.rules.evaluation.graders import (
         make_grader,
         may_hang,
     )

@@ -11,7 +11,9 @@ from runner.db.evaluation.items import items_of
 from runner.db.evaluation.measurements import measurements
 from runner.db.evaluation.stored_labels import GradedItem, read_labels
 from runner.rules.evaluation.forms.items_csv import ItemLine
+from runner.rules.evaluation.forms.score_words import item_change
 from runner.rules.evaluation.night_gate import POOL_MOST
+from runner.rules.evaluation.night_report import ItemReport
 from runner.rules.evaluation.scores import pooled
 
 if TYPE_CHECKING:
@@ -62,3 +64,21 @@ def _lines(known: NightFacts) -> Iterator[ItemLine]:
 
 def _known(scores: Sequence[Score]) -> list[float]:
     return [score for score in scores if score is not None]
+
+
+def changed_items(connection: Connection, night: NightRow, suite: Suite) -> Iterator[ItemReport]:
+    """Yield the items whose mean by the primary grader differs from that of the pool."""
+    for line in _lines(facts.read_facts(connection, night, suite)):
+        is_known = line.score is not None and line.base_score is not None and line.base_answers
+        if line.grader != suite.primary.name or not is_known:
+            continue
+        report = ItemReport(
+            variant=line.variant,
+            id=line.id,
+            answers=line.measured,
+            score=line.score or 0.0,
+            base_answers=line.base_answers or 0,
+            base_score=line.base_score or 0.0,
+        )
+        if item_change(report):
+            yield report

@@ -75,6 +75,6 @@ def read_suite(path: Path, tally: Tally, *, tpm: float | None = None) -> ReadSui
 
 def _grader_faults(suite: Suite) -> list[RecipeFault]:
     """Return what is wrong with the options of the graders."""
-    from runner.rules.evaluation.graders import grader_faults  # type: ignore[import-untyped]
+    from runner.rules.evaluation.graders import grader_faults
 
     return [fault for grader in suite.graders for fault in grader_faults(grader)]

@@ -181,7 +181,6 @@ def main(words: list[str]) -> None:
     for name, run in runs.items():
         if flags.cell is None or name in flags.cell:
             rates[name] = {key: round(number, 4) for key, number in run(flags.histories).items()}
-            print(name, rates[name], flush=True)
             if flags.write:
                 RATES_FILE.write_text(json.dumps(rates, indent=1, sort_keys=True) + "\n", "utf-8")
 

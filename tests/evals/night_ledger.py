@@ -1,4 +1,6 @@
-"""The ledger of a night: what was asked, answered, graded, paid and written agrees. Shares no code with runner.
+"""The ledger of a night: what was asked, answered, graded, paid and written agrees.
+
+It shares no code with runner.
 
 jobs of the first run = items x epochs; each has one row of answers, and one grade by each grader or none
 an answer         = the first result of its job that is a completion; its row has that result's sha256

@@ -25,6 +25,7 @@ from runner.cli.render.live_object import LiveRun
 from runner.cli.render.night_baseline import SuiteBaseline
 from runner.cli.render.night_history import NightHistory
 from runner.cli.render.night_items_object import NightItems
+from runner.cli.render.night_regraded import Regrading
 from runner.cli.render.removal_lines import PlannedPruning, Pruning, Removal
 from runner.cli.render.run_list import RunList
 from runner.cli.render.sample_object import TableSample
@@ -51,6 +52,7 @@ TITLES: Final[dict[str, Shape]] = {
     "compare": Comparison,
     "night_items": NightItems,
     "eval": NightReport,
+    "regrade": Regrading,
     "history": NightHistory,
     "baseline": SuiteBaseline,
     "rm": Removal,
@@ -84,7 +86,9 @@ OF_COMMANDS: Final[dict[str, tuple[str, ...]]] = {  # the titles of what a comma
     "show": ("show",),
     "summary": ("summary", "ids"),
     "costs": ("costs",),
-    "compare": ("compare",),
+    "compare": ("compare", "eval", "night_items"),
+    "eval": ("eval", "live"),
+    "regrade": ("regrade",),
     "history": ("history",),
     "baseline": ("baseline",),
     "doctor": ("doctor",),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from runner.cli import flags
 from runner.cli.path_types import InputPath
 from runner.cli.session.context import existing_database, read_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _HELP: Final = """\
 Grade the stored answers of the nights of SUITE again, by the graders and gates that its file has now, and

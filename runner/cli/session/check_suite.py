@@ -119,7 +119,7 @@ def _graders(read: ReadSuite) -> list[GraderFacts]:
 
 def _detectable(read: ReadSuite) -> float | None:
     """Return the drop that a night would show; None where there is no item."""
-    from runner.rules.statistics.detectable import detectable_drop  # type: ignore[import-untyped]
+    from runner.rules.statistics.detectable import detectable_drop
 
     if not read.items:
         return None
