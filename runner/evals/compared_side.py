@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from runner.db.evaluation import facts, nights
@@ -29,12 +29,21 @@ _OTHER: Final = " (other content)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """Scores with where they are from. Of a night: the hash of each item, and that of its grader."""
+    """Scores with where they are from. `again` are those of a second measurement.
+
+    Of a night there are the hash of each item, and that of its grader.
+    """
 
     name: str
     scores: Scores
-    item_hashes: Mapping[str, str]
+    again: Scores | None = None
+    item_hashes: Mapping[str, str] = field(default_factory=dict)
     grader_hash: str | None = None
+
+    @property
+    def all(self) -> Scores:
+        """Return the scores of all measurements together."""
+        return self.scores if self.again is None else pooled((self.scores, self.again))
 
 
 def read_side(path: Path, read: Callable[[], AbstractContextManager[Connection | None]]) -> Side:
@@ -44,7 +53,7 @@ def read_side(path: Path, read: Callable[[], AbstractContextManager[Connection |
     """
     name = str(path)
     if path.exists() or "@" not in name:
-        return Side(name=name, scores=read_scores(path), item_hashes={})
+        return Side(name=name, scores=read_scores(path))
     with read() as connection:
         night = None if connection is None else nights.find_by_name(connection, name)
         if connection is None or night is None:
@@ -68,8 +77,8 @@ def comparable(first: Side, second: Side) -> Side:
     changed = {
         item for item, found in first.item_hashes.items() if second.item_hashes.get(item, found) != found
     }
-    scores = {f"{item}{_OTHER}" if item in changed else item: one for item, one in second.scores.items()}
-    return replace(second, scores=scores)
+    scores = {f"{item}{_OTHER}" if item in changed else item: one for item, one in second.all.items()}
+    return replace(second, scores=scores, again=None)
 
 
 def _of_night(connection: Connection, night: NightRow) -> Side:
@@ -78,10 +87,10 @@ def _of_night(connection: Connection, night: NightRow) -> Side:
     suite = suite_of_json(night.spec)
     known = facts.read_facts(connection, night, suite, nights_max=0)
     column = Column(suite.subjects[0].name, suite.primary.name)
-    measured = [known.first] if known.again is None else [known.first, known.again]
     return Side(
         name=night.name,
-        scores=pooled(one.scores[column] for one in measured),
+        scores=known.first.scores[column],
+        again=None if known.again is None else known.again.scores[column],
         item_hashes={item.id: item.sha256 for _, item in items_of(connection, night.id)},
         grader_hash=grader_sha256(suite.primary),
     )

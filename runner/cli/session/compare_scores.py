@@ -44,8 +44,8 @@ class Comparer:
         """Print two sides beside each other."""
         ours = self._side(first)
         base = comparable(ours, self._side(second))
-        pairing = paired(ours.scores, base.scores)
-        sides = ((ours.name, coverage(ours.scores)), (base.name, coverage(base.scores)))
+        pairing = paired(ours.all, base.scores)
+        sides = ((ours.name, coverage(ours.all)), (base.name, coverage(base.scores)))
         found = difference(list(pairing.pairs.values())) if pairing.pairs else None
         if self._as_json:
             print_json(comparison_object(found, pairing, sides, None, 1))
@@ -59,7 +59,7 @@ class Comparer:
     def with_many(self, first: Path, again: Path | None, others: Sequence[Path], *, alpha: float) -> int:
         """Print what the gate says of a side and those before it; return the exit code."""
         tonight = self._side(first)
-        repeated = None if again is None else comparable(tonight, self._side(again)).scores
+        repeated = tonight.again if again is None else comparable(tonight, self._side(again)).scores
         before = [comparable(tonight, self._side(path)).scores for path in others]
         outcome, pairing, pool_nights = night_result(tonight.scores, repeated, before, alpha=alpha)
         base = coverage(pooled(before[-pool_nights:]))
