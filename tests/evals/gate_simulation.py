@@ -1,7 +1,7 @@
 """Simulated histories of a suite: nights are drawn, and the shipped gate says what it says of each.
 
-`python tests/evals/gate_simulation.py --histories 1000 --cell mixed-200-3` measures one cell, without `--cell`
-all; `--write` keeps the numbers in gate_rates.json, from which docs/evals.md has its table.
+`python -m tests.evals.gate_simulation --histories 1000 --cell mixed-200-3` measures one cell, without
+`--cell` all; `--write` keeps the numbers in gate_rates.json, from which docs/evals.md has its table.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class History:
     past_z: list[float] = field(default_factory=list)
     verdicts: Counter[Verdict] = field(default_factory=Counter)
     covered: int = 0
-    after_alarm: bool = False
+    recent_z: list[float] = field(default_factory=list)
 
     def night(self, drop: float = 0.0) -> Verdict:
         """Measure a night, let the gate decide, and put it into the pool unless it has regressed."""
@@ -107,15 +107,16 @@ class History:
     def _count(self, outcome: GateOutcome) -> None:
         """Count whether the interval holds the true change, and keep z as what nights tell of noise.
 
-        Of alarms in a row only the first tells of noise, as in the report of a night.
+        Alarms in a row count once, and not before a night without one has followed, as in the report.
         """
         assert outcome.difference is not None
         assert outcome.first_z is not None
         low, high = outcome.difference.interval()
         self.covered += low <= 0 <= high
-        if outcome.verdict is not Verdict.REGRESSED or not self.after_alarm:
-            self.past_z.append(outcome.first_z)
-        self.after_alarm = outcome.verdict is Verdict.REGRESSED
+        self.recent_z.append(outcome.first_z)
+        if outcome.verdict is not Verdict.REGRESSED:
+            self.past_z += [self.recent_z[0], *self.recent_z[1:][-1:]]
+            self.recent_z = []
 
     def _measured(self, change: float) -> NDArray[np.int64]:
         """Return how many answers of each item are right."""
@@ -181,6 +182,8 @@ def main(words: list[str]) -> None:
     for name, run in runs.items():
         if flags.cell is None or name in flags.cell:
             rates[name] = {key: round(number, 4) for key, number in run(flags.histories).items()}
+            sys.stdout.write(f"{name} {rates[name]}\n")
+            sys.stdout.flush()
             if flags.write:
                 RATES_FILE.write_text(json.dumps(rates, indent=1, sort_keys=True) + "\n", "utf-8")
 

@@ -27,17 +27,26 @@ class PastScores(NamedTuple):
 def past_z(nights: Sequence[PastScores], clusters: Sequence[Hashable] | None = None) -> Iterator[float]:
     """Yield how far each night was from its own pool, in standard deviations, as far as it had one.
 
-    `nights` are the valid ones, oldest first. Of nights in a row that are not accepted only the first counts:
-    a drop that stays is no noise. Nor is the effect of another prompt than that of the pool.
+    `nights` are the valid ones, oldest first. A drop that stays is no noise: nights in a row that are not
+    accepted count once, by the first of them, and not before an accepted one has followed. The effect of
+    another prompt than that of the pool is no noise either.
     """
     pool: deque[PastScores] = deque(maxlen=POOL_MOST)
-    after_accepted = True
+    alarm: PastScores | None = None
     for night in nights:
-        counts = night.is_accepted or after_accepted
-        if counts and len(pool) >= POOL_LEAST and all(one.subject == night.subject for one in pool):
-            items = paired_items(night.first, added([one.together for one in pool]), clusters)
-            if items.pairs:
-                yield items.difference().tails.z
-        if night.is_accepted:
-            pool.append(night)
-        after_accepted = night.is_accepted
+        if not night.is_accepted:
+            alarm = alarm or night
+            continue
+        for one in (alarm, night):
+            if one is not None:
+                yield from _z(one, pool, clusters)
+        pool.append(night)
+        alarm = None
+
+
+def _z(night: PastScores, pool: Sequence[PastScores], clusters: Sequence[Hashable] | None) -> Iterator[float]:
+    """Yield the z of a night, where the nights before it are enough and were asked the same."""
+    if len(pool) >= POOL_LEAST and all(one.subject == night.subject for one in pool):
+        items = paired_items(night.first, added([one.together for one in pool]), clusters)
+        if items.pairs:
+            yield items.difference().tails.z
