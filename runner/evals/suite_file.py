@@ -45,7 +45,7 @@ def read_suite_file(path: Path, files: RecipeFiles) -> SuiteFile:
     """
     found, faults = read_suite_table(read_toml(path, KIND), _stem(path))
     faults += _timezone_faults(found.suite.timezone)
-    reader = _Texts(files, faults)
+    reader = _SuiteTexts(files, faults)
     suite = reader.suite(found.suite)
     if faults:
         raise error_of_faults(str(path), faults, KIND)
@@ -56,7 +56,7 @@ def _stem(path: Path) -> str:
     return next((path.name.removesuffix(end) for end in _ENDINGS if path.name.endswith(end)), path.stem)
 
 
-class _Texts:
+class _SuiteTexts:
     """Puts the content of files in the place of `file:NAME`; a file that cannot be read becomes a fault."""
 
     def __init__(self, files: RecipeFiles, faults: list[RecipeFault]) -> None:

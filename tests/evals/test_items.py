@@ -344,6 +344,14 @@ def test_the_hash_of_the_items_is_of_their_content() -> None:
             {"form": ItemForm.JOBS},
             "is a benchmark of programs",
         ),
+        (lines(GOOD), "items.jsonl", {"gold": {"a": "b"}}, "only the items of a recipe have gold columns"),
+        (b"recipe = 1", "r.toml", {"fields": FieldMap(target="x")}, "is a recipe, which names the columns"),
+        (
+            lines(GOOD),
+            "items.jsonl",
+            {"form": ItemForm.JOBS, "fields": FieldMap(input="x")},
+            "items.input: job lines have a prompt or messages",
+        ),
         (b"\x89PNG\r\n\x1a\n" + bytes(100), "items.jsonl", {}, "image"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What `runner check --json` says of a suite."""
+"""What `runner check SUITE.toml --json` says of a suite."""
 
 from __future__ import annotations
 

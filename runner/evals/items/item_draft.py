@@ -114,26 +114,25 @@ def target_of(value: Any, field: str) -> JsonValue:
     """Return what is right: a text, a list of texts, or an object; numbers become texts. Raises BadRow."""
     if value is None or isinstance(value, dict):
         return value
-    texts = [_text_of(one) for one in value] if isinstance(value, list) else [_text_of(value)]
-    if None in texts:
+    texts = _texts_of(value if isinstance(value, list) else [value])
+    if texts is None:
         fix = "write a text, a list of texts, or an object of fields"
         raise BadRow("bad-target", "the target is no text and no list of texts", fix, field)
-    found = [text for text in texts if text is not None]
-    if not found or not all(text.strip() for text in found):
+    if not texts or not all(map(str.strip, texts)):
         reason = "the target is empty: every answer would begin with it and include it"
         raise BadRow("empty-target", reason, "write what is right, or remove the row", field)
-    return found if isinstance(value, list) else found[0]
+    return texts if isinstance(value, list) else texts[0]
 
 
 def choices_of(value: Any, field: str) -> tuple[str, ...]:
     """Return the options of a question. Raises BadRow where they are no list of texts."""
     if value is None:
         return ()
-    texts = [_text_of(one) for one in value] if isinstance(value, list) else [None]
-    if None in texts:
+    texts = _texts_of(value) if isinstance(value, list) else None
+    if texts is None:
         fix = 'write a list, as ["Paris", "Rome"]'
         raise BadRow("bad-choices", "the choices are no list of texts", fix, field)
-    return tuple(text for text in texts if text is not None)
+    return tuple(texts)
 
 
 def id_of(value: Any, field: str) -> str | None:
@@ -167,6 +166,12 @@ def json_in(value: Any) -> Any:
         except orjson.JSONDecodeError:
             return value
     return value
+
+
+def _texts_of(values: list[Any]) -> list[str] | None:
+    """Return texts, of numbers too; None where one is neither."""
+    texts = [text for text in map(_text_of, values) if text is not None]
+    return texts if len(texts) == len(values) else None
 
 
 def _text_of(value: Any) -> str | None:

@@ -30,18 +30,10 @@ def job_item(row: Mapping[str, Any], fields: FieldMap) -> ItemDraft:
     """Return the item of a job line; the model that it names is left out. Raises BadRow."""
     target, choices = fields.target or "target", fields.choices or "choices"
     cluster = fields.cluster or "cluster"
-    own = {name for name in (target, choices, cluster, fields.id, fields.system) if name is not None}
-    line = {name: value for name, value in row.items() if name not in own}
-    parsed = parse_line(line, 1, _MODEL)
-    for problem in parsed.problems:
-        if problem.severity == "refused":
-            raise bad_row_of(problem)
-    body = {name: value for name, value in parsed.body.items() if name not in ("model", "messages")}
-    for name in _SHORT_FIELDS:
-        if name in body:
-            raise BadRow("unknown-field", f"the API knows no field {name}", "remove it from the body", name)
+    own = {target, choices, cluster, fields.id, fields.system}
+    body = _request_body({name: value for name, value in row.items() if name not in own})
     return ItemDraft(
-        messages=checked_messages(parsed.body.get("messages")),
+        messages=checked_messages(body.pop("messages", None)),
         target=target_of(value_at(row, target), target),
         id=_id(row, fields),
         choices=choices_of(value_at(row, choices), choices),
@@ -49,6 +41,18 @@ def job_item(row: Mapping[str, Any], fields: FieldMap) -> ItemDraft:
         cluster=cluster_of(value_at(row, cluster), cluster),
         metadata=dict(_metadata(row, fields)),
     )
+
+
+def _request_body(line: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of the request of a job line, without the model. Raises BadRow."""
+    parsed = parse_line(line, 1, _MODEL)
+    for problem in parsed.problems:
+        if problem.severity == "refused":
+            raise bad_row_of(problem)
+    for name in _SHORT_FIELDS:
+        if name in parsed.body:
+            raise BadRow("unknown-field", f"the API knows no field {name}", "remove it from the body", name)
+    return {name: value for name, value in parsed.body.items() if name != "model"}
 
 
 def _id(row: Mapping[str, Any], fields: FieldMap) -> str | None:

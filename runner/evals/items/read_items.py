@@ -20,7 +20,8 @@ from runner.evals.items.table_item import table_item
 from runner.intake.recipe_file import ReadFile, RecipeFiles
 from runner.intake.template_source import column_suggestion
 from runner.rules.evaluation.item import Item
-from runner.rules.evaluation.suite_items import ItemForm
+from runner.rules.evaluation.suite_items import FieldMap, ItemForm
+from runner.rules.recipe import RecipeError
 from runner.rules.table_faults import TableFault
 from runner.tables.table import TableError
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from runner.rules.evaluation.suite_items import FieldMap, SuiteItems
+    from runner.rules.evaluation.suite_items import SuiteItems
 
 FAULTS_KEPT: Final = 1_000
 _READERS: Final[dict[ItemForm, Callable[[Mapping[str, Any], FieldMap], ItemDraft]]] = {
@@ -66,7 +67,9 @@ def read_items(source: SuiteItems, folder: Path) -> ReadItems:
     """
     files = RecipeFiles(folder, is_restricted=True, owner="suite")
     path = files.path(source.file, "items")
-    if source.form is ItemForm.RECIPE or path.suffix.lower() == ".toml":
+    is_recipe = source.form is ItemForm.RECIPE or path.suffix.lower() == ".toml"
+    _check_keys(source, is_recipe=is_recipe)
+    if is_recipe:
         from runner.evals.items.recipe_items import RecipeRows  # with templates and schemas
 
         recipe = RecipeRows(path, source)
@@ -75,6 +78,19 @@ def read_items(source: SuiteItems, folder: Path) -> ReadItems:
             collected.add(place, draft)
         return collected.items(ItemForm.RECIPE, recipe.read_files, recipe.byte_count)
     return _read_rows(source, path)
+
+
+def _check_keys(source: SuiteItems, *, is_recipe: bool) -> None:
+    """Raise RecipeError for keys of [items] that the form of the items does not have."""
+    if is_recipe and source.fields != FieldMap():
+        fix = "leave out input, target and the like; name gold = { LABEL = COLUMN }"
+        raise RecipeError(f"items: {source.file} is a recipe, which names the columns itself", fix=fix)
+    if not is_recipe and source.gold:
+        fix = 'name the recipe: file = "labels.toml"'
+        raise RecipeError("items.gold: only the items of a recipe have gold columns", fix=fix)
+    if source.form is ItemForm.JOBS and source.fields.input is not None:
+        fix = 'leave it out, or write form = "table"'
+        raise RecipeError("items.input: job lines have a prompt or messages", fix=fix)
 
 
 def _read_rows(source: SuiteItems, path: Path) -> ReadItems:

@@ -61,13 +61,7 @@ def _gate(section: TomlSection, graders: Sequence[GraderSpec]) -> GateSpec | Non
     section.check_keys(_KEYS)
     if rule is None:
         return None
-    for key in section.table:
-        if key in _KEYS and key != "rule" and key not in _KEYS_OF_RULE[rule]:
-            use = ", ".join(sorted(_KEYS_OF_RULE[rule]))
-            section.fault(key, f"a gate {rule} has no such key", f"remove it; it has: {use}")
-    needed, example = _NEEDED.get(rule, ("", ""))
-    if needed and needed not in section.table:
-        section.fault(needed, "is missing", example)
+    _check_rule_keys(section, rule)
     by_points = section.number("by", 0, _POINTS_MAX)
     at_least = section.number("at_least", 0, 1)
     return GateSpec(
@@ -79,6 +73,18 @@ def _gate(section: TomlSection, graders: Sequence[GraderSpec]) -> GateSpec | Non
         at_least=MEASURED_DEFAULT if at_least is None and rule == "measured" else at_least,
         margin=None if by_points is None else by_points / 100,
     )
+
+
+def _check_rule_keys(section: TomlSection, rule: GateRule) -> None:
+    """Add faults for keys that a rule does not have, and for one that it needs."""
+    known = _KEYS_OF_RULE[rule]
+    for key in section.table:
+        if key in _KEYS and key != "rule" and key not in known:
+            fix = f"remove it; it has: {', '.join(sorted(known))}"
+            section.fault(key, f"a gate {rule} has no such key", fix)
+    needed, example = _NEEDED.get(rule, ("", ""))
+    if needed and needed not in section.table:
+        section.fault(needed, "is missing", example)
 
 
 def _rule(section: TomlSection) -> GateRule | None:
