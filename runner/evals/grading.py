@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from runner.rules.evaluation.grade import Answer, Grade, Grader
     from runner.rules.evaluation.item import Item
+    from runner.rules.evaluation.scores import Score
     from runner.rules.evaluation.suite import GraderSpec, Suite
 
 _LIMITS: Final = GraderLimits()
@@ -74,7 +75,8 @@ def open_graders(
 def resolved_grader(spec: GraderSpec, folder: Path) -> GraderSpec:
     """Return a grader with what its options name: the scores of a file, and the hash of a module's source.
 
-    The scores are not part of `grader_sha256`, the hash is. A file of scores that is not there has none.
+    The scores are not part of `grader_sha256`, the hash is. Where a file is not there, what the options have
+    stays; without anything, there are no scores yet.
     """
     return replace(spec, options=_resolved(spec.type, spec.options, folder))
 
@@ -91,26 +93,31 @@ class _InProcess:
 
 def _resolved(type_name: str, options: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
     if isinstance(parts := options.get("graders"), list | tuple):
-        made = [
-            _resolved(str(part.get("type")), part, folder) if isinstance(part, dict) else part
-            for part in parts
-        ]
-        return {**options, "graders": made}
-    if type_name == "scores" and isinstance(file := options.get("file"), str) and "scores" not in options:
-        path = (folder / file).resolve()
-        if not path.is_relative_to(folder.resolve()):
-            raise UsageError(f"{file} is outside the suite's folder", fix="put the scores beside the suite")
-        return {**options, "scores": read_epoch_scores(path) if path.exists() else {}}
+        return {**options, "graders": [_resolved_part(part, folder) for part in parts]}
+    if type_name == "scores" and isinstance(file := options.get("file"), str):
+        return {**options, "scores": _scores(file, folder, options.get("scores", {}))}
     if type_name == "python" and isinstance(function := options.get("function"), str):
-        source = _module_source(function.partition(":")[0], folder)
-        return options if source is None else {**options, "module_sha256": hashlib.sha256(source).hexdigest()}
+        return {**options, **_module_hash(function.partition(":")[0], folder)}
     return options
 
 
-def _module_source(module: str, folder: Path) -> bytes | None:
-    """Return the source of a module in the folder; None where it is elsewhere."""
+def _resolved_part(part: Any, folder: Path) -> Any:
+    return _resolved(str(part.get("type")), part, folder) if isinstance(part, dict) else part
+
+
+def _scores(
+    file: str, folder: Path, kept: Mapping[str, Mapping[str, Score]]
+) -> Mapping[str, Mapping[str, Score]]:
+    path = (folder / file).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise UsageError(f"{file} is outside the suite's folder", fix="put the scores beside the suite")
+    return read_epoch_scores(path) if path.exists() else kept
+
+
+def _module_hash(module: str, folder: Path) -> Mapping[str, str]:
+    """Return the hash of the source of a module that is in the folder."""
     path = folder.joinpath(*module.split("."))
     for file in (path.with_suffix(".py"), path / "__init__.py"):
         if file.is_file():
-            return file.read_bytes()
-    return None
+            return {"module_sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    return {}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from runner.rules.errors import UsageError
 from runner.rules.evaluation.graders import option_checks as check
 from runner.rules.evaluation.graders.code_grader import GradeFunction
-from runner.rules.evaluation.graders.combined_graders import Part
+from runner.rules.evaluation.graders.combined_graders import GraderPart
 from runner.rules.evaluation.graders.grader_types import (
     ASKS_A_MODEL,
     EXECUTES,
@@ -95,7 +95,7 @@ def _make(type_name: str, options: Mapping[str, Any], load_function: LoadFunctio
     kind = TYPES[type_name]
     if kind.has_parts:
         parts = [
-            Part(_make(part["type"], _options_of(part), load_function), part.get(_WEIGHT))
+            GraderPart(_make(part["type"], _options_of(part), load_function), part.get(_WEIGHT))
             for part in options[_PARTS]
         ]
         return kind.make({_PARTS: parts})

@@ -27,7 +27,7 @@ _NUMBER: Final = re.compile(
     (?P<sign>(?<![\w)])[+-][$\u20ac\u00a3\u00a5]?|[$\u20ac\u00a3\u00a5][+-])?
     (?:
       (?P<digits>\d{{1,3}}(?:{_SPACE}\d{{3}})++(?:[.,]\d++)?(?!\d)|\d++(?:{_MARK}\d++)*+|\.\d++)
-      (?:{_SPACE}?(?P<vulgar>[{_VULGAR}])|\ (?P<mixed>\d{{1,9}}/\d{{1,9}})(?!\d)|/(?P<below>\d++)
+      (?:{_SPACE}?(?P<vulgar>[{_VULGAR}])|\ (?P<mixed>\d{{1,9}}/\d{{1,9}})(?!\d)|/(?P<below>\d{{1,400}})(?!\d)
         |\s?{_EXPONENT % "raised"})?+
       |(?P<alone>[{_VULGAR}])
     )
@@ -59,15 +59,9 @@ def last_number(text: str) -> ReadNumber | None:
 
 
 def _value(found: re.Match[str]) -> Decimal | None:
-    value = Decimal(0) if found["alone"] else _decimal(found["digits"])
+    value = _vulgar(found["alone"]) if found["alone"] else _with_fraction(found)
     if value is None:
         return None
-    if part := found["vulgar"] or found["alone"]:
-        value = EXACT.add(value, _vulgar(part))
-    if part := found["mixed"]:
-        value = EXACT.add(value, _quotient(*part.split("/")))
-    if part := found["below"]:
-        value = EXACT.divide(value, Decimal(part[:_DIGITS_MAX]))
     if part := found["raised"]:
         value = EXACT.power(value, int(part))
     if part := found["power"] or found["times"]:
@@ -75,22 +69,36 @@ def _value(found: re.Match[str]) -> Decimal | None:
     return value.copy_negate() if "-" in (found["sign"] or "") else value
 
 
-def _decimal(text: str) -> Decimal | None:
-    """Return the number that digits with marks are; None where they are a date or a version.
+def _with_fraction(found: re.Match[str]) -> Decimal | None:
+    value = _decimal(found["digits"])
+    if value is None:
+        return None
+    if part := found["vulgar"]:
+        return EXACT.add(value, _vulgar(part))
+    if part := found["mixed"]:
+        return EXACT.add(value, _quotient(*part.split("/")))
+    return EXACT.divide(value, Decimal(found["below"])) if found["below"] else value
 
-    The last mark is the decimal one where it occurs once; but a comma may part thousands.
-    """
-    if text.isdecimal():
-        return Decimal(text) if len(text) <= _DIGITS_MAX else None
+
+def _decimal(text: str) -> Decimal | None:
+    """Return the number that digits with marks are; None where they are a date or a version, or too long."""
     if len(text) > _DIGITS_MAX:
         return None
-    last = [one for one in text if not one.isdecimal()][-1]
-    whole, _, rest = text.rpartition(last)
-    if last not in ".," or last in whole or (last == "," and _are_groups(text)):
-        whole, rest = text, ""
-    if not (whole.isdecimal() or not whole or _are_groups(whole)):
+    if text.isdecimal():
+        return Decimal(text)
+    whole, rest = _split(text)
+    if whole and not whole.isdecimal() and not _are_groups(whole):
         return None
     return Decimal("".join(one for one in whole if one.isdecimal()) + "." + rest)
+
+
+def _split(text: str) -> tuple[str, str]:
+    """Return digits before and after the decimal mark: the last, where it parts no thousands."""
+    last = next(one for one in reversed(text) if not one.isdecimal())
+    whole, _, rest = text.rpartition(last)
+    if last not in ".," or last in whole or (last == "," and _are_groups(text)):
+        return text, ""
+    return whole, rest
 
 
 def _are_groups(text: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, TypeGuard
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -85,18 +85,15 @@ class FieldsGrader:
         target = target_of(item, self.own_target)
         if not isinstance(target, dict):
             return unscored_target(target, "an object of fields")
-        names = [name for name in self.names or target if name in target]
-        if not names:
+        wanted = {name: target[name] for name in self.names or target if name in target}
+        if not wanted:
             return unscored("the target has none of the fields")
         try:
             found, _ = answer_object(answer.text, repairs=self.repairs)
         except InvalidAnswer:
             return _INVALID
-        wrong = [name for name in names if not self.equality.equals(found.get(name), target[name])]
-        if not wrong:
-            return Grade(1)
-        right = len(names) - len(wrong)
-        return Grade(right / len(names) if right else 0, printable(f"wrong: {', '.join(wrong)}"))
+        wrong = [name for name, value in wanted.items() if not self.equality.equals(found.get(name), value)]
+        return _share(len(wanted), wrong)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +129,7 @@ class FieldEquality:
         if isinstance(value, list | tuple):
             items = [self._canonical(one) for one in value]
             return items if self.is_ordered else sorted(items, key=repr)
-        return value + 0.0 if isinstance(value, float) or _is_small(value) else value
+        return _plain_number(value)
 
 
 def json_object(options: Mapping[str, Any]) -> JsonGrader:
@@ -193,8 +190,18 @@ def _at(value: object, path: Sequence[str]) -> object:
     return value
 
 
-def _is_small(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and abs(value) <= _EXACT_MAX
+def _plain_number(value: object) -> object:
+    """Return a number as the float it equals, if any; -0.0 is 0.0."""
+    if isinstance(value, float) or (isinstance(value, int) and abs(value) <= _EXACT_MAX):
+        return value + 0.0
+    return value
+
+
+def _share(count: int, wrong: Sequence[str]) -> Grade:
+    if not wrong:
+        return Grade(1)
+    right = count - len(wrong)
+    return Grade(right / count if right else 0, printable(f"wrong: {', '.join(wrong)}"))
 
 
 def _value_label(value: object) -> str:
