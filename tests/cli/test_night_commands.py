@@ -9,9 +9,11 @@ import orjson
 import pytest
 from cli_calls import run_command
 from night_driver import REPORT, NightDriver
+from run_driver import new_run
+from sqlalchemy import text
 
 from runner.db import migrate
-from runner.db.evaluation import nights
+from runner.db.evaluation import measurements, nights
 from runner.db.session import Database
 
 if TYPE_CHECKING:
@@ -145,3 +147,26 @@ def test_few_nights_are_no_baseline_yet(home: Path) -> None:
     database.close()
 
     assert "no baseline yet, 2 nights of 3 accepted" in printed(home, "baseline", "answers")
+
+
+def test_the_name_of_a_night_stands_for_its_run_at_work(home: Path) -> None:
+    """The newest that is there; an id means just that run, and `summary` the run of that name."""
+    database = Database(f"sqlite:///{home / 'home' / 'runner.db'}")
+    driver = NightDriver(database)
+    first, second, gone = (new_run(database, 2).run_id for _ in range(3))
+    night = driver.read(nights.find, "answers", "2026-12-06")
+    with database.write() as connection:
+        named = text("UPDATE runs SET name = :name WHERE id = :run")
+        connection.execute(named, {"name": night.name, "run": first})
+        measurements.add_measurement(connection, night.id, 1, first)
+        measurements.add_measurement(connection, night.id, 2, second)
+    database.close()
+
+    assert json_of(home, "status", night.name)["run"] == second
+    assert json_of(home, "status", str(first))["run"] == first
+    assert json_of(home, "summary", night.name)["run"] == first
+    shown = printed(home, "status", night.name)
+    assert f"night {night.name}: " in shown
+    assert "0 of 4 jobs done" in shown
+    assert f"night {night.name}: " in printed(home, "status", str(first))
+    assert "night " not in printed(home, "status", str(gone))

@@ -16,16 +16,21 @@ if TYPE_CHECKING:
     from runner.rules.evaluation.kept_answers import Kept
 
 _QUERY = text(
-    "SELECT m.run_id, n.id, n.suite_id, n.name, n.state, n.is_accepted, n.pinned_as FROM eval_nights n"
-    " LEFT JOIN eval_measurements m ON m.night_id = n.id ORDER BY n.id DESC, m.number"
+    "SELECT m.run_id, m.number, n.id, n.suite_id, n.name, n.state, n.verdict, n.is_accepted, n.pinned_as"
+    " FROM eval_nights n LEFT JOIN eval_measurements m ON m.night_id = n.id ORDER BY n.id DESC, m.number"
 )
 
 
 class NightRun(NamedTuple):
-    """A run that measures a night, which is given by its name; `kept` None: its answers are not needed."""
+    """A run that measures a night, as its `number`th measurement.
+
+    `night` is a name. `verdict` None: it has none yet. `kept` None: the answers are not needed.
+    """
 
     night: str
     kept: Kept | None
+    number: int
+    verdict: str | None
 
 
 def read(connection: Connection) -> dict[int, NightRun]:
@@ -42,5 +47,5 @@ def read(connection: Connection) -> dict[int, NightRun]:
         if row.is_accepted:
             accepted[row.suite_id].add(row.id)
         if row.run_id is not None:
-            found[row.run_id] = NightRun(row.name, kept)
+            found[row.run_id] = NightRun(row.name, kept, row.number, row.verdict)
     return found
