@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.db import counters, runs
-from runner.db.evaluation import nights
+from runner.db.evaluation import night_runs
 from runner.rules.states import JobState, RunState
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def read(database: Database) -> Workload:
             if run.state in _SUBMITTING:
                 submitting_runs += 1
                 jobs_to_submit += states[JobState.PENDING]
-        nights_to_advance = len(nights.waiting_detached(connection))
+        nights_to_advance = len(night_runs.waiting_detached(connection))
     return Workload(
         submitting_runs=submitting_runs,
         jobs_to_submit=jobs_to_submit,

@@ -115,7 +115,7 @@ class NightSteps:
 
 
 def _is_later(finished_at_ms: int | None, night: NightRow) -> bool:
-    """Return whether a run ended after its night: somebody retried some of its jobs."""
+    """Return whether a run ended after its night: some of its jobs were retried."""
     return night.ended_at_ms is not None and (finished_at_ms or 0) > night.ended_at_ms
 
 

@@ -28,7 +28,7 @@ _OTHER: Final = " (other content)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
+class ComparedScores:
     """Scores with where they are from. `again` are those of a second measurement.
 
     Of a night there are the hash of each item, and that of its grader.
@@ -46,14 +46,14 @@ class Side:
         return self.scores if self.again is None else pooled((self.scores, self.again))
 
 
-def read_side(path: Path, read: Callable[[], AbstractContextManager[Connection | None]]) -> Side:
+def read_side(path: Path, read: Callable[[], AbstractContextManager[Connection | None]]) -> ComparedScores:
     """Return the scores of a file, else of the night of that name by its primary grader.
 
     `read` opens a transaction of the database, or gives None where there is none. Raises UserError.
     """
     name = str(path)
     if path.exists() or "@" not in name:
-        return Side(name=name, scores=read_scores(path))
+        return ComparedScores(name=name, scores=read_scores(path))
     with read() as connection:
         night = None if connection is None else nights.find_by_name(connection, name)
         if connection is None or night is None:
@@ -64,7 +64,7 @@ def read_side(path: Path, read: Callable[[], AbstractContextManager[Connection |
         return _of_night(connection, night)
 
 
-def comparable(first: Side, second: Side) -> Side:
+def comparable(first: ComparedScores, second: ComparedScores) -> ComparedScores:
     """Return the second side so that only items that are the same on both are compared.
 
     Raises UsageError where two nights were graded by other rules.
@@ -81,13 +81,13 @@ def comparable(first: Side, second: Side) -> Side:
     return replace(second, scores=scores, again=None)
 
 
-def _of_night(connection: Connection, night: NightRow) -> Side:
+def _of_night(connection: Connection, night: NightRow) -> ComparedScores:
     if night.verdict is None:
         raise UsageError(f"{night.name} is not finished", fix="runner eval SUITE.toml carries it on")
     suite = suite_of_json(night.spec)
     known = facts.read_facts(connection, night, suite, nights_max=0)
     column = Column(suite.subjects[0].name, suite.primary.name)
-    return Side(
+    return ComparedScores(
         name=night.name,
         scores=known.first.scores[column],
         again=None if known.again is None else known.again.scores[column],

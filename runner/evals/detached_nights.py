@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runner.db import runs
-from runner.db.evaluation import nights
+from runner.db.evaluation import night_runs, nights
 from runner.evals import night_end
 from runner.evals.advance_night import NightSteps
 from runner.evals.night_options import read_options
@@ -36,7 +36,7 @@ class DetachedNights:
         A night that needs a command, as one with a grader in Python, is left with the reason.
         """
         with self._database.read() as connection:
-            waiting = nights.waiting_detached(connection)
+            waiting = night_runs.waiting_detached(connection)
         for night in waiting:
             try:
                 self._advance(night)

@@ -63,20 +63,28 @@ def grade_run(
     The same call again stores the same. `with_answers` False: only the grades are stored.
     """
     names = [subject.name for subject in night.suite.subjects]
+    first, last = job_id(run_id, 0), job_id(run_id, JOBS_MAX)
     with database.read() as connection:
-        for page in first_answers.pages(connection, job_id(run_id, 0), job_id(run_id, JOBS_MAX)):
+        for page in first_answers.pages(connection, first, last):
             read = [_read(job, names, night.items) for job in page]
-            answered = [(one.place, one.read.answer) for one in read if one.read is not None]
-            marks = graders.grade([(place.item.item, answer) for place, answer in answered])
+            graded = _graded(read, night.graders, graders)
             with database.write() as writing:
                 if with_answers:
                     grades.put_answers(writing, measurement_id, [_answer_row(one) for one in read])
-                for name, grader_id in night.graders.items():
-                    rows = [
-                        _grade_row(place, grade)
-                        for (place, _), grade in zip(answered, marks[name], strict=True)
-                    ]
+                for grader_id, rows in graded.items():
                     grades.put_grades(writing, measurement_id, grader_id, rows)
+
+
+def _graded(
+    read: Sequence[ReadJob], grader_ids: Mapping[str, int], graders: GradeBatch
+) -> dict[int, list[GradeRow]]:
+    """Return the grades of a page of answers by the id of the grader."""
+    answered = [(one.place, one.read.answer) for one in read if one.read is not None]
+    given = graders.grade([(place.item.item, answer) for place, answer in answered])
+    return {
+        grader_id: [_grade_row(place, grade) for (place, _), grade in zip(answered, given[name], strict=True)]
+        for name, grader_id in grader_ids.items()
+    }
 
 
 class ReadJob(NamedTuple):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from runner.db.evaluation.nights import NightRow
-    from runner.rules.evaluation.night_facts import NightFacts
+    from runner.rules.evaluation.night_facts import Column, NightFacts
     from runner.rules.evaluation.scores import Score
     from runner.rules.evaluation.suite import Suite
 
@@ -48,18 +48,23 @@ def _lines(known: NightFacts) -> Iterator[ItemLine]:
         tonight = pooled([one.scores[column] for one in measured])
         before = pooled([night.scores.get(column, {}) for night in pool])
         for item, scores in tonight.items():
-            own, base = _known(scores), _known(before.get(item, ()))
-            yield ItemLine(
-                variant=column.variant,
-                id=item,
-                grader=column.grader,
-                answers=len(scores),
-                measured=len(own),
-                score=fsum(own) if own else None,
-                base_answers=len(base) if base else None,
-                base_score=fsum(base) if base else None,
-                labels=(),
-            )
+            yield _line(column, item, scores, before.get(item, ()))
+
+
+def _line(column: Column, item: str, scores: Sequence[Score], before: Sequence[Score]) -> ItemLine:
+    """Return an item beside its baseline, without labels."""
+    own, base = _known(scores), _known(before)
+    return ItemLine(
+        variant=column.variant,
+        id=item,
+        grader=column.grader,
+        answers=len(scores),
+        measured=len(own),
+        score=fsum(own) if own else None,
+        base_answers=len(base) or None,
+        base_score=fsum(base) if base else None,
+        labels=(),
+    )
 
 
 def _known(scores: Sequence[Score]) -> list[float]:

@@ -1,4 +1,4 @@
-"""How a night is sent and told of: what a user may change from one call to the next."""
+"""How a night is sent and reported: what a user may change from one call to the next."""
 
 from __future__ import annotations
 

@@ -40,17 +40,22 @@ def choose(connection: Connection, suite: Suite, word: str, now_ms: int, *, new:
     """
     unfinished = nights.unfinished(connection, suite.name)
     occasion = _date(suite, now_ms) if is_today(word) else word
-    carried_on = None
+    beside = None
     if is_today(word) and not new and nights.find(connection, suite.name, occasion) is None:
-        days, since_ms = days_beside(occasion), now_ms - CARRY_ON_MS
-        beside = [one for one in unfinished if one.occasion in days and one.created_at_ms >= since_ms]
-        if beside:
-            occasion, carried_on = beside[-1].occasion, beside[-1].name
+        beside = _beside(unfinished, occasion, now_ms - CARRY_ON_MS)
+    meant = occasion if beside is None else beside.occasion
     return ChosenNight(
-        occasion=occasion,
-        unfinished=[one for one in unfinished if new or one.occasion != occasion],
-        carried_on=carried_on,
+        occasion=meant,
+        unfinished=[one for one in unfinished if new or one.occasion != meant],
+        carried_on=None if beside is None else beside.name,
     )
+
+
+def _beside(unfinished: Sequence[NightRow], day: str, since_ms: int) -> NightRow | None:
+    """Return the newest unfinished night of the day before or after, begun since a time; or None."""
+    days = days_beside(day)
+    found = [one for one in unfinished if one.occasion in days and one.created_at_ms >= since_ms]
+    return found[-1] if found else None
 
 
 def _date(suite: Suite, now_ms: int) -> str:

@@ -12,7 +12,7 @@ from runner.db import counters
 from runner.db.evaluation import grades, measurements, nights
 from runner.db.evaluation.facts import read_facts
 from runner.db.evaluation.items import items_of
-from runner.rules.evaluation.night_facts import Column, Costs
+from runner.rules.evaluation.night_facts import Column, NightCosts
 from runner.rules.evaluation.stored_json import encode_content
 
 if TYPE_CHECKING:
@@ -232,4 +232,4 @@ def test_a_night_costs_what_its_runs_do(database: Database) -> None:
         deltas.add(run_id, "attempts", "accepted", 2)
     driver.write(deltas.write)
 
-    assert facts_of(driver, night).costs == Costs(ticks=126, uncertain_ticks=14, requests=4)
+    assert facts_of(driver, night).costs == NightCosts(ticks=126, uncertain_ticks=14, requests=4)

@@ -9,9 +9,9 @@ from runner.rules.evaluation.night_facts import (
     AnswerCounts,
     Column,
     Content,
-    Costs,
     ItemChanges,
     Measurement,
+    NightCosts,
     NightFacts,
     PastNight,
     Service,
@@ -101,6 +101,6 @@ def facts(
         past=nights,
         content=CONTENT,
         item_changes=ItemChanges(same=len(next(iter(first.scores.values())))),
-        costs=Costs(ticks=31_200_000_000, requests=100),
+        costs=NightCosts(ticks=31_200_000_000, requests=100),
     )
     return replace(usual, **changes)

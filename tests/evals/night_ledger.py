@@ -95,7 +95,8 @@ def _items(
         yield f"{path.name} has other lines than items x graders"
     for key, line in lines.items():
         if float(line["score"]) != sums[key] or int(line["measured"]) != counts[key]:
-            yield f"{path.name}: {key} has {line['score']} of {line['measured']}, not {sums[key]} of {counts[key]}"
+            found = f"{line['score']} of {line['measured']}"
+            yield f"{path.name}: {key} has {found}, not {sums[key]} of {counts[key]}"
 
 
 def file_hashes(stem: Path) -> dict[str, str]:

@@ -57,6 +57,7 @@ def command(file: Path, **given: Any) -> int:
         if settings.api_key is not None:
             check_connections(settings)
         with gc_paused():
-            from runner.cli.session.eval_night import EvalFlags, eval_suite
+            from runner.cli.session.eval_night import eval_suite
+            from runner.cli.session.night_calls import EvalFlags
 
         return eval_suite(settings, lease, file, EvalFlags(**given))

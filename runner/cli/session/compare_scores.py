@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from runner.evals.compared_side import Side
+    from runner.evals.compared_side import ComparedScores
     from runner.rules.evaluation.night_report import NightReport
     from runner.settings import Settings
 
@@ -57,7 +57,7 @@ class Comparer:
                 print_escaped(line)
 
     def with_many(self, first: Path, again: Path | None, others: Sequence[Path], *, alpha: float) -> int:
-        """Print what the gate says of a side and those before it; return the exit code."""
+        """Print whether a side is worse than those before it; return the exit code."""
         tonight = self._side(first)
         repeated = tonight.again if again is None else comparable(tonight, self._side(again)).scores
         before = [comparable(tonight, self._side(path)).scores for path in others]
@@ -107,7 +107,7 @@ class Comparer:
             for line in night_lines(report):
                 print_escaped(line)
 
-    def _side(self, path: Path) -> Side:
+    def _side(self, path: Path) -> ComparedScores:
         return read_side(path, self._connection)
 
     @contextmanager

@@ -53,11 +53,17 @@ def _chosen(database: Database, suite: str, names: Sequence[str]) -> list[NightR
     """Return the nights that have ended, of those that are named or all; oldest first. Raises UsageError."""
     with database.read() as connection:
         ended = [row for row in nights.of_suite(connection, suite) if row.verdict is not None]
-    unknown = [name for name in names if name not in {row.name for row in ended}]
+    if not ended:
+        raise UsageError(f"{suite} has no nights yet", fix="runner eval SUITE.toml measures the first one")
+    _refuse_unknown(names, ended, suite)
+    return [row for row in ended if not names or row.name in names]
+
+
+def _refuse_unknown(names: Sequence[str], ended: Sequence[NightRow], suite: str) -> None:
+    """Raise UsageError where a name is that of no night that has ended."""
+    known = {row.name for row in ended}
+    unknown = [name for name in names if name not in known]
     if unknown:
         raise UsageError(
             f'{suite} has no night "{unknown[0]}" that has ended', fix=f"runner history {suite} shows them"
         )
-    if not ended:
-        raise UsageError(f"{suite} has no nights yet", fix="runner eval SUITE measures the first one")
-    return [row for row in ended if not names or row.name in names]

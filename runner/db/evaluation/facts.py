@@ -18,9 +18,9 @@ from runner.db.evaluation.measurements import measurements, measurements_of
 from runner.db.evaluation.stored_scores import Side
 from runner.rules.evaluation.night_facts import (
     Column,
-    Costs,
     ItemChanges,
     Measurement,
+    NightCosts,
     NightFacts,
     PastNight,
 )
@@ -70,7 +70,7 @@ def read_facts(
     suite: Suite,
     *,
     nights_max: int = _NIGHTS_MAX,
-    costs: Costs | None = None,
+    costs: NightCosts | None = None,
     cannot_remeasure: str | None = None,
 ) -> NightFacts:
     """Return a night whose first measurement is graded, with the newest valid nights before it.
@@ -108,13 +108,13 @@ def _clusters(items: Sequence[tuple[int, Item]]) -> dict[str, str]:
     return {item.id: item.cluster for _, item in items if item.cluster is not None}
 
 
-def run_costs(connection: Connection, run_ids: Sequence[int]) -> Costs:
+def run_costs(connection: Connection, run_ids: Sequence[int]) -> NightCosts:
     """Return what runs cost together, as their counters say."""
     sums: defaultdict[tuple[str, str], int] = defaultdict(int)
     for run_id in run_ids:
         for key, n in counters.read(connection, run_id, "ticks", "attempts").items():
             sums[key] += n
-    return Costs(
+    return NightCosts(
         ticks=sums["ticks", "reported"] + sums["ticks", "estimated"],
         uncertain_ticks=sums["ticks", "possible_extra"],
         requests=sums["attempts", "accepted"],

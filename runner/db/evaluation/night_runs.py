@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
+import orjson
 from sqlalchemy import text
 
+from runner.db.evaluation import nights
 from runner.db.evaluation.nights import NightState
 from runner.rules.evaluation.kept_answers import reason_to_keep
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from runner.db.evaluation.nights import NightRow
     from runner.rules.evaluation.kept_answers import Kept
 
 _QUERY = text(
@@ -49,3 +52,18 @@ def read(connection: Connection) -> dict[int, NightRun]:
         if row.run_id is not None:
             found[row.run_id] = NightRun(row.name, kept, row.number, row.verdict)
     return found
+
+
+def waiting_detached(connection: Connection) -> list[NightRow]:
+    """Return the open nights in the background whose newest run is over, oldest first.
+
+    Those with a problem are left out: a command has to see it.
+    """
+    condition = (
+        "n.state = 'open' AND EXISTS (SELECT 1 FROM eval_measurements m JOIN runs r ON r.id = m.run_id"
+        " WHERE m.night_id = n.id AND (r.state = 'finished' OR (r.state = 'cancelled' AND"
+        " r.finished_at_ms IS NOT NULL)) AND NOT EXISTS (SELECT 1 FROM eval_measurements later"
+        " WHERE later.night_id = n.id AND later.number > m.number))"
+    )
+    found = [(night, orjson.loads(night.options)) for night in nights.select(connection, condition, "n.id")]
+    return [night for night, given in found if given.get("is_detached") and given.get("problem") is None]

@@ -138,28 +138,13 @@ def unfinished(connection: Connection, suite: str | None = None) -> list[NightRo
     """Return the nights without a verdict, of one suite or of all, oldest first."""
     condition = "n.state = 'open'"
     if suite is None:
-        return _all(connection, condition, "n.id")
-    return _all(connection, f"{condition} AND s.name = :suite", "n.id", suite=suite)
+        return select(connection, condition, "n.id")
+    return select(connection, f"{condition} AND s.name = :suite", "n.id", suite=suite)
 
 
 def of_suite(connection: Connection, suite: str) -> list[NightRow]:
     """Return all nights of a suite, oldest first."""
-    return _all(connection, "s.name = :suite", "n.id", suite=suite)
-
-
-def waiting_detached(connection: Connection) -> list[NightRow]:
-    """Return the open nights in the background whose newest run is over, oldest first.
-
-    Those with a problem are left out: a command has to see it.
-    """
-    condition = (
-        "n.state = 'open' AND EXISTS (SELECT 1 FROM eval_measurements m JOIN runs r ON r.id = m.run_id"
-        " WHERE m.night_id = n.id AND (r.state = 'finished' OR (r.state = 'cancelled' AND"
-        " r.finished_at_ms IS NOT NULL)) AND NOT EXISTS (SELECT 1 FROM eval_measurements later"
-        " WHERE later.night_id = n.id AND later.number > m.number))"
-    )
-    found = [(night, orjson.loads(night.options)) for night in _all(connection, condition, "n.id")]
-    return [night for night, given in found if given.get("is_detached") and given.get("problem") is None]
+    return select(connection, "s.name = :suite", "n.id", suite=suite)
 
 
 def suite_names(connection: Connection) -> list[str]:
@@ -293,7 +278,8 @@ def _first(connection: Connection, condition: str, order: str, **values: Any) ->
     return _night(row) if row else None
 
 
-def _all(connection: Connection, condition: str, order: str, **values: Any) -> list[NightRow]:
+def select(connection: Connection, condition: str, order: str, **values: Any) -> list[NightRow]:
+    """Return the nights of an SQL condition on `eval_nights n` and `eval_suites s`, in order."""
     query = text(f"{_SELECT} WHERE {condition} ORDER BY {order}")
     return [_night(row) for row in connection.execute(query, values)]
 

@@ -48,7 +48,7 @@ class AnswerCounts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Costs:
+class NightCosts:
     """What the answers of a night cost, in ticks; `uncertain_ticks` may come on top."""
 
     ticks: int
@@ -121,6 +121,6 @@ class NightFacts:
     past: Sequence[PastNight]
     content: Content
     item_changes: ItemChanges
-    costs: Costs
+    costs: NightCosts
     cannot_remeasure: str | None = None
     clusters: Mapping[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The report of a night: NIGHT.eval.json, `runner eval --json`, and the source of all its other forms."""
+"""The report of a night: NIGHT.eval.json, and the source of all its other forms."""
 
 from __future__ import annotations
 
