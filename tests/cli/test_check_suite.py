@@ -83,7 +83,8 @@ def test_the_object_is_the_same_in_numbers(place: Place) -> None:
     (grader,) = suite["graders"]
     assert (grader["tried"], grader["wrong"], len(grader["examples"])) == (3, 1, 1)
     assert [Path(one["path"]).name for one in suite["files"]] == ["system.md", "items.csv"]
-    assert 0 < suite["detectable"] < 1
+    assert 0 < suite["detectable"]["drop"] < 1
+    assert (suite["detectable"]["score"], suite["detectable"]["nights"]) == (0.8, 14)
     assert "table" not in found
 
 

@@ -430,3 +430,68 @@ def test_faults_of_gold_columns_are_named(tmp_path: Path) -> None:
         ),
         'items.gold.stars: there is no column "gold"; did you mean "mood_gold"?',
     )
+
+
+def read_or_error(content: bytes, name: str, form: ItemForm | None = None) -> ReadItems | UserError:
+    """Return the items of a file, or the error that refuses it."""
+    try:
+        return read(content, name, form=form)
+    except UserError as error:
+        return error
+
+
+WORDS = st.sampled_from(["", " ", "x", "[1]", '{"a": 1}', "user", "text", "A, B", "\0", "é\U0001f600"])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | WORDS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["role", "content", "type", "text", "image", "a"]), inner, max_size=3
+        )
+    ),
+    max_leaves=8,
+)
+FIELD_NAMES = st.sampled_from(
+    [
+        "input",
+        "ideal",
+        "target",
+        "id",
+        "custom_id",
+        "choices",
+        "metadata",
+        "prompt",
+        "system",
+        "messages",
+        "body",
+        "x",
+    ]
+)
+ANY_ROW = st.dictionaries(FIELD_NAMES, VALUES, max_size=6)
+
+
+@given(
+    st.lists(ANY_ROW, min_size=1, max_size=5),
+    st.sampled_from([None, *(form for form in ItemForm if form is not ItemForm.RECIPE)]),
+    st.sampled_from(["items.jsonl", "items.json"]),
+)
+def test_any_row_is_an_item_or_is_named(rows: list[dict[str, Any]], form: ItemForm | None, name: str) -> None:
+    """Whatever it holds: nothing crashes, and no row disappears. Items can be hashed and asked."""
+    content = json.dumps(rows).encode() if name.endswith(".json") else lines(*rows)
+    found = read_or_error(content, name, form)
+    if isinstance(found, UserError):
+        assert found.fix
+        return
+    assert len(found.items) + found.fault_count == len(rows) == found.rows
+    assert all(fault.reason and fault.fix for fault in found.faults)
+    assert all(item.messages and isinstance(item.text, str) for item in found.items)
+
+
+@given(
+    st.binary(max_size=60),
+    st.sampled_from(["items.jsonl", "items.json", "items.csv", "items", "items.parquet"]),
+)
+def test_any_bytes_are_read_or_refused(content: bytes, name: str) -> None:
+    """A file of another kind is an error with its cure, never a crash."""
+    found = read_or_error(content, name)
+    assert isinstance(found, ReadItems) or found.fix

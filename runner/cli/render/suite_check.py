@@ -37,12 +37,19 @@ class NamedFile(NamedTuple):
     sha256: str
 
 
+class FoundDrop(NamedTuple):
+    """A drop, 0 to 1, that is found in 8 of 10 nights, for a mean of `score` and a baseline of `nights`."""
+
+    drop: float
+    score: float
+    nights: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteFacts:
-    """A suite with its items. `detectable` is the drop, from 0 to 1, that a night would show 8 times in 10.
+    """A suite with its items. `detectable` is the drop that a night would show; None without items.
 
-    It is None where it cannot be said. `assumed_score` is the mean that it was computed for, `nights` those
-    of its baseline. `clusters` is 0 where the items name none, `variants` is () where there is one subject.
+    `clusters` is 0 where the items name none, `variants` is () where there is one subject.
     """
 
     name: str
@@ -58,9 +65,7 @@ class SuiteFacts:
     files: Sequence[NamedFile]
     graders: Sequence[GraderFacts]
     warnings: Sequence[str]
-    detectable: float | None
-    assumed_score: float
-    nights: int
+    detectable: FoundDrop | None
 
 
 def suite_rows(suite: SuiteFacts) -> Iterator[tuple[str, str]]:
@@ -78,7 +83,7 @@ def suite_rows(suite: SuiteFacts) -> Iterator[tuple[str, str]]:
     for warning in suite.warnings:
         yield "warning:", f" {one_line(warning, _SENTENCE_LENGTH)}"
     if suite.detectable is not None:
-        yield "finds", _detectable(suite)
+        yield "finds", _detectable(suite.detectable)
 
 
 def _items(suite: SuiteFacts) -> str:
@@ -99,8 +104,8 @@ def _grader(grader: GraderFacts) -> str:
     return f"{name}: grades {text.count(grader.tried, 'target')} as right"
 
 
-def _detectable(suite: SuiteFacts) -> str:
+def _detectable(found: FoundDrop) -> str:
     return (
-        f"a drop of {100 * (suite.detectable or 0):.1f} points, 8 times in 10, after {suite.nights} nights"
-        f" and if {100 * suite.assumed_score:.0f} % is right; more epochs or items find a smaller one"
+        f"a drop of {100 * found.drop:.1f} points, 8 times in 10, after {text.count(found.nights, 'night')}"
+        f" and if {100 * found.score:.0f} % is right; more epochs or items find a smaller one"
     )

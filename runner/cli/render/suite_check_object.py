@@ -43,6 +43,14 @@ class CheckedGrader(JsonObject, frozen=True, kw_only=True):
     not_tried: Annotated[str | None, about("why nothing was tried; null where it was")]
 
 
+class DetectableDrop(JsonObject, frozen=True, kw_only=True):
+    """The drop of the primary score that is found in 8 of 10 nights."""
+
+    drop: Annotated[float, about("0 to 1")]
+    score: Annotated[float, about("the mean that is assumed")]
+    nights: Annotated[int, about("of the baseline")]
+
+
 class CheckedSuite(JsonObject, frozen=True, kw_only=True):
     """A suite with its items."""
 
@@ -59,13 +67,12 @@ class CheckedSuite(JsonObject, frozen=True, kw_only=True):
     files: Annotated[list[SuiteReadFile], about("all that were read beside the suite")]
     graders: Annotated[list[CheckedGrader], about("in the order of the suite")]
     warnings: Annotated[list[Annotated[str, about("a sentence")]], about("about the suite and its items")]
-    detectable: Annotated[float | None, about("the drop, 0 to 1, that is found in 8 of 10 nights")]
-    assumed_score: Annotated[float, about("the mean that `detectable` is for")]
-    nights: Annotated[int, about("of the baseline that `detectable` is for")]
+    detectable: Annotated[DetectableDrop | None, about("null without items")]
 
 
 def checked_suite(suite: SuiteFacts) -> CheckedSuite:
     """Return the object of a suite."""
+    found = suite.detectable
     return CheckedSuite(
         name=suite.name,
         items_path=suite.items_path,
@@ -91,7 +98,5 @@ def checked_suite(suite: SuiteFacts) -> CheckedSuite:
             for grader in suite.graders
         ],
         warnings=list(suite.warnings),
-        detectable=suite.detectable,
-        assumed_score=suite.assumed_score,
-        nights=suite.nights,
+        detectable=None if found is None else DetectableDrop(**found._asdict()),
     )

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from runner.cli.render.check_report import CheckResult
-from runner.cli.render.suite_check import GraderFacts, NamedFile, SuiteFacts
+from runner.cli.render.suite_check import FoundDrop, GraderFacts, NamedFile, SuiteFacts
 from runner.cli.session.check_file import known_outputs
 from runner.engine.cost_bounds import price_basis
 from runner.evals.grader_trial import try_graders
 from runner.evals.read_suite import read_suite
+from runner.evals.suite_detectable import suite_detectable
 from runner.rules.errors import UsageError
 from runner.rules.estimate import Tally, estimate
-from runner.rules.evaluation.night_gate import POOL_MOST
 from runner.rules.row_faults import SHOWN, row_fault_sentences
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from runner.evals.read_suite import ReadSuite
     from runner.intake.job_file import LoadFlags
     from runner.settings import Settings
-
-_ASSUMED_SCORE: Final = 0.8
 
 
 def check_suite(
@@ -81,6 +79,7 @@ def _refuse_flags(flags: LoadFlags) -> None:
 
 def _facts(read: ReadSuite) -> SuiteFacts:
     suite, found = read.suite, read.read_items
+    found_drop = suite_detectable(suite, len(read.items))
     clusters = {item.cluster for item in read.items if item.cluster is not None}
     return SuiteFacts(
         name=suite.name,
@@ -96,9 +95,7 @@ def _facts(read: ReadSuite) -> SuiteFacts:
         files=[NamedFile(str(one.path), one.sha256) for one in read.read_files],
         graders=_graders(read),
         warnings=read.warnings,
-        detectable=_detectable(read),
-        assumed_score=_ASSUMED_SCORE,
-        nights=POOL_MOST,
+        detectable=None if found_drop is None else FoundDrop(*found_drop),
     )
 
 
@@ -115,13 +112,3 @@ def _graders(read: ReadSuite) -> list[GraderFacts]:
         )
         for trial in try_graders(read.suite, read.items)
     ]
-
-
-def _detectable(read: ReadSuite) -> float | None:
-    """Return the drop that a night would show; None where there is no item."""
-    from runner.rules.statistics.detectable import detectable_drop
-
-    if not read.items:
-        return None
-    items, epochs = len(read.items), read.suite.epochs
-    return float(detectable_drop(items=items, epochs=epochs, nights=POOL_MOST, p=_ASSUMED_SCORE))

@@ -15,7 +15,7 @@ FALSE_ALARM_NIGHTS: Final = 90  # one false alarm in so many unchanged nights
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """What answers the items. `name` is that of the variant; "" where a suite has one subject.
+    """What answers the items. `name` is that of the variant; it is "" where a suite has one subject.
 
     `user` is a template around the item's text, `{{ input }}`; None sends the item's messages as they are.
     `body` has further fields of the request. Texts are those of files where the suite names files.
