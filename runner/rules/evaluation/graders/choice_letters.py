@@ -101,7 +101,7 @@ def _marked(text: str, letters: _Letters) -> str:
     """Return the letters after the last marker that has some."""
     for found in reversed(list(_MARKER.finditer(text))):
         line = text[found.end() : found.end() + _AFTER_MARKER].partition("\n")[0]
-        if named := _of_choice_text(line, letters) or _first_letters(line, letters):
+        if named := _whole(line, letters) or _first_letters(line, letters):
             return named
     return ""
 

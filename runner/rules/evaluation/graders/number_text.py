@@ -23,7 +23,7 @@ _LATEX_FRACTION: Final = re.compile(r"\\[dt]?frac\{(\d{1,99})\}\{(\d{1,99})\}")
 _LATEX_SPACE: Final = re.compile(r"\\[,;!]|\{(?=,\})|(?<=\{,)\}")
 _EXPONENT: Final = r"(?:\^|\*\*)\s?[{(]?(?P<%s>[+-]?\d{1,3})(?!\d)"
 _NUMBER: Final = re.compile(
-    rf"""(?<![^\W_])(?<![^\W_]_)(?<![.,/])(?<![^\W\d_]-)
+    rf"""(?=[+\-$\u20ac\u00a3\u00a5\d.{_VULGAR}])(?<![^\W_])(?<![^\W_]_)(?<![.,/])(?<![^\W\d_]-)
     (?P<sign>(?<![\w)])[+-][$\u20ac\u00a3\u00a5]?|[$\u20ac\u00a3\u00a5][+-])?
     (?:
       (?P<digits>\d{{1,3}}(?:{_SPACE}\d{{3}})++(?:[.,]\d++)?(?!\d)|\d++(?:{_MARK}\d++)*+|\.\d++)

@@ -47,7 +47,7 @@ def unscored_target(target: object, wanted: str) -> Grade:
 
 def printable(text: str) -> str:
     """Return a text as a label or reason that can be stored and shown: on one line, short, no controls."""
-    if text.isalnum() and len(text) <= LABEL_CHARACTERS_MAX:
+    if text.isprintable() and len(text) <= LABEL_CHARACTERS_MAX:
         return text
     cut = text[: LABEL_CHARACTERS_MAX * 4]
     line = " ".join("".join(one if one.isprintable() else " " for one in cut).split())
