@@ -11,6 +11,7 @@ import json
 import sys
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -65,6 +66,7 @@ class History:
     pool: deque[tuple[int, NDArray[np.int64]]] = field(default_factory=deque)
     past_z: list[float] = field(default_factory=list)
     verdicts: Counter[Verdict] = field(default_factory=Counter)
+    measured: list[list[int]] = field(default_factory=list)  # of the last night, by measurement
     covered: int = 0
     recent_z: list[float] = field(default_factory=list)
 
@@ -73,13 +75,15 @@ class History:
         cell = self.cell
         change = (self.chance.normal(0, cell.shift) if cell.shift else 0.0) - drop
         times, measured = 1, self._measured(change)
+        self.measured = [measured.tolist()]
         verdict = Verdict.NO_BASELINE
         if len(self.pool) >= POOL_LEAST:
             outcome = self._outcome(measured, None)
             if outcome.verdict is Verdict.MEASURE_AGAIN:
-                together = measured + self._measured(change)
-                outcome = self._outcome(measured, together)
-                times, measured = 2, together
+                repeated = self._measured(change)
+                self.measured.append(repeated.tolist())
+                outcome = self._outcome(measured, measured + repeated)
+                times, measured = 2, measured + repeated
             self._count(outcome)
             verdict = outcome.verdict
         if verdict is not Verdict.REGRESSED:
@@ -168,6 +172,13 @@ def dropped(count: int) -> dict[str, float]:
     return {"histories": begun, "first": first / begun, "within_three": within / begun}
 
 
+def keep(name: str, rates: dict[str, float]) -> None:
+    """Keep the numbers of one cell in gate_rates.json."""
+    kept = json.loads(RATES_FILE.read_text("utf-8")) if RATES_FILE.exists() else {}
+    kept[name] = {key: round(number, 4) for key, number in rates.items()}
+    RATES_FILE.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", "utf-8")
+
+
 def main(words: list[str]) -> None:
     """Measure cells and print their numbers; see the module."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -175,17 +186,13 @@ def main(words: list[str]) -> None:
     parser.add_argument("--cell", action="append", choices=[*(cell.name for cell in CELLS), "drop"])
     parser.add_argument("--write", action="store_true")
     flags = parser.parse_args(words)
-    rates = json.loads(RATES_FILE.read_text("utf-8")) if RATES_FILE.exists() else {}
-    runs = {cell.name: (lambda count, cell=cell: unchanged(cell, count)) for cell in CELLS} | {
-        "drop": dropped
-    }
-    for name, run in runs.items():
-        if flags.cell is None or name in flags.cell:
-            rates[name] = {key: round(number, 4) for key, number in run(flags.histories).items()}
-            sys.stdout.write(f"{name} {rates[name]}\n")
-            sys.stdout.flush()
-            if flags.write:
-                RATES_FILE.write_text(json.dumps(rates, indent=1, sort_keys=True) + "\n", "utf-8")
+    runs = {cell.name: partial(unchanged, cell) for cell in CELLS} | {"drop": dropped}
+    for name in flags.cell or runs:
+        rates = runs[name](flags.histories)
+        sys.stdout.write(f"{name} {rates}\n")
+        sys.stdout.flush()
+        if flags.write:
+            keep(name, rates)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from runner.rules.evaluation.verdicts import is_accepted_by_itself, is_valid
 
 if TYPE_CHECKING:
     from runner.rules.evaluation.night_report import GateReport
+    from runner.rules.evaluation.scores import Scores
 
 GOOD = scores(95, 5)
 BAD = scores(70, 30)
@@ -221,7 +222,7 @@ def test_no_worse_is_to_be_proven(margin: float, verdict: str, code: int) -> Non
         (scores(80, 18, 2), "regressed", "81.6 %, 8.4 points below the least of 90 %"),
     ],
 )
-def test_a_floor_and_the_distance_from_it(of: dict[str, list[int]], verdict: str, text: str) -> None:
+def test_a_floor_and_the_distance_from_it(of: Scores, verdict: str, text: str) -> None:
     floor = suite(GateSpec(rule="at-least", grader="correct", at_least=0.9), MEASURED)
 
     report = night_report(facts(measurement(of), [], suite=floor))
@@ -284,7 +285,7 @@ def test_a_variant_that_was_not_measured_leaves_the_verdicts_of_others() -> None
     assert night_report(found).verdict == "no_verdict"
 
 
-def by_variant(of: dict[str, dict[str, list[int]]]) -> dict[Column, dict[str, list[int]]]:
+def by_variant(of: dict[str, Scores]) -> dict[Column, Scores]:
     """Return scores by column, the same for both graders."""
     return {Column(name, grader): found for name, found in of.items() for grader in ("correct", "helpful")}
 

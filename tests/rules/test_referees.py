@@ -120,8 +120,12 @@ def test_a_difference_with_clusters_is_tested_on_clusters(chance: random.Random)
 
 @pytest.mark.parametrize(("ours", "method"), [(holm, "holm"), (benjamini_hochberg, "fdr_bh")])
 def test_p_values_of_several_tests(
-    ours: Callable[[Sequence[float]], list[float]], method: str, chance: random.Random
+    ours: Callable[[Sequence[float]], list[float]],
+    method: str,
+    chance: random.Random,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("gc.collect", int)  # the referee collects garbage in each call: minutes in all
     for _ in range(CASES):
         p_values = [chance.choice([0.0, 0.5, 1.0, chance.random(), chance.random() ** 4]) for _ in range(6)]
         p_values = p_values[: chance.randint(1, 6)]
@@ -157,14 +161,15 @@ def test_published_standard_errors_are_reproduced() -> None:
 
 
 def test_the_detectable_effect_is_found_in_8_of_10(chance: random.Random) -> None:
-    for _ in range(CASES):
-        items, deviation = chance.randint(2, 5_000), chance.uniform(0.01, 1)
-        alpha = chance.choice([0.05, 1 / 90, chance.uniform(0.001, 0.2)])
+    items = np.array([chance.randint(2, 5_000) for _ in range(CASES)])
+    deviation = np.array([chance.uniform(0.01, 1) for _ in range(CASES)])
+    alpha = np.array([chance.choice([0.05, 1 / 90, chance.uniform(0.001, 0.2)]) for _ in range(CASES)])
 
-        effect = detectable_effect(deviation / math.sqrt(items), alpha)
+    errors = deviation / np.sqrt(items)
+    effects = np.array([detectable_effect(*case) for case in zip(errors, alpha, strict=True)])
 
-        power = normal_power(effect / deviation, items, alpha, alternative="larger")
-        assert power == pytest.approx(0.8, rel=CLOSE)
+    power = normal_power(effects / deviation, items, alpha, alternative="larger")
+    np.testing.assert_allclose(power, 0.8, rtol=CLOSE)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +183,7 @@ def test_published_sample_sizes_see_three_points(variance: float, items: int) ->
 def test_more_of_anything_sees_smaller_drops() -> None:
     usual = detectable_drop(items=200, epochs=3, nights=14, p=0.8)
 
-    assert usual == pytest.approx(3.134 * math.sqrt(0.16 / 3 * (1 + 1 / 14) / 200), rel=1e-3)
+    assert usual == pytest.approx(3.1283 * math.sqrt(0.16 / 3 * (1 + 1 / 14) / 200), rel=1e-3)
     assert detectable_drop(items=400, epochs=3, nights=14, p=0.8) < usual
     assert detectable_drop(items=200, epochs=6, nights=14, p=0.8) < usual
     assert detectable_drop(items=200, epochs=3, nights=3, p=0.8) > usual
