@@ -44,9 +44,12 @@ class SignedNumber(click.FloatRange):
         """Return the number. Raise click.BadParameter."""
         if not isinstance(value, str):
             return float(super().convert(value, param, ctx))
-        sign = "-" if value.startswith("-") else ""
-        number = _checked(self, value.removeprefix("-"), param, ctx)
-        return float(super().convert(sign + number, param, ctx))
+        number = float(_checked(self, value.removeprefix("-"), param, ctx))
+        if value.startswith("-"):
+            if not number:
+                self.fail(f"{value!r} is no number like -0.1 or 0", param, ctx)
+            number = -number
+        return float(super().convert(number, param, ctx))
 
 
 def _checked(
