@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+import jsonschema
 import orjson
 import pytest
 from cli_calls import run_command
@@ -16,9 +18,7 @@ from runner.db import migrate
 from runner.db.evaluation import measurements, nights
 from runner.db.session import Database
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "json.schema.json").read_bytes())
 WIDTH = 80
 
 
@@ -46,7 +46,11 @@ def printed(home: Path, *words: str, code: int = 0) -> str:
 
 
 def json_of(home: Path, *words: str) -> Any:
-    return json.loads(printed(home, *words, "--json"))
+    """Return what a command prints with --json, validated against its schema."""
+    found = json.loads(printed(home, *words, "--json"))
+    schema = {"$ref": f"#/$defs/{words[0]}", "$defs": SCHEMA["$defs"]}
+    jsonschema.Draft202012Validator(schema).validate(found)
+    return found
 
 
 def test_the_history_has_a_line_a_night(home: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import orjson
@@ -32,6 +33,16 @@ def test_a_night_is_begun_once_an_occasion(database: Database) -> None:
     assert driver.read(nights.find, "answers", "2026-12-02") is None
     stored = [found for _, found in driver.read(items_of, first.id)]
     assert stored == [item("a"), item("b", cluster="doc", choices=("x", "y"))]
+
+
+def test_two_processes_begin_the_same_night_once(database: Database) -> None:
+    """The second one waits for the first, and gets what that stored."""
+    driver = NightDriver(database)
+    with ThreadPoolExecutor(4) as threads:
+        begun = list(threads.map(lambda _: driver.begin(), range(8)))
+
+    assert len({night.id for night in begun}) == 1
+    assert len(driver.read(nights.of_suite, "answers")) == 1
 
 
 def test_a_name_is_that_of_one_night_only(database: Database) -> None:
