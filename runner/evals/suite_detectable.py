@@ -25,7 +25,7 @@ class Detectable(NamedTuple):
 
 def suite_detectable(suite: Suite, items: int) -> Detectable | None:
     """Return the drop that a night with so many items would show; None without items."""
-    from runner.rules.statistics.detectable import detectable_drop  # type: ignore[import-untyped]
+    from runner.rules.statistics.detectable import detectable_drop
 
     if not items:
         return None
