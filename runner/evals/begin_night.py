@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 import orjson
 
 from runner.db.evaluation import nights
-from runner.evals.content import content_of, differences
 from runner.rules.errors import UsageError
 from runner.rules.evaluation.graders import grader_sha256
-from runner.rules.evaluation.stored_json import decode_content, encode_content
-from runner.rules.evaluation.suite_json import suite_json
+from runner.rules.evaluation.night_content import (
+    content_of,
+    decode_content,
+    differences,
+    encode_content,
+)
+from runner.rules.evaluation.suite_json import encode_suite
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +55,7 @@ def begin_night(
             suite=suite.name,
             occasion=occasion,
             new=new,
-            spec=suite_json(suite),
+            spec=encode_suite(suite),
             content=encode_content(content),
             options=options.encoded(),
             items=items,
@@ -63,7 +67,7 @@ def begin_night(
 
 def _refuse_other(found: NightRow, content: Content, suite: Suite) -> None:
     changed = differences(decode_content(found.content), content)
-    if not changed and found.spec != suite_json(suite):
+    if not changed and found.spec != encode_suite(suite):
         changed = ["other epochs, gates or settings"]
     if changed:
         raise UsageError(

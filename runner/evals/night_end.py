@@ -16,7 +16,7 @@ from runner.evals.night_options import read_options
 from runner.evals.report_files import report_paths, write_report_files
 from runner.rules.errors import Bug
 from runner.rules.evaluation.night_report import NightReport
-from runner.rules.evaluation.suite_json import suite_of_json
+from runner.rules.evaluation.suite_json import decode_suite
 
 if TYPE_CHECKING:
     from runner.db.evaluation.nights import NightRow
@@ -54,7 +54,7 @@ def read_end(database: Database, night_id: int) -> EndedNight:
 def write_files(database: Database, ended: EndedNight, *, force: bool) -> None:
     """Write the report files of a night. Raises UsageError for files of others."""
     with database.read() as connection:
-        lines = item_lines(connection, ended.row, suite_of_json(ended.row.spec))
+        lines = item_lines(connection, ended.row, decode_suite(ended.row.spec))
         write_report_files(ended.output, ended.report, lines, night_tag=night_tag(ended.row), force=force)
 
 

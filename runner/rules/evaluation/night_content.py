@@ -1,19 +1,20 @@
-"""What a night is made of, as hashes: the prompt, the models, the graders, the items."""
+"""What a night is made of, as hashes (prompts, models, graders, items): to say what has changed."""
 
 from __future__ import annotations
 
 import hashlib
 from typing import TYPE_CHECKING
 
+import orjson
+
 from runner.rules.evaluation.graders import grader_sha256
 from runner.rules.evaluation.night_facts import Content
-from runner.rules.evaluation.suite_json import prompt_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from runner.rules.evaluation.item import Item
-    from runner.rules.evaluation.suite import Suite
+    from runner.rules.evaluation.suite import Subject, Suite
 
 
 def content_of(suite: Suite, items: Iterable[Item]) -> Content:
@@ -26,10 +27,15 @@ def content_of(suite: Suite, items: Iterable[Item]) -> Content:
     )
 
 
+def prompt_sha256(subject: Subject) -> str:
+    """Return the hash of what a subject adds to the items: its texts and fields, not its model."""
+    return hashlib.sha256(orjson.dumps([subject.system, subject.user, subject.body])).hexdigest()
+
+
 def items_sha256(items: Iterable[Item]) -> str:
-    """Return the hash of items: their order does not matter."""
-    lines = sorted(f"{item.id}\t{item.sha256}\n" for item in items)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    """Return the hash of all items, whatever their order."""
+    pairs = sorted((item.id, item.sha256) for item in items)
+    return hashlib.sha256(orjson.dumps(pairs)).hexdigest()
 
 
 def differences(one: Content, other: Content) -> list[str]:
@@ -37,3 +43,13 @@ def differences(one: Content, other: Content) -> list[str]:
     words = {"prompts": "another prompt", "models": "another model", "graders": "other graders"}
     changed = [word for name, word in words.items() if getattr(one, name) != getattr(other, name)]
     return changed + ["other items"] * (one.items != other.items)
+
+
+def encode_content(content: Content) -> bytes:
+    """Return the hashes of a night as JSON."""
+    return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+
+
+def decode_content(stored: bytes) -> Content:
+    """Return the hashes that `encode_content` made the JSON of."""
+    return Content(**orjson.loads(stored))
