@@ -97,7 +97,7 @@ def night_noise(past_z: Sequence[float]) -> NightNoise:
 def _usual_fall(past_z: Sequence[float]) -> float:
     """Return the standard deviation of falls as their median says it, which an accident does not move."""
     falls = [-z for z in past_z if z < 0]
-    return max(1.0, median(falls) / _MEDIAN_OF_NORMAL) if falls else 1.0
+    return max(1.0, median([*falls, *[_MEDIAN_OF_NORMAL] * _PSEUDO_NIGHTS]) / _MEDIAN_OF_NORMAL)
 
 
 def no_drop(
