@@ -115,6 +115,24 @@ def test_a_night_far_away_does_not_silence_the_gate() -> None:
     assert outcome.verdict is Verdict.REGRESSED
 
 
+def test_the_noise_of_a_night_weighs_twice_in_two_measurements() -> None:
+    """Both are of the same night: its noise does not shrink with them, as chance does."""
+    once = PairedItems([Paired(3, 1, 42, 42)] * 10, range(10))
+    twice = PairedItems([Paired(6, 2, 84, 84)] * 10, range(10))
+    past_z = [2.5, -2.0, 1.5, -2.5, 0.5]
+
+    outcome = no_drop(once, twice, past_z, pool_nights=14, alpha=ALPHA)
+
+    variance = night_noise(past_z).variance
+    assert variance > 2
+    assert outcome.is_repeated
+    assert outcome.difference is not None
+    assert outcome.difference.tails.z == pytest.approx(
+        twice.difference().tails.z / (1 + 2 * (variance - 1)) ** 0.5
+    )
+    assert outcome.first_z == once.difference().tails.z
+
+
 def test_without_a_second_measurement_the_first_decides() -> None:
     worse = PairedItems([Paired(3, 2, 42, 42)] * 10, range(10))
     slightly = PairedItems([Paired(3, 2, 42, 40)] * 3, range(3))
