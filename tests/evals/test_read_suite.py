@@ -125,6 +125,17 @@ def test_a_fault_of_the_suite_is_named(tmp_path: Path, change: tuple[str, str], 
     assert [line for line in where if line.startswith(fault)], where
 
 
+def test_all_faults_of_a_suite_are_found_at_once(tmp_path: Path) -> None:
+    """Those of keys, of files, of graders and of the request."""
+    where = faults_of(
+        tmp_path,
+        'itms = 1\nitems = "items.jsonl"\ntimezone = "Mars"\n[subject]\nmodel = "grok-4.3"\nbody.n = 2\n'
+        'user = "file:none.md"\n[[grader]]\ntype = "exacly"\n[[gate]]\nrule = "x"',
+    )
+    keys = {line.partition(":")[0] for line in where}
+    assert keys == {"itms", "timezone", "subject.body.n", "subject.user", "grader.exacly.type", "gate.rule"}
+
+
 def test_what_is_no_toml_is_refused(tmp_path: Path) -> None:
     """In words for a suite; a missing file is a usage error."""
     assert faults_of(tmp_path, "items = [")[0].startswith("this is not TOML: ")
