@@ -146,7 +146,7 @@ def test_a_night_that_is_graded_again_can_be_compared(database: Database) -> Non
     item_id = next(stored for stored, one in driver.read(items_of, before.id) if one.id == "a")
     changed = replace(CONTENT, graders={"correct": "c-2"})
     newer = {"correct": ("c-2", b"{}")}
-    ids = driver.write(nights.set_graders, before, newer, encode_content(changed))
+    ids = driver.write(nights.set_graders, before, newer, spec=before.spec, content=encode_content(changed))
     found = [grades.GradeRow(0, item_id, epoch, 1.0) for epoch in (1, 2)]
     assert not driver.read(grades.has_grades, row.id, ids["correct"])
     driver.write(grades.put_grades, row.id, ids["correct"], found)
