@@ -81,6 +81,16 @@ def resolved_grader(spec: GraderSpec, folder: Path) -> GraderSpec:
     return replace(spec, options=_resolved(spec.type, spec.options, folder))
 
 
+def refuse_untrusted(suite: Suite, *, trusts_code: bool) -> None:
+    """Raise UsageError where a grader is code of the suite, and the command was not told to trust it."""
+    named = [spec.name for spec in suite.graders if runs_code(spec)]
+    if named and not trusts_code:
+        raise UsageError(
+            f"the grader {named[0]} is code that the suite names, which runs only with --trust-code",
+            fix="read the code, then give --trust-code",
+        )
+
+
 class _InProcess:
     def __init__(self, grader: Grader) -> None:
         self._grader = grader
