@@ -13,7 +13,7 @@ from runner.rules.evaluation.suite_table import SuiteFile, read_suite_table
 from runner.rules.recipe import FILE_PREFIX, RecipeFault, error_of_faults
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Sequence, Set
     from pathlib import Path
 
     from runner.rules.evaluation.suite import GraderSpec, Subject, Suite
@@ -47,6 +47,7 @@ def read_suite_file(path: Path, files: RecipeFiles) -> SuiteFile:
     faults += _timezone_faults(found.suite.timezone)
     reader = _SuiteTexts(files, faults)
     suite = reader.suite(found.suite)
+    faults += _grader_faults(suite, reader.unread)
     if faults:
         raise error_of_faults(str(path), faults, KIND)
     return found._replace(suite=suite)
@@ -62,6 +63,7 @@ class _SuiteTexts:
     def __init__(self, files: RecipeFiles, faults: list[RecipeFault]) -> None:
         self._files = files
         self._faults = faults
+        self.unread: set[str] = set()  # names of graders that lack the text of a file
 
     def suite(self, suite: Suite) -> Suite:
         subjects = tuple(self._subject(subject, _key("subject", suite.subjects, place))
@@ -75,7 +77,10 @@ class _SuiteTexts:
         return replace(subject, system=system, user=user)
 
     def _grader(self, grader: GraderSpec, key: str) -> GraderSpec:
+        before = len(self._faults)
         options = {name: self._value(value, f"{key}.{name}") for name, value in grader.options.items()}
+        if len(self._faults) > before:
+            self.unread.add(grader.name)
         return replace(grader, options=options)
 
     def _value(self, value: Any, key: str) -> Any:
@@ -91,6 +96,14 @@ class _SuiteTexts:
             reason = error.what.removeprefix(f"{key}: ")
             self._faults.append(RecipeFault(key, reason, error.fix))
             return value
+
+
+def _grader_faults(suite: Suite, unread: Set[str]) -> list[RecipeFault]:
+    """Return what is wrong with the options of the graders that have all of them, and a type."""
+    from runner.rules.evaluation.graders import grader_faults
+
+    whole = (grader for grader in suite.graders if grader.type and grader.name not in unread)
+    return [fault for grader in whole for fault in grader_faults(grader)]
 
 
 def _key(name: str, tables: Sequence[object], place: int) -> str:
