@@ -46,7 +46,7 @@ class GradeBatch:
 
 @contextmanager
 def open_graders(
-    suite: Suite, folder: Path, *, trusts_code: bool, limits: GraderLimits = _LIMITS
+    suite: Suite, folder: Path, trusts_code: bool, *, limits: GraderLimits = _LIMITS
 ) -> Iterator[GradeBatch]:
     """Give the graders of a suite that is in `folder`; their processes end with the block.
 

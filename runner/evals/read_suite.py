@@ -56,7 +56,7 @@ def read_suite(path: Path, tally: Tally, *, tpm: float | None = None) -> ReadSui
     suite, source = read_suite_file(path, files)
     found = read_items(source, folder)
     requests = SuiteRequests(suite, found)
-    if faults := requests.subject_faults():
+    if faults := requests.template_faults():
         raise error_of_faults(str(path), faults, KIND)
     requests.read(tally, tpm=tpm)
     return ReadSuite(

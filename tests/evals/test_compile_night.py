@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from runner.evals.compile_night import AnswerId, custom_id, job_lines, parse_custom_id
@@ -149,7 +149,9 @@ NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=
 VARIANT_NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0/#@"), max_size=10)
 
 
-@given(VARIANT_NAMES, NAMES, st.integers(1, 100))
+@given(VARIANT_NAMES, NAMES | st.text("/#a", min_size=1, max_size=5), st.integers(1, 100))
+@example("", "a/b", 1)
+@example("a", "/b#2", 3)
 def test_an_id_can_be_read_back(variant: str, name: str, epoch: int) -> None:
     """Whatever is in the id of an item, slashes and marks among it."""
     assert parse_custom_id(custom_id(variant, name, epoch)) == AnswerId(variant, name, epoch)

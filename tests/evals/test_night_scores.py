@@ -57,6 +57,18 @@ def test_a_rate_has_wilsons_interval() -> None:
     assert (found.is_primary, found.is_gating, found.answers, found.measured) == (True, True, 100, 100)
 
 
+def test_a_change_is_that_of_the_items_which_both_sides_have() -> None:
+    """By all measurements of the night."""
+    tonight = dict(scores(93, 7)) | {"new": [0]}
+
+    change = night_report(facts(measurement(tonight), WEEK, again=measurement(GOOD, 2))).graders[0].change
+
+    assert change is not None
+    assert (change.items, change.nights) == (100, 7)
+    assert (change.mean, change.base_mean, change.change) == pytest.approx((0.94, 0.95, -0.01))
+    assert change.low < change.change < change.high
+
+
 def test_other_means_have_the_interval_of_t() -> None:
     """But never a narrower one than that many equal answers have."""
     values = [0.1, 0.4, 0.35, 0.8, 0.9, 0.5]

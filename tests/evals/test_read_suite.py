@@ -125,12 +125,15 @@ def test_a_fault_of_the_suite_is_named(tmp_path: Path, change: tuple[str, str], 
     assert [line for line in where if line.startswith(fault)], where
 
 
-def test_all_faults_of_a_file_are_named_at_once(tmp_path: Path) -> None:
-    """Those of keys, of graders and of files that it names; a file that cannot be read is one fault."""
-    suite = SUITE.replace("epochs", "epoch").replace("exact", "exct") + '[[grader]]\ntype = "schema"\n'
-    where = faults_of(tmp_path, f'{suite}schema = "file:none.json"\n')
-
-    assert [line.partition(": ")[0] for line in where] == ["epoch", "grader.2.schema", "grader.exct.type"]
+def test_all_faults_of_a_suite_are_found_at_once(tmp_path: Path) -> None:
+    """Those of keys, of files, of graders and of the request."""
+    where = faults_of(
+        tmp_path,
+        'itms = 1\nitems = "items.jsonl"\ntimezone = "Mars"\n[subject]\nmodel = "grok-4.3"\nbody.n = 2\n'
+        'user = "file:none.md"\n[[grader]]\ntype = "exacly"\n[[gate]]\nrule = "x"',
+    )
+    keys = {line.partition(":")[0] for line in where}
+    assert keys == {"itms", "timezone", "subject.body.n", "subject.user", "grader.exacly.type", "gate.rule"}
 
 
 def test_what_is_no_toml_is_refused(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def suite_rows(suite: SuiteFacts) -> Iterator[tuple[str, str]]:
     for grader in suite.graders:
         yield "grader", _grader(grader)
         for example in grader.examples:
-            yield "", f"  {one_line(example, _SENTENCE_LENGTH)}"
+            yield "", one_line(example, _SENTENCE_LENGTH)
     for warning in suite.warnings:
         yield "warning:", f" {one_line(warning, _SENTENCE_LENGTH)}"
     if suite.detectable is not None:

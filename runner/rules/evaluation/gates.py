@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from msgspec.structs import replace
 
 from runner.rules.evaluation import gate_text
+from runner.rules.evaluation.joined_counts import joined_counts
 from runner.rules.evaluation.night_facts import Column
 from runner.rules.evaluation.night_gate import GateOutcome, Verdict, night_noise
 from runner.rules.evaluation.night_report import GateReport
@@ -109,12 +110,10 @@ def _without_verdict(gates: list[GateReport]) -> Iterator[GateReport]:
 
 def _measured(case: GateCase) -> Decision:
     least = MEASURED_DEFAULT if case.gate.at_least is None else case.gate.at_least
-    answers = case.facts.first.answers, *(() if case.facts.again is None else (case.facts.again.answers,))
-    lost: dict[str, int] = {}
-    for code, n in (pair for counts in answers for pair in counts.lost.items()):
-        lost[code] = lost.get(code, 0) + n
     is_enough = case.side.measured >= (least - _ROUNDING) * case.side.answers
-    text = gate_text.measured(case.side.measured, case.side.answers, least, lost, is_enough=is_enough)
+    text = gate_text.measured(
+        case.side.measured, case.side.answers, least, joined_counts(case.facts).lost, is_enough=is_enough
+    )
     return Decision(Verdict.PASSED if is_enough else Verdict.NO_VERDICT, text)
 
 

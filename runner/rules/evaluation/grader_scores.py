@@ -25,12 +25,13 @@ from runner.rules.statistics.intervals import (
 from runner.rules.statistics.multiple_tests import holm
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     from runner.rules.evaluation.column_night import ColumnNight, NightColumns
     from runner.rules.evaluation.suite import GateSpec, GraderSpec, Suite
     from runner.rules.evaluation.tallies import Tallies
     from runner.rules.statistics.comparison import Difference
+    from runner.rules.statistics.intervals import MeanError
 
 _CONFIDENCE: Final = 0.95
 
@@ -74,21 +75,28 @@ def _report(columns: NightColumns, variant: str, grader: GraderSpec) -> GraderRe
     )
 
 
-def _interval(side: Tallies, clusters: Sequence[object] | None) -> Interval | None:
+def _interval(side: Tallies, clusters: Sequence[Hashable] | None) -> Interval | None:
     """Return the interval of a mean over items; None where no item has a score."""
     places = [place for place, answers in enumerate(side.answers) if answers]
     if not places:
         return None
-    means = [side.sums[place] / side.answers[place] for place in places]
     answers = sum(side.answers)
-    is_binary = all(isinstance(side.sums[place], int) for place in places)
-    if clusters is None and is_binary and answers == len(places):
+    if clusters is None and answers == len(places) and _is_binary(side):
         return wilson(int(sum(side.sums)), answers, _CONFIDENCE)
+    means = [side.sums[place] / side.answers[place] for place in places]
     if clusters is None:
-        error, units = mean_error(means), answers
-    else:
-        of_items = [clusters[place] for place in places]
-        error, units = clustered_error(means, of_items), len(set(of_items))
+        return _around(means, mean_error(means), answers)
+    of_items = [clusters[place] for place in places]
+    return _around(means, clustered_error(means, of_items), len(set(of_items)))
+
+
+def _is_binary(side: Tallies) -> bool:
+    """Return whether all scores are 0 or 1."""
+    return all(isinstance(total, int) for total in side.sums)
+
+
+def _around(means: Sequence[float], error: MeanError, units: int) -> Interval:
+    """Return the interval of t, but no narrower one than so many independent answers have at least."""
     reach = max(t_reach(error, _CONFIDENCE), least_reach(units, _CONFIDENCE))
     return Interval(max(0.0, fmean(means) - reach), min(1.0, fmean(means) + reach))
 
