@@ -60,7 +60,7 @@ def eval_suite(settings: Settings, lease: EngineLease, file: Path, flags: EvalFl
 
 
 def _options(read: ReadSuite, flags: EvalFlags) -> NightOptions:
-    """Return the options of tonight; its command for the end is kept where this call names none."""
+    """Return the options of tonight as this call has them; those of an earlier call are replaced."""
     return NightOptions(
         folder=str(read.suite_folder.absolute()),
         output=str((flags.output or Path()).absolute()),

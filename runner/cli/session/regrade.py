@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.cli.printing import print_escaped, print_json, print_note
-from runner.cli.render.night_regraded import Regrading, regraded_line, regraded_night
+from runner.cli.render.night_regraded import RegradedNights, regraded_line, regraded_night
 from runner.db.evaluation import nights
 from runner.evals import decide_night
 from runner.evals.grading import refuse_untrusted
@@ -48,7 +48,7 @@ def regrade_suite(
         if not as_json and not quiet:
             print_escaped(regraded_line(results[-1]))
     if as_json:
-        print_json(Regrading(schema=SCHEMA, suite=suite.name, nights=results, without_answers=without))
+        print_json(RegradedNights(schema=SCHEMA, suite=suite.name, nights=results, without_answers=without))
 
 
 def _chosen(database: Database, suite: str, names: Sequence[str]) -> list[NightRow]:
