@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orjson
 
 from runner.db.evaluation import nights
+from runner.evals.grading import grader_hashes
 from runner.rules.errors import UsageError
-from runner.rules.evaluation.graders import grader_sha256
 from runner.rules.evaluation.night_content import (
-    content_of,
     decode_content,
     differences,
     encode_content,
+    hashes_of,
 )
 from runner.rules.evaluation.suite_json import encode_suite
 
@@ -42,14 +43,14 @@ def begin_night(
     The caller holds the lock of the suite's occasions. Raises UsageError where the night was begun with other
     content: what was paid for is not mixed.
     """
-    content = content_of(suite, items)
+    content = hashes_of(suite, items, grader_hashes(suite, Path(options.folder)))
     with database.write() as connection:
         found = None if new else nights.find(connection, suite.name, occasion)
         if found is not None:
             _refuse_other(found, content, suite)
             nights.set_options(connection, found.id, options.encoded())
             return found, False
-        specs = {spec.name: (grader_sha256(spec), orjson.dumps(spec)) for spec in suite.graders}
+        specs = {spec.name: (content.graders[spec.name], orjson.dumps(spec)) for spec in suite.graders}
         night = nights.begin(
             connection,
             suite=suite.name,

@@ -40,7 +40,7 @@ def _timezone_faults(name: str) -> Iterator[RecipeFault]:
 
 def _grader_faults(graders: tuple[GraderSpec, ...]) -> Iterator[RecipeFault]:
     """Yield what is wrong with the options of graders; one without a type is known already."""
-    from runner.rules.evaluation.graders import grader_faults  # type: ignore[import-untyped]
+    from runner.rules.evaluation.graders import grader_faults
 
     for grader in graders:
         if grader.type:

@@ -58,7 +58,7 @@ def test_a_suite_is_reported_in_80_columns_and_nothing_is_kept(place: Place) -> 
         "no bad items",
         "items.csv (inspect): 3 items x 2 epochs x 2 variants",
         "system.md, sha256 ",
-        "old, new",
+        "variant old, new",
         "number (number, primary): does not grade 1 of 3 targets as right:",
         "a drop of ",
         "12 requests",

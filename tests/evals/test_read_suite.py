@@ -130,10 +130,10 @@ def test_all_faults_of_a_suite_are_found_at_once(tmp_path: Path) -> None:
     where = faults_of(
         tmp_path,
         'itms = 1\nitems = "items.jsonl"\ntimezone = "Mars"\n[subject]\nmodel = "grok-4.3"\nbody.n = 2\n'
-        'user = "file:none.md"\n[[grader]]\ntype = "exacly"\n[[gate]]\nrule = "x"',
+        'user = "file:none.md"\n[[grader]]\ntype = "exct"\n[[gate]]\nrule = "x"',
     )
     keys = {line.partition(":")[0] for line in where}
-    assert keys == {"itms", "timezone", "subject.body.n", "subject.user", "grader.exacly.type", "gate.rule"}
+    assert keys == {"itms", "timezone", "subject.body.n", "subject.user", "grader.exct.type", "gate.rule"}
 
 
 def test_what_is_no_toml_is_refused(tmp_path: Path) -> None:

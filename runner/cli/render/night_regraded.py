@@ -22,7 +22,7 @@ class RegradedNight(JsonObject, frozen=True, kw_only=True):
     measured: Annotated[int, about("answers with a score by it")]
 
 
-class Regrading(JsonObject, frozen=True, kw_only=True):
+class RegradedNights(JsonObject, frozen=True, kw_only=True):
     """`runner regrade`."""
 
     schema: Schema

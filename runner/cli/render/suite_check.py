@@ -75,7 +75,7 @@ def suite_rows(suite: SuiteFacts) -> Iterator[tuple[str, str]]:
     for file in suite.files:
         yield "read", f"{one_line(file.path, _PATH_LENGTH)}, sha256 {file.sha256[:12]}…"
     if suite.variants:
-        yield "variants", one_line(", ".join(suite.variants), _SENTENCE_LENGTH)
+        yield "variant", one_line(", ".join(suite.variants), _SENTENCE_LENGTH)
     for grader in suite.graders:
         yield "grader", _grader(grader)
         for example in grader.examples:

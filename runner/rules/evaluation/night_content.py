@@ -7,22 +7,21 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from runner.rules.evaluation.graders import grader_sha256
 from runner.rules.evaluation.night_facts import Content
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from runner.rules.evaluation.item import Item
     from runner.rules.evaluation.suite import Subject, Suite
 
 
-def content_of(suite: Suite, items: Iterable[Item]) -> Content:
-    """Return the hashes of a suite and its items."""
+def hashes_of(suite: Suite, items: Iterable[Item], graders: Mapping[str, str]) -> Content:
+    """Return the hashes of a suite and its items; `graders` are those of the graders by name."""
     return Content(
         prompts={subject.name: prompt_sha256(subject) for subject in suite.subjects},
         models={subject.name: subject.model for subject in suite.subjects},
-        graders={spec.name: grader_sha256(spec) for spec in suite.graders},
+        graders=graders,
         items=items_sha256(items),
     )
 

@@ -23,7 +23,7 @@ POOL_LEAST: Final = 3  # below it there is nothing to compare with yet
 SURE_FROM: Final = 7  # nights; with fewer the verdict is provisional
 REMEASURE_BELOW: Final = 0.05  # a first measurement this improbable is repeated before it may alarm
 _PSEUDO_NIGHTS: Final = 4  # nights without noise of their own, added to those that were measured
-_FAR: Final = 3.0  # usual falls: a night that is further away has had an accident, and counts as if so far
+_FAR: Final = 4.0  # usual falls: a night that is further away has had an accident, and counts as if so far
 _MEDIAN_OF_NORMAL: Final = 0.6745  # of the size of a standard normal number
 
 
@@ -97,7 +97,7 @@ def night_noise(past_z: Sequence[float]) -> NightNoise:
 def _usual_fall(past_z: Sequence[float]) -> float:
     """Return the standard deviation of falls as their median says it, which an accident does not move."""
     falls = [-z for z in past_z if z < 0]
-    return max(1.0, median([*falls, *[_MEDIAN_OF_NORMAL] * _PSEUDO_NIGHTS]) / _MEDIAN_OF_NORMAL)
+    return max(1.0, median([*falls, *[_MEDIAN_OF_NORMAL] * 2]) / _MEDIAN_OF_NORMAL)
 
 
 def no_drop(

@@ -51,13 +51,14 @@ def inert_line(line: str) -> str:
 
 
 def night_annotations(report: NightReport) -> list[str]:
-    """Return the commands for a night: its verdict, then the gates that are not passed if it has several."""
+    """Return the commands for a night: its verdict, then the gates that are not passed if several are."""
     code = f" (exit code {report.exit_code})" if report.exit_code else ""
     title = f"{report.night}: {verdict_words(report.verdict)}{code}"
     causes = [f"cause? {one.text}" for one in report.changes[:CAUSES_MAX]]
     lines = [_annotation(report.verdict, title, report.reason, *causes)]
-    if len(report.gates) > 1:
-        lines += [_gate_annotation(gate) for gate in report.gates if gate.verdict not in _IS_FINE]
+    failed = [gate for gate in report.gates if gate.verdict not in _IS_FINE]
+    if len(failed) > 1:
+        lines += [_gate_annotation(gate) for gate in failed]
     return lines[:ANNOTATIONS_MAX]
 
 
