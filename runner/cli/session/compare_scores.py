@@ -93,7 +93,7 @@ class Comparer:
                 print_night(report, as_json=self._as_json)
                 return
             with database.read() as connection:
-                changed = list(changed_items(connection, row, decode_suite(row.spec)))
+                changed = changed_items(connection, row, decode_suite(row.spec))
         if self._as_json:
             print_json(night_items_object(report, changed))
         else:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from runner.rules.evaluation.column_night import ROLLING
 from runner.rules.evaluation.night_facts import Column
 from runner.rules.evaluation.night_gate import night_noise
 from runner.rules.evaluation.night_report import GraderReport, ScoreChange
 from runner.rules.evaluation.scores import coverage
+from runner.rules.evaluation.suite import BASELINE_DEFAULT
 from runner.rules.evaluation.tallies import tallies
 from runner.rules.statistics.detectable import ALPHA, detectable_effect, detectable_from_scores
 from runner.rules.statistics.intervals import (
@@ -46,7 +46,7 @@ def grader_reports(columns: NightColumns) -> list[GraderReport]:
 def baseline_of(suite: Suite, grader: str) -> str:
     """Return the baseline that a grader is compared with: that of its first gate, else the usual one."""
     gate = _gate_of(suite, grader)
-    return ROLLING if gate is None else gate.baseline
+    return BASELINE_DEFAULT if gate is None else gate.baseline
 
 
 def _gate_of(suite: Suite, grader: str) -> GateSpec | None:
