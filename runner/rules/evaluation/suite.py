@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 GateRule = Literal["no-drop", "no-worse", "at-least", "measured"]
+COMPARING_RULES: Final[tuple[GateRule, ...]] = ("no-drop", "no-worse")
 MEASURED_DEFAULT: Final = 0.98  # of the answers; a night with fewer has no verdict
 BASELINE_DEFAULT: Final = "rolling:14"
 FALSE_ALARM_NIGHTS: Final = 90  # one false alarm in so many unchanged nights
@@ -89,3 +90,12 @@ class Suite:
     def primary(self) -> GraderSpec:
         """Return the primary grader."""
         return next(grader for grader in self.graders if grader.is_primary)
+
+    def is_gating(self, grader: str) -> bool:
+        """Return whether a gate is for a grader."""
+        return any(gate.grader == grader for gate in self.gates)
+
+    def comparing_gate(self, grader: str) -> GateSpec | None:
+        """Return the first gate by which a grader's score is compared with a baseline; None without one."""
+        found = (gate for gate in self.gates if gate.grader == grader and gate.rule in COMPARING_RULES)
+        return next(found, None)
