@@ -72,6 +72,14 @@ def open_graders(
             process.close()
 
 
+def refuse_untrusted(suite: Suite) -> None:
+    """Raise UsageError for a suite with graders that are code: without trust a night of it has no scores."""
+    for spec in suite.graders:
+        if runs_code(spec):
+            fix = "read the code; if you trust it, add --trust-code"
+            raise UsageError(f'the grader "{spec.name:.60}" is code of the suite, which is not run', fix=fix)
+
+
 def resolved_grader(spec: GraderSpec, folder: Path) -> GraderSpec:
     """Return a grader with what its options name: the scores of a file, and the hash of a module's source.
 

@@ -12,6 +12,7 @@ from runner.embedded.loading_lock import occasion_lock
 from runner.engine.cost_bounds import price_basis
 from runner.evals import tonight
 from runner.evals.begin_night import begin_night
+from runner.evals.grading import refuse_untrusted
 from runner.evals.night_options import NightOptions
 from runner.evals.read_suite import read_suite
 from runner.rules.counted import count
@@ -32,6 +33,8 @@ def eval_suite(settings: Settings, lease: EngineLease, file: Path, flags: EvalFl
     with any_database(settings) as database:
         read = read_suite(file, Tally(day_of(database.now_ms()), pricing.prices), tpm=flags.tpm or None)
         _refuse_bad_items(read)
+        if not flags.trust_code:
+            refuse_untrusted(read.suite)
         calls = NightCalls(settings=settings, database=database, lease=lease, flags=flags)
         now_ms = database.now_ms()
         with database.read() as connection:
