@@ -21,6 +21,7 @@ from runner.rules.evaluation.scored_night import night_result
 from runner.rules.evaluation.scores import coverage, paired, pooled
 from runner.rules.evaluation.suite_json import decode_suite
 from runner.rules.evaluation.verdicts import EXIT_CODES
+from runner.rules.exit_codes import ExitCode
 from runner.rules.statistics.comparison import difference
 
 if TYPE_CHECKING:
@@ -77,8 +78,11 @@ class Comparer:
             print_note(f"a verdict needs {POOL_LEAST} nights with the same items")
         return EXIT_CODES[outcome.verdict]
 
-    def night(self, name: str, *, items: bool) -> None:
-        """Print the report of a night against its pool, or with `items` all items that changed."""
+    def night(self, name: str, *, items: bool) -> int:
+        """Print the report of a night against its pool, or with `items` all items that changed.
+
+        Return the exit code of its verdict, which the report shows; 0 for the items alone.
+        """
         with existing_database(self._settings) as database:
             with database.read() as connection:
                 row = nights.find_by_name(connection, name)
@@ -91,7 +95,7 @@ class Comparer:
             report = night_end.read_end(database, row.id).report
             if not items:
                 self._print_night(report)
-                return
+                return report.exit_code
             with database.read() as connection:
                 changed = list(changed_items(connection, row, decode_suite(row.spec)))
         if self._as_json:
@@ -99,6 +103,7 @@ class Comparer:
         else:
             for line in night_items_lines(report, changed):
                 print_escaped(line)
+        return ExitCode.OK
 
     def _print_night(self, report: NightReport) -> None:
         if self._as_json:
