@@ -17,7 +17,7 @@ from runner.rules.evaluation.make_report import night_report
 from runner.rules.evaluation.verdicts import is_accepted_by_itself, is_valid
 from runner.rules.exit_codes import ExitCode
 from runner.rules.json_object import encoded
-from runner.rules.money import usd
+from runner.rules.money import dollars
 from runner.rules.states import RunState
 
 if TYPE_CHECKING:
@@ -106,8 +106,8 @@ def _why_not_again(connection: Connection, night: StoredNight) -> str | None:
     if budget is None or len(spent) != 1 or budget - spent[0] >= spent[0]:
         return None
     return (
-        f"the budget leaves {usd(max(0, budget - spent[0]))}, and a second measurement costs about"
-        f" {usd(spent[0])}"
+        f"the budget leaves {dollars(max(0, budget - spent[0]))}, and a second measurement costs about"
+        f" {dollars(spent[0])}; --new with a larger --budget measures the night afresh"
     )
 
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from runner.rules.evaluation.grade import Answer
+from runner.rules.recipe import RecipeFault
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from runner.rules.evaluation.grade import Grade, Grader
     from runner.rules.evaluation.item import Item, JsonValue
@@ -59,6 +60,33 @@ def _trial(spec: GraderSpec, items: Sequence[Item]) -> GraderTrial:
     wrong = [(item, grade) for item, grade in graded if grade.value != 1]
     examples = tuple(_sentence(item, grade) for item, grade in wrong[:_SHOWN_MAX])
     return GraderTrial(grader=spec, tried=len(tried), wrong=len(wrong), examples=examples)
+
+
+def misfit_faults(suite: Suite, items: Sequence[Item]) -> list[RecipeFault]:
+    """Return the graders of gates that cannot grade any answer as right, by the items' own targets.
+
+    A night would be paid for without a verdict.
+    """
+    gated = {gate.grader for gate in suite.gates}
+    return [fault for spec in suite.graders if spec.name in gated for fault in _misfit(spec, items)]
+
+
+def _misfit(spec: GraderSpec, items: Sequence[Item]) -> Iterator[RecipeFault]:
+    from runner.rules.evaluation.graders import make_grader, may_hang
+
+    if may_hang(spec) or not items or not _compares(spec.type, spec.options):
+        return
+    tried = [item for item in items if item.target is not None]
+    if not tried:
+        fix = "add the targets, or use a grader that needs none"
+        yield RecipeFault(f"grader.{spec.name}", "no item has a target, with which it compares answers", fix)
+        return
+    grader: Grader = make_grader(spec)
+    grades = (grader.grade(item, Answer(text=_right_answer(spec, item.target))) for item in tried)
+    first = next(grades)
+    if first.value != 1 and all(grade.value != 1 for grade in grades):
+        reason = f"does not grade any target as right, such as that of {_sentence(tried[0], first)}"
+        yield RecipeFault(f"grader.{spec.name}", reason, "correct the targets, or use another grader")
 
 
 def _compares(type_name: str, options: Mapping[str, Any]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runner.evals.grader_trial import misfit_faults
 from runner.evals.items.read_items import FAULTS_KEPT, read_items
 from runner.evals.suite_file import KIND, read_suite_file
 from runner.evals.suite_requests import SuiteRequests
@@ -56,7 +57,7 @@ def read_suite(path: Path, tally: Tally, *, tpm: float | None = None) -> ReadSui
     suite, source = read_suite_file(path, files)
     found = read_items(source, folder)
     requests = SuiteRequests(suite, found)
-    if faults := requests.template_faults():
+    if faults := [*requests.template_faults(), *misfit_faults(suite, found.items)]:
         raise error_of_faults(str(path), faults, KIND)
     requests.read(tally, tpm=tpm)
     return ReadSuite(

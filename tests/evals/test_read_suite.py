@@ -169,7 +169,8 @@ def test_what_is_odd_is_warned_of(tmp_path: Path) -> None:
     shown = SUITE.replace("[[grader]]", 'user = "{{ input }} {{ choices }}"\n[[grader]]')
     assert read(write(tmp_path, shown, one))[0].warnings == []
     assert read(write(tmp_path, SUITE, {**one, "input": "Which: red or green?"}))[0].warnings == []
-    (warning,) = read(write(tmp_path, SUITE, {"input": "x"}))[0].warnings
+    no_targets = SUITE.replace("exact", "length") + "at_most = 3\n"
+    (warning,) = read(write(tmp_path, no_targets, {"input": "x"}))[0].warnings
     assert warning.startswith("no item has a target")
     found, _ = read(write(tmp_path, SUITE.replace("[[grader]]", "body.temprature = 1\n[[grader]]")))
     assert (found.request_warning_count, found.request_warnings[0].code) == (2, "unknown-field")
@@ -209,7 +210,7 @@ grader = [
 
 def test_graders_are_tried_on_the_targets(tmp_path: Path) -> None:
     """What is right must be graded 1; items where it is not are counted and the first 5 named."""
-    items = ({"input": f"{n}?", "target": ["four", "4"] if n else "4", "id": f"i{n}"} for n in range(8))
+    items = tuple({"input": f"{n}?", "target": ["four", "4"] if n else "4", "id": f"i{n}"} for n in range(8))
     found, _ = read(write(tmp_path, GRADERS, *items, {"input": "x"}))
     trials = {trial.grader.name: trial for trial in try_graders(found.suite, found.items)}
 
@@ -226,3 +227,35 @@ def test_graders_are_tried_on_the_targets(tmp_path: Path) -> None:
     ]
     untried = [name for name, trial in trials.items() if trial.not_tried]
     assert untried == ["length", "regex", "json", "fixed", "mixed"]
+
+
+@pytest.mark.parametrize(
+    ("grader", "item", "reason"),
+    [
+        (
+            "exact",
+            {"input": "x"},
+            "no item has a target, with which it compares answers; add the targets, or ",
+        ),
+        (
+            "choice",
+            {"id": "a", "input": "x", "target": "5"},
+            "does not grade any target as right, such as that",
+        ),
+        (
+            "number",
+            {"id": "a", "input": "x", "target": "five"},
+            "does not grade any target as right, such as ",
+        ),
+    ],
+)
+def test_a_gate_that_no_answer_can_pass_stops_the_night(
+    tmp_path: Path, grader: str, item: dict[str, Any], reason: str
+) -> None:
+    """It would be paid for without a verdict; one item that fits is enough, and so is a grader without a gate."""
+    suite = SUITE.replace("exact", grader)
+    (fault,) = faults_of(tmp_path, suite, item)
+
+    assert fault.startswith(f"grader.{grader}: {reason}")
+    assert read(write(tmp_path, suite, item, {"input": "y", "choices": ["1", "2"], "target": "1"}))
+    assert read(write(tmp_path, suite.replace("[[grader]]", '[[grader]]\ntype = "json"\n[[grader]]'), item))

@@ -14,8 +14,8 @@ from runner.rules.errors import UsageError
 _HELP: Final = """\
 Compare the scores in A with those in B, item by item. Needs no key and no engine.
 
-A and B are files, or nights of `runner eval` by their names. A night alone is shown beside its baseline.
-A file has the columns id and score (0 to 1, or empty where an answer was not scored) and, where items were
+A and B are files, or nights of `runner eval` by their names. A night alone is shown beside its baseline,
+and ends with the code of its verdict. A file has the columns id and score (0 to 1, or empty where an answer was not scored) and, where items were
 answered several times, epoch. It is CSV, TSV, JSONL or Parquet.
 
 With several B, the oldest first, these are the nights before A, without those that had regressed. A is then
@@ -59,8 +59,7 @@ def command(
 
     comparer = Comparer(read_settings(), as_json=as_json)
     if not others:
-        comparer.night(str(first), items=items)
-        return None
+        return comparer.night(str(first), items=items)
     if items:
         raise UsageError("--items is for one night alone", fix="runner compare NIGHT --items")
     if len(others) > 1:

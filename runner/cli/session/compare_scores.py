@@ -22,6 +22,7 @@ from runner.rules.evaluation.scored_night import night_result
 from runner.rules.evaluation.scores import coverage, paired, pooled
 from runner.rules.evaluation.suite_json import decode_suite
 from runner.rules.evaluation.verdicts import EXIT_CODES
+from runner.rules.exit_codes import ExitCode
 from runner.rules.statistics.comparison import difference
 
 if TYPE_CHECKING:
@@ -77,8 +78,11 @@ class Comparer:
             print_note(f"a verdict needs {POOL_LEAST} nights with the same items")
         return EXIT_CODES[outcome.verdict]
 
-    def night(self, name: str, *, items: bool) -> None:
-        """Print the report of a night against its pool, or with `items` all items that changed."""
+    def night(self, name: str, *, items: bool) -> int:
+        """Print the report of a night against its pool, or with `items` all items that changed.
+
+        Return the exit code of its verdict, which the report shows; 0 for the items alone.
+        """
         with existing_database(self._settings) as database:
             with database.read() as connection:
                 row = nights.find_by_name(connection, name)
@@ -91,13 +95,14 @@ class Comparer:
             report = night_end.read_end(database, row.id).report
             if not items:
                 print_night(report, as_json=self._as_json)
-                return
+                return report.exit_code
             with database.read() as connection:
                 changed = changed_items(connection, row, decode_suite(row.spec))
         if self._as_json:
             print_json(night_items_object(report, changed))
         else:
             print_lines(night_items_lines(report, changed))
+        return ExitCode.OK
 
     def _side(self, path: Path) -> ComparedScores:
         return read_side(path, self._connection)

@@ -34,7 +34,8 @@ def regrade_suite(
 ) -> None:
     """Grade nights of a suite again and decide them again, the oldest first; print what changed."""
     suite, _ = read_suite_file(file, RecipeFiles(file.parent, is_restricted=True, owner=KIND))
-    refuse_untrusted(suite, trusts_code=trust_code)
+    if not trust_code:
+        refuse_untrusted(suite)
     rows = _chosen(database, suite.name, names)
     grader_ids = adopt_graders(database, rows, suite, file.parent)
     without = regrade(database, rows, suite, grader_ids, file.parent, trusts_code=trust_code, again=True)
@@ -52,11 +53,15 @@ def regrade_suite(
 
 
 def _chosen(database: Database, suite: str, names: Sequence[str]) -> list[NightRow]:
-    """Return the nights that have ended, of those that are named or all; oldest first. Raises UsageError."""
+    """Return the nights that have ended, of those that are named or all; oldest first. Raises UsageError.
+
+    A name is SUITE@OCCASION, or the occasion alone.
+    """
     with database.read() as connection:
         ended = [row for row in nights.of_suite(connection, suite) if row.verdict is not None]
     if not ended:
         raise UsageError(f"{suite} has no nights yet", fix="runner eval SUITE.toml measures the first one")
+    names = [name if "@" in name else f"{suite}@{name}" for name in names]
     _refuse_unknown(names, ended, suite)
     return [row for row in ended if not names or row.name in names]
 
