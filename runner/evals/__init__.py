@@ -1,1 +1,1 @@
-"""Evaluations: scores of answers, compared item by item. Knows no database and no API."""
+"""Evaluations: suites and their items, job lines of a night, and scores compared item by item."""

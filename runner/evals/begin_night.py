@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orjson
@@ -9,7 +10,6 @@ import orjson
 from runner.db.evaluation import nights
 from runner.evals.content import content_of, differences
 from runner.rules.errors import UsageError
-from runner.rules.evaluation.graders import grader_sha256
 from runner.rules.evaluation.stored_json import decode_content, encode_content
 from runner.rules.evaluation.suite_json import suite_json
 
@@ -38,14 +38,14 @@ def begin_night(
     The caller holds the lock of the suite's occasions. Raises UsageError where the night was begun with other
     content: what was paid for is not mixed.
     """
-    content = content_of(suite, items)
+    content = content_of(suite, items, Path(options.folder))
     with database.write() as connection:
         found = None if new else nights.find(connection, suite.name, occasion)
         if found is not None:
             _refuse_other(found, content, suite)
             nights.set_options(connection, found.id, options.encoded())
             return found, False
-        specs = {spec.name: (grader_sha256(spec), orjson.dumps(spec)) for spec in suite.graders}
+        specs = {spec.name: (content.graders[spec.name], orjson.dumps(spec)) for spec in suite.graders}
         night = nights.begin(
             connection,
             suite=suite.name,

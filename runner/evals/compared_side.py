@@ -9,9 +9,9 @@ from runner.db.evaluation import facts, nights
 from runner.db.evaluation.items import items_of
 from runner.evals.score_file import read_scores
 from runner.rules.errors import UsageError
-from runner.rules.evaluation.graders import grader_sha256
 from runner.rules.evaluation.night_facts import Column
 from runner.rules.evaluation.scores import pooled
+from runner.rules.evaluation.stored_json import decode_content
 from runner.rules.evaluation.suite_json import suite_of_json
 
 if TYPE_CHECKING:
@@ -92,5 +92,5 @@ def _of_night(connection: Connection, night: NightRow) -> ComparedScores:
         scores=known.first.scores[column],
         again=None if known.again is None else known.again.scores[column],
         item_hashes={item.id: item.sha256 for _, item in items_of(connection, night.id)},
-        grader_hash=grader_sha256(suite.primary),
+        grader_hash=decode_content(night.content).graders[suite.primary.name],
     )

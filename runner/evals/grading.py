@@ -72,14 +72,6 @@ def open_graders(
             process.close()
 
 
-def refuse_untrusted(suite: Suite) -> None:
-    """Raise UsageError for a suite with graders that are code: without trust a night of it has no scores."""
-    for spec in suite.graders:
-        if runs_code(spec):
-            fix = "read the code; if you trust it, add --trust-code"
-            raise UsageError(f'the grader "{spec.name:.60}" is code of the suite, which is not run', fix=fix)
-
-
 def resolved_grader(spec: GraderSpec, folder: Path) -> GraderSpec:
     """Return a grader with what its options name: the scores of a file, and the hash of a module's source.
 
@@ -87,6 +79,16 @@ def resolved_grader(spec: GraderSpec, folder: Path) -> GraderSpec:
     stays; without anything, there are no scores yet.
     """
     return replace(spec, options=_resolved(spec.type, spec.options, folder))
+
+
+def refuse_untrusted(suite: Suite, *, trusts_code: bool) -> None:
+    """Raise UsageError where a grader is code of the suite, and the command was not told to trust it."""
+    named = [spec.name for spec in suite.graders if runs_code(spec)]
+    if named and not trusts_code:
+        raise UsageError(
+            f"the grader {named[0]} is code that the suite names, which runs only with --trust-code",
+            fix="read the code, then give --trust-code",
+        )
 
 
 class _InProcess:

@@ -10,10 +10,10 @@ import orjson
 from runner.db import runs
 from runner.db.evaluation import grades, nights
 from runner.db.evaluation.measurements import measurements
+from runner.evals.content import grader_hashes
 from runner.evals.grade_measurement import GradedNight, grade_run
 from runner.evals.grading import open_graders
 from runner.evals.stored_night import read_night
-from runner.rules.evaluation.graders import grader_sha256
 from runner.rules.evaluation.night_gate import POOL_MOST
 from runner.rules.evaluation.stored_json import decode_content, encode_content
 from runner.rules.evaluation.suite_json import suite_json, suite_of_json
@@ -100,9 +100,9 @@ def _regrade(
         grade_run(database, measurement.id, measurement.run_id, graded, graders, with_answers=False)
 
 
-def adopt_graders(database: Database, rows: Sequence[NightRow], suite: Suite) -> dict[str, int]:
+def adopt_graders(database: Database, rows: Sequence[NightRow], suite: Suite, folder: Path) -> dict[str, int]:
     """Let nights have the graders and gates of a suite; return the ids of the graders by name."""
-    shas = {spec.name: grader_sha256(spec) for spec in suite.graders}
+    shas = grader_hashes(suite, folder)
     specs = {spec.name: (shas[spec.name], orjson.dumps(spec)) for spec in suite.graders}
     ids: dict[str, int] = {}
     with database.write() as connection:

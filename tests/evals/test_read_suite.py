@@ -130,10 +130,10 @@ def test_all_faults_of_a_suite_are_found_at_once(tmp_path: Path) -> None:
     where = faults_of(
         tmp_path,
         'itms = 1\nitems = "items.jsonl"\ntimezone = "Mars"\n[subject]\nmodel = "grok-4.3"\nbody.n = 2\n'
-        'user = "file:none.md"\n[[grader]]\ntype = "exacly"\n[[gate]]\nrule = "x"',
+        'user = "file:none.md"\n[[grader]]\ntype = "exct"\n[[gate]]\nrule = "x"',
     )
     keys = {line.partition(":")[0] for line in where}
-    assert keys == {"itms", "timezone", "subject.body.n", "subject.user", "grader.exacly.type", "gate.rule"}
+    assert keys == {"itms", "timezone", "subject.body.n", "subject.user", "grader.exct.type", "gate.rule"}
 
 
 def test_what_is_no_toml_is_refused(tmp_path: Path) -> None:
@@ -232,9 +232,21 @@ def test_graders_are_tried_on_the_targets(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("grader", "item", "reason"),
     [
-        ("exact", {"input": "x"}, "no item has a target, with which it compares answers; add the targets, or "),
-        ("choice", {"id": "a", "input": "x", "target": "5"}, "does not grade any target as right, such as that"),
-        ("number", {"id": "a", "input": "x", "target": "five"}, "does not grade any target as right, such as "),
+        (
+            "exact",
+            {"input": "x"},
+            "no item has a target, with which it compares answers; add the targets, or ",
+        ),
+        (
+            "choice",
+            {"id": "a", "input": "x", "target": "5"},
+            "does not grade any target as right, such as that",
+        ),
+        (
+            "number",
+            {"id": "a", "input": "x", "target": "five"},
+            "does not grade any target as right, such as ",
+        ),
     ],
 )
 def test_a_gate_that_no_answer_can_pass_stops_the_night(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from runner.cli.printing import print_note
 from runner.cli.session.context import any_database
 from runner.cli.session.night_calls import STOPS, EvalFlags, NightCalls
+from runner.embedded.gc_pause import gc_paused
 from runner.embedded.loading_lock import occasion_lock
 from runner.engine.cost_bounds import price_basis
 from runner.evals import tonight
@@ -31,10 +32,11 @@ def eval_suite(settings: Settings, lease: EngineLease, file: Path, flags: EvalFl
     """Finish the unfinished nights of a suite, then measure tonight; return the exit code of the last."""
     pricing = price_basis(settings.base_url, settings.prices)
     with any_database(settings) as database:
-        read = read_suite(file, Tally(day_of(database.now_ms()), pricing.prices), tpm=flags.tpm or None)
+        tally = Tally(day_of(database.now_ms()), pricing.prices)
+        with gc_paused():  # many items at once, none of them garbage
+            read = read_suite(file, tally, tpm=flags.tpm or None)
         _refuse_bad_items(read)
-        if not flags.trust_code:
-            refuse_untrusted(read.suite)
+        refuse_untrusted(read.suite, trusts_code=flags.trust_code)
         calls = NightCalls(settings=settings, database=database, lease=lease, flags=flags)
         now_ms = database.now_ms()
         with database.read() as connection:

@@ -185,8 +185,9 @@ class NightCalls:
         if self.flags.as_json:
             print_json(report)
         elif not self.flags.quiet:
+            is_read_by_github = is_github_actions(os.environ)
             for line in night_lines(report):
-                print_escaped(line)
+                print_escaped(workflow_commands.inert_line(line) if is_read_by_github else line)
 
     def _add_to_workflow(self, report: NightReport) -> None:
         """Add the report to the summary of a workflow's step, and annotations of it to the log."""

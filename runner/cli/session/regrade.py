@@ -34,10 +34,9 @@ def regrade_suite(
 ) -> None:
     """Grade nights of a suite again and decide them again, the oldest first; print what changed."""
     suite, _ = read_suite_file(file, RecipeFiles(file.parent, is_restricted=True, owner=KIND))
-    if not trust_code:
-        refuse_untrusted(suite)
+    refuse_untrusted(suite, trusts_code=trust_code)
     rows = _chosen(database, suite.name, names)
-    grader_ids = adopt_graders(database, rows, suite)
+    grader_ids = adopt_graders(database, rows, suite, file.parent)
     without = regrade(database, rows, suite, grader_ids, file.parent, trusts_code=trust_code, again=True)
     results = []
     for row in rows:
