@@ -14,8 +14,8 @@ from runner.db.evaluation.graders import grader_ids
 from runner.db.evaluation.grades import AnswerRow, GradeRow
 from runner.db.evaluation.items import items_of
 from runner.rules.evaluation.item import Item
+from runner.rules.evaluation.night_content import encode_content
 from runner.rules.evaluation.night_facts import Content
-from runner.rules.evaluation.stored_json import encode_content
 from runner.rules.evaluation.suite import GateSpec, GraderSpec, Subject, Suite
 
 if TYPE_CHECKING:

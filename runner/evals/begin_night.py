@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING
 import orjson
 
 from runner.db.evaluation import nights
-from runner.evals.content import content_of, differences
+from runner.evals.grading import grader_hashes
 from runner.rules.errors import UsageError
-from runner.rules.evaluation.stored_json import decode_content, encode_content
-from runner.rules.evaluation.suite_json import suite_json
+from runner.rules.evaluation.night_content import (
+    decode_content,
+    differences,
+    encode_content,
+    hashes_of,
+)
+from runner.rules.evaluation.suite_json import encode_suite
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +43,7 @@ def begin_night(
     The caller holds the lock of the suite's occasions. Raises UsageError where the night was begun with other
     content: what was paid for is not mixed.
     """
-    content = content_of(suite, items, Path(options.folder))
+    content = hashes_of(suite, items, grader_hashes(suite, Path(options.folder)))
     with database.write() as connection:
         found = None if new else nights.find(connection, suite.name, occasion)
         if found is not None:
@@ -51,7 +56,7 @@ def begin_night(
             suite=suite.name,
             occasion=occasion,
             new=new,
-            spec=suite_json(suite),
+            spec=encode_suite(suite),
             content=encode_content(content),
             options=options.encoded(),
             items=items,
@@ -63,7 +68,7 @@ def begin_night(
 
 def _refuse_other(found: NightRow, content: Content, suite: Suite) -> None:
     changed = differences(decode_content(found.content), content)
-    if not changed and found.spec != suite_json(suite):
+    if not changed and found.spec != encode_suite(suite):
         changed = ["other epochs, gates or settings"]
     if changed:
         raise UsageError(

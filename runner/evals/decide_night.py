@@ -73,7 +73,6 @@ def end(database: Database, night: StoredNight, report: NightReport, *, keeps_ac
 
     `keeps_accepted`: a night that is in the pool stays there.
     """
-    is_accepted = is_accepted_by_itself(report)
     with database.write() as connection:
         nights.end(
             connection,
@@ -81,7 +80,7 @@ def end(database: Database, night: StoredNight, report: NightReport, *, keeps_ac
             verdict=report.verdict,
             exit_code=report.exit_code,
             is_valid=is_valid(report),
-            is_accepted=is_accepted or (keeps_accepted and night.row.is_accepted),
+            is_accepted=is_accepted_by_itself(report) or (keeps_accepted and night.row.is_accepted),
             report=encoded(report),
             now_ms=database.now_ms(),
             is_regrade=night.row.state is NightState.ENDED,

@@ -10,13 +10,12 @@ import orjson
 from runner.db import runs
 from runner.db.evaluation import grades, nights
 from runner.db.evaluation.measurements import measurements
-from runner.evals.content import grader_hashes
 from runner.evals.grade_measurement import GradedNight, grade_run
-from runner.evals.grading import open_graders
+from runner.evals.grading import grader_hashes, open_graders
 from runner.evals.stored_night import read_night
+from runner.rules.evaluation.night_content import decode_content, encode_content
 from runner.rules.evaluation.night_gate import POOL_MOST
-from runner.rules.evaluation.stored_json import decode_content, encode_content
-from runner.rules.evaluation.suite_json import suite_json, suite_of_json
+from runner.rules.evaluation.suite_json import decode_suite, encode_suite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -107,9 +106,9 @@ def adopt_graders(database: Database, rows: Sequence[NightRow], suite: Suite, fo
     ids: dict[str, int] = {}
     with database.write() as connection:
         for row in rows:
-            own = replace(suite_of_json(row.spec), graders=suite.graders, gates=suite.gates)
+            own = replace(decode_suite(row.spec), graders=suite.graders, gates=suite.gates)
             content = replace(decode_content(row.content), graders=shas)
             ids = nights.set_graders(
-                connection, row, specs, spec=suite_json(own), content=encode_content(content)
+                connection, row, specs, spec=encode_suite(own), content=encode_content(content)
             )
     return ids

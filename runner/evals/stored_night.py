@@ -9,7 +9,7 @@ from runner.db.evaluation.graders import grader_ids
 from runner.db.evaluation.items import items_of
 from runner.evals.grade_measurement import GradedNight, StoredItem
 from runner.evals.night_options import read_options
-from runner.rules.evaluation.suite_json import suite_of_json
+from runner.rules.evaluation.suite_json import decode_suite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +52,7 @@ def read_night(connection: Connection, row: NightRow) -> StoredNight:
     """Return a night with its suite and items."""
     return StoredNight(
         row=row,
-        suite=suite_of_json(row.spec),
+        suite=decode_suite(row.spec),
         items=tuple(StoredItem(*one) for one in items_of(connection, row.id)),
         grader_ids=grader_ids(connection, row.id),
     )

@@ -221,5 +221,5 @@ def test_graders_that_are_code_are_refused_without_trust(home: Path, command: st
     (home / "items.jsonl").write_text('{"id": "a", "prompt": "?", "target": "yes"}\n')
     shown = printed(home, command, "s.toml", code=2)
 
-    assert "the grader mine is code that the suite names, which runs only with --trust-code" in shown
-    assert "fix: read the code, then give --trust-code" in shown
+    assert 'the grader "mine" is code of the suite, which is not run' in shown
+    assert "fix: read the code; if you trust it, add --trust-code" in shown

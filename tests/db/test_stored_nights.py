@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from night_driver import REPORT, NightDriver, item, suite_of
@@ -88,9 +88,10 @@ def test_a_night_ends_once(database: Database) -> None:
     assert (ended.is_valid, ended.is_accepted, ended.ended_at_ms) == (True, True, NOW_MS + 5)
 
     other = orjson.dumps(REPORT | {"reason": "graded again"})
-    assert driver.end(night, "regressed", exit_code=10, is_accepted=False, report=other, is_regrade=True)
+    again: dict[str, Any] = {"report": other, "is_regrade": True, "now_ms": NOW_MS + 9}
+    assert driver.end(night, "regressed", exit_code=10, is_accepted=False, **again)
     newer = driver.read(nights.find_by_name, night.name)
-    assert (newer.verdict, newer.is_accepted, newer.ended_at_ms) == ("regressed", False, NOW_MS + 5)
+    assert (newer.verdict, newer.is_accepted, newer.ended_at_ms) == ("regressed", False, NOW_MS + 9)
     assert driver.read(nights.report, night.id) == other
     count = text("SELECT COUNT(*) FROM eval_verdicts")
     assert driver.read(lambda connection: connection.execute(count).scalar_one()) == 2

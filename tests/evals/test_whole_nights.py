@@ -149,6 +149,18 @@ def test_another_prompt_in_the_same_night_is_refused(tmp_path: Path) -> None:
         assert [change["what"] for change in nights.eval("n2")["changes"]] == ["prompt"]
 
 
+def test_files_of_others_are_refused_before_anything_is_paid(tmp_path: Path) -> None:
+    """Else a night would be paid for whose report has no place; with --force it is measured."""
+    with nights_in(tmp_path) as nights:
+        (tmp_path / "sums.n1.md").write_text("mine")
+        command = nights.home.start(*EVAL, "--occasion", "n1")
+        assert command.wait() == 2
+        assert "sums.n1.md (of unknown origin)" in command.output
+        assert nights.simulator.books()["accepted"] == 0
+        nights.eval("n1", "--force")
+        assert nights.simulator.books()["accepted"] == REQUESTS
+
+
 def test_an_unfinished_night_comes_first(tmp_path: Path) -> None:
     """Both nights are finished by one command, and each is paid once."""
     with nights_in(tmp_path, "--median-s", "0.3", "--submit-ms", "15") as nights:

@@ -19,7 +19,7 @@ from runner.rules.errors import UsageError
 from runner.rules.evaluation.night_gate import POOL_LEAST, Verdict
 from runner.rules.evaluation.scored_night import night_result
 from runner.rules.evaluation.scores import coverage, paired, pooled
-from runner.rules.evaluation.suite_json import suite_of_json
+from runner.rules.evaluation.suite_json import decode_suite
 from runner.rules.evaluation.verdicts import EXIT_CODES
 from runner.rules.exit_codes import ExitCode
 from runner.rules.statistics.comparison import difference
@@ -97,7 +97,7 @@ class Comparer:
                 self._print_night(report)
                 return report.exit_code
             with database.read() as connection:
-                changed = list(changed_items(connection, row, suite_of_json(row.spec)))
+                changed = list(changed_items(connection, row, decode_suite(row.spec)))
         if self._as_json:
             print_json(night_items_object(report, changed))
         else:

@@ -36,7 +36,8 @@ def eval_suite(settings: Settings, lease: EngineLease, file: Path, flags: EvalFl
         with gc_paused():  # many items at once, none of them garbage
             read = read_suite(file, tally, tpm=flags.tpm or None)
         _refuse_bad_items(read)
-        refuse_untrusted(read.suite, trusts_code=flags.trust_code)
+        if not flags.trust_code:
+            refuse_untrusted(read.suite)
         calls = NightCalls(settings=settings, database=database, lease=lease, flags=flags)
         now_ms = database.now_ms()
         with database.read() as connection:
@@ -60,7 +61,7 @@ def eval_suite(settings: Settings, lease: EngineLease, file: Path, flags: EvalFl
 
 
 def _options(read: ReadSuite, flags: EvalFlags) -> NightOptions:
-    """Return the options of tonight; its command for the end is kept where this call names none."""
+    """Return the options of tonight as this call has them; those of an earlier call are replaced."""
     return NightOptions(
         folder=str(read.suite_folder.absolute()),
         output=str((flags.output or Path()).absolute()),

@@ -109,6 +109,8 @@ class NightCalls:
 
     def _follow(self, night: NightRow) -> int | None:
         """Work until a night has ended, and return None; else the exit code of what stopped it."""
+        if not self.flags.detach:
+            night_end.check_files(night, force=self.flags.force)
         steps = NightSteps(
             settings=self.settings,
             database=self.database,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.cli.printing import print_escaped, print_json, print_note
-from runner.cli.render.night_regraded import Regrading, regraded_line, regraded_night
+from runner.cli.render.night_regraded import RegradedNights, regraded_line, regraded_night
 from runner.db.evaluation import nights
 from runner.evals import decide_night
 from runner.evals.grading import refuse_untrusted
@@ -34,7 +34,8 @@ def regrade_suite(
 ) -> None:
     """Grade nights of a suite again and decide them again, the oldest first; print what changed."""
     suite, _ = read_suite_file(file, RecipeFiles(file.parent, is_restricted=True, owner=KIND))
-    refuse_untrusted(suite, trusts_code=trust_code)
+    if not trust_code:
+        refuse_untrusted(suite)
     rows = _chosen(database, suite.name, names)
     grader_ids = adopt_graders(database, rows, suite, file.parent)
     without = regrade(database, rows, suite, grader_ids, file.parent, trusts_code=trust_code, again=True)
@@ -48,7 +49,7 @@ def regrade_suite(
         if not as_json and not quiet:
             print_escaped(regraded_line(results[-1]))
     if as_json:
-        print_json(Regrading(schema=SCHEMA, suite=suite.name, nights=results, without_answers=without))
+        print_json(RegradedNights(schema=SCHEMA, suite=suite.name, nights=results, without_answers=without))
 
 
 def _chosen(database: Database, suite: str, names: Sequence[str]) -> list[NightRow]:

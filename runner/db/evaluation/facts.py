@@ -16,6 +16,7 @@ from runner.db.evaluation.graders import grader_ids
 from runner.db.evaluation.items import changes_since, items_of
 from runner.db.evaluation.measurements import measurements, measurements_of
 from runner.db.evaluation.stored_scores import Side
+from runner.rules.evaluation.night_content import decode_content
 from runner.rules.evaluation.night_facts import (
     Column,
     ItemChanges,
@@ -25,7 +26,6 @@ from runner.rules.evaluation.night_facts import (
     PastNight,
 )
 from runner.rules.evaluation.scores import pooled
-from runner.rules.evaluation.stored_json import decode_content
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -12,7 +12,8 @@ from sqlalchemy import text
 from runner.db.evaluation import graders as grader_rows
 from runner.db.evaluation import items as item_rows
 from runner.rules import occasion as occasion_rules
-from runner.rules.evaluation.stored_json import suite_variants, summarize
+from runner.rules.evaluation.report_summary import summarize
+from runner.rules.evaluation.suite_json import suite_variants
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -53,9 +53,8 @@ def change_reports(facts: NightFacts, pool: Sequence[PastNight]) -> list[ChangeR
 
 def _tonight(facts: NightFacts) -> list[Service]:
     """Return the services of all measurements of the night, each once."""
-    measurements = [facts.first] if facts.again is None else [facts.first, facts.again]
     found: dict[tuple[str | None, str | None], Service] = {}
-    for one in (service for measurement in measurements for service in measurement.services):
+    for one in (service for measurement in facts.measurements for service in measurement.services):
         key = (one.model, one.fingerprint)
         found[key] = _joined(found[key], one) if key in found else one
     return sorted(found.values(), key=lambda one: (one.first_at_ms, one.model or "", one.fingerprint or ""))

@@ -13,12 +13,11 @@ from runner.rules.evaluation.night_facts import Column
 from runner.rules.evaluation.night_gate import POOL_MOST, Verdict
 from runner.rules.evaluation.night_report import AnswersReport, NightCost, NightReport
 from runner.rules.evaluation.night_services import change_reports, service_reports
-from runner.rules.evaluation.verdicts import EXIT_CODES, deciding_gate
+from runner.rules.evaluation.verdicts import EXIT_CODES, deciding_gate, sentence_of
 from runner.rules.json_object import SCHEMA
 
 if TYPE_CHECKING:
     from runner.rules.evaluation.night_facts import AnswerCounts, NightFacts
-    from runner.rules.evaluation.night_report import GateReport
 
 
 def night_report(facts: NightFacts) -> NightReport:
@@ -30,7 +29,6 @@ def night_report(facts: NightFacts) -> NightReport:
     deciding = deciding_gate(gates)
     primary = Column(suite.subjects[0].name, suite.primary.name)
     pool = columns.beside(primary, baseline_of(suite, suite.primary.name)).baseline.nights
-    again = [] if facts.again is None else [facts.again]
     return NightReport(
         schema=SCHEMA,
         suite=suite.name,
@@ -38,8 +36,8 @@ def night_report(facts: NightFacts) -> NightReport:
         occasion=facts.occasion,
         verdict=deciding.verdict,
         exit_code=EXIT_CODES[Verdict(deciding.verdict)],
-        reason=_reason(deciding),
-        runs=[measurement.run for measurement in (facts.first, *again)],
+        reason=sentence_of(deciding),
+        runs=[measurement.run for measurement in facts.measurements],
         epochs=suite.epochs,
         baseline=[night.name for night in pool],
         gates=gates,
@@ -54,12 +52,6 @@ def night_report(facts: NightFacts) -> NightReport:
             requests=facts.costs.requests,
         ),
     )
-
-
-def _reason(gate: GateReport) -> str:
-    """Return the sentence of a gate with the variant and the grader that it is for."""
-    names = ", ".join(name for name in (gate.variant, gate.grader) if name)
-    return f"{names}: {gate.text}" if names else gate.text
 
 
 def _answers(counts: AnswerCounts, was: AnswerCounts | None) -> AnswersReport:
