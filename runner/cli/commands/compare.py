@@ -15,8 +15,8 @@ _HELP: Final = """\
 Compare the scores in A with those in B, item by item. Needs no key and no engine.
 
 A and B are files, or nights of `runner eval` by their names. A night alone is shown beside its baseline,
-and ends with the code of its verdict. A file has the columns id and score (0 to 1, or empty where an answer was not scored) and, where items were
-answered several times, epoch. It is CSV, TSV, JSONL or Parquet.
+and ends with the code of its verdict. A file has the columns id and score (0 to 1, or empty where an answer
+was not scored) and, where items were answered several times, epoch. It is CSV, TSV, JSONL or Parquet.
 
 With several B, the oldest first, these are the nights before A, without those that had regressed. A is then
 judged against the last 14 of them together: exit 10 where it is worse. Before that is said, all of A is to be
