@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import orjson
 
 from runner.db.evaluation import nights
 from runner.evals.content import content_of, differences
+from runner.evals.night_options import read_options
 from runner.rules.errors import UsageError
 from runner.rules.evaluation.graders import grader_sha256
 from runner.rules.evaluation.stored_json import decode_content, encode_content
 from runner.rules.evaluation.suite_json import suite_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from runner.db.evaluation.nights import NightRow
     from runner.db.session import Database
@@ -32,18 +34,22 @@ def begin_night(
     options: NightOptions,
     *,
     new: bool,
+    check: Callable[[NightRow], None] = lambda _: None,
 ) -> tuple[NightRow, bool]:
     """Return the night of a suite and an occasion, and whether it was begun now; its options are taken.
 
-    The caller holds the lock of the suite's occasions. Raises UsageError where the night was begun with other
-    content: what was paid for is not mixed.
+    The caller holds the lock of the suite's occasions. What `check` raises leaves the database as it was.
+    Raises UsageError where the night was begun with other content: what was paid for is not mixed.
     """
     content = content_of(suite, items)
     with database.write() as connection:
         found = None if new else nights.find(connection, suite.name, occasion)
         if found is not None:
             _refuse_other(found, content, suite)
+            options = options.carried_on(read_options(found.options))
             nights.set_options(connection, found.id, options.encoded())
+            found = replace(found, options=options.encoded())
+            check(found)
             return found, False
         specs = {spec.name: (grader_sha256(spec), orjson.dumps(spec)) for spec in suite.graders}
         night = nights.begin(
@@ -58,6 +64,7 @@ def begin_night(
             graders=specs,
             now_ms=database.now_ms(),
         )
+        check(night)
     return night, True
 
 

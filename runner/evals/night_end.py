@@ -13,7 +13,7 @@ from runner.db.evaluation import nights
 from runner.evals import night_on_end
 from runner.evals.item_lines import item_lines
 from runner.evals.night_options import read_options
-from runner.evals.report_files import report_paths, write_report_files
+from runner.evals.report_files import check_report_places, night_paths, report_paths, write_report_files
 from runner.rules.errors import Bug
 from runner.rules.evaluation.night_report import NightReport
 from runner.rules.evaluation.suite_json import suite_of_json
@@ -49,6 +49,12 @@ def read_end(database: Database, night_id: int) -> EndedNight:
     if row is None or report is None:
         raise Bug(f"night {night_id} has no report")
     return EndedNight(row=row, report=msgspec.json.decode(report, type=NightReport))
+
+
+def check_places(row: NightRow, *, force: bool) -> None:
+    """Raise UsageError where the files of a night cannot be written: before its answers are paid."""
+    paths = night_paths(row.suite, row.name, Path(read_options(row.options).output))
+    check_report_places(paths, night_tag(row), force=force)
 
 
 def write_files(database: Database, ended: EndedNight, *, force: bool) -> None:

@@ -50,12 +50,17 @@ class ReportPaths:
 
 
 def report_paths(report: NightReport, output: Path | None = None) -> ReportPaths:
+    """Return where the files of a report go."""
+    return night_paths(report.suite, report.night, output)
+
+
+def night_paths(suite: str, night: str, output: Path | None = None) -> ReportPaths:
     """Return where the files of a night go: SUITE.DATE.eval.json and others beside it.
 
     `output` is a folder that exists, the .eval.json, or the files' name without endings; None is the current
     folder.
     """
-    name = file_stem(Path(report.suite).name, report.night)
+    name = file_stem(Path(suite).name, night)
     stem = Path(name) if output is None else output
     if output is not None and output.is_dir():
         stem = output / name

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 GateRule = Literal["no-drop", "no-worse", "at-least", "measured"]
 MEASURED_DEFAULT: Final = 0.98  # of the answers; a night with fewer has no verdict
+AGAIN: Final = ".again"  # ends the name of a second measurement's run: SUITE.again@DATE
 FALSE_ALARM_NIGHTS: Final = 90  # one false alarm in so many unchanged nights
 
 
