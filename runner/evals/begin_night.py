@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import orjson
 
 from runner.db.evaluation import nights
 from runner.evals.grading import grader_hashes
+from runner.evals.night_options import read_options
 from runner.rules.errors import UsageError
 from runner.rules.evaluation.night_content import (
     decode_content,
@@ -19,7 +21,7 @@ from runner.rules.evaluation.night_content import (
 from runner.rules.evaluation.suite_json import encode_suite
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from runner.db.evaluation.nights import NightRow
     from runner.db.session import Database
@@ -37,18 +39,22 @@ def begin_night(
     options: NightOptions,
     *,
     new: bool,
+    check: Callable[[NightRow], None] = lambda _: None,
 ) -> tuple[NightRow, bool]:
     """Return the night of a suite and an occasion, and whether it was begun now; its options are taken.
 
-    The caller holds the lock of the suite's occasions. Raises UsageError where the night was begun with other
-    content: what was paid for is not mixed.
+    The caller holds the lock of the suite's occasions. What `check` raises leaves the database as it was.
+    Raises UsageError where the night was begun with other content: what was paid for is not mixed.
     """
     content = hashes_of(suite, items, grader_hashes(suite, Path(options.folder)))
     with database.write() as connection:
         found = None if new else nights.find(connection, suite.name, occasion)
         if found is not None:
             _refuse_other(found, content, suite)
+            options = options.carried_on(read_options(found.options))
             nights.set_options(connection, found.id, options.encoded())
+            found = replace(found, options=options.encoded())
+            check(found)
             return found, False
         specs = {spec.name: (content.graders[spec.name], orjson.dumps(spec)) for spec in suite.graders}
         night = nights.begin(
@@ -63,6 +69,7 @@ def begin_night(
             graders=specs,
             now_ms=database.now_ms(),
         )
+        check(night)
     return night, True
 
 

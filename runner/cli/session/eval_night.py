@@ -56,17 +56,18 @@ def eval_suite(settings: Settings, lease: EngineLease, file: Path, flags: EvalFl
                 chosen.occasion,
                 _options(read, flags),
                 new=flags.new,
+                check=calls.refuse_foreign_files,
             )
         return calls.measure(night, is_new=is_new)
 
 
 def _options(read: ReadSuite, flags: EvalFlags) -> NightOptions:
-    """Return the options of tonight as this call has them; those of an earlier call are replaced."""
+    """Return the options of tonight, as far as this call names them."""
     return NightOptions(
         folder=str(read.suite_folder.absolute()),
         output=str((flags.output or Path()).absolute()),
         trusts_code=flags.trust_code,
-        budget_ticks=flags.budget or None,
+        budget_ticks=flags.budget,
         rpm=flags.rpm,
         tpm=flags.tpm,
         max_attempts=flags.max_attempts,
