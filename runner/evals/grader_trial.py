@@ -51,9 +51,9 @@ def _trial(spec: GraderSpec, items: Sequence[Item]) -> GraderTrial:
     )
 
     if may_hang(spec):
-        return GraderTrial(grader=spec, not_tried="it needs a process of its own")
+        return GraderTrial(grader=spec, not_tried="it runs in a process of its own")
     if not _compares(spec.type, spec.options):
-        return GraderTrial(grader=spec, not_tried="it does not compare answers with the items' targets")
+        return GraderTrial(grader=spec, not_tried="it needs none")
     grader: Grader = make_grader(spec)
     tried = [item for item in items if item.target is not None]
     graded = [(item, grader.grade(item, Answer(text=_right_answer(spec, item.target)))) for item in tried]
