@@ -10,7 +10,7 @@ import orjson
 from runner.db import runs
 from runner.db.evaluation import grades, nights
 from runner.db.evaluation.measurements import measurements
-from runner.evals.grade_measurement import GradedNight, grade_run
+from runner.evals.grade_measurement import grade_run
 from runner.evals.grading import grader_hashes, open_graders
 from runner.evals.stored_night import read_night
 from runner.rules.evaluation.night_content import decode_content, encode_content
@@ -93,8 +93,7 @@ def _regrade(
     folder: Path,
     trusts_code: bool,
 ) -> None:
-    by_id = {stored.item.id: stored for stored in night.items}
-    graded = GradedNight(night.suite, by_id, grader_ids)
+    graded = night.graded._replace(graders=grader_ids)
     with open_graders(suite, folder, trusts_code=trusts_code) as graders:
         grade_run(database, measurement.id, measurement.run_id, graded, graders, with_answers=False)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from made_nights import MEASURED, NO_DROP, columns, facts, measurement, past, scores, suite
 
+from runner.rules.evaluation.make_report import night_report
 from runner.rules.evaluation.night_facts import AnswerCounts, Column, NightFacts
-from runner.rules.evaluation.report import night_report
 from runner.rules.evaluation.suite import GateSpec
 from runner.rules.evaluation.verdicts import is_accepted_by_itself, is_valid
 
@@ -317,3 +317,16 @@ def test_graders_that_changed_have_no_baseline() -> None:
 
     assert (report.verdict, report.graders[0].change) == ("no_baseline", None)
     assert report.graders[1].change is not None
+
+
+def test_a_score_is_beside_the_baseline_of_the_gate_that_has_one() -> None:
+    """A floor compares with no night, so a gate of that rule before it does not say which nights."""
+    nights = [past(1, scores(80, 20), pinned_as="launch"), *WEEK[1:]]
+    floor = GateSpec(rule="at-least", grader="correct", at_least=0.5)
+    pinned = replace(NO_DROP, baseline="pinned:launch")
+    found = night_report(facts(measurement(GOOD), nights, suite=suite(floor, pinned, MEASURED)))
+    grader = next(one for one in found.graders if one.is_primary)
+
+    assert grader.is_gating
+    assert grader.change is not None
+    assert (grader.change.base_mean, grader.change.nights) == (0.8, 1)

@@ -26,8 +26,8 @@ from made_nights import (
 )
 from scipy import stats
 
+from runner.rules.evaluation.make_report import night_report
 from runner.rules.evaluation.night_facts import AnswerCounts, Column, Content, ItemChanges
-from runner.rules.evaluation.report import night_report
 from runner.rules.evaluation.suite import GateSpec
 from runner.rules.json_object import encoded
 from runner.rules.statistics.intervals import wilson

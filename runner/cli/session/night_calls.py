@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from runner.cli.flags import StartFlags
-from runner.cli.printing import print_escaped, print_json, print_note
+from runner.cli.printing import print_json, print_note
 from runner.cli.render.ending_text import rerun_command
 from runner.cli.render.live_object import live_object
 from runner.cli.render.load_notes import loaded_lines
-from runner.cli.render.night_lines import night_lines
 from runner.cli.session import budget_prices, work
 from runner.cli.session.context import require_api
 from runner.cli.session.ending import ending_lines
 from runner.cli.session.loading import confirm_sending
+from runner.cli.session.print_night import print_night
 from runner.cli.session.run_state import read_snapshot
 from runner.db.evaluation import nights
 from runner.db.run_snapshot import Part
@@ -175,21 +175,14 @@ class NightCalls:
         ended = night_end.read_end(self.database, night.id)
         try:
             night_end.write_files(self.database, ended, force=self.flags.force)
-            self._print(ended.report)
+            if self.flags.as_json or not self.flags.quiet:
+                print_night(ended.report, as_json=self.flags.as_json)
             self._add_to_workflow(ended.report)
         finally:  # also where a file cannot be written, or stdout is full
             problem = night_end.call_on_end(self.database, ended, to=sys.stderr)
             if problem:
                 print_note(f"warning: {problem}")
         return ended.report.exit_code
-
-    def _print(self, report: NightReport) -> None:
-        if self.flags.as_json:
-            print_json(report)
-        elif not self.flags.quiet:
-            is_read_by_github = is_github_actions(os.environ)
-            for line in night_lines(report):
-                print_escaped(workflow_commands.inert_line(line) if is_read_by_github else line)
 
     def _add_to_workflow(self, report: NightReport) -> None:
         """Add the report to the summary of a workflow's step, and annotations of it to the log."""

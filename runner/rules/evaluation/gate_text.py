@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from runner.rules.counted import count, listed
 from runner.rules.evaluation.plain_words import once_in_nights, percent, points, points_change, verdict_words
+from runner.rules.evaluation.suite import parse_baseline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,9 +21,9 @@ _CODES_SHOWN: Final = 5
 
 def no_baseline(baseline: Baseline, spec: str) -> str:
     """Return that there are too few nights to compare with; `spec` is the gate's `baseline`."""
-    kind, _, value = spec.partition(":")
-    if kind == "pinned" and not baseline.nights:
-        return f'no night with these items and this grader is pinned as "{value}"'
+    pinned = parse_baseline(spec).pinned
+    if pinned is not None and not baseline.nights:
+        return f'no night with these items and this grader is pinned as "{pinned}"'
     if baseline.is_enough:
         return "no item has a score both in this night and in the baseline"
     return f"{len(baseline.nights)} of {count(baseline.nights_least, 'night')} that a verdict needs"

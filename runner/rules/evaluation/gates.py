@@ -13,7 +13,7 @@ from runner.rules.evaluation.night_facts import Column
 from runner.rules.evaluation.night_gate import GateOutcome, Verdict, night_noise
 from runner.rules.evaluation.night_report import GateReport
 from runner.rules.evaluation.scores import coverage
-from runner.rules.evaluation.suite import MEASURED_DEFAULT, GateSpec
+from runner.rules.evaluation.suite import COMPARING_RULES, MEASURED_DEFAULT, GateSpec
 from runner.rules.evaluation.verdicts import MEASURED
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _case(columns: NightColumns, gate: GateSpec, variant: str) -> GateCase:
 def _report(case: GateCase) -> GateReport:
     decision = _RULES[case.gate.rule](case)
     outcome = decision.outcome
-    compares = case.gate.rule in _COMPARING
+    compares = case.gate.rule in COMPARING_RULES
     return GateReport(
         variant=case.night.column.variant,
         grader=case.gate.grader,
@@ -178,7 +178,6 @@ def _with_unscored(case: GateCase, unscored: int) -> Verdict:
     return Verdict.REGRESSED if has_dropped else Verdict.PASSED
 
 
-_COMPARING: Final = ("no-drop", "no-worse")
 _RULES: Final[Mapping[str, Callable[[GateCase], Decision]]] = {
     "no-drop": _no_drop,
     "no-worse": _no_worse,

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from runner.rules.evaluation.column_night import ROLLING
 from runner.rules.evaluation.night_facts import Column
 from runner.rules.evaluation.night_gate import night_noise
 from runner.rules.evaluation.night_report import GraderReport, ScoreChange
 from runner.rules.evaluation.scores import coverage
+from runner.rules.evaluation.suite import BASELINE_DEFAULT, FALSE_ALARM_NIGHTS
 from runner.rules.evaluation.tallies import tallies
-from runner.rules.statistics.detectable import ALPHA, detectable_effect, detectable_from_scores
+from runner.rules.statistics.detectable import detectable_effect, detectable_from_scores
 from runner.rules.statistics.intervals import (
     Interval,
     clustered_error,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from runner.rules.evaluation.column_night import ColumnNight, NightColumns
-    from runner.rules.evaluation.suite import GateSpec, GraderSpec, Suite
+    from runner.rules.evaluation.suite import GraderSpec, Suite
     from runner.rules.evaluation.tallies import Tallies
     from runner.rules.statistics.comparison import Difference
     from runner.rules.statistics.intervals import MeanError
@@ -44,18 +44,15 @@ def grader_reports(columns: NightColumns) -> list[GraderReport]:
 
 
 def baseline_of(suite: Suite, grader: str) -> str:
-    """Return the baseline that a grader is compared with: that of its first gate, else the usual one."""
-    gate = _gate_of(suite, grader)
-    return ROLLING if gate is None else gate.baseline
-
-
-def _gate_of(suite: Suite, grader: str) -> GateSpec | None:
-    return next((gate for gate in suite.gates if gate.grader == grader), None)
+    """Return the baseline that a grader is compared with: that of its first gate with one, else the usual."""
+    gate = suite.comparing_gate(grader)
+    return BASELINE_DEFAULT if gate is None else gate.baseline
 
 
 def _report(columns: NightColumns, variant: str, grader: GraderSpec) -> GraderReport:
     suite = columns.facts.suite
-    gate = _gate_of(suite, grader.name)
+    gate = suite.comparing_gate(grader.name)
+    alarm_nights = FALSE_ALARM_NIGHTS if gate is None else gate.false_alarm_nights
     night = columns.beside(Column(variant, grader.name), baseline_of(suite, grader.name))
     side = coverage(night.together)
     interval = _interval(tallies(night.together, night.first), night.clusters)
@@ -63,7 +60,7 @@ def _report(columns: NightColumns, variant: str, grader: GraderSpec) -> GraderRe
         variant=variant,
         grader=grader.name,
         is_primary=grader.is_primary,
-        is_gating=gate is not None,
+        is_gating=suite.is_gating(grader.name),
         answers=side.answers,
         measured=side.measured,
         mean=side.mean,
@@ -71,7 +68,7 @@ def _report(columns: NightColumns, variant: str, grader: GraderSpec) -> GraderRe
         high=None if interval is None else interval.high,
         worst=side.low,
         best=side.high,
-        change=_change(night, suite.epochs, ALPHA if gate is None else 1 / gate.false_alarm_nights),
+        change=_change(night, suite.epochs, 1 / alarm_nights),
     )
 
 

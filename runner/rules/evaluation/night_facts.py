@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from runner.rules.evaluation.scores import Scores
     from runner.rules.evaluation.suite import Suite
@@ -131,11 +131,3 @@ class NightFacts:
     def measurements(self) -> Sequence[Measurement]:
         """Return the measurements of the night: one, or two."""
         return (self.first,) if self.again is None else (self.first, self.again)
-
-
-def lost_together(counts: Iterable[AnswerCounts]) -> dict[str, int]:
-    """Return the lost answers of several measurements by code."""
-    lost: dict[str, int] = {}
-    for code, n in (pair for one in counts for pair in sorted(one.lost.items())):
-        lost[code] = lost.get(code, 0) + n
-    return lost
