@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from runner.rules.evaluation.night_content import (
 from runner.rules.evaluation.suite_json import encode_suite
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from runner.db.evaluation.nights import NightRow
     from runner.db.session import Database
@@ -37,11 +38,13 @@ def begin_night(
     options: NightOptions,
     *,
     new: bool,
+    check: Callable[[NightRow], None],
 ) -> tuple[NightRow, bool]:
     """Return the night of a suite and an occasion, and whether it was begun now; its options are taken.
 
-    The caller holds the lock of the suite's occasions. Raises UsageError where the night was begun with other
-    content: what was paid for is not mixed.
+    `check` raises where it cannot be used with its options: then it is not begun, and keeps those it had;
+    else it would stand before all later nights. The caller holds the lock of the suite's occasions. Raises
+    UsageError where the night was begun with other content: what was paid for is not mixed.
     """
     content = hashes_of(suite, items, grader_hashes(suite, Path(options.folder)))
     with database.write() as connection:
@@ -49,6 +52,8 @@ def begin_night(
         if found is not None:
             _refuse_other(found, content, suite)
             nights.set_options(connection, found.id, options.encoded())
+            found = replace(found, options=options.encoded())
+            check(found)
             return found, False
         specs = {spec.name: (content.graders[spec.name], orjson.dumps(spec)) for spec in suite.graders}
         night = nights.begin(
@@ -63,6 +68,7 @@ def begin_night(
             graders=specs,
             now_ms=database.now_ms(),
         )
+        check(night)
     return night, True
 
 

@@ -80,9 +80,9 @@ def _why_not_tried(spec: GraderSpec) -> str | None:
     from runner.rules.evaluation.graders import may_hang
 
     if may_hang(spec):
-        return "it needs a process of its own"
+        return "it runs in a process of its own"
     if not _compares(spec.type, spec.options):
-        return "it does not compare answers with the items' targets"
+        return "it needs none"
     return None
 
 

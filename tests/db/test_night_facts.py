@@ -103,6 +103,23 @@ def test_both_measurements_of_a_past_night_are_pooled(database: Database) -> Non
     assert past.answers.answered == 4
 
 
+def test_a_regressed_night_that_is_accepted_was_meant(database: Database) -> None:
+    """It is compared with, but its drop is not taken for noise."""
+    driver = NightDriver(database)
+    for occasion, verdict, is_accepted in (
+        ("n1", "passed", True),
+        ("n2", "regressed", False),
+        ("n3", "regressed", True),
+    ):
+        before = driver.begin(occasion)
+        driver.measure(before, {"correct": {"a": [1.0]}})
+        driver.end(before, verdict, is_accepted=is_accepted)
+    night = driver.begin("n4")
+    driver.measure(night, {"correct": {"a": [1.0]}})
+
+    assert [one.is_meant for one in facts_of(driver, night).past] == [False, False, True]
+
+
 def test_only_equal_items_are_compared(database: Database) -> None:
     """A changed item has no past, and the changes are those since the newest accepted night."""
     driver = NightDriver(database)

@@ -112,6 +112,16 @@ def test_the_effect_of_another_prompt_is_no_noise() -> None:
     assert gate(tonight).noise == 1
 
 
+@pytest.mark.parametrize(("is_meant", "verdict"), [(True, "regressed"), (False, "passed")])
+def test_a_drop_that_was_accepted_is_no_noise(is_meant: bool, verdict: str) -> None:
+    """Else a cheaper model that was chosen would hide the drops after it. So with alarms before it."""
+    alarms = [past(8, BAD, is_accepted=False), past(9, BAD, is_meant=is_meant)]
+    tonight = facts(measurement(scores(80, 20)), [*WEEK, *alarms], again=measurement(scores(80, 20)))
+
+    assert (gate(tonight).noise == 1) is is_meant
+    assert night_report(tonight).verdict == verdict
+
+
 def test_a_pinned_night_is_the_baseline_alone() -> None:
     pinned = suite(replace(NO_DROP, baseline="pinned:launch"), MEASURED)
     nights = [past(1, scores(80, 20), pinned_as="launch", is_accepted=False), *WEEK[1:]]

@@ -252,7 +252,7 @@ def test_graders_are_tried_on_the_targets(tmp_path: Path) -> None:
 def test_a_gate_that_no_answer_can_pass_stops_the_night(
     tmp_path: Path, grader: str, item: dict[str, Any], reason: str
 ) -> None:
-    """It would be paid for without a verdict; one item that fits is enough, and so is a grader without a gate."""
+    """It is paid for without a verdict. One item that fits is enough; graders without a gate may be so."""
     suite = SUITE.replace("exact", grader)
     (fault,) = faults_of(tmp_path, suite, item)
 

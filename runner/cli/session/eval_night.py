@@ -11,7 +11,7 @@ from runner.cli.session.night_calls import STOPS, EvalFlags, NightCalls
 from runner.embedded.gc_pause import gc_paused
 from runner.embedded.loading_lock import occasion_lock
 from runner.engine.cost_bounds import price_basis
-from runner.evals import tonight
+from runner.evals import night_end, tonight
 from runner.evals.begin_night import begin_night
 from runner.evals.grading import refuse_untrusted
 from runner.evals.night_options import NightOptions
@@ -24,6 +24,7 @@ from runner.tables.table import TableError
 
 if TYPE_CHECKING:
     from runner.cli.session.engine_lease import EngineLease
+    from runner.db.evaluation.nights import NightRow
     from runner.evals.read_suite import ReadSuite
     from runner.settings import Settings
 
@@ -38,6 +39,11 @@ def eval_suite(settings: Settings, lease: EngineLease, file: Path, flags: EvalFl
         _refuse_bad_items(read)
         if not flags.trust_code:
             refuse_untrusted(read.suite)
+
+        def check(night: NightRow) -> None:
+            if not flags.detach:
+                night_end.check_files(night, force=flags.force)
+
         calls = NightCalls(settings=settings, database=database, lease=lease, flags=flags)
         now_ms = database.now_ms()
         with database.read() as connection:
@@ -56,6 +62,7 @@ def eval_suite(settings: Settings, lease: EngineLease, file: Path, flags: EvalFl
                 chosen.occasion,
                 _options(read, flags),
                 new=flags.new,
+                check=check,
             )
         return calls.measure(night, is_new=is_new)
 

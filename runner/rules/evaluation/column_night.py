@@ -149,7 +149,7 @@ def _past_scores(night: PastNight, column: Column, items: Sequence[str]) -> Past
     is_measured_once = night.scores[column] == night.first[column]
     together = first if is_measured_once else tallies(night.scores[column], items)
     asked = (night.content.prompts.get(column.variant), night.content.models.get(column.variant))
-    return PastScores(first, together, night.is_accepted, asked)
+    return PastScores(first, together, night.is_accepted, asked, night.is_meant)
 
 
 def _cluster_of_each(items: Sequence[str], clusters: Mapping[str, str]) -> Sequence[Hashable] | None:

@@ -82,6 +82,7 @@ class PastNight:
 
     `first` is its first measurement, `scores` all of its measurements together. Both are only of items
     that are the same tonight, by graders that are the same. Only an accepted night is in the pool.
+    `is_meant`: it regressed, and a person accepted it.
     """
 
     name: str
@@ -93,6 +94,7 @@ class PastNight:
     content: Content
     answers: AnswerCounts
     services: Sequence[Service]
+    is_meant: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,21 +15,22 @@ if TYPE_CHECKING:
 class PastScores(NamedTuple):
     """An earlier night: its first measurement, all of its measurements together, and whether it is accepted.
 
-    `subject` says what was asked, such as a hash of the prompt.
+    `subject` says what was asked, such as a hash of the prompt. `is_meant`: it regressed, and was accepted.
     """
 
     first: Tallies
     together: Tallies
     is_accepted: bool = True
     subject: Hashable = None
+    is_meant: bool = False
 
 
 def past_z(nights: Sequence[PastScores], clusters: Sequence[Hashable] | None = None) -> Iterator[float]:
     """Yield how far each night was from its own pool, in standard deviations, as far as it had one.
 
     `nights` are the valid ones, oldest first. A drop that stays is no noise: nights in a row that are not
-    accepted count once, by the first of them, and not before an accepted one has followed. The effect of
-    another prompt than that of the pool is no noise either.
+    accepted count once, by the first of them, and not before an accepted one has followed. Neither is a
+    change that is meant, by another prompt than that of the pool, or as its drop was accepted.
     """
     pool: deque[PastScores] = deque(maxlen=POOL_MOST)
     alarm: PastScores | None = None
@@ -38,7 +39,7 @@ def past_z(nights: Sequence[PastScores], clusters: Sequence[Hashable] | None = N
             alarm = alarm or night
             continue
         for one in (alarm, night):
-            if one is not None:
+            if one is not None and not night.is_meant:
                 yield from _z(one, pool, clusters)
         pool.append(night)
         alarm = None

@@ -51,7 +51,7 @@ def inert_line(line: str) -> str:
 
 
 def night_annotations(report: NightReport) -> list[str]:
-    """Return the commands for a night: its verdict, then the gates that are not passed if several are."""
+    """Return the commands for a night: its verdict, then, if several gates are not passed, these."""
     code = f" (exit code {report.exit_code})" if report.exit_code else ""
     title = f"{report.night}: {verdict_words(report.verdict)}{code}"
     causes = [f"cause? {one.text}" for one in report.changes[:CAUSES_MAX]]
