@@ -39,12 +39,13 @@ def begin_night(
     options: NightOptions,
     *,
     new: bool,
-    check: Callable[[NightRow], None] = lambda _: None,
+    check: Callable[[NightRow], None],
 ) -> tuple[NightRow, bool]:
     """Return the night of a suite and an occasion, and whether it was begun now; its options are taken.
 
-    The caller holds the lock of the suite's occasions. What `check` raises leaves the database as it was.
-    Raises UsageError where the night was begun with other content: what was paid for is not mixed.
+    `check` raises where it cannot be used with its options: then it is not begun, and keeps those it had;
+    else it would stand before all later nights. The caller holds the lock of the suite's occasions. Raises
+    UsageError where the night was begun with other content: what was paid for is not mixed.
     """
     content = hashes_of(suite, items, grader_hashes(suite, Path(options.folder)))
     with database.write() as connection:

@@ -45,21 +45,12 @@ def try_graders(suite: Suite, items: Sequence[Item]) -> list[GraderTrial]:
 
 
 def _trial(spec: GraderSpec, items: Sequence[Item]) -> GraderTrial:
-    from runner.rules.evaluation.graders import (
-        make_grader,
-        may_hang,
-    )
-
-    if may_hang(spec):
-        return GraderTrial(grader=spec, not_tried="it needs a process of its own")
-    if not _compares(spec.type, spec.options):
-        return GraderTrial(grader=spec, not_tried="it does not compare answers with the items' targets")
-    grader: Grader = make_grader(spec)
-    tried = [item for item in items if item.target is not None]
-    graded = [(item, grader.grade(item, Answer(text=_right_answer(spec, item.target)))) for item in tried]
+    if (why_not := _why_not_tried(spec)) is not None:
+        return GraderTrial(grader=spec, not_tried=why_not)
+    graded = list(_grades_of_targets(spec, items))
     wrong = [(item, grade) for item, grade in graded if grade.value != 1]
     examples = tuple(_sentence(item, grade) for item, grade in wrong[:_SHOWN_MAX])
-    return GraderTrial(grader=spec, tried=len(tried), wrong=len(wrong), examples=examples)
+    return GraderTrial(grader=spec, tried=len(graded), wrong=len(wrong), examples=examples)
 
 
 def misfit_faults(suite: Suite, items: Sequence[Item]) -> list[RecipeFault]:
@@ -72,21 +63,37 @@ def misfit_faults(suite: Suite, items: Sequence[Item]) -> list[RecipeFault]:
 
 
 def _misfit(spec: GraderSpec, items: Sequence[Item]) -> Iterator[RecipeFault]:
-    from runner.rules.evaluation.graders import make_grader, may_hang
-
-    if may_hang(spec) or not items or not _compares(spec.type, spec.options):
+    if not items or _why_not_tried(spec) is not None:
         return
-    tried = [item for item in items if item.target is not None]
-    if not tried:
+    graded = _grades_of_targets(spec, items)
+    first = next(graded, None)
+    if first is None:
         fix = "add the targets, or use a grader that needs none"
         yield RecipeFault(f"grader.{spec.name}", "no item has a target, with which it compares answers", fix)
-        return
-    grader: Grader = make_grader(spec)
-    grades = (grader.grade(item, Answer(text=_right_answer(spec, item.target))) for item in tried)
-    first = next(grades)
-    if first.value != 1 and all(grade.value != 1 for grade in grades):
-        reason = f"does not grade any target as right, such as that of {_sentence(tried[0], first)}"
+    elif first[1].value != 1 and all(grade.value != 1 for _, grade in graded):
+        reason = f"does not grade any target as right, such as that of {_sentence(*first)}"
         yield RecipeFault(f"grader.{spec.name}", reason, "correct the targets, or use another grader")
+
+
+def _why_not_tried(spec: GraderSpec) -> str | None:
+    """Return why a grader is not tried; None where it is."""
+    from runner.rules.evaluation.graders import may_hang
+
+    if may_hang(spec):
+        return "it runs in a process of its own"
+    if not _compares(spec.type, spec.options):
+        return "it needs none"
+    return None
+
+
+def _grades_of_targets(spec: GraderSpec, items: Sequence[Item]) -> Iterator[tuple[Item, Grade]]:
+    """Yield the items that have a target, each with the grade of an answer that says it."""
+    from runner.rules.evaluation.graders import make_grader
+
+    grader: Grader = make_grader(spec)
+    for item in items:
+        if item.target is not None:
+            yield item, grader.grade(item, Answer(text=_right_answer(spec, item.target)))
 
 
 def _compares(type_name: str, options: Mapping[str, Any]) -> bool:

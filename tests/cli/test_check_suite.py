@@ -104,7 +104,7 @@ def test_bad_items_are_reported_and_refuse_the_suite(place: Place) -> None:
 
 def test_hostile_text_stays_text(place: Place) -> None:
     """In ids, names and reasons."""
-    place.write("items.csv", 'id,input,target\n"\x1b[31mred",1?,one\n')
+    place.write("items.csv", 'id,input,target\n"\x1b[31mred",1?,one\nb,2?,2\n')
     done = place.call("check sums.suite.toml")
     assert done.code == 0
     assert "\x1b" not in done.stdout

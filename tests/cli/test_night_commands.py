@@ -204,6 +204,8 @@ def test_a_night_that_is_shown_has_its_exit_code(tmp_path: Path, night: NightRep
     shown = printed(tmp_path, "compare", "answers@2026-12-01", code=night.exit_code)
     assert f"(exit {night.exit_code})" in shown.splitlines()[0]
     printed(tmp_path, "compare", "answers@2026-12-01", "--json", code=night.exit_code)
+    refused = printed(tmp_path, "compare", "answers@2026-12-01", "--again", "again.csv", code=2)
+    assert "--again is for a night that is judged" in refused
 
 
 def test_a_night_is_graded_again_by_its_name_or_occasion(home: Path) -> None:

@@ -163,6 +163,21 @@ def test_files_of_others_are_refused_before_anything_is_paid(tmp_path: Path) -> 
         assert nights.simulator.books()["accepted"] == REQUESTS
 
 
+def test_a_place_that_is_none_is_refused_before_the_night_begins(tmp_path: Path) -> None:
+    """Else the night would stand before all later ones. A better place is taken by the next call."""
+    with nights_in(tmp_path) as nights:
+
+        def code(*more: str) -> int:
+            return nights.home.start(*EVAL, "--occasion", "n1", *more).wait()
+
+        assert code("-o", "none/x") == 2
+        assert nights.nights() == []
+        nights.eval("n1")
+        assert code("-o", "none/x") == 2
+        assert code("-o", "other") == 0
+        assert (tmp_path / "other.eval.json").exists()
+
+
 def test_an_unfinished_night_comes_first(tmp_path: Path) -> None:
     """Both nights are finished by one command, and each is paid once."""
     with nights_in(tmp_path, "--median-s", "0.3", "--submit-ms", "15") as nights:

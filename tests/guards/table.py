@@ -298,11 +298,11 @@ GUARDS = (
         tests="tests/evals/test_grader_process.py -k trusted",
     ),
     Guard(
-        name="files of others are refused before a night is paid for",
-        without_it="a night is asked and graded, and then its report has no place",
+        name="a night begins only where its report has a place",
+        without_it="a night without a place for its files stands before all later ones",
         file="runner/cli/session/night_calls.py",
         old="night_end.check_files(night, force=self.flags.force)",
         new="pass",
-        tests="tests/evals/test_whole_nights.py -m 'not soak' -k others_are",
+        tests="tests/evals/test_whole_nights.py -m 'not soak' -k place_that_is_none",
     ),
 )

@@ -30,6 +30,9 @@ Example, two files; a file against those before it; two nights; one night:
   runner compare support@2026-11-28 --items
 """
 
+_AGAIN_ALONE: Final = "--again is for a night that is judged"
+_AGAIN_FIX: Final = "give the nights before it as B"
+
 
 @click.command("compare", short_help="Compare scores: did they get worse, or is it noise?", help=_HELP)
 @click.argument("first", metavar="A", type=click.Path(path_type=Path))
@@ -59,12 +62,14 @@ def command(
 
     comparer = Comparer(read_settings(), as_json=as_json)
     if not others:
+        if again is not None:
+            raise UsageError(_AGAIN_ALONE, fix=_AGAIN_FIX)
         return comparer.night(str(first), items=items)
     if items:
         raise UsageError("--items is for one night alone", fix="runner compare NIGHT --items")
     if len(others) > 1:
         return comparer.with_many(first, again, others, alpha=1 / false_alarms)
     if again is not None:
-        raise UsageError("--again is for a night that is judged", fix="give the nights before it as B")
+        raise UsageError(_AGAIN_ALONE, fix=_AGAIN_FIX)
     comparer.two(first, others[0])
     return None

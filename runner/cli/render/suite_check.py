@@ -97,7 +97,7 @@ def _items(suite: SuiteFacts) -> str:
 def _grader(grader: GraderFacts) -> str:
     name = f"{one_line(grader.name, _PATH_LENGTH)} ({grader.type}{', primary' if grader.is_primary else ''})"
     if grader.not_tried is not None:
-        return f"{name}: cannot be tried on the targets: {grader.not_tried}"
+        return f"{name}: not tried on the targets; {grader.not_tried}"
     if grader.wrong:
         shown = f", the first {len(grader.examples)}:" if grader.wrong > len(grader.examples) else ":"
         return f"{name}: does not grade {grader.wrong:,} of {grader.tried:,} targets as right{shown}"
