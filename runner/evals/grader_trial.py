@@ -72,7 +72,7 @@ def misfit_faults(suite: Suite, items: Sequence[Item]) -> list[RecipeFault]:
 
 
 def _misfit(spec: GraderSpec, items: Sequence[Item]) -> Iterator[RecipeFault]:
-    from runner.rules.evaluation.graders import make_grader, may_hang
+    from runner.rules.evaluation.graders import may_hang
 
     if may_hang(spec) or not items or not _compares(spec.type, spec.options):
         return
@@ -80,13 +80,20 @@ def _misfit(spec: GraderSpec, items: Sequence[Item]) -> Iterator[RecipeFault]:
     if not tried:
         fix = "add the targets, or use a grader that needs none"
         yield RecipeFault(f"grader.{spec.name}", "no item has a target, with which it compares answers", fix)
-        return
-    grader: Grader = make_grader(spec)
-    grades = (grader.grade(item, Answer(text=_right_answer(spec, item.target))) for item in tried)
-    first = next(grades)
-    if first.value != 1 and all(grade.value != 1 for grade in grades):
-        reason = f"does not grade any target as right, such as that of {_sentence(tried[0], first)}"
+    elif wrong := _first_of_wrong(spec, tried):
+        reason = f"does not grade any target as right, such as that of {wrong}"
         yield RecipeFault(f"grader.{spec.name}", reason, "correct the targets, or use another grader")
+
+
+def _first_of_wrong(spec: GraderSpec, items: Sequence[Item]) -> str | None:
+    """Return why the target of the first item is not right; None where that of any item is."""
+    from runner.rules.evaluation.graders import make_grader
+
+    grader: Grader = make_grader(spec)
+    grades = (grader.grade(item, Answer(text=_right_answer(spec, item.target))) for item in items)
+    first = next(grades)
+    is_wrong = first.value != 1 and all(grade.value != 1 for grade in grades)
+    return _sentence(items[0], first) if is_wrong else None
 
 
 def _compares(type_name: str, options: Mapping[str, Any]) -> bool:
