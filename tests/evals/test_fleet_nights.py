@@ -37,6 +37,11 @@ def kill_a_worker(host: Host) -> None:
         os.kill(host.query(alive)[0][0], signal.SIGKILL)
 
 
+def wait_for_accepted(made: Fleet, accepted: int) -> None:
+    """Wait until the simulator has accepted that many submissions."""
+    wait_until(lambda: made.simulator.books()["accepted"] >= accepted, "requests are accepted")
+
+
 def test_workers_end_a_night_whose_suite_is_elsewhere(fleet: Callable[..., Fleet], tmp_path: Path) -> None:
     """A drop is measured twice, its command is called once, and kills cost what was in flight."""
     write_suite(tmp_path)
@@ -55,10 +60,7 @@ def test_workers_end_a_night_whose_suite_is_elsewhere(fleet: Callable[..., Fleet
     assert command.wait() == 0, command.output
     elsewhere = host.folder.rename(tmp_path / "elsewhere")
     for number in range(1, KILLS + 1):
-        reached = before + number * REQUESTS // 2
-        wait_until(
-            lambda reached=reached: made.simulator.books()["accepted"] >= reached, "requests are accepted"
-        )
+        wait_for_accepted(made, before + number * REQUESTS // 2)
         kill_a_worker(other)
     wait_until(called.exists, "the command of the night is called")
     elsewhere.rename(host.folder)
