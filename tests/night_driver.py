@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import orjson
 from run_driver import NOW_MS
+from sqlalchemy import text
 
 from runner.db.evaluation import grades, measurements, nights
 from runner.db.evaluation.graders import grader_ids
 from runner.db.evaluation.grades import AnswerRow, GradeRow
 from runner.db.evaluation.items import items_of
 from runner.rules.evaluation.item import Item
+from runner.rules.evaluation.night_content import encode_content
 from runner.rules.evaluation.night_facts import Content
-from runner.rules.evaluation.stored_json import encode_content
 from runner.rules.evaluation.suite import GateSpec, GraderSpec, Subject, Suite
 
 if TYPE_CHECKING:
@@ -153,3 +154,30 @@ def answer(variant: int, item_id: int, epoch: int, **fields: Any) -> AnswerRow:
         "sha256": SHA,
     }
     return AnswerRow(variant, item_id, epoch, "answered", **(given | fields))
+
+
+_RESULT = text(
+    "INSERT INTO results (job_id, attempt, request_id, body, sha256, received_at_ms)"
+    " VALUES (:job, :attempt, :request, :body, :sha, :at)"
+)
+_ATTEMPT = text(
+    "INSERT INTO attempts (job_id, attempt, lane, worker, outcome, marked_at_ms, accepted_at_ms, polls,"
+    " ticks) VALUES (:job, :attempt, 'deferred', 1, 'settled', 0, :accepted, 0, :ticks)"
+)
+
+
+def add_result(database: Database, job: int, attempt: int, body: bytes, ticks: int | None = 7) -> None:
+    """Store a result of a job with its attempt."""
+    with database.write() as connection:
+        connection.execute(
+            _RESULT,
+            {
+                "job": job,
+                "attempt": attempt,
+                "request": f"{job}-{attempt}",
+                "body": body,
+                "sha": f"{attempt:064}",
+                "at": NOW_MS + attempt,
+            },
+        )
+        connection.execute(_ATTEMPT, {"job": job, "attempt": attempt, "accepted": NOW_MS, "ticks": ticks})

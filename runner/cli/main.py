@@ -28,7 +28,7 @@ class CommandRow(NamedTuple):
 ROWS: Final = (
     CommandRow("All in one", "run", "Load a file, send it, write the files, show the cost. Again: continue."),
     CommandRow("All in one", "label", "Label the rows of a table; the same command again continues."),
-    CommandRow("All in one", "eval", "Measure a suite tonight: did it get worse? Again: continue."),
+    CommandRow("All in one", "eval", "Measure a suite tonight: did it get worse?"),
     CommandRow("In steps", "convert", "Write job lines from the batch file of another service."),
     CommandRow("In steps", "check", "Show what a job file contains, costs and takes. Sends nothing."),
     CommandRow("In steps", "compile", "Print the job lines that a table makes. Sends nothing."),

@@ -80,7 +80,7 @@ class NightSteps:
         options = run_options(night.options, budget_ticks=budget_ticks)
         self.loaded(
             load_measurement(
-                self.database, self.settings, night.row, night.suite, night.questions, number, options
+                self.database, self.settings, night.row, night.suite, night.items, number, options
             )
         )
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orjson
 
 from runner.db.evaluation import nights
-from runner.evals.content import content_of, differences
+from runner.evals.grading import grader_hashes
 from runner.evals.night_options import read_options
 from runner.rules.errors import UsageError
-from runner.rules.evaluation.graders import grader_sha256
-from runner.rules.evaluation.stored_json import decode_content, encode_content
-from runner.rules.evaluation.suite_json import suite_json
+from runner.rules.evaluation.night_content import (
+    decode_content,
+    differences,
+    encode_content,
+    hashes_of,
+)
+from runner.rules.evaluation.suite_json import encode_suite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,14 +39,15 @@ def begin_night(
     options: NightOptions,
     *,
     new: bool,
-    check: Callable[[NightRow], None] = lambda _: None,
+    check: Callable[[NightRow], None],
 ) -> tuple[NightRow, bool]:
     """Return the night of a suite and an occasion, and whether it was begun now; its options are taken.
 
-    The caller holds the lock of the suite's occasions. What `check` raises leaves the database as it was.
-    Raises UsageError where the night was begun with other content: what was paid for is not mixed.
+    `check` raises where it cannot be used with its options: then it is not begun, and keeps those it had;
+    else it would stand before all later nights. The caller holds the lock of the suite's occasions. Raises
+    UsageError where the night was begun with other content: what was paid for is not mixed.
     """
-    content = content_of(suite, items)
+    content = hashes_of(suite, items, grader_hashes(suite, Path(options.folder)))
     with database.write() as connection:
         found = None if new else nights.find(connection, suite.name, occasion)
         if found is not None:
@@ -51,13 +57,13 @@ def begin_night(
             found = replace(found, options=options.encoded())
             check(found)
             return found, False
-        specs = {spec.name: (grader_sha256(spec), orjson.dumps(spec)) for spec in suite.graders}
+        specs = {spec.name: (content.graders[spec.name], orjson.dumps(spec)) for spec in suite.graders}
         night = nights.begin(
             connection,
             suite=suite.name,
             occasion=occasion,
             new=new,
-            spec=suite_json(suite),
+            spec=encode_suite(suite),
             content=encode_content(content),
             options=options.encoded(),
             items=items,
@@ -70,7 +76,7 @@ def begin_night(
 
 def _refuse_other(found: NightRow, content: Content, suite: Suite) -> None:
     changed = differences(decode_content(found.content), content)
-    if not changed and found.spec != suite_json(suite):
+    if not changed and found.spec != encode_suite(suite):
         changed = ["other epochs, gates or settings"]
     if changed:
         raise UsageError(

@@ -9,10 +9,10 @@ from runner.db.evaluation import facts, nights
 from runner.db.evaluation.items import items_of
 from runner.evals.score_file import read_scores
 from runner.rules.errors import UsageError
-from runner.rules.evaluation.graders import grader_sha256
+from runner.rules.evaluation.night_content import decode_content
 from runner.rules.evaluation.night_facts import Column
 from runner.rules.evaluation.scores import pooled
-from runner.rules.evaluation.suite_json import suite_of_json
+from runner.rules.evaluation.suite_json import decode_suite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -84,7 +84,7 @@ def comparable(first: ComparedScores, second: ComparedScores) -> ComparedScores:
 def _of_night(connection: Connection, night: NightRow) -> ComparedScores:
     if night.verdict is None:
         raise UsageError(f"{night.name} is not finished", fix="runner eval SUITE.toml carries it on")
-    suite = suite_of_json(night.spec)
+    suite = decode_suite(night.spec)
     known = facts.read_facts(connection, night, suite, nights_max=0)
     column = Column(suite.subjects[0].name, suite.primary.name)
     return ComparedScores(
@@ -92,5 +92,5 @@ def _of_night(connection: Connection, night: NightRow) -> ComparedScores:
         scores=known.first.scores[column],
         again=None if known.again is None else known.again.scores[column],
         item_hashes={item.id: item.sha256 for _, item in items_of(connection, night.id)},
-        grader_hash=grader_sha256(suite.primary),
+        grader_hash=decode_content(night.content).graders[suite.primary.name],
     )

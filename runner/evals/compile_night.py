@@ -41,22 +41,15 @@ def parse_custom_id(text: str) -> AnswerId:
     return AnswerId(variant, rest, int(epoch)) if slash else AnswerId("", item, int(epoch))
 
 
-def job_lines(
-    suite: Suite, items: Sequence[Item], epochs: range | None = None, variants: Sequence[str] | None = None
-) -> Iterator[bytes]:
+def job_lines(suite: Suite, items: Sequence[Item]) -> Iterator[bytes]:
     """Yield the job lines of a night in the short form, without line ends; the same bytes each time.
 
-    Each epoch has all items, each with all of its variants; a stop leaves whole epochs. Epochs count from 1;
-    None is all of them, and all variants. Raises RenderError where the template of a subject cannot be
-    filled for an item, which `read_suite` has reported.
+    Each epoch, from 1, has all items, each with all of its variants; a stop leaves whole epochs. Raises
+    RenderError where the template of a subject cannot be filled for an item, which `read_suite` has reported.
     """
     names = metadata_names(items)
-    prompts = [
-        ItemPrompt(subject, names)
-        for subject in suite.subjects
-        if variants is None or subject.name in variants
-    ]
-    for epoch in epochs or range(1, suite.epochs + 1):
+    prompts = [ItemPrompt(subject, names) for subject in suite.subjects]
+    for epoch in range(1, suite.epochs + 1):
         for item in items:
             for prompt in prompts:
                 yield job_line(custom_id(prompt.subject.name, item.id, epoch), prompt.body(item))

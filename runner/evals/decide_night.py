@@ -13,10 +13,11 @@ from runner.db.evaluation.measurements import measurements
 from runner.db.evaluation.nights import NightState
 from runner.evals.stored_night import StoredNight, read_night
 from runner.rules.errors import Bug
-from runner.rules.evaluation.report import night_report
+from runner.rules.evaluation.make_report import night_report
+from runner.rules.evaluation.verdicts import is_accepted_by_itself, is_valid
 from runner.rules.exit_codes import ExitCode
 from runner.rules.json_object import encoded
-from runner.rules.money import usd
+from runner.rules.money import dollars
 from runner.rules.states import RunState
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from runner.db.session import Database
     from runner.rules.evaluation.night_report import NightReport
 
-_NOT_ACCEPTED: Final = ("regressed", "no_verdict")
 _SPENT: Final = ("reported", "estimated", "possible_extra", "unpriced")
 
 
@@ -71,16 +71,14 @@ def end(database: Database, night: StoredNight, report: NightReport, *, keeps_ac
 
     `keeps_accepted`: a night that is in the pool stays there.
     """
-    is_valid = all(gate.verdict == "passed" for gate in report.gates if gate.rule == "measured")
-    is_accepted = is_valid and report.verdict not in _NOT_ACCEPTED
     with database.write() as connection:
         nights.end(
             connection,
             night.row.id,
             verdict=report.verdict,
             exit_code=report.exit_code,
-            is_valid=is_valid,
-            is_accepted=is_accepted or (keeps_accepted and night.row.is_accepted),
+            is_valid=is_valid(report),
+            is_accepted=is_accepted_by_itself(report) or (keeps_accepted and night.row.is_accepted),
             report=encoded(report),
             now_ms=database.now_ms(),
             is_regrade=night.row.state is NightState.ENDED,
@@ -106,8 +104,8 @@ def _why_not_again(connection: Connection, night: StoredNight) -> str | None:
     if not budget or len(spent) != 1 or budget - spent[0] >= spent[0]:
         return None
     return (
-        f"the budget leaves {usd(max(0, budget - spent[0]))}, and a second measurement costs about"
-        f" {usd(spent[0])}"
+        f"the budget leaves {dollars(max(0, budget - spent[0]))}, and a second measurement costs about"
+        f" {dollars(spent[0])}; --new with a larger --budget measures the night afresh"
     )
 
 

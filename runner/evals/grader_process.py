@@ -81,6 +81,24 @@ class GraderProcess:
         self._home.cleanup()
 
     def _start(self) -> None:
+        """Start the process, or count a failed start."""
+        self._number = 0
+        try:
+            fault = self._fault_at_start()
+        except OSError as error:
+            fault = error.strerror or str(error)
+        except (ChannelClosed, NoReply, ValueError) as error:
+            fault = self._why_ended(error, f"it takes more than {self._limits.start_s:g} s")
+        if not fault:
+            self._failed_starts = 0
+            return
+        self._end()
+        self._failed_starts += 1
+        if self._failed_starts >= self._limits.starts:
+            self._given_up = f"the grader cannot be started: {fault}"
+
+    def _fault_at_start(self) -> str:
+        """Start it; return what is wrong with the grader, or "". Raises OSError, and as `exchange`."""
         self._child = start_code(
             _PROGRAM,
             folder=self._folder if self._folder.is_dir() else Path(self._home.name),
@@ -88,24 +106,14 @@ class GraderProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        channel = LineChannel(cast("IO[bytes]", self._child.stdin), cast("IO[bytes]", self._child.stdout))
-        self._number = 0
-        fault = ""
-        try:
-            (reply,) = channel.exchange(
-                iter([_encoded(self._setup())]), replies=1, reply_s=self._limits.start_s
-            )
-            fault = orjson.loads(reply).get("fault", "")
-        except (ChannelClosed, NoReply, ValueError) as error:
-            fault = self._why_ended(error, f"it takes more than {self._limits.start_s:g} s")
-        if not fault:
-            self._channel = channel
-            self._failed_starts = 0
-            return
-        self._end()
-        self._failed_starts += 1
-        if self._failed_starts >= self._limits.starts:
-            self._given_up = f"the grader cannot be started: {fault}"
+        pipes = cast("tuple[IO[bytes], IO[bytes]]", (self._child.stdin, self._child.stdout))
+        self._channel = LineChannel(*pipes)
+        setup = iter([_encoded(self._setup())])
+        (reply,) = self._channel.exchange(setup, replies=1, reply_s=self._limits.start_s)
+        read = orjson.loads(reply)
+        if not isinstance(read, dict):
+            raise ValueError("it is no reply to the setup")  # noqa: TRY004 - as of one that is no JSON
+        return str(read.get("fault", ""))
 
     def _setup(self) -> dict[str, Any]:
         return {
@@ -160,7 +168,7 @@ def _status(child: subprocess.Popen[bytes]) -> str:
         return "its process closed its output"
     if status >= 0:
         return f"its process ended with the exit status {status}"
-    return f"its process was ended by {signal.Signals(-status).name}"
+    return f"its process was ended by signal {-status} ({signal.strsignal(-status)})"
 
 
 def _request(item: Item, answer: Answer) -> list[list[Any]]:
@@ -179,8 +187,13 @@ def _encoded(value: Any) -> bytes:
 
 def _grade_of(reply: bytes, number: int) -> Grade:
     """Return the grade of a reply. Raises ValueError where it is not the one to this request."""
-    of_number, value, label, reason = orjson.loads(reply)
-    is_score = value is None or (isinstance(value, int | float) and 0 <= value <= 1)
-    if of_number != number or not is_score or not isinstance(label, str):
-        raise ValueError("it is not a reply to this request")
-    return Grade(value, label, reason)
+    match orjson.loads(reply):
+        case [int(of_number), int() | float() as value, str(label), None] if 0 <= value <= 1:
+            grade = Grade(value, label)
+        case [int(of_number), None, str(label), str(reason)]:
+            grade = Grade(None, label, reason)
+        case _:
+            raise ValueError("it is no reply")
+    if of_number != number:
+        raise ValueError("it is not the reply to this request")
+    return grade

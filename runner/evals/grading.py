@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from runner.evals.grader_process import GraderLimits, GraderProcess
 from runner.evals.score_file import read_epoch_scores
 from runner.rules.errors import UsageError
-from runner.rules.evaluation.graders import make_grader, may_hang, runs_code
+from runner.rules.evaluation.graders import grader_sha256, make_grader, may_hang, runs_code
 from runner.rules.evaluation.graders.code_grader import CodeGrader
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class GradeBatch:
 
 @contextmanager
 def open_graders(
-    suite: Suite, folder: Path, *, trusts_code: bool, limits: GraderLimits = _LIMITS
+    suite: Suite, folder: Path, trusts_code: bool, *, limits: GraderLimits = _LIMITS
 ) -> Iterator[GradeBatch]:
     """Give the graders of a suite that is in `folder`; their processes end with the block.
 
@@ -74,6 +74,14 @@ def open_graders(
             process.close()
 
 
+def refuse_untrusted(suite: Suite) -> None:
+    """Raise UsageError for a suite with graders that are code: without trust a night of it has no scores."""
+    for spec in suite.graders:
+        if runs_code(spec):
+            fix = "read the code; if you trust it, add --trust-code"
+            raise UsageError(f'the grader "{spec.name:.60}" is code of the suite, which is not run', fix=fix)
+
+
 def resolved_grader(spec: GraderSpec, folder: Path) -> GraderSpec:
     """Return a grader with what its options name: the scores of a file, and the hash of a module's source.
 
@@ -81,6 +89,11 @@ def resolved_grader(spec: GraderSpec, folder: Path) -> GraderSpec:
     stays; without anything, there are no scores yet.
     """
     return replace(spec, options=_resolved(spec.type, spec.options, folder))
+
+
+def grader_hashes(suite: Suite, folder: Path) -> dict[str, str]:
+    """Return the hashes of the graders by name; that of code is one of its module's source, too."""
+    return {spec.name: grader_sha256(resolved_grader(spec, folder)) for spec in suite.graders}
 
 
 def _no_folder(spec: GraderSpec, folder: Path) -> UsageError:

@@ -33,6 +33,7 @@ class LineChannel:
         os.set_blocking(self._output, False)
         self._replies: list[bytes] = []
         self._rest = b""
+        self._is_read = True  # the process still takes lines
 
     def exchange(self, requests: Iterator[bytes], *, replies: int, reply_s: float) -> Iterator[bytes]:
         """Send the requests, each with its line end, and yield the replies without theirs.
@@ -43,7 +44,8 @@ class LineChannel:
         unsent = memoryview(b"")
         deadline = time.monotonic() + reply_s
         while replies:
-            unsent = _filled(unsent, requests)
+            if self._is_read:
+                unsent = _filled(unsent, requests)
             unsent = self._move(unsent, deadline)
             for line in self._whole_lines():
                 deadline = time.monotonic() + reply_s
@@ -65,18 +67,19 @@ class LineChannel:
         if self._output in ready:
             try:
                 return unsent[os.write(self._output, unsent[:_CHUNK]) :]
-            except BrokenPipeError:
-                raise ChannelClosed from None
+            except BrokenPipeError:  # what it has replied before is still to be read
+                self._is_read = False
+                return memoryview(b"")
         return unsent
 
     def _read(self) -> None:
+        if len(self._rest) > _LINE_BYTES_MAX:
+            raise ValueError("a reply is too long")
         chunk = os.read(self._input, _CHUNK)
         if not chunk:
             raise ChannelClosed
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         self._replies += lines
-        if len(self._rest) > _LINE_BYTES_MAX:
-            raise ValueError("a reply is too long")
 
     def _whole_lines(self) -> Iterator[bytes]:
         lines, self._replies = self._replies, []

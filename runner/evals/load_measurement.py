@@ -50,7 +50,7 @@ def load_measurement(
     folder.prepare()
     kept = folder.path / "evals"
     kept.mkdir(mode=0o700, exist_ok=True)
-    lines = job_lines(suite, items, epochs=range(1, suite.epochs + 1))
+    lines = job_lines(suite, items)
     path = kept / f"{stem}@{occasion}.jsonl"
     _write(path, lines)
     with occasion_lock(settings, database, stem):

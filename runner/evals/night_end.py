@@ -13,10 +13,10 @@ from runner.db.evaluation import nights
 from runner.evals import night_on_end
 from runner.evals.item_lines import item_lines
 from runner.evals.night_options import read_options
-from runner.evals.report_files import check_report_places, night_paths, report_paths, write_report_files
+from runner.evals.report_files import check_report_places, report_paths, write_report_files
 from runner.rules.errors import Bug
 from runner.rules.evaluation.night_report import NightReport
-from runner.rules.evaluation.suite_json import suite_of_json
+from runner.rules.evaluation.suite_json import decode_suite
 
 if TYPE_CHECKING:
     from runner.db.evaluation.nights import NightRow
@@ -32,14 +32,9 @@ class EndedNight:
     report: NightReport
 
     @property
-    def output(self) -> Path:
-        """Return the folder of its files, or their name without endings."""
-        return Path(read_options(self.row.options).output)
-
-    @property
     def files(self) -> ReportPaths:
         """Return where its files are."""
-        return report_paths(self.report, self.output)
+        return _paths(self.row)
 
 
 def read_end(database: Database, night_id: int) -> EndedNight:
@@ -51,17 +46,27 @@ def read_end(database: Database, night_id: int) -> EndedNight:
     return EndedNight(row=row, report=msgspec.json.decode(report, type=NightReport))
 
 
-def check_places(row: NightRow, *, force: bool) -> None:
-    """Raise UsageError where the files of a night cannot be written: before its answers are paid."""
-    paths = night_paths(row.suite, row.name, Path(read_options(row.options).output))
-    check_report_places(paths, night_tag(row), force=force)
+def check_files(row: NightRow, *, force: bool) -> None:
+    """Raise what `write_files` would, before a night is paid for: UserError where a file has no place."""
+    check_report_places(_paths(row), night_tag(row), force=force)
 
 
 def write_files(database: Database, ended: EndedNight, *, force: bool) -> None:
     """Write the report files of a night. Raises UsageError for files of others."""
     with database.read() as connection:
-        lines = item_lines(connection, ended.row, suite_of_json(ended.row.spec))
-        write_report_files(ended.output, ended.report, lines, night_tag=night_tag(ended.row), force=force)
+        lines = item_lines(connection, ended.row, decode_suite(ended.row.spec))
+        write_report_files(
+            _output(ended.row), ended.report, lines, night_tag=night_tag(ended.row), force=force
+        )
+
+
+def _output(row: NightRow) -> Path:
+    """Return the folder of the files of a night, or their name without endings."""
+    return Path(read_options(row.options).output)
+
+
+def _paths(row: NightRow) -> ReportPaths:
+    return report_paths(row.suite, row.name, _output(row))
 
 
 def night_tag(row: NightRow) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from runner.evals.grader_trial import misfit_faults
 from runner.evals.items.read_items import FAULTS_KEPT, read_items
 from runner.evals.suite_file import KIND, read_suite_file
 from runner.evals.suite_requests import SuiteRequests
 from runner.evals.suite_warnings import suite_warnings
 from runner.intake.recipe_file import ReadFile, RecipeFiles
-from runner.rules.recipe import RecipeFault, error_of_faults
+from runner.rules.recipe import error_of_faults
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +57,7 @@ def read_suite(path: Path, tally: Tally, *, tpm: float | None = None) -> ReadSui
     suite, source = read_suite_file(path, files)
     found = read_items(source, folder)
     requests = SuiteRequests(suite, found)
-    if faults := [*_grader_faults(suite), *requests.subject_faults()]:
+    if faults := [*requests.template_faults(), *misfit_faults(suite, found.items)]:
         raise error_of_faults(str(path), faults, KIND)
     requests.read(tally, tpm=tpm)
     return ReadSuite(
@@ -71,10 +72,3 @@ def read_suite(path: Path, tally: Tally, *, tpm: float | None = None) -> ReadSui
         read_files=(*files.read_files, *found.read_files),
         suite_folder=folder,
     )
-
-
-def _grader_faults(suite: Suite) -> list[RecipeFault]:
-    """Return what is wrong with the options of the graders."""
-    from runner.rules.evaluation.graders import grader_faults
-
-    return [fault for grader in suite.graders for fault in grader_faults(grader)]

@@ -10,13 +10,13 @@ import orjson
 from runner.db import runs
 from runner.db.evaluation import grades, nights
 from runner.db.evaluation.measurements import measurements
-from runner.evals.grade_measurement import GradedNight, grade_run
-from runner.evals.grading import open_graders
+from runner.evals.grade_measurement import grade_run
+from runner.evals.grading import grader_hashes, open_graders
 from runner.evals.stored_night import read_night
-from runner.rules.evaluation.graders import grader_sha256, takes_scores
+from runner.rules.evaluation.graders import takes_scores
+from runner.rules.evaluation.night_content import decode_content, encode_content
 from runner.rules.evaluation.night_gate import POOL_MOST
-from runner.rules.evaluation.stored_json import decode_content, encode_content
-from runner.rules.evaluation.suite_json import suite_json, suite_of_json
+from runner.rules.evaluation.suite_json import decode_suite, encode_suite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -98,22 +98,21 @@ def _regrade(
     folder: Path,
     trusts_code: bool,
 ) -> None:
-    by_id = {stored.item.id: stored for stored in night.items}
-    graded = GradedNight(night.suite, by_id, grader_ids)
+    graded = night.graded._replace(graders=grader_ids)
     with open_graders(suite, folder, trusts_code=trusts_code) as graders:
         grade_run(database, measurement.id, measurement.run_id, graded, graders, with_answers=False)
 
 
-def adopt_graders(database: Database, rows: Sequence[NightRow], suite: Suite) -> dict[str, int]:
+def adopt_graders(database: Database, rows: Sequence[NightRow], suite: Suite, folder: Path) -> dict[str, int]:
     """Let nights have the graders and gates of a suite; return the ids of the graders by name."""
-    shas = {spec.name: grader_sha256(spec) for spec in suite.graders}
+    shas = grader_hashes(suite, folder)
     specs = {spec.name: (shas[spec.name], orjson.dumps(spec)) for spec in suite.graders}
     ids: dict[str, int] = {}
     with database.write() as connection:
         for row in rows:
-            own = replace(suite_of_json(row.spec), graders=suite.graders, gates=suite.gates)
+            own = replace(decode_suite(row.spec), graders=suite.graders, gates=suite.gates)
             content = replace(decode_content(row.content), graders=shas)
             ids = nights.set_graders(
-                connection, row, specs, spec=suite_json(own), content=encode_content(content)
+                connection, row, specs, spec=encode_suite(own), content=encode_content(content)
             )
     return ids

@@ -49,16 +49,11 @@ class ReportPaths:
         return iter(astuple(self))
 
 
-def report_paths(report: NightReport, output: Path | None = None) -> ReportPaths:
-    """Return where the files of a report go."""
-    return night_paths(report.suite, report.night, output)
-
-
-def night_paths(suite: str, night: str, output: Path | None = None) -> ReportPaths:
+def report_paths(suite: str, night: str, output: Path | None = None) -> ReportPaths:
     """Return where the files of a night go: SUITE.DATE.eval.json and others beside it.
 
-    `output` is a folder that exists, the .eval.json, or the files' name without endings; None is the current
-    folder.
+    `night` is its name, SUITE@DATE. `output` is a folder that exists, the .eval.json, or the files' name
+    without endings; None is the current folder.
     """
     name = file_stem(Path(suite).name, night)
     stem = Path(name) if output is None else output
@@ -97,13 +92,13 @@ def write_report_files(
     night_tag: str,
     force: bool = False,
 ) -> ReportPaths:
-    """Write the four files to `report_paths(report, output)`, each whole or not at all; return the paths.
+    """Write the four files to `report_paths` of the night, each whole or not at all; return the paths.
 
     `night_tag` is the night's own, the same each time: its files are replaced. Raises UsageError where there
     are files of another night or of unknown origin (unless `force`), UserError where one cannot be written;
     all files then stay as they were.
     """
-    targets = report_paths(report, output)
+    targets = report_paths(report.suite, report.night, output)
     check_report_places(targets, night_tag, force=force)
     marked = msgspec.structs.replace(report, mark=night_tag)
     contents: Mapping[Path, Iterable[bytes]] = {

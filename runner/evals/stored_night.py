@@ -9,7 +9,7 @@ from runner.db.evaluation.graders import grader_ids
 from runner.db.evaluation.items import items_of
 from runner.evals.grade_measurement import GradedNight, StoredItem
 from runner.evals.night_options import read_options
-from runner.rules.evaluation.suite_json import suite_of_json
+from runner.rules.evaluation.suite_json import decode_suite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredNight:
-    """A night with all that its steps need; `items` are in the order of the suite."""
+    """A night with all that its steps need; `stored_items` are in the order of the suite."""
 
     row: NightRow
     suite: Suite
-    items: tuple[StoredItem, ...]
+    stored_items: tuple[StoredItem, ...]
     grader_ids: Mapping[str, int]
 
     @property
@@ -37,14 +37,14 @@ class StoredNight:
         return read_options(self.row.options)
 
     @property
-    def questions(self) -> list[Item]:
-        """Return the items alone."""
-        return [stored.item for stored in self.items]
+    def items(self) -> list[Item]:
+        """Return the items without their database ids."""
+        return [stored.item for stored in self.stored_items]
 
     @property
     def graded(self) -> GradedNight:
         """Return what grading needs."""
-        by_id = {stored.item.id: stored for stored in self.items}
+        by_id = {stored.item.id: stored for stored in self.stored_items}
         return GradedNight(self.suite, by_id, self.grader_ids)
 
 
@@ -52,7 +52,7 @@ def read_night(connection: Connection, row: NightRow) -> StoredNight:
     """Return a night with its suite and items."""
     return StoredNight(
         row=row,
-        suite=suite_of_json(row.spec),
-        items=tuple(StoredItem(*one) for one in items_of(connection, row.id)),
+        suite=decode_suite(row.spec),
+        stored_items=tuple(StoredItem(*one) for one in items_of(connection, row.id)),
         grader_ids=grader_ids(connection, row.id),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runner.rules.evaluation.suite import GateSpec
+from runner.rules.evaluation.suite import GateSpec, parse_baseline
 
 if TYPE_CHECKING:
     from runner.rules.evaluation.suite import Suite
@@ -30,8 +30,7 @@ def suite_detectable(suite: Suite, items: int) -> Detectable | None:
     if not items:
         return None
     gate = _drop_gate(suite)
-    kind, _, number = gate.baseline.partition(":")
-    nights = int(number) if kind == "rolling" else 1
+    nights = parse_baseline(gate.baseline).nights
     alpha = 1 / gate.false_alarm_nights
     drop = detectable_drop(items=items, epochs=suite.epochs, nights=nights, p=_ASSUMED_SCORE, alpha=alpha)
     return Detectable(float(drop), _ASSUMED_SCORE, nights)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final
-from zoneinfo import ZoneInfo, available_timezones
 
+from runner.evals.suite_faults import suite_faults
 from runner.intake.recipe_file import RecipeFiles, read_toml
 from runner.rules.errors import UserError
 from runner.rules.evaluation.suite_table import SuiteFile, read_suite_table
-from runner.rules.recipe import FILE_PREFIX, RecipeFault, error_of_faults
+from runner.rules.recipe import FILE_PREFIX, RecipeFault, error_of_faults, is_suite_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 KIND: Final = "suite"
 _ENDINGS: Final = (".suite.toml", ".toml")
-_OWN_KEYS: Final = frozenset({"subject", "grader", "gate", "items"})
 
 
 def is_suite_file(path: Path) -> bool:
@@ -34,7 +32,7 @@ def is_suite_file(path: Path) -> bool:
         table = read_toml(path, KIND)
     except UserError:
         return False
-    return bool(_OWN_KEYS & table.keys()) and "recipe" not in table
+    return is_suite_table(table)
 
 
 def read_suite_file(path: Path, files: RecipeFiles) -> SuiteFile:
@@ -44,9 +42,8 @@ def read_suite_file(path: Path, files: RecipeFiles) -> SuiteFile:
     file cannot be read.
     """
     found, faults = read_suite_table(read_toml(path, KIND), _stem(path))
-    faults += _timezone_faults(found.suite.timezone)
-    reader = _SuiteTexts(files, faults)
-    suite = reader.suite(found.suite)
+    suite = _SuiteTexts(files, faults).suite(found.suite)
+    faults += suite_faults(suite)
     if faults:
         raise error_of_faults(str(path), faults, KIND)
     return found._replace(suite=suite)
@@ -96,18 +93,3 @@ class _SuiteTexts:
 def _key(name: str, tables: Sequence[object], place: int) -> str:
     """Return the path of a table of an array, as `TomlSection.sections` names it."""
     return name if len(tables) == 1 else f"{name}.{place}"
-
-
-def _timezone_faults(name: str | None) -> list[RecipeFault]:
-    if name is None:
-        return []
-    try:
-        ZoneInfo(name)
-    except (ValueError, OSError, LookupError):
-        known = available_timezones()
-        near = get_close_matches(name, known, n=1)
-        fix = f'did you mean "{near[0]}"?' if near else 'write its IANA name, like "Europe/Berlin"'
-        if not known:
-            fix = "install the data of time zones: pip install tzdata"
-        return [RecipeFault("timezone", f'there is no time zone "{name:.60}"', fix)]
-    return []

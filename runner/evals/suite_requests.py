@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from runner.evals.compile_night import custom_id, job_line, metadata_names
 from runner.evals.item_prompt import ItemPrompt
@@ -13,19 +13,14 @@ from runner.rules.models import DEFAULT
 from runner.rules.recipe import RecipeFault
 from runner.rules.request import Defaults, read_request
 from runner.rules.table_faults import TableFault
-from runner.rules.validate import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from runner.evals.items.read_items import ReadItems
     from runner.rules.diagnostics import Diagnostic
     from runner.rules.estimate import Tally
     from runner.rules.evaluation.item import Item
-    from runner.rules.evaluation.suite import Subject, Suite
+    from runner.rules.evaluation.suite import Suite
     from runner.rules.request import Request
-
-_PROBE: Final = {"role": "user", "content": "x"}
 
 
 class SuiteRequests:
@@ -42,8 +37,8 @@ class SuiteRequests:
         self.warning_count = 0
         self._suite, self._found = suite, found
 
-    def subject_faults(self) -> list[RecipeFault]:
-        """Return the faults that all requests of a subject would have, with the keys of the suite file."""
+    def template_faults(self) -> list[RecipeFault]:
+        """Return what is wrong with the templates of the subjects, with the keys of the suite file."""
         faults: list[RecipeFault] = []
         subjects = self._suite.subjects
         names = metadata_names(self._found.items)
@@ -53,11 +48,10 @@ class SuiteRequests:
                 ItemPrompt(subject, names)
             except UserError as error:
                 faults += [RecipeFault(f"{key}.user", line, error.fix) for line in error.where]
-            faults += _body_faults(subject, key)
         return faults
 
     def read(self, tally: Tally, *, tpm: float | None) -> None:
-        """Read the requests of all items; `tally` adds up those of all epochs. Subjects have no faults."""
+        """Read the requests of all items; `tally` adds up those of all epochs. Templates have no faults."""
         names = metadata_names(self._found.items)
         prompts = [ItemPrompt(subject, names) for subject in self._suite.subjects]
         defaults = Defaults(model=DEFAULT, tpm=tpm)
@@ -95,13 +89,3 @@ class SuiteRequests:
         self.warning_count += len(diagnostics)
         self.warnings += diagnostics[: max(0, FAULTS_KEPT - len(self.warnings))]
         return request
-
-
-def _body_faults(subject: Subject, key: str) -> Iterator[RecipeFault]:
-    """Yield what the API would refuse of a subject's model and fields."""
-    found = validate({"model": subject.model, "messages": [_PROBE], **subject.body}, None)
-    for problem in found.problems:
-        if problem.severity == "refused":
-            path = ".".join(map(str, problem.path))
-            inner = path if path == "model" else f"body.{path}"
-            yield RecipeFault(f"{key}.{inner}", problem.reason, problem.fix)

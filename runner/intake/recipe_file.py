@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from runner.rules.binary_files import HEAD_BYTES, binary_file
 from runner.rules.errors import UsageError
 from runner.rules.other_file import cure_for
-from runner.rules.recipe import FILE_PREFIX, Recipe, RecipeError, RecipeFault, error_of_faults
+from runner.rules.recipe import FILE_PREFIX, Recipe, RecipeError, RecipeFault, error_of_faults, is_suite_table
 from runner.rules.recipe_table import read_recipe
 
 if TYPE_CHECKING:
@@ -114,7 +114,12 @@ class RecipeFiles:
 
 def read_recipe_file(path: Path) -> Recipe:
     """Return the recipe of a file. Raises RecipeError with all faults, UsageError if it cannot be read."""
-    recipe, faults = read_recipe(read_toml(path, "recipe"))
+    table = read_toml(path, "recipe")
+    if is_suite_table(table):
+        raise RecipeError(
+            f"{path} is a suite of an evaluation, no recipe", fix=f"runner check {path} reads it"
+        )
+    recipe, faults = read_recipe(table)
     if faults:
         raise error_of_faults(str(path), faults)
     return recipe

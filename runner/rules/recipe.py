@@ -18,6 +18,7 @@ REASK_DEFAULT: Final = 2
 REASK_MAX: Final = 5
 FILE_PREFIX: Final = "file:"  # a text that begins with it names the file that holds the text
 FAULTS_SHOWN: Final = 20
+_SUITE_KEYS: Final = frozenset({"subject", "grader", "gate", "items"})
 
 Constant: TypeAlias = str | int | float | bool
 JsonValue: TypeAlias = "str | int | float | bool | Sequence[JsonValue] | Mapping[str, JsonValue]"
@@ -104,6 +105,11 @@ class RecipeError(UserError):
     """A recipe, or a file that it names, cannot be used (exit 3)."""
 
     exit_code = 3
+
+
+def is_suite_table(table: Mapping[str, object]) -> bool:
+    """Return whether the tables of a TOML file are those of a suite of an evaluation, not of a recipe."""
+    return "recipe" not in table and bool(_SUITE_KEYS & table.keys())
 
 
 def is_code(schema: str) -> bool:

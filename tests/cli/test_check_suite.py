@@ -58,7 +58,7 @@ def test_a_suite_is_reported_in_80_columns_and_nothing_is_kept(place: Place) -> 
         "no bad items",
         "items.csv (inspect): 3 items x 2 epochs x 2 variants",
         "system.md, sha256 ",
-        "old, new",
+        "variant old, new",
         "number (number, primary): does not grade 1 of 3 targets as right:",
         "a drop of ",
         "12 requests",
@@ -104,7 +104,7 @@ def test_bad_items_are_reported_and_refuse_the_suite(place: Place) -> None:
 
 def test_hostile_text_stays_text(place: Place) -> None:
     """In ids, names and reasons."""
-    place.write("items.csv", 'id,input,target\n"\x1b[31mred",1?,one\n')
+    place.write("items.csv", 'id,input,target\n"\x1b[31mred",1?,one\nb,2?,2\n')
     done = place.call("check sums.suite.toml")
     assert done.code == 0
     assert "\x1b" not in done.stdout

@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import orjson
 import pytest
 from cli_calls import run_command
 from night_driver import REPORT, NightDriver
+from night_reports import outage, regressed, report
 from run_driver import new_run
 from sqlalchemy import text
 
 from runner.db import migrate
 from runner.db.evaluation import measurements, nights
 from runner.db.session import Database
+from runner.rules.json_object import encoded
 
+if TYPE_CHECKING:
+    from runner.rules.evaluation.night_report import NightReport
+
+CODE_SUITE = """
+name = "answers"
+items = "items.jsonl"
+[subject]
+model = "grok-4.3"
+[[grader]]
+name = "mine"
+type = "python"
+function = "checks:grade"
+"""
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "json.schema.json").read_bytes())
 WIDTH = 80
 
@@ -174,3 +189,39 @@ def test_the_name_of_a_night_stands_for_its_run_at_work(home: Path) -> None:
     assert "0 of 4 jobs done" in shown
     assert f"night {night.name}: " in printed(home, "status", str(first))
     assert "night " not in printed(home, "status", str(gone))
+
+
+@pytest.mark.parametrize("night", [report(), regressed(), outage()], ids=lambda night: night.verdict)
+def test_a_night_that_is_shown_has_its_exit_code(tmp_path: Path, night: NightReport) -> None:
+    """The code that the screen names is that of the command, also as JSON."""
+    (tmp_path / "home").mkdir()
+    database = Database(f"sqlite:///{tmp_path / 'home' / 'runner.db'}")
+    migrate.upgrade(database, None)
+    driver = NightDriver(database)
+    driver.end(driver.begin("2026-12-01"), night.verdict, exit_code=night.exit_code, report=encoded(night))
+    database.close()
+
+    shown = printed(tmp_path, "compare", "answers@2026-12-01", code=night.exit_code)
+    assert f"(exit {night.exit_code})" in shown.splitlines()[0]
+    printed(tmp_path, "compare", "answers@2026-12-01", "--json", code=night.exit_code)
+    refused = printed(tmp_path, "compare", "answers@2026-12-01", "--again", "again.csv", code=2)
+    assert "--again is for a night that is judged" in refused
+
+
+def test_a_night_is_graded_again_by_its_name_or_occasion(home: Path) -> None:
+    """One that is not there, or has not ended, is named; the others are found."""
+    (home / "s.toml").write_text(CODE_SUITE.replace('"python"\nfunction = "checks:grade"', '"exact"'))
+    for name in ("2026-12-07", "answers@2026-12-06", "2026-12-06"):
+        shown = printed(home, "regrade", "s.toml", "2026-12-01", "answers@2026-12-02", name, code=2)
+        assert f'answers has no night "answers@{name.removeprefix("answers@")}" that has ended' in shown
+
+
+@pytest.mark.parametrize("command", ["eval", "regrade"])
+def test_graders_that_are_code_are_refused_without_trust(home: Path, command: str) -> None:
+    """Before anything is sent or graded: their scores would be missing, and the night without a verdict."""
+    (home / "s.toml").write_text(CODE_SUITE)
+    (home / "items.jsonl").write_text('{"id": "a", "prompt": "?", "target": "yes"}\n')
+    shown = printed(home, command, "s.toml", code=2)
+
+    assert 'the grader "mine" is code of the suite, which is not run' in shown
+    assert "fix: read the code; if you trust it, add --trust-code" in shown

@@ -179,8 +179,7 @@ def test_prune_keeps_what_a_suite_may_grade_again(home: LiveRunner) -> None:
     assert {opened, accepted, pinned} <= set(runs(home))
     assert regressed not in runs(home)
     with nights_of(home) as driver:
-        stored = driver.read(nights.of_run, regressed)
-        assert driver.read(nights.report, stored.id) is not None
+        assert driver.read(nights.report, found[regressed].id) is not None
 
 
 def test_rm_says_what_it_does_to_a_night(home: LiveRunner) -> None:

@@ -44,7 +44,7 @@ def table(database: Database, *names: tuple[str, str | None]) -> list[str]:
             )
     with database.read() as connection:
         found = run_snapshot.read_all(connection, NOW_MS)
-    return run_table([Snapshot(stored=stored, is_engine_alive=True) for stored in found])
+    return run_table([Snapshot(stored=stored, is_engine_alive=True) for stored in found], {})
 
 
 def test_nights_fit_into_80_columns(database: Database) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from night_driver import add_result
 from run_driver import NOW_MS, first_job, new_run
-from sqlalchemy import text
 
 from runner.db.evaluation import first_answers
 from runner.db.job_ids import job_id
@@ -14,32 +14,6 @@ from runner.db.job_ids import job_id
 if TYPE_CHECKING:
     from runner.db.evaluation.first_answers import JobResults
     from runner.db.session import Database
-
-_RESULT = text(
-    "INSERT INTO results (job_id, attempt, request_id, body, sha256, received_at_ms)"
-    " VALUES (:job, :attempt, :request, :body, :sha, :at)"
-)
-_ATTEMPT = text(
-    "INSERT INTO attempts (job_id, attempt, lane, worker, outcome, marked_at_ms, accepted_at_ms, polls,"
-    " ticks) VALUES (:job, :attempt, 'deferred', 1, 'settled', 0, :accepted, 0, :ticks)"
-)
-
-
-def add_result(database: Database, job: int, attempt: int, body: bytes, ticks: int | None = 7) -> None:
-    """Store a result of a job with its attempt."""
-    with database.write() as connection:
-        connection.execute(
-            _RESULT,
-            {
-                "job": job,
-                "attempt": attempt,
-                "request": f"{job}-{attempt}",
-                "body": body,
-                "sha": f"{attempt:064}",
-                "at": NOW_MS + attempt,
-            },
-        )
-        connection.execute(_ATTEMPT, {"job": job, "attempt": attempt, "accepted": NOW_MS, "ticks": ticks})
 
 
 def read(database: Database, run_id: int, page: int) -> list[list[JobResults]]:

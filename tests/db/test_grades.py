@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from runner.db.evaluation import grades, measurements
 from runner.db.evaluation.graders import grader_ids
-from runner.db.evaluation.grades import AnswerKey, AnswerRow, GradeRow
+from runner.db.evaluation.grades import AnswerRow, GradeRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,20 +86,6 @@ def test_answers_are_replaced_by_key(database: Database) -> None:
     assert {stored[4:6] for stored in found} == {(1_000, 900)}
     assert [bytes(stored[6]).hex() for stored in found] == ["0f" * 32, "ab" * 32]
     assert found[0][7] == found[1][7]
-
-
-def test_ungraded_answers_are_those_without_a_grade_by_such_rules(database: Database) -> None:
-    """An answer that could not be graded has its grade; what was lost is not graded."""
-    driver = NightDriver(database)
-    row, grader = add_measurement(driver)
-    answers = [answer(0, 1, 1), answer(0, 1, 2), answer(0, 2, 1), AnswerRow(0, 2, 2, "lost")]
-    driver.write(grades.put_answers, row, answers)
-    driver.write(
-        grades.put_grades, row, grader, [GradeRow(0, 1, 1, 1.0), GradeRow(0, 2, 1, None, "", "hung")]
-    )
-
-    assert driver.read(grades.ungraded, row, "correct-1") == [AnswerKey(0, 1, 2)]
-    assert len(driver.read(grades.ungraded, row, "other")) == 3
 
 
 def test_a_service_may_be_called_anything(database: Database) -> None:

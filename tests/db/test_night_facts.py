@@ -12,8 +12,8 @@ from runner.db import counters
 from runner.db.evaluation import grades, measurements, nights
 from runner.db.evaluation.facts import read_facts
 from runner.db.evaluation.items import items_of
+from runner.rules.evaluation.night_content import encode_content
 from runner.rules.evaluation.night_facts import Column, NightCosts
-from runner.rules.evaluation.stored_json import encode_content
 
 if TYPE_CHECKING:
     from runner.db.evaluation.nights import NightRow
@@ -103,6 +103,23 @@ def test_both_measurements_of_a_past_night_are_pooled(database: Database) -> Non
     assert past.answers.answered == 4
 
 
+def test_a_regressed_night_that_is_accepted_was_meant(database: Database) -> None:
+    """It is compared with, but its drop is not taken for noise."""
+    driver = NightDriver(database)
+    for occasion, verdict, is_accepted in (
+        ("n1", "passed", True),
+        ("n2", "regressed", False),
+        ("n3", "regressed", True),
+    ):
+        before = driver.begin(occasion)
+        driver.measure(before, {"correct": {"a": [1.0]}})
+        driver.end(before, verdict, is_accepted=is_accepted)
+    night = driver.begin("n4")
+    driver.measure(night, {"correct": {"a": [1.0]}})
+
+    assert [one.is_meant for one in facts_of(driver, night).past] == [False, False, True]
+
+
 def test_only_equal_items_are_compared(database: Database) -> None:
     """A changed item has no past, and the changes are those since the newest accepted night."""
     driver = NightDriver(database)
@@ -138,22 +155,22 @@ def test_only_equal_graders_are_compared(database: Database) -> None:
 
 
 def test_a_night_that_is_graded_again_can_be_compared(database: Database) -> None:
-    """By a grader with new rules, on its stored answers; what it lacks is told."""
+    """By a grader with new rules, on its stored answers."""
     driver = NightDriver(database)
     before = driver.begin("n1", graders={"correct": "c-1"})
     row = driver.measure(before, {"correct": {"a": [0.0, 0.0]}})
     driver.end(before)
-    missing = driver.read(grades.ungraded, row.id, "c-2")
+    item_id = next(stored for stored, one in driver.read(items_of, before.id) if one.id == "a")
     changed = replace(CONTENT, graders={"correct": "c-2"})
     newer = {"correct": ("c-2", b"{}")}
-    ids = driver.write(nights.set_graders, before, newer, encode_content(changed))
-    found = [grades.GradeRow(variant, item_id, epoch, 1.0) for variant, item_id, epoch in missing]
+    ids = driver.write(nights.set_graders, before, newer, spec=before.spec, content=encode_content(changed))
+    found = [grades.GradeRow(0, item_id, epoch, 1.0) for epoch in (1, 2)]
+    assert not driver.read(grades.is_graded_by, row.id, ids["correct"])
     driver.write(grades.put_grades, row.id, ids["correct"], found)
     night = driver.begin("n2", graders={"correct": "c-2"})
     driver.measure(night, {"correct": {"a": [1.0, 1.0]}})
 
-    assert [key.epoch for key in missing] == [1, 2]
-    assert driver.read(grades.ungraded, row.id, "c-2") == []
+    assert driver.read(grades.is_graded_by, row.id, ids["correct"])
     (past,) = facts_of(driver, night).past
     assert past.scores == {CORRECT: {"a": [1.0, 1.0]}}
     assert past.content == changed

@@ -29,7 +29,7 @@ def test_the_page_shows_no_other_screens() -> None:
 
 def test_the_page_names_every_file_and_every_verdict() -> None:
     """With its exit code, which is that of the screens."""
-    for path in report_paths(WEEK[1]):
+    for path in report_paths(WEEK[1].suite, WEEK[1].night):
         assert f"`{path}`" in PAGE
     table = dict(re.findall(r"^\| (\d+) \| ((?:`[A-Z ]+`(?:, )?)+) \|", PAGE, re.MULTILINE))
     by_word = {word: int(code) for code, words in table.items() for word in re.findall(r"`([A-Z ]+)`", words)}

@@ -331,7 +331,6 @@ def test_the_workflow_waits_until_the_database_is_closed(user: tuple[Path, dict[
     assert not (home / "runner.db-wal").exists()
 
 
-@pytest.mark.xfail(strict=True, reason="the command is not there yet")
 def test_the_evaluation_takes_the_flags_of_its_lines(tmp_path: Path) -> None:
     """So that the lines above, which a stand-in took, are those of the command."""
     done = run(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from made_nights import MEASURED, NO_DROP, columns, facts, measurement, past, scores, suite
 
+from runner.rules.evaluation.make_report import night_report
 from runner.rules.evaluation.night_facts import AnswerCounts, Column, NightFacts
-from runner.rules.evaluation.report import night_report
 from runner.rules.evaluation.suite import GateSpec
 from runner.rules.evaluation.verdicts import is_accepted_by_itself, is_valid
 
@@ -110,6 +110,25 @@ def test_the_effect_of_another_prompt_is_no_noise() -> None:
     tonight = facts(measurement(scores(92, 8)), nights + better, content=asked)
 
     assert gate(tonight).noise == 1
+
+
+@pytest.mark.parametrize(("is_meant", "verdict"), [(True, "regressed"), (False, "passed")])
+def test_a_drop_that_was_accepted_is_no_noise(is_meant: bool, verdict: str) -> None:
+    """Else a cheaper model that was chosen would hide the drops after it. So with alarms before it."""
+    alarms = [past(8, BAD, is_accepted=False), past(9, BAD, is_meant=is_meant)]
+    tonight = facts(measurement(scores(80, 20)), [*WEEK, *alarms], again=measurement(scores(80, 20)))
+
+    assert (gate(tonight).noise == 1) is is_meant
+    assert night_report(tonight).verdict == verdict
+
+
+def test_a_night_that_only_missed_a_floor_is_noise_as_ever() -> None:
+    """It regressed and was accepted, but not for a drop: what it says of nights is kept."""
+    unlike = [past(8, scores(97, 3)), past(9, scores(99, 1), is_meant=True), past(10, scores(93, 7))]
+    same = [replace(night, is_meant=False) for night in unlike]
+
+    found, usual = (gate(facts(measurement(GOOD), [*WEEK, *nights])).noise for nights in (unlike, same))
+    assert found == usual != 1
 
 
 def test_a_pinned_night_is_the_baseline_alone() -> None:
@@ -307,3 +326,16 @@ def test_graders_that_changed_have_no_baseline() -> None:
 
     assert (report.verdict, report.graders[0].change) == ("no_baseline", None)
     assert report.graders[1].change is not None
+
+
+def test_a_score_is_beside_the_baseline_of_the_gate_that_has_one() -> None:
+    """A floor compares with no night, so a gate of that rule before it does not say which nights."""
+    nights = [past(1, scores(80, 20), pinned_as="launch"), *WEEK[1:]]
+    floor = GateSpec(rule="at-least", grader="correct", at_least=0.5)
+    pinned = replace(NO_DROP, baseline="pinned:launch")
+    found = night_report(facts(measurement(GOOD), nights, suite=suite(floor, pinned, MEASURED)))
+    grader = next(one for one in found.graders if one.is_primary)
+
+    assert grader.is_gating
+    assert grader.change is not None
+    assert (grader.change.base_mean, grader.change.nights) == (0.8, 1)

@@ -67,6 +67,13 @@ def write_everywhere():
         except OSError:
             pass
 
+def write_number():
+    for descriptor in range(3, 30):
+        try:
+            os.write(descriptor, b"5\\n")
+        except OSError:
+            pass
+
 def write_without_end():
     for descriptor in range(3, 30):
         try:
@@ -89,7 +96,8 @@ ACTIONS = {
     "stop": lambda: os.kill(os.getpid(), 19), "memory": lambda: bool(bytearray(2 << 30)),
     "print much": print_much, "print without end": print_without_end, "fork": fork,
     "fork and stay": fork_and_stay, "fork and end": fork_and_end, "nonsense": lambda: "yes",
-    "close": lambda: os.closerange(3, 100), "write": write_everywhere, "write on": write_without_end,
+    "close": lambda: os.closerange(3, 100), "write": write_everywhere,
+    "write number": write_number, "write on": write_without_end,
     "read": lambda: sys.stdin.read() == "", "file": large_file, "deep": deep,
     "environment": lambda: (True, " ".join(sorted(os.environ))), "folder": lambda: (True, os.getcwd()),
     "pattern": lambda: bool(__import__("re").match(r"(a+)+$", "a" * 40 + "b")),
@@ -131,9 +139,9 @@ def suite_of(*graders: GraderSpec) -> Suite:
         ("print without end", "it takes more than 3 s"),
         ("exit", "its process ended with the exit status 0"),
         ("fork and end", "it takes more than 3 s"),
-        ("crash", "its process was ended by SIGSEGV"),
-        ("abort", "its process was ended by SIGABRT"),
-        ("kill", "its process was ended by SIGKILL"),
+        ("crash", "its process was ended by signal 11 (Segmentation fault)"),
+        ("abort", "its process was ended by signal 6"),
+        ("kill", "its process was ended by signal 9"),
         ("leave", "the function raised SystemExit"),
         ("memory", "the function raised MemoryError"),
         ("deep", "the function raised RecursionError: maximum recursion depth exceeded"),
@@ -141,6 +149,7 @@ def suite_of(*graders: GraderSpec) -> Suite:
         ("nonsense", "the function returned 'yes'"),
         ("close", "its process"),
         ("write", "it wrote where only grades are written"),
+        ("write number", "it wrote where only grades are written"),
         ("write on", "it "),
     ],
 )
@@ -266,6 +275,23 @@ def test_a_grader_that_cannot_be_started_grades_nothing(
     assert len({grade.reason for grade in grades}) == 1
     assert str(grades[0].reason).startswith("the grader cannot be started: ")
     assert reason in str(grades[0].reason)
+
+
+def test_what_was_graded_before_a_crash_stays(code: GraderProcess) -> None:
+    """Also where so much is on its way to the process that it breaks off while we write."""
+    many = ["Paris"] * 500 + ["exit"] + ["x" * 1000] * 2_000
+    grades = grades_of(code, *many)
+
+    assert [grade.value for grade in grades] == [1] * 500 + [None] + [0] * 2_000
+
+
+def test_without_its_folder_nothing_is_graded(tmp_path: Path) -> None:
+    """As where a night goes on after its suite was removed."""
+    process = GraderProcess(code_spec(), tmp_path / "gone")
+    (grade,) = grades_of(process, "a")
+    process.close()
+
+    assert grade.reason == "the grader cannot be started: No such file or directory"
 
 
 def test_a_grader_that_ends_too_often_is_given_up(folder: Path) -> None:

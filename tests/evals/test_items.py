@@ -192,6 +192,13 @@ def test_all_other_columns_are_metadata_where_the_suite_names_none() -> None:
     assert item.metadata == {"topic": "x"}
 
 
+def test_an_empty_cell_names_nothing() -> None:
+    """No id, no system message, no cluster; the item is read."""
+    fields = FieldMap(input="q", target="a", id="key", system="s", cluster="c")
+    (one,) = read(b"q,a,key,s,c\n1 + 1?,2,,,\n", "items.csv", fields=fields).items
+    assert (one.messages, one.cluster, len(one.id)) == ([ONE], None, 12)
+
+
 GOOD = {"input": "1 + 1?", "ideal": "2"}
 
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from msgspec.structs import replace
 from night_reports import HOSTILE, REPORTS, change, gate, grader, hostile, many_items, report
 from rich.cells import cell_len
 
@@ -311,6 +312,13 @@ def test_what_stops_a_night_is_said_once(name: str, begins: list[str]) -> None:
     found = reason_lines(name)
     assert len(found) == len(begins)
     assert all(line.startswith(begin) for line, begin in zip(found, begins, strict=True))
+
+
+def test_a_quiet_night_names_the_worst_item_alone() -> None:
+    """Its items rose and fell by chance; those of a night that did not pass are a lead: five."""
+    shown = {code: night_lines(replace(many_items(), exit_code=code)) for code in (0, 10)}
+
+    assert [sum(", was " in line for line in lines) for lines in shown.values()] == [1, 5]
 
 
 def test_the_score_that_moved_has_the_verdict() -> None:

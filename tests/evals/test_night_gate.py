@@ -8,8 +8,8 @@ import pytest
 from gate_simulation import ALPHA, CELLS, Cell, dropped, histories, keep, unchanged
 from made_nights import MEASURED, NO_DROP, facts, measurement, past, suite
 
+from runner.rules.evaluation.make_report import night_report
 from runner.rules.evaluation.night_gate import Verdict, night_noise, no_drop
-from runner.rules.evaluation.report import night_report
 from runner.rules.evaluation.scores import pooled
 from runner.rules.evaluation.tallies import PairedItems
 from runner.rules.statistics.comparison import Paired
@@ -100,17 +100,37 @@ def test_noise_is_never_less_than_none_and_bad_nights_count_most() -> None:
     assert night_noise([]).variance == 1
     assert night_noise([0.1] * 50).variance == 1
     assert night_noise([3.0, -3.0] * 10).variance == pytest.approx((9 * 20 + 4) / 24)
-    assert night_noise([-4.0, 0.5, 0.5]).variance == pytest.approx((2 * 16 + 4) / 7)
+    assert night_noise([-2.9, 0.5, 0.5]).variance == pytest.approx((2 * 2.9**2 + 4) / 7)
 
 
 def test_a_night_far_away_does_not_silence_the_gate() -> None:
-    """It counts as if it were 6 standard deviations away: a suite that collapsed once is still watched."""
-    assert night_noise([-60.0]) == night_noise([-6.0])
+    """It counts as some usual falls: one collapse does not blind it, a noisy suite stays noisy."""
+    assert night_noise([-60.0]) == night_noise([-4.0])
+    assert night_noise([0.5, -0.7] * 15 + [-60.0]).variance < 1.3
+    assert night_noise([2.5, -2.5] * 15 + [-60.0]).variance > 2.5**2
     worse = PairedItems([Paired(3, 0, 42, 42)] * 40, range(40))
 
     outcome = no_drop(worse, worse, [-60.0, 0, 0, 0], pool_nights=4, alpha=ALPHA)
 
     assert outcome.verdict is Verdict.REGRESSED
+
+
+def test_the_noise_of_a_night_weighs_twice_in_two_measurements() -> None:
+    """Both are of the same night: its noise does not shrink with them, as chance does."""
+    once = PairedItems([Paired(3, 1, 42, 42)] * 10, range(10))
+    twice = PairedItems([Paired(6, 2, 84, 84)] * 10, range(10))
+    past_z = [2.5, -2.0, 1.5, -2.5, 0.5]
+
+    outcome = no_drop(once, twice, past_z, pool_nights=14, alpha=ALPHA)
+
+    variance = night_noise(past_z).variance
+    assert variance > 2
+    assert outcome.is_repeated
+    assert outcome.difference is not None
+    assert outcome.difference.tails.z == pytest.approx(
+        twice.difference().tails.z / (1 + 2 * (variance - 1)) ** 0.5
+    )
+    assert outcome.first_z == once.difference().tails.z
 
 
 def test_without_a_second_measurement_the_first_decides() -> None:

@@ -26,8 +26,8 @@ from made_nights import (
 )
 from scipy import stats
 
+from runner.rules.evaluation.make_report import night_report
 from runner.rules.evaluation.night_facts import AnswerCounts, Column, Content, ItemChanges
-from runner.rules.evaluation.report import night_report
 from runner.rules.evaluation.suite import GateSpec
 from runner.rules.json_object import encoded
 from runner.rules.statistics.intervals import wilson
@@ -55,6 +55,18 @@ def test_a_rate_has_wilsons_interval() -> None:
 
     assert (found.mean, found.low, found.high) == (0.95, *wilson(95, 100, 0.95))
     assert (found.is_primary, found.is_gating, found.answers, found.measured) == (True, True, 100, 100)
+
+
+def test_a_change_is_that_of_the_items_which_both_sides_have() -> None:
+    """By all measurements of the night."""
+    tonight = dict(scores(93, 7)) | {"new": [0]}
+
+    change = night_report(facts(measurement(tonight), WEEK, again=measurement(GOOD, 2))).graders[0].change
+
+    assert change is not None
+    assert (change.items, change.nights) == (100, 7)
+    assert (change.mean, change.base_mean, change.change) == pytest.approx((0.94, 0.95, -0.01))
+    assert change.low < change.change < change.high
 
 
 def test_other_means_have_the_interval_of_t() -> None:

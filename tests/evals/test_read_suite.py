@@ -125,6 +125,17 @@ def test_a_fault_of_the_suite_is_named(tmp_path: Path, change: tuple[str, str], 
     assert [line for line in where if line.startswith(fault)], where
 
 
+def test_all_faults_of_a_suite_are_found_at_once(tmp_path: Path) -> None:
+    """Those of keys, of files, of graders and of the request."""
+    where = faults_of(
+        tmp_path,
+        'itms = 1\nitems = "items.jsonl"\ntimezone = "Mars"\n[subject]\nmodel = "grok-4.3"\nbody.n = 2\n'
+        'user = "file:none.md"\n[[grader]]\ntype = "exct"\n[[gate]]\nrule = "x"',
+    )
+    keys = {line.partition(":")[0] for line in where}
+    assert keys == {"itms", "timezone", "subject.body.n", "subject.user", "grader.exct.type", "gate.rule"}
+
+
 def test_what_is_no_toml_is_refused(tmp_path: Path) -> None:
     """In words for a suite; a missing file is a usage error."""
     assert faults_of(tmp_path, "items = [")[0].startswith("this is not TOML: ")
@@ -158,7 +169,8 @@ def test_what_is_odd_is_warned_of(tmp_path: Path) -> None:
     shown = SUITE.replace("[[grader]]", 'user = "{{ input }} {{ choices }}"\n[[grader]]')
     assert read(write(tmp_path, shown, one))[0].warnings == []
     assert read(write(tmp_path, SUITE, {**one, "input": "Which: red or green?"}))[0].warnings == []
-    (warning,) = read(write(tmp_path, SUITE, {"input": "x"}))[0].warnings
+    no_targets = SUITE.replace("exact", "length") + "at_most = 3\n"
+    (warning,) = read(write(tmp_path, no_targets, {"input": "x"}))[0].warnings
     assert warning.startswith("no item has a target")
     found, _ = read(write(tmp_path, SUITE.replace("[[grader]]", "body.temprature = 1\n[[grader]]")))
     assert (found.request_warning_count, found.request_warnings[0].code) == (2, "unknown-field")
@@ -198,7 +210,7 @@ grader = [
 
 def test_graders_are_tried_on_the_targets(tmp_path: Path) -> None:
     """What is right must be graded 1; items where it is not are counted and the first 5 named."""
-    items = ({"input": f"{n}?", "target": ["four", "4"] if n else "4", "id": f"i{n}"} for n in range(8))
+    items = tuple({"input": f"{n}?", "target": ["four", "4"] if n else "4", "id": f"i{n}"} for n in range(8))
     found, _ = read(write(tmp_path, GRADERS, *items, {"input": "x"}))
     trials = {trial.grader.name: trial for trial in try_graders(found.suite, found.items)}
 
@@ -215,3 +227,35 @@ def test_graders_are_tried_on_the_targets(tmp_path: Path) -> None:
     ]
     untried = [name for name, trial in trials.items() if trial.not_tried]
     assert untried == ["length", "regex", "json", "fixed", "mixed"]
+
+
+@pytest.mark.parametrize(
+    ("grader", "item", "reason"),
+    [
+        (
+            "exact",
+            {"input": "x"},
+            "no item has a target, with which it compares answers; add the targets, or ",
+        ),
+        (
+            "choice",
+            {"id": "a", "input": "x", "target": "5"},
+            "does not grade any target as right, such as that",
+        ),
+        (
+            "number",
+            {"id": "a", "input": "x", "target": "five"},
+            "does not grade any target as right, such as ",
+        ),
+    ],
+)
+def test_a_gate_that_no_answer_can_pass_stops_the_night(
+    tmp_path: Path, grader: str, item: dict[str, Any], reason: str
+) -> None:
+    """It is paid for without a verdict. One item that fits is enough; graders without a gate may be so."""
+    suite = SUITE.replace("exact", grader)
+    (fault,) = faults_of(tmp_path, suite, item)
+
+    assert fault.startswith(f"grader.{grader}: {reason}")
+    assert read(write(tmp_path, suite, item, {"input": "y", "choices": ["1", "2"], "target": "1"}))
+    assert read(write(tmp_path, suite.replace("[[grader]]", '[[grader]]\ntype = "json"\n[[grader]]'), item))

@@ -20,6 +20,7 @@ from runner.rules.evaluation.night_report import NightReport
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+SUITE, NIGHT = "support-answers", "support-answers@2026-11-28"
 LINES = [ItemLine("", f"item-{n}", "correct", 3, 3, 1.0, 42, 30.0, ("A",)) for n in range(4)]
 NAMES = [
     "support-answers.2026-11-28.eval.json",
@@ -52,14 +53,13 @@ def test_the_names_come_from_the_night_or_from_the_output(
     """`-o` names a folder that exists, the .eval.json, or what the four names begin with."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there").mkdir()
-    found = report_paths(report(), None if output is None else Path(output))
+    found = report_paths(SUITE, NIGHT, None if output is None else Path(output))
     assert list(found) == [Path(f"{stem}{end}") for end in (".eval.json", ".md", ".junit.xml", ".items.csv")]
 
 
 def test_a_second_run_of_a_night_has_files_of_its_own() -> None:
     """SUITE@OCCASION.2 is SUITE.OCCASION.2 in names of files."""
-    second = msgspec.structs.replace(report(), night="support-answers@2026-11-28.2")
-    assert report_paths(second).report == Path("support-answers.2026-11-28.2.eval.json")
+    assert report_paths(SUITE, f"{NIGHT}.2").report == Path("support-answers.2026-11-28.2.eval.json")
 
 
 def test_four_files_are_written_and_read_back(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_files_of_another_night_are_not_replaced(tmp_path: Path) -> None:
     """The error names that night. One of the same name in another state folder is another night, too."""
     write_report_files(tmp_path / "out", report(), LINES, night_tag="abc")
     with pytest.raises(UsageError) as refused:
-        check_report_places(report_paths(report(), tmp_path / "out"), "def")
+        check_report_places(report_paths(SUITE, NIGHT, tmp_path / "out"), "def")
     assert all("of support-answers@2026-11-28" in place for place in refused.value.where)
     assert len(refused.value.where) == 4
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import night_ledger
@@ -12,9 +14,9 @@ from suite_folder import EPOCHS, ITEMS, write_suite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 EVAL: Final = ("eval", "sums.suite.toml", "--rpm", "none", "--tpm", "none")
+JOBS: Final = Path(__file__).parents[2] / "jobs"
 REQUESTS: Final = ITEMS * EPOCHS
 KILLS: Final = 5
 
@@ -149,6 +151,33 @@ def test_another_prompt_in_the_same_night_is_refused(tmp_path: Path) -> None:
         assert [change["what"] for change in nights.eval("n2")["changes"]] == ["prompt"]
 
 
+def test_files_of_others_are_refused_before_anything_is_paid(tmp_path: Path) -> None:
+    """Else a night would be paid for whose report has no place; with --force it is measured."""
+    with nights_in(tmp_path) as nights:
+        (tmp_path / "sums.n1.md").write_text("mine")
+        command = nights.home.start(*EVAL, "--occasion", "n1")
+        assert command.wait() == 2
+        assert "sums.n1.md (of unknown origin)" in command.output
+        assert nights.simulator.books()["accepted"] == 0
+        nights.eval("n1", "--force")
+        assert nights.simulator.books()["accepted"] == REQUESTS
+
+
+def test_a_place_that_is_none_is_refused_before_the_night_begins(tmp_path: Path) -> None:
+    """Else the night would stand before all later ones. A better place is taken by the next call."""
+    with nights_in(tmp_path) as nights:
+
+        def code(*more: str) -> int:
+            return nights.home.start(*EVAL, "--occasion", "n1", *more).wait()
+
+        assert code("-o", "none/x") == 2
+        assert nights.nights() == []
+        nights.eval("n1")
+        assert code("-o", "none/x") == 2
+        assert code("-o", "other") == 0
+        assert (tmp_path / "other.eval.json").exists()
+
+
 def test_an_unfinished_night_comes_first(tmp_path: Path) -> None:
     """Both nights are finished by one command, and each is paid once."""
     with nights_in(tmp_path, "--median-s", "0.3", "--submit-ms", "15") as nights:
@@ -169,3 +198,18 @@ def test_two_commands_of_one_night_pay_once(tmp_path: Path) -> None:
         assert nights.simulator.books()["accepted"] == REQUESTS
         assert nights.wrong("n1") == []
         assert nights.nights() == [("sums@n1", "no_baseline")]
+
+
+def test_the_example_of_the_repository_is_measured(tmp_path: Path) -> None:
+    """jobs/questions.suite.toml with the answers beside it: most are right, and all are graded."""
+    answers = ("--answers", str(JOBS / "questions.answers.jsonl"))
+    with Simulator(tmp_path, *NO_LIMITS, "--instant", *answers) as simulator:
+        for name in ("questions.jsonl", "questions.suite.toml"):
+            shutil.copy(JOBS / name, tmp_path)
+        with LiveRunner(tmp_path, simulator) as home:
+            command = home.start("eval", "questions.suite.toml", "--occasion", "n1", "-q")
+            assert command.wait() == 0, command.output
+    report = json.loads((tmp_path / "questions.n1.eval.json").read_text())
+    graders = {grader["grader"]: grader for grader in report["graders"]}
+    assert graders["correct"]["measured"] == 120
+    assert 0.5 < graders["correct"]["mean"] < 1

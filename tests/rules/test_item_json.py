@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.rules.evaluation import item_json
 from runner.rules.evaluation.item import Item
+from runner.rules.evaluation.item_json import decode_item, encode_item
 
 WORDS = st.text(st.characters(codec="utf-8"), max_size=8)
 VALUES: st.SearchStrategy[Any] = st.recursive(
@@ -35,8 +35,8 @@ ITEMS = st.builds(
 @given(ITEMS)
 def test_an_item_comes_back_as_it_was(item: Item) -> None:
     """With the same hash, so that it is compared with itself."""
-    stored = item_json.decode(item_json.encode(item))
+    stored = decode_item(encode_item(item))
 
     assert stored == item
     assert stored.sha256 == item.sha256
-    assert item_json.encode(stored) == item_json.encode(item)
+    assert encode_item(stored) == encode_item(item)

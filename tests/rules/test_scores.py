@@ -38,3 +38,8 @@ def test_what_is_unmeasured_bounds_the_mean() -> None:
 
 def test_nights_are_pooled_by_item() -> None:
     assert pooled([{"a": [1]}, {"b": [0]}, {"a": [None, 0]}]) == {"a": [1, None, 0], "b": [0]}
+
+
+def test_scores_of_0_and_1_are_whole_numbers_in_any_type() -> None:
+    """A database gives 1.0 for 1; the exact test is for both."""
+    assert paired({"a": [1.0, 0.0]}, {"a": [True]}).pairs["a"].is_binary

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.rules.evaluation.night_content import prompt_sha256
 from runner.rules.evaluation.suite import GateSpec, GraderSpec, Subject, Suite
 from runner.rules.evaluation.suite_items import FieldMap, ItemForm, SuiteItems
-from runner.rules.evaluation.suite_json import prompt_sha256, suite_json, suite_of_json
+from runner.rules.evaluation.suite_json import decode_suite, encode_suite
 from runner.rules.evaluation.suite_table import SuiteFile, read_suite_table
 
 WHOLE = """
@@ -239,12 +240,12 @@ def test_a_suite_is_the_same_after_it_was_kept(
         graders=(GraderSpec(name="g", type="exact", options=options, is_primary=True),),
         gates=(GateSpec(rule="no-drop", grader="g"), GateSpec(rule="measured", at_least=0.98)),
     )
-    kept = suite_json(suite)
-    found = suite_of_json(kept)
+    kept = encode_suite(suite)
+    found = decode_suite(kept)
 
     assert found == suite
     assert list(found.subjects[0].body) == list(body)
-    assert suite_json(found) == kept
+    assert encode_suite(found) == kept
 
 
 def test_the_hash_of_a_prompt_is_of_texts_and_fields() -> None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shlex
+import subprocess
+import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +26,7 @@ SUM: dict[str, Any] = {"text": "How much is 2 + 3?", "answers": {"five": 0.8, "s
 HARD: dict[str, Any] = {"text": "How much is 2 + 3? Show each step.", "answers": {"long": 0.3, "short": 0.7}}
 SURE: dict[str, Any] = {"text": "  Is water wet?\n", "answers": "yes"}
 ASKED = 400
+PAGE = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8")
 
 
 def write(folder: Path, *lines: Any) -> Path:
@@ -70,11 +75,30 @@ def test_a_question_is_found_exactly_or_as_the_longest_within_the_message(answer
 
 def test_the_example_of_the_page_is_an_answer_file(tmp_path: Path) -> None:
     """docs/simulator.md, and the line in the help."""
-    page = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8")
-    example = page.split("```\n")[1]
+    example = PAGE.split("```\n")[1]
     assert read_answer_file(write(tmp_path, example)).find("Q: How much is 2 + 3?") is not None
     line = next(line for line in CliRunner().invoke(command, "-h").output.splitlines() if '{"text"' in line)
     assert read_answer_file(write(tmp_path, line)).find("How much is 2 + 3?") is not None
+
+
+def test_the_commands_of_the_page_work(tmp_path: Path) -> None:
+    """The simulator starts with the page's example, and takes the page's switches."""
+    write(tmp_path, PAGE.split("```\n")[1])
+    start, switch = (shlex.split(line) for line in PAGE.split("```sh\n")[1].split("\n```")[0].splitlines())
+    assert start[:2] == ["runner", "simulate"]
+    words = [sys.executable, "-m", "runner.simulator", *start[2:], "--port", "0"]
+    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            url = process.stdout.readline().split()[3].removesuffix("/v1")
+            *_, method, address, _, body = switch
+            assert (method, address) == ("POST", "http://127.0.0.1:8787/_switch")
+            asked = urllib.request.Request(f"{url}/_switch", body.encode(), method=method)
+            with urllib.request.urlopen(asked, timeout=60) as reply:
+                shown = json.load(reply)
+        finally:
+            process.kill()
+    assert json.loads(body).items() <= shown.items()
 
 
 def test_the_same_request_gets_each_answer_with_its_probability(answers: AnswerFile) -> None:

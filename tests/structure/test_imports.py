@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "intake": {"rules", "settings", "tables", "code_process", *DOORS},
     "engine": {"rules", "settings", *DOORS},
     "output": {"rules", "settings", "tables", *DOORS},
-    "evals": {"rules", "settings", "tables", "intake", "output", "embedded", *DOORS},
+    "evals": {"rules", "settings", "code_process", "tables", "intake", "output", "embedded", *DOORS},
     "embedded": {"rules", "settings", "home_folder", "celery_variables", "tables", *DOORS, *STAGES},
     "notify": {"rules", "settings", "celery_variables", "db"},
     "worker": {"rules", "settings", "notify", "embedded", "evals", *DOORS, *STAGES},

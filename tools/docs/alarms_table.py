@@ -1,4 +1,4 @@
-"""The table of false alarms in docs/evals.md, from the rates that the simulation of the gate has kept."""
+"""The table of false alarms in docs/evals.md, from the rates that a simulation has kept."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def _lines(rates: dict[str, dict[str, Any]]) -> list[str]:
     return [
         f"Measured by at least {histories:,} histories of 90 unchanged nights for each number:",
         "",
-        "| items are right | items | epochs | alarms a history | with noise | intervals that hold the change |",
+        "| items are right | items | epochs | alarms a history | with noise | intervals hold the change |",
         "|---|---|---|---|---|---|",
         *(_line(rates, *kind) for kind in kinds),
         "",
-        f"A drop of 5 points (mixed, 200 items, 3 epochs, no noise) was called in its first night in {first} of",
-        f"{drop['histories']:,} histories, and within three nights in {within}.",
+        f"A drop of 5 points (mixed, 200 items, 3 epochs, no noise) was called in its first night in {first}",
+        f"of {drop['histories']:,} histories, and within three nights in {within}.",
     ]
 
 

@@ -25,7 +25,7 @@ from runner.cli.render.live_object import LiveRun
 from runner.cli.render.night_baseline import SuiteBaseline
 from runner.cli.render.night_history import NightHistory
 from runner.cli.render.night_items_object import NightItems
-from runner.cli.render.night_regraded import Regrading
+from runner.cli.render.night_regraded import RegradedNights
 from runner.cli.render.removal_lines import PlannedPruning, Pruning, Removal
 from runner.cli.render.run_list import RunList
 from runner.cli.render.sample_object import TableSample
@@ -52,7 +52,7 @@ TITLES: Final[dict[str, Shape]] = {
     "compare": Comparison,
     "night_items": NightItems,
     "eval": NightReport,
-    "regrade": Regrading,
+    "regrade": RegradedNights,
     "history": NightHistory,
     "baseline": SuiteBaseline,
     "rm": Removal,

@@ -100,7 +100,7 @@ def _change(connection: Connection, action: str, night: NightRow, name: str | No
 def _need_valid(connection: Connection, action: str, night: NightRow) -> None:
     """Raise UsageError for a night that nothing can be compared with."""
     from runner.db.evaluation import nights
-    from runner.rules.evaluation.stored_json import reason_of
+    from runner.rules.evaluation.report_summary import reason_of
 
     if night.state is nights.NightState.OPEN:
         raise UsageError(

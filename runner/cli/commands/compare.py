@@ -14,9 +14,9 @@ from runner.rules.errors import UsageError
 _HELP: Final = """\
 Compare the scores in A with those in B, item by item. Needs no key and no engine.
 
-A and B are files, or nights of `runner eval` by their names. A night alone is shown beside its baseline.
-A file has the columns id and score (0 to 1, or empty where an answer was not scored) and, where items were
-answered several times, epoch. It is CSV, TSV, JSONL or Parquet.
+A and B are files, or nights of `runner eval` by their names. A night alone is shown beside its baseline,
+and ends with the code of its verdict. A file has the columns id and score (0 to 1, or empty where an answer
+was not scored) and, where items were answered several times, epoch. It is CSV, TSV, JSONL or Parquet.
 
 With several B, the oldest first, these are the nights before A, without those that had regressed. A is then
 judged against the last 14 of them together: exit 10 where it is worse. Before that is said, all of A is to be
@@ -29,6 +29,9 @@ Example, two files; a file against those before it; two nights; one night:
   runner compare support@2026-11-28 support@2026-11-01
   runner compare support@2026-11-28 --items
 """
+
+_AGAIN_ALONE: Final = "--again is for a night that is judged"
+_AGAIN_FIX: Final = "give the nights before it as B"
 
 
 @click.command("compare", short_help="Compare scores: did they get worse, or is it noise?", help=_HELP)
@@ -59,13 +62,14 @@ def command(
 
     comparer = Comparer(read_settings(), as_json=as_json)
     if not others:
-        comparer.night(str(first), items=items)
-        return None
+        if again is not None:
+            raise UsageError(_AGAIN_ALONE, fix=_AGAIN_FIX)
+        return comparer.night(str(first), items=items)
     if items:
         raise UsageError("--items is for one night alone", fix="runner compare NIGHT --items")
     if len(others) > 1:
         return comparer.with_many(first, again, others, alpha=1 / false_alarms)
     if again is not None:
-        raise UsageError("--again is for a night that is judged", fix="give the nights before it as B")
+        raise UsageError(_AGAIN_ALONE, fix=_AGAIN_FIX)
     comparer.two(first, others[0])
     return None

@@ -17,7 +17,8 @@ _HELP: Final = """\
 Grade the stored answers of the nights of SUITE again, by the graders and gates that its file has now, and
 decide these nights again. Nothing is sent, and it costs nothing. Earlier verdicts are kept.
 
-Without NIGHT: all nights. A night whose run was removed keeps its grades.
+NIGHT is an occasion, or SUITE@OCCASION; without it all nights are graded. A night whose run was
+removed keeps its grades.
 
 \b
 Example, after a grader was corrected:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Final
 
 from runner.cli.render import layout, text
-from runner.cli.render.night_history import percent, verdict_words
+from runner.cli.render.night_history import state_words
 from runner.rules.evaluation.night_gate import POOL_LEAST, POOL_MOST
+from runner.rules.evaluation.plain_words import percent
 from runner.rules.json_object import SCHEMA, JsonObject, Schema, about
 from runner.rules.redact import one_line
 from runner.rules.shell_words import shell_word
@@ -84,7 +85,7 @@ def _table(nights: Sequence[HistoryNight]) -> list[str]:
         (
             one_line(_occasion(night), _NAME_LENGTH),
             "-" if night.mean is None else percent(night.mean),
-            verdict_words(night.verdict),
+            state_words(night.verdict),
             "" if night.pinned_as is None else f"pinned as {one_line(night.pinned_as, _NAME_LENGTH)}",
         )
         for night in nights

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from runner.cli.render import layout, text
+from runner.rules.evaluation.plain_words import percent, verdict_words
 from runner.rules.json_object import MONEY, SCHEMA, JsonObject, Moment, Schema, about
 from runner.rules.redact import one_line
 
@@ -70,20 +71,15 @@ def history_lines(nights: Sequence[HistoryNight]) -> list[str]:
 _RIGHT: Final = frozenset({2, 3, 4})
 
 
-def verdict_words(verdict: str | None) -> str:
-    """Return a verdict as it is shown."""
-    return "open" if verdict is None else verdict.replace("_", " ")
-
-
-def percent(share: float) -> str:
-    """Return a share with one decimal; only all of it is 100 %."""
-    return f"{min(share * 100, 99.9) if share < 1 else 100:.1f} %"
+def state_words(verdict: str | None) -> str:
+    """Return the verdict of a night as it is listed; None: it has none yet."""
+    return "open" if verdict is None else verdict_words(verdict)
 
 
 def _cells(night: HistoryNight) -> tuple[str, ...]:
     return (
         one_line(night.name.rpartition("@")[2], _LENGTH),
-        verdict_words(night.verdict),
+        state_words(night.verdict),
         "-" if night.mean is None else percent(night.mean),
         percent(night.measured / night.answers) if night.measured and night.answers else "-",
         "-" if night.ticks is None else text.dollars(night.ticks),

@@ -103,9 +103,9 @@ def _score(grader: GraderReport, report: NightReport) -> str:
 
 
 def _items(report: NightReport) -> Iterator[tuple[str, str]]:
-    """Yield the items that got worst, and the command that lists all."""
+    """Yield the items that got worst, and the command that lists all. Quiet nights have one."""
     worse = [item for item in report.items.changes if item_change(item) < 0]
-    for item in worse[:_WORST_SHOWN]:
+    for item in worse[: _WORST_SHOWN if report.exit_code else 1]:
         yield "", _item(item)
     if report.items.worse or report.items.better:
         yield "", f"all: runner compare {text.last_word(report.night)} --items"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from runner.cli.render import text
-from runner.cli.render.night_history import verdict_words
+from runner.rules.evaluation.plain_words import verdict_words
 from runner.rules.redact import one_line
 from runner.rules.states import JobState, RunState
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from runner.rules.evaluation.forms.night_words import short_name
+from runner.rules.evaluation.plain_words import percent, verdict_words
 from runner.rules.json_object import JsonObject, Schema, about
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ class RegradedNight(JsonObject, frozen=True, kw_only=True):
     measured: Annotated[int, about("answers with a score by it")]
 
 
-class Regrading(JsonObject, frozen=True, kw_only=True):
+class RegradedNights(JsonObject, frozen=True, kw_only=True):
     """`runner regrade`."""
 
     schema: Schema
@@ -40,7 +41,7 @@ def regraded_night(was: str, report: NightReport) -> RegradedNight:
 
 def regraded_line(night: RegradedNight) -> str:
     """Return a night that was graded again as a line."""
-    score = "no score" if night.mean is None else f"{100 * night.mean:.1f} %"
-    verdict = night.verdict.replace("_", " ")
-    changed = verdict if night.was == night.verdict else f"{verdict}, was {night.was.replace('_', ' ')}"
+    score = "no score" if night.mean is None else percent(night.mean)
+    verdict = verdict_words(night.verdict)
+    changed = verdict if night.was == night.verdict else f"{verdict}, was {verdict_words(night.was)}"
     return f"{short_name(night.night)}  {score}  {changed}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Final
 
 from runner.cli.render import ending_text, layout, text
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 _NAME_LENGTH_MIN: Final = 14  # also where the other columns leave less
 _NAME_LENGTH_MAX: Final = 40
 _NO_WORKER_SHOWN: Final = 3
-_NO_NIGHTS: Final[Mapping[int, NightRun]] = MappingProxyType({})
 _HEADINGS: Final = ("run", "name", "state", "done", "of", "failed", "cost", "started")
 
 
@@ -59,7 +57,7 @@ class RunList(JsonObject, frozen=True, kw_only=True):
     runs: Annotated[list[ListedRun], about("the newest first")]
 
 
-def run_table(snapshots: Sequence[Snapshot], nights: Mapping[int, NightRun] = _NO_NIGHTS) -> list[str]:
+def run_table(snapshots: Sequence[Snapshot], nights: Mapping[int, NightRun]) -> list[str]:
     """Return a heading and a line for each run or night; `nights`: the runs that measure nights, by id.
 
     Names are cut where a line would exceed 80 columns.
@@ -123,9 +121,7 @@ def run_object(snapshot: Snapshot, night: NightRun | None = None) -> ListedRun:
     )
 
 
-def list_object(
-    snapshots: Sequence[Snapshot], now_ms: int, nights: Mapping[int, NightRun] = _NO_NIGHTS
-) -> RunList:
+def list_object(snapshots: Sequence[Snapshot], now_ms: int, nights: Mapping[int, NightRun]) -> RunList:
     """Return the object of `list --json`; `nights`: the runs that measure nights, by id."""
     listed = [run_object(each, nights.get(each.run.id)) for each in snapshots]
     return RunList(schema=SCHEMA, as_of=text.iso(now_ms), runs=listed)

@@ -75,11 +75,11 @@ def suite_rows(suite: SuiteFacts) -> Iterator[tuple[str, str]]:
     for file in suite.files:
         yield "read", f"{one_line(file.path, _PATH_LENGTH)}, sha256 {file.sha256[:12]}…"
     if suite.variants:
-        yield "variants", one_line(", ".join(suite.variants), _SENTENCE_LENGTH)
+        yield "variant", one_line(", ".join(suite.variants), _SENTENCE_LENGTH)
     for grader in suite.graders:
         yield "grader", _grader(grader)
         for example in grader.examples:
-            yield "", f"  {one_line(example, _SENTENCE_LENGTH)}"
+            yield "", one_line(example, _SENTENCE_LENGTH)
     for warning in suite.warnings:
         yield "warning:", f" {one_line(warning, _SENTENCE_LENGTH)}"
     if suite.detectable is not None:
@@ -97,7 +97,7 @@ def _items(suite: SuiteFacts) -> str:
 def _grader(grader: GraderFacts) -> str:
     name = f"{one_line(grader.name, _PATH_LENGTH)} ({grader.type}{', primary' if grader.is_primary else ''})"
     if grader.not_tried is not None:
-        return f"{name}: cannot be tried on the targets: {grader.not_tried}"
+        return f"{name}: not tried on the targets; {grader.not_tried}"
     if grader.wrong:
         shown = f", the first {len(grader.examples)}:" if grader.wrong > len(grader.examples) else ":"
         return f"{name}: does not grade {grader.wrong:,} of {grader.tried:,} targets as right{shown}"

@@ -9,8 +9,9 @@ from runner.cli.printing import print_escaped, print_json, print_note
 from runner.cli.render.comparison_lines import comparison_lines, verdict_line
 from runner.cli.render.comparison_object import comparison_object
 from runner.cli.render.night_items_object import night_items_object
-from runner.cli.render.night_lines import night_items_lines, night_lines
+from runner.cli.render.night_lines import night_items_lines
 from runner.cli.session.context import existing_database
+from runner.cli.session.print_night import print_lines, print_night
 from runner.db.evaluation import nights
 from runner.evals import night_end
 from runner.evals.compared_side import comparable, read_side
@@ -19,8 +20,9 @@ from runner.rules.errors import UsageError
 from runner.rules.evaluation.night_gate import POOL_LEAST, Verdict
 from runner.rules.evaluation.scored_night import night_result
 from runner.rules.evaluation.scores import coverage, paired, pooled
-from runner.rules.evaluation.suite_json import suite_of_json
+from runner.rules.evaluation.suite_json import decode_suite
 from runner.rules.evaluation.verdicts import EXIT_CODES
+from runner.rules.exit_codes import ExitCode
 from runner.rules.statistics.comparison import difference
 
 if TYPE_CHECKING:
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from runner.evals.compared_side import ComparedScores
-    from runner.rules.evaluation.night_report import NightReport
     from runner.settings import Settings
 
 
@@ -77,8 +78,11 @@ class Comparer:
             print_note(f"a verdict needs {POOL_LEAST} nights with the same items")
         return EXIT_CODES[outcome.verdict]
 
-    def night(self, name: str, *, items: bool) -> None:
-        """Print the report of a night against its pool, or with `items` all items that changed."""
+    def night(self, name: str, *, items: bool) -> int:
+        """Print the report of a night against its pool, or with `items` all items that changed.
+
+        Return the exit code of its verdict, which the report shows; 0 for the items alone.
+        """
         with existing_database(self._settings) as database:
             with database.read() as connection:
                 row = nights.find_by_name(connection, name)
@@ -90,22 +94,15 @@ class Comparer:
                 raise UsageError(f"{name} is not finished", fix="runner eval SUITE.toml carries it on")
             report = night_end.read_end(database, row.id).report
             if not items:
-                self._print_night(report)
-                return
+                print_night(report, as_json=self._as_json)
+                return report.exit_code
             with database.read() as connection:
-                changed = list(changed_items(connection, row, suite_of_json(row.spec)))
+                changed = changed_items(connection, row, decode_suite(row.spec))
         if self._as_json:
             print_json(night_items_object(report, changed))
         else:
-            for line in night_items_lines(report, changed):
-                print_escaped(line)
-
-    def _print_night(self, report: NightReport) -> None:
-        if self._as_json:
-            print_json(report)
-        else:
-            for line in night_lines(report):
-                print_escaped(line)
+            print_lines(night_items_lines(report, changed))
+        return ExitCode.OK
 
     def _side(self, path: Path) -> ComparedScores:
         return read_side(path, self._connection)

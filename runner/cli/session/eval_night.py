@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from runner.cli.printing import print_note
 from runner.cli.session.context import any_database
 from runner.cli.session.night_calls import STOPS, EvalFlags, NightCalls
+from runner.embedded.gc_pause import gc_paused
 from runner.embedded.loading_lock import occasion_lock
 from runner.engine.cost_bounds import price_basis
 from runner.evals import tonight
 from runner.evals.begin_night import begin_night
+from runner.evals.grading import refuse_untrusted
 from runner.evals.night_options import NightOptions
 from runner.evals.read_suite import read_suite
 from runner.rules.counted import count
@@ -30,8 +32,13 @@ def eval_suite(settings: Settings, lease: EngineLease, file: Path, flags: EvalFl
     """Finish the unfinished nights of a suite, then measure tonight; return the exit code of the last."""
     pricing = price_basis(settings.base_url, settings.prices)
     with any_database(settings) as database:
-        read = read_suite(file, Tally(day_of(database.now_ms()), pricing.prices), tpm=flags.tpm or None)
+        tally = Tally(day_of(database.now_ms()), pricing.prices)
+        with gc_paused():  # many items at once, none of them garbage
+            read = read_suite(file, tally, tpm=flags.tpm or None)
         _refuse_bad_items(read)
+        if not flags.trust_code:
+            refuse_untrusted(read.suite)
+
         calls = NightCalls(settings=settings, database=database, lease=lease, flags=flags)
         now_ms = database.now_ms()
         with database.read() as connection:

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from runner.cli.flags import StartFlags
-from runner.cli.printing import print_escaped, print_json, print_note
+from runner.cli.printing import print_json, print_note
 from runner.cli.render.ending_text import rerun_command
 from runner.cli.render.live_object import live_object
 from runner.cli.render.load_notes import loaded_lines
-from runner.cli.render.night_lines import night_lines
 from runner.cli.render.text import error_block
 from runner.cli.session import budget_prices, work
 from runner.cli.session.context import require_api
 from runner.cli.session.ending import ending_lines
 from runner.cli.session.loading import confirm_sending
+from runner.cli.session.print_night import print_night
 from runner.cli.session.run_state import read_snapshot
 from runner.db import runs
 from runner.db.evaluation import nights
@@ -106,6 +106,7 @@ class NightCalls:
             return ExitCode.NO_VERDICT
         self._note(f"{night.name} was not finished: that comes first")
         try:
+            self.refuse_foreign_files(night)
             code = self._follow(night)
             if code is None:
                 return self._report(night)
@@ -127,7 +128,7 @@ class NightCalls:
     def refuse_foreign_files(self, night: NightRow) -> None:
         """Raise UserError where the files of a night could not be written at its end."""
         if not self.flags.detach:
-            night_end.check_places(night, force=self.flags.force)
+            night_end.check_files(night, force=self.flags.force)
 
     def measure(self, night: NightRow, *, is_new: bool) -> int:
         """Measure a night, or carry it on; return the exit code."""
@@ -218,20 +219,14 @@ class NightCalls:
         ended = night_end.read_end(self.database, night.id)
         try:
             night_end.write_files(self.database, ended, force=self.flags.force)
-            self._print(ended.report)
+            if self.flags.as_json or not self.flags.quiet:
+                print_night(ended.report, as_json=self.flags.as_json)
             self._add_to_workflow(ended.report)
         finally:  # also where a file cannot be written, or stdout is full
             problem = night_end.call_on_end(self.database, ended, to=sys.stderr)
             if problem:
                 print_note(f"warning: {problem}")
         return ended.report.exit_code
-
-    def _print(self, report: NightReport) -> None:
-        if self.flags.as_json:
-            print_json(report)
-        elif not self.flags.quiet:
-            for line in night_lines(report):
-                print_escaped(line)
 
     def _add_to_workflow(self, report: NightReport) -> None:
         """Add the report to the summary of a workflow's step, and annotations of it to the log."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from runner.cli.printing import print_escaped, print_json, print_note
-from runner.cli.render.night_regraded import Regrading, regraded_line, regraded_night
+from runner.cli.render.night_regraded import RegradedNights, regraded_line, regraded_night
 from runner.db.evaluation import nights
 from runner.evals import decide_night
+from runner.evals.grading import refuse_untrusted
 from runner.evals.regrade_nights import adopt_graders, regrade
 from runner.evals.suite_file import KIND, read_suite_file
 from runner.intake.recipe_file import RecipeFiles
@@ -33,8 +34,10 @@ def regrade_suite(
 ) -> None:
     """Grade nights of a suite again and decide them again, the oldest first; print what changed."""
     suite, _ = read_suite_file(file, RecipeFiles(file.parent, is_restricted=True, owner=KIND))
+    if not trust_code:
+        refuse_untrusted(suite)
     rows = _chosen(database, suite.name, names)
-    grader_ids = adopt_graders(database, rows, suite)
+    grader_ids = adopt_graders(database, rows, suite, file.parent)
     without = regrade(database, rows, suite, grader_ids, file.parent, trusts_code=trust_code, again=True)
     results = []
     for row in rows:
@@ -46,15 +49,19 @@ def regrade_suite(
         if not as_json and not quiet:
             print_escaped(regraded_line(results[-1]))
     if as_json:
-        print_json(Regrading(schema=SCHEMA, suite=suite.name, nights=results, without_answers=without))
+        print_json(RegradedNights(schema=SCHEMA, suite=suite.name, nights=results, without_answers=without))
 
 
 def _chosen(database: Database, suite: str, names: Sequence[str]) -> list[NightRow]:
-    """Return the nights that have ended, of those that are named or all; oldest first. Raises UsageError."""
+    """Return the nights that have ended, of those that are named or all; oldest first. Raises UsageError.
+
+    A name is SUITE@OCCASION, or the occasion alone.
+    """
     with database.read() as connection:
         ended = [row for row in nights.of_suite(connection, suite) if row.verdict is not None]
     if not ended:
         raise UsageError(f"{suite} has no nights yet", fix="runner eval SUITE.toml measures the first one")
+    names = [name if "@" in name else f"{suite}@{name}" for name in names]
     _refuse_unknown(names, ended, suite)
     return [row for row in ended if not names or row.name in names]
 

@@ -16,6 +16,7 @@ from runner.db.evaluation.graders import grader_ids
 from runner.db.evaluation.items import changes_since, items_of
 from runner.db.evaluation.measurements import measurements, measurements_of
 from runner.db.evaluation.stored_scores import Side
+from runner.rules.evaluation.night_content import decode_content
 from runner.rules.evaluation.night_facts import (
     Column,
     ItemChanges,
@@ -25,7 +26,6 @@ from runner.rules.evaluation.night_facts import (
     PastNight,
 )
 from runner.rules.evaluation.scores import pooled
-from runner.rules.evaluation.stored_json import decode_content
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -125,7 +125,7 @@ def _past_nights(connection: Connection, night: NightRow, nights_max: int) -> Se
     """Return the valid nights before a night, oldest first: the newest, and those that are pinned."""
     valid = "suite_id = :suite AND id < :night AND state = 'ended' AND is_valid = 1"
     query = text(
-        "SELECT id, name, occasion, variants, content, is_accepted, pinned_as FROM eval_nights"
+        "SELECT id, name, occasion, variants, content, is_accepted, verdict, pinned_as FROM eval_nights"
         f" WHERE {valid} AND (pinned_as IS NOT NULL OR id IN"
         f" (SELECT id FROM eval_nights WHERE {valid} ORDER BY id DESC LIMIT :nights)) ORDER BY id"
     )
@@ -188,6 +188,7 @@ def _past(stored: _NightData, row: Row[Any], rows: Sequence[MeasurementRow]) -> 
         content=decode_content(row.content),
         answers=answer_groups.answer_counts(groups),
         services=answer_groups.services(groups),
+        is_meant=bool(row.is_accepted) and row.verdict == "regressed",
     )
 
 

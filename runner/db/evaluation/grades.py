@@ -1,4 +1,4 @@
-"""Answers and grades of a measurement: written by pages, and what has no grade yet."""
+"""Answers and grades of a measurement: written by pages."""
 
 from __future__ import annotations
 
@@ -57,14 +57,6 @@ class GradeRow(NamedTuple):
     reason: str | None = None
 
 
-class AnswerKey(NamedTuple):
-    """Which answer of a measurement: `item_id` is the database's."""
-
-    variant: int
-    item_id: int
-    epoch: int
-
-
 def put_answers(connection: Connection, measurement_id: int, rows: Sequence[AnswerRow]) -> None:
     """Write answers of a measurement; those of equal keys are replaced."""
     services = [interned.stored_service(row.model, row.fingerprint) for row in rows]
@@ -102,19 +94,6 @@ def is_graded_by(connection: Connection, measurement_id: int, grader_id: int) ->
     values = {"id": measurement_id, "same": measurement_id, "grader": grader_id}
     found = connection.execute(query, values).one()
     return bool(found.graded >= found.answered)
-
-
-def ungraded(connection: Connection, measurement_id: int, grader_sha: str) -> list[AnswerKey]:
-    """Return the answers of a measurement without a grade by a grader with this sha256, in order."""
-    query = text(
-        "SELECT a.variant, a.item_id, a.epoch FROM eval_answers a"
-        " WHERE a.measurement_id = :id AND a.is_answered = 1 AND NOT EXISTS (SELECT 1 FROM eval_graders g"
-        " JOIN eval_grades e ON e.measurement_id = :same AND e.grader_id = g.id AND e.variant = a.variant"
-        " AND e.item_id = a.item_id AND e.epoch = a.epoch WHERE g.sha256 = :sha)"
-        " ORDER BY a.variant, a.item_id, a.epoch"
-    )
-    values = {"id": measurement_id, "same": measurement_id, "sha": grader_sha}
-    return [AnswerKey(*row) for row in connection.execute(query, values)]
 
 
 def _upsert(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from runner.db import bulk
-from runner.rules.evaluation import item_json
+from runner.rules.evaluation.item_json import decode_item, encode_item
 from runner.rules.evaluation.night_facts import ItemChanges
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def put(connection: Connection, suite_id: int, night_id: int, items: Sequence[It
     An item whose cluster or metadata alone have changed is the same version, with its newest content.
     """
     columns = [("key", "TEXT"), ("sha256", "BYTEA"), ("content", "BYTEA"), ("suite_id", "INT")]
-    rows = [(item.id, bytes.fromhex(item.sha256), item_json.encode(item), suite_id) for item in items]
+    rows = [(item.id, bytes.fromhex(item.sha256), encode_item(item), suite_id) for item in items]
     bulk.execute(
         connection,
         columns,
@@ -51,7 +51,7 @@ def items_of(connection: Connection, night_id: int) -> list[tuple[int, Item]]:
         " WHERE n.night_id = :night ORDER BY n.position"
     )
     rows = connection.execute(query, {"night": night_id})
-    return [(item_id, item_json.decode(bytes(content))) for item_id, content in rows]
+    return [(item_id, decode_item(bytes(content))) for item_id, content in rows]
 
 
 def changes_since(connection: Connection, night_id: int, earlier_night_id: int) -> ItemChanges:

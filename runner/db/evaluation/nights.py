@@ -12,7 +12,8 @@ from sqlalchemy import text
 from runner.db.evaluation import graders as grader_rows
 from runner.db.evaluation import items as item_rows
 from runner.rules import occasion as occasion_rules
-from runner.rules.evaluation.stored_json import suite_variants, summarize
+from runner.rules.evaluation.report_summary import summarize
+from runner.rules.evaluation.suite_json import suite_variants
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -128,18 +129,9 @@ def find_by_name(connection: Connection, name: str) -> NightRow | None:
     return _first(connection, "n.name = :name", "n.id", name=name)
 
 
-def of_run(connection: Connection, run_id: int) -> NightRow | None:
-    """Return the night that a run measures, or None."""
-    condition = "n.id IN (SELECT night_id FROM eval_measurements WHERE run_id = :run)"
-    return _first(connection, condition, "n.id", run=run_id)
-
-
-def unfinished(connection: Connection, suite: str | None = None) -> list[NightRow]:
-    """Return the nights without a verdict, of one suite or of all, oldest first."""
-    condition = "n.state = 'open'"
-    if suite is None:
-        return select(connection, condition, "n.id")
-    return select(connection, f"{condition} AND s.name = :suite", "n.id", suite=suite)
+def unfinished(connection: Connection, suite: str) -> list[NightRow]:
+    """Return the nights of a suite without a verdict, oldest first."""
+    return select(connection, "n.state = 'open' AND s.name = :suite", "n.id", suite=suite)
 
 
 def of_suite(connection: Connection, suite: str) -> list[NightRow]:

@@ -6,6 +6,8 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from runner.db.postgres_engine import BINARY_BYTEA
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
@@ -54,9 +56,8 @@ def read_scores(
         f" WHERE measurement_id IN ({listed(measurement_ids)}) AND grader_id IN ({listed(grader_ids)})"
         " ORDER BY measurement_id, grader_id, variant, item_id, epoch"
     )
-    driver = connection.connection.driver_connection
-    assert driver is not None  # noqa: S101 - an open connection has one
-    rows = driver.execute(query)  # SQLAlchemy's rows would take twice the time
+    # The driver's rows, on PostgreSQL in binary: SQLAlchemy's rows, and numbers as text, take twice the time.
+    rows: Any = connection.exec_driver_sql(query, execution_options={BINARY_BYTEA: True}).cursor
     return {Side(*side): _by_item(found, names) for side, found in groupby(rows, _SIDE)}
 
 

@@ -76,14 +76,15 @@ def checked_messages(messages: Any, field: str | None = None) -> list[dict[str, 
     """Return a list of messages as it is. Raises BadRow where the API would refuse it."""
     if (problem := message_list_problem(messages)) is not None:
         raise bad_row_of(problem, field)
-    if all(map(_is_plain, messages)):
-        return list(messages)
+    checked: list[dict[str, Any]] = messages
+    if all(map(_is_plain, checked)):
+        return checked
     problems: list[Problem] = []
-    check_messages(messages, problems)
+    check_messages(checked, problems)
     for found in problems:
         if found.severity == "refused":
             raise bad_row_of(found, field)
-    return list(messages)
+    return checked
 
 
 def _is_plain(message: Any) -> bool:

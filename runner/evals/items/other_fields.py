@@ -27,6 +27,8 @@ def metadata_in(row: Mapping[str, Any], fields: FieldMap, used: AbstractSet[str]
     """Return the fields that the suite keeps beside an item; all that are not used if it names none."""
     if fields.metadata is not None:
         return {name: value_at(row, name) for name in fields.metadata}
+    if used >= row.keys():  # most rows have nothing else
+        return {}
     named = {fields.input, fields.target, fields.id, fields.choices, fields.cluster, fields.system}
     kept = {name: value for name, value in row.items() if name not in used and name not in named}
     inner = kept.get("metadata")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
-
-import orjson
 
 from runner.evals.items.inspect_item import inspect_item
 from runner.evals.items.item_draft import BadRow, ItemDraft, has_field, value_at, with_system
@@ -20,13 +17,14 @@ from runner.evals.items.table_item import table_item
 from runner.intake.recipe_file import ReadFile, RecipeFiles
 from runner.intake.template_source import column_suggestion
 from runner.rules.evaluation.item import Item
+from runner.rules.evaluation.night_content import items_sha256
 from runner.rules.evaluation.suite_items import FieldMap, ItemForm
 from runner.rules.recipe import RecipeError
 from runner.rules.table_faults import TableFault
 from runner.tables.table import TableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from runner.rules.evaluation.suite_items import SuiteItems
@@ -221,12 +219,6 @@ class _NamedFields:
                 f'{self._path} has no column "{name:.60}", which the suite names',
                 fix=column_suggestion(name, seen),
             )
-
-
-def items_sha256(items: Iterable[Item]) -> str:
-    """Return the hash of all items, whatever their order."""
-    pairs = sorted((item.id, item.sha256) for item in items)
-    return hashlib.sha256(orjson.dumps(pairs)).hexdigest()
 
 
 def _repeated(item_id: str, place: Place, first: Place) -> TableFault:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from runner.rules.evaluation.night_gate import POOL_LEAST, GateOutcome, NightNoise, night_noise, no_drop
 from runner.rules.evaluation.past_noise import PastScores, past_z
 from runner.rules.evaluation.scores import pooled
+from runner.rules.evaluation.suite import BASELINE_DEFAULT, parse_baseline
 from runner.rules.evaluation.tallies import PairedItems, Tallies, added, paired_items, tallies
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from runner.rules.evaluation.night_facts import Column, NightFacts, PastNight
     from runner.rules.evaluation.scores import Scores
     from runner.rules.statistics.comparison import Difference
-
-ROLLING: Final = "rolling:14"
-_PINNED: Final = "pinned"
 
 
 class Baseline(NamedTuple):
@@ -95,7 +93,7 @@ class NightColumns:
         self._found: dict[tuple[Column, str], ColumnNight] = {}
         self._past_z: dict[Column, Sequence[float]] = {}
 
-    def beside(self, column: Column, baseline: str = ROLLING) -> ColumnNight:
+    def beside(self, column: Column, baseline: str = BASELINE_DEFAULT) -> ColumnNight:
         """Return a column beside a baseline, `rolling:N` or `pinned:NAME`."""
         if (column, baseline) not in self._found:
             self._found[column, baseline] = self._made(column, baseline)
@@ -139,10 +137,9 @@ def _padded(scores: Scores, epochs: int) -> Scores:
 def _baseline(past: Sequence[PastNight], column: Column, baseline: str) -> Baseline:
     """Return the nights of `rolling:N` or `pinned:NAME` that have scores of a column."""
     known = [night for night in past if night.scores.get(column)]
-    kind, _, value = baseline.partition(":")
-    if kind == _PINNED:
-        return Baseline([night for night in known if night.pinned_as == value][-1:], 1)
-    nights = int(value)
+    nights, pinned = parse_baseline(baseline)
+    if pinned is not None:
+        return Baseline([night for night in known if night.pinned_as == pinned][-1:], 1)
     return Baseline([night for night in known if night.is_accepted][-nights:], min(POOL_LEAST, nights))
 
 
@@ -152,7 +149,7 @@ def _past_scores(night: PastNight, column: Column, items: Sequence[str]) -> Past
     is_measured_once = night.scores[column] == night.first[column]
     together = first if is_measured_once else tallies(night.scores[column], items)
     asked = (night.content.prompts.get(column.variant), night.content.models.get(column.variant))
-    return PastScores(first, together, night.is_accepted, asked)
+    return PastScores(first, together, night.is_accepted, asked, night.is_meant)
 
 
 def _cluster_of_each(items: Sequence[str], clusters: Mapping[str, str]) -> Sequence[Hashable] | None:

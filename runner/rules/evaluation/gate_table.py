@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, get_args
 
 from runner.rules.evaluation.night_gate import POOL_LEAST, POOL_MOST
 from runner.rules.evaluation.suite import (
+    BASELINE_DEFAULT,
     FALSE_ALARM_NIGHTS,
     MEASURED_DEFAULT,
     GateRule,
@@ -32,7 +33,6 @@ _NEEDED: Final[dict[GateRule, tuple[str, str]]] = {
 _KEYS: Final = ("rule", *sorted(frozenset.union(*_KEYS_OF_RULE.values())))
 _FALSE_ALARMS: Final = re.compile(r"1 in ([1-9][0-9]{0,5}) nights")
 _BASELINE: Final = re.compile(r"rolling:([0-9]{1,3})|pinned:\S.*")
-_BASELINE_DEFAULT: Final = f"rolling:{POOL_MOST}"
 _POINTS_MAX: Final = 100
 
 
@@ -121,10 +121,10 @@ def _false_alarm_nights(section: TomlSection) -> int:
 def _baseline(section: TomlSection) -> str:
     word = section.text("baseline")
     if word is None:
-        return _BASELINE_DEFAULT
+        return BASELINE_DEFAULT
     found = _BASELINE.fullmatch(word)
     if found is None or (found[1] and not POOL_LEAST <= int(found[1]) <= POOL_MOST):
         reason = f"must be rolling:N, N from {POOL_LEAST} to {POOL_MOST}, or pinned:NAME"
-        section.fault("baseline", reason, f'write "{_BASELINE_DEFAULT}", or leave it out')
-        return _BASELINE_DEFAULT
+        section.fault("baseline", reason, f'write "{BASELINE_DEFAULT}", or leave it out')
+        return BASELINE_DEFAULT
     return word

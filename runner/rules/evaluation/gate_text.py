@@ -6,6 +6,8 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from runner.rules.counted import count, listed
+from runner.rules.evaluation.plain_words import once_in_nights, percent, points, points_change, verdict_words
+from runner.rules.evaluation.suite import parse_baseline
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,15 +16,14 @@ if TYPE_CHECKING:
     from runner.rules.evaluation.night_gate import GateOutcome
     from runner.rules.statistics.comparison import Difference
 
-_RAREST: Final = 1_000_000  # nights; a p below one in so many is given as that
 _CODES_SHOWN: Final = 5
 
 
 def no_baseline(baseline: Baseline, spec: str) -> str:
     """Return that there are too few nights to compare with; `spec` is the gate's `baseline`."""
-    kind, _, value = spec.partition(":")
-    if kind == "pinned" and not baseline.nights:
-        return f'no night with these items and this grader is pinned as "{value}"'
+    pinned = parse_baseline(spec).pinned
+    if pinned is not None and not baseline.nights:
+        return f'no night with these items and this grader is pinned as "{pinned}"'
     if baseline.is_enough:
         return "no item has a score both in this night and in the baseline"
     return f"{len(baseline.nights)} of {count(baseline.nights_least, 'night')} that a verdict needs"
@@ -33,7 +34,7 @@ def drop(outcome: GateOutcome, found: Difference, nights: int) -> str:
     word, p = ("drop", found.tails.lower) if found.delta < 0 else ("rise", found.tails.upper)
     times = "measured twice; " if outcome.is_repeated else ""
     few = "; provisional: few nights" if outcome.is_provisional else ""
-    return f"{change(found, nights)}; {times}a {word} this large by chance: {rarity(p)}{few}"
+    return f"{change(found, nights)}; {times}a {word} this large by chance: {once_in_nights(p)}{few}"
 
 
 def again(found: Difference, nights: int) -> str:
@@ -50,7 +51,7 @@ def undecided(unscored: int, worst: str, best: str) -> str:
     """Return that answers without a score decide, given the verdicts with all wrong, and with all right."""
     return (
         f"{count(unscored, 'answer')} without a score would decide: "
-        f"{_words(worst)} if they were wrong, {_words(best)} if right"
+        f"{verdict_words(worst)} if they were wrong, {verdict_words(best)} if right"
     )
 
 
@@ -69,9 +70,7 @@ def at_least(mean: float, floor: float) -> str:
 
 def measured(scored: int, asked: int, share_least: float, lost: Mapping[str, int], *, is_enough: bool) -> str:
     """Return how many of the answers have a score; `lost` are those that never came, by error code."""
-    share = (
-        math.floor(1000 * scored / asked) / 10
-    )  # rounded down: never as much as was needed where it is less
+    share = math.floor(1000 * scored / asked) / 10  # rounded down: never what is needed where it is less
     text = f"{scored:,} of {count(asked, 'answer')} have a score ({share:.1f} %)"
     if is_enough:
         return text
@@ -88,28 +87,4 @@ def invalid() -> str:
 def change(found: Difference, nights: int) -> str:
     """Return a change with its interval."""
     low, high = found.interval()
-    return f"{points(found.delta)} points ({points(low)} to {points(high)}) against {count(nights, 'night')}"
-
-
-def rarity(p: float) -> str:
-    """Return a probability as nights: `once in 250 nights`."""
-    nights = _RAREST if p * _RAREST <= 1 else 1 / p
-    if nights >= _RAREST:
-        return f"less than once in {_RAREST:,} nights"
-    digits = max(0, math.floor(math.log10(nights)) - 1)
-    shown = int(round(nights, -digits))
-    return f"once in {count(shown, 'night')}" if shown > 1 else "in most nights"
-
-
-def points(share: float) -> str:
-    """Return a change of a mean in points."""
-    return f"{100 * share:+.1f}"
-
-
-def percent(share: float) -> str:
-    """Return a mean in percent."""
-    return f"{100 * share:.1f} %"
-
-
-def _words(verdict: str) -> str:
-    return verdict.replace("_", " ")
+    return f"{points_change(found.delta, low, high)} against {count(nights, 'night')}"

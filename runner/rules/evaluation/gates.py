@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from msgspec.structs import replace
 
 from runner.rules.evaluation import gate_text
+from runner.rules.evaluation.joined_counts import joined_counts
 from runner.rules.evaluation.night_facts import Column
 from runner.rules.evaluation.night_gate import GateOutcome, Verdict, night_noise
 from runner.rules.evaluation.night_report import GateReport
 from runner.rules.evaluation.scores import coverage
-from runner.rules.evaluation.suite import MEASURED_DEFAULT, GateSpec
+from runner.rules.evaluation.suite import COMPARING_RULES, MEASURED_DEFAULT, GateSpec
 from runner.rules.evaluation.verdicts import MEASURED
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _case(columns: NightColumns, gate: GateSpec, variant: str) -> GateCase:
 def _report(case: GateCase) -> GateReport:
     decision = _RULES[case.gate.rule](case)
     outcome = decision.outcome
-    compares = case.gate.rule in _COMPARING
+    compares = case.gate.rule in COMPARING_RULES
     return GateReport(
         variant=case.night.column.variant,
         grader=case.gate.grader,
@@ -109,12 +110,10 @@ def _without_verdict(gates: list[GateReport]) -> Iterator[GateReport]:
 
 def _measured(case: GateCase) -> Decision:
     least = MEASURED_DEFAULT if case.gate.at_least is None else case.gate.at_least
-    answers = case.facts.first.answers, *(() if case.facts.again is None else (case.facts.again.answers,))
-    lost: dict[str, int] = {}
-    for code, n in (pair for counts in answers for pair in counts.lost.items()):
-        lost[code] = lost.get(code, 0) + n
     is_enough = case.side.measured >= (least - _ROUNDING) * case.side.answers
-    text = gate_text.measured(case.side.measured, case.side.answers, least, lost, is_enough=is_enough)
+    text = gate_text.measured(
+        case.side.measured, case.side.answers, least, joined_counts(case.facts).lost, is_enough=is_enough
+    )
     return Decision(Verdict.PASSED if is_enough else Verdict.NO_VERDICT, text)
 
 
@@ -179,7 +178,6 @@ def _with_unscored(case: GateCase, unscored: int) -> Verdict:
     return Verdict.REGRESSED if has_dropped else Verdict.PASSED
 
 
-_COMPARING: Final = ("no-drop", "no-worse")
 _RULES: Final[Mapping[str, Callable[[GateCase], Decision]]] = {
     "no-drop": _no_drop,
     "no-worse": _no_worse,

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from runner.rules.evaluation.column_night import ROLLING
 from runner.rules.evaluation.night_facts import Column
 from runner.rules.evaluation.night_gate import night_noise
 from runner.rules.evaluation.night_report import GraderReport, ScoreChange
 from runner.rules.evaluation.scores import coverage
+from runner.rules.evaluation.suite import BASELINE_DEFAULT, FALSE_ALARM_NIGHTS
 from runner.rules.evaluation.tallies import tallies
-from runner.rules.statistics.detectable import ALPHA, detectable_effect, detectable_from_scores
+from runner.rules.statistics.detectable import detectable_effect, detectable_from_scores
 from runner.rules.statistics.intervals import (
     Interval,
     clustered_error,
@@ -25,12 +25,13 @@ from runner.rules.statistics.intervals import (
 from runner.rules.statistics.multiple_tests import holm
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
     from runner.rules.evaluation.column_night import ColumnNight, NightColumns
-    from runner.rules.evaluation.suite import GateSpec, GraderSpec, Suite
+    from runner.rules.evaluation.suite import GraderSpec, Suite
     from runner.rules.evaluation.tallies import Tallies
     from runner.rules.statistics.comparison import Difference
+    from runner.rules.statistics.intervals import MeanError
 
 _CONFIDENCE: Final = 0.95
 
@@ -43,18 +44,15 @@ def grader_reports(columns: NightColumns) -> list[GraderReport]:
 
 
 def baseline_of(suite: Suite, grader: str) -> str:
-    """Return the baseline that a grader is compared with: that of its first gate, else the usual one."""
-    gate = _gate_of(suite, grader)
-    return ROLLING if gate is None else gate.baseline
-
-
-def _gate_of(suite: Suite, grader: str) -> GateSpec | None:
-    return next((gate for gate in suite.gates if gate.grader == grader), None)
+    """Return the baseline that a grader is compared with: that of its first gate with one, else the usual."""
+    gate = suite.comparing_gate(grader)
+    return BASELINE_DEFAULT if gate is None else gate.baseline
 
 
 def _report(columns: NightColumns, variant: str, grader: GraderSpec) -> GraderReport:
     suite = columns.facts.suite
-    gate = _gate_of(suite, grader.name)
+    gate = suite.comparing_gate(grader.name)
+    alarm_nights = FALSE_ALARM_NIGHTS if gate is None else gate.false_alarm_nights
     night = columns.beside(Column(variant, grader.name), baseline_of(suite, grader.name))
     side = coverage(night.together)
     interval = _interval(tallies(night.together, night.first), night.clusters)
@@ -62,7 +60,7 @@ def _report(columns: NightColumns, variant: str, grader: GraderSpec) -> GraderRe
         variant=variant,
         grader=grader.name,
         is_primary=grader.is_primary,
-        is_gating=gate is not None,
+        is_gating=suite.is_gating(grader.name),
         answers=side.answers,
         measured=side.measured,
         mean=side.mean,
@@ -70,25 +68,32 @@ def _report(columns: NightColumns, variant: str, grader: GraderSpec) -> GraderRe
         high=None if interval is None else interval.high,
         worst=side.low,
         best=side.high,
-        change=_change(night, suite.epochs, ALPHA if gate is None else 1 / gate.false_alarm_nights),
+        change=_change(night, suite.epochs, 1 / alarm_nights),
     )
 
 
-def _interval(side: Tallies, clusters: Sequence[object] | None) -> Interval | None:
+def _interval(side: Tallies, clusters: Sequence[Hashable] | None) -> Interval | None:
     """Return the interval of a mean over items; None where no item has a score."""
     places = [place for place, answers in enumerate(side.answers) if answers]
     if not places:
         return None
-    means = [side.sums[place] / side.answers[place] for place in places]
     answers = sum(side.answers)
-    is_binary = all(isinstance(side.sums[place], int) for place in places)
-    if clusters is None and is_binary and answers == len(places):
+    if clusters is None and answers == len(places) and _is_binary(side):
         return wilson(int(sum(side.sums)), answers, _CONFIDENCE)
+    means = [side.sums[place] / side.answers[place] for place in places]
     if clusters is None:
-        error, units = mean_error(means), answers
-    else:
-        of_items = [clusters[place] for place in places]
-        error, units = clustered_error(means, of_items), len(set(of_items))
+        return _around(means, mean_error(means), answers)
+    of_items = [clusters[place] for place in places]
+    return _around(means, clustered_error(means, of_items), len(set(of_items)))
+
+
+def _is_binary(side: Tallies) -> bool:
+    """Return whether all scores are 0 or 1."""
+    return all(isinstance(total, int) for total in side.sums)
+
+
+def _around(means: Sequence[float], error: MeanError, units: int) -> Interval:
+    """Return the interval of t, but no narrower one than so many independent answers have at least."""
     reach = max(t_reach(error, _CONFIDENCE), least_reach(units, _CONFIDENCE))
     return Interval(max(0.0, fmean(means) - reach), min(1.0, fmean(means) + reach))
 

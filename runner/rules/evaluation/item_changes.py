@@ -12,7 +12,7 @@ from runner.rules.statistics.multiple_tests import benjamini_hochberg
 from runner.rules.statistics.stratified_test import exact_tails
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from runner.rules.evaluation.column_night import NightColumns
     from runner.rules.statistics.comparison import Paired
@@ -31,9 +31,7 @@ class _Change(NamedTuple):
 def items_report(columns: NightColumns) -> ItemsReport:
     """Return what became of the items. Which differ most is asked of all variants together."""
     facts = columns.facts
-    pairs = [one for subject in facts.suite.subjects for one in _pairs(columns, subject.name)]
-    p_values = benjamini_hochberg([_probability(one.pair) for one in pairs])
-    changed = [(one, p) for one, p in zip(pairs, p_values, strict=True) if one.pair.delta]
+    changed = _changed(columns)
     most = sorted(changed, key=lambda found: -abs(found[0].pair.delta))[:_CHANGES_MOST]
     return ItemsReport(
         total=len(next(iter(facts.first.scores.values()))),
@@ -41,10 +39,27 @@ def items_report(columns: NightColumns) -> ItemsReport:
         added=list(facts.item_changes.added),
         removed=list(facts.item_changes.removed),
         changed=list(facts.item_changes.changed),
-        worse=sum(one.pair.delta < 0 for one in pairs),
-        better=sum(one.pair.delta > 0 for one in pairs),
-        changes=[_report(one, p) for one, p in sorted(most, key=lambda found: found[0].pair.delta)],
+        worse=sum(one.pair.delta < 0 for one, _ in changed),
+        better=sum(one.pair.delta > 0 for one, _ in changed),
+        changes=_reports(most),
     )
+
+
+def changed_items(columns: NightColumns) -> list[ItemReport]:
+    """Return all items with another mean than in the baseline, the worst first."""
+    return _reports(_changed(columns))
+
+
+def _changed(columns: NightColumns) -> list[tuple[_Change, float]]:
+    """Return the items with another mean than in the baseline, each with its corrected p."""
+    pairs = [one for subject in columns.facts.suite.subjects for one in _pairs(columns, subject.name)]
+    p_values = benjamini_hochberg([_probability(one.pair) for one in pairs])
+    return [(one, p) for one, p in zip(pairs, p_values, strict=True) if one.pair.delta]
+
+
+def _reports(changed: Iterable[tuple[_Change, float]]) -> list[ItemReport]:
+    """Return items as they are reported, the worst first."""
+    return [_report(one, p) for one, p in sorted(changed, key=lambda found: found[0].pair.delta)]
 
 
 def _pairs(columns: NightColumns, variant: str) -> Iterator[_Change]:

@@ -82,6 +82,7 @@ class PastNight:
 
     `first` is its first measurement, `scores` all of its measurements together. Both are only of items
     that are the same tonight, by graders that are the same. Only an accepted night is in the pool.
+    `is_meant`: it regressed, and a person accepted it.
     """
 
     name: str
@@ -93,6 +94,7 @@ class PastNight:
     content: Content
     answers: AnswerCounts
     services: Sequence[Service]
+    is_meant: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,3 +126,8 @@ class NightFacts:
     costs: NightCosts
     cannot_remeasure: str | None = None
     clusters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def measurements(self) -> Sequence[Measurement]:
+        """Return the measurements of the night: one, or two."""
+        return (self.first,) if self.again is None else (self.first, self.again)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from statistics import median
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from runner.rules.statistics import student_t
@@ -22,7 +23,8 @@ POOL_LEAST: Final = 3  # below it there is nothing to compare with yet
 SURE_FROM: Final = 7  # nights; with fewer the verdict is provisional
 REMEASURE_BELOW: Final = 0.05  # a first measurement this improbable is repeated before it may alarm
 _PSEUDO_NIGHTS: Final = 4  # nights without noise of their own, added to those that were measured
-_Z_COUNTED: Final = 6.0  # a night that is further away has had an accident: it counts as if so far
+_FAR: Final = 4.0  # usual falls: a night that is further away has had an accident, and counts as if so far
+_MEDIAN_OF_NORMAL: Final = 0.6745  # of the size of a standard normal number
 
 
 class Verdict(StrEnum):
@@ -84,11 +86,18 @@ def night_noise(past_z: Sequence[float]) -> NightNoise:
 
     Where bad nights are worse than good ones are good, the bad ones count: 98 % is hard to improve on.
     """
-    counted = [max(-_Z_COUNTED, min(_Z_COUNTED, z)) for z in past_z]
+    far = _FAR * _usual_fall(past_z)
+    counted = [max(-far, min(far, z)) for z in past_z]
     squares = math.fsum(z * z for z in counted)
     falls = math.fsum(2 * z * z for z in counted if z < 0)
     variance = (max(squares, falls) + _PSEUDO_NIGHTS) / (len(counted) + _PSEUDO_NIGHTS)
     return NightNoise(max(1.0, variance), len(counted))
+
+
+def _usual_fall(past_z: Sequence[float]) -> float:
+    """Return the standard deviation of falls as their median says it, which an accident does not move."""
+    falls = [-z for z in past_z if z < 0]
+    return max(1.0, median([*falls, *[_MEDIAN_OF_NORMAL] * 2]) / _MEDIAN_OF_NORMAL)
 
 
 def no_drop(

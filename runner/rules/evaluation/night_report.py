@@ -142,7 +142,9 @@ class NightReport(JsonObject, frozen=True, kw_only=True):
     night: Annotated[str, about("SUITE@OCCASION")]
     occasion: str
     verdict: NightVerdict
-    exit_code: Annotated[int, about("of the command: 0, 10 (regressed) or 11 (no verdict, not proven)")]
+    exit_code: Annotated[
+        int, about("of the command: 0; 10, regressed; 11, no verdict or not proven; 9, its run was cancelled")
+    ]
     reason: Annotated[str, about("why, in a sentence")]
     runs: Annotated[list[int], about("the runs of its measurements")]
     epochs: int

@@ -53,9 +53,8 @@ def change_reports(facts: NightFacts, pool: Sequence[PastNight]) -> list[ChangeR
 
 def _tonight(facts: NightFacts) -> list[Service]:
     """Return the services of all measurements of the night, each once."""
-    measurements = [facts.first] if facts.again is None else [facts.first, facts.again]
     found: dict[tuple[str | None, str | None], Service] = {}
-    for one in (service for measurement in measurements for service in measurement.services):
+    for one in (service for measurement in facts.measurements for service in measurement.services):
         key = (one.model, one.fingerprint)
         found[key] = _joined(found[key], one) if key in found else one
     return sorted(found.values(), key=lambda one: (one.first_at_ms, one.model or "", one.fingerprint or ""))
@@ -74,21 +73,25 @@ def _joined(one: Service, other: Service) -> Service:
 def _services_changed(tonight: Sequence[Service], pool: Sequence[PastNight]) -> Iterator[ChangeReport]:
     """Yield the models and fingerprints that none of the nights before had."""
     known = {(one.model, one.fingerprint) for night in pool for one in night.services}
-    models = {model for model, _ in known}
     answers = sum(one.answers for one in tonight)
     for one in tonight:
-        if (one.model, one.fingerprint) in known:
-            continue
-        some = "answers" if one.answers == answers else f"{one.answers:,} of {count(answers, 'answer')}"
-        since = f"{_moment(one.first_at_ms):%H:%M} UTC"
-        if one.model in models:
-            before = (old.fingerprint for old in pool[-1].services if old.model == one.model)
-            text = f"{some} come as {_named(one.fingerprint)} since {since} (before: {_list(before)})"
-            yield ChangeReport(what="service", text=text)
-        else:
-            before = (old.model for old in pool[-1].services)
-            text = f"{some} come from {_named(one.model)} since {since} (before: {_list(before)})"
-            yield ChangeReport(what="model", text=text)
+        if (one.model, one.fingerprint) not in known:
+            some = "answers" if one.answers == answers else f"{one.answers:,} of {count(answers, 'answer')}"
+            since = f"since {_moment(one.first_at_ms):%H:%M} UTC"
+            is_known_model = any(one.model == model for model, _ in known)
+            yield (_new_fingerprint if is_known_model else _new_model)(one, some, since, pool[-1].services)
+
+
+def _new_fingerprint(one: Service, some: str, since: str, before: Sequence[Service]) -> ChangeReport:
+    old = _list(service.fingerprint for service in before if service.model == one.model)
+    return ChangeReport(
+        what="service", text=f"{some} come as {_named(one.fingerprint)} {since} (before: {old})"
+    )
+
+
+def _new_model(one: Service, some: str, since: str, before: Sequence[Service]) -> ChangeReport:
+    old = _list(service.model for service in before)
+    return ChangeReport(what="model", text=f"{some} come from {_named(one.model)} {since} (before: {old})")
 
 
 def _items_changed(changes: ItemChanges, *, is_changed: bool) -> Iterator[ChangeReport]:

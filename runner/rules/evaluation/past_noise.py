@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from runner.rules.evaluation.night_gate import POOL_LEAST, POOL_MOST
+from runner.rules.evaluation.night_gate import POOL_LEAST, POOL_MOST, REMEASURE_BELOW
 from runner.rules.evaluation.tallies import Tallies, added, paired_items
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
 
+_LOOKS_WORSE: Final = NormalDist().inv_cdf(REMEASURE_BELOW)  # the z of a night that is measured again
+
 
 class PastScores(NamedTuple):
     """An earlier night: its first measurement, all of its measurements together, and whether it is accepted.
 
-    `subject` says what was asked, such as a hash of the prompt.
+    `subject` says what was asked, such as a hash of the prompt. `is_meant`: it regressed, and was accepted.
     """
 
     first: Tallies
     together: Tallies
     is_accepted: bool = True
     subject: Hashable = None
+    is_meant: bool = False
 
 
 def past_z(nights: Sequence[PastScores], clusters: Sequence[Hashable] | None = None) -> Iterator[float]:
     """Yield how far each night was from its own pool, in standard deviations, as far as it had one.
 
     `nights` are the valid ones, oldest first. A drop that stays is no noise: nights in a row that are not
-    accepted count once, by the first of them, and not before an accepted one has followed. The effect of
-    another prompt than that of the pool is no noise either.
+    accepted count once, by the first of them, and not before an accepted one has followed. Neither is a
+    change that is meant, by another prompt than that of the pool, or as its drop was accepted.
     """
     pool: deque[PastScores] = deque(maxlen=POOL_MOST)
     alarm: PastScores | None = None
@@ -39,7 +43,8 @@ def past_z(nights: Sequence[PastScores], clusters: Sequence[Hashable] | None = N
             continue
         for one in (alarm, night):
             if one is not None:
-                yield from _z(one, pool, clusters)
+                found = _z(one, pool, clusters)
+                yield from (z for z in found if not (night.is_meant and z < _LOOKS_WORSE))
         pool.append(night)
         alarm = None
 

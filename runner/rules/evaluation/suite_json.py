@@ -1,15 +1,13 @@
-"""A suite as JSON, which is kept with its nights, and hashes of its parts."""
+"""A suite as JSON, which is kept with its nights."""
 
 from __future__ import annotations
-
-import hashlib
 
 import orjson
 
 from runner.rules.evaluation.suite import GateSpec, GraderSpec, Subject, Suite
 
 
-def suite_json(suite: Suite) -> bytes:
+def encode_suite(suite: Suite) -> bytes:
     """Return a suite as JSON: the same suite always gives the same bytes.
 
     The order of the fields of a body is kept, since it is that of the request.
@@ -17,8 +15,8 @@ def suite_json(suite: Suite) -> bytes:
     return orjson.dumps(suite)
 
 
-def suite_of_json(raw: bytes) -> Suite:
-    """Return the suite that `suite_json` was made of."""
+def decode_suite(raw: bytes) -> Suite:
+    """Return the suite that `encode_suite` made the JSON of."""
     found = orjson.loads(raw)
     return Suite(
         name=found["name"],
@@ -30,6 +28,6 @@ def suite_of_json(raw: bytes) -> Suite:
     )
 
 
-def prompt_sha256(subject: Subject) -> str:
-    """Return the hash of what a subject adds to the items: its texts and fields, not its model."""
-    return hashlib.sha256(orjson.dumps([subject.system, subject.user, subject.body])).hexdigest()
+def suite_variants(raw: bytes) -> list[str]:
+    """Return the names of the subjects of a suite that is given as JSON, in their order."""
+    return [subject.get("name", "") for subject in orjson.loads(raw).get("subjects", [])] or [""]

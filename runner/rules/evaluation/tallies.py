@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from runner.rules.statistics.comparison import Difference, Paired, difference
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Sequence
-
-    from runner.rules.evaluation.scores import Score, Scores
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 
 class Tallies(NamedTuple):
@@ -39,7 +37,7 @@ class PairedItems(NamedTuple):
         return difference(self.pairs, self.clusters)
 
 
-def tallies(scores: Scores, items: Iterable[str]) -> Tallies:
+def tallies(scores: Mapping[str, Sequence[float | None]], items: Iterable[str]) -> Tallies:
     """Return the scores of one side added up; an item without any has 0 answers."""
     known = [[one for one in scores.get(item, ()) if one is not None] for item in items]
     return Tallies(
@@ -63,6 +61,6 @@ def paired_items(first: Tallies, base: Tallies, clusters: Sequence[Hashable] | N
     return PairedItems([pair for _, pair in found], places, of_pairs)
 
 
-def _sum(found: Sequence[Score]) -> float:
-    total = sum(one for one in found if one is not None)
+def _sum(found: Sequence[float]) -> float:
+    total = sum(found)
     return int(total) if all(one in (0, 1) for one in found) else float(total)

@@ -39,6 +39,12 @@ def deciding_gate(gates: Sequence[GateReport]) -> GateReport:
     return invalid[0] if invalid else min(gates, key=lambda gate: _ORDER.index(Verdict(gate.verdict)))
 
 
+def sentence_of(gate: GateReport) -> str:
+    """Return why a gate says what it says, with the variant and the grader that it is for."""
+    names = ", ".join(name for name in (gate.variant, gate.grader) if name)
+    return f"{names}: {gate.text}" if names else gate.text
+
+
 def is_valid(report: NightReport) -> bool:
     """Return whether enough of a night was measured: another night never counts for anything later."""
     return not any(_says_invalid(gate) for gate in report.gates)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, Literal
 
+from runner.rules.evaluation.plain_words import verdict_words
 from runner.rules.redact import one_line, plain
 
 if TYPE_CHECKING:
@@ -50,13 +51,14 @@ def inert_line(line: str) -> str:
 
 
 def night_annotations(report: NightReport) -> list[str]:
-    """Return the commands for a night: its verdict, then the gates that are not passed if it has several."""
+    """Return the commands for a night: its verdict, then, if several gates are not passed, these."""
     code = f" (exit code {report.exit_code})" if report.exit_code else ""
-    title = f"{report.night}: {_words(report.verdict)}{code}"
+    title = f"{report.night}: {verdict_words(report.verdict)}{code}"
     causes = [f"cause? {one.text}" for one in report.changes[:CAUSES_MAX]]
     lines = [_annotation(report.verdict, title, report.reason, *causes)]
-    if len(report.gates) > 1:
-        lines += [_gate_annotation(gate) for gate in report.gates if gate.verdict not in _IS_FINE]
+    failed = [gate for gate in report.gates if gate.verdict not in _IS_FINE]
+    if len(failed) > 1:
+        lines += [_gate_annotation(gate) for gate in failed]
     return lines[:ANNOTATIONS_MAX]
 
 
@@ -67,13 +69,9 @@ def _gate_annotation(gate: GateReport) -> str:
 def _gate_title(gate: GateReport) -> Iterator[str]:
     if gate.variant:
         yield gate.variant
-    yield f"{gate.grader or 'answers'} {gate.rule}: {_words(gate.verdict)}"
+    yield f"{gate.grader or 'answers'} {gate.rule}: {verdict_words(gate.verdict)}"
 
 
 def _annotation(verdict: NightVerdict, title: str, *sentences: str) -> str:
     message = "\n".join(one_line(sentence, SENTENCE_LENGTH_MAX) for sentence in sentences)
     return workflow_command(_LEVELS.get(verdict, "notice"), one_line(title, TITLE_LENGTH_MAX), message)
-
-
-def _words(verdict: NightVerdict) -> str:
-    return verdict.replace("_", " ")

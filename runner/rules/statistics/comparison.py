@@ -95,10 +95,7 @@ def difference(pairs: Sequence[Paired], clusters: Sequence[Hashable] | None = No
     cluster of each item, where some rise and fall together: then all scores are tested by t, on clusters.
     """
     kinds = Counter(pairs)  # often few: then nothing is computed twice
-    if clusters is not None:
-        error = clustered_error([pair.delta for pair in pairs], clusters)
-    else:
-        error = mean_error([pair.delta for pair in kinds], list(kinds.values()))
+    error = _error(pairs, kinds, clusters)
     n = len(pairs)
     mean = math.fsum(count * pair.score_sum / pair.answers for pair, count in kinds.items()) / n
     base = math.fsum(count * pair.base_score_sum / pair.base_answers for pair, count in kinds.items()) / n
@@ -109,6 +106,15 @@ def difference(pairs: Sequence[Paired], clusters: Sequence[Hashable] | None = No
         tails = _t_tails(mean - base, error)
     units = sum(pair.answers for pair in pairs) if clusters is None else len(set(clusters))
     return Difference(items=n, units=units, mean=mean, base_mean=base, error=error, tails=tails)
+
+
+def _error(
+    pairs: Sequence[Paired], kinds: Mapping[Paired, int], clusters: Sequence[Hashable] | None
+) -> MeanError:
+    """Return the standard error of the mean difference; `kinds` counts pairs that are alike."""
+    if clusters is None:
+        return mean_error([pair.delta for pair in kinds], list(kinds.values()))
+    return clustered_error([pair.delta for pair in pairs], clusters)
 
 
 def _error_if_unchanged(kinds: Mapping[Paired, int], items: int) -> float:

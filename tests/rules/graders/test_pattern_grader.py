@@ -20,7 +20,9 @@ from graded import graded, grader_spec
         (r"(\d+) of (?P<answer>\d+)", "5", "3 of 5", 1, "5"),
         (r"(a)|(b)", ["x", "b"], "b", 1, "b"),
         (r"x(a)?", "a", "x", 0, "no answer"),
-        (r"^\s*yes\b", None, "Yes, it is", 1, ""),
+        (r"^\s*yes\b", None, "yes, it is", 1, ""),
+        (r"^\s*yes\b", None, "Yes, it is", 0, "no answer"),
+        (r"(?i)^\s*yes\b", None, "Yes, it is", 1, ""),
         (r"^\s*yes\b", None, "Well, yes", 0, "no answer"),
     ],
 )
@@ -31,8 +33,10 @@ def test_what_the_pattern_takes_is_compared_with_the_target(
     assert graded(grader_spec("regex", pattern=pattern), target, answer) == (value, label, None)
 
 
-def test_case_counts_where_it_is_not_ignored() -> None:
-    assert graded(grader_spec("regex", pattern="yes", ignore=[]), None, "YES").value == 0
+def test_what_is_ignored_is_ignored_of_the_group_alone() -> None:
+    """The pattern is used as it is written."""
+    assert graded(grader_spec("regex", pattern="is (.*)", ignore=[]), "Paris", "is paris").value == 0
+    assert graded(grader_spec("regex", pattern="is (.*)", ignore=["case"]), "Paris", "is paris").value == 1
 
 
 @pytest.mark.parametrize("target", [None, {"a": 1}])

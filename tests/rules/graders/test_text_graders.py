@@ -44,6 +44,8 @@ FORMS = ("exact", "includes", "begins", "ends")
         ("includes", "no", "I know", 0),
         ("includes", ["yes", "yeah"], "Well, yeah!", 1),
         ("includes", "\u5df4\u9ece", "\u7b54\u6848\u662f\u5df4\u9ece\u3002", 1),
+        ("includes", "Paris", "\u7b54\u6848\u662fParis\u3002", 1),
+        ("includes", "5", "\u7b2c5\u7ae0", 1),
         ("begins", "Yes", "yes, it is", 1),
         ("begins", "Yes", "Yesterday it was", 0),
         ("begins", "5", "50 apples", 0),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from runner.rules.counted import count, listed
 from runner.rules.evaluation.forms.score_words import gate_of
+from runner.rules.evaluation.verdicts import MEASURED, sentence_of
 from runner.rules.money import dollars
 from runner.rules.redact import one_line
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
         ServiceReport,
     )
 
-VERDICT_WORDS: Final[Mapping[NightVerdict, str]] = {
+VERDICT_WORDS: Final[Mapping[str, str]] = {
     "passed": "PASSED",
     "improved": "IMPROVED",
     "regressed": "REGRESSED",
@@ -35,7 +36,6 @@ STOPPING: Final[frozenset[NightVerdict]] = frozenset(
     {"regressed", "not_proven", "no_verdict", "measure_again"}
 )
 _SAID_BY_SCORES: Final[frozenset[NightVerdict]] = frozenset({"passed", "improved", "regressed"})
-_MEASURED: Final = "measured"  # the rule of the gate for all answers
 _NAME_LENGTH: Final = 40
 _SENTENCE_LENGTH: Final = 500
 _CODES_SHOWN: Final = 4
@@ -87,7 +87,7 @@ def stopping_gates(report: NightReport) -> list[GateReport]:
     There are none where too little was measured, as that is what all of them say then.
     """
     deciding = _deciding_gate(report)
-    if deciding is not None and deciding.rule == _MEASURED:
+    if deciding is not None and deciding.rule == MEASURED:
         return []
     shown = [deciding, *_gates_of_scores(report)]
     return [gate for gate in report.gates if gate.verdict in STOPPING and gate not in shown]
@@ -172,13 +172,7 @@ def _span(names: Sequence[str]) -> str:
 def _deciding_gate(report: NightReport) -> GateReport | None:
     """Return the gate whose verdict and sentence are those of the night."""
     alike = (gate for gate in report.gates if gate.verdict == report.verdict)
-    return next((gate for gate in alike if report.reason in (gate.text, _named_text(gate))), None)
-
-
-def _named_text(gate: GateReport) -> str:
-    """Return the sentence of a gate as that of the night: with its variant and its grader."""
-    names = ", ".join(name for name in (gate.variant, gate.grader) if name)
-    return f"{names}: {gate.text}"
+    return next((gate for gate in alike if report.reason in (gate.text, sentence_of(gate))), None)
 
 
 def _gates_of_scores(report: NightReport) -> list[GateReport]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from runner.rules.counted import count
 from runner.rules.evaluation.night_gate import REMEASURE_BELOW, SURE_FROM
+from runner.rules.evaluation.plain_words import once_in_nights, percent, points_change
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from runner.rules.evaluation.night_report import GateReport, GraderReport, ItemReport, ScoreChange
 
 _P_SHOWN: Final = 0.001
-_NIGHTS_SHOWN: Final = 1_000_000
 
 
 def score_words(grader: GraderReport) -> str:
@@ -21,8 +21,8 @@ def score_words(grader: GraderReport) -> str:
     if grader.mean is None:
         return "no answer has a score"
     if grader.low is None or grader.high is None:
-        return _percent(grader.mean)
-    return f"{_percent(grader.mean)} ({100 * grader.low:.1f} to {100 * grader.high:.1f})"
+        return percent(grader.mean)
+    return f"{percent(grader.mean)} ({100 * grader.low:.1f} to {100 * grader.high:.1f})"
 
 
 def unscored_words(grader: GraderReport) -> str:
@@ -31,7 +31,7 @@ def unscored_words(grader: GraderReport) -> str:
         return ""
     return (
         f"{grader.measured:,} of {count(grader.answers, 'answer')} scored,"
-        f" with the others {_percent(grader.worst)} if wrong, {_percent(grader.best)} if right"
+        f" with the others {percent(grader.worst)} if wrong, {percent(grader.best)} if right"
     )
 
 
@@ -39,8 +39,8 @@ def change_words(change: ScoreChange | None) -> str:
     """Return how a score differs from the baseline: `-4.6 points (-7.5 to -1.8) against 14 nights`."""
     if change is None:
         return "no night to compare with yet"
-    low, high = _signed(change.low), _signed(change.high)
-    return f"{_signed(change.change)} points ({low} to {high}) against {count(change.nights, 'night')}"
+    words = points_change(change.change, change.low, change.high)
+    return f"{words} against {count(change.nights, 'night')}"
 
 
 def chance_words(change: ScoreChange | None, gate: GateReport | None) -> str:
@@ -55,7 +55,7 @@ def chance_words(change: ScoreChange | None, gate: GateReport | None) -> str:
     if p < REMEASURE_BELOW:
         word = "drop" if change.change < 0 else "rise"
         shown = f"p {p:.3f}" if p >= _P_SHOWN else f"p < {_P_SHOWN}"
-        parts = [", ".join([shown, *parts]), f"a {word} this large by chance: {_once(p)}"]
+        parts = [", ".join([shown, *parts]), f"a {word} this large by chance: {once_in_nights(p)}"]
     else:
         parts.append("no change seen")
         if change.detectable is not None:
@@ -92,20 +92,3 @@ def _p(change: ScoreChange, gate: GateReport | None) -> float:
     if change.p_adjusted is not None:
         return change.p_adjusted
     return change.p_drop if change.change < 0 else change.p_rise
-
-
-def _once(p: float) -> str:
-    """Return a probability as nights, with two digits: `once in 250 nights`."""
-    if p * _NIGHTS_SHOWN < 1:
-        return f"less than once in {_NIGHTS_SHOWN:,} nights"
-    nights = round(1 / p)
-    return f"once in {round(nights, 2 - len(str(nights))):,} nights"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
-
-
-def _signed(difference: float) -> str:
-    """Return a difference in points; what is rounded to nothing is +0.0."""
-    return f"{round(100 * difference, 1) + 0.0:+.1f}"

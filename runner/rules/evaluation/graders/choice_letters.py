@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from functools import lru_cache
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -20,6 +21,7 @@ _MARKER: Final = re.compile(
     r"(?:(?:options?|choices?|letters?)\b[ \t]*)?\s*",
     re.IGNORECASE,
 )
+_MARKERS_MAX: Final = 50  # that are looked at, from the last
 _AFTER_MARKER: Final = 300  # characters that are looked at
 _JOINT: Final = r"[ \t]*(?:,[ \t]*(?:and|or)\b|[,;/&+]|\b(?:and|or)\b)[ \t]*"
 _CACHED: Final = 4096  # targets, and lists of choices
@@ -99,7 +101,7 @@ def _plain(text: str) -> str:
 
 def _marked(text: str, letters: _Letters) -> str:
     """Return the letters after the last marker that has some."""
-    for found in reversed(list(_MARKER.finditer(text))):
+    for found in reversed(deque(_MARKER.finditer(text), maxlen=_MARKERS_MAX)):
         line = text[found.end() : found.end() + _AFTER_MARKER].partition("\n")[0]
         if named := _whole(line, letters) or _first_letters(line, letters):
             return named

@@ -11,7 +11,6 @@ import orjson
 from runner.rules.evaluation.graders.object_graders import schema_table
 from runner.rules.evaluation.graders.pattern_grader import compiled
 from runner.rules.evaluation.graders.targets import printable
-from runner.rules.evaluation.graders.text_folding import DEFAULT_FOLDS
 from runner.rules.recipe import RecipeFault
 from runner.rules.schemas import schema_fault
 
@@ -91,7 +90,7 @@ def pattern(key: str, value: Any) -> Iterator[RecipeFault]:
         yield _wrong(key, value, "write a regular expression")
         return
     try:
-        compiled(value, DEFAULT_FOLDS)
+        compiled(value)
     except (re.error, OverflowError, RecursionError) as error:
         yield RecipeFault(key, f"the pattern cannot be used: {printable(str(error))}", "correct it")
 

@@ -63,15 +63,15 @@ class PatternGrader:
 
 def pattern_of(options: Mapping[str, Any]) -> PatternGrader:
     """Make the grader `regex`."""
-    ignored = options.get("ignore", DEFAULT_FOLDS)
-    return PatternGrader(compiled(options["pattern"], ignored), fold_of(ignored), options.get("target"))
+    fold = fold_of(options.get("ignore", DEFAULT_FOLDS))
+    return PatternGrader(compiled(options["pattern"]), fold, options.get("target"))
 
 
-def compiled(pattern: str, ignored: Any) -> re.Pattern[str]:
+def compiled(pattern: str) -> re.Pattern[str]:
     """Return a pattern as Python reads it. Raises re.error, OverflowError or RecursionError."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # such as of a set within a set; it still means something
-        return re.compile(pattern, re.IGNORECASE if "case" in ignored else re.NOFLAG)
+        return re.compile(pattern)
 
 
 def _captured(match: re.Match[str]) -> str | None:

@@ -1,20 +1,9 @@
-"""The JSON that is stored with a night, and what the database reads of it."""
+"""What the database keeps of a report beside its JSON: the numbers for lists of nights."""
 
 from __future__ import annotations
 
 import msgspec
-import orjson
 from msgspec import Struct
-
-from runner.rules.evaluation.night_facts import Content
-
-
-class _Subject(Struct):
-    name: str = ""
-
-
-class _Suite(Struct):
-    subjects: list[_Subject] = []
 
 
 class _Grader(Struct):
@@ -64,21 +53,6 @@ def summarize(report: bytes) -> NightSummary:
         ticks=found.cost.ticks,
         services=[(one.model, one.fingerprint, one.answers) for one in found.services],
     )
-
-
-def suite_variants(spec: bytes) -> list[str]:
-    """Return the names of the subjects of a Suite that is given as JSON, in their order."""
-    return [subject.name for subject in msgspec.json.decode(spec, type=_Suite).subjects] or [""]
-
-
-def encode_content(content: Content) -> bytes:
-    """Return the hashes of a night as JSON."""
-    return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
-
-
-def decode_content(stored: bytes) -> Content:
-    """Return the hashes that `encode_content` made the JSON of."""
-    return Content(**orjson.loads(stored))
 
 
 class _Reason(Struct):

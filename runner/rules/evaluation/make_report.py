@@ -8,16 +8,16 @@ from runner.rules.evaluation.column_night import NightColumns
 from runner.rules.evaluation.gates import gate_reports
 from runner.rules.evaluation.grader_scores import baseline_of, grader_reports
 from runner.rules.evaluation.item_changes import items_report
+from runner.rules.evaluation.joined_counts import joined_counts
 from runner.rules.evaluation.night_facts import Column
 from runner.rules.evaluation.night_gate import POOL_MOST, Verdict
 from runner.rules.evaluation.night_report import AnswersReport, NightCost, NightReport
 from runner.rules.evaluation.night_services import change_reports, service_reports
-from runner.rules.evaluation.verdicts import EXIT_CODES, deciding_gate
+from runner.rules.evaluation.verdicts import EXIT_CODES, deciding_gate, sentence_of
 from runner.rules.json_object import SCHEMA
 
 if TYPE_CHECKING:
-    from runner.rules.evaluation.night_facts import AnswerCounts, NightFacts, PastNight
-    from runner.rules.evaluation.night_report import GateReport
+    from runner.rules.evaluation.night_facts import AnswerCounts, NightFacts
 
 
 def night_report(facts: NightFacts) -> NightReport:
@@ -29,7 +29,6 @@ def night_report(facts: NightFacts) -> NightReport:
     deciding = deciding_gate(gates)
     primary = Column(suite.subjects[0].name, suite.primary.name)
     pool = columns.beside(primary, baseline_of(suite, suite.primary.name)).baseline.nights
-    again = [] if facts.again is None else [facts.again]
     return NightReport(
         schema=SCHEMA,
         suite=suite.name,
@@ -37,13 +36,13 @@ def night_report(facts: NightFacts) -> NightReport:
         occasion=facts.occasion,
         verdict=deciding.verdict,
         exit_code=EXIT_CODES[Verdict(deciding.verdict)],
-        reason=_reason(deciding),
-        runs=[measurement.run for measurement in (facts.first, *again)],
+        reason=sentence_of(deciding),
+        runs=[measurement.run for measurement in facts.measurements],
         epochs=suite.epochs,
         baseline=[night.name for night in pool],
         gates=gates,
         graders=grader_reports(columns),
-        answers=_answers([measurement.answers for measurement in (facts.first, *again)], accepted),
+        answers=_answers(joined_counts(facts), accepted[-1].answers if accepted else None),
         items=items_report(columns),
         services=service_reports(facts, accepted),
         changes=change_reports(facts, accepted),
@@ -55,25 +54,15 @@ def night_report(facts: NightFacts) -> NightReport:
     )
 
 
-def _reason(gate: GateReport) -> str:
-    """Return the sentence of a gate with the variant and the grader that it is for."""
-    names = ", ".join(name for name in (gate.variant, gate.grader) if name)
-    return f"{names}: {gate.text}" if names else gate.text
-
-
-def _answers(measurements: list[AnswerCounts], accepted: list[PastNight]) -> AnswersReport:
-    lost: dict[str, int] = {}
-    for code, n in (pair for counts in measurements for pair in sorted(counts.lost.items())):
-        lost[code] = lost.get(code, 0) + n
-    was = accepted[-1].answers if accepted else None
+def _answers(counts: AnswerCounts, was: AnswerCounts | None) -> AnswersReport:
     return AnswersReport(
-        expected=sum(counts.expected for counts in measurements),
-        answered=sum(counts.answered for counts in measurements),
-        refused=sum(counts.refused for counts in measurements),
-        cut=sum(counts.cut for counts in measurements),
-        empty=sum(counts.empty for counts in measurements),
-        lost=lost,
-        redrawn=sum(counts.redrawn for counts in measurements),
+        expected=counts.expected,
+        answered=counts.answered,
+        refused=counts.refused,
+        cut=counts.cut,
+        empty=counts.empty,
+        lost=dict(counts.lost),
+        redrawn=counts.redrawn,
         was_refused=None if was is None else was.refused,
         was_cut=None if was is None else was.cut,
         was_empty=None if was is None else was.empty,
